@@ -1,0 +1,46 @@
+# Everything a newcomer needs: `make demo` and `make test`. Each makes .venv if needed.
+PYTHON ?= python3
+BIN := .venv/bin
+INSTALLED := .venv/installed
+DEMO := .demo
+
+.PHONY: help install demo test test-slow check lock clean
+
+help:
+	@echo "make demo       Table 5 end to end on stand-in scenes, a few minutes on a laptop; report in $(DEMO)/report"
+	@echo "make test       the test suite, a few minutes on two cores"
+	@echo "make test-slow  the tests on full-size networks"
+	@echo "make check      ruff and mypy --strict"
+	@echo "make lock       renew requirements.lock"
+
+install: $(INSTALLED)
+
+$(INSTALLED): requirements.lock pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode -r requirements.lock
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
+	touch $@
+
+demo: $(INSTALLED)
+	$(BIN)/rssam-bench --home $(DEMO) prepare deepglobe --synthetic 24
+	$(BIN)/rssam-bench --home $(DEMO) reproduce table5 --profile smoke
+	$(BIN)/rssam-bench --home $(DEMO) report table5 --out $(DEMO)/report
+
+test: $(INSTALLED)
+	$(BIN)/python -m pytest -n 2 -m "not slow"
+
+test-slow: $(INSTALLED)
+	$(BIN)/python -m pytest -m slow
+
+check: $(INSTALLED)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+lock:
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --extra dev --upgrade \
+		--no-header --no-annotate --no-emit-index-url --no-emit-find-links pyproject.toml --output-file requirements.lock
+
+clean:
+	rm -rf .venv $(DEMO) build *.egg-info .mypy_cache .ruff_cache

@@ -1,0 +1,104 @@
+"""The Baseline, SAM LoRA = SAMed (Zhang and Liu, "Customized Segment Anything Model", arXiv:2304.13785).
+
+Source: hitachinsk/SAMed (Apache-2.0), read for its facts; SAM's parts are facebookresearch/segment-anything's
+(Apache-2.0), imported.
+What we do differently, and why:
+- SAM's pixel normalisation, where SAMed has none for its CT slices: these are RGB images.
+- a binary task returns foreground minus background, the same as the softmax over SAMed's two tokens; classes without
+  a background (WHDLD) have one token each, where SAMed would add a dead one.
+- logits are brought to the input's size, where SAMed shrinks the labels to a quarter.
+- the IoU head and the prompt parts that no loss reaches are frozen: SAMed lists 138,062 parameters as trainable
+  that never get a gradient.
+- weights load at any size and for ViT-L, which SAMed's own rule for the global blocks cannot.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from segment_anything.modeling.prompt_encoder import PromptEncoder
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from rssam.config import Init
+from rssam.contract import Task
+from rssam.encoder import (
+    EMBEDDING,
+    ENCODERS,
+    PATCH,
+    SamEncoder,
+    checkpoint_part,
+    encoder_state,
+    load_exactly,
+    load_sam_checkpoint,
+)
+from rssam.lora import add_lora, freeze_encoder, lora_parameters
+from rssam.mask_decoder import BatchMaskDecoder
+from rssam.precision import full_precision
+from rssam.weights import WeightsFolder
+
+_FRESH_PARTS = ("mask_tokens.", "output_hypernetworks_mlps.", "iou_prediction_head.")
+"""Parts of the mask decoder whose shape follows the number of tokens: SAM has 4, so they start at random (as SAMed)."""
+
+
+class SamLora(nn.Module):
+    """SAM without prompts: encoder with LoRA, the "no mask" prompt, and a mask decoder with one token a class."""
+
+    def __init__(
+        self, task: Task, encoder: SamEncoder, prompt_encoder: PromptEncoder, mask_decoder: BatchMaskDecoder
+    ) -> None:
+        super().__init__()
+        self.binary = task.binary
+        self.encoder = encoder
+        self.prompt_encoder = prompt_encoder
+        self.mask_decoder = mask_decoder
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Give logits [B, channels, H, W] of images [B, 3, H, W] in 0..1."""
+        embedding = self.encoder(images).neck  # [B, 256, H/16, W/16]
+        with full_precision(images.device):  # the positional code of neighbouring pixels would blur in bfloat16
+            position = self.prompt_encoder.get_dense_pe()  # [1, 256, H/16, W/16]
+        _, no_mask = self.prompt_encoder(points=None, boxes=None, masks=None)  # [1, 256, H/16, W/16]
+        masks, _ = self.mask_decoder(embedding, position, no_mask)  # [B, tokens, H/4, W/4], float32
+        if self.binary:
+            masks = masks[:, 1:] - masks[:, :1]  # [B, 1, H/4, W/4]
+        return F.interpolate(masks, images.shape[-2:], mode="bilinear", align_corners=False)  # [B, channels, H, W]
+
+
+def architecture(encoder: str, init: Init, rank: int, task: Task) -> SamLora:
+    """The network with its parameters frozen as `init` says and no weights read; also for the meta device."""
+    image_encoder = SamEncoder(ENCODERS[encoder], task.image_size, neck=True)
+    add_lora(image_encoder, rank)
+    freeze_encoder(image_encoder, init)
+
+    grid = (task.image_size[0] // PATCH, task.image_size[1] // PATCH)
+    prompt_encoder = PromptEncoder(EMBEDDING, grid, task.image_size, mask_in_chans=16)
+    prompt_encoder.requires_grad_(False)
+    prompt_encoder.no_mask_embed.requires_grad_(True)  # the one prompt that is used
+
+    mask_decoder = BatchMaskDecoder(2 if task.binary else task.channels)
+    mask_decoder.iou_prediction_head.requires_grad_(False)  # it has no loss
+    return SamLora(task, image_encoder, prompt_encoder, mask_decoder)
+
+
+def load_pretrained(net: SamLora, checkpoint: Mapping[str, Tensor]) -> None:
+    """Start from SAM: encoder, prompt encoder, and the mask decoder but for the parts that depend on its tokens."""
+    state = encoder_state(checkpoint, net.encoder.size, net.encoder.image_size)
+    load_exactly(net.encoder, state, fresh=lora_parameters(net.encoder))
+    load_exactly(net.prompt_encoder, checkpoint_part(checkpoint, "prompt_encoder."))
+
+    decoder = checkpoint_part(checkpoint, "mask_decoder.")
+    for part in _FRESH_PARTS:
+        checkpoint_part(decoder, part)  # a part not loaded must at least be there, else this list is out of date
+    kept = {name: tensor for name, tensor in decoder.items() if not name.startswith(_FRESH_PARTS)}
+    fresh = [name for name in net.mask_decoder.state_dict() if name.startswith(_FRESH_PARTS)]
+    load_exactly(net.mask_decoder, kept, fresh)
+
+
+def build_sam_lora(encoder: str, init: Init, rank: int, task: Task, weights: WeightsFolder) -> SamLora:
+    """A fresh network; see `rssam.contract.Model.build`."""
+    path = weights.resolve(encoder) if init == "sam" else None
+    net = architecture(encoder, init, rank, task)
+    if path is not None:
+        load_pretrained(net, load_sam_checkpoint(path))
+    return net

@@ -1,0 +1,1 @@
+"""The experiment machinery: declarations, training, evaluation, storage, command line."""

@@ -1,0 +1,345 @@
+"""The command line. Heavy imports stand inside the commands: help, status and reports need no torch."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import tempfile
+from dataclasses import asdict, dataclass
+from importlib.metadata import version as package_version
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+from rich.console import Console
+from rich.table import Table as RichTable
+
+from data_prep.base import DataError, Manifest
+from rssam.contract import UnknownName, UserError
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Reproduce RS-SAM (ACCV 2024), and compare SAM-based segmentation of remote-sensing images fairly.",
+)
+
+Device = Literal["auto", "cpu", "cuda"]
+Init = Literal["sam", "scratch"]
+ProfileName = Literal["smoke", "mini", "fair", "paper"]
+Json = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
+SYNTHETIC_SEED = 0
+
+
+@dataclass
+class Root:
+    """The root options; one process runs one command."""
+
+    home: Path = Path()
+    debug: bool = False
+
+
+root = Root()
+screen = Console(highlight=False)
+warnings = Console(stderr=True, highlight=False)
+
+
+def default_home() -> Path:
+    """$RSSAM_HOME, or a folder in the user's cache."""
+    return Path(os.environ.get("RSSAM_HOME") or Path.home() / ".cache" / "rssam-bench")
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        screen.print(f"rssam-bench {package_version('rssam-bench')}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    home: Annotated[Path | None, typer.Option(help="Data, weights, runs and results. [$RSSAM_HOME]")] = None,
+    debug: Annotated[bool, typer.Option(help="Show the traceback of an error.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and stop.")
+    ] = False,
+) -> None:
+    """Root options, before the command."""
+    root.home, root.debug = (home or default_home()).expanduser().resolve(), debug
+
+
+@app.command()
+def prepare(
+    name: Annotated[str, typer.Argument(help="A data set, or: weights")],
+    checkpoint: Annotated[str | None, typer.Argument(help="With weights: vit_b, vit_l or vit_h")] = None,
+    source: Annotated[Path | None, typer.Option(help="Folder or ZIP of the data set, or a .pth checkpoint.")] = None,
+    synthetic: Annotated[int | None, typer.Option(min=4, help="Make so many stand-in scenes instead.")] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes. [all cores]")] = None,
+    as_json: Json = False,
+) -> None:
+    """Verify, split and resize a data set (a second call verifies and changes nothing), or fetch SAM's weights."""
+    if name == "weights":
+        _prepare_weights(checkpoint, source)
+        return
+    from data_prep.catalog import dataset
+
+    chosen = dataset(name)
+    if (source is None) == (synthetic is None):
+        raise typer.BadParameter(f"give one of --source DIR|ZIP and --synthetic N to prepare {name}")
+    from benchmarks.screen import data_progress
+
+    out = root.home / "data" / name
+    cores = workers or os.cpu_count() or 1
+    with data_progress(warnings) as progress, tempfile.TemporaryDirectory(prefix="rssam-bench-") as scratch:
+        if synthetic is not None:
+            source = Path(scratch) / name
+            chosen.synthesize(source, synthetic, SYNTHETIC_SEED)
+        assert source is not None
+        origin: Literal["source", "synthetic"] = "source" if synthetic is None else "synthetic"
+        manifest = chosen.prepare(source, out, origin=origin, workers=cores, progress=progress)
+    _show_manifest(name, manifest, out, as_json)
+
+
+def _show_manifest(name: str, manifest: Manifest, out: Path, as_json: bool) -> None:
+    sizes = {split: len(entries) for split, entries in manifest.splits(0).items()}
+    if as_json:
+        record = {
+            "dataset": name, "folder": str(out), "describe": manifest.describe(), "complete": manifest.complete,
+            "pairs": len(manifest.entries), "splits": sizes, "without_mask": manifest.without_mask,
+            "foreground": manifest.foreground, "rules": dict(manifest.rules), "digest": manifest.digest(0),
+        }  # fmt: skip
+        _print_json(record)
+        return
+    screen.print(f"{name}: {manifest.describe()}, in {out}", soft_wrap=True)
+    screen.print("split: " + ", ".join(f"{size} {split}" for split, size in sizes.items()))
+    screen.print(f"foreground: {manifest.foreground:.2%} of the pixels")
+    if manifest.without_mask:
+        screen.print(f"left out: {manifest.without_mask} image(s) without a mask")
+    for what, rule in manifest.rules.items():
+        screen.print(f"{what}: {rule}", soft_wrap=True)
+
+
+def _prepare_weights(name: str | None, source: Path | None) -> None:
+    from rssam.weights import WEIGHTS, WeightsFolder, convert_checkpoint, download
+
+    if name not in WEIGHTS:
+        raise typer.BadParameter(f"name the checkpoint: choose from {', '.join(WEIGHTS)}")
+    folder = WeightsFolder(root.home / "weights")
+    if folder.path(name).is_file():
+        screen.print(f"{folder.path(name)} is there", soft_wrap=True)
+        return
+    if source is None:
+        download(name, folder)
+    else:
+        convert_checkpoint(name, source, folder)
+    screen.print(f"SAM {name}: {folder.path(name)}", soft_wrap=True)
+
+
+@app.command()
+def reproduce(
+    items: Annotated[list[str], typer.Argument(metavar="ITEM...", help="table5, or all")],
+    profile: Annotated[ProfileName, typer.Option(help="How much: the recipe.")] = "paper",
+    dataset: Annotated[str | None, typer.Option(help="Run the rows on another data set.")] = None,
+    encoder: Annotated[
+        str | None, typer.Option(help="SAM encoder of every row: vit_b, vit_l, vit_h, vit_t, vit_s")
+    ] = None,
+    init: Annotated[Init | None, typer.Option(help="Start from SAM's checkpoint, or from scratch.")] = None,
+    repeats: Annotated[int, typer.Option(min=1, help="Pairs of seed and split seed, counted up.")] = 1,
+    seed: Annotated[list[int] | None, typer.Option(min=0, help="Seed; may be given several times. [0]")] = None,
+    split_seed: Annotated[int, typer.Option(min=0, help="Seed of the 70/15/15 split.")] = 0,
+    device: Annotated[Device, typer.Option(help="Where to train.")] = "auto",
+    workers: Annotated[int, typer.Option(min=0, help="Processes that read images.")] = 0,
+    track: Annotated[bool, typer.Option(help="Mirror the runs to MLflow.")] = True,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would run, and stop.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Train and test what is missing for tables of the paper; what is finished is not run again."""
+    from benchmarks.runner import execute_all, plan, resolve_all
+    from benchmarks.screen import Screen
+    from benchmarks.session import Session, choose_device
+    from benchmarks.spec import Setting
+    from benchmarks.tables import find_tables
+    from benchmarks.tracking import MlflowMirror, Silent
+
+    tables = find_tables(items)
+    setting = Setting(profile, encoder, init, dataset)
+    observer = Screen(warnings if as_json else screen)
+    tracker = MlflowMirror(root.home, lambda text: warnings.print(text, soft_wrap=True)) if track else Silent()
+    session = Session(root.home, choose_device(device), observer, tracker, workers)
+    resolved = resolve_all(plan(tables, setting, seed or [0], split_seed, repeats), session)
+    if dry_run:
+        states = {item.key: "finished" if session.store.path(item.key).is_file() else "missing" for item in resolved}
+        if as_json:
+            _print_json(states)
+        for key, state in states.items():
+            if not as_json:
+                screen.print(f"{state:9} {key}")
+        return
+    outcomes = execute_all(resolved, session)
+    failed = [outcome for outcome in outcomes if outcome.status == "failed"]
+    if as_json:
+        _print_json([{"key": item.key, "status": item.status, "reason": item.reason} for item in outcomes])
+    else:
+        _show_tables(tables, setting)
+        for outcome in failed:
+            screen.print(f"failed: {outcome.key}: {outcome.reason}", soft_wrap=True)
+    if failed:
+        raise typer.Exit(1)
+
+
+def _show_tables(tables: list[Any], setting: Any) -> None:
+    from reports.frames import collect, table_frames
+    from reports.terminal import show
+
+    library = collect(root.home)
+    for table in tables:
+        for frame in table_frames(table, library, setting):
+            show(frame, screen)
+
+
+@app.command()
+def report(
+    items: Annotated[list[str] | None, typer.Argument(metavar="[ITEM...]", help="Tables. [all]")] = None,
+    formats: Annotated[str, typer.Option("--format", help="Of: md, tex, csv.")] = "md,tex,csv",
+    out: Annotated[Path, typer.Option(help="Folder to write.")] = Path("report"),
+    as_json: Json = False,
+) -> None:
+    """Write every table, ours beside the paper, from result files alone; trains nothing."""
+    from reports.write import write_report
+
+    paths = write_report(items or ["all"], formats.split(","), out, root.home)
+    if as_json:
+        _print_json([str(path) for path in paths])
+    else:
+        for path in paths:
+            screen.print(f"wrote {path.resolve()}", soft_wrap=True)
+
+
+@app.command()
+def models(
+    dataset: Annotated[str, typer.Option(help="Count for the classes of this data set.")] = "deepglobe",
+    size: Annotated[int, typer.Option(help="Side of the image in pixels.")] = 512,
+    as_json: Json = False,
+) -> None:
+    """Every system with its parameters, counted three ways, and its cost; needs no weights."""
+    from benchmarks.profile import measure
+    from benchmarks.zoo import variants
+    from data_prep.catalog import dataset as find_dataset
+    from rssam.contract import Task
+
+    task = Task(find_dataset(dataset).classes, (size, size))
+    costs = [(model, measure(model, task)) for model in variants()]
+    if as_json:
+        _print_json([
+            {"name": model.name, "title": model.title, "version": model.version,
+             "encoder": getattr(model, "encoder", None), "classes": len(task.classes), "image_size": size,
+             **asdict(cost)}
+            for model, cost in costs
+        ])  # fmt: skip
+        return
+    table = RichTable("system", "encoder", "total", "trainable", "as published", f"GMACs at {size}", box=None)
+    for model, cost in costs:
+        counts = (f"{count / 1e6:.2f} M" for count in (cost.total, cost.trainable, cost.as_published))
+        table.add_row(model.name, getattr(model, "encoder", ""), *counts, f"{cost.gmacs:.2f}")
+    screen.print(table)
+
+
+@app.command()
+def datasets(as_json: Json = False) -> None:
+    """Every data set: classes, size, the average its scores are under, and whether it is prepared."""
+    from data_prep.base import NotPrepared, load_manifest
+    from data_prep.catalog import DATASETS
+
+    records: list[dict[str, Any]] = []
+    for name, data in DATASETS.items():
+        try:
+            state = load_manifest(root.home / "data" / name, name).describe()
+        except NotPrepared:
+            state = "not prepared"
+        except DataError as error:
+            state = str(error)
+        records.append(
+            {"name": name, "title": data.title, "classes": list(data.classes), "image_size": list(data.image_size),
+             "average": data.average, "expected_pairs": data.expected_pairs, "state": state}
+        )  # fmt: skip
+    if as_json:
+        _print_json(records)
+        return
+    for record in records:
+        height, width = record["image_size"]
+        classes = ", ".join(record["classes"])
+        screen.print(f"{record['name']}: {classes}; {height}x{width}; {record['state']}", soft_wrap=True)
+
+
+@app.command()
+def status(as_json: Json = False) -> None:
+    """Which rows of which table are finished, begun or missing in this home."""
+    from benchmarks.store import ResultDamaged, Store, read_results
+    from benchmarks.tables import TABLES
+
+    store = Store(root.home)
+    found = list(read_results(store.results))
+    results = [item for item in found if not isinstance(item, ResultDamaged)]
+    damaged = [str(item) for item in found if isinstance(item, ResultDamaged)]
+    finished = {result.key for result in results}
+    begun = sorted(
+        path.parent.name for path in store.home.glob("runs/*/last.safetensors") if path.parent.name not in finished
+    )
+    paper = {table.id: len(table.rows) for table in TABLES.values()}
+    if as_json:
+        _print_json({
+            "home": str(root.home), "begun": begun, "damaged": damaged, "tables": paper,
+            "finished": [
+                {"key": result.key, "recipe": result.identity["recipe"]["name"], "dice": result.scores.dice,
+                 "collapsed": result.collapsed}
+                for result in results
+            ],
+        })  # fmt: skip
+        return
+    screen.print(f"home: {root.home}", soft_wrap=True)
+    for result in results:
+        screen.print(f"finished  {result.key}  {result.identity['recipe']['name']}  Dice {result.scores.dice:.3f}")
+    for key in begun:
+        screen.print(f"begun     {key}")
+    for fault in damaged:
+        screen.print(f"damaged   {fault}", soft_wrap=True)
+    if not results and not begun:
+        screen.print("nothing run yet; see: rssam-bench reproduce table5 --profile smoke")
+
+
+@app.command()
+def doctor(as_json: Json = False) -> None:
+    """Python, torch, GPU, disk, weights, data: what is there, what is missing, the command that mends it."""
+    from benchmarks.doctor import examine
+
+    findings = examine(root.home)
+    if as_json:
+        _print_json([finding.to_json() for finding in findings])
+    else:
+        for finding in findings:
+            screen.print(f"{finding.state:8} {finding.what}: {finding.found}", soft_wrap=True)
+            if finding.remedy:
+                screen.print(f"         -> {finding.remedy}", soft_wrap=True)
+    if any(finding.state == "problem" for finding in findings):
+        raise typer.Exit(1)
+
+
+def _print_json(value: Any) -> None:
+    sys.stdout.write(json.dumps(value, indent=1) + "\n")
+
+
+def main() -> None:
+    """Run the command line; a user's mistake ends in a sentence, not in a traceback."""
+    from benchmarks.store import ResultDamaged
+
+    try:
+        app()
+    except (UserError, DataError, ResultDamaged) as error:
+        if root.debug:
+            raise
+        warnings.print(f"error: {error}", soft_wrap=True, markup=False)
+        sys.exit(2 if isinstance(error, UnknownName) else 1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,149 @@
+"""Integer confusion counts per image and class, and every score as a function of them. NumPy only.
+
+Scores are never stored. The average is always named: "foreground" pools the one class of a binary task over all pixels
+of all images (Tables 1, 2, 5, 6 and 7 of the paper); "classes" pools each class the same way and then takes the plain
+mean over classes (Tables 3 and 4). A class absent from prediction and truth has no score: NaN, left out of the mean.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+IntArray = NDArray[np.int64]
+FloatArray = NDArray[np.float64]
+Average = Literal["foreground", "classes"]
+
+
+@dataclass(frozen=True)
+class Counts:
+    """True and false positives and negatives in pixels, int64 [images, classes]; ignored pixels are in none."""
+
+    tp: IntArray
+    fp: IntArray
+    fn: IntArray
+    tn: IntArray
+
+    @classmethod
+    def from_confusion(cls, confusion: IntArray, *, binary: bool) -> Counts:
+        """Counts from confusion matrices [images, K, K], rows truth and columns prediction.
+
+        A binary task has K = 2 (background, foreground) and keeps the foreground alone: [images, 1].
+        """
+        tp = np.diagonal(confusion, axis1=1, axis2=2)
+        fp = confusion.sum(axis=1) - tp
+        fn = confusion.sum(axis=2) - tp
+        tn = confusion.sum(axis=(1, 2))[:, None] - tp - fp - fn
+        kept = slice(1, 2) if binary else slice(None)
+        return cls(*(np.ascontiguousarray(part[:, kept], dtype=np.int64) for part in (tp, fp, fn, tn)))
+
+    @classmethod
+    def concatenate(cls, parts: Sequence[Counts]) -> Counts:
+        """Counts of several image lists as one, in order."""
+        return cls(*(np.concatenate([getattr(part, name) for part in parts]) for name in ("tp", "fp", "fn", "tn")))
+
+    @property
+    def images(self) -> int:
+        """Number of images counted."""
+        return int(self.tp.shape[0])
+
+    @property
+    def classes(self) -> int:
+        """Number of classes counted: 1 for a binary task."""
+        return int(self.tp.shape[1])
+
+    def pooled(self) -> Counts:
+        """The sum over all images, as counts of one image: [1, classes]."""
+        return Counts(*(part.sum(axis=0, keepdims=True) for part in (self.tp, self.fp, self.fn, self.tn)))
+
+    def to_json(self) -> dict[str, list[list[int]]]:
+        """Plain lists, exact."""
+        return {name: getattr(self, name).tolist() for name in ("tp", "fp", "fn", "tn")}
+
+    @classmethod
+    def from_json(cls, raw: dict[str, list[list[int]]]) -> Counts:
+        """The inverse of `to_json`. Raises ValueError if the four arrays do not agree or hold no integers."""
+        parts = [np.asarray(raw[name]) for name in ("tp", "fp", "fn", "tn")]
+        if any(part.ndim != 2 or part.shape != parts[0].shape or part.dtype.kind != "i" for part in parts):
+            raise ValueError("counts must be four integer tables of one shape [images, classes]")
+        if any((part < 0).any() for part in parts):
+            raise ValueError("counts cannot be negative")
+        return cls(*(part.astype(np.int64) for part in parts))
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Scores in 0..1 under one named average; NaN where nothing was there to score."""
+
+    dice: float
+    jaccard: float
+    precision: float
+    recall: float
+    accuracy: float  # one-vs-rest accuracy; for several classes its mean, 1 - 2 (1 - overall) / classes
+    overall_accuracy: float  # share of labelled pixels that are right
+
+
+def class_scores(counts: Counts) -> dict[str, FloatArray]:
+    """Scores of each class pooled over all images, float [classes] each."""
+    pooled = counts.pooled()
+    tp, fp, fn, tn = (part[0].astype(np.float64) for part in (pooled.tp, pooled.fp, pooled.fn, pooled.tn))
+    return {
+        "dice": _ratio(2 * tp, 2 * tp + fp + fn),
+        "jaccard": _ratio(tp, tp + fp + fn),
+        "precision": _ratio(tp, tp + fp),
+        "recall": _ratio(tp, tp + fn),
+        "accuracy": _ratio(tp + tn, tp + fp + fn + tn),
+    }
+
+
+def scores(counts: Counts, average: Average) -> Scores:
+    """Scores under the named average. Raises ValueError if "foreground" is asked of several classes."""
+    if average == "foreground" and counts.classes != 1:
+        raise ValueError(f'the average "foreground" needs one class, these counts have {counts.classes}')
+    per_class = class_scores(counts)
+    present = ~np.isnan(per_class["dice"])
+    means = {name: _mean(values[present]) for name, values in per_class.items()}
+    pooled = counts.pooled()
+    labelled = pooled.tp[0, 0] + pooled.fp[0, 0] + pooled.fn[0, 0] + pooled.tn[0, 0]
+    right = pooled.tp.sum() + (pooled.tn.sum() if counts.classes == 1 else 0)
+    overall = float(right / labelled) if labelled else float("nan")
+    return Scores(**means, overall_accuracy=overall)
+
+
+def constant_dice(counts: Counts, average: Average) -> float:
+    """Dice of the best constant answer: "everything is foreground", or everything the commonest class.
+
+    With foreground share p it is 2p / (1 + p). A trained system below it has learnt nothing.
+    """
+    pooled = counts.pooled()
+    positive = (pooled.tp + pooled.fn)[0].astype(np.float64)
+    total = positive + (pooled.fp + pooled.tn)[0]
+    share = _ratio(positive, total)
+    answers = 2 * share / (1 + share)
+    if average == "foreground":
+        return float(answers[0])
+    present = ~np.isnan(class_scores(counts)["dice"])
+    return float(np.nanmax(answers) / max(int(present.sum()), 1))
+
+
+def foreground_share(counts: Counts) -> float:
+    """Share of labelled test pixels that belong to the first class, 0..1; the paper's tables imply one for each set."""
+    pooled = counts.pooled()
+    positive = int(pooled.tp[0, 0] + pooled.fn[0, 0])
+    total = positive + int(pooled.fp[0, 0] + pooled.tn[0, 0])
+    return positive / total if total else float("nan")
+
+
+def _ratio(numerator: FloatArray, denominator: FloatArray) -> FloatArray:
+    """Quotient with NaN, silently, where nothing was counted."""
+    return np.divide(numerator, denominator, out=np.full_like(numerator, np.nan), where=denominator > 0)
+
+
+def _mean(values: FloatArray) -> float:
+    """Mean over defined values; NaN if there is none."""
+    defined = values[~np.isnan(values)]
+    return float(defined.mean()) if defined.size else float("nan")

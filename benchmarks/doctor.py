@@ -1,0 +1,114 @@
+"""What is there, what is missing, and the command that mends it. Imports torch in a child process alone."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import platform
+import shutil
+import subprocess
+import sys
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from benchmarks.session import cuda_devices
+from data_prep.base import DataError, load_manifest
+from data_prep.catalog import DATASETS
+from rssam.weights import WEIGHTS, WeightsFolder
+
+State = Literal["ok", "missing", "problem"]
+ENOUGH_GIGABYTES = 60
+"""Disk that the 39 runs of the paper, the data sets and SAM's weights want together."""
+
+_TORCH_CHECK = (
+    "import torch, torchvision, torchvision.ops; "
+    "print(torch.__version__, torchvision.__version__, torch.cuda.is_available(), torch.get_num_threads())"
+)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of the doctor: what was looked at, how it is, and what to do about it."""
+
+    what: str
+    state: State
+    found: str
+    remedy: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values."""
+        return asdict(self)
+
+
+def examine(home: Path) -> list[Finding]:
+    """Look at Python, torch, GPU, disk, weights and data, in this order."""
+    return [_python(), _package(), _torch(), _gpu(), _disk(home), *_weights(home), *_data(home)]
+
+
+def _python() -> Finding:
+    version = platform.python_version()
+    if (3, 11) <= sys.version_info[:2] <= (3, 13):
+        return Finding("Python", "ok", f"{version} at {sys.executable}")
+    return Finding("Python", "problem", version, "install with Python 3.11, 3.12 or 3.13: make install")
+
+
+def _package() -> Finding:
+    try:
+        return Finding("rssam-bench", "ok", importlib.metadata.version("rssam-bench"))
+    except importlib.metadata.PackageNotFoundError:
+        return Finding("rssam-bench", "problem", "not installed, run from a folder", "make install")
+
+
+def _torch() -> Finding:
+    done = subprocess.run([sys.executable, "-c", _TORCH_CHECK], capture_output=True, text=True, check=False)
+    if done.returncode:
+        reason = done.stderr.strip().splitlines()[-1] if done.stderr.strip() else "import failed"
+        return Finding(
+            "torch", "problem", reason, "install the matching pair: uv pip install --reinstall torch torchvision"
+        )
+    torch_version, vision_version, cuda, threads = done.stdout.split()
+    return Finding("torch", "ok", f"{torch_version} with torchvision {vision_version}, CUDA {cuda}, {threads} threads")
+
+
+def _gpu() -> Finding:
+    devices = cuda_devices()
+    if devices:
+        return Finding("GPU", "ok", f"{devices} CUDA device(s)")
+    return Finding(
+        "GPU", "missing", "none: runs go to the CPU", "use --profile smoke, or mini with --encoder vit_t --init scratch"
+    )
+
+
+def _disk(home: Path) -> Finding:
+    existing = next(folder for folder in (home, *home.parents) if folder.exists())
+    free = shutil.disk_usage(existing).free / 1e9
+    if free >= ENOUGH_GIGABYTES:
+        return Finding("disk", "ok", f"{free:.0f} GB free at {home}")
+    return Finding(
+        "disk", "problem", f"{free:.0f} GB free at {home}",
+        f"everything together wants {ENOUGH_GIGABYTES} GB: set RSSAM_HOME or --home to a larger disk",
+    )  # fmt: skip
+
+
+def _weights(home: Path) -> list[Finding]:
+    folder = WeightsFolder(home / "weights")
+    return [
+        Finding(f"weights {name}", "ok", str(folder.path(name)))
+        if folder.path(name).is_file()
+        else Finding(f"weights {name}", "missing", f"not in {folder.root}", f"rssam-bench prepare weights {name}")
+        for name in WEIGHTS
+    ]
+
+
+def _data(home: Path) -> list[Finding]:
+    findings = []
+    for name in DATASETS:
+        remedy = f"rssam-bench prepare {name} --source DIR, or --synthetic 24 for stand-ins"
+        if not (home / "data" / name).exists():
+            findings.append(Finding(f"data {name}", "missing", f"not in {home / 'data'}", remedy))
+            continue
+        try:
+            findings.append(Finding(f"data {name}", "ok", load_manifest(home / "data" / name, name).describe()))
+        except DataError as error:
+            findings.append(Finding(f"data {name}", "problem", str(error), remedy))
+    return findings

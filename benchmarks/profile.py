@@ -1,0 +1,61 @@
+"""Size and cost of a system, counted on the meta device: no weights, no memory, no time.
+
+Parameters are reported three ways, because Table 7 counts in a way of its own:
+total; trainable; and "as published", the rule of the counter (thop) whose figures the paper prints: weights and biases
+of registered layers that ran in the forward pass. It misses raw parameters (position embeddings, relative position
+tables), embeddings (mask tokens) and layers it does not know (SAM's LayerNorm2d).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from rssam.contract import Model, Task
+
+COUNTED_AS_PUBLISHED = (
+    nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d,
+    nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.LayerNorm, nn.InstanceNorm2d, nn.PReLU, nn.Linear,
+)  # fmt: skip
+"""Layers with parameters that thop 0.1.1 knows."""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Parameters and multiply-accumulates of one system for one task."""
+
+    total: int
+    trainable: int
+    as_published: int
+    gmacs: float  # 1e9 multiply-accumulates of a forward pass of one image; convolutions and matrix products only
+
+
+def measure(model: Model, task: Task) -> Cost:
+    """Count the system as declared, for one image of the task's size."""
+    with torch.device("meta"):
+        net = model.architecture(task).eval()
+        image = torch.zeros(1, 3, *task.image_size)
+    parameters = parameter_counts(net)
+    net.requires_grad_(False)  # the counter below follows gradients where there could be any
+    ran: set[nn.Module] = set()
+    hooks = [module.register_forward_hook(lambda module, *_: ran.add(module)) for module in net.modules()]
+    with FlopCounterMode(display=False) as flops, torch.no_grad():
+        net(image)
+    for hook in hooks:
+        hook.remove()
+    counted = sum(
+        parameter.numel()
+        for module in ran
+        if isinstance(module, COUNTED_AS_PUBLISHED)
+        for parameter in module.parameters(recurse=False)
+    )
+    return Cost(**parameters, as_published=counted, gmacs=flops.get_total_flops() / 2e9)
+
+
+def parameter_counts(net: nn.Module) -> dict[str, int]:
+    """Total and trainable numbers of parameters."""
+    sizes = [(parameter.numel(), parameter.requires_grad) for parameter in net.parameters()]
+    return {"total": sum(size for size, _ in sizes), "trainable": sum(size for size, trains in sizes if trains)}

@@ -1,0 +1,69 @@
+"""From tables to finished results: each different run once, what is cached is skipped, a failure stays local.
+
+Imports torch only when something has to be trained.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from benchmarks.session import Outcome, Session
+from benchmarks.spec import ResolvedRun, Run, Setting, resolve
+from benchmarks.store import ResultDamaged
+from benchmarks.tables import Table
+from data_prep.base import DataError, load_manifest
+from rssam.contract import UserError
+
+
+def plan(tables: Sequence[Table], setting: Setting, seeds: Sequence[int], split_seed: int, repeats: int) -> list[Run]:
+    """The different runs behind these tables, each once, in the order of the rows.
+
+    Each of `repeats` is a pair of seed and split seed, counted up from the first pair.
+    """
+    pairs = [(seed + extra, split_seed + extra) for seed in seeds for extra in range(repeats)]
+    runs = [
+        setting.run(row.model, table.dataset, seed, split)
+        for seed, split in dict.fromkeys(pairs)
+        for table in tables
+        for row in table.rows
+    ]
+    return list(dict.fromkeys(runs))
+
+
+def resolve_all(runs: Sequence[Run], session: Session) -> list[ResolvedRun]:
+    """Look up data and weights of every run before the first one starts; reads manifests, never images.
+
+    Raises NotPrepared or WeightsNotFound, naming the command that mends it.
+    """
+    manifests = {name: load_manifest(session.data_folder(name), name) for name in {run.dataset.name for run in runs}}
+    return [resolve(run, manifests[run.dataset.name], session.weights, session.precision) for run in runs]
+
+
+def execute_all(resolved: Sequence[ResolvedRun], session: Session) -> list[Outcome]:
+    """Execute the runs in order; one that fails does not stop the others."""
+    outcomes = []
+    for number, item in enumerate(resolved, start=1):
+        session.observer.begin(number, len(resolved), item)
+        outcomes.append(execute(item, session))
+        session.observer.end(outcomes[-1])
+    return outcomes
+
+
+def execute(resolved: ResolvedRun, session: Session) -> Outcome:
+    """Bring one run to its result: from the store if it is there, else by training, from its checkpoint if it has one.
+
+    Failures are never stored: the next call tries again.
+    """
+    key = resolved.key
+    try:
+        if (known := session.store.get(key)) is not None:
+            return Outcome(key, "cached", known)
+        with session.store.lock(key):
+            if (known := session.store.get(key)) is not None:  # another process has just finished it
+                return Outcome(key, "cached", known)
+            from benchmarks.trial import train_and_test
+
+            return train_and_test(resolved, session)
+    except (UserError, DataError, ResultDamaged) as error:
+        session.tracker.fail(str(error))
+        return Outcome(key, "failed", reason=str(error))

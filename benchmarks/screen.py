@@ -1,0 +1,125 @@
+"""What a person sees while work runs: a progress bar with rate and time left, plain lines without a terminal."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.text import Text
+
+from benchmarks.session import Outcome
+from benchmarks.spec import ResolvedRun
+from data_prep.base import Progress as DataProgress
+
+SECONDS_BETWEEN_LINES = 30.0
+"""Without a terminal, at most one line of progress in so many seconds."""
+
+
+class Screen:
+    """Shows the runs of a session; an `Observer`."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self._bar: Progress | None = None
+        self._task: TaskID | None = None
+        self._title = ""
+        self._epoch_line = 0.0
+
+    def begin(self, number: int, total: int, resolved: ResolvedRun) -> None:
+        """Announce a run; its bar appears with its first step, so that a cached run shows none."""
+        self._title = f"[{number}/{total}] {resolved.key}"
+        self._epoch_line = 0.0
+
+    def step(self, epoch: int, epochs: int, step: int, steps: int) -> None:
+        """Move the bar."""
+        self._show("training", (epoch - 1) * steps + step, epochs * steps)
+
+    def epoch(self, metrics: dict[str, float]) -> None:
+        """One line an epoch where there is no bar, but not more often than is readable."""
+        if self.console.is_terminal or time.monotonic() - self._epoch_line < SECONDS_BETWEEN_LINES:
+            return
+        self._epoch_line = time.monotonic()
+        self._line(
+            f"{self._title} epoch {metrics['epoch']:.0f}: loss {metrics['train_loss']:.4f}, "
+            f"validation {metrics['val_loss']:.4f}, {metrics['seconds']:.1f} s"
+        )
+
+    def testing(self, done: int, total: int) -> None:
+        """Move the bar of the test images."""
+        self._show("testing", done, total)
+
+    def end(self, outcome: Outcome) -> None:
+        """One line with what became of the run."""
+        self._stop()
+        if outcome.result is None:
+            self._line(f"{self._title} failed: {outcome.reason}")
+            return
+        scores, seconds = outcome.result.scores, outcome.result.seconds
+        took = "" if outcome.status == "cached" else f", {seconds:.0f} s"
+        collapsed = " (collapsed: below the constant answer)" if outcome.result.collapsed else ""
+        self._line(f"{self._title} {outcome.status}: Dice {scores.dice:.3f}{collapsed}{took}")
+
+    def _show(self, what: str, done: int, total: int) -> None:
+        if not self.console.is_terminal:
+            return
+        if self._bar is None:
+            self._bar = make_bar(self.console)
+            self._bar.start()
+            self._task = self._bar.add_task(self._title, total=total)
+        assert self._task is not None
+        self._bar.update(self._task, description=f"{self._title} {what}", completed=done, total=total)
+
+    def _stop(self) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None
+
+    def _line(self, message: str) -> None:
+        self.console.print(Text(message), soft_wrap=True)
+
+
+@contextmanager
+def data_progress(console: Console) -> Iterator[DataProgress]:
+    """A callback for `prepare`: a bar, or a line now and then."""
+    last, tasks = 0.0, dict[str, TaskID]()
+    with make_bar(console) as bar:
+
+        def call(done: int, total: int, what: str) -> None:
+            nonlocal last
+            if console.is_terminal:
+                if what not in tasks:
+                    tasks[what] = bar.add_task(what, total=total)
+                bar.update(tasks[what], completed=done, total=total)
+            elif time.monotonic() - last >= SECONDS_BETWEEN_LINES:
+                last = time.monotonic()
+                console.print(f"{what}: {done} of {total}")
+
+        yield call
+
+
+class _Rate(TextColumn):
+    """Steps a second, once known."""
+
+    def __init__(self) -> None:
+        super().__init__("{task.speed}")
+
+    def render(self, task: object) -> Text:
+        speed = getattr(task, "speed", None)
+        return Text(f"{speed:.1f}/s" if speed else "")
+
+
+def make_bar(console: Console) -> Progress:
+    """A bar that vanishes when done and shows nothing without a terminal."""
+    return Progress(
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        _Rate(),
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+    )

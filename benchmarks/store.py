@@ -1,0 +1,169 @@
+"""Finished results on disk: one small JSON file a run, written atomically and last. Imports no torch."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+
+from benchmarks.counts import Average, Counts, Scores, constant_dice, scores
+from benchmarks.spec import make_key
+from data_prep.base import write_atomic
+
+RESULT_SCHEMA = 1
+
+
+class ResultDamaged(ValueError):
+    """A result file that cannot be used; the message names the file and the reason."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a finished run left: integer counts of every test image, its history, and where it came from."""
+
+    identity: Mapping[str, Any]  # see ResolvedRun.identity
+    average: Average
+    classes: tuple[str, ...]
+    images: tuple[str, ...]  # stems of the test images, in the order of the counts
+    counts: Counts  # at the prepared label's resolution
+    native_counts: Counts | None  # at the source's own resolution, where it is larger
+    history: tuple[Mapping[str, float], ...]  # per epoch: epoch, train_loss, val_loss, rate, seconds
+    best_epoch: int  # the epoch of lowest validation loss, from 1
+    parameters: Mapping[str, int]  # total, trainable
+    seconds: float  # training and evaluation, all sessions of the run added
+    peak_memory: int  # bytes, of the device on CUDA and of the process on CPU
+    data: Mapping[str, Any]  # origin, complete, pairs, describe, train, val, test
+    provenance: Mapping[str, Any]  # see environment.provenance
+
+    @property
+    def key(self) -> str:
+        """The run's name, from its identity."""
+        return make_key(self.identity)
+
+    @property
+    def scores(self) -> Scores:
+        """Scores under the data set's own average."""
+        return scores(self.counts, self.average)
+
+    @property
+    def constant_dice(self) -> float:
+        """Dice of the best constant answer on the same test images."""
+        return constant_dice(self.counts, self.average)
+
+    @property
+    def collapsed(self) -> bool:
+        """Whether the run did not even reach the constant answer: such a run is never tabled as a score."""
+        dice = self.scores.dice
+        return not dice > self.constant_dice
+
+    def declared(self) -> dict[str, Any]:
+        """The declared part of the identity, comparable with `Run.declared`."""
+        return {name: self.identity[name] for name in ("model", "dataset", "recipe", "seed", "split_seed")}
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values; `from_json` gives the same result back."""
+        return {
+            "schema": RESULT_SCHEMA,
+            "key": self.key,
+            "identity": dict(self.identity),
+            "average": self.average,
+            "classes": list(self.classes),
+            "images": list(self.images),
+            "counts": self.counts.to_json(),
+            "native_counts": self.native_counts.to_json() if self.native_counts else None,
+            "history": [dict(epoch) for epoch in self.history],
+            "best_epoch": self.best_epoch,
+            "parameters": dict(self.parameters),
+            "seconds": self.seconds,
+            "peak_memory": self.peak_memory,
+            "data": dict(self.data),
+            "provenance": dict(self.provenance),
+        }
+
+    @classmethod
+    def from_json(cls, raw: Mapping[str, Any]) -> Result:
+        """Raises ResultDamaged if a part is missing, of another format, or does not fit its key."""
+        try:
+            if raw["schema"] != RESULT_SCHEMA:
+                raise ResultDamaged(f"result format {raw['schema']}, this version reads {RESULT_SCHEMA}")
+            native = raw["native_counts"]
+            result = cls(
+                identity=raw["identity"],
+                average=raw["average"],
+                classes=tuple(raw["classes"]),
+                images=tuple(raw["images"]),
+                counts=Counts.from_json(raw["counts"]),
+                native_counts=Counts.from_json(native) if native else None,
+                history=tuple(raw["history"]),
+                best_epoch=raw["best_epoch"],
+                parameters=raw["parameters"],
+                seconds=raw["seconds"],
+                peak_memory=raw["peak_memory"],
+                data=raw["data"],
+                provenance=raw["provenance"],
+            )
+            if result.key != raw["key"]:
+                raise ResultDamaged(f"the key {raw['key']} does not belong to its identity ({result.key})")
+            if (result.counts.images, result.counts.classes) != (len(result.images), len(result.classes)):
+                raise ResultDamaged("the counts do not fit the lists of images and classes")
+        except (KeyError, TypeError, ValueError) as error:
+            if isinstance(error, ResultDamaged):
+                raise
+            raise ResultDamaged(f"a part is missing or malformed ({error!r})") from error
+        return result
+
+
+@dataclass(frozen=True)
+class Store:
+    """Results and work folders below one home folder."""
+
+    home: Path
+
+    @property
+    def results(self) -> Path:
+        """Folder of finished results."""
+        return self.home / "results"
+
+    def path(self, key: str) -> Path:
+        """File of a finished result."""
+        return self.results / f"{key}.json"
+
+    def work(self, key: str) -> Path:
+        """Folder of a run's large and private files: checkpoints, log, predictions."""
+        return self.home / "runs" / key
+
+    def get(self, key: str) -> Result | None:
+        """The finished result of that key, or None. Raises ResultDamaged, naming the file, if it cannot be used."""
+        path = self.path(key)
+        return read_result(path) if path.is_file() else None
+
+    def put(self, result: Result) -> None:
+        """Write a finished result; a reader sees all of it or nothing."""
+        text = json.dumps(result.to_json(), sort_keys=True, separators=(",", ":"))
+        write_atomic(self.path(result.key), text.encode())
+
+    def lock(self, key: str) -> FileLock:
+        """The lock of a run; the operating system frees it when its holder ends, however that happens."""
+        self.work(key).mkdir(parents=True, exist_ok=True)
+        return FileLock(self.work(key) / "lock")
+
+
+def read_result(path: Path) -> Result:
+    """Read one result file. Raises ResultDamaged naming it."""
+    try:
+        return Result.from_json(json.loads(path.read_text()))
+    except (ResultDamaged, ValueError, OSError) as error:
+        raise ResultDamaged(f"{path}: {error}") from error
+
+
+def read_results(folder: Path) -> Iterator[Result | ResultDamaged]:
+    """Every result file of a folder in the order of their names; a damaged one comes as its error."""
+    for path in sorted(folder.glob("*.json")):
+        try:
+            yield read_result(path)
+        except ResultDamaged as error:
+            yield error

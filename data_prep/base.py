@@ -1,0 +1,248 @@
+"""What every prepared data set shares: its declaration, its manifest on disk, the split rule, the errors."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+import tempfile
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import ClassVar, Literal, Protocol, runtime_checkable
+
+Split = Literal["train", "val", "test"]
+SPLITS: tuple[Split, ...] = ("train", "val", "test")
+FRACTIONS = (70, 15, 15)
+"""Per cent of the images in train, val and test (paper, section 4.1)."""
+
+MANIFEST_NAME = "manifest.json"
+MANIFEST_SCHEMA = 1
+
+Progress = Callable[[int, int, str], None]
+"""Called as progress(done, total, what) while long work runs."""
+
+
+class DataError(Exception):
+    """Data the user can mend. The message says what was expected, what was found, and the command that mends it."""
+
+
+class NotPrepared(DataError):
+    """A data set is wanted that `prepare` has not made yet."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One prepared image with its mask. Paths are relative to the prepared folder, digests are SHA-256 in hex."""
+
+    stem: str
+    split: Split  # the official split, or the one of split seed 0
+    image: str
+    mask: str
+    native_mask: str | None  # the mask at the source's own resolution, for scores beside the headline
+    image_sha256: str
+    mask_sha256: str
+    native_mask_sha256: str | None
+    source_image_sha256: str
+    source_mask_sha256: str
+    source_size: tuple[int, int]  # (height, width) before resizing
+    size: tuple[int, int]  # (height, width) as prepared
+    foreground: float  # share of labelled pixels that belong to any class, 0..1
+    group: str  # equal for images of identical content: such images never part
+    scene: str | None = None  # equal for tiles that abut, where known
+
+    @property
+    def files(self) -> tuple[tuple[str, str], ...]:
+        """Every prepared file of this entry as (relative path, digest)."""
+        pairs = [(self.image, self.image_sha256), (self.mask, self.mask_sha256)]
+        if self.native_mask is not None and self.native_mask_sha256 is not None:
+            pairs.append((self.native_mask, self.native_mask_sha256))
+        return tuple(pairs)
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What a prepared folder holds and how it was made; `reproduce` refuses a folder without one."""
+
+    dataset: str
+    version: int
+    classes: tuple[str, ...]
+    image_size: tuple[int, int]  # (height, width)
+    origin: Literal["source", "synthetic"]
+    expected_pairs: int | None  # pairs known to be in the full published set
+    without_mask: int  # images of the source that have no mask and were left out
+    rules: Mapping[str, str]  # how image, mask and split were made, one sentence each
+    official_split: bool  # the split came with the data: split seeds change nothing
+    entries: tuple[Entry, ...]
+    schema: int = MANIFEST_SCHEMA
+
+    @property
+    def complete(self) -> bool:
+        """Whether all pairs of the published set are here, and none is a stand-in."""
+        return self.origin == "source" and len(self.entries) == self.expected_pairs
+
+    def splits(self, split_seed: int) -> dict[Split, tuple[Entry, ...]]:
+        """Entries of each split, ordered by stem; an official split is the same for every seed."""
+        if self.official_split:
+            chosen: Mapping[str, Split] = {entry.stem: entry.split for entry in self.entries}
+        else:
+            chosen = assign_splits({entry.stem: entry.group for entry in self.entries}, split_seed)
+        ordered = sorted(self.entries, key=lambda entry: entry.stem)
+        return {split: tuple(entry for entry in ordered if chosen[entry.stem] == split) for split in SPLITS}
+
+    def digest(self, split_seed: int) -> str:
+        """SHA-256 over source files, preparation rules and split: equal on every machine for equal data."""
+        lines = [f"{self.dataset} {self.version} {self.origin}", *(f"{k}: {v}" for k, v in sorted(self.rules.items()))]
+        for split, entries in self.splits(split_seed).items():
+            lines += [f"{split} {e.stem} {e.source_image_sha256} {e.source_mask_sha256}" for e in entries]
+        return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+    @cached_property
+    def foreground(self) -> float:
+        """Mean share of foreground pixels over all entries, 0..1."""
+        return sum(entry.foreground for entry in self.entries) / max(len(self.entries), 1)
+
+    def describe(self) -> str:
+        """One sentence on completeness, as reports print it under a table."""
+        if self.origin == "synthetic":
+            return f"synthetic stand-in scenes ({len(self.entries)} pairs), not {self.dataset}"
+        if self.complete:
+            return f"complete: all {self.expected_pairs} pairs"
+        known = f" of {self.expected_pairs} known" if self.expected_pairs else ""
+        return f"partial: {len(self.entries)} pairs{known}"
+
+
+@runtime_checkable
+class Dataset(Protocol):
+    """A data set: a frozen dataclass that is its own data sheet."""
+
+    name: ClassVar[str]
+    title: ClassVar[str]
+    version: ClassVar[int]  # raised when the same source would now be prepared otherwise
+    classes: ClassVar[tuple[str, ...]]
+    image_size: ClassVar[tuple[int, int]]  # (height, width) as prepared
+    average: ClassVar[Literal["foreground", "classes"]]  # which scores the paper prints
+    expected_pairs: ClassVar[int | None]
+
+    def prepare(
+        self, source: Path, out: Path, *, origin: Literal["source", "synthetic"], workers: int, progress: Progress
+    ) -> Manifest:
+        """Read `source` (folder or archive), write the prepared folder `out`, return its manifest.
+
+        A second call verifies and writes nothing. Raises DataError listing every bad file; leaves nothing half-written.
+        """
+        ...
+
+    def synthesize(self, out: Path, count: int, seed: int) -> None:
+        """Write `count` stand-in pairs in the real layout below `out`."""
+        ...
+
+
+def exact_counts(total: int) -> tuple[int, int, int]:
+    """Sizes of train, val and test for `total` images: largest remainder, ties to test (36 gives 25/5/6)."""
+    floors = [total * percent // 100 for percent in FRACTIONS]
+    remainders = [total * percent % 100 for percent in FRACTIONS]
+    for index in sorted(range(3), key=lambda i: (-remainders[i], -i))[: total - sum(floors)]:
+        floors[index] += 1
+    return floors[0], floors[1], floors[2]
+
+
+def assign_splits(groups: Mapping[str, str], split_seed: int) -> dict[str, Split]:
+    """Split stems 70/15/15 by a rule that knows neither listing order nor machine.
+
+    `groups` maps each stem to its group. Groups are ordered by the SHA-256 of "seed:first stem" and fill train, then
+    val, then test; a group that no longer fits goes to the next split with room for it, and where none has, to the one
+    with most room left. The fractions are exact whenever every group has one member.
+    """
+    members: dict[str, list[str]] = defaultdict(list)
+    for stem in sorted(groups):
+        members[groups[stem]].append(stem)
+    ordered = sorted(members.values(), key=lambda stems: hashlib.sha256(f"{split_seed}:{stems[0]}".encode()).digest())
+    room = dict(zip(SPLITS, exact_counts(len(groups)), strict=True))
+    chosen: dict[str, Split] = {}
+    for stems in ordered:
+        fitting = [split for split in SPLITS if room[split] >= len(stems)]
+        split = fitting[0] if fitting else max(SPLITS, key=lambda name: room[name])
+        room[split] -= len(stems)
+        chosen.update(dict.fromkeys(stems, split))
+    return chosen
+
+
+def save_manifest(folder: Path, manifest: Manifest) -> None:
+    """Write the manifest; it comes last, so that a folder with one is whole."""
+    text = json.dumps(asdict(manifest), indent=1, sort_keys=True, default=dict)
+    write_atomic(folder / MANIFEST_NAME, text.encode())
+
+
+def load_manifest(folder: Path, dataset: str) -> Manifest:
+    """Read the manifest of a prepared folder.
+
+    Raises NotPrepared if there is none, DataError if it is damaged or of another format.
+    """
+    path = folder / MANIFEST_NAME
+    remedy = f"rssam-bench prepare {dataset} --source DIR"
+    if not path.is_file():
+        raise NotPrepared(f"{dataset} is not prepared: no {MANIFEST_NAME} in {folder}. Run: {remedy}")
+    try:
+        raw = json.loads(path.read_text())
+        if raw["schema"] != MANIFEST_SCHEMA:
+            raise DataError(
+                f"{path} has manifest format {raw['schema']}, this version reads {MANIFEST_SCHEMA}. "
+                f"Delete {folder} and run: {remedy}"
+            )
+        entries = tuple(
+            Entry(**{**entry, "source_size": tuple(entry["source_size"]), "size": tuple(entry["size"])})
+            for entry in raw.pop("entries")
+        )
+        classes, size = tuple(raw.pop("classes")), tuple(raw.pop("image_size"))
+        return Manifest(**raw, entries=entries, classes=classes, image_size=size)
+    except (ValueError, KeyError, TypeError) as error:
+        raise DataError(f"{path} is damaged ({error}). Delete {folder} and run: {remedy}") from error
+
+
+def verify_files(folder: Path, entries: Sequence[Entry], progress: Progress | None = None) -> list[str]:
+    """Compare every file with its digest; return one line per missing or changed file, empty if all is well."""
+    faults = []
+    for done, entry in enumerate(entries, start=1):
+        for relative, digest in entry.files:
+            path = folder / relative
+            if not path.is_file():
+                faults.append(f"{relative}: missing")
+            elif sha256_file(path) != digest:
+                faults.append(f"{relative}: changed since it was prepared")
+        if progress is not None:
+            progress(done, len(entries), "verify")
+    return faults
+
+
+def sha256_file(path: Path) -> str:
+    """SHA-256 of a file's bytes in hex, read in pieces."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def write_atomic(path: Path, content: bytes) -> None:
+    """Write a file so that a reader sees the old content or the new, never a part, even across a power cut.
+
+    Raises DataError if the disk is full; nothing is left behind then.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+    try:
+        with os.fdopen(descriptor, "wb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        Path(temporary).chmod(0o644)
+        os.replace(temporary, path)
+    except OSError as error:
+        Path(temporary).unlink(missing_ok=True)
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise DataError(f"no space left on the disk while writing {path}: free some and run again") from error
+        raise
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise

@@ -1,0 +1,17 @@
+"""The data sets this suite knows. Adding one: a file with its data sheet, and a line here."""
+
+from __future__ import annotations
+
+from data_prep.base import DataError, Dataset
+from data_prep.deepglobe import DeepGlobe
+
+_ALL: tuple[Dataset, ...] = (DeepGlobe(),)
+
+DATASETS: dict[str, Dataset] = {entry.name: entry for entry in _ALL}
+
+
+def dataset(name: str) -> Dataset:
+    """The data set called `name`; raises DataError listing the choices if there is none."""
+    if name not in DATASETS:
+        raise DataError(f"unknown data set {name!r}: choose from {', '.join(DATASETS)}")
+    return DATASETS[name]

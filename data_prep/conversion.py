@@ -1,0 +1,125 @@
+"""One pair of source files to prepared files: what a worker does, and the record that spares doing it twice."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from PIL import Image
+
+from data_prep import pixels
+from data_prep.base import Entry, write_atomic
+from data_prep.findings import Pair
+from data_prep.pixels import BadPicture, Mask
+
+
+@dataclass(frozen=True)
+class Job:
+    """All a worker needs, picklable for fresh processes: `read_mask` is a function at module level."""
+
+    pair: Pair
+    out: Path  # prepared files go below it
+    record: Path  # the record of this pair
+    rule: str  # names everything but the files that decides the result; a record of another rule is not used
+    image_size: tuple[int, int]  # (height, width) as prepared
+    image_kind: str  # Pillow's name of the image format
+    read_mask: Callable[[Image.Image], Mask]
+
+
+@dataclass(frozen=True)
+class Record:
+    """A finished pair. The entry's split and group are drafts until all pairs are known."""
+
+    rule: str
+    entry: Entry
+    pixel_digest: str  # of the prepared image: equal for identical images
+    empty_values: tuple[int, ...]  # of a mask without any foreground: up to eight of its values
+
+
+@dataclass(frozen=True)
+class Faults:
+    """Why a pair cannot be used: one line per file, each beginning with the file's name."""
+
+    lines: tuple[str, ...]
+
+
+def convert(job: Job) -> Record | Faults:
+    """Write the prepared files of one pair and its record, or reuse those of an interrupted run.
+
+    Raises DataError only if the disk is full; bad source files come back as faults.
+    """
+    contents, faults = [], []
+    for path, name in ((job.pair.image, job.pair.image_name), (job.pair.mask, job.pair.mask_name)):
+        try:
+            contents.append(path.read_bytes())
+        except OSError as error:
+            faults.append(f"{name}: cannot be read ({error.strerror})")
+    if faults:
+        return Faults(tuple(faults))
+    digests = hashlib.sha256(contents[0]).hexdigest(), hashlib.sha256(contents[1]).hexdigest()
+    return _finished(job, digests) or _convert(job, contents[0], contents[1], digests)
+
+
+def _convert(job: Job, image_bytes: bytes, mask_bytes: bytes, digests: tuple[str, str]) -> Record | Faults:
+    faults = []
+    try:
+        image = pixels.rgb(pixels.decode(image_bytes, job.image_kind))
+        factor = pixels.whole_factor(image.shape[:2], job.image_size)
+    except BadPicture as bad:
+        faults.append(f"{job.pair.image_name}: {bad}")
+    try:
+        mask = job.read_mask(pixels.decode(mask_bytes, "PNG"))
+        if not faults and mask.labels.shape != image.shape[:2]:
+            found, wanted = ("{1}x{0}".format(*shape) for shape in (mask.labels.shape, image.shape))
+            raise BadPicture(f"expected the size of its image, {wanted}, found {found} (width x height)")
+    except BadPicture as bad:
+        faults.append(f"{job.pair.mask_name}: {bad}")
+    if faults:
+        return Faults(tuple(faults))
+
+    stem, source_size = job.pair.stem, (image.shape[0], image.shape[1])
+    image, labels = pixels.average_area(image, factor), pixels.take_every(mask.labels, factor)
+    files = {f"images/{stem}.png": pixels.encode_image(image), f"masks/{stem}.png": pixels.encode_labels(labels)}
+    if factor > 1:
+        files[f"native_masks/{stem}.png"] = pixels.encode_bits(mask.labels)
+    for relative, content in files.items():
+        write_atomic(job.out / relative, content)
+    written = [(relative, hashlib.sha256(content).hexdigest()) for relative, content in files.items()]
+    native = written[2] if factor > 1 else (None, None)
+    entry = Entry(
+        stem=stem,
+        split="train",
+        image=written[0][0],
+        mask=written[1][0],
+        native_mask=native[0],
+        image_sha256=written[0][1],
+        mask_sha256=written[1][1],
+        native_mask_sha256=native[1],
+        source_image_sha256=digests[0],
+        source_mask_sha256=digests[1],
+        source_size=source_size,
+        size=(image.shape[0], image.shape[1]),
+        foreground=float((labels > 0).mean()),
+        group=stem,
+    )
+    record = Record(job.rule, entry, pixels.pixel_digest(image), () if mask.labels.any() else mask.values)
+    write_atomic(job.record, json.dumps(asdict(record)).encode())  # last: a record vouches for its files
+    return record
+
+
+def _finished(job: Job, digests: tuple[str, str]) -> Record | None:
+    """The record of an earlier run, if rule, source and every prepared file are still the same."""
+    try:
+        raw = json.loads(job.record.read_bytes())
+        entry = Entry(
+            **{**raw["entry"], "source_size": tuple(raw["entry"]["source_size"]), "size": tuple(raw["entry"]["size"])}
+        )
+        record = Record(raw["rule"], entry, raw["pixel_digest"], tuple(raw["empty_values"]))
+        prepared = [(hashlib.sha256((job.out / name).read_bytes()).hexdigest(), digest) for name, digest in entry.files]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    same = record.rule == job.rule and (entry.source_image_sha256, entry.source_mask_sha256) == digests
+    return record if same and all(found == noted for found, noted in prepared) else None

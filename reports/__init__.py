@@ -1,0 +1,1 @@
+"""Reads results and renders tables and figures; never trains."""

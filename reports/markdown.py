@@ -1,0 +1,46 @@
+"""A report as one Markdown page. String in the end; the page's form stands in templates/report.md.j2."""
+
+from __future__ import annotations
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from reports.cells import cells, columns, label_columns
+from reports.frames import TableFrame
+from reports.report import Report, made_with
+
+
+def render(report: Report) -> str:
+    """The whole page."""
+    environment = Environment(
+        loader=PackageLoader("reports"),
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        undefined=StrictUndefined,
+    )
+    return environment.get_template("report.md.j2").render(
+        report=report,
+        own=report.results("own"),
+        published=report.results("published"),
+        made_with=made_with,
+        grid=grid,
+        sources=sources,
+    )
+
+
+def grid(frame: TableFrame) -> str:
+    """The rows as a Markdown table."""
+    heads = [f"{column.group} {column.heading}".strip() for column in columns(frame)]
+    left = len(label_columns(frame))
+    ruler = [":--" if index < left else "--:" for index in range(len(heads))]
+    return "\n".join(_line(line) for line in (heads, ruler, *cells(frame)))
+
+
+def sources(frame: TableFrame) -> str:
+    """The result files behind the numbers, each once."""
+    return ", ".join(f"`{result.key}`" for result in frame.results)
+
+
+def _line(texts: list[str]) -> str:
+    escaped = (text.replace("|", "\\|") for text in texts)
+    return f"| {' | '.join(escaped)} |"

@@ -1,0 +1,253 @@
+"""The sentences under a table: everything a reader must know before comparing its numbers with the paper's."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+
+from benchmarks.counts import foreground_share
+from benchmarks.paper import IMPLIED_FOREGROUND
+from benchmarks.spec import PROFILES
+from benchmarks.store import Result
+from data_prep.base import SPLITS
+from reports.recipes import describe_recipe
+from reports.sections import Section, SectionRow
+from reports.settings import PAPER_SETTING, command
+
+STARTS = {
+    "sam": "from SAM's checkpoint",
+    "imagenet": "from ImageNet weights",
+    "scratch": "from scratch: no pretrained weights, not comparable with the paper",
+}
+
+
+def notes(section: Section) -> tuple[str, ...]:
+    """All notes of a section, in the order of their weight. Commands stand in backquotes."""
+    if not section.results:
+        fill = command(section.table, section.setting)
+        return (f"Nothing of this table has been run. To fill it: `{fill}`.",)
+    parts = (
+        _owner(section),
+        _not_a_reproduction(section),
+        _missing(section),
+        _collapsed(section),
+        _average(section),
+        f"Recipe {section.setting.profile}: {describe_recipe(PROFILES[section.setting.profile].recipe)}.",
+        _start(section),
+        _encoders(section),
+        _data(section),
+        _disputed(section),
+        _foreground(section),
+        _constant(section),
+        _replicates(section),
+        _parameters(section),
+        f"Precision: {_joined(sorted({result.identity['precision'] for result in section.results}))}.",
+    )
+    return tuple(part for part in parts if part)
+
+
+def row_name(section: Section, row: SectionRow) -> str:
+    """A row in words: its only label, or its labels with their columns."""
+    labels = row.row.labels
+    if len(labels) == 1:
+        return labels[0]
+    return ", ".join(f"{column} {label}" for column, label in zip(section.table.label_columns, labels, strict=True))
+
+
+def _owner(section: Section) -> str:
+    if section.source == "own":
+        return ""
+    return "Published results that come with this version, not runs of yours."
+
+
+def _missing(section: Section) -> str:
+    missing, total = len(section.rows) - len(section.filled), len(section.rows)
+    if not missing:
+        return ""
+    if section.source == "published":
+        return f"{missing} of {total} rows are not among the published results."
+    return f"{missing} of {total} rows not run. To fill them: `{command(section.table, section.setting)}`."
+
+
+def _not_a_reproduction(section: Section) -> str:
+    """Why the numbers cannot confirm or contradict the paper; empty where they can."""
+    setting, data = section.setting, section.results[0].data
+    recipe = PROFILES[setting.profile].recipe
+    reasons = []
+    if setting.profile == "smoke":
+        reasons.append("the smoke profile proves the wiring, claims nothing")
+    elif recipe != PROFILES[PAPER_SETTING.profile].recipe:
+        reasons.append(f"the recipe is {recipe.name}, not the paper's")
+    if any(_unlike_paper(row) for row in section.filled):
+        reasons.append("trained from scratch, without the pretrained weights")
+    if _replaced(section):
+        reasons.append("another encoder than the paper's")
+    if setting.dataset is not None:
+        reasons.append(
+            f"data set {setting.dataset} in place of {section.table.dataset}, for which the paper has no row here"
+        )
+    if data.get("origin") == "synthetic":
+        reasons.append("synthetic data")
+    elif not data.get("complete"):
+        reasons.append("partial data")
+    if not reasons:
+        return ""
+    return f"Not a reproduction: {'; '.join(reasons)}. The paper's setting: `{command(section.table, PAPER_SETTING)}`."
+
+
+def _collapsed(section: Section) -> str:
+    """Each row with a collapsed replicate; its survivors are named, not averaged."""
+    parts = []
+    for row in section.filled:
+        if not row.collapsed:
+            continue
+        dices = _joined([_three(one.scores.dice) for one in row.collapsed])
+        answers = _joined(sorted({_three(one.constant_dice) for one in row.collapsed}))
+        kept = [_three(one.scores.dice) for one in row.results if one not in row.collapsed]
+        rest = f" (its other replicates, not tabled either: {_joined(kept)})" if kept else ""
+        parts.append(f"{row_name(section, row)}: Dice {dices} against {answers}{rest}")
+    if not parts:
+        return ""
+    return f"Collapsed, not above the constant answer, and so not tabled as a score. {'; '.join(parts)}."
+
+
+def _average(section: Section) -> str:
+    """Which average the scores are."""
+    results, columns = section.results, section.table.scores
+    if all(result.average == "foreground" for result in results):
+        return "Scores of the foreground class, pooled over all test pixels."
+    if "dice" not in columns:
+        return "Dice of each class, pooled over all test pixels."
+    return (
+        f"Scores of each class pooled over all test pixels, then the plain mean over {len(results[0].classes)} classes "
+        "(a class absent from truth and prediction is left out); Acc is the mean one-vs-rest accuracy."
+    )
+
+
+def _start(section: Section) -> str:
+    """How the networks are initialised, by system where they differ."""
+    starts: dict[str, list[str]] = defaultdict(list)
+    for row in section.filled:
+        options = row.results[0].identity["model"]["options"]
+        init = options.get("init")
+        if init is None:
+            continue
+        words = STARTS.get(init, str(init)) if init != "scratch" or _unlike_paper(row) else "from scratch"
+        starts[f"{words} {options['encoder']}" if init == "sam" and "encoder" in options else words].append(
+            row_name(section, row)
+        )
+    if not starts:
+        return ""
+    if len(starts) == 1:
+        return f"Initialisation: {next(iter(starts))}."
+    return f"Initialisation: {'; '.join(f'{_joined(names)} {words}' for words, names in starts.items())}."
+
+
+def _encoders(section: Section) -> str:
+    pairs = _replaced(section)
+    return f"Encoder: {_joined([f'{new} in place of {old}' for old, new in pairs])}." if pairs else ""
+
+
+def _replaced(section: Section) -> list[tuple[str, str]]:
+    """Declared encoders and what was run in their place."""
+    pairs: dict[tuple[str, str], None] = {}
+    for row in section.filled:
+        declared = getattr(row.row.model, "encoder", None)
+        ran = row.results[0].identity["model"]["options"].get("encoder", declared)
+        if declared != ran:
+            pairs[(str(declared), str(ran))] = None
+    return list(pairs)
+
+
+def _unlike_paper(row: SectionRow) -> bool:
+    """Whether a row starts from scratch although its declaration starts from pretrained weights."""
+    declared = getattr(row.row.model, "init", None)
+    return declared != "scratch" and row.results[0].identity["model"]["options"].get("init") == "scratch"
+
+
+def _data(section: Section) -> str:
+    """Completeness of the data and sizes of the splits."""
+    name = section.setting.dataset or section.table.dataset
+    data = section.results[0].data
+    sizes = {split: sorted({int(one.data[split]) for one in section.results if split in one.data}) for split in SPLITS}
+    counts = ", ".join(
+        f"{_joined([str(size) for size in values])} {split}" for split, values in sizes.items() if values
+    )
+    return f"Data: {name}, {data['describe']}" + (f"; images used: {counts}." if counts else ".")
+
+
+def _disputed(section: Section) -> str:
+    """Why this section stands apart from others of the same data and precision."""
+    if not section.disputed:
+        return ""
+    mine = [f"{name} is {digest[:12]}" for name, digest in section.disputed]
+    return f"Results under this setting disagree on files they share; here the SHA-256 of {_joined(mine)}."
+
+
+def _foreground(section: Section) -> str:
+    """The test split's foreground share beside the one the paper's tables imply."""
+    results = section.results
+    if any(result.average != "foreground" for result in results):
+        return ""
+    shares = [foreground_share(result.counts) for result in results]
+    text = f"Foreground share of the test pixels: {_range(shares)} %"
+    implied = IMPLIED_FOREGROUND.get(section.setting.dataset or section.table.dataset)
+    if implied is None:
+        return f"{text}."
+    low, high = implied
+    bounds = f"{100 * low:.2f} to {100 * high:.2f} %"
+    if low <= min(shares) and max(shares) <= high:
+        return f"{text}, within the {bounds} that the paper's tables imply."
+    return f"{text}, where the paper's tables imply {bounds}."
+
+
+def _constant(section: Section) -> str:
+    binary = all(result.average == "foreground" for result in section.results)
+    answer = "everything foreground" if binary else "everything the commonest class"
+    values = sorted({_three(result.constant_dice) for result in section.results})
+    between = values[0] if len(values) == 1 else f"{values[0]} to {values[-1]}"
+    return f"A constant answer ({answer}) has Dice {between}."
+
+
+def _replicates(section: Section) -> str:
+    """Which replicates each row rests on; a row with others than its neighbours is named."""
+    groups: dict[str, list[str]] = defaultdict(list)
+    for row in section.filled:
+        pairs = _joined([_pair(result) for result in row.results])
+        groups[pairs].append(row_name(section, row))
+    counts = {len(row.results) for row in section.filled}
+    if counts == {1}:
+        meaning = " One replicate: only the difference is shown, no verdict."
+    else:
+        meaning = " Numbers are means over a row's replicates."
+    if len(groups) == 1:
+        return f"Replicates: {next(iter(groups))}.{meaning}"
+    each = "; ".join(f"{_joined(names)}: {pairs}" for pairs, names in groups.items())
+    return f"Rows rest on different replicates. {each}.{meaning}"
+
+
+def _pair(result: Result) -> str:
+    return f"split seed {result.identity['split_seed']} with seed {result.identity['seed']}"
+
+
+def _parameters(section: Section) -> str:
+    if "params_m" not in section.table.scores:
+        return ""
+    return (
+        "Parameters are counted as published: modules that run, without positional parameters, embeddings "
+        "and two-dimensional layer norms."
+    )
+
+
+def _three(value: float) -> str:
+    return f"{value:.3f}" if value == value else "undefined"
+
+
+def _range(shares: Iterable[float]) -> str:
+    values = sorted({f"{100 * share:.2f}" for share in shares}, key=float)
+    return values[0] if len(values) == 1 else f"{values[0]} to {values[-1]}"
+
+
+def _joined(words: list[str]) -> str:
+    """Words as a list in a sentence."""
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"

@@ -1,0 +1,104 @@
+"""Under which settings a table has results: a result stores what was run, not the command line that asked for it."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable
+from itertools import product
+
+from benchmarks.spec import PROFILES, Run, Setting
+from benchmarks.store import Result
+from benchmarks.tables import TABLES, Row, Table
+from data_prep.base import DataError
+from reports.library import Library, profile_of
+from rssam.contract import UserError
+
+PAPER_SETTING = Setting("paper")
+
+
+def settings(library: Library, table: Table, tables: Iterable[Table] | None = None) -> list[Setting]:
+    """Settings under which a row of `table` has a result: the paper's first, the smoke run last.
+
+    One run may stand in many tables, and a system without an encoder is the same run whatever the encoder of its
+    neighbours. So an override is shown only if it explains a result that no setting with fewer overrides explains in
+    any of `tables` (Table 2's runs are not "Table 1 on another data set"), and a setting only if no other setting of
+    the same table explains all its results and more.
+    """
+    every = {one.id: one for one in (table, *(TABLES.values() if tables is None else tables))}
+    explained = {one: _explained(library, every[one]) for one in every}
+    plain: dict[int, set[str]] = {
+        count: {
+            key
+            for of in explained.values()
+            for setting, keys in of.items()
+            if overrides(setting) < count
+            for key in keys
+        }
+        for count in range(1, 4)
+    }
+    mine = {
+        setting: keys
+        for setting, keys in explained[table.id].items()
+        if overrides(setting) == 0 or keys - plain[overrides(setting)]
+    }
+    kept = [one for one, keys in mine.items() if not any(keys < other for other in mine.values())]
+    profiles = list(reversed(PROFILES))
+    return sorted(kept, key=lambda one: (profiles.index(one.profile), overrides(one), str(one)))
+
+
+def overrides(setting: Setting) -> int:
+    """How many of encoder, initialisation and data set the command line overrides."""
+    return sum(value is not None for value in (setting.encoder, setting.init, setting.dataset))
+
+
+def declare(setting: Setting, table: Table, row: Row) -> Run | None:
+    """The run of a row under a setting, seeds 0; None where the row's system cannot be run so."""
+    try:
+        return setting.run(row.model, table.dataset)
+    except (UserError, DataError):
+        return None
+
+
+def command(table: Table, setting: Setting) -> str:
+    """The command that fills this table under this setting."""
+    chosen = dataclasses.asdict(setting)
+    profile = chosen.pop("profile")
+    options = [] if profile == PAPER_SETTING.profile else [f"--profile {profile}"]
+    options += [f"--{name} {value}" for name, value in chosen.items() if value is not None]
+    return " ".join(["rssam-bench reproduce", table.id, *options])
+
+
+def describe(setting: Setting) -> str:
+    """A short title: "profile mini, encoder vit_t"."""
+    chosen = dataclasses.asdict(setting)
+    return ", ".join(f"{name} {value}" for name, value in chosen.items() if value is not None)
+
+
+def _explained(library: Library, table: Table) -> dict[Setting, set[str]]:
+    """Each candidate setting with the keys of the table's results under it."""
+    systems = {row.model.name for row in table.rows}
+    candidates = {
+        setting
+        for stored in library.stored
+        if stored.result.identity["model"]["name"] in systems
+        for setting in _candidates(stored.result, table)
+    }
+    found = {setting: _keys(library, table, setting) for setting in candidates}
+    return {setting: keys for setting, keys in found.items() if keys}
+
+
+def _candidates(result: Result, table: Table) -> list[Setting]:
+    """Settings that could have led to this result if the table were run under them."""
+    profile, identity = profile_of(result), result.identity
+    if profile is None:
+        return []
+    options, data = identity["model"]["options"], identity["dataset"]["name"]
+    encoders = dict.fromkeys((None, options.get("encoder")))
+    inits = dict.fromkeys((None, options.get("init")))
+    elsewhere = None if data == table.dataset else data
+    return [Setting(profile, encoder, init, elsewhere) for encoder, init in product(encoders, inits)]
+
+
+def _keys(library: Library, table: Table, setting: Setting) -> set[str]:
+    runs = [declare(setting, table, row) for row in table.rows]
+    return {stored.result.key for run in runs if run is not None for stored in library.replicates(run)}

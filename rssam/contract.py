@@ -1,0 +1,94 @@
+"""What a task is, what a system must offer, and the forward contract every network keeps. Imports no torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, Literal, Protocol, runtime_checkable
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from rssam.weights import WeightsFolder
+
+IGNORE = 255
+"""Label of pixels outside loss and counts, in every data set."""
+
+
+class UserError(Exception):
+    """Something the user can mend; says what was expected, what was found, and the command that mends it."""
+
+
+class UnknownName(UserError):
+    """A name that is on no list; the message lists the choices."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """What to segment: class names and the size of the images, fixed when a network is built.
+
+    One class means binary: the background is implied and the network gives one logit.
+    """
+
+    classes: tuple[str, ...]
+    image_size: tuple[int, int]  # (height, width) in pixels
+
+    def __post_init__(self) -> None:
+        if not self.classes:
+            raise ValueError("a task needs at least one class name")
+        if min(self.image_size) < 32 or any(side % 32 for side in self.image_size):
+            raise UserError(
+                f"image size {self.image_size[0]}x{self.image_size[1]} does not fit: "
+                "height and width must be multiples of 32 and at least 32"
+            )
+
+    @property
+    def binary(self) -> bool:
+        """Whether there is one foreground class and an implied background."""
+        return len(self.classes) == 1
+
+    @property
+    def channels(self) -> int:
+        """Number of logits per pixel: 1 for a binary task, else one per class."""
+        return len(self.classes)
+
+
+@dataclass(frozen=True)
+class Optimisation:
+    """The optimiser settings a system's own paper or repository published; the FAIR recipe starts from them."""
+
+    optimizer: Literal["adamw", "sgd"]
+    rate: float
+    weight_decay: float
+    schedule: Literal["poly", "cosine", "constant"]
+    epochs: int
+    source: str  # where these settings are written
+
+
+@runtime_checkable
+class Model(Protocol):
+    """A system: a frozen dataclass whose fields are its options.
+
+    The network that `build` returns keeps this contract, in training and in evaluation alike:
+    `images float [B, 3, H, W] in 0..1 -> logits float [B, task.channels, H, W]`. It normalises its own input.
+    A network with auxiliary losses declares `training_outputs(images) -> list[(weight, logits)]`.
+    """
+
+    name: ClassVar[str]
+    title: ClassVar[str]  # as printed in the paper's tables
+    version: ClassVar[int]  # raised when the same options would now build another network
+    published: ClassVar[Optimisation | None]
+
+    def architecture(self, task: Task) -> nn.Module:
+        """Return the network with random parameters and final freezing: enough to count, on the meta device too."""
+        ...
+
+    def build(self, task: Task, weights: WeightsFolder) -> nn.Module:
+        """Return a fresh network for `task`; the same random state gives the same network.
+
+        Never downloads. Raises `rssam.weights.WeightsNotFound` if a checkpoint it needs is not in `weights`.
+        """
+        ...
+
+    def weights_needed(self) -> tuple[str, ...]:
+        """Names (keys of `rssam.weights.WEIGHTS`) of the checkpoints that `build` reads; empty from scratch."""
+        ...

@@ -1,0 +1,70 @@
+"""LoRA on queries and values (paper section 3.2 and Fig. 2: X_out = X_in (SG(W) + W_d W_u)), and what is frozen.
+
+Source: the paper follows SAMed (hitachinsk/SAMed, Apache-2.0): rank 4, factor 1, no bias, no dropout, A uniform and
+B zero at the start.
+What we do differently, and why: the layer is itself the linear layer it adapts, so parameter names stay SAM's and a
+checkpoint loads before or after; the additions are out of place, where SAMed writes into the frozen layer's output.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from segment_anything.modeling.image_encoder import Attention
+from torch import Tensor, nn
+
+from rssam.config import Init
+from rssam.encoder import SamEncoder
+
+
+class LoraQkv(nn.Linear):
+    """SAM's fused query, key and value layer, with a low-rank addition to the query and to the value third."""
+
+    def __init__(self, qkv: nn.Linear, rank: int) -> None:
+        super().__init__(qkv.in_features, qkv.out_features, device="meta")
+        self.weight, self.bias = qkv.weight, qkv.bias  # the very parameters, not copies
+        width = qkv.in_features
+        self.query_down, self.query_up = _low_rank(width, rank)
+        self.value_down, self.value_up = _low_rank(width, rank)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map tokens [..., width] to [..., 3 * width]."""
+        query, key, value = super().forward(x).chunk(3, dim=-1)  # each [..., width]
+        query = query + self.query_up(self.query_down(x))
+        value = value + self.value_up(self.value_down(x))
+        return torch.cat((query, key, value), dim=-1)  # [..., 3 * width]
+
+
+def add_lora(encoder: SamEncoder, rank: int) -> None:
+    """Put LoRA into every block of `encoder`; rank 0 leaves it as it is."""
+    if rank == 0:
+        return
+    for module in list(encoder.modules()):
+        if isinstance(module, Attention):
+            module.qkv = LoraQkv(module.qkv, rank)
+
+
+def lora_parameters(encoder: SamEncoder) -> dict[str, nn.Parameter]:
+    """The parameters that `add_lora` brought, by their names in `encoder`."""
+    return {
+        f"{name}.{part}": parameter
+        for name, module in encoder.named_modules()
+        if isinstance(module, LoraQkv)
+        for part, parameter in module.named_parameters()
+        if part not in ("weight", "bias")
+    }
+
+
+def freeze_encoder(encoder: SamEncoder, init: Init) -> None:
+    """Leave to training what the start allows: LoRA alone on SAM's weights, the whole encoder from scratch."""
+    encoder.requires_grad_(init == "scratch")
+    for parameter in lora_parameters(encoder).values():
+        parameter.requires_grad_(True)
+
+
+def _low_rank(width: int, rank: int) -> tuple[nn.Linear, nn.Linear]:
+    down, up = nn.Linear(width, rank, bias=False), nn.Linear(rank, width, bias=False)
+    nn.init.kaiming_uniform_(down.weight, a=math.sqrt(5))
+    nn.init.zeros_(up.weight)
+    return down, up

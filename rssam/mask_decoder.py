@@ -1,0 +1,47 @@
+"""SAM's mask decoder for batches of images, without point or box prompts, for the SAM baselines.
+
+Source: facebookresearch/segment-anything (Apache-2.0), subclassed, so parameter names and start are SAM's.
+What we do differently, and why: SAM repeats the image embedding once a prompt, which is right for one image only
+(batch 2 raises); here tokens are expanded to the batch. All masks are returned, as in SAMed: a token is a class.
+The product of tokens and pixels is taken in float32, for in bfloat16 the difference of two close logits is lost.
+"""
+
+from __future__ import annotations
+
+import torch
+from segment_anything.modeling.mask_decoder import MaskDecoder
+from segment_anything.modeling.transformer import TwoWayTransformer
+from torch import Tensor
+
+from rssam.encoder import EMBEDDING
+from rssam.precision import full_precision
+
+
+def two_way_transformer() -> TwoWayTransformer:
+    """SAM's decoder transformer in SAM's size."""
+    return TwoWayTransformer(depth=2, embedding_dim=EMBEDDING, num_heads=8, mlp_dim=2048)
+
+
+class BatchMaskDecoder(MaskDecoder):  # type: ignore[misc]  # segment_anything is untyped
+    """SAM's mask decoder with `tokens` mask tokens, one mask each."""
+
+    def __init__(self, tokens: int) -> None:
+        super().__init__(transformer_dim=EMBEDDING, transformer=two_way_transformer(), num_multimask_outputs=tokens - 1)
+
+    def forward(self, image_embeddings: Tensor, image_pe: Tensor, dense: Tensor) -> tuple[Tensor, Tensor]:
+        """Give masks [B, tokens, 4h, 4w] and predicted IoU [B, tokens].
+
+        `image_embeddings` [B, 256, h, w]; `image_pe` [1, 256, h, w]; `dense`, the mask prompt, [B or 1, 256, h, w].
+        """
+        tokens = torch.cat((self.iou_token.weight, self.mask_tokens.weight))  # [1 + tokens, 256]
+        tokens = tokens.expand(len(image_embeddings), -1, -1)  # [B, 1 + tokens, 256]
+        tokens, pixels = self.transformer(image_embeddings + dense, image_pe, tokens)  # pixels [B, h*w, 256]
+        iou = self.iou_prediction_head(tokens[:, 0])  # [B, tokens]
+
+        pixels = pixels.transpose(1, 2).unflatten(2, image_embeddings.shape[-2:])  # [B, 256, h, w]
+        pixels = self.output_upscaling(pixels)  # [B, 32, 4h, 4w]
+        heads = [mlp(tokens[:, 1 + index]) for index, mlp in enumerate(self.output_hypernetworks_mlps)]
+        weights = torch.stack(heads, dim=1)  # [B, tokens, 32]
+        with full_precision(pixels.device):
+            masks = torch.einsum("btc,bchw->bthw", weights.float(), pixels.float())  # [B, tokens, 4h, 4w]
+        return masks, iou

@@ -1,0 +1,120 @@
+"""RS-SAM assembled (Eq. 3, Algorithm 1, Fig. 1) and its ablations (Tables 5 and 6).
+
+Source: the paper, which has no public code; SAM's parts are facebookresearch/segment-anything's (Apache-2.0).
+What the paper leaves open and what we take, none of it in the paper: F_early is the output of the first
+global-attention block; the prediction is divided by sqrt(256), as attention is; a binary task has SAMed's two tokens,
+background and foreground, and their difference is the one logit. A row of Table 5 differs from the full model in the
+named part only: without MHFF the features are F-hat of the last decoder, without MFF the tokens are M of the last.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from rssam.config import ENCODERS, RSSAM
+from rssam.contract import Task
+from rssam.decoder import DecoderChain
+from rssam.encoder import (
+    EMBEDDING,
+    SamEncoder,
+    checkpoint_part,
+    encoder_state,
+    load_exactly,
+    load_sam_checkpoint,
+)
+from rssam.fusion import MFF, MHFF
+from rssam.lora import add_lora, freeze_encoder, lora_parameters
+from rssam.neck import MultiScaleNeck, source_blocks
+from rssam.precision import full_precision
+from rssam.weights import WeightsFolder
+
+
+class RsSam(nn.Module):
+    """The forward pass of Algorithm 1. `sources` maps each stride in `scales` to the encoder block its map is from."""
+
+    def __init__(
+        self,
+        task: Task,
+        encoder: SamEncoder,
+        neck: MultiScaleNeck,
+        decoders: DecoderChain,
+        mff: MFF | None,
+        mhff: MHFF | None,
+        scales: tuple[int, ...],
+        sources: Mapping[int, int],
+    ) -> None:
+        super().__init__()
+        self.binary = task.binary
+        self.scales = scales
+        self.sources = dict(sources)
+        self.taps = sorted({encoder.size.global_blocks[0], *sources.values()})
+        self.encoder = encoder
+        self.neck = neck
+        self.mask_tokens = nn.Embedding(2 if task.binary else task.channels, EMBEDDING)
+        self.decoders = decoders
+        self.mff = mff
+        self.mhff = mhff
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Give logits [B, channels, H, W] of images [B, 3, H, W] in 0..1."""
+        blocks = dict(zip(self.taps, self.encoder(images, self.taps).taps, strict=True))  # each [B, width, H/16, W/16]
+        early = blocks[self.encoder.size.global_blocks[0]]
+
+        pyramid = self.neck({scale: blocks[index] for scale, index in self.sources.items()})
+        features, tokens = self.decoders([pyramid[scale] for scale in self.scales], self.mask_tokens.weight)
+
+        fused = features[-1] if self.mhff is None else self.mhff(features, early)  # [B, 256, H/4, W/4]
+        with full_precision(images.device):  # the difference of close tokens, and their product with pixels
+            classes = tokens[-1] if self.mff is None else self.mff(tokens)  # [B, T, 256]
+            if self.binary:
+                classes = classes[:, 1:] - classes[:, :1]  # [B, 1, 256]
+            logits = torch.einsum("btc,bchw->bthw", classes, fused.float() / math.sqrt(EMBEDDING))  # [B, channels, ...]
+            return F.interpolate(logits, images.shape[-2:], mode="bilinear", align_corners=False)  # [B, channels, H, W]
+
+
+def architecture(config: RSSAM, task: Task) -> RsSam:
+    """The network with its parameters frozen as `config` says and no weights read; also for the meta device."""
+    size = ENCODERS[config.encoder]
+    encoder = SamEncoder(size, task.image_size, neck=False)
+    add_lora(encoder, config.rank)
+    freeze_encoder(encoder, config.init)
+    feeding = source_blocks(size.blocks) if config.neck_source == "layers" else {}
+    return RsSam(
+        task,
+        encoder,
+        MultiScaleNeck(size.width, config.scales),
+        DecoderChain(len(config.scales), config.token_residual),
+        MFF() if config.mff else None,
+        MHFF(size.width) if config.mhff else None,
+        config.scales,
+        {scale: feeding.get(scale, size.blocks - 1) for scale in config.scales},
+    )
+
+
+def load_pretrained(net: RsSam, checkpoint: Mapping[str, Tensor], decoders: bool = True) -> None:
+    """Start from SAM: the encoder; with `decoders` also every decoder, the positional code and the 1/16 neck level."""
+    state = encoder_state(checkpoint, net.encoder.size, net.encoder.image_size)
+    neck = {name: state.pop(name) for name in list(state) if name.startswith("neck.")}
+    load_exactly(net.encoder, state, fresh=lora_parameters(net.encoder))
+    if not decoders:
+        return
+    transformer = checkpoint_part(checkpoint, "mask_decoder.transformer.")
+    for decoder in net.decoders.decoders:
+        load_exactly(decoder, {f"transformer.{name}": tensor for name, tensor in transformer.items()})
+    load_exactly(net.decoders.position, checkpoint_part(checkpoint, "prompt_encoder.pe_layer."))
+    if "16" in net.neck.levels:  # the one level of SAM's shape; it has nothing else to load
+        load_exactly(net.neck.levels["16"], neck)
+
+
+def build(config: RSSAM, task: Task, weights: WeightsFolder) -> RsSam:
+    """A fresh network; see `rssam.contract.Model.build`."""
+    path = weights.resolve(config.encoder) if config.init == "sam" else None  # before the minute of building
+    net = architecture(config, task)
+    if path is not None:
+        load_pretrained(net, load_sam_checkpoint(path), config.pretrained_decoders)
+    return net

@@ -1,0 +1,239 @@
+"""Named pretrained weights: where they come from, what they must be, and how to find them. Imports no torch."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import pickle
+import re
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rssam.contract import UserError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Weights:
+    """A published checkpoint. `sha256` is that of the published file; `prepare weights` checks it after a download."""
+
+    name: str
+    url: str
+    sha256: str
+    megabytes: int
+    licence: str
+    width: int  # channels of the image encoder: with `blocks`, how a file is recognised
+    blocks: int
+
+
+_SAM = "https://dl.fbaipublicfiles.com/segment_anything"
+
+WEIGHTS: dict[str, Weights] = {
+    weights.name: weights
+    for weights in (
+        Weights(
+            name="vit_b",
+            url=f"{_SAM}/sam_vit_b_01ec64.pth",
+            sha256="ec2df62732614e57411cdcf32a23ffdf28910380d03139ee0f4fcbe91eb8c912",
+            megabytes=375,
+            licence="Apache-2.0",
+            width=768,
+            blocks=12,
+        ),
+        Weights(
+            name="vit_l",
+            url=f"{_SAM}/sam_vit_l_0b3195.pth",
+            sha256="3adcc4315b642a4d2101128f611684e8734c41232a17c648ed1693702a49a622",
+            megabytes=1250,
+            licence="Apache-2.0",
+            width=1024,
+            blocks=24,
+        ),
+        Weights(
+            name="vit_h",
+            url=f"{_SAM}/sam_vit_h_4b8939.pth",
+            sha256="a7bf3b02f3ebf1267aba913ff637d9a2d5c33d3173bb679e46d9f338c26f262e",
+            megabytes=2565,
+            licence="Apache-2.0",
+            width=1280,
+            blocks=32,
+        ),
+    )
+}
+"""SAM's three checkpoints, from the list in the segment-anything README."""
+
+
+class WeightsNotFound(UserError):
+    """A checkpoint is wanted that is not in the weights folder; the message names the remedy."""
+
+
+class WeightsDamaged(UserError):
+    """A checkpoint cannot be read, or is not the one its name says."""
+
+
+@dataclass(frozen=True)
+class WeightsFolder:
+    """The folder of prepared checkpoints: one safetensors file a name, written by `prepare weights`."""
+
+    root: Path
+
+    def path(self, name: str) -> Path:
+        """Where the checkpoint `name` lies once it is prepared."""
+        return self.root / f"sam_{name}.safetensors"
+
+    def resolve(self, name: str) -> Path:
+        """Path of the prepared checkpoint. Raises WeightsNotFound with the command that brings it."""
+        path = self.path(name)
+        if not path.is_file():
+            raise WeightsNotFound(
+                f"SAM checkpoint {name} is not in {self.root}. Run: rssam-bench prepare weights {name} "
+                f"(downloads {WEIGHTS[name].megabytes} MB), or add --source FILE.pth if you have it, "
+                "or use --init scratch to train without it"
+            )
+        return path
+
+    def digest(self, name: str) -> str:
+        """SHA-256 of the file that the prepared checkpoint was made from; it enters the key of every run."""
+        return read_metadata(self.resolve(name)).get("source_sha256", "")
+
+
+def read_metadata(path: Path) -> dict[str, str]:
+    """The text metadata in a safetensors header, without reading a tensor. Raises WeightsDamaged."""
+    try:
+        with path.open("rb") as stream:
+            length = int.from_bytes(stream.read(8), "little")
+            header = json.loads(stream.read(length)) if length <= path.stat().st_size else None
+    except ValueError:
+        header = None
+    if not isinstance(header, dict):
+        raise WeightsDamaged(f"{path} is not a readable safetensors file: delete it and prepare the weights again")
+    return dict(header.get("__metadata__", {}))
+
+
+_PARTS = ("image_encoder.", "prompt_encoder.", "mask_decoder.")
+
+
+def encoder_shape(names: Mapping[str, Tensor]) -> tuple[int, int] | None:
+    """(width, blocks) of the image encoder in a SAM checkpoint, read from its names and shapes; None if it has none."""
+    patch = names.get("image_encoder.patch_embed.proj.weight")
+    blocks = {match[1] for name in names if (match := re.match(r"image_encoder\.blocks\.(\d+)\.", name))}
+    if patch is None or not blocks:
+        return None
+    return patch.shape[0], len(blocks)
+
+
+def convert_checkpoint(name: str, source: Path, folder: WeightsFolder, expected_sha256: str | None = None) -> Path:
+    """Write the published `.pth` file `source` into `folder` as the prepared checkpoint `name`; return its path.
+
+    Nothing but tensors is read from `source`, and an existing prepared file is replaced only by a complete one.
+    Raises WeightsDamaged if the file is not `expected_sha256`, is truncated, or is not SAM's checkpoint of that size.
+    """
+    weights = _known(name)
+    if not source.is_file():
+        raise WeightsNotFound(f"expected SAM's checkpoint {name} at {source}, found no file there")
+    with source.open("rb") as stream:
+        digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    if expected_sha256 is not None and digest != expected_sha256:
+        raise WeightsDamaged(
+            f"expected SHA-256 {expected_sha256[:12]}... for {name}, found {digest[:12]}... in {source}: "
+            f"delete it and run: rssam-bench prepare weights {name}"
+        )
+    tensors = _read_pth(name, source)
+    found = encoder_shape(tensors)
+    if found is None or not all(name.startswith(_PARTS) for name in tensors):
+        raise WeightsDamaged(
+            f"{source} is not a SAM checkpoint: expected tensors named {', '.join(f'{part}*' for part in _PARTS)}. "
+            f"Take the file from {weights.url}"
+        )
+    if found != (weights.width, weights.blocks):
+        raise WeightsDamaged(
+            f"expected a {name} checkpoint ({weights.width} wide, {weights.blocks} blocks), "
+            f"found {found[0]} wide, {found[1]} blocks in {source}: {_advice(found)}"
+        )
+    official = "yes" if digest == weights.sha256 else "no"
+    return _write(tensors, folder.path(name), {"source_sha256": digest, "name": name, "official": official})
+
+
+def download(name: str, folder: WeightsFolder, progress: Any = False) -> Path:
+    """Fetch the checkpoint `name`, verify its digest, convert it, delete the download; return the prepared path.
+
+    `progress` is what pooch takes: a bool, or a progress bar with update, reset and close.
+    Raises UserError if the network fails, WeightsDamaged if the file is not the published one.
+    """
+    import pooch
+
+    weights = _known(name)
+    remedy = f"fetch it elsewhere and run: rssam-bench prepare weights {name} --source FILE"
+    try:
+        source = Path(
+            pooch.retrieve(
+                weights.url,
+                known_hash=f"sha256:{weights.sha256}",
+                path=folder.root / "downloads",
+                fname=weights.url.rsplit("/", 1)[1],
+                progressbar=progress,
+            )
+        )
+    except OSError as error:  # every failure of requests is one
+        raise UserError(f"could not download {weights.url} ({error}): {remedy}") from error
+    except ValueError as error:  # pooch's answer to another digest
+        raise WeightsDamaged(f"the file at {weights.url} is not the published checkpoint {name}: {remedy}") from error
+    path = convert_checkpoint(name, source, folder, weights.sha256)
+    source.unlink()
+    return path
+
+
+def _known(name: str) -> Weights:
+    if name not in WEIGHTS:
+        raise UserError(f"unknown weights {name!r}: choose one of {', '.join(WEIGHTS)}")
+    return WEIGHTS[name]
+
+
+def _advice(found: tuple[int, int]) -> str:
+    for weights in WEIGHTS.values():
+        if found == (weights.width, weights.blocks):
+            return f"it is {weights.name}; run: rssam-bench prepare weights {weights.name} --source FILE"
+    return "no published SAM checkpoint has that size"
+
+
+def _read_pth(name: str, source: Path) -> dict[str, Tensor]:
+    """The tensors by name in a legacy PyTorch file, read without running any code it may carry."""
+    import torch
+
+    try:
+        tensors = torch.load(source, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
+        raise WeightsDamaged(
+            f"expected a PyTorch checkpoint in {source}, found a truncated or foreign file: "
+            f"fetch it again with: rssam-bench prepare weights {name}"
+        ) from error
+    if not isinstance(tensors, dict) or not all(
+        isinstance(key, str) and isinstance(tensor, torch.Tensor) for key, tensor in tensors.items()
+    ):
+        raise WeightsDamaged(
+            f"{source} is not a SAM checkpoint: expected a dictionary of tensors. Take the file from {_known(name).url}"
+        )
+    return tensors
+
+
+def _write(tensors: Mapping[str, Tensor], path: Path, metadata: dict[str, str]) -> Path:
+    """Write a safetensors file under a temporary name beside `path`, then rename it: never half a file at `path`."""
+    from safetensors.torch import save_file
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    os.close(handle)
+    try:
+        save_file({key: tensor.contiguous() for key, tensor in tensors.items()}, temporary, metadata=metadata)
+        os.chmod(temporary, 0o644)  # mkstemp's 0600 would shut out others who share the folder
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+    return path

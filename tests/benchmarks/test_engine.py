@@ -1,0 +1,198 @@
+"""The training loop: its schedule, its groups, its checkpoints, and that interruption changes nothing."""
+
+import dataclasses
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from benchmarks.checkpoint import CheckpointDamaged, load_checkpoint, save_checkpoint, trained_state
+from benchmarks.engine import BEST, LAST, Listener, TrainingDiverged, learning_rate, make_fabric, make_optimizer, train
+from benchmarks.environment import seeded
+from benchmarks.loss import segmentation_loss
+from benchmarks.spec import PAPER
+from data_prep.loading import PreparedSet
+from tests.benchmarks.prepared import SIDE, TINY, write_prepared
+
+SILENT = Listener(step=lambda *_: None, epoch=lambda _: None)
+
+
+class Small(nn.Module):
+    """A network with a frozen part, running statistics and dropout: all that a checkpoint must hold or leave out."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.frozen = nn.Conv2d(3, 4, 1).requires_grad_(False)
+        self.norm = nn.BatchNorm2d(4)
+        self.dropout = nn.Dropout2d(0.5)
+        self.head = nn.Conv2d(4, 1, 3, padding=1)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return self.head(self.dropout(self.norm(self.frozen(images))))
+
+
+def fresh(seed: int = 0) -> Small:
+    with seeded(seed):
+        return Small()
+
+
+def run(net, work, data, recipe=TINY, seed=0, listener=SILENT):
+    work.mkdir(parents=True, exist_ok=True)
+    return train(net, recipe, recipe.rates[0], seed, data, make_fabric("cpu", "32-true"), work, listener)
+
+
+@pytest.fixture
+def data(tmp_path):
+    manifest = write_prepared(tmp_path / "data")
+    splits = manifest.splits(0)
+    return PreparedSet(tmp_path / "data", splits["train"]), PreparedSet(tmp_path / "data", splits["val"])
+
+
+@pytest.mark.parametrize("warmup", [250, 0.1])
+def test_schedule_is_sameds(warmup):
+    recipe, steps = dataclasses.replace(PAPER, warmup=warmup), 1000
+    first = 250 if warmup == 250 else 100
+    for step in range(steps):
+        expected = 5e-3 * (step + 1) / first if step < first else 5e-3 * (1.0 - (step - first) / steps) ** 0.9
+        assert learning_rate(recipe, 5e-3, step, steps) == pytest.approx(expected, rel=1e-12)
+
+
+def test_accumulation_is_the_mean_over_groups(data, tmp_path):
+    """Two groups of two behind one step: the gradient is the mean of the groups' gradients, not their sum."""
+    recipe = dataclasses.replace(TINY, optimizer="sgd", epochs=1, warmup=0, weight_decay=0.0)
+    train_set = PreparedSet(data[0].folder, data[0].entries[:4])
+    net, twin = nn.Conv2d(3, 1, 1), nn.Conv2d(3, 1, 1)
+    twin.load_state_dict(net.state_dict())
+    run(net, tmp_path / "work", (train_set, data[1]), recipe)
+
+    from benchmarks.engine import _Draws
+
+    draws = _Draws(train_set, recipe, 0, 1)
+    losses = []
+    for first in (0, 2):
+        images, labels = (torch.stack(parts) for parts in zip(draws[first], draws[first + 1], strict=True))
+        losses.append(segmentation_loss(twin(images.float() / 255), labels, 0.2, 0.8))
+    torch.stack(losses).mean().backward()
+    for name, parameter in twin.named_parameters():
+        moved = parameter - recipe.rates[0] * parameter.grad
+        assert torch.allclose(dict(net.named_parameters())[name], moved, atol=1e-7)
+
+
+def test_every_epoch_draws_anew_and_the_seed_decides(data):
+    from benchmarks.engine import _Draws
+
+    orders = {(seed, epoch): tuple(_Draws(data[0], TINY, seed, epoch).order) for seed in (0, 1) for epoch in (1, 2)}
+    assert len(set(orders.values())) == 4
+    assert all(sorted(order) == list(range(len(data[0]))) for order in orders.values())
+    assert orders[0, 1] == tuple(_Draws(data[0], TINY, 0, 1).order)
+
+
+def test_flips_turn_image_and_labels_alike(data):
+    from benchmarks.engine import _Draws
+
+    draws = _Draws(data[0], dataclasses.replace(TINY, augmentation="flips"), 0, 1)
+    assert len(set(draws.turns.tolist())) > 1
+    for position in range(len(draws)):
+        image, labels = draws[position]
+        bright = image.float().mean(dim=0) > 120
+        assert (bright == (labels == 1)).float().mean() > 0.95
+
+
+def test_best_epoch_has_the_lowest_validation_loss(data, tmp_path):
+    net = fresh()
+    recipe = dataclasses.replace(TINY, epochs=4, rates=(0.3,))
+    state = run(net, tmp_path / "work", data, recipe)
+    losses = [epoch["val_loss"] for epoch in state.history]
+    assert state.best_epoch == losses.index(min(losses)) + 1
+    assert state.best_loss == min(losses)
+    best = Small()
+    best.frozen.load_state_dict(net.frozen.state_dict())
+    load_checkpoint(tmp_path / "work" / BEST, best)
+    assert all(torch.equal(best.state_dict()[name], value) for name, value in net.state_dict().items())
+
+
+def test_interrupted_and_resumed_equals_straight(data, tmp_path):
+    """Bit for bit on the CPU: parameters, running statistics, optimiser and history."""
+    recipe = dataclasses.replace(TINY, epochs=3)
+    straight = fresh()
+    expected = run(straight, tmp_path / "straight", data, recipe)
+
+    def interrupt(metrics):
+        if metrics["epoch"] == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(fresh(), tmp_path / "broken", data, recipe, listener=Listener(lambda *_: None, interrupt))
+    resumed = fresh()
+    found = run(resumed, tmp_path / "broken", data, recipe)
+
+    assert [{**epoch, "seconds": 0} for epoch in found.history] == [{**e, "seconds": 0} for e in expected.history]
+    for name, value in straight.state_dict().items():
+        assert torch.equal(resumed.state_dict()[name], value), name
+    assert (tmp_path / "straight" / BEST).read_bytes() == (tmp_path / "broken" / BEST).read_bytes()
+
+
+def test_same_seed_same_parameters_other_seed_others(data, tmp_path):
+    nets = [fresh(), fresh(), fresh(1)]
+    for number, net in enumerate(nets):
+        run(net, tmp_path / str(number), data, seed=int(number == 2))
+    same, twin, other = (net.head.weight for net in nets)
+    assert torch.equal(same, twin)
+    assert not torch.equal(same, other)
+
+
+def test_a_loss_that_is_no_number_stops_the_run(data, tmp_path):
+    net = fresh()
+    nn.init.constant_(net.head.weight, math.nan)
+    with pytest.raises(TrainingDiverged, match="loss became nan .* in epoch 1"):
+        run(net, tmp_path / "work", data)
+    assert not (tmp_path / "work" / LAST).exists()
+
+
+def test_auxiliary_outputs_are_weighed(data, tmp_path):
+    class Auxiliary(nn.Conv2d):
+        def training_outputs(self, images):
+            logits = self(images)
+            return [(1.0, logits), (0.5, logits)]
+
+    recipe = dataclasses.replace(TINY, optimizer="sgd", epochs=1, warmup=0, weight_decay=0.0)
+    plain, with_auxiliary = nn.Conv2d(3, 1, 1), Auxiliary(3, 1, 1)
+    with_auxiliary.load_state_dict(plain.state_dict())
+    start = plain.weight.detach().clone()
+    tripled = dataclasses.replace(recipe, limit=None)
+    one = (PreparedSet(data[0].folder, data[0].entries[:2]), data[1])
+    run(plain, tmp_path / "a", one, tripled)
+    run(with_auxiliary, tmp_path / "b", one, tripled)
+    assert torch.allclose(with_auxiliary.weight - start, 1.5 * (plain.weight - start), rtol=1e-4, atol=1e-9)
+
+
+def test_checkpoint_holds_what_was_trained_and_nothing_else():
+    names = set(trained_state(fresh()))
+    assert not any(name.startswith("frozen") for name in names)
+    assert {"head.weight", "norm.running_mean", "norm.num_batches_tracked"} <= names
+
+
+def test_checkpoint_restores_the_optimiser(tmp_path):
+    net = fresh()
+    optimizer = make_optimizer(net, TINY, 1e-3)
+    net(torch.rand(2, 3, SIDE, SIDE)).mean().backward()
+    optimizer.step()
+    save_checkpoint(tmp_path / "c", net, optimizer, {"epoch": 3})
+    twin = fresh(1)
+    twin_optimizer = make_optimizer(twin, TINY, 1e-3)
+    assert load_checkpoint(tmp_path / "c", twin, twin_optimizer) == {"epoch": 3}
+    state, twin_state = optimizer.state_dict()["state"], twin_optimizer.state_dict()["state"]
+    assert state.keys() == twin_state.keys()
+    for index, values in state.items():
+        assert all(torch.equal(torch.as_tensor(twin_state[index][name]), torch.as_tensor(v)) for name, v in values.items())
+
+
+def test_damaged_or_foreign_checkpoints_are_named(tmp_path):
+    path = tmp_path / "c"
+    save_checkpoint(path, fresh(), None, {})
+    with pytest.raises(CheckpointDamaged, match="belongs to another network"):
+        load_checkpoint(path, nn.Conv2d(3, 1, 1))
+    path.write_bytes(path.read_bytes()[:100])
+    with pytest.raises(CheckpointDamaged, match="not a readable checkpoint"):
+        load_checkpoint(path, fresh())

@@ -1,0 +1,76 @@
+"""Counts at the label's resolution, against a loop; windows against the whole image."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from benchmarks.evaluate import confusion_matrix, evaluate, validation_loss
+from benchmarks.loss import segmentation_loss
+from data_prep.loading import PreparedSet
+from rssam.contract import Task
+from tests.benchmarks.prepared import SIDE, TINY, write_prepared
+
+TASK = Task(("road",), (SIDE, SIDE))
+CPU = torch.device("cpu")
+
+
+class Brightness(nn.Module):
+    """Road where the pixel is brighter than half: a network that looks at one pixel at a time."""
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return (images.mean(dim=1, keepdim=True) - 0.5) * 20
+
+
+@pytest.fixture
+def data(tmp_path):
+    manifest = write_prepared(tmp_path, count=5)
+    return PreparedSet(tmp_path, manifest.entries, native=True)
+
+
+@pytest.mark.parametrize("classes", [1, 6])
+def test_confusion_equals_a_loop(classes):
+    rng = np.random.default_rng(1)
+    size = max(classes, 2)
+    truth, guess = rng.integers(0, size, (2, 9, 7))
+    truth[0] = 255
+    expected = np.zeros((size, size), np.int64)
+    for t, g in zip(truth.ravel(), guess.ravel(), strict=True):
+        if t != 255:
+            expected[t, g] += 1
+    task = Task(tuple("abcdef"[:classes]), (32, 32))
+    found = confusion_matrix(torch.from_numpy(truth).to(torch.uint8), torch.from_numpy(guess), task)
+    assert found.numpy().tolist() == expected.tolist()
+
+
+@pytest.mark.parametrize("crop", [None, 32])
+def test_counts_equal_a_loop_whole_and_in_windows(data, crop):
+    evaluation = evaluate(Brightness(), data, TASK, crop, CPU)
+    for number in range(len(data)):
+        item = data[number]
+        guess = item["image"].float().mean(dim=0) / 255 > 0.5
+        truth = item["mask"] == 1
+        assert evaluation.counts.tp[number, 0] == int((guess & truth).sum())
+        assert evaluation.counts.fp[number, 0] == int((guess & ~truth).sum())
+        assert evaluation.counts.fn[number, 0] == int((~guess & truth).sum())
+        assert evaluation.counts.tn[number, 0] == int((~guess & ~truth).sum())
+        assert np.array_equal(evaluation.predictions[number], guess.numpy())
+
+
+def test_native_counts_are_of_the_native_mask(data):
+    native = evaluate(Brightness(), data, TASK, None, CPU).native_counts
+    assert native is not None
+    total = native.tp + native.fp + native.fn + native.tn
+    assert (total == (2 * SIDE) ** 2).all()
+    assert (native.tp + native.fn)[0, 0] == int((data[0]["native_mask"] == 1).sum())
+
+
+def test_validation_loss_weighs_a_smaller_last_group(data):
+    items = [data[number] for number in range(5)]
+    expected = 0.0
+    for first in (0, 2, 4):
+        group = items[first : first + 2]
+        images = torch.stack([item["image"] for item in group]).float() / 255
+        labels = torch.stack([item["mask"] for item in group])
+        expected += len(group) * float(segmentation_loss(Brightness()(images), labels, 0.2, 0.8))
+    assert validation_loss(Brightness(), data, TINY, CPU) == pytest.approx(expected / 5, rel=1e-6)

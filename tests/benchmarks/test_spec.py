@@ -1,0 +1,107 @@
+"""Identity: what is in the key, what is not, and that it does not drift."""
+
+import dataclasses
+from dataclasses import dataclass
+
+import pytest
+
+from benchmarks.spec import (
+    FAIR, MINI, PAPER, PROFILES, SMOKE, Recipe, ResolvedRun, Run, Setting, added, canonical, make_key, plain_fields,
+)  # fmt: skip
+from benchmarks.zoo import SamLora
+from data_prep.catalog import dataset
+from rssam.config import RSSAM
+from rssam.contract import UnknownName
+
+RUN = Run(RSSAM(), dataset("deepglobe"), PAPER)
+OTHER = {"optimizer": "sgd", "augmentation": "flips", "name": "other", "rates": (1e-4,), "batch": 48, "group": 3}
+
+
+def key(run: Run = RUN, **changes) -> str:
+    values = {"data_digest": "d", "weights_digests": ("w",), "precision": "32-true"} | changes
+    return ResolvedRun(run, **values).key
+
+
+def test_the_key_of_a_declaration_does_not_drift():
+    """If this fails on purpose, raise PROTOCOL: finished results would be trained again, or worse, mistaken."""
+    assert key() == "deepglobe-rs-sam-f83bc86b03"
+
+
+@pytest.mark.parametrize("field", [item.name for item in dataclasses.fields(Recipe)])
+def test_every_field_of_a_recipe_is_in_the_key(field):
+    value = OTHER.get(field, 7 if getattr(PAPER, field) is None else getattr(PAPER, field) * 2 if field not in OTHER else 0)
+    changed = dataclasses.replace(PAPER, **{field: value})
+    assert key(dataclasses.replace(RUN, recipe=changed)) != key()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"model": RSSAM(mff=False)},
+        {"model": RSSAM(encoder="vit_l")},
+        {"model": SamLora()},
+        {"seed": 1},
+        {"split_seed": 1},
+    ],
+)
+def test_every_part_of_a_run_is_in_the_key(change):
+    assert key(dataclasses.replace(RUN, **change)) != key()
+
+
+@pytest.mark.parametrize("change", [{"data_digest": "e"}, {"weights_digests": ()}, {"precision": "bf16-mixed"}])
+def test_what_the_disk_knows_is_in_the_key(change):
+    assert key(**change) != key()
+
+
+def test_order_of_fields_is_not_in_the_key():
+    identity = ResolvedRun(RUN, "d", ("w",), "32-true").identity()
+    assert make_key(dict(reversed(identity.items()))) == make_key(identity)
+
+
+def test_an_added_option_leaves_old_keys_alone():
+    @dataclass(frozen=True)
+    class Old:
+        width: int = 3
+
+    @dataclass(frozen=True)
+    class New:
+        width: int = 3
+        depth: int = added(2)
+
+    assert canonical(plain_fields(New())) == canonical(plain_fields(Old()))
+    assert canonical(plain_fields(New(depth=3))) != canonical(plain_fields(Old()))
+
+
+def test_batch_is_whole_groups():
+    with pytest.raises(ValueError, match="whole number of groups"):
+        Recipe(name="odd", batch=10, group=4)
+
+
+def test_every_profile_has_a_recipe_of_its_name():
+    assert {name: profile.recipe.name for name, profile in PROFILES.items()} == {name: name for name in PROFILES}
+    assert {PAPER, FAIR, MINI, SMOKE} == {profile.recipe for profile in PROFILES.values()}
+
+
+def test_setting_replaces_encoders():
+    smoke = Setting("smoke").run(RSSAM(mff=False), "deepglobe").model
+    assert smoke == RSSAM(encoder="vit_t", init="scratch", mff=False)
+    large = Setting("smoke").run(SamLora(encoder="vit_l"), "deepglobe").model
+    assert large == SamLora(encoder="vit_s", init="scratch")
+    assert Setting("mini", "vit_t", "scratch").run(SamLora(), "deepglobe").model == SamLora("vit_t", "scratch")
+    assert Setting("paper").run(RSSAM(), "deepglobe").model == RSSAM()
+
+
+def test_unknown_profile_lists_the_choices():
+    with pytest.raises(UnknownName, match="smoke, mini, fair, paper"):
+        Setting("huge")
+
+
+def test_fair_takes_the_published_optimiser():
+    assert FAIR.resolve(SamLora()).weight_decay == 0.1
+    assert PAPER.resolve(SamLora()) is PAPER
+
+
+def test_every_field_of_the_paper_recipe_names_its_origin():
+    origins = {item.name: item.metadata.get("origin") for item in dataclasses.fields(Recipe)}
+    assert origins.pop("name") is None
+    assert set(origins.values()) == {"paper", "SAMed", "ours"}

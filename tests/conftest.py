@@ -1,0 +1,37 @@
+"""Every test is offline, and runs with one thread a worker so that two workers do not fight for two cores."""
+
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+OFFLINE = Path(__file__).parent / "offline"
+CONNECTIONS = Path(tempfile.mkstemp(prefix="connections-")[1])
+os.environ["RSSAM_TEST_CONNECTIONS"] = str(CONNECTIONS)
+os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(OFFLINE), os.environ.get("PYTHONPATH")]))
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
+os.environ.pop("MLFLOW_TRACKING_URI", None)
+os.environ.pop("RSSAM_HOME", None)
+sys.path.insert(0, str(OFFLINE))
+
+import sitecustomize as offline  # noqa: E402
+
+offline.block()
+
+import pytest  # noqa: E402
+
+REPOSITORY = Path(__file__).parents[1]
+SHARED = REPOSITORY.parent / "shared" / "data"
+
+
+@pytest.fixture(autouse=True)
+def _no_connections():
+    yield
+    attempts = CONNECTIONS.read_text()
+    CONNECTIONS.write_text("")
+    assert not attempts, f"the test tried to leave this machine:\n{attempts}"
+
+
+def pytest_sessionfinish():
+    CONNECTIONS.unlink(missing_ok=True)

@@ -1,0 +1,126 @@
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from data_prep import pixels
+from data_prep.pixels import BadPicture
+from tests.data_prep.samples import picture, road
+
+
+def encoded(image: Image.Image, kind: str) -> bytes:
+    stream = io.BytesIO()
+    image.save(stream, kind)
+    return stream.getvalue()
+
+
+JPEG = encoded(Image.fromarray(picture(1, 64)), "JPEG")
+PNG = encoded(Image.fromarray(picture(1, 64)), "PNG")
+
+
+@pytest.mark.parametrize("factor", [1, 2, 3])
+def test_average_area_is_the_mean_of_blocks(factor):
+    image = np.random.default_rng(0).integers(0, 256, (24, 36, 3), dtype=np.uint8)
+    small = pixels.average_area(image, factor)
+    assert small.shape == (24 // factor, 36 // factor, 3)
+    for row in range(small.shape[0]):
+        for column in range(small.shape[1]):
+            block = image[row * factor : (row + 1) * factor, column * factor : (column + 1) * factor]
+            assert np.abs(small[row, column] - block.astype(float).mean(axis=(0, 1))).max() <= 0.5 + 1e-9
+
+
+def test_take_every_is_the_first_pixel_of_each_block():
+    labels = np.random.default_rng(0).integers(0, 2, (8, 12), dtype=np.uint8)
+    small = pixels.take_every(labels, 2)
+    assert small.tolist() == [[labels[2 * row, 2 * column] for column in range(6)] for row in range(4)]
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "P", "RGB"])
+def test_a_mask_means_the_same_in_every_mode(mode):
+    mask = road(3, 64)
+    picture = Image.fromarray(mask).convert("RGB")
+    picture = picture.convert(mode) if mode != "P" else picture.quantize(4)
+    found = pixels.binary_mask(pixels.decode(encoded(picture, "PNG"), "PNG"))
+    assert (found.labels == (mask == 255)).all()
+    assert found.values == (0, 255)
+
+
+def test_the_threshold_is_128():
+    grey = np.arange(256, dtype=np.uint8)[None]
+    assert pixels.binary_mask(Image.fromarray(grey)).labels[0].tolist() == [0] * 128 + [1] * 128
+
+
+def test_a_coloured_mask_is_refused():
+    colour = np.zeros((4, 4, 3), np.uint8)
+    colour[1, 1] = (255, 120, 80)
+    with pytest.raises(BadPicture, match="expected a black-and-white mask, found colours"):
+        pixels.binary_mask(Image.fromarray(colour))
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "I;16"])
+def test_other_modes_of_a_mask_are_refused(mode):
+    with pytest.raises(BadPicture, match=f"found mode {mode}"):
+        pixels.binary_mask(Image.new(mode, (4, 4)))
+
+
+@pytest.mark.parametrize("cut", [2, 40, len(JPEG) // 2, len(JPEG) - 4])
+def test_a_jpeg_cut_short_is_refused_even_if_padded_with_zeros(cut):
+    with pytest.raises(BadPicture, match="cannot be decoded"):
+        pixels.decode(JPEG[:-cut], "JPEG")
+    with pytest.raises(BadPicture, match="cannot be decoded"):
+        pixels.decode(JPEG[:-cut] + bytes(cut), "JPEG")
+
+
+@pytest.mark.parametrize("cut", [12, 30, len(PNG) // 2, len(PNG) - 9])
+def test_a_png_cut_short_is_refused(cut):
+    with pytest.raises(BadPicture, match="cannot be decoded"):
+        pixels.decode(PNG[:-cut], "PNG")
+
+
+def test_a_flipped_byte_of_a_png_is_refused():
+    spoilt = bytearray(PNG)
+    spoilt[len(PNG) // 2] ^= 255
+    with pytest.raises(BadPicture, match="cannot be decoded"):
+        pixels.decode(bytes(spoilt), "PNG")
+
+
+@pytest.mark.parametrize("content", [b"", b"<html>please log in</html>"])
+def test_what_is_no_picture_is_refused(content):
+    with pytest.raises(BadPicture, match="not a picture"):
+        pixels.decode(content, "JPEG")
+
+
+def test_another_format_under_the_name_is_refused():
+    with pytest.raises(BadPicture, match="expected JPEG, found PNG"):
+        pixels.decode(PNG, "JPEG")
+
+
+@pytest.mark.parametrize(("found", "factor"), [((512, 512), 1), ((1024, 1024), 2), ((1536, 1536), 3)])
+def test_whole_factors(found, factor):
+    assert pixels.whole_factor(found, (512, 512)) == factor
+
+
+@pytest.mark.parametrize("found", [(1000, 1000), (256, 256), (1024, 512), (1025, 1024), (0, 0)])
+def test_no_other_factors(found):
+    with pytest.raises(BadPicture, match=f"found {found[1]}x{found[0]}"):
+        pixels.whole_factor(found, (512, 512))
+
+
+def test_written_files_read_back_as_they_were():
+    image, labels = picture(2, 32), (road(2, 65) > 0).astype(np.uint8)
+    assert (np.asarray(Image.open(io.BytesIO(pixels.encode_image(image)))) == image).all()
+    palette = Image.open(io.BytesIO(pixels.encode_labels(labels)))
+    assert palette.mode == "P"
+    assert (np.asarray(palette) == labels).all()
+    assert (np.asarray(palette.convert("L")) == 255 * labels).all()
+    bits = Image.open(io.BytesIO(pixels.encode_bits(labels)))
+    assert bits.mode == "1"
+    assert (np.asarray(bits) == labels).all()
+
+
+def test_labels_without_foreground_read_back_too():
+    empty = np.zeros((8, 8), np.uint8)
+    assert not np.asarray(Image.open(io.BytesIO(pixels.encode_labels(empty)))).any()

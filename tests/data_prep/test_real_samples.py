@@ -1,0 +1,28 @@
+"""The same on real files, where they lie beside the repository."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.data_prep.samples import prepare
+
+SAMPLES = Path(__file__).resolve().parents[3] / "shared" / "data"
+
+pytestmark = pytest.mark.skipif(not SAMPLES.is_dir(), reason="no real samples beside the repository")
+
+
+def test_genuine_deepglobe_files(out):
+    manifest = prepare(SAMPLES / "deepglobe-sample", out)
+    assert [entry.stem for entry in manifest.entries] == ["113", "343"]
+    assert manifest.without_mask == 1
+    assert all(0.008 < entry.foreground < 0.02 for entry in manifest.entries)
+
+
+def test_vegas_in_the_layout_of_deepglobe(out):
+    manifest = prepare(SAMPLES / "deepglobe-layout-vegas", out, workers=2)
+    assert [len(entries) for entries in manifest.splits(0).values()] == [25, 5, 6]
+    assert manifest.describe() == "partial: 36 pairs of 6226 known"
+    assert manifest.without_mask == 0
+    assert {entry.source_size for entry in manifest.entries} == {(1024, 1024)}

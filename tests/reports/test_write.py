@@ -1,0 +1,75 @@
+"""Report files, from a home folder to the disk, without torch."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from reports.library import PUBLISHED, collect
+from reports.write import write_report
+from rssam.contract import UserError
+from tests.reports.fabricate import fill
+
+SCRIPT = """
+import sys
+from pathlib import Path
+from rich.console import Console
+from benchmarks.tables import find_tables
+from reports.library import collect
+from reports.report import assemble
+from reports.terminal import show
+from reports.write import write_report
+home = Path(sys.argv[1])
+write_report(["all"], ["md", "tex", "csv"], home / "report", home)
+for frame in assemble(find_tables(["all"]), collect(home)).frames:
+    show(frame, Console())
+heavy = sorted({"torch", "lightning", "mlflow", "torchvision"} & set(sys.modules))
+assert not heavy, heavy
+"""
+
+
+def test_nothing_run_still_gives_a_report(tmp_path):
+    paths = write_report(["table5"], ["md", "tex", "csv"], tmp_path / "out", tmp_path / "home", tmp_path / "none")
+    assert [path.name for path in paths] == ["report.md", "table5.tex", "table5.csv"]
+    page = paths[0].read_text()
+    assert "No run of yours is in these tables." in page
+    assert "| yes | yes | yes | not run | 0.765 |  | not run | 0.620 |  | 0 |" in page
+    assert "Nothing of this table has been run. To fill it: `rssam-bench reproduce table5`." in page
+
+
+def test_the_same_results_give_the_same_bytes(tmp_path):
+    fill(tmp_path, [0.70, 0.75])
+    first = [path.read_bytes() for path in write_report(["all"], ["md", "tex", "csv"], tmp_path / "a", tmp_path)]
+    second = [path.read_bytes() for path in write_report(["all"], ["md", "tex", "csv"], tmp_path / "b", tmp_path)]
+    assert first == second
+
+
+def test_only_the_formats_asked_for(tmp_path):
+    (path,) = write_report(["table5"], ["csv"], tmp_path / "out", tmp_path)
+    assert [file.name for file in (tmp_path / "out").iterdir()] == [path.name] == ["table5.csv"]
+
+
+@pytest.mark.parametrize(
+    ("items", "formats", "message"),
+    [
+        (["table5"], ["pdf"], "unknown format 'pdf': choose from md, tex, csv"),
+        (["table99"], ["md"], "unknown item 'table99': choose from"),
+    ],
+)
+def test_unknown_names_list_the_choices_and_write_nothing(tmp_path, items, formats, message):
+    with pytest.raises(UserError, match=message):
+        write_report(items, formats, tmp_path / "out", tmp_path)
+    assert not (tmp_path / "out").exists()
+
+
+def test_reports_import_no_torch(tmp_path):
+    fill(tmp_path, [0.70, 0.75])
+    root = Path(__file__).resolve().parents[2]
+    done = subprocess.run([sys.executable, "-c", SCRIPT, str(tmp_path)], cwd=root, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_what_is_published_with_this_version_can_be_used(tmp_path):
+    library = collect(tmp_path, PUBLISHED)
+    assert library.damaged == ()

@@ -1,0 +1,63 @@
+import pytest
+import torch
+
+from rssam.config import ENCODERS
+from rssam.encoder import SamEncoder
+from rssam.lora import add_lora, freeze_encoder, lora_parameters
+from tests.rssam.fakes import TINY, parameters, shake
+
+
+def tiny(rank=None, seed=0):
+    torch.manual_seed(seed)
+    encoder = shake(SamEncoder(TINY, (64, 64), neck=True))
+    if rank is not None:
+        add_lora(encoder, rank)
+    return encoder
+
+
+@pytest.mark.parametrize("rank", [0, 4])
+def test_at_the_start_equals_the_encoder_without(rank):
+    images = torch.rand(2, 3, 64, 64)
+    assert torch.equal(tiny(rank)(images).neck, tiny()(images).neck)
+
+
+def test_adds_the_low_rank_product_to_queries_and_values_only():
+    qkv, layer = tiny().blocks[0].attn.qkv, shake(tiny(rank=4)).blocks[0].attn.qkv
+    qkv.load_state_dict({"weight": layer.weight, "bias": layer.bias})
+    x = torch.rand(5, 96)
+    added = (layer(x) - qkv(x)).split(96, dim=-1)
+    query = layer.query_up.weight @ layer.query_down.weight
+    value = layer.value_up.weight @ layer.value_down.weight
+    torch.testing.assert_close(added[0], x @ query.T, atol=1e-5, rtol=1e-4)
+    assert not added[1].any()
+    torch.testing.assert_close(added[2], x @ value.T, atol=1e-5, rtol=1e-4)
+
+
+def test_start():
+    for name, parameter in lora_parameters(tiny(rank=4)).items():
+        if "up" in name:
+            assert not parameter.any()
+        else:  # uniform in +-1 / sqrt(fan_in), which is what a = sqrt(5) means
+            assert 0.9 / 96**0.5 < parameter.abs().max() <= 1 / 96**0.5
+
+
+@pytest.mark.parametrize(("name", "expected"), [("vit_b", 147_456), ("vit_l", 393_216), ("vit_h", 655_360)])
+def test_parameter_count(name, expected):
+    with torch.device("meta"):
+        encoder = SamEncoder(ENCODERS[name], (512, 512), neck=True)
+        before = parameters(encoder)
+        add_lora(encoder, 4)
+    assert parameters(encoder) - before == expected
+    assert sum(p.numel() for p in lora_parameters(encoder).values()) == expected
+
+
+def test_sams_names_stay():
+    assert tiny().state_dict().keys() == tiny(rank=4).state_dict().keys() - lora_parameters(tiny(rank=4)).keys()
+
+
+def test_what_is_frozen():
+    encoder = tiny(rank=4)
+    freeze_encoder(encoder, "sam")
+    assert {name for name, p in encoder.named_parameters() if p.requires_grad} == lora_parameters(encoder).keys()
+    freeze_encoder(encoder, "scratch")
+    assert all(p.requires_grad for p in encoder.parameters())

@@ -1,0 +1,99 @@
+"""The order of the modules, ground to roof: an import never points up. And what the light commands may not import."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import REPOSITORY
+
+PACKAGES = ("rssam", "baselines", "benchmarks", "reports", "data_prep")
+LAYERS = (
+    {"rssam.contract", "rssam.weights", "data_prep.base"},
+    {
+        *(
+            f"rssam.{name}"
+            for name in ("config", "precision", "encoder", "lora", "neck", "mask_decoder", "decoder", "fusion")
+        ),
+        "data_prep.*",
+    },
+    {"rssam.model", "data_prep.catalog"},
+    {"baselines.*"},
+    {"benchmarks.counts", "benchmarks.loss", "benchmarks.environment", "benchmarks.zoo", "benchmarks.paper"},
+    {"benchmarks.spec"},
+    {"benchmarks.checkpoint", "benchmarks.store", "benchmarks.tracking", "benchmarks.session"},
+    {"benchmarks.evaluate"},
+    {"benchmarks.engine"},
+    {"benchmarks.tables", "benchmarks.profile"},
+    {"benchmarks.trial", "benchmarks.runner", "benchmarks.screen", "benchmarks.doctor"},
+    {"reports.*"},
+    {"benchmarks.cli"},
+)
+BASELINES_MAY_USE = {
+    f"rssam.{name}"
+    for name in ("contract", "weights", "config", "precision", "encoder", "lora", "attention", "mask_decoder")
+}
+MODULES = sorted(
+    f"{package}.{path.stem}"
+    for package in PACKAGES
+    for path in (REPOSITORY / package).glob("*.py")
+    if path.stem != "__init__"
+)
+
+
+def layer(module: str) -> int:
+    """The module's own line, else that of its package."""
+    for names in (module, f"{module.split('.')[0]}.*"):
+        for number, members in enumerate(LAYERS):
+            if names in members:
+                return number
+    raise AssertionError(f"{module} has no place in the module order")
+
+
+def imports(module: str) -> set[str]:
+    """Our modules that `module` imports anywhere, inside functions too."""
+    tree = ast.parse((REPOSITORY / Path(*module.split("."))).with_suffix(".py").read_text())
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
+            names = {f"{node.module}.{alias.name}" for alias in node.names}
+            found |= {node.module} | names
+        elif isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+    return found & set(MODULES)
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_no_import_points_up(module):
+    upward = {other for other in imports(module) if layer(other) > layer(module)}
+    # a declaration builds its network in a function: rssam.config is below rssam.model on purpose
+    if module == "rssam.config":
+        upward -= {"rssam.model"}
+    assert not upward, f"{module} imports {sorted(upward)} from above"
+
+
+@pytest.mark.parametrize("module", [name for name in MODULES if name.startswith("baselines.")])
+def test_baselines_know_the_parts_of_sam_only(module):
+    outside = {name for name in imports(module) if not name.startswith("baselines.")}
+    assert outside <= BASELINES_MAY_USE
+
+
+def test_every_line_of_the_order_is_a_module():
+    named = {name for members in LAYERS for name in members if not name.endswith("*")}
+    assert named <= set(MODULES)
+
+
+@pytest.mark.parametrize("module", ["reports", "benchmarks"])
+def test_nothing_but_the_roof_imports_the_command_line(module):
+    assert not [other for other in MODULES if "benchmarks.cli" in imports(other)]
+
+
+LIGHT = "rssam.config rssam.contract rssam.weights data_prep.catalog benchmarks.tables benchmarks.store benchmarks.cli"
+
+
+@pytest.mark.parametrize("heavy", ["torch", "lightning", "mlflow"])
+def test_declarations_and_command_line_import_nothing_heavy(heavy):
+    code = f"import sys, {LIGHT.replace(' ', ', ')}; sys.exit({heavy!r} in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, check=False).returncode == 0

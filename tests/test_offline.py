@@ -1,0 +1,38 @@
+"""The guard itself: a connection to another address is refused and recorded, in this process and in a child."""
+
+import socket
+import subprocess
+import sys
+
+import pytest
+
+from tests.conftest import CONNECTIONS
+
+ELSEWHERE = ("192.0.2.1", 80)  # reserved for documentation: nobody is there
+
+
+def attempts() -> str:
+    """What was recorded, taken back so that this test does not fail by it."""
+    recorded = CONNECTIONS.read_text()
+    CONNECTIONS.write_text("")
+    return recorded
+
+
+def test_connection_is_refused_and_recorded():
+    with socket.socket() as stream, pytest.raises(ConnectionRefusedError):
+        stream.connect(ELSEWHERE)
+    with pytest.raises(ConnectionRefusedError):
+        socket.getaddrinfo("example.org", 443)
+    assert attempts() == "connect ('192.0.2.1', 80)\ngetaddrinfo 'example.org'\n"
+
+
+def test_child_process_is_guarded():
+    code = f"import socket; socket.create_connection({ELSEWHERE!r})"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "192.0.2.1" in attempts()
+
+
+def test_this_machine_is_allowed():
+    with socket.create_server(("127.0.0.1", 0)) as server, socket.create_connection(server.getsockname()):
+        pass
