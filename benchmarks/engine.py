@@ -83,7 +83,7 @@ def train(
     if hasattr(net, "training_outputs"):
         model.mark_forward_method("training_outputs")
 
-    groups = max(len(train_set) // recipe.group, 1)
+    groups = max(len(train_set) * recipe.crops // recipe.group, 1)
     accumulate = recipe.batch // recipe.group
     steps = math.ceil(groups / accumulate)  # optimiser steps an epoch
     while state.epoch < recipe.epochs:
@@ -167,19 +167,20 @@ class _Draws(TorchDataset[tuple[Tensor, Tensor]]):
 
     def __init__(self, data: PreparedSet, recipe: Recipe, seed: int, epoch: int) -> None:
         rng = np.random.default_rng([seed, epoch])
-        self.order = rng.permutation(len(data))
-        self.turns = rng.integers(8, size=len(data)) if recipe.augmentation == "flips" else np.zeros(len(data), int)
+        self.order = rng.permutation(len(data) * recipe.crops)  # draw number n is image n % len(data)
+        flips = recipe.augmentation == "flips"
+        self.turns = rng.integers(8, size=len(self.order)) if flips else np.zeros(len(self.order), int)
         self.data, self.side, self.seed, self.epoch = data, recipe.crop, seed, epoch
 
     def __len__(self) -> int:
         return len(self.order)
 
     def __getitem__(self, position: int) -> tuple[Tensor, Tensor]:
-        index = int(self.order[position])
-        item = self.data[index]
+        draw = int(self.order[position])
+        item = self.data[draw % len(self.data)]
         if self.side is not None:
             height, width = item["mask"].shape
-            item = crop(item, *random_crop_offset(self.seed, self.epoch, index, (height, width), self.side), self.side)
+            item = crop(item, *random_crop_offset(self.seed, self.epoch, draw, (height, width), self.side), self.side)
         turn = int(self.turns[position])
         return _turn(item["image"], turn), _turn(item["mask"], turn)
 
@@ -197,10 +198,10 @@ def _epoch_groups(
 
     Every epoch leaves others out. A set smaller than one group is one group.
     """
-    size = min(recipe.group, len(data))
+    draws = _Draws(data, recipe, seed, epoch)
     loader = DataLoader(
-        _Draws(data, recipe, seed, epoch),
-        batch_size=size,
+        draws,
+        batch_size=min(recipe.group, len(draws)),
         drop_last=True,
         num_workers=workers,
         pin_memory=torch.cuda.is_available(),

@@ -47,6 +47,7 @@ class Recipe:
     batch: int = _from("SAMed", 24)  # images behind one optimiser step
     group: int = _from("paper", 6)  # images that share one Dice term and one BatchNorm: 24 on four cards
     crop: int | None = _from("ours", None)  # side in pixels of square crops; None trains on whole images
+    crops: int = _from("ours", 1)  # of each image an epoch
     limit: int | None = _from("ours", None)  # at most this many images of each split
     augmentation: Literal["none", "flips"] = _from("paper", "none")
     ce_weight: float = _from("paper", 0.2)
@@ -55,6 +56,8 @@ class Recipe:
     def __post_init__(self) -> None:
         if self.batch % self.group:
             raise ValueError(f"batch {self.batch} is not a whole number of groups of {self.group}")
+        if self.crop is None and self.crops != 1:
+            raise ValueError(f"{self.crops} crops of each image need the side of a crop")
 
     def resolve(self, model: Model) -> Recipe:
         """The recipe as `model` is trained with it: FAIR takes each system's published optimiser and weight decay."""
@@ -77,7 +80,7 @@ class Profile:
 PAPER = Recipe(name="paper")
 FAIR = Recipe(name="fair", rates=(3e-4, 1e-3, 5e-3), augmentation="flips")
 MINI = Recipe(name="mini", rates=(1e-3,), warmup=0.1, epochs=30, batch=5, group=5, crop=256)
-SMOKE = Recipe(name="smoke", rates=(1e-3,), warmup=0.1, epochs=1, batch=4, group=2, crop=128, limit=8)
+SMOKE = Recipe(name="smoke", rates=(1e-3,), warmup=0.1, epochs=1, batch=4, group=2, crop=128, crops=12, limit=8)
 
 PROFILES: dict[str, Profile] = {
     "smoke": Profile(

@@ -25,7 +25,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from rssam.config import ENCODERS, EncoderSize
-from rssam.weights import WeightsDamaged
+from rssam.weights import WeightsDamaged, encoder_shape
 
 PATCH = 16
 WINDOW = 14
@@ -143,7 +143,13 @@ def encoder_state(
     state = checkpoint_part(checkpoint, "image_encoder.")
     with torch.device("meta"):
         expected = SamEncoder(size, image_size, neck=True).state_dict()
-    _require_size(state, size)
+    found = encoder_shape(checkpoint)
+    if found != (size.width, size.blocks):
+        raise WeightsDamaged(
+            f"expected a {size.name} checkpoint ({size.width} wide, {size.blocks} blocks), "
+            f"found {'no image encoder' if found is None else f'{found[0]} wide, {found[1]} blocks'}: "
+            f"run rssam-bench prepare weights {size.name}"
+        )
     _require_names(expected.keys(), state.keys(), f"a {size.name} image encoder")
 
     height, width = image_size[0] // PATCH, image_size[1] // PATCH
@@ -198,20 +204,16 @@ def load_exactly(module: nn.Module, state: Mapping[str, Tensor], fresh: Collecti
     module.load_state_dict(dict(state), strict=False)
 
 
-def _require_size(state: Mapping[str, Tensor], size: EncoderSize) -> None:
-    width = state["patch_embed.proj.weight"].shape[0] if "patch_embed.proj.weight" in state else 0
-    blocks = len({name.split(".")[1] for name in state if name.startswith("blocks.")})
-    if (width, blocks) != (size.width, size.blocks):
-        raise WeightsDamaged(
-            f"expected a {size.name} checkpoint ({size.width} wide, {size.blocks} blocks), "
-            f"found {width} wide, {blocks} blocks: run rssam-bench prepare weights {size.name}"
-        )
-
-
 def _require_names(expected: Collection[str], found: Collection[str], owner: str) -> None:
-    missing, unexpected = sorted(set(expected) - set(found)), sorted(set(found) - set(expected))
+    missing, unexpected = set(expected) - set(found), set(found) - set(expected)
     if missing or unexpected:
         raise WeightsDamaged(
-            f"the SAM checkpoint does not fit {owner}: missing {', '.join(missing) or 'nothing'}; "
-            f"unexpected {', '.join(unexpected) or 'nothing'}"
+            f"the SAM checkpoint does not fit {owner}: missing {_some(missing)}; unexpected {_some(unexpected)}. "
+            "Prepare the weights again"
         )
+
+
+def _some(names: set[str]) -> str:
+    """The first few names, so that the sentence stays one."""
+    shown = ", ".join(sorted(names)[:3]) or "nothing"
+    return shown if len(names) <= 3 else f"{shown} and {len(names) - 3} more"

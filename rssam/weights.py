@@ -116,14 +116,14 @@ def read_metadata(path: Path) -> dict[str, str]:
     return dict(header.get("__metadata__", {}))
 
 
-_PARTS = ("image_encoder.", "prompt_encoder.", "mask_decoder.")
+_PARTS = ("image_encoder", "prompt_encoder", "mask_decoder")
 
 
-def encoder_shape(names: Mapping[str, Tensor]) -> tuple[int, int] | None:
+def encoder_shape(checkpoint: Mapping[str, Tensor]) -> tuple[int, int] | None:
     """(width, blocks) of the image encoder in a SAM checkpoint, read from its names and shapes; None if it has none."""
-    patch = names.get("image_encoder.patch_embed.proj.weight")
-    blocks = {match[1] for name in names if (match := re.match(r"image_encoder\.blocks\.(\d+)\.", name))}
-    if patch is None or not blocks:
+    patch = checkpoint.get("image_encoder.patch_embed.proj.weight")
+    blocks = {match[1] for name in checkpoint if (match := re.match(r"image_encoder\.blocks\.(\d+)\.", name))}
+    if patch is None or patch.ndim != 4 or not blocks:
         return None
     return patch.shape[0], len(blocks)
 
@@ -146,9 +146,9 @@ def convert_checkpoint(name: str, source: Path, folder: WeightsFolder, expected_
         )
     tensors = _read_pth(name, source)
     found = encoder_shape(tensors)
-    if found is None or not all(name.startswith(_PARTS) for name in tensors):
+    if found is None or {key.split(".")[0] for key in tensors} != set(_PARTS):
         raise WeightsDamaged(
-            f"{source} is not a SAM checkpoint: expected tensors named {', '.join(f'{part}*' for part in _PARTS)}. "
+            f"{source} is not a SAM checkpoint: expected tensors named {', '.join(f'{part}.*' for part in _PARTS)}. "
             f"Take the file from {weights.url}"
         )
     if found != (weights.width, weights.blocks):

@@ -62,7 +62,7 @@ def test_a_file_that_carries_code_is_not_run(tmp_path):
             return os.mkdir, (str(tmp_path / "ran"),)
 
     source = tmp_path / "evil.pth"
-    source.write_bytes(pickle.dumps({"image_encoder.pos_embed": Evil()}))
+    source.write_bytes(pickle.dumps({"image_encoder.pos_embed": Evil()}, protocol=2))
     with pytest.raises(WeightsDamaged):
         convert_checkpoint("vit_b", source, WeightsFolder(tmp_path))
     assert not (tmp_path / "ran").exists()
@@ -73,6 +73,10 @@ def test_a_file_that_carries_code_is_not_run(tmp_path):
     [
         {"conv1.weight": torch.zeros(2, 2)},
         {"model": {"image_encoder.pos_embed": torch.zeros(1)}},
+        {
+            "image_encoder.blocks.0.x": torch.zeros(1),
+            "image_encoder.patch_embed.proj.weight": torch.zeros(96, 3, 16, 16),
+        },
         [torch.zeros(1)],
         torch.zeros(3),
     ],
