@@ -15,7 +15,7 @@ import typer
 from rich.console import Console
 from rich.table import Table as RichTable
 
-from data_prep.base import DataError, Manifest
+from data_prep.base import DataError, Manifest, UnknownDataset
 from rssam.contract import UnknownName, UserError
 
 app = typer.Typer(
@@ -171,9 +171,8 @@ def reproduce(
         states = {item.key: "finished" if session.store.path(item.key).is_file() else "missing" for item in resolved}
         if as_json:
             _print_json(states)
-        for key, state in states.items():
-            if not as_json:
-                screen.print(f"{state:9} {key}")
+        else:
+            screen.print("\n".join(f"{state:9} {key}" for key, state in states.items()))
         return
     outcomes = execute_all(resolved, session)
     failed = [outcome for outcome in outcomes if outcome.status == "failed"]
@@ -188,7 +187,8 @@ def reproduce(
 
 
 def _show_tables(tables: list[Any], setting: Any) -> None:
-    from reports.frames import collect, table_frames
+    from reports.frames import table_frames
+    from reports.library import collect
     from reports.terminal import show
 
     library = collect(root.home)
@@ -222,6 +222,7 @@ def models(
     as_json: Json = False,
 ) -> None:
     """Every system with its parameters, counted three ways, and its cost; needs no weights."""
+    from benchmarks.paper import PUBLISHED_PARAMETERS
     from benchmarks.profile import measure
     from benchmarks.zoo import variants
     from data_prep.catalog import dataset as find_dataset
@@ -233,15 +234,23 @@ def models(
         _print_json([
             {"name": model.name, "title": model.title, "version": model.version,
              "encoder": getattr(model, "encoder", None), "classes": len(task.classes), "image_size": size,
-             **asdict(cost)}
+             **asdict(cost), "paper_m": PUBLISHED_PARAMETERS.get(_size_of(model))}
             for model, cost in costs
         ])  # fmt: skip
         return
-    table = RichTable("system", "encoder", "total", "trainable", "as published", f"GMACs at {size}", box=None)
+    table = RichTable("system", "encoder", "total", "trainable", "as published", "paper", f"GMACs at {size}", box=None)
     for model, cost in costs:
         counts = (f"{count / 1e6:.2f} M" for count in (cost.total, cost.trainable, cost.as_published))
-        table.add_row(model.name, getattr(model, "encoder", ""), *counts, f"{cost.gmacs:.2f}")
+        paper = PUBLISHED_PARAMETERS.get(_size_of(model))
+        printed = "" if paper is None else f"{paper} M"
+        table.add_row(*_size_of(model), *counts, printed, f"{cost.gmacs:.2f}")
     screen.print(table)
+    screen.print("as published: the counting rule of the paper's Table 7; see docs/decisions.md, Parameters")
+
+
+def _size_of(model: Any) -> tuple[str, str]:
+    """System and encoder, as the published parameter counts are listed."""
+    return model.name, getattr(model, "encoder", "")
 
 
 @app.command()
@@ -338,7 +347,7 @@ def main() -> None:
         if root.debug:
             raise
         warnings.print(f"error: {error}", soft_wrap=True, markup=False)
-        sys.exit(2 if isinstance(error, UnknownName) else 1)
+        sys.exit(2 if isinstance(error, UnknownName | UnknownDataset) else 1)
 
 
 if __name__ == "__main__":

@@ -95,7 +95,8 @@ def confusion_matrix(truth: Tensor, labels: Tensor, task: Task) -> Tensor:
     size = max(2, task.channels)
     kept = truth != IGNORE
     pairs = truth[kept].long() * size + labels[kept]
-    return torch.bincount(pairs, minlength=size * size).view(size, size)
+    cells: Tensor = torch.bincount(pairs, minlength=size * size)
+    return cells.view(size, size)
 
 
 def _predict(net: nn.Module, image: Tensor, crop: int | None, device: torch.device) -> Tensor:
@@ -107,7 +108,7 @@ def _predict(net: nn.Module, image: Tensor, crop: int | None, device: torch.devi
     windows = grid((height, width), crop)
     batch = torch.stack([image[:, top : top + crop, left : left + crop] for top, left in windows])
     parts = net(to_float(batch, device)).float()  # [windows, C, crop, crop]
-    logits = parts.new_empty(parts.shape[1], height, width)
+    logits: Tensor = parts.new_empty(parts.shape[1], height, width)
     for (top, left), part in zip(windows, parts, strict=True):
         logits[:, top : top + crop, left : left + crop] = part
     return logits

@@ -79,8 +79,8 @@ class Profile:
 
 PAPER = Recipe(name="paper")
 FAIR = Recipe(name="fair", rates=(3e-4, 1e-3, 5e-3), augmentation="flips")
-MINI = Recipe(name="mini", rates=(1e-3,), warmup=0.1, epochs=30, batch=5, group=5, crop=256)
-SMOKE = Recipe(name="smoke", rates=(1e-3,), warmup=0.1, epochs=1, batch=4, group=2, crop=128, crops=12, limit=8)
+MINI = Recipe(name="mini", rates=(3e-4,), warmup=0.1, epochs=30, batch=5, group=5, crop=256)
+SMOKE = Recipe(name="smoke", rates=(3e-4,), warmup=0.1, epochs=1, batch=1, group=1, crop=128, crops=14, limit=8)
 
 PROFILES: dict[str, Profile] = {
     "smoke": Profile(

@@ -102,16 +102,19 @@ class MlflowMirror:
         from mlflow.system_metrics import system_metrics_monitor
 
         client.log_batch(self._run, params=[Param(name, str(value)) for name, value in flat(declared).items()])
-        self._monitor = SystemMetricsMonitor(self._run, sampling_interval=SYSTEM_METRICS_SECONDS, tracking_uri=self.uri)
+        monitor: Any = system_metrics_monitor  # MLflow's monitor has no types
+        self._monitor = monitor.SystemMetricsMonitor(
+            self._run, sampling_interval=SYSTEM_METRICS_SECONDS, tracking_uri=self.uri
+        )
         self._monitor.start()
 
     def _connect(self) -> Any:
         if self._client is None:
             os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # a benchmark does not phone home
-            logging.getLogger("mlflow").setLevel(logging.WARNING)
-            logging.getLogger("alembic").setLevel(logging.WARNING)
             from mlflow import MlflowClient
 
+            for name in ("mlflow", "alembic"):  # after the import, which sets them up
+                logging.getLogger(name).setLevel(logging.WARNING)
             self.home.mkdir(parents=True, exist_ok=True)
             self._client = MlflowClient(self.uri)
             known = self._client.get_experiment_by_name(EXPERIMENT)

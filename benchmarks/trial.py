@@ -15,7 +15,7 @@ from torch import nn
 from benchmarks.engine import LAST, Listener, Training, make_fabric, train
 from benchmarks.environment import peak_memory, provenance, seeded
 from benchmarks.evaluate import Evaluation, evaluate
-from benchmarks.profile import parameter_counts
+from benchmarks.profile import measure, parameter_counts
 from benchmarks.session import Outcome, Session
 from benchmarks.spec import ResolvedRun, Run
 from benchmarks.store import Result
@@ -60,7 +60,7 @@ def train_and_test(resolved: ResolvedRun, session: Session) -> Outcome:
         native_counts=evaluation.native_counts,
         history=tuple(training.history),
         best_epoch=training.best_epoch,
-        parameters=parameter_counts(net),
+        parameters={**parameter_counts(net), "as_published": measure(run.model, run.task).as_published},
         seconds=training.seconds + time.perf_counter() - started,
         peak_memory=peak_memory(fabric.device),
         data=_data_record(manifest, splits),
@@ -96,7 +96,13 @@ def _train_candidates(
 
 
 def _chosen(manifest: Manifest, run: Run) -> Splits:
-    """Entries of each split, at most `recipe.limit` of them. Raises DataError if a split is empty."""
+    """Entries of each split, at most `recipe.limit` of them. Raises DataError if they do not suit the recipe."""
+    crop, (height, width) = run.recipe.crop, manifest.image_size
+    if crop is not None and (height % crop or width % crop):
+        raise DataError(
+            f"the {run.recipe.name} profile cuts images into squares of {crop} pixels, which do not tile the "
+            f"{height}x{width} of {run.dataset.name}: choose another --profile"
+        )
     splits = {name: entries[: run.recipe.limit] for name, entries in manifest.splits(run.split_seed).items()}
     empty = [name for name, entries in splits.items() if not entries]
     if empty:

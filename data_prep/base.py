@@ -30,6 +30,10 @@ class DataError(Exception):
     """Data the user can mend. The message says what was expected, what was found, and the command that mends it."""
 
 
+class UnknownDataset(DataError):
+    """A name that no data set has; the message lists the choices."""
+
+
 class NotPrepared(DataError):
     """A data set is wanted that `prepare` has not made yet."""
 

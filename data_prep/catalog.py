@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from data_prep.base import DataError, Dataset
+from data_prep.base import Dataset, UnknownDataset
 from data_prep.deepglobe import DeepGlobe
 
 _ALL: tuple[Dataset, ...] = (DeepGlobe(),)
@@ -11,7 +11,7 @@ DATASETS: dict[str, Dataset] = {entry.name: entry for entry in _ALL}
 
 
 def dataset(name: str) -> Dataset:
-    """The data set called `name`; raises DataError listing the choices if there is none."""
+    """The data set called `name`; raises UnknownDataset listing the choices if there is none."""
     if name not in DATASETS:
-        raise DataError(f"unknown data set {name!r}: choose from {', '.join(DATASETS)}")
+        raise UnknownDataset(f"unknown data set {name!r}: choose from {', '.join(DATASETS)}")
     return DATASETS[name]

@@ -14,12 +14,12 @@ from benchmarks.counts import Scores, class_scores, scores
 from benchmarks.spec import Setting
 from benchmarks.store import Result
 from benchmarks.tables import Table
-from reports.library import Library, Source, collect
+from reports.library import Library, Source
 from reports.notes import notes
 from reports.sections import Section, SectionRow, sections
 from reports.settings import describe
 
-__all__ = ["EXTRAS", "NATIVE", "OVERALL", "State", "TableFrame", "collect", "score", "table_frames"]
+__all__ = ["EXTRAS", "NATIVE", "OVERALL", "State", "TableFrame", "score", "table_frames"]
 
 State = Literal["done", "not run", "collapsed"]
 

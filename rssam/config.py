@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from rssam.contract import Optimisation, Task, UserError
+from rssam.contract import Optimisation, Task, UnknownName, UserError
 from rssam.weights import WEIGHTS, WeightsFolder
 
 if TYPE_CHECKING:
@@ -50,9 +50,9 @@ SCALES = (32, 16, 8, 4)
 def check_encoder(encoder: str, init: str) -> None:
     """Raise UserError if there is no such encoder, no such start, or no published weights to start from."""
     if encoder not in ENCODERS:
-        raise UserError(f"unknown encoder {encoder!r}: choose one of {', '.join(ENCODERS)}")
+        raise UnknownName(f"unknown encoder {encoder!r}: choose one of {', '.join(ENCODERS)}")
     if init not in ("sam", "scratch"):
-        raise UserError(f"unknown init {init!r}: choose sam or scratch")
+        raise UnknownName(f"unknown init {init!r}: choose sam or scratch")
     if init == "sam" and encoder not in WEIGHTS:
         raise UserError(f"{encoder} has no published weights: use --init scratch")
 

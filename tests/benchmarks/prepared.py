@@ -6,8 +6,11 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.session import Outcome, Session
-from benchmarks.spec import Recipe, ResolvedRun
+from benchmarks.spec import Recipe, ResolvedRun, Run
+from benchmarks.zoo import SamLora
 from data_prep.base import Entry, Manifest, assign_splits, save_manifest, sha256_file
+from data_prep.catalog import dataset
+from rssam.contract import Model
 
 SIDE = 64
 TINY = Recipe(name="tiny", rates=(1e-3,), warmup=0.1, epochs=2, batch=4, group=2, crop=SIDE)
@@ -82,3 +85,8 @@ def make_session(home: Path, **options) -> Session:
     if not folder.exists():
         write_prepared(folder)
     return Session(home, "cpu", options.pop("observer", Watcher()), **options)
+
+
+def tiny_run(model: Model | None = None, recipe: Recipe = TINY, seed: int = 0) -> Run:
+    """A run of seconds: the smallest encoder from scratch on SIDE pixels."""
+    return Run(model or SamLora("vit_t", "scratch"), dataset("deepglobe"), recipe, seed)

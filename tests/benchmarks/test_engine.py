@@ -145,7 +145,7 @@ def test_same_seed_same_parameters_other_seed_others(data, tmp_path):
 def test_a_loss_that_is_no_number_stops_the_run(data, tmp_path):
     net = fresh()
     nn.init.constant_(net.head.weight, math.nan)
-    with pytest.raises(TrainingDiverged, match="loss became nan .* in epoch 1"):
+    with pytest.raises(TrainingDiverged, match=r"loss became nan .* in epoch 1"):
         run(net, tmp_path / "work", data)
     assert not (tmp_path / "work" / LAST).exists()
 
@@ -185,7 +185,9 @@ def test_checkpoint_restores_the_optimiser(tmp_path):
     state, twin_state = optimizer.state_dict()["state"], twin_optimizer.state_dict()["state"]
     assert state.keys() == twin_state.keys()
     for index, values in state.items():
-        assert all(torch.equal(torch.as_tensor(twin_state[index][name]), torch.as_tensor(v)) for name, v in values.items())
+        assert all(
+            torch.equal(torch.as_tensor(twin_state[index][name]), torch.as_tensor(v)) for name, v in values.items()
+        )
 
 
 def test_damaged_or_foreign_checkpoints_are_named(tmp_path):

@@ -49,7 +49,9 @@ def test_equals_a_loop_over_pixels(classes, ignored):
 def test_dice_is_pooled_over_the_group():
     """The mean of two groups' losses is another number: why the group is in the key."""
     logits = torch.randn(4, 1, 8, 8, generator=GENERATOR)
-    labels = (torch.rand(4, 8, 8, generator=GENERATOR) < torch.tensor([0.02, 0.9, 0.1, 0.5]).view(4, 1, 1)).to(torch.uint8)
+    labels = (torch.rand(4, 8, 8, generator=GENERATOR) < torch.tensor([0.02, 0.9, 0.1, 0.5]).view(4, 1, 1)).to(
+        torch.uint8
+    )
     whole = segmentation_loss(logits, labels, 0.0, 1.0)
     halves = [segmentation_loss(logits[part], labels[part], 0.0, 1.0) for part in (slice(0, 2), slice(2, 4))]
     assert abs(float(whole) - float(torch.stack(halves).mean())) > 1e-3

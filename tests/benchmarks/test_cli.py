@@ -1,0 +1,145 @@
+"""The command line as a user meets it: sentences, exit codes, JSON; and what it does not import."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from benchmarks import cli, spec
+from benchmarks.tables import TABLE5
+from tests.benchmarks.prepared import TINY, make_session
+from tests.conftest import REPOSITORY
+
+
+@pytest.fixture
+def command(tmp_path, monkeypatch, capsys):
+    """Run the command line in this process: (exit code, output, errors)."""
+
+    def call(*arguments: str, home=tmp_path / "home"):
+        monkeypatch.setattr(sys, "argv", ["rssam-bench", "--home", str(home), *arguments])
+        for name in ("screen", "warnings"):
+            monkeypatch.setattr(cli, name, cli.Console(stderr=name == "warnings", highlight=False, width=200))
+        code = 0
+        try:
+            cli.main()
+        except SystemExit as stop:
+            code = stop.code or 0
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return call
+
+
+@pytest.fixture
+def tiny_smoke(monkeypatch):
+    """The smoke profile in seconds."""
+    import dataclasses
+
+    recipe = dataclasses.replace(TINY, name="smoke", epochs=1)
+    monkeypatch.setitem(spec.PROFILES, "smoke", dataclasses.replace(spec.PROFILES["smoke"], recipe=recipe))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["reproduce", "table9"], 2, "unknown item 'table9': choose from table5, all"),
+        (["report", "table9"], 2, "unknown item 'table9'"),
+        (["reproduce", "table5"], 1, "rssam-bench prepare deepglobe"),
+        (["reproduce", "table5", "--profile", "huge"], 2, "smoke"),
+        (["reproduce", "table5", "--dataset", "nowhere"], 2, "choose from deepglobe"),
+        (["reproduce", "table5", "--encoder", "vit_x"], 2, "vit_b"),
+        (["reproduce", "table5", "--encoder", "vit_t"], 1, "use --init scratch"),
+        (["reproduce", "table5", "--device", "cuda"], 1, "no CUDA device"),
+        (["prepare", "nowhere", "--source", "x"], 2, "choose from deepglobe"),
+        (["prepare", "deepglobe"], 2, "--source"),
+        (["prepare", "deepglobe", "--source", "/not/there"], 1, "/not/there"),
+        (["prepare", "weights"], 2, "vit_b, vit_l, vit_h"),
+        (["prepare", "weights", "vit_b", "--source", "/not/there.pth"], 1, "/not/there.pth"),
+    ],
+)
+def test_mistakes_end_in_a_sentence(command, tmp_path, arguments, code, words):
+    found, output, errors = command(*arguments)
+    assert (found, "Traceback" in errors) == (code, False)
+    assert words in errors.replace("\n", " ")
+    assert output == ""
+    left = [path for path in (tmp_path / "home").rglob("*") if path.is_file() and path.suffix != ".lock"]
+    assert left == []
+
+
+def test_debug_shows_the_traceback(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["rssam-bench", "--home", str(tmp_path), "--debug", "reproduce", "table9"])
+    with pytest.raises(spec.UnknownName):
+        cli.main()
+
+
+CACHED_WITHOUT_TORCH = """
+import sys, dataclasses
+from benchmarks import spec, cli
+from tests.benchmarks.prepared import TINY
+recipe = dataclasses.replace(TINY, name="smoke", epochs=1)
+spec.PROFILES["smoke"] = dataclasses.replace(spec.PROFILES["smoke"], recipe=recipe)
+sys.argv[:1] = ["rssam-bench", "--home"]
+try:
+    cli.main()
+except SystemExit as stop:
+    sys.exit(stop.code)
+sys.exit(3 if {"torch", "lightning", "mlflow"} & set(sys.modules) else 0)
+"""
+
+
+def test_reproduce_status_and_report(command, tmp_path, tiny_smoke):
+    """Five rows trained, then cached without importing torch; status and report tell so."""
+    make_session(tmp_path / "home")
+    code, output, _ = command("reproduce", "table5", "--profile", "smoke", "--dry-run", "--json")
+    assert (code, set(json.loads(output).values())) == (0, {"missing"})
+
+    code, output, _ = command("reproduce", "table5", "--profile", "smoke", "--json", "--no-track")
+    first = json.loads(output)
+    assert (code, [item["status"] for item in first]) == (0, ["trained"] * len(TABLE5.rows))
+    code, output, _ = command("reproduce", "table5", "--profile", "smoke")
+    assert code == 0
+    assert output.count(" cached: ") == len(TABLE5.rows)
+    arguments = [str(tmp_path / "home"), "reproduce", "table5", "--profile", "smoke", "--device", "cpu"]
+    light = subprocess.run(
+        [sys.executable, "-c", CACHED_WITHOUT_TORCH, *arguments],
+        cwd=REPOSITORY, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (light.returncode, light.stdout.count(" cached: ")) == (0, len(TABLE5.rows))
+
+    code, output, _ = command("status", "--json")
+    assert {item["key"] for item in json.loads(output)["finished"]} == {item["key"] for item in first}
+    code, output, _ = command("report", "--out", str(tmp_path / "report"), "--json")
+    assert code == 0
+    assert {path.split("/")[-1] for path in json.loads(output)} == {"report.md", "table5.tex", "table5.csv"}
+    assert all(item["key"] in (tmp_path / "report" / "table5.csv").read_text() for item in first)
+
+
+def test_models_and_datasets_for_programs(command):
+    code, output, _ = command("models", "--json")
+    totals = {(item["name"], item["encoder"]): item["total"] for item in json.loads(output)}
+    assert (code, totals["sam-lora", "vit_b"]) == (0, 91_210_222)
+    code, output, _ = command("datasets", "--json")
+    assert (code, json.loads(output)[0]["state"]) == (0, "not prepared")
+
+
+def test_doctor_names_what_is_missing_and_the_remedy(command):
+    code, output, _ = command("doctor", "--json")
+    findings = {item["what"]: item for item in json.loads(output)}
+    assert findings["torch"]["state"] == "ok"
+    assert findings["weights vit_b"]["remedy"] == "rssam-bench prepare weights vit_b"
+    assert "rssam-bench prepare deepglobe" in findings["data deepglobe"]["remedy"]
+    assert code == int(any(item["state"] == "problem" for item in findings.values()))
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["status"], ["datasets"], ["report", "--out", "OUT"]])
+def test_light_commands_import_no_torch(tmp_path, arguments):
+    arguments = [str(tmp_path / "out") if item == "OUT" else item for item in arguments]
+    code = (
+        "import sys, benchmarks.cli as c; sys.argv = ['rssam-bench', '--home', sys.argv[1], *sys.argv[2:]]\n"
+        "try: c.main()\n"
+        "except SystemExit: pass\n"
+        "sys.exit(bool({'torch', 'lightning', 'mlflow'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(tmp_path), *arguments], cwd=REPOSITORY, check=False)
+    assert done.returncode == 0

@@ -1,0 +1,203 @@
+"""Runs end to end on tiny pictures: cached, resumed, failed alone, and equal when repeated."""
+
+import dataclasses
+import math
+
+import numpy as np
+import pytest
+from torch import nn
+
+import baselines.sam_lora
+from benchmarks.runner import execute, execute_all, plan, resolve_all
+from benchmarks.spec import SMOKE, Setting
+from benchmarks.tables import TABLE5, TABLES
+from data_prep.base import NotPrepared
+from rssam.config import RSSAM
+from rssam.weights import WeightsNotFound
+from tests.benchmarks.prepared import TINY, Watcher, make_session, tiny_run
+
+
+def resolved(session, *runs):
+    return resolve_all(list(runs) or [tiny_run()], session)
+
+
+def test_trained_then_cached(tmp_path):
+    session = make_session(tmp_path)
+    [item] = resolved(session)
+    first, second = execute(item, session), execute(item, session)
+    assert (first.status, second.status) == ("trained", "cached")
+    assert second.result.to_json() == first.result.to_json()
+    assert first.result.images == tuple(sorted(first.result.images))
+    assert first.result.counts.images == first.result.data["test"] == 2
+    assert first.result.native_counts is not None
+    assert len(first.result.history) == TINY.epochs
+    assert first.result.parameters["total"] > first.result.parameters["trainable"] > 0
+    assert first.result.provenance["versions"]["torch"]
+
+
+def test_a_cached_run_reads_no_image(tmp_path):
+    session = make_session(tmp_path)
+    [item] = resolved(session)
+    execute(item, session)
+    for picture in session.data_folder("deepglobe").rglob("*.png"):
+        picture.unlink()
+    fresh = make_session(tmp_path)
+    assert execute(resolved(fresh)[0], fresh).status == "cached"
+
+
+@pytest.mark.parametrize("model", [None, RSSAM("vit_t", "scratch")], ids=["sam-lora", "rs-sam"])
+def test_same_command_same_counts(tmp_path, model):
+    """Bit for bit on the CPU, in two homes."""
+    results = []
+    for name in ("a", "b"):
+        session = make_session(tmp_path / name)
+        recipe = dataclasses.replace(TINY, epochs=1)
+        results.append(execute(resolved(session, tiny_run(model, recipe))[0], session).result)
+    assert results[0].key == results[1].key
+    assert results[0].counts.to_json() == results[1].counts.to_json()
+    assert results[0].native_counts.to_json() == results[1].native_counts.to_json()
+    drop = [[{**epoch, "seconds": 0} for epoch in result.history] for result in results]
+    assert drop[0] == drop[1]
+
+
+def test_predictions_are_kept_as_bits(tmp_path):
+    session = make_session(tmp_path)
+    outcome = execute(resolved(session)[0], session)
+    with np.load(session.store.work(outcome.key) / "predictions.npz") as saved:
+        labels = np.unpackbits(saved["labels"], axis=-1).reshape(saved["shape"])
+        assert tuple(saved["images"]) == outcome.result.images
+    counts = outcome.result.counts
+    assert labels.sum(axis=(1, 2)).tolist() == (counts.tp + counts.fp)[:, 0].tolist()
+
+
+def test_interrupted_then_resumed_has_the_same_result(tmp_path):
+    straight = execute(resolved(make_session(tmp_path / "a"))[0], make_session(tmp_path / "a")).result
+
+    def interrupt(metrics):
+        raise KeyboardInterrupt
+
+    session = make_session(tmp_path / "b", observer=Watcher(interrupt))
+    with pytest.raises(KeyboardInterrupt):
+        execute(resolved(session)[0], session)
+    assert not list((tmp_path / "b" / "results").glob("*"))
+    session = make_session(tmp_path / "b")
+    outcome = execute(resolved(session)[0], session)
+    assert outcome.status == "resumed"
+    assert outcome.result.counts.to_json() == straight.counts.to_json()
+
+
+def test_a_run_that_diverges_fails_alone(tmp_path, monkeypatch):
+    """NaN in one system: that run is marked failed and not stored, the other is finished."""
+    build = baselines.sam_lora.build_sam_lora
+
+    def broken(*arguments):
+        net = build(*arguments)
+        nn.init.constant_(net.mask_decoder.mask_tokens.weight, math.nan)
+        return net
+
+    monkeypatch.setattr(baselines.sam_lora, "build_sam_lora", broken)
+    watcher = Watcher()
+    session = make_session(tmp_path, observer=watcher)
+    recipe = dataclasses.replace(TINY, epochs=1)
+    runs = resolved(
+        session, tiny_run(recipe=recipe), tiny_run(RSSAM("vit_t", "scratch", mff=False, mhff=False), recipe)
+    )
+    failed, trained = execute_all(runs, session)
+    assert (failed.status, trained.status) == ("failed", "trained")
+    assert "loss became nan" in failed.reason
+    assert [path.stem for path in session.store.results.glob("*.json")] == [trained.key]
+    assert watcher.outcomes == [failed, trained]
+
+
+def test_edited_and_missing_files_are_named(tmp_path):
+    session = make_session(tmp_path)
+    folder = session.data_folder("deepglobe")
+    images = sorted((folder / "images").glob("*.png"))
+    images[0].unlink()
+    images[1].write_bytes(images[1].read_bytes() + b"x")
+    outcome = execute(resolved(session)[0], session)
+    assert outcome.status == "failed"
+    assert f"images/{images[0].name}: missing" in outcome.reason
+    assert f"images/{images[1].name}: changed since it was prepared" in outcome.reason
+    assert "rssam-bench prepare deepglobe" in outcome.reason
+
+
+def test_too_few_pairs_to_split(tmp_path):
+    from tests.benchmarks.prepared import write_prepared
+
+    write_prepared(tmp_path / "data" / "deepglobe", count=1)
+    session = make_session(tmp_path)
+    outcome = execute(resolved(session)[0], session)
+    assert outcome.status == "failed"
+    assert "1 pairs are too few to split" in outcome.reason
+
+
+def test_nothing_starts_before_everything_is_there(tmp_path):
+    session = make_session(tmp_path)
+    with pytest.raises(WeightsNotFound, match="rssam-bench prepare weights vit_b"):
+        resolve_all(plan([TABLE5], Setting("paper"), [0], 0, 1), session)
+    (session.data_folder("deepglobe") / "manifest.json").unlink()
+    with pytest.raises(NotPrepared, match="rssam-bench prepare deepglobe"):
+        resolved(session)
+
+
+def test_a_damaged_result_is_named_not_overwritten(tmp_path):
+    session = make_session(tmp_path)
+    [item] = resolved(session)
+    execute(item, session)
+    session.store.path(item.key).write_text("{")
+    outcome = execute(item, session)
+    assert outcome.status == "failed"
+    assert str(session.store.path(item.key)) in outcome.reason
+
+
+def test_several_rates_are_decided_by_validation(tmp_path):
+    recipe = dataclasses.replace(TINY, epochs=1, rates=(1e-9, 1e-3))
+    session = make_session(tmp_path)
+    result = execute(resolved(session, tiny_run(recipe=recipe))[0], session).result
+    losses = {}
+    for rate in recipe.rates:
+        other = make_session(tmp_path / str(rate))
+        alone = dataclasses.replace(recipe, rates=(rate,))
+        losses[rate] = execute(resolved(other, tiny_run(recipe=alone))[0], other).result.history[0]["val_loss"]
+    assert result.history[0]["val_loss"] == min(losses.values())
+
+
+def test_full_disk_fails_the_run_with_a_sentence(tmp_path, monkeypatch):
+    import errno
+
+    import data_prep.base
+
+    def full(descriptor):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    session = make_session(tmp_path)
+    [item] = resolved(session)
+    monkeypatch.setattr(data_prep.base.os, "fsync", full)
+    outcome = execute(item, session)
+    assert outcome.status == "failed"
+    assert "no space left on the disk" in outcome.reason
+    assert not list(tmp_path.rglob("*.tmp"))
+
+
+def test_plan_runs_each_different_run_once():
+    setting = Setting("smoke")
+    once = plan([TABLE5], setting, [0], 0, 1)
+    assert len(once) == len(TABLE5.rows)
+    assert plan([TABLE5, TABLE5], setting, [0], 0, 1) == once
+    twice = plan([TABLE5], setting, [0], 0, 2)
+    assert [(run.seed, run.split_seed) for run in twice[:: len(once)]] == [(0, 0), (1, 1)]
+    assert {run.recipe for run in twice} == {SMOKE}
+
+
+def test_tables_are_declared_over_known_data_sets():
+    from data_prep.catalog import DATASETS
+
+    assert all(table.dataset in DATASETS for table in TABLES.values())
+
+
+def test_a_crop_that_does_not_tile_the_image_is_refused(tmp_path):
+    session = make_session(tmp_path)
+    outcome = execute(resolved(session, tiny_run(recipe=dataclasses.replace(TINY, crop=96)))[0], session)
+    assert outcome.status == "failed"
+    assert "squares of 96 pixels, which do not tile the 64x64 of deepglobe" in outcome.reason
