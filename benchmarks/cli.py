@@ -120,7 +120,7 @@ def _show_manifest(name: str, manifest: Manifest, out: Path, as_json: bool) -> N
 
 
 def _prepare_weights(name: str | None, source: Path | None) -> None:
-    from rssam.weights import WEIGHTS, WeightsFolder, convert_checkpoint, download
+    from rssam.weights import WEIGHTS, WeightsFolder, convert_checkpoint, download, read_metadata
 
     if name not in WEIGHTS:
         raise typer.BadParameter(f"name the checkpoint: choose from {', '.join(WEIGHTS)}")
@@ -133,6 +133,8 @@ def _prepare_weights(name: str | None, source: Path | None) -> None:
     else:
         convert_checkpoint(name, source, folder)
     screen.print(f"SAM {name}: {folder.path(name)}", soft_wrap=True)
+    if read_metadata(folder.path(name)).get("official") != "yes":
+        warnings.print(f"note: {source} is not the file that was published; its digest is in the key of every run")
 
 
 @app.command()
@@ -348,6 +350,11 @@ def main() -> None:
             raise
         warnings.print(f"error: {error}", soft_wrap=True, markup=False)
         sys.exit(2 if isinstance(error, UnknownName | UnknownDataset) else 1)
+    except OSError as error:
+        if root.debug:
+            raise
+        warnings.print(f"error: {error}; free or choose another disk with --home", soft_wrap=True, markup=False)
+        sys.exit(1)
 
 
 if __name__ == "__main__":

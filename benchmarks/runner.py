@@ -64,6 +64,6 @@ def execute(resolved: ResolvedRun, session: Session) -> Outcome:
             from benchmarks.trial import train_and_test
 
             return train_and_test(resolved, session)
-    except (UserError, DataError, ResultDamaged) as error:
+    except (UserError, DataError, ResultDamaged, OSError) as error:  # OSError: a disk that is full or not ours
         session.tracker.fail(str(error))
         return Outcome(key, "failed", reason=str(error))

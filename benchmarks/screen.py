@@ -84,7 +84,7 @@ class Screen:
 @contextmanager
 def data_progress(console: Console) -> Iterator[DataProgress]:
     """A callback for `prepare`: a bar, or a line now and then."""
-    last, tasks = 0.0, dict[str, TaskID]()
+    last, tasks = time.monotonic(), dict[str, TaskID]()
     with make_bar(console) as bar:
 
         def call(done: int, total: int, what: str) -> None:

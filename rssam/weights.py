@@ -100,7 +100,14 @@ class WeightsFolder:
 
     def digest(self, name: str) -> str:
         """SHA-256 of the file that the prepared checkpoint was made from; it enters the key of every run."""
-        return read_metadata(self.resolve(name)).get("source_sha256", "")
+        path = self.resolve(name)
+        digest = read_metadata(path).get("source_sha256")
+        if digest is None:
+            raise WeightsDamaged(
+                f"{path} does not say which file it was made from: delete it and run: "
+                f"rssam-bench prepare weights {name} --source FILE.pth"
+            )
+        return digest
 
 
 def read_metadata(path: Path) -> dict[str, str]:
@@ -224,6 +231,7 @@ def _read_pth(name: str, source: Path) -> dict[str, Tensor]:
 
 def _write(tensors: Mapping[str, Tensor], path: Path, metadata: dict[str, str]) -> Path:
     """Write a safetensors file under a temporary name beside `path`, then rename it: never half a file at `path`."""
+    from safetensors import SafetensorError
     from safetensors.torch import save_file
 
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -233,6 +241,9 @@ def _write(tensors: Mapping[str, Tensor], path: Path, metadata: dict[str, str]) 
         save_file({key: tensor.contiguous() for key, tensor in tensors.items()}, temporary, metadata=metadata)
         os.chmod(temporary, 0o644)  # mkstemp's 0600 would shut out others who share the folder
         os.replace(temporary, path)
+    except (OSError, SafetensorError) as error:
+        os.unlink(temporary)
+        raise UserError(f"could not write {path} ({error}): free some space or set --home to another disk") from error
     except BaseException:
         os.unlink(temporary)
         raise
