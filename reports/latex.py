@@ -48,6 +48,7 @@ def _table(frame: TableFrame) -> str:
         r"\begin{table}[htbp]",
         r"\centering",
         rf"\caption[{title}]{{{title}. {escape(' '.join(frame.notes))}}}",
+        r"\smallskip",
         # A wide table is shrunk to the line, a narrow one keeps its size.
         r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%",
         rf"\begin{{tabular}}{{{'l' * left}{'r' * (width - left)}}}",

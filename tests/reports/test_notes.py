@@ -100,7 +100,7 @@ def test_published():
 
 def test_every_recipe_can_be_described():
     texts = {name: describe_recipe(profile.recipe) for name, profile in PROFILES.items()}
-    assert "crops of 128 pixels, at most 8 images of each split" in texts["smoke"]
+    assert "14 crops of 128 pixels of each image an epoch, at most 8 images of each split" in texts["smoke"]
     assert "warm-up 10 % of the steps" in texts["mini"]
     assert texts["fair"].startswith("optimiser and weight decay as each system published them, else AdamW, ")
     assert "the rate of 0.0003, 0.001, 0.005 with the lowest validation loss" in texts["fair"]
