@@ -6,7 +6,7 @@ import json
 import os
 import sys
 import tempfile
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from importlib.metadata import version as package_version
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -189,13 +189,13 @@ def reproduce(
 
 
 def _show_tables(tables: list[Any], setting: Any) -> None:
+    from reports.collection import collect
     from reports.frames import table_frames
-    from reports.library import collect
     from reports.terminal import show
 
-    library = collect(root.home)
+    collection = collect(root.home)
     for table in tables:
-        for frame in table_frames(table, library, setting):
+        for frame in table_frames(table, collection, setting):
             show(frame, screen)
 
 
@@ -224,55 +224,29 @@ def models(
     as_json: Json = False,
 ) -> None:
     """Every system with its parameters, counted three ways, and its cost; needs no weights."""
-    from benchmarks.paper import PUBLISHED_PARAMETERS
-    from benchmarks.profile import measure
-    from benchmarks.zoo import variants
+    from benchmarks.inventory import systems
     from data_prep.catalog import dataset as find_dataset
     from rssam.contract import Task
 
-    task = Task(find_dataset(dataset).classes, (size, size))
-    costs = [(model, measure(model, task)) for model in variants()]
+    records = systems(Task(find_dataset(dataset).classes, (size, size)))
     if as_json:
-        _print_json([
-            {"name": model.name, "title": model.title, "version": model.version,
-             "encoder": getattr(model, "encoder", None), "classes": len(task.classes), "image_size": size,
-             **asdict(cost), "paper_m": PUBLISHED_PARAMETERS.get(_size_of(model))}
-            for model, cost in costs
-        ])  # fmt: skip
+        _print_json(records)
         return
     table = RichTable("system", "encoder", "total", "trainable", "as published", "paper", f"GMACs at {size}", box=None)
-    for model, cost in costs:
-        counts = (f"{count / 1e6:.2f} M" for count in (cost.total, cost.trainable, cost.as_published))
-        paper = PUBLISHED_PARAMETERS.get(_size_of(model))
-        printed = "" if paper is None else f"{paper} M"
-        table.add_row(*_size_of(model), *counts, printed, f"{cost.gmacs:.2f}")
+    for record in records:
+        counts = (f"{record[name] / 1e6:.2f} M" for name in ("total", "trainable", "as_published"))
+        paper = "" if record["paper_m"] is None else f"{record['paper_m']} M"
+        table.add_row(record["name"], record["encoder"] or "", *counts, paper, f"{record['gmacs']:.2f}")
     screen.print(table)
     screen.print("as published: the counting rule of the paper's Table 7; see docs/decisions.md, Parameters")
-
-
-def _size_of(model: Any) -> tuple[str, str]:
-    """System and encoder, as the published parameter counts are listed."""
-    return model.name, getattr(model, "encoder", "")
 
 
 @app.command()
 def datasets(as_json: Json = False) -> None:
     """Every data set: classes, size, the average its scores are under, and whether it is prepared."""
-    from data_prep.base import NotPrepared, load_manifest
-    from data_prep.catalog import DATASETS
+    from benchmarks.inventory import data_sets
 
-    records: list[dict[str, Any]] = []
-    for name, data in DATASETS.items():
-        try:
-            state = load_manifest(root.home / "data" / name, name).describe()
-        except NotPrepared:
-            state = "not prepared"
-        except DataError as error:
-            state = str(error)
-        records.append(
-            {"name": name, "title": data.title, "classes": list(data.classes), "image_size": list(data.image_size),
-             "average": data.average, "expected_pairs": data.expected_pairs, "state": state}
-        )  # fmt: skip
+    records = data_sets(root.home)
     if as_json:
         _print_json(records)
         return
@@ -284,37 +258,21 @@ def datasets(as_json: Json = False) -> None:
 
 @app.command()
 def status(as_json: Json = False) -> None:
-    """Which rows of which table are finished, begun or missing in this home."""
-    from benchmarks.store import ResultDamaged, Store, read_results
-    from benchmarks.tables import TABLES
+    """What is finished, begun or damaged in this home."""
+    from benchmarks.inventory import results
 
-    store = Store(root.home)
-    found = list(read_results(store.results))
-    results = [item for item in found if not isinstance(item, ResultDamaged)]
-    damaged = [str(item) for item in found if isinstance(item, ResultDamaged)]
-    finished = {result.key for result in results}
-    begun = sorted(
-        path.parent.name for path in store.home.glob("runs/*/last.safetensors") if path.parent.name not in finished
-    )
-    paper = {table.id: len(table.rows) for table in TABLES.values()}
+    record = results(root.home)
     if as_json:
-        _print_json({
-            "home": str(root.home), "begun": begun, "damaged": damaged, "tables": paper,
-            "finished": [
-                {"key": result.key, "recipe": result.identity["recipe"]["name"], "dice": result.scores.dice,
-                 "collapsed": result.collapsed}
-                for result in results
-            ],
-        })  # fmt: skip
+        _print_json(record)
         return
-    screen.print(f"home: {root.home}", soft_wrap=True)
-    for result in results:
-        screen.print(f"finished  {result.key}  {result.identity['recipe']['name']}  Dice {result.scores.dice:.3f}")
-    for key in begun:
-        screen.print(f"begun     {key}")
-    for fault in damaged:
-        screen.print(f"damaged   {fault}", soft_wrap=True)
-    if not results and not begun:
+    screen.print(f"home: {record['home']}", soft_wrap=True)
+    for result in record["finished"]:
+        score = "collapsed" if result["collapsed"] else f"Dice {result['dice']:.3f}"
+        screen.print(f"finished  {result['key']}  {result['recipe']}  {score}")
+    for state in ("begun", "damaged"):
+        for line in record[state]:
+            screen.print(f"{state:9} {line}", soft_wrap=True)
+    if not any(record[state] for state in ("finished", "begun", "damaged")):
         screen.print("nothing run yet; see: rssam-bench reproduce table5 --profile smoke")
 
 

@@ -25,18 +25,19 @@ RECORDED = (
 
 
 @contextmanager
-def seeded(seed: int) -> Iterator[None]:
+def seeded(seed: int, *, deterministic: bool = True) -> Iterator[None]:
     """Seed every generator inside the block and put their states back afterwards.
 
-    On the CPU deterministic kernels are demanded: the same command twice gives the same counts, bit for bit. On CUDA
-    some backward kernels have no deterministic form; there the same seed gives close results, not equal ones.
+    `deterministic` demands deterministic kernels: on the CPU the same command twice then gives the same counts, bit for
+    bit. On CUDA some backward kernels have no deterministic form; there the same seed gives close results, not equal
+    ones, and the demand is left out.
     """
     states = random.getstate(), np.random.get_state(), torch.are_deterministic_algorithms_enabled()
     with torch.random.fork_rng():
         random.seed(seed)
         np.random.seed(seed % 2**32)
         torch.manual_seed(seed)
-        torch.use_deterministic_algorithms(not torch.cuda.is_available(), warn_only=True)
+        torch.use_deterministic_algorithms(deterministic, warn_only=True)
         try:
             yield
         finally:

@@ -87,7 +87,7 @@ def _train_candidates(
     candidates = []
     for rate in recipe.rates:
         folder = work if len(recipe.rates) == 1 else work / f"rate-{rate:g}"
-        with seeded(run.seed):  # every candidate starts from the same parameters
+        with seeded(run.seed, deterministic=session.device == "cpu"):  # every candidate starts from the same parameters
             net = run.model.build(run.task, session.weights)
             candidates.append(
                 (net, train(net, recipe, rate, run.seed, data, fabric, folder, listener, session.workers))

@@ -14,7 +14,7 @@ from benchmarks.counts import Scores, class_scores, scores
 from benchmarks.spec import Setting
 from benchmarks.store import Result
 from benchmarks.tables import Table
-from reports.library import Library, Source
+from reports.collection import Collection, Source
 from reports.notes import notes
 from reports.sections import Section, SectionRow, sections
 from reports.settings import describe
@@ -56,9 +56,9 @@ class TableFrame:
         return "; ".join([describe(self.setting), *owner, *facts])
 
 
-def table_frames(table: Table, library: Library, setting: Setting) -> list[TableFrame]:
+def table_frames(table: Table, collection: Collection, setting: Setting) -> list[TableFrame]:
     """The table under a setting, one frame for each group of results that may share a column (see `sections`)."""
-    return [_frame(section) for section in sections(table, library, setting)]
+    return [_frame(section) for section in sections(table, collection, setting)]
 
 
 def score(result: Result, name: str) -> float:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from benchmarks.store import Result
 from benchmarks.tables import Table
+from reports.collection import Collection
 from reports.frames import TableFrame, table_frames
-from reports.library import Library
 from reports.settings import PAPER_SETTING, settings
 
 
@@ -31,13 +31,13 @@ class Report:
         return tuple(found.values())
 
 
-def assemble(tables: Sequence[Table], library: Library) -> Report:
+def assemble(tables: Sequence[Table], collection: Collection) -> Report:
     """The report on these tables; one without any result stands under the paper's setting with rows "not run"."""
     chosen = []
     for table in tables:
-        under = settings(library, table) or [PAPER_SETTING]
-        chosen.append((table, tuple(frame for setting in under for frame in table_frames(table, library, setting))))
-    return Report(tuple(chosen), library.damaged, library.left_out)
+        under = settings(collection, table) or [PAPER_SETTING]
+        chosen.append((table, tuple(frame for setting in under for frame in table_frames(table, collection, setting))))
+    return Report(tuple(chosen), collection.damaged, collection.left_out)
 
 
 def made_with(results: Sequence[Result]) -> str:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from benchmarks.spec import Run, Setting
 from benchmarks.store import Result
 from benchmarks.tables import Row, Table
-from reports.library import Library, Source, Stored
+from reports.collection import Collection, Source, Stored
 from reports.settings import declare
 
 Disputed = tuple[tuple[str, str], ...]
@@ -51,7 +51,7 @@ class Section:
         return tuple(row for row in self.rows if row.results)
 
 
-def sections(table: Table, library: Library, setting: Setting) -> list[Section]:
+def sections(table: Table, collection: Collection, setting: Setting) -> list[Section]:
     """The table's sections under a setting, the user's own first; one empty section if there is no result at all.
 
     Results are apart if owner, precision or the sentence on the data differ. Within such a group they are apart where
@@ -59,7 +59,7 @@ def sections(table: Table, library: Library, setting: Setting) -> list[Section]:
     stands alone.
     """
     runs = [(row, declare(setting, table, row)) for row in table.rows]
-    found = [library.replicates(run) if run else [] for _, run in runs]
+    found = [collection.replicates(run) if run else [] for _, run in runs]
     every = list({id(item): item for items in found for item in items}.values())
     made: list[Section] = []
     for group, disputed in _groups(every) or [([], ())]:

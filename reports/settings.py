@@ -10,13 +10,13 @@ from benchmarks.spec import PROFILES, Run, Setting
 from benchmarks.store import Result
 from benchmarks.tables import TABLES, Row, Table
 from data_prep.base import DataError
-from reports.library import Library, profile_of
+from reports.collection import Collection, profile_of
 from rssam.contract import UserError
 
 PAPER_SETTING = Setting("paper")
 
 
-def settings(library: Library, table: Table, tables: Iterable[Table] | None = None) -> list[Setting]:
+def settings(collection: Collection, table: Table, tables: Iterable[Table] | None = None) -> list[Setting]:
     """Settings under which a row of `table` has a result: the paper's first, the smoke run last.
 
     One run may stand in many tables, and a system without an encoder is the same run whatever the encoder of its
@@ -25,7 +25,7 @@ def settings(library: Library, table: Table, tables: Iterable[Table] | None = No
     the same table explains all its results and more.
     """
     every = {one.id: one for one in (table, *(TABLES.values() if tables is None else tables))}
-    explained = {one: _explained(library, every[one]) for one in every}
+    explained = {one: _explained(collection, every[one]) for one in every}
     plain: dict[int, set[str]] = {
         count: {
             key
@@ -74,16 +74,16 @@ def describe(setting: Setting) -> str:
     return ", ".join(f"{name} {value}" for name, value in chosen.items() if value is not None)
 
 
-def _explained(library: Library, table: Table) -> dict[Setting, set[str]]:
+def _explained(collection: Collection, table: Table) -> dict[Setting, set[str]]:
     """Each candidate setting with the keys of the table's results under it."""
     systems = {row.model.name for row in table.rows}
     candidates = {
         setting
-        for stored in library.stored
+        for stored in collection.stored
         if stored.result.identity["model"]["name"] in systems
         for setting in _candidates(stored.result, table)
     }
-    found = {setting: _keys(library, table, setting) for setting in candidates}
+    found = {setting: _keys(collection, table, setting) for setting in candidates}
     return {setting: keys for setting, keys in found.items() if keys}
 
 
@@ -99,6 +99,6 @@ def _candidates(result: Result, table: Table) -> list[Setting]:
     return [Setting(profile, encoder, init, elsewhere) for encoder, init in product(encoders, inits)]
 
 
-def _keys(library: Library, table: Table, setting: Setting) -> set[str]:
+def _keys(collection: Collection, table: Table, setting: Setting) -> set[str]:
     runs = [declare(setting, table, row) for row in table.rows]
-    return {stored.result.key for run in runs if run is not None for stored in library.replicates(run)}
+    return {stored.result.key for run in runs if run is not None for stored in collection.replicates(run)}

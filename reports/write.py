@@ -8,7 +8,7 @@ from pathlib import Path
 from benchmarks.tables import find_tables
 from data_prep.base import write_atomic
 from reports import csv_table, latex, markdown
-from reports.library import PUBLISHED, collect
+from reports.collection import PUBLISHED, collect
 from reports.report import assemble
 from rssam.contract import UnknownName
 

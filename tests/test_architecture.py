@@ -27,7 +27,7 @@ LAYERS = (
     {"benchmarks.evaluate"},
     {"benchmarks.engine"},
     {"benchmarks.tables", "benchmarks.profile"},
-    {"benchmarks.trial", "benchmarks.runner", "benchmarks.screen", "benchmarks.doctor"},
+    {"benchmarks.trial", "benchmarks.runner", "benchmarks.screen", "benchmarks.doctor", "benchmarks.inventory"},
     {"reports.*"},
     {"benchmarks.cli"},
 )

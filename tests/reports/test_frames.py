@@ -13,8 +13,8 @@ from benchmarks.spec import Setting
 from benchmarks.store import Store
 from benchmarks.tables import Row, Table
 from data_prep import catalog
+from reports.collection import Collection, Stored, collect
 from reports.frames import table_frames
-from reports.library import Library, Stored, collect
 from tests.reports.fabricate import MADE_UP, PART, TABLE5, WHOLE, fabricate, fill, row_run
 
 PAPER = Setting("paper")
@@ -154,26 +154,26 @@ def test_damaged_and_outdated_files_are_left_out_and_named(home, published):
     bare = replace(good, identity={key: value for key, value in good.identity.items() if key != "precision"})
     for result in (old, odd, bare):
         Store(home).put(result)
-    library = collect(home, published)
-    assert [item.result.key for item in library.stored] == [good.key]
-    named = sorted(library.damaged)
+    collection = collect(home, published)
+    assert [item.result.key for item in collection.stored] == [good.key]
+    named = sorted(collection.damaged)
     assert len(named) == 3
     assert any(line.startswith("broken.json: ") for line in named)
     assert any(line.startswith("forged.json: the key") for line in named)
     assert f"{bare.key}.json: a part is missing or malformed (KeyError('precision'))" in named
-    assert sorted(library.left_out) == sorted([
+    assert sorted(collection.left_out) == sorted([
         f"{old.key}: made under protocol 0, this version has 1",
         f"{odd.key}: its recipe 'paper' is not one of this version (smoke, mini, fair, paper)",
     ])  # fmt: skip
-    assert not any(str(home) in line for line in library.damaged)
+    assert not any(str(home) in line for line in collection.damaged)
 
 
 def test_results_of_another_version_of_a_system_are_left_out(home, published):
     result = fabricate(row_run(0))
     Store(home).put(replace(result, identity={**result.identity, "model": {**result.identity["model"], "version": 99}}))
-    library = collect(home, published)
-    assert library.stored == ()
-    assert "version 99 of sam-lora, this version has 1" in library.left_out[0]
+    collection = collect(home, published)
+    assert collection.stored == ()
+    assert "version 99 of sam-lora, this version has 1" in collection.left_out[0]
 
 
 def test_dice_at_native_resolution_stands_beside(home, published):
@@ -212,7 +212,7 @@ def test_several_classes_parameters_and_overall_accuracy(monkeypatch):
         counts=counts,
         parameters={"total": 1, "trainable": 1, "as_published": 107_400_000},
     )
-    (frame,) = table_frames(table, Library((Stored(result, "own"),)), PAPER)
+    (frame,) = table_frames(table, Collection((Stored(result, "own"),)), PAPER)
     line = frame.rows.iloc[0]
     assert line["building"] == class_scores(counts)["dice"][0]
     assert line["bare_soil"] == class_scores(counts)["dice"][1]

@@ -1,7 +1,7 @@
 """The exact words under a table."""
 
 from benchmarks.spec import PROFILES, Setting
-from reports.library import Library, Stored
+from reports.collection import Collection, Stored
 from reports.recipes import describe_recipe
 from reports.report import assemble
 from tests.reports.fabricate import MADE_UP, PART, TABLE5, fabricate, row_run
@@ -10,7 +10,7 @@ SMALL = Setting("mini", encoder="vit_t", init="scratch")
 
 
 def notes(*results, source="own"):
-    (frame,) = assemble([TABLE5], Library(tuple(Stored(result, source) for result in results))).frames
+    (frame,) = assemble([TABLE5], Collection(tuple(Stored(result, source) for result in results))).frames
     return frame.notes
 
 

@@ -11,7 +11,7 @@ from rich.console import Console
 from benchmarks.spec import Setting
 from reports import csv_table, latex, markdown
 from reports.cells import difference, number
-from reports.library import collect
+from reports.collection import collect
 from reports.report import assemble
 from reports.terminal import show
 from tests.reports.fabricate import MADE_UP, TABLE5, fill

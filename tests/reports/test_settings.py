@@ -8,7 +8,7 @@ import pytest
 from benchmarks.spec import Setting
 from benchmarks.tables import Table
 from data_prep import catalog
-from reports.library import Library, Stored
+from reports.collection import Collection, Stored
 from reports.report import assemble
 from reports.settings import command, describe, settings
 from tests.reports.fabricate import TABLE5, fabricate, row_run
@@ -50,12 +50,12 @@ MIXED = replace(TABLE5, id="mixed", rows=(PLAIN, *TABLE5.rows[3:]))
 ON_ROOFS = replace(TABLE5, id="roofs", dataset="roofs", rows=(TABLE5.rows[0], TABLE5.rows[4]))
 
 
-def library(*runs):
-    return Library(tuple(Stored(fabricate(run), "own") for run in runs))
+def collection(*runs):
+    return Collection(tuple(Stored(fabricate(run), "own") for run in runs))
 
 
 def found(table, *runs, tables=()):
-    return settings(library(*runs), table, tables)
+    return settings(collection(*runs), table, tables)
 
 
 SMALL = Setting("mini", encoder="vit_t", init="scratch")
@@ -117,7 +117,7 @@ def test_another_tables_larger_encoder_is_not_this_table_with_it():
 
 def test_on_another_data_set_the_papers_numbers_are_not_compared():
     setting = Setting("paper", dataset="roofs")
-    (frame,) = assemble([TABLE5], library(row_run(1, setting))).frames
+    (frame,) = assemble([TABLE5], collection(row_run(1, setting))).frames
     assert frame.setting == setting
     assert frame.rows["dice_paper"].isna().all()
     assert frame.rows["dice_difference"].isna().all()

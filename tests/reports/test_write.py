@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from reports.library import PUBLISHED, collect
+from reports.collection import PUBLISHED, collect
 from reports.write import write_report
 from rssam.contract import UserError
 from tests.reports.fabricate import fill
@@ -16,7 +16,7 @@ import sys
 from pathlib import Path
 from rich.console import Console
 from benchmarks.tables import find_tables
-from reports.library import collect
+from reports.collection import collect
 from reports.report import assemble
 from reports.terminal import show
 from reports.write import write_report
@@ -71,5 +71,5 @@ def test_reports_import_no_torch(tmp_path):
 
 
 def test_what_is_published_with_this_version_can_be_used(tmp_path):
-    library = collect(tmp_path, PUBLISHED)
-    assert library.damaged == ()
+    collection = collect(tmp_path, PUBLISHED)
+    assert collection.damaged == ()

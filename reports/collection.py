@@ -35,7 +35,7 @@ class Stored:
 
 
 @dataclass(frozen=True, eq=False)
-class Library:
+class Collection:
     """What `collect` found. `damaged` and `left_out` are one sentence for each file that no table uses."""
 
     stored: tuple[Stored, ...]
@@ -54,7 +54,7 @@ class Library:
         return index
 
 
-def collect(home: Path, published: Path = PUBLISHED) -> Library:
+def collect(home: Path, published: Path = PUBLISHED) -> Collection:
     """Read every result of a home folder and of the published ones. Folders that do not exist hold none."""
     stored: list[Stored] = []
     damaged: list[str] = []
@@ -71,7 +71,7 @@ def collect(home: Path, published: Path = PUBLISHED) -> Library:
                 left_out.append(f"{item.key}: {reason}")
             else:
                 stored.append(Stored(item, source))
-    return Library(tuple(stored), tuple(damaged), tuple(left_out))
+    return Collection(tuple(stored), tuple(damaged), tuple(left_out))
 
 
 def profile_of(result: Result) -> str | None:
