@@ -41,8 +41,8 @@ class Root:
 
 
 root = Root()
-screen = Console(highlight=False)
-warnings = Console(stderr=True, highlight=False)
+screen = Console(highlight=False, markup=False)  # no markup: "[Errno 28]" in a message is no style
+warnings = Console(stderr=True, highlight=False, markup=False)
 
 
 def default_home() -> Path:
@@ -306,12 +306,12 @@ def main() -> None:
     except (UserError, DataError, ResultDamaged) as error:
         if root.debug:
             raise
-        warnings.print(f"error: {error}", soft_wrap=True, markup=False)
+        warnings.print(f"error: {error}", soft_wrap=True)
         sys.exit(2 if isinstance(error, UnknownName | UnknownDataset) else 1)
     except OSError as error:
         if root.debug:
             raise
-        warnings.print(f"error: {error}; free or choose another disk with --home", soft_wrap=True, markup=False)
+        warnings.print(f"error: {error}; free or choose another disk with --home", soft_wrap=True)
         sys.exit(1)
 
 

@@ -95,7 +95,7 @@ def data_progress(console: Console) -> Iterator[DataProgress]:
                 bar.update(tasks[what], completed=done, total=total)
             elif time.monotonic() - last >= SECONDS_BETWEEN_LINES:
                 last = time.monotonic()
-                console.print(f"{what}: {done} of {total}")
+                console.print(Text(f"{what}: {done} of {total}"))
 
         yield call
 

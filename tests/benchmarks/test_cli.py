@@ -19,7 +19,9 @@ def command(tmp_path, monkeypatch, capsys):
     def call(*arguments: str, home=tmp_path / "home"):
         monkeypatch.setattr(sys, "argv", ["rssam-bench", "--home", str(home), *arguments])
         for name in ("screen", "warnings"):
-            monkeypatch.setattr(cli, name, cli.Console(stderr=name == "warnings", highlight=False, width=200))
+            monkeypatch.setattr(
+                cli, name, cli.Console(stderr=name == "warnings", highlight=False, markup=False, width=200)
+            )
         code = 0
         try:
             cli.main()
