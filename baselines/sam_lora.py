@@ -30,14 +30,14 @@ from rssam.encoder import (
     checkpoint_part,
     encoder_state,
     load_exactly,
-    load_sam_checkpoint,
+    load_weights,
 )
 from rssam.lora import add_lora, freeze_encoder, lora_parameters
 from rssam.mask_decoder import BatchMaskDecoder
 from rssam.precision import full_precision
 from rssam.weights import WeightsFolder
 
-_FRESH_PARTS = ("mask_tokens.", "output_hypernetworks_mlps.", "iou_prediction_head.")
+TOKEN_PARTS = ("mask_tokens.", "output_hypernetworks_mlps.", "iou_prediction_head.")
 """Parts of the mask decoder whose shape follows the number of tokens: SAM has 4, so they start at random (as SAMed)."""
 
 
@@ -65,7 +65,7 @@ class SamLora(nn.Module):
         return F.interpolate(masks, images.shape[-2:], mode="bilinear", align_corners=False)  # [B, channels, H, W]
 
 
-def architecture(encoder: str, init: Init, rank: int, task: Task) -> SamLora:
+def architecture(task: Task, *, encoder: str, init: Init, rank: int) -> SamLora:
     """The network with its parameters frozen as `init` says and no weights read; also for the meta device."""
     image_encoder = SamEncoder(ENCODERS[encoder], task.image_size, neck=True)
     add_lora(image_encoder, rank)
@@ -81,24 +81,31 @@ def architecture(encoder: str, init: Init, rank: int, task: Task) -> SamLora:
     return SamLora(task, image_encoder, prompt_encoder, mask_decoder)
 
 
+def without_parts(tensors: Mapping[str, Tensor], parts: tuple[str, ...]) -> dict[str, Tensor]:
+    """The tensors but for those whose names start as in `parts`. Raises WeightsDamaged if a part is not there."""
+    for part in parts:
+        checkpoint_part(tensors, part)  # what is left out must at least be there, else the list is out of date
+    return {name: tensor for name, tensor in tensors.items() if not name.startswith(parts)}
+
+
+def load_mask_decoder(decoder: BatchMaskDecoder, checkpoint: Mapping[str, Tensor], fresh: tuple[str, ...] = ()) -> None:
+    """Start from SAM's mask decoder, but for the parts in `fresh`, which keep their random start."""
+    state = without_parts(checkpoint_part(checkpoint, "mask_decoder."), fresh)
+    load_exactly(decoder, state, [name for name in decoder.state_dict() if name.startswith(fresh)])
+
+
 def load_pretrained(net: SamLora, checkpoint: Mapping[str, Tensor]) -> None:
     """Start from SAM: encoder, prompt encoder, and the mask decoder but for the parts that depend on its tokens."""
     state = encoder_state(checkpoint, net.encoder.size, net.encoder.image_size)
     load_exactly(net.encoder, state, fresh=lora_parameters(net.encoder))
     load_exactly(net.prompt_encoder, checkpoint_part(checkpoint, "prompt_encoder."))
-
-    decoder = checkpoint_part(checkpoint, "mask_decoder.")
-    for part in _FRESH_PARTS:
-        checkpoint_part(decoder, part)  # a part not loaded must at least be there, else this list is out of date
-    kept = {name: tensor for name, tensor in decoder.items() if not name.startswith(_FRESH_PARTS)}
-    fresh = [name for name in net.mask_decoder.state_dict() if name.startswith(_FRESH_PARTS)]
-    load_exactly(net.mask_decoder, kept, fresh)
+    load_mask_decoder(net.mask_decoder, checkpoint, fresh=TOKEN_PARTS)
 
 
-def build_sam_lora(encoder: str, init: Init, rank: int, task: Task, weights: WeightsFolder) -> SamLora:
+def build(task: Task, weights: WeightsFolder, *, encoder: str, init: Init, rank: int) -> SamLora:
     """A fresh network; see `rssam.contract.Model.build`."""
     path = weights.resolve(encoder) if init == "sam" else None
-    net = architecture(encoder, init, rank, task)
+    net = architecture(task, encoder=encoder, init=init, rank=rank)
     if path is not None:
-        load_pretrained(net, load_sam_checkpoint(path))
+        load_pretrained(net, load_weights(path))
     return net

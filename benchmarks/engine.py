@@ -97,7 +97,8 @@ def train(
             for settings in optimizer.param_groups:
                 settings["lr"] = now
             for images, labels in batch:
-                loss = _group_loss(model, to_float(images, fabric.device), labels.to(fabric.device), recipe)
+                images, labels = to_float(images, fabric.device), labels.to(fabric.device)
+                loss = training_loss(model, images, labels, recipe.ce_weight, recipe.dice_weight)
                 fabric.backward(loss / len(batch))
                 total += loss.detach().double()
             optimizer.step()
@@ -144,12 +145,10 @@ def learning_rate(recipe: Recipe, rate: float, step: int, steps: int) -> float:
     return float(rate * (1 - (step - warmup) / steps) ** recipe.power)
 
 
-def _group_loss(model: Any, images: Tensor, labels: Tensor, recipe: Recipe) -> Tensor:
+def training_loss(model: Any, images: Tensor, labels: Tensor, ce_weight: float, dice_weight: float) -> Tensor:
     """Loss of one group, with the auxiliary outputs that the network declares."""
     outputs = model.training_outputs(images) if hasattr(model, "training_outputs") else [(1.0, model(images))]
-    losses = [
-        weight * segmentation_loss(logits, labels, recipe.ce_weight, recipe.dice_weight) for weight, logits in outputs
-    ]
+    losses = [weight * segmentation_loss(logits, labels, ce_weight, dice_weight) for weight, logits in outputs]
     return torch.stack(losses).sum()
 
 

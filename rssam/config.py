@@ -7,8 +7,9 @@ printed drives the class tokens together; every other field below marked "not in
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from rssam.contract import Optimisation, Task, UnknownName, UserError
 from rssam.weights import WEIGHTS, WeightsFolder
@@ -40,6 +41,9 @@ ENCODERS: dict[str, EncoderSize] = {
     )
 }
 
+SMALL_ENCODERS = ("vit_t", "vit_s")
+"""Those without published weights."""
+
 Init = Literal["sam", "scratch"]
 """What an encoder starts from: SAM's checkpoint, frozen under LoRA; or random numbers, trained as a whole."""
 
@@ -65,13 +69,14 @@ class RSSAM:
     title: ClassVar[str] = "RS-SAM"
     version: ClassVar[int] = 1
     published: ClassVar[Optimisation | None] = None  # the paper gives no rate, warm-up length or weight decay
+    small: ClassVar[Mapping[str, Any]] = {"encoder": "vit_t"}
 
     encoder: str = "vit_b"
     init: Init = "sam"
     neck_source: Literal["last", "layers"] = "last"  # Table 6: last block, or "layers 3, 6, 9, and 12"
     mff: bool = True  # Table 5
     mhff: bool = True  # Table 5
-    scales: tuple[int, ...] = SCALES  # strides of the decoders in order; other values are controls not in the paper
+    scales: tuple[int, ...] = SCALES  # strides of the decoders in order; others are controls, see upscaling.py
     rank: int = 4  # not in the paper: SAMed's rank, which Table 7's Baseline row confirms for the Baseline
     token_residual: bool = True  # not in the paper: M_i = M_{i-1} + Decoder_i(F_i, M_{i-1}); False is Eq. 2 as printed
     pretrained_decoders: bool = True  # not in the paper: decoders, 1/16 neck and positional code start from SAM's
@@ -86,6 +91,10 @@ class RSSAM:
             raise ValueError(f"scales must be taken from {SCALES}, not {self.scales}")
         if self.mhff and self.scales != SCALES:
             raise ValueError(f"mhff fuses the scales {SCALES}: set mhff=False to use {self.scales}")
+        if self.scales[-1] not in (4, 16):
+            raise ValueError(f"the last of scales is 4, or 16 with SAM's upscaling, not {self.scales[-1]}")
+        if self.mff and self.scales[-1] != 4:
+            raise ValueError(f"mff multiplies with features of stride 4: set mff=False to end at {self.scales[-1]}")
         if self.neck_source == "layers" and self.scales != SCALES:
             raise ValueError(f"neck_source 'layers' feeds the scales {SCALES}: it does not fit {self.scales}")
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from torch import nn
@@ -77,6 +78,10 @@ class Model(Protocol):
     title: ClassVar[str]  # as printed in the paper's tables
     version: ClassVar[int]  # raised when the same options would now build another network
     published: ClassVar[Optimisation | None]
+    small: ClassVar[Mapping[str, Any]]
+    """Options of the smallest variant, for the smoke profile and for tests; it has no pretrained weights."""
+
+    def __hash__(self) -> int: ...
 
     def architecture(self, task: Task) -> nn.Module:
         """Return the network with random parameters and final freezing: enough to count, on the meta device too."""

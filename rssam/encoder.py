@@ -5,13 +5,14 @@ What we do differently, and why:
 - any height and width that are multiples of 16, where SAM is built for 1024 x 1024: the positional embedding and the
   relative-position tables of the global blocks are resampled when a checkpoint is loaded, once, as SAMed does. The
   global blocks are known by index; SAMed finds them by substring, which is wrong for ViT-L.
-- outputs of inner blocks can be had, for the paper's F_early and for "layers 3, 6, 9, and 12" of Table 6.
+- outputs of inner blocks can be had, for the paper's F_early and for "layers 3, 6, 9, and 12" of Table 6; prompts can
+  be added before every block, for SAM Adapter and RSAM-Seg.
 - it normalises its own input, and loading accepts neither a missing nor an unexpected tensor.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -32,6 +33,9 @@ WINDOW = 14
 EMBEDDING = 256
 """Channels of SAM's image embedding, and so of every decoder."""
 
+Prompter = Callable[[Tensor, Tensor], Sequence[Tensor]]
+"""Makes prompts [B, H/16, W/16, width], one a block, of normalised pixels [B, 3, H, W] and patches like the prompts."""
+
 _PIXEL_MEAN = (123.675, 116.28, 103.53)  # of 0..255 images, as in SAM
 _PIXEL_STD = (58.395, 57.12, 57.375)
 
@@ -40,11 +44,12 @@ __all__ = [
     "ENCODERS",
     "Encoded",
     "EncoderSize",
+    "Prompter",
     "SamEncoder",
     "checkpoint_part",
     "encoder_state",
     "load_exactly",
-    "load_sam_checkpoint",
+    "load_weights",
     "sam_neck",
 ]
 
@@ -98,23 +103,27 @@ class SamEncoder(nn.Module):
         self.register_buffer("pixel_mean", torch.tensor(_PIXEL_MEAN).view(3, 1, 1) / 255, persistent=False)
         self.register_buffer("pixel_std", torch.tensor(_PIXEL_STD).view(3, 1, 1) / 255, persistent=False)
 
-    def forward(self, images: Tensor, taps: Sequence[int] = ()) -> Encoded:
-        """Encode images [B, 3, H, W] in 0..1; `taps` are block indices, and their maps come in that order."""
+    def forward(self, images: Tensor, taps: Sequence[int] = (), prompter: Prompter | None = None) -> Encoded:
+        """Encode images [B, 3, H, W] in 0..1; `taps` are block indices, and their maps come in that order.
+
+        A block's prompt from `prompter` is added to the tokens before that block.
+        """
         if images.shape[-2:] != self.image_size:
             raise ValueError(f"built for images of {self.image_size}, got {tuple(images.shape[-2:])}")
-        x = (images - self.pixel_mean) / self.pixel_std
-        x = self.patch_embed(x)  # [B, H/16, W/16, width]
+        pixels = (images - self.pixel_mean) / self.pixel_std
+        x = self.patch_embed(pixels)  # [B, H/16, W/16, width]
+        prompts = None if prompter is None else prompter(pixels, x)
         x = x + self.pos_embed
         tapped: dict[int, Tensor] = {}
         for index, block in enumerate(self.blocks):
-            x = block(x)
+            x = block(x if prompts is None else x + prompts[index])
             if index in taps:
                 tapped[index] = x.permute(0, 3, 1, 2)  # [B, width, H/16, W/16]
         neck = None if self.neck is None else self.neck(x.permute(0, 3, 1, 2))  # [B, 256, H/16, W/16]
         return Encoded([tapped[index] for index in taps], neck)
 
 
-def load_sam_checkpoint(path: Path) -> dict[str, Tensor]:
+def load_weights(path: Path) -> dict[str, Tensor]:
     """All tensors of a prepared checkpoint, on the CPU. Raises WeightsDamaged if it cannot be read."""
     try:
         return load_file(path)
@@ -199,7 +208,7 @@ def load_exactly(module: nn.Module, state: Mapping[str, Tensor], fresh: Collecti
         if tensor.shape != own[name].shape:
             raise WeightsDamaged(
                 f"expected {name} of shape {tuple(own[name].shape)} for {type(module).__name__}, "
-                f"found {tuple(tensor.shape)} in the SAM checkpoint"
+                f"found {tuple(tensor.shape)} in the checkpoint: prepare the weights again"
             )
     module.load_state_dict(dict(state), strict=False)
 
@@ -208,7 +217,7 @@ def _require_names(expected: Collection[str], found: Collection[str], owner: str
     missing, unexpected = set(expected) - set(found), set(found) - set(expected)
     if missing or unexpected:
         raise WeightsDamaged(
-            f"the SAM checkpoint does not fit {owner}: missing {_some(missing)}; unexpected {_some(unexpected)}. "
+            f"the checkpoint does not fit {owner}: missing {_some(missing)}; unexpected {_some(unexpected)}. "
             "Prepare the weights again"
         )
 

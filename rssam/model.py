@@ -25,12 +25,13 @@ from rssam.encoder import (
     checkpoint_part,
     encoder_state,
     load_exactly,
-    load_sam_checkpoint,
+    load_weights,
 )
 from rssam.fusion import MFF, MHFF
 from rssam.lora import add_lora, freeze_encoder, lora_parameters
 from rssam.neck import MultiScaleNeck, source_blocks
 from rssam.precision import full_precision
+from rssam.upscaling import SamUpscaling
 from rssam.weights import WeightsFolder
 
 
@@ -45,6 +46,7 @@ class RsSam(nn.Module):
         decoders: DecoderChain,
         mff: MFF | None,
         mhff: MHFF | None,
+        upscaling: SamUpscaling | None,
         scales: tuple[int, ...],
         sources: Mapping[int, int],
     ) -> None:
@@ -59,6 +61,7 @@ class RsSam(nn.Module):
         self.decoders = decoders
         self.mff = mff
         self.mhff = mhff
+        self.upscaling = upscaling
 
     def forward(self, images: Tensor) -> Tensor:
         """Give logits [B, channels, H, W] of images [B, 3, H, W] in 0..1."""
@@ -68,12 +71,16 @@ class RsSam(nn.Module):
         pyramid = self.neck({scale: blocks[index] for scale, index in self.sources.items()})
         features, tokens = self.decoders([pyramid[scale] for scale in self.scales], self.mask_tokens.weight)
 
-        fused = features[-1] if self.mhff is None else self.mhff(features, early)  # [B, 256, H/4, W/4]
+        fused = features[-1] if self.mhff is None else self.mhff(features, early)  # [B, 256, h, w] of the last scale
         with full_precision(images.device):  # the difference of close tokens, and their product with pixels
             classes = tokens[-1] if self.mff is None else self.mff(tokens)  # [B, T, 256]
+            if self.upscaling is None:
+                fused = fused.float() / math.sqrt(EMBEDDING)
+            else:
+                fused, classes = self.upscaling(fused.float(), classes)  # [B, 32, H/4, W/4], [B, T, 32]
             if self.binary:
                 classes = classes[:, 1:] - classes[:, :1]  # [B, 1, 256]
-            logits = torch.einsum("btc,bchw->bthw", classes, fused.float() / math.sqrt(EMBEDDING))  # [B, channels, ...]
+            logits = torch.einsum("btc,bchw->bthw", classes, fused)  # [B, channels, H/4, W/4]
             return F.interpolate(logits, images.shape[-2:], mode="bilinear", align_corners=False)  # [B, channels, H, W]
 
 
@@ -83,6 +90,7 @@ def architecture(config: RSSAM, task: Task) -> RsSam:
     encoder = SamEncoder(size, task.image_size, neck=False)
     add_lora(encoder, config.rank)
     freeze_encoder(encoder, config.init)
+    tokens = 2 if task.binary else task.channels
     feeding = source_blocks(size.blocks) if config.neck_source == "layers" else {}
     return RsSam(
         task,
@@ -91,6 +99,7 @@ def architecture(config: RSSAM, task: Task) -> RsSam:
         DecoderChain(len(config.scales), config.token_residual),
         MFF() if config.mff else None,
         MHFF(size.width) if config.mhff else None,
+        None if config.scales[-1] == 4 else SamUpscaling(tokens),
         config.scales,
         {scale: feeding.get(scale, size.blocks - 1) for scale in config.scales},
     )
@@ -107,6 +116,9 @@ def load_pretrained(net: RsSam, checkpoint: Mapping[str, Tensor], decoders: bool
     for decoder in net.decoders.decoders:
         load_exactly(decoder, {f"transformer.{name}": tensor for name, tensor in transformer.items()})
     load_exactly(net.decoders.position, checkpoint_part(checkpoint, "prompt_encoder.pe_layer."))
+    if net.upscaling is not None:
+        upscaling = checkpoint_part(checkpoint, "mask_decoder.output_upscaling.")
+        load_exactly(net.upscaling.output_upscaling, upscaling)
     if "16" in net.neck.levels:  # the one level of SAM's shape; it has nothing else to load
         load_exactly(net.neck.levels["16"], neck)
 
@@ -116,5 +128,5 @@ def build(config: RSSAM, task: Task, weights: WeightsFolder) -> RsSam:
     path = weights.resolve(config.encoder) if config.init == "sam" else None  # before the minute of building
     net = architecture(config, task)
     if path is not None:
-        load_pretrained(net, load_sam_checkpoint(path), config.pretrained_decoders)
+        load_pretrained(net, load_weights(path), config.pretrained_decoders)
     return net

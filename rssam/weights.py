@@ -21,52 +21,154 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Weights:
-    """A published checkpoint. `sha256` is that of the published file; `prepare weights` checks it after a download."""
+    """A published checkpoint. `sha256` is that of the published file, or its leading digits where no more is known.
+
+    torchvision and timm write the first eight digits into the file's name.
+    """
 
     name: str
     url: str
     sha256: str
     megabytes: int
     licence: str
-    width: int  # channels of the image encoder: with `blocks`, how a file is recognised
+
+    @property
+    def file(self) -> str:
+        """Name of the prepared file."""
+        return f"{self.name}.safetensors"
+
+
+@dataclass(frozen=True)
+class SamWeights(Weights):
+    """One of SAM's checkpoints. Width and blocks of the image encoder are how a file is recognised."""
+
+    width: int
     blocks: int
+
+    @property
+    def file(self) -> str:
+        """Name of the prepared file."""
+        return f"sam_{self.name}.safetensors"
+
+
+@dataclass(frozen=True)
+class BackboneWeights(Weights):
+    """A classifier trained on ImageNet, of which a baseline takes the backbone. One tensor tells whether it is it."""
+
+    tensor: str
+    shape: tuple[int, ...]
 
 
 _SAM = "https://dl.fbaipublicfiles.com/segment_anything"
+_TORCHVISION = "https://download.pytorch.org/models"
+_TIMM = "https://github.com/rwightman/pytorch-image-models/releases/download"
 
-WEIGHTS: dict[str, Weights] = {
-    weights.name: weights
-    for weights in (
-        Weights(
-            name="vit_b",
-            url=f"{_SAM}/sam_vit_b_01ec64.pth",
-            sha256="ec2df62732614e57411cdcf32a23ffdf28910380d03139ee0f4fcbe91eb8c912",
-            megabytes=375,
-            licence="Apache-2.0",
-            width=768,
-            blocks=12,
-        ),
-        Weights(
-            name="vit_l",
-            url=f"{_SAM}/sam_vit_l_0b3195.pth",
-            sha256="3adcc4315b642a4d2101128f611684e8734c41232a17c648ed1693702a49a622",
-            megabytes=1250,
-            licence="Apache-2.0",
-            width=1024,
-            blocks=24,
-        ),
-        Weights(
-            name="vit_h",
-            url=f"{_SAM}/sam_vit_h_4b8939.pth",
-            sha256="a7bf3b02f3ebf1267aba913ff637d9a2d5c33d3173bb679e46d9f338c26f262e",
-            megabytes=2565,
-            licence="Apache-2.0",
-            width=1280,
-            blocks=32,
-        ),
-    )
-}
-"""SAM's three checkpoints, from the list in the segment-anything README."""
+_ALL: tuple[Weights, ...] = (
+    # SAM: from the list in the segment-anything README
+    SamWeights(
+        name="vit_b",
+        url=f"{_SAM}/sam_vit_b_01ec64.pth",
+        sha256="ec2df62732614e57411cdcf32a23ffdf28910380d03139ee0f4fcbe91eb8c912",
+        megabytes=375,
+        licence="Apache-2.0",
+        width=768,
+        blocks=12,
+    ),
+    SamWeights(
+        name="vit_l",
+        url=f"{_SAM}/sam_vit_l_0b3195.pth",
+        sha256="3adcc4315b642a4d2101128f611684e8734c41232a17c648ed1693702a49a622",
+        megabytes=1250,
+        licence="Apache-2.0",
+        width=1024,
+        blocks=24,
+    ),
+    SamWeights(
+        name="vit_h",
+        url=f"{_SAM}/sam_vit_h_4b8939.pth",
+        sha256="a7bf3b02f3ebf1267aba913ff637d9a2d5c33d3173bb679e46d9f338c26f262e",
+        megabytes=2565,
+        licence="Apache-2.0",
+        width=1280,
+        blocks=32,
+    ),
+    # Backbones of the CNN and Transformer baselines
+    BackboneWeights(
+        name="resnet50",
+        url=f"{_TORCHVISION}/resnet50-0676ba61.pth",
+        sha256="0676ba61",
+        megabytes=103,
+        licence="BSD-3-Clause",
+        tensor="layer4.2.conv3.weight",
+        shape=(2048, 512, 1, 1),
+    ),
+    BackboneWeights(
+        name="resnet18",
+        url=f"{_TORCHVISION}/resnet18-f37072fd.pth",
+        sha256="f37072fd",
+        megabytes=47,
+        licence="BSD-3-Clause",
+        tensor="layer4.1.conv2.weight",
+        shape=(512, 512, 3, 3),
+    ),
+    BackboneWeights(
+        name="resnet18_swsl",
+        url="https://dl.fbaipublicfiles.com/semiweaksupervision/model_files/"
+        "semi_weakly_supervised_resnet18-118f1556.pth",
+        sha256="118f1556",
+        megabytes=47,
+        licence="CC-BY-NC-4.0",
+        tensor="layer4.1.conv2.weight",
+        shape=(512, 512, 3, 3),
+    ),
+    BackboneWeights(
+        name="vgg16_bn",
+        url=f"{_TORCHVISION}/vgg16_bn-6c64b313.pth",
+        sha256="6c64b313",
+        megabytes=553,
+        licence="BSD-3-Clause",
+        tensor="features.40.weight",
+        shape=(512, 512, 3, 3),
+    ),
+    BackboneWeights(
+        name="hrnet_w18",
+        url=f"{_TIMM}/v0.1-hrnet/hrnetv2_w18-8cb57bb9.pth",
+        sha256="8cb57bb9",
+        megabytes=86,
+        licence="MIT",
+        tensor="stage4.0.branches.3.0.conv1.weight",
+        shape=(144, 144, 3, 3),
+    ),
+    BackboneWeights(
+        name="hrnet_w32",
+        url=f"{_TIMM}/v0.1-hrnet/hrnetv2_w32-90d8c5fb.pth",
+        sha256="90d8c5fb",
+        megabytes=166,
+        licence="MIT",
+        tensor="stage4.0.branches.3.0.conv1.weight",
+        shape=(256, 256, 3, 3),
+    ),
+    BackboneWeights(
+        name="hrnet_w48",
+        url=f"{_TIMM}/v0.1-hrnet/hrnetv2_w48-abd2e6ab.pth",
+        sha256="abd2e6ab",
+        megabytes=311,
+        licence="MIT",
+        tensor="stage4.0.branches.3.0.conv1.weight",
+        shape=(384, 384, 3, 3),
+    ),
+    BackboneWeights(
+        name="r50_vit_b16",
+        url=f"{_TIMM}/v0.1-vitjx/jx_vit_base_resnet50_224_in21k-6f7c7740.pth",
+        sha256="6f7c7740",
+        megabytes=458,
+        licence="Apache-2.0",
+        tensor="patch_embed.proj.weight",
+        shape=(768, 1024, 1, 1),
+    ),
+)
+
+WEIGHTS: dict[str, Weights] = {weights.name: weights for weights in _ALL}
 
 
 class WeightsNotFound(UserError):
@@ -85,14 +187,14 @@ class WeightsFolder:
 
     def path(self, name: str) -> Path:
         """Where the checkpoint `name` lies once it is prepared."""
-        return self.root / f"sam_{name}.safetensors"
+        return self.root / WEIGHTS[name].file
 
     def resolve(self, name: str) -> Path:
         """Path of the prepared checkpoint. Raises WeightsNotFound with the command that brings it."""
         path = self.path(name)
         if not path.is_file():
             raise WeightsNotFound(
-                f"SAM checkpoint {name} is not in {self.root}. Run: rssam-bench prepare weights {name} "
+                f"checkpoint {name} is not in {self.root}. Run: rssam-bench prepare weights {name} "
                 f"(downloads {WEIGHTS[name].megabytes} MB), or add --source FILE.pth if you have it, "
                 "or use --init scratch to train without it"
             )
@@ -139,19 +241,29 @@ def convert_checkpoint(name: str, source: Path, folder: WeightsFolder, expected_
     """Write the published `.pth` file `source` into `folder` as the prepared checkpoint `name`; return its path.
 
     Nothing but tensors is read from `source`, and an existing prepared file is replaced only by a complete one.
-    Raises WeightsDamaged if the file is not `expected_sha256`, is truncated, or is not SAM's checkpoint of that size.
+    Raises WeightsDamaged if the file's digest does not begin with `expected_sha256`, if it is truncated, or if it is
+    not the checkpoint of that name.
     """
     weights = _known(name)
     if not source.is_file():
-        raise WeightsNotFound(f"expected SAM's checkpoint {name} at {source}, found no file there")
+        raise WeightsNotFound(f"expected the checkpoint {name} at {source}, found no file there")
     with source.open("rb") as stream:
         digest = hashlib.file_digest(stream, "sha256").hexdigest()
-    if expected_sha256 is not None and digest != expected_sha256:
+    if expected_sha256 is not None and not digest.startswith(expected_sha256):
         raise WeightsDamaged(
             f"expected SHA-256 {expected_sha256[:12]}... for {name}, found {digest[:12]}... in {source}: "
             f"delete it and run: rssam-bench prepare weights {name}"
         )
     tensors = _read_pth(name, source)
+    if isinstance(weights, SamWeights):
+        _require_sam(weights, tensors, source)
+    elif isinstance(weights, BackboneWeights):
+        _require_backbone(weights, tensors, source)
+    official = "yes" if digest.startswith(weights.sha256) else "no"
+    return _write(tensors, folder.path(name), {"source_sha256": digest, "name": name, "official": official})
+
+
+def _require_sam(weights: SamWeights, tensors: Mapping[str, Tensor], source: Path) -> None:
     found = encoder_shape(tensors)
     if found is None or {key.split(".")[0] for key in tensors} != set(_PARTS):
         raise WeightsDamaged(
@@ -160,11 +272,19 @@ def convert_checkpoint(name: str, source: Path, folder: WeightsFolder, expected_
         )
     if found != (weights.width, weights.blocks):
         raise WeightsDamaged(
-            f"expected a {name} checkpoint ({weights.width} wide, {weights.blocks} blocks), "
+            f"expected a {weights.name} checkpoint ({weights.width} wide, {weights.blocks} blocks), "
             f"found {found[0]} wide, {found[1]} blocks in {source}: {_advice(found)}"
         )
-    official = "yes" if digest == weights.sha256 else "no"
-    return _write(tensors, folder.path(name), {"source_sha256": digest, "name": name, "official": official})
+
+
+def _require_backbone(weights: BackboneWeights, tensors: Mapping[str, Tensor], source: Path) -> None:
+    tensor = tensors.get(weights.tensor)
+    found = "no such tensor" if tensor is None else f"shape {tuple(tensor.shape)}"
+    if tensor is None or tuple(tensor.shape) != weights.shape:
+        raise WeightsDamaged(
+            f"{source} is not {weights.name}: expected {weights.tensor} of shape {weights.shape}, found {found}. "
+            f"Take the file from {weights.url}"
+        )
 
 
 def download(name: str, folder: WeightsFolder, progress: Any = False) -> Path:
@@ -181,7 +301,7 @@ def download(name: str, folder: WeightsFolder, progress: Any = False) -> Path:
         source = Path(
             pooch.retrieve(
                 weights.url,
-                known_hash=f"sha256:{weights.sha256}",
+                known_hash=f"sha256:{weights.sha256}" if len(weights.sha256) == 64 else None,  # pooch knows no prefix
                 path=folder.root / "downloads",
                 fname=weights.url.rsplit("/", 1)[1],
                 progressbar=progress,
@@ -204,7 +324,7 @@ def _known(name: str) -> Weights:
 
 def _advice(found: tuple[int, int]) -> str:
     for weights in WEIGHTS.values():
-        if found == (weights.width, weights.blocks):
+        if isinstance(weights, SamWeights) and found == (weights.width, weights.blocks):
             return f"it is {weights.name}; run: rssam-bench prepare weights {weights.name} --source FILE"
     return "no published SAM checkpoint has that size"
 
@@ -224,7 +344,7 @@ def _read_pth(name: str, source: Path) -> dict[str, Tensor]:
         isinstance(key, str) and isinstance(tensor, torch.Tensor) for key, tensor in tensors.items()
     ):
         raise WeightsDamaged(
-            f"{source} is not a SAM checkpoint: expected a dictionary of tensors. Take the file from {_known(name).url}"
+            f"{source} is not a checkpoint: expected a dictionary of tensors. Take the file from {_known(name).url}"
         )
     return tensors
 

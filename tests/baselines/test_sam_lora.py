@@ -5,9 +5,9 @@ import torch
 from torch.nn import functional as F
 
 from baselines import sam_lora
-from baselines.sam_lora import architecture, build_sam_lora
+from baselines.sam_lora import architecture, build
 from rssam.contract import Task
-from rssam.encoder import load_sam_checkpoint
+from rssam.encoder import load_weights
 from rssam.weights import WeightsDamaged, WeightsFolder, WeightsNotFound
 from tests.rssam.fakes import deaf, official_sam, overfit, parameters, train_two_steps, trainable_parameters
 
@@ -16,7 +16,7 @@ ROAD = Task(("road",), (64, 64))
 
 def scratch(task=ROAD, seed=0):
     torch.manual_seed(seed)
-    return build_sam_lora("vit_t", "scratch", 4, task, WeightsFolder("/nowhere"))
+    return build(task, WeightsFolder("/nowhere"), encoder="vit_t", init="scratch", rank=4)
 
 
 @pytest.mark.parametrize(
@@ -24,7 +24,7 @@ def scratch(task=ROAD, seed=0):
 )
 def test_totals(encoder, total, trainable):
     with torch.device("meta"):
-        net = architecture(encoder, "sam", 4, Task(("road",), (512, 512)))
+        net = architecture(Task(("road",), (512, 512)), encoder=encoder, init="sam", rank=4)
         logits = net(torch.zeros(1, 3, 512, 512))
     assert (parameters(net), trainable_parameters(net)) == (total, trainable)
     assert logits.shape == (1, 1, 512, 512)
@@ -33,7 +33,7 @@ def test_totals(encoder, total, trainable):
 @pytest.mark.parametrize(("side", "classes", "total"), [(256, 1, 90_604_014), (256, 6, 91_165_298)])
 def test_totals_at_256(side, classes, total):
     with torch.device("meta"):
-        net = architecture("vit_b", "sam", 4, Task(tuple("abcdef")[:classes], (side, side)))
+        net = architecture(Task(tuple("abcdef")[:classes], (side, side)), encoder="vit_b", init="sam", rank=4)
     assert parameters(net) == total
 
 
@@ -87,7 +87,7 @@ def test_scratch_trains_all_it_calls_trainable():
 
 
 def test_frozen_stays_and_the_rest_learns(weights):
-    net = build_sam_lora("vit_b", "sam", 4, ROAD, weights)
+    net = build(ROAD, weights, encoder="vit_b", init="sam", rank=4)
     changed, silent = train_two_steps(net)
     assert not changed
     assert not [name for name in silent if not deaf(name)]
@@ -100,7 +100,7 @@ def test_frozen_stays_and_the_rest_learns(weights):
 @torch.no_grad()
 def test_equals_sam_where_nothing_was_learnt(weights, sam_file):
     """With SAM's weights, LoRA at its start and two of SAM's tokens put in, it is SAM on each image, unprompted."""
-    net = build_sam_lora("vit_b", "sam", 4, Task(("road",), (1024, 1024)), weights)
+    net = build(Task(("road",), (1024, 1024)), weights, encoder="vit_b", init="sam", rank=4)
     sam = official_sam()
     sam.load_state_dict(torch.load(sam_file, weights_only=True))
     own, sams = net.mask_decoder, sam.mask_decoder
@@ -119,8 +119,8 @@ def test_equals_sam_where_nothing_was_learnt(weights, sam_file):
 
 
 def test_what_is_loaded_and_what_is_not(weights):
-    checkpoint = load_sam_checkpoint(weights.resolve("vit_b"))
-    state = build_sam_lora("vit_b", "sam", 4, ROAD, weights).state_dict()
+    checkpoint = load_weights(weights.resolve("vit_b"))
+    state = build(ROAD, weights, encoder="vit_b", init="sam", rank=4).state_dict()
     fresh = ("mask_tokens.", "output_hypernetworks_mlps.", "iou_prediction_head.")
     for name, tensor in checkpoint.items():
         part = name.removeprefix("mask_decoder.")
@@ -132,12 +132,12 @@ def test_what_is_loaded_and_what_is_not(weights):
 
 
 def test_a_part_expected_to_be_there_is_missed(weights):
-    checkpoint = load_sam_checkpoint(weights.resolve("vit_b"))
+    checkpoint = load_weights(weights.resolve("vit_b"))
     without = {name: tensor for name, tensor in checkpoint.items() if "iou_prediction_head" not in name}
     with pytest.raises(WeightsDamaged, match=r"iou_prediction_head\.\*"):
-        sam_lora.load_pretrained(architecture("vit_b", "sam", 4, ROAD), without)
+        sam_lora.load_pretrained(architecture(ROAD, encoder="vit_b", init="sam", rank=4), without)
 
 
 def test_without_weights_nothing_is_built(tmp_path):
     with pytest.raises(WeightsNotFound, match="prepare weights vit_b"):
-        build_sam_lora("vit_b", "sam", 4, ROAD, WeightsFolder(tmp_path))
+        build(ROAD, WeightsFolder(tmp_path), encoder="vit_b", init="sam", rank=4)

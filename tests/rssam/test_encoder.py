@@ -7,7 +7,7 @@ from segment_anything.modeling import ImageEncoderViT
 from torch import nn
 
 from rssam.config import ENCODERS, EncoderSize
-from rssam.encoder import SamEncoder, checkpoint_part, encoder_state, load_exactly, load_sam_checkpoint
+from rssam.encoder import SamEncoder, checkpoint_part, encoder_state, load_exactly, load_weights
 from rssam.weights import WeightsDamaged
 from tests.rssam.fakes import linear, parameters, resized_official, shake
 
@@ -116,6 +116,27 @@ def test_taps_are_the_outputs_of_their_blocks():
     assert torch.equal(taps[1], seen[0].permute(0, 3, 1, 2))
 
 
+def test_prompts_are_added_before_their_blocks():
+    """Against the encoder's own parts, taken one after another by hand."""
+    encoder = shake(SamEncoder(NARROW, (64, 96), neck=True))
+    images, given = torch.rand(2, 3, 64, 96), torch.randn(3, 2, 4, 6, 48)
+    seen = []
+
+    def prompter(pixels, patches):
+        seen.extend((pixels, patches))
+        return list(given)
+
+    taps, neck = encoder(images, taps=(1,), prompter=prompter)
+    pixels = (255 * images - MEAN) / STD
+    patches = encoder.patch_embed(pixels)
+    torch.testing.assert_close(seen, [pixels, patches])
+    first, second, third = encoder.blocks
+    x = second(first(patches + encoder.pos_embed + given[0]) + given[1])
+    torch.testing.assert_close(taps[0], x.permute(0, 3, 1, 2))
+    torch.testing.assert_close(neck, encoder.neck(third(x + given[2]).permute(0, 3, 1, 2)))
+    assert torch.equal(encoder(images).neck, encoder(images, prompter=lambda *_: torch.zeros(3, 1, 1, 1, 1)).neck)
+
+
 def test_another_image_size_is_refused():
     encoder = SamEncoder(NARROW, (64, 96), neck=False)
     with pytest.raises(ValueError, match=r"built for images of \(64, 96\), got \(96, 64\)"):
@@ -152,7 +173,7 @@ def test_another_size_is_named():
 
 
 def test_parts_by_prefix(weights):
-    checkpoint = load_sam_checkpoint(weights.resolve("vit_b"))
+    checkpoint = load_weights(weights.resolve("vit_b"))
     assert checkpoint_part(checkpoint, "prompt_encoder.pe_layer.").keys() == {"positional_encoding_gaussian_matrix"}
     with pytest.raises(WeightsDamaged, match=r"expected tensors named memory\.\*"):
         checkpoint_part(checkpoint, "memory.")

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from rssam.contract import UserError
-from rssam.encoder import load_sam_checkpoint
+from rssam.encoder import load_weights
 from rssam.weights import (
     WEIGHTS,
     WeightsDamaged,
@@ -22,7 +22,7 @@ from rssam.weights import (
 
 def test_every_tensor_survives_the_conversion(weights, sam_file):
     published = torch.load(sam_file, weights_only=True)
-    prepared = load_sam_checkpoint(weights.resolve("vit_b"))
+    prepared = load_weights(weights.resolve("vit_b"))
     assert prepared.keys() == published.keys()
     assert all(torch.equal(prepared[name], published[name]) for name in published)
 
@@ -84,7 +84,7 @@ def test_a_file_that_carries_code_is_not_run(tmp_path):
 def test_not_sam(tmp_path, content):
     source = tmp_path / "other.pth"
     torch.save(content, source)
-    with pytest.raises(WeightsDamaged, match="is not a SAM checkpoint"):
+    with pytest.raises(WeightsDamaged, match="is not a (SAM )?checkpoint"):
         convert_checkpoint("vit_b", source, WeightsFolder(tmp_path))
 
 
@@ -133,7 +133,7 @@ def test_damaged_after_preparation(weights):
     path = weights.path("vit_b")
     path.write_bytes(path.read_bytes()[:-10])
     with pytest.raises(WeightsDamaged, match="delete it and prepare the weights again"):
-        load_sam_checkpoint(path)
+        load_weights(path)
 
 
 def test_download_converts_and_deletes(tiny_vit_b, monkeypatch, sam_file, tmp_path):

@@ -1,0 +1,65 @@
+"""Prompts for SAM's blocks made from the image itself: patches and high frequencies; in SAM Adapter and RSAM-Seg.
+
+Paper: Liu et al., "Explicit Visual Prompting for Low-Level Structure Segmentations", CVPR 2023, arXiv:2303.10883, as
+taken over by SAM Adapter. Source: tianrun-chen/SAM-Adapter-PyTorch (MIT), read for its facts.
+What we do differently, and why:
+- a token's prompt is made from its own patch, as in Explicit Visual Prompting. SAM Adapter's code keeps that code's
+  reshape, meant for channels first, on channels last, and so gives each token numbers of other patches and channels.
+- the frequencies removed are those in the lower half of both axes, on squares the published box of a quarter of the
+  area; the published rule for its sides does not fit every rectangle.
+- the Fourier transform stays in float32 under autocast: in half precision it takes only powers of two.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from rssam.encoder import PATCH
+from rssam.precision import full_precision
+
+SCALE_FACTOR = 32
+"""Width of the encoder over width of the features that prompts are made from."""
+
+
+def high_frequencies(pixels: Tensor) -> Tensor:
+    """Magnitude of what is left of images [B, C, H, W] without frequencies in the lower half of both axes."""
+    height, width = pixels.shape[-2:]
+    top, left = height // 4, width // 4
+    with full_precision(pixels.device):
+        spectrum = torch.fft.fft2(pixels.float(), norm="forward")
+        spectrum = torch.fft.fftshift(spectrum, dim=(-2, -1))  # frequency 0 at (height // 2, width // 2)
+        spectrum[..., top : height - top, left : width - left] = 0
+        spectrum = torch.fft.ifftshift(spectrum, dim=(-2, -1))
+        details: Tensor = torch.fft.ifft2(spectrum, norm="forward").real.abs()
+    return details
+
+
+class PromptGenerator(nn.Module):
+    """One prompt a block from features shared by all blocks, `SCALE_FACTOR` times narrower than the encoder."""
+
+    def __init__(self, width: int, blocks: int) -> None:
+        super().__init__()
+        narrow = width // SCALE_FACTOR
+        self.embedding_generator = nn.Linear(width, narrow)
+        self.frequency_generator = nn.Conv2d(3, narrow, kernel_size=PATCH, stride=PATCH)
+        self.lightweight_mlps = nn.ModuleList(
+            nn.Sequential(nn.Linear(narrow, narrow), nn.GELU()) for _ in range(blocks)
+        )
+        self.shared_mlp = nn.Linear(narrow, width)
+        self.apply(_published_start)
+
+    def forward(self, pixels: Tensor, patches: Tensor) -> list[Tensor]:
+        """Give prompts [B, H/16, W/16, width], one a block; see `rssam.encoder.Prompter`."""
+        details = self.frequency_generator(high_frequencies(pixels))  # [B, width/32, H/16, W/16]
+        features = self.embedding_generator(patches) + details.permute(0, 2, 3, 1)  # [B, H/16, W/16, width/32]
+        return [self.shared_mlp(mlp(features)) for mlp in self.lightweight_mlps]  # each [B, H/16, W/16, width]
+
+
+def _published_start(module: nn.Module) -> None:
+    if isinstance(module, nn.Linear):
+        nn.init.trunc_normal_(module.weight, std=0.02)
+        nn.init.zeros_(module.bias)
+    elif isinstance(module, nn.Conv2d) and module.bias is not None:
+        nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+        nn.init.zeros_(module.bias)

@@ -1,0 +1,96 @@
+"""RSAM-Seg (Zhang et al., "RSAM-Seg: A SAM-Based Model with Prior Knowledge Integration for Remote Sensing Image
+Semantic Segmentation", Remote Sensing 17(4):590, 2025, arXiv:2402.19004).
+
+Source: Chief-byte/RSAM-Seg (no licence stated), read for its facts: it is SAM Adapter with adapters in every block.
+What we do differently, and why:
+- the adapters are trained, as the paper says. The published code freezes them at their random numbers, where they can
+  only disturb SAM's features; that is `train_adapters=False`. With ViT-B and one class we train 10,670,800 parameters
+  (3,569,872 without the adapters); the published code lists 4,121,908, which includes what no loss reaches.
+- a third adapter a block, declared in the published code but never called (3,550,464 parameters), is left out.
+Where paper and published code part we follow the code: GELU where the paper draws ReLU; the adapter of the attention
+behind it and unscaled, where the paper scales both by 0.5; linear layers that start as PyTorch's do, so that SAM's
+features are moved before the first step (it trains without a start at zero).
+All else is SAM Adapter's, and so are the differences named there and in `baselines.prompt_generator`.
+"""
+
+from __future__ import annotations
+
+from segment_anything.modeling.image_encoder import Block, window_partition, window_unpartition
+from torch import Tensor, nn
+
+from baselines import sam_adapter
+from baselines.sam_adapter import SamAdapter
+from rssam.config import Init
+from rssam.contract import Task
+from rssam.encoder import SamEncoder, load_weights
+from rssam.weights import WeightsFolder
+
+MLP_SCALE = 0.5
+"""Weight of the adapter beside the MLP."""
+
+
+class Adapter(nn.Sequential):
+    """A bottleneck of a quarter of the width, over the last axis."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__(nn.Linear(width, width // 4), nn.GELU(), nn.Linear(width // 4, width))
+
+
+class AdaptedBlock(nn.Module):
+    """SAM's block, under SAM's parameter names, with an adapter behind its attention and one beside its MLP."""
+
+    def __init__(self, block: Block, width: int) -> None:
+        super().__init__()
+        self.window_size = block.window_size
+        self.norm1, self.attn = block.norm1, block.attn
+        self.norm2, self.mlp = block.norm2, block.mlp
+        self.space_adapter = Adapter(width)
+        self.mlp_adapter = Adapter(width)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Map tokens [B, h, w, width] to the same shape."""
+        x = self.norm1(tokens)
+        if self.window_size:
+            x, padded = window_partition(x, self.window_size)  # [B * windows, 14, 14, width]
+        x = self.attn(x)
+        x = x + self.space_adapter(x)
+        if self.window_size:
+            x = window_unpartition(x, self.window_size, padded, tokens.shape[1:3])  # [B, h, w, width]
+        tokens = tokens + x
+
+        x = self.norm2(tokens)
+        tokens = tokens + self.mlp(x) + MLP_SCALE * self.mlp_adapter(x)
+        return tokens
+
+
+def add_adapters(encoder: SamEncoder) -> None:
+    """Put adapters into every block of `encoder`."""
+    encoder.blocks = nn.ModuleList(AdaptedBlock(block, encoder.size.width) for block in encoder.blocks)
+
+
+def adapter_parameters(encoder: SamEncoder) -> dict[str, nn.Parameter]:
+    """The parameters that `add_adapters` brought, by their names in `encoder`."""
+    return {
+        f"{name}.{part}": parameter
+        for name, module in encoder.named_modules()
+        if isinstance(module, Adapter)
+        for part, parameter in module.named_parameters()
+    }
+
+
+def architecture(task: Task, *, encoder: str, init: Init, train_adapters: bool) -> SamAdapter:
+    """The network with its parameters frozen as `init` says and no weights read; also for the meta device."""
+    net = sam_adapter.architecture(task, encoder=encoder, init=init)
+    add_adapters(net.encoder)
+    for parameter in adapter_parameters(net.encoder).values():
+        parameter.requires_grad_(train_adapters)
+    return net
+
+
+def build(task: Task, weights: WeightsFolder, *, encoder: str, init: Init, train_adapters: bool) -> SamAdapter:
+    """A fresh network; see `rssam.contract.Model.build`."""
+    path = weights.resolve(encoder) if init == "sam" else None
+    net = architecture(task, encoder=encoder, init=init, train_adapters=train_adapters)
+    if path is not None:
+        sam_adapter.load_pretrained(net, load_weights(path), fresh=adapter_parameters(net.encoder))
+    return net
