@@ -71,13 +71,13 @@ def options(
 @app.command()
 def prepare(
     name: Annotated[str, typer.Argument(help="A data set, or: weights")],
-    checkpoint: Annotated[str | None, typer.Argument(help="With weights: vit_b, vit_l or vit_h")] = None,
+    checkpoint: Annotated[str | None, typer.Argument(help="With weights: vit_b, vit_l, resnet50, ...")] = None,
     source: Annotated[Path | None, typer.Option(help="Folder or ZIP of the data set, or a .pth checkpoint.")] = None,
     synthetic: Annotated[int | None, typer.Option(min=4, help="Make so many stand-in scenes instead.")] = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Processes. [all cores]")] = None,
     as_json: Json = False,
 ) -> None:
-    """Verify, split and resize a data set (a second call verifies and changes nothing), or fetch SAM's weights."""
+    """Verify, split and resize a data set (a second call verifies and changes nothing), or fetch pretrained weights."""
     if name == "weights":
         _prepare_weights(checkpoint, source)
         return
@@ -132,89 +132,109 @@ def _prepare_weights(name: str | None, source: Path | None) -> None:
         download(name, folder)
     else:
         convert_checkpoint(name, source, folder)
-    screen.print(f"SAM {name}: {folder.path(name)}", soft_wrap=True)
+    screen.print(f"{name} ({WEIGHTS[name].licence}): {folder.path(name)}", soft_wrap=True)
     if read_metadata(folder.path(name)).get("official") != "yes":
         warnings.print(f"note: {source} is not the file that was published; its digest is in the key of every run")
 
 
 @app.command()
 def reproduce(
-    items: Annotated[list[str], typer.Argument(metavar="ITEM...", help="table5, or all")],
+    items: Annotated[list[str], typer.Argument(metavar="ITEM...", help="table1 to table7, fig6, fig7, or all")],
     profile: Annotated[ProfileName, typer.Option(help="How much: the recipe.")] = "paper",
     dataset: Annotated[str | None, typer.Option(help="Run the rows on another data set.")] = None,
     encoder: Annotated[
         str | None, typer.Option(help="SAM encoder of every row: vit_b, vit_l, vit_h, vit_t, vit_s")
     ] = None,
-    init: Annotated[Init | None, typer.Option(help="Start from SAM's checkpoint, or from scratch.")] = None,
+    init: Annotated[Init | None, typer.Option(help="Start from SAM's checkpoint, or everything from scratch.")] = None,
     repeats: Annotated[int, typer.Option(min=1, help="Pairs of seed and split seed, counted up.")] = 1,
     seed: Annotated[list[int] | None, typer.Option(min=0, help="Seed; may be given several times. [0]")] = None,
     split_seed: Annotated[int, typer.Option(min=0, help="Seed of the 70/15/15 split.")] = 0,
+    controls: Annotated[bool, typer.Option("--controls", help="Also the rows that the paper does not have.")] = False,
     device: Annotated[Device, typer.Option(help="Where to train.")] = "auto",
     workers: Annotated[int, typer.Option(min=0, help="Processes that read images.")] = 0,
+    jobs: Annotated[int, typer.Option(min=1, help="Runs at a time, each with its share of the cores.")] = 1,
     track: Annotated[bool, typer.Option(help="Mirror the runs to MLflow.")] = True,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would run, and stop.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Train and test what is missing for tables of the paper; what is finished is not run again."""
+    """Train and test what is missing for tables and figures of the paper; what is finished is not run again."""
+    from benchmarks.items import find_items, require_suitable
     from benchmarks.runner import execute_all, plan, resolve_all
-    from benchmarks.screen import Screen
+    from benchmarks.screen import Screen, show_forecasts
     from benchmarks.session import Session, choose_device
     from benchmarks.spec import Setting
-    from benchmarks.tables import find_tables
     from benchmarks.tracking import MlflowMirror, Silent
 
-    tables = find_tables(items)
+    chosen = find_items(items)
     setting = Setting(profile, encoder, init, dataset)
+    require_suitable(chosen, setting)
     observer = Screen(warnings if as_json else screen)
     tracker = MlflowMirror(root.home, lambda text: warnings.print(text, soft_wrap=True)) if track else Silent()
     session = Session(root.home, choose_device(device), observer, tracker, workers)
-    resolved = resolve_all(plan(tables, setting, seed or [0], split_seed, repeats), session)
+    runs = plan(chosen, setting, seed or [0], split_seed, repeats, controls)
     if dry_run:
-        states = {item.key: "finished" if session.store.path(item.key).is_file() else "missing" for item in resolved}
+        from benchmarks.forecast import forecast
+
+        forecasts = forecast(runs, session)
         if as_json:
-            _print_json(states)
+            _print_json([item.to_json() for item in forecasts])
         else:
-            screen.print("\n".join(f"{state:9} {key}" for key, state in states.items()))
+            show_forecasts(forecasts, screen)
         return
-    outcomes = execute_all(resolved, session)
+    resolved = resolve_all(runs, session)
+    if jobs == 1:
+        outcomes = execute_all(resolved, session)
+    else:
+        from benchmarks.executors import execute_in_processes
+
+        outcomes = execute_in_processes(resolved, session, jobs)
     failed = [outcome for outcome in outcomes if outcome.status == "failed"]
     if as_json:
         _print_json([{"key": item.key, "status": item.status, "reason": item.reason} for item in outcomes])
     else:
-        _show_tables(tables, setting)
+        _show_items(chosen, setting)
         for outcome in failed:
             screen.print(f"failed: {outcome.key}: {outcome.reason}", soft_wrap=True)
     if failed:
         raise typer.Exit(1)
 
 
-def _show_tables(tables: list[Any], setting: Any) -> None:
+def _show_items(items: list[Any], setting: Any) -> None:
+    from benchmarks.tables import Table
     from reports.collection import collect
     from reports.frames import table_frames
     from reports.terminal import show
 
     collection = collect(root.home)
-    for table in tables:
-        for frame in table_frames(table, collection, setting):
-            show(frame, screen)
+    for item in items:
+        if isinstance(item, Table):
+            for frame in table_frames(item, collection, setting):
+                show(frame, screen)
+        else:
+            screen.print(f"{item.id}: rssam-bench report {item.id} draws it")
 
 
 @app.command()
 def report(
-    items: Annotated[list[str] | None, typer.Argument(metavar="[ITEM...]", help="Tables. [all]")] = None,
-    formats: Annotated[str, typer.Option("--format", help="Of: md, tex, csv.")] = "md,tex,csv",
+    items: Annotated[list[str] | None, typer.Argument(metavar="[ITEM...]", help="Tables and figures. [all]")] = None,
+    formats: Annotated[str, typer.Option("--format", help="Of: md, tex, csv, for tables.")] = "md,tex,csv",
     out: Annotated[Path, typer.Option(help="Folder to write.")] = Path("report"),
+    image: Annotated[
+        list[str] | None, typer.Option(help="Also this image in the figures, as DATASET:STEM; may be repeated.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """Write every table, ours beside the paper, from result files alone; trains nothing."""
+    """Write every table, ours beside the paper, from result files alone, and the figures (PNG, PDF); trains nothing."""
     from reports.write import write_report
 
-    paths = write_report(items or ["all"], formats.split(","), out, root.home)
+    written = write_report(items or ["all"], formats.split(","), out, root.home, named=image or [])
     if as_json:
-        _print_json([str(path) for path in paths])
+        _print_json([str(path) for path in written.paths])
     else:
-        for path in paths:
+        for path in written.paths:
             screen.print(f"wrote {path.resolve()}", soft_wrap=True)
+    for note in written.notes:
+        warnings.print(note, soft_wrap=True)
 
 
 @app.command()
@@ -232,11 +252,11 @@ def models(
     if as_json:
         _print_json(records)
         return
-    table = RichTable("system", "encoder", "total", "trainable", "as published", "paper", f"GMACs at {size}", box=None)
+    table = RichTable("system", "size", "total", "trainable", "as published", "paper", f"GMACs at {size}", box=None)
     for record in records:
         counts = (f"{record[name] / 1e6:.2f} M" for name in ("total", "trainable", "as_published"))
         paper = "" if record["paper_m"] is None else f"{record['paper_m']} M"
-        table.add_row(record["name"], record["encoder"] or "", *counts, paper, f"{record['gmacs']:.2f}")
+        table.add_row(record["name"], record["size"], *counts, paper, f"{record['gmacs']:.2f}")
     screen.print(table)
     screen.print("as published: the counting rule of the paper's Table 7; see docs/decisions.md, Parameters")
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.paper import PUBLISHED_PARAMETERS
+from benchmarks.spec import plain_fields
 from benchmarks.store import ResultDamaged, Store, read_results
 from benchmarks.zoo import variants
 from data_prep.base import DataError, NotPrepared, load_manifest
@@ -23,9 +24,12 @@ def systems(task: Task) -> list[dict[str, Any]]:
 
     records = []
     for model in variants():
-        encoder = getattr(model, "encoder", None)
+        options = plain_fields(model)
+        encoder = options.get("encoder")
+        # The option that names the size is the first of every system that has one.
         records.append({
             "name": model.name, "title": model.title, "version": model.version, "encoder": encoder,
+            "size": str(next(iter(options.values()), "")), "options": options,
             "classes": len(task.classes), "image_size": list(task.image_size), **asdict(measure(model, task)),
             "paper_m": PUBLISHED_PARAMETERS.get((model.name, encoder or "")),
         })  # fmt: skip

@@ -7,25 +7,32 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from benchmarks.items import Item, systems
 from benchmarks.session import Outcome, Session
 from benchmarks.spec import ResolvedRun, Run, Setting, resolve
 from benchmarks.store import ResultDamaged
-from benchmarks.tables import Table
 from data_prep.base import DataError, load_manifest
 from rssam.contract import UserError
 
 
-def plan(tables: Sequence[Table], setting: Setting, seeds: Sequence[int], split_seed: int, repeats: int) -> list[Run]:
-    """The different runs behind these tables, each once, in the order of the rows.
+def plan(
+    items: Sequence[Item],
+    setting: Setting,
+    seeds: Sequence[int],
+    split_seed: int,
+    repeats: int,
+    controls: bool = False,
+) -> list[Run]:
+    """The different runs behind these tables and figures, each once, in the order of the rows.
 
     Each of `repeats` is a pair of seed and split seed, counted up from the first pair.
     """
     pairs = [(seed + extra, split_seed + extra) for seed in seeds for extra in range(repeats)]
     runs = [
-        setting.run(row.model, table.dataset, seed, split)
+        setting.run(model, dataset, seed, split)
         for seed, split in dict.fromkeys(pairs)
-        for table in tables
-        for row in table.rows
+        for item in items
+        for model, dataset in systems(item, controls)
     ]
     return list(dict.fromkeys(runs))
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.table import Table
 from rich.text import Text
 
+from benchmarks.forecast import SUSTAINED, Forecast
 from benchmarks.session import Outcome
 from benchmarks.spec import ResolvedRun
 from data_prep.base import Progress as DataProgress
@@ -122,4 +125,26 @@ def make_bar(console: Console) -> Progress:
         console=console,
         transient=True,
         disable=not console.is_terminal,
+    )
+
+
+def show_forecasts(forecasts: Sequence[Forecast], console: Console) -> None:
+    """A line for each run of a plan, then what is missing and how long the rest would take."""
+    table = Table("state", "data set", "system", "options", "seed", "split", "GPU hours", "key", box=None)
+    for item in forecasts:
+        declared = item.run.declared()
+        options = ", ".join(str(value) for value in declared["model"]["options"].values())
+        seeds = str(item.run.seed), str(item.run.split_seed)
+        hours = f"{item.gpu_hours:.2f}"
+        table.add_row(item.state, item.run.dataset.name, item.run.model.name, options, *seeds, hours, item.key or "-")
+    console.print(table)
+    states = ", ".join(f"{count} {state}" for state, count in Counter(item.state for item in forecasts).items())
+    console.print(f"{len(forecasts)} runs: {states}")
+    for remedy in dict.fromkeys(item.remedy for item in forecasts if item.remedy):
+        console.print(f"  -> {remedy}")
+    left = sum(item.gpu_hours for item in forecasts if item.state != "finished")
+    console.print(
+        f"about {left:.1f} GPU hours for what is not finished: by operation count, for a card that sustains "
+        f"{SUSTAINED / 1e12:.0f} TFLOP/s; not measured",
+        soft_wrap=True,
     )

@@ -49,6 +49,25 @@ class Observer(Protocol):
         """The run has ended."""
 
 
+class Unwatched:
+    """An observer that looks away."""
+
+    def begin(self, number: int, total: int, resolved: ResolvedRun) -> None:
+        """Ignored."""
+
+    def step(self, epoch: int, epochs: int, step: int, steps: int) -> None:
+        """Ignored."""
+
+    def epoch(self, metrics: dict[str, float]) -> None:
+        """Ignored."""
+
+    def testing(self, done: int, total: int) -> None:
+        """Ignored."""
+
+    def end(self, outcome: Outcome) -> None:
+        """Ignored."""
+
+
 @dataclass
 class Session:
     """One command's view of the home folder and the machine. None of it is in a run's key but the precision."""

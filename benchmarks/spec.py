@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 from data_prep.base import Dataset, Manifest
 from data_prep.catalog import dataset as find_dataset
+from rssam.config import SMALL_ENCODERS
 from rssam.contract import Model, Task, UnknownName
 from rssam.weights import WeightsFolder
 
@@ -69,12 +70,16 @@ class Recipe:
 
 @dataclass(frozen=True)
 class Profile:
-    """A recipe with the encoders it is run with: `encoders` replaces the declared ones, `init` how they start."""
+    """A recipe with the sizes it is run with: `encoders` replaces SAM's, `init` is how networks start.
+
+    With `small`, systems without a SAM encoder take their smallest variant.
+    """
 
     recipe: Recipe
     summary: str
     encoders: Mapping[str, str] = field(default_factory=dict)
     init: Literal["sam", "scratch"] | None = None
+    small: bool = False
 
 
 PAPER = Recipe(name="paper")
@@ -88,6 +93,7 @@ PROFILES: dict[str, Profile] = {
         "a few images and tiny encoders: proves the wiring, claims nothing",
         encoders={"vit_b": "vit_t", "vit_l": "vit_s", "vit_h": "vit_s"},
         init="scratch",
+        small=True,
     ),
     "mini": Profile(MINI, "small real data on one GPU, or on a CPU with --encoder vit_t --init scratch"),
     "fair": Profile(FAIR, "the same budget and augmentation for all, the rate of each system chosen by validation"),
@@ -178,7 +184,11 @@ def resolve(run: Run, manifest: Manifest, weights: WeightsFolder, precision: Pre
 
 @dataclass(frozen=True)
 class Setting:
-    """How the rows of a table are run: a profile, and what the command line overrides for every row."""
+    """How the rows of a table are run: a profile, and what the command line overrides for every row.
+
+    With one of the small encoders that have no published weights, systems without a SAM encoder take their smallest
+    variant, so that sizes stay comparable. `init` "sam" leaves those systems at their ImageNet weights.
+    """
 
     profile: str
     encoder: str | None = None
@@ -189,15 +199,27 @@ class Setting:
         if self.profile not in PROFILES:
             raise UnknownName(f"unknown profile {self.profile!r}: choose from {', '.join(PROFILES)}")
 
+    def on(self, dataset: str) -> Setting:
+        """This setting for a table of `dataset`: naming that very data set overrides nothing."""
+        return dataclasses.replace(self, dataset=None) if self.dataset == dataset else self
+
+    @property
+    def small(self) -> bool:
+        """Whether systems without a SAM encoder take their smallest variant."""
+        return PROFILES[self.profile].small or self.encoder in SMALL_ENCODERS
+
     def run(self, model: Model, dataset: str, seed: int = 0, split_seed: int = 0) -> Run:
         """The run of one table row under this setting."""
         profile = PROFILES[self.profile]
-        changes: dict[str, Any] = {}
+        init = self.init or profile.init
         names = {item.name for item in dataclasses.fields(model)}  # type: ignore[arg-type]
+        changes: dict[str, Any] = {}
         if "encoder" in names:
             declared = model.encoder  # type: ignore[attr-defined]
             changes["encoder"] = self.encoder or profile.encoders.get(declared, declared)
-        if "init" in names and (self.init or profile.init):
-            changes["init"] = self.init or profile.init
+        elif self.small:
+            changes |= model.small
+        if "init" in names and init and (init == "scratch" or "encoder" in names):
+            changes["init"] = init
         adapted = dataclasses.replace(model, **changes)  # type: ignore[type-var]
         return Run(adapted, find_dataset(self.dataset or dataset), profile.recipe, seed, split_seed)

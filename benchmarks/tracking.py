@@ -35,6 +35,10 @@ class Tracker(Protocol):
     def fail(self, reason: str) -> None:
         """The current run has failed."""
 
+    def open(self) -> bool:
+        """Make ready for mirrors in other processes; whether there should be any."""
+        ...
+
 
 class Silent:
     """A tracker that listens to nothing."""
@@ -50,6 +54,10 @@ class Silent:
 
     def fail(self, reason: str) -> None:
         """Ignored."""
+
+    def open(self) -> bool:
+        """There is nothing to open."""
+        return False
 
 
 @dataclass
@@ -84,6 +92,11 @@ class MlflowMirror:
     def fail(self, reason: str) -> None:
         """Mark the run as failed."""
         self._listen(lambda: self._close("FAILED", reason))
+
+    def open(self) -> bool:
+        """Make the database and the experiment, so that processes that start together do not each make them."""
+        self._listen(lambda: self._connect())
+        return not self._off
 
     def _listen(self, call: Callable[[], None]) -> None:
         if self._off:

@@ -22,6 +22,9 @@ FRACTIONS = (70, 15, 15)
 MANIFEST_NAME = "manifest.json"
 MANIFEST_SCHEMA = 1
 
+Colour = tuple[int, int, int]
+"""Red, green and blue, 0..255."""
+
 Progress = Callable[[int, int, str], None]
 """Called as progress(done, total, what) while long work runs."""
 
@@ -55,7 +58,7 @@ class Entry:
     source_size: tuple[int, int]  # (height, width) before resizing
     size: tuple[int, int]  # (height, width) as prepared
     foreground: float  # share of labelled pixels that belong to any class, 0..1
-    group: str  # equal for images of identical content: such images never part
+    group: str  # equal for images of identical content: only an official split parts such
     scene: str | None = None  # equal for tiles that abut, where known
 
     @property
@@ -130,6 +133,8 @@ class Dataset(Protocol):
     image_size: ClassVar[tuple[int, int]]  # (height, width) as prepared
     average: ClassVar[Literal["foreground", "classes"]]  # which scores the paper prints
     expected_pairs: ClassVar[int | None]
+    official_sizes: ClassVar[tuple[int, int, int] | None]  # train, val and test where the split comes with the data
+    palette: ClassVar[tuple[Colour, ...]]  # how figures and label files show each class
 
     def prepare(
         self, source: Path, out: Path, *, origin: Literal["source", "synthetic"], workers: int, progress: Progress

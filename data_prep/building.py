@@ -7,12 +7,11 @@ import multiprocessing
 import os
 import shutil
 import signal
-from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -20,28 +19,30 @@ from PIL import Image
 
 from data_prep.base import (
     MANIFEST_NAME,
-    SPLITS,
     DataError,
     Dataset,
     Entry,
     Manifest,
     Progress,
-    assign_splits,
-    exact_counts,
     save_manifest,
 )
 from data_prep.conversion import Faults, Job, Record, convert
 from data_prep.findings import Found, Origin, bad_files
-from data_prep.pixels import THRESHOLD, Mask
+from data_prep.pixels import LISTED, Mask
+from data_prep.settling import settle
 
 
 @dataclass(frozen=True)
 class Reading:
     """How the pictures of a data set are read. `read_mask` is a function at module level, for other processes."""
 
-    image_kind: str  # Pillow's name of the image format
+    image_kinds: tuple[str, ...]  # Pillow's names of the formats
+    mask_kinds: tuple[str, ...]
     read_mask: Callable[[Image.Image], Mask]
     rules: Mapping[str, str]  # the manifest's sentences on image and mask
+    expected: str  # what masks hold, for the message where all of them show one and the same label
+    remedy: str
+    shrink: bool = False  # whether images of a whole multiple of the prepared size are shrunk, or refused
 
 
 @contextmanager
@@ -86,7 +87,8 @@ def build(
 ) -> Manifest:
     """Prepare all pairs below `work`, then move the whole into place as `out`.
 
-    Raises DataError listing every bad file, or if no mask has any foreground; finished pairs stay below `work` then.
+    Raises DataError listing every bad file, or if all masks show one and the same label; finished
+    pairs stay below `work` then.
     """
     if out.exists() and not (out.is_dir() and not any(out.iterdir())):
         raise DataError(f"{out} was not made by prepare: it has no {MANIFEST_NAME}. Move it away and run again.")
@@ -98,7 +100,10 @@ def build(
             record=work / "records" / f"{pair.stem}.json",
             rule=f"{dataset.name} {dataset.version}",
             image_size=dataset.image_size,
-            image_kind=reading.image_kind,
+            shrink=reading.shrink,
+            palette=dataset.palette,
+            image_kinds=reading.image_kinds,
+            mask_kinds=reading.mask_kinds,
             read_mask=reading.read_mask,
         )
         for pair in found.pairs
@@ -114,9 +119,9 @@ def build(
             progress(done, len(jobs), "prepare")
     if faults:
         raise bad_files(faults)
-    _refuse_empty(dataset, records)
+    _refuse_uniform(dataset, reading, records)
 
-    entries, split_rule = _settle(records)
+    entries, split_rule = settle(records, found.published_splits)
     manifest = Manifest(
         dataset=dataset.name,
         version=dataset.version,
@@ -126,7 +131,7 @@ def build(
         expected_pairs=dataset.expected_pairs,
         without_mask=found.without_mask,
         rules={**reading.rules, "split": split_rule},
-        official_split=False,
+        official_split=bool(found.published_splits),
         entries=entries,
     )
     _sweep(prepared, entries)
@@ -157,34 +162,19 @@ def _in_parallel(jobs: Sequence[Job], workers: int) -> Generator[Record | Faults
         pool.shutdown(cancel_futures=True)
 
 
-def _refuse_empty(dataset: Dataset, records: Sequence[Record]) -> None:
-    """One mask may be empty; if all are, they were saved with other values."""
-    if all(record.empty_values for record in records):
-        values = sorted({value for record in records for value in record.empty_values})[:8]
-        raise DataError(
-            f"none of the {len(records)} masks has any {dataset.classes[0]}: expected values of {THRESHOLD} and more, "
-            f"found only {', '.join(map(str, values))}. Give the original masks, or multiply 0/1 masks by 255."
-        )
-
-
-def _settle(records: Sequence[Record]) -> tuple[tuple[Entry, ...], str]:
-    """Final entries ordered by stem, with groups of identical images and the split of seed 0; and the split's rule."""
-    ordered = sorted(records, key=lambda record: record.entry.stem)
-    first: dict[str, str] = {}
-    groups = {record.entry.stem: first.setdefault(record.pixel_digest, record.entry.stem) for record in ordered}
-    splits = assign_splits(groups, 0)
-    entries = tuple(
-        replace(record.entry, split=splits[record.entry.stem], group=groups[record.entry.stem]) for record in ordered
-    )
-    sizes = Counter(splits.values())
-    counts = tuple(sizes[split] for split in SPLITS)
-    rule = f"train/val/test 70/15/15 by the SHA-256 of seed and stem; seed 0 gives {'/'.join(map(str, counts))}"
-    shared = [size for size in Counter(groups.values()).values() if size > 1]
-    if shared:
-        exact = exact_counts(len(groups))
-        rule += f"; {sum(shared)} images that have identical copies never part (groups: {len(shared)})"
-        rule += ", sizes stay exact" if counts == exact else f", exact would be {'/'.join(map(str, exact))}"
-    return entries, rule
+def _refuse_uniform(dataset: Dataset, reading: Reading, records: Sequence[Record]) -> None:
+    """One mask may show a single label; if all show the same one, they were saved with other values."""
+    labels = {label for record in records for label in record.labels}
+    if len(labels) > 1:
+        return
+    if len(dataset.classes) > 1:
+        finding = f"all {len(records)} masks show nothing but {dataset.classes[labels.pop()]}"
+    elif labels == {0}:
+        finding = f"none of the {len(records)} masks has any {dataset.classes[0]}"
+    else:
+        finding = f"none of the {len(records)} masks has anything but {dataset.classes[0]}"
+    values = list(dict.fromkeys(value for record in records for value in record.values))[:LISTED]
+    raise DataError(f"{finding}: expected {reading.expected}, found only {', '.join(values)}. {reading.remedy}")
 
 
 def _sweep(prepared: Path, entries: Sequence[Entry]) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from data_prep.base import Dataset, UnknownDataset
 from data_prep.deepglobe import DeepGlobe
+from data_prep.whdld import Whdld
+from data_prep.whu import Whu
 
-_ALL: tuple[Dataset, ...] = (DeepGlobe(),)
+_ALL: tuple[Dataset, ...] = (DeepGlobe(), Whu(), Whdld())
 
 DATASETS: dict[str, Dataset] = {entry.name: entry for entry in _ALL}
 

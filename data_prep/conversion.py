@@ -8,12 +8,15 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import numpy as np
 from PIL import Image
 
 from data_prep import pixels
-from data_prep.base import Entry, write_atomic
+from data_prep.base import Colour, Entry, write_atomic
 from data_prep.findings import Pair
 from data_prep.pixels import BadPicture, Mask
+
+BLACK = (0, 0, 0)
 
 
 @dataclass(frozen=True)
@@ -25,7 +28,10 @@ class Job:
     record: Path  # the record of this pair
     rule: str  # names everything but the files that decides the result; a record of another rule is not used
     image_size: tuple[int, int]  # (height, width) as prepared
-    image_kind: str  # Pillow's name of the image format
+    shrink: bool  # whether images of a whole multiple of that size are shrunk, or refused
+    palette: tuple[Colour, ...]  # one colour a class
+    image_kinds: tuple[str, ...]  # Pillow's names of the formats
+    mask_kinds: tuple[str, ...]
     read_mask: Callable[[Image.Image], Mask]
 
 
@@ -36,7 +42,8 @@ class Record:
     rule: str
     entry: Entry
     pixel_digest: str  # of the prepared image: equal for identical images
-    empty_values: tuple[int, ...]  # of a mask without any foreground: up to eight of its values
+    labels: tuple[int, ...]  # all that occur in the mask
+    values: tuple[str, ...]  # of the mask's own file, see `Mask`
 
 
 @dataclass(frozen=True)
@@ -66,12 +73,12 @@ def convert(job: Job) -> Record | Faults:
 def _convert(job: Job, image_bytes: bytes, mask_bytes: bytes, digests: tuple[str, str]) -> Record | Faults:
     faults = []
     try:
-        image = pixels.rgb(pixels.decode(image_bytes, job.image_kind))
-        factor = pixels.whole_factor(image.shape[:2], job.image_size)
+        image = pixels.rgb(pixels.decode(image_bytes, *job.image_kinds))
+        factor = pixels.whole_factor(image.shape[:2], job.image_size, exact=not job.shrink)
     except BadPicture as bad:
         faults.append(f"{job.pair.image_name}: {bad}")
     try:
-        mask = job.read_mask(pixels.decode(mask_bytes, "PNG"))
+        mask = job.read_mask(pixels.decode(mask_bytes, *job.mask_kinds))
         if not faults and mask.labels.shape != image.shape[:2]:
             found, wanted = ("{1}x{0}".format(*shape) for shape in (mask.labels.shape, image.shape))
             raise BadPicture(f"expected the size of its image, {wanted}, found {found} (width x height)")
@@ -82,7 +89,12 @@ def _convert(job: Job, image_bytes: bytes, mask_bytes: bytes, digests: tuple[str
 
     stem, source_size = job.pair.stem, (image.shape[0], image.shape[1])
     image, labels = pixels.average_area(image, factor), pixels.take_every(mask.labels, factor)
-    files = {f"images/{stem}.png": pixels.encode_image(image), f"masks/{stem}.png": pixels.encode_labels(labels)}
+    binary = len(job.palette) == 1
+    colours = (BLACK, *job.palette) if binary else job.palette
+    files = {
+        f"images/{stem}.png": pixels.encode_image(image),
+        f"masks/{stem}.png": pixels.encode_labels(labels, colours),
+    }
     if factor > 1:
         files[f"native_masks/{stem}.png"] = pixels.encode_bits(mask.labels)
     for relative, content in files.items():
@@ -102,10 +114,11 @@ def _convert(job: Job, image_bytes: bytes, mask_bytes: bytes, digests: tuple[str
         source_mask_sha256=digests[1],
         source_size=source_size,
         size=(image.shape[0], image.shape[1]),
-        foreground=float((labels > 0).mean()),
+        foreground=float((labels > 0).mean()) if binary else 1.0,  # without a background all pixels belong to a class
         group=stem,
     )
-    record = Record(job.rule, entry, pixels.pixel_digest(image), () if mask.labels.any() else mask.values)
+    occurring = tuple(np.flatnonzero(np.bincount(mask.labels.ravel())).tolist())
+    record = Record(job.rule, entry, pixels.pixel_digest(image), occurring, mask.values)
     write_atomic(job.record, json.dumps(asdict(record)).encode())  # last: a record vouches for its files
     return record
 
@@ -117,7 +130,7 @@ def _finished(job: Job, digests: tuple[str, str]) -> Record | None:
         entry = Entry(
             **{**raw["entry"], "source_size": tuple(raw["entry"]["source_size"]), "size": tuple(raw["entry"]["size"])}
         )
-        record = Record(raw["rule"], entry, raw["pixel_digest"], tuple(raw["empty_values"]))
+        record = Record(raw["rule"], entry, raw["pixel_digest"], tuple(raw["labels"]), tuple(raw["values"]))
         prepared = [(hashlib.sha256((job.out / name).read_bytes()).hexdigest(), digest) for name, digest in entry.files]
     except (OSError, ValueError, KeyError, TypeError):
         return None

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from data_prep.base import DataError
+from data_prep.base import DataError, Split
 
 Origin = Literal["source", "synthetic"]
 
@@ -24,6 +24,7 @@ class Pair:
     mask: Path
     image_name: str
     mask_name: str
+    split: Split | None = None  # where the data set was published with splits
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,11 @@ class Found:
     pairs: tuple[Pair, ...]
     without_mask: int
     faults: tuple[str, ...]
+
+    @property
+    def published_splits(self) -> dict[str, Split]:
+        """The split of each stem as published; empty if the data set came without splits."""
+        return {pair.stem: pair.split for pair in self.pairs if pair.split is not None}
 
 
 def bad_files(faults: Sequence[str]) -> DataError:

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from reports.frames import NATIVE, OVERALL, TableFrame
+from reports.frames import COUNTED, NATIVE, OVERALL, TableFrame
 
 HEADINGS = {
     "dice": "Dice",
@@ -15,6 +15,8 @@ HEADINGS = {
     "recall": "Recall",
     "accuracy": "Acc",
     "params_m": "Params (M)",
+    "total_m": "Total (M)",
+    "trainable_m": "Trainable (M)",
     NATIVE: "Dice, native resolution",
     OVERALL: "Overall accuracy",
 }
@@ -87,4 +89,4 @@ def _cells(frame: TableFrame, row: dict[Any, Any]) -> list[str]:
 
 
 def _decimals(score: str) -> int:
-    return 2 if score == "params_m" else 3
+    return 2 if score in COUNTED else 3

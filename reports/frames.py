@@ -25,8 +25,13 @@ State = Literal["done", "not run", "collapsed"]
 
 NATIVE = "native_dice"
 OVERALL = "overall_accuracy"
-EXTRAS = (NATIVE, OVERALL)
-"""Columns the paper does not have: Dice at the source's own resolution, and the share of all pixels that are right."""
+COUNTED = {"params_m": "as_published", "total_m": "total", "trainable_m": "trainable"}
+"""Columns of parameters in millions, and the count of a result behind each."""
+EXTRAS = (NATIVE, OVERALL, "total_m", "trainable_m")
+"""Columns the paper does not have.
+
+Dice at the source's own resolution, the share of all pixels that are right, and parameters counted in other ways.
+"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,10 +69,10 @@ def table_frames(table: Table, collection: Collection, setting: Setting) -> list
 def score(result: Result, name: str) -> float:
     """One score of one result by the name of its column; NaN if the result has none.
 
-    Names are those of `Scores`, of a class (its Dice), "native_dice", or "params_m" (millions, counted as published).
+    Names are those of `Scores`, of a class (its Dice), "native_dice", or of COUNTED.
     """
-    if name == "params_m":
-        count = result.parameters.get("as_published")
+    if name in COUNTED:
+        count = result.parameters.get(COUNTED[name])
         return math.nan if count is None else count / 1e6
     if name == NATIVE:
         return scores(result.native_counts, result.average).dice if result.native_counts else math.nan
@@ -112,7 +117,7 @@ def _row(section: Section, row: SectionRow, names: tuple[str, ...]) -> dict[str,
     # The mean over the survivors of a collapse would flatter the system: one collapsed replicate takes the whole row.
     ours = {name: _mean([score(result, name) for result in row.results]) for name in names}
     if state != "done":
-        ours = {name: value if name == "params_m" else math.nan for name, value in ours.items()}
+        ours = {name: value if name in COUNTED else math.nan for name, value in ours.items()}
     paper: Mapping[str, float] = row.row.paper if section.setting.dataset is None else {}
     cells: dict[str, Any] = {}
     for name in section.table.scores:
@@ -135,6 +140,8 @@ def _labels(section: Section, row: SectionRow) -> dict[str, str]:
 def _wanted(name: str, section: Section) -> bool:
     """Whether an extra column says anything beside the table's own."""
     results = section.results
+    if name in COUNTED:
+        return "params_m" in section.table.scores and bool(results)
     if name == NATIVE:
         return "dice" in section.table.scores and any(result.native_counts for result in results)
     return "accuracy" in section.table.scores and any(result.average == "classes" for result in results)

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from benchmarks.counts import foreground_share
 from benchmarks.paper import IMPLIED_FOREGROUND
-from benchmarks.spec import PROFILES
+from benchmarks.spec import PROFILES, plain_fields
 from benchmarks.store import Result
 from data_prep.base import SPLITS
 from reports.recipes import describe_recipe
@@ -35,6 +35,8 @@ def notes(section: Section) -> tuple[str, ...]:
         f"Recipe {section.setting.profile}: {describe_recipe(PROFILES[section.setting.profile].recipe)}.",
         _start(section),
         _encoders(section),
+        _variants(section),
+        _controls(section),
         _data(section),
         _disputed(section),
         _foreground(section),
@@ -61,7 +63,8 @@ def _owner(section: Section) -> str:
 
 
 def _missing(section: Section) -> str:
-    missing, total = len(section.rows) - len(section.filled), len(section.rows)
+    total = len(section.table.rows)
+    missing = total - len([row for row in section.filled if row.row in section.table.rows])
     if not missing:
         return ""
     if section.source == "published":
@@ -82,6 +85,8 @@ def _not_a_reproduction(section: Section) -> str:
         reasons.append("trained from scratch, without the pretrained weights")
     if _replaced(section):
         reasons.append("another encoder than the paper's")
+    if _variants(section):
+        reasons.append("smaller variants than the paper's")
     if setting.dataset is not None:
         reasons.append(
             f"data set {setting.dataset} in place of {section.table.dataset}, for which the paper has no row here"
@@ -146,6 +151,33 @@ def _start(section: Section) -> str:
 def _encoders(section: Section) -> str:
     pairs = _replaced(section)
     return f"Encoder: {_joined([f'{new} in place of {old}' for old, new in pairs])}." if pairs else ""
+
+
+def _variants(section: Section) -> str:
+    """Options other than encoder and start in which what was run differs from what the table declares."""
+    found = []
+    for row in section.filled:
+        declared = plain_fields(row.row.model)
+        ran = row.results[0].identity["model"]["options"]
+        changed = [
+            f"{name} {ran[name]}" for name in ran if name not in ("encoder", "init") and ran[name] != declared.get(name)
+        ]
+        if changed:
+            found.append(f"{row_name(section, row)} ({', '.join(changed)})")
+    return f"Smaller variants than the paper's: {_joined(found)}." if found else ""
+
+
+def _controls(section: Section) -> str:
+    """Rows the paper does not have: which stand here, or how to get them."""
+    table = section.table
+    if not table.controls:
+        return ""
+    shown = [row_name(section, row) for row in section.filled if row.row in table.controls]
+    if shown:
+        return f"Not in the paper, run as a control: {_joined(shown, '; ')}."
+    run = command(table, section.setting)
+    many = len(table.controls)
+    return f"{many} control{'s' if many > 1 else ''} that the paper does not have can be run: `{run} --controls`."
 
 
 def _replaced(section: Section) -> list[tuple[str, str]]:
@@ -235,7 +267,7 @@ def _parameters(section: Section) -> str:
         return ""
     return (
         "Parameters are counted as published: modules that run, without positional parameters, embeddings "
-        "and two-dimensional layer norms."
+        "and two-dimensional layer norms; beside them all parameters, and those that are trained."
     )
 
 
@@ -248,6 +280,6 @@ def _range(shares: Iterable[float]) -> str:
     return values[0] if len(values) == 1 else f"{values[0]} to {values[-1]}"
 
 
-def _joined(words: list[str]) -> str:
+def _joined(words: list[str], comma: str = ", ") -> str:
     """Words as a list in a sentence."""
-    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
+    return words[0] if len(words) == 1 else f"{comma.join(words[:-1])} and {words[-1]}"

@@ -54,11 +54,14 @@ class Section:
 def sections(table: Table, collection: Collection, setting: Setting) -> list[Section]:
     """The table's sections under a setting, the user's own first; one empty section if there is no result at all.
 
+    A control is a row of every section in which it has a result.
+
     Results are apart if owner, precision or the sentence on the data differ. Within such a group they are apart where
     they disagree on the digest of one split, or of one checkpoint: a replicate that could belong to either side then
     stands alone.
     """
-    runs = [(row, declare(setting, table, row)) for row in table.rows]
+    setting = setting.on(table.dataset)
+    runs = [(row, declare(setting, table, row)) for row in (*table.rows, *table.controls)]
     found = [collection.replicates(run) if run else [] for _, run in runs]
     every = list({id(item): item for items in found for item in items}.values())
     made: list[Section] = []
@@ -66,6 +69,7 @@ def sections(table: Table, collection: Collection, setting: Setting) -> list[Sec
         rows = tuple(
             SectionRow(row, run, _replicates([item for item in items if item in group]))
             for (row, run), items in zip(runs, found, strict=True)
+            if row in table.rows or any(item in group for item in items)
         )
         made.append(Section(table, setting, group[0].source if group else "own", rows, disputed))
     return made

@@ -11,6 +11,7 @@ from benchmarks.store import Result
 from benchmarks.tables import TABLES, Row, Table
 from data_prep.base import DataError
 from reports.collection import Collection, profile_of
+from rssam.config import SMALL_ENCODERS
 from rssam.contract import UserError
 
 PAPER_SETTING = Setting("paper")
@@ -76,7 +77,7 @@ def describe(setting: Setting) -> str:
 
 def _explained(collection: Collection, table: Table) -> dict[Setting, set[str]]:
     """Each candidate setting with the keys of the table's results under it."""
-    systems = {row.model.name for row in table.rows}
+    systems = {row.model.name for row in (*table.rows, *table.controls)}
     candidates = {
         setting
         for stored in collection.stored
@@ -93,12 +94,15 @@ def _candidates(result: Result, table: Table) -> list[Setting]:
     if profile is None:
         return []
     options, data = identity["model"]["options"], identity["dataset"]["name"]
-    encoders = dict.fromkeys((None, options.get("encoder")))
-    inits = dict.fromkeys((None, options.get("init")))
+    # A system without a SAM encoder is small along with the small encoders, which it does not name.
+    encoders = dict.fromkeys((None, options.get("encoder", SMALL_ENCODERS[0])))
+    if table.compares_encoders:
+        encoders = {None: None}
+    inits = dict.fromkeys((None, *(init for init in ("sam", "scratch") if init == options.get("init"))))
     elsewhere = None if data == table.dataset else data
     return [Setting(profile, encoder, init, elsewhere) for encoder, init in product(encoders, inits)]
 
 
 def _keys(collection: Collection, table: Table, setting: Setting) -> set[str]:
-    runs = [declare(setting, table, row) for row in table.rows]
+    runs = [declare(setting, table, row) for row in (*table.rows, *table.controls)]
     return {stored.result.key for run in runs if run is not None for stored in collection.replicates(run)}

@@ -1,11 +1,14 @@
-"""From table names to report files."""
+"""From names of tables and figures to report files."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.tables import find_tables
+from benchmarks.figures import Figure
+from benchmarks.items import find_items
+from benchmarks.tables import Table
 from data_prep.base import write_atomic
 from reports import csv_table, latex, markdown
 from reports.collection import PUBLISHED, collect
@@ -15,26 +18,50 @@ from rssam.contract import UnknownName
 FORMATS = ("md", "tex", "csv")
 
 
-def write_report(
-    items: Sequence[str], formats: Sequence[str], out: Path, home: Path, published: Path = PUBLISHED
-) -> list[Path]:
-    """Write `report.md`, and for each table `<table>.tex` and `<table>.csv`, as `formats` asks; return their paths.
+@dataclass(frozen=True)
+class Written:
+    """Files of a report, and what is to be said about figures that could not be drawn whole."""
 
-    Never trains: a row without a result says so, and names the command that fills it. Raises UnknownName on an unknown
-    item or format before anything is written.
+    paths: tuple[Path, ...]
+    notes: tuple[str, ...]
+
+
+def write_report(
+    items: Sequence[str],
+    formats: Sequence[str],
+    out: Path,
+    home: Path,
+    published: Path = PUBLISHED,
+    named: Sequence[str] = (),
+) -> Written:
+    """Write `report.md`, for each table `<table>.tex` and `<table>.csv` as `formats` asks, and figures as PNG and PDF.
+
+    Never trains: a row without a result says so, and names the command that fills it. `named` are images that the
+    figures show besides those their rule chooses. Raises UnknownName on an unknown item or format before anything is
+    written.
     """
     unknown = [name for name in formats if name not in FORMATS]
     if unknown or not formats:
         raise UnknownName(f"unknown format {', '.join(unknown) or 'none'!r}: choose from {', '.join(FORMATS)}")
-    tables = find_tables(list(items))
-    report = assemble(tables, collect(home, published))
-    files: dict[str, str] = {}
+    chosen = find_items(items)
+    collection = collect(home, published)
+    report = assemble([item for item in chosen if isinstance(item, Table)], collection)
+    files: dict[str, bytes] = {}
+    notes: list[str] = []
+    figures = [item for item in chosen if isinstance(item, Figure)]
+    if figures:
+        from reports.plots import figure_files  # imports matplotlib
+
+        for figure in figures:
+            drawn = figure_files(figure, collection, home, named)
+            files |= drawn.files
+            notes += drawn.notes
     for name in dict.fromkeys(formats):
         if name == "md":
-            files["report.md"] = markdown.render(report)
+            files["report.md"] = markdown.render(report).encode()
         else:
             render = {"tex": latex.render, "csv": csv_table.render}[name]
-            files |= {f"{table.id}.{name}": render(frames) for table, frames in report.tables}
-    for file, text in files.items():
-        write_atomic(out / file, text.encode())
-    return [out / file for file in files]
+            files |= {f"{table.id}.{name}": render(frames).encode() for table, frames in report.tables}
+    for file, content in files.items():
+        write_atomic(out / file, content)
+    return Written(tuple(out / file for file in files), tuple(notes))

@@ -15,7 +15,7 @@ LAYERS = (
     {
         *(
             f"rssam.{name}"
-            for name in ("config", "precision", "encoder", "lora", "neck", "mask_decoder", "decoder", "fusion")
+            for name in "config precision encoder lora neck mask_decoder decoder fusion upscaling".split()
         ),
         "data_prep.*",
     },
@@ -26,8 +26,16 @@ LAYERS = (
     {"benchmarks.checkpoint", "benchmarks.store", "benchmarks.tracking", "benchmarks.session"},
     {"benchmarks.evaluate"},
     {"benchmarks.engine"},
-    {"benchmarks.tables", "benchmarks.profile"},
-    {"benchmarks.trial", "benchmarks.runner", "benchmarks.screen", "benchmarks.doctor", "benchmarks.inventory"},
+    {"benchmarks.tables", "benchmarks.figures", "benchmarks.items", "benchmarks.profile"},
+    {
+        "benchmarks.trial",
+        "benchmarks.runner",
+        "benchmarks.executors",
+        "benchmarks.forecast",
+        "benchmarks.screen",
+        "benchmarks.doctor",
+        "benchmarks.inventory",
+    },
     {"reports.*"},
     {"benchmarks.cli"},
 )

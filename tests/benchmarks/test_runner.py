@@ -88,14 +88,14 @@ def test_interrupted_then_resumed_has_the_same_result(tmp_path):
 
 def test_a_run_that_diverges_fails_alone(tmp_path, monkeypatch):
     """NaN in one system: that run is marked failed and not stored, the other is finished."""
-    build = baselines.sam_lora.build_sam_lora
+    build = baselines.sam_lora.build
 
-    def broken(*arguments):
-        net = build(*arguments)
+    def broken(*arguments, **options):
+        net = build(*arguments, **options)
         nn.init.constant_(net.mask_decoder.mask_tokens.weight, math.nan)
         return net
 
-    monkeypatch.setattr(baselines.sam_lora, "build_sam_lora", broken)
+    monkeypatch.setattr(baselines.sam_lora, "build", broken)
     watcher = Watcher()
     session = make_session(tmp_path, observer=watcher)
     recipe = dataclasses.replace(TINY, epochs=1)

@@ -62,7 +62,7 @@ def test_all_bad_files_are_listed_at_once(source, out):
         "train/204_sat.jpg: expected an RGB image, found mode L",
         "train/205_mask.png: expected a black-and-white mask, found colours",
         "train/206_mask.png: cannot be read (No such file or directory)",
-        "train/300_mask.png: there is no 300_sat.jpg",
+        "train/300_mask.png: there is no image of this ID",
     ):
         assert line in message
 

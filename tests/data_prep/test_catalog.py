@@ -16,11 +16,27 @@ def test_every_entry_is_a_data_sheet(name):
     assert entry.name == name
     assert "Citation" in type(entry).__doc__
     assert "Licence" in type(entry).__doc__
+    assert len(entry.palette) == len(entry.classes) == len(set(entry.palette))
 
 
 def test_an_unknown_name_lists_the_choices():
-    with pytest.raises(DataError, match="unknown data set 'x': choose from deepglobe"):
+    with pytest.raises(DataError, match="unknown data set 'x': choose from deepglobe, whu, whdld"):
         dataset("x")
+
+
+@pytest.mark.parametrize("name", DATASETS)
+def test_stand_ins_become_a_prepared_folder_that_a_second_call_verifies(tmp_path, name):
+    entry, source, out = dataset(name), tmp_path / "source", tmp_path / "out"
+    entry.synthesize(source, 4, seed=0)
+    with pytest.raises(DataError, match=f"holds synthetic scenes, not {entry.title}"):
+        entry.prepare(source, out, origin="source", workers=1, progress=lambda *_: None)
+    first, second = (
+        entry.prepare(source, out, origin="synthetic", workers=1, progress=lambda *_: None) for _ in range(2)
+    )
+    assert first == second
+    assert len(first.entries) == 4
+    assert (first.dataset, first.classes, first.image_size) == (name, entry.classes, entry.image_size)
+    assert not first.complete
 
 
 def test_the_catalog_does_not_import_torch():

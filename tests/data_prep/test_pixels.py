@@ -19,6 +19,8 @@ def encoded(image: Image.Image, kind: str) -> bytes:
 
 JPEG = encoded(Image.fromarray(picture(1, 64)), "JPEG")
 PNG = encoded(Image.fromarray(picture(1, 64)), "PNG")
+TIFF = encoded(Image.fromarray(picture(1, 64)), "TIFF")
+BLACK_AND_WHITE = ((0, 0, 0), (255, 255, 255))
 
 
 @pytest.mark.parametrize("factor", [1, 2, 3])
@@ -45,7 +47,7 @@ def test_a_mask_means_the_same_in_every_mode(mode):
     picture = picture.convert(mode) if mode != "P" else picture.quantize(4)
     found = pixels.binary_mask(pixels.decode(encoded(picture, "PNG"), "PNG"))
     assert (found.labels == (mask == 255)).all()
-    assert found.values == (0, 255)
+    assert found.values == ("0", "255")
 
 
 def test_the_threshold_is_128():
@@ -80,6 +82,12 @@ def test_a_png_cut_short_is_refused(cut):
         pixels.decode(PNG[:-cut], "PNG")
 
 
+@pytest.mark.parametrize("cut", [1, 40, len(TIFF) // 2, len(TIFF) - 9])
+def test_a_tiff_cut_short_is_refused(cut):
+    with pytest.raises(BadPicture, match="cannot be decoded"):
+        pixels.decode(TIFF[:-cut], "TIFF", "PNG")
+
+
 def test_a_flipped_byte_of_a_png_is_refused():
     spoilt = bytearray(PNG)
     spoilt[len(PNG) // 2] ^= 255
@@ -96,6 +104,13 @@ def test_what_is_no_picture_is_refused(content):
 def test_another_format_under_the_name_is_refused():
     with pytest.raises(BadPicture, match="expected JPEG, found PNG"):
         pixels.decode(PNG, "JPEG")
+    with pytest.raises(BadPicture, match="expected TIFF or PNG, found JPEG"):
+        pixels.decode(JPEG, "TIFF", "PNG")
+
+
+def test_several_formats_may_be_allowed():
+    for content in (PNG, TIFF):
+        assert (np.asarray(pixels.decode(content, "TIFF", "PNG")) == picture(1, 64)).all()
 
 
 @pytest.mark.parametrize(("found", "factor"), [((512, 512), 1), ((1024, 1024), 2), ((1536, 1536), 3)])
@@ -109,10 +124,16 @@ def test_no_other_factors(found):
         pixels.whole_factor(found, (512, 512))
 
 
+def test_an_exact_size_allows_no_multiple():
+    assert pixels.whole_factor((512, 512), (512, 512), exact=True) == 1
+    with pytest.raises(BadPicture, match=r"expected 512x512 pixels, found 1024x1024"):
+        pixels.whole_factor((1024, 1024), (512, 512), exact=True)
+
+
 def test_written_files_read_back_as_they_were():
     image, labels = picture(2, 32), (road(2, 65) > 0).astype(np.uint8)
     assert (np.asarray(Image.open(io.BytesIO(pixels.encode_image(image)))) == image).all()
-    palette = Image.open(io.BytesIO(pixels.encode_labels(labels)))
+    palette = Image.open(io.BytesIO(pixels.encode_labels(labels, BLACK_AND_WHITE)))
     assert palette.mode == "P"
     assert (np.asarray(palette) == labels).all()
     assert (np.asarray(palette.convert("L")) == 255 * labels).all()
@@ -123,4 +144,9 @@ def test_written_files_read_back_as_they_were():
 
 def test_labels_without_foreground_read_back_too():
     empty = np.zeros((8, 8), np.uint8)
-    assert not np.asarray(Image.open(io.BytesIO(pixels.encode_labels(empty)))).any()
+    assert not np.asarray(Image.open(io.BytesIO(pixels.encode_labels(empty, BLACK_AND_WHITE)))).any()
+
+
+def test_one_bit_does_not_swallow_further_classes():
+    with pytest.raises(ValueError, match="do not fit into one bit"):
+        pixels.encode_bits(np.array([[0, 1, 2]], np.uint8))

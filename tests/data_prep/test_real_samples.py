@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from data_prep.whu import Whu
 from tests.data_prep.samples import prepare
 
 SAMPLES = Path(__file__).resolve().parents[3] / "shared" / "data"
@@ -26,3 +27,10 @@ def test_vegas_in_the_layout_of_deepglobe(out):
     assert manifest.describe() == "partial: 36 pairs of 6226 known"
     assert manifest.without_mask == 0
     assert {entry.source_size for entry in manifest.entries} == {(1024, 1024)}
+
+
+def test_genuine_whu_files(out):
+    manifest = Whu().prepare(SAMPLES / "whu-sample", out, origin="source", workers=1, progress=lambda *_: None)
+    splits = {entry.stem: entry.split for entry in manifest.entries}
+    assert splits == {"test_2_102": "test", "train_2_1133": "train", "val_2_1199": "val"}
+    assert [round(entry.foreground, 3) for entry in manifest.entries] == [0.222, 0.227, 0.265]

@@ -124,7 +124,7 @@ def test_another_version_is_named(source, out):
 def test_a_source_that_went_bad_is_listed(source, out):
     prepare(source, out)
     (source / "train" / "100_sat.jpg").unlink()
-    with pytest.raises(DataError, match=r"there is no 100_sat\.jpg"):
+    with pytest.raises(DataError, match=r"there is no image of this ID"):
         prepare(source, out)
 
 

@@ -220,5 +220,5 @@ def test_several_classes_parameters_and_overall_accuracy(monkeypatch):
     assert line["state"] == "done"
     assert line["dice"] == pytest.approx((line["building"] + line["bare_soil"]) / 2)
     assert line["params_m"] == 107.4
-    assert frame.extras == ("overall_accuracy",)
+    assert frame.extras == ("overall_accuracy", "total_m", "trainable_m")
     assert line["overall_accuracy"] == pytest.approx(80 / 90)

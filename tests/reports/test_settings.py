@@ -22,6 +22,7 @@ class Plain:
     title: ClassVar[str] = "Plain"
     version: ClassVar[int] = 1
     published: ClassVar[None] = None
+    small: ClassVar[dict] = {}
 
     def weights_needed(self):
         return ()

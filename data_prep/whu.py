@@ -1,0 +1,113 @@
+"""WHU buildings from the air: the data sheet, where its files lie, and stand-ins in the same layout."""
+
+from __future__ import annotations
+
+import io
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar, Literal
+
+import numpy as np
+from PIL import Image
+
+from data_prep.base import Colour, Manifest, Progress, Split, write_atomic
+from data_prep.building import Reading
+from data_prep.findings import Origin
+from data_prep.marker import mark
+from data_prep.pairing import Layout
+from data_prep.pixels import THRESHOLD, BadPicture, Mask, binary_mask
+from data_prep.preparing import prepare_from
+from data_prep.roofs import roof_scene
+
+SIDE = 512
+
+TILES: dict[Split, int] = {"train": 4736, "val": 1036, "test": 2416}
+"""Size of the published splits."""
+
+WHERE = r"(?:.*/)?(?P<split>train|val|test)/{}/(?P<stem>[^/]+)\.(?:tiff?|png)"
+
+LAYOUT = Layout(
+    image=re.compile(WHERE.format("image"), re.IGNORECASE),
+    mask=re.compile(WHERE.format("label"), re.IGNORECASE),
+    described="images SPLIT/image/NAME.tif with labels SPLIT/label/NAME.tif for train, val and test",
+)
+
+
+def read_label(picture: Image.Image) -> Mask:
+    """Labels 0 and 1 of a black-and-white picture, see `binary_mask`.
+
+    Raises BadPicture where values other than 0 are all below the threshold: taken as they are, every building of such
+    a file would silently become background.
+    """
+    mask = binary_mask(picture)
+    if mask.values != ("0",) and not mask.labels.any():
+        raise BadPicture(
+            f"expected 0 and values of {THRESHOLD} and more, found only {', '.join(mask.values)}; "
+            f"multiply 0/1 labels by 255"
+        )
+    return mask
+
+
+READING = Reading(
+    image_kinds=("TIFF", "PNG"),
+    mask_kinds=("TIFF", "PNG"),
+    read_mask=read_label,
+    rules={
+        "image": "RGB, 512x512 as published, stored without loss",
+        "mask": f"building where the value is at least {THRESHOLD}, or set in a one-bit file",
+    },
+    expected=f"values of {THRESHOLD} and more",
+    remedy="Give the original labels.",
+)
+
+
+@dataclass(frozen=True)
+class Whu:
+    """WHU Building Dataset, the aerial imagery in its cropped tiles.
+
+    Source: 8188 tiles of Christchurch, New Zealand, 512x512 pixels of 0.3 m (down-sampled from 0.075 m), three bands,
+        with the published split of 4736 for training, 1036 for validation and 2416 for testing, which is kept. The
+        8189 of the RS-SAM paper is a number of its text.
+    Formats: `train/image/NAME.tif` and `train/label/NAME.tif`, the same below `val` and `test`, in capitals or not,
+        TIFF or PNG; labels of one bit, or of 0 and 255.
+    Licence: free for research, with citation; the images must not be passed on.
+    Citation: S. Ji, S. Wei, M. Lu, Fully Convolutional Networks for Multisource Building Extraction From an Open Aerial
+        and Satellite Imagery Data Set, IEEE Transactions on Geoscience and Remote Sensing 57(1), 2019.
+    """
+
+    name: ClassVar[str] = "whu"
+    title: ClassVar[str] = "WHU aerial"
+    version: ClassVar[int] = 1
+    classes: ClassVar[tuple[str, ...]] = ("building",)
+    image_size: ClassVar[tuple[int, int]] = (SIDE, SIDE)
+    average: ClassVar[Literal["foreground", "classes"]] = "foreground"
+    expected_pairs: ClassVar[int | None] = sum(TILES.values())
+    official_sizes: ClassVar[tuple[int, int, int] | None] = (TILES["train"], TILES["val"], TILES["test"])
+    palette: ClassVar[tuple[Colour, ...]] = ((255, 255, 255),)
+
+    def prepare(self, source: Path, out: Path, *, origin: Origin, workers: int, progress: Progress) -> Manifest:
+        """See `Dataset.prepare`; `source` is a folder or a ZIP with `train`, `val` and `test` at any depth."""
+        return prepare_from(source, out, self, LAYOUT, READING, origin, workers, progress)
+
+    def synthesize(self, out: Path, count: int, seed: int) -> None:
+        """Write `count` pairs of invented scenes, split as the published tiles are, and a marker.
+
+        The marker keeps `prepare` from taking the scenes for WHU. From four pairs on every split has one.
+        """
+        mark(out, self.title)
+        for index in range(count):
+            scene = roof_scene(SIDE, np.random.default_rng([seed, index]))
+            folder, image, label = out / published_split(index, count), io.BytesIO(), io.BytesIO()
+            Image.fromarray(scene.image).save(image, "TIFF")
+            Image.fromarray(scene.buildings).save(label, "TIFF")
+            write_atomic(folder / "image" / f"2_{index}.tif", image.getvalue())
+            write_atomic(folder / "label" / f"2_{index}.tif", label.getvalue())
+
+
+def published_split(index: int, count: int) -> Split:
+    """The split of one of `count` tiles if they are shared out in order, in the proportions of the published set."""
+    share, total = (index + 0.5) / count, sum(TILES.values())
+    if share < TILES["train"] / total:
+        return "train"
+    return "val" if share < (TILES["train"] + TILES["val"]) / total else "test"

@@ -1,0 +1,51 @@
+"""What a plan says before it is run."""
+
+import dataclasses
+import json
+
+import pytest
+
+from benchmarks.forecast import SUSTAINED, forecast, gpu_hours
+from benchmarks.runner import execute_all, resolve_all
+from benchmarks.session import Session, Unwatched
+from benchmarks.spec import PAPER, Run, Setting
+from benchmarks.zoo import UNet
+from data_prep.catalog import DATASETS
+from rssam.config import RSSAM
+from tests.benchmarks.prepared import TINY, make_session, tiny_run
+
+
+def test_states(tmp_path):
+    empty = Session(tmp_path / "empty", "cpu", Unwatched())
+    (nothing,) = forecast([tiny_run()], empty)
+    assert (nothing.state, nothing.key) == ("no data", None)
+    assert nothing.remedy == "rssam-bench prepare deepglobe --source DIR"
+
+    session = make_session(tmp_path / "home")
+    recipe = dataclasses.replace(TINY, epochs=1)
+    done, missing = tiny_run(recipe=recipe), tiny_run(RSSAM("vit_t", "scratch", mff=False, mhff=False), recipe)
+    lacking = dataclasses.replace(missing, model=RSSAM())
+    execute_all(resolve_all([done], session), session)
+    states = [item.state for item in forecast([done, missing, lacking], session)]
+    assert states == ["finished", "missing", "no weights"]
+    assert "prepare weights vit_b" in forecast([lacking], session)[0].remedy
+    json.dumps([item.to_json() for item in forecast([done, lacking], session)])
+
+
+@pytest.mark.slow
+def test_hours_by_hand():
+    """U-Net: 192.67 GMACs an image at 512, three passes a training image, one a validation image."""
+    run = Run(UNet(), DATASETS["deepglobe"], PAPER)
+    operations = 2 * 192.67e9 * (200 * (3 * 4358 + 934) + 934)
+    assert gpu_hours(run, (4358, 934, 934)) == pytest.approx(operations / SUSTAINED / 3600, rel=1e-3)
+
+
+def test_crops_rates_and_epochs_multiply():
+    run = Setting("smoke").run(UNet(), "deepglobe")
+    once = gpu_hours(run, (1, 0, 0))
+    twice = dataclasses.replace(run, recipe=dataclasses.replace(run.recipe, epochs=2))
+    assert gpu_hours(twice, (1, 0, 0)) == pytest.approx(2 * once)
+    rates = dataclasses.replace(run, recipe=dataclasses.replace(run.recipe, rates=(1e-3, 1e-4)))
+    assert gpu_hours(rates, (1, 0, 0)) == pytest.approx(2 * once)
+    # 14 crops of 3 passes against the 16 windows of a test image
+    assert gpu_hours(run, (0, 0, 1)) == pytest.approx(once * 16 / 42)

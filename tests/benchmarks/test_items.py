@@ -1,0 +1,67 @@
+"""What there is to reproduce: names, rows and the runs behind them."""
+
+import pytest
+
+from benchmarks.figures import FIGURES
+from benchmarks.items import ITEMS, find_items, require_suitable, systems
+from benchmarks.paper import PAPER_TABLES
+from benchmarks.runner import plan
+from benchmarks.spec import PROFILES, Setting
+from benchmarks.tables import SYSTEMS, TABLES
+from data_prep.catalog import DATASETS
+from rssam.config import RSSAM
+from rssam.contract import UnknownName
+
+ALL = find_items(["all"])
+
+
+def test_every_table_of_the_paper_with_every_row_and_number():
+    assert list(TABLES) == [f"table{number}" for number in range(1, 8)]
+    for name, table in TABLES.items():
+        assert {row.labels: dict(row.paper) for row in table.rows} == PAPER_TABLES[name]
+        assert [row.labels for row in table.rows] == list(PAPER_TABLES[name])
+        assert table.dataset in DATASETS
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_fifty_five_rows_are_thirty_nine_runs(profile):
+    setting = Setting(profile)
+    rows = [setting.run(row.model, table.dataset) for table in TABLES.values() for row in table.rows]
+    assert (len(rows), len(set(rows))) == (55, 39)
+    assert plan(ALL, setting, [0], 0, 1) == list(dict.fromkeys(rows))
+    assert len(plan(ALL, setting, [0], 0, 1, controls=True)) == 39 + 5
+
+
+def test_rs_sam_of_tables_1_5_6_and_7_is_one_run():
+    setting = Setting("paper")
+    full = {setting.run(RSSAM(), "deepglobe")}
+    for name in ("table1", "table5", "table6", "table7"):
+        table = TABLES[name]
+        assert full < {setting.run(row.model, table.dataset) for row in table.rows}
+    three, four = (plan([TABLES[name]], setting, [0], 0, 1) for name in ("table3", "table4"))
+    assert three == four
+
+
+def test_the_figures_need_no_run_of_their_own():
+    in_tables = set(plan([ITEMS[name] for name in TABLES], Setting("paper"), [0], 0, 1))
+    for figure in FIGURES.values():
+        assert set(plan([figure], Setting("paper"), [0], 0, 1)) <= in_tables
+    assert [panel.title for panel in FIGURES["fig6"].panels] == [name for name, _ in SYSTEMS]
+
+
+def test_controls_come_when_asked_for():
+    declared = systems(TABLES["table5"])
+    assert (len(declared), len(systems(TABLES["table5"], controls=True))) == (5, 7)
+
+
+def test_a_table_of_encoder_sizes_takes_no_encoder():
+    require_suitable(ALL, Setting("mini"))
+    with pytest.raises(UnknownName, match="table7 compares encoders"):
+        require_suitable(ALL, Setting("mini", encoder="vit_t"))
+    require_suitable(find_items(["table1", "fig6"]), Setting("mini", encoder="vit_t"))
+
+
+def test_names():
+    assert find_items(["fig7", "table5", "fig7"]) == [FIGURES["fig7"], TABLES["table5"]]
+    with pytest.raises(UnknownName, match="choose from table1, .*fig6, fig7, all"):
+        find_items(["table8"])
