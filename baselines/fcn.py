@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torchvision.models.segmentation.fcn import FCNHead  # type: ignore[import-untyped]
+from torchvision.models.segmentation.fcn import FCNHead
 
 from baselines.backbone import ImageNetNormalise, load_backbone, resnet
 from rssam.contract import Task

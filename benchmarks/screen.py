@@ -14,8 +14,10 @@ from rich.text import Text
 
 from benchmarks.forecast import SUSTAINED, Forecast
 from benchmarks.session import Outcome
-from benchmarks.spec import ResolvedRun
+from benchmarks.spec import ResolvedRun, plain_fields
+from benchmarks.zoo import MODELS
 from data_prep.base import Progress as DataProgress
+from rssam.contract import Model
 
 SECONDS_BETWEEN_LINES = 30.0
 """Without a terminal, at most one line of progress in so many seconds."""
@@ -128,15 +130,25 @@ def make_bar(console: Console) -> Progress:
     )
 
 
+def variant(model: Model) -> str:
+    """A system's size, and the options in which it differs from the one listed in MODELS."""
+    options, listed = plain_fields(model), plain_fields(MODELS[model.name]) if model.name in MODELS else {}
+    size = next(iter(options.items()), None)  # the option that names the size is the first of every system
+    changed = [
+        f"{name}={value}" for name, value in options.items() if value != listed.get(name) and (name, value) != size
+    ]
+    return " ".join([*([str(size[1])] if size else []), *changed])
+
+
 def show_forecasts(forecasts: Sequence[Forecast], console: Console) -> None:
     """A line for each run of a plan, then what is missing and how long the rest would take."""
-    table = Table("state", "data set", "system", "options", "seed", "split", "GPU hours", "key", box=None)
+    table = Table("state", "data set", "system", "variant", "seeds", "GPU h", "key", box=None)
+    for column in table.columns:
+        column.no_wrap = True
     for item in forecasts:
-        declared = item.run.declared()
-        options = ", ".join(str(value) for value in declared["model"]["options"].values())
-        seeds = str(item.run.seed), str(item.run.split_seed)
-        hours = f"{item.gpu_hours:.2f}"
-        table.add_row(item.state, item.run.dataset.name, item.run.model.name, options, *seeds, hours, item.key or "-")
+        run = item.run
+        seeds, hours = f"{run.split_seed}/{run.seed}", f"{item.gpu_hours:.2f}"
+        table.add_row(item.state, run.dataset.name, run.model.name, variant(run.model), seeds, hours, item.key or "")
     console.print(table)
     states = ", ".join(f"{count} {state}" for state, count in Counter(item.state for item in forecasts).items())
     console.print(f"{len(forecasts)} runs: {states}")

@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from benchmarks.figures import Figure
 from reports.cells import cells, columns, label_columns
 from reports.frames import TableFrame
 from reports.report import Report, made_with
 
 
-def render(report: Report) -> str:
+@dataclass(frozen=True)
+class Picture:
+    """A figure on the page: its file without the ending, and its caption in sentences."""
+
+    figure: Figure
+    name: str
+    caption: tuple[str, ...]
+
+
+def render(report: Report, pictures: Sequence[Picture] = ()) -> str:
     """The whole page."""
     environment = Environment(
         loader=PackageLoader("reports"),
@@ -20,6 +33,7 @@ def render(report: Report) -> str:
     )
     return environment.get_template("report.md.j2").render(
         report=report,
+        pictures=pictures,
         own=report.results("own"),
         published=report.results("published"),
         made_with=made_with,

@@ -48,6 +48,7 @@ def write_report(
     report = assemble([item for item in chosen if isinstance(item, Table)], collection)
     files: dict[str, bytes] = {}
     notes: list[str] = []
+    pictures: list[markdown.Picture] = []
     figures = [item for item in chosen if isinstance(item, Figure)]
     if figures:
         from reports.plots import figure_files  # imports matplotlib
@@ -56,9 +57,10 @@ def write_report(
             drawn = figure_files(figure, collection, home, named)
             files |= drawn.files
             notes += drawn.notes
+            pictures += [markdown.Picture(figure, name, caption) for name, caption in drawn.captions.items()]
     for name in dict.fromkeys(formats):
         if name == "md":
-            files["report.md"] = markdown.render(report).encode()
+            files["report.md"] = markdown.render(report, pictures).encode()
         else:
             render = {"tex": latex.render, "csv": csv_table.render}[name]
             files |= {f"{table.id}.{name}": render(frames).encode() for table, frames in report.tables}

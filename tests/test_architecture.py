@@ -13,10 +13,15 @@ PACKAGES = ("rssam", "baselines", "benchmarks", "reports", "data_prep")
 LAYERS = (
     {"rssam.contract", "rssam.weights", "data_prep.base"},
     {
-        *(
-            f"rssam.{name}"
-            for name in "config precision encoder lora neck mask_decoder decoder fusion upscaling".split()
-        ),
+        "rssam.config",
+        "rssam.precision",
+        "rssam.encoder",
+        "rssam.lora",
+        "rssam.neck",
+        "rssam.mask_decoder",
+        "rssam.decoder",
+        "rssam.fusion",
+        "rssam.upscaling",
         "data_prep.*",
     },
     {"rssam.model", "data_prep.catalog"},

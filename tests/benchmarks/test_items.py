@@ -63,5 +63,5 @@ def test_a_table_of_encoder_sizes_takes_no_encoder():
 
 def test_names():
     assert find_items(["fig7", "table5", "fig7"]) == [FIGURES["fig7"], TABLES["table5"]]
-    with pytest.raises(UnknownName, match="choose from table1, .*fig6, fig7, all"):
+    with pytest.raises(UnknownName, match=r"choose from table1, .*fig6, fig7, all"):
         find_items(["table8"])

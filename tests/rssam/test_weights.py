@@ -84,7 +84,7 @@ def test_a_file_that_carries_code_is_not_run(tmp_path):
 def test_not_sam(tmp_path, content):
     source = tmp_path / "other.pth"
     torch.save(content, source)
-    with pytest.raises(WeightsDamaged, match="is not a (SAM )?checkpoint"):
+    with pytest.raises(WeightsDamaged, match=r"is not a (SAM )?checkpoint"):
         convert_checkpoint("vit_b", source, WeightsFolder(tmp_path))
 
 
