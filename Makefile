@@ -4,10 +4,11 @@ BIN := .venv/bin
 INSTALLED := .venv/installed
 DEMO := .demo
 
-.PHONY: help install demo test test-slow check lock clean
+.PHONY: help install demo smoke test test-slow check lock clean
 
 help:
 	@echo "make demo       Table 5 end to end on stand-in scenes, a few minutes on a laptop; report in $(DEMO)/report"
+	@echo "make smoke      all tables and figures end to end on stand-in scenes; report in $(DEMO)/report"
 	@echo "make test       the test suite, a few minutes on two cores"
 	@echo "make test-slow  the tests on full-size networks"
 	@echo "make check      ruff and mypy --strict"
@@ -27,6 +28,11 @@ demo: $(INSTALLED)
 	$(BIN)/rssam-bench --home $(DEMO) prepare deepglobe --synthetic 24
 	$(BIN)/rssam-bench --home $(DEMO) reproduce table5 --profile smoke
 	$(BIN)/rssam-bench --home $(DEMO) report table5 --out $(DEMO)/report
+
+smoke: $(INSTALLED)
+	for data in deepglobe whu whdld; do $(BIN)/rssam-bench --home $(DEMO) prepare $$data --synthetic 24 || exit 1; done
+	$(BIN)/rssam-bench --home $(DEMO) reproduce all --profile smoke --jobs 2
+	$(BIN)/rssam-bench --home $(DEMO) report --out $(DEMO)/report
 
 test: $(INSTALLED)
 	$(BIN)/python -m pytest -n 2 -m "not slow"

@@ -112,7 +112,8 @@ def _show_manifest(name: str, manifest: Manifest, out: Path, as_json: bool) -> N
         return
     screen.print(f"{name}: {manifest.describe()}, in {out}", soft_wrap=True)
     screen.print("split: " + ", ".join(f"{size} {split}" for split, size in sizes.items()))
-    screen.print(f"foreground: {manifest.foreground:.2%} of the pixels")
+    if len(manifest.classes) == 1:
+        screen.print(f"foreground: {manifest.foreground:.2%} of the pixels")
     if manifest.without_mask:
         screen.print(f"left out: {manifest.without_mask} image(s) without a mask")
     for what, rule in manifest.rules.items():
