@@ -20,10 +20,10 @@ from benchmarks.spec import (
     make_key,
     plain_fields,
 )  # fmt: skip
-from benchmarks.zoo import SamLora
+from benchmarks.zoo import Fcn, SamLora, UNet, smallest
 from data_prep.catalog import dataset
 from rssam.config import RSSAM
-from rssam.contract import UnknownName
+from rssam.contract import UnknownName, UserError
 
 RUN = Run(RSSAM(), dataset("deepglobe"), PAPER)
 OTHER = {"optimizer": "sgd", "augmentation": "flips", "name": "other", "rates": (1e-4,), "batch": 48, "group": 3}
@@ -102,6 +102,34 @@ def test_setting_replaces_encoders():
     assert large == SamLora(encoder="vit_s", init="scratch")
     assert Setting("mini", "vit_t", "scratch").run(SamLora(), "deepglobe").model == SamLora("vit_t", "scratch")
     assert Setting("paper").run(RSSAM(), "deepglobe").model == RSSAM()
+
+
+def test_small_encoders_take_small_cnns_along():
+    """Else a mini run would set a U-Net of 31 M parameters beside an encoder of 2 M."""
+    small = UNet(**UNet.small)
+    for setting in (Setting("smoke"), Setting("mini", "vit_t", "scratch"), Setting("mini", "vit_s", "scratch")):
+        assert setting.run(UNet(), "deepglobe").model == small
+        assert setting.run(Fcn(), "deepglobe").model == smallest(Fcn())
+    for setting in (Setting("mini"), Setting("fair"), Setting("paper"), Setting("mini", "vit_l")):
+        assert setting.run(UNet(), "deepglobe").model == UNet()
+
+
+def test_init_reaches_those_who_have_the_choice():
+    """--init sam is not a start of a CNN: it once made Fcn(init="sam"), which no weights fit."""
+    assert Setting("paper", init="sam").run(Fcn(), "deepglobe").model == Fcn()
+    assert Setting("paper", init="scratch").run(Fcn(), "deepglobe").model == Fcn(init="scratch")
+    assert Setting("paper", init="scratch").run(UNet(), "deepglobe").model == UNet()
+    assert Setting("paper", init="scratch").run(SamLora(), "deepglobe").model == SamLora(init="scratch")
+
+
+def test_a_small_cnn_has_no_imagenet_weights():
+    with pytest.raises(UserError, match="use --init scratch"):
+        Setting("mini", "vit_t").run(Fcn(), "deepglobe")
+
+
+def test_naming_the_tables_own_data_set_overrides_nothing():
+    assert Setting("mini", dataset="deepglobe").on("deepglobe") == Setting("mini")
+    assert Setting("mini", dataset="whu").on("deepglobe") == Setting("mini", dataset="whu")
 
 
 def test_unknown_profile_lists_the_choices():
