@@ -1,6 +1,7 @@
 """Many runs at once on one machine: a pool of processes, each with its share of the cores.
 
-Small networks at small batches keep two threads badly busy; two processes of one thread each finish a plan sooner.
+Small networks at small batches keep two threads badly busy. Whether it pays depends on the plan: the largest run is
+alone at the end, with its share of the cores.
 """
 
 from __future__ import annotations
