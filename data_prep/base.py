@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import ClassVar, Literal, Protocol, runtime_checkable
+from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 
 Split = Literal["train", "val", "test"]
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
@@ -60,6 +60,8 @@ class Entry:
     foreground: float  # share of labelled pixels that belong to any class, 0..1
     group: str  # equal for images of identical content: only an official split parts such
     scene: str | None = None  # equal for tiles that abut, where known
+    crs: str | None = None  # coordinate system of the source raster, as WKT
+    transform: tuple[float, float, float, float, float, float] | None = None  # pixel (column, row, 1) to crs, row by row
 
     @property
     def files(self) -> tuple[tuple[str, str], ...]:
@@ -85,6 +87,7 @@ class Manifest:
     official_split: bool  # the split came with the data: split seeds change nothing
     entries: tuple[Entry, ...]
     schema: int = MANIFEST_SCHEMA
+    skipped: tuple[str, ...] = ()  # bad files of the source that were left out on demand, one line each
 
     @property
     def complete(self) -> bool:
@@ -202,14 +205,15 @@ def load_manifest(folder: Path, dataset: str) -> Manifest:
                 f"{path} has manifest format {raw['schema']}, this version reads {MANIFEST_SCHEMA}. "
                 f"Delete {folder} and run: {remedy}"
             )
-        entries = tuple(
-            Entry(**{**entry, "source_size": tuple(entry["source_size"]), "size": tuple(entry["size"])})
-            for entry in raw.pop("entries")
-        )
-        classes, size = tuple(raw.pop("classes")), tuple(raw.pop("image_size"))
-        return Manifest(**raw, entries=entries, classes=classes, image_size=size)
+        entries = tuple(Entry(**_with_tuples(entry)) for entry in raw.pop("entries"))
+        return Manifest(**_with_tuples(raw), entries=entries)
     except (ValueError, KeyError, TypeError) as error:
         raise DataError(f"{path} is damaged ({error}). Delete {folder} and run: {remedy}") from error
+
+
+def _with_tuples(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Fields as read from JSON, which has lists where the declarations have tuples."""
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()}
 
 
 def verify_files(folder: Path, entries: Sequence[Entry], progress: Progress | None = None) -> list[str]:
