@@ -142,13 +142,14 @@ def variant(model: Model) -> str:
 
 def show_forecasts(forecasts: Sequence[Forecast], console: Console) -> None:
     """A line for each run of a plan, then what is missing and how long the rest would take."""
-    table = Table("state", "data set", "system", "variant", "seeds", "GPU h", "key", box=None)
+    table = Table("state", "run", "variant", "seeds", "GPU h", box=None)
     for column in table.columns:
         column.no_wrap = True
     for item in forecasts:
         run = item.run
         seeds, hours = f"{run.split_seed}/{run.seed}", f"{item.gpu_hours:.2f}"
-        table.add_row(item.state, run.dataset.name, run.model.name, variant(run.model), seeds, hours, item.key or "")
+        name = item.key or f"{run.dataset.name}-{run.model.name}"  # there is no key without data and weights
+        table.add_row(item.state, name, variant(run.model), seeds, hours)
     console.print(table)
     states = ", ".join(f"{count} {state}" for state, count in Counter(item.state for item in forecasts).items())
     console.print(f"{len(forecasts)} runs: {states}")

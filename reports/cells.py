@@ -22,6 +22,10 @@ HEADINGS = {
 }
 
 
+WIDEST = 3
+"""Scores up to which a printed table has three columns for each."""
+
+
 @dataclass(frozen=True)
 class Column:
     """A column: `group` is the score that its ours, paper and difference stand under, empty for a column by itself."""
@@ -54,6 +58,27 @@ def parts(frame: TableFrame) -> tuple[str, str, str]:
 def cells(frame: TableFrame) -> list[list[str]]:
     """One list of texts for each row, in the order of `columns`."""
     return [_cells(frame, row) for row in frame.rows.to_dict("records")]
+
+
+def is_wide(frame: TableFrame) -> bool:
+    """Whether three columns a score would not fit a printed page."""
+    return len(frame.table.scores) > WIDEST
+
+
+def narrow_columns(frame: TableFrame) -> list[Column]:
+    """As `columns`, with one column a score instead of three."""
+    scored = [Column("", heading(score)) for score in frame.table.scores]
+    return [*label_columns(frame), *scored, *(Column("", heading(name)) for name in frame.extras), Column("", "Runs")]
+
+
+def narrow_cells(frame: TableFrame) -> list[list[str]]:
+    """As `cells`, in the order of `narrow_columns`: a score's cell is our number, a stroke, and the paper's."""
+    lines = []
+    for row in frame.rows.to_dict("records"):
+        scored = [f"{ours(frame, row, name)} / {number(row[f'{name}_paper'], name)}" for name in frame.table.scores]
+        extras = [number(row[name], name) for name in frame.extras]
+        lines.append([*(row[name] for name in frame.table.label_columns), *scored, *extras, str(row["replicates"])])
+    return lines
 
 
 def ours(frame: TableFrame, row: dict[Any, Any], score: str) -> str:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from itertools import groupby
 
-from reports.cells import cells, columns, label_columns
+from reports.cells import Column, cells, columns, is_wide, label_columns, narrow_cells, narrow_columns, parts
 from reports.frames import TableFrame
 
 _ESCAPES = {
@@ -40,20 +40,23 @@ def escape(text: str) -> str:
 
 
 def _table(frame: TableFrame) -> str:
-    width, left = len(columns(frame)), len(label_columns(frame))
+    wide = is_wide(frame)
+    heads, texts = (narrow_columns(frame), narrow_cells(frame)) if wide else (columns(frame), cells(frame))
+    width, left = len(heads), len(label_columns(frame))
     title = escape(f"{frame.table.title} ({frame.title})")
-    body = [" & ".join(_cell(text) for text in texts) + r" \\" for texts in cells(frame)]
+    reading = f"Each score: {parts(frame)[0]} / paper. " if wide else ""
+    body = [" & ".join(_cell(text) for text in line) + r" \\" for line in texts]
     lines = (
         *(f"% {', '.join(row['keys'])}" for row in frame.rows.to_dict("records") if row["keys"]),
         r"\begin{table}[htbp]",
         r"\centering",
-        rf"\caption[{title}]{{{title}. {escape(' '.join(frame.notes))}}}",
+        rf"\caption[{title}]{{{title}. {reading}{escape(' '.join(frame.notes))}}}",
         r"\smallskip",
         # A wide table is shrunk to the line, a narrow one keeps its size.
         r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%",
         rf"\begin{{tabular}}{{{'l' * left}{'r' * (width - left)}}}",
         r"\toprule",
-        *_heads(frame),
+        *_heads(heads),
         r"\midrule",
         *body,
         r"\bottomrule",
@@ -64,10 +67,10 @@ def _table(frame: TableFrame) -> str:
     return "\n".join(lines)
 
 
-def _heads(frame: TableFrame) -> tuple[str, str, str]:
+def _heads(heads: Sequence[Column]) -> tuple[str, ...]:
     """Scores over their three columns, rules below them, then the single headings."""
     upper, rules, first = [], [], 1
-    for group, members in groupby(columns(frame), key=lambda column: column.group):
+    for group, members in groupby(heads, key=lambda column: column.group):
         span = len(list(members))
         if group:
             upper.append(rf"\multicolumn{{{span}}}{{c}}{{{escape(group)}}}")
@@ -75,7 +78,9 @@ def _heads(frame: TableFrame) -> tuple[str, str, str]:
         else:
             upper += [""] * span
         first += span
-    lower = [escape(column.heading) for column in columns(frame)]
+    lower = [escape(column.heading) for column in heads]
+    if not rules:
+        return (" & ".join(lower) + r" \\",)
     return " & ".join(upper) + r" \\", " ".join(rules), " & ".join(lower) + r" \\"
 
 
