@@ -16,7 +16,7 @@ from reports.collection import Collection, Stored, collect
 from reports.frames import table_frames
 from reports.report import assemble
 from reports.terminal import show
-from tests.reports.fabricate import MADE_UP, TABLE5, fill
+from tests.reports.fabricate import MADE_UP, TABLE5, fabricate, fill, row_run
 
 
 @pytest.fixture
