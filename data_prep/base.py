@@ -62,7 +62,7 @@ class Entry:
     scene: str | None = None  # equal for tiles that abut, where known
     crs: str | None = None  # coordinate system of the source raster, as WKT
     transform: tuple[float, float, float, float, float, float] | None = (
-        None  # pixel (column, row, 1) to crs, row by row
+        None  # (column, row, 1) to crs
     )
 
     @property
