@@ -12,6 +12,8 @@ What we do differently, and why:
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import torch
 from torch import Tensor, nn
 
@@ -76,7 +78,7 @@ def two_convs(in_channels: int, out_channels: int) -> nn.Sequential:
 def architecture(task: Task, *, width: int) -> UNet:
     """The network with random parameters, all of them trainable; also for the meta device."""
     widths = [width * 2**level for level in range(_LEVELS)]
-    downs = [two_convs(before, after) for before, after in zip([3, *widths], widths, strict=False)]
+    downs = [two_convs(before, after) for before, after in pairwise([3, *widths])]
     ups = [UpLevel(channels) for channels in reversed(widths[1:])]
     return UNet([*downs], ups, nn.Conv2d(width, task.channels, kernel_size=1))
 

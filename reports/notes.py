@@ -136,6 +136,7 @@ def _start(section: Section) -> str:
         options = row.results[0].identity["model"]["options"]
         init = options.get("init")
         if init is None:
+            starts["from random numbers, as published"].append(row_name(section, row))
             continue
         words = STARTS.get(init, str(init)) if init != "scratch" or _unlike_paper(row) else "from scratch"
         starts[f"{words} {options['encoder']}" if init == "sam" and "encoder" in options else words].append(
