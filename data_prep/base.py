@@ -61,9 +61,7 @@ class Entry:
     group: str  # equal for images of identical content: only an official split parts such
     scene: str | None = None  # equal for tiles that abut, where known
     crs: str | None = None  # coordinate system of the source raster, as WKT
-    transform: tuple[float, float, float, float, float, float] | None = (
-        None  # (column, row, 1) to crs
-    )
+    transform: tuple[float, float, float, float, float, float] | None = None  # (column, row, 1) to crs
 
     @property
     def files(self) -> tuple[tuple[str, str], ...]:
