@@ -239,6 +239,23 @@ def report(
 
 
 @app.command()
+def audit(as_json: Json = False) -> None:
+    """The paper's arithmetic: what its numbers say of how they were made, and which of them contradict each other."""
+    from dataclasses import asdict
+
+    from reports.audit import audit as findings
+
+    if as_json:
+        _print_json([asdict(finding) for finding in findings()])
+        return
+    for finding in findings():
+        screen.print(f"{finding.verdict}: {finding.finding}", soft_wrap=True)
+        for line in finding.evidence:
+            screen.print(f"    {line}", soft_wrap=True)
+        screen.print(f"    -> {finding.consequence}\n", soft_wrap=True)
+
+
+@app.command()
 def models(
     dataset: Annotated[str, typer.Option(help="Count for the classes of this data set.")] = "deepglobe",
     size: Annotated[int, typer.Option(help="Side of the image in pixels.")] = 512,

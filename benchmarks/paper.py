@@ -162,3 +162,20 @@ PUBLISHED_PARAMETERS: Mapping[tuple[str, str], float] = {
     ("rs-sam", "vit_l"): PAPER_TABLES["table7"]["RS-SAM (ViT-L)",]["params_m"],
 }
 """Table 7's parameters in millions, by system and encoder."""
+
+TextRange = tuple[str, str, str, tuple[str, ...], float, float]
+
+TEXT_RANGES: tuple[TextRange, ...] = (
+    ("abstract: Dice over the baseline, lowest", "table3", "dice", ("Baseline",), 0.8, 0.8),
+    ("abstract: Dice over the baseline, highest", "table1", "dice", ("Baseline",), 6.2, 6.2),
+    ("section 4.2: Dice on DeepGlobe", "table1", "dice", ("SAM Adapter", "Baseline", "RSAM-Seg"), 3.1, 6.2),
+    ("section 4.2: Jaccard on DeepGlobe", "table1", "jaccard", ("SAM Adapter", "Baseline", "RSAM-Seg"), 4.0, 7.8),
+    ("section 4.2: Dice on Aerial Imagery", "table2", "dice", ("SAM Adapter", "Baseline", "RSAM-Seg"), 0.9, 2.8),
+    ("section 4.2: Jaccard on Aerial Imagery", "table2", "jaccard", ("SAM Adapter", "Baseline", "RSAM-Seg"), 1.3, 5.0),
+    ("section 4.2: Dice on WHDLD", "table3", "dice", ("SAM Adapter", "Baseline", "RSAM-Seg"), 0.3, 3.2),
+    ("section 4.2: Jaccard on WHDLD", "table3", "jaccard", ("SAM Adapter", "Baseline", "RSAM-Seg"), 0.5, 3.8),
+)
+"""Where the text says it, table, score, the systems RS-SAM is said to exceed, and by how many points (least, most)."""
+
+TEXT_TILES = 8189
+"""Tiles of the aerial imagery, as section 4.1 counts them."""
