@@ -7,6 +7,7 @@ import multiprocessing
 import os
 import shutil
 import signal
+import threading
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -154,8 +155,7 @@ def _in_parallel(jobs: Sequence[Job], workers: int) -> Generator[Record | Faults
     pool = ProcessPoolExecutor(
         min(workers, len(jobs)),
         mp_context=multiprocessing.get_context("spawn"),
-        initializer=signal.signal,  # on Ctrl-C this process stops the others; they print no tracebacks of their own
-        initargs=(signal.SIGINT, signal.SIG_IGN),
+        initializer=_live_with_parent,
     )
     try:
         yield from pool.map(convert, jobs, chunksize=4)
@@ -165,6 +165,19 @@ def _in_parallel(jobs: Sequence[Job], workers: int) -> Generator[Record | Faults
         ) from error
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def _live_with_parent() -> None:
+    """What a worker does first: leave Ctrl-C to its parent, and end when that one is killed, which no pool sees to."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent stops the workers; they print no tracebacks of their own
+    threading.Thread(target=_die_with_parent, daemon=True).start()
+
+
+def _die_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)
 
 
 def _refuse_emptied(found: Found, records: Sequence[Record], faults: Sequence[str]) -> None:
