@@ -74,6 +74,9 @@ def prepare(
     checkpoint: Annotated[str | None, typer.Argument(help="With weights: vit_b, vit_l, resnet50, ...")] = None,
     source: Annotated[Path | None, typer.Option(help="Folder or ZIP of the data set, or a .pth checkpoint.")] = None,
     synthetic: Annotated[int | None, typer.Option(min=4, help="Make so many stand-in scenes instead.")] = None,
+    skip_bad: Annotated[
+        bool, typer.Option("--skip-bad", help="Leave out pairs with a bad file; every report says how many.")
+    ] = False,
     workers: Annotated[int | None, typer.Option(min=1, help="Processes. [all cores]")] = None,
     as_json: Json = False,
 ) -> None:
@@ -96,7 +99,7 @@ def prepare(
             chosen.synthesize(source, synthetic, SYNTHETIC_SEED)
         assert source is not None
         origin: Literal["source", "synthetic"] = "source" if synthetic is None else "synthetic"
-        manifest = chosen.prepare(source, out, origin=origin, workers=cores, progress=progress)
+        manifest = chosen.prepare(source, out, origin=origin, workers=cores, progress=progress, skip_bad=skip_bad)
     _show_manifest(name, manifest, out, as_json)
 
 
@@ -106,6 +109,7 @@ def _show_manifest(name: str, manifest: Manifest, out: Path, as_json: bool) -> N
         record = {
             "dataset": name, "folder": str(out), "describe": manifest.describe(), "complete": manifest.complete,
             "pairs": len(manifest.entries), "splits": sizes, "without_mask": manifest.without_mask,
+            "skipped": list(manifest.skipped),
             "foreground": manifest.foreground, "rules": dict(manifest.rules), "digest": manifest.digest(0),
         }  # fmt: skip
         _print_json(record)
@@ -116,6 +120,8 @@ def _show_manifest(name: str, manifest: Manifest, out: Path, as_json: bool) -> N
         screen.print(f"foreground: {manifest.foreground:.2%} of the pixels")
     if manifest.without_mask:
         screen.print(f"left out: {manifest.without_mask} image(s) without a mask")
+    for line in manifest.skipped:
+        screen.print(f"left out: {line}", soft_wrap=True)
     for what, rule in manifest.rules.items():
         screen.print(f"{what}: {rule}", soft_wrap=True)
 

@@ -106,6 +106,7 @@ class Manifest:
     def digest(self, split_seed: int) -> str:
         """SHA-256 over source files, preparation rules and split: equal on every machine for equal data."""
         lines = [f"{self.dataset} {self.version} {self.origin}", *(f"{k}: {v}" for k, v in sorted(self.rules.items()))]
+        lines += [f"skipped {name}" for name in sorted(skipped_name(line) for line in self.skipped)]
         for split, entries in self.splits(split_seed).items():
             lines += [f"{split} {e.stem} {e.source_image_sha256} {e.source_mask_sha256}" for e in entries]
         return hashlib.sha256("\n".join(lines).encode()).hexdigest()
@@ -117,6 +118,11 @@ class Manifest:
 
     def describe(self) -> str:
         """One sentence on completeness, as reports print it under a table."""
+        if not self.skipped:
+            return self._pairs()
+        return f"{self._pairs()}, {len(self.skipped)} bad file{'s' if len(self.skipped) > 1 else ''} left out"
+
+    def _pairs(self) -> str:
         if self.origin == "synthetic":
             return f"synthetic stand-in scenes ({len(self.entries)} pairs), not {self.dataset}"
         if self.complete:
@@ -140,11 +146,19 @@ class Dataset(Protocol):
     palette: ClassVar[tuple[Colour, ...]]  # how figures and label files show each class
 
     def prepare(
-        self, source: Path, out: Path, *, origin: Literal["source", "synthetic"], workers: int, progress: Progress
+        self,
+        source: Path,
+        out: Path,
+        *,
+        origin: Literal["source", "synthetic"],
+        workers: int,
+        progress: Progress,
+        skip_bad: bool = False,
     ) -> Manifest:
         """Read `source` (folder or archive), write the prepared folder `out`, return its manifest.
 
         A second call verifies and writes nothing. Raises DataError listing every bad file; leaves nothing half-written.
+        With `skip_bad` pairs with a bad file are left out instead, and the manifest lists the files.
         """
         ...
 
@@ -229,6 +243,14 @@ def verify_files(folder: Path, entries: Sequence[Entry], progress: Progress | No
         if progress is not None:
             progress(done, len(entries), "verify")
     return faults
+
+
+def skipped_name(line: str) -> str:
+    """The file name in a line of `Manifest.skipped`.
+
+    Folders are dropped, for they depend on where the source was unpacked, and so is the reason, for libraries word it.
+    """
+    return line.partition(": ")[0].rpartition("/")[2]
 
 
 def sha256_file(path: Path) -> str:

@@ -7,6 +7,7 @@ import multiprocessing
 import os
 import shutil
 import signal
+import threading
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -27,7 +28,7 @@ from data_prep.base import (
     save_manifest,
 )
 from data_prep.conversion import Faults, Job, Record, convert
-from data_prep.findings import Found, Origin, bad_files
+from data_prep.findings import Found, Origin, Pair, bad_files, kinds, shown
 from data_prep.pixels import LISTED, Mask
 from data_prep.settling import settle
 
@@ -84,41 +85,29 @@ def build(
     origin: Origin,
     workers: int,
     progress: Progress,
+    skip_bad: bool,
 ) -> Manifest:
     """Prepare all pairs below `work`, then move the whole into place as `out`.
 
     Raises DataError listing every bad file, or if all masks show one and the same label; finished
-    pairs stay below `work` then.
+    pairs stay below `work` then. With `skip_bad` pairs with a bad file are left out, unless no other is left.
     """
     if out.exists() and not (out.is_dir() and not any(out.iterdir())):
         raise DataError(f"{out} was not made by prepare: it has no {MANIFEST_NAME}. Move it away and run again.")
     prepared = work / "prepared"
-    jobs = [
-        Job(
-            pair=pair,
-            out=prepared,
-            record=work / "records" / f"{pair.stem}.json",
-            rule=f"{dataset.name} {dataset.version}",
-            image_size=dataset.image_size,
-            shrink=reading.shrink,
-            palette=dataset.palette,
-            image_kinds=reading.image_kinds,
-            mask_kinds=reading.mask_kinds,
-            read_mask=reading.read_mask,
-        )
-        for pair in found.pairs
-    ]
+    jobs = [make_job(dataset, reading, pair, work) for pair in found.pairs]
     records: list[Record] = []
     faults = list(found.faults)
     with closing(_in_parallel(jobs, workers)) as outcomes:
-        for done, outcome in enumerate(outcomes, start=1):
+        for done, (pair, outcome) in enumerate(zip(found.pairs, outcomes, strict=True), start=1):
             if isinstance(outcome, Faults):
                 faults += outcome.lines
-            else:
+            elif pair.stem not in found.ambiguous:
                 records.append(outcome)
             progress(done, len(jobs), "prepare")
-    if faults:
+    if faults and not skip_bad:
         raise bad_files(faults)
+    _refuse_emptied(found, records, faults)
     _refuse_uniform(dataset, reading, records)
 
     entries, split_rule = settle(records, found.published_splits)
@@ -133,12 +122,29 @@ def build(
         rules={**reading.rules, "split": split_rule},
         official_split=bool(found.published_splits),
         entries=entries,
+        skipped=tuple(sorted(faults)),
     )
     _sweep(prepared, entries)
     save_manifest(prepared, manifest)
     os.replace(prepared, out)
     shutil.rmtree(work, ignore_errors=True)
     return manifest
+
+
+def make_job(dataset: Dataset, reading: Reading, pair: Pair, work: Path) -> Job:
+    """What a worker is told about one pair; prepared files and records go below `work`."""
+    return Job(
+        pair=pair,
+        out=work / "prepared",
+        record=work / "records" / f"{pair.stem}.json",
+        rule=f"{dataset.name} {dataset.version}",
+        image_size=dataset.image_size,
+        shrink=reading.shrink,
+        palette=dataset.palette,
+        image_kinds=reading.image_kinds,
+        mask_kinds=reading.mask_kinds,
+        read_mask=reading.read_mask,
+    )
 
 
 def _in_parallel(jobs: Sequence[Job], workers: int) -> Generator[Record | Faults, None, None]:
@@ -149,8 +155,7 @@ def _in_parallel(jobs: Sequence[Job], workers: int) -> Generator[Record | Faults
     pool = ProcessPoolExecutor(
         min(workers, len(jobs)),
         mp_context=multiprocessing.get_context("spawn"),
-        initializer=signal.signal,  # on Ctrl-C this process stops the others; they print no tracebacks of their own
-        initargs=(signal.SIGINT, signal.SIG_IGN),
+        initializer=_live_with_parent,
     )
     try:
         yield from pool.map(convert, jobs, chunksize=4)
@@ -160,6 +165,31 @@ def _in_parallel(jobs: Sequence[Job], workers: int) -> Generator[Record | Faults
         ) from error
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def _live_with_parent() -> None:
+    """What a worker does first: leave Ctrl-C to its parent, and end when that one is killed, which no pool sees to."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent stops the workers; they print no tracebacks of their own
+    threading.Thread(target=_die_with_parent, daemon=True).start()
+
+
+def _die_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)
+
+
+def _refuse_emptied(found: Found, records: Sequence[Record], faults: Sequence[str]) -> None:
+    """Leaving out bad files may cost a few pairs, but not the whole set or one of its published splits."""
+    published, kept = found.published_splits, {record.entry.stem for record in records}
+    lost = sorted(set(published.values()) - {split for stem, split in published.items() if stem in kept})
+    if lost or not records:
+        which = f"every pair of {' and of '.join(lost)}" if lost else "every pair of the source"
+        raise DataError(
+            f"{which} has a bad file: nothing is left to prepare. Kinds: {kinds(faults)}. "
+            f"Get the source again.\n{shown(faults)}"
+        )
 
 
 def _refuse_uniform(dataset: Dataset, reading: Reading, records: Sequence[Record]) -> None:

@@ -14,7 +14,7 @@ from PIL import Image
 from data_prep import pixels
 from data_prep.base import Colour, Entry, write_atomic
 from data_prep.findings import Pair
-from data_prep.pixels import BadPicture, Mask
+from data_prep.pixels import BadPicture, Bytes, Mask
 
 BLACK = (0, 0, 0)
 
@@ -53,24 +53,48 @@ class Faults:
     lines: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class _Pixels:
+    """A pair as decoded: image uint8 [H, W, 3], its mask, and by how much the pair is to be shrunk."""
+
+    image: Bytes
+    mask: Mask
+    factor: int
+
+
 def convert(job: Job) -> Record | Faults:
     """Write the prepared files of one pair and its record, or reuse those of an interrupted run.
 
     Raises DataError only if the disk is full; bad source files come back as faults.
     """
+    contents = _read(job)
+    if isinstance(contents, Faults):
+        return contents
+    digests = hashlib.sha256(contents[0]).hexdigest(), hashlib.sha256(contents[1]).hexdigest()
+    if record := _finished(job, digests):
+        return record
+    decoded = _decode(job, *contents)
+    return decoded if isinstance(decoded, Faults) else _write(job, decoded, digests)
+
+
+def faults_of(job: Job) -> tuple[str, ...]:
+    """What is wrong with the files of a pair: reads and decodes them fully, and writes nothing."""
+    contents = _read(job)
+    decoded = contents if isinstance(contents, Faults) else _decode(job, *contents)
+    return decoded.lines if isinstance(decoded, Faults) else ()
+
+
+def _read(job: Job) -> tuple[bytes, bytes] | Faults:
     contents, faults = [], []
     for path, name in ((job.pair.image, job.pair.image_name), (job.pair.mask, job.pair.mask_name)):
         try:
             contents.append(path.read_bytes())
         except OSError as error:
             faults.append(f"{name}: cannot be read ({error.strerror})")
-    if faults:
-        return Faults(tuple(faults))
-    digests = hashlib.sha256(contents[0]).hexdigest(), hashlib.sha256(contents[1]).hexdigest()
-    return _finished(job, digests) or _convert(job, contents[0], contents[1], digests)
+    return Faults(tuple(faults)) if faults else (contents[0], contents[1])
 
 
-def _convert(job: Job, image_bytes: bytes, mask_bytes: bytes, digests: tuple[str, str]) -> Record | Faults:
+def _decode(job: Job, image_bytes: bytes, mask_bytes: bytes) -> _Pixels | Faults:
     faults = []
     try:
         image = pixels.rgb(pixels.decode(image_bytes, *job.image_kinds))
@@ -84,11 +108,13 @@ def _convert(job: Job, image_bytes: bytes, mask_bytes: bytes, digests: tuple[str
             raise BadPicture(f"expected the size of its image, {wanted}, found {found} (width x height)")
     except BadPicture as bad:
         faults.append(f"{job.pair.mask_name}: {bad}")
-    if faults:
-        return Faults(tuple(faults))
+    return Faults(tuple(faults)) if faults else _Pixels(image, mask, factor)
 
-    stem, source_size = job.pair.stem, (image.shape[0], image.shape[1])
-    image, labels = pixels.average_area(image, factor), pixels.take_every(mask.labels, factor)
+
+def _write(job: Job, decoded: _Pixels, digests: tuple[str, str]) -> Record:
+    stem, mask, factor = job.pair.stem, decoded.mask, decoded.factor
+    source_size = (decoded.image.shape[0], decoded.image.shape[1])
+    image, labels = pixels.average_area(decoded.image, factor), pixels.take_every(mask.labels, factor)
     binary = len(job.palette) == 1
     colours = (BLACK, *job.palette) if binary else job.palette
     files = {

@@ -65,9 +65,11 @@ class DeepGlobe:
     official_sizes: ClassVar[tuple[int, int, int] | None] = None
     palette: ClassVar[tuple[Colour, ...]] = ((255, 255, 255),)
 
-    def prepare(self, source: Path, out: Path, *, origin: Origin, workers: int, progress: Progress) -> Manifest:
+    def prepare(
+        self, source: Path, out: Path, *, origin: Origin, workers: int, progress: Progress, skip_bad: bool = False
+    ) -> Manifest:
         """See `Dataset.prepare`; `source` is a folder or a ZIP with the files at any depth."""
-        return prepare_from(source, out, self, LAYOUT, READING, origin, workers, progress)
+        return prepare_from(source, out, self, LAYOUT, READING, origin, workers, progress, skip_bad)
 
     def synthesize(self, out: Path, count: int, seed: int) -> None:
         """Write `count` pairs of invented scenes to `out/train`, one image without a mask to `out/valid`, and a marker.

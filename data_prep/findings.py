@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,11 +30,12 @@ class Pair:
 
 @dataclass(frozen=True)
 class Found:
-    """What a source holds: usable pairs ordered by stem, images without a mask, and wrong files, one line each."""
+    """What a source holds: pairs ordered by stem, images without a mask, and wrong files, one line each."""
 
     pairs: tuple[Pair, ...]
     without_mask: int
     faults: tuple[str, ...]
+    ambiguous: frozenset[str] = frozenset()  # stems of pairs that are faults already, whatever their files hold
 
     @property
     def published_splits(self) -> dict[str, Split]:
@@ -41,12 +43,33 @@ class Found:
         return {pair.stem: pair.split for pair in self.pairs if pair.split is not None}
 
 
+KINDS = (
+    ("cannot be read", "unreadable"),
+    ("cannot be decoded", "damaged"),
+    ("there is no image", "without its image"),
+    ("same ID, different content", "in several versions"),
+)
+"""How the reason in a fault's line begins, and what such faults are called; all others are not what was expected."""
+
+
 def bad_files(faults: Sequence[str]) -> DataError:
     """The error that lists files which cannot be used."""
     return DataError(
         f"{len(faults)} files of the source cannot be used; nothing was prepared. Mend or remove them (an image always "
-        f"with its mask) and run prepare again.\n{shown(faults)}"
+        f"with its mask) and run prepare again, or leave them out with --skip-bad. Kinds: {kinds(faults)}.\n"
+        f"{shown(faults)}"
     )
+
+
+def kinds(faults: Sequence[str]) -> str:
+    """How many faults there are of each kind, the most frequent first."""
+    counts = Counter(_kind(line) for line in faults)
+    return ", ".join(f"{count} {kind}" for kind, count in sorted(counts.items(), key=lambda item: (-item[1], item[0])))
+
+
+def _kind(line: str) -> str:
+    reason = line.partition(": ")[2]
+    return next((kind for beginning, kind in KINDS if reason.startswith(beginning)), "not as expected")
 
 
 def shown(lines: Sequence[str]) -> str:

@@ -65,9 +65,10 @@ def find_pairs(folder: Path, source: str, layout: Layout) -> Found:
     if published != {None} and (missing := [split for split in SPLITS if split not in published]):
         raise DataError(f"expected {layout.described} in {source}, found no pair in {' and none in '.join(missing)}")
 
-    faults = []
-    for paths in copies.values():
+    faults, ambiguous = [], set()
+    for (_, stem), paths in copies.items():
         if len(paths) > 1 and len({_content(path) for path in paths}) > 1:
+            ambiguous.add(stem)
             faults.append(f"{' and '.join(_name(path, folder) for path in paths)}: same ID, different content")
     for stem in sorted(masks - images):
         faults.append(f"{_name(copies['mask', stem][0], folder)}: there is no image of this ID")
@@ -75,7 +76,7 @@ def find_pairs(folder: Path, source: str, layout: Layout) -> Found:
     for stem in sorted(images & masks):
         image, mask = copies["image", stem][0], copies["mask", stem][0]
         pairs.append(Pair(stem, image, mask, _name(image, folder), _name(mask, folder), splits[stem]))
-    return Found(tuple(pairs), without_mask=len(images - masks), faults=tuple(faults))
+    return Found(tuple(pairs), without_mask=len(images - masks), faults=tuple(faults), ambiguous=frozenset(ambiguous))
 
 
 def hidden(name: str) -> bool:

@@ -22,6 +22,7 @@ def prepare_from(
     origin: Origin,
     workers: int,
     progress: Progress,
+    skip_bad: bool = False,
 ) -> Manifest:
     """See `Dataset.prepare`; `source` is a folder or a ZIP with the data set's folders at any depth."""
 
@@ -33,5 +34,5 @@ def prepare_from(
             refuse_marked(folder, source, dataset)
         found = find_pairs(folder, str(source), layout)
         if (out / MANIFEST_NAME).exists():
-            return verify(dataset, found, out, work, origin, workers, progress)
-        return build(dataset, reading, found, out, work, origin, workers, progress)
+            return verify(dataset, reading, found, out, work, origin, workers, progress, skip_bad)
+        return build(dataset, reading, found, out, work, origin, workers, progress, skip_bad)

@@ -3,15 +3,36 @@
 from __future__ import annotations
 
 import shutil
+from collections import Counter
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from data_prep.base import DataError, Dataset, Manifest, Progress, load_manifest, sha256_file, verify_files
+from data_prep.base import (
+    DataError,
+    Dataset,
+    Manifest,
+    Progress,
+    load_manifest,
+    sha256_file,
+    skipped_name,
+    verify_files,
+)
+from data_prep.building import Reading, make_job
+from data_prep.conversion import Job, faults_of
 from data_prep.findings import Found, Origin, Pair, bad_files, shown
 
 
 def verify(
-    dataset: Dataset, found: Found, out: Path, work: Path, origin: Origin, workers: int, progress: Progress
+    dataset: Dataset,
+    reading: Reading,
+    found: Found,
+    out: Path,
+    work: Path,
+    origin: Origin,
+    workers: int,
+    progress: Progress,
+    skip_bad: bool,
 ) -> Manifest:
     """The manifest of a folder prepared earlier; writes nothing.
 
@@ -21,15 +42,25 @@ def verify(
     made_by, wanted = f"{manifest.dataset} {manifest.version}", f"{dataset.name} {dataset.version}"
     if made_by != wanted:
         raise DataError(f"{out} was prepared as {made_by}, expected {wanted}. Delete it and run prepare again.")
-    if found.faults:
+    if manifest.skipped and not skip_bad:
+        raise DataError(
+            f"{out} was prepared with --skip-bad: {len(manifest.skipped)} bad files of its source were left out. Give "
+            f"--skip-bad again to verify it; or mend the files, delete {out} and run prepare without the option.\n"
+            f"{shown(manifest.skipped)}"
+        )
+    if found.faults and not skip_bad:
         raise bad_files(found.faults)
-    differences = _differences(manifest, found, workers, progress)
+    usable: Sequence[Pair] = found.pairs
+    bad: Sequence[str] = ()
+    if skip_bad:
+        usable, bad = _parted(manifest, found, [make_job(dataset, reading, pair, work) for pair in found.pairs])
+    differences = [*_differences(manifest, usable, workers, progress), *_other_faults(manifest, bad)]
     if manifest.origin != origin:
         differences.insert(0, f"origin: {manifest.origin} there, {origin} here")
     if differences:
         raise DataError(
             f"{out} was prepared from another source than this one ({len(manifest.entries)} pairs there, "
-            f"{len(found.pairs)} here). Delete it and run prepare again, or use another --home.\n{shown(differences)}"
+            f"{len(usable)} here). Delete it and run prepare again, or use another --home.\n{shown(differences)}"
         )
     faults = verify_files(out, manifest.entries, progress)
     if faults:
@@ -41,13 +72,32 @@ def verify(
     return manifest
 
 
-def _differences(manifest: Manifest, found: Found, workers: int, progress: Progress) -> list[str]:
+def _parted(manifest: Manifest, found: Found, jobs: Sequence[Job]) -> tuple[list[Pair], list[str]]:
+    """Pairs of the source that can be used, and the faults of all others; only what was left out is decoded again."""
+    prepared = {entry.stem for entry in manifest.entries}
+    usable, bad = [], list(found.faults)
+    for job in jobs:
+        faults = () if job.pair.stem in prepared else faults_of(job)
+        bad += faults
+        if not faults and job.pair.stem not in found.ambiguous:
+            usable.append(job.pair)
+    return usable, bad
+
+
+def _other_faults(manifest: Manifest, bad: Sequence[str]) -> list[str]:
+    """One line per file that is bad here and was not when the folder was prepared, or the other way round."""
+    here, there = (Counter(map(skipped_name, lines)) for lines in (bad, manifest.skipped))
+    lines = [f"{name}: bad here, not when it was prepared" for name in sorted(here - there)]
+    return lines + [f"{name}: left out as bad, which it is not here" for name in sorted(there - here)]
+
+
+def _differences(manifest: Manifest, pairs: Sequence[Pair], workers: int, progress: Progress) -> list[str]:
     """One line per stem whose source files are not those of the manifest."""
     here: dict[str, tuple[str, str]] = {}
     with ThreadPoolExecutor(max(workers, 1)) as pool:
-        for done, (pair, digests) in enumerate(zip(found.pairs, pool.map(_digests, found.pairs), strict=True), start=1):
+        for done, (pair, digests) in enumerate(zip(pairs, pool.map(_digests, pairs), strict=True), start=1):
             here[pair.stem] = digests
-            progress(done, len(found.pairs), "compare with the source")
+            progress(done, len(pairs), "compare with the source")
     there = {entry.stem: (entry.source_image_sha256, entry.source_mask_sha256) for entry in manifest.entries}
     lines = []
     for stem in sorted(here.keys() | there.keys()):

@@ -81,9 +81,11 @@ class Whdld:
     official_sizes: ClassVar[tuple[int, int, int] | None] = None
     palette: ClassVar[tuple[Colour, ...]] = PALETTE
 
-    def prepare(self, source: Path, out: Path, *, origin: Origin, workers: int, progress: Progress) -> Manifest:
+    def prepare(
+        self, source: Path, out: Path, *, origin: Origin, workers: int, progress: Progress, skip_bad: bool = False
+    ) -> Manifest:
         """See `Dataset.prepare`; `source` is a folder or a ZIP with `Images` and `ImagesPNG` at any depth."""
-        return prepare_from(source, out, self, LAYOUT, READING, origin, workers, progress)
+        return prepare_from(source, out, self, LAYOUT, READING, origin, workers, progress, skip_bad)
 
     def synthesize(self, out: Path, count: int, seed: int) -> None:
         """Write `count` pairs of invented scenes, and the marker that keeps `prepare` from taking them for WHDLD."""

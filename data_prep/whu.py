@@ -86,9 +86,11 @@ class Whu:
     official_sizes: ClassVar[tuple[int, int, int] | None] = (TILES["train"], TILES["val"], TILES["test"])
     palette: ClassVar[tuple[Colour, ...]] = ((255, 255, 255),)
 
-    def prepare(self, source: Path, out: Path, *, origin: Origin, workers: int, progress: Progress) -> Manifest:
+    def prepare(
+        self, source: Path, out: Path, *, origin: Origin, workers: int, progress: Progress, skip_bad: bool = False
+    ) -> Manifest:
         """See `Dataset.prepare`; `source` is a folder or a ZIP with `train`, `val` and `test` at any depth."""
-        return prepare_from(source, out, self, LAYOUT, READING, origin, workers, progress)
+        return prepare_from(source, out, self, LAYOUT, READING, origin, workers, progress, skip_bad)
 
     def synthesize(self, out: Path, count: int, seed: int) -> None:
         """Write `count` pairs of invented scenes, split as the published tiles are, and a marker.

@@ -46,8 +46,10 @@ def write_source(folder: Path, count: int, side: int = 512) -> Path:
     return folder
 
 
-def prepare(source: Path, out: Path, workers: int = 1, origin: str = "source") -> Manifest:
-    return DeepGlobe().prepare(source, out, origin=origin, workers=workers, progress=lambda done, total, what: None)
+def prepare(source: Path, out: Path, workers: int = 1, origin: str = "source", skip_bad: bool = False) -> Manifest:
+    return DeepGlobe().prepare(
+        source, out, origin=origin, workers=workers, progress=lambda done, total, what: None, skip_bad=skip_bad
+    )
 
 
 def contents(folder: Path) -> dict[str, bytes]:

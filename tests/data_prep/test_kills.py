@@ -1,0 +1,167 @@
+"""A kill at any moment, the order of the file system and the number of workers change no byte of a prepared folder."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+
+import numpy as np
+import psutil
+import pytest
+
+from data_prep.catalog import dataset
+from data_prep.deepglobe import DeepGlobe
+from tests.conftest import REPOSITORY
+from tests.data_prep.samples import contents, prepare, write_image, write_mask, write_pair
+
+KILLS = 30
+
+
+def write_mixed(folder, side):
+    """Seven pairs of which two show the same, an image in two places, and three files that cannot be used."""
+    for index in range(6):
+        write_pair(folder / "train", str(100 + index), index, side)
+    write_pair(folder / "more", "555", 3, side)
+    shutil.copy(folder / "train" / "104_sat.jpg", folder / "more")
+    write_pair(folder / "more", "700", 7, side)
+    (folder / "more" / "700_sat.jpg").write_bytes((folder / "more" / "700_sat.jpg").read_bytes()[:-300])
+    write_pair(folder / "more", "701", 8, side)
+    write_image(folder / "train" / "701_sat.jpg", np.zeros((side, side, 3), np.uint8))
+    write_mask(folder / "a mask without an image" / "900_mask.png", np.zeros((8, 8), np.uint8))
+    return folder
+
+
+@pytest.fixture
+def reversed_listings(monkeypatch):
+    """Folders list their files backwards."""
+    scandir, listdir = os.scandir, os.listdir
+
+    @contextmanager
+    def backwards(*arguments):
+        with scandir(*arguments) as entries:
+            yield iter(sorted(entries, key=lambda entry: entry.name, reverse=True))
+
+    monkeypatch.setattr(os, "scandir", backwards)
+    monkeypatch.setattr(os, "listdir", lambda *arguments: sorted(listdir(*arguments), reverse=True))
+
+
+def test_number_of_workers_and_order_of_the_file_system(tmp_path, request):
+    source = write_mixed(tmp_path / "source", 512)
+    listed = [path.name for path in source.rglob("*")]
+    manifest = prepare(source, tmp_path / "1", skip_bad=True)
+    assert (len(manifest.entries), len(manifest.skipped)) == (7, 3)
+    wanted = contents(tmp_path / "1")
+    for workers in (2, 3):
+        prepare(source, tmp_path / str(workers), workers=workers, skip_bad=True)
+        assert contents(tmp_path / str(workers)) == wanted
+    request.getfixturevalue("reversed_listings")
+    assert [path.name for path in source.rglob("*")] != listed
+    prepare(source, tmp_path / "backwards", skip_bad=True)
+    assert contents(tmp_path / "backwards") == wanted
+
+
+TOUCHES = {"open", "os.mkdir", "os.remove", "os.rename", "os.rmdir", "shutil.rmtree"}
+
+
+def killed_at(event, whdld, source, out):
+    """Whether a process that prepares dies at its so-many-th touch of the file system, or is through before it."""
+    child = os.fork()
+    if child:
+        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 9
+    touches = 0
+
+    def hook(name, arguments):
+        nonlocal touches
+        within = name in ("os.remove", "os.rmdir") and arguments[1] >= 0  # by a folder's descriptor, as rmtree does
+        if name in TOUCHES and (within or str(out.parent) in str(arguments[0])):
+            touches += 1
+            if touches == event:
+                os._exit(9)
+
+    sys.addaudithook(hook)
+    try:
+        whdld.prepare(source, out, origin="synthetic", workers=1, progress=lambda *_: None, skip_bad=True)
+    finally:
+        os._exit(0)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_kill_before_any_touch_of_the_file_system(tmp_path):
+    whdld, source = dataset("whdld"), tmp_path / "source"
+    whdld.synthesize(source, 3, seed=0)
+    (source / "ImagesPNG" / "wh0001.png").write_bytes(b"")
+    asked = {"origin": "synthetic", "workers": 1, "progress": lambda *_: None, "skip_bad": True}
+    manifest = whdld.prepare(source, tmp_path / "straight", **asked)
+    wanted = contents(tmp_path / "straight")
+    event = 0
+    while True:
+        event += 1
+        out = tmp_path / f"killed at {event}" / "whdld"
+        if not killed_at(event, whdld, source, out):
+            break
+        assert not out.exists() or contents(out) == wanted
+        assert whdld.prepare(source, out, **asked) == manifest
+        assert contents(out) == wanted
+        assert {path.name for path in out.parent.iterdir()} <= {"whdld", ".whdld.lock"}
+    assert event > 30
+
+
+def start(source, home, workers):
+    command = [sys.executable, "-m", "benchmarks.cli", "--home", str(home), "prepare", "deepglobe"]
+    options = ["--source", str(source), "--skip-bad", "--workers", str(workers)]
+    return subprocess.Popen(
+        [*command, *options], cwd=REPOSITORY, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    )
+
+
+def finish(child):
+    _, errors = child.communicate(timeout=120)
+    assert child.returncode == 0, errors
+
+
+def kill(child):
+    """Kill a process, and it alone; return its own children as they were at that moment."""
+    process = psutil.Process(child.pid)
+    process.suspend()  # nothing is born between the count and the kill
+    children = process.children(recursive=True)
+    process.kill()
+    child.wait()
+    return children
+
+
+@pytest.mark.slow
+def test_thirty_kills_at_random_moments_change_no_byte(tmp_path):
+    source, home = write_mixed(tmp_path / "source", 1024), tmp_path / "home"
+    out = home / "data" / "deepglobe"
+    began = time.monotonic()
+    finish(start(source, tmp_path / "undisturbed", 1))
+    straight = time.monotonic() - began
+    wanted = contents(tmp_path / "undisturbed" / "data" / "deepglobe")
+    assert len(wanted) == 3 * 7 + 1
+
+    chance, kills, finished = random.Random(0), 0, 0
+    while kills < KILLS:
+        child = start(source, home, workers=1 + kills % 3)
+        try:
+            child.wait(timeout=chance.uniform(0.25, 0.9) * straight)
+            finish(child)
+            finished += 1
+        except subprocess.TimeoutExpired:
+            orphans = kill(child)
+            child.stderr.close()
+            kills += 1
+            psutil.wait_procs(orphans, timeout=10)
+            assert [orphan for orphan in orphans if orphan.is_running()] == []
+        if out.exists():  # so a killed run is never taken for a whole one
+            assert contents(out) == wanted
+            shutil.rmtree(home)
+    finish(start(source, home, workers=2))
+    assert contents(out) == wanted
+    assert {path.name for path in out.parent.iterdir()} <= {"deepglobe", ".deepglobe.lock"}
+    DeepGlobe().prepare(source, out, origin="source", workers=1, progress=lambda *_: None, skip_bad=True)
+    print(f"{kills} kills, {finished} runs that were through before theirs")
