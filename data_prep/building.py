@@ -98,7 +98,7 @@ def build(
             pair=pair,
             out=prepared,
             record=work / "records" / f"{pair.stem}.json",
-            rule=f"{dataset.name} {dataset.version}",
+            rule=f"{dataset.name} {dataset.version}: {reading.rules['mask']}",
             image_size=dataset.image_size,
             shrink=reading.shrink,
             palette=dataset.palette,

@@ -66,7 +66,7 @@ class DeepGlobe:
     palette: ClassVar[tuple[Colour, ...]] = ((255, 255, 255),)
 
     def prepare(self, source: Path, out: Path, *, origin: Origin, workers: int, progress: Progress) -> Manifest:
-        """See `Dataset.prepare`; `source` is a folder or a ZIP with the files at any depth."""
+        """See `Dataset.prepare`; `source` is a folder or an archive with the files at any depth."""
         return prepare_from(source, out, self, LAYOUT, READING, origin, workers, progress)
 
     def synthesize(self, out: Path, count: int, seed: int) -> None:
