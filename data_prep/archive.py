@@ -82,10 +82,10 @@ def extract(archive: Path, out: Path, wanted: Wanted) -> None:
     except (RuntimeError, NotImplementedError) as error:  # zipfile's way to say: encrypted, unknown compression
         raise DataError(f"{archive} cannot be unpacked here ({error}). Unpack it and give the folder.") from error
     except OSError as error:
-        if error.errno is None:  # gzip and bz2 say so that the content is damaged
-            raise DataError(f"{archive} is a damaged or incomplete {kind} ({error}). Download it again.") from error
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise
+        if error.filename is None:  # gzip and bz2 say so that the content is damaged, or an offset is absurd
+            raise DataError(f"{archive} is a damaged or incomplete {kind} ({error}). Download it again.") from error
         raise DataError(f"{archive} cannot be unpacked: {error.filename}: {error.strerror}.") from error
     finally:
         shutil.rmtree(beside, ignore_errors=True)

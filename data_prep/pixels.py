@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import io
+import logging
+import os
+import re
 import struct
+import sys
+import tempfile
 import threading
 import warnings
 import zlib
@@ -46,6 +51,10 @@ UNDECODABLE = (
 )
 """What Pillow raises for damaged files, from its own errors to those of code that trusted a damaged header."""
 
+STDERR = 2
+LIBTIFF = re.compile(rb"(tempfile\.tif|_?TIFF\w+|(Fax|LZW|ZIP|PackBits|O?JPEG|Predictor|LERC|LZMA|ZSTD)\w*): ")
+"""How libtiff's complaints begin: with its own function, or the name that Pillow gives to every file."""
+
 _quiet = threading.Lock()  # filters of warnings belong to the process, not to a thread
 
 
@@ -77,7 +86,10 @@ def decode(content: bytes, *kinds: str) -> Image.Image:
                 # Checks every PNG checksum; decoding alone skips some. Afterwards the file must be opened anew.
                 probe.verify()
             picture = Image.open(io.BytesIO(content))
-            picture.load()
+            with _complaints(picture) as complaints:
+                picture.load()
+            if complaints:
+                raise BadPicture(f"cannot be decoded ({complaints[0]})")
     except UNDECODABLE as error:
         if isinstance(error, BadPicture):
             raise
@@ -110,9 +122,42 @@ def _bits(content: bytes, picture: Image.Image) -> int:
 @contextmanager
 def _without_warnings() -> Iterator[None]:
     """Pillow warns of oddities of a file on the screen, without its name; what matters raises an error."""
+    logger, silent = logging.getLogger("PIL"), logging.NullHandler()
     with _quiet, warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        yield
+        logger.addHandler(silent)  # without any, Python prints errors that are logged
+        try:
+            yield
+        finally:
+            logger.removeHandler(silent)
+
+
+@contextmanager
+def _complaints(picture: Image.Image) -> Iterator[list[str]]:
+    """The errors of libtiff, which writes them to the screen and goes on with wrong pixels: known after the block."""
+    found: list[str] = []
+    if picture.format != "TIFF" or picture.info.get("compression", "raw") == "raw":  # libtiff reads the others
+        yield found
+        return
+    try:
+        screen = os.dup(STDERR)
+    except OSError:  # closed, as in services
+        yield found
+        return
+    with tempfile.TemporaryFile() as caught:
+        sys.stderr.flush()
+        os.dup2(caught.fileno(), STDERR)
+        try:
+            yield found
+        finally:
+            os.dup2(screen, STDERR)
+            caught.seek(0)
+            for line in caught:
+                if LIBTIFF.match(line):
+                    found.append(line.decode(errors="replace").removeprefix("tempfile.tif: ").strip().rstrip("."))
+                else:  # of another thread, such as a progress bar's
+                    os.write(screen, line)
+            os.close(screen)
 
 
 def rgb(picture: Image.Image) -> Bytes:
