@@ -72,12 +72,17 @@ def options(
 def prepare(
     name: Annotated[str, typer.Argument(help="A data set, or: weights")],
     checkpoint: Annotated[str | None, typer.Argument(help="With weights: vit_b, vit_l, resnet50, ...")] = None,
-    source: Annotated[Path | None, typer.Option(help="Folder or ZIP of the data set, or a .pth checkpoint.")] = None,
+    source: Annotated[
+        Path | None, typer.Option(help="Folder or archive of the data set, or a .pth checkpoint.")
+    ] = None,
     synthetic: Annotated[int | None, typer.Option(min=4, help="Make so many stand-in scenes instead.")] = None,
     skip_bad: Annotated[
         bool, typer.Option("--skip-bad", help="Leave out pairs with a bad file; every report says how many.")
     ] = False,
     workers: Annotated[int | None, typer.Option(min=1, help="Processes. [all cores]")] = None,
+    class_order: Annotated[
+        str | None, typer.Option(help="whdld with class numbers for colours: building,road,... by number.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Verify, split and resize a data set (a second call verifies and changes nothing), or fetch pretrained weights."""
@@ -87,8 +92,15 @@ def prepare(
     from data_prep.catalog import dataset
 
     chosen = dataset(name)
+    if class_order is not None:
+        from data_prep.class_order import class_order as in_order
+        from data_prep.whdld import Whdld
+
+        if not isinstance(chosen, Whdld):
+            raise typer.BadParameter(f"--class-order is for whdld, not for {name}")
+        chosen = Whdld(in_order(class_order))
     if (source is None) == (synthetic is None):
-        raise typer.BadParameter(f"give one of --source DIR|ZIP and --synthetic N to prepare {name}")
+        raise typer.BadParameter(f"give one of --source DIR|ARCHIVE and --synthetic N to prepare {name}")
     from benchmarks.screen import data_progress
 
     out = root.home / "data" / name
@@ -111,6 +123,7 @@ def _show_manifest(name: str, manifest: Manifest, out: Path, as_json: bool) -> N
             "pairs": len(manifest.entries), "splits": sizes, "without_mask": manifest.without_mask,
             "skipped": list(manifest.skipped),
             "foreground": manifest.foreground, "rules": dict(manifest.rules), "digest": manifest.digest(0),
+            "copies_across_splits": manifest.copies_across_splits,
         }  # fmt: skip
         _print_json(record)
         return
@@ -124,6 +137,8 @@ def _show_manifest(name: str, manifest: Manifest, out: Path, as_json: bool) -> N
         screen.print(f"left out: {line}", soft_wrap=True)
     for what, rule in manifest.rules.items():
         screen.print(f"{what}: {rule}", soft_wrap=True)
+    for stems in manifest.copies_across_splits:
+        screen.print(f"identical in several splits: {', '.join(stems)}", soft_wrap=True)
 
 
 def _prepare_weights(name: str | None, source: Path | None) -> None:

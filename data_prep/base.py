@@ -116,6 +116,15 @@ class Manifest:
         """Mean share of foreground pixels over all entries, 0..1."""
         return sum(entry.foreground for entry in self.entries) / max(len(self.entries), 1)
 
+    @property
+    def copies_across_splits(self) -> tuple[tuple[str, ...], ...]:
+        """Stems of identical images in more than one split, a tuple a group: only a published split parts such."""
+        groups: dict[str, list[Entry]] = defaultdict(list)
+        for entry in self.entries:
+            groups[entry.group].append(entry)
+        parted = [group for group in groups.values() if len({entry.split for entry in group}) > 1]
+        return tuple(tuple(entry.stem for entry in group) for group in parted)
+
     def describe(self) -> str:
         """One sentence on completeness, as reports print it under a table."""
         if not self.skipped:

@@ -137,7 +137,7 @@ def make_job(dataset: Dataset, reading: Reading, pair: Pair, work: Path) -> Job:
         pair=pair,
         out=work / "prepared",
         record=work / "records" / f"{pair.stem}.json",
-        rule=f"{dataset.name} {dataset.version}",
+        rule=f"{dataset.name} {dataset.version}: {reading.rules['mask']}",
         image_size=dataset.image_size,
         shrink=reading.shrink,
         palette=dataset.palette,

@@ -68,7 +68,7 @@ class DeepGlobe:
     def prepare(
         self, source: Path, out: Path, *, origin: Origin, workers: int, progress: Progress, skip_bad: bool = False
     ) -> Manifest:
-        """See `Dataset.prepare`; `source` is a folder or a ZIP with the files at any depth."""
+        """See `Dataset.prepare`; `source` is a folder or an archive with the files at any depth."""
         return prepare_from(source, out, self, LAYOUT, READING, origin, workers, progress, skip_bad)
 
     def synthesize(self, out: Path, count: int, seed: int) -> None:

@@ -4,13 +4,24 @@ from __future__ import annotations
 
 import hashlib
 import io
+import logging
+import os
+import re
 import struct
-from collections.abc import Sequence
+import sys
+import tempfile
+import threading
+import warnings
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
+from PIL.TiffImagePlugin import BITSPERSAMPLE, TiffImageFile
 
 from data_prep.base import Colour
 
@@ -21,6 +32,30 @@ THRESHOLD = 128
 
 LISTED = 8
 """Values or colours of a file that a message lists."""
+
+
+UNDECODABLE = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    EOFError,
+    struct.error,
+    zlib.error,
+    ArithmeticError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    RuntimeError,
+    MemoryError,
+    Image.DecompressionBombError,
+)
+"""What Pillow raises for damaged files, from its own errors to those of code that trusted a damaged header."""
+
+STDERR = 2
+LIBTIFF = re.compile(rb"(tempfile\.tif|_?TIFF\w+|(Fax|LZW|ZIP|PackBits|O?JPEG|Predictor|LERC|LZMA|ZSTD)\w*): ")
+"""How libtiff's complaints begin: with its own function, or the name that Pillow gives to every file."""
+
+_quiet = threading.Lock()  # filters of warnings belong to the process, not to a thread
 
 
 class BadPicture(ValueError):
@@ -38,25 +73,91 @@ class Mask:
 def decode(content: bytes, *kinds: str) -> Image.Image:
     """Decode all pixels of a picture in one of the formats `kinds`, by Pillow's names ("JPEG", "PNG", "TIFF").
 
-    Raises BadPicture for another format, a file cut short, or a broken checksum.
+    Raises BadPicture for another format, a file cut short, a broken checksum, or more than 8 bits a channel.
     """
     try:
-        with Image.open(io.BytesIO(content)) as probe:
-            if probe.format not in kinds:
-                raise BadPicture(f"expected {' or '.join(kinds)}, found {probe.format}")
-            # Checks every PNG checksum; decoding alone skips some. Afterwards the file must be opened anew.
-            probe.verify()
-        picture = Image.open(io.BytesIO(content))
-        picture.load()
-    except (OSError, SyntaxError, ValueError, EOFError, struct.error, Image.DecompressionBombError) as error:
+        with _without_warnings():
+            with Image.open(io.BytesIO(content)) as probe:
+                if probe.format not in kinds:
+                    raise BadPicture(f"expected {' or '.join(kinds)}, found {probe.format}")
+                # Pillow cuts three channels of 16 bits to their upper half: satellite data of 11 bits come out black.
+                if (bits := _bits(content, probe)) > 8:
+                    raise BadPicture(f"expected at most 8 bits a channel, found {bits}")
+                # Checks every PNG checksum; decoding alone skips some. Afterwards the file must be opened anew.
+                probe.verify()
+            picture = Image.open(io.BytesIO(content))
+            with _complaints(picture) as complaints:
+                picture.load()
+            if complaints:
+                raise BadPicture(f"cannot be decoded ({complaints[0]})")
+    except UNDECODABLE as error:
         if isinstance(error, BadPicture):
             raise
-        reason = "not a picture" if isinstance(error, UnidentifiedImageError) else str(error)
+        reason = "not a picture" if isinstance(error, UnidentifiedImageError) else str(error) or type(error).__name__
         raise BadPicture(f"cannot be decoded ({reason})") from error
     # libjpeg fills a missing rest with grey and only warns: a download padded with zeros decodes "well".
     if picture.format == "JPEG" and content.rfind(b"\xff\xd9") < content.rfind(b"\xff\xda"):
         raise BadPicture("cannot be decoded (cut short: the end-of-image marker is missing)")
     return picture
+
+
+def header(path: Path) -> tuple[str | None, str] | None:
+    """Format and mode of a picture by Pillow's names, its pixels left alone; None if it is none, or unreadable."""
+    try:
+        with _without_warnings(), Image.open(path) as picture:
+            return picture.format, picture.mode
+    except UNDECODABLE:
+        return None
+
+
+def _bits(content: bytes, picture: Image.Image) -> int:
+    """Bits of a channel; for a mode of several bytes, such as "I;16", what the file says too."""
+    if picture.format == "PNG":
+        return content[24]  # in the header chunk, which is always the first
+    if isinstance(picture, TiffImageFile):
+        return int(max(picture.tag_v2.get(BITSPERSAMPLE, (1,))))
+    return 8
+
+
+@contextmanager
+def _without_warnings() -> Iterator[None]:
+    """Pillow warns of oddities of a file on the screen, without its name; what matters raises an error."""
+    logger, silent = logging.getLogger("PIL"), logging.NullHandler()
+    with _quiet, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        logger.addHandler(silent)  # without any, Python prints errors that are logged
+        try:
+            yield
+        finally:
+            logger.removeHandler(silent)
+
+
+@contextmanager
+def _complaints(picture: Image.Image) -> Iterator[list[str]]:
+    """The errors of libtiff, which writes them to the screen and goes on with wrong pixels: known after the block."""
+    found: list[str] = []
+    if picture.format != "TIFF" or picture.info.get("compression", "raw") == "raw":  # libtiff reads the others
+        yield found
+        return
+    try:
+        screen = os.dup(STDERR)
+    except OSError:  # closed, as in services
+        yield found
+        return
+    with tempfile.TemporaryFile() as caught:
+        sys.stderr.flush()
+        os.dup2(caught.fileno(), STDERR)
+        try:
+            yield found
+        finally:
+            os.dup2(screen, STDERR)
+            caught.seek(0)
+            for line in caught:
+                if LIBTIFF.match(line):
+                    found.append(line.decode(errors="replace").removeprefix("tempfile.tif: ").strip().rstrip("."))
+                else:  # of another thread, such as a progress bar's
+                    os.write(screen, line)
+            os.close(screen)
 
 
 def rgb(picture: Image.Image) -> Bytes:
@@ -66,13 +167,14 @@ def rgb(picture: Image.Image) -> Bytes:
     return np.asarray(picture)
 
 
-def binary_mask(picture: Image.Image) -> Mask:
-    """Labels 0 and 1 of a black-and-white picture: 1 where the grey value is at least 128.
+def binary_mask(picture: Image.Image, threshold: int = THRESHOLD) -> Mask:
+    """Labels 0 and 1 of a black-and-white picture: 1 where the grey value is at least `threshold`.
 
-    Reads one-bit, grey, palette and three-channel pictures; raises BadPicture where channels differ.
+    Reads one-bit (as 0 and 255), grey, palette and three-channel pictures; raises BadPicture where channels differ.
     """
     if picture.mode == "P":
-        picture = picture.convert("RGB")
+        with _without_warnings():
+            picture = picture.convert("RGB")
     if picture.mode == "1":
         picture = picture.convert("L")
     if picture.mode not in ("L", "RGB"):
@@ -83,7 +185,7 @@ def binary_mask(picture: Image.Image) -> Mask:
             raise BadPicture("expected a black-and-white mask, found colours")
         grey = grey[..., 0]
     values = np.flatnonzero(np.bincount(grey.ravel(), minlength=256))[:LISTED]
-    return Mask((grey >= THRESHOLD).astype(np.uint8), tuple(map(str, values)))
+    return Mask((grey >= threshold).astype(np.uint8), tuple(map(str, values)))
 
 
 def colour_labels(picture: Image.Image, palette: Sequence[Colour]) -> Mask:
@@ -94,17 +196,57 @@ def colour_labels(picture: Image.Image, palette: Sequence[Colour]) -> Mask:
     if picture.mode not in ("P", "RGB"):
         # Numbers without colours are not believed: their order differs between the copies that go round.
         raise BadPicture(f"expected labels as colours (RGB or palette), found mode {picture.mode}")
-    red, green, blue = np.moveaxis(np.asarray(picture.convert("RGB"), np.uint32), -1, 0)
-    colours, places = np.unique(red << 16 | green << 8 | blue, return_inverse=True)
+    packed = _packed(picture)
+    colours, places = np.unique(packed, return_inverse=True)
     labels = {r << 16 | g << 8 | b: label for label, (r, g, b) in enumerate(palette)}
-    names = [f"({colour >> 16}, {colour >> 8 & 255}, {colour & 255})" for colour in colours.tolist()]
+    names = [_named(colour) for colour in colours.tolist()]
     unknown = [name for name, colour in zip(names, colours.tolist(), strict=True) if colour not in labels]
     if unknown:
-        rest = f" and {len(unknown) - LISTED} more" if len(unknown) > LISTED else ""
-        listed = ", ".join(unknown[:LISTED])
-        raise BadPicture(f"expected the colours of the {len(palette)} classes, found also {listed}{rest}")
+        raise BadPicture(f"expected the colours of the {len(palette)} classes, found also {_listed(unknown)}")
     by_place = np.array([labels[colour] for colour in colours.tolist()], np.uint8)
-    return Mask(by_place[places.reshape(red.shape)], tuple(names))
+    return Mask(by_place[places.reshape(packed.shape)], tuple(names))
+
+
+def numbered_labels(picture: Image.Image, first: int, classes: Sequence[int]) -> Mask:
+    """Labels of a picture of class numbers: number `first` + i stands for label `classes[i]`.
+
+    Reads single channels; raises BadPicture for other pictures, and for numbers of no class.
+    """
+    if picture.mode != "L":
+        raise BadPicture(f"expected class numbers in one channel, found mode {picture.mode}")
+    numbers = np.asarray(picture)
+    table = np.full(256, 255, np.uint8)
+    table[first : first + len(classes)] = classes
+    found = np.flatnonzero(np.bincount(numbers.ravel(), minlength=256)).tolist()
+    unknown = [str(number) for number in found if table[number] == 255]
+    if unknown:
+        last = first + len(classes) - 1
+        raise BadPicture(f"expected class numbers {first} to {last}, found also {_listed(unknown)}")
+    return Mask(table[numbers], tuple(map(str, found)))
+
+
+def refuse_jpeg(picture: Image.Image) -> None:
+    """Raise BadPicture listing the colours of labels stored as JPEG, which blurs each border into other classes."""
+    if picture.format == "JPEG":
+        colours = [_named(colour) for colour in np.unique(_packed(picture)).tolist()]
+        raise BadPicture(f"expected labels without loss (PNG), found JPEG, whose colours are {_listed(colours)}")
+
+
+def _packed(picture: Image.Image) -> NDArray[np.uint32]:
+    """Colours [H, W] as one number each."""
+    with _without_warnings():
+        red, green, blue = np.moveaxis(np.asarray(picture.convert("RGB"), np.uint32), -1, 0)
+    packed: NDArray[np.uint32] = red << 16 | green << 8 | blue
+    return packed
+
+
+def _named(colour: int) -> str:
+    return f"({colour >> 16}, {colour >> 8 & 255}, {colour & 255})"
+
+
+def _listed(values: Sequence[str]) -> str:
+    rest = f" and {len(values) - LISTED} more" if len(values) > LISTED else ""
+    return ", ".join(values[:LISTED]) + rest
 
 
 def whole_factor(found: tuple[int, int], wanted: tuple[int, int], *, exact: bool = False) -> int:

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import io
 import re
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import ClassVar, Literal
 
 import numpy as np
 from PIL import Image
 
-from data_prep.base import Colour, Manifest, Progress, write_atomic
+from data_prep.base import Colour, DataError, Manifest, Progress, write_atomic
 from data_prep.building import Reading
-from data_prep.findings import Origin
+from data_prep.class_order import CLASSES, KNOWN, first_number, measure, verify_order
+from data_prep.findings import Found, Origin
 from data_prep.land_cover import land_cover_scene
 from data_prep.marker import mark
 from data_prep.pairing import Layout
-from data_prep.pixels import Mask, colour_labels
+from data_prep.pixels import Mask, colour_labels, header, numbered_labels, refuse_jpeg
 from data_prep.preparing import prepare_from
 
 SIDE = 256
@@ -31,21 +34,30 @@ PALETTE: tuple[Colour, ...] = (
     (0, 0, 255),
 )
 
+FOLDER = r"(?P<folder>(?:.*/)?(?:{}))/(?P<stem>[^/]+)\.(?:jpe?g|png|tiff?)"
+
 LAYOUT = Layout(
-    image=re.compile(r"(?:.*/)?images/(?P<stem>[^/]+)\.jpg", re.IGNORECASE),
-    mask=re.compile(r"(?:.*/)?imagespng/(?P<stem>[^/]+)\.png", re.IGNORECASE),
-    described="images Images/NAME.jpg with labels ImagesPNG/NAME.png",
+    image=re.compile(FOLDER.format("images?|img"), re.IGNORECASE),
+    mask=re.compile(FOLDER.format("imagespng|labels?|gt"), re.IGNORECASE),
+    described="images Images/NAME.jpg with labels ImagesPNG/NAME.png (or images/labels, image/label, img/gt)",
 )
 
 
 def read_labels(picture: Image.Image) -> Mask:
     """Labels 0..5 of a picture in the colours of WHDLD; raises BadPicture for other colours."""
+    refuse_jpeg(picture)
     return colour_labels(picture, PALETTE)
 
 
+def read_numbers(picture: Image.Image, first: int, order: tuple[str, ...]) -> Mask:
+    """Labels 0..5 of a picture of class numbers from `first` on, which stand for the classes in `order`."""
+    refuse_jpeg(picture)
+    return numbered_labels(picture, first, [CLASSES.index(name) for name in order])
+
+
 READING = Reading(
-    image_kinds=("JPEG",),
-    mask_kinds=("PNG",),
+    image_kinds=("JPEG", "PNG", "TIFF"),
+    mask_kinds=("PNG", "TIFF", "JPEG"),  # JPEG only to be refused with its colours
     read_mask=read_labels,
     rules={
         "image": "RGB, 256x256 as published, stored without loss",
@@ -56,6 +68,41 @@ READING = Reading(
 )
 
 
+def choose_reading(order: tuple[str, ...] | None, found: Found, progress: Progress) -> Reading:
+    """By colour, or by class numbers in `order`; raises DataError if all labels are numbers and no order fits them."""
+    formats = [(pair, header(pair.mask)) for pair in found.pairs]
+    readable = [(pair, *seen) for pair, seen in formats if seen is not None]
+    numbered = [pair for pair, kind, mode in readable if mode == "L" and kind != "JPEG"]
+    if order is None and numbered and len(numbered) == len(readable):
+        choices = " or ".join(f"--class-order {','.join(known)}" for known in KNOWN)
+        raise DataError(
+            f"expected labels in colours, found class numbers ({numbered[0].mask_name} and {len(numbered) - 1} more), "
+            f"of which two orders go round. Name the one of your copy: {choices}"
+        )
+    if order is None or not readable:
+        return READING
+    if not numbered:
+        raise DataError("the labels of the source are in colours, which need no --class-order: run without it")
+    colours = measure(numbered, progress)
+    first = first_number(colours)
+    if colours.pixels.any():
+        verify_order(order, colours, first)
+    return replace(
+        READING,
+        read_mask=partial(read_numbers, first=first, order=order),
+        rules={**READING.rules, "mask": numbers_rule(order, f"{first} to {first + len(order) - 1}")},
+        expected="the numbers of several classes",
+    )
+
+
+def numbers_rule(order: Sequence[str], numbers: str) -> str:
+    """The manifest's sentence on labels read by number."""
+    return (
+        f"building, road, pavement, vegetation, bare soil and water as 0 to 5, read from class numbers {numbers} in "
+        f"the order {','.join(order)}, which was given and agrees with the mean colours of the images"
+    )
+
+
 @dataclass(frozen=True)
 class Whdld:
     """Wuhan Dense Labeling Dataset.
@@ -64,7 +111,8 @@ class Whdld:
         belongs to one of six classes.
     Formats: `Images/NAME.jpg` (JPEG, RGB); `ImagesPNG/NAME.png`, in which building is (255, 0, 0), road (255, 255, 0),
         pavement (192, 192, 0), vegetation (0, 255, 0), bare soil (128, 128, 128) and water (0, 0, 255). Labels are read
-        by colour only, for copies with class numbers count them in different orders.
+        by colour, RGB or palette; copies with class numbers count them in different orders, so that these need
+        `class_order`, the class of each number from the first, which is held against the colours of the images.
     Licence: research only; the images must not be passed on.
     Citation: Z. Shao, K. Yang, W. Zhou, Performance Evaluation of Single-Label and Multi-Label Remote Sensing Image
         Retrieval Using a Dense Labeling Dataset, Remote Sensing 10(6), 2018; Z. Shao et al., Multilabel Remote Sensing
@@ -74,18 +122,27 @@ class Whdld:
     name: ClassVar[str] = "whdld"
     title: ClassVar[str] = "WHDLD"
     version: ClassVar[int] = 1
-    classes: ClassVar[tuple[str, ...]] = ("building", "road", "pavement", "vegetation", "bare_soil", "water")
+    classes: ClassVar[tuple[str, ...]] = CLASSES
     image_size: ClassVar[tuple[int, int]] = (SIDE, SIDE)
     average: ClassVar[Literal["foreground", "classes"]] = "classes"
     expected_pairs: ClassVar[int | None] = 4940
     official_sizes: ClassVar[tuple[int, int, int] | None] = None
     palette: ClassVar[tuple[Colour, ...]] = PALETTE
 
+    class_order: tuple[str, ...] | None = None
+
     def prepare(
         self, source: Path, out: Path, *, origin: Origin, workers: int, progress: Progress, skip_bad: bool = False
     ) -> Manifest:
-        """See `Dataset.prepare`; `source` is a folder or a ZIP with `Images` and `ImagesPNG` at any depth."""
-        return prepare_from(source, out, self, LAYOUT, READING, origin, workers, progress, skip_bad)
+        """See `Dataset.prepare`; `source` is a folder or an archive with `Images` and `ImagesPNG` at any depth."""
+        reading = partial(choose_reading, self.class_order)
+        manifest = prepare_from(source, out, self, LAYOUT, reading, origin, workers, progress, skip_bad)
+        if self.class_order is not None and f" {','.join(self.class_order)}," not in manifest.rules["mask"]:
+            raise DataError(
+                f"{out} was prepared by another rule than the class order {','.join(self.class_order)}: "
+                f"{manifest.rules['mask']}. Delete it and run prepare again, or leave the order out."
+            )
+        return manifest
 
     def synthesize(self, out: Path, count: int, seed: int) -> None:
         """Write `count` pairs of invented scenes, and the marker that keeps `prepare` from taking them for WHDLD."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar, Literal
 
@@ -13,10 +13,10 @@ from PIL import Image
 
 from data_prep.base import Colour, Manifest, Progress, Split, write_atomic
 from data_prep.building import Reading
-from data_prep.findings import Origin
+from data_prep.findings import Found, Origin
 from data_prep.marker import mark
 from data_prep.pairing import Layout
-from data_prep.pixels import THRESHOLD, BadPicture, Mask, binary_mask
+from data_prep.pixels import THRESHOLD, BadPicture, Mask, binary_mask, decode, header
 from data_prep.preparing import prepare_from
 from data_prep.roofs import roof_scene
 
@@ -25,7 +25,7 @@ SIDE = 512
 TILES: dict[Split, int] = {"train": 4736, "val": 1036, "test": 2416}
 """Size of the published splits."""
 
-WHERE = r"(?:.*/)?(?P<split>train|val|test)/{}/(?P<stem>[^/]+)\.(?:tiff?|png)"
+WHERE = r"(?P<folder>(?:.*/)?(?P<split>train|val|test)/{}s?)/(?P<stem>[^/]+)\.(?:tiff?|png)"
 
 LAYOUT = Layout(
     image=re.compile(WHERE.format("image"), re.IGNORECASE),
@@ -49,9 +49,19 @@ def read_label(picture: Image.Image) -> Mask:
     return mask
 
 
+def read_ones(picture: Image.Image) -> Mask:
+    """Labels 0 and 1 of a picture of these values, or of one bit; raises BadPicture for other values."""
+    mask = binary_mask(picture, threshold=1)
+    if picture.mode != "1" and not set(mask.values) <= {"0", "1"}:
+        raise BadPicture(f"expected 0 and 1, as in all labels of the source, found {', '.join(mask.values)}")
+    return mask
+
+
+KINDS = ("TIFF", "PNG")
+
 READING = Reading(
-    image_kinds=("TIFF", "PNG"),
-    mask_kinds=("TIFF", "PNG"),
+    image_kinds=KINDS,
+    mask_kinds=KINDS,
     read_mask=read_label,
     rules={
         "image": "RGB, 512x512 as published, stored without loss",
@@ -61,6 +71,32 @@ READING = Reading(
     remedy="Give the original labels.",
 )
 
+READING_ONES = replace(
+    READING,
+    read_mask=read_ones,
+    rules={**READING.rules, "mask": "building where the value is 1: no label of the source has a value above 1"},
+    expected="values of 0 and 1",
+)
+
+
+def choose_reading(found: Found, progress: Progress) -> Reading:
+    """By the values of all labels: 0 and 1 only if none of them has more; one-bit files fit either.
+
+    One file does not tell: in a source of 0 and 255 a label of 0 and 1 was saved wrongly.
+    """
+    ones = False
+    for done, pair in enumerate(found.pairs, start=1):
+        if (seen := header(pair.mask)) is not None and seen[1] != "1":
+            try:
+                values = set(binary_mask(decode(pair.mask.read_bytes(), *KINDS)).values)
+            except (BadPicture, OSError):
+                continue  # listed with all other faults when the pairs are read
+            if not values <= {"0", "1"}:
+                return READING
+            ones = ones or "1" in values
+        progress(done, len(found.pairs), "survey the labels")
+    return READING_ONES if ones else READING
+
 
 @dataclass(frozen=True)
 class Whu:
@@ -69,8 +105,8 @@ class Whu:
     Source: 8188 tiles of Christchurch, New Zealand, 512x512 pixels of 0.3 m (down-sampled from 0.075 m), three bands,
         with the published split of 4736 for training, 1036 for validation and 2416 for testing, which is kept. The
         8189 of the RS-SAM paper is a number of its text.
-    Formats: `train/image/NAME.tif` and `train/label/NAME.tif`, the same below `val` and `test`, in capitals or not,
-        TIFF or PNG; labels of one bit, or of 0 and 255.
+    Formats: `train/image/NAME.tif` and `train/label/NAME.tif` (or `images` and `labels`), the same below `val` and
+        `test`, in capitals or not, TIFF or PNG; labels of one bit, or of 0 and 255, or of 0 and 1 in the whole source.
     Licence: free for research, with citation; the images must not be passed on.
     Citation: S. Ji, S. Wei, M. Lu, Fully Convolutional Networks for Multisource Building Extraction From an Open Aerial
         and Satellite Imagery Data Set, IEEE Transactions on Geoscience and Remote Sensing 57(1), 2019.
@@ -89,8 +125,8 @@ class Whu:
     def prepare(
         self, source: Path, out: Path, *, origin: Origin, workers: int, progress: Progress, skip_bad: bool = False
     ) -> Manifest:
-        """See `Dataset.prepare`; `source` is a folder or a ZIP with `train`, `val` and `test` at any depth."""
-        return prepare_from(source, out, self, LAYOUT, READING, origin, workers, progress, skip_bad)
+        """See `Dataset.prepare`; `source` is a folder or an archive with `train`, `val`, `test` at any depth."""
+        return prepare_from(source, out, self, LAYOUT, choose_reading, origin, workers, progress, skip_bad)
 
     def synthesize(self, out: Path, count: int, seed: int) -> None:
         """Write `count` pairs of invented scenes, split as the published tiles are, and a marker.

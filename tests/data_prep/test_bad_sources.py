@@ -26,7 +26,9 @@ def test_no_source(tmp_path, out):
 
 def test_neither_folder_nor_zip(tmp_path, out):
     (tmp_path / "deepglobe.rar").write_bytes(b"Rar!")
-    assert "expected a folder or a ZIP, found another file" in refusal(tmp_path / "deepglobe.rar", out)
+    assert "expected a folder or an archive (zip, tar, tar.gz), found another file" in refusal(
+        tmp_path / "deepglobe.rar", out
+    )
 
 
 def test_empty_folder(tmp_path, out):

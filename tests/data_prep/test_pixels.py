@@ -1,19 +1,24 @@
 from __future__ import annotations
 
+import contextlib
 import io
+import os
+import warnings
 
 import numpy as np
 import pytest
 from PIL import Image
+from rasterio.errors import NotGeoreferencedWarning
+from rasterio.io import MemoryFile
 
 from data_prep import pixels
 from data_prep.pixels import BadPicture
 from tests.data_prep.samples import picture, road
 
 
-def encoded(image: Image.Image, kind: str) -> bytes:
+def encoded(image: Image.Image, kind: str, **options: str) -> bytes:
     stream = io.BytesIO()
-    image.save(stream, kind)
+    image.save(stream, kind, **options)
     return stream.getvalue()
 
 
@@ -150,3 +155,50 @@ def test_labels_without_foreground_read_back_too():
 def test_one_bit_does_not_swallow_further_classes():
     with pytest.raises(ValueError, match="do not fit into one bit"):
         pixels.encode_bits(np.array([[0, 1, 2]], np.uint8))
+
+
+def test_a_compressed_tiff_with_a_flipped_byte_is_refused_in_silence(capfd):
+    """The published WHU labels are so compressed; decoding goes on past the damage with buildings that are not there,
+    and tells the screen only."""
+    whole = encoded(Image.fromarray(road(3, 64) > 0), "TIFF", compression="group4")
+    start = Image.open(io.BytesIO(whole)).tag_v2[273][0]
+    length = Image.open(io.BytesIO(whole)).tag_v2[279][0]
+    wrong = 0
+    for place in range(start, start + length):
+        for flip in (1, 16, 255):
+            content = bytearray(whole)
+            content[place] ^= flip
+            damaged = False
+            with contextlib.suppress(OSError), Image.open(io.BytesIO(content)) as picture:
+                damaged = bool((np.asarray(picture) != (road(3, 64) > 0)).any())
+            if capfd.readouterr().err and damaged:  # a flip may also give a good code of other lines
+                wrong += 1
+                with pytest.raises(BadPicture, match=r"cannot be decoded \(Fax4Decode: "):
+                    pixels.decode(bytes(content), "TIFF")
+            assert capfd.readouterr().err == ""
+    assert wrong > 10
+
+
+def test_what_others_write_meanwhile_reaches_the_screen(capfd):
+    whole = encoded(Image.fromarray(road(3, 64) > 0), "TIFF", compression="group4")
+    with pixels._complaints(Image.open(io.BytesIO(whole))) as complaints:
+        os.write(2, b"progress 50 %\nerror: not ours\nFax4Decode: Bad code word.\n")
+    assert complaints == ["Fax4Decode: Bad code word"]
+    assert capfd.readouterr().err == "progress 50 %\nerror: not ours\n"
+
+
+@pytest.mark.parametrize("kind", ["PNG", "TIFF"])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_sixteen_bits_are_refused(kind, channels):
+    """Cut to their upper half, as Pillow does with three channels, images of 11 bits would be nearly black."""
+    deep = np.full((channels, 8, 8), 1500, np.uint16)
+    options = {"interleave": "pixel", "photometric": "RGB"} if kind == "TIFF" and channels == 3 else {}
+    profile = {"driver": "GTiff" if kind == "TIFF" else "PNG", "width": 8, "height": 8, "dtype": "uint16", **options}
+    with MemoryFile() as file, warnings.catch_warnings():
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        with file.open(count=channels, **profile) as out:
+            out.write(deep)
+        content = file.read()
+    assert Image.open(io.BytesIO(content)).mode == ("RGB" if channels == 3 else "I;16")
+    with pytest.raises(BadPicture, match="expected at most 8 bits a channel, found 16"):
+        pixels.decode(content, kind)

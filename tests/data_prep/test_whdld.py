@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import shutil
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -139,6 +141,59 @@ def test_labels_of_one_class_everywhere_are_refused(source, tmp_path):
 def test_files_elsewhere_are_no_pairs(source, tmp_path):
     (source / "Images").rename(source / "Pictures")
     assert "found no such pair (0 images, 4 masks, 4 other files)" in refusal(source, tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    ("images", "labels"),
+    [
+        ("images", "labels"),
+        ("Image", "Label"),
+        ("IMG", "GT"),
+        ("a/b c/Images", "a/b c/imagesPNG"),
+        ("x/img", "y/labels"),
+    ],
+)
+@pytest.mark.parametrize("suffix", [".jpg", ".PNG", ".tif"])
+def test_folders_and_formats_go_by_several_names(source, tmp_path, images, labels, suffix):
+    wanted = [entry.mask_sha256 for entry in prepare(source, tmp_path / "one").entries]
+    for folder, name, kind in (("Images", images, suffix), ("ImagesPNG", labels, ".png")):
+        for path in (source / folder).iterdir():
+            target = (tmp_path / "other" / name / path.name).with_suffix(kind)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            Image.open(path).save(target)
+    assert [entry.mask_sha256 for entry in prepare(tmp_path / "other", tmp_path / "two").entries] == wanted
+
+
+@pytest.mark.parametrize(("folder", "other"), [("ImagesPNG", "labels"), ("Images", "img"), ("Images", "more/Images")])
+def test_two_folders_that_fit_are_named(source, tmp_path, folder, other):
+    """Taken together, labels of another edition would stand beside those of this one."""
+    shutil.copytree(source / folder, source / other)
+    message = refusal(source, tmp_path / "out")
+    assert (
+        f"found 2 folders of {'masks' if folder == 'ImagesPNG' else 'images'} that fit: {folder} and {other}" in message
+    )
+    shutil.rmtree(source / other)
+    write_image(source / "docs" / "images" / "logo.jpg", picture(9, 64))  # fits by name only: it has no label
+    assert len(prepare(source, tmp_path / "out").entries) == 4
+
+
+def test_a_set_sorted_into_splits_of_somebody_is_one_set(source, tmp_path):
+    wanted = prepare(source, tmp_path / "one")
+    for folder, name in (("Images", "images"), ("ImagesPNG", "labels")):
+        for place, path in enumerate(sorted((source / folder).iterdir())):
+            target = tmp_path / "sorted" / ("train" if place < 3 else "test") / name / path.name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            path.rename(target)
+    assert prepare(tmp_path / "sorted", tmp_path / "two") == wanted
+
+
+def test_labels_in_jpeg_are_refused_with_their_colours(source, tmp_path):
+    path = source / "ImagesPNG" / "wh0001.png"
+    Image.open(path).save(path.with_suffix(".jpg"), quality=95)
+    path.unlink()
+    message = refusal(source, tmp_path / "out")
+    assert "ImagesPNG/wh0001.jpg: expected labels without loss (PNG), found JPEG, whose colours are (" in message
+    assert " more" in message
 
 
 def test_synthesized_pairs_have_the_layout(tmp_path):

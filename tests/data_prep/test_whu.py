@@ -79,6 +79,32 @@ def test_identical_images_in_two_splits_are_reported_and_stay(source, out):
         "train/val/test as published: 2/1/2; 2 images have identical copies (groups: 1, of which 1 lie in more than "
         "one split), none was moved"
     )
+    assert manifest.copies_across_splits == (("test_3", "train_2"),)
+    assert load_manifest(out, "whu").copies_across_splits == (("test_3", "train_2"),)
+
+
+def test_pixels_decide_what_is_identical_and_copies_within_a_split_cross_nothing(source, out):
+    Image.open(source / "train" / "image" / "2.tif").save(source / "val" / "image" / "1.tif", compression="tiff_lzw")
+    shutil.copy(source / "test" / "image" / "1.tif", source / "test" / "image" / "3.tif")
+    manifest = prepare(source, out)
+    assert manifest.copies_across_splits == (("train_2", "val_1"),)
+    assert (
+        "4 images have identical copies (groups: 2, of which 1 lie in more than one split)" in manifest.rules["split"]
+    )
+
+
+@pytest.mark.parametrize("names", [("images", "labels"), ("Images", "Label")])
+def test_folders_in_the_plural(source, tmp_path, out, names):
+    wanted = [entry.mask_sha256 for entry in prepare(source, tmp_path / "one").entries]
+    for split in ("train", "val", "test"):
+        for kind, name in zip(("image", "label"), names, strict=True):
+            (source / split / kind).rename(source / split / name)
+    assert [entry.mask_sha256 for entry in prepare(source, out).entries] == wanted
+
+
+def test_two_folders_that_fit_are_named(source, out):
+    shutil.copytree(source / "val" / "label", source / "val" / "labels")
+    assert "found 2 folders of masks that fit: val/label and val/labels. Give" in refusal(source, out)
 
 
 def test_a_second_run_verifies_and_writes_nothing(source, out):
@@ -126,6 +152,31 @@ def test_a_label_of_0_and_1_is_refused_though_others_are_good(source, out):
     message = refusal(source, out)
     assert message.startswith("1 files of the source cannot be used")
     assert "train/label/1.tif: expected 0 and values of 128 and more, found only 0, 1; multiply" in message
+
+
+@pytest.mark.parametrize("bits", [None, "val"])
+def test_labels_of_0_and_1_in_the_whole_source_are_read_so(source, tmp_path, out, bits):
+    """Under the threshold of 128 every building would silently become background."""
+    wanted = [entry.mask_sha256 for entry in prepare(source, tmp_path / "of 255").entries]
+    for path in source.rglob("label/*.tif"):
+        ones = Image.fromarray((np.asarray(Image.open(path)) > 0).astype(np.uint8))
+        (ones.point([0, *[255] * 255], "1") if bits and bits in str(path) else ones).save(path)
+    manifest = prepare(source, out)
+    assert [entry.mask_sha256 for entry in manifest.entries] == wanted
+    assert manifest.rules["mask"] == "building where the value is 1: no label of the source has a value above 1"
+    assert prepare(source, out) == manifest
+
+
+def test_finished_work_under_another_rule_is_not_used(source, out):
+    """Tiles of 0 and 1, read so by an interrupted run, are faults once the source proves to be of 0 and 255."""
+    for path in source.rglob("label/*.tif"):
+        Image.fromarray((np.asarray(Image.open(path)) > 0).astype(np.uint8)).save(path)
+    kept = (source / "val" / "image" / "1.tif").read_bytes()
+    (source / "val" / "image" / "1.tif").write_bytes(b"")
+    assert "val/image/1.tif: cannot be decoded" in refusal(source, out)
+    (source / "val" / "image" / "1.tif").write_bytes(kept)
+    write_tile(source, "train/9", 19)
+    assert refusal(source, out).startswith("5 files of the source cannot be used")
 
 
 def test_a_tile_without_buildings_is_allowed(source, out):
