@@ -57,6 +57,8 @@ def tiny_smoke(monkeypatch):
         (["prepare", "nowhere", "--source", "x"], 2, "choose from deepglobe"),
         (["prepare", "deepglobe"], 2, "--source"),
         (["prepare", "deepglobe", "--source", "/not/there"], 1, "/not/there"),
+        (["prepare", "whu", "--source", "x", "--class-order", "a"], 2, "--class-order is for whdld, not for whu"),
+        (["prepare", "whdld", "--source", "x", "--class-order", "road,water"], 1, "expected each of building, road"),
         (["prepare", "weights"], 2, "vit_b, vit_l, vit_h"),
         (["prepare", "weights", "vit_b", "--source", "/not/there.pth"], 1, "/not/there.pth"),
     ],

@@ -111,3 +111,12 @@ def test_bad_files_are_found_by_other_processes_too(source, out):
     shutil.copy(source / "train" / "100_mask.png", source / "train" / "101_sat.jpg")
     with pytest.raises(DataError, match=r"train/101_sat\.jpg: expected JPEG, found PNG"):
         prepare(source, out, workers=2)
+
+
+def test_linked_folders_are_entered_and_circles_are_not(source, tmp_path, out):
+    wanted = prepare(source, out)
+    (tmp_path / "linked").mkdir()
+    (tmp_path / "linked" / "train").symlink_to(source / "train")
+    (tmp_path / "linked" / "valid").symlink_to(source / "valid")
+    (tmp_path / "linked" / "up").symlink_to(tmp_path / "linked")
+    assert prepare(tmp_path / "linked", tmp_path / "second") == wanted
