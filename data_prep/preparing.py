@@ -40,10 +40,13 @@ def prepare_from(
             found = find_pairs(folder, str(source), layout)
         except NoPairs as error:
             raise DataError(f"{error}{_inner_archives(source)}") from error
-        chosen = reading if isinstance(reading, Reading) else reading(found, progress)
+
+        def chosen() -> Reading:
+            return reading if isinstance(reading, Reading) else reading(found, progress)
+
         if (out / MANIFEST_NAME).exists():
             return verify(dataset, chosen, found, out, work, origin, workers, progress, skip_bad)
-        return build(dataset, chosen, found, out, work, origin, workers, progress, skip_bad)
+        return build(dataset, chosen(), found, out, work, origin, workers, progress, skip_bad)
 
 
 def _inner_archives(source: Path) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -25,7 +25,7 @@ from data_prep.findings import Found, Origin, Pair, bad_files, shown
 
 def verify(
     dataset: Dataset,
-    reading: Reading,
+    choose_reading: Callable[[], Reading],
     found: Found,
     out: Path,
     work: Path,
@@ -34,7 +34,7 @@ def verify(
     progress: Progress,
     skip_bad: bool,
 ) -> Manifest:
-    """The manifest of a folder prepared earlier; writes nothing.
+    """The manifest of a folder prepared earlier; writes nothing. What was left out as bad is read again.
 
     Raises DataError if the folder was made from another source or by other rules, or if its files were changed.
     """
@@ -53,6 +53,7 @@ def verify(
     usable: Sequence[Pair] = found.pairs
     bad: Sequence[str] = ()
     if skip_bad:
+        reading = choose_reading()
         usable, bad = _parted(manifest, found, [make_job(dataset, reading, pair, work) for pair in found.pairs])
     differences = [*_differences(manifest, usable, workers, progress), *_other_faults(manifest, bad)]
     if manifest.origin != origin:

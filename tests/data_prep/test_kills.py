@@ -8,7 +8,6 @@ import shutil
 import subprocess
 import sys
 import time
-from contextlib import contextmanager
 
 import numpy as np
 import psutil
@@ -41,12 +40,29 @@ def reversed_listings(monkeypatch):
     """Folders list their files backwards."""
     scandir, listdir = os.scandir, os.listdir
 
-    @contextmanager
-    def backwards(*arguments):
-        with scandir(*arguments) as entries:
-            yield iter(sorted(entries, key=lambda entry: entry.name, reverse=True))
+    class Backwards:
+        """As os.scandir: an iterator that is a context too."""
 
-    monkeypatch.setattr(os, "scandir", backwards)
+        def __init__(self, *arguments):
+            with scandir(*arguments) as entries:
+                self.entries = iter(sorted(entries, key=lambda entry: entry.name, reverse=True))
+
+        def __iter__(self):
+            return self
+
+        def __next__(self):
+            return next(self.entries)
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *_):
+            return None
+
+        def close(self):
+            pass
+
+    monkeypatch.setattr(os, "scandir", Backwards)
     monkeypatch.setattr(os, "listdir", lambda *arguments: sorted(listdir(*arguments), reverse=True))
 
 
