@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from PIL import Image
@@ -17,6 +18,8 @@ from data_prep.findings import Pair
 from data_prep.pixels import BadPicture, Mask
 
 BLACK = (0, 0, 0)
+
+Fit = Literal["keep", "tile", "resize"]
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,7 @@ class Job:
     image_kinds: tuple[str, ...]  # Pillow's names of the formats
     mask_kinds: tuple[str, ...]
     read_mask: Callable[[Image.Image], Mask]
+    fit: Fit | None = None  # where images may have any size: how they come to that one, see `data_prep.cutting`
 
 
 @dataclass(frozen=True)
@@ -58,6 +62,15 @@ def convert(job: Job) -> Record | Faults:
 
     Raises DataError only if the disk is full; bad source files come back as faults.
     """
+    contents = source_bytes(job)
+    if isinstance(contents, Faults):
+        return contents
+    digests = hashlib.sha256(contents[0]).hexdigest(), hashlib.sha256(contents[1]).hexdigest()
+    return _finished(job, digests) or _convert(job, contents[0], contents[1], digests)
+
+
+def source_bytes(job: Job) -> tuple[bytes, bytes] | Faults:
+    """The files of the image and of the mask."""
     contents, faults = [], []
     for path, name in ((job.pair.image, job.pair.image_name), (job.pair.mask, job.pair.mask_name)):
         try:
@@ -66,8 +79,7 @@ def convert(job: Job) -> Record | Faults:
             faults.append(f"{name}: cannot be read ({error.strerror})")
     if faults:
         return Faults(tuple(faults))
-    digests = hashlib.sha256(contents[0]).hexdigest(), hashlib.sha256(contents[1]).hexdigest()
-    return _finished(job, digests) or _convert(job, contents[0], contents[1], digests)
+    return contents[0], contents[1]
 
 
 def _convert(job: Job, image_bytes: bytes, mask_bytes: bytes, digests: tuple[str, str]) -> Record | Faults:

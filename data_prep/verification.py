@@ -28,7 +28,7 @@ def verify(
         differences.insert(0, f"origin: {manifest.origin} there, {origin} here")
     if differences:
         raise DataError(
-            f"{out} was prepared from another source than this one ({len(manifest.entries)} pairs there, "
+            f"{out} was prepared from another source than this one ({_sources(manifest)} pairs there, "
             f"{len(found.pairs)} here). Delete it and run prepare again, or use another --home.\n{shown(differences)}"
         )
     faults = verify_files(out, manifest.entries, progress)
@@ -48,7 +48,9 @@ def _differences(manifest: Manifest, found: Found, workers: int, progress: Progr
         for done, (pair, digests) in enumerate(zip(found.pairs, pool.map(_digests, found.pairs), strict=True), start=1):
             here[pair.stem] = digests
             progress(done, len(found.pairs), "compare with the source")
-    there = {entry.stem: (entry.source_image_sha256, entry.source_mask_sha256) for entry in manifest.entries}
+    there = {
+        entry.tile_of or entry.stem: (entry.source_image_sha256, entry.source_mask_sha256) for entry in manifest.entries
+    }
     lines = []
     for stem in sorted(here.keys() | there.keys()):
         if stem not in there:
@@ -58,6 +60,11 @@ def _differences(manifest: Manifest, found: Found, workers: int, progress: Progr
         elif here[stem] != there[stem]:
             lines.append(f"{stem}: its files have another content")
     return lines
+
+
+def _sources(manifest: Manifest) -> int:
+    """Number of source pairs, of which each may have become several tiles."""
+    return len({entry.tile_of or entry.stem for entry in manifest.entries})
 
 
 def _digests(pair: Pair) -> tuple[str, str]:
