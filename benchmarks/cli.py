@@ -90,7 +90,9 @@ def prepare(
     fit: Annotated[
         Fit | None, typer.Option(help="With folder: how images come to one size. [tile, if they have not]")
     ] = None,
-    side: Annotated[int | None, typer.Option(help="With folder: side in pixels, a multiple of 32. [512]")] = None,
+    side: Annotated[
+        int | None, typer.Option(min=32, help="With folder: side in pixels, a multiple of 32. [512]")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Verify, split and resize a data set (a second call verifies and changes nothing), or fetch pretrained weights."""
@@ -133,15 +135,18 @@ def _own_dataset(
 ) -> Dataset:
     """The data set that the options declare; options stand above the class map."""
     from data_prep.catalog import BUILT_IN
-    from data_prep.class_map import declare, from_file, from_options
+    from data_prep.class_map import BadDeclaration, declare, from_file, from_options
 
     if source is None:
         raise typer.BadParameter("give the folder of images and masks: --source DIR|ZIP")
     if class_map is not None and (classes or ignore):
         raise typer.BadParameter("give --class-map, or --classes and --ignore, not both")
-    wanted = from_options(classes or [], ignore) if class_map is None else from_file(class_map)
-    wanted = replace(wanted, name=name or wanted.name, fit=fit or wanted.fit, side=side or wanted.side)
-    return declare(wanted, source, (*BUILT_IN, "folder", "weights"))
+    try:
+        wanted = from_options(classes or [], ignore) if class_map is None else from_file(class_map)
+        wanted = replace(wanted, name=name or wanted.name, fit=fit or wanted.fit, side=side or wanted.side)
+        return declare(wanted, source, (*BUILT_IN, "folder", "weights"))
+    except BadDeclaration as error:
+        raise typer.BadParameter(str(error)) from error
 
 
 def _show_manifest(name: str, manifest: Manifest, out: Path, as_json: bool) -> None:
@@ -158,6 +163,8 @@ def _show_manifest(name: str, manifest: Manifest, out: Path, as_json: bool) -> N
     screen.print("split: " + ", ".join(f"{size} {split}" for split, size in sizes.items()))
     if len(manifest.classes) == 1:
         screen.print(f"foreground: {manifest.foreground:.2%} of the pixels")
+    if manifest.labelled < 1:
+        screen.print(f"ignored, or padding of edge tiles: {1 - manifest.labelled:.1%} of the prepared pixels")
     if manifest.without_mask:
         screen.print(f"left out: {manifest.without_mask} image(s) without a mask")
     for what, rule in manifest.rules.items():

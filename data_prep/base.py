@@ -121,6 +121,11 @@ class Manifest:
         labelled = sum(entry.labelled for entry in self.entries)
         return sum(entry.foreground * entry.labelled for entry in self.entries) / labelled if labelled else 0.0
 
+    @cached_property
+    def labelled(self) -> float:
+        """Share of the prepared pixels that are not ignored, 0..1; all entries have one size."""
+        return sum(entry.labelled for entry in self.entries) / max(len(self.entries), 1)
+
     def describe(self) -> str:
         """One sentence on completeness, as reports print it under a table."""
         if self.origin == "synthetic":

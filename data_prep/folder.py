@@ -138,7 +138,7 @@ def load_folder(folder: Path) -> Folder:
     try:
         raw = json.loads(path.read_text())
         return Folder(**{name: _tuples(value) for name, value in raw.items()})
-    except (OSError, ValueError, TypeError) as error:
+    except (OSError, ValueError, TypeError, AttributeError) as error:
         raise DataError(
             f"{path} is damaged ({error}). Delete {folder} and run: rssam-bench prepare folder --name {folder.name} "
             f"--source DIR --classes ..."
