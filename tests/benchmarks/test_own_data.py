@@ -9,8 +9,10 @@ from PIL import Image
 
 from benchmarks import items, spec
 from benchmarks.store import Store
-from benchmarks.tables import TABLE3, TABLE5
+from benchmarks.tables import TABLE3, TABLE4, TABLE5
 from data_prep.catalog import BUILT_IN, DATASETS, register_home
+from reports.collection import collect
+from reports.frames import table_frames
 from tests.benchmarks.prepared import SIDE, TINY
 from tests.benchmarks.test_cli import command  # noqa: F401  (a fixture)
 from tests.data_prep.samples import picture
@@ -28,7 +30,7 @@ def one_row(monkeypatch):
     """The smoke profile in seconds, and tables of the SAM-LoRA row alone."""
     recipe = dataclasses.replace(TINY, name="smoke", epochs=1)
     monkeypatch.setitem(spec.PROFILES, "smoke", dataclasses.replace(spec.PROFILES["smoke"], recipe=recipe))
-    for table in (TABLE3, TABLE5):
+    for table in (TABLE3, TABLE4, TABLE5):
         rows = tuple(row for row in table.rows if row.model.name == "sam-lora")[:1]
         monkeypatch.setitem(items.ITEMS, table.id, dataclasses.replace(table, rows=rows))
 
@@ -66,6 +68,13 @@ def test_several_classes_in_table3(command, tmp_path, source, one_row):  # noqa:
     code, output, _ = command("report", "table3", "--out", str(tmp_path / "report"), "--json")
     assert code == 0
     assert done["key"] in (tmp_path / "report" / "table3.csv").read_text()
+    frames = table_frames(items.ITEMS["table4"], collect(tmp_path / "home"), spec.Setting("smoke", dataset="land"))
+    assert frames[0].table.scores == ("soil", "grass", "water")  # not six columns without numbers, WHDLD's
+    dice = 2 * counts.tp.sum(0) / (2 * counts.tp + counts.fp + counts.fn).sum(0)
+    shown = frames[0].runs[["soil", "grass", "water"]].to_numpy(float)
+    assert np.allclose(shown[0], dice)
+    code, output, errors = command("report", "table4", "fig6", "--out", str(tmp_path / "report"))
+    assert (code, "Soil ours" in (tmp_path / "report" / "report.md").read_text()) == (0, True)
 
 
 def test_one_class_in_table5_in_processes_of_their_own(command, source, one_row):  # noqa: F811
