@@ -6,7 +6,7 @@ import json
 import os
 import sys
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version as package_version
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -15,7 +15,7 @@ import typer
 from rich.console import Console
 from rich.table import Table as RichTable
 
-from data_prep.base import DataError, Manifest, UnknownDataset
+from data_prep.base import DataError, Dataset, Manifest, UnknownDataset
 from rssam.contract import UnknownName, UserError
 
 app = typer.Typer(
@@ -27,6 +27,7 @@ app = typer.Typer(
 
 Device = Literal["auto", "cpu", "cuda"]
 Init = Literal["sam", "scratch"]
+Fit = Literal["tile", "resize"]
 ProfileName = Literal["smoke", "mini", "fair", "paper"]
 Json = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
 SYNTHETIC_SEED = 0
@@ -66,11 +67,15 @@ def options(
 ) -> None:
     """Root options, before the command."""
     root.home, root.debug = (home or default_home()).expanduser().resolve(), debug
+    from data_prep.catalog import register_home
+
+    for problem in register_home(root.home):
+        warnings.print(f"note: {problem}", soft_wrap=True)
 
 
 @app.command()
 def prepare(
-    name: Annotated[str, typer.Argument(help="A data set, or: weights")],
+    name: Annotated[str, typer.Argument(help="A data set, or: weights, or: folder (your own images and masks)")],
     checkpoint: Annotated[str | None, typer.Argument(help="With weights: vit_b, vit_l, resnet50, ...")] = None,
     source: Annotated[
         Path | None, typer.Option(help="Folder or archive of the data set, or a .pth checkpoint.")
@@ -83,6 +88,19 @@ def prepare(
     class_order: Annotated[
         str | None, typer.Option(help="whdld with class numbers for colours: building,road,... by number.")
     ] = None,
+    own_name: Annotated[str | None, typer.Option("--name", help="With folder: the name of the new data set.")] = None,
+    classes: Annotated[
+        list[str] | None,
+        typer.Option(help='With folder: values in the masks, "road=255" or "road=255,120,80,roof=..."'),
+    ] = None,
+    class_map: Annotated[Path | None, typer.Option(help="With folder: the same and more as a YAML file.")] = None,
+    ignore: Annotated[str | None, typer.Option(help="With folder: the value of pixels that count nowhere.")] = None,
+    fit: Annotated[
+        Fit | None, typer.Option(help="With folder: how images come to one size. [tile, if they have not]")
+    ] = None,
+    side: Annotated[
+        int | None, typer.Option(min=32, help="With folder: side in pixels, a multiple of 32. [512]")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Verify, split and resize a data set (a second call verifies and changes nothing), or fetch pretrained weights."""
@@ -91,7 +109,13 @@ def prepare(
         return
     from data_prep.catalog import dataset
 
-    chosen = dataset(name)
+    if name == "folder":
+        chosen = _own_dataset(source, own_name, classes, class_map, ignore, fit, side)
+        name = chosen.name
+    elif own_name or classes or class_map or ignore or fit or side:
+        raise typer.BadParameter("--name, --classes, --class-map, --ignore, --fit and --side go with: prepare folder")
+    else:
+        chosen = dataset(name)
     if class_order is not None:
         from data_prep.class_order import class_order as in_order
         from data_prep.whdld import Whdld
@@ -115,6 +139,31 @@ def prepare(
     _show_manifest(name, manifest, out, as_json)
 
 
+def _own_dataset(
+    source: Path | None,
+    name: str | None,
+    classes: list[str] | None,
+    class_map: Path | None,
+    ignore: str | None,
+    fit: Fit | None,
+    side: int | None,
+) -> Dataset:
+    """The data set that the options declare; options stand above the class map."""
+    from data_prep.catalog import BUILT_IN
+    from data_prep.class_map import BadDeclaration, declare, from_file, from_options
+
+    if source is None:
+        raise typer.BadParameter("give the folder of images and masks: --source DIR|ZIP")
+    if class_map is not None and (classes or ignore):
+        raise typer.BadParameter("give --class-map, or --classes and --ignore, not both")
+    try:
+        wanted = from_options(classes or [], ignore) if class_map is None else from_file(class_map)
+        wanted = replace(wanted, name=name or wanted.name, fit=fit or wanted.fit, side=side or wanted.side)
+        return declare(wanted, source, (*BUILT_IN, "folder", "weights"))
+    except BadDeclaration as error:
+        raise typer.BadParameter(str(error)) from error
+
+
 def _show_manifest(name: str, manifest: Manifest, out: Path, as_json: bool) -> None:
     sizes = {split: len(entries) for split, entries in manifest.splits(0).items()}
     if as_json:
@@ -131,6 +180,8 @@ def _show_manifest(name: str, manifest: Manifest, out: Path, as_json: bool) -> N
     screen.print("split: " + ", ".join(f"{size} {split}" for split, size in sizes.items()))
     if len(manifest.classes) == 1:
         screen.print(f"foreground: {manifest.foreground:.2%} of the pixels")
+    if manifest.labelled < 1:
+        screen.print(f"ignored, or padding of edge tiles: {1 - manifest.labelled:.1%} of the prepared pixels")
     if manifest.without_mask:
         screen.print(f"left out: {manifest.without_mask} image(s) without a mask")
     for line in manifest.skipped:

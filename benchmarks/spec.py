@@ -122,7 +122,8 @@ class Run:
         """The declaration as plain values; reports find results by it."""
         return {
             "model": {"name": self.model.name, "version": self.model.version, "options": plain_fields(self.model)},
-            "dataset": {"name": self.dataset.name, "version": self.dataset.version},
+            # A published set is named by its name; what a user declared of an own one decides the number too.
+            "dataset": {"name": self.dataset.name, "version": self.dataset.version, **plain_fields(self.dataset)},
             "recipe": plain_fields(self.recipe.resolve(self.model)),
             "seed": self.seed,
             "split_seed": self.split_seed,

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, runtime_checkable
 
 Split = Literal["train", "val", "test"]
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
@@ -62,6 +62,8 @@ class Entry:
     scene: str | None = None  # equal for tiles that abut, where known
     crs: str | None = None  # coordinate system of the source raster, as WKT
     transform: tuple[float, float, float, float, float, float] | None = None  # (column, row, 1) to crs
+    tile_of: str | None = None  # stem of the source pair that it was cut from; None for a whole image
+    labelled: float = 1.0  # share of pixels that are not ignored, 0..1
 
     @property
     def files(self) -> tuple[tuple[str, str], ...]:
@@ -92,7 +94,7 @@ class Manifest:
     @property
     def complete(self) -> bool:
         """Whether all pairs of the published set are here, and none is a stand-in."""
-        return self.origin == "source" and len(self.entries) == self.expected_pairs
+        return self.origin == "source" and self.expected_pairs in (None, len(self.entries))
 
     def splits(self, split_seed: int) -> dict[Split, tuple[Entry, ...]]:
         """Entries of each split, ordered by stem; an official split is the same for every seed."""
@@ -113,8 +115,15 @@ class Manifest:
 
     @cached_property
     def foreground(self) -> float:
-        """Mean share of foreground pixels over all entries, 0..1."""
-        return sum(entry.foreground for entry in self.entries) / max(len(self.entries), 1)
+        """Share of foreground among the labelled pixels of all entries, 0..1."""
+        # All entries have one size. A tile that is mostly padding must not count as much as a full one.
+        labelled = sum(entry.labelled for entry in self.entries)
+        return sum(entry.foreground * entry.labelled for entry in self.entries) / labelled if labelled else 0.0
+
+    @cached_property
+    def labelled(self) -> float:
+        """Share of the prepared pixels that are not ignored, 0..1; all entries have one size."""
+        return sum(entry.labelled for entry in self.entries) / max(len(self.entries), 1)
 
     @property
     def copies_across_splits(self) -> tuple[tuple[str, ...], ...]:
@@ -134,25 +143,64 @@ class Manifest:
     def _pairs(self) -> str:
         if self.origin == "synthetic":
             return f"synthetic stand-in scenes ({len(self.entries)} pairs), not {self.dataset}"
+        if self.expected_pairs is None:
+            sources = len({entry.tile_of or entry.stem for entry in self.entries})
+            tiles = f" in {len(self.entries)} tiles" if len(self.entries) > sources else ""
+            return f"the user's own data: {sources} pairs{tiles}"
         if self.complete:
             return f"complete: all {self.expected_pairs} pairs"
-        known = f" of {self.expected_pairs} known" if self.expected_pairs else ""
-        return f"partial: {len(self.entries)} pairs{known}"
+        return f"partial: {len(self.entries)} pairs of {self.expected_pairs} known"
 
 
 @runtime_checkable
 class Dataset(Protocol):
     """A data set: a frozen dataclass that is its own data sheet."""
 
-    name: ClassVar[str]
-    title: ClassVar[str]
-    version: ClassVar[int]  # raised when the same source would now be prepared otherwise
-    classes: ClassVar[tuple[str, ...]]
-    image_size: ClassVar[tuple[int, int]]  # (height, width) as prepared
-    average: ClassVar[Literal["foreground", "classes"]]  # which scores the paper prints
-    expected_pairs: ClassVar[int | None]
-    official_sizes: ClassVar[tuple[int, int, int] | None]  # train, val and test where the split comes with the data
-    palette: ClassVar[tuple[Colour, ...]]  # how figures and label files show each class
+    # Properties, so that a class variable of a published set and a field of a user's own both will do.
+    @property
+    def name(self) -> str:
+        """As the command line, keys and folders have it."""
+        ...
+
+    @property
+    def title(self) -> str:
+        """As reports have it."""
+        ...
+
+    @property
+    def version(self) -> int:
+        """Raised when the same source would now be prepared otherwise."""
+        ...
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """One for a binary task, with the background implied; else all that a pixel may be."""
+        ...
+
+    @property
+    def image_size(self) -> tuple[int, int]:
+        """(height, width) as prepared."""
+        ...
+
+    @property
+    def average(self) -> Literal["foreground", "classes"]:
+        """Which scores the paper prints."""
+        ...
+
+    @property
+    def expected_pairs(self) -> int | None:
+        """Pairs of the full published set; None for a user's own."""
+        ...
+
+    @property
+    def official_sizes(self) -> tuple[int, int, int] | None:
+        """Sizes of train, val and test where the split comes with the data."""
+        ...
+
+    @property
+    def palette(self) -> tuple[Colour, ...]:
+        """How figures and label files show each class."""
+        ...
 
     def prepare(
         self,

@@ -12,7 +12,7 @@ from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -26,11 +26,16 @@ from data_prep.base import (
     Manifest,
     Progress,
     save_manifest,
+    write_atomic,
 )
-from data_prep.conversion import Faults, Job, Record, convert
+from data_prep.conversion import Faults, Fit, Job, Record, convert
+from data_prep.cutting import cut
 from data_prep.findings import Found, Origin, Pair, bad_files, kinds, shown
 from data_prep.pixels import LISTED, Mask
 from data_prep.settling import settle
+
+Outcome = Record | tuple[Record, ...] | Faults
+"""What becomes of a pair: one prepared picture, several tiles, or the reasons why it cannot be used."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +49,8 @@ class Reading:
     expected: str  # what masks hold, for the message where all of them show one and the same label
     remedy: str
     shrink: bool = False  # whether images of a whole multiple of the prepared size are shrunk, or refused
+    fit: Fit | None = None  # where images may have any size: how they come to the prepared one
+    beside: Mapping[str, str] = field(default_factory=dict)  # further files of the prepared folder: name and text
 
 
 @contextmanager
@@ -98,12 +105,12 @@ def build(
     jobs = [make_job(dataset, reading, pair, work) for pair in found.pairs]
     records: list[Record] = []
     faults = list(found.faults)
-    with closing(_in_parallel(jobs, workers)) as outcomes:
+    with closing(_in_parallel(cut if reading.fit else convert, jobs, workers)) as outcomes:
         for done, (pair, outcome) in enumerate(zip(found.pairs, outcomes, strict=True), start=1):
             if isinstance(outcome, Faults):
                 faults += outcome.lines
             elif pair.stem not in found.ambiguous:
-                records.append(outcome)
+                records += outcome if isinstance(outcome, tuple) else (outcome,)
             progress(done, len(jobs), "prepare")
     if faults and not skip_bad:
         raise bad_files(faults)
@@ -125,6 +132,8 @@ def build(
         skipped=tuple(sorted(faults)),
     )
     _sweep(prepared, entries)
+    for name, text in reading.beside.items():
+        write_atomic(prepared / name, text.encode())
     save_manifest(prepared, manifest)
     os.replace(prepared, out)
     shutil.rmtree(work, ignore_errors=True)
@@ -137,20 +146,21 @@ def make_job(dataset: Dataset, reading: Reading, pair: Pair, work: Path) -> Job:
         pair=pair,
         out=work / "prepared",
         record=work / "records" / f"{pair.stem}.json",
-        rule=f"{dataset.name} {dataset.version}: {reading.rules['mask']}",
+        rule=f"{dataset.name} {dataset.version} {dict(reading.rules)} {dict(reading.beside)}",
         image_size=dataset.image_size,
         shrink=reading.shrink,
         palette=dataset.palette,
         image_kinds=reading.image_kinds,
         mask_kinds=reading.mask_kinds,
         read_mask=reading.read_mask,
+        fit=reading.fit,
     )
 
 
-def _in_parallel(jobs: Sequence[Job], workers: int) -> Generator[Record | Faults, None, None]:
+def _in_parallel(work: Callable[[Job], Outcome], jobs: Sequence[Job], workers: int) -> Generator[Outcome, None, None]:
     """Outcomes in the order of the jobs; other processes are started afresh, so that no lock or thread is inherited."""
     if min(workers, len(jobs)) <= 1:
-        yield from map(convert, jobs)
+        yield from map(work, jobs)
         return
     pool = ProcessPoolExecutor(
         min(workers, len(jobs)),
@@ -158,7 +168,7 @@ def _in_parallel(jobs: Sequence[Job], workers: int) -> Generator[Record | Faults
         initializer=_live_with_parent,
     )
     try:
-        yield from pool.map(convert, jobs, chunksize=4)
+        yield from pool.map(work, jobs, chunksize=4)
     except BrokenProcessPool as error:
         raise DataError(
             "a worker process ended abruptly (out of memory?). Run again with --workers 1; finished images are kept."
@@ -197,12 +207,15 @@ def _refuse_uniform(dataset: Dataset, reading: Reading, records: Sequence[Record
     labels = {label for record in records for label in record.labels}
     if len(labels) > 1:
         return
-    if len(dataset.classes) > 1:
-        finding = f"all {len(records)} masks show nothing but {dataset.classes[labels.pop()]}"
+    count = len({record.entry.tile_of or record.entry.stem for record in records})
+    if not labels:
+        finding = f"all {count} masks are ignored everywhere"
+    elif len(dataset.classes) > 1:
+        finding = f"all {count} masks show nothing but {dataset.classes[labels.pop()]}"
     elif labels == {0}:
-        finding = f"none of the {len(records)} masks has any {dataset.classes[0]}"
+        finding = f"none of the {count} masks has any {dataset.classes[0]}"
     else:
-        finding = f"none of the {len(records)} masks has anything but {dataset.classes[0]}"
+        finding = f"none of the {count} masks has anything but {dataset.classes[0]}"
     values = list(dict.fromkeys(value for record in records for value in record.values))[:LISTED]
     raise DataError(f"{finding}: expected {reading.expected}, found only {', '.join(values)}. {reading.remedy}")
 

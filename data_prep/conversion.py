@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from PIL import Image
@@ -17,6 +18,8 @@ from data_prep.findings import Pair
 from data_prep.pixels import BadPicture, Bytes, Mask
 
 BLACK = (0, 0, 0)
+
+Fit = Literal["keep", "tile", "resize"]
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,7 @@ class Job:
     image_kinds: tuple[str, ...]  # Pillow's names of the formats
     mask_kinds: tuple[str, ...]
     read_mask: Callable[[Image.Image], Mask]
+    fit: Fit | None = None  # where images may have any size: how they come to that one, see `data_prep.cutting`
 
 
 @dataclass(frozen=True)
@@ -67,24 +71,18 @@ def convert(job: Job) -> Record | Faults:
 
     Raises DataError only if the disk is full; bad source files come back as faults.
     """
-    contents = _read(job)
+    contents = source_bytes(job)
     if isinstance(contents, Faults):
         return contents
     digests = hashlib.sha256(contents[0]).hexdigest(), hashlib.sha256(contents[1]).hexdigest()
     if record := _finished(job, digests):
         return record
-    decoded = _decode(job, *contents)
+    decoded = decode_pair(job, *contents)
     return decoded if isinstance(decoded, Faults) else _write(job, decoded, digests)
 
 
-def faults_of(job: Job) -> tuple[str, ...]:
-    """What is wrong with the files of a pair: reads and decodes them fully, and writes nothing."""
-    contents = _read(job)
-    decoded = contents if isinstance(contents, Faults) else _decode(job, *contents)
-    return decoded.lines if isinstance(decoded, Faults) else ()
-
-
-def _read(job: Job) -> tuple[bytes, bytes] | Faults:
+def source_bytes(job: Job) -> tuple[bytes, bytes] | Faults:
+    """The files of the image and of the mask."""
     contents, faults = [], []
     for path, name in ((job.pair.image, job.pair.image_name), (job.pair.mask, job.pair.mask_name)):
         try:
@@ -94,7 +92,8 @@ def _read(job: Job) -> tuple[bytes, bytes] | Faults:
     return Faults(tuple(faults)) if faults else (contents[0], contents[1])
 
 
-def _decode(job: Job, image_bytes: bytes, mask_bytes: bytes) -> _Pixels | Faults:
+def decode_pair(job: Job, image_bytes: bytes, mask_bytes: bytes) -> _Pixels | Faults:
+    """Image and mask, decoded fully, or all that is wrong with them."""
     faults = []
     try:
         image = pixels.rgb(pixels.decode(image_bytes, *job.image_kinds))

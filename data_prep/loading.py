@@ -52,7 +52,8 @@ class PreparedSet(torch.utils.data.Dataset[Item]):
 
     def _decoded_bytes(self) -> int:
         image = sum(4 * entry.size[0] * entry.size[1] for entry in self.entries)
-        return image + self.native * sum(entry.source_size[0] * entry.source_size[1] for entry in self.entries)
+        finer = [entry.source_size for entry in self.entries if self.native and entry.native_mask is not None]
+        return image + sum(height * width for height, width in finer)
 
     def _read(self, entry: Entry) -> Item:
         image = self._pixels(entry.image, "RGB", entry.size).permute(2, 0, 1).contiguous()  # [3, H, W]

@@ -28,8 +28,10 @@ def settle(records: Sequence[Record], published: Mapping[str, Split]) -> tuple[t
 def _drawn_rule(entries: Sequence[Entry]) -> str:
     counts = _sizes(entries)
     rule = f"train/val/test 70/15/15 by the SHA-256 of seed and stem; seed 0 gives {'/'.join(map(str, counts))}"
+    exact = exact_counts(len(entries))
+    if any(entry.tile_of is not None for entry in entries):
+        rule += f"; tiles of one image never part, exact would be {'/'.join(map(str, exact))}"
     if shared := _copies(entries):
-        exact = exact_counts(len(entries))
         rule += f"; {sum(map(len, shared))} images that have identical copies never part (groups: {len(shared)})"
         rule += ", sizes stay exact" if counts == exact else f", exact would be {'/'.join(map(str, exact))}"
     return rule
@@ -51,8 +53,8 @@ def _sizes(entries: Sequence[Entry]) -> tuple[int, ...]:
 
 
 def _copies(entries: Sequence[Entry]) -> list[list[Entry]]:
-    """The groups of identical images that have more than one member."""
-    groups: dict[str, list[Entry]] = defaultdict(list)
+    """The groups of identical images that have more than one member; an image cut into tiles counts once."""
+    groups: dict[str, dict[str, Entry]] = defaultdict(dict)
     for entry in entries:
-        groups[entry.group].append(entry)
-    return [group for group in groups.values() if len(group) > 1]
+        groups[entry.group].setdefault(entry.tile_of or entry.stem, entry)
+    return [list(group.values()) for group in groups.values() if len(group) > 1]

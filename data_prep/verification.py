@@ -19,7 +19,8 @@ from data_prep.base import (
     verify_files,
 )
 from data_prep.building import Reading, make_job
-from data_prep.conversion import Job, faults_of
+from data_prep.conversion import Job
+from data_prep.cutting import faults_of
 from data_prep.findings import Found, Origin, Pair, bad_files, shown
 
 
@@ -60,7 +61,7 @@ def verify(
         differences.insert(0, f"origin: {manifest.origin} there, {origin} here")
     if differences:
         raise DataError(
-            f"{out} was prepared from another source than this one ({len(manifest.entries)} pairs there, "
+            f"{out} was prepared from another source than this one ({_sources(manifest)} pairs there, "
             f"{len(usable)} here). Delete it and run prepare again, or use another --home.\n{shown(differences)}"
         )
     faults = verify_files(out, manifest.entries, progress)
@@ -75,7 +76,7 @@ def verify(
 
 def _parted(manifest: Manifest, found: Found, jobs: Sequence[Job]) -> tuple[list[Pair], list[str]]:
     """Pairs of the source that can be used, and the faults of all others; only what was left out is decoded again."""
-    prepared = {entry.stem for entry in manifest.entries}
+    prepared = {entry.tile_of or entry.stem for entry in manifest.entries}
     usable, bad = [], list(found.faults)
     for job in jobs:
         faults = () if job.pair.stem in prepared else faults_of(job)
@@ -99,7 +100,9 @@ def _differences(manifest: Manifest, pairs: Sequence[Pair], workers: int, progre
         for done, (pair, digests) in enumerate(zip(pairs, pool.map(_digests, pairs), strict=True), start=1):
             here[pair.stem] = digests
             progress(done, len(pairs), "compare with the source")
-    there = {entry.stem: (entry.source_image_sha256, entry.source_mask_sha256) for entry in manifest.entries}
+    there = {
+        entry.tile_of or entry.stem: (entry.source_image_sha256, entry.source_mask_sha256) for entry in manifest.entries
+    }
     lines = []
     for stem in sorted(here.keys() | there.keys()):
         if stem not in there:
@@ -109,6 +112,11 @@ def _differences(manifest: Manifest, pairs: Sequence[Pair], workers: int, progre
         elif here[stem] != there[stem]:
             lines.append(f"{stem}: its files have another content")
     return lines
+
+
+def _sources(manifest: Manifest) -> int:
+    """Number of source pairs, of which each may have become several tiles."""
+    return len({entry.tile_of or entry.stem for entry in manifest.entries})
 
 
 def _digests(pair: Pair) -> tuple[str, str]:

@@ -112,6 +112,8 @@ def _outdated(result: Result) -> str | None:
         return f"the data set {identity['dataset']['name']!r} is not known here"
     if data.version != identity["dataset"]["version"]:
         return f"version {identity['dataset']['version']} of {data.name}, this version has {data.version}"
+    if canonical({"name": data.name, "version": data.version, **plain_fields(data)}) != canonical(identity["dataset"]):
+        return f"the data set {data.name} was declared otherwise then"
     return None
 
 

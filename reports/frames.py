@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -78,11 +78,29 @@ def score(result: Result, name: str) -> float:
         return scores(result.native_counts, result.average).dice if result.native_counts else math.nan
     if name in Scores.__dataclass_fields__:
         return float(getattr(result.scores, name))
-    classes = [title.lower().replace(" ", "_") for title in result.classes]
+    classes = [_column(title) for title in result.classes]
     return float(class_scores(result.counts)["dice"][classes.index(name)]) if name in classes else math.nan
 
 
+def _on_classes(section: Section) -> Section:
+    """The section with the classes of its own data set as columns, if the table has a column for each class."""
+    table = section.table
+    known = {*Scores.__dataclass_fields__, *COUNTED}
+    if section.setting.dataset is None or not section.results or known & set(table.scores):
+        return section
+    names = tuple(_column(title) for title in section.results[0].classes)
+    blank = dict.fromkeys(names, math.nan)  # the paper has no row here
+    rows = tuple(replace(row, paper=blank) for row in table.rows)
+    return replace(section, table=replace(table, scores=names, rows=rows))
+
+
+def _column(title: str) -> str:
+    """The name of a class as a column's."""
+    return title.lower().replace(" ", "_")
+
+
 def _frame(section: Section) -> TableFrame:
+    section = _on_classes(section)
     table = section.table
     extras = tuple(name for name in EXTRAS if _wanted(name, section))
     names = (*table.scores, *extras)

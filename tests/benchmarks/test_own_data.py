@@ -1,0 +1,135 @@
+"""A user's own data set, from its folder to a table, through the command line alone."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from benchmarks import items, spec
+from benchmarks.store import Store
+from benchmarks.tables import TABLE3, TABLE4, TABLE5
+from data_prep.catalog import BUILT_IN, DATASETS, register_home
+from reports.collection import collect
+from reports.frames import table_frames
+from tests.benchmarks.prepared import SIDE, TINY
+from tests.benchmarks.test_cli import command  # noqa: F401  (a fixture)
+from tests.data_prep.samples import picture
+
+
+@pytest.fixture(autouse=True)
+def _forgotten(tmp_path):
+    """The catalog belongs to the process: what a test registers, others must not see."""
+    yield
+    register_home(tmp_path / "nowhere")
+
+
+@pytest.fixture
+def one_row(monkeypatch):
+    """The smoke profile in seconds, and tables of the SAM-LoRA row alone."""
+    recipe = dataclasses.replace(TINY, name="smoke", epochs=1)
+    monkeypatch.setitem(spec.PROFILES, "smoke", dataclasses.replace(spec.PROFILES["smoke"], recipe=recipe))
+    for table in (TABLE3, TABLE4, TABLE5):
+        rows = tuple(row for row in table.rows if row.model.name == "sam-lora")[:1]
+        monkeypatch.setitem(items.ITEMS, table.id, dataclasses.replace(table, rows=rows))
+
+
+@pytest.fixture
+def source(tmp_path):
+    """Ten pairs of 70 x 64 pixels with values 0, 1 and 2, so that every tile of the second row is padded."""
+    for number in range(10):
+        labels = np.random.default_rng(number).integers(0, 3, (7, 8)).astype(np.uint8).repeat(10, 0).repeat(8, 1)
+        for kind, pixels in (("images", picture(number, 70)[:, :64]), ("masks", labels)):
+            (tmp_path / "mine" / kind).mkdir(parents=True, exist_ok=True)
+            Image.fromarray(pixels).save(tmp_path / "mine" / kind / f"{number}.png")
+    return str(tmp_path / "mine")
+
+
+def test_several_classes_in_table3(command, tmp_path, source, one_row):  # noqa: F811
+    arguments = ["prepare", "folder", "--name", "land", "--source", source, "--side", str(SIDE), "--workers", "1"]
+    code, output, _ = command(*arguments, "--classes", "soil=0,grass=1,water=2", "--json")
+    record = json.loads(output)
+    assert (code, record["pairs"], record["describe"]) == (0, 20, "the user's own data: 10 pairs in 20 tiles")
+    assert command("prepare", "land", "--source", source)[0] == 0
+    run = ["reproduce", "table3", "--profile", "smoke", "--dataset", "land", "--no-track"]
+    code, output, errors = command(*run, "--json")
+    assert code == 0, output + errors
+    (done,) = json.loads(output)
+    assert done["status"] == "trained"
+    assert done["key"].startswith("land-sam-lora-")
+    result = Store(tmp_path / "home").get(done["key"])
+    assert (result.classes, result.average, result.native_counts) == (("soil", "grass", "water"), "classes", None)
+    assert result.identity["dataset"]["values"] == [0, 1, 2]
+    counts = result.counts
+    pixels = (counts.tp + counts.fp + counts.fn + counts.tn)[:, 0]
+    assert sorted(set(pixels.tolist())) == [6 * 64, 64 * 64]  # padding is in no count
+    assert "cached" in command(*run)[1]
+    code, output, _ = command("report", "table3", "--out", str(tmp_path / "report"), "--json")
+    assert code == 0
+    assert done["key"] in (tmp_path / "report" / "table3.csv").read_text()
+    frames = table_frames(items.ITEMS["table4"], collect(tmp_path / "home"), spec.Setting("smoke", dataset="land"))
+    assert frames[0].table.scores == ("soil", "grass", "water")  # not six columns without numbers, WHDLD's
+    dice = 2 * counts.tp.sum(0) / (2 * counts.tp + counts.fp + counts.fn).sum(0)
+    shown = frames[0].runs[["soil", "grass", "water"]].to_numpy(float)
+    assert np.allclose(shown[0], dice)
+    code, output, errors = command("report", "table4", "fig6", "--out", str(tmp_path / "report"))
+    assert (code, "Soil ours" in (tmp_path / "report" / "report.md").read_text()) == (0, True)
+
+
+def test_one_class_in_table5_in_processes_of_their_own(command, source, one_row):  # noqa: F811
+    classes = ["--classes", "road=1", "--ignore", "2", "--side", "64", "--workers", "1"]
+    assert command("prepare", "folder", "--name", "paths", "--source", source, *classes)[0] == 0
+    run = ["reproduce", "table5", "--profile", "smoke", "--dataset", "paths", "--no-track", "--jobs", "2", "--json"]
+    code, output, errors = command(*run)
+    assert (code, [item["status"] for item in json.loads(output)]) == (0, ["trained"]), output + errors
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["folder"], 2, "--source"),
+        (["folder", "--source", "SOURCE"], 2, "--name NAME"),
+        (["folder", "--source", "SOURCE", "--name", "x"], 2, "say what the masks hold"),
+        (["folder", "--source", "SOURCE", "--name", "whu", "--classes", "road=1"], 2, "taken by this suite"),
+        (["folder", "--source", "SOURCE", "--name", "x", "--classes", "road=1", "--side", "100"], 2, "multiple of 32"),
+        (["folder", "--source", "SOURCE", "--name", "x", "--classes", "road=1", "--class-map", "y"], 2, "not both"),
+        (["folder", "--source", "SOURCE", "--name", "x", "--classes", "road=1"], 1, "found also 2"),
+        (["folder", "--source", "/not/there", "--name", "x", "--classes", "road=1"], 1, "/not/there"),
+        (["whu", "--source", "SOURCE", "--classes", "road=1"], 2, "prepare folder"),
+        (["mine", "--source", "SOURCE"], 2, "prepare folder --name mine"),
+    ],
+)
+def test_mistakes_end_in_a_sentence(command, tmp_path, source, arguments, code, words):  # noqa: F811
+    found, output, errors = command("prepare", *[source if one == "SOURCE" else one for one in arguments])
+    plain = " ".join(errors.replace("│", " ").split())
+    assert (found, output, "Traceback" in errors) == (code, "", False)
+    assert words in plain
+    assert not (tmp_path / "home" / "data" / "x").exists()
+
+
+def test_a_home_registers_its_own_sets_and_no_others(command, tmp_path, source):  # noqa: F811
+    options = ["--source", source, "--classes", "a=0,b=1,c=2", "--side", "64", "--workers", "1"]
+    assert command("prepare", "folder", "--name", "mine", *options)[0] == 0
+    assert [item["name"] for item in json.loads(command("datasets", "--json")[1])] == [*BUILT_IN, "mine"]
+    assert command("datasets", "--json", home=tmp_path / "other")[1].count('"name"') == len(BUILT_IN)
+    assert "mine" not in DATASETS
+    data = tmp_path / "home" / "data"
+    for name, text in (("mine", "{"), ("deepglobe", (data / "mine" / "dataset.json").read_text())):
+        (data / name).mkdir(exist_ok=True)
+        (data / name / "dataset.json").write_text(text.replace('"mine"', f'"{name}"'))
+    code, output, errors = command("datasets", "--json")
+    assert (code, output.count('"name"')) == (0, len(BUILT_IN))
+    assert "dataset.json is damaged" in errors
+    assert "the name deepglobe is taken" in errors
+
+
+def test_what_was_declared_is_in_the_key(source):
+    """With the name alone two homes' sets called "roads" would be one: road=1 and road=2 in one mean."""
+    from data_prep.folder import Folder
+
+    sets = [Folder("roads", ("road",), (value,), 0, None, "tile", (64, 64)) for value in (1, 2)]
+    declared = [spec.Setting("smoke").run(TABLE5.rows[0].model, "deepglobe").declared() for _ in sets]
+    assert declared[0]["dataset"] == {"name": "deepglobe", "version": 1}  # keys of published sets stay as they are
+    runs = [spec.Run(TABLE5.rows[0].model, data, TINY).declared() for data in sets]
+    assert runs[0]["dataset"] != runs[1]["dataset"]
