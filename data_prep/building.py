@@ -29,6 +29,7 @@ from data_prep.base import (
 from data_prep.conversion import Faults, Job, Record, convert
 from data_prep.findings import Found, Origin, bad_files
 from data_prep.pixels import LISTED, Mask
+from data_prep.seams import with_scenes
 from data_prep.settling import settle
 
 
@@ -122,6 +123,7 @@ def build(
     _refuse_uniform(dataset, reading, records)
 
     entries, split_rule = settle(records, found.published_splits)
+    entries = with_scenes(prepared, entries, workers, progress)
     manifest = Manifest(
         dataset=dataset.name,
         version=dataset.version,
