@@ -27,6 +27,7 @@ app = typer.Typer(
 
 Device = Literal["auto", "cpu", "cuda"]
 Init = Literal["sam", "scratch"]
+SplitRuleName = Literal["random", "blocked"]
 ProfileName = Literal["smoke", "mini", "fair", "paper"]
 Json = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
 SYNTHETIC_SEED = 0
@@ -150,6 +151,9 @@ def reproduce(
     repeats: Annotated[int, typer.Option(min=1, help="Pairs of seed and split seed, counted up.")] = 1,
     seed: Annotated[list[int] | None, typer.Option(min=0, help="Seed; may be given several times. [0]")] = None,
     split_seed: Annotated[int, typer.Option(min=0, help="Seed of the 70/15/15 split.")] = 0,
+    split: Annotated[
+        SplitRuleName, typer.Option(help="Split image by image, or by whole scenes (see: prepare NAME --check).")
+    ] = "random",
     controls: Annotated[bool, typer.Option("--controls", help="Also the rows that the paper does not have.")] = False,
     device: Annotated[Device, typer.Option(help="Where to train.")] = "auto",
     workers: Annotated[int, typer.Option(min=0, help="Processes that read images.")] = 0,
@@ -167,7 +171,7 @@ def reproduce(
     from benchmarks.tracking import MlflowMirror, Silent
 
     chosen = find_items(items)
-    setting = Setting(profile, encoder, init, dataset)
+    setting = Setting(profile, encoder, init, dataset, "blocked" if split == "blocked" else None)
     require_suitable(chosen, setting)
     observer = Screen(warnings if as_json else screen)
     tracker = MlflowMirror(root.home, lambda text: warnings.print(text, soft_wrap=True)) if track else Silent()
