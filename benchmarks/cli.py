@@ -76,11 +76,18 @@ def prepare(
     source: Annotated[Path | None, typer.Option(help="Folder or ZIP of the data set, or a .pth checkpoint.")] = None,
     synthetic: Annotated[int | None, typer.Option(min=4, help="Make so many stand-in scenes instead.")] = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Processes. [all cores]")] = None,
+    check: Annotated[bool, typer.Option("--check", help="Write the data card of what is prepared.")] = False,
+    out_card: Annotated[Path | None, typer.Option("--out", help="Folder of the card. [HOME/data-cards/NAME]")] = None,
     as_json: Json = False,
 ) -> None:
     """Verify, split and resize a data set (a second call verifies and changes nothing), or fetch pretrained weights."""
     if name == "weights":
         _prepare_weights(checkpoint, source)
+        return
+    if check:
+        if source is not None or synthetic is not None:
+            raise typer.BadParameter("--check looks at what is prepared: it takes no --source and no --synthetic")
+        _check(name, out_card or root.home / "data-cards" / name, workers or os.cpu_count() or 1, as_json)
         return
     from data_prep.catalog import dataset
 
@@ -99,6 +106,30 @@ def prepare(
         origin: Literal["source", "synthetic"] = "source" if synthetic is None else "synthetic"
         manifest = chosen.prepare(source, out, origin=origin, workers=cores, progress=progress)
     _show_manifest(name, manifest, out, as_json)
+
+
+def _check(name: str, out: Path, workers: int, as_json: bool) -> None:
+    """Write the data card; the exit code is 1 if files were damaged, whatever else was found."""
+    from benchmarks.screen import data_progress
+    from data_prep.base import load_manifest
+    from data_prep.card import examine
+    from data_prep.card_text import findings, write_card
+    from data_prep.catalog import dataset
+
+    folder = root.home / "data" / name
+    manifest = load_manifest(folder, dataset(name).name)
+    with data_progress(warnings) as progress:
+        card = examine(folder, manifest, workers, progress)
+    paths = write_card(card, manifest, folder, out)
+    if as_json:
+        _print_json(card.to_json())
+    else:
+        screen.print(f"{name}: {card.describe}", soft_wrap=True)
+        for sentence in findings(card):
+            screen.print(f"- {sentence}", soft_wrap=True)
+        screen.print(f"wrote {', '.join(path.name for path in paths)} in {out}", soft_wrap=True)
+    if card.damaged:
+        raise typer.Exit(1)
 
 
 def _show_manifest(name: str, manifest: Manifest, out: Path, as_json: bool) -> None:

@@ -87,6 +87,11 @@ def find_seams(glances: Mapping[str, Glance]) -> Seams:
             taken, left = _match(group, profiles(first), profiles(second), side)
             found += taken
             refused += left
+    ways = {(seam.first, seam.second, seam.side) for seam in found}
+    for seam in list(found):
+        if (seam.second, seam.first, seam.side) in ways:  # on both sides of one another: a tile and its mirror image
+            found.remove(seam)
+            refused.append(seam)
     return Seams(_by_correlation(found), _by_correlation(refused)[:20])
 
 

@@ -128,6 +128,13 @@ def test_two_candidates_that_are_alike_are_both_refused():
     assert not any(seam.second in ("copy", "s0_01") for seam in find_seams(glances).found)
 
 
+def test_a_mirrored_copy_is_no_neighbour():
+    """Its edge is the very edge it was mirrored from: it lay on both sides of its original, with correlation 1."""
+    cut = tiles(0)
+    for mirrored in (cut["s0_11"][:, ::-1], cut["s0_11"][::-1]):
+        assert find_seams({"a": seen(cut["s0_11"]), "b": seen(np.ascontiguousarray(mirrored))}).found == ()
+
+
 @pytest.mark.parametrize("count", [0, 1])
 def test_no_pair_of_less_than_two(count):
     assert find_seams({name: seen(tile) for name, tile in list(tiles(0).items())[:count]}).found == ()
