@@ -28,6 +28,7 @@ app = typer.Typer(
 Device = Literal["auto", "cpu", "cuda"]
 Init = Literal["sam", "scratch"]
 Fit = Literal["tile", "resize"]
+SplitRuleName = Literal["random", "blocked"]
 ProfileName = Literal["smoke", "mini", "fair", "paper"]
 Json = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
 SYNTHETIC_SEED = 0
@@ -101,11 +102,18 @@ def prepare(
     side: Annotated[
         int | None, typer.Option(min=32, help="With folder: side in pixels, a multiple of 32. [512]")
     ] = None,
+    check: Annotated[bool, typer.Option("--check", help="Write the data card of what is prepared.")] = False,
+    out_card: Annotated[Path | None, typer.Option("--out", help="Folder of the card. [HOME/data-cards/NAME]")] = None,
     as_json: Json = False,
 ) -> None:
     """Verify, split and resize a data set (a second call verifies and changes nothing), or fetch pretrained weights."""
     if name == "weights":
         _prepare_weights(checkpoint, source)
+        return
+    if check:
+        if source is not None or synthetic is not None:
+            raise typer.BadParameter("--check looks at what is prepared: it takes no --source and no --synthetic")
+        _check(name, out_card or root.home / "data-cards" / name, workers or os.cpu_count() or 1, as_json)
         return
     from data_prep.catalog import dataset
 
@@ -162,6 +170,30 @@ def _own_dataset(
         return declare(wanted, source, (*BUILT_IN, "folder", "weights"))
     except BadDeclaration as error:
         raise typer.BadParameter(str(error)) from error
+
+
+def _check(name: str, out: Path, workers: int, as_json: bool) -> None:
+    """Write the data card; the exit code is 1 if files were damaged, whatever else was found."""
+    from benchmarks.screen import data_progress
+    from data_prep.base import load_manifest
+    from data_prep.card import examine
+    from data_prep.card_text import findings, write_card
+    from data_prep.catalog import dataset
+
+    folder = root.home / "data" / name
+    manifest = load_manifest(folder, dataset(name).name)
+    with data_progress(warnings) as progress:
+        card = examine(folder, manifest, workers, progress)
+    paths = write_card(card, manifest, folder, out)
+    if as_json:
+        _print_json(card.to_json())
+    else:
+        screen.print(f"{name}: {card.describe}", soft_wrap=True)
+        for sentence in findings(card):
+            screen.print(f"- {sentence}", soft_wrap=True)
+        screen.print(f"wrote {', '.join(path.name for path in paths)} in {out}", soft_wrap=True)
+    if card.damaged:
+        raise typer.Exit(1)
 
 
 def _show_manifest(name: str, manifest: Manifest, out: Path, as_json: bool) -> None:
@@ -222,6 +254,9 @@ def reproduce(
     repeats: Annotated[int, typer.Option(min=1, help="Pairs of seed and split seed, counted up.")] = 1,
     seed: Annotated[list[int] | None, typer.Option(min=0, help="Seed; may be given several times. [0]")] = None,
     split_seed: Annotated[int, typer.Option(min=0, help="Seed of the 70/15/15 split.")] = 0,
+    split: Annotated[
+        SplitRuleName, typer.Option(help="Split image by image, or by whole scenes (see: prepare NAME --check).")
+    ] = "random",
     controls: Annotated[bool, typer.Option("--controls", help="Also the rows that the paper does not have.")] = False,
     device: Annotated[Device, typer.Option(help="Where to train.")] = "auto",
     workers: Annotated[int, typer.Option(min=0, help="Processes that read images.")] = 0,
@@ -239,7 +274,7 @@ def reproduce(
     from benchmarks.tracking import MlflowMirror, Silent
 
     chosen = find_items(items)
-    setting = Setting(profile, encoder, init, dataset)
+    setting = Setting(profile, encoder, init, dataset, "blocked" if split == "blocked" else None)
     require_suitable(chosen, setting)
     observer = Screen(warnings if as_json else screen)
     tracker = MlflowMirror(root.home, lambda text: warnings.print(text, soft_wrap=True)) if track else Silent()

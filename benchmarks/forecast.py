@@ -66,7 +66,8 @@ def _forecast(run: Run, session: Session) -> Forecast:
 def _images(run: Run, session: Session) -> tuple[int, int, int]:
     """Images in train, val and test: as prepared, else as the published set would be."""
     try:
-        splits = load_manifest(session.data_folder(run.dataset.name), run.dataset.name).splits(run.split_seed)
+        manifest = load_manifest(session.data_folder(run.dataset.name), run.dataset.name)
+        splits = manifest.splits(run.split_seed, run.split_rule)
         sizes = [len(splits[split]) for split in SPLITS]
     except DataError:
         sizes = list(run.dataset.official_sizes or exact_counts(run.dataset.expected_pairs or 0))

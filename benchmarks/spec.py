@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from data_prep.base import Dataset, Manifest
+from data_prep.base import DataError, Dataset, Manifest, SplitRule
 from data_prep.catalog import dataset as find_dataset
 from rssam.config import SMALL_ENCODERS
 from rssam.contract import Model, Task, UnknownName
@@ -110,6 +110,7 @@ class Run:
     recipe: Recipe
     seed: int = 0
     split_seed: int = 0
+    split_rule: SplitRule = "random"
 
     @property
     def task(self) -> Task:
@@ -127,6 +128,7 @@ class Run:
             "recipe": plain_fields(self.recipe.resolve(self.model)),
             "seed": self.seed,
             "split_seed": self.split_seed,
+            **({} if self.split_rule == "random" else {"split_rule": self.split_rule}),  # added later: old keys stay
         }
 
 
@@ -178,9 +180,18 @@ def plain_fields(declaration: Any) -> dict[str, Any]:
 
 
 def resolve(run: Run, manifest: Manifest, weights: WeightsFolder, precision: Precision) -> ResolvedRun:
-    """Add what the disk knows. Raises `WeightsNotFound` if the run needs a checkpoint that is not there."""
+    """Add what the disk knows.
+
+    Raises `WeightsNotFound` if the run needs a checkpoint that is not there, DataError if it is to be split by scenes
+    and the data was prepared before scenes were looked for.
+    """
+    if run.split_rule == "blocked" and not (manifest.official_split or manifest.scenes_known):
+        raise DataError(
+            f"expected the scenes of {manifest.dataset} to split by, found a folder prepared without. Delete the "
+            f"folder data/{manifest.dataset} of your home and run: rssam-bench prepare {manifest.dataset} --source DIR"
+        )
     digests = tuple(weights.digest(name) for name in run.model.weights_needed())
-    return ResolvedRun(run, manifest.digest(run.split_seed), digests, precision)
+    return ResolvedRun(run, manifest.digest(run.split_seed, run.split_rule), digests, precision)
 
 
 @dataclass(frozen=True)
@@ -195,6 +206,7 @@ class Setting:
     encoder: str | None = None
     init: Literal["sam", "scratch"] | None = None
     dataset: str | None = None
+    split: Literal["blocked"] | None = None  # a published split stays as it is
 
     def __post_init__(self) -> None:
         if self.profile not in PROFILES:
@@ -223,4 +235,6 @@ class Setting:
         if "init" in names and init and (init == "scratch" or "encoder" in names):
             changes["init"] = init
         adapted = dataclasses.replace(model, **changes)  # type: ignore[type-var]
-        return Run(adapted, find_dataset(self.dataset or dataset), profile.recipe, seed, split_seed)
+        data = find_dataset(self.dataset or dataset)
+        rule: SplitRule = "blocked" if self.split == "blocked" and data.official_sizes is None else "random"
+        return Run(adapted, data, profile.recipe, seed, split_seed, rule)

@@ -62,7 +62,8 @@ class Result:
 
     def declared(self) -> dict[str, Any]:
         """The declared part of the identity, comparable with `Run.declared`."""
-        return {name: self.identity[name] for name in ("model", "dataset", "recipe", "seed", "split_seed")}
+        added = [name for name in ("split_rule",) if name in self.identity]
+        return {name: self.identity[name] for name in ("model", "dataset", "recipe", "seed", "split_seed", *added)}
 
     def to_json(self) -> dict[str, Any]:
         """Plain values; `from_json` gives the same result back."""

@@ -103,7 +103,9 @@ def _chosen(manifest: Manifest, run: Run) -> Splits:
             f"the {run.recipe.name} profile cuts images into squares of {crop} pixels, which do not tile the "
             f"{height}x{width} of {run.dataset.name}: choose another --profile"
         )
-    splits = {name: entries[: run.recipe.limit] for name, entries in manifest.splits(run.split_seed).items()}
+    splits = {
+        name: entries[: run.recipe.limit] for name, entries in manifest.splits(run.split_seed, run.split_rule).items()
+    }
     empty = [name for name, entries in splits.items() if not entries]
     if empty:
         raise DataError(

@@ -8,7 +8,7 @@ import json
 import os
 import tempfile
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -16,6 +16,9 @@ from typing import Any, Literal, Protocol, runtime_checkable
 
 Split = Literal["train", "val", "test"]
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
+SplitRule = Literal["random", "blocked"]
+"""How a split is drawn: image by image, or scene by scene, so that abutting tiles never part."""
+
 FRACTIONS = (70, 15, 15)
 """Per cent of the images in train, val and test (paper, section 4.1)."""
 
@@ -96,20 +99,29 @@ class Manifest:
         """Whether all pairs of the published set are here, and none is a stand-in."""
         return self.origin == "source" and self.expected_pairs in (None, len(self.entries))
 
-    def splits(self, split_seed: int) -> dict[Split, tuple[Entry, ...]]:
-        """Entries of each split, ordered by stem; an official split is the same for every seed."""
+    @property
+    def scenes_known(self) -> bool:
+        """Whether abutting tiles were looked for; earlier versions did not."""
+        return any(entry.scene is not None for entry in self.entries)
+
+    def splits(self, split_seed: int, rule: SplitRule = "random") -> dict[Split, tuple[Entry, ...]]:
+        """Entries of each split, ordered by stem; an official split is the same for every seed and rule."""
         if self.official_split:
             chosen: Mapping[str, Split] = {entry.stem: entry.split for entry in self.entries}
+        elif rule == "blocked":
+            chosen = assign_splits(_blocks(self.entries), split_seed)
         else:
             chosen = assign_splits({entry.stem: entry.group for entry in self.entries}, split_seed)
         ordered = sorted(self.entries, key=lambda entry: entry.stem)
         return {split: tuple(entry for entry in ordered if chosen[entry.stem] == split) for split in SPLITS}
 
-    def digest(self, split_seed: int) -> str:
+    def digest(self, split_seed: int, rule: SplitRule = "random") -> str:
         """SHA-256 over source files, preparation rules and split: equal on every machine for equal data."""
         lines = [f"{self.dataset} {self.version} {self.origin}", *(f"{k}: {v}" for k, v in sorted(self.rules.items()))]
         lines += [f"skipped {name}" for name in sorted(skipped_name(line) for line in self.skipped)]
-        for split, entries in self.splits(split_seed).items():
+        if rule == "blocked" and not self.official_split:
+            lines.append("split rule: blocked")
+        for split, entries in self.splits(split_seed, rule).items():
             lines += [f"{split} {e.stem} {e.source_image_sha256} {e.source_mask_sha256}" for e in entries]
         return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
@@ -252,6 +264,32 @@ def assign_splits(groups: Mapping[str, str], split_seed: int) -> dict[str, Split
         room[split] -= len(stems)
         chosen.update(dict.fromkeys(stems, split))
     return chosen
+
+
+def joined(names: Sequence[str], pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Each name with the first, in order, of all names that `pairs` join it to, directly or through others."""
+    parent = {name: name for name in names}
+
+    def root(name: str) -> str:
+        while parent[name] != name:
+            parent[name] = name = parent[parent[name]]
+        return name
+
+    for pair in pairs:
+        first, second = sorted(map(root, pair))
+        parent[second] = first
+    return {name: root(name) for name in names}
+
+
+def _blocks(entries: Sequence[Entry]) -> dict[str, str]:
+    """The group of each stem if neither scenes nor identical images may part."""
+    first: dict[tuple[str, str], str] = {}  # the first stem of each scene and of each group
+    pairs = []
+    for entry in entries:
+        pairs.append((entry.stem, first.setdefault(("group", entry.group), entry.stem)))
+        if entry.scene is not None:
+            pairs.append((entry.stem, first.setdefault(("scene", entry.scene), entry.stem)))
+    return joined([entry.stem for entry in entries], pairs)
 
 
 def save_manifest(folder: Path, manifest: Manifest) -> None:

@@ -102,7 +102,8 @@ def _data(figure: Figure, block: Block) -> str:
 
 
 def _pair(result: Result) -> str:
-    return f"split seed {result.identity['split_seed']} with seed {result.identity['seed']}"
+    rule = "blocked " if result.identity.get("split_rule") == "blocked" else ""
+    return f"{rule}split seed {result.identity['split_seed']} with seed {result.identity['seed']}"
 
 
 def _collapsed(figure: Figure, blocks: Sequence[Block]) -> str:

@@ -118,4 +118,4 @@ def _outdated(result: Result) -> str | None:
 
 
 def _but_for_seeds(declared: dict[str, Any]) -> str:
-    return canonical({name: declared[name] for name in ("model", "dataset", "recipe")})
+    return canonical({name: value for name, value in declared.items() if name not in ("seed", "split_seed")})

@@ -38,6 +38,7 @@ def notes(section: Section) -> tuple[str, ...]:
         _variants(section),
         _controls(section),
         _data(section),
+        _split_rule(section),
         _disputed(section),
         _foreground(section),
         _constant(section),
@@ -207,6 +208,15 @@ def _data(section: Section) -> str:
         f"{_joined([str(size) for size in values])} {split}" for split, values in sizes.items() if values
     )
     return f"Data: {name}, {data['describe']}" + (f"; images used: {counts}." if counts else ".")
+
+
+def _split_rule(section: Section) -> str:
+    if all(result.identity.get("split_rule") != "blocked" for result in section.results):
+        return ""
+    return (
+        "Split by scenes (--split blocked): tiles found to abut never part, so no test tile has a known neighbour in "
+        "training. The paper gives no such rule."
+    )
 
 
 def _disputed(section: Section) -> str:

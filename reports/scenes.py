@@ -91,7 +91,7 @@ def _pairs(figure: Figure, section: Section) -> list[Pair]:
 def _block(figure: Figure, section: Section, pair: Pair, manifest: Manifest, home: Path, named: Sequence[str]) -> Block:
     ours, reference = pair
     folder = home / "data" / manifest.dataset
-    if manifest.digest(ours.identity["split_seed"]) != ours.identity["data"]:
+    if manifest.digest(ours.identity["split_seed"], ours.identity.get("split_rule", "random")) != ours.identity["data"]:
         raise DataError(f"{folder} does not hold the data that {ours.key} was tested on: prepare that data again")
     ordered, median = typical_images(ours.images, ours.counts, reference.counts)
     first = tuple(dict.fromkeys(stem for stem in named if stem in ours.images))

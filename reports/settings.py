@@ -35,7 +35,7 @@ def settings(collection: Collection, table: Table, tables: Iterable[Table] | Non
             if overrides(setting) < count
             for key in keys
         }
-        for count in range(1, 4)
+        for count in range(1, 5)
     }
     mine = {
         setting: keys
@@ -48,8 +48,8 @@ def settings(collection: Collection, table: Table, tables: Iterable[Table] | Non
 
 
 def overrides(setting: Setting) -> int:
-    """How many of encoder, initialisation and data set the command line overrides."""
-    return sum(value is not None for value in (setting.encoder, setting.init, setting.dataset))
+    """How many of encoder, initialisation, data set and split rule the command line overrides."""
+    return sum(value is not None for value in (setting.encoder, setting.init, setting.dataset, setting.split))
 
 
 def declare(setting: Setting, table: Table, row: Row) -> Run | None:
@@ -100,7 +100,8 @@ def _candidates(result: Result, table: Table) -> list[Setting]:
         encoders = {None: None}
     inits = dict.fromkeys((None, *(init for init in ("sam", "scratch") if init == options.get("init"))))
     elsewhere = None if data == table.dataset else data
-    return [Setting(profile, encoder, init, elsewhere) for encoder, init in product(encoders, inits)]
+    rule = identity.get("split_rule")
+    return [Setting(profile, encoder, init, elsewhere, rule) for encoder, init in product(encoders, inits)]
 
 
 def _keys(collection: Collection, table: Table, setting: Setting) -> set[str]:

@@ -11,7 +11,7 @@ import baselines.sam_lora
 from benchmarks.runner import execute, execute_all, plan, resolve_all
 from benchmarks.spec import SMOKE, Setting
 from benchmarks.tables import TABLE5, TABLES
-from data_prep.base import NotPrepared
+from data_prep.base import NotPrepared, load_manifest, save_manifest
 from rssam.config import RSSAM
 from rssam.weights import WeightsNotFound
 from tests.benchmarks.prepared import TINY, Watcher, make_session, tiny_run
@@ -33,6 +33,22 @@ def test_trained_then_cached(tmp_path):
     assert len(first.result.history) == TINY.epochs
     assert first.result.parameters["total"] > first.result.parameters["trainable"] > 0
     assert first.result.provenance["versions"]["torch"]
+
+
+def test_a_split_by_scenes_is_trained_and_tested_on(tmp_path):
+    """The declaration once said blocked while the images were those of the random split."""
+    session = make_session(tmp_path)
+    folder = session.data_folder("deepglobe")
+    manifest = load_manifest(folder, "deepglobe")
+    entries = tuple(dataclasses.replace(one, scene=f"{(int(one.stem) - 1000) // 2}") for one in manifest.entries)
+    manifest = dataclasses.replace(manifest, entries=entries)
+    save_manifest(folder, manifest)
+    run = dataclasses.replace(tiny_run(), split_rule="blocked")
+    result = execute(*resolved(session, run), session).result
+    wanted = tuple(entry.stem for entry in manifest.splits(0, "blocked")["test"])
+    assert result.images == wanted
+    assert wanted != tuple(entry.stem for entry in manifest.splits(0)["test"])
+    assert result.declared() == run.declared()
 
 
 def test_a_cached_run_reads_no_image(tmp_path):

@@ -19,11 +19,15 @@ from benchmarks.spec import (
     canonical,
     make_key,
     plain_fields,
+    resolve,
 )  # fmt: skip
 from benchmarks.zoo import Fcn, SamLora, UNet, smallest
+from data_prep.base import DataError
 from data_prep.catalog import dataset
 from rssam.config import RSSAM
 from rssam.contract import UnknownName, UserError
+from rssam.weights import WeightsFolder
+from tests.benchmarks.prepared import write_prepared
 
 RUN = Run(RSSAM(), dataset("deepglobe"), PAPER)
 OTHER = {"optimizer": "sgd", "augmentation": "flips", "name": "other", "rates": (1e-4,), "batch": 48, "group": 3}
@@ -55,6 +59,7 @@ def test_every_field_of_a_recipe_is_in_the_key(field):
         {"model": SamLora()},
         {"seed": 1},
         {"split_seed": 1},
+        {"split_rule": "blocked"},
     ],
 )
 def test_every_part_of_a_run_is_in_the_key(change):
@@ -83,6 +88,30 @@ def test_an_added_option_leaves_old_keys_alone():
 
     assert canonical(plain_fields(New())) == canonical(plain_fields(Old()))
     assert canonical(plain_fields(New(depth=3))) != canonical(plain_fields(Old()))
+
+
+def test_a_split_by_scenes_is_declared_and_a_random_one_is_as_before():
+    assert "split_rule" not in RUN.declared()
+    assert dataclasses.replace(RUN, split_rule="blocked").declared() == {**RUN.declared(), "split_rule": "blocked"}
+    assert Setting("paper", split="blocked").run(RSSAM(), "deepglobe").split_rule == "blocked"
+    assert Setting("paper", split="blocked").run(RSSAM(), "whu") == Setting("paper").run(RSSAM(), "whu")
+
+
+def test_a_split_by_scenes_needs_scenes(tmp_path):
+    """Without scenes every tile would be its own, and a random split would pass for a blocked one."""
+    manifest = write_prepared(tmp_path / "data")
+    run = dataclasses.replace(RUN, model=SamLora("vit_t", "scratch"), split_rule="blocked")
+    weights = WeightsFolder(tmp_path / "weights")
+    with pytest.raises(DataError, match="rssam-bench prepare deepglobe --source DIR"):
+        resolve(run, manifest, weights, "32-true")
+    entries = tuple(dataclasses.replace(one, scene=f"{int(one.stem) // 3}") for one in manifest.entries)
+    known = dataclasses.replace(manifest, entries=entries)
+    blocked = resolve(run, known, weights, "32-true")
+    random = resolve(dataclasses.replace(run, split_rule="random"), known, weights, "32-true")
+    assert (
+        blocked.data_digest == known.digest(0, "blocked") != known.digest(0) == random.data_digest == manifest.digest(0)
+    )
+    assert blocked.key != random.key
 
 
 def test_batch_is_whole_groups():

@@ -71,6 +71,8 @@ SMALL = Setting("mini", encoder="vit_t", init="scratch")
         Setting("smoke"),
         Setting("paper", init="scratch"),
         Setting("paper", encoder="vit_l"),
+        Setting("paper", split="blocked"),
+        replace(SMALL, split="blocked"),
         Setting("paper", dataset="roofs"),
         SMALL,
     ],
@@ -125,7 +127,21 @@ def test_on_another_data_set_the_papers_numbers_are_not_compared():
     assert any("data set roofs in place of deepglobe" in note for note in frame.notes)
 
 
+def test_splits_by_scenes_and_by_image_stand_in_sections_of_their_own():
+    """One column would mix two test sets under the same split seed."""
+    blocked = Setting("paper", split="blocked")
+    runs = [row_run(index, setting) for setting in (Setting("paper"), blocked) for index in (0, 1)]
+    first, second = assemble([TABLE5], collection(*runs)).frames
+    assert (first.setting, second.setting) == (Setting("paper"), blocked)
+    for frame in (first, second):
+        assert len(frame.runs) == 2
+    words = "Split by scenes (--split blocked)"
+    assert not any(words in note for note in first.notes)
+    assert any(words in note for note in second.notes)
+
+
 def test_commands():
+    assert command(TABLE5, Setting("paper", split="blocked")) == "rssam-bench reproduce table5 --split blocked"
     assert command(TABLE5, Setting("paper")) == "rssam-bench reproduce table5"
     assert command(TABLE5, Setting("smoke")) == "rssam-bench reproduce table5 --profile smoke"
     assert command(TABLE5, replace(SMALL, dataset="roofs")) == (
