@@ -234,7 +234,10 @@ def _prepare_weights(name: str | None, source: Path | None) -> None:
         screen.print(f"{folder.path(name)} is there", soft_wrap=True)
         return
     if source is None:
-        download(name, folder)
+        from benchmarks.screen import data_progress
+
+        with data_progress(warnings) as progress:
+            download(name, folder, progress)
     else:
         convert_checkpoint(name, source, folder)
     screen.print(f"{name} ({WEIGHTS[name].licence}): {folder.path(name)}", soft_wrap=True)

@@ -9,7 +9,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
 from PIL import Image
 
 from data_prep import pixels
@@ -142,9 +141,10 @@ def _write(job: Job, decoded: _Pixels, digests: tuple[str, str]) -> Record:
         foreground=float((labels > 0).mean()) if binary else 1.0,  # without a background all pixels belong to a class
         group=stem,
     )
-    occurring = tuple(np.flatnonzero(np.bincount(mask.labels.ravel())).tolist())
+    occurring = tuple(label for label, count in enumerate(Image.fromarray(mask.labels).histogram()) if count)
     record = Record(job.rule, entry, pixels.pixel_digest(image), occurring, mask.values)
-    write_atomic(job.record, json.dumps(asdict(record)).encode())  # last: a record vouches for its files
+    # Last, for a record vouches for its files; a power cut may spoil it, and then the pair is done again.
+    write_atomic(job.record, json.dumps(asdict(record)).encode(), durable=False)
     return record
 
 

@@ -179,11 +179,10 @@ def binary_mask(picture: Image.Image, threshold: int = THRESHOLD) -> Mask:
         picture = picture.convert("L")
     if picture.mode not in ("L", "RGB"):
         raise BadPicture(f"expected a mask in grey or RGB, found mode {picture.mode}")
-    grey = np.asarray(picture)
-    if grey.ndim == 3:
-        if (grey != grey[..., :1]).any():
-            raise BadPicture("expected a black-and-white mask, found colours")
-        grey = grey[..., 0]
+    channel, *others = picture.split()
+    if any(other.tobytes() != channel.tobytes() for other in others):
+        raise BadPicture("expected a black-and-white mask, found colours")
+    grey = np.asarray(channel)
     values = np.flatnonzero(np.bincount(grey.ravel(), minlength=256))[:LISTED]
     return Mask((grey >= threshold).astype(np.uint8), tuple(map(str, values)))
 

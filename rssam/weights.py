@@ -11,9 +11,12 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from filelock import FileLock
 
 from rssam.contract import UserError
+from rssam.fetching import Fetch, Progress
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -287,32 +290,34 @@ def _require_backbone(weights: BackboneWeights, tensors: Mapping[str, Tensor], s
         )
 
 
-def download(name: str, folder: WeightsFolder, progress: Any = False) -> Path:
+def download(name: str, folder: WeightsFolder, progress: Progress = lambda done, total, what: None) -> Path:
     """Fetch the checkpoint `name`, verify its digest, convert it, delete the download; return the prepared path.
 
-    `progress` is what pooch takes: a bool, or a progress bar with update, reset and close.
-    Raises UserError if the network fails, WeightsDamaged if the file is not the published one.
+    What a cut connection or a kill leaves is continued by the next call. Raises UserError if the network fails,
+    WeightsDamaged if the file is not the published one; such a file is deleted.
     """
-    import pooch
-
     weights = _known(name)
     remedy = f"fetch it elsewhere and run: rssam-bench prepare weights {name} --source FILE"
-    try:
-        source = Path(
-            pooch.retrieve(
-                weights.url,
-                known_hash=f"sha256:{weights.sha256}" if len(weights.sha256) == 64 else None,  # pooch knows no prefix
-                path=folder.root / "downloads",
-                fname=weights.url.rsplit("/", 1)[1],
-                progressbar=progress,
-            )
-        )
-    except OSError as error:  # every failure of requests is one
-        raise UserError(f"could not download {weights.url} ({error}): {remedy}") from error
-    except ValueError as error:  # pooch's answer to another digest
-        raise WeightsDamaged(f"the file at {weights.url} is not the published checkpoint {name}: {remedy}") from error
-    path = convert_checkpoint(name, source, folder, weights.sha256)
-    source.unlink()
+    published = weights.url.rsplit("/", 1)[1]
+    fetch = Fetch(weights.url, folder.root / "downloads" / f"{published}.part", name, progress)
+    fetch.part.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(fetch.part.with_name(f"{published}.lock")):
+        if folder.path(name).is_file():  # brought by another process meanwhile
+            return folder.path(name)
+        try:
+            fetch.run()
+        except OSError as error:
+            kept = fetch.part.stat().st_size >> 20 if fetch.part.is_file() else 0
+            again = f"the {kept} MB that came are kept, run the command again to go on; or " if kept else ""
+            raise UserError(f"could not download {weights.url} ({error}): {again}{remedy}") from error
+        try:
+            path = convert_checkpoint(name, fetch.part, folder, weights.sha256)
+        except WeightsDamaged as error:
+            fetch.forget()
+            raise WeightsDamaged(
+                f"the file at {weights.url} is not the published checkpoint {name} and was deleted ({error}): {remedy}"
+            ) from error
+        fetch.forget()
     return path
 
 

@@ -11,7 +11,7 @@ from tests.conftest import REPOSITORY
 
 PACKAGES = ("rssam", "baselines", "benchmarks", "reports", "data_prep")
 LAYERS = (
-    {"rssam.contract", "rssam.weights", "data_prep.base"},
+    {"rssam.contract", "rssam.fetching", "rssam.weights", "data_prep.base"},
     {
         "rssam.config",
         "rssam.precision",

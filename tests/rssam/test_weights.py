@@ -3,7 +3,6 @@ import os
 import pickle
 from dataclasses import replace
 
-import pooch
 import pytest
 import torch
 
@@ -134,37 +133,3 @@ def test_damaged_after_preparation(weights):
     path.write_bytes(path.read_bytes()[:-10])
     with pytest.raises(WeightsDamaged, match="delete it and prepare the weights again"):
         load_weights(path)
-
-
-def test_download_converts_and_deletes(tiny_vit_b, monkeypatch, sam_file, tmp_path):
-    digest = hashlib.sha256(sam_file.read_bytes()).hexdigest()
-    monkeypatch.setitem(WEIGHTS, "vit_b", replace(WEIGHTS["vit_b"], sha256=digest))
-    asked = {}
-
-    def retrieve(url, known_hash, path, fname, progressbar):
-        asked.update(url=url, known_hash=known_hash)
-        path.mkdir(parents=True)
-        (path / fname).write_bytes(sam_file.read_bytes())
-        return str(path / fname)
-
-    monkeypatch.setattr(pooch, "retrieve", retrieve)
-    path = download("vit_b", WeightsFolder(tmp_path))
-    assert asked == {"url": WEIGHTS["vit_b"].url, "known_hash": f"sha256:{digest}"}
-    assert read_metadata(path)["official"] == "yes"
-    assert [found for found in tmp_path.rglob("*") if found.is_file()] == [path]
-
-
-@pytest.mark.parametrize(
-    ("failure", "error", "sentence"),
-    [
-        (ConnectionError("no route"), UserError, r"could not download https://dl.*no route.*--source FILE"),
-        (ValueError("SHA256 hash"), WeightsDamaged, r"not the published checkpoint vit_b: .*--source FILE"),
-    ],
-)
-def test_download_fails_kindly(monkeypatch, tmp_path, failure, error, sentence):
-    def retrieve(*_, **__):
-        raise failure
-
-    monkeypatch.setattr(pooch, "retrieve", retrieve)
-    with pytest.raises(error, match=sentence):
-        download("vit_b", WeightsFolder(tmp_path))

@@ -1,0 +1,157 @@
+"""How long `prepare deepglobe` takes beside a plain Pillow loop, its peak memory, and how long a second call takes.
+
+From the root of the repository: python docs/measure/prepare.py [--pairs 200] [--rounds 3] [--workers 2]. It wants 1 GB
+in the folder for temporary files. The stand-in scenes are made once and not timed. The three commands take turns; every
+one is a process of its own, start-up included. Memory is the largest sum over the command and its workers of what each
+holds alone (its unique set), seen every 50 ms, in runs of their own that are not timed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import resource
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+import psutil
+from PIL import Image
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(REPOSITORY), "OMP_NUM_THREADS": "1"}
+
+
+def plain(source: Path, out: Path) -> None:
+    """What one writes by hand: open, shrink, threshold, save; no checks, digests, split or way to go on."""
+    for folder in ("images", "masks", "native_masks"):
+        (out / folder).mkdir(parents=True)
+    for path in sorted((source / "train").glob("*_sat.jpg")):
+        name = path.name.removesuffix("_sat.jpg")
+        image = Image.open(path).convert("RGB")
+        image.reduce(2).save(out / "images" / f"{name}.png")
+        mask = Image.open(path.with_name(f"{name}_mask.png")).convert("L").point([0] * 128 + [255] * 128)
+        mask.resize((512, 512), Image.Resampling.NEAREST).save(out / "masks" / f"{name}.png")
+        mask.convert("1").save(out / "native_masks" / f"{name}.png")
+
+
+def prepare_command(source: Path, home: Path, workers: int) -> list[str]:
+    """The command line that a user gives."""
+    command = [sys.executable, "-m", "benchmarks.cli", "--home", str(home), "prepare", "deepglobe"]
+    return [*command, "--source", str(source), "--workers", str(workers)]
+
+
+@dataclass(frozen=True)
+class Took:
+    """Seconds of a command: on the clock, and of all cores it and its workers used."""
+
+    clock: float
+    cores: float
+
+
+def timed(command: list[str]) -> Took:
+    """Run a command that must succeed."""
+    before, began = _cores(), time.perf_counter()
+    subprocess.run(command, check=True, env=ENVIRONMENT, cwd=REPOSITORY, stdout=subprocess.DEVNULL)
+    return Took(time.perf_counter() - began, _cores() - before)
+
+
+def _cores() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def peak_bytes(command: list[str]) -> int:
+    """The largest memory of a command and all its workers together."""
+    child, peak = psutil.Popen(command, env=ENVIRONMENT, cwd=REPOSITORY, stdout=subprocess.DEVNULL), 0
+    while child.poll() is None:
+        held = 0
+        for process in [child, *_descendants(child)]:
+            try:
+                held += process.memory_full_info().uss
+            except (psutil.NoSuchProcess, psutil.AccessDenied):
+                continue
+        peak = max(peak, held)
+        time.sleep(0.05)
+    if child.returncode:
+        raise subprocess.CalledProcessError(child.returncode, command)
+    return peak
+
+
+def _descendants(process: psutil.Popen) -> list[psutil.Process]:
+    try:
+        return process.children(recursive=True)
+    except psutil.NoSuchProcess:
+        return []
+
+
+def measure(folder: Path, pairs: int, rounds: int, workers: int) -> str:
+    """All figures as markdown."""
+    from data_prep.deepglobe import DeepGlobe
+    from data_prep.marker import MARKER
+
+    source, home, by_hand = folder / "source", folder / "home", folder / "plain"
+    DeepGlobe().synthesize(source, pairs, seed=0)
+    (source / MARKER).unlink()  # these scenes stand in for the real files here, and nothing else reads them
+    hand = [sys.executable, __file__, "--plain", str(source), str(by_hand)]
+    ours, few = prepare_command(source, home, workers), folder / "few"
+    rows = {"plain loop": hand, "prepare": ours, "prepare again": ours}
+    took: dict[str, list[Took]] = {name: [] for name in rows}
+    loads = [os.getloadavg()[0]]
+    for _ in range(rounds):
+        for name, command in rows.items():
+            took[name].append(timed(command))
+        shutil.rmtree(by_hand)
+        shutil.rmtree(home)
+        loads.append(os.getloadavg()[0])
+    for path in sorted((source / "train").iterdir())[: 2 * (pairs // 4)]:
+        (few / "train").mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, few / "train")
+    memory = {
+        "first call": peak_bytes(ours),
+        "second call": peak_bytes(ours),
+        f"first call on {pairs // 4} pairs": peak_bytes(prepare_command(few, folder / "home of few", workers)),
+    }
+    middle = {name: median(one.clock for one in took[name]) for name in rows}
+    lines = [
+        f"{pairs} pairs, {workers} workers, {os.cpu_count()} cores, medians of {rounds}; load average between rounds "
+        f"{' '.join(f'{load:.1f}' for load in loads)} (the measurement alone makes 1 to {workers}).",
+        "",
+        "| | seconds | each round | seconds of cores |",
+        "|---|--:|---|--:|",
+        *(
+            f"| {name} | {middle[name]:.2f} | {' '.join(f'{one.clock:.2f}' for one in took[name])} "
+            f"| {median(one.cores for one in took[name]):.2f} |"
+            for name in rows
+        ),
+        "",
+        f"prepare is {middle['plain loop'] / middle['prepare']:.2f} times as fast as the plain loop; "
+        f"a second call takes 1/{middle['prepare'] / middle['prepare again']:.1f} of the first.",
+        "Peak memory of all processes: " + ", ".join(f"{name} {held / 2**20:.0f} MiB" for name, held in memory.items()),
+    ]
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Measure in a temporary folder and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--pairs", type=int, default=200)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--plain", nargs=2, type=Path, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.plain:
+        plain(*options.plain)
+        return
+    with tempfile.TemporaryDirectory(prefix="rssam-measure-") as folder:
+        sys.stdout.write(measure(Path(folder), options.pairs, options.rounds, options.workers) + "\n")
+
+
+if __name__ == "__main__":
+    sys.path.insert(0, str(REPOSITORY))
+    main()
