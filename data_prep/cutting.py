@@ -50,7 +50,7 @@ def _decoded(job: Job, contents: tuple[bytes, bytes]) -> tuple[Bytes, Mask] | Fa
     except BadPicture as bad:
         faults.append(f"{job.pair.image_name}: {bad}")
     try:
-        mask = job.read_mask(pixels.decode(contents[1], *job.mask_kinds))
+        mask = job.read_mask(pixels.decode(contents[1], *job.mask_kinds, deep=True))
         if not faults and mask.labels.shape != image.shape[:2]:
             found, wanted = ("{1}x{0}".format(*shape) for shape in (mask.labels.shape, image.shape))
             raise BadPicture(f"expected the size of its image, {wanted}, found {found} (width x height)")

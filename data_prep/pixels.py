@@ -70,10 +70,11 @@ class Mask:
     values: tuple[str, ...]
 
 
-def decode(content: bytes, *kinds: str) -> Image.Image:
+def decode(content: bytes, *kinds: str, deep: bool = False) -> Image.Image:
     """Decode all pixels of a picture in one of the formats `kinds`, by Pillow's names ("JPEG", "PNG", "TIFF").
 
-    Raises BadPicture for another format, a file cut short, a broken checksum, or more than 8 bits a channel.
+    Raises BadPicture for another format, a file cut short, a broken checksum, or more than 8 bits a channel; with
+    `deep` one channel may have 16, which Pillow gives whole.
     """
     try:
         with _without_warnings():
@@ -81,7 +82,7 @@ def decode(content: bytes, *kinds: str) -> Image.Image:
                 if probe.format not in kinds:
                     raise BadPicture(f"expected {' or '.join(kinds)}, found {probe.format}")
                 # Pillow cuts three channels of 16 bits to their upper half: satellite data of 11 bits come out black.
-                if (bits := _bits(content, probe)) > 8:
+                if (bits := _bits(content, probe)) > 8 and not (deep and probe.mode.startswith("I")):
                     raise BadPicture(f"expected at most 8 bits a channel, found {bits}")
                 # Checks every PNG checksum; decoding alone skips some. Afterwards the file must be opened anew.
                 probe.verify()

@@ -83,7 +83,8 @@ def test_tiles_hold_every_pixel_once_and_padding_is_ignored(tmp_path):
             assert (item["image"][:, row, column].numpy() == there).all()
         assert "native_mask" not in entry.files
         assert (item["native_mask"] == item["mask"]).all()
-        assert (entry.source_size, entry.size, entry.scene) == ((height, width), (64, 64), stem)
+        assert (entry.source_size, entry.size) == ((height, width), (64, 64))
+            assert entry.scene == f"{stem}_y00000_x00000"
     for stem, labels in drawn.items():
         height, width = labels.shape
         assert (found[stem][:height, :width] == labels).all()
@@ -268,7 +269,7 @@ def test_all_faults_are_listed_at_once(tmp_path):
         "masks/4.png: expected the size of its image, 32x32, found 64x32 (width x height)",
         "images/5.png: cannot be decoded",
         "masks/6.jpg: expected PNG or TIFF, found JPEG",
-        "images/7.png: expected an image of 8 bits in RGB or grey, found mode I;16",
+        "images/7.png: expected at most 8 bits a channel, found 16",
         "images/8.jpg: expected an upright picture, found EXIF orientation 6",
     ):
         assert line in message
