@@ -84,7 +84,7 @@ def test_tiles_hold_every_pixel_once_and_padding_is_ignored(tmp_path):
         assert "native_mask" not in entry.files
         assert (item["native_mask"] == item["mask"]).all()
         assert (entry.source_size, entry.size) == ((height, width), (64, 64))
-            assert entry.scene == f"{stem}_y00000_x00000"
+        assert entry.scene == f"{stem}_y00000_x00000"
     for stem, labels in drawn.items():
         height, width = labels.shape
         assert (found[stem][:height, :width] == labels).all()
