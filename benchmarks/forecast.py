@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from benchmarks.session import Session
 from benchmarks.spec import Run, resolve
-from data_prep.base import SPLITS, DataError, NotPrepared, exact_counts, load_manifest
+from data_prep.base import SPLITS, Manifest, NotPrepared, exact_counts, load_manifest
 from rssam.contract import Model, Task
 from rssam.weights import WeightsNotFound
 
@@ -41,17 +41,24 @@ class Forecast:
 
 
 def forecast(runs: Sequence[Run], session: Session) -> list[Forecast]:
-    """State and cost of every run."""
-    return [_forecast(run, session) for run in runs]
+    """State and cost of every run; each manifest is read once. Raises DataError if one is damaged."""
+    manifests = {name: _manifest(name, session) for name in {run.dataset.name for run in runs}}
+    return [_forecast(run, manifests[run.dataset.name], session) for run in runs]
 
 
-def _forecast(run: Run, session: Session) -> Forecast:
-    hours = gpu_hours(run, _images(run, session))
-    name = run.dataset.name
+def _manifest(name: str, session: Session) -> Manifest | None:
     try:
-        resolved = resolve(run, load_manifest(session.data_folder(name), name), session.weights, session.precision)
+        return load_manifest(session.data_folder(name), name)
     except NotPrepared:
-        return Forecast(run, None, "no data", f"rssam-bench prepare {name} --source DIR", hours)
+        return None
+
+
+def _forecast(run: Run, manifest: Manifest | None, session: Session) -> Forecast:
+    hours = gpu_hours(run, _images(run, manifest))
+    if manifest is None:
+        return Forecast(run, None, "no data", f"rssam-bench prepare {run.dataset.name} --source DIR", hours)
+    try:
+        resolved = resolve(run, manifest, session.weights, session.precision)
     except WeightsNotFound:
         needed = next(one for one in run.model.weights_needed() if not session.weights.path(one).is_file())
         return Forecast(run, None, "no weights", f"rssam-bench prepare weights {needed}", hours)
@@ -63,14 +70,13 @@ def _forecast(run: Run, session: Session) -> Forecast:
     return Forecast(run, resolved.key, state, "", hours)
 
 
-def _images(run: Run, session: Session) -> tuple[int, int, int]:
+def _images(run: Run, manifest: Manifest | None) -> tuple[int, int, int]:
     """Images in train, val and test: as prepared, else as the published set would be."""
-    try:
-        manifest = load_manifest(session.data_folder(run.dataset.name), run.dataset.name)
+    if manifest is None:
+        sizes = list(run.dataset.official_sizes or exact_counts(run.dataset.expected_pairs or 0))
+    else:
         splits = manifest.splits(run.split_seed, run.split_rule)
         sizes = [len(splits[split]) for split in SPLITS]
-    except DataError:
-        sizes = list(run.dataset.official_sizes or exact_counts(run.dataset.expected_pairs or 0))
     limit = run.recipe.limit
     train, val, test = (size if limit is None else min(size, limit) for size in sizes)
     return train, val, test
