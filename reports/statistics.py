@@ -1,0 +1,220 @@
+"""Intervals, spreads and tests of scores, from integer counts and from replicates. Arrays in, numbers out.
+
+Three sources of doubt are kept apart, because each answers another question:
+- which images were tested: bootstrap over test images (`resampled_dice`), or over whole scenes for new imagery;
+- luck of split and training: spread and t over replicates (`pooled_spread`, `tolerance`, `contrast`);
+- many questions at once: Holm's family (`holm`).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from benchmarks.counts import Average, Counts, FloatArray
+
+LEVEL = 0.95
+DRAWS = 10_000
+ROUNDING = 0.0005
+"""Half of the last digit that the paper prints."""
+BLOCK = 1_000_000
+"""Weights drawn at once: 8 MB."""
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A percentile interval; `undefined` draws had no score and are left out."""
+
+    low: float
+    high: float
+    undefined: int = 0
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Standard deviation over replicates, pooled over systems; NaN where no degree of freedom is left."""
+
+    value: float
+    df: int
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """Difference between two systems on the same replicates; `smallest` is the least difference that would have shown.
+
+    That is, t times the standard error: a mean nearer to 0 than it is undecided.
+    """
+
+    mean: float
+    error: float
+    df: int
+    low: float
+    high: float
+    p: float
+    smallest: float
+
+
+def resampled_dice(
+    systems: Sequence[Counts],
+    average: Average,
+    *,
+    clusters: Sequence[str] | None = None,
+    draws: int = DRAWS,
+    seed: int = 0,
+) -> FloatArray:
+    """Pooled Dice of resampled test sets, float [systems, draws]; see `resampled_class_dice`.
+
+    Under "classes" the mean over the classes present in that draw. Raises ValueError if "foreground" is asked of
+    several classes.
+    """
+    drawn = resampled_class_dice(systems, clusters=clusters, draws=draws, seed=seed)
+    if average == "foreground":
+        if drawn.shape[1] != 1:
+            raise ValueError(f'the average "foreground" needs one class, these counts have {drawn.shape[1]}')
+        only: FloatArray = drawn[:, 0]
+        return only
+    present = ~np.isnan(drawn)
+    sums, numbers = np.where(present, drawn, 0).sum(axis=1), present.sum(axis=1)
+    means: FloatArray = np.divide(sums, numbers, out=np.full_like(sums, np.nan), where=numbers > 0)
+    return means
+
+
+def resampled_class_dice(
+    systems: Sequence[Counts], *, clusters: Sequence[str] | None = None, draws: int = DRAWS, seed: int = 0
+) -> FloatArray:
+    """Dice of each class pooled over resampled test sets, float [systems, classes, draws].
+
+    A test set of n images gives n images drawn with replacement; with `clusters` (the scene of each image), as many
+    whole scenes as there are. Draw k takes the same images for every system, and for every call with as many images
+    and the same seed: so rows may be subtracted. A class absent from a draw's prediction and truth is NaN. Sums are of
+    integers, exact in float64. Raises ValueError if the systems were not counted on the same images and classes.
+    """
+    shapes = {counts.tp.shape for counts in systems}
+    if len(shapes) != 1:
+        raise ValueError(f"systems compared need counts of the same images and classes, found {sorted(shapes)}")
+    ((images, classes),) = shapes
+    if images == 0:
+        raise ValueError("no test image to resample")
+    doubled = np.stack([2 * counts.tp for counts in systems], axis=1)  # [images, systems, classes]
+    total = doubled + np.stack([counts.fp + counts.fn for counts in systems], axis=1)
+    table = np.stack([doubled, total], axis=1).reshape(images, -1).astype(np.float64)
+    if clusters is not None:
+        table = _summed(table, clusters)
+    units = len(table)
+    generator = np.random.default_rng(seed)
+    drawn = np.empty((draws, len(systems) * classes))
+    block = max(1, BLOCK // units)
+    for start in range(0, draws, block):
+        here = min(block, draws - start)
+        chosen = generator.integers(0, units, (here, units), dtype=np.int32)
+        flat = (chosen + units * np.arange(here)[:, None]).ravel()
+        weights = np.bincount(flat, minlength=here * units).reshape(here, units)
+        above, below = np.split(weights.astype(np.float64) @ table, 2, axis=1)
+        drawn[start : start + here] = np.divide(above, below, out=np.full_like(above, np.nan), where=below > 0)
+    by_system: FloatArray = np.moveaxis(drawn.reshape(draws, len(systems), classes), 0, -1)
+    return by_system
+
+
+def interval(draws: FloatArray, level: float = LEVEL) -> Interval:
+    """Percentile interval of one system's draws, float [draws]; NaN where no draw has a score.
+
+    Draws without a score (no class in truth or prediction) are left out and counted in `undefined`.
+    """
+    defined = draws[~np.isnan(draws)]
+    undefined = draws.size - defined.size
+    if not defined.size:
+        return Interval(math.nan, math.nan, undefined)
+    low, high = np.quantile(defined, [(1 - level) / 2, (1 + level) / 2])
+    return Interval(float(low), float(high), undefined)
+
+
+def resampling_p(differences: FloatArray) -> float:
+    """Two-sided p of "no difference" from the draws of one, float [draws]; at least 2 / (draws + 1).
+
+    Twice the smaller share of draws on one side of 0, a draw of exactly 0 on both; NaN draws are left out.
+    """
+    defined = differences[~np.isnan(differences)]
+    if not defined.size:
+        return math.nan
+    smaller = min(int((defined <= 0).sum()), int((defined >= 0).sum()))
+    return min(1.0, 2 * (smaller + 1) / (defined.size + 1))
+
+
+def pooled_spread(groups: Sequence[Sequence[float]]) -> Spread:
+    """Spread of replicates about the mean of their own system; a system with one replicate adds nothing."""
+    df = sum(len(group) - 1 for group in groups if group)
+    squares = sum(float(((np.asarray(group) - np.mean(group)) ** 2).sum()) for group in groups if group)
+    return Spread(math.sqrt(squares / df) if df else math.nan, df)
+
+
+def tolerance(spread: Spread, replicates: int, level: float = LEVEL) -> float:
+    """Distance from the paper within which a mean of `replicates` is the same: t s sqrt(1 + 1/n) + 0.0005.
+
+    The 1 is the paper's own single run, with the same luck as ours; NaN where the spread has no degree of freedom.
+    """
+    if not spread.df:
+        return math.nan
+    return _t(spread.df, level) * spread.value * math.sqrt(1 + 1 / replicates) + ROUNDING
+
+
+def contrast(differences: Sequence[float], test_over_train: float, level: float = LEVEL) -> Contrast:
+    """Mean of paired differences, with the variance of Nadeau and Bengio (2003) for re-splits of one data set.
+
+    SE^2 = s_d^2 (1/n + test_over_train), since re-splits share training images and so differ less than new data would;
+    `test_over_train` is 0 for an official split, where seeds alone vary. Raises ValueError for fewer than two.
+    """
+    from scipy.special import stdtr
+
+    values = np.asarray(differences, dtype=np.float64)
+    if values.size < 2:
+        raise ValueError(f"a contrast needs two replicates or more, found {values.size}")
+    mean, df = float(values.mean()), int(values.size) - 1
+    error = float(values.std(ddof=1)) * math.sqrt(1 / values.size + test_over_train)
+    reach = _t(df, level) * error
+    ratio = abs(mean) / error if error else math.inf if mean else 0.0
+    p = float(2 * stdtr(df, -ratio))
+    return Contrast(mean, error, df, mean - reach, mean + reach, p, reach)
+
+
+def holm(p: Sequence[float]) -> tuple[float, ...]:
+    """Holm's adjusted p of one family, in the given order. Raises ValueError for what is not in 0..1."""
+    values = np.asarray(p, dtype=np.float64)
+    if not ((values >= 0) & (values <= 1)).all():
+        raise ValueError(f"p-values must lie in 0..1, found {tuple(p)}")
+    order = np.argsort(values, kind="stable")
+    steps = np.maximum.accumulate(values[order] * np.arange(values.size, 0, -1))
+    adjusted = np.empty_like(values)
+    adjusted[order] = np.minimum(steps, 1)
+    return tuple(adjusted.tolist())
+
+
+def kendall(first: Sequence[float], second: Sequence[float]) -> float:
+    """Rank agreement of two lists of scores, Kendall's tau-b in -1..1 (ties handled); NaN if one list is all ties.
+
+    Raises ValueError for lists of different lengths.
+    """
+    if len(first) != len(second):
+        raise ValueError(f"rank agreement needs lists of one length, found {len(first)} and {len(second)}")
+    one, other = (np.sign(np.subtract.outer(values, values)) for values in (np.asarray(first), np.asarray(second)))
+    untied = math.sqrt(float((one**2).sum()) * float((other**2).sum()))
+    return float((one * other).sum()) / untied if untied else math.nan
+
+
+def _summed(table: FloatArray, clusters: Sequence[str]) -> FloatArray:
+    """Rows of one cluster added up, [clusters, columns], in the order of their names."""
+    if len(clusters) != len(table):
+        raise ValueError(f"each of {len(table)} images needs its cluster, found {len(clusters)}")
+    names, owner = np.unique(np.asarray(clusters), return_inverse=True)
+    sums = np.zeros((len(names), table.shape[1]))
+    np.add.at(sums, owner, table)
+    return sums
+
+
+def _t(df: int, level: float) -> float:
+    """Two-sided quantile of Student's t."""
+    from scipy.special import stdtrit
+
+    return float(stdtrit(df, (1 + level) / 2))
