@@ -33,7 +33,7 @@ class Result:
     native_counts: Counts | None  # at the source's own resolution, where it is larger
     history: tuple[Mapping[str, float], ...]  # per epoch: epoch, train_loss, val_loss, rate, seconds
     best_epoch: int  # the epoch of lowest validation loss, from 1
-    parameters: Mapping[str, int]  # total, trainable
+    parameters: Mapping[str, int]  # total, trainable, as_published; macs: multiply-adds for an image of the task
     seconds: float  # training and evaluation, all sessions of the run added
     peak_memory: int  # bytes, of the device on CUDA and of the process on CPU
     data: Mapping[str, Any]  # origin, complete, pairs, describe, train, val, test

@@ -15,6 +15,7 @@ from torch import nn
 from benchmarks.engine import LAST, Listener, Training, make_fabric, train
 from benchmarks.environment import peak_memory, provenance, seeded
 from benchmarks.evaluate import Evaluation, evaluate
+from benchmarks.ledger import record_use
 from benchmarks.profile import measure, parameter_counts
 from benchmarks.session import Outcome, Session
 from benchmarks.spec import ResolvedRun, Run
@@ -45,12 +46,14 @@ def train_and_test(resolved: ResolvedRun, session: Session) -> Outcome:
     try:
         net, training = _train_candidates(run, session, splits, fabric, work)
         started = time.perf_counter()
+        record_use(session.home, resolved)
         test = _prepared(session, run, splits["test"], native=True)
         evaluation = evaluate(
             fabric.setup(net), test, run.task, run.recipe.crop, fabric.device, session.observer.testing
         )
     except torch.OutOfMemoryError as error:
         raise UserError(f"the GPU has too little memory for {key}: {str(error).splitlines()[0]}") from error
+    cost = measure(run.model, run.task)
     result = Result(
         identity=resolved.identity(),
         average=run.dataset.average,
@@ -60,7 +63,7 @@ def train_and_test(resolved: ResolvedRun, session: Session) -> Outcome:
         native_counts=evaluation.native_counts,
         history=tuple(training.history),
         best_epoch=training.best_epoch,
-        parameters={**parameter_counts(net), "as_published": measure(run.model, run.task).as_published},
+        parameters={**parameter_counts(net), "as_published": cost.as_published, "macs": round(cost.gmacs * 1e9)},
         seconds=training.seconds + time.perf_counter() - started,
         peak_memory=peak_memory(fabric.device),
         data=_data_record(manifest, splits),
@@ -127,7 +130,14 @@ def _data_record(manifest: Manifest, splits: Splits) -> dict[str, object]:
         "pairs": len(manifest.entries),
         "describe": manifest.describe(),
         **{name: len(entries) for name, entries in splits.items()},
+        **scenes_of(splits["test"]),
     }
+
+
+def scenes_of(entries: Sequence[Entry]) -> dict[str, list[str]]:
+    """The scene of each test image, where some scene has several: their errors are alike, and reports allow for it."""
+    scenes = [entry.scene or entry.tile_of or entry.stem for entry in entries]
+    return {"test_scenes": scenes} if len(set(scenes)) < len(scenes) else {}
 
 
 def save_predictions(path: Path, evaluation: Evaluation, *, binary: bool) -> None:

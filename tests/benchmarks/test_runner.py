@@ -8,6 +8,7 @@ import pytest
 from torch import nn
 
 import baselines.sam_lora
+from benchmarks.profile import measure
 from benchmarks.runner import execute, execute_all, plan, resolve_all
 from benchmarks.spec import SMOKE, Setting
 from benchmarks.tables import TABLE5, TABLES
@@ -32,6 +33,7 @@ def test_trained_then_cached(tmp_path):
     assert first.result.native_counts is not None
     assert len(first.result.history) == TINY.epochs
     assert first.result.parameters["total"] > first.result.parameters["trainable"] > 0
+    assert first.result.parameters["macs"] == round(measure(item.run.model, item.run.task).gmacs * 1e9) > 0
     assert first.result.provenance["versions"]["torch"]
 
 
