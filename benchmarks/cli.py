@@ -247,14 +247,16 @@ def _prepare_weights(name: str | None, source: Path | None) -> None:
 
 @app.command()
 def reproduce(
-    items: Annotated[list[str], typer.Argument(metavar="ITEM...", help="table1 to table7, fig6, fig7, or all")],
+    items: Annotated[list[str], typer.Argument(metavar="ITEM...", help="table1 to table7, fig6, fig7, claims, or all")],
     profile: Annotated[ProfileName, typer.Option(help="How much: the recipe.")] = "paper",
     dataset: Annotated[str | None, typer.Option(help="Run the rows on another data set.")] = None,
     encoder: Annotated[
         str | None, typer.Option(help="SAM encoder of every row: vit_b, vit_l, vit_h, vit_t, vit_s")
     ] = None,
     init: Annotated[Init | None, typer.Option(help="Start from SAM's checkpoint, or everything from scratch.")] = None,
-    repeats: Annotated[int, typer.Option(min=1, help="Pairs of seed and split seed, counted up.")] = 1,
+    repeats: Annotated[
+        int | None, typer.Option(min=1, help="Pairs of seed and split seed, counted up. [1; of claims 5]")
+    ] = None,
     seed: Annotated[list[int] | None, typer.Option(min=0, help="Seed; may be given several times. [0]")] = None,
     split_seed: Annotated[int, typer.Option(min=0, help="Seed of the 70/15/15 split.")] = 0,
     split: Annotated[
@@ -322,7 +324,7 @@ def _show_items(items: list[Any], setting: Any) -> None:
             for frame in table_frames(item, collection, setting):
                 show(frame, screen)
         else:
-            screen.print(f"{item.id}: rssam-bench report {item.id} draws it")
+            screen.print(f"{item.id}: rssam-bench report {item.id} makes it")
 
 
 @app.command()

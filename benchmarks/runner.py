@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from benchmarks.items import Item, systems
+from benchmarks.items import Item, replicates, systems
 from benchmarks.session import Outcome, Session
 from benchmarks.spec import ResolvedRun, Run, Setting, resolve
 from benchmarks.store import ResultDamaged
@@ -20,19 +20,26 @@ def plan(
     setting: Setting,
     seeds: Sequence[int],
     split_seed: int,
-    repeats: int,
+    repeats: int | None,
     controls: bool = False,
 ) -> list[Run]:
-    """The different runs behind these tables and figures, each once, in the order of the rows.
+    """The different runs behind these items, each once: all first replicates in the order of the rows, then the next.
 
-    Each of `repeats` is a pair of seed and split seed, counted up from the first pair.
+    Each of `repeats` is a pair of seed and split seed, counted up from the first pair; None leaves their number to the
+    item (see `items.replicates`).
     """
-    pairs = [(seed + extra, split_seed + extra) for seed in seeds for extra in range(repeats)]
-    runs = [
-        setting.run(model, dataset, seed, split)
-        for seed, split in dict.fromkeys(pairs)
+    wanted = [
+        (model, dataset, replicates(item, model, dataset, repeats))
         for item in items
         for model, dataset in systems(item, controls)
+    ]
+    most = max((number for *_, number in wanted), default=0)
+    runs = [
+        setting.run(model, dataset, seed + extra, split_seed + extra)
+        for seed in seeds
+        for extra in range(most)
+        for model, dataset, number in wanted
+        if extra < number
     ]
     return list(dict.fromkeys(runs))
 

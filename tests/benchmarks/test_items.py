@@ -2,6 +2,7 @@
 
 import pytest
 
+from benchmarks.claims import claim_bearing
 from benchmarks.figures import FIGURES
 from benchmarks.items import ITEMS, find_items, require_suitable, systems
 from benchmarks.paper import PAPER_TABLES
@@ -13,6 +14,7 @@ from rssam.config import RSSAM
 from rssam.contract import UnknownName
 
 ALL = find_items(["all"])
+CLAIMS = find_items(["claims"])
 
 
 def test_every_table_of_the_paper_with_every_row_and_number():
@@ -61,7 +63,30 @@ def test_a_table_of_encoder_sizes_takes_no_encoder():
     require_suitable(find_items(["table1", "fig6"]), Setting("mini", encoder="vit_t"))
 
 
+def test_claims_take_neither_one_encoder_nor_one_data_set():
+    require_suitable(CLAIMS, Setting("mini", init="scratch"))
+    with pytest.raises(UnknownName, match=r"claims compares encoders.* \(table1, .*table6, fig6, fig7\)"):
+        require_suitable(CLAIMS, Setting("mini", encoder="vit_t"))
+    with pytest.raises(UnknownName, match="on the paper's three data sets"):
+        require_suitable(CLAIMS, Setting("paper", dataset="whu"))
+
+
+@pytest.mark.parametrize(("repeats", "replicates"), [(None, 5), (1, 1), (3, 3)])
+def test_claims_repeat_the_runs_they_rest_on_and_make_the_others_once(repeats, replicates):
+    runs = plan(CLAIMS, Setting("paper"), [0], 0, repeats)
+    assert len(runs) == len(set(runs)) == 15 * replicates + 24
+    bearing = {(run.model, run.dataset.name) for run in runs if run.seed == replicates - 1 and replicates > 1}
+    assert bearing == ({(run.model, run.dataset) for run in claim_bearing()} if replicates > 1 else set())
+    assert all(run.seed == run.split_seed for run in runs)
+    assert set(plan(ALL, Setting("paper"), [0], 0, 1)) <= set(runs)
+
+
+def test_a_table_named_beside_the_claims_is_not_repeated_with_them():
+    both = plan([*CLAIMS, TABLES["table2"]], Setting("paper"), [0], 0, None)
+    assert len(both) == 15 * 5 + 24
+
+
 def test_names():
     assert find_items(["fig7", "table5", "fig7"]) == [FIGURES["fig7"], TABLES["table5"]]
-    with pytest.raises(UnknownName, match=r"choose from table1, .*fig6, fig7, all"):
+    with pytest.raises(UnknownName, match=r"choose from table1, .*fig6, fig7, claims, all"):
         find_items(["table8"])
