@@ -1,12 +1,14 @@
-"""A TableFrame as printed text: columns with their headings, and the cells of each row. Shared by every renderer."""
+"""A TableFrame as printed cells: columns with their headings, and the cells of each row. Shared by every renderer."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from reports.frames import COUNTED, NATIVE, OVERALL, TableFrame
+from reports.marks import DECIMALS, Mark, differs, paper_ranks, ranks
+from reports.statistics import LEVEL
 
 HEADINGS = {
     "dice": "Dice",
@@ -24,6 +26,8 @@ HEADINGS = {
 
 WIDEST = 3
 """Scores up to which a printed table has three columns for each."""
+INTERVALLED = "dice"
+"""The score whose interval has room on a printed page."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +36,16 @@ class Column:
 
     group: str
     heading: str
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A number or a word, how it stands out, and what is to be said of its certainty beside it."""
+
+    text: str
+    mark: Mark = ""
+    differs: bool = False  # from the table's reference row
+    doubt: str = ""  # "± 0.004 [0.751, 0.778]"
 
 
 def heading(score: str) -> str:
@@ -55,30 +69,51 @@ def parts(frame: TableFrame) -> tuple[str, str, str]:
     return "ours" if frame.source == "own" else "published", "paper", "difference"
 
 
-def cells(frame: TableFrame) -> list[list[str]]:
-    """One list of texts for each row, in the order of `columns`."""
-    return [_cells(frame, row) for row in frame.rows.to_dict("records")]
+def cells(frame: TableFrame) -> list[list[Cell]]:
+    """One list of cells for each row, in the order of `columns`."""
+    lines = []
+    for row, marks in _marked(frame):
+        scored = []
+        for score in frame.table.scores:
+            gap = difference(row[f"{score}_difference"], score)
+            paper = Cell(number(row[f"{score}_paper"], score), marks[score][2])
+            scored += [_own(frame, row, score, marks), paper, Cell(gap)]
+        lines.append([*_labels(frame, row), *scored, *_extras(frame, row)])
+    return lines
 
 
 def is_wide(frame: TableFrame) -> bool:
-    """Whether three columns a score would not fit a printed page."""
+    """Whether three columns for each score would not fit a printed page."""
     return len(frame.table.scores) > WIDEST
 
 
-def narrow_columns(frame: TableFrame) -> list[Column]:
-    """As `columns`, with one column a score instead of three."""
-    scored = [Column("", heading(score)) for score in frame.table.scores]
+def paper_columns(frame: TableFrame) -> list[Column]:
+    """Columns for a printed page: the doubt about Dice in one of its own, no differences where they have no room."""
+    scored = [Column(heading(score), part) for score in frame.table.scores for part in _paper_parts(frame, score)]
     return [*label_columns(frame), *scored, *(Column("", heading(name)) for name in frame.extras), Column("", "Runs")]
 
 
-def narrow_cells(frame: TableFrame) -> list[list[str]]:
-    """As `cells`, in the order of `narrow_columns`: a score's cell is our number, a stroke, and the paper's."""
+def paper_cells(frame: TableFrame) -> list[list[Cell]]:
+    """As `cells`, in the order of `paper_columns`."""
+    width = 1 + len(parts(frame)) - is_wide(frame)
     lines = []
-    for row in frame.rows.to_dict("records"):
-        scored = [f"{ours(frame, row, name)} / {number(row[f'{name}_paper'], name)}" for name in frame.table.scores]
-        extras = [number(row[name], name) for name in frame.extras]
-        lines.append([*(row[name] for name in frame.table.label_columns), *scored, *extras, str(row["replicates"])])
+    for line in cells(frame):
+        left, step = len(frame.table.label_columns), len(parts(frame))
+        scored: list[Cell] = []
+        for index, score in enumerate(frame.table.scores):
+            own, paper, gap = line[left + step * index : left + step * (index + 1)]
+            shown = [replace(own, doubt=""), *([Cell(own.doubt)] if score == INTERVALLED else []), paper, gap]
+            scored += shown[: width - (score != INTERVALLED)]
+        lines.append([*line[:left], *scored, *line[left + step * len(frame.table.scores) :]])
     return lines
+
+
+def doubt(row: dict[Any, Any], score: str) -> str:
+    """Spread over replicates, if there are several, and interval over test images; empty where there is neither."""
+    low, high, spread = (row.get(f"{score}_{part}", math.nan) for part in ("low", "high", "spread"))
+    shown = [] if math.isnan(spread) else [f"± {number(spread, score)}"]
+    shown += [] if math.isnan(low) else [f"[{number(low, score)}, {number(high, score)}]"]
+    return " ".join(shown)
 
 
 def ours(frame: TableFrame, row: dict[Any, Any], score: str) -> str:
@@ -101,17 +136,35 @@ def difference(value: float, score: str) -> str:
     return text if float(text) else text[1:]
 
 
-def _cells(frame: TableFrame, row: dict[Any, Any]) -> list[str]:
-    texts = [row[name] for name in frame.table.label_columns]
-    for score in frame.table.scores:
-        texts += [
-            ours(frame, row, score),
-            number(row[f"{score}_paper"], score),
-            difference(row[f"{score}_difference"], score),
-        ]
-    texts += [number(row[name], name) for name in frame.extras]
-    return [*texts, str(row["replicates"])]
+def _marked(frame: TableFrame) -> list[tuple[dict[Any, Any], dict[str, tuple[Mark, bool, Mark]]]]:
+    """Each row with, by score, the mark of our number, whether it differs, and the mark of the paper's."""
+    by_score = {
+        score: list(zip(ranks(frame, score), differs(frame, score), paper_ranks(frame, score), strict=True))
+        for score in frame.table.scores
+    }
+    rows = frame.rows.to_dict("records")
+    return [(row, {score: marks[index] for score, marks in by_score.items()}) for index, row in enumerate(rows)]
+
+
+def _paper_parts(frame: TableFrame, score: str) -> list[str]:
+    own, paper, gap = parts(frame)
+    spread = score == INTERVALLED and frame.rows[f"{score}_spread"].notna().any()
+    interval = [f"{'± and ' if spread else ''}{100 * LEVEL:g} %"] if score == INTERVALLED else []
+    return [own, *interval, paper, *([] if is_wide(frame) else [gap])]
+
+
+def _labels(frame: TableFrame, row: dict[Any, Any]) -> list[Cell]:
+    return [Cell(row[name]) for name in frame.table.label_columns]
+
+
+def _own(frame: TableFrame, row: dict[Any, Any], score: str, marks: dict[str, tuple[Mark, bool, Mark]]) -> Cell:
+    mark, differs_here, _ = marks[score]
+    return Cell(ours(frame, row, score), mark, differs_here, doubt(row, score))
+
+
+def _extras(frame: TableFrame, row: dict[Any, Any]) -> list[Cell]:
+    return [*(Cell(number(row[name], name)) for name in frame.extras), Cell(str(row["replicates"]))]
 
 
 def _decimals(score: str) -> int:
-    return 2 if score in COUNTED else 3
+    return 2 if score in COUNTED else DECIMALS

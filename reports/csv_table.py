@@ -10,7 +10,11 @@ from reports.frames import TableFrame
 
 
 def render(frames: Sequence[TableFrame]) -> str:
-    """All frames of one table; a missing number is an empty field, the paper has none for the extra scores."""
+    """All frames of one table; a missing number is an empty field, the paper has none for the extra scores.
+
+    `low` and `high` are the 95 % interval over test images, `spread` the standard deviation over replicates,
+    `p_adjusted` that of no difference from the reference row (see `TableFrame`).
+    """
     return pd.DataFrame([line for frame in frames for line in _lines(frame)]).to_csv(index=False, lineterminator="\n")
 
 
@@ -35,6 +39,10 @@ def _lines(frame: TableFrame) -> list[dict[str, object]]:
             "ours": row[score],
             "paper": row.get(f"{score}_paper"),
             "difference": row.get(f"{score}_difference"),
+            "low": row.get(f"{score}_low"),
+            "high": row.get(f"{score}_high"),
+            "spread": row.get(f"{score}_spread"),
+            "p_adjusted": row.get(f"{score}_p"),
             "replicates": row["replicates"],
             "keys": " ".join(row["keys"]),
             "state": row["state"],

@@ -15,7 +15,8 @@ from benchmarks.spec import Setting
 from benchmarks.store import Result
 from benchmarks.tables import Table
 from reports.collection import Collection, Source
-from reports.notes import notes
+from reports.intervals import NO_DOUBT, Doubt, column, doubts, reference, sentences, unranked
+from reports.notes import notes, row_name
 from reports.sections import Section, SectionRow, sections
 from reports.settings import describe
 
@@ -27,6 +28,8 @@ NATIVE = "native_dice"
 OVERALL = "overall_accuracy"
 COUNTED = {"params_m": "as_published", "total_m": "total", "trainable_m": "trainable"}
 """Columns of parameters in millions, and the count of a result behind each."""
+KNOWN = {*Scores.__dataclass_fields__, *COUNTED}
+"""Columns whose names are not those of classes."""
 EXTRAS = (NATIVE, OVERALL, "total_m", "trainable_m")
 """Columns the paper does not have.
 
@@ -39,8 +42,11 @@ class TableFrame:
     """One table under one setting.
 
     `rows` has one line per table row: the label columns; `<score>`, `<score>_paper` and `<score>_difference` (ours
-    minus the paper) for each score; the extras; `replicates`, `keys` and `state`. `runs` has one line per result, with
-    its labels, `key`, `split_seed`, `seed`, `collapsed` and every score. NaN is "no number".
+    minus the paper) for each score; the extras; `replicates`, `keys` and `state`. For each of `doubted` (Dice, or Dice
+    of each class) also `<score>_low` and `<score>_high` (95 % interval over test images), `<score>_spread` (standard
+    deviation over replicates) and `<score>_p` (of no difference from the row `reference`, adjusted). `runs` has one
+    line per result, with its labels, `key`, `split_seed`, `seed`, `collapsed` and every score. NaN is "no number".
+    `unranked` says why no row of ours may be called best or different; empty where they may.
     """
 
     table: Table
@@ -49,6 +55,9 @@ class TableFrame:
     rows: pd.DataFrame
     runs: pd.DataFrame
     extras: tuple[str, ...]
+    doubted: tuple[str, ...]
+    reference: str
+    unranked: str
     notes: tuple[str, ...]
     results: tuple[Result, ...]
 
@@ -78,25 +87,21 @@ def score(result: Result, name: str) -> float:
         return scores(result.native_counts, result.average).dice if result.native_counts else math.nan
     if name in Scores.__dataclass_fields__:
         return float(getattr(result.scores, name))
-    classes = [_column(title) for title in result.classes]
+    classes = [column(title) for title in result.classes]
     return float(class_scores(result.counts)["dice"][classes.index(name)]) if name in classes else math.nan
 
 
 def _on_classes(section: Section) -> Section:
     """The section with the classes of its own data set as columns, if the table has a column for each class."""
     table = section.table
-    known = {*Scores.__dataclass_fields__, *COUNTED}
-    if section.setting.dataset is None or not section.results or known & set(table.scores):
+    if section.setting.dataset is None or not section.results or KNOWN & set(table.scores):
         return section
-    names = tuple(_column(title) for title in section.results[0].classes)
+    names = tuple(column(title) for title in section.results[0].classes)
     blank = dict.fromkeys(names, math.nan)  # the paper has no row here
     rows = tuple(replace(row, paper=blank) for row in table.rows)
-    return replace(section, table=replace(table, scores=names, rows=rows))
-
-
-def _column(title: str) -> str:
-    """The name of a class as a column's."""
-    return title.lower().replace(" ", "_")
+    renamed = {row.labels: row for row in rows}
+    found = tuple(replace(row, row=renamed.get(row.row.labels, row.row)) for row in section.rows)
+    return replace(section, table=replace(table, scores=names, rows=rows), rows=found)
 
 
 def _frame(section: Section) -> TableFrame:
@@ -104,7 +109,13 @@ def _frame(section: Section) -> TableFrame:
     table = section.table
     extras = tuple(name for name in EXTRAS if _wanted(name, section))
     names = (*table.scores, *extras)
-    rows = [_row(section, row, names) for row in section.rows]
+    doubted = tuple(name for name in table.scores if name == "dice" or name not in KNOWN)
+    found = doubts(section, doubted)
+    rows = [
+        _row(section, row, names) | _doubt_cells(row, doubted, doubt)
+        for row, doubt in zip(section.rows, found, strict=True)
+    ]
+    against = reference(section)
     runs = [
         {
             **_labels(section, row),
@@ -117,15 +128,18 @@ def _frame(section: Section) -> TableFrame:
         for row in section.rows
         for result in row.results
     ]
-    columns = [*table.label_columns, "key", "split_seed", "seed", "collapsed", *names]
+    headings = [*table.label_columns, "key", "split_seed", "seed", "collapsed", *names]
     return TableFrame(
         table=table,
         setting=section.setting,
         source=section.source,
         rows=pd.DataFrame(rows),
-        runs=pd.DataFrame(runs, columns=columns),
+        runs=pd.DataFrame(runs, columns=headings),
         extras=extras,
-        notes=notes(section),
+        doubted=doubted,
+        reference=row_name(section, against) if against else "",
+        unranked=unranked(section),
+        notes=notes(section, sentences(section, found)),
         results=section.results,
     )
 
@@ -149,6 +163,17 @@ def _row(section: Section, row: SectionRow, names: tuple[str, ...]) -> dict[str,
         "keys": tuple(result.key for result in row.results),
         "state": state,
     }
+
+
+def _doubt_cells(row: SectionRow, doubted: tuple[str, ...], found: Mapping[str, Doubt]) -> dict[str, float]:
+    """Interval, spread and p of a row; NaN for a row without a score."""
+    cells: dict[str, float] = {}
+    for name in doubted:
+        doubt = found.get(name, NO_DOUBT)
+        values = [score(result, name) for result in row.results] if name in found else []
+        cells |= {f"{name}_low": doubt.low, f"{name}_high": doubt.high, f"{name}_p": doubt.p}
+        cells[f"{name}_spread"] = float(np.std(values, ddof=1)) if len(values) > 1 else math.nan
+    return cells
 
 
 def _labels(section: Section, row: SectionRow) -> dict[str, str]:

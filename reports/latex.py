@@ -6,8 +6,12 @@ import re
 from collections.abc import Sequence
 from itertools import groupby
 
-from reports.cells import Column, cells, columns, is_wide, label_columns, narrow_cells, narrow_columns, parts
+from reports.cells import Cell, Column, is_wide, label_columns, paper_cells, paper_columns
 from reports.frames import TableFrame
+from reports.marks import legend
+
+DAGGER = "†"
+"""At a number that differs from that of the reference row."""
 
 _ESCAPES = {
     "\\": r"\textbackslash{}",
@@ -16,6 +20,8 @@ _ESCAPES = {
     "<": r"\textless{}",
     ">": r"\textgreater{}",
     "|": r"\textbar{}",
+    "±": r"$\pm$",
+    DAGGER: r"$^\dagger$",
     **{character: f"\\{character}" for character in "&%$#_{}"},
 }
 
@@ -40,18 +46,19 @@ def escape(text: str) -> str:
 
 
 def _table(frame: TableFrame) -> str:
-    wide = is_wide(frame)
-    heads, texts = (narrow_columns(frame), narrow_cells(frame)) if wide else (columns(frame), cells(frame))
+    heads = paper_columns(frame)
     width, left = len(heads), len(label_columns(frame))
     title = escape(f"{frame.table.title} ({frame.title})")
-    reading = f"Each score: {parts(frame)[0]} / paper. " if wide else ""
-    body = [" & ".join(_cell(text) for text in line) + r" \\" for line in texts]
+    reading = legend(frame, "in bold", "underlined", DAGGER)
+    notes = escape(" ".join(note for note in (reading, *frame.notes) if note))
+    body = [" & ".join(_cell(cell) for cell in line) + r" \\" for line in paper_cells(frame)]
     lines = (
         *(f"% {', '.join(row['keys'])}" for row in frame.rows.to_dict("records") if row["keys"]),
         r"\begin{table}[htbp]",
         r"\centering",
-        rf"\caption[{title}]{{{title}. {reading}{escape(' '.join(frame.notes))}}}",
+        rf"\caption[{title}]{{{title}. {notes}}}",
         r"\smallskip",
+        *([r"\setlength{\tabcolsep}{3pt}"] if is_wide(frame) else []),
         # A wide table is shrunk to the line, a narrow one keeps its size.
         r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%",
         rf"\begin{{tabular}}{{{'l' * left}{'r' * (width - left)}}}",
@@ -84,6 +91,9 @@ def _heads(heads: Sequence[Column]) -> tuple[str, ...]:
     return " & ".join(upper) + r" \\", " ".join(rules), " & ".join(lower) + r" \\"
 
 
-def _cell(text: str) -> str:
-    """A cell with a true minus sign where a number is negative."""
-    return f"${text}$" if re.fullmatch(r"[+-]\d.*", text) else escape(text)
+def _cell(cell: Cell) -> str:
+    """A cell with a true minus sign where a number is negative, marked, and with a dagger where it differs."""
+    text = f"${cell.text}$" if re.fullmatch(r"[+-]\d.*", cell.text) else escape(cell.text)
+    marked = {"best": rf"\textbf{{{text}}}", "second": rf"\underline{{{text}}}"}.get(cell.mark, text)
+    # No width, so that digits stay below each other.
+    return f"{marked}\\rlap{{{_ESCAPES[DAGGER]}}}" if cell.differs else marked

@@ -8,9 +8,13 @@ from dataclasses import dataclass
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from benchmarks.figures import Figure
-from reports.cells import cells, columns, label_columns
+from reports.cells import Cell, cells, columns, label_columns
 from reports.frames import TableFrame
+from reports.marks import legend
 from reports.report import Report, made_with
+
+DAGGER = "†"
+"""At a number that differs from that of the reference row."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +42,7 @@ def render(report: Report, pictures: Sequence[Picture] = ()) -> str:
         published=report.results("published"),
         made_with=made_with,
         grid=grid,
+        reading=reading,
         sources=sources,
     )
 
@@ -47,7 +52,13 @@ def grid(frame: TableFrame) -> str:
     heads = [f"{column.group} {column.heading}".strip() for column in columns(frame)]
     left = len(label_columns(frame))
     ruler = [":--" if index < left else "--:" for index in range(len(heads))]
-    return "\n".join(_line(line) for line in (heads, ruler, *cells(frame)))
+    lines = [heads, ruler, *([_cell(cell) for cell in line] for line in cells(frame))]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def reading(frame: TableFrame) -> str:
+    """What bold, italics and the dagger mean in `grid`."""
+    return legend(frame, "in bold", "in italics", DAGGER)
 
 
 def sources(frame: TableFrame) -> str:
@@ -55,6 +66,7 @@ def sources(frame: TableFrame) -> str:
     return ", ".join(f"`{result.key}`" for result in frame.results)
 
 
-def _line(texts: list[str]) -> str:
-    escaped = (text.replace("|", "\\|") for text in texts)
-    return f"| {' | '.join(escaped)} |"
+def _cell(cell: Cell) -> str:
+    text = cell.text.replace("|", "\\|")
+    marked = {"best": f"**{text}**", "second": f"*{text}*"}.get(cell.mark, text)
+    return f"{marked}{DAGGER if cell.differs else ''} {cell.doubt}".strip()

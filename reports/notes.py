@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from benchmarks.counts import foreground_share
 from benchmarks.paper import IMPLIED_FOREGROUND
@@ -21,8 +21,8 @@ STARTS = {
 }
 
 
-def notes(section: Section) -> tuple[str, ...]:
-    """All notes of a section, in the order of their weight. Commands stand in backquotes."""
+def notes(section: Section, doubts: Sequence[str] = ()) -> tuple[str, ...]:
+    """All notes of a section, in the order of their weight, with those on intervals. Commands stand in backquotes."""
     if not section.results:
         fill = command(section.table, section.setting)
         return (f"Nothing of this table has been run. To fill it: `{fill}`.",)
@@ -32,6 +32,7 @@ def notes(section: Section) -> tuple[str, ...]:
         _missing(section),
         _collapsed(section),
         _average(section),
+        *doubts,
         f"Recipe {section.setting.profile}: {describe_recipe(PROFILES[section.setting.profile].recipe)}.",
         _start(section),
         _encoders(section),

@@ -71,11 +71,13 @@ def resampled_dice(
     several classes.
     """
     drawn = resampled_class_dice(systems, clusters=clusters, draws=draws, seed=seed)
-    if average == "foreground":
-        if drawn.shape[1] != 1:
-            raise ValueError(f'the average "foreground" needs one class, these counts have {drawn.shape[1]}')
-        only: FloatArray = drawn[:, 0]
-        return only
+    if average == "foreground" and drawn.shape[1] != 1:
+        raise ValueError(f'the average "foreground" needs one class, these counts have {drawn.shape[1]}')
+    return mean_over_classes(drawn)
+
+
+def mean_over_classes(drawn: FloatArray) -> FloatArray:
+    """Mean over the classes present in each draw, [systems, classes, draws] to [systems, draws]; NaN if none is."""
     present = ~np.isnan(drawn)
     sums, numbers = np.where(present, drawn, 0).sum(axis=1), present.sum(axis=1)
     means: FloatArray = np.divide(sums, numbers, out=np.full_like(sums, np.nan), where=numbers > 0)

@@ -1,0 +1,166 @@
+"""What the choice of test images and the luck of replicates leave open in a table, and which rows may be ranked."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from benchmarks.counts import Counts, FloatArray
+from benchmarks.store import Result
+from reports.sections import Section, SectionRow
+from reports.statistics import DRAWS, LEVEL, holm, interval, mean_over_classes, resampled_class_dice, resampling_p
+from rssam.config import RSSAM
+
+FEWEST = 30
+"""Test images below which no difference is tested: percentiles of few images are too narrow."""
+
+
+@dataclass(frozen=True)
+class Doubt:
+    """How sure one row's Dice (or Dice of one class) is, as far as the choice of test images goes: 95 % interval.
+
+    `p` is that of no difference from the table's reference row, adjusted for the number of such tests in the table; NaN
+    where nothing is tested. `undefined` resamples had no score and are left out.
+    """
+
+    low: float
+    high: float
+    p: float
+    undefined: int
+
+
+NO_DOUBT = Doubt(math.nan, math.nan, math.nan, 0)
+"""Of a row without a score."""
+
+
+def doubts(section: Section, names: Sequence[str]) -> list[dict[str, Doubt]]:
+    """For each row of the section, by column, the doubt about those of `names` that are "dice" or a class.
+
+    Empty for a row without a score.
+    """
+    drawn = [_by_name(each, row, names) for each, row in zip(_draws(section.rows), section.rows, strict=True)]
+    tested = _tests(section, drawn)
+    found = []
+    for number, draws in enumerate(drawn):
+        limits = {name: interval(values) for name, values in draws.items()}
+        found.append({
+            name: Doubt(one.low, one.high, tested.get((number, name), math.nan), one.undefined)
+            for name, one in limits.items()
+        })  # fmt: skip
+    return found
+
+
+def unranked(section: Section) -> str:
+    """Why no row may be called best or different from another; empty where rows may be ranked."""
+    data = section.results[0].data if section.results else {}
+    rows = section.filled
+    missing = len(section.table.rows) - len([row for row in rows if row.row in section.table.rows])
+    if section.setting.profile == "smoke":
+        return "the smoke profile claims nothing"
+    if data.get("origin") == "synthetic":
+        return "the data are synthetic"
+    if missing:
+        return f"{missing} of {len(section.table.rows)} rows have no result"
+    if len({_replicates(row) for row in rows}) > 1:
+        return "rows rest on different replicates"
+    return ""
+
+
+def reference(section: Section) -> SectionRow | None:
+    """The row the others are held against: the full RS-SAM, if the table has it."""
+    return next((row for row in section.rows if row.row.model == RSSAM()), None)
+
+
+def column(title: str) -> str:
+    """The name of a class as a column's."""
+    return title.lower().replace(" ", "_")
+
+
+def sentences(section: Section, found: Sequence[dict[str, Doubt]]) -> tuple[str, ...]:
+    """What the intervals cover and what they do not, for the notes under the table."""
+    done = [row for row, each in zip(section.rows, found, strict=True) if each]
+    if not done:
+        return ()
+    sizes = sorted({len(result.images) for row in done for result in row.results})
+    images = str(sizes[0]) if len(sizes) == 1 else f"{sizes[0]} to {sizes[-1]}"
+    several = any(len(row.results) > 1 for row in done)
+    resplit = len({result.identity["data"] for row in done for result in row.results}) > 1
+    luck = "the luck of split and training" if resplit else "the luck of training"
+    parts = [
+        f"Intervals hold {100 * LEVEL:g} % of {DRAWS:,} resamples of the {images} test images",
+        f"they cover which images were tested, not {luck}",
+    ]
+    if several:
+        parts.append("a resample's score is the mean over a row's replicates, each on its own test images")
+        parts.append(f"± is the standard deviation over replicates, which holds {luck} too")
+    undefined = max(doubt.undefined for each in found for doubt in each.values())
+    if undefined:
+        parts.append(f"up to {undefined:,} resamples hold nothing to score and are left out")
+    return (f"{'; '.join(parts)}.",)
+
+
+def _draws(rows: Sequence[SectionRow]) -> list[FloatArray | None]:
+    """Dice of resampled test sets, float [replicates, classes, draws] for each row; None for a row without a score.
+
+    What is resampled is the images of all its replicates' test sets, each once; every replicate is scored on those of
+    its own. So replicates on one official test set share its resamples, and rows on the same images are paired.
+    """
+    groups: dict[tuple[str, ...], list[int]] = defaultdict(list)
+    for number, row in enumerate(rows):
+        if row.results and not row.collapsed:
+            groups[tuple(sorted({image for result in row.results for image in result.images}))].append(number)
+    drawn: list[FloatArray | None] = [None] * len(rows)
+    for images, numbers in groups.items():
+        place = {image: index for index, image in enumerate(images)}
+        counts = [_placed(result, place) for number in numbers for result in rows[number].results]
+        each = iter(resampled_class_dice(counts))
+        for number in numbers:
+            drawn[number] = np.stack([next(each) for _ in rows[number].results])
+    return drawn
+
+
+def _placed(result: Result, place: dict[str, int]) -> Counts:
+    """Counts on a longer list of images, zero for those that are not of this result."""
+    where = np.fromiter((place[image] for image in result.images), dtype=np.intp, count=len(result.images))
+    parts = []
+    for part in (result.counts.tp, result.counts.fp, result.counts.fn, result.counts.tn):
+        longer = np.zeros((len(place), result.counts.classes), dtype=np.int64)
+        np.add.at(longer, where, part)
+        parts.append(longer)
+    return Counts(*parts)
+
+
+def _by_name(drawn: FloatArray | None, row: SectionRow, names: Sequence[str]) -> dict[str, FloatArray]:
+    """Means over replicates, [draws] by the name of their column; of `names`, those that are "dice" or a class."""
+    if drawn is None:
+        return {}
+    named = {column(title): drawn[:, index] for index, title in enumerate(row.results[0].classes)}
+    named["dice"] = mean_over_classes(drawn)
+    return {name: np.mean(named[name], axis=0) for name in names if name in named}
+
+
+def _tests(section: Section, drawn: Sequence[dict[str, FloatArray]]) -> dict[tuple[int, str], float]:
+    """Adjusted p by row and column against the reference row; none where rows may not be ranked."""
+    against = reference(section)
+    if unranked(section) or against is None or not against.results:
+        return {}
+    if len({image for result in against.results for image in result.images}) < FEWEST:
+        return {}
+    base = drawn[section.rows.index(against)]
+    tests = {
+        (number, name): resampling_p(values - base[name])
+        for number, draws in enumerate(drawn)
+        for name, values in draws.items()
+        if name in base and section.rows[number] is not against
+    }
+    known = {test: p for test, p in tests.items() if not math.isnan(p)}
+    return dict(zip(known, holm(list(known.values())), strict=True))
+
+
+def _replicates(row: SectionRow) -> tuple[tuple[str, int], ...]:
+    """Data and seed of each replicate."""
+    return tuple((result.identity["data"], result.identity["seed"]) for result in row.results)
