@@ -7,9 +7,10 @@ from collections.abc import Iterable, Sequence
 
 from benchmarks.counts import foreground_share
 from benchmarks.paper import IMPLIED_FOREGROUND
-from benchmarks.spec import PROFILES, plain_fields
+from benchmarks.spec import PROFILES
 from benchmarks.store import Result
 from data_prep.base import SPLITS
+from reports.comparability import from_scratch, replaced, section_reasons, variant
 from reports.recipes import describe_recipe
 from reports.sections import Section, SectionRow
 from reports.settings import PAPER_SETTING, command
@@ -76,27 +77,7 @@ def _missing(section: Section) -> str:
 
 def _not_a_reproduction(section: Section) -> str:
     """Why the numbers cannot confirm or contradict the paper; empty where they can."""
-    setting, data = section.setting, section.results[0].data
-    recipe = PROFILES[setting.profile].recipe
-    reasons = []
-    if setting.profile == "smoke":
-        reasons.append("the smoke profile proves the wiring, claims nothing")
-    elif recipe != PROFILES[PAPER_SETTING.profile].recipe:
-        reasons.append(f"the recipe is {recipe.name}, not the paper's")
-    if any(_unlike_paper(row) for row in section.filled):
-        reasons.append("trained from scratch, without the pretrained weights")
-    if _replaced(section):
-        reasons.append("another encoder than the paper's")
-    if _variants(section):
-        reasons.append("smaller variants than the paper's")
-    if setting.dataset is not None:
-        reasons.append(
-            f"data set {setting.dataset} in place of {section.table.dataset}, for which the paper has no row here"
-        )
-    if data.get("origin") == "synthetic":
-        reasons.append("synthetic data")
-    elif not data.get("complete"):
-        reasons.append("partial data")
+    reasons = section_reasons(section)
     if not reasons:
         return ""
     return f"Not a reproduction: {'; '.join(reasons)}. The paper's setting: `{command(section.table, PAPER_SETTING)}`."
@@ -140,7 +121,7 @@ def _start(section: Section) -> str:
         if init is None:
             starts["from random numbers, as published"].append(row_name(section, row))
             continue
-        words = STARTS.get(init, str(init)) if init != "scratch" or _unlike_paper(row) else "from scratch"
+        words = STARTS.get(init, str(init)) if init != "scratch" or from_scratch(row) else "from scratch"
         starts[f"{words} {options['encoder']}" if init == "sam" and "encoder" in options else words].append(
             row_name(section, row)
         )
@@ -152,21 +133,13 @@ def _start(section: Section) -> str:
 
 
 def _encoders(section: Section) -> str:
-    pairs = _replaced(section)
+    pairs = dict.fromkeys(pair for row in section.filled if (pair := replaced(row)))
     return f"Encoder: {_joined([f'{new} in place of {old}' for old, new in pairs])}." if pairs else ""
 
 
 def _variants(section: Section) -> str:
     """Options other than encoder and start in which what was run differs from what the table declares."""
-    found = []
-    for row in section.filled:
-        declared = plain_fields(row.row.model)
-        ran = row.results[0].identity["model"]["options"]
-        changed = [
-            f"{name} {ran[name]}" for name in ran if name not in ("encoder", "init") and ran[name] != declared.get(name)
-        ]
-        if changed:
-            found.append(f"{row_name(section, row)} ({', '.join(changed)})")
+    found = [f"{row_name(section, row)} ({', '.join(variant(row))})" for row in section.filled if variant(row)]
     return f"Smaller variants than the paper's: {_joined(found)}." if found else ""
 
 
@@ -181,23 +154,6 @@ def _controls(section: Section) -> str:
     run = command(table, section.setting)
     many = len(table.controls)
     return f"{many} control{'s' if many > 1 else ''} that the paper does not have can be run: `{run} --controls`."
-
-
-def _replaced(section: Section) -> list[tuple[str, str]]:
-    """Declared encoders and what was run in their place."""
-    pairs: dict[tuple[str, str], None] = {}
-    for row in section.filled:
-        declared = getattr(row.row.model, "encoder", None)
-        ran = row.results[0].identity["model"]["options"].get("encoder", declared)
-        if declared != ran:
-            pairs[(str(declared), str(ran))] = None
-    return list(pairs)
-
-
-def _unlike_paper(row: SectionRow) -> bool:
-    """Whether a row starts from scratch although its declaration starts from pretrained weights."""
-    declared = getattr(row.row.model, "init", None)
-    return declared != "scratch" and row.results[0].identity["model"]["options"].get("init") == "scratch"
 
 
 def _data(section: Section) -> str:

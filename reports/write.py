@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.figures import Figure
-from benchmarks.items import find_items
+from benchmarks.items import CLAIM_SET, find_items
 from benchmarks.tables import Table
 from data_prep.base import write_atomic
-from reports import csv_table, latex, markdown
+from reports import csv_table, latex, markdown, verdict_markdown
 from reports.collection import PUBLISHED, collect
+from reports.findings import find
 from reports.report import assemble
+from reports.verdict_json import claims_json, verdicts_json
 from rssam.contract import UnknownName
 
 FORMATS = ("md", "tex", "csv")
@@ -36,6 +38,8 @@ def write_report(
 ) -> Written:
     """Write `report.md`, for each table `<table>.tex` and `<table>.csv` as `formats` asks, and figures as PNG and PDF.
 
+    The claims are a part of the page, or `claims.md` if nothing else is asked for, and `verdicts.json` and
+    `claims.json` for programs. "all" holds them.
     Never trains: a row without a result says so, and names the command that fills it. `named` are images that the
     figures show besides those their rule chooses. Raises UnknownName on an unknown item or format before anything is
     written.
@@ -43,7 +47,7 @@ def write_report(
     unknown = [name for name in formats if name not in FORMATS]
     if unknown or not formats:
         raise UnknownName(f"unknown format {', '.join(unknown) or 'none'!r}: choose from {', '.join(FORMATS)}")
-    chosen = find_items(items)
+    chosen = find_items([*items, CLAIM_SET.id] if "all" in items else items)
     collection = collect(home, published)
     report = assemble([item for item in chosen if isinstance(item, Table)], collection)
     files: dict[str, bytes] = {}
@@ -58,9 +62,17 @@ def write_report(
             files |= drawn.files
             notes += drawn.notes
             pictures += [markdown.Picture(figure, name, caption) for name, caption in drawn.captions.items()]
+    part = ""
+    if CLAIM_SET in chosen:
+        findings = find(collection, home)
+        files |= {"verdicts.json": verdicts_json(findings), "claims.json": claims_json(findings)}
+        part = verdict_markdown.render(findings)
     for name in dict.fromkeys(formats):
-        if name == "md":
-            files["report.md"] = markdown.render(report, pictures).encode()
+        if name == "md" and chosen == [CLAIM_SET]:
+            files["claims.md"] = part.encode()
+        elif name == "md":
+            page = markdown.render(report, pictures)
+            files["report.md"] = (f"{page.rstrip()}\n\n{part}" if part else page).encode()
         else:
             render = {"tex": latex.render, "csv": csv_table.render}[name]
             files |= {f"{table.id}.{name}": render(frames).encode() for table, frames in report.tables}

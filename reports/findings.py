@@ -1,0 +1,60 @@
+"""What is said of the paper beside the tables: verdicts, claims, rank agreement, and how worn the test splits are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.ledger import Ledger, read_ledger
+from benchmarks.paper_runs import DATASET_TABLES
+from benchmarks.spec import Setting
+from reports.agreement import RankAgreement, rank_agreement
+from reports.claim_verdicts import ClaimVerdict, claim_verdicts
+from reports.collection import Collection, Source
+from reports.contrasts import Key, Paired, compare
+from reports.settings import PAPER_SETTING, settings
+from reports.verdict import Judgement, judge
+
+
+@dataclass(frozen=True, eq=False)
+class Judged:
+    """One owner's results under one setting: verdicts, comparisons and orders."""
+
+    judgement: Judgement
+    paired: Mapping[Key, Paired]
+    ranks: tuple[RankAgreement, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Findings:
+    """`claims` by owner of the results. `unrecorded` counts results of the user's that the ledger does not know."""
+
+    judged: tuple[Judged, ...]  # the paper's setting first
+    claims: Mapping[Source, tuple[ClaimVerdict, ...]]
+    ledger: Ledger
+    unrecorded: int
+
+
+def find(collection: Collection, home: Path) -> Findings:
+    """Everything, from stored results alone."""
+    tables = tuple(DATASET_TABLES.values())
+    under: dict[Setting, None] = {PAPER_SETTING: None}
+    for table in tables:
+        under |= dict.fromkeys(one for one in settings(collection, table, tables) if one.dataset is None)
+    judged = []
+    for setting in under:
+        for judgement in judge(collection, setting):
+            judged.append(Judged(judgement, compare(judgement), rank_agreement(judgement)))
+    claims: dict[Source, tuple[ClaimVerdict, ...]] = {}
+    for source in dict.fromkeys(one.judgement.source for one in judged):
+        plain = {
+            one.judgement.setting.profile: (one.judgement, one.paired)
+            for one in judged
+            if one.judgement.source == source and one.judgement.setting == Setting(one.judgement.setting.profile)
+        }
+        claims[source] = claim_verdicts(plain)
+    ledger = read_ledger(home)
+    known = {use.key for use in ledger.uses}
+    unrecorded = sum(item.source == "own" and item.result.key not in known for item in collection.stored)
+    return Findings(tuple(judged), claims, ledger, unrecorded)

@@ -1,0 +1,53 @@
+"""A whole reproduction of the paper as fabricated results: any of its 39 runs, with any Dice, on any replicates."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from benchmarks.claims import RUNS
+from benchmarks.counts import Counts
+from benchmarks.spec import Setting
+from data_prep.catalog import dataset as find_dataset
+from reports.collection import Collection, Stored
+from tests.reports.fabricate import WHOLE, binary_counts, fabricate
+
+SHARES = {"deepglobe": 0.0413, "whu": 0.1113}
+SIZES = {"deepglobe": (4358, 934, 934), "whu": (4736, 1036, 2416), "whdld": (3458, 741, 741)}
+PAIRS = {"deepglobe": 6226, "whu": 8188, "whdld": 4940}
+PAPER = Setting("paper")
+
+
+def class_counts(dice, images=3, classes=6, pixels=256 * 256):
+    """Every class has that Dice: a sixth of the pixels each, errors spread evenly."""
+    positive = pixels // classes
+    hit = round(dice * positive)
+    parts = (hit, positive - hit, positive - hit, pixels - 2 * positive + hit)
+    return Counts(*(np.full((images, classes), part, dtype=np.int64) for part in parts))
+
+
+def made(dataset, name, dice, replicate=0, setting=PAPER, *, data=None, share=None, split_seed=None, **changes):
+    """The result of one of the paper's runs with that Dice; replicate k has seed k and split seed k."""
+    split_seed = replicate if split_seed is None else split_seed
+    run = setting.run(RUNS[dataset, name].model, dataset, replicate, split_seed)
+    official = find_dataset(dataset).official_sizes is not None
+    share = SHARES.get(dataset, 0.1) if share is None else share
+    data = data or {**WHOLE, "pairs": PAIRS[dataset], "describe": f"complete: all {PAIRS[dataset]} pairs"}
+    digest = f"{data['describe']} official" if official else None
+    result = fabricate(run, dice, data=data, digest=digest, share=share)
+    sizes = dict(zip(("train", "val", "test"), SIZES[dataset], strict=True))
+    result = replace(result, data={**result.data, **sizes, **changes.pop("recorded", {})})
+    if dataset == "whdld":
+        names = find_dataset(dataset).classes
+        result = replace(result, average="classes", classes=names, counts=class_counts(dice))
+    else:
+        result = replace(result, counts=binary_counts(dice, share=share))
+    return replace(result, **changes)
+
+
+def replicated(dataset, name, dices, setting=PAPER, **options):
+    """Replicates 0, 1, ... of one run with these Dices."""
+    return [made(dataset, name, dice, number, setting, **options) for number, dice in enumerate(dices)]
+
+
+def collection(*results):
+    return Collection(tuple(Stored(result, "own") for result in results))

@@ -1,0 +1,237 @@
+"""Each claim against the paper's own numbers and against ours, and the exact words that a reader sees."""
+
+import json
+import math
+
+import pytest
+
+from benchmarks.claims import CLAIMS, RUNS, claim_bearing
+from benchmarks.ledger import LEDGER, record_use
+from benchmarks.spec import ResolvedRun, Setting
+from benchmarks.store import Store
+from reports.claim_verdicts import on_paper
+from reports.collection import Collection
+from reports.findings import find
+from reports.verdict_json import claims_json, verdicts_json
+from reports.verdict_markdown import render
+from reports.verdict_text import paper_answer, remedy, short_answer, summary
+from reports.write import write_report
+from tests.reports.fabricate import PART
+from tests.reports.study import PAPER, collection, made, replicated
+
+BY_ID = {claim.id: claim for claim in CLAIMS}
+WIGGLE = (-0.002, -0.001, 0.0, 0.001, 0.002)
+
+
+def findings(tmp_path, *results):
+    return find(collection(*results), tmp_path)
+
+
+def claims(tmp_path, *results):
+    return {one.claim.id: one for one in findings(tmp_path, *results).claims["own"]}
+
+
+def near_paper(runs, setting=PAPER, wiggle=WIGGLE, **options):
+    """Replicates around the paper's numbers, each run's in an order of its own, so that differences vary too."""
+    found = []
+    for number, (dataset, name) in enumerate(runs):
+        turned = wiggle[number % len(wiggle) :] + wiggle[: number % len(wiggle)]
+        centre = RUNS[dataset, name].printed["dice"]
+        found += replicated(dataset, name, [centre + one for one in turned], setting, **options)
+    return found
+
+
+BEARING = [(run.dataset, run.name) for run in claim_bearing()]
+
+
+def test_the_papers_own_numbers():
+    answers = {name: on_paper(claim).word for name, claim in BY_ID.items()}
+    broken = {name for name, word in answers.items() if word == "does not hold"}
+    assert broken == {"whu-dice", "neck"}
+    assert {name for name, word in answers.items() if word == "cannot be told"} == {
+        "fair-deepglobe", "fair-whu", "fair-whdld",
+    }  # fmt: skip
+    assert set(answers.values()) == {"holds", "does not hold", "cannot be told"}
+
+
+def test_evidence_names_table_and_numbers():
+    assert on_paper(BY_ID["whu-dice"]).evidence == (
+        "Table 2: RS-SAM 0.937; SAM Adapter 0.929; +0.8 points.",
+        "Table 2: RS-SAM 0.937; Baseline 0.908; +2.9 points.",
+        "Table 2: RS-SAM 0.937; RSAM-Seg 0.913; +2.4 points.",
+        "The sentence says 0.9 to 2.8 points, the tables 0.8 to 2.9.",
+    )
+    assert on_paper(BY_ID["neck"]).evidence == (
+        "Table 5: Multi-scale Neck 0.756; Baseline 0.703; +5.3 points.",
+        "The sentence says 6.2 points, the tables 5.3.",
+    )
+    assert on_paper(BY_ID["best-deepglobe"]).evidence == (
+        "Table 1: RS-SAM 0.765; the nearest, UNetFormer 0.736; +2.9 points.",
+    )
+
+
+def test_nothing_run(tmp_path):
+    found = claims(tmp_path)
+    assert {one.word for one in found.values()} == {"not tested"}
+    assert found["baseline"].why == "nothing run under profile paper"
+    assert remedy(found["baseline"]) == "rssam-bench reproduce claims"
+    assert remedy(found["best-whu"]) == "rssam-bench reproduce table2 --repeats 5"
+    assert remedy(found["fair-whdld"]) == "rssam-bench reproduce table3 --repeats 5 --profile fair"
+
+
+def test_the_claim_bearing_runs_decide_every_claim_that_is_not_sweeping(tmp_path):
+    """`reproduce claims` is enough for what it promises."""
+    found = claims(tmp_path, *near_paper(BEARING))
+    for claim in CLAIMS:
+        word = found[claim.id].word
+        assert (word == "not tested") == claim.sweeping, claim.id
+
+
+def test_near_the_paper_what_is_large_is_supported_and_what_is_small_undecided(tmp_path):
+    found = claims(tmp_path, *near_paper(BEARING))
+    words = {name: one.word for name, one in found.items()}
+    assert words["baseline"] == words["deepglobe-dice"] == words["neck"] == "supported"
+    assert words["mff"] == words["mhff"] == "undecided"
+    assert paper_answer(found["neck"]) == "does not hold: not by that amount"
+
+
+def test_an_amount_outside_our_interval_is_said(tmp_path):
+    runs = [
+        *replicated("deepglobe", "Multi-scale Neck", [0.80, 0.801, 0.80]),
+        *replicated("deepglobe", "Baseline", [0.703] * 3),
+    ]
+    neck = claims(tmp_path, *runs)["neck"]
+    assert (neck.word, neck.paired[0].points_held, short_answer(neck)) == (
+        "supported",
+        False,
+        "supported, but not the amount",
+    )
+    assert "the stated +6.2 lies outside it" in render(findings(tmp_path, *runs))
+
+
+def test_one_comparison_against_it_contradicts_a_claim(tmp_path):
+    runs = [
+        *replicated("deepglobe", "RS-SAM", [0.750, 0.7502, 0.7501]),
+        *replicated("deepglobe", "Multi-scale Neck", [0.700, 0.7003, 0.7]),
+        *replicated("deepglobe", "Multi-scale Neck + MFF", [0.790, 0.7904, 0.7901]),
+        *replicated("deepglobe", "Multi-scale Neck + MHFF", [0.740, 0.7, 0.78]),
+    ]
+    both = claims(tmp_path, *runs)["both-modules"]
+    assert both.word == "contradicted"
+    assert both.tally == "3 comparisons: 1 supported, 1 contradicted, 1 undecided"
+
+
+def test_partial_data_tests_no_claim(tmp_path):
+    found = claims(tmp_path, *near_paper(BEARING, data=PART))["baseline"]
+    assert (found.word, found.why) == ("not tested", "not comparable with the paper: partial data")
+    assert remedy(found) == ""
+
+
+def test_a_collapse_is_no_want_of_runs(tmp_path):
+    runs = [*replicated("deepglobe", "RS-SAM", [0.02, 0.7]), *replicated("deepglobe", "Baseline (ViT-L)", [0.7, 0.7])]
+    found = claims(tmp_path, *runs)["smaller-encoder"]
+    assert (found.why, remedy(found)) == ("collapsed: RS-SAM", "")
+
+
+def test_fairness_is_tested_under_the_fair_recipe_alone(tmp_path):
+    runs = [(dataset, name) for dataset, name in RUNS if dataset == "whu"]
+    paper = claims(tmp_path, *near_paper(runs))
+    assert (paper["best-whu"].word, paper["fair-whu"].why) == ("supported", "nothing run under profile fair")
+    fair = claims(tmp_path, *near_paper(runs, Setting("fair")))
+    assert (fair["best-whu"].why, fair["fair-whu"].word) == ("nothing run under profile paper", "supported")
+
+
+def test_words_of_a_home_with_nothing(tmp_path):
+    page = render(findings(tmp_path))
+    assert (
+        "- Nothing run under this setting, so no verdict. `rssam-bench reproduce claims` makes five replicates" in page
+    )
+    assert "- No use of a test split is recorded in this home." in page
+    assert "| 4 | On the aerial imagery (WHU), Dice of RS-SAM is 0.9 to 2.8 points above" in page
+
+
+def test_words_of_one_seed(tmp_path):
+    found = findings(tmp_path, made("deepglobe", "RS-SAM", 0.765), made("deepglobe", "Baseline", 0.703))
+    page = render(found)
+    assert "- Of the paper's 39 runs: 2 one run: difference only and 37 not run." in page
+    assert "| RS-SAM | 1, 5, 6, 7 | 0.765 | 0.765 | 0.000 |  | 1 | one run: difference only |" in page
+    assert (
+        "| RS-SAM | Baseline | DeepGlobe | Dice | 1 | +6.2 |  |  | not tested: one pair of runs: difference only |"
+        in page
+    )
+    assert "lie outside" not in page
+
+
+def test_words_of_a_whole_reproduction(tmp_path):
+    (judged,) = findings(tmp_path, *near_paper(RUNS)).judged
+    assert summary(judged.judgement)[:2] == [
+        "Of the paper's 39 runs: 39 reproduced.",
+        "0 of the 39 decided runs lie outside ±T. By chance alone about 2 would, if every run were a true replication.",
+    ]
+
+
+def test_words_of_smoke_and_of_mixed_recipes(tmp_path):
+    found = findings(
+        tmp_path, made("deepglobe", "RS-SAM", 0.5, setting=Setting("smoke")), made("deepglobe", "FCN", 0.6)
+    )
+    paper, smoke = (summary(one.judgement) for one in found.judged)
+    assert paper == ["Of the paper's 39 runs: 1 one run: difference only and 38 not run."]
+    assert smoke[0] == "Of the paper's 39 runs: 1 not comparable and 38 not run."
+    assert smoke[1].startswith("Not comparable, because: the smoke profile proves the wiring, claims nothing (1 run); ")
+    page = render(found)
+    assert "### Profile smoke, your results" in page
+    assert page.count("| RS-SAM | 1, 5, 6, 7 |") == 1  # no line of verdicts for a profile that can have none
+
+
+def test_the_ledger_in_words(tmp_path):
+    result = made("deepglobe", "RS-SAM", 0.7)
+    for seed in (0, 0, 1):
+        run = PAPER.run(RUNS["deepglobe", "RS-SAM"].model, "deepglobe", seed)
+        record_use(tmp_path, ResolvedRun(run, "0123456789abcdef", (), "bf16-mixed"))
+    with (tmp_path / LEDGER).open("a") as stream:
+        stream.write("half a li")
+    page = render(findings(tmp_path, result))
+    assert "- DeepGlobe, split 0123456789: 3 uses by 2 runs of 1 system." in page
+    assert "- 1 result of yours is not in this record: tested in another home, or before the record was kept." in page
+    assert "- Damaged: line 4 of ledger.jsonl cannot be read" in page
+
+
+def test_json_has_every_verdict_and_no_nan(tmp_path):
+    def refuse(constant):
+        raise AssertionError(constant)
+
+    found = findings(tmp_path, *near_paper(BEARING[:3], wiggle=(0.0, 0.0)), made("whu", "FCN", 0.01))
+    verdicts = json.loads(verdicts_json(found), parse_constant=refuse)
+    assert len(verdicts["judged"][0]["runs"]) == 39
+    told = json.loads(claims_json(found), parse_constant=refuse)["own"]
+    assert [one["id"] for one in told] == [claim.id for claim in CLAIMS]
+    contrast = told[0]["comparisons"][0]["contrast"]
+    assert math.isclose(contrast["mean"], 0.062, abs_tol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("items", "files"),
+    [
+        (["claims"], {"claims.md", "verdicts.json", "claims.json"}),
+        (["table5", "claims"], {"report.md", "verdicts.json", "claims.json"}),
+        (["table5"], {"report.md"}),
+    ],
+)
+def test_files_of_a_report(tmp_path, items, files):
+    for result in near_paper(BEARING[:2]):
+        Store(tmp_path).put(result)
+    out = tmp_path / "out"
+    write_report(items, ["md"], out, tmp_path, tmp_path / "none")
+    assert {path.name for path in out.iterdir()} == files
+    page = (out / ("report.md" if "report.md" in files else "claims.md")).read_text()
+    assert ("## Claims. Does each sentence hold?" in page) == ("claims" in items)
+    assert ("## Table 5." in page) == ("table5" in items)
+
+
+def test_published_results_are_judged_by_themselves(tmp_path):
+    own, published = collection(made("whu", "FCN", 0.78)), collection(made("whu", "UNet", 0.74))
+    stored = (*own.stored, *(type(item)(item.result, "published") for item in published.stored))
+    found = find(Collection(stored), tmp_path)
+    assert [one.judgement.source for one in found.judged] == ["own", "published"]
+    assert set(found.claims) == {"own", "published"}
+    assert found.unrecorded == 1

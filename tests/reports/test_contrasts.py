@@ -1,0 +1,182 @@
+"""Paired differences: only equal replicates are paired, families are adjusted, intervals agree with the words."""
+
+import math
+
+import numpy as np
+import pytest
+
+from benchmarks.claims import RUNS, Comparison
+from benchmarks.counts import Counts
+from reports.agreement import rank_agreement
+from reports.contrasts import compare, family, key_of
+from reports.statistics import contrast, holm
+from reports.verdict import judge
+from tests.reports.study import PAPER, collection, made, replicated
+
+OVER_BASELINE = Comparison("deepglobe", "RS-SAM", "Baseline")
+
+
+def judged(*results):
+    (judgement,) = judge(collection(*results), PAPER)
+    return judgement
+
+
+def compared(*results, comparison=OVER_BASELINE, score="dice"):
+    return compare(judged(*results))[key_of(comparison, score)]
+
+
+def test_only_equal_pairs_of_split_and_seed_are_paired():
+    """Averaged over unequal replicates, the difference was once that of the splits."""
+    ours = [made("deepglobe", "RS-SAM", 0.76 + 0.01 * number, number) for number in (0, 1, 2)]
+    theirs = [made("deepglobe", "Baseline", 0.70 + 0.01 * number, number) for number in (1, 2, 3)]
+    other_split = made("deepglobe", "Baseline", 0.2, 0, split_seed=9)
+    found = compared(*ours, *theirs, other_split)
+    assert found.differences == pytest.approx((0.06, 0.06), abs=1e-4)
+
+
+def test_an_official_split_is_one_whatever_the_split_seed():
+    ours = replicated("whu", "RS-SAM", [0.94, 0.94])
+    theirs = [made("whu", "Baseline", 0.91, seed, split_seed=0) for seed in (0, 1)]
+    found = compared(*ours, *theirs, comparison=Comparison("whu", "RS-SAM", "Baseline"))
+    assert found.differences == pytest.approx((0.03, 0.03), abs=1e-4)
+
+
+@pytest.mark.parametrize(("dataset", "factor"), [("deepglobe", 1 / 3 + 934 / 4358), ("whu", 1 / 3)])
+def test_standard_error_by_hand(dataset, factor):
+    """Differences 0.05, 0.06, 0.07 have s = 0.01; re-splits share images, an official split does not change."""
+    ours = replicated(dataset, "RS-SAM", [0.75, 0.76, 0.77])
+    found = compared(
+        *ours, *replicated(dataset, "Baseline", [0.70] * 3), comparison=Comparison(dataset, "RS-SAM", "Baseline")
+    )
+    assert found.contrast.error == pytest.approx(0.01 * math.sqrt(factor), abs=1e-4)
+    assert found.contrast.smallest == pytest.approx(4.302653 * 0.01 * math.sqrt(factor), abs=5e-4)
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "word", "why"),
+    [
+        ([0.76, 0.761, 0.762], [0.70, 0.701, 0.703], "supported", ""),
+        ([0.70, 0.701, 0.703], [0.76, 0.761, 0.762], "contradicted", ""),
+        ([0.70, 0.74, 0.72], [0.71, 0.71, 0.71], "undecided", ""),
+        ([0.76], [0.70], "not tested", "one pair of runs: difference only"),
+        ([0.76], [], "not tested", "not run: Baseline"),
+        ([], [], "not tested", "not run: RS-SAM and Baseline"),
+        ([0.76, 0.02], [0.70, 0.70], "not tested", "collapsed: RS-SAM"),
+    ],
+)
+def test_words(ours, theirs, word, why):
+    found = compared(*replicated("deepglobe", "RS-SAM", ours), *replicated("deepglobe", "Baseline", theirs))
+    assert (found.word, found.why) == (word, why)
+
+
+def test_no_replicate_in_common():
+    ours, theirs = made("deepglobe", "RS-SAM", 0.7, 0), made("deepglobe", "Baseline", 0.7, 1)
+    assert compared(ours, theirs).why == "no replicate that both have"
+
+
+def test_the_baseline_is_alone_and_the_other_nine_are_one_family():
+    members = [family(*key) for key in compare(judged())]
+    assert members.count(("deepglobe", "dice", "systems")) == 9
+    assert members.count(("deepglobe", "dice", "primary")) == 1
+    assert members.count(("deepglobe", "dice", "table5")) == 6
+    assert members.count(("deepglobe", "jaccard", "systems")) == 2
+    assert len([one for one in members if one[0] == "whdld" and one[1:] == ("dice", "systems")]) == 9
+
+
+def whole_table(rng, dataset="deepglobe", gap=0.01):
+    names = [name for of, name in RUNS if of == dataset]
+    return [
+        result
+        for name in names
+        for result in replicated(dataset, name, 0.7 + gap * rng.normal() + rng.normal(0, 0.004, 5))
+    ]
+
+
+def test_words_are_those_of_holm_and_intervals_agree_with_them():
+    """An interval of 95 % beside a Holm-adjusted word once excluded 0 and was called undecided."""
+    rng = np.random.default_rng(5)
+    seen = set()
+    for _ in range(6):
+        found = compare(judged(*whole_table(rng)))
+        nine = [one for key, one in found.items() if family(*key) == ("deepglobe", "dice", "systems")]
+        plain = [contrast(one.differences, 934 / 4358).p for one in nine]
+        for one, p in zip(nine, holm(plain), strict=True):
+            assert (one.word == "undecided") == (p >= 0.05)
+            assert (one.contrast.low <= 0 <= one.contrast.high) == (one.word == "undecided")
+            assert (abs(one.contrast.mean) > one.contrast.smallest) == (one.word != "undecided")
+            assert 1 <= one.divisor <= 9
+            seen.add(one.word)
+        primary = found[key_of(OVER_BASELINE, "dice")]
+        assert primary.divisor == 1
+    assert seen == {"supported", "contradicted", "undecided"}
+
+
+def test_only_tested_comparisons_share_the_five_per_cent():
+    stored = [
+        *replicated("deepglobe", "RS-SAM", [0.76, 0.761]),
+        *replicated("deepglobe", "SAM Adapter", [0.70, 0.7012]),
+    ]
+    found = compared(*stored, comparison=Comparison("deepglobe", "RS-SAM", "SAM Adapter"))
+    assert found.divisor == 1
+
+
+def imaged(name, images, rng, replicate=0, scenes=None, dice=0.7):
+    """A result on named images whose counts vary; with `scenes`, images of one scene have the same counts."""
+    units = sorted(set(scenes or images))
+    hits = dict(zip(units, rng.integers(400, 900, len(units)), strict=True))
+    hit = np.array([[hits[unit]] for unit in (scenes or images)])
+    counts = Counts(hit, 1000 - hit, 1000 - hit, np.full_like(hit, 22_000))
+    recorded = {"test_scenes": list(scenes)} if scenes else {}
+    return made("deepglobe", name, dice, replicate, counts=counts, images=tuple(images), recorded=recorded)
+
+
+@pytest.mark.parametrize("known", [False, True])
+def test_new_images_are_drawn_by_scene_where_scenes_are_known(known):
+    """Four equal tiles of a scene are one look at the world: the interval is twice as wide as over images.
+
+    An image's Dice spreads by 500 / sqrt(12) / 1000 = 0.144, the mean of two replicates' differences likewise; so
+    2 x 1.96 x 0.144 / sqrt(400) = 0.0283 over images, and / sqrt(100) over scenes.
+    """
+    rng = np.random.default_rng(1)
+    images = [f"{number:03d}" for number in range(400)]
+    scenes = [f"scene {number // 4}" for number in range(400)]
+    stored = []
+    for name in ("RS-SAM", "Baseline"):
+        results = [imaged(name, images, rng, 0, scenes), imaged(name, images, rng, 1, scenes)]
+        if not known:
+            for one in results:
+                del one.data["test_scenes"]
+        stored += results
+    found = compared(*stored)
+    width = found.imagery.high - found.imagery.low
+    assert found.scenes is known
+    assert width == pytest.approx(0.0566 if known else 0.0283, rel=0.1)
+    assert found.imagery.low < np.mean(found.differences) < found.imagery.high
+
+
+def test_replicates_are_scored_on_their_own_images():
+    """Test sets overlap: what is drawn are the images of all, and each replicate counts those of its own."""
+    rng = np.random.default_rng(2)
+    sets = [[f"{number:03d}" for number in range(start, start + 200)] for start in (0, 100)]
+    stored = [
+        imaged(name, images, rng, number) for name in ("RS-SAM", "Baseline") for number, images in enumerate(sets)
+    ]
+    found = compared(*stored)
+    middle = (found.imagery.low + found.imagery.high) / 2
+    assert middle == pytest.approx(np.mean(found.differences), abs=0.002)
+
+
+def test_rank_agreement_against_counting_pairs():
+    dices = {"FCN": 0.70, "UNet": 0.60, "TransUNet": 0.65, "MANet": 0.72}
+    found = rank_agreement(judged(*(made("deepglobe", name, dice) for name, dice in dices.items())))
+    printed = [RUNS["deepglobe", name].printed["dice"] for name in dices]
+    pairs = [(a, b) for a in range(4) for b in range(a)]
+    values = list(dices.values())
+    agree = sum(np.sign(values[a] - values[b]) * np.sign(printed[a] - printed[b]) for a, b in pairs)
+    (one,) = found
+    assert (one.table, one.systems, one.rows) == ("table1", 4, 11)
+    assert one.tau == pytest.approx(agree / 6)
+
+
+def test_two_systems_have_no_order_worth_telling():
+    assert rank_agreement(judged(made("whu", "FCN", 0.7), made("whu", "UNet", 0.8))) == ()
