@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -39,17 +40,17 @@ class Result:
     data: Mapping[str, Any]  # origin, complete, pairs, describe, train, val, test
     provenance: Mapping[str, Any]  # see environment.provenance
 
-    @property
+    @cached_property
     def key(self) -> str:
         """The run's name, from its identity."""
         return make_key(self.identity)
 
-    @property
+    @cached_property
     def scores(self) -> Scores:
         """Scores under the data set's own average."""
         return scores(self.counts, self.average)
 
-    @property
+    @cached_property
     def constant_dice(self) -> float:
         """Dice of the best constant answer on the same test images."""
         return constant_dice(self.counts, self.average)
@@ -89,8 +90,14 @@ class Result:
     def from_json(cls, raw: Mapping[str, Any]) -> Result:
         """Raises ResultDamaged if a part is missing, of another format, or does not fit its key."""
         try:
-            if raw["schema"] != RESULT_SCHEMA:
-                raise ResultDamaged(f"result format {raw['schema']}, this version reads {RESULT_SCHEMA}")
+            schema = raw["schema"]
+            if isinstance(schema, int) and schema > RESULT_SCHEMA:
+                raise ResultDamaged(
+                    f"made by a newer version of rssam-bench (result format {schema}; this one reads {RESULT_SCHEMA}): "
+                    "update rssam-bench to read it"
+                )
+            if schema != RESULT_SCHEMA:
+                raise ResultDamaged(f"result format {schema}, this version reads {RESULT_SCHEMA}")
             native = raw["native_counts"]
             result = cls(
                 identity=raw["identity"],

@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.fft import dctn
 
 from data_prep.base import Entry
 from data_prep.glances import Glance
@@ -81,6 +80,8 @@ def hashes(thumbnails: NDArray[np.uint8]) -> NDArray[np.uint64]:
 
     Mirroring an image only changes the sign of its odd frequencies, so that all eight cost one transform.
     """
+    from scipy.fft import dctn  # here, since reports know this module and need no SciPy of it
+
     low = dctn(thumbnails.astype(np.float64), axes=(1, 2), norm="ortho")[:, :SIDE, :SIDE]
     low[:, 0, 0] = 0  # the mean is brightness, not content
     return np.stack([_signs(frequencies) for frequencies in _orientations(low)])

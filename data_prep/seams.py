@@ -16,8 +16,6 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter1d, uniform_filter1d
-from scipy.stats import norm
 
 from data_prep.base import Entry, Progress, joined
 from data_prep.glances import Glance, glance_all, require
@@ -120,6 +118,8 @@ def representatives(entries: Sequence[Entry], glances: Sequence[Glance | None]) 
 
 def profiles(edges: NDArray[np.uint8]) -> Floats:
     """Edges [n, length, 3] as unit vectors [n, 6 * length] whose products are correlations; zero for plain edges."""
+    from scipy.ndimage import gaussian_filter1d, uniform_filter1d  # here, as in `threshold`
+
     colours = edges.astype(np.float32) @ OPPONENT
     parts = []
     plain = np.zeros(len(edges), bool)
@@ -140,12 +140,14 @@ def threshold(first: Floats, second: Floats) -> float:
 
     What chance gives is measured: edges against reversed edges are like in all respects, and never abut.
     """
+    from scipy.special import ndtri  # here, since reports know this module and need no SciPy of it: it takes a second
+
     step = max(1, -(-len(first) // NULL_TILES))
     few = second[::step]
     backwards = few.reshape(len(few), len(SCALES), -1, 3)[:, :, ::-1].reshape(few.shape)
     chance = float(np.sqrt(np.square(first[::step] @ backwards.T).mean()))
     pairs = 2 * len(first) * (len(first) - 1)  # of both sides
-    return max(LEAST, chance * float(norm.isf(CHANCE / pairs)))
+    return max(LEAST, chance * float(-ndtri(CHANCE / pairs)))
 
 
 def _match(stems: Sequence[str], first: Floats, second: Floats, side: Side) -> tuple[list[Seam], list[Seam]]:

@@ -15,12 +15,12 @@ from benchmarks.spec import Setting
 from benchmarks.store import Result
 from benchmarks.tables import Table
 from reports.collection import Collection, Source
-from reports.intervals import NO_DOUBT, Doubt, column, doubts, reference, sentences, unranked
+from reports.intervals import NO_DOUBT, Doubt, Resamples, column, doubts, reference, sentences, unranked
 from reports.notes import notes, row_name
 from reports.sections import Section, SectionRow, sections
 from reports.settings import describe
 
-__all__ = ["EXTRAS", "NATIVE", "OVERALL", "State", "TableFrame", "score", "table_frames"]
+__all__ = ["EXTRAS", "NATIVE", "OVERALL", "State", "TableFrame", "make_frame", "score", "table_frames"]
 
 State = Literal["done", "not run", "collapsed"]
 
@@ -72,45 +72,18 @@ class TableFrame:
 
 def table_frames(table: Table, collection: Collection, setting: Setting) -> list[TableFrame]:
     """The table under a setting, one frame for each group of results that may share a column (see `sections`)."""
-    return [_frame(section) for section in sections(table, collection, setting)]
+    resamples = Resamples()
+    return [make_frame(section, resamples) for section in sections(table, collection, setting)]
 
 
-def score(result: Result, name: str) -> float:
-    """One score of one result by the name of its column; NaN if the result has none.
-
-    Names are those of `Scores`, of a class (its Dice), "native_dice", or of COUNTED.
-    """
-    if name in COUNTED:
-        count = result.parameters.get(COUNTED[name])
-        return math.nan if count is None else count / 1e6
-    if name == NATIVE:
-        return scores(result.native_counts, result.average).dice if result.native_counts else math.nan
-    if name in Scores.__dataclass_fields__:
-        return float(getattr(result.scores, name))
-    classes = [column(title) for title in result.classes]
-    return float(class_scores(result.counts)["dice"][classes.index(name)]) if name in classes else math.nan
-
-
-def _on_classes(section: Section) -> Section:
-    """The section with the classes of its own data set as columns, if the table has a column for each class."""
-    table = section.table
-    if section.setting.dataset is None or not section.results or KNOWN & set(table.scores):
-        return section
-    names = tuple(column(title) for title in section.results[0].classes)
-    blank = dict.fromkeys(names, math.nan)  # the paper has no row here
-    rows = tuple(replace(row, paper=blank) for row in table.rows)
-    renamed = {row.labels: row for row in rows}
-    found = tuple(replace(row, row=renamed.get(row.row.labels, row.row)) for row in section.rows)
-    return replace(section, table=replace(table, scores=names, rows=rows), rows=found)
-
-
-def _frame(section: Section) -> TableFrame:
+def make_frame(section: Section, resamples: Resamples) -> TableFrame:
+    """The frame of one section; sections with rows in common share their `resamples`."""
     section = _on_classes(section)
     table = section.table
     extras = tuple(name for name in EXTRAS if _wanted(name, section))
     names = (*table.scores, *extras)
     doubted = tuple(name for name in table.scores if name == "dice" or name not in KNOWN)
-    found = doubts(section, doubted)
+    found = doubts(section, doubted, resamples)
     rows = [
         _row(section, row, names) | _doubt_cells(row, doubted, doubt)
         for row, doubt in zip(section.rows, found, strict=True)
@@ -142,6 +115,35 @@ def _frame(section: Section) -> TableFrame:
         notes=notes(section, sentences(section, found)),
         results=section.results,
     )
+
+
+def score(result: Result, name: str) -> float:
+    """One score of one result by the name of its column; NaN if the result has none.
+
+    Names are those of `Scores`, of a class (its Dice), "native_dice", or of COUNTED.
+    """
+    if name in COUNTED:
+        count = result.parameters.get(COUNTED[name])
+        return math.nan if count is None else count / 1e6
+    if name == NATIVE:
+        return scores(result.native_counts, result.average).dice if result.native_counts else math.nan
+    if name in Scores.__dataclass_fields__:
+        return float(getattr(result.scores, name))
+    classes = [column(title) for title in result.classes]
+    return float(class_scores(result.counts)["dice"][classes.index(name)]) if name in classes else math.nan
+
+
+def _on_classes(section: Section) -> Section:
+    """The section with the classes of its own data set as columns, if the table has a column for each class."""
+    table = section.table
+    if section.setting.dataset is None or not section.results or KNOWN & set(table.scores):
+        return section
+    names = tuple(column(title) for title in section.results[0].classes)
+    blank = dict.fromkeys(names, math.nan)  # the paper has no row here
+    rows = tuple(replace(row, paper=blank) for row in table.rows)
+    renamed = {row.labels: row for row in rows}
+    found = tuple(replace(row, row=renamed.get(row.row.labels, row.row)) for row in section.rows)
+    return replace(section, table=replace(table, scores=names, rows=rows), rows=found)
 
 
 def _row(section: Section, row: SectionRow, names: tuple[str, ...]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from benchmarks.counts import Counts, FloatArray
+from benchmarks.counts import FloatArray
 from benchmarks.store import Result
 from reports.sections import Section, SectionRow
 from reports.statistics import DRAWS, LEVEL, holm, interval, mean_over_classes, resampled_class_dice, resampling_p
@@ -37,12 +37,42 @@ NO_DOUBT = Doubt(math.nan, math.nan, math.nan, 0)
 """Of a row without a score."""
 
 
-def doubts(section: Section, names: Sequence[str]) -> list[dict[str, Doubt]]:
+class Resamples:
+    """Dice of resampled test sets, mean over a row's replicates: float [draws] by column, "dice" and each class.
+
+    What is resampled is the images of all the row's test sets, each once; every replicate is scored on those of its
+    own. So replicates on one official test set share its resamples, and rows on the same images are paired. A row that
+    stands in many tables is resampled once.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[int, ...], tuple[tuple[Result, ...], dict[str, FloatArray]]] = {}
+
+    def __call__(self, rows: Sequence[SectionRow]) -> list[dict[str, FloatArray]]:
+        """One mapping for each row, empty for a row without a score."""
+        scored = [row.results if row.results and not row.collapsed else () for row in rows]
+        groups: dict[tuple[str, ...], list[tuple[Result, ...]]] = defaultdict(list)
+        for results in scored:
+            if results and _identity(results) not in self._known:
+                groups[tuple(sorted({image for result in results for image in result.images}))].append(results)
+        for images, members in groups.items():
+            place = {image: index for index, image in enumerate(images)}
+            flat = [result for results in members for result in results]
+            places = [np.array([place[image] for image in result.images], dtype=np.int64) for result in flat]
+            each = iter(resampled_class_dice([result.counts for result in flat], places=places))
+            for results in members:
+                # The results are kept too: an identity is free for another object once its owner is gone.
+                drawn = np.stack([next(each) for _ in results])
+                self._known[_identity(results)] = results, _by_column(drawn, results[0].classes)
+        return [self._known[_identity(results)][1] if results else {} for results in scored]
+
+
+def doubts(section: Section, names: Sequence[str], resamples: Resamples) -> list[dict[str, Doubt]]:
     """For each row of the section, by column, the doubt about those of `names` that are "dice" or a class.
 
     Empty for a row without a score.
     """
-    drawn = [_by_name(each, row, names) for each, row in zip(_draws(section.rows), section.rows, strict=True)]
+    drawn = [{name: each[name] for name in names if name in each} for each in resamples(section.rows)]
     tested = _tests(section, drawn)
     found = []
     for number, draws in enumerate(drawn):
@@ -103,44 +133,14 @@ def sentences(section: Section, found: Sequence[dict[str, Doubt]]) -> tuple[str,
     return (f"{'; '.join(parts)}.",)
 
 
-def _draws(rows: Sequence[SectionRow]) -> list[FloatArray | None]:
-    """Dice of resampled test sets, float [replicates, classes, draws] for each row; None for a row without a score.
-
-    What is resampled is the images of all its replicates' test sets, each once; every replicate is scored on those of
-    its own. So replicates on one official test set share its resamples, and rows on the same images are paired.
-    """
-    groups: dict[tuple[str, ...], list[int]] = defaultdict(list)
-    for number, row in enumerate(rows):
-        if row.results and not row.collapsed:
-            groups[tuple(sorted({image for result in row.results for image in result.images}))].append(number)
-    drawn: list[FloatArray | None] = [None] * len(rows)
-    for images, numbers in groups.items():
-        place = {image: index for index, image in enumerate(images)}
-        counts = [_placed(result, place) for number in numbers for result in rows[number].results]
-        each = iter(resampled_class_dice(counts))
-        for number in numbers:
-            drawn[number] = np.stack([next(each) for _ in rows[number].results])
-    return drawn
+def _identity(results: Sequence[Result]) -> tuple[int, ...]:
+    return tuple(id(result) for result in results)
 
 
-def _placed(result: Result, place: dict[str, int]) -> Counts:
-    """Counts on a longer list of images, zero for those that are not of this result."""
-    where = np.fromiter((place[image] for image in result.images), dtype=np.intp, count=len(result.images))
-    parts = []
-    for part in (result.counts.tp, result.counts.fp, result.counts.fn, result.counts.tn):
-        longer = np.zeros((len(place), result.counts.classes), dtype=np.int64)
-        np.add.at(longer, where, part)
-        parts.append(longer)
-    return Counts(*parts)
-
-
-def _by_name(drawn: FloatArray | None, row: SectionRow, names: Sequence[str]) -> dict[str, FloatArray]:
-    """Means over replicates, [draws] by the name of their column; of `names`, those that are "dice" or a class."""
-    if drawn is None:
-        return {}
-    named = {column(title): drawn[:, index] for index, title in enumerate(row.results[0].classes)}
-    named["dice"] = mean_over_classes(drawn)
-    return {name: np.mean(named[name], axis=0) for name in names if name in named}
+def _by_column(drawn: FloatArray, classes: Sequence[str]) -> dict[str, FloatArray]:
+    """Means over replicates, [draws] by the name of their column, of draws [replicates, classes, draws]."""
+    by_class = {column(title): drawn[:, index].mean(axis=0) for index, title in enumerate(classes)}
+    return {**by_class, "dice": mean_over_classes(drawn).mean(axis=0)}
 
 
 def _tests(section: Section, drawn: Sequence[dict[str, FloatArray]]) -> dict[tuple[int, str], float]:

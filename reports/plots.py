@@ -6,8 +6,7 @@ import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-
-from matplotlib.figure import Figure as Page
+from typing import TYPE_CHECKING
 
 from benchmarks.figures import Figure
 from benchmarks.spec import Setting
@@ -15,11 +14,13 @@ from data_prep.base import DataError
 from data_prep.catalog import dataset as find_dataset
 from reports.captions import caption
 from reports.collection import Collection
-from reports.drawing import draw, encode
 from reports.figure_view import datasets, figure_settings, remedy
 from reports.scenes import Block, find_block
 from reports.settings import PAPER_SETTING
 from rssam.contract import UnknownName
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure as Page
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,12 +50,7 @@ def figure_files(figure: Figure, collection: Collection, home: Path, named: Sequ
     """
     under = figure_settings(figure, collection) or [PAPER_SETTING]
     rendered = [render_figure(figure, setting, collection, home, named) for setting in under]
-    files = {
-        f"{one.name}.{kind}": encode(one.page, kind)
-        for one in rendered
-        if one.page is not None
-        for kind in ("png", "pdf")
-    }
+    files = {f"{one.name}.{kind}": _encode(one.page, kind) for one in rendered if one.page for kind in ("png", "pdf")}
     captions = {one.name: one.caption for one in rendered if one.page is not None}
     return FigureFiles(files, captions, tuple(note for one in rendered for note in one.notes))
 
@@ -78,6 +74,8 @@ def render_figure(
         notes += [f"{name}: {note}" for note in _missing(figure, setting, blocks[-1], stems)]
     if not blocks:
         return Rendered(name, None, (), tuple(notes))
+    from reports.drawing import draw  # imports matplotlib, which takes a second: only where there is something to draw
+
     return Rendered(name, draw(figure, blocks), caption(figure, setting, blocks), tuple(notes))
 
 
@@ -85,6 +83,12 @@ def slug(figure: Figure, setting: Setting) -> str:
     """Name of a figure's files: "fig6-mini-vit_t-scratch"."""
     chosen = dataclasses.asdict(setting).values()
     return "-".join([figure.id, *(value for value in chosen if value is not None)])
+
+
+def _encode(page: Page, kind: str) -> bytes:
+    from reports.drawing import encode
+
+    return encode(page, kind)
 
 
 def _wanted(named: Sequence[str]) -> list[tuple[str, str]]:

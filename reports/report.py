@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from benchmarks.store import Result
 from benchmarks.tables import Table
 from reports.collection import Collection
-from reports.frames import TableFrame, table_frames
+from reports.frames import TableFrame, make_frame
+from reports.intervals import Resamples
+from reports.sections import Section, sections
 from reports.settings import PAPER_SETTING, settings
 
 
@@ -33,11 +35,15 @@ class Report:
 
 def assemble(tables: Sequence[Table], collection: Collection) -> Report:
     """The report on these tables; one without any result stands under the paper's setting with rows "not run"."""
-    chosen = []
+    chosen: list[tuple[Table, list[Section]]] = []
     for table in tables:
         under = settings(collection, table) or [PAPER_SETTING]
-        chosen.append((table, tuple(frame for setting in under for frame in table_frames(table, collection, setting))))
-    return Report(tuple(chosen), collection.damaged, collection.left_out)
+        chosen.append((table, [section for setting in under for section in sections(table, collection, setting)]))
+    resamples = Resamples()
+    # All at once: rows on the same images then share one drawing of them.
+    resamples([row for _, each in chosen for section in each for row in section.rows])
+    framed = tuple((table, tuple(make_frame(section, resamples) for section in each)) for table, each in chosen)
+    return Report(framed, collection.damaged, collection.left_out)
 
 
 def made_with(results: Sequence[Result]) -> str:

@@ -9,12 +9,13 @@ Three sources of doubt are kept apart, because each answers another question:
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from benchmarks.counts import Average, Counts, FloatArray
+from benchmarks.counts import Average, Counts, FloatArray, IntArray
 
 LEVEL = 0.95
 DRAWS = 10_000
@@ -85,39 +86,52 @@ def mean_over_classes(drawn: FloatArray) -> FloatArray:
 
 
 def resampled_class_dice(
-    systems: Sequence[Counts], *, clusters: Sequence[str] | None = None, draws: int = DRAWS, seed: int = 0
+    systems: Sequence[Counts],
+    *,
+    clusters: Sequence[str] | None = None,
+    places: Sequence[IntArray] | None = None,
+    draws: int = DRAWS,
+    seed: int = 0,
 ) -> FloatArray:
     """Dice of each class pooled over resampled test sets, float [systems, classes, draws].
 
     A test set of n images gives n images drawn with replacement; with `clusters` (the scene of each image), as many
     whole scenes as there are. Draw k takes the same images for every system, and for every call with as many images
-    and the same seed: so rows may be subtracted. A class absent from a draw's prediction and truth is NaN. Sums are of
-    integers, exact in float64. Raises ValueError if the systems were not counted on the same images and classes.
+    and the same seed: so rows may be subtracted. With `places`, systems may be counted on different parts of one list
+    of images: `places[i][j]` is where image j of system i stands in it, each image of the list stands in one of them
+    at least, and a draw takes from the whole list. A class absent from a draw's prediction and truth is NaN. Sums are
+    of integers, exact in float64. Raises ValueError if the systems do not agree on images and classes.
     """
     shapes = {counts.tp.shape for counts in systems}
-    if len(shapes) != 1:
+    if len(shapes) != 1 and (places is None or len({classes for _, classes in shapes}) != 1):
         raise ValueError(f"systems compared need counts of the same images and classes, found {sorted(shapes)}")
-    ((images, classes),) = shapes
+    classes = systems[0].classes
+    places = [np.arange(systems[0].images)] * len(systems) if places is None else places
+    images = max((int(place.max()) + 1 for place in places if place.size), default=0)
     if images == 0:
         raise ValueError("no test image to resample")
-    doubled = np.stack([2 * counts.tp for counts in systems], axis=1)  # [images, systems, classes]
-    total = doubled + np.stack([counts.fp + counts.fn for counts in systems], axis=1)
-    table = np.stack([doubled, total], axis=1).reshape(images, -1).astype(np.float64)
-    if clusters is not None:
-        table = _summed(table, clusters)
-    units = len(table)
+    owner = np.arange(images) if clusters is None else _owners(clusters, images)
+    units = int(owner.max()) + 1
+    parts: dict[bytes, list[int]] = defaultdict(list)
+    for number, place in enumerate(places):
+        parts[place.tobytes()].append(number)
+    tables = [
+        (*_summed([systems[number] for number in alike], owner[places[alike[0]]]), alike) for alike in parts.values()
+    ]
     generator = np.random.default_rng(seed)
-    drawn = np.empty((draws, len(systems) * classes))
+    drawn = np.empty((len(systems), draws, classes))
     block = max(1, BLOCK // units)
     for start in range(0, draws, block):
         here = min(block, draws - start)
         chosen = generator.integers(0, units, (here, units), dtype=np.int32)
         flat = (chosen + units * np.arange(here)[:, None]).ravel()
         weights = np.bincount(flat, minlength=here * units).reshape(here, units)
-        above, below = np.split(weights.astype(np.float64) @ table, 2, axis=1)
-        drawn[start : start + here] = np.divide(above, below, out=np.full_like(above, np.nan), where=below > 0)
-    by_system: FloatArray = np.moveaxis(drawn.reshape(draws, len(systems), classes), 0, -1)
-    return by_system
+        for of, table, alike in tables:
+            mine = weights if len(of) == units else weights[:, of]
+            above, below = np.split(mine.astype(np.float64) @ table, 2, axis=1)
+            dice = np.divide(above, below, out=np.full_like(above, np.nan), where=below > 0)
+            drawn[alike, start : start + here] = dice.reshape(here, len(alike), classes).swapaxes(0, 1)
+    return drawn.swapaxes(1, 2)
 
 
 def interval(draws: FloatArray, level: float = LEVEL) -> Interval:
@@ -205,14 +219,26 @@ def kendall(first: Sequence[float], second: Sequence[float]) -> float:
     return float((one * other).sum()) / untied if untied else math.nan
 
 
-def _summed(table: FloatArray, clusters: Sequence[str]) -> FloatArray:
-    """Rows of one cluster added up, [clusters, columns], in the order of their names."""
-    if len(clusters) != len(table):
-        raise ValueError(f"each of {len(table)} images needs its cluster, found {len(clusters)}")
-    names, owner = np.unique(np.asarray(clusters), return_inverse=True)
-    sums = np.zeros((len(names), table.shape[1]))
-    np.add.at(sums, owner, table)
-    return sums
+def _owners(clusters: Sequence[str], images: int) -> IntArray:
+    """The number of each image's cluster, in the order of their names."""
+    if len(clusters) != images:
+        raise ValueError(f"each of {images} images needs its cluster, found {len(clusters)}")
+    owner: IntArray = np.unique(np.asarray(clusters), return_inverse=True)[1]
+    return owner
+
+
+def _summed(systems: Sequence[Counts], owner: IntArray) -> tuple[IntArray, FloatArray]:
+    """Which units these images belong to, and for each the sums above and below the stroke of Dice.
+
+    Sums are [units, 2 * systems * classes].
+    """
+    doubled = np.stack([2 * counts.tp for counts in systems], axis=1)  # [images, systems, classes]
+    total = doubled + np.stack([counts.fp + counts.fn for counts in systems], axis=1)
+    both = np.stack([doubled, total], axis=1).reshape(len(owner), -1)
+    units, where = np.unique(owner, return_inverse=True)
+    sums = np.zeros((len(units), both.shape[1]))
+    np.add.at(sums, where, both)
+    return units, sums
 
 
 def _t(df: int, level: float) -> float:
