@@ -313,24 +313,32 @@ def reproduce(
 
 
 def _show_items(items: list[Any], setting: Any) -> None:
+    from benchmarks.claims import ClaimSet
     from benchmarks.tables import Table
     from reports.collection import collect
+    from reports.findings import find
     from reports.frames import table_frames
     from reports.terminal import show
+    from reports.verdict_text import answers
 
     collection = collect(root.home)
     for item in items:
         if isinstance(item, Table):
             for frame in table_frames(item, collection, setting):
                 show(frame, screen)
-        else:
-            screen.print(f"{item.id}: rssam-bench report {item.id} makes it")
+            continue
+        if isinstance(item, ClaimSet):
+            for line in answers(find(collection, root.home), setting):
+                screen.print(line.replace("`", ""), soft_wrap=True)
+        screen.print(f"{item.id}: in full with rssam-bench report {item.id}")
 
 
 @app.command()
 def report(
-    items: Annotated[list[str] | None, typer.Argument(metavar="[ITEM...]", help="Tables and figures. [all]")] = None,
-    formats: Annotated[str, typer.Option("--format", help="Of: md, tex, csv, for tables.")] = "md,tex,csv",
+    items: Annotated[
+        list[str] | None, typer.Argument(metavar="[ITEM...]", help="Tables, figures, claims. [all]")
+    ] = None,
+    formats: Annotated[str, typer.Option("--format", help="Of: md, tex, csv, html.")] = "md,tex,csv,html",
     out: Annotated[Path, typer.Option(help="Folder to write.")] = Path("report"),
     image: Annotated[
         list[str] | None, typer.Option(help="Also this image in the figures, as DATASET:STEM; may be repeated.")

@@ -68,7 +68,7 @@ def require_suitable(items: Sequence[Item], setting: Setting) -> None:
         compares = isinstance(item, ClaimSet) or (isinstance(item, Table) and item.compares_encoders)
         if compares and setting.encoder is not None:
             raise UnknownName(
-                f"{item.id} compares encoders, so it takes no --encoder: leave it out, or name the other items "
+                f"{item.id} compares encoders, so it takes no --encoder: leave it out, or name other items "
                 f"({', '.join(_with_any_encoder())})"
             )
 

@@ -109,7 +109,7 @@ def _use(raw: object) -> Use:
 
 
 def wear(uses: Sequence[Use]) -> tuple[Wear, ...]:
-    """Uses by test split, most used first."""
+    """Uses by test split, the most used of each data set first."""
     splits: dict[tuple[str, str], list[Use]] = {}
     for use in uses:
         splits.setdefault((use.dataset, use.split), []).append(use)
@@ -117,4 +117,4 @@ def wear(uses: Sequence[Use]) -> tuple[Wear, ...]:
         Wear(dataset, split, len(of), len({use.key for use in of}), len({use.system for use in of}))
         for (dataset, split), of in splits.items()
     ]
-    return tuple(sorted(found, key=lambda one: (-one.uses, one.dataset, one.split)))
+    return tuple(sorted(found, key=lambda one: (one.dataset, -one.uses, one.split)))

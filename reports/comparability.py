@@ -129,10 +129,15 @@ def _collapsed(section: Section, row: SectionRow) -> Reason:
     return f"collapsed: {len(row.collapsed)} of {len(row.results)} not above the constant answer"
 
 
+def _whole(section: Section, row: SectionRow) -> bool:
+    """Whether all images of the data set were used: of a part, its size and share say nothing more."""
+    return not _data(section, row) and PROFILES[section.setting.profile].recipe.limit is None
+
+
 def _official(section: Section, row: SectionRow) -> Reason:
     """A published split must have its published sizes."""
     official = find_dataset(section.setting.dataset or section.table.dataset).official_sizes
-    if official is None:
+    if official is None or not _whole(section, row):
         return ""
     for result in row.results:
         sizes = tuple(result.data.get(split) for split in SPLITS)
@@ -150,7 +155,7 @@ def _share(section: Section, row: SectionRow) -> Reason:
     """
     dataset = section.setting.dataset or section.table.dataset
     implied = IMPLIED_FOREGROUND.get(dataset)
-    if implied is None or any(result.average != "foreground" for result in row.results):
+    if implied is None or not _whole(section, row) or any(one.average != "foreground" for one in row.results):
         return ""
     share = float(np.mean([foreground_share(result.counts) for result in row.results]))
     slack = 0.0

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from benchmarks.claims import REPLICATES, TITLES
 from benchmarks.ledger import wear
+from benchmarks.spec import Setting
 from reports.agreement import RankAgreement
 from reports.claim_verdicts import FEW, ClaimVerdict
 from reports.contrasts import Paired
@@ -34,7 +35,7 @@ FORMULA = (
     "T = t · s · sqrt(1 + 1/n) + 0.0005. Here s is the standard deviation of replicates about the mean of their own "
     "run, pooled over all runs on the data set; t is the 97.5 % point of Student's distribution with the degrees of "
     "freedom of s; the 1 stands for the luck of the paper's own single run, and 0.0005 is half the last digit it "
-    "prints. A true replication lies outside ±T in one case of twenty."
+    "prints. A true replication lies outside of ±T in about one case of twenty."
 )
 CLAIM_RULE = (
     "For each sentence of the paper that claims something of its numbers: do the paper's own tables say so, and do our "
@@ -99,6 +100,16 @@ def summary(judgement: Judgement) -> list[str]:
 def chance(expected: float) -> str:
     """An expected count in words where it is near a whole number: "about 2"."""
     return f"about {expected:.0f}" if expected >= 1 else f"fewer than one ({expected:.1f})"
+
+
+def answers(findings: Findings, setting: Setting) -> list[str]:
+    """Verdicts on the user's results under a setting and the claims tested with it, in few lines for a terminal."""
+    lines = []
+    for judged in findings.judged:
+        if judged.judgement.setting == setting and judged.judgement.source == "own":
+            lines += [title(judged.judgement), *summary(judged.judgement)]
+    told = [one for one in findings.claims.get("own", ()) if setting == Setting(one.claim.profile)]
+    return [*lines, *(f"{short_answer(one)}: {one.claim.says}" for one in told)]
 
 
 def runs_of(judgement: Judgement) -> list[tuple[str, list[Verdict]]]:

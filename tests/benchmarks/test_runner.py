@@ -32,6 +32,7 @@ def test_trained_then_cached(tmp_path):
     assert first.result.counts.images == first.result.data["test"] == 2
     assert first.result.native_counts is not None
     assert len(first.result.history) == TINY.epochs
+    assert "test_scenes" not in first.result.data
     assert first.result.parameters["total"] > first.result.parameters["trainable"] > 0
     assert first.result.parameters["macs"] == round(measure(item.run.model, item.run.task).gmacs * 1e9) > 0
     assert first.result.provenance["versions"]["torch"]
@@ -49,6 +50,7 @@ def test_a_split_by_scenes_is_trained_and_tested_on(tmp_path):
     result = execute(*resolved(session, run), session).result
     wanted = tuple(entry.stem for entry in manifest.splits(0, "blocked")["test"])
     assert result.images == wanted
+    assert len(set(result.data["test_scenes"])) < len(wanted) == len(result.data["test_scenes"])
     assert wanted != tuple(entry.stem for entry in manifest.splits(0)["test"])
     assert result.declared() == run.declared()
 

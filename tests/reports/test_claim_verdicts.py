@@ -14,7 +14,7 @@ from reports.collection import Collection
 from reports.findings import find
 from reports.verdict_json import claims_json, verdicts_json
 from reports.verdict_markdown import render
-from reports.verdict_text import paper_answer, remedy, short_answer, summary
+from reports.verdict_text import answers, paper_answer, remedy, short_answer, summary
 from reports.write import write_report
 from tests.reports.fabricate import PART
 from tests.reports.study import PAPER, collection, made, replicated
@@ -181,6 +181,17 @@ def test_words_of_smoke_and_of_mixed_recipes(tmp_path):
     page = render(found)
     assert "### Profile smoke, your results" in page
     assert page.count("| RS-SAM | 1, 5, 6, 7 |") == 1  # no line of verdicts for a profile that can have none
+
+
+def test_answers_in_a_terminal(tmp_path):
+    found = findings(tmp_path, *near_paper(BEARING[:2]), made("deepglobe", "FCN", 0.6, setting=Setting("mini")))
+    lines = answers(found, PAPER)
+    assert lines[:2] == ["The paper's setting, your results", "Of the paper's 39 runs: 2 reproduced and 37 not run."]
+    assert "not tested: On WHDLD, Dice of RS-SAM is the highest of the eleven systems." in lines
+    assert answers(found, Setting("mini"))[1:] == [
+        "Of the paper's 39 runs: 1 not comparable and 38 not run.",
+        "Not comparable, because: the recipe is mini, not the paper's (1 run).",
+    ]
 
 
 def test_the_ledger_in_words(tmp_path):

@@ -156,6 +156,16 @@ def test_a_changed_official_split():
     assert found.why == "the official split was changed: 4736 / 1036 / 2000 images in place of 4736 / 1036 / 2416"
 
 
+def test_of_a_part_neither_size_nor_share_is_a_second_reason():
+    """Eight images of a smoke run were once called a changed official split."""
+    smoke = Setting("smoke")
+    recorded = {"train": 8, "val": 8, "test": 8}
+    for options in ({"setting": smoke}, {"data": PART}):
+        found = verdict([0.8], name="FCN", dataset="whu", others=(), share=0.3, recorded=recorded, **options)
+        assert "official split" not in found.why
+        assert "foreground" not in found.why
+
+
 def varied(share, deviation, images=934):
     """Counts of images whose shares of foreground differ; half of it found."""
     shares = share + deviation * np.where(np.arange(images) % 2, 1, -1)
