@@ -10,14 +10,15 @@ from benchmarks.figures import Figure
 from benchmarks.items import CLAIM_SET, find_items
 from benchmarks.tables import Table
 from data_prep.base import write_atomic
-from reports import csv_table, latex, markdown, verdict_markdown
+from reports import csv_table, html, latex, markdown, verdict_markdown
 from reports.collection import PUBLISHED, collect
 from reports.findings import find
 from reports.report import assemble
 from reports.verdict_json import claims_json, verdicts_json
+from reports.viewer import figure_views
 from rssam.contract import UnknownName
 
-FORMATS = ("md", "tex", "csv")
+FORMATS = ("md", "tex", "csv", "html")
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,9 @@ def write_report(
     published: Path = PUBLISHED,
     named: Sequence[str] = (),
 ) -> Written:
-    """Write `report.md`, for each table `<table>.tex` and `<table>.csv` as `formats` asks, and figures as PNG and PDF.
+    """Write what `formats` asks: `report.md`, `report.html`, for each table `<table>.tex` and `<table>.csv`.
+
+    Figures are written as PNG and PDF besides.
 
     The claims are a part of the page, or `claims.md` if nothing else is asked for, and `verdicts.json` and
     `claims.json` for programs. "all" holds them.
@@ -63,8 +66,8 @@ def write_report(
             notes += drawn.notes
             pictures += [markdown.Picture(figure, name, caption) for name, caption in drawn.captions.items()]
     part = ""
-    if CLAIM_SET in chosen:
-        findings = find(collection, home)
+    findings = find(collection, home) if CLAIM_SET in chosen or "html" in formats else None
+    if findings and CLAIM_SET in chosen:
         files |= {"verdicts.json": verdicts_json(findings), "claims.json": claims_json(findings)}
         part = verdict_markdown.render(findings)
     for name in dict.fromkeys(formats):
@@ -73,6 +76,10 @@ def write_report(
         elif name == "md":
             page = markdown.render(report, pictures)
             files["report.md"] = (f"{page.rstrip()}\n\n{part}" if part else page).encode()
+        elif name == "html":
+            views = figure_views(figures, collection, home, named)
+            page = html.render(report, collection, views, findings, claims=CLAIM_SET in chosen)
+            files["report.html"] = page.encode()
         else:
             render = {"tex": latex.render, "csv": csv_table.render}[name]
             files |= {f"{table.id}.{name}": render(frames).encode() for table, frames in report.tables}

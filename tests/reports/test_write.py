@@ -21,7 +21,7 @@ from reports.report import assemble
 from reports.terminal import show
 from reports.write import write_report
 home = Path(sys.argv[1])
-write_report(["all"], ["md", "tex", "csv"], home / "report", home)
+write_report(["all"], ["md", "tex", "csv", "html"], home / "report", home)
 for frame in assemble(list(TABLES.values()), collect(home)).frames:
     show(frame, Console())
 heavy = sorted({"torch", "lightning", "mlflow", "torchvision"} & set(sys.modules))
@@ -53,7 +53,7 @@ def test_only_the_formats_asked_for(tmp_path):
 @pytest.mark.parametrize(
     ("items", "formats", "message"),
     [
-        (["table5"], ["pdf"], "unknown format 'pdf': choose from md, tex, csv"),
+        (["table5"], ["pdf"], "unknown format 'pdf': choose from md, tex, csv, html"),
         (["table99"], ["md"], "unknown item 'table99': choose from"),
     ],
 )

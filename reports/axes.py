@@ -1,0 +1,62 @@
+"""Axes of a chart: round ticks, and where a value lies in pixels."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+STEPS = (1.0, 2.0, 5.0, 10.0)
+
+
+@dataclass(frozen=True)
+class Axis:
+    """Values `low`..`high` on the pixels `start`..`end`; where `end` is the smaller, values grow upwards."""
+
+    low: float
+    high: float
+    start: float
+    end: float
+    ticks: tuple[tuple[float, str], ...]  # pixel and text
+    log: bool = False
+
+    def at(self, value: float) -> float:
+        """The pixel of a value, to a tenth."""
+        return place(value, self.low, self.high, self.start, self.end, log=self.log)
+
+
+def place(value: float, low: float, high: float, start: float, end: float, *, log: bool = False) -> float:
+    """The pixel of a value between two that are known, to a tenth."""
+    value, low, high = (math.log10(each) for each in (value, low, high)) if log else (value, low, high)
+    return round(start + (value - low) / (high - low) * (end - start), 1)
+
+
+def linear(values: Iterable[float], start: float, end: float, count: int = 5) -> Axis:
+    """An axis over all finite values that begins and ends on a tick. `count` ticks are aimed at."""
+    known = [value for value in values if math.isfinite(value)] or [0.0, 1.0]
+    low, high = min(known), max(known)
+    if low == high:
+        low, high = low - 0.05, high + 0.05
+    step = round_step((high - low) / count)
+    first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
+    decimals = max(0, -math.floor(math.log10(step) + 1e-9))
+    marks = [number * step for number in range(first, last + 1)]
+    ticks = tuple((place(mark, marks[0], marks[-1], start, end), f"{mark:.{decimals}f}") for mark in marks)
+    return Axis(marks[0], marks[-1], start, end, ticks)
+
+
+def logarithmic(values: Iterable[float], start: float, end: float) -> Axis:
+    """An axis over all positive values, with ticks at 1, 2 and 5 times powers of ten."""
+    known = [value for value in values if math.isfinite(value) and value > 0] or [1.0]
+    low, high = min(known) / 1.25, max(known) * 1.25
+    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    marks = [step * 10.0**power for power in powers for step in STEPS[:3]]
+    inside = [mark for mark in marks if low <= mark <= high]
+    ticks = tuple((place(mark, low, high, start, end, log=True), f"{mark:g}") for mark in inside)
+    return Axis(low, high, start, end, ticks, log=True)
+
+
+def round_step(rough: float) -> float:
+    """The least of 1, 2 and 5 times a power of ten that is not below `rough`."""
+    power = 10.0 ** math.floor(math.log10(rough))
+    return next(step * power for step in STEPS if step * power >= rough * (1 - 1e-9))
