@@ -15,7 +15,7 @@ from benchmarks.spec import Setting
 from benchmarks.store import Result
 from benchmarks.tables import Table
 from reports.collection import Collection, Source
-from reports.intervals import NO_DOUBT, Doubt, Resamples, column, doubts, reference, sentences, unranked
+from reports.intervals import NO_DOUBT, Doubt, Resamples, column, doubts, reference, sentences, unranked, untested
 from reports.notes import notes, row_name
 from reports.sections import Section, SectionRow, sections
 from reports.settings import describe
@@ -46,7 +46,8 @@ class TableFrame:
     of each class) also `<score>_low` and `<score>_high` (95 % interval over test images), `<score>_spread` (standard
     deviation over replicates) and `<score>_p` (of no difference from the row `reference`, adjusted). `runs` has one
     line per result, with its labels, `key`, `split_seed`, `seed`, `collapsed` and every score. NaN is "no number".
-    `unranked` says why no row of ours may be called best or different; empty where they may.
+    `unranked` says why no row of ours may be called best, `untested` why none is tested against the reference; both
+    are empty where it is done.
     """
 
     table: Table
@@ -58,6 +59,7 @@ class TableFrame:
     doubted: tuple[str, ...]
     reference: str
     unranked: str
+    untested: str
     notes: tuple[str, ...]
     results: tuple[Result, ...]
 
@@ -112,6 +114,7 @@ def make_frame(section: Section, resamples: Resamples) -> TableFrame:
         doubted=doubted,
         reference=row_name(section, against) if against else "",
         unranked=unranked(section),
+        untested=untested(section),
         notes=notes(section, sentences(section, found)),
         results=section.results,
     )

@@ -11,6 +11,7 @@ import numpy as np
 
 from benchmarks.counts import FloatArray
 from benchmarks.store import Result
+from reports.notes import row_name
 from reports.sections import Section, SectionRow
 from reports.statistics import DRAWS, LEVEL, holm, interval, mean_over_classes, resampled_class_dice, resampling_p
 from rssam.config import RSSAM
@@ -51,9 +52,10 @@ class Resamples:
     def __call__(self, rows: Sequence[SectionRow]) -> list[dict[str, FloatArray]]:
         """One mapping for each row, empty for a row without a score."""
         scored = [row.results if row.results and not row.collapsed else () for row in rows]
+        fresh = {_identity(results): results for results in scored if results}
         groups: dict[tuple[str, ...], list[tuple[Result, ...]]] = defaultdict(list)
-        for results in scored:
-            if results and _identity(results) not in self._known:
+        for identity, results in fresh.items():
+            if identity not in self._known:
                 groups[tuple(sorted({image for result in results for image in result.images}))].append(results)
         for images, members in groups.items():
             place = {image: index for index, image in enumerate(images)}
@@ -97,6 +99,20 @@ def unranked(section: Section) -> str:
         return f"{missing} of {len(section.table.rows)} rows have no result"
     if len({_replicates(row) for row in rows}) > 1:
         return "rows rest on different replicates"
+    return ""
+
+
+def untested(section: Section) -> str:
+    """Why no row is tested against the reference; empty where rows are."""
+    against = reference(section)
+    if reason := unranked(section):
+        return reason
+    if against is None:
+        return "the table has no full RS-SAM"
+    if against.collapsed or not against.results:
+        return f"{row_name(section, against)} has no score"
+    if len({image for result in against.results for image in result.images}) < FEWEST:
+        return f"fewer than {FEWEST} test images"
     return ""
 
 
@@ -146,9 +162,7 @@ def _by_column(drawn: FloatArray, classes: Sequence[str]) -> dict[str, FloatArra
 def _tests(section: Section, drawn: Sequence[dict[str, FloatArray]]) -> dict[tuple[int, str], float]:
     """Adjusted p by row and column against the reference row; none where rows may not be ranked."""
     against = reference(section)
-    if unranked(section) or against is None or not against.results:
-        return {}
-    if len({image for result in against.results for image in result.images}) < FEWEST:
+    if against is None or untested(section):
         return {}
     base = drawn[section.rows.index(against)]
     tests = {

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from typing import Literal
 
 from reports.frames import COUNTED, TableFrame
-from reports.intervals import FEWEST
 from reports.statistics import LEVEL
 
 Mark = Literal["", "best", "second"]
@@ -47,9 +46,9 @@ def _tested(frame: TableFrame, sign: str) -> str:
     """Which rows of ours may be told apart, and by which test."""
     if frame.unranked:
         return f"Of ours nothing is marked: {frame.unranked}."
+    if frame.untested:
+        return f"No difference is tested: {frame.untested}."
     tests = sum(not math.isnan(p) for score in frame.doubted for p in frame.rows[f"{score}_p"])
-    if not tests:
-        return f"No difference is tested on fewer than {FEWEST} test images." if frame.reference else ""
     return (
         f"{sign} these runs differ from those of {frame.reference}: paired bootstrap over test images, not over "
         f"training; two-sided, p < {1 - LEVEL:.2f} after Holm's correction for {tests} test{'s' if tests > 1 else ''}."

@@ -51,7 +51,8 @@ def damage(path, change):
     [
         (
             lambda raw: raw.update(schema=2),
-            r"made by a newer version of rssam-bench \(result format 2; this one reads 1\): update rssam-bench to read it",
+            r"made by a newer version of rssam-bench \(result format 2; this one reads 1\): update rssam-bench to read "
+            "it",
         ),
         (lambda raw: raw.update(schema=0), "result format 0, this version reads 1"),
         (lambda raw: raw["identity"].update(seed=7), "does not belong to its identity"),

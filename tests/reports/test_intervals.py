@@ -1,0 +1,236 @@
+"""Intervals, spreads and marks in a table: what they are made from, and where there must be none."""
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from benchmarks.counts import Counts, scores
+from benchmarks.spec import Setting
+from benchmarks.tables import TABLES
+from reports import latex, markdown
+from reports.cells import cells, paper_cells, paper_columns
+from reports.collection import Collection, Stored
+from reports.frames import table_frames
+from reports.intervals import FEWEST, Resamples
+from reports.marks import differs, legend, paper_ranks, ranks
+from reports.report import assemble
+from reports.sections import sections
+from reports.statistics import interval, resampled_dice
+from tests.reports.fabricate import MADE_UP, PART, PIXELS, TABLE5, fabricate, row_run
+
+PAPER = Setting("paper")
+TABLE1, TABLE7 = TABLES["table1"], TABLES["table7"]
+
+
+def noisy(dice, seed, images=60, classes=1):
+    """Counts with that Dice give or take, which differ from image to image."""
+    rng = np.random.default_rng(seed)
+    positive = rng.integers(2_000, 20_000, (images, classes))
+    hit = (positive * np.clip(dice + rng.normal(0, 0.1, (images, classes)), 0, 1)).astype(np.int64)
+    return Counts(hit, positive - hit, positive - hit, PIXELS - 2 * positive + hit)
+
+
+def result(index, dice=0.7, seed=0, *, table=TABLE5, images=60, first=0, setting=None, **changes):
+    """The result of one row; replicates of seed s are on images of their own. All rows share an image's difficulty."""
+    names = tuple(f"tile {first + number}" for number in range(images))
+    made = fabricate(
+        row_run(index, setting, seed=seed, split_seed=seed, table=table), images=names, counts=noisy(dice, seed, images)
+    )
+    return replace(made, **changes)
+
+
+def frame(*results, table=TABLE5, setting=PAPER):
+    (one,) = table_frames(table, Collection(tuple(Stored(each, "own") for each in results)), setting)
+    return one
+
+
+def whole(dices=(0.70, 0.75, 0.75, 0.75, 0.77), **options):
+    return [result(index, dice, **options) for index, dice in enumerate(dices)]
+
+
+class TestIntervals:
+    def test_of_one_replicate_it_is_that_of_its_images(self):
+        one = result(0)
+        row = frame(one).rows.iloc[0]
+        ordered = np.argsort(one.images)
+        counts = Counts(*(part[ordered] for part in (one.counts.tp, one.counts.fp, one.counts.fn, one.counts.tn)))
+        expected = interval(resampled_dice([counts], "foreground")[0])
+        assert (row["dice_low"], row["dice_high"]) == (expected.low, expected.high)
+        assert row["dice_low"] < row["dice"] < row["dice_high"]
+        assert math.isnan(row["dice_spread"])
+
+    def test_the_order_of_images_in_a_file_changes_nothing(self):
+        one = result(0)
+        back = Counts(*(part[::-1] for part in (one.counts.tp, one.counts.fp, one.counts.fn, one.counts.tn)))
+        turned = replace(one, images=one.images[::-1], counts=back)
+        first, second = frame(one).rows, frame(turned).rows
+        assert first["dice_low"][0] == second["dice_low"][0]
+
+    def test_replicates_on_other_images_narrow_it_and_on_the_same_images_do_not(self):
+        """Resampled each for itself, three seeds on one official test set once looked 1.7 times as sure as one."""
+        width = {}
+        for name, firsts in (("one", [0]), ("apart", [0, 100, 200]), ("same", [0, 0, 0])):
+            made = [result(0, first=first, seed=seed) for seed, first in enumerate(firsts)]
+            made = [replace(each, counts=noisy(0.7, 0)) for each in made]
+            row = frame(*made).rows.iloc[0]
+            width[name] = row["dice_high"] - row["dice_low"]
+        assert width["same"] == pytest.approx(width["one"], rel=1e-9)
+        assert width["one"] / width["apart"] == pytest.approx(math.sqrt(3), rel=0.05)
+
+    def test_spread_is_the_standard_deviation_over_replicates(self):
+        made = [result(0, 0.70 + 0.01 * seed, seed) for seed in range(3)]
+        row = frame(*made).rows.iloc[0]
+        assert row["dice_spread"] == pytest.approx(np.std([each.scores.dice for each in made], ddof=1))
+
+    def test_rows_without_a_score_have_none(self):
+        made = frame(result(0), result(1, 0.03)).rows
+        assert made["state"].tolist()[:3] == ["done", "collapsed", "not run"]
+        assert made[["dice_low", "dice_high", "dice_spread", "dice_p"]].iloc[1:].isna().all(axis=None)
+
+    def test_a_table_of_classes_has_one_for_each(self):
+        table = TABLES["table4"]
+        counts = noisy(0.7, 0, classes=6)
+        made = fabricate(
+            row_run(10, table=table), average="classes", classes=table.scores, counts=counts,
+            images=tuple(str(number) for number in range(60)),
+        )  # fmt: skip
+        row = frame(made, table=table).rows.iloc[10]
+        alone = Counts(*(part[:, 3:4] for part in (counts.tp, counts.fp, counts.fn, counts.tn)))
+        assert row["vegetation"] == scores(alone, "foreground").dice
+        assert row["vegetation_low"] < row["vegetation"] < row["vegetation_high"]
+        mean = frame(made, table=TABLES["table3"]).rows.iloc[10]
+        assert mean["dice_high"] - mean["dice_low"] < row["vegetation_high"] - row["vegetation_low"]
+
+    def test_a_row_in_many_tables_is_resampled_once(self, monkeypatch):
+        from reports import intervals
+
+        calls = []
+        true = intervals.resampled_class_dice
+        monkeypatch.setattr(
+            intervals,
+            "resampled_class_dice",
+            lambda systems, **rest: calls.append(len(systems)) or true(systems, **rest),
+        )
+        assemble([TABLE1, TABLE5, TABLE7], Collection(tuple(Stored(each, "own") for each in whole())))
+        assert calls == [5]
+
+    def test_what_is_kept_belongs_to_these_results(self):
+        resamples = Resamples()
+        drawn = []
+        for dice in (0.6, 0.8):
+            (section,) = sections(TABLE5, Collection((Stored(result(0, dice), "own"),)), PAPER)
+            drawn.append(resamples(section.rows)[0]["dice"].mean())
+        assert drawn == pytest.approx([0.6, 0.8], abs=0.02)
+
+
+class TestMarks:
+    def test_best_second_and_difference(self):
+        made = whole((0.70, 0.75, 0.76, 0.768, 0.77))
+        # As good on the whole, but better on some images and worse on others: that is no difference.
+        counts = made[3].counts
+        made[3] = replace(
+            made[3], counts=Counts(*(part[::-1] for part in (counts.tp, counts.fp, counts.fn, counts.tn)))
+        )
+        one = frame(*made)
+        assert ranks(one, "dice") == ["", "", "", "second", "best"]
+        assert paper_ranks(one, "dice") == ["", "", "second", "", "best"]
+        assert differs(one, "dice") == [True, True, True, False, False]
+        assert one.rows["dice_p"].isna().tolist() == [False] * 4 + [True]
+        assert legend(one, "in bold", "in italics", "†") == (
+            "Best of a column in bold, second in italics. † these runs differ from those of Multi-scale Neck yes, MFF "
+            "yes, MHFF yes: paired bootstrap over test images, not over training; two-sided, p < 0.05 after Holm's "
+            "correction for 4 tests."
+        )
+
+    def test_numbers_that_print_alike_share_a_mark(self):
+        one = frame(*whole((0.70, 0.75, 0.76, 0.77, 0.77)))
+        assert ranks(one, "dice") == ["", "", "", "best", "best"]
+
+    def test_the_reference_of_table_7_is_its_smaller_model(self):
+        made = [result(index, dice, table=TABLE7) for index, dice in enumerate((0.70, 0.76, 0.75, 0.78))]
+        one = frame(*made, table=TABLE7)
+        assert one.reference == "RS-SAM (ViT-B)"
+        assert differs(one, "dice") == [True, False, True, True]
+        assert ranks(one, "params_m") == [""] * 4
+
+    @pytest.mark.parametrize(
+        ("results", "setting", "words"),
+        [
+            (whole()[:3], PAPER, "2 of 5 rows have no result"),
+            ([*whole(), result(0, 0.7, seed=1)], PAPER, "rows rest on different replicates"),
+            (whole(data=MADE_UP), PAPER, "the data are synthetic"),
+            (whole(setting=Setting("smoke")), Setting("smoke"), "the smoke profile claims nothing"),
+        ],
+        ids=["half", "uneven", "synthetic", "smoke"],
+    )
+    def test_what_may_not_be_ranked_has_no_mark_of_ours_and_says_why(self, results, setting, words):
+        one = frame(*results, setting=setting)
+        assert ranks(one, "dice") == [""] * 5
+        assert differs(one, "dice") == [False] * 5
+        assert paper_ranks(one, "dice")[4] == "best"
+        assert legend(one, "in bold", "in italics", "†") == (
+            f"Best of a column in bold, second in italics. Of ours nothing is marked: {words}."
+        )
+        own = [line[3] for line in cells(one)]
+        assert not any(cell.mark or cell.differs for cell in own)
+
+    def test_a_collapsed_row_is_never_marked(self):
+        one = frame(*whole((0.03, 0.75, 0.76, 0.755, 0.77)))
+        assert ranks(one, "dice") == ["", "", "second", "", "best"]
+        assert differs(one, "dice")[0] is False
+        assert legend(one, "in bold", "in italics", "†").endswith("correction for 3 tests.")
+
+    def test_a_collapsed_reference_leaves_nothing_to_test_against(self):
+        one = frame(*whole((0.70, 0.75, 0.76, 0.755, 0.03)))
+        assert differs(one, "dice") == [False] * 5
+        assert legend(one, "in bold", "in italics", "†") == (
+            "Best of a column in bold, second in italics. No difference is tested: Multi-scale Neck yes, MFF yes, MHFF "
+            "yes has no score."
+        )
+
+    def test_few_images_are_not_tested(self):
+        one = frame(*whole(images=FEWEST - 1, data=PART))
+        assert differs(one, "dice") == [False] * 5
+        assert legend(one, "in bold", "in italics", "†").endswith("No difference is tested: fewer than 30 test images.")
+
+    def test_nothing_run_marks_the_papers_column_alone(self):
+        one = frame()
+        assert legend(one, "in bold", "in italics", "†") == "Best of a column in bold, second in italics."
+
+    def test_equal_runs_differ_in_nothing(self):
+        """Images' own difficulty cancels in a paired test."""
+        made = whole((0.77,) * 5)
+        assert differs(frame(*made), "dice") == [False] * 5
+
+    def test_the_test_is_paired(self):
+        """Half a point of Dice on every image is seen although the intervals overlap nearly whole."""
+        one = frame(*whole((0.765, 0.77, 0.77, 0.77, 0.77)))
+        low, high = one.rows["dice_low"], one.rows["dice_high"]
+        assert high[0] > one.rows["dice"][4] > low[0]
+        assert differs(one, "dice") == [True, False, False, False, False]
+
+
+class TestOnThePage:
+    def test_markdown(self):
+        page = markdown.grid(frame(*whole((0.70, 0.75, 0.76, 0.7697, 0.77))))
+        first, last = page.splitlines()[2], page.splitlines()[-1]
+        row = frame(*whole((0.70, 0.75, 0.76, 0.7697, 0.77))).rows.iloc[0]
+        assert f"| {row['dice']:.3f}† [{row['dice_low']:.3f}, {row['dice_high']:.3f}] | 0.703 |" in first
+        assert last.startswith("| yes | yes | yes | **0.7")
+        assert "† [" not in last
+
+    def test_latex(self):
+        one = frame(*whole((0.70, 0.75, 0.76, 0.7697, 0.77)))
+        text = latex.render([one])
+        assert r"\rlap{$^\dagger$} & [0." in text
+        assert r"\underline{0." in text
+        assert r"& \textbf{0.765} &" in text
+        assert "Best of a column in bold, second underlined." in text
+        assert r"$^\dagger$ these runs differ from those of Multi-scale Neck yes" in text
+
+    @pytest.mark.parametrize("table", TABLES.values(), ids=list(TABLES))
+    def test_cells_fit_their_columns(self, table):
+        one = frame(table=table)
+        assert all(len(line) == len(paper_columns(one)) for line in paper_cells(one))
