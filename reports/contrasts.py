@@ -9,7 +9,6 @@ from typing import Literal
 import numpy as np
 
 from benchmarks.claims import CLAIMS, Comparison, ScoreName
-from benchmarks.counts import Counts
 from benchmarks.store import Result
 from benchmarks.tables import SYSTEMS
 from data_prep.catalog import dataset as find_dataset
@@ -191,9 +190,9 @@ def _with_imagery(measured: Mapping[Key, Paired], judgement: Judgement) -> dict[
         images = sorted({image for result in results.values() for image in result.images})
         place = {image: index for index, image in enumerate(images)}
         clusters = [scenes[image] for image in images] if scenes else None
-        drawn = resampled_class_dice(
-            [_placed(result, place) for result in results.values()], clusters=clusters, draws=DRAWS
-        )
+        places = [np.array([place[image] for image in result.images], dtype=np.int64) for result in results.values()]
+        counts = [result.counts for result in results.values()]
+        drawn = resampled_class_dice(counts, clusters=clusters, places=places, draws=DRAWS)
         dice = dict(zip(results, mean_over_classes(drawn), strict=True))
         for key in keys:
             draws = np.mean([dice[one.key] - dice[other.key] for one, other in both[key]], axis=0)
@@ -212,14 +211,3 @@ def _scenes(results: Sequence[Result]) -> dict[str, str]:
         if isinstance(scenes, list) and len(scenes) == len(result.images):
             known |= dict(zip(result.images, map(str, scenes), strict=True))
     return {image: known.get(image, f"image {image}") for result in results for image in result.images} if known else {}
-
-
-def _placed(result: Result, place: Mapping[str, int]) -> Counts:
-    """Counts on a longer list of images, zero for those that are not of this result."""
-    where = np.fromiter((place[image] for image in result.images), dtype=np.intp, count=len(result.images))
-    parts = []
-    for part in (result.counts.tp, result.counts.fp, result.counts.fn, result.counts.tn):
-        longer = np.zeros((len(place), result.counts.classes), dtype=np.int64)
-        longer[where] = part
-        parts.append(longer)
-    return Counts(*parts)
