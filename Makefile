@@ -4,7 +4,7 @@ BIN := .venv/bin
 INSTALLED := .venv/installed
 DEMO := .demo
 
-.PHONY: help install demo smoke test test-slow check lock clean
+.PHONY: help install demo smoke test test-slow check readme lock clean
 
 help:
 	@echo "make demo       Table 5 end to end on stand-in scenes, a few minutes on a laptop; report in $(DEMO)/report"
@@ -12,6 +12,7 @@ help:
 	@echo "make test       the test suite, a few minutes on two cores"
 	@echo "make test-slow  the tests on full-size networks"
 	@echo "make check      ruff and mypy --strict"
+	@echo "make readme     renew the README's result table from the published results"
 	@echo "make lock       renew requirements.lock"
 
 install: $(INSTALLED)
@@ -44,6 +45,9 @@ check: $(INSTALLED)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+readme: $(INSTALLED)
+	$(BIN)/python -m reports.readme
 
 lock:
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --extra dev --upgrade \

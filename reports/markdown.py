@@ -50,10 +50,13 @@ def render(report: Report, pictures: Sequence[Picture] = ()) -> str:
 def grid(frame: TableFrame) -> str:
     """The rows as a Markdown table."""
     heads = [f"{column.group} {column.heading}".strip() for column in columns(frame)]
-    left = len(label_columns(frame))
+    return lines(heads, [[marked(cell) for cell in line] for line in cells(frame)], len(label_columns(frame)))
+
+
+def lines(heads: Sequence[str], rows: Sequence[Sequence[str]], left: int) -> str:
+    """A Markdown table whose first `left` columns are aligned at the left, the others at the right."""
     ruler = [":--" if index < left else "--:" for index in range(len(heads))]
-    lines = [heads, ruler, *([_cell(cell) for cell in line] for line in cells(frame))]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    return "\n".join(f"| {' | '.join(line)} |" for line in (heads, ruler, *rows))
 
 
 def reading(frame: TableFrame) -> str:
@@ -66,7 +69,8 @@ def sources(frame: TableFrame) -> str:
     return ", ".join(f"`{result.key}`" for result in frame.results)
 
 
-def _cell(cell: Cell) -> str:
+def marked(cell: Cell) -> str:
+    """A cell's text as it stands out, with what is to be said of its certainty."""
     text = cell.text.replace("|", "\\|")
-    marked = {"best": f"**{text}**", "second": f"*{text}*"}.get(cell.mark, text)
-    return f"{marked}{DAGGER if cell.differs else ''} {cell.doubt}".strip()
+    shown = {"best": f"**{text}**", "second": f"*{text}*"}.get(cell.mark, text)
+    return f"{shown}{DAGGER if cell.differs else ''} {cell.doubt}".strip()
