@@ -127,6 +127,13 @@ def test_partial_data_tests_no_claim(tmp_path):
     assert remedy(found) == ""
 
 
+def test_a_run_inside_a_range_does_not_decide_it(tmp_path):
+    odd = made("deepglobe", "RSAM-Seg", 0.7, share=0.12)
+    found = claims(tmp_path, *near_paper(BEARING), odd)
+    assert found["deepglobe-dice"].word == "supported"
+    assert "12.00 % foreground" in found["sam-variants"].why
+
+
 def test_a_collapse_is_no_want_of_runs(tmp_path):
     runs = [*replicated("deepglobe", "RS-SAM", [0.02, 0.7]), *replicated("deepglobe", "Baseline (ViT-L)", [0.7, 0.7])]
     found = claims(tmp_path, *runs)["smaller-encoder"]

@@ -41,6 +41,13 @@ def test_an_official_split_is_one_whatever_the_split_seed():
     assert found.differences == pytest.approx((0.03, 0.03), abs=1e-4)
 
 
+def test_seeds_are_not_paired_with_other_seeds_on_one_split():
+    ours = [made("whu", "RS-SAM", dice, seed) for seed, dice in ((0, 0.90), (1, 0.94), (2, 0.95))]
+    theirs = [made("whu", "Baseline", dice, seed) for seed, dice in ((1, 0.91), (2, 0.92), (3, 0.80))]
+    found = compared(*ours, *theirs, comparison=Comparison("whu", "RS-SAM", "Baseline"))
+    assert found.differences == pytest.approx((0.03, 0.03), abs=1e-4)
+
+
 @pytest.mark.parametrize(("dataset", "factor"), [("deepglobe", 1 / 3 + 934 / 4358), ("whu", 1 / 3)])
 def test_standard_error_by_hand(dataset, factor):
     """Differences 0.05, 0.06, 0.07 have s = 0.01; re-splits share images, an official split does not change."""
@@ -109,6 +116,22 @@ def test_words_are_those_of_holm_and_intervals_agree_with_them():
         primary = found[key_of(OVER_BASELINE, "dice")]
         assert primary.divisor == 1
     assert seen == {"supported", "contradicted", "undecided"}
+
+
+def test_two_that_fail_together_are_both_undecided_and_so_are_their_intervals():
+    """t = 3.1 with 4 degrees of freedom: p = 0.036, twice that is above 0.05, though 95 % alone would exclude 0."""
+    steps = [0.001 * place for place in (-2, -1, 0, 1, 2)]
+    stored = [
+        *replicated("whu", "RS-SAM", [0.9 + step for step in steps]),
+        *replicated("whu", "SAM Adapter", [0.9 - 0.0022] * 5),
+        *replicated("whu", "RSAM-Seg", [0.9 - 0.0021] * 5),
+    ]
+    found = compare(judged(*stored))
+    for name in ("SAM Adapter", "RSAM-Seg"):
+        one = found[key_of(Comparison("whu", "RS-SAM", name), "dice")]
+        assert contrast(one.differences, 0).low > 0
+        assert (one.word, one.divisor) == ("undecided", 2)
+        assert one.contrast.low < 0 < one.contrast.high
 
 
 def test_only_tested_comparisons_share_the_five_per_cent():
