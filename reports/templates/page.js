@@ -32,7 +32,7 @@ for (const table of all("table.scores")) {
     const numeric = head.dataset.numeric === "yes";
     const first = numeric ? "descending" : "ascending";
     const second = numeric ? "ascending" : "descending";
-    head.firstElementChild.addEventListener("click", () => {
+    head.querySelector(".sort").addEventListener("click", () => {
       const next = { none: first, [first]: second, [second]: "none" }[head.getAttribute("aria-sort")];
       for (const other of heads) other.setAttribute("aria-sort", "none");
       head.setAttribute("aria-sort", next);

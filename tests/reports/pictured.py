@@ -27,6 +27,7 @@ class Roads:
     image_size: ClassVar[tuple[int, int]] = (64, 64)
     average: ClassVar[str] = "foreground"
     expected_pairs: ClassVar[int] = 6226
+    official_sizes: ClassVar[tuple[int, int, int] | None] = None
     palette: ClassVar[tuple[tuple[int, int, int], ...]] = ((255, 255, 255),)
 
 
