@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -118,11 +118,21 @@ def _verdict(claim: Claim, under: tuple[Judgement, Mapping[Key, Paired]] | None)
     if "contradicted" in words:
         word = "contradicted"
     elif "not tested" in words:
-        word, why = "not tested", "; ".join(dict.fromkeys(one.why for one in deciding if one.why))
+        word, why = "not tested", _want(deciding)
     elif "undecided" in words:
         word = "undecided"
     collapsed = any(one.why.startswith(COLLAPSED) for one in deciding)
     return ClaimVerdict(claim, paper, word, why, paired, incomparable=collapsed)
+
+
+def _want(deciding: Sequence[Paired]) -> str:
+    """What the comparisons behind a claim lack; many missing runs are counted, not listed."""
+    missing = {(one.comparison.dataset, name): None for one in deciding for name in one.missing}
+    several = len({dataset for dataset, _ in missing}) > 1
+    names = [f"{name} on {dataset}" if several else name for dataset, name in missing]
+    other = dict.fromkeys(one.why for one in deciding if one.why and not one.missing)
+    absent = f"not run: {', '.join(names)}" if len(names) <= FEW else f"{len(names)} of its runs not run"
+    return "; ".join((*([absent] if names else []), *other))
 
 
 def _reasons(claim: Claim, judgement: Judgement) -> tuple[str, ...]:

@@ -56,6 +56,7 @@ class Paired:
     divisor: int = 1
     imagery: Interval | None = None
     scenes: bool = False
+    missing: tuple[str, ...] = ()  # runs that are not there
 
     @property
     def points_held(self) -> bool | None:
@@ -121,8 +122,11 @@ def _paired(key: Key, section: Section | None) -> Paired:
     rows = [find_row(section, name) for name in (comparison.better, comparison.worse)]
     better, worse = rows
     if section is None or better is None or worse is None:
-        missing = [name for name, row in zip((comparison.better, comparison.worse), rows, strict=True) if row is None]
-        return Paired(comparison, score, "not tested", f"not run: {' and '.join(missing)}", ())
+        missing = tuple(
+            name for name, row in zip((comparison.better, comparison.worse), rows, strict=True) if row is None
+        )
+        why = f"not run: {' and '.join(missing)}"
+        return Paired(comparison, score, "not tested", why, (), missing=missing)
     collapsed = [row.row.labels[0] for row in (better, worse) if row.collapsed]
     if collapsed:
         return Paired(comparison, score, "not tested", f"{COLLAPSED}: {' and '.join(collapsed)}", ())

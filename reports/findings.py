@@ -13,7 +13,7 @@ from reports.agreement import RankAgreement, rank_agreement
 from reports.claim_verdicts import ClaimVerdict, claim_verdicts
 from reports.collection import Collection, Source
 from reports.contrasts import Key, Paired, compare
-from reports.settings import PAPER_SETTING, settings
+from reports.settings import PAPER_SETTING, order, settings
 from reports.verdict import Judgement, judge
 
 
@@ -39,13 +39,12 @@ class Findings:
 def find(collection: Collection, home: Path) -> Findings:
     """Everything, from stored results alone."""
     tables = tuple(DATASET_TABLES.values())
-    under: dict[Setting, None] = {PAPER_SETTING: None}
-    for table in tables:
-        under |= dict.fromkeys(one for one in settings(collection, table, tables) if one.dataset is None)
-    judged = []
-    for setting in under:
-        for judgement in judge(collection, setting):
-            judged.append(Judged(judgement, compare(judgement), rank_agreement(judgement)))
+    found = {one for table in tables for one in settings(collection, table, tables) if one.dataset is None}
+    judged = [
+        Judged(judgement, compare(judgement), rank_agreement(judgement))
+        for setting in sorted({PAPER_SETTING, *found}, key=order)
+        for judgement in judge(collection, setting)
+    ]
     claims: dict[Source, tuple[ClaimVerdict, ...]] = {}
     for source in dict.fromkeys(one.judgement.source for one in judged):
         plain = {

@@ -43,8 +43,12 @@ def settings(collection: Collection, table: Table, tables: Iterable[Table] | Non
         if overrides(setting) == 0 or keys - plain[overrides(setting)]
     }
     kept = [one for one, keys in mine.items() if not any(keys < other for other in mine.values())]
-    profiles = list(reversed(PROFILES))
-    return sorted(kept, key=lambda one: (profiles.index(one.profile), overrides(one), str(one)))
+    return sorted(kept, key=order)
+
+
+def order(setting: Setting) -> tuple[int, int, str]:
+    """Place of a setting among others: the paper's first, the smoke run last, fewer overrides before more."""
+    return list(reversed(PROFILES)).index(setting.profile), overrides(setting), str(setting)
 
 
 def overrides(setting: Setting) -> int:

@@ -127,6 +127,19 @@ def test_partial_data_tests_no_claim(tmp_path):
     assert remedy(found) == ""
 
 
+def test_what_is_missing_is_named_or_counted(tmp_path):
+    found = claims(tmp_path, *near_paper([("deepglobe", "RS-SAM"), ("deepglobe", "Baseline")]))
+    assert found["baseline"].why == "4 of its runs not run"
+    assert found["deepglobe-dice"].why == "not run: SAM Adapter"
+    assert found["best-deepglobe"].why == "9 of its runs not run"
+
+
+def test_the_papers_setting_comes_first_and_smoke_last(tmp_path):
+    stored = [made("whu", "FCN", 0.7, setting=Setting(name)) for name in ("smoke", "mini", "fair")]
+    found = findings(tmp_path, *stored, made("deepglobe", "FCN", 0.6, setting=Setting("smoke")))
+    assert [one.judgement.setting.profile for one in found.judged] == ["paper", "fair", "mini", "smoke"]
+
+
 def test_a_run_inside_a_range_does_not_decide_it(tmp_path):
     odd = made("deepglobe", "RSAM-Seg", 0.7, share=0.12)
     found = claims(tmp_path, *near_paper(BEARING), odd)
