@@ -90,6 +90,8 @@ class Result:
     def from_json(cls, raw: Mapping[str, Any]) -> Result:
         """Raises ResultDamaged if a part is missing, of another format, or does not fit its key."""
         try:
+            if not isinstance(raw, Mapping):
+                raise ResultDamaged(f"it holds a {type(raw).__name__}, where a result is expected")
             schema = raw["schema"]
             if isinstance(schema, int) and schema > RESULT_SCHEMA:
                 raise ResultDamaged(
@@ -164,8 +166,12 @@ def read_result(path: Path) -> Result:
     """Read one result file. Raises ResultDamaged naming it."""
     try:
         return Result.from_json(json.loads(path.read_text()))
-    except (ResultDamaged, ValueError, OSError) as error:
+    except OSError as error:
+        raise ResultDamaged(f"{path}: it cannot be read ({error.strerror})") from error
+    except ResultDamaged as error:
         raise ResultDamaged(f"{path}: {error}") from error
+    except ValueError as error:
+        raise ResultDamaged(f"{path}: it is cut off or no JSON ({error})") from error
 
 
 def read_results(folder: Path) -> Iterator[Result | ResultDamaged]:

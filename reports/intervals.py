@@ -51,13 +51,14 @@ class Resamples:
 
     def __call__(self, rows: Sequence[SectionRow]) -> list[dict[str, FloatArray]]:
         """One mapping for each row, empty for a row without a score."""
-        scored = [row.results if row.results and not row.collapsed else () for row in rows]
+        scored = [row.results if row.results and not row.collapsed and _alike(row.results) else () for row in rows]
         fresh = {_identity(results): results for results in scored if results}
-        groups: dict[tuple[str, ...], list[tuple[Result, ...]]] = defaultdict(list)
+        groups: dict[tuple[tuple[str, ...], int], list[tuple[Result, ...]]] = defaultdict(list)
         for identity, results in fresh.items():
             if identity not in self._known:
-                groups[tuple(sorted({image for result in results for image in result.images}))].append(results)
-        for images, members in groups.items():
+                images = tuple(sorted({image for result in results for image in result.images}))
+                groups[images, len(results[0].classes)].append(results)
+        for (images, _), members in groups.items():
             place = {image: index for index, image in enumerate(images)}
             flat = [result for results in members for result in results]
             places = [np.array([place[image] for image in result.images], dtype=np.int64) for result in flat]
@@ -147,6 +148,11 @@ def sentences(section: Section, found: Sequence[dict[str, Doubt]]) -> tuple[str,
     if undefined:
         parts.append(f"up to {undefined:,} resamples hold nothing to score and are left out")
     return (f"{'; '.join(parts)}.",)
+
+
+def _alike(results: Sequence[Result]) -> bool:
+    """Whether results are of the same classes, and so of one resample."""
+    return len({result.classes for result in results}) == 1
 
 
 def _identity(results: Sequence[Result]) -> tuple[int, ...]:
