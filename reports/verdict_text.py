@@ -171,7 +171,9 @@ def measured(verdict: ClaimVerdict) -> list[str]:
     for one in tested:
         stated = ""
         if one.points_held is not None:
-            stated = f"; the stated +{one.comparison.points} lies {'in' if one.points_held else 'outside'} it"
+            stated = (
+                f"; the stated +{one.comparison.points} lies {'in' if one.points_held else 'outside'} that interval"
+            )
         lines.append(
             f"{one.comparison.better} over {one.comparison.worse} on {short(one.comparison.dataset)}: "
             f"{mean_points(one)} points{stated}; the smallest difference that would show is {smallest(one)}"
@@ -230,8 +232,8 @@ def imagery_note(judged: Judged) -> str:
     unit = "whole scenes (tiles known to abut stay together)" if scenes else "test images"
     return (
         f"*On new images* is the 95 % interval over resampled {unit}: how far the difference would move on other "
-        "images of the same kind, with the networks as they were trained. Such intervals are not adjusted for the "
-        "number of comparisons."
+        "images of the same kind, with the networks as they were trained. It leaves out the luck of split and training, "
+        "so it may exclude 0 where the verdict is undecided, and it is not widened for the number of comparisons."
     )
 
 

@@ -106,7 +106,7 @@ def test_an_amount_outside_our_interval_is_said(tmp_path):
         False,
         "supported, but not the amount",
     )
-    assert "the stated +6.2 lies outside it" in render(findings(tmp_path, *runs))
+    assert "the stated +6.2 lies outside that interval" in render(findings(tmp_path, *runs))
 
 
 def test_one_comparison_against_it_contradicts_a_claim(tmp_path):
