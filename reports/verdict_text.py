@@ -232,8 +232,9 @@ def imagery_note(judged: Judged) -> str:
     unit = "whole scenes (tiles known to abut stay together)" if scenes else "test images"
     return (
         f"*On new images* is the 95 % interval over resampled {unit}: how far the difference would move on other "
-        "images of the same kind, with the networks as they were trained. It leaves out the luck of split and training, "
-        "so it may exclude 0 where the verdict is undecided, and it is not widened for the number of comparisons."
+        "images of the same kind, with the networks as they were trained. It leaves out the luck of split and "
+        "training, so it may exclude 0 where the verdict is undecided, and it is not widened for the number of "
+        "comparisons."
     )
 
 
