@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from itertools import groupby
 
-from reports.cells import Cell, Column, is_wide, label_columns, paper_cells, paper_columns
+from reports.cells import Cell, Column, label_columns, paper_cells, paper_columns
 from reports.frames import TableFrame
 from reports.marks import legend
 
@@ -58,7 +58,7 @@ def _table(frame: TableFrame) -> str:
         r"\centering",
         rf"\caption[{title}]{{{title}. {notes}}}",
         r"\smallskip",
-        *([r"\setlength{\tabcolsep}{3pt}"] if is_wide(frame) else []),
+        r"\setlength{\tabcolsep}{3pt}",
         # A wide table is shrunk to the line, a narrow one keeps its size.
         r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%",
         rf"\begin{{tabular}}{{{'l' * left}{'r' * (width - left)}}}",
@@ -75,19 +75,19 @@ def _table(frame: TableFrame) -> str:
 
 
 def _heads(heads: Sequence[Column]) -> tuple[str, ...]:
-    """Scores over their three columns, rules below them, then the single headings."""
-    upper, rules, first = [], [], 1
+    """Scores over their columns with rules below them; a heading by itself on both lines, so that it stays narrow."""
+    upper, rules, lower, first = [], [], [], 1
     for group, members in groupby(heads, key=lambda column: column.group):
-        span = len(list(members))
+        names = [column.heading for column in members]
         if group:
-            upper.append(rf"\multicolumn{{{span}}}{{c}}{{{escape(group)}}}")
-            rules.append(rf"\cmidrule(lr){{{first}-{first + span - 1}}}")
+            upper.append(rf"\multicolumn{{{len(names)}}}{{c}}{{{escape(group)}}}")
+            rules.append(rf"\cmidrule(lr){{{first}-{first + len(names) - 1}}}")
+            lower += [escape(name) for name in names]
         else:
-            upper += [""] * span
-        first += span
-    lower = [escape(column.heading) for column in heads]
-    if not rules:
-        return (" & ".join(lower) + r" \\",)
+            parts = [name.rpartition(" ") for name in names]
+            upper += [escape(before) for before, _, _ in parts]
+            lower += [escape(last) for _, _, last in parts]
+        first += len(names)
     return " & ".join(upper) + r" \\", " ".join(rules), " & ".join(lower) + r" \\"
 
 

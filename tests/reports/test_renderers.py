@@ -65,7 +65,8 @@ def test_every_number_on_the_page_names_its_result_file(report):
 
 def test_latex(report):
     text = latex.render(report.frames)
-    assert r" &  &  & \multicolumn{4}{c}{Dice} & \multicolumn{3}{c}{Jaccard} &  &  \\" in text
+    assert r"Multi-scale &  &  & \multicolumn{4}{c}{Dice} & \multicolumn{3}{c}{Jaccard} & Dice, native &  \\" in text
+    assert r"Neck & MFF & MHFF & ours & $\pm$ and 95 \% & paper & difference &" in text
     assert r"\cmidrule(lr){4-7} \cmidrule(lr){8-10}" in text
     assert r"yes & no & no & 0.755 & $\pm$ 0.007 [0.755, 0.755] & 0.756 & $-0.001$ & 0.606 & 0.607 &" in text
     assert r"4.13 \%, within the 4.10 to 4.16 \%" in text
