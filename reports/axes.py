@@ -6,7 +6,12 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+import numpy as np
+
 STEPS = (1.0, 2.0, 5.0, 10.0)
+
+FEWEST = 3
+"""Ticks from which the scale of a logarithmic axis can be read."""
 
 
 @dataclass(frozen=True)
@@ -46,13 +51,16 @@ def linear(values: Iterable[float], start: float, end: float, count: int = 5) ->
 
 
 def logarithmic(values: Iterable[float], start: float, end: float) -> Axis:
-    """An axis over all positive values, with ticks at 1, 2 and 5 times powers of ten."""
+    """An axis over all positive values; ticks at round numbers, as fine as it takes to have FEWEST."""
     known = [value for value in values if math.isfinite(value) and value > 0] or [1.0]
     low, high = min(known) / 1.25, max(known) * 1.25
     powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
-    marks = [step * 10.0**power for power in powers for step in STEPS[:3]]
-    inside = [mark for mark in marks if low <= mark <= high]
-    ticks = tuple((place(mark, low, high, start, end, log=True), f"{mark:g}") for mark in inside)
+    marks: list[float] = []
+    for steps in (STEPS[:3], range(1, 10), np.arange(1, 10, 0.2).round(1).tolist()):
+        marks = [mark for power in powers for step in steps if low <= (mark := step * 10.0**power) <= high]
+        if len(marks) >= FEWEST:
+            break
+    ticks = tuple((place(mark, low, high, start, end, log=True), f"{mark:g}") for mark in marks)
     return Axis(low, high, start, end, ticks, log=True)
 
 

@@ -10,9 +10,11 @@ from typing import Any, Literal
 from benchmarks.store import Result
 from reports.axes import Axis, linear
 from reports.cells import difference, doubt, heading, number, ours, parts
-from reports.charts import Cost, Curves, Distribution, behind, cost_charts, image_distribution, replicate, row_title
-from reports.charts import training_curves as curves
+from reports.cost_chart import Cost, cost_charts
+from reports.frame_rows import behind, replicate, row_title
 from reports.frames import TableFrame
+from reports.image_chart import Distribution, image_distribution
+from reports.loss_chart import Curves, training_curves
 from reports.marks import Mark, differs, paper_ranks, ranks
 
 Kind = Literal["label", "ours", "paper", "difference", "verdict", "extra", "runs"]
@@ -135,7 +137,7 @@ def table_view(frame: TableFrame, chips: Chips, *, charts: bool = True) -> Table
         lines=lines,
         costs=cost_charts(frame) if charts else (),
         distribution=image_distribution(frame) if charts else None,
-        curves=curves(frame) if charts else (),
+        curves=training_curves(frame) if charts else (),
     )
 
 

@@ -7,13 +7,17 @@ import numpy as np
 import pytest
 
 from benchmarks.counts import Counts
+from benchmarks.spec import Setting
 from benchmarks.store import Store
 from reports.axes import linear, logarithmic, round_step
-from reports.charts import BINS, cost_charts, image_distribution, row_title, training_curves
 from reports.collection import collect
+from reports.cost_chart import LETTER, _labels, cost_charts
+from reports.frame_rows import row_title
 from reports.frames import table_frames
+from reports.image_chart import BINS, image_distribution
+from reports.loss_chart import training_curves
 from reports.settings import PAPER_SETTING
-from tests.reports.fabricate import TABLE5, fabricate, fill, row_run
+from tests.reports.fabricate import MADE_UP, TABLE5, fabricate, fill, row_run
 
 
 def frame_of(home):
@@ -48,6 +52,38 @@ def test_logarithmic_axis():
     low, high = 8.0, 125.0
     assert [text for _, text in axis.ticks] == ["10", "20", "50", "100"]
     assert axis.at(50) == pytest.approx(100 * math.log(50 / low) / math.log(high / low), abs=0.051)
+
+
+def test_a_short_logarithmic_axis_can_still_be_read():
+    """Between 18 and 22 million only the tick 20 was left."""
+    assert [text for _, text in logarithmic([18, 22], 0, 100).ticks] == ["16", "18", "20", "22", "24", "26"]
+    assert [text for _, text in logarithmic([30, 80], 0, 100).ticks] == [
+        "30",
+        "40",
+        "50",
+        "60",
+        "70",
+        "80",
+        "90",
+        "100",
+    ]
+
+
+def test_names_cover_no_mark_and_no_other_name():
+    places = [(100.0, 50.0), (106.0, 52.0), (460.0, 50.0)]
+    marks = [(left - 5, top - 5, left + 5, top + 5) for left, top in places]
+    names = ["one system", "another", "at the edge"]
+    boxes = list(marks)
+    for (at, base, anchor), name in zip(_labels(places, names, marks, 470), names, strict=True):
+        left = at if anchor == "start" else at - LETTER * len(name)
+        box = (left, base - 10, left + LETTER * len(name), base + 2)
+        assert not [
+            other
+            for other in boxes
+            if box[0] < other[2] and other[0] < box[2] and box[1] < other[3] and other[1] < box[3]
+        ]
+        assert box[2] <= 470
+        boxes.append(box)
 
 
 def test_titles_of_rows(tmp_path):
@@ -85,6 +121,12 @@ def test_cost_is_drawn_for_what_results_recorded(tmp_path):
     assert [mark.x for mark in second.marks] == [second.x.at(370.0)] * 2
     assert [mark.y for mark in second.marks] == [second.y.at(value) for value in frame_of(tmp_path).rows["dice"][:2]]
     assert second.marks[1].paper == second.y.at(0.756)
+
+
+def test_the_paper_stands_beside_its_own_setting_only(tmp_path):
+    fill(tmp_path, [0.70, 0.75], Setting("smoke"), data=MADE_UP)
+    [frame] = table_frames(TABLE5, collect(tmp_path, tmp_path / "none"), Setting("smoke"))
+    assert [mark.paper for mark in cost_charts(frame)[0].marks] == [None, None]
 
 
 def test_collapsed_runs_are_in_no_chart_of_scores(tmp_path):
