@@ -11,7 +11,7 @@ import pytest
 from benchmarks.counts import Counts, class_scores
 from benchmarks.spec import Setting
 from benchmarks.store import Store
-from benchmarks.tables import Row, Table
+from benchmarks.tables import TABLES, Row, Table
 from data_prep import catalog
 from reports.collection import Collection, Stored, collect
 from reports.frames import table_frames
@@ -222,3 +222,15 @@ def test_several_classes_parameters_and_overall_accuracy(monkeypatch):
     assert line["params_m"] == 107.4
     assert frame.extras == ("overall_accuracy", "total_m", "trainable_m")
     assert line["overall_accuracy"] == pytest.approx(80 / 90)
+
+
+def test_a_table_of_classes_on_another_data_set_knows_what_was_run():
+    """It once said that 11 of 11 rows were not run, with all of their numbers above."""
+    table = TABLES["table4"]
+    setting = Setting("paper", dataset="deepglobe")
+    results = [fabricate(setting.run(row.model, "deepglobe"), 0.7) for row in table.rows]
+    (frame,) = table_frames(table, Collection(tuple(Stored(result, "own") for result in results)), setting)
+    assert frame.table.scores == ("road",)
+    assert frame.rows["road"].round(3).tolist() == [0.7] * 11
+    assert not any("not run" in note for note in frame.notes)
+    assert frame.unranked == ""

@@ -100,6 +100,17 @@ class TestBootstrap:
         counts = Counts(*(np.full((2416, 1), 512 * 512) for _ in range(4)))
         assert (resampled_dice([counts], "foreground", draws=20) == 0.5).all()
 
+    def test_systems_on_parts_of_one_list_share_its_draws(self):
+        """Images of neither part count for nothing, those of both once in each; against a slow loop."""
+        first, second = random_counts(5, 1, 1), random_counts(4, 1, 2)
+        places = [np.array([0, 2, 3, 4, 6]), np.array([1, 3, 5, 6])]
+        drawn = resampled_class_dice([first, second], places=places, draws=50, seed=5)[:, 0]
+        picks = np.random.default_rng(5).integers(0, 7, (50, 7), dtype=np.int32)
+        for counts, place, values in zip((first, second), places, drawn, strict=True):
+            for pick, value in zip(picks, values, strict=True):
+                own = [list(place).index(image) for image in pick if image in place]
+                assert value == pytest.approx(scores(chosen(counts, own), "foreground").dice, abs=1e-15, nan_ok=True)
+
     def test_scenes_move_as_one(self):
         counts = random_counts(6, 1)
         scenes = ["a", "b", "a", "b", "a", "b"]
