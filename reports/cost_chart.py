@@ -48,6 +48,8 @@ class Cost:
 
     title: str
     unit: str
+    width: float
+    height: float
     x: Axis
     y: Axis
     marks: tuple[Mark, ...]
@@ -70,7 +72,7 @@ class _Point:
         return [value for value in (self.dice, self.low, self.high, self.paper) if value is not None]
 
 
-def cost_charts(frame: TableFrame, width: float = 470, height: float = 300) -> tuple[Cost, ...]:
+def cost_charts(frame: TableFrame, width: float = 600, height: float = 300) -> tuple[Cost, ...]:
     """Dice against parameters, and against multiply-adds where a result has them; nothing without any Dice."""
     if "dice" not in frame.table.scores:
         return ()
@@ -102,7 +104,8 @@ def _cost(title: str, unit: str, points: Sequence[_Point], width: float, height:
     places = [(x.at(point.cost), y.at(point.dice)) for point in points]
     covered = [_covered(place, [y.at(value) for value in of.values]) for place, of in zip(places, points, strict=True)]
     labels = _labels(places, [point.title for point in points], covered, width)
-    return Cost(title, unit, x, y, tuple(_mark(*each, y, unit) for each in zip(points, places, labels, strict=True)))
+    marks = tuple(_mark(*each, y, unit) for each in zip(points, places, labels, strict=True))
+    return Cost(title, unit, width, height, x, y, marks)
 
 
 def _mark(point: _Point, place: tuple[float, float], label: Label, y: Axis, unit: str) -> Mark:

@@ -15,7 +15,7 @@ from reports import verdict_text
 from reports.collection import Collection
 from reports.findings import Findings
 from reports.marks import legend
-from reports.overview import overview
+from reports.overview import overview, results
 from reports.page import Chips, TableView, table_view
 from reports.report import Report
 from reports.settings import PAPER_SETTING
@@ -46,20 +46,25 @@ def render(
     environment.filters["prose"] = prose
     environment.filters["title_case"] = lambda text: text[:1].upper() + text[1:]
     script = part("page.js")
+    sections = _sections(report, chips(findings) if findings else {})
     return environment.get_template("report.html.j2").render(
         report=report,
         overview=overview(report, collection),
-        sections=_sections(report, chips(findings) if findings else {}),
+        sections=sections,
+        boxes={
+            line.keys: line.box for _, views in sections for _, view, _ in views for line in view.lines if line.keys
+        },
         findings=findings if claims else None,
         words=verdict_text,
+        keyed=frozenset,
         gaps=gaps,
         claim_chips=claim_chips,
         verdict_chip=verdict_chip,
         paper_setting=PAPER_SETTING,
         legend=legend,
         figures=figures,
-        own=report.results("own"),
-        published=report.results("published"),
+        own=results(report, collection, "own"),
+        published=results(report, collection, "published"),
         style=part("page.css"),
         script=script,
         script_digest=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
@@ -97,6 +102,6 @@ def _sections(report: Report, verdicts: Chips) -> list[tuple[object, list[tuple[
             same = charted.get(keys, "") if keys else ""
             if "dice" in frame.table.scores and keys:
                 charted.setdefault(keys, anchor)
-            views.append((anchor, table_view(frame, verdicts, charts=not same), same))
+            views.append((anchor, table_view(frame, verdicts, anchor, charts=not same), same))
         sections.append((table, views))
     return sections

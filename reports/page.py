@@ -92,6 +92,8 @@ class Line:
 
     title: str
     state: str
+    box: str  # the anchor of what lies behind it
+    keys: frozenset[str]
     cells: tuple[Cell, ...]
     doubts: tuple[tuple[str, str], ...]  # score, and its number with spread and interval
     replicates: tuple[Replicate, ...]
@@ -110,8 +112,8 @@ class TableView:
     curves: tuple[Curves, ...]
 
 
-def table_view(frame: TableFrame, chips: Chips, *, charts: bool = True) -> TableView:
-    """The frame ready to be drawn.
+def table_view(frame: TableFrame, chips: Chips, anchor: str, *, charts: bool = True) -> TableView:
+    """The frame ready to be drawn, under an anchor of its own.
 
     Without any of `chips` for its rows there is no column of verdicts. Without `charts`, those of the same runs stand
     elsewhere on the page.
@@ -127,7 +129,7 @@ def table_view(frame: TableFrame, chips: Chips, *, charts: bool = True) -> Table
         else:
             groups.append((head.group, 1))
     lines = tuple(
-        _line(frame, row, number, columns, judged, *found.get(row["keys"], (None, ())))
+        _line(frame, row, number, f"{anchor}-row-{number + 1}", columns, judged, *found.get(row["keys"], (None, ())))
         for number, row in enumerate(frame.rows.to_dict("records"))
     )
     return TableView(
@@ -174,6 +176,7 @@ def _line(
     frame: TableFrame,
     row: dict[Any, Any],
     place: int,
+    box: str,
     columns: list[_Column],
     judged: str | None,
     chip: Chip | None,
@@ -200,7 +203,8 @@ def _line(
     cells += [Cell("extra", number(row[name], name), _known(row[name])) for name in frame.extras]
     cells.append(Cell("runs", str(row["replicates"]), float(row["replicates"])))
     behind_it = tuple(_replicate(frame, result) for result in results)
-    return Line(row_title(frame, row), str(row["state"]), tuple(cells), tuple(doubts), behind_it)
+    keys = frozenset(row["keys"])
+    return Line(row_title(frame, row), str(row["state"]), box, keys, tuple(cells), tuple(doubts), behind_it)
 
 
 def _scale(frame: TableFrame, score: str) -> Axis | None:

@@ -101,6 +101,17 @@ def test_the_state_of_the_work_stands_first(tmp_path, dices, options, words):
     assert words in text[: text.index("Does each number reproduce?")]
 
 
+def test_a_page_of_figures_alone_still_says_what_was_run(tmp_path):
+    """It once told the owner of five results that numbers will carry their origin one day."""
+    fill(tmp_path, [0.6] * 5, Setting("smoke"), data=MADE_UP, precision="32-true")
+    collection = collect(tmp_path, tmp_path / "none")
+    page = Page(render(assemble((), collection), collection, figure_views([FIGURES["fig7"]], collection, tmp_path)))
+    assert "Smoke runs only: they prove the wiring" in page.text
+    assert "This report was asked for without any table." in page.text
+    assert "Results 5" in re.sub(r"\s+", " ", page.text.replace("Results5", "Results 5"))
+    assert page.text.count("results/deepglobe-") == 5
+
+
 def test_two_recipes_are_named_and_never_share_a_table(tmp_path):
     fill(tmp_path, [0.7] * 5)
     fill(tmp_path, [0.6] * 5, Setting("fair"))
@@ -165,7 +176,7 @@ def test_every_number_of_ours_opens_where_it_comes_from(tmp_path):
     boxes = {found["id"] for found in page.all("div") if "popover" in found}
     targets = [found["popovertarget"] for found in page.all("button") if found.get("class", "").startswith("number")]
     assert len(boxes) == 4
-    assert len(targets) == 4 * 2
+    assert len(targets) == 4 * 2 + 4, "two scores of four rows, and their four verdicts"
     assert set(targets) == boxes
     for result in stored:
         assert f"results/{result.key}.json" in page.text
@@ -187,7 +198,7 @@ def test_a_bar_lies_where_its_numbers_are(tmp_path):
     fill(tmp_path, [0.70, 0.75, None, 0.72, 0.77])
     collection = collect(tmp_path, tmp_path / "none")
     [frame] = assemble((TABLE5,), collection).frames
-    view = table_view(frame, {})
+    view = table_view(frame, {}, "t")
     [scale] = [head.scale for head in view.heads if head.scale and head.group == "Dice"]
     for line, row in zip(view.lines, frame.rows.to_dict("records"), strict=True):
         bar = next(cell.bar for cell in line.cells if cell.kind == "ours")
@@ -203,10 +214,10 @@ def test_a_bar_lies_where_its_numbers_are(tmp_path):
 def test_a_row_without_a_number_says_so_once(tmp_path):
     fill(tmp_path, [0.70, None, None, 0.03, 0.77])
     [frame] = assemble((TABLE5,), collect(tmp_path, tmp_path / "none")).frames
-    texts = [[cell.text for cell in line.cells if cell.kind == "ours"] for line in table_view(frame, {}).lines]
+    texts = [[cell.text for cell in line.cells if cell.kind == "ours"] for line in table_view(frame, {}, "t").lines]
     assert texts[1] == ["not run", "–"]
     assert texts[3] == ["collapsed", "–"]
-    assert [cell.value for cell in table_view(frame, {}).lines[3].cells if cell.kind == "ours"] == [None, None]
+    assert [cell.value for cell in table_view(frame, {}, "t").lines[3].cells if cell.kind == "ours"] == [None, None]
 
 
 def test_a_verdict_has_a_word_and_a_shape(tmp_path):
