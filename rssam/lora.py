@@ -13,12 +13,14 @@ import math
 import torch
 from segment_anything.modeling.image_encoder import Attention
 from torch import Tensor, nn
+from torch.nn import functional as F
 
+from rssam.attention import Selectable
 from rssam.config import Init
 from rssam.encoder import SamEncoder
 
 
-class LoraQkv(nn.Linear):
+class LoraQkv(Selectable, nn.Linear):
     """SAM's fused query, key and value layer, with a low-rank addition to the query and to the value third."""
 
     def __init__(self, qkv: nn.Linear, rank: int) -> None:
@@ -29,7 +31,19 @@ class LoraQkv(nn.Linear):
         self.value_down, self.value_up = _low_rank(width, rank)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map tokens [..., width] to [..., 3 * width]."""
+        """Map tokens [..., width] to [..., 3 * width]; both additions are one product of rank 2 r."""
+        if self.kind == "reference":
+            return self._apart(x)
+        tokens = x.reshape(-1, x.shape[-1])  # [N, width]
+        down = F.linear(tokens, torch.cat((self.query_down.weight, self.value_down.weight)))  # [N, 2 r]
+        query_up, value_up = self.query_up.weight, self.value_up.weight  # [width, r] each
+        none = torch.zeros_like(query_up)
+        up = torch.cat((torch.cat((query_up, none, none)), torch.cat((none, none, value_up))), dim=1)  # [3 width, 2 r]
+        adapted = torch.addmm(super().forward(tokens), down, up.T)  # [N, 3 * width]
+        return adapted.view(*x.shape[:-1], -1)
+
+    def _apart(self, x: Tensor) -> Tensor:
+        """As SAMed writes it: four layers and two additions."""
         query, key, value = super().forward(x).chunk(3, dim=-1)  # each [..., width]
         query = query + self.query_up(self.query_down(x))
         value = value + self.value_up(self.value_down(x))

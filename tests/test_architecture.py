@@ -15,6 +15,7 @@ LAYERS = (
     {
         "rssam.config",
         "rssam.precision",
+        "rssam.attention",
         "rssam.encoder",
         "rssam.lora",
         "rssam.neck",
