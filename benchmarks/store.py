@@ -36,7 +36,7 @@ class Result:
     parameters: Mapping[str, int]  # total, trainable
     seconds: float  # training and evaluation, all sessions of the run added
     peak_memory: int  # bytes, of the device on CUDA and of the process on CPU
-    data: Mapping[str, Any]  # origin, complete, pairs, describe, train, val, test
+    data: Mapping[str, Any]  # origin, complete, pairs, describe, train, val, test; train_neighbours if scenes are known
     provenance: Mapping[str, Any]  # see environment.provenance
 
     @property

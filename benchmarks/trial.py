@@ -127,7 +127,14 @@ def _data_record(manifest: Manifest, splits: Splits) -> dict[str, object]:
         "pairs": len(manifest.entries),
         "describe": manifest.describe(),
         **{name: len(entries) for name, entries in splits.items()},
+        **({"train_neighbours": train_neighbours(splits)} if manifest.scenes_known else {}),
     }
+
+
+def train_neighbours(splits: Splits) -> list[str]:
+    """Stems of the test images that lie in a scene with images of the train split, official splits included."""
+    trained = {entry.scene for entry in splits["train"]} - {None}
+    return [entry.stem for entry in splits["test"] if entry.scene in trained]
 
 
 def save_predictions(path: Path, evaluation: Evaluation, *, binary: bool) -> None:

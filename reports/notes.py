@@ -10,9 +10,11 @@ from benchmarks.paper import IMPLIED_FOREGROUND
 from benchmarks.spec import PROFILES, plain_fields
 from benchmarks.store import Result
 from data_prep.base import SPLITS
+from reports.neighbours import describe_neighbours
 from reports.recipes import describe_recipe
 from reports.sections import Section, SectionRow
 from reports.settings import PAPER_SETTING, command
+from rssam.config import RSSAM
 
 STARTS = {
     "sam": "from SAM's checkpoint",
@@ -39,6 +41,7 @@ def notes(section: Section) -> tuple[str, ...]:
         _controls(section),
         _data(section),
         _split_rule(section),
+        _neighbours(section),
         _disputed(section),
         _foreground(section),
         _constant(section),
@@ -217,6 +220,13 @@ def _split_rule(section: Section) -> str:
         "Split by scenes (--split blocked): tiles found to abut never part, so no test tile has a known neighbour in "
         "training. The paper gives no such rule."
     )
+
+
+def _neighbours(section: Section) -> str:
+    """Dice without the test images that have neighbours in training; rows without a score are left out."""
+    sound = [row for row in section.filled if not row.collapsed]
+    ours = [row_name(section, row) for row in sound if row.row.model == RSSAM()]
+    return describe_neighbours({row_name(section, row): row.results for row in sound}, ours[0] if ours else None)
 
 
 def _disputed(section: Section) -> str:
