@@ -114,11 +114,12 @@ def with_scenes(
 
 
 def representatives(entries: Sequence[Entry], glances: Sequence[Seen | None]) -> dict[str, Seen]:
-    """One glance for each group of identical images, under the group's name, which is its first stem."""
+    """Glances by stem without copies: of identical images the first one counts, with all its tiles."""
+    sources = {entry.stem: entry.source for entry in entries}
     return {
-        entry.group: seen
+        entry.stem: seen
         for entry, seen in zip(entries, glances, strict=True)
-        if seen is not None and entry.group == entry.stem
+        if seen is not None and entry.source == sources[entry.group]
     }
 
 
