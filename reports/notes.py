@@ -10,7 +10,7 @@ from benchmarks.paper import IMPLIED_FOREGROUND
 from benchmarks.spec import PROFILES, plain_fields
 from benchmarks.store import Result
 from data_prep.base import SPLITS
-from reports.neighbours import describe_neighbours
+from reports.neighbours import describe_neighbours, neighbours
 from reports.recipes import describe_recipe
 from reports.sections import Section, SectionRow
 from reports.settings import PAPER_SETTING, command
@@ -224,6 +224,8 @@ def _split_rule(section: Section) -> str:
 
 def _neighbours(section: Section) -> str:
     """Dice without the test images that have neighbours in training; rows without a score are left out."""
+    if _split_rule(section) and not any(neighbours(result) for result in section.results):
+        return ""  # the note on the split says so
     sound = [row for row in section.filled if not row.collapsed]
     ours = [row_name(section, row) for row in sound if row.row.model == RSSAM()]
     return describe_neighbours({row_name(section, row): row.results for row in sound}, ours[0] if ours else None)

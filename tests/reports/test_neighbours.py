@@ -83,6 +83,12 @@ def test_a_note_says_where_nothing_is_parted_and_nothing_where_nothing_is_known(
     assert note(known(0, None)) == []
 
 
+def test_a_split_by_scenes_says_it_once():
+    run = row_run(0, Setting("paper", split="blocked"))
+    assert note(known(0, [], run=run)) == []
+    assert len(note(known(0, ["a"], run=run))) == 1  # which cannot be, and so must be told
+
+
 def test_a_collapsed_row_is_no_example():
     """Its Dice is not tabled, so a change of it would be a number from nowhere."""
     fallen = counted((0, 0, 0), (5, 10, 30), (95, 30, 30), (10**6, 10**6, 10**6))
