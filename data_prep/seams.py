@@ -105,7 +105,9 @@ def with_scenes(
     others = [entry for entry in entries if entry.stem not in known]
     read = require(glance_all(folder, others, workers, progress), others, folder)
     edges = {**known, **{entry.stem: seen for entry, seen in zip(others, read, strict=True)}}
+    progress(0, 1, "look for tiles that abut")
     seams = find_seams(representatives(entries, [edges[entry.stem] for entry in entries]))
+    progress(1, 1, "look for tiles that abut")
     scenes = joined(
         [entry.stem for entry in entries],
         [*((seam.first, seam.second) for seam in seams.found), *((entry.stem, entry.group) for entry in entries)],
