@@ -37,7 +37,7 @@ class Result:
     parameters: Mapping[str, int]  # total, trainable, as_published; macs: multiply-adds for an image of the task
     seconds: float  # training and evaluation, all sessions of the run added
     peak_memory: int  # bytes, of the device on CUDA and of the process on CPU
-    data: Mapping[str, Any]  # origin, complete, pairs, describe, train, val, test
+    data: Mapping[str, Any]  # origin, complete, pairs, describe, train, val, test; train_neighbours if scenes are known
     provenance: Mapping[str, Any]  # see environment.provenance
 
     @cached_property

@@ -131,6 +131,7 @@ def _data_record(manifest: Manifest, splits: Splits) -> dict[str, object]:
         "describe": manifest.describe(),
         **{name: len(entries) for name, entries in splits.items()},
         **scenes_of(splits["test"]),
+        **({"train_neighbours": train_neighbours(splits)} if manifest.scenes_known else {}),
     }
 
 
@@ -138,6 +139,12 @@ def scenes_of(entries: Sequence[Entry]) -> dict[str, list[str]]:
     """The scene of each test image, where some scene has several: their errors are alike, and reports allow for it."""
     scenes = [entry.scene or entry.tile_of or entry.stem for entry in entries]
     return {"test_scenes": scenes} if len(set(scenes)) < len(scenes) else {}
+
+
+def train_neighbours(splits: Splits) -> list[str]:
+    """Stems of the test images that lie in a scene with images of the train split, official splits included."""
+    trained = {entry.scene for entry in splits["train"]} - {None}
+    return [entry.stem for entry in splits["test"] if entry.scene in trained]
 
 
 def save_predictions(path: Path, evaluation: Evaluation, *, binary: bool) -> None:

@@ -69,6 +69,11 @@ class Entry:
     labelled: float = 1.0  # share of pixels that are not ignored, 0..1
 
     @property
+    def source(self) -> str:
+        """Stem of the source pair."""
+        return self.tile_of or self.stem
+
+    @property
     def files(self) -> tuple[tuple[str, str], ...]:
         """Every prepared file of this entry as (relative path, digest)."""
         pairs = [(self.image, self.image_sha256), (self.mask, self.mask_sha256)]

@@ -31,6 +31,7 @@ from data_prep.base import (
 from data_prep.conversion import Faults, Fit, Job, Record, convert
 from data_prep.cutting import cut
 from data_prep.findings import Found, Origin, Pair, bad_files, kinds, shown
+from data_prep.glances import unpacked
 from data_prep.pixels import LISTED, Mask
 from data_prep.seams import with_scenes
 from data_prep.settling import settle
@@ -119,7 +120,8 @@ def build(
     _refuse_uniform(dataset, reading, records)
 
     entries, split_rule = settle(records, found.published_splits)
-    entries = with_scenes(prepared, entries, workers, progress)
+    edges = {record.entry.stem: unpacked(record.edges, record.entry.size) for record in records if record.edges}
+    entries = with_scenes(prepared, entries, edges, workers, progress)
     manifest = Manifest(
         dataset=dataset.name,
         version=dataset.version,

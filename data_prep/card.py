@@ -75,7 +75,8 @@ class Card:
     describe: str
     origin: str
     complete: bool
-    pairs: int
+    pairs: int  # of the source
+    tiles: int  # prepared from them; as many as pairs unless images were cut
     expected_pairs: int | None
     without_mask: int
     official_split: bool
@@ -84,13 +85,14 @@ class Card:
     sizes: tuple[tuple[str, int], ...]  # "512x512" (width x height) as prepared, and how many
     source_sizes: tuple[tuple[str, int], ...]
     labels: tuple[tuple[int, int], ...]  # every value that masks hold, and in how many masks
+    ignored: float  # share of the prepared pixels that count nowhere, 0..1
     divisions: tuple[Division, ...]  # the first one is in use unless --split asks for another
     implied: tuple[float, float] | None
     damaged: tuple[str, ...]
     skipped: tuple[str, ...]
     exact: tuple[Copies, ...]
     near: tuple[Near, ...]
-    seams: tuple[Seam, ...]
+    seams: tuple[Seam, ...]  # but those between tiles of one image, which never part
     next_seam: Seam | None  # the best pair that was not taken for a seam
     scenes_known: bool  # whether the manifest has scenes, so that --split blocked can be used
     blank: tuple[str, ...]  # images of one colour
@@ -113,23 +115,30 @@ def examine(folder: Path, manifest: Manifest, workers: int, progress: Progress) 
     unreadable += [e.mask for e in entries if e.stem not in histograms]
     damaged += [f"{name}: cannot be read" for name in unreadable if name not in known]
     single = representatives(entries, seen)
+    source = {entry.stem: entry.source for entry in entries}
     seams = find_seams(single)
+    found = tuple(one for one in seams.found if source[one.first] != source[one.second])
+    joined = {frozenset((one.first, one.second)) for one in seams.found}
+    others = [one for one in seams.refused if frozenset((one.first, one.second)) not in joined]
+    apart = [one for one in others if source[one.first] != source[one.second]]
     of = _splits_of(manifest, "random")
     return Card(
         dataset=manifest.dataset,
         describe=manifest.describe(),
         origin=manifest.origin,
         complete=manifest.complete,
-        pairs=len(entries),
+        pairs=len(set(source.values())),
+        tiles=len(entries),
         expected_pairs=manifest.expected_pairs,
         without_mask=manifest.without_mask,
         official_split=manifest.official_split,
         digest=manifest.digest(0),
         classes=manifest.classes,
         sizes=_counted(entry.size for entry in entries),
-        source_sizes=_counted(entry.source_size for entry in entries),
+        source_sizes=_counted({entry.source: entry.source_size for entry in entries}.values()),
         labels=tuple(sorted(Counter(label for one in histograms.values() for label in one).items())),
-        divisions=_divisions(manifest, entries, histograms, seams.found),
+        ignored=1 - manifest.labelled if entries else 0.0,
+        divisions=_divisions(manifest, entries, histograms, found),
         implied=IMPLIED_FOREGROUND.get(manifest.dataset),
         damaged=tuple(damaged),
         skipped=manifest.skipped,
@@ -137,8 +146,8 @@ def examine(folder: Path, manifest: Manifest, workers: int, progress: Progress) 
             Copies(tuple(e.stem for e in group), tuple(of[e.stem] for e in group)) for group in exact_copies(entries)
         ),
         near=tuple(Near(pair, (of[pair.first], of[pair.second])) for pair in near_copies(single)),
-        seams=seams.found,
-        next_seam=seams.refused[0] if seams.refused else None,
+        seams=found,
+        next_seam=apart[0] if apart else None,
         scenes_known=manifest.scenes_known,
         blank=_stems(entries, seen, lambda one: one.blank),
         empty=tuple(stem for stem, one in histograms.items() if not sum(_classes(one, manifest.classes))),
@@ -152,9 +161,10 @@ def _divisions(
     rules: tuple[SplitRule, ...] = ("random", "blocked")
     if manifest.official_split or not manifest.scenes_known:
         rules = ("random",)
-    groups: dict[str, list[str]] = {}
+    members: dict[str, list[str]] = {}
     for entry in entries:
-        groups.setdefault(entry.group, []).append(entry.stem)
+        members.setdefault(entry.group, []).append(entry.stem)
+    alike = {entry.stem: members[entry.group] for entry in entries}
     found = []
     for rule in rules:
         of = _splits_of(manifest, rule)
@@ -165,7 +175,7 @@ def _divisions(
         parted = tuple(
             (seam.first, seam.second)
             for seam in seams
-            if len({of[stem] for end in (seam.first, seam.second) for stem in groups[end]}) > 1
+            if len({of[stem] for end in (seam.first, seam.second) for stem in alike[end]}) > 1
         )
         found.append(Division("official" if manifest.official_split else rule, facts, parted))
     return tuple(found)

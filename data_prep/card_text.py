@@ -16,6 +16,11 @@ from data_prep.sheets import contact_sheet, copy_sheet, seam_sheet
 LISTED = 30
 """Lines of a long list that the card shows; `card.json` has all."""
 
+NAMED = 8
+"""Names within a line that the card shows."""
+
+SIDES: Mapping[str, str] = {"right": "right of", "below": "below"}
+
 RULES: Mapping[str, str] = {"random": "image by image", "blocked": "by whole scenes", "official": "as published"}
 
 
@@ -71,9 +76,10 @@ def findings(card: Card) -> Iterator[str]:
         count = len(card.skipped)
         words = "1 bad file of the source was" if count == 1 else f"{count} bad files of the source were"
         yield f"{words} left out (--skip-bad)."
-    for division in _different(card):
+    divisions = _different(card)
+    for division in divisions:
         for facts in division.splits:
-            where = f"{facts.split} ({RULES[division.rule]})"
+            where = facts.split if len(divisions) == 1 else f"{facts.split} (split {RULES[division.rule]})"
             if not facts.images:
                 yield f"No image in {where}."
             if facts.absent:
@@ -109,11 +115,13 @@ def _attention(card: Card) -> list[str]:
 
 def _contents(card: Card) -> str:
     known = f" of {card.expected_pairs} known" if card.expected_pairs else ""
+    tiles = f", cut into {card.tiles} tiles" if card.tiles > card.pairs else ""
     labels = ", ".join(f"{label} ({_meaning(card, label)}) in {count} masks" for label, count in card.labels)
     lines = [
-        f"- Pairs: {card.pairs}{known}; images without a mask, left out: {card.without_mask}",
+        f"- Pairs: {card.pairs}{known}{tiles}; images without a mask, left out: {card.without_mask}",
         f"- Sizes: {_sizes(card.sizes)}; in the source: {_sizes(card.source_sizes)}",
         f"- Values of the masks: {labels or 'none could be read'}",
+        *([f"- Pixels that are ignored: {100 * card.ignored:.2f} % of all"] if card.ignored else []),
         f"- Masks without a pixel of any class: {_list(card.empty)}",
         f"- Images of one colour only: {_list(card.blank)}",
         f"- Files damaged since they were prepared: {_list(card.damaged)}",
@@ -150,8 +158,11 @@ def _foreground(card: Card) -> list[str]:
         return []
     low, high = (f"{100 * bound:.2f}" for bound in card.implied)
     test = card.divisions[0].splits[-1]
-    ours = f"{100 * test.shares[0]:.2f} %" if test.shares else "nothing"
-    return [f"The paper's tables imply {low} to {high} % foreground in the test split; here it holds {ours}."]
+    implied = f"The paper's tables imply {low} to {high} % foreground in the test split"
+    if not test.shares:
+        return [f"{implied}; here it is empty."]
+    part = "" if card.complete else ", of a part of the data" if card.origin == "source" else ", of invented scenes"
+    return [f"{implied}; here it holds {100 * test.shares[0]:.2f} %{part}."]
 
 
 def _copies(card: Card) -> list[str]:
@@ -168,20 +179,24 @@ def _copies(card: Card) -> list[str]:
 
 
 def _seams(card: Card) -> list[str]:
+    cut = card.tiles > card.pairs
+    within = (
+        ["Tiles of one image abut, and never part. What follows is about tiles of different images."] if cut else []
+    )
     if not card.seams:
-        lines = ["No two tiles were found to abut."]
+        lines = [*within, "No two tiles were found to abut."]
     else:
-        sides = {"right": "right of", "below": "below"}
         parted = set(card.divisions[0].parted)
         found = [
-            f"{s.second} {sides[s.side]} {s.first}, correlation {s.correlation:.3f}"
+            f"{s.second} {SIDES[s.side]} {s.first}, correlation {s.correlation:.3f}"
             + (", parted" if (s.first, s.second) in parted else "")
             for s in card.seams
         ]
-        lines = [f"Found by the correlation of their edges (parted: in different splits): {_groups(found)}"]
+        lines = [*within, f"Found by the correlation of their edges (parted: in different splits): {_groups(found)}"]
     if card.next_seam is not None:
         seam = card.next_seam
-        lines.append(f"The next best pair, refused: {seam.first}, {seam.second}, correlation {seam.correlation:.3f}.")
+        words = f"{seam.second} {SIDES[seam.side]} {seam.first}, correlation {seam.correlation:.3f}"
+        lines.append(f"The next best pair, refused: {words}.")
     if not card.scenes_known and not card.official_split:
         lines.append(
             "This folder was prepared before abutting tiles were looked for: to use `--split blocked`, delete it and "
@@ -212,8 +227,8 @@ def _groups(lines: Sequence[str]) -> str:
 def _list(names: Sequence[str]) -> str:
     if not names:
         return "none"
-    rest = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
-    return f"{len(names)} ({', '.join(names[:LISTED])}{rest})"
+    rest = f" and {len(names) - NAMED} more, see card.json" if len(names) > NAMED else ""
+    return f"{len(names)} ({', '.join(names[:NAMED])}{rest})"
 
 
 def _sizes(sizes: Sequence[tuple[str, int]]) -> str:

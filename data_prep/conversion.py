@@ -14,6 +14,7 @@ from PIL import Image
 from data_prep import pixels
 from data_prep.base import Colour, Entry, write_atomic
 from data_prep.findings import Pair
+from data_prep.glances import edges_of, unpacked
 from data_prep.pixels import BadPicture, Bytes, Mask
 
 BLACK = (0, 0, 0)
@@ -47,6 +48,7 @@ class Record:
     pixel_digest: str  # of the prepared image: equal for identical images
     labels: tuple[int, ...]  # all that occur in the mask
     values: tuple[str, ...]  # of the mask's own file, see `Mask`
+    edges: str | None = None  # of the prepared image, see `Edges.packed`; None in records of earlier versions
 
 
 @dataclass(frozen=True)
@@ -142,7 +144,7 @@ def _write(job: Job, decoded: _Pixels, digests: tuple[str, str]) -> Record:
         group=stem,
     )
     occurring = tuple(label for label, count in enumerate(Image.fromarray(mask.labels).histogram()) if count)
-    record = Record(job.rule, entry, pixels.pixel_digest(image), occurring, mask.values)
+    record = Record(job.rule, entry, pixels.pixel_digest(image), occurring, mask.values, edges_of(image).packed())
     # Last, for a record vouches for its files; a power cut may spoil it, and then the pair is done again.
     write_atomic(job.record, json.dumps(asdict(record)).encode(), durable=False)
     return record
@@ -155,7 +157,11 @@ def _finished(job: Job, digests: tuple[str, str]) -> Record | None:
         entry = Entry(
             **{**raw["entry"], "source_size": tuple(raw["entry"]["source_size"]), "size": tuple(raw["entry"]["size"])}
         )
-        record = Record(raw["rule"], entry, raw["pixel_digest"], tuple(raw["labels"]), tuple(raw["values"]))
+        record = Record(
+            raw["rule"], entry, raw["pixel_digest"], tuple(raw["labels"]), tuple(raw["values"]), raw.get("edges")
+        )
+        if record.edges is not None:
+            unpacked(record.edges, entry.size)
         prepared = [(hashlib.sha256((job.out / name).read_bytes()).hexdigest(), digest) for name, digest in entry.files]
     except (OSError, ValueError, KeyError, TypeError):
         return None

@@ -14,6 +14,7 @@ from data_prep import pixels
 from data_prep.base import Colour, Entry, write_atomic
 from data_prep.class_values import IGNORED, any_rgb
 from data_prep.conversion import BLACK, Faults, Fit, Job, Record, decode_pair, source_bytes
+from data_prep.glances import edges_of, unpacked
 from data_prep.pixels import BadPicture, Bytes, Mask
 
 UNLABELLED: Colour = (90, 90, 90)
@@ -160,7 +161,7 @@ def _written(
         labelled=labelled / labels.size,
     )
     occurring = tuple(np.unique(labels[kept]).tolist())
-    return Record(job.rule, entry, digest, occurring, values)
+    return Record(job.rule, entry, digest, occurring, values, edges_of(image).packed())
 
 
 def _finished(job: Job, digests: tuple[str, str]) -> tuple[Record, ...]:
@@ -179,4 +180,7 @@ def _record(raw: dict[str, object]) -> Record:
     entry, fields = raw.pop("entry"), {name: tuple(v) if isinstance(v, list) else v for name, v in raw.items()}
     assert isinstance(entry, dict)
     values = {name: tuple(value) if isinstance(value, list) else value for name, value in entry.items()}
-    return Record(entry=Entry(**values), **fields)  # type: ignore[arg-type]
+    record = Record(entry=Entry(**values), **fields)  # type: ignore[arg-type]
+    if record.edges is not None:
+        unpacked(record.edges, record.entry.size)
+    return record

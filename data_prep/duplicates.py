@@ -50,11 +50,11 @@ class NearCopies:
 
 
 def exact_copies(entries: Sequence[Entry]) -> tuple[tuple[Entry, ...], ...]:
-    """Groups of at least two entries whose images have identical pixels, by their first stem."""
-    groups: dict[str, list[Entry]] = defaultdict(list)
+    """Groups of at least two images with identical pixels, by their first stem; tiles of one image count once."""
+    groups: dict[str, dict[str, Entry]] = defaultdict(dict)
     for entry in sorted(entries, key=lambda entry: entry.stem):
-        groups[entry.group].append(entry)
-    return tuple(tuple(group) for _, group in sorted(groups.items()) if len(group) > 1)
+        groups[entry.group].setdefault(entry.source, entry)
+    return tuple(tuple(group.values()) for _, group in sorted(groups.items()) if len(group) > 1)
 
 
 def near_copies(glances: Mapping[str, Glance]) -> tuple[NearCopies, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -20,26 +21,53 @@ THUMBNAIL = 32
 
 
 @dataclass(frozen=True, eq=False)
-class Glance:
-    """A few kilobytes of one image. Edges run downwards or to the right."""
+class Edges:
+    """The outermost pixels of one image, downwards or to the right."""
 
     left: Bytes  # [height, 3]
     right: Bytes  # [height, 3]
     top: Bytes  # [width, 3]
     bottom: Bytes  # [width, 3]
+
+    def packed(self) -> str:
+        """As text, for the record of an unfinished `prepare`."""
+        parts = (self.left, self.right, self.top, self.bottom)
+        return base64.b64encode(b"".join(part.tobytes() for part in parts)).decode()
+
+
+@dataclass(frozen=True, eq=False)
+class Glance(Edges):
+    """A few kilobytes of one image."""
+
     thumbnail: Bytes  # grey [THUMBNAIL, THUMBNAIL], each pixel the mean of its area
     blank: bool  # every pixel has the same colour
+
+
+def edges_of(pixels: Bytes) -> Edges:
+    """The edges of an image [height, width, 3]."""
+    sides = (pixels[:, 0], pixels[:, -1], pixels[0], pixels[-1])
+    return Edges(*(side.copy() for side in sides))  # copies let the image go
+
+
+def unpacked(text: str, size: tuple[int, int]) -> Edges:
+    """The edges that `Edges.packed` made of an image of `size` (height, width); raises ValueError for another text."""
+    values = np.frombuffer(base64.b64decode(text, validate=True), np.uint8).reshape(-1, 3)
+    height, width = size
+    if len(values) != 2 * (height + width):
+        raise ValueError(f"expected the edges of {width}x{height} pixels, found {len(values)} pixels")
+    return Edges(*np.split(values, (height, 2 * height, 2 * height + width)))
 
 
 def glance(picture: Image.Image) -> Glance:
     """Edges and thumbnail of an RGB image."""
     pixels = np.asarray(picture)
     small = picture.convert("L").resize((THUMBNAIL, THUMBNAIL), Image.Resampling.BOX)
+    edges = edges_of(pixels)
     return Glance(
-        left=pixels[:, 0].copy(),  # copies let the image go
-        right=pixels[:, -1].copy(),
-        top=pixels[0].copy(),
-        bottom=pixels[-1].copy(),
+        left=edges.left,
+        right=edges.right,
+        top=edges.top,
+        bottom=edges.bottom,
         thumbnail=np.asarray(small),
         blank=bool((pixels == pixels[0, 0]).all()),
     )

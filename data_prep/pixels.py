@@ -181,11 +181,11 @@ def binary_mask(picture: Image.Image, threshold: int = THRESHOLD) -> Mask:
     if picture.mode not in ("L", "RGB"):
         raise BadPicture(f"expected a mask in grey or RGB, found mode {picture.mode}")
     channel, *others = picture.split()
-    if any(other.tobytes() != channel.tobytes() for other in others):
-        raise BadPicture("expected a black-and-white mask, found colours")
     grey = np.asarray(channel)
-    values = np.flatnonzero(np.bincount(grey.ravel(), minlength=256))[:LISTED]
-    return Mask((grey >= threshold).astype(np.uint8), tuple(map(str, values)))
+    if any((np.asarray(other) != grey).any() for other in others):
+        raise BadPicture("expected a black-and-white mask, found colours")
+    values = [str(value) for value, count in enumerate(channel.histogram()) if count][:LISTED]
+    return Mask((grey >= threshold).astype(np.uint8), tuple(values))
 
 
 def colour_labels(picture: Image.Image, palette: Sequence[Colour]) -> Mask:
@@ -265,12 +265,16 @@ def whole_factor(found: tuple[int, int], wanted: tuple[int, int], *, exact: bool
 
 def average_area(image: Bytes, factor: int) -> Bytes:
     """Shrink an image [H, W, 3] by averaging blocks of factor x factor pixels, rounded to the nearest value."""
-    # Pillow's reduce() is off by one at places for factors that are no power of two; this is exact and as fast.
-    corners = [(row, column) for row in range(factor) for column in range(factor)]
-    total = np.full(image[::factor, ::factor].shape, len(corners) // 2, np.uint32)
-    for row, column in corners:
-        total += image[row::factor, column::factor]
-    return (total // len(corners)).astype(np.uint8)
+    # Pillow's reduce() is off by one at places for factors that are no power of two; this is exact.
+    area = factor * factor
+    rows = image[::factor].astype(np.min_scalar_type(255 * area + area // 2))
+    for row in range(1, factor):
+        rows += image[row::factor]
+    total = rows[:, ::factor] + rows.dtype.type(area // 2)
+    for column in range(1, factor):
+        total += rows[:, column::factor]
+    mean: Bytes = (total // area).astype(np.uint8)
+    return mean
 
 
 def take_every(labels: Bytes, factor: int) -> Bytes:

@@ -12,14 +12,16 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from statistics import NormalDist
+from typing import Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from data_prep.base import Entry, Progress, joined
-from data_prep.glances import Glance, glance_all, require
+from data_prep.glances import Edges, glance_all, require
 
+Seen = TypeVar("Seen", bound=Edges)
 Side = Literal["right", "below"]
 Floats = NDArray[np.float32]
 
@@ -70,7 +72,7 @@ class Seams:
     refused: tuple[Seam, ...]
 
 
-def find_seams(glances: Mapping[str, Glance]) -> Seams:
+def find_seams(glances: Mapping[str, Edges]) -> Seams:
     """The abutting pairs among tiles, by their names; the result does not depend on their order.
 
     Of tiles with identical content give only one: copies would be each other's rivals.
@@ -93,13 +95,19 @@ def find_seams(glances: Mapping[str, Glance]) -> Seams:
     return Seams(_by_correlation(found), _by_correlation(refused)[:20])
 
 
-def with_scenes(folder: Path, entries: Sequence[Entry], workers: int, progress: Progress) -> tuple[Entry, ...]:
+def with_scenes(
+    folder: Path, entries: Sequence[Entry], known: Mapping[str, Edges], workers: int, progress: Progress
+) -> tuple[Entry, ...]:
     """The entries of a prepared folder with their scenes: the first stem of all that are joined by seams.
 
-    Raises DataError if a prepared image cannot be read.
+    `known` holds edges by stem; those of other images are read. Raises DataError if such an image cannot be read.
     """
-    seen = require(glance_all(folder, entries, workers, progress), entries, folder)
-    seams = find_seams(representatives(entries, seen))
+    others = [entry for entry in entries if entry.stem not in known]
+    read = require(glance_all(folder, others, workers, progress), others, folder)
+    edges = {**known, **{entry.stem: seen for entry, seen in zip(others, read, strict=True)}}
+    progress(0, 1, "look for tiles that abut")
+    seams = find_seams(representatives(entries, [edges[entry.stem] for entry in entries]))
+    progress(1, 1, "look for tiles that abut")
     scenes = joined(
         [entry.stem for entry in entries],
         [*((seam.first, seam.second) for seam in seams.found), *((entry.stem, entry.group) for entry in entries)],
@@ -107,18 +115,20 @@ def with_scenes(folder: Path, entries: Sequence[Entry], workers: int, progress: 
     return tuple(replace(entry, scene=scenes[entry.stem]) for entry in entries)
 
 
-def representatives(entries: Sequence[Entry], glances: Sequence[Glance | None]) -> dict[str, Glance]:
-    """One glance for each group of identical images, under the group's name, which is its first stem."""
+def representatives(entries: Sequence[Entry], glances: Sequence[Seen | None]) -> dict[str, Seen]:
+    """Glances by stem without copies: of identical images the first one counts, with all its tiles."""
+    sources = {entry.stem: entry.source for entry in entries}
     return {
-        entry.group: seen
+        entry.stem: seen
         for entry, seen in zip(entries, glances, strict=True)
-        if seen is not None and entry.group == entry.stem
+        if seen is not None and entry.source == sources[entry.group]
     }
 
 
 def profiles(edges: NDArray[np.uint8]) -> Floats:
     """Edges [n, length, 3] as unit vectors [n, 6 * length] whose products are correlations; zero for plain edges."""
-    from scipy.ndimage import gaussian_filter1d, uniform_filter1d  # here, as in `threshold`
+    # Imported here, for it costs more than a whole verification, in every process that prepares.
+    from scipy.ndimage import gaussian_filter1d, uniform_filter1d
 
     colours = edges.astype(np.float32) @ OPPONENT
     parts = []
@@ -140,14 +150,13 @@ def threshold(first: Floats, second: Floats) -> float:
 
     What chance gives is measured: edges against reversed edges are like in all respects, and never abut.
     """
-    from scipy.special import ndtri  # here, since reports know this module and need no SciPy of it: it takes a second
 
     step = max(1, -(-len(first) // NULL_TILES))
     few = second[::step]
     backwards = few.reshape(len(few), len(SCALES), -1, 3)[:, :, ::-1].reshape(few.shape)
     chance = float(np.sqrt(np.square(first[::step] @ backwards.T).mean()))
     pairs = 2 * len(first) * (len(first) - 1)  # of both sides
-    return max(LEAST, chance * float(-ndtri(CHANCE / pairs)))
+    return max(LEAST, chance * -NormalDist().inv_cdf(CHANCE / pairs))
 
 
 def _match(stems: Sequence[str], first: Floats, second: Floats, side: Side) -> tuple[list[Seam], list[Seam]]:
@@ -184,14 +193,14 @@ def _two_largest(values: Floats) -> Floats:
     return np.sort(np.partition(padded, -2, axis=0)[-2:], axis=0)[::-1]
 
 
-def _edge(seen: Glance, side: Side, *, facing: bool = False) -> NDArray[np.uint8]:
+def _edge(seen: Edges, side: Side, *, facing: bool = False) -> NDArray[np.uint8]:
     """The edge that looks to `side`, or the one that faces it in the neighbour."""
     if side == "right":
         return seen.left if facing else seen.right
     return seen.top if facing else seen.bottom
 
 
-def _by_length(stems: Sequence[str], glances: Mapping[str, Glance], side: Side) -> Iterator[list[str]]:
+def _by_length(stems: Sequence[str], glances: Mapping[str, Edges], side: Side) -> Iterator[list[str]]:
     """Stems whose edges can be compared: those of one length, at least two."""
     groups: dict[int, list[str]] = defaultdict(list)
     for stem in stems:

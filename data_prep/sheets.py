@@ -7,7 +7,7 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
-from data_prep.base import SPLITS, Entry, Manifest, Split
+from data_prep.base import Entry, Manifest, Split
 from data_prep.card import Card
 from data_prep.duplicates import TRANSPOSED, TURNS
 from data_prep.seams import Seam
@@ -40,19 +40,24 @@ TURN: dict[str, Transpose | None] = dict(
 
 
 def contact_sheet(folder: Path, manifest: Manifest) -> Image.Image:
-    """Images above their masks in the palette: of each split at most EACH, evenly over its stems."""
-    rows = {split: _spread(entries) for split, entries in manifest.splits(0).items() if entries}
-    across = max(len(entries) for entries in rows.values())
+    """Images above their masks in the palette: of each split at most EACH, evenly over its stems.
+
+    A line of pictures for each split, or one for all where they fit into it.
+    """
+    chosen = [[(split, e) for e in _spread(entries)] for split, entries in manifest.splits(0).items() if entries]
+    rows = chosen if sum(map(len, chosen)) > EACH else [[one for row in chosen for one in row]]
+    across = max(map(len, rows))
     width, height = GAP + across * (THUMB + GAP), len(rows) * (2 * THUMB + LINE + 2 * GAP) + GAP
     sheet = Image.new("RGB", (width, height), PAPER)
     top = GAP
-    for split in SPLITS:
-        for column, entry in enumerate(rows.get(split, [])):
+    for row in rows:
+        for column, (split, entry) in enumerate(row):
             left = GAP + column * (THUMB + GAP)
-            _write(sheet, (left, top), f"{split} {entry.stem}", INK)
+            # the stems of a published split begin with its name
+            _write(sheet, (left, top), entry.stem if entry.stem.startswith(split) else f"{split}: {entry.stem}", INK)
             sheet.paste(_image(folder / entry.image, THUMB), (left, top + LINE))
             sheet.paste(_image(folder / entry.mask, THUMB, smooth=False), (left, top + LINE + THUMB + 2))
-        top += (2 * THUMB + LINE + 2 * GAP) if split in rows else 0
+        top += 2 * THUMB + LINE + 2 * GAP
     return sheet
 
 
@@ -60,10 +65,10 @@ def seam_sheet(folder: Path, manifest: Manifest, card: Card) -> Image.Image | No
     """Abutting pairs put together as they lie, their splits above; None without a pair."""
     of = {entry.stem: split for split, entries in manifest.splits(0).items() for entry in entries}
     parted = set(card.divisions[0].parted)
-    ordered = sorted(card.seams, key=lambda seam: (seam.first, seam.second) not in parted)[:PAIRS]
+    ordered = sorted(card.seams, key=lambda seam: ((seam.first, seam.second) not in parted, seam.side))[:PAIRS]
     tiles = []
     for seam in ordered:
-        words = f"{seam.first} {of[seam.first]} | {seam.second} {of[seam.second]}  r = {seam.correlation:.2f}"
+        words = f"{seam.first} ({of[seam.first]}), {seam.second} ({of[seam.second]}), r = {seam.correlation:.2f}"
         tiles.append((_together(folder, manifest, seam), words, (seam.first, seam.second) in parted))
     return _gallery(tiles)
 
@@ -84,7 +89,7 @@ def copy_sheet(folder: Path, manifest: Manifest, card: Card) -> Image.Image | No
         both.paste(_image(paths[first], THUMB), (0, 0))
         copy = _image(paths[second], THUMB)
         both.paste(copy if turn is None else copy.transpose(turn), (THUMB + 2, 0))
-        tiles.append((both, f"{first} {one} | {second} {two}  {words}", one != two))
+        tiles.append((both, f"{first} ({one}), {second} ({two}): {words}", one != two))
     return _gallery(tiles)
 
 

@@ -11,9 +11,11 @@ from benchmarks.spec import PROFILES
 from benchmarks.store import Result
 from data_prep.base import SPLITS
 from reports.comparability import from_scratch, replaced, section_reasons, variant
+from reports.neighbours import describe_neighbours, neighbours
 from reports.recipes import describe_recipe
 from reports.sections import Section, SectionRow
 from reports.settings import PAPER_SETTING, command
+from rssam.config import RSSAM
 
 STARTS = {
     "sam": "from SAM's checkpoint",
@@ -41,6 +43,7 @@ def notes(section: Section, doubts: Sequence[str] = ()) -> tuple[str, ...]:
         _controls(section),
         _data(section),
         _split_rule(section),
+        _neighbours(section),
         _disputed(section),
         _foreground(section),
         _constant(section),
@@ -174,6 +177,15 @@ def _split_rule(section: Section) -> str:
         "Split by scenes (--split blocked): tiles found to abut never part, so no test tile has a known neighbour in "
         "training. The paper gives no such rule."
     )
+
+
+def _neighbours(section: Section) -> str:
+    """Dice without the test images that have neighbours in training; rows without a score are left out."""
+    if _split_rule(section) and not any(neighbours(result) for result in section.results):
+        return ""  # the note on the split says so
+    sound = [row for row in section.filled if not row.collapsed]
+    ours = [row_name(section, row) for row in sound if row.row.model == RSSAM()]
+    return describe_neighbours({row_name(section, row): row.results for row in sound}, ours[0] if ours else None)
 
 
 def _disputed(section: Section) -> str:

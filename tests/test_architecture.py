@@ -111,6 +111,12 @@ def test_nothing_but_the_roof_imports_the_command_line(module):
     assert not [other for other in MODULES if "benchmarks.cli" in imports(other)]
 
 
+def test_preparing_imports_no_scipy():
+    """Every worker would: with scipy.stats in three processes `prepare` took half as long again."""
+    code = "import sys, benchmarks.cli, data_prep.catalog; sys.exit('scipy' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, check=False).returncode == 0
+
+
 LIGHT = "rssam.config rssam.contract rssam.weights data_prep.catalog benchmarks.tables benchmarks.store benchmarks.cli"
 
 

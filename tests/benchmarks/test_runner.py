@@ -12,6 +12,7 @@ from benchmarks.profile import measure
 from benchmarks.runner import execute, execute_all, plan, resolve_all
 from benchmarks.spec import SMOKE, Setting
 from benchmarks.tables import TABLE5, TABLES
+from benchmarks.trial import train_neighbours
 from data_prep.base import NotPrepared, load_manifest, save_manifest
 from rssam.config import RSSAM
 from rssam.weights import WeightsNotFound
@@ -36,6 +37,7 @@ def test_trained_then_cached(tmp_path):
     assert first.result.parameters["total"] > first.result.parameters["trainable"] > 0
     assert first.result.parameters["macs"] == round(measure(item.run.model, item.run.task).gmacs * 1e9) > 0
     assert first.result.provenance["versions"]["torch"]
+    assert "train_neighbours" not in first.result.data  # nothing is known of scenes in this folder
 
 
 def test_a_split_by_scenes_is_trained_and_tested_on(tmp_path):
@@ -53,6 +55,37 @@ def test_a_split_by_scenes_is_trained_and_tested_on(tmp_path):
     assert len(set(result.data["test_scenes"])) < len(wanted) == len(result.data["test_scenes"])
     assert wanted != tuple(entry.stem for entry in manifest.splits(0)["test"])
     assert result.declared() == run.declared()
+    assert result.data["train_neighbours"] == []
+
+
+@pytest.mark.parametrize("official", [False, True])
+def test_a_result_remembers_which_test_images_have_neighbours_in_training(tmp_path, official):
+    """Neighbours in validation do not count, and an official split may part a scene too."""
+    session = make_session(tmp_path)
+    folder = session.data_folder("deepglobe")
+    manifest = load_manifest(folder, "deepglobe")
+    splits = manifest.splits(0)
+    test, trained, chosen = (splits[name] for name in ("test", "train", "val"))
+    scenes = {test[0].stem: "s", trained[0].stem: "s", test[1].stem: "t", chosen[0].stem: "t"}
+    entries = tuple(dataclasses.replace(one, scene=scenes.get(one.stem, one.stem)) for one in manifest.entries)
+    save_manifest(folder, dataclasses.replace(manifest, entries=entries, official_split=official))
+    [item] = resolved(session)
+    result = execute(item, session).result
+    assert result.images == (test[0].stem, test[1].stem)
+    assert result.data["train_neighbours"] == [test[0].stem]
+
+
+def test_what_is_trained_on_decides_who_is_a_neighbour(tmp_path):
+    """A neighbour that the recipe's limit leaves out was never seen."""
+    manifest = load_manifest(make_session(tmp_path).data_folder("deepglobe"), "deepglobe")
+    splits = {
+        name: tuple(dataclasses.replace(one, scene="all") for one in some) for name, some in manifest.splits(0).items()
+    }
+    assert train_neighbours(splits) == [one.stem for one in splits["test"]]
+    apart = dataclasses.replace(splits["train"][0], scene="another")
+    assert train_neighbours({**splits, "train": (apart,)}) == []
+    unknown = {name: tuple(dataclasses.replace(one, scene=None) for one in some) for name, some in splits.items()}
+    assert train_neighbours(unknown) == []
 
 
 def test_a_cached_run_reads_no_image(tmp_path):

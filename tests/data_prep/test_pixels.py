@@ -39,6 +39,12 @@ def test_average_area_is_the_mean_of_blocks(factor):
             assert np.abs(small[row, column] - block.astype(float).mean(axis=(0, 1))).max() <= 0.5 + 1e-9
 
 
+@pytest.mark.parametrize("factor", [16, 17])
+def test_averaging_white_gives_white(factor):
+    """Sums of 16 bits hold 16 x 16 pixels of 255, and no more."""
+    assert (pixels.average_area(np.full((2 * factor, factor, 3), 255, np.uint8), factor) == 255).all()
+
+
 def test_take_every_is_the_first_pixel_of_each_block():
     labels = np.random.default_rng(0).integers(0, 2, (8, 12), dtype=np.uint8)
     small = pixels.take_every(labels, 2)

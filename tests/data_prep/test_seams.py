@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import io
+import json
 import random
+import shutil
 
 import numpy as np
 import pytest
@@ -14,8 +16,8 @@ from scipy.sparse.csgraph import connected_components
 from scipy.stats import norm
 
 from data_prep import seams as module
-from data_prep.base import joined, load_manifest, save_manifest
-from data_prep.glances import glance_all
+from data_prep.base import DataError, joined, load_manifest, save_manifest
+from data_prep.glances import edges_of, glance_all, unpacked
 from data_prep.seams import find_seams, profiles, representatives
 from data_prep.synthetic import road_scene
 from tests.data_prep.samples import prepare, write_image, write_mask
@@ -176,6 +178,33 @@ def cut_source(tmp_path_factory):
 @pytest.fixture(scope="module")
 def cut(cut_source, tmp_path_factory):
     return prepare(cut_source, tmp_path_factory.mktemp("home") / "deepglobe", workers=2)
+
+
+def test_edges_survive_as_text():
+    edges = edges_of(np.random.default_rng(0).integers(0, 256, (5, 9, 3), dtype=np.uint8))
+    again = unpacked(edges.packed(), (5, 9))
+    for side in ("left", "right", "top", "bottom"):
+        assert (getattr(again, side) == getattr(edges, side)).all()
+    with pytest.raises(ValueError, match="expected the edges of 9x6 pixels, found 28 pixels"):
+        unpacked(edges.packed(), (6, 9))
+
+
+@pytest.mark.parametrize("text", [None, "", "AAAA", 7, "?"])
+def test_an_interrupted_run_goes_on_whatever_its_records_know_of_edges(cut_source, cut, tmp_path, text):
+    """Earlier versions kept no edges; then those of the prepared image count."""
+    source, out = tmp_path / "source", tmp_path / "deepglobe"
+    shutil.copytree(cut_source, source)
+    (source / "900_mask.png").write_bytes(b"")
+    with pytest.raises(DataError, match="900_mask"):
+        prepare(source, out)
+    shutil.copy(cut_source / "900_mask.png", source)
+    records = sorted((tmp_path / ".deepglobe.partial" / "records").glob("*.json"))
+    assert len(records) == 11
+    for path in records[::2]:
+        record = json.loads(path.read_bytes())
+        assert len(record["edges"]) == 4 * 512 * 3 // 3 * 4
+        path.write_text(json.dumps({**record, "edges": text}))
+    assert prepare(source, out) == cut
 
 
 def test_prepare_names_the_scene_of_every_tile(cut):

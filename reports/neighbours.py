@@ -1,0 +1,74 @@
+"""Dice with and without the test images that have neighbours in training, from stored counts alone.
+
+Tiles cut from one scene show the same streets and roofs in the same light: a random split that parts them tests partly
+on what was trained on.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from benchmarks.counts import Counts, scores
+from benchmarks.store import Result
+
+NEIGHBOURS = "train_neighbours"
+"""Where a result's data record names its test images that lie in a scene with training images."""
+
+
+def neighbours(result: Result) -> int | None:
+    """Number of test images that lie in a scene with training images; None if scenes were not known."""
+    return len(result.data[NEIGHBOURS]) if NEIGHBOURS in result.data else None
+
+
+def apart(result: Result) -> float:
+    """Dice, under the result's own average, pooled over its test images without a neighbour in training.
+
+    NaN if scenes were not known, or if no such image is left.
+    """
+    if NEIGHBOURS not in result.data:
+        return math.nan
+    near = set(result.data[NEIGHBOURS])
+    kept = np.array([name not in near for name in result.images])
+    if not kept.any():
+        return math.nan
+    return scores(
+        Counts(*(getattr(result.counts, name)[kept] for name in ("tp", "fp", "fn", "tn"))), result.average
+    ).dice
+
+
+def describe_neighbours(rows: Mapping[str, Sequence[Result]], ours: str | None = None) -> str:
+    """What the neighbours do to the Dice of some rows, by name; empty if none of them knows its scenes.
+
+    The rows that change least and most are named, and the row `ours`. A row's numbers are means over its results.
+    """
+    results = [result for one in rows.values() for result in one]
+    counts = sorted({count for result in results if (count := neighbours(result)) is not None})
+    if not counts:
+        return ""
+    unknown = [name for name, one in rows.items() if any(neighbours(result) is None for result in one)]
+    caution = f" Not known for {', '.join(unknown)}." if unknown else ""
+    if counts == [0]:
+        return f"No test image lies in a scene that holds training images too.{caution}"
+    totals = sorted({len(result.images) for result in results})
+    near = f"{_between(counts)} of {_between(totals)} test images lie in a scene that holds training images too."
+    changes = {}  # of each row: Dice without neighbours less Dice, and Dice without
+    for name, one in rows.items():
+        without = float(np.mean([apart(result) for result in one]))
+        if not math.isnan(without):
+            changes[name] = without - float(np.mean([result.scores.dice for result in one])), without
+    if not changes:
+        return f"{near} No number can be given for the others alone.{caution}"
+    ordered = sorted(changes, key=lambda name: changes[name][0])
+    words = f"{changes[ordered[0]][0]:+.3f} ({ordered[0]})"
+    if len(ordered) > 1:
+        words += f" to {changes[ordered[-1]][0]:+.3f} ({ordered[-1]})"
+    if ours in changes:
+        words += f"; {ours} has {changes[ours][1]:.3f} there"
+    return f"{near} Over the others alone Dice changes by {words}.{caution}"
+
+
+def _between(numbers: Sequence[int]) -> str:
+    return str(numbers[0]) if len(numbers) == 1 else f"{numbers[0]} to {numbers[-1]}"
