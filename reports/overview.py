@@ -117,7 +117,7 @@ def _facts(results: Sequence[Result]) -> list[tuple[str, str]]:
         ("Data", "; ".join(_distinct(f"{one.identity['dataset']['name']}: {one.data['describe']}" for one in results))),
         ("Split seed / seed", ", ".join(f"{split} / {seed}" for split, seed in pairs)),
         ("Software", ", ".join(software)),
-        ("Source", _joined(_distinct(f"commit {one['commit']}" for one in records if one.get("commit")))),
+        ("Commit", _joined(_distinct(str(one["commit"]) for one in records if one.get("commit")))),
         ("Device", _joined(_distinct(str(one["device"]) for one in records if one.get("device")))),
         ("Precision", _joined(_distinct(str(result.identity["precision"]) for result in results))),
         ("Finished", days[0] + (f" to {days[-1]}" if len(days) > 1 else "") if days else ""),

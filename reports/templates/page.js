@@ -54,10 +54,15 @@ for (const table of all("table.scores")) {
   let timer = 0;
   const place = (button, box) => {
     box.classList.toggle("placed", roomy.matches);
+    box.style.maxHeight = "";
     if (!roomy.matches) return;
+    // Below its number, or above it where there is more room; never over it.
     const at = button.getBoundingClientRect();
+    const below = innerHeight - at.bottom - 14, above = at.top - 14;
+    const under = below >= Math.min(box.offsetHeight, 260) || below >= above;
+    box.style.maxHeight = `${Math.min(box.offsetHeight, under ? below : above)}px`;
     const left = Math.max(8, Math.min(at.left, innerWidth - box.offsetWidth - 24));
-    const top = at.bottom + 6 + box.offsetHeight < innerHeight ? at.bottom + 6 : Math.max(8, at.top - box.offsetHeight - 6);
+    const top = under ? at.bottom + 6 : at.top - 6 - box.offsetHeight;
     box.style.setProperty("--left", `${left}px`);
     box.style.setProperty("--top", `${top}px`);
   };

@@ -199,6 +199,9 @@ def test_a_number_tells_where_it_comes_from(visit, size):
     page.wait_for_timeout(600)
     assert facts.is_visible()
     assert "results/deepglobe-fcn-" in facts.inner_text()
+    if size is DESK:
+        shown, of = facts.bounding_box(), number.bounding_box()
+        assert shown["y"] >= of["y"] + of["height"] or shown["y"] + shown["height"] <= of["y"], "it covers its number"
     assert too_wide(page) <= 0
     page.keyboard.press("Escape")
     assert not facts.is_visible()
