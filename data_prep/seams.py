@@ -150,7 +150,6 @@ def threshold(first: Floats, second: Floats) -> float:
 
     What chance gives is measured: edges against reversed edges are like in all respects, and never abut.
     """
-
     step = max(1, -(-len(first) // NULL_TILES))
     few = second[::step]
     backwards = few.reshape(len(few), len(SCALES), -1, 3)[:, :, ::-1].reshape(few.shape)
