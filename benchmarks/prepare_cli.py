@@ -14,6 +14,7 @@ from benchmarks.root import Json, print_json, root, screen, warnings
 from data_prep.base import Dataset, Manifest
 
 Fit = Literal["tile", "resize"]
+Edges = Literal["drop", "pad"]
 SYNTHETIC_SEED = 0
 
 
@@ -44,6 +45,9 @@ def prepare(
     side: Annotated[
         int | None, typer.Option(min=32, help="With folder: side in pixels, a multiple of 32. [512]")
     ] = None,
+    edges: Annotated[
+        Edges | None, typer.Option(help="With large rasters: tiles that reach beyond them. [drop]")
+    ] = None,
     check: Annotated[bool, typer.Option("--check", help="Write the data card of what is prepared.")] = False,
     out_card: Annotated[Path | None, typer.Option("--out", help="Folder of the card. [HOME/data-cards/NAME]")] = None,
     as_json: Json = False,
@@ -73,6 +77,12 @@ def prepare(
         if not isinstance(chosen, Whdld):
             raise typer.BadParameter(f"--class-order is for whdld, not for {name}")
         chosen = Whdld(in_order(class_order))
+    if edges is not None:
+        from data_prep.whu import Whu
+
+        if not isinstance(chosen, Whu) or source is None:
+            raise typer.BadParameter(f"--edges is for the raw rasters of whu, not for {name}")
+        chosen = Whu(edges)
     if (source is None) == (synthetic is None):
         raise typer.BadParameter(f"give one of --source DIR|ARCHIVE and --synthetic N to prepare {name}")
     from benchmarks.screen import data_progress

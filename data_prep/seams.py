@@ -98,13 +98,23 @@ def find_seams(glances: Mapping[str, Glance]) -> Seams:
 def with_scenes(folder: Path, entries: Sequence[Entry], workers: int, progress: Progress) -> tuple[Entry, ...]:
     """The entries of a prepared folder with their scenes: the first stem of all that are joined by seams.
 
+    Tiles of one picture or raster are joined whatever their edges show.
+
     Raises DataError if a prepared image cannot be read.
     """
     seen = require(glance_all(folder, entries, workers, progress), entries, folder)
     seams = find_seams(representatives(entries, seen))
+    first: dict[str, str] = {}  # of each source that was cut, a tile
+    for entry in entries:
+        if entry.tile_of is not None:
+            first.setdefault(entry.tile_of, entry.stem)
     scenes = joined(
         [entry.stem for entry in entries],
-        [*((seam.first, seam.second) for seam in seams.found), *((entry.stem, entry.group) for entry in entries)],
+        [
+            *((seam.first, seam.second) for seam in seams.found),
+            *((entry.stem, entry.group) for entry in entries),
+            *((entry.stem, first[entry.tile_of]) for entry in entries if entry.tile_of is not None),
+        ],
     )
     return tuple(replace(entry, scene=scenes[entry.stem]) for entry in entries)
 
