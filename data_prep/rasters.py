@@ -54,7 +54,7 @@ def prepare_rasters(
                 foreground, wrong = read_foreground({label for sheet in sheets for label in sheet.labels}, progress)
                 faults += wrong
                 sheets = [sheet for sheet in sheets if foreground.keys() >= set(sheet.labels)]
-        if faults and not skip_bad:
+        if made is None and faults and not skip_bad:
             raise bad_files(faults)
         rules = {**reading.rules, **_rules(sheets, resolution, dataset, edges)}
         pairs = _pairs(sheets, dataset, edges, foreground, max(CACHE // workers, CACHE // 16))

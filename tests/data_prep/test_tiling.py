@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +26,7 @@ from data_prep.base import DataError, load_manifest
 from data_prep.loading import PreparedSet
 from data_prep.roofs import roof_scene
 from data_prep.tiling import LabelRaster, Tile
+from data_prep.whu import Whu
 from data_prep.windows import TilePixels, close_rasters, read_tile
 from tests.conftest import REPOSITORY
 from tests.data_prep.rasters import NORTH_UP, NZTM, blocks, noise, prepare, write_raster
@@ -447,8 +449,6 @@ def test_workers_and_interruptions_change_nothing(source, tmp_path, out):
         if what == "prepare" and done == 3:
             raise KeyboardInterrupt
 
-    from data_prep.whu import Whu
-
     with pytest.raises(KeyboardInterrupt):
         Whu().prepare(source, out, origin="source", workers=1, progress=interrupt)
     assert not out.exists()
@@ -469,6 +469,50 @@ def test_a_damaged_raster_is_named(source, out):
     path.write_bytes(content)
     message = refusal(source, out)
     assert re.search(r"a\.tif: cannot be decoded in tile 1, 1 \(", message)
+
+
+def test_skip_bad_leaves_out_what_cannot_be_read(source, out):
+    """Of a raster damaged within, the tiles that cannot be read; of one with a wrong header or labels, all."""
+    path = source / "a.tif"
+    write_raster(path, noise(1100, 1100), THIRTY)
+    write_raster(source / "a_label.tif", blocks(1100, 1100), THIRTY)
+    write_raster(source / "deep.tif", noise(600, 600).astype(np.uint16), THIRTY)
+    write_raster(source / "seven.tif", noise(600, 600, 3), THIRTY @ Affine.translation(2000, 0))
+    write_raster(source / "seven_label.tif", blocks(600, 600, value=7), THIRTY @ Affine.translation(2000, 0))
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2 :] = bytes(len(content) - len(content) // 2)
+    path.write_bytes(content)
+    message = refusal(source, out)
+    assert "deep.tif: expected 8 bits a band, found uint16" in message
+    assert "seven_label.tif: expected labels of 0 and 1 or of 0 and 255, found 0, 7" in message
+    manifest = prepare(source, out, skip_bad=True)
+    assert {entry.stem for entry in manifest.entries} >= {"a_y00000_x00000", "a_y00000_x00512"}
+    assert len(manifest.entries) + sum(line.startswith("a.tif: cannot be decoded") for line in manifest.skipped) == 4
+    assert {line.partition(":")[0] for line in manifest.skipped} == {"a.tif", "deep.tif", "seven_label.tif"}
+    assert prepare(source, out, skip_bad=True) == manifest
+    with pytest.raises(DataError, match="was prepared with --skip-bad"):
+        prepare(source, out)
+
+
+def test_tiles_of_rasters_are_never_taken_for_the_published_ones(source, out):
+    """They may part in a random split, but not in a blocked one, and reports say what they are."""
+    write_raster(source / "a.tif", noise(1100, 1100), THIRTY)
+    write_raster(source / "a_label.tif", blocks(1100, 1100), THIRTY)
+    manifest = prepare(source, out)
+    assert manifest.describe() == "4 tiles cut from 1 raw raster, not the 8188 published ones"
+    assert not replace(manifest, expected_pairs=4).complete
+    assert len({entry.group for entry in manifest.entries}) == 4
+    assert len({entry.scene for entry in manifest.entries}) == 1
+    assert [len(entries) for entries in manifest.splits(0).values()] == [3, 0, 1]
+    assert [len(entries) for entries in manifest.splits(0, "blocked").values()] == [4, 0, 0]
+    assert "never part" not in manifest.rules["split"]
+
+
+def test_edges_are_refused_for_ready_tiles(tmp_path, out):
+    Whu().synthesize(tmp_path / "tiles", 4, 0)
+    for path in (tmp_path / "tiles").glob("*.txt"):
+        path.unlink()
+    assert "--edges is for tiles that are cut from large rasters" in refusal(tmp_path / "tiles", out, edges="drop")
 
 
 def test_the_command_line(source, tmp_path):
