@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
-import tempfile
-from dataclasses import dataclass, replace
 from importlib.metadata import version as package_version
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
-from rich.console import Console
 from rich.table import Table as RichTable
 
-from data_prep.base import DataError, Dataset, Manifest, UnknownDataset
+from benchmarks.prepare_cli import prepare
+from benchmarks.root import Json, print_json, root, screen, warnings
+from data_prep.base import DataError, UnknownDataset
 from rssam.contract import UnknownName, UserError
 
 app = typer.Typer(
@@ -27,24 +25,8 @@ app = typer.Typer(
 
 Device = Literal["auto", "cpu", "cuda"]
 Init = Literal["sam", "scratch"]
-Fit = Literal["tile", "resize"]
 SplitRuleName = Literal["random", "blocked"]
 ProfileName = Literal["smoke", "mini", "fair", "paper"]
-Json = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
-SYNTHETIC_SEED = 0
-
-
-@dataclass
-class Root:
-    """The root options; one process runs one command."""
-
-    home: Path = Path()
-    debug: bool = False
-
-
-root = Root()
-screen = Console(highlight=False, markup=False)  # no markup: "[Errno 28]" in a message is no style
-warnings = Console(stderr=True, highlight=False, markup=False)
 
 
 def default_home() -> Path:
@@ -74,175 +56,7 @@ def options(
         warnings.print(f"note: {problem}", soft_wrap=True)
 
 
-@app.command()
-def prepare(
-    name: Annotated[str, typer.Argument(help="A data set, or: weights, or: folder (your own images and masks)")],
-    checkpoint: Annotated[str | None, typer.Argument(help="With weights: vit_b, vit_l, resnet50, ...")] = None,
-    source: Annotated[
-        Path | None, typer.Option(help="Folder or archive of the data set, or a .pth checkpoint.")
-    ] = None,
-    synthetic: Annotated[int | None, typer.Option(min=4, help="Make so many stand-in scenes instead.")] = None,
-    skip_bad: Annotated[
-        bool, typer.Option("--skip-bad", help="Leave out pairs with a bad file; every report says how many.")
-    ] = False,
-    workers: Annotated[int | None, typer.Option(min=1, help="Processes. [all cores]")] = None,
-    class_order: Annotated[
-        str | None, typer.Option(help="whdld with class numbers for colours: building,road,... by number.")
-    ] = None,
-    own_name: Annotated[str | None, typer.Option("--name", help="With folder: the name of the new data set.")] = None,
-    classes: Annotated[
-        list[str] | None,
-        typer.Option(help='With folder: values in the masks, "road=255" or "road=255,120,80,roof=..."'),
-    ] = None,
-    class_map: Annotated[Path | None, typer.Option(help="With folder: the same and more as a YAML file.")] = None,
-    ignore: Annotated[str | None, typer.Option(help="With folder: the value of pixels that count nowhere.")] = None,
-    fit: Annotated[
-        Fit | None, typer.Option(help="With folder: how images come to one size. [tile, if they have not]")
-    ] = None,
-    side: Annotated[
-        int | None, typer.Option(min=32, help="With folder: side in pixels, a multiple of 32. [512]")
-    ] = None,
-    check: Annotated[bool, typer.Option("--check", help="Write the data card of what is prepared.")] = False,
-    out_card: Annotated[Path | None, typer.Option("--out", help="Folder of the card. [HOME/data-cards/NAME]")] = None,
-    as_json: Json = False,
-) -> None:
-    """Verify, split and resize a data set (a second call verifies and changes nothing), or fetch pretrained weights."""
-    if name == "weights":
-        _prepare_weights(checkpoint, source)
-        return
-    if check:
-        if source is not None or synthetic is not None:
-            raise typer.BadParameter("--check looks at what is prepared: it takes no --source and no --synthetic")
-        _check(name, out_card or root.home / "data-cards" / name, workers or os.cpu_count() or 1, as_json)
-        return
-    from data_prep.catalog import dataset
-
-    if name == "folder":
-        chosen = _own_dataset(source, own_name, classes, class_map, ignore, fit, side)
-        name = chosen.name
-    elif own_name or classes or class_map or ignore or fit or side:
-        raise typer.BadParameter("--name, --classes, --class-map, --ignore, --fit and --side go with: prepare folder")
-    else:
-        chosen = dataset(name)
-    if class_order is not None:
-        from data_prep.class_order import class_order as in_order
-        from data_prep.whdld import Whdld
-
-        if not isinstance(chosen, Whdld):
-            raise typer.BadParameter(f"--class-order is for whdld, not for {name}")
-        chosen = Whdld(in_order(class_order))
-    if (source is None) == (synthetic is None):
-        raise typer.BadParameter(f"give one of --source DIR|ARCHIVE and --synthetic N to prepare {name}")
-    from benchmarks.screen import data_progress
-
-    out = root.home / "data" / name
-    cores = workers or os.cpu_count() or 1
-    with data_progress(warnings) as progress, tempfile.TemporaryDirectory(prefix="rssam-bench-") as scratch:
-        if synthetic is not None:
-            source = Path(scratch) / name
-            chosen.synthesize(source, synthetic, SYNTHETIC_SEED)
-        assert source is not None
-        origin: Literal["source", "synthetic"] = "source" if synthetic is None else "synthetic"
-        manifest = chosen.prepare(source, out, origin=origin, workers=cores, progress=progress, skip_bad=skip_bad)
-    _show_manifest(name, manifest, out, as_json)
-
-
-def _own_dataset(
-    source: Path | None,
-    name: str | None,
-    classes: list[str] | None,
-    class_map: Path | None,
-    ignore: str | None,
-    fit: Fit | None,
-    side: int | None,
-) -> Dataset:
-    """The data set that the options declare; options stand above the class map."""
-    from data_prep.catalog import BUILT_IN
-    from data_prep.class_map import BadDeclaration, declare, from_file, from_options
-
-    if source is None:
-        raise typer.BadParameter("give the folder of images and masks: --source DIR|ZIP")
-    if class_map is not None and (classes or ignore):
-        raise typer.BadParameter("give --class-map, or --classes and --ignore, not both")
-    try:
-        wanted = from_options(classes or [], ignore) if class_map is None else from_file(class_map)
-        wanted = replace(wanted, name=name or wanted.name, fit=fit or wanted.fit, side=side or wanted.side)
-        return declare(wanted, source, (*BUILT_IN, "folder", "weights"))
-    except BadDeclaration as error:
-        raise typer.BadParameter(str(error)) from error
-
-
-def _check(name: str, out: Path, workers: int, as_json: bool) -> None:
-    """Write the data card; the exit code is 1 if files were damaged, whatever else was found."""
-    from benchmarks.screen import data_progress
-    from data_prep.base import load_manifest
-    from data_prep.card import examine
-    from data_prep.card_text import findings, write_card
-    from data_prep.catalog import dataset
-
-    folder = root.home / "data" / name
-    manifest = load_manifest(folder, dataset(name).name)
-    with data_progress(warnings) as progress:
-        card = examine(folder, manifest, workers, progress)
-    paths = write_card(card, manifest, folder, out)
-    if as_json:
-        _print_json(card.to_json())
-    else:
-        screen.print(f"{name}: {card.describe}", soft_wrap=True)
-        for sentence in findings(card):
-            screen.print(f"- {sentence}", soft_wrap=True)
-        screen.print(f"wrote {', '.join(path.name for path in paths)} in {out}", soft_wrap=True)
-    if card.damaged:
-        raise typer.Exit(1)
-
-
-def _show_manifest(name: str, manifest: Manifest, out: Path, as_json: bool) -> None:
-    sizes = {split: len(entries) for split, entries in manifest.splits(0).items()}
-    if as_json:
-        record = {
-            "dataset": name, "folder": str(out), "describe": manifest.describe(), "complete": manifest.complete,
-            "pairs": len(manifest.entries), "splits": sizes, "without_mask": manifest.without_mask,
-            "skipped": list(manifest.skipped),
-            "foreground": manifest.foreground, "rules": dict(manifest.rules), "digest": manifest.digest(0),
-            "copies_across_splits": manifest.copies_across_splits,
-        }  # fmt: skip
-        _print_json(record)
-        return
-    screen.print(f"{name}: {manifest.describe()}, in {out}", soft_wrap=True)
-    screen.print("split: " + ", ".join(f"{size} {split}" for split, size in sizes.items()))
-    if len(manifest.classes) == 1:
-        screen.print(f"foreground: {manifest.foreground:.2%} of the pixels")
-    if manifest.labelled < 1:
-        screen.print(f"ignored, or padding of edge tiles: {1 - manifest.labelled:.1%} of the prepared pixels")
-    if manifest.without_mask:
-        screen.print(f"left out: {manifest.without_mask} image(s) without a mask")
-    for line in manifest.skipped:
-        screen.print(f"left out: {line}", soft_wrap=True)
-    for what, rule in manifest.rules.items():
-        screen.print(f"{what}: {rule}", soft_wrap=True)
-    for stems in manifest.copies_across_splits:
-        screen.print(f"identical in several splits: {', '.join(stems)}", soft_wrap=True)
-
-
-def _prepare_weights(name: str | None, source: Path | None) -> None:
-    from rssam.weights import WEIGHTS, WeightsFolder, convert_checkpoint, download, read_metadata
-
-    if name not in WEIGHTS:
-        raise typer.BadParameter(f"name the checkpoint: choose from {', '.join(WEIGHTS)}")
-    folder = WeightsFolder(root.home / "weights")
-    if folder.path(name).is_file():
-        screen.print(f"{folder.path(name)} is there", soft_wrap=True)
-        return
-    if source is None:
-        from benchmarks.screen import data_progress
-
-        with data_progress(warnings) as progress:
-            download(name, folder, progress)
-    else:
-        convert_checkpoint(name, source, folder)
-    screen.print(f"{name} ({WEIGHTS[name].licence}): {folder.path(name)}", soft_wrap=True)
-    if read_metadata(folder.path(name)).get("official") != "yes":
-        warnings.print(f"note: {source} is not the file that was published; its digest is in the key of every run")
+app.command()(prepare)
 
 
 @app.command()
@@ -290,7 +104,7 @@ def reproduce(
 
         forecasts = forecast(runs, session)
         if as_json:
-            _print_json([item.to_json() for item in forecasts])
+            print_json([item.to_json() for item in forecasts])
         else:
             show_forecasts(forecasts, screen)
         return
@@ -303,7 +117,7 @@ def reproduce(
         outcomes = execute_in_processes(resolved, session, jobs)
     failed = [outcome for outcome in outcomes if outcome.status == "failed"]
     if as_json:
-        _print_json([{"key": item.key, "status": item.status, "reason": item.reason} for item in outcomes])
+        print_json([{"key": item.key, "status": item.status, "reason": item.reason} for item in outcomes])
     else:
         _show_items(chosen, setting)
         for outcome in failed:
@@ -350,7 +164,7 @@ def report(
 
     written = write_report(items or ["all"], formats.split(","), out, root.home, named=image or [])
     if as_json:
-        _print_json([str(path) for path in written.paths])
+        print_json([str(path) for path in written.paths])
     else:
         for path in written.paths:
             screen.print(f"wrote {path.resolve()}", soft_wrap=True)
@@ -366,7 +180,7 @@ def audit(as_json: Json = False) -> None:
     from reports.audit import audit as findings
 
     if as_json:
-        _print_json([asdict(finding) for finding in findings()])
+        print_json([asdict(finding) for finding in findings()])
         return
     for finding in findings():
         screen.print(f"{finding.verdict}: {finding.finding}", soft_wrap=True)
@@ -388,7 +202,7 @@ def models(
 
     records = systems(Task(find_dataset(dataset).classes, (size, size)))
     if as_json:
-        _print_json(records)
+        print_json(records)
         return
     table = RichTable("system", "size", "total", "trainable", "as published", "paper", f"GMACs at {size}", box=None)
     for record in records:
@@ -406,7 +220,7 @@ def datasets(as_json: Json = False) -> None:
 
     records = data_sets(root.home)
     if as_json:
-        _print_json(records)
+        print_json(records)
         return
     for record in records:
         height, width = record["image_size"]
@@ -421,7 +235,7 @@ def status(as_json: Json = False) -> None:
 
     record = results(root.home)
     if as_json:
-        _print_json(record)
+        print_json(record)
         return
     screen.print(f"home: {record['home']}", soft_wrap=True)
     for result in record["finished"]:
@@ -441,7 +255,7 @@ def doctor(as_json: Json = False) -> None:
 
     findings = examine(root.home)
     if as_json:
-        _print_json([finding.to_json() for finding in findings])
+        print_json([finding.to_json() for finding in findings])
     else:
         for finding in findings:
             screen.print(f"{finding.state:8} {finding.what}: {finding.found}", soft_wrap=True)
@@ -449,10 +263,6 @@ def doctor(as_json: Json = False) -> None:
                 screen.print(f"         -> {finding.remedy}", soft_wrap=True)
     if any(finding.state == "problem" for finding in findings):
         raise typer.Exit(1)
-
-
-def _print_json(value: Any) -> None:
-    sys.stdout.write(json.dumps(value, indent=1) + "\n")
 
 
 def main() -> None:

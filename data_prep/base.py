@@ -101,8 +101,15 @@ class Manifest:
 
     @property
     def complete(self) -> bool:
-        """Whether all pairs of the published set are here, and none is a stand-in."""
-        return self.origin == "source" and self.expected_pairs in (None, len(self.entries))
+        """Whether all pairs of the published set are here, and none is a stand-in or was cut anew."""
+        if self.origin != "source":
+            return False
+        return self.expected_pairs is None or (self.expected_pairs == len(self.entries) and not self.cut_anew)
+
+    @property
+    def cut_anew(self) -> bool:
+        """Whether a published set was cut from its raw rasters here: its tiles are not the published ones."""
+        return self.expected_pairs is not None and any(entry.tile_of is not None for entry in self.entries)
 
     @property
     def scenes_known(self) -> bool:
@@ -164,6 +171,12 @@ class Manifest:
             sources = len({entry.tile_of or entry.stem for entry in self.entries})
             tiles = f" in {len(self.entries)} tiles" if len(self.entries) > sources else ""
             return f"the user's own data: {sources} pairs{tiles}"
+        if self.cut_anew:
+            rasters = len({entry.tile_of for entry in self.entries})
+            return (
+                f"{len(self.entries)} tiles cut from {rasters} raw raster{'s' if rasters > 1 else ''}, not the "
+                f"{self.expected_pairs} published ones"
+            )
         if self.complete:
             return f"complete: all {self.expected_pairs} pairs"
         return f"partial: {len(self.entries)} pairs of {self.expected_pairs} known"

@@ -37,7 +37,7 @@ from data_prep.seams import with_scenes
 from data_prep.settling import settle
 
 Outcome = Record | tuple[Record, ...] | Faults
-"""What becomes of a pair: one prepared picture, several tiles, or the reasons why it cannot be used."""
+"""What becomes of a pair: one prepared picture, several tiles or none, or the reasons why it cannot be used."""
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,7 @@ def build(
     jobs = [make_job(dataset, reading, pair, work) for pair in found.pairs]
     records: list[Record] = []
     faults = list(found.faults)
-    with closing(_in_parallel(cut if reading.fit else convert, jobs, workers)) as outcomes:
+    with closing(_in_parallel(_worker(reading, found), jobs, workers)) as outcomes:
         for done, (pair, outcome) in enumerate(zip(found.pairs, outcomes, strict=True), start=1):
             if isinstance(outcome, Faults):
                 faults += outcome.lines
@@ -119,7 +119,7 @@ def build(
     _refuse_emptied(found, records, faults)
     _refuse_uniform(dataset, reading, records)
 
-    entries, split_rule = settle(records, found.published_splits)
+    entries, split_rule = settle(records, found.published_splits, whole=not found.in_tiles)
     edges = {record.entry.stem: unpacked(record.edges, record.entry.size) for record in records if record.edges}
     entries = with_scenes(prepared, entries, edges, workers, progress)
     manifest = Manifest(
@@ -161,6 +161,15 @@ def make_job(dataset: Dataset, reading: Reading, pair: Pair, work: Path) -> Job:
     )
 
 
+def _worker(reading: Reading, found: Found) -> Callable[[Job], Outcome]:
+    """What is done with each pair."""
+    if found.in_tiles:
+        from data_prep.raster_tiles import cut_tile  # rasterio is slow to import, and other data sets go without
+
+        return cut_tile
+    return cut if reading.fit else convert
+
+
 def _in_parallel(work: Callable[[Job], Outcome], jobs: Sequence[Job], workers: int) -> Generator[Outcome, None, None]:
     """Outcomes in the order of the jobs; other processes are started afresh, so that no lock or thread is inherited."""
     if min(workers, len(jobs)) <= 1:
@@ -198,6 +207,10 @@ def _refuse_emptied(found: Found, records: Sequence[Record], faults: Sequence[st
     """Leaving out bad files may cost a few pairs, but not the whole set or one of its published splits."""
     published, kept = found.published_splits, {record.entry.stem for record in records}
     lost = sorted(set(published.values()) - {split for stem, split in published.items() if stem in kept})
+    if not records and not faults:
+        raise DataError(
+            f"none of the {len(found.pairs)} tiles of the source has data and labels. Nothing was prepared."
+        )
     if lost or not records:
         which = f"every pair of {' and of '.join(lost)}" if lost else "every pair of the source"
         raise DataError(

@@ -15,13 +15,11 @@ from PIL import Image
 from data_prep.base import SPLITS, Entry, Manifest, Progress, Split, SplitRule, verify_files
 from data_prep.duplicates import NearCopies, exact_copies, near_copies
 from data_prep.glances import Glance, glance_all
+from data_prep.pixels import IGNORED
 from data_prep.seams import Seam, find_seams, representatives
 
 IMPLIED_FOREGROUND: Mapping[str, tuple[float, float]] = {"deepglobe": (0.0410, 0.0416), "whu": (0.1110, 0.1117)}
 """Foreground share of the test pixels that the paper's precision, recall and accuracy allow."""
-
-IGNORED = 255
-"""Label of pixels that count nowhere."""
 
 Histogram = Mapping[int, int]
 """Pixels of each label in a mask."""

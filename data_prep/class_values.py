@@ -12,9 +12,6 @@ from PIL import Image
 from data_prep.base import Colour
 from data_prep.pixels import LISTED, BadPicture, Bytes, Mask
 
-IGNORED = 255
-"""The label of pixels that are outside of loss and counts."""
-
 TURNED = 0x0112
 """EXIF's tag of how a viewer turns the picture; 1 is upright."""
 

@@ -4,21 +4,35 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
-from dataclasses import asdict
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass
 
 import numpy as np
 from PIL import Image
 
 from data_prep import pixels
-from data_prep.base import Colour, Entry, write_atomic
-from data_prep.class_values import IGNORED, any_rgb
+from data_prep.base import Entry, write_atomic
+from data_prep.class_values import any_rgb
 from data_prep.conversion import BLACK, Faults, Fit, Job, Record, decode_pair, source_bytes
 from data_prep.glances import edges_of, unpacked
-from data_prep.pixels import BadPicture, Bytes, Mask
+from data_prep.pixels import IGNORED, BadPicture, Bytes, Mask
+from data_prep.tiling import Six, tile_stem
 
-UNLABELLED: Colour = (90, 90, 90)
-"""How a viewer shows pixels that are ignored."""
+
+@dataclass(frozen=True)
+class Piece:
+    """One prepared picture, uint8 [H, W, 3], with its labels [H, W], and what it was cut from."""
+
+    stem: str
+    image: Bytes
+    labels: Bytes
+    values: tuple[str, ...]  # of the mask's own file, see `Mask`
+    digests: tuple[str, str]  # of the source's image and mask
+    source_size: tuple[int, int]  # (height, width)
+    pixel_digest: str  # pieces that share it are one group
+    tile_of: str | None  # stem of the source pair where that has several pieces
+    crs: str | None = None  # see `Entry`
+    transform: Six | None = None
 
 
 def cut(job: Job) -> tuple[Record, ...] | Faults:
@@ -30,7 +44,7 @@ def cut(job: Job) -> tuple[Record, ...] | Faults:
     if isinstance(contents, Faults):
         return contents
     digests = hashlib.sha256(contents[0]).hexdigest(), hashlib.sha256(contents[1]).hexdigest()
-    return _finished(job, digests) or _cut(job, contents, digests)
+    return finished(job, digests) or _cut(job, contents, digests)
 
 
 def faults_of(job: Job) -> tuple[str, ...]:
@@ -66,10 +80,19 @@ def _cut(job: Job, contents: tuple[bytes, bytes], digests: tuple[str, str]) -> t
         return decoded
     image, mask = decoded
     digest = pixels.pixel_digest(image)  # of the whole image, so that its tiles are one group
-    records = tuple(
-        _written(job, stem, tile, labels, digests, (image.shape[0], image.shape[1]), digest, mask.values)
-        for stem, tile, labels in _pieces(job.pair.stem, image, mask.labels, job.image_size, job.fit)
+    size, whole = (image.shape[0], image.shape[1]), job.pair.stem
+    return keep(
+        job,
+        (
+            Piece(stem, tile, labels, mask.values, digests, size, digest, whole if stem != whole else None)
+            for stem, tile, labels in _pieces(whole, image, mask.labels, job.image_size, job.fit)
+        ),
     )
+
+
+def keep(job: Job, pieces: Iterable[Piece]) -> tuple[Record, ...]:
+    """Write what a pair becomes below `job.out`, and its records."""
+    records = tuple(_written(job, piece) for piece in pieces)
     write_atomic(job.record, json.dumps([asdict(record) for record in records]).encode())  # last: it vouches for files
     return records
 
@@ -81,7 +104,7 @@ def _pieces(
     if fit == "tile":
         for top, left in corners(image.shape[:2], size):
             # Every image gets the suffix, also one of a single tile: no two images can then give the same stem.
-            yield f"{stem}_y{top:05}_x{left:05}", *tile(image, labels, (top, left), size)
+            yield tile_stem(stem, top, left), *tile(image, labels, (top, left), size)
     elif fit == "resize":
         yield stem, resized(image, size), nearest(labels, size)
     else:
@@ -94,12 +117,16 @@ def corners(found: tuple[int, int], size: tuple[int, int]) -> list[tuple[int, in
 
 
 def tile(image: Bytes, labels: Bytes, corner: tuple[int, int], size: tuple[int, int]) -> tuple[Bytes, Bytes]:
-    """The tile of `size` at `corner`; what leaves the image repeats its last row and column, with ignored labels."""
+    """The tile of `size` at `corner`, padded where it leaves the image."""
     rows, columns = (slice(start, start + side) for start, side in zip(corner, size, strict=True))
-    inside = labels[rows, columns]
-    below, right = size[0] - inside.shape[0], size[1] - inside.shape[1]
-    padded = np.pad(image[rows, columns], ((0, below), (0, right), (0, 0)), mode="edge")
-    return padded, np.pad(inside, ((0, below), (0, right)), constant_values=IGNORED)
+    return padded(image[rows, columns], labels[rows, columns], size)
+
+
+def padded(image: Bytes, labels: Bytes, size: tuple[int, int]) -> tuple[Bytes, Bytes]:
+    """Image and labels at `size` (height, width): the last row and column repeated, with ignored labels."""
+    below, right = size[0] - labels.shape[0], size[1] - labels.shape[1]
+    filled = np.pad(image, ((0, below), (0, right), (0, 0)), mode="edge")
+    return filled, np.pad(labels, ((0, below), (0, right)), constant_values=IGNORED)
 
 
 def resized(image: Bytes, size: tuple[int, int]) -> Bytes:
@@ -117,21 +144,13 @@ def nearest(labels: Bytes, size: tuple[int, int]) -> Bytes:
     return labels[np.ix_(rows, columns)]
 
 
-def _written(
-    job: Job,
-    stem: str,
-    image: Bytes,
-    labels: Bytes,
-    digests: tuple[str, str],
-    source_size: tuple[int, int],
-    digest: str,
-    values: tuple[str, ...],
-) -> Record:
+def _written(job: Job, piece: Piece) -> Record:
     """Write one prepared picture and its labels below `job.out`."""
+    stem, image, labels = piece.stem, piece.image, piece.labels
     binary = len(job.palette) == 1
     colours = (BLACK, *job.palette) if binary else job.palette
-    # A palette of all places: Pillow stores two colours in one bit a pixel, which would turn 255, ignored, into 1.
-    colours = (*colours, *[UNLABELLED] * (IGNORED + 1 - len(colours)))
+    if job.fit is not None:  # one palette for all labels of a user's own data set
+        colours = pixels.whole_palette(colours)
     files = (
         (f"images/{stem}.png", pixels.encode_image(image)),
         (f"masks/{stem}.png", pixels.encode_labels(labels, colours)),
@@ -150,21 +169,23 @@ def _written(
         image_sha256=hashlib.sha256(files[0][1]).hexdigest(),
         mask_sha256=hashlib.sha256(files[1][1]).hexdigest(),
         native_mask_sha256=None,
-        source_image_sha256=digests[0],
-        source_mask_sha256=digests[1],
-        source_size=source_size,
+        source_image_sha256=piece.digests[0],
+        source_mask_sha256=piece.digests[1],
+        source_size=piece.source_size,
         size=(image.shape[0], image.shape[1]),
         foreground=belonging / labelled if labelled else 0.0,
         group=stem,
-        scene=job.pair.stem if stem != job.pair.stem else None,
-        tile_of=job.pair.stem if stem != job.pair.stem else None,
+        scene=piece.tile_of,
+        crs=piece.crs,
+        transform=piece.transform,
+        tile_of=piece.tile_of,
         labelled=labelled / labels.size,
     )
     occurring = tuple(np.unique(labels[kept]).tolist())
-    return Record(job.rule, entry, digest, occurring, values, edges_of(image).packed())
+    return Record(job.rule, entry, piece.pixel_digest, occurring, piece.values, edges_of(image).packed())
 
 
-def _finished(job: Job, digests: tuple[str, str]) -> tuple[Record, ...]:
+def finished(job: Job, digests: tuple[str, str]) -> tuple[Record, ...]:
     """The records of an earlier run, if rule, source and every prepared file are still the same; else none."""
     try:
         records = tuple(_record(raw) for raw in json.loads(job.record.read_bytes()))

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from data_prep.base import DataError, Split
+from data_prep.tiling import Tile
 
 Origin = Literal["source", "synthetic"]
 
@@ -26,6 +27,7 @@ class Pair:
     image_name: str
     mask_name: str
     split: Split | None = None  # where the data set was published with splits
+    tile: Tile | None = None  # where the pair is a piece of large rasters, which `image` and `mask` are then
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,11 @@ class Found:
     ambiguous: frozenset[str] = frozenset()  # stems of pairs that are faults already, whatever their files hold
 
     @property
+    def in_tiles(self) -> bool:
+        """Whether the pairs are pieces of large rasters."""
+        return any(pair.tile is not None for pair in self.pairs)
+
+    @property
     def published_splits(self) -> dict[str, Split]:
         """The split of each stem as published; empty if the data set came without splits."""
         return {pair.stem: pair.split for pair in self.pairs if pair.split is not None}
@@ -46,6 +53,7 @@ class Found:
 KINDS = (
     ("cannot be read", "unreadable"),
     ("cannot be decoded", "damaged"),
+    ("cannot be opened", "damaged"),
     ("there is no image", "without its image"),
     ("same ID, different content", "in several versions"),
 )

@@ -11,10 +11,11 @@ from typing import Any, ClassVar, Literal
 
 from data_prep.base import Colour, DataError, Manifest, Progress
 from data_prep.building import Reading
-from data_prep.class_values import IGNORED, Value, ValueReader, shown
+from data_prep.class_values import Value, ValueReader, shown
 from data_prep.conversion import Fit
 from data_prep.findings import Origin
 from data_prep.pairing import Layout
+from data_prep.pixels import IGNORED
 from data_prep.preparing import prepare_from
 
 DECLARATION = "dataset.json"

@@ -70,7 +70,7 @@ def find_pairs(folder: Path, source: str, layout: Layout) -> Found:
     copies: dict[tuple[Role, str], list[Path]] = defaultdict(list)
     splits: dict[str, Split | None] = {}
     faults, unusable, others = [], set(), 0
-    for path, problem in _walk(folder):
+    for path, problem in walk(folder):
         name = _name(path, folder)
         part = layout.part(name)
         if part is None:
@@ -80,7 +80,7 @@ def find_pairs(folder: Path, source: str, layout: Layout) -> Found:
             continue
         role, stem, split = part
         splits[stem] = split
-        if problem := problem or _problem(path, name, stem, layout.largest):
+        if problem := problem or problem_of(path, name, stem, layout.largest):
             faults.append(f"{readable(name)}: {problem}")
             unusable.add((role, stem))
         else:
@@ -117,7 +117,7 @@ def find_pairs(folder: Path, source: str, layout: Layout) -> Found:
     return Found(tuple(pairs), without_mask=len(images - masks), faults=tuple(faults), ambiguous=frozenset(ambiguous))
 
 
-def _walk(folder: Path) -> Iterator[tuple[Path, str | None]]:
+def walk(folder: Path) -> Iterator[tuple[Path, str | None]]:
     """Everything below a folder, ordered, linked folders too, each once; with the reason where it cannot be read."""
     found: list[tuple[Path, str | None]] = []
     seen = {os.path.realpath(folder)}
@@ -140,7 +140,7 @@ def _walk(folder: Path) -> Iterator[tuple[Path, str | None]]:
     yield from sorted(found, key=lambda item: (item[0], item[1] is None))
 
 
-def _problem(path: Path, name: str, stem: str, largest: int) -> str | None:
+def problem_of(path: Path, name: str, stem: str, largest: int) -> str | None:
     """Why a file of the right name cannot be a picture, seen from outside."""
     if readable(name) != name:
         return "expected a name in UTF-8 without control characters; rename it"
@@ -176,6 +176,17 @@ def _refuse_two_folders(
                 f"expected {layout.described} in {source}, found {len(folders)} folders of {role}s that fit: "
                 f"{' and '.join(sorted(folders))}. Give a folder with one of them as --source, or move the others away."
             )
+
+
+def is_tiff(name: str) -> bool:
+    """Whether a file is a TIFF by its name."""
+    return name.lower().endswith((".tif", ".tiff"))
+
+
+def holds_tiffs(folder: Path, layout: Layout) -> bool:
+    """Whether there are TIFFs below a folder, and nothing in the layout: large rasters then, perhaps."""
+    names = [_name(path, folder) for path, _ in walk(folder)]
+    return any(map(is_tiff, names)) and not any(map(layout.part, names))
 
 
 def readable(name: str) -> str:

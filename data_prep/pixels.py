@@ -30,6 +30,12 @@ Bytes = NDArray[np.uint8]
 THRESHOLD = 128
 """A grey value of a binary mask from which a pixel is foreground."""
 
+IGNORED = 255
+"""The label of pixels that are outside of loss and counts."""
+
+UNLABELLED: Colour = (90, 90, 90)
+"""How a viewer shows pixels that are ignored."""
+
 LISTED = 8
 """Values or colours of a file that a message lists."""
 
@@ -288,11 +294,17 @@ def encode_image(image: Bytes) -> bytes:
 
 
 def encode_labels(labels: Bytes, colours: Sequence[Colour]) -> bytes:
-    """A palette PNG whose array is `labels`; a viewer shows label i in `colours[i]`."""
+    """A palette PNG whose array is `labels`; a viewer shows label i in `colours[i]`, and 255 in UNLABELLED."""
     picture = Image.fromarray(labels)
+    shown = whole_palette(colours) if (labels == IGNORED).any() else colours
     # Turns a grey picture into a palette one, values unchanged.
-    picture.putpalette([channel for colour in colours for channel in colour])
+    picture.putpalette([channel for colour in shown for channel in colour])
     return _png(picture)
+
+
+def whole_palette(colours: Sequence[Colour]) -> tuple[Colour, ...]:
+    """Colours of all labels up to 255: of two colours Pillow would store one bit a pixel, and turn 255 into 1."""
+    return (*colours, *[UNLABELLED] * (IGNORED + 1 - len(colours)))
 
 
 def encode_bits(labels: Bytes) -> bytes:

@@ -100,7 +100,8 @@ def with_scenes(
 ) -> tuple[Entry, ...]:
     """The entries of a prepared folder with their scenes: the first stem of all that are joined by seams.
 
-    `known` holds edges by stem; those of other images are read. Raises DataError if such an image cannot be read.
+    Tiles of one picture or raster are joined whatever their edges show. `known` holds edges by stem; those of other
+    images are read. Raises DataError if such an image cannot be read.
     """
     others = [entry for entry in entries if entry.stem not in known]
     read = require(glance_all(folder, others, workers, progress), others, folder)
@@ -108,9 +109,17 @@ def with_scenes(
     progress(0, 1, "look for tiles that abut")
     seams = find_seams(representatives(entries, [edges[entry.stem] for entry in entries]))
     progress(1, 1, "look for tiles that abut")
+    first: dict[str, str] = {}  # of each source that was cut, a tile
+    for entry in entries:
+        if entry.tile_of is not None:
+            first.setdefault(entry.tile_of, entry.stem)
     scenes = joined(
         [entry.stem for entry in entries],
-        [*((seam.first, seam.second) for seam in seams.found), *((entry.stem, entry.group) for entry in entries)],
+        [
+            *((seam.first, seam.second) for seam in seams.found),
+            *((entry.stem, entry.group) for entry in entries),
+            *((entry.stem, first[entry.tile_of]) for entry in entries if entry.tile_of is not None),
+        ],
     )
     return tuple(replace(entry, scene=scenes[entry.stem]) for entry in entries)
 

@@ -60,9 +60,10 @@ def verify(
     if manifest.origin != origin:
         differences.insert(0, f"origin: {manifest.origin} there, {origin} here")
     if differences:
+        there, here = _sources(manifest), len(set(map(_source, usable)))
         raise DataError(
-            f"{out} was prepared from another source than this one ({_sources(manifest)} pairs there, "
-            f"{len(usable)} here). Delete it and run prepare again, or use another --home.\n{shown(differences)}"
+            f"{out} was prepared from another source than this one ({there} pairs there, {here} here). "
+            f"Delete it and run prepare again, or use another --home.\n{shown(differences)}"
         )
     faults = verify_files(out, manifest.entries, progress)
     if faults:
@@ -76,14 +77,23 @@ def verify(
 
 def _parted(manifest: Manifest, found: Found, jobs: Sequence[Job]) -> tuple[list[Pair], list[str]]:
     """Pairs of the source that can be used, and the faults of all others; only what was left out is decoded again."""
-    prepared = {entry.tile_of or entry.stem for entry in manifest.entries}
+    in_tiles = found.in_tiles
+    prepared = {entry.stem if in_tiles else entry.tile_of or entry.stem for entry in manifest.entries}
     usable, bad = [], list(found.faults)
     for job in jobs:
-        faults = () if job.pair.stem in prepared else faults_of(job)
+        faults = () if job.pair.stem in prepared else _faults_of(job)
         bad += faults
         if not faults and job.pair.stem not in found.ambiguous:
             usable.append(job.pair)
     return usable, bad
+
+
+def _faults_of(job: Job) -> tuple[str, ...]:
+    if job.pair.tile is None:
+        return faults_of(job)
+    from data_prep.raster_tiles import faults_of_tile  # rasterio is slow to import
+
+    return faults_of_tile(job)
 
 
 def _other_faults(manifest: Manifest, bad: Sequence[str]) -> list[str]:
@@ -98,7 +108,7 @@ def _differences(manifest: Manifest, pairs: Sequence[Pair], workers: int, progre
     here: dict[str, tuple[str, str]] = {}
     with ThreadPoolExecutor(max(workers, 1)) as pool:
         for done, (pair, digests) in enumerate(zip(pairs, pool.map(_digests, pairs), strict=True), start=1):
-            here[pair.stem] = digests
+            here[_source(pair)] = digests
             progress(done, len(pairs), "compare with the source")
     there = {
         entry.tile_of or entry.stem: (entry.source_image_sha256, entry.source_mask_sha256) for entry in manifest.entries
@@ -114,12 +124,19 @@ def _differences(manifest: Manifest, pairs: Sequence[Pair], workers: int, progre
     return lines
 
 
+def _source(pair: Pair) -> str:
+    """What `Entry.tile_of` or the entry's own stem says of this pair."""
+    return pair.tile.sheet if pair.tile is not None else pair.stem
+
+
 def _sources(manifest: Manifest) -> int:
     """Number of source pairs, of which each may have become several tiles."""
     return len({entry.tile_of or entry.stem for entry in manifest.entries})
 
 
 def _digests(pair: Pair) -> tuple[str, str]:
+    if pair.tile is not None:
+        return pair.tile.digests
     try:
         return sha256_file(pair.image), sha256_file(pair.mask)
     except OSError:

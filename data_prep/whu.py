@@ -4,23 +4,27 @@ from __future__ import annotations
 
 import io
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import ClassVar, Literal
 
 import numpy as np
 from PIL import Image
 
-from data_prep.base import Colour, Manifest, Progress, Split, write_atomic
+from data_prep.base import Colour, DataError, Manifest, Progress, Split, write_atomic
 from data_prep.building import Reading
 from data_prep.findings import Found, Origin
 from data_prep.marker import mark
-from data_prep.pairing import Layout
+from data_prep.pairing import Layout, holds_tiffs
 from data_prep.pixels import THRESHOLD, BadPicture, Mask, binary_mask, decode, header
 from data_prep.preparing import prepare_from
 from data_prep.roofs import roof_scene
+from data_prep.tiling import Edges
 
 SIDE = 512
+
+RESOLUTION = (0.3, 0.075)
+"""Metres a pixel: of the tiles, and of the raster that they were cut from, believed of one without a georeference."""
 
 TILES: dict[Split, int] = {"train": 4736, "val": 1036, "test": 2416}
 """Size of the published splits."""
@@ -104,9 +108,11 @@ class Whu:
 
     Source: 8188 tiles of Christchurch, New Zealand, 512x512 pixels of 0.3 m (down-sampled from 0.075 m), three bands,
         with the published split of 4736 for training, 1036 for validation and 2416 for testing, which is kept. The
-        8189 of the RS-SAM paper is a number of its text.
+        8189 of the RS-SAM paper is a number of its text. Or the raster that they were cut from, of 0.075 m, with its
+        labels: its tiles are then not the published ones.
     Formats: `train/image/NAME.tif` and `train/label/NAME.tif` (or `images` and `labels`), the same below `val` and
         `test`, in capitals or not, TIFF or PNG; labels of one bit, or of 0 and 255, or of 0 and 1 in the whole source.
+        Or a folder of large GeoTIFFs with label rasters, see `data_prep.raster_pairs`.
     Licence: free for research, with citation; the images must not be passed on.
     Citation: S. Ji, S. Wei, M. Lu, Fully Convolutional Networks for Multisource Building Extraction From an Open Aerial
         and Satellite Imagery Data Set, IEEE Transactions on Geoscience and Remote Sensing 57(1), 2019.
@@ -122,10 +128,29 @@ class Whu:
     official_sizes: ClassVar[tuple[int, int, int] | None] = (TILES["train"], TILES["val"], TILES["test"])
     palette: ClassVar[tuple[Colour, ...]] = ((255, 255, 255),)
 
+    # Left out of the keys of runs (see `benchmarks.spec.added`): the manifest says how tiles were cut.
+    edges: Edges | None = field(default=None, metadata={"added": True})
+
     def prepare(
         self, source: Path, out: Path, *, origin: Origin, workers: int, progress: Progress, skip_bad: bool = False
     ) -> Manifest:
-        """See `Dataset.prepare`; `source` is a folder or an archive with `train`, `val`, `test` at any depth."""
+        """See `Dataset.prepare`; `source` is a folder or an archive with `train`, `val`, `test` at any depth.
+
+        Or a folder of large GeoTIFFs, cut into tiles; those that reach beyond a raster are dropped or padded as `edges`
+        says. Raises DataError if that is given for ready tiles.
+        """
+        if source.is_dir() and holds_tiffs(source, LAYOUT):
+            from data_prep.rasters import holds_rasters, prepare_rasters  # rasterio is slow to import
+
+            if holds_rasters(source, SIDE):
+                return prepare_rasters(
+                    source, out, self, READING, RESOLUTION, self.edges or "drop", origin, workers, progress, skip_bad
+                )
+        if self.edges is not None:
+            raise DataError(
+                f"--edges is for tiles that are cut from large rasters, expected a folder of such, found {source}: run "
+                f"without it"
+            )
         return prepare_from(source, out, self, LAYOUT, choose_reading, origin, workers, progress, skip_bad)
 
     def synthesize(self, out: Path, count: int, seed: int) -> None:

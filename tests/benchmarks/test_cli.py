@@ -5,8 +5,9 @@ import subprocess
 import sys
 
 import pytest
+from rich.console import Console
 
-from benchmarks import cli, spec
+from benchmarks import cli, prepare_cli, spec
 from benchmarks.tables import TABLE5
 from tests.benchmarks.prepared import TINY, make_session
 from tests.conftest import REPOSITORY
@@ -19,9 +20,9 @@ def command(tmp_path, monkeypatch, capsys):
     def call(*arguments: str, home=tmp_path / "home"):
         monkeypatch.setattr(sys, "argv", ["rssam-bench", "--home", str(home), *arguments])
         for name in ("screen", "warnings"):
-            monkeypatch.setattr(
-                cli, name, cli.Console(stderr=name == "warnings", highlight=False, markup=False, width=200)
-            )
+            console = Console(stderr=name == "warnings", highlight=False, markup=False, width=200)
+            for module in (cli, prepare_cli):
+                monkeypatch.setattr(module, name, console)
         code = 0
         try:
             cli.main()

@@ -16,6 +16,7 @@ import pytest
 from data_prep.catalog import dataset
 from data_prep.deepglobe import DeepGlobe
 from tests.conftest import REPOSITORY
+from tests.data_prep import rasters
 from tests.data_prep.samples import contents, prepare, write_image, write_mask, write_pair
 
 KILLS = 30
@@ -127,8 +128,8 @@ def test_a_kill_before_any_touch_of_the_file_system(tmp_path):
     assert event > 30
 
 
-def start(source, home, workers):
-    command = [sys.executable, "-m", "benchmarks.cli", "--home", str(home), "prepare", "deepglobe"]
+def start(source, home, workers, name="deepglobe"):
+    command = [sys.executable, "-m", "benchmarks.cli", "--home", str(home), "prepare", name]
     options = ["--source", str(source), "--skip-bad", "--workers", str(workers)]
     return subprocess.Popen(
         [*command, *options], cwd=REPOSITORY, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
@@ -150,19 +151,47 @@ def kill(child):
     return children
 
 
+def alive(process):
+    """Whether a process still does something: one that ended stays listed until its new parent collects it."""
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
 @pytest.mark.slow
 def test_thirty_kills_at_random_moments_change_no_byte(tmp_path):
     source, home = write_mixed(tmp_path / "source", 1024), tmp_path / "home"
-    out = home / "data" / "deepglobe"
-    began = time.monotonic()
-    finish(start(source, tmp_path / "undisturbed", 1))
-    straight = time.monotonic() - began
-    wanted = contents(tmp_path / "undisturbed" / "data" / "deepglobe")
+    wanted = kill_at_random(source, tmp_path, "deepglobe", KILLS)
     assert len(wanted) == 3 * 7 + 1
+    out = home / "data" / "deepglobe"
+    DeepGlobe().prepare(source, out, origin="source", workers=1, progress=lambda *_: None, skip_bad=True)
+
+
+@pytest.mark.slow
+def test_kills_while_large_rasters_are_cut_change_no_byte(tmp_path):
+    source = tmp_path / "source"
+    rasters.write_raster(source / "a.tif", rasters.noise(8300, 9000))
+    rasters.write_raster(source / "a_label.tif", rasters.blocks(8300, 9000))
+    wanted = kill_at_random(source, tmp_path, "whu", KILLS // 2)
+    assert len(wanted) == 2 * 16 + 1
+    for workers in (1, 2):
+        rasters.prepare(source, tmp_path / str(workers), workers=workers)
+        assert contents(tmp_path / str(workers)) == wanted
+
+
+def kill_at_random(source, folder, name, wished):
+    """Kill the command so often, at random moments; in the end it must have made what an undisturbed one makes."""
+    home = folder / "home"
+    out = home / "data" / name
+    began = time.monotonic()
+    finish(start(source, folder / "undisturbed", 1, name))
+    straight = time.monotonic() - began
+    wanted = contents(folder / "undisturbed" / "data" / name)
 
     chance, kills, finished = random.Random(0), 0, 0
-    while kills < KILLS:
-        child = start(source, home, workers=1 + kills % 3)
+    while kills < wished:
+        child = start(source, home, 1 + kills % 3, name)
         try:
             child.wait(timeout=chance.uniform(0.25, 0.9) * straight)
             finish(child)
@@ -172,12 +201,12 @@ def test_thirty_kills_at_random_moments_change_no_byte(tmp_path):
             child.stderr.close()
             kills += 1
             psutil.wait_procs(orphans, timeout=10)
-            assert [orphan for orphan in orphans if orphan.is_running()] == []
+            assert [orphan for orphan in orphans if alive(orphan)] == []
         if out.exists():  # so a killed run is never taken for a whole one
             assert contents(out) == wanted
             shutil.rmtree(home)
-    finish(start(source, home, workers=2))
+    finish(start(source, home, 2, name))
     assert contents(out) == wanted
-    assert {path.name for path in out.parent.iterdir()} <= {"deepglobe", ".deepglobe.lock"}
-    DeepGlobe().prepare(source, out, origin="source", workers=1, progress=lambda *_: None, skip_bad=True)
+    assert {path.name for path in out.parent.iterdir()} <= {name, f".{name}.lock"}
     print(f"{kills} kills, {finished} runs that were through before theirs")
+    return wanted

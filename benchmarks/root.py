@@ -1,0 +1,32 @@
+"""What all commands of the command line share: the root options, two consoles, and JSON for programs."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+Json = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
+
+
+@dataclass
+class Root:
+    """The root options; one process runs one command."""
+
+    home: Path = Path()
+    debug: bool = False
+
+
+root = Root()
+screen = Console(highlight=False, markup=False)  # no markup: "[Errno 28]" in a message is no style
+warnings = Console(stderr=True, highlight=False, markup=False)
+
+
+def print_json(value: Any) -> None:
+    """Write a value to the standard output, for programs."""
+    sys.stdout.write(json.dumps(value, indent=1) + "\n")

@@ -1,0 +1,69 @@
+"""How pictures and large rasters are divided into tiles: names and arithmetic only, no pixel is read here."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+Edges = Literal["drop", "pad"]
+"""What becomes of tiles that reach beyond the raster: left out, or padded as `cutting.padded` does."""
+
+Six = tuple[float, float, float, float, float, float]
+"""An affine transform a, b, c, d, e, f: x = a * column + b * row + c, y = d * column + e * row + f."""
+
+SNAP = 1e-3
+"""A ratio of pixel sizes this near to a whole number, relatively, is taken as whole: files round their pixel sizes."""
+
+
+@dataclass(frozen=True)
+class LabelRaster:
+    """A raster of labels: 0 is background, `foreground` the class, all else was refused when it was first read."""
+
+    path: Path
+    name: str
+    foreground: int
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A square piece of an image raster, with the rasters that label it. Picklable, for other processes."""
+
+    image: Path
+    name: str  # how messages call the image raster
+    labels: tuple[LabelRaster, ...]  # where several overlap, the first that has data counts
+    by_pixels: bool  # labels lie pixel on pixel, for want of a georeference
+    row: int  # place in the grid of tiles
+    column: int
+    side: int  # of the prepared tile, in pixels
+    factor: tuple[float, float]  # pixels of the raster for one prepared pixel, along (rows, columns)
+    sheet: str  # stem of the image raster it comes from
+    crs: str | None  # as WKT
+    transform: Six | None  # prepared pixels of this tile to coordinates
+    cache: int  # bytes of decoded blocks that GDAL may keep in this process
+    digests: tuple[str, str]  # of the image raster and of all label rasters that serve it
+
+    @property
+    def source_size(self) -> tuple[int, int]:
+        """(height, width) in pixels of the raster, to the nearest whole one."""
+        return round(self.side * self.factor[0]), round(self.side * self.factor[1])
+
+
+def tile_stem(stem: str, top: int, left: int) -> str:
+    """The name of a tile: that of its picture, and where it begins there, in prepared pixels."""
+    return f"{stem}_y{top:05}_x{left:05}"
+
+
+def whole_or_exact(ratio: float) -> float:
+    """The ratio, or the whole number that it nearly is."""
+    whole = round(ratio)
+    return float(whole) if whole and abs(ratio / whole - 1) < SNAP else ratio
+
+
+def tile_counts(size: tuple[int, int], factor: tuple[float, float], side: int, edges: Edges) -> tuple[int, int]:
+    """Rows and columns of the grid of tiles over a raster of `size` (height, width) pixels, from its upper left."""
+    down, across = (extent / (step * side) for extent, step in zip(size, factor, strict=True))
+    if edges == "pad":
+        return math.ceil(down - 1e-9), math.ceil(across - 1e-9)
+    return math.floor(down + 1e-9), math.floor(across + 1e-9)
