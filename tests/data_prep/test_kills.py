@@ -196,6 +196,7 @@ def kill_at_random(source, folder, name, wished):
             child.wait(timeout=chance.uniform(0.25, 0.9) * straight)
             finish(child)
             finished += 1
+            straight *= 0.9  # the machine was busier when it was measured
         except subprocess.TimeoutExpired:
             orphans = kill(child)
             child.stderr.close()
