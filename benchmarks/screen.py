@@ -192,7 +192,9 @@ def show_standings(standings: Sequence[Standing], console: Console) -> None:
     for name in ("state", "run", "more"):
         table.add_column(name, no_wrap=name != "more", overflow="fold")
     for item in standings:
-        table.add_row(item.state, item.key, Text(item.text))
+        table.add_row(item.state, item.key, Text("" if item.state == "missing" else item.text))
     console.print(table)
     states = Counter(item.state for item in standings)
     console.print(f"{len(standings)} runs: " + ", ".join(f"{count} {state}" for state, count in states.items()))
+    for reason in dict.fromkeys(item.reason for item in standings if item.state == "missing" and item.reason):
+        console.print(f"  -> {reason}", soft_wrap=True)

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from benchmarks.checkpoint import Checkpoints
+from benchmarks.checkpoint import PREVIOUS, Checkpoints
 from benchmarks.engine import Listener, Training, make_fabric, train
 from benchmarks.environment import peak_memory, provenance, seeded
 from benchmarks.evaluate import Evaluation, evaluate
@@ -75,6 +75,8 @@ def train_and_test(resolved: ResolvedRun, session: Session) -> Outcome:
     )
     save_predictions(work / "predictions.npz", evaluation, binary=run.task.binary)
     session.store.put(result)
+    for path in work.rglob(PREVIOUS):  # nothing will be gone on from
+        path.unlink()
     session.tracker.finish(result, session.store.path(key))
     return Outcome(key, "resumed" if resumed else "trained", result)
 

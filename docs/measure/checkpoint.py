@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -60,7 +61,7 @@ def measured(model: RSSAM | SamLora, side: int, rounds: int) -> None:
         best = checkpoints.best(rounds).stat().st_size
         total = sum(4 * value.numel() for value in net.state_dict().values())
     epoch = median(groups) * (TRAIN + VAL / 3) / 6
-    print(
+    _line(
         f"{model.name} {model.encoder} at {side}: network {total / 1e6:.1f} MB; last {size / 1e6:.1f} MB, best "
         f"{best / 1e6:.1f} MB; saved in {median(saves):.3f} s (each {', '.join(f'{one:.3f}' for one in saves)}); "
         f"group {median(groups):.2f} s, epoch {epoch:.0f} s: {median(saves) / epoch:.3%}"
@@ -82,10 +83,14 @@ def on_paper(model: RSSAM | SamLora) -> None:
         for rate in SUSTAINED
         for epoch in [(TRAIN * step + VAL) * 2e9 * cost.gmacs / rate]
     ]
-    print(
+    _line(
         f"{model.name} {model.encoder} at 512: network {4 * cost.total / 1e6:.0f} MB; last {last / 1e6:.0f} MB, best "
         f"{best / 1e6:.0f} MB, {seconds:.2f} s at {DISK / 1e6:.0f} MB/s; {'; '.join(shares)}"
     )
+
+
+def _line(text: str) -> None:
+    sys.stdout.write(text + "\n")
 
 
 def main() -> None:
@@ -94,7 +99,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--side", type=int, default=256)
     options = parser.parse_args()
-    print(f"load average {os.getloadavg()[0]:.1f}, {torch.get_num_threads()} thread(s)")
+    _line(f"load average {os.getloadavg()[0]:.1f}, {torch.get_num_threads()} thread(s)")
     for small in (SamLora("vit_t", "scratch"), RSSAM("vit_t", "scratch")):
         measured(small, options.side, options.rounds)
     for large in (SamLora(), RSSAM()):
