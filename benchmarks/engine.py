@@ -8,9 +8,10 @@ saved step as if it had not been.
 from __future__ import annotations
 
 import math
-import signal
+import os
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -86,8 +87,8 @@ def train(
     """Train `net` in place and leave it with the parameters of its best epoch.
 
     `data` is (train, val). Goes on from the last checkpoint if there is one, to the very step; one is saved after every
-    epoch and every `save_every` seconds. Raises TrainingDiverged if the loss is not finite, DataWorkerDied, and
-    Interrupted, after saving, if the listener asks for a stop.
+    epoch and every `save_every` seconds. Raises TrainingDiverged if the loss is not finite, and Interrupted, after
+    saving, if the listener asks for a stop.
     """
     train_set, val_set = data
     raw = make_optimizer(net, recipe, rate)
@@ -113,7 +114,7 @@ def train(
             restore_random_states(random, fabric.device)  # making the loader has drawn a number
         model.train()
         now = learning_rate(recipe, rate, state.epoch * steps + steps - 1, recipe.epochs * steps)
-        for batch in _batches(_checked(loaded), accumulate):
+        for batch in _batches(loaded, accumulate):
             now = learning_rate(recipe, rate, state.epoch * steps + state.step, recipe.epochs * steps)
             for settings in raw.param_groups:
                 settings["lr"] = now
@@ -255,18 +256,26 @@ def _epoch_groups(
 
 
 def _leave_signals_to_parent(worker: int) -> None:
-    """A worker that Ctrl-C ends would end the step that is to be finished."""
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)
+    """Out of the terminal's process group: a worker that Ctrl-C ends would end the step that is to be finished.
+
+    SIGTERM is not ignored, for it is how workers are ended at the exit of their parent.
+    """
+    os.setpgid(0, 0)
 
 
-def _checked(groups: Iterator[tuple[Tensor, Tensor]]) -> Iterator[tuple[Tensor, Tensor]]:
-    """The groups; what went wrong in a worker process comes as one sentence. Raises DataWorkerDied and DataError."""
+@contextmanager
+def worker_faults(stop: Stop) -> Iterator[None]:
+    """What goes wrong in a process that reads images as one sentence. Raises DataWorkerDied, DataError or Interrupted.
+
+    The death of one is noticed anywhere, even within a step, so nothing is saved then. If the wish to stop reached the
+    worker too, it is an interruption.
+    """
     try:
-        yield from groups
+        yield
     except RuntimeError as error:
         if "DataLoader worker" not in str(error):
             raise
+        stop.check()
         raise DataWorkerDied(
             f"a process that reads images ended abruptly ({str(error).splitlines()[0].rstrip('. ')}), often for "
             "want of memory: run again, with fewer --workers; training goes on from its last checkpoint"

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from benchmarks.checkpoint import PREVIOUS, Checkpoints
-from benchmarks.engine import Listener, Training, make_fabric, train
+from benchmarks.engine import Listener, Training, make_fabric, train, worker_faults
 from benchmarks.environment import peak_memory, provenance, seeded
 from benchmarks.evaluate import Evaluation, evaluate
 from benchmarks.profile import measure, parameter_counts
@@ -137,10 +137,11 @@ class _Trial:
                 net = self.run.model.build(self.run.task, session.weights)
                 if saving_memory:
                     save_memory(net)
-                training = train(
-                    net, self.recipe, rate, self.run.seed, data, self.fabric, checkpoints, self._listener(name),
-                    session.workers, session.save_every,
-                )  # fmt: skip
+                with worker_faults(session.stop):
+                    training = train(
+                        net, self.recipe, rate, self.run.seed, data, self.fabric, checkpoints, self._listener(name),
+                        session.workers, session.save_every,
+                    )  # fmt: skip
             candidates.append((net, training))
         return min(candidates, key=lambda candidate: candidate[1].best_loss)
 

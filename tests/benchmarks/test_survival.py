@@ -148,5 +148,6 @@ def test_two_at_once_train_each_run_once(tmp_path):
     assert sum(text.count(" trained: ") for text in said.values()) == count
     assert sum(text.count(" cached: ") for text in said.values()) == count
     assert any(" has it; it is left for the end of the plan" in text for text in said.values())
-    tables = [text[text.rindex("Table 5") :] for text in said.values()]
-    assert tables[0] == tables[1]
+    ends = [[line for line in text.splitlines() if not line.startswith(("[", "note: "))] for text in said.values()]
+    assert len(ends[0]) > count
+    assert ends[0] == ends[1]
