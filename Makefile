@@ -10,7 +10,7 @@ help:
 	@echo "make demo       Table 5 end to end on stand-in scenes, a few minutes on a laptop; report in $(DEMO)/report"
 	@echo "make smoke      all tables and figures end to end on stand-in scenes; report in $(DEMO)/report"
 	@echo "make test       the test suite, a few minutes on two cores"
-	@echo "make test-slow  the tests on full-size networks"
+	@echo "make test-slow  the long tests: full-size networks, forty kills, two commands at once"
 	@echo "make check      ruff and mypy --strict"
 	@echo "make readme     renew the README's result table from the published results"
 	@echo "make lock       renew requirements.lock"

@@ -1,12 +1,16 @@
-"""Checkpoints without pickles: one safetensors file with what was trained, the optimiser's state and the progress.
+"""Checkpoints without pickles: one safetensors file with what was trained, optimiser, random states and progress.
 
-Frozen parameters are not written: they are in the named checkpoint whose digest is in the run's key.
+Frozen parameters are not written: they are in the pretrained checkpoint whose digest stands in the metadata. Each file
+carries the SHA-256 of its own content, so that a damaged one is known; the one before it is kept to fall back on.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Mapping
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +19,107 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from data_prep.base import write_atomic
+from data_prep.base import sync_folder, write_durable
 from rssam.contract import UserError
 
-_MODEL, _OPTIMIZER = "model.", "optimizer."
+LAST, PREVIOUS, FRESH = "last.safetensors", "previous.safetensors", "fresh.safetensors"
+METADATA = "rssam-bench"
+"""The one entry of a file's metadata, as JSON: several would come in no order, and equal files differ."""
+_MODEL, _OPTIMIZER, _RANDOM = "model.", "optimizer.", "random."
 
 
 class CheckpointDamaged(UserError):
-    """A checkpoint that cannot be read, or that does not belong to this network."""
+    """A checkpoint that cannot be read, or whose content is not what was written."""
+
+
+class CheckpointForeign(UserError):
+    """A whole checkpoint that belongs to another network."""
+
+
+@dataclass(frozen=True)
+class Content:
+    """What a checkpoint file holds."""
+
+    model: dict[str, Tensor]
+    optimizer: dict[str, Tensor]  # "<index of the parameter>.<name>"
+    random: dict[str, Tensor]
+    progress: dict[str, Any]
+    start: dict[str, str]
+
+
+@dataclass
+class Checkpoints:
+    """The checkpoints of one training in its folder: the last, the one before it, and the best of each.
+
+    `start` gives the digest of each pretrained checkpoint the network was built from; `say` is told of damage.
+    """
+
+    folder: Path
+    start: Mapping[str, str] = field(default_factory=dict)
+    say: Callable[[str], None] = lambda _: None
+
+    def best(self, epoch: int) -> Path:
+        """File with the parameters of an epoch that was the best so far."""
+        return self.folder / f"best-{epoch:04d}.safetensors"
+
+    def save_best(self, net: nn.Module, epoch: int) -> None:
+        """Keep the parameters of `epoch`; to be called before `save`."""
+        write_checkpoint(self.best(epoch), net, None, {"epoch": epoch}, self.start)
+
+    def save(
+        self,
+        net: nn.Module,
+        optimizer: torch.optim.Optimizer,
+        progress: Mapping[str, Any],
+        random: Mapping[str, Tensor],
+    ) -> None:
+        """Write the last checkpoint; the one before stays as the previous. Raises DataError if the disk is full.
+
+        `progress` (JSON values) names its best epoch as "best_epoch".
+        """
+        last, previous = self.folder / LAST, self.folder / PREVIOUS
+        fresh = self.folder / FRESH
+        write_checkpoint(fresh, net, optimizer, progress, self.start, random)
+        best_before = _best_epoch(last)
+        if last.exists():
+            os.replace(last, previous)
+        os.replace(fresh, last)  # a kill between the two loses nothing: `resume` looks for all three
+        sync_folder(self.folder)
+        kept = {self.best(epoch) for epoch in (progress["best_epoch"], best_before) if epoch}
+        for path in self.folder.glob("best-*.safetensors"):
+            if path not in kept:
+                path.unlink()
+
+    def resume(
+        self, net: nn.Module, optimizer: torch.optim.Optimizer
+    ) -> tuple[dict[str, Any], dict[str, Tensor]] | None:
+        """Restore in place from the newest whole checkpoint: (progress, random states), or None to start anew.
+
+        A damaged one is named to `say`. Raises CheckpointForeign if one belongs to another network.
+        """
+        found = [self.folder / name for name in (FRESH, LAST, PREVIOUS) if (self.folder / name).is_file()]
+        for number, path in enumerate(found):
+            try:
+                content = read_checkpoint(path)
+                if epoch := content.progress["best_epoch"]:
+                    read_checkpoint(self.best(epoch))
+                restore(path, content, net, optimizer, self.start)
+            except CheckpointDamaged as error:
+                after = (
+                    f"going on from {found[number + 1].name}, which was saved before it"
+                    if number + 1 < len(found)
+                    else "there is no whole one before it, so this training starts from its beginning"
+                )
+                self.say(f"{error}: {after}")
+                path.unlink()  # or it would be kept as the one before the next
+                continue
+            return content.progress, content.random
+        return None
+
+    def load_best(self, net: nn.Module, epoch: int) -> None:
+        """Leave the network with the parameters of its best epoch. Raises CheckpointDamaged."""
+        path = self.best(epoch)
+        restore(path, read_checkpoint(path), net, None, self.start)
 
 
 def trained_state(net: nn.Module) -> dict[str, Tensor]:
@@ -31,43 +128,131 @@ def trained_state(net: nn.Module) -> dict[str, Tensor]:
     return {name: value.detach() for name, value in net.state_dict().items() if name not in frozen}
 
 
-def save_checkpoint(
-    path: Path, net: nn.Module, optimizer: torch.optim.Optimizer | None, progress: Mapping[str, Any]
+def write_checkpoint(
+    path: Path,
+    net: nn.Module,
+    optimizer: torch.optim.Optimizer | None,
+    progress: Mapping[str, Any],
+    start: Mapping[str, str],
+    random: Mapping[str, Tensor] | None = None,
 ) -> None:
-    """Write network, optimiser and `progress` (JSON values) atomically. Raises DataError if the disk is full."""
-    tensors = {f"{_MODEL}{name}": value.cpu().contiguous() for name, value in trained_state(net).items()}
+    """Write one checkpoint atomically, down to the disk. Raises DataError if the disk is full."""
+    tensors = {f"{_MODEL}{name}": value for name, value in trained_state(net).items()}
+    tensors |= {f"{_RANDOM}{name}": value for name, value in (random or {}).items()}
     if optimizer is not None:
         for index, state in optimizer.state_dict()["state"].items():
-            for name, value in state.items():
-                tensors[f"{_OPTIMIZER}{index}.{name}"] = torch.as_tensor(value).cpu().contiguous()
-    write_atomic(path, save(tensors, metadata={"progress": json.dumps(dict(progress))}))
+            tensors |= {f"{_OPTIMIZER}{index}.{name}": torch.as_tensor(value) for name, value in state.items()}
+    tensors = {name: value.cpu().contiguous() for name, value in tensors.items()}
+    about: dict[str, Any] = {"progress": dict(progress), "start": dict(start)}
+    about["sha256"] = _digest(tensors, about)
+    write_durable(path, save(tensors, metadata={METADATA: json.dumps(about)}))
 
 
-def load_checkpoint(path: Path, net: nn.Module, optimizer: torch.optim.Optimizer | None = None) -> dict[str, Any]:
-    """Restore network (and optimiser) in place; return the saved progress.
-
-    Raises CheckpointDamaged if the file cannot be read or its names are not exactly those of this network.
-    """
+def read_checkpoint(path: Path) -> Content:
+    """Read a checkpoint and compare its digest. Raises CheckpointDamaged, naming the file and what was found."""
     try:
         with safe_open(path, framework="pt", device="cpu") as stream:
-            progress = json.loads(stream.metadata()["progress"])
+            about = json.loads((stream.metadata() or {})[METADATA])
             tensors = {name: stream.get_tensor(name) for name in stream.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
-        raise CheckpointDamaged(f"{path} is not a readable checkpoint ({error}): delete it and run again") from error
-    saved = {name.removeprefix(_MODEL): value for name, value in tensors.items() if name.startswith(_MODEL)}
+        wanted, progress, start = about.pop("sha256"), about["progress"], about["start"]
+    except (SafetensorError, OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise CheckpointDamaged(f"{path} is not a readable checkpoint ({type(error).__name__}: {error})") from error
+    if _digest(tensors, about) != wanted:
+        raise CheckpointDamaged(f"{path} is damaged: its content does not have the SHA-256 that was written into it")
+    model, optimizer, random = (
+        {name.removeprefix(part): value for name, value in tensors.items() if name.startswith(part)}
+        for part in (_MODEL, _OPTIMIZER, _RANDOM)
+    )
+    return Content(model, optimizer, random, progress, start)
+
+
+def restore(
+    path: Path,
+    content: Content,
+    net: nn.Module,
+    optimizer: torch.optim.Optimizer | None,
+    start: Mapping[str, str],
+) -> None:
+    """Put the content of `path` into the network (and optimiser), all of it or nothing.
+
+    Raises CheckpointForeign listing every tensor that is missing, unexpected or of another shape, or if the pretrained
+    checkpoint beneath is another one.
+    """
+    if content.start != dict(start):
+        raise CheckpointForeign(
+            f"{path} was trained on top of {content.start or 'no pretrained weights'}, and this network is built from "
+            f"{dict(start) or 'none'}: delete the folder {path.parent} to train anew"
+        )
     wanted = trained_state(net)
-    if saved.keys() != wanted.keys():
-        missing, unexpected = sorted(wanted.keys() - saved.keys()), sorted(saved.keys() - wanted.keys())
-        raise CheckpointDamaged(
-            f"{path} belongs to another network: missing {missing[:5]}, unexpected {unexpected[:5]}"
+    faults = _differences(wanted, content.model)
+    if optimizer is not None:
+        parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+        faults += _optimizer_differences(parameters, content.optimizer)
+    if faults:
+        raise CheckpointForeign(
+            f"{path} belongs to another network: {'; '.join(faults)}. Delete the folder {path.parent} to train anew"
         )
     for name, value in wanted.items():
-        value.copy_(saved[name])
+        value.copy_(content.model[name])
     if optimizer is not None:
         state: dict[int, dict[str, Tensor]] = {}
-        for name, value in tensors.items():
-            if name.startswith(_OPTIMIZER):
-                index, key = name.removeprefix(_OPTIMIZER).split(".", 1)
-                state.setdefault(int(index), {})[key] = value
+        for name, value in content.optimizer.items():
+            index, _, key = name.partition(".")
+            state.setdefault(int(index), {})[key] = value
         optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
-    return dict(progress)
+
+
+def _differences(wanted: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> list[str]:
+    """One phrase for every kind of difference, with every name."""
+    missing, unexpected = sorted(wanted.keys() - found.keys()), sorted(found.keys() - wanted.keys())
+    other = [
+        f"{name} (expected {_kind(wanted[name])}, found {_kind(found[name])})"
+        for name in sorted(wanted.keys() & found.keys())
+        if _kind(wanted[name]) != _kind(found[name])
+    ]
+    lists = (("missing", missing), ("unexpected", unexpected), ("of another kind", other))
+    return [f"{what} {', '.join(names)}" for what, names in lists if names]
+
+
+def _optimizer_differences(parameters: list[Tensor], found: Mapping[str, Tensor]) -> list[str]:
+    """The same for the optimiser's state: every parameter has the same entries or none, of its own shape or scalars."""
+    by_index: dict[str, dict[str, Tensor]] = {}
+    for name, value in found.items():
+        index, _, key = name.partition(".")
+        by_index.setdefault(index, {})[key] = value
+    keys = {key for state in by_index.values() for key in state}
+    numbers = {str(index): parameter for index, parameter in enumerate(parameters)}
+    missing = [f"{index}.{key}" for index, state in by_index.items() for key in sorted(keys - state.keys())]
+    unexpected = sorted(index for index in by_index if index not in numbers)
+    other = [
+        f"{index}.{key} (expected {tuple(numbers[index].shape)}, found {tuple(value.shape)})"
+        for index, state in by_index.items()
+        if index in numbers
+        for key, value in state.items()
+        if value.ndim and value.shape != numbers[index].shape
+    ]
+    lists = (("missing", missing), ("unexpected", unexpected), ("of another shape", other))
+    return [f"in the optimiser's state {what} {', '.join(names)}" for what, names in lists if names]
+
+
+def _kind(value: Tensor) -> tuple[str, tuple[int, ...]]:
+    return str(value.dtype), tuple(value.shape)
+
+
+def _digest(tensors: Mapping[str, Tensor], about: Mapping[str, Any]) -> str:
+    """SHA-256 of names, types, shapes and bytes of all tensors (on the CPU, contiguous) and of what is said of them."""
+    digest = hashlib.sha256(json.dumps(dict(about), sort_keys=True).encode())
+    for name in sorted(tensors):
+        value = tensors[name]
+        digest.update(f"|{name}|{value.dtype}|{tuple(value.shape)}|".encode())
+        digest.update(value.reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
+
+
+def _best_epoch(path: Path) -> int:
+    """The best epoch that a checkpoint names, 0 if there is none or the file cannot be read."""
+    try:
+        with safe_open(path, framework="pt", device="cpu") as stream:
+            return int(json.loads(stream.metadata()[METADATA])["progress"]["best_epoch"])
+    except (SafetensorError, OSError, ValueError, KeyError, TypeError):
+        return 0

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
+from collections.abc import Sequence
 from importlib.metadata import version as package_version
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -13,6 +15,7 @@ from rich.table import Table as RichTable
 
 from benchmarks.prepare_cli import prepare
 from benchmarks.root import Json, print_json, root, screen, warnings
+from benchmarks.session import Outcome
 from data_prep.base import DataError, UnknownDataset
 from rssam.contract import UnknownName, UserError
 
@@ -80,11 +83,18 @@ def reproduce(
     device: Annotated[Device, typer.Option(help="Where to train.")] = "auto",
     workers: Annotated[int, typer.Option(min=0, help="Processes that read images.")] = 0,
     jobs: Annotated[int, typer.Option(min=1, help="Runs at a time, each with its share of the cores.")] = 1,
+    save_every: Annotated[
+        float, typer.Option(min=0, help="Minutes between checkpoints within an epoch; after each there is one anyway.")
+    ] = 10,
     track: Annotated[bool, typer.Option(help="Mirror the runs to MLflow.")] = True,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would run, and stop.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Train and test what is missing for tables and figures of the paper; what is finished is not run again."""
+    """Train and test what is missing for tables and figures of the paper; what is finished is not run again.
+
+    Ctrl-C lets the step finish and saves; the same command goes on from there.
+    """
+    from benchmarks.interruption import heed_signals
     from benchmarks.items import find_items, require_suitable
     from benchmarks.runner import execute_all, plan, resolve_all
     from benchmarks.screen import Screen, show_forecasts
@@ -97,7 +107,7 @@ def reproduce(
     require_suitable(chosen, setting)
     observer = Screen(warnings if as_json else screen)
     tracker = MlflowMirror(root.home, lambda text: warnings.print(text, soft_wrap=True)) if track else Silent()
-    session = Session(root.home, choose_device(device), observer, tracker, workers)
+    session = Session(root.home, choose_device(device), observer, tracker, workers, save_every=60 * save_every)
     runs = plan(chosen, setting, seed or [0], split_seed, repeats, controls)
     if dry_run:
         from benchmarks.forecast import forecast
@@ -108,22 +118,39 @@ def reproduce(
         else:
             show_forecasts(forecasts, screen)
         return
-    resolved = resolve_all(runs, session)
-    if jobs == 1:
-        outcomes = execute_all(resolved, session)
-    else:
-        from benchmarks.executors import execute_in_processes
+    with heed_signals(session.stop, lambda text: warnings.print(text, soft_wrap=True)):
+        resolved = resolve_all(runs, session)
+        if jobs == 1:
+            outcomes = execute_all(resolved, session)
+        else:
+            from benchmarks.executors import execute_in_processes
 
-        outcomes = execute_in_processes(resolved, session, jobs)
-    failed = [outcome for outcome in outcomes if outcome.status == "failed"]
+            outcomes = execute_in_processes(resolved, session, jobs)
     if as_json:
         print_json([{"key": item.key, "status": item.status, "reason": item.reason} for item in outcomes])
-    else:
+    elif not session.stop.wanted:
         _show_items(chosen, setting)
-        for outcome in failed:
-            screen.print(f"failed: {outcome.key}: {outcome.reason}", soft_wrap=True)
-    if failed:
+    summary = _unfinished(outcomes, len(resolved))
+    for line in summary:
+        (warnings if as_json else screen).print(line, soft_wrap=True)
+    if summary:
         raise typer.Exit(1)
+
+
+def _unfinished(outcomes: Sequence[Outcome], total: int) -> list[str]:
+    """What has no result, why, and the command that goes on; empty if everything has one."""
+    failed = [item for item in outcomes if item.status == "failed"]
+    saved = [item for item in outcomes if item.status == "interrupted"]
+    left = total - len(outcomes)
+    lines = [f"failed: {item.key}: {item.reason}" for item in failed]
+    lines += [f"stopped: {item.key}: {item.reason}" for item in saved]
+    if not (failed or saved or left):
+        return []
+    counts = {"finished": total - len(failed) - len(saved) - left, "failed": len(failed), "stopped": len(saved)}
+    counts["not begun"] = left
+    numbers = ", ".join(f"{count} {what}" for what, count in counts.items() if count)
+    command = shlex.join(["rssam-bench", *sys.argv[1:]])
+    return [*lines, f"of {total} runs: {numbers}. What is finished is kept; go on with: {command}"]
 
 
 def _show_items(items: list[Any], setting: Any) -> None:
@@ -229,22 +256,46 @@ def datasets(as_json: Json = False) -> None:
 
 
 @app.command()
-def status(as_json: Json = False) -> None:
-    """What is finished, begun or damaged in this home."""
-    from benchmarks.inventory import results
+def status(
+    items: Annotated[
+        list[str] | None, typer.Argument(metavar="[ITEM...]", help="table1 to table7, fig6, fig7, all. [this home]")
+    ] = None,
+    profile: Annotated[ProfileName, typer.Option(help="With ITEM: how much, the recipe.")] = "paper",
+    dataset: Annotated[str | None, typer.Option(help="With ITEM: the rows on another data set.")] = None,
+    encoder: Annotated[str | None, typer.Option(help="With ITEM: SAM encoder of every row.")] = None,
+    init: Annotated[Init | None, typer.Option(help="With ITEM: how networks start.")] = None,
+    repeats: Annotated[int, typer.Option(min=1, help="With ITEM: pairs of seed and split seed.")] = 1,
+    seed: Annotated[list[int] | None, typer.Option(min=0, help="With ITEM: seed; may be repeated. [0]")] = None,
+    split_seed: Annotated[int, typer.Option(min=0, help="With ITEM: seed of the split.")] = 0,
+    split: Annotated[SplitRuleName, typer.Option(help="With ITEM: how the split is drawn.")] = "random",
+    controls: Annotated[bool, typer.Option("--controls", help="With ITEM: also the rows beside the paper's.")] = False,
+    device: Annotated[Device, typer.Option(help="With ITEM: where its runs train.")] = "auto",
+    as_json: Json = False,
+) -> None:
+    """What is finished, running (where, how far, time left), failed (why) and missing: of this home, or of items."""
+    from benchmarks.inventory import by_state, planned_standings, standings
+    from benchmarks.screen import show_standings
 
-    record = results(root.home)
+    if items:
+        from benchmarks.items import find_items, require_suitable
+        from benchmarks.runner import plan
+        from benchmarks.session import Session, Unwatched, choose_device
+        from benchmarks.spec import Setting
+
+        chosen = find_items(items)
+        setting = Setting(profile, encoder, init, dataset, "blocked" if split == "blocked" else None)
+        require_suitable(chosen, setting)
+        runs = plan(chosen, setting, seed or [0], split_seed, repeats, controls)
+        found = planned_standings(runs, Session(root.home, choose_device(device), Unwatched()))
+    else:
+        found = standings(root.home)
     if as_json:
-        print_json(record)
+        print_json({"home": str(root.home), **by_state(found)})
         return
-    screen.print(f"home: {record['home']}", soft_wrap=True)
-    for result in record["finished"]:
-        score = "collapsed" if result["collapsed"] else f"Dice {result['dice']:.3f}"
-        screen.print(f"finished  {result['key']}  {result['recipe']}  {score}")
-    for state in ("begun", "damaged"):
-        for line in record[state]:
-            screen.print(f"{state:9} {line}", soft_wrap=True)
-    if not any(record[state] for state in ("finished", "begun", "damaged")):
+    screen.print(f"home: {root.home}", soft_wrap=True)
+    if found:
+        show_standings(found, screen)
+    else:
         screen.print("nothing run yet; see: rssam-bench reproduce table5 --profile smoke")
 
 

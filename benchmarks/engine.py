@@ -1,16 +1,18 @@
 """The one training loop, for every system: groups accumulated to batches, warm-up and decay, validation chooses.
 
 Straight-line code on Lightning Fabric, which brings device and precision and nothing else. What an epoch draws depends
-on the seed and the epoch alone, so a run that was interrupted goes on from its last epoch as if it had not been.
+on the seed and the epoch alone, and a checkpoint holds the rest, so a run that was interrupted goes on from its last
+saved step as if it had not been.
 """
 
 from __future__ import annotations
 
 import math
+import os
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,25 +22,36 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
 
-from benchmarks.checkpoint import load_checkpoint, save_checkpoint
+from benchmarks.checkpoint import Checkpoints
+from benchmarks.environment import random_states, restore_random_states
 from benchmarks.evaluate import to_float, validation_loss
+from benchmarks.interruption import Interrupted, Stop
 from benchmarks.loss import segmentation_loss
 from benchmarks.spec import Precision, Recipe
+from data_prep.base import DataError
 from data_prep.loading import PreparedSet, crop, random_crop_offset
 from rssam.contract import UserError
 
-LAST, BEST = "last.safetensors", "best.safetensors"
+SECONDS_BETWEEN_CHECKPOINTS = 600.0
+"""Within an epoch; after each epoch there is one anyway."""
 
 
 class TrainingDiverged(UserError):
     """The loss is no longer a number."""
 
 
+class DataWorkerDied(UserError):
+    """A process that reads images ended abruptly."""
+
+
 @dataclass
 class Training:
     """How far a training has come; saved in every checkpoint."""
 
-    epoch: int = 0  # epochs done
+    epoch: int = 0  # whole epochs done
+    step: int = 0  # optimiser steps done of the epoch begun
+    loss_sum: float = 0.0  # over the groups of these steps
+    spent: float = 0.0  # seconds on the epoch begun
     history: list[dict[str, float]] = field(default_factory=list)
     best_epoch: int = 0
     best_loss: float = math.inf
@@ -47,10 +60,11 @@ class Training:
 
 @dataclass(frozen=True)
 class Listener:
-    """Who is told of progress: after every optimiser step, and after every epoch."""
+    """Who is told of progress, after every optimiser step and every epoch, and who may ask for a stop."""
 
     step: Callable[[int, int, int, int], None]  # epoch, epochs, step, steps
     epoch: Callable[[dict[str, float]], None]
+    stop: Stop = field(default_factory=Stop)
 
 
 def make_fabric(device: str, precision: Precision) -> Fabric:
@@ -65,36 +79,44 @@ def train(
     seed: int,
     data: tuple[PreparedSet, PreparedSet],
     fabric: Fabric,
-    work: Path,
+    checkpoints: Checkpoints,
     listener: Listener,
     workers: int = 0,
+    save_every: float = SECONDS_BETWEEN_CHECKPOINTS,
 ) -> Training:
     """Train `net` in place and leave it with the parameters of its best epoch.
 
-    `data` is (train, val). Goes on from `work` if a checkpoint lies there. Raises TrainingDiverged if the loss of an
-    epoch is not finite.
+    `data` is (train, val). Goes on from the last checkpoint if there is one, to the very step; one is saved after every
+    epoch and every `save_every` seconds. Raises TrainingDiverged if the loss is not finite, and Interrupted, after
+    saving, if the listener asks for a stop.
     """
     train_set, val_set = data
-    optimizer = make_optimizer(net, recipe, rate)
-    state = Training()
-    if (work / LAST).is_file():
-        state = Training(**load_checkpoint(work / LAST, net, optimizer))
-    model, optimizer = fabric.setup(net, optimizer)
+    raw = make_optimizer(net, recipe, rate)
+    model, optimizer = fabric.setup(net, raw)  # the wrapper steps; state and settings are those of `raw`
     if hasattr(net, "training_outputs"):
         model.mark_forward_method("training_outputs")
+    state, random = Training(), dict[str, Tensor]()
+    if (found := checkpoints.resume(net, raw)) is not None:
+        state, random = Training(**found[0]), found[1]
+        restore_random_states(random, fabric.device)
 
     groups = max(len(train_set) * recipe.crops // recipe.group, 1)
     accumulate = recipe.batch // recipe.group
     steps = math.ceil(groups / accumulate)  # optimiser steps an epoch
     while state.epoch < recipe.epochs:
-        started, epoch = time.perf_counter(), state.epoch + 1
-        torch.manual_seed(seed * 1_000_003 + epoch)  # dropout, too, depends on seed and epoch alone
+        started, epoch, saved = time.perf_counter() - state.spent, state.epoch + 1, time.monotonic()
+        total = torch.tensor(state.loss_sum, device=fabric.device, dtype=torch.float64)
+
+        if state.step == 0:
+            torch.manual_seed(seed * 1_000_003 + epoch)  # dropout, too, depends on seed and epoch alone
+        loaded = _epoch_groups(train_set, recipe, seed, epoch, workers, state.step * accumulate)
+        if state.step > 0:
+            restore_random_states(random, fabric.device)  # making the loader has drawn a number
         model.train()
-        total = torch.zeros((), device=fabric.device, dtype=torch.float64)
-        batches = _batches(_epoch_groups(train_set, recipe, seed, epoch, workers), accumulate)
-        for step, batch in enumerate(batches):
-            now = learning_rate(recipe, rate, state.epoch * steps + step, recipe.epochs * steps)
-            for settings in optimizer.param_groups:
+        now = learning_rate(recipe, rate, state.epoch * steps + steps - 1, recipe.epochs * steps)
+        for batch in _batches(loaded, accumulate):
+            now = learning_rate(recipe, rate, state.epoch * steps + state.step, recipe.epochs * steps)
+            for settings in raw.param_groups:
                 settings["lr"] = now
             for images, labels in batch:
                 images, labels = to_float(images, fabric.device), labels.to(fabric.device)
@@ -103,26 +125,48 @@ def train(
                 total += loss.detach().double()
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
-            listener.step(epoch, recipe.epochs, step + 1, steps)
+            state.step += 1
+            listener.step(epoch, recipe.epochs, state.step, steps)
+            if listener.stop.wanted or time.monotonic() - saved >= save_every:
+                _pause(state, total, started, now)
+                checkpoints.save(net, raw, vars(state), random_states(fabric.device))
+                listener.stop.check()
+                saved = time.monotonic()
+        _pause(state, total, started, now)
+        try:
+            val_loss = validation_loss(model, val_set, recipe, fabric.device, listener.stop.check)
+        except Interrupted:
+            checkpoints.save(net, raw, vars(state), random_states(fabric.device))
+            raise
+        if not math.isfinite(val_loss):
+            raise _diverged("validation", val_loss, epoch, now)
         metrics = {
             "epoch": float(epoch),
-            "train_loss": float(total) / groups,
-            "val_loss": validation_loss(model, val_set, recipe, fabric.device),
+            "train_loss": state.loss_sum / groups,
+            "val_loss": val_loss,
             "rate": now,
+            "seconds": time.perf_counter() - started,
         }
-        if not math.isfinite(metrics["train_loss"] + metrics["val_loss"]):
-            raise TrainingDiverged(
-                f"the loss became {metrics['train_loss']:g} (train) and {metrics['val_loss']:g} (validation) "
-                f"in epoch {epoch} at rate {now:g}: lower the rate of the recipe"
-            )
-        metrics["seconds"] = time.perf_counter() - started
         _remember(state, metrics)
         if state.best_epoch == epoch:
-            save_checkpoint(work / BEST, net, None, {"epoch": epoch})
-        save_checkpoint(work / LAST, net, optimizer, vars(state))
+            checkpoints.save_best(net, epoch)
+        checkpoints.save(net, raw, vars(state), random_states(fabric.device))
         listener.epoch(metrics)
-    load_checkpoint(work / BEST, net)
+    checkpoints.load_best(net, state.best_epoch)
     return state
+
+
+def _pause(state: Training, total: Tensor, started: float, rate: float) -> None:
+    """Note how far the epoch is. Raises TrainingDiverged: what is no number is not worth a checkpoint."""
+    state.loss_sum, state.spent = float(total), time.perf_counter() - started
+    if not math.isfinite(state.loss_sum):
+        raise _diverged("training", state.loss_sum, state.epoch + 1, rate)
+
+
+def _diverged(which: str, loss: float, epoch: int, rate: float) -> TrainingDiverged:
+    return TrainingDiverged(
+        f"the loss became {loss:g} ({which}) in epoch {epoch} at rate {rate:g}: lower the rate of the recipe"
+    )
 
 
 def make_optimizer(net: nn.Module, recipe: Recipe, rate: float) -> torch.optim.Optimizer:
@@ -154,7 +198,7 @@ def training_loss(model: Any, images: Tensor, labels: Tensor, ce_weight: float, 
 
 def _remember(state: Training, metrics: dict[str, float]) -> None:
     """Add an epoch to the state; the lowest validation loss is the best."""
-    state.epoch = int(metrics["epoch"])
+    state.epoch, state.step, state.loss_sum, state.spent = int(metrics["epoch"]), 0, 0.0, 0.0
     state.history.append(metrics)
     state.seconds += metrics["seconds"]
     if metrics["val_loss"] < state.best_loss:
@@ -191,21 +235,55 @@ def _turn(pixels: Tensor, turn: int) -> Tensor:
 
 
 def _epoch_groups(
-    data: PreparedSet, recipe: Recipe, seed: int, epoch: int, workers: int
+    data: PreparedSet, recipe: Recipe, seed: int, epoch: int, workers: int, done: int = 0
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """Groups (uint8 [group, 3, H, W], uint8 [group, H, W]) of one epoch; what fills no whole group is left out.
+    """Groups (uint8 [group, 3, H, W], uint8 [group, H, W]) of one epoch without the first `done`.
 
-    Every epoch leaves others out. A set smaller than one group is one group.
+    What fills no whole group is left out, others in every epoch. A set smaller than one group is one group.
     """
     draws = _Draws(data, recipe, seed, epoch)
+    group = min(recipe.group, len(draws))
     loader = DataLoader(
         draws,
-        batch_size=min(recipe.group, len(draws)),
+        batch_size=group,
+        sampler=range(done * group, len(draws)),
         drop_last=True,
         num_workers=workers,
         pin_memory=torch.cuda.is_available(),
+        worker_init_fn=_leave_signals_to_parent,
     )
-    yield from loader
+    return iter(loader)
+
+
+def _leave_signals_to_parent(worker: int) -> None:
+    """Out of the terminal's process group: a worker that Ctrl-C ends would end the step that is to be finished.
+
+    SIGTERM is not ignored, for it is how workers are ended at the exit of their parent.
+    """
+    os.setpgid(0, 0)
+
+
+@contextmanager
+def worker_faults(stop: Stop) -> Iterator[None]:
+    """What goes wrong in a process that reads images as one sentence. Raises DataWorkerDied, DataError or Interrupted.
+
+    The death of one is noticed anywhere, even within a step, so nothing is saved then. If the wish to stop reached the
+    worker too, it is an interruption.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        if "DataLoader worker" not in str(error):
+            raise
+        stop.check()
+        raise DataWorkerDied(
+            f"a process that reads images ended abruptly ({str(error).splitlines()[0].rstrip('. ')}), often for "
+            "want of memory: run again, with fewer --workers; training goes on from its last checkpoint"
+        ) from error
+    except DataError as error:
+        if not str(error).startswith("Caught "):
+            raise  # else it comes from a worker, and its text is a whole traceback
+        raise DataError(str(error).strip().splitlines()[-1].removeprefix("data_prep.base.DataError: ")) from error
 
 
 def _batches(groups: Iterator[tuple[Tensor, Tensor]], size: int) -> Iterator[list[tuple[Tensor, Tensor]]]:

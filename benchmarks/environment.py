@@ -8,7 +8,7 @@ import platform
 import random
 import resource
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -46,13 +46,42 @@ def seeded(seed: int, *, deterministic: bool = True) -> Iterator[None]:
             torch.use_deterministic_algorithms(states[2])
 
 
+def random_states(device: torch.device) -> dict[str, torch.Tensor]:
+    """The states of all random generators, as tensors."""
+    version, words, gauss = random.getstate()
+    state: Any = np.random.get_state(legacy=True)
+    _, keys, position, has_gauss, cached = state
+    states = {
+        "torch": torch.get_rng_state(),
+        "python": torch.tensor([version, *words]),
+        "python_gauss": torch.tensor([] if gauss is None else [gauss], dtype=torch.float64),
+        "numpy": torch.tensor([*keys.tolist(), position, has_gauss]),
+        "numpy_gauss": torch.tensor([cached], dtype=torch.float64),
+    }
+    if device.type == "cuda":
+        states["cuda"] = torch.cuda.get_rng_state(device)
+    return states
+
+
+def restore_random_states(states: Mapping[str, torch.Tensor], device: torch.device) -> None:
+    """Put back what `random_states` gave."""
+    torch.set_rng_state(states["torch"])
+    version, *words = states["python"].tolist()
+    gauss = states["python_gauss"].tolist()
+    random.setstate((version, tuple(words), gauss[0] if gauss else None))
+    *keys, position, has_gauss = states["numpy"].tolist()
+    np.random.set_state(("MT19937", np.array(keys, np.uint32), position, has_gauss, states["numpy_gauss"].item()))
+    if device.type == "cuda" and "cuda" in states:
+        torch.cuda.set_rng_state(states["cuda"], device)
+
+
 def provenance(device: torch.device) -> dict[str, Any]:
     """Where and with what a result was made: versions, source commit, machine, time. None of it is in the key."""
     return {
         "versions": {"python": platform.python_version(), **{name: _version(name) for name in RECORDED}},
         "commit": source_commit(),
         "platform": platform.platform(),
-        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else _processor(),
+        "device": device_name(device),
         "device_type": device.type,
         "cores": os.cpu_count(),
         "threads": torch.get_num_threads(),
@@ -81,6 +110,11 @@ def peak_memory(device: torch.device) -> int:
         return int(torch.cuda.max_memory_allocated(device))
     kilobytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return kilobytes if platform.system() == "Darwin" else kilobytes * 1024
+
+
+def device_name(device: torch.device) -> str:
+    """What the maker calls it."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else _processor()
 
 
 def _processor() -> str:

@@ -35,8 +35,17 @@ def to_float(images: Tensor, device: torch.device) -> Tensor:
 
 
 @torch.inference_mode()
-def validation_loss(net: nn.Module, data: PreparedSet, recipe: Recipe, device: torch.device) -> float:
-    """Mean loss over groups of `recipe.group` images (or windows) in the order of their stems, each image once."""
+def validation_loss(
+    net: nn.Module,
+    data: PreparedSet,
+    recipe: Recipe,
+    device: torch.device,
+    between: Callable[[], None] | None = None,
+) -> float:
+    """Mean loss over groups of `recipe.group` images (or windows) in the order of their stems, each image once.
+
+    `between` is called after every group; what it raises ends the pass.
+    """
     net.eval()
     total, seen = torch.zeros((), device=device, dtype=torch.float64), 0
     for images, labels in _grouped(_windows(data, recipe.crop), recipe.group):
@@ -44,6 +53,8 @@ def validation_loss(net: nn.Module, data: PreparedSet, recipe: Recipe, device: t
         loss = segmentation_loss(logits, labels.to(device), recipe.ce_weight, recipe.dice_weight)
         total += loss.double() * len(images)
         seen += len(images)
+        if between is not None:
+            between()
     return float(total) / seen
 
 

@@ -1,23 +1,25 @@
-"""Many runs at once on one machine: a pool of processes, each with its share of the cores.
+"""Many runs at once on one machine: processes that take the runs in turn, each with its share of the cores.
 
 Small networks at small batches keep two threads badly busy. Whether it pays depends on the plan: the largest run is
-alone at the end, with its share of the cores.
+alone at the end, with its share of the cores. A process that dies takes its own run with it and no other.
 """
 
 from __future__ import annotations
 
-import logging
 import multiprocessing
+import multiprocessing.connection
 import os
-import signal
+import queue
+import threading
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
-from types import FrameType
 from typing import Literal
 
+from benchmarks.interruption import heed_parent
 from benchmarks.runner import execute
 from benchmarks.session import Outcome, Session, Unwatched
 from benchmarks.spec import ResolvedRun
@@ -29,51 +31,130 @@ _worker: Session | None = None  # one a process, so that prepared files are veri
 def execute_in_processes(resolved: Sequence[ResolvedRun], session: Session, jobs: int) -> list[Outcome]:
     """Execute the runs, `jobs` at a time, and return their outcomes in order; one that fails does not stop the others.
 
-    The observer hears of a run when it has ended.
+    The observer hears of a run when it has ended. Runs that another command has are waited for at the end. Runs that
+    were not begun when the session was asked to stop have no outcome.
     """
+    settings = _Settings(session.home, session.device, session.workers, session.save_every, session.tracker.open())
     outcomes: dict[int, Outcome] = {}
+    waiting: list[int] = []
     with _threads(max(1, (os.cpu_count() or 1) // jobs)):
-        pool = ProcessPoolExecutor(
-            jobs,
-            mp_context=multiprocessing.get_context("spawn"),
-            initializer=_start_worker,
-            initargs=(session.home, session.device, session.workers, session.tracker.open()),
-        )
+        for wait, numbers in ((False, list(range(len(resolved)))), (True, waiting)):
+            for number, outcome in _in_lanes(resolved, numbers, session, settings, jobs, wait):
+                session.observer.begin(len(outcomes) + 1, len(resolved), resolved[number])
+                if outcome.status == "busy":
+                    session.observer.note(f"{outcome.key}: {outcome.reason} has it; it is waited for at the end")
+                    waiting.append(number)
+                    continue
+                outcomes[number] = outcome
+                session.observer.end(outcome)
+    return [outcomes[number] for number in sorted(outcomes)]
+
+
+@dataclass(frozen=True)
+class _Settings:
+    """What a process needs to open the session once more."""
+
+    home: Path
+    device: Literal["cpu", "cuda"]
+    workers: int
+    save_every: float
+    tracked: bool
+
+
+def _in_lanes(
+    resolved: Sequence[ResolvedRun],
+    numbers: Sequence[int],
+    session: Session,
+    settings: _Settings,
+    jobs: int,
+    wait: bool,
+) -> Iterator[tuple[int, Outcome]]:
+    """Outcomes as they come, from `jobs` threads that each feed a process of their own."""
+    todo, done = queue.SimpleQueue[int](), queue.SimpleQueue[tuple[int, Outcome] | None]()
+    for number in numbers:
+        todo.put(number)
+    lanes = min(jobs, len(numbers))
+
+    def feed() -> None:
+        pool = None
         try:
-            futures = {pool.submit(_execute, item): number for number, item in enumerate(resolved)}
-            for done, future in enumerate(as_completed(futures), start=1):
-                number = futures[future]
-                session.observer.begin(done, len(resolved), resolved[number])
-                outcomes[number] = _outcome(future, resolved[number])
-                session.observer.end(outcomes[number])
+            while not session.stop.wanted:
+                try:
+                    number = todo.get_nowait()
+                except queue.Empty:
+                    return
+                pool = pool or _pool(settings)
+                try:
+                    done.put((number, pool.submit(_execute, resolved[number], wait).result()))
+                except BrokenProcessPool:
+                    pool.shutdown()
+                    pool = None
+                    done.put((number, _ended(resolved[number].key, session)))
         finally:
-            pool.shutdown(cancel_futures=True)
-    return [outcomes[number] for number in range(len(resolved))]
+            if pool is not None:
+                pool.shutdown()
+            done.put(None)
+
+    for _ in range(lanes):
+        threading.Thread(target=feed, daemon=True).start()
+    while lanes:
+        item = done.get()
+        if item is None:
+            lanes -= 1
+        else:
+            yield item
 
 
-def _outcome(future: Future[Outcome], resolved: ResolvedRun) -> Outcome:
-    try:
-        return future.result()
-    except BrokenProcessPool:
-        reason = "a process ended abruptly (out of memory?): run again with fewer --jobs; what is finished is kept"
-        return Outcome(resolved.key, "failed", reason=reason)
+def _ended(key: str, session: Session) -> Outcome:
+    """What became of a run whose process is gone."""
+    if session.stop.wanted:
+        return Outcome(key, "interrupted", reason="its process ended; what was saved is kept")
+    reason = "its process ended abruptly (out of memory?): run again with fewer --jobs; what was saved is kept"
+    return Outcome(key, "failed", reason=reason)
 
 
-def _start_worker(home: Path, device: Literal["cpu", "cuda"], workers: int, tracked: bool) -> None:
+def _pool(settings: _Settings) -> ProcessPoolExecutor:
+    """One process; a pool, because it brings results and exceptions home."""
+    context = multiprocessing.get_context("spawn")
+    return ProcessPoolExecutor(1, mp_context=context, initializer=_start_worker, initargs=(settings,))
+
+
+def _start_worker(settings: _Settings) -> None:
     global _worker
-    signal.signal(signal.SIGINT, _leave)
-    tracker = MlflowMirror(home, warn=lambda text: logging.getLogger(__name__).warning(text)) if tracked else Silent()
-    _worker = Session(home, device, Unwatched(), tracker, workers)
+    watcher = _Notes()
+    tracker = MlflowMirror(settings.home, watcher.note) if settings.tracked else Silent()
+    _worker = Session(
+        settings.home, settings.device, watcher, tracker, settings.workers, save_every=settings.save_every
+    )
+    heed_parent(_worker.stop)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
 
 
-def _leave(number: int, frame: FrameType | None) -> None:
-    """On Ctrl-C end at once and without a traceback; checkpoints are written whole or not at all."""
-    os._exit(130)
+def _end_with_parent() -> None:
+    """An orphan would train on and hold its lock, unseen."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    multiprocessing.connection.wait([parent.sentinel])
+    os._exit(1)
 
 
-def _execute(resolved: ResolvedRun) -> Outcome:
+class _Notes(Unwatched):
+    """An observer that keeps what should be said until the outcome can carry it."""
+
+    def __init__(self) -> None:
+        self.kept: list[str] = []
+
+    def note(self, text: str) -> None:
+        """Keep it."""
+        self.kept.append(text)
+
+
+def _execute(resolved: ResolvedRun, wait: bool) -> Outcome:
     assert _worker is not None
-    return execute(resolved, _worker)
+    assert isinstance(_worker.observer, _Notes)
+    outcome = execute(resolved, _worker, wait=wait)
+    notes, _worker.observer.kept = tuple(_worker.observer.kept), []
+    return replace(outcome, notes=notes)
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""What a plan would do before it does it: the state of each run, what it lacks, and hours of GPU by arithmetic.
+"""What a plan would do before it does it: the state of each run, what it lacks, and hours, measured or by arithmetic.
 
 Nothing is trained and nothing fails here: data or weights that are missing are a state like any other.
 """
@@ -8,18 +8,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
+from statistics import median
 from typing import Any, Literal
 
 from benchmarks.session import Session
 from benchmarks.spec import Run, resolve
+from benchmarks.states import RunState, standing
+from benchmarks.store import Result, read_results
 from data_prep.base import SPLITS, Manifest, NotPrepared, exact_counts, load_manifest
+from data_prep.catalog import DATASETS
 from rssam.contract import Model, Task
 from rssam.weights import WeightsNotFound
 
 SUSTAINED = 40e12
 """Floating-point operations a second that a GPU is taken to sustain in bf16 training. An assumption, not measured."""
 
-State = Literal["finished", "begun", "missing", "no data", "no weights"]
+State = RunState | Literal["no data", "no weights"]
 
 
 @dataclass(frozen=True)
@@ -31,19 +35,24 @@ class Forecast:
     state: State
     remedy: str
     gpu_hours: float  # of the whole run by operation count, whatever is done of it
+    hours: float  # of the whole run as far as is known: measured, else by operation count
+    measured: bool
+    left: float  # of these hours, for what is not done
 
     def to_json(self) -> dict[str, Any]:
         """As plain values."""
         return {
             "key": self.key, "model": self.run.model.name, "dataset": self.run.dataset.name, "state": self.state,
-            "gpu_hours": round(self.gpu_hours, 3), "remedy": self.remedy, "declared": self.run.declared(),
+            "gpu_hours": round(self.gpu_hours, 3), "hours": round(self.hours, 4), "left": round(self.left, 4),
+            "measured": self.measured, "remedy": self.remedy, "declared": self.run.declared(),
         }  # fmt: skip
 
 
 def forecast(runs: Sequence[Run], session: Session) -> list[Forecast]:
     """State and cost of every run; each manifest is read once. Raises DataError if one is damaged."""
     manifests = {name: _manifest(name, session) for name in {run.dataset.name for run in runs}}
-    return [_forecast(run, manifests[run.dataset.name], session) for run in runs]
+    results = [item for item in read_results(session.store.results) if isinstance(item, Result)]
+    return [_forecast(run, manifests[run.dataset.name], session, results) for run in runs]
 
 
 def _manifest(name: str, session: Session) -> Manifest | None:
@@ -53,21 +62,66 @@ def _manifest(name: str, session: Session) -> Manifest | None:
         return None
 
 
-def _forecast(run: Run, manifest: Manifest | None, session: Session) -> Forecast:
-    hours = gpu_hours(run, _images(run, manifest))
+def _forecast(run: Run, manifest: Manifest | None, session: Session, results: Sequence[Result]) -> Forecast:
+    images = _images(run, manifest)
+    counted = gpu_hours(run, images)
+    seen = measured_hours(run, images, results, _device_name(session.device))
+    hours = counted if seen is None else seen
+    known = seen is not None
     if manifest is None:
-        return Forecast(run, None, "no data", f"rssam-bench prepare {run.dataset.name} --source DIR", hours)
+        remedy = f"rssam-bench prepare {run.dataset.name} --source DIR"
+        return Forecast(run, None, "no data", remedy, counted, hours, known, hours)
     try:
         resolved = resolve(run, manifest, session.weights, session.precision)
     except WeightsNotFound:
         needed = next(one for one in run.model.weights_needed() if not session.weights.path(one).is_file())
-        return Forecast(run, None, "no weights", f"rssam-bench prepare weights {needed}", hours)
-    state: State = "missing"
-    if session.store.path(resolved.key).is_file():
-        state = "finished"
-    elif any(session.store.work(resolved.key).rglob("last.safetensors")):
-        state = "begun"
-    return Forecast(run, resolved.key, state, "", hours)
+        remedy = f"rssam-bench prepare weights {needed}"
+        return Forecast(run, None, "no weights", remedy, counted, hours, known, hours)
+    now = standing(session.store, resolved.key)
+    left = 0.0 if now.state in ("finished", "damaged") else hours
+    if left and now.progress is not None:
+        if now.progress.seconds_left is not None and now.progress.device == session.device:
+            left, known = now.progress.seconds_left / 3600, True
+        else:
+            left *= 1 - now.progress.done
+    return Forecast(run, resolved.key, now.state, now.reason, counted, hours, known, left)
+
+
+def measured_hours(run: Run, images: tuple[int, int, int], results: Sequence[Result], device: str) -> float | None:
+    """Hours of `run` from finished runs of the same system at the same size on the same device, None without one.
+
+    Time is taken to grow with the images that pass; of several results the median.
+    """
+    declared = run.declared()
+    hours = []
+    for result in results:
+        recipe, known = result.identity["recipe"], DATASETS.get(result.identity["dataset"]["name"])
+        same = (
+            result.identity["model"] == declared["model"]
+            and known is not None
+            and (known.image_size, recipe["crop"]) == (run.dataset.image_size, run.recipe.crop)
+            and result.provenance.get("device") == device
+        )
+        if not same:
+            continue
+        train, val, test = (int(result.data[split]) for split in SPLITS)
+        windows = _windows(run)
+        passes = len(recipe["rates"]) * recipe["epochs"] * (train * recipe["crops"] * _STEP + val * windows)
+        hours.append(_passes(run, images, _STEP) * result.seconds / (passes + test * windows) / 3600)
+    return median(hours) if hours else None
+
+
+_STEP = 3.0
+"""Cost of a training pass against a forward pass, where only their ratio to others of their kind matters."""
+
+
+def _device_name(device: str) -> str:
+    """As it stands in a result's provenance."""
+    import torch
+
+    from benchmarks.environment import device_name
+
+    return device_name(torch.device(device))
 
 
 def _images(run: Run, manifest: Manifest | None) -> tuple[int, int, int]:
@@ -89,12 +143,20 @@ def gpu_hours(run: Run, images: tuple[int, int, int]) -> float:
     the weights that train.
     """
     cost = _cost(run.model, run.task)
-    recipe, (height, width) = run.recipe.resolve(run.model), run.dataset.image_size
-    windows = 1 if recipe.crop is None else (height // recipe.crop) * (width // recipe.crop)
+    return float(_passes(run, images, 2 + cost.trainable / cost.total) * 2e9 * cost.gmacs / SUSTAINED / 3600)
+
+
+def _passes(run: Run, images: tuple[int, int, int], step: float) -> float:
+    """Forward passes of one image that the run costs, if a training step costs `step` of them."""
+    recipe, windows = run.recipe.resolve(run.model), _windows(run)
     train, val, test = images
-    step = 2 + cost.trainable / cost.total
-    passes = recipe.epochs * (train * recipe.crops * step + val * windows) * len(recipe.rates) + test * windows
-    return float(passes * 2e9 * cost.gmacs / SUSTAINED / 3600)
+    return recipe.epochs * (train * recipe.crops * step + val * windows) * len(recipe.rates) + test * windows
+
+
+def _windows(run: Run) -> int:
+    """Windows of the grid that covers an image."""
+    crop, (height, width) = run.recipe.crop, run.dataset.image_size
+    return 1 if crop is None else (height // crop) * (width // crop)
 
 
 @cache

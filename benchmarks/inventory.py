@@ -5,17 +5,23 @@ Imports torch only to count systems.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from benchmarks.paper import PUBLISHED_PARAMETERS
-from benchmarks.spec import plain_fields
-from benchmarks.store import ResultDamaged, Store, read_results
+from benchmarks.session import Session
+from benchmarks.spec import Run, plain_fields, resolve
+from benchmarks.states import RunState, Standing, standing
+from benchmarks.store import Store
 from benchmarks.zoo import variants
-from data_prep.base import DataError, NotPrepared, load_manifest
+from data_prep.base import DataError, Manifest, NotPrepared, load_manifest
 from data_prep.catalog import DATASETS
-from rssam.contract import Task
+from rssam.contract import Task, UserError
+
+STATES: tuple[RunState, ...] = ("running", "failed", "damaged", "begun", "finished", "missing")
+"""In the order in which a person wants to know."""
 
 
 def systems(task: Task) -> list[dict[str, Any]]:
@@ -53,20 +59,37 @@ def data_sets(home: Path) -> list[dict[str, Any]]:
     return records
 
 
-def results(home: Path) -> dict[str, Any]:
-    """Finished results of a home, runs that were begun, and result files that cannot be used."""
+def standings(home: Path) -> list[Standing]:
+    """Every run of which this home has a result or a work folder, by state and key."""
     store = Store(home)
-    found = list(read_results(store.results))
-    finished = [item for item in found if not isinstance(item, ResultDamaged)]
-    keys = {result.key for result in finished}
-    begun = {path.relative_to(home / "runs").parts[0] for path in home.glob("runs/**/last.safetensors")}
-    return {
-        "home": str(home),
-        "finished": [
-            {"key": result.key, "recipe": result.identity["recipe"]["name"], "dice": result.scores.dice,
-             "collapsed": result.collapsed}
-            for result in finished
-        ],
-        "begun": sorted(begun - keys),
-        "damaged": [str(item) for item in found if isinstance(item, ResultDamaged)],
-    }  # fmt: skip
+    keys = {path.stem for path in store.results.glob("*.json")} | {path.name for path in home.glob("runs/*/")}
+    found = [standing(store, key) for key in keys]
+    return sorted(found, key=lambda item: (STATES.index(item.state), item.key))
+
+
+def by_state(found: Sequence[Standing]) -> dict[str, list[dict[str, Any]]]:
+    """The same for a program: every state with its runs."""
+    return {state: [item.to_json() for item in found if item.state == state] for state in STATES}
+
+
+def planned_standings(runs: Sequence[Run], session: Session) -> list[Standing]:
+    """The state of every run of a plan, in its order; a run without its data or weights is missing, and says so."""
+    manifests: dict[str, Manifest | str] = {}
+    for name in {run.dataset.name for run in runs}:
+        try:
+            manifests[name] = load_manifest(session.data_folder(name), name)
+        except DataError as error:
+            manifests[name] = str(error)
+    found = []
+    for run in runs:
+        manifest, name = manifests[run.dataset.name], f"{run.dataset.name}-{run.model.name}"
+        if isinstance(manifest, str):
+            found.append(Standing(name, "missing", reason=manifest))
+            continue
+        try:
+            key = resolve(run, manifest, session.weights, session.precision).key
+        except (DataError, UserError) as error:
+            found.append(Standing(name, "missing", reason=str(error)))
+            continue
+        found.append(standing(session.store, key))
+    return found

@@ -15,6 +15,7 @@ from rich.text import Text
 from benchmarks.forecast import SUSTAINED, Forecast
 from benchmarks.session import Outcome
 from benchmarks.spec import ResolvedRun, plain_fields
+from benchmarks.states import Standing
 from benchmarks.zoo import MODELS
 from data_prep.base import Progress as DataProgress
 from rssam.contract import Model
@@ -56,11 +57,17 @@ class Screen:
         """Move the bar of the test images."""
         self._show("testing", done, total)
 
+    def note(self, text: str) -> None:
+        """One line a note."""
+        self._line(f"note: {text}")
+
     def end(self, outcome: Outcome) -> None:
         """One line with what became of the run."""
         self._stop()
+        for note in outcome.notes:
+            self.note(note)
         if outcome.result is None:
-            self._line(f"{self._title} failed: {outcome.reason}")
+            self._line(f"{self._title} {outcome.status}: {outcome.reason}")
             return
         scores, seconds = outcome.result.scores, outcome.result.seconds
         took = "" if outcome.status == "cached" else f", {seconds:.0f} s"
@@ -142,22 +149,52 @@ def variant(model: Model) -> str:
 
 def show_forecasts(forecasts: Sequence[Forecast], console: Console) -> None:
     """A line for each run of a plan, then what is missing and how long the rest would take."""
-    table = Table("state", "run", "variant", "seeds", "GPU h", box=None)
+    table = Table("state", "run", "variant", "seeds", "hours", "by", box=None)
     for column in table.columns:
         column.no_wrap = True
     for item in forecasts:
         run = item.run
-        seeds, hours = f"{run.split_seed}/{run.seed}", f"{item.gpu_hours:.2f}"
+        seeds = f"{run.split_seed}/{run.seed}"
         name = item.key or f"{run.dataset.name}-{run.model.name}"  # there is no key without data and weights
-        table.add_row(item.state, name, variant(run.model), seeds, hours)
+        by = "" if item.left == 0 else "measured" if item.measured else "assumed"
+        table.add_row(item.state, name, variant(run.model), seeds, f"{item.left:.2f}", by)
     console.print(table)
     states = ", ".join(f"{count} {state}" for state, count in Counter(item.state for item in forecasts).items())
     console.print(f"{len(forecasts)} runs: {states}")
     for remedy in dict.fromkeys(item.remedy for item in forecasts if item.remedy):
         console.print(f"  -> {remedy}")
-    left = sum(item.gpu_hours for item in forecasts if item.state != "finished")
-    console.print(
-        f"about {left:.1f} GPU hours for what is not finished: by operation count, for a card that sustains "
-        f"{SUSTAINED / 1e12:.0f} TFLOP/s; not measured",
-        soft_wrap=True,
-    )
+    for line in left_in_words(forecasts):
+        console.print(line, soft_wrap=True)
+
+
+def left_in_words(forecasts: Sequence[Forecast]) -> list[str]:
+    """What is left to do, and how it is known."""
+    measured = [item for item in forecasts if item.left and item.measured]
+    assumed = [item for item in forecasts if item.left and not item.measured]
+    lines = []
+    if measured:
+        hours = sum(item.left for item in measured)
+        lines.append(
+            f"about {hours:.1f} hours for {len(measured)} run(s), from steps measured in this home on this device"
+        )
+    if assumed:
+        hours = sum(item.left for item in assumed)
+        lines.append(
+            f"about {hours:.1f} GPU hours for {len(assumed)} run(s), not measured: by operation count, for a card that "
+            f"sustains {SUSTAINED / 1e12:.0f} TFLOP/s"
+        )
+    return lines or ["nothing is left to do"]
+
+
+def show_standings(standings: Sequence[Standing], console: Console) -> None:
+    """A line for each run, then how many are in which state."""
+    table = Table(box=None, show_header=False, pad_edge=False)
+    for name in ("state", "run", "more"):
+        table.add_column(name, no_wrap=name != "more", overflow="fold")
+    for item in standings:
+        table.add_row(item.state, item.key, Text("" if item.state == "missing" else item.text))
+    console.print(table)
+    states = Counter(item.state for item in standings)
+    console.print(f"{len(standings)} runs: " + ", ".join(f"{count} {state}" for state, count in states.items()))
+    for reason in dict.fromkeys(item.reason for item in standings if item.state == "missing" and item.reason):
+        console.print(f"  -> {reason}", soft_wrap=True)

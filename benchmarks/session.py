@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Literal, Protocol
 
+from benchmarks.interruption import Stop
 from benchmarks.spec import Precision, ResolvedRun
 from benchmarks.store import Result, Store
 from benchmarks.tracking import Silent, Tracker
@@ -16,18 +17,20 @@ from data_prep.base import DataError, Manifest, verify_files
 from rssam.contract import UserError
 from rssam.weights import WeightsFolder
 
-Status = Literal["cached", "resumed", "trained", "failed"]
+Status = Literal["cached", "resumed", "trained", "failed", "interrupted", "busy"]
+"""Busy: another process has it. That never is the end of it: such a run is waited for."""
 FAULTS_SHOWN = 20
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one run; `reason` says why it failed."""
+    """What became of one run; `reason` says why it failed, or who has it; `notes` what was said on the way."""
 
     key: str
     status: Status
     result: Result | None = None
     reason: str = ""
+    notes: tuple[str, ...] = ()
 
 
 class Observer(Protocol):
@@ -44,6 +47,9 @@ class Observer(Protocol):
 
     def testing(self, done: int, total: int) -> None:
         """Test images are being predicted."""
+
+    def note(self, text: str) -> None:
+        """Something a person should know: a wait, a damaged checkpoint, a second try."""
 
     def end(self, outcome: Outcome) -> None:
         """The run has ended."""
@@ -64,6 +70,9 @@ class Unwatched:
     def testing(self, done: int, total: int) -> None:
         """Ignored."""
 
+    def note(self, text: str) -> None:
+        """Ignored."""
+
     def end(self, outcome: Outcome) -> None:
         """Ignored."""
 
@@ -77,6 +86,8 @@ class Session:
     observer: Observer
     tracker: Tracker = field(default_factory=Silent)
     workers: int = 0  # processes that read images; 0 reads in this one
+    stop: Stop = field(default_factory=Stop)
+    save_every: float = 600.0  # seconds between checkpoints within an epoch
     _verified: set[str] = field(default_factory=set)
 
     @cached_property

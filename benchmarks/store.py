@@ -13,7 +13,7 @@ from filelock import FileLock
 
 from benchmarks.counts import Average, Counts, Scores, constant_dice, scores
 from benchmarks.spec import make_key
-from data_prep.base import write_atomic
+from data_prep.base import write_durable
 
 RESULT_SCHEMA = 1
 
@@ -152,14 +152,19 @@ class Store:
         return read_result(path) if path.is_file() else None
 
     def put(self, result: Result) -> None:
-        """Write a finished result; a reader sees all of it or nothing."""
+        """Write a finished result, down to the disk; a reader sees all of it or nothing."""
         text = json.dumps(result.to_json(), sort_keys=True, separators=(",", ":"))
-        write_atomic(self.path(result.key), text.encode())
+        write_durable(self.path(result.key), text.encode())
 
     def lock(self, key: str) -> FileLock:
         """The lock of a run; the operating system frees it when its holder ends, however that happens."""
         self.work(key).mkdir(parents=True, exist_ok=True)
         return FileLock(self.work(key) / "lock")
+
+    def sweep(self, key: str) -> None:
+        """Remove what a killed process left half-written of this run. For the holder of its lock only."""
+        for path in (*self.results.glob(f".{key}.json.*.tmp"), *self.work(key).rglob(".*.tmp")):
+            path.unlink(missing_ok=True)
 
 
 def read_result(path: Path) -> Result:

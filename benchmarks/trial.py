@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-from lightning.fabric import Fabric
 from torch import nn
 
-from benchmarks.engine import LAST, Listener, Training, make_fabric, train
+from benchmarks.checkpoint import PREVIOUS, Checkpoints
+from benchmarks.engine import Listener, Training, make_fabric, train, worker_faults
 from benchmarks.environment import peak_memory, provenance, seeded
 from benchmarks.evaluate import Evaluation, evaluate
 from benchmarks.ledger import record_use
 from benchmarks.profile import measure, parameter_counts
+from benchmarks.recompute import save_memory
 from benchmarks.session import Outcome, Session
 from benchmarks.spec import ResolvedRun, Run
+from benchmarks.states import ProgressNotes, WorkNotes
 from benchmarks.store import Result
 from data_prep.base import DataError, Entry, Manifest, Split, load_manifest, write_atomic
 from data_prep.loading import PreparedSet
@@ -37,22 +41,24 @@ def train_and_test(resolved: ResolvedRun, session: Session) -> Outcome:
     session.verify(run.dataset.name, manifest)
     splits = _chosen(manifest, run)
     work = session.store.work(key)
-    resumed = any(work.rglob(LAST))
+    resumed = WorkNotes(work).begun()
     session.tracker.start(key, run.declared())
-    if session.device == "cuda":
-        torch.cuda.reset_peak_memory_stats()
-
-    fabric = make_fabric(session.device, session.precision)
+    trial = _Trial(resolved, session, splits)
     try:
-        net, training = _train_candidates(run, session, splits, fabric, work)
-        started = time.perf_counter()
-        record_use(session.home, resolved)
-        test = _prepared(session, run, splits["test"], native=True)
-        evaluation = evaluate(
-            fabric.setup(net), test, run.task, run.recipe.crop, fabric.device, session.observer.testing
-        )
+        tested = trial.train_and_evaluate(saving_memory=False)
     except torch.OutOfMemoryError as error:
-        raise UserError(f"the GPU has too little memory for {key}: {str(error).splitlines()[0]}") from error
+        short = _first_line(error)
+    else:
+        short = ""
+    if short:  # outside of the except clause, which would keep the tensors of the first try alive
+        gc.collect()
+        torch.cuda.empty_cache()
+        session.observer.note(
+            f"{key}: the GPU has too little memory ({short}); once more with activation checkpointing, which takes "
+            "longer and changes no number"
+        )
+        tested = trial.train_and_evaluate(saving_memory=True)
+    net, training, evaluation = tested.net, tested.training, tested.evaluation
     cost = measure(run.model, run.task)
     result = Result(
         identity=resolved.identity(),
@@ -64,38 +70,106 @@ def train_and_test(resolved: ResolvedRun, session: Session) -> Outcome:
         history=tuple(training.history),
         best_epoch=training.best_epoch,
         parameters={**parameter_counts(net), "as_published": cost.as_published, "macs": round(cost.gmacs * 1e9)},
-        seconds=training.seconds + time.perf_counter() - started,
-        peak_memory=peak_memory(fabric.device),
+        seconds=training.seconds + tested.test_seconds,
+        peak_memory=peak_memory(trial.fabric.device),
         data=_data_record(manifest, splits),
-        provenance=provenance(fabric.device),
+        provenance={**provenance(trial.fabric.device), "activation_checkpointing": bool(short)},
     )
     save_predictions(work / "predictions.npz", evaluation, binary=run.task.binary)
     session.store.put(result)
+    for path in work.rglob(PREVIOUS):  # nothing will be gone on from
+        path.unlink()
     session.tracker.finish(result, session.store.path(key))
     return Outcome(key, "resumed" if resumed else "trained", result)
 
 
-def _train_candidates(
-    run: Run, session: Session, splits: Splits, fabric: Fabric, work: Path
-) -> tuple[nn.Module, Training]:
-    """Train once for every rate of the recipe; the lowest validation loss chooses. One rate is the ordinary case."""
-    recipe = run.recipe.resolve(run.model)
-    data = _prepared(session, run, splits["train"]), _prepared(session, run, splits["val"])
+@dataclass(frozen=True)
+class _Tested:
+    """A trained network with its test."""
 
-    def epoch_done(metrics: dict[str, float]) -> None:
-        session.observer.epoch(metrics)
-        session.tracker.epoch(metrics)
+    net: nn.Module
+    training: Training
+    evaluation: Evaluation
+    test_seconds: float
 
-    listener = Listener(step=session.observer.step, epoch=epoch_done)
-    candidates = []
-    for rate in recipe.rates:
-        folder = work if len(recipe.rates) == 1 else work / f"rate-{rate:g}"
-        with seeded(run.seed, deterministic=session.device == "cpu"):  # every candidate starts from the same parameters
-            net = run.model.build(run.task, session.weights)
-            candidates.append(
-                (net, train(net, recipe, rate, run.seed, data, fabric, folder, listener, session.workers))
+
+class _Trial:
+    """One run's training and test on this device, which may be tried a second time with less memory."""
+
+    def __init__(self, resolved: ResolvedRun, session: Session, splits: Splits) -> None:
+        self.resolved, self.run, self.session, self.splits = resolved, resolved.run, session, splits
+        self.key, self.work = resolved.key, session.store.work(resolved.key)
+        self.fabric = make_fabric(session.device, session.precision)
+        self.start = dict(zip(self.run.model.weights_needed(), resolved.weights_digests, strict=True))
+        self.recipe = self.run.recipe.resolve(self.run.model)
+        self.notes = ProgressNotes(WorkNotes(self.work), len(self.recipe.rates), session.device)
+
+    def train_and_evaluate(self, saving_memory: bool) -> _Tested:
+        """Train every candidate, or go on, and test the best. Raises OutOfMemoryError, or UserError the second time."""
+        if self.session.device == "cuda":
+            torch.cuda.reset_peak_memory_stats()
+        try:
+            net, training = self._train_candidates(saving_memory)
+            began = time.perf_counter()
+            self.notes.testing()
+            record_use(self.session.home, self.resolved)
+            test = self._prepared("test", native=True)
+            device = self.fabric.device
+            evaluation = evaluate(
+                self.fabric.setup(net), test, self.run.task, self.run.recipe.crop, device, self._tested
             )
-    return min(candidates, key=lambda candidate: candidate[1].best_loss)
+        except torch.OutOfMemoryError as error:
+            if not saving_memory:
+                raise
+            raise UserError(
+                f"the GPU has too little memory for {self.key}, with activation checkpointing too "
+                f"({_first_line(error)}): use a card with more; a smaller group would be another run"
+            ) from error
+        return _Tested(net, training, evaluation, time.perf_counter() - began)
+
+    def _train_candidates(self, saving_memory: bool) -> tuple[nn.Module, Training]:
+        """Train once for every rate of the recipe, ordinarily one; the lowest validation loss chooses."""
+        session, rates = self.session, self.recipe.rates
+        data = self._prepared("train"), self._prepared("val")
+        candidates = []
+        for number, rate in enumerate(rates):
+            self.notes.candidate = number
+            name = f"rate-{rate:g}" if len(rates) > 1 else ""
+            checkpoints = Checkpoints(self.work / name, self.start, session.observer.note)
+            with seeded(self.run.seed, deterministic=session.device == "cpu"):  # all start from the same parameters
+                net = self.run.model.build(self.run.task, session.weights)
+                if saving_memory:
+                    save_memory(net)
+                with worker_faults(session.stop):
+                    training = train(
+                        net, self.recipe, rate, self.run.seed, data, self.fabric, checkpoints, self._listener(name),
+                        session.workers, session.save_every,
+                    )  # fmt: skip
+            candidates.append((net, training))
+        return min(candidates, key=lambda candidate: candidate[1].best_loss)
+
+    def _listener(self, candidate: str) -> Listener:
+        def step(epoch: int, epochs: int, step: int, steps: int) -> None:
+            self.notes.step(epoch, epochs, step, steps)
+            self.session.observer.step(epoch, epochs, step, steps)
+
+        def epoch(metrics: dict[str, float]) -> None:
+            self.session.observer.epoch(metrics)
+            self.session.tracker.epoch(metrics, candidate)
+
+        return Listener(step, epoch, self.session.stop)
+
+    def _tested(self, done: int, total: int) -> None:
+        self.session.observer.testing(done, total)
+        self.session.stop.check()
+
+    def _prepared(self, split: Split, *, native: bool = False) -> PreparedSet:
+        folder = self.session.data_folder(self.run.dataset.name)
+        return PreparedSet(folder, self.splits[split], native=native)
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or ["out of memory"])[0]
 
 
 def _chosen(manifest: Manifest, run: Run) -> Splits:
@@ -116,10 +190,6 @@ def _chosen(manifest: Manifest, run: Run) -> Splits:
             f"to split; prepare more (rssam-bench prepare {run.dataset.name} --source DIR)"
         )
     return splits
-
-
-def _prepared(session: Session, run: Run, entries: Sequence[Entry], *, native: bool = False) -> PreparedSet:
-    return PreparedSet(session.data_folder(run.dataset.name), entries, native=native)
 
 
 def _data_record(manifest: Manifest, splits: Splits) -> dict[str, object]:

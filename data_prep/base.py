@@ -396,3 +396,18 @@ def write_atomic(path: Path, content: bytes, *, durable: bool = True) -> None:
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
+
+
+def write_durable(path: Path, content: bytes) -> None:
+    """`write_atomic`, and the folder's entry too is on the disk on return. Raises DataError if the disk is full."""
+    write_atomic(path, content)
+    sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Bring the names in a folder to the disk: without it a power cut may undo a rename."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

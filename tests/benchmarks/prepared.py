@@ -59,6 +59,7 @@ class Watcher:
     def __init__(self, on_epoch=None) -> None:
         self.outcomes: list[Outcome] = []
         self.epochs: list[dict[str, float]] = []
+        self.notes: list[str] = []
         self.on_epoch = on_epoch
 
     def begin(self, number: int, total: int, resolved: ResolvedRun) -> None:
@@ -74,6 +75,9 @@ class Watcher:
 
     def testing(self, done: int, total: int) -> None:
         pass
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
 
     def end(self, outcome: Outcome) -> None:
         self.outcomes.append(outcome)

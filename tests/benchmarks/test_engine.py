@@ -7,15 +7,19 @@ import pytest
 import torch
 from torch import nn
 
-from benchmarks.checkpoint import CheckpointDamaged, load_checkpoint, save_checkpoint, trained_state
-from benchmarks.engine import BEST, LAST, Listener, TrainingDiverged, learning_rate, make_fabric, make_optimizer, train
+from benchmarks.checkpoint import LAST, Checkpoints, trained_state
+from benchmarks.engine import Listener, TrainingDiverged, learning_rate, make_fabric, train
 from benchmarks.environment import seeded
 from benchmarks.loss import segmentation_loss
 from benchmarks.spec import PAPER
 from data_prep.loading import PreparedSet
-from tests.benchmarks.prepared import SIDE, TINY, write_prepared
+from tests.benchmarks.prepared import TINY, write_prepared
 
 SILENT = Listener(step=lambda *_: None, epoch=lambda _: None)
+
+
+def best_files(folder):
+    return {path.name for path in folder.glob("best-*.safetensors")}
 
 
 class Small(nn.Module):
@@ -37,9 +41,9 @@ def fresh(seed: int = 0) -> Small:
         return Small()
 
 
-def run(net, work, data, recipe=TINY, seed=0, listener=SILENT):
-    work.mkdir(parents=True, exist_ok=True)
-    return train(net, recipe, recipe.rates[0], seed, data, make_fabric("cpu", "32-true"), work, listener)
+def run(net, work, data, recipe=TINY, seed=0, listener=SILENT, **options):
+    fabric = make_fabric("cpu", "32-true")
+    return train(net, recipe, recipe.rates[0], seed, data, fabric, Checkpoints(work), listener, **options)
 
 
 @pytest.fixture
@@ -108,7 +112,7 @@ def test_best_epoch_has_the_lowest_validation_loss(data, tmp_path):
     assert state.best_loss == min(losses)
     best = Small()
     best.frozen.load_state_dict(net.frozen.state_dict())
-    load_checkpoint(tmp_path / "work" / BEST, best)
+    Checkpoints(tmp_path / "work").load_best(best, state.best_epoch)
     assert all(torch.equal(best.state_dict()[name], value) for name, value in net.state_dict().items())
 
 
@@ -130,7 +134,10 @@ def test_interrupted_and_resumed_equals_straight(data, tmp_path):
     assert [{**epoch, "seconds": 0} for epoch in found.history] == [{**e, "seconds": 0} for e in expected.history]
     for name, value in straight.state_dict().items():
         assert torch.equal(resumed.state_dict()[name], value), name
-    assert (tmp_path / "straight" / BEST).read_bytes() == (tmp_path / "broken" / BEST).read_bytes()
+    for folder in (tmp_path / "straight", tmp_path / "broken"):
+        assert {path.name for path in folder.iterdir()} <= {LAST, "previous.safetensors", *best_files(folder)}
+    for name in best_files(tmp_path / "straight"):
+        assert (tmp_path / "straight" / name).read_bytes() == (tmp_path / "broken" / name).read_bytes()
 
 
 def test_same_seed_same_parameters_other_seed_others(data, tmp_path):
@@ -171,30 +178,3 @@ def test_checkpoint_holds_what_was_trained_and_nothing_else():
     names = set(trained_state(fresh()))
     assert not any(name.startswith("frozen") for name in names)
     assert {"head.weight", "norm.running_mean", "norm.num_batches_tracked"} <= names
-
-
-def test_checkpoint_restores_the_optimiser(tmp_path):
-    net = fresh()
-    optimizer = make_optimizer(net, TINY, 1e-3)
-    net(torch.rand(2, 3, SIDE, SIDE)).mean().backward()
-    optimizer.step()
-    save_checkpoint(tmp_path / "c", net, optimizer, {"epoch": 3})
-    twin = fresh(1)
-    twin_optimizer = make_optimizer(twin, TINY, 1e-3)
-    assert load_checkpoint(tmp_path / "c", twin, twin_optimizer) == {"epoch": 3}
-    state, twin_state = optimizer.state_dict()["state"], twin_optimizer.state_dict()["state"]
-    assert state.keys() == twin_state.keys()
-    for index, values in state.items():
-        assert all(
-            torch.equal(torch.as_tensor(twin_state[index][name]), torch.as_tensor(v)) for name, v in values.items()
-        )
-
-
-def test_damaged_or_foreign_checkpoints_are_named(tmp_path):
-    path = tmp_path / "c"
-    save_checkpoint(path, fresh(), None, {})
-    with pytest.raises(CheckpointDamaged, match="belongs to another network"):
-        load_checkpoint(path, nn.Conv2d(3, 1, 1))
-    path.write_bytes(path.read_bytes()[:100])
-    with pytest.raises(CheckpointDamaged, match="not a readable checkpoint"):
-        load_checkpoint(path, fresh())

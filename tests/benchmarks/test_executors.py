@@ -1,11 +1,18 @@
 """Runs in several processes give what they give one after another."""
 
 import dataclasses
+import json
+import os
+import signal
+import threading
+import time
 
 from benchmarks.executors import execute_in_processes
 from benchmarks.runner import execute_all, resolve_all
+from benchmarks.states import WorkNotes
 from rssam.config import RSSAM
 from tests.benchmarks.prepared import TINY, Watcher, make_session, tiny_run
+from tests.benchmarks.processes import FORKSERVER
 
 
 def test_two_at_a_time(tmp_path):
@@ -29,3 +36,45 @@ def test_two_at_a_time(tmp_path):
             assert one.result.counts.images == other.result.counts.images
     again = execute_in_processes(resolve_all(runs[:1], together), together, 2)
     assert [item.status for item in again] == ["cached"]
+
+
+def test_a_process_that_dies_takes_its_own_run_only(tmp_path):
+    """One dead process once failed every run of the plan that had not ended."""
+    runs = [tiny_run(), tiny_run(RSSAM("vit_t", "scratch", mff=False, mhff=False), dataclasses.replace(TINY, epochs=1))]
+    watcher = Watcher()
+    session = make_session(tmp_path, observer=watcher)
+    first, second = resolve_all(runs, session)
+    holder = session.store.work(first.key) / "holder.json"
+
+    def kill_the_first():
+        while not holder.exists():
+            time.sleep(0.01)
+        os.kill(json.loads(holder.read_text())["pid"], signal.SIGKILL)
+
+    threading.Thread(target=kill_the_first, daemon=True).start()
+    outcomes = execute_in_processes([first, second], session, 2)
+    assert [item.status for item in outcomes] == ["failed", "trained"]
+    assert "run again with fewer --jobs" in outcomes[0].reason
+
+
+def test_orphans_end_with_their_parent(tmp_path):
+    """Killed with kill -9, the command leaves no process that trains on unseen and holds a lock."""
+    session = make_session(tmp_path)
+    (item,) = resolve_all([tiny_run(recipe=dataclasses.replace(TINY, epochs=200))], session)
+    parent = FORKSERVER.Process(target=run_in_pool, args=(tmp_path, item))
+    parent.start()
+    notes = WorkNotes(session.store.work(item.key))
+    while not (notes.folder / "progress.json").exists():
+        assert parent.is_alive()
+        time.sleep(0.05)
+    assert notes.held()
+    parent.kill()
+    parent.join()
+    until = time.monotonic() + 20
+    while notes.held():
+        assert time.monotonic() < until
+        time.sleep(0.05)
+
+
+def run_in_pool(home, item):
+    execute_in_processes([item], make_session(home), 2)

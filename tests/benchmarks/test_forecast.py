@@ -32,6 +32,22 @@ def test_states(tmp_path):
     json.dumps([item.to_json() for item in forecast([done, lacking], session)])
 
 
+def test_hours_are_those_of_finished_runs_of_the_same_system(tmp_path):
+    session = make_session(tmp_path)
+    recipe = dataclasses.replace(TINY, epochs=1)
+    done = tiny_run(recipe=recipe)
+    (outcome,) = execute_all(resolve_all([done], session), session)
+    # a training pass counts three, an image of 512 is 64 windows of 64; the test comes once
+    longer = dataclasses.replace(done, recipe=dataclasses.replace(recipe, epochs=5), seed=1)
+    other = dataclasses.replace(done, model=RSSAM("vit_t", "scratch"))
+    sizes = outcome.result.data
+    once, test = 3 * sizes["train"] + 64 * sizes["val"], 64 * sizes["test"]
+    found, unknown = forecast([longer, other], session)
+    wanted = outcome.result.seconds / 3600 * (5 * once + test) / (once + test)
+    assert (found.measured, found.left) == (True, pytest.approx(wanted))
+    assert (unknown.measured, unknown.hours) == (False, unknown.gpu_hours)
+
+
 @pytest.mark.slow
 def test_hours_by_hand():
     """U-Net: 192.67 GMACs an image at 512, three passes a training image, one a validation image."""

@@ -1,9 +1,15 @@
 """MLflow mirrors a run, and whatever happens to it the run goes on."""
 
+import contextlib
+import http.server
 import json
+import sqlite3
+import threading
+import time
 
 import pytest
 
+from benchmarks import tracking
 from benchmarks.runner import execute
 from benchmarks.spec import resolve
 from benchmarks.tracking import EXPERIMENT, MlflowMirror, flat
@@ -50,6 +56,112 @@ def test_a_server_that_is_not_there_stops_nothing(tmp_path, monkeypatch):
     assert session.store.get(outcome.key) is not None
     assert len(messages) == 1
     assert "this session goes on without it" in messages[0]
+
+
+class Answering(http.server.BaseHTTPRequestHandler):
+    """A tracking server that answers every request with 500, after so many seconds."""
+
+    seconds = 0.0
+
+    def do_GET(self):
+        time.sleep(self.seconds)
+        with contextlib.suppress(OSError):  # nobody waits any more
+            self.send_response(500)
+            self.end_headers()
+
+    do_POST = do_GET
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def server(monkeypatch):
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Answering) as found:
+        found.daemon_threads = True
+        threading.Thread(target=found.serve_forever, daemon=True).start()
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{found.server_port}")
+        yield found
+        found.shutdown()
+
+
+@pytest.mark.parametrize(("seconds", "bound"), [(0.0, 60.0), (30.0, 2.0)], ids=["500", "slow"])
+def test_a_server_that_is_ill_is_waited_for_once(tmp_path, monkeypatch, server, seconds, bound):
+    """The client of MLflow alone would ask seven times and wait for two minutes each."""
+    monkeypatch.setattr(Answering, "seconds", seconds)
+    monkeypatch.setattr(tracking, "SECONDS_TO_ANSWER", bound)
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    messages = []
+    outcome, session = finished(tmp_path, MlflowMirror(tmp_path, messages.append))
+    assert outcome.status == "trained"
+    assert len(messages) == 1
+    assert messages[0].count("\n") == 0
+    assert "goes on without it" in messages[0]
+    assert ("no answer within 2 s" in messages[0]) == (seconds > 0)
+    assert (session.store.work(outcome.key) / "mlflow.json").is_file()  # MLflow has not got it yet
+
+
+def runs_in(home):
+    from mlflow import MlflowClient
+
+    client = MlflowClient(f"sqlite:///{home / 'mlflow.db'}")
+    found = client.search_runs([client.get_experiment_by_name(EXPERIMENT).experiment_id])
+    return client, {run.info.run_name: run for run in found}, len(found)
+
+
+def test_a_locked_database_is_told_later(tmp_path, monkeypatch):
+    """Locked all the time: a sentence, the result is stored; the next command tells MLflow the whole of it."""
+    assert MlflowMirror(tmp_path, print).open()
+    monkeypatch.setattr(tracking, "SECONDS_TO_ANSWER", 1.0)
+    messages = []
+    locking = sqlite3.connect(tmp_path / "mlflow.db", check_same_thread=False)
+    locking.execute("BEGIN EXCLUSIVE")
+    mirror = MlflowMirror(tmp_path, messages.append)
+    outcome, session = finished(tmp_path, mirror)
+    assert outcome.status == "trained"
+    assert len(messages) == 1
+    locking.rollback()
+    locking.close()
+    mirror._stuck.join(60)  # the call that was given up; with the process it would have ended
+    monkeypatch.undo()
+
+    again, _ = finished(tmp_path, MlflowMirror(tmp_path, messages.append))
+    assert again.status == "cached"
+    assert len(messages) == 1
+    client, runs, count = runs_in(tmp_path)
+    assert (count, runs[outcome.key].info.status) == (1, "FINISHED")
+    losses = [point.value for point in client.get_metric_history(runs[outcome.key].info.run_id, "val_loss")]
+    assert losses == pytest.approx([epoch["val_loss"] for epoch in outcome.result.history])
+    assert not (session.store.work(outcome.key) / "mlflow.json").exists()
+
+
+def test_a_stopped_run_is_killed_and_goes_on_in_the_same(tmp_path):
+    session = make_session(tmp_path, tracker=MlflowMirror(tmp_path, print))
+    session.observer.on_epoch = lambda _: setattr(session.stop, "signal", "SIGTERM")
+    manifest = load_manifest(session.data_folder("deepglobe"), "deepglobe")
+    resolved = resolve(tiny_run(), manifest, session.weights, session.precision)
+    assert execute(resolved, session).status == "interrupted"
+    _, runs, _ = runs_in(tmp_path)
+    killed = runs[resolved.key]
+    assert (killed.info.status, killed.data.tags["reason"]) == ("KILLED", "stopped by SIGTERM")
+
+    outcome, _ = finished(tmp_path, MlflowMirror(tmp_path, print))
+    client, runs, count = runs_in(tmp_path)
+    assert (outcome.status, count) == ("resumed", 1)
+    assert (runs[resolved.key].info.run_id, runs[resolved.key].info.status) == (killed.info.run_id, "FINISHED")
+    steps = [point.step for point in client.get_metric_history(killed.info.run_id, "val_loss")]
+    assert steps == [1, 2]
+
+
+def test_a_failed_run_is_marked(tmp_path):
+    session = make_session(tmp_path, tracker=MlflowMirror(tmp_path, print))
+    session.observer.on_epoch = lambda _: (_ for _ in ()).throw(OSError(28, "No space left on device", "x"))
+    manifest = load_manifest(session.data_folder("deepglobe"), "deepglobe")
+    resolved = resolve(tiny_run(), manifest, session.weights, session.precision)
+    assert execute(resolved, session).status == "failed"
+    _, runs, _ = runs_in(tmp_path)
+    assert runs[resolved.key].info.status == "FAILED"
+    assert "no space left for x: free some and run again" in runs[resolved.key].data.tags["reason"]
 
 
 def test_listening_changes_no_count(tmp_path):

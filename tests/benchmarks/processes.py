@@ -1,0 +1,66 @@
+"""Processes that are killed: forked from a server that has imported torch, so that each starts in milliseconds."""
+
+import multiprocessing
+import os
+import signal
+import sys
+
+from benchmarks.runner import execute, resolve_all
+from tests.benchmarks.prepared import Watcher, make_session
+
+FORKSERVER = multiprocessing.get_context("forkserver")
+FORKSERVER.set_forkserver_preload(
+    ["benchmarks.trial", "reports.write", "tests.benchmarks.prepared", "tests.benchmarks.processes"]
+)
+
+
+def outcome_of(target, *arguments, seconds=120):
+    """Exit code of a process that calls `target`: 0, or minus the signal that ended it."""
+    child = FORKSERVER.Process(target=target, args=arguments)
+    child.start()
+    child.join(seconds)
+    assert not child.is_alive()
+    return child.exitcode
+
+
+class Killer(Watcher):
+    """An observer that ends its own process, as kill -9 does, at so many steps or so many epochs."""
+
+    def __init__(self, steps=None, epochs=None):
+        super().__init__()
+        self.left = {"steps": steps, "epochs": epochs}
+
+    def step(self, epoch, epochs, step, steps):
+        self.count("steps")
+
+    def epoch(self, metrics):
+        self.count("epochs")
+
+    def count(self, what):
+        if self.left[what] is not None:
+            self.left[what] -= 1
+            if self.left[what] == 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+
+def train_killed(home, run, options, save_every=600.0):
+    """Execute one run on `home`; dies as `options` say."""
+    session = make_session(home, observer=Killer(**options), save_every=save_every)
+    (resolved,) = resolve_all([run], session)
+    outcome = execute(resolved, session)
+    assert outcome.result is not None, outcome.reason
+
+
+def command(home, log, *arguments):
+    """The command line on `home`, with what it says appended to `log`; returns its exit code."""
+    from benchmarks import cli
+
+    sys.argv = ["rssam-bench", "--home", str(home), *arguments]
+    with log.open("a") as stream:
+        cli.screen = cli.Console(file=stream, highlight=False, markup=False, width=200)
+        cli.warnings = cli.screen
+        try:
+            cli.main()
+        except SystemExit as stop:
+            return int(stop.code or 0)
+    return 0

@@ -1,0 +1,147 @@
+"""A run that was killed with kill -9 and goes on ends as one that was never disturbed: bit for bit on the CPU.
+
+Three systems (batch norm and dropout; SAM with LoRA; a transformer) under the schedule of every profile, at sizes of
+seconds; killed after an epoch, and in the middle of one with and without a checkpoint since.
+"""
+
+import dataclasses
+import json
+
+import pytest
+import torch
+
+from benchmarks.checkpoint import LAST, read_checkpoint
+from benchmarks.runner import resolve_all
+from benchmarks.spec import PROFILES
+from benchmarks.zoo import MODELS, SamLora, TransUNet, UNetFormer
+from rssam.config import RSSAM
+from tests.benchmarks.prepared import SIDE, Watcher, make_session, tiny_run
+from tests.benchmarks.processes import outcome_of, train_killed
+
+SYSTEMS = {
+    "unetformer": dataclasses.replace(MODELS["unetformer"], **{**UNetFormer.small, "init": "scratch"}),
+    "sam-lora": SamLora("vit_t", "scratch"),
+    "transunet": dataclasses.replace(MODELS["transunet"], **{**TransUNet.small, "init": "scratch"}),
+}
+# What each profile has of its own (steps or share of warm-up, groups to a batch, rates, augmentation, crops) stays.
+SMALLER = {
+    "paper": {"epochs": 3, "batch": 4, "group": 1, "crop": SIDE},
+    "fair": {"epochs": 2, "batch": 4, "group": 2, "crop": SIDE},
+    "mini": {"epochs": 3, "crop": SIDE, "batch": 2, "group": 2},
+    "smoke": {"epochs": 2, "crop": SIDE, "crops": 2},
+}
+
+QUICK = {("sam-lora", "paper"), ("transunet", "fair"), ("unetformer", "mini"), ("unetformer", "smoke")}
+"""Of the twelve, in the quick suite: each system and each profile."""
+
+
+def declared(system, profile):
+    recipe = dataclasses.replace(PROFILES[profile].recipe, **SMALLER[profile])
+    return tiny_run(SYSTEMS[system], recipe)
+
+
+def left_behind(home, run):
+    """All that a run leaves that training decides: result without times, and content of every checkpoint."""
+    session = make_session(home)
+    (resolved,) = resolve_all([run], session)
+    result = json.loads(session.store.path(resolved.key).read_text())
+    for name in ("seconds", "peak_memory", "provenance"):
+        del result[name]
+    result["history"] = [{**epoch, "seconds": 0} for epoch in result["history"]]
+    work = session.store.work(resolved.key)
+    contents = {}
+    for path in sorted((*work.rglob(LAST), *work.rglob("best-*.safetensors"))):
+        content = read_checkpoint(path)
+        progress = {name: value for name, value in content.progress.items() if name not in ("seconds", "history")}
+        contents[str(path.relative_to(work))] = (progress, content.model | content.optimizer | content.random)
+    predictions = (work / "predictions.npz").read_bytes()
+    return result, contents, predictions
+
+
+def assert_same(found, wanted):
+    assert found[0] == wanted[0]
+    last = [name for name in wanted[1] if name.endswith(LAST)]
+    assert last
+    assert found[1].keys() >= set(last)
+    for name in wanted[1].keys() & found[1].keys():
+        (progress, tensors), (progress_wanted, tensors_wanted) = found[1][name], wanted[1][name]
+        assert progress == progress_wanted
+        assert tensors.keys() == tensors_wanted.keys()
+        assert [key for key, value in tensors_wanted.items() if not torch.equal(tensors[key], value)] == []
+    assert found[2] == wanted[2]
+
+
+@pytest.mark.parametrize(
+    ("system", "profile"),
+    [
+        pytest.param(system, profile, marks=() if (system, profile) in QUICK else pytest.mark.slow)
+        for system in SYSTEMS
+        for profile in PROFILES
+    ],
+)
+def test_killed_and_resumed_equals_straight(tmp_path, system, profile):
+    run = declared(system, profile)
+    assert outcome_of(train_killed, tmp_path / "straight", run, {}) == 0
+    wanted = left_behind(tmp_path / "straight", run)
+    states = {name.rpartition(".")[2] for _, tensors in wanted[1].values() for name in tensors}
+    assert states & {"exp_avg", "momentum_buffer"}
+    home = tmp_path / "killed"
+    kills = [
+        ({"epochs": 1}, 600.0),  # after an epoch
+        ({"steps": 2}, 0.0),  # in the next one, each step saved
+        ({"steps": 2}, 600.0),  # a step later, nothing saved since
+    ]
+    for options, save_every in kills:
+        assert outcome_of(train_killed, home, run, options, save_every) == -9
+        assert not list((home / "results").glob("*"))
+    assert outcome_of(train_killed, home, run, {}) == 0
+    assert_same(left_behind(home, run), wanted)
+
+
+def test_rs_sam_killed_at_every_step(tmp_path):
+    """The paper's own system; with a kill at each step and each step saved it advances one step a life."""
+    recipe = dataclasses.replace(PROFILES["mini"].recipe, epochs=1, crop=SIDE, batch=4, group=2)
+    run = tiny_run(RSSAM("vit_t", "scratch"), recipe)
+    assert outcome_of(train_killed, tmp_path / "straight", run, {}) == 0
+    lives = 0
+    while outcome_of(train_killed, tmp_path / "killed", run, {"steps": 2}, 0.0) == -9:
+        lives += 1
+    assert lives == 2  # 10 images, 5 groups, 3 steps: killed at steps 2 and 3, each time before it was saved
+    assert_same(left_behind(tmp_path / "killed", run), left_behind(tmp_path / "straight", run))
+
+
+def test_data_workers_change_nothing(tmp_path):
+    """Worker processes read ahead of what was trained; the place in the epoch is that of the steps."""
+    run = declared("unetformer", "paper")
+    assert outcome_of(train_killed, tmp_path / "straight", run, {}) == 0
+    assert outcome_of(train_with_workers, tmp_path / "killed", run, 4) == -9
+    assert outcome_of(train_with_workers, tmp_path / "killed", run, None) == 0
+    assert_same(left_behind(tmp_path / "killed", run), left_behind(tmp_path / "straight", run))
+
+
+def train_with_workers(home, run, steps):
+    from benchmarks.runner import execute
+    from tests.benchmarks.processes import Killer
+
+    session = make_session(home, observer=Killer(steps=steps), save_every=0.0, workers=1)
+    (resolved,) = resolve_all([run], session)
+    assert execute(resolved, session).result is not None
+
+
+def test_a_damaged_checkpoint_costs_an_epoch_and_no_bit(tmp_path):
+    run = declared("sam-lora", "paper")
+    assert outcome_of(train_killed, tmp_path / "straight", run, {}) == 0
+    assert outcome_of(train_killed, tmp_path / "killed", run, {"epochs": 2}) == -9
+    watcher = Watcher()
+    session = make_session(tmp_path / "killed", observer=watcher)
+    (resolved,) = resolve_all([run], session)
+    path = session.store.work(resolved.key) / LAST
+    path.write_bytes(path.read_bytes()[:-1])
+
+    from benchmarks.runner import execute
+
+    assert execute(resolved, session).status == "resumed"
+    assert len(watcher.notes) == 1
+    assert str(path) in watcher.notes[0]
+    assert [epoch["epoch"] for epoch in watcher.epochs] == [2, 3]
+    assert_same(left_behind(tmp_path / "killed", run), left_behind(tmp_path / "straight", run))

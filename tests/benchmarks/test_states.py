@@ -1,0 +1,332 @@
+"""Who has a run, how far it is and why it failed; locks that outlive no process; signals that save."""
+
+import dataclasses
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+import torch
+
+import benchmarks.trial
+from benchmarks.interruption import Stop, heed_signals
+from benchmarks.inventory import by_state, planned_standings, standings
+from benchmarks.runner import execute, execute_all, resolve_all
+from benchmarks.states import Progress, ProgressNotes, WorkNotes, duration, standing
+from data_prep.base import DataError
+from rssam.config import RSSAM
+from tests.benchmarks.prepared import TINY, Watcher, make_session, tiny_run
+from tests.benchmarks.processes import FORKSERVER, outcome_of, train_killed
+from tests.conftest import REPOSITORY
+
+ONE = dataclasses.replace(TINY, epochs=1)
+OTHER = RSSAM("vit_t", "scratch", mff=False, mhff=False)
+
+
+def resolved(session, *runs):
+    return resolve_all(list(runs) or [tiny_run()], session)
+
+
+def hold(home, key, ready, leave):
+    session = make_session(home)
+    with session.store.lock(key):
+        WorkNotes(session.store.work(key)).claim()
+        ready.set()
+        leave.wait(60)
+
+
+@pytest.fixture
+def held(tmp_path):
+    """Another living process has the run: (session, resolved run, process, event that lets it go)."""
+    session = make_session(tmp_path)
+    [item] = resolved(session, tiny_run(recipe=ONE))
+    ready, leave = FORKSERVER.Event(), FORKSERVER.Event()
+    child = FORKSERVER.Process(target=hold, args=(tmp_path, item.key, ready, leave))
+    child.start()
+    assert ready.wait(60)
+    yield session, item, child, leave
+    leave.set()
+    child.join(20)
+
+
+def test_a_second_process_leaves_it_for_last_and_says_who(held):
+    session, item, child, leave = held
+    other = resolved(session, tiny_run(OTHER, ONE))[0]
+    threading.Timer(1.5, leave.set).start()
+    outcomes = execute_all([item, other], session)
+    assert [outcome.status for outcome in outcomes] == ["trained", "trained"]
+    assert [outcome.key for outcome in session.observer.outcomes] == [other.key, item.key]
+    assert f"{item.key}: process {child.pid} on {os.uname().nodename} since " in session.observer.notes[0]
+
+
+def test_the_state_is_running_and_a_look_changes_nothing(held):
+    session, item, child, _ = held
+    before = sorted(path.name for path in session.store.work(item.key).iterdir())
+    found = standing(session.store, item.key)
+    assert (found.state, f"process {child.pid} on" in found.who) == ("running", True)
+    assert sorted(path.name for path in session.store.work(item.key).iterdir()) == before
+
+
+def test_a_killed_holder_holds_nothing(held):
+    """Its note with the process number stays; the lock does not."""
+    session, item, child, _ = held
+    child.kill()
+    child.join()
+    assert (session.store.work(item.key) / "holder.json").is_file()
+    assert standing(session.store, item.key).state == "missing"
+    assert execute(item, session).status == "trained"
+    assert session.observer.notes == []
+    assert not (session.store.work(item.key) / "holder.json").exists()
+
+
+def test_waiting_ends_when_asked_to_stop(held):
+    session, item, *_ = held
+    threading.Timer(0.7, lambda: setattr(session.stop, "signal", "SIGTERM")).start()
+    assert execute(item, session).status == "interrupted"
+
+
+def test_a_failure_is_noted_in_the_work_folder_and_forgotten_on_success(tmp_path):
+    session = make_session(tmp_path)
+    [bad] = resolved(session, tiny_run(recipe=dataclasses.replace(ONE, crop=96)))
+    execute(bad, session)
+    found = standing(session.store, bad.key)
+    assert (found.state, "do not tile" in found.reason) == ("failed", True)
+    assert not list(session.store.results.glob("*"))
+    [good] = resolved(session, tiny_run(recipe=ONE))
+    WorkNotes(session.store.work(good.key)).fail("once")
+    assert standing(session.store, good.key).state == "failed"
+    assert execute(good, session).status == "trained"
+    assert standing(session.store, good.key).state == "finished"
+    states = by_state(standings(tmp_path))
+    assert {state: len(runs) for state, runs in states.items() if runs} == {"failed": 1, "finished": 1}
+    json.dumps(states)
+
+
+def test_what_nobody_foresaw_stops_one_run_only(tmp_path, monkeypatch):
+    session = make_session(tmp_path)
+    runs = resolved(session, tiny_run(recipe=ONE), tiny_run(OTHER, ONE))
+    train = benchmarks.trial.train
+
+    def broken(net, *arguments, **options):
+        if len(session.observer.outcomes) == 0:
+            raise RuntimeError("mat1 and mat2 shapes cannot be multiplied\nand more")
+        return train(net, *arguments, **options)
+
+    monkeypatch.setattr(benchmarks.trial, "train", broken)
+    outcomes = execute_all(runs, session)
+    assert [outcome.status for outcome in outcomes] == ["failed", "trained"]
+    assert "RuntimeError: mat1 and mat2 shapes cannot be multiplied. This was not foreseen" in outcomes[0].reason
+    assert "and more" not in outcomes[0].reason
+    trace = json.loads((session.store.work(runs[0].key) / "failure.json").read_text())["traceback"]
+    assert "in broken" in trace
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_too_little_gpu_memory(tmp_path, monkeypatch, times):
+    """Once: a second try with activation checkpointing gives the counts of an undisturbed run. Twice: it says so."""
+    train, calls = benchmarks.trial.train, []
+
+    def short_of_memory(net, *arguments, **options):
+        calls.append(net)
+        if len(calls) <= times:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.\nmore")
+        return train(net, *arguments, **options)
+
+    undisturbed = execute(resolved(make_session(tmp_path / "a"), tiny_run(recipe=ONE))[0], make_session(tmp_path / "a"))
+    monkeypatch.setattr(benchmarks.trial, "train", short_of_memory)
+    session = make_session(tmp_path / "b")
+    outcome = execute(resolved(session, tiny_run(recipe=ONE))[0], session)
+    assert "Tried to allocate 2.00 GiB.); once more with activation checkpointing" in session.observer.notes[0]
+    if times == 2:
+        assert (outcome.status, len(calls)) == ("failed", 2)
+        assert "a smaller group would be another run" in outcome.reason
+        return
+    assert outcome.result.counts.to_json() == undisturbed.result.counts.to_json()
+    losses = [[epoch["val_loss"] for epoch in one.result.history] for one in (outcome, undisturbed)]
+    assert losses[0] == losses[1]
+    assert outcome.result.provenance["activation_checkpointing"] is True
+    assert undisturbed.result.provenance["activation_checkpointing"] is False
+    assert "forward" in vars(calls[1].encoder.blocks[0])
+    assert "forward" not in vars(calls[0].encoder.blocks[0])
+
+
+def worker_dies(home, run):
+    import psutil
+
+    def step(*_):
+        if watcher.outcomes:  # in the first run only
+            return
+        for child in psutil.Process().children():
+            child.kill()
+
+    watcher = Watcher()
+    watcher.step = step
+    session = make_session(home, observer=watcher, workers=1)
+    outcomes = execute_all(resolve_all([run, tiny_run(OTHER, ONE)], session), session)
+    (home / "outcomes.json").write_text(json.dumps([(outcome.status, outcome.reason) for outcome in outcomes]))
+
+
+def test_a_dead_data_worker(tmp_path):
+    """Killed, as by a machine short of memory: a sentence, and the next run of the plan is trained."""
+    run = tiny_run(recipe=dataclasses.replace(TINY, batch=2, epochs=1))
+    make_session(tmp_path)
+    assert outcome_of(worker_dies, tmp_path, run) == 0
+    (status, reason), (other, _) = json.loads((tmp_path / "outcomes.json").read_text())
+    assert (status, other) == ("failed", "trained")
+    assert "a process that reads images ended abruptly" in reason
+    assert "run again, with fewer --workers" in reason
+
+
+def test_a_bad_image_met_by_a_data_worker_is_one_sentence(tmp_path):
+    from benchmarks.engine import worker_faults
+
+    with pytest.raises(DataError) as error, worker_faults(Stop()):
+        raise DataError(
+            "Caught DataError in DataLoader worker process 0.\nOriginal Traceback (most recent call last):\n  File x\n"
+            "data_prep.base.DataError: a.png cannot be read.\n"
+        )
+    assert str(error.value) == "a.png cannot be read."
+
+
+def test_signals_are_heeded_once_and_handed_back():
+    stop, said = Stop(), []
+    before = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)
+    with heed_signals(stop, said.append):
+        os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), signal.SIGTERM)  # a scheduler that signals the group and the process
+    assert stop.signal == "SIGTERM"
+    assert len(said) == 1
+    assert (signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)) == before
+
+
+def test_stopping_saves_the_step_and_begins_no_further_run(tmp_path):
+    """In the middle of an epoch; the run goes on from the step and ends as one that was never stopped."""
+    straight = make_session(tmp_path / "a")
+    wanted = execute(resolved(straight)[0], straight).result
+    session = make_session(tmp_path / "b")
+    steps = []
+
+    def step(*place):
+        steps.append(place)
+        session.stop.signal = "SIGINT"
+
+    session.observer.step = step
+    runs = resolved(session, tiny_run(), tiny_run(OTHER, ONE))
+    [outcome] = execute_all(runs, session)
+    assert (outcome.status, len(steps)) == ("interrupted", 1)
+    assert standing(session.store, runs[0].key).state == "begun"
+    again = make_session(tmp_path / "b")
+    finished = execute(runs[0], again)
+    assert finished.status == "resumed"
+    assert finished.result.counts.to_json() == wanted.counts.to_json()
+
+
+@pytest.mark.parametrize("moment", ["validation", "test"])
+def test_stopping_while_evaluating_loses_no_step(tmp_path, moment, monkeypatch):
+    session = make_session(tmp_path)
+    if moment == "test":
+        session.observer.testing = lambda *_: setattr(session.stop, "signal", "SIGTERM")
+    else:
+        import benchmarks.engine
+
+        validate = benchmarks.engine.validation_loss
+
+        def stopped(*arguments):
+            session.stop.signal = "SIGTERM"
+            return validate(*arguments)
+
+        monkeypatch.setattr(benchmarks.engine, "validation_loss", stopped)
+    [item] = resolved(session)
+    assert execute(item, session).status == "interrupted"
+    monkeypatch.undo()
+    watcher = Watcher()
+    steps = []
+    watcher.step = lambda *place: steps.append(place)
+    again = make_session(tmp_path, observer=watcher)
+    assert execute(item, again).status == "resumed"
+    assert len(steps) == (0 if moment == "test" else 3)  # of two epochs of three steps: the first epoch's are kept
+
+
+def test_half_written_files_of_a_killed_run_are_removed(tmp_path):
+    session = make_session(tmp_path)
+    [item] = resolved(session, tiny_run(recipe=ONE))
+    left = [
+        session.store.results / f".{item.key}.json.abc.tmp",
+        session.store.work(item.key) / ".last.safetensors.abc.tmp",
+    ]
+    other = session.store.results / ".deepglobe-unet-0123456789.json.abc.tmp"
+    for path in (*left, other):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"half")
+    execute(item, session)
+    assert not any(path.exists() for path in left)
+    assert other.exists()  # another process may be writing it
+
+
+def test_progress_tells_time_left(tmp_path, monkeypatch):
+    clock = iter([0.0, 10.0, 20.0])
+    monkeypatch.setattr(time, "monotonic", lambda: next(clock))
+    notes = WorkNotes(tmp_path)
+    writer = ProgressNotes(notes, candidates=2, device="cpu")
+    writer.candidate = 1
+    for step in (1, 2, 3):
+        writer.step(1, 5, step, 10)
+    found = notes.progress()
+    # 3 of 50 steps of the second of two: 53 hundredths; a step takes 10 s, 47 are left
+    assert found.done == pytest.approx(0.53)
+    assert found.seconds_left == pytest.approx(470)
+    assert found.text == "epoch 1 of 5, step 3 of 10, 7 min 50 s left"
+    (tmp_path / "progress.json").write_text('{"what": "half of')
+    assert notes.progress() is None
+
+
+def test_lengths_of_time():
+    found = [duration(seconds) for seconds in (9.6, 61, 3600 * 2 + 60 * 5, 86400 * 3 + 3600 * 4)]
+    assert found == ["10 s", "1 min 1 s", "2 h 5 min", "3 d 4 h"]
+
+
+def test_states_of_a_plan(tmp_path):
+    session = make_session(tmp_path)
+    done, begun, missing = tiny_run(recipe=ONE), tiny_run(OTHER), tiny_run(OTHER, ONE)
+    lacking = dataclasses.replace(missing, model=RSSAM())
+    execute(resolved(session, done)[0], session)
+    assert outcome_of(train_killed, tmp_path, begun, {"epochs": 1}) == -9
+    found = planned_standings([done, begun, missing, lacking], session)
+    assert [item.state for item in found] == ["finished", "begun", "missing", "missing"]
+    assert "prepare weights vit_b" in found[3].reason
+    assert isinstance(found[1].progress, Progress)
+
+
+def start(home, *arguments):
+    command = [sys.executable, "-m", "benchmarks.cli", "--home", str(home), "reproduce", "table5", "--profile", "smoke"]
+    return subprocess.Popen(
+        [*command, "--no-track", *arguments], cwd=REPOSITORY, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_a_signal_from_outside(tmp_path, jobs):
+    """SIGTERM to the command alone: it and its processes save, it exits with 1 and says how to go on."""
+    prepare = [sys.executable, "-m", "benchmarks.cli", "--home", str(tmp_path), "prepare", "deepglobe"]
+    subprocess.run([*prepare, "--synthetic", "12"], cwd=REPOSITORY, check=True, capture_output=True)
+    child = start(tmp_path, "--jobs", jobs)
+    while not list(tmp_path.glob("runs/*/progress.json")):
+        assert child.poll() is None, child.communicate()
+        time.sleep(0.1)
+    child.terminate()
+    output, errors = child.communicate(timeout=120)
+    assert child.returncode == 1
+    assert "SIGTERM: " in errors
+    assert ("at work finish their step" in errors) == (jobs == "2")
+    assert "stopped by SIGTERM; what was done is saved" in output
+    assert f"go on with: rssam-bench --home {tmp_path} reproduce table5 --profile smoke" in output
+    assert list(tmp_path.glob("runs/*/last.safetensors"))
+    again = start(tmp_path, "--jobs", jobs)
+    output, errors = again.communicate(timeout=400)
+    assert again.returncode == 0, errors
+    assert "resumed: Dice" in output
