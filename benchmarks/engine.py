@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import os
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -249,6 +250,7 @@ def _epoch_groups(
         sampler=range(done * group, len(draws)),
         drop_last=True,
         num_workers=workers,
+        multiprocessing_context="fork" if workers and sys.platform == "linux" else None,  # in a process of --jobs too
         pin_memory=torch.cuda.is_available(),
         worker_init_fn=_leave_signals_to_parent,
     )
