@@ -115,8 +115,10 @@ def start_others(layout: Layout) -> list[subprocess.Popen[bytes]]:
     os.environ |= {"LOCAL_RANK": "0", "WORLD_SIZE": str(layout.size)}
     main = sys.modules["__main__"].__spec__
     command = [sys.executable, *(["-m", main.name] if main else [os.path.abspath(sys.argv[0])]), *sys.argv[1:]]
+    quiet = {"TORCH_CPP_LOG_LEVEL": "ERROR"}  # if the first is killed, the others end; that they miss it is no news
     return [
-        subprocess.Popen(command, env={**os.environ, "LOCAL_RANK": str(number)}) for number in range(1, layout.devices)
+        subprocess.Popen(command, env={**quiet, **os.environ, "LOCAL_RANK": str(number)})
+        for number in range(1, layout.devices)
     ]
 
 

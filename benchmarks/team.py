@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import subprocess
 import threading
 import time
+import warnings
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from datetime import timedelta
@@ -106,7 +106,9 @@ class DistributedTeam(Team):
     def __init__(
         self, layout: Layout, device: str, precision: Precision, children: list[subprocess.Popen[bytes]]
     ) -> None:
-        logging.getLogger("lightning.fabric").setLevel(logging.WARNING)
+        for name in ("lightning.fabric", "lightning.pytorch"):  # a banner; the second has taken the logger of the first
+            logging.getLogger(name).setLevel(logging.WARNING)
+        warnings.filterwarnings("ignore", "`broadcast_buffers` is deprecated")  # its successor is not in all of ours
         where = TorchElasticEnvironment() if layout.started else LightningEnvironment()
         strategy = DDPStrategy(broadcast_buffers=False, timeout=LONGEST_WAIT)
         self.fabric = Fabric(
@@ -216,8 +218,8 @@ class DistributedTeam(Team):
         self._failed_here = True
         self._board.set("failed", json.dumps([self.rank, reason, trace]))
         if not self.leads:
-            time.sleep(60)  # the first tells it, and with it goes the board, and then this process
-            os._exit(1)
+            time.sleep(60)  # until the first has told it; the watch ends this process then
+            leave()
         self._over.set()
         return f"{reason}; the other devices have ended with it, and what was saved is kept"
 
@@ -228,6 +230,8 @@ class DistributedTeam(Team):
                 failed = json.loads(self._board.get("failed")) if self._board.check(["failed"]) else None
             except (RuntimeError, ValueError):  # the first is gone
                 leave()
+            if self._failed_here and self._board.check(["told"]):
+                leave()
             if failed is None and any(child.poll() not in (None, 0) for child in self._children):
                 failed = [-1, "the process of another device ended abruptly (out of memory?)", ""]
             if failed is None or self._failed_here or self._over.is_set():
@@ -236,6 +240,8 @@ class DistributedTeam(Team):
                 rank, reason, trace = failed
                 who = f"device {rank}: " if rank >= 0 else ""
                 self.on_failure(f"{who}{reason}; all devices end, and what was saved is kept: run again", trace)
+                self._board.set("told", "")
+                time.sleep(4 * SECONDS_BETWEEN_LOOKS)  # the others look, and go first
                 leave()
             leave(0)  # no fault of this one
 

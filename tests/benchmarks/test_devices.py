@@ -250,6 +250,7 @@ def command(home, *before, **environment):
     )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_the_command_line_starts_the_other_device_and_the_first_one_speaks(tmp_path):
     home = prepared_home(tmp_path).home
     done = command(home)
@@ -268,6 +269,7 @@ def test_torchrun_starts_all(tmp_path):
     assert done.stdout.count("trained: Dice") == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("fault", "sentence"),
     [("error", "device 1: this card is broken; all devices end"), ("kill", "another device ended abruptly")],
