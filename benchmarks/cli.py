@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 import typer
 from rich.table import Table as RichTable
 
+from benchmarks.devices import DevicesUnfit, local_rank
 from benchmarks.prepare_cli import prepare
 from benchmarks.root import Json, print_json, root, screen, warnings
 from benchmarks.session import Outcome
@@ -83,6 +84,10 @@ def reproduce(
     device: Annotated[Device, typer.Option(help="Where to train.")] = "auto",
     workers: Annotated[int, typer.Option(min=0, help="Processes that read images.")] = 0,
     jobs: Annotated[int, typer.Option(min=1, help="Runs at a time, each with its share of the cores.")] = 1,
+    devices: Annotated[
+        int | None, typer.Option(min=1, help="Devices of this node that share each run. [1, or torchrun's]")
+    ] = None,
+    nodes: Annotated[int | None, typer.Option(min=1, help="Nodes that share each run. [1, or torchrun's]")] = None,
     save_every: Annotated[
         float, typer.Option(min=0, help="Minutes between checkpoints within an epoch; after each there is one anyway.")
     ] = 10,
@@ -94,11 +99,12 @@ def reproduce(
 
     Ctrl-C lets the step finish and saves; the same command goes on from there.
     """
+    from benchmarks.devices import find_layout, require_fit
     from benchmarks.interruption import heed_signals
     from benchmarks.items import find_items, require_suitable
     from benchmarks.runner import execute_all, plan, resolve_all
     from benchmarks.screen import Screen, show_forecasts
-    from benchmarks.session import Session, choose_device
+    from benchmarks.session import Session, choose_device, cuda_devices
     from benchmarks.spec import Setting
     from benchmarks.tracking import MlflowMirror, Silent
 
@@ -109,6 +115,12 @@ def reproduce(
     tracker = MlflowMirror(root.home, lambda text: warnings.print(text, soft_wrap=True)) if track else Silent()
     session = Session(root.home, choose_device(device), observer, tracker, workers, save_every=60 * save_every)
     runs = plan(chosen, setting, seed or [0], split_seed, repeats, controls)
+    layout = find_layout(devices, nodes)
+    if layout.size > 1:
+        if jobs > 1:
+            raise DevicesUnfit(f"--jobs {jobs} runs several at a time, and --devices shares each run: leave one out")
+        available = cuda_devices() if session.device == "cuda" else None
+        require_fit(layout, dict.fromkeys(run.recipe for run in runs), available)
     if dry_run:
         from benchmarks.forecast import forecast
 
@@ -120,7 +132,13 @@ def reproduce(
         return
     with heed_signals(session.stop, lambda text: warnings.print(text, soft_wrap=True)):
         resolved = resolve_all(runs, session)
-        if jobs == 1:
+        if layout.size > 1:
+            from benchmarks.together import execute_on_devices
+
+            if (found := execute_on_devices(resolved, session, layout)) is None:
+                return  # the first device tells what came of it
+            outcomes = found
+        elif jobs == 1:
             outcomes = execute_all(resolved, session)
         else:
             from benchmarks.executors import execute_in_processes
@@ -320,13 +338,14 @@ def main() -> None:
     """Run the command line; a user's mistake ends in a sentence, not in a traceback."""
     from benchmarks.store import ResultDamaged
 
+    screen.quiet = warnings.quiet = local_rank() > 0  # of the processes of one run on several devices the first speaks
     try:
         app()
     except (UserError, DataError, ResultDamaged) as error:
         if root.debug:
             raise
         warnings.print(f"error: {error}", soft_wrap=True)
-        sys.exit(2 if isinstance(error, UnknownName | UnknownDataset) else 1)
+        sys.exit(2 if isinstance(error, UnknownName | UnknownDataset | DevicesUnfit) else 1)
     except OSError as error:
         if root.debug:
             raise

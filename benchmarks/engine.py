@@ -11,9 +11,10 @@ import math
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -29,6 +30,7 @@ from benchmarks.evaluate import to_float, validation_loss
 from benchmarks.interruption import Interrupted, Stop
 from benchmarks.loss import segmentation_loss
 from benchmarks.spec import Precision, Recipe
+from benchmarks.team import Team
 from data_prep.base import DataError
 from data_prep.loading import PreparedSet, crop, random_crop_offset
 from rssam.contract import UserError
@@ -84,60 +86,78 @@ def train(
     listener: Listener,
     workers: int = 0,
     save_every: float = SECONDS_BETWEEN_CHECKPOINTS,
+    team: Team | None = None,
 ) -> Training:
     """Train `net` in place and leave it with the parameters of its best epoch.
 
     `data` is (train, val). Goes on from the last checkpoint if there is one, to the very step; one is saved after every
     epoch and every `save_every` seconds. Raises TrainingDiverged if the loss is not finite, and Interrupted, after
-    saving, if the listener asks for a stop.
+    saving, if the listener asks for a stop. With a `team` of several devices all call it alike, and end with equal
+    parameters and the same history; only the first writes.
     """
+    team = team or Team()
     train_set, val_set = data
     raw = make_optimizer(net, recipe, rate)
     model, optimizer = fabric.setup(net, raw)  # the wrapper steps; state and settings are those of `raw`
     if hasattr(net, "training_outputs"):
         model.mark_forward_method("training_outputs")
-    state, random = Training(), dict[str, Tensor]()
-    if (found := checkpoints.resume(net, raw)) is not None:
-        state, random = Training(**found[0]), found[1]
+    state, random = _resumed(net, raw, checkpoints, team)
+    if random:
         restore_random_states(random, fabric.device)
 
     groups = max(len(train_set) * recipe.crops // recipe.group, 1)
     accumulate = recipe.batch // recipe.group
-    steps = math.ceil(groups / accumulate)  # optimiser steps an epoch
+    shares = team.shares(groups, accumulate)
+    steps = len(shares)  # optimiser steps an epoch
+
+    def save() -> None:
+        states = team.all_states(random_states(fabric.device))
+        if team.leads:
+            checkpoints.save(net, raw, vars(state), states)
+
     while state.epoch < recipe.epochs:
         started, epoch, saved = time.perf_counter() - state.spent, state.epoch + 1, time.monotonic()
-        total = torch.tensor(state.loss_sum, device=fabric.device, dtype=torch.float64)
+        total = torch.tensor(state.loss_sum if team.leads else 0.0, device=fabric.device, dtype=torch.float64)
 
-        if state.step == 0:
-            torch.manual_seed(seed * 1_000_003 + epoch)  # dropout, too, depends on seed and epoch alone
-        loaded = _epoch_groups(train_set, recipe, seed, epoch, workers, state.step * accumulate)
-        if state.step > 0:
+        if state.step == 0 or not random:  # dropout, too, depends on seed, epoch and the device's number alone
+            torch.manual_seed(seed * 1_000_003 + epoch + (team.rank << 40))
+        todo = shares[state.step :]
+        loaded = _epoch_groups(train_set, recipe, seed, epoch, workers, [n for share in todo for n in share.read])
+        if state.step > 0 and random:
             restore_random_states(random, fabric.device)  # making the loader has drawn a number
         model.train()
         now = learning_rate(recipe, rate, state.epoch * steps + steps - 1, recipe.epochs * steps)
-        for batch in _batches(loaded, accumulate):
+        for share in todo:
             now = learning_rate(recipe, rate, state.epoch * steps + state.step, recipe.epochs * steps)
             for settings in raw.param_groups:
                 settings["lr"] = now
-            for images, labels in batch:
+            before = team.statistics(net)
+            batch = list(islice(loaded, len(share.read)))
+            for more, (images, labels) in zip(reversed(range(len(batch))), batch, strict=True):
                 images, labels = to_float(images, fabric.device), labels.to(fabric.device)
-                loss = training_loss(model, images, labels, recipe.ce_weight, recipe.dice_weight)
-                fabric.backward(loss / len(batch))
-                total += loss.detach().double()
+                with team.accumulating(model, more > 0):
+                    loss = training_loss(model, images, labels, recipe.ce_weight, recipe.dice_weight)
+                    # the gradients of the devices are averaged, those of the groups summed
+                    fabric.backward(loss / (len(share.step) / team.size) if share.groups else loss * 0)
+                if share.groups:
+                    total += loss.detach().double()
+            team.merge(net, before, share)
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
             state.step += 1
             listener.step(epoch, recipe.epochs, state.step, steps)
-            if listener.stop.wanted or time.monotonic() - saved >= save_every:
-                _pause(state, total, started, now)
-                checkpoints.save(net, raw, vars(state), random_states(fabric.device))
-                listener.stop.check()
+            stop, due = team.agree(listener.stop, time.monotonic() - saved >= save_every)
+            if stop or due:
+                _pause(state, total, started, now, team)
+                save()
+                if stop:
+                    listener.stop.check()
                 saved = time.monotonic()
-        _pause(state, total, started, now)
+        _pause(state, total, started, now, team)
         try:
-            val_loss = validation_loss(model, val_set, recipe, fabric.device, listener.stop.check)
+            val_loss = validation_loss(model, val_set, recipe, fabric.device, lambda: team.check(listener.stop), team)
         except Interrupted:
-            checkpoints.save(net, raw, vars(state), random_states(fabric.device))
+            save()
             raise
         if not math.isfinite(val_loss):
             raise _diverged("validation", val_loss, epoch, now)
@@ -149,17 +169,30 @@ def train(
             "seconds": time.perf_counter() - started,
         }
         _remember(state, metrics)
-        if state.best_epoch == epoch:
+        if state.best_epoch == epoch and team.leads:
             checkpoints.save_best(net, epoch)
-        checkpoints.save(net, raw, vars(state), random_states(fabric.device))
+        save()
         listener.epoch(metrics)
+    team.meet()  # the file is written
     checkpoints.load_best(net, state.best_epoch)
     return state
 
 
-def _pause(state: Training, total: Tensor, started: float, rate: float) -> None:
+def _resumed(
+    net: nn.Module, optimizer: torch.optim.Optimizer, checkpoints: Checkpoints, team: Team
+) -> tuple[Training, dict[str, Tensor]]:
+    """Training and random states of the last checkpoint, or a new training and none; the same on every device."""
+    found = checkpoints.resume(net, optimizer) if team.leads else None  # the first removes damaged ones
+    team.meet()
+    found = found if team.leads else checkpoints.resume(net, optimizer)
+    state, random = (Training(), {}) if found is None else (Training(**found[0]), team.own_states(found[1]))
+    team.meet(f"step {state.step} after epoch {state.epoch}")
+    return state, random
+
+
+def _pause(state: Training, total: Tensor, started: float, rate: float, team: Team) -> None:
     """Note how far the epoch is. Raises TrainingDiverged: what is no number is not worth a checkpoint."""
-    state.loss_sum, state.spent = float(total), time.perf_counter() - started
+    state.loss_sum, state.spent = float(team.total(total.cpu())), time.perf_counter() - started
     if not math.isfinite(state.loss_sum):
         raise _diverged("training", state.loss_sum, state.epoch + 1, rate)
 
@@ -236,9 +269,9 @@ def _turn(pixels: Tensor, turn: int) -> Tensor:
 
 
 def _epoch_groups(
-    data: PreparedSet, recipe: Recipe, seed: int, epoch: int, workers: int, done: int = 0
+    data: PreparedSet, recipe: Recipe, seed: int, epoch: int, workers: int, numbers: Sequence[int]
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """Groups (uint8 [group, 3, H, W], uint8 [group, H, W]) of one epoch without the first `done`.
+    """The groups (uint8 [group, 3, H, W], uint8 [group, H, W]) of one epoch that have these numbers.
 
     What fills no whole group is left out, others in every epoch. A set smaller than one group is one group.
     """
@@ -247,8 +280,7 @@ def _epoch_groups(
     loader = DataLoader(
         draws,
         batch_size=group,
-        sampler=range(done * group, len(draws)),
-        drop_last=True,
+        sampler=[number * group + place for number in numbers for place in range(group)],
         num_workers=workers,
         multiprocessing_context="fork" if workers and sys.platform == "linux" else None,  # in a process of --jobs too
         pin_memory=torch.cuda.is_available(),
@@ -286,15 +318,3 @@ def worker_faults(stop: Stop) -> Iterator[None]:
         if not str(error).startswith("Caught "):
             raise  # else it comes from a worker, and its text is a whole traceback
         raise DataError(str(error).strip().splitlines()[-1].removeprefix("data_prep.base.DataError: ")) from error
-
-
-def _batches(groups: Iterator[tuple[Tensor, Tensor]], size: int) -> Iterator[list[tuple[Tensor, Tensor]]]:
-    """Lists of up to `size` groups, one list an optimiser step."""
-    batch: list[tuple[Tensor, Tensor]] = []
-    for group in groups:
-        batch.append(group)
-        if len(batch) == size:
-            yield batch
-            batch = []
-    if batch:
-        yield batch

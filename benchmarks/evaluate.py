@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,9 +14,13 @@ from torch import Tensor, nn
 from benchmarks.counts import Counts
 from benchmarks.loss import segmentation_loss
 from benchmarks.spec import Recipe
+from benchmarks.team import Team
 from data_prep.loading import PreparedSet, grid
 from data_prep.loading import crop as crop_item
 from rssam.contract import IGNORE, Task
+
+_Counted = tuple[str, Tensor, Tensor | None]
+"""Stem, confusion matrix, and that of the native mask."""
 
 
 @dataclass(frozen=True)
@@ -41,21 +45,30 @@ def validation_loss(
     recipe: Recipe,
     device: torch.device,
     between: Callable[[], None] | None = None,
+    team: Team | None = None,
 ) -> float:
     """Mean loss over groups of `recipe.group` images (or windows) in the order of their stems, each image once.
 
-    `between` is called after every group; what it raises ends the pass.
+    The devices of a `team` take groups in turn; the sum is made in the order of the groups all the same. `between` is
+    called as often on each of them, after every group; what it raises ends the pass.
     """
+    team = team or Team()
     net.eval()
-    total, seen = torch.zeros((), device=device, dtype=torch.float64), 0
-    for images, labels in _grouped(_windows(data, recipe.crop), recipe.group):
-        logits = net(to_float(images, device))  # [B, C, H, W]
-        loss = segmentation_loss(logits, labels.to(device), recipe.ce_weight, recipe.dice_weight)
-        total += loss.double() * len(images)
-        seen += len(images)
+    places = _windows(data, recipe.crop)
+    groups = [places[first : first + recipe.group] for first in range(0, len(places), recipe.group)]
+    sums = torch.zeros(len(groups), device=device, dtype=torch.float64)
+    for first in range(0, len(groups), team.size):
+        if (number := first + team.rank) < len(groups):
+            images, labels = _stacked(data, groups[number], recipe.crop)
+            logits = net(to_float(images, device))  # [B, C, H, W]
+            loss = segmentation_loss(logits, labels.to(device), recipe.ce_weight, recipe.dice_weight)
+            sums[number] = loss.double() * len(images)
         if between is not None:
             between()
-    return float(total) / seen
+    total = 0.0
+    for part in team.total(sums.cpu()).tolist():  # each is 0 on all devices but one
+        total += part
+    return total / len(places)
 
 
 @torch.inference_mode()
@@ -66,32 +79,43 @@ def evaluate(
     crop: int | None,
     device: torch.device,
     progress: Callable[[int, int], None] | None = None,
+    team: Team | None = None,
 ) -> Evaluation:
     """Predict every image of `data` once and count; images larger than the crop are covered by a grid of crops.
+
+    The devices of a `team` take images in turn and all have the counts of all; the first alone has the predictions.
+    `progress` is called as often on each of them.
 
     Binary labels are the sign of the logit (probability 0.5), others the largest logit. Where the source had a finer
     mask, the same logits are upsampled to it and counted a second time.
     """
+    team = team or Team()
     net.eval()
-    names, confusions, native_confusions, predictions = [], [], [], []
-    for index in range(len(data)):
-        item = data[index]
-        mask, native = item["mask"], item.get("native_mask")
-        logits = _predict(net, item["image"], crop, device)  # [C, H, W]
-        labels = predicted_labels(logits)  # [H, W]
-        names.append(item["name"])
-        confusions.append(confusion_matrix(mask.to(device), labels, task))
-        predictions.append(labels.to(torch.uint8).cpu().numpy())
-        if native is not None and native.shape != mask.shape:
-            finer = F.interpolate(logits[None], tuple(native.shape), mode="bilinear", align_corners=False)[0]
-            native_confusions.append(confusion_matrix(native.to(device), predicted_labels(finer), task))
+    counted: dict[int, _Counted] = {}
+    predicted: dict[int, NDArray[np.uint8]] = {}
+    for first in range(0, len(data), team.size):
+        if (index := first + team.rank) < len(data):
+            item = data[index]
+            mask, native = item["mask"], item.get("native_mask")
+            logits = _predict(net, item["image"], crop, device)  # [C, H, W]
+            labels = predicted_labels(logits)  # [H, W]
+            finer = None
+            if native is not None and native.shape != mask.shape:
+                upsampled = F.interpolate(logits[None], tuple(native.shape), mode="bilinear", align_corners=False)[0]
+                finer = confusion_matrix(native.to(device), predicted_labels(upsampled), task).cpu()
+            counted[index] = item["name"], confusion_matrix(mask.to(device), labels, task).cpu(), finer
+            predicted[index] = labels.to(torch.uint8).cpu().numpy()
         if progress is not None:
-            progress(index + 1, len(data))
+            progress(min(first + team.size, len(data)), len(data))
+    counted = team.collect(counted, len(data))
+    predicted = team.collect(predicted, len(data), leader_only=True)
+    names, confusions, finer_confusions = zip(*(counted[index] for index in range(len(data))), strict=True)
+    native_confusions = [confusion for confusion in finer_confusions if confusion is not None]
     return Evaluation(
-        images=tuple(names),
+        images=names,
         counts=_counts(confusions, task),
         native_counts=_counts(native_confusions, task) if len(native_confusions) == len(names) else None,
-        predictions=tuple(predictions),
+        predictions=tuple(predicted[index] for index in sorted(predicted)),
     )
 
 
@@ -125,29 +149,19 @@ def _predict(net: nn.Module, image: Tensor, crop: int | None, device: torch.devi
     return logits
 
 
-def _windows(data: PreparedSet, side: int | None) -> Iterator[tuple[Tensor, Tensor]]:
-    """Every image and its labels, or every window of the grid that covers it."""
-    for index in range(len(data)):
-        item = data[index]
-        if side is None:
-            yield item["image"], item["mask"]
-            continue
-        height, width = item["mask"].shape
-        for top, left in grid((height, width), side):
-            window = crop_item(item, top, left, side)
-            yield window["image"], window["mask"]
+def _windows(data: PreparedSet, side: int | None) -> list[tuple[int, int, int]]:
+    """(index, top, left) of every window of the grids that cover the images; of every image where `side` is None."""
+    return [
+        (index, top, left)
+        for index, entry in enumerate(data.entries)
+        for top, left in ([(0, 0)] if side is None else grid(entry.size, side))
+    ]
 
 
-def _grouped(items: Iterator[tuple[Tensor, Tensor]], size: int) -> Iterator[tuple[Tensor, Tensor]]:
-    """Stacks of up to `size` items; the last may be smaller."""
-    group: list[tuple[Tensor, Tensor]] = []
-    for item in items:
-        group.append(item)
-        if len(group) == size:
-            yield torch.stack([image for image, _ in group]), torch.stack([mask for _, mask in group])
-            group = []
-    if group:
-        yield torch.stack([image for image, _ in group]), torch.stack([mask for _, mask in group])
+def _stacked(data: PreparedSet, places: Sequence[tuple[int, int, int]], side: int | None) -> tuple[Tensor, Tensor]:
+    """Images and labels of some windows."""
+    items = [data[index] if side is None else crop_item(data[index], top, left, side) for index, top, left in places]
+    return torch.stack([item["image"] for item in items]), torch.stack([item["mask"] for item in items])
 
 
 def _counts(confusions: Sequence[Tensor], task: Task) -> Counts:

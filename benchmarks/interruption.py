@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
+from typing import NoReturn
 
 
 class Interrupted(Exception):
@@ -46,7 +47,7 @@ def heed_signals(stop: Stop, say: Callable[[str], None]) -> Iterator[None]:
     def handle(number: int, frame: FrameType | None) -> None:
         if stop.wanted:
             if number == signal.SIGINT:
-                _leave()
+                leave()
             return
         stop.signal = signal.Signals(number).name
         children = multiprocessing.active_children()
@@ -76,8 +77,8 @@ def heed_parent(stop: Stop) -> None:
     signal.signal(signal.SIGTERM, handle)
 
 
-def _leave() -> None:
+def leave(code: int = 1) -> NoReturn:
     """End now: files are written whole or not at all, and the system frees the locks."""
     if sys.stderr.isatty():
         os.write(2, b"\x1b[?25h\n")  # the progress bar had hidden the cursor
-    os._exit(1)
+    os._exit(code)

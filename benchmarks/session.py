@@ -7,7 +7,7 @@ import os
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from benchmarks.interruption import Stop
 from benchmarks.spec import Precision, ResolvedRun
@@ -16,6 +16,9 @@ from benchmarks.tracking import Silent, Tracker
 from data_prep.base import DataError, Manifest, verify_files
 from rssam.contract import UserError
 from rssam.weights import WeightsFolder
+
+if TYPE_CHECKING:
+    from benchmarks.team import DistributedTeam
 
 Status = Literal["cached", "resumed", "trained", "failed", "interrupted", "busy"]
 """Busy: another process has it. That never is the end of it: such a run is waited for."""
@@ -88,6 +91,7 @@ class Session:
     workers: int = 0  # processes that read images; 0 reads in this one
     stop: Stop = field(default_factory=Stop)
     save_every: float = 600.0  # seconds between checkpoints within an epoch
+    team: DistributedTeam | None = None  # where one run has several devices
     _verified: set[str] = field(default_factory=set)
 
     @cached_property

@@ -5,7 +5,8 @@ from __future__ import annotations
 import gc
 import io
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,16 +15,19 @@ import torch
 from torch import nn
 
 from benchmarks.checkpoint import PREVIOUS, Checkpoints
-from benchmarks.engine import Listener, Training, make_fabric, train, worker_faults
+from benchmarks.engine import Listener, Training, TrainingDiverged, make_fabric, train, worker_faults
 from benchmarks.environment import peak_memory, provenance, seeded
 from benchmarks.evaluate import Evaluation, evaluate
+from benchmarks.interruption import Interrupted, Stop
 from benchmarks.ledger import record_use
 from benchmarks.profile import measure, parameter_counts
 from benchmarks.recompute import save_memory
+from benchmarks.runner import explain
 from benchmarks.session import Outcome, Session
 from benchmarks.spec import ResolvedRun, Run
 from benchmarks.states import ProgressNotes, WorkNotes
 from benchmarks.store import Result
+from benchmarks.team import Team, is_lost
 from data_prep.base import DataError, Entry, Manifest, Split, load_manifest, write_atomic
 from data_prep.loading import PreparedSet
 from rssam.contract import UserError
@@ -43,9 +47,13 @@ def train_and_test(resolved: ResolvedRun, session: Session) -> Outcome:
     work = session.store.work(key)
     resumed = WorkNotes(work).begun()
     session.tracker.start(key, run.declared())
+    if session.team is not None:
+        session.team.on_failure = _told(resolved, session)
+        session.team.call(resolved)
     trial = _Trial(resolved, session, splits)
     try:
-        tested = trial.train_and_evaluate(saving_memory=False)
+        with _together(session):
+            tested = trial.train_and_evaluate(saving_memory=False)
     except torch.OutOfMemoryError as error:
         short = _first_line(error)
     else:
@@ -73,7 +81,11 @@ def train_and_test(resolved: ResolvedRun, session: Session) -> Outcome:
         seconds=training.seconds + tested.test_seconds,
         peak_memory=peak_memory(trial.fabric.device),
         data=_data_record(manifest, splits),
-        provenance={**provenance(trial.fabric.device), "activation_checkpointing": bool(short)},
+        provenance={
+            **provenance(trial.fabric.device),
+            "activation_checkpointing": bool(short),
+            **({"devices": trial.team.size} if trial.team.size > 1 else {}),
+        },
     )
     save_predictions(work / "predictions.npz", evaluation, binary=run.task.binary)
     session.store.put(result)
@@ -81,6 +93,54 @@ def train_and_test(resolved: ResolvedRun, session: Session) -> Outcome:
         path.unlink()
     session.tracker.finish(result, session.store.path(key))
     return Outcome(key, "resumed" if resumed else "trained", result)
+
+
+def follow(session: Session) -> None:
+    """On all devices but the first: train and test what the first one says, until it says no more; writes nothing."""
+    assert session.team is not None
+    while (resolved := session.team.next_call()) is not None:
+        with _together(session):
+            name = resolved.run.dataset.name
+            splits = _chosen(load_manifest(session.data_folder(name), name), resolved.run)
+            try:
+                _Trial(resolved, session, splits).train_and_evaluate(saving_memory=False)
+            except (Interrupted, TrainingDiverged):  # of all devices alike, and the first tells it
+                continue
+
+
+@contextmanager
+def _together(session: Session) -> Iterator[None]:
+    """What goes wrong on one device of several ends all; what all agree on is as on one device."""
+    team = session.team
+    if team is None:
+        yield
+        return
+    try:
+        yield
+    except (Interrupted, TrainingDiverged):
+        raise
+    except torch.OutOfMemoryError as error:
+        reason = f"the GPU has too little memory ({_first_line(error)}): use cards with more, or --devices 1"
+        reason = team.give_up(reason, "", lost=False)
+        session.stop.signal = "the failure of a run on several devices"
+        raise UserError(reason) from error
+    except Exception as error:
+        reason = team.give_up(*explain(error, session.home), lost=is_lost(error))
+        session.stop.signal = "the failure of a run on several devices"
+        raise UserError(reason) from error
+
+
+def _told(resolved: ResolvedRun, session: Session) -> Callable[[str, str], None]:
+    """How the end of all devices, which another one has caused, is told and noted."""
+
+    def tell(reason: str, trace: str) -> None:
+        notes = WorkNotes(session.store.work(resolved.key))
+        notes.fail(reason, trace)
+        notes.release()
+        session.observer.note(f"{resolved.key} failed: {reason}")
+        session.tracker.fail(reason)
+
+    return tell
 
 
 @dataclass(frozen=True)
@@ -99,7 +159,8 @@ class _Trial:
     def __init__(self, resolved: ResolvedRun, session: Session, splits: Splits) -> None:
         self.resolved, self.run, self.session, self.splits = resolved, resolved.run, session, splits
         self.key, self.work = resolved.key, session.store.work(resolved.key)
-        self.fabric = make_fabric(session.device, session.precision)
+        self.team = session.team or Team()
+        self.fabric = session.team.fabric if session.team else make_fabric(session.device, session.precision)
         self.start = dict(zip(self.run.model.weights_needed(), resolved.weights_digests, strict=True))
         self.recipe = self.run.recipe.resolve(self.run.model)
         self.notes = ProgressNotes(WorkNotes(self.work), len(self.recipe.rates), session.device)
@@ -111,12 +172,13 @@ class _Trial:
         try:
             net, training = self._train_candidates(saving_memory)
             began = time.perf_counter()
-            self.notes.testing()
-            record_use(self.session.home, self.resolved)
+            if self.team.leads:
+                self.notes.testing()
+                record_use(self.session.home, self.resolved)
             test = self._prepared("test", native=True)
             device = self.fabric.device
             evaluation = evaluate(
-                self.fabric.setup(net), test, self.run.task, self.run.recipe.crop, device, self._tested
+                self.fabric.setup(net), test, self.run.task, self.run.recipe.crop, device, self._tested, self.team
             )
         except torch.OutOfMemoryError as error:
             if not saving_memory:
@@ -140,17 +202,18 @@ class _Trial:
                 net = self.run.model.build(self.run.task, session.weights)
                 if saving_memory:
                     save_memory(net)
-                with worker_faults(session.stop):
+                with worker_faults(session.stop if self.team.size == 1 else Stop()):  # several must stop at one step
                     training = train(
                         net, self.recipe, rate, self.run.seed, data, self.fabric, checkpoints, self._listener(name),
-                        session.workers, session.save_every,
+                        session.workers, session.save_every, self.team,
                     )  # fmt: skip
             candidates.append((net, training))
         return min(candidates, key=lambda candidate: candidate[1].best_loss)
 
     def _listener(self, candidate: str) -> Listener:
         def step(epoch: int, epochs: int, step: int, steps: int) -> None:
-            self.notes.step(epoch, epochs, step, steps)
+            if self.team.leads:
+                self.notes.step(epoch, epochs, step, steps)
             self.session.observer.step(epoch, epochs, step, steps)
 
         def epoch(metrics: dict[str, float]) -> None:
@@ -161,7 +224,7 @@ class _Trial:
 
     def _tested(self, done: int, total: int) -> None:
         self.session.observer.testing(done, total)
-        self.session.stop.check()
+        self.team.check(self.session.stop)
 
     def _prepared(self, split: Split, *, native: bool = False) -> PreparedSet:
         folder = self.session.data_folder(self.run.dataset.name)

@@ -1,0 +1,76 @@
+"""Running statistics of batch norm on several devices, as one device that saw all groups in turn would have them.
+
+An update is r <- (1 - m) r + m s, so k updates take r to a r + b with a = (1 - m)^k, whatever r was. A device that went
+from r to r' thus tells b = r' - a r, and the updates of all devices are made one after the other from their a and b.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from rssam.contract import UserError
+
+
+@dataclass(frozen=True)
+class Running:
+    """Means and variances of all batch norms in a row, float64 [values], and their updates so far, int64 [norms]."""
+
+    values: Tensor
+    updates: Tensor
+
+
+def running(net: nn.Module) -> Running:
+    """A copy, on the CPU."""
+    norms = _norms(net)
+    values = [buffer.detach().double().cpu().reshape(-1) for norm in norms for buffer in _moments(norm)]
+    updates = [norm.num_batches_tracked for norm in norms]
+    return Running(
+        torch.cat(values) if values else torch.zeros(0, dtype=torch.float64),
+        torch.tensor([int(count) for count in updates if count is not None], dtype=torch.int64),
+    )
+
+
+def put_running(net: nn.Module, state: Running) -> None:
+    """Put values and numbers of updates into the network."""
+    norms = _norms(net)
+    parts = iter(torch.split(state.values, [buffer.numel() for norm in norms for buffer in _moments(norm)]))
+    for norm, count in zip(norms, state.updates, strict=True):
+        for buffer in _moments(norm):
+            buffer.copy_(next(parts).view_as(buffer))
+        assert norm.num_batches_tracked is not None
+        norm.num_batches_tracked.fill_(int(count))
+
+
+def merged(net: nn.Module, before: Running, after: Sequence[Running]) -> Running:
+    """The updates that each device made from `before` on, made one device after the other.
+
+    Raises UserError if a batch norm of `net` averages over all updates instead (momentum None).
+    """
+    norms = _norms(net)
+    momenta = [norm.momentum for norm in norms]
+    if None in momenta:
+        raise UserError("a batch norm without momentum cannot be kept on several devices: use --devices 1")
+    kept = 1 - torch.tensor(momenta, dtype=torch.float64)  # [norms]
+    widths = torch.tensor([sum(buffer.numel() for buffer in _moments(norm)) for norm in norms], dtype=torch.int64)
+    values, updates = before.values, before.updates
+    for each in after:
+        made = each.updates - before.updates  # [norms]
+        factor = (kept**made).repeat_interleave(widths)  # [values]
+        values = factor * values + (each.values - factor * before.values)
+        updates = updates + made
+    return Running(values, updates)
+
+
+def _norms(net: nn.Module) -> list[_BatchNorm]:
+    return [part for part in net.modules() if isinstance(part, _BatchNorm) and part.running_mean is not None]
+
+
+def _moments(norm: _BatchNorm) -> tuple[Tensor, Tensor]:
+    assert norm.running_mean is not None
+    assert norm.running_var is not None
+    return norm.running_mean, norm.running_var

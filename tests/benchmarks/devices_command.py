@@ -1,0 +1,29 @@
+"""The command line with one small run for a plan: a module of its own, because `--devices` starts its command again.
+
+FAULT in the environment, "error" or "kill", is what befalls the second device at its second step.
+"""
+
+import os
+import signal
+
+from benchmarks import cli, engine, runner
+from rssam.contract import UserError
+from tests.benchmarks.prepared import tiny_run
+from tests.benchmarks.test_devices import RECIPE, SYSTEMS
+
+FAULT = os.environ.get("FAULT") if os.environ.get("LOCAL_RANK") == "1" else None
+_loss, _calls = engine.training_loss, iter(range(1000))
+
+
+def loss(*arguments):
+    if FAULT and next(_calls) == 1:
+        if FAULT == "kill":
+            os.kill(os.getpid(), signal.SIGKILL)
+        raise UserError("this card is broken")
+    return _loss(*arguments)
+
+
+if __name__ == "__main__":
+    engine.training_loss = loss
+    runner.plan = lambda *_: [tiny_run(SYSTEMS["with batch norm"], RECIPE)]
+    cli.main()
