@@ -52,6 +52,8 @@ LAYERS = (
         "benchmarks.trial",
         "benchmarks.runner",
         "benchmarks.executors",
+        "benchmarks.ray_executor",
+        "benchmarks.board",
         "benchmarks.forecast",
         "benchmarks.screen",
         "benchmarks.doctor",
