@@ -4,6 +4,7 @@ import dataclasses
 import json
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -204,3 +205,33 @@ def test_needs_grow_with_the_processes_that_read():
 
     assert needs("cuda", 2) == Needs(1, 3, 8 * GIB)
     assert needs("cpu", 0).gpus == 0
+
+
+def test_ctrl_c_at_the_terminal(tmp_path):
+    """The terminal sends it to every process of the group: Ray's own must outlive it until the runs have saved."""
+    session = make_session(tmp_path)
+    arguments = ["reproduce", "table5", "--profile", "smoke", "--executor", "ray", "--device", "cpu", "--no-track"]
+    recipe = 'dataclasses.replace(TINY, name="smoke", epochs=500)'
+    code = (
+        "import dataclasses, sys; from benchmarks import cli, spec; from tests.benchmarks.prepared import TINY\n"
+        f"spec.PROFILES['smoke'] = dataclasses.replace(spec.PROFILES['smoke'], recipe={recipe})\n"
+        "cli.main()"
+    )
+    command = subprocess.Popen(
+        [sys.executable, "-c", code, "--home", str(session.home), *arguments],
+        cwd=REPOSITORY, env={**os.environ, "PYTHONPATH": str(REPOSITORY), "OMP_NUM_THREADS": "1"},
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
+    )  # fmt: skip
+    until = time.monotonic() + 120
+    while not (begun := [folder for folder in session.home.glob("runs/*") if WorkNotes(folder).begun()]):
+        assert time.monotonic() < until
+        assert command.poll() is None, command.stdout.read()
+        time.sleep(0.1)
+    os.killpg(command.pid, signal.SIGINT)
+    said, _ = command.communicate(timeout=120)
+    assert command.returncode == 1
+    assert "SIGINT: the step is finished and saved" in said
+    assert f"stopped: {begun[0].name}: stopped by SIGINT; what was done is saved" in said
+    assert "go on with: rssam-bench" in said
+    assert "Traceback" not in said
+    assert not [folder for folder in session.home.glob("runs/*") if WorkNotes(folder).held()]
