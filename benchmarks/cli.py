@@ -31,6 +31,7 @@ Device = Literal["auto", "cpu", "cuda"]
 Init = Literal["sam", "scratch"]
 SplitRuleName = Literal["random", "blocked"]
 ProfileName = Literal["smoke", "mini", "fair", "paper"]
+Executor = Literal["local", "ray"]
 
 
 def default_home() -> Path:
@@ -65,6 +66,7 @@ app.command()(prepare)
 
 @app.command()
 def reproduce(
+    context: typer.Context,
     items: Annotated[list[str], typer.Argument(metavar="ITEM...", help="table1 to table7, fig6, fig7, claims, or all")],
     profile: Annotated[ProfileName, typer.Option(help="How much: the recipe.")] = "paper",
     dataset: Annotated[str | None, typer.Option(help="Run the rows on another data set.")] = None,
@@ -88,6 +90,13 @@ def reproduce(
         int | None, typer.Option(min=1, help="Devices of this node that share each run. [1, or torchrun's]")
     ] = None,
     nodes: Annotated[int | None, typer.Option(min=1, help="Nodes that share each run. [1, or torchrun's]")] = None,
+    part: Annotated[
+        str | None, typer.Option(metavar="I/N", help="Only this part of the runs, as one of N jobs of a cluster.")
+    ] = None,
+    executor: Annotated[Executor, typer.Option(help="This machine, or a Ray cluster (see docs/cluster.md).")] = "local",
+    ray_address: Annotated[
+        str | None, typer.Option(help="HOST:PORT of the cluster. [a Ray of this machine alone]")
+    ] = None,
     save_every: Annotated[
         float, typer.Option(min=0, help="Minutes between checkpoints within an epoch; after each there is one anyway.")
     ] = 10,
@@ -102,7 +111,7 @@ def reproduce(
     from benchmarks.devices import find_layout, require_fit
     from benchmarks.interruption import heed_signals
     from benchmarks.items import find_items, require_suitable
-    from benchmarks.runner import execute_all, plan, resolve_all
+    from benchmarks.runner import execute_all, part_of, plan, resolve_all
     from benchmarks.screen import Screen, show_forecasts
     from benchmarks.session import Session, choose_device, cuda_devices
     from benchmarks.spec import Setting
@@ -113,12 +122,21 @@ def reproduce(
     require_suitable(chosen, setting)
     observer = Screen(warnings if as_json else screen)
     tracker = MlflowMirror(root.home, lambda text: warnings.print(text, soft_wrap=True)) if track else Silent()
-    session = Session(root.home, choose_device(device), observer, tracker, workers, save_every=60 * save_every)
+    if executor == "ray":
+        place = _join_ray(context, ray_address, device, jobs)
+    elif ray_address is not None:
+        raise UserError("--ray-address is for --executor ray, which was not asked for")
+    else:
+        place = choose_device(device)
+    session = Session(root.home, place, observer, tracker, workers, save_every=60 * save_every)
     runs = plan(chosen, setting, seed or [0], split_seed, repeats, controls)
+    if part is not None:
+        runs = part_of(runs, part)
     layout = find_layout(devices, nodes)
     if layout.size > 1:
-        if jobs > 1:
-            raise DevicesUnfit(f"--jobs {jobs} runs several at a time, and --devices shares each run: leave one out")
+        if jobs > 1 or executor == "ray":
+            other = f"--jobs {jobs}" if jobs > 1 else "--executor ray"
+            raise DevicesUnfit(f"{other} runs several at a time, and --devices shares each run: leave one out")
         available = cuda_devices() if session.device == "cuda" else None
         require_fit(layout, dict.fromkeys(run.recipe for run in runs), available)
     if dry_run:
@@ -138,6 +156,11 @@ def reproduce(
             if (found := execute_on_devices(resolved, session, layout)) is None:
                 return  # the first device tells what came of it
             outcomes = found
+        elif executor == "ray":
+            from benchmarks.board import Board
+            from benchmarks.ray_executor import execute_on_ray
+
+            outcomes = execute_on_ray(resolved, session, Board(observer.console))
         elif jobs == 1:
             outcomes = execute_all(resolved, session)
         else:
@@ -153,6 +176,15 @@ def reproduce(
         (warnings if as_json else screen).print(line, soft_wrap=True)
     if summary:
         raise typer.Exit(1)
+
+
+def _join_ray(context: typer.Context, address: str | None, device: Device, jobs: int) -> Literal["cpu", "cuda"]:
+    """Join the cluster until the command ends, and the device that its nodes offer."""
+    if jobs != 1:
+        raise UserError("--jobs is for --executor local: Ray runs as many at a time as its nodes have room for")
+    from benchmarks.ray_executor import open_cluster
+
+    return context.with_resource(open_cluster(address, device))
 
 
 def _unfinished(outcomes: Sequence[Outcome], total: int) -> list[str]:

@@ -34,7 +34,7 @@ def execute_in_processes(resolved: Sequence[ResolvedRun], session: Session, jobs
     The observer hears of a run when it has ended. Runs that another command has are waited for at the end. Runs that
     were not begun when the session was asked to stop have no outcome.
     """
-    settings = _Settings(session.home, session.device, session.workers, session.save_every, session.tracker.open())
+    settings = Settings.of(session)
     outcomes: dict[int, Outcome] = {}
     waiting: list[int] = []
     with _threads(max(1, (os.cpu_count() or 1) // jobs)):
@@ -51,8 +51,8 @@ def execute_in_processes(resolved: Sequence[ResolvedRun], session: Session, jobs
 
 
 @dataclass(frozen=True)
-class _Settings:
-    """What a process needs to open the session once more."""
+class Settings:
+    """What another process needs to open the session once more."""
 
     home: Path
     device: Literal["cpu", "cuda"]
@@ -60,12 +60,23 @@ class _Settings:
     save_every: float
     tracked: bool
 
+    @classmethod
+    def of(cls, session: Session) -> Settings:
+        """Those of a session; its tracker is made ready for mirrors in other processes."""
+        return cls(session.home, session.device, session.workers, session.save_every, session.tracker.open())
+
+    def open(self) -> Session:
+        """A session whose observer keeps its notes for `execute_keeping_notes`."""
+        watcher = KeptNotes()
+        tracker = MlflowMirror(self.home, watcher.note) if self.tracked else Silent()
+        return Session(self.home, self.device, watcher, tracker, self.workers, save_every=self.save_every)
+
 
 def _in_lanes(
     resolved: Sequence[ResolvedRun],
     numbers: Sequence[int],
     session: Session,
-    settings: _Settings,
+    settings: Settings,
     jobs: int,
     wait: bool,
 ) -> Iterator[tuple[int, Outcome]]:
@@ -113,19 +124,15 @@ def _ended(key: str, session: Session) -> Outcome:
     return Outcome(key, "failed", reason=reason)
 
 
-def _pool(settings: _Settings) -> ProcessPoolExecutor:
+def _pool(settings: Settings) -> ProcessPoolExecutor:
     """One process; a pool, because it brings results and exceptions home."""
     context = multiprocessing.get_context("spawn")
     return ProcessPoolExecutor(1, mp_context=context, initializer=_start_worker, initargs=(settings,))
 
 
-def _start_worker(settings: _Settings) -> None:
+def _start_worker(settings: Settings) -> None:
     global _worker
-    watcher = _Notes()
-    tracker = MlflowMirror(settings.home, watcher.note) if settings.tracked else Silent()
-    _worker = Session(
-        settings.home, settings.device, watcher, tracker, settings.workers, save_every=settings.save_every
-    )
+    _worker = settings.open()
     heed_parent(_worker.stop)
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
@@ -138,7 +145,7 @@ def _end_with_parent() -> None:
     os._exit(1)
 
 
-class _Notes(Unwatched):
+class KeptNotes(Unwatched):
     """An observer that keeps what should be said until the outcome can carry it."""
 
     def __init__(self) -> None:
@@ -151,9 +158,14 @@ class _Notes(Unwatched):
 
 def _execute(resolved: ResolvedRun, wait: bool) -> Outcome:
     assert _worker is not None
-    assert isinstance(_worker.observer, _Notes)
-    outcome = execute(resolved, _worker, wait=wait)
-    notes, _worker.observer.kept = tuple(_worker.observer.kept), []
+    return execute_keeping_notes(resolved, _worker, wait)
+
+
+def execute_keeping_notes(resolved: ResolvedRun, session: Session, wait: bool) -> Outcome:
+    """Execute a run in a session of `Settings.open`; what it said on the way comes with the outcome."""
+    assert isinstance(session.observer, KeptNotes)
+    outcome = execute(resolved, session, wait=wait)
+    notes, session.observer.kept = tuple(session.observer.kept), []
     return replace(outcome, notes=notes)
 
 

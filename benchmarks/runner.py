@@ -54,6 +54,17 @@ def plan(
     return list(dict.fromkeys(runs))
 
 
+def part_of(runs: Sequence[Run], part: str) -> list[Run]:
+    """The runs of a plan that are part I of N, written I/N and counted from 1; all parts together are the plan.
+
+    Raises UserError if it is written otherwise.
+    """
+    number, _, parts = part.partition("/")
+    if not (number.isdecimal() and parts.isdecimal() and 1 <= int(number) <= int(parts)):
+        raise UserError(f"--part is I/N with 1 <= I <= N, as in 2/4; found {part!r}")
+    return list(runs[int(number) - 1 :: int(parts)])
+
+
 def resolve_all(runs: Sequence[Run], session: Session) -> list[ResolvedRun]:
     """Look up data and weights of every run before the first one starts; reads manifests, never images.
 

@@ -62,6 +62,8 @@ LAYERS = (
         "benchmarks.runner",
         "benchmarks.executors",
         "benchmarks.together",
+        "benchmarks.ray_executor",
+        "benchmarks.board",
         "benchmarks.forecast",
         "benchmarks.screen",
         "benchmarks.doctor",

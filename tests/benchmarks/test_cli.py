@@ -55,6 +55,9 @@ def tiny_smoke(monkeypatch):
         (["reproduce", "table7", "--encoder", "vit_t"], 2, "table7 compares encoders"),
         (["reproduce", "table5", "--encoder", "vit_t"], 1, "use --init scratch"),
         (["reproduce", "table5", "--device", "cuda"], 1, "no CUDA device"),
+        (["reproduce", "table5", "--ray-address", "host:6379"], 1, "--ray-address is for --executor ray"),
+        (["reproduce", "table5", "--executor", "ray", "--jobs", "2"], 1, "--jobs is for --executor local"),
+        (["reproduce", "table5", "--part", "5/4"], 1, "--part is I/N with 1 <= I <= N"),
         (["prepare", "nowhere", "--source", "x"], 2, "choose from deepglobe"),
         (["prepare", "deepglobe"], 2, "--source"),
         (["prepare", "deepglobe", "--source", "/not/there"], 1, "/not/there"),
@@ -149,3 +152,11 @@ def test_light_commands_import_no_torch(tmp_path, arguments):
     )
     done = subprocess.run([sys.executable, "-c", code, str(tmp_path), *arguments], cwd=REPOSITORY, check=False)
     assert done.returncode == 0
+
+
+def test_without_ray_the_extra_is_named(command, monkeypatch):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    monkeypatch.delitem(sys.modules, "benchmarks.ray_executor", raising=False)
+    code, _, said = command("reproduce", "table5", "--executor", "ray")
+    assert (code, said.count("\n")) == (1, 1)
+    assert 'pip install "ray>=2.40"' in said

@@ -9,12 +9,13 @@ from torch import nn
 
 import baselines.sam_lora
 from benchmarks.profile import measure
-from benchmarks.runner import execute, execute_all, plan, resolve_all
+from benchmarks.runner import execute, execute_all, part_of, plan, resolve_all
 from benchmarks.spec import SMOKE, Setting
 from benchmarks.tables import TABLE5, TABLES
 from benchmarks.trial import train_neighbours
 from data_prep.base import NotPrepared, load_manifest, save_manifest
 from rssam.config import RSSAM
+from rssam.contract import UserError
 from rssam.weights import WeightsNotFound
 from tests.benchmarks.prepared import TINY, Watcher, make_session, tiny_run
 
@@ -241,6 +242,17 @@ def test_plan_runs_each_different_run_once():
     twice = plan([TABLE5], setting, [0], 0, 2)
     assert [(run.seed, run.split_seed) for run in twice[:: len(once)]] == [(0, 0), (1, 1)]
     assert {run.recipe for run in twice} == {SMOKE}
+
+
+def test_the_parts_of_a_plan_are_the_plan():
+    runs = plan([TABLE5], Setting("smoke"), [0], 0, 2)
+    for parts in (1, 3, len(runs), len(runs) + 2):
+        cut = [part_of(runs, f"{number}/{parts}") for number in range(1, parts + 1)]
+        assert sorted(map(repr, runs)) == sorted(repr(run) for some in cut for run in some)
+        assert max(map(len, cut)) - min(map(len, cut)) <= 1
+    for wrong in ("0/4", "5/4", "2", "a/b", "-1/4", "1/0"):
+        with pytest.raises(UserError, match="--part is I/N"):
+            part_of(runs, wrong)
 
 
 def test_tables_are_declared_over_known_data_sets():

@@ -1,0 +1,75 @@
+"""What `--executor ray` costs beside `--jobs` on this machine: the whole command, start-up included, equal workers.
+
+From the root of the repository, with Ray installed: python docs/measure/ray.py [--item table1] [--scenes 24]
+[--rounds 2]. Both have a run on every core, of one thread. The data is prepared once and copied to a home of its own
+for each command; the two take turns, and what they store is compared.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from statistics import median
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+def command(home: Path, *arguments: str) -> float:
+    """Seconds of one command of the command line, each run of which has one thread."""
+    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY), "OMP_NUM_THREADS": "1"}
+    began = time.perf_counter()
+    subprocess.run(
+        [sys.executable, "-m", "benchmarks.cli", "--home", str(home), *arguments],
+        check=True, cwd=REPOSITORY, env=environment, stdout=subprocess.DEVNULL,
+    )  # fmt: skip
+    return time.perf_counter() - began
+
+
+def scores(home: Path) -> dict[str, object]:
+    """Counts of every result, by key."""
+    return {path.stem: json.loads(path.read_text())["counts"] for path in (home / "results").glob("*.json")}
+
+
+def main() -> None:
+    """Print a line for each round, then the ratio of the medians."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--item", default="table1")
+    parser.add_argument("--scenes", type=int, default=24)
+    parser.add_argument("--rounds", type=int, default=2)
+    options = parser.parse_args()
+    count = str(os.cpu_count())
+    ways = {"jobs": ("--jobs", count), "ray": ("--executor", "ray")}
+    seconds: dict[str, list[float]] = {way: [] for way in ways}
+    with tempfile.TemporaryDirectory() as folder:
+        source = Path(folder) / "source"
+        command(source, "prepare", "deepglobe", "--synthetic", str(options.scenes))
+        for number in range(options.rounds):
+            found = {}
+            for way, arguments in ways.items():
+                home = Path(folder) / f"{way}-{number}"
+                shutil.copytree(source, home)
+                plan = ("reproduce", options.item, "--profile", "smoke", "--device", "cpu", "--no-track")
+                seconds[way].append(command(home, *plan, *arguments))
+                found[way] = scores(home)
+            equal = "equal" if found["jobs"] == found["ray"] else "DIFFERENT"
+            _line(
+                f"round {number + 1}: --jobs {count} {seconds['jobs'][-1]:.1f} s, Ray {seconds['ray'][-1]:.1f} s, "
+                f"{len(found['ray'])} results, {equal}; load average {os.getloadavg()[0]:.1f}"
+            )
+    _line(f"Ray takes {median(seconds['ray']) / median(seconds['jobs']) - 1:+.1%} of the time of --jobs {count}")
+
+
+def _line(text: str) -> None:
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()

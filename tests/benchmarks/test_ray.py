@@ -1,0 +1,237 @@
+"""Runs on a Ray cluster of this machine give what they give at home, whatever happens to nodes and workers."""
+
+import dataclasses
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+from rich.console import Console
+
+from benchmarks.board import Board
+from benchmarks.runner import execute_all, resolve_all
+from benchmarks.states import WorkNotes
+from data_prep.base import load_manifest, save_manifest
+from rssam.config import RSSAM
+from rssam.contract import UserError
+from tests.benchmarks.prepared import TINY, Watcher, make_session, tiny_run
+from tests.conftest import REPOSITORY
+
+pytest.importorskip("ray", reason='Ray is an extra: pip install "ray>=2.40"')
+pytestmark = pytest.mark.slow
+
+LONG = dataclasses.replace(TINY, epochs=6)
+BASELINE = RSSAM("vit_t", "scratch", mff=False, mhff=False)
+
+
+@pytest.fixture
+def cluster(monkeypatch):
+    """Three nodes of one core; they import the packages of this repository, and use one thread as the local runs do."""
+    monkeypatch.setenv("PYTHONPATH", str(REPOSITORY))
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    from ray.cluster_utils import Cluster
+
+    nodes = Cluster(
+        initialize_head=True,
+        head_node_args={"num_cpus": 1, "include_dashboard": False, "object_store_memory": 100 * 2**20},
+    )
+    nodes.others = [nodes.add_node(num_cpus=1, object_store_memory=100 * 2**20) for _ in range(2)]
+    nodes.wait_for_nodes()
+    yield nodes
+    nodes.shutdown()
+
+
+def on_ray(cluster, runs, session):
+    from benchmarks.ray_executor import execute_on_ray, open_cluster
+
+    with open_cluster(cluster.address, "auto") as device:
+        assert device == "cpu"
+        return execute_on_ray(resolve_all(runs, session), session, Board(Console(file=sys.stderr)))
+
+
+def same_results(outcomes, expected):
+    """Counts, native counts and history, without the seconds."""
+
+    def plain(outcome):
+        raw = outcome.result.to_json()
+        history = [{**epoch, "seconds": 0} for epoch in raw["history"]]
+        return raw["key"], raw["images"], raw["counts"], raw["native_counts"], raw["best_epoch"], history
+
+    return [plain(item) for item in outcomes] == [plain(item) for item in expected]
+
+
+def holder(session, key):
+    """The note of the process that has a run, once there is one with a checkpoint."""
+    notes = WorkNotes(session.store.work(key))
+    until = time.monotonic() + 120
+    while not (notes.begun() and notes.held()):
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    return json.loads((notes.folder / "holder.json").read_text())
+
+
+def node_of(process, cluster):
+    """The node, not the head, whose raylet is the ancestor of that process; None if it works on the head."""
+    import psutil
+
+    ancestors = {parent.pid for parent in psutil.Process(process).parents()}
+    for node in cluster.others:
+        raylets = node.all_processes["raylet"]
+        if ancestors & {item.process.pid for item in raylets}:
+            return node
+    return None
+
+
+def test_a_node_is_killed_in_the_middle(tmp_path, cluster):
+    runs = [tiny_run(recipe=LONG, seed=seed) for seed in range(3)] + [tiny_run(BASELINE, LONG, seed=7)]
+    broken = dataclasses.replace(tiny_run(), recipe=dataclasses.replace(TINY, crop=96))
+    watcher = Watcher()
+    session = make_session(tmp_path / "ray", observer=watcher)
+    keys = [item.key for item in resolve_all(runs, session)]
+    killed = []
+
+    def kill_a_node():
+        while not killed:
+            for key in keys[:3]:
+                process = holder(session, key)["pid"]
+                node = node_of(process, cluster)
+                if node is not None:
+                    cluster.remove_node(node, allow_graceful=False)
+                    killed.append((key, process))
+                    return
+
+    threading.Thread(target=kill_a_node, daemon=True).start()
+    outcomes = on_ray(cluster, [*runs, broken], session)
+    alone = make_session(tmp_path / "alone")
+    expected = execute_all(resolve_all(runs, alone), alone)
+    ((key, process),) = killed
+    lost = [text for text in watcher.notes if "lost" in text]
+    assert lost
+    assert lost[0].startswith(f"{key}: lost process {process} on ")
+    assert "try 1 of 3" in lost[0]
+    assert same_results(outcomes[:-1], expected)
+    assert outcomes[keys.index(key)].status == "resumed"
+    assert (outcomes[-1].status, "do not tile" in outcomes[-1].reason) == ("failed", True)
+    assert len(watcher.outcomes) == len(runs) + 1
+    again = on_ray(cluster, runs, make_session(tmp_path / "ray"))
+    assert [item.status for item in again] == ["cached"] * len(runs)
+
+
+def test_asked_to_stop_every_run_saves(tmp_path, cluster):
+    """And those that had not begun have no outcome. Ray's own way of cancelling once left nothing saved."""
+    runs = [tiny_run(recipe=dataclasses.replace(TINY, epochs=500), seed=seed) for seed in range(5)]
+    session = make_session(tmp_path)
+    keys = [item.key for item in resolve_all(runs, session)]
+
+    def stop():
+        for key in keys[:3]:
+            holder(session, key)
+        session.stop.signal = "SIGINT"
+
+    threading.Thread(target=stop, daemon=True).start()
+    outcomes = on_ray(cluster, runs, session)
+    assert [item.status for item in outcomes] == ["interrupted"] * 3
+    assert all(item.reason == "stopped by SIGINT; what was done is saved" for item in outcomes)
+    for item in outcomes:
+        assert (session.store.work(item.key) / "last.safetensors").is_file()
+        assert not WorkNotes(session.store.work(item.key)).held()
+    assert {item.key for item in outcomes} == set(keys[:3])
+
+
+def test_a_worker_that_always_dies_is_given_up(tmp_path, cluster):
+    watcher = Watcher()
+    session = make_session(tmp_path, observer=watcher)
+    run = tiny_run(recipe=dataclasses.replace(TINY, epochs=500))
+    (item,) = resolve_all([run], session)
+    ended = threading.Event()
+
+    def kill():
+        seen = set()
+        while not ended.is_set():
+            process = holder(session, item.key)["pid"]
+            if process not in seen:
+                seen.add(process)
+                os.kill(process, signal.SIGKILL)
+            time.sleep(0.05)
+
+    threading.Thread(target=kill, daemon=True).start()
+    (outcome,) = on_ray(cluster, [run], session)
+    ended.set()
+    assert outcome.status == "failed"
+    assert "its worker was lost 4 times" in outcome.reason
+    assert len([text for text in watcher.notes if "lost" in text]) == 3
+
+
+def test_data_that_differ_on_the_node_are_not_trained_on(tmp_path, cluster):
+    """The result would bear the digest of the data where the command was given."""
+    session = make_session(tmp_path)
+    run = tiny_run()
+    resolved = resolve_all([run], session)
+    folder = session.data_folder("deepglobe")
+    manifest = load_manifest(folder, "deepglobe")
+    changed = dataclasses.replace(manifest.entries[0], source_mask_sha256="0" * 64)
+    save_manifest(folder, dataclasses.replace(manifest, entries=(changed, *manifest.entries[1:])))
+    from benchmarks.ray_executor import execute_on_ray, open_cluster
+
+    with open_cluster(cluster.address, "cpu"):
+        (outcome,) = execute_on_ray(resolved, session, Board(Console(file=sys.stderr)))
+    assert outcome.status == "failed"
+    assert "was prepared otherwise than where the command was given" in outcome.reason
+
+
+def test_what_no_node_can_take_is_said_at_once(tmp_path, cluster):
+    from benchmarks.ray_executor import open_cluster
+
+    session = make_session(tmp_path, workers=64)
+    with pytest.raises(UserError, match="a run needs 65 CPU and 66 GiB of memory, and no node"):
+        on_ray(cluster, [tiny_run()], session)
+    with pytest.raises(UserError, match="no node of the Ray cluster has a GPU"), open_cluster(cluster.address, "cuda"):
+        pass
+
+
+def test_no_cluster_there():
+    from benchmarks.ray_executor import open_cluster
+
+    with pytest.raises(UserError, match="ray start --head"), open_cluster("127.0.0.1:1", "auto"):
+        pass
+
+
+def test_needs_grow_with_the_processes_that_read():
+    from benchmarks.ray_executor import GIB, Needs, needs
+
+    assert needs("cuda", 2) == Needs(1, 3, 8 * GIB)
+    assert needs("cpu", 0).gpus == 0
+
+
+def test_ctrl_c_at_the_terminal(tmp_path):
+    """The terminal sends it to every process of the group: Ray's own must outlive it until the runs have saved."""
+    session = make_session(tmp_path)
+    arguments = ["reproduce", "table5", "--profile", "smoke", "--executor", "ray", "--device", "cpu", "--no-track"]
+    recipe = 'dataclasses.replace(TINY, name="smoke", epochs=500)'
+    code = (
+        "import dataclasses, sys; from benchmarks import cli, spec; from tests.benchmarks.prepared import TINY\n"
+        f"spec.PROFILES['smoke'] = dataclasses.replace(spec.PROFILES['smoke'], recipe={recipe})\n"
+        "cli.main()"
+    )
+    command = subprocess.Popen(
+        [sys.executable, "-c", code, "--home", str(session.home), *arguments],
+        cwd=REPOSITORY, env={**os.environ, "PYTHONPATH": str(REPOSITORY), "OMP_NUM_THREADS": "1"},
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
+    )  # fmt: skip
+    until = time.monotonic() + 120
+    while not (begun := [folder for folder in session.home.glob("runs/*") if WorkNotes(folder).begun()]):
+        assert time.monotonic() < until
+        assert command.poll() is None, command.stdout.read()
+        time.sleep(0.1)
+    os.killpg(command.pid, signal.SIGINT)
+    said, _ = command.communicate(timeout=120)
+    assert command.returncode == 1
+    assert "SIGINT: the step is finished and saved" in said
+    assert f"stopped: {begun[0].name}: stopped by SIGINT; what was done is saved" in said
+    assert "go on with: rssam-bench" in said
+    assert "Traceback" not in said
+    assert not [folder for folder in session.home.glob("runs/*") if WorkNotes(folder).held()]
