@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import torch
@@ -15,7 +16,7 @@ from benchmarks.counts import Counts
 from benchmarks.loss import segmentation_loss
 from benchmarks.spec import Recipe
 from benchmarks.team import Team
-from data_prep.loading import PreparedSet, grid
+from data_prep.loading import Item, PreparedSet, grid
 from data_prep.loading import crop as crop_item
 from rssam.contract import IGNORE, Task
 
@@ -55,11 +56,12 @@ def validation_loss(
     team = team or Team()
     net.eval()
     places = _windows(data, recipe.crop)
+    read = lru_cache(maxsize=1)(data.__getitem__)  # windows of one image follow each other: decode it once
     groups = [places[first : first + recipe.group] for first in range(0, len(places), recipe.group)]
     sums = torch.zeros(len(groups), device=device, dtype=torch.float64)
     for first in range(0, len(groups), team.size):
         if (number := first + team.rank) < len(groups):
-            images, labels = _stacked(data, groups[number], recipe.crop)
+            images, labels = _stacked(read, groups[number], recipe.crop)
             logits = net(to_float(images, device))  # [B, C, H, W]
             loss = segmentation_loss(logits, labels.to(device), recipe.ce_weight, recipe.dice_weight)
             sums[number] = loss.double() * len(images)
@@ -158,9 +160,11 @@ def _windows(data: PreparedSet, side: int | None) -> list[tuple[int, int, int]]:
     ]
 
 
-def _stacked(data: PreparedSet, places: Sequence[tuple[int, int, int]], side: int | None) -> tuple[Tensor, Tensor]:
-    """Images and labels of some windows."""
-    items = [data[index] if side is None else crop_item(data[index], top, left, side) for index, top, left in places]
+def _stacked(
+    read: Callable[[int], Item], places: Sequence[tuple[int, int, int]], side: int | None
+) -> tuple[Tensor, Tensor]:
+    """Images and labels of some windows; `read` gives an image with its mask by its index."""
+    items = [read(index) if side is None else crop_item(read(index), top, left, side) for index, top, left in places]
     return torch.stack([item["image"] for item in items]), torch.stack([item["mask"] for item in items])
 
 

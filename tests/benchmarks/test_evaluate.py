@@ -1,5 +1,7 @@
 """Counts at the label's resolution, against a loop; windows against the whole image."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -74,3 +76,12 @@ def test_validation_loss_weighs_a_smaller_last_group(data):
         labels = torch.stack([item["mask"] for item in group])
         expected += len(group) * float(segmentation_loss(Brightness()(images), labels, 0.2, 0.8))
     assert validation_loss(Brightness(), data, TINY, CPU) == pytest.approx(expected / 5, rel=1e-6)
+
+
+@pytest.mark.parametrize("group", [1, 3])
+def test_validation_decodes_an_image_once_for_all_its_windows(data, monkeypatch, group):
+    """Four windows an image were four decodings, sixteen in the smoke profile."""
+    read, whole = [], PreparedSet.__getitem__
+    monkeypatch.setattr(PreparedSet, "__getitem__", lambda self, index: read.append(index) or whole(self, index))
+    validation_loss(Brightness(), data, replace(TINY, crop=SIDE // 2, batch=3, group=group), CPU)
+    assert read == [0, 1, 2, 3, 4]
