@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -120,6 +120,11 @@ class Checkpoints:
         """Leave the network with the parameters of its best epoch. Raises CheckpointDamaged."""
         path = self.best(epoch)
         restore(path, read_checkpoint(path), net, None, self.start)
+
+
+def candidate_name(rates: Sequence[float], rate: float) -> str:
+    """Folder of one rate's checkpoints within a run's; a recipe of one rate has them in the run's own."""
+    return f"rate-{rate:g}" if len(rates) > 1 else ""
 
 
 def trained_state(net: nn.Module) -> dict[str, Tensor]:

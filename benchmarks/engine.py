@@ -286,7 +286,19 @@ def _epoch_groups(
         pin_memory=torch.cuda.is_available(),
         worker_init_fn=_leave_signals_to_parent,
     )
-    return iter(loader)
+    batches = iter(loader)
+    return _deaths_told_alike(batches) if workers else batches
+
+
+def _deaths_told_alike(batches: Iterator[tuple[Tensor, Tensor]]) -> Iterator[tuple[Tensor, Tensor]]:
+    """The batches; a worker's end met while its tensors were being received is raised as torch raises it elsewhere.
+
+    Which of the two comes first, the signal or the broken connection, is chance.
+    """
+    try:
+        yield from batches
+    except (ConnectionError, EOFError, FileNotFoundError) as error:
+        raise RuntimeError(f"DataLoader worker closed its connection ({error})") from error
 
 
 def _leave_signals_to_parent(worker: int) -> None:

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from benchmarks.checkpoint import PREVIOUS, Checkpoints
+from benchmarks.checkpoint import PREVIOUS, Checkpoints, candidate_name
 from benchmarks.engine import Listener, Training, TrainingDiverged, make_fabric, train, worker_faults
 from benchmarks.environment import peak_memory, provenance, seeded
 from benchmarks.evaluate import Evaluation, evaluate
@@ -196,7 +196,7 @@ class _Trial:
         candidates = []
         for number, rate in enumerate(rates):
             self.notes.candidate = number
-            name = f"rate-{rate:g}" if len(rates) > 1 else ""
+            name = candidate_name(rates, rate)
             checkpoints = Checkpoints(self.work / name, self.start, session.observer.note)
             with seeded(self.run.seed, deterministic=session.device == "cpu"):  # all start from the same parameters
                 net = self.run.model.build(self.run.task, session.weights)

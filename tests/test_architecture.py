@@ -58,6 +58,7 @@ LAYERS = (
         "benchmarks.profile",
     },
     {
+        "benchmarks.trained",
         "benchmarks.trial",
         "benchmarks.runner",
         "benchmarks.executors",

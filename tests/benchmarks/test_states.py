@@ -330,3 +330,20 @@ def test_a_signal_from_outside(tmp_path, jobs):
     output, errors = again.communicate(timeout=400)
     assert again.returncode == 0, errors
     assert "resumed: Dice" in output
+
+
+@pytest.mark.parametrize(
+    "broken", [ConnectionResetError(104, "Connection reset by peer"), EOFError(), FileNotFoundError(2, "gone")]
+)
+def test_a_worker_that_dies_while_it_sends(broken):
+    """Where the connection broke before the signal came, the reason was "Connection reset by peer" and no remedy."""
+    from benchmarks.engine import DataWorkerDied, _deaths_told_alike, worker_faults
+
+    def batches():
+        yield "first"
+        raise broken
+
+    told = _deaths_told_alike(batches())
+    assert next(told) == "first"
+    with pytest.raises(DataWorkerDied, match="run again, with fewer --workers"), worker_faults(Stop()):
+        next(told)

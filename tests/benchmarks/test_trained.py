@@ -1,0 +1,62 @@
+"""A finished run as a network again: the same counts as its result, and clear words where it cannot be had."""
+
+import dataclasses
+import json
+
+import pytest
+import torch
+
+from benchmarks.evaluate import evaluate
+from benchmarks.runner import execute_all, resolve_all
+from benchmarks.trained import NotTrained, declared_model, load_run, trained_task
+from benchmarks.zoo import MODELS, smallest
+from data_prep.base import load_manifest
+from data_prep.loading import PreparedSet
+from rssam.contract import UnknownName, UserError
+from tests.benchmarks.prepared import TINY, make_session, tiny_run
+
+
+def trained(session, run):
+    return execute_all(resolve_all([run], session), session)[0].result
+
+
+@pytest.mark.parametrize("rates", [(1e-3,), (1e-2, 1e-3, 1e-4)])
+def test_the_network_of_a_run_counts_as_the_run_did(tmp_path, rates):
+    session = make_session(tmp_path)
+    run = tiny_run(recipe=dataclasses.replace(TINY, rates=rates))
+    result = trained(session, run)
+    found = load_run(session, result.key)
+    assert (found.model, found.task, found.key, found.dataset) == (run.model, run.task, result.key, "deepglobe")
+    folder = session.data_folder("deepglobe")
+    test = PreparedSet(folder, load_manifest(folder, "deepglobe").splits(0)["test"], native=True)
+    again = evaluate(found.net, test, found.task, TINY.crop, torch.device("cpu"))
+    assert again.counts.to_json() == result.counts.to_json()
+    assert again.native_counts.to_json() == result.native_counts.to_json()
+
+
+@pytest.mark.parametrize("model", MODELS.values(), ids=lambda model: model.name)
+def test_every_declaration_is_found_again(model):
+    for declared in (model, smallest(model)):
+        identity = json.loads(json.dumps(tiny_run(declared).declared()))
+        assert declared_model(identity) == declared
+
+
+def test_what_cannot_be_had_is_said(tmp_path):
+    session = make_session(tmp_path)
+    with pytest.raises(NotTrained, match=r"no finished run 'deepglobe-x' in .*: choose from none yet"):
+        load_run(session, "deepglobe-x")
+    result = trained(session, tiny_run())
+    with pytest.raises(NotTrained, match=f"choose from {result.key}"):
+        load_run(session, "deepglobe-x")
+    (session.store.work(result.key) / "last.safetensors").unlink()
+    with pytest.raises(NotTrained, match="its parameters are gone"):
+        load_run(session, result.key)
+    identity = json.loads(json.dumps(result.identity))
+    for change, kind, words in (
+        ({"name": "deeplab"}, UnknownName, "system 'deeplab'"),
+        ({"options": {"width": 3}}, UnknownName, "options width, which this version lacks"),
+        ({"version": 0}, UserError, "use the rssam-bench that made it"),
+    ):
+        with pytest.raises(kind, match=words):
+            declared_model({**identity, "model": {**identity["model"], **change}})
+    assert trained_task(result).image_size == (64, 64)
