@@ -43,6 +43,8 @@ LAYERS = (
         "benchmarks.store",
         "benchmarks.ledger",
         "benchmarks.tracking",
+        "benchmarks.patience",
+        "benchmarks.mlflow_mirror",
         "benchmarks.session",
         "benchmarks.devices",
         "benchmarks.team",
