@@ -183,7 +183,7 @@ def _join_ray(context: typer.Context, address: str | None, device: Device, jobs:
     """Join the cluster until the command ends, and the device that its nodes offer."""
     if jobs != 1:
         raise UserError("--jobs is for --executor local: Ray runs as many at a time as its nodes have room for")
-    from benchmarks.ray_executor import open_cluster
+    from benchmarks.ray_cluster import open_cluster
 
     return context.with_resource(open_cluster(address, device))
 

@@ -65,6 +65,8 @@ LAYERS = (
         "benchmarks.runner",
         "benchmarks.executors",
         "benchmarks.together",
+        "benchmarks.ray_cluster",
+        "benchmarks.ray_task",
         "benchmarks.ray_executor",
         "benchmarks.board",
         "benchmarks.forecast",
