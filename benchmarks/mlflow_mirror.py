@@ -271,7 +271,7 @@ def _import_mlflow() -> None:
     import mlflow  # noqa: F401
 
     for name in ("mlflow", "alembic"):  # after the import, which sets them up
-        logging.getLogger(name).setLevel(logging.ERROR)
+        logging.getLogger(name).setLevel(logging.CRITICAL)  # a traceback for every look at a locked database
 
 
 def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -140,8 +140,8 @@ def test_a_locked_database_is_told_later(tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("freed", ["while it trains", "after it has ended"])
-def test_a_database_locked_for_a_minute(tmp_path, freed):
-    """Longer than it is waited for. The training goes on meanwhile, and in the end MLflow has every epoch once."""
+def test_a_database_locked_for_a_minute(tmp_path, capfd, freed):
+    """Longer than SQLite or the mirror waits. The training goes on, and in the end MLflow has every epoch once."""
     assert MlflowMirror(tmp_path, print).open()
     locking = sqlite3.connect(tmp_path / "mlflow.db", check_same_thread=False, isolation_level=None)
     messages, times, unlocked = [], [], threading.Event()
@@ -162,7 +162,7 @@ def test_a_database_locked_for_a_minute(tmp_path, freed):
             time.sleep(mirror.patience.seconds_of_silence)
 
     mirror = MlflowMirror(tmp_path, messages.append)
-    mirror.patience.seconds_of_silence = 1.0 if freed == "while it trains" else 300.0
+    mirror.patience.seconds_of_silence = 10.0 if freed == "while it trains" else 300.0
     session = make_session(tmp_path, observer=Watcher(on_epoch), tracker=mirror)
     (item,) = resolve_all([tiny_run(recipe=dataclasses.replace(TINY, epochs=4))], session)
     outcome = execute(item, session)
@@ -171,17 +171,20 @@ def test_a_database_locked_for_a_minute(tmp_path, freed):
     assert unlocked.wait(120)
     assert times[1] - times[0] > 60
     assert (times[1] < ended) == (freed == "while it trains")
-    (message,) = messages
-    assert message.startswith(f"MLflow at sqlite:///{tmp_path / 'mlflow.db'} failed (")
-    assert "this session goes on without it and asks again after" in message
-    assert message.endswith("Results do not depend on it")
-    assert "\n" not in message
+    assert len(messages) == 1 if freed == "after it has ended" else len(messages) > 0
+    for message in messages:
+        assert message.startswith(f"MLflow at sqlite:///{tmp_path / 'mlflow.db'} failed (")
+        assert "this session goes on without it and asks again after" in message
+        assert message.endswith("Results do not depend on it")
+        assert "\n" not in message
+    said = len(messages)
     assert (session.store.work(item.key) / "mlflow.json").exists() == (freed == "after it has ended")
     if freed == "after it has ended":
         mirror.patience._calling.join(60)
         again = make_session(tmp_path, tracker=MlflowMirror(tmp_path, messages.append))
         assert execute(item, again).status == "cached"
-    assert len(messages) == 1
+    assert len(messages) == said
+    assert "Traceback" not in "".join(capfd.readouterr())
     client, runs, count = runs_in(tmp_path)
     run = runs[item.key]
     assert (count, run.info.status) == (1, "FINISHED")
