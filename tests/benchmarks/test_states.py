@@ -330,7 +330,7 @@ def test_a_signal_from_outside(tmp_path, jobs, group):
     assert child.returncode == 1
     assert "SIGTERM: " in errors
     assert ("at work finish their step" in errors) == (jobs == "2")
-    assert output.count("stopped by SIGTERM; what was done is saved") == int(jobs)
+    assert output.count("interrupted: stopped by SIGTERM; what was done is saved") == int(jobs)
     assert f"go on with: rssam-bench --home {tmp_path} reproduce table5 --profile smoke" in output
     assert len(list(tmp_path.glob("runs/*/last.safetensors"))) == int(jobs)
     again = start(tmp_path, *options)
