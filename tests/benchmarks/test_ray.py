@@ -254,8 +254,9 @@ def test_needs_grow_with_the_processes_that_read():
     assert needs("cpu", 0).gpus == 0
 
 
-def test_ctrl_c_at_the_terminal(tmp_path):
-    """The terminal sends it to every process of the group: Ray's own must outlive it until the runs have saved."""
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
+def test_a_signal_to_the_whole_group(tmp_path, number):
+    """As terminals and schedulers send it: Ray's own processes must outlive it until the runs have saved."""
     session = make_session(tmp_path)
     arguments = ["reproduce", "table5", "--profile", "smoke", "--executor", "ray", "--device", "cpu", "--no-track"]
     recipe = 'dataclasses.replace(TINY, name="smoke", epochs=500)'
@@ -274,10 +275,10 @@ def test_ctrl_c_at_the_terminal(tmp_path):
         assert time.monotonic() < until
         assert command.poll() is None, command.stdout.read()
         time.sleep(0.1)
-    os.killpg(command.pid, signal.SIGINT)
+    os.killpg(command.pid, number)
     said, _ = command.communicate(timeout=120)
     assert command.returncode == 1
-    assert "SIGINT: the step is finished and saved" in said
+    assert f"{number.name}: the step is finished and saved" in said
     assert f"stopped: {begun[0].name}: stopped by SIGINT; what was done is saved" in said
     assert "go on with: rssam-bench" in said
     assert "Traceback" not in said
