@@ -111,11 +111,12 @@ def reproduce(
     from benchmarks.devices import find_layout, require_fit
     from benchmarks.interruption import heed_signals
     from benchmarks.items import find_items, require_suitable
+    from benchmarks.mlflow_mirror import MlflowMirror
     from benchmarks.runner import execute_all, part_of, plan, resolve_all
     from benchmarks.screen import Screen, show_forecasts
     from benchmarks.session import Session, choose_device, cuda_devices
     from benchmarks.spec import Setting
-    from benchmarks.tracking import MlflowMirror, Silent
+    from benchmarks.tracking import Silent
 
     chosen = find_items(items)
     setting = Setting(profile, encoder, init, dataset, "blocked" if split == "blocked" else None)
@@ -182,7 +183,7 @@ def _join_ray(context: typer.Context, address: str | None, device: Device, jobs:
     """Join the cluster until the command ends, and the device that its nodes offer."""
     if jobs != 1:
         raise UserError("--jobs is for --executor local: Ray runs as many at a time as its nodes have room for")
-    from benchmarks.ray_executor import open_cluster
+    from benchmarks.ray_cluster import open_cluster
 
     return context.with_resource(open_cluster(address, device))
 

@@ -8,7 +8,6 @@ saved step as if it had not been.
 from __future__ import annotations
 
 import math
-import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -27,7 +26,7 @@ from torch.utils.data import Dataset as TorchDataset
 from benchmarks.checkpoint import Checkpoints
 from benchmarks.environment import random_states, restore_random_states
 from benchmarks.evaluate import to_float, validation_loss
-from benchmarks.interruption import Interrupted, Stop
+from benchmarks.interruption import Interrupted, Stop, heed_parent_alone, signals_held
 from benchmarks.loss import segmentation_loss
 from benchmarks.spec import Precision, Recipe
 from benchmarks.team import Team
@@ -286,7 +285,8 @@ def _epoch_groups(
         pin_memory=torch.cuda.is_available(),
         worker_init_fn=_leave_signals_to_parent,
     )
-    batches = iter(loader)
+    with signals_held():
+        batches = iter(loader)  # starts the processes
     return _deaths_told_alike(batches) if workers else batches
 
 
@@ -302,11 +302,7 @@ def _deaths_told_alike(batches: Iterator[tuple[Tensor, Tensor]]) -> Iterator[tup
 
 
 def _leave_signals_to_parent(worker: int) -> None:
-    """Out of the terminal's process group: a worker that Ctrl-C ends would end the step that is to be finished.
-
-    SIGTERM is not ignored, for it is how workers are ended at the exit of their parent.
-    """
-    os.setpgid(0, 0)
+    heed_parent_alone()
 
 
 @contextmanager

@@ -20,10 +20,11 @@ from pathlib import Path
 from typing import Literal
 
 from benchmarks.interruption import heed_parent
+from benchmarks.mlflow_mirror import MlflowMirror
 from benchmarks.runner import execute
 from benchmarks.session import Outcome, Session, Unwatched
 from benchmarks.spec import ResolvedRun
-from benchmarks.tracking import MlflowMirror, Silent
+from benchmarks.tracking import Silent
 
 _worker: Session | None = None  # one a process, so that prepared files are verified once in each
 

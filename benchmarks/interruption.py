@@ -9,6 +9,7 @@ import multiprocessing
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -50,12 +51,14 @@ def heed_signals(stop: Stop, say: Callable[[str], None]) -> Iterator[None]:
                 leave()
             return
         stop.signal = signal.Signals(number).name
-        children = multiprocessing.active_children()
+        # those that read images for this process are daemons: they go on, for the step needs its images
+        children = [child for child in multiprocessing.active_children() if not child.daemon]
         for child in children:
             child.terminate()  # their handler finishes the step and saves
-        who = f"the {len(children)} process(es) at work finish their step" if children else "the step is finished"
+        at_work = f"the {len(children)} process(es) at work finish their step and save"
+        what = at_work if children else "the step is finished and saved"
         try:
-            say(f"{stop.signal}: {who} and saved, then this stops; Ctrl-C ends it at once")
+            say(f"{stop.signal}: {what}, then this stops; Ctrl-C ends it at once")
         except RuntimeError:  # the signal came in the middle of a print, which cannot be entered twice
             os.write(2, b"stopping after this step\n")
 
@@ -75,6 +78,36 @@ def heed_parent(stop: Stop) -> None:
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, handle)
+
+
+@contextmanager
+def signals_held() -> Iterator[None]:
+    """SIGINT and SIGTERM wait meanwhile; a process started inside has them wait until `heed_parent_alone`."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def heed_parent_alone() -> None:
+    """In a process started within `signals_held`: only a SIGTERM of its parent ends it, as at the parent's exit.
+
+    Terminals and schedulers signal every process of a group or a job, and the parent wants to finish its step.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if sys.platform != "linux":  # no way to know the sender: out of the group at least
+        os.setpgid(0, 0)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGTERM})
+        return
+    parent = os.getppid()
+
+    def watch() -> None:
+        while signal.sigwaitinfo({signal.SIGTERM}).si_pid != parent == os.getppid():
+            pass
+        os._exit(0)
+
+    threading.Thread(target=watch, name="signals", daemon=True).start()
 
 
 def leave(code: int = 1) -> NoReturn:

@@ -6,108 +6,25 @@ everywhere. Importing this needs Ray, which is an extra.
 
 from __future__ import annotations
 
-import logging
-import os
-import signal
-import socket
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from types import FrameType
-from typing import Any, Literal
+from typing import Any
+
+import ray
+from ray.exceptions import RayError, RayTaskError, TaskCancelledError
 
 from benchmarks.board import Board
-from benchmarks.executors import Settings, execute_keeping_notes
-from benchmarks.interruption import Stop
+from benchmarks.ray_cluster import Needs, needs, require_room
+from benchmarks.ray_task import Order, execute_task
 from benchmarks.runner import execute, explain
 from benchmarks.session import Outcome, Session
-from benchmarks.spec import ResolvedRun, resolve
+from benchmarks.spec import ResolvedRun
 from benchmarks.states import WorkNotes, standing
-from data_prep.base import DataError, load_manifest, sha256_file
-from rssam.contract import UserError
-
-os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # a benchmark does not phone home
-try:
-    import ray
-    from ray.exceptions import RayError, RayTaskError, TaskCancelledError
-except ImportError as error:
-    raise UserError('--executor ray needs Ray, which is an extra: pip install "ray>=2.40"') from error
 
 RETRIES = 3
 """How often a run whose worker was lost is begun again, from its last checkpoint."""
 SECONDS_BETWEEN_LOOKS = 2.0
-SECONDS_TO_ANSWER = 10.0
-OBJECT_STORE = 128 * 2**20
-"""Bytes of shared memory for a Ray on this machine: nothing but outcomes goes through it."""
-GIB = 2**30
-
-
-@dataclass(frozen=True)
-class Needs:
-    """What a run reserves on a node. Ray counts it and does not hold a run to it; memory is that of the host."""
-
-    gpus: int
-    cpus: int
-    memory: int  # bytes
-
-    @property
-    def text(self) -> str:
-        """For a person."""
-        gpus = f"{self.gpus} GPU, " if self.gpus else ""
-        return f"{gpus}{self.cpus} CPU and {self.memory / GIB:.0f} GiB of memory"
-
-
-NEEDS = {"cpu": Needs(0, 1, 2 * GIB), "cuda": Needs(1, 1, 6 * GIB)}
-"""Of a run by its device, when it reads images in its own process."""
-NEEDS_OF_A_READER = Needs(0, 1, GIB)
-"""Of each process of `--workers` besides."""
-
-
-def needs(device: Literal["cpu", "cuda"], workers: int) -> Needs:
-    """What each run of a session reserves."""
-    own, reader = NEEDS[device], NEEDS_OF_A_READER
-    return Needs(own.gpus, own.cpus + workers * reader.cpus, own.memory + workers * reader.memory)
-
-
-@contextmanager
-def open_cluster(address: str | None, wish: Literal["auto", "cpu", "cuda"]) -> Iterator[Literal["cpu", "cuda"]]:
-    """Join the cluster at that address, or start one of this machine alone; gives the device that its runs use.
-
-    Raises UserError if nobody answers there, or if a GPU is wanted and no node has one.
-    """
-    _require_answer(address)
-    alone: dict[str, Any] = {} if address else {"object_store_memory": OBJECT_STORE, "include_dashboard": False}
-    try:
-        ray.init(address or "local", log_to_driver=False, logging_level=logging.ERROR, **alone)
-    except (ConnectionError, RuntimeError, ValueError, RayError) as error:
-        first = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise _no_cluster(address or "this machine", first) from error
-    try:
-        offered = any(node["Resources"].get("GPU", 0) >= 1 for node in _nodes())
-        if wish == "cuda" and not offered:
-            raise UserError("--device cuda was asked for, but no node of the Ray cluster has a GPU; use --device cpu")
-        yield "cuda" if offered and wish != "cpu" else "cpu"
-    finally:
-        ray.shutdown()
-
-
-def _require_answer(address: str | None) -> None:
-    """Raise UserError if nobody listens at HOST:PORT: Ray itself would try for minutes without a word."""
-    host, _, port = (address or "").rpartition(":")
-    if not host or not port.isdecimal() or "/" in host:
-        return
-    try:
-        socket.create_connection((host, int(port)), SECONDS_TO_ANSWER).close()
-    except OSError as error:
-        raise _no_cluster(str(address), error.strerror or str(error)) from error
-
-
-def _no_cluster(where: str, why: str) -> UserError:
-    return UserError(
-        f"Ray at {where} cannot be used ({why}); start a cluster with: ray start --head, and give its address, or "
-        "leave out --ray-address to use this machine alone"
-    )
 
 
 def execute_on_ray(resolved: Sequence[ResolvedRun], session: Session, board: Board) -> list[Outcome]:
@@ -118,23 +35,6 @@ def execute_on_ray(resolved: Sequence[ResolvedRun], session: Session, board: Boa
     UserError if no node has room for a run.
     """
     return _Dispatch(resolved, session, board).run()
-
-
-@dataclass(frozen=True)
-class _Order:
-    """What every task of a plan is told besides its run."""
-
-    settings: Settings
-    mlflow: Mapping[str, str]  # environment by which MLflow is reached
-    weights: Mapping[str, str]  # SHA-256 of each prepared checkpoint, for nodes that have a copy
-
-    @classmethod
-    def of(cls, session: Session, resolved: Sequence[ResolvedRun]) -> _Order:
-        """Reads every checkpoint that the runs need, once."""
-        mlflow = {name: value for name, value in os.environ.items() if name.startswith("MLFLOW_")}
-        names = {name for item in resolved for name in item.run.model.weights_needed()}
-        weights = {name: sha256_file(session.weights.path(name)) for name in sorted(names)}
-        return cls(Settings.of(session), mlflow, weights)
 
 
 @dataclass
@@ -158,14 +58,14 @@ class _Dispatch:
                 left.append(number)
         if left:
             wanted = needs(self.session.device, self.session.workers)
-            _require_room(wanted)
-            task, order = _task(wanted), _Order.of(self.session, [self.resolved[number] for number in left])
+            require_room(wanted)
+            task, order = _task(wanted), Order.of(self.session, [self.resolved[number] for number in left])
             with self.board:
                 self._round(left, task, order, wait=False)
                 self._round(self.busy, task, order, wait=True)
         return [self.outcomes[number] for number in sorted(self.outcomes)]
 
-    def _round(self, numbers: Sequence[int], task: Any, order: _Order, *, wait: bool) -> None:
+    def _round(self, numbers: Sequence[int], task: Any, order: Order, *, wait: bool) -> None:
         def submit(number: int) -> Any:
             return task.remote(self.resolved[number], order, wait)
 
@@ -232,75 +132,7 @@ class _Dispatch:
         self.board.show(running, ended, len(self.resolved) - len(self.outcomes) - len(running))
 
 
-def _nodes() -> list[dict[str, Any]]:
-    client: Any = ray  # it leaves this function without types
-    return [node for node in client.nodes() if node["Alive"]]
-
-
-def _require_room(wanted: Needs) -> None:
-    """Raise UserError if no node could ever take a run: Ray would wait for one without a word."""
-    for node in _nodes():
-        offered = node["Resources"]
-        if (
-            offered.get("GPU", 0) >= wanted.gpus
-            and offered.get("CPU", 0) >= wanted.cpus
-            and offered.get("memory", 0) >= wanted.memory
-        ):
-            return
-    raise UserError(
-        f"a run needs {wanted.text}, and no node of the Ray cluster offers that; see: ray status. Fewer --workers need "
-        "less, and ray start takes --num-gpus, --num-cpus and --memory"
-    )
-
-
 def _task(wanted: Needs) -> Any:
     """The task as Ray knows it. Lost ones are not retried by Ray, which would not say whom it lost."""
     options = ray.remote(num_gpus=wanted.gpus, num_cpus=wanted.cpus, memory=wanted.memory, max_retries=0)
-    return options(_execute)
-
-
-_worker: tuple[_Order, Session] | None = None  # one a process, so that prepared files are verified once in each
-_compared: set[str] = set()  # checkpoints that this process has found to be the driver's
-
-
-def _execute(resolved: ResolvedRun, order: _Order, wait: bool) -> Outcome:
-    """In a worker of the cluster: execute one run. A cancelled task finishes its step and saves."""
-    global _worker
-    if _worker is None or _worker[0] != order:
-        os.environ.update(order.mlflow)
-        _worker = order, order.settings.open()
-        _compared.clear()
-    session = _worker[1]
-    session.stop = Stop()
-
-    def handle(number: int, frame: FrameType | None) -> None:
-        session.stop.signal = "SIGINT"
-
-    before = signal.signal(signal.SIGINT, handle)  # Ray cancels by it
-    try:
-        if (fault := _difference(resolved, order, session)) is not None:
-            return Outcome(resolved.key, "failed", reason=f"on {socket.gethostname()}: {fault}")
-        return execute_keeping_notes(resolved, session, wait)
-    finally:
-        signal.signal(signal.SIGINT, before)
-
-
-def _difference(resolved: ResolvedRun, order: _Order, session: Session) -> str | None:
-    """What keeps this node from executing that very run: data or weights that it lacks, or has otherwise.
-
-    The prepared images are compared with the manifest's digests when the run begins, on every node.
-    """
-    run, name = resolved.run, resolved.run.dataset.name
-    try:
-        manifest = load_manifest(session.data_folder(name), name)
-        here = resolve(run, manifest, session.weights, session.precision)
-    except (DataError, UserError) as error:
-        return str(error)
-    if here.data_digest != resolved.data_digest:
-        return f"{session.data_folder(name)} was prepared otherwise than where the command was given: copy it anew"
-    for needed in run.model.weights_needed():
-        path = session.weights.path(needed)
-        if needed not in _compared and sha256_file(path) != order.weights[needed]:
-            return f"{path} is not the file that it is where the command was given: copy it anew"
-        _compared.add(needed)
-    return None
+    return options(execute_task)

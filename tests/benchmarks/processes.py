@@ -1,5 +1,6 @@
 """Processes that are killed: forked from a server that has imported torch, so that each starts in milliseconds."""
 
+import contextlib
 import multiprocessing
 import os
 import signal
@@ -53,12 +54,11 @@ def train_killed(home, run, options, save_every=600.0):
 
 def command(home, log, *arguments):
     """The command line on `home`, with what it says appended to `log`; returns its exit code."""
-    from benchmarks import cli
+    from benchmarks import cli, root
 
     sys.argv = ["rssam-bench", "--home", str(home), *arguments]
-    with log.open("a") as stream:
-        cli.screen = cli.Console(file=stream, highlight=False, markup=False, width=200)
-        cli.warnings = cli.screen
+    root.screen.width = root.warnings.width = 200
+    with log.open("a") as stream, contextlib.redirect_stdout(stream), contextlib.redirect_stderr(stream):
         try:
             cli.main()
         except SystemExit as stop:

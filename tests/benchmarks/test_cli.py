@@ -156,7 +156,7 @@ def test_light_commands_import_no_torch(tmp_path, arguments):
 
 def test_without_ray_the_extra_is_named(command, monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)
-    monkeypatch.delitem(sys.modules, "benchmarks.ray_executor", raising=False)
+    monkeypatch.delitem(sys.modules, "benchmarks.ray_cluster", raising=False)
     code, _, said = command("reproduce", "table5", "--executor", "ray")
     assert (code, said.count("\n")) == (1, 1)
     assert 'pip install "ray>=2.40"' in said

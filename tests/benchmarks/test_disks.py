@@ -6,9 +6,9 @@ from contextlib import contextmanager
 
 import pytest
 
+from benchmarks.mlflow_mirror import MlflowMirror
 from benchmarks.runner import execute, execute_all, resolve_all
 from benchmarks.states import standing
-from benchmarks.tracking import MlflowMirror
 from rssam.config import RSSAM
 from tests.benchmarks.prepared import Watcher, make_session, tiny_run
 

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,8 +14,11 @@ import pytest
 from rich.console import Console
 
 from benchmarks.board import Board
-from benchmarks.runner import execute_all, resolve_all
+from benchmarks.executors import execute_in_processes
+from benchmarks.runner import execute_all, plan, resolve_all
+from benchmarks.spec import Setting
 from benchmarks.states import WorkNotes
+from benchmarks.tables import TABLE1
 from data_prep.base import load_manifest, save_manifest
 from rssam.config import RSSAM
 from rssam.contract import UserError
@@ -35,10 +39,10 @@ def cluster(monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     from ray.cluster_utils import Cluster
 
-    from benchmarks import ray_executor
+    from benchmarks import ray_cluster
 
     # Ray's nodes have this machine's own address, which the guard that keeps tests offline takes for another's
-    monkeypatch.setattr(ray_executor, "_require_answer", lambda address: None)
+    monkeypatch.setattr(ray_cluster, "_require_answer", lambda address: None)
     node = {"num_cpus": 1, "object_store_memory": 100 * 2**20}
     nodes = Cluster(initialize_head=True, head_node_args={**node, "include_dashboard": False})
     nodes.others = [nodes.add_node(**node) for _ in range(2)]
@@ -48,7 +52,8 @@ def cluster(monkeypatch):
 
 
 def on_ray(cluster, runs, session):
-    from benchmarks.ray_executor import execute_on_ray, open_cluster
+    from benchmarks.ray_cluster import open_cluster
+    from benchmarks.ray_executor import execute_on_ray
 
     with open_cluster(cluster.address, "auto") as device:
         assert device == "cpu"
@@ -123,6 +128,45 @@ def test_a_node_is_killed_in_the_middle(tmp_path, cluster):
     assert [item.status for item in again] == ["cached"] * len(runs)
 
 
+def test_the_smoke_plan_of_table_1_outlives_a_node(tmp_path, cluster):
+    """The eleven systems under the true profile: a node is lost with a run that has saved some steps."""
+    home = tmp_path / "ray"
+    prepare = [sys.executable, "-m", "benchmarks.cli", "--home", str(home), "prepare", "deepglobe", "--synthetic", "12"]
+    subprocess.run(prepare, cwd=REPOSITORY, check=True, capture_output=True)
+    shutil.copytree(home / "data", tmp_path / "alone" / "data")
+    runs = plan([TABLE1], Setting("smoke", None, None, None), [0], 0, 1)
+    assert len(runs) == 11
+    watcher = Watcher()
+    session = make_session(home, observer=watcher, save_every=3.0)
+    keys = [item.key for item in resolve_all(runs, session)]
+    killed = []
+
+    def kill_a_node():
+        while len(list(session.store.results.glob("*.json"))) < 2:
+            time.sleep(0.1)
+        while not killed:
+            time.sleep(0.05)
+            for key in keys:
+                notes = WorkNotes(session.store.work(key))
+                if session.store.path(key).exists() or not (notes.begun() and notes.held()):
+                    continue
+                process = json.loads((notes.folder / "holder.json").read_text())["pid"]
+                if (node := node_of(process, cluster)) is not None:
+                    cluster.remove_node(node, allow_graceful=False)
+                    killed.append((key, process))
+                    break
+
+    threading.Thread(target=kill_a_node, daemon=True).start()
+    outcomes = on_ray(cluster, runs, session)
+    ((key, process),) = killed
+    assert [text.startswith(f"{key}: lost process {process} on ") for text in watcher.notes if "lost" in text] == [True]
+    statuses = {item.key: item.status for item in outcomes}
+    assert (len(statuses), statuses.pop(key), set(statuses.values())) == (11, "resumed", {"trained"})
+    alone = make_session(tmp_path / "alone")
+    expected = execute_in_processes(resolve_all(runs, alone), alone, os.cpu_count() or 1)  # with one thread each
+    assert same_results(outcomes, expected)
+
+
 def test_asked_to_stop_every_run_saves(tmp_path, cluster):
     """And those that had not begun have no outcome. Ray's own way of cancelling once left nothing saved."""
     runs = [tiny_run(recipe=dataclasses.replace(TINY, epochs=500), seed=seed) for seed in range(5)]
@@ -177,7 +221,8 @@ def test_data_that_differ_on_the_node_are_not_trained_on(tmp_path, cluster):
     manifest = load_manifest(folder, "deepglobe")
     changed = dataclasses.replace(manifest.entries[0], source_mask_sha256="0" * 64)
     save_manifest(folder, dataclasses.replace(manifest, entries=(changed, *manifest.entries[1:])))
-    from benchmarks.ray_executor import execute_on_ray, open_cluster
+    from benchmarks.ray_cluster import open_cluster
+    from benchmarks.ray_executor import execute_on_ray
 
     with open_cluster(cluster.address, "cpu"):
         (outcome,) = execute_on_ray(resolved, session, Board(Console(file=sys.stderr)))
@@ -186,7 +231,7 @@ def test_data_that_differ_on_the_node_are_not_trained_on(tmp_path, cluster):
 
 
 def test_what_no_node_can_take_is_said_at_once(tmp_path, cluster):
-    from benchmarks.ray_executor import open_cluster
+    from benchmarks.ray_cluster import open_cluster
 
     session = make_session(tmp_path, workers=64)
     with pytest.raises(UserError, match="a run needs 65 CPU and 66 GiB of memory, and no node"):
@@ -196,21 +241,22 @@ def test_what_no_node_can_take_is_said_at_once(tmp_path, cluster):
 
 
 def test_no_cluster_there():
-    from benchmarks.ray_executor import open_cluster
+    from benchmarks.ray_cluster import open_cluster
 
     with pytest.raises(UserError, match=r"refused.*ray start --head"), open_cluster("127.0.0.1:1", "auto"):
         pass
 
 
 def test_needs_grow_with_the_processes_that_read():
-    from benchmarks.ray_executor import GIB, Needs, needs
+    from benchmarks.ray_cluster import GIB, Needs, needs
 
     assert needs("cuda", 2) == Needs(1, 3, 8 * GIB)
     assert needs("cpu", 0).gpus == 0
 
 
-def test_ctrl_c_at_the_terminal(tmp_path):
-    """The terminal sends it to every process of the group: Ray's own must outlive it until the runs have saved."""
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
+def test_a_signal_to_the_whole_group(tmp_path, number):
+    """As terminals and schedulers send it: Ray's own processes must outlive it until the runs have saved."""
     session = make_session(tmp_path)
     arguments = ["reproduce", "table5", "--profile", "smoke", "--executor", "ray", "--device", "cpu", "--no-track"]
     recipe = 'dataclasses.replace(TINY, name="smoke", epochs=500)'
@@ -229,10 +275,10 @@ def test_ctrl_c_at_the_terminal(tmp_path):
         assert time.monotonic() < until
         assert command.poll() is None, command.stdout.read()
         time.sleep(0.1)
-    os.killpg(command.pid, signal.SIGINT)
+    os.killpg(command.pid, number)
     said, _ = command.communicate(timeout=120)
     assert command.returncode == 1
-    assert "SIGINT: the step is finished and saved" in said
+    assert f"{number.name}: the step is finished and saved" in said
     assert f"stopped: {begun[0].name}: stopped by SIGINT; what was done is saved" in said
     assert "go on with: rssam-bench" in said
     assert "Traceback" not in said

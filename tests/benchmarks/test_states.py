@@ -303,34 +303,41 @@ def test_states_of_a_plan(tmp_path):
 
 
 def start(home, *arguments):
-    command = [sys.executable, "-m", "benchmarks.cli", "--home", str(home), "reproduce", "table5", "--profile", "smoke"]
+    """The first and the fourth of the five runs."""
+    command = [sys.executable, "-m", "benchmarks.cli", "--home", home, "reproduce", "table5", "--profile", "smoke"]
     return subprocess.Popen(
-        [*command, "--no-track", *arguments], cwd=REPOSITORY, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+        [*map(str, command), "--no-track", "--part", "1/3", *arguments], cwd=REPOSITORY, stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE, text=True, start_new_session=True,
+    )  # fmt: skip
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("group", [False, True], ids=["alone", "group"])
 @pytest.mark.parametrize("jobs", ["1", "2"])
-def test_a_signal_from_outside(tmp_path, jobs):
-    """SIGTERM to the command alone: it and its processes save, it exits with 1 and says how to go on."""
+def test_a_signal_from_outside(tmp_path, jobs, group):
+    """SIGTERM to the command alone, and to all its processes: all save, it exits with 1 and says how to go on."""
     prepare = [sys.executable, "-m", "benchmarks.cli", "--home", str(tmp_path), "prepare", "deepglobe"]
     subprocess.run([*prepare, "--synthetic", "12"], cwd=REPOSITORY, check=True, capture_output=True)
-    child = start(tmp_path, "--jobs", jobs)
-    while not list(tmp_path.glob("runs/*/progress.json")):
+    options = ("--jobs", jobs, "--workers", "1" if group else "0")
+    child = start(tmp_path, *options)
+    while len(list(tmp_path.glob("runs/*/progress.json"))) < int(jobs):
         assert child.poll() is None, child.communicate()
         time.sleep(0.1)
-    child.terminate()
+    if group:
+        os.killpg(child.pid, signal.SIGTERM)
+    else:
+        child.terminate()
     output, errors = child.communicate(timeout=120)
     assert child.returncode == 1
     assert "SIGTERM: " in errors
     assert ("at work finish their step" in errors) == (jobs == "2")
-    assert "stopped by SIGTERM; what was done is saved" in output
+    assert output.count("interrupted: stopped by SIGTERM; what was done is saved") == int(jobs)
     assert f"go on with: rssam-bench --home {tmp_path} reproduce table5 --profile smoke" in output
-    assert list(tmp_path.glob("runs/*/last.safetensors"))
-    again = start(tmp_path, "--jobs", jobs)
+    assert len(list(tmp_path.glob("runs/*/last.safetensors"))) == int(jobs)
+    again = start(tmp_path, *options)
     output, errors = again.communicate(timeout=400)
     assert again.returncode == 0, errors
-    assert "resumed: Dice" in output
+    assert output.count("resumed: Dice") == int(jobs)
 
 
 @pytest.mark.parametrize(

@@ -1,20 +1,23 @@
 """MLflow mirrors a run, and whatever happens to it the run goes on."""
 
 import contextlib
+import dataclasses
 import http.server
 import json
+import os
+import signal
 import sqlite3
 import threading
 import time
 
 import pytest
 
-from benchmarks import tracking
-from benchmarks.runner import execute
+from benchmarks.mlflow_mirror import EXPERIMENT, MlflowMirror, flat
+from benchmarks.runner import execute, resolve_all
 from benchmarks.spec import resolve
-from benchmarks.tracking import EXPERIMENT, MlflowMirror, flat
 from data_prep.base import load_manifest
-from tests.benchmarks.prepared import make_session, tiny_run
+from tests.benchmarks.prepared import TINY, Watcher, make_session, tiny_run
+from tests.benchmarks.processes import outcome_of
 
 
 def finished(home, tracker):
@@ -89,10 +92,11 @@ def server(monkeypatch):
 def test_a_server_that_is_ill_is_waited_for_once(tmp_path, monkeypatch, server, seconds, bound):
     """The client of MLflow alone would ask seven times and wait for two minutes each."""
     monkeypatch.setattr(Answering, "seconds", seconds)
-    monkeypatch.setattr(tracking, "SECONDS_TO_ANSWER", bound)
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     messages = []
-    outcome, session = finished(tmp_path, MlflowMirror(tmp_path, messages.append))
+    mirror = MlflowMirror(tmp_path, messages.append)
+    mirror.patience.seconds_to_answer = bound
+    outcome, session = finished(tmp_path, mirror)
     assert outcome.status == "trained"
     assert len(messages) == 1
     assert messages[0].count("\n") == 0
@@ -109,21 +113,20 @@ def runs_in(home):
     return client, {run.info.run_name: run for run in found}, len(found)
 
 
-def test_a_locked_database_is_told_later(tmp_path, monkeypatch):
+def test_a_locked_database_is_told_later(tmp_path):
     """Locked all the time: a sentence, the result is stored; the next command tells MLflow the whole of it."""
     assert MlflowMirror(tmp_path, print).open()
-    monkeypatch.setattr(tracking, "SECONDS_TO_ANSWER", 1.0)
     messages = []
     locking = sqlite3.connect(tmp_path / "mlflow.db", check_same_thread=False)
     locking.execute("BEGIN EXCLUSIVE")
     mirror = MlflowMirror(tmp_path, messages.append)
+    mirror.patience.seconds_to_answer = 1.0
     outcome, session = finished(tmp_path, mirror)
     assert outcome.status == "trained"
     assert len(messages) == 1
     locking.rollback()
     locking.close()
-    mirror._stuck.join(60)  # the call that was given up; with the process it would have ended
-    monkeypatch.undo()
+    mirror.patience._calling.join(60)  # the call that was given up; with the process it would have ended
 
     again, _ = finished(tmp_path, MlflowMirror(tmp_path, messages.append))
     assert again.status == "cached"
@@ -133,6 +136,106 @@ def test_a_locked_database_is_told_later(tmp_path, monkeypatch):
     losses = [point.value for point in client.get_metric_history(runs[outcome.key].info.run_id, "val_loss")]
     assert losses == pytest.approx([epoch["val_loss"] for epoch in outcome.result.history])
     assert not (session.store.work(outcome.key) / "mlflow.json").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("freed", ["while it trains", "after it has ended"])
+def test_a_database_locked_for_a_minute(tmp_path, capfd, freed):
+    """Longer than SQLite or the mirror waits. The training goes on, and in the end MLflow has every epoch once."""
+    assert MlflowMirror(tmp_path, print).open()
+    locking = sqlite3.connect(tmp_path / "mlflow.db", check_same_thread=False, isolation_level=None)
+    messages, times, unlocked = [], [], threading.Event()
+
+    def unlock():
+        locking.execute("ROLLBACK")
+        times.append(time.monotonic())
+        unlocked.set()
+
+    def on_epoch(metrics):
+        if metrics["epoch"] == 1:
+            locking.execute("BEGIN EXCLUSIVE")
+            times.append(time.monotonic())
+            threading.Timer(65, unlock).start()
+        elif metrics["epoch"] == 3 and freed == "while it trains":
+            assert unlocked.wait(120)
+            mirror.patience._calling.join(60)
+            time.sleep(mirror.patience.seconds_of_silence)
+
+    mirror = MlflowMirror(tmp_path, messages.append)
+    mirror.patience.seconds_of_silence = 10.0 if freed == "while it trains" else 300.0
+    session = make_session(tmp_path, observer=Watcher(on_epoch), tracker=mirror)
+    (item,) = resolve_all([tiny_run(recipe=dataclasses.replace(TINY, epochs=4))], session)
+    outcome = execute(item, session)
+    ended = time.monotonic()
+    assert outcome.status == "trained"
+    assert unlocked.wait(120)
+    assert times[1] - times[0] > 60
+    assert (times[1] < ended) == (freed == "while it trains")
+    assert len(messages) == 1 if freed == "after it has ended" else len(messages) > 0
+    for message in messages:
+        assert message.startswith(f"MLflow at sqlite:///{tmp_path / 'mlflow.db'} failed (")
+        assert "this session goes on without it and asks again after" in message
+        assert message.endswith("Results do not depend on it")
+        assert "\n" not in message
+    said = len(messages)
+    assert (session.store.work(item.key) / "mlflow.json").exists() == (freed == "after it has ended")
+    if freed == "after it has ended":
+        mirror.patience._calling.join(60)
+        again = make_session(tmp_path, tracker=MlflowMirror(tmp_path, messages.append))
+        assert execute(item, again).status == "cached"
+    assert len(messages) == said
+    assert "Traceback" not in "".join(capfd.readouterr())
+    client, runs, count = runs_in(tmp_path)
+    run = runs[item.key]
+    assert (count, run.info.status) == (1, "FINISHED")
+    assert run.data.metrics["test_dice"] == pytest.approx(outcome.result.scores.dice)
+    points = client.get_metric_history(run.info.run_id, "val_loss")
+    assert [point.step for point in points] == [1, 2, 3, 4]
+    assert [point.value for point in points] == pytest.approx([epoch["val_loss"] for epoch in outcome.result.history])
+    assert not (session.store.work(item.key) / "mlflow.json").exists()
+
+
+def train_until(home, moment):
+    """Ends by kill -9 after MLflow has made the run: before it has its parameters, or before the note names it."""
+    from mlflow import MlflowClient
+
+    def die(*_, **__):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    mirror = MlflowMirror(home, print)
+    if moment == "parameters":
+        MlflowClient.log_batch = die
+    else:
+        written, mirror._write_note = mirror._write_note, lambda key, note: (die if note.run_id else written)(key, note)
+    finished(home, mirror)
+
+
+@pytest.mark.parametrize("moment", ["parameters", "note"])
+def test_a_run_that_was_made_and_not_noted_is_found_again(tmp_path, moment):
+    """It stayed RUNNING for ever, beside the one that the next command made."""
+    assert outcome_of(train_until, tmp_path, moment) == -9
+    _, runs, count = runs_in(tmp_path)
+    ((key, left),) = runs.items()
+    assert (count, left.info.status, len(left.data.params) > 0) == (1, "RUNNING", moment == "note")
+    assert json.loads((tmp_path / "runs" / key / "mlflow.json").read_text())["run_id"] is None
+
+    messages = []
+    outcome, _ = finished(tmp_path, MlflowMirror(tmp_path, messages.append))
+    assert (outcome.key, messages) == (key, [])
+    _, runs, count = runs_in(tmp_path)
+    assert (count, runs[key].info.run_id, runs[key].info.status) == (1, left.info.run_id, "FINISHED")
+    assert runs[key].data.params["model.name"] == "sam-lora"
+
+
+def test_the_same_run_of_another_home_is_not_taken_for_it(tmp_path, monkeypatch):
+    """On one server: the same key says that it is the same declaration, not the same training."""
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'mlflow.db'}")
+    mirrors = [MlflowMirror(tmp_path / name, print) for name in ("one", "two")]
+    for mirror in mirrors:
+        mirror.start("key", {"seed": 0})
+    for mirror in mirrors:
+        mirror.stop("SIGTERM")
+    assert runs_in(tmp_path)[2] == 2
 
 
 def test_a_stopped_run_is_killed_and_goes_on_in_the_same(tmp_path):

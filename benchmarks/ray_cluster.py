@@ -1,0 +1,113 @@
+"""A Ray cluster: how it is joined, what its nodes offer, and what a run reserves there. Importing this needs Ray."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from rssam.contract import UserError
+
+os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # a benchmark does not phone home
+try:
+    import ray
+    from ray.exceptions import RayError
+except ImportError as error:
+    raise UserError('--executor ray needs Ray, which is an extra: pip install "ray>=2.40"') from error
+
+SECONDS_TO_ANSWER = 10.0
+OBJECT_STORE = 128 * 2**20
+"""Bytes of shared memory for a Ray on this machine: nothing but outcomes goes through it."""
+GIB = 2**30
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What a run reserves on a node. Ray counts it and does not hold a run to it; memory is that of the host."""
+
+    gpus: int
+    cpus: int
+    memory: int  # bytes
+
+    @property
+    def text(self) -> str:
+        """For a person."""
+        gpus = f"{self.gpus} GPU, " if self.gpus else ""
+        return f"{gpus}{self.cpus} CPU and {self.memory / GIB:.0f} GiB of memory"
+
+
+NEEDS = {"cpu": Needs(0, 1, 2 * GIB), "cuda": Needs(1, 1, 6 * GIB)}
+"""Of a run by its device, when it reads images in its own process."""
+NEEDS_OF_A_READER = Needs(0, 1, GIB)
+"""Of each process of `--workers` besides."""
+
+
+def needs(device: Literal["cpu", "cuda"], workers: int) -> Needs:
+    """What each run of a session reserves."""
+    own, reader = NEEDS[device], NEEDS_OF_A_READER
+    return Needs(own.gpus, own.cpus + workers * reader.cpus, own.memory + workers * reader.memory)
+
+
+@contextmanager
+def open_cluster(address: str | None, wish: Literal["auto", "cpu", "cuda"]) -> Iterator[Literal["cpu", "cuda"]]:
+    """Join the cluster at that address, or start one of this machine alone; gives the device that its runs use.
+
+    Raises UserError if nobody answers there, or if a GPU is wanted and no node has one.
+    """
+    _require_answer(address)
+    alone: dict[str, Any] = {} if address else {"object_store_memory": OBJECT_STORE, "include_dashboard": False}
+    try:
+        ray.init(address or "local", log_to_driver=False, logging_level=logging.ERROR, **alone)
+    except (ConnectionError, RuntimeError, ValueError, RayError) as error:
+        first = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise _no_cluster(address or "this machine", first) from error
+    try:
+        offered = any(node["Resources"].get("GPU", 0) >= 1 for node in _nodes())
+        if wish == "cuda" and not offered:
+            raise UserError("--device cuda was asked for, but no node of the Ray cluster has a GPU; use --device cpu")
+        yield "cuda" if offered and wish != "cpu" else "cpu"
+    finally:
+        ray.shutdown()
+
+
+def _require_answer(address: str | None) -> None:
+    """Raise UserError if nobody listens at HOST:PORT: Ray itself would try for minutes without a word."""
+    host, _, port = (address or "").rpartition(":")
+    if not host or not port.isdecimal() or "/" in host:
+        return
+    try:
+        socket.create_connection((host, int(port)), SECONDS_TO_ANSWER).close()
+    except OSError as error:
+        raise _no_cluster(str(address), error.strerror or str(error)) from error
+
+
+def _no_cluster(where: str, why: str) -> UserError:
+    return UserError(
+        f"Ray at {where} cannot be used ({why}); start a cluster with: ray start --head, and give its address, or "
+        "leave out --ray-address to use this machine alone"
+    )
+
+
+def _nodes() -> list[dict[str, Any]]:
+    client: Any = ray  # it leaves this function without types
+    return [node for node in client.nodes() if node["Alive"]]
+
+
+def require_room(wanted: Needs) -> None:
+    """Raise UserError if no node could ever take a run: Ray would wait for one without a word."""
+    for node in _nodes():
+        offered = node["Resources"]
+        if (
+            offered.get("GPU", 0) >= wanted.gpus
+            and offered.get("CPU", 0) >= wanted.cpus
+            and offered.get("memory", 0) >= wanted.memory
+        ):
+            return
+    raise UserError(
+        f"a run needs {wanted.text}, and no node of the Ray cluster offers that; see: ray status. Fewer --workers need "
+        "less, and ray start takes --num-gpus, --num-cpus and --memory"
+    )
