@@ -20,12 +20,14 @@ from segment_anything.modeling.image_encoder import Attention, Block
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from rssam.tiled import TiledAttention
+
 __all__ = ["Attended", "ExactBlock", "Kind", "Selectable", "Windows", "choose_kind", "set_attention"]
 
-Attended = Literal["folded", "dense"]
-"""Ways to attend with relative positions: folded into queries and keys, or as a bias [N, N] added to the scores."""
+Attended = Literal["tiled", "folded", "dense"]
+"""Ways to attend with relative positions: tile by tile, folded into queries and keys, or as a bias [N, N]."""
 
-Kind = Literal["auto", "reference", "folded", "dense"]
+Kind = Literal["auto", "reference", "tiled", "folded", "dense"]
 """What a block may be told: one of these ways, the best known one ("auto"), or segment_anything's own code."""
 
 DENSE_LIMIT = 256 * 2**20
@@ -76,10 +78,12 @@ def attend(attention: Attention, qkv: Tensor, window: int, kind: Kind) -> Tensor
     """Attention over the windows of a map: qkv [B, H, W, 3 * width] to [B, H, W, width], before the projection."""
     batch, height, width, _ = qkv.shape
     heads = attention.num_heads
+    way = choose_kind(qkv) if kind not in ("tiled","folded", "dense") else kind
+    if way == "tiled":
+        return TiledAttention.apply(qkv, attention.qkv.bias, attention.rel_pos_h, attention.rel_pos_w, heads, window)
     windows = Windows.of(height, width, window)
     query, key, value = _cut(_pad(qkv, windows, attention.qkv.bias), windows, heads)  # [B * windows, heads, N, d] each
     rows, columns = _relative(query, attention.rel_pos_h, attention.rel_pos_w, windows.side)
-    way = kind if kind in ("folded", "dense") else choose_kind(query)
     if way == "folded":
         out = _folded(query, key, value, rows, columns, windows.side)
     else:
@@ -94,10 +98,7 @@ def choose_kind(query: Tensor) -> Attended:
     On the CPU the fused kernel takes a bias only where no gradient is wanted; there a written one is the faster, until
     it leaves the cache. On CUDA a bias rules the flash kernel out.
     """
-    batch, heads, tokens, _ = query.shape
-    bias = batch * heads * tokens * tokens * query.element_size()
-    graded = torch.is_grad_enabled() and query.requires_grad
-    return "dense" if query.device.type == "cpu" and not graded and bias <= DENSE_LIMIT else "folded"
+    return "tiled" if query.device.type == "cpu" else "folded"
 
 
 def _pad(qkv: Tensor, windows: Windows, bias: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ from rssam.encoder import SamEncoder
 from rssam.lora import LoraQkv, add_lora
 from tests.rssam.fakes import shake
 
-WAYS = ("folded", "dense")
+WAYS = ("tiled", "folded", "dense")
 NARROW = EncoderSize("vit_b", width=48, blocks=3, heads=3, global_blocks=(1,))
 GRIDS = [(4, 6), (14, 14), (16, 16), (15, 28), (24, 40)]
 
