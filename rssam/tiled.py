@@ -24,8 +24,8 @@ from rssam.precision import full_precision
 
 __all__ = ["Region", "TiledAttention", "between", "regions"]
 
-TILE = 2**20
-"""Scores in a tile: 4 MiB in float32."""
+TILE = 2**18
+"""Scores in a tile: 1 MiB in float32. Between 2^17 and 2^22 this and twice as many were the fastest."""
 
 
 class Region(NamedTuple):
@@ -41,13 +41,14 @@ class Region(NamedTuple):
 
     def cut(self, tokens: Tensor, parts: int, heads: int) -> Tensor:
         """View of a map [B, H, W, parts * width] as [parts, B, down, across, heads, high, wide, d]."""
-        tokens = tokens[:, self.top : self.top + self.down * self.high, self.left : self.left + self.across * self.wide]
-        tokens = tokens.unflatten(1, (self.down, self.high)).unflatten(3, (self.across, self.wide))
-        return tokens.unflatten(5, (parts, heads, -1)).permute(5, 0, 1, 3, 6, 2, 4, 7)
+        down, across, high, wide = self.down, self.across, self.high, self.wide
+        tokens = tokens[:, self.top : self.top + down * high, self.left : self.left + across * wide]
+        tokens = tokens.view(tokens.shape[0], down, high, across, wide, parts, heads, -1)
+        return tokens.permute(5, 0, 1, 3, 6, 2, 4, 7)
 
 
 def regions(height: int, width: int, window: int) -> Iterator[Region]:
-    """All tokens of a map, once each: up to four regions under square windows, one where `window` is 0 (all see all)."""
+    """All tokens of a map, once each: up to four regions under square windows, one if `window` is 0."""
     side = (window, window) if window else (height, width)
     for top, down, high in _bands(height, side[0]):
         for left, across, wide in _bands(width, side[1]):
@@ -64,7 +65,7 @@ def _bands(length: int, side: int) -> Iterator[tuple[int, int, int]]:
 
 
 class Tokens(NamedTuple):
-    """What attends in a region, or its gradient; G = B * windows * heads, T real tokens, p keys that stand for padding."""
+    """What attends in a region, or its gradient; G = B * windows * heads, T real tokens, p keys for the padding."""
 
     query: Tensor  # [G, T, d]
     key: Tensor  # [G, T + p, d]
@@ -104,26 +105,28 @@ class TiledAttention(torch.autograd.Function):
         return out
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        """Gradients of the four tensors."""
+        """Gradients of the four tensors; those of the tables where wanted."""
         qkv, bias, *tables = ctx.saved_tensors
+        _, height, width, _ = qkv.shape
         of_qkv, of_bias = torch.empty_like(qkv), torch.zeros_like(_exact(bias))
-        of_tables = [torch.zeros_like(_exact(table)) for table in tables]
+        leaves = [_exact(t).detach().requires_grad_(w) for t, w in zip(tables, ctx.needs_input_grad[2:4], strict=True)]
         with full_precision(qkv.device):
-            for region in regions(*qkv.shape[1:3], ctx.window):
+            for region in regions(height, width, ctx.window):
                 tokens = _gather(region, qkv, bias, ctx.heads)
-                leaves = [_exact(tensor).detach().requires_grad_() for tensor in (tokens.query, *tables)]
+                query = tokens.query.detach().requires_grad_()
                 with torch.enable_grad():
-                    places = _places(region, *leaves)
-                upstream = _exact(region.cut(gradient, 1, ctx.heads)).reshape(tokens.query.shape)
+                    places = _places(region, query, *leaves)
+                upstream = _exact(region.cut(gradient, 1, ctx.heads)).reshape(query.shape)
                 of_tokens, of_places = _retrace(tokens, Places(*(place.detach() for place in places)), upstream)
-                of_query, *of_both = torch.autograd.grad(places, leaves, of_places)
-                of_tokens.query.add_(of_query)
-                torch._foreach_add_(of_tables, of_both)
+                torch.autograd.backward(places, of_places)  # into query and, over all regions, into the tables
+                of_tokens.query.add_(query.grad)  # type: ignore[arg-type]  # backward has set it
                 _scatter(region, of_tokens, of_qkv, of_bias, ctx.heads)
-        of_fixed = (total.to(tensor.dtype) for total, tensor in zip((of_bias, *of_tables), (bias, *tables), strict=True))
-        return of_qkv, *of_fixed, None, None
+        of_tables = (
+            None if leaf.grad is None else leaf.grad.to(t.dtype) for leaf, t in zip(leaves, tables, strict=True)
+        )
+        return of_qkv, of_bias.to(bias.dtype), *of_tables, None, None
 
 
 def between(table: Tensor, length: int) -> Tensor:
@@ -158,7 +161,7 @@ def _scatter(region: Region, of: Tokens, of_qkv: Tensor, of_bias: Tensor, heads:
 
 def _places(region: Region, query: Tensor, table_h: Tensor, table_w: Tensor) -> Places:
     (side_h, side_w), high, wide = region.side, region.high, region.wide
-    grid = query.unflatten(1, (high, wide))  # [G, high, wide, d]
+    grid = query.view(-1, high, wide, query.shape[-1])  # [G, high, wide, d]
     rows = torch.einsum("ghwd,hkd->ghwk", grid, between(table_h, side_h)[:high]).flatten(1, 2)  # [G, T, side]
     columns = torch.einsum("ghwd,wkd->ghwk", grid, between(table_w, side_w)[:wide]).flatten(1, 2)
     padding = []  # [G, T] each
@@ -185,9 +188,10 @@ def _probabilities(query: Tensor, key: Tensor, places: Places) -> Tensor:
     """Of one tile: queries [g, t, d], keys [g, T + p, d] and the queries' places to [g, t, T + p]."""
     rows, columns, padding = places
     scores = query.new_empty(*query.shape[:2], key.shape[1])
-    grid = scores[..., : rows.shape[-1] * columns.shape[-1]].unflatten(-1, (rows.shape[-1], columns.shape[-1]))
+    high, wide = rows.shape[-1], columns.shape[-1]
+    grid = scores[..., : high * wide].view(*query.shape[:2], high, wide)
     torch.add(rows.unsqueeze(-1), columns.unsqueeze(-2), out=grid)
-    scores[..., scores.shape[-1] - padding.shape[-1] :] = padding
+    scores[..., high * wide :] = padding
     scores.baddbmm_(query, key.transpose(1, 2), alpha=query.shape[-1] ** -0.5)
     return scores.softmax(dim=-1)
 
@@ -204,7 +208,9 @@ def _attend(tokens: Tokens, places: Places) -> Tensor:
 
 def _retrace(tokens: Tokens, places: Places, gradient: Tensor) -> tuple[Tokens, Places]:
     """Gradients of `_attend`, given that of its result [G, T, d]."""
-    of_tokens, of_places = Tokens(*map(torch.zeros_like, tokens)), Places(*map(torch.zeros_like, places))
+    of_tokens = Tokens(torch.empty_like(tokens.query), torch.zeros_like(tokens.key), torch.zeros_like(tokens.value))
+    of_places = Places(*map(torch.empty_like, places))
+    high, wide = places.rows.shape[-1], places.columns.shape[-1]
     scale = tokens.query.shape[-1] ** -0.5
     for group, some in _tiles(tokens.query, tokens.key):
         query, key, upstream = tokens.query[group, some], tokens.key[group], gradient[group, some]
@@ -214,8 +220,7 @@ def _retrace(tokens: Tokens, places: Places, gradient: Tensor) -> tuple[Tokens, 
         scores = torch._softmax_backward_data(wanted, likely, -1, wanted.dtype)  # [g, t, T + p]
         of_tokens.key[group].baddbmm_(scores.transpose(1, 2), query, alpha=scale)
         of_tokens.query[group, some] = torch.bmm(scores, key).mul_(scale)
-        high, wide = of_places.rows.shape[-1], of_places.columns.shape[-1]
-        grid = scores[..., : high * wide].unflatten(-1, (high, wide))
+        grid = scores[..., : high * wide].view(*scores.shape[:2], high, wide)
         of_places.rows[group, some] = grid.sum(dim=-1)
         of_places.columns[group, some] = grid.sum(dim=-2)
         of_places.padding[group, some] = scores[..., high * wide :]
