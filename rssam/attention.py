@@ -2,12 +2,13 @@
 
 Source: the blocks of facebookresearch/segment-anything (Apache-2.0), which are the base classes and stay the reference.
 What we do differently, and why:
-- the decomposed relative positions are folded into queries and keys. With q' = [q / sqrt(d), q R_h, q R_w] and
-  k' = [k, one-hot row, one-hot column], q' k' is q k / sqrt(d) plus both biases, exactly; so a fused kernel without any
-  bias carries them, forward and backward, and no map [N, N] is kept for the backward pass.
 - windows are cut after the queries, keys and values are made, not before: a padded token is zero, so all three equal
   the layer's bias (LoRA has none), and its output is thrown away. Norm, both projections, LoRA and MLP see real tokens
   alone: at 256, 512 and 1024 pixels SAM's windows hold 3.06, 1.72 and 1.20 times as many.
+- on the CPU attention goes tile by tile, forward and backward, on real tokens alone (`rssam.tiled`).
+- elsewhere the decomposed relative positions are folded into queries and keys. With q' = [q / sqrt(d), q R_h, q R_w]
+  and k' = [k, one-hot row, one-hot column], q' k' is q k / sqrt(d) plus both biases, exactly; so a fused kernel without
+  any bias carries them, forward and backward, and no map [N, N] is kept for the backward pass.
 """
 
 from __future__ import annotations
@@ -20,16 +21,15 @@ from segment_anything.modeling.image_encoder import Attention, Block
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from rssam.tiled import TiledAttention, between
+
 __all__ = ["Attended", "ExactBlock", "Kind", "Selectable", "Windows", "choose_kind", "set_attention"]
 
-Attended = Literal["folded", "dense"]
-"""Ways to attend with relative positions: folded into queries and keys, or as a bias [N, N] added to the scores."""
+Attended = Literal["tiled", "folded", "dense"]
+"""Ways to attend with relative positions: tile by tile, folded into queries and keys, or as a bias [N, N]."""
 
-Kind = Literal["auto", "reference", "folded", "dense"]
+Kind = Literal["auto", "reference", "tiled", "folded", "dense"]
 """What a block may be told: one of these ways, the best known one ("auto"), or segment_anything's own code."""
-
-DENSE_LIMIT = 256 * 2**20
-"""Bytes of bias beyond which it is never written down."""
 
 
 class Windows(NamedTuple):
@@ -76,10 +76,13 @@ def attend(attention: Attention, qkv: Tensor, window: int, kind: Kind) -> Tensor
     """Attention over the windows of a map: qkv [B, H, W, 3 * width] to [B, H, W, width], before the projection."""
     batch, height, width, _ = qkv.shape
     heads = attention.num_heads
+    way = kind if kind in ("tiled", "folded", "dense") else choose_kind(qkv.device)
+    if way == "tiled":
+        tables = attention.rel_pos_h, attention.rel_pos_w
+        return TiledAttention.apply(qkv, attention.qkv.bias, *tables, heads, window)  # type: ignore[no-any-return]
     windows = Windows.of(height, width, window)
     query, key, value = _cut(_pad(qkv, windows, attention.qkv.bias), windows, heads)  # [B * windows, heads, N, d] each
     rows, columns = _relative(query, attention.rel_pos_h, attention.rel_pos_w, windows.side)
-    way = kind if kind in ("folded", "dense") else choose_kind(query)
     if way == "folded":
         out = _folded(query, key, value, rows, columns, windows.side)
     else:
@@ -88,16 +91,9 @@ def attend(attention: Attention, qkv: Tensor, window: int, kind: Kind) -> Tensor
     return _join(out, batch, windows)[:, :height, :width]
 
 
-def choose_kind(query: Tensor) -> Attended:
-    """The faster way for queries [B, heads, N, d] on their device, by docs/measurements.md.
-
-    On the CPU the fused kernel takes a bias only where no gradient is wanted; there a written one is the faster, until
-    it leaves the cache. On CUDA a bias rules the flash kernel out.
-    """
-    batch, heads, tokens, _ = query.shape
-    bias = batch * heads * tokens * tokens * query.element_size()
-    graded = torch.is_grad_enabled() and query.requires_grad
-    return "dense" if query.device.type == "cpu" and not graded and bias <= DENSE_LIMIT else "folded"
+def choose_kind(device: torch.device) -> Attended:
+    """The fastest way on a device, by docs/measurements.md: tiles on the CPU, elsewhere what a fused kernel takes."""
+    return "tiled" if device.type == "cpu" else "folded"
 
 
 def _pad(qkv: Tensor, windows: Windows, bias: Tensor) -> Tensor:
@@ -133,15 +129,9 @@ def _relative(query: Tensor, table_h: Tensor, table_w: Tensor, side: tuple[int, 
     """What each query [B, heads, N, d] adds to the keys of each row [B, heads, N, high] and of each column."""
     high, wide = side
     grid = query.view(*query.shape[:2], high, wide, -1)  # [B, heads, high, wide, d]
-    rows = torch.einsum("bnhwd,hkd->bnhwk", grid, _between(table_h, high))
-    columns = torch.einsum("bnhwd,wkd->bnhwk", grid, _between(table_w, wide))
+    rows = torch.einsum("bnhwd,hkd->bnhwk", grid, between(table_h, high))
+    columns = torch.einsum("bnhwd,wkd->bnhwk", grid, between(table_w, wide))
     return rows.flatten(2, 3), columns.flatten(2, 3)
-
-
-def _between(table: Tensor, length: int) -> Tensor:
-    """A table of offsets [2 * length - 1, d] as [length, length, d]: of query position and key position."""
-    place = torch.arange(length, device=table.device)
-    return table[place[:, None] - place + length - 1]
 
 
 def _folded(query: Tensor, key: Tensor, value: Tensor, rows: Tensor, columns: Tensor, side: tuple[int, int]) -> Tensor:

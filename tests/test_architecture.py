@@ -15,6 +15,7 @@ LAYERS = (
     {
         "rssam.config",
         "rssam.precision",
+        "rssam.tiled",
         "rssam.attention",
         "rssam.encoder",
         "rssam.lora",
