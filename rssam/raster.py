@@ -103,7 +103,9 @@ class Predictor:
             images = tiles.images.to(self.device, non_blocking=True).float().div_(255)  # [B, 3, h, w]
             total = sum(self._turned(images, *turn) for turn in self.turns)
         except torch.cuda.OutOfMemoryError as error:
-            raise UserError(f"the GPU has no memory for {len(tiles.places)} tiles at once: use a smaller --batch") from error
+            raise UserError(
+                f"the GPU has no memory for {len(tiles.places)} tiles at once: use a smaller --batch"
+            ) from error
         rows, columns = (list(numbers) for numbers in zip(*tiles.places, strict=True))
         weights = self.rows[rows][:, :, None] * self.columns[columns][:, None, :]  # [B, h, w]
         return Predicted(tiles, total * (weights / len(self.turns))[:, None])
@@ -127,7 +129,7 @@ def labels_of(values: Floats, valid: Bools) -> Bytes:
 
     One channel gives 1 above a half, as everywhere in this suite; of several the largest wins.
     """
-    labels = (values[0] > 0.5).astype(np.uint8) if len(values) == 1 else values.argmax(axis=0).astype(np.uint8)
+    labels: Bytes = (values[0] > 0.5).astype(np.uint8) if len(values) == 1 else values.argmax(axis=0).astype(np.uint8)
     labels[~valid] = IGNORE
     return labels
 

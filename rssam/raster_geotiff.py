@@ -75,7 +75,7 @@ def write_cog(part: Part, layer: str, place: Georeference, picture: Picture, out
         free = shutil.disk_usage(out.parent).free >> 20
         reason = error.__cause__ or error
         raise DataError(
-            f"{out.name} could not be written whole ({reason}; {free} MiB are free on the disk): all {part.height} rows "
+            f"{out.name} could not be written whole ({reason}; {free} MiB are free on the disk): all rows "
             "are kept; free some space and run the same command again"
         ) from error
 

@@ -1,4 +1,4 @@
-"""A raster file to a class map, probabilities, polygons and a glance: what is wanted, and the way from one to the other.
+"""A raster file to a class map, probabilities, polygons and a quick look.
 
 Everything is made in a part folder beside the class map, and moved to its final name when all of it is whole; the class
 map comes last. A prediction that was ended keeps its finished rows there, and the same job goes on with them.
@@ -10,12 +10,11 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import rasterio
 import torch
 from torch import nn
@@ -24,9 +23,9 @@ from data_prep.base import Colour, DataError
 from rssam.contract import IGNORE, Task, UserError
 from rssam.raster import Bools, Bytes, Floats, Predictor, Symmetries, labels_of, predict
 from rssam.raster_geotiff import LEVELS, Georeference, Picture, as_steps, count_labels, write_cog
-from rssam.raster_glance import write_glance
 from rssam.raster_grid import Grid
 from rssam.raster_part import Part
+from rssam.raster_quicklook import write_quicklook
 from rssam.raster_source import CACHE, RasterSource
 from rssam.raster_vectors import write_vectors
 
@@ -71,12 +70,15 @@ class Outputs:
     class_map: Path
     probabilities: Path | None = None
     vectors: Path | None = None
-    glance: Path | None = None
+    quicklook: Path | None = None
 
     @property
     def all(self) -> tuple[Path, ...]:
         """Those that are wanted, the class map last."""
-        return (*(path for path in (self.probabilities, self.vectors, self.glance) if path is not None), self.class_map)
+        return (
+            *(path for path in (self.probabilities, self.vectors, self.quicklook) if path is not None),
+            self.class_map,
+        )
 
 
 @dataclass(frozen=True)
@@ -207,10 +209,10 @@ def _finish(
             lambda top, bottom: part.read(LABELS, top, bottom)[0], source.size, network.mapped, place, whole
         )
         made.append((whole, outputs.vectors))
-    if outputs.glance is not None:
-        whole = part.folder / "glance.png"
-        write_glance(source, class_map, network.palette, whole)
-        made.append((whole, outputs.glance))
+    if outputs.quicklook is not None:
+        whole = part.folder / "quicklook.png"
+        write_quicklook(source, class_map, network.palette, whole)
+        made.append((whole, outputs.quicklook))
     counts = count_labels(part, LABELS)
     for whole, final in [*made, (class_map, outputs.class_map)]:
         _move(whole, final)
@@ -245,12 +247,3 @@ def _require_space(part: Part) -> None:
 
 def _digest(settings: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
-
-
-def distinct_colours(count: int) -> tuple[Colour, ...]:
-    """Colours for labels whose data set is not known here: evenly spaced hues."""
-    hues: Sequence[float] = (np.arange(count) / max(count, 1)).tolist()
-    import colorsys
-
-    rgb = [colorsys.hsv_to_rgb(hue, 0.75, 0.95) for hue in hues]
-    return tuple((round(255 * r), round(255 * g), round(255 * b)) for r, g, b in rgb)

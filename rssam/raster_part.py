@@ -59,13 +59,13 @@ class Part(AbstractContextManager["Part"]):
         try:
             self._lock.acquire(blocking=False)
         except Timeout as error:
-            raise UserError(f"another process is writing {self.folder}: wait for it, or choose another --out") from error
+            raise UserError(
+                f"another process is writing {self.folder}: wait for it, or choose another --out"
+            ) from error
         self.folder.mkdir(exist_ok=True)
         self.written = self._appended = self._whole_rows()
         for name, bands in self.layers.items():
-            (self.folder / f"{name}.hdr").write_text(
-                HEADER.format(width=self.width, height=self.height, bands=bands)
-            )
+            (self.folder / f"{name}.hdr").write_text(HEADER.format(width=self.width, height=self.height, bands=bands))
             path = self.path(name)
             path.touch()
             os.truncate(path, self.written * self._row(name))
@@ -94,7 +94,7 @@ class Part(AbstractContextManager["Part"]):
         """Add rows [bands, n, width] to every layer. Raises DataError if the disk is full."""
         try:
             for name, values in rows.items():
-                self._files[name].write(np.ascontiguousarray(values.transpose(1, 0, 2)))  # [n, bands, width]
+                self._files[name].write(np.ascontiguousarray(values.transpose(1, 0, 2)).data)  # [n, bands, width]
         except OSError as error:
             raise self._full(error) from error
         self._appended += next(iter(rows.values())).shape[1]

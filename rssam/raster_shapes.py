@@ -59,10 +59,14 @@ def regions(
         numbers, found = _outlined(pixels, labels, top)
         # One graph over the regions from above and those of this strip; edges where equal labels meet at the seam.
         meet = (above > 0) & (numbers[0] > 0)
-        meet[meet] = [waiting[a - 1].label == found[b - 1].label for a, b in zip(above[meet], numbers[0][meet], strict=True)]
+        meet[meet] = [
+            waiting[a - 1].label == found[b - 1].label for a, b in zip(above[meet], numbers[0][meet], strict=True)
+        ]
         total = len(waiting) + len(found)
         edges = above[meet] - 1, numbers[0][meet] - 1 + len(waiting)
-        _, parts = connected_components(coo_array((np.ones(len(edges[0])), edges), shape=(total, total)), directed=False)
+        _, parts = connected_components(
+            coo_array((np.ones(len(edges[0])), edges), shape=(total, total)), directed=False
+        )
         joined: dict[int, _Open] = {}
         for part, region in zip(parts.tolist(), [*waiting, *found], strict=True):
             joined.setdefault(part, _Open(region.label)).pieces.extend(region.pieces)

@@ -23,6 +23,7 @@ from typing import Any
 
 import numpy as np
 import rasterio
+from affine import Affine
 from numpy.typing import NDArray
 from rasterio.enums import ColorInterp, MaskFlags
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
@@ -61,7 +62,8 @@ class Scale:
         low = np.asarray(self.low, np.float32)[:, None, None]
         step = 255 / (np.asarray(self.high, np.float32)[:, None, None] - low)
         stretched = (pixels.astype(np.float32) - low) * step
-        return np.nan_to_num(np.clip(np.rint(stretched), 0, 255)).astype(np.uint8)
+        shown: Bytes = np.nan_to_num(np.clip(np.rint(stretched), 0, 255)).astype(np.uint8)
+        return shown
 
 
 class RasterSource(AbstractContextManager["RasterSource"]):
@@ -98,6 +100,12 @@ class RasterSource(AbstractContextManager["RasterSource"]):
         """(height, width) in pixels."""
         height, width = self.raster.shape
         return height, width
+
+    @property
+    def transform(self) -> Affine | None:
+        """From (column, row) to map coordinates; None for a plain picture."""
+        found: Affine = self.raster.transform
+        return None if found == Affine.identity() else found
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -159,7 +167,8 @@ class RasterSource(AbstractContextManager["RasterSource"]):
             return chosen
         if len(wanted) != 3 or not all(1 <= band <= count for band in wanted):
             raise BadRaster(
-                f"--bands {','.join(map(str, wanted))} does not fit {self.path}: expected three numbers from 1 to {count}"
+                f"--bands {','.join(map(str, wanted))} does not fit {self.path}: expected three numbers "
+                f"from 1 to {count}"
             )
         return list(wanted)
 
@@ -182,7 +191,9 @@ class RasterSource(AbstractContextManager["RasterSource"]):
     def _percentiles(self) -> Scale:
         """Of windows in a regular grid over the raster, without pixels that have no data."""
         parts = []
-        tops, lefts = (sorted({int(place) for place in np.linspace(0, max(side - SAMPLE_SIDE, 0), SAMPLES)}) for side in self.size)
+        tops, lefts = (
+            sorted({int(place) for place in np.linspace(0, max(side - SAMPLE_SIDE, 0), SAMPLES)}) for side in self.size
+        )
         for top in tops:
             for left in lefts:
                 window = Window(left, top, min(SAMPLE_SIDE, self.size[1] - left), min(SAMPLE_SIDE, self.size[0] - top))
@@ -230,4 +241,3 @@ def _opened(path: Path) -> DatasetReader:
         remedy = f": it holds {', '.join(inside[:4])}; make a GeoTIFF of one with gdal_translate" if inside else ""
         raise BadRaster(f"{path} has no bands{remedy}")
     return raster
-

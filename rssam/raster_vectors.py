@@ -104,7 +104,9 @@ def write_vectors(
             f"{out.name} could not be written ({error}): free some space and run the same command again"
         ) from error
     except ProjError as error:
-        raise DataError(f"areas in the raster's coordinate system cannot be found ({error}): leave out --vectors") from error
+        raise DataError(
+            f"areas in the raster's coordinate system cannot be found ({error}): leave out --vectors"
+        ) from error
     return count
 
 

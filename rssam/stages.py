@@ -63,9 +63,7 @@ class _Channel(Generic[Item]):
         raise _Stopped
 
 
-def run_stages(
-    read: Iterable[Read], compute: Callable[[Read], Made], write: Callable[[Iterable[Made]], None]
-) -> None:
+def run_stages(read: Iterable[Read], compute: Callable[[Read], Made], write: Callable[[Iterable[Made]], None]) -> None:
     """Draw items from `read` in one thread, give each to `compute` in this one, and all results to `write` in another.
 
     The order is kept. Raises what the first failing stage raised.

@@ -21,7 +21,7 @@ VEIL = 0.6
 """How much of its class's colour a pixel has over the image."""
 
 
-def write_glance(source: RasterSource, class_map: Path, palette: Sequence[Colour], out: Path) -> None:
+def write_quicklook(source: RasterSource, class_map: Path, palette: Sequence[Colour], out: Path) -> None:
     """Two pictures side by side: the pixels as the network saw them, and veiled in the colours of their classes.
 
     Label 0 of a palette that starts with black, the background, is left clear, and pixels without data are grey.
