@@ -26,7 +26,18 @@ LAYERS = (
         "rssam.upscaling",
         "data_prep.*",
     },
-    {"rssam.model", "data_prep.catalog"},
+    {
+        "rssam.model",
+        "rssam.stages",
+        "rssam.raster_grid",
+        "rssam.raster_part",
+        "rssam.raster_source",
+        "rssam.raster_shapes",
+        "data_prep.catalog",
+    },
+    {"rssam.raster", "rssam.raster_geotiff"},
+    {"rssam.raster_vectors", "rssam.raster_quicklook"},
+    {"rssam.raster_job"},
     {"baselines.*"},
     {
         "benchmarks.counts",
@@ -62,6 +73,7 @@ LAYERS = (
     },
     {
         "benchmarks.trained",
+        "benchmarks.prediction",
         "benchmarks.trial",
         "benchmarks.runner",
         "benchmarks.executors",
@@ -76,7 +88,7 @@ LAYERS = (
         "benchmarks.inventory",
     },
     {"reports.*"},
-    {"benchmarks.root", "benchmarks.prepare_cli", "benchmarks.cli"},
+    {"benchmarks.root", "benchmarks.prepare_cli", "benchmarks.predict_cli", "benchmarks.cli"},
 )
 BASELINES_MAY_USE = {
     f"rssam.{name}"
@@ -132,7 +144,7 @@ def test_every_line_of_the_order_is_a_module():
     assert named <= set(MODULES)
 
 
-ROOF = {"benchmarks.root", "benchmarks.prepare_cli", "benchmarks.cli"}
+ROOF = {"benchmarks.root", "benchmarks.prepare_cli", "benchmarks.predict_cli", "benchmarks.cli"}
 
 
 def test_nothing_but_the_roof_imports_the_command_line():

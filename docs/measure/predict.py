@@ -1,0 +1,181 @@
+"""Prediction on large rasters: does memory grow with the height, and how much slower is it than the bare network?
+
+From the root of the repository: python docs/measure/predict.py [memory|throughput] [--width 30000]
+[--heights 30000 60000] [--device cpu|cuda] [--rounds 5].
+
+Memory: an invented GeoTIFF of six classes' worth of colours, predicted by a real but narrow U-Net with random
+parameters (memory beside the network does not depend on them), all of it as the command does, with the modules that the
+command imports. Its peak is the largest resident set seen every 20 ms. The raster is made once and not timed.
+
+Throughput: RS-SAM with the encoder vit_t on a raster of 16 tiles. In alternating rounds the bare network sees the very
+batches that the prediction gives it, out of memory, and then the raster is predicted from file to file.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+import rasterio
+from affine import Affine
+from rasterio.windows import Window
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
+CLASSES = ("building", "road", "pavement", "vegetation", "soil", "water")
+TILE, OVERLAP = 512, 128
+PLACE: dict[str, Any] = {"transform": Affine(0.2, 0, 370000, 0, -0.2, 3950000), "crs": "EPSG:32654"}
+
+
+def write_raster(path: Path, height: int, width: int) -> None:
+    """An invented suburb, enlarged and repeated, as a GeoTIFF in blocks of 512 pixels."""
+    from data_prep.roofs import roof_scene
+
+    scene = np.moveaxis(roof_scene(1024, np.random.default_rng(5)).image, -1, 0)  # [3, 1024, 1024]
+    wide = np.tile(scene.repeat(4, axis=2), (1, 1, -(-width // 4096)))[..., :width]
+    blocks = {"tiled": True, "blockxsize": 512, "blockysize": 512, "compress": "deflate", "zlevel": 1}
+    with rasterio.open(
+        path, "w", "GTiff", width, height, 3, dtype="uint8", bigtiff="if_safer", **blocks, **PLACE
+    ) as raster:
+        for top in range(0, height, 512):
+            rows = np.arange(top, min(top + 512, height)) // 4 % 1024
+            raster.write(wide[:, rows], window=Window(0, top, width, len(rows)))
+
+
+def predict_whole(path: Path, out: Path, model: Any, device: str, batch: int, overlap: int, *, extras: bool) -> float:
+    """Predict a raster from file to file with a network of random parameters; return the seconds."""
+    import torch
+
+    import benchmarks.prediction  # noqa: F401  # what the command holds in memory, too
+    from rssam.contract import Task
+    from rssam.raster_job import Network, Outputs, Settings, predict_raster
+    from rssam.raster_source import RasterSource
+
+    torch.manual_seed(0)
+    task = Task(CLASSES, (TILE, TILE))
+    palette = tuple((40 * number, 255 - 40 * number, 128) for number in range(6))
+    network = Network(model.architecture(task), task, palette, device == "cuda", "random parameters")
+    probabilities = out.with_suffix(".probabilities.tif") if extras else None
+    began = time.perf_counter()
+    with RasterSource(path) as source:
+        predict_raster(
+            source, network, Settings((TILE, TILE), (overlap, overlap)), Outputs(out, probabilities),
+            torch.device(device), batch, say=print, progress=lambda done, total, what: None, check=lambda: None,
+        )  # fmt: skip
+    return time.perf_counter() - began
+
+
+def peak_of(command: list[str]) -> tuple[int, float]:
+    """Largest resident set of a command in bytes, and its seconds."""
+    began, peak = time.perf_counter(), 0
+    process = subprocess.Popen(command, env=ENVIRONMENT)
+    watched = psutil.Process(process.pid)
+    while process.poll() is None:
+        try:
+            peak = max(peak, watched.memory_info().rss)
+        except psutil.NoSuchProcess:
+            break
+        time.sleep(0.02)
+    if process.wait():
+        raise SystemExit(f"{command} failed")
+    return peak, time.perf_counter() - began
+
+
+def measure_memory(folder: Path, width: int, heights: list[int], channels: int, extras: bool) -> None:
+    """A table of peaks by height."""
+    print("| raster | pixels, decoded | peak memory | against the first | seconds |\n|---|--:|--:|--:|--:|")
+    first = 0
+    for height in heights:
+        path = folder / "raster.tif"
+        write_raster(path, height, width)
+        child = ["child", str(path), str(folder / "map.tif"), str(channels), *(["extras"] if extras else [])]
+        peak, seconds = peak_of([sys.executable, __file__, *child])
+        first = first or peak
+        decoded = 3 * height * width / 2**30
+        print(
+            f"| {width:,} x {height:,} | {decoded:.1f} GiB | {peak / 2**20:.0f} MiB | {peak / first - 1:+.1%} | "
+            f"{seconds:.0f} |",
+            flush=True,
+        )
+        for made in folder.iterdir():
+            made.unlink()
+
+
+def measure_throughput(folder: Path, device: str, batch: int, rounds: int) -> None:
+    """Tiles a second of the bare network and of the whole prediction, alternating."""
+    import torch
+
+    from benchmarks.zoo import MODELS
+    from rssam.contract import Task
+    from rssam.raster import read_tiles
+    from rssam.raster_grid import Grid
+    from rssam.raster_source import RasterSource
+
+    size = TILE + 3 * (TILE - OVERLAP)
+    path, out = folder / "raster.tif", folder / "map.tif"
+    write_raster(path, size, size)
+    model = type(MODELS["rs-sam"])("vit_t", "scratch")
+    torch.manual_seed(0)
+    net = model.architecture(Task(CLASSES, (TILE, TILE))).to(device).eval()
+    grid = Grid(size, size, (TILE, TILE), (OVERLAP, OVERLAP))
+    with RasterSource(path) as source:
+        batches = [tiles.images for tiles in read_tiles(source, grid, 0, batch)]
+
+    def bare() -> float:
+        began = time.perf_counter()
+        with torch.inference_mode(), torch.autocast(device, torch.bfloat16, enabled=device == "cuda"):
+            for images in batches:
+                net(images.to(device).float().div_(255)).cpu()
+        return time.perf_counter() - began
+
+    bare()  # warm
+    rows = []
+    for _ in range(rounds):
+        alone = bare()
+        whole = predict_whole(path, out, model, device, batch, OVERLAP, extras=False)
+        out.unlink()
+        rows.append((alone, whole))
+        print(f"bare {alone:.2f} s, whole {whole:.2f} s, ratio {alone / whole:.3f}", flush=True)
+    alone, whole, ratio = (statistics.median(values) for values in zip(*((a, w, a / w) for a, w in rows), strict=True))
+    count = grid.count()
+    print(f"| {count} tiles, batch {batch}, {device} | {count / alone:.2f} | {count / whole:.2f} | {ratio:.3f} |")
+
+
+def main() -> None:
+    """Measure what was asked for, or everything."""
+    if sys.argv[1:2] == ["child"]:
+        from benchmarks.zoo import UNet
+
+        path, out, channels, *extras = sys.argv[2:]
+        predict_whole(Path(path), Path(out), UNet(int(channels)), "cpu", 2, 32, extras=bool(extras))
+        return
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("what", nargs="?", choices=("memory", "throughput"))
+    parser.add_argument("--width", type=int, default=30000)
+    parser.add_argument("--heights", type=int, nargs="+", default=[30000, 60000])
+    parser.add_argument("--channels", type=int, default=2, help="width of the U-Net")
+    parser.add_argument("--probabilities", action="store_true")
+    parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
+    parser.add_argument("--batch", type=int, default=2)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--folder", type=Path, help="where rasters are made")
+    asked = parser.parse_args()
+    with tempfile.TemporaryDirectory(dir=asked.folder) as name:
+        if asked.what != "throughput":
+            measure_memory(Path(name), asked.width, asked.heights, asked.channels, asked.probabilities)
+        if asked.what != "memory":
+            measure_throughput(Path(name), asked.device, asked.batch, asked.rounds)
+
+
+if __name__ == "__main__":
+    sys.path.insert(0, str(REPOSITORY))
+    main()

@@ -1,0 +1,275 @@
+"""Prediction on a raster of any size, in memory that grows with its width and never with its height.
+
+A `Source` gives pixels by windows, overlapping tiles go through the network in batches, and weighted probabilities are
+summed in one band of rows as high as a tile; rows that no further tile touches leave it at once. Reading, the network
+and writing run at the same time. Knows neither files nor command line: `rssam/raster_job.py` does.
+
+Not in the paper, which predicts ready tiles only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from rssam.contract import IGNORE, UserError
+from rssam.raster_grid import Grid, Ring
+from rssam.stages import run_stages
+
+Bytes = NDArray[np.uint8]
+Floats = NDArray[np.float32]
+Bools = NDArray[np.bool_]
+
+Symmetries = Literal["none", "flips", "all"]
+TURNS: dict[Symmetries, tuple[tuple[int, bool], ...]] = {
+    "none": ((0, False),),
+    "flips": ((0, False), (0, True), (2, False), (2, True)),
+    "all": tuple((quarter, mirror) for quarter in range(4) for mirror in (False, True)),
+}
+"""Symmetries whose predictions are averaged: quarter turns, then whether left and right are swapped."""
+
+CHUNK = 2048
+"""Columns read at once: little to wait for before the first tile of a row."""
+
+ROWS_AT_ONCE = 64
+"""Finished rows handed on at once, which bounds what is made of them."""
+
+
+class Source(Protocol):
+    """Where pixels come from."""
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(height, width) in pixels."""
+        ...
+
+    def read(self, top: int, bottom: int, left: int, right: int) -> tuple[Bytes, Bools]:
+        """Pixels uint8 [3, bottom - top, right - left] and where they have data, for ascending `top`."""
+        ...
+
+
+class Sink(Protocol):
+    """Where finished rows go."""
+
+    def write(self, probabilities: Floats, valid: Bools) -> None:
+        """Take the next rows: probabilities [C, rows, width] in 0..1, and where the raster has data [rows, width]."""
+        ...
+
+
+@dataclass(frozen=True)
+class Tiles:
+    """A batch: pixels uint8 [B, 3, h, w], their places in the grid as (tile row, tile column), where they have data."""
+
+    images: Tensor
+    places: tuple[tuple[int, int], ...]
+    valid: Bools  # [B, h, w]
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """Weighted probabilities float32 [B, C, h, w] of a batch, still on the device."""
+
+    tiles: Tiles
+    weighted: Tensor
+
+
+class Predictor:
+    """A network on a device: batches of tiles in, weighted probabilities out."""
+
+    def __init__(
+        self, net: nn.Module, grid: Grid, device: torch.device, *, bf16: bool, symmetries: Symmetries = "none"
+    ) -> None:
+        self.net = net.to(device).eval()
+        self.device = device
+        self.bf16 = bf16
+        self.turns = TURNS[symmetries]
+        self.rows = torch.from_numpy(grid.rows.weights).to(device)  # [tile rows, h]
+        self.columns = torch.from_numpy(grid.columns.weights).to(device)  # [tile columns, w]
+
+    @torch.inference_mode()
+    def __call__(self, tiles: Tiles) -> Predicted:
+        """Mean probabilities over the symmetries, times the weight of each pixel in its tile.
+
+        Raises UserError if the device has no memory for the batch.
+        """
+        try:
+            images = tiles.images.to(self.device, non_blocking=True).float().div_(255)  # [B, 3, h, w]
+            total = sum(self._turned(images, *turn) for turn in self.turns)
+        except torch.cuda.OutOfMemoryError as error:
+            raise UserError(
+                f"the GPU has no memory for {len(tiles.places)} tiles at once: use a smaller --batch"
+            ) from error
+        rows, columns = (list(numbers) for numbers in zip(*tiles.places, strict=True))
+        weights = self.rows[rows][:, :, None] * self.columns[columns][:, None, :]  # [B, h, w]
+        return Predicted(tiles, total * (weights / len(self.turns))[:, None])
+
+    def _turned(self, images: Tensor, quarter: int, mirror: bool) -> Tensor:
+        """Probabilities [B, C, h, w] as seen by the network after a turn, turned back."""
+        seen = torch.rot90(images.flip(-1) if mirror else images, quarter, (-2, -1))
+        with torch.autocast(self.device.type, torch.bfloat16) if self.bf16 else nullcontext():
+            logits = self.net(seen)
+        made = torch.rot90(probabilities(logits.float()), -quarter, (-2, -1))
+        return made.flip(-1) if mirror else made
+
+
+def probabilities(logits: Tensor) -> Tensor:
+    """Of logits [B, C, H, W]: of one channel the foreground's, else those of all classes."""
+    return logits.sigmoid() if logits.shape[1] == 1 else logits.softmax(dim=1)
+
+
+def labels_of(values: Floats, valid: Bools) -> Bytes:
+    """Labels [rows, width] of probabilities [C, rows, width]; 255 without data.
+
+    One channel gives 1 above a half, as everywhere in this suite; of several the largest wins.
+    """
+    labels: Bytes = (values[0] > 0.5).astype(np.uint8) if len(values) == 1 else values.argmax(axis=0).astype(np.uint8)
+    labels[~valid] = IGNORE
+    return labels
+
+
+def read_tiles(source: Source, grid: Grid, first_row: int, batch: int) -> Iterator[Tiles]:
+    """Tiles of the grid from tile row `first_row` on, in batches; those without any data are left out.
+
+    Each pixel is read once: a buffer of rows keeps what the next tile row shares with this one.
+    """
+    rows, columns = grid.tile
+    window = _Rows(source, rows)
+    images, places, valid = [], [], []
+    for row, top in list(enumerate(grid.rows.starts))[first_row:]:
+        window.begin(top)
+        for column, left in enumerate(grid.columns.starts):
+            pixels, known = window.tile(left, columns)
+            if not known.any():
+                continue
+            images.append(pixels)
+            places.append((row, column))
+            valid.append(known)
+            if len(images) == batch:
+                yield Tiles(torch.from_numpy(np.stack(images)), tuple(places), np.stack(valid))
+                images, places, valid = [], [], []
+    if images:
+        yield Tiles(torch.from_numpy(np.stack(images)), tuple(places), np.stack(valid))
+
+
+class _Rows:
+    """The rows of the raster that one row of tiles needs, read chunk by chunk from left to right."""
+
+    def __init__(self, source: Source, tile: int) -> None:
+        self.source, self.tile_height = source, tile
+        self.height, self.width = source.size
+        self.ring = Ring(tile)
+        self.pixels = np.zeros((3, tile, self.width), np.uint8)
+        self.valid = np.zeros((tile, self.width), bool)
+        self.top = self.bottom = self.fresh = self.filled = 0
+
+    def begin(self, top: int) -> None:
+        """Go on to the row of tiles that starts at pixel row `top`."""
+        self.fresh = max(self.bottom, top)  # the first row that is not in the buffer yet
+        self.top, self.bottom = top, min(top + self.tile_height, self.height)
+        self.filled = 0
+
+    def tile(self, left: int, width: int) -> tuple[Bytes, Bools]:
+        """Pixels [3, tile, width] and where they have data; a raster smaller than a tile is reflected to fill it."""
+        right = min(left + width, self.width)
+        while self.filled < right:
+            self._read(self.filled, min(self.filled + CHUNK, self.width))
+        missing = ((0, self.tile_height - (self.bottom - self.top)), (0, width - (right - left)))
+        pixels = np.empty((3, self.bottom - self.top, right - left), np.uint8)
+        valid = np.empty(pixels.shape[1:], bool)
+        for place, part in self.ring.pieces(self.top, self.bottom):
+            pixels[:, part] = self.pixels[:, place, left:right]
+            valid[part] = self.valid[place, left:right]
+        if missing == ((0, 0), (0, 0)):
+            return pixels, valid
+        return np.pad(pixels, ((0, 0), *missing), mode="reflect"), np.pad(valid, missing)
+
+    def _read(self, left: int, right: int) -> None:
+        pixels, valid = self.source.read(self.fresh, self.bottom, left, right)
+        for place, part in self.ring.pieces(self.fresh, self.bottom):
+            self.pixels[:, place, left:right] = pixels[:, part]
+            self.valid[place, left:right] = valid[part]
+        self.filled = right
+
+
+class Band:
+    """Sums of weighted probabilities over the rows that unfinished tiles touch: as many as a tile is high."""
+
+    def __init__(self, grid: Grid, channels: int, first_row: int, written: int, sink: Sink) -> None:
+        self.grid, self.sink = grid, sink
+        self.row, self.written = first_row, written
+        self.ring = Ring(grid.tile[0])
+        self.sums = np.zeros((channels, grid.tile[0], grid.width), np.float32)
+        self.valid = np.zeros((grid.tile[0], grid.width), bool)
+
+    def add(self, row: int, column: int, weighted: Floats, valid: Bools) -> None:
+        """Add the weighted probabilities [C, h, w] of the tile at a place; tile rows never descend."""
+        self.finish(row)
+        top, left = self.grid.rows.starts[row], self.grid.columns.starts[column]
+        bottom = min(top + self.grid.tile[0], self.grid.height)
+        right = min(left + self.grid.tile[1], self.grid.width)
+        for place, part in self.ring.pieces(top, bottom):
+            self.sums[:, place, left:right] += weighted[:, part, : right - left]
+            self.valid[place, left:right] = valid[part, : right - left]
+
+    def finish(self, row: int) -> None:
+        """Hand on all rows of pixels that no tile from tile row `row` on touches, and forget them."""
+        while self.row < row:
+            top, bottom = self.grid.rows.starts[self.row], self.grid.finished(self.row)
+            for place, part in self.ring.pieces(top, bottom):
+                skipped = max(self.written - (top + part.start), 0)  # written before an interruption
+                for first in range(place.start + skipped, place.stop, ROWS_AT_ONCE):
+                    rows = slice(first, min(first + ROWS_AT_ONCE, place.stop))
+                    self.sink.write(self.sums[:, rows], self.valid[rows])
+                self.sums[:, place] = 0
+                self.valid[place] = False
+            self.row += 1
+
+
+def predict(
+    source: Source,
+    sink: Sink,
+    predictor: Predictor,
+    grid: Grid,
+    channels: int,
+    batch: int,
+    *,
+    written: int = 0,
+    between: Callable[[int], None] | None = None,
+    committed: Callable[[], None] | None = None,
+) -> None:
+    """Predict all rows of the raster from row `written` on, and give them to `sink` in order.
+
+    Rows do not depend on where an interruption was: all tiles that count in them are predicted anew. `between` is
+    called before each batch with the number of tiles in it, in the caller's thread; what it raises ends the prediction.
+    `committed` is called in the writing thread after each row of tiles whose pixels are handed on.
+    """
+    first_row = grid.first_row(written)
+
+    def compute(tiles: Tiles) -> Predicted:
+        if between is not None:
+            between(len(tiles.places))
+        return predictor(tiles)
+
+    def write(results: Iterable[Predicted]) -> None:
+        band = Band(grid, channels, first_row, written, sink)
+        for result in results:
+            weighted = result.weighted.cpu().numpy()  # waits for the device here, while the next batch starts there
+            places: Sequence[tuple[int, int]] = result.tiles.places
+            for (row, column), part, valid in zip(places, weighted, result.tiles.valid, strict=True):
+                if row > band.row:
+                    band.finish(row)
+                    if committed is not None:
+                        committed()
+                band.add(row, column, part, valid)
+        band.finish(len(grid.rows.starts))
+        if committed is not None:
+            committed()
+
+    run_stages(read_tiles(source, grid, first_row, batch), compute, write)

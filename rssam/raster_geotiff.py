@@ -1,0 +1,135 @@
+"""Finished rows as a cloud-optimised GeoTIFF: georeference, palette, class names, overviews; whole or not at all.
+
+GDAL's COG driver copies block by block, so memory does not grow with the raster. What it wrote is read back and
+compared, for it reports a full disk late. Imports no torch.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from xml.etree import ElementTree
+
+import numpy as np
+import rasterio.shutil
+from affine import Affine
+from numpy.typing import NDArray
+from rasterio.crs import CRS
+from rasterio.errors import RasterioError
+from rasterio.windows import Window
+
+from data_prep.base import Colour, DataError
+from rssam.contract import IGNORE
+from rssam.raster_part import Part
+from rssam.raster_source import open_quietly
+
+Bytes = NDArray[np.uint8]
+
+COG = {
+    "compress": "deflate", "level": "6", "blocksize": "512", "bigtiff": "if_safer", "overview_compress": "deflate",
+    "overviews": "auto",
+}  # fmt: skip
+ROWS = 512
+LEVELS = 254
+"""A probability is stored as the nearest of so many steps from 0 to 1; 255 is no data."""
+
+
+@dataclass(frozen=True)
+class Georeference:
+    """Where the pixels lie; both None for a plain picture."""
+
+    crs: CRS | None
+    transform: Affine | None
+
+
+@dataclass(frozen=True)
+class Picture:
+    """How a layer becomes a file."""
+
+    names: tuple[str, ...]  # of the bands
+    tags: Mapping[str, str]
+    palette: tuple[Colour, ...] | None = None  # of the labels, from 0
+    scale: float | None = None  # from stored numbers to what they stand for
+
+
+def as_steps(probabilities: NDArray[np.float32], valid: NDArray[np.bool_]) -> Bytes:
+    """Probabilities [C, rows, width] as bytes, 255 without data."""
+    steps = np.rint(np.clip(probabilities, 0, 1) * LEVELS).astype(np.uint8)
+    steps[:, ~valid] = IGNORE
+    return steps
+
+
+def write_cog(part: Part, layer: str, place: Georeference, picture: Picture, out: Path) -> None:
+    """Make `out` of a layer of the part folder; raises DataError, and leaves no `out`, if it cannot be written."""
+    sheet = part.folder / f"{layer}.vrt"
+    sheet.write_bytes(_described(part, layer, place, picture))
+    resampling = "nearest" if picture.palette is not None else "average"
+    try:
+        rasterio.shutil.copy(sheet, out, driver="COG", overview_resampling=resampling, **COG)
+        _compare(part, layer, out)
+    except (RasterioError, OSError) as error:
+        for path in (out, *out.parent.glob(f"{out.name}.*")):
+            path.unlink(missing_ok=True)
+        free = shutil.disk_usage(out.parent).free >> 20
+        reason = error.__cause__ or error
+        raise DataError(
+            f"{out.name} could not be written whole ({reason}; {free} MiB are free on the disk): all rows "
+            "are kept; free some space and run the same command again"
+        ) from error
+
+
+def count_labels(part: Part, layer: str) -> NDArray[np.int64]:
+    """Pixels [256] of each label of a layer of one band."""
+    counts = np.zeros(256, np.int64)
+    for top in range(0, part.height, ROWS):
+        counts += np.bincount(part.read(layer, top, min(top + ROWS, part.height)).ravel(), minlength=256)
+    return counts
+
+
+def _compare(part: Part, layer: str, out: Path) -> None:
+    with open_quietly(out) as made:
+        for top in range(0, part.height, ROWS):
+            bottom = min(top + ROWS, part.height)
+            if not np.array_equal(
+                made.read(window=Window(0, top, part.width, bottom - top)), part.read(layer, top, bottom)
+            ):
+                raise OSError(f"rows {top} to {bottom - 1} read back differently")
+
+
+def _described(part: Part, layer: str, place: Georeference, picture: Picture) -> bytes:
+    """The layer with all that is known of it, as a GDAL virtual raster."""
+    root = ElementTree.Element("VRTDataset", rasterXSize=str(part.width), rasterYSize=str(part.height))
+    if place.crs is not None:
+        ElementTree.SubElement(root, "SRS").text = place.crs.to_wkt()
+    if place.transform is not None:
+        ElementTree.SubElement(root, "GeoTransform").text = ", ".join(map(repr, place.transform.to_gdal()))
+    _add_tags(root, picture.tags)
+    for number, name in enumerate(picture.names, start=1):
+        band = ElementTree.SubElement(root, "VRTRasterBand", dataType="Byte", band=str(number))
+        ElementTree.SubElement(band, "Description").text = name
+        ElementTree.SubElement(band, "NoDataValue").text = str(IGNORE)
+        if picture.scale is not None:
+            ElementTree.SubElement(band, "Scale").text = repr(picture.scale)
+        if picture.palette is not None:
+            ElementTree.SubElement(band, "ColorInterp").text = "Palette"
+            _add_palette(band, picture.palette)
+        source = ElementTree.SubElement(band, "SimpleSource")
+        ElementTree.SubElement(source, "SourceFilename", relativeToVRT="1").text = part.path(layer).name
+        ElementTree.SubElement(source, "SourceBand").text = str(number)
+    return ElementTree.tostring(root)
+
+
+def _add_tags(root: ElementTree.Element, tags: Mapping[str, str]) -> None:
+    group = ElementTree.SubElement(root, "Metadata")
+    for key, value in tags.items():
+        ElementTree.SubElement(group, "MDI", key=key).text = value
+
+
+def _add_palette(band: ElementTree.Element, palette: Sequence[Colour]) -> None:
+    table = ElementTree.SubElement(band, "ColorTable")
+    for label in range(IGNORE + 1):
+        red, green, blue = palette[label] if label < len(palette) else (0, 0, 0)
+        shown = {"c1": red, "c2": green, "c3": blue, "c4": 0 if label == IGNORE else 255}
+        ElementTree.SubElement(table, "Entry", {name: str(value) for name, value in shown.items()})

@@ -1,0 +1,107 @@
+"""Which tiles cover a raster, and how much each counts where several do.
+
+The places of tiles follow from the raster's size alone, never from how it is stored or read: the same raster gives the
+same map. Along each axis they stand `tile - overlap` pixels apart; the last one is moved back inside, so that a network
+sees no invented pixel beyond the border (a raster smaller than a tile is padded by its reader).
+
+Weights are a flat top with raised-cosine flanks as long as the overlap, normalised so that over every row and column
+they add up to one. The weight of a pixel is the product of its row's and its column's, so that two short tables stand
+for the weight maps of all tiles, and a blended probability needs no division. Imports no torch.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rssam.contract import UserError
+
+FLOOR = 1e-3
+"""The least raw weight: at the border of the raster it becomes one, for no other tile reaches there."""
+
+
+@dataclass(frozen=True)
+class Axis:
+    """Tiles along one axis of `length` pixels."""
+
+    length: int
+    tile: int
+    overlap: int
+    shift: int = 0  # pixels by which the tiles after the first come sooner, 0..tile - overlap - 1
+
+    @cached_property
+    def starts(self) -> tuple[int, ...]:
+        """First pixel of every tile, ascending, from 0 to `length - tile` (0 alone if that is negative)."""
+        last = max(self.length - self.tile, 0)
+        step = self.tile - self.overlap
+        return (0, *range(step - self.shift, last, step), last) if last else (0,)
+
+    @cached_property
+    def weights(self) -> NDArray[np.float32]:
+        """[tiles, tile]: what each pixel of each tile counts, 0..1; over all tiles every pixel of the axis has 1."""
+        flank = min(self.overlap, self.tile // 2)
+        raw = np.ones(self.tile)
+        raw[:flank] = np.sin((np.arange(flank) + 0.5) * np.pi / (2 * max(flank, 1))) ** 2
+        raw = np.maximum(np.minimum(raw, raw[::-1]), FLOOR)
+        total = np.zeros(max(self.length, self.tile))
+        for start in self.starts:
+            total[start : start + self.tile] += raw
+        return np.stack([raw / total[start : start + self.tile] for start in self.starts]).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class Grid:
+    """The tiles of a raster, row after row. Raises UserError if the overlap does not fit the tile."""
+
+    height: int
+    width: int
+    tile: tuple[int, int]  # (height, width) in pixels
+    overlap: tuple[int, int]
+    shift: tuple[int, int] = (0, 0)
+
+    def __post_init__(self) -> None:
+        for name, tile, overlap in zip(("height", "width"), self.tile, self.overlap, strict=True):
+            if not 0 <= overlap < tile:
+                raise UserError(f"an overlap of {overlap} pixels does not fit tiles of {tile} ({name}): expected less")
+
+    @cached_property
+    def rows(self) -> Axis:
+        """Tiles from top to bottom."""
+        return Axis(self.height, self.tile[0], self.overlap[0], self.shift[0])
+
+    @cached_property
+    def columns(self) -> Axis:
+        """Tiles from left to right."""
+        return Axis(self.width, self.tile[1], self.overlap[1], self.shift[1])
+
+    def finished(self, row: int) -> int:
+        """How many rows of pixels no tile after the tile row `row` touches."""
+        starts = self.rows.starts
+        return starts[row + 1] if row + 1 < len(starts) else self.height
+
+    def first_row(self, written: int) -> int:
+        """The first tile row that counts in pixel rows from `written` on, if those above are finished."""
+        return next(row for row, start in enumerate(self.rows.starts) if start + self.tile[0] > written)
+
+    def count(self, first: int = 0) -> int:
+        """Tiles from tile row `first` on."""
+        return (len(self.rows.starts) - first) * len(self.columns.starts)
+
+
+@dataclass(frozen=True)
+class Ring:
+    """Where rows of pixels lie in a buffer of `height` rows that is filled over and over."""
+
+    height: int
+
+    def pieces(self, top: int, bottom: int) -> list[tuple[slice, slice]]:
+        """Rows top..bottom - 1, at most `height`, as (rows of the buffer, rows counted from `top`) without a wrap."""
+        first, count = top % self.height, bottom - top
+        before = min(count, self.height - first)
+        parts = [(slice(first, first + before), slice(0, before))]
+        if before < count:
+            parts.append((slice(0, count - before), slice(before, count)))
+        return parts

@@ -1,0 +1,154 @@
+"""The part folder of a prediction: finished rows on the disk, so that a killed one goes on where it was.
+
+Rows are appended to plain files of bytes, band by band within a row, and a note says how many are whole. The note is
+written after the rows have reached the disk; whatever lies behind them is cut off. A note of other settings belongs to
+another prediction: its rows are not used. Plain files, because a full disk is an error of the very write that met it,
+where a GeoTIFF would tell when it is closed. GDAL reads them as ENVI rasters. Imports no torch.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from pathlib import Path
+from types import TracebackType
+from typing import Any, BinaryIO
+
+import numpy as np
+from filelock import FileLock, Timeout
+from numpy.typing import NDArray
+
+from data_prep.base import DataError, write_durable
+from rssam.contract import UserError
+
+Bytes = NDArray[np.uint8]
+
+NOTE = "note.json"
+HEADER = """ENVI
+samples = {width}
+lines = {height}
+bands = {bands}
+header offset = 0
+file type = ENVI Standard
+data type = 1
+interleave = bil
+byte order = 0
+"""
+
+
+class Part(AbstractContextManager["Part"]):
+    """Layers of bytes [bands, height, width], filled from the top. One process has it at a time."""
+
+    def __init__(self, folder: Path, size: tuple[int, int], layers: Mapping[str, int], digest: str) -> None:
+        self.folder = folder
+        self.height, self.width = size
+        self.layers = dict(layers)  # bands of each layer
+        self.digest = digest
+        self.written = 0  # rows that are on the disk
+        self.discarded = False  # whether rows of other settings were thrown away
+        self._appended = 0
+        self._files: dict[str, BinaryIO] = {}
+        self._lock = FileLock(folder.with_name(f"{folder.name}.lock"))
+
+    def __enter__(self) -> Part:
+        self.folder.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            self._lock.acquire(blocking=False)
+        except Timeout as error:
+            raise UserError(
+                f"another process is writing {self.folder}: wait for it, or choose another --out"
+            ) from error
+        self.folder.mkdir(exist_ok=True)
+        self.written = self._appended = self._whole_rows()
+        for name, bands in self.layers.items():
+            (self.folder / f"{name}.hdr").write_text(HEADER.format(width=self.width, height=self.height, bands=bands))
+            path = self.path(name)
+            path.touch()
+            os.truncate(path, self.written * self._row(name))
+            self._files[name] = path.open("ab")
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for file in self._files.values():
+            file.close()
+        self._lock.release()
+        if not self.folder.exists():  # done: nothing is left that another process could go on with
+            Path(self._lock.lock_file).unlink(missing_ok=True)
+
+    @property
+    def bytes_left(self) -> int:
+        """What the rows that are still to come need on the disk."""
+        return (self.height - self.written) * sum(map(self._row, self.layers))
+
+    def path(self, name: str) -> Path:
+        """The file of a layer, which GDAL opens too."""
+        return self.folder / f"{name}.raw"
+
+    def append(self, rows: Mapping[str, Bytes]) -> None:
+        """Add rows [bands, n, width] to every layer. Raises DataError if the disk is full."""
+        try:
+            for name, values in rows.items():
+                self._files[name].write(np.ascontiguousarray(values.transpose(1, 0, 2)).data)  # [n, bands, width]
+        except OSError as error:
+            raise self._full(error) from error
+        self._appended += next(iter(rows.values())).shape[1]
+
+    def commit(self) -> None:
+        """All rows appended so far are on the disk on return, and noted. Raises DataError if it is full."""
+        try:
+            for file in self._files.values():
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            raise self._full(error) from error
+        self._note(self._appended)
+        self.written = self._appended
+
+    def read(self, name: str, top: int, bottom: int) -> Bytes:
+        """Rows top..bottom - 1 of a layer, [bands, rows, width]."""
+        row = self._row(name)
+        values = np.fromfile(self.path(name), np.uint8, (bottom - top) * row, offset=top * row)
+        return values.reshape(bottom - top, self.layers[name], self.width).transpose(1, 0, 2)
+
+    def remove(self) -> None:
+        """Delete the folder: everything is under its final name."""
+        for file in self._files.values():
+            file.close()
+        shutil.rmtree(self.folder)
+
+    def _row(self, name: str) -> int:
+        return self.layers[name] * self.width
+
+    def _whole_rows(self) -> int:
+        """Rows that an earlier process of the same settings has finished."""
+        try:
+            note: dict[str, Any] = json.loads((self.folder / NOTE).read_text())
+            same, rows = note["digest"] == self.digest, int(note["rows"])
+        except FileNotFoundError:
+            return 0
+        except (ValueError, KeyError, TypeError):
+            same, rows = False, 0
+        held = [self.path(name).stat().st_size if self.path(name).exists() else 0 for name in self.layers]
+        whole = same and all(size >= rows * self._row(name) for name, size in zip(self.layers, held, strict=True))
+        self.discarded = not whole
+        if not whole:
+            for path in self.folder.iterdir():
+                path.unlink()
+        return rows if whole else 0
+
+    def _note(self, rows: int) -> None:
+        write_durable(self.folder / NOTE, json.dumps({"digest": self.digest, "rows": rows}).encode())
+
+    def _full(self, error: OSError) -> Exception:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            return error
+        return DataError(
+            f"no space left on the disk while writing {self.folder}: {self.written} of {self.height} rows are kept; "
+            "free some and run the same command again"
+        )

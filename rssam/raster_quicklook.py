@@ -1,0 +1,49 @@
+"""A small PNG to look at first: the raster beside its class map. Imports no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from rasterio.enums import Resampling
+
+from data_prep.base import Colour
+from rssam.contract import IGNORE
+from rssam.raster_source import RasterSource, open_quietly
+
+LONG_SIDE = 1024
+"""Pixels of the longer side of each of the two, at most."""
+
+VEIL = 0.6
+"""How much of its class's colour a pixel has over the image."""
+
+
+def write_quicklook(source: RasterSource, class_map: Path, palette: Sequence[Colour], out: Path) -> None:
+    """Two pictures side by side: the pixels as the network saw them, and veiled in the colours of their classes.
+
+    Label 0 of a palette that starts with black, the background, is left clear, and pixels without data are grey.
+    """
+    height, width = source.size
+    shrunk = max(height, width) / min(LONG_SIDE, max(height, width))
+    shape = max(round(height / shrunk), 1), max(round(width / shrunk), 1)
+    image, valid = source.read_small(shape)  # [3, h, w]
+    with open_quietly(class_map) as made:
+        labels = made.read(1, out_shape=shape, resampling=Resampling.nearest)  # from an overview
+    seen = image.transpose(1, 2, 0).copy()
+    seen[~valid] = 128
+    Image.fromarray(np.concatenate([seen, _veiled(seen, labels, palette)], axis=1)).save(out, "PNG")
+
+
+def _veiled(seen: NDArray[np.uint8], labels: NDArray[np.uint8], palette: Sequence[Colour]) -> NDArray[np.uint8]:
+    colours = np.zeros((IGNORE + 1, 3), np.float32)
+    colours[: len(palette)] = palette
+    share = np.full(IGNORE + 1, VEIL, np.float32)
+    share[IGNORE] = 0
+    if palette[0] == (0, 0, 0):
+        share[0] = 0
+    part = share[labels][..., None]
+    mixed: NDArray[np.uint8] = np.rint(seen * (1 - part) + colours[labels] * part).astype(np.uint8)
+    return mixed

@@ -1,0 +1,94 @@
+"""Three stages that work at the same time: one reads, one computes, one writes, with short queues between them.
+
+The computing stage stays in the caller's thread, where Ctrl-C arrives. An error in any stage ends the other two, and is
+raised in the caller's thread once both threads have ended. Imports no torch.
+"""
+
+from __future__ import annotations
+
+import queue
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from threading import Event
+from typing import Generic, TypeVar, cast
+
+Read = TypeVar("Read")
+Made = TypeVar("Made")
+Item = TypeVar("Item")
+
+DEPTH = 2
+"""Items that may wait between two stages: one in hand and one ahead."""
+
+PATIENCE = 0.1
+"""Seconds after which a waiting stage looks whether another has failed."""
+
+_END = object()
+
+
+class _Stopped(Exception):
+    """Another stage has failed; its error is the one to show."""
+
+
+class _Channel(Generic[Item]):
+    """A bounded queue between two threads that ends, or breaks off when `stopped` is set."""
+
+    def __init__(self, stopped: Event) -> None:
+        self._queue: queue.Queue[object] = queue.Queue(DEPTH)
+        self._stopped = stopped
+
+    def fill(self, items: Iterable[Item]) -> None:
+        """Pass all items on, then the end."""
+        for item in items:
+            self._put(item)
+        self._put(_END)
+
+    def __iter__(self) -> Iterator[Item]:
+        while (item := self._get()) is not _END:
+            yield cast(Item, item)
+
+    def _put(self, item: object) -> None:
+        while not self._stopped.is_set():
+            try:
+                return self._queue.put(item, timeout=PATIENCE)
+            except queue.Full:
+                continue
+        raise _Stopped
+
+    def _get(self) -> object:
+        while not self._stopped.is_set():
+            try:
+                return self._queue.get(timeout=PATIENCE)
+            except queue.Empty:
+                continue
+        raise _Stopped
+
+
+def run_stages(read: Iterable[Read], compute: Callable[[Read], Made], write: Callable[[Iterable[Made]], None]) -> None:
+    """Draw items from `read` in one thread, give each to `compute` in this one, and all results to `write` in another.
+
+    The order is kept. Raises what the first failing stage raised.
+    """
+    stopped = Event()
+    fresh, made = _Channel[Read](stopped), _Channel[Made](stopped)
+
+    def stop_if_failed(future: Future[None]) -> None:
+        if future.exception() is not None:
+            stopped.set()
+
+    with ThreadPoolExecutor(2, "stage") as pool:
+        futures = [pool.submit(fresh.fill, read), pool.submit(write, made)]
+        for future in futures:
+            future.add_done_callback(stop_if_failed)
+        complete = False
+        try:
+            made.fill(compute(item) for item in fresh)
+            complete = True
+        except _Stopped:
+            pass  # the error itself lies in one of the futures
+        finally:
+            if not complete:
+                stopped.set()
+    for future in futures:
+        error = future.exception()
+        if error is not None and not isinstance(error, _Stopped):
+            raise error
