@@ -14,6 +14,7 @@ import typer
 from rich.table import Table as RichTable
 
 from benchmarks.devices import DevicesUnfit, local_rank
+from benchmarks.export_cli import export
 from benchmarks.prepare_cli import prepare
 from benchmarks.root import Json, print_json, root, screen, warnings
 from benchmarks.session import Outcome
@@ -62,6 +63,7 @@ def options(
 
 
 app.command()(prepare)
+app.command()(export)
 
 
 @app.command()

@@ -11,6 +11,7 @@ from typing import Any
 from torch import nn
 
 from benchmarks.checkpoint import LAST, Checkpoints, candidate_name, read_checkpoint
+from benchmarks.environment import seeded
 from benchmarks.session import Session
 from benchmarks.spec import Precision
 from benchmarks.store import Result
@@ -74,7 +75,8 @@ def load_run(session: Session, key: str) -> Trained:
         shown = ", ".join(finished[:8]) + (", ..." if len(finished) > 8 else "")
         raise NotTrained(f"no finished run {key!r} in {session.home}: choose from {shown or 'none yet'}")
     model, task = declared_model(result.identity), trained_task(result)
-    net = model.build(task, session.weights)
+    with seeded(result.identity["seed"], deterministic=False):  # as in training: some may be frozen at random numbers
+        net = model.build(task, session.weights)
     start = {name: session.weights.digest(name) for name in model.weights_needed()}
     Checkpoints(_folder(session, result), start).load_best(net, result.best_epoch)
     identity = result.identity

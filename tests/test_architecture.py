@@ -59,6 +59,8 @@ LAYERS = (
     },
     {
         "benchmarks.trained",
+        "benchmarks.adapter",
+        "benchmarks.onnx_export",
         "benchmarks.trial",
         "benchmarks.runner",
         "benchmarks.executors",
@@ -71,7 +73,7 @@ LAYERS = (
         "benchmarks.inventory",
     },
     {"reports.*"},
-    {"benchmarks.root", "benchmarks.prepare_cli", "benchmarks.cli"},
+    {"benchmarks.root", "benchmarks.prepare_cli", "benchmarks.export_cli", "benchmarks.cli"},
 )
 BASELINES_MAY_USE = {
     f"rssam.{name}"
@@ -127,7 +129,7 @@ def test_every_line_of_the_order_is_a_module():
     assert named <= set(MODULES)
 
 
-ROOF = {"benchmarks.root", "benchmarks.prepare_cli", "benchmarks.cli"}
+ROOF = {"benchmarks.root", "benchmarks.prepare_cli", "benchmarks.export_cli", "benchmarks.cli"}
 
 
 def test_nothing_but_the_roof_imports_the_command_line():
