@@ -33,6 +33,7 @@ LAYERS = (
         "benchmarks.environment",
         "benchmarks.zoo",
         "benchmarks.paper",
+        "benchmarks.own_models",
         "benchmarks.interruption",
         "benchmarks.recompute",
         "benchmarks.running",
@@ -46,6 +47,7 @@ LAYERS = (
         "benchmarks.session",
         "benchmarks.devices",
         "benchmarks.team",
+        "benchmarks.own_record",
     },
     {"benchmarks.evaluate", "benchmarks.states"},
     {"benchmarks.engine"},
@@ -60,6 +62,7 @@ LAYERS = (
     {
         "benchmarks.trained",
         "benchmarks.adapter",
+        "benchmarks.conformance",
         "benchmarks.onnx_export",
         "benchmarks.trial",
         "benchmarks.runner",
@@ -73,7 +76,13 @@ LAYERS = (
         "benchmarks.inventory",
     },
     {"reports.*"},
-    {"benchmarks.root", "benchmarks.prepare_cli", "benchmarks.export_cli", "benchmarks.cli"},
+    {
+        "benchmarks.root",
+        "benchmarks.prepare_cli",
+        "benchmarks.export_cli",
+        "benchmarks.conformance_cli",
+        "benchmarks.cli",
+    },
 )
 BASELINES_MAY_USE = {
     f"rssam.{name}"
@@ -129,7 +138,13 @@ def test_every_line_of_the_order_is_a_module():
     assert named <= set(MODULES)
 
 
-ROOF = {"benchmarks.root", "benchmarks.prepare_cli", "benchmarks.export_cli", "benchmarks.cli"}
+ROOF = {
+    "benchmarks.root",
+    "benchmarks.prepare_cli",
+    "benchmarks.export_cli",
+    "benchmarks.conformance_cli",
+    "benchmarks.cli",
+}
 
 
 def test_nothing_but_the_roof_imports_the_command_line():
