@@ -50,7 +50,7 @@ readme: $(INSTALLED)
 	$(BIN)/python -m reports.readme
 
 lock:
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --extra dev --extra ray --upgrade \
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --extra dev --extra onnx --extra ray --upgrade \
 		--no-header --no-annotate --no-emit-index-url --no-emit-find-links pyproject.toml --output-file requirements.lock
 
 clean:

@@ -26,6 +26,8 @@ def high_frequencies(pixels: Tensor) -> Tensor:
     """Magnitude of what is left of images [B, C, H, W] without frequencies in the lower half of both axes."""
     height, width = pixels.shape[-2:]
     top, left = height // 4, width // 4
+    if torch.compiler.is_exporting():
+        return _without_complex_numbers(pixels)
     with full_precision(pixels.device):
         spectrum = torch.fft.fft2(pixels.float(), norm="forward")
         spectrum = torch.fft.fftshift(spectrum, dim=(-2, -1))  # frequency 0 at (height // 2, width // 2)
@@ -33,6 +35,31 @@ def high_frequencies(pixels: Tensor) -> Tensor:
         spectrum = torch.fft.ifftshift(spectrum, dim=(-2, -1))
         details: Tensor = torch.fft.ifft2(spectrum, norm="forward").real.abs()
     return details
+
+
+def _without_complex_numbers(pixels: Tensor) -> Tensor:
+    """`high_frequencies` as products of real matrices, for ONNX, whose operators know no complex tensors.
+
+    What is removed of x is P x Q^T, with P and Q the projections of columns and of rows on their low frequencies. The
+    removed box is not symmetric about frequency 0, so both are complex; of their product the real part counts.
+    """
+    (down, down_i), (across, across_i) = (_low_pass(side, pixels.device) for side in pixels.shape[-2:])
+    with full_precision(pixels.device):
+        x = pixels.float()
+        return (x - (down @ x @ across.T - down_i @ x @ across_i.T)).abs()  # [B, C, H, W]
+
+
+def _low_pass(side: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Real and imaginary part, each [side, side], of the projection on the frequencies that `high_frequencies` removes.
+
+    Of an axis of `side` pixels, from place (column) to place (row).
+    """
+    quarter = side // 4
+    frequencies = torch.arange(quarter, side - quarter, device=device, dtype=torch.float64) - side // 2
+    places = torch.arange(side, device=device, dtype=torch.float64)
+    angles = (2 * torch.pi / side) * places[:, None] * frequencies  # [side, frequencies]
+    cos, sin = angles.cos(), angles.sin()
+    return ((cos @ cos.T + sin @ sin.T) / side).float(), ((sin @ cos.T - cos @ sin.T) / side).float()
 
 
 class PromptGenerator(nn.Module):

@@ -149,7 +149,7 @@ def write_checkpoint(
             tensors |= {f"{_OPTIMIZER}{index}.{name}": torch.as_tensor(value) for name, value in state.items()}
     tensors = {name: value.cpu().contiguous() for name, value in tensors.items()}
     about: dict[str, Any] = {"progress": dict(progress), "start": dict(start)}
-    about["sha256"] = _digest(tensors, about)
+    about["sha256"] = content_digest(tensors, about)
     write_durable(path, save(tensors, metadata={METADATA: json.dumps(about)}))
 
 
@@ -162,7 +162,7 @@ def read_checkpoint(path: Path) -> Content:
         wanted, progress, start = about.pop("sha256"), about["progress"], about["start"]
     except (SafetensorError, OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise CheckpointDamaged(f"{path} is not a readable checkpoint ({type(error).__name__}: {error})") from error
-    if _digest(tensors, about) != wanted:
+    if content_digest(tensors, about) != wanted:
         raise CheckpointDamaged(f"{path} is damaged: its content does not have the SHA-256 that was written into it")
     model, optimizer, random = (
         {name.removeprefix(part): value for name, value in tensors.items() if name.startswith(part)}
@@ -189,7 +189,7 @@ def restore(
             f"{dict(start) or 'none'}: delete the folder {path.parent} to train anew"
         )
     wanted = trained_state(net)
-    faults = _differences(wanted, content.model)
+    faults = differences(wanted, content.model)
     if optimizer is not None:
         parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
         faults += _optimizer_differences(parameters, content.optimizer)
@@ -207,7 +207,7 @@ def restore(
         optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
 
 
-def _differences(wanted: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> list[str]:
+def differences(wanted: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> list[str]:
     """One phrase for every kind of difference, with every name."""
     missing, unexpected = sorted(wanted.keys() - found.keys()), sorted(found.keys() - wanted.keys())
     other = [
@@ -244,7 +244,7 @@ def _kind(value: Tensor) -> tuple[str, tuple[int, ...]]:
     return str(value.dtype), tuple(value.shape)
 
 
-def _digest(tensors: Mapping[str, Tensor], about: Mapping[str, Any]) -> str:
+def content_digest(tensors: Mapping[str, Tensor], about: Mapping[str, Any]) -> str:
     """SHA-256 of names, types, shapes and bytes of all tensors (on the CPU, contiguous) and of what is said of them."""
     digest = hashlib.sha256(json.dumps(dict(about), sort_keys=True).encode())
     for name in sorted(tensors):

@@ -13,7 +13,9 @@ from typing import Annotated, Any, Literal
 import typer
 from rich.table import Table as RichTable
 
+from benchmarks.conformance_cli import conformance
 from benchmarks.devices import DevicesUnfit, local_rank
+from benchmarks.export_cli import export
 from benchmarks.predict_cli import predict
 from benchmarks.prepare_cli import prepare
 from benchmarks.root import Json, print_json, root, screen, warnings
@@ -64,6 +66,8 @@ def options(
 
 app.command()(prepare)
 app.command()(predict)
+app.command()(export)
+app.command()(conformance)
 
 
 @app.command()
@@ -85,6 +89,10 @@ def reproduce(
         SplitRuleName, typer.Option(help="Split image by image, or by whole scenes (see: prepare NAME --check).")
     ] = "random",
     controls: Annotated[bool, typer.Option("--controls", help="Also the rows that the paper does not have.")] = False,
+    model: Annotated[
+        list[str] | None,
+        typer.Option(metavar="MODULE:CLASS", help="Train this system of yours in place of the rows; may be repeated."),
+    ] = None,
     device: Annotated[Device, typer.Option(help="Where to train.")] = "auto",
     workers: Annotated[int, typer.Option(min=0, help="Processes that read images.")] = 0,
     jobs: Annotated[int, typer.Option(min=1, help="Runs at a time, each with its share of the cores.")] = 1,
@@ -114,6 +122,8 @@ def reproduce(
     from benchmarks.interruption import heed_signals
     from benchmarks.items import find_items, require_suitable
     from benchmarks.mlflow_mirror import MlflowMirror
+    from benchmarks.own_models import find_model
+    from benchmarks.own_record import changes
     from benchmarks.runner import execute_all, part_of, plan, resolve_all
     from benchmarks.screen import Screen, show_forecasts
     from benchmarks.session import Session, choose_device, cuda_devices
@@ -122,7 +132,8 @@ def reproduce(
 
     chosen = find_items(items)
     setting = Setting(profile, encoder, init, dataset, "blocked" if split == "blocked" else None)
-    require_suitable(chosen, setting)
+    own = [find_model(name) for name in model or []]
+    require_suitable(chosen, setting, own)
     observer = Screen(warnings if as_json else screen)
     tracker = MlflowMirror(root.home, lambda text: warnings.print(text, soft_wrap=True)) if track else Silent()
     if executor == "ray":
@@ -132,7 +143,7 @@ def reproduce(
     else:
         place = choose_device(device)
     session = Session(root.home, place, observer, tracker, workers, save_every=60 * save_every)
-    runs = plan(chosen, setting, seed or [0], split_seed, repeats, controls)
+    runs = plan(chosen, setting, seed or [0], split_seed, repeats, controls, own)
     if part is not None:
         runs = part_of(runs, part)
     layout = find_layout(devices, nodes)
@@ -153,6 +164,8 @@ def reproduce(
         return
     with heed_signals(session.stop, lambda text: warnings.print(text, soft_wrap=True)):
         resolved = resolve_all(runs, session)
+        for note in changes(resolved, session.store):
+            warnings.print(f"note: {note}", soft_wrap=True)
         if layout.size > 1:
             from benchmarks.together import execute_on_devices
 
@@ -271,16 +284,24 @@ def audit(as_json: Json = False) -> None:
 
 @app.command()
 def models(
+    model: Annotated[
+        list[str] | None, typer.Option(metavar="MODULE:CLASS", help="Also this system of yours; may be repeated.")
+    ] = None,
     dataset: Annotated[str, typer.Option(help="Count for the classes of this data set.")] = "deepglobe",
     size: Annotated[int, typer.Option(help="Side of the image in pixels.")] = 512,
     as_json: Json = False,
 ) -> None:
     """Every system with its parameters, counted three ways, and its cost; needs no weights."""
     from benchmarks.inventory import systems
+    from benchmarks.own_models import find_model, installed_models
     from data_prep.catalog import dataset as find_dataset
     from rssam.contract import Task
 
-    records = systems(Task(find_dataset(dataset).classes, (size, size)))
+    own, problems = installed_models()
+    own += [find_model(name) for name in model or []]
+    for problem in problems:
+        warnings.print(f"note: {problem}", soft_wrap=True)
+    records = systems(Task(find_dataset(dataset).classes, (size, size)), own)
     if as_json:
         print_json(records)
         return
@@ -297,7 +318,10 @@ def models(
 def datasets(as_json: Json = False) -> None:
     """Every data set: classes, size, the average its scores are under, and whether it is prepared."""
     from benchmarks.inventory import data_sets
+    from data_prep.catalog import load_installed
 
+    for problem in load_installed():
+        warnings.print(f"note: {problem}", soft_wrap=True)
     records = data_sets(root.home)
     if as_json:
         print_json(records)

@@ -18,18 +18,21 @@ from benchmarks.store import Store
 from benchmarks.zoo import variants
 from data_prep.base import DataError, Manifest, NotPrepared, load_manifest
 from data_prep.catalog import DATASETS
-from rssam.contract import Task, UserError
+from rssam.contract import Model, Task, UserError
 
 STATES: tuple[RunState, ...] = ("running", "failed", "damaged", "begun", "finished", "missing")
 """In the order in which a person wants to know."""
 
 
-def systems(task: Task) -> list[dict[str, Any]]:
-    """Every system at every size the paper runs: parameters counted three ways, the paper's count, and cost."""
+def systems(task: Task, own: Sequence[Model] = ()) -> list[dict[str, Any]]:
+    """Every system at every size the paper runs, and `own` ones of the user.
+
+    Parameters counted three ways, the paper's count, and cost.
+    """
     from benchmarks.profile import measure
 
     records = []
-    for model in variants():
+    for model in (*variants(), *own):
         options = plain_fields(model)
         encoder = options.get("encoder")
         # The option that names the size is the first of every system that has one.

@@ -30,9 +30,14 @@ def find_items(names: Sequence[str]) -> list[Item]:
     return [ITEMS[name] for name in dict.fromkeys(wanted)]
 
 
-def systems(item: Item, controls: bool = False) -> list[tuple[Model, str]]:
-    """The systems of an item with the data set each is run on, as declared; with `controls`, those of a table too."""
+def systems(item: Item, controls: bool = False, own: Sequence[Model] = ()) -> list[tuple[Model, str]]:
+    """The systems of an item with the data set each is run on, as declared; with `controls`, those of a table too.
+
+    With `own` systems of the user these and no others, of an item that `require_suitable` has let pass.
+    """
     if isinstance(item, Table):
+        if own:
+            return [(model, item.dataset) for model in own]
         rows = (*item.rows, *item.controls) if controls else item.rows
         return [(row.model, item.dataset) for row in rows]
     if isinstance(item, ClaimSet):
@@ -53,13 +58,16 @@ def replicates(item: Item, model: Model, dataset: str, repeats: int | None) -> i
     return (repeats or REPLICATES) if bears else 1
 
 
-def require_suitable(items: Sequence[Item], setting: Setting) -> None:
+def require_suitable(items: Sequence[Item], setting: Setting, own: Sequence[Model] = ()) -> None:
     """Raise UnknownName for an item that cannot be run under the setting.
 
     These are a table of encoder sizes, or the claims, which compare them too, with one encoder; and the claims, which
-    are on three data sets, with one.
+    are on three data sets, with one. And with `own` systems what is no table of systems.
     """
     for item in items:
+        if own and not (isinstance(item, Table) and item.compares_systems):
+            places = ", ".join(name for name, table in TABLES.items() if table.compares_systems)
+            raise UnknownName(f"{item.id} has no place for a system of your own: --model goes with {places}")
         if isinstance(item, ClaimSet) and setting.dataset is not None:
             raise UnknownName(
                 "the claims are on the paper's three data sets, so they take no --dataset: leave it out, or name a "

@@ -19,7 +19,7 @@ from benchmarks.spec import ResolvedRun, Run, Setting, resolve
 from benchmarks.states import WorkNotes
 from benchmarks.store import ResultDamaged
 from data_prep.base import DataError, load_manifest
-from rssam.contract import UserError
+from rssam.contract import Model, UserError
 
 SECONDS_TO_ASK = 0.5
 """How long a lock is asked for at a time; a look from elsewhere may hold it for a moment."""
@@ -32,16 +32,17 @@ def plan(
     split_seed: int,
     repeats: int | None,
     controls: bool = False,
+    own: Sequence[Model] = (),
 ) -> list[Run]:
     """The different runs behind these items, each once: all first replicates in the order of the rows, then the next.
 
     Each of `repeats` is a pair of seed and split seed, counted up from the first pair; None leaves their number to the
-    item (see `items.replicates`).
+    item (see `items.replicates`). With `own` systems of the user those are run, in place of the items' rows.
     """
     wanted = [
         (model, dataset, replicates(item, model, dataset, repeats))
         for item in items
-        for model, dataset in systems(item, controls)
+        for model, dataset in systems(item, controls, own)
     ]
     most = max((number for *_, number in wanted), default=0)
     runs = [

@@ -25,7 +25,7 @@ from rssam.contract import Model
 
 @dataclass(frozen=True)
 class Row:
-    """One row: what is printed at its left, the system, and the paper's numbers by column (none for a control)."""
+    """One row: what is printed at its left, the system, and the paper's numbers by column (none if it has no such)."""
 
     labels: tuple[str, ...]
     model: Model
@@ -36,8 +36,9 @@ class Row:
 class Table:
     """One table of the paper. `scores` are the columns to regenerate, named as in `reports.frames.score`.
 
-    `controls` are rows that the paper does not have; they are run when asked for. A table that `compares_encoders`
-    cannot be run with one encoder for all rows.
+    `controls` are rows that the paper does not have; they are run when asked for. `own` are those of systems that are
+    not of this suite; reports add them from results. A table that `compares_encoders` cannot be run with one encoder
+    for all rows.
     """
 
     id: str
@@ -48,16 +49,27 @@ class Table:
     rows: tuple[Row, ...]
     controls: tuple[Row, ...] = ()
     compares_encoders: bool = False
+    own: tuple[Row, ...] = ()
 
     def __post_init__(self) -> None:
-        for row in (*self.rows, *self.controls):
+        for row in self.every_row:
             if len(row.labels) != len(self.label_columns):
                 raise ValueError(f"{self.id}: row {row.labels} does not fit the columns {self.label_columns}")
         for row in self.rows:
-            if set(row.paper) != set(self.scores):
+            if row.paper and set(row.paper) != set(self.scores):
                 raise ValueError(f"{self.id}: row {row.labels} lacks the paper's numbers for {self.scores}")
-        if len({row.model for row in (*self.rows, *self.controls)}) != len(self.rows) + len(self.controls):
+        if len({row.model for row in self.every_row}) != len(self.every_row):
             raise ValueError(f"{self.id}: two rows declare the same run")
+
+    @property
+    def every_row(self) -> tuple[Row, ...]:
+        """The paper's rows and those it does not have."""
+        return (*self.rows, *self.controls, *self.own)
+
+    @property
+    def compares_systems(self) -> bool:
+        """Whether a row is a whole system, so that one of the user's own may stand below; else rows are its parts."""
+        return self.label_columns == ("Method",)
 
 
 FIVE = ("dice", "jaccard", "precision", "recall", "accuracy")

@@ -11,10 +11,12 @@ from typing import Any
 from torch import nn
 
 from benchmarks.checkpoint import LAST, Checkpoints, candidate_name, read_checkpoint
+from benchmarks.environment import seeded
+from benchmarks.own_models import recall_model
+from benchmarks.own_record import SYSTEM
 from benchmarks.session import Session
 from benchmarks.spec import Precision
 from benchmarks.store import Result
-from benchmarks.zoo import MODELS
 from data_prep.catalog import dataset as find_dataset
 from rssam.contract import Model, Task, UnknownName, UserError
 
@@ -36,12 +38,13 @@ class Trained:
     start: Mapping[str, str]  # digest of each pretrained checkpoint beneath, by name
 
 
-def declared_model(identity: Mapping[str, Any]) -> Model:
-    """The system of a result's identity. Raises UnknownName if this version has no such system or option."""
+def declared_model(identity: Mapping[str, Any], declared_in: str | None = None) -> Model:
+    """The system of a result's identity; `declared_in` is the class of one that is not of this suite, if trusted.
+
+    Raises UnknownName if there is no such system or option.
+    """
     name, options = identity["model"]["name"], dict(identity["model"]["options"])
-    if name not in MODELS:
-        raise UnknownName(f"the result is of the system {name!r}, which is not one of {', '.join(MODELS)}")
-    model = MODELS[name]
+    model = recall_model(name, declared_in)
     known = {item.name for item in dataclasses.fields(model)}  # type: ignore[arg-type]
     if foreign := sorted(options.keys() - known):
         raise UnknownName(f"the result is of {name} with the options {', '.join(foreign)}, which this version lacks")
@@ -73,8 +76,10 @@ def load_run(session: Session, key: str) -> Trained:
         finished = sorted(path.stem for path in session.store.results.glob("*.json"))
         shown = ", ".join(finished[:8]) + (", ..." if len(finished) > 8 else "")
         raise NotTrained(f"no finished run {key!r} in {session.home}: choose from {shown or 'none yet'}")
-    model, task = declared_model(result.identity), trained_task(result)
-    net = model.build(task, session.weights)
+    own = result.provenance.get(SYSTEM)
+    model, task = declared_model(result.identity, own and own["class"]), trained_task(result)
+    with seeded(result.identity["seed"], deterministic=False):  # as in training: some may be frozen at random numbers
+        net = model.build(task, session.weights)
     start = {name: session.weights.digest(name) for name in model.weights_needed()}
     Checkpoints(_folder(session, result), start).load_best(net, result.best_epoch)
     identity = result.identity

@@ -20,6 +20,8 @@ from benchmarks.environment import peak_memory, provenance, seeded
 from benchmarks.evaluate import Evaluation, evaluate
 from benchmarks.interruption import Interrupted, Stop
 from benchmarks.ledger import record_use
+from benchmarks.own_models import is_own
+from benchmarks.own_record import SYSTEM, record
 from benchmarks.profile import measure, parameter_counts
 from benchmarks.recompute import save_memory
 from benchmarks.runner import explain
@@ -50,6 +52,7 @@ def train_and_test(resolved: ResolvedRun, session: Session) -> Outcome:
     if session.team is not None:
         session.team.on_failure = _told(resolved, session)
         session.team.call(resolved)
+    cost = measure(run.model, run.task)  # before hours of training: a user's own system may not be fit for it
     trial = _Trial(resolved, session, splits)
     try:
         with _together(session):
@@ -67,7 +70,6 @@ def train_and_test(resolved: ResolvedRun, session: Session) -> Outcome:
         )
         tested = trial.train_and_evaluate(saving_memory=True)
     net, training, evaluation = tested.net, tested.training, tested.evaluation
-    cost = measure(run.model, run.task)
     result = Result(
         identity=resolved.identity(),
         average=run.dataset.average,
@@ -85,6 +87,7 @@ def train_and_test(resolved: ResolvedRun, session: Session) -> Outcome:
             **provenance(trial.fabric.device),
             "activation_checkpointing": bool(short),
             **({"devices": trial.team.size} if trial.team.size > 1 else {}),
+            **({SYSTEM: record(run.model)} if is_own(run.model) else {}),
         },
     )
     save_predictions(work / "predictions.npz", evaluation, binary=run.task.binary)

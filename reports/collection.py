@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
+from benchmarks.own_record import stand_in
 from benchmarks.spec import PROFILES, PROTOCOL, Run, canonical, plain_fields
 from benchmarks.store import Result, ResultDamaged, Store, read_results
 from benchmarks.zoo import MODELS
@@ -80,7 +81,7 @@ def profile_of(result: Result) -> str | None:
     profile = PROFILES.get(recorded["name"])
     if profile is None:
         return None
-    model = MODELS.get(result.identity["model"]["name"])
+    model = MODELS.get(result.identity["model"]["name"]) or stand_in(result)
     recipe = profile.recipe if model is None else profile.recipe.resolve(model)
     return recorded["name"] if plain_fields(recipe) == recorded else None
 

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
 from benchmarks.counts import foreground_share
+from benchmarks.own_record import SYSTEM
 from benchmarks.paper import IMPLIED_FOREGROUND
 from benchmarks.spec import PROFILES
 from benchmarks.store import Result
@@ -41,6 +42,7 @@ def notes(section: Section, doubts: Sequence[str] = ()) -> tuple[str, ...]:
         _encoders(section),
         _variants(section),
         _controls(section),
+        _own(section),
         _data(section),
         _split_rule(section),
         _neighbours(section),
@@ -157,6 +159,13 @@ def _controls(section: Section) -> str:
     run = command(table, section.setting)
     many = len(table.controls)
     return f"{many} control{'s' if many > 1 else ''} that the paper does not have can be run: `{run} --controls`."
+
+
+def _own(section: Section) -> str:
+    """Systems that are not of this suite: who declares them."""
+    rows = [row for row in section.filled if row.row in section.table.own]
+    names = [f"{row_name(section, row)}, declared in `{row.results[0].provenance[SYSTEM]['class']}`" for row in rows]
+    return f"Neither in the paper nor of this suite: {_joined(names, '; ')}." if names else ""
 
 
 def _data(section: Section) -> str:

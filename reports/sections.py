@@ -10,6 +10,7 @@ from benchmarks.spec import Run, Setting
 from benchmarks.store import Result
 from benchmarks.tables import Row, Table
 from reports.collection import Collection, Source, Stored
+from reports.own_systems import with_own_systems
 from reports.settings import declare
 
 Disputed = tuple[tuple[str, str], ...]
@@ -54,14 +55,15 @@ class Section:
 def sections(table: Table, collection: Collection, setting: Setting) -> list[Section]:
     """The table's sections under a setting, the user's own first; one empty section if there is no result at all.
 
-    A control is a row of every section in which it has a result.
+    A control, and a system of the user's own, is a row of every section in which it has a result.
 
     Results are apart if owner, precision or the sentence on the data differ. Within such a group they are apart where
     they disagree on the digest of one split, or of one checkpoint: a replicate that could belong to either side then
     stands alone.
     """
+    table = with_own_systems(table, collection)
     setting = setting.on(table.dataset)
-    runs = [(row, declare(setting, table, row)) for row in (*table.rows, *table.controls)]
+    runs = [(row, declare(setting, table, row)) for row in table.every_row]
     found = [collection.replicates(run) if run else [] for _, run in runs]
     every = list({id(item): item for items in found for item in items}.values())
     made: list[Section] = []

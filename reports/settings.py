@@ -11,6 +11,7 @@ from benchmarks.store import Result
 from benchmarks.tables import TABLES, Row, Table
 from data_prep.base import DataError
 from reports.collection import Collection, profile_of
+from reports.own_systems import with_own_systems
 from rssam.config import SMALL_ENCODERS
 from rssam.contract import UserError
 
@@ -81,7 +82,8 @@ def describe(setting: Setting) -> str:
 
 def _explained(collection: Collection, table: Table) -> dict[Setting, set[str]]:
     """Each candidate setting with the keys of the table's results under it."""
-    systems = {row.model.name for row in (*table.rows, *table.controls)}
+    table = with_own_systems(table, collection)
+    systems = {row.model.name for row in table.every_row}
     candidates = {
         setting
         for stored in collection.stored
@@ -109,5 +111,5 @@ def _candidates(result: Result, table: Table) -> list[Setting]:
 
 
 def _keys(collection: Collection, table: Table, setting: Setting) -> set[str]:
-    runs = [declare(setting, table, row) for row in (*table.rows, *table.controls)]
+    runs = [declare(setting, table, row) for row in table.every_row]
     return {stored.result.key for run in runs if run is not None for stored in collection.replicates(run)}

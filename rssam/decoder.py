@@ -45,7 +45,7 @@ class DecoderChain(nn.Module):
 
     def forward(self, features: Sequence[Tensor], tokens: Tensor) -> tuple[list[Tensor], list[Tensor]]:
         """From features [B, 256, h_i, w_i] and mask tokens [T, 256], F-hat_i [B, 256, h_i, w_i] and M_i [B, T, 256]."""
-        state = tokens.float().expand(len(features[0]), -1, -1)  # [B, T, 256]
+        state = tokens.float().expand(features[0].shape[0], -1, -1)  # [B, T, 256]
         refined, states = [], []
         for decoder, feature in zip(self.decoders, features, strict=True):
             with full_precision(feature.device):  # in bfloat16 the code of neighbouring pixels would blur

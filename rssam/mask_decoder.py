@@ -34,7 +34,7 @@ class BatchMaskDecoder(MaskDecoder):  # type: ignore[misc]  # segment_anything i
         `image_embeddings` [B, 256, h, w]; `image_pe` [1, 256, h, w]; `dense`, the mask prompt, [B or 1, 256, h, w].
         """
         tokens = torch.cat((self.iou_token.weight, self.mask_tokens.weight))  # [1 + tokens, 256]
-        tokens = tokens.expand(len(image_embeddings), -1, -1)  # [B, 1 + tokens, 256]
+        tokens = tokens.expand(image_embeddings.shape[0], -1, -1)  # [B, 1 + tokens, 256]
         tokens, pixels = self.transformer(image_embeddings + dense, image_pe, tokens)  # pixels [B, h*w, 256]
         iou = self.iou_prediction_head(tokens[:, 0])  # [B, tokens]
 

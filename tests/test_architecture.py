@@ -45,6 +45,7 @@ LAYERS = (
         "benchmarks.environment",
         "benchmarks.zoo",
         "benchmarks.paper",
+        "benchmarks.own_models",
         "benchmarks.interruption",
         "benchmarks.recompute",
         "benchmarks.running",
@@ -60,6 +61,7 @@ LAYERS = (
         "benchmarks.session",
         "benchmarks.devices",
         "benchmarks.team",
+        "benchmarks.own_record",
     },
     {"benchmarks.evaluate", "benchmarks.states"},
     {"benchmarks.engine"},
@@ -74,6 +76,9 @@ LAYERS = (
     {
         "benchmarks.trained",
         "benchmarks.prediction",
+        "benchmarks.adapter",
+        "benchmarks.conformance",
+        "benchmarks.onnx_export",
         "benchmarks.trial",
         "benchmarks.runner",
         "benchmarks.executors",
@@ -88,7 +93,14 @@ LAYERS = (
         "benchmarks.inventory",
     },
     {"reports.*"},
-    {"benchmarks.root", "benchmarks.prepare_cli", "benchmarks.predict_cli", "benchmarks.cli"},
+    {
+        "benchmarks.root",
+        "benchmarks.prepare_cli",
+        "benchmarks.predict_cli",
+        "benchmarks.export_cli",
+        "benchmarks.conformance_cli",
+        "benchmarks.cli",
+    },
 )
 BASELINES_MAY_USE = {
     f"rssam.{name}"
@@ -144,7 +156,7 @@ def test_every_line_of_the_order_is_a_module():
     assert named <= set(MODULES)
 
 
-ROOF = {"benchmarks.root", "benchmarks.prepare_cli", "benchmarks.predict_cli", "benchmarks.cli"}
+ROOF = LAYERS[-1]
 
 
 def test_nothing_but_the_roof_imports_the_command_line():

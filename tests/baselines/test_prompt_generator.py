@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from baselines.prompt_generator import PromptGenerator, high_frequencies
+from baselines.prompt_generator import PromptGenerator, _without_complex_numbers, high_frequencies
 from tests.rssam.fakes import parameters, shake
 
 
@@ -21,10 +21,11 @@ def without_low_frequencies(image, half):
     return np.abs((forward[0].conj() @ spectrum @ forward[1].conj()).real)
 
 
+@pytest.mark.parametrize("way", [high_frequencies, _without_complex_numbers])
 @pytest.mark.parametrize(("size", "half"), [((32, 32), (8, 8)), ((64, 96), (16, 24)), ((32, 160), (8, 40))])
-def test_high_frequencies_by_the_definition(size, half):
+def test_high_frequencies_by_the_definition(size, half, way):
     images = torch.rand(2, 3, *size)
-    found = high_frequencies(images)
+    found = way(images)
     for image, details in zip(images.flatten(0, 1).double().numpy(), found.flatten(0, 1).numpy(), strict=True):
         np.testing.assert_allclose(details, without_low_frequencies(image, half), atol=1e-6)
 

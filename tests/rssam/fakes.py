@@ -8,7 +8,10 @@ from segment_anything.build_sam import _build_sam
 from torch import nn
 from torch.nn import functional as F
 
+from benchmarks.conformance import deaf, tiles
 from rssam.config import EncoderSize
+
+__all__ = ["deaf", "tiles"]
 
 TINY = EncoderSize("vit_b", width=96, blocks=4, heads=3, global_blocks=(1, 3))
 
@@ -54,15 +57,6 @@ def resized_official(encoder, size, grid):
     return encoder
 
 
-def tiles():
-    """Four images [4, 3, 64, 64] with one bright square of 26 pixels each, and their masks [4, 1, 64, 64]."""
-    images = 0.3 * torch.rand(4, 3, 64, 64, generator=torch.Generator().manual_seed(0))
-    masks = torch.zeros(4, 1, 64, 64)
-    for index, (top, left) in enumerate(((0, 8), (20, 30), (36, 2), (10, 36))):
-        masks[index, :, top : top + 26, left : left + 26] = 1
-    return images + 0.5 * masks, masks
-
-
 def paper_loss(logits, masks):
     """0.2 BCE + 0.8 Dice, pooled over the batch."""
     p = logits.sigmoid()
@@ -103,15 +97,6 @@ def train_two_steps(net):
         optimizer.step()
     after = net.state_dict()
     return {n for n in before if n not in trainable and not torch.equal(before[n], after[n])}, silent
-
-
-def deaf(name):
-    """Whether the parameter of that name moves no prediction, so that its gradient is zero but for rounding.
-
-    A bias of keys is the same for every weight in a softmax; the last bias of the last decoder's tokens is the same for
-    both classes where nothing but their difference is used.
-    """
-    return name.endswith("k_proj.bias") or name.endswith("transformer.norm_final_attn.bias")
 
 
 def parameters(module):

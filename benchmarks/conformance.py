@@ -1,0 +1,259 @@
+"""What every system must keep, as checks that run on any declaration: those of this suite, and a user's own.
+
+Each is run on the system's smallest variant from scratch, on a CPU, in seconds. The forward contract is that of
+`rssam.contract.Model`; the rest is what training, evaluation, checkpoints and reports take for granted.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from benchmarks.engine import training_loss
+from benchmarks.environment import seeded
+from benchmarks.profile import measure
+from benchmarks.zoo import smallest
+from rssam.contract import Model, Task
+from rssam.weights import WeightsFolder
+
+NOWHERE = WeightsFolder(Path("/nowhere"))
+BINARY = ("road",)
+SIX = ("building", "road", "pavement", "vegetation", "bare soil", "water")
+STEPS = 200
+"""Within which four tiles must be learned by heart."""
+
+
+class Breach(AssertionError):
+    """A check has failed; the message says what was expected and what was found."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that a system must keep. `run` raises Breach, or whatever the system raises, where it does not."""
+
+    name: str
+    promise: str
+    run: Callable[[Model], None]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A check with what came of it; no fault is passed."""
+
+    check: Check
+    fault: str
+
+
+def examine(model: Model) -> Iterator[Finding]:
+    """Every check on the system's smallest variant, each as soon as it is done; whatever fails, the rest still runs."""
+    for check in CHECKS:
+        try:
+            with seeded(0, deterministic=False):
+                check.run(smallest(model))
+        except Exception as error:  # noqa: BLE001  (it is the user's code)
+            first = (str(error).splitlines() or [""])[0]
+            yield Finding(check, first if isinstance(error, Breach) else f"{type(error).__name__}: {first}")
+        else:
+            yield Finding(check, "")
+
+
+def require(kept: bool, otherwise: str) -> None:
+    """Raise Breach with the sentence if something is not kept."""
+    if not kept:
+        raise Breach(otherwise)
+
+
+def tiles() -> tuple[Tensor, Tensor]:
+    """Four images [4, 3, 64, 64] with one bright square of 26 pixels each, and their masks [4, 1, 64, 64]."""
+    images = 0.3 * torch.rand(4, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    masks = torch.zeros(4, 1, 64, 64)
+    for index, (top, left) in enumerate(((0, 8), (20, 30), (36, 2), (10, 36))):
+        masks[index, :, top : top + 26, left : left + 26] = 1
+    return images + 0.5 * masks, masks
+
+
+def deaf(name: str) -> bool:
+    """Whether the parameter of that name moves no prediction, so that its gradient is zero but for rounding.
+
+    A bias of keys is the same for every weight in a softmax; the last bias of the last decoder's tokens is the same for
+    both classes where nothing but their difference is used.
+    """
+    return name.endswith("k_proj.bias") or name.endswith("transformer.norm_final_attn.bias")
+
+
+def built(
+    model: Model, classes: tuple[str, ...] = BINARY, size: tuple[int, int] = (64, 64), seed: int = 0
+) -> nn.Module:
+    """A fresh network from that random state."""
+    torch.manual_seed(seed)
+    return model.build(Task(classes, size), NOWHERE)
+
+
+def loss_of(net: nn.Module, images: Tensor, masks: Tensor) -> Tensor:
+    """The paper's loss on images [B, 3, H, W] and masks [B, 1, H, W] of 0 and 1."""
+    return training_loss(net, images, masks[:, 0].long(), ce_weight=0.2, dice_weight=0.8)
+
+
+def trainable(net: nn.Module) -> dict[str, nn.Parameter]:
+    """The parameters that training changes, by name."""
+    return {name: parameter for name, parameter in net.named_parameters() if parameter.requires_grad}
+
+
+def check_declaration(model: Model) -> None:
+    """A value that can be compared and hashed, and whose smallest variant wants no file."""
+    require(isinstance(model, Model), "it lacks a part of rssam.contract.Model")
+    require(hash(model) == hash(copy.deepcopy(model)), "two equal declarations have different hashes")
+    needed = model.weights_needed()
+    require(needed == (), f"its smallest variant must need no weights (`small`, or init scratch), it needs {needed}")
+
+
+@torch.no_grad()
+def check_forward(model: Model, classes: tuple[str, ...], size: tuple[int, int]) -> None:
+    """Logits float32 [B, channels, H, W] at the input's resolution, alike in training and evaluation."""
+    net = built(model, classes, size)
+    for batch in (1, 3):
+        images = torch.rand(batch, 3, *size)
+        for mode in (net.train(), net.eval()):
+            logits = mode(images)
+            wanted = (batch, len(classes), *size)
+            found = tuple(logits.shape)
+            require(found == wanted, f"images {tuple(images.shape)} must give logits {wanted}, found {found}")
+            require(logits.dtype == torch.float32, f"logits must be float32, found {logits.dtype}")
+            require(bool(logits.isfinite().all()), "logits are not finite")
+            require(bool(logits.std() > 0), "all logits are equal")
+
+
+@torch.no_grad()
+def check_batch(model: Model) -> None:
+    """In evaluation the logits of an image do not depend on its neighbours in the batch."""
+    net = built(model).eval()
+    images = torch.rand(3, 3, 64, 64)
+    together, alone = net(images)[1:2], net(images[1:2])
+    off = float((together - alone).abs().max())
+    kept = torch.allclose(together, alone, atol=1e-4, rtol=1e-3)
+    require(kept, f"an image gives other logits beside others than alone, by up to {off:.2g}")
+
+
+def check_training(model: Model) -> None:
+    """Two optimiser steps change what is trainable and nothing else, and every trainable parameter has a gradient."""
+    net = built(model)
+    images, masks = tiles()
+    before = {name: parameter.detach().clone() for name, parameter in net.named_parameters()}
+    training = trainable(net)
+    optimizer = torch.optim.AdamW(training.values(), lr=1e-3)
+    silent = {name for name in training if not deaf(name)}
+    for _ in range(2):
+        optimizer.zero_grad()
+        loss_of(net, images, masks).backward()  # type: ignore[no-untyped-call]
+        silent -= {name for name, p in training.items() if p.grad is not None and p.grad.any()}
+        optimizer.step()
+    changed = {name for name, parameter in net.named_parameters() if not torch.equal(parameter, before[name])}
+    require(not silent, f"no loss reaches {_some(silent)}: freeze them with requires_grad_(False), or use them")
+    still = {name for name in training if not deaf(name)} - changed
+    require(not still, f"training does not change {_some(still)}")
+    require(changed <= training.keys(), f"training changes the frozen {_some(changed - training.keys())}")
+
+
+@torch.no_grad()
+def check_state(model: Model) -> None:
+    """The same random state builds the same network, another another, and `state_dict` carries all of it."""
+    first, second, other = built(model).eval(), built(model).eval(), built(model, seed=1).eval()
+    images = torch.rand(1, 3, 64, 64)
+    wanted = first(images)
+    require(torch.equal(wanted, second(images)), "built twice from one random state, it gives different logits")
+    require(not torch.equal(wanted, other(images)), "built from another random state, it gives the same logits")
+    other.load_state_dict(copy.deepcopy(first.state_dict()))
+    require(torch.equal(wanted, other(images)), "its state_dict, loaded into another, gives other logits")
+
+
+def check_global_state(model: Model) -> None:
+    """Building leaves the settings of torch and the random numbers of NumPy alone."""
+
+    def flags() -> tuple[bool, torch.dtype, bool]:
+        return torch.is_grad_enabled(), torch.get_default_dtype(), torch.are_deterministic_algorithms_enabled()
+
+    before, drawn = flags(), np.random.get_state(legacy=False)["state"]["key"].copy()
+    built(model)
+    require(flags() == before, "building changes a global setting of torch")
+    after = np.random.get_state(legacy=False)["state"]["key"]
+    require(bool((drawn == after).all()), "building draws from NumPy's global random numbers")
+
+
+def check_overfitting(model: Model) -> None:
+    """Four tiles are learned by heart; a network that cannot is wired wrongly."""
+    net = built(model)
+    images, masks = tiles()
+    optimizer = torch.optim.AdamW(trainable(net).values(), lr=1e-3)
+    found = 0.0
+    for step in range(STEPS):
+        optimizer.zero_grad()
+        loss_of(net, images, masks).backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+        if step % 10 == 9 and (found := dice(net, images, masks)) > 0.9:
+            return
+    raise Breach(f"four tiles must be learned to Dice 0.9 in {STEPS} steps, found {found:.3f}")
+
+
+@torch.no_grad()
+def dice(net: nn.Module, images: Tensor, masks: Tensor) -> float:
+    """Dice in training mode: the running statistics of batch norm are young, and tested elsewhere."""
+    found = net(images) > 0
+    return float(2 * (found * masks).sum() / (found.sum() + masks.sum()))
+
+
+def check_bfloat16(model: Model) -> None:
+    """Under autocast logits come back as float32, and logits and gradients are finite."""
+    net = built(model)
+    images, masks = tiles()
+    with torch.autocast("cpu", torch.bfloat16):
+        logits = net(images)
+        loss = loss_of(net, images, masks)
+    loss.backward()  # type: ignore[no-untyped-call]
+    require(logits.dtype == torch.float32, f"under autocast logits must come back as float32, found {logits.dtype}")
+    require(bool(logits.isfinite().all()), "logits are not finite in bfloat16")
+    bad = {name for name, p in net.named_parameters() if p.grad is not None and not p.grad.isfinite().all()}
+    require(not bad, f"gradients are not finite in bfloat16: {_some(bad)}")
+
+
+def check_counting(model: Model) -> None:
+    """Parameters and operations can be counted on the meta device, as every result records them."""
+    cost = measure(model, Task(BINARY, (64, 64)))
+    require(cost.trainable > 0, "it has no trainable parameter")
+    require(cost.gmacs > 0, "its forward pass multiplies nothing")
+
+
+def _some(names: set[str]) -> str:
+    shown = ", ".join(sorted(names)[:5])
+    return shown + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+
+
+_SIZES = ((64, 64), (128, 128), (96, 160))
+
+CHECKS: tuple[Check, ...] = (
+    Check(
+        "declaration", "equal declarations are equal values; the smallest variant needs no weights", check_declaration
+    ),
+    *(
+        Check(
+            f"forward {height}x{width} of {len(classes)}",
+            f"images [B, 3, {height}, {width}] give float32 logits [B, {len(classes)}, {height}, {width}]",
+            partial(check_forward, classes=classes, size=(height, width)),
+        )
+        for classes in (BINARY, SIX)
+        for height, width in _SIZES
+    ),
+    Check("batch", "the images of a batch do not mix", check_batch),
+    Check("training", "two steps train what is declared trainable, and nothing else", check_training),
+    Check("state", "one random state builds one network; its state makes the round trip", check_state),
+    Check("global state", "building changes no global setting", check_global_state),
+    Check("overfitting", f"four tiles are learned by heart within {STEPS} steps", check_overfitting),
+    Check("bfloat16", "logits and gradients are finite under autocast", check_bfloat16),
+    Check("counting", "parameters and operations can be counted without weights", check_counting),
+)
