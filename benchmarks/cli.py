@@ -16,6 +16,7 @@ from rich.table import Table as RichTable
 from benchmarks.devices import DevicesUnfit, local_rank
 from benchmarks.prepare_cli import prepare
 from benchmarks.root import Json, print_json, root, screen, warnings
+from benchmarks.score_cli import evaluate, score
 from benchmarks.session import Outcome
 from data_prep.base import DataError, UnknownDataset
 from rssam.contract import UnknownName, UserError
@@ -62,6 +63,8 @@ def options(
 
 
 app.command()(prepare)
+app.command()(score)
+app.command()(evaluate)
 
 
 @app.command()

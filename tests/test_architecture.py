@@ -29,6 +29,8 @@ LAYERS = (
     {"baselines.*"},
     {
         "benchmarks.counts",
+        "benchmarks.label_files",
+        "benchmarks.saved_predictions",
         "benchmarks.loss",
         "benchmarks.environment",
         "benchmarks.zoo",
@@ -41,6 +43,7 @@ LAYERS = (
     {
         "benchmarks.checkpoint",
         "benchmarks.store",
+        "benchmarks.submission",
         "benchmarks.ledger",
         "benchmarks.tracking",
         "benchmarks.session",
@@ -48,7 +51,7 @@ LAYERS = (
         "benchmarks.team",
     },
     {"benchmarks.evaluate", "benchmarks.states"},
-    {"benchmarks.engine"},
+    {"benchmarks.engine", "benchmarks.scoring"},
     {
         "benchmarks.tables",
         "benchmarks.figures",
@@ -59,6 +62,7 @@ LAYERS = (
     },
     {
         "benchmarks.trained",
+        "benchmarks.transfer",
         "benchmarks.trial",
         "benchmarks.runner",
         "benchmarks.executors",
@@ -71,7 +75,7 @@ LAYERS = (
         "benchmarks.inventory",
     },
     {"reports.*"},
-    {"benchmarks.root", "benchmarks.prepare_cli", "benchmarks.cli"},
+    {"benchmarks.root", "benchmarks.prepare_cli", "benchmarks.score_cli", "benchmarks.publish_cli", "benchmarks.cli"},
 )
 BASELINES_MAY_USE = {
     f"rssam.{name}"
@@ -127,7 +131,13 @@ def test_every_line_of_the_order_is_a_module():
     assert named <= set(MODULES)
 
 
-ROOF = {"benchmarks.root", "benchmarks.prepare_cli", "benchmarks.cli"}
+ROOF = {
+    "benchmarks.root",
+    "benchmarks.prepare_cli",
+    "benchmarks.score_cli",
+    "benchmarks.publish_cli",
+    "benchmarks.cli",
+}
 
 
 def test_nothing_but_the_roof_imports_the_command_line():
