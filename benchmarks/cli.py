@@ -15,6 +15,7 @@ from rich.table import Table as RichTable
 
 from benchmarks.devices import DevicesUnfit, local_rank
 from benchmarks.prepare_cli import prepare
+from benchmarks.publish_cli import publish, verify
 from benchmarks.root import Json, print_json, root, screen, warnings
 from benchmarks.score_cli import evaluate, score
 from benchmarks.session import Outcome
@@ -65,6 +66,8 @@ def options(
 app.command()(prepare)
 app.command()(score)
 app.command()(evaluate)
+app.command()(publish)
+app.command()(verify)
 
 
 @app.command()
