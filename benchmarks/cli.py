@@ -18,7 +18,9 @@ from benchmarks.devices import DevicesUnfit, local_rank
 from benchmarks.export_cli import export
 from benchmarks.predict_cli import predict
 from benchmarks.prepare_cli import prepare
+from benchmarks.publish_cli import publish, verify
 from benchmarks.root import Json, print_json, root, screen, warnings
+from benchmarks.score_cli import evaluate, score
 from benchmarks.session import Outcome
 from data_prep.base import DataError, UnknownDataset
 from rssam.contract import UnknownName, UserError
@@ -68,6 +70,10 @@ app.command()(prepare)
 app.command()(predict)
 app.command()(export)
 app.command()(conformance)
+app.command()(score)
+app.command()(evaluate)
+app.command()(publish)
+app.command()(verify)
 
 
 @app.command()

@@ -18,8 +18,10 @@ from benchmarks.spec import ResolvedRun
 
 LEDGER = "ledger.jsonl"
 
-Purpose = Literal["test"]
-"""What a test split was used for: the one test of a finished training."""
+Purpose = Literal["test", "score", "evaluate"]
+"""What a test split was used for: the one test of a finished training; predictions made elsewhere; a system trained on
+other data.
+"""
 
 
 @dataclass(frozen=True)
@@ -44,25 +46,27 @@ class Ledger:
 
 @dataclass(frozen=True)
 class Wear:
-    """How often one test split was used: by how many runs, of how many systems."""
+    """How often one test split was used: by how many runs, of how many systems; and how often by anything else."""
 
     dataset: str
     split: str
     uses: int
     runs: int
     systems: int
+    others: int = 0  # of the uses, those that are no test of a run: predictions scored, systems of other data
 
 
 def record_use(home: Path, resolved: ResolvedRun, purpose: Purpose = "test") -> None:
     """Append a use to the home's ledger. Call it before the split is read: a use that fails has still been one."""
-    use = Use(
-        time=datetime.now(UTC).isoformat(timespec="seconds"),
-        key=resolved.key,
-        system=resolved.run.model.name,
-        dataset=resolved.run.dataset.name,
-        split=resolved.data_digest,
-        purpose=purpose,
-    )
+    append_use(
+        home, resolved.key, resolved.run.model.name, resolved.run.dataset.name, resolved.data_digest, purpose
+    )  # fmt: skip
+
+
+def append_use(home: Path, key: str, system: str, dataset: str, split: str, purpose: Purpose) -> None:
+    """Append a use of what may be no run; see `record_use`."""
+    time = datetime.now(UTC).isoformat(timespec="seconds")
+    use = Use(time=time, key=key, system=system, dataset=dataset, split=split, purpose=purpose)
     home.mkdir(parents=True, exist_ok=True)
     line = json.dumps(asdict(use), sort_keys=True).encode() + b"\n"
     descriptor = os.open(home / LEDGER, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
@@ -113,8 +117,9 @@ def wear(uses: Sequence[Use]) -> tuple[Wear, ...]:
     splits: dict[tuple[str, str], list[Use]] = {}
     for use in uses:
         splits.setdefault((use.dataset, use.split), []).append(use)
-    found = [
-        Wear(dataset, split, len(of), len({use.key for use in of}), len({use.system for use in of}))
-        for (dataset, split), of in splits.items()
-    ]
+    found = []
+    for (dataset, split), of in splits.items():
+        tests = [use for use in of if use.purpose == "test"]
+        runs, systems = {use.key for use in tests}, {use.system for use in tests}
+        found.append(Wear(dataset, split, len(of), len(runs), len(systems), len(of) - len(tests)))
     return tuple(sorted(found, key=lambda one: (one.dataset, -one.uses, one.split)))

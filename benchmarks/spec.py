@@ -179,17 +179,22 @@ def plain_fields(declaration: Any) -> dict[str, Any]:
     return values
 
 
+def require_scenes(manifest: Manifest, rule: SplitRule) -> None:
+    """Raise DataError if data is to be split by scenes that was prepared before scenes were looked for."""
+    if rule == "blocked" and not (manifest.official_split or manifest.scenes_known):
+        raise DataError(
+            f"expected the scenes of {manifest.dataset} to split by, found a folder prepared without. Delete the "
+            f"folder data/{manifest.dataset} of your home and run: rssam-bench prepare {manifest.dataset} --source DIR"
+        )
+
+
 def resolve(run: Run, manifest: Manifest, weights: WeightsFolder, precision: Precision) -> ResolvedRun:
     """Add what the disk knows.
 
     Raises `WeightsNotFound` if the run needs a checkpoint that is not there, DataError if it is to be split by scenes
     and the data was prepared before scenes were looked for.
     """
-    if run.split_rule == "blocked" and not (manifest.official_split or manifest.scenes_known):
-        raise DataError(
-            f"expected the scenes of {manifest.dataset} to split by, found a folder prepared without. Delete the "
-            f"folder data/{manifest.dataset} of your home and run: rssam-bench prepare {manifest.dataset} --source DIR"
-        )
+    require_scenes(manifest, run.split_rule)
     digests = tuple(weights.digest(name) for name in run.model.weights_needed())
     return ResolvedRun(run, manifest.digest(run.split_seed, run.split_rule), digests, precision)
 

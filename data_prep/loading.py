@@ -50,6 +50,12 @@ class PreparedSet(torch.utils.data.Dataset[Item]):
             self._kept[index] = self._read(self.entries[index])
         return self._kept[index]
 
+    def labels(self, index: int) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """Mask uint8 [H, W] of one item and, where its source had a finer one, that [h, w]; its image stays unread."""
+        entry = self.entries[index]
+        finer = None if entry.native_mask is None else self._pixels(entry.native_mask, "1", entry.source_size)
+        return self._pixels(entry.mask, "P", entry.size), finer
+
     def _decoded_bytes(self) -> int:
         image = sum(4 * entry.size[0] * entry.size[1] for entry in self.entries)
         finer = [entry.source_size for entry in self.entries if self.native and entry.native_mask is not None]

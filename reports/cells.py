@@ -118,7 +118,7 @@ def doubt(row: dict[Any, Any], score: str) -> str:
 
 def ours(frame: TableFrame, row: dict[Any, Any], score: str) -> str:
     """The number of one row and score; words where there is none."""
-    if row["state"] == "done" or not math.isnan(row[score]):
+    if row["state"] in ("done", "scored") or not math.isnan(row[score]):
         return number(row[score], score)
     return "not published" if (row["state"], frame.source) == ("not run", "published") else str(row["state"])
 

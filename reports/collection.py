@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any, Literal
 from benchmarks.own_record import stand_in
 from benchmarks.spec import PROFILES, PROTOCOL, Run, canonical, plain_fields
 from benchmarks.store import Result, ResultDamaged, Store, read_results
+from benchmarks.submission import Submission, read_submissions, scores_folder
 from benchmarks.zoo import MODELS
 from data_prep.base import DataError
 from data_prep.catalog import dataset as find_dataset
@@ -42,6 +44,22 @@ class Collection:
     stored: tuple[Stored, ...]
     damaged: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
+    submissions: tuple[Submission, ...] = ()  # counted without being trained here
+
+    def scored_on(self, dataset: str) -> tuple[Submission, ...]:
+        """Predictions that were scored on a data set, in the order of their names."""
+        return tuple(one for one in self._scored if one.dataset == dataset)
+
+    @cached_property
+    def _scored(self) -> list[Submission]:
+        scored = [one for one in self.submissions if one.kind == "scored"]
+        return sorted(scored, key=lambda one: (one.name.casefold(), one.key))
+
+    @cached_property
+    def evaluated(self) -> tuple[Submission, ...]:
+        """Systems that were evaluated on other data than they were trained on."""
+        found = [one for one in self.submissions if one.kind == "evaluated"]
+        return tuple(sorted(found, key=lambda one: (one.dataset, one.name.casefold(), one.key)))
 
     def replicates(self, run: Run) -> list[Stored]:
         """Every result of that declaration, whatever its seed and split seed."""
@@ -72,7 +90,15 @@ def collect(home: Path, published: Path = PUBLISHED) -> Collection:
                 left_out.append(f"{item.key}: {reason}")
             else:
                 stored.append(Stored(item, source))
-    return Collection(tuple(stored), tuple(damaged), tuple(left_out))
+    submissions: list[Submission] = []
+    for one in read_submissions(home):
+        if isinstance(one, ResultDamaged):
+            damaged.append(str(one).replace(f"{scores_folder(home)}/", "scores/"))
+        elif reason := _superseded(one.identity):
+            left_out.append(f"{one.key}: {reason}")
+        else:
+            submissions.append(one)
+    return Collection(tuple(stored), tuple(damaged), tuple(left_out), tuple(submissions))
 
 
 def profile_of(result: Result) -> str | None:
@@ -100,13 +126,20 @@ def _misfit(result: Result) -> str | None:
 def _outdated(result: Result) -> str | None:
     """Why a sound result belongs in no table of this version."""
     identity = result.identity
-    if identity.get("protocol") != PROTOCOL:
-        return f"made under protocol {identity.get('protocol')}, this version has {PROTOCOL}"
+    if reason := _superseded(identity):
+        return reason
     if profile_of(result) is None:
         return f"its recipe {identity['recipe']['name']!r} is not one of this version ({', '.join(PROFILES)})"
     system = MODELS.get(identity["model"]["name"])
     if system is not None and system.version != identity["model"]["version"]:
         return f"version {identity['model']['version']} of {system.name}, this version has {system.version}"
+    return None
+
+
+def _superseded(identity: Mapping[str, Any]) -> str | None:
+    """Why counts under this identity belong to another version: of the protocol, or of their data set."""
+    if identity.get("protocol") != PROTOCOL:
+        return f"made under protocol {identity.get('protocol')}, this version has {PROTOCOL}"
     try:
         data = find_dataset(identity["dataset"]["name"])
     except (UserError, DataError):

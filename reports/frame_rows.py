@@ -12,7 +12,7 @@ from reports.frames import TableFrame
 def row_title(frame: TableFrame, row: Mapping[Any, Any]) -> str:
     """A row in a few words: its only label, or the columns that say "yes"."""
     labels = [(name, str(row[name])) for name in frame.table.label_columns]
-    if len(labels) == 1:
+    if len(labels) == 1 or row["scored"]:
         return labels[0][1]
     parts = [name if label == "yes" else f"{name} {label}" for name, label in labels if label != "no"]
     return " + ".join(parts) or f"no {', '.join(name for name, _ in labels)}"

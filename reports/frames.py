@@ -13,7 +13,9 @@ import pandas as pd
 from benchmarks.counts import Scores, class_scores, scores
 from benchmarks.spec import Setting
 from benchmarks.store import Result
+from benchmarks.submission import Submission
 from benchmarks.tables import Table
+from reports import scored as scored_rows
 from reports.collection import Collection, Source
 from reports.intervals import NO_DOUBT, Doubt, Resamples, column, doubts, reference, sentences, unranked, untested
 from reports.notes import notes, row_name
@@ -22,7 +24,8 @@ from reports.settings import describe
 
 __all__ = ["EXTRAS", "NATIVE", "OVERALL", "State", "TableFrame", "make_frame", "score", "table_frames"]
 
-State = Literal["done", "not run", "collapsed"]
+State = Literal["done", "not run", "collapsed", "scored"]
+"""Scored: of predictions that were made elsewhere."""
 
 NATIVE = "native_dice"
 OVERALL = "overall_accuracy"
@@ -42,7 +45,8 @@ class TableFrame:
     """One table under one setting.
 
     `rows` has one line per table row: the label columns; `<score>`, `<score>_paper` and `<score>_difference` (ours
-    minus the paper) for each score; the extras; `replicates`, `keys` and `state`. For each of `doubted` (Dice, or Dice
+    minus the paper) for each score; the extras; `replicates`, `keys`, `scored` and `state`. Below them stand scored
+    predictions, without a run: `scored` is the key of their file. For each of `doubted` (Dice, or Dice
     of each class) also `<score>_low` and `<score>_high` (95 % interval over test images), `<score>_spread` (standard
     deviation over replicates) and `<score>_p` (of no difference from the row `reference`, adjusted). `runs` has one
     line per result, with its labels, `key`, `split_seed`, `seed`, `collapsed` and every score. NaN is "no number".
@@ -90,6 +94,10 @@ def make_frame(section: Section, resamples: Resamples) -> TableFrame:
         _row(section, row, names) | _doubt_cells(row, doubted, doubt)
         for row, doubt in zip(section.rows, found, strict=True)
     ]
+    rows += [
+        _scored_row(section, one, label, names, doubted)
+        for one, label in zip(section.scored, scored_rows.labels(section), strict=True)
+    ]
     against = reference(section)
     runs = [
         {
@@ -115,12 +123,12 @@ def make_frame(section: Section, resamples: Resamples) -> TableFrame:
         reference=row_name(section, against) if against else "",
         unranked=unranked(section),
         untested=untested(section),
-        notes=notes(section, sentences(section, found)),
+        notes=notes(section, sentences(section, found), scored_rows.notes(section)),
         results=section.results,
     )
 
 
-def score(result: Result, name: str) -> float:
+def score(result: Result | Submission, name: str) -> float:
     """One score of one result by the name of its column; NaN if the result has none.
 
     Names are those of `Scores`, of a class (its Dice), "native_dice", or of COUNTED.
@@ -166,8 +174,24 @@ def _row(section: Section, row: SectionRow, names: tuple[str, ...]) -> dict[str,
         **{name: ours[name] for name in names if name not in section.table.scores},
         "replicates": len(row.results),
         "keys": tuple(result.key for result in row.results),
+        "scored": "",
         "state": state,
     }
+
+
+def _scored_row(
+    section: Section, one: Submission, labels: tuple[str, ...], names: tuple[str, ...], doubted: tuple[str, ...]
+) -> dict[str, Any]:
+    """The row of scored predictions: numbers and intervals, but no run, no paper's number, no test."""
+    cells: dict[str, Any] = dict(zip(section.table.label_columns, labels, strict=True))
+    for name in section.table.scores:
+        cells |= {name: score(one, name), f"{name}_paper": math.nan, f"{name}_difference": math.nan}
+    cells |= {name: score(one, name) for name in names if name not in section.table.scores}
+    limits = scored_rows.limits(one)
+    for name in doubted:
+        low, high = (limits[name].low, limits[name].high) if name in limits else (math.nan, math.nan)
+        cells |= {f"{name}_low": low, f"{name}_high": high, f"{name}_p": math.nan, f"{name}_spread": math.nan}
+    return {**cells, "replicates": 0, "keys": (), "scored": one.key, "state": "scored"}
 
 
 def _doubt_cells(row: SectionRow, doubted: tuple[str, ...], found: Mapping[str, Doubt]) -> dict[str, float]:
@@ -187,9 +211,9 @@ def _labels(section: Section, row: SectionRow) -> dict[str, str]:
 
 def _wanted(name: str, section: Section) -> bool:
     """Whether an extra column says anything beside the table's own."""
-    results = section.results
+    results: tuple[Result | Submission, ...] = (*section.results, *section.scored)
     if name in COUNTED:
-        return "params_m" in section.table.scores and bool(results)
+        return "params_m" in section.table.scores and bool(section.results)
     if name == NATIVE:
         return "dice" in section.table.scores and any(result.native_counts for result in results)
     return "accuracy" in section.table.scores and any(result.average == "classes" for result in results)

@@ -19,6 +19,7 @@ from reports.overview import overview, results
 from reports.page import Chips, TableView, table_view
 from reports.report import Report
 from reports.settings import PAPER_SETTING
+from reports.side_tables import SideTable
 from reports.verdict_view import chips, claim_chips, gaps, verdict_chip
 from reports.viewer import FigureView
 
@@ -28,12 +29,14 @@ def render(
     collection: Collection,
     figures: Sequence[FigureView] = (),
     findings: Findings | None = None,
+    beside: Sequence[SideTable] = (),
     *,
     claims: bool = True,
 ) -> str:
     """The whole page. It makes no request, and its policy forbids any, and any script but its own.
 
-    `findings` give the verdicts; `claims` says whether they have chapters of their own.
+    Tables `beside` those of the paper come after them. `findings` give the verdicts; `claims` says whether they have
+    chapters of their own.
     """
     environment = Environment(
         loader=PackageLoader("reports"),
@@ -63,6 +66,7 @@ def render(
         paper_setting=PAPER_SETTING,
         legend=legend,
         figures=figures,
+        beside=beside,
         own=results(report, collection, "own"),
         published=results(report, collection, "published"),
         style=part("page.css"),

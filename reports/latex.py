@@ -9,6 +9,7 @@ from itertools import groupby
 from reports.cells import Cell, Column, label_columns, paper_cells, paper_columns
 from reports.frames import TableFrame
 from reports.marks import legend
+from reports.side_tables import SideTable
 
 DAGGER = "†"
 """At a number that differs from that of the reference row."""
@@ -31,6 +32,28 @@ def render(frames: Sequence[TableFrame]) -> str:
     return "\n".join(_table(frame) for frame in frames)
 
 
+def render_side(table: SideTable) -> str:
+    """A table that is none of the paper's."""
+    title, notes = escape(table.title), escape(" ".join(table.notes))
+    lines = (
+        *(f"% {key}" for key in table.keys),
+        r"\begin{table}[htbp]",
+        r"\centering",
+        rf"\caption[{title}]{{{title}. {notes}}}",
+        r"\smallskip",
+        rf"\begin{{tabular}}{{{'l' * table.left}{'r' * (len(table.heads) - table.left)}}}",
+        r"\toprule",
+        " & ".join(map(escape, table.heads)) + r" \\",
+        r"\midrule",
+        *(" & ".join(map(escape, row)) + r" \\" for row in table.rows),
+        r"\bottomrule",
+        r"\end{tabular}",
+        r"\end{table}",
+        "",
+    )
+    return "\n".join(lines)
+
+
 def document(body: str) -> str:
     """A document of its own around rendered tables, to look at them."""
     head = r"\documentclass{article}", r"\usepackage[T1]{fontenc}", r"\usepackage{booktabs,graphicx}"
@@ -51,9 +74,10 @@ def _table(frame: TableFrame) -> str:
     title = escape(f"{frame.table.title} ({frame.title})")
     reading = legend(frame, "in bold", "underlined", DAGGER)
     notes = escape(" ".join(note for note in (reading, *frame.notes) if note))
+    rows = frame.rows.to_dict("records")
     body = [" & ".join(_cell(cell) for cell in line) + r" \\" for line in paper_cells(frame)]
     lines = (
-        *(f"% {', '.join(row['keys'])}" for row in frame.rows.to_dict("records") if row["keys"]),
+        *(f"% {', '.join(row['keys']) or row['scored']}" for row in rows if row["keys"] or row["scored"]),
         r"\begin{table}[htbp]",
         r"\centering",
         rf"\caption[{title}]{{{title}. {notes}}}",

@@ -17,7 +17,7 @@ DECIMALS = 3
 
 def ranks(frame: TableFrame, score: str) -> list[Mark]:
     """Best and second of our column, one for each row; none where `frame.unranked` says why."""
-    values = frame.rows[score].tolist()
+    values = frame.rows[score].where(frame.rows["state"] != "scored").tolist()  # of runs alone
     return [""] * len(values) if frame.unranked else _ranks(values, score)
 
 

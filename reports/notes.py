@@ -25,11 +25,14 @@ STARTS = {
 }
 
 
-def notes(section: Section, doubts: Sequence[str] = ()) -> tuple[str, ...]:
-    """All notes of a section, in the order of their weight, with those on intervals. Commands stand in backquotes."""
+def notes(section: Section, doubts: Sequence[str] = (), beside: Sequence[str] = ()) -> tuple[str, ...]:
+    """All notes of a section, in the order of their weight, with those on intervals. Commands stand in backquotes.
+
+    `beside` are those on rows that are no runs.
+    """
     if not section.results:
         fill = command(section.table, section.setting)
-        return (f"Nothing of this table has been run. To fill it: `{fill}`.",)
+        return (f"Nothing of this table has been run. To fill it: `{fill}`.", *beside)
     parts = (
         _owner(section),
         _not_a_reproduction(section),
@@ -37,6 +40,7 @@ def notes(section: Section, doubts: Sequence[str] = ()) -> tuple[str, ...]:
         _collapsed(section),
         _average(section),
         *doubts,
+        *beside,
         f"Recipe {section.setting.profile}: {describe_recipe(PROFILES[section.setting.profile].recipe)}.",
         _start(section),
         _encoders(section),

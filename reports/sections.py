@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from benchmarks.spec import Run, Setting
 from benchmarks.store import Result
+from benchmarks.submission import Submission
 from benchmarks.tables import Row, Table
 from reports.collection import Collection, Source, Stored
 from reports.own_systems import with_own_systems
@@ -40,6 +41,7 @@ class Section:
     source: Source
     rows: tuple[SectionRow, ...]
     disputed: Disputed = ()
+    scored: tuple[Submission, ...] = ()  # predictions of anybody on this data set, whatever their split
 
     @property
     def results(self) -> tuple[Result, ...]:
@@ -67,13 +69,14 @@ def sections(table: Table, collection: Collection, setting: Setting) -> list[Sec
     found = [collection.replicates(run) if run else [] for _, run in runs]
     every = list({id(item): item for items in found for item in items}.values())
     made: list[Section] = []
+    scored = collection.scored_on(setting.dataset or table.dataset)
     for group, disputed in _groups(every) or [([], ())]:
         rows = tuple(
             SectionRow(row, run, _replicates([item for item in items if item in group]))
             for (row, run), items in zip(runs, found, strict=True)
             if row in table.rows or any(item in group for item in items)
         )
-        made.append(Section(table, setting, group[0].source if group else "own", rows, disputed))
+        made.append(Section(table, setting, group[0].source if group else "own", rows, disputed, scored))
     return made
 
 

@@ -45,5 +45,5 @@ def terminal_table(frame: TableFrame) -> RichTable:
             for score in frame.table.scores:
                 gap = difference(row[f"{score}_difference"], score)
                 texts.append(ours(frame, row, score) + (f" ({gap})" if gap else ""))
-        table.add_row(*(Text(text, style="dim" if row["state"] != "done" else "") for text in texts))
+        table.add_row(*(Text(text, style="" if row["state"] in ("done", "scored") else "dim") for text in texts))
     return table

@@ -255,7 +255,8 @@ def ledger(findings: Findings) -> list[str]:
     """How often each test split was used, lines that cannot be read, results that the ledger does not know."""
     lines = [
         f"{short(one.dataset)}, split {one.split[:10]}: {one.uses} {_plural(one.uses, 'use')} by {one.runs} "
-        f"{_plural(one.runs, 'run')} of {one.systems} {_plural(one.systems, 'system')}."
+        f"{_plural(one.runs, 'run')} of {one.systems} {_plural(one.systems, 'system')}"
+        + (f"; {one.others} of them by predictions that were scored or systems of other data." if one.others else ".")
         for one in wear(findings.ledger.uses)
     ]
     if not lines:

@@ -14,6 +14,7 @@ from reports import csv_table, html, latex, markdown, verdict_markdown
 from reports.collection import PUBLISHED, collect
 from reports.findings import find
 from reports.report import assemble
+from reports.side_tables import side_tables
 from reports.verdict_json import claims_json, verdicts_json
 from reports.viewer import figure_views
 from rssam.contract import UnknownName
@@ -53,6 +54,7 @@ def write_report(
     chosen = find_items([*items, CLAIM_SET.id] if "all" in items else items)
     collection = collect(home, published)
     report = assemble([item for item in chosen if isinstance(item, Table)], collection)
+    beside = side_tables(report, collection)
     files: dict[str, bytes] = {}
     notes: list[str] = []
     pictures: list[markdown.Picture] = []
@@ -74,15 +76,23 @@ def write_report(
         if name == "md" and chosen == [CLAIM_SET]:
             files["claims.md"] = part.encode()
         elif name == "md":
-            page = markdown.render(report, pictures)
+            page = markdown.render(report, pictures, beside)
             files["report.md"] = (f"{page.rstrip()}\n\n{part}" if part else page).encode()
         elif name == "html":
             views = figure_views(figures, collection, home, named)
-            page = html.render(report, collection, views, findings, claims=CLAIM_SET in chosen)
+            page = html.render(report, collection, views, findings, beside, claims=CLAIM_SET in chosen)
             files["report.html"] = page.encode()
         else:
             render = {"tex": latex.render, "csv": csv_table.render}[name]
             files |= {f"{table.id}.{name}": render(frames).encode() for table, frames in report.tables}
+            if name == "tex":
+                files |= {f"{table.id}.tex": latex.render_side(table).encode() for table in beside}
+            elif beside:
+                of = {one.key: one for one in collection.submissions}
+                files |= {
+                    f"{table.id}.csv": csv_table.render_submissions([of[key] for key in table.keys]).encode()
+                    for table in beside
+                }
     for file, content in files.items():
         write_atomic(out / file, content)
     return Written(tuple(out / file for file in files), tuple(notes))

@@ -41,6 +41,8 @@ LAYERS = (
     {"baselines.*"},
     {
         "benchmarks.counts",
+        "benchmarks.label_files",
+        "benchmarks.saved_predictions",
         "benchmarks.loss",
         "benchmarks.environment",
         "benchmarks.zoo",
@@ -54,6 +56,7 @@ LAYERS = (
     {
         "benchmarks.checkpoint",
         "benchmarks.store",
+        "benchmarks.submission",
         "benchmarks.ledger",
         "benchmarks.tracking",
         "benchmarks.patience",
@@ -64,7 +67,7 @@ LAYERS = (
         "benchmarks.own_record",
     },
     {"benchmarks.evaluate", "benchmarks.states"},
-    {"benchmarks.engine"},
+    {"benchmarks.engine", "benchmarks.scoring"},
     {
         "benchmarks.tables",
         "benchmarks.figures",
@@ -79,6 +82,7 @@ LAYERS = (
         "benchmarks.adapter",
         "benchmarks.conformance",
         "benchmarks.onnx_export",
+        "benchmarks.transfer",
         "benchmarks.trial",
         "benchmarks.runner",
         "benchmarks.executors",
@@ -97,7 +101,9 @@ LAYERS = (
         "benchmarks.root",
         "benchmarks.prepare_cli",
         "benchmarks.predict_cli",
+        "benchmarks.score_cli",
         "benchmarks.export_cli",
+        "benchmarks.publish_cli",
         "benchmarks.conformance_cli",
         "benchmarks.cli",
     },

@@ -1,0 +1,241 @@
+"""Predicted masks as people save them, read as labels by one declared rule. What could mean two things is refused.
+
+Of a task with one class:
+- 0 and 1, 0 and 255, one bit or boolean: which of the first two is decided over all files together;
+- colours: black, and the colour of the data set's class;
+- floats [H, W] or [1, H, W]: probabilities if all files lie in 0..1 (foreground above 0.5), logits if there are
+  negative ones (foreground above 0); floats [2, H, W]: background and foreground, the larger one.
+Of several classes: their numbers from 0, in the order of the data set; its colours; floats [classes, H, W], the
+largest.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from data_prep.base import Colour
+from data_prep.class_values import colour_codes, number_codes, opaque
+from data_prep.pixels import LISTED, BadPicture, Bytes, decode
+
+READ = (".npy", ".png", ".tif", ".tiff")
+"""Endings of files that are read, in small letters. No JPEG: it blurs a mask's borders into values of no class."""
+
+WHITE = 255
+BLACK: Colour = (0, 0, 0)
+
+Form = Literal["labels", "numbers", "floats"]
+"""What a file's bytes are: labels, or what all files together must decide: 0 and 1 or 255; floats against 0 and 0.5."""
+
+LOW, HIGH = 1, 2
+"""How floats are kept until it is known what they are: above 0, above 0.5; 0 is what is neither."""
+
+
+@dataclass(frozen=True)
+class LabelFile:
+    """One decoded file, a byte for each pixel, packed: a whole test split fits into memory."""
+
+    path: Path
+    form: Form
+    size: tuple[int, int]  # (height, width)
+    packed: bytes
+    values: frozenset[int] = frozenset()  # of numbers
+    low: float = 0.0  # of floats
+    high: float = 0.0
+
+    @classmethod
+    def of(cls, path: Path, form: Form, codes: Bytes, low: float = 0.0, high: float = 0.0) -> LabelFile:
+        """A file of codes uint8 [H, W]."""
+        values = frozenset(np.unique(codes).tolist()) if form == "numbers" else frozenset()
+        size = codes.shape[0], codes.shape[1]
+        return cls(path, form, size, zlib.compress(np.ascontiguousarray(codes).tobytes(), 1), values, low, high)
+
+    @property
+    def codes(self) -> Bytes:
+        """The bytes, uint8 [H, W]."""
+        codes: Bytes = np.frombuffer(zlib.decompress(self.packed), np.uint8).reshape(self.size)
+        return codes
+
+
+@dataclass(frozen=True)
+class LabelReader:
+    """Reads files of one data set: `classes` are its names, `palette` the colour of each."""
+
+    classes: tuple[str, ...]
+    palette: tuple[Colour, ...]
+
+    @property
+    def binary(self) -> bool:
+        """Whether there is one class, and a background."""
+        return len(self.classes) == 1
+
+    @property
+    def colours(self) -> Mapping[int, int]:
+        """Label of each colour, packed into one number as in `colour_codes`."""
+        shown = (BLACK, self.palette[0]) if self.binary else self.palette
+        return {red << 16 | green << 8 | blue: label for label, (red, green, blue) in enumerate(shown)}
+
+    def read(self, path: Path) -> LabelFile:
+        """Decode a file. Raises BadPicture saying what was expected and which values were found."""
+        if path.suffix.lower() == ".npy":
+            return self._array(path)
+        try:
+            content = path.read_bytes()
+        except OSError as error:
+            raise BadPicture(f"cannot be read ({error.strerror})") from error
+        picture = decode(content, "PNG", "TIFF", deep=True)
+        if getattr(picture, "n_frames", 1) > 1:
+            raise BadPicture(f"expected one picture, found {getattr(picture, 'n_frames', 1)} in one file")
+        return self._picture(path, picture)
+
+    def _picture(self, path: Path, picture: Image.Image) -> LabelFile:
+        if picture.mode == "1":
+            return self._numbers(path, np.asarray(picture).astype(np.int64))
+        coloured = picture.mode in ("P", "RGB") or (picture.mode == "RGBA" and opaque(picture))
+        if not coloured:
+            return self._numbers(path, number_codes(picture))
+        by_colour, unknown = self._by_colour(picture)
+        if picture.mode == "P":
+            return self._palette(path, np.asarray(picture).astype(np.int64), by_colour)
+        if by_colour is not None:
+            return LabelFile.of(path, "labels", by_colour)
+        channels = np.asarray(picture)[..., :3]
+        if (channels == channels[..., :1]).all():
+            return self._numbers(path, channels[..., 0].astype(np.int64))
+        raise BadPicture(f"expected {self.expected}, found also the colours {unknown}")
+
+    def _by_colour(self, picture: Image.Image) -> tuple[Bytes | None, str]:
+        """Labels by the data set's colours; None, and the colours that are not, where there are others."""
+        codes = colour_codes(picture)
+        found, places = np.unique(codes, return_inverse=True)
+        unknown = [code for code in found.tolist() if code not in self.colours]
+        if unknown:
+            return None, _listed([f"({code >> 16}, {code >> 8 & 255}, {code & 255})" for code in unknown])
+        table = np.array([self.colours[code] for code in found.tolist()], np.uint8)
+        return table[places.reshape(codes.shape)], ""
+
+    def _palette(self, path: Path, places: NDArray[np.int64], by_colour: Bytes | None) -> LabelFile:
+        """A picture that has both numbers and colours: both are believed if they agree, or if only one can be."""
+        if by_colour is None:
+            return self._numbers(path, places)
+        try:
+            by_number = self._numbers(path, places)
+        except BadPicture:
+            return LabelFile.of(path, "labels", by_colour)
+        numbers = by_number.codes
+        if by_number.form == "numbers":  # 0 and 1, or 0 and 255: either way what is not 0 is foreground
+            numbers = (numbers > 0).astype(np.uint8)
+        if (numbers != by_colour).any():
+            raise BadPicture(
+                "its palette shows the data set's colours in another order than its numbers: save it without a palette"
+            )
+        return LabelFile.of(path, "labels", by_colour)
+
+    def _numbers(self, path: Path, numbers: NDArray[Any]) -> LabelFile:
+        """A file of whole numbers or booleans [H, W]."""
+        found = np.unique(numbers).tolist()
+        wanted = {0, 1, WHITE} if self.binary else set(range(len(self.classes)))
+        unknown = [str(value) for value in found if value not in wanted]
+        if unknown or (1 in found and WHITE in found and self.binary):
+            shown = _listed(unknown or [str(value) for value in found])
+            raise BadPicture(f"expected {self.expected}, found {'also ' if unknown else ''}{shown}")
+        codes = numbers.astype(np.uint8)
+        # Nothing but 0 is background under every rule.
+        return LabelFile.of(path, "numbers" if self.binary and codes.any() else "labels", codes)
+
+    def _array(self, path: Path) -> LabelFile:
+        try:
+            array = np.load(path, mmap_mode="r", allow_pickle=False)
+            array = array[0] if array.ndim == 3 and array.shape[0] == 1 else array
+            if array.dtype.kind in "biu" and array.ndim == 2:
+                return self._numbers(path, np.asarray(array))
+            if array.dtype.kind == "f" and array.ndim in (2, 3):
+                return self._floats(path, np.asarray(array))
+        except (OSError, ValueError, EOFError) as error:
+            if isinstance(error, BadPicture):
+                raise
+            raise BadPicture(f"cannot be read as an array ({error})") from error
+        raise BadPicture(f"expected {self.expected}, found {array.dtype} of shape {list(array.shape)}")
+
+    def _floats(self, path: Path, array: NDArray[np.floating[Any]]) -> LabelFile:
+        """Probabilities or logits [H, W] or [channels, H, W]."""
+        if np.isnan(array).any():
+            raise BadPicture(f"{int(np.isnan(array).sum())} of its values are no numbers (NaN)")
+        if array.ndim == 3:
+            channels = 2 if self.binary else len(self.classes)
+            if len(array) != channels:
+                last = ", with the channels last: save it as [channels, H, W]" if array.shape[-1] == channels else ""
+                raise BadPicture(f"expected {self.expected}, found floats of shape {list(array.shape)}{last}")
+            return LabelFile.of(path, "labels", array.argmax(axis=0).astype(np.uint8))
+        found = np.unique(array)
+        if len(found) <= WHITE + 1 and (found == np.round(found)).all() and set(found.tolist()) <= self._whole:
+            return self._numbers(path, array)
+        if not self.binary:
+            raise BadPicture(f"expected {self.expected}, found floats of shape {list(array.shape)}")
+        codes = (array > 0).astype(np.uint8) + (array > 0.5)
+        return LabelFile.of(path, "floats", codes, float(found[0]), float(found[-1]))
+
+    @property
+    def _whole(self) -> set[float]:
+        return {0.0, 1.0, float(WHITE)} if self.binary else {float(label) for label in range(len(self.classes))}
+
+    @property
+    def expected(self) -> str:
+        """What a file may hold, in words."""
+        if self.binary:
+            return (
+                f"0 and 1, or 0 and 255, or black and {_colour(self.palette[0])}, or floats (probabilities or logits) "
+                "[H, W] in a .npy file"
+            )
+        names = ", ".join(f"{number} {name}" for number, name in enumerate(self.classes))
+        return f"class numbers ({names}), the data set's colours, or floats [{len(self.classes)}, H, W] in a .npy file"
+
+
+def settle(files: Sequence[LabelFile]) -> tuple[int, float]:
+    """What all files together say of undecided ones: the number that is foreground, and the threshold of floats.
+
+    Raises BadPicture naming two files that cannot be of one kind, or floats that are neither of two kinds.
+    """
+    ones = [file for file in files if 1 in file.values]
+    whites = [file for file in files if WHITE in file.values]
+    if ones and whites:
+        raise BadPicture(
+            f"{ones[0].path.name} holds 0 and 1, and {whites[0].path.name} 0 and 255: save all files alike, for one of "
+            "the two may mean something else"
+        )
+    floats = [file for file in files if file.form == "floats"]
+    lowest = min(floats, key=lambda file: file.low, default=None)
+    highest = max(floats, key=lambda file: file.high, default=None)
+    if lowest is None or highest is None or lowest.low < 0:
+        return WHITE if whites else 1, 0.0
+    if highest.high > 1:
+        raise BadPicture(
+            f"{highest.path.name} holds floats up to {highest.high:g}, and no file a negative one: neither "
+            "probabilities (0 to 1) nor logits (of both signs). Divide them, or save labels"
+        )
+    return WHITE if whites else 1, 0.5
+
+
+def labels_of(file: LabelFile, foreground: int, threshold: float) -> Bytes:
+    """Labels uint8 [H, W] of a file, under what `settle` found."""
+    if file.form == "labels":
+        return file.codes
+    if file.form == "numbers":
+        return np.equal(file.codes, foreground).astype(np.uint8)
+    return np.greater_equal(file.codes, HIGH if threshold else LOW).astype(np.uint8)
+
+
+def _listed(values: Sequence[str]) -> str:
+    rest = f" and {len(values) - LISTED} more" if len(values) > LISTED else ""
+    return ", ".join(values[:LISTED]) + rest
+
+
+def _colour(colour: Colour) -> str:
+    return "white" if colour == (255, 255, 255) else str(colour)

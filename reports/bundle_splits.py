@@ -1,0 +1,116 @@
+"""The split behind results, for others to check: stems, digests of source files, and how they were dealt; no pixels."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from data_prep.base import SPLITS, Entry, Manifest, Split, SplitRule, skipped_name
+
+SPLIT_SCHEMA = 1
+
+
+def split_name(dataset: str, digest: str) -> str:
+    """Its file in a bundle."""
+    return f"splits/{dataset}-{digest[:12]}.json"
+
+
+def split_record(manifest: Manifest, split_seed: int, rule: SplitRule) -> dict[str, Any]:
+    """What `split_manifest` makes the split from again, with the lists themselves."""
+    splits = manifest.splits(split_seed, rule)
+    return {
+        "schema": SPLIT_SCHEMA,
+        "dataset": manifest.dataset,
+        "version": manifest.version,
+        "classes": list(manifest.classes),
+        "image_size": list(manifest.image_size),
+        "origin": manifest.origin,
+        "rules": dict(manifest.rules),
+        "official_split": manifest.official_split,
+        "skipped": [skipped_name(line) for line in manifest.skipped],
+        "split_seed": split_seed,
+        "split_rule": rule,
+        "digest": manifest.digest(split_seed, rule),
+        **{name: [entry.stem for entry in entries] for name, entries in splits.items()},
+        "images": [
+            {
+                "stem": entry.stem,
+                "group": entry.group,
+                "scene": entry.scene,
+                "source_image_sha256": entry.source_image_sha256,
+                "source_mask_sha256": entry.source_mask_sha256,
+                "size": list(entry.size),
+                "source_size": list(entry.source_size),
+                "labelled": entry.labelled,
+            }
+            for entry in sorted(manifest.entries, key=lambda entry: entry.stem)
+        ],
+    }
+
+
+def split_manifest(raw: dict[str, Any]) -> Manifest:
+    """The manifest of a record, without files: enough to deal its split and to compute its digest again.
+
+    Raises KeyError, TypeError or ValueError for a record that is none.
+    """
+    given: dict[str, Split] = {stem: name for name in SPLITS for stem in raw[name]}
+    entries = tuple(
+        Entry(
+            stem=image["stem"],
+            split=given.get(image["stem"], "train"),
+            image="",
+            mask="",
+            native_mask=None,
+            image_sha256="",
+            mask_sha256="",
+            native_mask_sha256=None,
+            source_image_sha256=image["source_image_sha256"],
+            source_mask_sha256=image["source_mask_sha256"],
+            source_size=_size(image["source_size"]),
+            size=_size(image["size"]),
+            foreground=0.0,
+            group=image["group"],
+            scene=image["scene"],
+            labelled=float(image["labelled"]),
+        )
+        for image in raw["images"]
+    )
+    return Manifest(
+        dataset=raw["dataset"],
+        version=raw["version"],
+        classes=tuple(raw["classes"]),
+        image_size=_size(raw["image_size"]),
+        origin=raw["origin"],
+        expected_pairs=None,
+        without_mask=0,
+        rules=raw["rules"],
+        official_split=raw["official_split"],
+        entries=entries,
+        skipped=tuple(raw["skipped"]),
+    )
+
+
+def split_faults(raw: dict[str, Any], manifest: Manifest) -> list[str]:
+    """In what a record differs from what its own rule gives."""
+    seed, rule = raw["split_seed"], raw["split_rule"]
+    faults = []
+    stems = [entry.stem for entry in manifest.entries]
+    listed = [stem for name in SPLITS for stem in raw[name]]
+    if len(set(stems)) != len(stems):
+        faults.append("an image is listed twice")
+    if sorted(listed) != sorted(stems):
+        faults.append(f"train, val and test hold {len(listed)} stems, and not each of the {len(stems)} images once")
+        return faults
+    for name, entries in manifest.splits(seed, rule).items():
+        wanted = [entry.stem for entry in entries]
+        if wanted != raw[name]:
+            apart = len(set(wanted) ^ set(raw[name]))
+            how = f"{apart} stems differ" if apart else "in another order"
+            faults.append(f"{name} is not what the rule gives for split seed {seed} ({how})")
+    if manifest.digest(seed, rule) != raw["digest"]:
+        faults.append(f"its digest is not that of its files and lists ({manifest.digest(seed, rule)[:12]}...)")
+    return faults
+
+
+def _size(pair: list[int]) -> tuple[int, int]:
+    height, width = pair
+    return int(height), int(width)

@@ -1,0 +1,138 @@
+"""What was counted without a table of the paper: systems on data that is not their own, predictions on other sets."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from benchmarks.submission import Submission
+from benchmarks.tables import TABLES
+from data_prep.base import DataError
+from data_prep.catalog import dataset as find_dataset
+from reports.collection import Collection
+from reports.report import Report
+from reports.scored import dice_interval
+from reports.statistics import DRAWS, LEVEL
+
+TRANSFER = "transfer"
+OTHERS = "scored"
+
+
+@dataclass(frozen=True)
+class SideTable:
+    """A table under a heading of its own: texts, ready for every format. The first `left` columns hold words."""
+
+    id: str
+    title: str
+    heads: tuple[str, ...]
+    left: int
+    rows: tuple[tuple[str, ...], ...]
+    keys: tuple[str, ...]  # the file behind each row
+    notes: tuple[str, ...]
+
+
+def side_tables(report: Report, collection: Collection) -> tuple[SideTable, ...]:
+    """Those that have a row; a report without any table of the paper has none of these either."""
+    if not report.tables:
+        return ()
+    shown = {frame.setting.dataset or frame.table.dataset for frame in report.frames}
+    homeless = {one.dataset for one in collection.submissions} - {table.dataset for table in TABLES.values()} - shown
+    others = [one for name in sorted(homeless) for one in collection.scored_on(name)]
+    made = []
+    if collection.evaluated:
+        made.append(_transfer(collection))
+    if others:
+        made.append(_others(others))
+    return tuple(made)
+
+
+def _transfer(collection: Collection) -> SideTable:
+    """Trained on one data set, tested on another."""
+    own = {stored.result.key: stored.result for stored in collection.stored}
+    rows = []
+    for one in collection.evaluated:
+        system = one.identity["system"]
+        home = own.get(system["key"])
+        at_home = "-" if home is None else "collapsed" if home.collapsed else _three(home.scores.dice)
+        rows.append((
+            one.name, _title(system["dataset"]), _title(one.dataset), _images(one), *_numbers(one), at_home,
+        ))  # fmt: skip
+    return SideTable(
+        id=TRANSFER,
+        title="Trained on one data set, tested on another",
+        heads=("System", "Trained on", "Tested on", "Images", "Dice", f"{100 * LEVEL:g} %", "Jaccard", "Dice at home"),
+        left=3,
+        rows=tuple(rows),
+        keys=tuple(one.key for one in collection.evaluated),
+        notes=(
+            *_shared_notes(collection.evaluated),
+            "Dice at home is that of the same run on the test split of what it was trained on; - where its result is "
+            "not in this home. Nothing was trained or chosen on the data it was tested on; no verdict is drawn.",
+            *(note for one in collection.evaluated if (note := _met(one))),
+        ),
+    )
+
+
+def _others(scored: Sequence[Submission]) -> SideTable:
+    """Predictions on data sets of which no table has a row yet."""
+    return SideTable(
+        id=OTHERS,
+        title="Scored predictions on data sets without a table here",
+        heads=("Predictions", "Data set", "Images", "Dice", f"{100 * LEVEL:g} %", "Jaccard"),
+        left=2,
+        rows=tuple((one.name, _title(one.dataset), _images(one), *_numbers(one)) for one in scored),
+        keys=tuple(one.key for one in scored),
+        notes=_shared_notes(scored),
+    )
+
+
+def _shared_notes(found: Sequence[Submission]) -> tuple[str, ...]:
+    averages = {
+        "foreground": "of the foreground class, pooled over all pixels",
+        "classes": "of each class pooled over all pixels, then the plain mean over classes",
+    }
+    used = [words for name, words in averages.items() if any(one.average == name for one in found)]
+    data = dict.fromkeys(f"{one.dataset}, {one.data['describe']}" for one in found)
+    return (
+        f"Scores {'; with several classes '.join(used)}. Intervals hold {100 * LEVEL:g} % of {DRAWS:,} resamples of "
+        f"the images. Data: {'; '.join(data)}.",
+    )
+
+
+def _met(one: Submission) -> str:
+    """What is particular of one evaluation: classes under other names, images it may have seen, a constant answer."""
+    system = one.identity["system"]
+    pairs = [f"{before} as {after}" for before, after in system["classes"] if before != after]
+    parts = [f"classes {', '.join(pairs)}"] if pairs else []
+    if system["crop"] is not None:
+        parts.append(f"images covered by squares of {system['crop']} pixels")
+    copies = one.data.get("copies")
+    if copies is None:
+        parts.append(f"{system['dataset']} is not prepared here, so it is not known whether it shares images")
+    elif copies:
+        parts.append(f"{copies} of the images are also in {system['dataset']}, and may have been trained on")
+    if not one.scores.dice > one.constant_dice:
+        parts.append(f"not above the constant answer, Dice {_three(one.constant_dice)}")
+    return f"{one.name} (`{system['key']}`) on {one.dataset}: {'; '.join(parts)}." if parts else ""
+
+
+def _numbers(one: Submission) -> tuple[str, str, str]:
+    found = dice_interval(one)
+    limits = "-" if math.isnan(found.low) else f"[{found.low:.3f}, {found.high:.3f}]"
+    return _three(one.scores.dice), limits, _three(one.scores.jaccard)
+
+
+def _images(one: Submission) -> str:
+    return f"{len(one.images)} {'test' if one.identity['images'] == 'test' else 'all'}"
+
+
+def _title(dataset: str) -> str:
+    try:
+        return find_dataset(dataset).title
+    except DataError:
+        return dataset
+
+
+def _three(value: float) -> str:
+    return "-" if math.isnan(value) else f"{value:.3f}"

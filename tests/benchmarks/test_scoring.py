@@ -1,0 +1,267 @@
+"""Predictions made elsewhere: what a run saved scores as the run did, and what could mean two things is refused."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from benchmarks.label_files import LabelReader, labels_of, settle
+from benchmarks.ledger import read_ledger
+from benchmarks.runner import execute_all, resolve_all
+from benchmarks.scoring import PredictionsUnfit, choose, count, read_run, score
+from benchmarks.spec import Run
+from benchmarks.store import ResultDamaged
+from benchmarks.submission import Submission, read_submission, read_submissions
+from benchmarks.zoo import SamLora
+from data_prep.base import DataError
+from data_prep.catalog import dataset
+from data_prep.pixels import BadPicture, encode_labels
+from tests.benchmarks.prepared import SIDE, TINY, make_session, tiny_run
+
+ROAD = LabelReader(("road",), ((255, 255, 255),))
+COVER = LabelReader(dataset("whdld").classes, dataset("whdld").palette)
+PATTERN = np.array([[0, 1, 1], [0, 0, 1]], np.uint8)
+SIX = np.array([[0, 1, 2], [3, 4, 5]], np.uint8)
+
+
+def silent(done, total, what):
+    pass
+
+
+def save(folder, name, array):
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / name
+    if path.suffix == ".npy":
+        np.save(path, array)
+    else:
+        Image.fromarray(array).save(path)
+    return path
+
+
+def read_alone(reader, path):
+    file = reader.read(path)
+    return labels_of(file, *settle([file]))
+
+
+def prepare_cover(session, scratch):
+    """Six stand-in scenes of WHDLD."""
+    cover = dataset("whdld")
+    cover.synthesize(scratch, 6, 0)
+    cover.prepare(scratch, session.data_folder("whdld"), origin="synthetic", workers=1, progress=silent)
+
+
+@pytest.mark.parametrize("name", ["deepglobe", "whdld"])
+def test_what_a_run_saved_scores_as_the_run_did(tmp_path, name):
+    """By its own file, and as PNGs that any tool could have written: equal counts, image by image."""
+    session = make_session(tmp_path / "home")
+    recipe = replace(TINY, epochs=1)
+    run = tiny_run(recipe=recipe)
+    if name == "whdld":
+        prepare_cover(session, tmp_path / "source")
+        run = Run(SamLora("vit_t", "scratch"), dataset("whdld"), replace(recipe, crop=128))
+    result = execute_all(resolve_all([run], session), session)[0].result
+    chosen, saved = read_run(session.home, result)
+    counts, native = count(chosen, saved, silent)
+    assert counts.to_json() == result.counts.to_json()
+    assert native is None  # labels cannot be made finer
+    for index, entry in enumerate(chosen.entries):
+        picture = encode_labels(saved.labels(index).copy(), ((0, 0, 0), (255, 255, 255)) if name == "deepglobe" else
+                                chosen.dataset.palette)  # fmt: skip
+        (tmp_path / "masks").mkdir(exist_ok=True)
+        (tmp_path / "masks" / f"{entry.stem}.png").write_bytes(picture)
+    scored = score(session.home, chosen, tmp_path / "masks", "Mine", "", silent)
+    assert scored.submission.counts.to_json() == result.counts.to_json()
+    assert scored.submission.images == result.images
+    assert scored.submission.scores == result.scores
+    assert read_submission(scored.path).to_json() == scored.submission.to_json()
+    again = score(session.home, chosen, tmp_path / "masks", "Mine", "", silent)
+    assert (again.cached, again.submission.key) == (True, scored.submission.key)
+    assert [use.purpose for use in read_ledger(session.home).uses] == ["test", "score"]
+
+
+def test_counts_against_plain_loops_and_ignored_pixels(tmp_path):
+    """With another truth, pixels of 255 in no cell; the same labels in another format are the same predictions."""
+    make_session(tmp_path)
+    folder = tmp_path / "data" / "deepglobe"
+    chosen = choose(tmp_path, "deepglobe", 0, "random")
+    mask_path = folder / chosen.entries[0].mask
+    with Image.open(mask_path) as picture:
+        truth = np.asarray(picture).copy()
+    truth[:3] = 255
+    mask_path.write_bytes(encode_labels(truth, ((0, 0, 0), (255, 255, 255))))
+    rng = np.random.default_rng(0)
+    guesses = {entry.stem: rng.integers(0, 2, (SIDE, SIDE), dtype=np.uint8) for entry in chosen.entries}
+    for stem, guess in guesses.items():
+        save(tmp_path / "png", f"{stem}_pred.png", 255 * guess)
+        save(tmp_path / "npy", f"{stem}.npy", guess.astype(bool))
+    one = score(tmp_path, chosen, tmp_path / "png", "A", "_pred", silent).submission
+    other = score(tmp_path, chosen, tmp_path / "npy", "A", "", silent)
+    assert other.cached
+    assert other.submission.identity["predictions"] == one.identity["predictions"]
+    guess = guesses[chosen.entries[0].stem]
+    cells = {"tp": 0, "fp": 0, "fn": 0, "tn": 0}
+    for row in range(SIDE):
+        for column in range(SIDE):
+            if truth[row, column] != 255:
+                right = truth[row, column] == guess[row, column]
+                cells[("t" if right else "f") + ("p" if guess[row, column] else "n")] += 1
+    assert {name: int(getattr(one.counts, name)[0, 0]) for name in cells} == cells
+    assert sum(cells.values()) == SIDE * (SIDE - 3)
+
+
+def test_the_native_size_counts_there_and_is_thinned_like_masks(tmp_path):
+    make_session(tmp_path)
+    chosen = choose(tmp_path, "deepglobe", 0, "random")
+    for entry in chosen.entries:
+        with Image.open(tmp_path / "data" / "deepglobe" / entry.native_mask) as fine:
+            save(tmp_path / "fine", f"{entry.stem}.png", np.asarray(fine).astype(np.uint8))
+    one = score(tmp_path, chosen, tmp_path / "fine", "Perfect", "", silent).submission
+    assert (one.scores.dice, one.native_counts.fp.sum(), one.native_counts.fn.sum()) == (1.0, 0, 0)
+    assert one.native_counts.tp.sum() == 4 * one.counts.tp.sum()
+    save(tmp_path / "fine", f"{chosen.entries[0].stem}.png", np.zeros((SIDE, SIDE), np.uint8))
+    with pytest.raises(PredictionsUnfit, match="of the prepared size, where other files have the size of the source"):
+        score(tmp_path, chosen, tmp_path / "fine", "Mixed", "", silent)
+
+
+@pytest.mark.parametrize(
+    ("reader", "name", "array", "wanted"),
+    [
+        (ROAD, "a.png", PATTERN, PATTERN),
+        (ROAD, "a.png", 255 * PATTERN, PATTERN),
+        (ROAD, "a.tif", PATTERN.astype(bool), PATTERN),
+        (ROAD, "a.png", np.repeat(255 * PATTERN[..., None], 3, axis=2), PATTERN),
+        (ROAD, "a.npy", PATTERN.astype(bool), PATTERN),
+        (ROAD, "a.npy", PATTERN[None].astype(np.int64), PATTERN),
+        (ROAD, "a.npy", np.array([[0.2, 0.5], [0.51, 1.0]], np.float16), [[0, 0], [1, 1]]),
+        (ROAD, "a.npy", np.array([[-3.0, 0.2], [0.6, 0.0]], np.float32), [[0, 1], [1, 0]]),
+        (ROAD, "a.npy", np.array([[0.0, 1.0], [1.0, 0.0]]), [[0, 1], [1, 0]]),
+        (ROAD, "a.npy", np.array([[[0.4, 0.6]], [[0.6, 0.4]]]), [[1, 0]]),
+        (LabelReader(("roof",), ((9, 8, 7),)), "a.png", np.array([[[0, 0, 0], [9, 8, 7]]], np.uint8), [[0, 1]]),
+        (COVER, "a.png", SIX, SIX),
+        (COVER, "a.tif", np.array(COVER.palette, np.uint8)[SIX], SIX),
+        (COVER, "a.npy", SIX.astype(np.int32), SIX),
+        (COVER, "a.npy", np.eye(6, dtype=np.float32)[SIX].transpose(2, 0, 1) - 0.5, SIX),
+    ],
+)  # fmt: skip
+def test_every_declared_encoding_gives_the_same_labels(tmp_path, reader, name, array, wanted):
+    found = read_alone(reader, save(tmp_path, name, array))
+    assert (found.dtype, found.tolist()) == (np.uint8, np.asarray(wanted).tolist())
+
+
+@pytest.mark.parametrize(
+    ("reader", "name", "array", "words"),
+    [
+        (ROAD, "a.png", np.array([[0, 1, 255]], np.uint8), "expected 0 and 1, or 0 and 255.*found 0, 1, 255"),
+        (ROAD, "a.png", np.array([[0, 7, 200]], np.uint8), "found also 7, 200"),
+        (ROAD, "a.png", np.array([[[0, 0, 0], [255, 0, 0]]], np.uint8), r"found also the colours \(255, 0, 0\)"),
+        (ROAD, "a.npy", np.array([[0.0, np.nan]]), "1 of its values are no numbers"),
+        (ROAD, "a.npy", np.array([[0.0, 3.5]]), "neither probabilities"),
+        (ROAD, "a.npy", np.zeros((4, 4, 2)), "with the channels last"),
+        (ROAD, "a.npy", np.array([[-1, 0]]), "found also -1"),
+        (ROAD, "a.npy", np.array([["a"]]), "found <U1 of shape"),
+        (ROAD, "a.npy", np.array([[{}]], dtype=object), "cannot be read as an array"),
+        (COVER, "a.png", np.array([[1, 6]], np.uint8), "class numbers .0 building, 1 road.*found also 6"),
+        (COVER, "a.png", np.array([[0, 255]], np.uint8), "found also 255"),
+        (COVER, "a.npy", np.array([[0.5, 0.1]]), "found floats of shape"),
+        (COVER, "a.npy", np.zeros((5, 4, 4)), r"floats of shape \[5, 4, 4\]"),
+    ],
+)  # fmt: skip
+def test_what_could_mean_something_else_is_refused(tmp_path, reader, name, array, words):
+    with pytest.raises(BadPicture, match=words):
+        read_alone(reader, save(tmp_path, name, array))
+
+
+def test_a_palette_in_another_order_than_its_numbers_is_refused(tmp_path):
+    """Read by number it would have passed for a mask with road and background exchanged."""
+    picture = Image.fromarray(PATTERN, mode="P")
+    picture.putpalette([255, 255, 255, 0, 0, 0])
+    picture.save(tmp_path / "a.png")
+    with pytest.raises(BadPicture, match="in another order than its numbers"):
+        read_alone(ROAD, tmp_path / "a.png")
+
+
+def test_one_file_of_ones_among_files_of_255_is_refused(tmp_path):
+    files = [ROAD.read(save(tmp_path, f"{n}.png", n * PATTERN)) for n in (1, 255)]
+    with pytest.raises(BadPicture, match=r"1.png holds 0 and 1, and 255.png 0 and 255"):
+        settle(files)
+    empty = ROAD.read(save(tmp_path, "0.png", 0 * PATTERN))
+    assert [labels_of(one, *settle([empty, files[1]])).sum() for one in (empty, files[1])] == [0, 3]
+
+
+def test_a_file_of_saturated_probabilities_is_read_as_its_neighbours_are(tmp_path):
+    low, high = (ROAD.read(save(tmp_path, f"{n}.npy", np.full((2, 2), n))) for n in (0.3, 0.9))
+    logits = ROAD.read(save(tmp_path, "l.npy", np.full((2, 2), -5.0)))
+    assert [int(labels_of(one, *settle([low, high])).sum()) for one in (low, high)] == [0, 4]
+    assert [int(labels_of(one, *settle([low, high, logits])).sum()) for one in (low, high, logits)] == [4, 4, 0]
+
+
+def test_everything_wrong_is_said_at_once_and_nothing_is_stored(tmp_path):
+    make_session(tmp_path)
+    chosen = choose(tmp_path, "deepglobe", 0, "random")
+    first, second, *_ = [entry.stem for entry in chosen.entries]
+    folder = tmp_path / "masks"
+    save(folder, f"{first}.png", np.zeros((SIDE, 9), np.uint8))
+    save(folder, "stranger.png", np.zeros((SIDE, SIDE), np.uint8))
+    with pytest.raises(PredictionsUnfit) as caught:
+        score(tmp_path, chosen, folder, "A", "", silent)
+    said = str(caught.value)
+    assert f"{len(chosen.entries) - 1} without a file" in said
+    assert second in said
+    assert f"{first}.png: expected 64x64 or 128x128 pixels, found 9x64" in said
+    assert "stranger.png" in said
+    assert "Nothing was scored" in said
+    save(folder, f"{first}.npy", np.zeros((SIDE, SIDE)))
+    with pytest.raises(PredictionsUnfit, match=f"{first}.npy and {first}.png: several files for one image"):
+        score(tmp_path, chosen, folder, "A", "", silent)
+    for entry in chosen.entries[1:]:
+        (folder / f"{entry.stem}.png").write_bytes(b"no picture")
+    with pytest.raises(PredictionsUnfit, match="not a picture"):
+        score(tmp_path, chosen, folder, "A", "", silent)
+    assert not (tmp_path / "scores").exists()
+    assert read_ledger(tmp_path).uses == ()
+    with pytest.raises(PredictionsUnfit, match="found nothing"):
+        score(tmp_path, chosen, tmp_path / "nowhere", "A", "", silent)
+
+
+def test_predictions_of_other_splits_are_left_out_and_said(tmp_path):
+    make_session(tmp_path)
+    chosen = choose(tmp_path, "deepglobe", 0, "random")
+    for entry in chosen.manifest.entries:
+        save(tmp_path / "masks", f"{entry.stem}.png", np.zeros((SIDE, SIDE), np.uint8))
+    found = score(tmp_path, chosen, tmp_path / "masks", "A", "", silent)
+    assert found.submission.images == tuple(entry.stem for entry in chosen.entries)
+    left = len(chosen.manifest.entries) - len(chosen.entries)
+    assert found.notes == (f"left out: {left} files of images that are not in this test split",)
+
+
+def test_a_changed_mask_and_unknown_scenes_are_refused(tmp_path):
+    make_session(tmp_path)
+    with pytest.raises(DataError, match="expected the scenes of deepglobe"):
+        choose(tmp_path, "deepglobe", 0, "blocked")
+    entry = choose(tmp_path, "deepglobe", 0, "random").entries[0]
+    (tmp_path / "data" / "deepglobe" / entry.mask).write_bytes(b"")
+    with pytest.raises(DataError, match="changed since it was prepared"):
+        choose(tmp_path, "deepglobe", 0, "random")
+
+
+def test_a_damaged_file_is_named(tmp_path):
+    make_session(tmp_path)
+    chosen = choose(tmp_path, "deepglobe", 0, "random")
+    for entry in chosen.entries:
+        save(tmp_path / "masks", f"{entry.stem}.png", np.ones((SIDE, SIDE), np.uint8))
+    path = score(tmp_path, chosen, tmp_path / "masks", "A", "", silent).path
+    raw = json.loads(path.read_text())
+    for change, words in (
+        ({"schema": 9}, "score format 9"),
+        ({"identity": {**raw["identity"], "name": "B"}}, "does not belong to its identity"),
+        ({"images": raw["images"][1:]}, "do not fit the lists"),
+        ({"counts": None}, "missing or malformed"),
+    ):
+        with pytest.raises(ResultDamaged, match=words):
+            Submission.from_json({**raw, **change})
+    path.write_text("{")
+    (found,) = read_submissions(tmp_path)
+    assert path.name in str(found)
+    assert not score(tmp_path, chosen, tmp_path / "masks", "A", "", silent).cached  # written anew

@@ -1,0 +1,244 @@
+"""A bundle says what the home says, and whoever changes one of its files is found out."""
+
+import json
+import re
+import zipfile
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from benchmarks.counts import Counts
+from benchmarks.scoring import choose, score
+from benchmarks.spec import Setting, resolve
+from benchmarks.store import Result, Store
+from data_prep.base import load_manifest
+from reports.bundle import README, SUMS, publish, sums
+from reports.bundle_checks import check
+from rssam.contract import UserError
+from rssam.weights import WeightsFolder
+from tests.benchmarks.prepared import write_prepared
+from tests.reports.fabricate import PROVENANCE, TABLE5
+
+SMOKE = Setting("smoke")
+
+
+def truth(folder, entry, native):
+    with Image.open(folder / (entry.native_mask if native else entry.mask)) as picture:
+        return np.asarray(picture).astype(bool)
+
+
+def counts_of(folder, entries, rng, native=False):
+    """Of random predictions, by counting."""
+    found = []
+    for entry in entries:
+        mask = truth(folder, entry, native)
+        guess = rng.random(mask.shape) < 0.8 * mask + 0.1
+        found.append([(mask & guess).sum(), (~mask & guess).sum(), (mask & ~guess).sum(), (~mask & ~guess).sum()])
+    return Counts(*np.array(found, np.int64).T[..., None])
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    """Three rows of Table 5 with counts on a prepared split, and one scored row."""
+    home = tmp_path_factory.mktemp("home")
+    folder = home / "data" / "deepglobe"
+    write_prepared(folder)
+    manifest, rng = load_manifest(folder, "deepglobe"), np.random.default_rng(0)
+    splits = manifest.splits(0)
+    for row in TABLE5.rows[:3]:
+        run = SMOKE.run(row.model, "deepglobe")
+        result = Result(
+            identity=resolve(run, manifest, WeightsFolder(home / "weights"), "32-true").identity(),
+            average="foreground",
+            classes=("road",),
+            images=tuple(entry.stem for entry in splits["test"]),
+            counts=counts_of(folder, splits["test"], rng),
+            native_counts=counts_of(folder, splits["test"], rng, native=True),
+            history=({"epoch": 1, "train_loss": 0.5, "val_loss": 0.4, "rate": 0.005, "seconds": 1.0},),
+            best_epoch=1,
+            parameters={"total": 100, "trainable": 50},
+            seconds=1.0,
+            peak_memory=1,
+            data={
+                "origin": manifest.origin, "complete": manifest.complete, "pairs": len(manifest.entries),
+                "describe": manifest.describe(), **{name: min(8, len(each)) for name, each in splits.items()},
+            },
+            provenance={**PROVENANCE, "host": "someone's", "home": str(home)},
+        )  # fmt: skip
+        Store(home).put(result)
+    masks = home / "masks"
+    masks.mkdir()
+    for entry in splits["test"]:
+        Image.fromarray(truth(folder, entry, False).astype(np.uint8)).save(masks / f"{entry.stem}.png")
+    score(home, choose(home, "deepglobe", 0, "random"), masks, "Perfect", "", lambda *_: None)
+    return home
+
+
+@pytest.fixture
+def unpacked(home, tmp_path):
+    publish([], tmp_path / "bundle.zip", home)
+    with zipfile.ZipFile(tmp_path / "bundle.zip") as archive:
+        archive.extractall(tmp_path / "bundle")
+    return tmp_path / "bundle"
+
+
+def seal(folder):
+    """New digests, as whoever changed a file on purpose would make them."""
+    files = {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file() and path.name != SUMS
+    }
+    (folder / SUMS).write_bytes(sums(files))
+
+
+def change(folder, pattern, edit):
+    path = sorted(folder.glob(pattern))[0]
+    raw = json.loads(path.read_text())
+    edit(raw)
+    path.write_text(json.dumps(raw))
+    seal(folder)
+    return path.relative_to(folder).as_posix()
+
+
+def test_a_bundle_is_whole_and_holds_no_pixel_and_no_private_word(home, tmp_path, unpacked):
+    found = check(tmp_path / "bundle.zip")
+    assert (found.problems, found.results, found.submissions, found.splits) == ([], 3, 1, 1)
+    assert check(unpacked).problems == []
+    names = {path.suffix for path in unpacked.rglob("*") if path.is_file()}
+    assert names == {".json", ".md", ".csv", ""}
+    text = "".join(path.read_text() for path in unpacked.rglob("*") if path.is_file())
+    assert "someone's" not in text
+    assert str(home) not in text
+    page = (unpacked / README).read_text()
+    assert "| Perfect (scored predictions) |  |  | 1.000 [1.000, 1.000] |" in page
+    first = (tmp_path / "bundle.zip").read_bytes()
+    publish([], tmp_path / "bundle.zip", home)
+    assert (tmp_path / "bundle.zip").read_bytes() == first
+
+
+def test_items_choose_results_and_bad_wishes_are_said(home, tmp_path):
+    found = publish(["table6"], tmp_path / "six.zip", home)  # no row of it was run: the scored row alone
+    assert (found.results, found.submissions) == (0, 1)
+    assert check(tmp_path / "six.zip").problems == []
+    for items, out, words in (
+        (["table2"], "a.zip", "nothing of table2 to publish"),
+        (["fig6"], "a.zip", "fig6 cannot be published"),
+        (["table9"], "a.zip", "unknown item"),
+        ([], "a.tar", "ends in .zip"),
+    ):
+        with pytest.raises(UserError, match=words):
+            publish(items, tmp_path / out, home)
+    assert not (tmp_path / "a.zip").exists()
+    with pytest.raises(UserError, match="found nothing"):
+        check(tmp_path / "nowhere.zip")
+
+
+def test_results_without_their_data_are_not_published(home, tmp_path):
+    (tmp_path / "results").mkdir()
+    for path in (home / "results").iterdir():
+        (tmp_path / "results" / path.name).write_bytes(path.read_bytes())
+    with pytest.raises(UserError, match="the data is not here"):
+        publish([], tmp_path / "a.zip", tmp_path)
+    write_prepared(tmp_path / "data" / "deepglobe", seed=1)
+    with pytest.raises(UserError, match="is other data"):
+        publish([], tmp_path / "a.zip", tmp_path)
+
+
+def more_hits(raw):
+    raw["counts"]["tp"][0][0] += 5
+    raw["counts"]["tn"][0][0] -= 5
+
+
+def exchange(raw):
+    raw["test"][0], raw["train"][0] = raw["train"][0], raw["test"][0]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "edit", "words"),
+    [
+        ("results/*", more_hits, "pixels of the truth, and"),
+        ("results/*", lambda raw: raw["counts"]["fp"][0].__setitem__(0, 10**6), "its counts add up to"),
+        ("results/*", lambda raw: raw["native_counts"]["fp"][0].__setitem__(0, 1), "native resolution: image"),
+        ("results/*", lambda raw: raw["counts"]["fp"][0].__setitem__(0, -1), "counts cannot be negative"),
+        ("results/*", lambda raw: raw["identity"].__setitem__("seed", 7), "does not belong to its identity"),
+        ("results/*", lambda raw: raw.__setitem__("best_epoch", 2), "not the one of lowest validation loss"),
+        ("results/*", lambda raw: raw["data"].__setitem__("train", 9), "9 train images, its split has 8"),
+        ("results/*", lambda raw: raw["images"].reverse(), "not the test images of its split"),
+        ("results/*", lambda raw: raw["images"].__setitem__(0, "x\x1b[2J"), r"not in its data set: x\?\[2J"),
+        ("results/*", lambda raw: raw.__setitem__("history", [{"epoch": []}]), "missing or malformed"),
+        ("scores/*", lambda raw: raw.__setitem__("classes", ["roof"]), "are not its data set's"),
+        ("splits/*", exchange, "is not what the rule gives for split seed 0"),
+        ("splits/*", lambda raw: raw["images"][0].__setitem__("source_mask_sha256", "0"), "its digest is not that"),
+        ("splits/*", lambda raw: raw["test"].pop(), "not each of the 14 images once"),
+        ("splits/*", lambda raw: raw.pop("images"), "missing or malformed"),
+        ("bundle.json", lambda raw: raw.__setitem__("made_with", "0.0.1"), "made with rssam-bench 0.0.1"),
+        ("bundle.json", lambda raw: raw.__setitem__("tables", ["table5"]), "README.md: line"),
+    ],
+)
+def test_each_change_is_found_though_the_digests_were_made_anew(unpacked, pattern, edit, words):
+    name = change(unpacked, pattern, edit)
+    problems = check(unpacked).problems
+    assert any(re.search(words, line) for line in problems), problems
+    assert any(line.startswith((name, "README.md", "results/")) for line in problems)
+
+
+def test_a_printed_number_must_be_the_one_the_counts_give(unpacked):
+    page = unpacked / README
+    page.write_text(page.read_text().replace("1.000 [1.000, 1.000]", "1.001 [1.000, 1.000]", 1))
+    table = unpacked / "tables" / "table5.csv"
+    table.write_text(table.read_text().replace("dice,0.", "dice,1.", 1))
+    (problem, *others) = [line for line in check(unpacked).problems if "SHA-256" not in line]
+    assert "README.md: line" in problem
+    assert "expected" in problem
+    assert others[0].startswith("tables/table5.csv: line")
+    assert sum("its SHA-256 is not the one listed" in line for line in check(unpacked).problems) == 2
+
+
+def test_files_that_do_not_belong_are_named(unpacked, tmp_path):
+    (unpacked / "masks").mkdir()
+    (unpacked / "masks" / "a.png").write_bytes(b"pixels")
+    (unpacked / "link.json").symlink_to("/etc/hostname")
+    sorted(unpacked.glob("results/*"))[0].unlink()
+    (unpacked / "README.md").unlink()
+    problems = "\n".join(check(unpacked).problems)
+    for words in ("masks/a.png: no bundle has", "link.json: is a link", "listed in SHA256SUMS, and missing", "README"):
+        assert words in problems
+
+
+def packed(path, *members):
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        for member, content in members:
+            archive.writestr(member, content)
+    return path
+
+
+def test_archives_made_to_do_harm_are_refused(tmp_path):
+    link = zipfile.ZipInfo("results/a.json")
+    link.external_attr = 0o120777 << 16
+    cases = (
+        (("../evil.json", "{}"), "outside of its folder"),
+        (("/evil.json", "{}"), "outside of its folder"),
+        ((link, "/etc/passwd"), "is a link"),
+        (("results/a.json", b" " * (201 << 20)), "not safe to unpack"),
+    )
+    for number, (member, words) in enumerate(cases):
+        (problem,) = check(packed(tmp_path / f"{number}.zip", member)).problems
+        assert words in problem
+    assert not (tmp_path.parent / "evil.json").exists()
+    (tmp_path / "no.zip").write_bytes(b"no archive")
+    assert "found another file" in check(tmp_path / "no.zip").problems[0]
+    deep = packed(tmp_path / "deep.zip", ("splits/a.json", "[" * 100_000), ("results/a.json", "[" * 100_000))
+    assert "splits/a.json: a part is missing or malformed" in "\n".join(check(deep).problems)
+
+
+def test_a_score_that_names_a_folder_of_a_person_stays_at_home(home, tmp_path):
+    masks = home / "masks"
+    found = score(home, choose(home, "deepglobe", 0, "random"), masks, "/home/ann/model", "", lambda *_: None)
+    try:
+        with pytest.raises(UserError, match="would tell others the path /home/ann/model"):
+            publish([], tmp_path / "a.zip", home)
+    finally:
+        found.path.unlink()
+    assert not (tmp_path / "a.zip").exists()
