@@ -16,14 +16,16 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
 from benchmarks.counts import FloatArray
 from benchmarks.mask_pair import Mask, MaskPair
 from benchmarks.relaxed import ratio
-from benchmarks.road_graph import Indices, RoadGraph, road_graph
+
+if TYPE_CHECKING:
+    from benchmarks.road_graph import Indices, RoadGraph
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,8 @@ class Apls:
 
     def between(self, truth: Mask, prediction: Mask) -> float:
         """APLS of two skeletons [H, W], 0..1; NaN where neither has a path."""
+        from benchmarks.road_graph import road_graph  # SciPy's graphs take a while to import: reports go without
+
         graphs = tuple(road_graph(thin, self.spur) for thin in (truth, prediction))
         forth, back = self.one_way(*graphs), self.one_way(*reversed(graphs))
         if math.isnan(forth) and math.isnan(back):

@@ -14,6 +14,7 @@ import typer
 from rich.table import Table as RichTable
 
 from benchmarks.devices import DevicesUnfit, local_rank
+from benchmarks.metrics_cli import metrics
 from benchmarks.prepare_cli import prepare
 from benchmarks.root import Json, print_json, root, screen, warnings
 from benchmarks.session import Outcome
@@ -62,6 +63,7 @@ def options(
 
 
 app.command()(prepare)
+app.command()(metrics)
 
 
 @app.command()
@@ -209,14 +211,17 @@ def _show_items(items: list[Any], setting: Any) -> None:
     from reports.collection import collect
     from reports.findings import find
     from reports.frames import table_frames
-    from reports.terminal import show
+    from reports.object_table import object_tables
+    from reports.terminal import show, show_objects
     from reports.verdict_text import answers
 
     collection = collect(root.home)
     for item in items:
         if isinstance(item, Table):
-            for frame in table_frames(item, collection, setting):
+            for frame in (frames := table_frames(item, collection, setting)):
                 show(frame, screen)
+            for table in object_tables(frames, root.home).tables:
+                show_objects(table, screen)
             continue
         if isinstance(item, ClaimSet):
             for line in answers(find(collection, root.home), setting):

@@ -11,10 +11,11 @@ from importlib.resources import files
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from reports import verdict_text
+from reports import object_text, verdict_text
 from reports.collection import Collection
 from reports.findings import Findings
 from reports.marks import legend
+from reports.object_table import ObjectTable
 from reports.overview import overview, results
 from reports.page import Chips, TableView, table_view
 from reports.report import Report
@@ -28,6 +29,7 @@ def render(
     collection: Collection,
     figures: Sequence[FigureView] = (),
     findings: Findings | None = None,
+    objects: Sequence[ObjectTable] = (),
     *,
     claims: bool = True,
 ) -> str:
@@ -63,6 +65,8 @@ def render(
         paper_setting=PAPER_SETTING,
         legend=legend,
         figures=figures,
+        objects=objects,
+        object_text=object_text,
         own=results(report, collection, "own"),
         published=results(report, collection, "published"),
         style=part("page.css"),
