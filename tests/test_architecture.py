@@ -36,6 +36,8 @@ LAYERS = (
         "benchmarks.interruption",
         "benchmarks.recompute",
         "benchmarks.running",
+        "benchmarks.probabilities",
+        "benchmarks.histogram",
         "benchmarks.mask_pair",
         "benchmarks.relaxed",
         "benchmarks.cldice",
