@@ -16,6 +16,7 @@ from rich.table import Table as RichTable
 from benchmarks.conformance_cli import conformance
 from benchmarks.devices import DevicesUnfit, local_rank
 from benchmarks.export_cli import export
+from benchmarks.metrics_cli import metrics
 from benchmarks.predict_cli import predict
 from benchmarks.prepare_cli import prepare
 from benchmarks.publish_cli import publish, verify
@@ -74,6 +75,7 @@ app.command()(score)
 app.command()(evaluate)
 app.command()(publish)
 app.command()(verify)
+app.command()(metrics)
 
 
 @app.command()
@@ -231,14 +233,17 @@ def _show_items(items: list[Any], setting: Any) -> None:
     from reports.collection import collect
     from reports.findings import find
     from reports.frames import table_frames
-    from reports.terminal import show
+    from reports.object_table import object_tables
+    from reports.terminal import show, show_objects
     from reports.verdict_text import answers
 
     collection = collect(root.home)
     for item in items:
         if isinstance(item, Table):
-            for frame in table_frames(item, collection, setting):
+            for frame in (frames := table_frames(item, collection, setting)):
                 show(frame, screen)
+            for table in object_tables(frames, root.home).tables:
+                show_objects(table, screen)
             continue
         if isinstance(item, ClaimSet):
             for line in answers(find(collection, root.home), setting):

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from benchmarks.counts import Counts
+from benchmarks.histogram import probability_histogram
 from benchmarks.loss import segmentation_loss
 from benchmarks.spec import Recipe
 from benchmarks.team import Team
@@ -20,18 +21,22 @@ from data_prep.loading import Item, PreparedSet, grid
 from data_prep.loading import crop as crop_item
 from rssam.contract import IGNORE, Task
 
-_Counted = tuple[str, Tensor, Tensor | None]
-"""Stem, confusion matrix, and that of the native mask."""
+_Counted = tuple[str, Tensor, Tensor | None, Tensor]
+"""Stem, confusion matrix, that of the native mask, and the histogram of probabilities."""
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What a pass over a split gives: stems, counts, and the predicted labels [H, W] of every image."""
+    """What a pass over a split gives: stems, counts, the predicted labels [H, W] of every image, and histograms.
+
+    These are int64 [images, channels, bins, 2], at the prepared label's resolution; see `benchmarks.probabilities`.
+    """
 
     images: tuple[str, ...]
     counts: Counts
     native_counts: Counts | None
     predictions: tuple[NDArray[np.uint8], ...]
+    histograms: NDArray[np.int64] | None = None
 
 
 def to_float(images: Tensor, device: torch.device) -> Tensor:
@@ -105,19 +110,22 @@ def evaluate(
             if native is not None and native.shape != mask.shape:
                 upsampled = F.interpolate(logits[None], tuple(native.shape), mode="bilinear", align_corners=False)[0]
                 finer = confusion_matrix(native.to(device), predicted_labels(upsampled), task).cpu()
-            counted[index] = item["name"], confusion_matrix(mask.to(device), labels, task).cpu(), finer
+            mask = mask.to(device)
+            histogram = probability_histogram(mask, logits).cpu()  # [C, bins, 2]
+            counted[index] = item["name"], confusion_matrix(mask, labels, task).cpu(), finer, histogram
             predicted[index] = labels.to(torch.uint8).cpu().numpy()
         if progress is not None:
             progress(min(first + team.size, len(data)), len(data))
     counted = team.collect(counted, len(data))
     predicted = team.collect(predicted, len(data), leader_only=True)
-    names, confusions, finer_confusions = zip(*(counted[index] for index in range(len(data))), strict=True)
+    names, confusions, finer_confusions, histograms = zip(*(counted[index] for index in range(len(data))), strict=True)
     native_confusions = [confusion for confusion in finer_confusions if confusion is not None]
     return Evaluation(
         images=names,
         counts=_counts(confusions, task),
         native_counts=_counts(native_confusions, task) if len(native_confusions) == len(names) else None,
         predictions=tuple(predicted[index] for index in sorted(predicted)),
+        histograms=torch.stack(histograms).numpy(),
     )
 
 

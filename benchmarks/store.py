@@ -12,6 +12,7 @@ from typing import Any
 from filelock import FileLock
 
 from benchmarks.counts import Average, Counts, Scores, constant_dice, scores
+from benchmarks.probabilities import Histogram
 from benchmarks.spec import make_key
 from data_prep.base import write_durable
 
@@ -39,6 +40,7 @@ class Result:
     peak_memory: int  # bytes, of the device on CUDA and of the process on CPU
     data: Mapping[str, Any]  # origin, complete, pairs, describe, train, val, test; train_neighbours if scenes are known
     provenance: Mapping[str, Any]  # see environment.provenance
+    probabilities: Histogram | None = None  # of all test images together; earlier versions did not count them
 
     @cached_property
     def key(self) -> str:
@@ -84,6 +86,7 @@ class Result:
             "peak_memory": self.peak_memory,
             "data": dict(self.data),
             "provenance": dict(self.provenance),
+            **({"probabilities": self.probabilities.to_json()} if self.probabilities else {}),
         }
 
     @classmethod
@@ -115,6 +118,7 @@ class Result:
                 peak_memory=raw["peak_memory"],
                 data=raw["data"],
                 provenance=raw["provenance"],
+                probabilities=Histogram.from_json(raw["probabilities"]) if "probabilities" in raw else None,
             )
             if result.key != raw["key"]:
                 raise ResultDamaged(f"the key {raw['key']} does not belong to its identity ({result.key})")

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
 from benchmarks.checkpoint import PREVIOUS, Checkpoints, candidate_name
@@ -22,6 +23,7 @@ from benchmarks.interruption import Interrupted, Stop
 from benchmarks.ledger import record_use
 from benchmarks.own_models import is_own
 from benchmarks.own_record import SYSTEM, record
+from benchmarks.probabilities import EDGES, Histogram
 from benchmarks.profile import measure, parameter_counts
 from benchmarks.recompute import save_memory
 from benchmarks.runner import explain
@@ -70,6 +72,7 @@ def train_and_test(resolved: ResolvedRun, session: Session) -> Outcome:
         )
         tested = trial.train_and_evaluate(saving_memory=True)
     net, training, evaluation = tested.net, tested.training, tested.evaluation
+    assert evaluation.histograms is not None
     result = Result(
         identity=resolved.identity(),
         average=run.dataset.average,
@@ -89,8 +92,10 @@ def train_and_test(resolved: ResolvedRun, session: Session) -> Outcome:
             **({"devices": trial.team.size} if trial.team.size > 1 else {}),
             **({SYSTEM: record(run.model)} if is_own(run.model) else {}),
         },
+        probabilities=Histogram.of_images(evaluation.histograms),
     )
     save_predictions(work / "predictions.npz", evaluation, binary=run.task.binary)
+    save_probabilities(work / "probabilities.npz", evaluation.images, evaluation.histograms)
     session.store.put(result)
     for path in work.rglob(PREVIOUS):  # nothing will be gone on from
         path.unlink()
@@ -293,4 +298,11 @@ def save_predictions(path: Path, evaluation: Evaluation, *, binary: bool) -> Non
         shape=np.asarray(stacked.shape),
         labels=np.packbits(stacked.astype(bool), axis=-1) if binary else stacked,
     )
+    write_atomic(path, buffer.getvalue())
+
+
+def save_probabilities(path: Path, images: Sequence[str], histograms: NDArray[np.int64]) -> None:
+    """Histograms [images, channels, bins, 2] of every test image, with the edges of their bins. They stay at home."""
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, images=np.asarray(images), edges=np.asarray(EDGES), counts=histograms)
     write_atomic(path, buffer.getvalue())

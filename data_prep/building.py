@@ -178,7 +178,7 @@ def _in_parallel(work: Callable[[Job], Outcome], jobs: Sequence[Job], workers: i
     pool = ProcessPoolExecutor(
         min(workers, len(jobs)),
         mp_context=multiprocessing.get_context("spawn"),
-        initializer=_live_with_parent,
+        initializer=live_with_parent,
     )
     try:
         yield from pool.map(work, jobs, chunksize=4)
@@ -190,7 +190,7 @@ def _in_parallel(work: Callable[[Job], Outcome], jobs: Sequence[Job], workers: i
         pool.shutdown(cancel_futures=True)
 
 
-def _live_with_parent() -> None:
+def live_with_parent() -> None:
     """What a worker does first: leave Ctrl-C to its parent, and end when that one is killed, which no pool sees to."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent stops the workers; they print no tracebacks of their own
     threading.Thread(target=_die_with_parent, daemon=True).start()

@@ -11,10 +11,11 @@ from importlib.resources import files
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from reports import verdict_text
+from reports import object_text, verdict_text
 from reports.collection import Collection
 from reports.findings import Findings
 from reports.marks import legend
+from reports.object_table import ObjectTable
 from reports.overview import overview, results
 from reports.page import Chips, TableView, table_view
 from reports.report import Report
@@ -30,6 +31,7 @@ def render(
     figures: Sequence[FigureView] = (),
     findings: Findings | None = None,
     beside: Sequence[SideTable] = (),
+    objects: Sequence[ObjectTable] = (),
     *,
     claims: bool = True,
 ) -> str:
@@ -67,6 +69,8 @@ def render(
         legend=legend,
         figures=figures,
         beside=beside,
+        objects=objects,
+        object_text=object_text,
         own=results(report, collection, "own"),
         published=results(report, collection, "published"),
         style=part("page.css"),

@@ -35,15 +35,18 @@ class Report:
 
 def assemble(tables: Sequence[Table], collection: Collection) -> Report:
     """The report on these tables; one without any result stands under the paper's setting with rows "not run"."""
-    chosen: list[tuple[Table, list[Section]]] = []
-    for table in tables:
-        under = settings(collection, table) or [PAPER_SETTING]
-        chosen.append((table, [section for setting in under for section in sections(table, collection, setting)]))
+    chosen = [(table, _sections(table, collection)) for table in tables]
     resamples = Resamples()
     # All at once: rows on the same images then share one drawing of them.
     resamples([row for _, each in chosen for section in each for row in section.rows])
     framed = tuple((table, tuple(make_frame(section, resamples) for section in each)) for table, each in chosen)
     return Report(framed, collection.damaged, collection.left_out)
+
+
+def behind(tables: Sequence[Table], collection: Collection) -> list[Result]:
+    """The user's own results behind these tables, under every setting, each once."""
+    every = [section for table in tables for section in _sections(table, collection) if section.source == "own"]
+    return list({result.key: result for section in every for result in section.results}.values())
 
 
 def made_with(results: Sequence[Result]) -> str:
@@ -59,6 +62,11 @@ def made_with(results: Sequence[Result]) -> str:
         f"finished {days[0]}" + (f" to {days[-1]}" if len(days) > 1 else "") if days else "",
     ]
     return ", ".join(part for part in parts if part)
+
+
+def _sections(table: Table, collection: Collection) -> list[Section]:
+    under = settings(collection, table) or [PAPER_SETTING]
+    return [section for setting in under for section in sections(table, collection, setting)]
 
 
 def _named(name: str, values: Iterable[object]) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -105,8 +105,29 @@ def resampled_class_dice(
     shapes = {counts.tp.shape for counts in systems}
     if len(shapes) != 1 and (places is None or len({classes for _, classes in shapes}) != 1):
         raise ValueError(f"systems compared need counts of the same images and classes, found {sorted(shapes)}")
-    classes = systems[0].classes
-    places = [np.arange(systems[0].images)] * len(systems) if places is None else places
+    tables = []  # [images, 2 * classes] each: above and below the stroke of Dice
+    for counts in systems:
+        doubled = 2 * counts.tp
+        tables.append(np.concatenate([doubled, doubled + counts.fp + counts.fn], axis=1))
+    drawn = resampled(tables, _dice, clusters=clusters, places=places, draws=draws, seed=seed)
+    return drawn.swapaxes(1, 2)
+
+
+def resampled(
+    tables: Sequence[IntArray | FloatArray],
+    score: Callable[[FloatArray], FloatArray],
+    *,
+    clusters: Sequence[str] | None = None,
+    places: Sequence[IntArray] | None = None,
+    draws: int = DRAWS,
+    seed: int = 0,
+) -> FloatArray:
+    """A score of resampled test sets, float [systems, draws, values], for anything that has sums of each image.
+
+    `tables` are sums [images, columns] of each system, and `score` makes values [..., values] of pooled sums
+    [..., columns]. What is drawn is as for `resampled_class_dice`, and the same for the same images and seed.
+    """
+    places = [np.arange(len(table)) for table in tables] if places is None else places
     images = max((int(place.max()) + 1 for place in places if place.size), default=0)
     if images == 0:
         raise ValueError("no test image to resample")
@@ -115,23 +136,26 @@ def resampled_class_dice(
     parts: dict[bytes, list[int]] = defaultdict(list)
     for number, place in enumerate(places):
         parts[place.tobytes()].append(number)
-    tables = [
-        (*_summed([systems[number] for number in alike], owner[places[alike[0]]]), alike) for alike in parts.values()
+    summed = [
+        (*_summed([tables[number] for number in alike], owner[places[alike[0]]]), alike) for alike in parts.values()
     ]
     generator = np.random.default_rng(seed)
-    drawn = np.empty((len(systems), draws, classes))
+    drawn: FloatArray | None = None
     block = max(1, BLOCK // units)
     for start in range(0, draws, block):
         here = min(block, draws - start)
         chosen = generator.integers(0, units, (here, units), dtype=np.int32)
         flat = (chosen + units * np.arange(here)[:, None]).ravel()
         weights = np.bincount(flat, minlength=here * units).reshape(here, units)
-        for of, table, alike in tables:
+        for of, table, alike in summed:
             mine = weights if len(of) == units else weights[:, of]
-            above, below = np.split(mine.astype(np.float64) @ table, 2, axis=1)
-            dice = np.divide(above, below, out=np.full_like(above, np.nan), where=below > 0)
-            drawn[alike, start : start + here] = dice.reshape(here, len(alike), classes).swapaxes(0, 1)
-    return drawn.swapaxes(1, 2)
+            sums = (mine.astype(np.float64) @ table).reshape(here, len(alike), -1)  # [draws, systems, columns]
+            values = score(sums)
+            if drawn is None:
+                drawn = np.empty((len(tables), draws, values.shape[-1]))
+            drawn[alike, start : start + here] = values.swapaxes(0, 1)
+    assert drawn is not None
+    return drawn
 
 
 def interval(draws: FloatArray, level: float = LEVEL) -> Interval:
@@ -227,17 +251,18 @@ def _owners(clusters: Sequence[str], images: int) -> IntArray:
     return owner
 
 
-def _summed(systems: Sequence[Counts], owner: IntArray) -> tuple[IntArray, FloatArray]:
-    """Which units these images belong to, and for each the sums above and below the stroke of Dice.
+def _dice(sums: FloatArray) -> FloatArray:
+    """Dice [..., classes] of sums [..., 2 * classes]; NaN where a class is in neither truth nor prediction."""
+    above, below = np.split(sums, 2, axis=-1)
+    return np.divide(above, below, out=np.full_like(above, np.nan), where=below > 0)
 
-    Sums are [units, 2 * systems * classes].
-    """
-    doubled = np.stack([2 * counts.tp for counts in systems], axis=1)  # [images, systems, classes]
-    total = doubled + np.stack([counts.fp + counts.fn for counts in systems], axis=1)
-    both = np.stack([doubled, total], axis=1).reshape(len(owner), -1)
+
+def _summed(tables: Sequence[IntArray | FloatArray], owner: IntArray) -> tuple[IntArray, FloatArray]:
+    """Which units these images belong to, and the sums of each, [units, systems * columns]."""
+    side_by_side = np.concatenate(tables, axis=1)
     units, where = np.unique(owner, return_inverse=True)
-    sums = np.zeros((len(units), both.shape[1]))
-    np.add.at(sums, where, both)
+    sums = np.zeros((len(units), side_by_side.shape[1]))
+    np.add.at(sums, where, side_by_side)
     return units, sums
 
 

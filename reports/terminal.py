@@ -9,6 +9,8 @@ from rich.text import Text
 
 from reports.cells import difference, heading, number, ours, parts
 from reports.frames import TableFrame
+from reports.object_table import ObjectTable
+from reports.object_text import LEFT, caption, heads, notes, texts
 
 NARROW = ("dice", "jaccard")
 """Scores with three columns each; the others have room only in a file."""
@@ -47,3 +49,15 @@ def terminal_table(frame: TableFrame) -> RichTable:
                 texts.append(ours(frame, row, score) + (f" ({gap})" if gap else ""))
         table.add_row(*(Text(text, style="" if row["state"] in ("done", "scored") else "dim") for text in texts))
     return table
+
+
+def show_objects(table: ObjectTable, console: Console) -> None:
+    """Print a table of object scores with its notes; numbers fold rather than being clipped."""
+    printed = RichTable(title=caption(table), title_justify="left", box=SIMPLE, padding=(0, 1, 0, 0))
+    for place, head in enumerate(heads(table)):
+        printed.add_column(head, justify="left" if place < LEFT else "right", overflow="fold")
+    for line in texts(table):
+        printed.add_row(*(Text(text) for text in line))
+    console.print(printed)
+    for note in notes(table):
+        console.print(Text(f"- {note.replace('`', '')}"), soft_wrap=True)

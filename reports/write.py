@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from benchmarks.figures import Figure
 from benchmarks.items import CLAIM_SET, find_items
 from benchmarks.tables import Table
 from data_prep.base import write_atomic
-from reports import csv_table, html, latex, markdown, verdict_markdown
+from reports import csv_table, html, latex, markdown, object_text, verdict_markdown
 from reports.collection import PUBLISHED, collect
 from reports.findings import find
+from reports.object_table import object_tables
 from reports.report import assemble
 from reports.side_tables import side_tables
 from reports.verdict_json import claims_json, verdicts_json
@@ -40,7 +41,8 @@ def write_report(
 ) -> Written:
     """Write what `formats` asks: `report.md`, `report.html`, for each table `<table>.tex` and `<table>.csv`.
 
-    Figures are written as PNG and PDF besides.
+    Figures are written as PNG and PDF besides. Where metrics of objects were measured, their tables are a chapter of
+    both pages, and `objects-<data set>.tex` and `.csv`.
 
     The claims are a part of the page, or `claims.md` if nothing else is asked for, and `verdicts.json` and
     `claims.json` for programs. "all" holds them.
@@ -55,6 +57,8 @@ def write_report(
     collection = collect(home, published)
     report = assemble([item for item in chosen if isinstance(item, Table)], collection)
     beside = side_tables(report, collection)
+    objects = object_tables(report.frames, home)
+    report = replace(report, damaged=(*report.damaged, *objects.damaged))
     files: dict[str, bytes] = {}
     notes: list[str] = []
     pictures: list[markdown.Picture] = []
@@ -77,10 +81,12 @@ def write_report(
             files["claims.md"] = part.encode()
         elif name == "md":
             page = markdown.render(report, pictures, beside)
-            files["report.md"] = (f"{page.rstrip()}\n\n{part}" if part else page).encode()
+            for more in (object_text.as_markdown(objects.tables), part):
+                page = f"{page.rstrip()}\n\n{more}" if more else page
+            files["report.md"] = page.encode()
         elif name == "html":
             views = figure_views(figures, collection, home, named)
-            page = html.render(report, collection, views, findings, beside, claims=CLAIM_SET in chosen)
+            page = html.render(report, collection, views, findings, beside, objects.tables, claims=CLAIM_SET in chosen)
             files["report.html"] = page.encode()
         else:
             render = {"tex": latex.render, "csv": csv_table.render}[name]
@@ -93,6 +99,8 @@ def write_report(
                     f"{table.id}.csv": csv_table.render_submissions([of[key] for key in table.keys]).encode()
                     for table in beside
                 }
+            object_render = {"tex": object_text.as_latex, "csv": object_text.as_csv}[name]
+            files |= {f"{table.id}.{name}": object_render(table).encode() for table in objects.tables}
     for file, content in files.items():
         write_atomic(out / file, content)
     return Written(tuple(out / file for file in files), tuple(notes))

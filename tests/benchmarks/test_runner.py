@@ -17,7 +17,7 @@ from data_prep.base import NotPrepared, load_manifest, save_manifest
 from rssam.config import RSSAM
 from rssam.contract import UserError
 from rssam.weights import WeightsNotFound
-from tests.benchmarks.prepared import TINY, Watcher, make_session, tiny_run
+from tests.benchmarks.prepared import SIDE, TINY, Watcher, make_session, tiny_run
 
 
 def resolved(session, *runs):
@@ -39,6 +39,11 @@ def test_trained_then_cached(tmp_path):
     assert first.result.parameters["macs"] == round(measure(item.run.model, item.run.task).gmacs * 1e9) > 0
     assert first.result.provenance["versions"]["torch"]
     assert "train_neighbours" not in first.result.data  # nothing is known of scenes in this folder
+    with np.load(session.store.work(item.key) / "probabilities.npz") as saved:
+        assert tuple(saved["images"]) == first.result.images
+        assert saved["counts"].shape == (2, 1, len(saved["edges"]) - 1, 2)
+        assert np.array_equal(saved["counts"].sum(axis=0), second.result.probabilities.counts)
+        assert saved["counts"].sum() == 2 * SIDE**2
 
 
 def test_a_split_by_scenes_is_trained_and_tested_on(tmp_path):

@@ -1,0 +1,216 @@
+"""Object scores from saved maps to the pages: measured once, refused where maps do not fit, shown where they exist."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from benchmarks.cli import app
+from benchmarks.metric_store import MetricStore
+from benchmarks.object_metrics import choose, object_metrics
+from benchmarks.store import Store
+from benchmarks.tables import TABLES
+from data_prep.base import DataError, load_manifest
+from reports.collection import collect
+from reports.object_maps import measure_run
+from reports.object_table import object_tables
+from reports.object_text import heads, notes, texts
+from reports.pixels import read_mask, read_predictions
+from reports.report import assemble
+from reports.statistics import resampled, resampled_class_dice
+from reports.terminal import show_objects
+from reports.write import write_report
+from tests.reports.pictured import LandCover, Roads, Roofs, draw_masks, pretend, write_pictures
+
+SYSTEMS = [row.model for row in TABLES["table5"].rows[:3]]
+METRICS = choose("deepglobe", ["road"])
+
+
+def silent(done, total, what):
+    pass
+
+
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory):
+    """Three runs on 60 drawn pictures, 9 of them test images, and one on roofs."""
+    home = tmp_path_factory.mktemp("home")
+    masks = list(draw_masks(Roads(), 60))
+    masks[3][:] = masks[7][:] = 0
+    manifest = write_pictures(home, Roads(), masks)
+    for number, model in enumerate(SYSTEMS):
+        pretend(home, model, Roads(), manifest, 0.35 + 0.2 * number)
+    roofs = write_pictures(home, Roofs(), list(draw_masks(Roofs(), 20)))
+    pretend(home, TABLES["table2"].rows[0].model, Roofs(), roofs, 0.2)
+    return home
+
+
+@pytest.fixture
+def home(drawn, tmp_path):
+    return shutil.copytree(drawn, tmp_path / "home")
+
+
+def results(home, dataset="deepglobe"):
+    stored = [one.result for one in collect(home).stored if one.source == "own"]
+    return [result for result in stored if result.identity["dataset"]["name"] == dataset]
+
+
+def invoke(home, *arguments):
+    return CliRunner().invoke(app, ["--home", str(home), *arguments], catch_exceptions=False)
+
+
+def test_sums_are_those_of_each_image_whatever_the_number_of_processes(home):
+    result = results(home)[0]
+    measured, fresh = measure_run(home, result, METRICS, 2, silent)
+    assert fresh == METRICS
+    maps = read_predictions(Store(home).work(result.key) / "predictions.npz", binary=True)
+    entries = {entry.stem: entry for entry in load_manifest(home / "data" / "deepglobe", "deepglobe").entries}
+    for number, stem in enumerate(result.images):
+        truth = read_mask(home / "data" / "deepglobe", entries[stem])
+        expected = object_metrics(truth, maps.labels(stem), METRICS)
+        for metric in METRICS:
+            assert tuple(measured.sums[metric][number]) == pytest.approx(expected[metric.name])
+    alone, _ = measure_run(home, result, METRICS, 1, silent, again=True)
+    assert alone.to_json() == measured.to_json()
+
+
+def test_what_is_stored_is_not_measured_again_until_maps_change(home):
+    result = results(home)[0]
+    relaxed = (METRICS[0],)
+    measure_run(home, result, relaxed, 1, silent)
+    assert measure_run(home, result, relaxed, 1, silent)[1] == ()
+    assert measure_run(home, result, METRICS, 1, silent)[1] == METRICS[1:]
+    maps = Store(home).work(result.key) / "predictions.npz"
+    with np.load(maps) as archive:
+        parts = dict(archive)
+    np.savez(maps, **parts)  # the same maps in another file: measured anew, and accepted
+    assert measure_run(home, result, METRICS, 1, silent)[1] == METRICS
+    parts["labels"][0] ^= 255
+    np.savez(maps, **parts)
+    before = MetricStore(home).path(result.key).read_bytes()
+    with pytest.raises(DataError, match="do not give the counts of the result"):
+        measure_run(home, result, METRICS, 1, silent)
+    assert MetricStore(home).path(result.key).read_bytes() == before
+
+
+def test_missing_maps_and_changed_masks_are_named(home):
+    result = results(home)[0]
+    entry = next(
+        one for one in load_manifest(home / "data" / "deepglobe", "deepglobe").entries if one.stem == result.images[0]
+    )
+    mask = home / "data" / "deepglobe" / entry.mask
+    content = mask.read_bytes()
+    mask.write_bytes(content + b"x")
+    with pytest.raises(DataError, match=f"{entry.mask} was changed"):
+        measure_run(home, result, METRICS, 1, silent)
+    mask.write_bytes(content)
+    (Store(home).work(result.key) / "predictions.npz").unlink()
+    with pytest.raises(DataError, match="expected its maps"):
+        measure_run(home, result, METRICS, 1, silent)
+    assert not MetricStore(home).path(result.key).exists()
+
+
+def test_tables_pool_sums_and_resample_the_images_of_dice(home):
+    for result in results(home):
+        measure_run(home, result, METRICS, 1, silent)
+    (table,) = object_tables(assemble([TABLES["table5"]], collect(home)).frames, home).tables
+    assert heads(table) == ["Method", "Stands in", "Dice", "Relaxed F1 (3 px)", "clDice", "APLS", "Runs"]
+    assert len(texts(table)) == len(SYSTEMS)
+    for row in table.rows:
+        (result,) = row.results
+        stored = MetricStore(home).get(result.key)
+        for metric in METRICS:
+            pooled = metric.scores(stored.sums[metric].sum(axis=0))
+            assert row.found[metric].scores == {name: float(value) for name, value in pooled.items()}
+            drawn = resampled([stored.sums[metric]], lambda sums, of=metric: of.scores(sums)[of.headline][..., None])
+            limits = np.nanquantile(drawn, [0.025, 0.975])
+            assert (row.found[metric].interval.low, row.found[metric].interval.high) == pytest.approx(tuple(limits))
+    assert any("of a row have no path" in note for note in notes(table))
+
+
+def test_resampled_draws_the_images_that_dice_draws(home):
+    result = results(home)[0]
+    counts = result.counts
+    table = np.concatenate([2 * counts.tp, 2 * counts.tp + counts.fp + counts.fn], axis=1)
+    mine = resampled([table], lambda sums: sums[..., :1] / sums[..., 1:])
+    assert np.array_equal(mine.swapaxes(1, 2), resampled_class_dice([counts]))
+
+
+def test_rows_without_measurement_are_named_and_nothing_measured_shows_nothing(home):
+    frames = assemble([TABLES["table5"]], collect(home)).frames
+    assert object_tables(frames, home).tables == ()
+    paths = write_report(["table5"], ["md", "tex", "csv", "html"], home / "none", home).paths
+    assert not [path for path in paths if path.name.startswith("objects")]
+    assert "Scores of objects" not in (home / "none" / "report.md").read_text()
+    assert 'id="objects"' not in (home / "none" / "report.html").read_text()
+    measure_run(home, results(home)[0], METRICS, 1, silent)
+    (table,) = object_tables(frames, home).tables
+    assert len(table.rows) == 1
+    assert len(table.missing) == len(SYSTEMS) - 1
+    assert any("rssam-bench metrics" in note for note in notes(table))
+
+
+def test_every_format_shows_the_measured_columns(home, capsys):
+    from rich.console import Console
+
+    assert invoke(home, "metrics", "--workers", "1").exit_code == 0
+    out = home / "report"
+    write_report(["table5", "table2"], ["md", "tex", "csv", "html"], out, home)
+    page = (out / "report.md").read_text()
+    assert "## Scores of objects" in page
+    report = assemble([TABLES["table5"], TABLES["table2"]], collect(home))
+    tables = object_tables(report.frames, home).tables
+    assert [table.id for table in tables] == ["objects-deepglobe", "objects-whu"]
+    for table in tables:
+        shown = texts(table)[0][3]
+        assert "[" in shown
+        assert shown in page
+        assert shown in (out / "report.html").read_text()
+        assert shown in (out / f"{table.id}.tex").read_text()
+        assert "headline" not in (out / f"{table.id}.csv").read_text()
+        console = Console(width=120)
+        show_objects(table, console)
+    printed = capsys.readouterr().out
+    assert "Boundary IoU" in printed
+    assert "APLS" in printed
+    lines = (out / "objects-deepglobe.csv").read_text().splitlines()
+    assert lines[0].startswith("dataset,setting,method,tables,metric,parameters,score,value,low,high,undefined_images")
+    assert len(lines) == 1 + len(SYSTEMS) * (3 + 3 + 1)
+
+
+def test_a_damaged_file_is_named_and_left_out_and_mended_on_demand(home):
+    assert invoke(home, "metrics", "table5", "--workers", "1").exit_code == 0
+    path = sorted((home / "metrics").iterdir())[0]
+    path.write_text(path.read_text()[:100])
+    write_report(["table5"], ["md"], home / "report", home)
+    page = (home / "report" / "report.md").read_text()
+    assert f"metrics/{path.name}: it is cut off" in page
+    assert str(home) not in page
+    refused = invoke(home, "metrics", "--run", path.stem, "--workers", "1")
+    assert refused.exit_code == 1
+    assert "add --again" in refused.output
+    assert invoke(home, "metrics", "--run", path.stem, "--again", "--workers", "1").exit_code == 0
+    assert MetricStore(home).get(path.stem) is not None
+
+
+def test_the_command_as_json_by_table_by_run_and_by_option(home):
+    key = results(home, "whu")[0].key
+    (record,) = json.loads(invoke(home, "metrics", "--run", key, "--json", "--workers", "1").output)
+    assert record["state"] == "measured"
+    assert [one["name"] for one in record["metrics"]] == ["boundary_iou"]
+    assert 0 < record["metrics"][0]["scores"]["boundary_iou"] < 1
+    (record,) = json.loads(invoke(home, "metrics", "table2", "--json", "--workers", "1").output)
+    assert (record["key"], record["state"]) == (key, "cached")
+    shown = invoke(home, "metrics", "--run", key, "--metric", "relaxed", "--buffer", "1", "--workers", "1")
+    assert "Relaxed F1 (1 px): relaxed precision" in shown.output
+
+
+def test_a_data_set_of_several_classes_is_left_out_or_refused(home):
+    cover = write_pictures(home, LandCover(), list(draw_masks(LandCover(), 20)))
+    result = pretend(home, TABLES["table3"].rows[0].model, LandCover(), cover, 0.2)
+    shown = invoke(home, "metrics", "table3")
+    assert shown.exit_code == 0
+    assert "whdld has 6 classes" in shown.output
+    refused = CliRunner().invoke(app, ["--home", str(home), "metrics", "--run", result.key])
+    assert "whdld has 6 classes" in str(refused.exception)
