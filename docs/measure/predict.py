@@ -1,7 +1,7 @@
 """Prediction on large rasters: does memory grow with the height, and how much slower is it than the bare network?
 
 From the root of the repository: python docs/measure/predict.py [memory|throughput] [--width 30000]
-[--heights 30000 60000] [--device cpu|cuda] [--rounds 5].
+[--heights 15000 30000] [--device cpu|cuda] [--rounds 5].
 
 Memory: an invented GeoTIFF of six classes' worth of colours, predicted by a real but narrow U-Net with random
 parameters (memory beside the network does not depend on them), all of it as the command does, with the modules that the
@@ -34,6 +34,12 @@ ENVIRONMENT = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
 CLASSES = ("building", "road", "pavement", "vegetation", "soil", "water")
 TILE, OVERLAP = 512, 128
 PLACE: dict[str, Any] = {"transform": Affine(0.2, 0, 370000, 0, -0.2, 3950000), "crs": "EPSG:32654"}
+
+
+def say(line: str) -> None:
+    """One line at once, also into a file."""
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
 
 
 def write_raster(path: Path, height: int, width: int) -> None:
@@ -69,7 +75,7 @@ def predict_whole(path: Path, out: Path, model: Any, device: str, batch: int, ov
     with RasterSource(path) as source:
         predict_raster(
             source, network, Settings((TILE, TILE), (overlap, overlap)), Outputs(out, probabilities),
-            torch.device(device), batch, say=print, progress=lambda done, total, what: None, check=lambda: None,
+            torch.device(device), batch, say=say, progress=lambda done, total, what: None, check=lambda: None,
         )  # fmt: skip
     return time.perf_counter() - began
 
@@ -92,7 +98,7 @@ def peak_of(command: list[str]) -> tuple[int, float]:
 
 def measure_memory(folder: Path, width: int, heights: list[int], channels: int, extras: bool) -> None:
     """A table of peaks by height."""
-    print("| raster | pixels, decoded | peak memory | against the first | seconds |\n|---|--:|--:|--:|--:|")
+    say("| raster | pixels, decoded | peak memory | against the first | seconds |\n|---|--:|--:|--:|--:|")
     first = 0
     for height in heights:
         path = folder / "raster.tif"
@@ -101,10 +107,9 @@ def measure_memory(folder: Path, width: int, heights: list[int], channels: int, 
         peak, seconds = peak_of([sys.executable, __file__, *child])
         first = first or peak
         decoded = 3 * height * width / 2**30
-        print(
+        say(
             f"| {width:,} x {height:,} | {decoded:.1f} GiB | {peak / 2**20:.0f} MiB | {peak / first - 1:+.1%} | "
-            f"{seconds:.0f} |",
-            flush=True,
+            f"{seconds:.0f} |"
         )
         for made in folder.iterdir():
             made.unlink()
@@ -144,10 +149,10 @@ def measure_throughput(folder: Path, device: str, batch: int, rounds: int) -> No
         whole = predict_whole(path, out, model, device, batch, OVERLAP, extras=False)
         out.unlink()
         rows.append((alone, whole))
-        print(f"bare {alone:.2f} s, whole {whole:.2f} s, ratio {alone / whole:.3f}", flush=True)
+        say(f"bare {alone:.2f} s, whole {whole:.2f} s, ratio {alone / whole:.3f}")
     alone, whole, ratio = (statistics.median(values) for values in zip(*((a, w, a / w) for a, w in rows), strict=True))
     count = grid.count()
-    print(f"| {count} tiles, batch {batch}, {device} | {count / alone:.2f} | {count / whole:.2f} | {ratio:.3f} |")
+    say(f"| {count} tiles, batch {batch}, {device} | {count / alone:.2f} | {count / whole:.2f} | {ratio:.3f} |")
 
 
 def main() -> None:
@@ -161,8 +166,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("what", nargs="?", choices=("memory", "throughput"))
     parser.add_argument("--width", type=int, default=30000)
-    parser.add_argument("--heights", type=int, nargs="+", default=[30000, 60000])
-    parser.add_argument("--channels", type=int, default=2, help="width of the U-Net")
+    parser.add_argument("--heights", type=int, nargs="+", default=[15000, 30000])
+    parser.add_argument("--channels", type=int, default=1, help="width of the U-Net")
     parser.add_argument("--probabilities", action="store_true")
     parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
     parser.add_argument("--batch", type=int, default=2)
