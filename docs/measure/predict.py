@@ -8,7 +8,8 @@ parameters (memory beside the network does not depend on them), all of it as the
 command imports. Its peak is the largest resident set seen every 20 ms. The raster is made once and not timed.
 
 Throughput: RS-SAM with the encoder vit_t on a raster of 4 x 4 tiles. In alternating rounds the bare network sees the
-very batches that the prediction gives it, out of memory, and then the raster is predicted from file to file; processor time beside the clock tells what the machine's other work adds.
+very batches that the prediction gives it, out of memory, and then the raster is predicted from file to file; processor
+time beside the clock tells what the machine's other work adds.
 """
 
 from __future__ import annotations
