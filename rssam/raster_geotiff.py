@@ -16,6 +16,7 @@ import numpy as np
 import rasterio.shutil
 from affine import Affine
 from numpy.typing import NDArray
+from rasterio._err import CPLE_BaseError  # what a copy raises; of no public class
 from rasterio.crs import CRS
 from rasterio.errors import RasterioError
 from rasterio.windows import Window
@@ -69,7 +70,7 @@ def write_cog(part: Part, layer: str, place: Georeference, picture: Picture, out
     try:
         rasterio.shutil.copy(sheet, out, driver="COG", overview_resampling=resampling, **COG)
         _compare(part, layer, out)
-    except (RasterioError, OSError) as error:
+    except (CPLE_BaseError, RasterioError, OSError) as error:
         for path in (out, *out.parent.glob(f"{out.name}.*")):
             path.unlink(missing_ok=True)
         free = shutil.disk_usage(out.parent).free >> 20

@@ -68,6 +68,8 @@ class Ground:
         points, ring_of = shapely.get_coordinates(rings, return_index=True)
         if self.geod is not None:
             points = np.stack(self.degrees.transform(points[:, 0], points[:, 1]), axis=1)
+        if not len(rings):
+            return np.zeros(0), np.zeros(0)
         measure: Measure = self.geod.polygon_area_perimeter if self.geod is not None else _planar
         areas, perimeters = np.zeros(len(outlines)), np.zeros(len(outlines))
         ends = np.flatnonzero(np.diff(ring_of)) + 1

@@ -1,0 +1,114 @@
+"""The command `predict`: a run of this home on files, its options, and what it refuses before any work."""
+
+import json
+
+import numpy as np
+import pytest
+import rasterio
+import torch
+from PIL import Image
+from typer.testing import CliRunner
+
+from benchmarks.cli import app
+from benchmarks.evaluate import predicted_labels
+from benchmarks.prediction import network_of, outputs_for
+from benchmarks.runner import execute_all, resolve_all
+from benchmarks.trained import load_run
+from data_prep.catalog import DATASETS
+from rssam.contract import UserError
+from tests.benchmarks.prepared import make_session, tiny_run
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    session = make_session(tmp_path_factory.mktemp("home"))
+    [outcome] = execute_all(resolve_all([tiny_run()], session), session)
+    return session, outcome.key
+
+
+def call(session, *arguments):
+    return CliRunner().invoke(app, ["--home", str(session.home), "predict", *map(str, arguments)])
+
+
+def picture(path, size=(64, 64), seed=0):
+    pixels = np.random.default_rng(seed).integers(0, 256, (*size, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(path)
+    return pixels
+
+
+def test_a_run_predicts_files_as_it_was_tested(tmp_path, home):
+    session, key = home
+    pixels = [picture(tmp_path / f"{name}.png", seed=name) for name in (1, 2)]
+    images, out = [tmp_path / "1.png", tmp_path / "2.png"], tmp_path / "maps"
+    extras = ("--probabilities", "--vectors", out, "--quicklook", out, "--device", "cpu")
+    done = call(session, *images, "--run", key, "--out", out, *extras, "--json")
+    assert done.exit_code == 0, done.output
+    records = json.loads(done.stdout)
+    net = load_run(session, key).net
+    for name, shown, record in zip((1, 2), pixels, records, strict=True):
+        with torch.inference_mode():
+            logits = net(torch.from_numpy(shown.transpose(2, 0, 1)[None] / np.float32(255)))[0]
+        expected = predicted_labels(logits).numpy()
+        with rasterio.open(out / f"{name}.tif") as found:
+            np.testing.assert_array_equal(found.read(1), expected)
+        assert record["pixels"] == {"background": int((expected == 0).sum()), "road": int(expected.sum())}
+        made = {f"{name}.tif", f"{name}.probabilities.tif", f"{name}.gpkg", f"{name}.png"}
+        assert made <= {path.name for path in out.iterdir()}
+    assert "has no coordinate system" in done.stderr
+    again = call(session, images[0], "--run", key, "--out", out)
+    assert isinstance(again.exception, UserError)
+    assert "is there already" in str(again.exception)
+    turned = call(session, images[0], "--run", key, "--out", out, "--overwrite", "--tta", "all", "--overlap", 0)
+    assert turned.exit_code == 0
+    assert "1.png: background" in turned.stdout
+
+
+def test_of_several_images_the_good_ones_are_predicted(tmp_path, home):
+    session, key = home
+    picture(tmp_path / "good.png")
+    (tmp_path / "bad.png").write_text("no picture")
+    done = call(session, tmp_path / "bad.png", tmp_path / "good.png", "--run", key, "--out", tmp_path / "maps")
+    assert done.exit_code == 1
+    assert "error: " in done.stderr
+    assert [path.name for path in (tmp_path / "maps").iterdir()] == ["good.tif"]
+
+
+def test_what_does_not_fit_is_refused(tmp_path, home):
+    session, key = home
+    picture(tmp_path / "a.png")
+    image, out = tmp_path / "a.png", tmp_path / "a.tif"
+    for options, words in (
+        ((), "one of --run KEY .* and --adapter FILE"),
+        (("--run", key, "--adapter", "x"), "one of --run KEY"),
+        (("--run", key, "--bands", "1,2"), "--bands 1,2: expected 3 whole numbers"),
+        (("--run", key, "--scale", "a,2"), "--scale a,2: expected 2 numbers"),
+        (("--run", key, "--tile", "96"), "--tile 96 does not fit this network, .* 64x64"),
+        (("--run", key, "--overlap", "64"), "an overlap of 64 pixels does not fit"),
+        (("--run", "none"), "no finished run 'none'"),
+    ):
+        with pytest.raises(UserError, match=words):
+            raise call(session, image, "--out", out, *options).exception
+    assert not out.exists()
+
+
+def test_names_of_outputs(tmp_path):
+    one, two = tmp_path / "a" / "x.tif", tmp_path / "b" / "y.tif"
+    options = {"probabilities": False, "overwrite": False}
+    found = outputs_for([one, two], tmp_path / "maps", None, None, **options)
+    assert [outputs.class_map for outputs in found] == [tmp_path / "maps" / "x.tif", tmp_path / "maps" / "y.tif"]
+    for images, out, words in (
+        ([one, two], tmp_path / "map.tif", "expected a folder, for 2 images"),
+        ([one], tmp_path / "map.png", r"expected a name ending in \.tif or \.tiff"),
+        ([one, tmp_path / "c" / "x.png"], tmp_path / "maps", "several images are called x"),
+        ([one], one, "is an image to be predicted"),
+    ):
+        with pytest.raises(UserError, match=words):
+            outputs_for(images, out, None, None, **options)
+
+
+def test_colours_are_those_of_the_data_set_or_can_be_told_apart(home, monkeypatch):
+    session, key = home
+    trained = load_run(session, key)
+    assert network_of(trained).palette == ((0, 0, 0), (255, 255, 255))
+    monkeypatch.delitem(DATASETS, "deepglobe")
+    assert len(set(network_of(trained).palette)) == 2
