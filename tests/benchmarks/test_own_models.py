@@ -194,7 +194,7 @@ def test_data_sets_likewise(folder):
         catalog.dataset("lands")
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["reproduce", "--help"], ["audit", "--json"]])
+@pytest.mark.parametrize("arguments", [["reproduce", "--help"], ["audit", "--json"]])
 def test_a_package_that_imports_torch_or_fails_delays_nothing(folder, arguments):
     (folder / "heavy.py").write_text("import torch\nraise RuntimeError('never asked for')")
     install(folder, "kit", "models", heavy="heavy:Net")
