@@ -44,14 +44,13 @@ def home(tmp_path_factory):
 
 def test_export_writes_an_adapter_with_its_card(command, home, tmp_path):
     folder, key = home
-    code, out, err = command(
-        "--home", folder, "export", "--run", key, "--out", tmp_path / "roads.safetensors", "--json"
-    )
+    file = tmp_path / "roads.safetensors"
+    code, out, err = command("--home", folder, "export", "--run", key, "--out", file, "--json")
     assert code == 0, err
     told = json.loads(out)
     assert (told["key"], told["base"]) == (key, {})
-    assert told["bytes"] == (tmp_path / "roads.safetensors").stat().st_size
-    assert load_adapter(tmp_path / "roads.safetensors", make_session(folder).weights).key == key
+    assert told["bytes"] == file.stat().st_size
+    assert load_adapter(file, make_session(folder).weights).key == key
     card = (tmp_path / "roads.md").read_text()
     assert "# UNet on deepglobe" in card
     assert "made-up scenes" in card
