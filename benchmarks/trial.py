@@ -53,6 +53,7 @@ def train_and_test(resolved: ResolvedRun, session: Session) -> Outcome:
         session.team.on_failure = _told(resolved, session)
         session.team.call(resolved)
     cost = measure(run.model, run.task)  # before hours of training: a user's own system may not be fit for it
+    own = {SYSTEM: record(run.model)} if is_own(run.model) else {}  # and before its file may change meanwhile
     trial = _Trial(resolved, session, splits)
     try:
         with _together(session):
@@ -87,7 +88,7 @@ def train_and_test(resolved: ResolvedRun, session: Session) -> Outcome:
             **provenance(trial.fabric.device),
             "activation_checkpointing": bool(short),
             **({"devices": trial.team.size} if trial.team.size > 1 else {}),
-            **({SYSTEM: record(run.model)} if is_own(run.model) else {}),
+            **own,
         },
     )
     save_predictions(work / "predictions.npz", evaluation, binary=run.task.binary)

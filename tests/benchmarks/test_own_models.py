@@ -70,6 +70,27 @@ class Imposter(Net):
     name: ClassVar[str] = "unet"
 
 
+@dataclass(frozen=True)
+class Vain(Net):
+    name: ClassVar[str] = "vain"
+    published: ClassVar[Any] = "Adam"
+    small: ClassVar[dict] = {"height": 1}
+
+
+@dataclass(frozen=True)
+class Picky(Net):
+    name: ClassVar[str] = "picky"
+
+    def __post_init__(self):
+        raise ValueError("not so")
+
+
+@dataclass(frozen=True)
+class Pathy(Net):
+    name: ClassVar[str] = "pathy"
+    file: Any = frozenset({1})
+
+
 @dataclass
 class Loose:
     name: ClassVar[str] = "Loose Net"
@@ -133,6 +154,9 @@ def test_a_module_in_the_working_folder_is_found(tmp_path, monkeypatch):
         ("somebodys:SYSTEM", r"cannot be imported|is no frozen dataclass"),
         ("somebodys:Any", r"somebodys:Any is no frozen dataclass"),
         ("somebodys:Imposter", r"its name unet is that of a system of this suite, benchmarks\.zoo:UNet"),
+        ("somebodys:Vain", r"small names height, which is no field of it; published must be an Optimisation"),
+        ("somebodys:Picky", r"cannot be made with its defaults, .*\(ValueError: not so\)"),
+        ("somebodys:Pathy", r"or they are no plain values .*\(TypeError: "),
         ("somebodys:Loose", r"it lacks title; .*build.*; it is not frozen; it has no default for width; its name must"),
     ],
 )
