@@ -112,7 +112,7 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
         about = json.loads(metadata[ENTRY]) if ENTRY in metadata else None
     except (SafetensorError, OSError, ValueError) as error:
         raise AdapterUnusable(f"{path} is damaged or no safetensors file ({error}): {_AGAIN}") from error
-    if about is None:
+    if not isinstance(about, dict):
         raise AdapterUnusable(f"{path} is a safetensors file, but no adapter of rssam-bench: {_AGAIN}")
     if about.get("format") != FORMAT:
         raise AdapterUnusable(
@@ -121,6 +121,8 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
         )
     if about.pop("sha256", None) != content_digest(tensors, about):
         raise AdapterUnusable(f"{path} is damaged: its content does not have the SHA-256 written into it: {_AGAIN}")
+    if missing := [name for name in ("key", "identity", "task", "base", "start") if name not in about]:
+        raise AdapterUnusable(f"{path} does not say its {', '.join(missing)}: {_AGAIN}")
     return about, tensors
 
 

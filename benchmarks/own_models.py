@@ -9,13 +9,14 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import importlib.util
+import json
 import os
 import re
 import sys
 
 from benchmarks.zoo import MODELS
 from data_prep.entry_points import Broken, declared, find, load, source
-from rssam.contract import Model, UnknownName, UserError
+from rssam.contract import Model, Optimisation, UnknownName, UserError
 from rssam.weights import WEIGHTS
 
 GROUP = "rssam_bench.models"
@@ -98,9 +99,22 @@ def checked(declaration: object, by: str) -> Model:
         faults.append(f"its version must be a whole number from 1, found {version!r}")
     if name in MODELS:
         faults.append(f"its name {name} is that of a system of this suite, {_where(type(MODELS[name]))}")
+    if foreign := sorted(
+        set(getattr(declaration, "small", ())) - {item.name for item in dataclasses.fields(declaration)}
+    ):
+        faults.append(f"small names {', '.join(foreign)}, which is no field of it")
+    if not isinstance(getattr(declaration, "published", None), Optimisation | None):
+        faults.append("published must be an Optimisation of rssam.contract, or None")
     if faults:
         raise NotAModel(f"{by} does not declare a system: {'; '.join(faults)}. See docs/extend.md")
-    model: Model = declaration()  # type: ignore[assignment]
+    try:
+        model: Model = declaration()  # type: ignore[assignment]
+        json.dumps(dataclasses.asdict(declaration()))
+    except Exception as error:
+        raise NotAModel(
+            f"{by} cannot be made with its defaults, or they are no plain values such as numbers, words and tuples of "
+            f"them ({type(error).__name__}: {error})"
+        ) from error
     if unknown := [weights for weights in model.weights_needed() if weights not in WEIGHTS]:
         raise NotAModel(f"{by} needs the weights {', '.join(unknown)}: choose from {', '.join(WEIGHTS)}")
     return model

@@ -55,6 +55,7 @@ def train_and_test(resolved: ResolvedRun, session: Session) -> Outcome:
         session.team.on_failure = _told(resolved, session)
         session.team.call(resolved)
     cost = measure(run.model, run.task)  # before hours of training: a user's own system may not be fit for it
+    own = {SYSTEM: record(run.model)} if is_own(run.model) else {}  # and before its file may change meanwhile
     trial = _Trial(resolved, session, splits)
     try:
         with _together(session):
@@ -90,7 +91,7 @@ def train_and_test(resolved: ResolvedRun, session: Session) -> Outcome:
             **provenance(trial.fabric.device),
             "activation_checkpointing": bool(short),
             **({"devices": trial.team.size} if trial.team.size > 1 else {}),
-            **({SYSTEM: record(run.model)} if is_own(run.model) else {}),
+            **own,
         },
         probabilities=Histogram.of_images(evaluation.histograms),
     )

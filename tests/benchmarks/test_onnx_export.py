@@ -65,6 +65,15 @@ def test_every_system(model, tmp_path):
     agree(trained, tmp_path / "a.onnx")
 
 
+@pytest.mark.slow
+def test_parameters_of_more_than_one_file_lie_beside_it(tmp_path, monkeypatch):
+    monkeypatch.setattr(onnx_export, "ONE_FILE", 0)
+    trained = as_trained(UNet(16))
+    export_onnx(trained, tmp_path / "a.onnx")
+    assert {path.name for path in tmp_path.iterdir()} == {"a.onnx", "a.onnx.data"}
+    agree(trained, tmp_path / "a.onnx")
+
+
 def test_a_file_that_gives_other_logits_is_not_kept(unet, tmp_path, monkeypatch):
     before = tmp_path / "a.onnx"
     before.write_bytes(b"old")
