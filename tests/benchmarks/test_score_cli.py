@@ -41,6 +41,7 @@ def command(tmp_path, monkeypatch, capsys):
     ("arguments", "code", "words"),
     [
         (["score"], 2, "give --predictions DIR and --dataset NAME"),
+        (["score", "--list"], 2, "give --predictions DIR and --dataset NAME"),
         (["score", "--predictions", "x", "--dataset", "nowhere"], 2, "choose from deepglobe"),
         (["score", "--predictions", "x", "--dataset", "whu"], 1, "whu is not prepared"),
         (["score", "--predictions", "MASKS", "--dataset", "deepglobe"], 1, "without a file (.npy, .png, .tif, .tiff)"),
@@ -70,6 +71,8 @@ def test_mistakes_end_in_a_sentence_and_leave_nothing(command, tmp_path, argumen
 def test_from_predictions_to_a_checked_bundle(command, tmp_path):
     session = make_session(tmp_path / "home")
     chosen = choose(session.home, "deepglobe", 0, "random")
+    code, output, _ = command("score", "--dataset", "deepglobe", "--list")
+    assert [path.rsplit("/", 1)[1] for path in output.split()] == [f"{entry.stem}.png" for entry in chosen.entries]
     masks = tmp_path / "masks"
     masks.mkdir()
     for entry in chosen.entries:

@@ -181,13 +181,13 @@ def test_evaluations_stand_under_a_heading_of_their_own(tmp_path):
     assert names >= {"transfer.tex", "transfer.csv", "report.md", "report.html"}
     page = (tmp_path / "out" / "report.md").read_text()
     assert "## Trained on one data set, tested on another" in page
-    row = "| RS-SAM | DeepGlobe | WHU aerial | 3 all | 0.500 | [0.500, 0.500] | 0.333 | 0.740 |"
+    row = "| RS-SAM | DeepGlobe | WHU aerial | 3 (all) | 0.500 | [0.500, 0.500] | 0.333 | 0.740 |"
     assert row in page
     assert "classes road as building; images covered by squares of 256 pixels; 2 of the images are also in" in page
     assert 'id="transfer"' in (tmp_path / "out" / "report.html").read_text()
     (line,) = csv.DictReader((tmp_path / "out" / "transfer.csv").open())
     assert (line["trained_on"], line["dataset"], line["run"]) == ("deepglobe", "whu", results[4].key)
-    assert "RS-SAM & DeepGlobe & WHU aerial & 3 all & 0.500" in (tmp_path / "out" / "transfer.tex").read_text()
+    assert "RS-SAM & DeepGlobe & WHU aerial & 3 (all) & 0.500" in (tmp_path / "out" / "transfer.tex").read_text()
     (frame,) = reported(tmp_path)[0].frames
     assert "scored" not in frame.rows["state"].tolist()
 
