@@ -24,6 +24,9 @@ def score(
     suffix: Annotated[str, typer.Option(help="What follows the stem in file names, as _mask in 104_mask.png.")] = "",
     split_seed: Annotated[int, typer.Option(min=0, help="Seed of the 70/15/15 split.")] = 0,
     split: Annotated[SplitRuleName, typer.Option(help="Split image by image, or by whole scenes.")] = "random",
+    listed: Annotated[
+        bool, typer.Option("--list", help="Only list the test images to predict, one path a line.")
+    ] = False,
     run: Annotated[
         str | None, typer.Option(metavar="KEY", help="Instead: what this finished run saved, held against its result.")
     ] = None,
@@ -39,8 +42,13 @@ def score(
             raise typer.BadParameter("--run takes neither --predictions nor --dataset, --name and --suffix")
         _score_run(run, out, as_json)
         return
+    if listed and dataset is not None and predictions is None:
+        _list_images(dataset, split_seed, split, as_json)
+        return
     if predictions is None or dataset is None or out is not None:
-        raise typer.BadParameter("give --predictions DIR and --dataset NAME, or --run KEY [--out DIR]")
+        raise typer.BadParameter(
+            "give --predictions DIR and --dataset NAME, or --dataset NAME --list, or --run KEY [--out DIR]"
+        )
     called = _name(name or predictions.resolve().name)
     from benchmarks.scoring import choose
     from benchmarks.scoring import score as score_folder
@@ -94,6 +102,19 @@ def evaluate(
             trained, chosen, meeting, called, session, lambda done, total: progress(done, total, "predict")
         )
     _show(scored, as_json)
+
+
+def _list_images(dataset: str, split_seed: int, split: SplitRuleName, as_json: bool) -> None:
+    """The prepared images of a test split; their masks stay unread."""
+    from benchmarks.scoring import choose
+
+    chosen = choose(root.home, dataset, split_seed, split)
+    paths = [str(chosen.folder / entry.image) for entry in chosen.entries]
+    if as_json:
+        print_json(paths)
+        return
+    for path in paths:
+        screen.print(path, soft_wrap=True)
 
 
 def _score_run(key: str, out: Path | None, as_json: bool) -> None:

@@ -76,7 +76,7 @@ def _apart(section: Section, one: Submission) -> str:
     elif len(digests) > 1:
         reasons.append(f"scored on one of the {len(digests)} test splits that the runs of this table rest on")
     elif used := {len(result.images) for result in section.results if set(result.images) != set(one.images)}:
-        reasons.append(f"scored on all {len(one.images)} test images, where runs used {min(used)} of them")
+        reasons.append(f"scored on all {len(one.images)} test images, where runs of this table have {min(used)}")
     if not digests and not one.data.get("complete"):
         reasons.append(f"the data are {one.data['describe']}, not the paper's")
     if not one.scores.dice > one.constant_dice:

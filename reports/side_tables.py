@@ -124,7 +124,7 @@ def _numbers(one: Submission) -> tuple[str, str, str]:
 
 
 def _images(one: Submission) -> str:
-    return f"{len(one.images)} {'test' if one.identity['images'] == 'test' else 'all'}"
+    return f"{len(one.images)} ({'test split' if one.identity['images'] == 'test' else 'all'})"
 
 
 def _title(dataset: str) -> str:

@@ -1,0 +1,137 @@
+"""A trained system on other data: classes by name, images of other sizes, and counts as of the network by hand."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from benchmarks.ledger import read_ledger
+from benchmarks.scoring import choose
+from benchmarks.trained import Trained
+from benchmarks.transfer import ClassesApart, ClassMeeting, Meeting, evaluate_elsewhere, meet
+from benchmarks.zoo import SamLora
+from data_prep.base import save_manifest
+from data_prep.catalog import register_home
+from data_prep.folder import Folder
+from data_prep.loading import PreparedSet
+from rssam.contract import Task, UserError
+from tests.benchmarks.prepared import SIDE, make_session, write_prepared
+
+COVER = ("building", "road", "bare soil", "water")
+
+
+class Bright(nn.Module):
+    """Class i where the red of a pixel is the i-th quarter; one class: where it is above 0.4. Any size."""
+
+    def __init__(self, channels):
+        super().__init__()
+        self.channels = channels
+        self.unused = nn.Parameter(torch.zeros(1))
+
+    def forward(self, images):
+        red = images[:, :1]
+        if self.channels == 1:
+            return red - 0.4
+        centres = (torch.arange(self.channels, device=red.device).view(1, -1, 1, 1) + 0.5) / self.channels
+        return -(red - centres).abs()
+
+
+def trained(classes=("road",), side=SIDE, dataset="whu"):
+    task = Task(classes, (side, side))
+    return Trained(Bright(task.channels).eval(), SamLora("vit_t", "scratch"), task, "32-true", "whu-x-1", dataset, {})
+
+
+def run(session, system, meeting, *, part="all", name="Mine"):
+    chosen = choose(session.home, "deepglobe", 0, "random", part)
+    return evaluate_elsewhere(system, chosen, meeting, name, session, lambda done, total: None)
+
+
+@pytest.mark.parametrize(("part", "side"), [("all", SIDE), ("test", SIDE), ("test", 32)])
+def test_counts_are_those_of_the_network_by_hand(tmp_path, part, side):
+    session = make_session(tmp_path)
+    scored = run(session, trained(side=side), meet(("road",), ("road",), {}), part=part)
+    one = scored.submission
+    chosen = choose(tmp_path, "deepglobe", 0, "random", part)
+    data = PreparedSet(chosen.folder, chosen.entries)
+    assert one.images == tuple(item["name"] for item in data)
+    for index, item in enumerate(data):
+        guess, mask = item["image"][0].numpy() / 255 > 0.4, item["mask"].numpy() == 1
+        wanted = [(guess & mask).sum(), (guess & ~mask).sum(), (~guess & mask).sum(), (~guess & ~mask).sum()]
+        assert [int(getattr(one.counts, name)[index, 0]) for name in ("tp", "fp", "fn", "tn")] == wanted
+    assert (one.kind, one.identity["system"]["crop"]) == ("evaluated", None if side == SIDE else 32)
+    assert one.native_counts.images == len(one.images)
+    assert "copies" not in one.data  # whu is not prepared in this home
+    again = run(session, trained(side=side), meet(("road",), ("road",), {}), part=part)
+    assert (again.cached, again.submission.to_json()) == (True, one.to_json())
+    assert [use.purpose for use in read_ledger(tmp_path).uses] == ["evaluate"]
+
+
+def test_of_several_classes_one_is_foreground(tmp_path):
+    """Roads of a land-cover system: everything else it says is background."""
+    session = make_session(tmp_path)
+    known = ("building", "water", "road", "bare soil")
+    one = run(session, trained(known), meet(known, ("road",), {})).submission
+    chosen = choose(tmp_path, "deepglobe", 0, "random", "all")
+    data = PreparedSet(chosen.folder, chosen.entries)
+    hits = 0
+    for item in data:
+        red = item["image"][0].numpy() / 255
+        hits += int(((np.minimum((red * 4).astype(int), 3) == 2) & (item["mask"].numpy() == 1)).sum())
+    assert int(one.counts.tp.sum()) == hits > 0
+
+
+def test_joined_and_reordered_classes_win_where_theirs_would():
+    meeting = meet(
+        COVER, ("Water", "Built_Up", "Soil"), {"building": "built-up", "road": "Built Up", "bare_soil": "Soil"}
+    )
+    assert meeting.sources == ((3,), (0, 1), (2,))
+    images = torch.rand(2, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+    net = Bright(4)
+    table = torch.tensor([1, 1, 2, 0])
+    assert torch.equal(Meeting(net, meeting)(images).argmax(1), table[net(images).argmax(1)])
+    binary = meet(COVER, ("built",), {"building": "built", "road": "built"})
+    assert torch.equal(Meeting(net, binary)(images)[:, 0] > 0, net(images).argmax(1) < 2)
+
+
+@pytest.mark.parametrize(
+    ("system", "tested", "declared", "words"),
+    [
+        (("road",), ("building",), {}, "nothing of the system is building.*Give --classes"),
+        (("road",), ("road", "water"), {}, "cannot fill several classes"),
+        (COVER, ("road", "building"), {}, "nothing of the data set is bare soil, water"),
+        (("road",), ("street",), {"lane": "street"}, "no class 'lane' of the system"),
+        (("road",), ("street",), {"road": "path"}, "no class 'path' of the data set"),
+    ],
+)
+def test_classes_that_do_not_meet_are_said(system, tested, declared, words):
+    with pytest.raises(ClassesApart, match=words):
+        meet(system, tested, declared)
+    assert meet(("road",), ("street",), {"Road": "street"}) == ClassMeeting(("road",), ("street",), ((0,),))
+
+
+def test_its_own_data_and_other_sizes_are_refused(tmp_path):
+    session = make_session(tmp_path)
+    meeting = meet(("road",), ("road",), {})
+    with pytest.raises(UserError, match="was trained on deepglobe"):
+        run(session, trained(dataset="deepglobe"), meeting)
+    with pytest.raises(UserError, match="takes images of 96x96 pixels, and those of deepglobe have 64x64"):
+        run(session, trained(side=96), meeting)
+    assert not (tmp_path / "scores").exists()
+    assert read_ledger(tmp_path).uses == ()
+
+
+def test_images_it_may_have_been_trained_on_are_counted(tmp_path):
+    """The same pictures under another name would have passed for new ones."""
+    session = make_session(tmp_path)
+    own = Folder("mine", ("road",), (1,), 0, None, "keep", (SIDE, SIDE))
+    manifest = write_prepared(tmp_path / "data" / "mine")
+    save_manifest(tmp_path / "data" / "mine", replace(manifest, dataset="mine", entries=manifest.entries[:5]))
+    (tmp_path / "data" / "mine" / "dataset.json").write_text(own.to_json())
+    try:
+        assert register_home(tmp_path) == []
+        one = run(session, trained(dataset="mine"), meet(("road",), ("road",), {})).submission
+    finally:
+        register_home(tmp_path / "none")
+    assert one.data["copies"] == 5
