@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
@@ -38,6 +38,10 @@ SECONDS_BETWEEN_CHECKPOINTS = 600.0
 """Within an epoch; after each epoch there is one anyway."""
 
 
+GROUPS_AHEAD = 4
+"""That each process which reads images keeps ready."""
+
+
 class TrainingDiverged(UserError):
     """The loss is no longer a number."""
 
@@ -54,6 +58,7 @@ class Training:
     step: int = 0  # optimiser steps done of the epoch begun
     loss_sum: float = 0.0  # over the groups of these steps
     spent: float = 0.0  # seconds on the epoch begun
+    waited: float = 0.0  # seconds in all epochs for images
     history: list[dict[str, float]] = field(default_factory=list)
     best_epoch: int = 0
     best_loss: float = math.inf
@@ -96,7 +101,7 @@ def train(
     """
     team = team or Team()
     train_set, val_set = data
-    raw = make_optimizer(net, recipe, rate)
+    raw = make_optimizer(net, recipe, rate, fused=fabric.device.type == "cuda")
     model, optimizer = fabric.setup(net, raw)  # the wrapper steps; state and settings are those of `raw`
     if hasattr(net, "training_outputs"):
         model.mark_forward_method("training_outputs")
@@ -114,26 +119,33 @@ def train(
         if team.leads:
             checkpoints.save(net, raw, vars(state), states)
 
+    begun = [(state.epoch, shares[state.step :])] if state.step else []
+    ahead = [*begun, *((epoch, shares) for epoch in range(state.epoch + len(begun), recipe.epochs))]
+    numbers = ((epoch + 1, number) for epoch, todo in ahead for share in todo for number in share.read)
+    loaded = _groups(train_set, recipe, seed, numbers, workers, pinned=fabric.device.type == "cuda")
+
     while state.epoch < recipe.epochs:
         started, epoch, saved = time.perf_counter() - state.spent, state.epoch + 1, time.monotonic()
         total = torch.tensor(state.loss_sum if team.leads else 0.0, device=fabric.device, dtype=torch.float64)
 
         if state.step == 0 or not random:  # dropout, too, depends on seed, epoch and the device's number alone
             torch.manual_seed(seed * 1_000_003 + epoch + (team.rank << 40))
-        todo = shares[state.step :]
-        loaded = _epoch_groups(train_set, recipe, seed, epoch, workers, [n for share in todo for n in share.read])
         if state.step > 0 and random:
-            restore_random_states(random, fabric.device)  # making the loader has drawn a number
+            restore_random_states(random, fabric.device)
+        else:
+            torch.empty((), dtype=torch.int64).random_()  # a number that the order of an epoch has always taken
         model.train()
         now = learning_rate(recipe, rate, state.epoch * steps + steps - 1, recipe.epochs * steps)
-        for share in todo:
+        for share in shares[state.step :]:
             now = learning_rate(recipe, rate, state.epoch * steps + state.step, recipe.epochs * steps)
             for settings in raw.param_groups:
                 settings["lr"] = now
             before = team.statistics(net)
+            asked = time.perf_counter()
             batch = list(islice(loaded, len(share.read)))
+            state.waited += time.perf_counter() - asked
             for more, (images, labels) in zip(reversed(range(len(batch))), batch, strict=True):
-                images, labels = to_float(images, fabric.device), labels.to(fabric.device)
+                images, labels = to_float(images, fabric.device), labels.to(fabric.device, non_blocking=True)
                 with team.accumulating(model, more > 0):
                     loss = training_loss(model, images, labels, recipe.ce_weight, recipe.dice_weight)
                     # the gradients of the devices are averaged, those of the groups summed
@@ -202,12 +214,15 @@ def _diverged(which: str, loss: float, epoch: int, rate: float) -> TrainingDiver
     )
 
 
-def make_optimizer(net: nn.Module, recipe: Recipe, rate: float) -> torch.optim.Optimizer:
-    """The recipe's optimiser over everything trainable; weight decay, as SAMed's, spares nothing."""
+def make_optimizer(net: nn.Module, recipe: Recipe, rate: float, *, fused: bool = False) -> torch.optim.Optimizer:
+    """The recipe's optimiser over everything trainable; weight decay, as SAMed's, spares nothing.
+
+    `fused` is AdamW in one kernel, which rounds otherwise: for CUDA, where no two runs are equal bit for bit anyway.
+    """
     parameters = [parameter for parameter in net.parameters() if parameter.requires_grad]
     if recipe.optimizer == "sgd":
         return torch.optim.SGD(parameters, lr=rate, momentum=0.9, weight_decay=recipe.weight_decay)
-    return torch.optim.AdamW(parameters, lr=rate, betas=(0.9, 0.999), weight_decay=recipe.weight_decay)
+    return torch.optim.AdamW(parameters, lr=rate, betas=(0.9, 0.999), weight_decay=recipe.weight_decay, fused=fused)
 
 
 def learning_rate(recipe: Recipe, rate: float, step: int, steps: int) -> float:
@@ -267,23 +282,44 @@ def _turn(pixels: Tensor, turn: int) -> Tensor:
     return turned.flip(-1) if turn >= 4 else turned
 
 
-def _epoch_groups(
-    data: PreparedSet, recipe: Recipe, seed: int, epoch: int, workers: int, numbers: Sequence[int]
-) -> Iterator[tuple[Tensor, Tensor]]:
-    """The groups (uint8 [group, 3, H, W], uint8 [group, H, W]) of one epoch that have these numbers.
+class _Stream(TorchDataset[tuple[Tensor, Tensor]]):
+    """The draws of all epochs, asked for as (epoch, position)."""
 
-    What fills no whole group is left out, others in every epoch. A set smaller than one group is one group.
+    def __init__(self, data: PreparedSet, recipe: Recipe, seed: int) -> None:
+        self.data, self.recipe, self.seed = data, recipe, seed
+        self._draws: _Draws | None = None  # of the epoch asked for last
+
+    def __getitem__(self, place: tuple[int, int]) -> tuple[Tensor, Tensor]:
+        epoch, position = place
+        if self._draws is None or self._draws.epoch != epoch:
+            self._draws = _Draws(self.data, self.recipe, self.seed, epoch)
+        return self._draws[position]
+
+
+def _groups(
+    data: PreparedSet,
+    recipe: Recipe,
+    seed: int,
+    numbers: Iterable[tuple[int, int]],
+    workers: int,
+    *,
+    pinned: bool = False,
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """The groups (uint8 [group, 3, H, W], uint8 [group, H, W]) of these (epoch, number in the epoch), one after another.
+
+    One stream for a whole training: `workers` start once, and read ahead into the next epoch while this one is being
+    validated. What fills no whole group is left out, others in every epoch. A set smaller than one group is one group.
     """
-    draws = _Draws(data, recipe, seed, epoch)
-    group = min(recipe.group, len(draws))
+    group = min(recipe.group, len(data) * recipe.crops)
     loader = DataLoader(
-        draws,
-        batch_size=group,
-        sampler=[number * group + place for number in numbers for place in range(group)],
+        _Stream(data, recipe, seed),
+        batch_sampler=([(epoch, number * group + place) for place in range(group)] for epoch, number in numbers),
         num_workers=workers,
         multiprocessing_context="fork" if workers and sys.platform == "linux" else None,  # in a process of --jobs too
-        pin_memory=torch.cuda.is_available(),
+        pin_memory=pinned,
         worker_init_fn=_leave_signals_to_parent,
+        generator=torch.Generator(),  # its own: what the network draws does not depend on when reading begins
+        prefetch_factor=GROUPS_AHEAD if workers else None,
     )
     with signals_held():
         batches = iter(loader)  # starts the processes

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NotRequired, TypedDict
+from typing import NotRequired, Protocol, TypedDict
 
 import numpy as np
 import torch
@@ -25,18 +25,34 @@ class Item(TypedDict):
     native_mask: NotRequired[torch.Tensor]  # uint8 [h, w], at the source's own resolution
 
 
+class Decoded(Protocol):
+    """Decoded pixels by stem, uint8 [4, H, W]: red, green, blue, labels."""
+
+    def __getitem__(self, stem: str) -> torch.Tensor: ...
+
+
 class PreparedSet(torch.utils.data.Dataset[Item]):
     """Entries of a prepared folder, in their order.
 
-    With `native` every item has a native mask; where the source was not shrunk that is the mask itself. With `cache`
-    decoded items stay in memory if the whole set fits into CACHE_LIMIT. Reading raises DataError for a file that is
-    missing or damaged.
+    With `native` every item has a native mask; where the source was not shrunk that is the mask itself. Images and masks
+    come from `pixels`, if there are any (see `data_prep.decoded`); else, with `cache`, decoded items stay in memory if
+    the whole set fits into CACHE_LIMIT. Reading raises DataError for a file that is missing or damaged.
     """
 
-    def __init__(self, folder: Path, entries: Sequence[Entry], *, native: bool = False, cache: bool = True) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        entries: Sequence[Entry],
+        *,
+        native: bool = False,
+        cache: bool = True,
+        pixels: Decoded | None = None,
+    ) -> None:
         self.folder = folder
         self.entries = tuple(entries)
         self.native = native
+        self.pixels = pixels
+        cache = cache and pixels is None
         self._kept: dict[int, Item] | None = {} if cache and self._decoded_bytes() <= CACHE_LIMIT else None
 
     def __len__(self) -> int:
@@ -62,8 +78,12 @@ class PreparedSet(torch.utils.data.Dataset[Item]):
         return image + sum(height * width for height, width in finer)
 
     def _read(self, entry: Entry) -> Item:
-        image = self._pixels(entry.image, "RGB", entry.size).permute(2, 0, 1).contiguous()  # [3, H, W]
-        item = Item(name=entry.stem, image=image, mask=self._pixels(entry.mask, "P", entry.size))  # mask [H, W]
+        if self.pixels is None:
+            image = self._pixels(entry.image, "RGB", entry.size).permute(2, 0, 1).contiguous()  # [3, H, W]
+            item = Item(name=entry.stem, image=image, mask=self._pixels(entry.mask, "P", entry.size))  # mask [H, W]
+        else:
+            planes = self.pixels[entry.stem]  # [4, H, W]
+            item = Item(name=entry.stem, image=planes[:3], mask=planes[3])
         if self.native and entry.native_mask is not None:
             item["native_mask"] = self._pixels(entry.native_mask, "1", entry.source_size)  # [h, w]
         elif self.native:
