@@ -335,7 +335,7 @@ def test_a_signal_from_outside(tmp_path, jobs, group):
     assert f"go on with: rssam-bench --home {tmp_path} reproduce table5 --profile smoke" in output
     assert len(list(tmp_path.glob("runs/*/last.safetensors"))) == int(jobs)
     again = start(tmp_path, *options)
-    output, errors = again.communicate(timeout=400)
+    output, errors = again.communicate(timeout=1200)
     assert again.returncode == 0, errors
     assert output.count("resumed: Dice") == int(jobs)
 
