@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 from statistics import median
@@ -225,9 +225,17 @@ def flex(rounds: int) -> list[str]:
     return lines
 
 
-def _table(head: str, rows: list[str]) -> None:
-    rule = "|---" + "|--:" * (head.count("|") - 2) + "|"
-    sys.stdout.write("\n".join((head, rule, *rows)) + "\n\n")
+def _table(head: str, rows: Iterable[str]) -> None:
+    """Every row as soon as it is measured."""
+    for line in (head, "|---" + "|--:" * (head.count("|") - 2) + "|"):
+        _line(line)
+    for row in rows:
+        _line(row)
+    _line("")
+
+
+def _line(text: str) -> None:
+    sys.stdout.write(text + "\n")
     sys.stdout.flush()
 
 
@@ -245,23 +253,23 @@ def main() -> None:
         return
     began = time.perf_counter()
     load = f"load average {os.getloadavg()[0]:.1f}"
-    rows = [
+    timed = (
         compare(what, side, run, options.rounds)
         for what, side, run in (
             ("forward, 256", 256, forward),
             ("forward, 512", 512, forward),
             ("forward and backward, 512", 512, step),
         )
-    ]
-    _table("| ViT-B, batch 1 | SAM, s | ours, s | ratio | single rounds | of processor time |", rows)
+    )
+    _table("| ViT-B, batch 1 | SAM, s | ours, s | ratio | single rounds | of processor time |", timed)
     _table("| forward and backward, 512 | SAM, MiB | ours, MiB | ratio |", memory(512, options.threads))
     _table("| a block's attention, ms | " + " | ".join(WAYS) + " |", ways(options.rounds))
     _table("| step at 512, by operator | SAM | | ours | |", shares(512))
     for line in flex(options.rounds) if options.flex else []:
-        sys.stdout.write(line + "\n")
-    sys.stdout.write(
+        _line(line)
+    _line(
         f"{load} at the start and {os.getloadavg()[0]:.1f} at the end; {torch.get_num_threads()} threads, "
-        f"{options.rounds} rounds, {time.perf_counter() - began:.0f} s\n"
+        f"{options.rounds} rounds, {time.perf_counter() - began:.0f} s"
     )
 
 
