@@ -5,6 +5,7 @@ import copy
 import pytest
 import torch
 from segment_anything.modeling.image_encoder import Block
+from torch.utils.flop_counter import FlopCounterMode
 
 from rssam.attention import ExactBlock, Windows, choose_kind, set_attention
 from rssam.config import ENCODERS, EncoderSize
@@ -149,6 +150,22 @@ def step(encoder, images, kind, bfloat16=False):
         neck = encoder(images).neck
     gradients = torch.autograd.grad(neck.double().square().mean(), [images, *trained.values()])
     return {"output": neck.detach(), **dict(zip(["input", *trained], gradients, strict=True))}
+
+
+def test_the_backward_pass_stops_at_the_first_lora():
+    """Products of layers in it, counted: no frozen weight has a gradient, nor has what comes before the first LoRA."""
+    encoder = SamEncoder(NARROW, (64, 96), neck=False)
+    add_lora(encoder, 4)
+    freeze_encoder(encoder, "sam")
+    out = encoder(torch.rand(1, 3, 64, 96), taps=(2,)).taps[0]
+    with FlopCounterMode(display=False) as counter:
+        out.sum().backward()
+    tokens, width, rank = 24, 48, 4
+    layers = 9 * width**2 + 2 * (3 * width * 2 * rank) + 2 * rank * width  # projection and MLP; LoRA's up, and down
+    further = (
+        3 * width**2 + 2 * rank * width
+    )  # to the input of a block, which the first one lacks: queries, keys, values
+    assert counter.get_flop_counts()["Global"][torch.ops.aten.mm] == 2 * tokens * (3 * layers + 2 * further)
 
 
 @pytest.mark.parametrize("way", WAYS)
