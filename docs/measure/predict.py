@@ -1,6 +1,6 @@
 """Prediction on large rasters: does memory grow with the height, and how much slower is it than the bare network?
 
-From the root of the repository: python docs/measure/predict.py [memory|throughput] [--width 30000]
+From the root of the repository: python docs/measure/predict.py [memory|throughput|shift] [--width 30000]
 [--heights 15000 30000] [--device cpu|cuda] [--rounds 5] [--tiles 4].
 
 Memory: an invented GeoTIFF of six classes' worth of colours, predicted by a real but narrow U-Net with random
@@ -10,6 +10,8 @@ command imports. Its peak is the largest resident set seen every 20 ms. The rast
 Throughput: RS-SAM with the encoder vit_t on a raster of 4 x 4 tiles. In alternating rounds the bare network sees the
 very batches that the prediction gives it, out of memory, and then the raster is predicted from file to file; processor
 time beside the clock tells what the machine's other work adds.
+
+Shift (--home DIR --run KEY --raster FILE): a finished run predicts a raster with tiles that start elsewhere.
 """
 
 from __future__ import annotations
@@ -163,6 +165,39 @@ def measure_throughput(folder: Path, device: str, batch: int, rounds: int, tiles
     )
 
 
+def measure_shift(folder: Path, raster: Path, home: Path, key: str, tile: int | None) -> None:
+    """Share of pixels whose class changes where tiles start elsewhere, for several overlaps."""
+    import torch
+
+    from benchmarks.prediction import network_of
+    from benchmarks.session import Session, Unwatched
+    from benchmarks.trained import load_run
+    from data_prep.catalog import register_home
+    from rssam.raster_job import Outputs, Settings, predict_raster
+    from rssam.raster_source import RasterSource
+
+    register_home(home)
+    network = network_of(load_run(Session(home, "cpu", Unwatched()), key))
+    side = tile or network.task.image_size[0]
+    say("| overlap | pixels that differ, a tile or more from the border | most of a shift |\n|---|--:|--:|")
+    for overlap in (0, side // 8, side // 4, side // 2):
+        maps = []
+        for share in (0.0, 0.25, 0.5, 0.75):
+            shift = int((side - overlap) * share)
+            settings = Settings((side, side), (overlap, overlap), "none", (shift, shift))
+            out = folder / "map.tif"
+            with RasterSource(raster) as source:
+                predict_raster(
+                    source, network, settings, Outputs(out), torch.device("cpu"), 2,
+                    say=say, progress=lambda done, total, what: None, check=lambda: None,
+                )  # fmt: skip
+            with rasterio.open(out) as made:
+                maps.append(made.read(1)[side:-side, side:-side])
+            out.unlink()
+        shares = [float((other != maps[0]).mean()) for other in maps[1:]]
+        say(f"| {overlap} of {side} | {statistics.mean(shares):.3%} | {max(shares):.3%} |")
+
+
 def spent(work: Callable[[], None]) -> tuple[float, float]:
     """Seconds of the clock, and of all processors."""
     clock, processors = time.perf_counter(), time.process_time()
@@ -179,7 +214,7 @@ def main() -> None:
         predict_whole(Path(path), Path(out), UNet(int(channels)), "cpu", 2, 32, extras=bool(extras))
         return
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("what", nargs="?", choices=("memory", "throughput"))
+    parser.add_argument("what", nargs="?", choices=("memory", "throughput", "shift"))
     parser.add_argument("--width", type=int, default=30000)
     parser.add_argument("--heights", type=int, nargs="+", default=[15000, 30000])
     parser.add_argument("--channels", type=int, default=1, help="width of the U-Net")
@@ -189,11 +224,17 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--tiles", type=int, default=4, help="along each side, for the throughput")
     parser.add_argument("--folder", type=Path, help="where rasters are made")
+    parser.add_argument("--home", type=Path, help="with shift: of the run")
+    parser.add_argument("--run", help="with shift: its key")
+    parser.add_argument("--raster", type=Path, help="with shift: what is predicted")
+    parser.add_argument("--tile", type=int, help="with shift: side of a tile")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=asked.folder) as name:
-        if asked.what != "throughput":
+        if asked.what == "shift":
+            measure_shift(Path(name), asked.raster, asked.home, asked.run, asked.tile)
+        if asked.what in (None, "memory"):
             measure_memory(Path(name), asked.width, asked.heights, asked.channels, asked.probabilities)
-        if asked.what != "memory":
+        if asked.what in (None, "throughput"):
             measure_throughput(Path(name), asked.device, asked.batch, asked.rounds, asked.tiles)
 
 

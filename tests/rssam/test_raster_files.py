@@ -78,7 +78,7 @@ def expected_labels(pixels, valid=None):
     return labels_of(made, np.ones(pixels.shape[1:], bool) if valid is None else valid), made
 
 
-def test_class_map_probabilities_polygons_and_a_glance(tmp_path):
+def test_class_map_probabilities_polygons_and_a_glance(tmp_path, caplog):
     """Everything at once, with warnings as errors; the same place on the ground to the last digit."""
     pixels = colours()
     image = write(tmp_path / "scene.tif", pixels, **UTM)
@@ -105,6 +105,7 @@ def test_class_map_probabilities_polygons_and_a_glance(tmp_path):
             np.testing.assert_allclose(steps.read() * steps.scales[0], made, atol=0.5 / 254 + 1e-6)
     assert done.counts == tuple(np.bincount(labels.ravel(), minlength=3).tolist())
     assert done.polygons > 0
+    assert not caplog.records  # where rasterio puts GDAL's own warnings
     with Image.open(wanted["quicklook"]) as picture:
         assert picture.size == (260, 150)
         np.testing.assert_array_equal(np.asarray(picture)[:, :130], pixels.transpose(1, 2, 0))
@@ -293,5 +294,6 @@ def test_a_disk_that_fills_leaves_nothing_under_the_final_name(tmp_path):
         labels, _ = expected_labels(colours(900, 600))
         with rasterio.open(out) as found:
             np.testing.assert_array_equal(found.read(1), labels)
+            assert found.overviews(1) == [2]
     finally:
         subprocess.run(["umount", "-l", disk], check=True)
