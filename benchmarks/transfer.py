@@ -7,6 +7,7 @@ background.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -107,6 +108,15 @@ class Meeting(nn.Module):
         return (chosen[0] - logits[:, others].amax(dim=1))[:, None]
 
 
+def parameters_digest(net: nn.Module) -> str:
+    """SHA-256 over all parameters and statistics: a key says how a network was made, this which one it is."""
+    total = hashlib.sha256()
+    for name, value in sorted(net.state_dict().items()):
+        total.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
+        total.update(value.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy())
+    return total.hexdigest()
+
+
 def crop_for(trained: Trained, chosen: Chosen) -> int | None:
     """Side of the squares that cover an image, None for whole images.
 
@@ -144,6 +154,7 @@ def evaluate_elsewhere(
     crop = crop_for(trained, chosen)
     system = {
         "key": trained.key,
+        "parameters": parameters_digest(trained.net),
         "title": trained.model.title,
         "dataset": trained.dataset,
         "classes": meeting.to_json(),

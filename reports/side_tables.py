@@ -69,7 +69,7 @@ def _transfer(collection: Collection) -> SideTable:
             *_shared_notes(collection.evaluated),
             "Dice at home is that of the same run on the test split of what it was trained on; - where its result is "
             "not in this home. Nothing was trained or chosen on the data it was tested on; no verdict is drawn.",
-            *(note for one in collection.evaluated if (note := _met(one))),
+            *dict.fromkeys(note for one in collection.evaluated if (note := _met(one))),
         ),
     )
 

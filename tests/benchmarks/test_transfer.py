@@ -66,6 +66,9 @@ def test_counts_are_those_of_the_network_by_hand(tmp_path, part, side):
     again = run(session, trained(side=side), meet(("road",), ("road",), {}), part=part)
     assert (again.cached, again.submission.to_json()) == (True, one.to_json())
     assert [use.purpose for use in read_ledger(tmp_path).uses] == ["evaluate"]
+    other = trained(side=side)
+    torch.nn.init.ones_(other.net.unused)  # trained once more under the same key
+    assert not run(session, other, meet(("road",), ("road",), {}), part=part).cached
 
 
 def test_of_several_classes_one_is_foreground(tmp_path):
