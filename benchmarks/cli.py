@@ -84,7 +84,9 @@ def reproduce(
     ] = "random",
     controls: Annotated[bool, typer.Option("--controls", help="Also the rows that the paper does not have.")] = False,
     device: Annotated[Device, typer.Option(help="Where to train.")] = "auto",
-    workers: Annotated[int, typer.Option(min=0, help="Processes that read images.")] = 0,
+    workers: Annotated[
+        int | None, typer.Option(min=0, help="Processes that read images, for each run. [by the cores]")
+    ] = None,
     jobs: Annotated[int, typer.Option(min=1, help="Runs at a time, each with its share of the cores.")] = 1,
     devices: Annotated[
         int | None, typer.Option(min=1, help="Devices of this node that share each run. [1, or torchrun's]")
@@ -101,6 +103,7 @@ def reproduce(
         float, typer.Option(min=0, help="Minutes between checkpoints within an epoch; after each there is one anyway.")
     ] = 10,
     track: Annotated[bool, typer.Option(help="Mirror the runs to MLflow.")] = True,
+    compiled: Annotated[bool, typer.Option("--compile", help="Compile networks, on CUDA (torch.compile).")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would run, and stop.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -113,7 +116,7 @@ def reproduce(
     from benchmarks.items import find_items, require_suitable
     from benchmarks.runner import execute_all, part_of, plan, resolve_all
     from benchmarks.screen import Screen, show_forecasts
-    from benchmarks.session import Session, choose_device, cuda_devices
+    from benchmarks.session import Session, choose_device, choose_workers, cuda_devices
     from benchmarks.spec import Setting
     from benchmarks.tracking import MlflowMirror, Silent
 
@@ -128,7 +131,10 @@ def reproduce(
         raise UserError("--ray-address is for --executor ray, which was not asked for")
     else:
         place = choose_device(device)
-    session = Session(root.home, place, observer, tracker, workers, save_every=60 * save_every)
+    if compiled and place == "cpu":
+        raise UserError("--compile is for CUDA: on the CPU it would change numbers by rounding; leave it out")
+    readers = choose_workers(workers, place, jobs * (devices or 1))
+    session = Session(root.home, place, observer, tracker, readers, save_every=60 * save_every, compiled=compiled)
     runs = plan(chosen, setting, seed or [0], split_seed, repeats, controls)
     if part is not None:
         runs = part_of(runs, part)

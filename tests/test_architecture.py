@@ -35,6 +35,7 @@ LAYERS = (
         "benchmarks.paper",
         "benchmarks.interruption",
         "benchmarks.recompute",
+        "benchmarks.kernels",
         "benchmarks.running",
     },
     {"benchmarks.spec"},
