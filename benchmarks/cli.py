@@ -17,6 +17,7 @@ from benchmarks.devices import DevicesUnfit, local_rank
 from benchmarks.prepare_cli import prepare
 from benchmarks.root import Json, print_json, root, screen, warnings
 from benchmarks.session import Outcome
+from benchmarks.speed_cli import speed
 from data_prep.base import DataError, UnknownDataset
 from rssam.contract import UnknownName, UserError
 
@@ -62,6 +63,7 @@ def options(
 
 
 app.command()(prepare)
+app.command()(speed)
 
 
 @app.command()

@@ -123,7 +123,7 @@ def train(
     begun = [(state.epoch, shares[state.step :])] if state.step else []
     ahead = [*begun, *((epoch, shares) for epoch in range(state.epoch + len(begun), recipe.epochs))]
     numbers = ((epoch + 1, number) for epoch, todo in ahead for share in todo for number in share.read)
-    loaded = _groups(train_set, recipe, seed, numbers, workers, pinned=fabric.device.type == "cuda")
+    loaded = read_groups(train_set, recipe, seed, numbers, workers, pinned=fabric.device.type == "cuda")
 
     while state.epoch < recipe.epochs:
         started, epoch, saved = time.perf_counter() - state.spent, state.epoch + 1, time.monotonic()
@@ -310,7 +310,7 @@ class _Stream(TorchDataset[tuple[Tensor, Tensor]]):
         return self._draws[position]
 
 
-def _groups(
+def read_groups(
     data: PreparedSet,
     recipe: Recipe,
     seed: int,

@@ -57,6 +57,8 @@ LAYERS = (
         "benchmarks.claims",
         "benchmarks.items",
         "benchmarks.profile",
+        "benchmarks.speed",
+        "benchmarks.speed_loading",
     },
     {
         "benchmarks.trained",
@@ -72,7 +74,7 @@ LAYERS = (
         "benchmarks.inventory",
     },
     {"reports.*"},
-    {"benchmarks.root", "benchmarks.prepare_cli", "benchmarks.cli"},
+    {"benchmarks.root", "benchmarks.prepare_cli", "benchmarks.speed_cli", "benchmarks.cli"},
 )
 BASELINES_MAY_USE = {
     f"rssam.{name}"
@@ -128,7 +130,7 @@ def test_every_line_of_the_order_is_a_module():
     assert named <= set(MODULES)
 
 
-ROOF = {"benchmarks.root", "benchmarks.prepare_cli", "benchmarks.cli"}
+ROOF = {"benchmarks.root", "benchmarks.prepare_cli", "benchmarks.speed_cli", "benchmarks.cli"}
 
 
 def test_nothing_but_the_roof_imports_the_command_line():
