@@ -190,8 +190,8 @@ def restore(
         )
     wanted = trained_state(net)
     faults = differences(wanted, content.model)
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]] if optimizer else []
     if optimizer is not None:
-        parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
         faults += _optimizer_differences(parameters, content.optimizer)
     if faults:
         raise CheckpointForeign(
@@ -203,6 +203,10 @@ def restore(
         state: dict[int, dict[str, Tensor]] = {}
         for name, value in content.optimizer.items():
             index, _, key = name.partition(".")
+            if value.shape == (like := parameters[int(index)]).shape:
+                value = torch.empty_like(like, dtype=value.dtype, device="cpu").copy_(
+                    value
+                )  # a fused kernel wants its layout
             state.setdefault(int(index), {})[key] = value
         optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
 

@@ -23,6 +23,7 @@ from benchmarks.publish_cli import publish, verify
 from benchmarks.root import Json, print_json, root, screen, warnings
 from benchmarks.score_cli import evaluate, score
 from benchmarks.session import Outcome
+from benchmarks.speed_cli import speed
 from data_prep.base import DataError, UnknownDataset
 from rssam.contract import UnknownName, UserError
 
@@ -76,6 +77,7 @@ app.command()(evaluate)
 app.command()(publish)
 app.command()(verify)
 app.command()(metrics)
+app.command()(speed)
 
 
 @app.command()
@@ -102,7 +104,9 @@ def reproduce(
         typer.Option(metavar="MODULE:CLASS", help="Train this system of yours in place of the rows; may be repeated."),
     ] = None,
     device: Annotated[Device, typer.Option(help="Where to train.")] = "auto",
-    workers: Annotated[int, typer.Option(min=0, help="Processes that read images.")] = 0,
+    workers: Annotated[
+        int | None, typer.Option(min=0, help="Processes that read images, for each run. [by the cores]")
+    ] = None,
     jobs: Annotated[int, typer.Option(min=1, help="Runs at a time, each with its share of the cores.")] = 1,
     devices: Annotated[
         int | None, typer.Option(min=1, help="Devices of this node that share each run. [1, or torchrun's]")
@@ -119,6 +123,7 @@ def reproduce(
         float, typer.Option(min=0, help="Minutes between checkpoints within an epoch; after each there is one anyway.")
     ] = 10,
     track: Annotated[bool, typer.Option(help="Mirror the runs to MLflow.")] = True,
+    compiled: Annotated[bool, typer.Option("--compile", help="Compile networks, on CUDA (torch.compile).")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would run, and stop.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -134,7 +139,7 @@ def reproduce(
     from benchmarks.own_record import changes
     from benchmarks.runner import execute_all, part_of, plan, resolve_all
     from benchmarks.screen import Screen, show_forecasts
-    from benchmarks.session import Session, choose_device, cuda_devices
+    from benchmarks.session import Session, choose_device, choose_workers, cuda_devices
     from benchmarks.spec import Setting
     from benchmarks.tracking import Silent
 
@@ -150,7 +155,10 @@ def reproduce(
         raise UserError("--ray-address is for --executor ray, which was not asked for")
     else:
         place = choose_device(device)
-    session = Session(root.home, place, observer, tracker, workers, save_every=60 * save_every)
+    if compiled and place == "cpu":
+        raise UserError("--compile is for CUDA: on the CPU it would change numbers by rounding; leave it out")
+    readers = choose_workers(workers, place, jobs * (devices or 1))
+    session = Session(root.home, place, observer, tracker, readers, save_every=60 * save_every, compiled=compiled)
     runs = plan(chosen, setting, seed or [0], split_seed, repeats, controls, own)
     if part is not None:
         runs = part_of(runs, part)

@@ -58,7 +58,6 @@ class Training:
     step: int = 0  # optimiser steps done of the epoch begun
     loss_sum: float = 0.0  # over the groups of these steps
     spent: float = 0.0  # seconds on the epoch begun
-    waited: float = 0.0  # seconds in all epochs for images
     history: list[dict[str, float]] = field(default_factory=list)
     best_epoch: int = 0
     best_loss: float = math.inf
@@ -72,6 +71,7 @@ class Listener:
     step: Callable[[int, int, int, int], None]  # epoch, epochs, step, steps
     epoch: Callable[[dict[str, float]], None]
     stop: Stop = field(default_factory=Stop)
+    waited: Callable[[float, float], None] = lambda waited, seconds: None  # for images, and the steps of an epoch
 
 
 def make_fabric(device: str, precision: Precision) -> Fabric:
@@ -122,10 +122,11 @@ def train(
     begun = [(state.epoch, shares[state.step :])] if state.step else []
     ahead = [*begun, *((epoch, shares) for epoch in range(state.epoch + len(begun), recipe.epochs))]
     numbers = ((epoch + 1, number) for epoch, todo in ahead for share in todo for number in share.read)
-    loaded = _groups(train_set, recipe, seed, numbers, workers, pinned=fabric.device.type == "cuda")
+    loaded = read_groups(train_set, recipe, seed, numbers, workers, pinned=fabric.device.type == "cuda")
 
     while state.epoch < recipe.epochs:
         started, epoch, saved = time.perf_counter() - state.spent, state.epoch + 1, time.monotonic()
+        began, waited = time.perf_counter(), 0.0
         total = torch.tensor(state.loss_sum if team.leads else 0.0, device=fabric.device, dtype=torch.float64)
 
         if state.step == 0 or not random:  # dropout, too, depends on seed, epoch and the device's number alone
@@ -143,11 +144,13 @@ def train(
             before = team.statistics(net)
             asked = time.perf_counter()
             batch = list(islice(loaded, len(share.read)))
-            state.waited += time.perf_counter() - asked
+            waited += time.perf_counter() - asked
             for more, (images, labels) in zip(reversed(range(len(batch))), batch, strict=True):
                 images, labels = to_float(images, fabric.device), labels.to(fabric.device, non_blocking=True)
                 with team.accumulating(model, more > 0):
-                    loss = training_loss(model, images, labels, recipe.ce_weight, recipe.dice_weight)
+                    with fabric.autocast():  # Fabric's own covers a forward alone, not `training_outputs`
+                        outputs = training_outputs(model, images)
+                    loss = outputs_loss(outputs, labels, recipe.ce_weight, recipe.dice_weight)
                     # the gradients of the devices are averaged, those of the groups summed
                     fabric.backward(loss / (len(share.step) / team.size) if share.groups else loss * 0)
                 if share.groups:
@@ -165,6 +168,7 @@ def train(
                     listener.stop.check()
                 saved = time.monotonic()
         _pause(state, total, started, now, team)
+        listener.waited(waited, time.perf_counter() - began)
         try:
             val_loss = validation_loss(model, val_set, recipe, fabric.device, lambda: team.check(listener.stop), team)
         except Interrupted:
@@ -239,7 +243,16 @@ def learning_rate(recipe: Recipe, rate: float, step: int, steps: int) -> float:
 
 def training_loss(model: Any, images: Tensor, labels: Tensor, ce_weight: float, dice_weight: float) -> Tensor:
     """Loss of one group, with the auxiliary outputs that the network declares."""
-    outputs = model.training_outputs(images) if hasattr(model, "training_outputs") else [(1.0, model(images))]
+    return outputs_loss(training_outputs(model, images), labels, ce_weight, dice_weight)
+
+
+def training_outputs(model: Any, images: Tensor) -> list[tuple[float, Tensor]]:
+    """Weights and logits [B, C, H, W] of the outputs that are trained."""
+    return model.training_outputs(images) if hasattr(model, "training_outputs") else [(1.0, model(images))]
+
+
+def outputs_loss(outputs: list[tuple[float, Tensor]], labels: Tensor, ce_weight: float, dice_weight: float) -> Tensor:
+    """Weighted sum of the losses of these outputs."""
     losses = [weight * segmentation_loss(logits, labels, ce_weight, dice_weight) for weight, logits in outputs]
     return torch.stack(losses).sum()
 
@@ -296,7 +309,7 @@ class _Stream(TorchDataset[tuple[Tensor, Tensor]]):
         return self._draws[position]
 
 
-def _groups(
+def read_groups(
     data: PreparedSet,
     recipe: Recipe,
     seed: int,
@@ -305,7 +318,7 @@ def _groups(
     *,
     pinned: bool = False,
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """The groups (uint8 [group, 3, H, W], uint8 [group, H, W]) of these (epoch, number in the epoch), one after another.
+    """The groups (uint8 [group, 3, H, W], uint8 [group, H, W]) of these (epoch, number in it), one after another.
 
     One stream for a whole training: `workers` start once, and read ahead into the next epoch while this one is being
     validated. What fills no whole group is left out, others in every epoch. A set smaller than one group is one group.

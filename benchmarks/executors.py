@@ -60,17 +60,22 @@ class Settings:
     workers: int
     save_every: float
     tracked: bool
+    compiled: bool = False
 
     @classmethod
     def of(cls, session: Session) -> Settings:
         """Those of a session; its tracker is made ready for mirrors in other processes."""
-        return cls(session.home, session.device, session.workers, session.save_every, session.tracker.open())
+        return cls(
+            session.home, session.device, session.workers, session.save_every, session.tracker.open(), session.compiled
+        )
 
     def open(self) -> Session:
         """A session whose observer keeps its notes for `execute_keeping_notes`."""
         watcher = KeptNotes()
         tracker = MlflowMirror(self.home, watcher.note) if self.tracked else Silent()
-        return Session(self.home, self.device, watcher, tracker, self.workers, save_every=self.save_every)
+        session = Session(self.home, self.device, watcher, tracker, self.workers, save_every=self.save_every)
+        session.compiled = self.compiled
+        return session
 
 
 def _in_lanes(

@@ -7,7 +7,7 @@ import os
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from benchmarks.interruption import Stop
 from benchmarks.spec import Precision, ResolvedRun
@@ -92,6 +92,8 @@ class Session:
     stop: Stop = field(default_factory=Stop)
     save_every: float = 600.0  # seconds between checkpoints within an epoch
     team: DistributedTeam | None = None  # where one run has several devices
+    compiled: bool = False  # whether networks are compiled, on CUDA
+    pixels: dict[str, Any] = field(default_factory=dict)  # of each data set, decoded: `data_prep.decoded.Pixels | None`
     _verified: set[str] = field(default_factory=set)
 
     @cached_property
@@ -140,6 +142,17 @@ def cuda_devices() -> int:
     if driver.cuInit(0) != 0 or driver.cuDeviceGetCount(ctypes.byref(count)) != 0:
         return 0
     return count.value
+
+
+def choose_workers(wish: int | None, device: Literal["cpu", "cuda"], jobs: int = 1) -> int:
+    """Processes that read images, for each of `jobs` runs: those wished for, else by the cores.
+
+    A network on the CPU uses every core itself, and reading takes next to none of its time.
+    """
+    if wish is not None:
+        return wish
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return 0 if device == "cpu" else max(1, min(8, cores // 2 // jobs))
 
 
 def choose_device(wish: Literal["auto", "cpu", "cuda"]) -> Literal["cpu", "cuda"]:

@@ -20,6 +20,7 @@ from benchmarks.engine import Listener, Training, TrainingDiverged, make_fabric,
 from benchmarks.environment import peak_memory, provenance, seeded
 from benchmarks.evaluate import Evaluation, evaluate
 from benchmarks.interruption import Interrupted, Stop
+from benchmarks.kernels import COMPILE_FAULTS, channels_last, compile_network
 from benchmarks.ledger import record_use
 from benchmarks.own_models import is_own
 from benchmarks.own_record import SYSTEM, record
@@ -33,6 +34,7 @@ from benchmarks.states import ProgressNotes, WorkNotes
 from benchmarks.store import Result
 from benchmarks.team import Team, is_lost
 from data_prep.base import DataError, Entry, Manifest, Split, load_manifest, write_atomic
+from data_prep.decoded import Pixels, decoded
 from data_prep.loading import PreparedSet
 from rssam.contract import UserError
 
@@ -57,21 +59,25 @@ def train_and_test(resolved: ResolvedRun, session: Session) -> Outcome:
     cost = measure(run.model, run.task)  # before hours of training: a user's own system may not be fit for it
     own = {SYSTEM: record(run.model)} if is_own(run.model) else {}  # and before its file may change meanwhile
     trial = _Trial(resolved, session, splits)
-    try:
-        with _together(session):
-            tested = trial.train_and_evaluate(saving_memory=False)
-    except torch.OutOfMemoryError as error:
-        short = _first_line(error)
-    else:
-        short = ""
-    if short:  # outside of the except clause, which would keep the tensors of the first try alive
-        gc.collect()
+    saving_memory = False
+    while True:
+        try:
+            with _together(session):
+                tested = trial.train_and_evaluate(saving_memory)
+            break
+        except COMPILE_FAULTS as error:
+            if not trial.compiled:
+                raise
+            trial.compiled, said = False, f"{key} cannot be compiled ({_first_line(error)}): it goes on as written"
+        except torch.OutOfMemoryError as error:
+            saving_memory = True
+            said = (
+                f"{key}: the GPU has too little memory ({_first_line(error)}); once more with activation "
+                "checkpointing, which takes longer and changes no number"
+            )
+        gc.collect()  # outside of the except clauses, which would keep the tensors of the first try alive
         torch.cuda.empty_cache()
-        session.observer.note(
-            f"{key}: the GPU has too little memory ({short}); once more with activation checkpointing, which takes "
-            "longer and changes no number"
-        )
-        tested = trial.train_and_evaluate(saving_memory=True)
+        session.observer.note(said)
     net, training, evaluation = tested.net, tested.training, tested.evaluation
     assert evaluation.histograms is not None
     result = Result(
@@ -89,7 +95,9 @@ def train_and_test(resolved: ResolvedRun, session: Session) -> Outcome:
         data=_data_record(manifest, splits),
         provenance={
             **provenance(trial.fabric.device),
-            "activation_checkpointing": bool(short),
+            "activation_checkpointing": saving_memory,
+            "waiting_for_images": trial.waiting,
+            **({"compiled": True} if trial.compiled else {}),
             **({"devices": trial.team.size} if trial.team.size > 1 else {}),
             **own,
         },
@@ -172,6 +180,8 @@ class _Trial:
         self.fabric = session.team.fabric if session.team else make_fabric(session.device, session.precision)
         self.start = dict(zip(self.run.model.weights_needed(), resolved.weights_digests, strict=True))
         self.recipe = self.run.recipe.resolve(self.run.model)
+        self.compiled = session.compiled and session.device == "cuda"
+        self._waited = self._trained = 0.0  # seconds in this process
         self.notes = ProgressNotes(WorkNotes(self.work), len(self.recipe.rates), session.device)
 
     def train_and_evaluate(self, saving_memory: bool) -> _Tested:
@@ -184,7 +194,8 @@ class _Trial:
             if self.team.leads:
                 self.notes.testing()
                 record_use(self.session.home, self.resolved)
-            test = self._prepared("test", native=True)
+            folder = self.session.data_folder(self.run.dataset.name)
+            test = PreparedSet(folder, self.splits["test"], native=True, cache=False)  # each is read once
             device = self.fabric.device
             evaluation = evaluate(
                 self.fabric.setup(net), test, self.run.task, self.run.recipe.crop, device, self._tested, self.team
@@ -209,8 +220,12 @@ class _Trial:
             checkpoints = Checkpoints(self.work / name, self.start, session.observer.note)
             with seeded(self.run.seed, deterministic=session.device == "cpu"):  # all start from the same parameters
                 net = self.run.model.build(self.run.task, session.weights)
+                if session.device == "cuda":
+                    channels_last(net)
                 if saving_memory:
                     save_memory(net)
+                if self.compiled:
+                    compile_network(net)
                 with worker_faults(session.stop if self.team.size == 1 else Stop()):  # several must stop at one step
                     training = train(
                         net, self.recipe, rate, self.run.seed, data, self.fabric, checkpoints, self._listener(name),
@@ -229,15 +244,39 @@ class _Trial:
             self.session.observer.epoch(metrics)
             self.session.tracker.epoch(metrics, candidate)
 
-        return Listener(step, epoch, self.session.stop)
+        def waited(waited: float, seconds: float) -> None:
+            self._waited += waited
+            self._trained += seconds
+
+        return Listener(step, epoch, self.session.stop, waited)
+
+    @property
+    def waiting(self) -> float | None:
+        """Share of the training in this process that was spent waiting for images; None where it only tested."""
+        return round(self._waited / self._trained, 5) if self._trained else None
 
     def _tested(self, done: int, total: int) -> None:
         self.session.observer.testing(done, total)
         self.team.check(self.session.stop)
 
-    def _prepared(self, split: Split, *, native: bool = False) -> PreparedSet:
-        folder = self.session.data_folder(self.run.dataset.name)
-        return PreparedSet(folder, self.splits[split], native=native)
+    def _prepared(self, split: Split) -> PreparedSet:
+        """A split, from pixels decoded for all processes unless the recipe takes a few images only."""
+        few = self.run.recipe.limit is not None
+        pixels = None if few else shared_pixels(self.session, self.run.dataset.name)
+        return PreparedSet(
+            self.session.data_folder(self.run.dataset.name), self.splits[split], cache=few, pixels=pixels
+        )
+
+
+def shared_pixels(session: Session, dataset: str) -> Pixels | None:
+    """Decoded pixels of a whole data set, looked up once a session; None if they do not fit."""
+    if dataset not in session.pixels:
+        folder = session.data_folder(dataset)
+        entries = load_manifest(folder, dataset).entries
+        cache = session.home / "cache"
+        session.pixels[dataset] = decoded(folder, entries, cache, session.observer.note, session.stop.check)
+    pixels: Pixels | None = session.pixels[dataset]
+    return pixels
 
 
 def _first_line(error: Exception) -> str:

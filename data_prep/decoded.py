@@ -53,7 +53,7 @@ class Pixels:
         each = _PLANES * self.size[0] * self.size[1]
         sums = np.fromfile(self.path, "<u4", offset=len(self.places) * each)
         with ThreadPoolExecutor(os.cpu_count()) as threads:
-            found = threads.map(lambda stem: zlib.crc32(self[stem].numpy()), self.places)
+            found = threads.map(lambda stem: zlib.crc32(self[stem].numpy().data), self.places)
             return [stem for stem, wanted, value in zip(self.places, sums, found, strict=True) if wanted != value]
 
 
@@ -116,8 +116,8 @@ def _write(pixels: Pixels, items: PreparedSet, check: Callable[[], None]) -> Non
     def put(index: int) -> int:
         check()
         item = items[index]
-        content = torch.cat((item["image"], item["mask"][None])).numpy()  # [4, H, W]
-        _write_at(descriptor, content.tobytes(), index * each)
+        content = torch.cat((item["image"], item["mask"][None])).numpy().tobytes()  # [4, H, W]
+        _write_at(descriptor, content, index * each)
         return zlib.crc32(content)
 
     try:
@@ -139,7 +139,7 @@ def _write(pixels: Pixels, items: PreparedSet, check: Callable[[], None]) -> Non
 
 
 def _write_at(descriptor: int, content: bytes, offset: int) -> None:
-    """All of it: one call may write a part. A full disk is an OSError here, where a write to mapped pages would kill."""
+    """All of it: one call may write a part. A full disk is an OSError here; a write to mapped pages would kill."""
     view = memoryview(content)
     while view:
         written = os.pwrite(descriptor, view, offset)

@@ -34,9 +34,9 @@ class Decoded(Protocol):
 class PreparedSet(torch.utils.data.Dataset[Item]):
     """Entries of a prepared folder, in their order.
 
-    With `native` every item has a native mask; where the source was not shrunk that is the mask itself. Images and masks
-    come from `pixels`, if there are any (see `data_prep.decoded`); else, with `cache`, decoded items stay in memory if
-    the whole set fits into CACHE_LIMIT. Reading raises DataError for a file that is missing or damaged.
+    With `native` every item has a native mask; where the source was not shrunk that is the mask itself. Images and
+    masks come from `pixels`, if there are any (see `data_prep.decoded`); else, with `cache`, decoded items stay in
+    memory if the whole set fits into CACHE_LIMIT. Reading raises DataError for a file that is missing or damaged.
     """
 
     def __init__(

@@ -1,0 +1,86 @@
+"""How fast prepared images come beside what a network takes, from memory and from disk, and what a run waits for.
+
+From the root of the repository: python docs/measure/loader.py --home HOME [--rounds 5] [--workers 2] [--key KEY].
+HOME has deepglobe prepared at 512x512. The loader is the one training uses, by itself; the network is RS-SAM with
+ViT-B and random weights, a whole training step (forward, backward, optimiser). All take turns in one run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import os
+import time
+from pathlib import Path
+from statistics import median
+
+import torch
+
+from benchmarks.engine import make_optimizer, training_loss
+from benchmarks.environment import seeded
+from benchmarks.spec import PAPER
+from benchmarks.speed_loading import images_per_second
+from data_prep.base import load_manifest
+from data_prep.decoded import decoded
+from data_prep.loading import PreparedSet
+from rssam.config import RSSAM
+from rssam.contract import Task
+
+GROUP = 2
+
+
+def main() -> None:
+    """Measure and print tables in Markdown."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])  # type: ignore[union-attr]
+    parser.add_argument("--home", type=Path, required=True)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--key", help="a finished run of HOME, whose share of waiting is shown")
+    options = parser.parse_args()
+    folder = options.home / "data" / "deepglobe"
+    entries = load_manifest(folder, "deepglobe").entries
+    pixels = decoded(folder, entries, options.home / "cache", print)
+    if pixels is None:
+        raise SystemExit("the set does not fit in memory here")
+    recipe = dataclasses.replace(PAPER, batch=GROUP, group=GROUP)
+    memory, disk = PreparedSet(folder, entries, pixels=pixels), PreparedSet(folder, entries, cache=False)
+    with seeded(0, deterministic=False):
+        net = RSSAM().architecture(Task(("road",), (512, 512)))
+    optimizer = make_optimizer(net, PAPER, 0.0)
+    images, labels = torch.rand(GROUP, 3, 512, 512), torch.randint(2, (GROUP, 512, 512)).to(torch.uint8)
+
+    def trained() -> float:
+        began = time.perf_counter()
+        training_loss(net, images, labels, 0.2, 0.8).backward()
+        optimizer.step()
+        optimizer.zero_grad()
+        return GROUP / (time.perf_counter() - began)
+
+    ways = {
+        "from memory, in the process": lambda: images_per_second(memory, recipe, 0, 100),
+        f"from memory, {options.workers} workers": lambda: images_per_second(memory, recipe, options.workers, 100),
+        "from disk, in the process": lambda: images_per_second(disk, recipe, 0, 20),
+        f"from disk, {options.workers} workers": lambda: images_per_second(disk, recipe, options.workers, 20),
+        "RS-SAM, ViT-B, a training step takes": trained,
+    }
+    found: dict[str, list[float]] = {name: [] for name in ways}
+    trained()
+    load = os.getloadavg()[0]
+    for number in range(options.rounds):
+        for name in ways if number % 2 == 0 else reversed(ways):
+            found[name].append(ways[name]())
+    last = list(found.values())[-1]
+    print(f"\n{torch.get_num_threads()} threads, load average {load:.1f} before, {os.getloadavg()[0]:.1f} after\n")
+    print("| 512x512 | images a second (median) | each round | of the training step (median ratio) |")
+    print("|---|--:|---|--:|")
+    for name, values in found.items():
+        ratio = median(value / step for value, step in zip(values, last, strict=True))
+        print(f"| {name} | {median(values):.3g} | {' '.join(f'{value:.3g}' for value in values)} | {ratio:.3g} |")
+    if options.key:
+        result = json.loads((options.home / "results" / f"{options.key}.json").read_text())
+        print(f"\n{options.key}: waited {result['provenance']['waiting_for_images']:.3%} of its training for images")
+
+
+if __name__ == "__main__":
+    main()
