@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 PARTS = 10
 """Points of a reliability diagram."""
 COLUMNS = 4
+"""Panels beside each other, at most."""
+LETTERS = 30
+"""In a line of a panel's title."""
 WIDTH, HEIGHT = 1.75, 1.75  # inches of a panel
 LINE, TRUTH, SWEEP = "#0072B2", "#999999", "#D55E00"  # Okabe and Ito's blue, a grey, vermilion
 
@@ -27,8 +31,8 @@ LINE, TRUTH, SWEEP = "#0072B2", "#999999", "#D55E00"  # Okabe and Ito's blue, a 
 def draw_calibration(rows: Sequence[Calibrated]) -> bytes:
     """A PNG: for each system, below one another, its reliability diagram and its sweep; all on the same axes."""
     with style():
-        columns = min(COLUMNS, len(rows))
-        bands = math.ceil(len(rows) / columns)
+        bands = math.ceil(len(rows) / COLUMNS)
+        columns = math.ceil(len(rows) / bands)
         page = Page(figsize=(max(2, columns) * WIDTH, 2 * bands * HEIGHT), layout="constrained")
         FigureCanvasAgg(page)
         grid = page.subplots(2 * bands, columns, squeeze=False)
@@ -55,7 +59,7 @@ def _reliability(axes: Axes, one: Calibrated) -> None:
     axes.plot(mean, share, color=LINE, linewidth=1)
     known = pixels > 0
     axes.scatter(mean[known], share[known], s=2 + 3 * np.log10(pixels[known]), color=LINE, zorder=3, linewidths=0)
-    _square(axes, one.row.name, "predicted probability")
+    _square(axes, "\n".join(textwrap.wrap(one.row.name, LETTERS)), "predicted probability")
 
 
 def _sweep(axes: Axes, one: Calibrated) -> None:

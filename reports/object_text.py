@@ -82,12 +82,9 @@ def _notes(table: ObjectTable) -> list[str]:
     if pooled := [metric.title for metric in table.metrics if metric.integer]:
         lines.append(f"Pooled over all test images, from integers of each: {', '.join(pooled)}.")
     for metric in table.metrics:
-        empty = max((row.found[metric].undefined for row in table.rows if metric in row.found), default=0)
         if not metric.integer:
-            lines.append(
-                f"{metric.title} is the mean over the test images that have one; up to {empty} of a row have no path, "
-                "neither in truth nor in prediction, and are left out."
-            )
+            empty = max((one.found[metric].undefined for one in table.rows if metric in one.found), default=0)
+            lines.append(f"{metric.title} is the mean over test images; {_left_out(empty)}.")
     lines.append(
         f"Intervals hold {100 * LEVEL:g} % of {DRAWS:,} resamples of the test images, the same as those of Dice: they "
         "cover which images were tested, not the luck of training."
@@ -124,3 +121,9 @@ def _tidy(table: ObjectTable) -> pd.DataFrame:
         for name, value in score.scores.items()
     ]
     return pd.DataFrame(lines)
+
+
+def _left_out(empty: int) -> str:
+    if not empty:
+        return "each of them has a path in truth or prediction"
+    return f"up to {empty} of a row have no path, neither in truth nor in prediction, and are left out"

@@ -132,7 +132,7 @@ def test_tables_pool_sums_and_resample_the_images_of_dice(home):
             drawn = resampled([stored.sums[metric]], lambda sums, of=metric: of.scores(sums)[of.headline][..., None])
             limits = np.nanquantile(drawn, [0.025, 0.975])
             assert (row.found[metric].interval.low, row.found[metric].interval.high) == pytest.approx(tuple(limits))
-    assert any("of a row have no path" in note for note in printed.notes)
+    assert any("each of them has a path" in note for note in printed.notes)
 
 
 def test_resampled_draws_the_images_that_dice_draws(home):
