@@ -22,7 +22,7 @@ PARTS = 10
 """Points of a reliability diagram."""
 COLUMNS = 4
 """Panels beside each other, at most."""
-LETTERS = 30
+LETTERS = 26
 """In a line of a panel's title."""
 WIDTH, HEIGHT = 1.75, 1.75  # inches of a panel
 LINE, TRUTH, SWEEP = "#0072B2", "#999999", "#D55E00"  # Okabe and Ito's blue, a grey, vermilion
