@@ -242,7 +242,8 @@ def _show_items(items: list[Any], setting: Any) -> None:
     from reports.findings import find
     from reports.frames import table_frames
     from reports.object_table import object_tables
-    from reports.terminal import show, show_objects
+    from reports.object_text import object_chapter
+    from reports.terminal import show, show_beside
     from reports.verdict_text import answers
 
     collection = collect(root.home)
@@ -250,8 +251,9 @@ def _show_items(items: list[Any], setting: Any) -> None:
         if isinstance(item, Table):
             for frame in (frames := table_frames(item, collection, setting)):
                 show(frame, screen)
-            for table in object_tables(frames, root.home).tables:
-                show_objects(table, screen)
+            for chapter in object_chapter(object_tables(frames, root.home).tables):
+                for table in chapter.tables:
+                    show_beside(table, screen)
             continue
         if isinstance(item, ClaimSet):
             for line in answers(find(collection, root.home), setting):

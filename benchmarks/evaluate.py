@@ -111,7 +111,7 @@ def evaluate(
                 upsampled = F.interpolate(logits[None], tuple(native.shape), mode="bilinear", align_corners=False)[0]
                 finer = confusion_matrix(native.to(device), predicted_labels(upsampled), task).cpu()
             mask = mask.to(device)
-            histogram = probability_histogram(mask, logits).cpu()  # [C, bins, 2]
+            histogram = probability_histogram(mask, logits)  # [C, bins, 2]
             counted[index] = item["name"], confusion_matrix(mask, labels, task).cpu(), finer, histogram
             predicted[index] = labels.to(torch.uint8).cpu().numpy()
         if progress is not None:

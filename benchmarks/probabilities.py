@@ -24,7 +24,10 @@ EDGES: tuple[float, ...] = (
     *(1 - part for part in reversed(_TAIL)),
     1.0,
 )
-"""Hundredths, and finer at both ends, where most pixels are. A bin holds its upper edge, not its lower one (but 0)."""
+"""Hundredths, and finer at both ends, where most pixels are; all of them whole multiples of 1/10,000.
+
+A bin holds its upper edge, not its lower one (but 0).
+"""
 
 BINS = len(EDGES) - 1
 HALF = EDGES.index(0.5)

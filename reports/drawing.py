@@ -41,7 +41,7 @@ STEPS = ("#F0E442", "#CC79A7", "#009E73")  # Okabe and Ito: a circle's colour, b
 
 def draw(figure: Figure, blocks: Sequence[Block]) -> Page:
     """The whole figure."""
-    with _style():
+    with style():
         return _Sheet(figure, blocks).page
 
 
@@ -52,13 +52,13 @@ def encode(page: Page, kind: str) -> bytes:
             # A printer resamples a PDF; in a PNG, taking single pixels would tear thin roads apart.
             picture.set_interpolation("none" if kind == "pdf" else "antialiased")
     buffer = io.BytesIO()
-    with _style():
+    with style():
         page.savefig(buffer, format=kind, dpi=DPI, metadata={"CreationDate": None} if kind == "pdf" else None)
     return buffer.getvalue()
 
 
 @contextmanager
-def _style() -> Iterator[None]:
+def style() -> Iterator[None]:
     """Matplotlib's own defaults, whatever the user's settings, and fonts as TrueType in a PDF."""
     with matplotlib.rc_context():
         matplotlib.rcdefaults()

@@ -11,15 +11,15 @@ from importlib.resources import files
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from reports import object_text, verdict_text
+from reports import verdict_text
 from reports.collection import Collection
 from reports.findings import Findings
 from reports.marks import legend
-from reports.object_table import ObjectTable
 from reports.overview import overview, results
 from reports.page import Chips, TableView, table_view
 from reports.report import Report
 from reports.settings import PAPER_SETTING
+from reports.side_table import Chapter
 from reports.side_tables import SideTable
 from reports.verdict_view import chips, claim_chips, gaps, verdict_chip
 from reports.viewer import FigureView
@@ -31,7 +31,7 @@ def render(
     figures: Sequence[FigureView] = (),
     findings: Findings | None = None,
     beside: Sequence[SideTable] = (),
-    objects: Sequence[ObjectTable] = (),
+    chapters: Sequence[Chapter] = (),
     *,
     claims: bool = True,
 ) -> str:
@@ -49,6 +49,7 @@ def render(
         undefined=StrictUndefined,
     )
     environment.filters["prose"] = prose
+    environment.filters["base64"] = lambda content: base64.b64encode(content).decode()
     environment.filters["title_case"] = lambda text: text[:1].upper() + text[1:]
     script = part("page.js")
     sections = _sections(report, chips(findings) if findings else {})
@@ -69,8 +70,7 @@ def render(
         legend=legend,
         figures=figures,
         beside=beside,
-        objects=objects,
-        object_text=object_text,
+        chapters=chapters,
         own=results(report, collection, "own"),
         published=results(report, collection, "published"),
         style=part("page.css"),

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -16,9 +16,9 @@ from benchmarks.counts import FloatArray
 from benchmarks.metric_store import Measured
 from benchmarks.object_metrics import METRICS, ObjectMetric
 from benchmarks.store import Result
-from reports.frame_rows import behind, row_title
-from reports.frames import State, TableFrame
+from reports.frames import TableFrame
 from reports.object_maps import read_measured
+from reports.row_groups import GroupedRow, RowGroup, grouped, results_of
 from reports.statistics import Interval, interval, resampled
 
 
@@ -38,21 +38,15 @@ class ObjectScore:
 class ObjectRow:
     """One system. `found` lacks the metrics that were not measured for all of its replicates."""
 
-    tables: tuple[str, ...]  # that it stands in
-    name: str  # as in the first of them
-    results: tuple[Result, ...]
-    state: State
-    dice: float
-    found: Mapping[ObjectMetric, ObjectScore] = field(default_factory=dict)
+    row: GroupedRow
+    found: Mapping[ObjectMetric, ObjectScore]
 
 
 @dataclass(frozen=True, eq=False)
 class ObjectTable:
     """The measured rows of one data set under one setting, whose results may share a column."""
 
-    id: str  # of its files
-    dataset: str
-    title: str  # setting, data and precision, as of the frames that the rows are from
+    group: RowGroup
     metrics: tuple[ObjectMetric, ...]
     rows: tuple[ObjectRow, ...]
     missing: tuple[str, ...]  # names of rows without any metric
@@ -68,50 +62,28 @@ class Objects:
 
 def object_tables(frames: Sequence[TableFrame], home: Path) -> Objects:
     """What was measured of the user's own results behind these frames."""
-    groups: dict[tuple[str, str], dict[tuple[str, ...], ObjectRow]] = defaultdict(dict)
-    for frame in frames:
-        for row, results in behind(frame) if frame.source == "own" else ():
-            name = results[0].identity["dataset"]["name"]
-            rows, keys = groups[name, frame.title], tuple(result.key for result in results)
-            before = rows[keys].tables if keys in rows else ()
-            rows[keys] = ObjectRow(
-                tables=(*before, frame.table.id),
-                name=rows[keys].name if keys in rows else row_title(frame, row),
-                results=results,
-                state=row["state"],
-                dice=float(np.mean([result.scores.dice for result in results])),
-            )
-    every = {result.key: result for rows in groups.values() for row in rows.values() for result in row.results}
+    groups = grouped(frame for frame in frames if frame.source == "own")
+    every = results_of(groups)
     measured, damaged = read_measured(home, every)
     foreign = {key for key, one in measured.items() if one.images != every[key].images}
     damaged = (*damaged, *(f"metrics/{key}.json: it is of other images than the result" for key in sorted(foreign)))
     usable = {key: one for key, one in measured.items() if key not in foreign}
-    made = [_table(name, title, list(rows.values()), usable) for (name, title), rows in groups.items()]
-    tables = [table for table in made if table is not None]
-    return Objects(tuple(_numbered(tables)), damaged)
+    tables = (_table(group, usable) for group in groups)
+    return Objects(tuple(table for table in tables if table is not None), damaged)
 
 
-def _table(
-    dataset: str, title: str, rows: Sequence[ObjectRow], measured: Mapping[str, Measured]
-) -> ObjectTable | None:  # fmt: skip
-    found = {metric for row in rows for result in row.results for metric in _of(measured, result)}
+def _table(group: RowGroup, measured: Mapping[str, Measured]) -> ObjectTable | None:
+    found = {metric for row in group.rows for result in row.results for metric in _of(measured, result)}
     metrics = tuple(sorted(found, key=lambda metric: (list(METRICS).index(metric.name), metric.title)))
-    if not metrics:
+    rows = [ObjectRow(*pair) for pair in zip(group.rows, _scored(group.rows, metrics, measured), strict=True)]
+    if not any(one.found for one in rows):
         return None
-    scored = _scored(rows, metrics, measured)
-    kept = [
-        replace(row, found=scores)
-        for row, scores in zip(rows, scored, strict=True)
-        if scores or row.state == "collapsed"
-    ]
-    if not any(row.found for row in kept):
-        return None
-    missing = (row.name for row, scores in zip(rows, scored, strict=True) if not scores and row.state != "collapsed")
-    return ObjectTable(dataset, dataset, title, metrics, tuple(kept), tuple(missing))
+    kept = tuple(one for one in rows if one.found or one.row.state == "collapsed")
+    return ObjectTable(group, metrics, kept, tuple(one.row.name for one in rows if one not in kept))
 
 
 def _scored(
-    rows: Sequence[ObjectRow], metrics: Sequence[ObjectMetric], measured: Mapping[str, Measured]
+    rows: Sequence[GroupedRow], metrics: Sequence[ObjectMetric], measured: Mapping[str, Measured]
 ) -> list[dict[ObjectMetric, ObjectScore]]:
     """For each row its scores under the metrics that all of its replicates have; none for a collapsed row."""
     having = [
@@ -167,15 +139,3 @@ def _score(metric: ObjectMetric, sums: Sequence[FloatArray], limits: Interval) -
 
 def _of(measured: Mapping[str, Measured], result: Result) -> Mapping[ObjectMetric, FloatArray]:
     return measured[result.key].sums if result.key in measured else {}
-
-
-def _numbered(tables: Sequence[ObjectTable]) -> list[ObjectTable]:
-    """Names of files: "objects-deepglobe", "objects-deepglobe-2"."""
-    seen: dict[str, int] = defaultdict(int)
-    named = []
-    for table in tables:
-        seen[table.dataset] += 1
-        number = seen[table.dataset]
-        name = f"objects-{table.dataset}" + (f"-{number}" if number > 1 else "")
-        named.append(replace(table, id=name))
-    return named

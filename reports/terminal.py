@@ -9,8 +9,7 @@ from rich.text import Text
 
 from reports.cells import difference, heading, number, ours, parts
 from reports.frames import TableFrame
-from reports.object_table import ObjectTable
-from reports.object_text import LEFT, caption, heads, notes, texts
+from reports.side_table import LEFT, SideTable
 
 NARROW = ("dice", "jaccard")
 """Scores with three columns each; the others have room only in a file."""
@@ -51,13 +50,13 @@ def terminal_table(frame: TableFrame) -> RichTable:
     return table
 
 
-def show_objects(table: ObjectTable, console: Console) -> None:
-    """Print a table of object scores with its notes; numbers fold rather than being clipped."""
-    printed = RichTable(title=caption(table), title_justify="left", box=SIMPLE, padding=(0, 1, 0, 0))
-    for place, head in enumerate(heads(table)):
+def show_beside(table: SideTable, console: Console) -> None:
+    """Print a table beside those of the paper, with its notes; numbers fold rather than being clipped."""
+    printed = RichTable(title=table.caption, title_justify="left", box=SIMPLE, padding=(0, 1, 0, 0))
+    for place, head in enumerate(table.heads):
         printed.add_column(head, justify="left" if place < LEFT else "right", overflow="fold")
-    for line in texts(table):
+    for line in table.texts:
         printed.add_row(*(Text(text) for text in line))
     console.print(printed)
-    for note in notes(table):
+    for note in table.notes:
         console.print(Text(f"- {note.replace('`', '')}"), soft_wrap=True)

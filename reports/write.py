@@ -10,10 +10,12 @@ from benchmarks.figures import Figure
 from benchmarks.items import CLAIM_SET, find_items
 from benchmarks.tables import Table
 from data_prep.base import write_atomic
-from reports import csv_table, html, latex, markdown, object_text, verdict_markdown
+from reports import csv_table, html, latex, markdown, side_table, verdict_markdown
+from reports.calibration import calibration_chapter
 from reports.collection import PUBLISHED, collect
 from reports.findings import find
 from reports.object_table import object_tables
+from reports.object_text import object_chapter
 from reports.report import assemble
 from reports.side_tables import side_tables
 from reports.verdict_json import claims_json, verdicts_json
@@ -41,8 +43,8 @@ def write_report(
 ) -> Written:
     """Write what `formats` asks: `report.md`, `report.html`, for each table `<table>.tex` and `<table>.csv`.
 
-    Figures are written as PNG and PDF besides. Where metrics of objects were measured, their tables are a chapter of
-    both pages, and `objects-<data set>.tex` and `.csv`.
+    Figures are written as PNG and PDF besides. Where metrics of objects were measured, or probabilities counted, there
+    are chapters of both pages on them, and files `objects-<data set>` and `calibration-<data set>`.
 
     The claims are a part of the page, or `claims.md` if nothing else is asked for, and `verdicts.json` and
     `claims.json` for programs. "all" holds them.
@@ -59,6 +61,9 @@ def write_report(
     beside = side_tables(report, collection)
     objects = object_tables(report.frames, home)
     report = replace(report, damaged=(*report.damaged, *objects.damaged))
+    pictured = bool({"md", "html"} & set(formats))
+    chapters = [*object_chapter(objects.tables), *calibration_chapter(report.frames, pictures=pictured)]
+    further = [table for chapter in chapters for table in chapter.tables]
     files: dict[str, bytes] = {}
     notes: list[str] = []
     pictures: list[markdown.Picture] = []
@@ -81,12 +86,12 @@ def write_report(
             files["claims.md"] = part.encode()
         elif name == "md":
             page = markdown.render(report, pictures, beside)
-            for more in (object_text.as_markdown(objects.tables), part):
+            for more in (side_table.as_markdown(chapters), part):
                 page = f"{page.rstrip()}\n\n{more}" if more else page
             files["report.md"] = page.encode()
         elif name == "html":
             views = figure_views(figures, collection, home, named)
-            page = html.render(report, collection, views, findings, beside, objects.tables, claims=CLAIM_SET in chosen)
+            page = html.render(report, collection, views, findings, beside, chapters, claims=CLAIM_SET in chosen)
             files["report.html"] = page.encode()
         else:
             render = {"tex": latex.render, "csv": csv_table.render}[name]
@@ -99,8 +104,9 @@ def write_report(
                     f"{table.id}.csv": csv_table.render_submissions([of[key] for key in table.keys]).encode()
                     for table in beside
                 }
-            object_render = {"tex": object_text.as_latex, "csv": object_text.as_csv}[name]
-            files |= {f"{table.id}.{name}": object_render(table).encode() for table in objects.tables}
+            render_beside = {"tex": side_table.as_latex, "csv": side_table.as_csv}[name]
+            files |= {f"{table.id}.{name}": render_beside(table).encode() for table in further}
+    files |= {f"{table.id}.png": table.picture for table in further if table.picture is not None}
     for file, content in files.items():
         write_atomic(out / file, content)
     return Written(tuple(out / file for file in files), tuple(notes))

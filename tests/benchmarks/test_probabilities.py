@@ -37,6 +37,8 @@ def test_edges_rise_from_zero_to_one_by_hundredths_and_finer():
     assert (np.diff(EDGES) > 0).all()
     assert max(np.diff(EDGES)) < 0.0101
     assert {step / 100 for step in range(101)} <= set(EDGES)
+    cells = 10_000 * np.array(EDGES)
+    assert np.allclose(cells, cells.round(), atol=1e-9)
 
 
 @pytest.mark.parametrize("channels", [1, 6])
@@ -57,6 +59,8 @@ def test_a_logit_of_zero_is_background_as_in_the_counts():
     found = probability_histogram(torch.ones(1, 5, dtype=torch.uint8), logits)
     assert found[0, HALF:, 1].sum() == 2
     assert found[0, BINS - 1, 1] == found[0, 0, 1] == 1
+    nothing = probability_histogram(torch.ones(1, 5, dtype=torch.uint8), torch.full((1, 1, 5), torch.nan))
+    assert nothing[0, 0].tolist() == [0, 5]
 
 
 class Blurred(torch.nn.Module):

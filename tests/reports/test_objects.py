@@ -16,11 +16,11 @@ from data_prep.base import DataError, load_manifest
 from reports.collection import collect
 from reports.object_maps import measure_run
 from reports.object_table import object_tables
-from reports.object_text import heads, notes, texts
+from reports.object_text import object_chapter
 from reports.pixels import read_mask, read_predictions
 from reports.report import assemble
 from reports.statistics import resampled, resampled_class_dice
-from reports.terminal import show_objects
+from reports.terminal import show_beside
 from reports.write import write_report
 from tests.reports.pictured import LandCover, Roads, Roofs, draw_masks, pretend, write_pictures
 
@@ -54,6 +54,11 @@ def home(drawn, tmp_path):
 def results(home, dataset="deepglobe"):
     stored = [one.result for one in collect(home).stored if one.source == "own"]
     return [result for result in stored if result.identity["dataset"]["name"] == dataset]
+
+
+def beside(tables):
+    """As they are printed."""
+    return [table for chapter in object_chapter(tables) for table in chapter.tables]
 
 
 def invoke(home, *arguments):
@@ -115,10 +120,11 @@ def test_tables_pool_sums_and_resample_the_images_of_dice(home):
     for result in results(home):
         measure_run(home, result, METRICS, 1, silent)
     (table,) = object_tables(assemble([TABLES["table5"]], collect(home)).frames, home).tables
-    assert heads(table) == ["Method", "Stands in", "Dice", "Relaxed F1 (3 px)", "clDice", "APLS", "Runs"]
-    assert len(texts(table)) == len(SYSTEMS)
+    printed = beside([table])[0]
+    assert printed.heads == ("Method", "Stands in", "Dice", "Relaxed F1 (3 px)", "clDice", "APLS", "Runs")
+    assert len(printed.texts) == len(SYSTEMS)
     for row in table.rows:
-        (result,) = row.results
+        (result,) = row.row.results
         stored = MetricStore(home).get(result.key)
         for metric in METRICS:
             pooled = metric.scores(stored.sums[metric].sum(axis=0))
@@ -126,7 +132,7 @@ def test_tables_pool_sums_and_resample_the_images_of_dice(home):
             drawn = resampled([stored.sums[metric]], lambda sums, of=metric: of.scores(sums)[of.headline][..., None])
             limits = np.nanquantile(drawn, [0.025, 0.975])
             assert (row.found[metric].interval.low, row.found[metric].interval.high) == pytest.approx(tuple(limits))
-    assert any("of a row have no path" in note for note in notes(table))
+    assert any("each of them has a path" in note for note in printed.notes)
 
 
 def test_resampled_draws_the_images_that_dice_draws(home):
@@ -148,7 +154,7 @@ def test_rows_without_measurement_are_named_and_nothing_measured_shows_nothing(h
     (table,) = object_tables(frames, home).tables
     assert len(table.rows) == 1
     assert len(table.missing) == len(SYSTEMS) - 1
-    assert any("rssam-bench metrics" in note for note in notes(table))
+    assert any("rssam-bench metrics" in note for note in beside([table])[0].notes)
 
 
 def test_every_format_shows_the_measured_columns(home, capsys):
@@ -160,17 +166,15 @@ def test_every_format_shows_the_measured_columns(home, capsys):
     page = (out / "report.md").read_text()
     assert "## Scores of objects" in page
     report = assemble([TABLES["table5"], TABLES["table2"]], collect(home))
-    tables = object_tables(report.frames, home).tables
+    tables = beside(object_tables(report.frames, home).tables)
     assert [table.id for table in tables] == ["objects-deepglobe", "objects-whu"]
     for table in tables:
-        shown = texts(table)[0][3]
+        shown = table.texts[0][3]
         assert "[" in shown
         assert shown in page
         assert shown in (out / "report.html").read_text()
         assert shown in (out / f"{table.id}.tex").read_text()
-        assert "headline" not in (out / f"{table.id}.csv").read_text()
-        console = Console(width=120)
-        show_objects(table, console)
+        show_beside(table, Console(width=120))
     printed = capsys.readouterr().out
     assert "Boundary IoU" in printed
     assert "APLS" in printed
