@@ -6,11 +6,14 @@ import json
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 from rich.console import Console
 
+Init = Literal["sam", "scratch"]
+SplitRuleName = Literal["random", "blocked"]
+ProfileName = Literal["smoke", "mini", "fair", "paper"]
 Json = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
 
 

@@ -113,6 +113,9 @@ LAYERS = (
     {
         "benchmarks.root",
         "benchmarks.prepare_cli",
+        "benchmarks.reproduce_cli",
+        "benchmarks.report_cli",
+        "benchmarks.inventory_cli",
         "benchmarks.predict_cli",
         "benchmarks.score_cli",
         "benchmarks.metrics_cli",
