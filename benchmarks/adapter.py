@@ -20,8 +20,9 @@ from torch import Tensor, nn
 from benchmarks.checkpoint import content_digest, differences, trained_state
 from benchmarks.counts import Scores
 from benchmarks.environment import seeded
+from benchmarks.session import Session
 from benchmarks.store import Result
-from benchmarks.trained import Trained, declared_model
+from benchmarks.trained import Trained, declared_model, load_run
 from data_prep.base import write_durable
 from rssam.contract import Model, Task, UserError
 from rssam.weights import WEIGHTS, WeightsFolder
@@ -94,6 +95,15 @@ def load_adapter(path: Path, weights: WeightsFolder) -> Trained:
     start = {name: checkpoint["sha256"] for name, checkpoint in about["start"].items()}
     precision, dataset = about["identity"]["precision"], about["identity"]["dataset"]["name"]
     return Trained(net.eval(), model, task, precision, about["key"], dataset, start)
+
+
+def load_either(session: Session, run: str | None, adapter: Path | None) -> Trained:
+    """The network of a finished run of this home, or of an adapter. Raises UserError unless one of them is named."""
+    if run is not None and adapter is None:
+        return load_run(session, run)
+    if adapter is not None and run is None:
+        return load_adapter(adapter, session.weights)
+    raise UserError("expected one of --run KEY (rssam-bench status lists them) and --adapter FILE")
 
 
 def _start(model: Model, task: Task, weights: WeightsFolder, base: Mapping[str, Any]) -> nn.Module:

@@ -12,7 +12,6 @@ from benchmarks.root import Json, print_json, root, screen, warnings
 from rssam.contract import UserError
 
 if TYPE_CHECKING:
-    from benchmarks.trained import Trained
     from rssam.raster_job import Made, Network
 
 Device = Literal["auto", "cpu", "cuda"]
@@ -51,10 +50,11 @@ def predict(
     """Predict rasters of any size with a finished run, in bounded memory; goes on where it was ended."""
     import torch
 
+    from benchmarks.adapter import load_either
     from benchmarks.interruption import Interrupted, Stop, heed_signals
     from benchmarks.prediction import CPU_BATCH, CUDA_BATCH, network_of, outputs_for
     from benchmarks.screen import data_progress
-    from benchmarks.session import choose_device
+    from benchmarks.session import Session, Unwatched, choose_device
     from data_prep.base import DataError
     from rssam.raster_job import Settings, predict_raster, require_fit
     from rssam.raster_source import RasterSource
@@ -63,7 +63,7 @@ def predict(
     value_range = None if scale is None else _pair(_numbers("--scale", scale, 2))
     wanted = outputs_for(images, out, vectors, quicklook, probabilities=probabilities, overwrite=overwrite)
     chosen = choose_device(device)
-    network = network_of(_trained(run, adapter))
+    network = network_of(load_either(Session(root.home, "cpu", Unwatched()), run, adapter))
     side = network.task.image_size if tile is None else (tile, tile)
     require_fit(network.net, side, network.task.image_size)
     shared = (side[0] // 4, side[1] // 4) if overlap is None else (overlap, overlap)
@@ -101,22 +101,6 @@ def predict(
         print_json(records)
     if failed:
         raise typer.Exit(1)
-
-
-def _trained(run: str | None, adapter: Path | None) -> Trained:
-    """The network that was asked for."""
-    if (run is None) == (adapter is None):
-        raise UserError("expected one of --run KEY (rssam-bench status lists them) and --adapter FILE")
-    from importlib import import_module
-
-    from benchmarks.session import Session, Unwatched
-    from benchmarks.trained import load_run
-
-    session = Session(root.home, "cpu", Unwatched())
-    if run is not None:
-        return load_run(session, run)
-    trained: Trained = import_module("benchmarks.adapter").load_adapter(adapter, session.weights)
-    return trained
 
 
 def _numbers(option: str, text: str, count: int, *, whole: bool = False) -> tuple[float, ...]:

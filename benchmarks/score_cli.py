@@ -75,24 +75,17 @@ def evaluate(
     as_json: Json = False,
 ) -> None:
     """How a trained system does on another data set of the same classes; reports show it in a table of its own."""
-    if (run is None) == (adapter is None):
-        raise typer.BadParameter("give one of --run KEY and --adapter FILE")
     pairs = [pair.partition("=") for text in classes or [] for pair in text.split(",")]
     if any(not (before.strip() and sign and after.strip()) for before, sign, after in pairs):
         raise typer.BadParameter('give --classes as SYSTEM=DATA, as in --classes "road=street"')
+    from benchmarks.adapter import load_either
     from benchmarks.scoring import choose
     from benchmarks.screen import data_progress
     from benchmarks.session import Session, Unwatched, choose_device
-    from benchmarks.trained import load_run
     from benchmarks.transfer import evaluate_elsewhere, meet
 
     session = Session(root.home, choose_device(device), Unwatched())
-    if run is not None:
-        trained = load_run(session, run)
-    else:
-        from benchmarks.adapter import load_adapter  # type: ignore[import-not-found, unused-ignore]
-
-        trained = load_adapter(adapter, session.weights)
+    trained = load_either(session, run, adapter)
     chosen = choose(root.home, dataset, split_seed, "random", split)
     declared = {before.strip(): after.strip() for before, _, after in pairs}
     meeting = meet(trained.task.classes, chosen.dataset.classes, declared)

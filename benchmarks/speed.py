@@ -24,7 +24,7 @@ from benchmarks.kernels import channels_last, compile_network
 from benchmarks.profile import measure
 from benchmarks.spec import PAPER, Precision, canonical, plain_fields
 from data_prep.base import write_atomic
-from rssam.attention import set_attention
+from rssam.attention import Kind, set_attention
 from rssam.config import ENCODERS
 from rssam.contract import Model, Task
 
@@ -34,9 +34,6 @@ SECONDS_OF_AN_OPERATION = 0.05
 """An operation is repeated within a round until it has taken about so long."""
 SIDE_OF_PRODUCT = {"cuda": 4096, "cpu": 1024}
 """Of the square matrices whose product gives the rate of the device."""
-
-Way = Literal["auto", "reference", "folded", "dense"]
-"""How SAM's blocks compute; "reference" is segment_anything's own code."""
 
 
 @dataclass(frozen=True)
@@ -97,7 +94,7 @@ def stock_encoder(name: str, task: Task) -> nn.Module:
 
 
 def measure_system(
-    model: Model, task: Task, conditions: Conditions, ways: tuple[Way, ...] = ("auto",), seed: int = 0
+    model: Model, task: Task, conditions: Conditions, ways: tuple[Kind, ...] = ("auto",), seed: int = 0
 ) -> dict[str, Any]:
     """The record of one system; the first of `ways` is the one whose figures stand for it, others are compared."""
     with seeded(seed, deterministic=False):
@@ -114,7 +111,7 @@ def measure_system(
 
 
 def measure_encoder(
-    name: str, task: Task, conditions: Conditions, ways: tuple[Way, ...] = ("auto", "reference", "dense")
+    name: str, task: Task, conditions: Conditions, ways: tuple[Kind, ...] = ("auto", "reference", "dense")
 ) -> dict[str, Any]:
     """The record of SAM's encoder by itself."""
     with seeded(0, deterministic=False):
@@ -123,14 +120,14 @@ def measure_encoder(
     parameters = {"total": sum(size for size, _ in sizes), "trainable": sum(size for size, trains in sizes if trains)}
     timed = time_network(net, task, conditions, ways)
     title = f"SAM's encoder {name}"
-    about = {
+    about: dict[str, Any] = {
         "system": {"name": "encoder", "title": title, "version": 1, "options": {"encoder": name}},
         "classes": [], "parameters": parameters, "gmacs": None,
     }  # fmt: skip
     return _record(about, timed, task, conditions, None)
 
 
-def time_network(net: nn.Module, task: Task, conditions: Conditions, ways: tuple[Way, ...]) -> dict[str, Any]:
+def time_network(net: nn.Module, task: Task, conditions: Conditions, ways: tuple[Kind, ...]) -> dict[str, Any]:
     """Seconds of every operation by way, "auto.latency" and so on, each a list with one entry a round."""
     fabric = make_fabric(conditions.device, conditions.precision)
     device, cuda = fabric.device, conditions.device == "cuda"
@@ -147,7 +144,7 @@ def time_network(net: nn.Module, task: Task, conditions: Conditions, ways: tuple
     labels = labels.to(torch.uint8)
     segments = not isinstance(net, EncoderAlone)
 
-    def forward(way: Way, count: int) -> Callable[[], object]:
+    def forward(way: Kind, count: int) -> Callable[[], object]:
         def run() -> object:
             set_attention(net, way)
             net.eval()
@@ -156,7 +153,7 @@ def time_network(net: nn.Module, task: Task, conditions: Conditions, ways: tuple
 
         return run
 
-    def step(way: Way) -> Callable[[], object]:
+    def step(way: Kind) -> Callable[[], object]:
         def run() -> object:
             set_attention(net, way)
             net.train()

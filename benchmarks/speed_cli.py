@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import shlex
 import sys
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from rich.table import Table as RichTable
 
 from benchmarks.root import Json, print_json, root, screen
 from rssam.contract import UserError
+
+if TYPE_CHECKING:
+    from rssam.attention import Kind
 
 
 def speed(
@@ -34,7 +37,7 @@ def speed(
     ] = None,
     rounds: Annotated[int, typer.Option(min=7, help="Rounds, in each of which everything is timed once.")] = 7,
     compare: Annotated[
-        Literal["reference", "dense", "folded"] | None,
+        Literal["reference", "tiled", "folded", "dense"] | None,
         typer.Option(
             help="In the same rounds also this way of SAM's blocks; reference is segment_anything's own code."
         ),
@@ -70,7 +73,7 @@ def speed(
         place, "bf16-mixed" if bf16 else "32-true", batch or (8 if cuda else 2), group or (6 if cuda else 2), rounds,
         compiled,
     )  # fmt: skip
-    ways = ("auto",) if compare is None else ("auto", compare)
+    ways: tuple[Kind, ...] = ("auto",) if compare is None else ("auto", compare)
     task = Task(find_dataset(dataset).classes, (size, size))
     records = []
     for name in names:

@@ -5,33 +5,11 @@ import subprocess
 import sys
 
 import pytest
-from rich.console import Console
 
-from benchmarks import cli, prepare_cli, spec
+from benchmarks import cli, spec
 from benchmarks.tables import TABLE5
 from tests.benchmarks.prepared import TINY, make_session
 from tests.conftest import REPOSITORY
-
-
-@pytest.fixture
-def command(tmp_path, monkeypatch, capsys):
-    """Run the command line in this process: (exit code, output, errors)."""
-
-    def call(*arguments: str, home=tmp_path / "home"):
-        monkeypatch.setattr(sys, "argv", ["rssam-bench", "--home", str(home), *arguments])
-        for name in ("screen", "warnings"):
-            console = Console(stderr=name == "warnings", highlight=False, markup=False, width=200)
-            for module in (cli, prepare_cli):
-                monkeypatch.setattr(module, name, console)
-        code = 0
-        try:
-            cli.main()
-        except SystemExit as stop:
-            code = stop.code or 0
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
-    return call
 
 
 @pytest.fixture

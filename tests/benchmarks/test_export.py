@@ -4,33 +4,12 @@ import json
 import sys
 
 import pytest
-from rich.console import Console
 
-from benchmarks import cli, conformance, conformance_cli, export_cli
+from benchmarks import conformance
 from benchmarks.adapter import load_adapter
 from benchmarks.runner import execute_all, resolve_all
 from benchmarks.zoo import UNet
 from tests.benchmarks.prepared import make_session, tiny_run
-
-
-@pytest.fixture
-def command(monkeypatch, capsys):
-    """Run the command line in this process: (exit code, output, errors)."""
-
-    def call(*arguments):
-        monkeypatch.setattr(sys, "argv", ["rssam-bench", *map(str, arguments)])
-        for name, modules in (("screen", (cli, export_cli, conformance_cli)), ("warnings", (cli, export_cli))):
-            console = Console(stderr=name == "warnings", highlight=False, markup=False, width=200)
-            for module in modules:
-                monkeypatch.setattr(module, name, console)
-        code = 0
-        try:
-            cli.main()
-        except SystemExit as stop:
-            code = stop.code or 0
-        return code, *capsys.readouterr()
-
-    return call
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,6 @@ from data_prep.catalog import BUILT_IN, DATASETS, register_home
 from reports.collection import collect
 from reports.frames import table_frames
 from tests.benchmarks.prepared import SIDE, TINY
-from tests.benchmarks.test_cli import command  # noqa: F401  (a fixture)
 from tests.data_prep.samples import picture
 
 
@@ -46,7 +45,7 @@ def source(tmp_path):
     return str(tmp_path / "mine")
 
 
-def test_several_classes_in_table3(command, tmp_path, source, one_row):  # noqa: F811
+def test_several_classes_in_table3(command, tmp_path, source, one_row):
     arguments = ["prepare", "folder", "--name", "land", "--source", source, "--side", str(SIDE), "--workers", "1"]
     code, output, _ = command(*arguments, "--classes", "soil=0,grass=1,water=2", "--json")
     record = json.loads(output)
@@ -77,7 +76,7 @@ def test_several_classes_in_table3(command, tmp_path, source, one_row):  # noqa:
     assert (code, "Soil ours" in (tmp_path / "report" / "report.md").read_text()) == (0, True)
 
 
-def test_one_class_in_table5_in_processes_of_their_own(command, source, one_row):  # noqa: F811
+def test_one_class_in_table5_in_processes_of_their_own(command, source, one_row):
     classes = ["--classes", "road=1", "--ignore", "2", "--side", "64", "--workers", "1"]
     assert command("prepare", "folder", "--name", "paths", "--source", source, *classes)[0] == 0
     run = ["reproduce", "table5", "--profile", "smoke", "--dataset", "paths", "--no-track", "--jobs", "2", "--json"]
@@ -100,7 +99,7 @@ def test_one_class_in_table5_in_processes_of_their_own(command, source, one_row)
         (["mine", "--source", "SOURCE"], 2, "prepare folder --name mine"),
     ],
 )
-def test_mistakes_end_in_a_sentence(command, tmp_path, source, arguments, code, words):  # noqa: F811
+def test_mistakes_end_in_a_sentence(command, tmp_path, source, arguments, code, words):
     found, output, errors = command("prepare", *[source if one == "SOURCE" else one for one in arguments])
     plain = " ".join(errors.replace("│", " ").split())
     assert (found, output, "Traceback" in errors) == (code, "", False)
@@ -108,7 +107,7 @@ def test_mistakes_end_in_a_sentence(command, tmp_path, source, arguments, code, 
     assert not (tmp_path / "home" / "data" / "x").exists()
 
 
-def test_a_home_registers_its_own_sets_and_no_others(command, tmp_path, source):  # noqa: F811
+def test_a_home_registers_its_own_sets_and_no_others(command, tmp_path, source):
     options = ["--source", source, "--classes", "a=0,b=1,c=2", "--side", "64", "--workers", "1"]
     assert command("prepare", "folder", "--name", "mine", *options)[0] == 0
     assert [item["name"] for item in json.loads(command("datasets", "--json")[1])] == [*BUILT_IN, "mine"]

@@ -1,40 +1,16 @@
 """The commands score, evaluate, publish and verify as a user meets them: sentences, exit codes, JSON."""
 
 import json
-import sys
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from PIL import Image
-from rich.console import Console
 
-from benchmarks import cli, publish_cli, score_cli
 from benchmarks.runner import execute_all, resolve_all
 from benchmarks.scoring import choose
 from benchmarks.store import Store
 from tests.benchmarks.prepared import SIDE, TINY, make_session, tiny_run
-
-
-@pytest.fixture
-def command(tmp_path, monkeypatch, capsys):
-    """Run the command line in this process: (exit code, output, errors)."""
-
-    def call(*arguments: str):
-        monkeypatch.setattr(sys, "argv", ["rssam-bench", "--home", str(tmp_path / "home"), *arguments])
-        for name in ("screen", "warnings"):
-            console = Console(stderr=name == "warnings", highlight=False, markup=False, width=200)
-            for module in (cli, score_cli, publish_cli):
-                monkeypatch.setattr(module, name, console)
-        code = 0
-        try:
-            cli.main()
-        except SystemExit as stop:
-            code = stop.code or 0
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
-    return call
 
 
 @pytest.mark.parametrize(
