@@ -28,9 +28,10 @@ from reports import csv_table
 from reports.bundle_splits import split_name, split_record
 from reports.collection import Collection, collect
 from reports.frames import TableFrame
-from reports.markdown import grid, reading, side_grid, sources
+from reports.markdown import grid, reading, sources
 from reports.report import Report, assemble, made_with
-from reports.side_tables import SideTable, side_tables
+from reports.scored_chapter import scored_chapters
+from reports.side_table import Chapter, as_csv, as_markdown
 from rssam.contract import UserError
 
 SCHEMA = 1
@@ -97,13 +98,11 @@ def documents(folder: Path, tables: Sequence[str]) -> dict[str, bytes]:
     """README.md and the tables as CSV, from the results in a bundle's folder alone: equal for equal results."""
     collection = collect(folder, folder / "nothing published")
     report = assemble([TABLES[name] for name in tables], collection)
-    beside = side_tables(report, collection)
+    beside = scored_chapters(report, collection)
     filled = [(table, [frame for frame in frames if _has_rows(frame)]) for table, frames in report.tables]
     files = {README: _readme(filled, beside, report, collection).encode()}
     files |= {f"tables/{table.id}.csv": csv_table.render(frames).encode() for table, frames in filled if frames}
-    of = {one.key: one for one in collection.submissions}
-    for table in beside:
-        files[f"tables/{table.id}.csv"] = csv_table.render_submissions([of[key] for key in table.keys]).encode()
+    files |= {f"tables/{table.id}.csv": as_csv(table).encode() for chapter in beside for table in chapter.tables}
     return files
 
 
@@ -200,7 +199,7 @@ def _has_rows(frame: TableFrame) -> bool:
 
 def _readme(
     tables: Sequence[tuple[Table, Sequence[TableFrame]]],
-    beside: Sequence[SideTable],
+    beside: Sequence[Chapter],
     report: Report,
     collection: Collection,
 ) -> str:
@@ -227,8 +226,8 @@ def _readme(
             lines += [grid(frame), "", *(f"- {note}" for note in (reading(frame), *frame.notes) if note)]
             if frame.results:
                 lines.append(f"- Result files: {sources(frame)}.")
-    for side in beside:
-        lines += ["", f"## {side.title}", "", side_grid(side), "", *(f"- {note}" for note in side.notes)]
+    if beside:
+        lines += ["", as_markdown(beside).rstrip()]
     for line in (*report.damaged, *report.left_out):
         lines += ["", f"Left out: {line}"]
     return "\n".join(lines) + "\n"

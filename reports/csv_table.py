@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
 
 import pandas as pd
 
-from benchmarks.submission import Submission
 from reports.frames import TableFrame
-from reports.scored import dice_interval
 
 
 def render(frames: Sequence[TableFrame]) -> str:
@@ -19,29 +16,6 @@ def render(frames: Sequence[TableFrame]) -> str:
     `p_adjusted` that of no difference from the reference row (see `TableFrame`).
     """
     return pd.DataFrame([line for frame in frames for line in _lines(frame)]).to_csv(index=False, lineterminator="\n")
-
-
-def render_submissions(found: Sequence[Submission]) -> str:
-    """What was counted without a table of the paper: one line each, not rounded."""
-    lines = []
-    for one in found:
-        system, limits = one.identity["system"] or {}, dice_interval(one)
-        lines.append({
-            "kind": one.kind,
-            "name": one.name,
-            "trained_on": system.get("dataset"),
-            "run": system.get("key"),
-            "dataset": one.dataset,
-            "images": len(one.images),
-            "part": one.identity["images"],
-            "split_seed": one.identity["split_seed"],
-            "data": one.data["describe"],
-            **asdict(one.scores),
-            "dice_low": limits.low,
-            "dice_high": limits.high,
-            "key": one.key,
-        })  # fmt: skip
-    return pd.DataFrame(lines).to_csv(index=False, lineterminator="\n")
 
 
 def _lines(frame: TableFrame) -> list[dict[str, object]]:

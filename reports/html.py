@@ -20,7 +20,6 @@ from reports.page import Chips, TableView, table_view
 from reports.report import Report
 from reports.settings import PAPER_SETTING
 from reports.side_table import Chapter
-from reports.side_tables import SideTable
 from reports.verdict_view import chips, claim_chips, gaps, verdict_chip
 from reports.viewer import FigureView
 
@@ -30,7 +29,6 @@ def render(
     collection: Collection,
     figures: Sequence[FigureView] = (),
     findings: Findings | None = None,
-    beside: Sequence[SideTable] = (),
     chapters: Sequence[Chapter] = (),
     *,
     claims: bool = True,
@@ -69,7 +67,6 @@ def render(
         paper_setting=PAPER_SETTING,
         legend=legend,
         figures=figures,
-        beside=beside,
         chapters=chapters,
         own=results(report, collection, "own"),
         published=results(report, collection, "published"),

@@ -9,7 +9,6 @@ from itertools import groupby
 from reports.cells import Cell, Column, label_columns, paper_cells, paper_columns
 from reports.frames import TableFrame
 from reports.marks import legend
-from reports.side_tables import SideTable
 
 DAGGER = "†"
 """At a number that differs from that of the reference row."""
@@ -30,28 +29,6 @@ _ESCAPES = {
 def render(frames: Sequence[TableFrame]) -> str:
     """One table environment for each frame."""
     return "\n".join(_table(frame) for frame in frames)
-
-
-def render_side(table: SideTable) -> str:
-    """A table that is none of the paper's."""
-    title, notes = escape(table.title), escape(" ".join(table.notes))
-    lines = (
-        *(f"% {key}" for key in table.keys),
-        r"\begin{table}[htbp]",
-        r"\centering",
-        rf"\caption[{title}]{{{title}. {notes}}}",
-        r"\smallskip",
-        rf"\begin{{tabular}}{{{'l' * table.left}{'r' * (len(table.heads) - table.left)}}}",
-        r"\toprule",
-        " & ".join(map(escape, table.heads)) + r" \\",
-        r"\midrule",
-        *(" & ".join(map(escape, row)) + r" \\" for row in table.rows),
-        r"\bottomrule",
-        r"\end{tabular}",
-        r"\end{table}",
-        "",
-    )
-    return "\n".join(lines)
 
 
 def document(body: str) -> str:

@@ -12,7 +12,6 @@ from reports.cells import Cell, cells, columns, label_columns
 from reports.frames import TableFrame
 from reports.marks import legend
 from reports.report import Report, made_with
-from reports.side_tables import SideTable
 
 DAGGER = "†"
 """At a number that differs from that of the reference row."""
@@ -27,8 +26,8 @@ class Picture:
     caption: tuple[str, ...]
 
 
-def render(report: Report, pictures: Sequence[Picture] = (), beside: Sequence[SideTable] = ()) -> str:
-    """The whole page; tables `beside` those of the paper come after them."""
+def render(report: Report, pictures: Sequence[Picture] = ()) -> str:
+    """The whole page, but for chapters beside the tables of the paper (`reports.side_table`)."""
     environment = Environment(
         loader=PackageLoader("reports"),
         trim_blocks=True,
@@ -39,8 +38,6 @@ def render(report: Report, pictures: Sequence[Picture] = (), beside: Sequence[Si
     return environment.get_template("report.md.j2").render(
         report=report,
         pictures=pictures,
-        beside=beside,
-        side_grid=side_grid,
         own=report.results("own"),
         published=report.results("published"),
         made_with=made_with,
@@ -54,15 +51,6 @@ def grid(frame: TableFrame) -> str:
     """The rows as a Markdown table."""
     heads = [f"{column.group} {column.heading}".strip() for column in columns(frame)]
     return lines(heads, [[marked(cell) for cell in line] for line in cells(frame)], len(label_columns(frame)))
-
-
-def side_grid(table: SideTable) -> str:
-    """The rows of a table that is none of the paper's, each with its file."""
-    rows = [
-        [*(text.replace("|", "\\|") for text in row), f"`scores/{key}.json`"]
-        for row, key in zip(table.rows, table.keys, strict=True)
-    ]
-    return lines([*table.heads, "File"], rows, table.left)
 
 
 def lines(heads: Sequence[str], rows: Sequence[Sequence[str]], left: int) -> str:

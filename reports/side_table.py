@@ -9,9 +9,6 @@ import pandas as pd
 
 from reports import latex, markdown
 
-LEFT = 2
-"""Columns of words before those of numbers."""
-
 
 @dataclass(frozen=True, eq=False)
 class SideTable:
@@ -23,6 +20,7 @@ class SideTable:
     texts: tuple[tuple[str, ...], ...]
     notes: tuple[str, ...]
     tidy: pd.DataFrame
+    left: int = 2  # columns of words before those of numbers
     picture: bytes | None = None  # PNG, in a file of the same name
 
 
@@ -42,10 +40,12 @@ def as_markdown(chapters: Sequence[Chapter]) -> str:
     for chapter in chapters:
         parts.append(f"## {chapter.title}\n")
         for table in chapter.tables:
-            grid = markdown.lines(table.heads, table.texts, LEFT)
+            heading = "" if table.caption == chapter.title else f"### {table.caption}\n\n"
+            texts = [[text.replace("|", "\\|") for text in line] for line in table.texts]
+            grid = markdown.lines(table.heads, texts, table.left)
             picture = f"![{table.caption}]({table.id}.png)\n\n" if table.picture else ""
             notes = "\n".join(f"- {note}" for note in table.notes)
-            parts.append(f"### {table.caption}\n\n{grid}\n\n{picture}{notes}\n")
+            parts.append(f"{heading}{grid}\n\n{picture}{notes}\n")
     return "\n".join(parts)
 
 
@@ -59,7 +59,7 @@ def as_latex(table: SideTable) -> str:
         r"\smallskip",
         r"\setlength{\tabcolsep}{3pt}",
         r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%",
-        rf"\begin{{tabular}}{{{'l' * LEFT}{'r' * (len(table.heads) - LEFT)}}}",
+        rf"\begin{{tabular}}{{{'l' * table.left}{'r' * (len(table.heads) - table.left)}}}",
         r"\toprule",
         " & ".join(map(latex.escape, table.heads)) + r" \\",
         r"\midrule",

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from reports.cells import difference, heading, number, ours, parts
 from reports.frames import TableFrame
-from reports.side_table import LEFT, SideTable
+from reports.side_table import SideTable
 
 NARROW = ("dice", "jaccard")
 """Scores with three columns each; the others have room only in a file."""
@@ -54,7 +54,7 @@ def show_beside(table: SideTable, console: Console) -> None:
     """Print a table beside those of the paper, with its notes; numbers fold rather than being clipped."""
     printed = RichTable(title=table.caption, title_justify="left", box=SIMPLE, padding=(0, 1, 0, 0))
     for place, head in enumerate(table.heads):
-        printed.add_column(head, justify="left" if place < LEFT else "right", overflow="fold")
+        printed.add_column(head, justify="left" if place < table.left else "right", overflow="fold")
     for line in table.texts:
         printed.add_row(*(Text(text) for text in line))
     console.print(printed)

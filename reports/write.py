@@ -17,7 +17,7 @@ from reports.findings import find
 from reports.object_table import object_tables
 from reports.object_text import object_chapter
 from reports.report import assemble
-from reports.side_tables import side_tables
+from reports.scored_chapter import scored_chapters
 from reports.verdict_json import claims_json, verdicts_json
 from reports.viewer import figure_views
 from rssam.contract import UnknownName
@@ -58,12 +58,15 @@ def write_report(
     chosen = find_items([*items, CLAIM_SET.id] if "all" in items else items)
     collection = collect(home, published)
     report = assemble([item for item in chosen if isinstance(item, Table)], collection)
-    beside = side_tables(report, collection)
     objects = object_tables(report.frames, home)
     report = replace(report, damaged=(*report.damaged, *objects.damaged))
     pictured = bool({"md", "html"} & set(formats))
-    chapters = [*object_chapter(objects.tables), *calibration_chapter(report.frames, pictures=pictured)]
-    further = [table for chapter in chapters for table in chapter.tables]
+    chapters = [
+        *scored_chapters(report, collection),
+        *object_chapter(objects.tables),
+        *calibration_chapter(report.frames, pictures=pictured),
+    ]
+    beside = [table for chapter in chapters for table in chapter.tables]
     files: dict[str, bytes] = {}
     notes: list[str] = []
     pictures: list[markdown.Picture] = []
@@ -85,28 +88,20 @@ def write_report(
         if name == "md" and chosen == [CLAIM_SET]:
             files["claims.md"] = part.encode()
         elif name == "md":
-            page = markdown.render(report, pictures, beside)
+            page = markdown.render(report, pictures)
             for more in (side_table.as_markdown(chapters), part):
                 page = f"{page.rstrip()}\n\n{more}" if more else page
             files["report.md"] = page.encode()
         elif name == "html":
             views = figure_views(figures, collection, home, named)
-            page = html.render(report, collection, views, findings, beside, chapters, claims=CLAIM_SET in chosen)
+            page = html.render(report, collection, views, findings, chapters, claims=CLAIM_SET in chosen)
             files["report.html"] = page.encode()
         else:
             render = {"tex": latex.render, "csv": csv_table.render}[name]
             files |= {f"{table.id}.{name}": render(frames).encode() for table, frames in report.tables}
-            if name == "tex":
-                files |= {f"{table.id}.tex": latex.render_side(table).encode() for table in beside}
-            elif beside:
-                of = {one.key: one for one in collection.submissions}
-                files |= {
-                    f"{table.id}.csv": csv_table.render_submissions([of[key] for key in table.keys]).encode()
-                    for table in beside
-                }
             render_beside = {"tex": side_table.as_latex, "csv": side_table.as_csv}[name]
-            files |= {f"{table.id}.{name}": render_beside(table).encode() for table in further}
-    files |= {f"{table.id}.png": table.picture for table in further if table.picture is not None}
+            files |= {f"{table.id}.{name}": render_beside(table).encode() for table in beside}
+    files |= {f"{table.id}.png": table.picture for table in beside if table.picture is not None}
     for file, content in files.items():
         write_atomic(out / file, content)
     return Written(tuple(out / file for file in files), tuple(notes))

@@ -21,7 +21,6 @@ from reports.html import render
 from reports.marks import ranks
 from reports.report import assemble
 from reports.scored import limits
-from reports.side_tables import side_tables
 from reports.terminal import show
 from reports.verdict_json import verdicts_json
 from reports.write import write_report
@@ -69,7 +68,7 @@ def test_the_row_stands_below_the_systems_in_every_table_and_format(tmp_path):
             assert found.index[0] == len(frame.rows) - 1
             assert found.iloc[0]["dice"] == one.scores.dice
             assert found.iloc[0]["scored"] == one.key
-    text = markdown.render(report, (), side_tables(report, collection))
+    text = markdown.render(report)
     assert (
         "| Deep \\| <b>Roads</b> 2 (scored predictions) |  |  | 0.900 [0.900, 0.900] | - |  | 0.818 | - |  | 0 |"
         in text

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict
+
+import pandas as pd
 
 from benchmarks.submission import Submission
 from benchmarks.tables import TABLES
@@ -13,38 +15,23 @@ from data_prep.catalog import dataset as find_dataset
 from reports.collection import Collection
 from reports.report import Report
 from reports.scored import dice_interval
+from reports.side_table import Chapter, SideTable
 from reports.statistics import DRAWS, LEVEL
 
 TRANSFER = "transfer"
 OTHERS = "scored"
 
 
-@dataclass(frozen=True)
-class SideTable:
-    """A table under a heading of its own: texts, ready for every format. The first `left` columns hold words."""
-
-    id: str
-    title: str
-    heads: tuple[str, ...]
-    left: int
-    rows: tuple[tuple[str, ...], ...]
-    keys: tuple[str, ...]  # the file behind each row
-    notes: tuple[str, ...]
-
-
-def side_tables(report: Report, collection: Collection) -> tuple[SideTable, ...]:
+def scored_chapters(report: Report, collection: Collection) -> list[Chapter]:
     """Those that have a row; a report without any table of the paper has none of these either."""
     if not report.tables:
-        return ()
+        return []
     shown = {frame.setting.dataset or frame.table.dataset for frame in report.frames}
     homeless = {one.dataset for one in collection.submissions} - {table.dataset for table in TABLES.values()} - shown
     others = [one for name in sorted(homeless) for one in collection.scored_on(name)]
-    made = []
-    if collection.evaluated:
-        made.append(_transfer(collection))
-    if others:
-        made.append(_others(others))
-    return tuple(made)
+    made = [_transfer(collection)] if collection.evaluated else []
+    made += [_others(others)] if others else []
+    return [Chapter(table.id, table.id.title(), table.caption, (table,)) for table in made]
 
 
 def _transfer(collection: Collection) -> SideTable:
@@ -56,15 +43,25 @@ def _transfer(collection: Collection) -> SideTable:
         home = own.get(system["key"])
         at_home = "-" if home is None else "collapsed" if home.collapsed else _three(home.scores.dice)
         rows.append((
-            one.name, _title(system["dataset"]), _title(one.dataset), _images(one), *_numbers(one), at_home,
+            one.name, _title(system["dataset"]), _title(one.dataset), _images(one), *_numbers(one), at_home, _file(one),
         ))  # fmt: skip
     return SideTable(
         id=TRANSFER,
-        title="Trained on one data set, tested on another",
-        heads=("System", "Trained on", "Tested on", "Images", "Dice", f"{100 * LEVEL:g} %", "Jaccard", "Dice at home"),
+        caption="Trained on one data set, tested on another",
+        heads=(
+            "System",
+            "Trained on",
+            "Tested on",
+            "Images",
+            "Dice",
+            f"{100 * LEVEL:g} %",
+            "Jaccard",
+            "Dice at home",
+            "File",
+        ),
         left=3,
-        rows=tuple(rows),
-        keys=tuple(one.key for one in collection.evaluated),
+        texts=tuple(rows),
+        tidy=_tidy(collection.evaluated),
         notes=(
             *_shared_notes(collection.evaluated),
             "Dice at home is that of the same run on the test split of what it was trained on; - where its result is "
@@ -78,11 +75,11 @@ def _others(scored: Sequence[Submission]) -> SideTable:
     """Predictions on data sets of which no table has a row yet."""
     return SideTable(
         id=OTHERS,
-        title="Scored predictions on data sets without a table here",
-        heads=("Predictions", "Data set", "Images", "Dice", f"{100 * LEVEL:g} %", "Jaccard"),
+        caption="Scored predictions on data sets without a table here",
+        heads=("Predictions", "Data set", "Images", "Dice", f"{100 * LEVEL:g} %", "Jaccard", "File"),
         left=2,
-        rows=tuple((one.name, _title(one.dataset), _images(one), *_numbers(one)) for one in scored),
-        keys=tuple(one.key for one in scored),
+        texts=tuple((one.name, _title(one.dataset), _images(one), *_numbers(one), _file(one)) for one in scored),
+        tidy=_tidy(scored),
         notes=_shared_notes(scored),
     )
 
@@ -123,6 +120,10 @@ def _numbers(one: Submission) -> tuple[str, str, str]:
     return _three(one.scores.dice), limits, _three(one.scores.jaccard)
 
 
+def _file(one: Submission) -> str:
+    return f"scores/{one.key}.json"
+
+
 def _images(one: Submission) -> str:
     return f"{len(one.images)} ({'test split' if one.identity['images'] == 'test' else 'all'})"
 
@@ -136,3 +137,26 @@ def _title(dataset: str) -> str:
 
 def _three(value: float) -> str:
     return "-" if math.isnan(value) else f"{value:.3f}"
+
+
+def _tidy(found: Sequence[Submission]) -> pd.DataFrame:
+    """One line each, not rounded."""
+    lines = []
+    for one in found:
+        system, limits = one.identity["system"] or {}, dice_interval(one)
+        lines.append({
+            "kind": one.kind,
+            "name": one.name,
+            "trained_on": system.get("dataset"),
+            "run": system.get("key"),
+            "dataset": one.dataset,
+            "images": len(one.images),
+            "part": one.identity["images"],
+            "split_seed": one.identity["split_seed"],
+            "data": one.data["describe"],
+            **asdict(one.scores),
+            "dice_low": limits.low,
+            "dice_high": limits.high,
+            "key": one.key,
+        })  # fmt: skip
+    return pd.DataFrame(lines)
