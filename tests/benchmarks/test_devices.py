@@ -208,6 +208,7 @@ def evaluating(rank, port, size, folder):
         assert len(set(found.images)) == 5
         assert found.counts.to_json() == wanted.counts.to_json()
         assert found.native_counts.to_json() == wanted.native_counts.to_json()
+        assert np.array_equal(found.histograms, wanted.histograms)
         assert sum(counts.sum() for counts in vars(found.counts).values()) == 5 * SIDE**2
         if rank == 0:
             assert all(map(np.array_equal, found.predictions, wanted.predictions))
