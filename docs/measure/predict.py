@@ -11,7 +11,7 @@ Throughput: RS-SAM with the encoder vit_t on a raster of 4 x 4 tiles. In alterna
 very batches that the prediction gives it, out of memory, and then the raster is predicted from file to file; processor
 time beside the clock tells what the machine's other work adds.
 
-Shift (--home DIR --run KEY --raster FILE): a finished run predicts a raster with tiles that start elsewhere.
+Shift (--home DIR --run KEY --raster FILE): a finished run predicts a raster with tiles that start half a step sooner.
 """
 
 from __future__ import annotations
@@ -165,8 +165,12 @@ def measure_throughput(folder: Path, device: str, batch: int, rounds: int, tiles
     )
 
 
-def measure_shift(folder: Path, raster: Path, home: Path, key: str, tile: int | None) -> None:
-    """Share of pixels whose class changes where tiles start elsewhere, for several overlaps."""
+def measure_shift(folder: Path, raster: Path, home: Path, key: str, tile: int | None, parts: list[int]) -> None:
+    """Share of pixels that change sides where tiles start elsewhere, for overlaps of 1/`parts` of a tile.
+
+    The sides are above and below the median probability of the first class: a network that gives one class everywhere
+    would feign a map that does not change.
+    """
     import torch
 
     from benchmarks.prediction import network_of
@@ -179,23 +183,26 @@ def measure_shift(folder: Path, raster: Path, home: Path, key: str, tile: int | 
     register_home(home)
     network = network_of(load_run(Session(home, "cpu", Unwatched()), key))
     side = tile or network.task.image_size[0]
-    say("| overlap | pixels that differ, a tile or more from the border | most of a shift |\n|---|--:|--:|")
-    for overlap in (0, side // 8, side // 4, side // 2):
+    say("| overlap | pixels that differ, a tile or more from the border | mean change of probability |\n|---|--:|--:|")
+    for overlap in (side // part for part in parts):
         maps = []
-        for share in (0.0, 0.25, 0.5, 0.75):
+        for share in (0.0, 0.5):
             shift = int((side - overlap) * share)
             settings = Settings((side, side), (overlap, overlap), "none", (shift, shift))
-            out = folder / "map.tif"
+            out, steps = folder / "map.tif", folder / "steps.tif"
             with RasterSource(raster) as source:
                 predict_raster(
-                    source, network, settings, Outputs(out), torch.device("cpu"), 2,
+                    source, network, settings, Outputs(out, steps), torch.device("cpu"), 2,
                     say=say, progress=lambda done, total, what: None, check=lambda: None,
                 )  # fmt: skip
-            with rasterio.open(out) as made:
+            with rasterio.open(steps) as made:
                 maps.append(made.read(1)[side:-side, side:-side])
             out.unlink()
-        shares = [float((other != maps[0]).mean()) for other in maps[1:]]
-        say(f"| {overlap} of {side} | {statistics.mean(shares):.3%} | {max(shares):.3%} |")
+            steps.unlink()
+        known, middle = maps[0] != 255, np.median(maps[0][maps[0] != 255])
+        changed = ((maps[0] > middle) != (maps[1] > middle))[known].mean()
+        steps_apart = np.abs(maps[0] - maps[1].astype(float))[known].mean()
+        say(f"| {overlap} of {side} | {changed:.3%} | {steps_apart / 254:.5f} |")
 
 
 def spent(work: Callable[[], None]) -> tuple[float, float]:
@@ -227,11 +234,12 @@ def main() -> None:
     parser.add_argument("--home", type=Path, help="with shift: of the run")
     parser.add_argument("--run", help="with shift: its key")
     parser.add_argument("--raster", type=Path, help="with shift: what is predicted")
+    parser.add_argument("--parts", type=int, nargs="+", default=[8, 4, 2], help="with shift: of a tile, the overlaps")
     parser.add_argument("--tile", type=int, help="with shift: side of a tile")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=asked.folder) as name:
         if asked.what == "shift":
-            measure_shift(Path(name), asked.raster, asked.home, asked.run, asked.tile)
+            measure_shift(Path(name), asked.raster, asked.home, asked.run, asked.tile, asked.parts)
         if asked.what in (None, "memory"):
             measure_memory(Path(name), asked.width, asked.heights, asked.channels, asked.probabilities)
         if asked.what in (None, "throughput"):
