@@ -13,6 +13,7 @@ from markupsafe import Markup, escape
 
 from reports import verdict_text
 from reports.collection import Collection
+from reports.efficiency import HEADS, Efficiency, notes, rows
 from reports.findings import Findings
 from reports.marks import legend
 from reports.overview import overview, results
@@ -30,6 +31,7 @@ def render(
     findings: Findings | None = None,
     *,
     claims: bool = True,
+    costs: Efficiency | None = None,
 ) -> str:
     """The whole page. It makes no request, and its policy forbids any, and any script but its own.
 
@@ -63,6 +65,10 @@ def render(
         paper_setting=PAPER_SETTING,
         legend=legend,
         figures=figures,
+        costs=costs if costs and costs.records else None,
+        cost_heads=HEADS,
+        cost_rows=rows,
+        cost_notes=notes,
         own=results(report, collection, "own"),
         published=results(report, collection, "published"),
         style=part("page.css"),

@@ -12,6 +12,7 @@ from benchmarks.tables import Table
 from data_prep.base import write_atomic
 from reports import csv_table, html, latex, markdown, verdict_markdown
 from reports.collection import PUBLISHED, collect
+from reports.efficiency import Efficiency, as_csv, as_latex, as_markdown, read_efficiency
 from reports.findings import find
 from reports.report import assemble
 from reports.verdict_json import claims_json, verdicts_json
@@ -66,6 +67,8 @@ def write_report(
             notes += drawn.notes
             pictures += [markdown.Picture(figure, name, caption) for name, caption in drawn.captions.items()]
     part = ""
+    costs = read_efficiency(home) if "all" in items else Efficiency((), ())
+    notes += [f"speed/{line}" for line in costs.damaged]
     findings = find(collection, home) if CLAIM_SET in chosen or "html" in formats else None
     if findings and CLAIM_SET in chosen:
         files |= {"verdicts.json": verdicts_json(findings), "claims.json": claims_json(findings)}
@@ -75,14 +78,18 @@ def write_report(
             files["claims.md"] = part.encode()
         elif name == "md":
             page = markdown.render(report, pictures)
-            files["report.md"] = (f"{page.rstrip()}\n\n{part}" if part else page).encode()
+            page = f"{page.rstrip()}\n\n{part}" if part else page
+            page = f"{page.rstrip()}\n\n{as_markdown(costs)}" if costs.records else page
+            files["report.md"] = page.encode()
         elif name == "html":
             views = figure_views(figures, collection, home, named)
-            page = html.render(report, collection, views, findings, claims=CLAIM_SET in chosen)
+            page = html.render(report, collection, views, findings, claims=CLAIM_SET in chosen, costs=costs)
             files["report.html"] = page.encode()
         else:
             render = {"tex": latex.render, "csv": csv_table.render}[name]
             files |= {f"{table.id}.{name}": render(frames).encode() for table, frames in report.tables}
+            if costs.records:
+                files[f"efficiency.{name}"] = {"tex": as_latex, "csv": as_csv}[name](costs).encode()
     for file, content in files.items():
         write_atomic(out / file, content)
     return Written(tuple(out / file for file in files), tuple(notes))
