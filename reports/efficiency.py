@@ -1,4 +1,4 @@
-"""What systems cost, from the records that `rssam-bench speed` leaves in the home: read, checked, and set as a table."""
+"""What systems cost, from the records that `rssam-bench speed` leaves in the home, read and set as a table."""
 
 from __future__ import annotations
 

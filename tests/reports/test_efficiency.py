@@ -23,9 +23,8 @@ def test_a_record_goes_into_every_format_and_damaged_ones_are_named(tmp_path):
     path = save_record(home, record)
     assert save_record(home, record) == path
     assert [len(record[name]["rounds"]) for name in ("latency_seconds", "step_seconds")] == [7, 7]
-    assert record["parameters"]["total"] == sum(
-        p.numel() for p in UNet(width=2).architecture(Task(("a",), (32, 32))).parameters()
-    )
+    net = UNet(width=2).architecture(Task(("a",), (32, 32)))
+    assert record["parameters"]["total"] == sum(parameter.numel() for parameter in net.parameters())
     (home / "speed" / "half.json").write_text(path.read_text()[:200])
     (home / "speed" / "other.json").write_text(json.dumps({**record, "schema": 99}))
     assert len(read_efficiency(home).records) == 1
@@ -45,4 +44,4 @@ def test_rounds_alternate_and_everything_is_warmed_up_first():
     seconds = alternating(operations, 7, torch.device("cpu"))
     assert {name: len(values) for name, values in seconds.items()} == {"a": 7, "b": 7}
     order = [name for name, last in zip(calls, [None, *calls], strict=False) if name != last]
-    assert order == ["a", "b", "a", "b", "a", "b", "a", "b"]  # warm-up, then a b, b a, a b, ... in turn
+    assert order == list("ababababab")  # warm-up, then a b, b a, a b, ... seven times
