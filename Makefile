@@ -4,7 +4,11 @@ BIN := .venv/bin
 INSTALLED := .venv/installed
 DEMO := .demo
 
-.PHONY: help install demo smoke test test-slow check readme lock clean
+STAGE ?= tests
+OUT ?= gpu
+GPU_HOME ?= .gpu-home
+
+.PHONY: help install demo smoke test test-slow check gpu readme lock clean
 
 help:
 	@echo "make demo       Table 5 end to end on stand-in scenes, a few minutes on a laptop; report in $(DEMO)/report"
@@ -12,6 +16,7 @@ help:
 	@echo "make test       the test suite, a few minutes on two cores"
 	@echo "make test-slow  the long tests: full-size networks, forty kills, two commands at once"
 	@echo "make check      ruff and mypy --strict"
+	@echo "make gpu        STAGE=tests|speed|tables on a graphics card, into the folder OUT; data from GPU_HOME if it has any"
 	@echo "make readme     renew the README's result table from the published results"
 	@echo "make lock       renew requirements.lock"
 
@@ -45,6 +50,10 @@ check: $(INSTALLED)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# Installs nothing: such a machine may have no network, and brings its own torch.
+gpu:
+	PYTHONPATH=. $(if $(wildcard $(BIN)/python),$(BIN)/python,$(PYTHON)) docs/measure/gpu.py --stage $(STAGE) --out $(OUT) --home $(GPU_HOME)
 
 readme: $(INSTALLED)
 	$(BIN)/python -m reports.readme

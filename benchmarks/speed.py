@@ -181,13 +181,11 @@ def time_network(net: nn.Module, task: Task, conditions: Conditions, ways: tuple
     first = {operation.name: operation for operation in operations}
     memory = {what: memory_of(first[f"{ways[0]}.{what}"].run, device) for what in ("latency", "throughput", "step")}
     seconds = alternating([*operations, _product(conditions)], conditions.rounds, device)
-    compared = {
-        f"{way}.{what}": summary(
-            [a / b for a, b in zip(seconds[f"{way}.{what}"], seconds[f"{ways[0]}.{what}"], strict=True)]
-        )
-        for way in ways[1:]
-        for what in ("latency", "throughput", "step")
-    }
+    compared = {}
+    for way in ways[1:]:
+        for what in ("latency", "throughput", "step"):
+            pairs = zip(seconds[f"{way}.{what}"], seconds[f"{ways[0]}.{what}"], strict=True)
+            compared[f"{way}.{what}"] = summary([other / own for other, own in pairs])
     return {"seconds": seconds, "memory": memory, "way": ways[0], "times_as_long": compared}
 
 

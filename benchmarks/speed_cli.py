@@ -22,25 +22,17 @@ def speed(
     ] = None,
     encoder: Annotated[str | None, typer.Option(help="SAM encoder: vit_b, vit_l, vit_h, vit_t, vit_s")] = None,
     size: Annotated[int, typer.Option(min=32, help="Side of the image in pixels, a multiple of 32.")] = 512,
-    dataset: Annotated[
-        str, typer.Option(help="For the classes of this data set; its prepared images, if any.")
-    ] = "deepglobe",
+    dataset: Annotated[str, typer.Option(help="Its classes, and its images if prepared.")] = "deepglobe",
     device: Annotated[Literal["auto", "cpu", "cuda"], typer.Option(help="Where to measure.")] = "auto",
     precision: Annotated[
         Literal["auto", "fp32", "bf16"], typer.Option(help="auto is bf16 on CUDA and fp32 on the CPU.")
     ] = "auto",
-    batch: Annotated[
-        int | None, typer.Option(min=1, help="Images of a forward pass. [8 on CUDA, 2 on the CPU]")
-    ] = None,
-    group: Annotated[
-        int | None, typer.Option(min=1, help="Images of a training step. [6 on CUDA, 2 on the CPU]")
-    ] = None,
+    batch: Annotated[int | None, typer.Option(min=1, help="Images of a forward pass. [8; on the CPU 2]")] = None,
+    group: Annotated[int | None, typer.Option(min=1, help="Images of a training step. [6; on the CPU 2]")] = None,
     rounds: Annotated[int, typer.Option(min=7, help="Rounds, in each of which everything is timed once.")] = 7,
     compare: Annotated[
         Literal["reference", "tiled", "folded", "dense"] | None,
-        typer.Option(
-            help="In the same rounds also this way of SAM's blocks; reference is segment_anything's own code."
-        ),
+        typer.Option(help="In the same rounds also this way of SAM's blocks; reference: segment_anything's own."),
     ] = None,
     compiled: Annotated[bool, typer.Option("--compile", help="Compile the networks (torch.compile).")] = False,
     workers: Annotated[int | None, typer.Option(min=0, help="Processes that read images. [by the cores]")] = None,
@@ -98,9 +90,7 @@ def speed(
     if as_json:
         print_json(records)
         return
-    table = RichTable(
-        "system", "total", "GMACs", "latency", "images/s", "training step", "memory", "of product", box=None
-    )
+    table = RichTable("system", "total", "GMACs", "latency", "images/s", "step", "memory", "of product", box=None)
     for record in records:
         gmacs, share = record["gmacs"], record["share_of_product_rate"]
         memory = record["peak_memory"]["step"]

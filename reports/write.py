@@ -13,6 +13,7 @@ from data_prep.base import write_atomic
 from reports import csv_table, html, latex, markdown, side_table, verdict_markdown
 from reports.calibration import calibration_chapter
 from reports.collection import PUBLISHED, collect
+from reports.efficiency import Efficiency, efficiency_chapter, read_efficiency
 from reports.findings import find
 from reports.object_table import object_tables
 from reports.object_text import object_chapter
@@ -61,14 +62,16 @@ def write_report(
     objects = object_tables(report.frames, home)
     report = replace(report, damaged=(*report.damaged, *objects.damaged))
     pictured = bool({"md", "html"} & set(formats))
+    costs = read_efficiency(home) if "all" in items else Efficiency((), ())
     chapters = [
         *scored_chapters(report, collection),
         *object_chapter(objects.tables),
         *calibration_chapter(report.frames, pictures=pictured),
+        *efficiency_chapter(costs),
     ]
     beside = [table for chapter in chapters for table in chapter.tables]
     files: dict[str, bytes] = {}
-    notes: list[str] = []
+    notes = [f"speed/{line}" for line in costs.damaged]
     pictures: list[markdown.Picture] = []
     figures = [item for item in chosen if isinstance(item, Figure)]
     if figures:

@@ -11,6 +11,7 @@ import argparse
 import dataclasses
 import json
 import os
+import sys
 import time
 from pathlib import Path
 from statistics import median
@@ -30,6 +31,11 @@ from rssam.contract import Task
 GROUP = 2
 
 
+def say(text: str) -> None:
+    """A line of the output."""
+    sys.stdout.write(f"{text}\n")
+
+
 def main() -> None:
     """Measure and print tables in Markdown."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])  # type: ignore[union-attr]
@@ -40,7 +46,7 @@ def main() -> None:
     options = parser.parse_args()
     folder = options.home / "data" / "deepglobe"
     entries = load_manifest(folder, "deepglobe").entries
-    pixels = decoded(folder, entries, options.home / "cache", print)
+    pixels = decoded(folder, entries, options.home / "cache", say)
     if pixels is None:
         raise SystemExit("the set does not fit in memory here")
     recipe = dataclasses.replace(PAPER, batch=GROUP, group=GROUP)
@@ -71,15 +77,15 @@ def main() -> None:
         for name in ways if number % 2 == 0 else reversed(ways):
             found[name].append(ways[name]())
     last = list(found.values())[-1]
-    print(f"\n{torch.get_num_threads()} threads, load average {load:.1f} before, {os.getloadavg()[0]:.1f} after\n")
-    print("| 512x512 | images a second (median) | each round | of the training step (median ratio) |")
-    print("|---|--:|---|--:|")
+    say(f"\n{torch.get_num_threads()} threads, load average {load:.1f} before, {os.getloadavg()[0]:.1f} after\n")
+    say("| 512x512 | images a second (median) | each round | of the training step (median ratio) |")
+    say("|---|--:|---|--:|")
     for name, values in found.items():
         ratio = median(value / step for value, step in zip(values, last, strict=True))
-        print(f"| {name} | {median(values):.3g} | {' '.join(f'{value:.3g}' for value in values)} | {ratio:.3g} |")
+        say(f"| {name} | {median(values):.3g} | {' '.join(f'{value:.3g}' for value in values)} | {ratio:.3g} |")
     if options.key:
         result = json.loads((options.home / "results" / f"{options.key}.json").read_text())
-        print(f"\n{options.key}: waited {result['provenance']['waiting_for_images']:.3%} of its training for images")
+        say(f"\n{options.key}: waited {result['provenance']['waiting_for_images']:.3%} of its training for images")
 
 
 if __name__ == "__main__":
