@@ -98,12 +98,11 @@ def load_adapter(path: Path, weights: WeightsFolder) -> Trained:
 
 
 def load_either(session: Session, run: str | None, adapter: Path | None) -> Trained:
-    """The network of a finished run of this home, or of an adapter. Raises UserError unless one of them is named."""
-    if run is not None and adapter is None:
-        return load_run(session, run)
-    if adapter is not None and run is None:
+    """The network of the adapter, if there is one, else of the finished run of this home."""
+    if adapter is not None:
         return load_adapter(adapter, session.weights)
-    raise UserError("expected one of --run KEY (rssam-bench status lists them) and --adapter FILE")
+    assert run is not None
+    return load_run(session, run)
 
 
 def _start(model: Model, task: Task, weights: WeightsFolder, base: Mapping[str, Any]) -> nn.Module:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from benchmarks.root import Json, print_json, root, screen, warnings
+from benchmarks.root import Json, print_json, require_one, root, screen, warnings
 from rssam.contract import UserError
 
 if TYPE_CHECKING:
@@ -48,6 +48,7 @@ def predict(
     as_json: Json = False,
 ) -> None:
     """Predict rasters of any size with a finished run, in bounded memory; goes on where it was ended."""
+    require_one(run, adapter)
     import torch
 
     from benchmarks.adapter import load_either

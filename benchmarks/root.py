@@ -33,3 +33,9 @@ warnings = Console(stderr=True, highlight=False, markup=False)
 def print_json(value: Any) -> None:
     """Write a value to the standard output, for programs."""
     sys.stdout.write(json.dumps(value, indent=1) + "\n")
+
+
+def require_one(run: str | None, adapter: Path | None) -> None:
+    """Raise a usage error unless one of the two options is given that name a trained network."""
+    if (run is None) == (adapter is None):
+        raise typer.BadParameter("give one of --run KEY and --adapter FILE")

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from benchmarks.root import Json, print_json, root, screen, warnings
+from benchmarks.root import Json, print_json, require_one, root, screen, warnings
 
 SplitRuleName = Literal["random", "blocked"]
 Part = Literal["all", "test"]
@@ -75,6 +75,7 @@ def evaluate(
     as_json: Json = False,
 ) -> None:
     """How a trained system does on another data set of the same classes; reports show it in a table of its own."""
+    require_one(run, adapter)
     pairs = [pair.partition("=") for text in classes or [] for pair in text.split(",")]
     if any(not (before.strip() and sign and after.strip()) for before, sign, after in pairs):
         raise typer.BadParameter('give --classes as SYSTEM=DATA, as in --classes "road=street"')

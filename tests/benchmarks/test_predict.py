@@ -9,12 +9,12 @@ import torch
 from PIL import Image
 from typer.testing import CliRunner
 
+from benchmarks import prediction
 from benchmarks.cli import app
 from benchmarks.evaluate import predicted_labels
 from benchmarks.prediction import network_of, outputs_for
 from benchmarks.runner import execute_all, resolve_all
 from benchmarks.trained import load_run
-from data_prep.catalog import DATASETS
 from rssam.contract import UserError
 from tests.benchmarks.prepared import make_session, tiny_run
 
@@ -78,8 +78,6 @@ def test_what_does_not_fit_is_refused(tmp_path, home):
     picture(tmp_path / "a.png")
     image, out = tmp_path / "a.png", tmp_path / "a.tif"
     for options, words in (
-        ((), "one of --run KEY .* and --adapter FILE"),
-        (("--run", key, "--adapter", "x"), "one of --run KEY"),
         (("--run", key, "--bands", "1,2"), "--bands 1,2: expected 3 whole numbers"),
         (("--run", key, "--scale", "a,2"), "--scale a,2: expected 2 numbers"),
         (("--run", key, "--tile", "96"), "--tile 96 does not fit this network, .* 64x64"),
@@ -88,6 +86,9 @@ def test_what_does_not_fit_is_refused(tmp_path, home):
     ):
         with pytest.raises(UserError, match=words):
             raise call(session, image, "--out", out, *options).exception
+    for options in ((), ("--run", key, "--adapter", "x")):
+        done = call(session, image, "--out", out, *options)
+        assert (done.exit_code, "give one of --run KEY and --adapter FILE" in done.stderr) == (2, True)
     assert not out.exists()
 
 
@@ -110,5 +111,5 @@ def test_colours_are_those_of_the_data_set_or_can_be_told_apart(home, monkeypatc
     session, key = home
     trained = load_run(session, key)
     assert network_of(trained).palette == ((0, 0, 0), (255, 255, 255))
-    monkeypatch.delitem(DATASETS, "deepglobe")
+    monkeypatch.setattr(prediction, "DATASETS", {})
     assert len(set(network_of(trained).palette)) == 2

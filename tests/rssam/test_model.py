@@ -93,10 +93,17 @@ def test_rows_of_table_5(name):
     torch.testing.assert_close(logits, expected, atol=1e-4, rtol=1e-4)
 
 
-@pytest.mark.parametrize("bfloat16", [False, True], ids=["float32", "bfloat16"])
 @pytest.mark.parametrize("name", ROWS)
-def test_overfits_four_tiles(name, bfloat16):
-    assert overfit(seeded(ROWS[name]), bfloat16) > 0.9
+def test_overfits_four_tiles(name):
+    assert overfit(seeded(ROWS[name]), bfloat16=False) > 0.9
+
+
+# In bfloat16 a step takes seconds on a CPU without instructions for it; "neck" is the row that died without a residual.
+@pytest.mark.parametrize(
+    "name", [name if name == "neck" else pytest.param(name, marks=pytest.mark.slow) for name in ROWS]
+)
+def test_overfits_four_tiles_in_bfloat16(name):
+    assert overfit(seeded(ROWS[name]), bfloat16=True) > 0.9
 
 
 @torch.no_grad()
