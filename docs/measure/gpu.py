@@ -1,7 +1,7 @@
 """A graphics card put to the test: does it compute what the CPU computes, how fast is everything, and two tables.
 
 From the root of the repository: python docs/measure/gpu.py --stage tests|speed|tables [--out DIR] [--home HOME]
-[--device cpu --quick]; or: make gpu STAGE=tests OUT=DIR HOME_FOLDER=HOME. Each stage ends within nine minutes: what is
+[--device cpu --quick]; or: make gpu STAGE=tests OUT=DIR GPU_HOME=HOME. Each stage ends within nine minutes: what is
 not done by then is named in its summary, and the same command goes on with it. Needs no network, MLflow or rasterio.
 
 - tests: every system on the device as on the CPU, finite in bf16, one training step, and a resumed training.
