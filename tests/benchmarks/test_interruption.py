@@ -33,7 +33,10 @@ def reproduce_slowly(home):
     sys.exit(command(home, home / "log", *arguments))
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "SIGINT"])
+@pytest.mark.parametrize(
+    "number",
+    [pytest.param(signal.SIGTERM, id="SIGTERM"), pytest.param(signal.SIGINT, id="SIGINT", marks=pytest.mark.slow)],
+)
 def test_a_signal_to_the_whole_group(tmp_path, number):
     """The parent once ended its processes that read: the step was lost, and all since the last checkpoint."""
     import psutil
