@@ -168,8 +168,8 @@ def measure_throughput(folder: Path, device: str, batch: int, rounds: int, tiles
 def measure_shift(folder: Path, raster: Path, home: Path, key: str, tile: int | None, parts: list[int]) -> None:
     """Share of pixels that change sides where tiles start elsewhere, for overlaps of 1/`parts` of a tile.
 
-    The sides are above and below the median probability of the first class: a network that gives one class everywhere
-    would feign a map that does not change.
+    Of the map, and of one that is cut at the median probability of the first class, where most change sides: a network
+    that gives one class everywhere would feign a map that does not change.
     """
     import torch
 
@@ -183,7 +183,10 @@ def measure_shift(folder: Path, raster: Path, home: Path, key: str, tile: int | 
     register_home(home)
     network = network_of(load_run(Session(home, "cpu", Unwatched()), key))
     side = tile or network.task.image_size[0]
-    say("| overlap | pixels that differ, a tile or more from the border | mean change of probability |\n|---|--:|--:|")
+    say(
+        "| overlap | pixels of the map that differ, a tile or more from the border | cut at the median "
+        "| mean change of probability |\n|---|--:|--:|--:|"
+    )
     for overlap in (side // part for part in parts):
         maps = []
         for share in (0.0, 0.5):
@@ -200,9 +203,9 @@ def measure_shift(folder: Path, raster: Path, home: Path, key: str, tile: int | 
             out.unlink()
             steps.unlink()
         known, middle = maps[0] != 255, np.median(maps[0][maps[0] != 255])
-        changed = ((maps[0] > middle) != (maps[1] > middle))[known].mean()
+        changed, halved = (((maps[0] > cut) != (maps[1] > cut))[known].mean() for cut in (127, middle))
         steps_apart = np.abs(maps[0] - maps[1].astype(float))[known].mean()
-        say(f"| {overlap} of {side} | {changed:.3%} | {steps_apart / 254:.5f} |")
+        say(f"| {overlap} of {side} | {changed:.3%} | {halved:.3%} | {steps_apart / 254:.5f} |")
 
 
 def spent(work: Callable[[], None]) -> tuple[float, float]:
