@@ -40,7 +40,7 @@ def predict(
         typer.Option(metavar="MIN,MAX", help="Values that become 0 and 255. [8 bits as they are; else percentiles]"),
     ] = None,
     tile: Annotated[int | None, typer.Option(min=32, help="Side of a tile in pixels. [as trained]")] = None,
-    overlap: Annotated[int | None, typer.Option(min=0, help="Pixels that tiles share. [a quarter of a tile]")] = None,
+    overlap: Annotated[int | None, typer.Option(min=0, help="Pixels that tiles share. [half a tile]")] = None,
     tta: Annotated[Symmetries, typer.Option(help="Mean over 4 flips or all 8 symmetries of each tile.")] = "none",
     device: Annotated[Device, typer.Option(help="Where the network runs.")] = "auto",
     batch: Annotated[int | None, typer.Option(min=1, help="Tiles at once. [8 on a GPU, 2 without]")] = None,
@@ -57,6 +57,7 @@ def predict(
     from benchmarks.screen import data_progress
     from benchmarks.session import Session, Unwatched, choose_device
     from data_prep.base import DataError
+    from rssam.raster_grid import aligned
     from rssam.raster_job import Settings, predict_raster, require_fit
     from rssam.raster_source import RasterSource
 
@@ -67,7 +68,8 @@ def predict(
     network = network_of(load_either(Session(root.home, "cpu", Unwatched()), run, adapter))
     side = network.task.image_size if tile is None else (tile, tile)
     require_fit(network.net, side, network.task.image_size)
-    shared = (side[0] // 4, side[1] // 4) if overlap is None else (overlap, overlap)
+    asked = (side[0] // 2, side[1] // 2) if overlap is None else (overlap, overlap)
+    shared = aligned(side[0], asked[0]), aligned(side[1], asked[1])
     settings = Settings(side, shared, tta)
     size = batch or (CUDA_BATCH if chosen == "cuda" else CPU_BATCH)
     stop, records, failed = Stop(), list[dict[str, Any]](), False
@@ -75,6 +77,8 @@ def predict(
     def say(text: str) -> None:
         warnings.print(text, soft_wrap=True)
 
+    if overlap is not None and shared != asked:
+        say(f"note: tiles share {shared[0]} pixels, not {overlap}, to stand a multiple of 32 apart (docs/predict.md)")
     with heed_signals(stop, say):
         for image, outputs in zip(images, wanted, strict=True):
             began = time.monotonic()

@@ -6,11 +6,13 @@ what else the machine does hits all of them alike; ratios are of one round each,
 
 from __future__ import annotations
 
+import ctypes
 import hashlib
 import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from statistics import median
 from typing import Any, Literal
@@ -32,6 +34,7 @@ SCHEMA = 1
 LEAST_ROUNDS = 7
 SECONDS_OF_AN_OPERATION = 0.05
 """An operation is repeated within a round until it has taken about so long."""
+OPERATIONS = ("latency", "throughput", "step")
 SIDE_OF_PRODUCT = {"cuda": 4096, "cpu": 1024}
 """Of the square matrices whose product gives the rate of the device."""
 
@@ -55,6 +58,14 @@ class Operation:
     name: str
     run: Callable[[], object]
     images: int
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Bytes of one call: all that was held at its height, and by how much that was more than before it."""
+
+    peak: int
+    above: int
 
 
 class EncoderAlone(nn.Module):
@@ -169,24 +180,32 @@ def time_network(net: nn.Module, task: Task, conditions: Conditions, ways: tuple
 
         return run
 
-    operations = [
+    forwards = [
         operation
         for way in ways
         for operation in (
             Operation(f"{way}.latency", forward(way, 1), 1),
             Operation(f"{way}.throughput", forward(way, conditions.batch), conditions.batch),
-            Operation(f"{way}.step", step(way), conditions.group),
         )
     ]
-    first = {operation.name: operation for operation in operations}
-    memory = {what: memory_of(first[f"{ways[0]}.{what}"].run, device) for what in ("latency", "throughput", "step")}
-    seconds = alternating([*operations, _product(conditions)], conditions.rounds, device)
-    compared = {}
-    for way in ways[1:]:
-        for what in ("latency", "throughput", "step"):
-            pairs = zip(seconds[f"{way}.{what}"], seconds[f"{ways[0]}.{what}"], strict=True)
-            compared[f"{way}.{what}"] = summary([other / own for other, own in pairs])
-    return {"seconds": seconds, "memory": memory, "way": ways[0], "times_as_long": compared}
+    steps = [Operation(f"{way}.step", step(way), conditions.group) for way in ways]
+    memory: dict[str, Memory | None] = {}
+    seconds: dict[str, list[float]] = {}
+    # What predicts has not trained: after a step an allocator keeps so much that large temporaries cost nothing.
+    for operations in ([*forwards, _product(conditions)], steps):
+        memory |= {operation.name: memory_of(operation.run, device) for operation in operations}
+        seconds |= alternating(operations, conditions.rounds, device)
+    compared, above = {}, {}
+    for way, what in product(ways[1:], OPERATIONS):
+        pairs = zip(seconds[f"{way}.{what}"], seconds[f"{ways[0]}.{what}"], strict=True)
+        compared[f"{way}.{what}"] = summary([other / own for other, own in pairs])
+        own, other = memory[f"{ways[0]}.{what}"], memory[f"{way}.{what}"]
+        if own is not None and other is not None:
+            above[f"{way}.{what}"] = {"own": own.above, "other": other.above}
+    peaks = {what: None if (one := memory[f"{ways[0]}.{what}"]) is None else one.peak for what in OPERATIONS}
+    return {
+        "seconds": seconds, "memory": peaks, "way": ways[0], "times_as_long": compared, "memory_above_weights": above,
+    }  # fmt: skip
 
 
 def alternating(operations: list[Operation], rounds: int, device: torch.device) -> dict[str, list[float]]:
@@ -212,22 +231,31 @@ def timed(run: Callable[[], object], repeats: int, device: torch.device) -> floa
     return (time.perf_counter() - began) / repeats
 
 
-def memory_of(run: Callable[[], object], device: torch.device) -> int | None:
-    """Highest memory in bytes of one call: allocated on CUDA, resident of this process on Linux, else unknown."""
+def memory_of(run: Callable[[], object], device: torch.device) -> Memory | None:
+    """Highest memory of one call: allocated on CUDA, resident of this process on Linux, else unknown."""
+    run()  # what is allocated once, gradients and states of the optimiser too, is no part of a call
     if device.type == "cuda":
+        _wait(device)
         torch.cuda.reset_peak_memory_stats(device)
+        before = torch.cuda.memory_allocated(device)
         run()
         _wait(device)
-        return peak_memory(device)
+        return Memory(peak_memory(device), peak_memory(device) - before)
     try:
+        ctypes.CDLL(None).malloc_trim(0)  # what glibc keeps for later would hide as much of the call
         Path("/proc/self/clear_refs").write_text("5")  # begins the highest resident size anew
-    except OSError:
+        before = _resident("VmRSS")
+        run()
+        highest = _resident("VmHWM")
+    except (OSError, AttributeError):  # another system, or another libc
         return None
-    run()
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith("VmHWM:"):
-            return int(line.split()[1]) * 1024
-    return None
+    return Memory(highest, highest - before)
+
+
+def _resident(field: str) -> int:
+    """Bytes that a line of this process's status gives in KiB."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(f"{field}:"))
 
 
 def summary(values: list[float]) -> dict[str, Any]:
@@ -266,6 +294,7 @@ def _record(
         "trained_images_per_second": summary([conditions.group / value for value in seconds[f"{way}.step"]]),
         "peak_memory": timed["memory"],
         "times_as_long": timed["times_as_long"],
+        "memory_above_weights": timed["memory_above_weights"],
         "product_rate": rate,
         "achieved_rate": achieved,
         "share_of_product_rate": None if achieved is None else achieved / rate,

@@ -109,6 +109,11 @@ def speed(
         for what, ratio in record["times_as_long"].items():
             spread = f"{ratio['low']:.2f} to {ratio['high']:.2f}"
             screen.print(f"{record['system']['name']}: {what} takes {ratio['median']:.2f} times as long ({spread})")
+        for what, memory in record["memory_above_weights"].items():
+            own, other = memory["own"], memory["other"]
+            mebibytes = f"{own / 2**20:.0f} MiB above the weights, {other / 2**20:.0f} of {what}"
+            ratio = f" ({own / other:.2f})" if other else ""
+            screen.print(f"{record['system']['name']}: {mebibytes}{ratio}")
         if (waiting := record["waiting_for_images"]) is not None:
             screen.print(f"{record['system']['name']}: {waiting:.2%} of a training was spent waiting for images")
     screen.print(

@@ -31,16 +31,27 @@ class LoraQkv(Selectable, nn.Linear):
         self.value_down, self.value_up = _low_rank(width, rank)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map tokens [..., width] to [..., 3 * width]; both additions are one product of rank 2 r."""
+        """Map tokens [..., width] to [..., 3 * width]; in training both additions are one product of rank 2 r."""
         if self.kind == "reference":
             return self._apart(x)
+        if not torch.is_grad_enabled():
+            return F.linear(x, self._merged(), self.bias)
         tokens = x.reshape(-1, x.shape[-1])  # [N, width]
         down = F.linear(tokens, torch.cat((self.query_down.weight, self.value_down.weight)))  # [N, 2 r]
         query_up, value_up = self.query_up.weight, self.value_up.weight  # [width, r] each
         none = torch.zeros_like(query_up)
         up = torch.cat((torch.cat((query_up, none, none)), torch.cat((none, none, value_up))), dim=1)  # [3 width, 2 r]
-        adapted = torch.addmm(super().forward(tokens), down, up.T)  # [N, 3 * width]
+        adapted = super().forward(tokens)  # [N, 3 * width]
+        adapted.addmm_(down, up.T.to(adapted.dtype))  # in place: nothing else sees it, nor does its backward pass
         return adapted.view(*x.shape[:-1], -1)
+
+    def _merged(self) -> Tensor:
+        """The layer's weight [3 * width, width] with both additions: two small products for two of all tokens."""
+        width = self.in_features
+        weight = self.weight.clone()
+        weight[:width].addmm_(self.query_up.weight, self.query_down.weight)
+        weight[-width:].addmm_(self.value_up.weight, self.value_down.weight)
+        return weight
 
     def _apart(self, x: Tensor) -> Tensor:
         """As SAMed writes it: four layers and two additions."""

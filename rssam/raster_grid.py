@@ -4,9 +4,9 @@ The places of tiles follow from the raster's size alone, never from how it is st
 same map. Along each axis they stand `tile - overlap` pixels apart; the last one is moved back inside, so that a network
 sees no invented pixel beyond the border (a raster smaller than a tile is padded by its reader).
 
-Weights are a flat top with raised-cosine flanks as long as the overlap, normalised so that over every row and column
-they add up to one. The weight of a pixel is the product of its row's and its column's, so that two short tables stand
-for the weight maps of all tiles, and a blended probability needs no division. Imports no torch.
+Weights are the square of a Hann window, for a network knows least at the border of its tile, normalised so that over
+every row and column they add up to one. The weight of a pixel is the product of its row's and its column's, so that two
+short tables stand for the weight maps of all tiles, and a blended probability needs no division. Imports no torch.
 """
 
 from __future__ import annotations
@@ -19,8 +19,14 @@ from numpy.typing import NDArray
 
 from rssam.contract import UserError
 
-FLOOR = 1e-3
-"""The least raw weight: at the border of the raster it becomes one, for no other tile reaches there."""
+PHASE = 32
+"""Networks halve a map up to five times: tiles at a multiple of this from each other are sampled alike."""
+
+
+def aligned(tile: int, overlap: int) -> int:
+    """The least overlap, from `overlap` on, at which tiles stand a multiple of 32 pixels apart; itself if below 32."""
+    apart = tile - overlap
+    return overlap if apart < PHASE else tile - apart // PHASE * PHASE
 
 
 @dataclass(frozen=True)
@@ -42,10 +48,7 @@ class Axis:
     @cached_property
     def weights(self) -> NDArray[np.float32]:
         """[tiles, tile]: what each pixel of each tile counts, 0..1; over all tiles every pixel of the axis has 1."""
-        flank = min(self.overlap, self.tile // 2)
-        raw = np.ones(self.tile)
-        raw[:flank] = np.sin((np.arange(flank) + 0.5) * np.pi / (2 * max(flank, 1))) ** 2
-        raw = np.maximum(np.minimum(raw, raw[::-1]), FLOOR)
+        raw = np.sin((np.arange(self.tile) + 0.5) * np.pi / self.tile) ** 4
         total = np.zeros(max(self.length, self.tile))
         for start in self.starts:
             total[start : start + self.tile] += raw

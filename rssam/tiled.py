@@ -13,7 +13,7 @@ What we do differently, and why:
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -24,8 +24,8 @@ from rssam.precision import full_precision
 
 __all__ = ["Region", "TiledAttention", "between", "regions"]
 
-TILE = 2**18
-"""Scores in a tile: 1 MiB in float32. Between 2^17 and 2^22 this and twice as many were the fastest."""
+TILE = 2**19
+"""Scores in a tile: 2 MiB in float32. Half and twice as many were about as fast, a quarter and four times slower."""
 
 
 class Region(NamedTuple):
@@ -173,36 +173,44 @@ def _places(region: Region, query: Tensor, table_h: Tensor, table_w: Tensor) -> 
     return Places(rows[..., :high], columns[..., :wide], together)
 
 
-def _tiles(query: Tensor, key: Tensor) -> Iterator[tuple[slice, slice]]:
-    """Which of the G and which of the T queries make a tile with all keys; the queries of one G are cut last."""
-    groups, queries, _ = query.shape
-    keys = key.shape[1]
+def _tiles(
+    keyed: Sequence[Tensor], queried: Sequence[Tensor]
+) -> Iterator[tuple[tuple[Tensor, ...], tuple[Tensor, ...]]]:
+    """Views of the tiles: of tensors [G, T + p, .] by groups, and of tensors [G, T, .] by groups and queries.
+
+    A tile has all keys of its groups; queries of a group are cut only if they are too many for a tile by themselves.
+    """
+    keys, queries = keyed[0].shape[1], queried[0].shape[1]
     at_once = max(1, TILE // (queries * keys))
     step = -(-queries // -(-queries * keys // TILE)) if at_once == 1 else queries
-    for group in range(0, groups, at_once):
-        for first in range(0, queries, step):
-            yield slice(group, group + at_once), slice(first, first + step)
+    for group in zip(*(tensor.split(at_once) for tensor in (*keyed, *queried)), strict=True):  # type: ignore[no-untyped-call]
+        own = group[: len(keyed)]
+        for some in zip(*(tensor.split(step, dim=1) for tensor in group[len(keyed) :]), strict=True):
+            yield own, some
 
 
 def _probabilities(query: Tensor, key: Tensor, places: Places) -> Tensor:
     """Of one tile: queries [g, t, d], keys [g, T + p, d] and the queries' places to [g, t, T + p]."""
     rows, columns, padding = places
     scores = query.new_empty(*query.shape[:2], key.shape[1])
-    high, wide = rows.shape[-1], columns.shape[-1]
-    grid = scores[..., : high * wide].view(*query.shape[:2], high, wide)
-    torch.add(rows.unsqueeze(-1), columns.unsqueeze(-2), out=grid)
-    scores[..., high * wide :] = padding
+    torch.add(rows.unsqueeze(-1), columns.unsqueeze(-2), out=_grid(scores, places))
+    if padding.shape[-1]:
+        scores[..., -padding.shape[-1] :] = padding
     scores.baddbmm_(query, key.transpose(1, 2), alpha=query.shape[-1] ** -0.5)
-    return scores.softmax(dim=-1)
+    return torch.softmax(scores, dim=-1, out=scores)  # row by row, so in place: a second tile would leave the cache
+
+
+def _grid(scores: Tensor, places: Places) -> Tensor:
+    """View of a tile's scores [g, t, T + p] on real tokens, by row and column [g, t, high, wide]."""
+    high, wide = places.rows.shape[-1], places.columns.shape[-1]
+    return scores[..., : high * wide].view(*scores.shape[:2], high, wide)
 
 
 def _attend(tokens: Tokens, places: Places) -> Tensor:
     """Attention [G, T, d]."""
     out = torch.empty_like(tokens.query)
-    for group, some in _tiles(tokens.query, tokens.key):
-        own = Places(*(place[group, some] for place in places))
-        likely = _probabilities(tokens.query[group, some], tokens.key[group], own)  # [g, t, T + p]
-        out[group, some] = torch.bmm(likely, tokens.value[group])
+    for (key, value), (query, attended, *own) in _tiles((tokens.key, tokens.value), (tokens.query, out, *places)):
+        torch.bmm(_probabilities(query, key, Places(*own)), value, out=attended)
     return out
 
 
@@ -210,18 +218,19 @@ def _retrace(tokens: Tokens, places: Places, gradient: Tensor) -> tuple[Tokens, 
     """Gradients of `_attend`, given that of its result [G, T, d]."""
     of_tokens = Tokens(torch.empty_like(tokens.query), torch.zeros_like(tokens.key), torch.zeros_like(tokens.value))
     of_places = Places(*map(torch.empty_like, places))
-    high, wide = places.rows.shape[-1], places.columns.shape[-1]
     scale = tokens.query.shape[-1] ** -0.5
-    for group, some in _tiles(tokens.query, tokens.key):
-        query, key, upstream = tokens.query[group, some], tokens.key[group], gradient[group, some]
-        likely = _probabilities(query, key, Places(*(place[group, some] for place in places)))  # [g, t, T + p]
-        of_tokens.value[group].baddbmm_(likely.transpose(1, 2), upstream)
-        wanted = torch.bmm(upstream, tokens.value[group].transpose(1, 2))  # [g, t, T + p]
+    keyed = tokens.key, tokens.value, of_tokens.key, of_tokens.value
+    queried = tokens.query, gradient, of_tokens.query, *places, *of_places
+    for (key, value, of_key, of_value), (query, upstream, of_query, *own) in _tiles(keyed, queried):
+        here, (of_rows, of_columns, of_padding) = Places(*own[:3]), own[3:]
+        likely = _probabilities(query, key, here)  # [g, t, T + p]
+        of_value.baddbmm_(likely.transpose(1, 2), upstream)
+        wanted = torch.bmm(upstream, value.transpose(1, 2))  # [g, t, T + p]
         scores = torch._softmax_backward_data(wanted, likely, -1, wanted.dtype)  # [g, t, T + p]
-        of_tokens.key[group].baddbmm_(scores.transpose(1, 2), query, alpha=scale)
-        of_tokens.query[group, some] = torch.bmm(scores, key).mul_(scale)
-        grid = scores[..., : high * wide].view(*scores.shape[:2], high, wide)
-        of_places.rows[group, some] = grid.sum(dim=-1)
-        of_places.columns[group, some] = grid.sum(dim=-2)
-        of_places.padding[group, some] = scores[..., high * wide :]
+        of_key.baddbmm_(scores.transpose(1, 2), query, alpha=scale)
+        of_query.baddbmm_(scores, key, beta=0, alpha=scale)
+        torch.sum(_grid(scores, here), dim=-1, out=of_rows)
+        torch.sum(_grid(scores, here), dim=-2, out=of_columns)
+        if of_padding.shape[-1]:
+            of_padding.copy_(scores[..., -of_padding.shape[-1] :])
     return of_tokens, of_places

@@ -11,7 +11,7 @@ Throughput: RS-SAM with the encoder vit_t on a raster of 4 x 4 tiles. In alterna
 very batches that the prediction gives it, out of memory, and then the raster is predicted from file to file; processor
 time beside the clock tells what the machine's other work adds.
 
-Shift (--home DIR --run KEY --raster FILE): a finished run predicts a raster with tiles that start half a step sooner.
+Shift (--home DIR --run KEY --raster FILE): a finished run predicts a raster with tiles that start sooner, by half a step or --sooner pixels.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from rasterio.windows import Window
 REPOSITORY = Path(__file__).resolve().parents[2]
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
 CLASSES = ("building", "road", "pavement", "vegetation", "soil", "water")
-TILE, OVERLAP = 512, 128
+TILE, OVERLAP = 512, 256
 PLACE: dict[str, Any] = {"transform": Affine(0.2, 0, 370000, 0, -0.2, 3950000), "crs": "EPSG:32654"}
 
 
@@ -165,7 +165,9 @@ def measure_throughput(folder: Path, device: str, batch: int, rounds: int, tiles
     )
 
 
-def measure_shift(folder: Path, raster: Path, home: Path, key: str, tile: int | None, parts: list[int]) -> None:
+def measure_shift(
+    folder: Path, raster: Path, home: Path, key: str, tile: int | None, parts: list[int], sooner: int | None
+) -> None:
     """Share of pixels that change sides where tiles start elsewhere, for overlaps of 1/`parts` of a tile.
 
     Of the map, and of one that is cut at the median probability of the first class, where most change sides: a network
@@ -177,6 +179,7 @@ def measure_shift(folder: Path, raster: Path, home: Path, key: str, tile: int | 
     from benchmarks.session import Session, Unwatched
     from benchmarks.trained import load_run
     from data_prep.catalog import register_home
+    from rssam.raster_grid import aligned
     from rssam.raster_job import Outputs, Settings, predict_raster
     from rssam.raster_source import RasterSource
 
@@ -187,10 +190,9 @@ def measure_shift(folder: Path, raster: Path, home: Path, key: str, tile: int | 
         "| overlap | pixels of the map that differ, a tile or more from the border | cut at the median "
         "| mean change of probability |\n|---|--:|--:|--:|"
     )
-    for overlap in (side // part for part in parts):
+    for overlap in (aligned(side, side // part) for part in parts):
         maps = []
-        for share in (0.0, 0.5):
-            shift = int((side - overlap) * share)
+        for shift in (0, (side - overlap) // 2 if sooner is None else sooner):
             settings = Settings((side, side), (overlap, overlap), "none", (shift, shift))
             out, steps = folder / "map.tif", folder / "steps.tif"
             with RasterSource(raster) as source:
@@ -239,10 +241,11 @@ def main() -> None:
     parser.add_argument("--raster", type=Path, help="with shift: what is predicted")
     parser.add_argument("--parts", type=int, nargs="+", default=[8, 4, 2], help="with shift: of a tile, the overlaps")
     parser.add_argument("--tile", type=int, help="with shift: side of a tile")
+    parser.add_argument("--sooner", type=int, help="with shift: pixels by which tiles start sooner [half a step]")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=asked.folder) as name:
         if asked.what == "shift":
-            measure_shift(Path(name), asked.raster, asked.home, asked.run, asked.tile, asked.parts)
+            measure_shift(Path(name), asked.raster, asked.home, asked.run, asked.tile, asked.parts, asked.sooner)
         if asked.what in (None, "memory"):
             measure_memory(Path(name), asked.width, asked.heights, asked.channels, asked.probabilities)
         if asked.what in (None, "throughput"):

@@ -7,7 +7,7 @@ from torch import nn
 
 from rssam.contract import IGNORE, UserError
 from rssam.raster import TURNS, Predictor, labels_of, predict, probabilities
-from rssam.raster_grid import FLOOR, Axis, Grid
+from rssam.raster_grid import Axis, Grid, aligned
 from rssam.stages import run_stages
 
 
@@ -58,14 +58,11 @@ def run(memory, grid, net, channels, batch=3, **options):
     return memory.made
 
 
-def by_hand(pixels, starts, tile, overlap, net):
+def by_hand(pixels, starts, tile, net):
     """Weighted mean over all tiles in whole-raster sums, with the raw weights and a division."""
     _, height, width = pixels.shape
-    flank = np.sin((np.arange(overlap) + 0.5) * np.pi / (2 * overlap)) ** 2
-    ramp = np.ones(tile)
-    ramp[:overlap] = flank
-    ramp[-overlap:] = np.minimum(ramp[-overlap:], flank[::-1])
-    weight = np.maximum(ramp, FLOOR)[:, None] * np.maximum(ramp, FLOOR)
+    window = np.sin((np.arange(tile) + 0.5) * np.pi / tile) ** 4
+    weight = window[:, None] * window
     total, sums = 0, np.zeros((height, width))
     for top in starts[0]:
         for left in starts[1]:
@@ -85,7 +82,7 @@ def test_the_band_holds_what_sums_over_the_whole_raster_hold(channels):
     pixels, net = raster(101, 75), Net(channels)
     memory = Memory(pixels)
     made = run(memory, Grid(101, 75, (32, 32), (8, 8)), net, channels)
-    expected = by_hand(pixels, ((0, 24, 48, 69), (0, 24, 43)), 32, 8, net)
+    expected = by_hand(pixels, ((0, 24, 48, 69), (0, 24, 43)), 32, net)
     assert made.shape == (channels, 101, 75)
     np.testing.assert_allclose(made, expected, atol=1e-5)
     assert (memory.reads == 1).all()  # each pixel once
@@ -106,11 +103,19 @@ def test_tiles_cover_an_axis_and_their_weights_add_up_to_one(length, tile, overl
     np.testing.assert_allclose(total, 1, atol=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("tile", "overlap", "expected"), [(256, 128, 128), (256, 85, 96), (512, 0, 0), (288, 144, 160), (64, 40, 40)]
+)
+def test_tiles_stand_a_multiple_of_32_apart(tile, overlap, expected):
+    """At 171 pixels 1.6 % of a real scene changed with the place of the tiles, at 160 0.6 %."""
+    assert aligned(tile, overlap) == expected
+
+
 def test_a_raster_smaller_than_a_tile_is_reflected_and_cut_again():
     pixels, net = raster(20, 41), Net(1)
     made = run(Memory(pixels), Grid(20, 41, (32, 32), (8, 8)), net, 1)
     reflected = np.pad(pixels, ((0, 0), (0, 12), (0, 0)), mode="reflect")
-    expected = by_hand(reflected, ((0,), (0, 9)), 32, 8, net)[:, :20]
+    expected = by_hand(reflected, ((0,), (0, 9)), 32, net)[:, :20]
     np.testing.assert_allclose(made, expected, atol=1e-5)
 
 
