@@ -1,8 +1,8 @@
 """Which tiles cover a raster, and how much each counts where several do.
 
 The places of tiles follow from the raster's size alone, never from how it is stored or read: the same raster gives the
-same map. Along each axis they stand `tile - overlap` pixels apart; the last one is moved back inside, so that a network
-sees no invented pixel beyond the border (a raster smaller than a tile is padded by its reader).
+same map. Along each axis they stand `tile - overlap` pixels apart. The last one is moved back inside, but for up to 31
+pixels, for it keeps the phase of the others; its reader reflects the border, as it does for a raster below a tile.
 
 Weights are the square of a Hann window, for a network knows least at the border of its tile, normalised so that over
 every row and column they add up to one. The weight of a pixel is the product of its row's and its column's, so that two
@@ -40,16 +40,17 @@ class Axis:
 
     @cached_property
     def starts(self) -> tuple[int, ...]:
-        """First pixel of every tile, ascending, from 0 to `length - tile` (0 alone if that is negative)."""
-        last = max(self.length - self.tile, 0)
+        """First pixel of every tile, ascending, from 0 to `length - tile` or up to 31 more (0 alone if negative)."""
         step = self.tile - self.overlap
+        phase = PHASE if step % PHASE == 0 else 1
+        last = -(-max(self.length - self.tile, 0) // phase) * phase
         return (0, *range(step - self.shift, last, step), last) if last else (0,)
 
     @cached_property
     def weights(self) -> NDArray[np.float32]:
-        """[tiles, tile]: what each pixel of each tile counts, 0..1; over all tiles every pixel of the axis has 1."""
+        """[tiles, tile]: what each pixel of each tile counts, 0..1; over all tiles every pixel under them has 1."""
         raw = np.sin((np.arange(self.tile) + 0.5) * np.pi / self.tile) ** 4
-        total = np.zeros(max(self.length, self.tile))
+        total = np.zeros(self.starts[-1] + self.tile)
         for start in self.starts:
             total[start : start + self.tile] += raw
         return np.stack([raw / total[start : start + self.tile] for start in self.starts]).astype(np.float32)

@@ -11,7 +11,8 @@ Throughput: RS-SAM with the encoder vit_t on a raster of 4 x 4 tiles. In alterna
 very batches that the prediction gives it, out of memory, and then the raster is predicted from file to file; processor
 time beside the clock tells what the machine's other work adds.
 
-Shift (--home DIR --run KEY --raster FILE): a finished run predicts a raster with tiles that start sooner, by half a step or --sooner pixels.
+Shift (--home DIR --run KEY --raster FILE): a finished run predicts a raster with tiles that start sooner, by half a
+step or --sooner pixels.
 """
 
 from __future__ import annotations
