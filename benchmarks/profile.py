@@ -8,6 +8,7 @@ tables), embeddings (mask tokens) and layers it does not know (SAM's LayerNorm2d
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -36,8 +37,13 @@ class Cost:
 
 def measure(model: Model, task: Task) -> Cost:
     """Count the system as declared, for one image of the task's size."""
+    return measure_network(model.architecture, task)
+
+
+def measure_network(architecture: Callable[[Task], nn.Module], task: Task) -> Cost:
+    """Count what `architecture` makes for a task, for one image of its size."""
     with torch.device("meta"):
-        net = model.architecture(task).eval()
+        net = architecture(task).eval()
         image = torch.zeros(1, 3, *task.image_size)
     set_attention(net, "reference")  # layers and products as published, whatever is done to be faster
     parameters = parameter_counts(net)

@@ -12,6 +12,7 @@ import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from itertools import product
 from pathlib import Path
 from statistics import median
@@ -23,7 +24,7 @@ from torch import Tensor, nn
 from benchmarks.engine import make_fabric, make_optimizer, training_loss
 from benchmarks.environment import peak_memory, provenance, seeded
 from benchmarks.kernels import channels_last, compile_network
-from benchmarks.profile import measure
+from benchmarks.profile import Cost, measure, measure_network
 from benchmarks.spec import PAPER, Precision, canonical, plain_fields
 from data_prep.base import write_atomic
 from rssam.attention import Kind, set_attention
@@ -110,15 +111,11 @@ def measure_system(
     """The record of one system; the first of `ways` is the one whose figures stand for it, others are compared."""
     with seeded(seed, deterministic=False):
         net = model.architecture(task)
-    cost = measure(model, task)
-    timed = time_network(net, task, conditions, ways)
     about = {
         "system": {"name": model.name, "title": model.title, "version": model.version, "options": plain_fields(model)},
         "classes": list(task.classes),
-        "parameters": {"total": cost.total, "trainable": cost.trainable, "as_published": cost.as_published},
-        "gmacs": cost.gmacs,
     }
-    return _record(about, timed, task, conditions, cost.gmacs)
+    return _record(about, time_network(net, task, conditions, ways), task, conditions, measure(model, task))
 
 
 def measure_encoder(
@@ -127,15 +124,13 @@ def measure_encoder(
     """The record of SAM's encoder by itself."""
     with seeded(0, deterministic=False):
         net = encoder_alone(name, task)
-    sizes = [(parameter.numel(), parameter.requires_grad) for parameter in net.parameters()]
-    parameters = {"total": sum(size for size, _ in sizes), "trainable": sum(size for size, trains in sizes if trains)}
-    timed = time_network(net, task, conditions, ways)
     title = f"SAM's encoder {name}"
     about: dict[str, Any] = {
         "system": {"name": "encoder", "title": title, "version": 1, "options": {"encoder": name}},
-        "classes": [], "parameters": parameters, "gmacs": None,
-    }  # fmt: skip
-    return _record(about, timed, task, conditions, None)
+        "classes": [],
+    }
+    cost = measure_network(partial(encoder_alone, name), task)
+    return _record(about, time_network(net, task, conditions, ways), task, conditions, cost)
 
 
 def time_network(net: nn.Module, task: Task, conditions: Conditions, ways: tuple[Kind, ...]) -> dict[str, Any]:
@@ -273,17 +268,19 @@ def save_record(home: Path, record: Mapping[str, Any]) -> Path:
 
 
 def _record(
-    about: Mapping[str, Any], timed: Mapping[str, Any], task: Task, conditions: Conditions, gmacs: float | None
+    about: Mapping[str, Any], timed: Mapping[str, Any], task: Task, conditions: Conditions, cost: Cost
 ) -> dict[str, Any]:
     seconds, way = timed["seconds"], timed["way"]
     device = torch.device(conditions.device)
     rate = 2 * SIDE_OF_PRODUCT[conditions.device] ** 3 / median(seconds["product"])  # operations a second
     each = median(seconds[f"{way}.throughput"]) / conditions.batch  # seconds an image
-    achieved = None if gmacs is None else 2e9 * gmacs / each
+    achieved = 2e9 * cost.gmacs / each
     found = provenance(device)
     return {
         "schema": SCHEMA,
         **about,
+        "parameters": {"total": cost.total, "trainable": cost.trainable, "as_published": cost.as_published},
+        "gmacs": cost.gmacs,
         "image_size": list(task.image_size),
         "weights": "random: time does not depend on their values",
         "conditions": vars(conditions),
@@ -297,7 +294,7 @@ def _record(
         "memory_above_weights": timed["memory_above_weights"],
         "product_rate": rate,
         "achieved_rate": achieved,
-        "share_of_product_rate": None if achieved is None else achieved / rate,
+        "share_of_product_rate": achieved / rate,
         "waiting_for_images": None,
         "device": found["device"],
         "provenance": found,

@@ -97,12 +97,12 @@ def speed(
         table.add_row(
             record["system"]["title"],
             f"{record['parameters']['total'] / 1e6:.2f} M",
-            "" if gmacs is None else f"{gmacs:.1f}",
+            f"{gmacs:.1f}",
             f"{1e3 * record['latency_seconds']['median']:.1f} ms",
             f"{record['images_per_second']['median']:.2f}",
             f"{1e3 * record['step_seconds']['median']:.0f} ms",
             "" if memory is None else f"{memory / 2**30:.2f} GiB",
-            "" if share is None else f"{share:.0%}",
+            f"{share:.0%}",
         )
     screen.print(table)
     for record in records:

@@ -74,12 +74,12 @@ def _cells(record: Mapping[str, Any]) -> list[str]:
         str(record["image_size"][0]),
         f"{record['device']}, {precision}{', compiled' if conditions['compiled'] else ''}",
         f"{record['parameters']['total'] / 1e6:.2f} M",
-        "" if record["gmacs"] is None else f"{record['gmacs']:.1f}",
+        f"{record['gmacs']:.1f}",
         f"{1e3 * record['latency_seconds']['median']:.1f} ms",
         f"{record['images_per_second']['median']:.2f}",
         f"{record['trained_images_per_second']['median']:.2f}",
         "" if memory is None else f"{memory / 2**30:.2f} GiB",
-        "" if share is None else f"{share:.0%}",
+        f"{share:.0%}",
     ]
 
 

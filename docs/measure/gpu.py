@@ -195,7 +195,8 @@ def _kept(stage: Stage, record: dict[str, Any]) -> str:
     memory = record["peak_memory"]["step"]
     return (
         f"{1e3 * record['latency_seconds']['median']:.2f} ms at batch 1, {record['images_per_second']['median']:.1f} "
-        f"images/s, training {record['trained_images_per_second']['median']:.1f} images/s"
+        f"images/s ({record['share_of_product_rate']:.0%} of the rate of a large product), training "
+        f"{record['trained_images_per_second']['median']:.1f} images/s"
         + ("" if memory is None else f", {memory / 2**30:.2f} GiB")
         + (f"; as long as ours: {ratios}" if ratios else "")
     )

@@ -62,8 +62,18 @@ def write_raster(path: Path, height: int, width: int) -> None:
             raster.write(wide[:, rows], window=Window(0, top, width, len(rows)))
 
 
-def predict_whole(path: Path, out: Path, model: Any, device: str, batch: int, overlap: int, *, extras: bool) -> None:
-    """Predict a raster from file to file with a network of random parameters."""
+def random_network(model: Any) -> Any:
+    """The network of a system with random parameters, for six classes."""
+    import torch
+
+    from rssam.contract import Task
+
+    torch.manual_seed(0)
+    return model.architecture(Task(CLASSES, (TILE, TILE))).eval()
+
+
+def predict_whole(path: Path, out: Path, net: Any, device: str, batch: int, overlap: int, *, extras: bool) -> None:
+    """Predict a raster from file to file."""
     import torch
 
     import benchmarks.prediction  # noqa: F401  # what the command holds in memory, too
@@ -71,10 +81,9 @@ def predict_whole(path: Path, out: Path, model: Any, device: str, batch: int, ov
     from rssam.raster_job import Network, Outputs, Settings, predict_raster
     from rssam.raster_source import RasterSource
 
-    torch.manual_seed(0)
     task = Task(CLASSES, (TILE, TILE))
     palette = tuple((40 * number, 255 - 40 * number, 128) for number in range(6))
-    network = Network(model.architecture(task), task, palette, device == "cuda", "random parameters")
+    network = Network(net, task, palette, device == "cuda", "random parameters")
     probabilities = out.with_suffix(".probabilities.tif") if extras else None
     with RasterSource(path) as source:
         predict_raster(
@@ -123,7 +132,6 @@ def measure_throughput(folder: Path, device: str, batch: int, rounds: int, tiles
     import torch
 
     from rssam.config import RSSAM
-    from rssam.contract import Task
     from rssam.raster import read_tiles
     from rssam.raster_grid import Grid
     from rssam.raster_source import RasterSource
@@ -131,9 +139,7 @@ def measure_throughput(folder: Path, device: str, batch: int, rounds: int, tiles
     size = TILE + (tiles - 1) * (TILE - OVERLAP)
     path, out = folder / "raster.tif", folder / "map.tif"
     write_raster(path, size, size)
-    model = RSSAM("vit_t", "scratch")
-    torch.manual_seed(0)
-    net = model.architecture(Task(CLASSES, (TILE, TILE))).to(device).eval()
+    net = random_network(RSSAM("vit_t", "scratch")).to(device)
     grid = Grid(size, size, (TILE, TILE), (OVERLAP, OVERLAP))
     with RasterSource(path) as source:
         batches = [found.images for found in read_tiles(source, grid, 0, batch)]
@@ -144,7 +150,7 @@ def measure_throughput(folder: Path, device: str, batch: int, rounds: int, tiles
                 net(images.to(device).float().div_(255)).cpu()
 
     def whole() -> None:
-        predict_whole(path, out, model, device, batch, OVERLAP, extras=False)
+        predict_whole(path, out, net, device, batch, OVERLAP, extras=False)
         out.unlink()
 
     bare()  # warm
@@ -224,7 +230,7 @@ def main() -> None:
         from benchmarks.zoo import UNet
 
         path, out, channels, *extras = sys.argv[2:]
-        predict_whole(Path(path), Path(out), UNet(int(channels)), "cpu", 2, 32, extras=bool(extras))
+        predict_whole(Path(path), Path(out), random_network(UNet(int(channels))), "cpu", 2, 32, extras=bool(extras))
         return
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("what", nargs="?", choices=("memory", "throughput", "shift"))

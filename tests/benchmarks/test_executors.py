@@ -10,7 +10,7 @@ import time
 from benchmarks.executors import execute_in_processes
 from benchmarks.runner import execute_all, resolve_all
 from benchmarks.states import WorkNotes
-from rssam.config import RSSAM
+from benchmarks.zoo import UNet
 from tests.benchmarks.prepared import TINY, Watcher, make_session, tiny_run
 from tests.benchmarks.processes import FORKSERVER
 
@@ -18,7 +18,7 @@ from tests.benchmarks.processes import FORKSERVER
 def test_two_at_a_time(tmp_path):
     recipe = dataclasses.replace(TINY, epochs=1)
     broken = dataclasses.replace(tiny_run(recipe=recipe), recipe=dataclasses.replace(recipe, crop=96))
-    runs = [tiny_run(recipe=recipe), broken, tiny_run(RSSAM("vit_t", "scratch", mff=False, mhff=False), recipe)]
+    runs = [tiny_run(recipe=recipe), broken, tiny_run(UNet(width=4), recipe)]
     watcher = Watcher()
     together = make_session(tmp_path / "together", observer=watcher)
     outcomes = execute_in_processes(resolve_all(runs, together), together, 2)
@@ -40,7 +40,7 @@ def test_two_at_a_time(tmp_path):
 
 def test_a_process_that_dies_takes_its_own_run_only(tmp_path):
     """One dead process once failed every run of the plan that had not ended."""
-    runs = [tiny_run(), tiny_run(RSSAM("vit_t", "scratch", mff=False, mhff=False), dataclasses.replace(TINY, epochs=1))]
+    runs = [tiny_run(), tiny_run(UNet(width=4), dataclasses.replace(TINY, epochs=1))]
     watcher = Watcher()
     session = make_session(tmp_path, observer=watcher)
     first, second = resolve_all(runs, session)

@@ -33,6 +33,17 @@ def test_adds_the_low_rank_product_to_queries_and_values_only():
     torch.testing.assert_close(added[2], x @ value.T, atol=1e-5, rtol=1e-4)
 
 
+def test_without_gradients_the_product_is_merged_into_the_layer():
+    """To rounding the same, also on maps; the layer's own weight stays."""
+    layer, x = shake(tiny(rank=4)).blocks[0].attn.qkv, torch.rand(2, 3, 5, 96)
+    trained, weight = layer(x), layer.weight.clone()
+    with torch.no_grad():
+        merged = layer(x)
+    torch.testing.assert_close(merged, trained.detach(), atol=1e-5, rtol=1e-4)
+    assert torch.equal(layer.weight, weight)
+    assert (layer._merged() - weight).abs().max() > 1e-3  # the addition matters
+
+
 def test_start():
     for name, parameter in lora_parameters(tiny(rank=4)).items():
         if "up" in name:
