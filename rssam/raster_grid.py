@@ -11,6 +11,7 @@ short tables stand for the weight maps of all tiles, and a blended probability n
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -80,6 +81,13 @@ class Grid:
     def columns(self) -> Axis:
         """Tiles from left to right."""
         return Axis(self.width, self.tile[1], self.overlap[1], self.shift[1])
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 in hex of where tiles stand and what their pixels count."""
+        axes = self.rows, self.columns
+        whole = b"".join(np.array(axis.starts).tobytes() + axis.weights.tobytes() for axis in axes)
+        return hashlib.sha256(whole).hexdigest()
 
     def finished(self, row: int) -> int:
         """How many rows of pixels no tile after the tile row `row` touches."""

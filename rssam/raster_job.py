@@ -128,7 +128,7 @@ def predict_raster(
     digest = _digest(
         {
             **source.identity, **asdict(settings), "layers": layers, "parameters": parameters_digest(network.net),
-            "device": device.type, "bf16": bf16, "classes": network.names,
+            "device": device.type, "bf16": bf16, "classes": network.names, "grid": grid.digest,
         }
     )  # fmt: skip
     with rasterio.Env(GDAL_CACHEMAX=CACHE), Part(beside(outputs.class_map), source.size, layers, digest) as part:

@@ -1,6 +1,10 @@
 """The command `predict`: a run of this home on files, its options, and what it refuses before any work."""
 
 import json
+import os
+import signal
+import sys
+import time
 
 import numpy as np
 import pytest
@@ -17,6 +21,7 @@ from benchmarks.runner import execute_all, resolve_all
 from benchmarks.trained import load_run
 from rssam.contract import UserError
 from tests.benchmarks.prepared import make_session, tiny_run
+from tests.benchmarks.processes import FORKSERVER, command, outcome_of
 
 
 @pytest.fixture(scope="module")
@@ -113,3 +118,42 @@ def test_colours_are_those_of_the_data_set_or_can_be_told_apart(home, monkeypatc
     assert network_of(trained).palette == ((0, 0, 0), (255, 255, 255))
     monkeypatch.setattr(prediction, "DATASETS", {})
     assert len(set(network_of(trained).palette)) == 2
+
+
+def predict_to_the_end(home, log, *arguments):
+    """The command in a process of its own, with its exit code."""
+    sys.exit(command(home, log, "predict", *map(str, arguments)))
+
+
+@pytest.mark.parametrize(
+    "number", [signal.SIGTERM, signal.SIGKILL, pytest.param(signal.SIGINT, marks=pytest.mark.slow)]
+)
+def test_a_signal_costs_no_finished_row(tmp_path, home, number):
+    """The same command goes on behind the rows that were noted, to the bytes of a prediction without an end."""
+    session, key = home
+    picture(tmp_path / "scene.png", size=(1000, 100))
+    arguments = (tmp_path / "scene.png", "--run", key, "--device", "cpu", "--out")
+    calm, out, log = tmp_path / "calm.tif", tmp_path / "map.tif", tmp_path / "log"
+    assert call(session, *arguments, calm).exit_code == 0
+    child = FORKSERVER.Process(target=predict_to_the_end, args=(session.home, log, *arguments, out))
+    child.start()
+    note, until = tmp_path / ".map.tif.part" / "note.json", time.monotonic() + 60
+    while not (note.exists() and json.loads(note.read_text())["rows"] > 0):
+        assert child.is_alive(), log.read_text()
+        assert time.monotonic() < until
+        time.sleep(0.005)
+    os.kill(child.pid, number)
+    child.join(60)
+    rows = json.loads(note.read_text())["rows"]
+    assert 0 < rows < 1000
+    assert not out.exists()
+    if number == signal.SIGKILL:
+        assert child.exitcode == -number
+    else:
+        assert child.exitcode == 1
+        assert "its finished rows are kept, run the same command again to go on" in log.read_text()
+    assert "Traceback" not in log.read_text()
+    assert outcome_of(predict_to_the_end, session.home, log, *arguments, out) == 0
+    assert f"goes on after {rows} of 1000 finished rows" in log.read_text()
+    assert out.read_bytes() == calm.read_bytes()
+    assert not note.parent.exists()
