@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 def speed(
     systems: Annotated[
-        list[str] | None, typer.Argument(metavar="[SYSTEM...]", help="Names as in: models; encoder; all. [rs-sam]")
+        list[str] | None,
+        typer.Argument(metavar="[SYSTEM...]", help="Names as in: models; MODULE:CLASS; encoder; all. [rs-sam]"),
     ] = None,
     encoder: Annotated[str | None, typer.Option(help="SAM encoder: vit_b, vit_l, vit_h, vit_t, vit_s")] = None,
     size: Annotated[int, typer.Option(min=32, help="Side of the image in pixels, a multiple of 32.")] = 512,
@@ -42,13 +43,14 @@ def speed(
     from dataclasses import fields, replace
 
     from benchmarks.kernels import COMPILE_FAULTS
+    from benchmarks.own_models import find_model
     from benchmarks.session import choose_device, choose_workers
     from benchmarks.speed import Conditions, measure_encoder, measure_system, save_record
     from benchmarks.speed_loading import share_of_waiting
     from benchmarks.zoo import MODELS
     from data_prep.catalog import dataset as find_dataset
     from rssam.config import check_encoder
-    from rssam.contract import Task, UnknownName
+    from rssam.contract import Task
 
     if size % 32:
         raise UserError(f"--size is a multiple of 32, found {size}: use {max(32, size // 32 * 32)}")
@@ -56,8 +58,7 @@ def speed(
         check_encoder(encoder, "scratch")
     names = systems or ["rs-sam"]
     names = list(MODELS) if names == ["all"] else names
-    if unknown := [name for name in names if name not in MODELS and name != "encoder"]:
-        raise UnknownName(f"unknown system {', '.join(unknown)}: choose from {', '.join(MODELS)}, encoder, all")
+    declared = {name: find_model(name) for name in names if name != "encoder"}
     place = choose_device(device)
     cuda = place == "cuda"
     bf16 = precision == "bf16" or (precision == "auto" and cuda)
@@ -73,7 +74,7 @@ def speed(
             if name == "encoder":
                 record = measure_encoder(encoder or "vit_b", task, conditions, ways)
             else:
-                model = MODELS[name]
+                model = declared[name]
                 options = {item.name for item in fields(model)}  # type: ignore[arg-type]
                 if encoder is not None and "encoder" in options:
                     start = {"init": "scratch"} if encoder in ("vit_t", "vit_s") else {}

@@ -1,11 +1,14 @@
 """What `rssam-bench speed` counts and compares."""
 
+import json
+
 import pytest
 import torch
 
 from benchmarks.speed import Conditions, measure_encoder, memory_of
 from rssam.config import ENCODERS
 from rssam.contract import Task
+from tests.benchmarks.test_own_models import SYSTEM_CODE
 
 
 def test_an_encoder_beside_segment_anythings_blocks():
@@ -28,6 +31,20 @@ def test_an_encoder_beside_segment_anythings_blocks():
     assert record["share_of_product_rate"] == pytest.approx(
         2e9 * record["gmacs"] * record["images_per_second"]["median"] / record["product_rate"]
     )
+
+
+def test_the_command_takes_an_own_system_beside_a_known_one(command, tmp_path, monkeypatch):
+    (tmp_path / "ownnet.py").write_text(SYSTEM_CODE)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    options = ("--size", "32", "--batch", "1", "--group", "1", "--device", "cpu")
+    code, output, _ = command("speed", "ownnet:Net", "encoder", "--encoder", "vit_t", *options, "--json")
+    assert code == 0
+    own, encoder = json.loads(output)
+    assert (own["system"]["title"], encoder["system"]["title"]) == ("Net", "SAM's encoder vit_t")
+    assert own["parameters"] == {"total": 4, "trainable": 4, "as_published": 4}
+    assert own["gmacs"] == pytest.approx(3 * 32 * 32 / 1e9)
+    code, _, said = command("speed", "nonet", *options)
+    assert (code, "unknown system 'nonet': choose from fcn" in said) == (2, True)
 
 
 def test_memory_of_a_call_is_what_it_needs_more():
