@@ -13,6 +13,7 @@ from rssam.encoder import SamEncoder
 from rssam.lora import LoraQkv, add_lora, freeze_encoder
 from rssam.tiled import regions
 from tests.rssam.fakes import shake
+from tests.rssam.half_precision import Float32Products
 
 WAYS = ("tiled", "folded", "dense")
 NARROW = EncoderSize("vit_b", width=48, blocks=3, heads=3, global_blocks=(1,))
@@ -245,6 +246,21 @@ def test_encoder_equals_sams_at_full_size(name, size, batch):
     agree(EncoderSize(full.name, full.width, 4, full.heads, (1, 3)), size, batch, ("auto",))
 
 
+@pytest.mark.parametrize("way", ["reference", *WAYS])
+def test_products_in_float32_are_bfloat16s_own(way):
+    """What stands for bfloat16 units at full size has the error of their emulation, to a quarter."""
+    torch.manual_seed(0)
+    encoder, images = adapted(NARROW, (128, 128), 1)
+    truth = step(copy.deepcopy(encoder).double(), images.detach().double().requires_grad_(), "reference")
+    emulated = step(encoder, images, way, bfloat16=True)
+    with Float32Products():
+        found = step(encoder, images, way, bfloat16=True)
+    assert found["output"].dtype == emulated["output"].dtype
+    expected = deviations(emulated, truth)
+    for part, error in deviations(found, truth).items():
+        assert error == pytest.approx(expected[part], rel=0.25), part
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("batch", [1, 3])
 @pytest.mark.parametrize("size", [(256, 256), (512, 512), (384, 640), (1024, 1024)])
@@ -258,9 +274,10 @@ def test_bfloat16_is_within_its_noise_at_full_size(name, size, batch):
     encoder, images = adapted(EncoderSize(full.name, full.width, 2, full.heads, (1,)), size, batch)
     truth = step(copy.deepcopy(encoder).double(), images.detach().double().requires_grad_(), "tiled")
     assert max(deviations(sams_step(encoder, images), truth).values()) < 1e-4
-    sams = deviations(sams_step(encoder, images, bfloat16=True), truth)
-    for way in ("tiled", "folded"):
-        ours = deviations(step(encoder, images, way, bfloat16=True), truth)
+    with Float32Products():
+        sams = deviations(sams_step(encoder, images, bfloat16=True), truth)
+        found = {way: deviations(step(encoder, images, way, bfloat16=True), truth) for way in ("tiled", "folded")}
+    for way, ours in found.items():
         print(way, {part: f"{error:.1e}, SAM's {sams[part]:.1e}" for part, error in ours.items()})
         for part, error in sams.items():
             assert error > 1e-4, part
