@@ -15,6 +15,8 @@ from benchmarks.counts import Average, Counts, Scores, constant_dice, scores
 from benchmarks.probabilities import Histogram
 from benchmarks.spec import make_key
 from data_prep.base import write_durable
+from data_prep.catalog import dataset as find_dataset
+from rssam.contract import Task
 
 RESULT_SCHEMA = 1
 
@@ -46,6 +48,13 @@ class Result:
     def key(self) -> str:
         """The run's name, from its identity."""
         return make_key(self.identity)
+
+    @property
+    def task(self) -> Task:
+        """What its network was built for: the crop where its recipe has one, else the whole image."""
+        crop = self.identity["recipe"]["crop"]
+        whole = find_dataset(self.identity["dataset"]["name"]).image_size
+        return Task(self.classes, whole if crop is None else (crop, crop))
 
     @cached_property
     def scores(self) -> Scores:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.resources import files
+from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
@@ -30,13 +31,14 @@ def render(
     figures: Sequence[FigureView] = (),
     findings: Findings | None = None,
     chapters: Sequence[Chapter] = (),
+    speed: Sequence[Mapping[str, Any]] = (),
     *,
     claims: bool = True,
 ) -> str:
     """The whole page. It makes no request, and its policy forbids any, and any script but its own.
 
     Tables `beside` those of the paper come after them. `findings` give the verdicts; `claims` says whether they have
-    chapters of their own.
+    chapters of their own. `speed` holds records of `rssam-bench speed`, for the charts of cost.
     """
     environment = Environment(
         loader=PackageLoader("reports"),
@@ -50,7 +52,7 @@ def render(
     environment.filters["base64"] = lambda content: base64.b64encode(content).decode()
     environment.filters["title_case"] = lambda text: text[:1].upper() + text[1:]
     script = part("page.js")
-    sections = _sections(report, chips(findings) if findings else {})
+    sections = _sections(report, chips(findings) if findings else {}, speed)
     return environment.get_template("report.html.j2").render(
         report=report,
         overview=overview(report, collection),
@@ -90,7 +92,9 @@ def prose(text: str) -> Markup:
     )
 
 
-def _sections(report: Report, verdicts: Chips) -> list[tuple[object, list[tuple[str, TableView, str]]]]:
+def _sections(
+    report: Report, verdicts: Chips, speed: Sequence[Mapping[str, Any]]
+) -> list[tuple[object, list[tuple[str, TableView, str]]]]:
     """Each table with its frames: an anchor, the view, and the anchor of the frame that shows the same runs' charts."""
     sections: list[tuple[object, list[tuple[str, TableView, str]]]] = []
     charted: dict[tuple[str, ...], str] = {}
@@ -107,6 +111,6 @@ def _sections(report: Report, verdicts: Chips) -> list[tuple[object, list[tuple[
             same = charted.get(keys, "") if keys else ""
             if "dice" in frame.table.scores and keys:
                 charted.setdefault(keys, anchor)
-            views.append((anchor, table_view(frame, verdicts, anchor, charts=not same), same))
+            views.append((anchor, table_view(frame, verdicts, anchor, speed, charts=not same), same))
         sections.append((table, views))
     return sections
