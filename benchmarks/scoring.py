@@ -19,12 +19,13 @@ import torch
 from benchmarks.counts import Counts
 from benchmarks.environment import provenance
 from benchmarks.evaluate import confusion_matrix
+from benchmarks.json_record import ResultDamaged
 from benchmarks.label_files import READ, LabelFile, LabelReader, labels_of, settle
 from benchmarks.ledger import append_use
 from benchmarks.saved_predictions import PREDICTIONS, read_predictions
 from benchmarks.session import FAULTS_SHOWN
 from benchmarks.spec import require_scenes
-from benchmarks.store import Result, ResultDamaged, Store
+from benchmarks.store import Result, Store
 from benchmarks.submission import (
     Submission,
     identify,

@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.counts import Counts
+from benchmarks.json_record import ResultDamaged
 from benchmarks.spec import PROFILES
-from benchmarks.store import Result, ResultDamaged, read_result
+from benchmarks.store import Result, read_result
 from benchmarks.submission import Submission, read_submission
 from benchmarks.tables import TABLES
 from data_prep.archive import extract

@@ -9,12 +9,12 @@ from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from reports import verdict_text
 from reports.collection import Collection
 from reports.findings import Findings
+from reports.jinja import environment
 from reports.marks import legend
 from reports.overview import overview, results
 from reports.page import Chips, TableView, table_view
@@ -40,20 +40,13 @@ def render(
     Tables `beside` those of the paper come after them. `findings` give the verdicts; `claims` says whether they have
     chapters of their own. `speed` holds records of `rssam-bench speed`, for the charts of cost.
     """
-    environment = Environment(
-        loader=PackageLoader("reports"),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        undefined=StrictUndefined,
-    )
-    environment.filters["prose"] = prose
-    environment.filters["base64"] = lambda content: base64.b64encode(content).decode()
-    environment.filters["title_case"] = lambda text: text[:1].upper() + text[1:]
+    templates = environment(html=True)
+    templates.filters["prose"] = prose
+    templates.filters["base64"] = lambda content: base64.b64encode(content).decode()
+    templates.filters["title_case"] = lambda text: text[:1].upper() + text[1:]
     script = part("page.js")
     sections = _sections(report, chips(findings) if findings else {}, speed)
-    return environment.get_template("report.html.j2").render(
+    return templates.get_template("report.html.j2").render(
         report=report,
         overview=overview(report, collection),
         sections=sections,

@@ -54,6 +54,8 @@ LAYERS = (
         "benchmarks.running",
         "benchmarks.probabilities",
         "benchmarks.histogram",
+        "benchmarks.json_record",
+        "benchmarks.counted",
         "benchmarks.mask_pair",
         "benchmarks.relaxed",
         "benchmarks.cldice",
