@@ -79,8 +79,9 @@ LAYERS = (
         "benchmarks.team",
         "benchmarks.own_record",
     },
-    {"benchmarks.evaluate", "benchmarks.states"},
-    {"benchmarks.engine", "benchmarks.scoring"},
+    {"benchmarks.evaluate", "benchmarks.states", "benchmarks.chosen"},
+    {"benchmarks.engine", "benchmarks.mask_folder"},
+    {"benchmarks.scoring"},
     {
         "benchmarks.tables",
         "benchmarks.figures",
