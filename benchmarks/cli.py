@@ -70,7 +70,7 @@ for command in (
 
 def main() -> None:
     """Run the command line; a user's mistake ends in a sentence, not in a traceback."""
-    from benchmarks.store import ResultDamaged
+    from benchmarks.json_record import ResultDamaged
 
     screen.quiet = warnings.quiet = local_rank() > 0  # of the processes of one run on several devices the first speaks
     try:

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from benchmarks.counts import FloatArray
+from benchmarks.json_record import ResultDamaged, decoding, read_record
 from benchmarks.object_metrics import METRICS, ObjectMetric, parameters, with_parameters
-from benchmarks.store import ResultDamaged
 from data_prep.base import write_durable
 
 METRICS_SCHEMA = 1
@@ -49,7 +49,7 @@ class Measured:
 
         Raises ResultDamaged if a part is missing, malformed, or of another format.
         """
-        try:
+        with decoding():
             if raw["schema"] != METRICS_SCHEMA:
                 raise ResultDamaged(f"metrics of format {raw['schema']}, this version reads {METRICS_SCHEMA}")
             images = tuple(raw["images"])
@@ -61,10 +61,6 @@ class Measured:
                 metric = with_parameters(one["name"], one["parameters"])
                 sums[metric] = _table(one["sums"], metric, len(images))
             return cls(raw["key"], images, raw["maps"], raw["masks"], sums)
-        except (KeyError, TypeError, ValueError) as error:
-            if isinstance(error, ResultDamaged):
-                raise
-            raise ResultDamaged(f"a part is missing or malformed ({error!r})") from error
 
 
 @dataclass(frozen=True)
@@ -79,20 +75,15 @@ class MetricStore:
 
     def get(self, key: str) -> Measured | None:
         """What was measured of that run, or None. Raises ResultDamaged, naming the file, if it cannot be used."""
-        path = self.path(key)
-        if not path.is_file():
-            return None
-        try:
-            found = Measured.from_json(json.loads(path.read_text()))
+
+        def decode(raw: Any) -> Measured:
+            found = Measured.from_json(raw)
             if found.key != key:
                 raise ResultDamaged(f"it is of the run {found.key}")
-        except OSError as error:
-            raise ResultDamaged(f"{path}: it cannot be read ({error.strerror})") from error
-        except ResultDamaged as error:
-            raise ResultDamaged(f"{path}: {error}") from error
-        except ValueError as error:
-            raise ResultDamaged(f"{path}: it is cut off or no JSON ({error})") from error
-        return found
+            return found
+
+        path = self.path(key)
+        return read_record(path, decode) if path.is_file() else None
 
     def put(self, measured: Measured) -> None:
         """Write it down to the disk; a reader sees all of it or nothing."""

@@ -31,9 +31,9 @@ def metrics(
     as_json: Json = False,
 ) -> None:
     """Relaxed F1, clDice and APLS of roads, boundary IoU of buildings, from saved maps; `report` shows them after."""
+    from benchmarks.json_record import ResultDamaged
     from benchmarks.object_metrics import choose
     from benchmarks.screen import data_progress
-    from benchmarks.store import ResultDamaged
     from data_prep.base import DataError
     from reports.object_maps import measure_run
 

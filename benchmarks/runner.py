@@ -14,10 +14,10 @@ from filelock import BaseFileLock, Timeout
 
 from benchmarks.interruption import Interrupted
 from benchmarks.items import Item, replicates, systems
+from benchmarks.json_record import ResultDamaged
 from benchmarks.session import Outcome, Session
 from benchmarks.spec import ResolvedRun, Run, Setting, resolve
 from benchmarks.states import WorkNotes
-from benchmarks.store import ResultDamaged
 from data_prep.base import DataError, load_manifest
 from rssam.contract import Model, UserError
 

@@ -50,7 +50,7 @@ def score(
             "give --predictions DIR and --dataset NAME, or --dataset NAME --list, or --run KEY [--out DIR]"
         )
     called = _name(name or predictions.resolve().name)
-    from benchmarks.scoring import choose
+    from benchmarks.chosen import choose
     from benchmarks.scoring import score as score_folder
     from benchmarks.screen import data_progress
 
@@ -80,7 +80,7 @@ def evaluate(
     if any(not (before.strip() and sign and after.strip()) for before, sign, after in pairs):
         raise typer.BadParameter('give --classes as SYSTEM=DATA, as in --classes "road=street"')
     from benchmarks.adapter import load_either
-    from benchmarks.scoring import choose
+    from benchmarks.chosen import choose
     from benchmarks.screen import data_progress
     from benchmarks.session import Session, Unwatched, choose_device
     from benchmarks.transfer import evaluate_elsewhere, meet
@@ -100,7 +100,7 @@ def evaluate(
 
 def _list_images(dataset: str, split_seed: int, split: SplitRuleName, as_json: bool) -> None:
     """The prepared images of a test split; their masks stay unread."""
-    from benchmarks.scoring import choose
+    from benchmarks.chosen import choose
 
     chosen = choose(root.home, dataset, split_seed, split)
     paths = [str(chosen.folder / entry.image) for entry in chosen.entries]

@@ -18,7 +18,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from benchmarks.store import ResultDamaged, Store
+from benchmarks.json_record import ResultDamaged
+from benchmarks.store import Store
 from data_prep.base import DataError, write_atomic
 
 RunState = Literal["finished", "damaged", "running", "failed", "begun", "missing"]

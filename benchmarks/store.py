@@ -11,35 +11,29 @@ from typing import Any
 
 from filelock import FileLock
 
-from benchmarks.counts import Average, Counts, Scores, constant_dice, scores
+from benchmarks.counted import CountedTest
+from benchmarks.json_record import ResultDamaged, decoding, read_record, read_records
 from benchmarks.probabilities import Histogram
 from benchmarks.spec import make_key
 from data_prep.base import write_durable
+from data_prep.catalog import dataset as find_dataset
+from rssam.contract import Task
 
 RESULT_SCHEMA = 1
 
 
-class ResultDamaged(ValueError):
-    """A result file that cannot be used; the message names the file and the reason."""
-
-
 @dataclass(frozen=True)
-class Result:
-    """What a finished run left: integer counts of every test image, its history, and where it came from."""
+class Result(CountedTest):
+    """What a finished run left: integer counts of every test image, its history, and where it came from.
 
-    identity: Mapping[str, Any]  # see ResolvedRun.identity
-    average: Average
-    classes: tuple[str, ...]
-    images: tuple[str, ...]  # stems of the test images, in the order of the counts
-    counts: Counts  # at the prepared label's resolution
-    native_counts: Counts | None  # at the source's own resolution, where it is larger
+    `identity` is that of `ResolvedRun`; `data` has train, val and test too, and train_neighbours if scenes are known.
+    """
+
     history: tuple[Mapping[str, float], ...]  # per epoch: epoch, train_loss, val_loss, rate, seconds
     best_epoch: int  # the epoch of lowest validation loss, from 1
     parameters: Mapping[str, int]  # total, trainable, as_published; macs: multiply-adds for an image of the task
     seconds: float  # training and evaluation, all sessions of the run added
     peak_memory: int  # bytes, of the device on CUDA and of the process on CPU
-    data: Mapping[str, Any]  # origin, complete, pairs, describe, train, val, test; train_neighbours if scenes are known
-    provenance: Mapping[str, Any]  # see environment.provenance
     probabilities: Histogram | None = None  # of all test images together; earlier versions did not count them
 
     @cached_property
@@ -47,15 +41,12 @@ class Result:
         """The run's name, from its identity."""
         return make_key(self.identity)
 
-    @cached_property
-    def scores(self) -> Scores:
-        """Scores under the data set's own average."""
-        return scores(self.counts, self.average)
-
-    @cached_property
-    def constant_dice(self) -> float:
-        """Dice of the best constant answer on the same test images."""
-        return constant_dice(self.counts, self.average)
+    @property
+    def task(self) -> Task:
+        """What its network was built for: the crop where its recipe has one, else the whole image."""
+        crop = self.identity["recipe"]["crop"]
+        whole = find_dataset(self.identity["dataset"]["name"]).image_size
+        return Task(self.classes, whole if crop is None else (crop, crop))
 
     @property
     def collapsed(self) -> bool:
@@ -71,28 +62,20 @@ class Result:
     def to_json(self) -> dict[str, Any]:
         """Plain values; `from_json` gives the same result back."""
         return {
+            **self.counted_json(),
             "schema": RESULT_SCHEMA,
-            "key": self.key,
-            "identity": dict(self.identity),
-            "average": self.average,
-            "classes": list(self.classes),
-            "images": list(self.images),
-            "counts": self.counts.to_json(),
-            "native_counts": self.native_counts.to_json() if self.native_counts else None,
             "history": [dict(epoch) for epoch in self.history],
             "best_epoch": self.best_epoch,
             "parameters": dict(self.parameters),
             "seconds": self.seconds,
             "peak_memory": self.peak_memory,
-            "data": dict(self.data),
-            "provenance": dict(self.provenance),
             **({"probabilities": self.probabilities.to_json()} if self.probabilities else {}),
         }
 
     @classmethod
     def from_json(cls, raw: Mapping[str, Any]) -> Result:
         """Raises ResultDamaged if a part is missing, of another format, or does not fit its key."""
-        try:
+        with decoding():
             if not isinstance(raw, Mapping):
                 raise ResultDamaged(f"it holds a {type(raw).__name__}, where a result is expected")
             schema = raw["schema"]
@@ -103,31 +86,16 @@ class Result:
                 )
             if schema != RESULT_SCHEMA:
                 raise ResultDamaged(f"result format {schema}, this version reads {RESULT_SCHEMA}")
-            native = raw["native_counts"]
             result = cls(
-                identity=raw["identity"],
-                average=raw["average"],
-                classes=tuple(raw["classes"]),
-                images=tuple(raw["images"]),
-                counts=Counts.from_json(raw["counts"]),
-                native_counts=Counts.from_json(native) if native else None,
+                **cls.counted_fields(raw),
                 history=tuple(raw["history"]),
                 best_epoch=raw["best_epoch"],
                 parameters=raw["parameters"],
                 seconds=raw["seconds"],
                 peak_memory=raw["peak_memory"],
-                data=raw["data"],
-                provenance=raw["provenance"],
                 probabilities=Histogram.from_json(raw["probabilities"]) if "probabilities" in raw else None,
             )
-            if result.key != raw["key"]:
-                raise ResultDamaged(f"the key {raw['key']} does not belong to its identity ({result.key})")
-            if (result.counts.images, result.counts.classes) != (len(result.images), len(result.classes)):
-                raise ResultDamaged("the counts do not fit the lists of images and classes")
-        except (KeyError, TypeError, ValueError) as error:
-            if isinstance(error, ResultDamaged):
-                raise
-            raise ResultDamaged(f"a part is missing or malformed ({error!r})") from error
+            result.require_fit(raw["key"])
         return result
 
 
@@ -173,20 +141,9 @@ class Store:
 
 def read_result(path: Path) -> Result:
     """Read one result file. Raises ResultDamaged naming it."""
-    try:
-        return Result.from_json(json.loads(path.read_text()))
-    except OSError as error:
-        raise ResultDamaged(f"{path}: it cannot be read ({error.strerror})") from error
-    except ResultDamaged as error:
-        raise ResultDamaged(f"{path}: {error}") from error
-    except ValueError as error:
-        raise ResultDamaged(f"{path}: it is cut off or no JSON ({error})") from error
+    return read_record(path, Result.from_json)
 
 
 def read_results(folder: Path) -> Iterator[Result | ResultDamaged]:
     """Every result file of a folder in the order of their names; a damaged one comes as its error."""
-    for path in sorted(folder.glob("*.json")):
-        try:
-            yield read_result(path)
-        except ResultDamaged as error:
-            yield error
+    return read_records(folder, Result.from_json)

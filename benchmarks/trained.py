@@ -17,7 +17,6 @@ from benchmarks.own_record import SYSTEM
 from benchmarks.session import Session
 from benchmarks.spec import Precision
 from benchmarks.store import Result
-from data_prep.catalog import dataset as find_dataset
 from rssam.contract import Model, Task, UnknownName, UserError
 
 
@@ -57,14 +56,6 @@ def declared_model(identity: Mapping[str, Any], declared_in: str | None = None) 
     return dataclasses.replace(model, **values)  # type: ignore[type-var]
 
 
-def trained_task(result: Result) -> Task:
-    """What the network of a result was built for: the crop where its recipe has one, else the whole image."""
-    crop = result.identity["recipe"]["crop"]
-    return Task(
-        result.classes, find_dataset(result.identity["dataset"]["name"]).image_size if crop is None else (crop, crop)
-    )
-
-
 def load_run(session: Session, key: str) -> Trained:
     """The network of a finished run of this home.
 
@@ -77,7 +68,7 @@ def load_run(session: Session, key: str) -> Trained:
         shown = ", ".join(finished[:8]) + (", ..." if len(finished) > 8 else "")
         raise NotTrained(f"no finished run {key!r} in {session.home}: choose from {shown or 'none yet'}")
     own = result.provenance.get(SYSTEM)
-    model, task = declared_model(result.identity, own and own["class"]), trained_task(result)
+    model, task = declared_model(result.identity, own and own["class"]), result.task
     with seeded(result.identity["seed"], deterministic=False):  # as in training: some may be frozen at random numbers
         net = model.build(task, session.weights)
     start = {name: session.weights.digest(name) for name in model.weights_needed()}

@@ -14,11 +14,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from benchmarks.chosen import Chosen
 from benchmarks.engine import make_fabric
 from benchmarks.environment import provenance, seeded
 from benchmarks.evaluate import evaluate
 from benchmarks.ledger import append_use
-from benchmarks.scoring import Chosen, Scored
+from benchmarks.scoring import Scored
 from benchmarks.session import Session
 from benchmarks.submission import (
     Submission,

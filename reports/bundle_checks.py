@@ -9,22 +9,19 @@ from __future__ import annotations
 import hashlib
 import json
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
-from benchmarks.counts import Counts
-from benchmarks.spec import PROFILES
-from benchmarks.store import Result, ResultDamaged, read_result
+from benchmarks.json_record import ResultDamaged
+from benchmarks.store import Result, read_result
 from benchmarks.submission import Submission, read_submission
 from benchmarks.tables import TABLES
 from data_prep.archive import extract
-from data_prep.base import DataError, Entry, Manifest, Split
-from data_prep.catalog import dataset as find_dataset
+from data_prep.base import DataError
 from data_prep.catalog import register_home
 from reports.bundle import ABOUT, NAMES, README, SCHEMA, SUMS, documents
+from reports.bundle_records import Dealt, Records
 from reports.bundle_splits import SPLIT_SCHEMA, split_faults, split_manifest, split_name
 from rssam.contract import UserError
 
@@ -53,14 +50,6 @@ class Findings:
         line = f"{file}: {problem}"
         line = "".join(letter if letter.isprintable() else "?" for letter in line)
         self.problems.append(line if len(line) <= SHOWN + len(file) else f"{line[: SHOWN + len(file)]}...")
-
-
-@dataclass(frozen=True)
-class _Dealt:
-    """A split of the bundle, dealt again."""
-
-    manifest: Manifest
-    splits: Mapping[Split, tuple[Entry, ...]]
 
 
 def check(source: Path) -> Findings:
@@ -107,19 +96,19 @@ def _check_folder(folder: Path, findings: Findings) -> None:
         with _guarded(name, findings):
             digest, split = _check_split(folder / name, name, findings)
             dealt[digest] = split
-    truths: dict[tuple[str, str], tuple[Any, str]] = {}
+    records = Records(dealt)
     for name in sorted(one for one in names if one.startswith(("results/", "scores/"))):
         with _guarded(name, findings):
+            one: Result | Submission
             if name.startswith("results/"):
                 findings.results += 1
-                result = read_result(folder / name)
-                _check_counted(result, name, dealt, truths, findings)
-                _check_result(result, name, dealt, findings)
+                one = read_result(folder / name)
             else:
                 findings.submissions += 1
-                submission = read_submission(folder / name)
-                _check_counted(submission, name, dealt, truths, findings)
-                _check_submission(submission, name, dealt, findings)
+                one = read_submission(folder / name)
+            findings.images += len(one.images)
+            for fault in records.faults(one, name):
+                findings.add(name, fault)
     _check_documents(folder, names, tables, findings)
 
 
@@ -197,7 +186,7 @@ def _about(folder: Path, findings: Findings) -> list[str]:
     return [name for name in tables if name in TABLES]
 
 
-def _check_split(path: Path, name: str, findings: Findings) -> tuple[str, _Dealt]:
+def _check_split(path: Path, name: str, findings: Findings) -> tuple[str, Dealt]:
     raw = json.loads(path.read_text())
     if raw["schema"] != SPLIT_SCHEMA:
         findings.add(name, f"split format {raw['schema']}, this version reads {SPLIT_SCHEMA}")
@@ -206,93 +195,7 @@ def _check_split(path: Path, name: str, findings: Findings) -> tuple[str, _Dealt
         findings.add(name, fault)
     if split_name(manifest.dataset, raw["digest"]) != name:
         findings.add(name, "its name is not that of its data set and digest")
-    return raw["digest"], _Dealt(manifest, manifest.splits(raw["split_seed"], raw["split_rule"]))
-
-
-def _check_counted(
-    one: Result | Submission,
-    name: str,
-    dealt: Mapping[str, _Dealt],
-    truths: dict[tuple[str, str], tuple[Any, str]],
-    findings: Findings,
-) -> None:
-    """What holds of all counts: their key, their classes, and that each image has its pixels and its truth."""
-    if Path(name).stem != one.key:
-        findings.add(name, f"its name is not its key, {one.key}")
-    dataset = find_dataset(one.identity["dataset"]["name"])
-    if (one.classes, one.average) != (dataset.classes, dataset.average):
-        findings.add(name, f"classes {', '.join(one.classes)} under the average {one.average!r} are not its data set's")
-    if len(set(one.images)) != len(one.images):
-        findings.add(name, "an image is counted twice")
-    findings.images += len(one.images)
-    split = dealt.get(one.identity["data"])
-    if split is None:
-        findings.add(name, f"no split in the bundle has its digest {str(one.identity['data'])[:12]}")
-        return
-    entries = {entry.stem: entry for entry in split.manifest.entries}
-    if strangers := [stem for stem in one.images if stem not in entries]:
-        findings.add(name, f"{len(strangers)} images are not in its data set: {', '.join(strangers[:3])}")
-        return
-    for fault in _pixel_faults(one.counts, one.images, lambda stem: _labelled(entries[stem])):
-        findings.add(name, fault)
-    if one.native_counts is not None:
-        for fault in _pixel_faults(one.native_counts, one.images, lambda stem: _area(entries[stem].source_size)):
-            findings.add(name, f"native resolution: {fault}")
-    positives = one.counts.tp + one.counts.fn
-    for index, stem in enumerate(one.images):
-        truth = positives[index].tolist()
-        known, other = truths.setdefault((one.identity["data"], stem), (truth, name))
-        if known != truth:
-            findings.add(name, f"image {stem} has {truth} pixels of the truth, and {known} in {other}")
-
-
-def _pixel_faults(counts: Counts, images: tuple[str, ...], pixels: Callable[[str], int]) -> Iterator[str]:
-    """Images whose counts do not add up to their pixels, class by class and over the classes."""
-    if counts.images != len(images):
-        yield f"{counts.images} rows of counts for {len(images)} images"
-        return
-    for index, stem in enumerate(images):
-        tp, fp, fn, tn = (part[index] for part in (counts.tp, counts.fp, counts.fn, counts.tn))
-        wanted = pixels(stem)
-        found = (tp + fp + fn + tn).tolist()
-        if any(total != wanted for total in found):
-            yield f"image {stem} has {wanted} labelled pixels, its counts add up to {found}"
-        elif len(found) > 1 and (int((tp + fn).sum()), int((tp + fp).sum())) != (wanted, wanted):
-            yield f"image {stem} has {wanted} labelled pixels, which its classes do not share"
-
-
-def _check_result(result: Result, name: str, dealt: Mapping[str, _Dealt], findings: Findings) -> None:
-    """What holds of a run: its test images, its split sizes, and that its epoch is the one of lowest loss."""
-    identity, history = result.identity, result.history
-    losses = [float(epoch["val_loss"]) for epoch in history]
-    if [epoch["epoch"] for epoch in history] != list(range(1, len(history) + 1)):
-        findings.add(name, "its epochs are not numbered from 1")
-    elif len(history) != identity["recipe"]["epochs"]:
-        findings.add(name, f"{len(history)} epochs, its recipe has {identity['recipe']['epochs']}")
-    elif not 1 <= result.best_epoch <= len(losses) or losses[result.best_epoch - 1] != min(losses):
-        findings.add(name, f"epoch {result.best_epoch} is not the one of lowest validation loss")
-    profile = PROFILES.get(identity["recipe"]["name"])
-    if profile is None:
-        findings.add(name, f"its recipe {identity['recipe']['name']!r} is not one of this version")
-    split = dealt.get(identity["data"])
-    if split is None:
-        return
-    limit = identity["recipe"]["limit"]
-    for part, entries in split.splits.items():
-        if result.data[part] != len(entries[:limit]):
-            findings.add(name, f"{result.data[part]} {part} images, its split has {len(entries[:limit])}")
-    if list(result.images) != [entry.stem for entry in split.splits["test"][:limit]]:
-        findings.add(name, "its images are not the test images of its split, in their order")
-
-
-def _check_submission(one: Submission, name: str, dealt: Mapping[str, _Dealt], findings: Findings) -> None:
-    split = dealt.get(one.identity["data"])
-    if split is None:
-        return
-    every = sorted(split.manifest.entries, key=lambda entry: entry.stem)
-    wanted = split.splits["test"] if one.identity["images"] == "test" else every
-    if list(one.images) != [entry.stem for entry in wanted]:
-        findings.add(name, f"its images are not the {one.identity['images']} images of its split, in their order")
+    return raw["digest"], Dealt(manifest, manifest.splits(raw["split_seed"], raw["split_rule"]))
 
 
 def _check_documents(folder: Path, names: set[str], tables: list[str], findings: Findings) -> None:
@@ -324,11 +227,3 @@ def _difference(printed: str, wanted: str) -> str:
     start = next((at for at, (a, b) in enumerate(zip(printed, wanted, strict=False)) if a != b), 0)
     begin = max(0, start - 20)
     return f"printed ...{printed[begin : start + 30]!r}, expected ...{wanted[begin : start + 30]!r}"
-
-
-def _labelled(entry: Entry) -> int:
-    return round(entry.labelled * _area(entry.size))
-
-
-def _area(size: tuple[int, int]) -> int:
-    return size[0] * size[1]

@@ -9,9 +9,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
+from benchmarks.json_record import ResultDamaged
 from benchmarks.own_record import stand_in
 from benchmarks.spec import PROFILES, PROTOCOL, Run, canonical, plain_fields
-from benchmarks.store import Result, ResultDamaged, Store, read_results
+from benchmarks.store import Result, Store, read_results
 from benchmarks.submission import Submission, read_submissions, scores_folder
 from benchmarks.zoo import MODELS
 from data_prep.base import DataError

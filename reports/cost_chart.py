@@ -7,7 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from benchmarks.store import Result
 from reports.axes import Axis, linear, logarithmic
+from reports.cost_kinds import COUNTED, CostKind, measured
 from reports.frame_rows import behind, row_title
 from reports.frames import TableFrame
 from reports.settings import PAPER_SETTING
@@ -17,12 +19,6 @@ LETTER = 6.6
 
 LEFT = 46.0
 """Where the drawing begins; the scale stands before it."""
-
-KINDS = (
-    ("Dice against parameters", "million parameters in all", "total", 1e6),
-    ("Dice against multiply-adds", "GMACs for one image of the trained size", "macs", 1e9),
-)
-"""Title, unit, the count of a result, and the size of the unit."""
 
 Label = tuple[float, float, str]
 """Place of a name: x, y, and the end of it that stands there (SVG's text-anchor)."""
@@ -44,15 +40,17 @@ class Mark:
 
 @dataclass(frozen=True)
 class Cost:
-    """Dice against one kind of cost."""
+    """Dice against one kind of cost. `where` is what it was measured on, `sentences` stand below."""
 
     title: str
+    where: str
     unit: str
     width: float
     height: float
     x: Axis
     y: Axis
     marks: tuple[Mark, ...]
+    sentences: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -72,21 +70,34 @@ class _Point:
         return [value for value in (self.dice, self.low, self.high, self.paper) if value is not None]
 
 
-def cost_charts(frame: TableFrame, width: float = 600, height: float = 300) -> tuple[Cost, ...]:
-    """Dice against parameters, and against multiply-adds where a result has them; nothing without any Dice."""
+def cost_charts(
+    frame: TableFrame, speed: Sequence[Mapping[str, Any]] = (), width: float = 600, height: float = 300
+) -> tuple[Cost, ...]:
+    """Dice against every kind of cost that is known of any row; nothing without any Dice.
+
+    `speed` holds the records of `rssam-bench speed`.
+    """
     if "dice" not in frame.table.scores:
         return ()
-    rows = [(row, results) for row, results in behind(frame) if not math.isnan(row["dice"])]
-    charts = []
-    for title, unit, name, scale in KINDS:
-        points = [
-            _point(frame, row, results[0].parameters[name] / scale)
-            for row, results in rows
-            if name in results[0].parameters
-        ]
-        if points:
-            charts.append(_cost(title, unit, points, width, height))
-    return tuple(charts)
+    rows = [(row, results[0]) for row, results in behind(frame) if not math.isnan(row["dice"])]
+    kinds: tuple[CostKind, ...] = (*COUNTED, *measured(speed))
+    charts = [_chart(frame, kind, rows, width, height) for kind in kinds]
+    return tuple(chart for chart in charts if chart is not None)
+
+
+def _chart(
+    frame: TableFrame, kind: CostKind, rows: Sequence[tuple[dict[Any, Any], Result]], width: float, height: float
+) -> Cost | None:
+    """None if the cost of no row is known."""
+    points, shown, without = [], [], []
+    for row, result in rows:
+        cost = kind.of(result)
+        if cost is None:
+            without.append(row_title(frame, row))
+        else:
+            points.append(_point(frame, row, cost))
+            shown.append(result)
+    return _cost(kind, points, kind.sentences(shown, without), width, height) if points else None
 
 
 def _point(frame: TableFrame, row: Mapping[Any, Any], cost: float) -> _Point:
@@ -98,14 +109,14 @@ def _point(frame: TableFrame, row: Mapping[Any, Any], cost: float) -> _Point:
     return _Point(row_title(frame, row), cost, float(row["dice"]), known("dice_low"), known("dice_high"), paper)
 
 
-def _cost(title: str, unit: str, points: Sequence[_Point], width: float, height: float) -> Cost:
+def _cost(kind: CostKind, points: Sequence[_Point], sentences: tuple[str, ...], width: float, height: float) -> Cost:
     y = linear([value for point in points for value in point.values], height - 40, 12)
     x = logarithmic([point.cost for point in points], LEFT, width - 14)
     places = [(x.at(point.cost), y.at(point.dice)) for point in points]
     covered = [_covered(place, [y.at(value) for value in of.values]) for place, of in zip(places, points, strict=True)]
     labels = _labels(places, [point.title for point in points], covered, width)
-    marks = tuple(_mark(*each, y, unit) for each in zip(points, places, labels, strict=True))
-    return Cost(title, unit, width, height, x, y, marks)
+    marks = tuple(_mark(*each, y, kind.unit) for each in zip(points, places, labels, strict=True))
+    return Cost(kind.title, kind.where, kind.unit, width, height, x, y, marks, sentences)
 
 
 def _mark(point: _Point, place: tuple[float, float], label: Label, y: Axis, unit: str) -> Mark:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pandas as pd
 
+from reports.cost_kinds import PRECISIONS, timings
 from reports.side_table import Chapter, SideTable
 
 SCHEMA = 1
@@ -36,8 +37,8 @@ def read_efficiency(home: Path) -> Efficiency:
             if record["schema"] != SCHEMA:
                 damaged.append(f"{path.name}: of schema {record['schema']}, this version has {SCHEMA}")
                 continue
-            _cells(record), _tidy(record)
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+            _cells(record), _tidy(record), timings(record)
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError, ZeroDivisionError) as error:
             damaged.append(f"{path.name}: cannot be used ({type(error).__name__}: {error})")
             continue
         records.append(record)
@@ -68,11 +69,10 @@ def _place(record: Mapping[str, Any]) -> tuple[str, str, int, int]:
 def _cells(record: Mapping[str, Any]) -> list[str]:
     conditions, memory, share = record["conditions"], record["peak_memory"]["step"], record["share_of_product_rate"]
     encoder = record["system"]["options"].get("encoder")
-    precision = {"bf16-mixed": "bf16", "32-true": "fp32"}[conditions["precision"]]
     return [
         record["system"]["title"] + (f", {encoder}" if encoder and record["system"]["name"] != "encoder" else ""),
         str(record["image_size"][0]),
-        f"{record['device']}, {precision}{', compiled' if conditions['compiled'] else ''}",
+        f"{record['device']}, {PRECISIONS[conditions['precision']]}{', compiled' if conditions['compiled'] else ''}",
         f"{record['parameters']['total'] / 1e6:.2f} M",
         f"{record['gmacs']:.1f}",
         f"{1e3 * record['latency_seconds']['median']:.1f} ms",

@@ -5,15 +5,16 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.resources import files
+from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from reports import verdict_text
 from reports.collection import Collection
 from reports.findings import Findings
+from reports.jinja import environment
 from reports.marks import legend
 from reports.overview import overview, results
 from reports.page import Chips, TableView, table_view
@@ -30,28 +31,22 @@ def render(
     figures: Sequence[FigureView] = (),
     findings: Findings | None = None,
     chapters: Sequence[Chapter] = (),
+    speed: Sequence[Mapping[str, Any]] = (),
     *,
     claims: bool = True,
 ) -> str:
     """The whole page. It makes no request, and its policy forbids any, and any script but its own.
 
     Tables `beside` those of the paper come after them. `findings` give the verdicts; `claims` says whether they have
-    chapters of their own.
+    chapters of their own. `speed` holds records of `rssam-bench speed`, for the charts of cost.
     """
-    environment = Environment(
-        loader=PackageLoader("reports"),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        undefined=StrictUndefined,
-    )
-    environment.filters["prose"] = prose
-    environment.filters["base64"] = lambda content: base64.b64encode(content).decode()
-    environment.filters["title_case"] = lambda text: text[:1].upper() + text[1:]
+    templates = environment(html=True)
+    templates.filters["prose"] = prose
+    templates.filters["base64"] = lambda content: base64.b64encode(content).decode()
+    templates.filters["title_case"] = lambda text: text[:1].upper() + text[1:]
     script = part("page.js")
-    sections = _sections(report, chips(findings) if findings else {})
-    return environment.get_template("report.html.j2").render(
+    sections = _sections(report, chips(findings) if findings else {}, speed)
+    return templates.get_template("report.html.j2").render(
         report=report,
         overview=overview(report, collection),
         sections=sections,
@@ -90,7 +85,9 @@ def prose(text: str) -> Markup:
     )
 
 
-def _sections(report: Report, verdicts: Chips) -> list[tuple[object, list[tuple[str, TableView, str]]]]:
+def _sections(
+    report: Report, verdicts: Chips, speed: Sequence[Mapping[str, Any]]
+) -> list[tuple[object, list[tuple[str, TableView, str]]]]:
     """Each table with its frames: an anchor, the view, and the anchor of the frame that shows the same runs' charts."""
     sections: list[tuple[object, list[tuple[str, TableView, str]]]] = []
     charted: dict[tuple[str, ...], str] = {}
@@ -107,6 +104,6 @@ def _sections(report: Report, verdicts: Chips) -> list[tuple[object, list[tuple[
             same = charted.get(keys, "") if keys else ""
             if "dice" in frame.table.scores and keys:
                 charted.setdefault(keys, anchor)
-            views.append((anchor, table_view(frame, verdicts, anchor, charts=not same), same))
+            views.append((anchor, table_view(frame, verdicts, anchor, speed, charts=not same), same))
         sections.append((table, views))
     return sections

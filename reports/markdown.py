@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
 from benchmarks.figures import Figure
 from reports.cells import Cell, cells, columns, label_columns
 from reports.frames import TableFrame
+from reports.jinja import environment
 from reports.marks import legend
 from reports.report import Report, made_with
 
@@ -28,14 +27,8 @@ class Picture:
 
 def render(report: Report, pictures: Sequence[Picture] = ()) -> str:
     """The whole page, but for chapters beside the tables of the paper (`reports.side_table`)."""
-    environment = Environment(
-        loader=PackageLoader("reports"),
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        undefined=StrictUndefined,
-    )
-    return environment.get_template("report.md.j2").render(
+    template = environment().get_template("report.md.j2")
+    return template.render(
         report=report,
         pictures=pictures,
         own=report.results("own"),

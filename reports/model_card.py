@@ -9,11 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
 from benchmarks.spec import Recipe
 from benchmarks.store import Result
 from reports.intervals import FEWEST
+from reports.jinja import environment
 from reports.recipes import describe_recipe
 from reports.statistics import interval, resampled_dice
 
@@ -34,14 +33,8 @@ def dice_interval(result: Result) -> tuple[float, float] | None:
 
 def render(about: Mapping[str, Any], file: str) -> str:
     """The card of the adapter in `file` with the metadata `about` (see `benchmarks.adapter.describe`), as Markdown."""
-    environment = Environment(
-        loader=PackageLoader("reports"),
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        undefined=StrictUndefined,
-    )
-    return environment.get_template("model_card.md.j2").render(
+    template = environment().get_template("model_card.md.j2")
+    return template.render(
         about=about,
         file=file,
         model=about["identity"]["model"],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -112,8 +112,10 @@ class TableView:
     curves: tuple[Curves, ...]
 
 
-def table_view(frame: TableFrame, chips: Chips, anchor: str, *, charts: bool = True) -> TableView:
-    """The frame ready to be drawn, under an anchor of its own.
+def table_view(
+    frame: TableFrame, chips: Chips, anchor: str, speed: Sequence[Mapping[str, Any]] = (), *, charts: bool = True
+) -> TableView:
+    """The frame ready to be drawn, under an anchor of its own, with costs from the records of `speed`.
 
     Without any of `chips` for its rows there is no column of verdicts. Without `charts`, those of the same runs stand
     elsewhere on the page.
@@ -137,7 +139,7 @@ def table_view(frame: TableFrame, chips: Chips, anchor: str, *, charts: bool = T
         heads=heads,
         groups=tuple(groups),
         lines=lines,
-        costs=cost_charts(frame) if charts else (),
+        costs=cost_charts(frame, speed) if charts else (),
         distribution=image_distribution(frame) if charts else None,
         curves=training_curves(frame) if charts else (),
     )

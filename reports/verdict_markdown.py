@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
 from reports import verdict_text
 from reports.findings import Findings
+from reports.jinja import environment
 from reports.settings import PAPER_SETTING
 
 
 def render(findings: Findings) -> str:
     """The part, from its first heading to its last line."""
-    environment = Environment(
-        loader=PackageLoader("reports"), trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined
-    )
-    template = environment.get_template("verdicts.md.j2")
+    template = environment().get_template("verdicts.md.j2")
     return template.render(findings=findings, text=verdict_text, paper_setting=PAPER_SETTING).strip() + "\n"

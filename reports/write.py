@@ -62,12 +62,12 @@ def write_report(
     objects = object_tables(report.frames, home)
     report = replace(report, damaged=(*report.damaged, *objects.damaged))
     pictured = bool({"md", "html"} & set(formats))
-    costs = read_efficiency(home) if "all" in items else Efficiency((), ())
+    costs = read_efficiency(home) if "all" in items or "html" in formats else Efficiency((), ())
     chapters = [
         *scored_chapters(report, collection),
         *object_chapter(objects.tables),
         *calibration_chapter(report.frames, pictures=pictured),
-        *efficiency_chapter(costs),
+        *(efficiency_chapter(costs) if "all" in items else ()),
     ]
     beside = [table for chapter in chapters for table in chapter.tables]
     files: dict[str, bytes] = {}
@@ -97,7 +97,7 @@ def write_report(
             files["report.md"] = page.encode()
         elif name == "html":
             views = figure_views(figures, collection, home, named)
-            page = html.render(report, collection, views, findings, chapters, claims=CLAIM_SET in chosen)
+            page = html.render(report, collection, views, findings, chapters, costs.records, claims=CLAIM_SET in chosen)
             files["report.html"] = page.encode()
         else:
             render = {"tex": latex.render, "csv": csv_table.render}[name]

@@ -8,11 +8,11 @@ import pytest
 
 from benchmarks.apls import Apls
 from benchmarks.boundary import BoundaryIou
+from benchmarks.json_record import ResultDamaged
 from benchmarks.mask_pair import MaskPair
 from benchmarks.metric_store import Measured, MetricStore
 from benchmarks.object_metrics import DECLARED, METRICS, choose, object_metrics
 from benchmarks.relaxed import Relaxed
-from benchmarks.store import ResultDamaged
 from data_prep.catalog import DATASETS
 from rssam.contract import UserError
 from tests.benchmarks.masks import changed, line, roads

@@ -10,8 +10,9 @@ import torch
 
 from benchmarks.evaluate import evaluate
 from benchmarks.histogram import probability_histogram
+from benchmarks.json_record import ResultDamaged
 from benchmarks.probabilities import BINS, EDGES, HALF, Histogram
-from benchmarks.store import RESULT_SCHEMA, Result, ResultDamaged
+from benchmarks.store import RESULT_SCHEMA, Result
 from data_prep.loading import PreparedSet
 from rssam.contract import Task
 from tests.benchmarks.prepared import SIDE, write_prepared

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from benchmarks.chosen import choose
 from benchmarks.runner import execute_all, resolve_all
-from benchmarks.scoring import choose
 from benchmarks.store import Store
 from tests.benchmarks.prepared import SIDE, TINY, make_session, tiny_run
 

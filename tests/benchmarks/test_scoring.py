@@ -7,12 +7,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from benchmarks.chosen import choose
+from benchmarks.json_record import ResultDamaged
 from benchmarks.label_files import LabelReader, labels_of, settle
 from benchmarks.ledger import read_ledger
+from benchmarks.mask_folder import PredictionsUnfit
 from benchmarks.runner import execute_all, resolve_all
-from benchmarks.scoring import PredictionsUnfit, choose, count, read_run, score
+from benchmarks.scoring import count, read_run, score
 from benchmarks.spec import Run
-from benchmarks.store import ResultDamaged
 from benchmarks.submission import Submission, read_submission, read_submissions
 from benchmarks.zoo import SamLora
 from data_prep.base import DataError

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from benchmarks.counts import Counts
+from benchmarks.json_record import ResultDamaged
 from benchmarks.spec import PAPER, ResolvedRun, Run
-from benchmarks.store import Result, ResultDamaged, Store, read_results
+from benchmarks.store import Result, Store, read_results
 from data_prep.catalog import dataset
 from rssam.config import RSSAM
 

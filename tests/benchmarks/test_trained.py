@@ -8,7 +8,7 @@ import torch
 
 from benchmarks.evaluate import evaluate
 from benchmarks.runner import execute_all, resolve_all
-from benchmarks.trained import NotTrained, declared_model, load_run, trained_task
+from benchmarks.trained import NotTrained, declared_model, load_run
 from benchmarks.zoo import MODELS, smallest
 from data_prep.base import load_manifest
 from data_prep.loading import PreparedSet
@@ -59,4 +59,4 @@ def test_what_cannot_be_had_is_said(tmp_path):
     ):
         with pytest.raises(kind, match=words):
             declared_model({**identity, "model": {**identity["model"], **change}})
-    assert trained_task(result).image_size == (64, 64)
+    assert result.task.image_size == (64, 64)

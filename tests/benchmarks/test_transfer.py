@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch import nn
 
+from benchmarks.chosen import choose
 from benchmarks.ledger import read_ledger
-from benchmarks.scoring import choose
 from benchmarks.trained import Trained
 from benchmarks.transfer import ClassesApart, ClassMeeting, Meeting, evaluate_elsewhere, meet
 from benchmarks.zoo import SamLora

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from benchmarks.chosen import choose
 from benchmarks.counts import Counts
-from benchmarks.scoring import choose, score
+from benchmarks.scoring import score
 from benchmarks.spec import Setting, resolve
 from benchmarks.store import Result, Store
 from data_prep.base import load_manifest

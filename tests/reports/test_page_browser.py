@@ -8,12 +8,14 @@ from benchmarks.figures import FIGURES
 from benchmarks.tables import TABLES
 from data_prep import catalog
 from reports.collection import collect
+from reports.efficiency import read_efficiency
 from reports.findings import find
 from reports.html import render
 from reports.report import assemble
 from reports.viewer import figure_views
 from tests.reports.fabricate import PROVENANCE, fill
 from tests.reports.pictured import Roads, draw_masks, pretend, write_pictures
+from tests.reports.timed import put
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: make install")
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None)
@@ -26,7 +28,7 @@ LONG = "A device of 64 letters without any space, " + "x" * 64
 
 @pytest.fixture(scope="module")
 def address(tmp_path_factory):
-    """A page with two tables of results, several seeds, one collapsed row, one long name, and Figure 7."""
+    """A page with two tables of results, several seeds, one collapsed row, long names, measured cost, and Figure 7."""
     home = tmp_path_factory.mktemp("home")
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(catalog.DATASETS, "deepglobe", Roads())
@@ -40,7 +42,10 @@ def address(tmp_path_factory):
         collection = collect(home, home / "none")
         report = assemble(tuple(TABLES.values()), collection)
         views = figure_views(tuple(FIGURES.values()), collection, home)
-        text = render(report, collection, views, find(collection, home))
+        put(home, TABLES["table1"].rows[0].model, device=LONG, image_size=list(Roads.image_size))
+        speed = read_efficiency(home).records
+        text = render(report, collection, views, find(collection, home), speed=speed)
+        assert "Dice against training time" in text
     path = home / "report.html"
     path.write_text(text)
     return path.as_uri()

@@ -45,8 +45,9 @@ def submission(
             part: rng.integers(1, 900, (3, 6)) for part in ("tp", "fp", "fn", "tn")
         })  # fmt: skip
     return Submission(
-        identity, declared.average, declared.classes, ("a", "b", "c"), counts, None, ("As labels.",), data, PROVENANCE
-    )
+        identity=identity, average=declared.average, classes=declared.classes, images=("a", "b", "c"), counts=counts,
+        native_counts=None, reading=("As labels.",), data=data, provenance=PROVENANCE,
+    )  # fmt: skip
 
 
 def reported(home, tables=(TABLE5,)):
