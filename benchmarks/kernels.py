@@ -26,6 +26,10 @@ COMPILE_FAULTS: tuple[type[Exception], ...] = (
 """What torch.compile raises where it cannot compile, for want of a compiler or of an operator."""
 
 
+GRAPHS = 64
+"""Kept of one network: one for each mode, size of batch and way to attend that it meets; of what is beyond, none."""
+
+
 def channels_last(net: nn.Module) -> None:
     """Lay the weights of convolutions out channels last, unless `net` is a transformer of SAM.
 
@@ -41,9 +45,10 @@ def compile_network(net: nn.Module, backend: Backend = "inductor", *, whole: boo
     Names of parameters stay. With `whole`, what cannot be one graph is an error; otherwise it runs as written between
     the graphs before and after it. What was compiled before is forgotten, and compiled again if it is still called.
     """
-    # All networks share the code of `Module._call_impl`, of which torch keeps eight graphs: without this, from the
-    # fifth run of a process on (training and evaluation are two) nothing would be compiled, and nothing said.
+    # All networks share the code of `Module._call_impl`, of which torch keeps eight graphs: from the fifth run of a
+    # process on (training and evaluation are two) nothing would be compiled, and nothing said.
     torch.compiler.reset()
+    torch._dynamo.config.recompile_limit = GRAPHS
     net.compile(backend=backend, fullgraph=whole, dynamic=False)
     if (plain := getattr(type(net), "training_outputs", None)) is not None:
         compiled = torch.compile(plain, backend=backend, fullgraph=whole, dynamic=False)
