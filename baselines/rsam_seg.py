@@ -10,6 +10,7 @@ What we do differently, and why:
 Where paper and published code part we follow the code: GELU where the paper draws ReLU; the adapter of the attention
 behind it and unscaled, where the paper scales both by 0.5; linear layers that start as PyTorch's do, so that SAM's
 features are moved before the first step (it trains without a start at zero).
+Attention is that of `rssam.attention`, the same function made faster; `kind == "reference"` is the published way.
 All else is SAM Adapter's, and so are the differences named there and in `baselines.prompt_generator`.
 """
 
@@ -20,6 +21,7 @@ from torch import Tensor, nn
 
 from baselines import sam_adapter
 from baselines.sam_adapter import SamAdapter
+from rssam.attention import Selectable, attend
 from rssam.config import Init
 from rssam.contract import Task
 from rssam.encoder import SamEncoder, load_weights
@@ -36,7 +38,7 @@ class Adapter(nn.Sequential):
         super().__init__(nn.Linear(width, width // 4), nn.GELU(), nn.Linear(width // 4, width))
 
 
-class AdaptedBlock(nn.Module):
+class AdaptedBlock(Selectable, nn.Module):
     """SAM's block, under SAM's parameter names, with an adapter behind its attention and one beside its MLP."""
 
     def __init__(self, block: Block, width: int) -> None:
@@ -49,6 +51,23 @@ class AdaptedBlock(nn.Module):
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Map tokens [B, h, w, width] to the same shape."""
+        if self.kind == "reference":
+            tokens = tokens + self._in_windows(tokens)
+        else:
+            tokens = tokens.contiguous()  # patches come in the layout of a convolution; see `ExactBlock`
+            tokens = tokens + self._on_real_tokens(tokens)
+        x = self.norm2(tokens)
+        tokens = tokens + self.mlp(x) + MLP_SCALE * self.mlp_adapter(x)
+        return tokens
+
+    def _on_real_tokens(self, tokens: Tensor) -> Tensor:
+        """Attention and its adapter, without padded tokens: the adapter knows one token at a time."""
+        attended = attend(self.attn, self.attn.qkv(self.norm1(tokens)), self.window_size, self.kind)
+        x: Tensor = self.attn.proj(attended)  # [B, h, w, width]
+        return x + self.space_adapter(x)  # type: ignore[no-any-return]
+
+    def _in_windows(self, tokens: Tensor) -> Tensor:
+        """The same as published: segment_anything's own attention in padded windows, and the adapter there."""
         x = self.norm1(tokens)
         if self.window_size:
             x, padded = window_partition(x, self.window_size)  # [B * windows, 14, 14, width]
@@ -56,11 +75,7 @@ class AdaptedBlock(nn.Module):
         x = x + self.space_adapter(x)
         if self.window_size:
             x = window_unpartition(x, self.window_size, padded, tokens.shape[1:3])  # [B, h, w, width]
-        tokens = tokens + x
-
-        x = self.norm2(tokens)
-        tokens = tokens + self.mlp(x) + MLP_SCALE * self.mlp_adapter(x)
-        return tokens
+        return x  # type: ignore[no-any-return]
 
 
 def add_adapters(encoder: SamEncoder) -> None:

@@ -5,10 +5,17 @@ Neither is taken on the CPU, where equal commands give equal bits.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from types import MethodType
+from typing import Any
+
 import torch
 from torch import nn
 
 from rssam.attention import Selectable
+
+Backend = str | Callable[..., Any]
+"""Of torch.compile, by name or itself."""
 
 COMPILE_FAULTS: tuple[type[Exception], ...] = (
     torch._dynamo.exc.TorchDynamoException,
@@ -17,6 +24,10 @@ COMPILE_FAULTS: tuple[type[Exception], ...] = (
     torch._inductor.exc.OperatorIssue,
 )
 """What torch.compile raises where it cannot compile, for want of a compiler or of an operator."""
+
+
+GRAPHS = 64
+"""Kept of one network: one for each mode, size of batch and way to attend that it meets; of what is beyond, none."""
 
 
 def channels_last(net: nn.Module) -> None:
@@ -28,9 +39,18 @@ def channels_last(net: nn.Module) -> None:
         net.to(memory_format=torch.channels_last)
 
 
-def compile_network(net: nn.Module) -> None:
-    """Compile the forward pass in place at its first call; names of parameters stay.
+def compile_network(net: nn.Module, backend: Backend = "inductor", *, whole: bool = False) -> None:
+    """Compile in place, each at its first call: the forward pass, and what `net` declares as `training_outputs`.
 
-    What a network declares as `training_outputs` is trained as written: there only validation and test are compiled.
+    Names of parameters stay. With `whole`, what cannot be one graph is an error; otherwise it runs as written between
+    the graphs before and after it. What was compiled before is forgotten, and compiled again if it is still called.
     """
-    net.compile(dynamic=False)
+    # All networks share the code of `Module._call_impl`, of which torch keeps eight graphs: from the fifth run of a
+    # process on (training and evaluation are two) nothing would be compiled, and nothing said.
+    torch.compiler.reset()
+    torch._dynamo.config.recompile_limit = GRAPHS
+    net.compile(backend=backend, fullgraph=whole, dynamic=False)
+    if (plain := getattr(type(net), "training_outputs", None)) is not None:
+        compiled = torch.compile(plain, backend=backend, fullgraph=whole, dynamic=False)
+        owner: Any = net
+        owner.training_outputs = MethodType(compiled, net)  # Fabric takes a method only, and a copy calls its own

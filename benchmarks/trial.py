@@ -73,8 +73,9 @@ def train_and_test(resolved: ResolvedRun, session: Session) -> Outcome:
             saving_memory = True
             said = (
                 f"{key}: the GPU has too little memory ({_first_line(error)}); once more with activation "
-                "checkpointing, which takes longer and changes no number"
+                f"checkpointing{', not compiled,' if trial.compiled else ','} which takes longer and changes no number"
             )
+            trial.compiled = False  # Dynamo cannot trace the checkpointing, which puts statistics back
         gc.collect()  # outside of the except clauses, which would keep the tensors of the first try alive
         torch.cuda.empty_cache()
         session.observer.note(said)

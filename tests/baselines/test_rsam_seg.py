@@ -2,15 +2,17 @@ import copy
 
 import pytest
 import torch
-from segment_anything.modeling.image_encoder import Block
+from segment_anything.modeling.image_encoder import Attention, Block
 from torch.nn import functional as F
 
 from baselines import sam_adapter
 from baselines.rsam_seg import AdaptedBlock, adapter_parameters, architecture, build
+from rssam.attention import set_attention
 from rssam.contract import Task
 from rssam.encoder import encoder_state, load_weights
 from rssam.weights import WeightsFolder, WeightsNotFound
 from tests.rssam.fakes import TINY, deaf, parameters, shake, train_two_steps, trainable_parameters
+from tests.rssam.test_attention import GRIDS, WAYS, outcome
 
 ROAD = Task(("road",), (64, 64))
 
@@ -43,9 +45,10 @@ def test_trainable_as_the_paper_and_as_the_published_code(train_adapters, listed
     assert trainable_parameters(net) == listed - iou_head - three_unused_heads
 
 
+@pytest.mark.parametrize("kind", ["reference", *WAYS])
 @pytest.mark.parametrize("window", [0, 14])
 @torch.no_grad()
-def test_block_by_hand(window):
+def test_block_by_hand(window, kind):
     """SAM's block without its MLP gives the attention's part; the rest is put together outside the windows."""
     torch.manual_seed(0)
     grid = (5, 17)
@@ -64,7 +67,47 @@ def test_block_by_hand(window):
     middle = x + attended + adapter(adapted.space_adapter, attended)
     normal = F.layer_norm(middle, (32,), block.norm2.weight, block.norm2.bias, block.norm2.eps)
     expected = middle + block.mlp(normal) + 0.5 * adapter(adapted.mlp_adapter, normal)
+    set_attention(adapted, kind)
     torch.testing.assert_close(adapted(x), expected, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("window", [0, 14])
+@pytest.mark.parametrize("grid", GRIDS)
+def test_block_equals_the_published_way_with_every_gradient(grid, window, way):
+    """In float64 nothing but the order of sums is left, on maps that windows jut out of too."""
+    torch.manual_seed(0)
+    block = Block(dim=48, num_heads=3, use_rel_pos=True, window_size=window, input_size=grid)
+    adapted, x = shake(AdaptedBlock(block, 48)), torch.randn(2, *grid, 48)
+    reference, ours = outcome(adapted, x, "reference"), outcome(adapted, x, way)
+    assert ours.keys() == reference.keys()
+    assert min(float(value.abs().max()) for value in reference.values()) > 1e-3  # everything has a part in it
+    for name, expected in reference.items():
+        torch.testing.assert_close(ours[name], expected, atol=1e-10, rtol=1e-8, msg=lambda m, n=name: f"{n}: {m}")
+
+
+def test_the_layout_of_the_patches_does_not_change_a_block():
+    """Patches are a transposed map; what comes out is laid out as a map of tokens."""
+    block = Block(dim=48, num_heads=3, use_rel_pos=True, window_size=14, input_size=(5, 17))
+    adapted, x = shake(AdaptedBlock(block, 48)), torch.randn(2, 48, 5, 17).permute(0, 2, 3, 1)
+    out = adapted(x)
+    assert out.is_contiguous()
+    assert torch.equal(out, adapted(x.contiguous()))
+
+
+def test_reference_is_segment_anythings_own_attention(monkeypatch):
+    """And only it: the other ways never call SAM's `Attention.forward`."""
+    net, images = architecture(ROAD, encoder="vit_t", init="scratch", train_adapters=True), torch.rand(1, 3, 64, 64)
+    called = []
+    forward = Attention.forward
+    monkeypatch.setattr(Attention, "forward", lambda self, x: called.append(x.shape[1:3]) or forward(self, x))
+    net(images)
+    assert not called
+    set_attention(net, "reference")
+    net(images)
+    sides = [block.window_size or 4 for block in net.encoder.blocks]
+    assert called == [(side, side) for side in sides]
+    assert 14 in sides
 
 
 def seeded(train_adapters=True, task=ROAD, weights=None):

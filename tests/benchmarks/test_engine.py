@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from benchmarks.checkpoint import LAST, Checkpoints, trained_state
-from benchmarks.engine import Listener, TrainingDiverged, learning_rate, make_fabric, train
+from benchmarks.engine import Listener, TrainingDiverged, learning_rate, make_fabric, make_optimizer, train
 from benchmarks.environment import seeded
 from benchmarks.loss import segmentation_loss
 from benchmarks.spec import PAPER
@@ -178,3 +178,57 @@ def test_checkpoint_holds_what_was_trained_and_nothing_else():
     names = set(trained_state(fresh()))
     assert not any(name.startswith("frozen") for name in names)
     assert {"head.weight", "norm.running_mean", "norm.num_batches_tracked"} <= names
+
+
+def walk(net, optimizer, steps):
+    """Steps at rates that change, as in training; what each sees depends on its number alone."""
+    for number in steps:
+        for settings in optimizer.param_groups:
+            settings["lr"] = 0.01 / (1 + number)
+        torch.manual_seed(number)
+        images = torch.rand(2, 3, 8, 8, dtype=torch.float64)
+        net(images).square().mean().backward()
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+
+
+def test_fused_adamw_equals_plain_and_goes_on_from_it(tmp_path):
+    """Ten steps in float64; and five of the fused one after five of the plain one, by a checkpoint."""
+    recipe = dataclasses.replace(TINY, optimizer="adamw", weight_decay=0.1)
+    nets, states = {}, {}
+    for kind in ("plain", "fused", "resumed", "without decay"):
+        nets[kind] = net = fresh().double()
+        optimizer = make_optimizer(net, recipe, 0.01, fused=kind != "plain")
+        assert bool(optimizer.param_groups[0]["fused"]) == (kind != "plain")
+        if kind == "without decay":
+            optimizer.param_groups[0]["weight_decay"] = 0.0
+        if kind == "resumed":
+            Checkpoints(tmp_path).resume(net, optimizer)
+            assert optimizer.param_groups[0]["fused"] is True
+        walk(net, optimizer, range(5 if kind == "resumed" else 0, 5))
+        if kind == "plain":
+            Checkpoints(tmp_path).save(net, optimizer, {"best_epoch": 0}, {})
+        walk(net, optimizer, range(5, 10))
+        states[kind] = {name: optimizer.state[p] for name, p in net.named_parameters() if p.requires_grad}
+    for kind in ("fused", "resumed"):
+        torch.testing.assert_close(nets[kind].state_dict(), nets["plain"].state_dict(), atol=1e-12, rtol=1e-12)
+        torch.testing.assert_close(states[kind], states["plain"], atol=1e-12, rtol=1e-12)
+    assert states["plain"].keys() == {"norm.weight", "norm.bias", "head.weight", "head.bias"}
+    assert all(float(state["step"]) == 10 for state in states["resumed"].values())
+    moved = nets["without decay"].head.weight - nets["plain"].head.weight
+    assert moved.abs().max() > 1e-5  # the decay is seen
+
+
+@pytest.mark.parametrize("fused", [False, True])
+def test_weight_decay_spares_nothing_that_is_trained(fused):
+    """Without a gradient AdamW shrinks by 1 - rate * decay a step: norms and biases too, what is frozen not."""
+    net = fresh().double()
+    start = {name: p.detach().clone() for name, p in net.named_parameters()}
+    optimizer = make_optimizer(net, dataclasses.replace(TINY, optimizer="adamw", weight_decay=0.1), 0.5, fused=fused)
+    for _ in range(10):
+        for parameter in net.parameters():
+            parameter.grad = torch.zeros_like(parameter)
+        optimizer.step()
+    for name, parameter in net.named_parameters():
+        shrunk = 1.0 if name.startswith("frozen") else (1 - 0.5 * 0.1) ** 10
+        torch.testing.assert_close(parameter.detach(), shrunk * start[name], atol=1e-12, rtol=1e-12)
