@@ -41,7 +41,7 @@ smoke: $(INSTALLED)
 	$(BIN)/rssam-bench --home $(DEMO) report --out $(DEMO)/report
 
 test: $(INSTALLED)
-	$(BIN)/python -m pytest -n 2 -m "not slow"
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow"
 
 test-slow: $(INSTALLED)
 	$(BIN)/python -m pytest -m slow

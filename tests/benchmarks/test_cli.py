@@ -76,23 +76,34 @@ sys.exit(3 if {"torch", "lightning", "mlflow"} & set(sys.modules) else 0)
 
 
 def test_reproduce_status_and_report(command, tmp_path, tiny_smoke):
-    """Five rows trained, then cached without importing torch; status and report tell so."""
+    """Two rows trained, then cached without importing torch; status and report tell so."""
     make_session(tmp_path / "home")
-    code, output, _ = command("reproduce", "table5", "--profile", "smoke", "--dry-run", "--json")
+    rows = len(TABLE5.rows[1::2])
+    code, output, _ = command("reproduce", "table5", "--part", "2/2", "--profile", "smoke", "--dry-run", "--json")
     assert (code, {item["state"] for item in json.loads(output)}) == (0, {"missing"})
 
-    code, output, _ = command("reproduce", "table5", "--profile", "smoke", "--json", "--no-track")
+    code, output, _ = command("reproduce", "table5", "--part", "2/2", "--profile", "smoke", "--json", "--no-track")
     first = json.loads(output)
-    assert (code, [item["status"] for item in first]) == (0, ["trained"] * len(TABLE5.rows))
-    code, output, _ = command("reproduce", "table5", "--profile", "smoke")
+    assert (code, [item["status"] for item in first]) == (0, ["trained"] * rows)
+    code, output, _ = command("reproduce", "table5", "--part", "2/2", "--profile", "smoke")
     assert code == 0
-    assert output.count(" cached: ") == len(TABLE5.rows)
-    arguments = [str(tmp_path / "home"), "reproduce", "table5", "--profile", "smoke", "--device", "cpu"]
+    assert output.count(" cached: ") == rows
+    arguments = [
+        str(tmp_path / "home"),
+        "reproduce",
+        "table5",
+        "--part",
+        "2/2",
+        "--profile",
+        "smoke",
+        "--device",
+        "cpu",
+    ]
     light = subprocess.run(
         [sys.executable, "-c", CACHED_WITHOUT_TORCH, *arguments],
         cwd=REPOSITORY, capture_output=True, text=True, check=False,
     )  # fmt: skip
-    assert (light.returncode, light.stdout.count(" cached: ")) == (0, len(TABLE5.rows))
+    assert (light.returncode, light.stdout.count(" cached: ")) == (0, rows)
 
     code, output, _ = command("status", "--json")
     assert {item["key"] for item in json.loads(output)["finished"]} == {item["key"] for item in first}

@@ -65,8 +65,8 @@ def logits(net, images):
         return net.eval()(images)
 
 
-QUICK = ("fcn", "unet")
-"""Systems that are traced in less than five seconds."""
+QUICK = ("fcn",)
+"""Traced in less than five seconds."""
 
 
 @pytest.mark.parametrize("name", [n if n in QUICK else pytest.param(n, marks=pytest.mark.slow) for n in MODELS])

@@ -210,7 +210,7 @@ def train_until(home, moment):
     finished(home, mirror)
 
 
-@pytest.mark.parametrize("moment", ["parameters", "note"])
+@pytest.mark.parametrize("moment", ["parameters", pytest.param("note", marks=pytest.mark.slow)])
 def test_a_run_that_was_made_and_not_noted_is_found_again(tmp_path, moment):
     """It stayed RUNNING for ever, beside the one that the next command made."""
     assert outcome_of(train_until, tmp_path, moment) == -9
