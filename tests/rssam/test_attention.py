@@ -261,6 +261,19 @@ def test_products_in_float32_are_bfloat16s_own(way):
         assert error == pytest.approx(expected[part], rel=0.25), part
 
 
+@torch.no_grad()
+def test_prediction_in_bfloat16_is_as_near_to_float64_as_sams():
+    """There LoRA is merged into its layer before the sum is rounded; SAM's way rounds the two apart."""
+    encoder, images = adapted(NARROW, (256, 384), 2)
+    truth = copy.deepcopy(encoder).double()(images.double()).neck
+    errors = {}
+    for kind in ("reference", "auto"):
+        set_attention(encoder, kind)
+        with torch.autocast("cpu", torch.bfloat16):
+            errors[kind] = float((encoder(images).neck.double() - truth).norm() / truth.norm())
+    assert 1e-4 < errors["auto"] < 1.2 * errors["reference"], errors
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("batch", [1, 3])
 @pytest.mark.parametrize("size", [(256, 256), (512, 512), (384, 640), (1024, 1024)])
