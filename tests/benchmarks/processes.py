@@ -56,6 +56,7 @@ def command(home, log, *arguments):
     """The command line on `home`, with what it says appended to `log`; returns its exit code."""
     from benchmarks import cli, root
 
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in a shell's background is born deaf to it
     sys.argv = ["rssam-bench", "--home", str(home), *arguments]
     root.screen.width = root.warnings.width = 200
     with log.open("a") as stream, contextlib.redirect_stdout(stream), contextlib.redirect_stderr(stream):
