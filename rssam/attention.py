@@ -61,9 +61,8 @@ class ExactBlock(Selectable, Block):  # type: ignore[misc]  # segment_anything h
         if self.kind == "reference":
             return super().forward(x)  # type: ignore[no-any-return]
         attention: Attention = self.attn
-        x = (
-            x.contiguous()
-        )  # patches come from a convolution, whose layout would follow them and slow every sum and norm
+        # Patches come from a convolution, whose layout every sum and norm would keep, and take longer for it.
+        x = x.contiguous()
         x = x + attention.proj(attend(attention, attention.qkv(self.norm1(x)), self.window_size, self.kind))
         return x + self.mlp(self.norm2(x))  # type: ignore[no-any-return]
 
