@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from benchmarks.checkpoint import content_digest, differences, trained_state
 from benchmarks.counts import Scores
 from benchmarks.environment import seeded
+from benchmarks.own_models import find_model
 from benchmarks.session import Session
 from benchmarks.store import Result
 from benchmarks.trained import Trained, declared_model, load_run
@@ -79,14 +80,16 @@ def describe(trained: Trained, result: Result, interval: Interval | None) -> dic
     }
 
 
-def load_adapter(path: Path, weights: WeightsFolder) -> Trained:
-    """The network of an adapter, with its base from `weights`; in evaluation mode, on the CPU.
+def load_adapter(path: Path, weights: WeightsFolder, given: Model | None = None) -> Trained:
+    """Return the network of an adapter, with its base from `weights`; in evaluation mode, on the CPU.
+
+    `given` is the system that the user named with --model, for one that is not registered: an adapter names no code.
 
     Raises AdapterUnusable if the file is damaged, if it does not fit the network (listing every tensor), or if the base
     is missing or another one; UnknownName if this version has no such system.
     """
     about, tensors = _read(path)
-    model = declared_model(about["identity"])
+    model = declared_model(about["identity"], given)
     task = Task(tuple(about["task"]["classes"]), _size(about["task"]["image_size"]))
     _require_base(path, about["base"], weights)
     with seeded(about["identity"]["seed"], deterministic=False):  # what was left at random numbers gets the same ones
@@ -97,12 +100,16 @@ def load_adapter(path: Path, weights: WeightsFolder) -> Trained:
     return Trained(net.eval(), model, task, precision, about["key"], dataset, start)
 
 
-def load_either(session: Session, run: str | None, adapter: Path | None) -> Trained:
-    """The network of the adapter, if there is one, else of the finished run of this home."""
+def load_either(session: Session, run: str | None, adapter: Path | None, model: str | None = None) -> Trained:
+    """Return the network of the adapter, if there is one, otherwise of the finished run of this home.
+
+    `model` is the system that the user named, as `module:Class` or by its registered name.
+    """
+    given = None if model is None else find_model(model)
     if adapter is not None:
-        return load_adapter(adapter, session.weights)
+        return load_adapter(adapter, session.weights, given)
     assert run is not None
-    return load_run(session, run)
+    return load_run(session, run, given)
 
 
 def _start(model: Model, task: Task, weights: WeightsFolder, base: Mapping[str, Any]) -> nn.Module:

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from benchmarks.root import Json, print_json, root, screen, warnings
+from benchmarks.root import Json, OwnModel, print_json, root, screen, warnings
 
 
 def export(
@@ -18,6 +18,7 @@ def export(
     onnx: Annotated[
         Path | None, typer.Option(metavar="FILE.onnx", help="The whole network, base weights included.")
     ] = None,
+    model: OwnModel = None,
     as_json: Json = False,
 ) -> None:
     """Write a finished run to pass on: what was trained with a model card (--out), the network as ONNX (--onnx)."""
@@ -30,11 +31,12 @@ def export(
         from benchmarks.onnx_export import require_onnx
 
         require_onnx()
+    from benchmarks.own_models import find_model
     from benchmarks.session import Session, Unwatched
     from benchmarks.trained import load_run
 
     session = Session(root.home, "cpu", Unwatched())
-    trained = load_run(session, run)
+    trained = load_run(session, run, None if model is None else find_model(model))
     written: dict[str, Any] = {"key": run}
     if out is not None:
         from benchmarks.adapter import write_adapter

@@ -21,6 +21,8 @@ from rssam.weights import WEIGHTS
 
 GROUP = "rssam_bench.models"
 _NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+_CLASS = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", re.ASCII)
+LONGEST_SHOWN = 60
 _PARTS = ("name", "title", "version", "published", "small", "architecture", "build", "weights_needed")
 
 
@@ -29,13 +31,20 @@ class NotAModel(UserError):
 
 
 def find_model(name: str) -> Model:
-    """The system of that name, of this suite or an installed package, or the one that `module:Class` declares.
+    """Return the system that a user named: a registered name, or `module:Class`, which is imported.
 
+    Only for names that the user typed. A name out of a file goes to `registered_model` or `model_of_result`.
     Raises UnknownName listing the choices, NotAModel if the class declares none, DataError if a package is broken or
     declares a name that is taken.
     """
-    if ":" in name:
-        return _from_class(name)
+    return _from_class(name) if ":" in name else registered_model(name)
+
+
+def registered_model(name: str) -> Model:
+    """Return the system of that name, of this suite or of an installed package.
+
+    Raises UnknownName listing the choices, DataError if a package is broken or declares a name that is taken.
+    """
     entry = find(GROUP, name, "this suite" if name in MODELS else "")
     if entry is not None:
         model = checked(load(entry), source(entry))
@@ -48,23 +57,39 @@ def find_model(name: str) -> Model:
     raise UnknownName(f"unknown system {name!r}: choose from {', '.join(choices)}, or name a class: module:Class")
 
 
-def recall_model(name: str, declared_in: str | None) -> Model:
-    """The system that a result is of; `declared_in` is the class that it was made with, if the result is trusted.
+def model_of_result(name: object, given: Model | None = None, noted: object = None) -> Model:
+    """Return the system that a result or an adapter names, without importing what the file says.
 
-    Raises UnknownName if it is known nowhere.
+    Args:
+        name: the name in the file, which may be anything.
+        given: the system that the user named with --model; it must have that name.
+        noted: the class that the file notes. It is shown in the message and never imported.
+
+    Raises UnknownName if the name is not registered, UserError if `given` is another system.
     """
-    if declared_in is not None and name not in MODELS and all(entry.name != name for entry in declared(GROUP)):
-        model = _from_class(declared_in)
-        if model.name != name:
-            raise UnknownName(f"the result is of the system {name!r}, and {declared_in} now declares {model.name!r}")
-        return model
-    try:
-        return find_model(name)
-    except UnknownName as error:
+    if not (isinstance(name, str) and len(name) <= LONGEST_SHOWN and _NAME.fullmatch(name)):
         raise UnknownName(
-            f"the result is of the system {name!r}, which is not one of {', '.join(MODELS)}, nor declared by an "
-            "installed package (see docs/extend.md)"
-        ) from error
+            f"expected the name of a system, found {_shown(name)}: a file may not name code. If it is a system of "
+            "your own, export it again, and name its class with --model module:Class"
+        )
+    if given is not None:
+        if given.name != name:
+            raise UserError(f"the result is of the system {name!r}, and --model declares {given.name!r}")
+        return given
+    if name in MODELS or any(entry.name == name for entry in declared(GROUP)):
+        return registered_model(name)
+    known = isinstance(noted, str) and len(noted) <= 2 * LONGEST_SHOWN and _CLASS.fullmatch(noted) is not None
+    raise UnknownName(
+        f"the result is of the system {name!r}, which is not one of {', '.join(MODELS)}, nor declared by an "
+        f"installed package: name its class with --model {noted if known else 'module:Class'}"
+        f"{', which the result notes, if that is your own code' if known else ''} (see docs/extend.md)"
+    )
+
+
+def _shown(value: object) -> str:
+    """Return a value from a file as one printable line of bounded length."""
+    text = ascii(value)
+    return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}..."
 
 
 def installed_models() -> tuple[list[Model], list[str]]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from benchmarks.root import Json, print_json, require_one, root, screen, warnings
+from benchmarks.root import Json, OwnModel, print_json, require_one, root, screen, warnings
 from rssam.contract import UserError
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ def predict(
     out: Annotated[Path, typer.Option(help="Class map (.tif); for several images a folder.")],
     run: Annotated[str | None, typer.Option(metavar="KEY", help="A finished run of this home.")] = None,
     adapter: Annotated[Path | None, typer.Option(metavar="FILE", help="Or an exported adapter.")] = None,
+    model: OwnModel = None,
     probabilities: Annotated[
         bool, typer.Option("--probabilities", help="Also the probability of each class, beside the class map.")
     ] = False,
@@ -65,7 +66,7 @@ def predict(
     value_range = None if scale is None else _pair(_numbers("--scale", scale, 2))
     wanted = outputs_for(images, out, vectors, quicklook, probabilities=probabilities, overwrite=overwrite)
     chosen = choose_device(device)
-    network = network_of(load_either(Session(root.home, "cpu", Unwatched()), run, adapter))
+    network = network_of(load_either(Session(root.home, "cpu", Unwatched()), run, adapter, model))
     side = network.task.image_size if tile is None else (tile, tile)
     require_fit(network.net, side, network.task.image_size)
     asked = (side[0] // 2, side[1] // 2) if overlap is None else (overlap, overlap)

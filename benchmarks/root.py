@@ -15,6 +15,10 @@ Init = Literal["sam", "scratch"]
 SplitRuleName = Literal["random", "blocked"]
 ProfileName = Literal["smoke", "mini", "fair", "paper"]
 Json = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
+OwnModel = Annotated[
+    str | None,
+    typer.Option("--model", metavar="MODULE:CLASS", help="The class of a system of your own, which no file may name."),
+]
 
 
 @dataclass

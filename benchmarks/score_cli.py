@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from benchmarks.root import Json, print_json, require_one, root, screen, warnings
+from benchmarks.root import Json, OwnModel, print_json, require_one, root, screen, warnings
 
 SplitRuleName = Literal["random", "blocked"]
 Part = Literal["all", "test"]
@@ -64,6 +64,7 @@ def evaluate(
     dataset: Annotated[str, typer.Option(help="The prepared data set to try it on; not the one it was trained on.")],
     run: Annotated[str | None, typer.Option(metavar="KEY", help="A finished run of this home.")] = None,
     adapter: Annotated[Path | None, typer.Option(metavar="FILE", help="Or a trained system that was exported.")] = None,
+    model: OwnModel = None,
     classes: Annotated[
         list[str] | None,
         typer.Option(metavar="SYSTEM=DATA", help="What the system calls SYSTEM is DATA there; may be repeated."),
@@ -86,7 +87,7 @@ def evaluate(
     from benchmarks.transfer import evaluate_elsewhere, meet
 
     session = Session(root.home, choose_device(device), Unwatched())
-    trained = load_either(session, run, adapter)
+    trained = load_either(session, run, adapter, model)
     chosen = choose(root.home, dataset, split_seed, "random", split)
     declared = {before.strip(): after.strip() for before, _, after in pairs}
     meeting = meet(trained.task.classes, chosen.dataset.classes, declared)

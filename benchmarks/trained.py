@@ -12,7 +12,7 @@ from torch import nn
 
 from benchmarks.checkpoint import LAST, Checkpoints, candidate_name, read_checkpoint
 from benchmarks.environment import seeded
-from benchmarks.own_models import recall_model
+from benchmarks.own_models import model_of_result
 from benchmarks.own_record import SYSTEM
 from benchmarks.session import Session
 from benchmarks.spec import Precision
@@ -37,13 +37,18 @@ class Trained:
     start: Mapping[str, str]  # digest of each pretrained checkpoint beneath, by name
 
 
-def declared_model(identity: Mapping[str, Any], declared_in: str | None = None) -> Model:
-    """The system of a result's identity; `declared_in` is the class of one that is not of this suite, if trusted.
+def declared_model(identity: Mapping[str, Any], given: Model | None = None, noted: object = None) -> Model:
+    """Return the system of a result's identity, with the result's options.
 
-    Raises UnknownName if there is no such system or option.
+    Args:
+        identity: as stored in a result or an adapter. It may come from elsewhere: only registered names are looked up.
+        given: the system that the user named with --model, for one that is not registered.
+        noted: the class noted in the result, for the message.
+
+    Raises UnknownName if there is no such system or option, UserError if `given` is another system or version.
     """
     name, options = identity["model"]["name"], dict(identity["model"]["options"])
-    model = recall_model(name, declared_in)
+    model = model_of_result(name, given, noted)
     known = {item.name for item in dataclasses.fields(model)}  # type: ignore[arg-type]
     if foreign := sorted(options.keys() - known):
         raise UnknownName(f"the result is of {name} with the options {', '.join(foreign)}, which this version lacks")
@@ -56,11 +61,12 @@ def declared_model(identity: Mapping[str, Any], declared_in: str | None = None) 
     return dataclasses.replace(model, **values)  # type: ignore[type-var]
 
 
-def load_run(session: Session, key: str) -> Trained:
-    """The network of a finished run of this home.
+def load_run(session: Session, key: str, given: Model | None = None) -> Trained:
+    """Return the network of a finished run of this home.
 
-    Raises NotTrained if the key has no result or its parameters are gone, WeightsNotFound if a checkpoint beneath is
-    not prepared, CheckpointForeign if another one is.
+    `given` is the system that the user named with --model, for one that is not registered: a result names no code.
+    Raises NotTrained if the key has no result or its parameters are gone, UnknownName if its system is not registered,
+    WeightsNotFound if a checkpoint beneath is not prepared, CheckpointForeign if another one is.
     """
     result = session.store.get(key)
     if result is None:
@@ -68,7 +74,7 @@ def load_run(session: Session, key: str) -> Trained:
         shown = ", ".join(finished[:8]) + (", ..." if len(finished) > 8 else "")
         raise NotTrained(f"no finished run {key!r} in {session.home}: choose from {shown or 'none yet'}")
     own = result.provenance.get(SYSTEM)
-    model, task = declared_model(result.identity, own and own["class"]), result.task
+    model, task = declared_model(result.identity, given, own and own.get("class")), result.task
     with seeded(result.identity["seed"], deterministic=False):  # as in training: some may be frozen at random numbers
         net = model.build(task, session.weights)
     start = {name: session.weights.digest(name) for name in model.weights_needed()}

@@ -9,7 +9,7 @@ import textwrap
 import pytest
 
 from benchmarks.items import find_items, require_suitable
-from benchmarks.own_models import NotAModel, find_model, installed_models, is_own, recall_model
+from benchmarks.own_models import NotAModel, find_model, installed_models, is_own, model_of_result
 from benchmarks.own_record import SYSTEM, changes, record, stand_in
 from benchmarks.runner import plan
 from benchmarks.spec import ResolvedRun, Setting
@@ -240,6 +240,10 @@ def stored(run, dice=0.7, **changes):
 def forget(folder):
     """The machine of a reader who does not have the code."""
     (folder / "somebodys.py").unlink()
+    forget_module()
+
+
+def forget_module():
     sys.modules.pop("somebodys", None)
 
 
@@ -295,15 +299,20 @@ def test_the_record_gives_the_declaration_back(folder):
     assert stand_in(fabricate(Setting("paper").run(UNet(), "deepglobe"))) is None
 
 
-def test_a_result_finds_its_system_again_if_it_is_trusted(folder):
+def test_a_result_finds_its_system_again_if_the_user_names_it(folder):
     identity = Setting("paper").run(find_model("somebodys:Net"), "deepglobe").declared()
-    assert declared_model(identity, "somebodys:Net") == find_model("somebodys:Net")
-    with pytest.raises(UnknownName, match=r"is not one of fcn, .*nor declared by an installed package"):
-        declared_model(identity)  # as an adapter from elsewhere: it must not say what is imported
+    forget_module()
+    with pytest.raises(UnknownName, match=r"is not one of fcn, .*name its class with --model somebodys:Net, which the"):
+        declared_model(identity, noted="somebodys:Net")
+    with pytest.raises(UnknownName, match=r"name its class with --model module:Class \(see"):
+        declared_model(identity, noted="os; rm -r /:Net")  # what is no class is not shown either
+    assert "somebodys" not in sys.modules  # a result says nothing of what is imported
+    net = find_model("somebodys:Net")
+    assert declared_model(identity, net) == net
+    with pytest.raises(UserError, match="is of the system 'other', and --model declares 'net'"):
+        model_of_result("other", net)
     install(folder, "kit", "models", net="somebodys:Net")
     assert declared_model(identity) == find_model("net")
-    with pytest.raises(UnknownName, match="'other', and somebodys:Net now declares 'net'"):
-        recall_model("other", "somebodys:Net")
 
 
 def test_an_own_system_is_run_in_place_of_the_rows(folder):
