@@ -134,9 +134,9 @@ BASELINES_MAY_USE = {
     for name in ("contract", "weights", "config", "precision", "encoder", "lora", "attention", "mask_decoder")
 }
 MODULES = sorted(
-    f"{package}.{path.stem}"
+    ".".join(path.relative_to(REPOSITORY).with_suffix("").parts)
     for package in PACKAGES
-    for path in (REPOSITORY / package).glob("*.py")
+    for path in (REPOSITORY / package).rglob("*.py")
     if path.stem != "__init__"
 )
 
