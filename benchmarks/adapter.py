@@ -24,7 +24,7 @@ from benchmarks.own_models import find_model
 from benchmarks.session import Session
 from benchmarks.store import Result
 from benchmarks.trained import Trained, declared_model, load_run
-from data_prep.base import write_durable
+from data_prep.manifest import write_durable
 from rssam.contract import Model, Task, UserError
 from rssam.weights import WEIGHTS, WeightsFolder
 

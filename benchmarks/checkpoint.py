@@ -19,7 +19,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from data_prep.base import sync_folder, write_durable
+from data_prep.manifest import sync_folder, write_durable
 from rssam.contract import UserError
 
 LAST, PREVIOUS, FRESH = "last.safetensors", "previous.safetensors", "fresh.safetensors"

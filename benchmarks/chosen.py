@@ -9,8 +9,8 @@ from typing import Any, Literal
 
 from benchmarks.session import FAULTS_SHOWN
 from benchmarks.spec import require_scenes
-from data_prep.base import DataError, Dataset, Entry, Manifest, SplitRule, load_manifest, verify_files
-from data_prep.catalog import dataset as find_dataset
+from data_prep.manifest import DataError, Dataset, Entry, Manifest, SplitRule, load_manifest, verify_files
+from data_prep.registry import dataset as find_dataset
 from rssam.contract import Task
 
 Part = Literal["test", "all"]

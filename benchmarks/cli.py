@@ -23,7 +23,7 @@ from benchmarks.reproduce_cli import reproduce
 from benchmarks.root import root, screen, warnings
 from benchmarks.score_cli import evaluate, score
 from benchmarks.speed_cli import speed
-from data_prep.base import DataError, UnknownDataset
+from data_prep.manifest import DataError, UnknownDataset
 from rssam.contract import UnknownName, UserError
 
 app = typer.Typer(
@@ -55,7 +55,7 @@ def options(
 ) -> None:
     """Root options, before the command."""
     root.home, root.debug = (home or default_home()).expanduser().resolve(), debug
-    from data_prep.catalog import register_home
+    from data_prep.registry import register_home
 
     for problem in register_home(root.home):
         warnings.print(f"note: {problem}", soft_wrap=True)

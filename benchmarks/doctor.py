@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from benchmarks.session import cuda_devices
-from data_prep.base import DataError, load_manifest
-from data_prep.catalog import DATASETS
+from data_prep.manifest import DataError, load_manifest
+from data_prep.registry import DATASETS
 from rssam.weights import WEIGHTS, WeightsFolder
 
 State = Literal["ok", "missing", "problem"]

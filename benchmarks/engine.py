@@ -30,8 +30,8 @@ from benchmarks.interruption import Interrupted, Stop, heed_parent_alone, signal
 from benchmarks.loss import segmentation_loss
 from benchmarks.spec import Precision, Recipe
 from benchmarks.team import Team
-from data_prep.base import DataError
-from data_prep.loading import PreparedSet, crop, random_crop_offset
+from data_prep.loading.torch_dataset import PreparedSet, crop, random_crop_offset
+from data_prep.manifest import DataError
 from rssam.contract import UserError
 
 SECONDS_BETWEEN_CHECKPOINTS = 600.0
@@ -374,4 +374,4 @@ def worker_faults(stop: Stop) -> Iterator[None]:
     except DataError as error:
         if not str(error).startswith("Caught "):
             raise  # else it comes from a worker, and its text is a whole traceback
-        raise DataError(str(error).strip().splitlines()[-1].removeprefix("data_prep.base.DataError: ")) from error
+        raise DataError(str(error).strip().splitlines()[-1].removeprefix("data_prep.manifest.DataError: ")) from error

@@ -17,8 +17,8 @@ from benchmarks.histogram import probability_histogram
 from benchmarks.loss import segmentation_loss
 from benchmarks.spec import Recipe
 from benchmarks.team import Team
-from data_prep.loading import Item, PreparedSet, grid
-from data_prep.loading import crop as crop_item
+from data_prep.loading.torch_dataset import Item, PreparedSet, grid
+from data_prep.loading.torch_dataset import crop as crop_item
 from rssam.contract import IGNORE, Task
 
 _Counted = tuple[str, Tensor, Tensor | None, Tensor]

@@ -40,7 +40,7 @@ def export(
     written: dict[str, Any] = {"key": run}
     if out is not None:
         from benchmarks.adapter import write_adapter
-        from data_prep.base import write_atomic
+        from data_prep.manifest import write_atomic
         from reports.model_card import dice_interval, render
 
         result = session.store.get(run)

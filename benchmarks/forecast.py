@@ -15,8 +15,8 @@ from benchmarks.session import Session
 from benchmarks.spec import Run, resolve
 from benchmarks.states import RunState, standing
 from benchmarks.store import Result, read_results
-from data_prep.base import SPLITS, Manifest, NotPrepared, exact_counts, load_manifest
-from data_prep.catalog import DATASETS
+from data_prep.manifest import SPLITS, Manifest, NotPrepared, exact_counts, load_manifest
+from data_prep.registry import DATASETS
 from rssam.contract import Model, Task
 from rssam.weights import WeightsNotFound
 

@@ -16,8 +16,8 @@ from benchmarks.spec import Run, plain_fields, resolve
 from benchmarks.states import RunState, Standing, standing
 from benchmarks.store import Store
 from benchmarks.zoo import variants
-from data_prep.base import DataError, Manifest, NotPrepared, load_manifest
-from data_prep.catalog import DATASETS
+from data_prep.manifest import DataError, Manifest, NotPrepared, load_manifest
+from data_prep.registry import DATASETS
 from rssam.contract import Model, Task, UserError
 
 STATES: tuple[RunState, ...] = ("running", "failed", "damaged", "begun", "finished", "missing")

@@ -23,7 +23,7 @@ def models(
     """Every system with its parameters, counted three ways, and its cost; needs no weights."""
     from benchmarks.inventory import systems
     from benchmarks.own_models import find_model, installed_models
-    from data_prep.catalog import dataset as find_dataset
+    from data_prep.registry import dataset as find_dataset
     from rssam.contract import Task
 
     own, problems = installed_models()
@@ -46,7 +46,7 @@ def models(
 def datasets(as_json: Json = False) -> None:
     """Every data set: classes, size, the average its scores are under, and whether it is prepared."""
     from benchmarks.inventory import data_sets
-    from data_prep.catalog import load_installed
+    from data_prep.registry import load_installed
 
     for problem in load_installed():
         warnings.print(f"note: {problem}", soft_wrap=True)

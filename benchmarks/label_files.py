@@ -21,9 +21,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from data_prep.base import Colour
-from data_prep.class_values import colour_codes, number_codes, opaque
-from data_prep.pixels import LISTED, BadPicture, Bytes, decode
+from data_prep.images.class_values import colour_codes, number_codes, opaque
+from data_prep.images.decode import LISTED, BadPicture, Bytes, decode
+from data_prep.manifest import Colour
 
 READ = (".npy", ".png", ".tif", ".tiff")
 """Endings of files that are read, in small letters. No JPEG: it blurs a mask's borders into values of no class."""

@@ -10,8 +10,8 @@ from pathlib import Path
 from benchmarks.chosen import Chosen
 from benchmarks.label_files import READ, LabelFile, LabelReader, labels_of, settle
 from benchmarks.session import FAULTS_SHOWN
-from data_prep.base import Entry, Progress
-from data_prep.pixels import BadPicture, Bytes
+from data_prep.images.decode import BadPicture, Bytes
+from data_prep.manifest import Entry, Progress
 from rssam.contract import UserError
 
 

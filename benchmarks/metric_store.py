@@ -13,7 +13,7 @@ import numpy as np
 from benchmarks.counts import FloatArray
 from benchmarks.json_record import ResultDamaged, decoding, read_record
 from benchmarks.object_metrics import METRICS, ObjectMetric, parameters, with_parameters
-from data_prep.base import write_durable
+from data_prep.manifest import write_durable
 
 METRICS_SCHEMA = 1
 

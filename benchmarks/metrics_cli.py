@@ -34,7 +34,7 @@ def metrics(
     from benchmarks.json_record import ResultDamaged
     from benchmarks.object_metrics import choose
     from benchmarks.screen import data_progress
-    from data_prep.base import DataError
+    from data_prep.manifest import DataError
     from reports.object_maps import measure_run
 
     if items and run:

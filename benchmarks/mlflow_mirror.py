@@ -26,7 +26,7 @@ from filelock import FileLock
 
 from benchmarks.patience import Patience
 from benchmarks.store import Result
-from data_prep.base import DataError, write_atomic
+from data_prep.manifest import DataError, write_atomic
 
 EXPERIMENT = "rssam-bench"
 SYSTEM_METRICS_SECONDS = 10

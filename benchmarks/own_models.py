@@ -15,7 +15,7 @@ import re
 import sys
 
 from benchmarks.zoo import MODELS
-from data_prep.entry_points import Broken, declared, find, load, source
+from data_prep.plugins import Broken, declared, find, load, source
 from rssam.contract import Model, Optimisation, UnknownName, UserError
 from rssam.weights import WEIGHTS
 

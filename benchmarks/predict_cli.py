@@ -57,7 +57,7 @@ def predict(
     from benchmarks.prediction import CPU_BATCH, CUDA_BATCH, network_of, outputs_for
     from benchmarks.screen import data_progress
     from benchmarks.session import Session, Unwatched, choose_device
-    from data_prep.base import DataError
+    from data_prep.manifest import DataError
     from rssam.raster_grid import aligned
     from rssam.raster_job import Settings, predict_raster, require_fit
     from rssam.raster_source import RasterSource

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.trained import Trained
-from data_prep.base import Colour
-from data_prep.catalog import DATASETS
+from data_prep.manifest import Colour
+from data_prep.registry import DATASETS
 from rssam.contract import UserError
 from rssam.raster_job import Network, Outputs
 

@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 import typer
 
 from benchmarks.root import Json, print_json, root, screen, warnings
-from data_prep.base import Dataset, Manifest
+from data_prep.manifest import Dataset, Manifest
 
 Fit = Literal["tile", "resize"]
 Edges = Literal["drop", "pad"]
@@ -61,7 +61,7 @@ def prepare(
             raise typer.BadParameter("--check looks at what is prepared: it takes no --source and no --synthetic")
         _check(name, out_card or root.home / "data-cards" / name, workers or os.cpu_count() or 1, as_json)
         return
-    from data_prep.catalog import dataset
+    from data_prep.registry import dataset
 
     if name == "folder":
         chosen = _own_dataset(source, own_name, classes, class_map, ignore, fit, side)
@@ -71,14 +71,14 @@ def prepare(
     else:
         chosen = dataset(name)
     if class_order is not None:
-        from data_prep.class_order import class_order as in_order
-        from data_prep.whdld import Whdld
+        from data_prep.datasets.whdld import Whdld
+        from data_prep.datasets.whdld_class_order import class_order as in_order
 
         if not isinstance(chosen, Whdld):
             raise typer.BadParameter(f"--class-order is for whdld, not for {name}")
         chosen = Whdld(in_order(class_order))
     if edges is not None:
-        from data_prep.whu import Whu
+        from data_prep.datasets.whu import Whu
 
         if not isinstance(chosen, Whu) or source is None:
             raise typer.BadParameter(f"--edges is for the raw rasters of whu, not for {name}")
@@ -109,8 +109,8 @@ def _own_dataset(
     side: int | None,
 ) -> Dataset:
     """The data set that the options declare; options stand above the class map."""
-    from data_prep.catalog import BUILT_IN
-    from data_prep.class_map import BadDeclaration, declare, from_file, from_options
+    from data_prep.datasets.folder_options import BadDeclaration, declare, from_file, from_options
+    from data_prep.registry import BUILT_IN
 
     if source is None:
         raise typer.BadParameter("give the folder of images and masks: --source DIR|ZIP")
@@ -127,10 +127,10 @@ def _own_dataset(
 def _check(name: str, out: Path, workers: int, as_json: bool) -> None:
     """Write the data card; the exit code is 1 if files were damaged, whatever else was found."""
     from benchmarks.screen import data_progress
-    from data_prep.base import load_manifest
-    from data_prep.card import examine
-    from data_prep.card_text import findings, write_card
-    from data_prep.catalog import dataset
+    from data_prep.checks.card import examine
+    from data_prep.checks.card_markdown import findings, write_card
+    from data_prep.manifest import load_manifest
+    from data_prep.registry import dataset
 
     folder = root.home / "data" / name
     manifest = load_manifest(folder, dataset(name).name)

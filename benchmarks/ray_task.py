@@ -13,7 +13,7 @@ from benchmarks.executors import Settings, execute_keeping_notes
 from benchmarks.interruption import Stop
 from benchmarks.session import Outcome, Session
 from benchmarks.spec import ResolvedRun, resolve
-from data_prep.base import DataError, load_manifest, sha256_file
+from data_prep.manifest import DataError, load_manifest, sha256_file
 from rssam.contract import UserError
 
 

@@ -18,7 +18,7 @@ from benchmarks.json_record import ResultDamaged
 from benchmarks.session import Outcome, Session
 from benchmarks.spec import ResolvedRun, Run, Setting, resolve
 from benchmarks.states import WorkNotes
-from data_prep.base import DataError, load_manifest
+from data_prep.manifest import DataError, load_manifest
 from rssam.contract import Model, UserError
 
 SECONDS_TO_ASK = 0.5

@@ -118,8 +118,8 @@ def _score_run(key: str, out: Path | None, as_json: bool) -> None:
     from benchmarks.scoring import count, read_run
     from benchmarks.screen import data_progress
     from benchmarks.store import Store
-    from data_prep.base import write_atomic
-    from data_prep.pixels import encode_labels
+    from data_prep.images.decode import encode_labels
+    from data_prep.manifest import write_atomic
     from rssam.contract import UserError
 
     result = Store(root.home).get(key)

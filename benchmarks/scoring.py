@@ -30,9 +30,9 @@ from benchmarks.submission import (
     scores_folder,
     submission_key,
 )
-from data_prep.base import DataError, Progress
-from data_prep.loading import PreparedSet
-from data_prep.pixels import take_every
+from data_prep.images.decode import take_every
+from data_prep.loading.torch_dataset import PreparedSet
+from data_prep.manifest import DataError, Progress
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from benchmarks.session import Outcome
 from benchmarks.spec import ResolvedRun, plain_fields
 from benchmarks.states import Standing
 from benchmarks.zoo import MODELS
-from data_prep.base import Progress as DataProgress
+from data_prep.manifest import Progress as DataProgress
 from rssam.contract import Model
 
 SECONDS_BETWEEN_LINES = 30.0

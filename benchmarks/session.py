@@ -13,7 +13,7 @@ from benchmarks.interruption import Stop
 from benchmarks.spec import Precision, ResolvedRun
 from benchmarks.store import Result, Store
 from benchmarks.tracking import Silent, Tracker
-from data_prep.base import DataError, Manifest, verify_files
+from data_prep.manifest import DataError, Manifest, verify_files
 from rssam.contract import UserError
 from rssam.weights import WeightsFolder
 
@@ -93,7 +93,7 @@ class Session:
     save_every: float = 600.0  # seconds between checkpoints within an epoch
     team: DistributedTeam | None = None  # where one run has several devices
     compiled: bool = False  # whether networks are compiled, on CUDA
-    pixels: dict[str, Any] = field(default_factory=dict)  # of each data set, decoded: `data_prep.decoded.Pixels | None`
+    pixels: dict[str, Any] = field(default_factory=dict)  # of each data set, decoded: `Pixels | None`
     _verified: set[str] = field(default_factory=set)
 
     @cached_property

@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from data_prep.base import DataError, Dataset, Manifest, SplitRule
-from data_prep.catalog import dataset as find_dataset
+from data_prep.manifest import DataError, Dataset, Manifest, SplitRule
+from data_prep.registry import dataset as find_dataset
 from rssam.config import SMALL_ENCODERS
 from rssam.contract import Model, Task, UnknownName
 from rssam.weights import WeightsFolder

@@ -26,7 +26,7 @@ from benchmarks.environment import peak_memory, provenance, seeded
 from benchmarks.kernels import channels_last, compile_network
 from benchmarks.profile import Cost, measure, measure_network
 from benchmarks.spec import PAPER, Precision, canonical, plain_fields
-from data_prep.base import write_atomic
+from data_prep.manifest import write_atomic
 from rssam.attention import Kind, set_attention
 from rssam.config import ENCODERS
 from rssam.contract import Model, Task

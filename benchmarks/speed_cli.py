@@ -48,7 +48,7 @@ def speed(
     from benchmarks.speed import Conditions, measure_encoder, measure_system, save_record
     from benchmarks.speed_loading import share_of_waiting
     from benchmarks.zoo import MODELS
-    from data_prep.catalog import dataset as find_dataset
+    from data_prep.registry import dataset as find_dataset
     from rssam.config import check_encoder
     from rssam.contract import Task
 

@@ -14,9 +14,9 @@ from benchmarks.environment import seeded
 from benchmarks.evaluate import to_float
 from benchmarks.spec import PAPER, Recipe
 from benchmarks.speed import Conditions
-from data_prep.base import Entry, NotPrepared, load_manifest
-from data_prep.decoded import decoded
-from data_prep.loading import PreparedSet
+from data_prep.loading.decoded_cache import decoded
+from data_prep.loading.torch_dataset import PreparedSet
+from data_prep.manifest import Entry, NotPrepared, load_manifest
 from rssam.contract import Model, Task
 
 STEPS = 6

@@ -20,7 +20,7 @@ from typing import Any, Literal
 
 from benchmarks.json_record import ResultDamaged
 from benchmarks.store import Store
-from data_prep.base import DataError, write_atomic
+from data_prep.manifest import DataError, write_atomic
 
 RunState = Literal["finished", "damaged", "running", "failed", "begun", "missing"]
 SECONDS_BETWEEN_NOTES = 5.0

@@ -15,8 +15,8 @@ from benchmarks.counted import CountedTest
 from benchmarks.json_record import ResultDamaged, decoding, read_record, read_records
 from benchmarks.probabilities import Histogram
 from benchmarks.spec import make_key
-from data_prep.base import write_durable
-from data_prep.catalog import dataset as find_dataset
+from data_prep.manifest import write_durable
+from data_prep.registry import dataset as find_dataset
 from rssam.contract import Task
 
 RESULT_SCHEMA = 1

@@ -17,7 +17,7 @@ from typing import Any, Literal
 from benchmarks.counted import CountedTest
 from benchmarks.json_record import ResultDamaged, decoding, read_record, read_records
 from benchmarks.spec import PROTOCOL, canonical, plain_fields
-from data_prep.base import Dataset, write_durable
+from data_prep.manifest import Dataset, write_durable
 
 SUBMISSION_SCHEMA = 1
 

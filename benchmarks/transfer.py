@@ -30,7 +30,7 @@ from benchmarks.submission import (
     submission_key,
 )
 from benchmarks.trained import Trained
-from data_prep.base import NotPrepared, load_manifest
+from data_prep.manifest import NotPrepared, load_manifest
 from rssam.contract import Task, UserError
 
 
@@ -171,7 +171,7 @@ def evaluate_elsewhere(
     if path.is_file():
         return Scored(read_submission(path), path, (), cached=True)
     append_use(session.home, key, trained.model.name, chosen.dataset.name, chosen.digest, "evaluate")
-    from data_prep.loading import PreparedSet
+    from data_prep.loading.torch_dataset import PreparedSet
 
     data = PreparedSet(chosen.folder, chosen.entries, native=True, cache=False)
     fabric = make_fabric(session.device, session.precision)

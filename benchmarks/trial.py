@@ -33,9 +33,9 @@ from benchmarks.spec import ResolvedRun, Run
 from benchmarks.states import ProgressNotes, WorkNotes
 from benchmarks.store import Result
 from benchmarks.team import Team, is_lost
-from data_prep.base import DataError, Entry, Manifest, Split, load_manifest, write_atomic
-from data_prep.decoded import Pixels, decoded
-from data_prep.loading import PreparedSet
+from data_prep.loading.decoded_cache import Pixels, decoded
+from data_prep.loading.torch_dataset import PreparedSet
+from data_prep.manifest import DataError, Entry, Manifest, Split, load_manifest, write_atomic
 from rssam.contract import UserError
 
 Splits = Mapping[Split, tuple[Entry, ...]]

@@ -11,7 +11,7 @@ from itertools import product
 from typing import Literal
 
 from benchmarks.paper import CITATIONS, PAPER_TABLES, TEXT_RANGES, TEXT_TILES, Labels
-from data_prep.whu import TILES
+from data_prep.datasets.whu import TILES
 from rssam.config import ENCODERS
 
 Tables = Mapping[str, Mapping[Labels, Mapping[str, float]]]

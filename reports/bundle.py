@@ -21,9 +21,9 @@ from typing import Any
 from benchmarks.items import find_items
 from benchmarks.submission import Submission
 from benchmarks.tables import TABLES, Table
-from data_prep.base import DataError, Manifest, load_manifest, write_durable
-from data_prep.catalog import dataset as find_dataset
-from data_prep.folder import DECLARATION, Folder
+from data_prep.datasets.folder import DECLARATION, Folder
+from data_prep.manifest import DataError, Manifest, load_manifest, write_durable
+from data_prep.registry import dataset as find_dataset
 from reports import csv_table
 from reports.bundle_splits import split_name, split_record
 from reports.collection import Collection, collect

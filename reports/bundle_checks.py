@@ -17,9 +17,9 @@ from benchmarks.json_record import ResultDamaged
 from benchmarks.store import Result, read_result
 from benchmarks.submission import Submission, read_submission
 from benchmarks.tables import TABLES
-from data_prep.archive import extract
-from data_prep.base import DataError
-from data_prep.catalog import register_home
+from data_prep.manifest import DataError
+from data_prep.prepare.archive import extract
+from data_prep.registry import register_home
 from reports.bundle import ABOUT, NAMES, README, SCHEMA, SUMS, documents
 from reports.bundle_records import Dealt, Records
 from reports.bundle_splits import SPLIT_SCHEMA, split_faults, split_manifest, split_name

@@ -12,8 +12,8 @@ from benchmarks.counts import Counts
 from benchmarks.spec import PROFILES
 from benchmarks.store import Result
 from benchmarks.submission import Submission
-from data_prep.base import Entry, Manifest, Split
-from data_prep.catalog import dataset as find_dataset
+from data_prep.manifest import Entry, Manifest, Split
+from data_prep.registry import dataset as find_dataset
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from data_prep.base import SPLITS, Entry, Manifest, Split, SplitRule, skipped_name
+from data_prep.manifest import SPLITS, Entry, Manifest, Split, SplitRule, skipped_name
 
 SPLIT_SCHEMA = 1
 

@@ -17,7 +17,7 @@ import pandas as pd
 
 from benchmarks.counts import FloatArray
 from benchmarks.probabilities import Histogram
-from data_prep.catalog import dataset as find_dataset
+from data_prep.registry import dataset as find_dataset
 from reports.frames import TableFrame
 from reports.row_groups import GroupedRow, RowGroup, grouped, numbered
 from reports.side_table import Chapter, SideTable

@@ -15,8 +15,8 @@ from benchmarks.spec import PROFILES, PROTOCOL, Run, canonical, plain_fields
 from benchmarks.store import Result, Store, read_results
 from benchmarks.submission import Submission, read_submissions, scores_folder
 from benchmarks.zoo import MODELS
-from data_prep.base import DataError
-from data_prep.catalog import dataset as find_dataset
+from data_prep.manifest import DataError
+from data_prep.registry import dataset as find_dataset
 from rssam.contract import UserError
 
 PUBLISHED = Path(__file__).parent / "results"

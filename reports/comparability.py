@@ -11,8 +11,8 @@ from benchmarks.counts import foreground_share
 from benchmarks.paper import IMPLIED_FOREGROUND
 from benchmarks.spec import PROFILES, plain_fields
 from benchmarks.store import Result
-from data_prep.base import SPLITS
-from data_prep.catalog import dataset as find_dataset
+from data_prep.manifest import SPLITS
+from data_prep.registry import dataset as find_dataset
 from reports.sections import Section, SectionRow
 from reports.settings import PAPER_SETTING
 

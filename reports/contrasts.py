@@ -11,7 +11,7 @@ import numpy as np
 from benchmarks.claims import CLAIMS, Comparison, ScoreName
 from benchmarks.store import Result
 from benchmarks.tables import SYSTEMS
-from data_prep.catalog import dataset as find_dataset
+from data_prep.registry import dataset as find_dataset
 from reports.sections import Section, SectionRow
 from reports.statistics import (
     LEVEL,

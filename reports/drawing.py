@@ -23,7 +23,7 @@ from matplotlib.patches import Circle, Patch
 from matplotlib.patheffects import withStroke
 
 from benchmarks.figures import Figure
-from data_prep.base import Colour
+from data_prep.manifest import Colour
 from reports import errors
 from reports.scenes import Block, Scene
 from rssam.contract import IGNORE

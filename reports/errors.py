@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-from data_prep.base import Colour
+from data_prep.manifest import Colour
 from reports.pixels import Labels, Picture
 from rssam.contract import IGNORE
 

@@ -10,7 +10,7 @@ from benchmarks.own_record import SYSTEM
 from benchmarks.paper import IMPLIED_FOREGROUND
 from benchmarks.spec import PROFILES
 from benchmarks.store import Result
-from data_prep.base import SPLITS
+from data_prep.manifest import SPLITS
 from reports.comparability import from_scratch, replaced, section_reasons, variant
 from reports.neighbours import describe_neighbours, neighbours
 from reports.recipes import describe_recipe

@@ -21,8 +21,8 @@ from benchmarks.json_record import ResultDamaged
 from benchmarks.metric_store import Measured, MetricStore
 from benchmarks.object_metrics import ObjectMetric, object_metrics
 from benchmarks.store import Result, Store
-from data_prep.base import DataError, Entry, Progress, load_manifest, sha256_file
-from data_prep.building import live_with_parent
+from data_prep.manifest import DataError, Entry, Progress, load_manifest, sha256_file
+from data_prep.prepare.build import live_with_parent
 from reports.pixels import Labels, read_mask, read_predictions
 from rssam.contract import IGNORE
 

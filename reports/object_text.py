@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.object_metrics import METRICS, ObjectMetric, parameters
-from data_prep.catalog import dataset as find_dataset
+from data_prep.registry import dataset as find_dataset
 from reports.object_table import ObjectRow, ObjectTable
 from reports.row_groups import GroupedRow, numbered
 from reports.side_table import Chapter, SideTable

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from benchmarks.saved_predictions import Labels, Predictions, read_predictions
-from data_prep.base import DataError, Entry
+from data_prep.manifest import DataError, Entry
 
 __all__ = ["Labels", "Picture", "Predictions", "read_pair", "read_predictions"]
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from benchmarks.figures import Figure
 from benchmarks.spec import Setting
-from data_prep.base import DataError
-from data_prep.catalog import dataset as find_dataset
+from data_prep.manifest import DataError
+from data_prep.registry import dataset as find_dataset
 from reports.captions import caption
 from reports.collection import Collection
 from reports.figure_view import datasets, figure_settings, remedy

@@ -6,8 +6,8 @@ import sys
 from pathlib import Path
 
 from benchmarks.tables import TABLES
-from data_prep.base import write_atomic
-from data_prep.catalog import dataset as find_dataset
+from data_prep.manifest import write_atomic
+from data_prep.registry import dataset as find_dataset
 from reports.cells import cells
 from reports.collection import PUBLISHED, collect
 from reports.frames import TableFrame

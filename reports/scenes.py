@@ -12,8 +12,8 @@ from pathlib import Path
 from benchmarks.figures import Figure
 from benchmarks.spec import Setting
 from benchmarks.store import Result, Store
-from data_prep.base import DataError, Dataset, Manifest, load_manifest
-from data_prep.catalog import dataset as find_dataset
+from data_prep.manifest import DataError, Dataset, Manifest, load_manifest
+from data_prep.registry import dataset as find_dataset
 from reports.collection import Collection
 from reports.figure_view import as_table, remedy
 from reports.pixels import Labels, Picture, read_pair, read_predictions

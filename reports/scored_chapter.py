@@ -10,8 +10,8 @@ import pandas as pd
 
 from benchmarks.submission import Submission
 from benchmarks.tables import TABLES
-from data_prep.base import DataError
-from data_prep.catalog import dataset as find_dataset
+from data_prep.manifest import DataError
+from data_prep.registry import dataset as find_dataset
 from reports.collection import Collection
 from reports.report import Report
 from reports.scored import dice_interval

@@ -9,7 +9,7 @@ from itertools import product
 from benchmarks.spec import PROFILES, Run, Setting
 from benchmarks.store import Result
 from benchmarks.tables import TABLES, Row, Table
-from data_prep.base import DataError
+from data_prep.manifest import DataError
 from reports.collection import Collection, profile_of
 from reports.own_systems import with_own_systems
 from rssam.config import SMALL_ENCODERS

@@ -13,7 +13,7 @@ from PIL import Image
 
 from benchmarks.figures import Figure
 from benchmarks.spec import Setting
-from data_prep.base import DataError
+from data_prep.manifest import DataError
 from reports import errors
 from reports.captions import caption
 from reports.collection import Collection

@@ -9,7 +9,7 @@ from pathlib import Path
 from benchmarks.figures import Figure
 from benchmarks.items import CLAIM_SET, find_items
 from benchmarks.tables import Table
-from data_prep.base import write_atomic
+from data_prep.manifest import write_atomic
 from reports import csv_table, html, latex, markdown, side_table, verdict_markdown
 from reports.calibration import calibration_chapter
 from reports.collection import PUBLISHED, collect

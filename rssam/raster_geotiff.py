@@ -21,7 +21,7 @@ from rasterio.crs import CRS
 from rasterio.errors import RasterioError
 from rasterio.windows import Window
 
-from data_prep.base import Colour, DataError
+from data_prep.manifest import Colour, DataError
 from rssam.contract import IGNORE
 from rssam.raster_part import Part
 from rssam.raster_source import open_quietly

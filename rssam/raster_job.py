@@ -19,7 +19,7 @@ import rasterio
 import torch
 from torch import nn
 
-from data_prep.base import Colour, DataError
+from data_prep.manifest import Colour, DataError
 from rssam.contract import IGNORE, Task, UserError
 from rssam.raster import Bools, Bytes, Floats, Predictor, Symmetries, labels_of, predict
 from rssam.raster_geotiff import LEVELS, Georeference, Picture, as_steps, count_labels, write_cog

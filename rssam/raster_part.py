@@ -22,7 +22,7 @@ import numpy as np
 from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
-from data_prep.base import DataError, write_durable
+from data_prep.manifest import DataError, write_durable
 from rssam.contract import UserError
 
 Bytes = NDArray[np.uint8]

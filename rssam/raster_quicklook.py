@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from rasterio.enums import Resampling
 
-from data_prep.base import Colour
+from data_prep.manifest import Colour
 from rssam.contract import IGNORE
 from rssam.raster_source import RasterSource, open_quietly
 

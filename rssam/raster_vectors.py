@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from pyproj import CRS, Geod, Transformer
 from pyproj.exceptions import ProjError
 
-from data_prep.base import DataError
+from data_prep.manifest import DataError
 from rssam.raster_geotiff import Georeference
 from rssam.raster_shapes import Bytes, Region, regions
 

@@ -11,7 +11,7 @@ from tests.conftest import REPOSITORY
 
 PACKAGES = ("rssam", "baselines", "benchmarks", "reports", "data_prep")
 LAYERS = (
-    {"rssam.contract", "rssam.fetching", "rssam.weights", "data_prep.base"},
+    {"rssam.contract", "rssam.fetching", "rssam.weights", "data_prep.manifest"},
     {
         "rssam.config",
         "rssam.precision",
@@ -33,7 +33,7 @@ LAYERS = (
         "rssam.raster_part",
         "rssam.raster_source",
         "rssam.raster_shapes",
-        "data_prep.catalog",
+        "data_prep.registry",
     },
     {"rssam.raster", "rssam.raster_geotiff"},
     {"rssam.raster_vectors", "rssam.raster_quicklook"},
@@ -193,11 +193,11 @@ def test_nothing_but_the_roof_imports_the_command_line():
 
 def test_preparing_imports_no_scipy():
     """Every worker would: with scipy.stats in three processes `prepare` took half as long again."""
-    code = "import sys, benchmarks.cli, data_prep.catalog; sys.exit('scipy' in sys.modules)"
+    code = "import sys, benchmarks.cli, data_prep.registry; sys.exit('scipy' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, check=False).returncode == 0
 
 
-LIGHT = "rssam.config rssam.contract rssam.weights data_prep.catalog benchmarks.tables benchmarks.store benchmarks.cli"
+LIGHT = "rssam.config rssam.contract rssam.weights data_prep.registry benchmarks.tables benchmarks.store benchmarks.cli"
 
 
 @pytest.mark.parametrize("heavy", ["torch", "lightning", "mlflow"])

@@ -14,8 +14,8 @@ from benchmarks.own_models import find_model
 from benchmarks.runner import execute_all, plan, resolve_all
 from benchmarks.spec import PROFILES, Setting
 from benchmarks.tables import TABLES
-from data_prep import catalog
-from data_prep.catalog import DATASETS
+from data_prep import registry as catalog
+from data_prep.registry import DATASETS
 from reports.collection import collect
 from reports.frames import table_frames
 from tests.benchmarks.prepared import make_session, write_prepared

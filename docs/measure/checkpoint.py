@@ -24,7 +24,7 @@ from benchmarks.environment import random_states, seeded
 from benchmarks.profile import measure
 from benchmarks.spec import PAPER
 from benchmarks.zoo import SamLora
-from data_prep.catalog import dataset
+from data_prep.registry import dataset
 from rssam.config import RSSAM
 from rssam.contract import Task
 from rssam.weights import WeightsFolder

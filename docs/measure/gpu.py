@@ -33,9 +33,9 @@ from benchmarks.kernels import channels_last
 from benchmarks.spec import MINI, PAPER, Setting
 from benchmarks.speed import Conditions, Operation, alternating, measure_encoder, measure_system, stock_encoder, summary
 from benchmarks.zoo import MODELS, smallest
-from data_prep.base import NotPrepared, load_manifest, write_atomic
-from data_prep.catalog import dataset as find_dataset
-from data_prep.loading import PreparedSet
+from data_prep.loading.torch_dataset import PreparedSet
+from data_prep.manifest import NotPrepared, load_manifest, write_atomic
+from data_prep.registry import dataset as find_dataset
 from rssam.contract import Model, Task
 
 SECONDS_OF_A_STAGE = 500.0

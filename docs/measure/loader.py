@@ -22,9 +22,9 @@ from benchmarks.engine import make_optimizer, training_loss
 from benchmarks.environment import seeded
 from benchmarks.spec import PAPER
 from benchmarks.speed_loading import images_per_second
-from data_prep.base import load_manifest
-from data_prep.decoded import decoded
-from data_prep.loading import PreparedSet
+from data_prep.loading.decoded_cache import decoded
+from data_prep.loading.torch_dataset import PreparedSet
+from data_prep.manifest import load_manifest
 from rssam.config import RSSAM
 from rssam.contract import Task
 

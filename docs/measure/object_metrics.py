@@ -31,7 +31,7 @@ from benchmarks.cldice import ClDice  # noqa: E402
 from benchmarks.mask_pair import MaskPair  # noqa: E402
 from benchmarks.object_metrics import ObjectMetric  # noqa: E402
 from benchmarks.relaxed import Relaxed  # noqa: E402
-from data_prep.synthetic import road_scene  # noqa: E402
+from data_prep.synthetic.road_scenes import road_scene  # noqa: E402
 
 Mask = NDArray[np.bool_]
 SIDE = 512

@@ -49,7 +49,7 @@ def say(line: str) -> None:
 
 def write_raster(path: Path, height: int, width: int) -> None:
     """An invented suburb, enlarged and repeated, as a GeoTIFF in blocks of 512 pixels."""
-    from data_prep.roofs import roof_scene
+    from data_prep.synthetic.building_scenes import roof_scene
 
     scene = np.moveaxis(roof_scene(1024, np.random.default_rng(5)).image, -1, 0)  # [3, 1024, 1024]
     wide = np.tile(scene.repeat(4, axis=2), (1, 1, -(-width // 4096)))[..., :width]
@@ -185,7 +185,7 @@ def measure_shift(
     from benchmarks.prediction import network_of
     from benchmarks.session import Session, Unwatched
     from benchmarks.trained import load_run
-    from data_prep.catalog import register_home
+    from data_prep.registry import register_home
     from rssam.raster_grid import aligned
     from rssam.raster_job import Outputs, Settings, predict_raster
     from rssam.raster_source import RasterSource

@@ -92,8 +92,8 @@ def _descendants(process: psutil.Popen) -> list[psutil.Process]:
 
 def measure(folder: Path, pairs: int, rounds: int, workers: int) -> str:
     """All figures as markdown."""
-    from data_prep.deepglobe import DeepGlobe
-    from data_prep.marker import MARKER
+    from data_prep.datasets.deepglobe import DeepGlobe
+    from data_prep.synthetic.marker import MARKER
 
     source, home, by_hand = folder / "source", folder / "home", folder / "plain"
     DeepGlobe().synthesize(source, pairs, seed=0)

@@ -45,7 +45,7 @@ class Cost:
 
 def write_raster(folder: Path, side: int, blocks: dict[str, Any]) -> None:
     """An image raster and its labels, each of `side` x `side` pixels."""
-    from data_prep.roofs import roof_scene
+    from data_prep.synthetic.building_scenes import roof_scene
 
     scene = roof_scene(1024, np.random.default_rng(5))
     for kind, pixels in (("image", np.moveaxis(scene.image, -1, 0)), ("label", np.uint8(scene.buildings)[None])):
@@ -85,7 +85,7 @@ def resident(root: psutil.Popen) -> int:
 
 def row(folder: Path, name: str, side: int, workers: int) -> str:
     """One line of the table: the first call, which prepares, and the second, which verifies."""
-    from data_prep.base import load_manifest
+    from data_prep.manifest import load_manifest
 
     home = folder / f"home {name} {workers}"
     first, second = (cost(folder / name, home, workers) for _ in range(2))

@@ -48,7 +48,7 @@ def make_home(home: Path, seeds: int) -> int:
 def _result(model: Model, dataset: str, dice: float, seed: int, rng: np.random.Generator) -> Result:
     from benchmarks.spec import ResolvedRun, Setting
     from benchmarks.store import Result
-    from data_prep.catalog import dataset as find_dataset
+    from data_prep.registry import dataset as find_dataset
 
     declared = find_dataset(dataset)
     official = declared.official_sizes is not None

@@ -29,12 +29,12 @@ from PIL import Image
 REPOSITORY = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(REPOSITORY))
 
-from data_prep.duplicates import near_copies  # noqa: E402
-from data_prep.glances import Glance, glance  # noqa: E402
-from data_prep.land_cover import land_cover_scene  # noqa: E402
-from data_prep.roofs import roof_scene  # noqa: E402
-from data_prep.seams import find_seams  # noqa: E402
-from data_prep.synthetic import road_scene  # noqa: E402
+from data_prep.checks.adjacent_tiles import find_seams  # noqa: E402
+from data_prep.checks.duplicates import near_copies  # noqa: E402
+from data_prep.checks.fingerprints import Glance, glance  # noqa: E402
+from data_prep.synthetic.building_scenes import roof_scene  # noqa: E402
+from data_prep.synthetic.land_cover_scenes import land_cover_scene  # noqa: E402
+from data_prep.synthetic.road_scenes import road_scene  # noqa: E402
 
 Picture = NDArray[np.uint8]
 Tiles = dict[str, Glance]

@@ -8,8 +8,8 @@ from PIL import Image
 from benchmarks.session import Outcome, Session
 from benchmarks.spec import Recipe, ResolvedRun, Run
 from benchmarks.zoo import SamLora
-from data_prep.base import Entry, Manifest, assign_splits, save_manifest, sha256_file
-from data_prep.catalog import dataset
+from data_prep.manifest import Entry, Manifest, assign_splits, save_manifest, sha256_file
+from data_prep.registry import dataset
 from rssam.contract import Model
 
 SIDE = 64

@@ -13,7 +13,7 @@ from benchmarks.checkpoint import content_digest, trained_state
 from benchmarks.spec import resolve
 from benchmarks.trained import Trained, load_run
 from benchmarks.zoo import RsamSeg, SamLora
-from data_prep.base import load_manifest
+from data_prep.manifest import load_manifest
 from reports.model_card import dice_interval, render
 from rssam.config import RSSAM
 from rssam.weights import WEIGHTS, WeightsFolder, convert_checkpoint

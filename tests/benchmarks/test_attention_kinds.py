@@ -11,7 +11,7 @@ from benchmarks.environment import seeded
 from benchmarks.evaluate import evaluate
 from benchmarks.spec import resolve
 from benchmarks.zoo import SamLora
-from data_prep.loading import PreparedSet
+from data_prep.loading.torch_dataset import PreparedSet
 from rssam.attention import set_attention
 from rssam.config import RSSAM
 from rssam.contract import Task

@@ -26,8 +26,8 @@ from benchmarks.session import Session
 from benchmarks.spec import FAIR, MINI, PAPER, SMOKE
 from benchmarks.team import DistributedTeam
 from benchmarks.zoo import MODELS, SamLora, UNetFormer
-from data_prep.base import load_manifest
-from data_prep.loading import PreparedSet
+from data_prep.loading.torch_dataset import PreparedSet
+from data_prep.manifest import load_manifest
 from tests.benchmarks.prepared import SIDE, TINY, Watcher, make_session, tiny_run, write_prepared
 from tests.benchmarks.processes import FORKSERVER
 from tests.benchmarks.test_evaluate import CPU, TASK, Brightness

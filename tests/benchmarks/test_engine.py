@@ -12,7 +12,7 @@ from benchmarks.engine import Listener, TrainingDiverged, learning_rate, make_fa
 from benchmarks.environment import seeded
 from benchmarks.loss import segmentation_loss
 from benchmarks.spec import PAPER
-from data_prep.loading import PreparedSet
+from data_prep.loading.torch_dataset import PreparedSet
 from tests.benchmarks.prepared import TINY, write_prepared
 
 SILENT = Listener(step=lambda *_: None, epoch=lambda _: None)

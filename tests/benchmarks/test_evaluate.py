@@ -9,7 +9,7 @@ from torch import nn
 
 from benchmarks.evaluate import confusion_matrix, evaluate, validation_loss
 from benchmarks.loss import segmentation_loss
-from data_prep.loading import PreparedSet
+from data_prep.loading.torch_dataset import PreparedSet
 from rssam.contract import Task
 from tests.benchmarks.prepared import SIDE, TINY, write_prepared
 

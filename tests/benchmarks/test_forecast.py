@@ -10,7 +10,7 @@ from benchmarks.runner import execute_all, resolve_all
 from benchmarks.session import Session, Unwatched
 from benchmarks.spec import PAPER, Run, Setting
 from benchmarks.zoo import UNet
-from data_prep.catalog import DATASETS
+from data_prep.registry import DATASETS
 from rssam.config import RSSAM
 from tests.benchmarks.prepared import TINY, make_session, tiny_run
 

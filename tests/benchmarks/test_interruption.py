@@ -11,7 +11,7 @@ import pytest
 from benchmarks import spec
 from benchmarks.checkpoint import LAST, read_checkpoint
 from benchmarks.states import WorkNotes
-from data_prep.loading import PreparedSet
+from data_prep.loading.torch_dataset import PreparedSet
 from tests.benchmarks.prepared import TINY, make_session
 from tests.benchmarks.processes import FORKSERVER, command
 

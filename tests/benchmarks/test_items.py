@@ -9,7 +9,7 @@ from benchmarks.paper import PAPER_TABLES
 from benchmarks.runner import plan
 from benchmarks.spec import PROFILES, Setting
 from benchmarks.tables import SYSTEMS, TABLES
-from data_prep.catalog import DATASETS
+from data_prep.registry import DATASETS
 from rssam.config import RSSAM
 from rssam.contract import UnknownName
 

@@ -9,7 +9,7 @@ import pytest
 
 from benchmarks.paper_runs import PAPER_RUNS
 from benchmarks.spec import PROFILES, ResolvedRun, Setting
-from data_prep.base import Entry, Manifest
+from data_prep.manifest import Entry, Manifest
 
 KEYS = """
 deepglobe-fcn-d3ef4a3f1c

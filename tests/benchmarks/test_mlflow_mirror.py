@@ -15,7 +15,7 @@ import pytest
 from benchmarks.mlflow_mirror import EXPERIMENT, MlflowMirror, flat
 from benchmarks.runner import execute, resolve_all
 from benchmarks.spec import resolve
-from data_prep.base import load_manifest
+from data_prep.manifest import load_manifest
 from tests.benchmarks.prepared import TINY, Watcher, make_session, tiny_run
 from tests.benchmarks.processes import outcome_of
 

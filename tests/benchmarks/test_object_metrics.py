@@ -13,7 +13,7 @@ from benchmarks.mask_pair import MaskPair
 from benchmarks.metric_store import Measured, MetricStore
 from benchmarks.object_metrics import DECLARED, METRICS, choose, object_metrics
 from benchmarks.relaxed import Relaxed
-from data_prep.catalog import DATASETS
+from data_prep.registry import DATASETS
 from rssam.contract import UserError
 from tests.benchmarks.masks import changed, line, roads
 

@@ -10,7 +10,7 @@ from PIL import Image
 from benchmarks import items, spec
 from benchmarks.store import Store
 from benchmarks.tables import TABLE3, TABLE4, TABLE5
-from data_prep.catalog import BUILT_IN, DATASETS, register_home
+from data_prep.registry import BUILT_IN, DATASETS, register_home
 from reports.collection import collect
 from reports.frames import table_frames
 from tests.benchmarks.prepared import SIDE, TINY
@@ -125,7 +125,7 @@ def test_a_home_registers_its_own_sets_and_no_others(command, tmp_path, source):
 
 def test_what_was_declared_is_in_the_key(source):
     """With the name alone two homes' sets called "roads" would be one: road=1 and road=2 in one mean."""
-    from data_prep.folder import Folder
+    from data_prep.datasets.folder import Folder
 
     sets = [Folder("roads", ("road",), (value,), 0, None, "tile", (64, 64)) for value in (1, 2)]
     declared = [spec.Setting("smoke").run(TABLE5.rows[0].model, "deepglobe").declared() for _ in sets]

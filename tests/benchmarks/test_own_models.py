@@ -17,9 +17,9 @@ from benchmarks.store import Store
 from benchmarks.tables import TABLES
 from benchmarks.trained import declared_model
 from benchmarks.zoo import MODELS, UNet
-from data_prep import catalog
-from data_prep.base import DataError, UnknownDataset
-from data_prep.entry_points import Broken, Collision, _declared
+from data_prep import registry as catalog
+from data_prep.manifest import DataError, UnknownDataset
+from data_prep.plugins import Broken, Collision, _declared
 from reports.collection import Collection, Stored
 from reports.frames import table_frames
 from reports.report import assemble
@@ -197,7 +197,7 @@ def test_a_name_declared_twice_is_refused_naming_both(folder):
 def test_data_sets_likewise(folder):
     code = """
     import dataclasses
-    from data_prep.whdld import Whdld
+    from data_prep.datasets.whdld import Whdld
     class Land(Whdld):
         name = "land"
     class Part:

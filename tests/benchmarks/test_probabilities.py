@@ -13,7 +13,7 @@ from benchmarks.histogram import probability_histogram
 from benchmarks.json_record import ResultDamaged
 from benchmarks.probabilities import BINS, EDGES, HALF, Histogram
 from benchmarks.store import RESULT_SCHEMA, Result
-from data_prep.loading import PreparedSet
+from data_prep.loading.torch_dataset import PreparedSet
 from rssam.contract import Task
 from tests.benchmarks.prepared import SIDE, write_prepared
 from tests.reports.fabricate import fabricate, row_run

@@ -19,7 +19,7 @@ from benchmarks.runner import execute_all, plan, resolve_all
 from benchmarks.spec import Setting
 from benchmarks.states import WorkNotes
 from benchmarks.tables import TABLE1
-from data_prep.base import load_manifest, save_manifest
+from data_prep.manifest import load_manifest, save_manifest
 from rssam.config import RSSAM
 from rssam.contract import UserError
 from tests.benchmarks.prepared import TINY, Watcher, make_session, tiny_run

@@ -13,7 +13,7 @@ from benchmarks.runner import execute, execute_all, part_of, plan, resolve_all
 from benchmarks.spec import SMOKE, Setting
 from benchmarks.tables import TABLE5, TABLES
 from benchmarks.trial import train_neighbours
-from data_prep.base import NotPrepared, load_manifest, save_manifest
+from data_prep.manifest import NotPrepared, load_manifest, save_manifest
 from rssam.config import RSSAM
 from rssam.contract import UserError
 from rssam.weights import WeightsNotFound
@@ -225,14 +225,14 @@ def test_several_rates_are_decided_by_validation(tmp_path):
 def test_full_disk_fails_the_run_with_a_sentence(tmp_path, monkeypatch):
     import errno
 
-    import data_prep.base
+    import data_prep.manifest
 
     def full(descriptor):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     session = make_session(tmp_path)
     [item] = resolved(session)
-    monkeypatch.setattr(data_prep.base.os, "fsync", full)
+    monkeypatch.setattr(data_prep.manifest.os, "fsync", full)
     outcome = execute(item, session)
     assert outcome.status == "failed"
     assert "no space left on the disk" in outcome.reason
@@ -261,7 +261,7 @@ def test_the_parts_of_a_plan_are_the_plan():
 
 
 def test_tables_are_declared_over_known_data_sets():
-    from data_prep.catalog import DATASETS
+    from data_prep.registry import DATASETS
 
     assert all(table.dataset in DATASETS for table in TABLES.values())
 

@@ -17,9 +17,9 @@ from benchmarks.scoring import count, read_run, score
 from benchmarks.spec import Run
 from benchmarks.submission import Submission, read_submission, read_submissions
 from benchmarks.zoo import SamLora
-from data_prep.base import DataError
-from data_prep.catalog import dataset
-from data_prep.pixels import BadPicture, encode_labels
+from data_prep.images.decode import BadPicture, encode_labels
+from data_prep.manifest import DataError
+from data_prep.registry import dataset
 from tests.benchmarks.prepared import SIDE, TINY, make_session
 
 ROAD = LabelReader(("road",), ((255, 255, 255),))

@@ -22,8 +22,8 @@ from benchmarks.spec import (
     resolve,
 )  # fmt: skip
 from benchmarks.zoo import Fcn, SamLora, UNet, smallest
-from data_prep.base import DataError
-from data_prep.catalog import dataset
+from data_prep.manifest import DataError
+from data_prep.registry import dataset
 from rssam.config import RSSAM
 from rssam.contract import UnknownName, UserError
 from rssam.weights import WeightsFolder

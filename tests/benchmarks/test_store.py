@@ -10,7 +10,7 @@ from benchmarks.counts import Counts
 from benchmarks.json_record import ResultDamaged
 from benchmarks.spec import PAPER, ResolvedRun, Run
 from benchmarks.store import Result, Store, read_results
-from data_prep.catalog import dataset
+from data_prep.registry import dataset
 from rssam.config import RSSAM
 
 

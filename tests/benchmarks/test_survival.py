@@ -12,8 +12,8 @@ import pytest
 from benchmarks import spec
 from benchmarks.store import Store
 from benchmarks.tables import TABLE5
-from data_prep.catalog import dataset
-from data_prep.marker import MARKER
+from data_prep.registry import dataset
+from data_prep.synthetic.marker import MARKER
 from tests.benchmarks.processes import FORKSERVER, command
 
 KILLS = 40

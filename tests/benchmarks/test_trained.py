@@ -10,8 +10,8 @@ from benchmarks.evaluate import evaluate
 from benchmarks.runner import execute_all, resolve_all
 from benchmarks.trained import NotTrained, declared_model, load_run
 from benchmarks.zoo import MODELS, smallest
-from data_prep.base import load_manifest
-from data_prep.loading import PreparedSet
+from data_prep.loading.torch_dataset import PreparedSet
+from data_prep.manifest import load_manifest
 from rssam.contract import UnknownName, UserError
 from tests.benchmarks.prepared import TINY, make_session, tiny_run
 

@@ -12,10 +12,10 @@ from benchmarks.ledger import read_ledger
 from benchmarks.trained import Trained
 from benchmarks.transfer import ClassesApart, ClassMeeting, Meeting, evaluate_elsewhere, meet
 from benchmarks.zoo import SamLora
-from data_prep.base import save_manifest
-from data_prep.catalog import register_home
-from data_prep.folder import Folder
-from data_prep.loading import PreparedSet
+from data_prep.datasets.folder import Folder
+from data_prep.loading.torch_dataset import PreparedSet
+from data_prep.manifest import save_manifest
+from data_prep.registry import register_home
 from rssam.contract import Task, UserError
 from tests.benchmarks.prepared import SIDE, make_session, write_prepared
 

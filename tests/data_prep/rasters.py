@@ -10,8 +10,8 @@ import rasterio
 from affine import Affine
 from rasterio.errors import NotGeoreferencedWarning
 
-from data_prep.base import Manifest
-from data_prep.whu import Whu
+from data_prep.datasets.whu import Whu
+from data_prep.manifest import Manifest
 
 NORTH_UP = Affine(0.075, 0, 1570000, 0, -0.075, 5180000)
 NZTM = "EPSG:2193"

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from data_prep.base import Manifest
-from data_prep.deepglobe import DeepGlobe
+from data_prep.datasets.deepglobe import DeepGlobe
+from data_prep.manifest import Manifest
 
 
 def picture(seed: int, side: int = 512) -> np.ndarray:

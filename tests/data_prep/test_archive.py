@@ -9,8 +9,8 @@ import zipfile
 
 import pytest
 
-from data_prep import archive
-from data_prep.base import DataError
+from data_prep.manifest import DataError
+from data_prep.prepare import archive
 from tests.data_prep.samples import prepare
 
 

@@ -8,7 +8,7 @@ from fractions import Fraction
 
 import pytest
 
-from data_prep.base import DataError, NotPrepared, assign_splits, exact_counts, load_manifest, write_atomic
+from data_prep.manifest import DataError, NotPrepared, assign_splits, exact_counts, load_manifest, write_atomic
 
 
 @pytest.mark.parametrize(("total", "counts"), [(36, (25, 5, 6)), (6226, (4358, 934, 934)), (4940, (3458, 741, 741))])

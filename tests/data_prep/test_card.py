@@ -14,14 +14,14 @@ from typer.testing import CliRunner
 
 from benchmarks.cli import app
 from benchmarks.paper import IMPLIED_FOREGROUND as BY_THE_TABLES
-from data_prep.base import load_manifest, save_manifest
-from data_prep.card import IMPLIED_FOREGROUND, examine
-from data_prep.card_text import SIDES, findings, markdown, write_card
-from data_prep.class_map import declare, from_options
-from data_prep.duplicates import ORIENTATIONS, turned
-from data_prep.sheets import TURN, contact_sheet
-from data_prep.synthetic import road_scene
-from data_prep.whdld import Whdld
+from data_prep.checks.card import IMPLIED_FOREGROUND, examine
+from data_prep.checks.card_markdown import SIDES, findings, markdown, write_card
+from data_prep.checks.contact_sheets import TURN, contact_sheet
+from data_prep.checks.duplicates import ORIENTATIONS, turned
+from data_prep.datasets.folder_options import declare, from_options
+from data_prep.datasets.whdld import Whdld
+from data_prep.manifest import load_manifest, save_manifest
+from data_prep.synthetic.road_scenes import road_scene
 from tests.data_prep.samples import contents, prepare, write_image, write_mask
 from tests.data_prep.tiles import scene
 

@@ -5,8 +5,8 @@ import sys
 
 import pytest
 
-from data_prep.base import DataError, Dataset
-from data_prep.catalog import DATASETS, dataset
+from data_prep.manifest import DataError, Dataset
+from data_prep.registry import DATASETS, dataset
 
 
 @pytest.mark.parametrize("name", DATASETS)
@@ -40,5 +40,5 @@ def test_stand_ins_become_a_prepared_folder_that_a_second_call_verifies(tmp_path
 
 
 def test_the_catalog_does_not_import_torch():
-    code = "import sys, data_prep.catalog; sys.exit('torch' in sys.modules)"
+    code = "import sys, data_prep.registry; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from data_prep.base import DataError, load_manifest
-from data_prep.class_order import CLASSES, KNOWN, class_order
-from data_prep.land_cover import land_cover_scene
-from data_prep.whdld import Whdld
+from data_prep.datasets.whdld import Whdld
+from data_prep.datasets.whdld_class_order import CLASSES, KNOWN, class_order
+from data_prep.manifest import DataError, load_manifest
+from data_prep.synthetic.land_cover_scenes import land_cover_scene
 
 PUBLISHED, ALPHABETICAL = KNOWN
 SCENES = [land_cover_scene(256, np.random.default_rng([1, index])) for index in range(4)]

@@ -7,9 +7,9 @@ import pytest
 import torch
 from PIL import Image
 
-from data_prep import decoded as module
-from data_prep.decoded import decoded
-from data_prep.loading import PreparedSet
+from data_prep.loading.decoded_cache import decoded
+from data_prep.loading.torch_dataset import PreparedSet
+from data_prep.loading.torch_dataset import decoded_cache as module
 from tests.benchmarks.prepared import write_prepared
 
 

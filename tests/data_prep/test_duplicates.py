@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from PIL import Image, ImageEnhance
 
-from data_prep.duplicates import ORIENTATIONS, exact_copies, hashes, near_copies, turned
-from data_prep.glances import glance, glance_all
-from data_prep.seams import representatives
-from data_prep.synthetic import road_scene
+from data_prep.checks.adjacent_tiles import representatives
+from data_prep.checks.duplicates import ORIENTATIONS, exact_copies, hashes, near_copies, turned
+from data_prep.checks.fingerprints import glance, glance_all
+from data_prep.synthetic.road_scenes import road_scene
 from tests.data_prep.samples import prepare
 from tests.data_prep.test_real_samples import SAMPLES
 

@@ -18,9 +18,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from data_prep.base import DataError, NotPrepared, load_manifest
-from data_prep.catalog import dataset
-from data_prep.whdld import Whdld
+from data_prep.datasets.whdld import Whdld
+from data_prep.manifest import DataError, NotPrepared, load_manifest
+from data_prep.registry import dataset
 from tests.data_prep.samples import picture, road, write_image, write_mask
 
 FILES = {

@@ -13,8 +13,8 @@ import numpy as np
 import psutil
 import pytest
 
-from data_prep.catalog import dataset
-from data_prep.deepglobe import DeepGlobe
+from data_prep.datasets.deepglobe import DeepGlobe
+from data_prep.registry import dataset
 from tests.conftest import REPOSITORY
 from tests.data_prep import rasters
 from tests.data_prep.samples import contents, prepare, write_image, write_mask, write_pair

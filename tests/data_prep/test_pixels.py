@@ -11,8 +11,8 @@ from PIL import Image
 from rasterio.errors import NotGeoreferencedWarning
 from rasterio.io import MemoryFile
 
-from data_prep import pixels
-from data_prep.pixels import BadPicture
+from data_prep.images import decode as pixels
+from data_prep.images.decode import BadPicture
 from tests.data_prep.samples import picture, road
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from data_prep.whu import Whu
+from data_prep.datasets.whu import Whu
 from tests.data_prep.samples import prepare
 
 SAMPLES = Path(__file__).resolve().parents[3] / "shared" / "data"

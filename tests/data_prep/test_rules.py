@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from data_prep.base import Manifest
-from data_prep.class_map import ClassMap, declare, from_options
-from data_prep.class_order import KNOWN
-from data_prep.deepglobe import DeepGlobe
-from data_prep.whdld import Whdld
-from data_prep.whu import Whu
+from data_prep.datasets.deepglobe import DeepGlobe
+from data_prep.datasets.folder_options import ClassMap, declare, from_options
+from data_prep.datasets.whdld import Whdld
+from data_prep.datasets.whdld_class_order import KNOWN
+from data_prep.datasets.whu import Whu
+from data_prep.manifest import Manifest
 from tests.data_prep import rasters, test_class_order, test_whu
 from tests.data_prep.samples import picture, road, write_image, write_mask, write_source
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from data_prep.land_cover import land_cover_scene
-from data_prep.roofs import roof_scene
-from data_prep.whdld import Whdld
+from data_prep.datasets.whdld import Whdld
+from data_prep.synthetic.building_scenes import roof_scene
+from data_prep.synthetic.land_cover_scenes import land_cover_scene
 
 
 @pytest.fixture(scope="module")

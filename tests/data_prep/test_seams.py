@@ -15,11 +15,11 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 from scipy.stats import norm
 
-from data_prep import seams as module
-from data_prep.base import DataError, joined, load_manifest, save_manifest
-from data_prep.glances import edges_of, glance_all, unpacked
-from data_prep.seams import find_seams, profiles, representatives
-from data_prep.synthetic import road_scene
+from data_prep.checks import adjacent_tiles as module
+from data_prep.checks.adjacent_tiles import find_seams, profiles, representatives
+from data_prep.checks.fingerprints import edges_of, glance_all, unpacked
+from data_prep.manifest import DataError, joined, load_manifest, save_manifest
+from data_prep.synthetic.road_scenes import road_scene
 from tests.data_prep.samples import prepare, write_image, write_mask
 from tests.data_prep.test_real_samples import SAMPLES
 from tests.data_prep.tiles import neighbours, scene, seen, tiles

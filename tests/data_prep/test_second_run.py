@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from data_prep import building
-from data_prep.base import DataError
-from data_prep.deepglobe import DeepGlobe
+from data_prep.datasets.deepglobe import DeepGlobe
+from data_prep.manifest import DataError
+from data_prep.prepare import build as building
 from tests.data_prep.samples import contents, prepare, write_pair, write_source
 
 

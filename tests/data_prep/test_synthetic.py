@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from data_prep.synthetic import road_scene
+from data_prep.synthetic.road_scenes import road_scene
 
 
 @pytest.fixture(scope="module")

@@ -22,12 +22,12 @@ from rasterio.warp import reproject
 from rasterio.windows import Window
 from typer.testing import CliRunner
 
-from data_prep.base import DataError, load_manifest
-from data_prep.loading import PreparedSet
-from data_prep.roofs import roof_scene
-from data_prep.tiling import LabelRaster, Tile
-from data_prep.whu import Whu
-from data_prep.windows import TilePixels, close_rasters, read_tile
+from data_prep.datasets.whu import Whu
+from data_prep.loading.torch_dataset import PreparedSet
+from data_prep.manifest import DataError, load_manifest
+from data_prep.prepare.tiles import LabelRaster, Tile
+from data_prep.rasters.windowed_reads import TilePixels, close_rasters, read_tile
+from data_prep.synthetic.building_scenes import roof_scene
 from tests.conftest import REPOSITORY
 from tests.data_prep.rasters import NORTH_UP, NZTM, blocks, noise, prepare, write_raster
 from tests.data_prep.samples import contents
@@ -425,7 +425,7 @@ def test_a_second_run_reads_no_tile_and_names_a_change(source, out, monkeypatch)
     first = prepare(source, out)
     before = contents(out)
     (source / "a.tif.aux.xml").write_text("<PAMDataset></PAMDataset>")  # as a viewer leaves it
-    monkeypatch.setattr("data_prep.raster_tiles.read_tile", lambda tile: pytest.fail("read again"))
+    monkeypatch.setattr("data_prep.rasters.tile_job.read_tile", lambda tile: pytest.fail("read again"))
     assert prepare(source, out) == first
     assert contents(out) == before
     with pytest.raises(DataError, match="was prepared by another rule of tiles"):

@@ -7,9 +7,9 @@ import pytest
 from PIL import Image
 
 from benchmarks.paper import TABLE4
-from data_prep.base import DataError, load_manifest
-from data_prep.loading import PreparedSet
-from data_prep.whdld import Whdld
+from data_prep.datasets.whdld import Whdld
+from data_prep.loading.torch_dataset import PreparedSet
+from data_prep.manifest import DataError, load_manifest
 from tests.data_prep.samples import contents, picture, write_image
 
 COLOURS = {

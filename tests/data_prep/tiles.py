@@ -7,9 +7,9 @@ from functools import cache
 import numpy as np
 from PIL import Image
 
-from data_prep.glances import Glance, glance
-from data_prep.roofs import roof_scene
-from data_prep.synthetic import road_scene
+from data_prep.checks.fingerprints import Glance, glance
+from data_prep.synthetic.building_scenes import roof_scene
+from data_prep.synthetic.road_scenes import road_scene
 
 SIDE, ACROSS = 256, 3
 

@@ -12,7 +12,7 @@ from benchmarks.evaluate import Evaluation
 from benchmarks.spec import ResolvedRun, Setting
 from benchmarks.store import Store
 from benchmarks.trial import save_predictions
-from data_prep.base import Entry, Manifest, assign_splits, save_manifest, sha256_file
+from data_prep.manifest import Entry, Manifest, assign_splits, save_manifest, sha256_file
 from tests.reports.fabricate import fabricate
 
 

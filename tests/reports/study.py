@@ -7,7 +7,7 @@ import numpy as np
 from benchmarks.claims import RUNS
 from benchmarks.counts import Counts
 from benchmarks.spec import Setting
-from data_prep.catalog import dataset as find_dataset
+from data_prep.registry import dataset as find_dataset
 from reports.collection import Collection, Stored
 from tests.reports.fabricate import WHOLE, binary_counts, fabricate
 

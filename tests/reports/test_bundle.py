@@ -13,7 +13,7 @@ from benchmarks.counts import Counts
 from benchmarks.scoring import score
 from benchmarks.spec import Setting, resolve
 from benchmarks.store import Result, Store
-from data_prep.base import load_manifest
+from data_prep.manifest import load_manifest
 from reports.bundle import README, SUMS, publish, sums
 from reports.bundle_checks import check
 from rssam.contract import UserError

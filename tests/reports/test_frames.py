@@ -12,7 +12,7 @@ from benchmarks.counts import Counts, class_scores
 from benchmarks.spec import Setting
 from benchmarks.store import Store
 from benchmarks.tables import TABLES, Row, Table
-from data_prep import catalog
+from data_prep import registry as catalog
 from reports.collection import Collection, Stored, collect
 from reports.frames import table_frames
 from tests.reports.fabricate import MADE_UP, PART, TABLE5, WHOLE, fabricate, fill, row_run

@@ -12,7 +12,7 @@ from benchmarks.metric_store import MetricStore
 from benchmarks.object_metrics import choose, object_metrics
 from benchmarks.store import Store
 from benchmarks.tables import TABLES
-from data_prep.base import DataError, load_manifest
+from data_prep.manifest import DataError, load_manifest
 from reports.collection import collect
 from reports.object_maps import measure_run
 from reports.object_table import object_tables

@@ -6,7 +6,7 @@ import pytest
 
 from benchmarks.figures import FIGURES
 from benchmarks.tables import TABLES
-from data_prep import catalog
+from data_prep import registry as catalog
 from reports.collection import collect
 from reports.efficiency import read_efficiency
 from reports.findings import find

@@ -5,7 +5,7 @@ import pytest
 
 from benchmarks.evaluate import Evaluation
 from benchmarks.trial import save_predictions
-from data_prep.base import DataError
+from data_prep.manifest import DataError
 from reports.pixels import read_pair, read_predictions
 from tests.reports.pictured import LandCover, Roads, draw_masks, write_pictures
 

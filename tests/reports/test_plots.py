@@ -15,8 +15,8 @@ from PIL import Image
 from benchmarks.figures import FIGURES
 from benchmarks.spec import Setting
 from benchmarks.store import Store
-from data_prep import catalog
-from data_prep.base import UnknownDataset
+from data_prep import registry as catalog
+from data_prep.manifest import UnknownDataset
 from reports.collection import collect
 from reports.drawing import draw
 from reports.plots import figure_files, render_figure

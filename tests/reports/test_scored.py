@@ -12,7 +12,7 @@ from benchmarks.spec import Setting
 from benchmarks.store import Store
 from benchmarks.submission import Submission, identify, put_submission
 from benchmarks.tables import TABLES
-from data_prep.catalog import dataset
+from data_prep.registry import dataset
 from reports import csv_table, latex, markdown
 from reports.collection import collect
 from reports.findings import find

@@ -7,7 +7,7 @@ import pytest
 
 from benchmarks.spec import Setting
 from benchmarks.tables import Table
-from data_prep import catalog
+from data_prep import registry as catalog
 from reports.collection import Collection, Stored
 from reports.report import assemble
 from reports.settings import command, describe, settings

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from benchmarks.figures import FIGURES
-from data_prep import catalog
+from data_prep import registry as catalog
 from reports import errors, viewer
 from reports.collection import collect
 from reports.scenes import find_block

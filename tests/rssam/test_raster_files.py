@@ -12,7 +12,7 @@ from affine import Affine
 from PIL import Image
 from torch import nn
 
-from data_prep.base import DataError
+from data_prep.manifest import DataError
 from rssam.contract import IGNORE, Task, UserError
 from rssam.raster import labels_of, probabilities
 from rssam.raster_job import Network, Outputs, Settings, beside, predict_raster, require_fit

@@ -1,0 +1,1 @@
+"""Find duplicate images and adjacent tiles, and write the data card."""

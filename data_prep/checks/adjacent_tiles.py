@@ -1,0 +1,220 @@
+"""Which tiles abut: two tiles cut from one scene show the same things on both sides of the cut.
+
+The right edge of every tile is compared with the left edge of every other, and the bottom with the top. An edge is
+taken relative to its surroundings: three colour channels less their local mean, divided by their local deviation. So
+neither brightness (tiles are often stretched one by one) nor one strong road decides, and a plain edge says nothing.
+Two tiles abut if their correlation is beyond what chance gives among so many pairs, and clearly the best of both.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from statistics import NormalDist
+from typing import Literal, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from data_prep.checks.fingerprints import Edges, glance_all, require
+from data_prep.manifest import Entry, Progress, joined
+
+Seen = TypeVar("Seen", bound=Edges)
+Side = Literal["right", "below"]
+Floats = NDArray[np.float32]
+
+SCALES = ((1, 31), (4, 127))
+"""Fine and coarse detail: pixels by which an edge is smoothed (deviation of a Gaussian), and those over which its local
+mean is taken; its local deviation is taken over twice as many. Noise spoils the fine one, in fields above all."""
+
+FLOOR = 2.0
+"""Grey levels added to the local deviation, so that the noise of plain stretches is not blown up."""
+
+LIVELY = 0.25
+"""Share of an edge that must vary by FLOOR grey levels or more; else the edge is too plain to be compared."""
+
+LEAST = 0.45
+"""Correlation below which no two tiles abut, however few there are."""
+
+CHANCE = 0.01
+"""Number of false pairs that chance may bring among all pairs of a data set."""
+
+MARGIN = 0.1
+"""Correlation by which a pair must exceed every other pair of its two edges."""
+
+NULL_TILES = 512
+"""Tiles whose edges, one of them reversed, show what chance gives."""
+
+BLOCK = 512
+"""Edges compared at a time with all others: bounds memory."""
+
+OPPONENT = np.array([[1 / 3, 1, 0.5], [1 / 3, -1, 0.5], [1 / 3, 0, -1]], np.float32)
+"""Red, green and blue to brightness and two colour differences, which vary more independently."""
+
+
+@dataclass(frozen=True)
+class Seam:
+    """Tile `second` lies to the right of tile `first`, or below it."""
+
+    first: str
+    second: str
+    side: Side
+    correlation: float
+
+
+@dataclass(frozen=True)
+class Seams:
+    """The pairs that abut, and the best of those that were not taken; both by falling correlation."""
+
+    found: tuple[Seam, ...]
+    refused: tuple[Seam, ...]
+
+
+def find_seams(glances: Mapping[str, Edges]) -> Seams:
+    """The abutting pairs among tiles, by their names; the result does not depend on their order.
+
+    Of tiles with identical content give only one: copies would be each other's rivals.
+    """
+    stems = sorted(glances)
+    found: list[Seam] = []
+    refused: list[Seam] = []
+    for side in ("right", "below"):
+        for group in _by_length(stems, glances, side):
+            first = np.stack([_edge(glances[stem], side) for stem in group])
+            second = np.stack([_edge(glances[stem], side, facing=True) for stem in group])
+            taken, left = _match(group, profiles(first), profiles(second), side)
+            found += taken
+            refused += left
+    ways = {(seam.first, seam.second, seam.side) for seam in found}
+    for seam in list(found):
+        if (seam.second, seam.first, seam.side) in ways:  # on both sides of one another: a tile and its mirror image
+            found.remove(seam)
+            refused.append(seam)
+    return Seams(_by_correlation(found), _by_correlation(refused)[:20])
+
+
+def with_scenes(
+    folder: Path, entries: Sequence[Entry], known: Mapping[str, Edges], workers: int, progress: Progress
+) -> tuple[Entry, ...]:
+    """The entries of a prepared folder with their scenes: the first stem of all that are joined by seams.
+
+    Tiles of one picture or raster are joined whatever their edges show. `known` holds edges by stem; those of other
+    images are read. Raises DataError if such an image cannot be read.
+    """
+    others = [entry for entry in entries if entry.stem not in known]
+    read = require(glance_all(folder, others, workers, progress), others, folder)
+    edges = {**known, **{entry.stem: seen for entry, seen in zip(others, read, strict=True)}}
+    progress(0, 1, "look for tiles that abut")
+    seams = find_seams(representatives(entries, [edges[entry.stem] for entry in entries]))
+    progress(1, 1, "look for tiles that abut")
+    first: dict[str, str] = {}  # of each source that was cut, a tile
+    for entry in entries:
+        if entry.tile_of is not None:
+            first.setdefault(entry.tile_of, entry.stem)
+    scenes = joined(
+        [entry.stem for entry in entries],
+        [
+            *((seam.first, seam.second) for seam in seams.found),
+            *((entry.stem, entry.group) for entry in entries),
+            *((entry.stem, first[entry.tile_of]) for entry in entries if entry.tile_of is not None),
+        ],
+    )
+    return tuple(replace(entry, scene=scenes[entry.stem]) for entry in entries)
+
+
+def representatives(entries: Sequence[Entry], glances: Sequence[Seen | None]) -> dict[str, Seen]:
+    """Glances by stem without copies: of identical images the first one counts, with all its tiles."""
+    sources = {entry.stem: entry.source for entry in entries}
+    return {
+        entry.stem: seen
+        for entry, seen in zip(entries, glances, strict=True)
+        if seen is not None and entry.source == sources[entry.group]
+    }
+
+
+def profiles(edges: NDArray[np.uint8]) -> Floats:
+    """Edges [n, length, 3] as unit vectors [n, 6 * length] whose products are correlations; zero for plain edges."""
+    # Imported here, for it costs more than a whole verification, in every process that prepares.
+    from scipy.ndimage import gaussian_filter1d, uniform_filter1d
+
+    colours = edges.astype(np.float32) @ OPPONENT
+    parts = []
+    plain = np.zeros(len(edges), bool)
+    for sigma, window in SCALES:
+        smooth = gaussian_filter1d(colours, sigma, axis=1, mode="nearest")
+        rest = smooth - uniform_filter1d(smooth, window, axis=1, mode="nearest")
+        deviation = np.sqrt(uniform_filter1d(rest**2, 2 * window + 1, axis=1, mode="nearest").clip(min=0))
+        plain |= (deviation[..., 0] >= FLOOR).mean(axis=1) < LIVELY
+        flat = (rest / (deviation + FLOOR)).reshape(len(edges), -1)
+        parts.append(flat / np.linalg.norm(flat, axis=1, keepdims=True).clip(min=1e-6))
+    both = np.concatenate(parts, axis=1) / np.float32(np.sqrt(len(SCALES)))
+    both[plain] = 0
+    return np.asarray(both, np.float32)
+
+
+def threshold(first: Floats, second: Floats) -> float:
+    """The correlation beyond which all pairs together are expected to hold CHANCE false ones, at least LEAST.
+
+    What chance gives is measured: edges against reversed edges are like in all respects, and never abut.
+    """
+    step = max(1, -(-len(first) // NULL_TILES))
+    few = second[::step]
+    backwards = few.reshape(len(few), len(SCALES), -1, 3)[:, :, ::-1].reshape(few.shape)
+    chance = float(np.sqrt(np.square(first[::step] @ backwards.T).mean()))
+    pairs = 2 * len(first) * (len(first) - 1)  # of both sides
+    return max(LEAST, chance * -NormalDist().inv_cdf(CHANCE / pairs))
+
+
+def _match(stems: Sequence[str], first: Floats, second: Floats, side: Side) -> tuple[list[Seam], list[Seam]]:
+    limit = threshold(first, second)
+    count = len(stems)
+    best = np.full((2, count), -1, np.int64)  # the best partner of each first and of each second edge
+    top = np.full((2, 2, count), -1.0, np.float32)  # of each first, each second edge: best and next correlation
+    for start in range(0, count, BLOCK):
+        block = first[start : start + BLOCK] @ second.T  # [block, n]
+        here = np.arange(len(block))
+        block[here, start + here] = -1  # a tile does not abut itself
+        best[0, start : start + BLOCK] = block.argmax(axis=1)
+        top[0, :, start : start + BLOCK] = _two_largest(block.T)
+        rows = block.argmax(axis=0)
+        better = block[rows, np.arange(count)] > top[1, 0]
+        best[1, better] = start + rows[better]
+        top[1] = _two_largest(np.concatenate([top[1], block]))
+    found, refused = [], []
+    for one in range(count):
+        other = int(best[0, one])
+        seam = Seam(stems[one], stems[other], side, float(top[0, 0, one]))
+        mutual = int(best[1, other]) == one
+        rival = max(float(top[0, 1, one]), float(top[1, 1, other]))
+        if mutual and seam.correlation >= limit and seam.correlation - rival >= MARGIN:
+            found.append(seam)
+        else:
+            refused.append(seam)
+    return found, refused
+
+
+def _two_largest(values: Floats) -> Floats:
+    """The largest and second largest of each column [2, n]; -1 where there is none."""
+    padded = np.concatenate([values, np.full((2, values.shape[1]), -1, np.float32)])
+    return np.sort(np.partition(padded, -2, axis=0)[-2:], axis=0)[::-1]
+
+
+def _edge(seen: Edges, side: Side, *, facing: bool = False) -> NDArray[np.uint8]:
+    """The edge that looks to `side`, or the one that faces it in the neighbour."""
+    if side == "right":
+        return seen.left if facing else seen.right
+    return seen.top if facing else seen.bottom
+
+
+def _by_length(stems: Sequence[str], glances: Mapping[str, Edges], side: Side) -> Iterator[list[str]]:
+    """Stems whose edges can be compared: those of one length, at least two."""
+    groups: dict[int, list[str]] = defaultdict(list)
+    for stem in stems:
+        groups[len(_edge(glances[stem], side))].append(stem)
+    yield from (group for _, group in sorted(groups.items()) if len(group) > 1)
+
+
+def _by_correlation(seams: Sequence[Seam]) -> tuple[Seam, ...]:
+    return tuple(sorted(seams, key=lambda seam: (-seam.correlation, seam.first, seam.second)))

@@ -1,0 +1,231 @@
+"""The data card's findings: what a prepared data set holds, and what about it may mislead. Renderers come after."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from PIL import Image
+
+from data_prep.checks.adjacent_tiles import Seam, find_seams, representatives
+from data_prep.checks.duplicates import NearCopies, exact_copies, near_copies
+from data_prep.checks.fingerprints import Glance, glance_all
+from data_prep.images.decode import IGNORED
+from data_prep.manifest import SPLITS, Entry, Manifest, Progress, Split, SplitRule, verify_files
+
+IMPLIED_FOREGROUND: Mapping[str, tuple[float, float]] = {"deepglobe": (0.0410, 0.0416), "whu": (0.1110, 0.1117)}
+"""Foreground share of the test pixels that the paper's precision, recall and accuracy allow."""
+
+Histogram = Mapping[int, int]
+"""Pixels of each label in a mask."""
+
+
+@dataclass(frozen=True)
+class SplitFacts:
+    """What one split holds."""
+
+    split: Split
+    images: int
+    shares: tuple[float, ...]  # of the labelled pixels, of each class, 0..1; empty without a labelled pixel
+    absent: tuple[str, ...]  # classes without a pixel
+
+
+@dataclass(frozen=True)
+class Division:
+    """The splits that a rule gives with split seed 0, and the abutting pairs it parts."""
+
+    rule: SplitRule | Literal["official"]
+    splits: tuple[SplitFacts, ...]
+    parted: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class Copies:
+    """Images with identical pixels, and the splits they lie in."""
+
+    stems: tuple[str, ...]
+    splits: tuple[Split, ...]
+
+    @property
+    def across(self) -> bool:
+        """Whether they lie in more than one split."""
+        return len(set(self.splits)) > 1
+
+
+@dataclass(frozen=True)
+class Near:
+    """Near copies, and the splits they lie in."""
+
+    pair: NearCopies
+    splits: tuple[Split, Split]
+
+
+@dataclass(frozen=True)
+class Card:
+    """Every finding on one prepared data set. Splits are those of split seed 0."""
+
+    dataset: str
+    describe: str
+    origin: str
+    complete: bool
+    pairs: int  # of the source
+    tiles: int  # prepared from them; as many as pairs unless images were cut
+    expected_pairs: int | None
+    without_mask: int
+    official_split: bool
+    digest: str
+    classes: tuple[str, ...]
+    sizes: tuple[tuple[str, int], ...]  # "512x512" (width x height) as prepared, and how many
+    source_sizes: tuple[tuple[str, int], ...]
+    labels: tuple[tuple[int, int], ...]  # every value that masks hold, and in how many masks
+    ignored: float  # share of the prepared pixels that count nowhere, 0..1
+    divisions: tuple[Division, ...]  # the first one is in use unless --split asks for another
+    implied: tuple[float, float] | None
+    damaged: tuple[str, ...]
+    skipped: tuple[str, ...]
+    exact: tuple[Copies, ...]
+    near: tuple[Near, ...]
+    seams: tuple[Seam, ...]  # but those between tiles of one image, which never part
+    next_seam: Seam | None  # the best pair that was not taken for a seam
+    scenes_known: bool  # whether the manifest has scenes, so that --split blocked can be used
+    blank: tuple[str, ...]  # images of one colour
+    empty: tuple[str, ...]  # masks without a pixel of any class
+    rules: Mapping[str, str]
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values for programs."""
+        return asdict(self)
+
+
+def examine(folder: Path, manifest: Manifest, workers: int, progress: Progress) -> Card:
+    """Look at every file of a prepared folder; changes nothing. Damaged files are a finding, not an error."""
+    entries = tuple(sorted(manifest.entries, key=lambda entry: entry.stem))
+    damaged = verify_files(folder, entries, progress)
+    seen = glance_all(folder, entries, workers, progress)
+    histograms = _histograms(folder, entries, workers, progress)
+    known = {line.partition(":")[0] for line in damaged}
+    unreadable = [e.image for e, one in zip(entries, seen, strict=True) if one is None]
+    unreadable += [e.mask for e in entries if e.stem not in histograms]
+    damaged += [f"{name}: cannot be read" for name in unreadable if name not in known]
+    single = representatives(entries, seen)
+    source = {entry.stem: entry.source for entry in entries}
+    seams = find_seams(single)
+    found = tuple(one for one in seams.found if source[one.first] != source[one.second])
+    joined = {frozenset((one.first, one.second)) for one in seams.found}
+    others = [one for one in seams.refused if frozenset((one.first, one.second)) not in joined]
+    apart = [one for one in others if source[one.first] != source[one.second]]
+    of = _splits_of(manifest, "random")
+    return Card(
+        dataset=manifest.dataset,
+        describe=manifest.describe(),
+        origin=manifest.origin,
+        complete=manifest.complete,
+        pairs=len(set(source.values())),
+        tiles=len(entries),
+        expected_pairs=manifest.expected_pairs,
+        without_mask=manifest.without_mask,
+        official_split=manifest.official_split,
+        digest=manifest.digest(0),
+        classes=manifest.classes,
+        sizes=_counted(entry.size for entry in entries),
+        source_sizes=_counted({entry.source: entry.source_size for entry in entries}.values()),
+        labels=tuple(sorted(Counter(label for one in histograms.values() for label in one).items())),
+        ignored=1 - manifest.labelled if entries else 0.0,
+        divisions=_divisions(manifest, entries, histograms, found),
+        implied=IMPLIED_FOREGROUND.get(manifest.dataset),
+        damaged=tuple(damaged),
+        skipped=manifest.skipped,
+        exact=tuple(
+            Copies(tuple(e.stem for e in group), tuple(of[e.stem] for e in group)) for group in exact_copies(entries)
+        ),
+        near=tuple(Near(pair, (of[pair.first], of[pair.second])) for pair in near_copies(single)),
+        seams=found,
+        next_seam=apart[0] if apart else None,
+        scenes_known=manifest.scenes_known,
+        blank=_stems(entries, seen, lambda one: one.blank),
+        empty=tuple(stem for stem, one in histograms.items() if not sum(_classes(one, manifest.classes))),
+        rules=dict(manifest.rules),
+    )
+
+
+def _divisions(
+    manifest: Manifest, entries: Sequence[Entry], histograms: Mapping[str, Histogram], seams: Sequence[Seam]
+) -> tuple[Division, ...]:
+    rules: tuple[SplitRule, ...] = ("random", "blocked")
+    if manifest.official_split or not manifest.scenes_known:
+        rules = ("random",)
+    members: dict[str, list[str]] = {}
+    for entry in entries:
+        members.setdefault(entry.group, []).append(entry.stem)
+    alike = {entry.stem: members[entry.group] for entry in entries}
+    found = []
+    for rule in rules:
+        of = _splits_of(manifest, rule)
+        facts = tuple(
+            _facts(split, [stem for stem in of if of[stem] == split], histograms, manifest.classes) for split in SPLITS
+        )
+        # A seam names one of several identical images; a copy of it in another split parts the pair too.
+        parted = tuple(
+            (seam.first, seam.second)
+            for seam in seams
+            if len({of[stem] for end in (seam.first, seam.second) for stem in alike[end]}) > 1
+        )
+        found.append(Division("official" if manifest.official_split else rule, facts, parted))
+    return tuple(found)
+
+
+def _facts(
+    split: Split, stems: Sequence[str], histograms: Mapping[str, Histogram], classes: tuple[str, ...]
+) -> SplitFacts:
+    present = [histograms[stem] for stem in stems if stem in histograms]
+    pixels = np.sum([_classes(one, classes) for one in present], axis=0) if present else np.zeros(len(classes))
+    labelled = sum(count for one in present for label, count in one.items() if label != IGNORED)
+    shares = tuple(float(count) / labelled for count in pixels) if labelled else ()
+    absent = tuple(name for name, count in zip(classes, pixels, strict=True) if not count) if stems else ()
+    return SplitFacts(split, len(stems), shares, absent)
+
+
+def _classes(histogram: Histogram, classes: tuple[str, ...]) -> list[int]:
+    """Pixels of each class: with one class label 0 is background, with several it is the first of them."""
+    first = 1 if len(classes) == 1 else 0
+    return [histogram.get(first + number, 0) for number in range(len(classes))]
+
+
+def _splits_of(manifest: Manifest, rule: SplitRule) -> dict[str, Split]:
+    return {entry.stem: split for split, entries in manifest.splits(0, rule).items() for entry in entries}
+
+
+def _histograms(folder: Path, entries: Sequence[Entry], workers: int, progress: Progress) -> dict[str, Histogram]:
+    """Pixels of each label by stem, without masks that cannot be read."""
+
+    def read(entry: Entry) -> Histogram | None:
+        try:
+            with Image.open(folder / entry.mask) as picture:
+                counts = np.bincount(np.asarray(picture, np.uint8).ravel())
+        except (OSError, SyntaxError, ValueError):
+            return None
+        return {int(label): int(counts[label]) for label in np.flatnonzero(counts)}
+
+    found = {}
+    with ThreadPoolExecutor(max(workers, 1)) as pool:
+        for done, (entry, one) in enumerate(zip(entries, pool.map(read, entries), strict=True), start=1):
+            if one is not None:
+                found[entry.stem] = one
+            progress(done, len(entries), "count labels")
+    return found
+
+
+def _stems(
+    entries: Sequence[Entry], seen: Sequence[Glance | None], wanted: Callable[[Glance], bool]
+) -> tuple[str, ...]:
+    return tuple(e.stem for e, one in zip(entries, seen, strict=True) if one is not None and wanted(one))
+
+
+def _counted(sizes: Iterable[tuple[int, int]]) -> tuple[tuple[str, int], ...]:
+    """(height, width) pairs as "width x height" with their number, the commonest first."""
+    return tuple(Counter(f"{width}x{height}" for height, width in sizes).most_common())

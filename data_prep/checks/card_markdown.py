@@ -1,0 +1,250 @@
+"""The data card as markdown, with its pictures beside it."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from PIL import Image
+
+from data_prep.checks.card import Card, Division
+from data_prep.checks.contact_sheets import contact_sheet, copy_sheet, seam_sheet
+from data_prep.manifest import Manifest, write_atomic
+
+LISTED = 30
+"""Lines of a long list that the card shows; `card.json` has all."""
+
+NAMED = 8
+"""Names within a line that the card shows."""
+
+SIDES: Mapping[str, str] = {"right": "right of", "below": "below"}
+
+RULES: Mapping[str, str] = {"random": "image by image", "blocked": "by whole scenes", "official": "as published"}
+
+
+def write_card(card: Card, manifest: Manifest, folder: Path, out: Path) -> list[Path]:
+    """Write `card.md`, `card.json` and the pictures that there is something to show on; return their paths."""
+    pictures = {
+        "contact.png": contact_sheet(folder, manifest) if manifest.entries else None,
+        "seams.png": seam_sheet(folder, manifest, card),
+        "copies.png": copy_sheet(folder, manifest, card),
+    }
+    paths = []
+    for name, picture in pictures.items():
+        if picture is None:
+            (out / name).unlink(missing_ok=True)  # of an earlier check
+            continue
+        write_atomic(out / name, _png(picture))
+        paths.append(out / name)
+    write_atomic(out / "card.json", (json.dumps(card.to_json(), indent=1) + "\n").encode())
+    write_atomic(out / "card.md", markdown(card, [path.name for path in paths]).encode())
+    return [out / "card.md", out / "card.json", *paths]
+
+
+def markdown(card: Card, pictures: Sequence[str] = ()) -> str:
+    """The card; `pictures` are the names of those beside it."""
+    blocks = [
+        f"# Data card: {card.dataset}",
+        f"{_sentence(card.describe)} SHA-256 of data and split, split seed 0: `{card.digest[:16]}`.",
+        *_attention(card),
+        "## Contents",
+        _contents(card),
+        "## Splits",
+        *[block for division in _different(card) for block in _division(card, division)],
+        *_foreground(card),
+        "## Copies",
+        *_copies(card),
+        *(_picture(pictures, "copies.png", "Exact and near copies; red: in different splits.")),
+        "## Abutting tiles",
+        *_seams(card),
+        *(_picture(pictures, "seams.png", "Abutting tiles as they lie; red: in different splits.")),
+        "## Images and masks",
+        *(_picture(pictures, "contact.png", "Images of each split above their masks.")),
+    ]
+    return "\n\n".join(blocks) + "\n"
+
+
+def findings(card: Card) -> Iterator[str]:
+    """What asks for attention, the worst first, one sentence each."""
+    if card.damaged:
+        yield f"{_files(card.damaged)} not as prepared: delete the folder and run prepare again."
+    if card.origin == "synthetic":
+        yield "These are invented scenes: no number made on them says anything about the real data."
+    if card.skipped:
+        count = len(card.skipped)
+        words = "1 bad file of the source was" if count == 1 else f"{count} bad files of the source were"
+        yield f"{words} left out (--skip-bad)."
+    divisions = _different(card)
+    for division in divisions:
+        for facts in division.splits:
+            where = facts.split if len(divisions) == 1 else f"{facts.split} (split {RULES[division.rule]})"
+            if not facts.images:
+                yield f"No image in {where}."
+            if facts.absent:
+                yield f"No pixel of {', '.join(facts.absent)} in {where}."
+    if across := [group for group in card.exact if group.across]:
+        yield f"{len(across)} groups of identical images lie in more than one split."
+    if near := [one for one in card.near if one.splits[0] != one.splits[1]]:
+        yield f"{len(near)} pairs of near copies lie in different splits."
+    first = card.divisions[0]
+    if first.parted:
+        yield f"{len(first.parted)} of {len(card.seams)} abutting pairs are parted by the split {RULES[first.rule]}."
+    if card.complete and card.implied and not _as_implied(card):
+        yield "The foreground share of the test split is not the one that the paper's tables imply."
+    if card.blank:
+        yield f"{len(card.blank)} images show one colour only."
+
+
+def _different(card: Card) -> tuple[Division, ...]:
+    """The divisions without those that are equal to the first."""
+    first, *others = card.divisions
+    return (first, *(one for one in others if card.seams or one.splits != first.splits))
+
+
+def _as_implied(card: Card) -> bool:
+    shares = card.divisions[0].splits[-1].shares
+    return card.implied is not None and bool(shares) and card.implied[0] <= shares[0] <= card.implied[1]
+
+
+def _attention(card: Card) -> list[str]:
+    lines = [f"- {sentence}" for sentence in findings(card)]
+    return ["\n".join(lines)] if lines else ["Nothing asks for attention."]
+
+
+def _contents(card: Card) -> str:
+    known = f" of {card.expected_pairs} known" if card.expected_pairs else ""
+    tiles = f", cut into {card.tiles} tiles" if card.tiles > card.pairs else ""
+    labels = ", ".join(f"{label} ({_meaning(card, label)}) in {count} masks" for label, count in card.labels)
+    lines = [
+        f"- Pairs: {card.pairs}{known}{tiles}; images without a mask, left out: {card.without_mask}",
+        f"- Sizes: {_sizes(card.sizes)}; in the source: {_sizes(card.source_sizes)}",
+        f"- Values of the masks: {labels or 'none could be read'}",
+        *([f"- Pixels that are ignored: {100 * card.ignored:.2f} % of all"] if card.ignored else []),
+        f"- Masks without a pixel of any class: {_list(card.empty)}",
+        f"- Images of one colour only: {_list(card.blank)}",
+        f"- Files damaged since they were prepared: {_list(card.damaged)}",
+        f"- Bad files of the source that were left out: {_list(card.skipped)}",
+        *(f"- Rule of {what}: {rule}" for what, rule in card.rules.items()),
+    ]
+    return "\n".join(lines)
+
+
+def _division(card: Card, division: Division) -> list[str]:
+    names = ", ".join(card.classes)
+    lines = [
+        f"Split {RULES[division.rule]}; share of the labelled pixels in per cent:",
+        "\n".join(
+            [
+                "| split | images | " + names.replace(", ", " | ") + " |",
+                "| --- | ---: | " + " | ".join("---:" for _ in card.classes) + " |",
+                *(
+                    f"| {facts.split} | {facts.images} | "
+                    + " | ".join([f"{100 * share:.2f}" for share in facts.shares] or ["" for _ in card.classes])
+                    + " |"
+                    for facts in division.splits
+                ),
+            ]
+        ),
+    ]
+    if card.seams:
+        lines.append(f"It parts {len(division.parted)} of {len(card.seams)} abutting pairs.")
+    return lines
+
+
+def _foreground(card: Card) -> list[str]:
+    if card.implied is None:
+        return []
+    low, high = (f"{100 * bound:.2f}" for bound in card.implied)
+    test = card.divisions[0].splits[-1]
+    implied = f"The paper's tables imply {low} to {high} % foreground in the test split"
+    if not test.shares:
+        return [f"{implied}; here it is empty."]
+    part = "" if card.complete else ", of a part of the data" if card.origin == "source" else ", of invented scenes"
+    return [f"{implied}; here it holds {100 * test.shares[0]:.2f} %{part}."]
+
+
+def _copies(card: Card) -> list[str]:
+    exact = [", ".join(f"{stem} ({split})" for stem, split in zip(g.stems, g.splits, strict=True)) for g in card.exact]
+    near = [
+        f"{one.pair.first} ({one.splits[0]}), {one.pair.second} ({one.splits[1]}): {one.pair.orientation}, "
+        f"{one.pair.distance} of 64 bits, correlation {one.pair.correlation:.3f}"
+        for one in card.near
+    ]
+    lines = [f"Images with identical pixels: {_groups(exact)}", f"Near copies: {_groups(near)}"]
+    if card.exact and card.official_split:
+        lines.append("The published split is kept: no copy was moved.")
+    return lines
+
+
+def _seams(card: Card) -> list[str]:
+    cut = card.tiles > card.pairs
+    within = (
+        ["Tiles of one image abut, and never part. What follows is about tiles of different images."] if cut else []
+    )
+    if not card.seams:
+        lines = [*within, "No two tiles were found to abut."]
+    else:
+        parted = set(card.divisions[0].parted)
+        found = [
+            f"{s.second} {SIDES[s.side]} {s.first}, correlation {s.correlation:.3f}"
+            + (", parted" if (s.first, s.second) in parted else "")
+            for s in card.seams
+        ]
+        lines = [*within, f"Found by the correlation of their edges (parted: in different splits): {_groups(found)}"]
+    if card.next_seam is not None:
+        seam = card.next_seam
+        words = f"{seam.second} {SIDES[seam.side]} {seam.first}, correlation {seam.correlation:.3f}"
+        lines.append(f"The next best pair, refused: {words}.")
+    if not card.scenes_known and not card.official_split:
+        lines.append(
+            "This folder was prepared before abutting tiles were looked for: to use `--split blocked`, delete it and "
+            f"run `rssam-bench prepare {card.dataset} --source DIR`."
+        )
+    return lines
+
+
+def _picture(pictures: Sequence[str], name: str, words: str) -> list[str]:
+    return [f"![{words}]({name})", words] if name in pictures else []
+
+
+def _meaning(card: Card, label: int) -> str:
+    if label == 255:
+        return "ignored"
+    names = ("background", *card.classes) if len(card.classes) == 1 else card.classes
+    return names[label] if label < len(names) else "no class"
+
+
+def _groups(lines: Sequence[str]) -> str:
+    """A count, and the lines as a list below it."""
+    if not lines:
+        return "none."
+    rest = [f"- and {len(lines) - LISTED} more, see card.json"] if len(lines) > LISTED else []
+    return "\n\n".join([f"{len(lines)}.", "\n".join([*(f"- {line}" for line in lines[:LISTED]), *rest])])
+
+
+def _list(names: Sequence[str]) -> str:
+    if not names:
+        return "none"
+    rest = f" and {len(names) - NAMED} more, see card.json" if len(names) > NAMED else ""
+    return f"{len(names)} ({', '.join(names[:NAMED])}{rest})"
+
+
+def _sizes(sizes: Sequence[tuple[str, int]]) -> str:
+    rest = f" and {len(sizes) - LISTED} more sizes" if len(sizes) > LISTED else ""
+    return ", ".join(f"{size} ({count})" for size, count in sizes[:LISTED]) + rest
+
+
+def _files(lines: Sequence[str]) -> str:
+    return "1 file is" if len(lines) == 1 else f"{len(lines)} files are"
+
+
+def _sentence(words: str) -> str:
+    return f"{words[:1].upper()}{words[1:]}."
+
+
+def _png(picture: Image.Image) -> bytes:
+    stream = io.BytesIO()
+    picture.save(stream, "PNG")
+    return stream.getvalue()

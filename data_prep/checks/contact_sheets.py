@@ -1,0 +1,145 @@
+"""Pictures of a data card: a contact sheet, abutting pairs and copies, for a person to look at."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from PIL import Image, ImageDraw, ImageFont
+
+from data_prep.checks.adjacent_tiles import Seam
+from data_prep.checks.card import Card
+from data_prep.checks.duplicates import TRANSPOSED, TURNS
+from data_prep.manifest import Entry, Manifest, Split
+
+THUMB = 176
+"""Side in pixels of an image on a contact sheet."""
+
+EACH = 6
+"""Images of each split on a contact sheet."""
+
+PAIRS = 12
+"""Pairs that a picture shows, those across splits first."""
+
+GAP, LINE, WIDE = 8, 16, 1120
+FONT = ImageFont.load_default(11)
+INK, PAPER, PARTED = (20, 20, 20), (255, 255, 255), (200, 30, 30)
+
+Transpose = Image.Transpose
+TURN: dict[str, Transpose | None] = dict(
+    zip(
+        (*TURNS, *TRANSPOSED),
+        (
+            None, Transpose.FLIP_LEFT_RIGHT, Transpose.FLIP_TOP_BOTTOM, Transpose.ROTATE_180,
+            Transpose.TRANSPOSE, Transpose.ROTATE_270, Transpose.ROTATE_90, Transpose.TRANSVERSE,
+        ),
+        strict=True,
+    )
+)  # fmt: skip
+"""Pillow's names for the orientations of near copies; Pillow turns counter-clockwise."""
+
+
+def contact_sheet(folder: Path, manifest: Manifest) -> Image.Image:
+    """Images above their masks in the palette: of each split at most EACH, evenly over its stems.
+
+    A line of pictures for each split, or one for all where they fit into it.
+    """
+    chosen = [[(split, e) for e in _spread(entries)] for split, entries in manifest.splits(0).items() if entries]
+    rows = chosen if sum(map(len, chosen)) > EACH else [[one for row in chosen for one in row]]
+    across = max(map(len, rows))
+    width, height = GAP + across * (THUMB + GAP), len(rows) * (2 * THUMB + LINE + 2 * GAP) + GAP
+    sheet = Image.new("RGB", (width, height), PAPER)
+    top = GAP
+    for row in rows:
+        for column, (split, entry) in enumerate(row):
+            left = GAP + column * (THUMB + GAP)
+            # the stems of a published split begin with its name
+            _write(sheet, (left, top), entry.stem if entry.stem.startswith(split) else f"{split}: {entry.stem}", INK)
+            sheet.paste(_image(folder / entry.image, THUMB), (left, top + LINE))
+            sheet.paste(_image(folder / entry.mask, THUMB, smooth=False), (left, top + LINE + THUMB + 2))
+        top += 2 * THUMB + LINE + 2 * GAP
+    return sheet
+
+
+def seam_sheet(folder: Path, manifest: Manifest, card: Card) -> Image.Image | None:
+    """Abutting pairs put together as they lie, their splits above; None without a pair."""
+    of = {entry.stem: split for split, entries in manifest.splits(0).items() for entry in entries}
+    parted = set(card.divisions[0].parted)
+    ordered = sorted(card.seams, key=lambda seam: ((seam.first, seam.second) not in parted, seam.side))[:PAIRS]
+    tiles = []
+    for seam in ordered:
+        words = f"{seam.first} ({of[seam.first]}), {seam.second} ({of[seam.second]}), r = {seam.correlation:.2f}"
+        tiles.append((_together(folder, manifest, seam), words, (seam.first, seam.second) in parted))
+    return _gallery(tiles)
+
+
+def copy_sheet(folder: Path, manifest: Manifest, card: Card) -> Image.Image | None:
+    """Exact and near copies side by side, the second turned as it was found; None without any."""
+    paths = {entry.stem: folder / entry.image for entry in manifest.entries}
+    pairs: list[tuple[str, str, Split, Split, str, Transpose | None]] = []
+    for group in card.exact:
+        other = next((n for n, split in enumerate(group.splits) if split != group.splits[0]), 1)
+        pairs.append((group.stems[0], group.stems[other], group.splits[0], group.splits[other], "identical", None))
+    for found in card.near:
+        near, words = found.pair, f"{found.pair.orientation}, {found.pair.distance} bits"
+        pairs.append((near.first, near.second, *found.splits, words, TURN[near.orientation]))
+    tiles = []
+    for first, second, one, two, words, turn in sorted(pairs, key=lambda pair: pair[2] == pair[3])[:PAIRS]:
+        both = Image.new("RGB", (2 * THUMB + 2, THUMB), PAPER)
+        both.paste(_image(paths[first], THUMB), (0, 0))
+        copy = _image(paths[second], THUMB)
+        both.paste(copy if turn is None else copy.transpose(turn), (THUMB + 2, 0))
+        tiles.append((both, f"{first} ({one}), {second} ({two}): {words}", one != two))
+    return _gallery(tiles)
+
+
+def _together(folder: Path, manifest: Manifest, seam: Seam) -> Image.Image:
+    """Two tiles without a gap between them."""
+    paths = {entry.stem: folder / entry.image for entry in manifest.entries}
+    beside = seam.side == "right"
+    both = Image.new("RGB", (2 * THUMB, THUMB) if beside else (THUMB, 2 * THUMB), PAPER)
+    both.paste(_image(paths[seam.first], THUMB), (0, 0))
+    both.paste(_image(paths[seam.second], THUMB), (THUMB, 0) if beside else (0, THUMB))
+    return both
+
+
+def _gallery(tiles: Sequence[tuple[Image.Image, str, bool]]) -> Image.Image | None:
+    """Pictures in rows, as they fit, a line of words above each: red where they lie in different splits."""
+    if not tiles:
+        return None
+    placed, left, top, bottom = [], GAP, GAP, GAP
+    for picture, words, across in tiles:
+        width = max(picture.width, round(FONT.getlength(words))) + 2 * GAP
+        if left + width > WIDE and left > GAP:
+            left, top = GAP, bottom + GAP
+        placed.append((left, top, picture, words, across))
+        left, bottom = left + width, max(bottom, top + LINE + picture.height)
+    sheet = Image.new("RGB", (WIDE, bottom + GAP), PAPER)
+    for left, top, picture, words, across in placed:
+        _write(sheet, (left, top), words, PARTED if across else INK)
+        sheet.paste(picture, (left, top + LINE))
+    return sheet
+
+
+def _spread(entries: Sequence[Entry]) -> list[Entry]:
+    """At most EACH entries, evenly over all."""
+    count = min(EACH, len(entries))
+    return [entries[number * len(entries) // count] for number in range(count)]
+
+
+def _image(path: Path, side: int, *, smooth: bool = True) -> Image.Image:
+    """A square thumbnail; a grey one with a cross for a file that cannot be read."""
+    try:
+        with Image.open(path) as picture:
+            picture.load()
+            return picture.convert("RGB").resize(
+                (side, side), Image.Resampling.BOX if smooth else Image.Resampling.NEAREST
+            )
+    except (OSError, SyntaxError, ValueError):
+        lost = Image.new("RGB", (side, side), (190, 190, 190))
+        ImageDraw.Draw(lost).line([(0, 0), (side, side), (side, 0), (0, side)], fill=PARTED, width=3)
+        return lost
+
+
+def _write(sheet: Image.Image, place: tuple[int, int], words: str, ink: tuple[int, int, int]) -> None:
+    ImageDraw.Draw(sheet).text(place, words, fill=ink, font=FONT)

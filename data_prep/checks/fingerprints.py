@@ -1,0 +1,102 @@
+"""What is remembered of an image to compare it with thousands of others: its four edges and a thumbnail."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from data_prep.manifest import DataError, Entry, Progress
+
+Bytes = NDArray[np.uint8]
+
+THUMBNAIL = 32
+"""Side in pixels of a thumbnail."""
+
+
+@dataclass(frozen=True, eq=False)
+class Edges:
+    """The outermost pixels of one image, downwards or to the right."""
+
+    left: Bytes  # [height, 3]
+    right: Bytes  # [height, 3]
+    top: Bytes  # [width, 3]
+    bottom: Bytes  # [width, 3]
+
+    def packed(self) -> str:
+        """As text, for the record of an unfinished `prepare`."""
+        parts = (self.left, self.right, self.top, self.bottom)
+        return base64.b64encode(b"".join(part.tobytes() for part in parts)).decode()
+
+
+@dataclass(frozen=True, eq=False)
+class Glance(Edges):
+    """A few kilobytes of one image."""
+
+    thumbnail: Bytes  # grey [THUMBNAIL, THUMBNAIL], each pixel the mean of its area
+    blank: bool  # every pixel has the same colour
+
+
+def edges_of(pixels: Bytes) -> Edges:
+    """The edges of an image [height, width, 3]."""
+    sides = (pixels[:, 0], pixels[:, -1], pixels[0], pixels[-1])
+    return Edges(*(side.copy() for side in sides))  # copies let the image go
+
+
+def unpacked(text: str, size: tuple[int, int]) -> Edges:
+    """The edges that `Edges.packed` made of an image of `size` (height, width); raises ValueError for another text."""
+    values = np.frombuffer(base64.b64decode(text, validate=True), np.uint8).reshape(-1, 3)
+    height, width = size
+    if len(values) != 2 * (height + width):
+        raise ValueError(f"expected the edges of {width}x{height} pixels, found {len(values)} pixels")
+    return Edges(*np.split(values, (height, 2 * height, 2 * height + width)))
+
+
+def glance(picture: Image.Image) -> Glance:
+    """Edges and thumbnail of an RGB image."""
+    pixels = np.asarray(picture)
+    small = picture.convert("L").resize((THUMBNAIL, THUMBNAIL), Image.Resampling.BOX)
+    edges = edges_of(pixels)
+    return Glance(
+        left=edges.left,
+        right=edges.right,
+        top=edges.top,
+        bottom=edges.bottom,
+        thumbnail=np.asarray(small),
+        blank=bool((pixels == pixels[0, 0]).all()),
+    )
+
+
+def glance_all(folder: Path, entries: Sequence[Entry], workers: int, progress: Progress) -> list[Glance | None]:
+    """A glance at the prepared image of every entry, in their order; None for a file that cannot be read.
+
+    Memory holds one decoded image a worker.
+    """
+    found: list[Glance | None] = []
+    with ThreadPoolExecutor(max(workers, 1)) as pool:  # Pillow decodes outside of Python's lock
+        for done, seen in enumerate(pool.map(lambda entry: _read(folder / entry.image), entries), start=1):
+            found.append(seen)
+            progress(done, len(entries), "compare edges")
+    return found
+
+
+def require(glances: Sequence[Glance | None], entries: Sequence[Entry], folder: Path) -> list[Glance]:
+    """The glances if none is missing. Raises DataError naming the files that cannot be read."""
+    missing = [entry.image for entry, seen in zip(entries, glances, strict=True) if seen is None]
+    if missing:
+        raise DataError(f"{folder} holds files that cannot be read ({', '.join(missing[:8])}): run prepare again")
+    return [seen for seen in glances if seen is not None]
+
+
+def _read(path: Path) -> Glance | None:
+    try:
+        with Image.open(path) as picture:
+            return glance(picture.convert("RGB"))
+    except (OSError, SyntaxError, ValueError):
+        return None

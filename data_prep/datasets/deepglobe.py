@@ -1,0 +1,89 @@
+"""DeepGlobe Road Extraction: the data sheet, where its files lie, and stand-ins in the same layout."""
+
+from __future__ import annotations
+
+import io
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar, Literal
+
+import numpy as np
+from PIL import Image
+
+from data_prep.images.decode import THRESHOLD, binary_mask
+from data_prep.manifest import Colour, Manifest, Progress, write_atomic
+from data_prep.prepare.build import Reading
+from data_prep.prepare.findings import Origin
+from data_prep.prepare.pairs import Layout
+from data_prep.prepare.pipeline import prepare_from
+from data_prep.synthetic.marker import mark
+from data_prep.synthetic.road_scenes import road_scene
+
+SOURCE_SIDE = 1024
+
+LAYOUT = Layout(
+    image=re.compile(r"(?:.*/)?(?P<stem>[^/]+)_sat\.jpg"),
+    mask=re.compile(r"(?:.*/)?(?P<stem>[^/]+)_mask\.png"),
+    described="images ID_sat.jpg with masks ID_mask.png",
+)
+
+READING = Reading(
+    image_kinds=("JPEG",),
+    mask_kinds=("PNG",),
+    read_mask=binary_mask,
+    rules={
+        "image": "RGB, shrunk to 512x512 by averaging whole blocks of pixels, stored without loss",
+        "mask": f"road where the value is at least {THRESHOLD}, then the first pixel of each block (mask[::2, ::2] "
+        "for 1024x1024); the mask at native resolution is kept beside it",
+    },
+    expected=f"values of {THRESHOLD} and more",
+    remedy="Give the original masks, or multiply 0/1 masks by 255.",
+    shrink=True,
+)
+
+
+@dataclass(frozen=True)
+class DeepGlobe:
+    """DeepGlobe 2018 Road Extraction Challenge.
+
+    Source: 8570 images of Thailand, Indonesia and India (DigitalGlobe Vivid+), 1024x1024 pixels of 0.5 m, three bands.
+        Only the 6226 of `train/` have masks; 1243 in `valid/` and 1101 in `test/` never got any and are left out.
+    Formats: `ID_sat.jpg` (JPEG, RGB); `ID_mask.png` (three equal channels, road white). The official readme warns that
+        masks are not purely 0 and 255 and asks for a threshold of 128.
+    Licence: research and education under the challenge's terms; the images must not be passed on.
+    Citation: I. Demir et al., DeepGlobe 2018: A Challenge to Parse the Earth through Satellite Images, CVPR Workshops.
+    """
+
+    name: ClassVar[str] = "deepglobe"
+    title: ClassVar[str] = "DeepGlobe"
+    version: ClassVar[int] = 1
+    classes: ClassVar[tuple[str, ...]] = ("road",)
+    image_size: ClassVar[tuple[int, int]] = (512, 512)
+    average: ClassVar[Literal["foreground", "classes"]] = "foreground"
+    expected_pairs: ClassVar[int | None] = 6226
+    official_sizes: ClassVar[tuple[int, int, int] | None] = None
+    palette: ClassVar[tuple[Colour, ...]] = ((255, 255, 255),)
+
+    def prepare(
+        self, source: Path, out: Path, *, origin: Origin, workers: int, progress: Progress, skip_bad: bool = False
+    ) -> Manifest:
+        """See `Dataset.prepare`; `source` is a folder or an archive with the files at any depth."""
+        return prepare_from(source, out, self, LAYOUT, READING, origin, workers, progress, skip_bad)
+
+    def synthesize(self, out: Path, count: int, seed: int) -> None:
+        """Write `count` pairs of invented scenes to `out/train`, one image without a mask to `out/valid`, and a marker.
+
+        The marker keeps `prepare` from taking the scenes for DeepGlobe.
+        """
+        mark(out, self.title)
+        for index in range(count + 1):
+            scene = road_scene(SOURCE_SIDE, np.random.default_rng([seed, index]))
+            stem = out / ("train" if index < count else "valid") / str(100000 + index)
+            jpeg = io.BytesIO()
+            Image.fromarray(scene.image).save(jpeg, "JPEG", quality=92)
+            write_atomic(stem.with_name(f"{stem.name}_sat.jpg"), jpeg.getvalue())
+            if index < count:
+                png = io.BytesIO()
+                Image.fromarray(np.uint8(255) * scene.roads).convert("RGB").save(png, "PNG")
+                write_atomic(stem.with_name(f"{stem.name}_mask.png"), png.getvalue())

@@ -1,0 +1,169 @@
+"""A user's own images and masks as a data set: the declaration, kept beside the manifest, and how it is prepared."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+from data_prep.images.class_values import Value, ValueReader, shown
+from data_prep.images.decode import IGNORED
+from data_prep.manifest import Colour, DataError, Manifest, Progress
+from data_prep.prepare.build import Reading
+from data_prep.prepare.convert import Fit
+from data_prep.prepare.findings import Origin
+from data_prep.prepare.pairs import Layout
+from data_prep.prepare.pipeline import prepare_from
+
+DECLARATION = "dataset.json"
+"""The file beside the manifest that a data set of the user's own is known by."""
+
+MASKS = "masks?|labels?|gt"
+
+LAYOUT = Layout(
+    # The innermost folder with a name of either kind decides: images/masks/1.png is a mask.
+    image=re.compile(
+        rf"(?:.*/)?(?:images?|img)/(?!(?:.*/)?(?:{MASKS})/)(?:.*/)?(?P<stem>[^/]+)\.(?:png|jpe?g|tiff?)", re.IGNORECASE
+    ),
+    mask=re.compile(rf"(?:.*/)?(?:{MASKS})/(?:.*/)?(?P<stem>[^/]+)\.(?:png|jpe?g|tiff?)", re.IGNORECASE),
+    described="images images/NAME.png (or .jpg, .tif) with masks masks/NAME.png (or .tif)",
+)
+
+COLOURS: tuple[Colour, ...] = (
+    (230, 159, 0), (86, 180, 233), (0, 158, 115), (240, 228, 66), (0, 114, 178), (213, 94, 0), (204, 121, 167),
+    (51, 34, 136), (17, 119, 51), (68, 170, 153), (136, 204, 238), (221, 204, 119), (204, 102, 119), (170, 68, 153),
+    (136, 34, 85), (221, 221, 221),
+)  # fmt: skip
+"""Okabe and Ito's colours, then Tol's muted ones: apart for every kind of colour vision."""
+
+SHADES = (1.0, 0.65, 0.4, 0.2)
+"""How dark the colours are when they come round again."""
+
+MOST_CLASSES = len(COLOURS) * len(SHADES)
+
+
+@dataclass(frozen=True)
+class Folder:
+    """A data set of the user's own. Every field is in the identity of its runs, for it changes the number."""
+
+    name: str
+    classes: tuple[str, ...]  # one: a binary task
+    values: tuple[Value, ...]  # of each class in the masks; all numbers, or all colours
+    background: Value | None  # of what is no road, for a binary task
+    ignore: Value | None  # of pixels outside of loss and counts
+    fit: Fit
+    image_size: tuple[int, int]  # (height, width) as prepared
+    version: int = 1
+
+    expected_pairs: ClassVar[int | None] = None
+    official_sizes: ClassVar[tuple[int, int, int] | None] = None
+
+    @property
+    def title(self) -> str:
+        """Its name: nobody gave it another."""
+        return self.name
+
+    @property
+    def average(self) -> Literal["foreground", "classes"]:
+        """That of the one class, or of all classes."""
+        return "foreground" if len(self.classes) == 1 else "classes"
+
+    @property
+    def palette(self) -> tuple[Colour, ...]:
+        """The colours of the masks themselves where they have such, else colours that anybody can tell apart."""
+        colours = tuple(value for value in self.values if not isinstance(value, int))
+        if len(colours) == len(self.values) and colours != ((0, 0, 0),):  # black is the background of a binary label
+            return colours
+        return tuple(_shaded(number) for number in range(len(self.classes)))
+
+    def prepare(
+        self, source: Path, out: Path, *, origin: Origin, workers: int, progress: Progress, skip_bad: bool = False
+    ) -> Manifest:
+        """See `Dataset.prepare`; `source` is a folder or a ZIP with `images` and `masks` at any depth."""
+        if (out / DECLARATION).exists() and (known := load_folder(out)) != self:
+            raise DataError(
+                f"{out} was prepared with {_difference(known, self)}. Delete it and run prepare again, or use another "
+                f"--name."
+            )
+        return prepare_from(source, out, self, LAYOUT, self._reading(), origin, workers, progress, skip_bad)
+
+    def synthesize(self, out: Path, count: int, seed: int) -> None:
+        """Raise DataError: nobody can invent stand-ins for data that nobody else knows."""
+        raise DataError(f"{self.name} is your own data and has no stand-ins: give --source DIR")
+
+    def to_json(self) -> str:
+        """The text of `dataset.json`."""
+        return json.dumps(asdict(self), indent=1) + "\n"
+
+    def _reading(self) -> Reading:
+        labels: dict[Value, int] = {value: label for label, value in enumerate(self.values)}
+        if self.background is not None:
+            labels = {self.background: 0, self.values[0]: 1}
+        if self.ignore is not None:
+            labels[self.ignore] = IGNORED
+        meanings = [f"{name} {shown(value)}" for name, value in zip(self.classes, self.values, strict=True)]
+        if self.background is not None:
+            meanings.append(f"background {shown(self.background)}")
+        if self.ignore is not None:
+            meanings.append(f"ignored {shown(self.ignore)}")
+        size = "{1}x{0}".format(*self.image_size)
+        image, mask = {
+            "keep": (f"RGB, {size} as it is", "as it is"),
+            "tile": (
+                f"RGB, cut into tiles of {size} row by row from the upper left; edge tiles are padded by repeating the "
+                "last row and column",
+                f"cut like the image; padding is ignored (label {IGNORED}), so every pixel of the source counts once",
+            ),
+            "resize": (
+                f"RGB, resized to {size} whatever its shape: means of whole blocks where it is a whole multiple, else "
+                "bilinear",
+                f"resized to {size} by the nearest pixel; scores are those of the resized mask",
+            ),
+        }[self.fit]
+        return Reading(
+            image_kinds=("PNG", "JPEG", "TIFF"),
+            mask_kinds=("PNG", "TIFF"),
+            read_mask=ValueReader(labels),
+            rules={"image": f"{image}; stored without loss", "mask": f"{'; '.join(meanings)}; {mask}"},
+            expected=", ".join(meanings),
+            remedy="Give the values of the masks with --classes.",
+            fit=self.fit,
+            beside={DECLARATION: self.to_json()},
+        )
+
+
+def load_folder(folder: Path) -> Folder:
+    """The data set that was prepared in `folder`; raises DataError if its declaration is damaged."""
+    path = folder / DECLARATION
+    try:
+        raw = json.loads(path.read_text())
+        return Folder(**{name: _tuples(value) for name, value in raw.items()})
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        raise DataError(
+            f"{path} is damaged ({error}). Delete {folder} and run: rssam-bench prepare folder --name {folder.name} "
+            f"--source DIR --classes ..."
+        ) from error
+
+
+def own_folders(data: Path) -> Iterable[Path]:
+    """The prepared folders below `data` that hold a data set of the user's own, by name."""
+    return sorted(path.parent for path in data.glob(f"*/{DECLARATION}") if not path.parent.name.startswith("."))
+
+
+def _tuples(value: Any) -> Any:
+    return tuple(_tuples(item) for item in value) if isinstance(value, list) else value
+
+
+def _difference(known: Folder, wanted: Folder) -> str:
+    """The fields that differ: what they were, and what they are to be."""
+    before, after = asdict(known), asdict(wanted)
+    return ", ".join(f"{name} {before[name]} (now {after[name]})" for name in before if before[name] != after[name])
+
+
+def _shaded(number: int) -> Colour:
+    turn, place = divmod(number, len(COLOURS))
+    red, green, blue = (int(channel * SHADES[turn]) for channel in COLOURS[place])
+    return red, green, blue

@@ -1,0 +1,206 @@
+"""From what a user writes to a declared `Folder`: options of the command line, or a small YAML file."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal, cast
+
+import yaml
+from PIL import Image
+
+from data_prep.datasets.folder import LAYOUT, MOST_CLASSES, Folder
+from data_prep.images.class_values import Value
+from data_prep.manifest import DataError
+from data_prep.prepare.archive import opened_source
+from data_prep.prepare.convert import Fit
+from data_prep.prepare.pairs import find_pairs, hidden
+
+SIDE = 512
+"""Side in pixels of tiles and of resized images, unless another is asked for."""
+
+STRIDE = 32
+"""What the sides of prepared images are multiples of: the deepest features of every system are 1/32."""
+
+KEPT = 1024
+"""Longest side in pixels of images that are taken as they are."""
+
+EXAMPLE = '--classes "road=255,120,80"'
+NAMES = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
+CLASS_NAMES = re.compile(r"[A-Za-z][A-Za-z0-9_ -]*")
+ONE_CLASS = r"\s*[^=,]+=\s*\d+\s*(?:,\s*\d+\s*,\s*\d+\s*)?"
+
+
+class BadDeclaration(DataError):
+    """Options or a class map that declare no data set; the message says how it is written."""
+
+
+@dataclass(frozen=True)
+class ClassMap:
+    """What a user declares; None where nothing was said."""
+
+    name: str | None = None
+    classes: tuple[tuple[str, Value], ...] = ()
+    ignore: Value | None = None
+    average: Literal["foreground", "classes"] | None = None
+    fit: Fit | None = None
+    side: int | None = None
+
+
+def from_options(classes: Sequence[str], ignore: str | None) -> ClassMap:
+    """The classes of `--classes NAME=VALUE`, several of them or separated by commas, and of `--ignore VALUE`.
+
+    A value is a number, or a colour R,G,B. Raises BadDeclaration.
+    """
+    pairs: list[tuple[str, Value]] = []
+    for text in classes:
+        if not re.fullmatch(rf"{ONE_CLASS}(?:,{ONE_CLASS})*", text):
+            raise BadDeclaration(f'expected classes such as {EXAMPLE} or "road=1,roof=2", found {text!r}')
+        for one in re.findall(rf"({ONE_CLASS})(?:,|$)", text):
+            name, _, value = one.partition("=")
+            pairs.append((name.strip(), _value(value, f"class {name.strip()}")))
+    return ClassMap(classes=tuple(pairs), ignore=None if ignore is None else _value(ignore, "--ignore"))
+
+
+def from_file(path: Path) -> ClassMap:
+    """The declaration of a YAML file: name, classes (a list of name and value), ignore, average, fit and side.
+
+    Raises BadDeclaration.
+    """
+    try:
+        raw = yaml.safe_load(path.read_text())
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise BadDeclaration(f"{path} cannot be read as a class map ({' '.join(str(error).split())})") from error
+    known = ("name", "classes", "ignore", "average", "fit", "side")
+    if not isinstance(raw, dict) or set(raw) - set(known):
+        found = ", ".join(map(str, raw)) if isinstance(raw, dict) else type(raw).__name__
+        raise BadDeclaration(f"{path}: expected the keys {', '.join(known)}, found {found}")
+    classes = raw.get("classes")
+    if not isinstance(classes, list) or not all(
+        isinstance(one, dict) and set(one) == {"name", "value"} for one in classes
+    ):
+        raise BadDeclaration(f"{path}: expected classes as a list of name and value, found {classes!r}")
+    side = raw.get("side")
+    if side is not None and type(side) is not int:
+        raise BadDeclaration(f"{path}: expected side as a number of pixels, found {side!r}")
+    for key, choices in (("fit", ("tile", "resize")), ("average", ("foreground", "classes"))):
+        if raw.get(key) not in (None, *choices):
+            raise BadDeclaration(f"{path}: expected {key} as one of {', '.join(choices)}, found {raw[key]!r}")
+    return ClassMap(
+        name=None if raw.get("name") is None else str(raw["name"]),
+        classes=tuple((str(one["name"]), _value(one["value"], f"{path}: class {one['name']}")) for one in classes),
+        ignore=None if raw.get("ignore") is None else _value(raw["ignore"], f"{path}: ignore"),
+        average=raw.get("average"),
+        fit=raw.get("fit"),
+        side=side,
+    )
+
+
+def declare(wanted: ClassMap, source: Path, taken: Sequence[str]) -> Folder:
+    """The data set that `wanted` declares. `taken` are names it cannot have.
+
+    Where neither fit nor side is given and all images of `source` have one usable size, they are kept as they are.
+    Raises BadDeclaration, or DataError if there are no pairs.
+    """
+    name = _name(wanted.name, taken)
+    classes, background = _classes(wanted)
+    side = SIDE if wanted.side is None else wanted.side
+    if side < STRIDE or side % STRIDE:
+        raise BadDeclaration(f"expected --side as a multiple of {STRIDE}, found {side}")
+    declared = Folder(
+        name=name,
+        classes=tuple(title for title, _ in classes),
+        values=tuple(value for _, value in classes),
+        background=background,
+        ignore=wanted.ignore,
+        fit=wanted.fit or "tile",
+        image_size=(side, side),
+    )
+    if wanted.average not in (None, declared.average):
+        raise BadDeclaration(
+            f"expected average: {declared.average} for {len(classes)} class(es), found {wanted.average}: "
+            "foreground is the score of one class, classes the mean over several"
+        )
+    if wanted.fit is None and wanted.side is None and (size := common_size(source)):
+        return replace(declared, fit="keep", image_size=size)
+    return declared
+
+
+def common_size(source: Path) -> tuple[int, int] | None:
+    """(height, width) of all images of `source`, from their heads; None if they differ or would have to be fitted."""
+
+    def wanted(name: str) -> bool:
+        return not hidden(name) and LAYOUT.part(name) is not None
+
+    sizes = set()
+    with (
+        tempfile.TemporaryDirectory(prefix="rssam-bench-") as scratch,
+        opened_source(source, Path(scratch) / "source", wanted) as folder,
+    ):
+        for pair in find_pairs(folder, str(source), LAYOUT).pairs:
+            try:
+                with Image.open(pair.image) as picture:
+                    sizes.add((picture.height, picture.width))
+            except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+                continue  # a fault, which preparing lists
+    size = sizes.pop() if len(sizes) == 1 else None
+    return size if size and max(size) <= KEPT and not size[0] % STRIDE and not size[1] % STRIDE else None
+
+
+def _name(name: str | None, taken: Sequence[str]) -> str:
+    if not name:
+        raise BadDeclaration("give the new data set a name: rssam-bench prepare folder --name NAME --source DIR ...")
+    if not NAMES.fullmatch(name):
+        raise BadDeclaration(f"expected a name of small letters, digits, - and _ (at most 40), found {name!r}")
+    if name in taken:
+        raise BadDeclaration(f"the name {name} is taken by this suite: choose another --name")
+    return name
+
+
+def _classes(wanted: ClassMap) -> tuple[tuple[tuple[str, Value], ...], Value | None]:
+    """The classes, and the value of the background where there is but one class besides it."""
+    names = [name for name, _ in wanted.classes]
+    values = [value for _, value in wanted.classes]
+    if not names:
+        raise BadDeclaration(f"say what the masks hold, such as {EXAMPLE}, or give --class-map FILE.yaml")
+    for name in names:
+        if not CLASS_NAMES.fullmatch(name):
+            raise BadDeclaration(f"expected class names of letters, digits, spaces, - and _, found {name!r}")
+    if names == ["background"]:
+        raise BadDeclaration(f"say what the masks hold besides background, such as {EXAMPLE}")
+    binary = len([name for name in names if name != "background"]) == 1
+    colours = isinstance(values[0], tuple)
+    background: Value | None = None
+    if binary:
+        background = dict(wanted.classes).get("background", (0, 0, 0) if colours else 0)
+        wanted_classes = tuple(pair for pair in wanted.classes if pair[0] != "background")
+    else:
+        wanted_classes = wanted.classes
+    told = [*(value for _, value in wanted_classes), *(v for v in (background, wanted.ignore) if v is not None)]
+    if any(isinstance(value, tuple) != colours for value in told):
+        raise BadDeclaration("expected numbers for all values (background and ignore too), or colours R,G,B for all")
+    if len(set(names)) < len(names) or len(set(told)) < len(told):
+        implied = f" (background is {background})" if binary and "background" not in names else ""
+        raise BadDeclaration(f"expected every class once, with a value of its own{implied}; found {wanted.classes}")
+    if len(wanted_classes) > MOST_CLASSES:
+        raise BadDeclaration(f"expected at most {MOST_CLASSES} classes, found {len(wanted_classes)}")
+    return wanted_classes, background
+
+
+def _value(given: Any, where: str) -> Value:
+    """A number, or a colour of three numbers 0..255, as text or as YAML has it."""
+    parts = given.split(",") if isinstance(given, str) else given if isinstance(given, list) else [given]
+    numbers = []
+    for part in parts:
+        text = str(part).strip()
+        if isinstance(part, bool) or not text.isdecimal():
+            raise BadDeclaration(f"{where}: expected a number or R,G,B, found {given!r}")
+        numbers.append(int(text))
+    if len(numbers) == 3 and max(numbers) <= 255:
+        return cast("Value", tuple(numbers))
+    if len(numbers) == 1 and numbers[0] <= 65535:
+        return numbers[0]
+    raise BadDeclaration(f"{where}: expected a number up to 65535, or R,G,B up to 255 each, found {given!r}")

@@ -1,0 +1,156 @@
+"""WHDLD: the data sheet, where its files lie, and stand-ins in the same layout."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import ClassVar, Literal
+
+import numpy as np
+from PIL import Image
+
+from data_prep.datasets.whdld_class_order import CLASSES, KNOWN, first_number, measure, verify_order
+from data_prep.images.decode import Mask, colour_labels, header, numbered_labels, refuse_jpeg
+from data_prep.manifest import Colour, DataError, Manifest, Progress, write_atomic
+from data_prep.prepare.build import Reading
+from data_prep.prepare.findings import Found, Origin
+from data_prep.prepare.pairs import Layout
+from data_prep.prepare.pipeline import prepare_from
+from data_prep.synthetic.land_cover_scenes import land_cover_scene
+from data_prep.synthetic.marker import mark
+
+SIDE = 256
+
+PALETTE: tuple[Colour, ...] = (
+    (255, 0, 0),
+    (255, 255, 0),
+    (192, 192, 0),
+    (0, 255, 0),
+    (128, 128, 128),
+    (0, 0, 255),
+)
+
+FOLDER = r"(?P<folder>(?:.*/)?(?:{}))/(?P<stem>[^/]+)\.(?:jpe?g|png|tiff?)"
+
+LAYOUT = Layout(
+    image=re.compile(FOLDER.format("images?|img"), re.IGNORECASE),
+    mask=re.compile(FOLDER.format("imagespng|labels?|gt"), re.IGNORECASE),
+    described="images Images/NAME.jpg with labels ImagesPNG/NAME.png (or images/labels, image/label, img/gt)",
+)
+
+
+def read_labels(picture: Image.Image) -> Mask:
+    """Labels 0..5 of a picture in the colours of WHDLD; raises BadPicture for other colours."""
+    refuse_jpeg(picture)
+    return colour_labels(picture, PALETTE)
+
+
+def read_numbers(picture: Image.Image, first: int, order: tuple[str, ...]) -> Mask:
+    """Labels 0..5 of a picture of class numbers from `first` on, which stand for the classes in `order`."""
+    refuse_jpeg(picture)
+    return numbered_labels(picture, first, [CLASSES.index(name) for name in order])
+
+
+READING = Reading(
+    image_kinds=("JPEG", "PNG", "TIFF"),
+    mask_kinds=("PNG", "TIFF", "JPEG"),  # JPEG only to be refused with its colours
+    read_mask=read_labels,
+    rules={
+        "image": "RGB, 256x256 as published, stored without loss",
+        "mask": "building, road, pavement, vegetation, bare soil and water as 0 to 5, read by colour",
+    },
+    expected="the colours of several classes",
+    remedy="Give the original labels, ImagesPNG.",
+)
+
+
+def choose_reading(order: tuple[str, ...] | None, found: Found, progress: Progress) -> Reading:
+    """By colour, or by class numbers in `order`; raises DataError if all labels are numbers and no order fits them."""
+    formats = [(pair, header(pair.mask)) for pair in found.pairs]
+    readable = [(pair, *seen) for pair, seen in formats if seen is not None]
+    numbered = [pair for pair, kind, mode in readable if mode == "L" and kind != "JPEG"]
+    if order is None and numbered and len(numbered) == len(readable):
+        choices = " or ".join(f"--class-order {','.join(known)}" for known in KNOWN)
+        raise DataError(
+            f"expected labels in colours, found class numbers ({numbered[0].mask_name} and {len(numbered) - 1} more), "
+            f"of which two orders go round. Name the one of your copy: {choices}"
+        )
+    if order is None or not readable:
+        return READING
+    if not numbered:
+        raise DataError("the labels of the source are in colours, which need no --class-order: run without it")
+    colours = measure(numbered, progress)
+    first = first_number(colours)
+    if colours.pixels.any():
+        verify_order(order, colours, first)
+    return replace(
+        READING,
+        read_mask=partial(read_numbers, first=first, order=order),
+        rules={**READING.rules, "mask": numbers_rule(order, f"{first} to {first + len(order) - 1}")},
+        expected="the numbers of several classes",
+    )
+
+
+def numbers_rule(order: Sequence[str], numbers: str) -> str:
+    """The manifest's sentence on labels read by number."""
+    return (
+        f"building, road, pavement, vegetation, bare soil and water as 0 to 5, read from class numbers {numbers} in "
+        f"the order {','.join(order)}, which was given and agrees with the mean colours of the images"
+    )
+
+
+@dataclass(frozen=True)
+class Whdld:
+    """Wuhan Dense Labeling Dataset.
+
+    Source: 4940 images of Wuhan (Gaofen-1 and Ziyuan-3, pan-sharpened), 256x256 pixels of 2 m, three bands. Every pixel
+        belongs to one of six classes.
+    Formats: `Images/NAME.jpg` (JPEG, RGB); `ImagesPNG/NAME.png`, in which building is (255, 0, 0), road (255, 255, 0),
+        pavement (192, 192, 0), vegetation (0, 255, 0), bare soil (128, 128, 128) and water (0, 0, 255). Labels are read
+        by colour, RGB or palette; copies with class numbers count them in different orders, so that these need
+        `class_order`, the class of each number from the first, which is held against the colours of the images.
+    Licence: research only; the images must not be passed on.
+    Citation: Z. Shao, K. Yang, W. Zhou, Performance Evaluation of Single-Label and Multi-Label Remote Sensing Image
+        Retrieval Using a Dense Labeling Dataset, Remote Sensing 10(6), 2018; Z. Shao et al., Multilabel Remote Sensing
+        Image Retrieval Based on Fully Convolutional Network, IEEE JSTARS 13, 2020.
+    """
+
+    name: ClassVar[str] = "whdld"
+    title: ClassVar[str] = "WHDLD"
+    version: ClassVar[int] = 1
+    classes: ClassVar[tuple[str, ...]] = CLASSES
+    image_size: ClassVar[tuple[int, int]] = (SIDE, SIDE)
+    average: ClassVar[Literal["foreground", "classes"]] = "classes"
+    expected_pairs: ClassVar[int | None] = 4940
+    official_sizes: ClassVar[tuple[int, int, int] | None] = None
+    palette: ClassVar[tuple[Colour, ...]] = PALETTE
+
+    class_order: tuple[str, ...] | None = None
+
+    def prepare(
+        self, source: Path, out: Path, *, origin: Origin, workers: int, progress: Progress, skip_bad: bool = False
+    ) -> Manifest:
+        """See `Dataset.prepare`; `source` is a folder or an archive with `Images` and `ImagesPNG` at any depth."""
+        reading = partial(choose_reading, self.class_order)
+        manifest = prepare_from(source, out, self, LAYOUT, reading, origin, workers, progress, skip_bad)
+        if self.class_order is not None and f" {','.join(self.class_order)}," not in manifest.rules["mask"]:
+            raise DataError(
+                f"{out} was prepared by another rule than the class order {','.join(self.class_order)}: "
+                f"{manifest.rules['mask']}. Delete it and run prepare again, or leave the order out."
+            )
+        return manifest
+
+    def synthesize(self, out: Path, count: int, seed: int) -> None:
+        """Write `count` pairs of invented scenes, and the marker that keeps `prepare` from taking them for WHDLD."""
+        mark(out, self.title)
+        for index in range(count):
+            scene = land_cover_scene(SIDE, np.random.default_rng([seed, index]))
+            name, jpeg, png = f"wh{index + 1:04}", io.BytesIO(), io.BytesIO()
+            Image.fromarray(scene.image).save(jpeg, "JPEG", quality=92)
+            Image.fromarray(np.array(PALETTE, np.uint8)[scene.labels]).save(png, "PNG")
+            write_atomic(out / "Images" / f"{name}.jpg", jpeg.getvalue())
+            write_atomic(out / "ImagesPNG" / f"{name}.png", png.getvalue())

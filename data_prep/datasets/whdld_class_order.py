@@ -1,0 +1,111 @@
+"""Class numbers in place of colours: two orders of WHDLD's classes go round, and the images tell which a copy has."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from data_prep.images import decode as pixels
+from data_prep.images.decode import BadPicture
+from data_prep.manifest import DataError, Progress
+from data_prep.prepare.findings import Pair
+
+CLASSES = ("building", "road", "pavement", "vegetation", "bare_soil", "water")
+
+KNOWN: tuple[tuple[str, ...], ...] = (CLASSES, tuple(sorted(CLASSES)))
+"""The published order, and the alphabetical one of several loaders: numbers 3 and 6 alone mean the same in both."""
+
+GREENER = [("vegetation", other) for other in ("building", "road", "pavement", "bare_soil")]
+DARKER = [("water", other) for other in ("building", "pavement", "bare_soil")]
+REDDER = [("bare_soil", other) for other in ("road", "pavement")]
+
+
+@dataclass(frozen=True)
+class Colours:
+    """Number of pixels [256] and sums of red, green and blue [256, 3] for each number in the labels of a source."""
+
+    pixels: NDArray[np.int64]
+    sums: NDArray[np.int64]
+
+    def mean(self, number: int) -> NDArray[np.float64]:
+        """Mean colour (3), NaN if the number does not occur."""
+        with np.errstate(invalid="ignore"):
+            return np.asarray(self.sums[number] / self.pixels[number], np.float64)
+
+
+def class_order(text: str) -> tuple[str, ...]:
+    """The order in "building,road,..."; raises DataError unless it names each class once."""
+    names = tuple(name.strip().lower().replace(" ", "_").replace("-", "_") for name in text.split(","))
+    if sorted(names) != sorted(CLASSES):
+        raise DataError(f"expected each of {', '.join(CLASSES)} once, in the order of the numbers, found {text!r}")
+    return names
+
+
+def measure(pairs: Sequence[Pair], progress: Progress) -> Colours:
+    """Colours under each class number, over all pairs; those that cannot be read are left to be listed later."""
+    counts, sums = np.zeros(256, np.int64), np.zeros((256, 3), np.int64)
+    for done, pair in enumerate(pairs, start=1):
+        try:
+            image = pixels.rgb(pixels.decode(pair.image.read_bytes(), "JPEG", "PNG", "TIFF"))
+            label = pixels.decode(pair.mask.read_bytes(), "PNG", "TIFF")
+        except (BadPicture, OSError):
+            continue
+        if label.mode == "L" and label.size == image.shape[1::-1]:
+            numbers = np.asarray(label).ravel()
+            counts += np.bincount(numbers, minlength=256)
+            for channel in range(3):  # sums stay far below 2^53: exact
+                found = np.bincount(numbers, image[..., channel].ravel(), minlength=256)
+                sums[:, channel] += found.astype(np.int64)
+        progress(done, len(pairs), "survey the class numbers")
+    return Colours(counts, sums)
+
+
+def first_number(colours: Colours) -> int:
+    """0 or 1, whichever the numbers begin with; raises DataError if they do not tell."""
+    zeros, sixes = int(colours.pixels[0]), int(colours.pixels[len(CLASSES)])
+    if bool(zeros) == bool(sixes) and colours.pixels.any():
+        found = ", ".join(map(str, np.flatnonzero(colours.pixels)))
+        raise DataError(
+            f"expected class numbers 0 to 5 or 1 to 6 in all labels of the source, found {found}: whether they begin "
+            "with 0 or 1 cannot be told. Give the colour labels (ImagesPNG) or labels with all six classes."
+        )
+    return 0 if zeros else 1
+
+
+def verify_order(order: Sequence[str], colours: Colours, first: int) -> None:
+    """Raise DataError unless the mean colours fit `order` better than every other known order."""
+    fits = {known: signs_held(known, colours, first) for known in (tuple(order), *KNOWN)}
+    held, total = fits[tuple(order)]
+    rivals = [known for known in KNOWN if known != tuple(order) and fits[known][0] >= held]
+    if not rivals:
+        return
+    rival = max(rivals, key=lambda known: fits[known][0])
+    means = "; ".join(
+        f"{number}: "
+        + (f"red {{:.0f}}, green {{:.0f}}, blue {{:.0f}} ({order[number - first]}?)".format(*colours.mean(number)))
+        if colours.pixels[number]
+        else f"{number}: no pixels ({order[number - first]}?)"
+        for number in range(first, first + len(CLASSES))
+    )
+    better = "as well" if fits[rival][0] == held else "better"
+    raise DataError(
+        f"the class order {','.join(order)} cannot be right, or cannot be told: of {total} signs (vegetation greener, "
+        f"water darker, bare soil redder than others) it meets {held}, but {','.join(rival)} fits {better} with "
+        f"{fits[rival][0]}. Mean colours by number: {means}. Give --class-order {','.join(rival)} if that is the order "
+        "of your copy, or the colour labels (ImagesPNG)."
+    )
+
+
+def signs_held(order: Sequence[str], colours: Colours, first: int) -> tuple[int, int]:
+    """How many of the relations between mean colours hold under an order, and how many there are."""
+    mean = {name: colours.mean(first + place) for place, name in enumerate(order)}
+    green = {name: 2 * g - r - b for name, (r, g, b) in mean.items()}  # "excess green"
+    light = {name: r + g + b for name, (r, g, b) in mean.items()}
+    red = {name: r - b for name, (r, g, b) in mean.items()}
+    held = [green[one] > green[other] for one, other in GREENER]
+    held += [light[one] < light[other] for one, other in DARKER]
+    held += [red[one] > red[other] for one, other in REDDER]  # comparisons with NaN are false
+    return sum(map(bool, held)), len(held)

@@ -1,0 +1,176 @@
+"""WHU buildings from the air: the data sheet, where its files lie, and stand-ins in the same layout."""
+
+from __future__ import annotations
+
+import io
+import re
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import ClassVar, Literal
+
+import numpy as np
+from PIL import Image
+
+from data_prep.images.decode import THRESHOLD, BadPicture, Mask, binary_mask, decode, header
+from data_prep.manifest import Colour, DataError, Manifest, Progress, Split, write_atomic
+from data_prep.prepare.build import Reading
+from data_prep.prepare.findings import Found, Origin
+from data_prep.prepare.pairs import Layout, holds_tiffs
+from data_prep.prepare.pipeline import prepare_from
+from data_prep.prepare.tiles import Edges
+from data_prep.synthetic.building_scenes import roof_scene
+from data_prep.synthetic.marker import mark
+
+SIDE = 512
+
+RESOLUTION = (0.3, 0.075)
+"""Metres a pixel: of the tiles, and of the raster that they were cut from, believed of one without a georeference."""
+
+TILES: dict[Split, int] = {"train": 4736, "val": 1036, "test": 2416}
+"""Size of the published splits."""
+
+WHERE = r"(?P<folder>(?:.*/)?(?P<split>train|val|test)/{}s?)/(?P<stem>[^/]+)\.(?:tiff?|png)"
+
+LAYOUT = Layout(
+    image=re.compile(WHERE.format("image"), re.IGNORECASE),
+    mask=re.compile(WHERE.format("label"), re.IGNORECASE),
+    described="images SPLIT/image/NAME.tif with labels SPLIT/label/NAME.tif for train, val and test",
+)
+
+
+def read_label(picture: Image.Image) -> Mask:
+    """Labels 0 and 1 of a black-and-white picture, see `binary_mask`.
+
+    Raises BadPicture where values other than 0 are all below the threshold: taken as they are, every building of such
+    a file would silently become background.
+    """
+    mask = binary_mask(picture)
+    if mask.values != ("0",) and not mask.labels.any():
+        raise BadPicture(
+            f"expected 0 and values of {THRESHOLD} and more, found only {', '.join(mask.values)}; "
+            f"multiply 0/1 labels by 255"
+        )
+    return mask
+
+
+def read_ones(picture: Image.Image) -> Mask:
+    """Labels 0 and 1 of a picture of these values, or of one bit; raises BadPicture for other values."""
+    mask = binary_mask(picture, threshold=1)
+    if picture.mode != "1" and not set(mask.values) <= {"0", "1"}:
+        raise BadPicture(f"expected 0 and 1, as in all labels of the source, found {', '.join(mask.values)}")
+    return mask
+
+
+KINDS = ("TIFF", "PNG")
+
+READING = Reading(
+    image_kinds=KINDS,
+    mask_kinds=KINDS,
+    read_mask=read_label,
+    rules={
+        "image": "RGB, 512x512 as published, stored without loss",
+        "mask": f"building where the value is at least {THRESHOLD}, or set in a one-bit file",
+    },
+    expected=f"values of {THRESHOLD} and more",
+    remedy="Give the original labels.",
+)
+
+READING_ONES = replace(
+    READING,
+    read_mask=read_ones,
+    rules={**READING.rules, "mask": "building where the value is 1: no label of the source has a value above 1"},
+    expected="values of 0 and 1",
+)
+
+
+def choose_reading(found: Found, progress: Progress) -> Reading:
+    """By the values of all labels: 0 and 1 only if none of them has more; one-bit files fit either.
+
+    One file does not tell: in a source of 0 and 255 a label of 0 and 1 was saved wrongly.
+    """
+    ones = False
+    for done, pair in enumerate(found.pairs, start=1):
+        if (seen := header(pair.mask)) is not None and seen[1] != "1":
+            try:
+                values = set(binary_mask(decode(pair.mask.read_bytes(), *KINDS)).values)
+            except (BadPicture, OSError):
+                continue  # listed with all other faults when the pairs are read
+            if not values <= {"0", "1"}:
+                return READING
+            ones = ones or "1" in values
+        progress(done, len(found.pairs), "survey the labels")
+    return READING_ONES if ones else READING
+
+
+@dataclass(frozen=True)
+class Whu:
+    """WHU Building Dataset, the aerial imagery in its cropped tiles.
+
+    Source: 8188 tiles of Christchurch, New Zealand, 512x512 pixels of 0.3 m (down-sampled from 0.075 m), three bands,
+        with the published split of 4736 for training, 1036 for validation and 2416 for testing, which is kept. The
+        8189 of the RS-SAM paper is a number of its text. Or the raster that they were cut from, of 0.075 m, with its
+        labels: its tiles are then not the published ones.
+    Formats: `train/image/NAME.tif` and `train/label/NAME.tif` (or `images` and `labels`), the same below `val` and
+        `test`, in capitals or not, TIFF or PNG; labels of one bit, or of 0 and 255, or of 0 and 1 in the whole source.
+        Or a folder of large GeoTIFFs with label rasters, see `data_prep.rasters.image_label_pairs`.
+    Licence: free for research, with citation; the images must not be passed on.
+    Citation: S. Ji, S. Wei, M. Lu, Fully Convolutional Networks for Multisource Building Extraction From an Open Aerial
+        and Satellite Imagery Data Set, IEEE Transactions on Geoscience and Remote Sensing 57(1), 2019.
+    """
+
+    name: ClassVar[str] = "whu"
+    title: ClassVar[str] = "WHU aerial"
+    version: ClassVar[int] = 1
+    classes: ClassVar[tuple[str, ...]] = ("building",)
+    image_size: ClassVar[tuple[int, int]] = (SIDE, SIDE)
+    average: ClassVar[Literal["foreground", "classes"]] = "foreground"
+    expected_pairs: ClassVar[int | None] = sum(TILES.values())
+    official_sizes: ClassVar[tuple[int, int, int] | None] = (TILES["train"], TILES["val"], TILES["test"])
+    palette: ClassVar[tuple[Colour, ...]] = ((255, 255, 255),)
+
+    # Left out of the keys of runs (see `benchmarks.spec.added`): the manifest says how tiles were cut.
+    edges: Edges | None = field(default=None, metadata={"added": True})
+
+    def prepare(
+        self, source: Path, out: Path, *, origin: Origin, workers: int, progress: Progress, skip_bad: bool = False
+    ) -> Manifest:
+        """See `Dataset.prepare`; `source` is a folder or an archive with `train`, `val`, `test` at any depth.
+
+        Or a folder of large GeoTIFFs, cut into tiles; those that reach beyond a raster are dropped or padded as `edges`
+        says. Raises DataError if that is given for ready tiles.
+        """
+        if source.is_dir() and holds_tiffs(source, LAYOUT):
+            from data_prep.rasters.prepare_rasters import holds_rasters, prepare_rasters  # rasterio is slow to import
+
+            if holds_rasters(source, SIDE):
+                return prepare_rasters(
+                    source, out, self, READING, RESOLUTION, self.edges or "drop", origin, workers, progress, skip_bad
+                )
+        if self.edges is not None:
+            raise DataError(
+                f"--edges is for tiles that are cut from large rasters, expected a folder of such, found {source}: run "
+                f"without it"
+            )
+        return prepare_from(source, out, self, LAYOUT, choose_reading, origin, workers, progress, skip_bad)
+
+    def synthesize(self, out: Path, count: int, seed: int) -> None:
+        """Write `count` pairs of invented scenes, split as the published tiles are, and a marker.
+
+        The marker keeps `prepare` from taking the scenes for WHU. From four pairs on every split has one.
+        """
+        mark(out, self.title)
+        for index in range(count):
+            scene = roof_scene(SIDE, np.random.default_rng([seed, index]))
+            folder, image, label = out / published_split(index, count), io.BytesIO(), io.BytesIO()
+            Image.fromarray(scene.image).save(image, "TIFF")
+            Image.fromarray(scene.buildings).save(label, "TIFF")
+            write_atomic(folder / "image" / f"2_{index}.tif", image.getvalue())
+            write_atomic(folder / "label" / f"2_{index}.tif", label.getvalue())
+
+
+def published_split(index: int, count: int) -> Split:
+    """The split of one of `count` tiles if they are shared out in order, in the proportions of the published set."""
+    share, total = (index + 0.5) / count, sum(TILES.values())
+    if share < TILES["train"] / total:
+        return "train"
+    return "val" if share < (TILES["train"] + TILES["val"]) / total else "test"

@@ -1,0 +1,1 @@
+"""Decode images and masks, and encode them without loss."""

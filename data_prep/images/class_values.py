@@ -1,0 +1,107 @@
+"""Masks and images as people save them: which value stands for which class, and pictures of many modes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from data_prep.images.decode import LISTED, BadPicture, Bytes, Mask
+from data_prep.manifest import Colour
+
+TURNED = 0x0112
+"""EXIF's tag of how a viewer turns the picture; 1 is upright."""
+
+Value = int | Colour
+"""What a mask's file holds for a class: a grey value or index, or a colour."""
+
+
+@dataclass(frozen=True)
+class ValueReader:
+    """Reads masks in which `values` stand for labels; all are numbers, or all colours. Called in other processes."""
+
+    values: Mapping[Value, int]
+
+    def __call__(self, picture: Image.Image) -> Mask:
+        """Labels of a picture, see `Mask`; raises BadPicture listing values that stand for nothing."""
+        in_colour = all(isinstance(value, tuple) for value in self.values)
+        codes = colour_codes(picture) if in_colour else number_codes(picture)
+        labels = {_code(value): label for value, label in self.values.items()}
+        found, places = np.unique(codes, return_inverse=True)
+        unknown = [code for code in found.tolist() if code not in labels]
+        if unknown:
+            rest = f" and {len(unknown) - LISTED} more" if len(unknown) > LISTED else ""
+            names = ", ".join(_name(code, in_colour) for code in unknown[:LISTED])
+            expected = ", ".join(shown(value) for value in self.values)
+            raise BadPicture(f"expected the declared values {expected}, found also {names}{rest}")
+        by_place = np.array([labels[code] for code in found.tolist()], np.uint8)
+        return Mask(by_place[places.reshape(codes.shape)], tuple(_name(code, in_colour) for code in found.tolist()))
+
+
+def number_codes(picture: Image.Image) -> NDArray[np.int64]:
+    """Numbers [H, W] of a mask: grey values of 8 or 16 bits, the places of a palette, 0 and 1 of one bit.
+
+    Three equal channels count as grey. Raises BadPicture for colours and other modes.
+    """
+    if picture.mode in ("1", "L", "P", "I;16", "I;16B", "I"):
+        return np.asarray(picture).astype(np.int64)
+    if picture.mode == "LA" and opaque(picture):
+        return np.asarray(picture)[..., 0].astype(np.int64)
+    if picture.mode == "RGB" or (picture.mode == "RGBA" and opaque(picture)):
+        channels = np.asarray(picture)[..., :3]
+        if (channels != channels[..., :1]).any():
+            raise BadPicture("expected one number a pixel, found colours; declare each class as R,G,B")
+        return channels[..., 0].astype(np.int64)
+    raise BadPicture(f"expected a mask of one number a pixel, found mode {picture.mode}{_transparent(picture)}")
+
+
+def colour_codes(picture: Image.Image) -> NDArray[np.int64]:
+    """Colours [H, W] of a mask as the number red << 16 | green << 8 | blue.
+
+    Reads RGB, palettes, grey and opaque RGBA; raises BadPicture for other modes.
+    """
+    if picture.mode not in ("RGB", "P", "L") and not (picture.mode == "RGBA" and opaque(picture)):
+        raise BadPicture(f"expected a mask in colours, found mode {picture.mode}{_transparent(picture)}")
+    red, green, blue = np.moveaxis(np.asarray(picture.convert("RGB"), np.int64), -1, 0)
+    codes: NDArray[np.int64] = red << 16 | green << 8 | blue
+    return codes
+
+
+def any_rgb(picture: Image.Image) -> Bytes:
+    """Pixels uint8 [H, W, 3] of an RGB, grey, palette or opaque RGBA picture.
+
+    Raises BadPicture for other modes, and for a picture that viewers turn: its mask was drawn on the turned one.
+    """
+    turned = picture.getexif().get(TURNED, 1)
+    if turned != 1:
+        raise BadPicture(f"expected an upright picture, found EXIF orientation {turned}; save it upright")
+    if picture.mode not in ("RGB", "L", "P") and not (picture.mode == "RGBA" and opaque(picture)):
+        raise BadPicture(
+            f"expected an image of 8 bits in RGB or grey, found mode {picture.mode}{_transparent(picture)}"
+        )
+    return np.asarray(picture.convert("RGB"))
+
+
+def opaque(picture: Image.Image) -> bool:
+    """Whether the alpha channel, the last one, hides nothing."""
+    return bool((np.asarray(picture)[..., -1] == 255).all())
+
+
+def shown(value: Value) -> str:
+    """A value as the command line takes it: "255", or "255,120,80" in brackets."""
+    return str(value) if isinstance(value, int) else "({}, {}, {})".format(*value)
+
+
+def _code(value: Value) -> int:
+    return value if isinstance(value, int) else value[0] << 16 | value[1] << 8 | value[2]
+
+
+def _name(code: int, in_colour: bool) -> str:
+    return shown((code >> 16, code >> 8 & 255, code & 255) if in_colour else code)
+
+
+def _transparent(picture: Image.Image) -> str:
+    return " with transparent pixels" if picture.mode in ("RGBA", "LA") else ""

@@ -1,0 +1,1 @@
+"""Read a prepared folder as PyTorch tensors."""

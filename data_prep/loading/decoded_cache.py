@@ -1,0 +1,166 @@
+"""A prepared folder decoded once, in one file that every process of the machine maps into memory.
+
+Decoding a PNG takes milliseconds, copying its pixels a fraction of one. The system keeps the pages of a mapped file in
+memory once for all who map it: data workers, runs at a time, the next command; and it may take them back when memory is
+short. The file is made whole or not at all, and every image in it has a checksum.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import tempfile
+import zlib
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import psutil
+import torch
+from filelock import FileLock, Timeout
+
+from data_prep.loading.torch_dataset import PreparedSet
+from data_prep.manifest import Entry, sync_folder
+
+SHARE_OF_MEMORY = 0.5
+"""Of the memory that is available, at most so much is taken for decoded pixels."""
+SECONDS_TO_ASK = 0.5
+_PLANES = 4  # red, green, blue, labels
+
+
+class Pixels:
+    """Images and masks by stem, each uint8 [4, H, W]: red, green, blue, labels. Goes to another process as a path."""
+
+    def __init__(self, path: Path, stems: Sequence[str], size: tuple[int, int]) -> None:
+        self.path, self.size = path, size
+        self.places = {stem: place for place, stem in enumerate(stems)}
+        self._mapped: torch.Tensor | None = None
+
+    def __getitem__(self, stem: str) -> torch.Tensor:
+        if self._mapped is None:
+            # Copy on write: who changes an item in place spoils his own copy of the page, never the file.
+            shape = (len(self.places), _PLANES, *self.size)
+            self._mapped = torch.from_numpy(np.memmap(self.path, np.uint8, mode="c", shape=shape))
+        return self._mapped[self.places[stem]]
+
+    def __getstate__(self) -> dict[str, object]:
+        return {**vars(self), "_mapped": None}
+
+    def damaged(self) -> list[str]:
+        """Stems whose pixels do not have the checksum that was written with them; reads all, and so into memory."""
+        each = _PLANES * self.size[0] * self.size[1]
+        sums = np.fromfile(self.path, "<u4", offset=len(self.places) * each)
+        with ThreadPoolExecutor(os.cpu_count()) as threads:
+            found = threads.map(lambda stem: zlib.crc32(self[stem].numpy().data), self.places)
+            return [stem for stem, wanted, value in zip(self.places, sums, found, strict=True) if wanted != value]
+
+
+def decoded(
+    folder: Path,
+    entries: Sequence[Entry],
+    cache: Path,
+    say: Callable[[str], None],
+    check: Callable[[], None] = lambda: None,
+) -> Pixels | None:
+    """The decoded pixels of all `entries` of a prepared folder, from a file in `cache` that is made if it is not there.
+
+    None, after one sentence to `say`, if they would take more than SHARE_OF_MEMORY of what is available, or if the file
+    cannot be written. `check` is called now and then; what it raises ends the making. Raises DataError for a prepared
+    file that is missing or damaged.
+    """
+    name, sizes = folder.name, {entry.size for entry in entries}
+    if len(sizes) != 1:
+        return None
+    size = sizes.pop()
+    needed = len(entries) * (_PLANES * size[0] * size[1] + 4)
+    available = psutil.virtual_memory().available
+    if needed > SHARE_OF_MEMORY * available:
+        say(
+            f"{name} takes {_gib(needed)} decoded, more than {SHARE_OF_MEMORY:.0%} of the {_gib(available)} of memory "
+            "available: its images are decoded anew in every epoch"
+        )
+        return None
+    pixels = Pixels(cache / f"{name}-{_digest(entries)}.pixels", [entry.stem for entry in entries], size)
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(cache / f"{name}.lock")
+        _acquire(lock, check)
+        try:
+            if pixels.path.is_file() and pixels.path.stat().st_size == needed and not pixels.damaged():
+                say(f"{name} is read from memory, {_gib(needed)} decoded by an earlier command, in {pixels.path}")
+                return pixels
+            free = shutil.disk_usage(cache).free
+            if free < 1.05 * needed:
+                say(f"{name} takes {_gib(needed)} decoded, and {cache} has {_gib(free)} free: its images are not kept")
+                return None
+            for path in (*cache.glob(f"{name}-*.pixels"), *cache.glob(f".{name}-*.tmp")):
+                path.unlink()  # of a set prepared otherwise, or of a command that was killed
+            _write(pixels, PreparedSet(folder, entries, cache=False), check)
+        finally:
+            lock.release()
+    except OSError as error:
+        say(f"{name} is not kept decoded ({error.strerror or error}: {error.filename or cache})")
+        return None
+    say(f"{name} is decoded once, {_gib(needed)} of memory for all processes, in {pixels.path}")
+    return pixels
+
+
+def _write(pixels: Pixels, items: PreparedSet, check: Callable[[], None]) -> None:
+    """Decode with all cores into a file beside, and put it in its place; nothing is left behind if that fails."""
+    folder = pixels.path.parent
+    each = _PLANES * pixels.size[0] * pixels.size[1]
+    descriptor, temporary = tempfile.mkstemp(dir=folder, prefix=f".{pixels.path.name}.", suffix=".tmp")
+
+    def put(index: int) -> int:
+        check()
+        item = items[index]
+        content = torch.cat((item["image"], item["mask"][None])).numpy().tobytes()  # [4, H, W]
+        _write_at(descriptor, content, index * each)
+        return zlib.crc32(content)
+
+    try:
+        with ThreadPoolExecutor(os.cpu_count()) as threads:
+            try:
+                sums = np.array(list(threads.map(put, range(len(items)))), "<u4")
+            except BaseException:
+                threads.shutdown(cancel_futures=True)
+                raise
+        _write_at(descriptor, sums.tobytes(), len(items) * each)
+        os.fsync(descriptor)
+        os.replace(temporary, pixels.path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+    finally:
+        os.close(descriptor)
+    sync_folder(folder)
+
+
+def _write_at(descriptor: int, content: bytes, offset: int) -> None:
+    """All of it: one call may write a part. A full disk is an OSError here; a write to mapped pages would kill."""
+    view = memoryview(content)
+    while view:
+        written = os.pwrite(descriptor, view, offset)
+        view, offset = view[written:], offset + written
+
+
+def _acquire(lock: FileLock, check: Callable[[], None]) -> None:
+    while True:
+        check()
+        try:
+            lock.acquire(timeout=SECONDS_TO_ASK)
+        except Timeout:
+            continue
+        return
+
+
+def _digest(entries: Sequence[Entry]) -> str:
+    """Of what the file holds: names, order, and content of the prepared files."""
+    lines = "\n".join(f"{entry.stem} {entry.image_sha256} {entry.mask_sha256} {entry.size}" for entry in entries)
+    return hashlib.sha256(lines.encode()).hexdigest()[:12]
+
+
+def _gib(count: int | float) -> str:
+    return f"{count / 2**30:.1f} GiB"

@@ -1,0 +1,144 @@
+"""A prepared folder as tensors. Nothing here is random by itself: crops follow from the numbers they are asked with."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NotRequired, Protocol, TypedDict
+
+import numpy as np
+import torch
+from PIL import Image
+
+from data_prep.manifest import DataError, Entry
+
+CACHE_LIMIT = 6 << 30
+"""Decoded bytes up to which a set is kept in memory: enough for the 4358 training images of DeepGlobe."""
+
+
+class Item(TypedDict):
+    """One image with its labels; the default collation of a DataLoader stacks items. Not to be changed in place."""
+
+    name: str
+    image: torch.Tensor  # uint8 [3, H, W]
+    mask: torch.Tensor  # uint8 [H, W], class labels, 255 is ignored
+    native_mask: NotRequired[torch.Tensor]  # uint8 [h, w], at the source's own resolution
+
+
+class Decoded(Protocol):
+    """Decoded pixels by stem, uint8 [4, H, W]: red, green, blue, labels."""
+
+    def __getitem__(self, stem: str) -> torch.Tensor: ...
+
+
+class PreparedSet(torch.utils.data.Dataset[Item]):
+    """Entries of a prepared folder, in their order.
+
+    With `native` every item has a native mask; where the source was not shrunk that is the mask itself. Images and
+    masks come from `pixels`, if there are any (see `decoded_cache`); else, with `cache`, decoded items stay in
+    memory if the whole set fits into CACHE_LIMIT. Reading raises DataError for a file that is missing or damaged.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        entries: Sequence[Entry],
+        *,
+        native: bool = False,
+        cache: bool = True,
+        pixels: Decoded | None = None,
+    ) -> None:
+        self.folder = folder
+        self.entries = tuple(entries)
+        self.native = native
+        self.pixels = pixels
+        cache = cache and pixels is None
+        self._kept: dict[int, Item] | None = {} if cache and self._decoded_bytes() <= CACHE_LIMIT else None
+
+    def __len__(self) -> int:
+        return len(self.entries)
+
+    def __getitem__(self, index: int) -> Item:
+        if self._kept is None:
+            return self._read(self.entries[index])
+        index = range(len(self))[index]  # one key for -1 and len - 1; raises IndexError beyond the end
+        if index not in self._kept:
+            self._kept[index] = self._read(self.entries[index])
+        return self._kept[index]
+
+    def labels(self, index: int) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """Mask uint8 [H, W] of one item and, where its source had a finer one, that [h, w]; its image stays unread."""
+        entry = self.entries[index]
+        finer = None if entry.native_mask is None else self._pixels(entry.native_mask, "1", entry.source_size)
+        return self._pixels(entry.mask, "P", entry.size), finer
+
+    def _decoded_bytes(self) -> int:
+        image = sum(4 * entry.size[0] * entry.size[1] for entry in self.entries)
+        finer = [entry.source_size for entry in self.entries if self.native and entry.native_mask is not None]
+        return image + sum(height * width for height, width in finer)
+
+    def _read(self, entry: Entry) -> Item:
+        if self.pixels is None:
+            image = self._pixels(entry.image, "RGB", entry.size).permute(2, 0, 1).contiguous()  # [3, H, W]
+            item = Item(name=entry.stem, image=image, mask=self._pixels(entry.mask, "P", entry.size))  # mask [H, W]
+        else:
+            planes = self.pixels[entry.stem]  # [4, H, W]
+            item = Item(name=entry.stem, image=planes[:3], mask=planes[3])
+        if self.native and entry.native_mask is not None:
+            item["native_mask"] = self._pixels(entry.native_mask, "1", entry.source_size)  # [h, w]
+        elif self.native:
+            item["native_mask"] = item["mask"]
+        return item
+
+    def _pixels(self, relative: str, mode: str, size: tuple[int, int]) -> torch.Tensor:
+        path = self.folder / relative
+        try:
+            with Image.open(path) as picture:
+                found = picture.mode, (picture.height, picture.width)
+                array = np.array(picture)
+        except (OSError, SyntaxError, ValueError) as error:
+            raise DataError(f"{path} cannot be read ({error}). Delete {self.folder} and run prepare again.") from error
+        if found != (mode, size):
+            raise DataError(
+                f"{path} was changed: expected mode {mode} and size {size}, found {found[0]} and {found[1]}. "
+                f"Delete {self.folder} and run prepare again."
+            )
+        return torch.from_numpy(array.astype(np.uint8, copy=False))
+
+
+def crop(item: Item, top: int, left: int, side: int) -> Item:
+    """The square window of `side` pixels at (top, left); a native mask is cut at the same place in its own pixels.
+
+    Raises ValueError if the window leaves the image. The tensors are views.
+    """
+    height, width = item["mask"].shape
+    if not (0 <= top <= height - side and 0 <= left <= width - side and side > 0):
+        raise ValueError(f"window of {side} pixels at ({top}, {left}) leaves the image of {height}x{width}")
+    rows, columns = slice(top, top + side), slice(left, left + side)
+    window = Item(name=item["name"], image=item["image"][:, rows, columns], mask=item["mask"][rows, columns])
+    if "native_mask" in item:
+        by = item["native_mask"].shape[0] // height  # prepared sizes divide source sizes exactly
+        window["native_mask"] = item["native_mask"][by * top : by * (top + side), by * left : by * (left + side)]
+    return window
+
+
+def random_crop_offset(seed: int, epoch: int, index: int, size: tuple[int, int], side: int) -> tuple[int, int]:
+    """(top, left) of a random window of `side` pixels in an image of `size` (height, width).
+
+    Depends on the arguments only, so that neither workers nor a resumed run change it. Raises ValueError if the window
+    does not fit.
+    """
+    if side > min(size):
+        raise ValueError(f"a window of {side} pixels does not fit into an image of {size[0]}x{size[1]}")
+    rng = np.random.default_rng([seed, epoch, index])
+    return int(rng.integers(size[0] - side + 1)), int(rng.integers(size[1] - side + 1))
+
+
+def grid(size: tuple[int, int], side: int) -> list[tuple[int, int]]:
+    """(top, left) of the windows of `side` pixels that tile an image of `size` (height, width) exactly, row by row.
+
+    Raises ValueError if `side` does not divide the size.
+    """
+    if size[0] % side or size[1] % side:
+        raise ValueError(f"windows of {side} pixels do not tile an image of {size[0]}x{size[1]}")
+    return [(top, left) for top in range(0, size[0], side) for left in range(0, size[1], side)]

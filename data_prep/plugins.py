@@ -1,0 +1,64 @@
+"""What other installed packages declare for this suite, by Python entry points: names first, code when it is wanted.
+
+Looking for names imports nothing. A declaration is imported when its name is asked for, so a package that is broken is
+in nobody's way but that of who wants it.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points
+
+from data_prep.manifest import DataError
+
+
+class Collision(DataError):
+    """One name, declared twice."""
+
+
+class Broken(DataError):
+    """A declaration that cannot be imported, or is not what it should be."""
+
+
+def declared(group: str) -> tuple[EntryPoint, ...]:
+    """Every entry point of a group, by name; two of one name are both there."""
+    return _declared(group, tuple(sys.path))
+
+
+@cache
+def _declared(group: str, path: Sequence[str]) -> tuple[EntryPoint, ...]:
+    # One package seen through two folders of the path (a source tree and its installation) has declared once.
+    found = {(entry.name, entry.value): entry for entry in entry_points(group=group)}
+    return tuple(found[key] for key in sorted(found))
+
+
+def find(group: str, name: str, taken: str = "") -> EntryPoint | None:
+    """The entry point called `name`, None if there is none.
+
+    Raises Collision, naming both, if two packages declare it or if it is `taken`, which says by whom.
+    """
+    found = [entry for entry in declared(group) if entry.name == name]
+    owners = [taken] if taken and found else []
+    owners += [source(entry) for entry in found]
+    if len(owners) > 1:
+        raise Collision(
+            f"the name {name} is declared twice, by {' and by '.join(owners)}: uninstall one, or have it renamed"
+        )
+    return found[0] if found else None
+
+
+def load(entry: EntryPoint) -> object:
+    """Import what an entry point names. Raises Broken with one sentence, whatever the package raises."""
+    try:
+        return entry.load()
+    except (Exception, SystemExit) as error:
+        first = (str(error).splitlines() or [""])[0]
+        raise Broken(f"{source(entry)} cannot be imported ({type(error).__name__}: {first}) and is left out") from error
+
+
+def source(entry: EntryPoint) -> str:
+    """Who declares it, in words."""
+    package = entry.dist.name if entry.dist is not None else "?"
+    return f"the package {package} ({entry.value})"

@@ -1,0 +1,245 @@
+"""From pairs of source files to a prepared folder: in parallel, and restartable."""
+
+from __future__ import annotations
+
+import errno
+import multiprocessing
+import os
+import shutil
+import signal
+import threading
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+from PIL import Image
+
+from data_prep.checks.adjacent_tiles import with_scenes
+from data_prep.checks.fingerprints import unpacked
+from data_prep.images.decode import LISTED, Mask
+from data_prep.manifest import (
+    MANIFEST_NAME,
+    DataError,
+    Dataset,
+    Entry,
+    Manifest,
+    Progress,
+    save_manifest,
+    write_atomic,
+)
+from data_prep.prepare.convert import Faults, Fit, Job, Record, convert
+from data_prep.prepare.finalize import settle
+from data_prep.prepare.findings import Found, Origin, Pair, bad_files, kinds, shown
+from data_prep.prepare.resize_or_tile import cut
+
+Outcome = Record | tuple[Record, ...] | Faults
+"""What becomes of a pair: one prepared picture, several tiles or none, or the reasons why it cannot be used."""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How the pictures of a data set are read. `read_mask` is a function at module level, for other processes."""
+
+    image_kinds: tuple[str, ...]  # Pillow's names of the formats
+    mask_kinds: tuple[str, ...]
+    read_mask: Callable[[Image.Image], Mask]
+    rules: Mapping[str, str]  # the manifest's sentences on image and mask
+    expected: str  # what masks hold, for the message where all of them show one and the same label
+    remedy: str
+    shrink: bool = False  # whether images of a whole multiple of the prepared size are shrunk, or refused
+    fit: Fit | None = None  # where images may have any size: how they come to the prepared one
+    beside: Mapping[str, str] = field(default_factory=dict)  # further files of the prepared folder: name and text
+
+
+@contextmanager
+def workplace(out: Path, progress: Progress) -> Iterator[Path]:
+    """A hidden folder beside `out` for unfinished work, held by one process at a time.
+
+    It outlives errors and kills, so that the next call goes on where this one stopped. A full disk becomes a DataError.
+    """
+    work = out.with_name(f".{out.name}.partial")
+    lock = FileLock(out.with_name(f".{out.name}.lock"))
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        _acquire(lock, progress)
+        yield work
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise DataError(f"no space left on the disk to prepare {out}: free some and run again") from error
+        raise
+    finally:
+        with suppress(OSError):
+            work.rmdir()  # only if empty
+        lock.release()
+
+
+def _acquire(lock: FileLock, progress: Progress) -> None:
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        progress(0, 1, "wait for another process that prepares the same folder")
+        lock.acquire()
+
+
+def build(
+    dataset: Dataset,
+    reading: Reading,
+    found: Found,
+    out: Path,
+    work: Path,
+    origin: Origin,
+    workers: int,
+    progress: Progress,
+    skip_bad: bool,
+) -> Manifest:
+    """Prepare all pairs below `work`, then move the whole into place as `out`.
+
+    Raises DataError listing every bad file, or if all masks show one and the same label; finished
+    pairs stay below `work` then. With `skip_bad` pairs with a bad file are left out, unless no other is left.
+    """
+    if out.exists() and not (out.is_dir() and not any(out.iterdir())):
+        raise DataError(f"{out} was not made by prepare: it has no {MANIFEST_NAME}. Move it away and run again.")
+    prepared = work / "prepared"
+    jobs = [make_job(dataset, reading, pair, work) for pair in found.pairs]
+    records: list[Record] = []
+    faults = list(found.faults)
+    with closing(_in_parallel(_worker(reading, found), jobs, workers)) as outcomes:
+        for done, (pair, outcome) in enumerate(zip(found.pairs, outcomes, strict=True), start=1):
+            if isinstance(outcome, Faults):
+                faults += outcome.lines
+            elif pair.stem not in found.ambiguous:
+                records += outcome if isinstance(outcome, tuple) else (outcome,)
+            progress(done, len(jobs), "prepare")
+    if faults and not skip_bad:
+        raise bad_files(faults)
+    _refuse_emptied(found, records, faults)
+    _refuse_uniform(dataset, reading, records)
+
+    entries, split_rule = settle(records, found.published_splits, whole=not found.in_tiles)
+    edges = {record.entry.stem: unpacked(record.edges, record.entry.size) for record in records if record.edges}
+    entries = with_scenes(prepared, entries, edges, workers, progress)
+    manifest = Manifest(
+        dataset=dataset.name,
+        version=dataset.version,
+        classes=dataset.classes,
+        image_size=dataset.image_size,
+        origin=origin,
+        expected_pairs=dataset.expected_pairs,
+        without_mask=found.without_mask,
+        rules={**reading.rules, "split": split_rule},
+        official_split=bool(found.published_splits),
+        entries=entries,
+        skipped=tuple(sorted(faults)),
+    )
+    _sweep(prepared, entries)
+    for name, text in reading.beside.items():
+        write_atomic(prepared / name, text.encode())
+    save_manifest(prepared, manifest)
+    os.replace(prepared, out)
+    shutil.rmtree(work, ignore_errors=True)
+    return manifest
+
+
+def make_job(dataset: Dataset, reading: Reading, pair: Pair, work: Path) -> Job:
+    """What a worker is told about one pair; prepared files and records go below `work`."""
+    return Job(
+        pair=pair,
+        out=work / "prepared",
+        record=work / "records" / f"{pair.stem}.json",
+        rule=f"{dataset.name} {dataset.version} {dict(reading.rules)} {dict(reading.beside)}",
+        image_size=dataset.image_size,
+        shrink=reading.shrink,
+        palette=dataset.palette,
+        image_kinds=reading.image_kinds,
+        mask_kinds=reading.mask_kinds,
+        read_mask=reading.read_mask,
+        fit=reading.fit,
+    )
+
+
+def _worker(reading: Reading, found: Found) -> Callable[[Job], Outcome]:
+    """What is done with each pair."""
+    if found.in_tiles:
+        from data_prep.rasters.tile_job import cut_tile  # rasterio is slow to import, and other data sets go without
+
+        return cut_tile
+    return cut if reading.fit else convert
+
+
+def _in_parallel(work: Callable[[Job], Outcome], jobs: Sequence[Job], workers: int) -> Generator[Outcome, None, None]:
+    """Outcomes in the order of the jobs; other processes are started afresh, so that no lock or thread is inherited."""
+    if min(workers, len(jobs)) <= 1:
+        yield from map(work, jobs)
+        return
+    pool = ProcessPoolExecutor(
+        min(workers, len(jobs)),
+        mp_context=multiprocessing.get_context("spawn"),
+        initializer=live_with_parent,
+    )
+    try:
+        yield from pool.map(work, jobs, chunksize=4)
+    except BrokenProcessPool as error:
+        raise DataError(
+            "a worker process ended abruptly (out of memory?). Run again with --workers 1; finished images are kept."
+        ) from error
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def live_with_parent() -> None:
+    """What a worker does first: leave Ctrl-C to its parent, and end when that one is killed, which no pool sees to."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent stops the workers; they print no tracebacks of their own
+    threading.Thread(target=_die_with_parent, daemon=True).start()
+
+
+def _die_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)
+
+
+def _refuse_emptied(found: Found, records: Sequence[Record], faults: Sequence[str]) -> None:
+    """Leaving out bad files may cost a few pairs, but not the whole set or one of its published splits."""
+    published, kept = found.published_splits, {record.entry.stem for record in records}
+    lost = sorted(set(published.values()) - {split for stem, split in published.items() if stem in kept})
+    if not records and not faults:
+        raise DataError(
+            f"none of the {len(found.pairs)} tiles of the source has data and labels. Nothing was prepared."
+        )
+    if lost or not records:
+        which = f"every pair of {' and of '.join(lost)}" if lost else "every pair of the source"
+        raise DataError(
+            f"{which} has a bad file: nothing is left to prepare. Kinds: {kinds(faults)}. "
+            f"Get the source again.\n{shown(faults)}"
+        )
+
+
+def _refuse_uniform(dataset: Dataset, reading: Reading, records: Sequence[Record]) -> None:
+    """One mask may show a single label; if all show the same one, they were saved with other values."""
+    labels = {label for record in records for label in record.labels}
+    if len(labels) > 1:
+        return
+    count = len({record.entry.tile_of or record.entry.stem for record in records})
+    if not labels:
+        finding = f"all {count} masks are ignored everywhere"
+    elif len(dataset.classes) > 1:
+        finding = f"all {count} masks show nothing but {dataset.classes[labels.pop()]}"
+    elif labels == {0}:
+        finding = f"none of the {count} masks has any {dataset.classes[0]}"
+    else:
+        finding = f"none of the {count} masks has anything but {dataset.classes[0]}"
+    values = list(dict.fromkeys(value for record in records for value in record.values))[:LISTED]
+    raise DataError(f"{finding}: expected {reading.expected}, found only {', '.join(values)}. {reading.remedy}")
+
+
+def _sweep(prepared: Path, entries: Sequence[Entry]) -> None:
+    """Remove what an interrupted run on another source, or a killed one, has left."""
+    kept = {prepared / relative for entry in entries for relative, _ in entry.files}
+    for path in prepared.rglob("*"):
+        if path.is_file() and path not in kept:
+            path.unlink()

@@ -1,0 +1,211 @@
+"""Which files of a source belong together, by the layout that its data set was published in."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+import unicodedata
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Literal, cast
+
+from data_prep.manifest import SPLITS, DataError, Split, sha256_file
+from data_prep.prepare.findings import SHOWN, Found, Pair
+
+Role = Literal["image", "mask"]
+
+SPLIT_NAMES = ("train", "training", "val", "valid", "validation", "test", "testing")
+"""Folders into which copies of a set without splits were sorted: parts of one set, not copies of each other."""
+
+LONGEST_STEM = 200
+"""Bytes of a stem: file systems take 255, and prepared files and their drafts add to it."""
+
+
+class NoPairs(DataError):
+    """A source in which no image has a mask."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where a data set keeps its files: patterns of their whole paths in the source, with "/" on every system.
+
+    Both patterns name a group "stem", which an image and its mask share, and both or none a group "split". Where a
+    folder's name makes its files images or masks, a group "folder" names it, and two that fit are an error.
+    """
+
+    image: re.Pattern[str]
+    mask: re.Pattern[str]
+    described: str  # "images ID_sat.jpg with masks ID_mask.png"
+    largest: int = 1 << 30  # bytes of one file: pictures are read whole
+
+    def part(self, name: str) -> tuple[Role, str, Split | None] | None:
+        """Role, stem and published split of a file; None for any other file. Splits make stems unique: "train_12"."""
+        for role, pattern in (("image", self.image), ("mask", self.mask)):
+            if match := pattern.fullmatch(name):
+                groups = match.groupdict()
+                split = cast("Split", groups["split"].lower()) if "split" in groups else None
+                return cast("Role", role), f"{split}_{groups['stem']}" if split else groups["stem"], split
+        return None
+
+    def folder(self, role: Role, name: str) -> str | None:
+        """The folder that makes a file an image or a mask, with "*" for splits that the layout does not know."""
+        match = (self.image if role == "image" else self.mask).fullmatch(name)
+        if match is None or "folder" not in match.re.groupindex:
+            return None
+        parts = PurePosixPath(match["folder"]).parts
+        splits = () if "split" in match.re.groupindex else SPLIT_NAMES
+        return "/".join("*" if part.lower() in splits else part for part in parts)
+
+
+def find_pairs(folder: Path, source: str, layout: Layout) -> Found:
+    """All pairs below `folder`, by stem; `source` is its name in messages.
+
+    Copies of a file count once; copies that differ, masks without an image and files that cannot be pictures are
+    faults. Raises NoPairs if there is no image with a mask at all, and DataError if there is none in one of the
+    published splits, or if two folders may be the one of images or masks.
+    """
+    copies: dict[tuple[Role, str], list[Path]] = defaultdict(list)
+    splits: dict[str, Split | None] = {}
+    faults, unusable, others = [], set(), 0
+    for path, problem in walk(folder):
+        name = _name(path, folder)
+        part = layout.part(name)
+        if part is None:
+            others += not path.is_dir()
+            if problem is not None:
+                faults.append(f"{readable(name)}: {problem}")
+            continue
+        role, stem, split = part
+        splits[stem] = split
+        if problem := problem or problem_of(path, name, stem, layout.largest):
+            faults.append(f"{readable(name)}: {problem}")
+            unusable.add((role, stem))
+        else:
+            copies[role, stem].append(path)
+    images = {stem for role, stem in copies.keys() | unusable if role == "image"}
+    masks = {stem for role, stem in copies.keys() | unusable if role == "mask"}
+    if not images & masks:
+        listed = "".join(f"\n  {fault}" for fault in faults[:SHOWN])
+        raise NoPairs(
+            f"expected {layout.described} in {source}, found no such pair "
+            f"({len(images)} images, {len(masks)} masks, {others} other files){listed}"
+        )
+    published = {splits[stem] for stem in images & masks}
+    if published != {None} and (missing := [split for split in SPLITS if split not in published]):
+        raise DataError(f"expected {layout.described} in {source}, found no pair in {' and none in '.join(missing)}")
+    usable = {key: paths for key, paths in copies.items() if key not in unusable}
+    _refuse_two_folders(
+        folder, source, layout, {key: usable[key] for key in usable if key[1] in images & masks}, splits
+    )
+
+    ambiguous = set()
+    for (_, stem), paths in copies.items():
+        if len(paths) > 1 and len({_content(path) for path in paths}) > 1:
+            ambiguous.add(stem)
+            faults.append(f"{' and '.join(_name(path, folder) for path in paths)}: same ID, different content")
+    for stem in sorted(masks - images):
+        if ("mask", stem) in usable:
+            faults.append(f"{_name(copies['mask', stem][0], folder)}: there is no image of this ID")
+    pairs = []
+    for stem in sorted(images & masks):
+        if ("image", stem) in usable and ("mask", stem) in usable:
+            image, mask = copies["image", stem][0], copies["mask", stem][0]
+            pairs.append(Pair(stem, image, mask, _name(image, folder), _name(mask, folder), splits[stem]))
+    return Found(tuple(pairs), without_mask=len(images - masks), faults=tuple(faults), ambiguous=frozenset(ambiguous))
+
+
+def walk(folder: Path) -> Iterator[tuple[Path, str | None]]:
+    """Everything below a folder, ordered, linked folders too, each once; with the reason where it cannot be read."""
+    found: list[tuple[Path, str | None]] = []
+    seen = {os.path.realpath(folder)}
+
+    def unreadable(error: OSError) -> None:
+        found.append((Path(error.filename), f"cannot be listed ({error.strerror})"))
+
+    for root, folders, files in os.walk(folder, onerror=unreadable, followlinks=True):
+        here = Path(root)
+        folders.sort()
+        entered = []
+        for name in folders:
+            real = os.path.realpath(here / name)
+            if not hidden(name) and real not in seen:
+                seen.add(real)
+                entered.append(name)
+                found.append((here / name, None))
+        folders[:] = entered
+        found += [(here / name, None) for name in files if not hidden(name)]
+    yield from sorted(found, key=lambda item: (item[0], item[1] is None))
+
+
+def problem_of(path: Path, name: str, stem: str, largest: int) -> str | None:
+    """Why a file of the right name cannot be a picture, seen from outside."""
+    if readable(name) != name:
+        return "expected a name in UTF-8 without control characters; rename it"
+    if len(stem.encode()) > LONGEST_STEM:
+        return f"expected a name of at most {LONGEST_STEM} bytes, found {len(stem.encode())}; rename it"
+    try:
+        found = path.stat()
+    except OSError as error:
+        return f"cannot be read ({error.strerror})"
+    if not stat.S_ISREG(found.st_mode):
+        return f"expected a file, found {'a folder' if stat.S_ISDIR(found.st_mode) else 'a device or a pipe'}"
+    if found.st_size > largest:
+        return f"expected a picture of at most {largest} bytes, found {found.st_size}"
+    return None
+
+
+def _refuse_two_folders(
+    folder: Path,
+    source: str,
+    layout: Layout,
+    copies: dict[tuple[Role, str], list[Path]],
+    splits: dict[str, Split | None],
+) -> None:
+    """Raise DataError where two folders hold usable images, or masks, of one split: which one is meant is not known."""
+    candidates: dict[tuple[Role, Split | None], set[str]] = defaultdict(set)
+    for (role, stem), paths in copies.items():
+        for path in paths:
+            if (found := layout.folder(role, _name(path, folder))) is not None:
+                candidates[role, splits[stem]].add(found)
+    for (role, _), folders in candidates.items():
+        if len(folders) > 1:
+            raise DataError(
+                f"expected {layout.described} in {source}, found {len(folders)} folders of {role}s that fit: "
+                f"{' and '.join(sorted(folders))}. Give a folder with one of them as --source, or move the others away."
+            )
+
+
+def is_tiff(name: str) -> bool:
+    """Whether a file is a TIFF by its name."""
+    return name.lower().endswith((".tif", ".tiff"))
+
+
+def holds_tiffs(folder: Path, layout: Layout) -> bool:
+    """Whether there are TIFFs below a folder, and nothing in the layout: large rasters then, perhaps."""
+    names = [_name(path, folder) for path, _ in walk(folder)]
+    return any(map(is_tiff, names)) and not any(map(layout.part, names))
+
+
+def readable(name: str) -> str:
+    """A name as it can be printed: control characters and bytes that are no UTF-8 are escaped."""
+    unfit = ("Cc", "Cs")
+    return "".join(c.encode("unicode_escape").decode() if unicodedata.category(c) in unfit else c for c in name)
+
+
+def hidden(name: str) -> bool:
+    """Whether a path inside the source is what systems leave there, such as twins named ._1_sat.jpg."""
+    return any(part.startswith(".") or part == "__MACOSX" for part in PurePosixPath(name).parts)
+
+
+def _content(path: Path) -> str:
+    try:
+        return sha256_file(path)
+    except OSError:
+        return f"unreadable {path}"  # equal to nothing, so that it is listed
+
+
+def _name(path: Path, folder: Path) -> str:
+    return path.relative_to(folder).as_posix()

@@ -1,0 +1,60 @@
+"""The way from a source to a manifest that every data set takes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path, PurePosixPath
+
+from data_prep.manifest import MANIFEST_NAME, DataError, Dataset, Manifest, Progress
+from data_prep.prepare.archive import READ, archives_within, opened_source
+from data_prep.prepare.build import Reading, build, workplace
+from data_prep.prepare.findings import Found, Origin
+from data_prep.prepare.pairs import Layout, NoPairs, find_pairs, hidden
+from data_prep.prepare.verify import verify
+from data_prep.synthetic.marker import MARKER, refuse_marked
+
+
+def prepare_from(
+    source: Path,
+    out: Path,
+    dataset: Dataset,
+    layout: Layout,
+    reading: Reading | Callable[[Found, Progress], Reading],
+    origin: Origin,
+    workers: int,
+    progress: Progress,
+    skip_bad: bool = False,
+) -> Manifest:
+    """See `Dataset.prepare`; `source` is a folder or an archive with the data set's folders at any depth.
+
+    `reading` may be a function that chooses it for all pairs of the source, where one label alone does not tell.
+    """
+
+    def wanted(name: str) -> bool:
+        return not hidden(name) and (layout.part(name) is not None or PurePosixPath(name).name == MARKER)
+
+    with workplace(out, progress) as work, opened_source(source, work / "source", wanted) as folder:
+        if origin == "source":
+            refuse_marked(folder, source, dataset)
+        try:
+            found = find_pairs(folder, str(source), layout)
+        except NoPairs as error:
+            raise DataError(f"{error}{_inner_archives(source)}") from error
+
+        def chosen() -> Reading:
+            return reading if isinstance(reading, Reading) else reading(found, progress)
+
+        if (out / MANIFEST_NAME).exists():
+            return verify(dataset, chosen, found, out, work, origin, workers, progress, skip_bad)
+        return build(dataset, chosen(), found, out, work, origin, workers, progress, skip_bad)
+
+
+def _inner_archives(source: Path) -> str:
+    """What to do where a source without pairs holds archives; empty where it holds none."""
+    names = archives_within(source)
+    if not names:
+        return ""
+    listed = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+    if source.is_dir() and names[0].lower().endswith(READ):
+        return f". It holds {listed}: give the archive itself, --source {source / names[0]}"
+    return f". It holds {listed}: unpack what is inside and give the folder"

@@ -1,0 +1,1 @@
+"""Cut large georeferenced rasters into tiles by windowed reads."""

@@ -1,0 +1,114 @@
+"""Which label raster belongs to which image raster, and whether they fit together on the ground.
+
+Label rasters lie in a folder `label` (or `labels`, `mask`, `masks`), or have that word in their names; all others are
+images. A label raster belongs to the image raster of the same name without that word; where names do not tell,
+label rasters serve whatever lies under them on the ground.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from data_prep.manifest import DataError, Progress
+from data_prep.prepare.tiles import whole_or_exact
+from data_prep.rasters.headers import Raster, read_headers
+
+MAX_FACTOR = 64
+"""Ratio of pixel sizes up to which they are believed; above, the unit is probably wrong."""
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """An image raster with the label rasters that serve it."""
+
+    image: Raster
+    labels: tuple[Raster, ...]
+    factor: tuple[float, float]  # see Tile
+    by_pixels: bool
+
+
+def find_sheets(source: Path, resolution: tuple[float, float], progress: Progress) -> tuple[list[Sheet], list[str]]:
+    """All image rasters with their labels, ordered by name, and a line for each raster that does not fit.
+
+    Raises DataError if there is no image raster at all.
+    """
+    images, labels, faults = read_headers(source, progress)
+    stems = [image.path.stem for image in images]
+    sheets = []
+    for image in images:
+        try:
+            if stems.count(image.path.stem) > 1:
+                raise ValueError("another image raster has the same name")
+            sheets.append(_sheet(image, _labels_of(image, images, labels), resolution))
+        except ValueError as error:
+            faults.append(f"{image.name}: {error}")
+    if not faults and not sheets:
+        raise DataError(f"expected image rasters beside the label rasters in {source}, found none.")
+    if not faults:  # else a label raster may have lost its image to another fault
+        used = {label for sheet in sheets for label in sheet.labels}
+        faults += [f"{label.name}: there is no image raster for these labels" for label in labels if label not in used]
+    return sheets, faults
+
+
+def overlapping(sheets: Sequence[Sheet], margin: float) -> int:
+    """How many pairs of image rasters overlap by more than `margin`, by their bounds."""
+    images = [sheet.image for sheet in sheets]
+    return sum(
+        a.crs == b.crs and a.overlaps(b, margin) for number, a in enumerate(images) for b in images[number + 1 :]
+    )
+
+
+def _labels_of(image: Raster, images: Sequence[Raster], labels: Sequence[Raster]) -> tuple[Raster, ...]:
+    named = [label for label in labels if label.key == image.key]
+    if named:
+        return tuple(named)
+    if len(images) == len(labels) == 1:
+        return tuple(labels)
+    taken = {other.key for other in images}
+    free = [label for label in labels if label.key not in taken]
+    return tuple(label for label in free if label.crs != image.crs or image.overlaps(label))
+
+
+def _sheet(image: Raster, labels: tuple[Raster, ...], resolution: tuple[float, float]) -> Sheet:
+    """Raises ValueError, without the image's name, where the rasters do not fit together."""
+    if not labels:
+        raise ValueError("there is no label raster for it: expected one of the same name in a folder label")
+    by_pixels = any(raster.transform is None for raster in (image, *labels))
+    for label in labels:
+        if by_pixels and (label.size != image.size or len(labels) > 1):
+            found = " and ".join("{1}x{0}".format(*raster.size) for raster in (image, *labels))
+            raise ValueError(
+                f"expected a georeference, or a label raster of equal size, found {label.name} without one of both "
+                f"({found}, width x height); set it: gdal_edit -a_srs CRS -a_ullr LEFT TOP RIGHT BOTTOM FILE"
+            )
+        if not by_pixels and label.crs != image.crs:
+            raise ValueError(
+                f"expected one coordinate system, found {image.crs_name}, and {label.crs_name} in {label.name}; "
+                f"reproject it: gdalwarp -t_srs {image.crs_name} -r near OLD NEW"
+            )
+        if not by_pixels and not image.overlaps(label):
+            raise ValueError(f"expected labels of the same place, found {label.name} elsewhere")
+    return Sheet(image, labels, _factor(image, resolution), by_pixels)
+
+
+def _factor(image: Raster, resolution: tuple[float, float]) -> tuple[float, float]:
+    """Pixels of the raster for one prepared pixel, along (rows, columns)."""
+    wanted, believed = resolution
+    if image.transform is None:
+        return whole_or_exact(wanted / believed), whole_or_exact(wanted / believed)
+    if image.crs is not None and image.crs.is_geographic:
+        raise ValueError(f"expected coordinates in metres, found degrees ({image.crs_name}); reproject with gdalwarp")
+    metres = image.crs.linear_units_factor[1] if image.crs is not None else 1.0
+    a, b, _, d, e, _ = image.transform[:6]
+    across, down = math.hypot(a, d) * metres, math.hypot(b, e) * metres
+    if abs(a * b + d * e) * metres**2 > 1e-3 * across * down:
+        raise ValueError("expected rows at right angles to columns, found a sheared raster; use gdalwarp")
+    factor = whole_or_exact(wanted / down), whole_or_exact(wanted / across)
+    if min(factor) < 1 or max(factor) > MAX_FACTOR:
+        raise ValueError(
+            f"expected pixels of {wanted / MAX_FACTOR:.4f} to {wanted} m, found {across:.4g} x {down:.4g} m"
+        )
+    return factor

@@ -1,0 +1,200 @@
+"""One tile out of large rasters by windowed reads: memory depends on the tile, never on the raster.
+
+Images are averaged in area, exactly, whatever the ratio of pixel sizes. Labels are read at the centre of each prepared
+pixel, which keeps areas unbiased and invents no class; it is what drawing the outlines at the lower resolution gives.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import rasterio
+from affine import Affine
+from numpy.typing import NDArray
+from rasterio.enums import ColorInterp, MaskFlags
+from rasterio.errors import NotGeoreferencedWarning, RasterioError
+from rasterio.io import DatasetReader
+from rasterio.windows import Window
+from scipy.sparse import csr_array
+
+from data_prep.images.decode import IGNORED, BadPicture, Bytes, Mask
+from data_prep.prepare.resize_or_tile import padded
+from data_prep.prepare.tiles import LabelRaster, Tile
+
+READ_AT_ONCE = 1 << 18
+"""Pixels of a raster read at once, at least one row of prepared pixels."""
+
+MAX_WINDOW = 1 << 22
+"""Pixels of a label raster read at once."""
+
+TIE = 1e-3
+"""Pixels by which a centre on the border of two is moved to the right and down: rounding must not decide."""
+
+
+@dataclass(frozen=True)
+class TilePixels:
+    """A tile as prepared: image uint8 [side, side, 3], and a mask of labels 0, 1 and 255."""
+
+    image: Bytes
+    mask: Mask
+
+
+def opened(path: Path) -> DatasetReader:
+    """The raster, opened; a missing georeference is no reason for a warning here."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        return rasterio.open(path)
+
+
+kept_open = lru_cache(maxsize=8)(opened)
+"""Rasters stay open between tiles, else GDAL would forget the blocks that the next tile shares."""
+
+
+def close_rasters() -> None:
+    """Close what `read_tile` left open in this process."""
+    kept_open.cache_clear()
+
+
+def read_tile(tile: Tile) -> TilePixels | None:
+    """The tile's pixels; None where it has no data or no label at all. Raises BadPicture for a damaged raster."""
+    with rasterio.Env(GDAL_CACHEMAX=tile.cache):
+        try:
+            raster = kept_open(tile.image)
+            image, covered = average(raster, tile)
+        except (RasterioError, OSError) as error:
+            close_rasters()
+            raise BadPicture(f"{tile.name}: cannot be decoded in tile {tile.row}, {tile.column} ({error})") from error
+        if not covered.any():
+            return None
+        labels = np.full((tile.side, tile.side), IGNORED, np.uint8)
+        values: set[str] = set()
+        for label in tile.labels:
+            try:
+                values |= _fill(labels, label, kept_open(label.path), _to_label(raster, tile, label))
+            except (RasterioError, OSError) as error:
+                close_rasters()
+                where = f"cannot be decoded in tile {tile.row}, {tile.column}"
+                raise BadPicture(f"{label.name}: {where} ({error})") from error
+    labels[~covered] = IGNORED
+    if (labels == IGNORED).all():
+        return None
+    height, width = _within(tile, raster)
+    image, labels = padded(image[:height, :width], labels[:height, :width], labels.shape)
+    return TilePixels(image, Mask(labels, tuple(sorted(values))))
+
+
+def _within(tile: Tile, raster: DatasetReader) -> tuple[int, int]:
+    """Rows and columns of the tile that lie in the raster by half a prepared pixel or more, at least one."""
+    places = zip((tile.row, tile.column), tile.factor, raster.shape, strict=True)
+    rows, columns = (
+        min(max(math.floor(end / step - number * tile.side + 0.5), 1), tile.side) for number, step, end in places
+    )
+    return rows, columns
+
+
+def average(raster: DatasetReader, tile: Tile) -> tuple[Bytes, NDArray[np.bool_]]:
+    """Means over the area of each prepared pixel, uint8 [side, side, 3], and where at least half of it has data.
+
+    Pixels without data (beyond the edge, nodata, transparent) are left out of the means, and black where there is no
+    other.
+    """
+    side, (down, across) = tile.side, tile.factor
+    bands = colour_bands(raster)
+    # Sums over whole pixels, of at most 64 x 64 of them, are exact in 32 bits, and twice as fast.
+    kind = np.float32 if down.is_integer() and across.is_integer() else np.float64
+    first, last = _extent(tile.column * side * across, side * across, raster.width)
+    over_columns = overlaps(tile.column * side * across, across, side, first, last).astype(kind)
+    image, covered = np.zeros((side, side, 3), np.uint8), np.zeros((side, side), bool)
+    step = max(1, int(READ_AT_ONCE / (down * max(last - first, 1))))
+    for row in range(0, side, step):
+        rows = slice(row, min(row + step, side))
+        count, start = rows.stop - rows.start, (tile.row * side + row) * down
+        top, bottom = _extent(start, count * down, raster.height)
+        if top >= bottom or first >= last:
+            continue
+        window = Window(first, top, last - first, bottom - top)
+        over_rows = overlaps(start, down, count, top, bottom).astype(kind)
+        pixels = raster.read(bands, window=window)  # [3, bottom - top, last - first]
+        valid = raster.dataset_mask(window=window) > 0
+        pixels *= valid
+        area = over_columns @ (over_rows @ valid.astype(kind)).T  # [side, count]
+        stacked = pixels.transpose(1, 0, 2).reshape(bottom - top, -1).astype(kind)
+        reduced = (over_rows @ stacked).reshape(count, 3, -1).transpose(2, 0, 1).reshape(last - first, -1)
+        total = (over_columns @ reduced).reshape(side, count, 3)
+        means = np.floor(total / np.maximum(area, 1e-9)[..., None] + 0.5)
+        image[rows] = means.transpose(1, 0, 2)
+        covered[rows] = (area >= down * across / 2 - 1e-9).T
+    return image, covered
+
+
+def overlaps(start: float, step: float, count: int, first: int, last: int) -> csr_array:
+    """Lengths [count, last - first] that intervals of `step` pixels from `start` share with pixels first..last-1."""
+    low = start + step * np.arange(count)[:, None]
+    pixel = np.floor(low).astype(int) + np.arange(math.ceil(step) + 1)
+    shared = np.minimum(low + step, pixel + 1) - np.maximum(low, pixel)
+    used = (shared > 1e-9) & (pixel >= first) & (pixel < last)
+    rows = np.broadcast_to(np.arange(count)[:, None], pixel.shape)
+    return csr_array((shared[used], (rows[used], pixel[used] - first)), shape=(count, last - first))
+
+
+def colour_bands(raster: DatasetReader) -> list[int]:
+    """Numbers of the red, green and blue bands, by their declaration or else the first three."""
+    wanted = (ColorInterp.red, ColorInterp.green, ColorInterp.blue)
+    if all(colour in raster.colorinterp for colour in wanted):
+        return [raster.colorinterp.index(colour) + 1 for colour in wanted]
+    return [1, 2, 3]
+
+
+def _extent(start: float, length: float, limit: int) -> tuple[int, int]:
+    """First and last + 1 of the pixels that an interval touches, within 0..limit."""
+    return max(math.floor(start + 1e-9), 0), min(math.ceil(start + length - 1e-9), limit)
+
+
+def _to_label(raster: DatasetReader, tile: Tile, label: LabelRaster) -> Affine:
+    """From pixels of the tile to pixels of the label raster."""
+    down, across = tile.factor
+    to_image = Affine.scale(across, down) @ Affine.translation(tile.column * tile.side, tile.row * tile.side)
+    return to_image if tile.by_pixels else ~kept_open(label.path).transform @ raster.transform @ to_image
+
+
+def _fill(labels: Bytes, label: LabelRaster, raster: DatasetReader, to_label: Affine) -> set[str]:
+    """Set labels [h, w] that are still unknown to what the raster shows at their centres; return its values there.
+
+    A piece that needs too large a window is halved until it does not.
+    """
+    height, width = labels.shape
+    rows, columns = np.arange(height)[:, None] + 0.5, np.arange(width) + 0.5
+    x = np.floor(to_label.a * columns + to_label.b * rows + to_label.c + TIE).astype(int)
+    y = np.floor(to_label.d * columns + to_label.e * rows + to_label.f + TIE).astype(int)
+    inside = (x >= 0) & (x < raster.width) & (y >= 0) & (y < raster.height) & (labels == IGNORED)
+    if not inside.any():
+        return set()
+    x, y = x[inside], y[inside]
+    left, top, right, bottom = x.min(), y.min(), x.max() + 1, y.max() + 1
+    if (right - left) * (bottom - top) > MAX_WINDOW and labels.size > 1:
+        axis, middle = (0, height // 2) if height >= width else (1, width // 2)
+        near, far = np.split(labels, [middle], axis)  # views
+        further = to_label @ Affine.translation(*((0, middle) if axis == 0 else (middle, 0)))
+        return _fill(near, label, raster, to_label) | _fill(far, label, raster, further)
+    window = Window(left, top, right - left, bottom - top)
+    found = raster.read(1, window=window)[y - top, x - left]
+    known = label_data(raster, window)[y - top, x - left]
+    values = np.unique(found[known])
+    if not set(values.tolist()) <= {0, label.foreground}:
+        raise BadPicture(f"{label.name}: changed while it was read")
+    labels[inside] = np.where(known, (found == label.foreground).astype(np.uint8), IGNORED)
+    return {f"{value:g}" for value in values}
+
+
+def label_data(raster: DatasetReader, window: Window) -> NDArray[np.bool_]:
+    """Where a label raster has data. Outlines are often drawn into rasters that declare 0, the background, nodata."""
+    flags = raster.mask_flag_enums[0]
+    if MaskFlags.all_valid in flags or (MaskFlags.nodata in flags and raster.nodata == 0):
+        return np.ones((window.height, window.width), bool)
+    mask: NDArray[np.bool_] = raster.read_masks(1, window=window) > 0
+    return mask

@@ -1,0 +1,109 @@
+"""The data sets this suite knows. Adding one: a file with its data sheet, and a line here.
+
+A user's own sets, made with `prepare folder`, belong to a home. Importing finds none: whoever opens a home (the command
+line, once) registers them. Sets of other installed packages, declared as entry points `rssam_bench.datasets`, are
+imported when their name is asked for.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from data_prep.datasets.deepglobe import DeepGlobe
+from data_prep.datasets.folder import Folder, load_folder, own_folders
+from data_prep.datasets.whdld import Whdld
+from data_prep.datasets.whu import Whu
+from data_prep.manifest import DataError, Dataset, UnknownDataset
+from data_prep.plugins import Broken, declared, find, load, source
+
+_ALL: tuple[Dataset, ...] = (DeepGlobe(), Whu(), Whdld())
+
+BUILT_IN = tuple(entry.name for entry in _ALL)
+
+DATASETS: dict[str, Dataset] = {entry.name: entry for entry in _ALL}
+
+
+GROUP = "rssam_bench.datasets"
+"""Entry points of other packages: the name of a data set, and the class that declares it."""
+
+_installed: set[str] = set()  # those of DATASETS that came from other packages
+
+
+def dataset(name: str) -> Dataset:
+    """The data set called `name`.
+
+    Raises UnknownDataset listing the choices if there is none, DataError if the name is declared twice, or by a package
+    that is broken.
+    """
+    entry = find(GROUP, name, _owner(name))
+    if name not in DATASETS and entry is not None:
+        DATASETS[name] = _checked(load(entry), name, source(entry))
+        _installed.add(name)
+    if name not in DATASETS:
+        choices = dict.fromkeys((*DATASETS, *(other.name for other in declared(GROUP))))
+        raise UnknownDataset(
+            f"unknown data set {name!r}: choose from {', '.join(choices)}, or make your own: rssam-bench prepare "
+            f'folder --name {name} --source DIR --classes "road=255"'
+        )
+    return DATASETS[name]
+
+
+def load_installed() -> list[str]:
+    """Make the sets of all installed packages known; one sentence for each that cannot be."""
+    problems = []
+    for name in dict.fromkeys(entry.name for entry in declared(GROUP)):
+        try:
+            dataset(name)
+        except DataError as error:
+            problems.append(str(error))
+    return problems
+
+
+def register(own: Dataset) -> None:
+    """Make a data set of the user's own known under its name; raises DataError if the name is taken."""
+    if own.name in BUILT_IN:
+        raise DataError(f"the name {own.name} is taken by this suite: choose another --name")
+    DATASETS[own.name] = own
+
+
+def _owner(name: str) -> str:
+    """Who has a name that no other package may declare; empty if nobody has."""
+    if name in BUILT_IN:
+        return "this suite"
+    return f"the folder data/{name} of this home" if name in DATASETS and name not in _installed else ""
+
+
+def _checked(declaration: object, name: str, by: str) -> Dataset:
+    """The data set of a class. Raises Broken if it is none, or has another name than its entry point."""
+    try:
+        made = declaration() if isinstance(declaration, type) else declaration
+    except TypeError as error:
+        raise Broken(f"{by} cannot be made without arguments ({error}) and is left out") from error
+    if not isinstance(made, Dataset):
+        lacking = [part for part in _PARTS if not hasattr(made, part)]
+        raise Broken(f"{by} is no data set: it lacks {', '.join(lacking)}; see docs/extend.md. It is left out")
+    if made.name != name:
+        raise Broken(f"{by} has the name {made.name}, and is declared as {name}: left out")
+    return made
+
+
+_PARTS = (
+    "name", "title", "version", "classes", "image_size", "average", "expected_pairs", "official_sizes", "palette",
+    "prepare", "synthesize",
+)  # fmt: skip
+
+
+def register_home(home: Path) -> list[str]:
+    """Register what `prepare folder` made in a home, in place of another home's; one sentence for each it cannot."""
+    for name in [name for name, entry in DATASETS.items() if isinstance(entry, Folder)]:
+        del DATASETS[name]
+    problems = []
+    for folder in own_folders(home / "data"):
+        try:
+            own = load_folder(folder)
+            if own.name != folder.name:
+                raise DataError(f"{folder} holds the data set {own.name}: rename the folder to {own.name}")
+            register(own)
+        except DataError as error:
+            problems.append(str(error))
+    return problems

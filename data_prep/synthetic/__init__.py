@@ -1,0 +1,1 @@
+"""Draw synthetic scenes with exact masks, as stand-ins for the published data."""

@@ -1,0 +1,211 @@
+"""Invented scenes of six kinds of land cover, every pixel labelled: town, fields, lakes and ponds at two metres.
+
+Colour alone does not tell the classes apart: flat roofs, yards and roads share their greys, tiled roofs and dry fields
+share theirs with bare soil, muddy water with crops. Outline, texture, shadow and neighbours do.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw
+
+from data_prep.manifest import Colour
+from data_prep.synthetic.drawing import (
+    CROWNS,
+    PAINT,
+    ROOFS,
+    SOIL,
+    Corners,
+    bounds,
+    box,
+    cars,
+    crown,
+    field_map,
+    furrows,
+    line_coverage,
+    noise,
+    shaded,
+    street_surface,
+    through_the_lens,
+    tinted,
+    values_within,
+)
+from data_prep.synthetic.land_parcels import (
+    BARE_SOIL,
+    BUILDING,
+    PAVEMENT,
+    PONDS,
+    ROAD,
+    SQUARE,
+    TOWN,
+    VEGETATION,
+    WATER,
+    WORKS,
+    Plot,
+    ground_plans,
+    plan_plots,
+)
+from data_prep.synthetic.streets import Street, street_network
+
+MUD = ((74, 86, 66), (92, 98, 78), (58, 76, 78), (108, 108, 90))
+TILES_AND_SHEETS = (*ROOFS, (92, 122, 168), (206, 208, 210))
+
+
+@dataclass(frozen=True)
+class LandCover:
+    """An image uint8 [H, W, 3] and its labels uint8 [H, W], 0..5 in the order of `data_prep.synthetic.land_parcels`."""
+
+    image: NDArray[np.uint8]
+    labels: NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class _Sheet:
+    """A picture and its labels under the same pencil."""
+
+    picture: Image.Image
+    labels: Image.Image
+
+    def fill(self, corners: Corners, tint: Colour, cover: int) -> None:
+        ImageDraw.Draw(self.picture).polygon(corners, fill=tint)
+        ImageDraw.Draw(self.labels).polygon(corners, fill=cover)
+
+    def paste(self, surface: Image.Image, cover: int, share: NDArray[np.uint8]) -> None:
+        self.picture.paste(surface, mask=Image.fromarray(share))
+        self.labels.paste(cover, mask=Image.fromarray(np.uint8(255) * (share >= 128)))
+
+    def is_free(self, corners: Corners) -> bool:
+        """Whether a shape lies on open land."""
+        return not values_within(self.labels, corners) & {BUILDING, ROAD, WATER}
+
+
+def land_cover_scene(size: int, rng: np.random.Generator) -> LandCover:
+    """One square scene of `size` pixels of two metres."""
+    sun = math.tau * rng.random()
+    shadow = (math.cos(sun), math.sin(sun))
+    plots = plan_plots(size, rng)
+    sheet = _land(size, rng, plots)
+    _ponds(sheet, rng, plots)
+    _open_water(sheet, rng)
+    streets = _roads(sheet, rng, plots)
+    for plot in plots:
+        for corners, height in ground_plans(rng, plot):
+            if sheet.is_free(corners):
+                _put_up(sheet, rng, corners, height, shadow)
+    _trees_and_cars(sheet, rng, plots, streets, shadow)
+    return LandCover(through_the_lens(sheet.picture, rng), np.asarray(sheet.labels).copy())
+
+
+def _land(size: int, rng: np.random.Generator, plots: Sequence[Plot]) -> _Sheet:
+    field = field_map(size, rng, [plot.corners for plot in plots])
+    tints = np.array([tinted(rng, plot.use.tints) for plot in plots], np.float32)
+    coarse, fine = np.array([(plot.use.coarse, plot.use.fine) for plot in plots], np.float32).T
+    light = furrows(field, rng, np.array([float(plot.use.furrowed) for plot in plots]))
+    light += noise(size, rng, (64, 16)) * coarse[field] + noise(size, rng, (6, 3)) * fine[field]
+    covers = np.array([plot.use.cover for plot in plots], np.uint8)
+    picture = (tints[field] + light[..., None]).clip(0, 255).astype(np.uint8)
+    return _Sheet(Image.fromarray(picture), Image.fromarray(covers[field]))
+
+
+def _water_surface(size: int, rng: np.random.Generator) -> Image.Image:
+    light = noise(size, rng, (128, 32)) * 3
+    return Image.fromarray((np.array(tinted(rng, MUD), np.float32) + light[..., None]).clip(0, 255).astype(np.uint8))
+
+
+def _ponds(sheet: _Sheet, rng: np.random.Generator, plots: Sequence[Plot]) -> None:
+    """Fish ponds: a plot cut into one to six basins between banks."""
+    for plot in plots:
+        if plot.use is PONDS:
+            a, b, _, d = plot.corners
+            rows, columns = rng.integers(1, 4), rng.integers(1, 3)
+            bank = 2.5 / np.hypot(*(b - a)), 2.5 / np.hypot(*(d - a))
+            for i, j in np.ndindex(int(columns), int(rows)):
+                left, right = i / columns + bank[0], (i + 1) / columns - bank[0]
+                top, bottom = j / rows + bank[1], (j + 1) / rows - bank[1]
+                places = ((left, top), (right, top), (right, bottom), (left, bottom))
+                basin = [a + x * (b - a) + y * (d - a) for x, y in places]
+                sheet.fill([(x, y) for x, y in basin], tinted(rng, MUD, 5), WATER)
+
+
+def _open_water(sheet: _Sheet, rng: np.random.Generator) -> None:
+    """A lake with a bank in some scenes, a river or canal in others."""
+    size = sheet.picture.width
+    if rng.random() < 0.4:
+        depth = noise(size, rng, (128, 32)) - rng.uniform(0.3, 1.4)
+        cover = BARE_SOIL if rng.random() < 0.5 else VEGETATION
+        bank = Image.new("RGB", (size, size), tinted(rng, SOIL if cover == BARE_SOIL else CROWNS))
+        sheet.paste(bank, cover, np.uint8(255) * (depth > -0.12))
+        sheet.paste(_water_surface(size, rng), WATER, np.uint8(255) * (depth > 0))
+    if rng.random() < 0.35:
+        river = replace(street_network(size, rng, urban=0.0)[0], width=rng.uniform(8, 34))
+        sheet.paste(_water_surface(size, rng), WATER, np.asarray(line_coverage(size, [river])))
+
+
+def _roads(sheet: _Sheet, rng: np.random.Generator, plots: Sequence[Plot]) -> list[Street]:
+    """Streets around the plots of the town and country roads, which end at water; one road bridges it."""
+    size = sheet.picture.width
+    around = [
+        Street(np.array([*plot.corners, plot.corners[0]]), rng.uniform(2.5, 4), paved=True)
+        for plot in plots
+        if plot.use in TOWN and rng.random() < 0.6
+    ]
+    through = [replace(street, width=0.5 * street.width) for street in street_network(size, rng, urban=0.2)]
+    dry = np.asarray(sheet.labels) != WATER
+    surface = street_surface(size, rng, around + through)
+    share = np.asarray(line_coverage(size, around + through)) * dry
+    sheet.paste(surface, ROAD, np.maximum(share, np.asarray(line_coverage(size, through[:1]))))
+    return around + through
+
+
+def _put_up(
+    sheet: _Sheet, rng: np.random.Generator, corners: Corners, height: float, shadow: tuple[float, float]
+) -> None:
+    """A roof, flat or of two sides, with its shadow."""
+    draw = ImageDraw.Draw(sheet.picture)
+    for part in (0.5, 1.0):
+        reach = part * height * np.array(shadow)
+        draw.polygon([(x, y) for x, y in np.array(corners) + reach], fill=(44, 44, 48))
+    tint = tinted(rng, TILES_AND_SHEETS, 10)
+    sheet.fill(corners, tint, BUILDING)
+    if rng.random() < 0.6:
+        a, b, c, d = np.array(corners)
+        draw.polygon([(x, y) for x, y in ((a + d) / 2, (b + c) / 2, c, d)], fill=shaded(tint, rng.uniform(0.75, 0.92)))
+
+
+def _trees_and_cars(
+    sheet: _Sheet,
+    rng: np.random.Generator,
+    plots: Sequence[Plot],
+    streets: Sequence[Street],
+    shadow: tuple[float, float],
+) -> None:
+    """Crowns count as vegetation on open land only: they hide edges of roads and roofs that the labels keep."""
+    draw, labels = ImageDraw.Draw(sheet.picture), np.asarray(sheet.labels)
+    traffic = sheet.picture.copy()
+    cars(traffic, rng, streets, scale=0.4)
+    # Where a street would be under water, there are no cars.
+    sheet.picture.paste(traffic, mask=Image.fromarray(np.uint8(255) * (labels == ROAD)))
+    places = [street.points[rng.random(len(street.points)) < 0.3] for street in streets if rng.random() < 0.5]
+    for plot in plots:
+        a, b, _, d = plot.corners
+        if plot.use in (SQUARE, WORKS):
+            for place in rng.random((15, 2)) * 0.8 + 0.1:
+                spot = a + place[0] * (b - a) + place[1] * (d - a)
+                if sheet.is_free(box(spot, 2, 2, 0)):
+                    draw.polygon(box(spot, 1.0, 0.5, plot.sides[2]), fill=tinted(rng, PAINT))
+        count = rng.poisson(14 if plot.use in TOWN else 2)
+        places.append(a + rng.random((count, 1)) * (b - a) + rng.random((count, 1)) * (d - a))
+    crowns = Image.new("L", sheet.picture.size)
+    for x, y in np.concatenate(places) + rng.normal(0, 2, (sum(map(len, places)), 2)):
+        inside = 0 <= x < crowns.width and 0 <= y < crowns.height
+        if inside and labels[int(y), int(x)] not in (BUILDING, WATER):
+            radius = rng.uniform(1, 3)
+            crown(draw, rng, x, y, radius, shadow)
+            ImageDraw.Draw(crowns).ellipse(bounds((x, y), radius), fill=255)
+    open_land = np.isin(labels, (PAVEMENT, BARE_SOIL))
+    sheet.labels.paste(VEGETATION, mask=Image.fromarray(np.asarray(crowns) * open_land))

@@ -1,0 +1,23 @@
+"""The marker in a folder of invented scenes: without it they could be taken for the published data."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from data_prep.manifest import DataError, Dataset, write_atomic
+
+MARKER = "SYNTHETIC.txt"
+
+
+def mark(folder: Path, title: str) -> None:
+    """Write the marker of scenes in the layout of the data set called `title`."""
+    write_atomic(folder / MARKER, f"Invented scenes in the layout of {title}. They show no real place.\n".encode())
+
+
+def refuse_marked(folder: Path, source: Path, dataset: Dataset) -> None:
+    """Raise DataError if there is a marker anywhere below `folder`; `source` is its name in the message."""
+    if any(folder.rglob(MARKER)):
+        raise DataError(
+            f"{source} holds synthetic scenes, not {dataset.title}: to use such, run "
+            f"rssam-bench prepare {dataset.name} --synthetic N"
+        )
