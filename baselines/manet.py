@@ -20,8 +20,8 @@ from torch.nn import functional as F
 
 from baselines.backbone import ImageNetNormalise, load_backbone, resnet
 from rssam.contract import Task
-from rssam.precision import full_precision
-from rssam.weights import WeightsFolder
+from rssam.sam.autocast import full_precision
+from rssam.weights.convert import WeightsFolder
 
 _TAIL = 32
 """Channels of the two maps before the logits."""

@@ -15,8 +15,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from rssam.encoder import PATCH
-from rssam.precision import full_precision
+from rssam.sam.autocast import full_precision
+from rssam.sam.encoder import PATCH
 
 SCALE_FACTOR = 32
 """Width of the encoder over width of the features that prompts are made from."""
@@ -77,7 +77,7 @@ class PromptGenerator(nn.Module):
         self.apply(_published_start)
 
     def forward(self, pixels: Tensor, patches: Tensor) -> list[Tensor]:
-        """Give prompts [B, H/16, W/16, width], one a block; see `rssam.encoder.Prompter`."""
+        """Give prompts [B, H/16, W/16, width], one a block; see `rssam.sam.encoder.Prompter`."""
         details = self.frequency_generator(high_frequencies(pixels))  # [B, width/32, H/16, W/16]
         features = self.embedding_generator(patches) + details.permute(0, 2, 3, 1)  # [B, H/16, W/16, width/32]
         return [self.shared_mlp(mlp(features)) for mlp in self.lightweight_mlps]  # each [B, H/16, W/16, width]

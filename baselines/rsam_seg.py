@@ -10,7 +10,7 @@ What we do differently, and why:
 Where paper and published code part we follow the code: GELU where the paper draws ReLU; the adapter of the attention
 behind it and unscaled, where the paper scales both by 0.5; linear layers that start as PyTorch's do, so that SAM's
 features are moved before the first step (it trains without a start at zero).
-Attention is that of `rssam.attention`, the same function made faster; `kind == "reference"` is the published way.
+Attention is that of `rssam.sam.attention`, the same function made faster; `kind == "reference"` is the published way.
 All else is SAM Adapter's, and so are the differences named there and in `baselines.prompt_generator`.
 """
 
@@ -21,11 +21,11 @@ from torch import Tensor, nn
 
 from baselines import sam_adapter
 from baselines.sam_adapter import SamAdapter
-from rssam.attention import Selectable, attend
 from rssam.config import Init
 from rssam.contract import Task
-from rssam.encoder import SamEncoder, load_weights
-from rssam.weights import WeightsFolder
+from rssam.sam.attention import Selectable, attend
+from rssam.sam.encoder import SamEncoder, load_weights
+from rssam.weights.convert import WeightsFolder
 
 MLP_SCALE = 0.5
 """Weight of the adapter beside the MLP."""

@@ -8,8 +8,8 @@ What we do differently, and why:
 - several classes have one token each, all fresh; the published code knows one class.
 - what no loss reaches is frozen: the IoU head, and for one class the heads of the three masks not used. 3,569,872
   parameters train (ViT-B, one class), where the published code lists 4,121,908.
-- any height and width, the weights resampled to them (`rssam.encoder`); the published code takes squares, and weights
-  of that size only.
+- any height and width, the weights resampled to them (`rssam.sam.encoder`); the published code takes squares, and
+  weights of that size only.
 - without SAM's weights the whole encoder is trained.
 - see also `baselines.prompt_generator`.
 """
@@ -26,7 +26,9 @@ from baselines.prompt_generator import PromptGenerator
 from baselines.sam_lora import TOKEN_PARTS, load_mask_decoder, without_parts
 from rssam.config import Init
 from rssam.contract import Task
-from rssam.encoder import (
+from rssam.lora import freeze_encoder
+from rssam.sam.autocast import full_precision
+from rssam.sam.encoder import (
     EMBEDDING,
     ENCODERS,
     PATCH,
@@ -36,10 +38,8 @@ from rssam.encoder import (
     load_exactly,
     load_weights,
 )
-from rssam.lora import freeze_encoder
-from rssam.mask_decoder import BatchMaskDecoder
-from rssam.precision import full_precision
-from rssam.weights import WeightsFolder
+from rssam.sam.mask_decoder import BatchMaskDecoder
+from rssam.weights.convert import WeightsFolder
 
 SAM_TOKENS = 4
 """Mask tokens of SAM: one for a single mask, which is the one used here, and three for the parts of an object."""

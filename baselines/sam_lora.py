@@ -22,7 +22,9 @@ from torch.nn import functional as F
 
 from rssam.config import Init
 from rssam.contract import Task
-from rssam.encoder import (
+from rssam.lora import add_lora, freeze_encoder, lora_parameters
+from rssam.sam.autocast import full_precision
+from rssam.sam.encoder import (
     EMBEDDING,
     ENCODERS,
     PATCH,
@@ -32,10 +34,8 @@ from rssam.encoder import (
     load_exactly,
     load_weights,
 )
-from rssam.lora import add_lora, freeze_encoder, lora_parameters
-from rssam.mask_decoder import BatchMaskDecoder
-from rssam.precision import full_precision
-from rssam.weights import WeightsFolder
+from rssam.sam.mask_decoder import BatchMaskDecoder
+from rssam.weights.convert import WeightsFolder
 
 TOKEN_PARTS = ("mask_tokens.", "output_hypernetworks_mlps.", "iou_prediction_head.")
 """Parts of the mask decoder whose shape follows the number of tokens: SAM has 4, so they start at random (as SAMed)."""

@@ -26,7 +26,7 @@ from benchmarks.store import Result
 from benchmarks.trained import Trained, declared_model, load_run
 from data_prep.manifest import write_durable
 from rssam.contract import Model, Task, UserError
-from rssam.weights import WEIGHTS, WeightsFolder
+from rssam.weights.convert import WEIGHTS, WeightsFolder
 
 ENTRY = "rssam-bench adapter"
 """The one entry of the file's metadata, as JSON."""

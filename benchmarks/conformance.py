@@ -21,7 +21,7 @@ from benchmarks.environment import seeded
 from benchmarks.profile import measure
 from benchmarks.zoo import smallest
 from rssam.contract import Model, Task
-from rssam.weights import WeightsFolder
+from rssam.weights.convert import WeightsFolder
 
 NOWHERE = WeightsFolder(Path("/nowhere"))
 BINARY = ("road",)

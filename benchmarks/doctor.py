@@ -14,7 +14,7 @@ from typing import Any, Literal
 from benchmarks.session import cuda_devices
 from data_prep.manifest import DataError, load_manifest
 from data_prep.registry import DATASETS
-from rssam.weights import WEIGHTS, WeightsFolder
+from rssam.weights.convert import WEIGHTS, WeightsFolder
 
 State = Literal["ok", "missing", "problem"]
 ENOUGH_GIGABYTES = 60

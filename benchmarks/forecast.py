@@ -18,7 +18,7 @@ from benchmarks.store import Result, read_results
 from data_prep.manifest import SPLITS, Manifest, NotPrepared, exact_counts, load_manifest
 from data_prep.registry import DATASETS
 from rssam.contract import Model, Task
-from rssam.weights import WeightsNotFound
+from rssam.weights.convert import WeightsNotFound
 
 SUSTAINED = 40e12
 """Floating-point operations a second that a GPU is taken to sustain in bf16 training. An assumption, not measured."""

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from rssam.attention import Selectable
+from rssam.sam.attention import Selectable
 
 Backend = str | Callable[..., Any]
 """Of torch.compile, by name or itself."""

@@ -21,8 +21,8 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.trained import Trained
-from rssam.attention import set_attention
 from rssam.contract import UserError
+from rssam.sam.attention import set_attention
 
 PACKAGES = ("onnx", "onnxscript", "onnxruntime")
 """Of the extra `onnx`."""

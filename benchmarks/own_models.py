@@ -17,7 +17,7 @@ import sys
 from benchmarks.zoo import MODELS
 from data_prep.plugins import Broken, declared, find, load, source
 from rssam.contract import Model, Optimisation, UnknownName, UserError
-from rssam.weights import WEIGHTS
+from rssam.weights.convert import WEIGHTS
 
 GROUP = "rssam_bench.models"
 _NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")

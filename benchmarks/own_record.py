@@ -21,7 +21,7 @@ from benchmarks.store import Result, Store
 from rssam.contract import Model, Optimisation, Task, UserError
 
 if TYPE_CHECKING:
-    from rssam.weights import WeightsFolder
+    from rssam.weights.convert import WeightsFolder
 
 SYSTEM = "system"
 """The entry of a result's provenance."""

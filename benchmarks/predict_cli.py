@@ -12,7 +12,7 @@ from benchmarks.root import Json, OwnModel, print_json, require_one, root, scree
 from rssam.contract import UserError
 
 if TYPE_CHECKING:
-    from rssam.raster_job import Made, Network
+    from rssam.inference.predict_raster import Made, Network
 
 Device = Literal["auto", "cpu", "cuda"]
 Symmetries = Literal["none", "flips", "all"]
@@ -58,9 +58,9 @@ def predict(
     from benchmarks.screen import data_progress
     from benchmarks.session import Session, Unwatched, choose_device
     from data_prep.manifest import DataError
-    from rssam.raster_grid import aligned
-    from rssam.raster_job import Settings, predict_raster, require_fit
-    from rssam.raster_source import RasterSource
+    from rssam.inference.predict_raster import Settings, predict_raster, require_fit
+    from rssam.inference.raster_input import RasterSource
+    from rssam.inference.tile_grid import aligned
 
     band_numbers = None if bands is None else [int(part) for part in _numbers("--bands", bands, 3, whole=True)]
     value_range = None if scale is None else _pair(_numbers("--scale", scale, 2))

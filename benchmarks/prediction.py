@@ -11,7 +11,7 @@ from benchmarks.trained import Trained
 from data_prep.manifest import Colour
 from data_prep.registry import DATASETS
 from rssam.contract import UserError
-from rssam.raster_job import Network, Outputs
+from rssam.inference.predict_raster import Network, Outputs
 
 BACKGROUND: Colour = (0, 0, 0)
 MAP_SUFFIXES = (".tif", ".tiff")

@@ -177,7 +177,7 @@ def _show_manifest(name: str, manifest: Manifest, out: Path, as_json: bool) -> N
 
 
 def _prepare_weights(name: str | None, source: Path | None) -> None:
-    from rssam.weights import WEIGHTS, WeightsFolder, convert_checkpoint, download, read_metadata
+    from rssam.weights.convert import WEIGHTS, WeightsFolder, convert_checkpoint, download, read_metadata
 
     if name not in WEIGHTS:
         raise typer.BadParameter(f"name the checkpoint: choose from {', '.join(WEIGHTS)}")

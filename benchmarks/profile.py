@@ -15,8 +15,8 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from rssam.attention import set_attention
 from rssam.contract import Model, Task
+from rssam.sam.attention import set_attention
 
 COUNTED_AS_PUBLISHED = (
     nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d,

@@ -15,7 +15,7 @@ from benchmarks.store import Result, Store
 from benchmarks.tracking import Silent, Tracker
 from data_prep.manifest import DataError, Manifest, verify_files
 from rssam.contract import UserError
-from rssam.weights import WeightsFolder
+from rssam.weights.convert import WeightsFolder
 
 if TYPE_CHECKING:
     from benchmarks.team import DistributedTeam

@@ -16,7 +16,7 @@ from data_prep.manifest import DataError, Dataset, Manifest, SplitRule
 from data_prep.registry import dataset as find_dataset
 from rssam.config import SMALL_ENCODERS
 from rssam.contract import Model, Task, UnknownName
-from rssam.weights import WeightsFolder
+from rssam.weights.convert import WeightsFolder
 
 PROTOCOL = 1
 """Raised by hand whenever the same declaration would now give another result."""

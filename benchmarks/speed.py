@@ -27,9 +27,9 @@ from benchmarks.kernels import channels_last, compile_network
 from benchmarks.profile import Cost, measure, measure_network
 from benchmarks.spec import PAPER, Precision, canonical, plain_fields
 from data_prep.manifest import write_atomic
-from rssam.attention import Kind, set_attention
 from rssam.config import ENCODERS
 from rssam.contract import Model, Task
+from rssam.sam.attention import Kind, set_attention
 
 SCHEMA = 1
 LEAST_ROUNDS = 7
@@ -84,8 +84,8 @@ class EncoderAlone(nn.Module):
 
 def encoder_alone(name: str, task: Task) -> nn.Module:
     """An encoder of SAM with LoRA, frozen but for it."""
-    from rssam.encoder import SamEncoder
     from rssam.lora import add_lora, freeze_encoder
+    from rssam.sam.encoder import SamEncoder
 
     encoder = SamEncoder(ENCODERS[name], task.image_size, neck=True)
     add_lora(encoder, 4)

@@ -13,7 +13,7 @@ from benchmarks.root import Json, print_json, root, screen
 from rssam.contract import UserError
 
 if TYPE_CHECKING:
-    from rssam.attention import Kind
+    from rssam.sam.attention import Kind
 
 
 def speed(

@@ -19,7 +19,7 @@ from rssam.contract import Model, Optimisation, Task, UnknownName, UserError
 if TYPE_CHECKING:
     from torch import nn
 
-    from rssam.weights import WeightsFolder
+    from rssam.weights.convert import WeightsFolder
 
 Start = Literal["imagenet", "scratch"]
 """What a baseline's backbone starts from: weights trained on ImageNet, or random numbers."""

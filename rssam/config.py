@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from rssam.contract import Optimisation, Task, UnknownName, UserError
-from rssam.weights import WEIGHTS, WeightsFolder
+from rssam.weights.convert import WEIGHTS, WeightsFolder
 
 if TYPE_CHECKING:
     from torch import nn

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, runtime_chec
 if TYPE_CHECKING:
     from torch import nn
 
-    from rssam.weights import WeightsFolder
+    from rssam.weights.convert import WeightsFolder
 
 IGNORE = 255
 """Label of pixels outside loss and counts, in every data set."""
@@ -90,10 +90,10 @@ class Model(Protocol):
     def build(self, task: Task, weights: WeightsFolder) -> nn.Module:
         """Return a fresh network for `task`; the same random state gives the same network.
 
-        Never downloads. Raises `rssam.weights.WeightsNotFound` if a checkpoint it needs is not in `weights`.
+        Never downloads. Raises `rssam.weights.convert.WeightsNotFound` if a checkpoint it needs is not in `weights`.
         """
         ...
 
     def weights_needed(self) -> tuple[str, ...]:
-        """Names (keys of `rssam.weights.WEIGHTS`) of the checkpoints that `build` reads; empty from scratch."""
+        """Names (keys of `rssam.weights.convert.WEIGHTS`) of the checkpoints that `build` reads; empty from scratch."""
         ...

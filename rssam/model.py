@@ -18,8 +18,13 @@ from torch.nn import functional as F
 
 from rssam.config import ENCODERS, RSSAM
 from rssam.contract import Task
-from rssam.decoder import DecoderChain
-from rssam.encoder import (
+from rssam.lora import add_lora, freeze_encoder, lora_parameters
+from rssam.modules.decoder import DecoderChain
+from rssam.modules.fusion import MFF, MHFF
+from rssam.modules.neck import MultiScaleNeck, source_blocks
+from rssam.modules.upscaling import SamUpscaling
+from rssam.sam.autocast import full_precision
+from rssam.sam.encoder import (
     EMBEDDING,
     SamEncoder,
     checkpoint_part,
@@ -27,12 +32,7 @@ from rssam.encoder import (
     load_exactly,
     load_weights,
 )
-from rssam.fusion import MFF, MHFF
-from rssam.lora import add_lora, freeze_encoder, lora_parameters
-from rssam.neck import MultiScaleNeck, source_blocks
-from rssam.precision import full_precision
-from rssam.upscaling import SamUpscaling
-from rssam.weights import WeightsFolder
+from rssam.weights.convert import WeightsFolder
 
 
 class RsSam(nn.Module):

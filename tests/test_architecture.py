@@ -11,33 +11,33 @@ from tests.conftest import REPOSITORY
 
 PACKAGES = ("rssam", "baselines", "benchmarks", "reports", "data_prep")
 LAYERS = (
-    {"rssam.contract", "rssam.fetching", "rssam.weights", "data_prep.manifest"},
+    {"rssam.contract", "rssam.weights.http_download", "rssam.weights.convert", "data_prep.manifest"},
     {
         "rssam.config",
-        "rssam.precision",
-        "rssam.tiled",
-        "rssam.attention",
-        "rssam.encoder",
+        "rssam.sam.autocast",
+        "rssam.sam.tiled_attention",
+        "rssam.sam.attention",
+        "rssam.sam.encoder",
         "rssam.lora",
-        "rssam.neck",
-        "rssam.mask_decoder",
-        "rssam.decoder",
-        "rssam.fusion",
-        "rssam.upscaling",
+        "rssam.modules.neck",
+        "rssam.sam.mask_decoder",
+        "rssam.modules.decoder",
+        "rssam.modules.fusion",
+        "rssam.modules.upscaling",
         "data_prep.*",
     },
     {
         "rssam.model",
-        "rssam.stages",
-        "rssam.raster_grid",
-        "rssam.raster_part",
-        "rssam.raster_source",
-        "rssam.raster_shapes",
+        "rssam.inference.threads",
+        "rssam.inference.tile_grid",
+        "rssam.inference.partial_output",
+        "rssam.inference.raster_input",
+        "rssam.inference.shapes",
         "data_prep.registry",
     },
-    {"rssam.raster", "rssam.raster_geotiff"},
-    {"rssam.raster_vectors", "rssam.raster_quicklook"},
-    {"rssam.raster_job"},
+    {"rssam.inference.sliding_window", "rssam.inference.geotiff"},
+    {"rssam.inference.vectors", "rssam.inference.quicklook"},
+    {"rssam.inference.predict_raster"},
     {"baselines.*"},
     {
         "benchmarks.counts",
@@ -197,7 +197,10 @@ def test_preparing_imports_no_scipy():
     assert subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, check=False).returncode == 0
 
 
-LIGHT = "rssam.config rssam.contract rssam.weights data_prep.registry benchmarks.tables benchmarks.store benchmarks.cli"
+LIGHT = (
+    "rssam.config rssam.contract rssam.weights.convert data_prep.registry benchmarks.tables benchmarks.store "
+    "benchmarks.cli"
+)
 
 
 @pytest.mark.parametrize("heavy", ["torch", "lightning", "mlflow"])

@@ -23,11 +23,11 @@ import torch
 from torch import Tensor
 from torch.profiler import ProfilerActivity, profile
 
-from rssam.attention import ExactBlock, Kind, attend, set_attention
 from rssam.config import ENCODERS
-from rssam.encoder import WINDOW, SamEncoder
 from rssam.lora import add_lora, freeze_encoder
-from rssam.tiled import between
+from rssam.sam.attention import ExactBlock, Kind, attend, set_attention
+from rssam.sam.encoder import WINDOW, SamEncoder
+from rssam.sam.tiled_attention import between
 
 COMPARED: tuple[Kind, ...] = ("reference", "auto")
 WAYS: tuple[Kind, ...] = ("tiled", "folded", "dense")

@@ -27,7 +27,7 @@ from benchmarks.zoo import SamLora
 from data_prep.registry import dataset
 from rssam.config import RSSAM
 from rssam.contract import Task
-from rssam.weights import WeightsFolder
+from rssam.weights.convert import WeightsFolder
 
 TRAIN, VAL = 4358, 934
 DISK = 500e6

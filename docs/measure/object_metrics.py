@@ -160,7 +160,7 @@ def at_test_time(classes: tuple[str, ...]) -> dict[str, Callable[[], object]]:
     from benchmarks.histogram import probability_histogram
     from benchmarks.zoo import SamLora
     from rssam.contract import Task
-    from rssam.weights import WeightsFolder
+    from rssam.weights.convert import WeightsFolder
 
     torch.set_num_threads(1)
     generator = torch.Generator().manual_seed(0)

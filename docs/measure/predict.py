@@ -78,8 +78,8 @@ def predict_whole(path: Path, out: Path, net: Any, device: str, batch: int, over
 
     import benchmarks.prediction  # noqa: F401  # what the command holds in memory, too
     from rssam.contract import Task
-    from rssam.raster_job import Network, Outputs, Settings, predict_raster
-    from rssam.raster_source import RasterSource
+    from rssam.inference.predict_raster import Network, Outputs, Settings, predict_raster
+    from rssam.inference.raster_input import RasterSource
 
     task = Task(CLASSES, (TILE, TILE))
     palette = tuple((40 * number, 255 - 40 * number, 128) for number in range(6))
@@ -132,9 +132,9 @@ def measure_throughput(folder: Path, device: str, batch: int, rounds: int, tiles
     import torch
 
     from rssam.config import RSSAM
-    from rssam.raster import read_tiles
-    from rssam.raster_grid import Grid
-    from rssam.raster_source import RasterSource
+    from rssam.inference.raster_input import RasterSource
+    from rssam.inference.sliding_window import read_tiles
+    from rssam.inference.tile_grid import Grid
 
     size = TILE + (tiles - 1) * (TILE - OVERLAP)
     path, out = folder / "raster.tif", folder / "map.tif"
@@ -186,9 +186,9 @@ def measure_shift(
     from benchmarks.session import Session, Unwatched
     from benchmarks.trained import load_run
     from data_prep.registry import register_home
-    from rssam.raster_grid import aligned
-    from rssam.raster_job import Outputs, Settings, predict_raster
-    from rssam.raster_source import RasterSource
+    from rssam.inference.predict_raster import Outputs, Settings, predict_raster
+    from rssam.inference.raster_input import RasterSource
+    from rssam.inference.tile_grid import aligned
 
     register_home(home)
     network = network_of(load_run(Session(home, "cpu", Unwatched()), key))

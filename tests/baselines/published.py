@@ -3,7 +3,7 @@
 import timm
 import torch
 
-from rssam.weights import WEIGHTS, BackboneWeights, WeightsFolder, convert_checkpoint
+from rssam.weights.convert import WEIGHTS, BackboneWeights, WeightsFolder, convert_checkpoint
 
 
 def publish_resnet(monkeypatch, folder, change=dict):

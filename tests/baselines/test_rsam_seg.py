@@ -7,10 +7,10 @@ from torch.nn import functional as F
 
 from baselines import sam_adapter
 from baselines.rsam_seg import AdaptedBlock, adapter_parameters, architecture, build
-from rssam.attention import set_attention
 from rssam.contract import Task
-from rssam.encoder import encoder_state, load_weights
-from rssam.weights import WeightsFolder, WeightsNotFound
+from rssam.sam.attention import set_attention
+from rssam.sam.encoder import encoder_state, load_weights
+from rssam.weights.convert import WeightsFolder, WeightsNotFound
 from tests.rssam.fakes import TINY, deaf, parameters, shake, train_two_steps, trainable_parameters
 from tests.rssam.test_attention import GRIDS, WAYS, outcome
 

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from baselines import transunet
 from baselines.transunet import SIZES, Decoder, architecture, build, load_pretrained, resample_positions
 from rssam.contract import Task
-from rssam.weights import WEIGHTS, WeightsDamaged, WeightsFolder, WeightsNotFound, convert_checkpoint
+from rssam.weights.convert import WEIGHTS, WeightsDamaged, WeightsFolder, WeightsNotFound, convert_checkpoint
 from tests.rssam.fakes import parameters, shake
 
 NAME = "r50_vit_b16"

@@ -16,7 +16,7 @@ from benchmarks.zoo import RsamSeg, SamLora
 from data_prep.manifest import load_manifest
 from reports.model_card import dice_interval, render
 from rssam.config import RSSAM
-from rssam.weights import WEIGHTS, WeightsFolder, convert_checkpoint
+from rssam.weights.convert import WEIGHTS, WeightsFolder, convert_checkpoint
 from tests.benchmarks.prepared import TINY, make_session, tiny_run
 from tests.reports.fabricate import fabricate
 from tests.rssam.fakes import official_sam, shake

@@ -12,10 +12,10 @@ from benchmarks.evaluate import evaluate
 from benchmarks.spec import resolve
 from benchmarks.zoo import SamLora
 from data_prep.loading.torch_dataset import PreparedSet
-from rssam.attention import set_attention
 from rssam.config import RSSAM
 from rssam.contract import Task
-from rssam.weights import WeightsFolder
+from rssam.sam.attention import set_attention
+from rssam.weights.convert import WeightsFolder
 from tests.benchmarks.prepared import SIDE, TINY, tiny_run, write_prepared
 
 STEPS = 6

@@ -15,8 +15,8 @@ from benchmarks.environment import seeded
 from benchmarks.kernels import compile_network
 from benchmarks.runner import execute, resolve_all
 from benchmarks.zoo import MODELS, UNet, smallest
-from rssam.attention import set_attention
 from rssam.contract import Task
+from rssam.sam.attention import set_attention
 from tests.benchmarks.prepared import TINY, make_session, tiny_run
 
 SIDE = 64

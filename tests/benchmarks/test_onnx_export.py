@@ -12,7 +12,7 @@ from benchmarks.onnx_export import TOLERANCE, NotExported, export_onnx
 from benchmarks.trained import Trained
 from benchmarks.zoo import MODELS, UNet, smallest
 from rssam.contract import Task, UserError
-from rssam.weights import WeightsFolder
+from rssam.weights.convert import WeightsFolder
 from tests.rssam.fakes import shake
 
 onnxruntime = pytest.importorskip("onnxruntime", reason="the extra onnx is not installed")

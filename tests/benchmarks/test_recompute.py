@@ -12,7 +12,7 @@ from benchmarks.recompute import save_memory
 from benchmarks.spec import Setting
 from benchmarks.zoo import MODELS
 from rssam.contract import Task
-from rssam.weights import WeightsFolder
+from rssam.weights.convert import WeightsFolder
 
 SIDE = 64
 

@@ -16,7 +16,7 @@ from benchmarks.trial import train_neighbours
 from data_prep.manifest import NotPrepared, load_manifest, save_manifest
 from rssam.config import RSSAM
 from rssam.contract import UserError
-from rssam.weights import WeightsNotFound
+from rssam.weights.convert import WeightsNotFound
 from tests.benchmarks.prepared import SIDE, TINY, Watcher, make_session, tiny_run
 
 

@@ -26,7 +26,7 @@ from data_prep.manifest import DataError
 from data_prep.registry import dataset
 from rssam.config import RSSAM
 from rssam.contract import UnknownName, UserError
-from rssam.weights import WeightsFolder
+from rssam.weights.convert import WeightsFolder
 from tests.benchmarks.prepared import write_prepared
 
 RUN = Run(RSSAM(), dataset("deepglobe"), PAPER)

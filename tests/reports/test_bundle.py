@@ -17,7 +17,7 @@ from data_prep.manifest import load_manifest
 from reports.bundle import README, SUMS, publish, sums
 from reports.bundle_checks import check
 from rssam.contract import UserError
-from rssam.weights import WeightsFolder
+from rssam.weights.convert import WeightsFolder
 from tests.benchmarks.prepared import write_prepared
 from tests.reports.fabricate import PROVENANCE, TABLE5
 

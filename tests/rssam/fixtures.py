@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from rssam.config import ENCODERS
-from rssam.weights import WEIGHTS, WeightsFolder, convert_checkpoint
+from rssam.weights.convert import WEIGHTS, WeightsFolder, convert_checkpoint
 from tests.rssam.fakes import TINY, official_sam
 
 

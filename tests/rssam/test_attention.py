@@ -7,11 +7,11 @@ import torch
 from segment_anything.modeling.image_encoder import Block
 from torch.utils.flop_counter import FlopCounterMode
 
-from rssam.attention import ExactBlock, Windows, choose_kind, set_attention
 from rssam.config import ENCODERS, EncoderSize
-from rssam.encoder import SamEncoder
 from rssam.lora import LoraQkv, add_lora, freeze_encoder
-from rssam.tiled import regions
+from rssam.sam.attention import ExactBlock, Windows, choose_kind, set_attention
+from rssam.sam.encoder import SamEncoder
+from rssam.sam.tiled_attention import regions
 from tests.rssam.fakes import shake
 from tests.rssam.half_precision import Float32Products
 
@@ -99,7 +99,7 @@ def test_regions_hold_every_token_once(grid, window):
 def test_the_size_of_a_tile_changes_nothing(tile, monkeypatch):
     """One query a tile, parts of a head's queries, some heads, all at once; the last tile of each row is smaller."""
     made, x = block((5, 16), 14), torch.randn(2, 5, 16, 48)
-    monkeypatch.setattr("rssam.tiled.TILE", tile)
+    monkeypatch.setattr("rssam.sam.tiled_attention.TILE", tile)
     reference, ours = outcome(made, x, "reference"), outcome(made, x, "tiled")
     for name, expected in reference.items():
         torch.testing.assert_close(ours[name], expected, atol=1e-10, rtol=1e-8, msg=lambda m, n=name: f"{n}: {m}")

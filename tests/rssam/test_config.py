@@ -5,7 +5,7 @@ import pytest
 
 from rssam.config import ENCODERS, RSSAM
 from rssam.contract import Model, UserError
-from rssam.weights import WEIGHTS, SamWeights
+from rssam.weights.convert import WEIGHTS, SamWeights
 
 
 def test_is_a_model():

@@ -1,8 +1,8 @@
 import torch
 from segment_anything.modeling import MaskDecoder, TwoWayTransformer
 
-from rssam.decoder import DecoderChain, ScaleDecoder
-from rssam.mask_decoder import two_way_transformer
+from rssam.modules.decoder import DecoderChain, ScaleDecoder
+from rssam.sam.mask_decoder import two_way_transformer
 from tests.rssam.fakes import parameters, shake
 
 

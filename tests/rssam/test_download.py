@@ -10,9 +10,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from rssam import fetching
 from rssam.contract import UserError
-from rssam.weights import WEIGHTS, WeightsDamaged, WeightsFolder, download, read_metadata
+from rssam.weights.convert import WEIGHTS, WeightsDamaged, WeightsFolder, download, read_metadata
+from rssam.weights.convert import http_download as fetching
 
 
 class Server:

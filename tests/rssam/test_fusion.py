@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from rssam.fusion import AFFM, MFF, MHFF
+from rssam.modules.fusion import AFFM, MFF, MHFF
 from tests.rssam.fakes import parameters, shake
 
 

@@ -2,8 +2,8 @@ import pytest
 import torch
 
 from rssam.config import ENCODERS
-from rssam.encoder import SamEncoder
 from rssam.lora import add_lora, freeze_encoder, lora_parameters
+from rssam.sam.encoder import SamEncoder
 from tests.rssam.fakes import TINY, parameters, shake
 
 

@@ -2,7 +2,7 @@ import pytest
 import torch
 from segment_anything.modeling import MaskDecoder, PromptEncoder, TwoWayTransformer
 
-from rssam.mask_decoder import BatchMaskDecoder
+from rssam.sam.mask_decoder import BatchMaskDecoder
 from tests.rssam.fakes import parameters, shake
 
 

@@ -2,7 +2,7 @@ import pytest
 import torch
 from segment_anything.modeling import ImageEncoderViT
 
-from rssam.neck import MultiScaleNeck, source_blocks
+from rssam.modules.neck import MultiScaleNeck, source_blocks
 from tests.rssam.fakes import parameters, shake
 
 

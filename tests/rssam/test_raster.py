@@ -6,9 +6,9 @@ import torch
 from torch import nn
 
 from rssam.contract import IGNORE, UserError
-from rssam.raster import TURNS, Predictor, labels_of, predict, probabilities
-from rssam.raster_grid import Axis, Grid, aligned
-from rssam.stages import run_stages
+from rssam.inference.sliding_window import TURNS, Predictor, labels_of, predict, probabilities
+from rssam.inference.threads import run_stages
+from rssam.inference.tile_grid import Axis, Grid, aligned
 
 
 class Memory:

@@ -14,10 +14,10 @@ from torch import nn
 
 from data_prep.manifest import DataError
 from rssam.contract import IGNORE, Task, UserError
-from rssam.raster import labels_of, probabilities
-from rssam.raster_job import Network, Outputs, Settings, beside, predict_raster, require_fit
-from rssam.raster_part import Part
-from rssam.raster_source import BadRaster, RasterSource
+from rssam.inference.partial_output import Part
+from rssam.inference.predict_raster import Network, Outputs, Settings, beside, predict_raster, require_fit
+from rssam.inference.raster_input import BadRaster, RasterSource
+from rssam.inference.sliding_window import labels_of, probabilities
 
 UTM = {"crs": "EPSG:32654", "transform": Affine(0.2, 0.01, 400000.123456789, 0.01, -0.2, 3900000.987654321)}
 CLASSES = ("field", "road", "water")

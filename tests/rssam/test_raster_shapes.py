@@ -12,9 +12,9 @@ from rasterio.crs import CRS
 from scipy import ndimage
 
 from rssam.contract import IGNORE
-from rssam.raster_geotiff import Georeference
-from rssam.raster_shapes import regions
-from rssam.raster_vectors import write_vectors
+from rssam.inference.geotiff import Georeference
+from rssam.inference.shapes import regions
+from rssam.inference.vectors import write_vectors
 
 UTM = Affine(0.2, 0, 400000, 0, -0.2, 3900000)
 

@@ -5,9 +5,9 @@ from segment_anything.modeling.mask_decoder import MaskDecoder
 
 from rssam.config import RSSAM
 from rssam.contract import Task
-from rssam.mask_decoder import two_way_transformer
-from rssam.upscaling import SamUpscaling
-from rssam.weights import WeightsFolder
+from rssam.modules.upscaling import SamUpscaling
+from rssam.sam.mask_decoder import two_way_transformer
+from rssam.weights.convert import WeightsFolder
 from tests.rssam.fakes import shake
 
 

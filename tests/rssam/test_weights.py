@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from rssam.contract import UserError
-from rssam.encoder import load_weights
-from rssam.weights import (
+from rssam.sam.encoder import load_weights
+from rssam.weights.convert import (
     WEIGHTS,
     WeightsDamaged,
     WeightsFolder,

@@ -21,13 +21,13 @@ from torch import nn
 
 from data_prep.manifest import Colour, DataError
 from rssam.contract import IGNORE, Task, UserError
-from rssam.raster import Bools, Bytes, Floats, Predictor, Symmetries, labels_of, predict
-from rssam.raster_geotiff import LEVELS, Georeference, Picture, as_steps, count_labels, write_cog
-from rssam.raster_grid import Grid
-from rssam.raster_part import Part
-from rssam.raster_quicklook import write_quicklook
-from rssam.raster_source import CACHE, RasterSource
-from rssam.raster_vectors import write_vectors
+from rssam.inference.geotiff import LEVELS, Georeference, Picture, as_steps, count_labels, write_cog
+from rssam.inference.partial_output import Part
+from rssam.inference.quicklook import write_quicklook
+from rssam.inference.raster_input import CACHE, RasterSource
+from rssam.inference.sliding_window import Bools, Bytes, Floats, Predictor, Symmetries, labels_of, predict
+from rssam.inference.tile_grid import Grid
+from rssam.inference.vectors import write_vectors
 
 LABELS, PROBABILITIES = "labels", "probabilities"
 

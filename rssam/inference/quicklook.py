@@ -12,7 +12,7 @@ from rasterio.enums import Resampling
 
 from data_prep.manifest import Colour
 from rssam.contract import IGNORE
-from rssam.raster_source import RasterSource, open_quietly
+from rssam.inference.raster_input import RasterSource, open_quietly
 
 LONG_SIDE = 1024
 """Pixels of the longer side of each of the two, at most."""

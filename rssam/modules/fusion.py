@@ -16,7 +16,7 @@ import torch
 from segment_anything.modeling.common import LayerNorm2d
 from torch import Tensor, nn
 
-from rssam.encoder import EMBEDDING
+from rssam.sam.encoder import EMBEDDING
 
 
 def up(channels: int) -> nn.Sequential:

@@ -23,8 +23,8 @@ from rasterio.windows import Window
 
 from data_prep.manifest import Colour, DataError
 from rssam.contract import IGNORE
-from rssam.raster_part import Part
-from rssam.raster_source import open_quietly
+from rssam.inference.partial_output import Part
+from rssam.inference.raster_input import open_quietly
 
 Bytes = NDArray[np.uint8]
 

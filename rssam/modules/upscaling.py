@@ -11,7 +11,7 @@ from segment_anything.modeling.common import LayerNorm2d
 from segment_anything.modeling.mask_decoder import MLP
 from torch import Tensor, nn
 
-from rssam.encoder import EMBEDDING
+from rssam.sam.encoder import EMBEDDING
 
 CHANNELS = EMBEDDING // 8
 """Of the upscaled features and of the tokens that are multiplied with them."""

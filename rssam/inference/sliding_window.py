@@ -2,7 +2,7 @@
 
 A `Source` gives pixels by windows, overlapping tiles go through the network in batches, and weighted probabilities are
 summed in one band of rows as high as a tile; rows that no further tile touches leave it at once. Reading, the network
-and writing run at the same time. Knows neither files nor command line: `rssam/raster_job.py` does.
+and writing run at the same time. Knows neither files nor command line: `rssam/inference/predict_raster.py` does.
 
 Not in the paper, which predicts ready tiles only.
 """
@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from rssam.contract import IGNORE, UserError
-from rssam.raster_grid import Grid, Ring
-from rssam.stages import run_stages
+from rssam.inference.threads import run_stages
+from rssam.inference.tile_grid import Grid, Ring
 
 Bytes = NDArray[np.uint8]
 Floats = NDArray[np.float32]

@@ -1,6 +1,6 @@
 """SAM's image encoder at any image size, with taps after chosen blocks, and strict loading of SAM's checkpoint.
 
-Source: facebookresearch/segment-anything (Apache-2.0), whose blocks are those of `rssam.attention`, made faster.
+Source: facebookresearch/segment-anything (Apache-2.0), whose blocks are those of `rssam.sam.attention`, made faster.
 What we do differently, and why:
 - any height and width that are multiples of 16, where SAM is built for 1024 x 1024: the positional embedding and the
   relative-position tables of the global blocks are resampled when a checkpoint is loaded, once, as SAMed does. The
@@ -25,9 +25,9 @@ from segment_anything.modeling.image_encoder import PatchEmbed
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from rssam.attention import ExactBlock
 from rssam.config import ENCODERS, EncoderSize
-from rssam.weights import WeightsDamaged, encoder_shape
+from rssam.sam.attention import ExactBlock
+from rssam.weights.convert import WeightsDamaged, encoder_shape
 
 PATCH = 16
 WINDOW = 14

@@ -16,9 +16,9 @@ from segment_anything.modeling.prompt_encoder import PositionEmbeddingRandom
 from segment_anything.modeling.transformer import TwoWayTransformer
 from torch import Tensor, nn
 
-from rssam.encoder import EMBEDDING
-from rssam.mask_decoder import two_way_transformer
-from rssam.precision import full_precision
+from rssam.sam.autocast import full_precision
+from rssam.sam.encoder import EMBEDDING
+from rssam.sam.mask_decoder import two_way_transformer
 
 
 class ScaleDecoder(nn.Module):

@@ -22,8 +22,8 @@ from pyproj import CRS, Geod, Transformer
 from pyproj.exceptions import ProjError
 
 from data_prep.manifest import DataError
-from rssam.raster_geotiff import Georeference
-from rssam.raster_shapes import Bytes, Region, regions
+from rssam.inference.geotiff import Georeference
+from rssam.inference.shapes import Bytes, Region, regions
 
 AT_ONCE = 5000
 """Regions written at once."""

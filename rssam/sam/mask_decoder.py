@@ -13,8 +13,8 @@ from segment_anything.modeling.mask_decoder import MaskDecoder
 from segment_anything.modeling.transformer import TwoWayTransformer
 from torch import Tensor
 
-from rssam.encoder import EMBEDDING
-from rssam.precision import full_precision
+from rssam.sam.autocast import full_precision
+from rssam.sam.encoder import EMBEDDING
 
 
 def two_way_transformer() -> TwoWayTransformer:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from filelock import FileLock
 
 from rssam.contract import UserError
-from rssam.fetching import Fetch, Progress
+from rssam.weights.http_download import Fetch, Progress
 
 if TYPE_CHECKING:
     from torch import Tensor

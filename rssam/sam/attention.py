@@ -5,7 +5,7 @@ What we do differently, and why:
 - windows are cut after the queries, keys and values are made, not before: a padded token is zero, so all three equal
   the layer's bias (LoRA has none), and its output is thrown away. Norm, both projections, LoRA and MLP see real tokens
   alone: at 256, 512 and 1024 pixels SAM's windows hold 3.06, 1.72 and 1.20 times as many.
-- on the CPU attention goes tile by tile, forward and backward, on real tokens alone (`rssam.tiled`).
+- on the CPU attention goes tile by tile, forward and backward, on real tokens alone (`rssam.sam.tiled_attention`).
 - elsewhere the decomposed relative positions are folded into queries and keys. With q' = [q / sqrt(d), q R_h, q R_w]
   and k' = [k, one-hot row, one-hot column], q' k' is q k / sqrt(d) plus both biases, exactly; so a fused kernel without
   any bias carries them, forward and backward, and no map [N, N] is kept for the backward pass.
@@ -21,7 +21,7 @@ from segment_anything.modeling.image_encoder import Attention, Block
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from rssam.tiled import TiledAttention, between
+from rssam.sam.tiled_attention import TiledAttention, between
 
 __all__ = ["Attended", "ExactBlock", "Kind", "Selectable", "Windows", "choose_kind", "set_attention"]
 

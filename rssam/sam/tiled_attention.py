@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from rssam.precision import full_precision
+from rssam.sam.autocast import full_precision
 
 __all__ = ["Region", "TiledAttention", "between", "regions"]
 

@@ -14,7 +14,7 @@ from segment_anything.modeling.common import LayerNorm2d
 from torch import Tensor, nn
 
 from rssam.config import SCALES
-from rssam.encoder import sam_neck
+from rssam.sam.encoder import sam_neck
 
 
 class NeckLevel(nn.Module):

@@ -1,0 +1,1 @@
+"""Predict rasters of any size: tiles, blending, georeferenced outputs."""

@@ -1,0 +1,1 @@
+"""SAM's image encoder and mask decoder, at any image size."""

@@ -1,0 +1,1 @@
+"""Pretrained checkpoints: where they come from, how they are checked and stored."""
