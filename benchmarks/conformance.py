@@ -16,10 +16,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from benchmarks.engine import training_loss
-from benchmarks.environment import seeded
-from benchmarks.profile import measure
-from benchmarks.zoo import smallest
+from benchmarks.protocol.cost import measure
+from benchmarks.protocol.registry import smallest
+from benchmarks.training.loop import training_loss
+from benchmarks.training.reproducibility import seeded
 from rssam.contract import Model, Task
 from rssam.weights.convert import WeightsFolder
 

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from benchmarks.session import cuda_devices
+from benchmarks.execution.session import cuda_devices
 from data_prep.manifest import DataError, load_manifest
 from data_prep.registry import DATASETS
 from rssam.weights.convert import WEIGHTS, WeightsFolder

@@ -10,12 +10,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from benchmarks.paper import PUBLISHED_PARAMETERS
-from benchmarks.session import Session
-from benchmarks.spec import Run, plain_fields, resolve
-from benchmarks.states import RunState, Standing, standing
-from benchmarks.store import Store
-from benchmarks.zoo import variants
+from benchmarks.execution.run_status import RunState, Standing, standing
+from benchmarks.execution.session import Session
+from benchmarks.protocol.paper_numbers import PUBLISHED_PARAMETERS
+from benchmarks.protocol.registry import variants
+from benchmarks.protocol.run import Run, plain_fields, resolve
+from benchmarks.results.store import Store
 from data_prep.manifest import DataError, Manifest, NotPrepared, load_manifest
 from data_prep.registry import DATASETS
 from rssam.contract import Model, Task, UserError
@@ -29,7 +29,7 @@ def systems(task: Task, own: Sequence[Model] = ()) -> list[dict[str, Any]]:
 
     Parameters counted three ways, the paper's count, and cost.
     """
-    from benchmarks.profile import measure
+    from benchmarks.protocol.cost import measure
 
     records = []
     for model in (*variants(), *own):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from benchmarks.tables import TABLES
+from benchmarks.protocol.tables import TABLES
 from reports.statistics import kendall
 from reports.verdict import Judgement
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Literal
 
-from benchmarks.paper import CITATIONS, PAPER_TABLES, TEXT_RANGES, TEXT_TILES, Labels
+from benchmarks.protocol.paper_numbers import CITATIONS, PAPER_TABLES, TEXT_RANGES, TEXT_TILES, Labels
 from data_prep.datasets.whu import TILES
 from rssam.config import ENCODERS
 

@@ -18,9 +18,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from benchmarks.items import find_items
-from benchmarks.submission import Submission
-from benchmarks.tables import TABLES, Table
+from benchmarks.protocol.tables import TABLES, Table
+from benchmarks.protocol.targets import find_items
+from benchmarks.results.submission import Submission
 from data_prep.datasets.folder import DECLARATION, Folder
 from data_prep.manifest import DataError, Manifest, load_manifest, write_durable
 from data_prep.registry import dataset as find_dataset

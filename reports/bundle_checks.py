@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 
-from benchmarks.json_record import ResultDamaged
-from benchmarks.store import Result, read_result
-from benchmarks.submission import Submission, read_submission
-from benchmarks.tables import TABLES
+from benchmarks.protocol.tables import TABLES
+from benchmarks.results.json_files import ResultDamaged
+from benchmarks.results.store import Result, read_result
+from benchmarks.results.submission import Submission, read_submission
 from data_prep.manifest import DataError
 from data_prep.prepare.archive import extract
 from data_prep.registry import register_home

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from benchmarks.counted import CountedTest
-from benchmarks.counts import Counts
-from benchmarks.spec import PROFILES
-from benchmarks.store import Result
-from benchmarks.submission import Submission
+from benchmarks.metrics.counts import Counts
+from benchmarks.protocol.run import PROFILES
+from benchmarks.results.counted_test import CountedTest
+from benchmarks.results.store import Result
+from benchmarks.results.submission import Submission
 from data_prep.manifest import Entry, Manifest, Split
 from data_prep.registry import dataset as find_dataset
 

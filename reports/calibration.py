@@ -15,8 +15,8 @@ from operator import add
 import numpy as np
 import pandas as pd
 
-from benchmarks.counts import FloatArray
-from benchmarks.probabilities import Histogram
+from benchmarks.metrics.counts import FloatArray
+from benchmarks.metrics.probability_histogram import Histogram
 from data_prep.registry import dataset as find_dataset
 from reports.frames import TableFrame
 from reports.row_groups import GroupedRow, RowGroup, grouped, numbered

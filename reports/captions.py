@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from benchmarks.figures import Figure
-from benchmarks.spec import PROFILES, Setting
-from benchmarks.store import Result
+from benchmarks.protocol.figures import Figure
+from benchmarks.protocol.run import PROFILES, Setting
+from benchmarks.results.store import Result
 from reports.errors import THINNEST
 from reports.recipes import describe_recipe
 from reports.scenes import Block

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from benchmarks.claims import CLAIMS, RUNS, Claim, Comparison
+from benchmarks.protocol.claims import CLAIMS, RUNS, Claim, Comparison
 from reports.comparability import row_reasons
 from reports.contrasts import COLLAPSED, Key, Paired, Word, key_of
 from reports.verdict import Judgement, find_row

@@ -9,12 +9,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
-from benchmarks.json_record import ResultDamaged
-from benchmarks.own_record import stand_in
-from benchmarks.spec import PROFILES, PROTOCOL, Run, canonical, plain_fields
-from benchmarks.store import Result, Store, read_results
-from benchmarks.submission import Submission, read_submissions, scores_folder
-from benchmarks.zoo import MODELS
+from benchmarks.protocol.registry import MODELS
+from benchmarks.protocol.run import PROFILES, PROTOCOL, Run, canonical, plain_fields
+from benchmarks.results.custom_system import stand_in
+from benchmarks.results.json_files import ResultDamaged
+from benchmarks.results.store import Result, Store, read_results
+from benchmarks.results.submission import Submission, read_submissions, scores_folder
 from data_prep.manifest import DataError
 from data_prep.registry import dataset as find_dataset
 from rssam.contract import UserError

@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from benchmarks.counts import foreground_share
-from benchmarks.paper import IMPLIED_FOREGROUND
-from benchmarks.spec import PROFILES, plain_fields
-from benchmarks.store import Result
+from benchmarks.metrics.counts import foreground_share
+from benchmarks.protocol.paper_numbers import IMPLIED_FOREGROUND
+from benchmarks.protocol.run import PROFILES, plain_fields
+from benchmarks.results.store import Result
 from data_prep.manifest import SPLITS
 from data_prep.registry import dataset as find_dataset
 from reports.sections import Section, SectionRow

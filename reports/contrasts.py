@@ -8,9 +8,9 @@ from typing import Literal
 
 import numpy as np
 
-from benchmarks.claims import CLAIMS, Comparison, ScoreName
-from benchmarks.store import Result
-from benchmarks.tables import SYSTEMS
+from benchmarks.protocol.claims import CLAIMS, Comparison, ScoreName
+from benchmarks.protocol.tables import SYSTEMS
+from benchmarks.results.store import Result
 from data_prep.registry import dataset as find_dataset
 from reports.sections import Section, SectionRow
 from reports.statistics import (

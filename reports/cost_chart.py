@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from benchmarks.store import Result
+from benchmarks.results.store import Result
 from reports.axes import Axis, linear, logarithmic
 from reports.cost_kinds import COUNTED, CostKind, measured
 from reports.frame_rows import behind, row_title

@@ -22,7 +22,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Circle, Patch
 from matplotlib.patheffects import withStroke
 
-from benchmarks.figures import Figure
+from benchmarks.protocol.figures import Figure
 from data_prep.manifest import Colour
 from reports import errors
 from reports.scenes import Block, Scene

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from benchmarks.figures import FIGURES, Figure
-from benchmarks.spec import PROFILES, Setting
-from benchmarks.tables import TABLES, Row, Table
+from benchmarks.protocol.figures import FIGURES, Figure
+from benchmarks.protocol.run import PROFILES, Setting
+from benchmarks.protocol.tables import TABLES, Row, Table
 from reports.collection import Collection
 from reports.settings import command, overrides, settings
 

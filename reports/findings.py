@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.ledger import Ledger, read_ledger
-from benchmarks.paper_runs import DATASET_TABLES
-from benchmarks.spec import Setting
+from benchmarks.protocol.paper_runs import DATASET_TABLES
+from benchmarks.protocol.run import Setting
+from benchmarks.results.test_set_log import Ledger, read_ledger
 from reports.agreement import RankAgreement, rank_agreement
 from reports.claim_verdicts import ClaimVerdict, claim_verdicts
 from reports.collection import Collection, Source

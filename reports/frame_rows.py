@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from benchmarks.store import Result
+from benchmarks.results.store import Result
 from reports.frames import TableFrame
 
 

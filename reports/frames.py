@@ -10,11 +10,11 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from benchmarks.counts import Scores, class_scores, scores
-from benchmarks.spec import Setting
-from benchmarks.store import Result
-from benchmarks.submission import Submission
-from benchmarks.tables import Table
+from benchmarks.metrics.counts import Scores, class_scores, scores
+from benchmarks.protocol.run import Setting
+from benchmarks.protocol.tables import Table
+from benchmarks.results.store import Result
+from benchmarks.results.submission import Submission
 from reports import scored as scored_rows
 from reports.collection import Collection, Source
 from reports.intervals import NO_DOUBT, Doubt, Resamples, column, doubts, reference, sentences, unranked, untested

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from benchmarks.counts import FloatArray
-from benchmarks.store import Result
+from benchmarks.metrics.counts import FloatArray
+from benchmarks.results.store import Result
 from reports.axes import Axis, linear
 from reports.frame_rows import behind, row_title
 from reports.frames import TableFrame

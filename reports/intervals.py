@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from benchmarks.counts import FloatArray
-from benchmarks.store import Result
+from benchmarks.metrics.counts import FloatArray
+from benchmarks.results.store import Result
 from reports.notes import row_name
 from reports.sections import Section, SectionRow
 from reports.statistics import DRAWS, LEVEL, holm, interval, mean_over_classes, resampled_class_dice, resampling_p

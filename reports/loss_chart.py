@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from benchmarks.store import Result
+from benchmarks.results.store import Result
 from reports.axes import Axis, linear
 from reports.frame_rows import behind, replicate, row_title
 from reports.frames import TableFrame

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from benchmarks.figures import Figure
+from benchmarks.protocol.figures import Figure
 from reports.cells import Cell, cells, columns, label_columns
 from reports.frames import TableFrame
 from reports.jinja import environment

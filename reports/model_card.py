@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from benchmarks.spec import Recipe
-from benchmarks.store import Result
+from benchmarks.protocol.run import Recipe
+from benchmarks.results.store import Result
 from reports.intervals import FEWEST
 from reports.jinja import environment
 from reports.recipes import describe_recipe
@@ -32,7 +32,7 @@ def dice_interval(result: Result) -> tuple[float, float] | None:
 
 
 def render(about: Mapping[str, Any], file: str) -> str:
-    """The card of the adapter in `file` with the metadata `about` (see `benchmarks.adapter.describe`), as Markdown."""
+    """The card of the adapter in `file` with the metadata `about` (see `adapter.describe`), as Markdown."""
     template = environment().get_template("model_card.md.j2")
     return template.render(
         about=about,

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
-from benchmarks.counts import foreground_share
-from benchmarks.own_record import SYSTEM
-from benchmarks.paper import IMPLIED_FOREGROUND
-from benchmarks.spec import PROFILES
-from benchmarks.store import Result
+from benchmarks.metrics.counts import foreground_share
+from benchmarks.protocol.paper_numbers import IMPLIED_FOREGROUND
+from benchmarks.protocol.run import PROFILES
+from benchmarks.results.custom_system import SYSTEM
+from benchmarks.results.store import Result
 from data_prep.manifest import SPLITS
 from reports.comparability import from_scratch, replaced, section_reasons, variant
 from reports.neighbours import describe_neighbours, neighbours

@@ -17,10 +17,10 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.json_record import ResultDamaged
-from benchmarks.metric_store import Measured, MetricStore
-from benchmarks.object_metrics import ObjectMetric, object_metrics
-from benchmarks.store import Result, Store
+from benchmarks.metrics.object_metrics import ObjectMetric, object_metrics
+from benchmarks.results.json_files import ResultDamaged
+from benchmarks.results.metric_store import Measured, MetricStore
+from benchmarks.results.store import Result, Store
 from data_prep.manifest import DataError, Entry, Progress, load_manifest, sha256_file
 from data_prep.prepare.build import live_with_parent
 from reports.pixels import Labels, read_mask, read_predictions

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.counts import FloatArray
-from benchmarks.metric_store import Measured
-from benchmarks.object_metrics import METRICS, ObjectMetric
-from benchmarks.store import Result
+from benchmarks.metrics.counts import FloatArray
+from benchmarks.metrics.object_metrics import METRICS, ObjectMetric
+from benchmarks.results.metric_store import Measured
+from benchmarks.results.store import Result
 from reports.frames import TableFrame
 from reports.object_maps import read_measured
 from reports.row_groups import GroupedRow, RowGroup, grouped, results_of

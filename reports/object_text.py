@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from benchmarks.object_metrics import METRICS, ObjectMetric, parameters
+from benchmarks.metrics.object_metrics import METRICS, ObjectMetric, parameters
 from data_prep.registry import dataset as find_dataset
 from reports.object_table import ObjectRow, ObjectTable
 from reports.row_groups import GroupedRow, numbered

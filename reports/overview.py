@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from benchmarks.spec import PROFILES, Run, canonical
-from benchmarks.store import Result
-from benchmarks.tables import TABLES, Table
+from benchmarks.protocol.run import PROFILES, Run, canonical
+from benchmarks.protocol.tables import TABLES, Table
+from benchmarks.results.store import Result
 from reports.collection import Collection, Source, profile_of
 from reports.report import Report
 from reports.settings import PAPER_SETTING, command, declare

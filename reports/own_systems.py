@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 
-from benchmarks.own_record import SYSTEM, stand_in
-from benchmarks.tables import Row, Table
+from benchmarks.protocol.tables import Row, Table
+from benchmarks.results.custom_system import SYSTEM, stand_in
 from reports.collection import Collection
 from rssam.contract import Model
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from benchmarks.store import Result
+from benchmarks.results.store import Result
 from reports.axes import Axis, linear
 from reports.cells import difference, doubt, heading, number, ours, parts
 from reports.cost_chart import Cost, cost_charts

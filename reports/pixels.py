@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from benchmarks.saved_predictions import Labels, Predictions, read_predictions
+from benchmarks.results.predictions import Labels, Predictions, read_predictions
 from data_prep.manifest import DataError, Entry
 
 __all__ = ["Labels", "Picture", "Predictions", "read_pair", "read_predictions"]

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks.figures import Figure
-from benchmarks.spec import Setting
+from benchmarks.protocol.figures import Figure
+from benchmarks.protocol.run import Setting
 from data_prep.manifest import DataError
 from data_prep.registry import dataset as find_dataset
 from reports.captions import caption

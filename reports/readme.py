@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from benchmarks.tables import TABLES
+from benchmarks.protocol.tables import TABLES
 from data_prep.manifest import write_atomic
 from data_prep.registry import dataset as find_dataset
 from reports.cells import cells

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from benchmarks.spec import Recipe
+from benchmarks.protocol.run import Recipe
 
 OPTIMIZERS = {"adamw": "AdamW", "sgd": "SGD"}
 

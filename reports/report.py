@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from benchmarks.store import Result
-from benchmarks.tables import Table
+from benchmarks.protocol.tables import Table
+from benchmarks.results.store import Result
 from reports.collection import Collection
 from reports.frames import TableFrame, make_frame
 from reports.intervals import Resamples

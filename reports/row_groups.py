@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from benchmarks.store import Result
+from benchmarks.results.store import Result
 from reports.frame_rows import behind, row_title
 from reports.frames import State, TableFrame
 

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.figures import Figure
-from benchmarks.spec import Setting
-from benchmarks.store import Result, Store
+from benchmarks.protocol.figures import Figure
+from benchmarks.protocol.run import Setting
+from benchmarks.results.store import Result, Store
 from data_prep.manifest import DataError, Dataset, Manifest, load_manifest
 from data_prep.registry import dataset as find_dataset
 from reports.collection import Collection

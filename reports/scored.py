@@ -10,8 +10,8 @@ from collections import Counter
 from collections.abc import Sequence
 from functools import cache
 
-from benchmarks.counts import FloatArray
-from benchmarks.submission import Submission
+from benchmarks.metrics.counts import FloatArray
+from benchmarks.results.submission import Submission
 from reports.intervals import column
 from reports.sections import Section
 from reports.statistics import DRAWS, LEVEL, Interval, interval, mean_over_classes, resampled_class_dice

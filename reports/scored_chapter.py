@@ -8,8 +8,8 @@ from dataclasses import asdict
 
 import pandas as pd
 
-from benchmarks.submission import Submission
-from benchmarks.tables import TABLES
+from benchmarks.protocol.tables import TABLES
+from benchmarks.results.submission import Submission
 from data_prep.manifest import DataError
 from data_prep.registry import dataset as find_dataset
 from reports.collection import Collection

@@ -6,10 +6,10 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from benchmarks.spec import Run, Setting
-from benchmarks.store import Result
-from benchmarks.submission import Submission
-from benchmarks.tables import Row, Table
+from benchmarks.protocol.run import Run, Setting
+from benchmarks.protocol.tables import Row, Table
+from benchmarks.results.store import Result
+from benchmarks.results.submission import Submission
 from reports.collection import Collection, Source, Stored
 from reports.own_systems import with_own_systems
 from reports.settings import declare

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from benchmarks.counts import Counts, FloatArray
+from benchmarks.metrics.counts import Counts, FloatArray
 
 
 def image_dice(counts: Counts) -> FloatArray:

@@ -6,9 +6,9 @@ import dataclasses
 from collections.abc import Iterable
 from itertools import product
 
-from benchmarks.spec import PROFILES, Run, Setting
-from benchmarks.store import Result
-from benchmarks.tables import TABLES, Row, Table
+from benchmarks.protocol.run import PROFILES, Run, Setting
+from benchmarks.protocol.tables import TABLES, Row, Table
+from benchmarks.results.store import Result
 from data_prep.manifest import DataError
 from reports.collection import Collection, profile_of
 from reports.own_systems import with_own_systems

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from benchmarks.counts import Average, Counts, FloatArray, IntArray
+from benchmarks.metrics.counts import Average, Counts, FloatArray, IntArray
 
 LEVEL = 0.95
 DRAWS = 10_000

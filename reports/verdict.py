@@ -13,9 +13,9 @@ from typing import Literal
 
 import numpy as np
 
-from benchmarks.paper_runs import DATASET_TABLES, PAPER_RUNS, PaperRun
-from benchmarks.spec import Run, Setting
-from benchmarks.tables import Row, Table
+from benchmarks.protocol.paper_runs import DATASET_TABLES, PAPER_RUNS, PaperRun
+from benchmarks.protocol.run import Run, Setting
+from benchmarks.protocol.tables import Row, Table
 from reports.collection import Collection, Source
 from reports.comparability import row_reasons, section_reasons
 from reports.sections import Section, SectionRow, sections

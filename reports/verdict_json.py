@@ -7,7 +7,7 @@ import math
 from dataclasses import asdict
 from typing import Any
 
-from benchmarks.ledger import wear
+from benchmarks.results.test_set_log import wear
 from reports.claim_verdicts import ClaimVerdict
 from reports.contrasts import Paired
 from reports.findings import Findings, Judged

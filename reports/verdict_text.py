@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from benchmarks.claims import REPLICATES, TITLES
-from benchmarks.ledger import wear
-from benchmarks.spec import Setting
+from benchmarks.protocol.claims import REPLICATES, TITLES
+from benchmarks.protocol.run import Setting
+from benchmarks.results.test_set_log import wear
 from reports.agreement import RankAgreement
 from reports.claim_verdicts import FEW, ClaimVerdict
 from reports.contrasts import Paired

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from benchmarks.figures import Figure
-from benchmarks.spec import Setting
+from benchmarks.protocol.figures import Figure
+from benchmarks.protocol.run import Setting
 from data_prep.manifest import DataError
 from reports import errors
 from reports.captions import caption

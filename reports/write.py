@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from benchmarks.figures import Figure
-from benchmarks.items import CLAIM_SET, find_items
-from benchmarks.tables import Table
+from benchmarks.protocol.figures import Figure
+from benchmarks.protocol.tables import Table
+from benchmarks.protocol.targets import CLAIM_SET, find_items
 from data_prep.manifest import write_atomic
 from reports import csv_table, html, latex, markdown, side_table, verdict_markdown
 from reports.calibration import calibration_chapter

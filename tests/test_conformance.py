@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from benchmarks.conformance import BINARY, CHECKS, loss_of
-from benchmarks.zoo import MODELS, smallest, variants
+from benchmarks.protocol.registry import MODELS, smallest, variants
 from rssam.contract import Task
 
 SMALL = [pytest.param(smallest(model), id=name) for name, model in MODELS.items()]

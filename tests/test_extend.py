@@ -9,11 +9,11 @@ import sys
 import pytest
 
 from benchmarks.conformance import examine
-from benchmarks.own_models import GROUP as MODELS_GROUP
-from benchmarks.own_models import find_model
-from benchmarks.runner import execute_all, plan, resolve_all
-from benchmarks.spec import PROFILES, Setting
-from benchmarks.tables import TABLES
+from benchmarks.execution.runner import execute_all, plan, resolve_all
+from benchmarks.protocol.custom import GROUP as MODELS_GROUP
+from benchmarks.protocol.custom import find_model
+from benchmarks.protocol.run import PROFILES, Setting
+from benchmarks.protocol.tables import TABLES
 from data_prep import registry as catalog
 from data_prep.registry import DATASETS
 from reports.collection import collect

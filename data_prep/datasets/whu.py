@@ -128,7 +128,7 @@ class Whu:
     official_sizes: ClassVar[tuple[int, int, int] | None] = (TILES["train"], TILES["val"], TILES["test"])
     palette: ClassVar[tuple[Colour, ...]] = ((255, 255, 255),)
 
-    # Left out of the keys of runs (see `benchmarks.spec.added`): the manifest says how tiles were cut.
+    # Left out of the keys of runs (see `benchmarks.protocol.run.added`): the manifest says how tiles were cut.
     edges: Edges | None = field(default=None, metadata={"added": True})
 
     def prepare(

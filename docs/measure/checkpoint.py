@@ -18,12 +18,12 @@ from statistics import median
 
 import torch
 
-from benchmarks.checkpoint import LAST, Checkpoints, trained_state
-from benchmarks.engine import make_optimizer, training_loss
-from benchmarks.environment import random_states, seeded
-from benchmarks.profile import measure
-from benchmarks.spec import PAPER
-from benchmarks.zoo import SamLora
+from benchmarks.protocol.cost import measure
+from benchmarks.protocol.registry import SamLora
+from benchmarks.protocol.run import PAPER
+from benchmarks.training.checkpoint import LAST, Checkpoints, trained_state
+from benchmarks.training.loop import make_optimizer, training_loss
+from benchmarks.training.reproducibility import random_states, seeded
 from data_prep.registry import dataset
 from rssam.config import RSSAM
 from rssam.contract import Task

@@ -25,14 +25,22 @@ from typing import Any, Literal
 
 import torch
 
-from benchmarks.checkpoint import Checkpoints
-from benchmarks.engine import Listener, make_fabric, make_optimizer, outputs_loss, train, training_outputs
-from benchmarks.environment import provenance, seeded
-from benchmarks.interruption import Interrupted, Stop
-from benchmarks.kernels import channels_last
-from benchmarks.spec import MINI, PAPER, Setting
-from benchmarks.speed import Conditions, Operation, alternating, measure_encoder, measure_system, stock_encoder, summary
-from benchmarks.zoo import MODELS, smallest
+from benchmarks.protocol.registry import MODELS, smallest
+from benchmarks.protocol.run import MINI, PAPER, Setting
+from benchmarks.signals import Interrupted, Stop
+from benchmarks.speed.timing import (
+    Conditions,
+    Operation,
+    alternating,
+    measure_encoder,
+    measure_system,
+    stock_encoder,
+    summary,
+)
+from benchmarks.training.checkpoint import Checkpoints
+from benchmarks.training.compile import channels_last
+from benchmarks.training.loop import Listener, make_fabric, make_optimizer, outputs_loss, train, training_outputs
+from benchmarks.training.reproducibility import provenance, seeded
 from data_prep.loading.torch_dataset import PreparedSet
 from data_prep.manifest import NotPrepared, load_manifest, write_atomic
 from data_prep.registry import dataset as find_dataset
@@ -218,9 +226,9 @@ def _stock(stage: Stage, name: str, task: Task, batch: int) -> str:
 
 def tables(stage: Stage) -> None:
     """Table 5, then Table 1; a run that the time ends is saved and goes on the next time."""
-    from benchmarks.items import find_items
-    from benchmarks.runner import execute, plan, resolve_all
-    from benchmarks.session import Session, Unwatched, choose_workers
+    from benchmarks.execution.runner import execute, plan, resolve_all
+    from benchmarks.execution.session import Session, Unwatched, choose_workers
+    from benchmarks.protocol.targets import find_items
 
     _prepared(stage)
     stage.lines += ["| run | Dice | waited for images |", "|---|--:|--:|"]

@@ -18,10 +18,10 @@ from statistics import median
 
 import torch
 
-from benchmarks.engine import make_optimizer, training_loss
-from benchmarks.environment import seeded
-from benchmarks.spec import PAPER
-from benchmarks.speed_loading import images_per_second
+from benchmarks.protocol.run import PAPER
+from benchmarks.speed.loading import images_per_second
+from benchmarks.training.loop import make_optimizer, training_loss
+from benchmarks.training.reproducibility import seeded
 from data_prep.loading.decoded_cache import decoded
 from data_prep.loading.torch_dataset import PreparedSet
 from data_prep.manifest import load_manifest

@@ -25,12 +25,12 @@ from scipy import ndimage
 REPOSITORY = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(REPOSITORY))
 
-from benchmarks.apls import Apls  # noqa: E402
-from benchmarks.boundary import BoundaryIou  # noqa: E402
-from benchmarks.cldice import ClDice  # noqa: E402
-from benchmarks.mask_pair import MaskPair  # noqa: E402
-from benchmarks.object_metrics import ObjectMetric  # noqa: E402
-from benchmarks.relaxed import Relaxed  # noqa: E402
+from benchmarks.metrics.apls import Apls  # noqa: E402
+from benchmarks.metrics.boundary_iou import BoundaryIou  # noqa: E402
+from benchmarks.metrics.cldice import ClDice  # noqa: E402
+from benchmarks.metrics.mask_pair import MaskPair  # noqa: E402
+from benchmarks.metrics.object_metrics import ObjectMetric  # noqa: E402
+from benchmarks.metrics.relaxed_f1 import Relaxed  # noqa: E402
 from data_prep.synthetic.road_scenes import road_scene  # noqa: E402
 
 Mask = NDArray[np.bool_]
@@ -156,9 +156,9 @@ def at_test_time(classes: tuple[str, ...]) -> dict[str, Callable[[], object]]:
     """Histogram, confusion matrix and one forward pass of the smallest network."""
     import torch
 
-    from benchmarks.evaluate import confusion_matrix, predicted_labels
-    from benchmarks.histogram import probability_histogram
-    from benchmarks.zoo import SamLora
+    from benchmarks.metrics.count_probabilities import probability_histogram
+    from benchmarks.protocol.registry import SamLora
+    from benchmarks.training.evaluate import confusion_matrix, predicted_labels
     from rssam.contract import Task
     from rssam.weights.convert import WeightsFolder
 

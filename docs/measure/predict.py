@@ -76,7 +76,7 @@ def predict_whole(path: Path, out: Path, net: Any, device: str, batch: int, over
     """Predict a raster from file to file."""
     import torch
 
-    import benchmarks.prediction  # noqa: F401  # what the command holds in memory, too
+    import benchmarks.export.predict  # noqa: F401  # what the command holds in memory, too
     from rssam.contract import Task
     from rssam.inference.predict_raster import Network, Outputs, Settings, predict_raster
     from rssam.inference.raster_input import RasterSource
@@ -182,9 +182,9 @@ def measure_shift(
     """
     import torch
 
-    from benchmarks.prediction import network_of
-    from benchmarks.session import Session, Unwatched
-    from benchmarks.trained import load_run
+    from benchmarks.execution.session import Session, Unwatched
+    from benchmarks.export.load_run import load_run
+    from benchmarks.export.predict import network_of
     from data_prep.registry import register_home
     from rssam.inference.predict_raster import Outputs, Settings, predict_raster
     from rssam.inference.raster_input import RasterSource
@@ -227,7 +227,7 @@ def spent(work: Callable[[], None]) -> tuple[float, float]:
 def main() -> None:
     """Measure what was asked for, or everything."""
     if sys.argv[1:2] == ["child"]:
-        from benchmarks.zoo import UNet
+        from benchmarks.protocol.registry import UNet
 
         path, out, channels, *extras = sys.argv[2:]
         predict_whole(Path(path), Path(out), random_network(UNet(int(channels))), "cpu", 2, 32, extras=bool(extras))

@@ -22,8 +22,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from benchmarks.counts import Counts
-    from benchmarks.store import Result
+    from benchmarks.metrics.counts import Counts
+    from benchmarks.results.store import Result
     from rssam.contract import Model
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -35,8 +35,8 @@ FOREGROUND = {"deepglobe": 0.0413, "whu": 0.1113}
 
 def make_home(home: Path, seeds: int) -> int:
     """Results of all runs in a home; returns how many."""
-    from benchmarks.paper_runs import PAPER_RUNS
-    from benchmarks.store import Store
+    from benchmarks.protocol.paper_runs import PAPER_RUNS
+    from benchmarks.results.store import Store
 
     for number, run in enumerate(PAPER_RUNS):
         for seed in range(seeds):
@@ -46,8 +46,8 @@ def make_home(home: Path, seeds: int) -> int:
 
 
 def _result(model: Model, dataset: str, dice: float, seed: int, rng: np.random.Generator) -> Result:
-    from benchmarks.spec import ResolvedRun, Setting
-    from benchmarks.store import Result
+    from benchmarks.protocol.run import ResolvedRun, Setting
+    from benchmarks.results.store import Result
     from data_prep.registry import dataset as find_dataset
 
     declared = find_dataset(dataset)
@@ -87,7 +87,7 @@ def _result(model: Model, dataset: str, dice: float, seed: int, rng: np.random.G
 
 def _counts(rng: np.random.Generator, dice: float, dataset: str, images: int, classes: int, side: int) -> Counts:
     """Counts whose pooled Dice is about `dice`, precision as recall."""
-    from benchmarks.counts import Counts
+    from benchmarks.metrics.counts import Counts
 
     pixels = side * side
     share = FOREGROUND.get(dataset, 1 / classes)

@@ -4,7 +4,8 @@ import sys
 
 import pytest
 
-from benchmarks import cli, root
+from benchmarks.cli.app import app as cli
+from benchmarks.cli.app import options as root
 
 
 @pytest.fixture

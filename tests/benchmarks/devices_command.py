@@ -6,7 +6,9 @@ FAULT in the environment, "error" or "kill", is what befalls the second device a
 import os
 import signal
 
-from benchmarks import cli, engine, runner
+from benchmarks.cli.app import app as cli
+from benchmarks.execution import runner
+from benchmarks.training import loop as engine
 from rssam.contract import UserError
 from tests.benchmarks.prepared import tiny_run
 from tests.benchmarks.test_devices import RECIPE, SYSTEMS

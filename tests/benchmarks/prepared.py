@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from benchmarks.session import Outcome, Session
-from benchmarks.spec import Recipe, ResolvedRun, Run
-from benchmarks.zoo import SamLora
+from benchmarks.execution.session import Outcome, Session
+from benchmarks.protocol.registry import SamLora
+from benchmarks.protocol.run import Recipe, ResolvedRun, Run
 from data_prep.manifest import Entry, Manifest, assign_splits, save_manifest, sha256_file
 from data_prep.registry import dataset
 from rssam.contract import Model

@@ -6,12 +6,12 @@ import os
 import signal
 import sys
 
-from benchmarks.runner import execute, resolve_all
+from benchmarks.execution.runner import execute, resolve_all
 from tests.benchmarks.prepared import Watcher, make_session
 
 FORKSERVER = multiprocessing.get_context("forkserver")
 FORKSERVER.set_forkserver_preload(
-    ["benchmarks.trial", "reports.write", "tests.benchmarks.prepared", "tests.benchmarks.processes"]
+    ["benchmarks.execution.execute_run", "reports.write", "tests.benchmarks.prepared", "tests.benchmarks.processes"]
 )
 
 
@@ -54,7 +54,8 @@ def train_killed(home, run, options, save_every=600.0):
 
 def command(home, log, *arguments):
     """The command line on `home`, with what it says appended to `log`; returns its exit code."""
-    from benchmarks import cli, root
+    from benchmarks.cli.app import app as cli
+    from benchmarks.cli.app import options as root
 
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in a shell's background is born deaf to it
     sys.argv = ["rssam-bench", "--home", str(home), *arguments]

@@ -8,11 +8,11 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 
-from benchmarks.adapter import ENTRY, AdapterUnusable, load_adapter, write_adapter
-from benchmarks.checkpoint import content_digest, trained_state
-from benchmarks.spec import resolve
-from benchmarks.trained import Trained, load_run
-from benchmarks.zoo import RsamSeg, SamLora
+from benchmarks.export.adapter import ENTRY, AdapterUnusable, load_adapter, write_adapter
+from benchmarks.export.load_run import Trained, load_run
+from benchmarks.protocol.registry import RsamSeg, SamLora
+from benchmarks.protocol.run import resolve
+from benchmarks.training.checkpoint import content_digest, trained_state
 from data_prep.manifest import load_manifest
 from reports.model_card import dice_interval, render
 from rssam.config import RSSAM
@@ -65,7 +65,7 @@ def test_the_same_logits_bit_for_bit_elsewhere(model, weights, sam_file, tmp_pat
 
 def test_a_finished_run_as_it_comes_from_its_home(tmp_path):
     """What is frozen at random numbers, not in a checkpoint either, once came back as other random numbers."""
-    from benchmarks.runner import execute_all
+    from benchmarks.execution.runner import execute_all
 
     session = make_session(tmp_path)
     run = tiny_run(RsamSeg("vit_t", "scratch", train_adapters=False), dataclasses.replace(TINY, epochs=1, limit=4))
@@ -147,7 +147,7 @@ def test_what_is_no_whole_adapter_says_so(weights, tmp_path):  # noqa: F811
 
 def test_what_was_trained_as_a_whole_needs_no_base(tmp_path):
     """An ImageNet start is overwritten by training: asking whoever loads the adapter for it would be in vain."""
-    from benchmarks.zoo import SmpUNet
+    from benchmarks.protocol.registry import SmpUNet
 
     run = tiny_run(SmpUNet("resnet18", "imagenet", 4))
     torch.manual_seed(0)

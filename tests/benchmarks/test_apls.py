@@ -6,9 +6,9 @@ import networkx
 import numpy as np
 import pytest
 
-from benchmarks.apls import Apls
-from benchmarks.mask_pair import MaskPair, skeleton
-from benchmarks.road_graph import road_graph
+from benchmarks.metrics.apls import Apls
+from benchmarks.metrics.mask_pair import MaskPair, skeleton
+from benchmarks.metrics.road_graph import road_graph
 from tests.benchmarks.masks import blank, changed, line, roads
 
 

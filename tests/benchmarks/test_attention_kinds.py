@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks.engine import make_optimizer, training_loss
-from benchmarks.environment import seeded
-from benchmarks.evaluate import evaluate
-from benchmarks.spec import resolve
-from benchmarks.zoo import SamLora
+from benchmarks.protocol.registry import SamLora
+from benchmarks.protocol.run import resolve
+from benchmarks.training.evaluate import evaluate
+from benchmarks.training.loop import make_optimizer, training_loss
+from benchmarks.training.reproducibility import seeded
 from data_prep.loading.torch_dataset import PreparedSet
 from rssam.config import RSSAM
 from rssam.contract import Task

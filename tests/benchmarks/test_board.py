@@ -4,9 +4,9 @@ import io
 
 from rich.console import Console
 
-from benchmarks import board
-from benchmarks.board import Board, in_words
-from benchmarks.states import Progress, Standing
+from benchmarks.console import live_table as board
+from benchmarks.console.live_table import Board, in_words
+from benchmarks.execution.run_status import Progress, Standing
 
 FAR = Progress("training", 3, 200, 12, 40, 0.0128, 7260.0, "cuda", "2026-11-01T10:00:00+00:00")
 RUNNING = [

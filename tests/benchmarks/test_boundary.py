@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from benchmarks.boundary import BoundaryIou, boundary
-from benchmarks.mask_pair import MaskPair
+from benchmarks.metrics.boundary_iou import BoundaryIou, boundary
+from benchmarks.metrics.mask_pair import MaskPair
 from tests.benchmarks.masks import blank, changed, roofs
 
 

@@ -11,9 +11,16 @@ import torch
 from safetensors import safe_open
 from torch import nn
 
-from benchmarks.checkpoint import LAST, PREVIOUS, CheckpointDamaged, CheckpointForeign, Checkpoints, read_checkpoint
-from benchmarks.engine import make_optimizer
-from benchmarks.environment import random_states, restore_random_states, seeded
+from benchmarks.training.checkpoint import (
+    LAST,
+    PREVIOUS,
+    CheckpointDamaged,
+    CheckpointForeign,
+    Checkpoints,
+    read_checkpoint,
+)
+from benchmarks.training.loop import make_optimizer
+from benchmarks.training.reproducibility import random_states, restore_random_states, seeded
 from tests.benchmarks.prepared import SIDE, TINY
 from tests.benchmarks.test_engine import fresh
 

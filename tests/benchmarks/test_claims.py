@@ -2,10 +2,10 @@
 
 import pytest
 
-from benchmarks.claims import CLAIMS, RUNS, TITLES, Comparison, claim_bearing
-from benchmarks.paper import PAPER_TABLES
-from benchmarks.paper_runs import DATASET_TABLES, PAPER_RUNS
-from benchmarks.tables import TABLES
+from benchmarks.protocol.claims import CLAIMS, RUNS, TITLES, Comparison, claim_bearing
+from benchmarks.protocol.paper_numbers import PAPER_TABLES
+from benchmarks.protocol.paper_runs import DATASET_TABLES, PAPER_RUNS
+from benchmarks.protocol.tables import TABLES
 
 BY_ID = {claim.id: claim for claim in CLAIMS}
 

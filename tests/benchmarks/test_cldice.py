@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from skimage.morphology import skeletonize
 
-from benchmarks.cldice import ClDice
-from benchmarks.mask_pair import MaskPair
+from benchmarks.metrics.cldice import ClDice
+from benchmarks.metrics.mask_pair import MaskPair
 from tests.benchmarks.masks import blank, changed, line, roads
 
 

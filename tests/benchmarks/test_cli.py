@@ -6,8 +6,9 @@ import sys
 
 import pytest
 
-from benchmarks import cli, spec
-from benchmarks.tables import TABLE5
+from benchmarks.cli.app import app as cli
+from benchmarks.protocol import run as spec
+from benchmarks.protocol.tables import TABLE5
 from tests.benchmarks.prepared import TINY, make_session
 from tests.conftest import REPOSITORY
 
@@ -62,7 +63,8 @@ def test_debug_shows_the_traceback(tmp_path, monkeypatch):
 
 CACHED_WITHOUT_TORCH = """
 import sys, dataclasses
-from benchmarks import spec, cli
+from benchmarks.protocol import run as spec
+from benchmarks.cli.app import app as cli
 from tests.benchmarks.prepared import TINY
 recipe = dataclasses.replace(TINY, name="smoke", epochs=1)
 spec.PROFILES["smoke"] = dataclasses.replace(spec.PROFILES["smoke"], recipe=recipe)
@@ -134,7 +136,7 @@ def test_doctor_names_what_is_missing_and_the_remedy(command):
 def test_light_commands_import_no_torch(tmp_path, arguments):
     arguments = [str(tmp_path / "out") if item == "OUT" else item for item in arguments]
     code = (
-        "import sys, benchmarks.cli as c; sys.argv = ['rssam-bench', '--home', sys.argv[1], *sys.argv[2:]]\n"
+        "import sys, benchmarks.cli.app as c; sys.argv = ['rssam-bench', '--home', sys.argv[1], *sys.argv[2:]]\n"
         "try: c.main()\n"
         "except SystemExit: pass\n"
         "sys.exit(bool({'torch', 'lightning', 'mlflow'} & set(sys.modules)))"
@@ -145,7 +147,7 @@ def test_light_commands_import_no_torch(tmp_path, arguments):
 
 def test_without_ray_the_extra_is_named(command, monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)
-    monkeypatch.delitem(sys.modules, "benchmarks.ray_cluster", raising=False)
+    monkeypatch.delitem(sys.modules, "benchmarks.execution.ray_cluster", raising=False)
     code, _, said = command("reproduce", "table5", "--executor", "ray")
     assert (code, said.count("\n")) == (1, 1)
     assert 'pip install "ray>=2.40"' in said

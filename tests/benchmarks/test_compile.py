@@ -9,12 +9,12 @@ import torch
 from torch import nn
 from torch._dynamo.backends.debugging import aot_eager
 
-import benchmarks.trial
-from benchmarks.engine import make_fabric, training_outputs
-from benchmarks.environment import seeded
-from benchmarks.kernels import compile_network
-from benchmarks.runner import execute, resolve_all
-from benchmarks.zoo import MODELS, UNet, smallest
+import benchmarks.execution.execute_run
+from benchmarks.execution.runner import execute, resolve_all
+from benchmarks.protocol.registry import MODELS, UNet, smallest
+from benchmarks.training.compile import compile_network
+from benchmarks.training.loop import make_fabric, training_outputs
+from benchmarks.training.reproducibility import seeded
 from rssam.contract import Task
 from rssam.sam.attention import set_attention
 from tests.benchmarks.prepared import TINY, make_session, tiny_run
@@ -152,7 +152,7 @@ def test_compiled_by_inductor_equals_the_network_as_written():
     torch.testing.assert_close(logits(compiled, images), logits(written, images), atol=1e-4, rtol=1e-3)
 
 
-class OnTheCpuToo(benchmarks.trial._Trial):
+class OnTheCpuToo(benchmarks.execution.execute_run._Trial):
     """A trial that compiles wherever it is told to."""
 
     def __init__(self, resolved, session, splits):
@@ -170,7 +170,7 @@ def no_compiler(tmp_path, monkeypatch):
 def test_what_cannot_be_compiled_goes_on_as_written(tmp_path, monkeypatch, no_compiler):
     """It says so, and gives the numbers of a run that nobody wanted to compile."""
 
-    monkeypatch.setattr(benchmarks.trial, "_Trial", OnTheCpuToo)
+    monkeypatch.setattr(benchmarks.execution.execute_run, "_Trial", OnTheCpuToo)
     run = tiny_run(UNet(width=4), dataclasses.replace(TINY, epochs=1))
     outcomes, notes = [], []
     for wanted in (True, False):
@@ -193,7 +193,7 @@ def test_a_fault_of_the_compiler_where_nothing_is_compiled_is_no_excuse(tmp_path
     def broken(*_, **__):
         raise torch._dynamo.exc.InternalTorchDynamoError("of another's making")
 
-    monkeypatch.setattr(benchmarks.trial, "train", broken)
+    monkeypatch.setattr(benchmarks.execution.execute_run, "train", broken)
     session = make_session(tmp_path)
     outcome = execute(resolve_all([tiny_run(recipe=dataclasses.replace(TINY, epochs=1))], session)[0], session)
     assert (outcome.status, session.observer.notes) == ("failed", [])
@@ -203,7 +203,7 @@ def test_a_fault_of_the_compiler_where_nothing_is_compiled_is_no_excuse(tmp_path
 @pytest.mark.parametrize("compiled", [True, False])
 def test_with_activation_checkpointing_nothing_is_compiled(tmp_path, monkeypatch, compiled):
     """Dynamo raises NotImplementedError of the checkpointing; so too little memory ends the compiling, and says so."""
-    train, tried = benchmarks.trial.train, []
+    train, tried = benchmarks.execution.execute_run.train, []
 
     def short_of_memory(net, *arguments, **options):
         tried.append(net._compiled_call_impl is not None)
@@ -211,8 +211,8 @@ def test_with_activation_checkpointing_nothing_is_compiled(tmp_path, monkeypatch
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
         return train(net, *arguments, **options)
 
-    monkeypatch.setattr(benchmarks.trial, "_Trial", OnTheCpuToo)
-    monkeypatch.setattr(benchmarks.trial, "train", short_of_memory)
+    monkeypatch.setattr(benchmarks.execution.execute_run, "_Trial", OnTheCpuToo)
+    monkeypatch.setattr(benchmarks.execution.execute_run, "train", short_of_memory)
     session = make_session(tmp_path, compiled=compiled)
     run = tiny_run(UNet(width=4), dataclasses.replace(TINY, epochs=1))
     outcome = execute(resolve_all([run], session)[0], session)

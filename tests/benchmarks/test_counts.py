@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 
-from benchmarks.counts import Counts, class_scores, constant_dice, foreground_share, scores
+from benchmarks.metrics.counts import Counts, class_scores, constant_dice, foreground_share, scores
 
 IGNORE = 255
 

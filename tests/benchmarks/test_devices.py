@@ -16,16 +16,16 @@ import pytest
 import torch
 from torch import nn
 
-from benchmarks.checkpoint import LAST, read_checkpoint
-from benchmarks.devices import DevicesUnfit, Layout, find_layout, require_fit, shares
-from benchmarks.evaluate import evaluate, validation_loss
-from benchmarks.interruption import Stop
-from benchmarks.runner import execute, resolve_all
-from benchmarks.running import merged, put_running, running
-from benchmarks.session import Session
-from benchmarks.spec import FAIR, MINI, PAPER, SMOKE
-from benchmarks.team import DistributedTeam
-from benchmarks.zoo import MODELS, SamLora, UNetFormer
+from benchmarks.execution.runner import execute, resolve_all
+from benchmarks.execution.session import Session
+from benchmarks.protocol.registry import MODELS, SamLora, UNetFormer
+from benchmarks.protocol.run import FAIR, MINI, PAPER, SMOKE
+from benchmarks.signals import Stop
+from benchmarks.training.batch_norm import merged, put_running, running
+from benchmarks.training.checkpoint import LAST, read_checkpoint
+from benchmarks.training.device_layout import DevicesUnfit, Layout, find_layout, require_fit, shares
+from benchmarks.training.evaluate import evaluate, validation_loss
+from benchmarks.training.rank_group import DistributedTeam
 from data_prep.loading.torch_dataset import PreparedSet
 from data_prep.manifest import load_manifest
 from tests.benchmarks.prepared import SIDE, TINY, Watcher, make_session, tiny_run, write_prepared
@@ -118,7 +118,7 @@ def together(target, *arguments, size=2):
 
 def member(rank, port, size, home, run, stop_after, save_every):
     """Execute a run as one of the processes; the first one stops after so many steps, if any."""
-    from benchmarks.together import execute_on_devices
+    from benchmarks.execution.multi_device import execute_on_devices
 
     join(rank, port, size)
     stop = Stop()

@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch import nn
 
-from benchmarks.evaluate import confusion_matrix, evaluate, validation_loss
-from benchmarks.loss import segmentation_loss
+from benchmarks.training.evaluate import confusion_matrix, evaluate, validation_loss
+from benchmarks.training.loss import segmentation_loss
 from data_prep.loading.torch_dataset import PreparedSet
 from rssam.contract import Task
 from tests.benchmarks.prepared import SIDE, TINY, write_prepared

@@ -5,11 +5,11 @@ import json
 
 import pytest
 
-from benchmarks.forecast import SUSTAINED, forecast, gpu_hours
-from benchmarks.runner import execute_all, resolve_all
-from benchmarks.session import Session, Unwatched
-from benchmarks.spec import PAPER, Run, Setting
-from benchmarks.zoo import UNet
+from benchmarks.execution.cost_estimate import SUSTAINED, forecast, gpu_hours
+from benchmarks.execution.runner import execute_all, resolve_all
+from benchmarks.execution.session import Session, Unwatched
+from benchmarks.protocol.registry import UNet
+from benchmarks.protocol.run import PAPER, Run, Setting
 from data_prep.registry import DATASETS
 from rssam.config import RSSAM
 from tests.benchmarks.prepared import TINY, make_session, tiny_run

@@ -13,13 +13,13 @@ import pytest
 from safetensors import safe_open
 from safetensors.torch import save_file
 
-from benchmarks.adapter import ENTRY, load_adapter, load_either, write_adapter
-from benchmarks.checkpoint import content_digest
-from benchmarks.own_models import NotAModel, model_of_result
-from benchmarks.own_record import SYSTEM, record
-from benchmarks.spec import Setting
-from benchmarks.store import Store
-from benchmarks.trained import load_run
+from benchmarks.export.adapter import ENTRY, load_adapter, load_either, write_adapter
+from benchmarks.export.load_run import load_run
+from benchmarks.protocol.custom import NotAModel, model_of_result
+from benchmarks.protocol.run import Setting
+from benchmarks.results.custom_system import SYSTEM, record
+from benchmarks.results.store import Store
+from benchmarks.training.checkpoint import content_digest
 from reports.bundle_checks import check
 from reports.collection import collect
 from reports.write import write_report

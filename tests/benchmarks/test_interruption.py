@@ -8,9 +8,9 @@ import time
 
 import pytest
 
-from benchmarks import spec
-from benchmarks.checkpoint import LAST, read_checkpoint
-from benchmarks.states import WorkNotes
+from benchmarks.execution.run_status import WorkNotes
+from benchmarks.protocol import run as spec
+from benchmarks.training.checkpoint import LAST, read_checkpoint
 from data_prep.loading.torch_dataset import PreparedSet
 from tests.benchmarks.prepared import TINY, make_session
 from tests.benchmarks.processes import FORKSERVER, command

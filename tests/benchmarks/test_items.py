@@ -2,13 +2,13 @@
 
 import pytest
 
-from benchmarks.claims import claim_bearing
-from benchmarks.figures import FIGURES
-from benchmarks.items import ITEMS, find_items, require_suitable, systems
-from benchmarks.paper import PAPER_TABLES
-from benchmarks.runner import plan
-from benchmarks.spec import PROFILES, Setting
-from benchmarks.tables import SYSTEMS, TABLES
+from benchmarks.execution.runner import plan
+from benchmarks.protocol.claims import claim_bearing
+from benchmarks.protocol.figures import FIGURES
+from benchmarks.protocol.paper_numbers import PAPER_TABLES
+from benchmarks.protocol.run import PROFILES, Setting
+from benchmarks.protocol.tables import SYSTEMS, TABLES
+from benchmarks.protocol.targets import ITEMS, find_items, require_suitable, systems
 from data_prep.registry import DATASETS
 from rssam.config import RSSAM
 from rssam.contract import UnknownName

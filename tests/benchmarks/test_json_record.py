@@ -2,7 +2,7 @@
 
 import pytest
 
-from benchmarks.json_record import ResultDamaged, decoding, read_record, read_records
+from benchmarks.results.json_files import ResultDamaged, decoding, read_record, read_records
 
 
 def number(raw):

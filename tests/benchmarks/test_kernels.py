@@ -6,13 +6,13 @@ import pytest
 import torch
 from torch import nn
 
-from benchmarks.checkpoint import Checkpoints
-from benchmarks.engine import make_optimizer
-from benchmarks.environment import seeded
-from benchmarks.kernels import channels_last
-from benchmarks.session import choose_workers
-from benchmarks.spec import PAPER
-from benchmarks.zoo import MODELS, smallest
+from benchmarks.execution.session import choose_workers
+from benchmarks.protocol.registry import MODELS, smallest
+from benchmarks.protocol.run import PAPER
+from benchmarks.training.checkpoint import Checkpoints
+from benchmarks.training.compile import channels_last
+from benchmarks.training.loop import make_optimizer
+from benchmarks.training.reproducibility import seeded
 from rssam.contract import Task
 
 TASK = Task(("road",), (64, 64))

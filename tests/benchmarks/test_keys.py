@@ -7,8 +7,8 @@ import hashlib
 
 import pytest
 
-from benchmarks.paper_runs import PAPER_RUNS
-from benchmarks.spec import PROFILES, ResolvedRun, Setting
+from benchmarks.protocol.paper_runs import PAPER_RUNS
+from benchmarks.protocol.run import PROFILES, ResolvedRun, Setting
 from data_prep.manifest import Entry, Manifest
 
 KEYS = """

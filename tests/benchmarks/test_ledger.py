@@ -5,10 +5,10 @@ import multiprocessing
 
 import pytest
 
-from benchmarks.ledger import LEDGER, Wear, read_ledger, record_use, wear
-from benchmarks.runner import execute, resolve_all
-from benchmarks.spec import ResolvedRun, Setting
-from benchmarks.zoo import SamLora, UNet
+from benchmarks.execution.runner import execute, resolve_all
+from benchmarks.protocol.registry import SamLora, UNet
+from benchmarks.protocol.run import ResolvedRun, Setting
+from benchmarks.results.test_set_log import LEDGER, Wear, read_ledger, record_use, wear
 from tests.benchmarks.prepared import make_session, tiny_run
 
 EACH = 200

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks.loss import SMOOTH, segmentation_loss
+from benchmarks.training.loss import SMOOTH, segmentation_loss
 
 GENERATOR = torch.Generator().manual_seed(0)
 

@@ -12,9 +12,9 @@ import time
 
 import pytest
 
-from benchmarks.mlflow_mirror import EXPERIMENT, MlflowMirror, flat
-from benchmarks.runner import execute, resolve_all
-from benchmarks.spec import resolve
+from benchmarks.execution.runner import execute, resolve_all
+from benchmarks.protocol.run import resolve
+from benchmarks.tracking.mlflow import EXPERIMENT, MlflowMirror, flat
 from data_prep.manifest import load_manifest
 from tests.benchmarks.prepared import TINY, Watcher, make_session, tiny_run
 from tests.benchmarks.processes import outcome_of

@@ -6,13 +6,13 @@ import math
 import numpy as np
 import pytest
 
-from benchmarks.apls import Apls
-from benchmarks.boundary import BoundaryIou
-from benchmarks.json_record import ResultDamaged
-from benchmarks.mask_pair import MaskPair
-from benchmarks.metric_store import Measured, MetricStore
-from benchmarks.object_metrics import DECLARED, METRICS, choose, object_metrics
-from benchmarks.relaxed import Relaxed
+from benchmarks.metrics.apls import Apls
+from benchmarks.metrics.boundary_iou import BoundaryIou
+from benchmarks.metrics.mask_pair import MaskPair
+from benchmarks.metrics.object_metrics import DECLARED, METRICS, choose, object_metrics
+from benchmarks.metrics.relaxed_f1 import Relaxed
+from benchmarks.results.json_files import ResultDamaged
+from benchmarks.results.metric_store import Measured, MetricStore
 from data_prep.registry import DATASETS
 from rssam.contract import UserError
 from tests.benchmarks.masks import changed, line, roads

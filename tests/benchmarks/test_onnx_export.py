@@ -7,10 +7,10 @@ import pytest
 import torch
 from torch import nn
 
-from benchmarks import onnx_export
-from benchmarks.onnx_export import TOLERANCE, NotExported, export_onnx
-from benchmarks.trained import Trained
-from benchmarks.zoo import MODELS, UNet, smallest
+from benchmarks.export import onnx as onnx_export
+from benchmarks.export.load_run import Trained
+from benchmarks.export.onnx import TOLERANCE, NotExported, export_onnx
+from benchmarks.protocol.registry import MODELS, UNet, smallest
 from rssam.contract import Task, UserError
 from rssam.weights.convert import WeightsFolder
 from tests.rssam.fakes import shake

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmarks import items, spec
-from benchmarks.store import Store
-from benchmarks.tables import TABLE3, TABLE4, TABLE5
+from benchmarks.protocol import run as spec
+from benchmarks.protocol import targets as items
+from benchmarks.protocol.tables import TABLE3, TABLE4, TABLE5
+from benchmarks.results.store import Store
 from data_prep.registry import BUILT_IN, DATASETS, register_home
 from reports.collection import collect
 from reports.frames import table_frames

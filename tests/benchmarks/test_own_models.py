@@ -8,15 +8,15 @@ import textwrap
 
 import pytest
 
-from benchmarks.items import find_items, require_suitable
-from benchmarks.own_models import NotAModel, find_model, installed_models, is_own, model_of_result
-from benchmarks.own_record import SYSTEM, changes, record, stand_in
-from benchmarks.runner import plan
-from benchmarks.spec import ResolvedRun, Setting
-from benchmarks.store import Store
-from benchmarks.tables import TABLES
-from benchmarks.trained import declared_model
-from benchmarks.zoo import MODELS, UNet
+from benchmarks.execution.runner import plan
+from benchmarks.export.load_run import declared_model
+from benchmarks.protocol.custom import NotAModel, find_model, installed_models, is_own, model_of_result
+from benchmarks.protocol.registry import MODELS, UNet
+from benchmarks.protocol.run import ResolvedRun, Setting
+from benchmarks.protocol.tables import TABLES
+from benchmarks.protocol.targets import find_items, require_suitable
+from benchmarks.results.custom_system import SYSTEM, changes, record, stand_in
+from benchmarks.results.store import Store
 from data_prep import registry as catalog
 from data_prep.manifest import DataError, UnknownDataset
 from data_prep.plugins import Broken, Collision, _declared
@@ -225,7 +225,7 @@ def test_a_package_that_imports_torch_or_fails_delays_nothing(folder, arguments)
     install(folder, "kit2", "datasets", heavy="heavy:Set")
     code = (
         f"import sys; sys.argv = ['rssam-bench', *{arguments!r}]; sys.path.insert(0, {str(folder)!r})\n"
-        "from benchmarks.cli import main\n"
+        "from benchmarks.cli.app import main\n"
         "try:\n    main()\nexcept SystemExit as end:\n    code = end.code\n"
         "sys.exit(code or ('torch' in sys.modules and 9) or ('heavy' in sys.modules and 8))"
     )

@@ -4,7 +4,7 @@ from itertools import product
 
 import pytest
 
-from benchmarks.paper import CITATIONS, IMPLIED_FOREGROUND, INCONSISTENT_ROWS, PAPER_TABLES
+from benchmarks.protocol.paper_numbers import CITATIONS, IMPLIED_FOREGROUND, INCONSISTENT_ROWS, PAPER_TABLES
 
 HALF = 0.0005  # the paper rounds to three decimals
 BINARY = ("table1", "table2", "table5", "table6", "table7")

@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from benchmarks.patience import Patience
+from benchmarks.tracking.call_with_timeout import Patience
 
 
 def ready():

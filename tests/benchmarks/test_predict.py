@@ -13,12 +13,12 @@ import torch
 from PIL import Image
 from typer.testing import CliRunner
 
-from benchmarks import prediction
-from benchmarks.cli import app
-from benchmarks.evaluate import predicted_labels
-from benchmarks.prediction import network_of, outputs_for
-from benchmarks.runner import execute_all, resolve_all
-from benchmarks.trained import load_run
+from benchmarks.cli.app import app
+from benchmarks.execution.runner import execute_all, resolve_all
+from benchmarks.export import predict as prediction
+from benchmarks.export.load_run import load_run
+from benchmarks.export.predict import network_of, outputs_for
+from benchmarks.training.evaluate import predicted_labels
 from rssam.contract import UserError
 from tests.benchmarks.prepared import make_session, tiny_run
 from tests.benchmarks.processes import FORKSERVER, command, outcome_of

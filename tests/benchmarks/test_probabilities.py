@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks.evaluate import evaluate
-from benchmarks.histogram import probability_histogram
-from benchmarks.json_record import ResultDamaged
-from benchmarks.probabilities import BINS, EDGES, HALF, Histogram
-from benchmarks.store import RESULT_SCHEMA, Result
+from benchmarks.metrics.count_probabilities import probability_histogram
+from benchmarks.metrics.probability_histogram import BINS, EDGES, HALF, Histogram
+from benchmarks.results.json_files import ResultDamaged
+from benchmarks.results.store import RESULT_SCHEMA, Result
+from benchmarks.training.evaluate import evaluate
 from data_prep.loading.torch_dataset import PreparedSet
 from rssam.contract import Task
 from tests.benchmarks.prepared import SIDE, write_prepared

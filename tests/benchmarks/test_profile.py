@@ -2,9 +2,9 @@
 
 import pytest
 
-from benchmarks.paper import PUBLISHED_PARAMETERS
-from benchmarks.profile import measure
-from benchmarks.zoo import MODELS, SamLora, variants
+from benchmarks.protocol.cost import measure
+from benchmarks.protocol.paper_numbers import PUBLISHED_PARAMETERS
+from benchmarks.protocol.registry import MODELS, SamLora, variants
 from rssam.config import RSSAM
 from rssam.contract import Model, Task
 

@@ -13,12 +13,12 @@ import time
 import pytest
 from rich.console import Console
 
-from benchmarks.board import Board
-from benchmarks.executors import execute_in_processes
-from benchmarks.runner import execute_all, plan, resolve_all
-from benchmarks.spec import Setting
-from benchmarks.states import WorkNotes
-from benchmarks.tables import TABLE1
+from benchmarks.console.live_table import Board
+from benchmarks.execution.process_pool import execute_in_processes
+from benchmarks.execution.run_status import WorkNotes
+from benchmarks.execution.runner import execute_all, plan, resolve_all
+from benchmarks.protocol.run import Setting
+from benchmarks.protocol.tables import TABLE1
 from data_prep.manifest import load_manifest, save_manifest
 from rssam.config import RSSAM
 from rssam.contract import UserError
@@ -39,7 +39,7 @@ def cluster(monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     from ray.cluster_utils import Cluster
 
-    from benchmarks import ray_cluster
+    from benchmarks.execution import ray_cluster
 
     # Ray's nodes have this machine's own address, which the guard that keeps tests offline takes for another's
     monkeypatch.setattr(ray_cluster, "_require_answer", lambda address: None)
@@ -52,8 +52,8 @@ def cluster(monkeypatch):
 
 
 def on_ray(cluster, runs, session):
-    from benchmarks.ray_cluster import open_cluster
-    from benchmarks.ray_executor import execute_on_ray
+    from benchmarks.execution.ray_cluster import open_cluster
+    from benchmarks.execution.ray_executor import execute_on_ray
 
     with open_cluster(cluster.address, "auto") as device:
         assert device == "cpu"
@@ -221,8 +221,8 @@ def test_data_that_differ_on_the_node_are_not_trained_on(tmp_path, cluster):
     manifest = load_manifest(folder, "deepglobe")
     changed = dataclasses.replace(manifest.entries[0], source_mask_sha256="0" * 64)
     save_manifest(folder, dataclasses.replace(manifest, entries=(changed, *manifest.entries[1:])))
-    from benchmarks.ray_cluster import open_cluster
-    from benchmarks.ray_executor import execute_on_ray
+    from benchmarks.execution.ray_cluster import open_cluster
+    from benchmarks.execution.ray_executor import execute_on_ray
 
     with open_cluster(cluster.address, "cpu"):
         (outcome,) = execute_on_ray(resolved, session, Board(Console(file=sys.stderr)))
@@ -231,7 +231,7 @@ def test_data_that_differ_on_the_node_are_not_trained_on(tmp_path, cluster):
 
 
 def test_what_no_node_can_take_is_said_at_once(tmp_path, cluster):
-    from benchmarks.ray_cluster import open_cluster
+    from benchmarks.execution.ray_cluster import open_cluster
 
     session = make_session(tmp_path, workers=64)
     with pytest.raises(UserError, match="a run needs 65 CPU and 66 GiB of memory, and no node"):
@@ -241,14 +241,14 @@ def test_what_no_node_can_take_is_said_at_once(tmp_path, cluster):
 
 
 def test_no_cluster_there():
-    from benchmarks.ray_cluster import open_cluster
+    from benchmarks.execution.ray_cluster import open_cluster
 
     with pytest.raises(UserError, match=r"refused.*ray start --head"), open_cluster("127.0.0.1:1", "auto"):
         pass
 
 
 def test_needs_grow_with_the_processes_that_read():
-    from benchmarks.ray_cluster import GIB, Needs, needs
+    from benchmarks.execution.ray_cluster import GIB, Needs, needs
 
     assert needs("cuda", 2) == Needs(1, 3, 8 * GIB)
     assert needs("cpu", 0).gpus == 0

@@ -6,11 +6,11 @@ from functools import partial
 import pytest
 import torch
 
-from benchmarks.engine import training_loss
-from benchmarks.environment import seeded
-from benchmarks.recompute import save_memory
-from benchmarks.spec import Setting
-from benchmarks.zoo import MODELS
+from benchmarks.protocol.registry import MODELS
+from benchmarks.protocol.run import Setting
+from benchmarks.training.activation_checkpointing import save_memory
+from benchmarks.training.loop import training_loss
+from benchmarks.training.reproducibility import seeded
 from rssam.contract import Task
 from rssam.weights.convert import WeightsFolder
 

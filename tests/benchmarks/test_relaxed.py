@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from benchmarks.mask_pair import MaskPair
-from benchmarks.relaxed import Relaxed, two_sided
+from benchmarks.metrics.mask_pair import MaskPair
+from benchmarks.metrics.relaxed_f1 import Relaxed, two_sided
 from tests.benchmarks.masks import blank, changed, line, roads
 
 

@@ -10,10 +10,10 @@ import json
 import pytest
 import torch
 
-from benchmarks.checkpoint import LAST, read_checkpoint
-from benchmarks.runner import resolve_all
-from benchmarks.spec import PROFILES
-from benchmarks.zoo import MODELS, SamLora, TransUNet, UNetFormer
+from benchmarks.execution.runner import resolve_all
+from benchmarks.protocol.registry import MODELS, SamLora, TransUNet, UNetFormer
+from benchmarks.protocol.run import PROFILES
+from benchmarks.training.checkpoint import LAST, read_checkpoint
 from rssam.config import RSSAM
 from tests.benchmarks.prepared import SIDE, Watcher, make_session, tiny_run
 from tests.benchmarks.processes import outcome_of, train_killed
@@ -121,7 +121,7 @@ def test_data_workers_change_nothing(tmp_path):
 
 
 def train_with_workers(home, run, steps):
-    from benchmarks.runner import execute
+    from benchmarks.execution.runner import execute
     from tests.benchmarks.processes import Killer
 
     session = make_session(home, observer=Killer(steps=steps), save_every=0.0, workers=1)
@@ -139,7 +139,7 @@ def test_a_damaged_checkpoint_costs_an_epoch_and_no_bit(tmp_path):
     path = session.store.work(resolved.key) / LAST
     path.write_bytes(path.read_bytes()[:-1])
 
-    from benchmarks.runner import execute
+    from benchmarks.execution.runner import execute
 
     assert execute(resolved, session).status == "resumed"
     assert len(watcher.notes) == 1

@@ -8,11 +8,11 @@ import pytest
 from torch import nn
 
 import baselines.sam_lora
-from benchmarks.profile import measure
-from benchmarks.runner import execute, execute_all, part_of, plan, resolve_all
-from benchmarks.spec import SMOKE, Setting
-from benchmarks.tables import TABLE5, TABLES
-from benchmarks.trial import train_neighbours
+from benchmarks.execution.execute_run import train_neighbours
+from benchmarks.execution.runner import execute, execute_all, part_of, plan, resolve_all
+from benchmarks.protocol.cost import measure
+from benchmarks.protocol.run import SMOKE, Setting
+from benchmarks.protocol.tables import TABLE5, TABLES
 from data_prep.manifest import NotPrepared, load_manifest, save_manifest
 from rssam.config import RSSAM
 from rssam.contract import UserError

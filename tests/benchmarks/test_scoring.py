@@ -7,16 +7,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmarks.chosen import choose
-from benchmarks.json_record import ResultDamaged
-from benchmarks.label_files import LabelReader, labels_of, settle
-from benchmarks.ledger import read_ledger
-from benchmarks.mask_folder import PredictionsUnfit
-from benchmarks.runner import execute_all, resolve_all
-from benchmarks.scoring import count, read_run, score
-from benchmarks.spec import Run
-from benchmarks.submission import Submission, read_submission, read_submissions
-from benchmarks.zoo import SamLora
+from benchmarks.execution.runner import execute_all, resolve_all
+from benchmarks.protocol.registry import SamLora
+from benchmarks.protocol.run import Run
+from benchmarks.results.json_files import ResultDamaged
+from benchmarks.results.submission import Submission, read_submission, read_submissions
+from benchmarks.results.test_set_log import read_ledger
+from benchmarks.scoring.mask_files import LabelReader, labels_of, settle
+from benchmarks.scoring.mask_folder import PredictionsUnfit
+from benchmarks.scoring.score import count, read_run, score
+from benchmarks.scoring.test_images import choose
 from data_prep.images.decode import BadPicture, encode_labels
 from data_prep.manifest import DataError
 from data_prep.registry import dataset

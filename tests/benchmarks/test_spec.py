@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from benchmarks.spec import (
+from benchmarks.protocol.registry import Fcn, SamLora, UNet, smallest
+from benchmarks.protocol.run import (
     FAIR,
     MINI,
     PAPER,
@@ -21,7 +22,6 @@ from benchmarks.spec import (
     plain_fields,
     resolve,
 )  # fmt: skip
-from benchmarks.zoo import Fcn, SamLora, UNet, smallest
 from data_prep.manifest import DataError
 from data_prep.registry import dataset
 from rssam.config import RSSAM

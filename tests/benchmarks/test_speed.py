@@ -5,7 +5,7 @@ import json
 import pytest
 import torch
 
-from benchmarks.speed import Conditions, measure_encoder, memory_of
+from benchmarks.speed.timing import Conditions, measure_encoder, memory_of
 from rssam.config import ENCODERS
 from rssam.contract import Task
 from tests.benchmarks.test_own_models import SYSTEM_CODE

@@ -12,11 +12,11 @@ import time
 import pytest
 import torch
 
-import benchmarks.trial
-from benchmarks.interruption import Stop, heed_signals
+import benchmarks.execution.execute_run
+from benchmarks.execution.run_status import Progress, ProgressNotes, WorkNotes, duration, standing
+from benchmarks.execution.runner import execute, execute_all, resolve_all
 from benchmarks.inventory import by_state, planned_standings, standings
-from benchmarks.runner import execute, execute_all, resolve_all
-from benchmarks.states import Progress, ProgressNotes, WorkNotes, duration, standing
+from benchmarks.signals import Stop, heed_signals
 from data_prep.manifest import DataError
 from rssam.config import RSSAM
 from tests.benchmarks.prepared import TINY, Watcher, make_session, tiny_run
@@ -110,14 +110,14 @@ def test_a_failure_is_noted_in_the_work_folder_and_forgotten_on_success(tmp_path
 def test_what_nobody_foresaw_stops_one_run_only(tmp_path, monkeypatch):
     session = make_session(tmp_path)
     runs = resolved(session, tiny_run(recipe=ONE), tiny_run(OTHER, ONE))
-    train = benchmarks.trial.train
+    train = benchmarks.execution.execute_run.train
 
     def broken(net, *arguments, **options):
         if len(session.observer.outcomes) == 0:
             raise RuntimeError("mat1 and mat2 shapes cannot be multiplied\nand more")
         return train(net, *arguments, **options)
 
-    monkeypatch.setattr(benchmarks.trial, "train", broken)
+    monkeypatch.setattr(benchmarks.execution.execute_run, "train", broken)
     outcomes = execute_all(runs, session)
     assert [outcome.status for outcome in outcomes] == ["failed", "trained"]
     assert "RuntimeError: mat1 and mat2 shapes cannot be multiplied. This was not foreseen" in outcomes[0].reason
@@ -129,7 +129,7 @@ def test_what_nobody_foresaw_stops_one_run_only(tmp_path, monkeypatch):
 @pytest.mark.parametrize("times", [1, 2])
 def test_too_little_gpu_memory(tmp_path, monkeypatch, times):
     """Once: a second try with activation checkpointing gives the counts of an undisturbed run. Twice: it says so."""
-    train, calls = benchmarks.trial.train, []
+    train, calls = benchmarks.execution.execute_run.train, []
 
     def short_of_memory(net, *arguments, **options):
         calls.append(net)
@@ -138,7 +138,7 @@ def test_too_little_gpu_memory(tmp_path, monkeypatch, times):
         return train(net, *arguments, **options)
 
     undisturbed = execute(resolved(make_session(tmp_path / "a"), tiny_run(recipe=ONE))[0], make_session(tmp_path / "a"))
-    monkeypatch.setattr(benchmarks.trial, "train", short_of_memory)
+    monkeypatch.setattr(benchmarks.execution.execute_run, "train", short_of_memory)
     session = make_session(tmp_path / "b")
     outcome = execute(resolved(session, tiny_run(recipe=ONE))[0], session)
     assert "Tried to allocate 2.00 GiB.); once more with activation checkpointing" in session.observer.notes[0]
@@ -183,7 +183,7 @@ def test_a_dead_data_worker(tmp_path):
 
 
 def test_a_bad_image_met_by_a_data_worker_is_one_sentence(tmp_path):
-    from benchmarks.engine import worker_faults
+    from benchmarks.training.loop import worker_faults
 
     with pytest.raises(DataError) as error, worker_faults(Stop()):
         raise DataError(
@@ -232,15 +232,15 @@ def test_stopping_while_evaluating_loses_no_step(tmp_path, moment, monkeypatch):
     if moment == "test":
         session.observer.testing = lambda *_: setattr(session.stop, "signal", "SIGTERM")
     else:
-        import benchmarks.engine
+        import benchmarks.training.loop
 
-        validate = benchmarks.engine.validation_loss
+        validate = benchmarks.training.loop.validation_loss
 
         def stopped(*arguments):
             session.stop.signal = "SIGTERM"
             return validate(*arguments)
 
-        monkeypatch.setattr(benchmarks.engine, "validation_loss", stopped)
+        monkeypatch.setattr(benchmarks.training.loop, "validation_loss", stopped)
     [item] = resolved(session)
     assert execute(item, session).status == "interrupted"
     monkeypatch.undo()
@@ -345,7 +345,7 @@ def test_a_signal_from_outside(tmp_path, jobs, group):
 )
 def test_a_worker_that_dies_while_it_sends(broken):
     """Where the connection broke before the signal came, the reason was "Connection reset by peer" and no remedy."""
-    from benchmarks.engine import DataWorkerDied, _deaths_told_alike, worker_faults
+    from benchmarks.training.loop import DataWorkerDied, _deaths_told_alike, worker_faults
 
     def batches():
         yield "first"

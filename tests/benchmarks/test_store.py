@@ -6,10 +6,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from benchmarks.counts import Counts
-from benchmarks.json_record import ResultDamaged
-from benchmarks.spec import PAPER, ResolvedRun, Run
-from benchmarks.store import Result, Store, read_results
+from benchmarks.metrics.counts import Counts
+from benchmarks.protocol.run import PAPER, ResolvedRun, Run
+from benchmarks.results.json_files import ResultDamaged
+from benchmarks.results.store import Result, Store, read_results
 from data_prep.registry import dataset
 from rssam.config import RSSAM
 

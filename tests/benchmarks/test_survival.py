@@ -9,9 +9,9 @@ import sys
 
 import pytest
 
-from benchmarks import spec
-from benchmarks.store import Store
-from benchmarks.tables import TABLE5
+from benchmarks.protocol import run as spec
+from benchmarks.protocol.tables import TABLE5
+from benchmarks.results.store import Store
 from data_prep.registry import dataset
 from data_prep.synthetic.marker import MARKER
 from tests.benchmarks.processes import FORKSERVER, command

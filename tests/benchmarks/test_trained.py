@@ -6,10 +6,10 @@ import json
 import pytest
 import torch
 
-from benchmarks.evaluate import evaluate
-from benchmarks.runner import execute_all, resolve_all
-from benchmarks.trained import NotTrained, declared_model, load_run
-from benchmarks.zoo import MODELS, smallest
+from benchmarks.execution.runner import execute_all, resolve_all
+from benchmarks.export.load_run import NotTrained, declared_model, load_run
+from benchmarks.protocol.registry import MODELS, smallest
+from benchmarks.training.evaluate import evaluate
 from data_prep.loading.torch_dataset import PreparedSet
 from data_prep.manifest import load_manifest
 from rssam.contract import UnknownName, UserError

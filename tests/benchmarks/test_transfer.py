@@ -7,11 +7,11 @@ import pytest
 import torch
 from torch import nn
 
-from benchmarks.chosen import choose
-from benchmarks.ledger import read_ledger
-from benchmarks.trained import Trained
-from benchmarks.transfer import ClassesApart, ClassMeeting, Meeting, evaluate_elsewhere, meet
-from benchmarks.zoo import SamLora
+from benchmarks.export.load_run import Trained
+from benchmarks.protocol.registry import SamLora
+from benchmarks.results.test_set_log import read_ledger
+from benchmarks.scoring.cross_dataset import ClassesApart, ClassMeeting, Meeting, evaluate_elsewhere, meet
+from benchmarks.scoring.test_images import choose
 from data_prep.datasets.folder import Folder
 from data_prep.loading.torch_dataset import PreparedSet
 from data_prep.manifest import save_manifest

@@ -12,8 +12,8 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
-from benchmarks.cli import app
-from benchmarks.paper import IMPLIED_FOREGROUND as BY_THE_TABLES
+from benchmarks.cli.app import app
+from benchmarks.protocol.paper_numbers import IMPLIED_FOREGROUND as BY_THE_TABLES
 from data_prep.checks.card import IMPLIED_FOREGROUND, examine
 from data_prep.checks.card_markdown import SIDES, findings, markdown, write_card
 from data_prep.checks.contact_sheets import TURN, contact_sheet

@@ -516,7 +516,7 @@ def test_edges_are_refused_for_ready_tiles(tmp_path, out):
 
 
 def test_the_command_line(source, tmp_path):
-    from benchmarks.cli import app
+    from benchmarks.cli.app import app
 
     write_raster(source / "a.tif", noise(600, 600), THIRTY)
     write_raster(source / "a_label.tif", blocks(600, 600), THIRTY)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmarks.paper import TABLE4
+from benchmarks.protocol.paper_numbers import TABLE4
 from data_prep.datasets.whdld import Whdld
 from data_prep.loading.torch_dataset import PreparedSet
 from data_prep.manifest import DataError, load_manifest

@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from benchmarks.counts import Counts
-from benchmarks.spec import ResolvedRun, Setting
-from benchmarks.store import Result, Store
-from benchmarks.tables import TABLES
+from benchmarks.metrics.counts import Counts
+from benchmarks.protocol.run import ResolvedRun, Setting
+from benchmarks.protocol.tables import TABLES
+from benchmarks.results.store import Result, Store
 
 PIXELS = 512 * 512
 WHOLE = {"origin": "source", "complete": True, "pairs": 6226, "describe": "complete: all 6226 pairs"}

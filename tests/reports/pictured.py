@@ -7,11 +7,11 @@ import numpy as np
 from PIL import Image
 from scipy import ndimage
 
-from benchmarks.counts import Counts
-from benchmarks.evaluate import Evaluation
-from benchmarks.spec import ResolvedRun, Setting
-from benchmarks.store import Store
-from benchmarks.trial import save_predictions
+from benchmarks.execution.execute_run import save_predictions
+from benchmarks.metrics.counts import Counts
+from benchmarks.protocol.run import ResolvedRun, Setting
+from benchmarks.results.store import Store
+from benchmarks.training.evaluate import Evaluation
 from data_prep.manifest import Entry, Manifest, assign_splits, save_manifest, sha256_file
 from tests.reports.fabricate import fabricate
 

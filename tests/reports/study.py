@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from benchmarks.claims import RUNS
-from benchmarks.counts import Counts
-from benchmarks.spec import Setting
+from benchmarks.metrics.counts import Counts
+from benchmarks.protocol.claims import RUNS
+from benchmarks.protocol.run import Setting
 from data_prep.registry import dataset as find_dataset
 from reports.collection import Collection, Stored
 from tests.reports.fabricate import WHOLE, binary_counts, fabricate

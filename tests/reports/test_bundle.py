@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmarks.chosen import choose
-from benchmarks.counts import Counts
-from benchmarks.scoring import score
-from benchmarks.spec import Setting, resolve
-from benchmarks.store import Result, Store
+from benchmarks.metrics.counts import Counts
+from benchmarks.protocol.run import Setting, resolve
+from benchmarks.results.store import Result, Store
+from benchmarks.scoring.score import score
+from benchmarks.scoring.test_images import choose
 from data_prep.manifest import load_manifest
 from reports.bundle import README, SUMS, publish, sums
 from reports.bundle_checks import check

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmarks.counts import Counts
-from benchmarks.probabilities import BINS, EDGES, HALF, Histogram
-from benchmarks.store import Store
-from benchmarks.tables import TABLES
+from benchmarks.metrics.counts import Counts
+from benchmarks.metrics.probability_histogram import BINS, EDGES, HALF, Histogram
+from benchmarks.protocol.tables import TABLES
+from benchmarks.results.store import Store
 from reports.calibration import calibration_chapter
 from reports.collection import collect
 from reports.report import assemble

@@ -6,9 +6,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from benchmarks.counts import Counts
-from benchmarks.spec import Setting
-from benchmarks.store import Store
+from benchmarks.metrics.counts import Counts
+from benchmarks.protocol.run import Setting
+from benchmarks.results.store import Store
 from reports.axes import linear, logarithmic, round_step
 from reports.collection import collect
 from reports.cost_chart import LETTER, _labels, cost_charts

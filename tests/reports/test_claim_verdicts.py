@@ -5,10 +5,10 @@ import math
 
 import pytest
 
-from benchmarks.claims import CLAIMS, RUNS, claim_bearing
-from benchmarks.ledger import LEDGER, record_use
-from benchmarks.spec import ResolvedRun, Setting
-from benchmarks.store import Store
+from benchmarks.protocol.claims import CLAIMS, RUNS, claim_bearing
+from benchmarks.protocol.run import ResolvedRun, Setting
+from benchmarks.results.store import Store
+from benchmarks.results.test_set_log import LEDGER, record_use
 from reports.claim_verdicts import on_paper
 from reports.collection import Collection
 from reports.findings import find

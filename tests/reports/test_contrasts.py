@@ -5,8 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from benchmarks.claims import RUNS, Comparison
-from benchmarks.counts import Counts
+from benchmarks.metrics.counts import Counts
+from benchmarks.protocol.claims import RUNS, Comparison
 from reports.agreement import rank_agreement
 from reports.contrasts import compare, family, key_of
 from reports.statistics import contrast, holm

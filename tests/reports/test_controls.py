@@ -1,7 +1,7 @@
 """Rows that the paper does not have, variants smaller than declared, and parameters counted three ways."""
 
-from benchmarks.spec import Setting
-from benchmarks.tables import TABLES
+from benchmarks.protocol.run import Setting
+from benchmarks.protocol.tables import TABLES
 from reports.collection import Collection, Stored
 from reports.frames import table_frames
 from reports.report import assemble

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from benchmarks.spec import Setting, plain_fields
-from benchmarks.speed import Conditions, measure_system, save_record
-from benchmarks.tables import TABLES
+from benchmarks.protocol.run import Setting, plain_fields
+from benchmarks.protocol.tables import TABLES
+from benchmarks.speed.timing import Conditions, measure_system, save_record
 from reports.collection import collect
 from reports.cost_chart import cost_charts
 from reports.cost_kinds import measured

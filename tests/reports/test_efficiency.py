@@ -6,8 +6,8 @@ import json
 import pandas as pd
 import torch
 
-from benchmarks.speed import Conditions, Operation, alternating, measure_system, save_record
-from benchmarks.zoo import UNet
+from benchmarks.protocol.registry import UNet
+from benchmarks.speed.timing import Conditions, Operation, alternating, measure_system, save_record
 from reports.efficiency import read_efficiency
 from reports.write import write_report
 from rssam.contract import Task

@@ -8,10 +8,10 @@ from typing import ClassVar
 import numpy as np
 import pytest
 
-from benchmarks.counts import Counts, class_scores
-from benchmarks.spec import Setting
-from benchmarks.store import Store
-from benchmarks.tables import TABLES, Row, Table
+from benchmarks.metrics.counts import Counts, class_scores
+from benchmarks.protocol.run import Setting
+from benchmarks.protocol.tables import TABLES, Row, Table
+from benchmarks.results.store import Store
 from data_prep import registry as catalog
 from reports.collection import Collection, Stored, collect
 from reports.frames import table_frames

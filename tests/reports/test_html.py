@@ -8,10 +8,10 @@ from html.parser import HTMLParser
 
 import pytest
 
-from benchmarks.figures import FIGURES
-from benchmarks.spec import Setting
-from benchmarks.store import Store
-from benchmarks.tables import TABLES
+from benchmarks.protocol.figures import FIGURES
+from benchmarks.protocol.run import Setting
+from benchmarks.protocol.tables import TABLES
+from benchmarks.results.store import Store
 from reports.collection import collect
 from reports.findings import find
 from reports.html import prose, render

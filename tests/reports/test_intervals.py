@@ -6,9 +6,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from benchmarks.counts import Counts, scores
-from benchmarks.spec import Setting
-from benchmarks.tables import TABLES
+from benchmarks.metrics.counts import Counts, scores
+from benchmarks.protocol.run import Setting
+from benchmarks.protocol.tables import TABLES
 from reports import latex, markdown
 from reports.cells import cells, paper_cells, paper_columns
 from reports.collection import Collection, Stored

@@ -5,8 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from benchmarks.counts import Counts
-from benchmarks.spec import Setting
+from benchmarks.metrics.counts import Counts
+from benchmarks.protocol.run import Setting
 from reports.collection import Collection, Stored
 from reports.neighbours import apart, describe_neighbours, neighbours
 from reports.report import assemble

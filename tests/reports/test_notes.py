@@ -1,6 +1,6 @@
 """The exact words under a table."""
 
-from benchmarks.spec import PROFILES, Setting
+from benchmarks.protocol.run import PROFILES, Setting
 from reports.collection import Collection, Stored
 from reports.recipes import describe_recipe
 from reports.report import assemble

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from benchmarks.cli import app
-from benchmarks.metric_store import MetricStore
-from benchmarks.object_metrics import choose, object_metrics
-from benchmarks.store import Store
-from benchmarks.tables import TABLES
+from benchmarks.cli.app import app
+from benchmarks.metrics.object_metrics import choose, object_metrics
+from benchmarks.protocol.tables import TABLES
+from benchmarks.results.metric_store import MetricStore
+from benchmarks.results.store import Store
 from data_prep.manifest import DataError, load_manifest
 from reports.collection import collect
 from reports.object_maps import measure_run

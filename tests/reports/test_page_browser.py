@@ -4,8 +4,8 @@ import shutil
 
 import pytest
 
-from benchmarks.figures import FIGURES
-from benchmarks.tables import TABLES
+from benchmarks.protocol.figures import FIGURES
+from benchmarks.protocol.tables import TABLES
 from data_prep import registry as catalog
 from reports.collection import collect
 from reports.efficiency import read_efficiency

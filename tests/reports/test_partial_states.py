@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from benchmarks.spec import Setting
-from benchmarks.store import Store
+from benchmarks.protocol.run import Setting
+from benchmarks.results.store import Store
 from reports import csv_table, latex, markdown
 from reports.collection import collect
 from reports.report import assemble

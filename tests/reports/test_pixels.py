@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from benchmarks.evaluate import Evaluation
-from benchmarks.trial import save_predictions
+from benchmarks.execution.execute_run import save_predictions
+from benchmarks.training.evaluate import Evaluation
 from data_prep.manifest import DataError
 from reports.pixels import read_pair, read_predictions
 from tests.reports.pictured import LandCover, Roads, draw_masks, write_pictures

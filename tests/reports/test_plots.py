@@ -12,9 +12,9 @@ import pytest
 from matplotlib.text import Text
 from PIL import Image
 
-from benchmarks.figures import FIGURES
-from benchmarks.spec import Setting
-from benchmarks.store import Store
+from benchmarks.protocol.figures import FIGURES
+from benchmarks.protocol.run import Setting
+from benchmarks.results.store import Store
 from data_prep import registry as catalog
 from data_prep.manifest import UnknownDataset
 from reports.collection import collect
@@ -293,7 +293,7 @@ class TestNothingToShow:
 
 SCRIPT = """
 import sys
-import benchmarks.figures, reports.plots
+import benchmarks.protocol.figures, reports.plots
 heavy = sorted({"torch", "lightning", "mlflow", "torchvision", "matplotlib.pyplot"} & set(sys.modules))
 assert not heavy, heavy
 """

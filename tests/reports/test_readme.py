@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from benchmarks.tables import TABLES
+from benchmarks.protocol.tables import TABLES
 from reports.readme import BEGIN, END, README, renewed, result_table
 from tests.reports.fabricate import PART, fabricate, row_run
 

@@ -8,8 +8,8 @@ import subprocess
 import pytest
 from rich.console import Console
 
-from benchmarks.spec import Setting
-from benchmarks.tables import TABLES
+from benchmarks.protocol.run import Setting
+from benchmarks.protocol.tables import TABLES
 from reports import csv_table, latex, markdown
 from reports.cells import difference, number
 from reports.collection import Collection, Stored, collect

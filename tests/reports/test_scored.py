@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from benchmarks.spec import Setting
-from benchmarks.store import Store
-from benchmarks.submission import Submission, identify, put_submission
-from benchmarks.tables import TABLES
+from benchmarks.protocol.run import Setting
+from benchmarks.protocol.tables import TABLES
+from benchmarks.results.store import Store
+from benchmarks.results.submission import Submission, identify, put_submission
 from data_prep.registry import dataset
 from reports import csv_table, latex, markdown
 from reports.collection import collect

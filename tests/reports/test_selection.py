@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from benchmarks.counts import Counts
+from benchmarks.metrics.counts import Counts
 from reports.selection import image_dice, typical_images
 
 

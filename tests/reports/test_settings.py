@@ -5,8 +5,8 @@ from typing import ClassVar
 
 import pytest
 
-from benchmarks.spec import Setting
-from benchmarks.tables import Table
+from benchmarks.protocol.run import Setting
+from benchmarks.protocol.tables import Table
 from data_prep import registry as catalog
 from reports.collection import Collection, Stored
 from reports.report import assemble

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from benchmarks.counts import Counts, scores
+from benchmarks.metrics.counts import Counts, scores
 from reports import statistics
 from reports.statistics import (
     Interval,

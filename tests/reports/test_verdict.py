@@ -5,9 +5,9 @@ import math
 import numpy as np
 import pytest
 
-from benchmarks.claims import RUNS
-from benchmarks.counts import Counts
-from benchmarks.spec import Setting
+from benchmarks.metrics.counts import Counts
+from benchmarks.protocol.claims import RUNS
+from benchmarks.protocol.run import Setting
 from reports.comparability import share_error
 from reports.verdict import judge
 from tests.reports.fabricate import MADE_UP, PART, PIXELS

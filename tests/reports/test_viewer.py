@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmarks.figures import FIGURES
+from benchmarks.protocol.figures import FIGURES
 from data_prep import registry as catalog
 from reports import errors, viewer
 from reports.collection import collect

@@ -15,7 +15,7 @@ SCRIPT = """
 import sys
 from pathlib import Path
 from rich.console import Console
-from benchmarks.tables import TABLES
+from benchmarks.protocol.tables import TABLES
 from reports.collection import collect
 from reports.report import assemble
 from reports.terminal import show

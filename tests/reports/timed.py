@@ -1,7 +1,7 @@
 """Records of speed with known times; nothing is timed."""
 
-from benchmarks.spec import plain_fields
-from benchmarks.speed import save_record
+from benchmarks.protocol.run import plain_fields
+from benchmarks.speed.timing import save_record
 
 CARD = "NVIDIA RTX A6000"
 

@@ -1,0 +1,87 @@
+"""The command line. Heavy imports stand inside the commands: help, status and reports need no torch."""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib.metadata import version as package_version
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from benchmarks.cli.conformance import conformance
+from benchmarks.cli.export import export
+from benchmarks.cli.metrics import metrics
+from benchmarks.cli.options import root, screen, warnings
+from benchmarks.cli.predict import predict
+from benchmarks.cli.prepare import prepare
+from benchmarks.cli.publish import publish, verify
+from benchmarks.cli.report import audit, report
+from benchmarks.cli.reproduce import reproduce
+from benchmarks.cli.score import evaluate, score
+from benchmarks.cli.speed import speed
+from benchmarks.cli.status import datasets, doctor, models, status
+from benchmarks.training.device_layout import DevicesUnfit, local_rank
+from data_prep.manifest import DataError, UnknownDataset
+from rssam.contract import UnknownName, UserError
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Reproduce RS-SAM (ACCV 2024), and compare SAM-based segmentation of remote-sensing images fairly.",
+)
+
+
+def default_home() -> Path:
+    """$RSSAM_HOME, or a folder in the user's cache."""
+    return Path(os.environ.get("RSSAM_HOME") or Path.home() / ".cache" / "rssam-bench")
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        screen.print(f"rssam-bench {package_version('rssam-bench')}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    home: Annotated[Path | None, typer.Option(help="Data, weights, runs and results. [$RSSAM_HOME]")] = None,
+    debug: Annotated[bool, typer.Option(help="Show the traceback of an error.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and stop.")
+    ] = False,
+) -> None:
+    """Root options, before the command."""
+    root.home, root.debug = (home or default_home()).expanduser().resolve(), debug
+    from data_prep.registry import register_home
+
+    for problem in register_home(root.home):
+        warnings.print(f"note: {problem}", soft_wrap=True)
+
+
+for command in (
+    prepare, reproduce, report, status, predict, score, evaluate, metrics, export, publish, verify, speed, audit,
+    models, datasets, doctor, conformance,
+):  # fmt: skip
+    app.command()(command)
+
+
+def main() -> None:
+    """Run the command line; a user's mistake ends in a sentence, not in a traceback."""
+    from benchmarks.results.json_files import ResultDamaged
+
+    screen.quiet = warnings.quiet = local_rank() > 0  # of the processes of one run on several devices the first speaks
+    try:
+        app()
+    except (UserError, DataError, ResultDamaged) as error:
+        if root.debug:
+            raise
+        warnings.print(f"error: {error}", soft_wrap=True)
+        sys.exit(2 if isinstance(error, UnknownName | UnknownDataset | DevicesUnfit) else 1)
+    except OSError as error:
+        if root.debug:
+            raise
+        warnings.print(f"error: {error}; free or choose another disk with --home", soft_wrap=True)
+        sys.exit(1)

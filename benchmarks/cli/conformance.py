@@ -1,0 +1,40 @@
+"""The command `conformance`: does a system of the user's own keep what every system must. Torch is imported inside."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from benchmarks.cli.options import Json, print_json, screen
+
+
+def conformance(
+    system: Annotated[str, typer.Argument(metavar="MODULE:CLASS", help="Your system, or the name of a known one.")],
+    as_json: Json = False,
+) -> None:
+    """Check a system of your own: shapes, gradients, determinism, round trip, a task it must learn. Exit 1 if not."""
+    from benchmarks.protocol.custom import find_model
+
+    model = find_model(system)
+    from benchmarks.conformance import CHECKS, examine
+
+    found = []
+    for finding in examine(model):
+        found.append(finding)
+        if not as_json:
+            state = "FAILED" if finding.fault else "passed"
+            screen.print(f"{state} {finding.check.name}: {finding.check.promise}", soft_wrap=True)
+            if finding.fault:
+                screen.print(f"       -> {finding.fault}", soft_wrap=True)
+    failed = [finding for finding in found if finding.fault]
+    if as_json:
+        checks = [
+            {"check": one.check.name, "promise": one.check.promise, "passed": not one.fault, "fault": one.fault}
+            for one in found
+        ]
+        print_json({"system": model.name, "passed": not failed, "checks": checks})
+    else:
+        screen.print(f"{model.name}: {len(CHECKS) - len(failed)} of {len(CHECKS)} checks passed")
+    if failed:
+        raise typer.Exit(1)

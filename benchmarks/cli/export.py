@@ -1,0 +1,67 @@
+"""The command `export`: a finished run as an adapter with a model card, or as ONNX. Heavy imports stand inside."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from benchmarks.cli.options import Json, OwnModel, print_json, root, screen, warnings
+
+
+def export(
+    run: Annotated[str, typer.Option(metavar="KEY", help="The finished run; see: rssam-bench status")],
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE.safetensors", help="What was trained, and a model card beside it.")
+    ] = None,
+    onnx: Annotated[
+        Path | None, typer.Option(metavar="FILE.onnx", help="The whole network, base weights included.")
+    ] = None,
+    model: OwnModel = None,
+    as_json: Json = False,
+) -> None:
+    """Write a finished run to pass on: what was trained with a model card (--out), the network as ONNX (--onnx)."""
+    if out is None and onnx is None:
+        raise typer.BadParameter("say what to write: --out FILE.safetensors, --onnx FILE.onnx, or both")
+    for path, ending in ((out, ".safetensors"), (onnx, ".onnx")):
+        if path is not None and path.suffix != ending:
+            raise typer.BadParameter(f"expected a name that ends in {ending}, found {path}")
+    if onnx is not None:
+        from benchmarks.export.onnx import require_onnx
+
+        require_onnx()
+    from benchmarks.execution.session import Session, Unwatched
+    from benchmarks.export.load_run import load_run
+    from benchmarks.protocol.custom import find_model
+
+    session = Session(root.home, "cpu", Unwatched())
+    trained = load_run(session, run, None if model is None else find_model(model))
+    written: dict[str, Any] = {"key": run}
+    if out is not None:
+        from benchmarks.export.adapter import write_adapter
+        from data_prep.manifest import write_atomic
+        from reports.model_card import dice_interval, render
+
+        result = session.store.get(run)
+        assert result is not None  # or there were no network
+        about = write_adapter(out, trained, result, dice_interval(result))
+        card = out.with_suffix(".md")
+        write_atomic(card, render(about, out.name).encode())
+        base = {name: checkpoint["sha256"] for name, checkpoint in about["base"].items()}
+        written |= {"adapter": str(out), "card": str(card), "bytes": out.stat().st_size, "base": base}
+        if not as_json:
+            on = f", on top of {', '.join(base)}" if base else ", the whole network"
+            screen.print(f"wrote {out} ({out.stat().st_size / 1e6:.1f} MB{on}) and {card}", soft_wrap=True)
+    if onnx is not None:
+        from benchmarks.export.onnx import export_onnx
+
+        if not as_json:
+            warnings.print("writing ONNX, which takes minutes for a large network ...", soft_wrap=True)
+        difference = export_onnx(trained, onnx)
+        written |= {"onnx": str(onnx), "largest_difference": difference}
+        if not as_json:
+            agrees = f"its logits are the network's to {difference:.1g} in onnxruntime"
+            screen.print(f"wrote {onnx} ({onnx.stat().st_size / 1e6:.1f} MB); {agrees}", soft_wrap=True)
+    if as_json:
+        print_json(written)

@@ -1,0 +1,148 @@
+"""The command `metrics`: scores of objects, beside Dice, from maps that runs have left. Trains and predicts nothing."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from benchmarks.cli.options import Json, print_json, root, screen, warnings
+from rssam.contract import UserError
+
+if TYPE_CHECKING:
+    from benchmarks.metrics.object_metrics import ObjectMetric
+    from benchmarks.results.metric_store import Measured
+    from benchmarks.results.store import Result
+
+
+def metrics(
+    items: Annotated[
+        list[str] | None, typer.Argument(metavar="[ITEM...]", help="Runs of these tables. [all runs of this home]")
+    ] = None,
+    run: Annotated[list[str] | None, typer.Option(help="Key of a run; may be repeated.")] = None,
+    metric: Annotated[
+        list[str] | None,
+        typer.Option(help="relaxed, cldice, apls, boundary_iou; may be repeated. [as declared for the data set]"),
+    ] = None,
+    buffer: Annotated[int | None, typer.Option(min=0, help="Buffer of relaxed scores in pixels. [3]")] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes. [all cores]")] = None,
+    again: Annotated[bool, typer.Option("--again", help="Measure anew what is stored, or damaged.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Relaxed F1, clDice and APLS of roads, boundary IoU of buildings, from saved maps; `report` shows them after."""
+    from benchmarks.console.progress import data_progress
+    from benchmarks.metrics.object_metrics import choose
+    from benchmarks.results.json_files import ResultDamaged
+    from data_prep.manifest import DataError
+    from reports.object_maps import measure_run
+
+    if items and run:
+        raise typer.BadParameter("give tables or --run, not both")
+    results = _named(run) if run else _of_tables(items or [])
+    records: list[dict[str, Any]] = []
+    failed = False
+    with data_progress(warnings) as progress:
+        for result in results:
+            try:
+                chosen = choose(result.identity["dataset"]["name"], result.classes, metric or [], buffer)
+            except UserError as error:
+                if run or metric or buffer is not None:
+                    raise
+                warnings.print(f"left out: {result.key}: {error}", soft_wrap=True)
+                continue
+            try:
+                measured, fresh = measure_run(
+                    root.home, result, chosen, workers or os.cpu_count() or 1, progress, again=again
+                )
+            except ResultDamaged as error:
+                warnings.print(f"failed: {error}; add --again to measure anew", soft_wrap=True)
+                failed = True
+                continue
+            except DataError as error:
+                warnings.print(f"failed: {error}", soft_wrap=True)
+                failed = True
+                continue
+            records.append(_record(result, measured, chosen, bool(fresh)))
+            if not as_json:
+                _show(records[-1])
+    if as_json:
+        print_json(records)
+    elif not results:
+        screen.print("no finished run here; see: rssam-bench reproduce table5 --profile smoke")
+    if failed:
+        raise typer.Exit(1)
+
+
+def _named(keys: list[str]) -> list[Result]:
+    from benchmarks.results.store import Store
+    from rssam.contract import UnknownName
+
+    store, found = Store(root.home), []
+    for key in dict.fromkeys(keys):
+        result = store.get(key)
+        if result is None:
+            finished = sorted(path.stem for path in store.results.glob("*.json"))
+            shown = ", ".join(finished[:8]) + (", ..." if len(finished) > 8 else "")
+            raise UnknownName(f"no finished run {key!r} in {root.home}: choose from {shown or 'none yet'}")
+        found.append(result)
+    return found
+
+
+def _of_tables(items: list[str]) -> list[Result]:
+    """The user's results behind these tables under every setting; without a name all of the home that tables may use.
+
+    Damaged result files are left out, and named.
+    """
+    from benchmarks.protocol.tables import TABLES, Table
+    from benchmarks.protocol.targets import find_items
+    from reports.collection import collect
+    from reports.report import behind
+    from rssam.contract import UnknownName
+
+    collection = collect(root.home)
+    for line in collection.damaged:
+        warnings.print(f"left out: {line}", soft_wrap=True)
+    if not items:
+        return [one.result for one in collection.stored if one.source == "own"]
+    chosen = [item for item in find_items(items) if isinstance(item, Table)]
+    if not chosen:
+        raise UnknownName(f"metrics are of the runs of tables: choose from {', '.join(TABLES)}, or --run KEY")
+    return behind(chosen, collection)
+
+
+def _record(
+    result: Result, measured: Measured, chosen: tuple[ObjectMetric, ...], fresh: bool
+) -> dict[str, Any]:  # fmt: skip
+    """Pooled scores of one run for programs; None where there is nothing to score."""
+    from benchmarks.metrics.object_metrics import parameters
+
+    found: list[dict[str, Any]] = []
+    for one in chosen:
+        sums = measured.sums[one]
+        scores = {name: float(value) for name, value in one.scores(sums.sum(axis=0)).items()}
+        alone = one.scores(sums)[one.headline]  # [images]
+        found.append({
+            "name": one.name,
+            "title": one.title,
+            "parameters": parameters(one),
+            "scores": {name: None if value != value else value for name, value in scores.items()},
+            "undefined": int((alone != alone).sum()),
+        })  # fmt: skip
+    return {
+        "key": result.key,
+        "images": len(result.images),
+        "state": "measured" if fresh else "cached",
+        "metrics": found,
+    }
+
+
+def _show(record: dict[str, Any]) -> None:
+    screen.print(f"{record['key']}: {record['images']} test images, {record['state']}", soft_wrap=True)
+    for one in record["metrics"]:
+        scores = ", ".join(
+            f"{name.replace('_', ' ')} {'-' if value is None else f'{value:.3f}'}"
+            for name, value in one["scores"].items()
+        )
+        undefined = f"; {one['undefined']} images have nothing to score" if one["undefined"] else ""
+        screen.print(f"    {one['title']}: {scores}{undefined}", soft_wrap=True)

@@ -1,0 +1,144 @@
+"""The command `predict`, with its options. Heavy imports stand inside: help needs none of them."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from benchmarks.cli.options import Json, OwnModel, print_json, require_one, root, screen, warnings
+from rssam.contract import UserError
+
+if TYPE_CHECKING:
+    from rssam.inference.predict_raster import Made, Network
+
+Device = Literal["auto", "cpu", "cuda"]
+Symmetries = Literal["none", "flips", "all"]
+
+
+def predict(
+    images: Annotated[
+        list[Path], typer.Argument(metavar="IMAGE...", help="GeoTIFF, COG, VRT, JPEG 2000, PNG, JPEG; of any size.")
+    ],
+    out: Annotated[Path, typer.Option(help="Class map (.tif); for several images a folder.")],
+    run: Annotated[str | None, typer.Option(metavar="KEY", help="A finished run of this home.")] = None,
+    adapter: Annotated[Path | None, typer.Option(metavar="FILE", help="Or an exported adapter.")] = None,
+    model: OwnModel = None,
+    probabilities: Annotated[
+        bool, typer.Option("--probabilities", help="Also the probability of each class, beside the class map.")
+    ] = False,
+    vectors: Annotated[
+        Path | None, typer.Option(help="Also polygons (.gpkg) with area and perimeter; or a folder.")
+    ] = None,
+    quicklook: Annotated[Path | None, typer.Option(help="Also a small picture (.png); or a folder.")] = None,
+    bands: Annotated[
+        str | None, typer.Option(help="Red, green and blue as band numbers, such as 4,3,2. [as declared, or 1,2,3]")
+    ] = None,
+    scale: Annotated[
+        str | None,
+        typer.Option(metavar="MIN,MAX", help="Values that become 0 and 255. [8 bits as they are; else percentiles]"),
+    ] = None,
+    tile: Annotated[int | None, typer.Option(min=32, help="Side of a tile in pixels. [as trained]")] = None,
+    overlap: Annotated[int | None, typer.Option(min=0, help="Pixels that tiles share. [half a tile]")] = None,
+    tta: Annotated[Symmetries, typer.Option(help="Mean over 4 flips or all 8 symmetries of each tile.")] = "none",
+    device: Annotated[Device, typer.Option(help="Where the network runs.")] = "auto",
+    batch: Annotated[int | None, typer.Option(min=1, help="Tiles at once. [8 on a GPU, 2 without]")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace results that are there.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Predict rasters of any size with a finished run, in bounded memory; goes on where it was ended."""
+    require_one(run, adapter)
+    import torch
+
+    from benchmarks.console.progress import data_progress
+    from benchmarks.execution.session import Session, Unwatched, choose_device
+    from benchmarks.export.adapter import load_either
+    from benchmarks.export.predict import CPU_BATCH, CUDA_BATCH, network_of, outputs_for
+    from benchmarks.signals import Interrupted, Stop, heed_signals
+    from data_prep.manifest import DataError
+    from rssam.inference.predict_raster import Settings, predict_raster, require_fit
+    from rssam.inference.raster_input import RasterSource
+    from rssam.inference.tile_grid import aligned
+
+    band_numbers = None if bands is None else [int(part) for part in _numbers("--bands", bands, 3, whole=True)]
+    value_range = None if scale is None else _pair(_numbers("--scale", scale, 2))
+    wanted = outputs_for(images, out, vectors, quicklook, probabilities=probabilities, overwrite=overwrite)
+    chosen = choose_device(device)
+    network = network_of(load_either(Session(root.home, "cpu", Unwatched()), run, adapter, model))
+    side = network.task.image_size if tile is None else (tile, tile)
+    require_fit(network.net, side, network.task.image_size)
+    asked = (side[0] // 2, side[1] // 2) if overlap is None else (overlap, overlap)
+    shared = aligned(side[0], asked[0]), aligned(side[1], asked[1])
+    settings = Settings(side, shared, tta)
+    size = batch or (CUDA_BATCH if chosen == "cuda" else CPU_BATCH)
+    stop, records, failed = Stop(), list[dict[str, Any]](), False
+
+    def say(text: str) -> None:
+        warnings.print(text, soft_wrap=True)
+
+    if overlap is not None and shared != asked:
+        say(f"note: tiles share {shared[0]} pixels, not {overlap}, to stand a multiple of 32 apart (docs/predict.md)")
+    with heed_signals(stop, say):
+        for image, outputs in zip(images, wanted, strict=True):
+            began = time.monotonic()
+            try:
+                with RasterSource(image, band_numbers, value_range) as source, data_progress(warnings) as progress:
+                    for note in source.notes:
+                        say(f"note: {note}")
+                    made = predict_raster(
+                        source, network, settings, outputs, torch.device(chosen), size,
+                        say=lambda text: say(f"note: {text}"), progress=progress, check=stop.check,
+                    )  # fmt: skip
+            except Interrupted as stopped:
+                say(f"{image}: {stopped}; its finished rows are kept, run the same command again to go on")
+                raise typer.Exit(1) from stopped
+            except (UserError, DataError) as error:
+                if root.debug or len(images) == 1:
+                    raise
+                say(f"error: {error}")
+                failed = True
+                continue
+            records.append(_record(image, [str(path.resolve()) for path in outputs.all], made, network))
+            if not as_json:
+                _show(image, outputs.class_map, made, network, time.monotonic() - began)
+    if as_json:
+        print_json(records)
+    if failed:
+        raise typer.Exit(1)
+
+
+def _numbers(option: str, text: str, count: int, *, whole: bool = False) -> tuple[float, ...]:
+    """Numbers with commas between. Raises UserError for another count, or what is no number."""
+    try:
+        numbers = tuple(int(part) if whole else float(part) for part in text.split(","))
+    except ValueError:
+        numbers = ()
+    if len(numbers) != count:
+        kind = "whole numbers" if whole else "numbers"
+        raise UserError(
+            f"{option} {text}: expected {count} {kind} with commas between, such as " + ("4,3,2" if whole else "0,3000")
+        )
+    return numbers
+
+
+def _pair(numbers: tuple[float, ...]) -> tuple[float, float]:
+    low, high = numbers
+    return low, high
+
+
+def _record(image: Path, written: list[str], made: Made, network: Network) -> dict[str, Any]:
+    counts = dict(zip(network.names, made.counts, strict=True))
+    return {
+        "image": str(image), "written": written, "pixels": counts, "no_data": made.no_data, "polygons": made.polygons,
+        "resumed_rows": made.resumed,
+    }  # fmt: skip
+
+
+def _show(image: Path, class_map: Path, made: Made, network: Network, seconds: float) -> None:
+    total = max(sum(made.counts), 1)
+    shares = ", ".join(f"{name} {count / total:.1%}" for name, count in zip(network.names, made.counts, strict=True))
+    nothing = f"; {made.no_data / (total + made.no_data):.1%} has no data" if made.no_data else ""
+    polygons = "" if made.polygons is None else f"; {made.polygons} polygons"
+    screen.print(f"{image}: {shares}{nothing}{polygons}; {seconds:.0f} s; wrote {class_map.resolve()}", soft_wrap=True)

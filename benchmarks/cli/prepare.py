@@ -1,0 +1,197 @@
+"""The command `prepare`, with its options. Heavy imports stand inside: help needs none of them."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from benchmarks.cli.options import Json, print_json, root, screen, warnings
+from data_prep.manifest import Dataset, Manifest
+
+Fit = Literal["tile", "resize"]
+Edges = Literal["drop", "pad"]
+SYNTHETIC_SEED = 0
+
+
+def prepare(
+    name: Annotated[str, typer.Argument(help="A data set, or: weights, or: folder (your own images and masks)")],
+    checkpoint: Annotated[str | None, typer.Argument(help="With weights: vit_b, vit_l, resnet50, ...")] = None,
+    source: Annotated[
+        Path | None, typer.Option(help="Folder or archive of the data set, or a .pth checkpoint.")
+    ] = None,
+    synthetic: Annotated[int | None, typer.Option(min=4, help="Make so many stand-in scenes instead.")] = None,
+    skip_bad: Annotated[
+        bool, typer.Option("--skip-bad", help="Leave out pairs with a bad file; every report says how many.")
+    ] = False,
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes. [all cores]")] = None,
+    class_order: Annotated[
+        str | None, typer.Option(help="whdld with class numbers for colours: building,road,... by number.")
+    ] = None,
+    own_name: Annotated[str | None, typer.Option("--name", help="With folder: the name of the new data set.")] = None,
+    classes: Annotated[
+        list[str] | None,
+        typer.Option(help='With folder: values in the masks, "road=255" or "road=255,120,80,roof=..."'),
+    ] = None,
+    class_map: Annotated[Path | None, typer.Option(help="With folder: the same and more as a YAML file.")] = None,
+    ignore: Annotated[str | None, typer.Option(help="With folder: the value of pixels that count nowhere.")] = None,
+    fit: Annotated[
+        Fit | None, typer.Option(help="With folder: how images come to one size. [tile, if they have not]")
+    ] = None,
+    side: Annotated[
+        int | None, typer.Option(min=32, help="With folder: side in pixels, a multiple of 32. [512]")
+    ] = None,
+    edges: Annotated[
+        Edges | None, typer.Option(help="With large rasters: tiles that reach beyond them. [drop]")
+    ] = None,
+    check: Annotated[bool, typer.Option("--check", help="Write the data card of what is prepared.")] = False,
+    out_card: Annotated[Path | None, typer.Option("--out", help="Folder of the card. [HOME/data-cards/NAME]")] = None,
+    as_json: Json = False,
+) -> None:
+    """Verify, split and resize a data set (a second call verifies and changes nothing), or fetch pretrained weights."""
+    if name == "weights":
+        _prepare_weights(checkpoint, source)
+        return
+    if check:
+        if source is not None or synthetic is not None:
+            raise typer.BadParameter("--check looks at what is prepared: it takes no --source and no --synthetic")
+        _check(name, out_card or root.home / "data-cards" / name, workers or os.cpu_count() or 1, as_json)
+        return
+    from data_prep.registry import dataset
+
+    if name == "folder":
+        chosen = _own_dataset(source, own_name, classes, class_map, ignore, fit, side)
+        name = chosen.name
+    elif own_name or classes or class_map or ignore or fit or side:
+        raise typer.BadParameter("--name, --classes, --class-map, --ignore, --fit and --side go with: prepare folder")
+    else:
+        chosen = dataset(name)
+    if class_order is not None:
+        from data_prep.datasets.whdld import Whdld
+        from data_prep.datasets.whdld_class_order import class_order as in_order
+
+        if not isinstance(chosen, Whdld):
+            raise typer.BadParameter(f"--class-order is for whdld, not for {name}")
+        chosen = Whdld(in_order(class_order))
+    if edges is not None:
+        from data_prep.datasets.whu import Whu
+
+        if not isinstance(chosen, Whu) or source is None:
+            raise typer.BadParameter(f"--edges is for the raw rasters of whu, not for {name}")
+        chosen = Whu(edges)
+    if (source is None) == (synthetic is None):
+        raise typer.BadParameter(f"give one of --source DIR|ARCHIVE and --synthetic N to prepare {name}")
+    from benchmarks.console.progress import data_progress
+
+    out = root.home / "data" / name
+    cores = workers or os.cpu_count() or 1
+    with data_progress(warnings) as progress, tempfile.TemporaryDirectory(prefix="rssam-bench-") as scratch:
+        if synthetic is not None:
+            source = Path(scratch) / name
+            chosen.synthesize(source, synthetic, SYNTHETIC_SEED)
+        assert source is not None
+        origin: Literal["source", "synthetic"] = "source" if synthetic is None else "synthetic"
+        manifest = chosen.prepare(source, out, origin=origin, workers=cores, progress=progress, skip_bad=skip_bad)
+    _show_manifest(name, manifest, out, as_json)
+
+
+def _own_dataset(
+    source: Path | None,
+    name: str | None,
+    classes: list[str] | None,
+    class_map: Path | None,
+    ignore: str | None,
+    fit: Fit | None,
+    side: int | None,
+) -> Dataset:
+    """The data set that the options declare; options stand above the class map."""
+    from data_prep.datasets.folder_options import BadDeclaration, declare, from_file, from_options
+    from data_prep.registry import BUILT_IN
+
+    if source is None:
+        raise typer.BadParameter("give the folder of images and masks: --source DIR|ZIP")
+    if class_map is not None and (classes or ignore):
+        raise typer.BadParameter("give --class-map, or --classes and --ignore, not both")
+    try:
+        wanted = from_options(classes or [], ignore) if class_map is None else from_file(class_map)
+        wanted = replace(wanted, name=name or wanted.name, fit=fit or wanted.fit, side=side or wanted.side)
+        return declare(wanted, source, (*BUILT_IN, "folder", "weights"))
+    except BadDeclaration as error:
+        raise typer.BadParameter(str(error)) from error
+
+
+def _check(name: str, out: Path, workers: int, as_json: bool) -> None:
+    """Write the data card; the exit code is 1 if files were damaged, whatever else was found."""
+    from benchmarks.console.progress import data_progress
+    from data_prep.checks.card import examine
+    from data_prep.checks.card_markdown import findings, write_card
+    from data_prep.manifest import load_manifest
+    from data_prep.registry import dataset
+
+    folder = root.home / "data" / name
+    manifest = load_manifest(folder, dataset(name).name)
+    with data_progress(warnings) as progress:
+        card = examine(folder, manifest, workers, progress)
+    paths = write_card(card, manifest, folder, out)
+    if as_json:
+        print_json(card.to_json())
+    else:
+        screen.print(f"{name}: {card.describe}", soft_wrap=True)
+        for sentence in findings(card):
+            screen.print(f"- {sentence}", soft_wrap=True)
+        screen.print(f"wrote {', '.join(path.name for path in paths)} in {out}", soft_wrap=True)
+    if card.damaged:
+        raise typer.Exit(1)
+
+
+def _show_manifest(name: str, manifest: Manifest, out: Path, as_json: bool) -> None:
+    sizes = {split: len(entries) for split, entries in manifest.splits(0).items()}
+    if as_json:
+        record = {
+            "dataset": name, "folder": str(out), "describe": manifest.describe(), "complete": manifest.complete,
+            "pairs": len(manifest.entries), "splits": sizes, "without_mask": manifest.without_mask,
+            "skipped": list(manifest.skipped),
+            "foreground": manifest.foreground, "rules": dict(manifest.rules), "digest": manifest.digest(0),
+            "copies_across_splits": manifest.copies_across_splits,
+        }  # fmt: skip
+        print_json(record)
+        return
+    screen.print(f"{name}: {manifest.describe()}, in {out}", soft_wrap=True)
+    screen.print("split: " + ", ".join(f"{size} {split}" for split, size in sizes.items()))
+    if len(manifest.classes) == 1:
+        screen.print(f"foreground: {manifest.foreground:.2%} of the pixels")
+    if manifest.labelled < 1:
+        screen.print(f"ignored, or padding of edge tiles: {1 - manifest.labelled:.1%} of the prepared pixels")
+    if manifest.without_mask:
+        screen.print(f"left out: {manifest.without_mask} image(s) without a mask")
+    for line in manifest.skipped:
+        screen.print(f"left out: {line}", soft_wrap=True)
+    for what, rule in manifest.rules.items():
+        screen.print(f"{what}: {rule}", soft_wrap=True)
+    for stems in manifest.copies_across_splits:
+        screen.print(f"identical in several splits: {', '.join(stems)}", soft_wrap=True)
+
+
+def _prepare_weights(name: str | None, source: Path | None) -> None:
+    from rssam.weights.convert import WEIGHTS, WeightsFolder, convert_checkpoint, download, read_metadata
+
+    if name not in WEIGHTS:
+        raise typer.BadParameter(f"name the checkpoint: choose from {', '.join(WEIGHTS)}")
+    folder = WeightsFolder(root.home / "weights")
+    if folder.path(name).is_file():
+        screen.print(f"{folder.path(name)} is there", soft_wrap=True)
+        return
+    if source is None:
+        from benchmarks.console.progress import data_progress
+
+        with data_progress(warnings) as progress:
+            download(name, folder, progress)
+    else:
+        convert_checkpoint(name, source, folder)
+    screen.print(f"{name} ({WEIGHTS[name].licence}): {folder.path(name)}", soft_wrap=True)
+    if read_metadata(folder.path(name)).get("official") != "yes":
+        warnings.print(f"note: {source} is not the file that was published; its digest is in the key of every run")

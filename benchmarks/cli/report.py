@@ -1,0 +1,50 @@
+"""The commands `report` and `audit`, which train nothing. Heavy imports stand inside: help needs none of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from benchmarks.cli.options import Json, print_json, root, screen, warnings
+
+
+def report(
+    items: Annotated[
+        list[str] | None, typer.Argument(metavar="[ITEM...]", help="Tables, figures, claims. [all]")
+    ] = None,
+    formats: Annotated[str, typer.Option("--format", help="Of: md, tex, csv, html.")] = "md,tex,csv,html",
+    out: Annotated[Path, typer.Option(help="Folder to write.")] = Path("report"),
+    image: Annotated[
+        list[str] | None, typer.Option(help="Also this image in the figures, as DATASET:STEM; may be repeated.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Write every table, ours beside the paper, from result files alone, and the figures (PNG, PDF); trains nothing."""
+    from reports.write import write_report
+
+    written = write_report(items or ["all"], formats.split(","), out, root.home, named=image or [])
+    if as_json:
+        print_json([str(path) for path in written.paths])
+    else:
+        for path in written.paths:
+            screen.print(f"wrote {path.resolve()}", soft_wrap=True)
+    for note in written.notes:
+        warnings.print(note, soft_wrap=True)
+
+
+def audit(as_json: Json = False) -> None:
+    """The paper's arithmetic: what its numbers say of how they were made, and which of them contradict each other."""
+    from dataclasses import asdict
+
+    from reports.audit import audit as findings
+
+    if as_json:
+        print_json([asdict(finding) for finding in findings()])
+        return
+    for finding in findings():
+        screen.print(f"{finding.verdict}: {finding.finding}", soft_wrap=True)
+        for line in finding.evidence:
+            screen.print(f"    {line}", soft_wrap=True)
+        screen.print(f"    -> {finding.consequence}\n", soft_wrap=True)

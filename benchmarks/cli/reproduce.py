@@ -1,0 +1,198 @@
+"""The command `reproduce`, with its options. Heavy imports stand inside: help needs none of them."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal
+
+import typer
+
+from benchmarks.cli.options import Init, Json, ProfileName, SplitRuleName, print_json, root, screen, warnings
+from benchmarks.execution.session import Outcome
+from benchmarks.training.device_layout import DevicesUnfit
+from rssam.contract import UserError
+
+Device = Literal["auto", "cpu", "cuda"]
+Executor = Literal["local", "ray"]
+
+
+def reproduce(
+    context: typer.Context,
+    items: Annotated[list[str], typer.Argument(metavar="ITEM...", help="table1 to table7, fig6, fig7, claims, or all")],
+    profile: Annotated[ProfileName, typer.Option(help="How much: the recipe.")] = "paper",
+    dataset: Annotated[str | None, typer.Option(help="Run the rows on another data set.")] = None,
+    encoder: Annotated[
+        str | None, typer.Option(help="SAM encoder of every row: vit_b, vit_l, vit_h, vit_t, vit_s")
+    ] = None,
+    init: Annotated[Init | None, typer.Option(help="Start from SAM's checkpoint, or everything from scratch.")] = None,
+    repeats: Annotated[
+        int | None, typer.Option(min=1, help="Pairs of seed and split seed, counted up. [1; of claims 5]")
+    ] = None,
+    seed: Annotated[list[int] | None, typer.Option(min=0, help="Seed; may be given several times. [0]")] = None,
+    split_seed: Annotated[int, typer.Option(min=0, help="Seed of the 70/15/15 split.")] = 0,
+    split: Annotated[
+        SplitRuleName, typer.Option(help="Split image by image, or by whole scenes (see: prepare NAME --check).")
+    ] = "random",
+    controls: Annotated[bool, typer.Option("--controls", help="Also the rows that the paper does not have.")] = False,
+    model: Annotated[
+        list[str] | None,
+        typer.Option(metavar="MODULE:CLASS", help="Train this system of yours in place of the rows; may be repeated."),
+    ] = None,
+    device: Annotated[Device, typer.Option(help="Where to train.")] = "auto",
+    workers: Annotated[
+        int | None, typer.Option(min=0, help="Processes that read images, for each run. [by the cores]")
+    ] = None,
+    jobs: Annotated[int, typer.Option(min=1, help="Runs at a time, each with its share of the cores.")] = 1,
+    devices: Annotated[
+        int | None, typer.Option(min=1, help="Devices of this node that share each run. [1, or torchrun's]")
+    ] = None,
+    nodes: Annotated[int | None, typer.Option(min=1, help="Nodes that share each run. [1, or torchrun's]")] = None,
+    part: Annotated[
+        str | None, typer.Option(metavar="I/N", help="Only this part of the runs, as one of N jobs of a cluster.")
+    ] = None,
+    executor: Annotated[Executor, typer.Option(help="This machine, or a Ray cluster (see docs/cluster.md).")] = "local",
+    ray_address: Annotated[
+        str | None, typer.Option(help="HOST:PORT of the cluster. [a Ray of this machine alone]")
+    ] = None,
+    save_every: Annotated[
+        float, typer.Option(min=0, help="Minutes between checkpoints within an epoch; after each there is one anyway.")
+    ] = 10,
+    track: Annotated[bool, typer.Option(help="Mirror the runs to MLflow.")] = True,
+    compiled: Annotated[bool, typer.Option("--compile", help="Compile networks, on CUDA (torch.compile).")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would run, and stop.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Train and test what is missing for tables and figures of the paper; what is finished is not run again.
+
+    Ctrl-C lets the step finish and saves; the same command goes on from there.
+    """
+    from benchmarks.console.progress import Screen, show_forecasts
+    from benchmarks.execution.runner import execute_all, part_of, plan, resolve_all
+    from benchmarks.execution.session import Session, choose_device, choose_workers, cuda_devices
+    from benchmarks.protocol.custom import find_model
+    from benchmarks.protocol.run import Setting
+    from benchmarks.protocol.targets import find_items, require_suitable
+    from benchmarks.results.custom_system import changes
+    from benchmarks.signals import heed_signals
+    from benchmarks.tracking.mlflow import MlflowMirror
+    from benchmarks.tracking.tracker import Silent
+    from benchmarks.training.device_layout import find_layout, require_fit
+
+    chosen = find_items(items)
+    setting = Setting(profile, encoder, init, dataset, "blocked" if split == "blocked" else None)
+    own = [find_model(name) for name in model or []]
+    require_suitable(chosen, setting, own)
+    observer = Screen(warnings if as_json else screen)
+    tracker = MlflowMirror(root.home, lambda text: warnings.print(text, soft_wrap=True)) if track else Silent()
+    if executor == "ray":
+        place = _join_ray(context, ray_address, device, jobs)
+    elif ray_address is not None:
+        raise UserError("--ray-address is for --executor ray, which was not asked for")
+    else:
+        place = choose_device(device)
+    if compiled and place == "cpu":
+        raise UserError("--compile is for CUDA: on the CPU it would change numbers by rounding; leave it out")
+    readers = choose_workers(workers, place, jobs * (devices or 1))
+    session = Session(root.home, place, observer, tracker, readers, save_every=60 * save_every, compiled=compiled)
+    runs = plan(chosen, setting, seed or [0], split_seed, repeats, controls, own)
+    if part is not None:
+        runs = part_of(runs, part)
+    layout = find_layout(devices, nodes)
+    if layout.size > 1:
+        if jobs > 1 or executor == "ray":
+            other = f"--jobs {jobs}" if jobs > 1 else "--executor ray"
+            raise DevicesUnfit(f"{other} runs several at a time, and --devices shares each run: leave one out")
+        available = cuda_devices() if session.device == "cuda" else None
+        require_fit(layout, dict.fromkeys(run.recipe for run in runs), available)
+    if dry_run:
+        from benchmarks.execution.cost_estimate import forecast
+
+        forecasts = forecast(runs, session)
+        if as_json:
+            print_json([item.to_json() for item in forecasts])
+        else:
+            show_forecasts(forecasts, screen)
+        return
+    with heed_signals(session.stop, lambda text: warnings.print(text, soft_wrap=True)):
+        resolved = resolve_all(runs, session)
+        for note in changes(resolved, session.store):
+            warnings.print(f"note: {note}", soft_wrap=True)
+        if layout.size > 1:
+            from benchmarks.execution.multi_device import execute_on_devices
+
+            if (found := execute_on_devices(resolved, session, layout)) is None:
+                return  # the first device tells what came of it
+            outcomes = found
+        elif executor == "ray":
+            from benchmarks.console.live_table import Board
+            from benchmarks.execution.ray_executor import execute_on_ray
+
+            outcomes = execute_on_ray(resolved, session, Board(observer.console))
+        elif jobs == 1:
+            outcomes = execute_all(resolved, session)
+        else:
+            from benchmarks.execution.process_pool import execute_in_processes
+
+            outcomes = execute_in_processes(resolved, session, jobs)
+    if as_json:
+        print_json([{"key": item.key, "status": item.status, "reason": item.reason} for item in outcomes])
+    elif not session.stop.wanted:
+        _show_items(chosen, setting)
+    summary = _unfinished(outcomes, len(resolved))
+    for line in summary:
+        (warnings if as_json else screen).print(line, soft_wrap=True)
+    if summary:
+        raise typer.Exit(1)
+
+
+def _join_ray(context: typer.Context, address: str | None, device: Device, jobs: int) -> Literal["cpu", "cuda"]:
+    """Join the cluster until the command ends, and the device that its nodes offer."""
+    if jobs != 1:
+        raise UserError("--jobs is for --executor local: Ray runs as many at a time as its nodes have room for")
+    from benchmarks.execution.ray_cluster import open_cluster
+
+    return context.with_resource(open_cluster(address, device))
+
+
+def _unfinished(outcomes: Sequence[Outcome], total: int) -> list[str]:
+    """What has no result, why, and the command that goes on; empty if everything has one."""
+    failed = [item for item in outcomes if item.status == "failed"]
+    saved = [item for item in outcomes if item.status == "interrupted"]
+    left = total - len(outcomes)
+    lines = [f"failed: {item.key}: {item.reason}" for item in failed]
+    lines += [f"stopped: {item.key}: {item.reason}" for item in saved]
+    if not (failed or saved or left):
+        return []
+    counts = {"finished": total - len(failed) - len(saved) - left, "failed": len(failed), "stopped": len(saved)}
+    counts["not begun"] = left
+    numbers = ", ".join(f"{count} {what}" for what, count in counts.items() if count)
+    command = shlex.join(["rssam-bench", *sys.argv[1:]])
+    return [*lines, f"of {total} runs: {numbers}. What is finished is kept; go on with: {command}"]
+
+
+def _show_items(items: list[Any], setting: Any) -> None:
+    from benchmarks.protocol.claims import ClaimSet
+    from benchmarks.protocol.tables import Table
+    from reports.collection import collect
+    from reports.findings import find
+    from reports.frames import table_frames
+    from reports.object_table import object_tables
+    from reports.object_text import object_chapter
+    from reports.terminal import show, show_beside
+    from reports.verdict_text import answers
+
+    collection = collect(root.home)
+    for item in items:
+        if isinstance(item, Table):
+            for frame in (frames := table_frames(item, collection, setting)):
+                show(frame, screen)
+            for chapter in object_chapter(object_tables(frames, root.home).tables):
+                for table in chapter.tables:
+                    show_beside(table, screen)
+            continue
+        if isinstance(item, ClaimSet):
+            for line in answers(find(collection, root.home), setting):
+                screen.print(line.replace("`", ""), soft_wrap=True)
+        screen.print(f"{item.id}: in full with rssam-bench report {item.id}")

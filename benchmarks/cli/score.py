@@ -1,0 +1,192 @@
+"""The commands `score` and `evaluate`, with their options. Heavy imports stand inside: help needs none of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from benchmarks.cli.options import Json, OwnModel, print_json, require_one, root, screen, warnings
+
+SplitRuleName = Literal["random", "blocked"]
+Part = Literal["all", "test"]
+Device = Literal["auto", "cpu", "cuda"]
+LONGEST_NAME = 60
+
+
+def score(
+    predictions: Annotated[
+        Path | None, typer.Option(help="Folder of predicted masks, one for each test image: PNG, TIFF or NPY.")
+    ] = None,
+    dataset: Annotated[str | None, typer.Option(help="The prepared data set they are of.")] = None,
+    name: Annotated[str | None, typer.Option(help="The row's name in the tables. [the folder's]")] = None,
+    suffix: Annotated[str, typer.Option(help="What follows the stem in file names, as _mask in 104_mask.png.")] = "",
+    split_seed: Annotated[int, typer.Option(min=0, help="Seed of the 70/15/15 split.")] = 0,
+    split: Annotated[SplitRuleName, typer.Option(help="Split image by image, or by whole scenes.")] = "random",
+    listed: Annotated[
+        bool, typer.Option("--list", help="Only list the test images to predict, one path a line.")
+    ] = False,
+    run: Annotated[
+        str | None, typer.Option(metavar="KEY", help="Instead: what this finished run saved, held against its result.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="With --run: write its predictions there as PNG files.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Score any tool's predicted masks on a test split; they get a row in every table of that data set.
+
+    Nothing is scored unless every test image has a file that can be read without doubt. See docs/score.md.
+    """
+    if run is not None:
+        if predictions is not None or dataset is not None or name is not None or suffix:
+            raise typer.BadParameter("--run takes neither --predictions nor --dataset, --name and --suffix")
+        _score_run(run, out, as_json)
+        return
+    if listed and dataset is not None and predictions is None:
+        _list_images(dataset, split_seed, split, as_json)
+        return
+    if predictions is None or dataset is None or out is not None:
+        raise typer.BadParameter(
+            "give --predictions DIR and --dataset NAME, or --dataset NAME --list, or --run KEY [--out DIR]"
+        )
+    called = _name(name or predictions.resolve().name)
+    from benchmarks.console.progress import data_progress
+    from benchmarks.scoring.score import score as score_folder
+    from benchmarks.scoring.test_images import choose
+
+    chosen = choose(root.home, dataset, split_seed, split)
+    with data_progress(warnings) as progress:
+        scored = score_folder(root.home, chosen, predictions, called, suffix, progress)
+    _show(scored, as_json)
+
+
+def evaluate(
+    dataset: Annotated[str, typer.Option(help="The prepared data set to try it on; not the one it was trained on.")],
+    run: Annotated[str | None, typer.Option(metavar="KEY", help="A finished run of this home.")] = None,
+    adapter: Annotated[Path | None, typer.Option(metavar="FILE", help="Or a trained system that was exported.")] = None,
+    model: OwnModel = None,
+    classes: Annotated[
+        list[str] | None,
+        typer.Option(metavar="SYSTEM=DATA", help="What the system calls SYSTEM is DATA there; may be repeated."),
+    ] = None,
+    split: Annotated[Part, typer.Option(help="All images, or its test split alone.")] = "all",
+    split_seed: Annotated[int, typer.Option(min=0, help="With --split test: seed of the split.")] = 0,
+    name: Annotated[str | None, typer.Option(help="What reports call it. [the system's title]")] = None,
+    device: Annotated[Device, typer.Option(help="Where to predict.")] = "auto",
+    as_json: Json = False,
+) -> None:
+    """How a trained system does on another data set of the same classes; reports show it in a table of its own."""
+    require_one(run, adapter)
+    pairs = [pair.partition("=") for text in classes or [] for pair in text.split(",")]
+    if any(not (before.strip() and sign and after.strip()) for before, sign, after in pairs):
+        raise typer.BadParameter('give --classes as SYSTEM=DATA, as in --classes "road=street"')
+    from benchmarks.console.progress import data_progress
+    from benchmarks.execution.session import Session, Unwatched, choose_device
+    from benchmarks.export.adapter import load_either
+    from benchmarks.scoring.cross_dataset import evaluate_elsewhere, meet
+    from benchmarks.scoring.test_images import choose
+
+    session = Session(root.home, choose_device(device), Unwatched())
+    trained = load_either(session, run, adapter, model)
+    chosen = choose(root.home, dataset, split_seed, "random", split)
+    declared = {before.strip(): after.strip() for before, _, after in pairs}
+    meeting = meet(trained.task.classes, chosen.dataset.classes, declared)
+    called = _name(name or trained.model.title)
+    with data_progress(warnings) as progress:
+        scored = evaluate_elsewhere(
+            trained, chosen, meeting, called, session, lambda done, total: progress(done, total, "predict")
+        )
+    _show(scored, as_json)
+
+
+def _list_images(dataset: str, split_seed: int, split: SplitRuleName, as_json: bool) -> None:
+    """The prepared images of a test split; their masks stay unread."""
+    from benchmarks.scoring.test_images import choose
+
+    chosen = choose(root.home, dataset, split_seed, split)
+    paths = [str(chosen.folder / entry.image) for entry in chosen.entries]
+    if as_json:
+        print_json(paths)
+        return
+    for path in paths:
+        screen.print(path, soft_wrap=True)
+
+
+def _score_run(key: str, out: Path | None, as_json: bool) -> None:
+    """Score what a run saved, and say whether its result has the same counts; exit code 1 if not."""
+    from benchmarks.console.progress import data_progress
+    from benchmarks.results.store import Store
+    from benchmarks.results.test_set_log import append_use
+    from benchmarks.scoring.score import count, read_run
+    from data_prep.images.decode import encode_labels
+    from data_prep.manifest import write_atomic
+    from rssam.contract import UserError
+
+    result = Store(root.home).get(key)
+    if result is None:
+        raise UserError(f"no finished run {key!r} in {root.home}: rssam-bench status lists them")
+    chosen, predicted = read_run(root.home, result)
+    append_use(root.home, key, result.identity["model"]["name"], chosen.dataset.name, chosen.digest, "score")
+    with data_progress(warnings) as progress:
+        counts, _ = count(chosen, predicted, progress)
+    if out is not None:
+        palette = ((0, 0, 0), *chosen.dataset.palette) if chosen.task.binary else chosen.dataset.palette
+        for index, entry in enumerate(chosen.entries):
+            write_atomic(
+                out / f"{entry.stem}.png", encode_labels(predicted.labels(index).copy(), palette), durable=False
+            )
+    same = counts.to_json() == result.counts.to_json()
+    if as_json:
+        print_json({"key": key, "images": len(chosen.entries), "equal": same, "out": None if out is None else str(out)})
+    else:
+        words = "the counts of every image are those of its result"
+        screen.print(f"{key}: {words if same else 'THE COUNTS ARE NOT THOSE OF ITS RESULT'}", soft_wrap=True)
+        if out is not None:
+            screen.print(f"wrote {len(chosen.entries)} masks in {out.resolve()}", soft_wrap=True)
+    if not same:
+        raise typer.Exit(1)
+
+
+def _show(scored: Any, as_json: bool) -> None:
+    """Scores with the interval of Dice, and where they are."""
+    from dataclasses import asdict
+
+    from reports.scored import dice_interval
+
+    one = scored.submission
+    found = dice_interval(one)
+    if as_json:
+        scores = {name: _known(value) for name, value in asdict(one.scores).items()}
+        record = {
+            "key": one.key, "kind": one.kind, "name": one.name, "dataset": one.dataset, "images": len(one.images),
+            "average": one.average, "scores": scores, "dice_interval": [_known(found.low), _known(found.high)],
+            "reading": list(one.reading), "notes": list(scored.notes), "cached": scored.cached,
+            "file": str(scored.path),
+        }  # fmt: skip
+        print_json(record)
+        return
+    for note in scored.notes:
+        warnings.print(f"note: {note}", soft_wrap=True)
+    values = ", ".join(f"{name.replace('_', ' ')} {value:.3f}" for name, value in asdict(one.scores).items())
+    screen.print(f"{one.name} on {len(one.images)} images of {one.dataset}: {values}", soft_wrap=True)
+    screen.print(f"Dice: 95 % interval over these images {found.low:.3f} to {found.high:.3f}")
+    if not one.scores.dice > one.constant_dice:
+        screen.print(f"A constant answer has Dice {one.constant_dice:.3f}: these predictions tell nothing.")
+    for sentence in one.reading:
+        screen.print(sentence, soft_wrap=True)
+    state = "counted before, in" if scored.cached else "wrote"
+    screen.print(f"{state} {scored.path}; its row: rssam-bench report", soft_wrap=True)
+
+
+def _known(value: float) -> float | None:
+    """JSON has no NaN."""
+    return None if value != value else value
+
+
+def _name(text: str) -> str:
+    """A name that fits a row of a table."""
+    if not text.strip() or len(text) > LONGEST_NAME or not text.isprintable() or "`" in text:
+        raise typer.BadParameter(
+            f"expected a --name of at most {LONGEST_NAME} printable characters without backquotes, found {text!r}"
+        )
+    return text.strip()

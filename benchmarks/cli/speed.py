@@ -1,0 +1,122 @@
+"""`rssam-bench speed`: what systems cost on this machine, into the home's `speed` folder, for reports to read."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+from rich.table import Table as RichTable
+
+from benchmarks.cli.options import Json, print_json, root, screen
+from rssam.contract import UserError
+
+if TYPE_CHECKING:
+    from rssam.sam.attention import Kind
+
+
+def speed(
+    systems: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[SYSTEM...]", help="Names as in: models; MODULE:CLASS; encoder; all. [rs-sam]"),
+    ] = None,
+    encoder: Annotated[str | None, typer.Option(help="SAM encoder: vit_b, vit_l, vit_h, vit_t, vit_s")] = None,
+    size: Annotated[int, typer.Option(min=32, help="Side of the image in pixels, a multiple of 32.")] = 512,
+    dataset: Annotated[str, typer.Option(help="Its classes, and its images if prepared.")] = "deepglobe",
+    device: Annotated[Literal["auto", "cpu", "cuda"], typer.Option(help="Where to measure.")] = "auto",
+    precision: Annotated[
+        Literal["auto", "fp32", "bf16"], typer.Option(help="auto is bf16 on CUDA and fp32 on the CPU.")
+    ] = "auto",
+    batch: Annotated[int | None, typer.Option(min=1, help="Images of a forward pass. [8; on the CPU 2]")] = None,
+    group: Annotated[int | None, typer.Option(min=1, help="Images of a training step. [6; on the CPU 2]")] = None,
+    rounds: Annotated[int, typer.Option(min=7, help="Rounds, in each of which everything is timed once.")] = 7,
+    compare: Annotated[
+        Literal["reference", "tiled", "folded", "dense"] | None,
+        typer.Option(help="In the same rounds also this way of SAM's blocks; reference: segment_anything's own."),
+    ] = None,
+    compiled: Annotated[bool, typer.Option("--compile", help="Compile the networks (torch.compile).")] = False,
+    workers: Annotated[int | None, typer.Option(min=0, help="Processes that read images. [by the cores]")] = None,
+    as_json: Json = False,
+) -> None:
+    """Parameters, GMACs, latency, throughput, training step and memory of systems, with random weights."""
+    from dataclasses import fields, replace
+
+    from benchmarks.execution.session import choose_device, choose_workers
+    from benchmarks.protocol.custom import find_model
+    from benchmarks.protocol.registry import MODELS
+    from benchmarks.speed.loading import share_of_waiting
+    from benchmarks.speed.timing import Conditions, measure_encoder, measure_system, save_record
+    from benchmarks.training.compile import COMPILE_FAULTS
+    from data_prep.registry import dataset as find_dataset
+    from rssam.config import check_encoder
+    from rssam.contract import Task
+
+    if size % 32:
+        raise UserError(f"--size is a multiple of 32, found {size}: use {max(32, size // 32 * 32)}")
+    if encoder is not None:
+        check_encoder(encoder, "scratch")
+    names = systems or ["rs-sam"]
+    names = list(MODELS) if names == ["all"] else names
+    declared = {name: find_model(name) for name in names if name != "encoder"}
+    place = choose_device(device)
+    cuda = place == "cuda"
+    bf16 = precision == "bf16" or (precision == "auto" and cuda)
+    conditions = Conditions(
+        place, "bf16-mixed" if bf16 else "32-true", batch or (8 if cuda else 2), group or (6 if cuda else 2), rounds,
+        compiled,
+    )  # fmt: skip
+    ways: tuple[Kind, ...] = ("auto",) if compare is None else ("auto", compare)
+    task = Task(find_dataset(dataset).classes, (size, size))
+    records = []
+    for name in names:
+        try:
+            if name == "encoder":
+                record = measure_encoder(encoder or "vit_b", task, conditions, ways)
+            else:
+                model = declared[name]
+                options = {item.name for item in fields(model)}  # type: ignore[arg-type]
+                if encoder is not None and "encoder" in options:
+                    start = {"init": "scratch"} if encoder in ("vit_t", "vit_s") else {}
+                    model = replace(model, encoder=encoder, **start)  # type: ignore[type-var]
+                record = measure_system(model, task, conditions, ways)
+                readers = choose_workers(workers, place)
+                record["waiting_for_images"] = share_of_waiting(root.home, dataset, model, task, conditions, readers)
+        except COMPILE_FAULTS as error:
+            first = (str(error).splitlines() or ["no reason given"])[0]
+            raise UserError(f"{name} cannot be compiled here ({first}): leave out --compile") from error
+        record["command"] = shlex.join(["rssam-bench", *sys.argv[1:]])
+        save_record(root.home, record)
+        records.append(record)
+    if as_json:
+        print_json(records)
+        return
+    table = RichTable("system", "total", "GMACs", "latency", "images/s", "step", "memory", "of product", box=None)
+    for record in records:
+        gmacs, share = record["gmacs"], record["share_of_product_rate"]
+        memory = record["peak_memory"]["step"]
+        table.add_row(
+            record["system"]["title"],
+            f"{record['parameters']['total'] / 1e6:.2f} M",
+            f"{gmacs:.1f}",
+            f"{1e3 * record['latency_seconds']['median']:.1f} ms",
+            f"{record['images_per_second']['median']:.2f}",
+            f"{1e3 * record['step_seconds']['median']:.0f} ms",
+            "" if memory is None else f"{memory / 2**30:.2f} GiB",
+            f"{share:.0%}",
+        )
+    screen.print(table)
+    for record in records:
+        for what, ratio in record["times_as_long"].items():
+            spread = f"{ratio['low']:.2f} to {ratio['high']:.2f}"
+            screen.print(f"{record['system']['name']}: {what} takes {ratio['median']:.2f} times as long ({spread})")
+        for what, memory in record["memory_above_weights"].items():
+            own, other = memory["own"], memory["other"]
+            mebibytes = f"{own / 2**20:.0f} MiB above the weights, {other / 2**20:.0f} of {what}"
+            ratio = f" ({own / other:.2f})" if other else ""
+            screen.print(f"{record['system']['name']}: {mebibytes}{ratio}")
+        if (waiting := record["waiting_for_images"]) is not None:
+            screen.print(f"{record['system']['name']}: {waiting:.2%} of a training was spent waiting for images")
+    screen.print(
+        f"random weights; medians of {rounds} alternating rounds; records in {root.home / 'speed'}", soft_wrap=True
+    )

@@ -1,0 +1,119 @@
+"""The commands that tell what there is: `models`, `datasets`, `status` and `doctor`. Heavy imports stand inside."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import typer
+from rich.table import Table as RichTable
+
+from benchmarks.cli.options import Init, Json, ProfileName, SplitRuleName, print_json, root, screen, warnings
+
+Device = Literal["auto", "cpu", "cuda"]
+
+
+def models(
+    model: Annotated[
+        list[str] | None, typer.Option(metavar="MODULE:CLASS", help="Also this system of yours; may be repeated.")
+    ] = None,
+    dataset: Annotated[str, typer.Option(help="Count for the classes of this data set.")] = "deepglobe",
+    size: Annotated[int, typer.Option(help="Side of the image in pixels.")] = 512,
+    as_json: Json = False,
+) -> None:
+    """Every system with its parameters, counted three ways, and its cost; needs no weights."""
+    from benchmarks.inventory import systems
+    from benchmarks.protocol.custom import find_model, installed_models
+    from data_prep.registry import dataset as find_dataset
+    from rssam.contract import Task
+
+    own, problems = installed_models()
+    own += [find_model(name) for name in model or []]
+    for problem in problems:
+        warnings.print(f"note: {problem}", soft_wrap=True)
+    records = systems(Task(find_dataset(dataset).classes, (size, size)), own)
+    if as_json:
+        print_json(records)
+        return
+    table = RichTable("system", "size", "total", "trainable", "as published", "paper", f"GMACs at {size}", box=None)
+    for record in records:
+        counts = (f"{record[name] / 1e6:.2f} M" for name in ("total", "trainable", "as_published"))
+        paper = "" if record["paper_m"] is None else f"{record['paper_m']} M"
+        table.add_row(record["name"], record["size"], *counts, paper, f"{record['gmacs']:.2f}")
+    screen.print(table)
+    screen.print("as published: the counting rule of the paper's Table 7; see docs/decisions.md, Parameters")
+
+
+def datasets(as_json: Json = False) -> None:
+    """Every data set: classes, size, the average its scores are under, and whether it is prepared."""
+    from benchmarks.inventory import data_sets
+    from data_prep.registry import load_installed
+
+    for problem in load_installed():
+        warnings.print(f"note: {problem}", soft_wrap=True)
+    records = data_sets(root.home)
+    if as_json:
+        print_json(records)
+        return
+    for record in records:
+        height, width = record["image_size"]
+        classes = ", ".join(record["classes"])
+        screen.print(f"{record['name']}: {classes}; {height}x{width}; {record['state']}", soft_wrap=True)
+
+
+def status(
+    items: Annotated[
+        list[str] | None, typer.Argument(metavar="[ITEM...]", help="table1 to table7, fig6, fig7, all. [this home]")
+    ] = None,
+    profile: Annotated[ProfileName, typer.Option(help="With ITEM: how much, the recipe.")] = "paper",
+    dataset: Annotated[str | None, typer.Option(help="With ITEM: the rows on another data set.")] = None,
+    encoder: Annotated[str | None, typer.Option(help="With ITEM: SAM encoder of every row.")] = None,
+    init: Annotated[Init | None, typer.Option(help="With ITEM: how networks start.")] = None,
+    repeats: Annotated[int, typer.Option(min=1, help="With ITEM: pairs of seed and split seed.")] = 1,
+    seed: Annotated[list[int] | None, typer.Option(min=0, help="With ITEM: seed; may be repeated. [0]")] = None,
+    split_seed: Annotated[int, typer.Option(min=0, help="With ITEM: seed of the split.")] = 0,
+    split: Annotated[SplitRuleName, typer.Option(help="With ITEM: how the split is drawn.")] = "random",
+    controls: Annotated[bool, typer.Option("--controls", help="With ITEM: also the rows beside the paper's.")] = False,
+    device: Annotated[Device, typer.Option(help="With ITEM: where its runs train.")] = "auto",
+    as_json: Json = False,
+) -> None:
+    """What is finished, running (where, how far, time left), failed (why) and missing: of this home, or of items."""
+    from benchmarks.console.progress import show_standings
+    from benchmarks.inventory import by_state, planned_standings, standings
+
+    if items:
+        from benchmarks.execution.runner import plan
+        from benchmarks.execution.session import Session, Unwatched, choose_device
+        from benchmarks.protocol.run import Setting
+        from benchmarks.protocol.targets import find_items, require_suitable
+
+        chosen = find_items(items)
+        setting = Setting(profile, encoder, init, dataset, "blocked" if split == "blocked" else None)
+        require_suitable(chosen, setting)
+        runs = plan(chosen, setting, seed or [0], split_seed, repeats, controls)
+        found = planned_standings(runs, Session(root.home, choose_device(device), Unwatched()))
+    else:
+        found = standings(root.home)
+    if as_json:
+        print_json({"home": str(root.home), **by_state(found)})
+        return
+    screen.print(f"home: {root.home}", soft_wrap=True)
+    if found:
+        show_standings(found, screen)
+    else:
+        screen.print("nothing run yet; see: rssam-bench reproduce table5 --profile smoke")
+
+
+def doctor(as_json: Json = False) -> None:
+    """Python, torch, GPU, disk, weights, data: what is there, what is missing, the command that mends it."""
+    from benchmarks.doctor import examine
+
+    findings = examine(root.home)
+    if as_json:
+        print_json([finding.to_json() for finding in findings])
+    else:
+        for finding in findings:
+            screen.print(f"{finding.state:8} {finding.what}: {finding.found}", soft_wrap=True)
+            if finding.remedy:
+                screen.print(f"         -> {finding.remedy}", soft_wrap=True)
+    if any(finding.state == "problem" for finding in findings):
+        raise typer.Exit(1)

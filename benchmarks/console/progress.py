@@ -1,0 +1,200 @@
+"""What a person sees while work runs: a progress bar with rate and time left, plain lines without a terminal."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
+
+from benchmarks.execution.cost_estimate import SUSTAINED, Forecast
+from benchmarks.execution.run_status import Standing
+from benchmarks.execution.session import Outcome
+from benchmarks.protocol.registry import MODELS
+from benchmarks.protocol.run import ResolvedRun, plain_fields
+from data_prep.manifest import Progress as DataProgress
+from rssam.contract import Model
+
+SECONDS_BETWEEN_LINES = 30.0
+"""Without a terminal, at most one line of progress in so many seconds."""
+
+
+class Screen:
+    """Shows the runs of a session; an `Observer`."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self._bar: Progress | None = None
+        self._task: TaskID | None = None
+        self._title = ""
+        self._epoch_line = 0.0
+
+    def begin(self, number: int, total: int, resolved: ResolvedRun) -> None:
+        """Announce a run; its bar appears with its first step, so that a cached run shows none."""
+        self._title = f"[{number}/{total}] {resolved.key}"
+        self._epoch_line = 0.0
+
+    def step(self, epoch: int, epochs: int, step: int, steps: int) -> None:
+        """Move the bar."""
+        self._show("training", (epoch - 1) * steps + step, epochs * steps)
+
+    def epoch(self, metrics: dict[str, float]) -> None:
+        """One line an epoch where there is no bar, but not more often than is readable."""
+        if self.console.is_terminal or time.monotonic() - self._epoch_line < SECONDS_BETWEEN_LINES:
+            return
+        self._epoch_line = time.monotonic()
+        self._line(
+            f"{self._title} epoch {metrics['epoch']:.0f}: loss {metrics['train_loss']:.4f}, "
+            f"validation {metrics['val_loss']:.4f}, {metrics['seconds']:.1f} s"
+        )
+
+    def testing(self, done: int, total: int) -> None:
+        """Move the bar of the test images."""
+        self._show("testing", done, total)
+
+    def note(self, text: str) -> None:
+        """One line a note."""
+        self._line(f"note: {text}")
+
+    def end(self, outcome: Outcome) -> None:
+        """One line with what became of the run."""
+        self._stop()
+        for note in outcome.notes:
+            self.note(note)
+        if outcome.result is None:
+            self._line(f"{self._title} {outcome.status}: {outcome.reason}")
+            return
+        scores, seconds = outcome.result.scores, outcome.result.seconds
+        took = "" if outcome.status == "cached" else f", {seconds:.0f} s"
+        collapsed = " (collapsed: below the constant answer)" if outcome.result.collapsed else ""
+        self._line(f"{self._title} {outcome.status}: Dice {scores.dice:.3f}{collapsed}{took}")
+
+    def _show(self, what: str, done: int, total: int) -> None:
+        if not self.console.is_terminal:
+            return
+        if self._bar is None:
+            self._bar = make_bar(self.console)
+            self._bar.start()
+            self._task = self._bar.add_task(self._title, total=total)
+        assert self._task is not None
+        self._bar.update(self._task, description=f"{self._title} {what}", completed=done, total=total)
+
+    def _stop(self) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None
+
+    def _line(self, message: str) -> None:
+        self.console.print(Text(message), soft_wrap=True)
+
+
+@contextmanager
+def data_progress(console: Console) -> Iterator[DataProgress]:
+    """A callback for `prepare`: a bar, or a line now and then."""
+    last, tasks = time.monotonic(), dict[str, TaskID]()
+    with make_bar(console) as bar:
+
+        def call(done: int, total: int, what: str) -> None:
+            nonlocal last
+            if console.is_terminal:
+                if what not in tasks:
+                    tasks[what] = bar.add_task(what, total=total)
+                bar.update(tasks[what], completed=done, total=total)
+            elif time.monotonic() - last >= SECONDS_BETWEEN_LINES:
+                last = time.monotonic()
+                console.print(Text(f"{what}: {done} of {total}"))
+
+        yield call
+
+
+class _Rate(TextColumn):
+    """Steps a second, once known."""
+
+    def __init__(self) -> None:
+        super().__init__("{task.speed}")
+
+    def render(self, task: object) -> Text:
+        speed = getattr(task, "speed", None)
+        return Text(f"{speed:.1f}/s" if speed else "")
+
+
+def make_bar(console: Console) -> Progress:
+    """A bar that vanishes when done and shows nothing without a terminal."""
+    return Progress(
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        _Rate(),
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+    )
+
+
+def variant(model: Model) -> str:
+    """A system's size, and the options in which it differs from the one listed in MODELS."""
+    options, listed = plain_fields(model), plain_fields(MODELS[model.name]) if model.name in MODELS else {}
+    size = next(iter(options.items()), None)  # the option that names the size is the first of every system
+    changed = [
+        f"{name}={value}" for name, value in options.items() if value != listed.get(name) and (name, value) != size
+    ]
+    return " ".join([*([str(size[1])] if size else []), *changed])
+
+
+def show_forecasts(forecasts: Sequence[Forecast], console: Console) -> None:
+    """A line for each run of a plan, then what is missing and how long the rest would take."""
+    table = Table("state", "run", "variant", "seeds", "hours", "by", box=None)
+    for column in table.columns:
+        column.no_wrap = True
+    for item in forecasts:
+        run = item.run
+        seeds = f"{run.split_seed}/{run.seed}"
+        name = item.key or f"{run.dataset.name}-{run.model.name}"  # there is no key without data and weights
+        by = "" if item.left == 0 else "measured" if item.measured else "assumed"
+        table.add_row(item.state, name, variant(run.model), seeds, f"{item.left:.2f}", by)
+    console.print(table)
+    states = ", ".join(f"{count} {state}" for state, count in Counter(item.state for item in forecasts).items())
+    console.print(f"{len(forecasts)} runs: {states}")
+    for remedy in dict.fromkeys(item.remedy for item in forecasts if item.remedy):
+        console.print(f"  -> {remedy}")
+    for line in left_in_words(forecasts):
+        console.print(line, soft_wrap=True)
+
+
+def left_in_words(forecasts: Sequence[Forecast]) -> list[str]:
+    """What is left to do, and how it is known."""
+    measured = [item for item in forecasts if item.left and item.measured]
+    assumed = [item for item in forecasts if item.left and not item.measured]
+    lines = []
+    if measured:
+        hours = sum(item.left for item in measured)
+        lines.append(
+            f"about {hours:.1f} hours for {len(measured)} run(s), from steps measured in this home on this device"
+        )
+    if assumed:
+        hours = sum(item.left for item in assumed)
+        lines.append(
+            f"about {hours:.1f} GPU hours for {len(assumed)} run(s), not measured: by operation count, for a card that "
+            f"sustains {SUSTAINED / 1e12:.0f} TFLOP/s"
+        )
+    return lines or ["nothing is left to do"]
+
+
+def show_standings(standings: Sequence[Standing], console: Console) -> None:
+    """A line for each run, then how many are in which state."""
+    table = Table(box=None, show_header=False, pad_edge=False)
+    for name in ("state", "run", "more"):
+        table.add_column(name, no_wrap=name != "more", overflow="fold")
+    for item in standings:
+        table.add_row(item.state, item.key, Text("" if item.state == "missing" else item.text))
+    console.print(table)
+    states = Counter(item.state for item in standings)
+    console.print(f"{len(standings)} runs: " + ", ".join(f"{count} {state}" for state, count in states.items()))
+    for reason in dict.fromkeys(item.reason for item in standings if item.state == "missing" and item.reason):
+        console.print(f"  -> {reason}", soft_wrap=True)

@@ -1,0 +1,349 @@
+"""One run from prepared data to a stored result: build, train, test once, record."""
+
+from __future__ import annotations
+
+import gc
+import io
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from benchmarks.execution.run_status import ProgressNotes, WorkNotes
+from benchmarks.execution.runner import explain
+from benchmarks.execution.session import Outcome, Session
+from benchmarks.metrics.probability_histogram import EDGES, Histogram
+from benchmarks.protocol.cost import measure, parameter_counts
+from benchmarks.protocol.custom import is_own
+from benchmarks.protocol.run import ResolvedRun, Run
+from benchmarks.results.custom_system import SYSTEM, record
+from benchmarks.results.store import Result
+from benchmarks.results.test_set_log import record_use
+from benchmarks.signals import Interrupted, Stop
+from benchmarks.training.activation_checkpointing import save_memory
+from benchmarks.training.checkpoint import PREVIOUS, Checkpoints, candidate_name
+from benchmarks.training.compile import COMPILE_FAULTS, channels_last, compile_network
+from benchmarks.training.evaluate import Evaluation, evaluate
+from benchmarks.training.loop import Listener, Training, TrainingDiverged, make_fabric, train, worker_faults
+from benchmarks.training.rank_group import Team, is_lost
+from benchmarks.training.reproducibility import peak_memory, provenance, seeded
+from data_prep.loading.decoded_cache import Pixels, decoded
+from data_prep.loading.torch_dataset import PreparedSet
+from data_prep.manifest import DataError, Entry, Manifest, Split, load_manifest, write_atomic
+from rssam.contract import UserError
+
+Splits = Mapping[Split, tuple[Entry, ...]]
+
+
+def train_and_test(resolved: ResolvedRun, session: Session) -> Outcome:
+    """Train, or go on training, and test; the result is stored last, so that a stored result is a whole one.
+
+    Raises UserError or DataError if it cannot be done; then nothing is stored, and checkpoints stay.
+    """
+    run, key = resolved.run, resolved.key
+    manifest = load_manifest(session.data_folder(run.dataset.name), run.dataset.name)
+    session.verify(run.dataset.name, manifest)
+    splits = _chosen(manifest, run)
+    work = session.store.work(key)
+    resumed = WorkNotes(work).begun()
+    session.tracker.start(key, run.declared())
+    if session.team is not None:
+        session.team.on_failure = _told(resolved, session)
+        session.team.call(resolved)
+    cost = measure(run.model, run.task)  # before hours of training: a user's own system may not be fit for it
+    own = {SYSTEM: record(run.model)} if is_own(run.model) else {}  # and before its file may change meanwhile
+    trial = _Trial(resolved, session, splits)
+    saving_memory = False
+    while True:
+        try:
+            with _together(session):
+                tested = trial.train_and_evaluate(saving_memory)
+            break
+        except COMPILE_FAULTS as error:
+            if not trial.compiled:
+                raise
+            trial.compiled, said = False, f"{key} cannot be compiled ({_first_line(error)}): it goes on as written"
+        except torch.OutOfMemoryError as error:
+            saving_memory = True
+            said = (
+                f"{key}: the GPU has too little memory ({_first_line(error)}); once more with activation "
+                f"checkpointing{', not compiled,' if trial.compiled else ','} which takes longer and changes no number"
+            )
+            trial.compiled = False  # Dynamo cannot trace the checkpointing, which puts statistics back
+        gc.collect()  # outside of the except clauses, which would keep the tensors of the first try alive
+        torch.cuda.empty_cache()
+        session.observer.note(said)
+    net, training, evaluation = tested.net, tested.training, tested.evaluation
+    assert evaluation.histograms is not None
+    result = Result(
+        identity=resolved.identity(),
+        average=run.dataset.average,
+        classes=run.dataset.classes,
+        images=evaluation.images,
+        counts=evaluation.counts,
+        native_counts=evaluation.native_counts,
+        history=tuple(training.history),
+        best_epoch=training.best_epoch,
+        parameters={**parameter_counts(net), "as_published": cost.as_published, "macs": round(cost.gmacs * 1e9)},
+        seconds=training.seconds + tested.test_seconds,
+        peak_memory=peak_memory(trial.fabric.device),
+        data=_data_record(manifest, splits),
+        provenance={
+            **provenance(trial.fabric.device),
+            "activation_checkpointing": saving_memory,
+            "waiting_for_images": trial.waiting,
+            **({"compiled": True} if trial.compiled else {}),
+            **({"devices": trial.team.size} if trial.team.size > 1 else {}),
+            **own,
+        },
+        probabilities=Histogram.of_images(evaluation.histograms),
+    )
+    save_predictions(work / "predictions.npz", evaluation, binary=run.task.binary)
+    save_probabilities(work / "probabilities.npz", evaluation.images, evaluation.histograms)
+    session.store.put(result)
+    for path in work.rglob(PREVIOUS):  # nothing will be gone on from
+        path.unlink()
+    session.tracker.finish(result, session.store.path(key))
+    return Outcome(key, "resumed" if resumed else "trained", result)
+
+
+def follow(session: Session) -> None:
+    """On all devices but the first: train and test what the first one says, until it says no more; writes nothing."""
+    assert session.team is not None
+    while (resolved := session.team.next_call()) is not None:
+        with _together(session):
+            name = resolved.run.dataset.name
+            splits = _chosen(load_manifest(session.data_folder(name), name), resolved.run)
+            try:
+                _Trial(resolved, session, splits).train_and_evaluate(saving_memory=False)
+            except (Interrupted, TrainingDiverged):  # of all devices alike, and the first tells it
+                continue
+
+
+@contextmanager
+def _together(session: Session) -> Iterator[None]:
+    """What goes wrong on one device of several ends all; what all agree on is as on one device."""
+    team = session.team
+    if team is None:
+        yield
+        return
+    try:
+        yield
+    except (Interrupted, TrainingDiverged):
+        raise
+    except torch.OutOfMemoryError as error:
+        reason = f"the GPU has too little memory ({_first_line(error)}): use cards with more, or --devices 1"
+        reason = team.give_up(reason, "", lost=False)
+        session.stop.signal = "the failure of a run on several devices"
+        raise UserError(reason) from error
+    except Exception as error:
+        reason = team.give_up(*explain(error, session.home), lost=is_lost(error))
+        session.stop.signal = "the failure of a run on several devices"
+        raise UserError(reason) from error
+
+
+def _told(resolved: ResolvedRun, session: Session) -> Callable[[str, str], None]:
+    """How the end of all devices, which another one has caused, is told and noted."""
+
+    def tell(reason: str, trace: str) -> None:
+        notes = WorkNotes(session.store.work(resolved.key))
+        notes.fail(reason, trace)
+        notes.release()
+        session.observer.note(f"{resolved.key} failed: {reason}")
+        session.tracker.fail(reason)
+
+    return tell
+
+
+@dataclass(frozen=True)
+class _Tested:
+    """A trained network with its test."""
+
+    net: nn.Module
+    training: Training
+    evaluation: Evaluation
+    test_seconds: float
+
+
+class _Trial:
+    """One run's training and test on this device, which may be tried a second time with less memory."""
+
+    def __init__(self, resolved: ResolvedRun, session: Session, splits: Splits) -> None:
+        self.resolved, self.run, self.session, self.splits = resolved, resolved.run, session, splits
+        self.key, self.work = resolved.key, session.store.work(resolved.key)
+        self.team = session.team or Team()
+        self.fabric = session.team.fabric if session.team else make_fabric(session.device, session.precision)
+        self.start = dict(zip(self.run.model.weights_needed(), resolved.weights_digests, strict=True))
+        self.recipe = self.run.recipe.resolve(self.run.model)
+        self.compiled = session.compiled and session.device == "cuda"
+        self._waited = self._trained = 0.0  # seconds in this process
+        self.notes = ProgressNotes(WorkNotes(self.work), len(self.recipe.rates), session.device)
+
+    def train_and_evaluate(self, saving_memory: bool) -> _Tested:
+        """Train every candidate, or go on, and test the best. Raises OutOfMemoryError, or UserError the second time."""
+        if self.session.device == "cuda":
+            torch.cuda.reset_peak_memory_stats()
+        try:
+            net, training = self._train_candidates(saving_memory)
+            began = time.perf_counter()
+            if self.team.leads:
+                self.notes.testing()
+                record_use(self.session.home, self.resolved)
+            folder = self.session.data_folder(self.run.dataset.name)
+            test = PreparedSet(folder, self.splits["test"], native=True, cache=False)  # each is read once
+            device = self.fabric.device
+            evaluation = evaluate(
+                self.fabric.setup(net), test, self.run.task, self.run.recipe.crop, device, self._tested, self.team
+            )
+        except torch.OutOfMemoryError as error:
+            if not saving_memory:
+                raise
+            raise UserError(
+                f"the GPU has too little memory for {self.key}, with activation checkpointing too "
+                f"({_first_line(error)}): use a card with more; a smaller group would be another run"
+            ) from error
+        return _Tested(net, training, evaluation, time.perf_counter() - began)
+
+    def _train_candidates(self, saving_memory: bool) -> tuple[nn.Module, Training]:
+        """Train once for every rate of the recipe, ordinarily one; the lowest validation loss chooses."""
+        session, rates = self.session, self.recipe.rates
+        data = self._prepared("train"), self._prepared("val")
+        candidates = []
+        for number, rate in enumerate(rates):
+            self.notes.candidate = number
+            name = candidate_name(rates, rate)
+            checkpoints = Checkpoints(self.work / name, self.start, session.observer.note)
+            with seeded(self.run.seed, deterministic=session.device == "cpu"):  # all start from the same parameters
+                net = self.run.model.build(self.run.task, session.weights)
+                if session.device == "cuda":
+                    channels_last(net)
+                if saving_memory:
+                    save_memory(net)
+                if self.compiled:
+                    compile_network(net)
+                with worker_faults(session.stop if self.team.size == 1 else Stop()):  # several must stop at one step
+                    training = train(
+                        net, self.recipe, rate, self.run.seed, data, self.fabric, checkpoints, self._listener(name),
+                        session.workers, session.save_every, self.team,
+                    )  # fmt: skip
+            candidates.append((net, training))
+        return min(candidates, key=lambda candidate: candidate[1].best_loss)
+
+    def _listener(self, candidate: str) -> Listener:
+        def step(epoch: int, epochs: int, step: int, steps: int) -> None:
+            if self.team.leads:
+                self.notes.step(epoch, epochs, step, steps)
+            self.session.observer.step(epoch, epochs, step, steps)
+
+        def epoch(metrics: dict[str, float]) -> None:
+            self.session.observer.epoch(metrics)
+            self.session.tracker.epoch(metrics, candidate)
+
+        def waited(waited: float, seconds: float) -> None:
+            self._waited += waited
+            self._trained += seconds
+
+        return Listener(step, epoch, self.session.stop, waited)
+
+    @property
+    def waiting(self) -> float | None:
+        """Share of the training in this process that was spent waiting for images; None where it only tested."""
+        return round(self._waited / self._trained, 5) if self._trained else None
+
+    def _tested(self, done: int, total: int) -> None:
+        self.session.observer.testing(done, total)
+        self.team.check(self.session.stop)
+
+    def _prepared(self, split: Split) -> PreparedSet:
+        """A split, from pixels decoded for all processes unless the recipe takes a few images only."""
+        few = self.run.recipe.limit is not None
+        pixels = None if few else shared_pixels(self.session, self.run.dataset.name)
+        return PreparedSet(
+            self.session.data_folder(self.run.dataset.name), self.splits[split], cache=few, pixels=pixels
+        )
+
+
+def shared_pixels(session: Session, dataset: str) -> Pixels | None:
+    """Decoded pixels of a whole data set, looked up once a session; None if they do not fit."""
+    if dataset not in session.pixels:
+        folder = session.data_folder(dataset)
+        entries = load_manifest(folder, dataset).entries
+        cache = session.home / "cache"
+        session.pixels[dataset] = decoded(folder, entries, cache, session.observer.note, session.stop.check)
+    pixels: Pixels | None = session.pixels[dataset]
+    return pixels
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or ["out of memory"])[0]
+
+
+def _chosen(manifest: Manifest, run: Run) -> Splits:
+    """Entries of each split, at most `recipe.limit` of them. Raises DataError if they do not suit the recipe."""
+    crop, (height, width) = run.recipe.crop, manifest.image_size
+    if crop is not None and (height % crop or width % crop):
+        raise DataError(
+            f"the {run.recipe.name} profile cuts images into squares of {crop} pixels, which do not tile the "
+            f"{height}x{width} of {run.dataset.name}: choose another --profile"
+        )
+    splits = {
+        name: entries[: run.recipe.limit] for name, entries in manifest.splits(run.split_seed, run.split_rule).items()
+    }
+    empty = [name for name, entries in splits.items() if not entries]
+    if empty:
+        raise DataError(
+            f"{run.dataset.name} has no {' and no '.join(empty)} images: {len(manifest.entries)} pairs are too few "
+            f"to split; prepare more (rssam-bench prepare {run.dataset.name} --source DIR)"
+        )
+    return splits
+
+
+def _data_record(manifest: Manifest, splits: Splits) -> dict[str, object]:
+    """What the report says about the data under a table."""
+    return {
+        "origin": manifest.origin,
+        "complete": manifest.complete,
+        "pairs": len(manifest.entries),
+        "describe": manifest.describe(),
+        **{name: len(entries) for name, entries in splits.items()},
+        **scenes_of(splits["test"]),
+        **({"train_neighbours": train_neighbours(splits)} if manifest.scenes_known else {}),
+    }
+
+
+def scenes_of(entries: Sequence[Entry]) -> dict[str, list[str]]:
+    """The scene of each test image, where some scene has several: their errors are alike, and reports allow for it."""
+    scenes = [entry.scene or entry.tile_of or entry.stem for entry in entries]
+    return {"test_scenes": scenes} if len(set(scenes)) < len(scenes) else {}
+
+
+def train_neighbours(splits: Splits) -> list[str]:
+    """Stems of the test images that lie in a scene with images of the train split, official splits included."""
+    trained = {entry.scene for entry in splits["train"]} - {None}
+    return [entry.stem for entry in splits["test"] if entry.scene in trained]
+
+
+def save_predictions(path: Path, evaluation: Evaluation, *, binary: bool) -> None:
+    """Predicted labels of the test images, for figures: bits for a binary task, bytes otherwise. They stay at home."""
+    stacked = np.stack(evaluation.predictions)  # [images, H, W]
+    buffer = io.BytesIO()
+    np.savez_compressed(
+        buffer,
+        images=np.asarray(evaluation.images),
+        shape=np.asarray(stacked.shape),
+        labels=np.packbits(stacked.astype(bool), axis=-1) if binary else stacked,
+    )
+    write_atomic(path, buffer.getvalue())
+
+
+def save_probabilities(path: Path, images: Sequence[str], histograms: NDArray[np.int64]) -> None:
+    """Histograms [images, channels, bins, 2] of every test image, with the edges of their bins. They stay at home."""
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, images=np.asarray(images), edges=np.asarray(EDGES), counts=histograms)
+    write_atomic(path, buffer.getvalue())

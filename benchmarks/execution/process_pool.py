@@ -1,0 +1,190 @@
+"""Many runs at once on one machine: processes that take the runs in turn, each with its share of the cores.
+
+Small networks at small batches keep two threads badly busy. Whether it pays depends on the plan: the largest run is
+alone at the end, with its share of the cores. A process that dies takes its own run with it and no other.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import multiprocessing.connection
+import os
+import queue
+import threading
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+from benchmarks.execution.runner import execute
+from benchmarks.execution.session import Outcome, Session, Unwatched
+from benchmarks.protocol.run import ResolvedRun
+from benchmarks.signals import heed_parent
+from benchmarks.tracking.mlflow import MlflowMirror
+from benchmarks.tracking.tracker import Silent
+
+_worker: Session | None = None  # one a process, so that prepared files are verified once in each
+
+
+def execute_in_processes(resolved: Sequence[ResolvedRun], session: Session, jobs: int) -> list[Outcome]:
+    """Execute the runs, `jobs` at a time, and return their outcomes in order; one that fails does not stop the others.
+
+    The observer hears of a run when it has ended. Runs that another command has are waited for at the end. Runs that
+    were not begun when the session was asked to stop have no outcome.
+    """
+    settings = Settings.of(session)
+    outcomes: dict[int, Outcome] = {}
+    waiting: list[int] = []
+    with _threads(max(1, (os.cpu_count() or 1) // jobs)):
+        for wait, numbers in ((False, list(range(len(resolved)))), (True, waiting)):
+            for number, outcome in _in_lanes(resolved, numbers, session, settings, jobs, wait):
+                session.observer.begin(len(outcomes) + 1, len(resolved), resolved[number])
+                if outcome.status == "busy":
+                    session.observer.note(f"{outcome.key}: {outcome.reason} has it; it is waited for at the end")
+                    waiting.append(number)
+                    continue
+                outcomes[number] = outcome
+                session.observer.end(outcome)
+    return [outcomes[number] for number in sorted(outcomes)]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What another process needs to open the session once more."""
+
+    home: Path
+    device: Literal["cpu", "cuda"]
+    workers: int
+    save_every: float
+    tracked: bool
+    compiled: bool = False
+
+    @classmethod
+    def of(cls, session: Session) -> Settings:
+        """Those of a session; its tracker is made ready for mirrors in other processes."""
+        return cls(
+            session.home, session.device, session.workers, session.save_every, session.tracker.open(), session.compiled
+        )
+
+    def open(self) -> Session:
+        """A session whose observer keeps its notes for `execute_keeping_notes`."""
+        watcher = KeptNotes()
+        tracker = MlflowMirror(self.home, watcher.note) if self.tracked else Silent()
+        session = Session(self.home, self.device, watcher, tracker, self.workers, save_every=self.save_every)
+        session.compiled = self.compiled
+        return session
+
+
+def _in_lanes(
+    resolved: Sequence[ResolvedRun],
+    numbers: Sequence[int],
+    session: Session,
+    settings: Settings,
+    jobs: int,
+    wait: bool,
+) -> Iterator[tuple[int, Outcome]]:
+    """Outcomes as they come, from `jobs` threads that each feed a process of their own."""
+    todo, done = queue.SimpleQueue[int](), queue.SimpleQueue[tuple[int, Outcome] | None]()
+    for number in numbers:
+        todo.put(number)
+    lanes = min(jobs, len(numbers))
+
+    def feed() -> None:
+        pool = None
+        try:
+            while not session.stop.wanted:
+                try:
+                    number = todo.get_nowait()
+                except queue.Empty:
+                    return
+                pool = pool or _pool(settings)
+                try:
+                    done.put((number, pool.submit(_execute, resolved[number], wait).result()))
+                except BrokenProcessPool:
+                    pool.shutdown()
+                    pool = None
+                    done.put((number, _ended(resolved[number].key, session)))
+        finally:
+            if pool is not None:
+                pool.shutdown()
+            done.put(None)
+
+    for _ in range(lanes):
+        threading.Thread(target=feed, daemon=True).start()
+    while lanes:
+        item = done.get()
+        if item is None:
+            lanes -= 1
+        else:
+            yield item
+
+
+def _ended(key: str, session: Session) -> Outcome:
+    """What became of a run whose process is gone."""
+    if session.stop.wanted:
+        return Outcome(key, "interrupted", reason="its process ended; what was saved is kept")
+    reason = "its process ended abruptly (out of memory?): run again with fewer --jobs; what was saved is kept"
+    return Outcome(key, "failed", reason=reason)
+
+
+def _pool(settings: Settings) -> ProcessPoolExecutor:
+    """One process; a pool, because it brings results and exceptions home."""
+    context = multiprocessing.get_context("spawn")
+    return ProcessPoolExecutor(1, mp_context=context, initializer=_start_worker, initargs=(settings,))
+
+
+def _start_worker(settings: Settings) -> None:
+    global _worker
+    _worker = settings.open()
+    heed_parent(_worker.stop)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """An orphan would train on and hold its lock, unseen."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    multiprocessing.connection.wait([parent.sentinel])
+    os._exit(1)
+
+
+class KeptNotes(Unwatched):
+    """An observer that keeps what should be said until the outcome can carry it."""
+
+    def __init__(self) -> None:
+        self.kept: list[str] = []
+
+    def note(self, text: str) -> None:
+        """Keep it."""
+        self.kept.append(text)
+
+
+def _execute(resolved: ResolvedRun, wait: bool) -> Outcome:
+    assert _worker is not None
+    return execute_keeping_notes(resolved, _worker, wait)
+
+
+def execute_keeping_notes(resolved: ResolvedRun, session: Session, wait: bool) -> Outcome:
+    """Execute a run in a session of `Settings.open`; what it said on the way comes with the outcome."""
+    assert isinstance(session.observer, KeptNotes)
+    outcome = execute(resolved, session, wait=wait)
+    notes, session.observer.kept = tuple(session.observer.kept), []
+    return replace(outcome, notes=notes)
+
+
+@contextmanager
+def _threads(count: int) -> Iterator[None]:
+    """Processes started inside use so many threads each: more than cores, and they fight."""
+    name = "OMP_NUM_THREADS"
+    before = os.environ.get(name)
+    os.environ[name] = str(count)
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[name]
+        else:
+            os.environ[name] = before

@@ -1,0 +1,81 @@
+"""A run as a task of a Ray cluster: what it is told, and what it does on the node it comes to. Needs no Ray itself."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import FrameType
+
+from benchmarks.execution.process_pool import Settings, execute_keeping_notes
+from benchmarks.execution.session import Outcome, Session
+from benchmarks.protocol.run import ResolvedRun, resolve
+from benchmarks.signals import Stop
+from data_prep.manifest import DataError, load_manifest, sha256_file
+from rssam.contract import UserError
+
+
+@dataclass(frozen=True)
+class Order:
+    """What every task of a plan is told besides its run."""
+
+    settings: Settings
+    mlflow: Mapping[str, str]  # environment by which MLflow is reached
+    weights: Mapping[str, str]  # SHA-256 of each prepared checkpoint, for nodes that have a copy
+
+    @classmethod
+    def of(cls, session: Session, resolved: Sequence[ResolvedRun]) -> Order:
+        """Reads every checkpoint that the runs need, once."""
+        mlflow = {name: value for name, value in os.environ.items() if name.startswith("MLFLOW_")}
+        names = {name for item in resolved for name in item.run.model.weights_needed()}
+        weights = {name: sha256_file(session.weights.path(name)) for name in sorted(names)}
+        return cls(Settings.of(session), mlflow, weights)
+
+
+_worker: tuple[Order, Session] | None = None  # one a process, so that prepared files are verified once in each
+_compared: set[str] = set()  # checkpoints that this process has found to be the driver's
+
+
+def execute_task(resolved: ResolvedRun, order: Order, wait: bool) -> Outcome:
+    """In a worker of the cluster: execute one run. A cancelled task finishes its step and saves."""
+    global _worker
+    if _worker is None or _worker[0] != order:
+        os.environ.update(order.mlflow)
+        _worker = order, order.settings.open()
+        _compared.clear()
+    session = _worker[1]
+    session.stop = Stop()
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        session.stop.signal = "SIGINT"
+
+    before = signal.signal(signal.SIGINT, handle)  # Ray cancels by it
+    try:
+        if (fault := _difference(resolved, order, session)) is not None:
+            return Outcome(resolved.key, "failed", reason=f"on {socket.gethostname()}: {fault}")
+        return execute_keeping_notes(resolved, session, wait)
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _difference(resolved: ResolvedRun, order: Order, session: Session) -> str | None:
+    """What keeps this node from executing that very run: data or weights that it lacks, or has otherwise.
+
+    The prepared images are compared with the manifest's digests when the run begins, on every node.
+    """
+    run, name = resolved.run, resolved.run.dataset.name
+    try:
+        manifest = load_manifest(session.data_folder(name), name)
+        here = resolve(run, manifest, session.weights, session.precision)
+    except (DataError, UserError) as error:
+        return str(error)
+    if here.data_digest != resolved.data_digest:
+        return f"{session.data_folder(name)} was prepared otherwise than where the command was given: copy it anew"
+    for needed in run.model.weights_needed():
+        path = session.weights.path(needed)
+        if needed not in _compared and sha256_file(path) != order.weights[needed]:
+            return f"{path} is not the file that it is where the command was given: copy it anew"
+        _compared.add(needed)
+    return None

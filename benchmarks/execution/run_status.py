@@ -1,0 +1,211 @@
+"""What a run's work folder says of it: who holds it, how far it is, why it failed. Imports no torch.
+
+Whether a run is running is decided by its lock alone, which the system frees when its holder ends, however that
+happens; the small files beside it only tell a person who, where and how long, and are never trusted for more.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import socket
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from benchmarks.results.json_files import ResultDamaged
+from benchmarks.results.store import Store
+from data_prep.manifest import DataError, write_atomic
+
+RunState = Literal["finished", "damaged", "running", "failed", "begun", "missing"]
+SECONDS_BETWEEN_NOTES = 5.0
+HOLDER, PROGRESS, FAILURE = "holder.json", "progress.json", "failure.json"
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a run is, as last noted."""
+
+    what: str  # training, testing
+    epoch: int
+    epochs: int
+    step: int  # of the epoch
+    steps: int
+    done: float  # share of the training, 0..1
+    seconds_left: float | None  # of the training; None before it can be told
+    device: str
+    noted: str  # time in UTC
+
+    @property
+    def text(self) -> str:
+        """For a person."""
+        if self.what == "testing":
+            return "testing"
+        left = "" if self.seconds_left is None else f", {duration(self.seconds_left)} left"
+        return f"epoch {self.epoch} of {self.epochs}, step {self.step} of {self.steps}{left}"
+
+
+@dataclass(frozen=True)
+class Standing:
+    """The state of one run. `who` holds it while it runs; `reason` says why it failed or is damaged."""
+
+    key: str
+    state: RunState
+    who: str = ""
+    progress: Progress | None = None
+    reason: str = ""
+    dice: float | None = None
+    collapsed: bool = False
+    recipe: str = ""
+
+    @property
+    def text(self) -> str:
+        """What there is to say beside the state."""
+        far = self.progress.text if self.progress else ""
+        if self.state == "finished":
+            return "collapsed" if self.collapsed else f"Dice {self.dice:.3f}"
+        if self.state == "running":
+            return f"{self.who}; {far}" if far else self.who
+        return "; ".join(part for part in (self.reason, far and f"saved near {far}") if part)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values, without what is empty."""
+        return {name: value for name, value in asdict(self).items() if value not in (None, "")}
+
+
+@dataclass(frozen=True)
+class WorkNotes:
+    """The notes in one work folder. None of them may stop a run: a full disk is told by what matters."""
+
+    folder: Path
+
+    def claim(self) -> None:
+        """Note that this process holds the run; an earlier failure is past."""
+        self._write(HOLDER, {"pid": os.getpid(), "host": socket.gethostname(), "since": _now()})
+        self._remove(FAILURE)
+
+    def release(self) -> None:
+        """Note that nobody holds it."""
+        self._remove(HOLDER)
+
+    def holder(self) -> str:
+        """Who says to hold it."""
+        said = self._read(HOLDER)
+        if not {"pid", "host", "since"} <= said.keys():
+            return "another process"
+        return f"process {said['pid']} on {said['host']} since {said['since']}"
+
+    def fail(self, reason: str, trace: str = "") -> None:
+        """Note why it failed; results never hold a failure."""
+        self._write(FAILURE, {"reason": reason, "when": _now(), **({"traceback": trace} if trace else {})})
+
+    def failure(self) -> str:
+        """Why it failed the last time, or nothing."""
+        return str(self._read(FAILURE).get("reason", ""))
+
+    def note(self, progress: Progress) -> None:
+        """Note how far it is."""
+        self._write(PROGRESS, asdict(progress))
+
+    def progress(self) -> Progress | None:
+        """How far it was when last noted."""
+        try:
+            return Progress(**self._read(PROGRESS))
+        except TypeError:
+            return None
+
+    def held(self) -> bool:
+        """Whether a living process holds the run. Writes nothing, so it can be asked of a read-only home."""
+        try:
+            descriptor = os.open(self.folder / "lock", os.O_RDONLY)
+        except OSError:
+            return False
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except OSError:
+            return True
+        finally:
+            os.close(descriptor)
+        return False
+
+    def begun(self) -> bool:
+        """Whether a checkpoint lies there to go on from."""
+        return any(any(self.folder.rglob(name)) for name in ("last.safetensors", "previous.safetensors"))
+
+    def _write(self, name: str, values: Mapping[str, Any]) -> None:
+        with suppress(OSError, DataError):
+            write_atomic(self.folder / name, json.dumps(dict(values)).encode(), durable=False)
+
+    def _remove(self, name: str) -> None:
+        with suppress(OSError):
+            (self.folder / name).unlink(missing_ok=True)
+
+    def _read(self, name: str) -> dict[str, Any]:
+        try:
+            values = json.loads((self.folder / name).read_text())
+        except (OSError, ValueError):
+            return {}
+        return values if isinstance(values, dict) else {}
+
+
+def standing(store: Store, key: str) -> Standing:
+    """The state of the run of that key."""
+    notes = WorkNotes(store.work(key))
+    try:
+        result = store.get(key)
+    except ResultDamaged as error:
+        return Standing(key, "damaged", reason=str(error))
+    if result is not None:
+        recipe = str(result.identity["recipe"]["name"])
+        return Standing(key, "finished", dice=result.scores.dice, collapsed=result.collapsed, recipe=recipe)
+    if notes.held():
+        return Standing(key, "running", who=notes.holder(), progress=notes.progress())
+    progress = notes.progress() if notes.begun() else None
+    if reason := notes.failure():
+        return Standing(key, "failed", reason=reason, progress=progress)
+    return Standing(key, "begun" if notes.begun() else "missing", progress=progress)
+
+
+class ProgressNotes:
+    """Notes the progress of one run now and then; it may train several candidates one after another."""
+
+    def __init__(self, notes: WorkNotes, candidates: int, device: str) -> None:
+        self.notes, self.candidates, self.device = notes, candidates, device
+        self.candidate = 0
+        self._first: tuple[float, float] | None = None  # time and share at the first step of this session
+        self._noted = -SECONDS_BETWEEN_NOTES
+
+    def step(self, epoch: int, epochs: int, step: int, steps: int) -> None:
+        """A step is done."""
+        now = time.monotonic()
+        done = (self.candidate + ((epoch - 1) * steps + step) / (epochs * steps)) / self.candidates
+        if self._first is None:
+            self._first = now, done
+        if now - self._noted < SECONDS_BETWEEN_NOTES and done < 1:
+            return
+        self._noted = now
+        began, share = self._first
+        left = (now - began) * (1 - done) / (done - share) if done > share else None
+        self.notes.note(Progress("training", epoch, epochs, step, steps, done, left, self.device, _now()))
+
+    def testing(self) -> None:
+        """The test begins."""
+        self.notes.note(Progress("testing", 0, 0, 0, 0, 1.0, None, self.device, _now()))
+
+
+def duration(seconds: float) -> str:
+    """A length of time in the two units that matter: 3 d 4 h, 2 h 5 min, 40 s."""
+    whole = round(seconds)
+    for size, name, small, smaller in ((86400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s")):
+        if whole >= size:
+            return f"{whole // size} {name} {whole % size // small} {smaller}"
+    return f"{whole} s"
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

@@ -1,0 +1,1 @@
+"""A finished run as a network, an adapter or an ONNX file."""

@@ -1,0 +1,188 @@
+"""A trained system to pass on: one safetensors file with what was trained, and in its metadata all it was made with.
+
+Frozen parameters are not in it: they are those of published checkpoints (the base), named by their SHA-256. So an
+adapter of a SAM-based system is a few per cent of the network, and gives the network back bit for bit wherever the
+base is prepared. What is read is tensors and JSON; no file of this kind can carry code.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor, nn
+
+from benchmarks.execution.session import Session
+from benchmarks.export.load_run import Trained, declared_model, load_run
+from benchmarks.metrics.counts import Scores
+from benchmarks.protocol.custom import find_model
+from benchmarks.results.store import Result
+from benchmarks.training.checkpoint import content_digest, differences, trained_state
+from benchmarks.training.reproducibility import seeded
+from data_prep.manifest import write_durable
+from rssam.contract import Model, Task, UserError
+from rssam.weights.convert import WEIGHTS, WeightsFolder
+
+ENTRY = "rssam-bench adapter"
+"""The one entry of the file's metadata, as JSON."""
+FORMAT = 1
+
+Interval = tuple[float, float]
+"""Of the Dice, 95 % over test images."""
+
+
+class AdapterUnusable(UserError):
+    """A file that is no adapter, is damaged, or does not fit the network or the base that is there."""
+
+
+def write_adapter(path: Path, trained: Trained, result: Result, interval: Interval | None) -> dict[str, Any]:
+    """Write the adapter of a finished run, down to the disk, and return its metadata. Raises DataError if it is full.
+
+    `interval` is that of the result's Dice, None if there is none.
+    """
+    tensors = {name: value.cpu().contiguous() for name, value in trained_state(trained.net).items()}
+    about = describe(trained, result, interval)
+    about["sha256"] = content_digest(tensors, about)
+    write_durable(path, save(tensors, metadata={ENTRY: json.dumps(about)}))
+    return about
+
+
+def describe(trained: Trained, result: Result, interval: Interval | None) -> dict[str, Any]:
+    """Everything that is said of an adapter in its metadata, as JSON values, but for the digest of its content."""
+    frozen = trained.net.state_dict().keys() - trained_state(trained.net).keys()
+    base = trained.start if frozen else {}  # where everything was trained, nothing of the base is left
+    scores = {name: _number(getattr(result.scores, name)) for name in Scores.__dataclass_fields__}
+    return {
+        "format": FORMAT,
+        "key": result.key,
+        "title": trained.model.title,
+        "identity": dict(result.identity),
+        "task": {"classes": list(trained.task.classes), "image_size": list(trained.task.image_size)},
+        "base": {name: {"sha256": sha256, **_published(name)} for name, sha256 in base.items()},
+        "start": {name: {"sha256": sha256, **_published(name)} for name, sha256 in trained.start.items()},
+        "result": {
+            "scores": scores,
+            "dice_interval": None if interval is None else list(interval),
+            "constant_dice": _number(result.constant_dice),
+            "average": result.average,
+            "test_images": len(result.images),
+            "best_epoch": result.best_epoch,
+            "parameters": dict(result.parameters),
+        },
+        # Not the lists of test images: they are in the result, and name files of data that is not passed on.
+        "data": {name: value for name, value in result.data.items() if not isinstance(value, list)},
+        "provenance": dict(result.provenance),
+    }
+
+
+def load_adapter(path: Path, weights: WeightsFolder, given: Model | None = None) -> Trained:
+    """Return the network of an adapter, with its base from `weights`; in evaluation mode, on the CPU.
+
+    `given` is the system that the user named with --model, for one that is not registered: an adapter names no code.
+
+    Raises AdapterUnusable if the file is damaged, if it does not fit the network (listing every tensor), or if the base
+    is missing or another one; UnknownName if this version has no such system.
+    """
+    about, tensors = _read(path)
+    model = declared_model(about["identity"], given)
+    task = Task(tuple(about["task"]["classes"]), _size(about["task"]["image_size"]))
+    _require_base(path, about["base"], weights)
+    with seeded(about["identity"]["seed"], deterministic=False):  # what was left at random numbers gets the same ones
+        net = _start(model, task, weights, about["base"])
+    _fill(path, net, tensors)
+    start = {name: checkpoint["sha256"] for name, checkpoint in about["start"].items()}
+    precision, dataset = about["identity"]["precision"], about["identity"]["dataset"]["name"]
+    return Trained(net.eval(), model, task, precision, about["key"], dataset, start)
+
+
+def load_either(session: Session, run: str | None, adapter: Path | None, model: str | None = None) -> Trained:
+    """Return the network of the adapter, if there is one, otherwise of the finished run of this home.
+
+    `model` is the system that the user named, as `module:Class` or by its registered name.
+    """
+    given = None if model is None else find_model(model)
+    if adapter is not None:
+        return load_adapter(adapter, session.weights, given)
+    assert run is not None
+    return load_run(session, run, given)
+
+
+def _start(model: Model, task: Task, weights: WeightsFolder, base: Mapping[str, Any]) -> nn.Module:
+    """The network before its adapter: without a base, one that would start from a checkpoint need not read it."""
+    return model.build(task, weights) if base or not model.weights_needed() else model.architecture(task)
+
+
+def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """Metadata and tensors of a whole adapter."""
+    if not path.is_file():
+        raise AdapterUnusable(f"expected an adapter at {path}, found no file: rssam-bench export --run KEY --out FILE")
+    try:
+        with safe_open(path, framework="pt", device="cpu") as stream:
+            metadata = stream.metadata() or {}
+            tensors = {name: stream.get_tensor(name) for name in stream.keys()}  # noqa: SIM118
+        about = json.loads(metadata[ENTRY]) if ENTRY in metadata else None
+    except (SafetensorError, OSError, ValueError) as error:
+        raise AdapterUnusable(f"{path} is damaged or no safetensors file ({error}): {_AGAIN}") from error
+    if not isinstance(about, dict):
+        raise AdapterUnusable(f"{path} is a safetensors file, but no adapter of rssam-bench: {_AGAIN}")
+    if about.get("format") != FORMAT:
+        raise AdapterUnusable(
+            f"{path} has adapter format {about.get('format')}, this version reads {FORMAT}: use the rssam-bench that "
+            f"wrote it ({about.get('provenance', {}).get('versions', {}).get('rssam-bench')})"
+        )
+    if about.pop("sha256", None) != content_digest(tensors, about):
+        raise AdapterUnusable(f"{path} is damaged: its content does not have the SHA-256 written into it: {_AGAIN}")
+    if missing := [name for name in ("key", "identity", "task", "base", "start") if name not in about]:
+        raise AdapterUnusable(f"{path} does not say its {', '.join(missing)}: {_AGAIN}")
+    return about, tensors
+
+
+_AGAIN = "fetch it again, or write it with: rssam-bench export --run KEY --out FILE.safetensors"
+
+
+def _require_base(path: Path, base: Mapping[str, Mapping[str, Any]], weights: WeightsFolder) -> None:
+    """Raise AdapterUnusable unless every checkpoint beneath the adapter is prepared, and the very one."""
+    for name, wanted in base.items():
+        if name not in WEIGHTS:
+            raise AdapterUnusable(f"{path} is on top of the checkpoint {name}, which this version does not know")
+        official = wanted["sha256"].startswith(WEIGHTS[name].sha256)
+        remedy = f"rssam-bench prepare weights {name}"
+        if official:
+            remedy += f" (downloads {WEIGHTS[name].megabytes} MB), or add --source FILE.pth if you have it"
+        else:
+            remedy += f" --source FILE.pth, with the file of SHA-256 {wanted['sha256']}: it is not the published one"
+        if not weights.path(name).is_file():
+            raise AdapterUnusable(f"{path} needs the checkpoint {name}, which is not in {weights.root}. Run: {remedy}")
+        if (found := weights.digest(name)) != wanted["sha256"]:
+            raise AdapterUnusable(
+                f"{path} was trained on top of {name} with SHA-256 {wanted['sha256'][:12]}..., and "
+                f"{weights.path(name)} was made from {found[:12]}...: delete that file and run: {remedy}"
+            )
+
+
+def _fill(path: Path, net: nn.Module, tensors: Mapping[str, Tensor]) -> None:
+    """Put the tensors into the network, all or none."""
+    wanted = trained_state(net)
+    if faults := differences(wanted, tensors):
+        raise AdapterUnusable(f"{path} does not fit the system that it names: {'; '.join(faults)}. {_AGAIN}")
+    for name, value in wanted.items():
+        value.copy_(tensors[name])
+
+
+def _published(name: str) -> dict[str, str]:
+    return {"licence": WEIGHTS[name].licence, "url": WEIGHTS[name].url}
+
+
+def _size(side: list[int]) -> tuple[int, int]:
+    height, width = side
+    return height, width
+
+
+def _number(value: float) -> float | None:
+    """JSON has no NaN."""
+    return None if math.isnan(value) else float(value)

@@ -1,0 +1,95 @@
+"""A finished run as a network again: its declaration from the result, its best parameters from its home."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from benchmarks.execution.session import Session
+from benchmarks.protocol.custom import model_of_result
+from benchmarks.protocol.run import Precision
+from benchmarks.results.custom_system import SYSTEM
+from benchmarks.results.store import Result
+from benchmarks.training.checkpoint import LAST, Checkpoints, candidate_name, read_checkpoint
+from benchmarks.training.reproducibility import seeded
+from rssam.contract import Model, Task, UnknownName, UserError
+
+
+class NotTrained(UserError):
+    """A key without a usable result, or whose parameters are no longer there."""
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A network with the parameters of its best epoch, in evaluation mode, on the CPU."""
+
+    net: nn.Module
+    model: Model
+    task: Task  # classes, and the size of the images it takes
+    precision: Precision  # it was trained and tested in
+    key: str  # of the run
+    dataset: str  # it was trained on
+    start: Mapping[str, str]  # digest of each pretrained checkpoint beneath, by name
+
+
+def declared_model(identity: Mapping[str, Any], given: Model | None = None, noted: object = None) -> Model:
+    """Return the system of a result's identity, with the result's options.
+
+    Args:
+        identity: as stored in a result or an adapter. It may come from elsewhere: only registered names are looked up.
+        given: the system that the user named with --model, for one that is not registered.
+        noted: the class noted in the result, for the message.
+
+    Raises UnknownName if there is no such system or option, UserError if `given` is another system or version.
+    """
+    name, options = identity["model"]["name"], dict(identity["model"]["options"])
+    model = model_of_result(name, given, noted)
+    known = {item.name for item in dataclasses.fields(model)}  # type: ignore[arg-type]
+    if foreign := sorted(options.keys() - known):
+        raise UnknownName(f"the result is of {name} with the options {', '.join(foreign)}, which this version lacks")
+    if model.version != identity["model"]["version"]:
+        raise UserError(
+            f"the result is of version {identity['model']['version']} of {name}, and this is version {model.version}: "
+            "use the rssam-bench that made it"
+        )
+    values = {key: tuple(value) if isinstance(value, list) else value for key, value in options.items()}
+    return dataclasses.replace(model, **values)  # type: ignore[type-var]
+
+
+def load_run(session: Session, key: str, given: Model | None = None) -> Trained:
+    """Return the network of a finished run of this home.
+
+    `given` is the system that the user named with --model, for one that is not registered: a result names no code.
+    Raises NotTrained if the key has no result or its parameters are gone, UnknownName if its system is not registered,
+    WeightsNotFound if a checkpoint beneath is not prepared, CheckpointForeign if another one is.
+    """
+    result = session.store.get(key)
+    if result is None:
+        finished = sorted(path.stem for path in session.store.results.glob("*.json"))
+        shown = ", ".join(finished[:8]) + (", ..." if len(finished) > 8 else "")
+        raise NotTrained(f"no finished run {key!r} in {session.home}: choose from {shown or 'none yet'}")
+    own = result.provenance.get(SYSTEM)
+    model, task = declared_model(result.identity, given, own and own.get("class")), result.task
+    with seeded(result.identity["seed"], deterministic=False):  # as in training: some may be frozen at random numbers
+        net = model.build(task, session.weights)
+    start = {name: session.weights.digest(name) for name in model.weights_needed()}
+    Checkpoints(_folder(session, result), start).load_best(net, result.best_epoch)
+    identity = result.identity
+    return Trained(net.eval(), model, task, identity["precision"], key, identity["dataset"]["name"], start)
+
+
+def _folder(session: Session, result: Result) -> Path:
+    """Where the parameters of the result's best epoch are: of several candidate rates that of the lowest loss."""
+    work, rates = session.store.work(result.key), result.identity["recipe"]["rates"]
+    folders = [work / candidate_name(rates, rate) for rate in rates]
+    if missing := [folder / LAST for folder in folders if not (folder / LAST).is_file()]:
+        raise NotTrained(
+            f"the run {result.key} has a result, but its parameters are gone: expected {missing[0]}. "
+            f"Delete {session.store.path(result.key)} and reproduce its table to train it again"
+        )
+    return min(folders, key=lambda folder: float(read_checkpoint(folder / LAST).progress["best_loss"]))

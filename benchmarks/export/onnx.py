@@ -1,0 +1,134 @@
+"""A trained system as one ONNX file: the whole network, base weights included, for runtimes without torch.
+
+The height and width of the images are fixed, the batch is free. What is written is compared with the network in
+onnxruntime before it takes its name, so that a file that is there is one that agrees. Parameters are float32, whatever
+the precision of training: the logits of a network trained in bfloat16 differ from those of its test by that rounding.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import tempfile
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from benchmarks.export.load_run import Trained
+from rssam.contract import UserError
+from rssam.sam.attention import set_attention
+
+PACKAGES = ("onnx", "onnxscript", "onnxruntime")
+"""Of the extra `onnx`."""
+TOLERANCE = 1e-3
+"""Largest difference between a logit of the file and the network's, as a share of the largest logit."""
+ONE_FILE = 1_900_000_000
+"""Bytes of parameters beyond which they lie in a second file, NAME.onnx.data: an ONNX file holds less than 2 GiB."""
+
+
+class NotExported(UserError):
+    """The network could not be written as ONNX, or what was written gives other logits."""
+
+
+def require_onnx() -> None:
+    """Raise UserError with the command that brings the packages if one is not there."""
+    if missing := [name for name in PACKAGES if importlib.util.find_spec(name) is None]:
+        raise UserError(
+            f"--onnx needs {', '.join(missing)}, which {'is' if len(missing) == 1 else 'are'} not installed. "
+            "Run: pip install 'rssam-bench[onnx]'"
+        )
+
+
+def export_onnx(trained: Trained, path: Path) -> float:
+    """Write the network to `path`; return the largest difference of a logit between it and the file in onnxruntime.
+
+    Raises NotExported if torch cannot write it, or if the two do not agree; `path` is then as it was.
+    """
+    require_onnx()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as folder:
+        fresh = Path(folder) / path.name  # under its own name, for a second file is named in the first
+        _write(trained, fresh)
+        difference = _compare(trained, fresh)
+        for part in sorted(Path(folder).iterdir(), reverse=True):  # the parameters before the network that names them
+            os.replace(part, path.parent / part.name)
+    return difference
+
+
+def _write(trained: Trained, path: Path) -> None:
+    # Folded attention: the scores [N, N] are the one large tensor of it, where the dense way has a bias besides; and
+    # "auto" would ask for the size of the batch, which is free here.
+    set_attention(trained.net, "folded")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of the exporter about itself
+            program = torch.onnx.export(
+                trained.net,
+                (_images(trained, 2),),
+                dynamo=True,
+                input_names=["images"],
+                output_names=["logits"],
+                dynamic_shapes=({0: torch.export.Dim("batch")},),
+                verbose=False,
+            )
+    except torch.onnx.errors.OnnxExporterError as error:
+        reason = str(error.__cause__ or error).strip().splitlines()[0]
+        raise NotExported(f"{trained.model.name} cannot be written as ONNX by this torch: {reason}") from error
+    finally:
+        set_attention(trained.net, "auto")
+    assert program is not None  # it is, of dynamo=True
+    program.model.metadata_props.update(_properties(trained))
+    large = sum(value.numel() * value.element_size() for value in trained.net.state_dict().values()) > ONE_FILE
+    program.save(path, external_data=large)
+
+
+def _properties(trained: Trained) -> Mapping[str, str]:
+    """What a user of the file must know of it, as its metadata."""
+    facts: dict[str, Any] = {
+        "key": trained.key,
+        "system": trained.model.name,
+        "dataset": trained.dataset,
+        "classes": list(trained.task.classes),
+        "input": "RGB, float32 in 0..1, [batch, 3, height, width]; the network normalises it",
+        "output": "one logit for the class, above 0 where it is"
+        if trained.task.binary
+        else "one logit a class; argmax",
+    }
+    return {f"rssam-bench.{name}": json.dumps(value) for name, value in facts.items()}
+
+
+def _compare(trained: Trained, path: Path) -> float:
+    """The largest difference over batches of one and of three images. Raises NotExported if it is too large."""
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    largest = 0.0
+    for batch in (1, 3):
+        images = _images(trained, batch)
+        found = session.run(["logits"], {"images": images.numpy()})[0]
+        wanted = _logits(trained.net, images)
+        difference, allowed = float(np.abs(found - wanted).max()), TOLERANCE * float(np.abs(wanted).max())
+        if not difference <= allowed:
+            raise NotExported(
+                f"{path.name} was written, but its logits differ from the network's by up to {difference:.2g}, "
+                f"where {allowed:.2g} is allowed, {TOLERANCE:g} of the largest logit: not kept"
+            )
+        largest = max(largest, difference)
+    return largest
+
+
+@torch.no_grad()
+def _logits(net: nn.Module, images: Tensor) -> np.ndarray[Any, np.dtype[np.float32]]:
+    logits: Tensor = net.eval()(images)
+    return logits.numpy()
+
+
+def _images(trained: Trained, batch: int) -> Tensor:
+    """Images [batch, 3, H, W] of the task's size, always the same."""
+    return torch.rand(batch, 3, *trained.task.image_size, generator=torch.Generator().manual_seed(0))

@@ -1,0 +1,86 @@
+"""What `predict` needs besides the raster: a trained network with the colours of its classes, and names for outputs."""
+
+from __future__ import annotations
+
+import colorsys
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from benchmarks.export.load_run import Trained
+from data_prep.manifest import Colour
+from data_prep.registry import DATASETS
+from rssam.contract import UserError
+from rssam.inference.predict_raster import Network, Outputs
+
+BACKGROUND: Colour = (0, 0, 0)
+MAP_SUFFIXES = (".tif", ".tiff")
+CPU_BATCH = 2
+CUDA_BATCH = 8
+
+
+def network_of(trained: Trained) -> Network:
+    """A trained network as `predict` wants it.
+
+    Colours are those of its data set; where the set is of another home and unknown here, evenly spaced hues.
+    """
+    task = trained.task
+    known = DATASETS.get(trained.dataset)
+    colours = known.palette if known is not None and known.classes == task.classes else _hues(len(task.classes))
+    palette = (BACKGROUND, *colours) if task.binary else colours
+    return Network(
+        trained.net, task, palette, trained.precision == "bf16-mixed", f"{trained.model.title}, {trained.key}"
+    )
+
+
+def outputs_for(
+    images: Sequence[Path],
+    out: Path,
+    vectors: Path | None,
+    quicklook: Path | None,
+    *,
+    probabilities: bool,
+    overwrite: bool,
+) -> list[Outputs]:
+    """The files to make of each image. `out`, `vectors` and `quicklook` are files, or folders for several images.
+
+    Raises UserError if a name does not fit, is there already, or would be that of an input.
+    """
+    if twice := [stem for stem, count in Counter(image.stem for image in images).items() if count > 1]:
+        raise UserError(f"several images are called {twice[0]}: their results would have one name; predict them apart")
+    made = []
+    for image in images:
+        class_map = _named(image, out, "--out", MAP_SUFFIXES, len(images))
+        made.append(
+            Outputs(
+                class_map,
+                class_map.with_suffix(".probabilities.tif") if probabilities else None,
+                None if vectors is None else _named(image, vectors, "--vectors", (".gpkg",), len(images)),
+                None if quicklook is None else _named(image, quicklook, "--quicklook", (".png",), len(images)),
+            )
+        )
+    inputs = {image.resolve() for image in images}
+    for path in (path for outputs in made for path in outputs.all):
+        if path.resolve() in inputs:
+            raise UserError(f"{path} is an image to be predicted: choose another --out")
+        if path.exists() and not overwrite:
+            raise UserError(f"{path} is there already: choose another name, or replace it with --overwrite")
+    return made
+
+
+def _named(image: Path, wish: Path, option: str, suffixes: Sequence[str], images: int) -> Path:
+    """The wish itself for one image, else a file in the folder of that name."""
+    if wish.is_dir() or (images > 1 and not wish.exists() and wish.suffix not in suffixes):
+        return wish / f"{image.stem}{suffixes[0]}"
+    if images > 1:
+        raise UserError(f"{option} {wish}: expected a folder, for {images} images are to be predicted")
+    if wish.suffix.lower() not in suffixes:
+        raise UserError(
+            f"{option} {wish}: expected a name ending in {' or '.join(suffixes)}, or a folder that is there"
+        )
+    return wish
+
+
+def _hues(count: int) -> tuple[Colour, ...]:
+    colours = [colorsys.hsv_to_rgb(number / count, 0.75, 0.95) for number in range(count)]
+    return tuple((round(255 * red), round(255 * green), round(255 * blue)) for red, green, blue in colours)

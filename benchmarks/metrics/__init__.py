@@ -1,0 +1,1 @@
+"""Scores from counts of pixels, calibration histograms, and metrics of objects."""

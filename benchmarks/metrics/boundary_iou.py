@@ -1,0 +1,65 @@
+"""Boundary IoU of buildings: how well outlines fit, whatever the size of what they enclose.
+
+Cheng et al., "Boundary IoU: Improving Object-Centric Image Segmentation Evaluation" (CVPR 2021): the boundary region of
+a mask is what an erosion of d pixels takes from it, and Boundary IoU is the IoU of two such regions. As in the
+authors' published code, d is 2 % of the image's diagonal, rounded, and at least 1; the erosion is d times that by a 3x3
+square; and the image is framed by background first, so that where a mask is cut by the border, the cut is boundary too.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from benchmarks.metrics.counts import FloatArray
+from benchmarks.metrics.mask_pair import Mask, MaskPair
+from benchmarks.metrics.relaxed_f1 import ratio
+
+
+@dataclass(frozen=True)
+class BoundaryIou:
+    """Boundary IoU with a width given as a share of the image's diagonal."""
+
+    width: float = 0.02
+
+    name: ClassVar[str] = "boundary_iou"
+    version: ClassVar[int] = 1
+    columns: ClassVar[tuple[str, ...]] = ("both", "either")
+    integer: ClassVar[bool] = True
+    headline: ClassVar[str] = "boundary_iou"
+
+    def __post_init__(self) -> None:
+        if not 0 < self.width < 1:
+            raise ValueError(f"the width of boundary IoU is a share of the diagonal in 0..1, found {self.width}")
+
+    @property
+    def title(self) -> str:
+        """As a column's heading."""
+        return f"Boundary IoU ({100 * self.width:g} %)"
+
+    def sums(self, pair: MaskPair) -> tuple[int, ...]:
+        """Pixels in both boundary regions, and in either."""
+        pixels = self.pixels(pair.truth.shape)
+        truth, prediction = boundary(pair.truth, pixels), boundary(pair.prediction, pixels)
+        return int((truth & prediction).sum()), int((truth | prediction).sum())
+
+    def scores(self, sums: FloatArray) -> dict[str, FloatArray]:
+        """Boundary IoU of pooled sums [..., 2]; NaN where neither mask has a boundary."""
+        return {self.headline: ratio(sums[..., 0], sums[..., 1])}
+
+    def pixels(self, shape: tuple[int, ...]) -> int:
+        """Width of the boundary region in an image of that (height, width)."""
+        return max(1, round(self.width * math.hypot(*shape)))
+
+
+def boundary(mask: Mask, pixels: int) -> Mask:
+    """The part of a mask within so many pixels of what is not mask, diagonal steps included, and of the border."""
+    from scipy import ndimage
+
+    # Outside of the image is background for SciPy's erosion: that is the frame.
+    inside = ndimage.binary_erosion(mask, np.ones((3, 3), bool), iterations=pixels)
+    region: Mask = mask & ~inside
+    return region

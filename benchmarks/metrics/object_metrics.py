@@ -1,0 +1,117 @@
+"""Metrics of objects, beside Dice: which there are, on which data set, and one call for a pair.
+
+A metric gives sums for each image, integers where it has them, and its scores are functions of sums pooled over images:
+so the mean over a test set, its interval and a comparison need no pixels any more (`reports.statistics.resampled`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.metrics.apls import Apls
+from benchmarks.metrics.boundary_iou import BoundaryIou
+from benchmarks.metrics.cldice import ClDice
+from benchmarks.metrics.counts import FloatArray
+from benchmarks.metrics.mask_pair import MaskPair
+from benchmarks.metrics.relaxed_f1 import Relaxed
+from rssam.contract import UnknownName, UserError
+
+
+class ObjectMetric(Protocol):
+    """A metric of two binary masks: a frozen dataclass whose fields are its parameters."""
+
+    @property
+    def name(self) -> str:
+        """As the command line and files have it."""
+        ...
+
+    @property
+    def version(self) -> int:
+        """Raised when the same parameters would now give other sums."""
+        ...
+
+    @property
+    def title(self) -> str:
+        """Of its headline score, as a column's heading."""
+        ...
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """What each of the sums is."""
+        ...
+
+    @property
+    def integer(self) -> bool:
+        """Whether sums are integers, and so exact."""
+        ...
+
+    @property
+    def headline(self) -> str:
+        """The one of its scores that tables show with an interval."""
+        ...
+
+    def sums(self, pair: MaskPair) -> tuple[float, ...]:
+        """The sums of one image, in the order of `columns`."""
+        ...
+
+    def scores(self, sums: FloatArray) -> dict[str, FloatArray]:
+        """Scores in 0..1 of sums pooled over images [..., columns]; NaN where there is nothing to score."""
+        ...
+
+
+METRICS: dict[str, ObjectMetric] = {metric.name: metric for metric in (Relaxed(), ClDice(), Apls(), BoundaryIou())}
+"""Each with its default parameters."""
+
+DECLARED: dict[str, tuple[str, ...]] = {"deepglobe": ("relaxed", "cldice", "apls"), "whu": ("boundary_iou",)}
+"""Metrics by data set: of roads their place and whether they hang together, of buildings their outline."""
+
+
+def object_metrics(
+    truth: NDArray[np.generic], prediction: NDArray[np.generic], which: Sequence[ObjectMetric]
+) -> dict[str, tuple[float, ...]]:
+    """The sums of one image under each metric, by its name.
+
+    Both are labels [H, W], 1 or True in the foreground; where the truth is 255 neither has any. Raises ValueError if
+    their shapes differ.
+    """
+    pair = MaskPair.from_labels(truth, prediction)
+    return {metric.name: metric.sums(pair) for metric in which}
+
+
+def choose(
+    dataset: str, classes: Sequence[str], names: Sequence[str] = (), buffer: int | None = None
+) -> tuple[ObjectMetric, ...]:
+    """The named metrics, or those declared for the data set.
+
+    Raises UnknownName for a metric that does not exist, UserError for a data set of several classes, for one without a
+    declaration where no metric is named, and for a buffer without the relaxed scores.
+    """
+    if unknown := [name for name in names if name not in METRICS]:
+        raise UnknownName(f"unknown metric {', '.join(unknown)!r}: choose from {', '.join(METRICS)}")
+    if len(classes) > 1:
+        raise UserError(f"{dataset} has {len(classes)} classes; the metrics of objects are for one class")
+    wanted = dict.fromkeys(names or DECLARED.get(dataset, ()))
+    if not wanted:
+        raise UserError(f"no metric is declared for {dataset}: name some with --metric, of {', '.join(METRICS)}")
+    chosen = {name: METRICS[name] for name in wanted}
+    if buffer is not None:
+        relaxed = chosen.get(Relaxed.name)
+        if not isinstance(relaxed, Relaxed):
+            raise UserError(f"--buffer is for the metric {Relaxed.name}, which is not among {', '.join(chosen)}")
+        chosen[Relaxed.name] = replace(relaxed, buffer=buffer)
+    return tuple(chosen.values())
+
+
+def parameters(metric: ObjectMetric) -> dict[str, Any]:
+    """The fields of a metric."""
+    return asdict(metric)  # type: ignore[call-overload, no-any-return]
+
+
+def with_parameters(name: str, values: Mapping[str, Any]) -> ObjectMetric:
+    """The metric of that name with these fields. Raises KeyError, TypeError or ValueError if there is none such."""
+    return replace(METRICS[name], **values)  # type: ignore[type-var]

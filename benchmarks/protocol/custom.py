@@ -1,0 +1,174 @@
+"""Systems that are not of this suite: declared as entry points `rssam_bench.models`, or named as `module:Class`.
+
+A declaration is what `rssam.contract.Model` says, and needs no torch: its module should import the network in `build`
+and `architecture`, as those of `registry.py` do. Importing this module imports no declaration of others.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import importlib.util
+import json
+import os
+import re
+import sys
+
+from benchmarks.protocol.registry import MODELS
+from data_prep.plugins import Broken, declared, find, load, source
+from rssam.contract import Model, Optimisation, UnknownName, UserError
+from rssam.weights.convert import WEIGHTS
+
+GROUP = "rssam_bench.models"
+_NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+_CLASS = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", re.ASCII)
+LONGEST_SHOWN = 60
+_PARTS = ("name", "title", "version", "published", "small", "architecture", "build", "weights_needed")
+
+
+class NotAModel(UserError):
+    """A class that does not declare a system; the message says what it lacks."""
+
+
+def find_model(name: str) -> Model:
+    """Return the system that a user named: a registered name, or `module:Class`, which is imported.
+
+    Only for names that the user typed. A name out of a file goes to `registered_model` or `model_of_result`.
+    Raises UnknownName listing the choices, NotAModel if the class declares none, DataError if a package is broken or
+    declares a name that is taken.
+    """
+    return _from_class(name) if ":" in name else registered_model(name)
+
+
+def registered_model(name: str) -> Model:
+    """Return the system of that name, of this suite or of an installed package.
+
+    Raises UnknownName listing the choices, DataError if a package is broken or declares a name that is taken.
+    """
+    entry = find(GROUP, name, "this suite" if name in MODELS else "")
+    if entry is not None:
+        model = checked(load(entry), source(entry))
+        if model.name != name:
+            raise Broken(f"{source(entry)} has the name {model.name}, and is declared as {name}: left out")
+        return model
+    if name in MODELS:
+        return MODELS[name]
+    choices = dict.fromkeys((*MODELS, *(other.name for other in declared(GROUP))))
+    raise UnknownName(f"unknown system {name!r}: choose from {', '.join(choices)}, or name a class: module:Class")
+
+
+def model_of_result(name: object, given: Model | None = None, noted: object = None) -> Model:
+    """Return the system that a result or an adapter names, without importing what the file says.
+
+    Args:
+        name: the name in the file, which may be anything.
+        given: the system that the user named with --model; it must have that name.
+        noted: the class that the file notes. It is shown in the message and never imported.
+
+    Raises UnknownName if the name is not registered, UserError if `given` is another system.
+    """
+    if not (isinstance(name, str) and len(name) <= LONGEST_SHOWN and _NAME.fullmatch(name)):
+        raise UnknownName(
+            f"expected the name of a system, found {_shown(name)}: a file may not name code. If it is a system of "
+            "your own, export it again, and name its class with --model module:Class"
+        )
+    if given is not None:
+        if given.name != name:
+            raise UserError(f"the result is of the system {name!r}, and --model declares {given.name!r}")
+        return given
+    if name in MODELS or any(entry.name == name for entry in declared(GROUP)):
+        return registered_model(name)
+    known = isinstance(noted, str) and len(noted) <= 2 * LONGEST_SHOWN and _CLASS.fullmatch(noted) is not None
+    raise UnknownName(
+        f"the result is of the system {name!r}, which is not one of {', '.join(MODELS)}, nor declared by an "
+        f"installed package: name its class with --model {noted if known else 'module:Class'}"
+        f"{', which the result notes, if that is your own code' if known else ''} (see docs/extend.md)"
+    )
+
+
+def _shown(value: object) -> str:
+    """Return a value from a file as one printable line of bounded length."""
+    text = ascii(value)
+    return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}..."
+
+
+def installed_models() -> tuple[list[Model], list[str]]:
+    """The systems of all installed packages, and one sentence for each that cannot be had."""
+    models, problems = [], []
+    for name in dict.fromkeys(entry.name for entry in declared(GROUP)):
+        try:
+            models.append(find_model(name))
+        except (Broken, UserError) as error:
+            problems.append(str(error))
+    return models, problems
+
+
+def is_own(model: Model) -> bool:
+    """Whether a system is not of this suite."""
+    return type(model) is not type(MODELS.get(model.name))
+
+
+def checked(declaration: object, by: str) -> Model:
+    """The system of a class with its default options. Raises NotAModel saying all that is missing or wrong."""
+    if not (isinstance(declaration, type) and dataclasses.is_dataclass(declaration)):
+        raise NotAModel(f"{by} is no frozen dataclass: a system's options are its fields; see docs/extend.md")
+    faults = [f"it lacks {part}" for part in _PARTS if not hasattr(declaration, part)]
+    if not declaration.__dataclass_params__.frozen:  # type: ignore[attr-defined]
+        faults.append("it is not frozen")
+    if needed := [item.name for item in dataclasses.fields(declaration) if _required(item)]:
+        faults.append(f"it has no default for {', '.join(needed)}")
+    name, version = getattr(declaration, "name", ""), getattr(declaration, "version", 1)
+    if not (isinstance(name, str) and _NAME.fullmatch(name)):
+        faults.append(f"its name must be of small letters, digits and single hyphens, found {name!r}")
+    if not isinstance(version, int) or version < 1:
+        faults.append(f"its version must be a whole number from 1, found {version!r}")
+    if name in MODELS:
+        faults.append(f"its name {name} is that of a system of this suite, {_where(type(MODELS[name]))}")
+    if foreign := sorted(
+        set(getattr(declaration, "small", ())) - {item.name for item in dataclasses.fields(declaration)}
+    ):
+        faults.append(f"small names {', '.join(foreign)}, which is no field of it")
+    if not isinstance(getattr(declaration, "published", None), Optimisation | None):
+        faults.append("published must be an Optimisation of rssam.contract, or None")
+    if faults:
+        raise NotAModel(f"{by} does not declare a system: {'; '.join(faults)}. See docs/extend.md")
+    try:
+        model: Model = declaration()  # type: ignore[assignment]
+        json.dumps(dataclasses.asdict(declaration()))
+    except Exception as error:
+        raise NotAModel(
+            f"{by} cannot be made with its defaults, or they are no plain values such as numbers, words and tuples of "
+            f"them ({type(error).__name__}: {error})"
+        ) from error
+    if unknown := [weights for weights in model.weights_needed() if weights not in WEIGHTS]:
+        raise NotAModel(f"{by} needs the weights {', '.join(unknown)}: choose from {', '.join(WEIGHTS)}")
+    return model
+
+
+def _required(item: dataclasses.Field[object]) -> bool:
+    return item.default is dataclasses.MISSING and item.default_factory is dataclasses.MISSING
+
+
+def _where(declaration: type) -> str:
+    return f"{declaration.__module__}:{declaration.__qualname__}"
+
+
+def _from_class(name: str) -> Model:
+    """The system of `module:Class`; the module may lie in the working folder."""
+    module, _, attribute = name.partition(":")
+    try:
+        found = importlib.util.find_spec(module.partition(".")[0]) is not None
+    except ValueError:  # what importlib says of an empty name
+        found = False
+    if not found and os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())
+        importlib.invalidate_caches()
+    try:
+        declaration = getattr(importlib.import_module(module), attribute)
+    except (Exception, SystemExit) as error:
+        first = (str(error).splitlines() or [""])[0]
+        raise NotAModel(
+            f"expected module:Class of a system, as in mypackage.mymodel:MyNet; {name} cannot be imported "
+            f"({type(error).__name__}: {first})"
+        ) from error
+    return checked(declaration, name)

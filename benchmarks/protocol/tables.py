@@ -1,0 +1,167 @@
+"""The paper's tables as declarations: which run stands in which row, and what the paper printed there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from benchmarks.protocol.paper_numbers import PAPER_TABLES
+from benchmarks.protocol.registry import (
+    Fcn,
+    HRNet,
+    MANet,
+    RsamSeg,
+    SamAdapter,
+    SamLora,
+    SegNet,
+    SmpUNet,
+    TransUNet,
+    UNet,
+    UNetFormer,
+)
+from rssam.config import RSSAM
+from rssam.contract import Model
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row: what is printed at its left, the system, and the paper's numbers by column (none if it has no such)."""
+
+    labels: tuple[str, ...]
+    model: Model
+    paper: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Table:
+    """One table of the paper. `scores` are the columns to regenerate, named as in `reports.frames.score`.
+
+    `controls` are rows that the paper does not have; they are run when asked for. `own` are those of systems that are
+    not of this suite; reports add them from results. A table that `compares_encoders` cannot be run with one encoder
+    for all rows.
+    """
+
+    id: str
+    title: str
+    dataset: str
+    label_columns: tuple[str, ...]
+    scores: tuple[str, ...]
+    rows: tuple[Row, ...]
+    controls: tuple[Row, ...] = ()
+    compares_encoders: bool = False
+    own: tuple[Row, ...] = ()
+
+    def __post_init__(self) -> None:
+        for row in self.every_row:
+            if len(row.labels) != len(self.label_columns):
+                raise ValueError(f"{self.id}: row {row.labels} does not fit the columns {self.label_columns}")
+        for row in self.rows:
+            if row.paper and set(row.paper) != set(self.scores):
+                raise ValueError(f"{self.id}: row {row.labels} lacks the paper's numbers for {self.scores}")
+        if len({row.model for row in self.every_row}) != len(self.every_row):
+            raise ValueError(f"{self.id}: two rows declare the same run")
+
+    @property
+    def every_row(self) -> tuple[Row, ...]:
+        """The paper's rows and those it does not have."""
+        return (*self.rows, *self.controls, *self.own)
+
+    @property
+    def compares_systems(self) -> bool:
+        """Whether a row is a whole system, so that one of the user's own may stand below; else rows are its parts."""
+        return self.label_columns == ("Method",)
+
+
+FIVE = ("dice", "jaccard", "precision", "recall", "accuracy")
+
+SYSTEMS: tuple[tuple[str, Model], ...] = (
+    ("FCN", Fcn()),
+    ("UNet", UNet()),
+    ("TransUNet", TransUNet()),
+    ("MANet", MANet()),
+    ("HRNet", HRNet()),
+    ("UNetFormer", UNetFormer()),
+    ("SegNet", SegNet()),
+    ("SAM Adapter", SamAdapter()),
+    ("RSAM-Seg", RsamSeg()),
+    ("Baseline", SamLora()),
+    ("RS-SAM", RSSAM()),
+)
+"""The eleven systems under the names and in the order of the paper's Tables 1 to 4."""
+
+
+def _row(table: str, labels: tuple[str, ...], model: Model) -> Row:
+    """A row whose paper numbers stand in `benchmarks.protocol.paper_numbers` under the same labels."""
+    return Row(labels, model, PAPER_TABLES[table][labels])
+
+
+def _comparison(table: str, title: str, dataset: str, scores: tuple[str, ...]) -> Table:
+    """All systems on one data set, with smp's U-Net as a control."""
+    return Table(
+        id=table,
+        title=title,
+        dataset=dataset,
+        label_columns=("Method",),
+        scores=scores,
+        rows=tuple(_row(table, (name,), model) for name, model in SYSTEMS),
+        controls=(Row(("UNet (smp, ResNet-50)",), SmpUNet(), {}),),
+    )
+
+
+TABLE1 = _comparison("table1", "Comparison on the DeepGlobe data set", "deepglobe", FIVE)
+TABLE2 = _comparison("table2", "Comparison on the WHU aerial data set", "whu", FIVE)
+TABLE3 = _comparison("table3", "Comparison on the WHDLD data set", "whdld", FIVE)
+TABLE4 = _comparison(
+    "table4",
+    "Dice of each class on the WHDLD data set",
+    "whdld",
+    ("building", "road", "pavement", "vegetation", "bare_soil", "water"),
+)
+
+TABLE5 = Table(
+    id="table5",
+    title="Performance comparison of different modules on the DeepGlobe data set",
+    dataset="deepglobe",
+    label_columns=("Multi-scale Neck", "MFF", "MHFF"),
+    scores=("dice", "jaccard"),
+    rows=(
+        _row("table5", ("no", "no", "no"), SamLora()),
+        _row("table5", ("yes", "no", "no"), RSSAM(mff=False, mhff=False)),
+        _row("table5", ("yes", "yes", "no"), RSSAM(mff=True, mhff=False)),
+        _row("table5", ("yes", "no", "yes"), RSSAM(mff=False, mhff=True)),
+        _row("table5", ("yes", "yes", "yes"), RSSAM()),
+    ),
+    controls=(
+        Row(("no: four decoders at 1/16", "no", "no"), RSSAM(mff=False, mhff=False, scales=(16, 16, 16, 16)), {}),
+        Row(("1/4 alone: one decoder", "no", "no"), RSSAM(mff=False, mhff=False, scales=(4,)), {}),
+    ),
+)
+
+TABLE6 = Table(
+    id="table6",
+    title="Source of the multi-scale features, on the DeepGlobe data set",
+    dataset="deepglobe",
+    label_columns=("Source",),
+    scores=("dice", "jaccard"),
+    rows=(
+        _row("table6", ("layers 3, 6, 9, and 12",), RSSAM(neck_source="layers")),
+        _row("table6", ("last layer",), RSSAM()),
+    ),
+)
+
+TABLE7 = Table(
+    id="table7",
+    title="Encoder sizes on the DeepGlobe data set",
+    dataset="deepglobe",
+    label_columns=("Method",),
+    scores=("params_m", *FIVE),
+    rows=(
+        _row("table7", ("Baseline (ViT-B)",), SamLora()),
+        _row("table7", ("RS-SAM (ViT-B)",), RSSAM()),
+        _row("table7", ("Baseline (ViT-L)",), SamLora(encoder="vit_l")),
+        _row("table7", ("RS-SAM (ViT-L)",), RSSAM(encoder="vit_l")),
+    ),
+    compares_encoders=True,
+)
+
+TABLES: dict[str, Table] = {table.id: table for table in (TABLE1, TABLE2, TABLE3, TABLE4, TABLE5, TABLE6, TABLE7)}

@@ -1,0 +1,90 @@
+"""What can be reproduced: the tables, the figures and the claims by name, and the runs behind each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from benchmarks.protocol.claims import REPLICATES, ClaimSet, claim_bearing
+from benchmarks.protocol.figures import FIGURES, Figure
+from benchmarks.protocol.paper_runs import PAPER_RUNS
+from benchmarks.protocol.run import Setting
+from benchmarks.protocol.tables import TABLES, Table
+from rssam.contract import Model, UnknownName
+
+Item = Table | Figure | ClaimSet
+
+CLAIM_SET = ClaimSet()
+ITEMS: dict[str, Item] = {**TABLES, **FIGURES, CLAIM_SET.id: CLAIM_SET}
+
+
+def find_items(names: Sequence[str]) -> list[Item]:
+    """The items of those names, in the given order without repeats; "all" is every table and figure.
+
+    The claims are asked for by name: they repeat runs. Raises UnknownName listing the choices.
+    """
+    every = [name for name in ITEMS if name != CLAIM_SET.id]
+    wanted = [each for name in names for each in (every if name == "all" else (name,))]
+    for name in wanted:
+        if name not in ITEMS:
+            raise UnknownName(f"unknown item {name!r}: choose from {', '.join((*ITEMS, 'all'))}")
+    return [ITEMS[name] for name in dict.fromkeys(wanted)]
+
+
+def systems(item: Item, controls: bool = False, own: Sequence[Model] = ()) -> list[tuple[Model, str]]:
+    """The systems of an item with the data set each is run on, as declared; with `controls`, those of a table too.
+
+    With `own` systems of the user these and no others, of an item that `require_suitable` has let pass.
+    """
+    if isinstance(item, Table):
+        if own:
+            return [(model, item.dataset) for model in own]
+        rows = (*item.rows, *item.controls) if controls else item.rows
+        return [(row.model, item.dataset) for row in rows]
+    if isinstance(item, ClaimSet):
+        bearing = claim_bearing()
+        others = [run for run in PAPER_RUNS if run not in bearing]
+        return [(run.model, run.dataset) for run in (*bearing, *others)]
+    return [(panel.model, dataset) for dataset in item.datasets for panel in item.panels]
+
+
+def replicates(item: Item, model: Model, dataset: str, repeats: int | None) -> int:
+    """How many replicates of one of an item's systems are run; `repeats` is what was asked for, None if nothing was.
+
+    Of the claims, those runs are repeated that they rest on, and each other run is made once.
+    """
+    if not isinstance(item, ClaimSet):
+        return repeats or 1
+    bears = any((run.model, run.dataset) == (model, dataset) for run in claim_bearing())
+    return (repeats or REPLICATES) if bears else 1
+
+
+def require_suitable(items: Sequence[Item], setting: Setting, own: Sequence[Model] = ()) -> None:
+    """Raise UnknownName for an item that cannot be run under the setting.
+
+    These are a table of encoder sizes, or the claims, which compare them too, with one encoder; and the claims, which
+    are on three data sets, with one. And with `own` systems what is no table of systems.
+    """
+    for item in items:
+        if own and not (isinstance(item, Table) and item.compares_systems):
+            places = ", ".join(name for name, table in TABLES.items() if table.compares_systems)
+            raise UnknownName(f"{item.id} has no place for a system of your own: --model goes with {places}")
+        if isinstance(item, ClaimSet) and setting.dataset is not None:
+            raise UnknownName(
+                "the claims are on the paper's three data sets, so they take no --dataset: leave it out, or name a "
+                f"table ({', '.join(TABLES)})"
+            )
+        compares = isinstance(item, ClaimSet) or (isinstance(item, Table) and item.compares_encoders)
+        if compares and setting.encoder is not None:
+            raise UnknownName(
+                f"{item.id} compares encoders, so it takes no --encoder: leave it out, or name other items "
+                f"({', '.join(_with_any_encoder())})"
+            )
+
+
+def _with_any_encoder() -> list[str]:
+    """Names of the items that can be run with one encoder for all rows."""
+    return [
+        name
+        for name, item in ITEMS.items()
+        if not isinstance(item, ClaimSet) and not (isinstance(item, Table) and item.compares_encoders)
+    ]

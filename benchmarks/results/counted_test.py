@@ -1,0 +1,77 @@
+"""What a finished run and a scored submission have in common: integer counts of every image, and their origin."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from benchmarks.metrics.counts import Average, Counts, Scores, constant_dice, scores
+from benchmarks.results.json_files import ResultDamaged
+
+
+@dataclass(frozen=True, eq=False)
+class CountedTest(ABC):
+    """Integer counts of every image that was tested on, and where they came from."""
+
+    identity: Mapping[str, Any]  # everything that decides the number
+    average: Average
+    classes: tuple[str, ...]
+    images: tuple[str, ...]  # stems, in the order of the counts
+    counts: Counts  # at the prepared label's resolution
+    native_counts: Counts | None  # at the source's own resolution, where predictions were that fine
+    data: Mapping[str, Any]  # origin, complete, pairs, describe of the data set, and more for a run
+    provenance: Mapping[str, Any]  # see environment.provenance
+
+    @property
+    @abstractmethod
+    def key(self) -> str:
+        """Its file's name, from the identity."""
+
+    @cached_property
+    def scores(self) -> Scores:
+        """Scores under the data set's own average."""
+        return scores(self.counts, self.average)
+
+    @cached_property
+    def constant_dice(self) -> float:
+        """Dice of the best constant answer on the same images."""
+        return constant_dice(self.counts, self.average)
+
+    def counted_json(self) -> dict[str, Any]:
+        """The common parts and the key, as plain values."""
+        return {
+            "key": self.key,
+            "identity": dict(self.identity),
+            "average": self.average,
+            "classes": list(self.classes),
+            "images": list(self.images),
+            "counts": self.counts.to_json(),
+            "native_counts": self.native_counts.to_json() if self.native_counts else None,
+            "data": dict(self.data),
+            "provenance": dict(self.provenance),
+        }
+
+    @staticmethod
+    def counted_fields(raw: Mapping[str, Any]) -> dict[str, Any]:
+        """The common fields by name, from `counted_json`."""
+        native = raw["native_counts"]
+        return {
+            "identity": raw["identity"],
+            "average": raw["average"],
+            "classes": tuple(raw["classes"]),
+            "images": tuple(raw["images"]),
+            "counts": Counts.from_json(raw["counts"]),
+            "native_counts": Counts.from_json(native) if native else None,
+            "data": raw["data"],
+            "provenance": raw["provenance"],
+        }
+
+    def require_fit(self, key: str) -> None:
+        """Raise ResultDamaged unless the `key` it was stored under, its identity, lists and counts belong together."""
+        if self.key != key:
+            raise ResultDamaged(f"the key {key} does not belong to its identity ({self.key})")
+        if (self.counts.images, self.counts.classes) != (len(self.images), len(self.classes)):
+            raise ResultDamaged("the counts do not fit the lists of images and classes")

@@ -1,0 +1,126 @@
+"""What a result keeps of a system that is not of this suite, so that a report can show it without the system's code.
+
+A report asks how a row is run under a setting, and which results that explains; for that it needs a declaration with
+its fields and defaults, not the network.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import inspect
+import json
+from collections.abc import Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from benchmarks.protocol.custom import is_own
+from benchmarks.protocol.run import ResolvedRun, added, canonical
+from benchmarks.results.store import Result, Store
+from rssam.contract import Model, Optimisation, Task, UserError
+
+if TYPE_CHECKING:
+    from rssam.weights.convert import WeightsFolder
+
+SYSTEM = "system"
+"""The entry of a result's provenance."""
+
+
+def record(model: Model) -> dict[str, Any]:
+    """What to keep of a system beside its identity: title, class, defaults, and its source file's SHA-256."""
+    declaration = type(model)
+    fields = dataclasses.fields(model)  # type: ignore[arg-type]
+    defaults = declaration()
+    return {
+        "title": model.title,
+        "class": f"{declaration.__module__}:{declaration.__qualname__}",
+        "defaults": {item.name: _plain(getattr(defaults, item.name)) for item in fields},
+        "added": [item.name for item in fields if item.metadata.get("added")],
+        "small": {name: _plain(value) for name, value in model.small.items()},
+        "published": None if model.published is None else dataclasses.asdict(model.published),
+        "source_sha256": source_digest(model),
+    }
+
+
+def stand_in(result: Result) -> Model | None:
+    """The declaration of a result's system, from what the result keeps of it; None if it keeps nothing.
+
+    Equal records give the same class, so that results of one system are rows of one row.
+    """
+    kept = result.provenance.get(SYSTEM)
+    if kept is None:
+        return None
+    identity = result.identity["model"]
+    return _stand_in(canonical({**kept, "name": identity["name"], "version": identity["version"], "source_sha256": ""}))
+
+
+def changes(runs: Sequence[ResolvedRun], store: Store) -> list[str]:
+    """A sentence for each finished run of a system whose file is another than when its result was made.
+
+    The number of a system's own code is its version, raised by hand; to forget it would show an old score as the new.
+    """
+    found = {}
+    for resolved in runs:
+        model = resolved.run.model
+        result = store.get(resolved.key) if is_own(model) else None
+        before = result.provenance.get(SYSTEM, {}).get("source_sha256") if result else None
+        if before is not None and before != source_digest(model):
+            found[resolved.key] = (
+                f"the file of {type(model).__module__} has changed since {resolved.key} was made, whose result is "
+                f"shown: if the network is another, raise its version (now {model.version}) to train it"
+            )
+    return list(found.values())
+
+
+def source_digest(model: Model) -> str | None:
+    """SHA-256 of the file that declares a system; None if there is none, as in a notebook."""
+    try:
+        return hashlib.sha256(Path(inspect.getfile(type(model))).read_bytes()).hexdigest()
+    except (OSError, TypeError):
+        return None
+
+
+class StandIn:
+    """A declaration without a network."""
+
+    def architecture(self, task: Task) -> NoReturn:
+        """Raise UserError: the code is not here."""
+        raise UserError("a system known from its results only cannot be built")
+
+    def build(self, task: Task, weights: WeightsFolder) -> NoReturn:
+        """Raise UserError: the code is not here."""
+        raise UserError("a system known from its results only cannot be built")
+
+    def weights_needed(self) -> tuple[str, ...]:
+        """None is known."""
+        return ()
+
+
+@cache
+def _stand_in(text: str) -> Model:
+    kept: Mapping[str, Any] = json.loads(text)
+    fields = []
+    for name, value in kept["defaults"].items():
+        default = tuple(value) if isinstance(value, list) else value
+        fields.append((name, Any, added(default) if name in kept["added"] else dataclasses.field(default=default)))
+    published = kept["published"]
+    declaration = dataclasses.make_dataclass(
+        "StandIn",
+        fields,
+        bases=(StandIn,),
+        namespace={
+            "name": kept["name"],
+            "title": kept["title"],
+            "version": kept["version"],
+            "small": {n: tuple(value) if isinstance(value, list) else value for n, value in kept["small"].items()},
+            "published": None if published is None else Optimisation(**published),
+        },
+        frozen=True,
+    )
+    model: Model = declaration()
+    return model
+
+
+def _plain(value: object) -> object:
+    return list(value) if isinstance(value, tuple) else value

@@ -1,0 +1,102 @@
+"""What metrics of objects found on the maps of a run, on disk: HOME/metrics/<key>.json, written whole or not at all."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.metrics.counts import FloatArray
+from benchmarks.metrics.object_metrics import METRICS, ObjectMetric, parameters, with_parameters
+from benchmarks.results.json_files import ResultDamaged, decoding, read_record
+from data_prep.manifest import write_durable
+
+METRICS_SCHEMA = 1
+
+
+@dataclass(frozen=True, eq=False)
+class Measured:
+    """Sums of every test image of one run. A metric with other parameters is another metric, and stands beside it."""
+
+    key: str  # of the run
+    images: tuple[str, ...]  # stems of the test images
+    maps: str  # SHA-256 of the file of predictions that was measured
+    masks: str  # SHA-256 over the digests of the truth's files
+    sums: Mapping[ObjectMetric, FloatArray] = field(default_factory=dict)  # [images, columns] each
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values; integers stay integers."""
+        found = [
+            {
+                "name": metric.name,
+                "version": metric.version,
+                "parameters": parameters(metric),
+                "columns": list(metric.columns),
+                "sums": (sums.astype(np.int64) if metric.integer else sums).tolist(),
+            }
+            for metric, sums in self.sums.items()
+        ]
+        head = {"schema": METRICS_SCHEMA, "key": self.key, "maps": self.maps, "masks": self.masks}
+        return {**head, "images": list(self.images), "metrics": found}
+
+    @classmethod
+    def from_json(cls, raw: Mapping[str, Any]) -> Measured:
+        """What this version still measures so; the rest is left out, to be measured again.
+
+        Raises ResultDamaged if a part is missing, malformed, or of another format.
+        """
+        with decoding():
+            if raw["schema"] != METRICS_SCHEMA:
+                raise ResultDamaged(f"metrics of format {raw['schema']}, this version reads {METRICS_SCHEMA}")
+            images = tuple(raw["images"])
+            sums = {}
+            for one in raw["metrics"]:
+                known = METRICS.get(one["name"])
+                if known is None or known.version != one["version"]:
+                    continue
+                metric = with_parameters(one["name"], one["parameters"])
+                sums[metric] = _table(one["sums"], metric, len(images))
+            return cls(raw["key"], images, raw["maps"], raw["masks"], sums)
+
+
+@dataclass(frozen=True)
+class MetricStore:
+    """The metrics below one home folder."""
+
+    home: Path
+
+    def path(self, key: str) -> Path:
+        """File of one run."""
+        return self.home / "metrics" / f"{key}.json"
+
+    def get(self, key: str) -> Measured | None:
+        """What was measured of that run, or None. Raises ResultDamaged, naming the file, if it cannot be used."""
+
+        def decode(raw: Any) -> Measured:
+            found = Measured.from_json(raw)
+            if found.key != key:
+                raise ResultDamaged(f"it is of the run {found.key}")
+            return found
+
+        path = self.path(key)
+        return read_record(path, decode) if path.is_file() else None
+
+    def put(self, measured: Measured) -> None:
+        """Write it down to the disk; a reader sees all of it or nothing."""
+        text = json.dumps(measured.to_json(), sort_keys=True, separators=(",", ":"), allow_nan=False)
+        write_durable(self.path(measured.key), text.encode())
+
+
+def _table(rows: Any, metric: ObjectMetric, images: int) -> FloatArray:
+    """Sums [images, columns]. Raises ValueError if they do not fit the metric."""
+    found = np.asarray(rows)
+    if found.shape != (images, len(metric.columns)) or found.dtype.kind not in ("i" if metric.integer else "if"):
+        kind = "integers" if metric.integer else "numbers"
+        raise ValueError(f"{metric.name} needs {len(metric.columns)} {kind} for each of {images} images")
+    if not np.isfinite(found).all() or (found < 0).any():
+        raise ValueError(f"the sums of {metric.name} cannot be negative or infinite")
+    return found.astype(np.float64)

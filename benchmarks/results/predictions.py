@@ -1,0 +1,49 @@
+"""The predicted labels of the test images that a run leaves in its home, read without torch."""
+
+from __future__ import annotations
+
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from data_prep.manifest import DataError
+
+PREDICTIONS = "predictions.npz"
+"""Their file in the work folder of a run."""
+
+Labels = NDArray[np.uint8]  # [H, W]
+
+
+@dataclass(frozen=True, eq=False)
+class Predictions:
+    """The labels of every test image, as `benchmarks.execution.execute_run.save_predictions` leaves them.
+
+    Those of a binary task are still packed, eight pixels of a line in a byte.
+    """
+
+    images: tuple[str, ...]
+    shape: tuple[int, int]  # (height, width) of each image
+    stored: NDArray[np.uint8]  # [images, H, W], or packed [images, H, ceil(W / 8)]
+    packed: bool
+
+    def labels(self, image: str) -> Labels:
+        """Labels uint8 [H, W] of one image: its classes, or for a binary task 1 in the foreground."""
+        rows = self.stored[self.images.index(image)]
+        return np.unpackbits(rows, axis=-1, count=self.shape[1]) if self.packed else rows
+
+
+def read_predictions(path: Path, *, binary: bool) -> Predictions:
+    """Raises DataError, naming the file, if it is missing, damaged, or of another kind of task."""
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            count, height, width = (int(size) for size in archive["shape"])
+            stored, images = archive["labels"], tuple(str(name) for name in archive["images"])
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise DataError(f"{path.parent.name}/{path.name} cannot be read ({error})") from error
+    columns = (width + 7) // 8 if binary else width
+    if stored.dtype != np.uint8 or stored.shape != (count, height, columns) or len(images) != count:
+        raise DataError(f"{path.parent.name}/{path.name} does not hold the labels it announces")
+    return Predictions(images, (height, width), stored, binary)

@@ -1,0 +1,135 @@
+"""What was counted without being trained here: predictions of any tool, or a trained system on another data set.
+
+No `Run`, for nobody here knows a recipe of it; but stored like a result, as integer counts of every image, one small
+JSON file in `scores/` of the home, written atomically. Imports no torch.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+from benchmarks.protocol.run import PROTOCOL, canonical, plain_fields
+from benchmarks.results.counted_test import CountedTest
+from benchmarks.results.json_files import ResultDamaged, decoding, read_record, read_records
+from data_prep.manifest import Dataset, write_durable
+
+SUBMISSION_SCHEMA = 1
+
+Kind = Literal["scored", "evaluated"]
+"""Predictions that were made elsewhere, or a trained system that predicted here, on data it was not trained on."""
+
+
+@dataclass(frozen=True, eq=False)
+class Submission(CountedTest):
+    """Counts of predictions on one data set, and where they came from; `identity` is that of `identify`."""
+
+    reading: tuple[str, ...]  # how files became labels, or a network met images of another size; one sentence each
+
+    @property
+    def kind(self) -> Kind:
+        """Which of the two."""
+        kind: Kind = self.identity["kind"]
+        return kind
+
+    @property
+    def name(self) -> str:
+        """What the user calls it."""
+        return str(self.identity["name"])
+
+    @property
+    def dataset(self) -> str:
+        """The data set it was counted on."""
+        return str(self.identity["dataset"]["name"])
+
+    @cached_property
+    def key(self) -> str:
+        """Its file's name, from the identity."""
+        return submission_key(self.identity)
+
+    @property
+    def parameters(self) -> Mapping[str, int]:
+        """Of a network that nobody here has seen: none."""
+        return {}
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values; `from_json` gives the same submission back."""
+        return {**self.counted_json(), "schema": SUBMISSION_SCHEMA, "reading": list(self.reading)}
+
+    @classmethod
+    def from_json(cls, raw: Any) -> Submission:
+        """Raises ResultDamaged if a part is missing, of another format, or does not fit its key."""
+        with decoding():
+            if raw["schema"] != SUBMISSION_SCHEMA:
+                raise ResultDamaged(f"score format {raw['schema']}, this version reads {SUBMISSION_SCHEMA}")
+            found = cls(**cls.counted_fields(raw), reading=tuple(raw["reading"]))
+            found.require_fit(raw["key"])
+            if found.kind not in ("scored", "evaluated"):
+                raise ResultDamaged(f"it is neither scored nor evaluated, but {found.kind!r}")
+            found.scores, found.constant_dice, found.data["describe"], found.identity["split_seed"]
+            found.identity["data"], found.identity["images"], found.identity["system"]
+        return found
+
+
+def identify(
+    kind: Kind,
+    name: str,
+    dataset: Dataset,
+    *,
+    data: str,
+    split_seed: int,
+    split_rule: str,
+    images: Literal["test", "all"],
+    predictions: str | None = None,
+    system: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Everything that decides the number, and the name, as plain values.
+
+    `data` is the digest of data and split, `predictions` that of the predicted labels (of a scored one), `system` says
+    what predicted (of an evaluated one).
+    """
+    return {
+        "kind": kind,
+        "name": name,
+        "dataset": {"name": dataset.name, "version": dataset.version, **plain_fields(dataset)},
+        "data": data,
+        "split_seed": split_seed,
+        "split_rule": split_rule,
+        "images": images,
+        "predictions": predictions,
+        "system": None if system is None else dict(system),
+        "protocol": PROTOCOL,
+    }
+
+
+def submission_key(identity: Mapping[str, Any]) -> str:
+    """The key that belongs to an identity: data set, kind, and ten hex digits of its SHA-256."""
+    digest = hashlib.sha256(canonical(identity).encode()).hexdigest()
+    return f"{identity['dataset']['name']}-{identity['kind']}-{digest[:10]}"
+
+
+def scores_folder(home: Path) -> Path:
+    """Where a home keeps its submissions."""
+    return home / "scores"
+
+
+def put_submission(home: Path, submission: Submission) -> Path:
+    """Write it, down to the disk, and return its file; a reader sees all of it or nothing."""
+    path = scores_folder(home) / f"{submission.key}.json"
+    write_durable(path, json.dumps(submission.to_json(), sort_keys=True, separators=(",", ":")).encode())
+    return path
+
+
+def read_submission(path: Path) -> Submission:
+    """Read one file. Raises ResultDamaged naming it."""
+    return read_record(path, Submission.from_json)
+
+
+def read_submissions(home: Path) -> Iterator[Submission | ResultDamaged]:
+    """Every submission of a home in the order of their files; a damaged one comes as its error."""
+    return read_records(scores_folder(home), Submission.from_json)

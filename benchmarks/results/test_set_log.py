@@ -1,0 +1,125 @@
+"""Every use of a test split, written down where it happens, never rewritten: a test set wears out by being looked at.
+
+One line of JSON a use in `ledger.jsonl` of the home, appended by one write of the operating system, so that processes
+that test at the same time do not mix their lines.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal
+
+from benchmarks.protocol.run import ResolvedRun
+
+LEDGER = "ledger.jsonl"
+
+Purpose = Literal["test", "score", "evaluate"]
+"""What a test split was used for: the one test of a finished training; predictions made elsewhere; a system trained on
+other data.
+"""
+
+
+@dataclass(frozen=True)
+class Use:
+    """One use of a test split. `split` is the digest of data and split; an interrupted test that is repeated is two."""
+
+    time: str  # UTC, ISO 8601
+    key: str
+    system: str
+    dataset: str
+    split: str
+    purpose: str
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """All uses in the order they were written, and one sentence for each line that cannot be read."""
+
+    uses: tuple[Use, ...]
+    damaged: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Wear:
+    """How often one test split was used: by how many runs, of how many systems; and how often by anything else."""
+
+    dataset: str
+    split: str
+    uses: int
+    runs: int
+    systems: int
+    others: int = 0  # of the uses, those that are no test of a run: predictions scored, systems of other data
+
+
+def record_use(home: Path, resolved: ResolvedRun, purpose: Purpose = "test") -> None:
+    """Append a use to the home's ledger. Call it before the split is read: a use that fails has still been one."""
+    append_use(
+        home, resolved.key, resolved.run.model.name, resolved.run.dataset.name, resolved.data_digest, purpose
+    )  # fmt: skip
+
+
+def append_use(home: Path, key: str, system: str, dataset: str, split: str, purpose: Purpose) -> None:
+    """Append a use of what may be no run; see `record_use`."""
+    time = datetime.now(UTC).isoformat(timespec="seconds")
+    use = Use(time=time, key=key, system=system, dataset=dataset, split=split, purpose=purpose)
+    home.mkdir(parents=True, exist_ok=True)
+    line = json.dumps(asdict(use), sort_keys=True).encode() + b"\n"
+    descriptor = os.open(home / LEDGER, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
+    try:
+        if _torn(descriptor):
+            line = b"\n" + line
+        written = os.write(descriptor, line)
+        if written < len(line):
+            raise OSError(f"no space left on the disk for {home / LEDGER}")
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _torn(descriptor: int) -> bool:
+    """Whether the file ends within a line, as a power cut may leave it: the next line must not be spoiled by it."""
+    size = os.fstat(descriptor).st_size
+    return size > 0 and os.pread(descriptor, 1, size - 1) != b"\n"
+
+
+def read_ledger(home: Path) -> Ledger:
+    """The home's ledger; empty if there is none. Never raises for its content."""
+    path = home / LEDGER
+    if not path.is_file():
+        return Ledger((), ())
+    uses, damaged = [], []
+    for number, line in enumerate(path.read_bytes().split(b"\n"), start=1):
+        if not line.strip():
+            continue
+        try:
+            uses.append(_use(json.loads(line)))
+        except (ValueError, TypeError) as error:
+            damaged.append(f"line {number} of {LEDGER} cannot be read ({error})")
+    return Ledger(tuple(uses), tuple(damaged))
+
+
+def _use(raw: object) -> Use:
+    if not isinstance(raw, dict):
+        raise ValueError("it is no record")
+    use = Use(**raw)
+    if not all(isinstance(value, str) for value in asdict(use).values()):
+        raise ValueError("a part is no text")
+    return use
+
+
+def wear(uses: Sequence[Use]) -> tuple[Wear, ...]:
+    """Uses by test split, the most used of each data set first."""
+    splits: dict[tuple[str, str], list[Use]] = {}
+    for use in uses:
+        splits.setdefault((use.dataset, use.split), []).append(use)
+    found = []
+    for (dataset, split), of in splits.items():
+        tests = [use for use in of if use.purpose == "test"]
+        runs, systems = {use.key for use in tests}, {use.system for use in tests}
+        found.append(Wear(dataset, split, len(of), len(runs), len(systems), len(of) - len(tests)))
+    return tuple(sorted(found, key=lambda one: (one.dataset, -one.uses, one.split)))

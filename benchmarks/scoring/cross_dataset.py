@@ -1,0 +1,215 @@
+"""A trained system on a data set it was not trained on: no training, no choice, one pass over the images.
+
+Classes meet by their names, whatever their case and their order; `--classes a=b` says that what the system calls a is
+b in the data. Several of its classes may be one of the data's; on a data set with one class all its others are
+background.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from benchmarks.execution.session import Session
+from benchmarks.export.load_run import Trained
+from benchmarks.results.submission import (
+    Submission,
+    identify,
+    put_submission,
+    read_submission,
+    scores_folder,
+    submission_key,
+)
+from benchmarks.results.test_set_log import append_use
+from benchmarks.scoring.score import Scored
+from benchmarks.scoring.test_images import Chosen
+from benchmarks.training.evaluate import evaluate
+from benchmarks.training.loop import make_fabric
+from benchmarks.training.reproducibility import provenance, seeded
+from data_prep.manifest import NotPrepared, load_manifest
+from rssam.contract import Task, UserError
+
+
+class ClassesApart(UserError):
+    """A system and a data set whose classes do not meet."""
+
+
+@dataclass(frozen=True)
+class ClassMeeting:
+    """Which classes of a trained system count as which class of a data set; `sources[i]` are those of class i."""
+
+    trained: tuple[str, ...]
+    tested: tuple[str, ...]
+    sources: tuple[tuple[int, ...], ...]
+
+    def to_json(self) -> list[list[str]]:
+        """Pairs of names: the system's, the data set's."""
+        return [[self.trained[one], self.tested[place]] for place, of in enumerate(self.sources) for one in of]
+
+
+def meet(trained: Sequence[str], tested: Sequence[str], declared: Mapping[str, str]) -> ClassMeeting:
+    """Match classes by name; `declared` says for a class of the system which of the data set it is.
+
+    Raises ClassesApart if a name is unknown, if a class of the data set stays without one, or if a class of a system
+    for several has no place in a data set of several.
+    """
+    unknown = [name for name in declared if _plain(name) not in map(_plain, trained)]
+    foreign = [name for name in declared.values() if _plain(name) not in map(_plain, tested)]
+    lists = f"the system knows {', '.join(trained)}; the data set has {', '.join(tested)}"
+    if unknown or foreign:
+        wrong = [f"no class {name!r} of the system" for name in unknown]
+        wrong += [f"no class {name!r} of the data set" for name in foreign]
+        raise ClassesApart(f"--classes SYSTEM=DATA names {' and '.join(wrong)}: {lists}")
+    renamed = {_plain(name): _plain(of) for name, of in declared.items()}
+    places = {_plain(name): place for place, name in enumerate(tested)}
+    sources: list[list[int]] = [[] for _ in tested]
+    homeless = []
+    for number, name in enumerate(trained):
+        place = places.get(renamed.get(_plain(name), _plain(name)))
+        if place is None:
+            homeless.append(name)
+        else:
+            sources[place].append(number)
+    empty = [name for name, of in zip(tested, sources, strict=True) if not of]
+    if len(trained) == 1 and len(tested) > 1:
+        raise ClassesApart(f"a system that tells {trained[0]} from the rest cannot fill several classes: {lists}")
+    if empty or (homeless and len(tested) > 1):
+        reasons = [f"nothing of the system is {', '.join(empty)}"] if empty else []
+        reasons += [f"nothing of the data set is {', '.join(homeless)}"] if homeless and len(tested) > 1 else []
+        raise ClassesApart(f"the classes do not meet: {' and '.join(reasons)} ({lists}). Give --classes SYSTEM=DATA")
+    return ClassMeeting(tuple(trained), tuple(tested), tuple(map(tuple, sources)))
+
+
+class Meeting(nn.Module):
+    """A network whose logits are brought to another list of classes: of several that are one, the largest counts.
+
+    So the largest logit of the data set's classes belongs to the class with the largest of the system's. For one class
+    the logit is what it has above the largest of all others.
+    """
+
+    def __init__(self, net: nn.Module, meeting: ClassMeeting) -> None:
+        super().__init__()
+        self.net, self.meeting = net, meeting
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Images [B, 3, H, W] to logits [B, channels of the data set's task, H, W]."""
+        logits: Tensor = self.net(images)  # [B, channels of the system, H, W]
+        if len(self.meeting.trained) == 1:
+            return logits
+        chosen = [logits[:, list(of)].amax(dim=1) for of in self.meeting.sources]
+        if len(chosen) > 1:
+            return torch.stack(chosen, dim=1)
+        others = [number for number in range(len(self.meeting.trained)) if number not in self.meeting.sources[0]]
+        if not others:
+            return torch.ones_like(chosen[0])[:, None]  # every class of the system is the one of the data set
+        return (chosen[0] - logits[:, others].amax(dim=1))[:, None]
+
+
+def parameters_digest(net: nn.Module) -> str:
+    """SHA-256 over all parameters and statistics: a key says how a network was made, this which one it is."""
+    total = hashlib.sha256()
+    for name, value in sorted(net.state_dict().items()):
+        total.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
+        total.update(value.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy())
+    return total.hexdigest()
+
+
+def crop_for(trained: Trained, chosen: Chosen) -> int | None:
+    """Side of the squares that cover an image, None for whole images.
+
+    Raises UserError if the images have another size than the network takes, and no grid of such squares.
+    """
+    (height, width), wanted = trained.task.image_size, chosen.manifest.image_size
+    if wanted == (height, width):
+        return None
+    if height == width and wanted[0] % height == 0 and wanted[1] % width == 0:
+        return height
+    raise UserError(
+        f"{trained.key} takes images of {width}x{height} pixels, and those of {chosen.dataset.name} have "
+        f"{wanted[1]}x{wanted[0]}, which no grid of such squares covers. Resizing would change the scale of what it "
+        "has learnt and is not done: take a system trained on that size, or on a crop that divides it"
+    )
+
+
+def evaluate_elsewhere(
+    trained: Trained,
+    chosen: Chosen,
+    meeting: ClassMeeting,
+    name: str,
+    session: Session,
+    progress: Callable[[int, int], None],
+) -> Scored:
+    """Predict the chosen images, count, and store the submission. Raises UserError if it was trained on that data set.
+
+    What was counted before is not counted again.
+    """
+    if trained.dataset == chosen.dataset.name:
+        raise UserError(
+            f"{trained.key} was trained on {trained.dataset}: its test is in its result (rssam-bench report). Name "
+            "another data set, for these images it may have seen"
+        )
+    crop = crop_for(trained, chosen)
+    system = {
+        "key": trained.key,
+        "parameters": parameters_digest(trained.net),
+        "title": trained.model.title,
+        "dataset": trained.dataset,
+        "classes": meeting.to_json(),
+        "precision": session.precision,
+        "crop": crop,
+    }
+    identity = identify(
+        "evaluated", name, chosen.dataset, data=chosen.digest, split_seed=chosen.split_seed,
+        split_rule=chosen.split_rule, images=chosen.part, system=system,
+    )  # fmt: skip
+    key = submission_key(identity)
+    path = scores_folder(session.home) / f"{key}.json"
+    if path.is_file():
+        return Scored(read_submission(path), path, (), cached=True)
+    append_use(session.home, key, trained.model.name, chosen.dataset.name, chosen.digest, "evaluate")
+    from data_prep.loading.torch_dataset import PreparedSet
+
+    data = PreparedSet(chosen.folder, chosen.entries, native=True, cache=False)
+    fabric = make_fabric(session.device, session.precision)
+    with seeded(0, deterministic=session.device == "cpu"):
+        net = fabric.setup(Meeting(trained.net, meeting))
+        task = Task(chosen.dataset.classes, trained.task.image_size)
+        found = evaluate(net, data, task, crop, fabric.device, progress)
+    copies = _copies(session, trained.dataset, chosen)
+    submission = Submission(
+        identity=identity,
+        average=chosen.dataset.average,
+        classes=chosen.dataset.classes,
+        images=found.images,
+        counts=found.counts,
+        native_counts=found.native_counts,
+        reading=(_size_rule(trained, crop),),
+        data={**chosen.record, **({} if copies is None else {"copies": copies})},
+        provenance=provenance(fabric.device),
+    )
+    return Scored(submission, put_submission(session.home, submission), (), cached=False)
+
+
+def _size_rule(trained: Trained, crop: int | None) -> str:
+    height, width = trained.task.image_size
+    whole = f"Whole images of {width}x{height}, as it was trained."
+    return whole if crop is None else f"Images covered by a grid of squares of {crop} pixels, as it was trained."
+
+
+def _copies(session: Session, trained_on: str, chosen: Chosen) -> int | None:
+    """How many of the images are also in the data set it was trained on; None if that one is not prepared here."""
+    try:
+        known = load_manifest(session.data_folder(trained_on), trained_on)
+    except NotPrepared:
+        return None
+    seen = {entry.image_sha256 for entry in known.entries} | {entry.source_image_sha256 for entry in known.entries}
+    return sum(entry.image_sha256 in seen or entry.source_image_sha256 in seen for entry in chosen.entries)
+
+
+def _plain(name: str) -> str:
+    """A class name without case, and with one kind of gap."""
+    return " ".join(name.casefold().replace("_", " ").replace("-", " ").split())

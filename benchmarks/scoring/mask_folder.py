@@ -1,0 +1,146 @@
+"""A folder of masks that some tool predicted: one for every chosen image, or a message with all that is wrong."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.execution.session import FAULTS_SHOWN
+from benchmarks.scoring.mask_files import READ, LabelFile, LabelReader, labels_of, settle
+from benchmarks.scoring.test_images import Chosen
+from data_prep.images.decode import BadPicture, Bytes
+from data_prep.manifest import Entry, Progress
+from rssam.contract import UserError
+
+
+class PredictionsUnfit(UserError):
+    """Predictions that cannot be scored; every reason is in the message."""
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """Labels of every chosen image in their order, at the prepared size or all at the source's own, and their story."""
+
+    labels: Callable[[int], Bytes]  # of one image by its place: uint8 [H, W]
+    native: bool  # whether they have the size of the source
+    reading: tuple[str, ...]  # how files became labels, a sentence each
+    notes: tuple[str, ...]  # what the user should know
+
+
+def read_folder(folder: Path, chosen: Chosen, suffix: str, progress: Progress) -> Predicted:
+    """The predictions of a folder: a file for each chosen image, named by its stem and `suffix`."""
+    if not folder.is_dir():
+        found = "a file" if folder.is_file() else "nothing"
+        raise PredictionsUnfit(f"expected a folder of predicted masks at {folder}, found {found}")
+    wanted = {f"{entry.stem}{suffix}": entry for entry in chosen.entries}
+    known = {f"{entry.stem}{suffix}" for entry in chosen.manifest.entries} - wanted.keys()
+    files: dict[str, list[Path]] = defaultdict(list)
+    others, elsewhere = [], 0
+    for path in sorted(folder.iterdir()):
+        if path.name.startswith(".") or path.is_dir():
+            continue
+        if path.suffix.lower() in READ and path.stem in wanted:
+            files[path.stem].append(path)
+        elif path.suffix.lower() in READ and path.stem in known:
+            elsewhere += 1
+        else:
+            others.append(path.name)
+    reader = LabelReader(chosen.dataset.classes, chosen.dataset.palette)
+    faults: list[str] = []
+    read: dict[str, LabelFile] = {}
+    for done, stem in enumerate(sorted(files), start=1):
+        fault, file = _read(files[stem], reader, wanted[stem])
+        if fault:
+            faults.append(fault)
+        if file is not None:
+            read[stem] = file
+        progress(done, len(files), "read predictions")
+    native = _at_native_size(list(read.items()), wanted)
+    faults += _sizes(read, wanted, native)
+    foreground, threshold = 1, 0.0
+    try:
+        foreground, threshold = settle(list(read.values()))
+    except BadPicture as error:
+        faults.append(str(error))
+    missing = [stem for stem in wanted if stem not in files]
+    if missing or faults:
+        raise PredictionsUnfit(_all_wrong(folder, chosen, missing, faults, others))
+    ordered = [read[stem] for stem in wanted]
+    notes = [f"left out: {elsewhere} files of images that are not in this test split"] if elsewhere else []
+    if others:
+        notes.append(f"left out, of no image of {chosen.dataset.name}: {shortened(others)}")
+    return Predicted(
+        labels=lambda index: labels_of(ordered[index], foreground, threshold),
+        native=native,
+        reading=_reading(ordered, foreground, threshold, native),
+        notes=tuple(notes),
+    )
+
+
+def shortened(names: Sequence[str]) -> str:
+    """The first of the names, and how many more there are."""
+    rest = f" and {len(names) - FAULTS_SHOWN} more" if len(names) > FAULTS_SHOWN else ""
+    return ", ".join(names[:FAULTS_SHOWN]) + rest
+
+
+def _read(paths: Sequence[Path], reader: LabelReader, entry: Entry) -> tuple[str, LabelFile | None]:
+    """What is wrong with the file of one image, or the file."""
+    if len(paths) > 1:
+        return f"{' and '.join(path.name for path in paths)}: several files for one image", None
+    try:
+        file = reader.read(paths[0])
+    except BadPicture as error:
+        return f"{paths[0].name}: {error}", None
+    allowed = {entry.size} | ({entry.source_size} if entry.native_mask is not None else set())
+    if file.size not in allowed:
+        shown = " or ".join(f"{width}x{height}" for height, width in sorted(allowed))
+        return f"{paths[0].name}: expected {shown} pixels, found {file.size[1]}x{file.size[0]}", None
+    return "", file
+
+
+def _at_native_size(read: Sequence[tuple[str, LabelFile]], wanted: dict[str, Entry]) -> bool:
+    """Whether some file can only be meant at the size of its source."""
+    return any(file.size != wanted[stem].size for stem, file in read)
+
+
+def _sizes(read: dict[str, LabelFile], wanted: dict[str, Entry], native: bool) -> list[str]:
+    """Files of the prepared size among others of the source's: which of the two is meant must be the same for all."""
+    if not native:
+        return []
+    small = [file.path.name for stem, file in read.items() if file.size != wanted[stem].source_size]
+    if not small:
+        return []
+    return [f"{shortened(small)}: of the prepared size, where other files have the size of the source; save all alike"]
+
+
+def _reading(files: Sequence[LabelFile], foreground: int, threshold: float, native: bool) -> tuple[str, ...]:
+    forms = {file.form for file in files}
+    parts = ["Class numbers or the data set's colours, pixel by pixel."] if "labels" in forms else []
+    if "numbers" in forms:
+        parts.append(f"Foreground is {foreground}.")
+    if "floats" in forms:
+        kind = "probability above 0.5" if threshold else "logit above 0"
+        parts.append(f"Floats: foreground is a {kind}.")
+    if native:
+        parts.append("At the source's own resolution; the headline takes every n-th pixel of it, as prepared masks do.")
+    return tuple(parts)
+
+
+def _all_wrong(
+    folder: Path, chosen: Chosen, missing: Sequence[str], faults: Sequence[str], others: Sequence[str]
+) -> str:
+    """One message with everything that is wrong."""
+    where = f"seed {chosen.split_seed}" + (", by scenes" if chosen.split_rule == "blocked" else "")
+    parts = [f"{folder} cannot be scored on the {len(chosen.entries)} test images of {chosen.dataset.name} ({where}):"]
+    if missing:
+        parts.append(f"{len(missing)} without a file ({', '.join(READ)}): {shortened(missing)}")
+    parts += [f"{fault}" for fault in faults[:FAULTS_SHOWN]]
+    if len(faults) > FAULTS_SHOWN:
+        parts.append(f"... and {len(faults) - FAULTS_SHOWN} more files")
+    if others:
+        parts.append(f"of no image of {chosen.dataset.name}: {shortened(others)}")
+    if missing and others:
+        parts.append("if names go on behind the stem, as in STEM_mask.png, give --suffix _mask")
+    return "\n  ".join(parts) + "\nNothing was scored."

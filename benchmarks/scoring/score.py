@@ -1,0 +1,146 @@
+"""Predictions of any tool against the test split of a prepared data set: all of them, or nothing.
+
+Files are read and every fault is listed before a mask of the split is opened, and the use is in the ledger by then.
+Counting is that of a run's own test: the same confusion matrix of every image, pixels to be ignored in no cell.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from benchmarks.metrics.counts import Counts
+from benchmarks.results.json_files import ResultDamaged
+from benchmarks.results.predictions import PREDICTIONS, read_predictions
+from benchmarks.results.store import Result, Store
+from benchmarks.results.submission import (
+    Submission,
+    identify,
+    put_submission,
+    read_submission,
+    scores_folder,
+    submission_key,
+)
+from benchmarks.results.test_set_log import append_use
+from benchmarks.scoring.mask_folder import Predicted, PredictionsUnfit, read_folder, shortened
+from benchmarks.scoring.test_images import Chosen, choose
+from benchmarks.training.evaluate import confusion_matrix
+from benchmarks.training.reproducibility import provenance
+from data_prep.images.decode import take_every
+from data_prep.loading.torch_dataset import PreparedSet
+from data_prep.manifest import DataError, Progress
+
+
+@dataclass(frozen=True)
+class Scored:
+    """What `score` gives: the submission, its file, and what is to be said; `cached` if it was counted before."""
+
+    submission: Submission
+    path: Path
+    notes: tuple[str, ...]
+    cached: bool
+
+
+def score(home: Path, chosen: Chosen, folder: Path, name: str, suffix: str, progress: Progress) -> Scored:
+    """Score the files of a folder and store the submission. Raises PredictionsUnfit listing all that is wrong.
+
+    The same predictions under the same name are not counted twice: that would be another use of the split.
+    """
+    predicted = read_folder(folder, chosen, suffix, progress)
+    identity = identify(
+        "scored", name, chosen.dataset, data=chosen.digest, split_seed=chosen.split_seed,
+        split_rule=chosen.split_rule, images=chosen.part, predictions=digest(chosen, predicted),
+    )  # fmt: skip
+    key = submission_key(identity)
+    path = scores_folder(home) / f"{key}.json"
+    notes = (*predicted.notes, *_namesakes(home, key, name, chosen.dataset.name))
+    if path.is_file() and (known := _readable(path)) is not None:
+        return Scored(known, path, notes, cached=True)
+    append_use(home, key, name, chosen.dataset.name, chosen.digest, "score")
+    counts, native = count(chosen, predicted, progress)
+    submission = Submission(
+        identity=identity,
+        average=chosen.dataset.average,
+        classes=chosen.dataset.classes,
+        images=tuple(entry.stem for entry in chosen.entries),
+        counts=counts,
+        native_counts=native,
+        reading=predicted.reading,
+        data=chosen.record,
+        provenance=provenance(torch.device("cpu")),
+    )
+    return Scored(submission, put_submission(home, submission), notes, cached=False)
+
+
+def read_run(home: Path, result: Result) -> tuple[Chosen, Predicted]:
+    """The test images of a finished run and the predictions it saved. Raises DataError if they are gone or damaged."""
+    identity = result.identity
+    chosen = choose(
+        home, identity["dataset"]["name"], identity["split_seed"], identity.get("split_rule", "random")
+    )  # fmt: skip
+    if chosen.digest != identity["data"]:
+        raise DataError(
+            f"{result.key} was tested on other data than what is prepared here as {chosen.dataset.name} "
+            f"({identity['data'][:12]}..., found {chosen.digest[:12]}...): prepare what it was tested on"
+        )
+    saved = read_predictions(Store(home).work(result.key) / PREDICTIONS, binary=chosen.task.binary)
+    if missing := [entry.stem for entry in chosen.entries if entry.stem not in saved.images]:
+        raise PredictionsUnfit(
+            f"{result.key} was tested on {len(saved.images)} of the {len(chosen.entries)} test images (its recipe has "
+            f"a limit): nothing was scored. Without predictions are: {shortened(missing)}"
+        )
+    stems = [entry.stem for entry in chosen.entries]
+    return chosen, Predicted(lambda index: saved.labels(stems[index]), False, ("Predictions that the run saved.",), ())
+
+
+def count(chosen: Chosen, predicted: Predicted, progress: Progress) -> tuple[Counts, Counts | None]:
+    """Counts at the prepared labels' resolution, and at the source's where predictions are that fine."""
+    task = chosen.task
+    data = PreparedSet(chosen.folder, chosen.entries, cache=False)
+    confusions, finer = [], []
+    for index, entry in enumerate(chosen.entries):
+        labels = predicted.labels(index)
+        mask, native = data.labels(index)
+        if predicted.native:
+            if native is not None:
+                finer.append(confusion_matrix(native, torch.from_numpy(labels.copy()), task))
+            labels = take_every(labels, entry.source_size[0] // entry.size[0])
+        confusions.append(confusion_matrix(mask, torch.from_numpy(labels.copy()), task))
+        progress(index + 1, len(chosen.entries), "count")
+    counts, native_counts = (
+        Counts.from_confusion(torch.stack(each).numpy().astype(np.int64), binary=task.binary) if each else None
+        for each in (confusions, finer)
+    )
+    assert counts is not None  # there is an image at least
+    return counts, native_counts if len(finer) == len(confusions) else None
+
+
+def digest(chosen: Chosen, predicted: Predicted) -> str:
+    """SHA-256 over the predicted labels: equal for equal predictions, whatever the files they came in."""
+    total = hashlib.sha256()
+    for index, entry in enumerate(chosen.entries):
+        labels = predicted.labels(index)
+        total.update(f"{entry.stem} {labels.shape}".encode() + np.ascontiguousarray(labels).tobytes())
+    return total.hexdigest()
+
+
+def _namesakes(home: Path, key: str, name: str, dataset: str) -> list[str]:
+    """Other submissions that a table would show under the same name."""
+    found = []
+    for path in sorted(scores_folder(home).glob(f"{dataset}-scored-*.json")):
+        other = _readable(path)
+        if other is not None and other.key != key and other.name == name:
+            found.append(f"another row is called {name} too: delete {path} if it is to go")
+    return found
+
+
+def _readable(path: Path) -> Submission | None:
+    """A stored submission; None if its file is damaged, for it is about to be written again."""
+    try:
+        return read_submission(path)
+    except ResultDamaged:
+        return None

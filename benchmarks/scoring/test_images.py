@@ -1,0 +1,77 @@
+"""Which images of a prepared data set are to be counted: those of a test split, or all, as they were prepared."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from benchmarks.execution.session import FAULTS_SHOWN
+from benchmarks.protocol.run import require_scenes
+from data_prep.manifest import DataError, Dataset, Entry, Manifest, SplitRule, load_manifest, verify_files
+from data_prep.registry import dataset as find_dataset
+from rssam.contract import Task
+
+Part = Literal["test", "all"]
+"""Which images of a data set are counted."""
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """Images of a prepared data set that are to be counted."""
+
+    dataset: Dataset
+    manifest: Manifest
+    folder: Path
+    entries: tuple[Entry, ...]
+    part: Part
+    split_seed: int
+    split_rule: SplitRule
+
+    @property
+    def digest(self) -> str:
+        """Of data and split, as in the identity of a run."""
+        return self.manifest.digest(self.split_seed, self.split_rule)
+
+    @property
+    def task(self) -> Task:
+        """Classes and size of the images."""
+        return Task(self.dataset.classes, self.manifest.image_size)
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """What reports say of the data."""
+        manifest = self.manifest
+        return {
+            "origin": manifest.origin,
+            "complete": manifest.complete,
+            "pairs": len(manifest.entries),
+            "describe": manifest.describe(),
+        }
+
+
+def choose(home: Path, name: str, split_seed: int, rule: SplitRule, part: Part = "test") -> Chosen:
+    """The images to count, after comparing their files with their digests.
+
+    Raises UnknownDataset or NotPrepared; DataError if a file was changed, or if there is no such image.
+    """
+    dataset = find_dataset(name)
+    folder = home / "data" / name
+    manifest = load_manifest(folder, name)
+    require_scenes(manifest, rule)
+    splits = manifest.splits(split_seed, rule)
+    entries = splits["test"] if part == "test" else tuple(sorted(manifest.entries, key=lambda entry: entry.stem))
+    if not entries:
+        raise DataError(f"{name} has no test images: {len(manifest.entries)} pairs are too few to split; prepare more")
+    if faults := verify_files(folder, entries):
+        raise DataError(
+            f"{len(faults)} prepared files of {name} are not as they were made:{_lines(faults)}\n"
+            f"Delete {folder} and run: rssam-bench prepare {name} --source DIR"
+        )
+    return Chosen(dataset, manifest, folder, entries, part, split_seed, rule)
+
+
+def _lines(faults: Sequence[str]) -> str:
+    rest = f"\n  ... and {len(faults) - FAULTS_SHOWN} more" if len(faults) > FAULTS_SHOWN else ""
+    return "".join(f"\n  {fault}" for fault in faults[:FAULTS_SHOWN]) + rest

@@ -1,0 +1,1 @@
+"""Measure latency, training steps, memory and data loading."""

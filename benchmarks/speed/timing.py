@@ -1,0 +1,314 @@
+"""What a system costs on this machine: latency, throughput, training step and memory, timed in alternating rounds.
+
+Weights are random: time does not depend on their values. Each round times every operation of every way once, so that
+what else the machine does hits all of them alike; ratios are of one round each, and their median is given.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import json
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from itertools import product
+from pathlib import Path
+from statistics import median
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from benchmarks.protocol.cost import Cost, measure, measure_network
+from benchmarks.protocol.run import PAPER, Precision, canonical, plain_fields
+from benchmarks.training.compile import channels_last, compile_network
+from benchmarks.training.loop import make_fabric, make_optimizer, training_loss
+from benchmarks.training.reproducibility import peak_memory, provenance, seeded
+from data_prep.manifest import write_atomic
+from rssam.config import ENCODERS
+from rssam.contract import Model, Task
+from rssam.sam.attention import Kind, set_attention
+
+SCHEMA = 1
+LEAST_ROUNDS = 7
+SECONDS_OF_AN_OPERATION = 0.05
+"""An operation is repeated within a round until it has taken about so long."""
+OPERATIONS = ("latency", "throughput", "step")
+SIDE_OF_PRODUCT = {"cuda": 4096, "cpu": 1024}
+"""Of the square matrices whose product gives the rate of the device."""
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """Where and how everything of one measurement is timed."""
+
+    device: Literal["cpu", "cuda"]
+    precision: Precision
+    batch: int  # images of a forward pass
+    group: int  # images of a training step
+    rounds: int
+    compiled: bool = False
+
+
+@dataclass(frozen=True)
+class Operation:
+    """Something to time: `run` does it once, `images` are what it handles then."""
+
+    name: str
+    run: Callable[[], object]
+    images: int
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Bytes of one call: all that was held at its height, and by how much that was more than before it."""
+
+    peak: int
+    above: int
+
+
+class EncoderAlone(nn.Module):
+    """SAM's image encoder with its neck, as segment_anything has it, under the forward contract of a network."""
+
+    def __init__(self, encoder: nn.Module) -> None:
+        super().__init__()
+        self.encoder = encoder
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Neck's map [B, 256, H/16, W/16] of images [B, 3, H, W]."""
+        found: Tensor = self.encoder(images).neck
+        return found
+
+
+def encoder_alone(name: str, task: Task) -> nn.Module:
+    """An encoder of SAM with LoRA, frozen but for it."""
+    from rssam.lora import add_lora, freeze_encoder
+    from rssam.sam.encoder import SamEncoder
+
+    encoder = SamEncoder(ENCODERS[name], task.image_size, neck=True)
+    add_lora(encoder, 4)
+    freeze_encoder(encoder, "sam")
+    return EncoderAlone(encoder)
+
+
+def stock_encoder(name: str, task: Task) -> nn.Module:
+    """The same encoder from segment_anything alone, every module its own; it takes normalised images."""
+    from segment_anything.modeling import ImageEncoderViT
+
+    size = ENCODERS[name]
+    net: nn.Module = ImageEncoderViT(
+        img_size=task.image_size[0], patch_size=16, embed_dim=size.width, depth=size.blocks, num_heads=size.heads,
+        out_chans=256, qkv_bias=True, use_rel_pos=True, window_size=14, global_attn_indexes=size.global_blocks,
+    )  # fmt: skip
+    return net.requires_grad_(False)
+
+
+def measure_system(
+    model: Model, task: Task, conditions: Conditions, ways: tuple[Kind, ...] = ("auto",), seed: int = 0
+) -> dict[str, Any]:
+    """The record of one system; the first of `ways` is the one whose figures stand for it, others are compared."""
+    with seeded(seed, deterministic=False):
+        net = model.architecture(task)
+    about = {
+        "system": {"name": model.name, "title": model.title, "version": model.version, "options": plain_fields(model)},
+        "classes": list(task.classes),
+    }
+    return _record(about, time_network(net, task, conditions, ways), task, conditions, measure(model, task))
+
+
+def measure_encoder(
+    name: str, task: Task, conditions: Conditions, ways: tuple[Kind, ...] = ("auto", "reference", "dense")
+) -> dict[str, Any]:
+    """The record of SAM's encoder by itself."""
+    with seeded(0, deterministic=False):
+        net = encoder_alone(name, task)
+    title = f"SAM's encoder {name}"
+    about: dict[str, Any] = {
+        "system": {"name": "encoder", "title": title, "version": 1, "options": {"encoder": name}},
+        "classes": [],
+    }
+    cost = measure_network(partial(encoder_alone, name), task)
+    return _record(about, time_network(net, task, conditions, ways), task, conditions, cost)
+
+
+def time_network(net: nn.Module, task: Task, conditions: Conditions, ways: tuple[Kind, ...]) -> dict[str, Any]:
+    """Seconds of every operation by way, "auto.latency" and so on, each a list with one entry a round."""
+    fabric = make_fabric(conditions.device, conditions.precision)
+    device, cuda = fabric.device, conditions.device == "cuda"
+    if cuda:
+        channels_last(net)
+    if conditions.compiled:
+        compile_network(net)
+    raw = make_optimizer(net, PAPER, 0.0, fused=cuda)  # at rate 0, so that thousands of steps diverge nowhere
+    model, optimizer = fabric.setup(net, raw)
+    if hasattr(net, "training_outputs"):
+        model.mark_forward_method("training_outputs")
+    images = torch.rand(max(conditions.batch, conditions.group), 3, *task.image_size, device=device)
+    labels = torch.randint(max(2, len(task.classes)), (conditions.group, *task.image_size), device=device)
+    labels = labels.to(torch.uint8)
+    segments = not isinstance(net, EncoderAlone)
+
+    def forward(way: Kind, count: int) -> Callable[[], object]:
+        def run() -> object:
+            set_attention(net, way)
+            net.eval()
+            with torch.inference_mode():
+                return model(images[:count])
+
+        return run
+
+    def step(way: Kind) -> Callable[[], object]:
+        def run() -> object:
+            set_attention(net, way)
+            net.train()
+            with fabric.autocast():
+                if segments:
+                    loss = training_loss(model, images[: conditions.group], labels, 0.2, 0.8)
+                else:
+                    loss = model(images[: conditions.group]).float().square().mean()
+            fabric.backward(loss)
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+            return loss
+
+        return run
+
+    forwards = [
+        operation
+        for way in ways
+        for operation in (
+            Operation(f"{way}.latency", forward(way, 1), 1),
+            Operation(f"{way}.throughput", forward(way, conditions.batch), conditions.batch),
+        )
+    ]
+    steps = [Operation(f"{way}.step", step(way), conditions.group) for way in ways]
+    memory: dict[str, Memory | None] = {}
+    seconds: dict[str, list[float]] = {}
+    # What predicts has not trained: after a step an allocator keeps so much that large temporaries cost nothing.
+    for operations in ([*forwards, _product(conditions)], steps):
+        memory |= {operation.name: memory_of(operation.run, device) for operation in operations}
+        seconds |= alternating(operations, conditions.rounds, device)
+    compared, above = {}, {}
+    for way, what in product(ways[1:], OPERATIONS):
+        pairs = zip(seconds[f"{way}.{what}"], seconds[f"{ways[0]}.{what}"], strict=True)
+        compared[f"{way}.{what}"] = summary([other / own for other, own in pairs])
+        own, other = memory[f"{ways[0]}.{what}"], memory[f"{way}.{what}"]
+        if own is not None and other is not None:
+            above[f"{way}.{what}"] = {"own": own.above, "other": other.above}
+    peaks = {what: None if (one := memory[f"{ways[0]}.{what}"]) is None else one.peak for what in OPERATIONS}
+    return {
+        "seconds": seconds, "memory": peaks, "way": ways[0], "times_as_long": compared, "memory_above_weights": above,
+    }  # fmt: skip
+
+
+def alternating(operations: list[Operation], rounds: int, device: torch.device) -> dict[str, list[float]]:
+    """Seconds of each operation in every round, after one round to warm up and a look at how often to repeat each."""
+    repeats = {}
+    for operation in operations:
+        operation.run()  # compiles, allocates, chooses kernels
+        repeats[operation.name] = max(1, round(SECONDS_OF_AN_OPERATION / max(timed(operation.run, 1, device), 1e-6)))
+    seconds: dict[str, list[float]] = {operation.name: [] for operation in operations}
+    for number in range(rounds):
+        for operation in operations if number % 2 == 0 else reversed(operations):
+            seconds[operation.name].append(timed(operation.run, min(repeats[operation.name], 200), device))
+    return seconds
+
+
+def timed(run: Callable[[], object], repeats: int, device: torch.device) -> float:
+    """Seconds of one call, as the mean of `repeats` calls in a row; waits for the device before and after."""
+    _wait(device)
+    began = time.perf_counter()
+    for _ in range(repeats):
+        run()
+    _wait(device)
+    return (time.perf_counter() - began) / repeats
+
+
+def memory_of(run: Callable[[], object], device: torch.device) -> Memory | None:
+    """Highest memory of one call: allocated on CUDA, resident of this process on Linux, else unknown."""
+    run()  # what is allocated once, gradients and states of the optimiser too, is no part of a call
+    if device.type == "cuda":
+        _wait(device)
+        torch.cuda.reset_peak_memory_stats(device)
+        before = torch.cuda.memory_allocated(device)
+        run()
+        _wait(device)
+        return Memory(peak_memory(device), peak_memory(device) - before)
+    try:
+        ctypes.CDLL(None).malloc_trim(0)  # what glibc keeps for later would hide as much of the call
+        Path("/proc/self/clear_refs").write_text("5")  # begins the highest resident size anew
+        before = _resident("VmRSS")
+        run()
+        highest = _resident("VmHWM")
+    except (OSError, AttributeError):  # another system, or another libc
+        return None
+    return Memory(highest, highest - before)
+
+
+def _resident(field: str) -> int:
+    """Bytes that a line of this process's status gives in KiB."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(f"{field}:"))
+
+
+def summary(values: list[float]) -> dict[str, Any]:
+    """Median and extremes over the rounds, and the rounds themselves."""
+    return {"median": median(values), "low": min(values), "high": max(values), "rounds": values}
+
+
+def save_record(home: Path, record: Mapping[str, Any]) -> Path:
+    """Write a record into the home, in place of one of the same system under the same conditions."""
+    named = {key: record[key] for key in ("system", "image_size", "classes", "conditions", "device", "way")}
+    digest = hashlib.sha256(canonical(named).encode()).hexdigest()[:10]
+    path = home / "speed" / f"{record['system']['name']}-{record['image_size'][0]}-{digest}.json"
+    write_atomic(path, (json.dumps(record, indent=1) + "\n").encode())
+    return path
+
+
+def _record(
+    about: Mapping[str, Any], timed: Mapping[str, Any], task: Task, conditions: Conditions, cost: Cost
+) -> dict[str, Any]:
+    seconds, way = timed["seconds"], timed["way"]
+    device = torch.device(conditions.device)
+    rate = 2 * SIDE_OF_PRODUCT[conditions.device] ** 3 / median(seconds["product"])  # operations a second
+    each = median(seconds[f"{way}.throughput"]) / conditions.batch  # seconds an image
+    achieved = 2e9 * cost.gmacs / each
+    found = provenance(device)
+    return {
+        "schema": SCHEMA,
+        **about,
+        "parameters": {"total": cost.total, "trainable": cost.trainable, "as_published": cost.as_published},
+        "gmacs": cost.gmacs,
+        "image_size": list(task.image_size),
+        "weights": "random: time does not depend on their values",
+        "conditions": vars(conditions),
+        "way": way,
+        "latency_seconds": summary(seconds[f"{way}.latency"]),
+        "images_per_second": summary([conditions.batch / value for value in seconds[f"{way}.throughput"]]),
+        "step_seconds": summary(seconds[f"{way}.step"]),
+        "trained_images_per_second": summary([conditions.group / value for value in seconds[f"{way}.step"]]),
+        "peak_memory": timed["memory"],
+        "times_as_long": timed["times_as_long"],
+        "memory_above_weights": timed["memory_above_weights"],
+        "product_rate": rate,
+        "achieved_rate": achieved,
+        "share_of_product_rate": achieved / rate,
+        "waiting_for_images": None,
+        "device": found["device"],
+        "provenance": found,
+    }
+
+
+def _product(conditions: Conditions) -> Operation:
+    """A product of square matrices in the precision of the networks: what the device can do at best."""
+    side = SIDE_OF_PRODUCT[conditions.device]
+    kind = torch.bfloat16 if conditions.precision == "bf16-mixed" else torch.float32
+    one, other = torch.rand(2, side, side, device=conditions.device, dtype=kind)
+    return Operation("product", lambda: one @ other, 1)
+
+
+def _wait(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)

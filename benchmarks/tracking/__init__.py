@@ -1,0 +1,1 @@
+"""Mirror runs to MLflow."""

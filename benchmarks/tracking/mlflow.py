@@ -1,0 +1,285 @@
+"""MLflow as a mirror: it listens and decides nothing. Whatever goes wrong with it, the run goes on and says so once.
+
+Without MLFLOW_TRACKING_URI the mirror is a SQLite file in the home folder; with it, that server. One mirror serves all
+runs of a process, so that the database is opened and the experiment made once; how long it is waited for stands in
+`patience`. What MLflow missed is kept for later. A note in the run's work folder says which MLflow run it is and stays
+until that one has everything: a resumed run goes on in it, and a finished one that MLflow has not got is told again by
+the next command that meets it. The note is there before MLflow hears of the run, with a key that the MLflow run bears
+as a tag: one that was made and never noted is found by it.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import threading
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+
+from benchmarks.results.store import Result
+from benchmarks.tracking.call_with_timeout import Patience
+from data_prep.manifest import DataError, write_atomic
+
+EXPERIMENT = "rssam-bench"
+SYSTEM_METRICS_SECONDS = 10
+NOTE = "mlflow.json"
+IDEMPOTENCY_KEY = "idempotency_key"
+"""Tag of an MLflow run: a random name that its note had before it was made."""
+
+_PATIENCE = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",  # a benchmark does not phone home
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+}
+"""Settings of MLflow's client, where the user has none: its own would wait for minutes."""
+
+
+@dataclass(frozen=True)
+class _Note:
+    """What the work folder knows of the run in MLflow."""
+
+    uri: str
+    run_id: str | None  # once it is made
+    idempotency_key: str
+
+
+@dataclass
+class _Mirrored:
+    """The run that is being mirrored, and what MLflow has not got of it yet."""
+
+    key: str
+    declared: Mapping[str, Any]
+    live: bool  # it is running now, not only told of later
+    note: _Note
+    run_id: str | None = None  # once it is open
+    logged: set[tuple[str, int]] = field(default_factory=set)  # (metric, step)
+    pending: list[tuple[str, float, int, int]] = field(default_factory=list)  # metric, value, time in ms, step
+
+
+class MlflowMirror:
+    """Parameters, metrics of each epoch, system metrics, and the result file as an artifact, in MLflow."""
+
+    def __init__(self, home: Path, warn: Callable[[str], None]) -> None:
+        self.home, self.warn = home, warn
+        self.patience = Patience(self._leave_alone)
+        self._client: Any = None
+        self._experiment = ""
+        self._run: _Mirrored | None = None
+        self._monitor: Any = None
+
+    @property
+    def uri(self) -> str:
+        """Where the mirror writes."""
+        return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{self.home.resolve() / 'mlflow.db'}"
+
+    def start(self, key: str, declared: Mapping[str, Any]) -> None:
+        """Open the run, with its declaration as flat parameters; go on in the MLflow run that it had before."""
+        self._stop_monitor()
+        self._run = _Mirrored(key, declared, live=True, note=self._read_note(key) or self._new_note(key))
+        self._tell(self._flush)
+
+    def epoch(self, metrics: Mapping[str, float], candidate: str = "") -> None:
+        """Log the metrics of one epoch at the step of its number."""
+        if self._run is not None:
+            now, step = int(time.time() * 1000), int(metrics["epoch"])
+            prefix = f"{candidate}." if candidate else ""
+            self._run.pending += [(f"{prefix}{name}", value, now, step) for name, value in metrics.items()]
+            self._tell(self._flush)
+
+    def finish(self, result: Result, result_file: Path) -> None:
+        """Log the scores and attach the result file, which holds the counts."""
+        self._tell(lambda run: self._finish(run, result, result_file))
+        self._run = None
+
+    def settle(self, result: Result, result_file: Path) -> None:
+        """Tell MLflow of a result that it has not got the whole of, as its note says. Without a note does nothing."""
+        if (note := self._read_note(result.key)) is None:
+            return
+        self._run = _Mirrored(result.key, result.declared(), live=False, note=note)
+        now = int(time.time() * 1000)
+        self._run.pending = [
+            (name, value, now, int(epoch["epoch"])) for epoch in result.history for name, value in epoch.items()
+        ]
+        self.finish(result, result_file)
+
+    def fail(self, reason: str) -> None:
+        """Mark the run as failed."""
+        self._end("FAILED", reason)
+
+    def stop(self, reason: str) -> None:
+        """Mark the run as killed; it may go on later."""
+        self._end("KILLED", reason)
+
+    def open(self) -> bool:
+        """Make the database and the experiment, so that processes that start together do not each make them."""
+        self._listen(lambda: self._connect())
+        return True
+
+    def _end(self, status: str, reason: str) -> None:
+        self._tell(lambda run: self._close(run, status, reason))
+        self._run = None
+
+    def _tell(self, call: Callable[[_Mirrored], object]) -> None:
+        """Call with the current run, if there is one."""
+        if (run := self._run) is not None:
+            self._listen(lambda: call(run))
+
+    def _listen(self, call: Callable[[], object]) -> None:
+        self.patience.call(call, _import_mlflow)  # the import takes seconds on a busy machine: no fault of a server
+
+    def _leave_alone(self, fault: Exception) -> None:
+        self._client = None
+        self._stop_monitor()
+        first = (str(fault).strip().splitlines() or [""])[0]
+        self.warn(
+            f"MLflow at {self.uri} failed ({type(fault).__name__}: {first}); this session goes on without it "
+            f"and asks again after {self.patience.seconds_of_silence / 60:.0f} minutes. Results do not depend on it"
+        )
+
+    def _connect(self) -> Any:
+        if self._client is None:
+            from mlflow import MlflowClient
+
+            self.home.mkdir(parents=True, exist_ok=True)
+            wait = self.patience.seconds_to_answer
+            with FileLock(self.home / "mlflow.lock", timeout=wait):  # two may want to make the database
+                client = MlflowClient(self.uri)
+                known = client.get_experiment_by_name(EXPERIMENT)
+                local = None if "MLFLOW_TRACKING_URI" in os.environ else (self.home.resolve() / "mlflow").as_uri()
+                self._experiment = (
+                    known.experiment_id if known else client.create_experiment(EXPERIMENT, artifact_location=local)
+                )
+            self._client = client
+        return self._client
+
+    def _flush(self, run: _Mirrored) -> None:
+        """Open the run if it is not open, and log what is pending."""
+        from mlflow.entities import Metric
+
+        client = self._connect()
+        if run.run_id is None:
+            run.run_id = self._open(client, run)
+            self._write_note(run.key, replace(run.note, uri=self.uri, run_id=run.run_id))
+            if run.live:
+                self._start_monitor(run.run_id)
+        sent = list(run.pending)
+        fresh = [item for item in sent if (item[0], item[3]) not in run.logged]
+        if fresh:
+            client.log_batch(run.run_id, metrics=[Metric(*item) for item in fresh])
+        run.logged |= {(name, step) for name, _, _, step in fresh}
+        del run.pending[: len(sent)]  # more may have come while this call was given up
+
+    def _open(self, client: Any, run: _Mirrored) -> str:
+        """Go on in the MLflow run that it had before, or make one."""
+        from mlflow.entities import Param
+
+        tags = {"key": run.key, IDEMPOTENCY_KEY: run.note.idempotency_key}
+        known = self._known(client, run) or client.create_run(self._experiment, run_name=run.key, tags=tags)
+        run_id: str = known.info.run_id
+        if known.info.status != "RUNNING":
+            client.update_run(run_id, status="RUNNING")
+        for name in known.data.metrics:
+            run.logged |= {(name, point.step) for point in client.get_metric_history(run_id, name)}
+        missing = {name: str(value) for name, value in flat(run.declared).items() if name not in known.data.params}
+        if missing:
+            client.log_batch(run_id, params=[Param(*item) for item in missing.items()])
+        return run_id
+
+    def _known(self, client: Any, run: _Mirrored) -> Any:
+        """The MLflow run that the note names, or that bears its key; None if this server has neither."""
+        from mlflow.exceptions import MlflowException
+
+        if run.note.run_id is not None and run.note.uri == self.uri:
+            try:
+                known = client.get_run(run.note.run_id)
+            except MlflowException as error:
+                if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+                    raise
+            else:
+                if known.info.lifecycle_stage == "active":
+                    return known
+        found = client.search_runs([self._experiment], f"tags.{IDEMPOTENCY_KEY} = '{run.note.idempotency_key}'")
+        return found[0] if found else None
+
+    def _finish(self, run: _Mirrored, result: Result, result_file: Path) -> None:
+        now = int(time.time() * 1000)
+        scores = {f"test_{name}": value for name, value in vars(result.scores).items()}
+        scores |= {"seconds": result.seconds, "peak_memory": float(result.peak_memory)}
+        run.pending += [(name, value, now, result.best_epoch) for name, value in scores.items()]
+        self._flush(run)
+        self._connect().log_artifact(run.run_id, str(result_file))
+        self._close(run, "FINISHED", None)
+        self._note_file(run.key).unlink(missing_ok=True)
+
+    def _close(self, run: _Mirrored, status: str, reason: str | None) -> None:
+        self._flush(run)
+        self._stop_monitor()
+        client = self._connect()
+        if reason is not None:
+            client.set_tag(run.run_id, "reason", reason)
+        client.set_terminated(run.run_id, status)
+
+    def _start_monitor(self, run_id: str) -> None:
+        from mlflow.system_metrics import system_metrics_monitor
+
+        monitor: Any = system_metrics_monitor  # MLflow's monitor has no types
+        self._monitor = monitor.SystemMetricsMonitor(
+            run_id, sampling_interval=SYSTEM_METRICS_SECONDS, tracking_uri=self.uri
+        )
+        self._monitor.start()
+
+    def _stop_monitor(self) -> None:
+        """Ask the monitor to end; it is not waited for, for its last word may take long to be heard."""
+        if self._monitor is not None:
+            threading.Thread(target=self._monitor.finish, daemon=True).start()
+            self._monitor = None
+
+    def _note_file(self, key: str) -> Path:
+        return self.home / "runs" / key / NOTE
+
+    def _read_note(self, key: str) -> _Note | None:
+        """The note of a run, a new one in place of one that cannot be read; None if there is none."""
+        try:
+            return _Note(**json.loads(self._note_file(key).read_text()))
+        except OSError:
+            return None
+        except (ValueError, TypeError):
+            return self._new_note(key)
+
+    def _new_note(self, key: str) -> _Note:
+        note = _Note(self.uri, None, uuid.uuid4().hex)
+        self._write_note(key, note)
+        return note
+
+    def _write_note(self, key: str, note: _Note) -> None:
+        with suppress(OSError, DataError):  # a disk that cannot be written is told by what matters
+            write_atomic(self._note_file(key), json.dumps(asdict(note)).encode(), durable=False)
+
+
+def _import_mlflow() -> None:
+    """Import it, quietly and with little patience for servers."""
+    for name, value in _PATIENCE.items():
+        os.environ.setdefault(name, value)
+    import mlflow  # noqa: F401
+
+    for name in ("mlflow", "alembic"):  # after the import, which sets them up
+        logging.getLogger(name).setLevel(logging.CRITICAL)  # a traceback for every look at a locked database
+
+
+def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested mappings as one, names joined by dots."""
+    result: dict[str, Any] = {}
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            result.update(flat(value, f"{prefix}{name}."))
+        else:
+            result[f"{prefix}{name}"] = value
+    return result

@@ -1,0 +1,1 @@
+"""Train and evaluate one network, on one device or several."""

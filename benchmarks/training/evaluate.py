@@ -1,0 +1,181 @@
+"""Validation loss and test counts, at the label's own resolution."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from benchmarks.metrics.count_probabilities import probability_histogram
+from benchmarks.metrics.counts import Counts
+from benchmarks.protocol.run import Recipe
+from benchmarks.training.loss import segmentation_loss
+from benchmarks.training.rank_group import Team
+from data_prep.loading.torch_dataset import Item, PreparedSet, grid
+from data_prep.loading.torch_dataset import crop as crop_item
+from rssam.contract import IGNORE, Task
+
+_Counted = tuple[str, Tensor, Tensor | None, Tensor]
+"""Stem, confusion matrix, that of the native mask, and the histogram of probabilities."""
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What a pass over a split gives: stems, counts, the predicted labels [H, W] of every image, and histograms.
+
+    These are int64 [images, channels, bins, 2], at the prepared label's resolution; see `probability_histogram`.
+    """
+
+    images: tuple[str, ...]
+    counts: Counts
+    native_counts: Counts | None
+    predictions: tuple[NDArray[np.uint8], ...]
+    histograms: NDArray[np.int64] | None = None
+
+
+def to_float(images: Tensor, device: torch.device) -> Tensor:
+    """uint8 images to the device, then 0..1 in fp32: a quarter of the bytes travel."""
+    return images.to(device, non_blocking=True).float().div_(255)
+
+
+@torch.inference_mode()
+def validation_loss(
+    net: nn.Module,
+    data: PreparedSet,
+    recipe: Recipe,
+    device: torch.device,
+    between: Callable[[], None] | None = None,
+    team: Team | None = None,
+) -> float:
+    """Mean loss over groups of `recipe.group` images (or windows) in the order of their stems, each image once.
+
+    The devices of a `team` take groups in turn; the sum is made in the order of the groups all the same. `between` is
+    called as often on each of them, after every group; what it raises ends the pass.
+    """
+    team = team or Team()
+    net.eval()
+    places = _windows(data, recipe.crop)
+    read = lru_cache(maxsize=1)(data.__getitem__)  # windows of one image follow each other: decode it once
+    groups = [places[first : first + recipe.group] for first in range(0, len(places), recipe.group)]
+    sums = torch.zeros(len(groups), device=device, dtype=torch.float64)
+    for first in range(0, len(groups), team.size):
+        if (number := first + team.rank) < len(groups):
+            images, labels = _stacked(read, groups[number], recipe.crop)
+            logits = net(to_float(images, device))  # [B, C, H, W]
+            loss = segmentation_loss(logits, labels.to(device), recipe.ce_weight, recipe.dice_weight)
+            sums[number] = loss.double() * len(images)
+        if between is not None:
+            between()
+    total = 0.0
+    for part in team.total(sums.cpu()).tolist():  # each is 0 on all devices but one
+        total += part
+    return total / len(places)
+
+
+@torch.inference_mode()
+def evaluate(
+    net: nn.Module,
+    data: PreparedSet,
+    task: Task,
+    crop: int | None,
+    device: torch.device,
+    progress: Callable[[int, int], None] | None = None,
+    team: Team | None = None,
+) -> Evaluation:
+    """Predict every image of `data` once and count; images larger than the crop are covered by a grid of crops.
+
+    The devices of a `team` take images in turn and all have the counts of all; the first alone has the predictions.
+    `progress` is called as often on each of them.
+
+    Binary labels are the sign of the logit (probability 0.5), others the largest logit. Where the source had a finer
+    mask, the same logits are upsampled to it and counted a second time.
+    """
+    team = team or Team()
+    net.eval()
+    counted: dict[int, _Counted] = {}
+    predicted: dict[int, NDArray[np.uint8]] = {}
+    for first in range(0, len(data), team.size):
+        if (index := first + team.rank) < len(data):
+            item = data[index]
+            mask, native = item["mask"], item.get("native_mask")
+            logits = _predict(net, item["image"], crop, device)  # [C, H, W]
+            labels = predicted_labels(logits)  # [H, W]
+            finer = None
+            if native is not None and native.shape != mask.shape:
+                upsampled = F.interpolate(logits[None], tuple(native.shape), mode="bilinear", align_corners=False)[0]
+                finer = confusion_matrix(native.to(device), predicted_labels(upsampled), task).cpu()
+            mask = mask.to(device)
+            histogram = probability_histogram(mask, logits)  # [C, bins, 2]
+            counted[index] = item["name"], confusion_matrix(mask, labels, task).cpu(), finer, histogram
+            predicted[index] = labels.to(torch.uint8).cpu().numpy()
+        if progress is not None:
+            progress(min(first + team.size, len(data)), len(data))
+    counted = team.collect(counted, len(data))
+    predicted = team.collect(predicted, len(data), leader_only=True)
+    names, confusions, finer_confusions, histograms = zip(*(counted[index] for index in range(len(data))), strict=True)
+    native_confusions = [confusion for confusion in finer_confusions if confusion is not None]
+    return Evaluation(
+        images=names,
+        counts=_counts(confusions, task),
+        native_counts=_counts(native_confusions, task) if len(native_confusions) == len(names) else None,
+        predictions=tuple(predicted[index] for index in sorted(predicted)),
+        histograms=torch.stack(histograms).numpy(),
+    )
+
+
+def predicted_labels(logits: Tensor) -> Tensor:
+    """Labels int64 [H, W] of logits [C, H, W]."""
+    labels: Tensor = logits[0] > 0 if logits.shape[0] == 1 else logits.argmax(dim=0)
+    return labels.long()
+
+
+def confusion_matrix(truth: Tensor, labels: Tensor, task: Task) -> Tensor:
+    """Confusion matrix int64 [K, K] of one image, rows truth, columns prediction; ignored pixels are in no cell."""
+    size = max(2, task.channels)
+    kept = truth != IGNORE
+    pairs = truth[kept].long() * size + labels[kept]
+    cells: Tensor = torch.bincount(pairs, minlength=size * size)
+    return cells.view(size, size)
+
+
+def _predict(net: nn.Module, image: Tensor, crop: int | None, device: torch.device) -> Tensor:
+    """Logits fp32 [C, H, W] of one uint8 image [3, H, W]."""
+    if crop is None:
+        whole: Tensor = net(to_float(image[None], device)).float()[0]
+        return whole
+    height, width = image.shape[-2:]
+    windows = grid((height, width), crop)
+    batch = torch.stack([image[:, top : top + crop, left : left + crop] for top, left in windows])
+    parts = net(to_float(batch, device)).float()  # [windows, C, crop, crop]
+    logits: Tensor = parts.new_empty(parts.shape[1], height, width)
+    for (top, left), part in zip(windows, parts, strict=True):
+        logits[:, top : top + crop, left : left + crop] = part
+    return logits
+
+
+def _windows(data: PreparedSet, side: int | None) -> list[tuple[int, int, int]]:
+    """(index, top, left) of every window of the grids that cover the images; of every image where `side` is None."""
+    return [
+        (index, top, left)
+        for index, entry in enumerate(data.entries)
+        for top, left in ([(0, 0)] if side is None else grid(entry.size, side))
+    ]
+
+
+def _stacked(
+    read: Callable[[int], Item], places: Sequence[tuple[int, int, int]], side: int | None
+) -> tuple[Tensor, Tensor]:
+    """Images and labels of some windows; `read` gives an image with its mask by its index."""
+    items = [read(index) if side is None else crop_item(read(index), top, left, side) for index, top, left in places]
+    return torch.stack([item["image"] for item in items]), torch.stack([item["mask"] for item in items])
+
+
+def _counts(confusions: Sequence[Tensor], task: Task) -> Counts:
+    stacked = torch.stack(list(confusions)).cpu().numpy().astype(np.int64)
+    return Counts.from_confusion(stacked, binary=task.binary)

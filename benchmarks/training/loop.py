@@ -1,0 +1,377 @@
+"""The one training loop, for every system: groups accumulated to batches, warm-up and decay, validation chooses.
+
+Straight-line code on Lightning Fabric, which brings device and precision and nothing else. What an epoch draws depends
+on the seed and the epoch alone, and a checkpoint holds the rest, so a run that was interrupted goes on from its last
+saved step as if it had not been.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any
+
+import numpy as np
+import torch
+from lightning.fabric import Fabric
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
+from torch.utils.data import Dataset as TorchDataset
+
+from benchmarks.protocol.run import Precision, Recipe
+from benchmarks.signals import Interrupted, Stop, heed_parent_alone, signals_held
+from benchmarks.training.checkpoint import Checkpoints
+from benchmarks.training.evaluate import to_float, validation_loss
+from benchmarks.training.loss import segmentation_loss
+from benchmarks.training.rank_group import Team
+from benchmarks.training.reproducibility import random_states, restore_random_states
+from data_prep.loading.torch_dataset import PreparedSet, crop, random_crop_offset
+from data_prep.manifest import DataError
+from rssam.contract import UserError
+
+SECONDS_BETWEEN_CHECKPOINTS = 600.0
+"""Within an epoch; after each epoch there is one anyway."""
+
+
+GROUPS_AHEAD = 4
+"""That each process which reads images keeps ready."""
+
+
+class TrainingDiverged(UserError):
+    """The loss is no longer a number."""
+
+
+class DataWorkerDied(UserError):
+    """A process that reads images ended abruptly."""
+
+
+@dataclass
+class Training:
+    """How far a training has come; saved in every checkpoint."""
+
+    epoch: int = 0  # whole epochs done
+    step: int = 0  # optimiser steps done of the epoch begun
+    loss_sum: float = 0.0  # over the groups of these steps
+    spent: float = 0.0  # seconds on the epoch begun
+    history: list[dict[str, float]] = field(default_factory=list)
+    best_epoch: int = 0
+    best_loss: float = math.inf
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class Listener:
+    """Who is told of progress, after every optimiser step and every epoch, and who may ask for a stop."""
+
+    step: Callable[[int, int, int, int], None]  # epoch, epochs, step, steps
+    epoch: Callable[[dict[str, float]], None]
+    stop: Stop = field(default_factory=Stop)
+    waited: Callable[[float, float], None] = lambda waited, seconds: None  # for images, and the steps of an epoch
+
+
+def make_fabric(device: str, precision: Precision) -> Fabric:
+    """Fabric on one device, "cpu" or "cuda"."""
+    return Fabric(accelerator=device, devices=1, precision=precision)
+
+
+def train(
+    net: nn.Module,
+    recipe: Recipe,
+    rate: float,
+    seed: int,
+    data: tuple[PreparedSet, PreparedSet],
+    fabric: Fabric,
+    checkpoints: Checkpoints,
+    listener: Listener,
+    workers: int = 0,
+    save_every: float = SECONDS_BETWEEN_CHECKPOINTS,
+    team: Team | None = None,
+) -> Training:
+    """Train `net` in place and leave it with the parameters of its best epoch.
+
+    `data` is (train, val). Goes on from the last checkpoint if there is one, to the very step; one is saved after every
+    epoch and every `save_every` seconds. Raises TrainingDiverged if the loss is not finite, and Interrupted, after
+    saving, if the listener asks for a stop. With a `team` of several devices all call it alike, and end with equal
+    parameters and the same history; only the first writes.
+    """
+    team = team or Team()
+    train_set, val_set = data
+    raw = make_optimizer(net, recipe, rate, fused=fabric.device.type == "cuda")
+    model, optimizer = fabric.setup(net, raw)  # the wrapper steps; state and settings are those of `raw`
+    if hasattr(net, "training_outputs"):
+        model.mark_forward_method("training_outputs")
+    state, random = _resumed(net, raw, checkpoints, team)
+    if random:
+        restore_random_states(random, fabric.device)
+
+    groups = max(len(train_set) * recipe.crops // recipe.group, 1)
+    accumulate = recipe.batch // recipe.group
+    shares = team.shares(groups, accumulate)
+    steps = len(shares)  # optimiser steps an epoch
+
+    def save() -> None:
+        states = team.all_states(random_states(fabric.device))
+        if team.leads:
+            checkpoints.save(net, raw, vars(state), states)
+
+    begun = [(state.epoch, shares[state.step :])] if state.step else []
+    ahead = [*begun, *((epoch, shares) for epoch in range(state.epoch + len(begun), recipe.epochs))]
+    numbers = ((epoch + 1, number) for epoch, todo in ahead for share in todo for number in share.read)
+    loaded = read_groups(train_set, recipe, seed, numbers, workers, pinned=fabric.device.type == "cuda")
+
+    while state.epoch < recipe.epochs:
+        started, epoch, saved = time.perf_counter() - state.spent, state.epoch + 1, time.monotonic()
+        began, waited = time.perf_counter(), 0.0
+        total = torch.tensor(state.loss_sum if team.leads else 0.0, device=fabric.device, dtype=torch.float64)
+
+        if state.step == 0 or not random:  # dropout, too, depends on seed, epoch and the device's number alone
+            torch.manual_seed(seed * 1_000_003 + epoch + (team.rank << 40))
+        if state.step > 0 and random:
+            restore_random_states(random, fabric.device)
+        else:
+            torch.empty((), dtype=torch.int64).random_()  # a number that the order of an epoch has always taken
+        model.train()
+        now = learning_rate(recipe, rate, state.epoch * steps + steps - 1, recipe.epochs * steps)
+        for share in shares[state.step :]:
+            now = learning_rate(recipe, rate, state.epoch * steps + state.step, recipe.epochs * steps)
+            for settings in raw.param_groups:
+                settings["lr"] = now
+            before = team.statistics(net)
+            asked = time.perf_counter()
+            batch = list(islice(loaded, len(share.read)))
+            waited += time.perf_counter() - asked
+            for more, (images, labels) in zip(reversed(range(len(batch))), batch, strict=True):
+                images, labels = to_float(images, fabric.device), labels.to(fabric.device, non_blocking=True)
+                with team.accumulating(model, more > 0):
+                    with fabric.autocast():  # Fabric's own covers a forward alone, not `training_outputs`
+                        outputs = training_outputs(model, images)
+                    loss = outputs_loss(outputs, labels, recipe.ce_weight, recipe.dice_weight)
+                    # the gradients of the devices are averaged, those of the groups summed
+                    fabric.backward(loss / (len(share.step) / team.size) if share.groups else loss * 0)
+                if share.groups:
+                    total += loss.detach().double()
+            team.merge(net, before, share)
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+            state.step += 1
+            listener.step(epoch, recipe.epochs, state.step, steps)
+            stop, due = team.agree(listener.stop, time.monotonic() - saved >= save_every)
+            if stop or due:
+                _pause(state, total, started, now, team)
+                save()
+                if stop:
+                    listener.stop.check()
+                saved = time.monotonic()
+        _pause(state, total, started, now, team)
+        listener.waited(waited, time.perf_counter() - began)
+        try:
+            val_loss = validation_loss(model, val_set, recipe, fabric.device, lambda: team.check(listener.stop), team)
+        except Interrupted:
+            save()
+            raise
+        if not math.isfinite(val_loss):
+            raise _diverged("validation", val_loss, epoch, now)
+        metrics = {
+            "epoch": float(epoch),
+            "train_loss": state.loss_sum / groups,
+            "val_loss": val_loss,
+            "rate": now,
+            "seconds": time.perf_counter() - started,
+        }
+        _remember(state, metrics)
+        if state.best_epoch == epoch and team.leads:
+            checkpoints.save_best(net, epoch)
+        save()
+        listener.epoch(metrics)
+    team.meet()  # the file is written
+    checkpoints.load_best(net, state.best_epoch)
+    return state
+
+
+def _resumed(
+    net: nn.Module, optimizer: torch.optim.Optimizer, checkpoints: Checkpoints, team: Team
+) -> tuple[Training, dict[str, Tensor]]:
+    """Training and random states of the last checkpoint, or a new training and none; the same on every device."""
+    found = checkpoints.resume(net, optimizer) if team.leads else None  # the first removes damaged ones
+    team.meet()
+    found = found if team.leads else checkpoints.resume(net, optimizer)
+    state, random = (Training(), {}) if found is None else (Training(**found[0]), team.own_states(found[1]))
+    team.meet(f"step {state.step} after epoch {state.epoch}")
+    return state, random
+
+
+def _pause(state: Training, total: Tensor, started: float, rate: float, team: Team) -> None:
+    """Note how far the epoch is. Raises TrainingDiverged: what is no number is not worth a checkpoint."""
+    state.loss_sum, state.spent = float(team.total(total.cpu())), time.perf_counter() - started
+    if not math.isfinite(state.loss_sum):
+        raise _diverged("training", state.loss_sum, state.epoch + 1, rate)
+
+
+def _diverged(which: str, loss: float, epoch: int, rate: float) -> TrainingDiverged:
+    return TrainingDiverged(
+        f"the loss became {loss:g} ({which}) in epoch {epoch} at rate {rate:g}: lower the rate of the recipe"
+    )
+
+
+def make_optimizer(net: nn.Module, recipe: Recipe, rate: float, *, fused: bool = False) -> torch.optim.Optimizer:
+    """The recipe's optimiser over everything trainable; weight decay, as SAMed's, spares nothing.
+
+    `fused` is AdamW in one kernel, which rounds otherwise: for CUDA, where no two runs are equal bit for bit anyway.
+    """
+    parameters = [parameter for parameter in net.parameters() if parameter.requires_grad]
+    if recipe.optimizer == "sgd":
+        return torch.optim.SGD(parameters, lr=rate, momentum=0.9, weight_decay=recipe.weight_decay)
+    return torch.optim.AdamW(parameters, lr=rate, betas=(0.9, 0.999), weight_decay=recipe.weight_decay, fused=fused)
+
+
+def learning_rate(recipe: Recipe, rate: float, step: int, steps: int) -> float:
+    """Rate of the step counted from 0: linear warm-up from rate / warm-up, then SAMed's polynomial decay.
+
+    After the warm-up it is rate * (1 - (step - warm-up) / steps) ** power: as in SAMed's code, the decay is sized for
+    all steps and does not quite reach zero.
+    """
+    warmup = recipe.warmup if isinstance(recipe.warmup, int) else round(recipe.warmup * steps)
+    if step < warmup:
+        return rate * (step + 1) / warmup
+    return float(rate * (1 - (step - warmup) / steps) ** recipe.power)
+
+
+def training_loss(model: Any, images: Tensor, labels: Tensor, ce_weight: float, dice_weight: float) -> Tensor:
+    """Loss of one group, with the auxiliary outputs that the network declares."""
+    return outputs_loss(training_outputs(model, images), labels, ce_weight, dice_weight)
+
+
+def training_outputs(model: Any, images: Tensor) -> list[tuple[float, Tensor]]:
+    """Weights and logits [B, C, H, W] of the outputs that are trained."""
+    return model.training_outputs(images) if hasattr(model, "training_outputs") else [(1.0, model(images))]
+
+
+def outputs_loss(outputs: list[tuple[float, Tensor]], labels: Tensor, ce_weight: float, dice_weight: float) -> Tensor:
+    """Weighted sum of the losses of these outputs."""
+    losses = [weight * segmentation_loss(logits, labels, ce_weight, dice_weight) for weight, logits in outputs]
+    return torch.stack(losses).sum()
+
+
+def _remember(state: Training, metrics: dict[str, float]) -> None:
+    """Add an epoch to the state; the lowest validation loss is the best."""
+    state.epoch, state.step, state.loss_sum, state.spent = int(metrics["epoch"]), 0, 0.0, 0.0
+    state.history.append(metrics)
+    state.seconds += metrics["seconds"]
+    if metrics["val_loss"] < state.best_loss:
+        state.best_epoch, state.best_loss = state.epoch, metrics["val_loss"]
+
+
+class _Draws(TorchDataset[tuple[Tensor, Tensor]]):
+    """The images of one epoch in the order they are drawn, cropped and turned as the recipe says."""
+
+    def __init__(self, data: PreparedSet, recipe: Recipe, seed: int, epoch: int) -> None:
+        rng = np.random.default_rng([seed, epoch])
+        self.order = rng.permutation(len(data) * recipe.crops)  # draw number n is image n % len(data)
+        flips = recipe.augmentation == "flips"
+        self.turns = rng.integers(8, size=len(self.order)) if flips else np.zeros(len(self.order), int)
+        self.data, self.side, self.seed, self.epoch = data, recipe.crop, seed, epoch
+
+    def __len__(self) -> int:
+        return len(self.order)
+
+    def __getitem__(self, position: int) -> tuple[Tensor, Tensor]:
+        draw = int(self.order[position])
+        item = self.data[draw % len(self.data)]
+        if self.side is not None:
+            height, width = item["mask"].shape
+            item = crop(item, *random_crop_offset(self.seed, self.epoch, draw, (height, width), self.side), self.side)
+        turn = int(self.turns[position])
+        return _turn(item["image"], turn), _turn(item["mask"], turn)
+
+
+def _turn(pixels: Tensor, turn: int) -> Tensor:
+    """One of the eight symmetries of the square, by number; 0 is the identity."""
+    turned = torch.rot90(pixels, turn % 4, dims=(-2, -1))
+    return turned.flip(-1) if turn >= 4 else turned
+
+
+class _Stream(TorchDataset[tuple[Tensor, Tensor]]):
+    """The draws of all epochs, asked for as (epoch, position)."""
+
+    def __init__(self, data: PreparedSet, recipe: Recipe, seed: int) -> None:
+        self.data, self.recipe, self.seed = data, recipe, seed
+        self._draws: _Draws | None = None  # of the epoch asked for last
+
+    def __getitem__(self, place: tuple[int, int]) -> tuple[Tensor, Tensor]:
+        epoch, position = place
+        if self._draws is None or self._draws.epoch != epoch:
+            self._draws = _Draws(self.data, self.recipe, self.seed, epoch)
+        return self._draws[position]
+
+
+def read_groups(
+    data: PreparedSet,
+    recipe: Recipe,
+    seed: int,
+    numbers: Iterable[tuple[int, int]],
+    workers: int,
+    *,
+    pinned: bool = False,
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """The groups (uint8 [group, 3, H, W], uint8 [group, H, W]) of these (epoch, number in it), one after another.
+
+    One stream for a whole training: `workers` start once, and read ahead into the next epoch while this one is being
+    validated. What fills no whole group is left out, others in every epoch. A set smaller than one group is one group.
+    """
+    group = min(recipe.group, len(data) * recipe.crops)
+    loader = DataLoader(
+        _Stream(data, recipe, seed),
+        batch_sampler=([(epoch, number * group + place) for place in range(group)] for epoch, number in numbers),
+        num_workers=workers,
+        multiprocessing_context="fork" if workers and sys.platform == "linux" else None,  # in a process of --jobs too
+        pin_memory=pinned,
+        worker_init_fn=_leave_signals_to_parent,
+        generator=torch.Generator(),  # its own: what the network draws does not depend on when reading begins
+        prefetch_factor=GROUPS_AHEAD if workers else None,
+    )
+    with signals_held():
+        batches = iter(loader)  # starts the processes
+    return _deaths_told_alike(batches) if workers else batches
+
+
+def _deaths_told_alike(batches: Iterator[tuple[Tensor, Tensor]]) -> Iterator[tuple[Tensor, Tensor]]:
+    """The batches; a worker's end met while its tensors were being received is raised as torch raises it elsewhere.
+
+    Which of the two comes first, the signal or the broken connection, is chance.
+    """
+    try:
+        yield from batches
+    except (ConnectionError, EOFError, FileNotFoundError) as error:
+        raise RuntimeError(f"DataLoader worker closed its connection ({error})") from error
+
+
+def _leave_signals_to_parent(worker: int) -> None:
+    heed_parent_alone()
+
+
+@contextmanager
+def worker_faults(stop: Stop) -> Iterator[None]:
+    """What goes wrong in a process that reads images as one sentence. Raises DataWorkerDied, DataError or Interrupted.
+
+    The death of one is noticed anywhere, even within a step, so nothing is saved then. If the wish to stop reached the
+    worker too, it is an interruption.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        if "DataLoader worker" not in str(error):
+            raise
+        stop.check()
+        raise DataWorkerDied(
+            f"a process that reads images ended abruptly ({str(error).splitlines()[0].rstrip('. ')}), often for "
+            "want of memory: run again, with fewer --workers; training goes on from its last checkpoint"
+        ) from error
+    except DataError as error:
+        if not str(error).startswith("Caught "):
+            raise  # else it comes from a worker, and its text is a whole traceback
+        raise DataError(str(error).strip().splitlines()[-1].removeprefix("data_prep.manifest.DataError: ")) from error
