@@ -11,10 +11,10 @@ from typing import Any
 
 from benchmarks.protocol.run import Recipe
 from benchmarks.results.store import Result
-from reports.intervals import FEWEST
-from reports.jinja import environment
-from reports.recipes import describe_recipe
-from reports.statistics import interval, resampled_dice
+from reports.render.templates import environment
+from reports.statistics.bootstrap import interval, resampled_dice
+from reports.tables.intervals import FEWEST
+from reports.tables.recipe_text import describe_recipe
 
 METRES: Mapping[str, float] = {"deepglobe": 1.0, "whu": 0.3, "whdld": 2.0}
 """Ground resolution in metres of a pixel as prepared, by the data sheets: DeepGlobe's 0.5 m are halved."""

@@ -10,17 +10,20 @@ from benchmarks.protocol.figures import Figure
 from benchmarks.protocol.tables import Table
 from benchmarks.protocol.targets import CLAIM_SET, find_items
 from data_prep.manifest import write_atomic
-from reports import csv_table, html, latex, markdown, side_table, verdict_markdown
-from reports.calibration import calibration_chapter
-from reports.collection import PUBLISHED, collect
-from reports.efficiency import Efficiency, efficiency_chapter, read_efficiency
-from reports.findings import find
-from reports.object_table import object_tables
-from reports.object_text import object_chapter
-from reports.report import assemble
-from reports.scored_chapter import scored_chapters
-from reports.verdict_json import claims_json, verdicts_json
-from reports.viewer import figure_views
+from reports.extra_tables import extra_table as side_table
+from reports.extra_tables.calibration import calibration_chapter
+from reports.extra_tables.cross_dataset import scored_chapters
+from reports.extra_tables.objects import object_tables
+from reports.extra_tables.objects_text import object_chapter
+from reports.extra_tables.speed import Efficiency, efficiency_chapter, read_efficiency
+from reports.render import csv as csv_table
+from reports.render import html, latex, markdown
+from reports.render import verdicts_markdown as verdict_markdown
+from reports.render.html_figures import figure_views
+from reports.select.results import PUBLISHED, collect
+from reports.tables.assemble import assemble
+from reports.verdicts.output import claims_json, verdicts_json
+from reports.verdicts.summary import find
 from rssam.contract import UnknownName
 
 FORMATS = ("md", "tex", "csv", "html")
@@ -75,7 +78,7 @@ def write_report(
     pictures: list[markdown.Picture] = []
     figures = [item for item in chosen if isinstance(item, Figure)]
     if figures:
-        from reports.plots import figure_files  # imports matplotlib
+        from reports.figures.files import figure_files  # imports matplotlib
 
         for figure in figures:
             drawn = figure_files(figure, collection, home, named)

@@ -16,8 +16,8 @@ from benchmarks.protocol.run import PROFILES, Setting
 from benchmarks.protocol.tables import TABLES
 from data_prep import registry as catalog
 from data_prep.registry import DATASETS
-from reports.collection import collect
-from reports.frames import table_frames
+from reports.select.results import collect
+from reports.tables.frames import table_frames
 from tests.benchmarks.prepared import make_session, write_prepared
 from tests.conftest import REPOSITORY
 

@@ -34,8 +34,8 @@ def metrics(
     from benchmarks.console.progress import data_progress
     from benchmarks.metrics.object_metrics import choose
     from benchmarks.results.json_files import ResultDamaged
+    from benchmarks.scoring.measure_objects import measure_run
     from data_prep.manifest import DataError
-    from reports.object_maps import measure_run
 
     if items and run:
         raise typer.BadParameter("give tables or --run, not both")
@@ -96,8 +96,8 @@ def _of_tables(items: list[str]) -> list[Result]:
     """
     from benchmarks.protocol.tables import TABLES, Table
     from benchmarks.protocol.targets import find_items
-    from reports.collection import collect
-    from reports.report import behind
+    from reports.select.results import collect
+    from reports.tables.assemble import behind
     from rssam.contract import UnknownName
 
     collection = collect(root.home)

@@ -18,7 +18,7 @@ def publish(
     as_json: Json = False,
 ) -> None:
     """Bundle results with their splits and provenance for others: counts and tables, no pixels, no private paths."""
-    from reports.bundle import publish as write_bundle
+    from reports.bundle.publish import publish as write_bundle
 
     found = write_bundle(items or [], out, root.home)
     if as_json:
@@ -41,7 +41,7 @@ def verify(
     as_json: Json = False,
 ) -> None:
     """Check a bundle: keys, digests, splits, counts and printed tables. Lists every problem; exit code 1 if any."""
-    from reports.bundle_checks import check
+    from reports.bundle.verify import check
 
     found = check(source)
     looked = f"{found.results} results, {found.submissions} scores, {found.splits} splits, {found.images} image counts"

@@ -175,13 +175,13 @@ def _unfinished(outcomes: Sequence[Outcome], total: int) -> list[str]:
 def _show_items(items: list[Any], setting: Any) -> None:
     from benchmarks.protocol.claims import ClaimSet
     from benchmarks.protocol.tables import Table
-    from reports.collection import collect
-    from reports.findings import find
-    from reports.frames import table_frames
-    from reports.object_table import object_tables
-    from reports.object_text import object_chapter
-    from reports.terminal import show, show_beside
-    from reports.verdict_text import answers
+    from reports.extra_tables.objects import object_tables
+    from reports.extra_tables.objects_text import object_chapter
+    from reports.render.terminal import show, show_beside
+    from reports.select.results import collect
+    from reports.tables.frames import table_frames
+    from reports.verdicts.summary import find
+    from reports.verdicts.wording import answers
 
     collection = collect(root.home)
     for item in items:

@@ -151,7 +151,7 @@ def _show(scored: Any, as_json: bool) -> None:
     """Scores with the interval of Dice, and where they are."""
     from dataclasses import asdict
 
-    from reports.scored import dice_interval
+    from reports.tables.scored_rows import dice_interval
 
     one = scored.submission
     found = dice_interval(one)

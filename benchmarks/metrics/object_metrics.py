@@ -1,7 +1,7 @@
 """Metrics of objects, beside Dice: which there are, on which data set, and one call for a pair.
 
 A metric gives sums for each image, integers where it has them, and its scores are functions of sums pooled over images:
-so the mean over a test set, its interval and a comparison need no pixels any more (`reports.statistics.resampled`).
+so the mean over a test set, its interval and a comparison need no pixels any more (`reports.statistics`).
 """
 
 from __future__ import annotations

@@ -20,8 +20,8 @@ from benchmarks.protocol.run import Setting
 from benchmarks.results.custom_system import SYSTEM, record
 from benchmarks.results.store import Store
 from benchmarks.training.checkpoint import content_digest
-from reports.bundle_checks import check
-from reports.collection import collect
+from reports.bundle.verify import check
+from reports.select.results import collect
 from reports.write import write_report
 from rssam.contract import UnknownName, UserError
 from tests.benchmarks.prepared import make_session, tiny_run

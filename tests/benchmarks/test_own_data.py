@@ -12,8 +12,8 @@ from benchmarks.protocol import targets as items
 from benchmarks.protocol.tables import TABLE3, TABLE4, TABLE5
 from benchmarks.results.store import Store
 from data_prep.registry import BUILT_IN, DATASETS, register_home
-from reports.collection import collect
-from reports.frames import table_frames
+from reports.select.results import collect
+from reports.tables.frames import table_frames
 from tests.benchmarks.prepared import SIDE, TINY
 from tests.data_prep.samples import picture
 

@@ -20,10 +20,10 @@ from benchmarks.results.store import Store
 from data_prep import registry as catalog
 from data_prep.manifest import DataError, UnknownDataset
 from data_prep.plugins import Broken, Collision, _declared
-from reports.collection import Collection, Stored
-from reports.frames import table_frames
-from reports.report import assemble
-from reports.settings import settings
+from reports.select.results import Collection, Stored
+from reports.select.settings import settings
+from reports.tables.assemble import assemble
+from reports.tables.frames import table_frames
 from rssam.contract import Model, UnknownName, UserError
 from tests.conftest import REPOSITORY
 from tests.reports.fabricate import PROVENANCE, fabricate
@@ -153,7 +153,7 @@ def test_a_module_in_the_working_folder_is_found(tmp_path, monkeypatch):
         (":Net", r"expected module:Class of a system"),
         ("somebodys:SYSTEM", r"cannot be imported|is no frozen dataclass"),
         ("somebodys:Any", r"somebodys:Any is no frozen dataclass"),
-        ("somebodys:Imposter", r"its name unet is that of a system of this suite, benchmarks\.zoo:UNet"),
+        ("somebodys:Imposter", r"its name unet is that of a system of this suite, benchmarks\.protocol\.registry:UNet"),
         ("somebodys:Vain", r"small names height, which is no field of it; published must be an Optimisation"),
         ("somebodys:Picky", r"cannot be made with its defaults, .*\(ValueError: not so\)"),
         ("somebodys:Pathy", r"or they are no plain values .*\(TypeError: "),

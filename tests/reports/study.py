@@ -8,7 +8,7 @@ from benchmarks.metrics.counts import Counts
 from benchmarks.protocol.claims import RUNS
 from benchmarks.protocol.run import Setting
 from data_prep.registry import dataset as find_dataset
-from reports.collection import Collection, Stored
+from reports.select.results import Collection, Stored
 from tests.reports.fabricate import WHOLE, binary_counts, fabricate
 
 SHARES = {"deepglobe": 0.0413, "whu": 0.1113}

@@ -14,8 +14,8 @@ from benchmarks.results.store import Result, Store
 from benchmarks.scoring.score import score
 from benchmarks.scoring.test_images import choose
 from data_prep.manifest import load_manifest
-from reports.bundle import README, SUMS, publish, sums
-from reports.bundle_checks import check
+from reports.bundle.publish import README, SUMS, publish, sums
+from reports.bundle.verify import check
 from rssam.contract import UserError
 from rssam.weights.convert import WeightsFolder
 from tests.benchmarks.prepared import write_prepared

@@ -11,9 +11,9 @@ from benchmarks.metrics.counts import Counts
 from benchmarks.metrics.probability_histogram import BINS, EDGES, HALF, Histogram
 from benchmarks.protocol.tables import TABLES
 from benchmarks.results.store import Store
-from reports.calibration import calibration_chapter
-from reports.collection import collect
-from reports.report import assemble
+from reports.extra_tables.calibration import calibration_chapter
+from reports.select.results import collect
+from reports.tables.assemble import assemble
 from reports.write import write_report
 from tests.reports.fabricate import TABLE5, fabricate, fill, row_run
 

@@ -9,12 +9,12 @@ from benchmarks.protocol.claims import CLAIMS, RUNS, claim_bearing
 from benchmarks.protocol.run import ResolvedRun, Setting
 from benchmarks.results.store import Store
 from benchmarks.results.test_set_log import LEDGER, record_use
-from reports.claim_verdicts import on_paper
-from reports.collection import Collection
-from reports.findings import find
-from reports.verdict_json import claims_json, verdicts_json
-from reports.verdict_markdown import render
-from reports.verdict_text import answers, paper_answer, remedy, short_answer, summary
+from reports.render.verdicts_markdown import render
+from reports.select.results import Collection
+from reports.verdicts.claims import on_paper
+from reports.verdicts.output import claims_json, verdicts_json
+from reports.verdicts.summary import find
+from reports.verdicts.wording import answers, paper_answer, remedy, short_answer, summary
 from reports.write import write_report
 from tests.reports.fabricate import PART
 from tests.reports.study import PAPER, collection, made, replicated

@@ -7,10 +7,10 @@ import pytest
 
 from benchmarks.metrics.counts import Counts
 from benchmarks.protocol.claims import RUNS, Comparison
-from reports.agreement import rank_agreement
-from reports.contrasts import compare, family, key_of
-from reports.statistics import contrast, holm
-from reports.verdict import judge
+from reports.statistics.bootstrap import contrast, holm
+from reports.verdicts.paired import compare, family, key_of
+from reports.verdicts.rank_agreement import rank_agreement
+from reports.verdicts.rule import judge
 from tests.reports.study import PAPER, collection, made, replicated
 
 OVER_BASELINE = Comparison("deepglobe", "RS-SAM", "Baseline")

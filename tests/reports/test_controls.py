@@ -2,10 +2,10 @@
 
 from benchmarks.protocol.run import Setting
 from benchmarks.protocol.tables import TABLES
-from reports.collection import Collection, Stored
-from reports.frames import table_frames
-from reports.report import assemble
-from reports.settings import settings
+from reports.select.results import Collection, Stored
+from reports.select.settings import settings
+from reports.tables.assemble import assemble
+from reports.tables.frames import table_frames
 from tests.reports.fabricate import fabricate, fill, row_run
 
 TABLE1, TABLE5, TABLE7 = TABLES["table1"], TABLES["table5"], TABLES["table7"]

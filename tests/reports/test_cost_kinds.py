@@ -9,12 +9,12 @@ import pytest
 from benchmarks.protocol.run import Setting, plain_fields
 from benchmarks.protocol.tables import TABLES
 from benchmarks.speed.timing import Conditions, measure_system, save_record
-from reports.collection import collect
-from reports.cost_chart import cost_charts
-from reports.cost_kinds import measured
-from reports.efficiency import read_efficiency
-from reports.frames import table_frames
-from reports.settings import PAPER_SETTING
+from reports.extra_tables.speed import read_efficiency
+from reports.figures.cost_chart import cost_charts
+from reports.figures.cost_measures import measured
+from reports.select.results import collect
+from reports.select.settings import PAPER_SETTING
+from reports.tables.frames import table_frames
 from reports.write import write_report
 from rssam.contract import Task
 from tests.reports.fabricate import MADE_UP, fabricate, fill, row_run

@@ -8,7 +8,7 @@ import torch
 
 from benchmarks.protocol.registry import UNet
 from benchmarks.speed.timing import Conditions, Operation, alternating, measure_system, save_record
-from reports.efficiency import read_efficiency
+from reports.extra_tables.speed import read_efficiency
 from reports.write import write_report
 from rssam.contract import Task
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from reports.errors import (
+from reports.figures.error_maps import (
     BACKGROUND,
     HIT,
     INVENTED,

@@ -13,8 +13,8 @@ from benchmarks.protocol.run import Setting
 from benchmarks.protocol.tables import TABLES, Row, Table
 from benchmarks.results.store import Store
 from data_prep import registry as catalog
-from reports.collection import Collection, Stored, collect
-from reports.frames import table_frames
+from reports.select.results import Collection, Stored, collect
+from reports.tables.frames import table_frames
 from tests.reports.fabricate import MADE_UP, PART, TABLE5, WHOLE, fabricate, fill, row_run
 
 PAPER = Setting("paper")

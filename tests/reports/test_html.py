@@ -12,12 +12,12 @@ from benchmarks.protocol.figures import FIGURES
 from benchmarks.protocol.run import Setting
 from benchmarks.protocol.tables import TABLES
 from benchmarks.results.store import Store
-from reports.collection import collect
-from reports.findings import find
-from reports.html import prose, render
-from reports.page import table_view
-from reports.report import assemble
-from reports.viewer import figure_views
+from reports.render.html import prose, render
+from reports.render.html_figures import figure_views
+from reports.render.html_table import table_view
+from reports.select.results import collect
+from reports.tables.assemble import assemble
+from reports.verdicts.summary import find
 from reports.write import write_report
 from tests.reports.fabricate import MADE_UP, PART, PROVENANCE, TABLE5, fabricate, fill, row_run
 from tests.reports.study import made

@@ -9,15 +9,15 @@ import pytest
 from benchmarks.metrics.counts import Counts, scores
 from benchmarks.protocol.run import Setting
 from benchmarks.protocol.tables import TABLES
-from reports import latex, markdown
-from reports.cells import cells, paper_cells, paper_columns
-from reports.collection import Collection, Stored
-from reports.frames import table_frames
-from reports.intervals import FEWEST, Resamples
-from reports.marks import differs, legend, paper_ranks, ranks
-from reports.report import assemble
-from reports.sections import sections
-from reports.statistics import interval, resampled_dice
+from reports.render import latex, markdown
+from reports.select.comparable import sections
+from reports.select.results import Collection, Stored
+from reports.statistics.bootstrap import interval, resampled_dice
+from reports.tables.assemble import assemble
+from reports.tables.cells import cells, paper_cells, paper_columns
+from reports.tables.frames import table_frames
+from reports.tables.intervals import FEWEST, Resamples
+from reports.tables.ranking import differs, legend, paper_ranks, ranks
 from tests.reports.fabricate import MADE_UP, PART, PIXELS, TABLE5, fabricate, row_run
 
 PAPER = Setting("paper")
@@ -104,7 +104,7 @@ class TestIntervals:
         assert mean["dice_high"] - mean["dice_low"] < row["vegetation_high"] - row["vegetation_low"]
 
     def test_a_row_in_many_tables_is_resampled_once(self, monkeypatch):
-        from reports import intervals
+        from reports.tables import intervals
 
         calls = []
         true = intervals.resampled_class_dice

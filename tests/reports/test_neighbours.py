@@ -7,9 +7,9 @@ import pytest
 
 from benchmarks.metrics.counts import Counts
 from benchmarks.protocol.run import Setting
-from reports.collection import Collection, Stored
-from reports.neighbours import apart, describe_neighbours, neighbours
-from reports.report import assemble
+from reports.select.results import Collection, Stored
+from reports.tables.assemble import assemble
+from reports.tables.train_neighbours import apart, describe_neighbours, neighbours
 from tests.reports.fabricate import TABLE5, WHOLE, fabricate, row_run
 
 

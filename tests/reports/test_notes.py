@@ -1,9 +1,9 @@
 """The exact words under a table."""
 
 from benchmarks.protocol.run import PROFILES, Setting
-from reports.collection import Collection, Stored
-from reports.recipes import describe_recipe
-from reports.report import assemble
+from reports.select.results import Collection, Stored
+from reports.tables.assemble import assemble
+from reports.tables.recipe_text import describe_recipe
 from tests.reports.fabricate import MADE_UP, PART, TABLE5, fabricate, row_run
 
 SMALL = Setting("mini", encoder="vit_t", init="scratch")

@@ -11,16 +11,16 @@ from benchmarks.cli.app import app
 from benchmarks.metrics.object_metrics import choose, object_metrics
 from benchmarks.protocol.tables import TABLES
 from benchmarks.results.metric_store import MetricStore
+from benchmarks.results.pixels import read_mask, read_predictions
 from benchmarks.results.store import Store
+from benchmarks.scoring.measure_objects import measure_run
 from data_prep.manifest import DataError, load_manifest
-from reports.collection import collect
-from reports.object_maps import measure_run
-from reports.object_table import object_tables
-from reports.object_text import object_chapter
-from reports.pixels import read_mask, read_predictions
-from reports.report import assemble
-from reports.statistics import resampled, resampled_class_dice
-from reports.terminal import show_beside
+from reports.extra_tables.objects import object_tables
+from reports.extra_tables.objects_text import object_chapter
+from reports.render.terminal import show_beside
+from reports.select.results import collect
+from reports.statistics.bootstrap import resampled, resampled_class_dice
+from reports.tables.assemble import assemble
 from reports.write import write_report
 from tests.reports.pictured import LandCover, Roads, Roofs, draw_masks, pretend, write_pictures
 

@@ -7,12 +7,12 @@ import pytest
 from benchmarks.protocol.figures import FIGURES
 from benchmarks.protocol.tables import TABLES
 from data_prep import registry as catalog
-from reports.collection import collect
-from reports.efficiency import read_efficiency
-from reports.findings import find
-from reports.html import render
-from reports.report import assemble
-from reports.viewer import figure_views
+from reports.extra_tables.speed import read_efficiency
+from reports.render.html import render
+from reports.render.html_figures import figure_views
+from reports.select.results import collect
+from reports.tables.assemble import assemble
+from reports.verdicts.summary import find
 from tests.reports.fabricate import PROVENANCE, fill
 from tests.reports.pictured import Roads, draw_masks, pretend, write_pictures
 from tests.reports.timed import put

@@ -7,9 +7,10 @@ import pytest
 
 from benchmarks.protocol.run import Setting
 from benchmarks.results.store import Store
-from reports import csv_table, latex, markdown
-from reports.collection import collect
-from reports.report import assemble
+from reports.render import csv as csv_table
+from reports.render import latex, markdown
+from reports.select.results import collect
+from reports.tables.assemble import assemble
 from tests.reports.fabricate import MADE_UP, PART, TABLE5, fabricate, fill, row_run
 
 OPENING = [

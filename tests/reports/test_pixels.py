@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from benchmarks.execution.execute_run import save_predictions
+from benchmarks.results.pixels import read_pair, read_predictions
 from benchmarks.training.evaluate import Evaluation
 from data_prep.manifest import DataError
-from reports.pixels import read_pair, read_predictions
 from tests.reports.pictured import LandCover, Roads, draw_masks, write_pictures
 
 

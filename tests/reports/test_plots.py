@@ -17,11 +17,11 @@ from benchmarks.protocol.run import Setting
 from benchmarks.results.store import Store
 from data_prep import registry as catalog
 from data_prep.manifest import UnknownDataset
-from reports.collection import collect
-from reports.drawing import draw
-from reports.plots import figure_files, render_figure
-from reports.scenes import find_block
-from reports.selection import image_dice
+from reports.figures.drawing import draw
+from reports.figures.examples import find_block
+from reports.figures.files import figure_files, render_figure
+from reports.select.results import collect
+from reports.statistics.per_image import image_dice
 from rssam.contract import UnknownName
 from tests.reports.pictured import LandCover, Roads, Roofs, draw_masks, pretend, write_pictures
 
@@ -293,7 +293,7 @@ class TestNothingToShow:
 
 SCRIPT = """
 import sys
-import benchmarks.protocol.figures, reports.plots
+import benchmarks.protocol.figures, reports.figures.files
 heavy = sorted({"torch", "lightning", "mlflow", "torchvision", "matplotlib.pyplot"} & set(sys.modules))
 assert not heavy, heavy
 """

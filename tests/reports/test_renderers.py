@@ -10,12 +10,13 @@ from rich.console import Console
 
 from benchmarks.protocol.run import Setting
 from benchmarks.protocol.tables import TABLES
-from reports import csv_table, latex, markdown
-from reports.cells import difference, number
-from reports.collection import Collection, Stored, collect
-from reports.frames import table_frames
-from reports.report import assemble
-from reports.terminal import show
+from reports.render import csv as csv_table
+from reports.render import latex, markdown
+from reports.render.terminal import show
+from reports.select.results import Collection, Stored, collect
+from reports.tables.assemble import assemble
+from reports.tables.cells import difference, number
+from reports.tables.frames import table_frames
 from tests.reports.fabricate import MADE_UP, TABLE5, fabricate, fill, row_run
 
 

@@ -13,16 +13,17 @@ from benchmarks.protocol.tables import TABLES
 from benchmarks.results.store import Store
 from benchmarks.results.submission import Submission, identify, put_submission
 from data_prep.registry import dataset
-from reports import csv_table, latex, markdown
-from reports.collection import collect
-from reports.findings import find
-from reports.frames import score
-from reports.html import render
-from reports.marks import ranks
-from reports.report import assemble
-from reports.scored import limits
-from reports.terminal import show
-from reports.verdict_json import verdicts_json
+from reports.render import csv as csv_table
+from reports.render import latex, markdown
+from reports.render.html import render
+from reports.render.terminal import show
+from reports.select.results import collect
+from reports.tables.assemble import assemble
+from reports.tables.frames import score
+from reports.tables.ranking import ranks
+from reports.tables.scored_rows import limits
+from reports.verdicts.output import verdicts_json
+from reports.verdicts.summary import find
 from reports.write import write_report
 from tests.reports.fabricate import MADE_UP, PROVENANCE, TABLE5, WHOLE, binary_counts, fabricate, fill, row_run
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from benchmarks.metrics.counts import Counts
-from reports.selection import image_dice, typical_images
+from reports.statistics.per_image import image_dice, typical_images
 
 
 def counts(tp, fp, fn, tn=1000):

@@ -8,9 +8,9 @@ import pytest
 from benchmarks.protocol.run import Setting
 from benchmarks.protocol.tables import Table
 from data_prep import registry as catalog
-from reports.collection import Collection, Stored
-from reports.report import assemble
-from reports.settings import command, describe, settings
+from reports.select.results import Collection, Stored
+from reports.select.settings import command, describe, settings
+from reports.tables.assemble import assemble
 from tests.reports.fabricate import TABLE5, fabricate, row_run
 
 

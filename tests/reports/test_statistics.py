@@ -7,8 +7,7 @@ import pytest
 import scipy.stats
 
 from benchmarks.metrics.counts import Counts, scores
-from reports import statistics
-from reports.statistics import (
+from reports.statistics.bootstrap import (
     Interval,
     Spread,
     contrast,
@@ -21,6 +20,7 @@ from reports.statistics import (
     resampling_p,
     tolerance,
 )
+from reports.statistics.bootstrap import bootstrap as statistics
 
 
 def random_counts(images, classes, seed=0, high=40_000):

@@ -8,8 +8,8 @@ import pytest
 from benchmarks.metrics.counts import Counts
 from benchmarks.protocol.claims import RUNS
 from benchmarks.protocol.run import Setting
-from reports.comparability import share_error
-from reports.verdict import judge
+from reports.select.not_comparable import share_error
+from reports.verdicts.rule import judge
 from tests.reports.fabricate import MADE_UP, PART, PIXELS
 from tests.reports.study import PAPER, collection, made, replicated
 

@@ -9,11 +9,12 @@ from PIL import Image
 
 from benchmarks.protocol.figures import FIGURES
 from data_prep import registry as catalog
-from reports import errors, viewer
-from reports.collection import collect
-from reports.scenes import find_block
-from reports.settings import PAPER_SETTING
-from reports.viewer import SIDE, class_map, figure_views, photograph
+from reports.figures import error_maps as errors
+from reports.figures.examples import find_block
+from reports.render import html_figures as viewer
+from reports.render.html_figures import SIDE, class_map, figure_views, photograph
+from reports.select.results import collect
+from reports.select.settings import PAPER_SETTING
 from tests.reports.pictured import Roads, draw_masks, pretend, write_pictures
 
 FIG7 = FIGURES["fig7"]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from reports.collection import PUBLISHED, collect
+from reports.select.results import PUBLISHED, collect
 from reports.write import write_report
 from rssam.contract import UserError
 from tests.reports.fabricate import fill
@@ -16,9 +16,9 @@ import sys
 from pathlib import Path
 from rich.console import Console
 from benchmarks.protocol.tables import TABLES
-from reports.collection import collect
-from reports.report import assemble
-from reports.terminal import show
+from reports.select.results import collect
+from reports.tables.assemble import assemble
+from reports.render.terminal import show
 from reports.write import write_report
 home = Path(sys.argv[1])
 write_report(["all"], ["md", "tex", "csv", "html"], home / "report", home)

@@ -1,0 +1,154 @@
+"""Metrics of objects from the maps a run has left in its home and the prepared masks, image by image in processes.
+
+Trains and predicts nothing. The masks and maps must give the very counts of the run's result, pixel for pixel: so what
+is measured is what was scored.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import multiprocessing
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.metrics.object_metrics import ObjectMetric, object_metrics
+from benchmarks.results.json_files import ResultDamaged
+from benchmarks.results.metric_store import Measured, MetricStore
+from benchmarks.results.pixels import Labels, read_mask, read_predictions
+from benchmarks.results.store import Result, Store
+from data_prep.manifest import DataError, Entry, Progress, load_manifest, sha256_file
+from data_prep.prepare.build import live_with_parent
+from rssam.contract import IGNORE
+
+
+@dataclass(frozen=True, eq=False)
+class _Job:
+    """One image to measure."""
+
+    folder: Path
+    entry: Entry
+    packed: Labels  # the prediction, eight pixels of a line in a byte: [H, ceil(W / 8)]
+    metrics: tuple[ObjectMetric, ...]
+
+
+_Found = tuple[dict[str, tuple[float, ...]], tuple[int, int, int, int]]
+"""Sums by metric, and tp, fp, fn, tn in pixels."""
+
+
+def measure_run(
+    home: Path,
+    result: Result,
+    metrics: Sequence[ObjectMetric],
+    workers: int,
+    progress: Progress,
+    *,
+    again: bool = False,
+) -> tuple[Measured, tuple[ObjectMetric, ...]]:
+    """What the metrics find on the test images of a run, and which of them had to be taken; the rest was stored.
+
+    What is found is stored in the home. With `again` nothing is taken from there, and a damaged file is replaced.
+    Raises DataError if maps or masks are missing, damaged, or not those that the result was counted on.
+    """
+    maps = Store(home).work(result.key) / "predictions.npz"
+    if not maps.is_file():
+        raise DataError(
+            f"{result.key}: expected its maps in {maps}, found none. Delete {Store(home).path(result.key)} and "
+            "reproduce its table to test it again"
+        )
+    folder = home / "data" / result.identity["dataset"]["name"]
+    entries = _entries(folder, result)
+    digest, masks = sha256_file(maps), _digest(entry.mask_sha256 for entry in entries)
+    store = MetricStore(home)
+    known = None if again else store.get(result.key)
+    if known is not None and (known.maps, known.masks, known.images) != (digest, masks, result.images):
+        known = None
+    sums = dict(known.sums) if known else {}
+    fresh = tuple(metric for metric in metrics if metric not in sums)
+    if fresh:
+        predictions = read_predictions(maps, binary=True)
+        if predictions.images != result.images or {entry.size for entry in entries} != {predictions.shape}:
+            raise DataError(f"{maps} holds maps of other images, or of another size, than the result {result.key}")
+        jobs = (_Job(folder, *pair, fresh) for pair in zip(entries, predictions.stored, strict=True))
+        found = []
+        with _mapped(workers, len(entries)) as mapped:
+            for one in mapped(jobs):
+                found.append(one)
+                progress(len(found), len(entries), result.key)
+        _require_the_counts(result, [counted for _, counted in found], maps)
+        for metric in fresh:
+            sums[metric] = np.asarray([one[metric.name] for one, _ in found], dtype=np.float64)
+        store.put(Measured(result.key, result.images, digest, masks, sums))
+    return Measured(result.key, result.images, digest, masks, sums), fresh
+
+
+def _entries(folder: Path, result: Result) -> list[Entry]:
+    """The prepared pairs of the test images, in the order of the result."""
+    name = result.identity["dataset"]["name"]
+    by_stem = {entry.stem: entry for entry in load_manifest(folder, name).entries}
+    if missing := [stem for stem in result.images if stem not in by_stem]:
+        raise DataError(
+            f"{result.key}: {len(missing)} of its {len(result.images)} test images are not in {folder} "
+            f"({missing[0]}, ...): prepare the data it was made on"
+        )
+    return [by_stem[stem] for stem in result.images]
+
+
+def _measure(job: _Job) -> _Found:
+    truth = read_mask(job.folder, job.entry)  # [H, W]
+    prediction = np.unpackbits(job.packed, axis=-1, count=truth.shape[1])  # [H, W]
+    kept, real, found = truth != IGNORE, truth == 1, prediction == 1
+    cells = (real & found, ~real & found, real & ~found, ~real & ~found)
+    counted = tuple(int((cell & kept).sum()) for cell in cells)
+    tp, fp, fn, tn = counted
+    return object_metrics(truth, prediction, job.metrics), (tp, fp, fn, tn)
+
+
+def _require_the_counts(result: Result, counted: Sequence[tuple[int, int, int, int]], maps: Path) -> None:
+    stored = np.stack([getattr(result.counts, part)[:, 0] for part in ("tp", "fp", "fn", "tn")], axis=1)
+    if wrong := [
+        name for name, ours, theirs in zip(result.images, counted, stored.tolist(), strict=True) if list(ours) != theirs
+    ]:
+        raise DataError(
+            f"{maps} and the prepared masks do not give the counts of the result {result.key} on {len(wrong)} images "
+            f"({wrong[0]}, ...): one of the three was changed since. Nothing was stored"
+        )
+
+
+def _digest(digests: Iterable[str]) -> str:
+    return hashlib.sha256("\n".join(digests).encode()).hexdigest()
+
+
+@contextmanager
+def _mapped(workers: int, jobs: int) -> Iterator[Callable[[Iterable[_Job]], Iterable[_Found]]]:
+    """A `map` over processes that end with this one; over none of its own where one is enough."""
+    if min(workers, jobs) <= 1:
+        yield lambda each: map(_measure, each)
+        return
+    pool = ProcessPoolExecutor(
+        min(workers, jobs), mp_context=multiprocessing.get_context("spawn"), initializer=live_with_parent
+    )
+    try:
+        yield lambda each: pool.map(_measure, each, chunksize=4)
+    except BrokenProcessPool as error:
+        raise DataError("a worker process ended abruptly (out of memory?): run again with --workers 1") from error
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def read_measured(home: Path, keys: Iterable[str]) -> tuple[dict[str, Measured], tuple[str, ...]]:
+    """What is stored of these runs, by key, and one sentence for each file that cannot be used."""
+    store, found, damaged = MetricStore(home), {}, []
+    for key in keys:
+        try:
+            if (one := store.get(key)) is not None:
+                found[key] = one
+        except ResultDamaged as error:
+            # Only the name: a report may travel, the folder on this machine is nobody's business.
+            damaged.append(str(error).replace(f"{home}/", ""))
+    return found, tuple(damaged)

@@ -1,0 +1,1 @@
+"""Publish results for others, and verify such a bundle."""

@@ -1,0 +1,251 @@
+"""A bundle: results for others to read and to check. Counts and provenance, splits by name and digest; no pixels.
+
+`SHA256SUMS` lists every other file, as `sha256sum -c` reads it. README.md and tables/ are made from the bundle's own
+files, so that whoever has it can make them again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import re
+import tempfile
+import zipfile
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from benchmarks.protocol.tables import TABLES, Table
+from benchmarks.protocol.targets import find_items
+from benchmarks.results.submission import Submission
+from data_prep.datasets.folder import DECLARATION, Folder
+from data_prep.manifest import DataError, Manifest, load_manifest, write_durable
+from data_prep.registry import dataset as find_dataset
+from reports.bundle.splits import split_name, split_record
+from reports.extra_tables.cross_dataset import scored_chapters
+from reports.extra_tables.extra_table import Chapter, as_csv, as_markdown
+from reports.render import csv as csv_table
+from reports.render.markdown import grid, reading, sources
+from reports.select.results import Collection, collect
+from reports.tables.assemble import Report, assemble, made_with
+from reports.tables.frames import TableFrame
+from rssam.contract import UserError
+
+SCHEMA = 1
+ABOUT, README, SUMS = "bundle.json", "README.md", "SHA256SUMS"
+NAMES = re.compile(
+    r"(results|scores|splits)/[\w.-]+\.json|tables/[\w.-]+\.csv|data/[\w.-]+/dataset\.json|"
+    rf"{re.escape(ABOUT)}|{re.escape(README)}|{SUMS}"
+)
+"""Files that a bundle may hold."""
+
+TOLD = (
+    "versions", "commit", "platform", "device", "device_type", "cores", "threads", "finished",
+    "activation_checkpointing", "devices",
+)  # fmt: skip
+"""Parts of a provenance that are passed on; whatever else a later version records stays at home."""
+
+PRIVATE = re.compile(r"(/home/|/Users/|/root/|[A-Za-z]:\\\\+Users\\)[^\"\s]*")
+"""Paths that name a person."""
+
+
+@dataclass(frozen=True)
+class Published:
+    """What a bundle holds, for the screen."""
+
+    path: Path
+    results: int
+    submissions: int
+    splits: int
+    notes: tuple[str, ...]
+
+
+def publish(items: Sequence[str], out: Path, home: Path) -> Published:
+    """Write the bundle of the results behind some items, or of all; the file appears when it is whole.
+
+    Raises UserError if there is nothing to publish, if the split of a result cannot be written because its data is not
+    prepared here, or if a file would hold a path of this machine.
+    """
+    if out.suffix.lower() != ".zip":
+        raise UserError(f"expected a name that ends in .zip, found {out}: --out FILE.zip")
+    chosen = _tables(items)
+    collection = _chosen(collect(home, home / "nothing published"), chosen if len(chosen) < len(TABLES) else None)
+    if not (collection.stored or collection.submissions):
+        of = f" of {', '.join(items)}" if items else ""
+        raise UserError(f"nothing{of} to publish in {home}: no usable result and no score (rssam-bench status)")
+    files = {f"results/{one.result.key}.json": _plain(one.result.to_json()) for one in collection.stored}
+    files |= {f"scores/{one.key}.json": _plain(one.to_json()) for one in collection.submissions}
+    identities = [one.result.identity for one in collection.stored] + [one.identity for one in collection.submissions]
+    files |= _splits(identities, home)
+    files |= _own_data(identities)
+    about = {"schema": SCHEMA, "made_with": version("rssam-bench"), "tables": [table.id for table in chosen]}
+    files[ABOUT] = _plain(about)
+    with tempfile.TemporaryDirectory(prefix="rssam-bench-") as scratch:
+        _write(files, Path(scratch))
+        files |= documents(Path(scratch), [table.id for table in chosen])
+    _refuse_private(files, home)
+    files[SUMS] = sums(files)
+    write_durable(out, _zip(files))
+    splits = sum(name.startswith("splits/") for name in files)
+    notes = tuple(f"left out: {line}" for line in (*collection.damaged, *collection.left_out))
+    return Published(out, len(collection.stored), len(collection.submissions), splits, notes)
+
+
+def documents(folder: Path, tables: Sequence[str]) -> dict[str, bytes]:
+    """README.md and the tables as CSV, from the results in a bundle's folder alone: equal for equal results."""
+    collection = collect(folder, folder / "nothing published")
+    report = assemble([TABLES[name] for name in tables], collection)
+    beside = scored_chapters(report, collection)
+    filled = [(table, [frame for frame in frames if _has_rows(frame)]) for table, frames in report.tables]
+    files = {README: _readme(filled, beside, report, collection).encode()}
+    files |= {f"tables/{table.id}.csv": csv_table.render(frames).encode() for table, frames in filled if frames}
+    files |= {f"tables/{table.id}.csv": as_csv(table).encode() for chapter in beside for table in chapter.tables}
+    return files
+
+
+def sums(files: Mapping[str, bytes]) -> bytes:
+    """The text of SHA256SUMS."""
+    lines = [f"{hashlib.sha256(content).hexdigest()}  {name}" for name, content in sorted(files.items())]
+    return ("\n".join(lines) + "\n").encode()
+
+
+def _tables(items: Sequence[str]) -> list[Table]:
+    found = list(TABLES.values()) if list(items) in ([], ["all"]) else find_items(items)
+    if others := [item.id for item in found if not isinstance(item, Table)]:
+        raise UserError(f"a bundle holds tables: {', '.join(others)} cannot be published, for figures show pixels")
+    return [item for item in found if isinstance(item, Table)]
+
+
+def _chosen(collection: Collection, tables: Sequence[Table] | None) -> Collection:
+    """What stands in some tables; everything without."""
+    if tables is None:
+        return collection
+    frames = assemble(tables, collection).frames
+    keys = {key for frame in frames for keys in frame.rows["keys"] for key in keys}
+    scored = {key for frame in frames for key in frame.rows["scored"]}
+    return Collection(
+        tuple(one for one in collection.stored if one.result.key in keys),
+        collection.damaged,
+        collection.left_out,
+        tuple(one for one in collection.submissions if one.key in scored or _of_these(one, keys)),
+    )
+
+
+def _of_these(one: Submission, keys: set[str]) -> bool:
+    """Whether it is an evaluation of one of these runs."""
+    return one.kind == "evaluated" and one.identity["system"]["key"] in keys
+
+
+def _splits(identities: Iterable[Mapping[str, Any]], home: Path) -> dict[str, bytes]:
+    """A file for every split that something was counted on."""
+    files: dict[str, bytes] = {}
+    absent: dict[str, str] = {}
+    manifests: dict[str, Manifest] = {}
+    for identity in identities:
+        name, digest = identity["dataset"]["name"], identity["data"]
+        seed, rule = identity["split_seed"], identity.get("split_rule", "random")
+        if split_name(name, digest) in files:
+            continue
+        try:
+            manifest = manifests.setdefault(name, load_manifest(home / "data" / name, name))
+            same = manifest.digest(seed, rule) == digest
+        except DataError as error:
+            absent[name] = str(error)
+            continue
+        if same:
+            files[split_name(name, digest)] = _plain(split_record(manifest, seed, rule))
+        else:
+            absent[f"{name}, split {digest[:12]}"] = f"what is prepared in {home / 'data' / name} is other data"
+    if absent:
+        each = "".join(f"\n  {name}: {reason}" for name, reason in absent.items())
+        raise UserError(
+            f"a bundle lists the images of every split, and of these results the data is not here:{each}\n"
+            "Prepare it again, or publish the tables of other data: rssam-bench publish ITEM... --out FILE.zip"
+        )
+    return files
+
+
+def _own_data(identities: Iterable[Mapping[str, Any]]) -> dict[str, bytes]:
+    """The declarations of a user's own data sets, which no other machine knows."""
+    own = (find_dataset(name) for name in sorted({identity["dataset"]["name"] for identity in identities}))
+    return {f"data/{one.name}/{DECLARATION}": one.to_json().encode() for one in own if isinstance(one, Folder)}
+
+
+def _plain(raw: dict[str, Any]) -> bytes:
+    """JSON text, of a provenance only what may be told."""
+    if "provenance" in raw:
+        raw = {**raw, "provenance": {name: raw["provenance"][name] for name in TOLD if name in raw["provenance"]}}
+    return (json.dumps(raw, sort_keys=True, separators=(",", ":")) + "\n").encode()
+
+
+def _refuse_private(files: Mapping[str, bytes], home: Path) -> None:
+    """Raise UserError if a file names a folder of this machine or of a person."""
+    for name, content in files.items():
+        text = content.decode()
+        found = PRIVATE.search(text)
+        if found or str(home) in text:
+            raise UserError(
+                f"{name} would tell others the path {found.group() if found else home}: nothing was written. Rename "
+                "what holds it (a score's --name, a file of your own data)"
+            )
+
+
+def _has_rows(frame: TableFrame) -> bool:
+    return bool((frame.rows["state"] != "not run").any())
+
+
+def _readme(
+    tables: Sequence[tuple[Table, Sequence[TableFrame]]],
+    beside: Sequence[Chapter],
+    report: Report,
+    collection: Collection,
+) -> str:
+    results = [one.result for one in collection.stored]
+    lines = [
+        "# Results made with rssam-bench",
+        "",
+        f"{len(results)} results of runs and {len(collection.submissions)} of other predictions, as integer counts of "
+        "every test image (`results/`, `scores/`), with the splits they were counted on (`splits/`: names and digests "
+        "of source files). No image, mask or prediction is here.",
+    ]
+    if results:
+        lines += ["", f"Made with: {made_with(results)}."]
+    lines += [
+        "",
+        "To check it: `rssam-bench verify FILE`. That makes every number below again from the counts. It shows that "
+        "the files agree with each other and with the rules; what a run really did only a second run can show.",
+        "",
+        'In the tables "ours" are the results of this bundle; differences are ours minus the paper.',
+    ]
+    for table, frames in tables:
+        for frame in frames:
+            lines += ["", f"## {table.id.replace('table', 'Table ')}. {table.title}", "", f"{frame.title}.", ""]
+            lines += [grid(frame), "", *(f"- {note}" for note in (reading(frame), *frame.notes) if note)]
+            if frame.results:
+                lines.append(f"- Result files: {sources(frame)}.")
+    if beside:
+        lines += ["", as_markdown(beside).rstrip()]
+    for line in (*report.damaged, *report.left_out):
+        lines += ["", f"Left out: {line}"]
+    return "\n".join(lines) + "\n"
+
+
+def _write(files: Mapping[str, bytes], folder: Path) -> None:
+    for name, content in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(content)
+
+
+def _zip(files: Mapping[str, bytes]) -> bytes:
+    """The same files give the same bytes: no time of their own."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in sorted(files.items()):
+            member = zipfile.ZipInfo(name)
+            member.external_attr = 0o100644 << 16
+            member.compress_type = zipfile.ZIP_DEFLATED
+            archive.writestr(member, content)
+    return buffer.getvalue()

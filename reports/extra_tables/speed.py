@@ -1,0 +1,98 @@
+"""What systems cost, from the records that `rssam-bench speed` leaves in the home, read and set as a table."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from reports.extra_tables.extra_table import Chapter, SideTable
+from reports.figures.cost_measures import PRECISIONS, timings
+
+SCHEMA = 1
+HEADS = (
+    "system", "size", "on", "parameters", "GMACs", "latency", "images/s", "training images/s", "memory", "of product",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Efficiency:
+    """Usable records, in the order of device, precision, size and system; and one sentence for each file left out."""
+
+    records: tuple[Mapping[str, Any], ...]
+    damaged: tuple[str, ...]
+
+
+def read_efficiency(home: Path) -> Efficiency:
+    """All records of a home; a folder that does not exist holds none."""
+    records: list[Mapping[str, Any]] = []
+    damaged = []
+    for path in sorted((home / "speed").glob("*.json")):
+        try:
+            record = json.loads(path.read_text())
+            if record["schema"] != SCHEMA:
+                damaged.append(f"{path.name}: of schema {record['schema']}, this version has {SCHEMA}")
+                continue
+            _cells(record), _tidy(record), timings(record)
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError, ZeroDivisionError) as error:
+            damaged.append(f"{path.name}: cannot be used ({type(error).__name__}: {error})")
+            continue
+        records.append(record)
+    records.sort(key=_place)
+    return Efficiency(tuple(records), tuple(damaged))
+
+
+def efficiency_chapter(found: Efficiency) -> list[Chapter]:
+    """The records as a chapter of a report; none if there is none."""
+    if not found.records:
+        return []
+    notes = (
+        "Random weights; latency is of one image; medians of alternating rounds, lowest and highest in the CSV file.",
+        "Of product: operations as published a second, as a share of what a large matrix product reaches there.",
+        *(f"Left out: {line}." for line in found.damaged),
+    )
+    texts = tuple(tuple(_cells(record)) for record in found.records)
+    tidy = pd.DataFrame([_tidy(record) for record in found.records])
+    table = SideTable("efficiency", "Efficiency", HEADS, texts, notes, tidy, left=3)
+    return [Chapter("efficiency", "Efficiency", "Efficiency", (table,))]
+
+
+def _place(record: Mapping[str, Any]) -> tuple[str, str, int, int]:
+    size, total = record["image_size"][0], record["parameters"]["total"]
+    return record["device"], record["conditions"]["precision"], size, total
+
+
+def _cells(record: Mapping[str, Any]) -> list[str]:
+    conditions, memory, share = record["conditions"], record["peak_memory"]["step"], record["share_of_product_rate"]
+    encoder = record["system"]["options"].get("encoder")
+    return [
+        record["system"]["title"] + (f", {encoder}" if encoder and record["system"]["name"] != "encoder" else ""),
+        str(record["image_size"][0]),
+        f"{record['device']}, {PRECISIONS[conditions['precision']]}{', compiled' if conditions['compiled'] else ''}",
+        f"{record['parameters']['total'] / 1e6:.2f} M",
+        f"{record['gmacs']:.1f}",
+        f"{1e3 * record['latency_seconds']['median']:.1f} ms",
+        f"{record['images_per_second']['median']:.2f}",
+        f"{record['trained_images_per_second']['median']:.2f}",
+        "" if memory is None else f"{memory / 2**30:.2f} GiB",
+        f"{share:.0%}",
+    ]
+
+
+def _tidy(record: Mapping[str, Any]) -> dict[str, Any]:
+    timed = {
+        f"{name}_{which}": record[name][which]
+        for name in ("latency_seconds", "images_per_second", "step_seconds", "trained_images_per_second")
+        for which in ("median", "low", "high")
+    }
+    return {
+        "system": record["system"]["name"], "options": json.dumps(record["system"]["options"]),
+        "side": record["image_size"][0], "device": record["device"], **record["conditions"], "way": record["way"],
+        **record["parameters"], "gmacs": record["gmacs"], **timed, "memory_of_a_step": record["peak_memory"]["step"],
+        "product_rate": record["product_rate"], "achieved_rate": record["achieved_rate"],
+        "waiting_for_images": record["waiting_for_images"],
+    }  # fmt: skip

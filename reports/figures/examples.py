@@ -1,0 +1,158 @@
+"""What a figure shows: test images with their truth, and what every system predicted on them.
+
+Predictions and images lie in the user's home only, so a published result is never shown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.protocol.figures import Figure
+from benchmarks.protocol.run import Setting
+from benchmarks.results.pixels import Labels, Picture, read_pair, read_predictions
+from benchmarks.results.store import Result, Store
+from data_prep.manifest import DataError, Dataset, Manifest, load_manifest
+from data_prep.registry import dataset as find_dataset
+from reports.select.comparable import Section, sections
+from reports.select.figures import as_table, remedy
+from reports.select.results import Collection
+from reports.statistics.per_image import image_dice, typical_images
+
+
+@dataclass(frozen=True, eq=False)
+class Scene:
+    """One test image. `predictions` and `dice` have one entry a panel, None where nothing of it can be shown."""
+
+    stem: str
+    image: Picture
+    truth: Labels
+    predictions: tuple[Labels | None, ...]
+    dice: tuple[float | None, ...]  # of this image by itself
+
+
+@dataclass(frozen=True, eq=False)
+class Block:
+    """The rows of one data set. All its results were made on the same data with the same precision."""
+
+    dataset: Dataset
+    results: tuple[Result | None, ...]  # one a panel; None where nothing can be shown
+    replicates: int  # of `ours` and `reference` together; the first is shown
+    median: float  # of the Dice of `ours` less that of `reference`, over `compared` test images
+    compared: int
+    named: tuple[str, ...]  # images the user asked for; they come first
+    scenes: tuple[Scene, ...]
+    problems: tuple[str, ...]  # why a finished run is not shown, one sentence each
+
+    @property
+    def shown(self) -> tuple[Result, ...]:
+        """The results that are there."""
+        return tuple(result for result in self.results if result is not None)
+
+
+def find_block(
+    figure: Figure, dataset: str, setting: Setting, collection: Collection, home: Path, named: Sequence[str] = ()
+) -> Block:
+    """The figure's rows on one data set: the images of these names, then those the rule chooses.
+
+    Of several replicates the one of lowest (split seed, seed) is shown. Names that are no test images of it are passed
+    over. Raises DataError, naming the command that mends it, if `ours` and `reference` cannot both be shown.
+    """
+    found = sections(as_table(figure, dataset), collection, setting)
+    candidates = [(one, pair) for one in found if one.source == "own" for pair in _pairs(figure, one)]
+    if not candidates:
+        mend = remedy(figure, setting)
+        raise DataError(f"{figure.ours} and {figure.reference} have not both been run on {dataset}: `{mend}`")
+    manifest = load_manifest(home / "data" / dataset, dataset)
+    problems = []
+    for section, pair in candidates:
+        try:
+            return _block(figure, section, pair, manifest, home, named)
+        except DataError as problem:
+            problems.append(problem)
+    raise problems[0]
+
+
+Pair = tuple[Result, Result]
+
+
+def _pairs(figure: Figure, section: Section) -> list[Pair]:
+    """Results of `ours` and `reference` with the same seed on the same images, lowest (split seed, seed) first."""
+    of = {row.row.labels[0]: row.results for row in section.rows}
+    return [
+        (ours, reference)
+        for ours in of[figure.ours]
+        for reference in of[figure.reference]
+        if _same_images(ours, reference) and ours.identity["seed"] == reference.identity["seed"]
+    ]
+
+
+def _block(figure: Figure, section: Section, pair: Pair, manifest: Manifest, home: Path, named: Sequence[str]) -> Block:
+    ours, reference = pair
+    folder = home / "data" / manifest.dataset
+    if manifest.digest(ours.identity["split_seed"], ours.identity.get("split_rule", "random")) != ours.identity["data"]:
+        raise DataError(f"{folder} does not hold the data that {ours.key} was tested on: prepare that data again")
+    ordered, median = typical_images(ours.images, ours.counts, reference.counts)
+    first = tuple(dict.fromkeys(stem for stem in named if stem in ours.images))
+    stems = (*first, *[stem for stem in ordered if stem not in first][: figure.images])
+    if not stems:
+        raise DataError(f"no test image of {manifest.dataset} holds anything labelled")
+
+    chosen = {figure.ours: ours, figure.reference: reference}
+    results: list[Result | None] = []
+    predictions: list[dict[str, Labels]] = []  # of each panel, by stem
+    problems = []
+    for row in section.rows:
+        title = row.row.labels[0]
+        result = chosen.get(title) or _companion(row.results, ours)
+        try:
+            predictions.append(_predicted(home, result, stems) if result else {})
+        except DataError as problem:
+            if title in chosen:
+                raise
+            problems.append(str(problem))
+            predictions.append({})
+            result = None
+        results.append(result)
+    dice = [dict(zip(one.images, image_dice(one.counts).tolist(), strict=True)) if one else {} for one in results]
+    entries = {entry.stem: entry for entry in manifest.entries}
+    scenes = tuple(
+        Scene(
+            stem,
+            *read_pair(folder, entries[stem]),
+            predictions=tuple(of_panel.get(stem) for of_panel in predictions),
+            dice=tuple(of_panel.get(stem) for of_panel in dice),
+        )
+        for stem in stems
+    )
+    return Block(
+        dataset=find_dataset(manifest.dataset),
+        results=tuple(results),
+        replicates=len(_pairs(figure, section)),
+        median=median,
+        compared=len(ordered),
+        named=first,
+        scenes=scenes,
+        problems=tuple(problems),
+    )
+
+
+def _companion(results: Sequence[Result], ours: Result) -> Result | None:
+    """The result to stand beside `ours`: on the same images, with its seed or else the lowest."""
+    alike = [one for one in results if _same_images(one, ours)]
+    return min(alike, key=lambda one: one.identity["seed"] != ours.identity["seed"], default=None)
+
+
+def _same_images(one: Result, other: Result) -> bool:
+    return (one.identity["data"], one.images) == (other.identity["data"], other.images)
+
+
+def _predicted(home: Path, result: Result, stems: Sequence[str]) -> dict[str, Labels]:
+    """Predicted labels of these images. Only they are kept: all predictions of eleven systems are large."""
+    store = Store(home)
+    try:
+        stored = read_predictions(store.work(result.key) / "predictions.npz", binary=len(result.classes) == 1)
+        return {stem: stored.labels(stem) for stem in stems}
+    except (DataError, ValueError) as error:
+        raise DataError(f"{error}: delete {store.path(result.key)} and run it again") from error

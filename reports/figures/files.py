@@ -1,0 +1,116 @@
+"""Figures as files: each figure under every setting that has something to show, with its caption."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from benchmarks.protocol.figures import Figure
+from benchmarks.protocol.run import Setting
+from data_prep.manifest import DataError
+from data_prep.registry import dataset as find_dataset
+from reports.figures.captions import caption
+from reports.figures.examples import Block, find_block
+from reports.select.figures import datasets, figure_settings, remedy
+from reports.select.results import Collection
+from reports.select.settings import PAPER_SETTING
+from rssam.contract import UnknownName
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure as Page
+
+
+@dataclass(frozen=True, eq=False)
+class Rendered:
+    """One figure under one setting. `page` is None where there is nothing to show; `notes` say what is missing."""
+
+    name: str  # of its files, without the ending
+    page: Page | None
+    caption: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class FigureFiles:
+    """The files of one figure by name, the caption of each by its name without the ending, and what is missing."""
+
+    files: dict[str, bytes]
+    captions: dict[str, tuple[str, ...]]
+    notes: tuple[str, ...]
+
+
+def figure_files(figure: Figure, collection: Collection, home: Path, named: Sequence[str] = ()) -> FigureFiles:
+    """A PNG and a PDF for every setting under which the user has runs to show; none, and a note, if there is none.
+
+    `named` are images to be shown beside those chosen by the rule, as "deepglobe:STEM". Raises UnknownName or
+    UnknownDataset for what is not written so.
+    """
+    under = figure_settings(figure, collection) or [PAPER_SETTING]
+    rendered = [render_figure(figure, setting, collection, home, named) for setting in under]
+    files = {f"{one.name}.{kind}": _encode(one.page, kind) for one in rendered if one.page for kind in ("png", "pdf")}
+    captions = {one.name: one.caption for one in rendered if one.page is not None}
+    return FigureFiles(files, captions, tuple(note for one in rendered for note in one.notes))
+
+
+def render_figure(
+    figure: Figure, setting: Setting, collection: Collection, home: Path, named: Sequence[str] = ()
+) -> Rendered:
+    """The figure under one setting. A data set that lacks `figure.ours` or `figure.reference` is left out."""
+    wanted = _wanted(named)
+    name = slug(figure, setting)
+    shown = datasets(figure, setting)
+    blocks: list[Block] = []
+    notes = [f"{name}: no rows of {of}, so {of}:{stem} is not shown" for of, stem in wanted if of not in shown]
+    for dataset in shown:
+        stems = [stem for of, stem in wanted if of == dataset]
+        try:
+            blocks.append(find_block(figure, dataset, setting, collection, home, stems))
+        except DataError as problem:
+            notes.append(f"{name}: {dataset} is left out. {problem}")
+            continue
+        notes += [f"{name}: {note}" for note in _missing(figure, setting, blocks[-1], stems)]
+    if not blocks:
+        return Rendered(name, None, (), tuple(notes))
+    from reports.figures.drawing import (
+        draw,  # imports matplotlib, which takes a second: only where there is something to draw
+    )
+
+    return Rendered(name, draw(figure, blocks), caption(figure, setting, blocks), tuple(notes))
+
+
+def slug(figure: Figure, setting: Setting) -> str:
+    """Name of a figure's files: "fig6-mini-vit_t-scratch"."""
+    chosen = dataclasses.asdict(setting).values()
+    return "-".join([figure.id, *(value for value in chosen if value is not None)])
+
+
+def _encode(page: Page, kind: str) -> bytes:
+    from reports.figures.drawing import encode
+
+    return encode(page, kind)
+
+
+def _wanted(named: Sequence[str]) -> list[tuple[str, str]]:
+    """Images by data set and stem."""
+    pairs = []
+    for text in named:
+        dataset, _, stem = text.partition(":")
+        if not stem:
+            raise UnknownName(f"unknown image {text!r}: write a data set and the name of an image, as deepglobe:104")
+        pairs.append((find_dataset(dataset).name, stem))
+    return pairs
+
+
+def _missing(figure: Figure, setting: Setting, block: Block, named: Sequence[str]) -> list[str]:
+    """What the rows of one data set lack."""
+    notes = [f"{problem}." for problem in block.problems]
+    absent = [panel.title for panel, result in zip(figure.panels, block.results, strict=True) if result is None]
+    if absent:
+        notes.append(f"not run on {block.dataset.name}: {', '.join(absent)}. To fill them: `{remedy(figure, setting)}`")
+    strangers = [stem for stem in named if stem not in block.named]
+    if strangers:
+        notes.append(f"no test image of {block.dataset.name} in these runs: {', '.join(strangers)}")
+    return notes

@@ -1,0 +1,1 @@
+"""Reports as Markdown, LaTeX, CSV, HTML and on the terminal."""

@@ -1,0 +1,52 @@
+"""A table as tidy CSV: one line for each row and score, under every setting. Numbers are not rounded."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from reports.tables.frames import TableFrame
+
+
+def render(frames: Sequence[TableFrame]) -> str:
+    """All frames of one table; a missing number is an empty field, the paper has none for the extra scores.
+
+    `low` and `high` are the 95 % interval over test images, `spread` the standard deviation over replicates,
+    `p_adjusted` that of no difference from the reference row (see `TableFrame`).
+    """
+    return pd.DataFrame([line for frame in frames for line in _lines(frame)]).to_csv(index=False, lineterminator="\n")
+
+
+def _lines(frame: TableFrame) -> list[dict[str, object]]:
+    setting = frame.setting
+    results = frame.results
+    shared = {
+        "table": frame.table.id,
+        "profile": setting.profile,
+        "encoder": setting.encoder,
+        "init": setting.init,
+        "dataset": setting.dataset or frame.table.dataset,
+        "source": frame.source,
+        "data": results[0].data["describe"] if results else None,
+        "precision": results[0].identity["precision"] if results else None,
+    }
+    return [
+        {
+            **shared,
+            **{name: row[name] for name in frame.table.label_columns},
+            "score": score,
+            "ours": row[score],
+            "paper": row.get(f"{score}_paper"),
+            "difference": row.get(f"{score}_difference"),
+            "low": row.get(f"{score}_low"),
+            "high": row.get(f"{score}_high"),
+            "spread": row.get(f"{score}_spread"),
+            "p_adjusted": row.get(f"{score}_p"),
+            "replicates": row["replicates"],
+            "keys": " ".join(row["keys"]) or row["scored"],
+            "state": row["state"],
+        }
+        for row in frame.rows.to_dict("records")
+        for score in (*frame.table.scores, *frame.extras)
+    ]

@@ -1,0 +1,109 @@
+"""A report as one self-contained page. The page's form stands in templates/report.html.j2 and what it includes."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from collections.abc import Mapping, Sequence
+from importlib.resources import files
+from typing import Any
+
+from markupsafe import Markup, escape
+
+from reports.extra_tables.extra_table import Chapter
+from reports.render.html_figures import FigureView
+from reports.render.html_overview import overview, results
+from reports.render.html_table import Chips, TableView, table_view
+from reports.render.html_verdicts import chips, claim_chips, gaps, verdict_chip
+from reports.render.templates import environment
+from reports.select.results import Collection
+from reports.select.settings import PAPER_SETTING
+from reports.tables.assemble import Report
+from reports.tables.ranking import legend
+from reports.verdicts import wording as verdict_text
+from reports.verdicts.summary import Findings
+
+
+def render(
+    report: Report,
+    collection: Collection,
+    figures: Sequence[FigureView] = (),
+    findings: Findings | None = None,
+    chapters: Sequence[Chapter] = (),
+    speed: Sequence[Mapping[str, Any]] = (),
+    *,
+    claims: bool = True,
+) -> str:
+    """The whole page. It makes no request, and its policy forbids any, and any script but its own.
+
+    Tables `beside` those of the paper come after them. `findings` give the verdicts; `claims` says whether they have
+    chapters of their own. `speed` holds records of `rssam-bench speed`, for the charts of cost.
+    """
+    templates = environment(html=True)
+    templates.filters["prose"] = prose
+    templates.filters["base64"] = lambda content: base64.b64encode(content).decode()
+    templates.filters["title_case"] = lambda text: text[:1].upper() + text[1:]
+    script = part("page.js")
+    sections = _sections(report, chips(findings) if findings else {}, speed)
+    return templates.get_template("report.html.j2").render(
+        report=report,
+        overview=overview(report, collection),
+        sections=sections,
+        boxes={
+            line.keys: line.box for _, views in sections for _, view, _ in views for line in view.lines if line.keys
+        },
+        findings=findings if claims else None,
+        words=verdict_text,
+        keyed=frozenset,
+        gaps=gaps,
+        claim_chips=claim_chips,
+        verdict_chip=verdict_chip,
+        paper_setting=PAPER_SETTING,
+        legend=legend,
+        figures=figures,
+        chapters=chapters,
+        own=results(report, collection, "own"),
+        published=results(report, collection, "published"),
+        style=part("page.css"),
+        script=script,
+        script_digest=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+    )
+
+
+def part(name: str) -> Markup:
+    """A file of the templates, as it stands."""
+    return Markup((files("reports") / "templates" / name).read_text())
+
+
+def prose(text: str) -> Markup:
+    """Plain text for the page; what stands in backquotes is set as code, in asterisks as emphasis."""
+    marked = {"`": Markup("<code>{}</code>"), "*": Markup("<em>{}</em>")}
+    pieces = re.split(r"(`[^`]*`|\*[^*`\s]\*|\*[^*`\s][^*`]*[^*`\s]\*)", text)
+    return Markup().join(
+        marked[piece[0]].format(piece[1:-1]) if number % 2 else escape(piece) for number, piece in enumerate(pieces)
+    )
+
+
+def _sections(
+    report: Report, verdicts: Chips, speed: Sequence[Mapping[str, Any]]
+) -> list[tuple[object, list[tuple[str, TableView, str]]]]:
+    """Each table with its frames: an anchor, the view, and the anchor of the frame that shows the same runs' charts."""
+    sections: list[tuple[object, list[tuple[str, TableView, str]]]] = []
+    charted: dict[tuple[str, ...], str] = {}
+    taken: set[str] = set()
+    for table, frames in report.tables:
+        views = []
+        for frame in frames:
+            base = re.sub(r"[^a-z0-9]+", "-", f"{table.id} {frame.setting.profile} {frame.source}".lower()).strip("-")
+            anchor = next(
+                name for name in (base, *(f"{base}-{number}" for number in range(2, 99))) if name not in taken
+            )
+            taken.add(anchor)
+            keys = tuple(result.key for result in frame.results)
+            same = charted.get(keys, "") if keys else ""
+            if "dice" in frame.table.scores and keys:
+                charted.setdefault(keys, anchor)
+            views.append((anchor, table_view(frame, verdicts, anchor, speed, charts=not same), same))
+        sections.append((table, views))
+    return sections

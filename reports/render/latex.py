@@ -1,0 +1,100 @@
+"""Tables as LaTeX for `\\input`; they need the packages booktabs and graphicx. The caption holds the notes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from itertools import groupby
+
+from reports.tables.cells import Cell, Column, label_columns, paper_cells, paper_columns
+from reports.tables.frames import TableFrame
+from reports.tables.ranking import legend
+
+DAGGER = "†"
+"""At a number that differs from that of the reference row."""
+
+_ESCAPES = {
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
+    "±": r"$\pm$",
+    DAGGER: r"$^\dagger$",
+    **{character: f"\\{character}" for character in "&%$#_{}"},
+}
+
+
+def render(frames: Sequence[TableFrame]) -> str:
+    """One table environment for each frame."""
+    return "\n".join(_table(frame) for frame in frames)
+
+
+def document(body: str) -> str:
+    """A document of its own around rendered tables, to look at them."""
+    head = r"\documentclass{article}", r"\usepackage[T1]{fontenc}", r"\usepackage{booktabs,graphicx}"
+    return "\n".join((*head, r"\begin{document}", body, r"\end{document}", ""))
+
+
+def escape(text: str) -> str:
+    """Plain text for LaTeX; what stands in backquotes is set as code."""
+    pieces = ["".join(_ESCAPES.get(letter, letter) for letter in piece) for piece in re.split(r"`([^`]*)`", text)]
+    # The empty group keeps the "--" of an option from turning into a dash.
+    pieces[1::2] = [rf"\texttt{{{code.replace('--', '-{}-')}}}" for code in pieces[1::2]]
+    return "".join(pieces)
+
+
+def _table(frame: TableFrame) -> str:
+    heads = paper_columns(frame)
+    width, left = len(heads), len(label_columns(frame))
+    title = escape(f"{frame.table.title} ({frame.title})")
+    reading = legend(frame, "in bold", "underlined", DAGGER)
+    notes = escape(" ".join(note for note in (reading, *frame.notes) if note))
+    rows = frame.rows.to_dict("records")
+    body = [" & ".join(_cell(cell) for cell in line) + r" \\" for line in paper_cells(frame)]
+    lines = (
+        *(f"% {', '.join(row['keys']) or row['scored']}" for row in rows if row["keys"] or row["scored"]),
+        r"\begin{table}[htbp]",
+        r"\centering",
+        rf"\caption[{title}]{{{title}. {notes}}}",
+        r"\smallskip",
+        r"\setlength{\tabcolsep}{3pt}",
+        # A wide table is shrunk to the line, a narrow one keeps its size.
+        r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%",
+        rf"\begin{{tabular}}{{{'l' * left}{'r' * (width - left)}}}",
+        r"\toprule",
+        *_heads(heads),
+        r"\midrule",
+        *body,
+        r"\bottomrule",
+        r"\end{tabular}}",
+        r"\end{table}",
+        "",
+    )
+    return "\n".join(lines)
+
+
+def _heads(heads: Sequence[Column]) -> tuple[str, ...]:
+    """Scores over their columns with rules below them; a heading by itself on both lines, so that it stays narrow."""
+    upper, rules, lower, first = [], [], [], 1
+    for group, members in groupby(heads, key=lambda column: column.group):
+        names = [column.heading for column in members]
+        if group:
+            upper.append(rf"\multicolumn{{{len(names)}}}{{c}}{{{escape(group)}}}")
+            rules.append(rf"\cmidrule(lr){{{first}-{first + len(names) - 1}}}")
+            lower += [escape(name) for name in names]
+        else:
+            parts = [name.rpartition(" ") for name in names]
+            upper += [escape(before) for before, _, _ in parts]
+            lower += [escape(last) for _, _, last in parts]
+        first += len(names)
+    return " & ".join(upper) + r" \\", " ".join(rules), " & ".join(lower) + r" \\"
+
+
+def _cell(cell: Cell) -> str:
+    """A cell with a true minus sign where a number is negative, marked, and with a dagger where it differs."""
+    text = f"${cell.text}$" if re.fullmatch(r"[+-]\d.*", cell.text) else escape(cell.text)
+    marked = {"best": rf"\textbf{{{text}}}", "second": rf"\underline{{{text}}}"}.get(cell.mark, text)
+    # No width, so that digits stay below each other.
+    return f"{marked}\\rlap{{{_ESCAPES[DAGGER]}}}" if cell.differs else marked

@@ -1,0 +1,69 @@
+"""A report as one Markdown page. String in the end; the page's form stands in templates/report.md.j2."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from benchmarks.protocol.figures import Figure
+from reports.render.templates import environment
+from reports.tables.assemble import Report, made_with
+from reports.tables.cells import Cell, cells, columns, label_columns
+from reports.tables.frames import TableFrame
+from reports.tables.ranking import legend
+
+DAGGER = "†"
+"""At a number that differs from that of the reference row."""
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure on the page: its file without the ending, and its caption in sentences."""
+
+    figure: Figure
+    name: str
+    caption: tuple[str, ...]
+
+
+def render(report: Report, pictures: Sequence[Picture] = ()) -> str:
+    """The whole page, but for chapters beside the tables of the paper (`reports.extra_tables.extra_table`)."""
+    template = environment().get_template("report.md.j2")
+    return template.render(
+        report=report,
+        pictures=pictures,
+        own=report.results("own"),
+        published=report.results("published"),
+        made_with=made_with,
+        grid=grid,
+        reading=reading,
+        sources=sources,
+    )
+
+
+def grid(frame: TableFrame) -> str:
+    """The rows as a Markdown table."""
+    heads = [f"{column.group} {column.heading}".strip() for column in columns(frame)]
+    return lines(heads, [[marked(cell) for cell in line] for line in cells(frame)], len(label_columns(frame)))
+
+
+def lines(heads: Sequence[str], rows: Sequence[Sequence[str]], left: int) -> str:
+    """A Markdown table whose first `left` columns are aligned at the left, the others at the right."""
+    ruler = [":--" if index < left else "--:" for index in range(len(heads))]
+    return "\n".join(f"| {' | '.join(line)} |" for line in (heads, ruler, *rows))
+
+
+def reading(frame: TableFrame) -> str:
+    """What bold, italics and the dagger mean in `grid`."""
+    return legend(frame, "in bold", "in italics", DAGGER)
+
+
+def sources(frame: TableFrame) -> str:
+    """The result files behind the numbers, each once."""
+    return ", ".join(f"`{result.key}`" for result in frame.results)
+
+
+def marked(cell: Cell) -> str:
+    """A cell's text as it stands out, with what is to be said of its certainty."""
+    text = cell.text.replace("|", "\\|")
+    shown = {"best": f"**{text}**", "second": f"*{text}*"}.get(cell.mark, text)
+    return f"{shown}{DAGGER if cell.differs else ''} {cell.doubt}".strip()

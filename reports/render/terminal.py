@@ -1,0 +1,62 @@
+"""A table for the terminal. Wide tables keep one column for each score: our number with its difference."""
+
+from __future__ import annotations
+
+from rich.box import SIMPLE
+from rich.console import Console
+from rich.table import Table as RichTable
+from rich.text import Text
+
+from reports.extra_tables.extra_table import SideTable
+from reports.tables.cells import difference, heading, number, ours, parts
+from reports.tables.frames import TableFrame
+
+NARROW = ("dice", "jaccard")
+"""Scores with three columns each; the others have room only in a file."""
+
+
+def show(frame: TableFrame, console: Console) -> None:
+    """Print the table with its notes."""
+    console.print(terminal_table(frame))
+    for note in frame.notes:
+        console.print(Text(f"- {note.replace('`', '')}"), soft_wrap=True)
+
+
+def terminal_table(frame: TableFrame) -> RichTable:
+    """Labels, then ours, paper and difference of Dice and Jaccard; where there are neither, one column a class."""
+    scores = [score for score in frame.table.scores if score in NARROW]
+    # Table 5 with "collapsed" in it must fit 80 columns: a clipped number would be read as another one.
+    table = RichTable(
+        title=f"{frame.table.title}\n{frame.title}", title_justify="left", box=SIMPLE, padding=(0, 1, 0, 0)
+    )
+    for name in frame.table.label_columns:
+        table.add_column(name, overflow="fold")
+    for score in scores:
+        for part in (*parts(frame)[:2], "diff."):
+            table.add_column(f"{heading(score)}\n{part}", justify="right", no_wrap=True)
+    if not scores:
+        for score in frame.table.scores:
+            table.add_column(f"{heading(score)}\n{parts(frame)[0]}", justify="right", no_wrap=True)
+    for row in frame.rows.to_dict("records"):
+        texts = [row[name] for name in frame.table.label_columns]
+        for score in scores:
+            gap = row[f"{score}_difference"]
+            texts += [ours(frame, row, score), number(row[f"{score}_paper"], score), difference(gap, score)]
+        if not scores:
+            for score in frame.table.scores:
+                gap = difference(row[f"{score}_difference"], score)
+                texts.append(ours(frame, row, score) + (f" ({gap})" if gap else ""))
+        table.add_row(*(Text(text, style="" if row["state"] in ("done", "scored") else "dim") for text in texts))
+    return table
+
+
+def show_beside(table: SideTable, console: Console) -> None:
+    """Print a table beside those of the paper, with its notes; numbers fold rather than being clipped."""
+    printed = RichTable(title=table.caption, title_justify="left", box=SIMPLE, padding=(0, 1, 0, 0))
+    for place, head in enumerate(table.heads):
+        printed.add_column(head, justify="left" if place < table.left else "right", overflow="fold")
+    for line in table.texts:
+        printed.add_row(*(Text(text) for text in line))
+    console.print(printed)
+    for note in table.notes:
+        console.print(Text(f"- {note.replace('`', '')}"), soft_wrap=True)

@@ -1,0 +1,178 @@
+"""Why a run cannot confirm or contradict the paper's number: the one source for notes under tables and for verdicts."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from benchmarks.metrics.counts import foreground_share
+from benchmarks.protocol.paper_numbers import IMPLIED_FOREGROUND
+from benchmarks.protocol.run import PROFILES, plain_fields
+from benchmarks.results.store import Result
+from data_prep.manifest import SPLITS
+from data_prep.registry import dataset as find_dataset
+from reports.select.comparable import Section, SectionRow
+from reports.select.settings import PAPER_SETTING
+
+Reason = str
+"""A half sentence without a full stop; empty for "no reason"."""
+
+ERRORS = 3
+"""Standard errors of a random split's foreground share beyond which it is not the paper's data."""
+
+
+def section_reasons(section: Section) -> tuple[Reason, ...]:
+    """Why a section's numbers are no reproduction, each reason once; empty where they are, or nothing was run."""
+    found = [rule(section, row) for rule in RULES for row in section.filled]
+    return tuple(dict.fromkeys(reason for reason in found if reason))
+
+
+def row_reasons(section: Section, row: SectionRow, *, any_recipe: bool = False) -> tuple[Reason, ...]:
+    """Why one row's numbers cannot be set beside the paper's: those of its section that hold for it, and its own.
+
+    With `any_recipe` another recipe is no reason: a claim may be about another.
+    """
+    rules = [rule for rule in (*RULES, *ROW_RULES) if not (any_recipe and rule is _recipe)]
+    found = [rule(section, row) for rule in rules]
+    return tuple(reason for reason in found if reason)
+
+
+def from_scratch(row: SectionRow) -> bool:
+    """Whether a row starts from scratch although its declaration starts from pretrained weights."""
+    declared = getattr(row.row.model, "init", None)
+    return declared != "scratch" and _options(row).get("init") == "scratch"
+
+
+def replaced(row: SectionRow) -> tuple[str, str] | None:
+    """The declared encoder and the one that was run in its place; None where it is the declared one."""
+    declared = getattr(row.row.model, "encoder", None)
+    ran = _options(row).get("encoder", declared)
+    return None if declared == ran else (str(declared), str(ran))
+
+
+def variant(row: SectionRow) -> tuple[str, ...]:
+    """Options but encoder and start in which what was run differs from what is declared, as "width 16"."""
+    declared, ran = plain_fields(row.row.model), _options(row)
+    return tuple(
+        f"{name} {ran[name]}" for name in ran if name not in ("encoder", "init") and ran[name] != declared.get(name)
+    )
+
+
+def share_error(results: Sequence[Result]) -> float:
+    """Standard error of the foreground share of a random split, 0..1: the mean over the results' test sets.
+
+    A ratio of sums over images, so its linearised variance; 0 where all images have the same share.
+    """
+    errors = []
+    for result in results:
+        counts = result.counts
+        positive = (counts.tp + counts.fn)[:, 0].astype(np.float64)
+        total = positive + (counts.fp + counts.tn)[:, 0]
+        images = len(positive)
+        if images < 2 or not total.sum():
+            return math.nan
+        residual = positive - positive.sum() / total.sum() * total
+        errors.append(math.sqrt(float((residual**2).sum()) * images / (images - 1)) / float(total.sum()))
+    return float(np.mean(errors))
+
+
+def _options(row: SectionRow) -> dict[str, object]:
+    options: dict[str, object] = row.results[0].identity["model"]["options"]
+    return options
+
+
+def _recipe(section: Section, row: SectionRow) -> Reason:
+    setting = section.setting
+    recipe = PROFILES[setting.profile].recipe
+    if setting.profile == "smoke":
+        return "the smoke profile proves the wiring, claims nothing"
+    return "" if recipe == PROFILES[PAPER_SETTING.profile].recipe else f"the recipe is {recipe.name}, not the paper's"
+
+
+def _start(section: Section, row: SectionRow) -> Reason:
+    return "trained from scratch, without the pretrained weights" if from_scratch(row) else ""
+
+
+def _encoder(section: Section, row: SectionRow) -> Reason:
+    return "another encoder than the paper's" if replaced(row) else ""
+
+
+def _variant(section: Section, row: SectionRow) -> Reason:
+    return "smaller variants than the paper's" if variant(row) else ""
+
+
+def _elsewhere(section: Section, row: SectionRow) -> Reason:
+    if section.setting.dataset is None:
+        return ""
+    return (
+        f"data set {section.setting.dataset} in place of {section.table.dataset}, for which the paper has no row here"
+    )
+
+
+def _blocked(section: Section, row: SectionRow) -> Reason:
+    blocked = any(result.identity.get("split_rule") == "blocked" for result in row.results)
+    return "split by scenes, which the paper does not do" if blocked else ""
+
+
+def _data(section: Section, row: SectionRow) -> Reason:
+    data = row.results[0].data
+    if data.get("origin") == "synthetic":
+        return "synthetic data"
+    return "" if data.get("complete") else "partial data"
+
+
+def _collapsed(section: Section, row: SectionRow) -> Reason:
+    if not row.collapsed:
+        return ""
+    return f"collapsed: {len(row.collapsed)} of {len(row.results)} not above the constant answer"
+
+
+def _whole(section: Section, row: SectionRow) -> bool:
+    """Whether all images of the data set were used: of a part, its size and share say nothing more."""
+    return not _data(section, row) and PROFILES[section.setting.profile].recipe.limit is None
+
+
+def _official(section: Section, row: SectionRow) -> Reason:
+    """A published split must have its published sizes."""
+    official = find_dataset(section.setting.dataset or section.table.dataset).official_sizes
+    if official is None or not _whole(section, row):
+        return ""
+    for result in row.results:
+        sizes = tuple(result.data.get(split) for split in SPLITS)
+        if sizes != official:
+            words = " / ".join(str(size) for size in sizes)
+            return f"the official split was changed: {words} images in place of {' / '.join(map(str, official))}"
+    return ""
+
+
+def _share(section: Section, row: SectionRow) -> Reason:
+    """Another share of foreground in the test images than the paper's tables imply: then other images or labels.
+
+    The paper's own split and each of ours are random draws of the same images, so that a share may differ by chance;
+    an official split may not.
+    """
+    dataset = section.setting.dataset or section.table.dataset
+    implied = IMPLIED_FOREGROUND.get(dataset)
+    if implied is None or not _whole(section, row) or any(one.average != "foreground" for one in row.results):
+        return ""
+    share = float(np.mean([foreground_share(result.counts) for result in row.results]))
+    slack = 0.0
+    if find_dataset(dataset).official_sizes is None:
+        slack = ERRORS * share_error(row.results) * math.sqrt(1 + 1 / len(row.results))
+    low, high = implied
+    if low - slack <= share <= high + slack:
+        return ""
+    chance = f", by more than the {100 * slack:.2f} that a random split may move it" if slack else ""
+    return (
+        f"the test images are {100 * share:.2f} % foreground, where the paper's tables imply {100 * low:.2f} to "
+        f"{100 * high:.2f} %{chance}"
+    )
+
+
+Rule = Callable[[Section, SectionRow], Reason]
+RULES: tuple[Rule, ...] = (_recipe, _start, _encoder, _variant, _elsewhere, _blocked, _data)
+"""What a note under a table says of all its rows."""
+ROW_RULES: tuple[Rule, ...] = (_collapsed, _official, _share)
+"""What has a note of its own there."""

@@ -1,0 +1,115 @@
+"""Under which settings a table has results: a result stores what was run, not the command line that asked for it."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable
+from itertools import product
+
+from benchmarks.protocol.run import PROFILES, Run, Setting
+from benchmarks.protocol.tables import TABLES, Row, Table
+from benchmarks.results.store import Result
+from data_prep.manifest import DataError
+from reports.select.custom_systems import with_own_systems
+from reports.select.results import Collection, profile_of
+from rssam.config import SMALL_ENCODERS
+from rssam.contract import UserError
+
+PAPER_SETTING = Setting("paper")
+
+
+def settings(collection: Collection, table: Table, tables: Iterable[Table] | None = None) -> list[Setting]:
+    """Settings under which a row of `table` has a result: the paper's first, the smoke run last.
+
+    One run may stand in many tables, and a system without an encoder is the same run whatever the encoder of its
+    neighbours. So an override is shown only if it explains a result that no setting with fewer overrides explains in
+    any of `tables` (Table 2's runs are not "Table 1 on another data set"), and a setting only if no other setting of
+    the same table explains all its results and more.
+    """
+    every = {one.id: one for one in (table, *(TABLES.values() if tables is None else tables))}
+    explained = {one: _explained(collection, every[one]) for one in every}
+    plain: dict[int, set[str]] = {
+        count: {
+            key
+            for of in explained.values()
+            for setting, keys in of.items()
+            if overrides(setting) < count
+            for key in keys
+        }
+        for count in range(1, 5)
+    }
+    mine = {
+        setting: keys
+        for setting, keys in explained[table.id].items()
+        if overrides(setting) == 0 or keys - plain[overrides(setting)]
+    }
+    kept = [one for one, keys in mine.items() if not any(keys < other for other in mine.values())]
+    return sorted(kept, key=order)
+
+
+def order(setting: Setting) -> tuple[int, int, str]:
+    """Place of a setting among others: the paper's first, the smoke run last, fewer overrides before more."""
+    return list(reversed(PROFILES)).index(setting.profile), overrides(setting), str(setting)
+
+
+def overrides(setting: Setting) -> int:
+    """How many of encoder, initialisation, data set and split rule the command line overrides."""
+    return sum(value is not None for value in (setting.encoder, setting.init, setting.dataset, setting.split))
+
+
+def declare(setting: Setting, table: Table, row: Row) -> Run | None:
+    """The run of a row under a setting, seeds 0; None where the row's system cannot be run so."""
+    try:
+        return setting.run(row.model, table.dataset)
+    except (UserError, DataError):
+        return None
+
+
+def command(table: Table, setting: Setting) -> str:
+    """The command that fills this table under this setting."""
+    chosen = dataclasses.asdict(setting)
+    profile = chosen.pop("profile")
+    options = [] if profile == PAPER_SETTING.profile else [f"--profile {profile}"]
+    options += [f"--{name} {value}" for name, value in chosen.items() if value is not None]
+    return " ".join(["rssam-bench reproduce", table.id, *options])
+
+
+def describe(setting: Setting) -> str:
+    """A short title: "profile mini, encoder vit_t"."""
+    chosen = dataclasses.asdict(setting)
+    return ", ".join(f"{name} {value}" for name, value in chosen.items() if value is not None)
+
+
+def _explained(collection: Collection, table: Table) -> dict[Setting, set[str]]:
+    """Each candidate setting with the keys of the table's results under it."""
+    table = with_own_systems(table, collection)
+    systems = {row.model.name for row in table.every_row}
+    candidates = {
+        setting
+        for stored in collection.stored
+        if stored.result.identity["model"]["name"] in systems
+        for setting in _candidates(stored.result, table)
+    }
+    found = {setting: _keys(collection, table, setting) for setting in candidates}
+    return {setting: keys for setting, keys in found.items() if keys}
+
+
+def _candidates(result: Result, table: Table) -> list[Setting]:
+    """Settings that could have led to this result if the table were run under them."""
+    profile, identity = profile_of(result), result.identity
+    if profile is None:
+        return []
+    options, data = identity["model"]["options"], identity["dataset"]["name"]
+    # A system without a SAM encoder is small along with the small encoders, which it does not name.
+    encoders = dict.fromkeys((None, options.get("encoder", SMALL_ENCODERS[0])))
+    if table.compares_encoders:
+        encoders = {None: None}
+    inits = dict.fromkeys((None, *(init for init in ("sam", "scratch") if init == options.get("init"))))
+    elsewhere = None if data == table.dataset else data
+    rule = identity.get("split_rule")
+    return [Setting(profile, encoder, init, elsewhere, rule) for encoder, init in product(encoders, inits)]
+
+
+def _keys(collection: Collection, table: Table, setting: Setting) -> set[str]:
+    runs = [declare(setting, table, row) for row in table.every_row]
+    return {stored.result.key for run in runs if run is not None for stored in collection.replicates(run)}

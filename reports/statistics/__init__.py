@@ -1,0 +1,1 @@
+"""Intervals, spreads and tests, from arrays to numbers."""

@@ -1,0 +1,1 @@
+"""Tables as data frames: rows, intervals, ranking, notes, printed cells."""

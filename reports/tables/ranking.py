@@ -1,0 +1,69 @@
+"""What stands out in a column: its best and second number, and rows that differ from the reference row."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Literal
+
+from reports.statistics.bootstrap import LEVEL
+from reports.tables.frames import COUNTED, TableFrame
+
+Mark = Literal["", "best", "second"]
+
+DECIMALS = 3
+"""Decimals that scores are printed and ranked with, as in the paper."""
+
+
+def ranks(frame: TableFrame, score: str) -> list[Mark]:
+    """Best and second of our column, one for each row; none where `frame.unranked` says why."""
+    values = frame.rows[score].where(frame.rows["state"] != "scored").tolist()  # of runs alone
+    return [""] * len(values) if frame.unranked else _ranks(values, score)
+
+
+def paper_ranks(frame: TableFrame, score: str) -> list[Mark]:
+    """Best and second of the paper's column, one for each row."""
+    return _ranks(frame.rows[f"{score}_paper"].tolist(), score)
+
+
+def differs(frame: TableFrame, score: str) -> list[bool]:
+    """For each row, whether it differs from the reference row; False for a score or a row that was not tested."""
+    if score not in frame.doubted:
+        return [False] * len(frame.rows)
+    return [bool(p < 1 - LEVEL) for p in frame.rows[f"{score}_p"]]
+
+
+def legend(frame: TableFrame, best: str, second: str, sign: str) -> str:
+    """What the marks mean: `best` and `second` are how they look, `sign` stands at a row that differs."""
+    columns = [column for score in frame.table.scores for column in (ranks(frame, score), paper_ranks(frame, score))]
+    found = {mark for column in columns for mark in column}
+    looks = [f"best of a column {best}"] * ("best" in found) + [f"second {second}"] * ("second" in found)
+    parts = [f"{', '.join(looks)}.".capitalize() if looks else "", _tested(frame, sign) if frame.results else ""]
+    return " ".join(part for part in parts if part)
+
+
+def _tested(frame: TableFrame, sign: str) -> str:
+    """Which rows of ours may be told apart, and by which test."""
+    if frame.unranked:
+        return f"Of ours nothing is marked: {frame.unranked}."
+    if frame.untested:
+        return f"No difference is tested: {frame.untested}."
+    tests = sum(not math.isnan(p) for score in frame.doubted for p in frame.rows[f"{score}_p"])
+    return (
+        f"{sign} these runs differ from those of {frame.reference}: paired bootstrap over test images, not over "
+        f"training; two-sided, p < {1 - LEVEL:.2f} after Holm's correction for {tests} test{'s' if tests > 1 else ''}."
+    )
+
+
+def _ranks(values: Sequence[float], score: str) -> list[Mark]:
+    """Ranks of numbers as printed, larger first: those that print alike share a mark, and a shared best has no second.
+
+    Of two rows the second is the last, and gets no mark; nor do parameters.
+    """
+    printed = [math.nan if math.isnan(value) else round(value, DECIMALS) for value in values]
+    known = [value for value in printed if not math.isnan(value)]
+    if score in COUNTED or len(known) < 2:
+        return [""] * len(values)
+    best, *rest = sorted(set(known), reverse=True)
+    second = rest[0] if rest and len(known) > 2 and known.count(best) == 1 else math.inf
+    return ["best" if value == best else "second" if value == second else "" for value in printed]

@@ -1,0 +1,63 @@
+"""The rows of all tables of a report by data set and setting, each once: what stands beside the paper's tables."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from benchmarks.results.store import Result
+from reports.tables.frame_rows import behind, row_title
+from reports.tables.frames import State, TableFrame
+
+
+@dataclass(frozen=True, eq=False)
+class GroupedRow:
+    """One system with its replicates."""
+
+    tables: tuple[str, ...]  # that it stands in
+    name: str  # as in the first of them
+    results: tuple[Result, ...]
+    state: State
+
+    @property
+    def places(self) -> str:
+        """The tables in words."""
+        return ", ".join(name.replace("table", "Table ") for name in self.tables)
+
+
+@dataclass(frozen=True, eq=False)
+class RowGroup:
+    """Rows that may share a column: of one data set, setting, owner and precision."""
+
+    dataset: str
+    title: str  # as of the frames that the rows are from
+    rows: tuple[GroupedRow, ...]
+
+
+def grouped(frames: Iterable[TableFrame]) -> list[RowGroup]:
+    """The rows with results, in the order of their first frame."""
+    groups: dict[tuple[str, str], dict[tuple[str, ...], GroupedRow]] = defaultdict(dict)
+    for frame in frames:
+        for row, results in behind(frame):
+            rows, keys = groups[results[0].identity["dataset"]["name"], frame.title], tuple(row["keys"])
+            if keys in rows:
+                rows[keys] = replace(rows[keys], tables=(*rows[keys].tables, frame.table.id))
+            else:
+                rows[keys] = GroupedRow((frame.table.id,), row_title(frame, row), results, row["state"])
+    return [RowGroup(dataset, title, tuple(rows.values())) for (dataset, title), rows in groups.items()]
+
+
+def numbered(names: Sequence[str]) -> list[str]:
+    """Names that are files' names, each once: the second of a name gets a "-2"."""
+    seen: dict[str, int] = defaultdict(int)
+    found = []
+    for name in names:
+        seen[name] += 1
+        found.append(name + (f"-{seen[name]}" if seen[name] > 1 else ""))
+    return found
+
+
+def results_of(groups: Iterable[RowGroup]) -> Mapping[str, Result]:
+    """Every result of some groups by its key."""
+    return {result.key: result for group in groups for row in group.rows for result in row.results}
