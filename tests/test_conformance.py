@@ -1,7 +1,7 @@
 """What every system must keep, tested over MODELS on each system's smallest variant: to be listed is to be tested.
 
 The checks are those of `benchmarks/conformance.py`, which a user's own system can be held against too; that each can
-fail is tested in tests/benchmarks/test_conformance_checks.py.
+fail is tested in tests/benchmarks/test_conformance.py.
 """
 
 import pytest

@@ -1,7 +1,7 @@
 """The numbers of the paper's seven tables as data, exactly as printed, with what they imply. Imports nothing.
 
 Reference: Zhang et al., "RS-SAM: Integrating Multi-Scale Information for Enhanced Remote Sensing Image Segmentation",
-ACCV 2024, section 4. `tests/benchmarks/test_paper.py` checks every row against the others by arithmetic.
+ACCV 2024, section 4. `test_paper_numbers.py` checks every row against the others by arithmetic.
 """
 
 from __future__ import annotations

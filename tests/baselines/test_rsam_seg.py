@@ -12,7 +12,7 @@ from rssam.sam.attention import set_attention
 from rssam.sam.encoder import encoder_state, load_weights
 from rssam.weights.convert import WeightsFolder, WeightsNotFound
 from tests.rssam.fakes import TINY, deaf, parameters, shake, train_two_steps, trainable_parameters
-from tests.rssam.test_attention import GRIDS, WAYS, outcome
+from tests.rssam.sam.test_attention import GRIDS, WAYS, outcome
 
 ROAD = Task(("road",), (64, 64))
 

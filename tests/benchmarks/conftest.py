@@ -4,8 +4,8 @@ import sys
 
 import pytest
 
-from benchmarks.cli.app import app as cli
-from benchmarks.cli.app import options as root
+from benchmarks.cli import app as cli
+from benchmarks.cli import options as root
 
 
 @pytest.fixture

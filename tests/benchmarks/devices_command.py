@@ -6,12 +6,12 @@ FAULT in the environment, "error" or "kill", is what befalls the second device a
 import os
 import signal
 
-from benchmarks.cli.app import app as cli
+from benchmarks.cli import app as cli
 from benchmarks.execution import runner
 from benchmarks.training import loop as engine
 from rssam.contract import UserError
 from tests.benchmarks.prepared import tiny_run
-from tests.benchmarks.test_devices import RECIPE, SYSTEMS
+from tests.benchmarks.training.test_device_layout import RECIPE, SYSTEMS
 
 FAULT = os.environ.get("FAULT") if os.environ.get("LOCAL_RANK") == "1" else None
 _outputs, _calls = engine.training_outputs, iter(range(1000))

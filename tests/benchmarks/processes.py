@@ -54,8 +54,8 @@ def train_killed(home, run, options, save_every=600.0):
 
 def command(home, log, *arguments):
     """The command line on `home`, with what it says appended to `log`; returns its exit code."""
-    from benchmarks.cli.app import app as cli
-    from benchmarks.cli.app import options as root
+    from benchmarks.cli import app as cli
+    from benchmarks.cli import options as root
 
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in a shell's background is born deaf to it
     sys.argv = ["rssam-bench", "--home", str(home), *arguments]

@@ -2,13 +2,13 @@
 
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
 from reports.select.results import PUBLISHED, collect
 from reports.write import write_report
 from rssam.contract import UserError
+from tests.conftest import REPOSITORY
 from tests.reports.fabricate import fill
 
 SCRIPT = """
@@ -65,8 +65,7 @@ def test_unknown_names_list_the_choices_and_write_nothing(tmp_path, items, forma
 
 def test_reports_import_no_torch(tmp_path):
     fill(tmp_path, [0.70, 0.75])
-    root = Path(__file__).resolve().parents[2]
-    done = subprocess.run([sys.executable, "-c", SCRIPT, str(tmp_path)], cwd=root, capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-c", SCRIPT, str(tmp_path)], cwd=REPOSITORY, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
 
 

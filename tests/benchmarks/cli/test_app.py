@@ -1,0 +1,153 @@
+"""The command line as a user meets it: sentences, exit codes, JSON; and what it does not import."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from benchmarks.cli import app as cli
+from benchmarks.protocol import run as spec
+from benchmarks.protocol.tables import TABLE5
+from tests.benchmarks.prepared import TINY, make_session
+from tests.conftest import REPOSITORY
+
+
+@pytest.fixture
+def tiny_smoke(monkeypatch):
+    """The smoke profile in seconds."""
+    import dataclasses
+
+    recipe = dataclasses.replace(TINY, name="smoke", epochs=1)
+    monkeypatch.setitem(spec.PROFILES, "smoke", dataclasses.replace(spec.PROFILES["smoke"], recipe=recipe))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["reproduce", "table9"], 2, "unknown item 'table9': choose from table1, table2"),
+        (["report", "table9"], 2, "unknown item 'table9'"),
+        (["reproduce", "table5"], 1, "rssam-bench prepare deepglobe"),
+        (["reproduce", "table5", "--profile", "huge"], 2, "smoke"),
+        (["reproduce", "table5", "--dataset", "nowhere"], 2, "choose from deepglobe"),
+        (["reproduce", "table5", "--encoder", "vit_x"], 2, "vit_b"),
+        (["reproduce", "table7", "--encoder", "vit_t"], 2, "table7 compares encoders"),
+        (["reproduce", "table5", "--encoder", "vit_t"], 1, "use --init scratch"),
+        (["reproduce", "table5", "--device", "cuda"], 1, "no CUDA device"),
+        (["reproduce", "table5", "--ray-address", "host:6379"], 1, "--ray-address is for --executor ray"),
+        (["reproduce", "table5", "--executor", "ray", "--jobs", "2"], 1, "--jobs is for --executor local"),
+        (["reproduce", "table5", "--part", "5/4"], 1, "--part is I/N with 1 <= I <= N"),
+        (["prepare", "nowhere", "--source", "x"], 2, "choose from deepglobe"),
+        (["prepare", "deepglobe"], 2, "--source"),
+        (["prepare", "deepglobe", "--source", "/not/there"], 1, "/not/there"),
+        (["prepare", "whu", "--source", "x", "--class-order", "a"], 2, "--class-order is for whdld, not for whu"),
+        (["prepare", "whdld", "--source", "x", "--class-order", "road,water"], 1, "expected each of building, road"),
+        (["prepare", "weights"], 2, "vit_b, vit_l, vit_h"),
+        (["prepare", "weights", "vit_b", "--source", "/not/there.pth"], 1, "/not/there.pth"),
+    ],
+)
+def test_mistakes_end_in_a_sentence(command, tmp_path, arguments, code, words):
+    found, output, errors = command(*arguments)
+    assert (found, "Traceback" in errors) == (code, False)
+    assert words in errors.replace("\n", " ")
+    assert output == ""
+    left = [path for path in (tmp_path / "home").rglob("*") if path.is_file() and path.suffix != ".lock"]
+    assert left == []
+
+
+def test_debug_shows_the_traceback(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["rssam-bench", "--home", str(tmp_path), "--debug", "reproduce", "table9"])
+    with pytest.raises(spec.UnknownName):
+        cli.main()
+
+
+CACHED_WITHOUT_TORCH = """
+import sys, dataclasses
+from benchmarks.protocol import run as spec
+from benchmarks.cli import app as cli
+from tests.benchmarks.prepared import TINY
+recipe = dataclasses.replace(TINY, name="smoke", epochs=1)
+spec.PROFILES["smoke"] = dataclasses.replace(spec.PROFILES["smoke"], recipe=recipe)
+sys.argv[:1] = ["rssam-bench", "--home"]
+try:
+    cli.main()
+except SystemExit as stop:
+    sys.exit(stop.code)
+sys.exit(3 if {"torch", "lightning", "mlflow"} & set(sys.modules) else 0)
+"""
+
+
+def test_reproduce_status_and_report(command, tmp_path, tiny_smoke):
+    """Two rows trained, then cached without importing torch; status and report tell so."""
+    make_session(tmp_path / "home")
+    rows = len(TABLE5.rows[1::2])
+    code, output, _ = command("reproduce", "table5", "--part", "2/2", "--profile", "smoke", "--dry-run", "--json")
+    assert (code, {item["state"] for item in json.loads(output)}) == (0, {"missing"})
+
+    code, output, _ = command("reproduce", "table5", "--part", "2/2", "--profile", "smoke", "--json", "--no-track")
+    first = json.loads(output)
+    assert (code, [item["status"] for item in first]) == (0, ["trained"] * rows)
+    code, output, _ = command("reproduce", "table5", "--part", "2/2", "--profile", "smoke")
+    assert code == 0
+    assert output.count(" cached: ") == rows
+    arguments = [
+        str(tmp_path / "home"),
+        "reproduce",
+        "table5",
+        "--part",
+        "2/2",
+        "--profile",
+        "smoke",
+        "--device",
+        "cpu",
+    ]
+    light = subprocess.run(
+        [sys.executable, "-c", CACHED_WITHOUT_TORCH, *arguments],
+        cwd=REPOSITORY, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (light.returncode, light.stdout.count(" cached: ")) == (0, rows)
+
+    code, output, _ = command("status", "--json")
+    assert {item["key"] for item in json.loads(output)["finished"]} == {item["key"] for item in first}
+    code, output, _ = command("report", "--out", str(tmp_path / "report"), "--json")
+    assert code == 0
+    assert {path.split("/")[-1] for path in json.loads(output)} >= {"report.md", "table5.tex", "table5.csv"}
+    assert all(item["key"] in (tmp_path / "report" / "table5.csv").read_text() for item in first)
+
+
+def test_models_and_datasets_for_programs(command):
+    code, output, _ = command("models", "--json")
+    totals = {(item["name"], item["encoder"]): item["total"] for item in json.loads(output)}
+    assert (code, totals["sam-lora", "vit_b"]) == (0, 91_210_222)
+    code, output, _ = command("datasets", "--json")
+    assert (code, json.loads(output)[0]["state"]) == (0, "not prepared")
+
+
+def test_doctor_names_what_is_missing_and_the_remedy(command):
+    code, output, _ = command("doctor", "--json")
+    findings = {item["what"]: item for item in json.loads(output)}
+    assert findings["torch"]["state"] == "ok"
+    assert findings["weights vit_b"]["remedy"] == "rssam-bench prepare weights vit_b"
+    assert "rssam-bench prepare deepglobe" in findings["data deepglobe"]["remedy"]
+    assert code == int(any(item["state"] == "problem" for item in findings.values()))
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["status"], ["datasets"], ["report", "--out", "OUT"]])
+def test_light_commands_import_no_torch(tmp_path, arguments):
+    arguments = [str(tmp_path / "out") if item == "OUT" else item for item in arguments]
+    code = (
+        "import sys, benchmarks.cli.app as c; sys.argv = ['rssam-bench', '--home', sys.argv[1], *sys.argv[2:]]\n"
+        "try: c.main()\n"
+        "except SystemExit: pass\n"
+        "sys.exit(bool({'torch', 'lightning', 'mlflow'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(tmp_path), *arguments], cwd=REPOSITORY, check=False)
+    assert done.returncode == 0
+
+
+def test_without_ray_the_extra_is_named(command, monkeypatch):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    monkeypatch.delitem(sys.modules, "benchmarks.execution.ray_cluster", raising=False)
+    code, _, said = command("reproduce", "table5", "--executor", "ray")
+    assert (code, said.count("\n")) == (1, 1)
+    assert 'pip install "ray>=2.40"' in said

@@ -1,0 +1,55 @@
+"""What `rssam-bench speed` counts and compares."""
+
+import json
+
+import pytest
+import torch
+
+from benchmarks.speed.timing import Conditions, measure_encoder, memory_of
+from rssam.config import ENCODERS
+from rssam.contract import Task
+from tests.benchmarks.protocol.test_custom import SYSTEM_CODE
+
+
+def test_an_encoder_beside_segment_anythings_blocks():
+    """Every operation of either way is timed and weighed; multiply-adds are those of the layers, by hand."""
+    conditions = Conditions("cpu", "32-true", batch=2, group=1, rounds=7)
+    record = measure_encoder("vit_t", Task(("road",), (224, 224)), conditions, ("auto", "reference"))
+    compared = {"reference.latency", "reference.throughput", "reference.step"}
+    assert set(record["times_as_long"]) == compared
+    assert all(len(ratio["rounds"]) == 7 for ratio in record["times_as_long"].values())
+    assert set(record["memory_above_weights"]) == compared
+    assert all(set(memory) == {"own", "other"} for memory in record["memory_above_weights"].values())
+    assert record["memory_above_weights"]["reference.step"]["other"] > 2**20  # what it keeps for its backward pass
+    size, tokens, rank = ENCODERS["vit_t"], 14 * 14, 4  # one whole window, so that nothing is padded
+    width = size.width
+    layers = (3 + 1 + 2 * 4) * width**2 + 2 * (2 * rank * width)  # of a token; LoRA on queries and values
+    attention = 2 * tokens * width + 2 * 14 * width  # scores and values; positions along height and width
+    neck = width * 256 + 9 * 256 * 256
+    whole = tokens * (3 * 16 * 16 * width + size.blocks * (layers + attention) + neck)
+    assert record["gmacs"] == pytest.approx(whole / 1e9)
+    assert record["share_of_product_rate"] == pytest.approx(
+        2e9 * record["gmacs"] * record["images_per_second"]["median"] / record["product_rate"]
+    )
+
+
+def test_the_command_takes_an_own_system_beside_a_known_one(command, tmp_path, monkeypatch):
+    (tmp_path / "ownnet.py").write_text(SYSTEM_CODE)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    options = ("--size", "32", "--batch", "1", "--group", "1", "--device", "cpu")
+    code, output, _ = command("speed", "ownnet:Net", "encoder", "--encoder", "vit_t", *options, "--json")
+    assert code == 0
+    own, encoder = json.loads(output)
+    assert (own["system"]["title"], encoder["system"]["title"]) == ("Net", "SAM's encoder vit_t")
+    assert own["parameters"] == {"total": 4, "trainable": 4, "as_published": 4}
+    assert own["gmacs"] == pytest.approx(3 * 32 * 32 / 1e9)
+    code, _, said = command("speed", "nonet", *options)
+    assert (code, "unknown system 'nonet': choose from fcn" in said) == (2, True)
+
+
+def test_memory_of_a_call_is_what_it_needs_more():
+    """A tensor of 64 MiB that lives during the call, beside one that was there before."""
+    before = torch.ones(2**24)
+    found = memory_of(lambda: torch.ones(2**24).sum(), torch.device("cpu"))
+    assert 0.9 < found.above / 2**26 < 1.5
+    assert found.peak > found.above + before.nbytes
