@@ -14,8 +14,8 @@ import torch
 from timm.models import FeatureListNet
 from torch import Tensor, nn
 
-from rssam.sam.encoder import load_exactly, load_weights
-from rssam.weights.convert import WeightsDamaged, WeightsFolder
+from rssam.sam.loading import load_exactly, load_weights
+from rssam.weights.folder import WeightsDamaged, WeightsFolder
 
 _MEAN = (0.485, 0.456, 0.406)  # of 0..1 images, as in torchvision
 _STD = (0.229, 0.224, 0.225)

@@ -16,7 +16,7 @@ from torchvision.models.segmentation.fcn import FCNHead
 
 from baselines.backbone import ImageNetNormalise, load_backbone, resnet
 from rssam.contract import Task
-from rssam.weights.convert import WeightsFolder
+from rssam.weights.folder import WeightsFolder
 
 
 class Fcn(nn.Module):

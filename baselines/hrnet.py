@@ -25,7 +25,7 @@ from torch.nn import functional as F
 
 from baselines.backbone import ImageNetNormalise, load_backbone
 from rssam.contract import Task
-from rssam.weights.convert import WeightsFolder
+from rssam.weights.folder import WeightsFolder
 
 _CLASSIFIER = ("incre_modules.", "downsamp_modules.", "final_layer.", "classifier.")
 

@@ -21,7 +21,7 @@ from torch.nn import functional as F
 from baselines.backbone import ImageNetNormalise, load_backbone, resnet
 from rssam.contract import Task
 from rssam.sam.autocast import full_precision
-from rssam.weights.convert import WeightsFolder
+from rssam.weights.folder import WeightsFolder
 
 _TAIL = 32
 """Channels of the two maps before the logits."""

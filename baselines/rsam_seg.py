@@ -21,11 +21,12 @@ from torch import Tensor, nn
 
 from baselines import sam_adapter
 from baselines.sam_adapter import SamAdapter
-from rssam.config import Init
 from rssam.contract import Task
 from rssam.sam.attention import Selectable, attend
-from rssam.sam.encoder import SamEncoder, load_weights
-from rssam.weights.convert import WeightsFolder
+from rssam.sam.encoder import SamEncoder
+from rssam.sam.encoder_sizes import Init
+from rssam.sam.loading import load_weights
+from rssam.weights.folder import WeightsFolder
 
 MLP_SCALE = 0.5
 """Weight of the adapter beside the MLP."""

@@ -24,22 +24,14 @@ from torch.nn import functional as F
 
 from baselines.prompt_generator import PromptGenerator
 from baselines.sam_lora import TOKEN_PARTS, load_mask_decoder, without_parts
-from rssam.config import Init
 from rssam.contract import Task
 from rssam.lora import freeze_encoder
 from rssam.sam.autocast import full_precision
-from rssam.sam.encoder import (
-    EMBEDDING,
-    ENCODERS,
-    PATCH,
-    SamEncoder,
-    checkpoint_part,
-    encoder_state,
-    load_exactly,
-    load_weights,
-)
+from rssam.sam.encoder import EMBEDDING, PATCH, SamEncoder
+from rssam.sam.encoder_sizes import ENCODERS, Init
+from rssam.sam.loading import checkpoint_part, encoder_state, load_exactly, load_weights
 from rssam.sam.mask_decoder import BatchMaskDecoder
-from rssam.weights.convert import WeightsFolder
+from rssam.weights.folder import WeightsFolder
 
 SAM_TOKENS = 4
 """Mask tokens of SAM: one for a single mask, which is the one used here, and three for the parts of an object."""

@@ -20,22 +20,14 @@ from segment_anything.modeling.prompt_encoder import PromptEncoder
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from rssam.config import Init
 from rssam.contract import Task
 from rssam.lora import add_lora, freeze_encoder, lora_parameters
 from rssam.sam.autocast import full_precision
-from rssam.sam.encoder import (
-    EMBEDDING,
-    ENCODERS,
-    PATCH,
-    SamEncoder,
-    checkpoint_part,
-    encoder_state,
-    load_exactly,
-    load_weights,
-)
+from rssam.sam.encoder import EMBEDDING, PATCH, SamEncoder
+from rssam.sam.encoder_sizes import ENCODERS, Init
+from rssam.sam.loading import checkpoint_part, encoder_state, load_exactly, load_weights
 from rssam.sam.mask_decoder import BatchMaskDecoder
-from rssam.weights.convert import WeightsFolder
+from rssam.weights.folder import WeightsFolder
 
 TOKEN_PARTS = ("mask_tokens.", "output_hypernetworks_mlps.", "iou_prediction_head.")
 """Parts of the mask decoder whose shape follows the number of tokens: SAM has 4, so they start at random (as SAMed)."""

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from baselines.backbone import ImageNetNormalise, load_backbone
 from rssam.contract import Task
-from rssam.weights.convert import WeightsFolder
+from rssam.weights.folder import WeightsFolder
 
 _STAGES = ((1, 1), (2, 2), (4, 4, 4), (8, 8, 8), (8, 8, 8))
 """Channels of VGG16's convolutions, stage by stage, in multiples of the width; each stage ends in a pooling."""

@@ -35,8 +35,8 @@ from torch.nn import functional as F
 
 from baselines.backbone import ImageNetNormalise
 from rssam.contract import Task
-from rssam.sam.encoder import load_exactly, load_weights
-from rssam.weights.convert import WeightsDamaged, WeightsFolder
+from rssam.sam.loading import load_exactly, load_weights
+from rssam.weights.folder import WeightsDamaged, WeightsFolder
 
 
 @dataclass(frozen=True)

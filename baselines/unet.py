@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from baselines.backbone import ImageNetNormalise
 from rssam.contract import Task
-from rssam.weights.convert import WeightsFolder
+from rssam.weights.folder import WeightsFolder
 
 _LEVELS = 5  # strides 1, 2, 4, 8, 16
 

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from baselines.backbone import ImageNetNormalise, load_backbone
 from rssam.contract import Task
-from rssam.weights.convert import WeightsFolder
+from rssam.weights.folder import WeightsFolder
 
 _CLASSIFIER = ("fc.",)
 

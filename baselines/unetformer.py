@@ -23,7 +23,7 @@ from torch.nn import functional as F
 
 from baselines.backbone import ImageNetNormalise, load_backbone, resnet
 from rssam.contract import Task
-from rssam.weights.convert import WeightsFolder
+from rssam.weights.folder import WeightsFolder
 
 _WEIGHTS = {"resnet18": "resnet18_swsl"}
 """Published weights of each backbone."""

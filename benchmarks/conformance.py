@@ -21,7 +21,7 @@ from benchmarks.protocol.registry import smallest
 from benchmarks.training.loop import training_loss
 from benchmarks.training.reproducibility import seeded
 from rssam.contract import Model, Task
-from rssam.weights.convert import WeightsFolder
+from rssam.weights.folder import WeightsFolder
 
 NOWHERE = WeightsFolder(Path("/nowhere"))
 BINARY = ("road",)

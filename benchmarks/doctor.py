@@ -12,9 +12,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 from benchmarks.execution.session import cuda_devices
-from data_prep.manifest import DataError, load_manifest
+from data_prep.errors import DataError
+from data_prep.manifest import load_manifest
 from data_prep.registry import DATASETS
-from rssam.weights.convert import WEIGHTS, WeightsFolder
+from rssam.weights.folder import WeightsFolder
+from rssam.weights.registry import WEIGHTS
 
 State = Literal["ok", "missing", "problem"]
 ENOUGH_GIGABYTES = 60

@@ -16,9 +16,11 @@ from benchmarks.protocol.paper_numbers import PUBLISHED_PARAMETERS
 from benchmarks.protocol.registry import variants
 from benchmarks.protocol.run import Run, plain_fields, resolve
 from benchmarks.results.store import Store
-from data_prep.manifest import DataError, Manifest, NotPrepared, load_manifest
+from data_prep.errors import DataError, NotPrepared
+from data_prep.manifest import Manifest, load_manifest
 from data_prep.registry import DATASETS
-from rssam.contract import Model, Task, UserError
+from rssam.contract import Model, Task
+from rssam.errors import UserError
 
 STATES: tuple[RunState, ...] = ("running", "failed", "damaged", "begun", "finished", "missing")
 """In the order in which a person wants to know."""
@@ -91,7 +93,7 @@ def planned_standings(runs: Sequence[Run], session: Session) -> list[Standing]:
             continue
         try:
             key = resolve(run, manifest, session.weights, session.precision).key
-        except (DataError, UserError) as error:
+        except UserError as error:
             found.append(Standing(name, "missing", reason=str(error)))
             continue
         found.append(standing(session.store, key))

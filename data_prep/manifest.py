@@ -2,46 +2,22 @@
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import json
-import os
-import tempfile
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Any, Literal
 
-Split = Literal["train", "val", "test"]
-SPLITS: tuple[Split, ...] = ("train", "val", "test")
-SplitRule = Literal["random", "blocked"]
-"""How a split is drawn: image by image, or scene by scene, so that abutting tiles never part."""
-
-FRACTIONS = (70, 15, 15)
-"""Per cent of the images in train, val and test (paper, section 4.1)."""
+from data_prep.errors import DataError, NotPrepared
+from data_prep.processes import Progress
+from data_prep.splits import SPLITS, Split, SplitRule, assign_splits, joined
+from rssam.files import sha256_file, write_atomic
 
 MANIFEST_NAME = "manifest.json"
 MANIFEST_SCHEMA = 1
-
-Colour = tuple[int, int, int]
-"""Red, green and blue, 0..255."""
-
-Progress = Callable[[int, int, str], None]
-"""Called as progress(done, total, what) while long work runs."""
-
-
-class DataError(Exception):
-    """Data the user can mend. The message says what was expected, what was found, and the command that mends it."""
-
-
-class UnknownDataset(DataError):
-    """A name that no data set has; the message lists the choices."""
-
-
-class NotPrepared(DataError):
-    """A data set is wanted that `prepare` has not made yet."""
 
 
 @dataclass(frozen=True)
@@ -182,123 +158,6 @@ class Manifest:
         return f"partial: {len(self.entries)} pairs of {self.expected_pairs} known"
 
 
-@runtime_checkable
-class Dataset(Protocol):
-    """A data set: a frozen dataclass that is its own data sheet."""
-
-    # Properties, so that a class variable of a published set and a field of a user's own both will do.
-    @property
-    def name(self) -> str:
-        """As the command line, keys and folders have it."""
-        ...
-
-    @property
-    def title(self) -> str:
-        """As reports have it."""
-        ...
-
-    @property
-    def version(self) -> int:
-        """Raised when the same source would now be prepared otherwise."""
-        ...
-
-    @property
-    def classes(self) -> tuple[str, ...]:
-        """One for a binary task, with the background implied; else all that a pixel may be."""
-        ...
-
-    @property
-    def image_size(self) -> tuple[int, int]:
-        """(height, width) as prepared."""
-        ...
-
-    @property
-    def average(self) -> Literal["foreground", "classes"]:
-        """Which scores the paper prints."""
-        ...
-
-    @property
-    def expected_pairs(self) -> int | None:
-        """Pairs of the full published set; None for a user's own."""
-        ...
-
-    @property
-    def official_sizes(self) -> tuple[int, int, int] | None:
-        """Sizes of train, val and test where the split comes with the data."""
-        ...
-
-    @property
-    def palette(self) -> tuple[Colour, ...]:
-        """How figures and label files show each class."""
-        ...
-
-    def prepare(
-        self,
-        source: Path,
-        out: Path,
-        *,
-        origin: Literal["source", "synthetic"],
-        workers: int,
-        progress: Progress,
-        skip_bad: bool = False,
-    ) -> Manifest:
-        """Read `source` (folder or archive), write the prepared folder `out`, return its manifest.
-
-        A second call verifies and writes nothing. Raises DataError listing every bad file; leaves nothing half-written.
-        With `skip_bad` pairs with a bad file are left out instead, and the manifest lists the files.
-        """
-        ...
-
-    def synthesize(self, out: Path, count: int, seed: int) -> None:
-        """Write `count` stand-in pairs in the real layout below `out`."""
-        ...
-
-
-def exact_counts(total: int) -> tuple[int, int, int]:
-    """Sizes of train, val and test for `total` images: largest remainder, ties to test (36 gives 25/5/6)."""
-    floors = [total * percent // 100 for percent in FRACTIONS]
-    remainders = [total * percent % 100 for percent in FRACTIONS]
-    for index in sorted(range(3), key=lambda i: (-remainders[i], -i))[: total - sum(floors)]:
-        floors[index] += 1
-    return floors[0], floors[1], floors[2]
-
-
-def assign_splits(groups: Mapping[str, str], split_seed: int) -> dict[str, Split]:
-    """Split stems 70/15/15 by a rule that knows neither listing order nor machine.
-
-    `groups` maps each stem to its group. Groups are ordered by the SHA-256 of "seed:first stem" and fill train, then
-    val, then test; a group that no longer fits goes to the next split with room for it, and where none has, to the one
-    with most room left. The fractions are exact whenever every group has one member.
-    """
-    members: dict[str, list[str]] = defaultdict(list)
-    for stem in sorted(groups):
-        members[groups[stem]].append(stem)
-    ordered = sorted(members.values(), key=lambda stems: hashlib.sha256(f"{split_seed}:{stems[0]}".encode()).digest())
-    room = dict(zip(SPLITS, exact_counts(len(groups)), strict=True))
-    chosen: dict[str, Split] = {}
-    for stems in ordered:
-        fitting = [split for split in SPLITS if room[split] >= len(stems)]
-        split = fitting[0] if fitting else max(SPLITS, key=lambda name: room[name])
-        room[split] -= len(stems)
-        chosen.update(dict.fromkeys(stems, split))
-    return chosen
-
-
-def joined(names: Sequence[str], pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
-    """Each name with the first, in order, of all names that `pairs` join it to, directly or through others."""
-    parent = {name: name for name in names}
-
-    def root(name: str) -> str:
-        while parent[name] != name:
-            parent[name] = name = parent[parent[name]]
-        return name
-
-    for pair in pairs:
-        first, second = sorted(map(root, pair))
-        parent[second] = first
-    return {name: root(name) for name in names}
-
-
 def _blocks(entries: Sequence[Entry]) -> dict[str, str]:
     """The group of each stem if neither scenes nor identical images may part."""
     first: dict[tuple[str, str], str] = {}  # the first stem of each scene and of each group
@@ -364,50 +223,3 @@ def skipped_name(line: str) -> str:
     Folders are dropped, for they depend on where the source was unpacked, and so is the reason, for libraries word it.
     """
     return line.partition(": ")[0].rpartition("/")[2]
-
-
-def sha256_file(path: Path) -> str:
-    """SHA-256 of a file's bytes in hex, read in pieces."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def write_atomic(path: Path, content: bytes, *, durable: bool = True) -> None:
-    """Write a file so that a reader sees the old content or the new, never a part, even across a power cut.
-
-    Not `durable` is quicker, and a power cut may spoil the file. Raises DataError if the disk is full; nothing is left
-    behind then.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
-    try:
-        with os.fdopen(descriptor, "wb") as stream:
-            stream.write(content)
-            stream.flush()
-            if durable:
-                os.fsync(stream.fileno())
-        Path(temporary).chmod(0o644)
-        os.replace(temporary, path)
-    except OSError as error:
-        Path(temporary).unlink(missing_ok=True)
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise DataError(f"no space left on the disk while writing {path}: free some and run again") from error
-        raise
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
-
-
-def write_durable(path: Path, content: bytes) -> None:
-    """`write_atomic`, and the folder's entry too is on the disk on return. Raises DataError if the disk is full."""
-    write_atomic(path, content)
-    sync_folder(path.parent)
-
-
-def sync_folder(folder: Path) -> None:
-    """Bring the names in a folder to the disk: without it a power cut may undo a rename."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 
-from data_prep.manifest import DataError
+from data_prep.errors import DataError
 
 
 class Collision(DataError):

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from data_prep.dataset import Dataset
 from data_prep.datasets.deepglobe import DeepGlobe
 from data_prep.datasets.folder import Folder, load_folder, own_folders
 from data_prep.datasets.whdld import Whdld
 from data_prep.datasets.whu import Whu
-from data_prep.manifest import DataError, Dataset, UnknownDataset
+from data_prep.errors import DataError, UnknownDataset
 from data_prep.plugins import Broken, declared, find, load, source
 
 _ALL: tuple[Dataset, ...] = (DeepGlobe(), Whu(), Whdld())

@@ -12,7 +12,7 @@ from typing import Literal
 
 from benchmarks.protocol.paper_numbers import CITATIONS, PAPER_TABLES, TEXT_RANGES, TEXT_TILES, Labels
 from data_prep.datasets.whu import TILES
-from rssam.config import ENCODERS
+from rssam.sam.encoder_sizes import ENCODERS
 
 Tables = Mapping[str, Mapping[Labels, Mapping[str, float]]]
 Interval = tuple[float, float]

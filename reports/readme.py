@@ -6,13 +6,13 @@ import sys
 from pathlib import Path
 
 from benchmarks.protocol.tables import TABLES
-from data_prep.manifest import write_atomic
 from data_prep.registry import dataset as find_dataset
 from reports.render.markdown import lines, marked, reading
 from reports.select.results import PUBLISHED, collect
 from reports.tables.assemble import assemble
 from reports.tables.cells import cells
 from reports.tables.frames import TableFrame
+from rssam.files import write_atomic
 
 BEGIN = "<!-- begin of results: made by `make readme`, not by hand -->"
 END = "<!-- end of results -->"

@@ -9,7 +9,6 @@ from pathlib import Path
 from benchmarks.protocol.figures import Figure
 from benchmarks.protocol.tables import Table
 from benchmarks.protocol.targets import CLAIM_SET, find_items
-from data_prep.manifest import write_atomic
 from reports.extra_tables import extra_table as side_table
 from reports.extra_tables.calibration import calibration_chapter
 from reports.extra_tables.cross_dataset import scored_chapters
@@ -24,7 +23,8 @@ from reports.select.results import PUBLISHED, collect
 from reports.tables.assemble import assemble
 from reports.verdicts.output import claims_json, verdicts_json
 from reports.verdicts.summary import find
-from rssam.contract import UnknownName
+from rssam.errors import UnknownName
+from rssam.files import write_atomic
 
 FORMATS = ("md", "tex", "csv", "html")
 

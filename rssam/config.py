@@ -11,54 +11,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from rssam.contract import Optimisation, Task, UnknownName, UserError
-from rssam.weights.convert import WEIGHTS, WeightsFolder
+from rssam.contract import Optimisation, Task
+from rssam.sam.encoder_sizes import SCALES, Init, check_encoder
+from rssam.weights.folder import WeightsFolder
 
 if TYPE_CHECKING:
     from torch import nn
-
-
-@dataclass(frozen=True)
-class EncoderSize:
-    """The numbers in which SAM's image encoders differ. Patch 16, window 14 and MLP ratio 4 are common to all."""
-
-    name: str
-    width: int  # channels of a token
-    blocks: int
-    heads: int
-    global_blocks: tuple[int, ...]  # indices of the blocks that attend over the whole image, ascending
-
-
-ENCODERS: dict[str, EncoderSize] = {
-    size.name: size
-    for size in (
-        EncoderSize("vit_b", width=768, blocks=12, heads=12, global_blocks=(2, 5, 8, 11)),
-        EncoderSize("vit_l", width=1024, blocks=24, heads=16, global_blocks=(5, 11, 17, 23)),
-        EncoderSize("vit_h", width=1280, blocks=32, heads=16, global_blocks=(7, 15, 23, 31)),
-        # Ours, without published weights: for tests, smoke runs and training on a CPU.
-        EncoderSize("vit_t", width=192, blocks=4, heads=3, global_blocks=(1, 3)),
-        EncoderSize("vit_s", width=192, blocks=8, heads=3, global_blocks=(1, 3, 5, 7)),
-    )
-}
-
-SMALL_ENCODERS = ("vit_t", "vit_s")
-"""Those without published weights."""
-
-Init = Literal["sam", "scratch"]
-"""What an encoder starts from: SAM's checkpoint, frozen under LoRA; or random numbers, trained as a whole."""
-
-SCALES = (32, 16, 8, 4)
-"""The paper's four strides, in the order of its decoders (Algorithm 1)."""
-
-
-def check_encoder(encoder: str, init: str) -> None:
-    """Raise UserError if there is no such encoder, no such start, or no published weights to start from."""
-    if encoder not in ENCODERS:
-        raise UnknownName(f"unknown encoder {encoder!r}: choose one of {', '.join(ENCODERS)}")
-    if init not in ("sam", "scratch"):
-        raise UnknownName(f"unknown init {init!r}: choose sam or scratch")
-    if init == "sam" and encoder not in WEIGHTS:
-        raise UserError(f"{encoder} has no published weights: use --init scratch")
 
 
 @dataclass(frozen=True)

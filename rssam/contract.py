@@ -6,21 +6,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, runtime_checkable
 
+from rssam.errors import UserError
+
 if TYPE_CHECKING:
     from torch import nn
 
-    from rssam.weights.convert import WeightsFolder
+    from rssam.weights.folder import WeightsFolder
+
+Colour = tuple[int, int, int]
+"""Red, green and blue, 0..255."""
 
 IGNORE = 255
 """Label of pixels outside loss and counts, in every data set."""
-
-
-class UserError(Exception):
-    """Something the user can mend; says what was expected, what was found, and the command that mends it."""
-
-
-class UnknownName(UserError):
-    """A name that is on no list; the message lists the choices."""
 
 
 @dataclass(frozen=True)
@@ -90,10 +87,10 @@ class Model(Protocol):
     def build(self, task: Task, weights: WeightsFolder) -> nn.Module:
         """Return a fresh network for `task`; the same random state gives the same network.
 
-        Never downloads. Raises `rssam.weights.convert.WeightsNotFound` if a checkpoint it needs is not in `weights`.
+        Never downloads. Raises `rssam.weights.folder.WeightsNotFound` if a checkpoint it needs is not in `weights`.
         """
         ...
 
     def weights_needed(self) -> tuple[str, ...]:
-        """Names (keys of `rssam.weights.convert.WEIGHTS`) of the checkpoints that `build` reads; empty from scratch."""
+        """Names (keys of `WEIGHTS` in `rssam.weights.registry`) of the checkpoints that `build` reads."""
         ...

@@ -15,9 +15,9 @@ from segment_anything.modeling.image_encoder import Attention
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from rssam.config import Init
 from rssam.sam.attention import Selectable
 from rssam.sam.encoder import SamEncoder
+from rssam.sam.encoder_sizes import Init
 
 
 class LoraQkv(Selectable, nn.Linear):

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from rssam.config import ENCODERS, RSSAM
+from rssam.config import RSSAM
 from rssam.contract import Task
 from rssam.lora import add_lora, freeze_encoder, lora_parameters
 from rssam.modules.decoder import DecoderChain
@@ -24,15 +24,10 @@ from rssam.modules.fusion import MFF, MHFF
 from rssam.modules.neck import MultiScaleNeck, source_blocks
 from rssam.modules.upscaling import SamUpscaling
 from rssam.sam.autocast import full_precision
-from rssam.sam.encoder import (
-    EMBEDDING,
-    SamEncoder,
-    checkpoint_part,
-    encoder_state,
-    load_exactly,
-    load_weights,
-)
-from rssam.weights.convert import WeightsFolder
+from rssam.sam.encoder import EMBEDDING, SamEncoder
+from rssam.sam.encoder_sizes import ENCODERS
+from rssam.sam.loading import checkpoint_part, encoder_state, load_exactly, load_weights
+from rssam.weights.folder import WeightsFolder
 
 
 class RsSam(nn.Module):

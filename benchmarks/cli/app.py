@@ -23,8 +23,7 @@ from benchmarks.cli.score import evaluate, score
 from benchmarks.cli.speed import speed
 from benchmarks.cli.status import datasets, doctor, models, status
 from benchmarks.training.device_layout import DevicesUnfit, local_rank
-from data_prep.manifest import DataError, UnknownDataset
-from rssam.contract import UnknownName, UserError
+from rssam.errors import UnknownName, UserError
 
 app = typer.Typer(
     add_completion=False,
@@ -70,16 +69,14 @@ for command in (
 
 def main() -> None:
     """Run the command line; a user's mistake ends in a sentence, not in a traceback."""
-    from benchmarks.results.json_files import ResultDamaged
-
     screen.quiet = warnings.quiet = local_rank() > 0  # of the processes of one run on several devices the first speaks
     try:
         app()
-    except (UserError, DataError, ResultDamaged) as error:
+    except UserError as error:
         if root.debug:
             raise
         warnings.print(f"error: {error}", soft_wrap=True)
-        sys.exit(2 if isinstance(error, UnknownName | UnknownDataset | DevicesUnfit) else 1)
+        sys.exit(2 if isinstance(error, UnknownName | DevicesUnfit) else 1)
     except OSError as error:
         if root.debug:
             raise

@@ -40,8 +40,8 @@ def export(
     written: dict[str, Any] = {"key": run}
     if out is not None:
         from benchmarks.export.adapter import write_adapter
-        from data_prep.manifest import write_atomic
         from reports.model_card import dice_interval, render
+        from rssam.files import write_atomic
 
         result = session.store.get(run)
         assert result is not None  # or there were no network

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from benchmarks.cli.options import Json, print_json, root, screen, warnings
-from rssam.contract import UserError
+from rssam.errors import UserError
 
 if TYPE_CHECKING:
     from benchmarks.metrics.object_metrics import ObjectMetric
@@ -35,7 +35,7 @@ def metrics(
     from benchmarks.metrics.object_metrics import choose
     from benchmarks.results.json_files import ResultDamaged
     from benchmarks.scoring.measure_objects import measure_run
-    from data_prep.manifest import DataError
+    from data_prep.errors import DataError
 
     if items and run:
         raise typer.BadParameter("give tables or --run, not both")
@@ -76,7 +76,7 @@ def metrics(
 
 def _named(keys: list[str]) -> list[Result]:
     from benchmarks.results.store import Store
-    from rssam.contract import UnknownName
+    from rssam.errors import UnknownName
 
     store, found = Store(root.home), []
     for key in dict.fromkeys(keys):
@@ -98,7 +98,7 @@ def _of_tables(items: list[str]) -> list[Result]:
     from benchmarks.protocol.targets import find_items
     from reports.select.results import collect
     from reports.tables.assemble import behind
-    from rssam.contract import UnknownName
+    from rssam.errors import UnknownName
 
     collection = collect(root.home)
     for line in collection.damaged:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from benchmarks.cli.options import Json, OwnModel, print_json, require_one, root, screen, warnings
-from rssam.contract import UserError
+from rssam.errors import UserError
 
 if TYPE_CHECKING:
     from rssam.inference.predict_raster import Made, Network
@@ -57,7 +57,6 @@ def predict(
     from benchmarks.export.adapter import load_either
     from benchmarks.export.predict import CPU_BATCH, CUDA_BATCH, network_of, outputs_for
     from benchmarks.signals import Interrupted, Stop, heed_signals
-    from data_prep.manifest import DataError
     from rssam.inference.predict_raster import Settings, predict_raster, require_fit
     from rssam.inference.raster_input import RasterSource
     from rssam.inference.tile_grid import aligned
@@ -94,7 +93,7 @@ def predict(
             except Interrupted as stopped:
                 say(f"{image}: {stopped}; its finished rows are kept, run the same command again to go on")
                 raise typer.Exit(1) from stopped
-            except (UserError, DataError) as error:
+            except UserError as error:
                 if root.debug or len(images) == 1:
                     raise
                 say(f"error: {error}")

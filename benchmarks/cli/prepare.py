@@ -11,7 +11,8 @@ from typing import Annotated, Literal
 import typer
 
 from benchmarks.cli.options import Json, print_json, root, screen, warnings
-from data_prep.manifest import Dataset, Manifest
+from data_prep.dataset import Dataset
+from data_prep.manifest import Manifest
 
 Fit = Literal["tile", "resize"]
 Edges = Literal["drop", "pad"]
@@ -177,7 +178,10 @@ def _show_manifest(name: str, manifest: Manifest, out: Path, as_json: bool) -> N
 
 
 def _prepare_weights(name: str | None, source: Path | None) -> None:
-    from rssam.weights.convert import WEIGHTS, WeightsFolder, convert_checkpoint, download, read_metadata
+    from rssam.weights.convert import convert_checkpoint
+    from rssam.weights.download import download
+    from rssam.weights.folder import WeightsFolder, read_metadata
+    from rssam.weights.registry import WEIGHTS
 
     if name not in WEIGHTS:
         raise typer.BadParameter(f"name the checkpoint: choose from {', '.join(WEIGHTS)}")

@@ -12,7 +12,7 @@ import typer
 from benchmarks.cli.options import Init, Json, ProfileName, SplitRuleName, print_json, root, screen, warnings
 from benchmarks.execution.session import Outcome
 from benchmarks.training.device_layout import DevicesUnfit
-from rssam.contract import UserError
+from rssam.errors import UserError
 
 Device = Literal["auto", "cpu", "cuda"]
 Executor = Literal["local", "ray"]

@@ -119,8 +119,8 @@ def _score_run(key: str, out: Path | None, as_json: bool) -> None:
     from benchmarks.results.test_set_log import append_use
     from benchmarks.scoring.score import count, read_run
     from data_prep.images.decode import encode_labels
-    from data_prep.manifest import write_atomic
-    from rssam.contract import UserError
+    from rssam.errors import UserError
+    from rssam.files import write_atomic
 
     result = Store(root.home).get(key)
     if result is None:

@@ -10,7 +10,7 @@ import typer
 from rich.table import Table as RichTable
 
 from benchmarks.cli.options import Json, print_json, root, screen
-from rssam.contract import UserError
+from rssam.errors import UserError
 
 if TYPE_CHECKING:
     from rssam.sam.attention import Kind
@@ -49,8 +49,8 @@ def speed(
     from benchmarks.speed.timing import Conditions, measure_encoder, measure_system, save_record
     from benchmarks.training.compile import COMPILE_FAULTS
     from data_prep.registry import dataset as find_dataset
-    from rssam.config import check_encoder
     from rssam.contract import Task
+    from rssam.sam.encoder_sizes import check_encoder
 
     if size % 32:
         raise UserError(f"--size is a multiple of 32, found {size}: use {max(32, size // 32 * 32)}")

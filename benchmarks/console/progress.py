@@ -17,7 +17,7 @@ from benchmarks.execution.run_status import Standing
 from benchmarks.execution.session import Outcome
 from benchmarks.protocol.registry import MODELS
 from benchmarks.protocol.run import ResolvedRun, plain_fields
-from data_prep.manifest import Progress as DataProgress
+from data_prep.processes import Progress as DataProgress
 from rssam.contract import Model
 
 SECONDS_BETWEEN_LINES = 30.0

@@ -15,10 +15,12 @@ from benchmarks.execution.run_status import RunState, standing
 from benchmarks.execution.session import Session
 from benchmarks.protocol.run import Run, resolve
 from benchmarks.results.store import Result, read_results
-from data_prep.manifest import SPLITS, Manifest, NotPrepared, exact_counts, load_manifest
+from data_prep.errors import NotPrepared
+from data_prep.manifest import Manifest, load_manifest
 from data_prep.registry import DATASETS
+from data_prep.splits import SPLITS, exact_counts
 from rssam.contract import Model, Task
-from rssam.weights.convert import WeightsNotFound
+from rssam.weights.folder import WeightsNotFound
 
 SUSTAINED = 40e12
 """Floating-point operations a second that a GPU is taken to sustain in bf16 training. An assumption, not measured."""

@@ -33,10 +33,13 @@ from benchmarks.training.evaluate import Evaluation, evaluate
 from benchmarks.training.loop import Listener, Training, TrainingDiverged, make_fabric, train, worker_faults
 from benchmarks.training.rank_group import Team, is_lost
 from benchmarks.training.reproducibility import peak_memory, provenance, seeded
+from data_prep.errors import DataError
 from data_prep.loading.decoded_cache import Pixels, decoded
 from data_prep.loading.torch_dataset import PreparedSet
-from data_prep.manifest import DataError, Entry, Manifest, Split, load_manifest, write_atomic
-from rssam.contract import UserError
+from data_prep.manifest import Entry, Manifest, load_manifest
+from data_prep.splits import Split
+from rssam.errors import UserError
+from rssam.files import write_atomic
 
 Splits = Mapping[Split, tuple[Entry, ...]]
 

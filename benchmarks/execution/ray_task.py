@@ -13,8 +13,9 @@ from benchmarks.execution.process_pool import Settings, execute_keeping_notes
 from benchmarks.execution.session import Outcome, Session
 from benchmarks.protocol.run import ResolvedRun, resolve
 from benchmarks.signals import Stop
-from data_prep.manifest import DataError, load_manifest, sha256_file
-from rssam.contract import UserError
+from data_prep.manifest import load_manifest
+from rssam.errors import UserError
+from rssam.files import sha256_file
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ def _difference(resolved: ResolvedRun, order: Order, session: Session) -> str | 
     try:
         manifest = load_manifest(session.data_folder(name), name)
         here = resolve(run, manifest, session.weights, session.precision)
-    except (DataError, UserError) as error:
+    except UserError as error:
         return str(error)
     if here.data_digest != resolved.data_digest:
         return f"{session.data_folder(name)} was prepared otherwise than where the command was given: copy it anew"

@@ -20,7 +20,8 @@ from typing import Any, Literal
 
 from benchmarks.results.json_files import ResultDamaged
 from benchmarks.results.store import Store
-from data_prep.manifest import DataError, write_atomic
+from data_prep.errors import DataError
+from rssam.files import write_atomic
 
 RunState = Literal["finished", "damaged", "running", "failed", "begun", "missing"]
 SECONDS_BETWEEN_NOTES = 5.0

@@ -18,8 +18,9 @@ from benchmarks.protocol.run import ResolvedRun, Run, Setting, resolve
 from benchmarks.protocol.targets import Item, replicates, systems
 from benchmarks.results.json_files import ResultDamaged
 from benchmarks.signals import Interrupted
-from data_prep.manifest import DataError, load_manifest
-from rssam.contract import Model, UserError
+from data_prep.manifest import load_manifest
+from rssam.contract import Model
+from rssam.errors import UserError
 
 SECONDS_TO_ASK = 0.5
 """How long a lock is asked for at a time; a look from elsewhere may hold it for a moment."""
@@ -145,7 +146,7 @@ def _train(resolved: ResolvedRun, session: Session) -> Outcome:
 
 def explain(error: Exception, home: Path) -> tuple[str, str]:
     """What failed and what to do about it; and the traceback, where it is no fault that has a sentence of its own."""
-    if isinstance(error, UserError | DataError | ResultDamaged):
+    if isinstance(error, UserError):
         return str(error), ""
     if isinstance(error, OSError):
         where = error.filename or home

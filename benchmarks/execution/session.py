@@ -13,9 +13,10 @@ from benchmarks.protocol.run import Precision, ResolvedRun
 from benchmarks.results.store import Result, Store
 from benchmarks.signals import Stop
 from benchmarks.tracking.tracker import Silent, Tracker
-from data_prep.manifest import DataError, Manifest, verify_files
-from rssam.contract import UserError
-from rssam.weights.convert import WeightsFolder
+from data_prep.errors import DataError
+from data_prep.manifest import Manifest, verify_files
+from rssam.errors import UserError
+from rssam.weights.folder import WeightsFolder
 
 if TYPE_CHECKING:
     from benchmarks.training.rank_group import DistributedTeam

@@ -24,9 +24,11 @@ from benchmarks.protocol.custom import find_model
 from benchmarks.results.store import Result
 from benchmarks.training.checkpoint import content_digest, differences, trained_state
 from benchmarks.training.reproducibility import seeded
-from data_prep.manifest import write_durable
-from rssam.contract import Model, Task, UserError
-from rssam.weights.convert import WEIGHTS, WeightsFolder
+from rssam.contract import Model, Task
+from rssam.errors import UserError
+from rssam.files import write_durable
+from rssam.weights.folder import WeightsFolder
+from rssam.weights.registry import WEIGHTS
 
 ENTRY = "rssam-bench adapter"
 """The one entry of the file's metadata, as JSON."""

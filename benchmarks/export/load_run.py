@@ -17,7 +17,8 @@ from benchmarks.results.custom_system import SYSTEM
 from benchmarks.results.store import Result
 from benchmarks.training.checkpoint import LAST, Checkpoints, candidate_name, read_checkpoint
 from benchmarks.training.reproducibility import seeded
-from rssam.contract import Model, Task, UnknownName, UserError
+from rssam.contract import Model, Task
+from rssam.errors import UnknownName, UserError
 
 
 class NotTrained(UserError):

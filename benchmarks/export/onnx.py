@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.export.load_run import Trained
-from rssam.contract import UserError
+from rssam.errors import UserError
 from rssam.sam.attention import set_attention
 
 PACKAGES = ("onnx", "onnxscript", "onnxruntime")

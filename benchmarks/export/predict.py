@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.export.load_run import Trained
-from data_prep.manifest import Colour
 from data_prep.registry import DATASETS
-from rssam.contract import UserError
+from rssam.contract import Colour
+from rssam.errors import UserError
 from rssam.inference.predict_raster import Network, Outputs
 
 BACKGROUND: Colour = (0, 0, 0)

@@ -19,7 +19,7 @@ from benchmarks.metrics.cldice import ClDice
 from benchmarks.metrics.counts import FloatArray
 from benchmarks.metrics.mask_pair import MaskPair
 from benchmarks.metrics.relaxed_f1 import Relaxed
-from rssam.contract import UnknownName, UserError
+from rssam.errors import UnknownName, UserError
 
 
 class ObjectMetric(Protocol):

@@ -16,8 +16,9 @@ import sys
 
 from benchmarks.protocol.registry import MODELS
 from data_prep.plugins import Broken, declared, find, load, source
-from rssam.contract import Model, Optimisation, UnknownName, UserError
-from rssam.weights.convert import WEIGHTS
+from rssam.contract import Model, Optimisation
+from rssam.errors import UnknownName, UserError
+from rssam.weights.registry import WEIGHTS
 
 GROUP = "rssam_bench.models"
 _NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
@@ -98,7 +99,7 @@ def installed_models() -> tuple[list[Model], list[str]]:
     for name in dict.fromkeys(entry.name for entry in declared(GROUP)):
         try:
             models.append(find_model(name))
-        except (Broken, UserError) as error:
+        except UserError as error:
             problems.append(str(error))
     return models, problems
 

@@ -13,13 +13,15 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from rssam.config import RSSAM, Init, check_encoder
-from rssam.contract import Model, Optimisation, Task, UnknownName, UserError
+from rssam.config import RSSAM
+from rssam.contract import Model, Optimisation, Task
+from rssam.errors import UnknownName, UserError
+from rssam.sam.encoder_sizes import Init, check_encoder
 
 if TYPE_CHECKING:
     from torch import nn
 
-    from rssam.weights.convert import WeightsFolder
+    from rssam.weights.folder import WeightsFolder
 
 Start = Literal["imagenet", "scratch"]
 """What a baseline's backbone starts from: weights trained on ImageNet, or random numbers."""

@@ -12,11 +12,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from data_prep.manifest import DataError, Dataset, Manifest, SplitRule
+from data_prep.dataset import Dataset
+from data_prep.errors import DataError
+from data_prep.manifest import Manifest
 from data_prep.registry import dataset as find_dataset
-from rssam.config import SMALL_ENCODERS
-from rssam.contract import Model, Task, UnknownName
-from rssam.weights.convert import WeightsFolder
+from data_prep.splits import SplitRule
+from rssam.contract import Model, Task
+from rssam.errors import UnknownName
+from rssam.sam.encoder_sizes import SMALL_ENCODERS
+from rssam.weights.folder import WeightsFolder
 
 PROTOCOL = 1
 """Raised by hand whenever the same declaration would now give another result."""

@@ -9,7 +9,8 @@ from benchmarks.protocol.figures import FIGURES, Figure
 from benchmarks.protocol.paper_runs import PAPER_RUNS
 from benchmarks.protocol.run import Setting
 from benchmarks.protocol.tables import TABLES, Table
-from rssam.contract import Model, UnknownName
+from rssam.contract import Model
+from rssam.errors import UnknownName
 
 Item = Table | Figure | ClaimSet
 

@@ -18,10 +18,11 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from benchmarks.protocol.custom import is_own
 from benchmarks.protocol.run import ResolvedRun, added, canonical
 from benchmarks.results.store import Result, Store
-from rssam.contract import Model, Optimisation, Task, UserError
+from rssam.contract import Model, Optimisation, Task
+from rssam.errors import UserError
 
 if TYPE_CHECKING:
-    from rssam.weights.convert import WeightsFolder
+    from rssam.weights.folder import WeightsFolder
 
 SYSTEM = "system"
 """The entry of a result's provenance."""

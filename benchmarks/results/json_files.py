@@ -8,10 +8,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
+from rssam.errors import UserError
+
 Record = TypeVar("Record")
 
 
-class ResultDamaged(ValueError):
+class ResultDamaged(UserError):
     """A result file that cannot be used; the message names the file and the reason."""
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from benchmarks.metrics.counts import FloatArray
 from benchmarks.metrics.object_metrics import METRICS, ObjectMetric, parameters, with_parameters
 from benchmarks.results.json_files import ResultDamaged, decoding, read_record
-from data_prep.manifest import write_durable
+from rssam.files import write_durable
 
 METRICS_SCHEMA = 1
 

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from benchmarks.results.predictions import Labels, Predictions, read_predictions
-from data_prep.manifest import DataError, Entry
+from data_prep.errors import DataError
+from data_prep.manifest import Entry
 
 __all__ = ["Labels", "Picture", "Predictions", "read_pair", "read_predictions"]
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from data_prep.manifest import DataError
+from data_prep.errors import DataError
 
 PREDICTIONS = "predictions.npz"
 """Their file in the work folder of a run."""

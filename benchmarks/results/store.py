@@ -15,9 +15,9 @@ from benchmarks.metrics.probability_histogram import Histogram
 from benchmarks.protocol.run import make_key
 from benchmarks.results.counted_test import CountedTest
 from benchmarks.results.json_files import ResultDamaged, decoding, read_record, read_records
-from data_prep.manifest import write_durable
 from data_prep.registry import dataset as find_dataset
 from rssam.contract import Task
+from rssam.files import write_durable
 
 RESULT_SCHEMA = 1
 

@@ -17,7 +17,8 @@ from typing import Any, Literal
 from benchmarks.protocol.run import PROTOCOL, canonical, plain_fields
 from benchmarks.results.counted_test import CountedTest
 from benchmarks.results.json_files import ResultDamaged, decoding, read_record, read_records
-from data_prep.manifest import Dataset, write_durable
+from data_prep.dataset import Dataset
+from rssam.files import write_durable
 
 SUBMISSION_SCHEMA = 1
 

@@ -30,8 +30,10 @@ from benchmarks.scoring.test_images import Chosen
 from benchmarks.training.evaluate import evaluate
 from benchmarks.training.loop import make_fabric
 from benchmarks.training.reproducibility import provenance, seeded
-from data_prep.manifest import NotPrepared, load_manifest
-from rssam.contract import Task, UserError
+from data_prep.errors import NotPrepared
+from data_prep.manifest import load_manifest
+from rssam.contract import Task
+from rssam.errors import UserError
 
 
 class ClassesApart(UserError):

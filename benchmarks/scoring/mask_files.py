@@ -23,7 +23,7 @@ from PIL import Image
 
 from data_prep.images.class_values import colour_codes, number_codes, opaque
 from data_prep.images.decode import LISTED, BadPicture, Bytes, decode
-from data_prep.manifest import Colour
+from rssam.contract import Colour
 
 READ = (".npy", ".png", ".tif", ".tiff")
 """Endings of files that are read, in small letters. No JPEG: it blurs a mask's borders into values of no class."""

@@ -11,8 +11,9 @@ from benchmarks.execution.session import FAULTS_SHOWN
 from benchmarks.scoring.mask_files import READ, LabelFile, LabelReader, labels_of, settle
 from benchmarks.scoring.test_images import Chosen
 from data_prep.images.decode import BadPicture, Bytes
-from data_prep.manifest import Entry, Progress
-from rssam.contract import UserError
+from data_prep.manifest import Entry
+from data_prep.processes import Progress
+from rssam.errors import UserError
 
 
 class PredictionsUnfit(UserError):

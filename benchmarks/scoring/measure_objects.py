@@ -22,9 +22,11 @@ from benchmarks.results.json_files import ResultDamaged
 from benchmarks.results.metric_store import Measured, MetricStore
 from benchmarks.results.pixels import Labels, read_mask, read_predictions
 from benchmarks.results.store import Result, Store
-from data_prep.manifest import DataError, Entry, Progress, load_manifest, sha256_file
-from data_prep.prepare.build import live_with_parent
+from data_prep.errors import DataError
+from data_prep.manifest import Entry, load_manifest
+from data_prep.processes import Progress, live_with_parent
 from rssam.contract import IGNORE
+from rssam.files import sha256_file
 
 
 @dataclass(frozen=True, eq=False)

@@ -30,9 +30,10 @@ from benchmarks.scoring.mask_folder import Predicted, PredictionsUnfit, read_fol
 from benchmarks.scoring.test_images import Chosen, choose
 from benchmarks.training.evaluate import confusion_matrix
 from benchmarks.training.reproducibility import provenance
+from data_prep.errors import DataError
 from data_prep.images.decode import take_every
 from data_prep.loading.torch_dataset import PreparedSet
-from data_prep.manifest import DataError, Progress
+from data_prep.processes import Progress
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,11 @@ from typing import Any, Literal
 
 from benchmarks.execution.session import FAULTS_SHOWN
 from benchmarks.protocol.run import require_scenes
-from data_prep.manifest import DataError, Dataset, Entry, Manifest, SplitRule, load_manifest, verify_files
+from data_prep.dataset import Dataset
+from data_prep.errors import DataError
+from data_prep.manifest import Entry, Manifest, load_manifest, verify_files
 from data_prep.registry import dataset as find_dataset
+from data_prep.splits import SplitRule
 from rssam.contract import Task
 
 Part = Literal["test", "all"]

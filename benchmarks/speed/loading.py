@@ -14,9 +14,10 @@ from benchmarks.speed.timing import Conditions
 from benchmarks.training.evaluate import to_float
 from benchmarks.training.loop import make_fabric, make_optimizer, read_groups, training_loss
 from benchmarks.training.reproducibility import seeded
+from data_prep.errors import NotPrepared
 from data_prep.loading.decoded_cache import decoded
 from data_prep.loading.torch_dataset import PreparedSet
-from data_prep.manifest import Entry, NotPrepared, load_manifest
+from data_prep.manifest import Entry, load_manifest
 from rssam.contract import Model, Task
 
 STEPS = 6

@@ -26,10 +26,10 @@ from benchmarks.protocol.run import PAPER, Precision, canonical, plain_fields
 from benchmarks.training.compile import channels_last, compile_network
 from benchmarks.training.loop import make_fabric, make_optimizer, training_loss
 from benchmarks.training.reproducibility import peak_memory, provenance, seeded
-from data_prep.manifest import write_atomic
-from rssam.config import ENCODERS
 from rssam.contract import Model, Task
+from rssam.files import write_atomic
 from rssam.sam.attention import Kind, set_attention
+from rssam.sam.encoder_sizes import ENCODERS
 
 SCHEMA = 1
 LEAST_ROUNDS = 7

@@ -26,7 +26,8 @@ from filelock import FileLock
 
 from benchmarks.results.store import Result
 from benchmarks.tracking.call_with_timeout import Patience
-from data_prep.manifest import DataError, write_atomic
+from data_prep.errors import DataError
+from rssam.files import write_atomic
 
 EXPERIMENT = "rssam-bench"
 SYSTEM_METRICS_SECONDS = 10

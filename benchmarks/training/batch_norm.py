@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from rssam.contract import UserError
+from rssam.errors import UserError
 
 
 @dataclass(frozen=True)

@@ -19,8 +19,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from data_prep.manifest import sync_folder, write_durable
-from rssam.contract import UserError
+from rssam.errors import UserError
+from rssam.files import sync_folder, write_durable
 
 LAST, PREVIOUS, FRESH = "last.safetensors", "previous.safetensors", "fresh.safetensors"
 METADATA = "rssam-bench"

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from benchmarks.protocol.run import Recipe
-from rssam.contract import UserError
+from rssam.errors import UserError
 
 
 class DevicesUnfit(UserError):

@@ -30,9 +30,9 @@ from benchmarks.training.evaluate import to_float, validation_loss
 from benchmarks.training.loss import segmentation_loss
 from benchmarks.training.rank_group import Team
 from benchmarks.training.reproducibility import random_states, restore_random_states
+from data_prep.errors import DataError
 from data_prep.loading.torch_dataset import PreparedSet, crop, random_crop_offset
-from data_prep.manifest import DataError
-from rssam.contract import UserError
+from rssam.errors import UserError
 
 SECONDS_BETWEEN_CHECKPOINTS = 600.0
 """Within an epoch; after each epoch there is one anyway."""
@@ -374,4 +374,4 @@ def worker_faults(stop: Stop) -> Iterator[None]:
     except DataError as error:
         if not str(error).startswith("Caught "):
             raise  # else it comes from a worker, and its text is a whole traceback
-        raise DataError(str(error).strip().splitlines()[-1].removeprefix("data_prep.manifest.DataError: ")) from error
+        raise DataError(str(error).strip().splitlines()[-1].removeprefix("data_prep.errors.DataError: ")) from error

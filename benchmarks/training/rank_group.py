@@ -31,7 +31,7 @@ from benchmarks.protocol.run import Precision
 from benchmarks.signals import Stop, leave
 from benchmarks.training.batch_norm import Running, merged, put_running, running
 from benchmarks.training.device_layout import Layout, Share, shares
-from rssam.contract import UserError
+from rssam.errors import UserError
 
 LONGEST_WAIT = timedelta(days=14)
 """The first may wait for another command's run before it calls the others; the watch below knows who has died."""

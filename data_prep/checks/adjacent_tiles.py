@@ -19,7 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data_prep.checks.fingerprints import Edges, glance_all, require
-from data_prep.manifest import Entry, Progress, joined
+from data_prep.manifest import Entry
+from data_prep.processes import Progress
+from data_prep.splits import joined
 
 Seen = TypeVar("Seen", bound=Edges)
 Side = Literal["right", "below"]

@@ -16,7 +16,9 @@ from data_prep.checks.adjacent_tiles import Seam, find_seams, representatives
 from data_prep.checks.duplicates import NearCopies, exact_copies, near_copies
 from data_prep.checks.fingerprints import Glance, glance_all
 from data_prep.images.decode import IGNORED
-from data_prep.manifest import SPLITS, Entry, Manifest, Progress, Split, SplitRule, verify_files
+from data_prep.manifest import Entry, Manifest, verify_files
+from data_prep.processes import Progress
+from data_prep.splits import SPLITS, Split, SplitRule
 
 IMPLIED_FOREGROUND: Mapping[str, tuple[float, float]] = {"deepglobe": (0.0410, 0.0416), "whu": (0.1110, 0.1117)}
 """Foreground share of the test pixels that the paper's precision, recall and accuracy allow."""

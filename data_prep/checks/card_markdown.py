@@ -11,7 +11,8 @@ from PIL import Image
 
 from data_prep.checks.card import Card, Division
 from data_prep.checks.contact_sheets import contact_sheet, copy_sheet, seam_sheet
-from data_prep.manifest import Manifest, write_atomic
+from data_prep.manifest import Manifest
+from rssam.files import write_atomic
 
 LISTED = 30
 """Lines of a long list that the card shows; `card.json` has all."""

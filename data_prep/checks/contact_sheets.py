@@ -10,7 +10,8 @@ from PIL import Image, ImageDraw, ImageFont
 from data_prep.checks.adjacent_tiles import Seam
 from data_prep.checks.card import Card
 from data_prep.checks.duplicates import TRANSPOSED, TURNS
-from data_prep.manifest import Entry, Manifest, Split
+from data_prep.manifest import Entry, Manifest
+from data_prep.splits import Split
 
 THUMB = 176
 """Side in pixels of an image on a contact sheet."""

@@ -12,7 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from data_prep.manifest import DataError, Entry, Progress
+from data_prep.errors import DataError
+from data_prep.manifest import Entry
+from data_prep.processes import Progress
 
 Bytes = NDArray[np.uint8]
 

@@ -12,13 +12,16 @@ import numpy as np
 from PIL import Image
 
 from data_prep.images.decode import THRESHOLD, binary_mask
-from data_prep.manifest import Colour, Manifest, Progress, write_atomic
-from data_prep.prepare.build import Reading
+from data_prep.manifest import Manifest
 from data_prep.prepare.findings import Origin
 from data_prep.prepare.pairs import Layout
 from data_prep.prepare.pipeline import prepare_from
+from data_prep.prepare.reading import Reading
+from data_prep.processes import Progress
 from data_prep.synthetic.marker import mark
 from data_prep.synthetic.road_scenes import road_scene
+from rssam.contract import Colour
+from rssam.files import write_atomic
 
 SOURCE_SIDE = 1024
 

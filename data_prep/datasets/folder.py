@@ -9,14 +9,17 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
+from data_prep.errors import DataError
 from data_prep.images.class_values import Value, ValueReader, shown
 from data_prep.images.decode import IGNORED
-from data_prep.manifest import Colour, DataError, Manifest, Progress
-from data_prep.prepare.build import Reading
+from data_prep.manifest import Manifest
 from data_prep.prepare.convert import Fit
 from data_prep.prepare.findings import Origin
 from data_prep.prepare.pairs import Layout
 from data_prep.prepare.pipeline import prepare_from
+from data_prep.prepare.reading import Reading
+from data_prep.processes import Progress
+from rssam.contract import Colour
 
 DECLARATION = "dataset.json"
 """The file beside the manifest that a data set of the user's own is known by."""

@@ -13,8 +13,8 @@ import yaml
 from PIL import Image
 
 from data_prep.datasets.folder import LAYOUT, MOST_CLASSES, Folder
+from data_prep.errors import DataError
 from data_prep.images.class_values import Value
-from data_prep.manifest import DataError
 from data_prep.prepare.archive import opened_source
 from data_prep.prepare.convert import Fit
 from data_prep.prepare.pairs import find_pairs, hidden

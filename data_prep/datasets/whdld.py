@@ -14,14 +14,18 @@ import numpy as np
 from PIL import Image
 
 from data_prep.datasets.whdld_class_order import CLASSES, KNOWN, first_number, measure, verify_order
+from data_prep.errors import DataError
 from data_prep.images.decode import Mask, colour_labels, header, numbered_labels, refuse_jpeg
-from data_prep.manifest import Colour, DataError, Manifest, Progress, write_atomic
-from data_prep.prepare.build import Reading
+from data_prep.manifest import Manifest
 from data_prep.prepare.findings import Found, Origin
 from data_prep.prepare.pairs import Layout
 from data_prep.prepare.pipeline import prepare_from
+from data_prep.prepare.reading import Reading
+from data_prep.processes import Progress
 from data_prep.synthetic.land_cover_scenes import land_cover_scene
 from data_prep.synthetic.marker import mark
+from rssam.contract import Colour
+from rssam.files import write_atomic
 
 SIDE = 256
 

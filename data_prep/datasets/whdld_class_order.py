@@ -8,10 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from data_prep.errors import DataError
 from data_prep.images import decode as pixels
 from data_prep.images.decode import BadPicture
-from data_prep.manifest import DataError, Progress
 from data_prep.prepare.findings import Pair
+from data_prep.processes import Progress
 
 CLASSES = ("building", "road", "pavement", "vegetation", "bare_soil", "water")
 

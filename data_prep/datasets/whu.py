@@ -11,15 +11,20 @@ from typing import ClassVar, Literal
 import numpy as np
 from PIL import Image
 
+from data_prep.errors import DataError
 from data_prep.images.decode import THRESHOLD, BadPicture, Mask, binary_mask, decode, header
-from data_prep.manifest import Colour, DataError, Manifest, Progress, Split, write_atomic
-from data_prep.prepare.build import Reading
+from data_prep.manifest import Manifest
 from data_prep.prepare.findings import Found, Origin
 from data_prep.prepare.pairs import Layout, holds_tiffs
 from data_prep.prepare.pipeline import prepare_from
+from data_prep.prepare.reading import Reading
 from data_prep.prepare.tiles import Edges
+from data_prep.processes import Progress
+from data_prep.splits import Split
 from data_prep.synthetic.building_scenes import roof_scene
 from data_prep.synthetic.marker import mark
+from rssam.contract import Colour
+from rssam.files import write_atomic
 
 SIDE = 512
 

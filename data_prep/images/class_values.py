@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from data_prep.images.decode import LISTED, BadPicture, Bytes, Mask
-from data_prep.manifest import Colour
+from rssam.contract import Colour
 
 TURNED = 0x0112
 """EXIF's tag of how a viewer turns the picture; 1 is upright."""

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 from PIL.TiffImagePlugin import BITSPERSAMPLE, TiffImageFile
 
-from data_prep.manifest import Colour
+from rssam.contract import Colour
 
 Bytes = NDArray[np.uint8]
 

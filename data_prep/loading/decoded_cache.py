@@ -22,7 +22,8 @@ import torch
 from filelock import FileLock, Timeout
 
 from data_prep.loading.torch_dataset import PreparedSet
-from data_prep.manifest import Entry, sync_folder
+from data_prep.manifest import Entry
+from rssam.files import sync_folder
 
 SHARE_OF_MEMORY = 0.5
 """Of the memory that is available, at most so much is taken for decoded pixels."""

@@ -10,7 +10,8 @@ import numpy as np
 import torch
 from PIL import Image
 
-from data_prep.manifest import DataError, Entry
+from data_prep.errors import DataError
+from data_prep.manifest import Entry
 
 CACHE_LIMIT = 6 << 30
 """Decoded bytes up to which a set is kept in memory: enough for the 4358 training images of DeepGlobe."""

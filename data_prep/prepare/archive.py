@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import IO, Literal, cast
 
-from data_prep.manifest import DataError
+from data_prep.errors import DataError
 
 MAX_BYTES = 200 * 10**9
 """Unpacked size up to which an archive is believed; the largest published set here, raw aerial rasters, has less."""

@@ -6,53 +6,30 @@ import errno
 import multiprocessing
 import os
 import shutil
-import signal
-import threading
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from filelock import FileLock, Timeout
-from PIL import Image
 
 from data_prep.checks.adjacent_tiles import with_scenes
 from data_prep.checks.fingerprints import unpacked
-from data_prep.images.decode import LISTED, Mask
-from data_prep.manifest import (
-    MANIFEST_NAME,
-    DataError,
-    Dataset,
-    Entry,
-    Manifest,
-    Progress,
-    save_manifest,
-    write_atomic,
-)
-from data_prep.prepare.convert import Faults, Fit, Job, Record, convert
+from data_prep.dataset import Dataset
+from data_prep.errors import DataError
+from data_prep.images.decode import LISTED
+from data_prep.manifest import MANIFEST_NAME, Entry, Manifest, save_manifest
+from data_prep.prepare.convert import Faults, Job, Record, convert
 from data_prep.prepare.finalize import settle
-from data_prep.prepare.findings import Found, Origin, Pair, bad_files, kinds, shown
+from data_prep.prepare.findings import Found, Origin, bad_files, kinds, shown
+from data_prep.prepare.reading import Reading, make_job
 from data_prep.prepare.resize_or_tile import cut
+from data_prep.processes import Progress, live_with_parent
+from rssam.files import write_atomic
 
 Outcome = Record | tuple[Record, ...] | Faults
 """What becomes of a pair: one prepared picture, several tiles or none, or the reasons why it cannot be used."""
-
-
-@dataclass(frozen=True)
-class Reading:
-    """How the pictures of a data set are read. `read_mask` is a function at module level, for other processes."""
-
-    image_kinds: tuple[str, ...]  # Pillow's names of the formats
-    mask_kinds: tuple[str, ...]
-    read_mask: Callable[[Image.Image], Mask]
-    rules: Mapping[str, str]  # the manifest's sentences on image and mask
-    expected: str  # what masks hold, for the message where all of them show one and the same label
-    remedy: str
-    shrink: bool = False  # whether images of a whole multiple of the prepared size are shrunk, or refused
-    fit: Fit | None = None  # where images may have any size: how they come to the prepared one
-    beside: Mapping[str, str] = field(default_factory=dict)  # further files of the prepared folder: name and text
 
 
 @contextmanager
@@ -144,23 +121,6 @@ def build(
     return manifest
 
 
-def make_job(dataset: Dataset, reading: Reading, pair: Pair, work: Path) -> Job:
-    """What a worker is told about one pair; prepared files and records go below `work`."""
-    return Job(
-        pair=pair,
-        out=work / "prepared",
-        record=work / "records" / f"{pair.stem}.json",
-        rule=f"{dataset.name} {dataset.version} {dict(reading.rules)} {dict(reading.beside)}",
-        image_size=dataset.image_size,
-        shrink=reading.shrink,
-        palette=dataset.palette,
-        image_kinds=reading.image_kinds,
-        mask_kinds=reading.mask_kinds,
-        read_mask=reading.read_mask,
-        fit=reading.fit,
-    )
-
-
 def _worker(reading: Reading, found: Found) -> Callable[[Job], Outcome]:
     """What is done with each pair."""
     if found.in_tiles:
@@ -188,19 +148,6 @@ def _in_parallel(work: Callable[[Job], Outcome], jobs: Sequence[Job], workers: i
         ) from error
     finally:
         pool.shutdown(cancel_futures=True)
-
-
-def live_with_parent() -> None:
-    """What a worker does first: leave Ctrl-C to its parent, and end when that one is killed, which no pool sees to."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent stops the workers; they print no tracebacks of their own
-    threading.Thread(target=_die_with_parent, daemon=True).start()
-
-
-def _die_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-    parent.join()
-    os._exit(1)
 
 
 def _refuse_emptied(found: Found, records: Sequence[Record], faults: Sequence[str]) -> None:

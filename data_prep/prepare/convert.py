@@ -14,8 +14,10 @@ from PIL import Image
 from data_prep.checks.fingerprints import edges_of, unpacked
 from data_prep.images import decode as pixels
 from data_prep.images.decode import BadPicture, Bytes, Mask
-from data_prep.manifest import Colour, Entry, write_atomic
+from data_prep.manifest import Entry
 from data_prep.prepare.findings import Pair
+from rssam.contract import Colour
+from rssam.files import write_atomic
 
 BLACK = (0, 0, 0)
 

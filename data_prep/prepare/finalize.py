@@ -6,8 +6,9 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from data_prep.manifest import SPLITS, Entry, Split, assign_splits, exact_counts
+from data_prep.manifest import Entry
 from data_prep.prepare.convert import Record
+from data_prep.splits import SPLITS, Split, assign_splits, exact_counts
 
 
 def settle(

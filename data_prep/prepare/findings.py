@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from data_prep.manifest import DataError, Split
+from data_prep.errors import DataError
 from data_prep.prepare.tiles import Tile
+from data_prep.splits import Split
 
 Origin = Literal["source", "synthetic"]
 

@@ -12,8 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Literal, cast
 
-from data_prep.manifest import SPLITS, DataError, Split, sha256_file
+from data_prep.errors import DataError
 from data_prep.prepare.findings import SHOWN, Found, Pair
+from data_prep.splits import SPLITS, Split
+from rssam.files import sha256_file
 
 Role = Literal["image", "mask"]
 

@@ -14,9 +14,10 @@ from data_prep.checks.fingerprints import edges_of, unpacked
 from data_prep.images import decode as pixels
 from data_prep.images.class_values import any_rgb
 from data_prep.images.decode import IGNORED, BadPicture, Bytes, Mask
-from data_prep.manifest import Entry, write_atomic
+from data_prep.manifest import Entry
 from data_prep.prepare.convert import BLACK, Faults, Fit, Job, Record, decode_pair, source_bytes
 from data_prep.prepare.tiles import Six, tile_stem
+from rssam.files import write_atomic
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from data_prep.manifest import DataError, Progress
+from data_prep.errors import DataError
 from data_prep.prepare.tiles import whole_or_exact
+from data_prep.processes import Progress
 from data_prep.rasters.headers import Raster, read_headers
 
 MAX_FACTOR = 64

@@ -10,11 +10,15 @@ from pathlib import Path
 import rasterio
 from affine import Affine
 
-from data_prep.manifest import MANIFEST_NAME, DataError, Dataset, Manifest, Progress, load_manifest
-from data_prep.prepare.build import Reading, build, workplace
+from data_prep.dataset import Dataset
+from data_prep.errors import DataError
+from data_prep.manifest import MANIFEST_NAME, Manifest, load_manifest
+from data_prep.prepare.build import build, workplace
 from data_prep.prepare.findings import Found, Origin, Pair, bad_files
+from data_prep.prepare.reading import Reading
 from data_prep.prepare.tiles import Edges, LabelRaster, Six, Tile, tile_counts, tile_stem
 from data_prep.prepare.verify import verify
+from data_prep.processes import Progress
 from data_prep.rasters.headers import Raster, holds_rasters, read_foreground
 from data_prep.rasters.image_label_pairs import Sheet, find_sheets, overlapping
 from data_prep.rasters.windowed_reads import close_rasters

@@ -14,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from data_prep.manifest import Colour
 from data_prep.synthetic.drawing import (
     ASPHALT,
     CROPS,
@@ -36,6 +35,7 @@ from data_prep.synthetic.drawing import (
 )
 from data_prep.synthetic.streets import Street
 from data_prep.synthetic.suburbs import LARGEST_HOME, Lot, Vector, suburb
+from rssam.contract import Colour
 
 SHEETS = (*ROOFS, (66, 106, 100), (150, 62, 52), (106, 128, 160), (88, 84, 84), (186, 150, 120))
 FLAT_ROOFS = (*ASPHALT, (78, 80, 84), (150, 150, 148), (226, 226, 224))

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter
 
-from data_prep.manifest import Colour
 from data_prep.synthetic.streets import Street
+from rssam.contract import Colour
 
 Corners = Sequence[tuple[float, float]]
 

@@ -14,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from data_prep.manifest import Colour
 from data_prep.synthetic.drawing import (
     CROWNS,
     PAINT,
@@ -51,6 +50,7 @@ from data_prep.synthetic.land_parcels import (
     plan_plots,
 )
 from data_prep.synthetic.streets import Street, street_network
+from rssam.contract import Colour
 
 MUD = ((74, 86, 66), (92, 98, 78), (58, 76, 78), (108, 108, 90))
 TILES_AND_SHEETS = (*ROOFS, (92, 122, 168), (206, 208, 210))

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from data_prep.manifest import Colour
 from data_prep.synthetic.drawing import ASPHALT, CROPS, CROWNS, SOIL, Corners, box, noise, split_fields
+from rssam.contract import Colour
 
 BUILDING, ROAD, PAVEMENT, VEGETATION, BARE_SOIL, WATER = range(6)
 

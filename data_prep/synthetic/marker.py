@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from data_prep.manifest import DataError, Dataset, write_atomic
+from data_prep.dataset import Dataset
+from data_prep.errors import DataError
+from rssam.files import write_atomic
 
 MARKER = "SYNTHETIC.txt"
 

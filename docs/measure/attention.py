@@ -23,10 +23,10 @@ import torch
 from torch import Tensor
 from torch.profiler import ProfilerActivity, profile
 
-from rssam.config import ENCODERS
 from rssam.lora import add_lora, freeze_encoder
 from rssam.sam.attention import ExactBlock, Kind, attend, set_attention
 from rssam.sam.encoder import WINDOW, SamEncoder
+from rssam.sam.encoder_sizes import ENCODERS
 from rssam.sam.tiled_attention import between
 
 COMPARED: tuple[Kind, ...] = ("reference", "auto")

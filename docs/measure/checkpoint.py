@@ -27,7 +27,7 @@ from benchmarks.training.reproducibility import random_states, seeded
 from data_prep.registry import dataset
 from rssam.config import RSSAM
 from rssam.contract import Task
-from rssam.weights.convert import WeightsFolder
+from rssam.weights.folder import WeightsFolder
 
 TRAIN, VAL = 4358, 934
 DISK = 500e6

@@ -41,10 +41,12 @@ from benchmarks.training.checkpoint import Checkpoints
 from benchmarks.training.compile import channels_last
 from benchmarks.training.loop import Listener, make_fabric, make_optimizer, outputs_loss, train, training_outputs
 from benchmarks.training.reproducibility import provenance, seeded
+from data_prep.errors import NotPrepared
 from data_prep.loading.torch_dataset import PreparedSet
-from data_prep.manifest import NotPrepared, load_manifest, write_atomic
+from data_prep.manifest import load_manifest
 from data_prep.registry import dataset as find_dataset
 from rssam.contract import Model, Task
+from rssam.files import write_atomic
 
 SECONDS_OF_A_STAGE = 500.0
 ENCODERS = ("vit_b", "vit_l", "vit_h")

@@ -160,7 +160,7 @@ def at_test_time(classes: tuple[str, ...]) -> dict[str, Callable[[], object]]:
     from benchmarks.protocol.registry import SamLora
     from benchmarks.training.evaluate import confusion_matrix, predicted_labels
     from rssam.contract import Task
-    from rssam.weights.convert import WeightsFolder
+    from rssam.weights.folder import WeightsFolder
 
     torch.set_num_threads(1)
     generator = torch.Generator().manual_seed(0)

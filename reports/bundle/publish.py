@@ -22,7 +22,8 @@ from benchmarks.protocol.tables import TABLES, Table
 from benchmarks.protocol.targets import find_items
 from benchmarks.results.submission import Submission
 from data_prep.datasets.folder import DECLARATION, Folder
-from data_prep.manifest import DataError, Manifest, load_manifest, write_durable
+from data_prep.errors import DataError
+from data_prep.manifest import Manifest, load_manifest
 from data_prep.registry import dataset as find_dataset
 from reports.bundle.splits import split_name, split_record
 from reports.extra_tables.cross_dataset import scored_chapters
@@ -32,7 +33,8 @@ from reports.render.markdown import grid, reading, sources
 from reports.select.results import Collection, collect
 from reports.tables.assemble import Report, assemble, made_with
 from reports.tables.frames import TableFrame
-from rssam.contract import UserError
+from rssam.errors import UserError
+from rssam.files import write_durable
 
 SCHEMA = 1
 ABOUT, README, SUMS = "bundle.json", "README.md", "SHA256SUMS"

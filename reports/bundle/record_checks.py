@@ -12,8 +12,9 @@ from benchmarks.protocol.run import PROFILES
 from benchmarks.results.counted_test import CountedTest
 from benchmarks.results.store import Result
 from benchmarks.results.submission import Submission
-from data_prep.manifest import Entry, Manifest, Split
+from data_prep.manifest import Entry, Manifest
 from data_prep.registry import dataset as find_dataset
+from data_prep.splits import Split
 
 
 @dataclass(frozen=True)

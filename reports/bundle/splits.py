@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from data_prep.manifest import SPLITS, Entry, Manifest, Split, SplitRule, skipped_name
+from data_prep.manifest import Entry, Manifest, skipped_name
+from data_prep.splits import SPLITS, Split, SplitRule
 
 SPLIT_SCHEMA = 1
 

@@ -17,17 +17,16 @@ from benchmarks.protocol.tables import TABLES
 from benchmarks.results.json_files import ResultDamaged
 from benchmarks.results.store import Result, read_result
 from benchmarks.results.submission import Submission, read_submission
-from data_prep.manifest import DataError
 from data_prep.prepare.archive import extract
 from data_prep.registry import register_home
 from reports.bundle.publish import ABOUT, NAMES, README, SCHEMA, SUMS, documents
 from reports.bundle.record_checks import Dealt, Records
 from reports.bundle.splits import SPLIT_SCHEMA, split_faults, split_manifest, split_name
-from rssam.contract import UserError
+from rssam.errors import UserError
 
 MALFORMED = (
     KeyError, TypeError, ValueError, AttributeError, IndexError, ArithmeticError, RecursionError, LookupError,
-    AssertionError, UserError, DataError,
+    AssertionError, UserError,
 )  # fmt: skip
 """What reading values that somebody made up may raise."""
 
@@ -75,7 +74,7 @@ def check(source: Path) -> Findings:
 
         try:
             extract(source, out, wanted)
-        except DataError as error:
+        except UserError as error:
             findings.add(source.name, str(error))
             return findings
         for name in strangers:

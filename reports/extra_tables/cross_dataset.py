@@ -10,7 +10,7 @@ import pandas as pd
 
 from benchmarks.protocol.tables import TABLES
 from benchmarks.results.submission import Submission
-from data_prep.manifest import DataError
+from data_prep.errors import DataError
 from data_prep.registry import dataset as find_dataset
 from reports.extra_tables.extra_table import Chapter, SideTable
 from reports.select.results import Collection

@@ -23,10 +23,9 @@ from matplotlib.patches import Circle, Patch
 from matplotlib.patheffects import withStroke
 
 from benchmarks.protocol.figures import Figure
-from data_prep.manifest import Colour
 from reports.figures import error_maps as errors
 from reports.figures.examples import Block, Scene
-from rssam.contract import IGNORE
+from rssam.contract import IGNORE, Colour
 
 DPI = 300
 GAP = 0.03  # between cells

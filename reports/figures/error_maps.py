@@ -10,8 +10,7 @@ import numpy as np
 from scipy import ndimage
 
 from benchmarks.results.pixels import Labels, Picture
-from data_prep.manifest import Colour
-from rssam.contract import IGNORE
+from rssam.contract import IGNORE, Colour
 
 HIT: Colour = (255, 255, 255)
 BACKGROUND: Colour = (0, 0, 0)

@@ -13,7 +13,9 @@ from benchmarks.protocol.figures import Figure
 from benchmarks.protocol.run import Setting
 from benchmarks.results.pixels import Labels, Picture, read_pair, read_predictions
 from benchmarks.results.store import Result, Store
-from data_prep.manifest import DataError, Dataset, Manifest, load_manifest
+from data_prep.dataset import Dataset
+from data_prep.errors import DataError
+from data_prep.manifest import Manifest, load_manifest
 from data_prep.registry import dataset as find_dataset
 from reports.select.comparable import Section, sections
 from reports.select.figures import as_table, remedy

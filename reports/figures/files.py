@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 
 from benchmarks.protocol.figures import Figure
 from benchmarks.protocol.run import Setting
-from data_prep.manifest import DataError
+from data_prep.errors import DataError
 from data_prep.registry import dataset as find_dataset
 from reports.figures.captions import caption
 from reports.figures.examples import Block, find_block
 from reports.select.figures import datasets, figure_settings, remedy
 from reports.select.results import Collection
 from reports.select.settings import PAPER_SETTING
-from rssam.contract import UnknownName
+from rssam.errors import UnknownName
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Page

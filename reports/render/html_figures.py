@@ -14,7 +14,7 @@ from PIL import Image
 from benchmarks.protocol.figures import Figure
 from benchmarks.protocol.run import Setting
 from benchmarks.results.pixels import Picture
-from data_prep.manifest import DataError
+from data_prep.errors import DataError
 from reports.figures import error_maps as errors
 from reports.figures.captions import caption
 from reports.figures.examples import Block, Scene, find_block

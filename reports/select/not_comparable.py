@@ -11,8 +11,8 @@ from benchmarks.metrics.counts import foreground_share
 from benchmarks.protocol.paper_numbers import IMPLIED_FOREGROUND
 from benchmarks.protocol.run import PROFILES, plain_fields
 from benchmarks.results.store import Result
-from data_prep.manifest import SPLITS
 from data_prep.registry import dataset as find_dataset
+from data_prep.splits import SPLITS
 from reports.select.comparable import Section, SectionRow
 from reports.select.settings import PAPER_SETTING
 

@@ -15,9 +15,8 @@ from benchmarks.results.custom_system import stand_in
 from benchmarks.results.json_files import ResultDamaged
 from benchmarks.results.store import Result, Store, read_results
 from benchmarks.results.submission import Submission, read_submissions, scores_folder
-from data_prep.manifest import DataError
 from data_prep.registry import dataset as find_dataset
-from rssam.contract import UserError
+from rssam.errors import UserError
 
 PUBLISHED = Path(__file__).parents[1] / "results"
 """Results that come with this version."""
@@ -143,7 +142,7 @@ def _superseded(identity: Mapping[str, Any]) -> str | None:
         return f"made under protocol {identity.get('protocol')}, this version has {PROTOCOL}"
     try:
         data = find_dataset(identity["dataset"]["name"])
-    except (UserError, DataError):
+    except UserError:
         return f"the data set {identity['dataset']['name']!r} is not known here"
     if data.version != identity["dataset"]["version"]:
         return f"version {identity['dataset']['version']} of {data.name}, this version has {data.version}"

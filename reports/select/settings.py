@@ -9,11 +9,10 @@ from itertools import product
 from benchmarks.protocol.run import PROFILES, Run, Setting
 from benchmarks.protocol.tables import TABLES, Row, Table
 from benchmarks.results.store import Result
-from data_prep.manifest import DataError
 from reports.select.custom_systems import with_own_systems
 from reports.select.results import Collection, profile_of
-from rssam.config import SMALL_ENCODERS
-from rssam.contract import UserError
+from rssam.errors import UserError
+from rssam.sam.encoder_sizes import SMALL_ENCODERS
 
 PAPER_SETTING = Setting("paper")
 
@@ -61,7 +60,7 @@ def declare(setting: Setting, table: Table, row: Row) -> Run | None:
     """The run of a row under a setting, seeds 0; None where the row's system cannot be run so."""
     try:
         return setting.run(row.model, table.dataset)
-    except (UserError, DataError):
+    except UserError:
         return None
 
 

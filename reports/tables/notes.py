@@ -10,7 +10,7 @@ from benchmarks.protocol.paper_numbers import IMPLIED_FOREGROUND
 from benchmarks.protocol.run import PROFILES
 from benchmarks.results.custom_system import SYSTEM
 from benchmarks.results.store import Result
-from data_prep.manifest import SPLITS
+from data_prep.splits import SPLITS
 from reports.select.comparable import Section, SectionRow
 from reports.select.not_comparable import from_scratch, replaced, section_reasons, variant
 from reports.select.settings import PAPER_SETTING, command

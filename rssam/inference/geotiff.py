@@ -21,8 +21,8 @@ from rasterio.crs import CRS
 from rasterio.errors import RasterioError
 from rasterio.windows import Window
 
-from data_prep.manifest import Colour, DataError
-from rssam.contract import IGNORE
+from rssam.contract import IGNORE, Colour
+from rssam.errors import UserError
 from rssam.inference.partial_output import Part
 from rssam.inference.raster_input import open_quietly
 
@@ -63,7 +63,7 @@ def as_steps(probabilities: NDArray[np.float32], valid: NDArray[np.bool_]) -> By
 
 
 def write_cog(part: Part, layer: str, place: Georeference, picture: Picture, out: Path) -> None:
-    """Make `out` of a layer of the part folder; raises DataError, and leaves no `out`, if it cannot be written."""
+    """Make `out` of a layer of the part folder; raises UserError, and leaves no `out`, if it cannot be written."""
     sheet = part.folder / f"{layer}.vrt"
     sheet.write_bytes(_described(part, layer, place, picture))
     resampling = "nearest" if picture.palette is not None else "average"
@@ -75,7 +75,7 @@ def write_cog(part: Part, layer: str, place: Georeference, picture: Picture, out
             path.unlink(missing_ok=True)
         free = shutil.disk_usage(out.parent).free >> 20
         reason = error.__cause__ or error
-        raise DataError(
+        raise UserError(
             f"{out.name} could not be written whole ({reason}; {free} MiB are free on the disk): all rows "
             "are kept; free some space and run the same command again"
         ) from error

@@ -22,8 +22,8 @@ import numpy as np
 from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
-from data_prep.manifest import DataError, write_durable
-from rssam.contract import UserError
+from rssam.errors import UserError
+from rssam.files import write_durable
 
 Bytes = NDArray[np.uint8]
 
@@ -91,7 +91,7 @@ class Part(AbstractContextManager["Part"]):
         return self.folder / f"{name}.raw"
 
     def append(self, rows: Mapping[str, Bytes]) -> None:
-        """Add rows [bands, n, width] to every layer. Raises DataError if the disk is full."""
+        """Add rows [bands, n, width] to every layer. Raises UserError if the disk is full."""
         try:
             for name, values in rows.items():
                 self._files[name].write(np.ascontiguousarray(values.transpose(1, 0, 2)).data)  # [n, bands, width]
@@ -100,7 +100,7 @@ class Part(AbstractContextManager["Part"]):
         self._appended += next(iter(rows.values())).shape[1]
 
     def commit(self) -> None:
-        """All rows appended so far are on the disk on return, and noted. Raises DataError if it is full."""
+        """All rows appended so far are on the disk on return, and noted. Raises UserError if it is full."""
         try:
             for file in self._files.values():
                 file.flush()
@@ -148,7 +148,7 @@ class Part(AbstractContextManager["Part"]):
     def _full(self, error: OSError) -> Exception:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             return error
-        return DataError(
+        return UserError(
             f"no space left on the disk while writing {self.folder}: {self.written} of {self.height} rows are kept; "
             "free some and run the same command again"
         )

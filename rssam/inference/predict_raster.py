@@ -19,8 +19,8 @@ import rasterio
 import torch
 from torch import nn
 
-from data_prep.manifest import Colour, DataError
-from rssam.contract import IGNORE, Task, UserError
+from rssam.contract import IGNORE, Colour, Task
+from rssam.errors import UserError
 from rssam.inference.geotiff import LEVELS, Georeference, Picture, as_steps, count_labels, write_cog
 from rssam.inference.partial_output import Part
 from rssam.inference.quicklook import write_quicklook
@@ -119,7 +119,7 @@ def predict_raster(
     """Predict a raster and write all outputs.
 
     `check` is called before every batch; what it raises ends the prediction, and keeps the finished rows. Raises
-    UserError or DataError for what a user can mend; no output is there in part then.
+    UserError or UserError for what a user can mend; no output is there in part then.
     """
     height, width = source.size
     grid = Grid(height, width, settings.tile, settings.overlap, settings.shift)
@@ -229,7 +229,7 @@ def _move(whole: Path, final: Path) -> None:
             shutil.copyfile(whole, near)
         except OSError as error:
             near.unlink(missing_ok=True)
-            raise DataError(f"{final} could not be written ({error.strerror}): run the same command again") from error
+            raise UserError(f"{final} could not be written ({error.strerror}): run the same command again") from error
         whole = near
     with whole.open("rb") as stream:
         os.fsync(stream.fileno())
@@ -239,7 +239,7 @@ def _move(whole: Path, final: Path) -> None:
 def _require_space(part: Part) -> None:
     free = shutil.disk_usage(part.folder).free
     if part.bytes_left > free:
-        raise DataError(
+        raise UserError(
             f"the rows of {part.height} x {part.width} pixels need {part.bytes_left >> 20} MiB beside the output while "
             f"they are predicted, and {free >> 20} MiB are free: free some, or choose another disk with --out"
         )

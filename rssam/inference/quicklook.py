@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from rasterio.enums import Resampling
 
-from data_prep.manifest import Colour
-from rssam.contract import IGNORE
+from rssam.contract import IGNORE, Colour
 from rssam.inference.raster_input import RasterSource, open_quietly
 
 LONG_SIDE = 1024

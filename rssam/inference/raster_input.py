@@ -30,7 +30,7 @@ from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.io import DatasetReader
 from rasterio.windows import Window
 
-from rssam.contract import UserError
+from rssam.errors import UserError
 
 Bytes = NDArray[np.uint8]
 Bools = NDArray[np.bool_]

@@ -19,7 +19,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from rssam.contract import IGNORE, UserError
+from rssam.contract import IGNORE
+from rssam.errors import UserError
 from rssam.inference.threads import run_stages
 from rssam.inference.tile_grid import Grid, Ring
 

@@ -18,7 +18,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from rssam.contract import UserError
+from rssam.errors import UserError
 
 PHASE = 32
 """Networks halve a map up to five times: tiles at a multiple of this from each other are sampled alike."""

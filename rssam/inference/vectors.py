@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from pyproj import CRS, Geod, Transformer
 from pyproj.exceptions import ProjError
 
-from data_prep.manifest import DataError
+from rssam.errors import UserError
 from rssam.inference.geotiff import Georeference
 from rssam.inference.shapes import Bytes, Region, regions
 
@@ -91,7 +91,7 @@ def write_vectors(
 ) -> int:
     """Write the regions of the labels in `classes` to a new GeoPackage; return their number.
 
-    Raises DataError, and leaves no file, if it cannot be written.
+    Raises UserError, and leaves no file, if it cannot be written.
     """
     ground = Ground(place)
     count = 0
@@ -102,11 +102,11 @@ def write_vectors(
         if not count:
             _append([], classes, ground, out, new=True)
     except UNWRITABLE as error:
-        raise DataError(
+        raise UserError(
             f"{out.name} could not be written ({error}): free some space and run the same command again"
         ) from error
     except ProjError as error:
-        raise DataError(
+        raise UserError(
             f"areas in the raster's coordinate system cannot be found ({error}): leave out --vectors"
         ) from error
     return count

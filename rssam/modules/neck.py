@@ -13,8 +13,8 @@ from collections.abc import Mapping, Sequence
 from segment_anything.modeling.common import LayerNorm2d
 from torch import Tensor, nn
 
-from rssam.config import SCALES
 from rssam.sam.encoder import sam_neck
+from rssam.sam.encoder_sizes import SCALES
 
 
 class NeckLevel(nn.Module):

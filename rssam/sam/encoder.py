@@ -12,22 +12,17 @@ What we do differently, and why:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
-from pathlib import Path
 from typing import NamedTuple
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from segment_anything.modeling.common import LayerNorm2d
 from segment_anything.modeling.image_encoder import PatchEmbed
 from torch import Tensor, nn
-from torch.nn import functional as F
 
-from rssam.config import ENCODERS, EncoderSize
 from rssam.sam.attention import ExactBlock
-from rssam.weights.convert import WeightsDamaged, encoder_shape
+from rssam.sam.encoder_sizes import EncoderSize
 
 PATCH = 16
 WINDOW = 14
@@ -39,20 +34,6 @@ Prompter = Callable[[Tensor, Tensor], Sequence[Tensor]]
 
 _PIXEL_MEAN = (123.675, 116.28, 103.53)  # of 0..255 images, as in SAM
 _PIXEL_STD = (58.395, 57.12, 57.375)
-
-__all__ = [
-    "EMBEDDING",
-    "ENCODERS",
-    "Encoded",
-    "EncoderSize",
-    "Prompter",
-    "SamEncoder",
-    "checkpoint_part",
-    "encoder_state",
-    "load_exactly",
-    "load_weights",
-    "sam_neck",
-]
 
 
 class Encoded(NamedTuple):
@@ -122,108 +103,3 @@ class SamEncoder(nn.Module):
                 tapped[index] = x.permute(0, 3, 1, 2)  # [B, width, H/16, W/16]
         neck = None if self.neck is None else self.neck(x.permute(0, 3, 1, 2))  # [B, 256, H/16, W/16]
         return Encoded([tapped[index] for index in taps], neck)
-
-
-def load_weights(path: Path) -> dict[str, Tensor]:
-    """All tensors of a prepared checkpoint, on the CPU. Raises WeightsDamaged if it cannot be read."""
-    try:
-        return load_file(path)
-    except SafetensorError as error:
-        raise WeightsDamaged(
-            f"{path} is not a readable safetensors file: delete it and prepare the weights again"
-        ) from error
-
-
-def checkpoint_part(checkpoint: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    """The tensors whose names start with `prefix`, without it. Raises WeightsDamaged if there are none."""
-    part = {name.removeprefix(prefix): tensor for name, tensor in checkpoint.items() if name.startswith(prefix)}
-    if not part:
-        raise WeightsDamaged(f"expected tensors named {prefix}* in the SAM checkpoint, found none: prepare it again")
-    return part
-
-
-def encoder_state(
-    checkpoint: Mapping[str, Tensor], size: EncoderSize, image_size: tuple[int, int]
-) -> dict[str, Tensor]:
-    """SAM's encoder tensors, neck included, resampled to `image_size` (height, width).
-
-    Raises WeightsDamaged unless names and shapes are those of `size`; only `pos_embed` and the relative-position
-    tables of the global blocks may have another length.
-    """
-    state = checkpoint_part(checkpoint, "image_encoder.")
-    with torch.device("meta"):
-        expected = SamEncoder(size, image_size, neck=True).state_dict()
-    found = encoder_shape(checkpoint)
-    if found != (size.width, size.blocks):
-        raise WeightsDamaged(
-            f"expected a {size.name} checkpoint ({size.width} wide, {size.blocks} blocks), "
-            f"found {'no image encoder' if found is None else f'{found[0]} wide, {found[1]} blocks'}: "
-            f"run rssam-bench prepare weights {size.name}"
-        )
-    _require_names(expected.keys(), state.keys(), f"a {size.name} image encoder")
-
-    height, width = image_size[0] // PATCH, image_size[1] // PATCH
-    state["pos_embed"] = resample_pos_embed(state["pos_embed"], (height, width))
-    for index in size.global_blocks:
-        for axis, length in (("h", 2 * height - 1), ("w", 2 * width - 1)):
-            name = f"blocks.{index}.attn.rel_pos_{axis}"
-            state[name] = resample_rel_pos(state[name], length)
-
-    for name, tensor in state.items():
-        if tensor.shape != expected[name].shape:
-            raise WeightsDamaged(
-                f"expected image_encoder.{name} of shape {tuple(expected[name].shape)} for {size.name}, "
-                f"found {tuple(tensor.shape)}: prepare the weights again"
-            )
-    return state
-
-
-def resample_pos_embed(table: Tensor, grid: tuple[int, int]) -> Tensor:
-    """Positional embedding [1, h, w, width] on another grid, bilinear with pixel centres aligned (as SAMed)."""
-    if table.shape[1:3] == grid:
-        return table
-    image = table.permute(0, 3, 1, 2)  # [1, width, h, w]
-    image = F.interpolate(image, grid, mode="bilinear", align_corners=False, antialias=False)
-    return image.permute(0, 2, 3, 1).contiguous()  # [1, *grid, width]
-
-
-def resample_rel_pos(table: Tensor, length: int) -> Tensor:
-    """Relative-position table [2n - 1, head width] with `length` rows, linear (as segment_anything's get_rel_pos)."""
-    if table.shape[0] == length:
-        return table
-    line = F.interpolate(table.T[None], length, mode="linear", align_corners=False)  # [1, head width, length]
-    return line[0].T.contiguous()
-
-
-def load_exactly(module: nn.Module, state: Mapping[str, Tensor], fresh: Collection[str] = ()) -> None:
-    """Load `state` into `module`; every name must match, but for those in `fresh`, which keep their random start.
-
-    Raises WeightsDamaged on a missing or unexpected name or another shape, and ValueError if a name in `fresh` is not
-    one of the module's, so that the list cannot go stale.
-    """
-    own = module.state_dict()
-    if stale := sorted(set(fresh) - own.keys()):
-        raise ValueError(f"not parameters of {type(module).__name__}: {', '.join(stale)}")
-    _require_names(own.keys() - set(fresh), state.keys(), type(module).__name__)
-    for name, tensor in state.items():
-        if tensor.shape != own[name].shape:
-            raise WeightsDamaged(
-                f"expected {name} of shape {tuple(own[name].shape)} for {type(module).__name__}, "
-                f"found {tuple(tensor.shape)} in the checkpoint: prepare the weights again"
-            )
-    module.load_state_dict(dict(state), strict=False)
-
-
-def _require_names(expected: Collection[str], found: Collection[str], owner: str) -> None:
-    missing, unexpected = set(expected) - set(found), set(found) - set(expected)
-    if missing or unexpected:
-        raise WeightsDamaged(
-            f"the checkpoint does not fit {owner}: missing {_some(missing)}; unexpected {_some(unexpected)}. "
-            "Prepare the weights again"
-        )
-
-
-def _some(names: set[str]) -> str:
-    """The first few names, so that the sentence stays one."""
-    shown = ", ".join(sorted(names)[:3]) or "nothing"
-    return shown if len(names) <= 3 else f"{shown} and {len(names) - 3} more"

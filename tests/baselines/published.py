@@ -3,7 +3,9 @@
 import timm
 import torch
 
-from rssam.weights.convert import WEIGHTS, BackboneWeights, WeightsFolder, convert_checkpoint
+from rssam.weights.convert import convert_checkpoint
+from rssam.weights.folder import WeightsFolder
+from rssam.weights.registry import WEIGHTS, BackboneWeights
 
 
 def publish_resnet(monkeypatch, folder, change=dict):

@@ -4,7 +4,7 @@ import torchvision
 from torchvision.transforms.functional import normalize
 
 from baselines.backbone import ImageNetNormalise, load_backbone, resnet
-from rssam.weights.convert import WeightsDamaged, WeightsFolder, WeightsNotFound
+from rssam.weights.folder import WeightsDamaged, WeightsFolder, WeightsNotFound
 from tests.baselines.published import publish_resnet
 
 

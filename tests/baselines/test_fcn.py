@@ -4,7 +4,7 @@ from torchvision.models.segmentation import fcn_resnet50
 
 from baselines.fcn import architecture, build
 from rssam.contract import Task
-from rssam.weights.convert import WeightsFolder, WeightsNotFound
+from rssam.weights.folder import WeightsFolder, WeightsNotFound
 from tests.baselines.published import publish_resnet
 from tests.rssam.fakes import parameters, trainable_parameters
 

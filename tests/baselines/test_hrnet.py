@@ -6,7 +6,8 @@ from torch.nn import functional as F
 from baselines import hrnet
 from baselines.hrnet import architecture, branches_of, build
 from rssam.contract import Task
-from rssam.weights.convert import WeightsDamaged, WeightsFolder, WeightsNotFound, convert_checkpoint
+from rssam.weights.convert import convert_checkpoint
+from rssam.weights.folder import WeightsDamaged, WeightsFolder, WeightsNotFound
 from tests.rssam.fakes import parameters, shake, trainable_parameters
 
 ROAD = Task(("road",), (64, 64))

@@ -4,7 +4,7 @@ import torch
 
 from baselines.manet import Attention, ChannelAttention, KernelAttention, architecture, build
 from rssam.contract import Task
-from rssam.weights.convert import WeightsFolder, WeightsNotFound
+from rssam.weights.folder import WeightsFolder, WeightsNotFound
 from tests.baselines.published import publish_resnet
 from tests.rssam.fakes import parameters, shake, trainable_parameters
 

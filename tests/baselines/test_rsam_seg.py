@@ -9,8 +9,8 @@ from baselines import sam_adapter
 from baselines.rsam_seg import AdaptedBlock, adapter_parameters, architecture, build
 from rssam.contract import Task
 from rssam.sam.attention import set_attention
-from rssam.sam.encoder import encoder_state, load_weights
-from rssam.weights.convert import WeightsFolder, WeightsNotFound
+from rssam.sam.loading import encoder_state, load_weights
+from rssam.weights.folder import WeightsFolder, WeightsNotFound
 from tests.rssam.fakes import TINY, deaf, parameters, shake, train_two_steps, trainable_parameters
 from tests.rssam.sam.test_attention import GRIDS, WAYS, outcome
 

@@ -6,8 +6,8 @@ from torch.nn import functional as F
 
 from baselines.sam_adapter import architecture, build, load_pretrained
 from rssam.contract import Task
-from rssam.sam.encoder import load_weights
-from rssam.weights.convert import WeightsDamaged, WeightsFolder, WeightsNotFound
+from rssam.sam.loading import load_weights
+from rssam.weights.folder import WeightsDamaged, WeightsFolder, WeightsNotFound
 from tests.rssam.fakes import (
     TINY,
     deaf,

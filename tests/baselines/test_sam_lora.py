@@ -7,8 +7,8 @@ from torch.nn import functional as F
 from baselines import sam_lora
 from baselines.sam_lora import architecture, build
 from rssam.contract import Task
-from rssam.sam.encoder import load_weights
-from rssam.weights.convert import WeightsDamaged, WeightsFolder, WeightsNotFound
+from rssam.sam.loading import load_weights
+from rssam.weights.folder import WeightsDamaged, WeightsFolder, WeightsNotFound
 from tests.rssam.fakes import deaf, official_sam, overfit, parameters, train_two_steps, trainable_parameters
 
 ROAD = Task(("road",), (64, 64))

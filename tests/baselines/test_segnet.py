@@ -8,7 +8,8 @@ from torch.nn import functional as F
 from baselines import segnet
 from baselines.segnet import architecture, build, unpool
 from rssam.contract import Task
-from rssam.weights.convert import WeightsDamaged, WeightsFolder, WeightsNotFound, convert_checkpoint
+from rssam.weights.convert import convert_checkpoint
+from rssam.weights.folder import WeightsDamaged, WeightsFolder, WeightsNotFound
 from tests.rssam.fakes import parameters, shake, trainable_parameters
 
 ROAD = Task(("road",), (64, 64))

@@ -11,7 +11,9 @@ from torch.nn import functional as F
 from baselines import transunet
 from baselines.transunet import SIZES, Decoder, architecture, build, load_pretrained, resample_positions
 from rssam.contract import Task
-from rssam.weights.convert import WEIGHTS, WeightsDamaged, WeightsFolder, WeightsNotFound, convert_checkpoint
+from rssam.weights.convert import convert_checkpoint
+from rssam.weights.folder import WeightsDamaged, WeightsFolder, WeightsNotFound
+from rssam.weights.registry import WEIGHTS
 from tests.rssam.fakes import parameters, shake
 
 NAME = "r50_vit_b16"

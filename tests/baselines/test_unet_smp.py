@@ -5,7 +5,8 @@ import torchvision
 
 from baselines.unet_smp import architecture, build
 from rssam.contract import Task
-from rssam.weights.convert import WeightsDamaged, WeightsFolder, WeightsNotFound, convert_checkpoint
+from rssam.weights.convert import convert_checkpoint
+from rssam.weights.folder import WeightsDamaged, WeightsFolder, WeightsNotFound
 from tests.rssam.fakes import parameters, trainable_parameters
 
 ROAD = Task(("road",), (64, 64))

@@ -15,7 +15,7 @@ from baselines.unetformer import (
     separable,
 )
 from rssam.contract import Task
-from rssam.weights.convert import WeightsFolder, WeightsNotFound
+from rssam.weights.folder import WeightsFolder, WeightsNotFound
 from tests.baselines.published import publish_resnet
 from tests.rssam.fakes import paper_loss, parameters, shake, trainable_parameters
 

@@ -9,7 +9,7 @@ import signal
 from benchmarks.cli import app as cli
 from benchmarks.execution import runner
 from benchmarks.training import loop as engine
-from rssam.contract import UserError
+from rssam.errors import UserError
 from tests.benchmarks.prepared import tiny_run
 from tests.benchmarks.training.test_device_layout import RECIPE, SYSTEMS
 

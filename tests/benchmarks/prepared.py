@@ -8,9 +8,11 @@ from PIL import Image
 from benchmarks.execution.session import Outcome, Session
 from benchmarks.protocol.registry import SamLora
 from benchmarks.protocol.run import Recipe, ResolvedRun, Run
-from data_prep.manifest import Entry, Manifest, assign_splits, save_manifest, sha256_file
+from data_prep.manifest import Entry, Manifest, save_manifest
 from data_prep.registry import dataset
+from data_prep.splits import assign_splits
 from rssam.contract import Model
+from rssam.files import sha256_file
 
 SIDE = 64
 TINY = Recipe(name="tiny", rates=(1e-3,), warmup=0.1, epochs=2, batch=4, group=2, crop=SIDE)

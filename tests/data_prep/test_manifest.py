@@ -8,7 +8,11 @@ from fractions import Fraction
 
 import pytest
 
-from data_prep.manifest import DataError, NotPrepared, assign_splits, exact_counts, load_manifest, write_atomic
+from data_prep.errors import DataError, NotPrepared
+from data_prep.manifest import load_manifest
+from data_prep.splits import assign_splits, exact_counts
+from rssam.errors import UserError
+from rssam.files import write_atomic
 
 
 @pytest.mark.parametrize(("total", "counts"), [(36, (25, 5, 6)), (6226, (4358, 934, 934)), (4940, (3458, 741, 741))])
@@ -63,7 +67,7 @@ def test_a_full_disk_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch,
         raise OSError(code, os.strerror(code))
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(DataError, match="no space left"):
+    with pytest.raises(UserError, match="no space left"):
         write_atomic(path, b"new")
     assert path.read_bytes() == b"old"
     assert os.listdir(tmp_path) == ["file"]

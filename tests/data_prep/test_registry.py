@@ -5,7 +5,8 @@ import sys
 
 import pytest
 
-from data_prep.manifest import DataError, Dataset
+from data_prep.dataset import Dataset
+from data_prep.errors import DataError
 from data_prep.registry import DATASETS, dataset
 
 

@@ -12,7 +12,9 @@ from benchmarks.metrics.counts import Counts
 from benchmarks.protocol.run import ResolvedRun, Setting
 from benchmarks.results.store import Store
 from benchmarks.training.evaluate import Evaluation
-from data_prep.manifest import Entry, Manifest, assign_splits, save_manifest, sha256_file
+from data_prep.manifest import Entry, Manifest, save_manifest
+from data_prep.splits import assign_splits
+from rssam.files import sha256_file
 from tests.reports.fabricate import fabricate
 
 

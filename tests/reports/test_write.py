@@ -7,7 +7,7 @@ import pytest
 
 from reports.select.results import PUBLISHED, collect
 from reports.write import write_report
-from rssam.contract import UserError
+from rssam.errors import UserError
 from tests.conftest import REPOSITORY
 from tests.reports.fabricate import fill
 

@@ -9,7 +9,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from benchmarks.conformance import deaf, tiles
-from rssam.config import EncoderSize
+from rssam.sam.encoder_sizes import EncoderSize
 
 __all__ = ["deaf", "tiles"]
 

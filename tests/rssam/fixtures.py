@@ -5,8 +5,10 @@ from dataclasses import replace
 import pytest
 import torch
 
-from rssam.config import ENCODERS
-from rssam.weights.convert import WEIGHTS, WeightsFolder, convert_checkpoint
+from rssam.sam.encoder_sizes import ENCODERS
+from rssam.weights.convert import convert_checkpoint
+from rssam.weights.folder import WeightsFolder
+from rssam.weights.registry import WEIGHTS
 from tests.rssam.fakes import TINY, official_sam
 
 

@@ -3,9 +3,11 @@ import sys
 
 import pytest
 
-from rssam.config import ENCODERS, RSSAM
-from rssam.contract import Model, UserError
-from rssam.weights.convert import WEIGHTS, SamWeights
+from rssam.config import RSSAM
+from rssam.contract import Model
+from rssam.errors import UserError
+from rssam.sam.encoder_sizes import ENCODERS
+from rssam.weights.registry import WEIGHTS, SamWeights
 
 
 def test_is_a_model():

@@ -1,9 +1,9 @@
 import pytest
 import torch
 
-from rssam.config import ENCODERS
 from rssam.lora import add_lora, freeze_encoder, lora_parameters
 from rssam.sam.encoder import SamEncoder
+from rssam.sam.encoder_sizes import ENCODERS
 from tests.rssam.fakes import TINY, parameters, shake
 
 

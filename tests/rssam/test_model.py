@@ -8,8 +8,8 @@ from torch.nn import functional as F
 from rssam.config import RSSAM
 from rssam.contract import Task
 from rssam.model import architecture
-from rssam.sam.encoder import load_weights
-from rssam.weights.convert import WeightsFolder, WeightsNotFound
+from rssam.sam.loading import load_weights
+from rssam.weights.folder import WeightsFolder, WeightsNotFound
 from tests.rssam.fakes import deaf, overfit, parameters, train_two_steps, trainable_parameters
 
 SCRATCH = RSSAM("vit_t", init="scratch")

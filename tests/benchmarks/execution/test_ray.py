@@ -21,7 +21,7 @@ from benchmarks.protocol.run import Setting
 from benchmarks.protocol.tables import TABLE1
 from data_prep.manifest import load_manifest, save_manifest
 from rssam.config import RSSAM
-from rssam.contract import UserError
+from rssam.errors import UserError
 from tests.benchmarks.prepared import TINY, Watcher, make_session, tiny_run
 from tests.conftest import REPOSITORY
 

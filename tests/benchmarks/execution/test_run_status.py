@@ -17,7 +17,7 @@ from benchmarks.execution.run_status import Progress, ProgressNotes, WorkNotes, 
 from benchmarks.execution.runner import execute, execute_all, resolve_all
 from benchmarks.inventory import by_state, planned_standings, standings
 from benchmarks.signals import Stop, heed_signals
-from data_prep.manifest import DataError
+from data_prep.errors import DataError
 from rssam.config import RSSAM
 from tests.benchmarks.prepared import TINY, Watcher, make_session, tiny_run
 from tests.benchmarks.processes import FORKSERVER, outcome_of, train_killed
@@ -188,7 +188,7 @@ def test_a_bad_image_met_by_a_data_worker_is_one_sentence(tmp_path):
     with pytest.raises(DataError) as error, worker_faults(Stop()):
         raise DataError(
             "Caught DataError in DataLoader worker process 0.\nOriginal Traceback (most recent call last):\n  File x\n"
-            "data_prep.manifest.DataError: a.png cannot be read.\n"
+            "data_prep.errors.DataError: a.png cannot be read.\n"
         )
     assert str(error.value) == "a.png cannot be read."
 

@@ -13,10 +13,11 @@ from benchmarks.execution.runner import execute, execute_all, part_of, plan, res
 from benchmarks.protocol.cost import measure
 from benchmarks.protocol.run import SMOKE, Setting
 from benchmarks.protocol.tables import TABLE5, TABLES
-from data_prep.manifest import NotPrepared, load_manifest, save_manifest
+from data_prep.errors import NotPrepared
+from data_prep.manifest import load_manifest, save_manifest
 from rssam.config import RSSAM
-from rssam.contract import UserError
-from rssam.weights.convert import WeightsNotFound
+from rssam.errors import UserError
+from rssam.weights.folder import WeightsNotFound
 from tests.benchmarks.prepared import SIDE, TINY, Watcher, make_session, tiny_run
 
 

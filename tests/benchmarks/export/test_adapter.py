@@ -16,7 +16,9 @@ from benchmarks.training.checkpoint import content_digest, trained_state
 from data_prep.manifest import load_manifest
 from reports.model_card import dice_interval, render
 from rssam.config import RSSAM
-from rssam.weights.convert import WEIGHTS, WeightsFolder, convert_checkpoint
+from rssam.weights.convert import convert_checkpoint
+from rssam.weights.folder import WeightsFolder
+from rssam.weights.registry import WEIGHTS
 from tests.benchmarks.prepared import TINY, make_session, tiny_run
 from tests.reports.fabricate import fabricate
 from tests.rssam.fakes import official_sam, shake
@@ -207,7 +209,7 @@ def test_the_cards_code_runs(weights, tmp_path, monkeypatch):  # noqa: F811
 @pytest.mark.parametrize(("model", "most"), [(RSSAM(), 90e6), (SamLora(), 17e6)], ids=["rs-sam", "sam-lora"])
 def test_full_size_with_vit_b(model, most, tmp_path):
     """A made-up SAM ViT-B in the official format beneath: sizes as they would be, and equality to the last bit."""
-    from rssam.config import ENCODERS
+    from rssam.sam.encoder_sizes import ENCODERS
 
     torch.manual_seed(0)
     torch.save(official_sam(ENCODERS["vit_b"]).state_dict(), tmp_path / "sam.pth")

@@ -23,7 +23,7 @@ from benchmarks.training.checkpoint import content_digest
 from reports.bundle.verify import check
 from reports.select.results import collect
 from reports.write import write_report
-from rssam.contract import UnknownName, UserError
+from rssam.errors import UnknownName, UserError
 from tests.benchmarks.export.test_adapter import stirred
 from tests.benchmarks.prepared import make_session, tiny_run
 from tests.conftest import REPOSITORY

@@ -12,7 +12,7 @@ from benchmarks.protocol.registry import MODELS, smallest
 from benchmarks.training.evaluate import evaluate
 from data_prep.loading.torch_dataset import PreparedSet
 from data_prep.manifest import load_manifest
-from rssam.contract import UnknownName, UserError
+from rssam.errors import UnknownName, UserError
 from tests.benchmarks.prepared import TINY, make_session, tiny_run
 
 

@@ -11,8 +11,9 @@ from benchmarks.export import onnx as onnx_export
 from benchmarks.export.load_run import Trained
 from benchmarks.export.onnx import TOLERANCE, NotExported, export_onnx
 from benchmarks.protocol.registry import MODELS, UNet, smallest
-from rssam.contract import Task, UserError
-from rssam.weights.convert import WeightsFolder
+from rssam.contract import Task
+from rssam.errors import UserError
+from rssam.weights.folder import WeightsFolder
 from tests.rssam.fakes import shake
 
 onnxruntime = pytest.importorskip("onnxruntime", reason="the extra onnx is not installed")

@@ -14,7 +14,7 @@ from benchmarks.metrics.relaxed_f1 import Relaxed
 from benchmarks.results.json_files import ResultDamaged
 from benchmarks.results.metric_store import Measured, MetricStore
 from data_prep.registry import DATASETS
-from rssam.contract import UserError
+from rssam.errors import UserError
 from tests.benchmarks.masks import changed, line, roads
 
 

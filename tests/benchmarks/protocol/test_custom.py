@@ -18,13 +18,14 @@ from benchmarks.protocol.targets import find_items, require_suitable
 from benchmarks.results.custom_system import SYSTEM, changes, record, stand_in
 from benchmarks.results.store import Store
 from data_prep import registry as catalog
-from data_prep.manifest import DataError, UnknownDataset
+from data_prep.errors import DataError, UnknownDataset
 from data_prep.plugins import Broken, Collision, _declared
 from reports.select.results import Collection, Stored
 from reports.select.settings import settings
 from reports.tables.assemble import assemble
 from reports.tables.frames import table_frames
-from rssam.contract import Model, UnknownName, UserError
+from rssam.contract import Model
+from rssam.errors import UnknownName, UserError
 from tests.conftest import REPOSITORY
 from tests.reports.fabricate import PROVENANCE, fabricate
 

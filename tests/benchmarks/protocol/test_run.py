@@ -22,11 +22,11 @@ from benchmarks.protocol.run import (
     plain_fields,
     resolve,
 )  # fmt: skip
-from data_prep.manifest import DataError
+from data_prep.errors import DataError
 from data_prep.registry import dataset
 from rssam.config import RSSAM
-from rssam.contract import UnknownName, UserError
-from rssam.weights.convert import WeightsFolder
+from rssam.errors import UnknownName, UserError
+from rssam.weights.folder import WeightsFolder
 from tests.benchmarks.prepared import write_prepared
 
 RUN = Run(RSSAM(), dataset("deepglobe"), PAPER)

@@ -11,7 +11,7 @@ from benchmarks.protocol.tables import SYSTEMS, TABLES
 from benchmarks.protocol.targets import ITEMS, find_items, require_suitable, systems
 from data_prep.registry import DATASETS
 from rssam.config import RSSAM
-from rssam.contract import UnknownName
+from rssam.errors import UnknownName
 
 ALL = find_items(["all"])
 CLAIMS = find_items(["claims"])

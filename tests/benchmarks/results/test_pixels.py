@@ -6,7 +6,7 @@ import pytest
 from benchmarks.execution.execute_run import save_predictions
 from benchmarks.results.pixels import read_pair, read_predictions
 from benchmarks.training.evaluate import Evaluation
-from data_prep.manifest import DataError
+from data_prep.errors import DataError
 from tests.reports.pictured import LandCover, Roads, draw_masks, write_pictures
 
 

@@ -16,7 +16,8 @@ from data_prep.datasets.folder import Folder
 from data_prep.loading.torch_dataset import PreparedSet
 from data_prep.manifest import save_manifest
 from data_prep.registry import register_home
-from rssam.contract import Task, UserError
+from rssam.contract import Task
+from rssam.errors import UserError
 from tests.benchmarks.prepared import SIDE, make_session, write_prepared
 
 COVER = ("building", "road", "bare soil", "water")

@@ -17,8 +17,8 @@ from benchmarks.scoring.mask_files import LabelReader, labels_of, settle
 from benchmarks.scoring.mask_folder import PredictionsUnfit
 from benchmarks.scoring.score import count, read_run, score
 from benchmarks.scoring.test_images import choose
+from data_prep.errors import DataError
 from data_prep.images.decode import BadPicture, encode_labels
-from data_prep.manifest import DataError
 from data_prep.registry import dataset
 from tests.benchmarks.prepared import SIDE, TINY, make_session
 

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from benchmarks.speed.timing import Conditions, measure_encoder, memory_of
-from rssam.config import ENCODERS
 from rssam.contract import Task
+from rssam.sam.encoder_sizes import ENCODERS
 from tests.benchmarks.protocol.test_custom import SYSTEM_CODE
 
 

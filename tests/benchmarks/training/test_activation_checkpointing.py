@@ -12,7 +12,7 @@ from benchmarks.training.activation_checkpointing import save_memory
 from benchmarks.training.loop import training_loss
 from benchmarks.training.reproducibility import seeded
 from rssam.contract import Task
-from rssam.weights.convert import WeightsFolder
+from rssam.weights.folder import WeightsFolder
 
 SIDE = 64
 

@@ -15,7 +15,7 @@ from data_prep.loading.torch_dataset import PreparedSet
 from rssam.config import RSSAM
 from rssam.contract import Task
 from rssam.sam.attention import set_attention
-from rssam.weights.convert import WeightsFolder
+from rssam.weights.folder import WeightsFolder
 from tests.benchmarks.prepared import SIDE, TINY, tiny_run, write_prepared
 
 STEPS = 6

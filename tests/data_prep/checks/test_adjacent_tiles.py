@@ -18,7 +18,9 @@ from scipy.stats import norm
 from data_prep.checks import adjacent_tiles as module
 from data_prep.checks.adjacent_tiles import find_seams, profiles, representatives
 from data_prep.checks.fingerprints import edges_of, glance_all, unpacked
-from data_prep.manifest import DataError, joined, load_manifest, save_manifest
+from data_prep.errors import DataError
+from data_prep.manifest import load_manifest, save_manifest
+from data_prep.splits import joined
 from data_prep.synthetic.road_scenes import road_scene
 from tests.data_prep.datasets.test_real_samples import SAMPLES
 from tests.data_prep.samples import prepare, write_image, write_mask

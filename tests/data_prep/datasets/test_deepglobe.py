@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from data_prep.dataset import Dataset
 from data_prep.datasets.deepglobe import DeepGlobe
-from data_prep.manifest import DataError, Dataset, load_manifest, verify_files
+from data_prep.errors import DataError
+from data_prep.manifest import load_manifest, verify_files
 from tests.data_prep.samples import contents, picture, prepare, road, write_image, write_mask, write_pair
 
 

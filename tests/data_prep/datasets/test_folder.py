@@ -10,10 +10,12 @@ import pytest
 from PIL import Image
 from scipy import ndimage
 
+from data_prep.dataset import Dataset
 from data_prep.datasets.folder import DECLARATION, MOST_CLASSES, Folder, load_folder
 from data_prep.datasets.folder_options import BadDeclaration, ClassMap, declare, from_file, from_options
+from data_prep.errors import DataError
 from data_prep.loading.torch_dataset import PreparedSet
-from data_prep.manifest import DataError, Dataset, load_manifest
+from data_prep.manifest import load_manifest
 from data_prep.prepare.resize_or_tile import corners, nearest, resized
 from tests.conftest import SHARED
 from tests.data_prep.samples import contents, picture

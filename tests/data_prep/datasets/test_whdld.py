@@ -8,8 +8,9 @@ from PIL import Image
 
 from benchmarks.protocol.paper_numbers import TABLE4
 from data_prep.datasets.whdld import Whdld
+from data_prep.errors import DataError
 from data_prep.loading.torch_dataset import PreparedSet
-from data_prep.manifest import DataError, load_manifest
+from data_prep.manifest import load_manifest
 from tests.data_prep.samples import contents, picture, write_image
 
 COLOURS = {

@@ -8,7 +8,8 @@ from PIL import Image
 
 from data_prep.datasets.whdld import Whdld
 from data_prep.datasets.whdld_class_order import CLASSES, KNOWN, class_order
-from data_prep.manifest import DataError, load_manifest
+from data_prep.errors import DataError
+from data_prep.manifest import load_manifest
 from data_prep.synthetic.land_cover_scenes import land_cover_scene
 
 PUBLISHED, ALPHABETICAL = KNOWN

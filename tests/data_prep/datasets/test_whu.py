@@ -8,7 +8,8 @@ import pytest
 from PIL import Image
 
 from data_prep.datasets.whu import Whu, published_split
-from data_prep.manifest import DataError, load_manifest
+from data_prep.errors import DataError
+from data_prep.manifest import load_manifest
 from tests.data_prep.samples import contents, picture, road
 
 TILES = {"train/1": 11, "train/2": 12, "val/1": 21, "test/1": 31, "test/3": 33}

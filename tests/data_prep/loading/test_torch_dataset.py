@@ -5,9 +5,9 @@ import pytest
 import torch
 from PIL import Image
 
+from data_prep.errors import DataError
 from data_prep.loading import torch_dataset as loading
 from data_prep.loading.torch_dataset import PreparedSet, crop, grid, random_crop_offset
-from data_prep.manifest import DataError
 from tests.data_prep.samples import prepare, write_pair
 
 

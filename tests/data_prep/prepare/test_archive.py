@@ -9,7 +9,7 @@ import zipfile
 
 import pytest
 
-from data_prep.manifest import DataError
+from data_prep.errors import DataError
 from data_prep.prepare import archive
 from tests.data_prep.samples import prepare
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from data_prep.manifest import DataError
+from data_prep.errors import DataError
 from tests.data_prep.samples import picture, prepare, road, write_image, write_mask, write_pair
 
 

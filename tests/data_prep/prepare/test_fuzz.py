@@ -19,7 +19,8 @@ import pytest
 from PIL import Image
 
 from data_prep.datasets.whdld import Whdld
-from data_prep.manifest import DataError, NotPrepared, load_manifest
+from data_prep.errors import DataError, NotPrepared
+from data_prep.manifest import load_manifest
 from data_prep.registry import dataset
 from tests.data_prep.samples import picture, road, write_image, write_mask
 

@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from data_prep.datasets.deepglobe import DeepGlobe
-from data_prep.manifest import DataError
+from data_prep.errors import DataError
 from data_prep.prepare import build as building
+from rssam.errors import UserError
 from tests.data_prep.samples import contents, prepare, write_pair, write_source
 
 
@@ -136,7 +137,7 @@ def test_a_full_disk_leaves_nothing_under_the_final_name(source, out, monkeypatc
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(os, "fsync", full_at_the_fifth)
-    with pytest.raises(DataError, match="no space left"):
+    with pytest.raises(UserError, match="no space left"):
         prepare(source, out)
     assert not out.exists()
     assert not list(out.parent.rglob("*.tmp"))
@@ -153,7 +154,7 @@ def test_a_full_disk_elsewhere_is_told_too(source, tmp_path, out, monkeypatch, s
         monkeypatch.setattr(shutil, "copyfileobj", full)
     else:
         monkeypatch.setattr(os, "replace", full)
-    with pytest.raises(DataError, match="no space left"):
+    with pytest.raises(UserError, match="no space left"):
         prepare(Path(source), out)
     assert not out.exists()
 

@@ -7,7 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from data_prep.manifest import DataError, load_manifest
+from data_prep.errors import DataError
+from data_prep.manifest import load_manifest
 from data_prep.registry import DATASETS, dataset
 from tests.data_prep.samples import contents, picture, prepare, road, write_image, write_mask, write_pair
 

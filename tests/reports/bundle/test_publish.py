@@ -16,8 +16,8 @@ from benchmarks.scoring.test_images import choose
 from data_prep.manifest import load_manifest
 from reports.bundle.publish import README, SUMS, publish, sums
 from reports.bundle.verify import check
-from rssam.contract import UserError
-from rssam.weights.convert import WeightsFolder
+from rssam.errors import UserError
+from rssam.weights.folder import WeightsFolder
 from tests.benchmarks.prepared import write_prepared
 from tests.reports.fabricate import PROVENANCE, TABLE5
 

@@ -14,7 +14,8 @@ from benchmarks.results.metric_store import MetricStore
 from benchmarks.results.pixels import read_mask, read_predictions
 from benchmarks.results.store import Store
 from benchmarks.scoring.measure_objects import measure_run
-from data_prep.manifest import DataError, load_manifest
+from data_prep.errors import DataError
+from data_prep.manifest import load_manifest
 from reports.extra_tables.objects import object_tables
 from reports.extra_tables.objects_text import object_chapter
 from reports.render.terminal import show_beside

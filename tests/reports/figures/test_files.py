@@ -16,13 +16,13 @@ from benchmarks.protocol.figures import FIGURES
 from benchmarks.protocol.run import Setting
 from benchmarks.results.store import Store
 from data_prep import registry as catalog
-from data_prep.manifest import UnknownDataset
+from data_prep.errors import UnknownDataset
 from reports.figures.drawing import draw
 from reports.figures.examples import find_block
 from reports.figures.files import figure_files, render_figure
 from reports.select.results import collect
 from reports.statistics.per_image import image_dice
-from rssam.contract import UnknownName
+from rssam.errors import UnknownName
 from tests.conftest import REPOSITORY
 from tests.reports.pictured import LandCover, Roads, Roofs, draw_masks, pretend, write_pictures
 

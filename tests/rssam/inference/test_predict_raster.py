@@ -12,8 +12,8 @@ from affine import Affine
 from PIL import Image
 from torch import nn
 
-from data_prep.manifest import DataError
-from rssam.contract import IGNORE, Task, UserError
+from rssam.contract import IGNORE, Task
+from rssam.errors import UserError
 from rssam.inference.partial_output import Part
 from rssam.inference.predict_raster import Network, Outputs, Settings, beside, predict_raster, require_fit
 from rssam.inference.raster_input import BadRaster, RasterSource
@@ -264,7 +264,7 @@ def test_a_disk_that_fills_leaves_nothing_under_the_final_name(tmp_path):
     try:
         out, ballast = disk / "map.tif", disk / "ballast"
         ballast.write_bytes(bytes(2600 << 10))
-        with RasterSource(image) as source, pytest.raises(DataError, match="need 0 MiB beside the output"):
+        with RasterSource(image) as source, pytest.raises(UserError, match="need 0 MiB beside the output"):
             run(source, out)
         ballast.unlink()
         calls = iter(range(10**6))
@@ -273,7 +273,7 @@ def test_a_disk_that_fills_leaves_nothing_under_the_final_name(tmp_path):
             if next(calls) == 30:
                 ballast.write_bytes(bytes(psutil.disk_usage(disk).free - (16 << 10)))
 
-        with RasterSource(image) as source, pytest.raises(DataError, match="no space left on the disk while writing"):
+        with RasterSource(image) as source, pytest.raises(UserError, match="no space left on the disk while writing"):
             run(source, out, check=check)
         assert [path.name for path in disk.iterdir() if path.suffix == ".tif"] == []
         ballast.unlink()  # then room for the rows that are missing, and not for the GeoTIFF beside them
@@ -282,7 +282,7 @@ def test_a_disk_that_fills_leaves_nothing_under_the_final_name(tmp_path):
         said = []
         with (
             RasterSource(image) as source,
-            pytest.raises(DataError, match=r"map\.tif could not be written whole") as caught,
+            pytest.raises(UserError, match=r"map\.tif could not be written whole") as caught,
         ):
             run(source, out, said=said)
         assert "finished rows" in said[0]

@@ -5,7 +5,8 @@ import pytest
 import torch
 from torch import nn
 
-from rssam.contract import IGNORE, UserError
+from rssam.contract import IGNORE
+from rssam.errors import UserError
 from rssam.inference.sliding_window import TURNS, Predictor, labels_of, predict, probabilities
 from rssam.inference.threads import run_stages
 from rssam.inference.tile_grid import Axis, Grid, aligned

@@ -7,7 +7,7 @@ from rssam.config import RSSAM
 from rssam.contract import Task
 from rssam.modules.upscaling import SamUpscaling
 from rssam.sam.mask_decoder import two_way_transformer
-from rssam.weights.convert import WeightsFolder
+from rssam.weights.folder import WeightsFolder
 from tests.rssam.fakes import shake
 
 

@@ -7,10 +7,10 @@ import torch
 from segment_anything.modeling.image_encoder import Block
 from torch.utils.flop_counter import FlopCounterMode
 
-from rssam.config import ENCODERS, EncoderSize
 from rssam.lora import LoraQkv, add_lora, freeze_encoder
 from rssam.sam.attention import ExactBlock, Windows, choose_kind, set_attention
 from rssam.sam.encoder import SamEncoder
+from rssam.sam.encoder_sizes import ENCODERS, EncoderSize
 from rssam.sam.tiled_attention import regions
 from tests.rssam.fakes import shake
 from tests.rssam.half_precision import Float32Products

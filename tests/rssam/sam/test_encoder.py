@@ -6,9 +6,10 @@ import torch
 from segment_anything.modeling import ImageEncoderViT
 from torch import nn
 
-from rssam.config import ENCODERS, EncoderSize
-from rssam.sam.encoder import SamEncoder, checkpoint_part, encoder_state, load_exactly, load_weights
-from rssam.weights.convert import WeightsDamaged
+from rssam.sam.encoder import SamEncoder
+from rssam.sam.encoder_sizes import ENCODERS, EncoderSize
+from rssam.sam.loading import checkpoint_part, encoder_state, load_exactly, load_weights
+from rssam.weights.folder import WeightsDamaged
 from tests.rssam.fakes import linear, parameters, resized_official, shake
 
 NARROW = EncoderSize("vit_b", width=48, blocks=3, heads=3, global_blocks=(1, 2))

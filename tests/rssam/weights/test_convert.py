@@ -6,17 +6,12 @@ from dataclasses import replace
 import pytest
 import torch
 
-from rssam.contract import UserError
-from rssam.sam.encoder import load_weights
-from rssam.weights.convert import (
-    WEIGHTS,
-    WeightsDamaged,
-    WeightsFolder,
-    WeightsNotFound,
-    convert_checkpoint,
-    download,
-    read_metadata,
-)
+from rssam.errors import UserError
+from rssam.sam.loading import load_weights
+from rssam.weights.convert import convert_checkpoint
+from rssam.weights.download import download
+from rssam.weights.folder import WeightsDamaged, WeightsFolder, WeightsNotFound, read_metadata
+from rssam.weights.registry import WEIGHTS
 
 
 def test_every_tensor_survives_the_conversion(weights, sam_file):

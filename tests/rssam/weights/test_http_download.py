@@ -10,9 +10,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from rssam.contract import UserError
+from rssam.errors import UserError
 from rssam.weights import http_download as fetching
-from rssam.weights.convert import WEIGHTS, WeightsDamaged, WeightsFolder, download, read_metadata
+from rssam.weights.download import download
+from rssam.weights.folder import WeightsDamaged, WeightsFolder, read_metadata
+from rssam.weights.registry import WEIGHTS
 
 
 class Server:

@@ -1,0 +1,17 @@
+"""The errors of data sets that a user can fix."""
+
+from __future__ import annotations
+
+from rssam.errors import UnknownName, UserError
+
+
+class DataError(UserError):
+    """Data that the user can fix: a source, a prepared folder, a declaration."""
+
+
+class UnknownDataset(DataError, UnknownName):
+    """A name that no data set has; the message lists the choices."""
+
+
+class NotPrepared(DataError):
+    """A data set that `prepare` has not made yet."""

@@ -1,0 +1,46 @@
+"""How the pictures of a data set are decoded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from PIL import Image
+
+from data_prep.dataset import Dataset
+from data_prep.images.decode import Mask
+from data_prep.prepare.convert import Fit, Job
+from data_prep.prepare.findings import Pair
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How the pictures of a data set are read. `read_mask` is a function at module level, for other processes."""
+
+    image_kinds: tuple[str, ...]  # Pillow's names of the formats
+    mask_kinds: tuple[str, ...]
+    read_mask: Callable[[Image.Image], Mask]
+    rules: Mapping[str, str]  # the manifest's sentences on image and mask
+    expected: str  # what masks hold, for the message where all of them show one and the same label
+    remedy: str
+    shrink: bool = False  # whether images of a whole multiple of the prepared size are shrunk, or refused
+    fit: Fit | None = None  # where images may have any size: how they come to the prepared one
+    beside: Mapping[str, str] = field(default_factory=dict)  # further files of the prepared folder: name and text
+
+
+def make_job(dataset: Dataset, reading: Reading, pair: Pair, work: Path) -> Job:
+    """What a worker is told about one pair; prepared files and records go below `work`."""
+    return Job(
+        pair=pair,
+        out=work / "prepared",
+        record=work / "records" / f"{pair.stem}.json",
+        rule=f"{dataset.name} {dataset.version} {dict(reading.rules)} {dict(reading.beside)}",
+        image_size=dataset.image_size,
+        shrink=reading.shrink,
+        palette=dataset.palette,
+        image_kinds=reading.image_kinds,
+        mask_kinds=reading.mask_kinds,
+        read_mask=reading.read_mask,
+        fit=reading.fit,
+    )

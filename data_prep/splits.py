@@ -1,0 +1,66 @@
+"""Split images 70/15/15 by a hash of their stems, whole groups together."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Literal
+
+Split = Literal["train", "val", "test"]
+
+
+SPLITS: tuple[Split, ...] = ("train", "val", "test")
+
+
+SplitRule = Literal["random", "blocked"]
+"""How a split is drawn: image by image, or scene by scene, so that abutting tiles never part."""
+
+
+FRACTIONS = (70, 15, 15)
+"""Per cent of the images in train, val and test (paper, section 4.1)."""
+
+
+def exact_counts(total: int) -> tuple[int, int, int]:
+    """Sizes of train, val and test for `total` images: largest remainder, ties to test (36 gives 25/5/6)."""
+    floors = [total * percent // 100 for percent in FRACTIONS]
+    remainders = [total * percent % 100 for percent in FRACTIONS]
+    for index in sorted(range(3), key=lambda i: (-remainders[i], -i))[: total - sum(floors)]:
+        floors[index] += 1
+    return floors[0], floors[1], floors[2]
+
+
+def assign_splits(groups: Mapping[str, str], split_seed: int) -> dict[str, Split]:
+    """Split stems 70/15/15 by a rule that knows neither listing order nor machine.
+
+    `groups` maps each stem to its group. Groups are ordered by the SHA-256 of "seed:first stem" and fill train, then
+    val, then test; a group that no longer fits goes to the next split with room for it, and where none has, to the one
+    with most room left. The fractions are exact whenever every group has one member.
+    """
+    members: dict[str, list[str]] = defaultdict(list)
+    for stem in sorted(groups):
+        members[groups[stem]].append(stem)
+    ordered = sorted(members.values(), key=lambda stems: hashlib.sha256(f"{split_seed}:{stems[0]}".encode()).digest())
+    room = dict(zip(SPLITS, exact_counts(len(groups)), strict=True))
+    chosen: dict[str, Split] = {}
+    for stems in ordered:
+        fitting = [split for split in SPLITS if room[split] >= len(stems)]
+        split = fitting[0] if fitting else max(SPLITS, key=lambda name: room[name])
+        room[split] -= len(stems)
+        chosen.update(dict.fromkeys(stems, split))
+    return chosen
+
+
+def joined(names: Sequence[str], pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Each name with the first, in order, of all names that `pairs` join it to, directly or through others."""
+    parent = {name: name for name in names}
+
+    def root(name: str) -> str:
+        while parent[name] != name:
+            parent[name] = name = parent[parent[name]]
+        return name
+
+    for pair in pairs:
+        first, second = sorted(map(root, pair))
+        parent[second] = first
+    return {name: root(name) for name in names}

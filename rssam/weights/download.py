@@ -1,0 +1,47 @@
+"""Download a published checkpoint and convert it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from filelock import FileLock
+
+from rssam.errors import UserError
+from rssam.weights.convert import _known, convert_checkpoint
+from rssam.weights.folder import WeightsDamaged, WeightsFolder
+from rssam.weights.http_download import Fetch, Progress
+
+if TYPE_CHECKING:
+    pass
+
+
+def download(name: str, folder: WeightsFolder, progress: Progress = lambda done, total, what: None) -> Path:
+    """Fetch the checkpoint `name`, verify its digest, convert it, delete the download; return the prepared path.
+
+    What a cut connection or a kill leaves is continued by the next call. Raises UserError if the network fails,
+    WeightsDamaged if the file is not the published one; such a file is deleted.
+    """
+    weights = _known(name)
+    remedy = f"fetch it elsewhere and run: rssam-bench prepare weights {name} --source FILE"
+    published = weights.url.rsplit("/", 1)[1]
+    fetch = Fetch(weights.url, folder.root / "downloads" / f"{published}.part", name, progress)
+    fetch.part.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(fetch.part.with_name(f"{published}.lock")):
+        if folder.path(name).is_file():  # brought by another process meanwhile
+            return folder.path(name)
+        try:
+            fetch.run()
+        except OSError as error:
+            kept = fetch.part.stat().st_size >> 20 if fetch.part.is_file() else 0
+            again = f"the {kept} MB that came are kept, run the command again to go on; or " if kept else ""
+            raise UserError(f"could not download {weights.url} ({error}): {again}{remedy}") from error
+        try:
+            path = convert_checkpoint(name, fetch.part, folder, weights.sha256)
+        except WeightsDamaged as error:
+            fetch.forget()
+            raise WeightsDamaged(
+                f"the file at {weights.url} is not the published checkpoint {name} and was deleted ({error}): {remedy}"
+            ) from error
+        fetch.forget()
+    return path
