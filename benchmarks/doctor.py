@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from benchmarks.execution.session import cuda_devices
+from benchmarks.execution.hardware import cuda_devices
 from data_prep.errors import DataError
 from data_prep.manifest import load_manifest
 from data_prep.registry import DATASETS

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from benchmarks.protocol.run import Recipe
-from benchmarks.results.store import Result
+from benchmarks.protocol.recipe import Recipe
+from benchmarks.results.result import Result
 from reports.render.templates import environment
 from reports.statistics.bootstrap import interval, resampled_dice
 from reports.tables.intervals import FEWEST

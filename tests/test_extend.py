@@ -9,10 +9,12 @@ import sys
 import pytest
 
 from benchmarks.conformance import examine
-from benchmarks.execution.runner import execute_all, plan, resolve_all
+from benchmarks.execution.plan import plan, resolve_all
+from benchmarks.execution.runner import execute_all
 from benchmarks.protocol.custom import GROUP as MODELS_GROUP
 from benchmarks.protocol.custom import find_model
-from benchmarks.protocol.run import PROFILES, Setting
+from benchmarks.protocol.recipe import PROFILES
+from benchmarks.protocol.setting import Setting
 from benchmarks.protocol.tables import TABLES
 from data_prep import registry as catalog
 from data_prep.registry import DATASETS

@@ -31,7 +31,8 @@ def export(
         from benchmarks.export.onnx import require_onnx
 
         require_onnx()
-    from benchmarks.execution.session import Session, Unwatched
+    from benchmarks.execution.observer import Unwatched
+    from benchmarks.execution.session import Session
     from benchmarks.export.load_run import load_run
     from benchmarks.protocol.custom import find_model
 

@@ -13,7 +13,7 @@ from rssam.errors import UserError
 if TYPE_CHECKING:
     from benchmarks.metrics.object_metrics import ObjectMetric
     from benchmarks.results.metric_store import Measured
-    from benchmarks.results.store import Result
+    from benchmarks.results.result import Result
 
 
 def metrics(

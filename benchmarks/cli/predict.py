@@ -53,7 +53,9 @@ def predict(
     import torch
 
     from benchmarks.console.progress import data_progress
-    from benchmarks.execution.session import Session, Unwatched, choose_device
+    from benchmarks.execution.hardware import choose_device
+    from benchmarks.execution.observer import Unwatched
+    from benchmarks.execution.session import Session
     from benchmarks.export.adapter import load_either
     from benchmarks.export.predict import CPU_BATCH, CUDA_BATCH, network_of, outputs_for
     from benchmarks.signals import Interrupted, Stop, heed_signals

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from benchmarks.cli.options import Init, Json, ProfileName, SplitRuleName, print_json, root, screen, warnings
-from benchmarks.execution.session import Outcome
+from benchmarks.execution.observer import Outcome
 from benchmarks.training.device_layout import DevicesUnfit
 from rssam.errors import UserError
 
@@ -68,11 +68,14 @@ def reproduce(
 
     Ctrl-C lets the step finish and saves; the same command goes on from there.
     """
-    from benchmarks.console.progress import Screen, show_forecasts
-    from benchmarks.execution.runner import execute_all, part_of, plan, resolve_all
-    from benchmarks.execution.session import Session, choose_device, choose_workers, cuda_devices
+    from benchmarks.console.progress import Screen
+    from benchmarks.console.tables import show_forecasts
+    from benchmarks.execution.hardware import choose_device, choose_workers, cuda_devices
+    from benchmarks.execution.plan import part_of, plan, resolve_all
+    from benchmarks.execution.runner import execute_all
+    from benchmarks.execution.session import Session
     from benchmarks.protocol.custom import find_model
-    from benchmarks.protocol.run import Setting
+    from benchmarks.protocol.setting import Setting
     from benchmarks.protocol.targets import find_items, require_suitable
     from benchmarks.results.custom_system import changes
     from benchmarks.signals import heed_signals

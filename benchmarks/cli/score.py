@@ -81,7 +81,9 @@ def evaluate(
     if any(not (before.strip() and sign and after.strip()) for before, sign, after in pairs):
         raise typer.BadParameter('give --classes as SYSTEM=DATA, as in --classes "road=street"')
     from benchmarks.console.progress import data_progress
-    from benchmarks.execution.session import Session, Unwatched, choose_device
+    from benchmarks.execution.hardware import choose_device
+    from benchmarks.execution.observer import Unwatched
+    from benchmarks.execution.session import Session
     from benchmarks.export.adapter import load_either
     from benchmarks.scoring.cross_dataset import evaluate_elsewhere, meet
     from benchmarks.scoring.test_images import choose
@@ -118,7 +120,7 @@ def _score_run(key: str, out: Path | None, as_json: bool) -> None:
     from benchmarks.results.store import Store
     from benchmarks.results.test_set_log import append_use
     from benchmarks.scoring.score import count, read_run
-    from data_prep.images.decode import encode_labels
+    from data_prep.images.encode import encode_labels
     from rssam.errors import UserError
     from rssam.files import write_atomic
 

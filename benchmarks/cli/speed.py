@@ -42,7 +42,7 @@ def speed(
     """Parameters, GMACs, latency, throughput, training step and memory of systems, with random weights."""
     from dataclasses import fields, replace
 
-    from benchmarks.execution.session import choose_device, choose_workers
+    from benchmarks.execution.hardware import choose_device, choose_workers
     from benchmarks.protocol.custom import find_model
     from benchmarks.protocol.registry import MODELS
     from benchmarks.speed.loading import share_of_waiting

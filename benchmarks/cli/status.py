@@ -77,13 +77,15 @@ def status(
     as_json: Json = False,
 ) -> None:
     """What is finished, running (where, how far, time left), failed (why) and missing: of this home, or of items."""
-    from benchmarks.console.progress import show_standings
+    from benchmarks.console.tables import show_standings
     from benchmarks.inventory import by_state, planned_standings, standings
 
     if items:
-        from benchmarks.execution.runner import plan
-        from benchmarks.execution.session import Session, Unwatched, choose_device
-        from benchmarks.protocol.run import Setting
+        from benchmarks.execution.hardware import choose_device
+        from benchmarks.execution.observer import Unwatched
+        from benchmarks.execution.plan import plan
+        from benchmarks.execution.session import Session
+        from benchmarks.protocol.setting import Setting
         from benchmarks.protocol.targets import find_items, require_suitable
 
         chosen = find_items(items)

@@ -11,8 +11,8 @@ from rich.table import Table
 from rich.text import Text
 
 from benchmarks.console.progress import SECONDS_BETWEEN_LINES
+from benchmarks.execution.observer import Status
 from benchmarks.execution.run_status import Standing
-from benchmarks.execution.session import Status
 
 
 class Board:

@@ -14,7 +14,8 @@ from typing import Any, Literal
 from benchmarks.execution.run_status import RunState, standing
 from benchmarks.execution.session import Session
 from benchmarks.protocol.run import Run, resolve
-from benchmarks.results.store import Result, read_results
+from benchmarks.results.result import Result
+from benchmarks.results.store import read_results
 from data_prep.errors import NotPrepared
 from data_prep.manifest import Manifest, load_manifest
 from data_prep.registry import DATASETS
@@ -121,7 +122,7 @@ def _device_name(device: str) -> str:
     """As it stands in a result's provenance."""
     import torch
 
-    from benchmarks.training.reproducibility import device_name
+    from benchmarks.results.provenance import device_name
 
     return device_name(torch.device(device))
 

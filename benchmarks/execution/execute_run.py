@@ -3,43 +3,42 @@
 from __future__ import annotations
 
 import gc
-import io
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import nn
 
+from benchmarks.execution.failures import explain
+from benchmarks.execution.observer import Outcome
 from benchmarks.execution.run_status import ProgressNotes, WorkNotes
-from benchmarks.execution.runner import explain
-from benchmarks.execution.session import Outcome, Session
-from benchmarks.metrics.probability_histogram import EDGES, Histogram
+from benchmarks.execution.session import Session
+from benchmarks.metrics.probability_histogram import Histogram
 from benchmarks.protocol.cost import measure, parameter_counts
 from benchmarks.protocol.custom import is_own
 from benchmarks.protocol.run import ResolvedRun, Run
 from benchmarks.results.custom_system import SYSTEM, record
-from benchmarks.results.store import Result
+from benchmarks.results.predictions import save_predictions, save_probabilities
+from benchmarks.results.provenance import peak_memory, provenance
+from benchmarks.results.result import Result
 from benchmarks.results.test_set_log import record_use
 from benchmarks.signals import Interrupted, Stop
 from benchmarks.training.activation_checkpointing import save_memory
+from benchmarks.training.batches import worker_faults
 from benchmarks.training.checkpoint import PREVIOUS, Checkpoints, candidate_name
 from benchmarks.training.compile import COMPILE_FAULTS, channels_last, compile_network
 from benchmarks.training.evaluate import Evaluation, evaluate
-from benchmarks.training.loop import Listener, Training, TrainingDiverged, make_fabric, train, worker_faults
+from benchmarks.training.loop import Listener, Training, TrainingDiverged, make_fabric, train
 from benchmarks.training.rank_group import Team, is_lost
-from benchmarks.training.reproducibility import peak_memory, provenance, seeded
+from benchmarks.training.reproducibility import seeded
 from data_prep.errors import DataError
 from data_prep.loading.decoded_cache import Pixels, decoded
 from data_prep.loading.torch_dataset import PreparedSet
 from data_prep.manifest import Entry, Manifest, load_manifest
 from data_prep.splits import Split
 from rssam.errors import UserError
-from rssam.files import write_atomic
 
 Splits = Mapping[Split, tuple[Entry, ...]]
 
@@ -330,23 +329,3 @@ def train_neighbours(splits: Splits) -> list[str]:
     """Stems of the test images that lie in a scene with images of the train split, official splits included."""
     trained = {entry.scene for entry in splits["train"]} - {None}
     return [entry.stem for entry in splits["test"] if entry.scene in trained]
-
-
-def save_predictions(path: Path, evaluation: Evaluation, *, binary: bool) -> None:
-    """Predicted labels of the test images, for figures: bits for a binary task, bytes otherwise. They stay at home."""
-    stacked = np.stack(evaluation.predictions)  # [images, H, W]
-    buffer = io.BytesIO()
-    np.savez_compressed(
-        buffer,
-        images=np.asarray(evaluation.images),
-        shape=np.asarray(stacked.shape),
-        labels=np.packbits(stacked.astype(bool), axis=-1) if binary else stacked,
-    )
-    write_atomic(path, buffer.getvalue())
-
-
-def save_probabilities(path: Path, images: Sequence[str], histograms: NDArray[np.int64]) -> None:
-    """Histograms [images, channels, bins, 2] of every test image, with the edges of their bins. They stay at home."""
-    buffer = io.BytesIO()
-    np.savez_compressed(buffer, images=np.asarray(images), edges=np.asarray(EDGES), counts=histograms)
-    write_atomic(path, buffer.getvalue())

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from benchmarks.execution.execute_run import follow
+from benchmarks.execution.observer import Outcome, Unwatched
 from benchmarks.execution.runner import execute_all
-from benchmarks.execution.session import Outcome, Session, Unwatched
+from benchmarks.execution.session import Session
 from benchmarks.protocol.run import ResolvedRun
 from benchmarks.signals import heed_parent
 from benchmarks.tracking.tracker import Silent

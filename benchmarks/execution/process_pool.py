@@ -19,8 +19,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
+from benchmarks.execution.observer import Outcome, Unwatched
 from benchmarks.execution.runner import execute
-from benchmarks.execution.session import Outcome, Session, Unwatched
+from benchmarks.execution.session import Session
 from benchmarks.protocol.run import ResolvedRun
 from benchmarks.signals import heed_parent
 from benchmarks.tracking.mlflow import MlflowMirror

@@ -15,11 +15,13 @@ import ray
 from ray.exceptions import RayError, RayTaskError, TaskCancelledError
 
 from benchmarks.console.live_table import Board
+from benchmarks.execution.failures import explain
+from benchmarks.execution.observer import Outcome
 from benchmarks.execution.ray_cluster import Needs, needs, require_room
 from benchmarks.execution.ray_task import Order, execute_task
 from benchmarks.execution.run_status import WorkNotes, standing
-from benchmarks.execution.runner import execute, explain
-from benchmarks.execution.session import Outcome, Session
+from benchmarks.execution.runner import execute
+from benchmarks.execution.session import Session
 from benchmarks.protocol.run import ResolvedRun
 
 RETRIES = 3

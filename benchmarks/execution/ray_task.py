@@ -9,8 +9,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import FrameType
 
+from benchmarks.execution.observer import Outcome
 from benchmarks.execution.process_pool import Settings, execute_keeping_notes
-from benchmarks.execution.session import Outcome, Session
+from benchmarks.execution.session import Session
 from benchmarks.protocol.run import ResolvedRun, resolve
 from benchmarks.signals import Stop
 from data_prep.manifest import load_manifest

@@ -21,7 +21,7 @@ from benchmarks.execution.session import Session
 from benchmarks.export.load_run import Trained, declared_model, load_run
 from benchmarks.metrics.counts import Scores
 from benchmarks.protocol.custom import find_model
-from benchmarks.results.store import Result
+from benchmarks.results.result import Result
 from benchmarks.training.checkpoint import content_digest, differences, trained_state
 from benchmarks.training.reproducibility import seeded
 from rssam.contract import Model, Task

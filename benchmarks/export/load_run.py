@@ -12,9 +12,9 @@ from torch import nn
 
 from benchmarks.execution.session import Session
 from benchmarks.protocol.custom import model_of_result
-from benchmarks.protocol.run import Precision
+from benchmarks.protocol.recipe import Precision
 from benchmarks.results.custom_system import SYSTEM
-from benchmarks.results.store import Result
+from benchmarks.results.result import Result
 from benchmarks.training.checkpoint import LAST, Checkpoints, candidate_name, read_checkpoint
 from benchmarks.training.reproducibility import seeded
 from rssam.contract import Model, Task

@@ -9,100 +9,19 @@ import dataclasses
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Any
 
+from benchmarks.protocol.recipe import Precision, Recipe
 from data_prep.dataset import Dataset
 from data_prep.errors import DataError
 from data_prep.manifest import Manifest
-from data_prep.registry import dataset as find_dataset
 from data_prep.splits import SplitRule
 from rssam.contract import Model, Task
-from rssam.errors import UnknownName
-from rssam.sam.encoder_sizes import SMALL_ENCODERS
 from rssam.weights.folder import WeightsFolder
 
 PROTOCOL = 1
 """Raised by hand whenever the same declaration would now give another result."""
-
-Precision = Literal["32-true", "bf16-mixed"]
-
-
-def _from(origin: Literal["paper", "SAMed", "ours"], default: Any) -> Any:
-    """A recipe field whose default was fixed by the paper, taken from SAMed's code, or chosen by us."""
-    return field(default=default, metadata={"origin": origin})
-
-
-def added(default: Any) -> Any:
-    """A field added to a declaration later: at its default it is left out, so that old keys stay as they are."""
-    return field(default=default, metadata={"added": True})
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """Everything about training that changes the number. The defaults are the PAPER recipe."""
-
-    name: str
-    optimizer: Literal["adamw", "sgd"] = _from("paper", "adamw")
-    rates: tuple[float, ...] = _from("SAMed", (5e-3,))  # several: the lowest validation loss chooses
-    weight_decay: float = _from("SAMed", 0.1)
-    warmup: int | float = _from("SAMed", 250)  # steps, or as a float the share of all steps
-    power: float = _from("SAMed", 0.9)  # of the polynomial decay after the warm-up
-    epochs: int = _from("paper", 200)
-    batch: int = _from("SAMed", 24)  # images behind one optimiser step
-    group: int = _from("paper", 6)  # images that share one Dice term and one BatchNorm: 24 on four cards
-    crop: int | None = _from("ours", None)  # side in pixels of square crops; None trains on whole images
-    crops: int = _from("ours", 1)  # of each image an epoch
-    limit: int | None = _from("ours", None)  # at most this many images of each split
-    augmentation: Literal["none", "flips"] = _from("paper", "none")
-    ce_weight: float = _from("paper", 0.2)
-    dice_weight: float = _from("paper", 0.8)
-
-    def __post_init__(self) -> None:
-        if self.batch % self.group:
-            raise ValueError(f"batch {self.batch} is not a whole number of groups of {self.group}")
-        if self.crop is None and self.crops != 1:
-            raise ValueError(f"{self.crops} crops of each image need the side of a crop")
-
-    def resolve(self, model: Model) -> Recipe:
-        """The recipe as `model` is trained with it: FAIR takes each system's published optimiser and weight decay."""
-        if self.name != "fair" or model.published is None:
-            return self
-        published = model.published
-        return dataclasses.replace(self, optimizer=published.optimizer, weight_decay=published.weight_decay)
-
-
-@dataclass(frozen=True)
-class Profile:
-    """A recipe with the sizes it is run with: `encoders` replaces SAM's, `init` is how networks start.
-
-    With `small`, systems without a SAM encoder take their smallest variant.
-    """
-
-    recipe: Recipe
-    summary: str
-    encoders: Mapping[str, str] = field(default_factory=dict)
-    init: Literal["sam", "scratch"] | None = None
-    small: bool = False
-
-
-PAPER = Recipe(name="paper")
-FAIR = Recipe(name="fair", rates=(3e-4, 1e-3, 5e-3), augmentation="flips")
-MINI = Recipe(name="mini", rates=(3e-4,), warmup=0.1, epochs=30, batch=5, group=5, crop=256)
-SMOKE = Recipe(name="smoke", rates=(3e-4,), warmup=0.1, epochs=1, batch=1, group=1, crop=128, crops=14, limit=8)
-
-PROFILES: dict[str, Profile] = {
-    "smoke": Profile(
-        SMOKE,
-        "a few images and tiny encoders: proves the wiring, claims nothing",
-        encoders={"vit_b": "vit_t", "vit_l": "vit_s", "vit_h": "vit_s"},
-        init="scratch",
-        small=True,
-    ),
-    "mini": Profile(MINI, "small real data on one GPU, or on a CPU with --encoder vit_t --init scratch"),
-    "fair": Profile(FAIR, "the same budget and augmentation for all, the rate of each system chosen by validation"),
-    "paper": Profile(PAPER, "one recipe for all systems, as the paper implies"),
-}
 
 
 @dataclass(frozen=True)
@@ -201,49 +120,3 @@ def resolve(run: Run, manifest: Manifest, weights: WeightsFolder, precision: Pre
     require_scenes(manifest, run.split_rule)
     digests = tuple(weights.digest(name) for name in run.model.weights_needed())
     return ResolvedRun(run, manifest.digest(run.split_seed, run.split_rule), digests, precision)
-
-
-@dataclass(frozen=True)
-class Setting:
-    """How the rows of a table are run: a profile, and what the command line overrides for every row.
-
-    With one of the small encoders that have no published weights, systems without a SAM encoder take their smallest
-    variant, so that sizes stay comparable. `init` "sam" leaves those systems at their ImageNet weights.
-    """
-
-    profile: str
-    encoder: str | None = None
-    init: Literal["sam", "scratch"] | None = None
-    dataset: str | None = None
-    split: Literal["blocked"] | None = None  # a published split stays as it is
-
-    def __post_init__(self) -> None:
-        if self.profile not in PROFILES:
-            raise UnknownName(f"unknown profile {self.profile!r}: choose from {', '.join(PROFILES)}")
-
-    def on(self, dataset: str) -> Setting:
-        """This setting for a table of `dataset`: naming that very data set overrides nothing."""
-        return dataclasses.replace(self, dataset=None) if self.dataset == dataset else self
-
-    @property
-    def small(self) -> bool:
-        """Whether systems without a SAM encoder take their smallest variant."""
-        return PROFILES[self.profile].small or self.encoder in SMALL_ENCODERS
-
-    def run(self, model: Model, dataset: str, seed: int = 0, split_seed: int = 0) -> Run:
-        """The run of one table row under this setting."""
-        profile = PROFILES[self.profile]
-        init = self.init or profile.init
-        names = {item.name for item in dataclasses.fields(model)}  # type: ignore[arg-type]
-        changes: dict[str, Any] = {}
-        if "encoder" in names:
-            declared = model.encoder  # type: ignore[attr-defined]
-            changes["encoder"] = self.encoder or profile.encoders.get(declared, declared)
-        elif self.small:
-            changes |= model.small
-        if "init" in names and init and (init == "scratch" or "encoder" in names):
-            changes["init"] = init
-        adapted = dataclasses.replace(model, **changes)  # type: ignore[type-var]
-        data = find_dataset(self.dataset or dataset)
-        rule: SplitRule = "blocked" if self.split == "blocked" and data.official_sizes is None else "random"
-        return Run(adapted, data, profile.recipe, seed, split_seed, rule)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from benchmarks.protocol.claims import REPLICATES, ClaimSet, claim_bearing
 from benchmarks.protocol.figures import FIGURES, Figure
 from benchmarks.protocol.paper_runs import PAPER_RUNS
-from benchmarks.protocol.run import Setting
+from benchmarks.protocol.setting import Setting
 from benchmarks.protocol.tables import TABLES, Table
 from rssam.contract import Model
 from rssam.errors import UnknownName

@@ -16,8 +16,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from benchmarks.protocol.custom import is_own
-from benchmarks.protocol.run import ResolvedRun, added, canonical
-from benchmarks.results.store import Result, Store
+from benchmarks.protocol.recipe import added
+from benchmarks.protocol.run import ResolvedRun, canonical
+from benchmarks.results.result import Result
+from benchmarks.results.store import Store
 from rssam.contract import Model, Optimisation, Task
 from rssam.errors import UserError
 

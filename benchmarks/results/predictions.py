@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import io
 import zipfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.metrics.probability_histogram import EDGES
+from benchmarks.training.evaluate import Evaluation
 from data_prep.errors import DataError
+from rssam.files import write_atomic
 
 PREDICTIONS = "predictions.npz"
 """Their file in the work folder of a run."""
@@ -19,7 +24,7 @@ Labels = NDArray[np.uint8]  # [H, W]
 
 @dataclass(frozen=True, eq=False)
 class Predictions:
-    """The labels of every test image, as `benchmarks.execution.execute_run.save_predictions` leaves them.
+    """The labels of every test image, as `benchmarks.results.predictions.save_predictions` leaves them.
 
     Those of a binary task are still packed, eight pixels of a line in a byte.
     """
@@ -47,3 +52,23 @@ def read_predictions(path: Path, *, binary: bool) -> Predictions:
     if stored.dtype != np.uint8 or stored.shape != (count, height, columns) or len(images) != count:
         raise DataError(f"{path.parent.name}/{path.name} does not hold the labels it announces")
     return Predictions(images, (height, width), stored, binary)
+
+
+def save_predictions(path: Path, evaluation: Evaluation, *, binary: bool) -> None:
+    """Predicted labels of the test images, for figures: bits for a binary task, bytes otherwise. They stay at home."""
+    stacked = np.stack(evaluation.predictions)  # [images, H, W]
+    buffer = io.BytesIO()
+    np.savez_compressed(
+        buffer,
+        images=np.asarray(evaluation.images),
+        shape=np.asarray(stacked.shape),
+        labels=np.packbits(stacked.astype(bool), axis=-1) if binary else stacked,
+    )
+    write_atomic(path, buffer.getvalue())
+
+
+def save_probabilities(path: Path, images: Sequence[str], histograms: NDArray[np.int64]) -> None:
+    """Histograms [images, channels, bins, 2] of every test image, with the edges of their bins. They stay at home."""
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, images=np.asarray(images), edges=np.asarray(EDGES), counts=histograms)
+    write_atomic(path, buffer.getvalue())

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from benchmarks.execution.session import Session
 from benchmarks.export.load_run import Trained
+from benchmarks.results.provenance import provenance
 from benchmarks.results.submission import (
     Submission,
     identify,
@@ -29,7 +30,7 @@ from benchmarks.scoring.score import Scored
 from benchmarks.scoring.test_images import Chosen
 from benchmarks.training.evaluate import evaluate
 from benchmarks.training.loop import make_fabric
-from benchmarks.training.reproducibility import provenance, seeded
+from benchmarks.training.reproducibility import seeded
 from data_prep.errors import NotPrepared
 from data_prep.manifest import load_manifest
 from rssam.contract import Task

@@ -22,7 +22,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from data_prep.images.class_values import colour_codes, number_codes, opaque
-from data_prep.images.decode import LISTED, BadPicture, Bytes, decode
+from data_prep.images.decode import BadPicture, Bytes, decode
+from data_prep.images.masks import LISTED
 from rssam.contract import Colour
 
 READ = (".npy", ".png", ".tif", ".tiff")

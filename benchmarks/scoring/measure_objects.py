@@ -21,7 +21,8 @@ from benchmarks.metrics.object_metrics import ObjectMetric, object_metrics
 from benchmarks.results.json_files import ResultDamaged
 from benchmarks.results.metric_store import Measured, MetricStore
 from benchmarks.results.pixels import Labels, read_mask, read_predictions
-from benchmarks.results.store import Result, Store
+from benchmarks.results.result import Result
+from benchmarks.results.store import Store
 from data_prep.errors import DataError
 from data_prep.manifest import Entry, load_manifest
 from data_prep.processes import Progress, live_with_parent

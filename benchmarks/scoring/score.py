@@ -16,7 +16,9 @@ import torch
 from benchmarks.metrics.counts import Counts
 from benchmarks.results.json_files import ResultDamaged
 from benchmarks.results.predictions import PREDICTIONS, read_predictions
-from benchmarks.results.store import Result, Store
+from benchmarks.results.provenance import provenance
+from benchmarks.results.result import Result
+from benchmarks.results.store import Store
 from benchmarks.results.submission import (
     Submission,
     identify,
@@ -29,9 +31,8 @@ from benchmarks.results.test_set_log import append_use
 from benchmarks.scoring.mask_folder import Predicted, PredictionsUnfit, read_folder, shortened
 from benchmarks.scoring.test_images import Chosen, choose
 from benchmarks.training.evaluate import confusion_matrix
-from benchmarks.training.reproducibility import provenance
 from data_prep.errors import DataError
-from data_prep.images.decode import take_every
+from data_prep.images.encode import take_every
 from data_prep.loading.torch_dataset import PreparedSet
 from data_prep.processes import Progress
 

@@ -9,10 +9,12 @@ from pathlib import Path
 
 import torch
 
-from benchmarks.protocol.run import PAPER, Recipe
+from benchmarks.protocol.recipe import PAPER, Recipe
 from benchmarks.speed.timing import Conditions
+from benchmarks.training.batches import read_groups
 from benchmarks.training.evaluate import to_float
-from benchmarks.training.loop import make_fabric, make_optimizer, read_groups, training_loss
+from benchmarks.training.loop import make_fabric, training_loss
+from benchmarks.training.optimizer import make_optimizer
 from benchmarks.training.reproducibility import seeded
 from data_prep.errors import NotPrepared
 from data_prep.loading.decoded_cache import decoded

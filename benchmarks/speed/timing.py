@@ -22,10 +22,13 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.protocol.cost import Cost, measure, measure_network
-from benchmarks.protocol.run import PAPER, Precision, canonical, plain_fields
+from benchmarks.protocol.recipe import PAPER, Precision
+from benchmarks.protocol.run import canonical, plain_fields
+from benchmarks.results.provenance import peak_memory, provenance
 from benchmarks.training.compile import channels_last, compile_network
-from benchmarks.training.loop import make_fabric, make_optimizer, training_loss
-from benchmarks.training.reproducibility import peak_memory, provenance, seeded
+from benchmarks.training.loop import make_fabric, training_loss
+from benchmarks.training.optimizer import make_optimizer
+from benchmarks.training.reproducibility import seeded
 from rssam.contract import Model, Task
 from rssam.files import write_atomic
 from rssam.sam.attention import Kind, set_attention

@@ -24,7 +24,7 @@ from typing import Any
 
 from filelock import FileLock
 
-from benchmarks.results.store import Result
+from benchmarks.results.result import Result
 from benchmarks.tracking.call_with_timeout import Patience
 from data_prep.errors import DataError
 from rssam.files import write_atomic

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
-from benchmarks.results.store import Result
+from benchmarks.results.result import Result
 
 
 class Tracker(Protocol):

@@ -13,7 +13,7 @@ import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from benchmarks.protocol.run import Recipe
+from benchmarks.protocol.recipe import Recipe
 from rssam.errors import UserError
 
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from benchmarks.metrics.count_probabilities import probability_histogram
 from benchmarks.metrics.counts import Counts
-from benchmarks.protocol.run import Recipe
+from benchmarks.protocol.recipe import Recipe
 from benchmarks.training.loss import segmentation_loss
 from benchmarks.training.rank_group import Team
 from data_prep.loading.torch_dataset import Item, PreparedSet, grid

@@ -8,46 +8,34 @@ saved step as if it had not been.
 from __future__ import annotations
 
 import math
-import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
-import numpy as np
 import torch
 from lightning.fabric import Fabric
 from torch import Tensor, nn
-from torch.utils.data import DataLoader
-from torch.utils.data import Dataset as TorchDataset
 
-from benchmarks.protocol.run import Precision, Recipe
-from benchmarks.signals import Interrupted, Stop, heed_parent_alone, signals_held
+from benchmarks.protocol.recipe import Precision, Recipe
+from benchmarks.signals import Interrupted, Stop
+from benchmarks.training.batches import read_groups
 from benchmarks.training.checkpoint import Checkpoints
 from benchmarks.training.evaluate import to_float, validation_loss
 from benchmarks.training.loss import segmentation_loss
+from benchmarks.training.optimizer import learning_rate, make_optimizer
 from benchmarks.training.rank_group import Team
 from benchmarks.training.reproducibility import random_states, restore_random_states
-from data_prep.errors import DataError
-from data_prep.loading.torch_dataset import PreparedSet, crop, random_crop_offset
+from data_prep.loading.torch_dataset import PreparedSet
 from rssam.errors import UserError
 
 SECONDS_BETWEEN_CHECKPOINTS = 600.0
 """Within an epoch; after each epoch there is one anyway."""
 
 
-GROUPS_AHEAD = 4
-"""That each process which reads images keeps ready."""
-
-
 class TrainingDiverged(UserError):
     """The loss is no longer a number."""
-
-
-class DataWorkerDied(UserError):
-    """A process that reads images ended abruptly."""
 
 
 @dataclass
@@ -218,29 +206,6 @@ def _diverged(which: str, loss: float, epoch: int, rate: float) -> TrainingDiver
     )
 
 
-def make_optimizer(net: nn.Module, recipe: Recipe, rate: float, *, fused: bool = False) -> torch.optim.Optimizer:
-    """The recipe's optimiser over everything trainable; weight decay, as SAMed's, spares nothing.
-
-    `fused` is AdamW in one kernel, which rounds otherwise: for CUDA, where no two runs are equal bit for bit anyway.
-    """
-    parameters = [parameter for parameter in net.parameters() if parameter.requires_grad]
-    if recipe.optimizer == "sgd":
-        return torch.optim.SGD(parameters, lr=rate, momentum=0.9, weight_decay=recipe.weight_decay)
-    return torch.optim.AdamW(parameters, lr=rate, betas=(0.9, 0.999), weight_decay=recipe.weight_decay, fused=fused)
-
-
-def learning_rate(recipe: Recipe, rate: float, step: int, steps: int) -> float:
-    """Rate of the step counted from 0: linear warm-up from rate / warm-up, then SAMed's polynomial decay.
-
-    After the warm-up it is rate * (1 - (step - warm-up) / steps) ** power: as in SAMed's code, the decay is sized for
-    all steps and does not quite reach zero.
-    """
-    warmup = recipe.warmup if isinstance(recipe.warmup, int) else round(recipe.warmup * steps)
-    if step < warmup:
-        return rate * (step + 1) / warmup
-    return float(rate * (1 - (step - warmup) / steps) ** recipe.power)
-
-
 def training_loss(model: Any, images: Tensor, labels: Tensor, ce_weight: float, dice_weight: float) -> Tensor:
     """Loss of one group, with the auxiliary outputs that the network declares."""
     return outputs_loss(training_outputs(model, images), labels, ce_weight, dice_weight)
@@ -264,114 +229,3 @@ def _remember(state: Training, metrics: dict[str, float]) -> None:
     state.seconds += metrics["seconds"]
     if metrics["val_loss"] < state.best_loss:
         state.best_epoch, state.best_loss = state.epoch, metrics["val_loss"]
-
-
-class _Draws(TorchDataset[tuple[Tensor, Tensor]]):
-    """The images of one epoch in the order they are drawn, cropped and turned as the recipe says."""
-
-    def __init__(self, data: PreparedSet, recipe: Recipe, seed: int, epoch: int) -> None:
-        rng = np.random.default_rng([seed, epoch])
-        self.order = rng.permutation(len(data) * recipe.crops)  # draw number n is image n % len(data)
-        flips = recipe.augmentation == "flips"
-        self.turns = rng.integers(8, size=len(self.order)) if flips else np.zeros(len(self.order), int)
-        self.data, self.side, self.seed, self.epoch = data, recipe.crop, seed, epoch
-
-    def __len__(self) -> int:
-        return len(self.order)
-
-    def __getitem__(self, position: int) -> tuple[Tensor, Tensor]:
-        draw = int(self.order[position])
-        item = self.data[draw % len(self.data)]
-        if self.side is not None:
-            height, width = item["mask"].shape
-            item = crop(item, *random_crop_offset(self.seed, self.epoch, draw, (height, width), self.side), self.side)
-        turn = int(self.turns[position])
-        return _turn(item["image"], turn), _turn(item["mask"], turn)
-
-
-def _turn(pixels: Tensor, turn: int) -> Tensor:
-    """One of the eight symmetries of the square, by number; 0 is the identity."""
-    turned = torch.rot90(pixels, turn % 4, dims=(-2, -1))
-    return turned.flip(-1) if turn >= 4 else turned
-
-
-class _Stream(TorchDataset[tuple[Tensor, Tensor]]):
-    """The draws of all epochs, asked for as (epoch, position)."""
-
-    def __init__(self, data: PreparedSet, recipe: Recipe, seed: int) -> None:
-        self.data, self.recipe, self.seed = data, recipe, seed
-        self._draws: _Draws | None = None  # of the epoch asked for last
-
-    def __getitem__(self, place: tuple[int, int]) -> tuple[Tensor, Tensor]:
-        epoch, position = place
-        if self._draws is None or self._draws.epoch != epoch:
-            self._draws = _Draws(self.data, self.recipe, self.seed, epoch)
-        return self._draws[position]
-
-
-def read_groups(
-    data: PreparedSet,
-    recipe: Recipe,
-    seed: int,
-    numbers: Iterable[tuple[int, int]],
-    workers: int,
-    *,
-    pinned: bool = False,
-) -> Iterator[tuple[Tensor, Tensor]]:
-    """The groups (uint8 [group, 3, H, W], uint8 [group, H, W]) of these (epoch, number in it), one after another.
-
-    One stream for a whole training: `workers` start once, and read ahead into the next epoch while this one is being
-    validated. What fills no whole group is left out, others in every epoch. A set smaller than one group is one group.
-    """
-    group = min(recipe.group, len(data) * recipe.crops)
-    loader = DataLoader(
-        _Stream(data, recipe, seed),
-        batch_sampler=([(epoch, number * group + place) for place in range(group)] for epoch, number in numbers),
-        num_workers=workers,
-        multiprocessing_context="fork" if workers and sys.platform == "linux" else None,  # in a process of --jobs too
-        pin_memory=pinned,
-        worker_init_fn=_leave_signals_to_parent,
-        generator=torch.Generator(),  # its own: what the network draws does not depend on when reading begins
-        prefetch_factor=GROUPS_AHEAD if workers else None,
-    )
-    with signals_held():
-        batches = iter(loader)  # starts the processes
-    return _deaths_told_alike(batches) if workers else batches
-
-
-def _deaths_told_alike(batches: Iterator[tuple[Tensor, Tensor]]) -> Iterator[tuple[Tensor, Tensor]]:
-    """The batches; a worker's end met while its tensors were being received is raised as torch raises it elsewhere.
-
-    Which of the two comes first, the signal or the broken connection, is chance.
-    """
-    try:
-        yield from batches
-    except (ConnectionError, EOFError, FileNotFoundError) as error:
-        raise RuntimeError(f"DataLoader worker closed its connection ({error})") from error
-
-
-def _leave_signals_to_parent(worker: int) -> None:
-    heed_parent_alone()
-
-
-@contextmanager
-def worker_faults(stop: Stop) -> Iterator[None]:
-    """What goes wrong in a process that reads images as one sentence. Raises DataWorkerDied, DataError or Interrupted.
-
-    The death of one is noticed anywhere, even within a step, so nothing is saved then. If the wish to stop reached the
-    worker too, it is an interruption.
-    """
-    try:
-        yield
-    except RuntimeError as error:
-        if "DataLoader worker" not in str(error):
-            raise
-        stop.check()
-        raise DataWorkerDied(
-            f"a process that reads images ended abruptly ({str(error).splitlines()[0].rstrip('. ')}), often for "
-            "want of memory: run again, with fewer --workers; training goes on from its last checkpoint"
-        ) from error
-    except DataError as error:
-        if not str(error).startswith("Caught "):
-            raise  # else it comes from a worker, and its text is a whole traceback
-        raise DataError(str(error).strip().splitlines()[-1].removeprefix("data_prep.errors.DataError: ")) from error

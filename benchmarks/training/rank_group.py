@@ -27,7 +27,7 @@ from lightning.fabric.strategies.ddp import DDPStrategy
 from torch import Tensor, nn
 from torch.distributed.distributed_c10d import ProcessGroup
 
-from benchmarks.protocol.run import Precision
+from benchmarks.protocol.recipe import Precision
 from benchmarks.signals import Stop, leave
 from benchmarks.training.batch_norm import Running, merged, put_running, running
 from benchmarks.training.device_layout import Layout, Share, shares

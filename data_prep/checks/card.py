@@ -15,7 +15,7 @@ from PIL import Image
 from data_prep.checks.adjacent_tiles import Seam, find_seams, representatives
 from data_prep.checks.duplicates import NearCopies, exact_copies, near_copies
 from data_prep.checks.fingerprints import Glance, glance_all
-from data_prep.images.decode import IGNORED
+from data_prep.images.masks import IGNORED
 from data_prep.manifest import Entry, Manifest, verify_files
 from data_prep.processes import Progress
 from data_prep.splits import SPLITS, Split, SplitRule

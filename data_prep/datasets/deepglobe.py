@@ -11,10 +11,9 @@ from typing import ClassVar, Literal
 import numpy as np
 from PIL import Image
 
-from data_prep.images.decode import THRESHOLD, binary_mask
+from data_prep.images.masks import THRESHOLD, binary_mask
 from data_prep.manifest import Manifest
-from data_prep.prepare.findings import Origin
-from data_prep.prepare.pairs import Layout
+from data_prep.prepare.pairs import Layout, Origin
 from data_prep.prepare.pipeline import prepare_from
 from data_prep.prepare.reading import Reading
 from data_prep.processes import Progress

@@ -11,11 +11,10 @@ from typing import Any, ClassVar, Literal
 
 from data_prep.errors import DataError
 from data_prep.images.class_values import Value, ValueReader, shown
-from data_prep.images.decode import IGNORED
+from data_prep.images.masks import IGNORED
 from data_prep.manifest import Manifest
 from data_prep.prepare.convert import Fit
-from data_prep.prepare.findings import Origin
-from data_prep.prepare.pairs import Layout
+from data_prep.prepare.pairs import Layout, Origin
 from data_prep.prepare.pipeline import prepare_from
 from data_prep.prepare.reading import Reading
 from data_prep.processes import Progress

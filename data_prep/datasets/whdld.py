@@ -15,10 +15,10 @@ from PIL import Image
 
 from data_prep.datasets.whdld_class_order import CLASSES, KNOWN, first_number, measure, verify_order
 from data_prep.errors import DataError
-from data_prep.images.decode import Mask, colour_labels, header, numbered_labels, refuse_jpeg
+from data_prep.images.decode import header
+from data_prep.images.masks import Mask, colour_labels, numbered_labels, refuse_jpeg
 from data_prep.manifest import Manifest
-from data_prep.prepare.findings import Found, Origin
-from data_prep.prepare.pairs import Layout
+from data_prep.prepare.pairs import Found, Layout, Origin
 from data_prep.prepare.pipeline import prepare_from
 from data_prep.prepare.reading import Reading
 from data_prep.processes import Progress

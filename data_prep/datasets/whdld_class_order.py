@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from data_prep.errors import DataError
 from data_prep.images import decode as pixels
 from data_prep.images.decode import BadPicture
-from data_prep.prepare.findings import Pair
+from data_prep.prepare.pairs import Pair
 from data_prep.processes import Progress
 
 CLASSES = ("building", "road", "pavement", "vegetation", "bare_soil", "water")

@@ -12,10 +12,10 @@ import numpy as np
 from PIL import Image
 
 from data_prep.errors import DataError
-from data_prep.images.decode import THRESHOLD, BadPicture, Mask, binary_mask, decode, header
+from data_prep.images.decode import BadPicture, decode, header
+from data_prep.images.masks import THRESHOLD, Mask, binary_mask
 from data_prep.manifest import Manifest
-from data_prep.prepare.findings import Found, Origin
-from data_prep.prepare.pairs import Layout, holds_tiffs
+from data_prep.prepare.pairs import Found, Layout, Origin, holds_tiffs
 from data_prep.prepare.pipeline import prepare_from
 from data_prep.prepare.reading import Reading
 from data_prep.prepare.tiles import Edges
@@ -133,7 +133,7 @@ class Whu:
     official_sizes: ClassVar[tuple[int, int, int] | None] = (TILES["train"], TILES["val"], TILES["test"])
     palette: ClassVar[tuple[Colour, ...]] = ((255, 255, 255),)
 
-    # Left out of the keys of runs (see `benchmarks.protocol.run.added`): the manifest says how tiles were cut.
+    # Left out of the keys of runs (see `benchmarks.protocol.recipe.added`): the manifest says how tiles were cut.
     edges: Edges | None = field(default=None, metadata={"added": True})
 
     def prepare(

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from data_prep.images.decode import LISTED, BadPicture, Bytes, Mask
+from data_prep.images.decode import BadPicture, Bytes
+from data_prep.images.masks import LISTED, Mask
 from rssam.contract import Colour
 
 TURNED = 0x0112

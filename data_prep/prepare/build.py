@@ -18,11 +18,11 @@ from data_prep.checks.adjacent_tiles import with_scenes
 from data_prep.checks.fingerprints import unpacked
 from data_prep.dataset import Dataset
 from data_prep.errors import DataError
-from data_prep.images.decode import LISTED
+from data_prep.images.masks import LISTED
 from data_prep.manifest import MANIFEST_NAME, Entry, Manifest, save_manifest
 from data_prep.prepare.convert import Faults, Job, Record, convert
 from data_prep.prepare.finalize import settle
-from data_prep.prepare.findings import Found, Origin, bad_files, kinds, shown
+from data_prep.prepare.pairs import Found, Origin, bad_files, kinds, shown
 from data_prep.prepare.reading import Reading, make_job
 from data_prep.prepare.resize_or_tile import cut
 from data_prep.processes import Progress, live_with_parent

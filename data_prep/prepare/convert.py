@@ -13,9 +13,11 @@ from PIL import Image
 
 from data_prep.checks.fingerprints import edges_of, unpacked
 from data_prep.images import decode as pixels
-from data_prep.images.decode import BadPicture, Bytes, Mask
+from data_prep.images import encode
+from data_prep.images.decode import BadPicture, Bytes
+from data_prep.images.masks import Mask
 from data_prep.manifest import Entry
-from data_prep.prepare.findings import Pair
+from data_prep.prepare.pairs import Pair
 from rssam.contract import Colour
 from rssam.files import write_atomic
 
@@ -100,7 +102,7 @@ def decode_pair(job: Job, image_bytes: bytes, mask_bytes: bytes) -> _Pixels | Fa
     faults = []
     try:
         image = pixels.rgb(pixels.decode(image_bytes, *job.image_kinds))
-        factor = pixels.whole_factor(image.shape[:2], job.image_size, exact=not job.shrink)
+        factor = encode.whole_factor(image.shape[:2], job.image_size, exact=not job.shrink)
     except BadPicture as bad:
         faults.append(f"{job.pair.image_name}: {bad}")
     try:
@@ -116,15 +118,15 @@ def decode_pair(job: Job, image_bytes: bytes, mask_bytes: bytes) -> _Pixels | Fa
 def _write(job: Job, decoded: _Pixels, digests: tuple[str, str]) -> Record:
     stem, mask, factor = job.pair.stem, decoded.mask, decoded.factor
     source_size = (decoded.image.shape[0], decoded.image.shape[1])
-    image, labels = pixels.average_area(decoded.image, factor), pixels.take_every(mask.labels, factor)
+    image, labels = encode.average_area(decoded.image, factor), encode.take_every(mask.labels, factor)
     binary = len(job.palette) == 1
     colours = (BLACK, *job.palette) if binary else job.palette
     files = {
-        f"images/{stem}.png": pixels.encode_image(image),
-        f"masks/{stem}.png": pixels.encode_labels(labels, colours),
+        f"images/{stem}.png": encode.encode_image(image),
+        f"masks/{stem}.png": encode.encode_labels(labels, colours),
     }
     if factor > 1:
-        files[f"native_masks/{stem}.png"] = pixels.encode_bits(mask.labels)
+        files[f"native_masks/{stem}.png"] = encode.encode_bits(mask.labels)
     for relative, content in files.items():
         write_atomic(job.out / relative, content)
     written = [(relative, hashlib.sha256(content).hexdigest()) for relative, content in files.items()]
@@ -146,7 +148,7 @@ def _write(job: Job, decoded: _Pixels, digests: tuple[str, str]) -> Record:
         group=stem,
     )
     occurring = tuple(label for label, count in enumerate(Image.fromarray(mask.labels).histogram()) if count)
-    record = Record(job.rule, entry, pixels.pixel_digest(image), occurring, mask.values, edges_of(image).packed())
+    record = Record(job.rule, entry, encode.pixel_digest(image), occurring, mask.values, edges_of(image).packed())
     # Last, for a record vouches for its files; a power cut may spoil it, and then the pair is done again.
     write_atomic(job.record, json.dumps(asdict(record)).encode(), durable=False)
     return record

@@ -10,8 +10,7 @@ from data_prep.errors import DataError
 from data_prep.manifest import MANIFEST_NAME, Manifest
 from data_prep.prepare.archive import READ, archives_within, opened_source
 from data_prep.prepare.build import build, workplace
-from data_prep.prepare.findings import Found, Origin
-from data_prep.prepare.pairs import Layout, NoPairs, find_pairs, hidden
+from data_prep.prepare.pairs import Found, Layout, NoPairs, Origin, find_pairs, hidden
 from data_prep.prepare.reading import Reading
 from data_prep.prepare.verify import verify
 from data_prep.processes import Progress

@@ -9,9 +9,9 @@ from pathlib import Path
 from PIL import Image
 
 from data_prep.dataset import Dataset
-from data_prep.images.decode import Mask
+from data_prep.images.masks import Mask
 from data_prep.prepare.convert import Fit, Job
-from data_prep.prepare.findings import Pair
+from data_prep.prepare.pairs import Pair
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,10 @@ from PIL import Image
 
 from data_prep.checks.fingerprints import edges_of, unpacked
 from data_prep.images import decode as pixels
+from data_prep.images import encode
 from data_prep.images.class_values import any_rgb
-from data_prep.images.decode import IGNORED, BadPicture, Bytes, Mask
+from data_prep.images.decode import BadPicture, Bytes
+from data_prep.images.masks import IGNORED, Mask
 from data_prep.manifest import Entry
 from data_prep.prepare.convert import BLACK, Faults, Fit, Job, Record, decode_pair, source_bytes
 from data_prep.prepare.tiles import Six, tile_stem
@@ -62,7 +64,7 @@ def _decoded(job: Job, contents: tuple[bytes, bytes]) -> tuple[Bytes, Mask] | Fa
     try:
         image = any_rgb(pixels.decode(contents[0], *job.image_kinds))
         if job.fit == "keep":
-            pixels.whole_factor(image.shape[:2], job.image_size, exact=True)
+            encode.whole_factor(image.shape[:2], job.image_size, exact=True)
     except BadPicture as bad:
         faults.append(f"{job.pair.image_name}: {bad}")
     try:
@@ -80,7 +82,7 @@ def _cut(job: Job, contents: tuple[bytes, bytes], digests: tuple[str, str]) -> t
     if isinstance(decoded, Faults):
         return decoded
     image, mask = decoded
-    digest = pixels.pixel_digest(image)  # of the whole image, so that its tiles are one group
+    digest = encode.pixel_digest(image)  # of the whole image, so that its tiles are one group
     size, whole = (image.shape[0], image.shape[1]), job.pair.stem
     return keep(
         job,
@@ -134,7 +136,7 @@ def resized(image: Bytes, size: tuple[int, int]) -> Bytes:
     """The image at `size` (height, width): means of whole blocks where it is a whole multiple, else bilinear."""
     factor = image.shape[0] // size[0]
     if factor and image.shape[:2] == (factor * size[0], factor * size[1]):
-        return pixels.average_area(image, factor)
+        return encode.average_area(image, factor)
     # Pillow widens the filter when it shrinks, so that no pixel is passed over.
     return np.asarray(Image.fromarray(image).resize((size[1], size[0]), Image.Resampling.BILINEAR))
 
@@ -151,10 +153,10 @@ def _written(job: Job, piece: Piece) -> Record:
     binary = len(job.palette) == 1
     colours = (BLACK, *job.palette) if binary else job.palette
     if job.fit is not None:  # one palette for all labels of a user's own data set
-        colours = pixels.whole_palette(colours)
+        colours = encode.whole_palette(colours)
     files = (
-        (f"images/{stem}.png", pixels.encode_image(image)),
-        (f"masks/{stem}.png", pixels.encode_labels(labels, colours)),
+        (f"images/{stem}.png", encode.encode_image(image)),
+        (f"masks/{stem}.png", encode.encode_labels(labels, colours)),
     )
     for relative, content in files:
         write_atomic(job.out / relative, content)

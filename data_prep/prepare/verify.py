@@ -12,7 +12,7 @@ from data_prep.dataset import Dataset
 from data_prep.errors import DataError
 from data_prep.manifest import Manifest, load_manifest, skipped_name, verify_files
 from data_prep.prepare.convert import Job
-from data_prep.prepare.findings import Found, Origin, Pair, bad_files, shown
+from data_prep.prepare.pairs import Found, Origin, Pair, bad_files, shown
 from data_prep.prepare.reading import Reading, make_job
 from data_prep.prepare.resize_or_tile import faults_of
 from data_prep.processes import Progress

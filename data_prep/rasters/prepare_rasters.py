@@ -14,7 +14,7 @@ from data_prep.dataset import Dataset
 from data_prep.errors import DataError
 from data_prep.manifest import MANIFEST_NAME, Manifest, load_manifest
 from data_prep.prepare.build import build, workplace
-from data_prep.prepare.findings import Found, Origin, Pair, bad_files
+from data_prep.prepare.pairs import Found, Origin, Pair, bad_files
 from data_prep.prepare.reading import Reading
 from data_prep.prepare.tiles import Edges, LabelRaster, Six, Tile, tile_counts, tile_stem
 from data_prep.prepare.verify import verify

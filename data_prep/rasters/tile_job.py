@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from data_prep.images.decode import BadPicture, pixel_digest
+from data_prep.images.decode import BadPicture
+from data_prep.images.encode import pixel_digest
 from data_prep.prepare.convert import Faults, Job, Record
 from data_prep.prepare.resize_or_tile import Piece, finished, keep
 from data_prep.rasters.windowed_reads import read_tile

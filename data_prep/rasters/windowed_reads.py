@@ -22,7 +22,8 @@ from rasterio.io import DatasetReader
 from rasterio.windows import Window
 from scipy.sparse import csr_array
 
-from data_prep.images.decode import IGNORED, BadPicture, Bytes, Mask
+from data_prep.images.decode import BadPicture, Bytes
+from data_prep.images.masks import IGNORED, Mask
 from data_prep.prepare.resize_or_tile import padded
 from data_prep.prepare.tiles import LabelRaster, Tile
 

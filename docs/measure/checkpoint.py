@@ -19,10 +19,11 @@ from statistics import median
 import torch
 
 from benchmarks.protocol.cost import measure
+from benchmarks.protocol.recipe import PAPER
 from benchmarks.protocol.registry import SamLora
-from benchmarks.protocol.run import PAPER
 from benchmarks.training.checkpoint import LAST, Checkpoints, trained_state
-from benchmarks.training.loop import make_optimizer, training_loss
+from benchmarks.training.loop import training_loss
+from benchmarks.training.optimizer import make_optimizer
 from benchmarks.training.reproducibility import random_states, seeded
 from data_prep.registry import dataset
 from rssam.config import RSSAM

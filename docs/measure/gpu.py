@@ -25,8 +25,10 @@ from typing import Any, Literal
 
 import torch
 
+from benchmarks.protocol.recipe import MINI, PAPER
 from benchmarks.protocol.registry import MODELS, smallest
-from benchmarks.protocol.run import MINI, PAPER, Setting
+from benchmarks.protocol.setting import Setting
+from benchmarks.results.provenance import provenance
 from benchmarks.signals import Interrupted, Stop
 from benchmarks.speed.timing import (
     Conditions,
@@ -39,8 +41,9 @@ from benchmarks.speed.timing import (
 )
 from benchmarks.training.checkpoint import Checkpoints
 from benchmarks.training.compile import channels_last
-from benchmarks.training.loop import Listener, make_fabric, make_optimizer, outputs_loss, train, training_outputs
-from benchmarks.training.reproducibility import provenance, seeded
+from benchmarks.training.loop import Listener, make_fabric, outputs_loss, train, training_outputs
+from benchmarks.training.optimizer import make_optimizer
+from benchmarks.training.reproducibility import seeded
 from data_prep.errors import NotPrepared
 from data_prep.loading.torch_dataset import PreparedSet
 from data_prep.manifest import load_manifest
@@ -228,8 +231,11 @@ def _stock(stage: Stage, name: str, task: Task, batch: int) -> str:
 
 def tables(stage: Stage) -> None:
     """Table 5, then Table 1; a run that the time ends is saved and goes on the next time."""
-    from benchmarks.execution.runner import execute, plan, resolve_all
-    from benchmarks.execution.session import Session, Unwatched, choose_workers
+    from benchmarks.execution.hardware import choose_workers
+    from benchmarks.execution.observer import Unwatched
+    from benchmarks.execution.plan import plan, resolve_all
+    from benchmarks.execution.runner import execute
+    from benchmarks.execution.session import Session
     from benchmarks.protocol.targets import find_items
 
     _prepared(stage)

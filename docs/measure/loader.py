@@ -18,9 +18,10 @@ from statistics import median
 
 import torch
 
-from benchmarks.protocol.run import PAPER
+from benchmarks.protocol.recipe import PAPER
 from benchmarks.speed.loading import images_per_second
-from benchmarks.training.loop import make_optimizer, training_loss
+from benchmarks.training.loop import training_loss
+from benchmarks.training.optimizer import make_optimizer
 from benchmarks.training.reproducibility import seeded
 from data_prep.loading.decoded_cache import decoded
 from data_prep.loading.torch_dataset import PreparedSet

@@ -182,7 +182,8 @@ def measure_shift(
     """
     import torch
 
-    from benchmarks.execution.session import Session, Unwatched
+    from benchmarks.execution.observer import Unwatched
+    from benchmarks.execution.session import Session
     from benchmarks.export.load_run import load_run
     from benchmarks.export.predict import network_of
     from data_prep.registry import register_home

@@ -23,7 +23,7 @@ import numpy as np
 
 if TYPE_CHECKING:
     from benchmarks.metrics.counts import Counts
-    from benchmarks.results.store import Result
+    from benchmarks.results.result import Result
     from rssam.contract import Model
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -46,8 +46,9 @@ def make_home(home: Path, seeds: int) -> int:
 
 
 def _result(model: Model, dataset: str, dice: float, seed: int, rng: np.random.Generator) -> Result:
-    from benchmarks.protocol.run import ResolvedRun, Setting
-    from benchmarks.results.store import Result
+    from benchmarks.protocol.run import ResolvedRun
+    from benchmarks.protocol.setting import Setting
+    from benchmarks.results.result import Result
     from data_prep.registry import dataset as find_dataset
 
     declared = find_dataset(dataset)

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.metrics.counts import Counts
-from benchmarks.protocol.run import PROFILES
+from benchmarks.protocol.recipe import PROFILES
 from benchmarks.results.counted_test import CountedTest
-from benchmarks.results.store import Result
+from benchmarks.results.result import Result
 from benchmarks.results.submission import Submission
 from data_prep.manifest import Entry, Manifest
 from data_prep.registry import dataset as find_dataset

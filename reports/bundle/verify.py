@@ -15,7 +15,8 @@ from pathlib import Path
 
 from benchmarks.protocol.tables import TABLES
 from benchmarks.results.json_files import ResultDamaged
-from benchmarks.results.store import Result, read_result
+from benchmarks.results.result import Result
+from benchmarks.results.store import read_result
 from benchmarks.results.submission import Submission, read_submission
 from data_prep.prepare.archive import extract
 from data_prep.registry import register_home

@@ -14,7 +14,8 @@ from data_prep.errors import DataError
 from data_prep.registry import dataset as find_dataset
 from reports.extra_tables.extra_table import Chapter, SideTable
 from reports.select.results import Collection
-from reports.statistics.bootstrap import DRAWS, LEVEL
+from reports.statistics.bootstrap import DRAWS
+from reports.statistics.replicates import LEVEL
 from reports.tables.assemble import Report
 from reports.tables.scored_rows import dice_interval
 

@@ -15,7 +15,7 @@ import numpy as np
 from benchmarks.metrics.counts import FloatArray
 from benchmarks.metrics.object_metrics import METRICS, ObjectMetric
 from benchmarks.results.metric_store import Measured
-from benchmarks.results.store import Result
+from benchmarks.results.result import Result
 from benchmarks.scoring.measure_objects import read_measured
 from reports.statistics.bootstrap import Interval, interval, resampled
 from reports.tables.frames import TableFrame

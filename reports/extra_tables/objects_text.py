@@ -12,7 +12,8 @@ from benchmarks.metrics.object_metrics import METRICS, ObjectMetric, parameters
 from data_prep.registry import dataset as find_dataset
 from reports.extra_tables.extra_table import Chapter, SideTable
 from reports.extra_tables.objects import ObjectRow, ObjectTable
-from reports.statistics.bootstrap import DRAWS, LEVEL
+from reports.statistics.bootstrap import DRAWS
+from reports.statistics.replicates import LEVEL
 from reports.tables.rows import GroupedRow, numbered
 
 DEFINITIONS = {

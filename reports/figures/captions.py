@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from benchmarks.protocol.figures import Figure
-from benchmarks.protocol.run import PROFILES, Setting
-from benchmarks.results.store import Result
+from benchmarks.protocol.recipe import PROFILES
+from benchmarks.protocol.setting import Setting
+from benchmarks.results.result import Result
 from reports.figures.error_maps import THINNEST
 from reports.figures.examples import Block
 from reports.select.settings import PAPER_SETTING, describe

@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from benchmarks.results.store import Result
+from benchmarks.results.result import Result
 from reports.figures.axes import Axis, linear, logarithmic
 from reports.figures.cost_measures import COUNTED, CostKind, measured
 from reports.select.settings import PAPER_SETTING
-from reports.tables.frame_rows import behind, row_title
 from reports.tables.frames import TableFrame
+from reports.tables.rows import behind, row_title
 
 LETTER = 6.6
 """Width in pixels of a letter, at most."""

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from benchmarks.results.store import Result
+from benchmarks.results.result import Result
 
 PRECISIONS: Mapping[str, str] = {"bf16-mixed": "bf16", "32-true": "fp32"}
 """Names of precisions as a reader knows them."""

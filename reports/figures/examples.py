@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.protocol.figures import Figure
-from benchmarks.protocol.run import Setting
+from benchmarks.protocol.setting import Setting
 from benchmarks.results.pixels import Labels, Picture, read_pair, read_predictions
-from benchmarks.results.store import Result, Store
+from benchmarks.results.result import Result
+from benchmarks.results.store import Store
 from data_prep.dataset import Dataset
 from data_prep.errors import DataError
 from data_prep.manifest import Manifest, load_manifest

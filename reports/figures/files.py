@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks.protocol.figures import Figure
-from benchmarks.protocol.run import Setting
+from benchmarks.protocol.setting import Setting
 from data_prep.errors import DataError
 from data_prep.registry import dataset as find_dataset
 from reports.figures.captions import caption

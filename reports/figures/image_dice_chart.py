@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from benchmarks.metrics.counts import FloatArray
-from benchmarks.results.store import Result
+from benchmarks.results.result import Result
 from reports.figures.axes import Axis, linear
 from reports.statistics.per_image import image_dice
-from reports.tables.frame_rows import behind, row_title
 from reports.tables.frames import TableFrame
+from reports.tables.rows import behind, row_title
 
 BINS = 40
 """Steps of Dice in an outline."""

@@ -6,10 +6,10 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from benchmarks.results.store import Result
+from benchmarks.results.result import Result
 from reports.figures.axes import Axis, linear
-from reports.tables.frame_rows import behind, replicate, row_title
 from reports.tables.frames import TableFrame
+from reports.tables.rows import behind, replicate, row_title
 
 
 @dataclass(frozen=True)

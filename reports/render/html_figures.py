@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.protocol.figures import Figure
-from benchmarks.protocol.run import Setting
+from benchmarks.protocol.setting import Setting
 from benchmarks.results.pixels import Picture
 from data_prep.errors import DataError
 from reports.figures import error_maps as errors

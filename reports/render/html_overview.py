@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from benchmarks.protocol.run import PROFILES, Run, canonical
+from benchmarks.protocol.recipe import PROFILES
+from benchmarks.protocol.run import Run, canonical
 from benchmarks.protocol.tables import TABLES, Table
-from benchmarks.results.store import Result
+from benchmarks.results.result import Result
 from reports.select.results import Collection, Source, profile_of
 from reports.select.settings import PAPER_SETTING, command, declare
 from reports.tables.assemble import Report

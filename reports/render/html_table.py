@@ -7,15 +7,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from benchmarks.results.store import Result
+from benchmarks.results.result import Result
 from reports.figures.axes import Axis, linear
 from reports.figures.cost_chart import Cost, cost_charts
 from reports.figures.image_dice_chart import Distribution, image_distribution
 from reports.figures.loss_chart import Curves, training_curves
 from reports.tables.cells import difference, doubt, heading, number, ours, parts
-from reports.tables.frame_rows import behind, replicate, row_title
 from reports.tables.frames import TableFrame
 from reports.tables.ranking import Mark, differs, paper_ranks, ranks
+from reports.tables.rows import behind, replicate, row_title
 
 Kind = Literal["label", "ours", "paper", "difference", "verdict", "extra", "runs"]
 

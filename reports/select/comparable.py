@@ -6,9 +6,10 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from benchmarks.protocol.run import Run, Setting
+from benchmarks.protocol.run import Run
+from benchmarks.protocol.setting import Setting
 from benchmarks.protocol.tables import Row, Table
-from benchmarks.results.store import Result
+from benchmarks.results.result import Result
 from benchmarks.results.submission import Submission
 from reports.select.custom_systems import with_own_systems
 from reports.select.results import Collection, Source, Stored

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from benchmarks.protocol.figures import FIGURES, Figure
-from benchmarks.protocol.run import PROFILES, Setting
+from benchmarks.protocol.recipe import PROFILES
+from benchmarks.protocol.setting import Setting
 from benchmarks.protocol.tables import TABLES, Row, Table
 from reports.select.results import Collection
 from reports.select.settings import command, overrides, settings

@@ -9,8 +9,9 @@ import numpy as np
 
 from benchmarks.metrics.counts import foreground_share
 from benchmarks.protocol.paper_numbers import IMPLIED_FOREGROUND
-from benchmarks.protocol.run import PROFILES, plain_fields
-from benchmarks.results.store import Result
+from benchmarks.protocol.recipe import PROFILES
+from benchmarks.protocol.run import plain_fields
+from benchmarks.results.result import Result
 from data_prep.registry import dataset as find_dataset
 from data_prep.splits import SPLITS
 from reports.select.comparable import Section, SectionRow

@@ -9,11 +9,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
+from benchmarks.protocol.recipe import PROFILES
 from benchmarks.protocol.registry import MODELS
-from benchmarks.protocol.run import PROFILES, PROTOCOL, Run, canonical, plain_fields
+from benchmarks.protocol.run import PROTOCOL, Run, canonical, plain_fields
 from benchmarks.results.custom_system import stand_in
 from benchmarks.results.json_files import ResultDamaged
-from benchmarks.results.store import Result, Store, read_results
+from benchmarks.results.result import Result
+from benchmarks.results.store import Store, read_results
 from benchmarks.results.submission import Submission, read_submissions, scores_folder
 from data_prep.registry import dataset as find_dataset
 from rssam.errors import UserError

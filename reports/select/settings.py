@@ -6,9 +6,11 @@ import dataclasses
 from collections.abc import Iterable
 from itertools import product
 
-from benchmarks.protocol.run import PROFILES, Run, Setting
+from benchmarks.protocol.recipe import PROFILES
+from benchmarks.protocol.run import Run
+from benchmarks.protocol.setting import Setting
 from benchmarks.protocol.tables import TABLES, Row, Table
-from benchmarks.results.store import Result
+from benchmarks.results.result import Result
 from reports.select.custom_systems import with_own_systems
 from reports.select.results import Collection, profile_of
 from rssam.errors import UserError

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from benchmarks.protocol.tables import Table
-from benchmarks.results.store import Result
+from benchmarks.results.result import Result
 from reports.select.comparable import Section, sections
 from reports.select.results import Collection
 from reports.select.settings import PAPER_SETTING, settings

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, replace
 from typing import Any
 
-from reports.statistics.bootstrap import LEVEL
+from reports.statistics.replicates import LEVEL
 from reports.tables.frames import COUNTED, NATIVE, OVERALL, TableFrame
 from reports.tables.ranking import DECIMALS, Mark, differs, paper_ranks, ranks
 

@@ -11,9 +11,9 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.metrics.counts import Scores, class_scores, scores
-from benchmarks.protocol.run import Setting
+from benchmarks.protocol.setting import Setting
 from benchmarks.protocol.tables import Table
-from benchmarks.results.store import Result
+from benchmarks.results.result import Result
 from benchmarks.results.submission import Submission
 from reports.select.comparable import Section, SectionRow, sections
 from reports.select.results import Collection, Source

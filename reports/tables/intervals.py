@@ -10,17 +10,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from benchmarks.metrics.counts import FloatArray
-from benchmarks.results.store import Result
+from benchmarks.results.result import Result
 from reports.select.comparable import Section, SectionRow
-from reports.statistics.bootstrap import (
-    DRAWS,
-    LEVEL,
-    holm,
-    interval,
-    mean_over_classes,
-    resampled_class_dice,
-    resampling_p,
-)
+from reports.statistics.bootstrap import DRAWS, interval, mean_over_classes, resampled_class_dice, resampling_p
+from reports.statistics.replicates import LEVEL, holm
 from reports.tables.notes import row_name
 from rssam.config import RSSAM
 

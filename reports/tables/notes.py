@@ -7,9 +7,9 @@ from collections.abc import Iterable, Sequence
 
 from benchmarks.metrics.counts import foreground_share
 from benchmarks.protocol.paper_numbers import IMPLIED_FOREGROUND
-from benchmarks.protocol.run import PROFILES
+from benchmarks.protocol.recipe import PROFILES
 from benchmarks.results.custom_system import SYSTEM
-from benchmarks.results.store import Result
+from benchmarks.results.result import Result
 from data_prep.splits import SPLITS
 from reports.select.comparable import Section, SectionRow
 from reports.select.not_comparable import from_scratch, replaced, section_reasons, variant

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import Literal
 
-from reports.statistics.bootstrap import LEVEL
+from reports.statistics.replicates import LEVEL
 from reports.tables.frames import COUNTED, TableFrame
 
 Mark = Literal["", "best", "second"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from benchmarks.protocol.run import Recipe
+from benchmarks.protocol.recipe import Recipe
 
 OPTIMIZERS = {"adamw": "AdamW", "sgd": "SGD"}
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
-from benchmarks.results.store import Result
-from reports.tables.frame_rows import behind, row_title
+from benchmarks.results.result import Result
 from reports.tables.frames import State, TableFrame
 
 
@@ -61,3 +61,25 @@ def numbered(names: Sequence[str]) -> list[str]:
 def results_of(groups: Iterable[RowGroup]) -> Mapping[str, Result]:
     """Every result of some groups by its key."""
     return {result.key: result for group in groups for row in group.rows for result in row.results}
+
+
+def row_title(frame: TableFrame, row: Mapping[Any, Any]) -> str:
+    """A row in a few words: its only label, or the columns that say "yes"."""
+    labels = [(name, str(row[name])) for name in frame.table.label_columns]
+    if len(labels) == 1 or row["scored"]:
+        return labels[0][1]
+    parts = [name if label == "yes" else f"{name} {label}" for name, label in labels if label != "no"]
+    return " + ".join(parts) or f"no {', '.join(name for name, _ in labels)}"
+
+
+def behind(frame: TableFrame) -> Iterator[tuple[dict[Any, Any], tuple[Result, ...]]]:
+    """Each row that has results, with them."""
+    of = {result.key: result for result in frame.results}
+    for row in frame.rows.to_dict("records"):
+        if row["keys"]:
+            yield row, tuple(of[key] for key in row["keys"])
+
+
+def replicate(result: Result) -> str:
+    """The seeds of a replicate in words."""
+    return f"split seed {result.identity['split_seed']}, seed {result.identity['seed']}"

@@ -13,7 +13,8 @@ from functools import cache
 from benchmarks.metrics.counts import FloatArray
 from benchmarks.results.submission import Submission
 from reports.select.comparable import Section
-from reports.statistics.bootstrap import DRAWS, LEVEL, Interval, interval, mean_over_classes, resampled_class_dice
+from reports.statistics.bootstrap import DRAWS, Interval, interval, mean_over_classes, resampled_class_dice
+from reports.statistics.replicates import LEVEL
 from reports.tables.intervals import column
 
 LABEL = "(scored predictions)"

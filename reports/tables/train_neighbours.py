@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from benchmarks.metrics.counts import Counts, scores
-from benchmarks.results.store import Result
+from benchmarks.results.result import Result
 
 NEIGHBOURS = "train_neighbours"
 """Where a result's data record names its test images that lie in a scene with training images."""

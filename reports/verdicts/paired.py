@@ -10,19 +10,11 @@ import numpy as np
 
 from benchmarks.protocol.claims import CLAIMS, Comparison, ScoreName
 from benchmarks.protocol.tables import SYSTEMS
-from benchmarks.results.store import Result
+from benchmarks.results.result import Result
 from data_prep.registry import dataset as find_dataset
 from reports.select.comparable import Section, SectionRow
-from reports.statistics.bootstrap import (
-    LEVEL,
-    Contrast,
-    Interval,
-    contrast,
-    holm,
-    interval,
-    mean_over_classes,
-    resampled_class_dice,
-)
+from reports.statistics.bootstrap import Interval, interval, mean_over_classes, resampled_class_dice
+from reports.statistics.replicates import LEVEL, Contrast, contrast, holm
 from reports.verdicts.rule import Judgement, find_row
 
 Word = Literal["supported", "contradicted", "undecided", "not tested"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from benchmarks.protocol.tables import TABLES
-from reports.statistics.bootstrap import kendall
+from reports.statistics.replicates import kendall
 from reports.verdicts.rule import Judgement
 
 FEWEST = 3

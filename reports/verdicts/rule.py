@@ -14,13 +14,14 @@ from typing import Literal
 import numpy as np
 
 from benchmarks.protocol.paper_runs import DATASET_TABLES, PAPER_RUNS, PaperRun
-from benchmarks.protocol.run import Run, Setting
+from benchmarks.protocol.run import Run
+from benchmarks.protocol.setting import Setting
 from benchmarks.protocol.tables import Row, Table
 from reports.select.comparable import Section, SectionRow, sections
 from reports.select.not_comparable import row_reasons, section_reasons
 from reports.select.results import Collection, Source
 from reports.select.settings import declare
-from reports.statistics.bootstrap import LEVEL, Spread, pooled_spread, tolerance
+from reports.statistics.replicates import LEVEL, Spread, pooled_spread, tolerance
 
 CAPS: Mapping[str, float] = {"deepglobe": 0.020, "whu": 0.010, "whdld": 0.010}
 """T above which agreement would say little: a run is then undecided."""

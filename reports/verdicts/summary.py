@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.protocol.paper_runs import DATASET_TABLES
-from benchmarks.protocol.run import Setting
+from benchmarks.protocol.setting import Setting
 from benchmarks.results.test_set_log import Ledger, read_ledger
 from reports.select.results import Collection, Source
 from reports.select.settings import PAPER_SETTING, order, settings

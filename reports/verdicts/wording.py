@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from benchmarks.protocol.claims import REPLICATES, TITLES
-from benchmarks.protocol.run import Setting
+from benchmarks.protocol.setting import Setting
 from benchmarks.results.test_set_log import wear
 from reports.select.settings import PAPER_SETTING, describe
 from reports.verdicts.claims import FEW, ClaimVerdict

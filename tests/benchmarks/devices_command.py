@@ -7,7 +7,7 @@ import os
 import signal
 
 from benchmarks.cli import app as cli
-from benchmarks.execution import runner
+from benchmarks.execution import plan
 from benchmarks.training import loop as engine
 from rssam.errors import UserError
 from tests.benchmarks.prepared import tiny_run
@@ -27,5 +27,5 @@ def outputs(*arguments):
 
 if __name__ == "__main__":
     engine.training_outputs = outputs
-    runner.plan = lambda *_: [tiny_run(SYSTEMS["with batch norm"], RECIPE)]
+    plan.plan = lambda *_: [tiny_run(SYSTEMS["with batch norm"], RECIPE)]
     cli.main()

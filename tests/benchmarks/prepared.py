@@ -5,9 +5,11 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from benchmarks.execution.session import Outcome, Session
+from benchmarks.execution.observer import Outcome
+from benchmarks.execution.session import Session
+from benchmarks.protocol.recipe import Recipe
 from benchmarks.protocol.registry import SamLora
-from benchmarks.protocol.run import Recipe, ResolvedRun, Run
+from benchmarks.protocol.run import ResolvedRun, Run
 from data_prep.manifest import Entry, Manifest, save_manifest
 from data_prep.registry import dataset
 from data_prep.splits import assign_splits

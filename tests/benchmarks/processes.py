@@ -6,7 +6,8 @@ import os
 import signal
 import sys
 
-from benchmarks.execution.runner import execute, resolve_all
+from benchmarks.execution.plan import resolve_all
+from benchmarks.execution.runner import execute
 from tests.benchmarks.prepared import Watcher, make_session
 
 FORKSERVER = multiprocessing.get_context("forkserver")

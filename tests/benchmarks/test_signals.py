@@ -9,7 +9,7 @@ import time
 import pytest
 
 from benchmarks.execution.run_status import WorkNotes
-from benchmarks.protocol import run as spec
+from benchmarks.protocol import recipe as recipes
 from benchmarks.training.checkpoint import LAST, read_checkpoint
 from data_prep.loading.torch_dataset import PreparedSet
 from tests.benchmarks.prepared import TINY, make_session
@@ -28,7 +28,7 @@ def reproduce_slowly(home):
 
     PreparedSet.__getitem__ = slow
     recipe = dataclasses.replace(TINY, name="smoke", crops=100)
-    spec.PROFILES["smoke"] = dataclasses.replace(spec.PROFILES["smoke"], recipe=recipe)
+    recipes.PROFILES["smoke"] = dataclasses.replace(recipes.PROFILES["smoke"], recipe=recipe)
     arguments = ("reproduce", "table5", "--profile", "smoke", "--device", "cpu", "--no-track", "--workers", "2")
     sys.exit(command(home, home / "log", *arguments))
 

@@ -5,9 +5,11 @@ from dataclasses import replace
 import numpy as np
 
 from benchmarks.metrics.counts import Counts
-from benchmarks.protocol.run import ResolvedRun, Setting
+from benchmarks.protocol.run import ResolvedRun
+from benchmarks.protocol.setting import Setting
 from benchmarks.protocol.tables import TABLES
-from benchmarks.results.store import Result, Store
+from benchmarks.results.result import Result
+from benchmarks.results.store import Store
 
 PIXELS = 512 * 512
 WHOLE = {"origin": "source", "complete": True, "pairs": 6226, "describe": "complete: all 6226 pairs"}

@@ -7,9 +7,10 @@ import numpy as np
 from PIL import Image
 from scipy import ndimage
 
-from benchmarks.execution.execute_run import save_predictions
 from benchmarks.metrics.counts import Counts
-from benchmarks.protocol.run import ResolvedRun, Setting
+from benchmarks.protocol.run import ResolvedRun
+from benchmarks.protocol.setting import Setting
+from benchmarks.results.predictions import save_predictions
 from benchmarks.results.store import Store
 from benchmarks.training.evaluate import Evaluation
 from data_prep.manifest import Entry, Manifest, save_manifest

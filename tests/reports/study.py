@@ -6,7 +6,7 @@ import numpy as np
 
 from benchmarks.metrics.counts import Counts
 from benchmarks.protocol.claims import RUNS
-from benchmarks.protocol.run import Setting
+from benchmarks.protocol.setting import Setting
 from data_prep.registry import dataset as find_dataset
 from reports.select.results import Collection, Stored
 from tests.reports.fabricate import WHOLE, binary_counts, fabricate

@@ -7,8 +7,9 @@ import sys
 import pytest
 
 from benchmarks.cli import app as cli
-from benchmarks.protocol import run as spec
+from benchmarks.protocol import recipe as recipes
 from benchmarks.protocol.tables import TABLE5
+from rssam.errors import UnknownName
 from tests.benchmarks.prepared import TINY, make_session
 from tests.conftest import REPOSITORY
 
@@ -19,7 +20,7 @@ def tiny_smoke(monkeypatch):
     import dataclasses
 
     recipe = dataclasses.replace(TINY, name="smoke", epochs=1)
-    monkeypatch.setitem(spec.PROFILES, "smoke", dataclasses.replace(spec.PROFILES["smoke"], recipe=recipe))
+    monkeypatch.setitem(recipes.PROFILES, "smoke", dataclasses.replace(recipes.PROFILES["smoke"], recipe=recipe))
 
 
 @pytest.mark.parametrize(
@@ -57,17 +58,17 @@ def test_mistakes_end_in_a_sentence(command, tmp_path, arguments, code, words):
 
 def test_debug_shows_the_traceback(tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "argv", ["rssam-bench", "--home", str(tmp_path), "--debug", "reproduce", "table9"])
-    with pytest.raises(spec.UnknownName):
+    with pytest.raises(UnknownName):
         cli.main()
 
 
 CACHED_WITHOUT_TORCH = """
 import sys, dataclasses
-from benchmarks.protocol import run as spec
+from benchmarks.protocol import recipe as recipes
 from benchmarks.cli import app as cli
 from tests.benchmarks.prepared import TINY
 recipe = dataclasses.replace(TINY, name="smoke", epochs=1)
-spec.PROFILES["smoke"] = dataclasses.replace(spec.PROFILES["smoke"], recipe=recipe)
+recipes.PROFILES["smoke"] = dataclasses.replace(recipes.PROFILES["smoke"], recipe=recipe)
 sys.argv[:1] = ["rssam-bench", "--home"]
 try:
     cli.main()

@@ -6,7 +6,8 @@ import sys
 import pytest
 
 from benchmarks import conformance
-from benchmarks.execution.runner import execute_all, resolve_all
+from benchmarks.execution.plan import resolve_all
+from benchmarks.execution.runner import execute_all
 from benchmarks.export.adapter import load_adapter
 from benchmarks.protocol.registry import UNet
 from tests.benchmarks.prepared import make_session, tiny_run

@@ -14,7 +14,8 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from benchmarks.cli.app import app
-from benchmarks.execution.runner import execute_all, resolve_all
+from benchmarks.execution.plan import resolve_all
+from benchmarks.execution.runner import execute_all
 from benchmarks.export import predict as prediction
 from benchmarks.export.load_run import load_run
 from benchmarks.export.predict import network_of, outputs_for

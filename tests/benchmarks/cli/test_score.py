@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmarks.execution.runner import execute_all, resolve_all
+from benchmarks.execution.plan import resolve_all
+from benchmarks.execution.runner import execute_all
 from benchmarks.results.store import Store
 from benchmarks.scoring.test_images import choose
 from tests.benchmarks.prepared import SIDE, TINY, make_session, tiny_run

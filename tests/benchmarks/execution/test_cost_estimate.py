@@ -6,10 +6,14 @@ import json
 import pytest
 
 from benchmarks.execution.cost_estimate import SUSTAINED, forecast, gpu_hours
-from benchmarks.execution.runner import execute_all, resolve_all
-from benchmarks.execution.session import Session, Unwatched
+from benchmarks.execution.observer import Unwatched
+from benchmarks.execution.plan import resolve_all
+from benchmarks.execution.runner import execute_all
+from benchmarks.execution.session import Session
+from benchmarks.protocol.recipe import PAPER
 from benchmarks.protocol.registry import UNet
-from benchmarks.protocol.run import PAPER, Run, Setting
+from benchmarks.protocol.run import Run
+from benchmarks.protocol.setting import Setting
 from data_prep.registry import DATASETS
 from rssam.config import RSSAM
 from tests.benchmarks.prepared import TINY, make_session, tiny_run

@@ -6,8 +6,9 @@ from contextlib import contextmanager
 
 import pytest
 
+from benchmarks.execution.plan import resolve_all
 from benchmarks.execution.run_status import standing
-from benchmarks.execution.runner import execute, execute_all, resolve_all
+from benchmarks.execution.runner import execute, execute_all
 from benchmarks.tracking.mlflow import MlflowMirror
 from rssam.config import RSSAM
 from tests.benchmarks.prepared import Watcher, make_session, tiny_run

@@ -14,10 +14,11 @@ import pytest
 from rich.console import Console
 
 from benchmarks.console.live_table import Board
+from benchmarks.execution.plan import plan, resolve_all
 from benchmarks.execution.process_pool import execute_in_processes
 from benchmarks.execution.run_status import WorkNotes
-from benchmarks.execution.runner import execute_all, plan, resolve_all
-from benchmarks.protocol.run import Setting
+from benchmarks.execution.runner import execute_all
+from benchmarks.protocol.setting import Setting
 from benchmarks.protocol.tables import TABLE1
 from data_prep.manifest import load_manifest, save_manifest
 from rssam.config import RSSAM

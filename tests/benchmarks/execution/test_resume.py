@@ -10,9 +10,9 @@ import json
 import pytest
 import torch
 
-from benchmarks.execution.runner import resolve_all
+from benchmarks.execution.plan import resolve_all
+from benchmarks.protocol.recipe import PROFILES
 from benchmarks.protocol.registry import MODELS, SamLora, TransUNet, UNetFormer
-from benchmarks.protocol.run import PROFILES
 from benchmarks.training.checkpoint import LAST, read_checkpoint
 from rssam.config import RSSAM
 from tests.benchmarks.prepared import SIDE, Watcher, make_session, tiny_run

@@ -13,8 +13,9 @@ import pytest
 import torch
 
 import benchmarks.execution.execute_run
+from benchmarks.execution.plan import resolve_all
 from benchmarks.execution.run_status import Progress, ProgressNotes, WorkNotes, duration, standing
-from benchmarks.execution.runner import execute, execute_all, resolve_all
+from benchmarks.execution.runner import execute, execute_all
 from benchmarks.inventory import by_state, planned_standings, standings
 from benchmarks.signals import Stop, heed_signals
 from data_prep.errors import DataError
@@ -183,7 +184,7 @@ def test_a_dead_data_worker(tmp_path):
 
 
 def test_a_bad_image_met_by_a_data_worker_is_one_sentence(tmp_path):
-    from benchmarks.training.loop import worker_faults
+    from benchmarks.training.batches import worker_faults
 
     with pytest.raises(DataError) as error, worker_faults(Stop()):
         raise DataError(
@@ -345,7 +346,7 @@ def test_a_signal_from_outside(tmp_path, jobs, group):
 )
 def test_a_worker_that_dies_while_it_sends(broken):
     """Where the connection broke before the signal came, the reason was "Connection reset by peer" and no remedy."""
-    from benchmarks.training.loop import DataWorkerDied, _deaths_told_alike, worker_faults
+    from benchmarks.training.batches import DataWorkerDied, _deaths_told_alike, worker_faults
 
     def batches():
         yield "first"

@@ -9,9 +9,11 @@ from torch import nn
 
 import baselines.sam_lora
 from benchmarks.execution.execute_run import train_neighbours
-from benchmarks.execution.runner import execute, execute_all, part_of, plan, resolve_all
+from benchmarks.execution.plan import part_of, plan, resolve_all
+from benchmarks.execution.runner import execute, execute_all
 from benchmarks.protocol.cost import measure
-from benchmarks.protocol.run import SMOKE, Setting
+from benchmarks.protocol.recipe import SMOKE
+from benchmarks.protocol.setting import Setting
 from benchmarks.protocol.tables import TABLE5, TABLES
 from data_prep.errors import NotPrepared
 from data_prep.manifest import load_manifest, save_manifest

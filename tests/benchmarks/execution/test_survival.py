@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from benchmarks.protocol import run as spec
+from benchmarks.protocol import recipe as recipes
 from benchmarks.protocol.tables import TABLE5
 from benchmarks.results.store import Store
 from data_prep.registry import dataset
@@ -17,7 +17,9 @@ from data_prep.synthetic.marker import MARKER
 from tests.benchmarks.processes import FORKSERVER, command
 
 KILLS = 40
-SMOKE = dataclasses.replace(spec.SMOKE, epochs=2, crops=1)  # two epochs, so that there is a checkpoint before the last
+SMOKE = dataclasses.replace(
+    recipes.SMOKE, epochs=2, crops=1
+)  # two epochs, so that there is a checkpoint before the last
 STAGES = {
     "prepare": ("prepare", "deepglobe", "--workers", "1"),
     "reproduce": ("reproduce", "table5", "--profile", "smoke", "--device", "cpu", "--no-track", "--save-every", "0.05"),
@@ -27,7 +29,7 @@ TOUCHES = {"open", "os.mkdir", "os.remove", "os.rename"}
 
 
 def shorten():
-    spec.PROFILES["smoke"] = dataclasses.replace(spec.PROFILES["smoke"], recipe=SMOKE)
+    recipes.PROFILES["smoke"] = dataclasses.replace(recipes.PROFILES["smoke"], recipe=SMOKE)
 
 
 def live(home, source, stages, touches):

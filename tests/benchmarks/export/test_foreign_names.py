@@ -16,7 +16,7 @@ from safetensors.torch import save_file
 from benchmarks.export.adapter import ENTRY, load_adapter, load_either, write_adapter
 from benchmarks.export.load_run import load_run
 from benchmarks.protocol.custom import NotAModel, model_of_result
-from benchmarks.protocol.run import Setting
+from benchmarks.protocol.setting import Setting
 from benchmarks.results.custom_system import SYSTEM, record
 from benchmarks.results.store import Store
 from benchmarks.training.checkpoint import content_digest

@@ -6,7 +6,8 @@ import json
 import pytest
 import torch
 
-from benchmarks.execution.runner import execute_all, resolve_all
+from benchmarks.execution.plan import resolve_all
+from benchmarks.execution.runner import execute_all
 from benchmarks.export.load_run import NotTrained, declared_model, load_run
 from benchmarks.protocol.registry import MODELS, smallest
 from benchmarks.training.evaluate import evaluate

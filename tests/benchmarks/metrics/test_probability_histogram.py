@@ -11,7 +11,7 @@ import torch
 from benchmarks.metrics.count_probabilities import probability_histogram
 from benchmarks.metrics.probability_histogram import BINS, EDGES, HALF, Histogram
 from benchmarks.results.json_files import ResultDamaged
-from benchmarks.results.store import RESULT_SCHEMA, Result
+from benchmarks.results.result import RESULT_SCHEMA, Result
 from benchmarks.training.evaluate import evaluate
 from data_prep.loading.torch_dataset import PreparedSet
 from rssam.contract import Task

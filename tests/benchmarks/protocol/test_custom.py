@@ -8,11 +8,12 @@ import textwrap
 
 import pytest
 
-from benchmarks.execution.runner import plan
+from benchmarks.execution.plan import plan
 from benchmarks.export.load_run import declared_model
 from benchmarks.protocol.custom import NotAModel, find_model, installed_models, is_own, model_of_result
 from benchmarks.protocol.registry import MODELS, UNet
-from benchmarks.protocol.run import ResolvedRun, Setting
+from benchmarks.protocol.run import ResolvedRun
+from benchmarks.protocol.setting import Setting
 from benchmarks.protocol.tables import TABLES
 from benchmarks.protocol.targets import find_items, require_suitable
 from benchmarks.results.custom_system import SYSTEM, changes, record, stand_in

@@ -8,7 +8,9 @@ import hashlib
 import pytest
 
 from benchmarks.protocol.paper_runs import PAPER_RUNS
-from benchmarks.protocol.run import PROFILES, ResolvedRun, Setting
+from benchmarks.protocol.recipe import PROFILES
+from benchmarks.protocol.run import ResolvedRun
+from benchmarks.protocol.setting import Setting
 from data_prep.manifest import Entry, Manifest
 
 KEYS = """

@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmarks.protocol import run as spec
+from benchmarks.protocol import recipe as recipes
 from benchmarks.protocol import targets as items
+from benchmarks.protocol.run import Run
+from benchmarks.protocol.setting import Setting
 from benchmarks.protocol.tables import TABLE3, TABLE4, TABLE5
 from benchmarks.results.store import Store
 from data_prep.registry import BUILT_IN, DATASETS, register_home
@@ -29,7 +31,7 @@ def _forgotten(tmp_path):
 def one_row(monkeypatch):
     """The smoke profile in seconds, and tables of the SAM-LoRA row alone."""
     recipe = dataclasses.replace(TINY, name="smoke", epochs=1)
-    monkeypatch.setitem(spec.PROFILES, "smoke", dataclasses.replace(spec.PROFILES["smoke"], recipe=recipe))
+    monkeypatch.setitem(recipes.PROFILES, "smoke", dataclasses.replace(recipes.PROFILES["smoke"], recipe=recipe))
     for table in (TABLE3, TABLE4, TABLE5):
         rows = tuple(row for row in table.rows if row.model.name == "sam-lora")[:1]
         monkeypatch.setitem(items.ITEMS, table.id, dataclasses.replace(table, rows=rows))
@@ -68,7 +70,7 @@ def test_several_classes_in_table3(command, tmp_path, source, one_row):
     code, output, _ = command("report", "table3", "--out", str(tmp_path / "report"), "--json")
     assert code == 0
     assert done["key"] in (tmp_path / "report" / "table3.csv").read_text()
-    frames = table_frames(items.ITEMS["table4"], collect(tmp_path / "home"), spec.Setting("smoke", dataset="land"))
+    frames = table_frames(items.ITEMS["table4"], collect(tmp_path / "home"), Setting("smoke", dataset="land"))
     assert frames[0].table.scores == ("soil", "grass", "water")  # not six columns without numbers, WHDLD's
     dice = 2 * counts.tp.sum(0) / (2 * counts.tp + counts.fp + counts.fn).sum(0)
     shown = frames[0].runs[["soil", "grass", "water"]].to_numpy(float)
@@ -129,7 +131,7 @@ def test_what_was_declared_is_in_the_key(source):
     from data_prep.datasets.folder import Folder
 
     sets = [Folder("roads", ("road",), (value,), 0, None, "tile", (64, 64)) for value in (1, 2)]
-    declared = [spec.Setting("smoke").run(TABLE5.rows[0].model, "deepglobe").declared() for _ in sets]
+    declared = [Setting("smoke").run(TABLE5.rows[0].model, "deepglobe").declared() for _ in sets]
     assert declared[0]["dataset"] == {"name": "deepglobe", "version": 1}  # keys of published sets stay as they are
-    runs = [spec.Run(TABLE5.rows[0].model, data, TINY).declared() for data in sets]
+    runs = [Run(TABLE5.rows[0].model, data, TINY).declared() for data in sets]
     assert runs[0]["dataset"] != runs[1]["dataset"]

@@ -2,11 +2,12 @@
 
 import pytest
 
-from benchmarks.execution.runner import plan
+from benchmarks.execution.plan import plan
 from benchmarks.protocol.claims import claim_bearing
 from benchmarks.protocol.figures import FIGURES
 from benchmarks.protocol.paper_numbers import PAPER_TABLES
-from benchmarks.protocol.run import PROFILES, Setting
+from benchmarks.protocol.recipe import PROFILES
+from benchmarks.protocol.setting import Setting
 from benchmarks.protocol.tables import SYSTEMS, TABLES
 from benchmarks.protocol.targets import ITEMS, find_items, require_suitable, systems
 from data_prep.registry import DATASETS

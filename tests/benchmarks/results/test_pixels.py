@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from benchmarks.execution.execute_run import save_predictions
 from benchmarks.results.pixels import read_pair, read_predictions
+from benchmarks.results.predictions import save_predictions
 from benchmarks.training.evaluate import Evaluation
 from data_prep.errors import DataError
 from tests.reports.pictured import LandCover, Roads, draw_masks, write_pictures

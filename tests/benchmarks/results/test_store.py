@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 
 from benchmarks.metrics.counts import Counts
-from benchmarks.protocol.run import PAPER, ResolvedRun, Run
+from benchmarks.protocol.recipe import PAPER
+from benchmarks.protocol.run import ResolvedRun, Run
 from benchmarks.results.json_files import ResultDamaged
-from benchmarks.results.store import Result, Store, read_results
+from benchmarks.results.result import Result
+from benchmarks.results.store import Store, read_results
 from data_prep.registry import dataset
 from rssam.config import RSSAM
 

@@ -5,9 +5,11 @@ import multiprocessing
 
 import pytest
 
-from benchmarks.execution.runner import execute, resolve_all
+from benchmarks.execution.plan import resolve_all
+from benchmarks.execution.runner import execute
 from benchmarks.protocol.registry import SamLora, UNet
-from benchmarks.protocol.run import ResolvedRun, Setting
+from benchmarks.protocol.run import ResolvedRun
+from benchmarks.protocol.setting import Setting
 from benchmarks.results.test_set_log import LEDGER, Wear, read_ledger, record_use, wear
 from tests.benchmarks.prepared import make_session, tiny_run
 

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmarks.execution.runner import execute_all, resolve_all
+from benchmarks.execution.plan import resolve_all
+from benchmarks.execution.runner import execute_all
 from benchmarks.protocol.registry import SamLora
 from benchmarks.protocol.run import Run
 from benchmarks.results.json_files import ResultDamaged
@@ -18,7 +19,8 @@ from benchmarks.scoring.mask_folder import PredictionsUnfit
 from benchmarks.scoring.score import count, read_run, score
 from benchmarks.scoring.test_images import choose
 from data_prep.errors import DataError
-from data_prep.images.decode import BadPicture, encode_labels
+from data_prep.images.decode import BadPicture
+from data_prep.images.encode import encode_labels
 from data_prep.registry import dataset
 from tests.benchmarks.prepared import SIDE, TINY, make_session
 

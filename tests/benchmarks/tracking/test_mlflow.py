@@ -12,7 +12,8 @@ import time
 
 import pytest
 
-from benchmarks.execution.runner import execute, resolve_all
+from benchmarks.execution.plan import resolve_all
+from benchmarks.execution.runner import execute
 from benchmarks.protocol.run import resolve
 from benchmarks.tracking.mlflow import EXPERIMENT, MlflowMirror, flat
 from data_prep.manifest import load_manifest

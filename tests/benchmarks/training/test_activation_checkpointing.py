@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from benchmarks.protocol.registry import MODELS
-from benchmarks.protocol.run import Setting
+from benchmarks.protocol.setting import Setting
 from benchmarks.training.activation_checkpointing import save_memory
 from benchmarks.training.loop import training_loss
 from benchmarks.training.reproducibility import seeded

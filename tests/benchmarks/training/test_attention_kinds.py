@@ -9,7 +9,8 @@ import torch
 from benchmarks.protocol.registry import SamLora
 from benchmarks.protocol.run import resolve
 from benchmarks.training.evaluate import evaluate
-from benchmarks.training.loop import make_optimizer, training_loss
+from benchmarks.training.loop import training_loss
+from benchmarks.training.optimizer import make_optimizer
 from benchmarks.training.reproducibility import seeded
 from data_prep.loading.torch_dataset import PreparedSet
 from rssam.config import RSSAM

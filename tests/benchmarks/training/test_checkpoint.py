@@ -19,7 +19,7 @@ from benchmarks.training.checkpoint import (
     Checkpoints,
     read_checkpoint,
 )
-from benchmarks.training.loop import make_optimizer
+from benchmarks.training.optimizer import make_optimizer
 from benchmarks.training.reproducibility import random_states, restore_random_states, seeded
 from tests.benchmarks.prepared import SIDE, TINY
 from tests.benchmarks.training.test_loop import fresh

@@ -6,12 +6,12 @@ import pytest
 import torch
 from torch import nn
 
-from benchmarks.execution.session import choose_workers
+from benchmarks.execution.hardware import choose_workers
+from benchmarks.protocol.recipe import PAPER
 from benchmarks.protocol.registry import MODELS, smallest
-from benchmarks.protocol.run import PAPER
 from benchmarks.training.checkpoint import Checkpoints
 from benchmarks.training.compile import channels_last
-from benchmarks.training.loop import make_optimizer
+from benchmarks.training.optimizer import make_optimizer
 from benchmarks.training.reproducibility import seeded
 from rssam.contract import Task
 

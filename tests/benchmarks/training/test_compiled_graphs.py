@@ -10,7 +10,8 @@ from torch import nn
 from torch._dynamo.backends.debugging import aot_eager
 
 import benchmarks.execution.execute_run
-from benchmarks.execution.runner import execute, resolve_all
+from benchmarks.execution.plan import resolve_all
+from benchmarks.execution.runner import execute
 from benchmarks.protocol.registry import MODELS, UNet, smallest
 from benchmarks.training.compile import compile_network
 from benchmarks.training.loop import make_fabric, training_outputs

@@ -7,10 +7,11 @@ import pytest
 import torch
 from torch import nn
 
-from benchmarks.protocol.run import PAPER
+from benchmarks.protocol.recipe import PAPER
 from benchmarks.training.checkpoint import LAST, Checkpoints, trained_state
-from benchmarks.training.loop import Listener, TrainingDiverged, learning_rate, make_fabric, make_optimizer, train
+from benchmarks.training.loop import Listener, TrainingDiverged, make_fabric, train
 from benchmarks.training.loss import segmentation_loss
+from benchmarks.training.optimizer import learning_rate, make_optimizer
 from benchmarks.training.reproducibility import seeded
 from data_prep.loading.torch_dataset import PreparedSet
 from tests.benchmarks.prepared import TINY, write_prepared
@@ -70,7 +71,7 @@ def test_accumulation_is_the_mean_over_groups(data, tmp_path):
     twin.load_state_dict(net.state_dict())
     run(net, tmp_path / "work", (train_set, data[1]), recipe)
 
-    from benchmarks.training.loop import _Draws
+    from benchmarks.training.batches import _Draws
 
     draws = _Draws(train_set, recipe, 0, 1)
     losses = []
@@ -84,7 +85,7 @@ def test_accumulation_is_the_mean_over_groups(data, tmp_path):
 
 
 def test_every_epoch_draws_anew_and_the_seed_decides(data):
-    from benchmarks.training.loop import _Draws
+    from benchmarks.training.batches import _Draws
 
     orders = {(seed, epoch): tuple(_Draws(data[0], TINY, seed, epoch).order) for seed in (0, 1) for epoch in (1, 2)}
     assert len(set(orders.values())) == 4
@@ -93,7 +94,7 @@ def test_every_epoch_draws_anew_and_the_seed_decides(data):
 
 
 def test_flips_turn_image_and_labels_alike(data):
-    from benchmarks.training.loop import _Draws
+    from benchmarks.training.batches import _Draws
 
     draws = _Draws(data[0], dataclasses.replace(TINY, augmentation="flips"), 0, 1)
     assert len(set(draws.turns.tolist())) > 1

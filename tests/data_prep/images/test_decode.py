@@ -12,6 +12,7 @@ from rasterio.errors import NotGeoreferencedWarning
 from rasterio.io import MemoryFile
 
 from data_prep.images import decode as pixels
+from data_prep.images import encode, masks
 from data_prep.images.decode import BadPicture
 from tests.data_prep.samples import picture, road
 
@@ -31,7 +32,7 @@ BLACK_AND_WHITE = ((0, 0, 0), (255, 255, 255))
 @pytest.mark.parametrize("factor", [1, 2, 3])
 def test_average_area_is_the_mean_of_blocks(factor):
     image = np.random.default_rng(0).integers(0, 256, (24, 36, 3), dtype=np.uint8)
-    small = pixels.average_area(image, factor)
+    small = encode.average_area(image, factor)
     assert small.shape == (24 // factor, 36 // factor, 3)
     for row in range(small.shape[0]):
         for column in range(small.shape[1]):
@@ -42,12 +43,12 @@ def test_average_area_is_the_mean_of_blocks(factor):
 @pytest.mark.parametrize("factor", [16, 17])
 def test_averaging_white_gives_white(factor):
     """Sums of 16 bits hold 16 x 16 pixels of 255, and no more."""
-    assert (pixels.average_area(np.full((2 * factor, factor, 3), 255, np.uint8), factor) == 255).all()
+    assert (encode.average_area(np.full((2 * factor, factor, 3), 255, np.uint8), factor) == 255).all()
 
 
 def test_take_every_is_the_first_pixel_of_each_block():
     labels = np.random.default_rng(0).integers(0, 2, (8, 12), dtype=np.uint8)
-    small = pixels.take_every(labels, 2)
+    small = encode.take_every(labels, 2)
     assert small.tolist() == [[labels[2 * row, 2 * column] for column in range(6)] for row in range(4)]
 
 
@@ -56,27 +57,27 @@ def test_a_mask_means_the_same_in_every_mode(mode):
     mask = road(3, 64)
     picture = Image.fromarray(mask).convert("RGB")
     picture = picture.convert(mode) if mode != "P" else picture.quantize(4)
-    found = pixels.binary_mask(pixels.decode(encoded(picture, "PNG"), "PNG"))
+    found = masks.binary_mask(pixels.decode(encoded(picture, "PNG"), "PNG"))
     assert (found.labels == (mask == 255)).all()
     assert found.values == ("0", "255")
 
 
 def test_the_threshold_is_128():
     grey = np.arange(256, dtype=np.uint8)[None]
-    assert pixels.binary_mask(Image.fromarray(grey)).labels[0].tolist() == [0] * 128 + [1] * 128
+    assert masks.binary_mask(Image.fromarray(grey)).labels[0].tolist() == [0] * 128 + [1] * 128
 
 
 def test_a_coloured_mask_is_refused():
     colour = np.zeros((4, 4, 3), np.uint8)
     colour[1, 1] = (255, 120, 80)
     with pytest.raises(BadPicture, match="expected a black-and-white mask, found colours"):
-        pixels.binary_mask(Image.fromarray(colour))
+        masks.binary_mask(Image.fromarray(colour))
 
 
 @pytest.mark.parametrize("mode", ["RGBA", "LA", "I;16"])
 def test_other_modes_of_a_mask_are_refused(mode):
     with pytest.raises(BadPicture, match=f"found mode {mode}"):
-        pixels.binary_mask(Image.new(mode, (4, 4)))
+        masks.binary_mask(Image.new(mode, (4, 4)))
 
 
 @pytest.mark.parametrize("cut", [2, 40, len(JPEG) // 2, len(JPEG) - 4])
@@ -126,41 +127,41 @@ def test_several_formats_may_be_allowed():
 
 @pytest.mark.parametrize(("found", "factor"), [((512, 512), 1), ((1024, 1024), 2), ((1536, 1536), 3)])
 def test_whole_factors(found, factor):
-    assert pixels.whole_factor(found, (512, 512)) == factor
+    assert encode.whole_factor(found, (512, 512)) == factor
 
 
 @pytest.mark.parametrize("found", [(1000, 1000), (256, 256), (1024, 512), (1025, 1024), (0, 0)])
 def test_no_other_factors(found):
     with pytest.raises(BadPicture, match=f"found {found[1]}x{found[0]}"):
-        pixels.whole_factor(found, (512, 512))
+        encode.whole_factor(found, (512, 512))
 
 
 def test_an_exact_size_allows_no_multiple():
-    assert pixels.whole_factor((512, 512), (512, 512), exact=True) == 1
+    assert encode.whole_factor((512, 512), (512, 512), exact=True) == 1
     with pytest.raises(BadPicture, match=r"expected 512x512 pixels, found 1024x1024"):
-        pixels.whole_factor((1024, 1024), (512, 512), exact=True)
+        encode.whole_factor((1024, 1024), (512, 512), exact=True)
 
 
 def test_written_files_read_back_as_they_were():
     image, labels = picture(2, 32), (road(2, 65) > 0).astype(np.uint8)
-    assert (np.asarray(Image.open(io.BytesIO(pixels.encode_image(image)))) == image).all()
-    palette = Image.open(io.BytesIO(pixels.encode_labels(labels, BLACK_AND_WHITE)))
+    assert (np.asarray(Image.open(io.BytesIO(encode.encode_image(image)))) == image).all()
+    palette = Image.open(io.BytesIO(encode.encode_labels(labels, BLACK_AND_WHITE)))
     assert palette.mode == "P"
     assert (np.asarray(palette) == labels).all()
     assert (np.asarray(palette.convert("L")) == 255 * labels).all()
-    bits = Image.open(io.BytesIO(pixels.encode_bits(labels)))
+    bits = Image.open(io.BytesIO(encode.encode_bits(labels)))
     assert bits.mode == "1"
     assert (np.asarray(bits) == labels).all()
 
 
 def test_labels_without_foreground_read_back_too():
     empty = np.zeros((8, 8), np.uint8)
-    assert not np.asarray(Image.open(io.BytesIO(pixels.encode_labels(empty, BLACK_AND_WHITE)))).any()
+    assert not np.asarray(Image.open(io.BytesIO(encode.encode_labels(empty, BLACK_AND_WHITE)))).any()
 
 
 def test_one_bit_does_not_swallow_further_classes():
     with pytest.raises(ValueError, match="do not fit into one bit"):
-        pixels.encode_bits(np.array([[0, 1, 2]], np.uint8))
+        encode.encode_bits(np.array([[0, 1, 2]], np.uint8))
 
 
 def test_a_compressed_tiff_with_a_flipped_byte_is_refused_in_silence(capfd):

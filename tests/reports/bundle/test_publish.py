@@ -9,8 +9,10 @@ import pytest
 from PIL import Image
 
 from benchmarks.metrics.counts import Counts
-from benchmarks.protocol.run import Setting, resolve
-from benchmarks.results.store import Result, Store
+from benchmarks.protocol.run import resolve
+from benchmarks.protocol.setting import Setting
+from benchmarks.results.result import Result
+from benchmarks.results.store import Store
 from benchmarks.scoring.score import score
 from benchmarks.scoring.test_images import choose
 from data_prep.manifest import load_manifest

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from benchmarks.metrics.counts import Counts
-from benchmarks.protocol.run import Setting
+from benchmarks.protocol.setting import Setting
 from benchmarks.results.store import Store
 from reports.figures.axes import linear, logarithmic, round_step
 from reports.figures.cost_chart import LETTER, _labels, cost_charts
@@ -15,8 +15,8 @@ from reports.figures.image_dice_chart import BINS, image_distribution
 from reports.figures.loss_chart import training_curves
 from reports.select.results import collect
 from reports.select.settings import PAPER_SETTING
-from reports.tables.frame_rows import row_title
 from reports.tables.frames import table_frames
+from reports.tables.rows import row_title
 from tests.reports.fabricate import MADE_UP, TABLE5, fabricate, fill, row_run
 
 

@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from benchmarks.protocol.run import Setting, plain_fields
+from benchmarks.protocol.run import plain_fields
+from benchmarks.protocol.setting import Setting
 from benchmarks.protocol.tables import TABLES
 from benchmarks.speed.timing import Conditions, measure_system, save_record
 from reports.extra_tables.speed import read_efficiency

@@ -13,7 +13,7 @@ from matplotlib.text import Text
 from PIL import Image
 
 from benchmarks.protocol.figures import FIGURES
-from benchmarks.protocol.run import Setting
+from benchmarks.protocol.setting import Setting
 from benchmarks.results.store import Store
 from data_prep import registry as catalog
 from data_prep.errors import UnknownDataset

@@ -9,7 +9,7 @@ from html.parser import HTMLParser
 import pytest
 
 from benchmarks.protocol.figures import FIGURES
-from benchmarks.protocol.run import Setting
+from benchmarks.protocol.setting import Setting
 from benchmarks.protocol.tables import TABLES
 from benchmarks.results.store import Store
 from reports.render.html import prose, render

@@ -8,7 +8,7 @@ import subprocess
 import pytest
 from rich.console import Console
 
-from benchmarks.protocol.run import Setting
+from benchmarks.protocol.setting import Setting
 from benchmarks.protocol.tables import TABLES
 from reports.render import csv as csv_table
 from reports.render import latex, markdown

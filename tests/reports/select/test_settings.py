@@ -5,7 +5,7 @@ from typing import ClassVar
 
 import pytest
 
-from benchmarks.protocol.run import Setting
+from benchmarks.protocol.setting import Setting
 from benchmarks.protocol.tables import Table
 from data_prep import registry as catalog
 from reports.select.results import Collection, Stored

@@ -8,19 +8,9 @@ import scipy.stats
 
 from benchmarks.metrics.counts import Counts, scores
 from reports.statistics import bootstrap as statistics
-from reports.statistics.bootstrap import (
-    Interval,
-    Spread,
-    contrast,
-    holm,
-    interval,
-    kendall,
-    pooled_spread,
-    resampled_class_dice,
-    resampled_dice,
-    resampling_p,
-    tolerance,
-)
+from reports.statistics import replicates
+from reports.statistics.bootstrap import Interval, interval, resampled_class_dice, resampled_dice, resampling_p
+from reports.statistics.replicates import Spread, contrast, holm, kendall, pooled_spread, tolerance
 
 
 def random_counts(images, classes, seed=0, high=40_000):
@@ -220,7 +210,7 @@ class TestSpread:
         for _ in range(2000):
             groups = rng.normal(0.7, 0.005, (5, 3))
             paper = rng.normal(0.7, 0.005)
-            reach = tolerance(pooled_spread(groups.tolist()), 3) - statistics.ROUNDING
+            reach = tolerance(pooled_spread(groups.tolist()), 3) - replicates.ROUNDING
             inside += abs(groups[0].mean() - paper) <= reach
         assert inside / 2000 == pytest.approx(0.95, abs=0.015)
 

@@ -1,6 +1,6 @@
 """Rows that the paper does not have, variants smaller than declared, and parameters counted three ways."""
 
-from benchmarks.protocol.run import Setting
+from benchmarks.protocol.setting import Setting
 from benchmarks.protocol.tables import TABLES
 from reports.select.results import Collection, Stored
 from reports.select.settings import settings

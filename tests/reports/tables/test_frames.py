@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from benchmarks.metrics.counts import Counts, class_scores
-from benchmarks.protocol.run import Setting
+from benchmarks.protocol.setting import Setting
 from benchmarks.protocol.tables import TABLES, Row, Table
 from benchmarks.results.store import Store
 from data_prep import registry as catalog

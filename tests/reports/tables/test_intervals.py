@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from benchmarks.metrics.counts import Counts, scores
-from benchmarks.protocol.run import Setting
+from benchmarks.protocol.setting import Setting
 from benchmarks.protocol.tables import TABLES
 from reports.render import latex, markdown
 from reports.select.comparable import sections

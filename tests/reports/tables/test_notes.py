@@ -1,6 +1,7 @@
 """The exact words under a table."""
 
-from benchmarks.protocol.run import PROFILES, Setting
+from benchmarks.protocol.recipe import PROFILES
+from benchmarks.protocol.setting import Setting
 from reports.select.results import Collection, Stored
 from reports.tables.assemble import assemble
 from reports.tables.recipe_text import describe_recipe

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from benchmarks.protocol.run import Setting
+from benchmarks.protocol.setting import Setting
 from benchmarks.results.store import Store
 from reports.render import csv as csv_table
 from reports.render import latex, markdown

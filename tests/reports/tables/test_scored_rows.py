@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from benchmarks.protocol.run import Setting
+from benchmarks.protocol.setting import Setting
 from benchmarks.protocol.tables import TABLES
 from benchmarks.results.store import Store
 from benchmarks.results.submission import Submission, identify, put_submission

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from benchmarks.metrics.counts import Counts
-from benchmarks.protocol.run import Setting
+from benchmarks.protocol.setting import Setting
 from reports.select.results import Collection, Stored
 from reports.tables.assemble import assemble
 from reports.tables.train_neighbours import apart, describe_neighbours, neighbours

@@ -6,7 +6,8 @@ import math
 import pytest
 
 from benchmarks.protocol.claims import CLAIMS, RUNS, claim_bearing
-from benchmarks.protocol.run import ResolvedRun, Setting
+from benchmarks.protocol.run import ResolvedRun
+from benchmarks.protocol.setting import Setting
 from benchmarks.results.store import Store
 from benchmarks.results.test_set_log import LEDGER, record_use
 from reports.render.verdicts_markdown import render

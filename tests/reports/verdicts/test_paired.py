@@ -7,7 +7,7 @@ import pytest
 
 from benchmarks.metrics.counts import Counts
 from benchmarks.protocol.claims import RUNS, Comparison
-from reports.statistics.bootstrap import contrast, holm
+from reports.statistics.replicates import contrast, holm
 from reports.verdicts.paired import compare, family, key_of
 from reports.verdicts.rank_agreement import rank_agreement
 from reports.verdicts.rule import judge

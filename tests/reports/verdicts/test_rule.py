@@ -7,7 +7,7 @@ import pytest
 
 from benchmarks.metrics.counts import Counts
 from benchmarks.protocol.claims import RUNS
-from benchmarks.protocol.run import Setting
+from benchmarks.protocol.setting import Setting
 from reports.select.not_comparable import share_error
 from reports.verdicts.rule import judge
 from tests.reports.fabricate import MADE_UP, PART, PIXELS

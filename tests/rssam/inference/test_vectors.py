@@ -13,8 +13,7 @@ from scipy import ndimage
 
 from rssam.contract import IGNORE
 from rssam.inference.geotiff import Georeference
-from rssam.inference.shapes import regions
-from rssam.inference.vectors import write_vectors
+from rssam.inference.vectors import regions, write_vectors
 
 UTM = Affine(0.2, 0, 400000, 0, -0.2, 3900000)
 

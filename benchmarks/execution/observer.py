@@ -1,0 +1,70 @@
+"""What a run reports while it works, and how it ended."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, Protocol
+
+from benchmarks.protocol.run import ResolvedRun
+from benchmarks.results.result import Result
+
+if TYPE_CHECKING:
+    pass
+
+Status = Literal["cached", "resumed", "trained", "failed", "interrupted", "busy"]
+"""Busy: another process has it. That never is the end of it: such a run is waited for."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one run; `reason` says why it failed, or who has it; `notes` what was said on the way."""
+
+    key: str
+    status: Status
+    result: Result | None = None
+    reason: str = ""
+    notes: tuple[str, ...] = ()
+
+
+class Observer(Protocol):
+    """Who watches the runs of a session."""
+
+    def begin(self, number: int, total: int, resolved: ResolvedRun) -> None:
+        """Run `number` of `total` begins."""
+
+    def step(self, epoch: int, epochs: int, step: int, steps: int) -> None:
+        """An optimiser step is done."""
+
+    def epoch(self, metrics: dict[str, float]) -> None:
+        """An epoch is done."""
+
+    def testing(self, done: int, total: int) -> None:
+        """Test images are being predicted."""
+
+    def note(self, text: str) -> None:
+        """Something a person should know: a wait, a damaged checkpoint, a second try."""
+
+    def end(self, outcome: Outcome) -> None:
+        """The run has ended."""
+
+
+class Unwatched:
+    """An observer that looks away."""
+
+    def begin(self, number: int, total: int, resolved: ResolvedRun) -> None:
+        """Ignored."""
+
+    def step(self, epoch: int, epochs: int, step: int, steps: int) -> None:
+        """Ignored."""
+
+    def epoch(self, metrics: dict[str, float]) -> None:
+        """Ignored."""
+
+    def testing(self, done: int, total: int) -> None:
+        """Ignored."""
+
+    def note(self, text: str) -> None:
+        """Ignored."""
+
+    def end(self, outcome: Outcome) -> None:
+        """Ignored."""

@@ -1,0 +1,63 @@
+"""From tables to distinct runs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from benchmarks.execution.session import Session
+from benchmarks.protocol.run import ResolvedRun, Run, resolve
+from benchmarks.protocol.setting import Setting
+from benchmarks.protocol.targets import Item, replicates, systems
+from data_prep.manifest import load_manifest
+from rssam.contract import Model
+from rssam.errors import UserError
+
+
+def plan(
+    items: Sequence[Item],
+    setting: Setting,
+    seeds: Sequence[int],
+    split_seed: int,
+    repeats: int | None,
+    controls: bool = False,
+    own: Sequence[Model] = (),
+) -> list[Run]:
+    """The different runs behind these items, each once: all first replicates in the order of the rows, then the next.
+
+    Each of `repeats` is a pair of seed and split seed, counted up from the first pair; None leaves their number to the
+    item (see `items.replicates`). With `own` systems of the user those are run, in place of the items' rows.
+    """
+    wanted = [
+        (model, dataset, replicates(item, model, dataset, repeats))
+        for item in items
+        for model, dataset in systems(item, controls, own)
+    ]
+    most = max((number for *_, number in wanted), default=0)
+    runs = [
+        setting.run(model, dataset, seed + extra, split_seed + extra)
+        for seed in seeds
+        for extra in range(most)
+        for model, dataset, number in wanted
+        if extra < number
+    ]
+    return list(dict.fromkeys(runs))
+
+
+def part_of(runs: Sequence[Run], part: str) -> list[Run]:
+    """The runs of a plan that are part I of N, written I/N and counted from 1; all parts together are the plan.
+
+    Raises UserError if it is written otherwise.
+    """
+    number, _, parts = part.partition("/")
+    if not (number.isdecimal() and parts.isdecimal() and 1 <= int(number) <= int(parts)):
+        raise UserError(f"--part is I/N with 1 <= I <= N, as in 2/4; found {part!r}")
+    return list(runs[int(number) - 1 :: int(parts)])
+
+
+def resolve_all(runs: Sequence[Run], session: Session) -> list[ResolvedRun]:
+    """Look up data and weights of every run before the first one starts; reads manifests, never images.
+
+    Raises NotPrepared or WeightsNotFound, naming the command that mends it.
+    """
+    manifests = {name: load_manifest(session.data_folder(name), name) for name in {run.dataset.name for run in runs}}
+    return [resolve(run, manifests[run.dataset.name], session.weights, session.precision) for run in runs]

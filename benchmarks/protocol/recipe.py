@@ -1,0 +1,96 @@
+"""Recipes: everything about training that changes the number; and profiles, the sizes a recipe is run with."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from rssam.contract import Model
+
+Precision = Literal["32-true", "bf16-mixed"]
+
+
+def _from(origin: Literal["paper", "SAMed", "ours"], default: Any) -> Any:
+    """A recipe field whose default was fixed by the paper, taken from SAMed's code, or chosen by us."""
+    return field(default=default, metadata={"origin": origin})
+
+
+def added(default: Any) -> Any:
+    """A field added to a declaration later: at its default it is left out, so that old keys stay as they are."""
+    return field(default=default, metadata={"added": True})
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything about training that changes the number. The defaults are the PAPER recipe."""
+
+    name: str
+    optimizer: Literal["adamw", "sgd"] = _from("paper", "adamw")
+    rates: tuple[float, ...] = _from("SAMed", (5e-3,))  # several: the lowest validation loss chooses
+    weight_decay: float = _from("SAMed", 0.1)
+    warmup: int | float = _from("SAMed", 250)  # steps, or as a float the share of all steps
+    power: float = _from("SAMed", 0.9)  # of the polynomial decay after the warm-up
+    epochs: int = _from("paper", 200)
+    batch: int = _from("SAMed", 24)  # images behind one optimiser step
+    group: int = _from("paper", 6)  # images that share one Dice term and one BatchNorm: 24 on four cards
+    crop: int | None = _from("ours", None)  # side in pixels of square crops; None trains on whole images
+    crops: int = _from("ours", 1)  # of each image an epoch
+    limit: int | None = _from("ours", None)  # at most this many images of each split
+    augmentation: Literal["none", "flips"] = _from("paper", "none")
+    ce_weight: float = _from("paper", 0.2)
+    dice_weight: float = _from("paper", 0.8)
+
+    def __post_init__(self) -> None:
+        if self.batch % self.group:
+            raise ValueError(f"batch {self.batch} is not a whole number of groups of {self.group}")
+        if self.crop is None and self.crops != 1:
+            raise ValueError(f"{self.crops} crops of each image need the side of a crop")
+
+    def resolve(self, model: Model) -> Recipe:
+        """The recipe as `model` is trained with it: FAIR takes each system's published optimiser and weight decay."""
+        if self.name != "fair" or model.published is None:
+            return self
+        published = model.published
+        return dataclasses.replace(self, optimizer=published.optimizer, weight_decay=published.weight_decay)
+
+
+@dataclass(frozen=True)
+class Profile:
+    """A recipe with the sizes it is run with: `encoders` replaces SAM's, `init` is how networks start.
+
+    With `small`, systems without a SAM encoder take their smallest variant.
+    """
+
+    recipe: Recipe
+    summary: str
+    encoders: Mapping[str, str] = field(default_factory=dict)
+    init: Literal["sam", "scratch"] | None = None
+    small: bool = False
+
+
+PAPER = Recipe(name="paper")
+
+
+FAIR = Recipe(name="fair", rates=(3e-4, 1e-3, 5e-3), augmentation="flips")
+
+
+MINI = Recipe(name="mini", rates=(3e-4,), warmup=0.1, epochs=30, batch=5, group=5, crop=256)
+
+
+SMOKE = Recipe(name="smoke", rates=(3e-4,), warmup=0.1, epochs=1, batch=1, group=1, crop=128, crops=14, limit=8)
+
+
+PROFILES: dict[str, Profile] = {
+    "smoke": Profile(
+        SMOKE,
+        "a few images and tiny encoders: proves the wiring, claims nothing",
+        encoders={"vit_b": "vit_t", "vit_l": "vit_s", "vit_h": "vit_s"},
+        init="scratch",
+        small=True,
+    ),
+    "mini": Profile(MINI, "small real data on one GPU, or on a CPU with --encoder vit_t --init scratch"),
+    "fair": Profile(FAIR, "the same budget and augmentation for all, the rate of each system chosen by validation"),
+    "paper": Profile(PAPER, "one recipe for all systems, as the paper implies"),
+}

@@ -1,0 +1,61 @@
+"""How the rows of a table are run: a profile, and what the command line overrides."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from benchmarks.protocol.recipe import PROFILES
+from benchmarks.protocol.run import Run
+from data_prep.registry import dataset as find_dataset
+from data_prep.splits import SplitRule
+from rssam.contract import Model
+from rssam.errors import UnknownName
+from rssam.sam.encoder_sizes import SMALL_ENCODERS
+
+
+@dataclass(frozen=True)
+class Setting:
+    """How the rows of a table are run: a profile, and what the command line overrides for every row.
+
+    With one of the small encoders that have no published weights, systems without a SAM encoder take their smallest
+    variant, so that sizes stay comparable. `init` "sam" leaves those systems at their ImageNet weights.
+    """
+
+    profile: str
+    encoder: str | None = None
+    init: Literal["sam", "scratch"] | None = None
+    dataset: str | None = None
+    split: Literal["blocked"] | None = None  # a published split stays as it is
+
+    def __post_init__(self) -> None:
+        if self.profile not in PROFILES:
+            raise UnknownName(f"unknown profile {self.profile!r}: choose from {', '.join(PROFILES)}")
+
+    def on(self, dataset: str) -> Setting:
+        """This setting for a table of `dataset`: naming that very data set overrides nothing."""
+        return dataclasses.replace(self, dataset=None) if self.dataset == dataset else self
+
+    @property
+    def small(self) -> bool:
+        """Whether systems without a SAM encoder take their smallest variant."""
+        return PROFILES[self.profile].small or self.encoder in SMALL_ENCODERS
+
+    def run(self, model: Model, dataset: str, seed: int = 0, split_seed: int = 0) -> Run:
+        """The run of one table row under this setting."""
+        profile = PROFILES[self.profile]
+        init = self.init or profile.init
+        names = {item.name for item in dataclasses.fields(model)}  # type: ignore[arg-type]
+        changes: dict[str, Any] = {}
+        if "encoder" in names:
+            declared = model.encoder  # type: ignore[attr-defined]
+            changes["encoder"] = self.encoder or profile.encoders.get(declared, declared)
+        elif self.small:
+            changes |= model.small
+        if "init" in names and init and (init == "scratch" or "encoder" in names):
+            changes["init"] = init
+        adapted = dataclasses.replace(model, **changes)  # type: ignore[type-var]
+        data = find_dataset(self.dataset or dataset)
+        rule: SplitRule = "blocked" if self.split == "blocked" and data.official_sizes is None else "random"
+        return Run(adapted, data, profile.recipe, seed, split_seed, rule)

@@ -1,0 +1,137 @@
+"""Read the groups of a batch: crops, flips, data workers and their failures."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader
+from torch.utils.data import Dataset as TorchDataset
+
+from benchmarks.protocol.recipe import Recipe
+from benchmarks.signals import Stop, heed_parent_alone, signals_held
+from data_prep.errors import DataError
+from data_prep.loading.torch_dataset import PreparedSet, crop, random_crop_offset
+from rssam.errors import UserError
+
+GROUPS_AHEAD = 4
+"""That each process which reads images keeps ready."""
+
+
+class DataWorkerDied(UserError):
+    """A process that reads images ended abruptly."""
+
+
+class _Draws(TorchDataset[tuple[Tensor, Tensor]]):
+    """The images of one epoch in the order they are drawn, cropped and turned as the recipe says."""
+
+    def __init__(self, data: PreparedSet, recipe: Recipe, seed: int, epoch: int) -> None:
+        rng = np.random.default_rng([seed, epoch])
+        self.order = rng.permutation(len(data) * recipe.crops)  # draw number n is image n % len(data)
+        flips = recipe.augmentation == "flips"
+        self.turns = rng.integers(8, size=len(self.order)) if flips else np.zeros(len(self.order), int)
+        self.data, self.side, self.seed, self.epoch = data, recipe.crop, seed, epoch
+
+    def __len__(self) -> int:
+        return len(self.order)
+
+    def __getitem__(self, position: int) -> tuple[Tensor, Tensor]:
+        draw = int(self.order[position])
+        item = self.data[draw % len(self.data)]
+        if self.side is not None:
+            height, width = item["mask"].shape
+            item = crop(item, *random_crop_offset(self.seed, self.epoch, draw, (height, width), self.side), self.side)
+        turn = int(self.turns[position])
+        return _turn(item["image"], turn), _turn(item["mask"], turn)
+
+
+def _turn(pixels: Tensor, turn: int) -> Tensor:
+    """One of the eight symmetries of the square, by number; 0 is the identity."""
+    turned = torch.rot90(pixels, turn % 4, dims=(-2, -1))
+    return turned.flip(-1) if turn >= 4 else turned
+
+
+class _Stream(TorchDataset[tuple[Tensor, Tensor]]):
+    """The draws of all epochs, asked for as (epoch, position)."""
+
+    def __init__(self, data: PreparedSet, recipe: Recipe, seed: int) -> None:
+        self.data, self.recipe, self.seed = data, recipe, seed
+        self._draws: _Draws | None = None  # of the epoch asked for last
+
+    def __getitem__(self, place: tuple[int, int]) -> tuple[Tensor, Tensor]:
+        epoch, position = place
+        if self._draws is None or self._draws.epoch != epoch:
+            self._draws = _Draws(self.data, self.recipe, self.seed, epoch)
+        return self._draws[position]
+
+
+def read_groups(
+    data: PreparedSet,
+    recipe: Recipe,
+    seed: int,
+    numbers: Iterable[tuple[int, int]],
+    workers: int,
+    *,
+    pinned: bool = False,
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """The groups (uint8 [group, 3, H, W], uint8 [group, H, W]) of these (epoch, number in it), one after another.
+
+    One stream for a whole training: `workers` start once, and read ahead into the next epoch while this one is being
+    validated. What fills no whole group is left out, others in every epoch. A set smaller than one group is one group.
+    """
+    group = min(recipe.group, len(data) * recipe.crops)
+    loader = DataLoader(
+        _Stream(data, recipe, seed),
+        batch_sampler=([(epoch, number * group + place) for place in range(group)] for epoch, number in numbers),
+        num_workers=workers,
+        multiprocessing_context="fork" if workers and sys.platform == "linux" else None,  # in a process of --jobs too
+        pin_memory=pinned,
+        worker_init_fn=_leave_signals_to_parent,
+        generator=torch.Generator(),  # its own: what the network draws does not depend on when reading begins
+        prefetch_factor=GROUPS_AHEAD if workers else None,
+    )
+    with signals_held():
+        batches = iter(loader)  # starts the processes
+    return _deaths_told_alike(batches) if workers else batches
+
+
+def _deaths_told_alike(batches: Iterator[tuple[Tensor, Tensor]]) -> Iterator[tuple[Tensor, Tensor]]:
+    """The batches; a worker's end met while its tensors were being received is raised as torch raises it elsewhere.
+
+    Which of the two comes first, the signal or the broken connection, is chance.
+    """
+    try:
+        yield from batches
+    except (ConnectionError, EOFError, FileNotFoundError) as error:
+        raise RuntimeError(f"DataLoader worker closed its connection ({error})") from error
+
+
+def _leave_signals_to_parent(worker: int) -> None:
+    heed_parent_alone()
+
+
+@contextmanager
+def worker_faults(stop: Stop) -> Iterator[None]:
+    """What goes wrong in a process that reads images as one sentence. Raises DataWorkerDied, DataError or Interrupted.
+
+    The death of one is noticed anywhere, even within a step, so nothing is saved then. If the wish to stop reached the
+    worker too, it is an interruption.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        if "DataLoader worker" not in str(error):
+            raise
+        stop.check()
+        raise DataWorkerDied(
+            f"a process that reads images ended abruptly ({str(error).splitlines()[0].rstrip('. ')}), often for "
+            "want of memory: run again, with fewer --workers; training goes on from its last checkpoint"
+        ) from error
+    except DataError as error:
+        if not str(error).startswith("Caught "):
+            raise  # else it comes from a worker, and its text is a whole traceback
+        raise DataError(str(error).strip().splitlines()[-1].removeprefix("data_prep.errors.DataError: ")) from error

@@ -1,0 +1,31 @@
+"""The optimizer and the learning-rate schedule."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from benchmarks.protocol.recipe import Recipe
+
+
+def make_optimizer(net: nn.Module, recipe: Recipe, rate: float, *, fused: bool = False) -> torch.optim.Optimizer:
+    """The recipe's optimiser over everything trainable; weight decay, as SAMed's, spares nothing.
+
+    `fused` is AdamW in one kernel, which rounds otherwise: for CUDA, where no two runs are equal bit for bit anyway.
+    """
+    parameters = [parameter for parameter in net.parameters() if parameter.requires_grad]
+    if recipe.optimizer == "sgd":
+        return torch.optim.SGD(parameters, lr=rate, momentum=0.9, weight_decay=recipe.weight_decay)
+    return torch.optim.AdamW(parameters, lr=rate, betas=(0.9, 0.999), weight_decay=recipe.weight_decay, fused=fused)
+
+
+def learning_rate(recipe: Recipe, rate: float, step: int, steps: int) -> float:
+    """Rate of the step counted from 0: linear warm-up from rate / warm-up, then SAMed's polynomial decay.
+
+    After the warm-up it is rate * (1 - (step - warm-up) / steps) ** power: as in SAMed's code, the decay is sized for
+    all steps and does not quite reach zero.
+    """
+    warmup = recipe.warmup if isinstance(recipe.warmup, int) else round(recipe.warmup * steps)
+    if step < warmup:
+        return rate * (step + 1) / warmup
+    return float(rate * (1 - (step - warmup) / steps) ** recipe.power)

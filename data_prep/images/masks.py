@@ -1,0 +1,117 @@
+"""Masks to labels: binary, coloured or numbered."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from data_prep.images.decode import BadPicture, Bytes, _without_warnings
+from rssam.contract import Colour
+
+THRESHOLD = 128
+"""A grey value of a binary mask from which a pixel is foreground."""
+
+
+IGNORED = 255
+"""The label of pixels that are outside of loss and counts."""
+
+
+UNLABELLED: Colour = (90, 90, 90)
+"""How a viewer shows pixels that are ignored."""
+
+
+LISTED = 8
+"""Values or colours of a file that a message lists."""
+
+
+@dataclass(frozen=True)
+class Mask:
+    """Labels uint8 [H, W], and a few of the file's own values, for messages about wrong encodings."""
+
+    labels: Bytes
+    values: tuple[str, ...]
+
+
+def binary_mask(picture: Image.Image, threshold: int = THRESHOLD) -> Mask:
+    """Labels 0 and 1 of a black-and-white picture: 1 where the grey value is at least `threshold`.
+
+    Reads one-bit (as 0 and 255), grey, palette and three-channel pictures; raises BadPicture where channels differ.
+    """
+    if picture.mode == "P":
+        with _without_warnings():
+            picture = picture.convert("RGB")
+    if picture.mode == "1":
+        picture = picture.convert("L")
+    if picture.mode not in ("L", "RGB"):
+        raise BadPicture(f"expected a mask in grey or RGB, found mode {picture.mode}")
+    channel, *others = picture.split()
+    grey = np.asarray(channel)
+    if any((np.asarray(other) != grey).any() for other in others):
+        raise BadPicture("expected a black-and-white mask, found colours")
+    values = [str(value) for value, count in enumerate(channel.histogram()) if count][:LISTED]
+    return Mask((grey >= threshold).astype(np.uint8), tuple(values))
+
+
+def colour_labels(picture: Image.Image, palette: Sequence[Colour]) -> Mask:
+    """Labels of a picture in which colours stand for classes: each pixel's place in `palette`.
+
+    Reads three-channel and palette pictures; raises BadPicture listing colours that stand for no class.
+    """
+    if picture.mode not in ("P", "RGB"):
+        # Numbers without colours are not believed: their order differs between the copies that go round.
+        raise BadPicture(f"expected labels as colours (RGB or palette), found mode {picture.mode}")
+    packed = _packed(picture)
+    colours, places = np.unique(packed, return_inverse=True)
+    labels = {r << 16 | g << 8 | b: label for label, (r, g, b) in enumerate(palette)}
+    names = [_named(colour) for colour in colours.tolist()]
+    unknown = [name for name, colour in zip(names, colours.tolist(), strict=True) if colour not in labels]
+    if unknown:
+        raise BadPicture(f"expected the colours of the {len(palette)} classes, found also {_listed(unknown)}")
+    by_place = np.array([labels[colour] for colour in colours.tolist()], np.uint8)
+    return Mask(by_place[places.reshape(packed.shape)], tuple(names))
+
+
+def numbered_labels(picture: Image.Image, first: int, classes: Sequence[int]) -> Mask:
+    """Labels of a picture of class numbers: number `first` + i stands for label `classes[i]`.
+
+    Reads single channels; raises BadPicture for other pictures, and for numbers of no class.
+    """
+    if picture.mode != "L":
+        raise BadPicture(f"expected class numbers in one channel, found mode {picture.mode}")
+    numbers = np.asarray(picture)
+    table = np.full(256, 255, np.uint8)
+    table[first : first + len(classes)] = classes
+    found = np.flatnonzero(np.bincount(numbers.ravel(), minlength=256)).tolist()
+    unknown = [str(number) for number in found if table[number] == 255]
+    if unknown:
+        last = first + len(classes) - 1
+        raise BadPicture(f"expected class numbers {first} to {last}, found also {_listed(unknown)}")
+    return Mask(table[numbers], tuple(map(str, found)))
+
+
+def refuse_jpeg(picture: Image.Image) -> None:
+    """Raise BadPicture listing the colours of labels stored as JPEG, which blurs each border into other classes."""
+    if picture.format == "JPEG":
+        colours = [_named(colour) for colour in np.unique(_packed(picture)).tolist()]
+        raise BadPicture(f"expected labels without loss (PNG), found JPEG, whose colours are {_listed(colours)}")
+
+
+def _packed(picture: Image.Image) -> NDArray[np.uint32]:
+    """Colours [H, W] as one number each."""
+    with _without_warnings():
+        red, green, blue = np.moveaxis(np.asarray(picture.convert("RGB"), np.uint32), -1, 0)
+    packed: NDArray[np.uint32] = red << 16 | green << 8 | blue
+    return packed
+
+
+def _named(colour: int) -> str:
+    return f"({colour >> 16}, {colour >> 8 & 255}, {colour & 255})"
+
+
+def _listed(values: Sequence[str]) -> str:
+    rest = f" and {len(values) - LISTED} more" if len(values) > LISTED else ""
+    return ", ".join(values[:LISTED]) + rest

@@ -1,0 +1,105 @@
+"""Spread of replicates, t intervals, paired contrasts, Holm's correction, Kendall's tau."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+LEVEL = 0.95
+
+ROUNDING = 0.0005
+"""Half of the last digit that the paper prints."""
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Standard deviation over replicates, pooled over systems; NaN where no degree of freedom is left."""
+
+    value: float
+    df: int
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """Difference between two systems on the same replicates; `smallest` is the least difference that would have shown.
+
+    That is, t times the standard error: a mean nearer to 0 than it is undecided.
+    """
+
+    mean: float
+    error: float
+    df: int
+    low: float
+    high: float
+    p: float
+    smallest: float
+
+
+def pooled_spread(groups: Sequence[Sequence[float]]) -> Spread:
+    """Spread of replicates about the mean of their own system; a system with one replicate adds nothing."""
+    df = sum(len(group) - 1 for group in groups if group)
+    squares = sum(float(((np.asarray(group) - np.mean(group)) ** 2).sum()) for group in groups if group)
+    return Spread(math.sqrt(squares / df) if df else math.nan, df)
+
+
+def tolerance(spread: Spread, replicates: int, level: float = LEVEL) -> float:
+    """Distance from the paper within which a mean of `replicates` is the same: t s sqrt(1 + 1/n) + 0.0005.
+
+    The 1 is the paper's own single run, with the same luck as ours; NaN where the spread has no degree of freedom.
+    """
+    if not spread.df:
+        return math.nan
+    return _t(spread.df, level) * spread.value * math.sqrt(1 + 1 / replicates) + ROUNDING
+
+
+def contrast(differences: Sequence[float], test_over_train: float, level: float = LEVEL) -> Contrast:
+    """Mean of paired differences, with the variance of Nadeau and Bengio (2003) for re-splits of one data set.
+
+    SE^2 = s_d^2 (1/n + test_over_train), since re-splits share training images and so differ less than new data would;
+    `test_over_train` is 0 for an official split, where seeds alone vary. Raises ValueError for fewer than two.
+    """
+    from scipy.special import stdtr
+
+    values = np.asarray(differences, dtype=np.float64)
+    if values.size < 2:
+        raise ValueError(f"a contrast needs two replicates or more, found {values.size}")
+    mean, df = float(values.mean()), int(values.size) - 1
+    error = float(values.std(ddof=1)) * math.sqrt(1 / values.size + test_over_train)
+    reach = _t(df, level) * error
+    ratio = abs(mean) / error if error else math.inf if mean else 0.0
+    p = float(2 * stdtr(df, -ratio))
+    return Contrast(mean, error, df, mean - reach, mean + reach, p, reach)
+
+
+def holm(p: Sequence[float]) -> tuple[float, ...]:
+    """Holm's adjusted p of one family, in the given order. Raises ValueError for what is not in 0..1."""
+    values = np.asarray(p, dtype=np.float64)
+    if not ((values >= 0) & (values <= 1)).all():
+        raise ValueError(f"p-values must lie in 0..1, found {tuple(p)}")
+    order = np.argsort(values, kind="stable")
+    steps = np.maximum.accumulate(values[order] * np.arange(values.size, 0, -1))
+    adjusted = np.empty_like(values)
+    adjusted[order] = np.minimum(steps, 1)
+    return tuple(adjusted.tolist())
+
+
+def kendall(first: Sequence[float], second: Sequence[float]) -> float:
+    """Rank agreement of two lists of scores, Kendall's tau-b in -1..1 (ties handled); NaN if one list is all ties.
+
+    Raises ValueError for lists of different lengths.
+    """
+    if len(first) != len(second):
+        raise ValueError(f"rank agreement needs lists of one length, found {len(first)} and {len(second)}")
+    one, other = (np.sign(np.subtract.outer(values, values)) for values in (np.asarray(first), np.asarray(second)))
+    untied = math.sqrt(float((one**2).sum()) * float((other**2).sum()))
+    return float((one * other).sum()) / untied if untied else math.nan
+
+
+def _t(df: int, level: float) -> float:
+    """Two-sided quantile of Student's t."""
+    from scipy.special import stdtrit
+
+    return float(stdtrit(df, (1 + level) / 2))
