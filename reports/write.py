@@ -9,15 +9,12 @@ from pathlib import Path
 from benchmarks.protocol.figures import Figure
 from benchmarks.protocol.tables import Table
 from benchmarks.protocol.targets import CLAIM_SET, find_items
-from reports.extra_tables import extra_table as side_table
 from reports.extra_tables.calibration import calibration_chapter
 from reports.extra_tables.cross_dataset import scored_chapters
 from reports.extra_tables.objects import object_tables
 from reports.extra_tables.objects_text import object_chapter
 from reports.extra_tables.speed import Efficiency, efficiency_chapter, read_efficiency
-from reports.render import csv as csv_table
-from reports.render import html, latex, markdown
-from reports.render import verdicts_markdown as verdict_markdown
+from reports.render import csv, html, latex, markdown
 from reports.render.html_figures import figure_views
 from reports.select.results import PUBLISHED, collect
 from reports.tables.assemble import assemble
@@ -89,13 +86,13 @@ def write_report(
     findings = find(collection, home) if CLAIM_SET in chosen or "html" in formats else None
     if findings and CLAIM_SET in chosen:
         files |= {"verdicts.json": verdicts_json(findings), "claims.json": claims_json(findings)}
-        part = verdict_markdown.render(findings)
+        part = markdown.verdicts(findings)
     for name in dict.fromkeys(formats):
         if name == "md" and chosen == [CLAIM_SET]:
             files["claims.md"] = part.encode()
         elif name == "md":
             page = markdown.render(report, pictures)
-            for more in (side_table.as_markdown(chapters), part):
+            for more in (markdown.extra_sections(chapters), part):
                 page = f"{page.rstrip()}\n\n{more}" if more else page
             files["report.md"] = page.encode()
         elif name == "html":
@@ -103,9 +100,9 @@ def write_report(
             page = html.render(report, collection, views, findings, chapters, costs.records, claims=CLAIM_SET in chosen)
             files["report.html"] = page.encode()
         else:
-            render = {"tex": latex.render, "csv": csv_table.render}[name]
+            render = {"tex": latex.render, "csv": csv.render}[name]
             files |= {f"{table.id}.{name}": render(frames).encode() for table, frames in report.tables}
-            render_beside = {"tex": side_table.as_latex, "csv": side_table.as_csv}[name]
+            render_beside = {"tex": latex.extra, "csv": csv.extra}[name]
             files |= {f"{table.id}.{name}": render_beside(table).encode() for table in beside}
     files |= {f"{table.id}.png": table.picture for table in beside if table.picture is not None}
     for file, content in files.items():

@@ -20,7 +20,7 @@ from benchmarks.protocol.cost import measure, parameter_counts
 from benchmarks.protocol.custom import is_own
 from benchmarks.protocol.run import ResolvedRun, Run
 from benchmarks.results.custom_system import SYSTEM, record
-from benchmarks.results.predictions import save_predictions, save_probabilities
+from benchmarks.results.predictions import PREDICTIONS, PROBABILITIES, save_predictions, save_probabilities
 from benchmarks.results.provenance import peak_memory, provenance
 from benchmarks.results.result import Result
 from benchmarks.results.test_set_log import record_use
@@ -106,8 +106,8 @@ def train_and_test(resolved: ResolvedRun, session: Session) -> Outcome:
         },
         probabilities=Histogram.of_images(evaluation.histograms),
     )
-    save_predictions(work / "predictions.npz", evaluation, binary=run.task.binary)
-    save_probabilities(work / "probabilities.npz", evaluation.images, evaluation.histograms)
+    save_predictions(work / PREDICTIONS, evaluation.images, evaluation.predictions, binary=run.task.binary)
+    save_probabilities(work / PROBABILITIES, evaluation.images, evaluation.histograms)
     session.store.put(result)
     for path in work.rglob(PREVIOUS):  # nothing will be gone on from
         path.unlink()

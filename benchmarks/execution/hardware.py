@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import ctypes
 import os
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from rssam.errors import UserError
-
-if TYPE_CHECKING:
-    pass
 
 
 def cuda_devices() -> int:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import Literal, Protocol
 
+from benchmarks.execution.run_status import Standing
 from benchmarks.protocol.run import ResolvedRun
 from benchmarks.results.result import Result
-
-if TYPE_CHECKING:
-    pass
 
 Status = Literal["cached", "resumed", "trained", "failed", "interrupted", "busy"]
 """Busy: another process has it. That never is the end of it: such a run is waited for."""
@@ -46,6 +45,20 @@ class Observer(Protocol):
 
     def end(self, outcome: Outcome) -> None:
         """The run has ended."""
+
+
+class RunTable(Protocol):
+    """A table of the runs that are at work, shown between `__enter__` and `__exit__`."""
+
+    def __enter__(self) -> RunTable:
+        """Begin to show."""
+        ...
+
+    def __exit__(self, *error: object) -> None:
+        """Take the table away."""
+
+    def show(self, running: Sequence[Standing], ended: Mapping[Status, int], queued: int) -> None:
+        """Show the runs at work as they stand now, and how many have ended how and how many wait for room."""
 
 
 class Unwatched:

@@ -14,9 +14,8 @@ from typing import Any
 import ray
 from ray.exceptions import RayError, RayTaskError, TaskCancelledError
 
-from benchmarks.console.live_table import Board
 from benchmarks.execution.failures import explain
-from benchmarks.execution.observer import Outcome
+from benchmarks.execution.observer import Outcome, RunTable
 from benchmarks.execution.ray_cluster import Needs, needs, require_room
 from benchmarks.execution.ray_task import Order, execute_task
 from benchmarks.execution.run_status import WorkNotes, standing
@@ -29,14 +28,14 @@ RETRIES = 3
 SECONDS_BETWEEN_LOOKS = 2.0
 
 
-def execute_on_ray(resolved: Sequence[ResolvedRun], session: Session, board: Board) -> list[Outcome]:
+def execute_on_ray(resolved: Sequence[ResolvedRun], session: Session, table: RunTable) -> list[Outcome]:
     """Execute the runs on the cluster that is open, and return their outcomes in order; a failure stays its own.
 
     A run whose worker is lost goes on elsewhere from its last checkpoint, at most RETRIES times. Runs that another
     command has are waited for at the end. Runs not begun when the session was asked to stop have no outcome. Raises
     UserError if no node has room for a run.
     """
-    return _Dispatch(resolved, session, board).run()
+    return _Dispatch(resolved, session, table).run()
 
 
 @dataclass
@@ -45,7 +44,7 @@ class _Dispatch:
 
     resolved: Sequence[ResolvedRun]
     session: Session
-    board: Board
+    table: RunTable
     outcomes: dict[int, Outcome] = field(default_factory=dict)
     busy: list[int] = field(default_factory=list)  # another command has them
     lost: Counter[int] = field(default_factory=Counter)  # how often a worker was lost with that run
@@ -62,7 +61,7 @@ class _Dispatch:
             wanted = needs(self.session.device, self.session.workers)
             require_room(wanted)
             task, order = _task(wanted), Order.of(self.session, [self.resolved[number] for number in left])
-            with self.board:
+            with self.table:
                 self._round(left, task, order, wait=False)
                 self._round(self.busy, task, order, wait=True)
         return [self.outcomes[number] for number in sorted(self.outcomes)]
@@ -131,7 +130,7 @@ class _Dispatch:
         standings = [standing(self.session.store, self.resolved[number].key) for number in at_work]
         running = [item for item in standings if item.state == "running"]
         ended = Counter(item.status for item in self.outcomes.values())
-        self.board.show(running, ended, len(self.resolved) - len(self.outcomes) - len(running))
+        self.table.show(running, ended, len(self.resolved) - len(self.outcomes) - len(running))
 
 
 def _task(wanted: Needs) -> Any:

@@ -22,7 +22,7 @@ import numpy as np
 
 from benchmarks.metrics.counts import FloatArray
 from benchmarks.metrics.mask_pair import Mask, MaskPair
-from benchmarks.metrics.relaxed_f1 import ratio
+from benchmarks.metrics.quotient import quotient
 
 if TYPE_CHECKING:
     from benchmarks.metrics.road_graph import Indices, RoadGraph
@@ -52,7 +52,7 @@ class Apls:
 
     def scores(self, sums: FloatArray) -> dict[str, FloatArray]:
         """Mean over images where it is defined, of sums [..., 2]; NaN if there is none."""
-        return {self.headline: ratio(sums[..., 0], sums[..., 1])}
+        return {self.headline: quotient(sums[..., 0], sums[..., 1])}
 
     def between(self, truth: Mask, prediction: Mask) -> float:
         """APLS of two skeletons [H, W], 0..1; NaN where neither has a path."""

@@ -16,7 +16,7 @@ import numpy as np
 
 from benchmarks.metrics.counts import FloatArray
 from benchmarks.metrics.mask_pair import Mask, MaskPair
-from benchmarks.metrics.relaxed_f1 import ratio
+from benchmarks.metrics.quotient import quotient
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class BoundaryIou:
 
     def scores(self, sums: FloatArray) -> dict[str, FloatArray]:
         """Boundary IoU of pooled sums [..., 2]; NaN where neither mask has a boundary."""
-        return {self.headline: ratio(sums[..., 0], sums[..., 1])}
+        return {self.headline: quotient(sums[..., 0], sums[..., 1])}
 
     def pixels(self, shape: tuple[int, ...]) -> int:
         """Width of the boundary region in an image of that (height, width)."""

@@ -14,6 +14,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.metrics.quotient import quotient
+
 IntArray = NDArray[np.int64]
 FloatArray = NDArray[np.float64]
 Average = Literal["foreground", "classes"]
@@ -92,11 +94,11 @@ def class_scores(counts: Counts) -> dict[str, FloatArray]:
     pooled = counts.pooled()
     tp, fp, fn, tn = (part[0].astype(np.float64) for part in (pooled.tp, pooled.fp, pooled.fn, pooled.tn))
     return {
-        "dice": _ratio(2 * tp, 2 * tp + fp + fn),
-        "jaccard": _ratio(tp, tp + fp + fn),
-        "precision": _ratio(tp, tp + fp),
-        "recall": _ratio(tp, tp + fn),
-        "accuracy": _ratio(tp + tn, tp + fp + fn + tn),
+        "dice": quotient(2 * tp, 2 * tp + fp + fn),
+        "jaccard": quotient(tp, tp + fp + fn),
+        "precision": quotient(tp, tp + fp),
+        "recall": quotient(tp, tp + fn),
+        "accuracy": quotient(tp + tn, tp + fp + fn + tn),
     }
 
 
@@ -122,7 +124,7 @@ def constant_dice(counts: Counts, average: Average) -> float:
     pooled = counts.pooled()
     positive = (pooled.tp + pooled.fn)[0].astype(np.float64)
     total = positive + (pooled.fp + pooled.tn)[0]
-    share = _ratio(positive, total)
+    share = quotient(positive, total)
     answers = 2 * share / (1 + share)
     if average == "foreground":
         return float(answers[0])
@@ -136,11 +138,6 @@ def foreground_share(counts: Counts) -> float:
     positive = int(pooled.tp[0, 0] + pooled.fn[0, 0])
     total = positive + int(pooled.fp[0, 0] + pooled.tn[0, 0])
     return positive / total if total else float("nan")
-
-
-def _ratio(numerator: FloatArray, denominator: FloatArray) -> FloatArray:
-    """Quotient with NaN, silently, where nothing was counted."""
-    return np.divide(numerator, denominator, out=np.full_like(numerator, np.nan), where=denominator > 0)
 
 
 def _mean(values: FloatArray) -> float:

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.metrics.counts import FloatArray, IntArray
+from benchmarks.metrics.quotient import quotient
 
 _TAIL = (0.0001, 0.0003, 0.001, 0.003)
 
@@ -59,7 +60,14 @@ class Histogram:
         """Dice of each channel with each inner edge as threshold, float [channels, bins - 1]; NaN without any truth."""
         above = self.counts[:, ::-1].cumsum(axis=1)[:, ::-1][:, 1:]  # [channels, bins - 1, 2]: pixels above each edge
         true = self.counts[:, :, 1].sum(axis=1)[:, None]
-        return _ratio(2.0 * above[..., 1], (above.sum(axis=-1) + true) * (true > 0))
+        return quotient(2.0 * above[..., 1], (above.sum(axis=-1) + true) * (true > 0))
+
+    def sweep(self) -> tuple[FloatArray, FloatArray]:
+        """Return the thresholds and the Dice at each, mean over the channels with truth, each against the rest."""
+        dice = self.dice()
+        known = dice[~np.isnan(dice).any(axis=1)]
+        thresholds = np.asarray(self.edges[1:-1])
+        return thresholds, known.mean(axis=0) if len(known) else np.full(len(thresholds), np.nan)
 
     def calibration_error(self) -> tuple[float, float]:
         """Expected calibration error in 0..1 over all channels together, and how far its bins leave it open.
@@ -68,7 +76,7 @@ class Histogram:
         that is true in that bin. The second number is the mean half width of the bins that pixels are in.
         """
         pixels, low, high = self.counts.sum(axis=(0, 2)), *self._limits()
-        share = _ratio(self.counts.sum(axis=0)[:, 1], pixels)
+        share = quotient(self.counts.sum(axis=0)[:, 1], pixels)
         total = pixels.sum()
         if not total:
             return float("nan"), float("nan")
@@ -87,8 +95,8 @@ class Histogram:
         inside = np.bincount(part, pixels, minlength=parts)
         true = np.bincount(part, self.counts.sum(axis=0)[:, 1], minlength=parts)
         return (
-            _ratio(np.bincount(part, pixels * middle, minlength=parts), inside),
-            _ratio(true, inside),
+            quotient(np.bincount(part, pixels * middle, minlength=parts), inside),
+            quotient(true, inside),
             inside.astype(np.int64),
         )
 
@@ -110,9 +118,3 @@ class Histogram:
         if (counts < 0).any() or (np.diff(edges) <= 0).any():
             raise ValueError("probabilities cannot be negative, and their edges must rise")
         return cls(counts.astype(np.int64), edges)
-
-
-def _ratio(above: FloatArray | IntArray, below: FloatArray | IntArray) -> FloatArray:
-    """Quotient with NaN, silently, where there is nothing below the stroke."""
-    above = np.asarray(above, dtype=np.float64)
-    return np.divide(above, below, out=np.full_like(above, np.nan), where=np.asarray(below) > 0)

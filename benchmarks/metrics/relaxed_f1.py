@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from benchmarks.metrics.counts import FloatArray
 from benchmarks.metrics.mask_pair import Mask, MaskPair
+from benchmarks.metrics.quotient import quotient
 
 
 @dataclass(frozen=True)
@@ -70,14 +70,8 @@ def two_sided(sums: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
 
     A share of nothing is NaN. The mean is NaN only where both wholes are 0, and 0 where one of them is.
     """
-    first, second = ratio(sums[..., 0], sums[..., 1]), ratio(sums[..., 2], sums[..., 3])
+    first, second = quotient(sums[..., 0], sums[..., 1]), quotient(sums[..., 2], sums[..., 3])
     product, total = first * second, first + second
     mean = np.divide(2 * product, total, out=np.zeros_like(product), where=total > 0)
     empty = sums[..., 1] + sums[..., 3] == 0
     return first, second, np.where(empty, np.nan, mean)
-
-
-def ratio(above: NDArray[np.float64], below: NDArray[np.float64]) -> FloatArray:
-    """Quotient; NaN, silently, where there is nothing below the stroke."""
-    above = np.asarray(above, dtype=np.float64)
-    return np.divide(above, below, out=np.full_like(above, np.nan), where=np.asarray(below) > 0)

@@ -1,4 +1,4 @@
-"""The predicted labels of the test images that a run leaves in its home, read without torch."""
+"""Write and read what a run predicted on the test images: labels and histograms of probabilities. Imports no torch."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.metrics.probability_histogram import EDGES
-from benchmarks.training.evaluate import Evaluation
 from data_prep.errors import DataError
 from rssam.files import write_atomic
 
 PREDICTIONS = "predictions.npz"
-"""Their file in the work folder of a run."""
+PROBABILITIES = "probabilities.npz"
+"""Their files in the work folder of a run."""
 
 Labels = NDArray[np.uint8]  # [H, W]
 
 
 @dataclass(frozen=True, eq=False)
 class Predictions:
-    """The labels of every test image, as `benchmarks.results.predictions.save_predictions` leaves them.
+    """The labels of every test image, as `save_predictions` leaves them.
 
     Those of a binary task are still packed, eight pixels of a line in a byte.
     """
@@ -54,13 +54,13 @@ def read_predictions(path: Path, *, binary: bool) -> Predictions:
     return Predictions(images, (height, width), stored, binary)
 
 
-def save_predictions(path: Path, evaluation: Evaluation, *, binary: bool) -> None:
-    """Predicted labels of the test images, for figures: bits for a binary task, bytes otherwise. They stay at home."""
-    stacked = np.stack(evaluation.predictions)  # [images, H, W]
+def save_predictions(path: Path, images: Sequence[str], labels: Sequence[Labels], *, binary: bool) -> None:
+    """Write the predicted labels of the test images: bits for a binary task, bytes otherwise. They stay at home."""
+    stacked = np.stack(labels)  # [images, H, W]
     buffer = io.BytesIO()
     np.savez_compressed(
         buffer,
-        images=np.asarray(evaluation.images),
+        images=np.asarray(images),
         shape=np.asarray(stacked.shape),
         labels=np.packbits(stacked.astype(bool), axis=-1) if binary else stacked,
     )

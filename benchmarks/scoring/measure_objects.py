@@ -21,6 +21,7 @@ from benchmarks.metrics.object_metrics import ObjectMetric, object_metrics
 from benchmarks.results.json_files import ResultDamaged
 from benchmarks.results.metric_store import Measured, MetricStore
 from benchmarks.results.pixels import Labels, read_mask, read_predictions
+from benchmarks.results.predictions import PREDICTIONS
 from benchmarks.results.result import Result
 from benchmarks.results.store import Store
 from data_prep.errors import DataError
@@ -58,7 +59,7 @@ def measure_run(
     What is found is stored in the home. With `again` nothing is taken from there, and a damaged file is replaced.
     Raises DataError if maps or masks are missing, damaged, or not those that the result was counted on.
     """
-    maps = Store(home).work(result.key) / "predictions.npz"
+    maps = Store(home).work(result.key) / PREDICTIONS
     if not maps.is_file():
         raise DataError(
             f"{result.key}: expected its maps in {maps}, found none. Delete {Store(home).path(result.key)} and "

@@ -20,11 +20,10 @@ from data_prep.dataset import Dataset
 from data_prep.errors import DataError
 from data_prep.images.masks import LISTED
 from data_prep.manifest import MANIFEST_NAME, Entry, Manifest, save_manifest
-from data_prep.prepare.convert import Faults, Job, Record, convert
+from data_prep.prepare.convert import Faults, Job, Record
 from data_prep.prepare.finalize import settle
 from data_prep.prepare.pairs import Found, Origin, bad_files, kinds, shown
 from data_prep.prepare.reading import Reading, make_job
-from data_prep.prepare.resize_or_tile import cut
 from data_prep.processes import Progress, live_with_parent
 from rssam.files import write_atomic
 
@@ -72,8 +71,9 @@ def build(
     workers: int,
     progress: Progress,
     skip_bad: bool,
+    make: Callable[[Job], Outcome],
 ) -> Manifest:
-    """Prepare all pairs below `work`, then move the whole into place as `out`.
+    """Prepare all pairs below `work`, then move the whole into place as `out`; a worker calls `make` with a pair.
 
     Raises DataError listing every bad file, or if all masks show one and the same label; finished
     pairs stay below `work` then. With `skip_bad` pairs with a bad file are left out, unless no other is left.
@@ -84,7 +84,7 @@ def build(
     jobs = [make_job(dataset, reading, pair, work) for pair in found.pairs]
     records: list[Record] = []
     faults = list(found.faults)
-    with closing(_in_parallel(_worker(reading, found), jobs, workers)) as outcomes:
+    with closing(_in_parallel(make, jobs, workers)) as outcomes:
         for done, (pair, outcome) in enumerate(zip(found.pairs, outcomes, strict=True), start=1):
             if isinstance(outcome, Faults):
                 faults += outcome.lines
@@ -119,15 +119,6 @@ def build(
     os.replace(prepared, out)
     shutil.rmtree(work, ignore_errors=True)
     return manifest
-
-
-def _worker(reading: Reading, found: Found) -> Callable[[Job], Outcome]:
-    """What is done with each pair."""
-    if found.in_tiles:
-        from data_prep.rasters.tile_job import cut_tile  # rasterio is slow to import, and other data sets go without
-
-        return cut_tile
-    return cut if reading.fit else convert
 
 
 def _in_parallel(work: Callable[[Job], Outcome], jobs: Sequence[Job], workers: int) -> Generator[Outcome, None, None]:

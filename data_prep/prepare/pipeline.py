@@ -10,8 +10,10 @@ from data_prep.errors import DataError
 from data_prep.manifest import MANIFEST_NAME, Manifest
 from data_prep.prepare.archive import READ, archives_within, opened_source
 from data_prep.prepare.build import build, workplace
+from data_prep.prepare.convert import convert
 from data_prep.prepare.pairs import Found, Layout, NoPairs, Origin, find_pairs, hidden
 from data_prep.prepare.reading import Reading
+from data_prep.prepare.resize_or_tile import cut, faults_of
 from data_prep.prepare.verify import verify
 from data_prep.processes import Progress
 from data_prep.synthetic.marker import MARKER, refuse_marked
@@ -48,8 +50,10 @@ def prepare_from(
             return reading if isinstance(reading, Reading) else reading(found, progress)
 
         if (out / MANIFEST_NAME).exists():
-            return verify(dataset, chosen, found, out, work, origin, workers, progress, skip_bad)
-        return build(dataset, chosen(), found, out, work, origin, workers, progress, skip_bad)
+            return verify(dataset, chosen, found, out, work, origin, workers, progress, skip_bad, faults_of)
+        known = chosen()
+        make = cut if known.fit else convert
+        return build(dataset, known, found, out, work, origin, workers, progress, skip_bad, make)
 
 
 def _inner_archives(source: Path) -> str:

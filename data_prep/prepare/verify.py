@@ -14,7 +14,6 @@ from data_prep.manifest import Manifest, load_manifest, skipped_name, verify_fil
 from data_prep.prepare.convert import Job
 from data_prep.prepare.pairs import Found, Origin, Pair, bad_files, shown
 from data_prep.prepare.reading import Reading, make_job
-from data_prep.prepare.resize_or_tile import faults_of
 from data_prep.processes import Progress
 from rssam.files import sha256_file
 
@@ -29,8 +28,9 @@ def verify(
     workers: int,
     progress: Progress,
     skip_bad: bool,
+    faults_of: Callable[[Job], tuple[str, ...]],
 ) -> Manifest:
-    """The manifest of a folder prepared earlier; writes nothing. What was left out as bad is read again.
+    """Return the manifest of a folder prepared earlier; write nothing. What was left out as bad is read by `faults_of`.
 
     Raises DataError if the folder was made from another source or by other rules, or if its files were changed.
     """
@@ -50,7 +50,8 @@ def verify(
     bad: Sequence[str] = ()
     if skip_bad:
         reading = choose_reading()
-        usable, bad = _parted(manifest, found, [make_job(dataset, reading, pair, work) for pair in found.pairs])
+        jobs = [make_job(dataset, reading, pair, work) for pair in found.pairs]
+        usable, bad = _parted(manifest, found, jobs, faults_of)
     differences = [*_differences(manifest, usable, workers, progress), *_other_faults(manifest, bad)]
     if manifest.origin != origin:
         differences.insert(0, f"origin: {manifest.origin} there, {origin} here")
@@ -70,25 +71,19 @@ def verify(
     return manifest
 
 
-def _parted(manifest: Manifest, found: Found, jobs: Sequence[Job]) -> tuple[list[Pair], list[str]]:
+def _parted(
+    manifest: Manifest, found: Found, jobs: Sequence[Job], faults_of: Callable[[Job], tuple[str, ...]]
+) -> tuple[list[Pair], list[str]]:
     """Pairs of the source that can be used, and the faults of all others; only what was left out is decoded again."""
     in_tiles = found.in_tiles
     prepared = {entry.stem if in_tiles else entry.tile_of or entry.stem for entry in manifest.entries}
     usable, bad = [], list(found.faults)
     for job in jobs:
-        faults = () if job.pair.stem in prepared else _faults_of(job)
+        faults = () if job.pair.stem in prepared else faults_of(job)
         bad += faults
         if not faults and job.pair.stem not in found.ambiguous:
             usable.append(job.pair)
     return usable, bad
-
-
-def _faults_of(job: Job) -> tuple[str, ...]:
-    if job.pair.tile is None:
-        return faults_of(job)
-    from data_prep.rasters.tile_job import faults_of_tile  # rasterio is slow to import
-
-    return faults_of_tile(job)
 
 
 def _other_faults(manifest: Manifest, bad: Sequence[str]) -> list[str]:

@@ -21,6 +21,7 @@ from data_prep.prepare.verify import verify
 from data_prep.processes import Progress
 from data_prep.rasters.headers import Raster, holds_rasters, read_foreground
 from data_prep.rasters.image_label_pairs import Sheet, find_sheets, overlapping
+from data_prep.rasters.tile_job import cut_tile, faults_of_tile
 from data_prep.rasters.windowed_reads import close_rasters
 from data_prep.synthetic.marker import refuse_marked
 
@@ -68,9 +69,11 @@ def prepare_rasters(
         try:
             if made is None:
                 found = Found(tuple(pairs), 0, tuple(faults))
-                return build(dataset, declared, found, out, work, origin, workers, progress, skip_bad)
+                return build(dataset, declared, found, out, work, origin, workers, progress, skip_bad, cut_tile)
             found = Found(_expected(pairs, made, rules, out), 0, tuple(faults))
-            return verify(dataset, lambda: declared, found, out, work, origin, workers, progress, skip_bad)
+            return verify(
+                dataset, lambda: declared, found, out, work, origin, workers, progress, skip_bad, faults_of_tile
+            )
         finally:
             close_rasters()
 

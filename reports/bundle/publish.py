@@ -27,7 +27,8 @@ from data_prep.manifest import Manifest, load_manifest
 from data_prep.registry import dataset as find_dataset
 from reports.bundle.splits import split_name, split_record
 from reports.extra_tables.cross_dataset import scored_chapters
-from reports.extra_tables.extra_table import Chapter, as_csv, as_markdown
+from reports.extra_tables.extra_table import Chapter
+from reports.render import csv, markdown
 from reports.render import csv as csv_table
 from reports.render.markdown import grid, reading, sources
 from reports.select.results import Collection, collect
@@ -104,7 +105,7 @@ def documents(folder: Path, tables: Sequence[str]) -> dict[str, bytes]:
     filled = [(table, [frame for frame in frames if _has_rows(frame)]) for table, frames in report.tables]
     files = {README: _readme(filled, beside, report, collection).encode()}
     files |= {f"tables/{table.id}.csv": csv_table.render(frames).encode() for table, frames in filled if frames}
-    files |= {f"tables/{table.id}.csv": as_csv(table).encode() for chapter in beside for table in chapter.tables}
+    files |= {f"tables/{table.id}.csv": csv.extra(table).encode() for chapter in beside for table in chapter.tables}
     return files
 
 
@@ -229,7 +230,7 @@ def _readme(
             if frame.results:
                 lines.append(f"- Result files: {sources(frame)}.")
     if beside:
-        lines += ["", as_markdown(beside).rstrip()]
+        lines += ["", markdown.extra_sections(beside).rstrip()]
     for line in (*report.damaged, *report.left_out):
         lines += ["", f"Left out: {line}"]
     return "\n".join(lines) + "\n"

@@ -15,7 +15,6 @@ from operator import add
 import numpy as np
 import pandas as pd
 
-from benchmarks.metrics.counts import FloatArray
 from benchmarks.metrics.probability_histogram import Histogram
 from data_prep.registry import dataset as find_dataset
 from reports.extra_tables.extra_table import Chapter, SideTable
@@ -29,14 +28,6 @@ class Calibrated:
 
     row: GroupedRow
     histogram: Histogram
-
-    @property
-    def sweep(self) -> tuple[FloatArray, FloatArray]:
-        """Thresholds and Dice under each; of several classes the mean over those with truth, each against the rest."""
-        dice = self.histogram.dice()  # [channels, bins - 1]
-        known = dice[~np.isnan(dice).any(axis=1)]
-        thresholds = np.asarray(self.histogram.edges[1:-1])
-        return thresholds, known.mean(axis=0) if len(known) else np.full(len(thresholds), np.nan)
 
 
 def calibration_chapter(frames: Sequence[TableFrame], *, pictures: bool = True) -> list[Chapter]:
@@ -63,7 +54,7 @@ def _table(name: str, group: RowGroup, rows: Sequence[Calibrated], pictured: boo
     texts, tidy = [], []
     for one in rows:
         error, doubt = one.histogram.calibration_error()
-        thresholds, dice = one.sweep
+        thresholds, dice = one.histogram.sweep()
         half = float(dice[np.argmin(np.abs(thresholds - 0.5))])
         best = int(np.nanargmax(dice)) if not np.isnan(dice).all() else None
         best_at, best_dice = (math.nan, math.nan) if best is None else (float(thresholds[best]), float(dice[best]))
@@ -81,7 +72,7 @@ def _table(name: str, group: RowGroup, rows: Sequence[Calibrated], pictured: boo
     if pictured:
         from reports.figures.calibration import draw_calibration  # imports matplotlib
 
-        picture = draw_calibration(rows)
+        picture = draw_calibration([(one.row.name, one.histogram) for one in rows])
     title = find_dataset(group.dataset).title
     return SideTable(
         id=name,

@@ -6,17 +6,14 @@ import io
 import math
 import textwrap
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure as Page
 
+from benchmarks.metrics.probability_histogram import Histogram
 from reports.figures.drawing import style
-
-if TYPE_CHECKING:
-    from reports.extra_tables.calibration import Calibrated
 
 PARTS = 10
 """Points of a reliability diagram."""
@@ -28,8 +25,8 @@ WIDTH, HEIGHT = 1.75, 1.75  # inches of a panel
 LINE, TRUTH, SWEEP = "#0072B2", "#999999", "#D55E00"  # Okabe and Ito's blue, a grey, vermilion
 
 
-def draw_calibration(rows: Sequence[Calibrated]) -> bytes:
-    """A PNG: for each system, below one another, its reliability diagram and its sweep; all on the same axes."""
+def draw_calibration(rows: Sequence[tuple[str, Histogram]]) -> bytes:
+    """Return a PNG: for each name and histogram its reliability diagram, and its Dice by threshold below."""
     with style():
         bands = math.ceil(len(rows) / COLUMNS)
         columns = math.ceil(len(rows) / bands)
@@ -42,8 +39,8 @@ def draw_calibration(rows: Sequence[Calibrated]) -> bytes:
                 upper.set_axis_off()
                 lower.set_axis_off()
                 continue
-            _reliability(upper, rows[place])
-            _sweep(lower, rows[place])
+            _reliability(upper, *rows[place])
+            _sweep(lower, rows[place][1])
             if place % columns == 0:
                 upper.set_ylabel("share true", fontsize=7)
                 lower.set_ylabel("Dice", fontsize=7)
@@ -52,19 +49,19 @@ def draw_calibration(rows: Sequence[Calibrated]) -> bytes:
     return buffer.getvalue()
 
 
-def _reliability(axes: Axes, one: Calibrated) -> None:
+def _reliability(axes: Axes, name: str, histogram: Histogram) -> None:
     """Share that is true against predicted probability; a dot's area grows with the logarithm of its pixels."""
-    mean, share, pixels = one.histogram.reliability(PARTS)
+    mean, share, pixels = histogram.reliability(PARTS)
     axes.plot([0, 1], [0, 1], color=TRUTH, linewidth=0.8, linestyle=(0, (3, 2)))
     axes.plot(mean, share, color=LINE, linewidth=1)
     known = pixels > 0
     axes.scatter(mean[known], share[known], s=2 + 3 * np.log10(pixels[known]), color=LINE, zorder=3, linewidths=0)
-    _square(axes, "\n".join(textwrap.wrap(one.row.name, LETTERS)), "predicted probability")
+    _square(axes, "\n".join(textwrap.wrap(name, LETTERS)), "predicted probability")
 
 
-def _sweep(axes: Axes, one: Calibrated) -> None:
+def _sweep(axes: Axes, histogram: Histogram) -> None:
     """Dice against the threshold, with what 0.5 gives and where it would be best."""
-    thresholds, dice = one.sweep
+    thresholds, dice = histogram.sweep()
     axes.axvline(0.5, color=TRUTH, linewidth=0.8, linestyle=(0, (3, 2)))
     axes.plot(thresholds, dice, color=SWEEP, linewidth=1)
     if not np.isnan(dice).all():

@@ -12,6 +12,7 @@ from pathlib import Path
 from benchmarks.protocol.figures import Figure
 from benchmarks.protocol.setting import Setting
 from benchmarks.results.pixels import Labels, Picture, read_pair, read_predictions
+from benchmarks.results.predictions import PREDICTIONS
 from benchmarks.results.result import Result
 from benchmarks.results.store import Store
 from data_prep.dataset import Dataset
@@ -155,7 +156,7 @@ def _predicted(home: Path, result: Result, stems: Sequence[str]) -> dict[str, La
     """Predicted labels of these images. Only they are kept: all predictions of eleven systems are large."""
     store = Store(home)
     try:
-        stored = read_predictions(store.work(result.key) / "predictions.npz", binary=len(result.classes) == 1)
+        stored = read_predictions(store.work(result.key) / PREDICTIONS, binary=len(result.classes) == 1)
         return {stem: stored.labels(stem) for stem in stems}
     except (DataError, ValueError) as error:
         raise DataError(f"{error}: delete {store.path(result.key)} and run it again") from error

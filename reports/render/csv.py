@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from reports.extra_tables.extra_table import SideTable
 from reports.tables.frames import TableFrame
 
 
@@ -16,6 +17,11 @@ def render(frames: Sequence[TableFrame]) -> str:
     `p_adjusted` that of no difference from the reference row (see `TableFrame`).
     """
     return pd.DataFrame([line for frame in frames for line in _lines(frame)]).to_csv(index=False, lineterminator="\n")
+
+
+def extra(table: SideTable) -> str:
+    """Return a table beyond the paper's: one line for each row and number."""
+    return table.tidy.to_csv(index=False, lineterminator="\n")
 
 
 def _lines(frame: TableFrame) -> list[dict[str, object]]:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from itertools import groupby
 
+from reports.extra_tables.extra_table import SideTable
 from reports.tables.cells import Cell, Column, label_columns, paper_cells, paper_columns
 from reports.tables.frames import TableFrame
 from reports.tables.ranking import legend
@@ -31,6 +32,14 @@ def render(frames: Sequence[TableFrame]) -> str:
     return "\n".join(_table(frame) for frame in frames)
 
 
+def extra(table: SideTable) -> str:
+    """Return the table environment of a table beyond the paper's."""
+    notes, heads = escape(" ".join(table.notes)), " & ".join(map(escape, table.heads)) + r" \\"
+    body = [" & ".join(map(escape, line)) + r" \\" for line in table.texts]
+    alignment = "l" * table.left + "r" * (len(table.heads) - table.left)
+    return _environment(escape(table.caption), notes, alignment, (heads,), body)
+
+
 def document(body: str) -> str:
     """A document of its own around rendered tables, to look at them."""
     head = r"\documentclass{article}", r"\usepackage[T1]{fontenc}", r"\usepackage{booktabs,graphicx}"
@@ -53,8 +62,13 @@ def _table(frame: TableFrame) -> str:
     notes = escape(" ".join(note for note in (reading, *frame.notes) if note))
     rows = frame.rows.to_dict("records")
     body = [" & ".join(_cell(cell) for cell in line) + r" \\" for line in paper_cells(frame)]
+    sources = [f"% {', '.join(row['keys']) or row['scored']}" for row in rows if row["keys"] or row["scored"]]
+    return "\n".join((*sources, _environment(title, notes, "l" * left + "r" * (width - left), _heads(heads), body)))
+
+
+def _environment(title: str, notes: str, alignment: str, heads: Sequence[str], body: Sequence[str]) -> str:
+    """Return a table environment around escaped lines; the caption holds title and notes."""
     lines = (
-        *(f"% {', '.join(row['keys']) or row['scored']}" for row in rows if row["keys"] or row["scored"]),
         r"\begin{table}[htbp]",
         r"\centering",
         rf"\caption[{title}]{{{title}. {notes}}}",
@@ -62,9 +76,9 @@ def _table(frame: TableFrame) -> str:
         r"\setlength{\tabcolsep}{3pt}",
         # A wide table is shrunk to the line, a narrow one keeps its size.
         r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%",
-        rf"\begin{{tabular}}{{{'l' * left}{'r' * (width - left)}}}",
+        rf"\begin{{tabular}}{{{alignment}}}",
         r"\toprule",
-        *_heads(heads),
+        *heads,
         r"\midrule",
         *body,
         r"\bottomrule",

@@ -6,11 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from benchmarks.protocol.figures import Figure
+from reports.extra_tables.extra_table import Chapter
 from reports.render.templates import environment
+from reports.select.settings import PAPER_SETTING
 from reports.tables.assemble import Report, made_with
 from reports.tables.cells import Cell, cells, columns, label_columns
 from reports.tables.frames import TableFrame
 from reports.tables.ranking import legend
+from reports.verdicts import wording
+from reports.verdicts.summary import Findings
 
 DAGGER = "†"
 """At a number that differs from that of the reference row."""
@@ -26,7 +30,7 @@ class Picture:
 
 
 def render(report: Report, pictures: Sequence[Picture] = ()) -> str:
-    """The whole page, but for chapters beside the tables of the paper (`reports.extra_tables.extra_table`)."""
+    """Return the whole page, except the sections of tables beyond the paper's (`extra_sections`)."""
     template = environment().get_template("report.md.j2")
     return template.render(
         report=report,
@@ -44,6 +48,26 @@ def grid(frame: TableFrame) -> str:
     """The rows as a Markdown table."""
     heads = [f"{column.group} {column.heading}".strip() for column in columns(frame)]
     return lines(heads, [[marked(cell) for cell in line] for line in cells(frame)], len(label_columns(frame)))
+
+
+def verdicts(findings: Findings) -> str:
+    """Return the section of verdicts and claims, from its first heading to its last line."""
+    template = environment().get_template("verdicts.md.j2")
+    return template.render(findings=findings, text=wording, paper_setting=PAPER_SETTING).strip() + "\n"
+
+
+def extra_sections(chapters: Sequence[Chapter]) -> str:
+    """Return the sections of tables beyond the paper's; empty if there is none."""
+    parts = []
+    for chapter in chapters:
+        parts.append(f"## {chapter.title}\n")
+        for table in chapter.tables:
+            heading = "" if table.caption == chapter.title else f"### {table.caption}\n\n"
+            texts = [[text.replace("|", "\\|") for text in line] for line in table.texts]
+            picture = f"![{table.caption}]({table.id}.png)\n\n" if table.picture else ""
+            notes = "\n".join(f"- {note}" for note in table.notes)
+            parts.append(f"{heading}{lines(table.heads, texts, table.left)}\n\n{picture}{notes}\n")
+    return "\n".join(parts)
 
 
 def lines(heads: Sequence[str], rows: Sequence[Sequence[str]], left: int) -> str:

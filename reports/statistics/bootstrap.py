@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from benchmarks.metrics.counts import Average, Counts, FloatArray, IntArray
+from benchmarks.metrics.quotient import quotient
 from reports.statistics.replicates import LEVEL
 
 DRAWS = 10_000
@@ -55,8 +56,7 @@ def mean_over_classes(drawn: FloatArray) -> FloatArray:
     """Mean over the classes present in each draw, [systems, classes, draws] to [systems, draws]; NaN if none is."""
     present = ~np.isnan(drawn)
     sums, numbers = np.where(present, drawn, 0).sum(axis=1), present.sum(axis=1)
-    means: FloatArray = np.divide(sums, numbers, out=np.full_like(sums, np.nan), where=numbers > 0)
-    return means
+    return quotient(sums, numbers)
 
 
 def resampled_class_dice(
@@ -168,7 +168,7 @@ def _owners(clusters: Sequence[str], images: int) -> IntArray:
 def _dice(sums: FloatArray) -> FloatArray:
     """Dice [..., classes] of sums [..., 2 * classes]; NaN where a class is in neither truth nor prediction."""
     above, below = np.split(sums, 2, axis=-1)
-    return np.divide(above, below, out=np.full_like(above, np.nan), where=below > 0)
+    return quotient(above, below)
 
 
 def _summed(tables: Sequence[IntArray | FloatArray], owner: IntArray) -> tuple[IntArray, FloatArray]:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from benchmarks.metrics.counts import Counts, FloatArray
+from benchmarks.metrics.quotient import quotient
 
 
 def image_dice(counts: Counts) -> FloatArray:
@@ -19,8 +20,7 @@ def image_dice(counts: Counts) -> FloatArray:
     present = total > 0
     per_class = np.divide(doubled, total, out=np.zeros_like(total), where=present)
     sums, numbers = per_class.sum(axis=1), present.sum(axis=1)
-    means: FloatArray = np.divide(sums, numbers, out=np.full_like(sums, np.nan), where=numbers > 0)
-    return means
+    return quotient(sums, numbers)
 
 
 def typical_images(images: Sequence[str], ours: Counts, reference: Counts) -> tuple[tuple[str, ...], float]:

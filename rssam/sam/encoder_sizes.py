@@ -6,13 +6,10 @@ Source: facebookresearch/segment-anything (Apache-2.0).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from rssam.errors import UnknownName, UserError
 from rssam.weights.registry import WEIGHTS
-
-if TYPE_CHECKING:
-    pass
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from filelock import FileLock
 
@@ -11,9 +10,6 @@ from rssam.errors import UserError
 from rssam.weights.convert import _known, convert_checkpoint
 from rssam.weights.folder import WeightsDamaged, WeightsFolder
 from rssam.weights.http_download import Fetch, Progress
-
-if TYPE_CHECKING:
-    pass
 
 
 def download(name: str, folder: WeightsFolder, progress: Progress = lambda done, total, what: None) -> Path:

@@ -5,13 +5,9 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from rssam.errors import UserError
 from rssam.weights.registry import WEIGHTS
-
-if TYPE_CHECKING:
-    pass
 
 
 class WeightsNotFound(UserError):

@@ -12,7 +12,6 @@ from benchmarks.protocol.run import ResolvedRun
 from benchmarks.protocol.setting import Setting
 from benchmarks.results.predictions import save_predictions
 from benchmarks.results.store import Store
-from benchmarks.training.evaluate import Evaluation
 from data_prep.manifest import Entry, Manifest, save_manifest
 from data_prep.splits import assign_splits
 from rssam.files import sha256_file
@@ -143,6 +142,5 @@ def pretend(home, model, dataset, manifest, amount, setting=None, *, seed=0, spl
     resolved = ResolvedRun(run, manifest.digest(split_seed), tuple(result.identity["weights"]), "bf16-mixed")
     assert resolved.key == result.key
     Store(home).put(result)
-    evaluation = Evaluation(names, counts, None, tuple(predictions))
-    save_predictions(Store(home).work(result.key) / "predictions.npz", evaluation, binary=classes == 1)
+    save_predictions(Store(home).work(result.key) / "predictions.npz", names, predictions, binary=classes == 1)
     return result

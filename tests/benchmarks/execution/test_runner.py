@@ -8,6 +8,7 @@ import pytest
 from torch import nn
 
 import baselines.sam_lora
+import rssam.files
 from benchmarks.execution.execute_run import train_neighbours
 from benchmarks.execution.plan import part_of, plan, resolve_all
 from benchmarks.execution.runner import execute, execute_all
@@ -228,14 +229,12 @@ def test_several_rates_are_decided_by_validation(tmp_path):
 def test_full_disk_fails_the_run_with_a_sentence(tmp_path, monkeypatch):
     import errno
 
-    import data_prep.manifest
-
     def full(descriptor):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     session = make_session(tmp_path)
     [item] = resolved(session)
-    monkeypatch.setattr(data_prep.manifest.os, "fsync", full)
+    monkeypatch.setattr(rssam.files.os, "fsync", full)
     outcome = execute(item, session)
     assert outcome.status == "failed"
     assert "no space left on the disk" in outcome.reason

@@ -5,7 +5,6 @@ import pytest
 
 from benchmarks.results.pixels import read_pair, read_predictions
 from benchmarks.results.predictions import save_predictions
-from benchmarks.training.evaluate import Evaluation
 from data_prep.errors import DataError
 from tests.reports.pictured import LandCover, Roads, draw_masks, write_pictures
 
@@ -15,7 +14,7 @@ def test_what_was_saved_is_read(tmp_path, binary, width):
     rng = np.random.default_rng(0)
     labels = tuple(rng.integers(0, 2 if binary else 6, (9, width), dtype=np.uint8) for _ in range(3))
     path = tmp_path / "run" / "predictions.npz"
-    save_predictions(path, Evaluation(("a", "b", "c"), None, None, labels), binary=binary)
+    save_predictions(path, ("a", "b", "c"), labels, binary=binary)
     read = read_predictions(path, binary=binary)
     assert read.images == ("a", "b", "c")
     for name, expected in zip("cab", (labels[2], labels[0], labels[1]), strict=True):
@@ -29,7 +28,7 @@ def test_predictions_of_another_task_or_damaged_are_refused(tmp_path):
     with pytest.raises(DataError, match=r"run-1/predictions.npz cannot be read"):
         read_predictions(path, binary=True)
     labels = (np.ones((8, 8), np.uint8),)
-    save_predictions(path, Evaluation(("a",), None, None, labels), binary=True)
+    save_predictions(path, ("a",), labels, binary=True)
     with pytest.raises(DataError, match="does not hold the labels it announces"):
         read_predictions(path, binary=False)
     path.write_bytes(path.read_bytes()[:100])

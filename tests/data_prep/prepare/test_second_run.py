@@ -13,7 +13,7 @@ import pytest
 
 from data_prep.datasets.deepglobe import DeepGlobe
 from data_prep.errors import DataError
-from data_prep.prepare import build as building
+from data_prep.prepare import pipeline
 from rssam.errors import UserError
 from tests.data_prep.samples import contents, prepare, write_pair, write_source
 
@@ -175,6 +175,6 @@ def die(job):
 
 
 def test_a_worker_that_dies_is_told(shared_source, out, monkeypatch):
-    monkeypatch.setattr(building, "convert", die)
+    monkeypatch.setattr(pipeline, "convert", die)
     with pytest.raises(DataError, match="a worker process ended abruptly"):
         prepare(shared_source, out, workers=2)

@@ -10,7 +10,7 @@ from benchmarks.protocol.run import ResolvedRun
 from benchmarks.protocol.setting import Setting
 from benchmarks.results.store import Store
 from benchmarks.results.test_set_log import LEDGER, record_use
-from reports.render.verdicts_markdown import render
+from reports.render.markdown import verdicts as render
 from reports.select.results import Collection
 from reports.verdicts.claims import on_paper
 from reports.verdicts.output import claims_json, verdicts_json
