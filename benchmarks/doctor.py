@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from benchmarks.execution.hardware import cuda_devices
+from benchmarks.results.home import Home
 from data_prep.errors import DataError
 from data_prep.manifest import load_manifest
 from data_prep.registry import DATASETS
@@ -93,7 +94,7 @@ def _disk(home: Path) -> Finding:
 
 
 def _weights(home: Path) -> list[Finding]:
-    folder = WeightsFolder(home / "weights")
+    folder = WeightsFolder(Home(home).weights)
     return [
         Finding(f"weights {name}", "ok", str(folder.path(name)))
         if folder.path(name).is_file()
@@ -106,11 +107,11 @@ def _data(home: Path) -> list[Finding]:
     findings = []
     for name in DATASETS:
         remedy = f"rssam-bench prepare {name} --source DIR, or --synthetic 24 for stand-ins"
-        if not (home / "data" / name).exists():
-            findings.append(Finding(f"data {name}", "missing", f"not in {home / 'data'}", remedy))
+        if not (Home(home).dataset(name)).exists():
+            findings.append(Finding(f"data {name}", "missing", f"not in {Home(home).data}", remedy))
             continue
         try:
-            findings.append(Finding(f"data {name}", "ok", load_manifest(home / "data" / name, name).describe()))
+            findings.append(Finding(f"data {name}", "ok", load_manifest(Home(home).dataset(name), name).describe()))
         except DataError as error:
             findings.append(Finding(f"data {name}", "problem", str(error), remedy))
     return findings

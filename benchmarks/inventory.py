@@ -15,6 +15,7 @@ from benchmarks.execution.session import Session
 from benchmarks.protocol.paper_numbers import PUBLISHED_PARAMETERS
 from benchmarks.protocol.registry import variants
 from benchmarks.protocol.run import Run, plain_fields, resolve
+from benchmarks.results.home import Home
 from benchmarks.results.store import Store
 from data_prep.errors import DataError, NotPrepared
 from data_prep.manifest import Manifest, load_manifest
@@ -52,7 +53,7 @@ def data_sets(home: Path) -> list[dict[str, Any]]:
     records = []
     for name, data in DATASETS.items():
         try:
-            state = load_manifest(home / "data" / name, name).describe()
+            state = load_manifest(Home(home).dataset(name), name).describe()
         except NotPrepared:
             state = "not prepared"
         except DataError as error:

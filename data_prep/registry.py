@@ -94,12 +94,15 @@ _PARTS = (
 )  # fmt: skip
 
 
-def register_home(home: Path) -> list[str]:
-    """Register what `prepare folder` made in a home, in place of another home's; one sentence for each it cannot."""
+def register_home(data: Path) -> list[str]:
+    """Register what `prepare folder` made in the folder `data` of a home, in place of another home's.
+
+    Return one sentence for each data set that cannot be registered.
+    """
     for name in [name for name, entry in DATASETS.items() if isinstance(entry, Folder)]:
         del DATASETS[name]
     problems = []
-    for folder in own_folders(home / "data"):
+    for folder in own_folders(data):
         try:
             own = load_folder(folder)
             if own.name != folder.name:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from importlib.metadata import version as package_version
 from pathlib import Path
@@ -22,6 +21,7 @@ from benchmarks.cli.reproduce import reproduce
 from benchmarks.cli.score import evaluate, score
 from benchmarks.cli.speed import speed
 from benchmarks.cli.status import datasets, doctor, models, status
+from benchmarks.results.home import Home, default_home
 from benchmarks.training.device_layout import DevicesUnfit, local_rank
 from rssam.errors import UnknownName, UserError
 
@@ -31,11 +31,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Reproduce RS-SAM (ACCV 2024), and compare SAM-based segmentation of remote-sensing images fairly.",
 )
-
-
-def default_home() -> Path:
-    """$RSSAM_HOME, or a folder in the user's cache."""
-    return Path(os.environ.get("RSSAM_HOME") or Path.home() / ".cache" / "rssam-bench")
 
 
 def _show_version(wanted: bool) -> None:
@@ -56,7 +51,7 @@ def options(
     root.home, root.debug = (home or default_home()).expanduser().resolve(), debug
     from data_prep.registry import register_home
 
-    for problem in register_home(root.home):
+    for problem in register_home(Home(root.home).data):
         warnings.print(f"note: {problem}", soft_wrap=True)
 
 

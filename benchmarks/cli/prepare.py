@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 import typer
 
 from benchmarks.cli.options import Json, print_json, root, screen, warnings
+from benchmarks.results.home import Home
 from data_prep.dataset import Dataset
 from data_prep.manifest import Manifest
 
@@ -60,7 +61,7 @@ def prepare(
     if check:
         if source is not None or synthetic is not None:
             raise typer.BadParameter("--check looks at what is prepared: it takes no --source and no --synthetic")
-        _check(name, out_card or root.home / "data-cards" / name, workers or os.cpu_count() or 1, as_json)
+        _check(name, out_card or Home(root.home).data_card(name), workers or os.cpu_count() or 1, as_json)
         return
     from data_prep.registry import dataset
 
@@ -88,7 +89,7 @@ def prepare(
         raise typer.BadParameter(f"give one of --source DIR|ARCHIVE and --synthetic N to prepare {name}")
     from benchmarks.console.progress import data_progress
 
-    out = root.home / "data" / name
+    out = Home(root.home).dataset(name)
     cores = workers or os.cpu_count() or 1
     with data_progress(warnings) as progress, tempfile.TemporaryDirectory(prefix="rssam-bench-") as scratch:
         if synthetic is not None:
@@ -133,7 +134,7 @@ def _check(name: str, out: Path, workers: int, as_json: bool) -> None:
     from data_prep.manifest import load_manifest
     from data_prep.registry import dataset
 
-    folder = root.home / "data" / name
+    folder = Home(root.home).dataset(name)
     manifest = load_manifest(folder, dataset(name).name)
     with data_progress(warnings) as progress:
         card = examine(folder, manifest, workers, progress)
@@ -185,7 +186,7 @@ def _prepare_weights(name: str | None, source: Path | None) -> None:
 
     if name not in WEIGHTS:
         raise typer.BadParameter(f"name the checkpoint: choose from {', '.join(WEIGHTS)}")
-    folder = WeightsFolder(root.home / "weights")
+    folder = WeightsFolder(Home(root.home).weights)
     if folder.path(name).is_file():
         screen.print(f"{folder.path(name)} is there", soft_wrap=True)
         return

@@ -10,6 +10,7 @@ import typer
 from rich.table import Table as RichTable
 
 from benchmarks.cli.options import Json, print_json, root, screen
+from benchmarks.results.home import Home
 from rssam.errors import UserError
 
 if TYPE_CHECKING:
@@ -118,5 +119,5 @@ def speed(
         if (waiting := record["waiting_for_images"]) is not None:
             screen.print(f"{record['system']['name']}: {waiting:.2%} of a training was spent waiting for images")
     screen.print(
-        f"random weights; medians of {rounds} alternating rounds; records in {root.home / 'speed'}", soft_wrap=True
+        f"random weights; medians of {rounds} alternating rounds; records in {Home(root.home).speed}", soft_wrap=True
     )

@@ -20,6 +20,7 @@ from benchmarks.protocol.cost import measure, parameter_counts
 from benchmarks.protocol.custom import is_own
 from benchmarks.protocol.run import ResolvedRun, Run
 from benchmarks.results.custom_system import SYSTEM, record
+from benchmarks.results.home import Home
 from benchmarks.results.predictions import PREDICTIONS, PROBABILITIES, save_predictions, save_probabilities
 from benchmarks.results.provenance import peak_memory, provenance
 from benchmarks.results.result import Result
@@ -276,7 +277,7 @@ def shared_pixels(session: Session, dataset: str) -> Pixels | None:
     if dataset not in session.pixels:
         folder = session.data_folder(dataset)
         entries = load_manifest(folder, dataset).entries
-        cache = session.home / "cache"
+        cache = Home(session.home).decoded
         session.pixels[dataset] = decoded(folder, entries, cache, session.observer.note, session.stop.check)
     pixels: Pixels | None = session.pixels[dataset]
     return pixels

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from benchmarks.execution.observer import Observer
 from benchmarks.protocol.recipe import Precision
+from benchmarks.results.home import Home
 from benchmarks.results.store import Store
 from benchmarks.signals import Stop
 from benchmarks.tracking.tracker import Silent, Tracker
@@ -46,7 +47,7 @@ class Session:
     @property
     def weights(self) -> WeightsFolder:
         """Prepared checkpoints of this home."""
-        return WeightsFolder(self.home / "weights")
+        return WeightsFolder(Home(self.home).weights)
 
     @property
     def precision(self) -> Precision:
@@ -55,7 +56,7 @@ class Session:
 
     def data_folder(self, dataset: str) -> Path:
         """Prepared folder of a data set."""
-        return self.home / "data" / dataset
+        return Home(self.home).dataset(dataset)
 
     def verify(self, dataset: str, manifest: Manifest) -> None:
         """Compare every prepared file with its digest, once a session. Raises DataError listing what differs."""

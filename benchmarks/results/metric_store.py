@@ -12,6 +12,7 @@ import numpy as np
 
 from benchmarks.metrics.counts import FloatArray
 from benchmarks.metrics.object_metrics import METRICS, ObjectMetric, parameters, with_parameters
+from benchmarks.results.home import Home
 from benchmarks.results.json_files import ResultDamaged, decoding, read_record
 from rssam.files import write_durable
 
@@ -69,10 +70,6 @@ class MetricStore:
 
     home: Path
 
-    def path(self, key: str) -> Path:
-        """File of one run."""
-        return self.home / "metrics" / f"{key}.json"
-
     def get(self, key: str) -> Measured | None:
         """What was measured of that run, or None. Raises ResultDamaged, naming the file, if it cannot be used."""
 
@@ -82,13 +79,13 @@ class MetricStore:
                 raise ResultDamaged(f"it is of the run {found.key}")
             return found
 
-        path = self.path(key)
+        path = Home(self.home).metrics(key)
         return read_record(path, decode) if path.is_file() else None
 
     def put(self, measured: Measured) -> None:
         """Write it down to the disk; a reader sees all of it or nothing."""
         text = json.dumps(measured.to_json(), sort_keys=True, separators=(",", ":"), allow_nan=False)
-        write_durable(self.path(measured.key), text.encode())
+        write_durable(Home(self.home).metrics(measured.key), text.encode())
 
 
 def _table(rows: Any, metric: ObjectMetric, images: int) -> FloatArray:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
+from benchmarks.results.home import Home
 from benchmarks.results.json_files import ResultDamaged, read_record, read_records
 from benchmarks.results.result import Result
 from rssam.files import write_durable
@@ -23,15 +24,15 @@ class Store:
     @property
     def results(self) -> Path:
         """Folder of finished results."""
-        return self.home / "results"
+        return Home(self.home).results
 
     def path(self, key: str) -> Path:
         """File of a finished result."""
-        return self.results / f"{key}.json"
+        return Home(self.home).result(key)
 
     def work(self, key: str) -> Path:
         """Folder of a run's large and private files: checkpoints, log, predictions."""
-        return self.home / "runs" / key
+        return Home(self.home).run(key)
 
     def get(self, key: str) -> Result | None:
         """The finished result of that key, or None. Raises ResultDamaged, naming the file, if it cannot be used."""

@@ -16,6 +16,7 @@ from typing import Any, Literal
 
 from benchmarks.protocol.run import PROTOCOL, canonical, plain_fields
 from benchmarks.results.counted_test import CountedTest
+from benchmarks.results.home import Home
 from benchmarks.results.json_files import ResultDamaged, decoding, read_record, read_records
 from data_prep.dataset import Dataset
 from rssam.files import write_durable
@@ -114,14 +115,9 @@ def submission_key(identity: Mapping[str, Any]) -> str:
     return f"{identity['dataset']['name']}-{identity['kind']}-{digest[:10]}"
 
 
-def scores_folder(home: Path) -> Path:
-    """Where a home keeps its submissions."""
-    return home / "scores"
-
-
 def put_submission(home: Path, submission: Submission) -> Path:
     """Write it, down to the disk, and return its file; a reader sees all of it or nothing."""
-    path = scores_folder(home) / f"{submission.key}.json"
+    path = Home(home).score(submission.key)
     write_durable(path, json.dumps(submission.to_json(), sort_keys=True, separators=(",", ":")).encode())
     return path
 
@@ -133,4 +129,4 @@ def read_submission(path: Path) -> Submission:
 
 def read_submissions(home: Path) -> Iterator[Submission | ResultDamaged]:
     """Every submission of a home in the order of their files; a damaged one comes as its error."""
-    return read_records(scores_folder(home), Submission.from_json)
+    return read_records(Home(home).scores, Submission.from_json)

@@ -15,8 +15,7 @@ from pathlib import Path
 from typing import Literal
 
 from benchmarks.protocol.run import ResolvedRun
-
-LEDGER = "ledger.jsonl"
+from benchmarks.results.home import Home
 
 Purpose = Literal["test", "score", "evaluate"]
 """What a test split was used for: the one test of a finished training; predictions made elsewhere; a system trained on
@@ -69,13 +68,13 @@ def append_use(home: Path, key: str, system: str, dataset: str, split: str, purp
     use = Use(time=time, key=key, system=system, dataset=dataset, split=split, purpose=purpose)
     home.mkdir(parents=True, exist_ok=True)
     line = json.dumps(asdict(use), sort_keys=True).encode() + b"\n"
-    descriptor = os.open(home / LEDGER, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
+    descriptor = os.open(Home(home).test_set_log, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
     try:
         if _torn(descriptor):
             line = b"\n" + line
         written = os.write(descriptor, line)
         if written < len(line):
-            raise OSError(f"no space left on the disk for {home / LEDGER}")
+            raise OSError(f"no space left on the disk for {Home(home).test_set_log}")
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
@@ -89,7 +88,7 @@ def _torn(descriptor: int) -> bool:
 
 def read_ledger(home: Path) -> Ledger:
     """The home's ledger; empty if there is none. Never raises for its content."""
-    path = home / LEDGER
+    path = Home(home).test_set_log
     if not path.is_file():
         return Ledger((), ())
     uses, damaged = [], []
@@ -99,7 +98,7 @@ def read_ledger(home: Path) -> Ledger:
         try:
             uses.append(_use(json.loads(line)))
         except (ValueError, TypeError) as error:
-            damaged.append(f"line {number} of {LEDGER} cannot be read ({error})")
+            damaged.append(f"line {number} of {path.name} cannot be read ({error})")
     return Ledger(tuple(uses), tuple(damaged))
 
 

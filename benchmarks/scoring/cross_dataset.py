@@ -16,13 +16,13 @@ from torch import Tensor, nn
 
 from benchmarks.execution.session import Session
 from benchmarks.export.load_run import Trained
+from benchmarks.results.home import Home
 from benchmarks.results.provenance import provenance
 from benchmarks.results.submission import (
     Submission,
     identify,
     put_submission,
     read_submission,
-    scores_folder,
     submission_key,
 )
 from benchmarks.results.test_set_log import append_use
@@ -170,7 +170,7 @@ def evaluate_elsewhere(
         split_rule=chosen.split_rule, images=chosen.part, system=system,
     )  # fmt: skip
     key = submission_key(identity)
-    path = scores_folder(session.home) / f"{key}.json"
+    path = Home(session.home).score(key)
     if path.is_file():
         return Scored(read_submission(path), path, (), cached=True)
     append_use(session.home, key, trained.model.name, chosen.dataset.name, chosen.digest, "evaluate")

@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.metrics.object_metrics import ObjectMetric, object_metrics
+from benchmarks.results.home import Home
 from benchmarks.results.json_files import ResultDamaged
 from benchmarks.results.metric_store import Measured, MetricStore
 from benchmarks.results.pixels import Labels, read_mask, read_predictions
@@ -65,7 +66,7 @@ def measure_run(
             f"{result.key}: expected its maps in {maps}, found none. Delete {Store(home).path(result.key)} and "
             "reproduce its table to test it again"
         )
-    folder = home / "data" / result.identity["dataset"]["name"]
+    folder = Home(home).dataset(result.identity["dataset"]["name"])
     entries = _entries(folder, result)
     digest, masks = sha256_file(maps), _digest(entry.mask_sha256 for entry in entries)
     store = MetricStore(home)

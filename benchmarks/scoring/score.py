@@ -14,6 +14,7 @@ import numpy as np
 import torch
 
 from benchmarks.metrics.counts import Counts
+from benchmarks.results.home import Home
 from benchmarks.results.json_files import ResultDamaged
 from benchmarks.results.predictions import PREDICTIONS, read_predictions
 from benchmarks.results.provenance import provenance
@@ -24,7 +25,6 @@ from benchmarks.results.submission import (
     identify,
     put_submission,
     read_submission,
-    scores_folder,
     submission_key,
 )
 from benchmarks.results.test_set_log import append_use
@@ -58,7 +58,7 @@ def score(home: Path, chosen: Chosen, folder: Path, name: str, suffix: str, prog
         split_rule=chosen.split_rule, images=chosen.part, predictions=digest(chosen, predicted),
     )  # fmt: skip
     key = submission_key(identity)
-    path = scores_folder(home) / f"{key}.json"
+    path = Home(home).score(key)
     notes = (*predicted.notes, *_namesakes(home, key, name, chosen.dataset.name))
     if path.is_file() and (known := _readable(path)) is not None:
         return Scored(known, path, notes, cached=True)
@@ -133,7 +133,7 @@ def digest(chosen: Chosen, predicted: Predicted) -> str:
 def _namesakes(home: Path, key: str, name: str, dataset: str) -> list[str]:
     """Other submissions that a table would show under the same name."""
     found = []
-    for path in sorted(scores_folder(home).glob(f"{dataset}-scored-*.json")):
+    for path in sorted(Home(home).scores.glob(f"{dataset}-scored-*.json")):
         other = _readable(path)
         if other is not None and other.key != key and other.name == name:
             found.append(f"another row is called {name} too: delete {path} if it is to go")

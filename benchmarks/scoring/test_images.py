@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from benchmarks.execution.session import FAULTS_SHOWN
 from benchmarks.protocol.run import require_scenes
+from benchmarks.results.home import Home
 from data_prep.dataset import Dataset
 from data_prep.errors import DataError
 from data_prep.manifest import Entry, Manifest, load_manifest, verify_files
@@ -60,7 +61,7 @@ def choose(home: Path, name: str, split_seed: int, rule: SplitRule, part: Part =
     Raises UnknownDataset or NotPrepared; DataError if a file was changed, or if there is no such image.
     """
     dataset = find_dataset(name)
-    folder = home / "data" / name
+    folder = Home(home).dataset(name)
     manifest = load_manifest(folder, name)
     require_scenes(manifest, rule)
     splits = manifest.splits(split_seed, rule)

@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 
 from benchmarks.protocol.recipe import PAPER, Recipe
+from benchmarks.results.home import Home
 from benchmarks.speed.timing import Conditions
 from benchmarks.training.batches import read_groups
 from benchmarks.training.evaluate import to_float
@@ -42,7 +43,7 @@ def share_of_waiting(
     home: Path, dataset: str, model: Model, task: Task, conditions: Conditions, workers: int
 ) -> float | None:
     """Share of a few training steps spent waiting for images of the prepared set; None if it has none of that size."""
-    folder = home / "data" / dataset
+    folder = Home(home).dataset(dataset)
     try:
         entries: Sequence[Entry] = load_manifest(folder, dataset).entries
     except NotPrepared:
@@ -53,7 +54,7 @@ def share_of_waiting(
     recipe = dataclasses.replace(PAPER, batch=conditions.group, group=conditions.group)
     if entries[0].size != task.image_size:
         recipe = dataclasses.replace(recipe, crop=side)
-    pixels = decoded(folder, entries, home / "cache", lambda _: None)
+    pixels = decoded(folder, entries, Home(home).decoded, lambda _: None)
     data = PreparedSet(folder, entries, cache=False, pixels=pixels)
     fabric = make_fabric(conditions.device, conditions.precision)
     cuda = conditions.device == "cuda"

@@ -24,6 +24,7 @@ from torch import Tensor, nn
 from benchmarks.protocol.cost import Cost, measure, measure_network
 from benchmarks.protocol.recipe import PAPER, Precision
 from benchmarks.protocol.run import canonical, plain_fields
+from benchmarks.results.home import Home
 from benchmarks.results.provenance import peak_memory, provenance
 from benchmarks.training.compile import channels_last, compile_network
 from benchmarks.training.loop import make_fabric, training_loss
@@ -265,7 +266,7 @@ def save_record(home: Path, record: Mapping[str, Any]) -> Path:
     """Write a record into the home, in place of one of the same system under the same conditions."""
     named = {key: record[key] for key in ("system", "image_size", "classes", "conditions", "device", "way")}
     digest = hashlib.sha256(canonical(named).encode()).hexdigest()[:10]
-    path = home / "speed" / f"{record['system']['name']}-{record['image_size'][0]}-{digest}.json"
+    path = Home(home).speed / f"{record['system']['name']}-{record['image_size'][0]}-{digest}.json"
     write_atomic(path, (json.dumps(record, indent=1) + "\n").encode())
     return path
 

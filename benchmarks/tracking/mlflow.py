@@ -24,6 +24,7 @@ from typing import Any
 
 from filelock import FileLock
 
+from benchmarks.results.home import Home
 from benchmarks.results.result import Result
 from benchmarks.tracking.call_with_timeout import Patience
 from data_prep.errors import DataError
@@ -69,7 +70,7 @@ class MlflowMirror:
     """Parameters, metrics of each epoch, system metrics, and the result file as an artifact, in MLflow."""
 
     def __init__(self, home: Path, warn: Callable[[str], None]) -> None:
-        self.home, self.warn = home, warn
+        self.home, self.warn = Home(home.resolve()), warn
         self.patience = Patience(self._leave_alone)
         self._client: Any = None
         self._experiment = ""
@@ -79,7 +80,7 @@ class MlflowMirror:
     @property
     def uri(self) -> str:
         """Where the mirror writes."""
-        return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{self.home.resolve() / 'mlflow.db'}"
+        return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{self.home.mlflow_database}"
 
     def start(self, key: str, declared: Mapping[str, Any]) -> None:
         """Open the run, with its declaration as flat parameters; go on in the MLflow run that it had before."""
@@ -149,12 +150,12 @@ class MlflowMirror:
         if self._client is None:
             from mlflow import MlflowClient
 
-            self.home.mkdir(parents=True, exist_ok=True)
+            self.home.root.mkdir(parents=True, exist_ok=True)
             wait = self.patience.seconds_to_answer
-            with FileLock(self.home / "mlflow.lock", timeout=wait):  # two may want to make the database
+            with FileLock(self.home.mlflow_lock, timeout=wait):  # two may want to make the database
                 client = MlflowClient(self.uri)
                 known = client.get_experiment_by_name(EXPERIMENT)
-                local = None if "MLFLOW_TRACKING_URI" in os.environ else (self.home.resolve() / "mlflow").as_uri()
+                local = None if "MLFLOW_TRACKING_URI" in os.environ else self.home.mlflow_artifacts.as_uri()
                 self._experiment = (
                     known.experiment_id if known else client.create_experiment(EXPERIMENT, artifact_location=local)
                 )
@@ -244,7 +245,7 @@ class MlflowMirror:
             self._monitor = None
 
     def _note_file(self, key: str) -> Path:
-        return self.home / "runs" / key / NOTE
+        return self.home.run(key) / NOTE
 
     def _read_note(self, key: str) -> _Note | None:
         """The note of a run, a new one in place of one that cannot be read; None if there is none."""

@@ -191,7 +191,7 @@ def measure_shift(
     from rssam.inference.raster_input import RasterSource
     from rssam.inference.tile_grid import aligned
 
-    register_home(home)
+    register_home(home / "data")
     network = network_of(load_run(Session(home, "cpu", Unwatched()), key))
     side = tile or network.task.image_size[0]
     say(

@@ -20,6 +20,7 @@ from typing import Any
 
 from benchmarks.protocol.tables import TABLES, Table
 from benchmarks.protocol.targets import find_items
+from benchmarks.results.home import Home
 from benchmarks.results.submission import Submission
 from data_prep.datasets.folder import DECLARATION, Folder
 from data_prep.errors import DataError
@@ -75,7 +76,7 @@ def publish(items: Sequence[str], out: Path, home: Path) -> Published:
     if out.suffix.lower() != ".zip":
         raise UserError(f"expected a name that ends in .zip, found {out}: --out FILE.zip")
     chosen = _tables(items)
-    collection = _chosen(collect(home, home / "nothing published"), chosen if len(chosen) < len(TABLES) else None)
+    collection = _chosen(collect(home, published=None), chosen if len(chosen) < len(TABLES) else None)
     if not (collection.stored or collection.submissions):
         of = f" of {', '.join(items)}" if items else ""
         raise UserError(f"nothing{of} to publish in {home}: no usable result and no score (rssam-bench status)")
@@ -153,7 +154,7 @@ def _splits(identities: Iterable[Mapping[str, Any]], home: Path) -> dict[str, by
         if split_name(name, digest) in files:
             continue
         try:
-            manifest = manifests.setdefault(name, load_manifest(home / "data" / name, name))
+            manifest = manifests.setdefault(name, load_manifest(Home(home).dataset(name), name))
             same = manifest.digest(seed, rule) == digest
         except DataError as error:
             absent[name] = str(error)
@@ -161,7 +162,7 @@ def _splits(identities: Iterable[Mapping[str, Any]], home: Path) -> dict[str, by
         if same:
             files[split_name(name, digest)] = _plain(split_record(manifest, seed, rule))
         else:
-            absent[f"{name}, split {digest[:12]}"] = f"what is prepared in {home / 'data' / name} is other data"
+            absent[f"{name}, split {digest[:12]}"] = f"what is prepared in {Home(home).dataset(name)} is other data"
     if absent:
         each = "".join(f"\n  {name}: {reason}" for name, reason in absent.items())
         raise UserError(

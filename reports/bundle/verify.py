@@ -14,6 +14,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from benchmarks.protocol.tables import TABLES
+from benchmarks.results.home import Home
 from benchmarks.results.json_files import ResultDamaged
 from benchmarks.results.result import Result
 from benchmarks.results.store import read_result
@@ -88,7 +89,7 @@ def _check_folder(folder: Path, findings: Findings) -> None:
     names = _names(folder, findings)
     _check_sums(folder, names, findings)
     tables = _about(folder, findings)
-    for sentence in register_home(folder):  # the bundle's own data sets, in place of this home's
+    for sentence in register_home(Home(folder).data):  # the bundle's own data sets, in place of this home's
         findings.add("data", sentence.replace(f"{folder}/", ""))
     dealt = {}
     for name in sorted(one for one in names if one.startswith("splits/")):

@@ -10,6 +10,7 @@ from typing import Any
 
 import pandas as pd
 
+from benchmarks.results.home import Home
 from reports.extra_tables.extra_table import Chapter, SideTable
 from reports.figures.cost_measures import PRECISIONS, timings
 
@@ -31,7 +32,7 @@ def read_efficiency(home: Path) -> Efficiency:
     """All records of a home; a folder that does not exist holds none."""
     records: list[Mapping[str, Any]] = []
     damaged = []
-    for path in sorted((home / "speed").glob("*.json")):
+    for path in sorted(Home(home).speed.glob("*.json")):
         try:
             record = json.loads(path.read_text())
             if record["schema"] != SCHEMA:

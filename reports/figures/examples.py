@@ -11,6 +11,7 @@ from pathlib import Path
 
 from benchmarks.protocol.figures import Figure
 from benchmarks.protocol.setting import Setting
+from benchmarks.results.home import Home
 from benchmarks.results.pixels import Labels, Picture, read_pair, read_predictions
 from benchmarks.results.predictions import PREDICTIONS
 from benchmarks.results.result import Result
@@ -68,7 +69,7 @@ def find_block(
     if not candidates:
         mend = remedy(figure, setting)
         raise DataError(f"{figure.ours} and {figure.reference} have not both been run on {dataset}: `{mend}`")
-    manifest = load_manifest(home / "data" / dataset, dataset)
+    manifest = load_manifest(Home(home).dataset(dataset), dataset)
     problems = []
     for section, pair in candidates:
         try:
@@ -94,7 +95,7 @@ def _pairs(figure: Figure, section: Section) -> list[Pair]:
 
 def _block(figure: Figure, section: Section, pair: Pair, manifest: Manifest, home: Path, named: Sequence[str]) -> Block:
     ours, reference = pair
-    folder = home / "data" / manifest.dataset
+    folder = Home(home).dataset(manifest.dataset)
     if manifest.digest(ours.identity["split_seed"], ours.identity.get("split_rule", "random")) != ours.identity["data"]:
         raise DataError(f"{folder} does not hold the data that {ours.key} was tested on: prepare that data again")
     ordered, median = typical_images(ours.images, ours.counts, reference.counts)

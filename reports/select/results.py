@@ -13,10 +13,11 @@ from benchmarks.protocol.recipe import PROFILES
 from benchmarks.protocol.registry import MODELS
 from benchmarks.protocol.run import PROTOCOL, Run, canonical, plain_fields
 from benchmarks.results.custom_system import stand_in
+from benchmarks.results.home import Home
 from benchmarks.results.json_files import ResultDamaged
 from benchmarks.results.result import Result
-from benchmarks.results.store import Store, read_results
-from benchmarks.results.submission import Submission, read_submissions, scores_folder
+from benchmarks.results.store import read_results
+from benchmarks.results.submission import Submission, read_submissions
 from data_prep.registry import dataset as find_dataset
 from rssam.errors import UserError
 
@@ -75,12 +76,15 @@ class Collection:
         return index
 
 
-def collect(home: Path, published: Path = PUBLISHED) -> Collection:
-    """Read every result of a home folder and of the published ones. Folders that do not exist hold none."""
+def collect(home: Path, published: Path | None = PUBLISHED) -> Collection:
+    """Read every result of a home folder and of the folder `published`. Folders that do not exist hold none."""
     stored: list[Stored] = []
     damaged: list[str] = []
     left_out: list[str] = []
-    sources: tuple[tuple[Source, Path], ...] = (("own", Store(home).results), ("published", published))
+    sources: tuple[tuple[Source, Path], ...] = (
+        ("own", Home(home).results),
+        *((("published", published),) if published is not None else ()),
+    )
     for source, folder in sources:
         for item in read_results(folder):
             if isinstance(item, ResultDamaged):
@@ -95,7 +99,7 @@ def collect(home: Path, published: Path = PUBLISHED) -> Collection:
     submissions: list[Submission] = []
     for one in read_submissions(home):
         if isinstance(one, ResultDamaged):
-            damaged.append(str(one).replace(f"{scores_folder(home)}/", "scores/"))
+            damaged.append(str(one).replace(f"{Home(home).scores}/", "scores/"))
         elif reason := _superseded(one.identity):
             left_out.append(f"{one.key}: {reason}")
         else:

@@ -10,7 +10,8 @@ from benchmarks.execution.runner import execute
 from benchmarks.protocol.registry import SamLora, UNet
 from benchmarks.protocol.run import ResolvedRun
 from benchmarks.protocol.setting import Setting
-from benchmarks.results.test_set_log import LEDGER, Wear, read_ledger, record_use, wear
+from benchmarks.results.home import Home
+from benchmarks.results.test_set_log import Wear, read_ledger, record_use, wear
 from tests.benchmarks.prepared import make_session, tiny_run
 
 EACH = 200
@@ -44,20 +45,20 @@ def test_two_processes_lose_and_mix_no_line(tmp_path):
 def test_a_torn_line_is_named_and_spoils_no_other(tmp_path, torn):
     """Appended to half a line, a sound record was once lost with it."""
     record_use(tmp_path, resolved())
-    with (tmp_path / LEDGER).open("ab") as stream:
+    with Home(tmp_path).test_set_log.open("ab") as stream:
         stream.write(torn)
     record_use(tmp_path, resolved(seed=1))
     found = read_ledger(tmp_path)
     assert len(found.uses) == 2
     (sentence,) = found.damaged
-    assert sentence.startswith(f"line 2 of {LEDGER} cannot be read")
+    assert sentence.startswith("line 2 of ledger.jsonl cannot be read")
 
 
 def test_a_part_that_is_no_text_is_damage(tmp_path):
     record_use(tmp_path, resolved())
-    line = json.loads((tmp_path / LEDGER).read_text())
-    (tmp_path / LEDGER).write_text(json.dumps({**line, "key": 3}) + "\n")
-    assert read_ledger(tmp_path).damaged == (f"line 1 of {LEDGER} cannot be read (a part is no text)",)
+    line = json.loads(Home(tmp_path).test_set_log.read_text())
+    Home(tmp_path).test_set_log.write_text(json.dumps({**line, "key": 3}) + "\n")
+    assert read_ledger(tmp_path).damaged == ("line 1 of ledger.jsonl cannot be read (a part is no text)",)
 
 
 def test_no_ledger_holds_nothing(tmp_path):

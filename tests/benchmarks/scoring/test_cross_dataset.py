@@ -134,7 +134,7 @@ def test_images_it_may_have_been_trained_on_are_counted(tmp_path):
     save_manifest(tmp_path / "data" / "mine", replace(manifest, dataset="mine", entries=manifest.entries[:5]))
     (tmp_path / "data" / "mine" / "dataset.json").write_text(own.to_json())
     try:
-        assert register_home(tmp_path) == []
+        assert register_home(tmp_path / "data") == []
         one = run(session, trained(dataset="mine"), meet(("road",), ("road",), {})).submission
     finally:
         register_home(tmp_path / "none")

@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 from benchmarks.cli.app import app
 from benchmarks.metrics.object_metrics import choose, object_metrics
 from benchmarks.protocol.tables import TABLES
+from benchmarks.results.home import Home
 from benchmarks.results.metric_store import MetricStore
 from benchmarks.results.pixels import read_mask, read_predictions
 from benchmarks.results.store import Store
@@ -94,10 +95,10 @@ def test_what_is_stored_is_not_measured_again_until_maps_change(home):
     assert measure_run(home, result, METRICS, 1, silent)[1] == METRICS
     parts["labels"][0] ^= 255
     np.savez(maps, **parts)
-    before = MetricStore(home).path(result.key).read_bytes()
+    before = Home(home).metrics(result.key).read_bytes()
     with pytest.raises(DataError, match="do not give the counts of the result"):
         measure_run(home, result, METRICS, 1, silent)
-    assert MetricStore(home).path(result.key).read_bytes() == before
+    assert Home(home).metrics(result.key).read_bytes() == before
 
 
 def test_missing_maps_and_changed_masks_are_named(home):
@@ -114,7 +115,7 @@ def test_missing_maps_and_changed_masks_are_named(home):
     (Store(home).work(result.key) / "predictions.npz").unlink()
     with pytest.raises(DataError, match="expected its maps"):
         measure_run(home, result, METRICS, 1, silent)
-    assert not MetricStore(home).path(result.key).exists()
+    assert not Home(home).metrics(result.key).exists()
 
 
 def test_tables_pool_sums_and_resample_the_images_of_dice(home):

@@ -8,8 +8,9 @@ import pytest
 from benchmarks.protocol.claims import CLAIMS, RUNS, claim_bearing
 from benchmarks.protocol.run import ResolvedRun
 from benchmarks.protocol.setting import Setting
+from benchmarks.results.home import Home
 from benchmarks.results.store import Store
-from benchmarks.results.test_set_log import LEDGER, record_use
+from benchmarks.results.test_set_log import record_use
 from reports.render.markdown import verdicts as render
 from reports.select.results import Collection
 from reports.verdicts.claims import on_paper
@@ -220,7 +221,7 @@ def test_the_ledger_in_words(tmp_path):
     for seed in (0, 0, 1):
         run = PAPER.run(RUNS["deepglobe", "RS-SAM"].model, "deepglobe", seed)
         record_use(tmp_path, ResolvedRun(run, "0123456789abcdef", (), "bf16-mixed"))
-    with (tmp_path / LEDGER).open("a") as stream:
+    with Home(tmp_path).test_set_log.open("a") as stream:
         stream.write("half a li")
     page = render(findings(tmp_path, result))
     assert "- DeepGlobe, split 0123456789: 3 uses by 2 runs of 1 system." in page

@@ -1,0 +1,96 @@
+"""Every path below the home folder; no other module joins one. Imports no torch."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Home:
+    """The folder where data, weights, runs and results lie: `--home`, RSSAM_HOME, or ~/.cache/rssam-bench.
+
+    An unpacked bundle has the same layout in part: `results`, `scores` and `data`.
+    """
+
+    root: Path
+
+    @property
+    def data(self) -> Path:
+        """Folder of the prepared data sets."""
+        return self.root / "data"
+
+    def dataset(self, name: str) -> Path:
+        """Folder of one prepared data set."""
+        return self.data / name
+
+    def data_card(self, name: str) -> Path:
+        """Folder of the data card of one data set."""
+        return self.root / "data-cards" / name
+
+    @property
+    def decoded(self) -> Path:
+        """Folder of decoded images, which may be deleted."""
+        return self.root / "cache"
+
+    @property
+    def weights(self) -> Path:
+        """Folder of the prepared checkpoints."""
+        return self.root / "weights"
+
+    def run(self, key: str) -> Path:
+        """Folder of a run's large and private files: checkpoints, log, predictions."""
+        return self.root / "runs" / key
+
+    @property
+    def results(self) -> Path:
+        """Folder of finished results, one JSON file a run."""
+        return self.root / "results"
+
+    def result(self, key: str) -> Path:
+        """File of a finished result."""
+        return self.results / f"{key}.json"
+
+    @property
+    def scores(self) -> Path:
+        """Folder of submissions: scored predictions, and systems evaluated on other data sets."""
+        return self.root / "scores"
+
+    def score(self, key: str) -> Path:
+        """File of a submission."""
+        return self.scores / f"{key}.json"
+
+    def metrics(self, key: str) -> Path:
+        """File of the object metrics of a run."""
+        return self.root / "metrics" / f"{key}.json"
+
+    @property
+    def test_set_log(self) -> Path:
+        """File with a line for every use of a test split."""
+        return self.root / "ledger.jsonl"
+
+    @property
+    def speed(self) -> Path:
+        """Folder of speed records."""
+        return self.root / "speed"
+
+    @property
+    def mlflow_database(self) -> Path:
+        """SQLite file of the MLflow mirror."""
+        return self.root / "mlflow.db"
+
+    @property
+    def mlflow_lock(self) -> Path:
+        """Lock of whoever makes the database."""
+        return self.root / "mlflow.lock"
+
+    @property
+    def mlflow_artifacts(self) -> Path:
+        """Folder of MLflow's artifacts."""
+        return self.root / "mlflow"
+
+
+def default_home() -> Path:
+    """Return the home folder where none is named: $RSSAM_HOME, or a folder in the user's cache."""
+    return Path(os.environ.get("RSSAM_HOME") or Path.home() / ".cache" / "rssam-bench")
