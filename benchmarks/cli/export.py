@@ -31,20 +31,18 @@ def export(
         from benchmarks.export.onnx import require_onnx
 
         require_onnx()
-    from benchmarks.execution.observer import Unwatched
-    from benchmarks.execution.session import Session
     from benchmarks.export.load_run import load_run
     from benchmarks.protocol.custom import find_model
+    from benchmarks.results.store import Store
 
-    session = Session(root.home, "cpu", Unwatched())
-    trained = load_run(session, run, None if model is None else find_model(model))
+    trained = load_run(root.home, run, None if model is None else find_model(model))
     written: dict[str, Any] = {"key": run}
     if out is not None:
         from benchmarks.export.adapter import write_adapter
         from reports.model_card import dice_interval, render
         from rssam.files import write_atomic
 
-        result = session.store.get(run)
+        result = Store(root.home).get(run)
         assert result is not None  # or there were no network
         about = write_adapter(out, trained, result, dice_interval(result))
         card = out.with_suffix(".md")

@@ -54,8 +54,6 @@ def predict(
 
     from benchmarks.console.progress import data_progress
     from benchmarks.execution.hardware import choose_device
-    from benchmarks.execution.observer import Unwatched
-    from benchmarks.execution.session import Session
     from benchmarks.export.adapter import load_either
     from benchmarks.export.predict import CPU_BATCH, CUDA_BATCH, network_of, outputs_for
     from benchmarks.signals import Interrupted, Stop, heed_signals
@@ -67,7 +65,7 @@ def predict(
     value_range = None if scale is None else _pair(_numbers("--scale", scale, 2))
     wanted = outputs_for(images, out, vectors, quicklook, probabilities=probabilities, overwrite=overwrite)
     chosen = choose_device(device)
-    network = network_of(load_either(Session(root.home, "cpu", Unwatched()), run, adapter, model))
+    network = network_of(load_either(root.home, run, adapter, model))
     side = network.task.image_size if tile is None else (tile, tile)
     require_fit(network.net, side, network.task.image_size)
     asked = (side[0] // 2, side[1] // 2) if overlap is None else (overlap, overlap)

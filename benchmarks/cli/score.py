@@ -89,7 +89,7 @@ def evaluate(
     from benchmarks.scoring.test_images import choose
 
     session = Session(root.home, choose_device(device), Unwatched())
-    trained = load_either(session, run, adapter, model)
+    trained = load_either(root.home, run, adapter, model)
     chosen = choose(root.home, dataset, split_seed, "random", split)
     declared = {before.strip(): after.strip() for before, _, after in pairs}
     meeting = meet(trained.task.classes, chosen.dataset.classes, declared)

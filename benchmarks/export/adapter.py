@@ -17,10 +17,10 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from benchmarks.execution.session import Session
 from benchmarks.export.load_run import Trained, declared_model, load_run
 from benchmarks.metrics.counts import Scores
 from benchmarks.protocol.custom import find_model
+from benchmarks.results.home import Home
 from benchmarks.results.result import Result
 from benchmarks.training.checkpoint import content_digest, differences, trained_state
 from benchmarks.training.reproducibility import seeded
@@ -102,16 +102,16 @@ def load_adapter(path: Path, weights: WeightsFolder, given: Model | None = None)
     return Trained(net.eval(), model, task, precision, about["key"], dataset, start)
 
 
-def load_either(session: Session, run: str | None, adapter: Path | None, model: str | None = None) -> Trained:
+def load_either(home: Path, run: str | None, adapter: Path | None, model: str | None = None) -> Trained:
     """Return the network of the adapter, if there is one, otherwise of the finished run of this home.
 
     `model` is the system that the user named, as `module:Class` or by its registered name.
     """
     given = None if model is None else find_model(model)
     if adapter is not None:
-        return load_adapter(adapter, session.weights, given)
+        return load_adapter(adapter, WeightsFolder(Home(home).weights), given)
     assert run is not None
-    return load_run(session, run, given)
+    return load_run(home, run, given)
 
 
 def _start(model: Model, task: Task, weights: WeightsFolder, base: Mapping[str, Any]) -> nn.Module:

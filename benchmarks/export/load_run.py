@@ -10,15 +10,17 @@ from typing import Any
 
 from torch import nn
 
-from benchmarks.execution.session import Session
 from benchmarks.protocol.custom import model_of_result
 from benchmarks.protocol.recipe import Precision
 from benchmarks.results.custom_system import SYSTEM
+from benchmarks.results.home import Home
 from benchmarks.results.result import Result
+from benchmarks.results.store import Store
 from benchmarks.training.checkpoint import LAST, Checkpoints, candidate_name, read_checkpoint
 from benchmarks.training.reproducibility import seeded
 from rssam.contract import Model, Task
 from rssam.errors import UnknownName, UserError
+from rssam.weights.folder import WeightsFolder
 
 
 class NotTrained(UserError):
@@ -62,35 +64,36 @@ def declared_model(identity: Mapping[str, Any], given: Model | None = None, note
     return dataclasses.replace(model, **values)  # type: ignore[type-var]
 
 
-def load_run(session: Session, key: str, given: Model | None = None) -> Trained:
-    """Return the network of a finished run of this home.
+def load_run(home: Path, key: str, given: Model | None = None) -> Trained:
+    """Return the network of a finished run of `home`.
 
     `given` is the system that the user named with --model, for one that is not registered: a result names no code.
     Raises NotTrained if the key has no result or its parameters are gone, UnknownName if its system is not registered,
     WeightsNotFound if a checkpoint beneath is not prepared, CheckpointForeign if another one is.
     """
-    result = session.store.get(key)
+    store, weights = Store(home), WeightsFolder(Home(home).weights)
+    result = store.get(key)
     if result is None:
-        finished = sorted(path.stem for path in session.store.results.glob("*.json"))
+        finished = sorted(path.stem for path in store.results.glob("*.json"))
         shown = ", ".join(finished[:8]) + (", ..." if len(finished) > 8 else "")
-        raise NotTrained(f"no finished run {key!r} in {session.home}: choose from {shown or 'none yet'}")
+        raise NotTrained(f"no finished run {key!r} in {home}: choose from {shown or 'none yet'}")
     own = result.provenance.get(SYSTEM)
     model, task = declared_model(result.identity, given, own and own.get("class")), result.task
     with seeded(result.identity["seed"], deterministic=False):  # as in training: some may be frozen at random numbers
-        net = model.build(task, session.weights)
-    start = {name: session.weights.digest(name) for name in model.weights_needed()}
-    Checkpoints(_folder(session, result), start).load_best(net, result.best_epoch)
+        net = model.build(task, weights)
+    start = {name: weights.digest(name) for name in model.weights_needed()}
+    Checkpoints(_folder(store, result), start).load_best(net, result.best_epoch)
     identity = result.identity
     return Trained(net.eval(), model, task, identity["precision"], key, identity["dataset"]["name"], start)
 
 
-def _folder(session: Session, result: Result) -> Path:
+def _folder(store: Store, result: Result) -> Path:
     """Where the parameters of the result's best epoch are: of several candidate rates that of the lowest loss."""
-    work, rates = session.store.work(result.key), result.identity["recipe"]["rates"]
+    work, rates = store.work(result.key), result.identity["recipe"]["rates"]
     folders = [work / candidate_name(rates, rate) for rate in rates]
     if missing := [folder / LAST for folder in folders if not (folder / LAST).is_file()]:
         raise NotTrained(
             f"the run {result.key} has a result, but its parameters are gone: expected {missing[0]}. "
-            f"Delete {session.store.path(result.key)} and reproduce its table to train it again"
+            f"Delete {store.path(result.key)} and reproduce its table to train it again"
         )
     return min(folders, key=lambda folder: float(read_checkpoint(folder / LAST).progress["best_loss"]))

@@ -182,8 +182,6 @@ def measure_shift(
     """
     import torch
 
-    from benchmarks.execution.observer import Unwatched
-    from benchmarks.execution.session import Session
     from benchmarks.export.load_run import load_run
     from benchmarks.export.predict import network_of
     from data_prep.registry import register_home
@@ -192,7 +190,7 @@ def measure_shift(
     from rssam.inference.tile_grid import aligned
 
     register_home(home / "data")
-    network = network_of(load_run(Session(home, "cpu", Unwatched()), key))
+    network = network_of(load_run(home, key))
     side = tile or network.task.image_size[0]
     say(
         "| overlap | pixels of the map that differ, a tile or more from the border | cut at the median "

@@ -50,7 +50,7 @@ def test_a_run_predicts_files_as_it_was_tested(tmp_path, home):
     done = call(session, *images, "--run", key, "--out", out, *extras, "--json")
     assert done.exit_code == 0, done.output
     records = json.loads(done.stdout)
-    net = load_run(session, key).net
+    net = load_run(session.home, key).net
     for name, shown, record in zip((1, 2), pixels, records, strict=True):
         with torch.inference_mode():
             logits = net(torch.from_numpy(shown.transpose(2, 0, 1)[None] / np.float32(255)))[0]
@@ -115,7 +115,7 @@ def test_names_of_outputs(tmp_path):
 
 def test_colours_are_those_of_the_data_set_or_can_be_told_apart(home, monkeypatch):
     session, key = home
-    trained = load_run(session, key)
+    trained = load_run(session.home, key)
     assert network_of(trained).palette == ((0, 0, 0), (255, 255, 255))
     monkeypatch.setattr(prediction, "DATASETS", {})
     assert len(set(network_of(trained).palette)) == 2

@@ -73,8 +73,8 @@ def test_a_finished_run_as_it_comes_from_its_home(tmp_path):
     run = tiny_run(RsamSeg("vit_t", "scratch", train_adapters=False), dataclasses.replace(TINY, epochs=1, limit=4))
     manifest = load_manifest(session.data_folder("deepglobe"), "deepglobe")
     (outcome,) = execute_all([resolve(run, manifest, session.weights, session.precision)], session)
-    trained = load_run(session, outcome.key)
-    assert torch.equal(logits(load_run(session, outcome.key).net), logits(trained.net))
+    trained = load_run(session.home, outcome.key)
+    assert torch.equal(logits(load_run(session.home, outcome.key).net), logits(trained.net))
     write_adapter(tmp_path / "a.safetensors", trained, outcome.result, None)
     assert torch.equal(logits(load_adapter(tmp_path / "a.safetensors", session.weights).net), logits(trained.net))
 

@@ -124,7 +124,7 @@ def test_a_result_in_the_home_names_no_code(evil, tmp_path):
     result = evil_result("evil-net", "evil:Net")
     Store(session.home).put(result)
     with pytest.raises(UnknownName, match="name its class with --model evil:Net, which the result notes"):
-        load_run(session, result.key)
+        load_run(session.home, result.key)
     for name in NAMES[:7]:
         with pytest.raises(UnknownName, match=REFUSED):
             model_of_result(name, noted="evil:Net")
@@ -151,7 +151,7 @@ def test_the_class_that_the_user_names_must_be_that_system(adapter, tmp_path, mo
     monkeypatch.setattr(sys, "path", list(sys.path))
     session = make_session(tmp_path / "home")
     with pytest.raises(UserError, match="is of the system 'sam-lora', and --model declares 'unet'"):
-        load_either(session, None, adapter, "unet")
+        load_either(session.home, None, adapter, "unet")
     with pytest.raises(NotAModel, match="cannot be imported"):
-        load_either(session, None, adapter, "nowhere_at_all:Net")
-    assert load_either(session, None, adapter, "sam-lora").model.name == "sam-lora"
+        load_either(session.home, None, adapter, "nowhere_at_all:Net")
+    assert load_either(session.home, None, adapter, "sam-lora").model.name == "sam-lora"

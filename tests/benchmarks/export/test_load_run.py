@@ -26,7 +26,7 @@ def test_the_network_of_a_run_counts_as_the_run_did(tmp_path, rates):
     session = make_session(tmp_path)
     run = tiny_run(recipe=dataclasses.replace(TINY, rates=rates))
     result = trained(session, run)
-    found = load_run(session, result.key)
+    found = load_run(session.home, result.key)
     assert (found.model, found.task, found.key, found.dataset) == (run.model, run.task, result.key, "deepglobe")
     folder = session.data_folder("deepglobe")
     test = PreparedSet(folder, load_manifest(folder, "deepglobe").splits(0)["test"], native=True)
@@ -45,13 +45,13 @@ def test_every_declaration_is_found_again(model):
 def test_what_cannot_be_had_is_said(tmp_path):
     session = make_session(tmp_path)
     with pytest.raises(NotTrained, match=r"no finished run 'deepglobe-x' in .*: choose from none yet"):
-        load_run(session, "deepglobe-x")
+        load_run(session.home, "deepglobe-x")
     result = trained(session, tiny_run())
     with pytest.raises(NotTrained, match=f"choose from {result.key}"):
-        load_run(session, "deepglobe-x")
+        load_run(session.home, "deepglobe-x")
     (session.store.work(result.key) / "last.safetensors").unlink()
     with pytest.raises(NotTrained, match="its parameters are gone"):
-        load_run(session, result.key)
+        load_run(session.home, result.key)
     identity = json.loads(json.dumps(result.identity))
     for change, kind, words in (
         ({"name": "deeplab"}, UnknownName, "system 'deeplab'"),
