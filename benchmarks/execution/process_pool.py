@@ -6,13 +6,10 @@ alone at the end, with its share of the cores. A process that dies takes its own
 
 from __future__ import annotations
 
-import multiprocessing
-import multiprocessing.connection
 import os
 import queue
 import threading
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -20,12 +17,13 @@ from pathlib import Path
 from typing import Literal
 
 from benchmarks.execution.observer import Outcome, Unwatched
-from benchmarks.execution.runner import execute
+from benchmarks.execution.runner import execute, in_two_rounds
 from benchmarks.execution.session import Session
 from benchmarks.protocol.run import ResolvedRun
 from benchmarks.signals import heed_parent
 from benchmarks.tracking.mlflow import MlflowMirror
 from benchmarks.tracking.tracker import Silent
+from data_prep.processes import worker_pool
 
 _worker: Session | None = None  # one a process, so that prepared files are verified once in each
 
@@ -37,19 +35,17 @@ def execute_in_processes(resolved: Sequence[ResolvedRun], session: Session, jobs
     were not begun when the session was asked to stop have no outcome.
     """
     settings = Settings.of(session)
-    outcomes: dict[int, Outcome] = {}
-    waiting: list[int] = []
+    ended = 0
+
+    def in_lanes(numbers: Sequence[int], wait: bool) -> Iterator[tuple[int, Outcome]]:
+        nonlocal ended
+        for number, outcome in _in_lanes(resolved, numbers, session, settings, jobs, wait):
+            session.observer.begin(ended + 1, len(resolved), resolved[number])
+            ended += outcome.status != "busy"
+            yield number, outcome
+
     with _threads(max(1, (os.cpu_count() or 1) // jobs)):
-        for wait, numbers in ((False, list(range(len(resolved)))), (True, waiting)):
-            for number, outcome in _in_lanes(resolved, numbers, session, settings, jobs, wait):
-                session.observer.begin(len(outcomes) + 1, len(resolved), resolved[number])
-                if outcome.status == "busy":
-                    session.observer.note(f"{outcome.key}: {outcome.reason} has it; it is waited for at the end")
-                    waiting.append(number)
-                    continue
-                outcomes[number] = outcome
-                session.observer.end(outcome)
-    return [outcomes[number] for number in sorted(outcomes)]
+        return in_two_rounds(len(resolved), session, in_lanes, "it is waited for at the end")
 
 
 @dataclass(frozen=True)
@@ -101,7 +97,7 @@ def _in_lanes(
                     number = todo.get_nowait()
                 except queue.Empty:
                     return
-                pool = pool or _pool(settings)
+                pool = pool or worker_pool(1, _open_session, settings)  # it brings results and exceptions home
                 try:
                     done.put((number, pool.submit(_execute, resolved[number], wait).result()))
                 except BrokenProcessPool:
@@ -131,25 +127,10 @@ def _ended(key: str, session: Session) -> Outcome:
     return Outcome(key, "failed", reason=reason)
 
 
-def _pool(settings: Settings) -> ProcessPoolExecutor:
-    """One process; a pool, because it brings results and exceptions home."""
-    context = multiprocessing.get_context("spawn")
-    return ProcessPoolExecutor(1, mp_context=context, initializer=_start_worker, initargs=(settings,))
-
-
-def _start_worker(settings: Settings) -> None:
+def _open_session(settings: Settings) -> None:
     global _worker
     _worker = settings.open()
     heed_parent(_worker.stop)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    """An orphan would train on and hold its lock, unseen."""
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-    multiprocessing.connection.wait([parent.sentinel])
-    os._exit(1)
 
 
 class KeptNotes(Unwatched):

@@ -7,7 +7,7 @@ everywhere. Importing this needs Ray, which is an extra.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,11 +15,11 @@ import ray
 from ray.exceptions import RayError, RayTaskError, TaskCancelledError
 
 from benchmarks.execution.failures import explain
-from benchmarks.execution.observer import Outcome, RunTable
+from benchmarks.execution.observer import Outcome, RunTable, Status
 from benchmarks.execution.ray_cluster import Needs, needs, require_room
 from benchmarks.execution.ray_task import Order, execute_task
 from benchmarks.execution.run_status import WorkNotes, standing
-from benchmarks.execution.runner import execute
+from benchmarks.execution.runner import execute, in_two_rounds
 from benchmarks.execution.session import Session
 from benchmarks.protocol.run import ResolvedRun
 
@@ -35,7 +35,8 @@ def execute_on_ray(resolved: Sequence[ResolvedRun], session: Session, table: Run
     command has are waited for at the end. Runs not begun when the session was asked to stop have no outcome. Raises
     UserError if no node has room for a run.
     """
-    return _Dispatch(resolved, session, table).run()
+    dispatch = _Dispatch(resolved, session, table)
+    return in_two_rounds(len(resolved), session, dispatch.execute_round, "it is waited for at the end")
 
 
 @dataclass
@@ -45,16 +46,15 @@ class _Dispatch:
     resolved: Sequence[ResolvedRun]
     session: Session
     table: RunTable
-    outcomes: dict[int, Outcome] = field(default_factory=dict)
-    busy: list[int] = field(default_factory=list)  # another command has them
+    ended: Counter[Status] = field(default_factory=Counter)
     lost: Counter[int] = field(default_factory=Counter)  # how often a worker was lost with that run
 
-    def run(self) -> list[Outcome]:
-        """All that have no result yet, then once more those that another command had."""
+    def execute_round(self, numbers: Sequence[int], wait: bool) -> Iterator[tuple[int, Outcome]]:
+        """Yield what has a result already, then what the cluster has executed, as it ends."""
         left = []
-        for number, item in enumerate(self.resolved):
-            if self.session.store.path(item.key).is_file():
-                self._end(number, execute(item, self.session))
+        for number in numbers:
+            if self.session.store.path(self.resolved[number].key).is_file():
+                yield self._announced(number, execute(self.resolved[number], self.session))
             else:
                 left.append(number)
         if left:
@@ -62,11 +62,9 @@ class _Dispatch:
             require_room(wanted)
             task, order = _task(wanted), Order.of(self.session, [self.resolved[number] for number in left])
             with self.table:
-                self._round(left, task, order, wait=False)
-                self._round(self.busy, task, order, wait=True)
-        return [self.outcomes[number] for number in sorted(self.outcomes)]
+                yield from self._on_cluster(left, task, order, wait)
 
-    def _round(self, numbers: Sequence[int], task: Any, order: Order, *, wait: bool) -> None:
+    def _on_cluster(self, numbers: Sequence[int], task: Any, order: Order, wait: bool) -> Iterator[tuple[int, Outcome]]:
         def submit(number: int) -> Any:
             return task.remote(self.resolved[number], order, wait)
 
@@ -80,57 +78,56 @@ class _Dispatch:
             ready, _ = ray.wait(list(at_work), timeout=SECONDS_BETWEEN_LOOKS)
             for reference in ready:
                 number = at_work.pop(reference)
-                if self._received(number, reference):
+                try:
+                    outcome = self._received(number, reference)
+                except TaskCancelledError:  # before it had begun, or too early to save anything
+                    continue
+                if outcome is None:
                     at_work[submit(number)] = number
+                else:
+                    yield self._announced(number, outcome)
             self._show(list(at_work.values()))
 
-    def _received(self, number: int, reference: Any) -> bool:
-        """Take what became of a task; whether it must be submitted once more."""
+    def _received(self, number: int, reference: Any) -> Outcome | None:
+        """Return what became of a task, None if it must be submitted once more. Raises TaskCancelledError."""
         item = self.resolved[number]
         try:
             outcome: Outcome = ray.get(reference)
-        except TaskCancelledError:  # before it had begun, or too early to save anything
-            return False
+        except TaskCancelledError:
+            raise
         except RayTaskError as error:  # the node has another version of the code, or none
-            outcome = Outcome(item.key, "failed", reason=explain(error, self.session.home)[0])
+            return Outcome(item.key, "failed", reason=explain(error, self.session.home)[0])
         except RayError as error:
             return self._lost(number, error)
-        if outcome.status == "busy":
-            self.session.observer.note(f"{outcome.key}: {outcome.reason} has it; it is waited for at the end")
-            self.busy.append(number)
-            return False
         if outcome.result is not None and not self.session.store.path(item.key).is_file():
             self.session.store.put(outcome.result)  # the node has a home of its own at that path
-        self._end(number, outcome)
-        return False
+        return outcome
 
-    def _lost(self, number: int, error: RayError) -> bool:
-        """Whether a run whose worker is gone shall be tried again."""
+    def _lost(self, number: int, error: RayError) -> Outcome | None:
+        """Return None if a run whose worker is gone shall be tried again."""
         key = self.resolved[number].key
         who = f"{WorkNotes(self.session.store.work(key)).holder()} ({type(error).__name__})"
         if self.session.stop.wanted:
-            self._end(number, Outcome(key, "interrupted", reason=f"lost {who}; what was saved is kept"))
-            return False
+            return Outcome(key, "interrupted", reason=f"lost {who}; what was saved is kept")
         self.lost[number] += 1
         if self.lost[number] > RETRIES:
             reason = f"its worker was lost {self.lost[number]} times, at last {who}; what was saved is kept"
-            self._end(number, Outcome(key, "failed", reason=reason))
-            return False
+            return Outcome(key, "failed", reason=reason)
         self.session.observer.note(
             f"{key}: lost {who}; another worker goes on from the last checkpoint, try {self.lost[number]} of {RETRIES}"
         )
-        return True
+        return None
 
-    def _end(self, number: int, outcome: Outcome) -> None:
-        self.session.observer.begin(len(self.outcomes) + 1, len(self.resolved), self.resolved[number])
-        self.outcomes[number] = outcome
-        self.session.observer.end(outcome)
+    def _announced(self, number: int, outcome: Outcome) -> tuple[int, Outcome]:
+        if outcome.status != "busy":
+            self.session.observer.begin(self.ended.total() + 1, len(self.resolved), self.resolved[number])
+            self.ended[outcome.status] += 1
+        return number, outcome
 
     def _show(self, at_work: Sequence[int]) -> None:
         standings = [standing(self.session.store, self.resolved[number].key) for number in at_work]
         running = [item for item in standings if item.state == "running"]
-        ended = Counter(item.status for item in self.outcomes.values())
-        self.table.show(running, ended, len(self.resolved) - len(self.outcomes) - len(running))
+        self.table.show(running, self.ended, len(self.resolved) - self.ended.total() - len(running))
 
 
 def _task(wanted: Needs) -> Any:

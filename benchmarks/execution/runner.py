@@ -5,7 +5,7 @@ Imports torch only when something has to be trained.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from filelock import BaseFileLock, Timeout
 
@@ -21,27 +21,45 @@ SECONDS_TO_ASK = 0.5
 """How long a lock is asked for at a time; a look from elsewhere may hold it for a moment."""
 
 
+Round = Callable[[Sequence[int], bool], Iterator[tuple[int, Outcome]]]
+"""Executes the runs of these numbers, waiting for busy ones if the second argument says so; yields as they end.
+
+It announces a run to the observer before it yields its outcome.
+"""
+
+
 def execute_all(resolved: Sequence[ResolvedRun], session: Session) -> list[Outcome]:
     """Execute the runs in order; one that fails does not stop the others.
 
     Runs that another process has are left for later and then waited for. Ends early if the session is asked to stop:
     the last outcome is then "interrupted", and runs that were not begun have none.
     """
-    outcomes: dict[int, Outcome] = {}
-    waiting: list[int] = []
-    total = len(resolved)
-    for wait, numbers in ((False, range(total)), (True, waiting)):
+
+    def in_order(numbers: Sequence[int], wait: bool) -> Iterator[tuple[int, Outcome]]:
         for number in numbers:
             if session.stop.wanted:
-                break
-            session.observer.begin(number + 1, total, resolved[number])
-            outcome = execute(resolved[number], session, wait=wait)
+                return
+            session.observer.begin(number + 1, len(resolved), resolved[number])
+            yield number, execute(resolved[number], session, wait=wait)
+
+    return in_two_rounds(len(resolved), session, in_order, "it is left for the end of the plan")
+
+
+def in_two_rounds(total: int, session: Session, execute_round: Round, later: str) -> list[Outcome]:
+    """Return the outcomes in the order of the runs: first of those that are free, then of those another process had.
+
+    `later` tells the observer what becomes of a busy run. Runs that were not begun have no outcome.
+    """
+    outcomes: dict[int, Outcome] = {}
+    busy: list[int] = []
+    for wait, numbers in ((False, range(total)), (True, busy)):
+        for number, outcome in execute_round(numbers, wait):
             if outcome.status == "busy":
-                session.observer.note(f"{outcome.key}: {outcome.reason} has it; it is left for the end of the plan")
-                waiting.append(number)
-                continue
-            outcomes[number] = outcome
-            session.observer.end(outcome)
+                session.observer.note(f"{outcome.key}: {outcome.reason} has it; {later}")
+                busy.append(number)
+            else:
+                outcomes[number] = outcome
+                session.observer.end(outcome)
     return [outcomes[number] for number in sorted(outcomes)]
 
 

@@ -7,7 +7,6 @@ background.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -35,6 +34,7 @@ from data_prep.errors import NotPrepared
 from data_prep.manifest import load_manifest
 from rssam.contract import Task
 from rssam.errors import UserError
+from rssam.parameters import parameters_digest
 
 
 class ClassesApart(UserError):
@@ -110,15 +110,6 @@ class Meeting(nn.Module):
         if not others:
             return torch.ones_like(chosen[0])[:, None]  # every class of the system is the one of the data set
         return (chosen[0] - logits[:, others].amax(dim=1))[:, None]
-
-
-def parameters_digest(net: nn.Module) -> str:
-    """SHA-256 over all parameters and statistics: a key says how a network was made, this which one it is."""
-    total = hashlib.sha256()
-    for name, value in sorted(net.state_dict().items()):
-        total.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
-        total.update(value.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy())
-    return total.hexdigest()
 
 
 def crop_for(trained: Trained, chosen: Chosen) -> int | None:

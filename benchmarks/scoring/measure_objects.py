@@ -7,11 +7,8 @@ is measured is what was scored.
 from __future__ import annotations
 
 import hashlib
-import multiprocessing
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,7 +24,7 @@ from benchmarks.results.result import Result
 from benchmarks.results.store import Store
 from data_prep.errors import DataError
 from data_prep.manifest import Entry, load_manifest
-from data_prep.processes import Progress, live_with_parent
+from data_prep.processes import Progress, map_in_processes
 from rssam.contract import IGNORE
 from rssam.files import sha256_file
 
@@ -44,6 +41,8 @@ class _Job:
 
 _Found = tuple[dict[str, tuple[float, ...]], tuple[int, int, int, int]]
 """Sums by metric, and tp, fp, fn, tn in pixels."""
+
+DIED = "a worker process ended abruptly (out of memory?): run again with --workers 1"
 
 
 def measure_run(
@@ -81,8 +80,8 @@ def measure_run(
             raise DataError(f"{maps} holds maps of other images, or of another size, than the result {result.key}")
         jobs = (_Job(folder, *pair, fresh) for pair in zip(entries, predictions.stored, strict=True))
         found = []
-        with _mapped(workers, len(entries)) as mapped:
-            for one in mapped(jobs):
+        with closing(map_in_processes(_measure, jobs, min(workers, len(entries)), DIED)) as outcomes:
+            for one in outcomes:
                 found.append(one)
                 progress(len(found), len(entries), result.key)
         _require_the_counts(result, [counted for _, counted in found], maps)
@@ -127,23 +126,6 @@ def _require_the_counts(result: Result, counted: Sequence[tuple[int, int, int, i
 
 def _digest(digests: Iterable[str]) -> str:
     return hashlib.sha256("\n".join(digests).encode()).hexdigest()
-
-
-@contextmanager
-def _mapped(workers: int, jobs: int) -> Iterator[Callable[[Iterable[_Job]], Iterable[_Found]]]:
-    """A `map` over processes that end with this one; over none of its own where one is enough."""
-    if min(workers, jobs) <= 1:
-        yield lambda each: map(_measure, each)
-        return
-    pool = ProcessPoolExecutor(
-        min(workers, jobs), mp_context=multiprocessing.get_context("spawn"), initializer=live_with_parent
-    )
-    try:
-        yield lambda each: pool.map(_measure, each, chunksize=4)
-    except BrokenProcessPool as error:
-        raise DataError("a worker process ended abruptly (out of memory?): run again with --workers 1") from error
-    finally:
-        pool.shutdown(cancel_futures=True)
 
 
 def read_measured(home: Path, keys: Iterable[str]) -> tuple[dict[str, Measured], tuple[str, ...]]:

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import errno
-import multiprocessing
 import os
 import shutil
-from collections.abc import Callable, Generator, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
@@ -24,11 +21,14 @@ from data_prep.prepare.convert import Faults, Job, Record
 from data_prep.prepare.finalize import settle
 from data_prep.prepare.pairs import Found, Origin, bad_files, kinds, shown
 from data_prep.prepare.reading import Reading, make_job
-from data_prep.processes import Progress, live_with_parent
+from data_prep.processes import Progress, map_in_processes
 from rssam.files import write_atomic
 
 Outcome = Record | tuple[Record, ...] | Faults
 """What becomes of a pair: one prepared picture, several tiles or none, or the reasons why it cannot be used."""
+
+
+DIED = "a worker process ended abruptly (out of memory?). Run again with --workers 1; finished images are kept."
 
 
 @contextmanager
@@ -84,7 +84,7 @@ def build(
     jobs = [make_job(dataset, reading, pair, work) for pair in found.pairs]
     records: list[Record] = []
     faults = list(found.faults)
-    with closing(_in_parallel(make, jobs, workers)) as outcomes:
+    with closing(map_in_processes(make, jobs, min(workers, len(jobs)), DIED)) as outcomes:
         for done, (pair, outcome) in enumerate(zip(found.pairs, outcomes, strict=True), start=1):
             if isinstance(outcome, Faults):
                 faults += outcome.lines
@@ -119,26 +119,6 @@ def build(
     os.replace(prepared, out)
     shutil.rmtree(work, ignore_errors=True)
     return manifest
-
-
-def _in_parallel(work: Callable[[Job], Outcome], jobs: Sequence[Job], workers: int) -> Generator[Outcome, None, None]:
-    """Outcomes in the order of the jobs; other processes are started afresh, so that no lock or thread is inherited."""
-    if min(workers, len(jobs)) <= 1:
-        yield from map(work, jobs)
-        return
-    pool = ProcessPoolExecutor(
-        min(workers, len(jobs)),
-        mp_context=multiprocessing.get_context("spawn"),
-        initializer=live_with_parent,
-    )
-    try:
-        yield from pool.map(work, jobs, chunksize=4)
-    except BrokenProcessPool as error:
-        raise DataError(
-            "a worker process ended abruptly (out of memory?). Run again with --workers 1; finished images are kept."
-        ) from error
-    finally:
-        pool.shutdown(cancel_futures=True)
 
 
 def _refuse_emptied(found: Found, records: Sequence[Record], faults: Sequence[str]) -> None:

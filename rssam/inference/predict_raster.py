@@ -28,6 +28,7 @@ from rssam.inference.raster_input import CACHE, RasterSource
 from rssam.inference.sliding_window import Bools, Bytes, Floats, Predictor, Symmetries, labels_of, predict
 from rssam.inference.tile_grid import Grid
 from rssam.inference.vectors import write_vectors
+from rssam.parameters import parameters_digest
 
 LABELS, PROBABILITIES = "labels", "probabilities"
 
@@ -158,15 +159,6 @@ def predict_raster(
 def beside(path: Path) -> Path:
     """The part folder of an output."""
     return path.parent / f".{path.name}.part"
-
-
-def parameters_digest(net: nn.Module) -> str:
-    """SHA-256 of names and values of all parameters and buffers in hex."""
-    digest = hashlib.sha256()
-    for name, tensor in net.state_dict().items():
-        digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
-        digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
-    return digest.hexdigest()
 
 
 def require_fit(net: nn.Module, tile: tuple[int, int], trained: tuple[int, int]) -> None:
