@@ -34,12 +34,12 @@ class Baseline:
 
     def architecture(self, task: Task) -> nn.Module:
         """See `rssam.contract.Model.architecture`."""
-        net: nn.Module = import_module(f"baselines.{self.file}").architecture(task, **vars(self))
+        net: nn.Module = import_module(f"baselines.{self.file}.network").architecture(task, **vars(self))
         return net
 
     def build(self, task: Task, weights: WeightsFolder) -> nn.Module:
         """See `rssam.contract.Model.build`."""
-        net: nn.Module = import_module(f"baselines.{self.file}").build(task, weights, **vars(self))
+        net: nn.Module = import_module(f"baselines.{self.file}.network").build(task, weights, **vars(self))
         return net
 
 

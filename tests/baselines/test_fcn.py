@@ -2,7 +2,7 @@ import pytest
 import torch
 from torchvision.models.segmentation import fcn_resnet50
 
-from baselines.fcn import architecture, build
+from baselines.fcn.network import architecture, build
 from rssam.contract import Task
 from rssam.weights.folder import WeightsFolder, WeightsNotFound
 from tests.baselines.published import publish_resnet

@@ -3,8 +3,8 @@ import timm
 import torch
 from torch.nn import functional as F
 
-from baselines import hrnet
-from baselines.hrnet import architecture, branches_of, build
+from baselines.hrnet import network as hrnet
+from baselines.hrnet.network import architecture, branches_of, build
 from rssam.contract import Task
 from rssam.weights.convert import convert_checkpoint
 from rssam.weights.folder import WeightsDamaged, WeightsFolder, WeightsNotFound

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from baselines.manet import Attention, ChannelAttention, KernelAttention, architecture, build
+from baselines.manet.network import Attention, ChannelAttention, KernelAttention, architecture, build
 from rssam.contract import Task
 from rssam.weights.folder import WeightsFolder, WeightsNotFound
 from tests.baselines.published import publish_resnet

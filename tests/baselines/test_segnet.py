@@ -5,8 +5,8 @@ import torchvision
 from torch import nn
 from torch.nn import functional as F
 
-from baselines import segnet
-from baselines.segnet import architecture, build, unpool
+from baselines.segnet import network as segnet
+from baselines.segnet.network import architecture, build, unpool
 from rssam.contract import Task
 from rssam.weights.convert import convert_checkpoint
 from rssam.weights.folder import WeightsDamaged, WeightsFolder, WeightsNotFound

@@ -8,8 +8,8 @@ from timm.data import resolve_model_data_config
 from torch import nn
 from torch.nn import functional as F
 
-from baselines import transunet
-from baselines.transunet import SIZES, Decoder, architecture, build, load_pretrained, resample_positions
+from baselines.transunet import network as transunet
+from baselines.transunet.network import SIZES, Decoder, architecture, build, load_pretrained, resample_positions
 from rssam.contract import Task
 from rssam.weights.convert import convert_checkpoint
 from rssam.weights.folder import WeightsDamaged, WeightsFolder, WeightsNotFound

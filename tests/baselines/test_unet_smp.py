@@ -3,7 +3,7 @@ import segmentation_models_pytorch as smp
 import torch
 import torchvision
 
-from baselines.unet_smp import architecture, build
+from baselines.unet_smp.network import architecture, build
 from rssam.contract import Task
 from rssam.weights.convert import convert_checkpoint
 from rssam.weights.folder import WeightsDamaged, WeightsFolder, WeightsNotFound

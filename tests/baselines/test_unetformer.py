@@ -4,8 +4,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from baselines import unetformer
-from baselines.unetformer import (
+from baselines.unetformer import network as unetformer
+from baselines.unetformer.network import (
     GlobalLocalAttention,
     WeightedFusion,
     WindowAttention,

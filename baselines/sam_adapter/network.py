@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from baselines.prompt_generator import PromptGenerator
-from baselines.sam_lora import TOKEN_PARTS, load_mask_decoder, without_parts
+from baselines.sam_lora.network import TOKEN_PARTS, load_mask_decoder, without_parts
 from rssam.contract import Task
 from rssam.lora import freeze_encoder
 from rssam.sam.autocast import full_precision

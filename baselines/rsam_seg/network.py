@@ -19,8 +19,8 @@ from __future__ import annotations
 from segment_anything.modeling.image_encoder import Block, window_partition, window_unpartition
 from torch import Tensor, nn
 
-from baselines import sam_adapter
-from baselines.sam_adapter import SamAdapter
+from baselines.sam_adapter import network as sam_adapter
+from baselines.sam_adapter.network import SamAdapter
 from rssam.contract import Task
 from rssam.sam.attention import Selectable, attend
 from rssam.sam.encoder import SamEncoder

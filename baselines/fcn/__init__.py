@@ -1,0 +1,1 @@
+"""FCN; the network is in `network.py`."""

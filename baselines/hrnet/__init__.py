@@ -1,0 +1,1 @@
+"""HRNetV2; the network is in `network.py`."""

@@ -1,0 +1,1 @@
+"""MANet; the network is in `network.py`."""

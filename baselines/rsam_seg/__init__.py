@@ -1,0 +1,1 @@
+"""RSAM-Seg; the network is in `network.py`."""

@@ -1,0 +1,1 @@
+"""SAM Adapter; the network is in `network.py`."""

@@ -1,0 +1,1 @@
+"""SAM LoRA; the network is in `network.py`."""

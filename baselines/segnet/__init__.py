@@ -1,0 +1,1 @@
+"""SegNet; the network is in `network.py`."""

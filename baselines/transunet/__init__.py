@@ -1,0 +1,1 @@
+"""TransUNet; the network is in `network.py`."""

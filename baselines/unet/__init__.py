@@ -1,0 +1,1 @@
+"""U-Net; the network is in `network.py`."""

@@ -1,0 +1,1 @@
+"""smp's U-Net; the network is in `network.py`."""

@@ -1,0 +1,1 @@
+"""UNetFormer; the network is in `network.py`."""
