@@ -130,14 +130,22 @@ LAYERS = (
     },
 )
 BASELINES_MAY_USE = {
-    f"rssam.{name}"
-    for name in ("contract", "weights", "config", "precision", "encoder", "lora", "attention", "mask_decoder")
+    "rssam.contract",
+    "rssam.errors",
+    "rssam.lora",
+    "rssam.sam.attention",
+    "rssam.sam.autocast",
+    "rssam.sam.encoder",
+    "rssam.sam.encoder_sizes",
+    "rssam.sam.loading",
+    "rssam.sam.mask_decoder",
+    "rssam.weights.folder",
 }
 MODULES = sorted(
-    ".".join(path.relative_to(REPOSITORY).with_suffix("").parts)
+    ".".join(path.relative_to(REPOSITORY).with_suffix("").parts).removesuffix(".__init__")
     for package in PACKAGES
     for path in (REPOSITORY / package).rglob("*.py")
-    if path.stem != "__init__"
+    if path.stem != "__init__" or path.parents[1].name == "baselines"  # a folder there declares a system
 )
 
 
@@ -152,7 +160,8 @@ def layer(module: str) -> int:
 
 def imports(module: str) -> set[str]:
     """Our modules that `module` imports anywhere, inside functions too."""
-    tree = ast.parse((REPOSITORY / Path(*module.split("."))).with_suffix(".py").read_text())
+    path = REPOSITORY / Path(*module.split("."))
+    tree = ast.parse((path / "__init__.py" if path.is_dir() else path.with_suffix(".py")).read_text())
     found = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and node.module and node.level == 0:

@@ -8,10 +8,11 @@ import textwrap
 
 import pytest
 
+from baselines.unet import UNet
 from benchmarks.execution.plan import plan
 from benchmarks.export.load_run import declared_model
 from benchmarks.protocol.custom import NotAModel, find_model, installed_models, is_own, model_of_result
-from benchmarks.protocol.registry import MODELS, UNet
+from benchmarks.protocol.registry import MODELS
 from benchmarks.protocol.run import ResolvedRun
 from benchmarks.protocol.setting import Setting
 from benchmarks.protocol.tables import TABLES
@@ -155,7 +156,7 @@ def test_a_module_in_the_working_folder_is_found(tmp_path, monkeypatch):
         (":Net", r"expected module:Class of a system"),
         ("somebodys:SYSTEM", r"cannot be imported|is no frozen dataclass"),
         ("somebodys:Any", r"somebodys:Any is no frozen dataclass"),
-        ("somebodys:Imposter", r"its name unet is that of a system of this suite, benchmarks\.protocol\.registry:UNet"),
+        ("somebodys:Imposter", r"its name unet is that of a system of this suite, baselines\.unet:UNet"),
         ("somebodys:Vain", r"small names height, which is no field of it; published must be an Optimisation"),
         ("somebodys:Picky", r"cannot be made with its defaults, .*\(ValueError: not so\)"),
         ("somebodys:Pathy", r"or they are no plain values .*\(TypeError: "),

@@ -16,11 +16,13 @@ import pytest
 import torch
 from torch import nn
 
+from baselines.sam_lora import SamLora
+from baselines.unetformer import UNetFormer
 from benchmarks.execution.plan import resolve_all
 from benchmarks.execution.runner import execute
 from benchmarks.execution.session import Session
 from benchmarks.protocol.recipe import FAIR, MINI, PAPER, SMOKE
-from benchmarks.protocol.registry import MODELS, SamLora, UNetFormer
+from benchmarks.protocol.registry import MODELS
 from benchmarks.signals import Stop
 from benchmarks.training.batch_norm import merged, put_running, running
 from benchmarks.training.checkpoint import LAST, read_checkpoint
