@@ -22,14 +22,8 @@ class Fcn(ImageNetBaseline):
     name: ClassVar[str] = "fcn"
     title: ClassVar[str] = "FCN"
     version: ClassVar[int] = 1
-    published: ClassVar[Optimisation | None] = Optimisation(
-        optimizer="sgd",
-        rate=0.01,
-        weight_decay=1e-4,
-        schedule="poly",
-        epochs=30,
-        source="torchvision, references/segmentation",
-    )
+    # Source: torchvision, references/segmentation; there with a rate of 0.01, polynomial decay and 30 epochs.
+    published: ClassVar[Optimisation | None] = Optimisation(optimizer="sgd", weight_decay=1e-4)
     small: ClassVar[Mapping[str, Any]] = {"backbone": "test_resnet"}
     sizes: ClassVar[Mapping[Any, str | None]] = {"resnet50": "resnet50", "test_resnet": None}
 

@@ -22,14 +22,9 @@ class HRNet(ImageNetBaseline):
     name: ClassVar[str] = "hrnet"
     title: ClassVar[str] = "HRNet"
     version: ClassVar[int] = 1
-    published: ClassVar[Optimisation | None] = Optimisation(
-        optimizer="sgd",
-        rate=0.01,
-        weight_decay=5e-4,
-        schedule="poly",
-        epochs=484,
-        source="HRNet-Semantic-Segmentation, seg_hrnet_w48 for Cityscapes",
-    )
+    # Source: HRNet-Semantic-Segmentation, seg_hrnet_w48 for Cityscapes; there with a rate of 0.01, polynomial decay and
+    # 484 epochs.
+    published: ClassVar[Optimisation | None] = Optimisation(optimizer="sgd", weight_decay=5e-4)
     small: ClassVar[Mapping[str, Any]] = {"width": "w18_small"}
     size_option: ClassVar[str] = "width"
     sizes: ClassVar[Mapping[Any, str | None]] = {

@@ -23,14 +23,8 @@ class RsamSeg(SamBaseline):
     name: ClassVar[str] = "rsam-seg"
     title: ClassVar[str] = "RSAM-Seg"
     version: ClassVar[int] = 1
-    published: ClassVar[Optimisation | None] = Optimisation(
-        optimizer="adamw",
-        rate=2e-4,
-        weight_decay=0.01,
-        schedule="cosine",
-        epochs=120,
-        source="RSAM-Seg, cod-sam-vit-l.yaml",
-    )
+    # Source: RSAM-Seg, cod-sam-vit-l.yaml; there with a rate of 2e-4, cosine decay and 120 epochs.
+    published: ClassVar[Optimisation | None] = Optimisation(optimizer="adamw", weight_decay=0.01)
     small: ClassVar[Mapping[str, Any]] = {"encoder": "vit_t"}
 
     encoder: str = "vit_b"

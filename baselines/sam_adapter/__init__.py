@@ -23,14 +23,8 @@ class SamAdapter(SamBaseline):
     name: ClassVar[str] = "sam-adapter"
     title: ClassVar[str] = "SAM Adapter"
     version: ClassVar[int] = 1
-    published: ClassVar[Optimisation | None] = Optimisation(
-        optimizer="adamw",
-        rate=2e-4,
-        weight_decay=0.01,
-        schedule="cosine",
-        epochs=20,
-        source="SAM-Adapter, cod-sam-vit-b.yaml",
-    )
+    # Source: SAM-Adapter, cod-sam-vit-b.yaml; there with a rate of 2e-4, cosine decay and 20 epochs.
+    published: ClassVar[Optimisation | None] = Optimisation(optimizer="adamw", weight_decay=0.01)
     small: ClassVar[Mapping[str, Any]] = {"encoder": "vit_t"}
 
     encoder: str = "vit_b"

@@ -22,14 +22,9 @@ class SegNet(ImageNetBaseline):
     name: ClassVar[str] = "segnet"
     title: ClassVar[str] = "SegNet"
     version: ClassVar[int] = 1
-    published: ClassVar[Optimisation | None] = Optimisation(
-        optimizer="sgd",
-        rate=1e-3,
-        weight_decay=5e-4,
-        schedule="constant",
-        epochs=436,
-        source="SegNet-Tutorial, segnet_solver.prototxt: 40,000 steps of 4 on 367 images",
-    )
+    # Source: SegNet-Tutorial, segnet_solver.prototxt; there with a constant rate of 1e-3 and 436 epochs (40,000 steps
+    # of 4 on 367 images).
+    published: ClassVar[Optimisation | None] = Optimisation(optimizer="sgd", weight_decay=5e-4)
     small: ClassVar[Mapping[str, Any]] = {"width": 16}
     size_option: ClassVar[str] = "width"
     sizes: ClassVar[Mapping[Any, str | None]] = {64: "vgg16_bn", 16: None}

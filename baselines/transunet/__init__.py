@@ -22,9 +22,8 @@ class TransUNet(ImageNetBaseline):
     name: ClassVar[str] = "transunet"
     title: ClassVar[str] = "TransUNet"
     version: ClassVar[int] = 1
-    published: ClassVar[Optimisation | None] = Optimisation(
-        optimizer="sgd", rate=0.01, weight_decay=1e-4, schedule="poly", epochs=150, source="TransUNet, train.py"
-    )
+    # Source: TransUNet, train.py; there with a rate of 0.01, polynomial decay and 150 epochs.
+    published: ClassVar[Optimisation | None] = Optimisation(optimizer="sgd", weight_decay=1e-4)
     small: ClassVar[Mapping[str, Any]] = {"size": "tiny"}
     size_option: ClassVar[str] = "size"
     sizes: ClassVar[Mapping[Any, str | None]] = {"base": "r50_vit_b16", "tiny": None}
