@@ -78,6 +78,45 @@ def test_bad_numbers_are_refused_with_a_sentence(tmp_path, monkeypatch):
     )
 
 
+REPORT = """
+import json, os, sys
+from benchmarks.cli import app
+from benchmarks.training.device_layout import Layout, start_others
+
+def main():
+    ended = [process.wait() for process in start_others(Layout(3))]
+    names = ("LOCAL_RANK", "WORLD_SIZE", "NODE_RANK", "MASTER_ADDR", "MASTER_PORT")
+    print(json.dumps([sys.argv[1:], ended, *map(os.environ.get, names)]))
+
+app.main = main
+"""
+"""A command line that starts the others, and in each process prints its arguments and what it knows of the others."""
+
+CONSOLE_SCRIPT = "import sys\nfrom benchmarks.cli.app import main\nsys.exit(main())\n"
+"""What an installer writes for `rssam-bench`; tests/test_wheel.py runs the real one."""
+
+
+@pytest.mark.parametrize("way", [["bin/rssam-bench"], ["-m", "benchmarks.cli"]], ids=["console script", "module"])
+def test_the_command_is_started_again_for_each_other_device(tmp_path, way):
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "rssam-bench").write_text(CONSOLE_SCRIPT)
+    (tmp_path / "sitecustomize.py").write_text(REPORT)  # Python imports it at its start
+    names = {"LOCAL_RANK", "WORLD_SIZE", "NODE_RANK", "MASTER_ADDR", "MASTER_PORT"}
+    environment = {name: value for name, value in os.environ.items() if name not in names}
+    done = subprocess.run(
+        [sys.executable, *way, "reproduce", "two words"], cwd=tmp_path, capture_output=True, text=True, check=False,
+        env={**environment, "PYTHONPATH": os.pathsep.join([str(tmp_path), str(REPOSITORY)])},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    reports = sorted((json.loads(line) for line in done.stdout.splitlines()), key=lambda report: report[2])
+    port = reports[0][-1]
+    assert port.isdigit()
+    assert reports == [
+        [["reproduce", "two words"], ended, rank, "3", "0", "127.0.0.1", port]
+        for rank, ended in (("0", [0, 0]), ("1", []), ("2", []))
+    ]
+
+
 def test_merged_running_statistics_are_those_of_one_device():
     torch.manual_seed(0)
     one = nn.Sequential(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4), nn.Conv2d(4, 5, 1), nn.BatchNorm2d(5, momentum=0.03))
