@@ -203,8 +203,8 @@ def test_preparing_imports_no_scipy():
 
 
 LIGHT = (
-    "rssam.config rssam.contract rssam.weights.convert data_prep.registry benchmarks.protocol.tables "
-    "benchmarks.results.store benchmarks.cli.app"
+    "rssam.config rssam.contract rssam.weights.convert data_prep.registry benchmarks.protocol.registry "
+    "benchmarks.protocol.tables benchmarks.results.store benchmarks.cli.app"
 )
 
 
