@@ -1,6 +1,6 @@
-"""RS-SAM (ACCV 2024) as a value: the sizes of SAM's encoders and the switches of the paper's ablations. No torch.
+"""RS-SAM (ACCV 2024), declared without torch: its options, the switches of the paper's ablations, and its weights.
 
-Source: the paper has no public code; SAM's sizes are those of facebookresearch/segment-anything (Apache-2.0).
+Source: the paper, which has no public code.
 What we do differently: the decoder chain has a residual between scales (`token_residual`), because the chain as
 printed drives the class tokens together; every other field below marked "not in the paper" is a choice it leaves open.
 """
@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from rssam.contract import Optimisation, Task
 from rssam.sam.encoder_sizes import SCALES, Init, check_encoder
-from rssam.weights.folder import WeightsFolder
 
 if TYPE_CHECKING:
     from torch import nn
+
+    from rssam.weights.folder import WeightsFolder
 
 
 @dataclass(frozen=True)
@@ -60,13 +61,35 @@ class RSSAM:
         """Return the network with random parameters and final freezing; see `rssam.contract.Model.architecture`."""
         from rssam import model
 
-        return model.architecture(self, task)
+        return model.architecture(
+            task,
+            encoder=self.encoder,
+            init=self.init,
+            neck_source=self.neck_source,
+            mff=self.mff,
+            mhff=self.mhff,
+            scales=self.scales,
+            rank=self.rank,
+            token_residual=self.token_residual,
+        )
 
     def build(self, task: Task, weights: WeightsFolder) -> nn.Module:
         """Return a fresh network for `task`. Raises WeightsNotFound if init is "sam" and the checkpoint is missing."""
         from rssam import model
 
-        return model.build(self, task, weights)
+        return model.build(
+            task,
+            weights,
+            encoder=self.encoder,
+            init=self.init,
+            neck_source=self.neck_source,
+            mff=self.mff,
+            mhff=self.mhff,
+            scales=self.scales,
+            rank=self.rank,
+            token_residual=self.token_residual,
+            pretrained_decoders=self.pretrained_decoders,
+        )
 
     def weights_needed(self) -> tuple[str, ...]:
         """Names of the checkpoints that `build` reads."""

@@ -52,14 +52,13 @@ class Task:
 
 @dataclass(frozen=True)
 class Optimisation:
-    """The optimiser settings a system's own paper or repository published; the FAIR recipe starts from them."""
+    """The optimiser and weight decay that a system's own paper or repository published; the FAIR recipe takes both.
+
+    Rates, schedule and epochs are those of the recipe, the same for every system.
+    """
 
     optimizer: Literal["adamw", "sgd"]
-    rate: float
     weight_decay: float
-    schedule: Literal["poly", "cosine", "constant"]
-    epochs: int
-    source: str  # where these settings are written
 
 
 @runtime_checkable
@@ -74,7 +73,7 @@ class Model(Protocol):
     name: ClassVar[str]
     title: ClassVar[str]  # as printed in the paper's tables
     version: ClassVar[int]  # raised when the same options would now build another network
-    published: ClassVar[Optimisation | None]
+    published: ClassVar[Optimisation | None]  # None: FAIR takes its own optimiser and weight decay
     small: ClassVar[Mapping[str, Any]]
     """Options of the smallest variant, for the smoke profile and for tests; it has no pretrained weights."""
 

@@ -1,8 +1,8 @@
-"""LoRA on queries and values (paper section 3.2 and Fig. 2: X_out = X_in (SG(W) + W_d W_u)), and what is frozen.
+"""LoRA on the queries and values of any ViT (paper section 3.2, Fig. 2: X_out = X_in (SG(W) + W_d W_u)); freezing.
 
 Source: the paper follows SAMed (hitachinsk/SAMed, Apache-2.0): rank 4, factor 1, no bias, no dropout, A uniform and
 B zero at the start.
-What we do differently, and why: the layer is itself the linear layer it adapts, so parameter names stay SAM's and a
+What we do differently, and why: the layer is itself the linear layer it adapts, so parameter names stay the ViT's and a
 checkpoint loads before or after; the additions are out of place, where SAMed writes into the frozen layer's output.
 """
 
@@ -11,17 +11,15 @@ from __future__ import annotations
 import math
 
 import torch
-from segment_anything.modeling.image_encoder import Attention
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from rssam.sam.attention import Selectable
-from rssam.sam.encoder import SamEncoder
 from rssam.sam.encoder_sizes import Init
 
 
 class LoraQkv(Selectable, nn.Linear):
-    """SAM's fused query, key and value layer, with a low-rank addition to the query and to the value third."""
+    """A fused query, key and value layer, with a low-rank addition to the query and to the value third."""
 
     def __init__(self, qkv: nn.Linear, rank: int) -> None:
         super().__init__(qkv.in_features, qkv.out_features, device="meta")
@@ -61,28 +59,39 @@ class LoraQkv(Selectable, nn.Linear):
         return torch.cat((query, key, value), dim=-1)  # [..., 3 * width]
 
 
-def add_lora(encoder: SamEncoder, rank: int) -> None:
-    """Put LoRA into every block of `encoder`; rank 0 leaves it as it is."""
+def add_lora(module: nn.Module, rank: int) -> None:
+    """Put LoRA into every fused query, key and value layer of `module`; rank 0 leaves it as it is.
+
+    Such a layer is a linear layer named `qkv` with three times as many outputs as inputs. Its owner must call it: LoRA
+    has no effect where only its weight is read. Raises ValueError if there is no such layer.
+    """
     if rank == 0:
         return
-    for module in list(encoder.modules()):
-        if isinstance(module, Attention):
-            module.qkv = LoraQkv(module.qkv, rank)
+    layers = [
+        (owner, layer)
+        for owner in module.modules()
+        for name, layer in owner.named_children()
+        if name == "qkv" and isinstance(layer, nn.Linear) and layer.out_features == 3 * layer.in_features
+    ]
+    if not layers:
+        raise ValueError(f"expected linear layers named qkv in {type(module).__name__}, found none to put LoRA into")
+    for owner, layer in layers:
+        owner.qkv = LoraQkv(layer, rank)
 
 
-def lora_parameters(encoder: SamEncoder) -> dict[str, nn.Parameter]:
-    """The parameters that `add_lora` brought, by their names in `encoder`."""
+def lora_parameters(module: nn.Module) -> dict[str, nn.Parameter]:
+    """Return the parameters that `add_lora` brought, by their names in `module`."""
     return {
         f"{name}.{part}": parameter
-        for name, module in encoder.named_modules()
-        if isinstance(module, LoraQkv)
-        for part, parameter in module.named_parameters()
+        for name, layer in module.named_modules()
+        if isinstance(layer, LoraQkv)
+        for part, parameter in layer.named_parameters()
         if part not in ("weight", "bias")
     }
 
 
-def freeze_encoder(encoder: SamEncoder, init: Init) -> None:
-    """Leave to training what the start allows: LoRA alone on SAM's weights, the whole encoder from scratch."""
+def freeze_encoder(encoder: nn.Module, init: Init) -> None:
+    """Leave to training what the start allows: LoRA alone on pretrained weights, the whole encoder from scratch."""
     encoder.requires_grad_(init == "scratch")
     for parameter in lora_parameters(encoder).values():
         parameter.requires_grad_(True)

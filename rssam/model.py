@@ -11,12 +11,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from rssam.config import RSSAM
 from rssam.contract import Task
 from rssam.lora import add_lora, freeze_encoder, lora_parameters
 from rssam.modules.decoder import DecoderChain
@@ -25,7 +25,7 @@ from rssam.modules.neck import MultiScaleNeck, source_blocks
 from rssam.modules.upscaling import SamUpscaling
 from rssam.sam.autocast import full_precision
 from rssam.sam.encoder import EMBEDDING, SamEncoder
-from rssam.sam.encoder_sizes import ENCODERS
+from rssam.sam.encoder_sizes import ENCODERS, Init
 from rssam.sam.loading import checkpoint_part, encoder_state, load_exactly, load_weights
 from rssam.weights.folder import WeightsFolder
 
@@ -79,24 +79,38 @@ class RsSam(nn.Module):
             return F.interpolate(logits, images.shape[-2:], mode="bilinear", align_corners=False)  # [B, channels, H, W]
 
 
-def architecture(config: RSSAM, task: Task) -> RsSam:
-    """The network with its parameters frozen as `config` says and no weights read; also for the meta device."""
-    size = ENCODERS[config.encoder]
-    encoder = SamEncoder(size, task.image_size, neck=False)
-    add_lora(encoder, config.rank)
-    freeze_encoder(encoder, config.init)
+def architecture(
+    task: Task,
+    *,
+    encoder: str,
+    init: Init,
+    neck_source: Literal["last", "layers"],
+    mff: bool,
+    mhff: bool,
+    scales: tuple[int, ...],
+    rank: int,
+    token_residual: bool,
+) -> RsSam:
+    """Return the network with random parameters, frozen as `init` says; also for the meta device.
+
+    The options are the fields of `rssam.config.RSSAM`, which checks that they fit together.
+    """
+    size = ENCODERS[encoder]
+    image_encoder = SamEncoder(size, task.image_size, neck=False)
+    add_lora(image_encoder, rank)
+    freeze_encoder(image_encoder, init)
     tokens = 2 if task.binary else task.channels
-    feeding = source_blocks(size.blocks) if config.neck_source == "layers" else {}
+    feeding = source_blocks(size.blocks) if neck_source == "layers" else {}
     return RsSam(
         task,
-        encoder,
-        MultiScaleNeck(size.width, config.scales),
-        DecoderChain(len(config.scales), config.token_residual),
-        MFF() if config.mff else None,
-        MHFF(size.width) if config.mhff else None,
-        None if config.scales[-1] == 4 else SamUpscaling(tokens),
-        config.scales,
-        {scale: feeding.get(scale, size.blocks - 1) for scale in config.scales},
+        image_encoder,
+        MultiScaleNeck(size.width, scales),
+        DecoderChain(len(scales), token_residual),
+        MFF() if mff else None,
+        MHFF(size.width) if mhff else None,
+        None if scales[-1] == 4 else SamUpscaling(tokens),
+        scales,
+        {scale: feeding.get(scale, size.blocks - 1) for scale in scales},
     )
 
 
@@ -118,10 +132,33 @@ def load_pretrained(net: RsSam, checkpoint: Mapping[str, Tensor], decoders: bool
         load_exactly(net.neck.levels["16"], neck)
 
 
-def build(config: RSSAM, task: Task, weights: WeightsFolder) -> RsSam:
-    """A fresh network; see `rssam.contract.Model.build`."""
-    path = weights.resolve(config.encoder) if config.init == "sam" else None  # before the minute of building
-    net = architecture(config, task)
+def build(
+    task: Task,
+    weights: WeightsFolder,
+    *,
+    encoder: str,
+    init: Init,
+    neck_source: Literal["last", "layers"],
+    mff: bool,
+    mhff: bool,
+    scales: tuple[int, ...],
+    rank: int,
+    token_residual: bool,
+    pretrained_decoders: bool,
+) -> RsSam:
+    """Return a fresh network; see `rssam.contract.Model.build`."""
+    path = weights.resolve(encoder) if init == "sam" else None  # before the minute of building
+    net = architecture(
+        task,
+        encoder=encoder,
+        init=init,
+        neck_source=neck_source,
+        mff=mff,
+        mhff=mhff,
+        scales=scales,
+        rank=rank,
+        token_residual=token_residual,
+    )
     if path is not None:
-        load_pretrained(net, load_weights(path), config.pretrained_decoders)
+        load_pretrained(net, load_weights(path), pretrained_decoders)
     return net

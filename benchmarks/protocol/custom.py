@@ -1,7 +1,7 @@
 """Systems that are not of this suite: declared as entry points `rssam_bench.models`, or named as `module:Class`.
 
 A declaration is what `rssam.contract.Model` says, and needs no torch: its module should import the network in `build`
-and `architecture`, as those of `registry.py` do. Importing this module imports no declaration of others.
+and `architecture`, as those in `baselines` do. Importing this module imports no declaration of others.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from benchmarks.protocol.registry import SamLora
+from baselines.sam_lora import SamLora
 from benchmarks.protocol.tables import SYSTEMS
 from rssam.config import RSSAM
 from rssam.contract import Model

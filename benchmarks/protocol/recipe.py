@@ -49,7 +49,7 @@ class Recipe:
             raise ValueError(f"{self.crops} crops of each image need the side of a crop")
 
     def resolve(self, model: Model) -> Recipe:
-        """The recipe as `model` is trained with it: FAIR takes each system's published optimiser and weight decay."""
+        """Return the recipe for `model`: FAIR takes the optimiser and weight decay that a system published."""
         if self.name != "fair" or model.published is None:
             return self
         published = model.published

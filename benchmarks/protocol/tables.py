@@ -5,20 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from baselines.fcn import Fcn
+from baselines.hrnet import HRNet
+from baselines.manet import MANet
+from baselines.rsam_seg import RsamSeg
+from baselines.sam_adapter import SamAdapter
+from baselines.sam_lora import SamLora
+from baselines.segnet import SegNet
+from baselines.transunet import TransUNet
+from baselines.unet import UNet
+from baselines.unet_smp import SmpUNet
+from baselines.unetformer import UNetFormer
 from benchmarks.protocol.paper_numbers import PAPER_TABLES
-from benchmarks.protocol.registry import (
-    Fcn,
-    HRNet,
-    MANet,
-    RsamSeg,
-    SamAdapter,
-    SamLora,
-    SegNet,
-    SmpUNet,
-    TransUNet,
-    UNet,
-    UNetFormer,
-)
 from rssam.config import RSSAM
 from rssam.contract import Model
 

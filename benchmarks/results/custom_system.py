@@ -55,7 +55,10 @@ def stand_in(result: Result) -> Model | None:
     if kept is None:
         return None
     identity = result.identity["model"]
-    return _stand_in(canonical({**kept, "name": identity["name"], "version": identity["version"], "source_sha256": ""}))
+    kept = {**kept, "name": identity["name"], "version": identity["version"], "source_sha256": ""}
+    if kept["published"] is not None:  # older results hold more of it, such as a rate
+        kept["published"] = {item.name: kept["published"][item.name] for item in dataclasses.fields(Optimisation)}
+    return _stand_in(canonical(kept))
 
 
 def changes(runs: Sequence[ResolvedRun], store: Store) -> list[str]:

@@ -18,9 +18,9 @@ from statistics import median
 
 import torch
 
+from baselines.sam_lora import SamLora
 from benchmarks.protocol.cost import measure
 from benchmarks.protocol.recipe import PAPER
-from benchmarks.protocol.registry import SamLora
 from benchmarks.training.checkpoint import LAST, Checkpoints, trained_state
 from benchmarks.training.loop import training_loss
 from benchmarks.training.optimizer import make_optimizer

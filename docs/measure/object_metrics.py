@@ -156,8 +156,8 @@ def at_test_time(classes: tuple[str, ...]) -> dict[str, Callable[[], object]]:
     """Histogram, confusion matrix and one forward pass of the smallest network."""
     import torch
 
+    from baselines.sam_lora import SamLora
     from benchmarks.metrics.count_probabilities import probability_histogram
-    from benchmarks.protocol.registry import SamLora
     from benchmarks.training.evaluate import confusion_matrix, predicted_labels
     from rssam.contract import Task
     from rssam.weights.folder import WeightsFolder

@@ -226,7 +226,7 @@ def spent(work: Callable[[], None]) -> tuple[float, float]:
 def main() -> None:
     """Measure what was asked for, or everything."""
     if sys.argv[1:2] == ["child"]:
-        from benchmarks.protocol.registry import UNet
+        from baselines.unet import UNet
 
         path, out, channels, *extras = sys.argv[2:]
         predict_whole(Path(path), Path(out), random_network(UNet(int(channels))), "cpu", 2, 32, extras=bool(extras))

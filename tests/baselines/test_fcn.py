@@ -2,7 +2,7 @@ import pytest
 import torch
 from torchvision.models.segmentation import fcn_resnet50
 
-from baselines.fcn import architecture, build
+from baselines.fcn.network import architecture, build
 from rssam.contract import Task
 from rssam.weights.folder import WeightsFolder, WeightsNotFound
 from tests.baselines.published import publish_resnet
@@ -17,7 +17,7 @@ def task(classes=1, size=(64, 64)):
 def test_totals(classes, side, total):
     """With the auxiliary head, which has no loss here, it would be 35.31 million."""
     with torch.device("meta"):
-        net = architecture(task(classes, (side, side)), backbone="resnet50", init="imagenet")
+        net = architecture(task(classes, (side, side)), backbone="resnet50")
         logits = net(torch.zeros(1, 3, side, side))
     assert parameters(net) == trainable_parameters(net) == total
     assert logits.shape == (1, classes, side, side)
@@ -32,7 +32,7 @@ def test_is_torchvisions_function():
             buffer.normal_(std=0.1)
         elif name.endswith("running_var"):
             buffer.uniform_(0.5, 2)
-    net = architecture(task(2, (64, 96)), backbone="resnet50", init="scratch").eval()
+    net = architecture(task(2, (64, 96)), backbone="resnet50").eval()
     net.load_state_dict(published.state_dict())
     images = torch.rand(1, 3, 64, 96)
     expected = published(net.normalise(images))["out"]
@@ -42,7 +42,7 @@ def test_is_torchvisions_function():
 
 @torch.no_grad()
 def test_last_map_keeps_stride_8():
-    net = architecture(task(), backbone="test_resnet", init="scratch")
+    net = architecture(task(), backbone="test_resnet")
     assert net.backbone(torch.zeros(1, 3, 64, 96))[-1].shape[-2:] == (8, 12)
 
 

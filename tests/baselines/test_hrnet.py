@@ -3,8 +3,8 @@ import timm
 import torch
 from torch.nn import functional as F
 
-from baselines import hrnet
-from baselines.hrnet import architecture, branches_of, build
+from baselines.hrnet import network as hrnet
+from baselines.hrnet.network import architecture, branches_of, build
 from rssam.contract import Task
 from rssam.weights.convert import convert_checkpoint
 from rssam.weights.folder import WeightsDamaged, WeightsFolder, WeightsNotFound
@@ -21,7 +21,7 @@ LAND = tuple("abcdef")
 def test_totals(width, one, six):
     for classes, side, total in ((("road",), 512, one), (LAND, 256, six)):
         with torch.device("meta"):
-            net = architecture(Task(classes, (side, side)), width=width, init="scratch")
+            net = architecture(Task(classes, (side, side)), width=width)
             logits = net(torch.zeros(1, 3, side, side))
         assert parameters(net) == trainable_parameters(net) == total
         assert logits.shape == (1, len(classes), side, side)  # not a quarter of it
@@ -41,7 +41,7 @@ def test_branches_are_not_those_of_the_classifier():
 @pytest.mark.parametrize("width", ["w18_small", "w18"])
 def test_every_parameter_is_reached(width):
     torch.manual_seed(0)
-    net = architecture(ROAD, width=width, init="scratch")
+    net = architecture(ROAD, width=width)
     net(torch.rand(2, 3, 64, 64)).square().mean().backward()
     assert not [name for name, parameter in net.named_parameters() if parameter.grad is None]
 
@@ -63,7 +63,7 @@ def test_branches_are_fused_bilinearly():
 @torch.no_grad()
 def test_head_sees_all_branches_at_a_quarter():
     torch.manual_seed(0)
-    net = shake(architecture(Task(LAND, (64, 96)), width="w18_small", init="scratch")).eval()
+    net = shake(architecture(Task(LAND, (64, 96)), width="w18_small")).eval()
     images = torch.rand(2, 3, 64, 96)
     mean, std = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
     branches = net.trunk((images - mean[:, None, None]) / std[:, None, None])
@@ -102,7 +102,7 @@ def test_trunk_is_the_published_classifier(classifier, tmp_path):
     left = {name.split(".")[0] for name in state.keys() - own.keys()}
     assert left == {"incre_modules", "downsamp_modules", "final_layer", "classifier"}
     torch.manual_seed(0)
-    scratch = architecture(ROAD, width="w18", init="scratch")
+    scratch = architecture(ROAD, width="w18")
     assert torch.equal(net.head[0].weight, scratch.head[0].weight)
 
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from baselines.manet import Attention, ChannelAttention, KernelAttention, architecture, build
+from baselines.manet.network import Attention, ChannelAttention, KernelAttention, architecture, build
 from rssam.contract import Task
 from rssam.weights.folder import WeightsFolder, WeightsNotFound
 from tests.baselines.published import publish_resnet
@@ -25,7 +25,7 @@ def task(classes=1, side=64):
 def test_totals(backbone, classes, side, total):
     """The other network of this name, smp's, has 147.44 million with a ResNet-50."""
     with torch.device("meta"):
-        net = architecture(task(classes, side), backbone=backbone, init="imagenet")
+        net = architecture(task(classes, side), backbone=backbone)
         logits = net(torch.zeros(1, 3, side, side))
     assert parameters(net) == trainable_parameters(net) == total
     assert logits.shape == (1, classes, side, side)

@@ -5,8 +5,8 @@ import torch
 from segment_anything.modeling.image_encoder import Attention, Block
 from torch.nn import functional as F
 
-from baselines import sam_adapter
-from baselines.rsam_seg import AdaptedBlock, adapter_parameters, architecture, build
+from baselines.rsam_seg.network import AdaptedBlock, adapter_parameters, architecture, build
+from baselines.sam_adapter import network as sam_adapter
 from rssam.contract import Task
 from rssam.sam.attention import set_attention
 from rssam.sam.loading import encoder_state, load_weights

@@ -4,7 +4,7 @@ from segment_anything.modeling.prompt_encoder import PositionEmbeddingRandom
 from torch import nn
 from torch.nn import functional as F
 
-from baselines.sam_adapter import architecture, build, load_pretrained
+from baselines.sam_adapter.network import architecture, build, load_pretrained
 from rssam.contract import Task
 from rssam.sam.loading import load_weights
 from rssam.weights.folder import WeightsDamaged, WeightsFolder, WeightsNotFound

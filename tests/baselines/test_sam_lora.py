@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from baselines import sam_lora
-from baselines.sam_lora import architecture, build
+from baselines.sam_lora import network as sam_lora
+from baselines.sam_lora.network import architecture, build
 from rssam.contract import Task
 from rssam.sam.loading import load_weights
 from rssam.weights.folder import WeightsDamaged, WeightsFolder, WeightsNotFound

@@ -5,8 +5,8 @@ import torchvision
 from torch import nn
 from torch.nn import functional as F
 
-from baselines import segnet
-from baselines.segnet import architecture, build, unpool
+from baselines.segnet import network as segnet
+from baselines.segnet.network import architecture, build, unpool
 from rssam.contract import Task
 from rssam.weights.convert import convert_checkpoint
 from rssam.weights.folder import WeightsDamaged, WeightsFolder, WeightsNotFound
@@ -25,7 +25,7 @@ DECODER = [
 @pytest.mark.parametrize(("classes", "side", "total"), [(("road",), 512, 29_443_585), (LAND, 256, 29_446_470)])
 def test_totals(classes, side, total):
     with torch.device("meta"):
-        net = architecture(Task(classes, (side, side)), width=64, init="scratch")
+        net = architecture(Task(classes, (side, side)), width=64)
         logits = net(torch.zeros(1, 3, side, side))
     assert parameters(net) == trainable_parameters(net) == total
     assert logits.shape == (1, len(classes), side, side)
@@ -52,7 +52,7 @@ def test_unpooling_puts_values_back(size):
 
 def test_gradients_are_deterministic():
     """max_unpool2d stops with an error under this setting."""
-    net = architecture(ROAD, width=16, init="scratch")
+    net = architecture(ROAD, width=16)
     before = torch.are_deterministic_algorithms_enabled()
     torch.use_deterministic_algorithms(True)
     try:
@@ -91,7 +91,7 @@ def reference(net, images):
 @torch.no_grad()
 def test_equals_the_layer_table():
     torch.manual_seed(0)
-    net = shake(architecture(Task(LAND, (32, 64)), width=16, init="scratch"))
+    net = shake(architecture(Task(LAND, (32, 64)), width=16))
     images = torch.rand(2, 3, 32, 64)
     net.train()(images)  # running averages of its own
     net.eval()
@@ -102,7 +102,7 @@ def test_equals_the_layer_table():
 def test_logits_take_both_signs():
     """Behind a ReLU, as in the PyTorch code most copied, a threshold of 0 calls every pixel foreground."""
     torch.manual_seed(0)
-    logits = architecture(ROAD, width=16, init="scratch")(torch.rand(2, 3, 64, 64))
+    logits = architecture(ROAD, width=16)(torch.rand(2, 3, 64, 64))
     assert 0.05 < (logits < 0).float().mean() < 0.95
 
 
@@ -140,7 +140,7 @@ def test_encoder_is_the_published_classifier(published, tmp_path):
         x = layer(x)[0] if isinstance(layer, nn.MaxPool2d) else layer(x)
     torch.testing.assert_close(x, published(images))
     torch.manual_seed(0)
-    scratch = architecture(ROAD, width=64, init="scratch")
+    scratch = architecture(ROAD, width=64)
     assert torch.equal(net.decoder[0][0].weight, scratch.decoder[0][0].weight)
     assert not torch.equal(net.encoder[0].weight, scratch.encoder[0].weight)
 

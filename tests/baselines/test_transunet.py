@@ -8,8 +8,8 @@ from timm.data import resolve_model_data_config
 from torch import nn
 from torch.nn import functional as F
 
-from baselines import transunet
-from baselines.transunet import SIZES, Decoder, architecture, build, load_pretrained, resample_positions
+from baselines.transunet import network as transunet
+from baselines.transunet.network import SIZES, Decoder, architecture, build, load_pretrained, resample_positions
 from rssam.contract import Task
 from rssam.weights.convert import convert_checkpoint
 from rssam.weights.folder import WeightsDamaged, WeightsFolder, WeightsNotFound
@@ -22,7 +22,7 @@ AT_224 = Task(("road",), (224, 224))
 
 def meta(classes, image_size, size="base"):
     with torch.device("meta"):
-        return architecture(Task(tuple("abcdefghi")[:classes], image_size), size=size, init="scratch")
+        return architecture(Task(tuple("abcdefghi")[:classes], image_size), size=size)
 
 
 def tiny(size=(64, 64), classes=1, seed=0):
@@ -170,7 +170,7 @@ def test_everything_but_the_positions_is_loaded_unchanged_at_another_size(weight
 
 
 def test_a_file_without_the_layer_before_the_head_will_do(narrow, classifier):
-    load_pretrained(architecture(AT_224, size="base", init="imagenet"), classifier.state_dict())
+    load_pretrained(architecture(AT_224, size="base"), classifier.state_dict())
 
 
 @pytest.mark.parametrize(
@@ -179,11 +179,11 @@ def test_a_file_without_the_layer_before_the_head_will_do(narrow, classifier):
 def test_what_is_missing_is_named(narrow, classifier, name):
     state = {key: tensor for key, tensor in classifier.state_dict().items() if not key.startswith(name)}
     with pytest.raises(WeightsDamaged, match=name.replace(".", r"\.")):
-        load_pretrained(architecture(AT_224, size="base", init="imagenet"), state)
+        load_pretrained(architecture(AT_224, size="base"), state)
 
 
 def test_what_is_unexpected_or_of_another_shape_is_named(narrow, classifier):
-    net, state = architecture(AT_224, size="base", init="imagenet"), classifier.state_dict()
+    net, state = architecture(AT_224, size="base"), classifier.state_dict()
     with pytest.raises(WeightsDamaged, match=r"unexpected blocks\.2\.norm1\.bias"):
         load_pretrained(net, {**state, "blocks.2.norm1.bias": torch.zeros(96)})
     with pytest.raises(WeightsDamaged, match=r"norm\.bias of shape"):

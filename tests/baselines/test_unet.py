@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from baselines.unet import architecture
+from baselines.unet.network import architecture
 from rssam.contract import Task
 from tests.rssam.fakes import parameters, shake, trainable_parameters
 

@@ -3,7 +3,7 @@ import segmentation_models_pytorch as smp
 import torch
 import torchvision
 
-from baselines.unet_smp import architecture, build
+from baselines.unet_smp.network import architecture, build
 from rssam.contract import Task
 from rssam.weights.convert import convert_checkpoint
 from rssam.weights.folder import WeightsDamaged, WeightsFolder, WeightsNotFound
@@ -18,7 +18,7 @@ STD = torch.tensor([0.229, 0.224, 0.225]).view(3, 1, 1)
 @pytest.mark.parametrize("classes", [("road",), tuple("abcdef")])
 def test_is_smp_in_its_published_size(backbone, classes):
     with torch.device("meta"):
-        net = architecture(Task(classes, (512, 512)), backbone=backbone, init="scratch", width=16)
+        net = architecture(Task(classes, (512, 512)), backbone=backbone, width=16)
         published = smp.Unet(backbone, encoder_weights=None, classes=len(classes))  # its defaults: 256 ... 16
     assert parameters(net) == trainable_parameters(net) == parameters(published)
     shapes = {name: tensor.shape for name, tensor in net.unet.state_dict().items()}
@@ -27,7 +27,7 @@ def test_is_smp_in_its_published_size(backbone, classes):
 
 def test_totals():
     with torch.device("meta"):
-        net = architecture(Task(("road",), (512, 512)), backbone="resnet50", init="scratch", width=16)
+        net = architecture(Task(("road",), (512, 512)), backbone="resnet50", width=16)
     assert parameters(net) == 32_521_105  # the paper's U-Net has 31,037,633
 
 

@@ -4,8 +4,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from baselines import unetformer
-from baselines.unetformer import (
+from baselines.unetformer import network as unetformer
+from baselines.unetformer.network import (
     GlobalLocalAttention,
     WeightedFusion,
     WindowAttention,
@@ -26,13 +26,13 @@ def task(classes=1, size=(64, 64)):
 
 def small(classes=1, size=(64, 64)):
     torch.manual_seed(0)
-    return architecture(task(classes, size), backbone="test_resnet", init="scratch", width=16)
+    return architecture(task(classes, size), backbone="test_resnet", width=16)
 
 
 @pytest.mark.parametrize(("classes", "side", "total"), [(1, 512, 11_724_254), (6, 256, 11_724_894)])
 def test_totals(classes, side, total):
     with torch.device("meta"):
-        net = architecture(task(classes, (side, side)), backbone="resnet18", init="imagenet", width=64)
+        net = architecture(task(classes, (side, side)), backbone="resnet18", width=64)
         logits = net(torch.zeros(1, 3, side, side))
     assert parameters(net) == trainable_parameters(net) == total
     assert parameters(net) - parameters(net.backbone) == 547_614 + 128 * classes

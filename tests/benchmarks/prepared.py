@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from baselines.sam_lora import SamLora
 from benchmarks.execution.observer import Outcome
 from benchmarks.execution.session import Session
 from benchmarks.protocol.recipe import Recipe
-from benchmarks.protocol.registry import SamLora
 from benchmarks.protocol.run import ResolvedRun, Run
 from data_prep.manifest import Entry, Manifest, save_manifest
 from data_prep.registry import dataset

@@ -6,9 +6,9 @@ import json
 import pytest
 import torch
 
+from baselines.sam_lora import SamLora
 from benchmarks.protocol.cost import measure
 from benchmarks.protocol.paper_numbers import IMPLIED_FOREGROUND, PAPER_TABLES
-from benchmarks.protocol.registry import SamLora
 from reports.audit import audit, foreground_interval, visible_encoder
 from rssam.contract import Task
 

@@ -1,7 +1,9 @@
 import pytest
+import timm
 import torch
+from torch import nn
 
-from rssam.lora import add_lora, freeze_encoder, lora_parameters
+from rssam.lora import LoraQkv, add_lora, freeze_encoder, lora_parameters
 from rssam.sam.encoder import SamEncoder
 from rssam.sam.encoder_sizes import ENCODERS
 from tests.rssam.fakes import TINY, parameters, shake
@@ -72,3 +74,47 @@ def test_what_is_frozen():
     assert {name for name, p in encoder.named_parameters() if p.requires_grad} == lora_parameters(encoder).keys()
     freeze_encoder(encoder, "scratch")
     assert all(p.requires_grad for p in encoder.parameters())
+
+
+# ---- in a ViT that is not SAM's
+
+
+def timm_vit(rank, **options):
+    torch.manual_seed(0)
+    net = shake(timm.create_model("vit_tiny_patch16_224", pretrained=False, num_classes=5, depth=2, **options)).eval()
+    names = net.state_dict().keys()
+    add_lora(net, rank)
+    return net, names
+
+
+@pytest.mark.parametrize("options", [{}, {"qkv_bias": False}], ids=["bias", "no bias"])
+def test_a_vit_of_timm_starts_as_it_was_and_trains_lora_alone(options):
+    (plain, names), (net, _) = timm_vit(0, **options), timm_vit(4, **options)
+    images = torch.rand(2, 3, 224, 224)
+    with torch.no_grad():
+        before = plain(images)
+        assert torch.equal(net(images), before)
+    assert names == net.state_dict().keys() - lora_parameters(net).keys()
+    assert sum(p.numel() for p in lora_parameters(net).values()) == 2 * 2 * 2 * 4 * 192  # blocks, Q and V, down and up
+
+    freeze_encoder(net, "sam")
+    frozen = {name: parameter.clone() for name, parameter in net.named_parameters() if not parameter.requires_grad}
+    assert frozen.keys() == {name for name, _ in plain.named_parameters()}
+    optimizer = torch.optim.SGD([p for p in net.parameters() if p.requires_grad], lr=0.1)
+    for _ in range(2):  # in the first step only B moves: A has no gradient behind a B of zero
+        optimizer.zero_grad()
+        net(images).square().sum().backward()
+        optimizer.step()
+    state = dict(net.named_parameters())
+    assert all(torch.equal(state[name], parameter) for name, parameter in frozen.items())
+    assert all(parameter.grad.any() for parameter in lora_parameters(net).values())
+    with torch.no_grad():
+        assert (net(images) - before).abs().max() > 1e-3
+
+
+def test_a_module_without_fused_layers_is_refused():
+    layers = nn.ModuleDict({"qkv": nn.Linear(8, 16)})  # too few outputs for three
+    with pytest.raises(ValueError, match="expected linear layers named qkv in ModuleDict, found none"):
+        add_lora(layers, 4)
+    add_lora(layers, 0)
+    assert not any(isinstance(module, LoraQkv) for module in layers.modules())

@@ -7,7 +7,6 @@ from torch.nn import functional as F
 
 from rssam.config import RSSAM
 from rssam.contract import Task
-from rssam.model import architecture
 from rssam.sam.loading import load_weights
 from rssam.weights.folder import WeightsFolder, WeightsNotFound
 from tests.rssam.fakes import deaf, overfit, parameters, train_two_steps, trainable_parameters
@@ -39,7 +38,7 @@ def seeded(config, task=ROAD, seed=0, weights=None):
 )
 def test_totals(encoder, total, trainable):
     with torch.device("meta"):
-        net = architecture(RSSAM(encoder), Task(("road",), (512, 512)))
+        net = RSSAM(encoder).architecture(Task(("road",), (512, 512)))
         logits = net(torch.zeros(1, 3, 512, 512))
     assert (parameters(net), trainable_parameters(net)) == (total, trainable)
     assert logits.shape == (1, 1, 512, 512)
@@ -47,7 +46,7 @@ def test_totals(encoder, total, trainable):
 
 def test_total_of_six_classes():
     with torch.device("meta"):
-        net = architecture(RSSAM(), Task(tuple("abcdef"), (256, 256)))
+        net = RSSAM().architecture(Task(tuple("abcdef"), (256, 256)))
     assert parameters(net) == 107_261_398
 
 

@@ -5,11 +5,11 @@ import sys
 
 import pytest
 
+from baselines.unet import UNet
 from benchmarks import conformance
 from benchmarks.execution.plan import resolve_all
 from benchmarks.execution.runner import execute_all
 from benchmarks.export.adapter import load_adapter
-from benchmarks.protocol.registry import UNet
 from tests.benchmarks.prepared import make_session, tiny_run
 
 
@@ -54,7 +54,7 @@ def test_export_says_what_is_wrong(command, home, options, code, words):
 def test_conformance_tells_each_check_and_fails_with_one(command, tmp_path, monkeypatch):
     (tmp_path / "halved.py").write_text(
         "from dataclasses import dataclass\n"
-        "from benchmarks.protocol.registry import UNet\n"
+        "from baselines.unet import UNet\n"
         "@dataclass(frozen=True)\n"
         "class Halved(UNet):\n"
         "    name = 'halved'\n"

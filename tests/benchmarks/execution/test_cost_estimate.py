@@ -5,13 +5,13 @@ import json
 
 import pytest
 
+from baselines.unet import UNet
 from benchmarks.execution.cost_estimate import SUSTAINED, forecast, gpu_hours
 from benchmarks.execution.observer import Unwatched
 from benchmarks.execution.plan import resolve_all
 from benchmarks.execution.runner import execute_all
 from benchmarks.execution.session import Session
 from benchmarks.protocol.recipe import PAPER
-from benchmarks.protocol.registry import UNet
 from benchmarks.protocol.run import Run
 from benchmarks.protocol.setting import Setting
 from data_prep.registry import DATASETS

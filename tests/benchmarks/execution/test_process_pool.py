@@ -7,11 +7,11 @@ import signal
 import threading
 import time
 
+from baselines.unet import UNet
 from benchmarks.execution.plan import resolve_all
 from benchmarks.execution.process_pool import execute_in_processes
 from benchmarks.execution.run_status import WorkNotes
 from benchmarks.execution.runner import execute_all
-from benchmarks.protocol.registry import UNet
 from tests.benchmarks.prepared import TINY, Watcher, make_session, tiny_run
 from tests.benchmarks.processes import FORKSERVER
 

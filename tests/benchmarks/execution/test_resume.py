@@ -10,9 +10,12 @@ import json
 import pytest
 import torch
 
+from baselines.sam_lora import SamLora
+from baselines.transunet import TransUNet
+from baselines.unetformer import UNetFormer
 from benchmarks.execution.plan import resolve_all
 from benchmarks.protocol.recipe import PROFILES
-from benchmarks.protocol.registry import MODELS, SamLora, TransUNet, UNetFormer
+from benchmarks.protocol.registry import MODELS
 from benchmarks.training.checkpoint import LAST, read_checkpoint
 from rssam.config import RSSAM
 from tests.benchmarks.prepared import SIDE, Watcher, make_session, tiny_run

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from torch import nn
 
-import baselines.sam_lora
 import rssam.files
+from baselines.sam_lora import network
 from benchmarks.execution.execute_run import train_neighbours
 from benchmarks.execution.plan import part_of, plan, resolve_all
 from benchmarks.execution.runner import execute, execute_all
@@ -151,14 +151,14 @@ def test_interrupted_then_resumed_has_the_same_result(tmp_path):
 
 def test_a_run_that_diverges_fails_alone(tmp_path, monkeypatch):
     """NaN in one system: that run is marked failed and not stored, the other is finished."""
-    build = baselines.sam_lora.build
+    build = network.build
 
     def broken(*arguments, **options):
         net = build(*arguments, **options)
         nn.init.constant_(net.mask_decoder.mask_tokens.weight, math.nan)
         return net
 
-    monkeypatch.setattr(baselines.sam_lora, "build", broken)
+    monkeypatch.setattr(network, "build", broken)
     watcher = Watcher()
     session = make_session(tmp_path, observer=watcher)
     recipe = dataclasses.replace(TINY, epochs=1)

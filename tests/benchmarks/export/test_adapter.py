@@ -8,9 +8,10 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 
+from baselines.rsam_seg import RsamSeg
+from baselines.sam_lora import SamLora
 from benchmarks.export.adapter import ENTRY, AdapterUnusable, load_adapter, write_adapter
 from benchmarks.export.load_run import Trained, load_run
-from benchmarks.protocol.registry import RsamSeg, SamLora
 from benchmarks.protocol.run import resolve
 from benchmarks.training.checkpoint import content_digest, trained_state
 from data_prep.manifest import load_manifest
@@ -149,7 +150,7 @@ def test_what_is_no_whole_adapter_says_so(weights, tmp_path):  # noqa: F811
 
 def test_what_was_trained_as_a_whole_needs_no_base(tmp_path):
     """An ImageNet start is overwritten by training: asking whoever loads the adapter for it would be in vain."""
-    from benchmarks.protocol.registry import SmpUNet
+    from baselines.unet_smp import SmpUNet
 
     run = tiny_run(SmpUNet("resnet18", "imagenet", 4))
     torch.manual_seed(0)

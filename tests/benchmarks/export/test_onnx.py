@@ -7,10 +7,11 @@ import pytest
 import torch
 from torch import nn
 
+from baselines.unet import UNet
 from benchmarks.export import onnx as onnx_export
 from benchmarks.export.load_run import Trained
 from benchmarks.export.onnx import TOLERANCE, NotExported, export_onnx
-from benchmarks.protocol.registry import MODELS, UNet, smallest
+from benchmarks.protocol.registry import MODELS, smallest
 from rssam.contract import Task
 from rssam.errors import UserError
 from rssam.weights.folder import WeightsFolder

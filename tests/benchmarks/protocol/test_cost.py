@@ -2,9 +2,10 @@
 
 import pytest
 
+from baselines.sam_lora import SamLora
 from benchmarks.protocol.cost import measure
 from benchmarks.protocol.paper_numbers import PUBLISHED_PARAMETERS
-from benchmarks.protocol.registry import MODELS, SamLora, variants
+from benchmarks.protocol.registry import MODELS, variants
 from rssam.config import RSSAM
 from rssam.contract import Model, Task
 

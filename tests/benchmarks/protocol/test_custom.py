@@ -8,10 +8,11 @@ import textwrap
 
 import pytest
 
+from baselines.unet import UNet
 from benchmarks.execution.plan import plan
 from benchmarks.export.load_run import declared_model
 from benchmarks.protocol.custom import NotAModel, find_model, installed_models, is_own, model_of_result
-from benchmarks.protocol.registry import MODELS, UNet
+from benchmarks.protocol.registry import MODELS
 from benchmarks.protocol.run import ResolvedRun
 from benchmarks.protocol.setting import Setting
 from benchmarks.protocol.tables import TABLES
@@ -25,7 +26,7 @@ from reports.select.results import Collection, Stored
 from reports.select.settings import settings
 from reports.tables.assemble import assemble
 from reports.tables.frames import table_frames
-from rssam.contract import Model
+from rssam.contract import Model, Optimisation
 from rssam.errors import UnknownName, UserError
 from tests.conftest import REPOSITORY
 from tests.reports.fabricate import PROVENANCE, fabricate
@@ -44,7 +45,7 @@ class Net:
     name: ClassVar[str] = "net"
     title: ClassVar[str] = "Net"
     version: ClassVar[int] = 1
-    published: ClassVar[Any] = Optimisation("sgd", 0.01, 1e-4, "poly", 9, "its paper")
+    published: ClassVar[Any] = Optimisation("sgd", 1e-4)
     small: ClassVar[dict] = {}
 
     encoder: str = "vit_b"
@@ -155,7 +156,7 @@ def test_a_module_in_the_working_folder_is_found(tmp_path, monkeypatch):
         (":Net", r"expected module:Class of a system"),
         ("somebodys:SYSTEM", r"cannot be imported|is no frozen dataclass"),
         ("somebodys:Any", r"somebodys:Any is no frozen dataclass"),
-        ("somebodys:Imposter", r"its name unet is that of a system of this suite, benchmarks\.protocol\.registry:UNet"),
+        ("somebodys:Imposter", r"its name unet is that of a system of this suite, baselines\.unet:UNet"),
         ("somebodys:Vain", r"small names height, which is no field of it; published must be an Optimisation"),
         ("somebodys:Picky", r"cannot be made with its defaults, .*\(ValueError: not so\)"),
         ("somebodys:Pathy", r"or they are no plain values .*\(TypeError: "),
@@ -299,6 +300,22 @@ def test_the_record_gives_the_declaration_back(folder):
     assert (known.title, known.version, known.published) == ("Net", 1, model.published)
     assert dataclasses.asdict(known) == dataclasses.asdict(model)
     assert stand_in(fabricate(Setting("paper").run(UNet(), "deepglobe"))) is None
+
+
+def test_an_older_record_with_more_of_the_published_settings_is_the_same_system(folder):
+    """Results made before hold rate, schedule, epochs and source too; both kinds are rows of one row."""
+    run = Setting("fair").run(find_model("somebodys:Net"), "deepglobe")
+    new = stored(run)
+    old_settings = {
+        "optimizer": "sgd", "rate": 0.01, "weight_decay": 1e-4, "schedule": "poly", "epochs": 9, "source": "its paper",
+    }  # fmt: skip
+    old = stored(dataclasses.replace(run, seed=1), **{SYSTEM: {**record(run.model), "published": old_settings}})
+    forget(folder)
+    assert stand_in(old) is stand_in(new)
+    assert stand_in(old).published == Optimisation("sgd", 1e-4)
+    found = Collection(tuple(Stored(result, "own") for result in (old, new)))
+    (frame,) = table_frames(TABLE1, found, Setting("fair"))
+    assert set(frame.rows["keys"].iloc[-1]) == {old.key, new.key}
 
 
 def test_a_result_finds_its_system_again_if_the_user_names_it(folder):

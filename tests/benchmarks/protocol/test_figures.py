@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
+from baselines.sam_lora import SamLora
 from benchmarks.protocol.figures import FIGURES, Panel
 from benchmarks.protocol.paper_numbers import PAPER_TABLES
-from benchmarks.protocol.registry import SamLora
 from rssam.config import RSSAM
 
 FIG6, FIG7 = FIGURES["fig6"], FIGURES["fig7"]

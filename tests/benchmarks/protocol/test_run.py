@@ -5,8 +5,11 @@ from dataclasses import dataclass
 
 import pytest
 
+from baselines.fcn import Fcn
+from baselines.sam_lora import SamLora
+from baselines.unet import UNet
 from benchmarks.protocol.recipe import FAIR, MINI, PAPER, PROFILES, SMOKE, Recipe, added
-from benchmarks.protocol.registry import Fcn, SamLora, UNet, smallest
+from benchmarks.protocol.registry import smallest
 from benchmarks.protocol.run import ResolvedRun, Run, canonical, make_key, plain_fields, resolve
 from benchmarks.protocol.setting import Setting
 from data_prep.errors import DataError

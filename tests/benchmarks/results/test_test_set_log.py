@@ -5,9 +5,10 @@ import multiprocessing
 
 import pytest
 
+from baselines.sam_lora import SamLora
+from baselines.unet import UNet
 from benchmarks.execution.plan import resolve_all
 from benchmarks.execution.runner import execute
-from benchmarks.protocol.registry import SamLora, UNet
 from benchmarks.protocol.run import ResolvedRun
 from benchmarks.protocol.setting import Setting
 from benchmarks.results.home import Home

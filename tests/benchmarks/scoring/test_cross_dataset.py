@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch import nn
 
+from baselines.sam_lora import SamLora
 from benchmarks.export.load_run import Trained
-from benchmarks.protocol.registry import SamLora
 from benchmarks.results.test_set_log import read_ledger
 from benchmarks.scoring.cross_dataset import ClassesApart, ClassMeeting, Meeting, evaluate_elsewhere, meet
 from benchmarks.scoring.test_images import choose

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from baselines.sam_lora import SamLora
 from benchmarks.execution.plan import resolve_all
 from benchmarks.execution.runner import execute_all
-from benchmarks.protocol.registry import SamLora
 from benchmarks.protocol.run import Run
 from benchmarks.results.json_files import ResultDamaged
 from benchmarks.results.submission import Submission, read_submission, read_submissions

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks.protocol.registry import SamLora
+from baselines.sam_lora import SamLora
 from benchmarks.protocol.run import resolve
 from benchmarks.training.evaluate import evaluate
 from benchmarks.training.loop import training_loss

@@ -10,9 +10,10 @@ from torch import nn
 from torch._dynamo.backends.debugging import aot_eager
 
 import benchmarks.execution.execute_run
+from baselines.unet import UNet
 from benchmarks.execution.plan import resolve_all
 from benchmarks.execution.runner import execute
-from benchmarks.protocol.registry import MODELS, UNet, smallest
+from benchmarks.protocol.registry import MODELS, smallest
 from benchmarks.training.compile import compile_network
 from benchmarks.training.loop import make_fabric, training_outputs
 from benchmarks.training.reproducibility import seeded

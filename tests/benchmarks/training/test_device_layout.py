@@ -16,11 +16,13 @@ import pytest
 import torch
 from torch import nn
 
+from baselines.sam_lora import SamLora
+from baselines.unetformer import UNetFormer
 from benchmarks.execution.plan import resolve_all
 from benchmarks.execution.runner import execute
 from benchmarks.execution.session import Session
 from benchmarks.protocol.recipe import FAIR, MINI, PAPER, SMOKE
-from benchmarks.protocol.registry import MODELS, SamLora, UNetFormer
+from benchmarks.protocol.registry import MODELS
 from benchmarks.signals import Stop
 from benchmarks.training.batch_norm import merged, put_running, running
 from benchmarks.training.checkpoint import LAST, read_checkpoint
@@ -74,6 +76,45 @@ def test_bad_numbers_are_refused_with_a_sentence(tmp_path, monkeypatch):
         "error: a batch of the paper recipe is 4 group(s) of 6 images, and each device takes whole groups, as many as "
         "the others; 3 cannot: choose 1 or 2 or 4\n"
     )
+
+
+REPORT = """
+import json, os, sys
+from benchmarks.cli import app
+from benchmarks.training.device_layout import Layout, start_others
+
+def main():
+    ended = [process.wait() for process in start_others(Layout(3))]
+    names = ("LOCAL_RANK", "WORLD_SIZE", "NODE_RANK", "MASTER_ADDR", "MASTER_PORT")
+    print(json.dumps([sys.argv[1:], ended, *map(os.environ.get, names)]))
+
+app.main = main
+"""
+"""A command line that starts the others, and in each process prints its arguments and what it knows of the others."""
+
+CONSOLE_SCRIPT = "import sys\nfrom benchmarks.cli.app import main\nsys.exit(main())\n"
+"""What an installer writes for `rssam-bench`; tests/test_wheel.py runs the real one."""
+
+
+@pytest.mark.parametrize("way", [["bin/rssam-bench"], ["-m", "benchmarks.cli"]], ids=["console script", "module"])
+def test_the_command_is_started_again_for_each_other_device(tmp_path, way):
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "rssam-bench").write_text(CONSOLE_SCRIPT)
+    (tmp_path / "sitecustomize.py").write_text(REPORT)  # Python imports it at its start
+    names = {"LOCAL_RANK", "WORLD_SIZE", "NODE_RANK", "MASTER_ADDR", "MASTER_PORT"}
+    environment = {name: value for name, value in os.environ.items() if name not in names}
+    done = subprocess.run(
+        [sys.executable, *way, "reproduce", "two words"], cwd=tmp_path, capture_output=True, text=True, check=False,
+        env={**environment, "PYTHONPATH": os.pathsep.join([str(tmp_path), str(REPOSITORY)])},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    reports = sorted((json.loads(line) for line in done.stdout.splitlines()), key=lambda report: report[2])
+    port = reports[0][-1]
+    assert port.isdigit()
+    assert reports == [
+        [["reproduce", "two words"], ended, rank, "3", "0", "127.0.0.1", port]
+        for rank, ended in (("0", [0, 0]), ("1", []), ("2", []))
+    ]
 
 
 def test_merged_running_statistics_are_those_of_one_device():

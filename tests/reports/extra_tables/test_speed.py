@@ -6,7 +6,7 @@ import json
 import pandas as pd
 import torch
 
-from benchmarks.protocol.registry import UNet
+from baselines.unet import UNet
 from benchmarks.speed.timing import Conditions, Operation, alternating, measure_system, save_record
 from reports.extra_tables.speed import read_efficiency
 from reports.write import write_report

@@ -58,7 +58,7 @@ class SamLora(nn.Module):
 
 
 def architecture(task: Task, *, encoder: str, init: Init, rank: int) -> SamLora:
-    """The network with its parameters frozen as `init` says and no weights read; also for the meta device."""
+    """Return the network with random parameters, frozen as `init` says; also for the meta device."""
     image_encoder = SamEncoder(ENCODERS[encoder], task.image_size, neck=True)
     add_lora(image_encoder, rank)
     freeze_encoder(image_encoder, init)
@@ -95,7 +95,7 @@ def load_pretrained(net: SamLora, checkpoint: Mapping[str, Tensor]) -> None:
 
 
 def build(task: Task, weights: WeightsFolder, *, encoder: str, init: Init, rank: int) -> SamLora:
-    """A fresh network; see `rssam.contract.Model.build`."""
+    """Return a fresh network; see `rssam.contract.Model.build`."""
     path = weights.resolve(encoder) if init == "sam" else None
     net = architecture(task, encoder=encoder, init=init, rank=rank)
     if path is not None:

@@ -19,6 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from baselines.backbone import ImageNetNormalise, load_backbone
+from baselines.declaration import Start
 from rssam.contract import Task
 from rssam.weights.folder import WeightsFolder
 
@@ -100,16 +101,16 @@ def mirrored_decoder(width: int, out_channels: int) -> list[nn.Sequential]:
     return [*stages, nn.Sequential(*unit(width, width), conv(width, out_channels))]
 
 
-def architecture(task: Task, *, width: int, init: str) -> SegNet:
-    """The network with random parameters, all of them trainable; also for the meta device."""
+def architecture(task: Task, *, width: int) -> SegNet:
+    """Return the network with random parameters, all of them trainable; also for the meta device."""
     return SegNet(vgg16_encoder(width), mirrored_decoder(width, task.channels))
 
 
-def build(task: Task, weights: WeightsFolder, *, width: int, init: str) -> SegNet:
-    """A fresh network; see `rssam.contract.Model.build`."""
+def build(task: Task, weights: WeightsFolder, *, width: int, init: Start) -> SegNet:
+    """Return a fresh network; see `rssam.contract.Model.build`."""
     if init == "imagenet":
         weights.resolve(_PUBLISHED)  # a missing file shows before the network is built
-    net = architecture(task, width=width, init=init)
+    net = architecture(task, width=width)
     if init == "imagenet":
         load_backbone(net.encoder, weights, _PUBLISHED, dropped=_CLASSIFIER, prefix="features.")
     return net

@@ -24,6 +24,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from baselines.backbone import ImageNetNormalise, load_backbone
+from baselines.declaration import Start
 from rssam.contract import Task
 from rssam.weights.folder import WeightsFolder
 
@@ -64,8 +65,8 @@ def branches_of(width: str) -> tuple[nn.Module, list[int]]:
     return trunk, trunk.feature_info.channels()
 
 
-def architecture(task: Task, *, width: str, init: str) -> HRNet:
-    """The network with random parameters, all of them trainable; also for the meta device."""
+def architecture(task: Task, *, width: str) -> HRNet:
+    """Return the network with random parameters, all of them trainable; also for the meta device."""
     trunk, widths = branches_of(width)
     channels = sum(widths)
     head = nn.Sequential(
@@ -77,12 +78,12 @@ def architecture(task: Task, *, width: str, init: str) -> HRNet:
     return HRNet(trunk, head)
 
 
-def build(task: Task, weights: WeightsFolder, *, width: str, init: str) -> HRNet:
-    """A fresh network; see `rssam.contract.Model.build`."""
+def build(task: Task, weights: WeightsFolder, *, width: str, init: Start) -> HRNet:
+    """Return a fresh network; see `rssam.contract.Model.build`."""
     published = f"hrnet_{width}"
     if init == "imagenet":
         weights.resolve(published)  # a missing file shows before the network is built
-    net = architecture(task, width=width, init=init)
+    net = architecture(task, width=width)
     if init == "imagenet":
         load_backbone(net.trunk, weights, published, dropped=_CLASSIFIER)
     return net

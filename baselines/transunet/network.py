@@ -23,7 +23,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal
 
 import torch
 from timm.layers.norm_act import GroupNormAct
@@ -34,6 +33,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from baselines.backbone import ImageNetNormalise
+from baselines.declaration import Start
 from rssam.contract import Task
 from rssam.sam.loading import load_exactly, load_weights
 from rssam.weights.folder import WeightsDamaged, WeightsFolder
@@ -211,8 +211,8 @@ class TransUNet(nn.Module):
         return logits.float()
 
 
-def architecture(task: Task, *, size: str, init: Literal["imagenet", "scratch"]) -> TransUNet:
-    """The network with no weights read; also for the meta device. All of it is trained, whatever `init`."""
+def architecture(task: Task, *, size: str) -> TransUNet:
+    """Return the network with random parameters, all of them trainable; also for the meta device."""
     widths = SIZES[size]
     encoder = HybridEncoder(widths, task.image_size)
     decoder = Decoder(widths.hidden, widths.decoder, skips=(8 * widths.stem, 4 * widths.stem, widths.stem))
@@ -251,10 +251,10 @@ def load_pretrained(net: TransUNet, checkpoint: Mapping[str, Tensor]) -> None:
     load_exactly(net.encoder, state)
 
 
-def build(task: Task, weights: WeightsFolder, *, size: str, init: Literal["imagenet", "scratch"]) -> TransUNet:
-    """A fresh network; see `rssam.contract.Model.build`."""
+def build(task: Task, weights: WeightsFolder, *, size: str, init: Start) -> TransUNet:
+    """Return a fresh network; see `rssam.contract.Model.build`."""
     path = weights.resolve(_WEIGHTS) if init == "imagenet" else None
-    net = architecture(task, size=size, init=init)
+    net = architecture(task, size=size)
     if path is not None:
         load_pretrained(net, load_weights(path))
     return net

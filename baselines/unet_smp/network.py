@@ -14,6 +14,7 @@ import segmentation_models_pytorch as smp
 from torch import Tensor, nn
 
 from baselines.backbone import ImageNetNormalise, load_backbone
+from baselines.declaration import Start
 from rssam.contract import Task
 from rssam.weights.folder import WeightsFolder
 
@@ -34,8 +35,8 @@ class SmpUNet(nn.Module):
         return logits.float()
 
 
-def architecture(task: Task, *, backbone: str, init: str, width: int) -> SmpUNet:
-    """The network with random parameters, all of them trainable; also for the meta device."""
+def architecture(task: Task, *, backbone: str, width: int) -> SmpUNet:
+    """Return the network with random parameters, all of them trainable; also for the meta device."""
     unet = smp.Unet(
         encoder_name=backbone,
         encoder_weights=None,
@@ -45,11 +46,11 @@ def architecture(task: Task, *, backbone: str, init: str, width: int) -> SmpUNet
     return SmpUNet(unet)
 
 
-def build(task: Task, weights: WeightsFolder, *, backbone: str, init: str, width: int) -> SmpUNet:
-    """A fresh network; see `rssam.contract.Model.build`."""
+def build(task: Task, weights: WeightsFolder, *, backbone: str, init: Start, width: int) -> SmpUNet:
+    """Return a fresh network; see `rssam.contract.Model.build`."""
     if init == "imagenet":
         weights.resolve(backbone)  # a missing file shows before the network is built
-    net = architecture(task, backbone=backbone, init=init, width=width)
+    net = architecture(task, backbone=backbone, width=width)
     if init == "imagenet":
         load_backbone(net.unet.encoder, weights, backbone, dropped=_CLASSIFIER)
     return net

@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from baselines.backbone import ImageNetNormalise, load_backbone, resnet
+from baselines.declaration import Start
 from rssam.contract import Task
 from rssam.weights.folder import WeightsFolder
 
@@ -226,17 +227,17 @@ def _resize(logits: Tensor, images: Tensor) -> Tensor:
     return F.interpolate(logits.float(), images.shape[-2:], mode="bilinear", align_corners=False)
 
 
-def architecture(task: Task, *, backbone: str, init: str, width: int) -> UNetFormer:
-    """The network with random parameters, all trainable whatever `init` says; also for the meta device."""
+def architecture(task: Task, *, backbone: str, width: int) -> UNetFormer:
+    """Return the network with random parameters, all of them trainable; also for the meta device."""
     layers = resnet(backbone)
     return UNetFormer(ImageNetNormalise(), layers, layers.feature_info.channels(), width, task.channels)
 
 
-def build(task: Task, weights: WeightsFolder, *, backbone: str, init: str, width: int) -> UNetFormer:
-    """A fresh network; see `rssam.contract.Model.build`."""
+def build(task: Task, weights: WeightsFolder, *, backbone: str, init: Start, width: int) -> UNetFormer:
+    """Return a fresh network; see `rssam.contract.Model.build`."""
     if init == "imagenet":
         weights.resolve(_WEIGHTS[backbone])  # a missing file is said before the building
-    net = architecture(task, backbone=backbone, init=init, width=width)
+    net = architecture(task, backbone=backbone, width=width)
     if init == "imagenet":
         load_backbone(net.backbone, weights, _WEIGHTS[backbone], dropped=("fc.",))
     return net

@@ -19,7 +19,6 @@ from torch import Tensor, nn
 
 from baselines.backbone import ImageNetNormalise
 from rssam.contract import Task
-from rssam.weights.folder import WeightsFolder
 
 _LEVELS = 5  # strides 1, 2, 4, 8, 16
 
@@ -76,13 +75,8 @@ def two_convs(in_channels: int, out_channels: int) -> nn.Sequential:
 
 
 def architecture(task: Task, *, width: int) -> UNet:
-    """The network with random parameters, all of them trainable; also for the meta device."""
+    """Return the network with random parameters, all of them trainable; also for the meta device."""
     widths = [width * 2**level for level in range(_LEVELS)]
     downs = [two_convs(before, after) for before, after in pairwise([3, *widths])]
     ups = [UpLevel(channels) for channels in reversed(widths[1:])]
     return UNet([*downs], ups, nn.Conv2d(width, task.channels, kernel_size=1))
-
-
-def build(task: Task, weights: WeightsFolder, *, width: int) -> UNet:
-    """A fresh network; see `rssam.contract.Model.build`. It has no pretrained weights."""
-    return architecture(task, width=width)

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from baselines.backbone import ImageNetNormalise, load_backbone, resnet
+from baselines.declaration import Start
 from rssam.contract import Task
 from rssam.sam.autocast import full_precision
 from rssam.weights.folder import WeightsFolder
@@ -130,17 +131,17 @@ class MANet(nn.Module):
         return logits
 
 
-def architecture(task: Task, *, backbone: str, init: str) -> MANet:
-    """The network with random parameters, all trainable whatever `init` says; also for the meta device."""
+def architecture(task: Task, *, backbone: str) -> MANet:
+    """Return the network with random parameters, all of them trainable; also for the meta device."""
     layers = resnet(backbone)
     return MANet(ImageNetNormalise(), layers, layers.feature_info.channels(), task.channels)
 
 
-def build(task: Task, weights: WeightsFolder, *, backbone: str, init: str) -> MANet:
-    """A fresh network; see `rssam.contract.Model.build`."""
+def build(task: Task, weights: WeightsFolder, *, backbone: str, init: Start) -> MANet:
+    """Return a fresh network; see `rssam.contract.Model.build`."""
     if init == "imagenet":
         weights.resolve(backbone)  # a missing file is said before the building
-    net = architecture(task, backbone=backbone, init=init)
+    net = architecture(task, backbone=backbone)
     if init == "imagenet":
         load_backbone(net.backbone, weights, backbone, dropped=("fc.",))
     return net

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from baselines.prompt_generator import PromptGenerator
-from baselines.sam_lora import TOKEN_PARTS, load_mask_decoder, without_parts
+from baselines.sam_lora.network import TOKEN_PARTS, load_mask_decoder, without_parts
 from rssam.contract import Task
 from rssam.lora import freeze_encoder
 from rssam.sam.autocast import full_precision
@@ -85,7 +85,7 @@ class SamAdapter(nn.Module):
 
 
 def architecture(task: Task, *, encoder: str, init: Init) -> SamAdapter:
-    """The network with its parameters frozen as `init` says and no weights read; also for the meta device."""
+    """Return the network with random parameters, frozen as `init` says; also for the meta device."""
     size = ENCODERS[encoder]
     image_encoder = SamEncoder(size, task.image_size, neck=True)
     freeze_encoder(image_encoder, init)
@@ -111,7 +111,7 @@ def load_pretrained(net: SamAdapter, checkpoint: Mapping[str, Tensor], fresh: Co
 
 
 def build(task: Task, weights: WeightsFolder, *, encoder: str, init: Init) -> SamAdapter:
-    """A fresh network; see `rssam.contract.Model.build`."""
+    """Return a fresh network; see `rssam.contract.Model.build`."""
     path = weights.resolve(encoder) if init == "sam" else None
     net = architecture(task, encoder=encoder, init=init)
     if path is not None:

@@ -19,8 +19,8 @@ from __future__ import annotations
 from segment_anything.modeling.image_encoder import Block, window_partition, window_unpartition
 from torch import Tensor, nn
 
-from baselines import sam_adapter
-from baselines.sam_adapter import SamAdapter
+from baselines.sam_adapter import network as sam_adapter
+from baselines.sam_adapter.network import SamAdapter
 from rssam.contract import Task
 from rssam.sam.attention import Selectable, attend
 from rssam.sam.encoder import SamEncoder
@@ -95,7 +95,7 @@ def adapter_parameters(encoder: SamEncoder) -> dict[str, nn.Parameter]:
 
 
 def architecture(task: Task, *, encoder: str, init: Init, train_adapters: bool) -> SamAdapter:
-    """The network with its parameters frozen as `init` says and no weights read; also for the meta device."""
+    """Return the network with random parameters, frozen as `init` says; also for the meta device."""
     net = sam_adapter.architecture(task, encoder=encoder, init=init)
     add_adapters(net.encoder)
     for parameter in adapter_parameters(net.encoder).values():
@@ -104,7 +104,7 @@ def architecture(task: Task, *, encoder: str, init: Init, train_adapters: bool) 
 
 
 def build(task: Task, weights: WeightsFolder, *, encoder: str, init: Init, train_adapters: bool) -> SamAdapter:
-    """A fresh network; see `rssam.contract.Model.build`."""
+    """Return a fresh network; see `rssam.contract.Model.build`."""
     path = weights.resolve(encoder) if init == "sam" else None
     net = architecture(task, encoder=encoder, init=init, train_adapters=train_adapters)
     if path is not None:

@@ -15,6 +15,7 @@ from torch.nn import functional as F
 from torchvision.models.segmentation.fcn import FCNHead
 
 from baselines.backbone import ImageNetNormalise, load_backbone, resnet
+from baselines.declaration import Start
 from rssam.contract import Task
 from rssam.weights.folder import WeightsFolder
 
@@ -35,18 +36,18 @@ class Fcn(nn.Module):
         return F.interpolate(logits, images.shape[-2:], mode="bilinear", align_corners=False)  # [B, channels, H, W]
 
 
-def architecture(task: Task, *, backbone: str, init: str) -> Fcn:
-    """The network with random parameters, all trainable whatever `init` says; also for the meta device."""
+def architecture(task: Task, *, backbone: str) -> Fcn:
+    """Return the network with random parameters, all of them trainable; also for the meta device."""
     layers = resnet(backbone, out_indices=(4,), output_stride=8)
     (width,) = layers.feature_info.channels()
     return Fcn(ImageNetNormalise(), layers, FCNHead(width, task.channels))
 
 
-def build(task: Task, weights: WeightsFolder, *, backbone: str, init: str) -> Fcn:
-    """A fresh network; see `rssam.contract.Model.build`."""
+def build(task: Task, weights: WeightsFolder, *, backbone: str, init: Start) -> Fcn:
+    """Return a fresh network; see `rssam.contract.Model.build`."""
     if init == "imagenet":
         weights.resolve(backbone)  # a missing file is said before the building
-    net = architecture(task, backbone=backbone, init=init)
+    net = architecture(task, backbone=backbone)
     if init == "imagenet":
         load_backbone(net.backbone, weights, backbone, dropped=("fc.",))
     return net

@@ -1,0 +1,47 @@
+"""HRNetV2, declared without torch; its source, licence and differences stand in `network.py`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from baselines.declaration import ImageNetBaseline, Start
+from rssam.contract import Optimisation, Task
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from rssam.weights.folder import WeightsFolder
+
+
+@dataclass(frozen=True)
+class HRNet(ImageNetBaseline):
+    """HRNetV2 with its plain head."""
+
+    name: ClassVar[str] = "hrnet"
+    title: ClassVar[str] = "HRNet"
+    version: ClassVar[int] = 1
+    # Source: HRNet-Semantic-Segmentation, seg_hrnet_w48 for Cityscapes; there with a rate of 0.01, polynomial decay and
+    # 484 epochs.
+    published: ClassVar[Optimisation | None] = Optimisation(optimizer="sgd", weight_decay=5e-4)
+    small: ClassVar[Mapping[str, Any]] = {"width": "w18_small"}
+    size_option: ClassVar[str] = "width"
+    sizes: ClassVar[Mapping[Any, str | None]] = {
+        "w48": "hrnet_w48", "w32": "hrnet_w32", "w18": "hrnet_w18", "w18_small": None,
+    }  # fmt: skip
+
+    width: str = "w48"
+    init: Start = "imagenet"
+
+    def architecture(self, task: Task) -> nn.Module:
+        """Return the network with random parameters; see `rssam.contract.Model.architecture`."""
+        from baselines.hrnet import network
+
+        return network.architecture(task, width=self.width)
+
+    def build(self, task: Task, weights: WeightsFolder) -> nn.Module:
+        """Return a fresh network for `task`; see `rssam.contract.Model.build`."""
+        from baselines.hrnet import network
+
+        return network.build(task, weights, width=self.width, init=self.init)

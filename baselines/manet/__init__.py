@@ -1,0 +1,43 @@
+"""MANet, declared without torch; its source, licence and differences stand in `network.py`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from baselines.declaration import ImageNetBaseline, Start
+from rssam.contract import Optimisation, Task
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from rssam.weights.folder import WeightsFolder
+
+
+@dataclass(frozen=True)
+class MANet(ImageNetBaseline):
+    """Li et al.'s multi-attention network for remote sensing; not `smp.MAnet`."""
+
+    name: ClassVar[str] = "manet"
+    title: ClassVar[str] = "MANet"
+    version: ClassVar[int] = 1
+    # Source: GeoSeg's for UNetFormer (it has none for MANet); there with a rate of 6e-4, cosine decay and 105 epochs.
+    published: ClassVar[Optimisation | None] = Optimisation(optimizer="adamw", weight_decay=0.01)
+    small: ClassVar[Mapping[str, Any]] = {"backbone": "test_resnet"}
+    sizes: ClassVar[Mapping[Any, str | None]] = {"resnet50": "resnet50", "resnet18": "resnet18", "test_resnet": None}
+
+    backbone: str = "resnet50"
+    init: Start = "imagenet"
+
+    def architecture(self, task: Task) -> nn.Module:
+        """Return the network with random parameters; see `rssam.contract.Model.architecture`."""
+        from baselines.manet import network
+
+        return network.architecture(task, backbone=self.backbone)
+
+    def build(self, task: Task, weights: WeightsFolder) -> nn.Module:
+        """Return a fresh network for `task`; see `rssam.contract.Model.build`."""
+        from baselines.manet import network
+
+        return network.build(task, weights, backbone=self.backbone, init=self.init)

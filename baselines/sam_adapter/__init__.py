@@ -1,0 +1,43 @@
+"""SAM Adapter, declared without torch; its source, licence and differences stand in `network.py`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from baselines.declaration import SamBaseline
+from rssam.contract import Optimisation, Task
+from rssam.sam.encoder_sizes import Init
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from rssam.weights.folder import WeightsFolder
+
+
+@dataclass(frozen=True)
+class SamAdapter(SamBaseline):
+    """SAM with prompts made from its patches and high frequencies."""
+
+    name: ClassVar[str] = "sam-adapter"
+    title: ClassVar[str] = "SAM Adapter"
+    version: ClassVar[int] = 1
+    # Source: SAM-Adapter, cod-sam-vit-b.yaml; there with a rate of 2e-4, cosine decay and 20 epochs.
+    published: ClassVar[Optimisation | None] = Optimisation(optimizer="adamw", weight_decay=0.01)
+    small: ClassVar[Mapping[str, Any]] = {"encoder": "vit_t"}
+
+    encoder: str = "vit_b"
+    init: Init = "sam"
+
+    def architecture(self, task: Task) -> nn.Module:
+        """Return the network with random parameters; see `rssam.contract.Model.architecture`."""
+        from baselines.sam_adapter import network
+
+        return network.architecture(task, encoder=self.encoder, init=self.init)
+
+    def build(self, task: Task, weights: WeightsFolder) -> nn.Module:
+        """Return a fresh network for `task`; see `rssam.contract.Model.build`."""
+        from baselines.sam_adapter import network
+
+        return network.build(task, weights, encoder=self.encoder, init=self.init)

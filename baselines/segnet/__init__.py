@@ -1,0 +1,45 @@
+"""SegNet, declared without torch; its source, licence and differences stand in `network.py`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from baselines.declaration import ImageNetBaseline, Start
+from rssam.contract import Optimisation, Task
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from rssam.weights.folder import WeightsFolder
+
+
+@dataclass(frozen=True)
+class SegNet(ImageNetBaseline):
+    """VGG16 with batch norm, unpooled with the indices of its pooling."""
+
+    name: ClassVar[str] = "segnet"
+    title: ClassVar[str] = "SegNet"
+    version: ClassVar[int] = 1
+    # Source: SegNet-Tutorial, segnet_solver.prototxt; there with a constant rate of 1e-3 and 436 epochs (40,000 steps
+    # of 4 on 367 images).
+    published: ClassVar[Optimisation | None] = Optimisation(optimizer="sgd", weight_decay=5e-4)
+    small: ClassVar[Mapping[str, Any]] = {"width": 16}
+    size_option: ClassVar[str] = "width"
+    sizes: ClassVar[Mapping[Any, str | None]] = {64: "vgg16_bn", 16: None}
+
+    width: int = 64  # channels of the first stage
+    init: Start = "imagenet"
+
+    def architecture(self, task: Task) -> nn.Module:
+        """Return the network with random parameters; see `rssam.contract.Model.architecture`."""
+        from baselines.segnet import network
+
+        return network.architecture(task, width=self.width)
+
+    def build(self, task: Task, weights: WeightsFolder) -> nn.Module:
+        """Return a fresh network for `task`; see `rssam.contract.Model.build`."""
+        from baselines.segnet import network
+
+        return network.build(task, weights, width=self.width, init=self.init)

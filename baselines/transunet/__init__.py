@@ -1,0 +1,44 @@
+"""TransUNet, declared without torch; its source, licence and differences stand in `network.py`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from baselines.declaration import ImageNetBaseline, Start
+from rssam.contract import Optimisation, Task
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from rssam.weights.folder import WeightsFolder
+
+
+@dataclass(frozen=True)
+class TransUNet(ImageNetBaseline):
+    """A ResNet with a ViT on top and a U-Net decoder."""
+
+    name: ClassVar[str] = "transunet"
+    title: ClassVar[str] = "TransUNet"
+    version: ClassVar[int] = 1
+    # Source: TransUNet, train.py; there with a rate of 0.01, polynomial decay and 150 epochs.
+    published: ClassVar[Optimisation | None] = Optimisation(optimizer="sgd", weight_decay=1e-4)
+    small: ClassVar[Mapping[str, Any]] = {"size": "tiny"}
+    size_option: ClassVar[str] = "size"
+    sizes: ClassVar[Mapping[Any, str | None]] = {"base": "r50_vit_b16", "tiny": None}
+
+    size: str = "base"  # R50-ViT-B/16
+    init: Start = "imagenet"  # ImageNet-21k
+
+    def architecture(self, task: Task) -> nn.Module:
+        """Return the network with random parameters; see `rssam.contract.Model.architecture`."""
+        from baselines.transunet import network
+
+        return network.architecture(task, size=self.size)
+
+    def build(self, task: Task, weights: WeightsFolder) -> nn.Module:
+        """Return a fresh network for `task`; see `rssam.contract.Model.build`."""
+        from baselines.transunet import network
+
+        return network.build(task, weights, size=self.size, init=self.init)
