@@ -56,7 +56,7 @@ def load_backbone(
     `prefix` is taken off the published names. Raises WeightsNotFound if the file is not prepared, and WeightsDamaged if
     any other tensor is missing, unexpected or of another shape, or if a part to drop is not there.
     """
-    published = load_weights(weights.resolve(name))
+    published = load_weights(weights.path_of(name))
     for part in dropped:
         if not any(key.startswith(part) for key in published):
             raise WeightsDamaged(

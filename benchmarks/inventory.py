@@ -10,11 +10,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from benchmarks.execution.run_status import RunState, Standing, standing
+from benchmarks.execution.run_status import RunState, RunStatus, run_status
 from benchmarks.execution.session import Session
 from benchmarks.protocol.paper_numbers import PUBLISHED_PARAMETERS
 from benchmarks.protocol.registry import variants
-from benchmarks.protocol.run import Run, plain_fields, resolve
+from benchmarks.protocol.run import Run, plain_fields, resolve_run
 from benchmarks.results.home import Home
 from benchmarks.results.store import Store
 from data_prep.errors import DataError, NotPrepared
@@ -65,20 +65,20 @@ def data_sets(home: Path) -> list[dict[str, Any]]:
     return records
 
 
-def standings(home: Path) -> list[Standing]:
+def run_statuses(home: Path) -> list[RunStatus]:
     """Every run of which this home has a result or a work folder, by state and key."""
     store = Store(home)
     keys = {path.stem for path in store.results.glob("*.json")} | {path.name for path in home.glob("runs/*/")}
-    found = [standing(store, key) for key in keys]
+    found = [run_status(store, key) for key in keys]
     return sorted(found, key=lambda item: (STATES.index(item.state), item.key))
 
 
-def by_state(found: Sequence[Standing]) -> dict[str, list[dict[str, Any]]]:
+def by_state(found: Sequence[RunStatus]) -> dict[str, list[dict[str, Any]]]:
     """The same for a program: every state with its runs."""
     return {state: [item.to_json() for item in found if item.state == state] for state in STATES}
 
 
-def planned_standings(runs: Sequence[Run], session: Session) -> list[Standing]:
+def planned_statuses(runs: Sequence[Run], session: Session) -> list[RunStatus]:
     """The state of every run of a plan, in its order; a run without its data or weights is missing, and says so."""
     manifests: dict[str, Manifest | str] = {}
     for name in {run.dataset.name for run in runs}:
@@ -90,12 +90,12 @@ def planned_standings(runs: Sequence[Run], session: Session) -> list[Standing]:
     for run in runs:
         manifest, name = manifests[run.dataset.name], f"{run.dataset.name}-{run.model.name}"
         if isinstance(manifest, str):
-            found.append(Standing(name, "missing", reason=manifest))
+            found.append(RunStatus(name, "missing", reason=manifest))
             continue
         try:
-            key = resolve(run, manifest, session.weights, session.precision).key
+            key = resolve_run(run, manifest, session.weights, session.precision).key
         except UserError as error:
-            found.append(Standing(name, "missing", reason=str(error)))
+            found.append(RunStatus(name, "missing", reason=str(error)))
             continue
-        found.append(standing(session.store, key))
+        found.append(run_status(session.store, key))
     return found

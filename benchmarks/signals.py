@@ -39,7 +39,7 @@ class Stop:
 
 
 @contextmanager
-def heed_signals(stop: Stop, say: Callable[[str], None]) -> Iterator[None]:
+def handle_signals(stop: Stop, say: Callable[[str], None]) -> Iterator[None]:
     """Set `stop` on SIGINT or SIGTERM, and pass it on to child processes as SIGTERM. A second Ctrl-C ends at once.
 
     A scheduler may send SIGTERM to the whole group and so twice: only Ctrl-C is ever taken for impatience.
@@ -48,7 +48,7 @@ def heed_signals(stop: Stop, say: Callable[[str], None]) -> Iterator[None]:
     def handle(number: int, frame: FrameType | None) -> None:
         if stop.wanted:
             if number == signal.SIGINT:
-                leave()
+                exit_now()
             return
         stop.signal = signal.Signals(number).name
         # those that read images for this process are daemons: they go on, for the step needs its images
@@ -70,7 +70,7 @@ def heed_signals(stop: Stop, say: Callable[[str], None]) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def heed_parent(stop: Stop) -> None:
+def ignore_ctrl_c(stop: Stop) -> None:
     """In a child process: leave Ctrl-C to the parent, take its SIGTERM as the wish to stop."""
 
     def handle(number: int, frame: FrameType | None) -> None:
@@ -81,8 +81,8 @@ def heed_parent(stop: Stop) -> None:
 
 
 @contextmanager
-def signals_held() -> Iterator[None]:
-    """SIGINT and SIGTERM wait meanwhile; a process started inside has them wait until `heed_parent_alone`."""
+def signals_blocked() -> Iterator[None]:
+    """SIGINT and SIGTERM wait meanwhile; a process started inside has them wait until `heed_only_parent`."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
     try:
         yield
@@ -90,8 +90,8 @@ def signals_held() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def heed_parent_alone() -> None:
-    """In a process started within `signals_held`: only a SIGTERM of its parent ends it, as at the parent's exit.
+def heed_only_parent() -> None:
+    """In a process started within `signals_blocked`: only a SIGTERM of its parent ends it, as at the parent's exit.
 
     Terminals and schedulers signal every process of a group or a job, and the parent wants to finish its step.
     """
@@ -110,7 +110,7 @@ def heed_parent_alone() -> None:
     threading.Thread(target=watch, name="signals", daemon=True).start()
 
 
-def leave(code: int = 1) -> NoReturn:
+def exit_now(code: int = 1) -> NoReturn:
     """End now: files are written whole or not at all, and the system frees the locks."""
     if sys.stderr.isatty():
         os.write(2, b"\x1b[?25h\n")  # the progress bar had hidden the cursor

@@ -9,11 +9,11 @@ from pathlib import Path
 from benchmarks.protocol.figures import Figure
 from benchmarks.protocol.tables import Table
 from benchmarks.protocol.targets import CLAIM_SET, find_items
-from reports.extra_tables.calibration import calibration_chapter
-from reports.extra_tables.cross_dataset import scored_chapters
+from reports.extra_tables.calibration import calibration_section
+from reports.extra_tables.cross_dataset import scored_sections
 from reports.extra_tables.objects import object_tables
-from reports.extra_tables.objects_text import object_chapter
-from reports.extra_tables.speed import Efficiency, efficiency_chapter, read_efficiency
+from reports.extra_tables.objects_text import object_section
+from reports.extra_tables.speed import Efficiency, efficiency_section, read_efficiency
 from reports.render import csv, html, latex, markdown
 from reports.render.html_figures import figure_views
 from reports.select.results import PUBLISHED, collect
@@ -63,13 +63,13 @@ def write_report(
     report = replace(report, damaged=(*report.damaged, *objects.damaged))
     pictured = bool({"md", "html"} & set(formats))
     costs = read_efficiency(home) if "all" in items or "html" in formats else Efficiency((), ())
-    chapters = [
-        *scored_chapters(report, collection),
-        *object_chapter(objects.tables),
-        *calibration_chapter(report.frames, pictures=pictured),
-        *(efficiency_chapter(costs) if "all" in items else ()),
+    extra_sections = [
+        *scored_sections(report, collection),
+        *object_section(objects.tables),
+        *calibration_section(report.frames, pictures=pictured),
+        *(efficiency_section(costs) if "all" in items else ()),
     ]
-    beside = [table for chapter in chapters for table in chapter.tables]
+    beside = [table for section in extra_sections for table in section.tables]
     files: dict[str, bytes] = {}
     notes = [f"speed/{line}" for line in costs.damaged]
     pictures: list[markdown.Picture] = []
@@ -92,12 +92,14 @@ def write_report(
             files["claims.md"] = part.encode()
         elif name == "md":
             page = markdown.render(report, pictures)
-            for more in (markdown.extra_sections(chapters), part):
+            for more in (markdown.extra_sections(extra_sections), part):
                 page = f"{page.rstrip()}\n\n{more}" if more else page
             files["report.md"] = page.encode()
         elif name == "html":
             views = figure_views(figures, collection, home, named)
-            page = html.render(report, collection, views, findings, chapters, costs.records, claims=CLAIM_SET in chosen)
+            page = html.render(
+                report, collection, views, findings, extra_sections, costs.records, claims=CLAIM_SET in chosen
+            )
             files["report.html"] = page.encode()
         else:
             render = {"tex": latex.render, "csv": csv.render}[name]

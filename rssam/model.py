@@ -147,7 +147,7 @@ def build(
     pretrained_decoders: bool,
 ) -> RsSam:
     """Return a fresh network; see `rssam.contract.Model.build`."""
-    path = weights.resolve(encoder) if init == "sam" else None  # before the minute of building
+    path = weights.path_of(encoder) if init == "sam" else None  # before the minute of building
     net = architecture(
         task,
         encoder=encoder,

@@ -46,7 +46,7 @@ def architecture(task: Task, *, backbone: str) -> Fcn:
 def build(task: Task, weights: WeightsFolder, *, backbone: str, init: Start) -> Fcn:
     """Return a fresh network; see `rssam.contract.Model.build`."""
     if init == "imagenet":
-        weights.resolve(backbone)  # a missing file is said before the building
+        weights.path_of(backbone)  # a missing file is said before the building
     net = architecture(task, backbone=backbone)
     if init == "imagenet":
         load_backbone(net.backbone, weights, backbone, dropped=("fc.",))

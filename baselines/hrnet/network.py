@@ -82,7 +82,7 @@ def build(task: Task, weights: WeightsFolder, *, width: str, init: Start) -> HRN
     """Return a fresh network; see `rssam.contract.Model.build`."""
     published = f"hrnet_{width}"
     if init == "imagenet":
-        weights.resolve(published)  # a missing file shows before the network is built
+        weights.path_of(published)  # a missing file shows before the network is built
     net = architecture(task, width=width)
     if init == "imagenet":
         load_backbone(net.trunk, weights, published, dropped=_CLASSIFIER)

@@ -140,7 +140,7 @@ def architecture(task: Task, *, backbone: str) -> MANet:
 def build(task: Task, weights: WeightsFolder, *, backbone: str, init: Start) -> MANet:
     """Return a fresh network; see `rssam.contract.Model.build`."""
     if init == "imagenet":
-        weights.resolve(backbone)  # a missing file is said before the building
+        weights.path_of(backbone)  # a missing file is said before the building
     net = architecture(task, backbone=backbone)
     if init == "imagenet":
         load_backbone(net.backbone, weights, backbone, dropped=("fc.",))

@@ -105,7 +105,7 @@ def architecture(task: Task, *, encoder: str, init: Init, train_adapters: bool) 
 
 def build(task: Task, weights: WeightsFolder, *, encoder: str, init: Init, train_adapters: bool) -> SamAdapter:
     """Return a fresh network; see `rssam.contract.Model.build`."""
-    path = weights.resolve(encoder) if init == "sam" else None
+    path = weights.path_of(encoder) if init == "sam" else None
     net = architecture(task, encoder=encoder, init=init, train_adapters=train_adapters)
     if path is not None:
         sam_adapter.load_pretrained(net, load_weights(path), fresh=adapter_parameters(net.encoder))

@@ -112,7 +112,7 @@ def load_pretrained(net: SamAdapter, checkpoint: Mapping[str, Tensor], fresh: Co
 
 def build(task: Task, weights: WeightsFolder, *, encoder: str, init: Init) -> SamAdapter:
     """Return a fresh network; see `rssam.contract.Model.build`."""
-    path = weights.resolve(encoder) if init == "sam" else None
+    path = weights.path_of(encoder) if init == "sam" else None
     net = architecture(task, encoder=encoder, init=init)
     if path is not None:
         load_pretrained(net, load_weights(path))

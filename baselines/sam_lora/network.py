@@ -96,7 +96,7 @@ def load_pretrained(net: SamLora, checkpoint: Mapping[str, Tensor]) -> None:
 
 def build(task: Task, weights: WeightsFolder, *, encoder: str, init: Init, rank: int) -> SamLora:
     """Return a fresh network; see `rssam.contract.Model.build`."""
-    path = weights.resolve(encoder) if init == "sam" else None
+    path = weights.path_of(encoder) if init == "sam" else None
     net = architecture(task, encoder=encoder, init=init, rank=rank)
     if path is not None:
         load_pretrained(net, load_weights(path))

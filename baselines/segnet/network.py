@@ -109,7 +109,7 @@ def architecture(task: Task, *, width: int) -> SegNet:
 def build(task: Task, weights: WeightsFolder, *, width: int, init: Start) -> SegNet:
     """Return a fresh network; see `rssam.contract.Model.build`."""
     if init == "imagenet":
-        weights.resolve(_PUBLISHED)  # a missing file shows before the network is built
+        weights.path_of(_PUBLISHED)  # a missing file shows before the network is built
     net = architecture(task, width=width)
     if init == "imagenet":
         load_backbone(net.encoder, weights, _PUBLISHED, dropped=_CLASSIFIER, prefix="features.")

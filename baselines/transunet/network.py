@@ -253,7 +253,7 @@ def load_pretrained(net: TransUNet, checkpoint: Mapping[str, Tensor]) -> None:
 
 def build(task: Task, weights: WeightsFolder, *, size: str, init: Start) -> TransUNet:
     """Return a fresh network; see `rssam.contract.Model.build`."""
-    path = weights.resolve(_WEIGHTS) if init == "imagenet" else None
+    path = weights.path_of(_WEIGHTS) if init == "imagenet" else None
     net = architecture(task, size=size)
     if path is not None:
         load_pretrained(net, load_weights(path))

@@ -49,7 +49,7 @@ def architecture(task: Task, *, backbone: str, width: int) -> SmpUNet:
 def build(task: Task, weights: WeightsFolder, *, backbone: str, init: Start, width: int) -> SmpUNet:
     """Return a fresh network; see `rssam.contract.Model.build`."""
     if init == "imagenet":
-        weights.resolve(backbone)  # a missing file shows before the network is built
+        weights.path_of(backbone)  # a missing file shows before the network is built
     net = architecture(task, backbone=backbone, width=width)
     if init == "imagenet":
         load_backbone(net.unet.encoder, weights, backbone, dropped=_CLASSIFIER)

@@ -236,7 +236,7 @@ def architecture(task: Task, *, backbone: str, width: int) -> UNetFormer:
 def build(task: Task, weights: WeightsFolder, *, backbone: str, init: Start, width: int) -> UNetFormer:
     """Return a fresh network; see `rssam.contract.Model.build`."""
     if init == "imagenet":
-        weights.resolve(_WEIGHTS[backbone])  # a missing file is said before the building
+        weights.path_of(_WEIGHTS[backbone])  # a missing file is said before the building
     net = architecture(task, backbone=backbone, width=width)
     if init == "imagenet":
         load_backbone(net.backbone, weights, _WEIGHTS[backbone], dropped=("fc.",))

@@ -97,7 +97,7 @@ def _of_tables(items: list[str]) -> list[Result]:
     from benchmarks.protocol.tables import TABLES, Table
     from benchmarks.protocol.targets import find_items
     from reports.select.results import collect
-    from reports.tables.assemble import behind
+    from reports.tables.assemble import results_of_tables
     from rssam.errors import UnknownName
 
     collection = collect(root.home)
@@ -108,7 +108,7 @@ def _of_tables(items: list[str]) -> list[Result]:
     chosen = [item for item in find_items(items) if isinstance(item, Table)]
     if not chosen:
         raise UnknownName(f"metrics are of the runs of tables: choose from {', '.join(TABLES)}, or --run KEY")
-    return behind(chosen, collection)
+    return results_of_tables(chosen, collection)
 
 
 def _record(

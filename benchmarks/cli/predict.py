@@ -12,7 +12,7 @@ from benchmarks.cli.options import Json, OwnModel, print_json, require_one, root
 from rssam.errors import UserError
 
 if TYPE_CHECKING:
-    from rssam.inference.predict_raster import Made, Network
+    from rssam.inference.predict_raster import Network, PredictionSummary
 
 Device = Literal["auto", "cpu", "cuda"]
 Symmetries = Literal["none", "flips", "all"]
@@ -56,7 +56,7 @@ def predict(
     from benchmarks.execution.hardware import choose_device
     from benchmarks.export.adapter import load_either
     from benchmarks.export.predict import CPU_BATCH, CUDA_BATCH, network_of, outputs_for
-    from benchmarks.signals import Interrupted, Stop, heed_signals
+    from benchmarks.signals import Interrupted, Stop, handle_signals
     from rssam.inference.predict_raster import Settings, predict_raster, require_fit
     from rssam.inference.raster_input import RasterSource
     from rssam.inference.tile_grid import aligned
@@ -79,7 +79,7 @@ def predict(
 
     if overlap is not None and shared != asked:
         say(f"note: tiles share {shared[0]} pixels, not {overlap}, to stand a multiple of 32 apart (docs/predict.md)")
-    with heed_signals(stop, say):
+    with handle_signals(stop, say):
         for image, outputs in zip(images, wanted, strict=True):
             began = time.monotonic()
             try:
@@ -127,7 +127,7 @@ def _pair(numbers: tuple[float, ...]) -> tuple[float, float]:
     return low, high
 
 
-def _record(image: Path, written: list[str], made: Made, network: Network) -> dict[str, Any]:
+def _record(image: Path, written: list[str], made: PredictionSummary, network: Network) -> dict[str, Any]:
     counts = dict(zip(network.names, made.counts, strict=True))
     return {
         "image": str(image), "written": written, "pixels": counts, "no_data": made.no_data, "polygons": made.polygons,
@@ -135,7 +135,7 @@ def _record(image: Path, written: list[str], made: Made, network: Network) -> di
     }  # fmt: skip
 
 
-def _show(image: Path, class_map: Path, made: Made, network: Network, seconds: float) -> None:
+def _show(image: Path, class_map: Path, made: PredictionSummary, network: Network, seconds: float) -> None:
     total = max(sum(made.counts), 1)
     shares = ", ".join(f"{name} {count / total:.1%}" for name, count in zip(network.names, made.counts, strict=True))
     nothing = f"; {made.no_data / (total + made.no_data):.1%} has no data" if made.no_data else ""

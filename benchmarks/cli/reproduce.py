@@ -68,7 +68,7 @@ def reproduce(
 
     Ctrl-C lets the step finish and saves; the same command goes on from there.
     """
-    from benchmarks.console.progress import Screen
+    from benchmarks.console.progress import ProgressBars
     from benchmarks.console.tables import show_forecasts
     from benchmarks.execution.hardware import choose_device, choose_workers, cuda_devices
     from benchmarks.execution.plan import part_of, plan, resolve_all
@@ -78,17 +78,17 @@ def reproduce(
     from benchmarks.protocol.setting import Setting
     from benchmarks.protocol.targets import find_items, require_suitable
     from benchmarks.results.custom_system import changes
-    from benchmarks.signals import heed_signals
-    from benchmarks.tracking.mlflow import MlflowMirror
-    from benchmarks.tracking.tracker import Silent
+    from benchmarks.signals import handle_signals
+    from benchmarks.tracking.mlflow import MlflowTracker
+    from benchmarks.tracking.tracker import NullTracker
     from benchmarks.training.device_layout import find_layout, require_fit
 
     chosen = find_items(items)
     setting = Setting(profile, encoder, init, dataset, "blocked" if split == "blocked" else None)
     own = [find_model(name) for name in model or []]
     require_suitable(chosen, setting, own)
-    observer = Screen(warnings if as_json else screen)
-    tracker = MlflowMirror(root.home, lambda text: warnings.print(text, soft_wrap=True)) if track else Silent()
+    observer = ProgressBars(warnings if as_json else screen)
+    tracker = MlflowTracker(root.home, lambda text: warnings.print(text, soft_wrap=True)) if track else NullTracker()
     if executor == "ray":
         place = _join_ray(context, ray_address, device, jobs)
     elif ray_address is not None:
@@ -118,7 +118,7 @@ def reproduce(
         else:
             show_forecasts(forecasts, screen)
         return
-    with heed_signals(session.stop, lambda text: warnings.print(text, soft_wrap=True)):
+    with handle_signals(session.stop, lambda text: warnings.print(text, soft_wrap=True)):
         resolved = resolve_all(runs, session)
         for note in changes(resolved, session.store):
             warnings.print(f"note: {note}", soft_wrap=True)
@@ -129,10 +129,10 @@ def reproduce(
                 return  # the first device tells what came of it
             outcomes = found
         elif executor == "ray":
-            from benchmarks.console.live_table import Board
+            from benchmarks.console.live_table import LiveTable
             from benchmarks.execution.ray_executor import execute_on_ray
 
-            outcomes = execute_on_ray(resolved, session, Board(observer.console))
+            outcomes = execute_on_ray(resolved, session, LiveTable(observer.console))
         elif jobs == 1:
             outcomes = execute_all(resolved, session)
         else:
@@ -179,8 +179,8 @@ def _show_items(items: list[Any], setting: Any) -> None:
     from benchmarks.protocol.claims import ClaimSet
     from benchmarks.protocol.tables import Table
     from reports.extra_tables.objects import object_tables
-    from reports.extra_tables.objects_text import object_chapter
-    from reports.render.terminal import show, show_beside
+    from reports.extra_tables.objects_text import object_section
+    from reports.render.terminal import print_extra, show
     from reports.select.results import collect
     from reports.tables.frames import table_frames
     from reports.verdicts.summary import find
@@ -191,9 +191,9 @@ def _show_items(items: list[Any], setting: Any) -> None:
         if isinstance(item, Table):
             for frame in (frames := table_frames(item, collection, setting)):
                 show(frame, screen)
-            for chapter in object_chapter(object_tables(frames, root.home).tables):
+            for chapter in object_section(object_tables(frames, root.home).tables):
                 for table in chapter.tables:
-                    show_beside(table, screen)
+                    print_extra(table, screen)
             continue
         if isinstance(item, ClaimSet):
             for line in answers(find(collection, root.home), setting):

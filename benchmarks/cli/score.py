@@ -52,9 +52,9 @@ def score(
     called = _name(name or predictions.resolve().name)
     from benchmarks.console.progress import data_progress
     from benchmarks.scoring.score import score as score_folder
-    from benchmarks.scoring.test_images import choose
+    from benchmarks.scoring.test_images import select_test_images
 
-    chosen = choose(root.home, dataset, split_seed, split)
+    chosen = select_test_images(root.home, dataset, split_seed, split)
     with data_progress(warnings) as progress:
         scored = score_folder(root.home, chosen, predictions, called, suffix, progress)
     _show(scored, as_json)
@@ -82,30 +82,30 @@ def evaluate(
         raise typer.BadParameter('give --classes as SYSTEM=DATA, as in --classes "road=street"')
     from benchmarks.console.progress import data_progress
     from benchmarks.execution.hardware import choose_device
-    from benchmarks.execution.observer import Unwatched
+    from benchmarks.execution.observer import NullObserver
     from benchmarks.execution.session import Session
     from benchmarks.export.adapter import load_either
-    from benchmarks.scoring.cross_dataset import evaluate_elsewhere, meet
-    from benchmarks.scoring.test_images import choose
+    from benchmarks.scoring.cross_dataset import evaluate_elsewhere, match_classes
+    from benchmarks.scoring.test_images import select_test_images
 
-    session = Session(root.home, choose_device(device), Unwatched())
+    session = Session(root.home, choose_device(device), NullObserver())
     trained = load_either(root.home, run, adapter, model)
-    chosen = choose(root.home, dataset, split_seed, "random", split)
+    chosen = select_test_images(root.home, dataset, split_seed, "random", split)
     declared = {before.strip(): after.strip() for before, _, after in pairs}
-    meeting = meet(trained.task.classes, chosen.dataset.classes, declared)
+    mapping = match_classes(trained.task.classes, chosen.dataset.classes, declared)
     called = _name(name or trained.model.title)
     with data_progress(warnings) as progress:
         scored = evaluate_elsewhere(
-            trained, chosen, meeting, called, session, lambda done, total: progress(done, total, "predict")
+            trained, chosen, mapping, called, session, lambda done, total: progress(done, total, "predict")
         )
     _show(scored, as_json)
 
 
 def _list_images(dataset: str, split_seed: int, split: SplitRuleName, as_json: bool) -> None:
     """The prepared images of a test split; their masks stay unread."""
-    from benchmarks.scoring.test_images import choose
+    from benchmarks.scoring.test_images import select_test_images
 
-    chosen = choose(root.home, dataset, split_seed, split)
+    chosen = select_test_images(root.home, dataset, split_seed, split)
     paths = [str(chosen.folder / entry.image) for entry in chosen.entries]
     if as_json:
         print_json(paths)

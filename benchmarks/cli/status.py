@@ -77,12 +77,12 @@ def status(
     as_json: Json = False,
 ) -> None:
     """What is finished, running (where, how far, time left), failed (why) and missing: of this home, or of items."""
-    from benchmarks.console.tables import show_standings
-    from benchmarks.inventory import by_state, planned_standings, standings
+    from benchmarks.console.tables import show_statuses
+    from benchmarks.inventory import by_state, planned_statuses, run_statuses
 
     if items:
         from benchmarks.execution.hardware import choose_device
-        from benchmarks.execution.observer import Unwatched
+        from benchmarks.execution.observer import NullObserver
         from benchmarks.execution.plan import plan
         from benchmarks.execution.session import Session
         from benchmarks.protocol.setting import Setting
@@ -92,15 +92,15 @@ def status(
         setting = Setting(profile, encoder, init, dataset, "blocked" if split == "blocked" else None)
         require_suitable(chosen, setting)
         runs = plan(chosen, setting, seed or [0], split_seed, repeats, controls)
-        found = planned_standings(runs, Session(root.home, choose_device(device), Unwatched()))
+        found = planned_statuses(runs, Session(root.home, choose_device(device), NullObserver()))
     else:
-        found = standings(root.home)
+        found = run_statuses(root.home)
     if as_json:
         print_json({"home": str(root.home), **by_state(found)})
         return
     screen.print(f"home: {root.home}", soft_wrap=True)
     if found:
-        show_standings(found, screen)
+        show_statuses(found, screen)
     else:
         screen.print("nothing run yet; see: rssam-bench reproduce table5 --profile smoke")
 

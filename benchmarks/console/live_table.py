@@ -12,10 +12,10 @@ from rich.text import Text
 
 from benchmarks.console.progress import SECONDS_BETWEEN_LINES
 from benchmarks.execution.observer import Status
-from benchmarks.execution.run_status import Standing
+from benchmarks.execution.run_status import RunStatus
 
 
-class Board:
+class LiveTable:
     """A live table of the running runs on a terminal, a line now and then without one; shows nothing before `with`."""
 
     def __init__(self, console: Console) -> None:
@@ -23,7 +23,7 @@ class Board:
         self._live = Live(console=console, auto_refresh=False, transient=True)
         self._said = time.monotonic()
 
-    def __enter__(self) -> Board:
+    def __enter__(self) -> LiveTable:
         """Begin to show."""
         if self.console.is_terminal:
             self._live.start()
@@ -33,7 +33,7 @@ class Board:
         """Take the table away."""
         self._live.stop()
 
-    def show(self, running: Sequence[Standing], ended: Mapping[Status, int], queued: int) -> None:
+    def show(self, running: Sequence[RunStatus], ended: Mapping[Status, int], queued: int) -> None:
         """The runs at work as they stand now, and how many have ended how and how many wait for room."""
         footer = in_words(len(running), ended, queued)
         if self.console.is_terminal:
@@ -52,7 +52,7 @@ def in_words(running: int, ended: Mapping[Status, int], queued: int) -> str:
     return f"{total} runs: " + ", ".join(f"{count} {what}" for what, count in counts if count)
 
 
-def _table(running: Sequence[Standing]) -> Table:
+def _table(running: Sequence[RunStatus]) -> Table:
     table = Table(box=None, show_header=False, pad_edge=False)
     for name in ("run", "how far", "where"):
         table.add_column(name, no_wrap=name == "run")

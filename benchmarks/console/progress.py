@@ -18,7 +18,7 @@ SECONDS_BETWEEN_LINES = 30.0
 """Without a terminal, at most one line of progress in so many seconds."""
 
 
-class Screen:
+class ProgressBars:
     """Shows the runs of a session; an `Observer`."""
 
     def __init__(self, console: Console) -> None:

@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from benchmarks.execution.cost_estimate import SUSTAINED, Forecast
-from benchmarks.execution.run_status import Standing
+from benchmarks.execution.run_status import RunStatus
 from benchmarks.protocol.registry import MODELS
 from benchmarks.protocol.run import plain_fields
 from rssam.contract import Model
@@ -65,15 +65,15 @@ def left_in_words(forecasts: Sequence[Forecast]) -> list[str]:
     return lines or ["nothing is left to do"]
 
 
-def show_standings(standings: Sequence[Standing], console: Console) -> None:
+def show_statuses(run_statuses: Sequence[RunStatus], console: Console) -> None:
     """A line for each run, then how many are in which state."""
     table = Table(box=None, show_header=False, pad_edge=False)
     for name in ("state", "run", "more"):
         table.add_column(name, no_wrap=name != "more", overflow="fold")
-    for item in standings:
+    for item in run_statuses:
         table.add_row(item.state, item.key, Text("" if item.state == "missing" else item.text))
     console.print(table)
-    states = Counter(item.state for item in standings)
-    console.print(f"{len(standings)} runs: " + ", ".join(f"{count} {state}" for state, count in states.items()))
-    for reason in dict.fromkeys(item.reason for item in standings if item.state == "missing" and item.reason):
+    states = Counter(item.state for item in run_statuses)
+    console.print(f"{len(run_statuses)} runs: " + ", ".join(f"{count} {state}" for state, count in states.items()))
+    for reason in dict.fromkeys(item.reason for item in run_statuses if item.state == "missing" and item.reason):
         console.print(f"  -> {reason}", soft_wrap=True)

@@ -11,9 +11,9 @@ from functools import cache
 from statistics import median
 from typing import Any, Literal
 
-from benchmarks.execution.run_status import RunState, standing
+from benchmarks.execution.run_status import RunState, run_status
 from benchmarks.execution.session import Session
-from benchmarks.protocol.run import Run, resolve
+from benchmarks.protocol.run import Run, resolve_run
 from benchmarks.results.result import Result
 from benchmarks.results.store import read_results
 from data_prep.errors import NotPrepared
@@ -75,12 +75,12 @@ def _forecast(run: Run, manifest: Manifest | None, session: Session, results: Se
         remedy = f"rssam-bench prepare {run.dataset.name} --source DIR"
         return Forecast(run, None, "no data", remedy, counted, hours, known, hours)
     try:
-        resolved = resolve(run, manifest, session.weights, session.precision)
+        resolved = resolve_run(run, manifest, session.weights, session.precision)
     except WeightsNotFound:
         needed = next(one for one in run.model.weights_needed() if not session.weights.path(one).is_file())
         remedy = f"rssam-bench prepare weights {needed}"
         return Forecast(run, None, "no weights", remedy, counted, hours, known, hours)
-    now = standing(session.store, resolved.key)
+    now = run_status(session.store, resolved.key)
     left = 0.0 if now.state in ("finished", "damaged") else hours
     if left and now.progress is not None:
         if now.progress.seconds_left is not None and now.progress.device == session.device:
@@ -151,7 +151,7 @@ def gpu_hours(run: Run, images: tuple[int, int, int]) -> float:
 
 def _passes(run: Run, images: tuple[int, int, int], step: float) -> float:
     """Forward passes of one image that the run costs, if a training step costs `step` of them."""
-    recipe, windows = run.recipe.resolve(run.model), _windows(run)
+    recipe, windows = run.recipe.for_model(run.model), _windows(run)
     train, val, test = images
     return recipe.epochs * (train * recipe.crops * step + val * windows) * len(recipe.rates) + test * windows
 

@@ -13,7 +13,7 @@ from torch import nn
 
 from benchmarks.execution.failures import explain
 from benchmarks.execution.observer import Outcome
-from benchmarks.execution.run_status import ProgressNotes, WorkNotes
+from benchmarks.execution.run_status import ProgressWriter, StatusFiles
 from benchmarks.execution.session import Session
 from benchmarks.metrics.probability_histogram import Histogram
 from benchmarks.protocol.cost import measure, parameter_counts
@@ -26,17 +26,17 @@ from benchmarks.results.provenance import peak_memory, provenance
 from benchmarks.results.result import Result
 from benchmarks.results.test_set_log import record_use
 from benchmarks.signals import Interrupted, Stop
-from benchmarks.training.activation_checkpointing import save_memory
+from benchmarks.training.activation_checkpointing import enable_activation_checkpointing
 from benchmarks.training.batches import worker_faults
 from benchmarks.training.checkpoint import PREVIOUS, Checkpoints, candidate_name
 from benchmarks.training.compile import COMPILE_FAULTS, channels_last, compile_network
 from benchmarks.training.evaluate import Evaluation, evaluate
 from benchmarks.training.loop import Listener, Training, TrainingDiverged, make_fabric, train
-from benchmarks.training.rank_group import Team, is_lost
+from benchmarks.training.rank_group import SingleProcess, is_lost
 from benchmarks.training.reproducibility import seeded
 from data_prep.errors import DataError
 from data_prep.loading.decoded_cache import Pixels, decoded
-from data_prep.loading.torch_dataset import PreparedSet
+from data_prep.loading.torch_dataset import PreparedDataset
 from data_prep.manifest import Entry, Manifest, load_manifest
 from data_prep.splits import Split
 from rssam.errors import UserError
@@ -54,11 +54,11 @@ def train_and_test(resolved: ResolvedRun, session: Session) -> Outcome:
     session.verify(run.dataset.name, manifest)
     splits = _chosen(manifest, run)
     work = session.store.work(key)
-    resumed = WorkNotes(work).begun()
+    resumed = StatusFiles(work).begun()
     session.tracker.start(key, run.declared())
-    if session.team is not None:
-        session.team.on_failure = _told(resolved, session)
-        session.team.call(resolved)
+    if session.ranks is not None:
+        session.ranks.on_failure = _told(resolved, session)
+        session.ranks.broadcast_run(resolved)
     cost = measure(run.model, run.task)  # before hours of training: a user's own system may not be fit for it
     own = {SYSTEM: record(run.model)} if is_own(run.model) else {}  # and before its file may change meanwhile
     trial = _Trial(resolved, session, splits)
@@ -102,7 +102,7 @@ def train_and_test(resolved: ResolvedRun, session: Session) -> Outcome:
             "activation_checkpointing": saving_memory,
             "waiting_for_images": trial.waiting,
             **({"compiled": True} if trial.compiled else {}),
-            **({"devices": trial.team.size} if trial.team.size > 1 else {}),
+            **({"devices": trial.ranks.size} if trial.ranks.size > 1 else {}),
             **own,
         },
         probabilities=Histogram.of_images(evaluation.histograms),
@@ -118,8 +118,8 @@ def train_and_test(resolved: ResolvedRun, session: Session) -> Outcome:
 
 def follow(session: Session) -> None:
     """On all devices but the first: train and test what the first one says, until it says no more; writes nothing."""
-    assert session.team is not None
-    while (resolved := session.team.next_call()) is not None:
+    assert session.ranks is not None
+    while (resolved := session.ranks.receive_run()) is not None:
         with _together(session):
             name = resolved.run.dataset.name
             splits = _chosen(load_manifest(session.data_folder(name), name), resolved.run)
@@ -132,8 +132,8 @@ def follow(session: Session) -> None:
 @contextmanager
 def _together(session: Session) -> Iterator[None]:
     """What goes wrong on one device of several ends all; what all agree on is as on one device."""
-    team = session.team
-    if team is None:
+    ranks = session.ranks
+    if ranks is None:
         yield
         return
     try:
@@ -142,11 +142,11 @@ def _together(session: Session) -> Iterator[None]:
         raise
     except torch.OutOfMemoryError as error:
         reason = f"the GPU has too little memory ({_first_line(error)}): use cards with more, or --devices 1"
-        reason = team.give_up(reason, "", lost=False)
+        reason = ranks.abort(reason, "", lost=False)
         session.stop.signal = "the failure of a run on several devices"
         raise UserError(reason) from error
     except Exception as error:
-        reason = team.give_up(*explain(error, session.home), lost=is_lost(error))
+        reason = ranks.abort(*explain(error, session.home), lost=is_lost(error))
         session.stop.signal = "the failure of a run on several devices"
         raise UserError(reason) from error
 
@@ -155,7 +155,7 @@ def _told(resolved: ResolvedRun, session: Session) -> Callable[[str, str], None]
     """How the end of all devices, which another one has caused, is told and noted."""
 
     def tell(reason: str, trace: str) -> None:
-        notes = WorkNotes(session.store.work(resolved.key))
+        notes = StatusFiles(session.store.work(resolved.key))
         notes.fail(reason, trace)
         notes.release()
         session.observer.note(f"{resolved.key} failed: {reason}")
@@ -180,13 +180,13 @@ class _Trial:
     def __init__(self, resolved: ResolvedRun, session: Session, splits: Splits) -> None:
         self.resolved, self.run, self.session, self.splits = resolved, resolved.run, session, splits
         self.key, self.work = resolved.key, session.store.work(resolved.key)
-        self.team = session.team or Team()
-        self.fabric = session.team.fabric if session.team else make_fabric(session.device, session.precision)
+        self.ranks = session.ranks or SingleProcess()
+        self.fabric = session.ranks.fabric if session.ranks else make_fabric(session.device, session.precision)
         self.start = dict(zip(self.run.model.weights_needed(), resolved.weights_digests, strict=True))
-        self.recipe = self.run.recipe.resolve(self.run.model)
+        self.recipe = self.run.recipe.for_model(self.run.model)
         self.compiled = session.compiled and session.device == "cuda"
         self._waited = self._trained = 0.0  # seconds in this process
-        self.notes = ProgressNotes(WorkNotes(self.work), len(self.recipe.rates), session.device)
+        self.notes = ProgressWriter(StatusFiles(self.work), len(self.recipe.rates), session.device)
 
     def train_and_evaluate(self, saving_memory: bool) -> _Tested:
         """Train every candidate, or go on, and test the best. Raises OutOfMemoryError, or UserError the second time."""
@@ -195,14 +195,14 @@ class _Trial:
         try:
             net, training = self._train_candidates(saving_memory)
             began = time.perf_counter()
-            if self.team.leads:
+            if self.ranks.is_rank_zero:
                 self.notes.testing()
                 record_use(self.session.home, self.resolved)
             folder = self.session.data_folder(self.run.dataset.name)
-            test = PreparedSet(folder, self.splits["test"], native=True, cache=False)  # each is read once
+            test = PreparedDataset(folder, self.splits["test"], native=True, cache=False)  # each is read once
             device = self.fabric.device
             evaluation = evaluate(
-                self.fabric.setup(net), test, self.run.task, self.run.recipe.crop, device, self._tested, self.team
+                self.fabric.setup(net), test, self.run.task, self.run.recipe.crop, device, self._tested, self.ranks
             )
         except torch.OutOfMemoryError as error:
             if not saving_memory:
@@ -227,20 +227,20 @@ class _Trial:
                 if session.device == "cuda":
                     channels_last(net)
                 if saving_memory:
-                    save_memory(net)
+                    enable_activation_checkpointing(net)
                 if self.compiled:
                     compile_network(net)
-                with worker_faults(session.stop if self.team.size == 1 else Stop()):  # several must stop at one step
+                with worker_faults(session.stop if self.ranks.size == 1 else Stop()):  # several must stop at one step
                     training = train(
                         net, self.recipe, rate, self.run.seed, data, self.fabric, checkpoints, self._listener(name),
-                        session.workers, session.save_every, self.team,
+                        session.workers, session.save_every, self.ranks,
                     )  # fmt: skip
             candidates.append((net, training))
         return min(candidates, key=lambda candidate: candidate[1].best_loss)
 
     def _listener(self, candidate: str) -> Listener:
         def step(epoch: int, epochs: int, step: int, steps: int) -> None:
-            if self.team.leads:
+            if self.ranks.is_rank_zero:
                 self.notes.step(epoch, epochs, step, steps)
             self.session.observer.step(epoch, epochs, step, steps)
 
@@ -261,13 +261,13 @@ class _Trial:
 
     def _tested(self, done: int, total: int) -> None:
         self.session.observer.testing(done, total)
-        self.team.check(self.session.stop)
+        self.ranks.check(self.session.stop)
 
-    def _prepared(self, split: Split) -> PreparedSet:
+    def _prepared(self, split: Split) -> PreparedDataset:
         """A split, from pixels decoded for all processes unless the recipe takes a few images only."""
         few = self.run.recipe.limit is not None
         pixels = None if few else shared_pixels(self.session, self.run.dataset.name)
-        return PreparedSet(
+        return PreparedDataset(
             self.session.data_folder(self.run.dataset.name), self.splits[split], cache=few, pixels=pixels
         )
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from benchmarks.execution.execute_run import follow
-from benchmarks.execution.observer import Outcome, Unwatched
+from benchmarks.execution.observer import NullObserver, Outcome
 from benchmarks.execution.runner import execute_all
 from benchmarks.execution.session import Session
 from benchmarks.protocol.run import ResolvedRun
-from benchmarks.signals import heed_parent
-from benchmarks.tracking.tracker import Silent
+from benchmarks.signals import ignore_ctrl_c
+from benchmarks.tracking.tracker import NullTracker
 from benchmarks.training.device_layout import Layout, start_others
-from benchmarks.training.rank_group import DistributedTeam
+from benchmarks.training.rank_group import RankGroup
 
 
 def execute_on_devices(resolved: Sequence[ResolvedRun], session: Session, layout: Layout) -> list[Outcome] | None:
@@ -21,12 +21,12 @@ def execute_on_devices(resolved: Sequence[ResolvedRun], session: Session, layout
     What fails on one device alone ends the plan with it.
     """
     children = start_others(layout)
-    session.team = DistributedTeam(layout, session.device, session.precision, children)
-    if session.team.leads:
+    session.ranks = RankGroup(layout, session.device, session.precision, children)
+    if session.ranks.is_rank_zero:
         outcomes = execute_all(resolved, session)
-        session.team.release()
+        session.ranks.release()
         return outcomes
-    heed_parent(session.stop)  # the first passes the wish to stop on
-    session.observer, session.tracker = Unwatched(), Silent()
+    ignore_ctrl_c(session.stop)  # the first passes the wish to stop on
+    session.observer, session.tracker = NullObserver(), NullTracker()
     follow(session)
     return None

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from benchmarks.execution.run_status import Standing
+from benchmarks.execution.run_status import RunStatus
 from benchmarks.protocol.run import ResolvedRun
 from benchmarks.results.result import Result
 
@@ -57,11 +57,11 @@ class RunTable(Protocol):
     def __exit__(self, *error: object) -> None:
         """Take the table away."""
 
-    def show(self, running: Sequence[Standing], ended: Mapping[Status, int], queued: int) -> None:
+    def show(self, running: Sequence[RunStatus], ended: Mapping[Status, int], queued: int) -> None:
         """Show the runs at work as they stand now, and how many have ended how and how many wait for room."""
 
 
-class Unwatched:
+class NullObserver:
     """An observer that looks away."""
 
     def begin(self, number: int, total: int, resolved: ResolvedRun) -> None:

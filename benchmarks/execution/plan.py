@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from benchmarks.execution.session import Session
-from benchmarks.protocol.run import ResolvedRun, Run, resolve
+from benchmarks.protocol.run import ResolvedRun, Run, resolve_run
 from benchmarks.protocol.setting import Setting
 from benchmarks.protocol.targets import Item, replicates, systems
 from data_prep.manifest import load_manifest
@@ -60,4 +60,4 @@ def resolve_all(runs: Sequence[Run], session: Session) -> list[ResolvedRun]:
     Raises NotPrepared or WeightsNotFound, naming the command that mends it.
     """
     manifests = {name: load_manifest(session.data_folder(name), name) for name in {run.dataset.name for run in runs}}
-    return [resolve(run, manifests[run.dataset.name], session.weights, session.precision) for run in runs]
+    return [resolve_run(run, manifests[run.dataset.name], session.weights, session.precision) for run in runs]

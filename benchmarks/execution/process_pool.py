@@ -16,13 +16,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from benchmarks.execution.observer import Outcome, Unwatched
+from benchmarks.execution.observer import NullObserver, Outcome
 from benchmarks.execution.runner import execute, in_two_rounds
 from benchmarks.execution.session import Session
 from benchmarks.protocol.run import ResolvedRun
-from benchmarks.signals import heed_parent
-from benchmarks.tracking.mlflow import MlflowMirror
-from benchmarks.tracking.tracker import Silent
+from benchmarks.signals import ignore_ctrl_c
+from benchmarks.tracking.mlflow import MlflowTracker
+from benchmarks.tracking.tracker import NullTracker
 from data_prep.processes import worker_pool
 
 _worker: Session | None = None  # one a process, so that prepared files are verified once in each
@@ -68,8 +68,8 @@ class Settings:
 
     def open(self) -> Session:
         """A session whose observer keeps its notes for `execute_keeping_notes`."""
-        watcher = KeptNotes()
-        tracker = MlflowMirror(self.home, watcher.note) if self.tracked else Silent()
+        watcher = NoteCollector()
+        tracker = MlflowTracker(self.home, watcher.note) if self.tracked else NullTracker()
         session = Session(self.home, self.device, watcher, tracker, self.workers, save_every=self.save_every)
         session.compiled = self.compiled
         return session
@@ -130,10 +130,10 @@ def _ended(key: str, session: Session) -> Outcome:
 def _open_session(settings: Settings) -> None:
     global _worker
     _worker = settings.open()
-    heed_parent(_worker.stop)
+    ignore_ctrl_c(_worker.stop)
 
 
-class KeptNotes(Unwatched):
+class NoteCollector(NullObserver):
     """An observer that keeps what should be said until the outcome can carry it."""
 
     def __init__(self) -> None:
@@ -151,7 +151,7 @@ def _execute(resolved: ResolvedRun, wait: bool) -> Outcome:
 
 def execute_keeping_notes(resolved: ResolvedRun, session: Session, wait: bool) -> Outcome:
     """Execute a run in a session of `Settings.open`; what it said on the way comes with the outcome."""
-    assert isinstance(session.observer, KeptNotes)
+    assert isinstance(session.observer, NoteCollector)
     outcome = execute(resolved, session, wait=wait)
     notes, session.observer.kept = tuple(session.observer.kept), []
     return replace(outcome, notes=notes)

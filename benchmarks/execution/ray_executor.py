@@ -18,7 +18,7 @@ from benchmarks.execution.failures import explain
 from benchmarks.execution.observer import Outcome, RunTable, Status
 from benchmarks.execution.ray_cluster import Needs, needs, require_room
 from benchmarks.execution.ray_task import Order, execute_task
-from benchmarks.execution.run_status import WorkNotes, standing
+from benchmarks.execution.run_status import StatusFiles, run_status
 from benchmarks.execution.runner import execute, in_two_rounds
 from benchmarks.execution.session import Session
 from benchmarks.protocol.run import ResolvedRun
@@ -106,7 +106,7 @@ class _Dispatch:
     def _lost(self, number: int, error: RayError) -> Outcome | None:
         """Return None if a run whose worker is gone shall be tried again."""
         key = self.resolved[number].key
-        who = f"{WorkNotes(self.session.store.work(key)).holder()} ({type(error).__name__})"
+        who = f"{StatusFiles(self.session.store.work(key)).holder()} ({type(error).__name__})"
         if self.session.stop.wanted:
             return Outcome(key, "interrupted", reason=f"lost {who}; what was saved is kept")
         self.lost[number] += 1
@@ -125,8 +125,8 @@ class _Dispatch:
         return number, outcome
 
     def _show(self, at_work: Sequence[int]) -> None:
-        standings = [standing(self.session.store, self.resolved[number].key) for number in at_work]
-        running = [item for item in standings if item.state == "running"]
+        run_statuses = [run_status(self.session.store, self.resolved[number].key) for number in at_work]
+        running = [item for item in run_statuses if item.state == "running"]
         self.table.show(running, self.ended, len(self.resolved) - self.ended.total() - len(running))
 
 

@@ -12,7 +12,7 @@ from types import FrameType
 from benchmarks.execution.observer import Outcome
 from benchmarks.execution.process_pool import Settings, execute_keeping_notes
 from benchmarks.execution.session import Session
-from benchmarks.protocol.run import ResolvedRun, resolve
+from benchmarks.protocol.run import ResolvedRun, resolve_run
 from benchmarks.signals import Stop
 from data_prep.manifest import load_manifest
 from rssam.errors import UserError
@@ -70,7 +70,7 @@ def _difference(resolved: ResolvedRun, order: Order, session: Session) -> str | 
     run, name = resolved.run, resolved.run.dataset.name
     try:
         manifest = load_manifest(session.data_folder(name), name)
-        here = resolve(run, manifest, session.weights, session.precision)
+        here = resolve_run(run, manifest, session.weights, session.precision)
     except UserError as error:
         return str(error)
     if here.data_digest != resolved.data_digest:

@@ -52,7 +52,7 @@ class Progress:
 
 
 @dataclass(frozen=True)
-class Standing:
+class RunStatus:
     """The state of one run. `who` holds it while it runs; `reason` says why it failed or is damaged."""
 
     key: str
@@ -80,7 +80,7 @@ class Standing:
 
 
 @dataclass(frozen=True)
-class WorkNotes:
+class StatusFiles:
     """The notes in one work folder. None of them may stop a run: a full disk is told by what matters."""
 
     folder: Path
@@ -154,28 +154,28 @@ class WorkNotes:
         return values if isinstance(values, dict) else {}
 
 
-def standing(store: Store, key: str) -> Standing:
+def run_status(store: Store, key: str) -> RunStatus:
     """The state of the run of that key."""
-    notes = WorkNotes(store.work(key))
+    notes = StatusFiles(store.work(key))
     try:
         result = store.get(key)
     except ResultDamaged as error:
-        return Standing(key, "damaged", reason=str(error))
+        return RunStatus(key, "damaged", reason=str(error))
     if result is not None:
         recipe = str(result.identity["recipe"]["name"])
-        return Standing(key, "finished", dice=result.scores.dice, collapsed=result.collapsed, recipe=recipe)
+        return RunStatus(key, "finished", dice=result.scores.dice, collapsed=result.collapsed, recipe=recipe)
     if notes.held():
-        return Standing(key, "running", who=notes.holder(), progress=notes.progress())
+        return RunStatus(key, "running", who=notes.holder(), progress=notes.progress())
     progress = notes.progress() if notes.begun() else None
     if reason := notes.failure():
-        return Standing(key, "failed", reason=reason, progress=progress)
-    return Standing(key, "begun" if notes.begun() else "missing", progress=progress)
+        return RunStatus(key, "failed", reason=reason, progress=progress)
+    return RunStatus(key, "begun" if notes.begun() else "missing", progress=progress)
 
 
-class ProgressNotes:
+class ProgressWriter:
     """Notes the progress of one run now and then; it may train several candidates one after another."""
 
-    def __init__(self, notes: WorkNotes, candidates: int, device: str) -> None:
+    def __init__(self, notes: StatusFiles, candidates: int, device: str) -> None:
         self.notes, self.candidates, self.device = notes, candidates, device
         self.candidate = 0
         self._first: tuple[float, float] | None = None  # time and share at the first step of this session

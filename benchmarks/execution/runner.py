@@ -11,7 +11,7 @@ from filelock import BaseFileLock, Timeout
 
 from benchmarks.execution.failures import explain
 from benchmarks.execution.observer import Outcome
-from benchmarks.execution.run_status import WorkNotes
+from benchmarks.execution.run_status import StatusFiles
 from benchmarks.execution.session import Session
 from benchmarks.protocol.run import ResolvedRun
 from benchmarks.results.json_files import ResultDamaged
@@ -75,7 +75,7 @@ def execute(resolved: ResolvedRun, session: Session, *, wait: bool = True) -> Ou
             return known
         lock = session.store.lock(key)
         if not _acquired(lock, key, session, wait):
-            return Outcome(key, "busy", reason=WorkNotes(session.store.work(key)).holder())
+            return Outcome(key, "busy", reason=StatusFiles(session.store.work(key)).holder())
         try:
             return _known(key, session) or _train(resolved, session)  # another process may just have finished it
         finally:
@@ -88,7 +88,7 @@ def execute(resolved: ResolvedRun, session: Session, *, wait: bool = True) -> Ou
 
 def _train(resolved: ResolvedRun, session: Session) -> Outcome:
     """Train and test; to be called by the holder of the lock."""
-    key, notes = resolved.key, WorkNotes(session.store.work(resolved.key))
+    key, notes = resolved.key, StatusFiles(session.store.work(resolved.key))
     notes.claim()
     try:
         session.store.sweep(key)
@@ -111,7 +111,7 @@ def _known(key: str, session: Session) -> Outcome | None:
     """The stored result, told to a tracker that has not got the whole of it."""
     if (result := session.store.get(key)) is None:
         return None
-    session.tracker.settle(result, session.store.path(key))
+    session.tracker.backfill(result, session.store.path(key))
     return Outcome(key, "cached", result)
 
 
@@ -127,5 +127,5 @@ def _acquired(lock: BaseFileLock, key: str, session: Session, wait: bool) -> boo
                 return False
         if not said:
             said = True
-            session.observer.note(f"waiting for {key}: {WorkNotes(session.store.work(key)).holder()} has it")
+            session.observer.note(f"waiting for {key}: {StatusFiles(session.store.work(key)).holder()} has it")
         session.stop.check()

@@ -12,13 +12,13 @@ from benchmarks.protocol.recipe import Precision
 from benchmarks.results.home import Home
 from benchmarks.results.store import Store
 from benchmarks.signals import Stop
-from benchmarks.tracking.tracker import Silent, Tracker
+from benchmarks.tracking.tracker import NullTracker, Tracker
 from data_prep.errors import DataError
 from data_prep.manifest import Manifest, verify_files
 from rssam.weights.folder import WeightsFolder
 
 if TYPE_CHECKING:
-    from benchmarks.training.rank_group import DistributedTeam
+    from benchmarks.training.rank_group import RankGroup
 
 FAULTS_SHOWN = 20
 
@@ -30,11 +30,11 @@ class Session:
     home: Path
     device: Literal["cpu", "cuda"]
     observer: Observer
-    tracker: Tracker = field(default_factory=Silent)
+    tracker: Tracker = field(default_factory=NullTracker)
     workers: int = 0  # processes that read images; 0 reads in this one
     stop: Stop = field(default_factory=Stop)
     save_every: float = 600.0  # seconds between checkpoints within an epoch
-    team: DistributedTeam | None = None  # where one run has several devices
+    ranks: RankGroup | None = None  # where one run has several devices
     compiled: bool = False  # whether networks are compiled, on CUDA
     pixels: dict[str, Any] = field(default_factory=dict)  # of each data set, decoded: `Pixels | None`
     _verified: set[str] = field(default_factory=set)

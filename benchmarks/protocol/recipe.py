@@ -48,7 +48,7 @@ class Recipe:
         if self.crop is None and self.crops != 1:
             raise ValueError(f"{self.crops} crops of each image need the side of a crop")
 
-    def resolve(self, model: Model) -> Recipe:
+    def for_model(self, model: Model) -> Recipe:
         """Return the recipe for `model`: FAIR takes the optimiser and weight decay that a system published."""
         if self.name != "fair" or model.published is None:
             return self

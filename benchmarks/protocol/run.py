@@ -48,7 +48,7 @@ class Run:
             "model": {"name": self.model.name, "version": self.model.version, "options": plain_fields(self.model)},
             # A published set is named by its name; what a user declared of an own one decides the number too.
             "dataset": {"name": self.dataset.name, "version": self.dataset.version, **plain_fields(self.dataset)},
-            "recipe": plain_fields(self.recipe.resolve(self.model)),
+            "recipe": plain_fields(self.recipe.for_model(self.model)),
             "seed": self.seed,
             "split_seed": self.split_seed,
             **({} if self.split_rule == "random" else {"split_rule": self.split_rule}),  # added later: old keys stay
@@ -111,7 +111,7 @@ def require_scenes(manifest: Manifest, rule: SplitRule) -> None:
         )
 
 
-def resolve(run: Run, manifest: Manifest, weights: WeightsFolder, precision: Precision) -> ResolvedRun:
+def resolve_run(run: Run, manifest: Manifest, weights: WeightsFolder, precision: Precision) -> ResolvedRun:
     """Add what the disk knows.
 
     Raises `WeightsNotFound` if the run needs a checkpoint that is not there, DataError if it is to be split by scenes

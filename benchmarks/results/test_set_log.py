@@ -44,7 +44,7 @@ class Ledger:
 
 
 @dataclass(frozen=True)
-class Wear:
+class TestSplitUse:
     """How often one test split was used: by how many runs, of how many systems; and how often by anything else."""
 
     dataset: str
@@ -111,7 +111,7 @@ def _use(raw: object) -> Use:
     return use
 
 
-def wear(uses: Sequence[Use]) -> tuple[Wear, ...]:
+def count_uses(uses: Sequence[Use]) -> tuple[TestSplitUse, ...]:
     """Uses by test split, the most used of each data set first."""
     splits: dict[tuple[str, str], list[Use]] = {}
     for use in uses:
@@ -120,5 +120,5 @@ def wear(uses: Sequence[Use]) -> tuple[Wear, ...]:
     for (dataset, split), of in splits.items():
         tests = [use for use in of if use.purpose == "test"]
         runs, systems = {use.key for use in tests}, {use.system for use in tests}
-        found.append(Wear(dataset, split, len(of), len(runs), len(systems), len(of) - len(tests)))
+        found.append(TestSplitUse(dataset, split, len(of), len(runs), len(systems), len(of) - len(tests)))
     return tuple(sorted(found, key=lambda one: (one.dataset, -one.uses, one.split)))

@@ -26,7 +26,7 @@ from benchmarks.results.submission import (
 )
 from benchmarks.results.test_set_log import append_use
 from benchmarks.scoring.score import Scored
-from benchmarks.scoring.test_images import Chosen
+from benchmarks.scoring.test_images import TestImages
 from benchmarks.training.evaluate import evaluate
 from benchmarks.training.loop import make_fabric
 from benchmarks.training.reproducibility import seeded
@@ -37,12 +37,12 @@ from rssam.errors import UserError
 from rssam.parameters import parameters_digest
 
 
-class ClassesApart(UserError):
+class ClassesDoNotMatch(UserError):
     """A system and a data set whose classes do not meet."""
 
 
 @dataclass(frozen=True)
-class ClassMeeting:
+class ClassMapping:
     """Which classes of a trained system count as which class of a data set; `sources[i]` are those of class i."""
 
     trained: tuple[str, ...]
@@ -54,7 +54,7 @@ class ClassMeeting:
         return [[self.trained[one], self.tested[place]] for place, of in enumerate(self.sources) for one in of]
 
 
-def meet(trained: Sequence[str], tested: Sequence[str], declared: Mapping[str, str]) -> ClassMeeting:
+def match_classes(trained: Sequence[str], tested: Sequence[str], declared: Mapping[str, str]) -> ClassMapping:
     """Match classes by name; `declared` says for a class of the system which of the data set it is.
 
     Raises ClassesApart if a name is unknown, if a class of the data set stays without one, or if a class of a system
@@ -66,7 +66,7 @@ def meet(trained: Sequence[str], tested: Sequence[str], declared: Mapping[str, s
     if unknown or foreign:
         wrong = [f"no class {name!r} of the system" for name in unknown]
         wrong += [f"no class {name!r} of the data set" for name in foreign]
-        raise ClassesApart(f"--classes SYSTEM=DATA names {' and '.join(wrong)}: {lists}")
+        raise ClassesDoNotMatch(f"--classes SYSTEM=DATA names {' and '.join(wrong)}: {lists}")
     renamed = {_plain(name): _plain(of) for name, of in declared.items()}
     places = {_plain(name): place for place, name in enumerate(tested)}
     sources: list[list[int]] = [[] for _ in tested]
@@ -79,40 +79,42 @@ def meet(trained: Sequence[str], tested: Sequence[str], declared: Mapping[str, s
             sources[place].append(number)
     empty = [name for name, of in zip(tested, sources, strict=True) if not of]
     if len(trained) == 1 and len(tested) > 1:
-        raise ClassesApart(f"a system that tells {trained[0]} from the rest cannot fill several classes: {lists}")
+        raise ClassesDoNotMatch(f"a system that tells {trained[0]} from the rest cannot fill several classes: {lists}")
     if empty or (homeless and len(tested) > 1):
         reasons = [f"nothing of the system is {', '.join(empty)}"] if empty else []
         reasons += [f"nothing of the data set is {', '.join(homeless)}"] if homeless and len(tested) > 1 else []
-        raise ClassesApart(f"the classes do not meet: {' and '.join(reasons)} ({lists}). Give --classes SYSTEM=DATA")
-    return ClassMeeting(tuple(trained), tuple(tested), tuple(map(tuple, sources)))
+        raise ClassesDoNotMatch(
+            f"the classes do not meet: {' and '.join(reasons)} ({lists}). Give --classes SYSTEM=DATA"
+        )
+    return ClassMapping(tuple(trained), tuple(tested), tuple(map(tuple, sources)))
 
 
-class Meeting(nn.Module):
+class MappedNetwork(nn.Module):
     """A network whose logits are brought to another list of classes: of several that are one, the largest counts.
 
     So the largest logit of the data set's classes belongs to the class with the largest of the system's. For one class
     the logit is what it has above the largest of all others.
     """
 
-    def __init__(self, net: nn.Module, meeting: ClassMeeting) -> None:
+    def __init__(self, net: nn.Module, mapping: ClassMapping) -> None:
         super().__init__()
-        self.net, self.meeting = net, meeting
+        self.net, self.mapping = net, mapping
 
     def forward(self, images: Tensor) -> Tensor:
         """Images [B, 3, H, W] to logits [B, channels of the data set's task, H, W]."""
         logits: Tensor = self.net(images)  # [B, channels of the system, H, W]
-        if len(self.meeting.trained) == 1:
+        if len(self.mapping.trained) == 1:
             return logits
-        chosen = [logits[:, list(of)].amax(dim=1) for of in self.meeting.sources]
+        chosen = [logits[:, list(of)].amax(dim=1) for of in self.mapping.sources]
         if len(chosen) > 1:
             return torch.stack(chosen, dim=1)
-        others = [number for number in range(len(self.meeting.trained)) if number not in self.meeting.sources[0]]
+        others = [number for number in range(len(self.mapping.trained)) if number not in self.mapping.sources[0]]
         if not others:
             return torch.ones_like(chosen[0])[:, None]  # every class of the system is the one of the data set
         return (chosen[0] - logits[:, others].amax(dim=1))[:, None]
 
 
-def crop_for(trained: Trained, chosen: Chosen) -> int | None:
+def crop_for(trained: Trained, chosen: TestImages) -> int | None:
     """Side of the squares that cover an image, None for whole images.
 
     Raises UserError if the images have another size than the network takes, and no grid of such squares.
@@ -131,8 +133,8 @@ def crop_for(trained: Trained, chosen: Chosen) -> int | None:
 
 def evaluate_elsewhere(
     trained: Trained,
-    chosen: Chosen,
-    meeting: ClassMeeting,
+    chosen: TestImages,
+    mapping: ClassMapping,
     name: str,
     session: Session,
     progress: Callable[[int, int], None],
@@ -152,7 +154,7 @@ def evaluate_elsewhere(
         "parameters": parameters_digest(trained.net),
         "title": trained.model.title,
         "dataset": trained.dataset,
-        "classes": meeting.to_json(),
+        "classes": mapping.to_json(),
         "precision": session.precision,
         "crop": crop,
     }
@@ -165,12 +167,12 @@ def evaluate_elsewhere(
     if path.is_file():
         return Scored(read_submission(path), path, (), cached=True)
     append_use(session.home, key, trained.model.name, chosen.dataset.name, chosen.digest, "evaluate")
-    from data_prep.loading.torch_dataset import PreparedSet
+    from data_prep.loading.torch_dataset import PreparedDataset
 
-    data = PreparedSet(chosen.folder, chosen.entries, native=True, cache=False)
+    data = PreparedDataset(chosen.folder, chosen.entries, native=True, cache=False)
     fabric = make_fabric(session.device, session.precision)
     with seeded(0, deterministic=session.device == "cpu"):
-        net = fabric.setup(Meeting(trained.net, meeting))
+        net = fabric.setup(MappedNetwork(trained.net, mapping))
         task = Task(chosen.dataset.classes, trained.task.image_size)
         found = evaluate(net, data, task, crop, fabric.device, progress)
     copies = _copies(session, trained.dataset, chosen)
@@ -194,7 +196,7 @@ def _size_rule(trained: Trained, crop: int | None) -> str:
     return whole if crop is None else f"Images covered by a grid of squares of {crop} pixels, as it was trained."
 
 
-def _copies(session: Session, trained_on: str, chosen: Chosen) -> int | None:
+def _copies(session: Session, trained_on: str, chosen: TestImages) -> int | None:
     """How many of the images are also in the data set it was trained on; None if that one is not prepared here."""
     try:
         known = load_manifest(session.data_folder(trained_on), trained_on)

@@ -199,7 +199,7 @@ class LabelReader:
         return f"class numbers ({names}), the data set's colours, or floats [{len(self.classes)}, H, W] in a .npy file"
 
 
-def settle(files: Sequence[LabelFile]) -> tuple[int, float]:
+def resolve_encoding(files: Sequence[LabelFile]) -> tuple[int, float]:
     """What all files together say of undecided ones: the number that is foreground, and the threshold of floats.
 
     Raises BadPicture naming two files that cannot be of one kind, or floats that are neither of two kinds.
@@ -225,7 +225,7 @@ def settle(files: Sequence[LabelFile]) -> tuple[int, float]:
 
 
 def labels_of(file: LabelFile, foreground: int, threshold: float) -> Bytes:
-    """Labels uint8 [H, W] of a file, under what `settle` found."""
+    """Labels uint8 [H, W] of a file, under what `resolve_encoding` found."""
     if file.form == "labels":
         return file.codes
     if file.form == "numbers":

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.execution.session import FAULTS_SHOWN
-from benchmarks.scoring.mask_files import READ, LabelFile, LabelReader, labels_of, settle
-from benchmarks.scoring.test_images import Chosen
+from benchmarks.scoring.mask_files import READ, LabelFile, LabelReader, labels_of, resolve_encoding
+from benchmarks.scoring.test_images import TestImages
 from data_prep.images.decode import BadPicture, Bytes
 from data_prep.manifest import Entry
 from data_prep.processes import Progress
@@ -30,7 +30,7 @@ class Predicted:
     notes: tuple[str, ...]  # what the user should know
 
 
-def read_folder(folder: Path, chosen: Chosen, suffix: str, progress: Progress) -> Predicted:
+def read_folder(folder: Path, chosen: TestImages, suffix: str, progress: Progress) -> Predicted:
     """The predictions of a folder: a file for each chosen image, named by its stem and `suffix`."""
     if not folder.is_dir():
         found = "a file" if folder.is_file() else "nothing"
@@ -62,7 +62,7 @@ def read_folder(folder: Path, chosen: Chosen, suffix: str, progress: Progress) -
     faults += _sizes(read, wanted, native)
     foreground, threshold = 1, 0.0
     try:
-        foreground, threshold = settle(list(read.values()))
+        foreground, threshold = resolve_encoding(list(read.values()))
     except BadPicture as error:
         faults.append(str(error))
     missing = [stem for stem in wanted if stem not in files]
@@ -130,7 +130,7 @@ def _reading(files: Sequence[LabelFile], foreground: int, threshold: float, nati
 
 
 def _all_wrong(
-    folder: Path, chosen: Chosen, missing: Sequence[str], faults: Sequence[str], others: Sequence[str]
+    folder: Path, chosen: TestImages, missing: Sequence[str], faults: Sequence[str], others: Sequence[str]
 ) -> str:
     """One message with everything that is wrong."""
     where = f"seed {chosen.split_seed}" + (", by scenes" if chosen.split_rule == "blocked" else "")

@@ -29,11 +29,11 @@ from benchmarks.results.submission import (
 )
 from benchmarks.results.test_set_log import append_use
 from benchmarks.scoring.mask_folder import Predicted, PredictionsUnfit, read_folder, shortened
-from benchmarks.scoring.test_images import Chosen, choose
+from benchmarks.scoring.test_images import TestImages, select_test_images
 from benchmarks.training.evaluate import confusion_matrix
 from data_prep.errors import DataError
 from data_prep.images.encode import take_every
-from data_prep.loading.torch_dataset import PreparedSet
+from data_prep.loading.torch_dataset import PreparedDataset
 from data_prep.processes import Progress
 
 
@@ -47,7 +47,7 @@ class Scored:
     cached: bool
 
 
-def score(home: Path, chosen: Chosen, folder: Path, name: str, suffix: str, progress: Progress) -> Scored:
+def score(home: Path, chosen: TestImages, folder: Path, name: str, suffix: str, progress: Progress) -> Scored:
     """Score the files of a folder and store the submission. Raises PredictionsUnfit listing all that is wrong.
 
     The same predictions under the same name are not counted twice: that would be another use of the split.
@@ -78,10 +78,10 @@ def score(home: Path, chosen: Chosen, folder: Path, name: str, suffix: str, prog
     return Scored(submission, put_submission(home, submission), notes, cached=False)
 
 
-def read_run(home: Path, result: Result) -> tuple[Chosen, Predicted]:
+def read_run(home: Path, result: Result) -> tuple[TestImages, Predicted]:
     """The test images of a finished run and the predictions it saved. Raises DataError if they are gone or damaged."""
     identity = result.identity
-    chosen = choose(
+    chosen = select_test_images(
         home, identity["dataset"]["name"], identity["split_seed"], identity.get("split_rule", "random")
     )  # fmt: skip
     if chosen.digest != identity["data"]:
@@ -99,10 +99,10 @@ def read_run(home: Path, result: Result) -> tuple[Chosen, Predicted]:
     return chosen, Predicted(lambda index: saved.labels(stems[index]), False, ("Predictions that the run saved.",), ())
 
 
-def count(chosen: Chosen, predicted: Predicted, progress: Progress) -> tuple[Counts, Counts | None]:
+def count(chosen: TestImages, predicted: Predicted, progress: Progress) -> tuple[Counts, Counts | None]:
     """Counts at the prepared labels' resolution, and at the source's where predictions are that fine."""
     task = chosen.task
-    data = PreparedSet(chosen.folder, chosen.entries, cache=False)
+    data = PreparedDataset(chosen.folder, chosen.entries, cache=False)
     confusions, finer = [], []
     for index, entry in enumerate(chosen.entries):
         labels = predicted.labels(index)
@@ -121,7 +121,7 @@ def count(chosen: Chosen, predicted: Predicted, progress: Progress) -> tuple[Cou
     return counts, native_counts if len(finer) == len(confusions) else None
 
 
-def digest(chosen: Chosen, predicted: Predicted) -> str:
+def digest(chosen: TestImages, predicted: Predicted) -> str:
     """SHA-256 over the predicted labels: equal for equal predictions, whatever the files they came in."""
     total = hashlib.sha256()
     for index, entry in enumerate(chosen.entries):

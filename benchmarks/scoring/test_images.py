@@ -22,7 +22,7 @@ Part = Literal["test", "all"]
 
 
 @dataclass(frozen=True)
-class Chosen:
+class TestImages:
     """Images of a prepared data set that are to be counted."""
 
     dataset: Dataset
@@ -55,7 +55,7 @@ class Chosen:
         }
 
 
-def choose(home: Path, name: str, split_seed: int, rule: SplitRule, part: Part = "test") -> Chosen:
+def select_test_images(home: Path, name: str, split_seed: int, rule: SplitRule, part: Part = "test") -> TestImages:
     """The images to count, after comparing their files with their digests.
 
     Raises UnknownDataset or NotPrepared; DataError if a file was changed, or if there is no such image.
@@ -73,7 +73,7 @@ def choose(home: Path, name: str, split_seed: int, rule: SplitRule, part: Part =
             f"{len(faults)} prepared files of {name} are not as they were made:{_lines(faults)}\n"
             f"Delete {folder} and run: rssam-bench prepare {name} --source DIR"
         )
-    return Chosen(dataset, manifest, folder, entries, part, split_seed, rule)
+    return TestImages(dataset, manifest, folder, entries, part, split_seed, rule)
 
 
 def _lines(faults: Sequence[str]) -> str:

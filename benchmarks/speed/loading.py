@@ -19,14 +19,16 @@ from benchmarks.training.optimizer import make_optimizer
 from benchmarks.training.reproducibility import seeded
 from data_prep.errors import NotPrepared
 from data_prep.loading.decoded_cache import decoded
-from data_prep.loading.torch_dataset import PreparedSet
+from data_prep.loading.torch_dataset import PreparedDataset
 from data_prep.manifest import Entry, load_manifest
 from rssam.contract import Model, Task
 
 STEPS = 6
 
 
-def images_per_second(data: PreparedSet, recipe: Recipe, workers: int, groups: int, *, pinned: bool = False) -> float:
+def images_per_second(
+    data: PreparedDataset, recipe: Recipe, workers: int, groups: int, *, pinned: bool = False
+) -> float:
     """Images that come as a training asks for them, with nothing to wait for; the first group is not timed."""
     each = min(recipe.group, len(data) * recipe.crops)
     in_epoch = max(len(data) * recipe.crops // each, 1)
@@ -55,7 +57,7 @@ def share_of_waiting(
     if entries[0].size != task.image_size:
         recipe = dataclasses.replace(recipe, crop=side)
     pixels = decoded(folder, entries, Home(home).decoded, lambda _: None)
-    data = PreparedSet(folder, entries, cache=False, pixels=pixels)
+    data = PreparedDataset(folder, entries, cache=False, pixels=pixels)
     fabric = make_fabric(conditions.device, conditions.precision)
     cuda = conditions.device == "cuda"
     with seeded(0, deterministic=False):

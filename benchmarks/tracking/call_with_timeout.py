@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 
 @dataclass
-class Patience:
+class TimeoutCaller:
     """Waits for a call at most so many seconds; after a fault it makes none for so many seconds of silence.
 
     A call that was given up goes on by itself, and none is made before it has ended. `complain` is told of each fault.

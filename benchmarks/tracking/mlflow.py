@@ -2,7 +2,7 @@
 
 Without MLFLOW_TRACKING_URI the mirror is a SQLite file in the home folder; with it, that server. One mirror serves all
 runs of a process, so that the database is opened and the experiment made once; how long it is waited for stands in
-`patience`. What MLflow missed is kept for later. A note in the run's work folder says which MLflow run it is and stays
+`caller`. What MLflow missed is kept for later. A note in the run's work folder says which MLflow run it is and stays
 until that one has everything: a resumed run goes on in it, and a finished one that MLflow has not got is told again by
 the next command that meets it. The note is there before MLflow hears of the run, with a key that the MLflow run bears
 as a tag: one that was made and never noted is found by it.
@@ -26,7 +26,7 @@ from filelock import FileLock
 
 from benchmarks.results.home import Home
 from benchmarks.results.result import Result
-from benchmarks.tracking.call_with_timeout import Patience
+from benchmarks.tracking.call_with_timeout import TimeoutCaller
 from data_prep.errors import DataError
 from rssam.files import write_atomic
 
@@ -66,12 +66,12 @@ class _Mirrored:
     pending: list[tuple[str, float, int, int]] = field(default_factory=list)  # metric, value, time in ms, step
 
 
-class MlflowMirror:
+class MlflowTracker:
     """Parameters, metrics of each epoch, system metrics, and the result file as an artifact, in MLflow."""
 
     def __init__(self, home: Path, warn: Callable[[str], None]) -> None:
         self.home, self.warn = Home(home.resolve()), warn
-        self.patience = Patience(self._leave_alone)
+        self.caller = TimeoutCaller(self._leave_alone)
         self._client: Any = None
         self._experiment = ""
         self._run: _Mirrored | None = None
@@ -101,7 +101,7 @@ class MlflowMirror:
         self._tell(lambda run: self._finish(run, result, result_file))
         self._run = None
 
-    def settle(self, result: Result, result_file: Path) -> None:
+    def backfill(self, result: Result, result_file: Path) -> None:
         """Tell MLflow of a result that it has not got the whole of, as its note says. Without a note does nothing."""
         if (note := self._read_note(result.key)) is None:
             return
@@ -135,7 +135,7 @@ class MlflowMirror:
             self._listen(lambda: call(run))
 
     def _listen(self, call: Callable[[], object]) -> None:
-        self.patience.call(call, _import_mlflow)  # the import takes seconds on a busy machine: no fault of a server
+        self.caller.call(call, _import_mlflow)  # the import takes seconds on a busy machine: no fault of a server
 
     def _leave_alone(self, fault: Exception) -> None:
         self._client = None
@@ -143,7 +143,7 @@ class MlflowMirror:
         first = (str(fault).strip().splitlines() or [""])[0]
         self.warn(
             f"MLflow at {self.uri} failed ({type(fault).__name__}: {first}); this session goes on without it "
-            f"and asks again after {self.patience.seconds_of_silence / 60:.0f} minutes. Results do not depend on it"
+            f"and asks again after {self.caller.seconds_of_silence / 60:.0f} minutes. Results do not depend on it"
         )
 
     def _connect(self) -> Any:
@@ -151,7 +151,7 @@ class MlflowMirror:
             from mlflow import MlflowClient
 
             self.home.root.mkdir(parents=True, exist_ok=True)
-            wait = self.patience.seconds_to_answer
+            wait = self.caller.seconds_to_answer
             with FileLock(self.home.mlflow_lock, timeout=wait):  # two may want to make the database
                 client = MlflowClient(self.uri)
                 known = client.get_experiment_by_name(EXPERIMENT)

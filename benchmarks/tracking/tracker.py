@@ -21,7 +21,7 @@ class Tracker(Protocol):
     def finish(self, result: Result, result_file: Path) -> None:
         """The current run is finished and stored."""
 
-    def settle(self, result: Result, result_file: Path) -> None:
+    def backfill(self, result: Result, result_file: Path) -> None:
         """A result of earlier is met."""
 
     def fail(self, reason: str) -> None:
@@ -35,7 +35,7 @@ class Tracker(Protocol):
         ...
 
 
-class Silent:
+class NullTracker:
     """A tracker that listens to nothing."""
 
     def start(self, key: str, declared: Mapping[str, Any]) -> None:
@@ -47,7 +47,7 @@ class Silent:
     def finish(self, result: Result, result_file: Path) -> None:
         """Ignored."""
 
-    def settle(self, result: Result, result_file: Path) -> None:
+    def backfill(self, result: Result, result_file: Path) -> None:
         """Ignored."""
 
     def fail(self, reason: str) -> None:

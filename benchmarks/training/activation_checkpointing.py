@@ -17,7 +17,7 @@ from torch.utils.checkpoint import checkpoint
 CONTAINERS = (nn.ModuleList, nn.Sequential)
 
 
-def save_memory(net: nn.Module) -> int:
+def enable_activation_checkpointing(net: nn.Module) -> int:
     """Run the blocks of `net` under activation checkpointing while it trains; return how many blocks."""
     blocks = list(_blocks(net, listed=False))
     for block in blocks:

@@ -17,25 +17,25 @@ from rssam.errors import UserError
 
 
 @dataclass(frozen=True)
-class Running:
+class BatchNormStats:
     """Means and variances of all batch norms in a row, float64 [values], and their updates so far, int64 [norms]."""
 
     values: Tensor
     updates: Tensor
 
 
-def running(net: nn.Module) -> Running:
+def read_stats(net: nn.Module) -> BatchNormStats:
     """A copy, on the CPU."""
     norms = _norms(net)
     values = [buffer.detach().double().cpu().reshape(-1) for norm in norms for buffer in _moments(norm)]
     updates = [norm.num_batches_tracked for norm in norms]
-    return Running(
+    return BatchNormStats(
         torch.cat(values) if values else torch.zeros(0, dtype=torch.float64),
         torch.tensor([int(count) for count in updates if count is not None], dtype=torch.int64),
     )
 
 
-def put_running(net: nn.Module, state: Running) -> None:
+def write_stats(net: nn.Module, state: BatchNormStats) -> None:
     """Put values and numbers of updates into the network."""
     norms = _norms(net)
     parts = iter(torch.split(state.values, [buffer.numel() for norm in norms for buffer in _moments(norm)]))
@@ -46,7 +46,7 @@ def put_running(net: nn.Module, state: Running) -> None:
         norm.num_batches_tracked.fill_(int(count))
 
 
-def merged(net: nn.Module, before: Running, after: Sequence[Running]) -> Running:
+def merge_in_order(net: nn.Module, before: BatchNormStats, after: Sequence[BatchNormStats]) -> BatchNormStats:
     """The updates that each device made from `before` on, made one device after the other.
 
     Raises UserError if a batch norm of `net` averages over all updates instead (momentum None).
@@ -63,7 +63,7 @@ def merged(net: nn.Module, before: Running, after: Sequence[Running]) -> Running
         factor = (kept**made).repeat_interleave(widths)  # [values]
         values = factor * values + (each.values - factor * before.values)
         updates = updates + made
-    return Running(values, updates)
+    return BatchNormStats(values, updates)
 
 
 def _norms(net: nn.Module) -> list[_BatchNorm]:

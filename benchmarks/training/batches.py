@@ -13,9 +13,9 @@ from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
 
 from benchmarks.protocol.recipe import Recipe
-from benchmarks.signals import Stop, heed_parent_alone, signals_held
+from benchmarks.signals import Stop, heed_only_parent, signals_blocked
 from data_prep.errors import DataError
-from data_prep.loading.torch_dataset import PreparedSet, crop, random_crop_offset
+from data_prep.loading.torch_dataset import PreparedDataset, crop, random_crop_offset
 from rssam.errors import UserError
 
 GROUPS_AHEAD = 4
@@ -26,10 +26,10 @@ class DataWorkerDied(UserError):
     """A process that reads images ended abruptly."""
 
 
-class _Draws(TorchDataset[tuple[Tensor, Tensor]]):
+class _EpochDataset(TorchDataset[tuple[Tensor, Tensor]]):
     """The images of one epoch in the order they are drawn, cropped and turned as the recipe says."""
 
-    def __init__(self, data: PreparedSet, recipe: Recipe, seed: int, epoch: int) -> None:
+    def __init__(self, data: PreparedDataset, recipe: Recipe, seed: int, epoch: int) -> None:
         rng = np.random.default_rng([seed, epoch])
         self.order = rng.permutation(len(data) * recipe.crops)  # draw number n is image n % len(data)
         flips = recipe.augmentation == "flips"
@@ -46,31 +46,31 @@ class _Draws(TorchDataset[tuple[Tensor, Tensor]]):
             height, width = item["mask"].shape
             item = crop(item, *random_crop_offset(self.seed, self.epoch, draw, (height, width), self.side), self.side)
         turn = int(self.turns[position])
-        return _turn(item["image"], turn), _turn(item["mask"], turn)
+        return _dihedral(item["image"], turn), _dihedral(item["mask"], turn)
 
 
-def _turn(pixels: Tensor, turn: int) -> Tensor:
+def _dihedral(pixels: Tensor, turn: int) -> Tensor:
     """One of the eight symmetries of the square, by number; 0 is the identity."""
     turned = torch.rot90(pixels, turn % 4, dims=(-2, -1))
     return turned.flip(-1) if turn >= 4 else turned
 
 
-class _Stream(TorchDataset[tuple[Tensor, Tensor]]):
+class _StreamDataset(TorchDataset[tuple[Tensor, Tensor]]):
     """The draws of all epochs, asked for as (epoch, position)."""
 
-    def __init__(self, data: PreparedSet, recipe: Recipe, seed: int) -> None:
+    def __init__(self, data: PreparedDataset, recipe: Recipe, seed: int) -> None:
         self.data, self.recipe, self.seed = data, recipe, seed
-        self._draws: _Draws | None = None  # of the epoch asked for last
+        self._draws: _EpochDataset | None = None  # of the epoch asked for last
 
     def __getitem__(self, place: tuple[int, int]) -> tuple[Tensor, Tensor]:
         epoch, position = place
         if self._draws is None or self._draws.epoch != epoch:
-            self._draws = _Draws(self.data, self.recipe, self.seed, epoch)
+            self._draws = _EpochDataset(self.data, self.recipe, self.seed, epoch)
         return self._draws[position]
 
 
 def read_groups(
-    data: PreparedSet,
+    data: PreparedDataset,
     recipe: Recipe,
     seed: int,
     numbers: Iterable[tuple[int, int]],
@@ -85,7 +85,7 @@ def read_groups(
     """
     group = min(recipe.group, len(data) * recipe.crops)
     loader = DataLoader(
-        _Stream(data, recipe, seed),
+        _StreamDataset(data, recipe, seed),
         batch_sampler=([(epoch, number * group + place) for place in range(group)] for epoch, number in numbers),
         num_workers=workers,
         multiprocessing_context="fork" if workers and sys.platform == "linux" else None,  # in a process of --jobs too
@@ -94,7 +94,7 @@ def read_groups(
         generator=torch.Generator(),  # its own: what the network draws does not depend on when reading begins
         prefetch_factor=GROUPS_AHEAD if workers else None,
     )
-    with signals_held():
+    with signals_blocked():
         batches = iter(loader)  # starts the processes
     return _deaths_told_alike(batches) if workers else batches
 
@@ -111,7 +111,7 @@ def _deaths_told_alike(batches: Iterator[tuple[Tensor, Tensor]]) -> Iterator[tup
 
 
 def _leave_signals_to_parent(worker: int) -> None:
-    heed_parent_alone()
+    heed_only_parent()
 
 
 @contextmanager

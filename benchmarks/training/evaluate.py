@@ -16,8 +16,8 @@ from benchmarks.metrics.count_probabilities import probability_histogram
 from benchmarks.metrics.counts import Counts
 from benchmarks.protocol.recipe import Recipe
 from benchmarks.training.loss import segmentation_loss
-from benchmarks.training.rank_group import Team
-from data_prep.loading.torch_dataset import Item, PreparedSet, grid
+from benchmarks.training.rank_group import SingleProcess
+from data_prep.loading.torch_dataset import Item, PreparedDataset, grid
 from data_prep.loading.torch_dataset import crop as crop_item
 from rssam.contract import IGNORE, Task
 
@@ -47,25 +47,25 @@ def to_float(images: Tensor, device: torch.device) -> Tensor:
 @torch.inference_mode()
 def validation_loss(
     net: nn.Module,
-    data: PreparedSet,
+    data: PreparedDataset,
     recipe: Recipe,
     device: torch.device,
     between: Callable[[], None] | None = None,
-    team: Team | None = None,
+    ranks: SingleProcess | None = None,
 ) -> float:
     """Mean loss over groups of `recipe.group` images (or windows) in the order of their stems, each image once.
 
-    The devices of a `team` take groups in turn; the sum is made in the order of the groups all the same. `between` is
+    The devices of a `ranks` take groups in turn; the sum is made in the order of the groups all the same. `between` is
     called as often on each of them, after every group; what it raises ends the pass.
     """
-    team = team or Team()
+    ranks = ranks or SingleProcess()
     net.eval()
     places = _windows(data, recipe.crop)
     read = lru_cache(maxsize=1)(data.__getitem__)  # windows of one image follow each other: decode it once
     groups = [places[first : first + recipe.group] for first in range(0, len(places), recipe.group)]
     sums = torch.zeros(len(groups), device=device, dtype=torch.float64)
-    for first in range(0, len(groups), team.size):
-        if (number := first + team.rank) < len(groups):
+    for first in range(0, len(groups), ranks.size):
+        if (number := first + ranks.rank) < len(groups):
             images, labels = _stacked(read, groups[number], recipe.crop)
             logits = net(to_float(images, device))  # [B, C, H, W]
             loss = segmentation_loss(logits, labels.to(device), recipe.ce_weight, recipe.dice_weight)
@@ -73,7 +73,7 @@ def validation_loss(
         if between is not None:
             between()
     total = 0.0
-    for part in team.total(sums.cpu()).tolist():  # each is 0 on all devices but one
+    for part in ranks.total(sums.cpu()).tolist():  # each is 0 on all devices but one
         total += part
     return total / len(places)
 
@@ -81,27 +81,27 @@ def validation_loss(
 @torch.inference_mode()
 def evaluate(
     net: nn.Module,
-    data: PreparedSet,
+    data: PreparedDataset,
     task: Task,
     crop: int | None,
     device: torch.device,
     progress: Callable[[int, int], None] | None = None,
-    team: Team | None = None,
+    ranks: SingleProcess | None = None,
 ) -> Evaluation:
     """Predict every image of `data` once and count; images larger than the crop are covered by a grid of crops.
 
-    The devices of a `team` take images in turn and all have the counts of all; the first alone has the predictions.
+    The devices of a `ranks` take images in turn and all have the counts of all; the first alone has the predictions.
     `progress` is called as often on each of them.
 
     Binary labels are the sign of the logit (probability 0.5), others the largest logit. Where the source had a finer
     mask, the same logits are upsampled to it and counted a second time.
     """
-    team = team or Team()
+    ranks = ranks or SingleProcess()
     net.eval()
     counted: dict[int, _Counted] = {}
     predicted: dict[int, NDArray[np.uint8]] = {}
-    for first in range(0, len(data), team.size):
-        if (index := first + team.rank) < len(data):
+    for first in range(0, len(data), ranks.size):
+        if (index := first + ranks.rank) < len(data):
             item = data[index]
             mask, native = item["mask"], item.get("native_mask")
             logits = _predict(net, item["image"], crop, device)  # [C, H, W]
@@ -115,9 +115,9 @@ def evaluate(
             counted[index] = item["name"], confusion_matrix(mask, labels, task).cpu(), finer, histogram
             predicted[index] = labels.to(torch.uint8).cpu().numpy()
         if progress is not None:
-            progress(min(first + team.size, len(data)), len(data))
-    counted = team.collect(counted, len(data))
-    predicted = team.collect(predicted, len(data), leader_only=True)
+            progress(min(first + ranks.size, len(data)), len(data))
+    counted = ranks.collect(counted, len(data))
+    predicted = ranks.collect(predicted, len(data), leader_only=True)
     names, confusions, finer_confusions, histograms = zip(*(counted[index] for index in range(len(data))), strict=True)
     native_confusions = [confusion for confusion in finer_confusions if confusion is not None]
     return Evaluation(
@@ -159,7 +159,7 @@ def _predict(net: nn.Module, image: Tensor, crop: int | None, device: torch.devi
     return logits
 
 
-def _windows(data: PreparedSet, side: int | None) -> list[tuple[int, int, int]]:
+def _windows(data: PreparedDataset, side: int | None) -> list[tuple[int, int, int]]:
     """(index, top, left) of every window of the grids that cover the images; of every image where `side` is None."""
     return [
         (index, top, left)

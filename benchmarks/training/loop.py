@@ -25,9 +25,9 @@ from benchmarks.training.checkpoint import Checkpoints
 from benchmarks.training.evaluate import to_float, validation_loss
 from benchmarks.training.loss import segmentation_loss
 from benchmarks.training.optimizer import learning_rate, make_optimizer
-from benchmarks.training.rank_group import Team
+from benchmarks.training.rank_group import SingleProcess
 from benchmarks.training.reproducibility import random_states, restore_random_states
-from data_prep.loading.torch_dataset import PreparedSet
+from data_prep.loading.torch_dataset import PreparedDataset
 from rssam.errors import UserError
 
 SECONDS_BETWEEN_CHECKPOINTS = 600.0
@@ -72,39 +72,39 @@ def train(
     recipe: Recipe,
     rate: float,
     seed: int,
-    data: tuple[PreparedSet, PreparedSet],
+    data: tuple[PreparedDataset, PreparedDataset],
     fabric: Fabric,
     checkpoints: Checkpoints,
     listener: Listener,
     workers: int = 0,
     save_every: float = SECONDS_BETWEEN_CHECKPOINTS,
-    team: Team | None = None,
+    ranks: SingleProcess | None = None,
 ) -> Training:
     """Train `net` in place and leave it with the parameters of its best epoch.
 
     `data` is (train, val). Goes on from the last checkpoint if there is one, to the very step; one is saved after every
     epoch and every `save_every` seconds. Raises TrainingDiverged if the loss is not finite, and Interrupted, after
-    saving, if the listener asks for a stop. With a `team` of several devices all call it alike, and end with equal
+    saving, if the listener asks for a stop. With a `ranks` of several devices all call it alike, and end with equal
     parameters and the same history; only the first writes.
     """
-    team = team or Team()
+    ranks = ranks or SingleProcess()
     train_set, val_set = data
     raw = make_optimizer(net, recipe, rate, fused=fabric.device.type == "cuda")
     model, optimizer = fabric.setup(net, raw)  # the wrapper steps; state and settings are those of `raw`
     if hasattr(net, "training_outputs"):
         model.mark_forward_method("training_outputs")
-    state, random = _resumed(net, raw, checkpoints, team)
+    state, random = _resumed(net, raw, checkpoints, ranks)
     if random:
         restore_random_states(random, fabric.device)
 
     groups = max(len(train_set) * recipe.crops // recipe.group, 1)
     accumulate = recipe.batch // recipe.group
-    shares = team.shares(groups, accumulate)
+    shares = ranks.shares(groups, accumulate)
     steps = len(shares)  # optimiser steps an epoch
 
     def save() -> None:
-        states = team.all_states(random_states(fabric.device))
-        if team.leads:
+        states = ranks.all_states(random_states(fabric.device))
+        if ranks.is_rank_zero:
             checkpoints.save(net, raw, vars(state), states)
 
     begun = [(state.epoch, shares[state.step :])] if state.step else []
@@ -115,10 +115,10 @@ def train(
     while state.epoch < recipe.epochs:
         started, epoch, saved = time.perf_counter() - state.spent, state.epoch + 1, time.monotonic()
         began, waited = time.perf_counter(), 0.0
-        total = torch.tensor(state.loss_sum if team.leads else 0.0, device=fabric.device, dtype=torch.float64)
+        total = torch.tensor(state.loss_sum if ranks.is_rank_zero else 0.0, device=fabric.device, dtype=torch.float64)
 
         if state.step == 0 or not random:  # dropout, too, depends on seed, epoch and the device's number alone
-            torch.manual_seed(seed * 1_000_003 + epoch + (team.rank << 40))
+            torch.manual_seed(seed * 1_000_003 + epoch + (ranks.rank << 40))
         if state.step > 0 and random:
             restore_random_states(random, fabric.device)
         else:
@@ -129,36 +129,36 @@ def train(
             now = learning_rate(recipe, rate, state.epoch * steps + state.step, recipe.epochs * steps)
             for settings in raw.param_groups:
                 settings["lr"] = now
-            before = team.statistics(net)
+            before = ranks.statistics(net)
             asked = time.perf_counter()
             batch = list(islice(loaded, len(share.read)))
             waited += time.perf_counter() - asked
             for more, (images, labels) in zip(reversed(range(len(batch))), batch, strict=True):
                 images, labels = to_float(images, fabric.device), labels.to(fabric.device, non_blocking=True)
-                with team.accumulating(model, more > 0):
+                with ranks.accumulating(model, more > 0):
                     with fabric.autocast():  # Fabric's own covers a forward alone, not `training_outputs`
                         outputs = training_outputs(model, images)
                     loss = outputs_loss(outputs, labels, recipe.ce_weight, recipe.dice_weight)
                     # the gradients of the devices are averaged, those of the groups summed
-                    fabric.backward(loss / (len(share.step) / team.size) if share.groups else loss * 0)
+                    fabric.backward(loss / (len(share.step) / ranks.size) if share.groups else loss * 0)
                 if share.groups:
                     total += loss.detach().double()
-            team.merge(net, before, share)
+            ranks.merge(net, before, share)
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
             state.step += 1
             listener.step(epoch, recipe.epochs, state.step, steps)
-            stop, due = team.agree(listener.stop, time.monotonic() - saved >= save_every)
+            stop, due = ranks.sync_stop(listener.stop, time.monotonic() - saved >= save_every)
             if stop or due:
-                _pause(state, total, started, now, team)
+                _pause(state, total, started, now, ranks)
                 save()
                 if stop:
                     listener.stop.check()
                 saved = time.monotonic()
-        _pause(state, total, started, now, team)
+        _pause(state, total, started, now, ranks)
         listener.waited(waited, time.perf_counter() - began)
         try:
-            val_loss = validation_loss(model, val_set, recipe, fabric.device, lambda: team.check(listener.stop), team)
+            val_loss = validation_loss(model, val_set, recipe, fabric.device, lambda: ranks.check(listener.stop), ranks)
         except Interrupted:
             save()
             raise
@@ -172,30 +172,30 @@ def train(
             "seconds": time.perf_counter() - started,
         }
         _remember(state, metrics)
-        if state.best_epoch == epoch and team.leads:
+        if state.best_epoch == epoch and ranks.is_rank_zero:
             checkpoints.save_best(net, epoch)
         save()
         listener.epoch(metrics)
-    team.meet()  # the file is written
+    ranks.barrier()  # the file is written
     checkpoints.load_best(net, state.best_epoch)
     return state
 
 
 def _resumed(
-    net: nn.Module, optimizer: torch.optim.Optimizer, checkpoints: Checkpoints, team: Team
+    net: nn.Module, optimizer: torch.optim.Optimizer, checkpoints: Checkpoints, ranks: SingleProcess
 ) -> tuple[Training, dict[str, Tensor]]:
     """Training and random states of the last checkpoint, or a new training and none; the same on every device."""
-    found = checkpoints.resume(net, optimizer) if team.leads else None  # the first removes damaged ones
-    team.meet()
-    found = found if team.leads else checkpoints.resume(net, optimizer)
-    state, random = (Training(), {}) if found is None else (Training(**found[0]), team.own_states(found[1]))
-    team.meet(f"step {state.step} after epoch {state.epoch}")
+    found = checkpoints.resume(net, optimizer) if ranks.is_rank_zero else None  # the first removes damaged ones
+    ranks.barrier()
+    found = found if ranks.is_rank_zero else checkpoints.resume(net, optimizer)
+    state, random = (Training(), {}) if found is None else (Training(**found[0]), ranks.own_states(found[1]))
+    ranks.barrier(f"step {state.step} after epoch {state.epoch}")
     return state, random
 
 
-def _pause(state: Training, total: Tensor, started: float, rate: float, team: Team) -> None:
+def _pause(state: Training, total: Tensor, started: float, rate: float, ranks: SingleProcess) -> None:
     """Note how far the epoch is. Raises TrainingDiverged: what is no number is not worth a checkpoint."""
-    state.loss_sum, state.spent = float(team.total(total.cpu())), time.perf_counter() - started
+    state.loss_sum, state.spent = float(ranks.total(total.cpu())), time.perf_counter() - started
     if not math.isfinite(state.loss_sum):
         raise _diverged("training", state.loss_sum, state.epoch + 1, rate)
 

@@ -28,8 +28,8 @@ from torch import Tensor, nn
 from torch.distributed.distributed_c10d import ProcessGroup
 
 from benchmarks.protocol.recipe import Precision
-from benchmarks.signals import Stop, leave
-from benchmarks.training.batch_norm import Running, merged, put_running, running
+from benchmarks.signals import Stop, exit_now
+from benchmarks.training.batch_norm import BatchNormStats, merge_in_order, read_stats, write_stats
 from benchmarks.training.device_layout import Layout, Share, shares
 from rssam.errors import UserError
 
@@ -42,14 +42,14 @@ SECONDS_TO_LEARN = 5.0
 T = TypeVar("T")
 
 
-class Team:
+class SingleProcess:
     """A team of one: nobody to ask, nothing to add."""
 
     rank = 0
     size = 1
 
     @property
-    def leads(self) -> bool:
+    def is_rank_zero(self) -> bool:
         """Whether this process writes and speaks."""
         return self.rank == 0
 
@@ -61,16 +61,16 @@ class Team:
         """The sum over all devices, of float64 or int64 values on the CPU."""
         return values
 
-    def meet(self, place: object = None) -> None:
+    def barrier(self, place: object = None) -> None:
         """Wait for the others. Raises UserError if not all have come to the same place."""
 
-    def agree(self, stop: Stop, save: bool = False) -> tuple[bool, bool]:
+    def sync_stop(self, stop: Stop, save: bool = False) -> tuple[bool, bool]:
         """Whether to stop, if any device was asked to, and whether to save, if the first wants to."""
         return stop.wanted, save
 
     def check(self, stop: Stop) -> None:
         """Raise Interrupted on all devices if one was asked to stop."""
-        if self.agree(stop)[0]:
+        if self.sync_stop(stop)[0]:
             stop.check()
 
     def all_states(self, states: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -85,11 +85,11 @@ class Team:
         """For a group; `more` follow before the gradients are averaged."""
         return nullcontext()
 
-    def statistics(self, net: nn.Module) -> Running | None:
+    def statistics(self, net: nn.Module) -> BatchNormStats | None:
         """Running statistics before a step, for `merge`."""
         return None
 
-    def merge(self, net: nn.Module, before: Running | None, share: Share) -> None:
+    def merge(self, net: nn.Module, before: BatchNormStats | None, share: Share) -> None:
         """After a step: running statistics as if one device had seen the groups of all in turn."""
 
     def collect(self, parts: dict[int, T], count: int, *, leader_only: bool = False) -> dict[int, T]:
@@ -100,7 +100,7 @@ class Team:
         return _whole([parts], count)
 
 
-class DistributedTeam(Team):
+class RankGroup(SingleProcess):
     """Several devices. Made on all of them at the same time; `children` are processes that this one has started."""
 
     def __init__(
@@ -122,16 +122,16 @@ class DistributedTeam(Team):
         assert isinstance(talk, ProcessGroup)
         self._talk = talk
         board: Any = dist.TCPStore  # type: ignore[attr-defined]  # public, but not exported explicitly
-        server = board(where.main_address, 0, is_master=True, wait_for_workers=False) if self.leads else None
+        server = board(where.main_address, 0, is_master=True, wait_for_workers=False) if self.is_rank_zero else None
         port = self._from_first(server.port if server else None)
         self._board = server or board(where.main_address, port, is_master=False, wait_for_workers=False)
         self._children = children
         self._over = threading.Event()
         self._failed_here = False
-        self._watch = threading.Thread(target=self._look, name="watch", daemon=True)
+        self._watch = threading.Thread(target=self._watch_other_ranks, name="watch", daemon=True)
         self._watch.start()
 
-    def call(self, what: object) -> None:
+    def broadcast_run(self, what: object) -> None:
         """Set the others to work."""
         self._from_first(what)
 
@@ -141,7 +141,7 @@ class DistributedTeam(Team):
             self._from_first(None)
             self._part()
 
-    def next_call(self) -> Any:
+    def receive_run(self) -> Any:
         """What the first one wants done; None if there is nothing more."""
         what = self._from_first(None)
         if what is None:
@@ -154,7 +154,7 @@ class DistributedTeam(Team):
         dist.all_reduce(result, group=self._talk)
         return result
 
-    def meet(self, place: object = None) -> None:
+    def barrier(self, place: object = None) -> None:
         """See Team."""
         places = self._from_all(place)
         if any(other != places[0] for other in places):
@@ -163,9 +163,9 @@ class DistributedTeam(Team):
                 "must see the same home folder; give it with --home"
             )
 
-    def agree(self, stop: Stop, save: bool = False) -> tuple[bool, bool]:
+    def sync_stop(self, stop: Stop, save: bool = False) -> tuple[bool, bool]:
         """See Team."""
-        wishes = self.total(torch.tensor([int(stop.wanted), int(save and self.leads)]))
+        wishes = self.total(torch.tensor([int(stop.wanted), int(save and self.is_rank_zero)]))
         if int(wishes[0]) and not stop.wanted:
             stop.signal = "a signal to another device"
         return bool(wishes[0]), bool(wishes[1])
@@ -178,7 +178,7 @@ class DistributedTeam(Team):
 
     def own_states(self, states: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """See Team."""
-        if self.leads:
+        if self.is_rank_zero:
             return super().own_states(states)
         prefix = f"{self.rank}."
         return {name.removeprefix(prefix): value for name, value in states.items() if name.startswith(prefix)}
@@ -187,26 +187,26 @@ class DistributedTeam(Team):
         """See Team."""
         return self.fabric.no_backward_sync(model, enabled=more)
 
-    def statistics(self, net: nn.Module) -> Running | None:
+    def statistics(self, net: nn.Module) -> BatchNormStats | None:
         """See Team."""
-        return running(net)
+        return read_stats(net)
 
-    def merge(self, net: nn.Module, before: Running | None, share: Share) -> None:
+    def merge(self, net: nn.Module, before: BatchNormStats | None, share: Share) -> None:
         """See Team."""
         assert before is not None
         if before.updates.numel():
-            after = running(net) if share.groups else before
-            put_running(net, merged(net, before, self._from_all(after)))
+            after = read_stats(net) if share.groups else before
+            write_stats(net, merge_in_order(net, before, self._from_all(after)))
 
     def collect(self, parts: dict[int, T], count: int, *, leader_only: bool = False) -> dict[int, T]:
         """See Team."""
         if not leader_only:
             return _whole(self._from_all(parts), count)
-        every: list[Any] | None = [None] * self.size if self.leads else None
+        every: list[Any] | None = [None] * self.size if self.is_rank_zero else None
         dist.gather_object(parts, every, dst=0, group=self._talk)
         return parts if every is None else _whole(every, count)
 
-    def give_up(self, reason: str, trace: str, *, lost: bool) -> str:
+    def abort(self, reason: str, trace: str, *, lost: bool) -> str:
         """End the others, who wait for this device; to be called where it cannot go on. Returns the reason to tell.
 
         Only the first returns, and its plan must end. `lost` says that it was a connection that broke: then one of the
@@ -217,33 +217,33 @@ class DistributedTeam(Team):
             reason = "the process of another device ended abruptly (out of memory?)"
         self._failed_here = True
         self._board.set("failed", json.dumps([self.rank, reason, trace]))
-        if not self.leads:
+        if not self.is_rank_zero:
             time.sleep(60)  # until the first has told it; the watch ends this process then
-            leave()
+            exit_now()
         self._over.set()
         return f"{reason}; the other devices have ended with it, and what was saved is kept"
 
-    def _look(self) -> None:
+    def _watch_other_ranks(self) -> None:
         """In a thread of its own: end this process where another one has failed, for it may wait for ever."""
         while not self._over.wait(SECONDS_BETWEEN_LOOKS):
             try:
                 failed = json.loads(self._board.get("failed")) if self._board.check(["failed"]) else None
             except (RuntimeError, ValueError):  # the first is gone
-                leave()
+                exit_now()
             if self._failed_here and self._board.check(["told"]):
-                leave()
+                exit_now()
             if failed is None and any(child.poll() not in (None, 0) for child in self._children):
                 failed = [-1, "the process of another device ended abruptly (out of memory?)", ""]
             if failed is None or self._failed_here or self._over.is_set():
                 continue
-            if self.leads:
+            if self.is_rank_zero:
                 rank, reason, trace = failed
                 who = f"device {rank}: " if rank >= 0 else ""
                 self.on_failure(f"{who}{reason}; all devices end, and what was saved is kept: run again", trace)
                 self._board.set("told", "")
                 time.sleep(4 * SECONDS_BETWEEN_LOOKS)  # the others look, and go first
-                leave()
-            leave(0)  # no fault of this one
+                exit_now()
+            exit_now(0)  # no fault of this one
 
     def _part(self) -> None:
         self._over.set()

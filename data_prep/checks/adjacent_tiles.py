@@ -18,7 +18,7 @@ from typing import Literal, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from data_prep.checks.fingerprints import Edges, glance_all, require
+from data_prep.checks.fingerprints import Edges, fingerprint_all, require
 from data_prep.manifest import Entry
 from data_prep.processes import Progress
 from data_prep.splits import joined
@@ -74,18 +74,18 @@ class Seams:
     refused: tuple[Seam, ...]
 
 
-def find_seams(glances: Mapping[str, Edges]) -> Seams:
+def find_seams(fingerprints: Mapping[str, Edges]) -> Seams:
     """The abutting pairs among tiles, by their names; the result does not depend on their order.
 
     Of tiles with identical content give only one: copies would be each other's rivals.
     """
-    stems = sorted(glances)
+    stems = sorted(fingerprints)
     found: list[Seam] = []
     refused: list[Seam] = []
     for side in ("right", "below"):
-        for group in _by_length(stems, glances, side):
-            first = np.stack([_edge(glances[stem], side) for stem in group])
-            second = np.stack([_edge(glances[stem], side, facing=True) for stem in group])
+        for group in _by_length(stems, fingerprints, side):
+            first = np.stack([_edge(fingerprints[stem], side) for stem in group])
+            second = np.stack([_edge(fingerprints[stem], side, facing=True) for stem in group])
             taken, left = _match(group, profiles(first), profiles(second), side)
             found += taken
             refused += left
@@ -106,7 +106,7 @@ def with_scenes(
     images are read. Raises DataError if such an image cannot be read.
     """
     others = [entry for entry in entries if entry.stem not in known]
-    read = require(glance_all(folder, others, workers, progress), others, folder)
+    read = require(fingerprint_all(folder, others, workers, progress), others, folder)
     edges = {**known, **{entry.stem: seen for entry, seen in zip(others, read, strict=True)}}
     progress(0, 1, "look for tiles that abut")
     seams = find_seams(representatives(entries, [edges[entry.stem] for entry in entries]))
@@ -126,12 +126,12 @@ def with_scenes(
     return tuple(replace(entry, scene=scenes[entry.stem]) for entry in entries)
 
 
-def representatives(entries: Sequence[Entry], glances: Sequence[Seen | None]) -> dict[str, Seen]:
+def representatives(entries: Sequence[Entry], fingerprints: Sequence[Seen | None]) -> dict[str, Seen]:
     """Glances by stem without copies: of identical images the first one counts, with all its tiles."""
     sources = {entry.stem: entry.source for entry in entries}
     return {
         entry.stem: seen
-        for entry, seen in zip(entries, glances, strict=True)
+        for entry, seen in zip(entries, fingerprints, strict=True)
         if seen is not None and entry.source == sources[entry.group]
     }
 
@@ -210,11 +210,11 @@ def _edge(seen: Edges, side: Side, *, facing: bool = False) -> NDArray[np.uint8]
     return seen.top if facing else seen.bottom
 
 
-def _by_length(stems: Sequence[str], glances: Mapping[str, Edges], side: Side) -> Iterator[list[str]]:
+def _by_length(stems: Sequence[str], fingerprints: Mapping[str, Edges], side: Side) -> Iterator[list[str]]:
     """Stems whose edges can be compared: those of one length, at least two."""
     groups: dict[int, list[str]] = defaultdict(list)
     for stem in stems:
-        groups[len(_edge(glances[stem], side))].append(stem)
+        groups[len(_edge(fingerprints[stem], side))].append(stem)
     yield from (group for _, group in sorted(groups.items()) if len(group) > 1)
 
 

@@ -14,7 +14,7 @@ from PIL import Image
 
 from data_prep.checks.adjacent_tiles import Seam, find_seams, representatives
 from data_prep.checks.duplicates import NearCopies, exact_copies, near_copies
-from data_prep.checks.fingerprints import Glance, glance_all
+from data_prep.checks.fingerprints import Fingerprint, fingerprint_all
 from data_prep.images.masks import IGNORED
 from data_prep.manifest import Entry, Manifest, verify_files
 from data_prep.processes import Progress
@@ -108,7 +108,7 @@ def examine(folder: Path, manifest: Manifest, workers: int, progress: Progress) 
     """Look at every file of a prepared folder; changes nothing. Damaged files are a finding, not an error."""
     entries = tuple(sorted(manifest.entries, key=lambda entry: entry.stem))
     damaged = verify_files(folder, entries, progress)
-    seen = glance_all(folder, entries, workers, progress)
+    seen = fingerprint_all(folder, entries, workers, progress)
     histograms = _histograms(folder, entries, workers, progress)
     known = {line.partition(":")[0] for line in damaged}
     unreadable = [e.image for e, one in zip(entries, seen, strict=True) if one is None]
@@ -223,7 +223,7 @@ def _histograms(folder: Path, entries: Sequence[Entry], workers: int, progress: 
 
 
 def _stems(
-    entries: Sequence[Entry], seen: Sequence[Glance | None], wanted: Callable[[Glance], bool]
+    entries: Sequence[Entry], seen: Sequence[Fingerprint | None], wanted: Callable[[Fingerprint], bool]
 ) -> tuple[str, ...]:
     return tuple(e.stem for e, one in zip(entries, seen, strict=True) if one is not None and wanted(one))
 

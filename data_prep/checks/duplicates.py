@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from data_prep.checks.fingerprints import Glance
+from data_prep.checks.fingerprints import Fingerprint
 from data_prep.manifest import Entry
 
 Floats = NDArray[np.float64]
@@ -57,12 +57,12 @@ def exact_copies(entries: Sequence[Entry]) -> tuple[tuple[Entry, ...], ...]:
     return tuple(tuple(group.values()) for _, group in sorted(groups.items()) if len(group) > 1)
 
 
-def near_copies(glances: Mapping[str, Glance]) -> tuple[NearCopies, ...]:
+def near_copies(fingerprints: Mapping[str, Fingerprint]) -> tuple[NearCopies, ...]:
     """Pairs of near copies among images, by name; of images with identical pixels give only one."""
-    stems = [stem for stem in sorted(glances) if glances[stem].thumbnail.std() >= PLAIN]
+    stems = [stem for stem in sorted(fingerprints) if fingerprints[stem].thumbnail.std() >= PLAIN]
     if len(stems) < 2:
         return ()
-    thumbnails = np.stack([glances[stem].thumbnail for stem in stems])  # [n, 32, 32]
+    thumbnails = np.stack([fingerprints[stem].thumbnail for stem in stems])  # [n, 32, 32]
     plain = hashes(thumbnails)  # [8, n]
     units = _units(thumbnails)
     found: dict[tuple[int, int], NearCopies] = {}

@@ -38,7 +38,7 @@ class Edges:
 
 
 @dataclass(frozen=True, eq=False)
-class Glance(Edges):
+class Fingerprint(Edges):
     """A few kilobytes of one image."""
 
     thumbnail: Bytes  # grey [THUMBNAIL, THUMBNAIL], each pixel the mean of its area
@@ -60,12 +60,12 @@ def unpacked(text: str, size: tuple[int, int]) -> Edges:
     return Edges(*np.split(values, (height, 2 * height, 2 * height + width)))
 
 
-def glance(picture: Image.Image) -> Glance:
+def fingerprint(picture: Image.Image) -> Fingerprint:
     """Edges and thumbnail of an RGB image."""
     pixels = np.asarray(picture)
     small = picture.convert("L").resize((THUMBNAIL, THUMBNAIL), Image.Resampling.BOX)
     edges = edges_of(pixels)
-    return Glance(
+    return Fingerprint(
         left=edges.left,
         right=edges.right,
         top=edges.top,
@@ -75,12 +75,14 @@ def glance(picture: Image.Image) -> Glance:
     )
 
 
-def glance_all(folder: Path, entries: Sequence[Entry], workers: int, progress: Progress) -> list[Glance | None]:
+def fingerprint_all(
+    folder: Path, entries: Sequence[Entry], workers: int, progress: Progress
+) -> list[Fingerprint | None]:
     """A glance at the prepared image of every entry, in their order; None for a file that cannot be read.
 
     Memory holds one decoded image a worker.
     """
-    found: list[Glance | None] = []
+    found: list[Fingerprint | None] = []
     with ThreadPoolExecutor(max(workers, 1)) as pool:  # Pillow decodes outside of Python's lock
         for done, seen in enumerate(pool.map(lambda entry: _read(folder / entry.image), entries), start=1):
             found.append(seen)
@@ -88,17 +90,17 @@ def glance_all(folder: Path, entries: Sequence[Entry], workers: int, progress: P
     return found
 
 
-def require(glances: Sequence[Glance | None], entries: Sequence[Entry], folder: Path) -> list[Glance]:
+def require(fingerprints: Sequence[Fingerprint | None], entries: Sequence[Entry], folder: Path) -> list[Fingerprint]:
     """The glances if none is missing. Raises DataError naming the files that cannot be read."""
-    missing = [entry.image for entry, seen in zip(entries, glances, strict=True) if seen is None]
+    missing = [entry.image for entry, seen in zip(entries, fingerprints, strict=True) if seen is None]
     if missing:
         raise DataError(f"{folder} holds files that cannot be read ({', '.join(missing[:8])}): run prepare again")
-    return [seen for seen in glances if seen is not None]
+    return [seen for seen in fingerprints if seen is not None]
 
 
-def _read(path: Path) -> Glance | None:
+def _read(path: Path) -> Fingerprint | None:
     try:
         with Image.open(path) as picture:
-            return glance(picture.convert("RGB"))
+            return fingerprint(picture.convert("RGB"))
     except (OSError, SyntaxError, ValueError):
         return None

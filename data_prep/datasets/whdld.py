@@ -18,7 +18,7 @@ from data_prep.errors import DataError
 from data_prep.images.decode import header
 from data_prep.images.masks import Mask, colour_labels, numbered_labels, refuse_jpeg
 from data_prep.manifest import Manifest
-from data_prep.prepare.pairs import Found, Layout, Origin
+from data_prep.prepare.pairs import Layout, Origin, PairSearch
 from data_prep.prepare.pipeline import prepare_from
 from data_prep.prepare.reading import Reading
 from data_prep.processes import Progress
@@ -72,7 +72,7 @@ READING = Reading(
 )
 
 
-def choose_reading(order: tuple[str, ...] | None, found: Found, progress: Progress) -> Reading:
+def choose_reading(order: tuple[str, ...] | None, found: PairSearch, progress: Progress) -> Reading:
     """By colour, or by class numbers in `order`; raises DataError if all labels are numbers and no order fits them."""
     formats = [(pair, header(pair.mask)) for pair in found.pairs]
     readable = [(pair, *seen) for pair, seen in formats if seen is not None]

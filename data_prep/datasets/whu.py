@@ -15,7 +15,7 @@ from data_prep.errors import DataError
 from data_prep.images.decode import BadPicture, decode, header
 from data_prep.images.masks import THRESHOLD, Mask, binary_mask
 from data_prep.manifest import Manifest
-from data_prep.prepare.pairs import Found, Layout, Origin, holds_tiffs
+from data_prep.prepare.pairs import Layout, Origin, PairSearch, holds_tiffs
 from data_prep.prepare.pipeline import prepare_from
 from data_prep.prepare.reading import Reading
 from data_prep.prepare.tiles import Edges
@@ -88,7 +88,7 @@ READING_ONES = replace(
 )
 
 
-def choose_reading(found: Found, progress: Progress) -> Reading:
+def choose_reading(found: PairSearch, progress: Progress) -> Reading:
     """By the values of all labels: 0 and 1 only if none of them has more; one-bit files fit either.
 
     One file does not tell: in a source of 0 and 255 a label of 0 and 1 was saved wrongly.

@@ -21,7 +21,7 @@ import psutil
 import torch
 from filelock import FileLock, Timeout
 
-from data_prep.loading.torch_dataset import PreparedSet
+from data_prep.loading.torch_dataset import PreparedDataset
 from data_prep.manifest import Entry
 from rssam.files import sync_folder
 
@@ -98,7 +98,7 @@ def decoded(
                 return None
             for path in (*cache.glob(f"{name}-*.pixels"), *cache.glob(f".{name}-*.tmp")):
                 path.unlink()  # of a set prepared otherwise, or of a command that was killed
-            _write(pixels, PreparedSet(folder, entries, cache=False), check)
+            _write(pixels, PreparedDataset(folder, entries, cache=False), check)
         finally:
             lock.release()
     except OSError as error:
@@ -108,7 +108,7 @@ def decoded(
     return pixels
 
 
-def _write(pixels: Pixels, items: PreparedSet, check: Callable[[], None]) -> None:
+def _write(pixels: Pixels, items: PreparedDataset, check: Callable[[], None]) -> None:
     """Decode with all cores into a file beside, and put it in its place; nothing is left behind if that fails."""
     folder = pixels.path.parent
     each = _PLANES * pixels.size[0] * pixels.size[1]

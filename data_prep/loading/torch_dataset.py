@@ -32,7 +32,7 @@ class Decoded(Protocol):
     def __getitem__(self, stem: str) -> torch.Tensor: ...
 
 
-class PreparedSet(torch.utils.data.Dataset[Item]):
+class PreparedDataset(torch.utils.data.Dataset[Item]):
     """Entries of a prepared folder, in their order.
 
     With `native` every item has a native mask; where the source was not shrunk that is the mask itself. Images and

@@ -18,8 +18,8 @@ from data_prep.errors import DataError
 from data_prep.images.masks import LISTED
 from data_prep.manifest import MANIFEST_NAME, Entry, Manifest, save_manifest
 from data_prep.prepare.convert import Faults, Job, Record
-from data_prep.prepare.finalize import settle
-from data_prep.prepare.pairs import Found, Origin, bad_files, kinds, shown
+from data_prep.prepare.finalize import finalize_entries
+from data_prep.prepare.pairs import Origin, PairSearch, bad_files, kinds, shown
 from data_prep.prepare.reading import Reading, make_job
 from data_prep.processes import Progress, map_in_processes
 from rssam.files import write_atomic
@@ -64,7 +64,7 @@ def _acquire(lock: FileLock, progress: Progress) -> None:
 def build(
     dataset: Dataset,
     reading: Reading,
-    found: Found,
+    found: PairSearch,
     out: Path,
     work: Path,
     origin: Origin,
@@ -96,7 +96,7 @@ def build(
     _refuse_emptied(found, records, faults)
     _refuse_uniform(dataset, reading, records)
 
-    entries, split_rule = settle(records, found.published_splits, whole=not found.in_tiles)
+    entries, split_rule = finalize_entries(records, found.published_splits, whole=not found.in_tiles)
     edges = {record.entry.stem: unpacked(record.edges, record.entry.size) for record in records if record.edges}
     entries = with_scenes(prepared, entries, edges, workers, progress)
     manifest = Manifest(
@@ -121,7 +121,7 @@ def build(
     return manifest
 
 
-def _refuse_emptied(found: Found, records: Sequence[Record], faults: Sequence[str]) -> None:
+def _refuse_emptied(found: PairSearch, records: Sequence[Record], faults: Sequence[str]) -> None:
     """Leaving out bad files may cost a few pairs, but not the whole set or one of its published splits."""
     published, kept = found.published_splits, {record.entry.stem for record in records}
     lost = sorted(set(published.values()) - {split for stem, split in published.items() if stem in kept})

@@ -11,7 +11,7 @@ from data_prep.prepare.convert import Record
 from data_prep.splits import SPLITS, Split, assign_splits, exact_counts
 
 
-def settle(
+def finalize_entries(
     records: Sequence[Record], published: Mapping[str, Split], *, whole: bool = True
 ) -> tuple[tuple[Entry, ...], str]:
     """Final entries ordered by stem, with groups of identical images and their split; and the split's rule.

@@ -62,7 +62,7 @@ class Layout:
         return "/".join("*" if part.lower() in splits else part for part in parts)
 
 
-def find_pairs(folder: Path, source: str, layout: Layout) -> Found:
+def find_pairs(folder: Path, source: str, layout: Layout) -> PairSearch:
     """All pairs below `folder`, by stem; `source` is its name in messages.
 
     Copies of a file count once; copies that differ, masks without an image and files that cannot be pictures are
@@ -116,7 +116,9 @@ def find_pairs(folder: Path, source: str, layout: Layout) -> Found:
         if ("image", stem) in usable and ("mask", stem) in usable:
             image, mask = copies["image", stem][0], copies["mask", stem][0]
             pairs.append(Pair(stem, image, mask, _name(image, folder), _name(mask, folder), splits[stem]))
-    return Found(tuple(pairs), without_mask=len(images - masks), faults=tuple(faults), ambiguous=frozenset(ambiguous))
+    return PairSearch(
+        tuple(pairs), without_mask=len(images - masks), faults=tuple(faults), ambiguous=frozenset(ambiguous)
+    )
 
 
 def walk(folder: Path) -> Iterator[tuple[Path, str | None]]:
@@ -234,7 +236,7 @@ class Pair:
 
 
 @dataclass(frozen=True)
-class Found:
+class PairSearch:
     """What a source holds: pairs ordered by stem, images without a mask, and wrong files, one line each."""
 
     pairs: tuple[Pair, ...]

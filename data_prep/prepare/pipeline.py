@@ -11,7 +11,7 @@ from data_prep.manifest import MANIFEST_NAME, Manifest
 from data_prep.prepare.archive import READ, archives_within, opened_source
 from data_prep.prepare.build import build, workplace
 from data_prep.prepare.convert import convert
-from data_prep.prepare.pairs import Found, Layout, NoPairs, Origin, find_pairs, hidden
+from data_prep.prepare.pairs import Layout, NoPairs, Origin, PairSearch, find_pairs, hidden
 from data_prep.prepare.reading import Reading
 from data_prep.prepare.resize_or_tile import cut, faults_of
 from data_prep.prepare.verify import verify
@@ -24,7 +24,7 @@ def prepare_from(
     out: Path,
     dataset: Dataset,
     layout: Layout,
-    reading: Reading | Callable[[Found, Progress], Reading],
+    reading: Reading | Callable[[PairSearch, Progress], Reading],
     origin: Origin,
     workers: int,
     progress: Progress,

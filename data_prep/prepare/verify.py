@@ -12,7 +12,7 @@ from data_prep.dataset import Dataset
 from data_prep.errors import DataError
 from data_prep.manifest import Manifest, load_manifest, skipped_name, verify_files
 from data_prep.prepare.convert import Job
-from data_prep.prepare.pairs import Found, Origin, Pair, bad_files, shown
+from data_prep.prepare.pairs import Origin, Pair, PairSearch, bad_files, shown
 from data_prep.prepare.reading import Reading, make_job
 from data_prep.processes import Progress
 from rssam.files import sha256_file
@@ -21,7 +21,7 @@ from rssam.files import sha256_file
 def verify(
     dataset: Dataset,
     choose_reading: Callable[[], Reading],
-    found: Found,
+    found: PairSearch,
     out: Path,
     work: Path,
     origin: Origin,
@@ -72,7 +72,7 @@ def verify(
 
 
 def _parted(
-    manifest: Manifest, found: Found, jobs: Sequence[Job], faults_of: Callable[[Job], tuple[str, ...]]
+    manifest: Manifest, found: PairSearch, jobs: Sequence[Job], faults_of: Callable[[Job], tuple[str, ...]]
 ) -> tuple[list[Pair], list[str]]:
     """Pairs of the source that can be used, and the faults of all others; only what was left out is decoded again."""
     in_tiles = found.in_tiles

@@ -22,7 +22,7 @@ MAX_FACTOR = 64
 
 
 @dataclass(frozen=True)
-class Sheet:
+class RasterPair:
     """An image raster with the label rasters that serve it."""
 
     image: Raster
@@ -31,7 +31,9 @@ class Sheet:
     by_pixels: bool
 
 
-def find_sheets(source: Path, resolution: tuple[float, float], progress: Progress) -> tuple[list[Sheet], list[str]]:
+def find_raster_pairs(
+    source: Path, resolution: tuple[float, float], progress: Progress
+) -> tuple[list[RasterPair], list[str]]:
     """All image rasters with their labels, ordered by name, and a line for each raster that does not fit.
 
     Raises DataError if there is no image raster at all.
@@ -54,7 +56,7 @@ def find_sheets(source: Path, resolution: tuple[float, float], progress: Progres
     return sheets, faults
 
 
-def overlapping(sheets: Sequence[Sheet], margin: float) -> int:
+def overlapping(sheets: Sequence[RasterPair], margin: float) -> int:
     """How many pairs of image rasters overlap by more than `margin`, by their bounds."""
     images = [sheet.image for sheet in sheets]
     return sum(
@@ -73,7 +75,7 @@ def _labels_of(image: Raster, images: Sequence[Raster], labels: Sequence[Raster]
     return tuple(label for label in free if label.crs != image.crs or image.overlaps(label))
 
 
-def _sheet(image: Raster, labels: tuple[Raster, ...], resolution: tuple[float, float]) -> Sheet:
+def _sheet(image: Raster, labels: tuple[Raster, ...], resolution: tuple[float, float]) -> RasterPair:
     """Raises ValueError, without the image's name, where the rasters do not fit together."""
     if not labels:
         raise ValueError("there is no label raster for it: expected one of the same name in a folder label")
@@ -92,7 +94,7 @@ def _sheet(image: Raster, labels: tuple[Raster, ...], resolution: tuple[float, f
             )
         if not by_pixels and not image.overlaps(label):
             raise ValueError(f"expected labels of the same place, found {label.name} elsewhere")
-    return Sheet(image, labels, _factor(image, resolution), by_pixels)
+    return RasterPair(image, labels, _factor(image, resolution), by_pixels)
 
 
 def _factor(image: Raster, resolution: tuple[float, float]) -> tuple[float, float]:

@@ -14,13 +14,13 @@ from data_prep.dataset import Dataset
 from data_prep.errors import DataError
 from data_prep.manifest import MANIFEST_NAME, Manifest, load_manifest
 from data_prep.prepare.build import build, workplace
-from data_prep.prepare.pairs import Found, Origin, Pair, bad_files
+from data_prep.prepare.pairs import Origin, Pair, PairSearch, bad_files
 from data_prep.prepare.reading import Reading
 from data_prep.prepare.tiles import Edges, LabelRaster, Six, Tile, tile_counts, tile_stem
 from data_prep.prepare.verify import verify
 from data_prep.processes import Progress
 from data_prep.rasters.headers import Raster, holds_rasters, read_foreground
-from data_prep.rasters.image_label_pairs import Sheet, find_sheets, overlapping
+from data_prep.rasters.image_label_pairs import RasterPair, find_raster_pairs, overlapping
 from data_prep.rasters.tile_job import cut_tile, faults_of_tile
 from data_prep.rasters.windowed_reads import close_rasters
 from data_prep.synthetic.marker import refuse_marked
@@ -53,7 +53,7 @@ def prepare_rasters(
             refuse_marked(source, source, dataset)
         made = load_manifest(out, dataset.name) if (out / MANIFEST_NAME).exists() else None
         with rasterio.Env(GDAL_CACHEMAX=CACHE // 16):  # each block is read once here
-            sheets, faults = find_sheets(source, resolution, progress)
+            sheets, faults = find_raster_pairs(source, resolution, progress)
             foreground: Mapping[Raster, int] = {}
             if made is None or skip_bad:  # else equal digests vouch for the labels
                 foreground, wrong = read_foreground({label for sheet in sheets for label in sheet.labels}, progress)
@@ -68,9 +68,9 @@ def prepare_rasters(
         declared = replace(reading, rules=rules)
         try:
             if made is None:
-                found = Found(tuple(pairs), 0, tuple(faults))
+                found = PairSearch(tuple(pairs), 0, tuple(faults))
                 return build(dataset, declared, found, out, work, origin, workers, progress, skip_bad, cut_tile)
-            found = Found(_expected(pairs, made, rules, out), 0, tuple(faults))
+            found = PairSearch(_expected(pairs, made, rules, out), 0, tuple(faults))
             return verify(
                 dataset, lambda: declared, found, out, work, origin, workers, progress, skip_bad, faults_of_tile
             )
@@ -96,7 +96,7 @@ def _expected(pairs: Sequence[Pair], made: Manifest, rules: Mapping[str, str], o
 
 
 def _pairs(
-    sheets: Sequence[Sheet], dataset: Dataset, edges: Edges, foreground: Mapping[Raster, int], cache: int
+    sheets: Sequence[RasterPair], dataset: Dataset, edges: Edges, foreground: Mapping[Raster, int], cache: int
 ) -> list[Pair]:
     """All tiles of all rasters, those without data too, by stem."""
     side = dataset.image_size[0]
@@ -128,7 +128,7 @@ def _pairs(
     return sorted(pairs, key=lambda pair: pair.stem)
 
 
-def _placed(sheet: Sheet, side: int, row: int, column: int) -> Six | None:
+def _placed(sheet: RasterPair, side: int, row: int, column: int) -> Six | None:
     if sheet.image.transform is None:
         return None
     down, across = sheet.factor
@@ -141,7 +141,9 @@ def _joined(lines: Iterable[str]) -> str:
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
-def _rules(sheets: Sequence[Sheet], resolution: tuple[float, float], dataset: Dataset, edges: Edges) -> dict[str, str]:
+def _rules(
+    sheets: Sequence[RasterPair], resolution: tuple[float, float], dataset: Dataset, edges: Edges
+) -> dict[str, str]:
     """The manifest's sentences on what was done to large rasters."""
     side = dataset.image_size[0]
     digest = _joined(f"{raster.name} {raster.digest}" for sheet in sheets for raster in (sheet.image, *sheet.labels))

@@ -45,7 +45,7 @@ from benchmarks.training.loop import Listener, make_fabric, outputs_loss, train,
 from benchmarks.training.optimizer import make_optimizer
 from benchmarks.training.reproducibility import seeded
 from data_prep.errors import NotPrepared
-from data_prep.loading.torch_dataset import PreparedSet
+from data_prep.loading.torch_dataset import PreparedDataset
 from data_prep.manifest import load_manifest
 from data_prep.registry import dataset as find_dataset
 from rssam.contract import Model, Task
@@ -142,7 +142,7 @@ def _resumed(stage: Stage, model: Model) -> str:
     task = Task(("road",), (128, 128))
     folder = _prepared(stage)
     splits = load_manifest(folder, "deepglobe").splits(0)
-    data = PreparedSet(folder, splits["train"][:4]), PreparedSet(folder, splits["val"][:2])
+    data = PreparedDataset(folder, splits["train"][:4]), PreparedDataset(folder, splits["val"][:2])
     recipe = dataclasses.replace(MINI, epochs=2, batch=2, group=2, crop=128)
     fabric = make_fabric(stage.device, "bf16-mixed" if stage.device == "cuda" else "32-true")
 
@@ -232,7 +232,7 @@ def _stock(stage: Stage, name: str, task: Task, batch: int) -> str:
 def tables(stage: Stage) -> None:
     """Table 5, then Table 1; a run that the time ends is saved and goes on the next time."""
     from benchmarks.execution.hardware import choose_workers
-    from benchmarks.execution.observer import Unwatched
+    from benchmarks.execution.observer import NullObserver
     from benchmarks.execution.plan import plan, resolve_all
     from benchmarks.execution.runner import execute
     from benchmarks.execution.session import Session
@@ -242,7 +242,7 @@ def tables(stage: Stage) -> None:
     stage.lines += ["| run | Dice | waited for images |", "|---|--:|--:|"]
     weights = (stage.home / "weights").is_dir() and any((stage.home / "weights").glob("vit_b*"))
     setting = Setting("smoke") if stage.quick else Setting("mini", init=None if weights else "scratch")
-    session = Session(stage.home, stage.device, Unwatched(), workers=choose_workers(None, stage.device))
+    session = Session(stage.home, stage.device, NullObserver(), workers=choose_workers(None, stage.device))
     session.stop = _Deadline(stage.until)
     runs = plan(find_items(["table5", "table1"]), setting, [0], 0, 1)
     for resolved in resolve_all(runs[: 1 if stage.quick else None], session):

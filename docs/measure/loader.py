@@ -24,7 +24,7 @@ from benchmarks.training.loop import training_loss
 from benchmarks.training.optimizer import make_optimizer
 from benchmarks.training.reproducibility import seeded
 from data_prep.loading.decoded_cache import decoded
-from data_prep.loading.torch_dataset import PreparedSet
+from data_prep.loading.torch_dataset import PreparedDataset
 from data_prep.manifest import load_manifest
 from rssam.config import RSSAM
 from rssam.contract import Task
@@ -51,7 +51,7 @@ def main() -> None:
     if pixels is None:
         raise SystemExit("the set does not fit in memory here")
     recipe = dataclasses.replace(PAPER, batch=GROUP, group=GROUP)
-    memory, disk = PreparedSet(folder, entries, pixels=pixels), PreparedSet(folder, entries, cache=False)
+    memory, disk = PreparedDataset(folder, entries, pixels=pixels), PreparedDataset(folder, entries, cache=False)
     with seeded(0, deterministic=False):
         net = RSSAM().architecture(Task(("road",), (512, 512)))
     optimizer = make_optimizer(net, PAPER, 0.0)

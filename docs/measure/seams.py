@@ -31,13 +31,13 @@ sys.path.insert(0, str(REPOSITORY))
 
 from data_prep.checks.adjacent_tiles import find_seams  # noqa: E402
 from data_prep.checks.duplicates import near_copies  # noqa: E402
-from data_prep.checks.fingerprints import Glance, glance  # noqa: E402
+from data_prep.checks.fingerprints import Fingerprint, fingerprint  # noqa: E402
 from data_prep.synthetic.building_scenes import roof_scene  # noqa: E402
 from data_prep.synthetic.land_cover_scenes import land_cover_scene  # noqa: E402
 from data_prep.synthetic.road_scenes import road_scene  # noqa: E402
 
 Picture = NDArray[np.uint8]
-Tiles = dict[str, Glance]
+Tiles = dict[str, Fingerprint]
 Pair = tuple[str, str]
 
 SIDE = 512
@@ -63,7 +63,7 @@ class Treatment:
     qualities: tuple[int, int]
     stretch: float  # gain within 1 +- stretch, offset within 60 grey levels times it, each channel a quarter of it more
 
-    def __call__(self, tile: Picture, rng: np.random.Generator) -> Glance:
+    def __call__(self, tile: Picture, rng: np.random.Generator) -> Fingerprint:
         """The glance at a treated tile."""
         gain = 1 + self.stretch * (rng.uniform(-1, 1) + rng.uniform(-0.25, 0.25, 3))
         offset = 60 * self.stretch * (rng.uniform(-1, 1) + rng.uniform(-0.25, 0.25, 3))
@@ -71,7 +71,7 @@ class Treatment:
         stretched = (tile * gain + offset).clip(0, 255).astype(np.uint8)
         Image.fromarray(stretched).save(stream, "JPEG", quality=int(rng.integers(*self.qualities, endpoint=True)))
         with Image.open(stream) as picture:
-            return glance(picture.convert("RGB"))
+            return fingerprint(picture.convert("RGB"))
 
 
 MILD, USUAL, HARD = (

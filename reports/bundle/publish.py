@@ -27,8 +27,8 @@ from data_prep.errors import DataError
 from data_prep.manifest import Manifest, load_manifest
 from data_prep.registry import dataset as find_dataset
 from reports.bundle.splits import split_name, split_record
-from reports.extra_tables.cross_dataset import scored_chapters
-from reports.extra_tables.extra_table import Chapter
+from reports.extra_tables.cross_dataset import scored_sections
+from reports.extra_tables.extra_table import ExtraSection
 from reports.render import csv, markdown
 from reports.render import csv as csv_table
 from reports.render.markdown import grid, reading, sources
@@ -102,7 +102,7 @@ def documents(folder: Path, tables: Sequence[str]) -> dict[str, bytes]:
     """README.md and the tables as CSV, from the results in a bundle's folder alone: equal for equal results."""
     collection = collect(folder, folder / "nothing published")
     report = assemble([TABLES[name] for name in tables], collection)
-    beside = scored_chapters(report, collection)
+    beside = scored_sections(report, collection)
     filled = [(table, [frame for frame in frames if _has_rows(frame)]) for table, frames in report.tables]
     files = {README: _readme(filled, beside, report, collection).encode()}
     files |= {f"tables/{table.id}.csv": csv_table.render(frames).encode() for table, frames in filled if frames}
@@ -203,7 +203,7 @@ def _has_rows(frame: TableFrame) -> bool:
 
 def _readme(
     tables: Sequence[tuple[Table, Sequence[TableFrame]]],
-    beside: Sequence[Chapter],
+    beside: Sequence[ExtraSection],
     report: Report,
     collection: Collection,
 ) -> str:

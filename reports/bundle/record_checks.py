@@ -18,7 +18,7 @@ from data_prep.splits import Split
 
 
 @dataclass(frozen=True)
-class Dealt:
+class RebuiltSplit:
     """A split of the bundle, dealt again."""
 
     manifest: Manifest
@@ -29,7 +29,7 @@ class Dealt:
 class Records:
     """Checks of one bundle's records; each is compared with those before it. `splits` by digest."""
 
-    splits: Mapping[str, Dealt]
+    splits: Mapping[str, RebuiltSplit]
     truths: dict[tuple[str, str], tuple[Any, str]] = field(default_factory=dict)  # of an image, and the file it is of
 
     def faults(self, one: Result | Submission, file: str) -> Iterator[str]:

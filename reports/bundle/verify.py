@@ -22,7 +22,7 @@ from benchmarks.results.submission import Submission, read_submission
 from data_prep.prepare.archive import extract
 from data_prep.registry import register_home
 from reports.bundle.publish import ABOUT, NAMES, README, SCHEMA, SUMS, documents
-from reports.bundle.record_checks import Dealt, Records
+from reports.bundle.record_checks import RebuiltSplit, Records
 from reports.bundle.splits import SPLIT_SCHEMA, split_faults, split_manifest, split_name
 from rssam.errors import UserError
 
@@ -37,7 +37,7 @@ SHOWN = 200
 
 
 @dataclass
-class Findings:
+class BundleProblems:
     """Problems, a line each with the file in front, and what was looked at."""
 
     problems: list[str] = field(default_factory=list)
@@ -53,12 +53,12 @@ class Findings:
         self.problems.append(line if len(line) <= SHOWN + len(file) else f"{line[: SHOWN + len(file)]}...")
 
 
-def check(source: Path) -> Findings:
+def check(source: Path) -> BundleProblems:
     """All problems of a bundle, a file or a folder. An archive that is not safe to unpack is a problem too.
 
     Raises UserError if there is nothing at `source`.
     """
-    findings = Findings()
+    findings = BundleProblems()
     if source.is_dir():
         _check_folder(source, findings)
         return findings
@@ -85,7 +85,7 @@ def check(source: Path) -> Findings:
     return findings
 
 
-def _check_folder(folder: Path, findings: Findings) -> None:
+def _check_folder(folder: Path, findings: BundleProblems) -> None:
     names = _names(folder, findings)
     _check_sums(folder, names, findings)
     tables = _about(folder, findings)
@@ -116,7 +116,7 @@ def _check_folder(folder: Path, findings: Findings) -> None:
 class _guarded:
     """Turns what a made-up file raises within the block into a problem of that file."""
 
-    def __init__(self, name: str, findings: Findings) -> None:
+    def __init__(self, name: str, findings: BundleProblems) -> None:
         self.name, self.findings = name, findings
 
     def __enter__(self) -> None:
@@ -132,7 +132,7 @@ class _guarded:
         return True
 
 
-def _names(folder: Path, findings: Findings) -> set[str]:
+def _names(folder: Path, findings: BundleProblems) -> set[str]:
     """Files of the folder that a bundle may hold; links are not followed."""
     found = set()
     for path in sorted(folder.rglob("*")):
@@ -150,7 +150,7 @@ def _names(folder: Path, findings: Findings) -> set[str]:
     return found
 
 
-def _check_sums(folder: Path, names: set[str], findings: Findings) -> None:
+def _check_sums(folder: Path, names: set[str], findings: BundleProblems) -> None:
     if SUMS not in names:
         return
     listed: dict[str, str] = {}
@@ -168,7 +168,7 @@ def _check_sums(folder: Path, names: set[str], findings: Findings) -> None:
             findings.add(name, "its SHA-256 is not the one listed")
 
 
-def _about(folder: Path, findings: Findings) -> list[str]:
+def _about(folder: Path, findings: BundleProblems) -> list[str]:
     """The tables of a bundle."""
     tables: list[str] = []
     if not (folder / ABOUT).is_file():
@@ -187,7 +187,7 @@ def _about(folder: Path, findings: Findings) -> list[str]:
     return [name for name in tables if name in TABLES]
 
 
-def _check_split(path: Path, name: str, findings: Findings) -> tuple[str, Dealt]:
+def _check_split(path: Path, name: str, findings: BundleProblems) -> tuple[str, RebuiltSplit]:
     raw = json.loads(path.read_text())
     if raw["schema"] != SPLIT_SCHEMA:
         findings.add(name, f"split format {raw['schema']}, this version reads {SPLIT_SCHEMA}")
@@ -196,10 +196,10 @@ def _check_split(path: Path, name: str, findings: Findings) -> tuple[str, Dealt]
         findings.add(name, fault)
     if split_name(manifest.dataset, raw["digest"]) != name:
         findings.add(name, "its name is not that of its data set and digest")
-    return raw["digest"], Dealt(manifest, manifest.splits(raw["split_seed"], raw["split_rule"]))
+    return raw["digest"], RebuiltSplit(manifest, manifest.splits(raw["split_seed"], raw["split_rule"]))
 
 
-def _check_documents(folder: Path, names: set[str], tables: list[str], findings: Findings) -> None:
+def _check_documents(folder: Path, names: set[str], tables: list[str], findings: BundleProblems) -> None:
     """The printed tables against those that the results give."""
     fresh: dict[str, bytes] = {}
     with _guarded(README, findings):

@@ -17,7 +17,7 @@ import pandas as pd
 
 from benchmarks.metrics.probability_histogram import Histogram
 from data_prep.registry import dataset as find_dataset
-from reports.extra_tables.extra_table import Chapter, SideTable
+from reports.extra_tables.extra_table import ExtraSection, ExtraTable
 from reports.tables.frames import TableFrame
 from reports.tables.rows import GroupedRow, RowGroup, grouped, numbered
 
@@ -30,13 +30,13 @@ class Calibrated:
     histogram: Histogram
 
 
-def calibration_chapter(frames: Sequence[TableFrame], *, pictures: bool = True) -> list[Chapter]:
+def calibration_section(frames: Sequence[TableFrame], *, pictures: bool = True) -> list[ExtraSection]:
     """Tables, with their `pictures`, one for each data set and setting with histograms; none if there is none."""
     found = [(group, _calibrated(group)) for group in grouped(frames)]
     found = [(group, rows) for group, rows in found if rows]
     names = numbered([f"calibration-{group.dataset}" for group, _ in found])
     tables = tuple(_table(name, *pair, pictures) for name, pair in zip(names, found, strict=True))
-    return [Chapter("calibration", "Calibration", "Calibration and thresholds", tables)] if tables else []
+    return [ExtraSection("calibration", "Calibration", "Calibration and thresholds", tables)] if tables else []
 
 
 def _calibrated(group: RowGroup) -> list[Calibrated]:
@@ -50,7 +50,7 @@ def _calibrated(group: RowGroup) -> list[Calibrated]:
     return rows
 
 
-def _table(name: str, group: RowGroup, rows: Sequence[Calibrated], pictured: bool) -> SideTable:
+def _table(name: str, group: RowGroup, rows: Sequence[Calibrated], pictured: bool) -> ExtraTable:
     texts, tidy = [], []
     for one in rows:
         error, doubt = one.histogram.calibration_error()
@@ -74,7 +74,7 @@ def _table(name: str, group: RowGroup, rows: Sequence[Calibrated], pictured: boo
 
         picture = draw_calibration([(one.row.name, one.histogram) for one in rows])
     title = find_dataset(group.dataset).title
-    return SideTable(
+    return ExtraTable(
         id=name,
         caption=f"Calibration and thresholds on the {title} data set ({group.title})",
         heads=("Method", "Stands in", "ECE", "Dice at 0.5", "best Dice", "at threshold", "Runs"),

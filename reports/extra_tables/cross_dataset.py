@@ -12,7 +12,7 @@ from benchmarks.protocol.tables import TABLES
 from benchmarks.results.submission import Submission
 from data_prep.errors import DataError
 from data_prep.registry import dataset as find_dataset
-from reports.extra_tables.extra_table import Chapter, SideTable
+from reports.extra_tables.extra_table import ExtraSection, ExtraTable
 from reports.select.results import Collection
 from reports.statistics.bootstrap import DRAWS
 from reports.statistics.replicates import LEVEL
@@ -23,7 +23,7 @@ TRANSFER = "transfer"
 OTHERS = "scored"
 
 
-def scored_chapters(report: Report, collection: Collection) -> list[Chapter]:
+def scored_sections(report: Report, collection: Collection) -> list[ExtraSection]:
     """Those that have a row; a report without any table of the paper has none of these either."""
     if not report.tables:
         return []
@@ -32,10 +32,10 @@ def scored_chapters(report: Report, collection: Collection) -> list[Chapter]:
     others = [one for name in sorted(homeless) for one in collection.scored_on(name)]
     made = [_transfer(collection)] if collection.evaluated else []
     made += [_others(others)] if others else []
-    return [Chapter(table.id, table.id.title(), table.caption, (table,)) for table in made]
+    return [ExtraSection(table.id, table.id.title(), table.caption, (table,)) for table in made]
 
 
-def _transfer(collection: Collection) -> SideTable:
+def _transfer(collection: Collection) -> ExtraTable:
     """Trained on one data set, tested on another."""
     own = {stored.result.key: stored.result for stored in collection.stored}
     rows = []
@@ -46,7 +46,7 @@ def _transfer(collection: Collection) -> SideTable:
         rows.append((
             one.name, _title(system["dataset"]), _title(one.dataset), _images(one), *_numbers(one), at_home, _file(one),
         ))  # fmt: skip
-    return SideTable(
+    return ExtraTable(
         id=TRANSFER,
         caption="Trained on one data set, tested on another",
         heads=(
@@ -72,9 +72,9 @@ def _transfer(collection: Collection) -> SideTable:
     )
 
 
-def _others(scored: Sequence[Submission]) -> SideTable:
+def _others(scored: Sequence[Submission]) -> ExtraTable:
     """Predictions on data sets of which no table has a row yet."""
-    return SideTable(
+    return ExtraTable(
         id=OTHERS,
         caption="Scored predictions on data sets without a table here",
         heads=("Predictions", "Data set", "Images", "Dice", f"{100 * LEVEL:g} %", "Jaccard", "File"),

@@ -8,7 +8,7 @@ import pandas as pd
 
 
 @dataclass(frozen=True, eq=False)
-class SideTable:
+class ExtraTable:
     """Cells as they are printed, notes with commands in backquotes, and the same numbers one a line, not rounded."""
 
     id: str  # of its files
@@ -22,10 +22,10 @@ class SideTable:
 
 
 @dataclass(frozen=True, eq=False)
-class Chapter:
+class ExtraSection:
     """Some of them under one heading."""
 
     id: str
     short: str
     title: str
-    tables: tuple[SideTable, ...]
+    tables: tuple[ExtraTable, ...]

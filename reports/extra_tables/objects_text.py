@@ -10,7 +10,7 @@ import pandas as pd
 
 from benchmarks.metrics.object_metrics import METRICS, ObjectMetric, parameters
 from data_prep.registry import dataset as find_dataset
-from reports.extra_tables.extra_table import Chapter, SideTable
+from reports.extra_tables.extra_table import ExtraSection, ExtraTable
 from reports.extra_tables.objects import ObjectRow, ObjectTable
 from reports.statistics.bootstrap import DRAWS
 from reports.statistics.replicates import LEVEL
@@ -31,14 +31,14 @@ DEFINITIONS = {
 """What each metric is, under a table."""
 
 
-def object_chapter(tables: Sequence[ObjectTable]) -> list[Chapter]:
+def object_section(tables: Sequence[ObjectTable]) -> list[ExtraSection]:
     """The tables of a report as a chapter of it; none if there is no table."""
     names = numbered([f"objects-{table.group.dataset}" for table in tables])
     made = tuple(_side_table(*pair) for pair in zip(names, tables, strict=True))
-    return [Chapter("objects", "Objects", "Scores of objects", made)] if made else []
+    return [ExtraSection("objects", "Objects", "Scores of objects", made)] if made else []
 
 
-def _side_table(name: str, table: ObjectTable) -> SideTable:
+def _side_table(name: str, table: ObjectTable) -> ExtraTable:
     title = find_dataset(table.group.dataset).title
     texts = [
         (
@@ -50,7 +50,7 @@ def _side_table(name: str, table: ObjectTable) -> SideTable:
         )
         for one in table.rows
     ]
-    return SideTable(
+    return ExtraTable(
         id=name,
         caption=f"Scores of objects on the {title} data set ({table.group.title})",
         heads=("Method", "Stands in", "Dice", *(metric.title for metric in table.metrics), "Runs"),

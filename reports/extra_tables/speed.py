@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from benchmarks.results.home import Home
-from reports.extra_tables.extra_table import Chapter, SideTable
+from reports.extra_tables.extra_table import ExtraSection, ExtraTable
 from reports.figures.cost_measures import PRECISIONS, timings
 
 SCHEMA = 1
@@ -47,7 +47,7 @@ def read_efficiency(home: Path) -> Efficiency:
     return Efficiency(tuple(records), tuple(damaged))
 
 
-def efficiency_chapter(found: Efficiency) -> list[Chapter]:
+def efficiency_section(found: Efficiency) -> list[ExtraSection]:
     """The records as a chapter of a report; none if there is none."""
     if not found.records:
         return []
@@ -58,8 +58,8 @@ def efficiency_chapter(found: Efficiency) -> list[Chapter]:
     )
     texts = tuple(tuple(_cells(record)) for record in found.records)
     tidy = pd.DataFrame([_tidy(record) for record in found.records])
-    table = SideTable("efficiency", "Efficiency", HEADS, texts, notes, tidy, left=3)
-    return [Chapter("efficiency", "Efficiency", "Efficiency", (table,))]
+    table = ExtraTable("efficiency", "Efficiency", HEADS, texts, notes, tidy, left=3)
+    return [ExtraSection("efficiency", "Efficiency", "Efficiency", (table,))]
 
 
 def _place(record: Mapping[str, Any]) -> tuple[str, str, int, int]:

@@ -12,7 +12,7 @@ from reports.figures.axes import Axis, linear, logarithmic
 from reports.figures.cost_measures import COUNTED, CostKind, measured
 from reports.select.settings import PAPER_SETTING
 from reports.tables.frames import TableFrame
-from reports.tables.rows import behind, row_title
+from reports.tables.rows import row_title, rows_with_results
 
 LETTER = 6.6
 """Width in pixels of a letter, at most."""
@@ -79,7 +79,7 @@ def cost_charts(
     """
     if "dice" not in frame.table.scores:
         return ()
-    rows = [(row, results[0]) for row, results in behind(frame) if not math.isnan(row["dice"])]
+    rows = [(row, results[0]) for row, results in rows_with_results(frame) if not math.isnan(row["dice"])]
     kinds: tuple[CostKind, ...] = (*COUNTED, *measured(speed))
     charts = [_chart(frame, kind, rows, width, height) for kind in kinds]
     return tuple(chart for chart in charts if chart is not None)

@@ -20,7 +20,7 @@ from data_prep.dataset import Dataset
 from data_prep.errors import DataError
 from data_prep.manifest import Manifest, load_manifest
 from data_prep.registry import dataset as find_dataset
-from reports.select.comparable import Section, sections
+from reports.select.comparable import ResultGroup, comparable_groups
 from reports.select.figures import as_table, remedy
 from reports.select.results import Collection
 from reports.statistics.per_image import image_dice, typical_images
@@ -64,7 +64,7 @@ def find_block(
     Of several replicates the one of lowest (split seed, seed) is shown. Names that are no test images of it are passed
     over. Raises DataError, naming the command that mends it, if `ours` and `reference` cannot both be shown.
     """
-    found = sections(as_table(figure, dataset), collection, setting)
+    found = comparable_groups(as_table(figure, dataset), collection, setting)
     candidates = [(one, pair) for one in found if one.source == "own" for pair in _pairs(figure, one)]
     if not candidates:
         mend = remedy(figure, setting)
@@ -82,7 +82,7 @@ def find_block(
 Pair = tuple[Result, Result]
 
 
-def _pairs(figure: Figure, section: Section) -> list[Pair]:
+def _pairs(figure: Figure, section: ResultGroup) -> list[Pair]:
     """Results of `ours` and `reference` with the same seed on the same images, lowest (split seed, seed) first."""
     of = {row.row.labels[0]: row.results for row in section.rows}
     return [
@@ -93,7 +93,9 @@ def _pairs(figure: Figure, section: Section) -> list[Pair]:
     ]
 
 
-def _block(figure: Figure, section: Section, pair: Pair, manifest: Manifest, home: Path, named: Sequence[str]) -> Block:
+def _block(
+    figure: Figure, section: ResultGroup, pair: Pair, manifest: Manifest, home: Path, named: Sequence[str]
+) -> Block:
     ours, reference = pair
     folder = Home(home).dataset(manifest.dataset)
     if manifest.digest(ours.identity["split_seed"], ours.identity.get("split_rule", "random")) != ours.identity["data"]:

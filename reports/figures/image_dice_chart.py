@@ -12,7 +12,7 @@ from benchmarks.results.result import Result
 from reports.figures.axes import Axis, linear
 from reports.statistics.per_image import image_dice
 from reports.tables.frames import TableFrame
-from reports.tables.rows import behind, row_title
+from reports.tables.rows import row_title, rows_with_results
 
 BINS = 40
 """Steps of Dice in an outline."""
@@ -44,7 +44,7 @@ class Distribution:
 
 def image_distribution(frame: TableFrame, width: float = 960) -> Distribution | None:
     """How Dice spreads over the test images of each row; collapsed rows and images without truth are told apart."""
-    shown = [(row, results) for row, results in behind(frame) if row["state"] == "done"]
+    shown = [(row, results) for row, results in rows_with_results(frame) if row["state"] == "done"]
     if not shown or "dice" not in frame.table.scores:
         return None
     x = linear([0.0, 1.0], 190, width - 250)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from benchmarks.results.result import Result
 from reports.figures.axes import Axis, linear
 from reports.tables.frames import TableFrame
-from reports.tables.rows import behind, replicate, row_title
+from reports.tables.rows import replicate, row_title, rows_with_results
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Curves:
 
 def training_curves(frame: TableFrame, width: float = 196, height: float = 116) -> tuple[Curves, ...]:
     """One small chart for each row, all on the same axes."""
-    rows = [(row, [result for result in results if result.history]) for row, results in behind(frame)]
+    rows = [(row, [result for result in results if result.history]) for row, results in rows_with_results(frame)]
     epochs = [epoch for _, results in rows for result in results for epoch in result.history]
     if not epochs:
         return ()

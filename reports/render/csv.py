@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from reports.extra_tables.extra_table import SideTable
+from reports.extra_tables.extra_table import ExtraTable
 from reports.tables.frames import TableFrame
 
 
@@ -19,7 +19,7 @@ def render(frames: Sequence[TableFrame]) -> str:
     return pd.DataFrame([line for frame in frames for line in _lines(frame)]).to_csv(index=False, lineterminator="\n")
 
 
-def extra(table: SideTable) -> str:
+def extra(table: ExtraTable) -> str:
     """Return a table beyond the paper's: one line for each row and number."""
     return table.tidy.to_csv(index=False, lineterminator="\n")
 

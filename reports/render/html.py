@@ -11,26 +11,26 @@ from typing import Any
 
 from markupsafe import Markup, escape
 
-from reports.extra_tables.extra_table import Chapter
+from reports.extra_tables.extra_table import ExtraSection
 from reports.render.html_figures import FigureView
 from reports.render.html_overview import overview, results
-from reports.render.html_table import Chips, TableView, table_view
-from reports.render.html_verdicts import chips, claim_chips, gaps, verdict_chip
+from reports.render.html_table import Badges, TableView, table_view
+from reports.render.html_verdicts import badges, claim_badges, gaps, verdict_badge
 from reports.render.templates import environment
 from reports.select.results import Collection
 from reports.select.settings import PAPER_SETTING
 from reports.tables.assemble import Report
 from reports.tables.ranking import legend
 from reports.verdicts import wording as verdict_text
-from reports.verdicts.summary import Findings
+from reports.verdicts.summary import VerdictSummary
 
 
 def render(
     report: Report,
     collection: Collection,
     figures: Sequence[FigureView] = (),
-    findings: Findings | None = None,
-    chapters: Sequence[Chapter] = (),
+    findings: VerdictSummary | None = None,
+    extra_sections: Sequence[ExtraSection] = (),
     speed: Sequence[Mapping[str, Any]] = (),
     *,
     claims: bool = True,
@@ -45,7 +45,7 @@ def render(
     templates.filters["base64"] = lambda content: base64.b64encode(content).decode()
     templates.filters["title_case"] = lambda text: text[:1].upper() + text[1:]
     script = part("page.js")
-    sections = _sections(report, chips(findings) if findings else {}, speed)
+    sections = _sections(report, badges(findings) if findings else {}, speed)
     return templates.get_template("report.html.j2").render(
         report=report,
         overview=overview(report, collection),
@@ -57,12 +57,12 @@ def render(
         words=verdict_text,
         keyed=frozenset,
         gaps=gaps,
-        claim_chips=claim_chips,
-        verdict_chip=verdict_chip,
+        claim_badges=claim_badges,
+        verdict_badge=verdict_badge,
         paper_setting=PAPER_SETTING,
         legend=legend,
         figures=figures,
-        chapters=chapters,
+        extra_sections=extra_sections,
         own=results(report, collection, "own"),
         published=results(report, collection, "published"),
         style=part("page.css"),
@@ -86,7 +86,7 @@ def prose(text: str) -> Markup:
 
 
 def _sections(
-    report: Report, verdicts: Chips, speed: Sequence[Mapping[str, Any]]
+    report: Report, verdicts: Badges, speed: Sequence[Mapping[str, Any]]
 ) -> list[tuple[object, list[tuple[str, TableView, str]]]]:
     """Each table with its frames: an anchor, the view, and the anchor of the frame that shows the same runs' charts."""
     sections: list[tuple[object, list[tuple[str, TableView, str]]]] = []

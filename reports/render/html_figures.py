@@ -32,7 +32,7 @@ JPEG_QUALITY = 85
 
 
 @dataclass(frozen=True)
-class Shot:
+class Panel:
     """One picture of a scene. `uri` is None where the system was not run."""
 
     title: str
@@ -48,7 +48,7 @@ class SceneView:
 
     dataset: str
     stem: str
-    shots: tuple[Shot, ...]
+    shots: tuple[Panel, ...]
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,7 @@ def _scene(block: Block, scene: Scene, titles: Sequence[str]) -> SceneView:
     for number, (title, picture, words) in enumerate(zip(titles, pictures, dice, strict=True)):
         height, width = scene.truth.shape
         uri = None if picture is None else (photograph(picture) if number == 0 else class_map(picture))
-        shots.append(Shot(title, uri, width, height, words))
+        shots.append(Panel(title, uri, width, height, words))
     return SceneView(block.dataset.title, scene.stem, tuple(shots))
 
 

@@ -12,10 +12,10 @@ from reports.figures.axes import Axis, linear
 from reports.figures.cost_chart import Cost, cost_charts
 from reports.figures.image_dice_chart import Distribution, image_distribution
 from reports.figures.loss_chart import Curves, training_curves
-from reports.tables.cells import difference, doubt, heading, number, ours, parts
+from reports.tables.cells import difference, format_interval, heading, number, ours, parts
 from reports.tables.frames import TableFrame
 from reports.tables.ranking import Mark, differs, paper_ranks, ranks
-from reports.tables.rows import behind, replicate, row_title
+from reports.tables.rows import replicate, row_title, rows_with_results
 
 Kind = Literal["label", "ours", "paper", "difference", "verdict", "extra", "runs"]
 
@@ -26,7 +26,7 @@ Shape = Literal["circle", "up", "down", "diamond", "cross", "dash", "ring"]
 
 
 @dataclass(frozen=True)
-class Chip:
+class Badge:
     """A verdict: its word, a shape that says the same without colour, and what is said in full on demand."""
 
     word: str
@@ -34,12 +34,12 @@ class Chip:
     detail: str = ""
 
 
-Chips = Mapping[frozenset[str], Chip]
+Badges = Mapping[frozenset[str], Badge]
 """Verdicts by the keys of the results behind them."""
 
 ROW_STATES = {
-    "not run": Chip("not run", "dash"),
-    "collapsed": Chip("collapsed", "cross", "not above the constant answer, so never tabled as a score"),
+    "not run": Badge("not run", "dash"),
+    "collapsed": Badge("collapsed", "cross", "not above the constant answer, so never tabled as a score"),
 }
 
 
@@ -62,13 +62,13 @@ class Cell:
     text: str
     value: float | str | None = None
     bar: Bar | None = None
-    chip: Chip | None = None
+    badge: Badge | None = None
     mark: Mark = ""
     differs: bool = False  # from the row the table's tests refer to
 
 
 @dataclass(frozen=True)
-class Head:
+class ColumnHead:
     """A column. `group` is the score it stands under; `scale` the axis its intervals are drawn on."""
 
     group: str
@@ -87,7 +87,7 @@ class Replicate:
 
 
 @dataclass(frozen=True)
-class Line:
+class TableRow:
     """A row; `replicates` is empty where nothing was run."""
 
     title: str
@@ -95,7 +95,7 @@ class Line:
     box: str  # the anchor of what lies behind it
     keys: frozenset[str]
     cells: tuple[Cell, ...]
-    doubts: tuple[tuple[str, str], ...]  # score, and its number with spread and interval
+    intervals: tuple[tuple[str, str], ...]  # score, and its number with spread and interval
     replicates: tuple[Replicate, ...]
 
 
@@ -104,25 +104,25 @@ class TableView:
     """One frame on the page."""
 
     frame: TableFrame
-    heads: tuple[Head, ...]
+    heads: tuple[ColumnHead, ...]
     groups: tuple[tuple[str, int], ...]  # the score over how many columns; "" over a column by itself
-    lines: tuple[Line, ...]
+    lines: tuple[TableRow, ...]
     costs: tuple[Cost, ...]
     distribution: Distribution | None
     curves: tuple[Curves, ...]
 
 
 def table_view(
-    frame: TableFrame, chips: Chips, anchor: str, speed: Sequence[Mapping[str, Any]] = (), *, charts: bool = True
+    frame: TableFrame, badges: Badges, anchor: str, speed: Sequence[Mapping[str, Any]] = (), *, charts: bool = True
 ) -> TableView:
     """The frame ready to be drawn, under an anchor of its own, with costs from the records of `speed`.
 
-    Without any of `chips` for its rows there is no column of verdicts. Without `charts`, those of the same runs stand
+    Without any of `badges` for its rows there is no column of verdicts. Without `charts`, those of the same runs stand
     elsewhere on the page.
     """
     columns = _columns(frame)
-    found = {row["keys"]: (chips.get(frozenset(row["keys"])), results) for row, results in behind(frame)}
-    judged = "dice" if "dice" in frame.table.scores and any(chip for chip, _ in found.values()) else None
+    found = {row["keys"]: (badges.get(frozenset(row["keys"])), results) for row, results in rows_with_results(frame)}
+    judged = "dice" if "dice" in frame.table.scores and any(badge for badge, _ in found.values()) else None
     heads = _heads(frame, columns, judged)
     groups: list[tuple[str, int]] = []
     for head in heads:
@@ -163,15 +163,19 @@ def _columns(frame: TableFrame) -> list[_Column]:
     ]
 
 
-def _heads(frame: TableFrame, columns: list[_Column], judged: str | None) -> tuple[Head, ...]:
-    heads = [Head("", name, "label") for name in frame.table.label_columns]
+def _heads(frame: TableFrame, columns: list[_Column], judged: str | None) -> tuple[ColumnHead, ...]:
+    heads = [ColumnHead("", name, "label") for name in frame.table.label_columns]
     new, paper, apart = parts(frame)
     for column in columns:
         group = heading(column.name)
-        heads += [Head(group, new, "ours", column.scale), Head(group, paper, "paper"), Head(group, apart, "difference")]
+        heads += [
+            ColumnHead(group, new, "ours", column.scale),
+            ColumnHead(group, paper, "paper"),
+            ColumnHead(group, apart, "difference"),
+        ]
         if column.name == judged:
-            heads.append(Head(group, "verdict", "verdict"))
-    return (*heads, *(Head("", heading(name), "extra") for name in frame.extras), Head("", "Runs", "runs"))
+            heads.append(ColumnHead(group, "verdict", "verdict"))
+    return (*heads, *(ColumnHead("", heading(name), "extra") for name in frame.extras), ColumnHead("", "Runs", "runs"))
 
 
 def _line(
@@ -181,11 +185,11 @@ def _line(
     box: str,
     columns: list[_Column],
     judged: str | None,
-    chip: Chip | None,
+    badge: Badge | None,
     results: tuple[Result, ...],
-) -> Line:
+) -> TableRow:
     cells = [Cell("label", str(row[name]), str(row[name])) for name in frame.table.label_columns]
-    doubts = []
+    intervals = []
     for column in columns:
         name = column.name
         printed, gap = row[f"{name}_paper"], row[f"{name}_difference"]
@@ -198,26 +202,26 @@ def _line(
             Cell("difference", difference(gap, name).replace("-", "\N{MINUS SIGN}"), _known(gap)),
         ]
         if name == judged:
-            shown = ROW_STATES.get(row["state"], chip)
-            cells.append(Cell("verdict", shown.word if shown else "", shown.word if shown else None, chip=shown))
-        if doubt(row, name):
-            doubts.append((heading(name), f"{text} {doubt(row, name)}"))
+            shown = ROW_STATES.get(row["state"], badge)
+            cells.append(Cell("verdict", shown.word if shown else "", shown.word if shown else None, badge=shown))
+        if format_interval(row, name):
+            intervals.append((heading(name), f"{text} {format_interval(row, name)}"))
     cells += [Cell("extra", number(row[name], name), _known(row[name])) for name in frame.extras]
     cells.append(Cell("runs", str(row["replicates"]), float(row["replicates"])))
     behind_it = tuple(_replicate(frame, result) for result in results)
     keys = frozenset(row["keys"])
-    return Line(row_title(frame, row), str(row["state"]), box, keys, tuple(cells), tuple(doubts), behind_it)
+    return TableRow(row_title(frame, row), str(row["state"]), box, keys, tuple(cells), tuple(intervals), behind_it)
 
 
 def _scale(frame: TableFrame, score: str) -> Axis | None:
     """The common scale of a column that has intervals; None where there is nothing to draw."""
-    if score not in frame.doubted:
+    if score not in frame.interval_columns:
         return None
     names = [name for name in (score, f"{score}_paper", f"{score}_low", f"{score}_high") if name in frame.rows]
     values = [float(value) for name in names for value in frame.rows[name]]
     if not any(math.isfinite(value) for value in frame.rows[score]):
         return None
-    return linear(values, 4, (WIDE if len(frame.doubted) == 1 else NARROW) - 4, 4)
+    return linear(values, 4, (WIDE if len(frame.interval_columns) == 1 else NARROW) - 4, 4)
 
 
 def _bar(row: Mapping[Any, Any], column: _Column) -> Bar | None:

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from reports.figures.axes import Axis, linear
-from reports.render.html_table import Chip, Shape
+from reports.render.html_table import Badge, Shape
 from reports.verdicts.claims import ClaimVerdict
-from reports.verdicts.rule import Judgement, Verdict
-from reports.verdicts.summary import Findings
+from reports.verdicts.rule import Verdict, VerdictSet
+from reports.verdicts.summary import VerdictSummary
 from reports.verdicts.wording import short_answer
 
 SHAPES: Mapping[str, Shape] = {
@@ -29,7 +29,7 @@ class Gap:
     """A verdict with its difference from the paper and its ±T in pixels; None where there is no such number."""
 
     verdict: Verdict
-    chip: Chip
+    badge: Badge
     at: float | None
     low: float | None
     high: float | None
@@ -45,32 +45,32 @@ class Gaps:
     grounds: tuple[tuple[str, tuple[str, ...]], ...]  # why a verdict is open, and the runs it is said of
 
 
-def verdict_chip(verdict: Verdict) -> Chip:
+def verdict_badge(verdict: Verdict) -> Badge:
     """The short word, with the ground or the whole sentence on demand."""
     word = f"reproduced ±{verdict.tolerance:.3f}" if verdict.word == "reproduced" else verdict.word
-    return Chip(word, SHAPES[verdict.word], verdict.why or verdict.text)
+    return Badge(word, SHAPES[verdict.word], verdict.why or verdict.text)
 
 
-def chips(findings: Findings) -> dict[frozenset[str], Chip]:
+def badges(findings: VerdictSummary) -> dict[frozenset[str], Badge]:
     """A chip for every run with results, by their keys."""
     return {
-        frozenset(verdict.keys): verdict_chip(verdict)
+        frozenset(verdict.keys): verdict_badge(verdict)
         for judged in findings.judged
         for verdict in judged.judgement.verdicts
         if verdict.keys
     }
 
 
-def claim_chips(claim: ClaimVerdict) -> tuple[Chip, Chip]:
+def claim_badges(claim: ClaimVerdict) -> tuple[Badge, Badge]:
     """The answer of the paper's own tables, and that of the runs."""
     answer = short_answer(claim)
     return (
-        Chip(claim.paper.word, SHAPES[claim.paper.word]),
-        Chip(answer, SHAPES[claim.word] if answer == claim.word else "ring", claim.why),
+        Badge(claim.paper.word, SHAPES[claim.paper.word]),
+        Badge(answer, SHAPES[claim.word] if answer == claim.word else "ring", claim.why),
     )
 
 
-def gaps(judgement: Judgement) -> dict[str, Gaps]:
+def gaps(judgement: VerdictSet) -> dict[str, Gaps]:
     """By data set, of which something was run."""
     found = {}
     for dataset in judgement.sections:
@@ -94,7 +94,7 @@ def _gap(verdict: Verdict, axis: Axis) -> Gap:
     limit, apart = verdict.tolerance, verdict.difference
     return Gap(
         verdict=verdict,
-        chip=verdict_chip(verdict),
+        badge=verdict_badge(verdict),
         at=None if apart is None else axis.at(apart),
         low=None if limit is None else axis.at(-limit),
         high=None if limit is None else axis.at(limit),

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from itertools import groupby
 
-from reports.extra_tables.extra_table import SideTable
+from reports.extra_tables.extra_table import ExtraTable
 from reports.tables.cells import Cell, Column, label_columns, paper_cells, paper_columns
 from reports.tables.frames import TableFrame
 from reports.tables.ranking import legend
@@ -32,7 +32,7 @@ def render(frames: Sequence[TableFrame]) -> str:
     return "\n".join(_table(frame) for frame in frames)
 
 
-def extra(table: SideTable) -> str:
+def extra(table: ExtraTable) -> str:
     """Return the table environment of a table beyond the paper's."""
     notes, heads = escape(" ".join(table.notes)), " & ".join(map(escape, table.heads)) + r" \\"
     body = [" & ".join(map(escape, line)) + r" \\" for line in table.texts]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from benchmarks.protocol.figures import Figure
-from reports.extra_tables.extra_table import Chapter
+from reports.extra_tables.extra_table import ExtraSection
 from reports.render.templates import environment
 from reports.select.settings import PAPER_SETTING
 from reports.tables.assemble import Report, made_with
@@ -14,7 +14,7 @@ from reports.tables.cells import Cell, cells, columns, label_columns
 from reports.tables.frames import TableFrame
 from reports.tables.ranking import legend
 from reports.verdicts import wording
-from reports.verdicts.summary import Findings
+from reports.verdicts.summary import VerdictSummary
 
 DAGGER = "†"
 """At a number that differs from that of the reference row."""
@@ -50,19 +50,19 @@ def grid(frame: TableFrame) -> str:
     return lines(heads, [[marked(cell) for cell in line] for line in cells(frame)], len(label_columns(frame)))
 
 
-def verdicts(findings: Findings) -> str:
+def verdicts(findings: VerdictSummary) -> str:
     """Return the section of verdicts and claims, from its first heading to its last line."""
     template = environment().get_template("verdicts.md.j2")
     return template.render(findings=findings, text=wording, paper_setting=PAPER_SETTING).strip() + "\n"
 
 
-def extra_sections(chapters: Sequence[Chapter]) -> str:
+def extra_sections(sections: Sequence[ExtraSection]) -> str:
     """Return the sections of tables beyond the paper's; empty if there is none."""
     parts = []
-    for chapter in chapters:
-        parts.append(f"## {chapter.title}\n")
-        for table in chapter.tables:
-            heading = "" if table.caption == chapter.title else f"### {table.caption}\n\n"
+    for section in sections:
+        parts.append(f"## {section.title}\n")
+        for table in section.tables:
+            heading = "" if table.caption == section.title else f"### {table.caption}\n\n"
             texts = [[text.replace("|", "\\|") for text in line] for line in table.texts]
             picture = f"![{table.caption}]({table.id}.png)\n\n" if table.picture else ""
             notes = "\n".join(f"- {note}" for note in table.notes)
@@ -90,4 +90,4 @@ def marked(cell: Cell) -> str:
     """A cell's text as it stands out, with what is to be said of its certainty."""
     text = cell.text.replace("|", "\\|")
     shown = {"best": f"**{text}**", "second": f"*{text}*"}.get(cell.mark, text)
-    return f"{shown}{DAGGER if cell.differs else ''} {cell.doubt}".strip()
+    return f"{shown}{DAGGER if cell.differs else ''} {cell.interval}".strip()

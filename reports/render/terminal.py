@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from reports.extra_tables.extra_table import SideTable
+from reports.extra_tables.extra_table import ExtraTable
 from reports.tables.cells import difference, heading, number, ours, parts
 from reports.tables.frames import TableFrame
 
@@ -50,7 +50,7 @@ def terminal_table(frame: TableFrame) -> RichTable:
     return table
 
 
-def show_beside(table: SideTable, console: Console) -> None:
+def print_extra(table: ExtraTable, console: Console) -> None:
     """Print a table beside those of the paper, with its notes; numbers fold rather than being clipped."""
     printed = RichTable(title=table.caption, title_justify="left", box=SIMPLE, padding=(0, 1, 0, 0))
     for place, head in enumerate(table.heads):

@@ -20,7 +20,7 @@ Disputed = tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True, eq=False)
-class SectionRow:
+class ResultGroupRow:
     """A row of a table with its run (None where the setting does not suit the system) and the replicates found."""
 
     row: Row
@@ -34,13 +34,13 @@ class SectionRow:
 
 
 @dataclass(frozen=True, eq=False)
-class Section:
+class ResultGroup:
     """One table under one setting, all of whose results were made on the same data with the same precision."""
 
     table: Table
     setting: Setting
     source: Source
-    rows: tuple[SectionRow, ...]
+    rows: tuple[ResultGroupRow, ...]
     disputed: Disputed = ()
     scored: tuple[Submission, ...] = ()  # predictions of anybody on this data set, whatever their split
 
@@ -50,12 +50,12 @@ class Section:
         return tuple({result.key: result for row in self.rows for result in row.results}.values())
 
     @property
-    def filled(self) -> tuple[SectionRow, ...]:
+    def filled(self) -> tuple[ResultGroupRow, ...]:
         """Rows that have a result."""
         return tuple(row for row in self.rows if row.results)
 
 
-def sections(table: Table, collection: Collection, setting: Setting) -> list[Section]:
+def comparable_groups(table: Table, collection: Collection, setting: Setting) -> list[ResultGroup]:
     """The table's sections under a setting, the user's own first; one empty section if there is no result at all.
 
     A control, and a system of the user's own, is a row of every section in which it has a result.
@@ -69,15 +69,15 @@ def sections(table: Table, collection: Collection, setting: Setting) -> list[Sec
     runs = [(row, declare(setting, table, row)) for row in table.every_row]
     found = [collection.replicates(run) if run else [] for _, run in runs]
     every = list({id(item): item for items in found for item in items}.values())
-    made: list[Section] = []
+    made: list[ResultGroup] = []
     scored = collection.scored_on(setting.dataset or table.dataset)
     for group, disputed in _groups(every) or [([], ())]:
         rows = tuple(
-            SectionRow(row, run, _replicates([item for item in items if item in group]))
+            ResultGroupRow(row, run, _replicates([item for item in items if item in group]))
             for (row, run), items in zip(runs, found, strict=True)
             if row in table.rows or any(item in group for item in items)
         )
-        made.append(Section(table, setting, group[0].source if group else "own", rows, disputed, scored))
+        made.append(ResultGroup(table, setting, group[0].source if group else "own", rows, disputed, scored))
     return made
 
 

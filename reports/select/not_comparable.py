@@ -14,7 +14,7 @@ from benchmarks.protocol.run import plain_fields
 from benchmarks.results.result import Result
 from data_prep.registry import dataset as find_dataset
 from data_prep.splits import SPLITS
-from reports.select.comparable import Section, SectionRow
+from reports.select.comparable import ResultGroup, ResultGroupRow
 from reports.select.settings import PAPER_SETTING
 
 Reason = str
@@ -24,13 +24,13 @@ ERRORS = 3
 """Standard errors of a random split's foreground share beyond which it is not the paper's data."""
 
 
-def section_reasons(section: Section) -> tuple[Reason, ...]:
+def section_reasons(section: ResultGroup) -> tuple[Reason, ...]:
     """Why a section's numbers are no reproduction, each reason once; empty where they are, or nothing was run."""
     found = [rule(section, row) for rule in RULES for row in section.filled]
     return tuple(dict.fromkeys(reason for reason in found if reason))
 
 
-def row_reasons(section: Section, row: SectionRow, *, any_recipe: bool = False) -> tuple[Reason, ...]:
+def row_reasons(section: ResultGroup, row: ResultGroupRow, *, any_recipe: bool = False) -> tuple[Reason, ...]:
     """Why one row's numbers cannot be set beside the paper's: those of its section that hold for it, and its own.
 
     With `any_recipe` another recipe is no reason: a claim may be about another.
@@ -40,20 +40,20 @@ def row_reasons(section: Section, row: SectionRow, *, any_recipe: bool = False) 
     return tuple(reason for reason in found if reason)
 
 
-def from_scratch(row: SectionRow) -> bool:
+def from_scratch(row: ResultGroupRow) -> bool:
     """Whether a row starts from scratch although its declaration starts from pretrained weights."""
     declared = getattr(row.row.model, "init", None)
     return declared != "scratch" and _options(row).get("init") == "scratch"
 
 
-def replaced(row: SectionRow) -> tuple[str, str] | None:
+def replaced(row: ResultGroupRow) -> tuple[str, str] | None:
     """The declared encoder and the one that was run in its place; None where it is the declared one."""
     declared = getattr(row.row.model, "encoder", None)
     ran = _options(row).get("encoder", declared)
     return None if declared == ran else (str(declared), str(ran))
 
 
-def variant(row: SectionRow) -> tuple[str, ...]:
+def variant(row: ResultGroupRow) -> tuple[str, ...]:
     """Options but encoder and start in which what was run differs from what is declared, as "width 16"."""
     declared, ran = plain_fields(row.row.model), _options(row)
     return tuple(
@@ -79,12 +79,12 @@ def share_error(results: Sequence[Result]) -> float:
     return float(np.mean(errors))
 
 
-def _options(row: SectionRow) -> dict[str, object]:
+def _options(row: ResultGroupRow) -> dict[str, object]:
     options: dict[str, object] = row.results[0].identity["model"]["options"]
     return options
 
 
-def _recipe(section: Section, row: SectionRow) -> Reason:
+def _recipe(section: ResultGroup, row: ResultGroupRow) -> Reason:
     setting = section.setting
     recipe = PROFILES[setting.profile].recipe
     if setting.profile == "smoke":
@@ -92,19 +92,19 @@ def _recipe(section: Section, row: SectionRow) -> Reason:
     return "" if recipe == PROFILES[PAPER_SETTING.profile].recipe else f"the recipe is {recipe.name}, not the paper's"
 
 
-def _start(section: Section, row: SectionRow) -> Reason:
+def _start(section: ResultGroup, row: ResultGroupRow) -> Reason:
     return "trained from scratch, without the pretrained weights" if from_scratch(row) else ""
 
 
-def _encoder(section: Section, row: SectionRow) -> Reason:
+def _encoder(section: ResultGroup, row: ResultGroupRow) -> Reason:
     return "another encoder than the paper's" if replaced(row) else ""
 
 
-def _variant(section: Section, row: SectionRow) -> Reason:
+def _variant(section: ResultGroup, row: ResultGroupRow) -> Reason:
     return "smaller variants than the paper's" if variant(row) else ""
 
 
-def _elsewhere(section: Section, row: SectionRow) -> Reason:
+def _elsewhere(section: ResultGroup, row: ResultGroupRow) -> Reason:
     if section.setting.dataset is None:
         return ""
     return (
@@ -112,30 +112,30 @@ def _elsewhere(section: Section, row: SectionRow) -> Reason:
     )
 
 
-def _blocked(section: Section, row: SectionRow) -> Reason:
+def _blocked(section: ResultGroup, row: ResultGroupRow) -> Reason:
     blocked = any(result.identity.get("split_rule") == "blocked" for result in row.results)
     return "split by scenes, which the paper does not do" if blocked else ""
 
 
-def _data(section: Section, row: SectionRow) -> Reason:
+def _data(section: ResultGroup, row: ResultGroupRow) -> Reason:
     data = row.results[0].data
     if data.get("origin") == "synthetic":
         return "synthetic data"
     return "" if data.get("complete") else "partial data"
 
 
-def _collapsed(section: Section, row: SectionRow) -> Reason:
+def _collapsed(section: ResultGroup, row: ResultGroupRow) -> Reason:
     if not row.collapsed:
         return ""
     return f"collapsed: {len(row.collapsed)} of {len(row.results)} not above the constant answer"
 
 
-def _whole(section: Section, row: SectionRow) -> bool:
+def _whole(section: ResultGroup, row: ResultGroupRow) -> bool:
     """Whether all images of the data set were used: of a part, its size and share say nothing more."""
     return not _data(section, row) and PROFILES[section.setting.profile].recipe.limit is None
 
 
-def _official(section: Section, row: SectionRow) -> Reason:
+def _official(section: ResultGroup, row: ResultGroupRow) -> Reason:
     """A published split must have its published sizes."""
     official = find_dataset(section.setting.dataset or section.table.dataset).official_sizes
     if official is None or not _whole(section, row):
@@ -148,7 +148,7 @@ def _official(section: Section, row: SectionRow) -> Reason:
     return ""
 
 
-def _share(section: Section, row: SectionRow) -> Reason:
+def _share(section: ResultGroup, row: ResultGroupRow) -> Reason:
     """Another share of foreground in the test images than the paper's tables imply: then other images or labels.
 
     The paper's own split and each of ours are random draws of the same images, so that a share may differ by chance;
@@ -172,7 +172,7 @@ def _share(section: Section, row: SectionRow) -> Reason:
     )
 
 
-Rule = Callable[[Section, SectionRow], Reason]
+Rule = Callable[[ResultGroup, ResultGroupRow], Reason]
 RULES: tuple[Rule, ...] = (_recipe, _start, _encoder, _variant, _elsewhere, _blocked, _data)
 """What a note under a table says of all its rows."""
 ROW_RULES: tuple[Rule, ...] = (_collapsed, _official, _share)

@@ -114,7 +114,7 @@ def profile_of(result: Result) -> str | None:
     if profile is None:
         return None
     model = MODELS.get(result.identity["model"]["name"]) or stand_in(result)
-    recipe = profile.recipe if model is None else profile.recipe.resolve(model)
+    recipe = profile.recipe if model is None else profile.recipe.for_model(model)
     return recorded["name"] if plain_fields(recipe) == recorded else None
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from benchmarks.protocol.tables import Table
 from benchmarks.results.result import Result
-from reports.select.comparable import Section, sections
+from reports.select.comparable import ResultGroup, comparable_groups
 from reports.select.results import Collection
 from reports.select.settings import PAPER_SETTING, settings
 from reports.tables.frames import TableFrame, make_frame
@@ -43,7 +43,7 @@ def assemble(tables: Sequence[Table], collection: Collection) -> Report:
     return Report(framed, collection.damaged, collection.left_out)
 
 
-def behind(tables: Sequence[Table], collection: Collection) -> list[Result]:
+def results_of_tables(tables: Sequence[Table], collection: Collection) -> list[Result]:
     """The user's own results behind these tables, under every setting, each once."""
     every = [section for table in tables for section in _sections(table, collection) if section.source == "own"]
     return list({result.key: result for section in every for result in section.results}.values())
@@ -64,9 +64,9 @@ def made_with(results: Sequence[Result]) -> str:
     return ", ".join(part for part in parts if part)
 
 
-def _sections(table: Table, collection: Collection) -> list[Section]:
+def _sections(table: Table, collection: Collection) -> list[ResultGroup]:
     under = settings(collection, table) or [PAPER_SETTING]
-    return [section for setting in under for section in sections(table, collection, setting)]
+    return [section for setting in under for section in comparable_groups(table, collection, setting)]
 
 
 def _named(name: str, values: Iterable[object]) -> str:

@@ -45,7 +45,7 @@ class Cell:
     text: str
     mark: Mark = ""
     differs: bool = False  # from the table's reference row
-    doubt: str = ""  # "± 0.004 [0.751, 0.778]"
+    interval: str = ""  # "± 0.004 [0.751, 0.778]"
 
 
 def heading(score: str) -> str:
@@ -102,13 +102,13 @@ def paper_cells(frame: TableFrame) -> list[list[Cell]]:
         scored: list[Cell] = []
         for index, score in enumerate(frame.table.scores):
             own, paper, gap = line[left + step * index : left + step * (index + 1)]
-            shown = [replace(own, doubt=""), *([Cell(own.doubt)] if score == INTERVALLED else []), paper, gap]
+            shown = [replace(own, interval=""), *([Cell(own.interval)] if score == INTERVALLED else []), paper, gap]
             scored += shown[: width - (score != INTERVALLED)]
         lines.append([*line[:left], *scored, *line[left + step * len(frame.table.scores) :]])
     return lines
 
 
-def doubt(row: dict[Any, Any], score: str) -> str:
+def format_interval(row: dict[Any, Any], score: str) -> str:
     """Spread over replicates, if there are several, and interval over test images; empty where there is neither."""
     low, high, spread = (row.get(f"{score}_{part}", math.nan) for part in ("low", "high", "spread"))
     shown = [] if math.isnan(spread) else [f"± {number(spread, score)}"]
@@ -159,7 +159,7 @@ def _labels(frame: TableFrame, row: dict[Any, Any]) -> list[Cell]:
 
 def _own(frame: TableFrame, row: dict[Any, Any], score: str, marks: dict[str, tuple[Mark, bool, Mark]]) -> Cell:
     mark, differs_here, _ = marks[score]
-    return Cell(ours(frame, row, score), mark, differs_here, doubt(row, score))
+    return Cell(ours(frame, row, score), mark, differs_here, format_interval(row, score))
 
 
 def _extras(frame: TableFrame, row: dict[Any, Any]) -> list[Cell]:

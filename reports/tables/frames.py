@@ -15,16 +15,16 @@ from benchmarks.protocol.setting import Setting
 from benchmarks.protocol.tables import Table
 from benchmarks.results.result import Result
 from benchmarks.results.submission import Submission
-from reports.select.comparable import Section, SectionRow, sections
+from reports.select.comparable import ResultGroup, ResultGroupRow, comparable_groups
 from reports.select.results import Collection, Source
 from reports.select.settings import describe
 from reports.tables import scored_rows
 from reports.tables.intervals import (
-    NO_DOUBT,
-    Doubt,
+    NO_INTERVAL,
+    DiceInterval,
     Resamples,
     column,
-    doubts,
+    intervals,
     reference,
     sentences,
     unranked,
@@ -56,7 +56,7 @@ class TableFrame:
 
     `rows` has one line per table row: the label columns; `<score>`, `<score>_paper` and `<score>_difference` (ours
     minus the paper) for each score; the extras; `replicates`, `keys`, `scored` and `state`. Below them stand scored
-    predictions, without a run: `scored` is the key of their file. For each of `doubted` (Dice, or Dice
+    predictions, without a run: `scored` is the key of their file. For each of `interval_columns` (Dice, or Dice
     of each class) also `<score>_low` and `<score>_high` (95 % interval over test images), `<score>_spread` (standard
     deviation over replicates) and `<score>_p` (of no difference from the row `reference`, adjusted). `runs` has one
     line per result, with its labels, `key`, `split_seed`, `seed`, `collapsed` and every score. NaN is "no number".
@@ -70,7 +70,7 @@ class TableFrame:
     rows: pd.DataFrame
     runs: pd.DataFrame
     extras: tuple[str, ...]
-    doubted: tuple[str, ...]
+    interval_columns: tuple[str, ...]
     reference: str
     unranked: str
     untested: str
@@ -87,25 +87,25 @@ class TableFrame:
 
 
 def table_frames(table: Table, collection: Collection, setting: Setting) -> list[TableFrame]:
-    """The table under a setting, one frame for each group of results that may share a column (see `sections`)."""
+    """The table under a setting, one frame for each group of results that may share a column."""
     resamples = Resamples()
-    return [make_frame(section, resamples) for section in sections(table, collection, setting)]
+    return [make_frame(section, resamples) for section in comparable_groups(table, collection, setting)]
 
 
-def make_frame(section: Section, resamples: Resamples) -> TableFrame:
+def make_frame(section: ResultGroup, resamples: Resamples) -> TableFrame:
     """The frame of one section; sections with rows in common share their `resamples`."""
     section = _on_classes(section)
     table = section.table
     extras = tuple(name for name in EXTRAS if _wanted(name, section))
     names = (*table.scores, *extras)
-    doubted = tuple(name for name in table.scores if name == "dice" or name not in KNOWN)
-    found = doubts(section, doubted, resamples)
+    interval_columns = tuple(name for name in table.scores if name == "dice" or name not in KNOWN)
+    found = intervals(section, interval_columns, resamples)
     rows = [
-        _row(section, row, names) | _doubt_cells(row, doubted, doubt)
+        _row(section, row, names) | _doubt_cells(row, interval_columns, doubt)
         for row, doubt in zip(section.rows, found, strict=True)
     ]
     rows += [
-        _scored_row(section, one, label, names, doubted)
+        _scored_row(section, one, label, names, interval_columns)
         for one, label in zip(section.scored, scored_rows.labels(section), strict=True)
     ]
     against = reference(section)
@@ -129,7 +129,7 @@ def make_frame(section: Section, resamples: Resamples) -> TableFrame:
         rows=pd.DataFrame(rows),
         runs=pd.DataFrame(runs, columns=headings),
         extras=extras,
-        doubted=doubted,
+        interval_columns=interval_columns,
         reference=row_name(section, against) if against else "",
         unranked=unranked(section),
         untested=untested(section),
@@ -154,7 +154,7 @@ def score(result: Result | Submission, name: str) -> float:
     return float(class_scores(result.counts)["dice"][classes.index(name)]) if name in classes else math.nan
 
 
-def _on_classes(section: Section) -> Section:
+def _on_classes(section: ResultGroup) -> ResultGroup:
     """The section with the classes of its own data set as columns, if the table has a column for each class."""
     table = section.table
     if section.setting.dataset is None or not section.results or KNOWN & set(table.scores):
@@ -167,7 +167,7 @@ def _on_classes(section: Section) -> Section:
     return replace(section, table=replace(table, scores=names, rows=rows), rows=found)
 
 
-def _row(section: Section, row: SectionRow, names: tuple[str, ...]) -> dict[str, Any]:
+def _row(section: ResultGroup, row: ResultGroupRow, names: tuple[str, ...]) -> dict[str, Any]:
     state: State = "collapsed" if row.collapsed else "done" if row.results else "not run"
     # The mean over the survivors of a collapse would flatter the system: one collapsed replicate takes the whole row.
     ours = {name: _mean([score(result, name) for result in row.results]) for name in names}
@@ -190,7 +190,11 @@ def _row(section: Section, row: SectionRow, names: tuple[str, ...]) -> dict[str,
 
 
 def _scored_row(
-    section: Section, one: Submission, labels: tuple[str, ...], names: tuple[str, ...], doubted: tuple[str, ...]
+    section: ResultGroup,
+    one: Submission,
+    labels: tuple[str, ...],
+    names: tuple[str, ...],
+    interval_columns: tuple[str, ...],
 ) -> dict[str, Any]:
     """The row of scored predictions: numbers and intervals, but no run, no paper's number, no test."""
     cells: dict[str, Any] = dict(zip(section.table.label_columns, labels, strict=True))
@@ -198,28 +202,30 @@ def _scored_row(
         cells |= {name: score(one, name), f"{name}_paper": math.nan, f"{name}_difference": math.nan}
     cells |= {name: score(one, name) for name in names if name not in section.table.scores}
     limits = scored_rows.limits(one)
-    for name in doubted:
+    for name in interval_columns:
         low, high = (limits[name].low, limits[name].high) if name in limits else (math.nan, math.nan)
         cells |= {f"{name}_low": low, f"{name}_high": high, f"{name}_p": math.nan, f"{name}_spread": math.nan}
     return {**cells, "replicates": 0, "keys": (), "scored": one.key, "state": "scored"}
 
 
-def _doubt_cells(row: SectionRow, doubted: tuple[str, ...], found: Mapping[str, Doubt]) -> dict[str, float]:
+def _doubt_cells(
+    row: ResultGroupRow, interval_columns: tuple[str, ...], found: Mapping[str, DiceInterval]
+) -> dict[str, float]:
     """Interval, spread and p of a row; NaN for a row without a score."""
     cells: dict[str, float] = {}
-    for name in doubted:
-        doubt = found.get(name, NO_DOUBT)
+    for name in interval_columns:
+        doubt = found.get(name, NO_INTERVAL)
         values = [score(result, name) for result in row.results] if name in found else []
         cells |= {f"{name}_low": doubt.low, f"{name}_high": doubt.high, f"{name}_p": doubt.p}
         cells[f"{name}_spread"] = float(np.std(values, ddof=1)) if len(values) > 1 else math.nan
     return cells
 
 
-def _labels(section: Section, row: SectionRow) -> dict[str, str]:
+def _labels(section: ResultGroup, row: ResultGroupRow) -> dict[str, str]:
     return dict(zip(section.table.label_columns, row.row.labels, strict=True))
 
 
-def _wanted(name: str, section: Section) -> bool:
+def _wanted(name: str, section: ResultGroup) -> bool:
     """Whether an extra column says anything beside the table's own."""
     results: tuple[Result | Submission, ...] = (*section.results, *section.scored)
     if name in COUNTED:

@@ -11,7 +11,7 @@ import numpy as np
 
 from benchmarks.metrics.counts import FloatArray
 from benchmarks.results.result import Result
-from reports.select.comparable import Section, SectionRow
+from reports.select.comparable import ResultGroup, ResultGroupRow
 from reports.statistics.bootstrap import DRAWS, interval, mean_over_classes, resampled_class_dice, resampling_p
 from reports.statistics.replicates import LEVEL, holm
 from reports.tables.notes import row_name
@@ -22,7 +22,7 @@ FEWEST = 30
 
 
 @dataclass(frozen=True)
-class Doubt:
+class DiceInterval:
     """How sure one row's Dice (or Dice of one class) is, as far as the choice of test images goes: 95 % interval.
 
     `p` is that of no difference from the table's reference row, adjusted for the number of such tests in the table; NaN
@@ -35,7 +35,7 @@ class Doubt:
     undefined: int
 
 
-NO_DOUBT = Doubt(math.nan, math.nan, math.nan, 0)
+NO_INTERVAL = DiceInterval(math.nan, math.nan, math.nan, 0)
 """Of a row without a score."""
 
 
@@ -50,7 +50,7 @@ class Resamples:
     def __init__(self) -> None:
         self._known: dict[tuple[int, ...], tuple[tuple[Result, ...], dict[str, FloatArray]]] = {}
 
-    def __call__(self, rows: Sequence[SectionRow]) -> list[dict[str, FloatArray]]:
+    def __call__(self, rows: Sequence[ResultGroupRow]) -> list[dict[str, FloatArray]]:
         """One mapping for each row, empty for a row without a score."""
         scored = [row.results if row.results and not row.collapsed and _alike(row.results) else () for row in rows]
         fresh = {_identity(results): results for results in scored if results}
@@ -71,7 +71,7 @@ class Resamples:
         return [self._known[_identity(results)][1] if results else {} for results in scored]
 
 
-def doubts(section: Section, names: Sequence[str], resamples: Resamples) -> list[dict[str, Doubt]]:
+def intervals(section: ResultGroup, names: Sequence[str], resamples: Resamples) -> list[dict[str, DiceInterval]]:
     """For each row of the section, by column, the doubt about those of `names` that are "dice" or a class.
 
     Empty for a row without a score.
@@ -82,13 +82,13 @@ def doubts(section: Section, names: Sequence[str], resamples: Resamples) -> list
     for number, draws in enumerate(drawn):
         limits = {name: interval(values) for name, values in draws.items()}
         found.append({
-            name: Doubt(one.low, one.high, tested.get((number, name), math.nan), one.undefined)
+            name: DiceInterval(one.low, one.high, tested.get((number, name), math.nan), one.undefined)
             for name, one in limits.items()
         })  # fmt: skip
     return found
 
 
-def unranked(section: Section) -> str:
+def unranked(section: ResultGroup) -> str:
     """Why no row may be called best or different from another; empty where rows may be ranked."""
     data = section.results[0].data if section.results else {}
     rows = section.filled
@@ -104,7 +104,7 @@ def unranked(section: Section) -> str:
     return ""
 
 
-def untested(section: Section) -> str:
+def untested(section: ResultGroup) -> str:
     """Why no row is tested against the reference; empty where rows are."""
     against = reference(section)
     if reason := unranked(section):
@@ -118,7 +118,7 @@ def untested(section: Section) -> str:
     return ""
 
 
-def reference(section: Section) -> SectionRow | None:
+def reference(section: ResultGroup) -> ResultGroupRow | None:
     """The row the others are held against: the full RS-SAM, if the table has it."""
     return next((row for row in section.rows if row.row.model == RSSAM()), None)
 
@@ -128,7 +128,7 @@ def column(title: str) -> str:
     return title.lower().replace(" ", "_")
 
 
-def sentences(section: Section, found: Sequence[dict[str, Doubt]]) -> tuple[str, ...]:
+def sentences(section: ResultGroup, found: Sequence[dict[str, DiceInterval]]) -> tuple[str, ...]:
     """What the intervals cover and what they do not, for the notes under the table."""
     done = [row for row, each in zip(section.rows, found, strict=True) if each]
     if not done:
@@ -166,7 +166,7 @@ def _by_column(drawn: FloatArray, classes: Sequence[str]) -> dict[str, FloatArra
     return {**by_class, "dice": mean_over_classes(drawn).mean(axis=0)}
 
 
-def _tests(section: Section, drawn: Sequence[dict[str, FloatArray]]) -> dict[tuple[int, str], float]:
+def _tests(section: ResultGroup, drawn: Sequence[dict[str, FloatArray]]) -> dict[tuple[int, str], float]:
     """Adjusted p by row and column against the reference row; none where rows may not be ranked."""
     against = reference(section)
     if against is None or untested(section):
@@ -182,6 +182,6 @@ def _tests(section: Section, drawn: Sequence[dict[str, FloatArray]]) -> dict[tup
     return dict(zip(known, holm(list(known.values())), strict=True))
 
 
-def _replicates(row: SectionRow) -> tuple[tuple[str, int], ...]:
+def _replicates(row: ResultGroupRow) -> tuple[tuple[str, int], ...]:
     """Data and seed of each replicate."""
     return tuple((result.identity["data"], result.identity["seed"]) for result in row.results)

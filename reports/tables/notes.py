@@ -11,7 +11,7 @@ from benchmarks.protocol.recipe import PROFILES
 from benchmarks.results.custom_system import SYSTEM
 from benchmarks.results.result import Result
 from data_prep.splits import SPLITS
-from reports.select.comparable import Section, SectionRow
+from reports.select.comparable import ResultGroup, ResultGroupRow
 from reports.select.not_comparable import from_scratch, replaced, section_reasons, variant
 from reports.select.settings import PAPER_SETTING, command
 from reports.tables.recipe_text import describe_recipe
@@ -25,7 +25,7 @@ STARTS = {
 }
 
 
-def notes(section: Section, doubts: Sequence[str] = (), beside: Sequence[str] = ()) -> tuple[str, ...]:
+def notes(section: ResultGroup, intervals: Sequence[str] = (), beside: Sequence[str] = ()) -> tuple[str, ...]:
     """All notes of a section, in the order of their weight, with those on intervals. Commands stand in backquotes.
 
     `beside` are those on rows that are no runs.
@@ -39,7 +39,7 @@ def notes(section: Section, doubts: Sequence[str] = (), beside: Sequence[str] = 
         _missing(section),
         _collapsed(section),
         _average(section),
-        *doubts,
+        *intervals,
         *beside,
         f"Recipe {section.setting.profile}: {describe_recipe(PROFILES[section.setting.profile].recipe)}.",
         _start(section),
@@ -60,7 +60,7 @@ def notes(section: Section, doubts: Sequence[str] = (), beside: Sequence[str] = 
     return tuple(part for part in parts if part)
 
 
-def row_name(section: Section, row: SectionRow) -> str:
+def row_name(section: ResultGroup, row: ResultGroupRow) -> str:
     """A row in words: its only label, or its labels with their columns."""
     labels = row.row.labels
     if len(labels) == 1:
@@ -68,13 +68,13 @@ def row_name(section: Section, row: SectionRow) -> str:
     return ", ".join(f"{column} {label}" for column, label in zip(section.table.label_columns, labels, strict=True))
 
 
-def _owner(section: Section) -> str:
+def _owner(section: ResultGroup) -> str:
     if section.source == "own":
         return ""
     return "Published results that come with this version, not runs of yours."
 
 
-def _missing(section: Section) -> str:
+def _missing(section: ResultGroup) -> str:
     total = len(section.table.rows)
     missing = total - len([row for row in section.filled if row.row in section.table.rows])
     if not missing:
@@ -84,7 +84,7 @@ def _missing(section: Section) -> str:
     return f"{missing} of {total} rows not run. To fill them: `{command(section.table, section.setting)}`."
 
 
-def _not_a_reproduction(section: Section) -> str:
+def _not_a_reproduction(section: ResultGroup) -> str:
     """Why the numbers cannot confirm or contradict the paper; empty where they can."""
     reasons = section_reasons(section)
     if not reasons:
@@ -92,7 +92,7 @@ def _not_a_reproduction(section: Section) -> str:
     return f"Not a reproduction: {'; '.join(reasons)}. The paper's setting: `{command(section.table, PAPER_SETTING)}`."
 
 
-def _collapsed(section: Section) -> str:
+def _collapsed(section: ResultGroup) -> str:
     """Each row with a collapsed replicate; its survivors are named, not averaged."""
     parts = []
     for row in section.filled:
@@ -108,7 +108,7 @@ def _collapsed(section: Section) -> str:
     return f"Collapsed, not above the constant answer, and so not tabled as a score. {'; '.join(parts)}."
 
 
-def _average(section: Section) -> str:
+def _average(section: ResultGroup) -> str:
     """Which average the scores are."""
     results, columns = section.results, section.table.scores
     if all(result.average == "foreground" for result in results):
@@ -121,7 +121,7 @@ def _average(section: Section) -> str:
     )
 
 
-def _start(section: Section) -> str:
+def _start(section: ResultGroup) -> str:
     """How the networks are initialised, by system where they differ."""
     starts: dict[str, list[str]] = defaultdict(list)
     for row in section.filled:
@@ -141,18 +141,18 @@ def _start(section: Section) -> str:
     return f"Initialisation: {'; '.join(f'{_joined(names)} {words}' for words, names in starts.items())}."
 
 
-def _encoders(section: Section) -> str:
+def _encoders(section: ResultGroup) -> str:
     pairs = dict.fromkeys(pair for row in section.filled if (pair := replaced(row)))
     return f"Encoder: {_joined([f'{new} in place of {old}' for old, new in pairs])}." if pairs else ""
 
 
-def _variants(section: Section) -> str:
+def _variants(section: ResultGroup) -> str:
     """Options other than encoder and start in which what was run differs from what the table declares."""
     found = [f"{row_name(section, row)} ({', '.join(variant(row))})" for row in section.filled if variant(row)]
     return f"Smaller variants than the paper's: {_joined(found)}." if found else ""
 
 
-def _controls(section: Section) -> str:
+def _controls(section: ResultGroup) -> str:
     """Rows the paper does not have: which stand here, or how to get them."""
     table = section.table
     if not table.controls:
@@ -165,14 +165,14 @@ def _controls(section: Section) -> str:
     return f"{many} control{'s' if many > 1 else ''} that the paper does not have can be run: `{run} --controls`."
 
 
-def _own(section: Section) -> str:
+def _own(section: ResultGroup) -> str:
     """Systems that are not of this suite: who declares them."""
     rows = [row for row in section.filled if row.row in section.table.own]
     names = [f"{row_name(section, row)}, declared in `{row.results[0].provenance[SYSTEM]['class']}`" for row in rows]
     return f"Neither in the paper nor of this suite: {_joined(names, '; ')}." if names else ""
 
 
-def _data(section: Section) -> str:
+def _data(section: ResultGroup) -> str:
     """Completeness of the data and sizes of the splits."""
     name = section.setting.dataset or section.table.dataset
     data = section.results[0].data
@@ -183,7 +183,7 @@ def _data(section: Section) -> str:
     return f"Data: {name}, {data['describe']}" + (f"; images used: {counts}." if counts else ".")
 
 
-def _split_rule(section: Section) -> str:
+def _split_rule(section: ResultGroup) -> str:
     if all(result.identity.get("split_rule") != "blocked" for result in section.results):
         return ""
     return (
@@ -192,7 +192,7 @@ def _split_rule(section: Section) -> str:
     )
 
 
-def _neighbours(section: Section) -> str:
+def _neighbours(section: ResultGroup) -> str:
     """Dice without the test images that have neighbours in training; rows without a score are left out."""
     if _split_rule(section) and not any(neighbours(result) for result in section.results):
         return ""  # the note on the split says so
@@ -201,7 +201,7 @@ def _neighbours(section: Section) -> str:
     return describe_neighbours({row_name(section, row): row.results for row in sound}, ours[0] if ours else None)
 
 
-def _disputed(section: Section) -> str:
+def _disputed(section: ResultGroup) -> str:
     """Why this section stands apart from others of the same data and precision."""
     if not section.disputed:
         return ""
@@ -209,7 +209,7 @@ def _disputed(section: Section) -> str:
     return f"Results under this setting disagree on files they share; here the SHA-256 of {_joined(mine)}."
 
 
-def _foreground(section: Section) -> str:
+def _foreground(section: ResultGroup) -> str:
     """The test split's foreground share beside the one the paper's tables imply."""
     results = section.results
     if any(result.average != "foreground" for result in results):
@@ -226,7 +226,7 @@ def _foreground(section: Section) -> str:
     return f"{text}, where the paper's tables imply {bounds}."
 
 
-def _constant(section: Section) -> str:
+def _constant(section: ResultGroup) -> str:
     binary = all(result.average == "foreground" for result in section.results)
     answer = "everything foreground" if binary else "everything the commonest class"
     values = sorted({_three(result.constant_dice) for result in section.results})
@@ -234,7 +234,7 @@ def _constant(section: Section) -> str:
     return f"A constant answer ({answer}) has Dice {between}."
 
 
-def _replicates(section: Section) -> str:
+def _replicates(section: ResultGroup) -> str:
     """Which replicates each row rests on; a row with others than its neighbours is named."""
     groups: dict[str, list[str]] = defaultdict(list)
     for row in section.filled:
@@ -255,7 +255,7 @@ def _pair(result: Result) -> str:
     return f"split seed {result.identity['split_seed']} with seed {result.identity['seed']}"
 
 
-def _parameters(section: Section) -> str:
+def _parameters(section: ResultGroup) -> str:
     if "params_m" not in section.table.scores:
         return ""
     return (

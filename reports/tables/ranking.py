@@ -28,7 +28,7 @@ def paper_ranks(frame: TableFrame, score: str) -> list[Mark]:
 
 def differs(frame: TableFrame, score: str) -> list[bool]:
     """For each row, whether it differs from the reference row; False for a score or a row that was not tested."""
-    if score not in frame.doubted:
+    if score not in frame.interval_columns:
         return [False] * len(frame.rows)
     return [bool(p < 1 - LEVEL) for p in frame.rows[f"{score}_p"]]
 
@@ -48,7 +48,7 @@ def _tested(frame: TableFrame, sign: str) -> str:
         return f"Of ours nothing is marked: {frame.unranked}."
     if frame.untested:
         return f"No difference is tested: {frame.untested}."
-    tests = sum(not math.isnan(p) for score in frame.doubted for p in frame.rows[f"{score}_p"])
+    tests = sum(not math.isnan(p) for score in frame.interval_columns for p in frame.rows[f"{score}_p"])
     return (
         f"{sign} these runs differ from those of {frame.reference}: paired bootstrap over test images, not over "
         f"training; two-sided, p < {1 - LEVEL:.2f} after Holm's correction for {tests} test{'s' if tests > 1 else ''}."

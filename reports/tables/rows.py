@@ -39,7 +39,7 @@ def grouped(frames: Iterable[TableFrame]) -> list[RowGroup]:
     """The rows with results, in the order of their first frame."""
     groups: dict[tuple[str, str], dict[tuple[str, ...], GroupedRow]] = defaultdict(dict)
     for frame in frames:
-        for row, results in behind(frame):
+        for row, results in rows_with_results(frame):
             rows, keys = groups[results[0].identity["dataset"]["name"], frame.title], tuple(row["keys"])
             if keys in rows:
                 rows[keys] = replace(rows[keys], tables=(*rows[keys].tables, frame.table.id))
@@ -72,7 +72,7 @@ def row_title(frame: TableFrame, row: Mapping[Any, Any]) -> str:
     return " + ".join(parts) or f"no {', '.join(name for name, _ in labels)}"
 
 
-def behind(frame: TableFrame) -> Iterator[tuple[dict[Any, Any], tuple[Result, ...]]]:
+def rows_with_results(frame: TableFrame) -> Iterator[tuple[dict[Any, Any], tuple[Result, ...]]]:
     """Each row that has results, with them."""
     of = {result.key: result for result in frame.results}
     for row in frame.rows.to_dict("records"):

@@ -12,7 +12,7 @@ from functools import cache
 
 from benchmarks.metrics.counts import FloatArray
 from benchmarks.results.submission import Submission
-from reports.select.comparable import Section
+from reports.select.comparable import ResultGroup
 from reports.statistics.bootstrap import DRAWS, Interval, interval, mean_over_classes, resampled_class_dice
 from reports.statistics.replicates import LEVEL
 from reports.tables.intervals import column
@@ -21,7 +21,7 @@ LABEL = "(scored predictions)"
 """Behind the name of such a row, wherever it stands."""
 
 
-def labels(section: Section) -> list[tuple[str, ...]]:
+def labels(section: ResultGroup) -> list[tuple[str, ...]]:
     """The label columns of each scored row of a section: its name in the first, the others empty.
 
     Rows of one name are told apart by the end of their key.
@@ -49,7 +49,7 @@ def dice_interval(submission: Submission) -> Interval:
     return limits(submission)["dice"]
 
 
-def notes(section: Section) -> tuple[str, ...]:
+def notes(section: ResultGroup) -> tuple[str, ...]:
     """What must be known of the scored rows under a table; empty without any."""
     if not section.scored:
         return ()
@@ -66,7 +66,7 @@ def _who(scored: Sequence[Submission]) -> str:
     )
 
 
-def _apart(section: Section, one: Submission) -> str:
+def _apart(section: ResultGroup, one: Submission) -> str:
     """Why a scored row may not be compared with the column it stands in; empty where it may."""
     reasons = []
     digests = {result.identity["data"] for result in section.results}

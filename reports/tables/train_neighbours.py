@@ -23,7 +23,7 @@ def neighbours(result: Result) -> int | None:
     return len(result.data[NEIGHBOURS]) if NEIGHBOURS in result.data else None
 
 
-def apart(result: Result) -> float:
+def dice_without_train_neighbours(result: Result) -> float:
     """Dice, under the result's own average, pooled over its test images without a neighbour in training.
 
     NaN if scenes were not known, or if no such image is left.
@@ -56,7 +56,7 @@ def describe_neighbours(rows: Mapping[str, Sequence[Result]], ours: str | None =
     near = f"{_between(counts)} of {_between(totals)} test images lie in a scene that holds training images too."
     changes = {}  # of each row: Dice without neighbours less Dice, and Dice without
     for name, one in rows.items():
-        without = float(np.mean([apart(result) for result in one]))
+        without = float(np.mean([dice_without_train_neighbours(result) for result in one]))
         if not math.isnan(without):
             changes[name] = without - float(np.mean([result.scores.dice for result in one])), without
     if not changes:

@@ -9,7 +9,7 @@ from typing import Literal
 from benchmarks.protocol.claims import CLAIMS, RUNS, Claim, Comparison
 from reports.select.not_comparable import row_reasons
 from reports.verdicts.paired import COLLAPSED, Key, Paired, Word, key_of
-from reports.verdicts.rule import Judgement, find_row
+from reports.verdicts.rule import VerdictSet, find_row
 
 FEW = 3
 """Comparisons of a claim up to which each is shown; of more, the closest on each data set."""
@@ -52,7 +52,7 @@ class ClaimVerdict:
         return f"{len(words)} comparisons: {', '.join(counted)}" if len(words) > 1 else ""
 
 
-def claim_verdicts(by_profile: Mapping[str, tuple[Judgement, Mapping[Key, Paired]]]) -> tuple[ClaimVerdict, ...]:
+def claim_verdicts(by_profile: Mapping[str, tuple[VerdictSet, Mapping[Key, Paired]]]) -> tuple[ClaimVerdict, ...]:
     """Every claim, tested under the profile it is about; one under which there is no result is not tested."""
     return tuple(_verdict(claim, by_profile.get(claim.profile)) for claim in CLAIMS)
 
@@ -101,7 +101,7 @@ def _range(low: float, high: float) -> str:
     return f"{low}" if low == high else f"{low} to {high}"
 
 
-def _verdict(claim: Claim, under: tuple[Judgement, Mapping[Key, Paired]] | None) -> ClaimVerdict:
+def _verdict(claim: Claim, under: tuple[VerdictSet, Mapping[Key, Paired]] | None) -> ClaimVerdict:
     paper = on_paper(claim)
     if under is None or not under[0].sections:
         return ClaimVerdict(claim, paper, "not tested", f"nothing run under profile {claim.profile}", ())
@@ -135,7 +135,7 @@ def _want(deciding: Sequence[Paired]) -> str:
     return "; ".join((*([absent] if names else []), *other))
 
 
-def _reasons(claim: Claim, judgement: Judgement) -> tuple[str, ...]:
+def _reasons(claim: Claim, judgement: VerdictSet) -> tuple[str, ...]:
     """Why the runs behind a claim cannot be set beside the paper's; a collapse is said of its comparison."""
     found: list[str] = []
     for one in claim.comparisons:

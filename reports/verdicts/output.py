@@ -7,31 +7,31 @@ import math
 from dataclasses import asdict
 from typing import Any
 
-from benchmarks.results.test_set_log import wear
+from benchmarks.results.test_set_log import count_uses
 from reports.verdicts.claims import ClaimVerdict
 from reports.verdicts.paired import Paired
 from reports.verdicts.rule import Verdict
-from reports.verdicts.summary import Findings, Judged
+from reports.verdicts.summary import VerdictSummary, VerdictsWithRanks
 
 
-def verdicts_json(findings: Findings) -> bytes:
+def verdicts_json(findings: VerdictSummary) -> bytes:
     """Every verdict of every setting, with spreads, rank agreement, and the uses of test splits."""
     return _bytes({
         "judged": [_judged(one) for one in findings.judged],
         "test_splits": {
-            "uses": [asdict(one) for one in wear(findings.ledger.uses)],
+            "uses": [asdict(one) for one in count_uses(findings.ledger.uses)],
             "damaged": list(findings.ledger.damaged),
             "results_not_recorded": findings.unrecorded,
         },
     })  # fmt: skip
 
 
-def claims_json(findings: Findings) -> bytes:
+def claims_json(findings: VerdictSummary) -> bytes:
     """Every claim with both answers and the comparisons behind ours; scores and differences in 0..1, not points."""
     return _bytes({source: [_claim(one) for one in claims] for source, claims in findings.claims.items()})
 
 
-def _judged(one: Judged) -> dict[str, Any]:
+def _judged(one: VerdictsWithRanks) -> dict[str, Any]:
     judgement = one.judgement
     return {
         "setting": asdict(judgement.setting),

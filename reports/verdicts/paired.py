@@ -12,10 +12,10 @@ from benchmarks.protocol.claims import CLAIMS, Comparison, ScoreName
 from benchmarks.protocol.tables import SYSTEMS
 from benchmarks.results.result import Result
 from data_prep.registry import dataset as find_dataset
-from reports.select.comparable import Section, SectionRow
+from reports.select.comparable import ResultGroup, ResultGroupRow
 from reports.statistics.bootstrap import Interval, interval, mean_over_classes, resampled_class_dice
 from reports.statistics.replicates import LEVEL, Contrast, contrast, holm
-from reports.verdicts.rule import Judgement, find_row
+from reports.verdicts.rule import VerdictSet, find_row
 
 Word = Literal["supported", "contradicted", "undecided", "not tested"]
 
@@ -66,7 +66,7 @@ def key_of(comparison: Comparison, score: ScoreName) -> Key:
     return replace(comparison, points=None, decides=True), score
 
 
-def compare(judgement: Judgement) -> dict[Key, Paired]:
+def compare(judgement: VerdictSet) -> dict[Key, Paired]:
     """Every comparison of every claim under the judgement's profile, each tested once, adjusted within its family."""
     wanted = dict.fromkeys(
         key_of(one, claim.score)
@@ -98,7 +98,7 @@ def family(comparison: Comparison, score: ScoreName) -> tuple[str, ...]:
     return (comparison.dataset, score, comparison.better, comparison.worse)
 
 
-def pairs(better: SectionRow, worse: SectionRow) -> list[tuple[Result, Result]]:
+def pairs(better: ResultGroupRow, worse: ResultGroupRow) -> list[tuple[Result, Result]]:
     """Results of both rows on the same split with the same seed; all others are left out."""
     others = {_replicate(result): result for result in worse.results}
     return [(one, others[_replicate(one)]) for one in better.results if _replicate(one) in others]
@@ -109,7 +109,7 @@ def _replicate(result: Result) -> tuple[str, int]:
     return result.identity["data"], result.identity["seed"]
 
 
-def _paired(key: Key, section: Section | None) -> Paired:
+def _paired(key: Key, section: ResultGroup | None) -> Paired:
     comparison, score = key
     rows = [find_row(section, name) for name in (comparison.better, comparison.worse)]
     better, worse = rows
@@ -131,7 +131,7 @@ def _paired(key: Key, section: Section | None) -> Paired:
     return Paired(comparison, score, "undecided", "", differences, tested)
 
 
-def test_over_train(section: Section, both: Sequence[tuple[Result, Result]]) -> float:
+def test_over_train(section: ResultGroup, both: Sequence[tuple[Result, Result]]) -> float:
     """Test images a training image where splits are drawn anew, for their overlap; 0 for an official split."""
     dataset = section.setting.dataset or section.table.dataset
     if find_dataset(dataset).official_sizes is not None:
@@ -139,7 +139,7 @@ def test_over_train(section: Section, both: Sequence[tuple[Result, Result]]) -> 
     return float(np.mean([one.data["test"] / one.data["train"] for one, _ in both]))
 
 
-def _adjusted(members: Mapping[Key, Paired], judgement: Judgement) -> dict[Key, Paired]:
+def _adjusted(members: Mapping[Key, Paired], judgement: VerdictSet) -> dict[Key, Paired]:
     """The members of one family with Holm's words, and intervals that agree with them."""
     ordered = sorted(members, key=lambda key: _tested(members[key]).p)
     adjusted = holm([_tested(members[key]).p for key in ordered])
@@ -162,14 +162,14 @@ def _tested(one: Paired) -> Contrast:
     return one.contrast
 
 
-def _both(section: Section, comparison: Comparison) -> tuple[SectionRow, SectionRow]:
+def _both(section: ResultGroup, comparison: Comparison) -> tuple[ResultGroupRow, ResultGroupRow]:
     better, worse = (find_row(section, name) for name in (comparison.better, comparison.worse))
     assert better is not None
     assert worse is not None
     return better, worse
 
 
-def _with_imagery(measured: Mapping[Key, Paired], judgement: Judgement) -> dict[Key, Paired]:
+def _with_imagery(measured: Mapping[Key, Paired], judgement: VerdictSet) -> dict[Key, Paired]:
     """Intervals of the mean difference of Dice over resampled images, all systems of a data set on the same draws.
 
     What is drawn are images (or scenes) of all the replicates' test sets together, and each replicate is scored on

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from benchmarks.protocol.tables import TABLES
 from reports.statistics.replicates import kendall
-from reports.verdicts.rule import Judgement
+from reports.verdicts.rule import VerdictSet
 
 FEWEST = 3
 """Systems below which an order says nothing."""
@@ -22,7 +22,7 @@ class RankAgreement:
     rows: int
 
 
-def rank_agreement(judgement: Judgement) -> tuple[RankAgreement, ...]:
+def rank_agreement(judgement: VerdictSet) -> tuple[RankAgreement, ...]:
     """Of every table with Dice of three systems or more of ours."""
     found = []
     for table in TABLES.values():

@@ -17,7 +17,7 @@ from benchmarks.protocol.paper_runs import DATASET_TABLES, PAPER_RUNS, PaperRun
 from benchmarks.protocol.run import Run
 from benchmarks.protocol.setting import Setting
 from benchmarks.protocol.tables import Row, Table
-from reports.select.comparable import Section, SectionRow, sections
+from reports.select.comparable import ResultGroup, ResultGroupRow, comparable_groups
 from reports.select.not_comparable import row_reasons, section_reasons
 from reports.select.results import Collection, Source
 from reports.select.settings import declare
@@ -66,14 +66,14 @@ class Verdict:
 
 
 @dataclass(frozen=True, eq=False)
-class Judgement:
+class VerdictSet:
     """All verdicts on one owner's results under one setting, with the spread of each data set and what it rests on."""
 
     setting: Setting
     source: Source
     verdicts: tuple[Verdict, ...]
     spreads: Mapping[str, Spread]
-    sections: Mapping[str, Section]  # by data set, those with results
+    sections: Mapping[str, ResultGroup]  # by data set, those with results
     passed_over: tuple[str, ...] = ()  # sentences on results that were not judged
 
     def of(self, row: Row, dataset: str) -> Verdict | None:
@@ -97,11 +97,11 @@ class Judgement:
         return (1 - LEVEL) * len(self.decided)
 
 
-def judge(collection: Collection, setting: Setting) -> list[Judgement]:
+def judge(collection: Collection, setting: Setting) -> list[VerdictSet]:
     """One judgement for each owner of results under the setting, the user's first; one of "not run" if none has any."""
-    by_owner: dict[Source, dict[str, list[Section]]] = {}
+    by_owner: dict[Source, dict[str, list[ResultGroup]]] = {}
     for dataset, table in DATASET_TABLES.items():
-        for section in sections(_runnable(table, setting), collection, setting):
+        for section in comparable_groups(_runnable(table, setting), collection, setting):
             if section.results:
                 by_owner.setdefault(section.source, defaultdict(list))[dataset].append(section)
     owners: Sequence[Source] = sorted(by_owner) or ["own"]
@@ -116,8 +116,8 @@ def _runnable(table: Table, setting: Setting) -> Table:
     return replace(table, rows=tuple(rows.values()))
 
 
-def _judgement(setting: Setting, source: Source, found: Mapping[str, Sequence[Section]]) -> Judgement:
-    chosen: dict[str, Section] = {}
+def _judgement(setting: Setting, source: Source, found: Mapping[str, Sequence[ResultGroup]]) -> VerdictSet:
+    chosen: dict[str, ResultGroup] = {}
     passed_over = []
     for dataset, each in found.items():
         # Sections differ in data or precision. The one that can say most is judged: comparable, then larger.
@@ -131,21 +131,21 @@ def _judgement(setting: Setting, source: Source, found: Mapping[str, Sequence[Se
             )
     spreads = {dataset: pooled_spread(_groups(section)) for dataset, section in chosen.items()}
     verdicts = tuple(_verdict(run, chosen.get(run.dataset), spreads.get(run.dataset)) for run in PAPER_RUNS)
-    return Judgement(setting, source, verdicts, spreads, chosen, tuple(passed_over))
+    return VerdictSet(setting, source, verdicts, spreads, chosen, tuple(passed_over))
 
 
-def find_row(section: Section | None, name: str) -> SectionRow | None:
+def find_row(section: ResultGroup | None, name: str) -> ResultGroupRow | None:
     """The row of a run by its name, if it has results."""
     filled = section.filled if section else ()
     return next((row for row in filled if row.row.labels == (name,)), None)
 
 
-def _groups(section: Section) -> list[list[float]]:
+def _groups(section: ResultGroup) -> list[list[float]]:
     """Dice of the replicates of every row that can be compared with the paper."""
     return [[result.scores.dice for result in row.results] for row in section.filled if not row_reasons(section, row)]
 
 
-def _verdict(run: PaperRun, section: Section | None, spread: Spread | None) -> Verdict:
+def _verdict(run: PaperRun, section: ResultGroup | None, spread: Spread | None) -> Verdict:
     row = find_row(section, run.name)
     if section is None or spread is None or row is None:
         return Verdict(run, "not run")

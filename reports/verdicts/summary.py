@@ -14,34 +14,34 @@ from reports.select.settings import PAPER_SETTING, order, settings
 from reports.verdicts.claims import ClaimVerdict, claim_verdicts
 from reports.verdicts.paired import Key, Paired, compare
 from reports.verdicts.rank_agreement import RankAgreement, rank_agreement
-from reports.verdicts.rule import Judgement, judge
+from reports.verdicts.rule import VerdictSet, judge
 
 
 @dataclass(frozen=True, eq=False)
-class Judged:
+class VerdictsWithRanks:
     """One owner's results under one setting: verdicts, comparisons and orders."""
 
-    judgement: Judgement
+    judgement: VerdictSet
     paired: Mapping[Key, Paired]
     ranks: tuple[RankAgreement, ...]
 
 
 @dataclass(frozen=True, eq=False)
-class Findings:
+class VerdictSummary:
     """`claims` by owner of the results. `unrecorded` counts results of the user's that the ledger does not know."""
 
-    judged: tuple[Judged, ...]  # the paper's setting first
+    judged: tuple[VerdictsWithRanks, ...]  # the paper's setting first
     claims: Mapping[Source, tuple[ClaimVerdict, ...]]
     ledger: Ledger
     unrecorded: int
 
 
-def find(collection: Collection, home: Path) -> Findings:
+def find(collection: Collection, home: Path) -> VerdictSummary:
     """Everything, from stored results alone."""
     tables = tuple(DATASET_TABLES.values())
     found = {one for table in tables for one in settings(collection, table, tables) if one.dataset is None}
     judged = [
-        Judged(judgement, compare(judgement), rank_agreement(judgement))
+        VerdictsWithRanks(judgement, compare(judgement), rank_agreement(judgement))
         for setting in sorted({PAPER_SETTING, *found}, key=order)
         for judgement in judge(collection, setting)
     ]
@@ -56,4 +56,4 @@ def find(collection: Collection, home: Path) -> Findings:
     ledger = read_ledger(home)
     known = {use.key for use in ledger.uses}
     unrecorded = sum(item.source == "own" and item.result.key not in known for item in collection.stored)
-    return Findings(tuple(judged), claims, ledger, unrecorded)
+    return VerdictSummary(tuple(judged), claims, ledger, unrecorded)

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 
 from benchmarks.protocol.claims import REPLICATES, TITLES
 from benchmarks.protocol.setting import Setting
-from benchmarks.results.test_set_log import wear
+from benchmarks.results.test_set_log import count_uses
 from reports.select.settings import PAPER_SETTING, describe
 from reports.verdicts.claims import FEW, ClaimVerdict
 from reports.verdicts.paired import Paired
 from reports.verdicts.rank_agreement import RankAgreement
-from reports.verdicts.rule import CAPS, FEWEST_DF, WORDS, Judgement, Verdict, Word
-from reports.verdicts.summary import Findings, Judged
+from reports.verdicts.rule import CAPS, FEWEST_DF, WORDS, Verdict, VerdictSet, Word
+from reports.verdicts.summary import VerdictSummary, VerdictsWithRanks
 
 OPEN: Word = "not comparable"
 COMPARISON_TABLES = (("table1", "deepglobe"), ("table2", "whu"), ("table3", "whdld"))
@@ -57,7 +57,7 @@ WORN = (
 )
 
 
-def title(judgement: Judgement) -> str:
+def title(judgement: VerdictSet) -> str:
     """The heading of one judgement."""
     owner = "published results" if judgement.source == "published" else "your results"
     if judgement.setting == PAPER_SETTING:
@@ -65,7 +65,7 @@ def title(judgement: Judgement) -> str:
     return f"{describe(judgement.setting)[0].upper()}{describe(judgement.setting)[1:]}, {owner}"
 
 
-def summary(judgement: Judgement) -> list[str]:
+def summary(judgement: VerdictSet) -> list[str]:
     """The count of verdicts, how many lie outside and how many would by chance, and the spread they rest on."""
     total = len(judgement.verdicts)
     if not judgement.sections:
@@ -102,7 +102,7 @@ def chance(expected: float) -> str:
     return f"about {expected:.0f}" if expected >= 1 else f"fewer than one ({expected:.1f})"
 
 
-def answers(findings: Findings, setting: Setting) -> list[str]:
+def answers(findings: VerdictSummary, setting: Setting) -> list[str]:
     """Verdicts on the user's results under a setting and the claims tested with it, in few lines for a terminal."""
     lines = []
     for judged in findings.judged:
@@ -112,7 +112,7 @@ def answers(findings: Findings, setting: Setting) -> list[str]:
     return [*lines, *(f"{short_answer(one)}: {one.claim.says}" for one in told)]
 
 
-def runs_of(judgement: Judgement) -> list[tuple[str, list[Verdict]]]:
+def runs_of(judgement: VerdictSet) -> list[tuple[str, list[Verdict]]]:
     """Verdicts by data set, without data sets of which nothing was run."""
     return [
         (dataset, [one for one in judgement.verdicts if one.run.dataset == dataset]) for dataset in judgement.sections
@@ -211,7 +211,7 @@ def outcome(one: Paired) -> str:
     return f"{one.word}: {one.why}" if one.why else one.word
 
 
-def comparisons(judged: Judged) -> list[Paired]:
+def comparisons(judged: VerdictsWithRanks) -> list[Paired]:
     """Comparisons of which there is a difference, by data set."""
     found = [one for one in judged.paired.values() if one.differences]
     order = list(TITLES)
@@ -223,7 +223,7 @@ def short(dataset: str) -> str:
     return {"deepglobe": "DeepGlobe", "whu": "WHU", "whdld": "WHDLD"}.get(dataset, dataset)
 
 
-def imagery_note(judged: Judged) -> str:
+def imagery_note(judged: VerdictsWithRanks) -> str:
     """What the column on new images means."""
     found = [one for one in judged.paired.values() if one.imagery is not None]
     if not found:
@@ -251,13 +251,13 @@ def ranks(found: Sequence[RankAgreement]) -> str:
     )
 
 
-def ledger(findings: Findings) -> list[str]:
+def ledger(findings: VerdictSummary) -> list[str]:
     """How often each test split was used, lines that cannot be read, results that the ledger does not know."""
     lines = [
         f"{short(one.dataset)}, split {one.split[:10]}: {one.uses} {_plural(one.uses, 'use')} by {one.runs} "
         f"{_plural(one.runs, 'run')} of {one.systems} {_plural(one.systems, 'system')}"
         + (f"; {one.others} of them by predictions that were scored or systems of other data." if one.others else ".")
-        for one in wear(findings.ledger.uses)
+        for one in count_uses(findings.ledger.uses)
     ]
     if not lines:
         lines.append("No use of a test split is recorded in this home.")

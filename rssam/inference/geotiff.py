@@ -23,7 +23,7 @@ from rasterio.windows import Window
 
 from rssam.contract import IGNORE, Colour
 from rssam.errors import UserError
-from rssam.inference.partial_output import Part
+from rssam.inference.partial_output import PartialOutput
 from rssam.inference.raster_input import open_quietly
 
 Bytes = NDArray[np.uint8]
@@ -62,7 +62,7 @@ def as_steps(probabilities: NDArray[np.float32], valid: NDArray[np.bool_]) -> By
     return steps
 
 
-def write_cog(part: Part, layer: str, place: Georeference, picture: Picture, out: Path) -> None:
+def write_cog(part: PartialOutput, layer: str, place: Georeference, picture: Picture, out: Path) -> None:
     """Make `out` of a layer of the part folder; raises UserError, and leaves no `out`, if it cannot be written."""
     sheet = part.folder / f"{layer}.vrt"
     sheet.write_bytes(_described(part, layer, place, picture))
@@ -81,7 +81,7 @@ def write_cog(part: Part, layer: str, place: Georeference, picture: Picture, out
         ) from error
 
 
-def count_labels(part: Part, layer: str) -> NDArray[np.int64]:
+def count_labels(part: PartialOutput, layer: str) -> NDArray[np.int64]:
     """Pixels [256] of each label of a layer of one band."""
     counts = np.zeros(256, np.int64)
     for top in range(0, part.height, ROWS):
@@ -89,7 +89,7 @@ def count_labels(part: Part, layer: str) -> NDArray[np.int64]:
     return counts
 
 
-def _compare(part: Part, layer: str, out: Path) -> None:
+def _compare(part: PartialOutput, layer: str, out: Path) -> None:
     with open_quietly(out) as made:
         for top in range(0, part.height, ROWS):
             bottom = min(top + ROWS, part.height)
@@ -99,7 +99,7 @@ def _compare(part: Part, layer: str, out: Path) -> None:
                 raise OSError(f"rows {top} to {bottom - 1} read back differently")
 
 
-def _described(part: Part, layer: str, place: Georeference, picture: Picture) -> bytes:
+def _described(part: PartialOutput, layer: str, place: Georeference, picture: Picture) -> bytes:
     """The layer with all that is known of it, as a GDAL virtual raster."""
     root = ElementTree.Element("VRTDataset", rasterXSize=str(part.width), rasterYSize=str(part.height))
     if place.crs is not None:

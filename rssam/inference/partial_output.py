@@ -40,7 +40,7 @@ byte order = 0
 """
 
 
-class Part(AbstractContextManager["Part"]):
+class PartialOutput(AbstractContextManager["PartialOutput"]):
     """Layers of bytes [bands, height, width], filled from the top. One process has it at a time."""
 
     def __init__(self, folder: Path, size: tuple[int, int], layers: Mapping[str, int], digest: str) -> None:
@@ -54,7 +54,7 @@ class Part(AbstractContextManager["Part"]):
         self._files: dict[str, BinaryIO] = {}
         self._lock = FileLock(folder.with_name(f"{folder.name}.lock"))
 
-    def __enter__(self) -> Part:
+    def __enter__(self) -> PartialOutput:
         self.folder.parent.mkdir(parents=True, exist_ok=True)
         try:
             self._lock.acquire(blocking=False)

@@ -22,7 +22,7 @@ from torch import nn
 from rssam.contract import IGNORE, Colour, Task
 from rssam.errors import UserError
 from rssam.inference.geotiff import LEVELS, Georeference, Picture, as_steps, count_labels, write_cog
-from rssam.inference.partial_output import Part
+from rssam.inference.partial_output import PartialOutput
 from rssam.inference.quicklook import write_quicklook
 from rssam.inference.raster_input import CACHE, RasterSource
 from rssam.inference.sliding_window import Bools, Bytes, Floats, Predictor, Symmetries, labels_of, predict
@@ -83,7 +83,7 @@ class Outputs:
 
 
 @dataclass(frozen=True)
-class Made:
+class PredictionSummary:
     """What became of a raster."""
 
     counts: tuple[int, ...]  # pixels of each label
@@ -95,7 +95,7 @@ class Made:
 class _Rows:
     """Finished rows into the part folder."""
 
-    def __init__(self, part: Part) -> None:
+    def __init__(self, part: PartialOutput) -> None:
         self.part = part
 
     def write(self, probabilities: Floats, valid: Bools) -> None:
@@ -116,7 +116,7 @@ def predict_raster(
     say: Callable[[str], None],
     progress: Callable[[int, int, str], None],
     check: Callable[[], None],
-) -> Made:
+) -> PredictionSummary:
     """Predict a raster and write all outputs.
 
     `check` is called before every batch; what it raises ends the prediction, and keeps the finished rows. Raises
@@ -132,7 +132,10 @@ def predict_raster(
             "device": device.type, "bf16": bf16, "classes": network.names, "grid": grid.digest,
         }
     )  # fmt: skip
-    with rasterio.Env(GDAL_CACHEMAX=CACHE), Part(beside(outputs.class_map), source.size, layers, digest) as part:
+    with (
+        rasterio.Env(GDAL_CACHEMAX=CACHE),
+        PartialOutput(beside(outputs.class_map), source.size, layers, digest) as part,
+    ):
         if part.discarded:
             say(f"{part.folder} is of another prediction (other settings, raster or network): it starts anew")
         if resumed := part.written:
@@ -176,8 +179,8 @@ def require_fit(net: nn.Module, tile: tuple[int, int], trained: tuple[int, int])
 
 
 def _finish(
-    part: Part, source: RasterSource, network: Network, settings: Settings, outputs: Outputs, resumed: int
-) -> Made:
+    part: PartialOutput, source: RasterSource, network: Network, settings: Settings, outputs: Outputs, resumed: int
+) -> PredictionSummary:
     """Make all outputs in the part folder, then move them to their names."""
     place = Georeference(source.raster.crs, source.transform)
     tags = {
@@ -209,7 +212,7 @@ def _finish(
     for whole, final in [*made, (class_map, outputs.class_map)]:
         _move(whole, final)
     part.remove()
-    return Made(tuple(counts[: len(network.names)].tolist()), int(counts[IGNORE]), polygons, resumed)
+    return PredictionSummary(tuple(counts[: len(network.names)].tolist()), int(counts[IGNORE]), polygons, resumed)
 
 
 def _move(whole: Path, final: Path) -> None:
@@ -228,7 +231,7 @@ def _move(whole: Path, final: Path) -> None:
     os.replace(whole, final)
 
 
-def _require_space(part: Part) -> None:
+def _require_space(part: PartialOutput) -> None:
     free = shutil.disk_usage(part.folder).free
     if part.bytes_left > free:
         raise UserError(

@@ -28,7 +28,7 @@ class WeightsFolder:
         """Where the checkpoint `name` lies once it is prepared."""
         return self.root / WEIGHTS[name].file
 
-    def resolve(self, name: str) -> Path:
+    def path_of(self, name: str) -> Path:
         """Path of the prepared checkpoint. Raises WeightsNotFound with the command that brings it."""
         path = self.path(name)
         if not path.is_file():
@@ -41,7 +41,7 @@ class WeightsFolder:
 
     def digest(self, name: str) -> str:
         """SHA-256 of the file that the prepared checkpoint was made from; it enters the key of every run."""
-        path = self.resolve(name)
+        path = self.path_of(name)
         digest = read_metadata(path).get("source_sha256")
         if digest is None:
             raise WeightsDamaged(

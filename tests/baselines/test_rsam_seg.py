@@ -148,7 +148,7 @@ def test_sams_tensors_are_loaded_and_the_adapters_are_fresh(weights):
     net = seeded(weights=weights)
     adapters = adapter_parameters(net.encoder)
     assert len(adapters) == TINY.blocks * 2 * 4
-    published = encoder_state(load_weights(weights.resolve("vit_b")), TINY, (64, 64))
+    published = encoder_state(load_weights(weights.path_of("vit_b")), TINY, (64, 64))
     state = net.encoder.state_dict()
     assert state.keys() == published.keys() | adapters.keys()
     assert all(torch.equal(state[name], tensor) for name, tensor in published.items())

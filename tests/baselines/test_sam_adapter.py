@@ -117,7 +117,7 @@ def test_equals_sam_with_prompts_before_its_blocks(weights, sam_file):
 
 def test_positional_code_and_no_mask_prompt_are_sams(weights):
     """Under the published code's names, SAM's checkpoint loads neither: the decoder would get a random code."""
-    checkpoint = load_weights(weights.resolve("vit_b"))
+    checkpoint = load_weights(weights.path_of("vit_b"))
     published = nn.Module()
     published.pe_layer, published.no_mask_embed = PositionEmbeddingRandom(128), nn.Embedding(1, 256)
     assert published.load_state_dict(checkpoint, strict=False).missing_keys == [CODE, NO_MASK]
@@ -133,7 +133,7 @@ def test_positional_code_and_no_mask_prompt_are_sams(weights):
     ("task", "fresh"), [(ROAD, ()), (LAND, ("mask_tokens.", "output_hypernetworks_mlps.", "iou_prediction_head."))]
 )
 def test_the_decoder_is_sams_but_for_new_classes(weights, task, fresh):
-    checkpoint = load_weights(weights.resolve("vit_b"))
+    checkpoint = load_weights(weights.path_of("vit_b"))
     net = build(task, weights, encoder="vit_b", init="sam")
     for name, tensor in net.mask_decoder.state_dict().items():
         published = checkpoint.get(f"mask_decoder.{name}")
@@ -153,7 +153,7 @@ def test_frozen_stays_and_the_rest_learns(weights):
 
 @pytest.mark.parametrize("gone", ["prompt_encoder.no_mask_embed.weight", "mask_decoder.iou_token.weight"])
 def test_a_missing_tensor_is_named(weights, gone):
-    checkpoint = load_weights(weights.resolve("vit_b"))
+    checkpoint = load_weights(weights.path_of("vit_b"))
     del checkpoint[gone]
     with pytest.raises(WeightsDamaged, match=f"missing {gone.split('.', 1)[1]}"):
         load_pretrained(architecture(ROAD, encoder="vit_b", init="sam"), checkpoint)

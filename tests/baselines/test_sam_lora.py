@@ -119,7 +119,7 @@ def test_equals_sam_where_nothing_was_learnt(weights, sam_file):
 
 
 def test_what_is_loaded_and_what_is_not(weights):
-    checkpoint = load_weights(weights.resolve("vit_b"))
+    checkpoint = load_weights(weights.path_of("vit_b"))
     state = build(ROAD, weights, encoder="vit_b", init="sam", rank=4).state_dict()
     fresh = ("mask_tokens.", "output_hypernetworks_mlps.", "iou_prediction_head.")
     for name, tensor in checkpoint.items():
@@ -132,7 +132,7 @@ def test_what_is_loaded_and_what_is_not(weights):
 
 
 def test_a_part_expected_to_be_there_is_missed(weights):
-    checkpoint = load_weights(weights.resolve("vit_b"))
+    checkpoint = load_weights(weights.path_of("vit_b"))
     without = {name: tensor for name, tensor in checkpoint.items() if "iou_prediction_head" not in name}
     with pytest.raises(WeightsDamaged, match=r"iou_prediction_head\.\*"):
         sam_lora.load_pretrained(architecture(ROAD, encoder="vit_b", init="sam", rank=4), without)

@@ -8,10 +8,10 @@ import time
 
 import pytest
 
-from benchmarks.execution.run_status import WorkNotes
+from benchmarks.execution.run_status import StatusFiles
 from benchmarks.protocol import recipe as recipes
 from benchmarks.training.checkpoint import LAST, read_checkpoint
-from data_prep.loading.torch_dataset import PreparedSet
+from data_prep.loading.torch_dataset import PreparedDataset
 from tests.benchmarks.prepared import TINY, make_session
 from tests.benchmarks.processes import FORKSERVER, command
 
@@ -19,14 +19,14 @@ from tests.benchmarks.processes import FORKSERVER, command
 def reproduce_slowly(home):
     """A session of its own, whose second step waits two seconds for its images, and whose epoch does not end."""
     os.setsid()
-    read, quick = PreparedSet.__getitem__, [TINY.group]  # in each of the two processes that read
+    read, quick = PreparedDataset.__getitem__, [TINY.group]  # in each of the two processes that read
 
     def slow(self, index):
         quick[0] -= 1
         time.sleep(1.0 if quick[0] < 0 else 0.0)
         return read(self, index)
 
-    PreparedSet.__getitem__ = slow
+    PreparedDataset.__getitem__ = slow
     recipe = dataclasses.replace(TINY, name="smoke", crops=100)
     recipes.PROFILES["smoke"] = dataclasses.replace(recipes.PROFILES["smoke"], recipe=recipe)
     arguments = ("reproduce", "table5", "--profile", "smoke", "--device", "cpu", "--no-track", "--workers", "2")
@@ -61,7 +61,7 @@ def test_a_signal_to_the_whole_group(tmp_path, number):
     assert f"stopped by {number.name}; what was done is saved" in said
     assert "go on with: rssam-bench" in said
     assert "Traceback" not in said
-    (notes,) = (WorkNotes(path.parent) for path in found)
+    (notes,) = (StatusFiles(path.parent) for path in found)
     progress = read_checkpoint(notes.folder / LAST).progress
     assert (progress["epoch"], progress["step"] >= 2) == (0, True)  # the step that waited is done
     assert not notes.held()

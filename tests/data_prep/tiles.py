@@ -7,7 +7,7 @@ from functools import cache
 import numpy as np
 from PIL import Image
 
-from data_prep.checks.fingerprints import Glance, glance
+from data_prep.checks.fingerprints import Fingerprint, fingerprint
 from data_prep.synthetic.building_scenes import roof_scene
 from data_prep.synthetic.road_scenes import road_scene
 
@@ -42,5 +42,5 @@ def neighbours(number: int) -> set[tuple[str, str, str]]:
     return found
 
 
-def seen(pixels: np.ndarray) -> Glance:
-    return glance(Image.fromarray(pixels))
+def seen(pixels: np.ndarray) -> Fingerprint:
+    return fingerprint(Image.fromarray(pixels))

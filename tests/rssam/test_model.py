@@ -147,7 +147,7 @@ def test_layers_takes_the_quarters():
 
 
 def test_starts_from_sam(weights):
-    checkpoint = load_weights(weights.resolve("vit_b"))
+    checkpoint = load_weights(weights.path_of("vit_b"))
     net = seeded(RSSAM(), weights=weights)
     state = net.state_dict()
     for name in ("patch_embed.proj.weight", "blocks.0.attn.qkv.bias", "blocks.0.attn.rel_pos_h", "blocks.3.norm2.bias"):
@@ -165,7 +165,7 @@ def test_starts_from_sam(weights):
 
 
 def test_decoders_can_start_at_random(weights):
-    checkpoint = load_weights(weights.resolve("vit_b"))
+    checkpoint = load_weights(weights.path_of("vit_b"))
     state = seeded(RSSAM(pretrained_decoders=False), weights=weights).state_dict()
     assert torch.equal(state["encoder.blocks.0.norm1.weight"], checkpoint["image_encoder.blocks.0.norm1.weight"])
     norm = "transformer.norm_final_attn.bias"

@@ -10,7 +10,7 @@ from PIL import Image
 from benchmarks.execution.plan import resolve_all
 from benchmarks.execution.runner import execute_all
 from benchmarks.results.store import Store
-from benchmarks.scoring.test_images import choose
+from benchmarks.scoring.test_images import select_test_images
 from tests.benchmarks.prepared import SIDE, TINY, make_session, tiny_run
 
 
@@ -47,7 +47,7 @@ def test_mistakes_end_in_a_sentence_and_leave_nothing(command, tmp_path, argumen
 
 def test_from_predictions_to_a_checked_bundle(command, tmp_path):
     session = make_session(tmp_path / "home")
-    chosen = choose(session.home, "deepglobe", 0, "random")
+    chosen = select_test_images(session.home, "deepglobe", 0, "random")
     code, output, _ = command("score", "--dataset", "deepglobe", "--list")
     assert [path.rsplit("/", 1)[1] for path in output.split()] == [f"{entry.stem}.png" for entry in chosen.entries]
     masks = tmp_path / "masks"

@@ -5,19 +5,19 @@ import io
 from rich.console import Console
 
 from benchmarks.console import live_table as board
-from benchmarks.console.live_table import Board, in_words
-from benchmarks.execution.run_status import Progress, Standing
+from benchmarks.console.live_table import LiveTable, in_words
+from benchmarks.execution.run_status import Progress, RunStatus
 
 FAR = Progress("training", 3, 200, 12, 40, 0.0128, 7260.0, "cuda", "2026-11-01T10:00:00+00:00")
 RUNNING = [
-    Standing("deepglobe-rs-sam-0123456789", "running", "process 7 on node3", FAR),
-    Standing("deepglobe-unet-9876543210", "running", "process 8 on node4"),
+    RunStatus("deepglobe-rs-sam-0123456789", "running", "process 7 on node3", FAR),
+    RunStatus("deepglobe-unet-9876543210", "running", "process 8 on node4"),
 ]
 
 
 def shown(terminal):
     stream = io.StringIO()
-    table = Board(Console(file=stream, force_terminal=terminal, width=140, markup=False, highlight=False))
+    table = LiveTable(Console(file=stream, force_terminal=terminal, width=140, markup=False, highlight=False))
     with table:
         table.show(RUNNING, {"trained": 2, "failed": 1}, 4)
     return stream.getvalue()

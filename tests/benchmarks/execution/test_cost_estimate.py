@@ -7,7 +7,7 @@ import pytest
 
 from baselines.unet import UNet
 from benchmarks.execution.cost_estimate import SUSTAINED, forecast, gpu_hours
-from benchmarks.execution.observer import Unwatched
+from benchmarks.execution.observer import NullObserver
 from benchmarks.execution.plan import resolve_all
 from benchmarks.execution.runner import execute_all
 from benchmarks.execution.session import Session
@@ -20,7 +20,7 @@ from tests.benchmarks.prepared import TINY, make_session, tiny_run
 
 
 def test_states(tmp_path):
-    empty = Session(tmp_path / "empty", "cpu", Unwatched())
+    empty = Session(tmp_path / "empty", "cpu", NullObserver())
     (nothing,) = forecast([tiny_run()], empty)
     assert (nothing.state, nothing.key) == ("no data", None)
     assert nothing.remedy == "rssam-bench prepare deepglobe --source DIR"

@@ -7,9 +7,9 @@ from contextlib import contextmanager
 import pytest
 
 from benchmarks.execution.plan import resolve_all
-from benchmarks.execution.run_status import standing
+from benchmarks.execution.run_status import run_status
 from benchmarks.execution.runner import execute, execute_all
-from benchmarks.tracking.mlflow import MlflowMirror
+from benchmarks.tracking.mlflow import MlflowTracker
 from rssam.config import RSSAM
 from tests.benchmarks.prepared import Watcher, make_session, tiny_run
 
@@ -59,7 +59,7 @@ def test_a_disk_that_fills_while_training(tmp_path):
         outcome = execute(first, again)
         assert (outcome.status, again.observer.notes) == ("resumed", [])
         assert outcome.result.counts.to_json() == wanted.counts.to_json()
-        assert standing(again.store, first.key).state == "finished"
+        assert run_status(again.store, first.key).state == "finished"
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="mounting needs root")
@@ -71,10 +71,10 @@ def test_a_home_that_cannot_be_written(tmp_path):
         done, missing = resolve_all([tiny_run(), tiny_run(RSSAM("vit_t", "scratch"))], session)
         assert execute(done, session).status == "trained"
         subprocess.run(["mount", "-o", "remount,ro", home], check=True)
-        fresh = make_session(home, tracker=MlflowMirror(home, messages.append))
+        fresh = make_session(home, tracker=MlflowTracker(home, messages.append))
         outcomes = execute_all([done, missing], fresh)
         assert [outcome.status for outcome in outcomes] == ["cached", "failed"]
         assert "cannot be written (Read-only file system): choose another folder with --home" in outcomes[1].reason
         assert str(home) in outcomes[1].reason
-        assert standing(fresh.store, missing.key).state == "missing"
+        assert run_status(fresh.store, missing.key).state == "missing"
     assert messages == []

@@ -10,7 +10,7 @@ import time
 from baselines.unet import UNet
 from benchmarks.execution.plan import resolve_all
 from benchmarks.execution.process_pool import execute_in_processes
-from benchmarks.execution.run_status import WorkNotes
+from benchmarks.execution.run_status import StatusFiles
 from benchmarks.execution.runner import execute_all
 from tests.benchmarks.prepared import TINY, Watcher, make_session, tiny_run
 from tests.benchmarks.processes import FORKSERVER
@@ -64,7 +64,7 @@ def test_orphans_end_with_their_parent(tmp_path):
     (item,) = resolve_all([tiny_run(recipe=dataclasses.replace(TINY, epochs=200))], session)
     parent = FORKSERVER.Process(target=run_in_pool, args=(tmp_path, item))
     parent.start()
-    notes = WorkNotes(session.store.work(item.key))
+    notes = StatusFiles(session.store.work(item.key))
     while not (notes.folder / "progress.json").exists():
         assert parent.is_alive()
         time.sleep(0.05)

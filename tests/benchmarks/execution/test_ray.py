@@ -13,10 +13,10 @@ import time
 import pytest
 from rich.console import Console
 
-from benchmarks.console.live_table import Board
+from benchmarks.console.live_table import LiveTable
 from benchmarks.execution.plan import plan, resolve_all
 from benchmarks.execution.process_pool import execute_in_processes
-from benchmarks.execution.run_status import WorkNotes
+from benchmarks.execution.run_status import StatusFiles
 from benchmarks.execution.runner import execute_all
 from benchmarks.protocol.setting import Setting
 from benchmarks.protocol.tables import TABLE1
@@ -58,7 +58,7 @@ def on_ray(cluster, runs, session):
 
     with open_cluster(cluster.address, "auto") as device:
         assert device == "cpu"
-        return execute_on_ray(resolve_all(runs, session), session, Board(Console(file=sys.stderr)))
+        return execute_on_ray(resolve_all(runs, session), session, LiveTable(Console(file=sys.stderr)))
 
 
 def same_results(outcomes, expected):
@@ -74,7 +74,7 @@ def same_results(outcomes, expected):
 
 def holder(session, key):
     """The note of the process that has a run, once there is one with a checkpoint."""
-    notes = WorkNotes(session.store.work(key))
+    notes = StatusFiles(session.store.work(key))
     until = time.monotonic() + 120
     while not (notes.begun() and notes.held()):
         assert time.monotonic() < until
@@ -148,7 +148,7 @@ def test_the_smoke_plan_of_table_1_outlives_a_node(tmp_path, cluster):
         while not killed:
             time.sleep(0.05)
             for key in keys:
-                notes = WorkNotes(session.store.work(key))
+                notes = StatusFiles(session.store.work(key))
                 if session.store.path(key).exists() or not (notes.begun() and notes.held()):
                     continue
                 process = json.loads((notes.folder / "holder.json").read_text())["pid"]
@@ -185,7 +185,7 @@ def test_asked_to_stop_every_run_saves(tmp_path, cluster):
     assert all(item.reason == "stopped by SIGINT; what was done is saved" for item in outcomes)
     for item in outcomes:
         assert (session.store.work(item.key) / "last.safetensors").is_file()
-        assert not WorkNotes(session.store.work(item.key)).held()
+        assert not StatusFiles(session.store.work(item.key)).held()
     assert {item.key for item in outcomes} == set(keys[:3])
 
 
@@ -226,7 +226,7 @@ def test_data_that_differ_on_the_node_are_not_trained_on(tmp_path, cluster):
     from benchmarks.execution.ray_executor import execute_on_ray
 
     with open_cluster(cluster.address, "cpu"):
-        (outcome,) = execute_on_ray(resolved, session, Board(Console(file=sys.stderr)))
+        (outcome,) = execute_on_ray(resolved, session, LiveTable(Console(file=sys.stderr)))
     assert outcome.status == "failed"
     assert "was prepared otherwise than where the command was given" in outcome.reason
 
@@ -272,7 +272,7 @@ def test_a_signal_to_the_whole_group(tmp_path, number):
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
     )  # fmt: skip
     until = time.monotonic() + 120
-    while not (begun := [folder for folder in session.home.glob("runs/*") if WorkNotes(folder).begun()]):
+    while not (begun := [folder for folder in session.home.glob("runs/*") if StatusFiles(folder).begun()]):
         assert time.monotonic() < until
         assert command.poll() is None, command.stdout.read()
         time.sleep(0.1)
@@ -283,4 +283,4 @@ def test_a_signal_to_the_whole_group(tmp_path, number):
     assert f"stopped: {begun[0].name}: stopped by SIGINT; what was done is saved" in said
     assert "go on with: rssam-bench" in said
     assert "Traceback" not in said
-    assert not [folder for folder in session.home.glob("runs/*") if WorkNotes(folder).held()]
+    assert not [folder for folder in session.home.glob("runs/*") if StatusFiles(folder).held()]

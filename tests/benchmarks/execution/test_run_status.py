@@ -14,10 +14,10 @@ import torch
 
 import benchmarks.execution.execute_run
 from benchmarks.execution.plan import resolve_all
-from benchmarks.execution.run_status import Progress, ProgressNotes, WorkNotes, duration, standing
+from benchmarks.execution.run_status import Progress, ProgressWriter, StatusFiles, duration, run_status
 from benchmarks.execution.runner import execute, execute_all
-from benchmarks.inventory import by_state, planned_standings, standings
-from benchmarks.signals import Stop, heed_signals
+from benchmarks.inventory import by_state, planned_statuses, run_statuses
+from benchmarks.signals import Stop, handle_signals
 from data_prep.errors import DataError
 from rssam.config import RSSAM
 from tests.benchmarks.prepared import TINY, Watcher, make_session, tiny_run
@@ -35,7 +35,7 @@ def resolved(session, *runs):
 def hold(home, key, ready, leave):
     session = make_session(home)
     with session.store.lock(key):
-        WorkNotes(session.store.work(key)).claim()
+        StatusFiles(session.store.work(key)).claim()
         ready.set()
         leave.wait(60)
 
@@ -68,7 +68,7 @@ def test_a_second_process_leaves_it_for_last_and_says_who(held):
 def test_the_state_is_running_and_a_look_changes_nothing(held):
     session, item, child, _ = held
     before = sorted(path.name for path in session.store.work(item.key).iterdir())
-    found = standing(session.store, item.key)
+    found = run_status(session.store, item.key)
     assert (found.state, f"process {child.pid} on" in found.who) == ("running", True)
     assert sorted(path.name for path in session.store.work(item.key).iterdir()) == before
 
@@ -79,7 +79,7 @@ def test_a_killed_holder_holds_nothing(held):
     child.kill()
     child.join()
     assert (session.store.work(item.key) / "holder.json").is_file()
-    assert standing(session.store, item.key).state == "missing"
+    assert run_status(session.store, item.key).state == "missing"
     assert execute(item, session).status == "trained"
     assert session.observer.notes == []
     assert not (session.store.work(item.key) / "holder.json").exists()
@@ -95,15 +95,15 @@ def test_a_failure_is_noted_in_the_work_folder_and_forgotten_on_success(tmp_path
     session = make_session(tmp_path)
     [bad] = resolved(session, tiny_run(recipe=dataclasses.replace(ONE, crop=96)))
     execute(bad, session)
-    found = standing(session.store, bad.key)
+    found = run_status(session.store, bad.key)
     assert (found.state, "do not tile" in found.reason) == ("failed", True)
     assert not list(session.store.results.glob("*"))
     [good] = resolved(session, tiny_run(recipe=ONE))
-    WorkNotes(session.store.work(good.key)).fail("once")
-    assert standing(session.store, good.key).state == "failed"
+    StatusFiles(session.store.work(good.key)).fail("once")
+    assert run_status(session.store, good.key).state == "failed"
     assert execute(good, session).status == "trained"
-    assert standing(session.store, good.key).state == "finished"
-    states = by_state(standings(tmp_path))
+    assert run_status(session.store, good.key).state == "finished"
+    states = by_state(run_statuses(tmp_path))
     assert {state: len(runs) for state, runs in states.items() if runs} == {"failed": 1, "finished": 1}
     json.dumps(states)
 
@@ -197,7 +197,7 @@ def test_a_bad_image_met_by_a_data_worker_is_one_sentence(tmp_path):
 def test_signals_are_heeded_once_and_handed_back():
     stop, said = Stop(), []
     before = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)
-    with heed_signals(stop, said.append):
+    with handle_signals(stop, said.append):
         os.kill(os.getpid(), signal.SIGTERM)
         os.kill(os.getpid(), signal.SIGTERM)  # a scheduler that signals the group and the process
     assert stop.signal == "SIGTERM"
@@ -220,7 +220,7 @@ def test_stopping_saves_the_step_and_begins_no_further_run(tmp_path):
     runs = resolved(session, tiny_run(), tiny_run(OTHER, ONE))
     [outcome] = execute_all(runs, session)
     assert (outcome.status, len(steps)) == ("interrupted", 1)
-    assert standing(session.store, runs[0].key).state == "begun"
+    assert run_status(session.store, runs[0].key).state == "begun"
     again = make_session(tmp_path / "b")
     finished = execute(runs[0], again)
     assert finished.status == "resumed"
@@ -272,8 +272,8 @@ def test_half_written_files_of_a_killed_run_are_removed(tmp_path):
 def test_progress_tells_time_left(tmp_path, monkeypatch):
     clock = iter([0.0, 10.0, 20.0])
     monkeypatch.setattr(time, "monotonic", lambda: next(clock))
-    notes = WorkNotes(tmp_path)
-    writer = ProgressNotes(notes, candidates=2, device="cpu")
+    notes = StatusFiles(tmp_path)
+    writer = ProgressWriter(notes, candidates=2, device="cpu")
     writer.candidate = 1
     for step in (1, 2, 3):
         writer.step(1, 5, step, 10)
@@ -297,7 +297,7 @@ def test_states_of_a_plan(tmp_path):
     lacking = dataclasses.replace(missing, model=RSSAM())
     execute(resolved(session, done)[0], session)
     assert outcome_of(train_killed, tmp_path, begun, {"epochs": 1}) == -9
-    found = planned_standings([done, begun, missing, lacking], session)
+    found = planned_statuses([done, begun, missing, lacking], session)
     assert [item.state for item in found] == ["finished", "begun", "missing", "missing"]
     assert "prepare weights vit_b" in found[3].reason
     assert isinstance(found[1].progress, Progress)

@@ -12,7 +12,7 @@ from baselines.rsam_seg import RsamSeg
 from baselines.sam_lora import SamLora
 from benchmarks.export.adapter import ENTRY, AdapterUnusable, load_adapter, write_adapter
 from benchmarks.export.load_run import Trained, load_run
-from benchmarks.protocol.run import resolve
+from benchmarks.protocol.run import resolve_run
 from benchmarks.training.checkpoint import content_digest, trained_state
 from data_prep.manifest import load_manifest
 from reports.model_card import dice_interval, render
@@ -73,7 +73,7 @@ def test_a_finished_run_as_it_comes_from_its_home(tmp_path):
     session = make_session(tmp_path)
     run = tiny_run(RsamSeg("vit_t", "scratch", train_adapters=False), dataclasses.replace(TINY, epochs=1, limit=4))
     manifest = load_manifest(session.data_folder("deepglobe"), "deepglobe")
-    (outcome,) = execute_all([resolve(run, manifest, session.weights, session.precision)], session)
+    (outcome,) = execute_all([resolve_run(run, manifest, session.weights, session.precision)], session)
     trained = load_run(session.home, outcome.key)
     assert torch.equal(logits(load_run(session.home, outcome.key).net), logits(trained.net))
     write_adapter(tmp_path / "a.safetensors", trained, outcome.result, None)

@@ -11,7 +11,7 @@ from benchmarks.execution.runner import execute_all
 from benchmarks.export.load_run import NotTrained, declared_model, load_run
 from benchmarks.protocol.registry import MODELS, smallest
 from benchmarks.training.evaluate import evaluate
-from data_prep.loading.torch_dataset import PreparedSet
+from data_prep.loading.torch_dataset import PreparedDataset
 from data_prep.manifest import load_manifest
 from rssam.errors import UnknownName, UserError
 from tests.benchmarks.prepared import TINY, make_session, tiny_run
@@ -29,7 +29,7 @@ def test_the_network_of_a_run_counts_as_the_run_did(tmp_path, rates):
     found = load_run(session.home, result.key)
     assert (found.model, found.task, found.key, found.dataset) == (run.model, run.task, result.key, "deepglobe")
     folder = session.data_folder("deepglobe")
-    test = PreparedSet(folder, load_manifest(folder, "deepglobe").splits(0)["test"], native=True)
+    test = PreparedDataset(folder, load_manifest(folder, "deepglobe").splits(0)["test"], native=True)
     again = evaluate(found.net, test, found.task, TINY.crop, torch.device("cpu"))
     assert again.counts.to_json() == result.counts.to_json()
     assert again.native_counts.to_json() == result.native_counts.to_json()

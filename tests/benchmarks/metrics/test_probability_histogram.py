@@ -13,7 +13,7 @@ from benchmarks.metrics.probability_histogram import BINS, EDGES, HALF, Histogra
 from benchmarks.results.json_files import ResultDamaged
 from benchmarks.results.result import RESULT_SCHEMA, Result
 from benchmarks.training.evaluate import evaluate
-from data_prep.loading.torch_dataset import PreparedSet
+from data_prep.loading.torch_dataset import PreparedDataset
 from rssam.contract import Task
 from tests.benchmarks.prepared import SIDE, write_prepared
 from tests.reports.fabricate import fabricate, row_run
@@ -74,7 +74,7 @@ class Blurred(torch.nn.Module):
 
 @pytest.mark.parametrize("crop", [None, 32])
 def test_what_is_above_a_half_is_what_was_counted(tmp_path, crop):
-    data = PreparedSet(tmp_path, write_prepared(tmp_path, count=5).entries, native=True)
+    data = PreparedDataset(tmp_path, write_prepared(tmp_path, count=5).entries, native=True)
     found = evaluate(Blurred(), data, Task(("road",), (SIDE, SIDE)), crop, torch.device("cpu"))
     above = found.histograms[:, 0, HALF:].sum(axis=1)  # [images, 2]
     below = found.histograms[:, 0, :HALF].sum(axis=1)

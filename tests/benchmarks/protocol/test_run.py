@@ -10,7 +10,7 @@ from baselines.sam_lora import SamLora
 from baselines.unet import UNet
 from benchmarks.protocol.recipe import FAIR, MINI, PAPER, PROFILES, SMOKE, Recipe, added
 from benchmarks.protocol.registry import smallest
-from benchmarks.protocol.run import ResolvedRun, Run, canonical, make_key, plain_fields, resolve
+from benchmarks.protocol.run import ResolvedRun, Run, canonical, make_key, plain_fields, resolve_run
 from benchmarks.protocol.setting import Setting
 from data_prep.errors import DataError
 from data_prep.registry import dataset
@@ -93,11 +93,11 @@ def test_a_split_by_scenes_needs_scenes(tmp_path):
     run = dataclasses.replace(RUN, model=SamLora("vit_t", "scratch"), split_rule="blocked")
     weights = WeightsFolder(tmp_path / "weights")
     with pytest.raises(DataError, match="rssam-bench prepare deepglobe --source DIR"):
-        resolve(run, manifest, weights, "32-true")
+        resolve_run(run, manifest, weights, "32-true")
     entries = tuple(dataclasses.replace(one, scene=f"{int(one.stem) // 3}") for one in manifest.entries)
     known = dataclasses.replace(manifest, entries=entries)
-    blocked = resolve(run, known, weights, "32-true")
-    random = resolve(dataclasses.replace(run, split_rule="random"), known, weights, "32-true")
+    blocked = resolve_run(run, known, weights, "32-true")
+    random = resolve_run(dataclasses.replace(run, split_rule="random"), known, weights, "32-true")
     assert (
         blocked.data_digest == known.digest(0, "blocked") != known.digest(0) == random.data_digest == manifest.digest(0)
     )

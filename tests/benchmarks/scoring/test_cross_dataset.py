@@ -10,10 +10,16 @@ from torch import nn
 from baselines.sam_lora import SamLora
 from benchmarks.export.load_run import Trained
 from benchmarks.results.test_set_log import read_ledger
-from benchmarks.scoring.cross_dataset import ClassesApart, ClassMeeting, Meeting, evaluate_elsewhere, meet
-from benchmarks.scoring.test_images import choose
+from benchmarks.scoring.cross_dataset import (
+    ClassesDoNotMatch,
+    ClassMapping,
+    MappedNetwork,
+    evaluate_elsewhere,
+    match_classes,
+)
+from benchmarks.scoring.test_images import select_test_images
 from data_prep.datasets.folder import Folder
-from data_prep.loading.torch_dataset import PreparedSet
+from data_prep.loading.torch_dataset import PreparedDataset
 from data_prep.manifest import save_manifest
 from data_prep.registry import register_home
 from rssam.contract import Task
@@ -44,18 +50,18 @@ def trained(classes=("road",), side=SIDE, dataset="whu"):
     return Trained(Bright(task.channels).eval(), SamLora("vit_t", "scratch"), task, "32-true", "whu-x-1", dataset, {})
 
 
-def run(session, system, meeting, *, part="all", name="Mine"):
-    chosen = choose(session.home, "deepglobe", 0, "random", part)
-    return evaluate_elsewhere(system, chosen, meeting, name, session, lambda done, total: None)
+def run(session, system, mapping, *, part="all", name="Mine"):
+    chosen = select_test_images(session.home, "deepglobe", 0, "random", part)
+    return evaluate_elsewhere(system, chosen, mapping, name, session, lambda done, total: None)
 
 
 @pytest.mark.parametrize(("part", "side"), [("all", SIDE), ("test", SIDE), ("test", 32)])
 def test_counts_are_those_of_the_network_by_hand(tmp_path, part, side):
     session = make_session(tmp_path)
-    scored = run(session, trained(side=side), meet(("road",), ("road",), {}), part=part)
+    scored = run(session, trained(side=side), match_classes(("road",), ("road",), {}), part=part)
     one = scored.submission
-    chosen = choose(tmp_path, "deepglobe", 0, "random", part)
-    data = PreparedSet(chosen.folder, chosen.entries)
+    chosen = select_test_images(tmp_path, "deepglobe", 0, "random", part)
+    data = PreparedDataset(chosen.folder, chosen.entries)
     assert one.images == tuple(item["name"] for item in data)
     for index, item in enumerate(data):
         guess, mask = item["image"][0].numpy() / 255 > 0.4, item["mask"].numpy() == 1
@@ -64,21 +70,21 @@ def test_counts_are_those_of_the_network_by_hand(tmp_path, part, side):
     assert (one.kind, one.identity["system"]["crop"]) == ("evaluated", None if side == SIDE else 32)
     assert one.native_counts.images == len(one.images)
     assert "copies" not in one.data  # whu is not prepared in this home
-    again = run(session, trained(side=side), meet(("road",), ("road",), {}), part=part)
+    again = run(session, trained(side=side), match_classes(("road",), ("road",), {}), part=part)
     assert (again.cached, again.submission.to_json()) == (True, one.to_json())
     assert [use.purpose for use in read_ledger(tmp_path).uses] == ["evaluate"]
     other = trained(side=side)
     torch.nn.init.ones_(other.net.unused)  # trained once more under the same key
-    assert not run(session, other, meet(("road",), ("road",), {}), part=part).cached
+    assert not run(session, other, match_classes(("road",), ("road",), {}), part=part).cached
 
 
 def test_of_several_classes_one_is_foreground(tmp_path):
     """Roads of a land-cover system: everything else it says is background."""
     session = make_session(tmp_path)
     known = ("building", "water", "road", "bare soil")
-    one = run(session, trained(known), meet(known, ("road",), {})).submission
-    chosen = choose(tmp_path, "deepglobe", 0, "random", "all")
-    data = PreparedSet(chosen.folder, chosen.entries)
+    one = run(session, trained(known), match_classes(known, ("road",), {})).submission
+    chosen = select_test_images(tmp_path, "deepglobe", 0, "random", "all")
+    data = PreparedDataset(chosen.folder, chosen.entries)
     hits = 0
     for item in data:
         red = item["image"][0].numpy() / 255
@@ -87,16 +93,16 @@ def test_of_several_classes_one_is_foreground(tmp_path):
 
 
 def test_joined_and_reordered_classes_win_where_theirs_would():
-    meeting = meet(
+    mapping = match_classes(
         COVER, ("Water", "Built_Up", "Soil"), {"building": "built-up", "road": "Built Up", "bare_soil": "Soil"}
     )
-    assert meeting.sources == ((3,), (0, 1), (2,))
+    assert mapping.sources == ((3,), (0, 1), (2,))
     images = torch.rand(2, 3, 8, 8, generator=torch.Generator().manual_seed(0))
     net = Bright(4)
     table = torch.tensor([1, 1, 2, 0])
-    assert torch.equal(Meeting(net, meeting)(images).argmax(1), table[net(images).argmax(1)])
-    binary = meet(COVER, ("built",), {"building": "built", "road": "built"})
-    assert torch.equal(Meeting(net, binary)(images)[:, 0] > 0, net(images).argmax(1) < 2)
+    assert torch.equal(MappedNetwork(net, mapping)(images).argmax(1), table[net(images).argmax(1)])
+    binary = match_classes(COVER, ("built",), {"building": "built", "road": "built"})
+    assert torch.equal(MappedNetwork(net, binary)(images)[:, 0] > 0, net(images).argmax(1) < 2)
 
 
 @pytest.mark.parametrize(
@@ -110,18 +116,18 @@ def test_joined_and_reordered_classes_win_where_theirs_would():
     ],
 )
 def test_classes_that_do_not_meet_are_said(system, tested, declared, words):
-    with pytest.raises(ClassesApart, match=words):
-        meet(system, tested, declared)
-    assert meet(("road",), ("street",), {"Road": "street"}) == ClassMeeting(("road",), ("street",), ((0,),))
+    with pytest.raises(ClassesDoNotMatch, match=words):
+        match_classes(system, tested, declared)
+    assert match_classes(("road",), ("street",), {"Road": "street"}) == ClassMapping(("road",), ("street",), ((0,),))
 
 
 def test_its_own_data_and_other_sizes_are_refused(tmp_path):
     session = make_session(tmp_path)
-    meeting = meet(("road",), ("road",), {})
+    mapping = match_classes(("road",), ("road",), {})
     with pytest.raises(UserError, match="was trained on deepglobe"):
-        run(session, trained(dataset="deepglobe"), meeting)
+        run(session, trained(dataset="deepglobe"), mapping)
     with pytest.raises(UserError, match="takes images of 96x96 pixels, and those of deepglobe have 64x64"):
-        run(session, trained(side=96), meeting)
+        run(session, trained(side=96), mapping)
     assert not (tmp_path / "scores").exists()
     assert read_ledger(tmp_path).uses == ()
 
@@ -135,7 +141,7 @@ def test_images_it_may_have_been_trained_on_are_counted(tmp_path):
     (tmp_path / "data" / "mine" / "dataset.json").write_text(own.to_json())
     try:
         assert register_home(tmp_path / "data") == []
-        one = run(session, trained(dataset="mine"), meet(("road",), ("road",), {})).submission
+        one = run(session, trained(dataset="mine"), match_classes(("road",), ("road",), {})).submission
     finally:
         register_home(tmp_path / "none")
     assert one.data["copies"] == 5

@@ -14,10 +14,10 @@ from benchmarks.protocol.run import Run
 from benchmarks.results.json_files import ResultDamaged
 from benchmarks.results.submission import Submission, read_submission, read_submissions
 from benchmarks.results.test_set_log import read_ledger
-from benchmarks.scoring.mask_files import LabelReader, labels_of, settle
+from benchmarks.scoring.mask_files import LabelReader, labels_of, resolve_encoding
 from benchmarks.scoring.mask_folder import PredictionsUnfit
 from benchmarks.scoring.score import count, read_run, score
-from benchmarks.scoring.test_images import choose
+from benchmarks.scoring.test_images import select_test_images
 from data_prep.errors import DataError
 from data_prep.images.decode import BadPicture
 from data_prep.images.encode import encode_labels
@@ -46,7 +46,7 @@ def save(folder, name, array):
 
 def read_alone(reader, path):
     file = reader.read(path)
-    return labels_of(file, *settle([file]))
+    return labels_of(file, *resolve_encoding([file]))
 
 
 def prepare_cover(session, scratch):
@@ -84,7 +84,7 @@ def test_counts_against_plain_loops_and_ignored_pixels(tmp_path):
     """With another truth, pixels of 255 in no cell; the same labels in another format are the same predictions."""
     make_session(tmp_path)
     folder = tmp_path / "data" / "deepglobe"
-    chosen = choose(tmp_path, "deepglobe", 0, "random")
+    chosen = select_test_images(tmp_path, "deepglobe", 0, "random")
     mask_path = folder / chosen.entries[0].mask
     with Image.open(mask_path) as picture:
         truth = np.asarray(picture).copy()
@@ -112,7 +112,7 @@ def test_counts_against_plain_loops_and_ignored_pixels(tmp_path):
 
 def test_the_native_size_counts_there_and_is_thinned_like_masks(tmp_path):
     make_session(tmp_path)
-    chosen = choose(tmp_path, "deepglobe", 0, "random")
+    chosen = select_test_images(tmp_path, "deepglobe", 0, "random")
     for entry in chosen.entries:
         with Image.open(tmp_path / "data" / "deepglobe" / entry.native_mask) as fine:
             save(tmp_path / "fine", f"{entry.stem}.png", np.asarray(fine).astype(np.uint8))
@@ -184,21 +184,25 @@ def test_a_palette_in_another_order_than_its_numbers_is_refused(tmp_path):
 def test_one_file_of_ones_among_files_of_255_is_refused(tmp_path):
     files = [ROAD.read(save(tmp_path, f"{n}.png", n * PATTERN)) for n in (1, 255)]
     with pytest.raises(BadPicture, match=r"1.png holds 0 and 1, and 255.png 0 and 255"):
-        settle(files)
+        resolve_encoding(files)
     empty = ROAD.read(save(tmp_path, "0.png", 0 * PATTERN))
-    assert [labels_of(one, *settle([empty, files[1]])).sum() for one in (empty, files[1])] == [0, 3]
+    assert [labels_of(one, *resolve_encoding([empty, files[1]])).sum() for one in (empty, files[1])] == [0, 3]
 
 
 def test_a_file_of_saturated_probabilities_is_read_as_its_neighbours_are(tmp_path):
     low, high = (ROAD.read(save(tmp_path, f"{n}.npy", np.full((2, 2), n))) for n in (0.3, 0.9))
     logits = ROAD.read(save(tmp_path, "l.npy", np.full((2, 2), -5.0)))
-    assert [int(labels_of(one, *settle([low, high])).sum()) for one in (low, high)] == [0, 4]
-    assert [int(labels_of(one, *settle([low, high, logits])).sum()) for one in (low, high, logits)] == [4, 4, 0]
+    assert [int(labels_of(one, *resolve_encoding([low, high])).sum()) for one in (low, high)] == [0, 4]
+    assert [int(labels_of(one, *resolve_encoding([low, high, logits])).sum()) for one in (low, high, logits)] == [
+        4,
+        4,
+        0,
+    ]
 
 
 def test_everything_wrong_is_said_at_once_and_nothing_is_stored(tmp_path):
     make_session(tmp_path)
-    chosen = choose(tmp_path, "deepglobe", 0, "random")
+    chosen = select_test_images(tmp_path, "deepglobe", 0, "random")
     first, second, *_ = [entry.stem for entry in chosen.entries]
     folder = tmp_path / "masks"
     save(folder, f"{first}.png", np.zeros((SIDE, 9), np.uint8))
@@ -226,7 +230,7 @@ def test_everything_wrong_is_said_at_once_and_nothing_is_stored(tmp_path):
 
 def test_predictions_of_other_splits_are_left_out_and_said(tmp_path):
     make_session(tmp_path)
-    chosen = choose(tmp_path, "deepglobe", 0, "random")
+    chosen = select_test_images(tmp_path, "deepglobe", 0, "random")
     for entry in chosen.manifest.entries:
         save(tmp_path / "masks", f"{entry.stem}.png", np.zeros((SIDE, SIDE), np.uint8))
     found = score(tmp_path, chosen, tmp_path / "masks", "A", "", silent)
@@ -238,16 +242,16 @@ def test_predictions_of_other_splits_are_left_out_and_said(tmp_path):
 def test_a_changed_mask_and_unknown_scenes_are_refused(tmp_path):
     make_session(tmp_path)
     with pytest.raises(DataError, match="expected the scenes of deepglobe"):
-        choose(tmp_path, "deepglobe", 0, "blocked")
-    entry = choose(tmp_path, "deepglobe", 0, "random").entries[0]
+        select_test_images(tmp_path, "deepglobe", 0, "blocked")
+    entry = select_test_images(tmp_path, "deepglobe", 0, "random").entries[0]
     (tmp_path / "data" / "deepglobe" / entry.mask).write_bytes(b"")
     with pytest.raises(DataError, match="changed since it was prepared"):
-        choose(tmp_path, "deepglobe", 0, "random")
+        select_test_images(tmp_path, "deepglobe", 0, "random")
 
 
 def test_a_damaged_file_is_named(tmp_path):
     make_session(tmp_path)
-    chosen = choose(tmp_path, "deepglobe", 0, "random")
+    chosen = select_test_images(tmp_path, "deepglobe", 0, "random")
     for entry in chosen.entries:
         save(tmp_path / "masks", f"{entry.stem}.png", np.ones((SIDE, SIDE), np.uint8))
     path = score(tmp_path, chosen, tmp_path / "masks", "A", "", silent).path

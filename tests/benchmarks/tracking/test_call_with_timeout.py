@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from benchmarks.tracking.call_with_timeout import Patience
+from benchmarks.tracking.call_with_timeout import TimeoutCaller
 
 
 def ready():
@@ -18,11 +18,11 @@ def broken():
 @pytest.mark.parametrize("calls", [(broken, ready), (ready, broken)], ids=["call", "ready"])
 def test_a_fault_is_told_and_then_there_is_silence(calls):
     told, made = [], []
-    patience = Patience(told.append)
-    patience.call(*calls)
-    patience.call(lambda: made.append(1), ready)
+    caller = TimeoutCaller(told.append)
+    caller.call(*calls)
+    caller.call(lambda: made.append(1), ready)
     assert ([str(fault) for fault in told], made) == (["gone"], [])
-    after = Patience(told.append, seconds_of_silence=0)
+    after = TimeoutCaller(told.append, seconds_of_silence=0)
     after.call(*calls)
     after.call(lambda: made.append(1), ready)
     assert (len(told), made) == (2, [1])
@@ -31,16 +31,16 @@ def test_a_fault_is_told_and_then_there_is_silence(calls):
 def test_a_call_that_was_given_up_ends_before_the_next():
     """Two that flush the same metrics would send them twice."""
     told, made, answer = [], [], threading.Event()
-    patience = Patience(told.append, seconds_to_answer=0.05, seconds_of_silence=0)
+    caller = TimeoutCaller(told.append, seconds_to_answer=0.05, seconds_of_silence=0)
 
     def slow():
         answer.wait(20)
         made.append("slow")
 
-    patience.call(slow, ready)
-    patience.call(lambda: made.append("early"), ready)
+    caller.call(slow, ready)
+    caller.call(lambda: made.append("early"), ready)
     assert [str(fault) for fault in told] == ["no answer within 0 s"]
     answer.set()
-    patience._calling.join(20)
-    patience.call(lambda: made.append("late"), ready)
+    caller._calling.join(20)
+    caller.call(lambda: made.append("late"), ready)
     assert made == ["slow", "late"]

@@ -14,8 +14,8 @@ import pytest
 
 from benchmarks.execution.plan import resolve_all
 from benchmarks.execution.runner import execute
-from benchmarks.protocol.run import resolve
-from benchmarks.tracking.mlflow import EXPERIMENT, MlflowMirror, flat
+from benchmarks.protocol.run import resolve_run
+from benchmarks.tracking.mlflow import EXPERIMENT, MlflowTracker, flat
 from data_prep.manifest import load_manifest
 from tests.benchmarks.prepared import TINY, Watcher, make_session, tiny_run
 from tests.benchmarks.processes import outcome_of
@@ -24,13 +24,13 @@ from tests.benchmarks.processes import outcome_of
 def finished(home, tracker):
     session = make_session(home, tracker=tracker)
     manifest = load_manifest(session.data_folder("deepglobe"), "deepglobe")
-    resolved = resolve(tiny_run(), manifest, session.weights, session.precision)
+    resolved = resolve_run(tiny_run(), manifest, session.weights, session.precision)
     return execute(resolved, session), session
 
 
 def test_parameters_metrics_and_the_result_arrive(tmp_path):
     messages = []
-    outcome, _ = finished(tmp_path, MlflowMirror(tmp_path, messages.append))
+    outcome, _ = finished(tmp_path, MlflowTracker(tmp_path, messages.append))
     assert messages == []
     assert outcome.status == "trained"
 
@@ -55,7 +55,7 @@ def test_a_server_that_is_not_there_stops_nothing(tmp_path, monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     messages = []
-    outcome, session = finished(tmp_path, MlflowMirror(tmp_path, messages.append))
+    outcome, session = finished(tmp_path, MlflowTracker(tmp_path, messages.append))
     assert outcome.status == "trained"
     assert session.store.get(outcome.key) is not None
     assert len(messages) == 1
@@ -95,8 +95,8 @@ def test_a_server_that_is_ill_is_waited_for_once(tmp_path, monkeypatch, server, 
     monkeypatch.setattr(Answering, "seconds", seconds)
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     messages = []
-    mirror = MlflowMirror(tmp_path, messages.append)
-    mirror.patience.seconds_to_answer = bound
+    mirror = MlflowTracker(tmp_path, messages.append)
+    mirror.caller.seconds_to_answer = bound
     outcome, session = finished(tmp_path, mirror)
     assert outcome.status == "trained"
     assert len(messages) == 1
@@ -116,20 +116,20 @@ def runs_in(home):
 
 def test_a_locked_database_is_told_later(tmp_path):
     """Locked all the time: a sentence, the result is stored; the next command tells MLflow the whole of it."""
-    assert MlflowMirror(tmp_path, print).open()
+    assert MlflowTracker(tmp_path, print).open()
     messages = []
     locking = sqlite3.connect(tmp_path / "mlflow.db", check_same_thread=False)
     locking.execute("BEGIN EXCLUSIVE")
-    mirror = MlflowMirror(tmp_path, messages.append)
-    mirror.patience.seconds_to_answer = 1.0
+    mirror = MlflowTracker(tmp_path, messages.append)
+    mirror.caller.seconds_to_answer = 1.0
     outcome, session = finished(tmp_path, mirror)
     assert outcome.status == "trained"
     assert len(messages) == 1
     locking.rollback()
     locking.close()
-    mirror.patience._calling.join(60)  # the call that was given up; with the process it would have ended
+    mirror.caller._calling.join(60)  # the call that was given up; with the process it would have ended
 
-    again, _ = finished(tmp_path, MlflowMirror(tmp_path, messages.append))
+    again, _ = finished(tmp_path, MlflowTracker(tmp_path, messages.append))
     assert again.status == "cached"
     assert len(messages) == 1
     client, runs, count = runs_in(tmp_path)
@@ -143,7 +143,7 @@ def test_a_locked_database_is_told_later(tmp_path):
 @pytest.mark.parametrize("freed", ["while it trains", "after it has ended"])
 def test_a_database_locked_for_a_minute(tmp_path, capfd, freed):
     """Longer than SQLite or the mirror waits. The training goes on, and in the end MLflow has every epoch once."""
-    assert MlflowMirror(tmp_path, print).open()
+    assert MlflowTracker(tmp_path, print).open()
     locking = sqlite3.connect(tmp_path / "mlflow.db", check_same_thread=False, isolation_level=None)
     messages, times, unlocked = [], [], threading.Event()
 
@@ -159,11 +159,11 @@ def test_a_database_locked_for_a_minute(tmp_path, capfd, freed):
             threading.Timer(65, unlock).start()
         elif metrics["epoch"] == 3 and freed == "while it trains":
             assert unlocked.wait(120)
-            mirror.patience._calling.join(60)
-            time.sleep(mirror.patience.seconds_of_silence)
+            mirror.caller._calling.join(60)
+            time.sleep(mirror.caller.seconds_of_silence)
 
-    mirror = MlflowMirror(tmp_path, messages.append)
-    mirror.patience.seconds_of_silence = 10.0 if freed == "while it trains" else 300.0
+    mirror = MlflowTracker(tmp_path, messages.append)
+    mirror.caller.seconds_of_silence = 10.0 if freed == "while it trains" else 300.0
     session = make_session(tmp_path, observer=Watcher(on_epoch), tracker=mirror)
     (item,) = resolve_all([tiny_run(recipe=dataclasses.replace(TINY, epochs=4))], session)
     outcome = execute(item, session)
@@ -181,8 +181,8 @@ def test_a_database_locked_for_a_minute(tmp_path, capfd, freed):
     said = len(messages)
     assert (session.store.work(item.key) / "mlflow.json").exists() == (freed == "after it has ended")
     if freed == "after it has ended":
-        mirror.patience._calling.join(60)
-        again = make_session(tmp_path, tracker=MlflowMirror(tmp_path, messages.append))
+        mirror.caller._calling.join(60)
+        again = make_session(tmp_path, tracker=MlflowTracker(tmp_path, messages.append))
         assert execute(item, again).status == "cached"
     assert len(messages) == said
     assert "Traceback" not in "".join(capfd.readouterr())
@@ -203,7 +203,7 @@ def train_until(home, moment):
     def die(*_, **__):
         os.kill(os.getpid(), signal.SIGKILL)
 
-    mirror = MlflowMirror(home, print)
+    mirror = MlflowTracker(home, print)
     if moment == "parameters":
         MlflowClient.log_batch = die
     else:
@@ -221,7 +221,7 @@ def test_a_run_that_was_made_and_not_noted_is_found_again(tmp_path, moment):
     assert json.loads((tmp_path / "runs" / key / "mlflow.json").read_text())["run_id"] is None
 
     messages = []
-    outcome, _ = finished(tmp_path, MlflowMirror(tmp_path, messages.append))
+    outcome, _ = finished(tmp_path, MlflowTracker(tmp_path, messages.append))
     assert (outcome.key, messages) == (key, [])
     _, runs, count = runs_in(tmp_path)
     assert (count, runs[key].info.run_id, runs[key].info.status) == (1, left.info.run_id, "FINISHED")
@@ -231,7 +231,7 @@ def test_a_run_that_was_made_and_not_noted_is_found_again(tmp_path, moment):
 def test_the_same_run_of_another_home_is_not_taken_for_it(tmp_path, monkeypatch):
     """On one server: the same key says that it is the same declaration, not the same training."""
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'mlflow.db'}")
-    mirrors = [MlflowMirror(tmp_path / name, print) for name in ("one", "two")]
+    mirrors = [MlflowTracker(tmp_path / name, print) for name in ("one", "two")]
     for mirror in mirrors:
         mirror.start("key", {"seed": 0})
     for mirror in mirrors:
@@ -240,16 +240,16 @@ def test_the_same_run_of_another_home_is_not_taken_for_it(tmp_path, monkeypatch)
 
 
 def test_a_stopped_run_is_killed_and_goes_on_in_the_same(tmp_path):
-    session = make_session(tmp_path, tracker=MlflowMirror(tmp_path, print))
+    session = make_session(tmp_path, tracker=MlflowTracker(tmp_path, print))
     session.observer.on_epoch = lambda _: setattr(session.stop, "signal", "SIGTERM")
     manifest = load_manifest(session.data_folder("deepglobe"), "deepglobe")
-    resolved = resolve(tiny_run(), manifest, session.weights, session.precision)
+    resolved = resolve_run(tiny_run(), manifest, session.weights, session.precision)
     assert execute(resolved, session).status == "interrupted"
     _, runs, _ = runs_in(tmp_path)
     killed = runs[resolved.key]
     assert (killed.info.status, killed.data.tags["reason"]) == ("KILLED", "stopped by SIGTERM")
 
-    outcome, _ = finished(tmp_path, MlflowMirror(tmp_path, print))
+    outcome, _ = finished(tmp_path, MlflowTracker(tmp_path, print))
     client, runs, count = runs_in(tmp_path)
     assert (outcome.status, count) == ("resumed", 1)
     assert (runs[resolved.key].info.run_id, runs[resolved.key].info.status) == (killed.info.run_id, "FINISHED")
@@ -258,10 +258,10 @@ def test_a_stopped_run_is_killed_and_goes_on_in_the_same(tmp_path):
 
 
 def test_a_failed_run_is_marked(tmp_path):
-    session = make_session(tmp_path, tracker=MlflowMirror(tmp_path, print))
+    session = make_session(tmp_path, tracker=MlflowTracker(tmp_path, print))
     session.observer.on_epoch = lambda _: (_ for _ in ()).throw(OSError(28, "No space left on device", "x"))
     manifest = load_manifest(session.data_folder("deepglobe"), "deepglobe")
-    resolved = resolve(tiny_run(), manifest, session.weights, session.precision)
+    resolved = resolve_run(tiny_run(), manifest, session.weights, session.precision)
     assert execute(resolved, session).status == "failed"
     _, runs, _ = runs_in(tmp_path)
     assert runs[resolved.key].info.status == "FAILED"
@@ -269,7 +269,7 @@ def test_a_failed_run_is_marked(tmp_path):
 
 
 def test_listening_changes_no_count(tmp_path):
-    with_mirror, _ = finished(tmp_path / "a", MlflowMirror(tmp_path / "a", print))
+    with_mirror, _ = finished(tmp_path / "a", MlflowTracker(tmp_path / "a", print))
     without, _ = finished(tmp_path / "b", make_session(tmp_path / "b").tracker)
     assert with_mirror.key == without.key
     assert with_mirror.result.counts.to_json() == without.result.counts.to_json()

@@ -8,7 +8,7 @@ import torch
 
 from benchmarks.protocol.registry import MODELS
 from benchmarks.protocol.setting import Setting
-from benchmarks.training.activation_checkpointing import save_memory
+from benchmarks.training.activation_checkpointing import enable_activation_checkpointing
 from benchmarks.training.loop import training_loss
 from benchmarks.training.reproducibility import seeded
 from rssam.contract import Task
@@ -35,7 +35,7 @@ def test_no_number_changes(tmp_path, name):
         twin = copy.deepcopy(net)
         images, labels = torch.rand(2, 3, SIDE, SIDE), (torch.rand(2, SIDE, SIDE) > 0.7).to(torch.uint8)
         loss, gradients, buffers, state = step(net, images, labels)
-        assert save_memory(twin) > 1
+        assert enable_activation_checkpointing(twin) > 1
         twin_loss, twin_gradients, twin_buffers, twin_state = step(twin, images, labels)
     assert torch.equal(loss, twin_loss)
     assert torch.equal(state, twin_state)
@@ -50,7 +50,7 @@ def test_statistics_would_move_twice_without_care():
     twin = copy.deepcopy(net)
     images = torch.rand(2, 3, 8, 8)
     torch.utils.checkpoint.checkpoint(net, images, use_reentrant=False).sum().backward()
-    assert save_memory(twin) == 1
+    assert enable_activation_checkpointing(twin) == 1
     twin(images).sum().backward()
     assert (int(net[1].num_batches_tracked), int(twin[1].num_batches_tracked)) == (2, 1)
 
@@ -63,7 +63,7 @@ def test_less_is_kept_for_the_backward_pass(tmp_path):
         with seeded(0):
             net = model.build(Task(("road",), (SIDE, SIDE)), WeightsFolder(tmp_path)).train()
         if wrapped:
-            save_memory(net)
+            enable_activation_checkpointing(net)
         storages = {}
         with torch.autograd.graph.saved_tensors_hooks(partial(remember, storages), lambda tensor: tensor):
             net(torch.rand(2, 3, SIDE, SIDE)).sum()

@@ -7,12 +7,12 @@ import pytest
 import torch
 
 from baselines.sam_lora import SamLora
-from benchmarks.protocol.run import resolve
+from benchmarks.protocol.run import resolve_run
 from benchmarks.training.evaluate import evaluate
 from benchmarks.training.loop import training_loss
 from benchmarks.training.optimizer import make_optimizer
 from benchmarks.training.reproducibility import seeded
-from data_prep.loading.torch_dataset import PreparedSet
+from data_prep.loading.torch_dataset import PreparedDataset
 from rssam.config import RSSAM
 from rssam.contract import Task
 from rssam.sam.attention import set_attention
@@ -26,7 +26,7 @@ def trained_counts(net, manifest, folder, kind):
     """Counts of the test images, and the loss of every step, after training and testing with one kind."""
     net = copy.deepcopy(net).train()
     set_attention(net, kind)
-    train, test = (PreparedSet(folder, manifest.splits(0)[split]) for split in ("train", "test"))
+    train, test = (PreparedDataset(folder, manifest.splits(0)[split]) for split in ("train", "test"))
     optimizer, losses = make_optimizer(net, TINY, 1e-3), []
     for number in range(STEPS):
         items = [train[(2 * number + part) % len(train)] for part in range(2)]
@@ -70,7 +70,7 @@ def test_every_kind_trains_to_the_same_counts(model, kinds, loss, pixels, tmp_pa
 def test_the_key_does_not_know_the_kind(tmp_path):
     """Neither by name nor by value anywhere in a run's identity: `set_attention` is told to a built network alone."""
     manifest = write_prepared(tmp_path)
-    identity = resolve(tiny_run(RSSAM("vit_t", "scratch")), manifest, WeightsFolder(tmp_path), "32-true").identity()
+    identity = resolve_run(tiny_run(RSSAM("vit_t", "scratch")), manifest, WeightsFolder(tmp_path), "32-true").identity()
     words = set()
 
     def walk(value):

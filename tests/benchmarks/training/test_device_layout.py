@@ -24,12 +24,12 @@ from benchmarks.execution.session import Session
 from benchmarks.protocol.recipe import FAIR, MINI, PAPER, SMOKE
 from benchmarks.protocol.registry import MODELS
 from benchmarks.signals import Stop
-from benchmarks.training.batch_norm import merged, put_running, running
+from benchmarks.training.batch_norm import merge_in_order, read_stats, write_stats
 from benchmarks.training.checkpoint import LAST, read_checkpoint
 from benchmarks.training.device_layout import DevicesUnfit, Layout, find_layout, require_fit, shares
 from benchmarks.training.evaluate import evaluate, validation_loss
-from benchmarks.training.rank_group import DistributedTeam
-from data_prep.loading.torch_dataset import PreparedSet
+from benchmarks.training.rank_group import RankGroup
+from data_prep.loading.torch_dataset import PreparedDataset
 from data_prep.manifest import load_manifest
 from tests.benchmarks.prepared import SIDE, TINY, Watcher, make_session, tiny_run, write_prepared
 from tests.benchmarks.processes import FORKSERVER
@@ -122,13 +122,13 @@ def test_merged_running_statistics_are_those_of_one_device():
     one = nn.Sequential(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4), nn.Conv2d(4, 5, 1), nn.BatchNorm2d(5, momentum=0.03))
     one(torch.rand(2, 3, 8, 8))
     start, images = {name: value.clone() for name, value in one.state_dict().items()}, torch.rand(5, 2, 3, 8, 8)
-    before, after = running(one), []
+    before, after = read_stats(one), []
     for part in (images[:3], images[3:5], images[5:]):  # three groups, two, none
         one.load_state_dict(start)
         for group in part:
             one(group)
-        after.append(running(one))
-    put_running(one, merged(one, before, after))
+        after.append(read_stats(one))
+    write_stats(one, merge_in_order(one, before, after))
     found = {name: value.clone() for name, value in one.state_dict().items()}
     one.load_state_dict(start)
     for group in images:
@@ -238,13 +238,13 @@ def test_two_devices_train_as_one(tmp_path, system, group):
 def evaluating(rank, port, size, folder):
     """Compare what the team counts with what one process counts, for a network that is the same on all devices."""
     join(rank, port, size)
-    data = PreparedSet(folder, load_manifest(folder, "deepglobe").entries, native=True)
-    team = DistributedTeam(Layout(size, started=True), "cpu", "32-true", [])
+    data = PreparedDataset(folder, load_manifest(folder, "deepglobe").entries, native=True)
+    ranks = RankGroup(Layout(size, started=True), "cpu", "32-true", [])
     calls = []
     for net, crop in itertools.product((Brightness(), nn.Conv2d(3, 1, 3, padding=1)), (None, SIDE // 2)):
         for parameter in net.parameters():
             parameter.data.fill_(0.01)
-        found = evaluate(net, data, TASK, crop, CPU, lambda *call: calls.append(call), team)
+        found = evaluate(net, data, TASK, crop, CPU, lambda *call: calls.append(call), ranks)
         wanted = evaluate(net, data, TASK, crop, CPU)
         assert found.images == wanted.images
         assert len(set(found.images)) == 5
@@ -255,12 +255,12 @@ def evaluating(rank, port, size, folder):
         if rank == 0:
             assert all(map(np.array_equal, found.predictions, wanted.predictions))
         recipe = dataclasses.replace(RECIPE, crop=crop)
-        assert validation_loss(net, data, recipe, CPU, None, team) == validation_loss(net, data, recipe, CPU)
+        assert validation_loss(net, data, recipe, CPU, None, ranks) == validation_loss(net, data, recipe, CPU)
     assert calls == [(2, 5), (4, 5), (5, 5)] * 4
     if rank == 0:
-        team.release()
+        ranks.release()
     else:
-        assert team.next_call() is None
+        assert ranks.receive_run() is None
 
 
 def test_five_images_on_two_devices_are_counted_once_each(tmp_path):

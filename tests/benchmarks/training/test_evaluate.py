@@ -9,7 +9,7 @@ from torch import nn
 
 from benchmarks.training.evaluate import confusion_matrix, evaluate, validation_loss
 from benchmarks.training.loss import segmentation_loss
-from data_prep.loading.torch_dataset import PreparedSet
+from data_prep.loading.torch_dataset import PreparedDataset
 from rssam.contract import Task
 from tests.benchmarks.prepared import SIDE, TINY, write_prepared
 
@@ -27,7 +27,7 @@ class Brightness(nn.Module):
 @pytest.fixture
 def data(tmp_path):
     manifest = write_prepared(tmp_path, count=5)
-    return PreparedSet(tmp_path, manifest.entries, native=True)
+    return PreparedDataset(tmp_path, manifest.entries, native=True)
 
 
 @pytest.mark.parametrize("classes", [1, 6])
@@ -81,7 +81,7 @@ def test_validation_loss_weighs_a_smaller_last_group(data):
 @pytest.mark.parametrize("group", [1, 3])
 def test_validation_decodes_an_image_once_for_all_its_windows(data, monkeypatch, group):
     """Four windows an image were four decodings, sixteen in the smoke profile."""
-    read, whole = [], PreparedSet.__getitem__
-    monkeypatch.setattr(PreparedSet, "__getitem__", lambda self, index: read.append(index) or whole(self, index))
+    read, whole = [], PreparedDataset.__getitem__
+    monkeypatch.setattr(PreparedDataset, "__getitem__", lambda self, index: read.append(index) or whole(self, index))
     validation_loss(Brightness(), data, replace(TINY, crop=SIDE // 2, batch=3, group=group), CPU)
     assert read == [0, 1, 2, 3, 4]

@@ -13,7 +13,7 @@ from benchmarks.training.loop import Listener, TrainingDiverged, make_fabric, tr
 from benchmarks.training.loss import segmentation_loss
 from benchmarks.training.optimizer import learning_rate, make_optimizer
 from benchmarks.training.reproducibility import seeded
-from data_prep.loading.torch_dataset import PreparedSet
+from data_prep.loading.torch_dataset import PreparedDataset
 from tests.benchmarks.prepared import TINY, write_prepared
 
 SILENT = Listener(step=lambda *_: None, epoch=lambda _: None)
@@ -51,7 +51,7 @@ def run(net, work, data, recipe=TINY, seed=0, listener=SILENT, **options):
 def data(tmp_path):
     manifest = write_prepared(tmp_path / "data")
     splits = manifest.splits(0)
-    return PreparedSet(tmp_path / "data", splits["train"]), PreparedSet(tmp_path / "data", splits["val"])
+    return PreparedDataset(tmp_path / "data", splits["train"]), PreparedDataset(tmp_path / "data", splits["val"])
 
 
 @pytest.mark.parametrize("warmup", [250, 0.1])
@@ -66,14 +66,14 @@ def test_schedule_is_sameds(warmup):
 def test_accumulation_is_the_mean_over_groups(data, tmp_path):
     """Two groups of two behind one step: the gradient is the mean of the groups' gradients, not their sum."""
     recipe = dataclasses.replace(TINY, optimizer="sgd", epochs=1, warmup=0, weight_decay=0.0)
-    train_set = PreparedSet(data[0].folder, data[0].entries[:4])
+    train_set = PreparedDataset(data[0].folder, data[0].entries[:4])
     net, twin = nn.Conv2d(3, 1, 1), nn.Conv2d(3, 1, 1)
     twin.load_state_dict(net.state_dict())
     run(net, tmp_path / "work", (train_set, data[1]), recipe)
 
-    from benchmarks.training.batches import _Draws
+    from benchmarks.training.batches import _EpochDataset
 
-    draws = _Draws(train_set, recipe, 0, 1)
+    draws = _EpochDataset(train_set, recipe, 0, 1)
     losses = []
     for first in (0, 2):
         images, labels = (torch.stack(parts) for parts in zip(draws[first], draws[first + 1], strict=True))
@@ -85,18 +85,20 @@ def test_accumulation_is_the_mean_over_groups(data, tmp_path):
 
 
 def test_every_epoch_draws_anew_and_the_seed_decides(data):
-    from benchmarks.training.batches import _Draws
+    from benchmarks.training.batches import _EpochDataset
 
-    orders = {(seed, epoch): tuple(_Draws(data[0], TINY, seed, epoch).order) for seed in (0, 1) for epoch in (1, 2)}
+    orders = {
+        (seed, epoch): tuple(_EpochDataset(data[0], TINY, seed, epoch).order) for seed in (0, 1) for epoch in (1, 2)
+    }
     assert len(set(orders.values())) == 4
     assert all(sorted(order) == list(range(len(data[0]))) for order in orders.values())
-    assert orders[0, 1] == tuple(_Draws(data[0], TINY, 0, 1).order)
+    assert orders[0, 1] == tuple(_EpochDataset(data[0], TINY, 0, 1).order)
 
 
 def test_flips_turn_image_and_labels_alike(data):
-    from benchmarks.training.batches import _Draws
+    from benchmarks.training.batches import _EpochDataset
 
-    draws = _Draws(data[0], dataclasses.replace(TINY, augmentation="flips"), 0, 1)
+    draws = _EpochDataset(data[0], dataclasses.replace(TINY, augmentation="flips"), 0, 1)
     assert len(set(draws.turns.tolist())) > 1
     for position in range(len(draws)):
         image, labels = draws[position]
@@ -169,7 +171,7 @@ def test_auxiliary_outputs_are_weighed(data, tmp_path):
     with_auxiliary.load_state_dict(plain.state_dict())
     start = plain.weight.detach().clone()
     tripled = dataclasses.replace(recipe, limit=None)
-    one = (PreparedSet(data[0].folder, data[0].entries[:2]), data[1])
+    one = (PreparedDataset(data[0].folder, data[0].entries[:2]), data[1])
     run(plain, tmp_path / "a", one, tripled)
     run(with_auxiliary, tmp_path / "b", one, tripled)
     assert torch.allclose(with_auxiliary.weight - start, 1.5 * (plain.weight - start), rtol=1e-4, atol=1e-9)

@@ -17,7 +17,7 @@ from scipy.stats import norm
 
 from data_prep.checks import adjacent_tiles as module
 from data_prep.checks.adjacent_tiles import find_seams, profiles, representatives
-from data_prep.checks.fingerprints import edges_of, glance_all, unpacked
+from data_prep.checks.fingerprints import edges_of, fingerprint_all, unpacked
 from data_prep.errors import DataError
 from data_prep.manifest import load_manifest, save_manifest
 from data_prep.splits import joined
@@ -57,9 +57,9 @@ def test_all_neighbours_of_cut_scenes_are_found_and_none_is_invented(quality, br
     And noise hides detail: by fine detail alone 34 of these 72 pairs were lost after JPEG 80.
     """
     cut = {name: tile for number in range(6) for name, tile in tiles(number, brightness).items()}
-    glances = {name: seen(tile if quality is None else jpeg(tile, quality)) for name, tile in cut.items()}
+    fingerprints = {name: seen(tile if quality is None else jpeg(tile, quality)) for name, tile in cut.items()}
     true = set().union(*(neighbours(number) for number in range(6)))
-    found = pairs(find_seams(glances).found)
+    found = pairs(find_seams(fingerprints).found)
     assert found <= true
     assert len(true - found) <= (2 if quality == 80 else 0)
 
@@ -74,16 +74,16 @@ def test_what_chance_gives_is_measured_on_reversed_edges():
 
 
 def test_the_order_of_the_tiles_is_of_no_effect():
-    glances = {name: seen(tile) for number in (0, 1) for name, tile in tiles(number).items()}
-    mixed = random.Random(3).sample(sorted(glances), len(glances))
-    assert find_seams({name: glances[name] for name in mixed}) == find_seams(glances)
+    fingerprints = {name: seen(tile) for number in (0, 1) for name, tile in tiles(number).items()}
+    mixed = random.Random(3).sample(sorted(fingerprints), len(fingerprints))
+    assert find_seams({name: fingerprints[name] for name in mixed}) == find_seams(fingerprints)
 
 
 def test_blocks_of_edges_are_of_no_effect(monkeypatch):
-    glances = {name: seen(tile) for number in (0, 1) for name, tile in tiles(number).items()}
-    whole = find_seams(glances)
+    fingerprints = {name: seen(tile) for number in (0, 1) for name, tile in tiles(number).items()}
+    whole = find_seams(fingerprints)
     monkeypatch.setattr(module, "BLOCK", 5)
-    assert pairs(find_seams(glances).found) == pairs(whole.found)
+    assert pairs(find_seams(fingerprints).found) == pairs(whole.found)
 
 
 def test_the_best_partners_are_those_of_a_plain_loop():
@@ -98,8 +98,8 @@ def test_the_best_partners_are_those_of_a_plain_loop():
 
 
 def test_scenes_of_their_own_do_not_abut():
-    glances = {str(k): seen(road_scene(256, np.random.default_rng([1, k])).image) for k in range(24)}
-    assert find_seams(glances).found == ()
+    fingerprints = {str(k): seen(road_scene(256, np.random.default_rng([1, k])).image) for k in range(24)}
+    assert find_seams(fingerprints).found == ()
 
 
 def test_plain_borders_do_not_match():
@@ -126,10 +126,10 @@ def test_a_short_piece_of_scene_in_a_plain_border_does_not_match():
 
 def test_two_candidates_that_are_alike_are_both_refused():
     cut = tiles(0)
-    glances = {name: seen(cut[name]) for name in ("s0_00", "s0_01")}
-    assert pairs(find_seams(glances).found) == {("s0_00", "s0_01", "right")}
-    glances["copy"] = seen(jpeg(cut["s0_01"], 95))
-    assert not any(seam.second in ("copy", "s0_01") for seam in find_seams(glances).found)
+    fingerprints = {name: seen(cut[name]) for name in ("s0_00", "s0_01")}
+    assert pairs(find_seams(fingerprints).found) == {("s0_00", "s0_01", "right")}
+    fingerprints["copy"] = seen(jpeg(cut["s0_01"], 95))
+    assert not any(seam.second in ("copy", "s0_01") for seam in find_seams(fingerprints).found)
 
 
 def test_a_mirrored_copy_is_no_neighbour():
@@ -146,8 +146,8 @@ def test_no_pair_of_less_than_two(count):
 
 def test_only_edges_of_one_length_are_compared():
     cut = tiles(0)
-    glances = {"a": seen(cut["s0_00"]), "b": seen(cut["s0_01"]), "low": seen(cut["s0_01"][:100])}
-    assert pairs(find_seams(glances).found) == {("a", "b", "right")}
+    fingerprints = {"a": seen(cut["s0_00"]), "b": seen(cut["s0_01"]), "low": seen(cut["s0_01"][:100])}
+    assert pairs(find_seams(fingerprints).found) == {("a", "b", "right")}
 
 
 def test_joined_names_are_those_of_a_graph_search():
@@ -261,7 +261,7 @@ def test_an_official_split_knows_no_rule(cut):
 @pytest.mark.skipif(not SAMPLES.is_dir(), reason="no real samples beside the repository")
 def test_the_eight_pairs_of_vegas(out):
     manifest = prepare(SAMPLES / "deepglobe-layout-vegas", out, workers=2)
-    seams = find_seams(representatives(manifest.entries, glance_all(out, manifest.entries, 2, lambda *_: None)))
+    seams = find_seams(representatives(manifest.entries, fingerprint_all(out, manifest.entries, 2, lambda *_: None)))
     assert pairs(seams.found) == VEGAS
     assert min(seam.correlation for seam in seams.found) > 0.7
     assert max(seam.correlation for seam in seams.refused) < 0.35

@@ -10,7 +10,7 @@ from PIL import Image, ImageEnhance
 
 from data_prep.checks.adjacent_tiles import representatives
 from data_prep.checks.duplicates import ORIENTATIONS, exact_copies, hashes, near_copies, turned
-from data_prep.checks.fingerprints import glance, glance_all
+from data_prep.checks.fingerprints import fingerprint, fingerprint_all
 from data_prep.synthetic.road_scenes import road_scene
 from tests.data_prep.datasets.test_real_samples import SAMPLES
 from tests.data_prep.samples import prepare
@@ -27,8 +27,8 @@ def jpeg(picture, quality):
     return Image.open(stream).convert("RGB")
 
 
-def names(glances):
-    return {(pair.first, pair.second) for pair in near_copies(glances)}
+def names(fingerprints):
+    return {(pair.first, pair.second) for pair in near_copies(fingerprints)}
 
 
 CHANGES = {
@@ -43,16 +43,16 @@ CHANGES = {
 
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
 def test_a_changed_copy_is_found_and_nothing_else(scenes, change):
-    glances = {name: glance(picture) for name, picture in scenes.items()}
-    glances |= {f"{name} again": glance(change(scenes[name])) for name in ("3", "7", "11", "16")}
-    assert names(glances) == {(name, f"{name} again") for name in ("3", "7", "11", "16")}
+    fingerprints = {name: fingerprint(picture) for name, picture in scenes.items()}
+    fingerprints |= {f"{name} again": fingerprint(change(scenes[name])) for name in ("3", "7", "11", "16")}
+    assert names(fingerprints) == {(name, f"{name} again") for name in ("3", "7", "11", "16")}
 
 
 @pytest.mark.parametrize("number", range(8), ids=ORIENTATIONS)
 def test_a_turned_copy_is_found_with_its_turn(scenes, number):
     copy = np.ascontiguousarray(np.stack([turned(np.asarray(scenes["5"])[..., c], number) for c in range(3)], axis=-1))
-    glances = {name: glance(picture) for name, picture in scenes.items()}
-    (pair,) = near_copies({**glances, "x": glance(jpeg(Image.fromarray(copy), 85))})
+    fingerprints = {name: fingerprint(picture) for name, picture in scenes.items()}
+    (pair,) = near_copies({**fingerprints, "x": fingerprint(jpeg(Image.fromarray(copy), 85))})
     assert (pair.first, pair.second) == ("5", "x")
     back = {"turned by 90 degrees": "turned by 270 degrees", "turned by 270 degrees": "turned by 90 degrees"}
     assert pair.orientation == back.get(ORIENTATIONS[number], ORIENTATIONS[number])
@@ -84,12 +84,12 @@ def test_plain_images_are_no_copies_of_one_another():
     """Hashes of plain water are noise: each was a near copy of some other."""
     rng = np.random.default_rng(1)
     water = (rng.integers(0, 3, (40, 128, 128, 3)) + 90).astype(np.uint8)
-    assert near_copies({str(k): glance(Image.fromarray(water[k])) for k in range(40)}) == ()
+    assert near_copies({str(k): fingerprint(Image.fromarray(water[k])) for k in range(40)}) == ()
 
 
 @pytest.mark.parametrize("count", [0, 1])
 def test_no_copy_among_less_than_two(scenes, count):
-    assert near_copies({name: glance(picture) for name, picture in list(scenes.items())[:count]}) == ()
+    assert near_copies({name: fingerprint(picture) for name, picture in list(scenes.items())[:count]}) == ()
 
 
 def test_exact_copies_are_groups(source, out):
@@ -97,17 +97,17 @@ def test_exact_copies_are_groups(source, out):
     (source / "train" / "700_mask.png").write_bytes((source / "train" / "100_mask.png").read_bytes())
     manifest = prepare(source, out)
     assert [[entry.stem for entry in group] for group in exact_copies(manifest.entries)] == [["101", "700"]]
-    glances = representatives(manifest.entries, glance_all(out, manifest.entries, 1, lambda *_: None))
-    assert sorted(glances) == ["100", "101", "102"]
-    assert near_copies(glances) == ()
+    fingerprints = representatives(manifest.entries, fingerprint_all(out, manifest.entries, 1, lambda *_: None))
+    assert sorted(fingerprints) == ["100", "101", "102"]
+    assert near_copies(fingerprints) == ()
 
 
 @pytest.mark.skipif(not SAMPLES.is_dir(), reason="no real samples beside the repository")
 def test_no_tile_of_vegas_is_a_copy_until_one_is(out):
     manifest = prepare(SAMPLES / "deepglobe-layout-vegas", out, workers=2)
-    glances = glance_all(out, manifest.entries, 2, lambda *_: None)
-    seen = {entry.stem: one for entry, one in zip(manifest.entries, glances, strict=True)}
+    fingerprints = fingerprint_all(out, manifest.entries, 2, lambda *_: None)
+    seen = {entry.stem: one for entry, one in zip(manifest.entries, fingerprints, strict=True)}
     assert near_copies(seen) == ()
     with Image.open(out / manifest.entries[4].image) as picture:
-        copies = {f"quality {quality}": glance(jpeg(picture, quality)) for quality in (30, 60)}
+        copies = {f"quality {quality}": fingerprint(jpeg(picture, quality)) for quality in (30, 60)}
     assert len(near_copies({**seen, **copies})) == 3  # of three images each with each

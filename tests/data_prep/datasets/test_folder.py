@@ -14,7 +14,7 @@ from data_prep.dataset import Dataset
 from data_prep.datasets.folder import DECLARATION, MOST_CLASSES, Folder, load_folder
 from data_prep.datasets.folder_options import BadDeclaration, ClassMap, declare, from_file, from_options
 from data_prep.errors import DataError
-from data_prep.loading.torch_dataset import PreparedSet
+from data_prep.loading.torch_dataset import PreparedDataset
 from data_prep.manifest import load_manifest
 from data_prep.prepare.resize_or_tile import corners, nearest, resized
 from tests.conftest import SHARED
@@ -76,7 +76,9 @@ def test_tiles_hold_every_pixel_once_and_padding_is_ignored(tmp_path):
     ]  # fmt: skip
     found = {stem: np.full((128, 128), 7, np.uint8) for stem in drawn}
     images = {stem: np.asarray(Image.open(tmp_path / "s" / "images" / f"{stem}.png")) for stem in drawn}
-    for entry, item in zip(manifest.entries, PreparedSet(tmp_path / "out", manifest.entries, native=True), strict=True):
+    for entry, item in zip(
+        manifest.entries, PreparedDataset(tmp_path / "out", manifest.entries, native=True), strict=True
+    ):
         stem, top, left = entry.stem.split("_")[0], int(entry.stem[-12:-7]), int(entry.stem[-5:])
         found[stem][top : top + 64, left : left + 64] = item["mask"].numpy()
         height, width = drawn[stem].shape

@@ -9,7 +9,7 @@ from PIL import Image
 from benchmarks.protocol.paper_numbers import TABLE4
 from data_prep.datasets.whdld import Whdld
 from data_prep.errors import DataError
-from data_prep.loading.torch_dataset import PreparedSet
+from data_prep.loading.torch_dataset import PreparedDataset
 from data_prep.manifest import load_manifest
 from tests.data_prep.samples import contents, picture, write_image
 
@@ -59,7 +59,9 @@ def test_classes_stand_in_the_order_of_the_papers_table():
 def test_colours_become_labels(source, tmp_path):
     manifest = prepare(source, tmp_path / "out")
     names = list(COLOURS.values())
-    for entry, item in zip(manifest.entries, PreparedSet(tmp_path / "out", manifest.entries, native=True), strict=True):
+    for entry, item in zip(
+        manifest.entries, PreparedDataset(tmp_path / "out", manifest.entries, native=True), strict=True
+    ):
         drawn = np.asarray(Image.open(source / "ImagesPNG" / f"{entry.stem}.png"))
         for row in range(0, 256, 5):
             for column in range(0, 256, 5):

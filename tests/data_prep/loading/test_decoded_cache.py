@@ -9,7 +9,7 @@ from PIL import Image
 
 from data_prep.loading import decoded_cache as module
 from data_prep.loading.decoded_cache import decoded
-from data_prep.loading.torch_dataset import PreparedSet
+from data_prep.loading.torch_dataset import PreparedDataset
 from tests.benchmarks.prepared import write_prepared
 
 
@@ -28,7 +28,7 @@ def test_pixels_are_those_of_the_files(made):
         assert (pixels[entry.stem][:3].numpy() == np.asarray(image).transpose(2, 0, 1)).all()
         assert (pixels[entry.stem][3].numpy() == np.asarray(mask)).all()
     some = entries[4:1:-1]  # a split is some of the entries in another order
-    mapped, read = (PreparedSet(folder, some, native=True, pixels=source) for source in (pixels, None))
+    mapped, read = (PreparedDataset(folder, some, native=True, pixels=source) for source in (pixels, None))
     for one, other in zip(mapped, read, strict=True):
         assert one.keys() == other.keys()
         assert one["name"] == other["name"]
@@ -40,7 +40,7 @@ def test_pixels_are_those_of_the_files(made):
 def test_the_file_serves_again_and_elsewhere(made, monkeypatch):
     folder, entries, cache, said = made
     pixels = decoded(folder, entries, cache, said.append)
-    monkeypatch.setattr(PreparedSet, "_pixels", None)  # no file can be decoded from here on
+    monkeypatch.setattr(PreparedDataset, "_pixels", None)  # no file can be decoded from here on
     again = decoded(folder, entries, cache, said.append)
     elsewhere = pickle.loads(pickle.dumps(pixels))
     assert len(pickle.dumps(pixels)) < 2000

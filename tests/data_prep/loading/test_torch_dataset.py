@@ -7,7 +7,7 @@ from PIL import Image
 
 from data_prep.errors import DataError
 from data_prep.loading import torch_dataset as loading
-from data_prep.loading.torch_dataset import PreparedSet, crop, grid, random_crop_offset
+from data_prep.loading.torch_dataset import PreparedDataset, crop, grid, random_crop_offset
 from tests.data_prep.samples import prepare, write_pair
 
 
@@ -22,7 +22,7 @@ def prepared(tmp_path_factory):
 @pytest.mark.parametrize("cache", [True, False])
 def test_items_hold_the_prepared_pixels(prepared, cache):
     folder, entries = prepared
-    items = PreparedSet(folder, entries, cache=cache)
+    items = PreparedDataset(folder, entries, cache=cache)
     assert len(items) == 2
     for _ in range(2):
         item = items[0]
@@ -36,7 +36,7 @@ def test_items_hold_the_prepared_pixels(prepared, cache):
 
 def test_native_masks(prepared):
     folder, entries = prepared
-    large, small = PreparedSet(folder, entries, native=True)
+    large, small = PreparedDataset(folder, entries, native=True)
     assert large["native_mask"].shape == (1024, 1024)
     assert (large["native_mask"][::2, ::2] == large["mask"]).all()
     assert (small["native_mask"] == small["mask"]).all()
@@ -46,12 +46,12 @@ def test_native_masks(prepared):
 
 def test_a_set_too_large_is_not_kept(prepared, monkeypatch):
     monkeypatch.setattr(loading, "CACHE_LIMIT", 2 * 4 * 512 * 512 - 1)
-    items = PreparedSet(*prepared)
+    items = PreparedDataset(*prepared)
     assert items[0] is not items[0]
 
 
 def test_workers_change_nothing(prepared):
-    items = PreparedSet(*prepared)
+    items = PreparedDataset(*prepared)
     one, two = (
         list(torch.utils.data.DataLoader(items, batch_size=2, num_workers=workers, shuffle=False)) for workers in (0, 2)
     )
@@ -64,25 +64,25 @@ def test_workers_change_nothing(prepared):
 def test_missing_damaged_and_swapped_files_are_told(prepared, tmp_path):
     entries = prepared[1]
     with pytest.raises(DataError, match="run prepare again"):
-        PreparedSet(tmp_path, entries)[0]
+        PreparedDataset(tmp_path, entries)[0]
     (tmp_path / "images").mkdir()
     (tmp_path / "images" / "1.png").write_bytes((prepared[0] / "images" / "1.png").read_bytes()[:5000])
     with pytest.raises(DataError, match=r"1\.png cannot be read"):
-        PreparedSet(tmp_path, entries)[0]
+        PreparedDataset(tmp_path, entries)[0]
     Image.new("L", (512, 512)).save(tmp_path / "images" / "1.png")
     with pytest.raises(DataError, match="expected mode RGB"):
-        PreparedSet(tmp_path, entries)[0]
+        PreparedDataset(tmp_path, entries)[0]
 
 
 def test_the_end_of_the_set(prepared):
-    items = PreparedSet(*prepared)
+    items = PreparedDataset(*prepared)
     assert items[-1]["name"] == "2"
     with pytest.raises(IndexError):
         items[2]
 
 
 def test_a_crop_is_the_window(prepared):
-    item = PreparedSet(*prepared)[0]
+    item = PreparedDataset(*prepared)[0]
     window = crop(item, top=3, left=5, side=7)
     assert torch.equal(window["image"], item["image"][:, 3:10, 5:12])
     assert torch.equal(window["mask"], item["mask"][3:10, 5:12])

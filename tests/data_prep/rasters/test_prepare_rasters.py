@@ -24,7 +24,7 @@ from typer.testing import CliRunner
 
 from data_prep.datasets.whu import Whu
 from data_prep.errors import DataError
-from data_prep.loading.torch_dataset import PreparedSet
+from data_prep.loading.torch_dataset import PreparedDataset
 from data_prep.manifest import load_manifest
 from data_prep.prepare.tiles import LabelRaster, Tile
 from data_prep.rasters.windowed_reads import TilePixels, close_rasters, read_tile
@@ -231,7 +231,7 @@ def test_padding_is_ignored_wherever_masks_are_read(source, out):
     write_raster(source / "a_label.tif", blocks(2048, 2300))
     manifest = prepare(source, out, "pad")
     first, second = manifest.entries
-    item = PreparedSet(out, manifest.entries)[1]
+    item = PreparedDataset(out, manifest.entries)[1]
     assert (item["mask"].numpy()[:, 63:] == 255).all()
     assert (item["mask"].numpy()[:, :63] == blocks(2048, 2300)[2::4, 2050::4]).all()
     image = item["image"].numpy()

@@ -9,12 +9,12 @@ import pytest
 from PIL import Image
 
 from benchmarks.metrics.counts import Counts
-from benchmarks.protocol.run import resolve
+from benchmarks.protocol.run import resolve_run
 from benchmarks.protocol.setting import Setting
 from benchmarks.results.result import Result
 from benchmarks.results.store import Store
 from benchmarks.scoring.score import score
-from benchmarks.scoring.test_images import choose
+from benchmarks.scoring.test_images import select_test_images
 from data_prep.manifest import load_manifest
 from reports.bundle.publish import README, SUMS, publish, sums
 from reports.bundle.verify import check
@@ -52,7 +52,7 @@ def home(tmp_path_factory):
     for row in TABLE5.rows[:3]:
         run = SMOKE.run(row.model, "deepglobe")
         result = Result(
-            identity=resolve(run, manifest, WeightsFolder(home / "weights"), "32-true").identity(),
+            identity=resolve_run(run, manifest, WeightsFolder(home / "weights"), "32-true").identity(),
             average="foreground",
             classes=("road",),
             images=tuple(entry.stem for entry in splits["test"]),
@@ -74,7 +74,7 @@ def home(tmp_path_factory):
     masks.mkdir()
     for entry in splits["test"]:
         Image.fromarray(truth(folder, entry, False).astype(np.uint8)).save(masks / f"{entry.stem}.png")
-    score(home, choose(home, "deepglobe", 0, "random"), masks, "Perfect", "", lambda *_: None)
+    score(home, select_test_images(home, "deepglobe", 0, "random"), masks, "Perfect", "", lambda *_: None)
     return home
 
 
@@ -238,7 +238,9 @@ def test_archives_made_to_do_harm_are_refused(tmp_path):
 
 def test_a_score_that_names_a_folder_of_a_person_stays_at_home(home, tmp_path):
     masks = home / "masks"
-    found = score(home, choose(home, "deepglobe", 0, "random"), masks, "/home/ann/model", "", lambda *_: None)
+    found = score(
+        home, select_test_images(home, "deepglobe", 0, "random"), masks, "/home/ann/model", "", lambda *_: None
+    )
     try:
         with pytest.raises(UserError, match="would tell others the path /home/ann/model"):
             publish([], tmp_path / "a.zip", home)

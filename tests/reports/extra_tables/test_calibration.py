@@ -11,7 +11,7 @@ from benchmarks.metrics.counts import Counts
 from benchmarks.metrics.probability_histogram import BINS, EDGES, HALF, Histogram
 from benchmarks.protocol.tables import TABLES
 from benchmarks.results.store import Store
-from reports.extra_tables.calibration import calibration_chapter
+from reports.extra_tables.calibration import calibration_section
 from reports.select.results import collect
 from reports.tables.assemble import assemble
 from reports.write import write_report
@@ -41,7 +41,7 @@ def frames(home, table=TABLE5):
 
 def test_results_without_histograms_have_no_such_chapter(tmp_path):
     fill(tmp_path, [0.7, 0.72])
-    assert calibration_chapter(frames(tmp_path)) == []
+    assert calibration_section(frames(tmp_path)) == []
 
 
 def test_the_best_threshold_is_shown_and_no_score_changes(tmp_path):
@@ -49,7 +49,7 @@ def test_the_best_threshold_is_shown_and_no_score_changes(tmp_path):
     before = frames(tmp_path)[0].rows
     store(tmp_path, [0])
     assert frames(tmp_path)[0].rows.equals(before)
-    (chapter,) = calibration_chapter(frames(tmp_path), pictures=False)
+    (chapter,) = calibration_section(frames(tmp_path), pictures=False)
     (table,) = chapter.tables
     assert table.picture is None
     found = overconfident(0)
@@ -68,7 +68,7 @@ def test_replicates_are_taken_together_and_a_row_that_lacks_one_is_left_out(tmp_
         result = fabricate(row_run(0, seed=seed), 0.7)
         Store(tmp_path).put(replace(result, probabilities=overconfident(seed)))
     Store(tmp_path).put(fabricate(row_run(1), 0.7))
-    ((line,),) = [table.texts for table in calibration_chapter(frames(tmp_path), pictures=False)[0].tables]
+    ((line,),) = [table.texts for table in calibration_section(frames(tmp_path), pictures=False)[0].tables]
     assert line[-1] == "2"
     assert line[3] == f"{(overconfident(0) + overconfident(1)).dice()[0, HALF - 1]:.3f}"
 
@@ -79,13 +79,13 @@ def test_several_classes_are_swept_one_against_the_rest(tmp_path):
     part = np.full((3, 6), 1000, np.int64)
     result = fabricate(row_run(0, table=table), counts=Counts(part, part // 4, part // 4, 8 * part), classes=names)
     Store(tmp_path).put(replace(result, average="classes", probabilities=overconfident(1, channels=6)))
-    ((line,),) = [one.texts for one in calibration_chapter(frames(tmp_path, table), pictures=False)[0].tables]
+    ((line,),) = [one.texts for one in calibration_section(frames(tmp_path, table), pictures=False)[0].tables]
     assert line[3] == f"{overconfident(1, channels=6).dice()[:, HALF - 1].mean():.3f}"
 
 
 def test_collapsed_rows_have_no_place_beside_scores(tmp_path):
     Store(tmp_path).put(replace(fabricate(row_run(0), 0.01), probabilities=overconfident()))
-    assert calibration_chapter(frames(tmp_path)) == []
+    assert calibration_section(frames(tmp_path)) == []
 
 
 @pytest.mark.parametrize("systems", [1, 5])

@@ -18,8 +18,8 @@ from benchmarks.scoring.measure_objects import measure_run
 from data_prep.errors import DataError
 from data_prep.manifest import load_manifest
 from reports.extra_tables.objects import object_tables
-from reports.extra_tables.objects_text import object_chapter
-from reports.render.terminal import show_beside
+from reports.extra_tables.objects_text import object_section
+from reports.render.terminal import print_extra
 from reports.select.results import collect
 from reports.statistics.bootstrap import resampled, resampled_class_dice
 from reports.tables.assemble import assemble
@@ -60,7 +60,7 @@ def results(home, dataset="deepglobe"):
 
 def beside(tables):
     """As they are printed."""
-    return [table for chapter in object_chapter(tables) for table in chapter.tables]
+    return [table for chapter in object_section(tables) for table in chapter.tables]
 
 
 def invoke(home, *arguments):
@@ -176,7 +176,7 @@ def test_every_format_shows_the_measured_columns(home, capsys):
         assert shown in page
         assert shown in (out / "report.html").read_text()
         assert shown in (out / f"{table.id}.tex").read_text()
-        show_beside(table, Console(width=120))
+        print_extra(table, Console(width=120))
     printed = capsys.readouterr().out
     assert "Boundary IoU" in printed
     assert "APLS" in printed

@@ -10,7 +10,7 @@ from benchmarks.metrics.counts import Counts, scores
 from benchmarks.protocol.setting import Setting
 from benchmarks.protocol.tables import TABLES
 from reports.render import latex, markdown
-from reports.select.comparable import sections
+from reports.select.comparable import comparable_groups
 from reports.select.results import Collection, Stored
 from reports.statistics.bootstrap import interval, resampled_dice
 from reports.tables.assemble import assemble
@@ -120,7 +120,7 @@ class TestIntervals:
         resamples = Resamples()
         drawn = []
         for dice in (0.6, 0.8):
-            (section,) = sections(TABLE5, Collection((Stored(result(0, dice), "own"),)), PAPER)
+            (section,) = comparable_groups(TABLE5, Collection((Stored(result(0, dice), "own"),)), PAPER)
             drawn.append(resamples(section.rows)[0]["dice"].mean())
         assert drawn == pytest.approx([0.6, 0.8], abs=0.02)
 

@@ -9,7 +9,7 @@ from benchmarks.metrics.counts import Counts
 from benchmarks.protocol.setting import Setting
 from reports.select.results import Collection, Stored
 from reports.tables.assemble import assemble
-from reports.tables.train_neighbours import apart, describe_neighbours, neighbours
+from reports.tables.train_neighbours import describe_neighbours, dice_without_train_neighbours, neighbours
 from tests.reports.fabricate import TABLE5, WHOLE, fabricate, row_run
 
 
@@ -32,20 +32,20 @@ def test_dice_apart_pools_the_other_images():
     """A mean of image Dices would be 0.45 and not 0.4615; dropping the wrong images would give 0.947."""
     result = known(0, ["a"])
     assert neighbours(result) == 1
-    assert apart(result) == pytest.approx(2 * 30 / (2 * 30 + 40 + 30))
+    assert dice_without_train_neighbours(result) == pytest.approx(2 * 30 / (2 * 30 + 40 + 30))
     assert result.scores.dice == pytest.approx(240 / 320)
-    assert apart(known(0, ["c", "a"])) == pytest.approx(20 / 50)
+    assert dice_without_train_neighbours(known(0, ["c", "a"])) == pytest.approx(20 / 50)
 
 
 def test_without_neighbours_dice_apart_is_dice():
     result = known(0, [])
     assert neighbours(result) == 0
-    assert apart(result) == result.scores.dice
+    assert dice_without_train_neighbours(result) == result.scores.dice
 
 
 def test_nothing_left_and_nothing_known_have_no_number():
-    assert math.isnan(apart(known(0, ["a", "b", "c"])))
-    assert math.isnan(apart(known(0, None)))
+    assert math.isnan(dice_without_train_neighbours(known(0, ["a", "b", "c"])))
+    assert math.isnan(dice_without_train_neighbours(known(0, None)))
     assert neighbours(known(0, None)) is None
 
 
@@ -55,7 +55,7 @@ def test_dice_apart_keeps_the_average_over_classes():
     result = known(
         0, ["a"], counts, average="classes", classes=("building", "road"), images=("a", "b")
     )  # fmt: skip
-    assert apart(result) == pytest.approx(20 / 50)
+    assert dice_without_train_neighbours(result) == pytest.approx(20 / 50)
 
 
 def test_the_key_does_not_know_of_neighbours():

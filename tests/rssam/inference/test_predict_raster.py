@@ -14,7 +14,7 @@ from torch import nn
 
 from rssam.contract import IGNORE, Task
 from rssam.errors import UserError
-from rssam.inference.partial_output import Part
+from rssam.inference.partial_output import PartialOutput
 from rssam.inference.predict_raster import Network, Outputs, Settings, beside, predict_raster, require_fit
 from rssam.inference.raster_input import BadRaster, RasterSource
 from rssam.inference.sliding_window import labels_of, probabilities
@@ -233,19 +233,22 @@ def test_a_prediction_that_was_ended_goes_on(tmp_path):
 def test_rows_behind_the_note_are_cut_off(tmp_path):
     """A kill between a write and its note: the half row that is there must not shift the rest."""
     rows = np.arange(50, dtype=np.uint8).reshape(1, 5, 10)
-    with Part(tmp_path / ".part", (9, 10), {"labels": 1}, "digest") as part:
+    with PartialOutput(tmp_path / ".part", (9, 10), {"labels": 1}, "digest") as part:
         part.append({"labels": rows})
         part.commit()
         part.append({"labels": rows[:, :1]})
     with (tmp_path / ".part" / "labels.raw").open("ab") as stream:
         stream.write(b"half")
-    with Part(tmp_path / ".part", (9, 10), {"labels": 1}, "digest") as part:
+    with PartialOutput(tmp_path / ".part", (9, 10), {"labels": 1}, "digest") as part:
         assert part.written == 5
         part.append({"labels": rows[:, :4]})
         part.commit()
         np.testing.assert_array_equal(part.read("labels", 0, 9)[0], np.concatenate([rows[0], rows[0, :4]]))
-    with Part(tmp_path / ".part", (9, 10), {"labels": 1}, "digest"), pytest.raises(UserError, match="another process"):
-        Part(tmp_path / ".part", (9, 10), {"labels": 1}, "digest").__enter__()
+    with (
+        PartialOutput(tmp_path / ".part", (9, 10), {"labels": 1}, "digest"),
+        pytest.raises(UserError, match="another process"),
+    ):
+        PartialOutput(tmp_path / ".part", (9, 10), {"labels": 1}, "digest").__enter__()
 
 
 def mounted(folder, size):

@@ -174,7 +174,7 @@ def test_another_size_is_named():
 
 
 def test_parts_by_prefix(weights):
-    checkpoint = load_weights(weights.resolve("vit_b"))
+    checkpoint = load_weights(weights.path_of("vit_b"))
     assert checkpoint_part(checkpoint, "prompt_encoder.pe_layer.").keys() == {"positional_encoding_gaussian_matrix"}
     with pytest.raises(WeightsDamaged, match=r"expected tensors named memory\.\*"):
         checkpoint_part(checkpoint, "memory.")

@@ -16,14 +16,14 @@ from rssam.weights.registry import WEIGHTS
 
 def test_every_tensor_survives_the_conversion(weights, sam_file):
     published = torch.load(sam_file, weights_only=True)
-    prepared = load_weights(weights.resolve("vit_b"))
+    prepared = load_weights(weights.path_of("vit_b"))
     assert prepared.keys() == published.keys()
     assert all(torch.equal(prepared[name], published[name]) for name in published)
 
 
 def test_metadata_names_the_published_file(weights, sam_file):
     digest = hashlib.sha256(sam_file.read_bytes()).hexdigest()
-    metadata = read_metadata(weights.resolve("vit_b"))
+    metadata = read_metadata(weights.path_of("vit_b"))
     assert metadata == {"source_sha256": digest, "name": "vit_b", "official": "no"}
     assert weights.digest("vit_b") == digest
 
