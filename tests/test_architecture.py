@@ -1,214 +1,133 @@
-"""The order of the modules, ground to roof: an import never points up. And what the light commands may not import."""
+"""The order of the packages, ground to roof: an import never points up and never runs in a circle.
+
+And what the light commands may not import, where paths of the home are joined, and how large a folder may be.
+"""
 
 import ast
 import subprocess
 import sys
-from pathlib import Path
+from functools import cache
 
 import pytest
 
 from tests.conftest import REPOSITORY
+from tests.structure import ORDER, PACKAGES, imports, modules, place, places
 
-PACKAGES = ("rssam", "baselines", "benchmarks", "reports", "data_prep")
-LAYERS = (
-    {"rssam.contract", "rssam.weights.http_download", "rssam.weights.convert", "data_prep.manifest"},
-    {
-        "rssam.sam.autocast",
-        "rssam.sam.tiled_attention",
-        "rssam.sam.attention",
-        "rssam.sam.encoder",
-        "rssam.lora",
-        "rssam.modules.neck",
-        "rssam.sam.mask_decoder",
-        "rssam.modules.decoder",
-        "rssam.modules.fusion",
-        "rssam.modules.upscaling",
-        "data_prep.*",
-    },
-    {
-        "rssam.model",
-        "rssam.inference.threads",
-        "rssam.inference.tile_grid",
-        "rssam.inference.partial_output",
-        "rssam.inference.raster_input",
-        "rssam.inference.shapes",
-        "data_prep.registry",
-    },
-    {"rssam.config", "rssam.inference.sliding_window", "rssam.inference.geotiff"},
-    {"rssam.inference.vectors", "rssam.inference.quicklook"},
-    {"rssam.inference.predict_raster"},
-    {"baselines.*"},
-    {
-        "benchmarks.metrics.counts",
-        "benchmarks.scoring.mask_files",
-        "benchmarks.results.predictions",
-        "benchmarks.training.loss",
-        "benchmarks.training.reproducibility",
-        "benchmarks.protocol.registry",
-        "benchmarks.protocol.paper_numbers",
-        "benchmarks.protocol.custom",
-        "benchmarks.signals",
-        "benchmarks.training.activation_checkpointing",
-        "benchmarks.training.compile",
-        "benchmarks.training.batch_norm",
-        "benchmarks.metrics.probability_histogram",
-        "benchmarks.metrics.count_probabilities",
-        "benchmarks.results.json_files",
-        "benchmarks.results.counted_test",
-        "benchmarks.metrics.mask_pair",
-        "benchmarks.metrics.relaxed_f1",
-        "benchmarks.metrics.cldice",
-        "benchmarks.metrics.boundary_iou",
-        "benchmarks.metrics.road_graph",
-        "benchmarks.metrics.apls",
-        "benchmarks.metrics.object_metrics",
-    },
-    {"benchmarks.protocol.run"},
-    {
-        "benchmarks.training.checkpoint",
-        "benchmarks.results.store",
-        "benchmarks.results.submission",
-        "benchmarks.results.metric_store",
-        "benchmarks.results.test_set_log",
-        "benchmarks.tracking.tracker",
-        "benchmarks.tracking.call_with_timeout",
-        "benchmarks.tracking.mlflow",
-        "benchmarks.execution.session",
-        "benchmarks.training.device_layout",
-        "benchmarks.training.rank_group",
-        "benchmarks.results.custom_system",
-    },
-    {"benchmarks.training.evaluate", "benchmarks.execution.run_status", "benchmarks.scoring.test_images"},
-    {"benchmarks.training.loop", "benchmarks.scoring.mask_folder"},
-    {"benchmarks.scoring.score"},
-    {
-        "benchmarks.protocol.tables",
-        "benchmarks.protocol.figures",
-        "benchmarks.protocol.paper_runs",
-        "benchmarks.protocol.claims",
-        "benchmarks.protocol.targets",
-        "benchmarks.protocol.cost",
-        "benchmarks.speed.timing",
-        "benchmarks.speed.loading",
-    },
-    {
-        "benchmarks.export.load_run",
-        "benchmarks.export.predict",
-        "benchmarks.export.adapter",
-        "benchmarks.conformance",
-        "benchmarks.export.onnx",
-        "benchmarks.scoring.cross_dataset",
-        "benchmarks.execution.execute_run",
-        "benchmarks.execution.runner",
-        "benchmarks.execution.process_pool",
-        "benchmarks.execution.multi_device",
-        "benchmarks.execution.ray_cluster",
-        "benchmarks.execution.ray_task",
-        "benchmarks.execution.ray_executor",
-        "benchmarks.console.live_table",
-        "benchmarks.execution.cost_estimate",
-        "benchmarks.console.progress",
-        "benchmarks.doctor",
-        "benchmarks.inventory",
-    },
-    {"reports.*"},
-    {
-        "benchmarks.cli.options",
-        "benchmarks.cli.prepare",
-        "benchmarks.cli.reproduce",
-        "benchmarks.cli.report",
-        "benchmarks.cli.status",
-        "benchmarks.cli.predict",
-        "benchmarks.cli.score",
-        "benchmarks.cli.metrics",
-        "benchmarks.cli.speed",
-        "benchmarks.cli.export",
-        "benchmarks.cli.publish",
-        "benchmarks.cli.conformance",
-        "benchmarks.cli.app",
-    },
-)
 BASELINES_MAY_USE = {
-    "rssam.contract",
-    "rssam.errors",
-    "rssam.lora",
-    "rssam.sam.attention",
-    "rssam.sam.autocast",
-    "rssam.sam.encoder",
-    "rssam.sam.encoder_sizes",
-    "rssam.sam.loading",
-    "rssam.sam.mask_decoder",
-    "rssam.weights.folder",
-}
-MODULES = sorted(
-    ".".join(path.relative_to(REPOSITORY).with_suffix("").parts).removesuffix(".__init__")
-    for package in PACKAGES
-    for path in (REPOSITORY / package).rglob("*.py")
-    if path.stem != "__init__" or path.parents[1].name == "baselines"  # a folder there declares a system
+    "rssam.contract", "rssam.errors", "rssam.lora", "rssam.sam.attention", "rssam.sam.autocast", "rssam.sam.encoder",
+    "rssam.sam.encoder_sizes", "rssam.sam.loading", "rssam.sam.mask_decoder", "rssam.weights.folder",
+}  # fmt: skip
+MOST_MODULES = 14
+LINES = {name: number for number, line in enumerate(ORDER) for name in line}
+
+
+def test_the_order_names_every_place_once():
+    named = [name for line in ORDER for name in line]
+    assert len(named) == len(set(named))
+    assert set(named) == places()
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_no_import_points_up_or_to_the_same_line(package):
+    """So there are no circles of places. `benchmarks.cli` is on the last line: nothing can import it."""
+    wrong = [
+        f"{module} imports {other}"
+        for module in modules()
+        if module.split(".")[0] == package
+        for other in imports(module)
+        if place(other) != place(module) and LINES[place(other)] >= LINES[place(module)]
+    ]
+    assert not wrong
+
+
+def test_no_circle_of_modules():
+    """Within a place too. Imports inside functions count."""
+    done: set[str] = set()
+
+    def visit(module: str, path: tuple[str, ...]) -> None:
+        assert module not in path, " -> ".join((*path[path.index(module) :], module))
+        if module not in done:
+            for other in imports(module):
+                visit(other, (*path, module))
+            done.add(module)
+
+    for module in modules():
+        visit(module, ())
+
+
+def test_the_model_stands_alone():
+    """rssam and baselines know neither the data nor the benchmark, in functions either."""
+    for module in modules():
+        if (package := module.split(".")[0]) in ("rssam", "baselines"):
+            allowed = ("rssam",) if package == "rssam" else ("rssam", "baselines")
+            assert {other.split(".")[0] for other in imports(module)} <= set(allowed), module
+
+
+@pytest.mark.parametrize("module", [name for name in modules() if name.startswith("baselines.")])
+def test_baselines_know_the_parts_of_sam_only(module):
+    assert {name for name in imports(module) if not name.startswith("baselines.")} <= BASELINES_MAY_USE
+
+
+def test_the_command_line_alone_reaches_the_reports():
+    reaching = {
+        place(module)
+        for module in modules()
+        if module.startswith("benchmarks.") and any(other.startswith("reports.") for other in imports(module))
+    }
+    assert reaching == {"benchmarks.cli"}
+
+
+def test_no_folder_is_too_large():
+    for package in PACKAGES:
+        for folder in (REPOSITORY / package).rglob("*/"):
+            found = [path.name for path in folder.glob("*.py") if path.name != "__init__.py"]
+            assert len(found) <= MOST_MODULES, folder
+
+
+def test_one_class_joins_the_paths_below_the_home():
+    """`home / "data"` stood in 18 modules."""
+    joined = []
+    for module in modules():
+        if module == "benchmarks.results.home":
+            continue
+        for node in ast.walk(tree(module)):
+            if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div):
+                left = node.left
+                name = left.id if isinstance(left, ast.Name) else left.attr if isinstance(left, ast.Attribute) else ""
+                joined += [f"{module}:{node.lineno}"] if name == "home" else []
+    assert not joined
+
+
+@cache
+def tree(module: str) -> ast.Module:
+    return ast.parse((REPOSITORY / (module.replace(".", "/") + ".py")).read_text())
+
+
+def imported(names: str, *, by: str) -> bool:
+    """Whether one of these top-level packages is loaded once the statement has run."""
+    code = f"import sys; {by}; sys.exit(bool({set(names.split())!r} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=False)
+    assert not done.stderr, done.stderr
+    return done.returncode == 1
+
+
+LIGHT = (
+    "rssam, data_prep, benchmarks, reports, baselines, benchmarks.protocol.registry, benchmarks.protocol.tables, "
+    "benchmarks.results.store, benchmarks.cli.app"
 )
 
 
-def layer(module: str) -> int:
-    """The module's own line, else that of its package."""
-    for names in (module, f"{module.split('.')[0]}.*"):
-        for number, members in enumerate(LAYERS):
-            if names in members:
-                return number
-    raise AssertionError(f"{module} has no place in the module order")
-
-
-def imports(module: str) -> set[str]:
-    """Our modules that `module` imports anywhere, inside functions too."""
-    path = REPOSITORY / Path(*module.split("."))
-    tree = ast.parse((path / "__init__.py" if path.is_dir() else path.with_suffix(".py")).read_text())
-    found = set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
-            names = {f"{node.module}.{alias.name}" for alias in node.names}
-            found |= {node.module} | names
-        elif isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
-    return found & set(MODULES)
-
-
-@pytest.mark.parametrize("module", MODULES)
-def test_no_import_points_up(module):
-    upward = {other for other in imports(module) if layer(other) > layer(module)}
-    assert not upward, f"{module} imports {sorted(upward)} from above"
-
-
-@pytest.mark.parametrize("module", [name for name in MODULES if name.startswith("baselines.")])
-def test_baselines_know_the_parts_of_sam_only(module):
-    outside = {name for name in imports(module) if not name.startswith("baselines.")}
-    assert outside <= BASELINES_MAY_USE
-
-
-def test_every_line_of_the_order_is_a_module():
-    named = {name for members in LAYERS for name in members if not name.endswith("*")}
-    assert named <= set(MODULES)
-
-
-ROOF = LAYERS[-1]
-
-
-def test_nothing_but_the_roof_imports_the_command_line():
-    assert {other for other in MODULES if imports(other) & ROOF} <= ROOF
-    assert not [other for other in MODULES if "benchmarks.cli.app" in imports(other)]
+def test_declarations_and_command_line_import_nothing_heavy():
+    assert not imported("torch lightning mlflow", by=f"import {LIGHT}")
+    assert imported("torch", by="import rssam.model")  # so the test can fail
 
 
 def test_preparing_imports_no_scipy():
     """Every worker would: with scipy.stats in three processes `prepare` took half as long again."""
-    code = "import sys, benchmarks.cli.app, data_prep.registry; sys.exit('scipy' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, check=False).returncode == 0
+    assert not imported("scipy", by="import benchmarks.cli.app, data_prep.registry")
 
 
-LIGHT = (
-    "rssam.config rssam.contract rssam.weights.convert data_prep.registry benchmarks.protocol.registry "
-    "benchmarks.protocol.tables benchmarks.results.store benchmarks.cli.app"
-)
-
-
-@pytest.mark.parametrize("heavy", ["torch", "lightning", "mlflow"])
-def test_declarations_and_command_line_import_nothing_heavy(heavy):
-    code = f"import sys, {LIGHT.replace(' ', ', ')}; sys.exit({heavy!r} in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, check=False).returncode == 0
+def test_importing_the_model_loads_no_data_set_code():
+    assert not imported(
+        "data_prep benchmarks reports baselines", by="import rssam, rssam.model, rssam.inference.vectors"
+    )

@@ -262,7 +262,8 @@ def test_a_signal_to_the_whole_group(tmp_path, number):
     arguments = ["reproduce", "table5", "--profile", "smoke", "--executor", "ray", "--device", "cpu", "--no-track"]
     recipe = 'dataclasses.replace(TINY, name="smoke", epochs=500)'
     code = (
-        "import dataclasses, sys; from benchmarks.cli import app as cli; from benchmarks.protocol import recipe as recipes; from tests.benchmarks.prepared import TINY\n"
+        "import dataclasses\nfrom benchmarks.cli import app as cli\nfrom benchmarks.protocol import recipe as recipes\n"
+        "from tests.benchmarks.prepared import TINY\n"
         f"recipes.PROFILES['smoke'] = dataclasses.replace(recipes.PROFILES['smoke'], recipe={recipe})\n"
         "cli.main()"
     )
