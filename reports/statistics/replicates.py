@@ -52,7 +52,7 @@ def tolerance(spread: Spread, replicates: int, level: float = LEVEL) -> float:
     """
     if not spread.df:
         return math.nan
-    return _t(spread.df, level) * spread.value * math.sqrt(1 + 1 / replicates) + ROUNDING
+    return student_quantile(spread.df, level) * spread.value * math.sqrt(1 + 1 / replicates) + ROUNDING
 
 
 def contrast(differences: Sequence[float], test_over_train: float, level: float = LEVEL) -> Contrast:
@@ -68,7 +68,7 @@ def contrast(differences: Sequence[float], test_over_train: float, level: float 
         raise ValueError(f"a contrast needs two replicates or more, found {values.size}")
     mean, df = float(values.mean()), int(values.size) - 1
     error = float(values.std(ddof=1)) * math.sqrt(1 / values.size + test_over_train)
-    reach = _t(df, level) * error
+    reach = student_quantile(df, level) * error
     ratio = abs(mean) / error if error else math.inf if mean else 0.0
     p = float(2 * stdtr(df, -ratio))
     return Contrast(mean, error, df, mean - reach, mean + reach, p, reach)
@@ -98,8 +98,8 @@ def kendall(first: Sequence[float], second: Sequence[float]) -> float:
     return float((one * other).sum()) / untied if untied else math.nan
 
 
-def _t(df: int, level: float) -> float:
-    """Two-sided quantile of Student's t."""
+def student_quantile(df: int, level: float) -> float:
+    """Compute the two-sided quantile of Student's t: `level` 0.95 gives the 97.5 % point."""
     from scipy.special import stdtrit
 
     return float(stdtrit(df, (1 + level) / 2))

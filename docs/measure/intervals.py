@@ -1,0 +1,206 @@
+"""How often a "95 %" interval of the pooled Dice holds the truth, and how often equal systems are called different.
+
+From the root of the repository: python docs/measure/intervals.py [--simulations 2000] [--draws 1000] [--seed 0]. It
+takes a few minutes of one core.
+
+Test sets are drawn from populations whose Dice is known: counts of foreground are log-normal with a tenth of empty
+images, recall and false alarms differ from image to image, and tiles of one scene are alike in all of it. Compared are
+the delete-one-unit jackknife with Student's t, which the reports use; the percentile bootstrap; and the bias-corrected
+and accelerated bootstrap (BCa). With scenes, also the jackknife that takes tiles for independent images.
+
+Also the rates of the verdicts: T of one system's own replicates against a single run of the paper, where systems differ
+in how steady they are and share their splits.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import norm
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from benchmarks.metrics.counts import Counts  # noqa: E402
+from reports.statistics.jackknife import FEWEST_TESTED, Jackknife, jackknife_dice  # noqa: E402
+
+Floats = NDArray[np.float64]
+Interval = tuple[float, float]
+SIZES = (6, 10, 30, 140, 934)
+SCENES = (5, 35, 230)
+TILES = 4  # of a scene
+PIXELS = 512 * 512
+POPULATION = 2_000_000
+
+
+@dataclass(frozen=True)
+class Population:
+    """Random images. The shares of variance tell how much of it tiles of one scene have in common."""
+
+    common: float = 0.0
+
+    def draw(self, rng: np.random.Generator, units: int, tiles: int, systems: int = 1) -> list[Counts]:
+        """Return counts [units * tiles, 1] of each system on the same images; systems are equal in the population."""
+        size = self._normal(rng, units, tiles)
+        hard = self._normal(rng, units, tiles)
+        truth = np.where(rng.random(units * tiles) < 0.1, 0, np.exp(math.log(0.04 * PIXELS) - 0.5 + size))
+        truth = np.minimum(truth, 0.6 * PIXELS)
+        made = []
+        for _ in range(systems):
+            own = hard + 0.5 * self._normal(rng, units, tiles)
+            recall = 1 / (1 + np.exp(-(1.0 + own)))
+            alarms = np.exp(math.log(0.3) - 0.5 * own + 0.5 * rng.normal(size=units * tiles))
+            base = rng.exponential(150.0, units * tiles)  # on empty images too
+            tp = (recall * truth).astype(np.int64)
+            fp = np.minimum(alarms * truth + base, PIXELS - truth).astype(np.int64)
+            fn = truth.astype(np.int64) - tp
+            made.append(Counts(tp[:, None], fp[:, None], fn[:, None], (PIXELS - tp - fp - fn)[:, None]))
+        return made
+
+    def _normal(self, rng: np.random.Generator, units: int, tiles: int) -> Floats:
+        """Standard normal values [units * tiles], correlated within a unit."""
+        shared = np.repeat(rng.normal(size=units), tiles)
+        return math.sqrt(self.common) * shared + math.sqrt(1 - self.common) * rng.normal(size=units * tiles)
+
+    def dice(self, rng: np.random.Generator) -> float:
+        """Return the Dice of the whole population."""
+        (counts,) = self.draw(rng, POPULATION, 1)
+        return _dice(_sums(counts).sum(axis=0))
+
+
+def jackknife(counts: Counts, owner: NDArray[np.int64]) -> Jackknife:
+    """Return the estimate that the reports use."""
+    return jackknife_dice([counts], [owner], int(owner.max()) + 1)[-1]
+
+
+def student(estimate: Jackknife) -> Interval:
+    """Return the jackknife's interval, whatever the number of units."""
+    from reports.statistics.replicates import LEVEL, student_quantile
+
+    reach = student_quantile(estimate.units - 1, LEVEL) * estimate.error
+    return estimate.value - reach, estimate.value + reach
+
+
+def bootstraps(
+    counts: Counts, owner: NDArray[np.int64], draws: int, rng: np.random.Generator
+) -> tuple[Interval, Interval]:
+    """Return the percentile and the BCa interval over units."""
+    units = int(owner.max()) + 1
+    sums = np.zeros((units, 2))
+    np.add.at(sums, owner, _sums(counts))
+    weights = rng.multinomial(units, np.full(units, 1 / units), size=draws).astype(np.float64)
+    pooled = weights @ sums
+    drawn = pooled[:, 0] / np.maximum(pooled[:, 1], 1)
+    percentile = tuple(np.quantile(drawn, [0.025, 0.975]))
+    value, without = _dice(sums.sum(axis=0)), [_dice(sums.sum(axis=0) - each) for each in sums]
+    deviations = np.mean(without) - np.asarray(without)
+    spread = float((deviations**2).sum()) ** 1.5
+    acceleration = float((deviations**3).sum()) / (6 * spread) if spread else 0.0
+    below = min(max(float((drawn < value).mean()), 1 / draws), 1 - 1 / draws)
+    bias = norm.ppf(below)
+    ends = [
+        float(norm.cdf(bias + (bias + z) / (1 - acceleration * (bias + z)))) for z in (norm.ppf(0.025), norm.ppf(0.975))
+    ]
+    return (float(percentile[0]), float(percentile[1])), tuple(np.quantile(drawn, ends))  # type: ignore[return-value]
+
+
+def coverage(population: Population, units: int, tiles: int, arguments: argparse.Namespace) -> dict[str, float]:
+    """Return the share of simulations in which each interval holds the truth, and of false daggers."""
+    rng = np.random.default_rng([arguments.seed, units, tiles])
+    truth = population.dice(np.random.default_rng([arguments.seed, 1]))
+    held: dict[str, int] = dict.fromkeys(("jackknife", "percentile", "BCa", "tiles as images"), 0)
+    daggers = {"paired jackknife": 0, "tiles as images, daggers": 0}
+    owner, alone = np.repeat(np.arange(units), tiles), np.arange(units * tiles)
+    for _ in range(arguments.simulations):
+        first, second = population.draw(rng, units, tiles, systems=2)
+        estimate = jackknife(first, owner)
+        percentile, accelerated = bootstraps(first, owner, arguments.draws, rng)
+        found = {"jackknife": student(estimate), "percentile": percentile, "BCa": accelerated}
+        if tiles > 1:
+            found["tiles as images"] = student(jackknife(first, alone))
+        for name, (low, high) in found.items():
+            held[name] += low <= truth <= high
+        if units >= FEWEST_TESTED:
+            daggers["paired jackknife"] += (estimate - jackknife(second, owner)).p < 0.05
+        if units * tiles >= FEWEST_TESTED:
+            difference = jackknife(first, alone) - jackknife(second, alone)
+            daggers["tiles as images, daggers"] += tiles > 1 and difference.p < 0.05
+    return {name: count / arguments.simulations for name, count in (held | daggers).items()}
+
+
+def _sums(counts: Counts) -> Floats:
+    doubled = 2 * counts.tp[:, 0]
+    return np.stack([doubled, doubled + counts.fp[:, 0] + counts.fn[:, 0]], axis=1).astype(np.float64)
+
+
+def _dice(sums: Floats) -> float:
+    return float(sums[0] / sums[1]) if sums[1] else math.nan
+
+
+def verdict_rates(arguments: argparse.Namespace) -> None:
+    """Print how often a true replication is called "higher" or "lower", by the old rule and by the new one."""
+    from reports.statistics.replicates import ROUNDING, student_quantile
+
+    systems, simulations = 11, 10 * arguments.simulations
+    scenarios: dict[str, tuple[Callable[[int], float], float]] = {
+        "all equally steady": (lambda _: 0.004, 0.0),
+        "one system four times as unsteady": (lambda system: 0.016 if system == 0 else 0.004, 0.0),
+        "half of the variance is the split's, shared by all": (lambda _: 0.004, 0.5),
+        "both": (lambda system: 0.016 if system == 0 else 0.004, 0.5),
+    }
+    print("\nFalse verdicts, worst system and mean of systems, n = 5 replicates; T as a multiple of s")
+    for name, (spread, shared) in scenarios.items():
+        rng = np.random.default_rng([arguments.seed, 7])
+        s = np.array([spread(system) for system in range(systems)])
+        shape = (simulations, systems)
+
+        def runs(count: int) -> Floats:
+            """Dice of replicates about their mean, [simulations, systems, count]; splits are shared by systems."""
+            split = rng.normal(size=(simulations, 1, count))  # noqa: B023
+            own = rng.normal(size=(*shape, count))  # noqa: B023
+            return s[:, None] * (math.sqrt(shared) * split + math.sqrt(1 - shared) * own)  # noqa: B023
+
+        ours, paper = runs(5), runs(1)[..., 0]
+        distance = np.abs(ours.mean(axis=2) - paper)
+        pooled = np.sqrt(ours.var(axis=2, ddof=1).mean(axis=1))[:, None]
+        old = distance > student_quantile(4 * systems, 0.95) * pooled * math.sqrt(1.2) + ROUNDING
+        limit = student_quantile(4, 0.95) * ours.std(axis=2, ddof=1) * math.sqrt(1.2) + ROUNDING
+        new = distance > limit
+        means = ours.mean(axis=1) - paper.mean(axis=1)[:, None]  # [simulations, 5]: of all systems together
+        reach = student_quantile(4, 0.95) * means.std(axis=1, ddof=1) * math.sqrt(1.2)
+        joint = np.abs(means.mean(axis=1)) > reach
+        print(
+            f"{name:52} pooled spread {old.mean(axis=0).max():.3f} {old.mean():.3f}   own spread "
+            f"{new.mean(axis=0).max():.3f} {new.mean():.3f}   joint shift excludes 0: {joint.mean():.3f}   "
+            f"three or more systems outside: {(old.sum(axis=1) > 2).mean():.3f} {(new.sum(axis=1) > 2).mean():.3f}"
+        )
+    print(f"T is {student_quantile(4, 0.95) * math.sqrt(1.2):.2f} s + {ROUNDING} at n = 5")
+
+
+def main() -> None:
+    """Print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--simulations", type=int, default=2000)
+    parser.add_argument("--draws", type=int, default=1000)
+    parser.add_argument("--seed", type=int, default=0)
+    arguments = parser.parse_args()
+    began = time.monotonic()
+    print(f"{arguments.simulations} simulations a cell, {arguments.draws} draws, seed {arguments.seed}")
+    cells = [(Population(), size, 1) for size in SIZES] + [(Population(0.6), count, TILES) for count in SCENES]
+    for population, units, tiles in cells:
+        rates = coverage(population, units, tiles, arguments)
+        name = f"{units} images" if tiles == 1 else f"{units} scenes of {tiles} tiles"
+        print(f"{name:24}", "  ".join(f"{method} {rate:.3f}" for method, rate in rates.items() if rate), flush=True)
+    verdict_rates(arguments)
+    print(f"{time.monotonic() - began:.0f} s")
+
+
+if __name__ == "__main__":
+    main()
