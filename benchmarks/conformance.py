@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from benchmarks.failures import first_line, shortened
 from benchmarks.protocol.cost import measure
 from benchmarks.protocol.registry import smallest
 from benchmarks.training.loop import training_loss
@@ -58,7 +59,7 @@ def examine(model: Model) -> Iterator[Finding]:
             with seeded(0, deterministic=False):
                 check.run(smallest(model))
         except Exception as error:  # noqa: BLE001  (it is the user's code)
-            first = (str(error).splitlines() or [""])[0]
+            first = first_line(error)
             yield Finding(check, first if isinstance(error, Breach) else f"{type(error).__name__}: {first}")
         else:
             yield Finding(check, "")
@@ -230,8 +231,7 @@ def check_counting(model: Model) -> None:
 
 
 def _some(names: set[str]) -> str:
-    shown = ", ".join(sorted(names)[:5])
-    return shown + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+    return shortened(sorted(names), 5)
 
 
 _SIZES = ((64, 64), (128, 128), (96, 160))

@@ -82,9 +82,7 @@ def _named(keys: list[str]) -> list[Result]:
     for key in dict.fromkeys(keys):
         result = store.get(key)
         if result is None:
-            finished = sorted(path.stem for path in store.results.glob("*.json"))
-            shown = ", ".join(finished[:8]) + (", ..." if len(finished) > 8 else "")
-            raise UnknownName(f"no finished run {key!r} in {root.home}: choose from {shown or 'none yet'}")
+            raise UnknownName(store.no_result(key))
         found.append(result)
     return found
 
@@ -116,6 +114,7 @@ def _record(
 ) -> dict[str, Any]:  # fmt: skip
     """Pooled scores of one run for programs; None where there is nothing to score."""
     from benchmarks.metrics.object_metrics import parameters
+    from benchmarks.results.json_files import nan_to_none
 
     found: list[dict[str, Any]] = []
     for one in chosen:
@@ -126,7 +125,7 @@ def _record(
             "name": one.name,
             "title": one.title,
             "parameters": parameters(one),
-            "scores": {name: None if value != value else value for name, value in scores.items()},
+            "scores": {name: nan_to_none(value) for name, value in scores.items()},
             "undefined": int((alone != alone).sum()),
         })  # fmt: skip
     return {

@@ -153,15 +153,17 @@ def _show(scored: Any, as_json: bool) -> None:
     """Scores with the interval of Dice, and where they are."""
     from dataclasses import asdict
 
+    from benchmarks.results.json_files import nan_to_none
     from reports.tables.scored_rows import dice_interval
 
     one = scored.submission
     found = dice_interval(one)
     if as_json:
-        scores = {name: _known(value) for name, value in asdict(one.scores).items()}
+        scores = {name: nan_to_none(value) for name, value in asdict(one.scores).items()}
+        interval = [nan_to_none(found.low), nan_to_none(found.high)]
         record = {
             "key": one.key, "kind": one.kind, "name": one.name, "dataset": one.dataset, "images": len(one.images),
-            "average": one.average, "scores": scores, "dice_interval": [_known(found.low), _known(found.high)],
+            "average": one.average, "scores": scores, "dice_interval": interval,
             "reading": list(one.reading), "notes": list(scored.notes), "cached": scored.cached,
             "file": str(scored.path),
         }  # fmt: skip
@@ -178,11 +180,6 @@ def _show(scored: Any, as_json: bool) -> None:
         screen.print(sentence, soft_wrap=True)
     state = "counted before, in" if scored.cached else "wrote"
     screen.print(f"{state} {scored.path}; its row: rssam-bench report", soft_wrap=True)
-
-
-def _known(value: float) -> float | None:
-    """JSON has no NaN."""
-    return None if value != value else value
 
 
 def _name(text: str) -> str:

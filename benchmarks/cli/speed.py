@@ -10,6 +10,7 @@ import typer
 from rich.table import Table as RichTable
 
 from benchmarks.cli.options import Json, print_json, root, screen
+from benchmarks.failures import first_line
 from benchmarks.results.home import Home
 from rssam.errors import UserError
 
@@ -84,8 +85,8 @@ def speed(
                 readers = choose_workers(workers, place)
                 record["waiting_for_images"] = share_of_waiting(root.home, dataset, model, task, conditions, readers)
         except COMPILE_FAULTS as error:
-            first = (str(error).splitlines() or ["no reason given"])[0]
-            raise UserError(f"{name} cannot be compiled here ({first}): leave out --compile") from error
+            reason = first_line(error, "no reason given")
+            raise UserError(f"{name} cannot be compiled here ({reason}): leave out --compile") from error
         record["command"] = shlex.join(["rssam-bench", *sys.argv[1:]])
         save_record(root.home, record)
         records.append(record)

@@ -4,23 +4,23 @@ from __future__ import annotations
 
 import gc
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
 from torch import nn
 
-from benchmarks.execution.failures import explain
 from benchmarks.execution.observer import Outcome
 from benchmarks.execution.run_status import ProgressWriter, StatusFiles
 from benchmarks.execution.session import Session
+from benchmarks.failures import explain, first_line
 from benchmarks.metrics.probability_histogram import Histogram
 from benchmarks.protocol.cost import measure, parameter_counts
 from benchmarks.protocol.custom import is_own
 from benchmarks.protocol.run import ResolvedRun, Run
 from benchmarks.results.custom_system import SYSTEM, record
-from benchmarks.results.home import Home
+from benchmarks.results.data_record import Splits, run_data_record
 from benchmarks.results.predictions import PREDICTIONS, PROBABILITIES, save_predictions, save_probabilities
 from benchmarks.results.provenance import peak_memory, provenance
 from benchmarks.results.result import Result
@@ -35,13 +35,10 @@ from benchmarks.training.loop import Listener, Training, TrainingDiverged, make_
 from benchmarks.training.rank_group import SingleProcess, is_lost
 from benchmarks.training.reproducibility import seeded
 from data_prep.errors import DataError
-from data_prep.loading.decoded_cache import Pixels, decoded
 from data_prep.loading.torch_dataset import PreparedDataset
-from data_prep.manifest import Entry, Manifest, load_manifest
+from data_prep.manifest import Manifest, load_manifest
 from data_prep.splits import Split
 from rssam.errors import UserError
-
-Splits = Mapping[Split, tuple[Entry, ...]]
 
 
 def train_and_test(resolved: ResolvedRun, session: Session) -> Outcome:
@@ -71,17 +68,18 @@ def train_and_test(resolved: ResolvedRun, session: Session) -> Outcome:
         except COMPILE_FAULTS as error:
             if not trial.compiled:
                 raise
-            trial.compiled, said = False, f"{key} cannot be compiled ({_first_line(error)}): it goes on as written"
+            trial.compiled = False
+            message = f"{key} cannot be compiled ({_reason(error)}): it goes on as written"
         except torch.OutOfMemoryError as error:
             saving_memory = True
-            said = (
-                f"{key}: the GPU has too little memory ({_first_line(error)}); once more with activation "
+            message = (
+                f"{key}: the GPU has too little memory ({_reason(error)}); once more with activation "
                 f"checkpointing{', not compiled,' if trial.compiled else ','} which takes longer and changes no number"
             )
             trial.compiled = False  # Dynamo cannot trace the checkpointing, which puts statistics back
         gc.collect()  # outside of the except clauses, which would keep the tensors of the first try alive
         torch.cuda.empty_cache()
-        session.observer.note(said)
+        session.observer.note(message)
     net, training, evaluation = tested.net, tested.training, tested.evaluation
     assert evaluation.histograms is not None
     result = Result(
@@ -96,7 +94,7 @@ def train_and_test(resolved: ResolvedRun, session: Session) -> Outcome:
         parameters={**parameter_counts(net), "as_published": cost.as_published, "macs": round(cost.gmacs * 1e9)},
         seconds=training.seconds + tested.test_seconds,
         peak_memory=peak_memory(trial.fabric.device),
-        data=_data_record(manifest, splits),
+        data=run_data_record(manifest, splits),
         provenance={
             **provenance(trial.fabric.device),
             "activation_checkpointing": saving_memory,
@@ -141,7 +139,7 @@ def _together(session: Session) -> Iterator[None]:
     except (Interrupted, TrainingDiverged):
         raise
     except torch.OutOfMemoryError as error:
-        reason = f"the GPU has too little memory ({_first_line(error)}): use cards with more, or --devices 1"
+        reason = f"the GPU has too little memory ({_reason(error)}): use cards with more, or --devices 1"
         reason = ranks.abort(reason, "", lost=False)
         session.stop.signal = "the failure of a run on several devices"
         raise UserError(reason) from error
@@ -209,7 +207,7 @@ class _Trial:
                 raise
             raise UserError(
                 f"the GPU has too little memory for {self.key}, with activation checkpointing too "
-                f"({_first_line(error)}): use a card with more; a smaller group would be another run"
+                f"({_reason(error)}): use a card with more; a smaller group would be another run"
             ) from error
         return _Tested(net, training, evaluation, time.perf_counter() - began)
 
@@ -266,25 +264,14 @@ class _Trial:
     def _prepared(self, split: Split) -> PreparedDataset:
         """A split, from pixels decoded for all processes unless the recipe takes a few images only."""
         few = self.run.recipe.limit is not None
-        pixels = None if few else shared_pixels(self.session, self.run.dataset.name)
+        pixels = None if few else self.session.decoded_pixels(self.run.dataset.name)
         return PreparedDataset(
             self.session.data_folder(self.run.dataset.name), self.splits[split], cache=few, pixels=pixels
         )
 
 
-def shared_pixels(session: Session, dataset: str) -> Pixels | None:
-    """Decoded pixels of a whole data set, looked up once a session; None if they do not fit."""
-    if dataset not in session.pixels:
-        folder = session.data_folder(dataset)
-        entries = load_manifest(folder, dataset).entries
-        cache = Home(session.home).decoded
-        session.pixels[dataset] = decoded(folder, entries, cache, session.observer.note, session.stop.check)
-    pixels: Pixels | None = session.pixels[dataset]
-    return pixels
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or ["out of memory"])[0]
+def _reason(error: Exception) -> str:
+    return first_line(error, "out of memory")
 
 
 def _chosen(manifest: Manifest, run: Run) -> Splits:
@@ -305,28 +292,3 @@ def _chosen(manifest: Manifest, run: Run) -> Splits:
             f"to split; prepare more (rssam-bench prepare {run.dataset.name} --source DIR)"
         )
     return splits
-
-
-def _data_record(manifest: Manifest, splits: Splits) -> dict[str, object]:
-    """What the report says about the data under a table."""
-    return {
-        "origin": manifest.origin,
-        "complete": manifest.complete,
-        "pairs": len(manifest.entries),
-        "describe": manifest.describe(),
-        **{name: len(entries) for name, entries in splits.items()},
-        **scenes_of(splits["test"]),
-        **({"train_neighbours": train_neighbours(splits)} if manifest.scenes_known else {}),
-    }
-
-
-def scenes_of(entries: Sequence[Entry]) -> dict[str, list[str]]:
-    """The scene of each test image, where some scene has several: their errors are alike, and reports allow for it."""
-    scenes = [entry.scene or entry.tile_of or entry.stem for entry in entries]
-    return {"test_scenes": scenes} if len(set(scenes)) < len(scenes) else {}
-
-
-def train_neighbours(splits: Splits) -> list[str]:
-    """Stems of the test images that lie in a scene with images of the train split, official splits included."""
-    trained = {entry.scene for entry in splits["train"]} - {None}
-    return [entry.stem for entry in splits["test"] if entry.scene in trained]

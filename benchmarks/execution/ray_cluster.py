@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from benchmarks.failures import first_line
 from rssam.errors import UserError
 
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # a benchmark does not phone home
@@ -63,8 +64,7 @@ def open_cluster(address: str | None, wish: Literal["auto", "cpu", "cuda"]) -> I
     try:
         ray.init(address or "local", log_to_driver=False, logging_level=logging.ERROR, **alone)
     except (ConnectionError, RuntimeError, ValueError, RayError) as error:
-        first = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise _no_cluster(address or "this machine", first) from error
+        raise _no_cluster(address or "this machine", first_line(error, type(error).__name__)) from error
     try:
         offered = any(node["Resources"].get("GPU", 0) >= 1 for node in _nodes())
         if wish == "cuda" and not offered:

@@ -14,13 +14,13 @@ from typing import Any
 import ray
 from ray.exceptions import RayError, RayTaskError, TaskCancelledError
 
-from benchmarks.execution.failures import explain
 from benchmarks.execution.observer import Outcome, RunTable, Status
 from benchmarks.execution.ray_cluster import Needs, needs, require_room
 from benchmarks.execution.ray_task import Order, execute_task
 from benchmarks.execution.run_status import StatusFiles, run_status
 from benchmarks.execution.runner import execute, in_two_rounds
 from benchmarks.execution.session import Session
+from benchmarks.failures import explain
 from benchmarks.protocol.run import ResolvedRun
 
 RETRIES = 3

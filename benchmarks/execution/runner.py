@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterator, Sequence
 
 from filelock import BaseFileLock, Timeout
 
-from benchmarks.execution.failures import explain
 from benchmarks.execution.observer import Outcome
 from benchmarks.execution.run_status import StatusFiles
 from benchmarks.execution.session import Session
+from benchmarks.failures import explain
 from benchmarks.protocol.run import ResolvedRun
 from benchmarks.results.json_files import ResultDamaged
 from benchmarks.signals import Interrupted

@@ -8,7 +8,6 @@ base is prepared. What is read is tensors and JSON; no file of this kind can car
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from benchmarks.export.load_run import Trained, declared_model, load_run
 from benchmarks.metrics.counts import Scores
 from benchmarks.protocol.custom import find_model
 from benchmarks.results.home import Home
+from benchmarks.results.json_files import nan_to_none
 from benchmarks.results.result import Result
 from benchmarks.training.checkpoint import content_digest, differences, trained_state
 from benchmarks.training.reproducibility import seeded
@@ -58,7 +58,7 @@ def describe(trained: Trained, result: Result, interval: Interval | None) -> dic
     """Everything that is said of an adapter in its metadata, as JSON values, but for the digest of its content."""
     frozen = trained.net.state_dict().keys() - trained_state(trained.net).keys()
     base = trained.start if frozen else {}  # where everything was trained, nothing of the base is left
-    scores = {name: _number(getattr(result.scores, name)) for name in Scores.__dataclass_fields__}
+    scores = {name: nan_to_none(getattr(result.scores, name)) for name in Scores.__dataclass_fields__}
     return {
         "format": FORMAT,
         "key": result.key,
@@ -70,7 +70,7 @@ def describe(trained: Trained, result: Result, interval: Interval | None) -> dic
         "result": {
             "scores": scores,
             "dice_interval": None if interval is None else list(interval),
-            "constant_dice": _number(result.constant_dice),
+            "constant_dice": nan_to_none(result.constant_dice),
             "average": result.average,
             "test_images": len(result.images),
             "best_epoch": result.best_epoch,
@@ -183,8 +183,3 @@ def _published(name: str) -> dict[str, str]:
 def _size(side: list[int]) -> tuple[int, int]:
     height, width = side
     return height, width
-
-
-def _number(value: float) -> float | None:
-    """JSON has no NaN."""
-    return None if math.isnan(value) else float(value)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,8 +12,7 @@ import numpy as np
 from benchmarks.metrics.counts import FloatArray
 from benchmarks.metrics.object_metrics import METRICS, ObjectMetric, parameters, with_parameters
 from benchmarks.results.home import Home
-from benchmarks.results.json_files import ResultDamaged, decoding, read_record
-from rssam.files import write_durable
+from benchmarks.results.json_files import ResultDamaged, decoding, read_record, write_record
 
 METRICS_SCHEMA = 1
 
@@ -84,8 +82,7 @@ class MetricStore:
 
     def put(self, measured: Measured) -> None:
         """Write it down to the disk; a reader sees all of it or nothing."""
-        text = json.dumps(measured.to_json(), sort_keys=True, separators=(",", ":"), allow_nan=False)
-        write_durable(Home(self.home).metrics(measured.key), text.encode())
+        write_record(Home(self.home).metrics(measured.key), measured.to_json(), allow_nan=False)
 
 
 def _table(rows: Any, metric: ObjectMetric, images: int) -> FloatArray:

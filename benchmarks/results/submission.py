@@ -6,20 +6,17 @@ JSON file in `scores/` of the home, written atomically. Imports no torch.
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
-from benchmarks.protocol.run import PROTOCOL, canonical, plain_fields
+from benchmarks.protocol.run import PROTOCOL, plain_fields, short_digest
 from benchmarks.results.counted_test import CountedTest
 from benchmarks.results.home import Home
-from benchmarks.results.json_files import ResultDamaged, decoding, read_record, read_records
+from benchmarks.results.json_files import ResultDamaged, decoding, read_record, read_records, write_record
 from data_prep.dataset import Dataset
-from rssam.files import write_durable
 
 SUBMISSION_SCHEMA = 1
 
@@ -111,14 +108,13 @@ def identify(
 
 def submission_key(identity: Mapping[str, Any]) -> str:
     """The key that belongs to an identity: data set, kind, and ten hex digits of its SHA-256."""
-    digest = hashlib.sha256(canonical(identity).encode()).hexdigest()
-    return f"{identity['dataset']['name']}-{identity['kind']}-{digest[:10]}"
+    return f"{identity['dataset']['name']}-{identity['kind']}-{short_digest(identity)}"
 
 
 def put_submission(home: Path, submission: Submission) -> Path:
     """Write it, down to the disk, and return its file; a reader sees all of it or nothing."""
     path = Home(home).score(submission.key)
-    write_durable(path, json.dumps(submission.to_json(), sort_keys=True, separators=(",", ":")).encode())
+    write_record(path, submission.to_json())
     return path
 
 

@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from benchmarks.failures import shortened
 from data_prep.images.class_values import colour_codes, number_codes, opaque
 from data_prep.images.decode import BadPicture, Bytes, decode
 from data_prep.images.masks import LISTED
@@ -118,7 +119,7 @@ class LabelReader:
         found, places = np.unique(codes, return_inverse=True)
         unknown = [code for code in found.tolist() if code not in self.colours]
         if unknown:
-            return None, _listed([f"({code >> 16}, {code >> 8 & 255}, {code & 255})" for code in unknown])
+            return None, shortened([f"({code >> 16}, {code >> 8 & 255}, {code & 255})" for code in unknown], LISTED)
         table = np.array([self.colours[code] for code in found.tolist()], np.uint8)
         return table[places.reshape(codes.shape)], ""
 
@@ -145,7 +146,7 @@ class LabelReader:
         wanted = {0, 1, WHITE} if self.binary else set(range(len(self.classes)))
         unknown = [str(value) for value in found if value not in wanted]
         if unknown or (1 in found and WHITE in found and self.binary):
-            shown = _listed(unknown or [str(value) for value in found])
+            shown = shortened(unknown or [str(value) for value in found], LISTED)
             raise BadPicture(f"expected {self.expected}, found {'also ' if unknown else ''}{shown}")
         codes = numbers.astype(np.uint8)
         # Nothing but 0 is background under every rule.
@@ -231,11 +232,6 @@ def labels_of(file: LabelFile, foreground: int, threshold: float) -> Bytes:
     if file.form == "numbers":
         return np.equal(file.codes, foreground).astype(np.uint8)
     return np.greater_equal(file.codes, HIGH if threshold else LOW).astype(np.uint8)
-
-
-def _listed(values: Sequence[str]) -> str:
-    rest = f" and {len(values) - LISTED} more" if len(values) > LISTED else ""
-    return ", ".join(values[:LISTED]) + rest
 
 
 def _colour(colour: Colour) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.execution.session import FAULTS_SHOWN
+from benchmarks.failures import FAULTS_SHOWN, shortened
 from benchmarks.scoring.mask_files import READ, LabelFile, LabelReader, labels_of, resolve_encoding
 from benchmarks.scoring.test_images import TestImages
 from data_prep.images.decode import BadPicture, Bytes
@@ -78,12 +78,6 @@ def read_folder(folder: Path, chosen: TestImages, suffix: str, progress: Progres
         reading=_reading(ordered, foreground, threshold, native),
         notes=tuple(notes),
     )
-
-
-def shortened(names: Sequence[str]) -> str:
-    """The first of the names, and how many more there are."""
-    rest = f" and {len(names) - FAULTS_SHOWN} more" if len(names) > FAULTS_SHOWN else ""
-    return ", ".join(names[:FAULTS_SHOWN]) + rest
 
 
 def _read(paths: Sequence[Path], reader: LabelReader, entry: Entry) -> tuple[str, LabelFile | None]:

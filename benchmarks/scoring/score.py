@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from benchmarks.failures import shortened
 from benchmarks.metrics.counts import Counts
 from benchmarks.results.home import Home
 from benchmarks.results.json_files import ResultDamaged
@@ -28,7 +29,7 @@ from benchmarks.results.submission import (
     submission_key,
 )
 from benchmarks.results.test_set_log import append_use
-from benchmarks.scoring.mask_folder import Predicted, PredictionsUnfit, read_folder, shortened
+from benchmarks.scoring.mask_folder import Predicted, PredictionsUnfit, read_folder
 from benchmarks.scoring.test_images import TestImages, select_test_images
 from benchmarks.training.evaluate import confusion_matrix
 from data_prep.errors import DataError

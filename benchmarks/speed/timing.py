@@ -7,7 +7,6 @@ what else the machine does hits all of them alike; ratios are of one round each,
 from __future__ import annotations
 
 import ctypes
-import hashlib
 import json
 import time
 from collections.abc import Callable, Mapping
@@ -23,11 +22,11 @@ from torch import Tensor, nn
 
 from benchmarks.protocol.cost import Cost, measure, measure_network
 from benchmarks.protocol.recipe import PAPER, Precision
-from benchmarks.protocol.run import canonical, plain_fields
+from benchmarks.protocol.run import plain_fields, short_digest
 from benchmarks.results.home import Home
 from benchmarks.results.provenance import peak_memory, provenance
 from benchmarks.training.compile import channels_last, compile_network
-from benchmarks.training.loop import make_fabric, training_loss
+from benchmarks.training.loop import make_fabric, set_up_training, training_loss
 from benchmarks.training.optimizer import make_optimizer
 from benchmarks.training.reproducibility import seeded
 from rssam.contract import Model, Task
@@ -146,9 +145,7 @@ def time_network(net: nn.Module, task: Task, conditions: Conditions, ways: tuple
     if conditions.compiled:
         compile_network(net)
     raw = make_optimizer(net, PAPER, 0.0, fused=cuda)  # at rate 0, so that thousands of steps diverge nowhere
-    model, optimizer = fabric.setup(net, raw)
-    if hasattr(net, "training_outputs"):
-        model.mark_forward_method("training_outputs")
+    model, optimizer = set_up_training(fabric, net, raw)
     images = torch.rand(max(conditions.batch, conditions.group), 3, *task.image_size, device=device)
     labels = torch.randint(max(2, len(task.classes)), (conditions.group, *task.image_size), device=device)
     labels = labels.to(torch.uint8)
@@ -265,8 +262,7 @@ def summary(values: list[float]) -> dict[str, Any]:
 def save_record(home: Path, record: Mapping[str, Any]) -> Path:
     """Write a record into the home, in place of one of the same system under the same conditions."""
     named = {key: record[key] for key in ("system", "image_size", "classes", "conditions", "device", "way")}
-    digest = hashlib.sha256(canonical(named).encode()).hexdigest()[:10]
-    path = Home(home).speed / f"{record['system']['name']}-{record['image_size'][0]}-{digest}.json"
+    path = Home(home).speed / f"{record['system']['name']}-{record['image_size'][0]}-{short_digest(named)}.json"
     write_atomic(path, (json.dumps(record, indent=1) + "\n").encode())
     return path
 

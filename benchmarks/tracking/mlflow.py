@@ -24,6 +24,7 @@ from typing import Any
 
 from filelock import FileLock
 
+from benchmarks.failures import first_line
 from benchmarks.results.home import Home
 from benchmarks.results.result import Result
 from benchmarks.tracking.call_with_timeout import TimeoutCaller
@@ -140,10 +141,9 @@ class MlflowTracker:
     def _leave_alone(self, fault: Exception) -> None:
         self._client = None
         self._stop_monitor()
-        first = (str(fault).strip().splitlines() or [""])[0]
         self.warn(
-            f"MLflow at {self.uri} failed ({type(fault).__name__}: {first}); this session goes on without it "
-            f"and asks again after {self.caller.seconds_of_silence / 60:.0f} minutes. Results do not depend on it"
+            f"MLflow at {self.uri} failed ({type(fault).__name__}: {first_line(fault)}); this session goes on without "
+            f"it and asks again after {self.caller.seconds_of_silence / 60:.0f} minutes. Results do not depend on it"
         )
 
     def _connect(self) -> Any:

@@ -69,6 +69,11 @@ class _StreamDataset(TorchDataset[tuple[Tensor, Tensor]]):
         return self._draws[position]
 
 
+def groups_per_epoch(data: PreparedDataset, recipe: Recipe) -> int:
+    """Return how many whole groups of the recipe an epoch has, at least one."""
+    return max(len(data) * recipe.crops // recipe.group, 1)
+
+
 def read_groups(
     data: PreparedDataset,
     recipe: Recipe,
