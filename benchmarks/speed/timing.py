@@ -6,7 +6,6 @@ what else the machine does hits all of them alike; ratios are of one round each,
 
 from __future__ import annotations
 
-import ctypes
 import json
 import time
 from collections.abc import Callable, Mapping
@@ -18,13 +17,15 @@ from statistics import median
 from typing import Any, Literal
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from benchmarks.protocol.cost import Cost, measure, measure_network
 from benchmarks.protocol.recipe import PAPER, Precision
 from benchmarks.protocol.run import plain_fields, short_digest
 from benchmarks.results.home import Home
-from benchmarks.results.provenance import peak_memory, provenance
+from benchmarks.results.provenance import provenance
+from benchmarks.speed.memory import CallMemory, memory_of
+from benchmarks.speed.sam_encoder import EncoderAlone, encoder_alone
 from benchmarks.training.compile import channels_last, compile_network
 from benchmarks.training.loop import make_fabric, set_up_training, training_loss
 from benchmarks.training.optimizer import make_optimizer
@@ -32,10 +33,8 @@ from benchmarks.training.reproducibility import seeded
 from rssam.contract import Model, Task
 from rssam.files import write_atomic
 from rssam.sam.attention import Kind, set_attention
-from rssam.sam.encoder_sizes import ENCODERS
 
 SCHEMA = 1
-LEAST_ROUNDS = 7
 SECONDS_OF_AN_OPERATION = 0.05
 """An operation is repeated within a round until it has taken about so long."""
 OPERATIONS = ("latency", "throughput", "step")
@@ -62,50 +61,6 @@ class Operation:
     name: str
     run: Callable[[], object]
     images: int
-
-
-@dataclass(frozen=True)
-class Memory:
-    """Bytes of one call: all that was held at its height, and by how much that was more than before it."""
-
-    peak: int
-    above: int
-
-
-class EncoderAlone(nn.Module):
-    """SAM's image encoder with its neck, as segment_anything has it, under the forward contract of a network."""
-
-    def __init__(self, encoder: nn.Module) -> None:
-        super().__init__()
-        self.encoder = encoder
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Neck's map [B, 256, H/16, W/16] of images [B, 3, H, W]."""
-        found: Tensor = self.encoder(images).neck
-        return found
-
-
-def encoder_alone(name: str, task: Task) -> nn.Module:
-    """An encoder of SAM with LoRA, frozen but for it."""
-    from rssam.lora import add_lora, freeze_encoder
-    from rssam.sam.encoder import SamEncoder
-
-    encoder = SamEncoder(ENCODERS[name], task.image_size, neck=True)
-    add_lora(encoder, 4)
-    freeze_encoder(encoder, "sam")
-    return EncoderAlone(encoder)
-
-
-def stock_encoder(name: str, task: Task) -> nn.Module:
-    """The same encoder from segment_anything alone, every module its own; it takes normalised images."""
-    from segment_anything.modeling import ImageEncoderViT
-
-    size = ENCODERS[name]
-    net: nn.Module = ImageEncoderViT(
-        img_size=task.image_size[0], patch_size=16, embed_dim=size.width, depth=size.blocks, num_heads=size.heads,
-        out_chans=256, qkv_bias=True, use_rel_pos=True, window_size=14, global_attn_indexes=size.global_blocks,
-    )  # fmt: skip
-    return net.requires_grad_(False)
 
 
 def measure_system(
@@ -185,7 +140,7 @@ def time_network(net: nn.Module, task: Task, conditions: Conditions, ways: tuple
         )
     ]
     steps = [Operation(f"{way}.step", step(way), conditions.group) for way in ways]
-    memory: dict[str, Memory | None] = {}
+    memory: dict[str, CallMemory | None] = {}
     seconds: dict[str, list[float]] = {}
     # What predicts has not trained: after a step an allocator keeps so much that large temporaries cost nothing.
     for operations in ([*forwards, _product(conditions)], steps):
@@ -225,33 +180,6 @@ def timed(run: Callable[[], object], repeats: int, device: torch.device) -> floa
         run()
     _wait(device)
     return (time.perf_counter() - began) / repeats
-
-
-def memory_of(run: Callable[[], object], device: torch.device) -> Memory | None:
-    """Highest memory of one call: allocated on CUDA, resident of this process on Linux, else unknown."""
-    run()  # what is allocated once, gradients and states of the optimiser too, is no part of a call
-    if device.type == "cuda":
-        _wait(device)
-        torch.cuda.reset_peak_memory_stats(device)
-        before = torch.cuda.memory_allocated(device)
-        run()
-        _wait(device)
-        return Memory(peak_memory(device), peak_memory(device) - before)
-    try:
-        ctypes.CDLL(None).malloc_trim(0)  # what glibc keeps for later would hide as much of the call
-        Path("/proc/self/clear_refs").write_text("5")  # begins the highest resident size anew
-        before = _resident("VmRSS")
-        run()
-        highest = _resident("VmHWM")
-    except (OSError, AttributeError):  # another system, or another libc
-        return None
-    return Memory(highest, highest - before)
-
-
-def _resident(field: str) -> int:
-    """Bytes that a line of this process's status gives in KiB."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(f"{field}:"))
 
 
 def summary(values: list[float]) -> dict[str, Any]:
