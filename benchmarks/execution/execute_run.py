@@ -58,7 +58,7 @@ def train_and_test(resolved: ResolvedRun, session: Session) -> Outcome:
         session.ranks.broadcast_run(resolved)
     cost = measure(run.model, run.task)  # before hours of training: a user's own system may not be fit for it
     own = {SYSTEM: record(run.model)} if is_own(run.model) else {}  # and before its file may change meanwhile
-    trial = _Trial(resolved, session, splits)
+    trial = _TrainAndTest(resolved, session, splits)
     saving_memory = False
     while True:
         try:
@@ -122,7 +122,7 @@ def follow(session: Session) -> None:
             name = resolved.run.dataset.name
             splits = _chosen(load_manifest(session.data_folder(name), name), resolved.run)
             try:
-                _Trial(resolved, session, splits).train_and_evaluate(saving_memory=False)
+                _TrainAndTest(resolved, session, splits).train_and_evaluate(saving_memory=False)
             except (Interrupted, TrainingDiverged):  # of all devices alike, and the first tells it
                 continue
 
@@ -163,7 +163,7 @@ def _told(resolved: ResolvedRun, session: Session) -> Callable[[str, str], None]
 
 
 @dataclass(frozen=True)
-class _Tested:
+class _TestedNetwork:
     """A trained network with its test."""
 
     net: nn.Module
@@ -172,7 +172,7 @@ class _Tested:
     test_seconds: float
 
 
-class _Trial:
+class _TrainAndTest:
     """One run's training and test on this device, which may be tried a second time with less memory."""
 
     def __init__(self, resolved: ResolvedRun, session: Session, splits: Splits) -> None:
@@ -186,7 +186,7 @@ class _Trial:
         self._waited = self._trained = 0.0  # seconds in this process
         self.notes = ProgressWriter(StatusFiles(self.work), len(self.recipe.rates), session.device)
 
-    def train_and_evaluate(self, saving_memory: bool) -> _Tested:
+    def train_and_evaluate(self, saving_memory: bool) -> _TestedNetwork:
         """Train every candidate, or go on, and test the best. Raises OutOfMemoryError, or UserError the second time."""
         if self.session.device == "cuda":
             torch.cuda.reset_peak_memory_stats()
@@ -209,7 +209,7 @@ class _Trial:
                 f"the GPU has too little memory for {self.key}, with activation checkpointing too "
                 f"({_reason(error)}): use a card with more; a smaller group would be another run"
             ) from error
-        return _Tested(net, training, evaluation, time.perf_counter() - began)
+        return _TestedNetwork(net, training, evaluation, time.perf_counter() - began)
 
     def _train_candidates(self, saving_memory: bool) -> tuple[nn.Module, Training]:
         """Train once for every rate of the recipe, ordinarily one; the lowest validation loss chooses."""

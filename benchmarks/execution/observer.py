@@ -10,7 +10,7 @@ from benchmarks.execution.run_status import RunStatus
 from benchmarks.protocol.run import ResolvedRun
 from benchmarks.results.result import Result
 
-Status = Literal["cached", "resumed", "trained", "failed", "interrupted", "busy"]
+OutcomeStatus = Literal["cached", "resumed", "trained", "failed", "interrupted", "busy"]
 """Busy: another process has it. That never is the end of it: such a run is waited for."""
 
 
@@ -19,7 +19,7 @@ class Outcome:
     """What became of one run; `reason` says why it failed, or who has it; `notes` what was said on the way."""
 
     key: str
-    status: Status
+    status: OutcomeStatus
     result: Result | None = None
     reason: str = ""
     notes: tuple[str, ...] = ()
@@ -57,7 +57,7 @@ class RunTable(Protocol):
     def __exit__(self, *error: object) -> None:
         """Take the table away."""
 
-    def show(self, running: Sequence[RunStatus], ended: Mapping[Status, int], queued: int) -> None:
+    def show(self, running: Sequence[RunStatus], ended: Mapping[OutcomeStatus, int], queued: int) -> None:
         """Show the runs at work as they stand now, and how many have ended how and how many wait for room."""
 
 

@@ -14,7 +14,6 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
 
 from benchmarks.execution.observer import NullObserver, Outcome
 from benchmarks.execution.runner import execute, in_two_rounds
@@ -23,6 +22,7 @@ from benchmarks.protocol.run import ResolvedRun
 from benchmarks.signals import ignore_ctrl_c
 from benchmarks.tracking.mlflow import MlflowTracker
 from benchmarks.tracking.tracker import NullTracker
+from benchmarks.training.device_layout import Device
 from data_prep.processes import worker_pool
 
 _worker: Session | None = None  # one a process, so that prepared files are verified once in each
@@ -34,7 +34,7 @@ def execute_in_processes(resolved: Sequence[ResolvedRun], session: Session, jobs
     The observer hears of a run when it has ended. Runs that another command has are waited for at the end. Runs that
     were not begun when the session was asked to stop have no outcome.
     """
-    settings = Settings.of(session)
+    settings = SessionSettings.of(session)
     ended = 0
 
     def in_lanes(numbers: Sequence[int], wait: bool) -> Iterator[tuple[int, Outcome]]:
@@ -49,18 +49,18 @@ def execute_in_processes(resolved: Sequence[ResolvedRun], session: Session, jobs
 
 
 @dataclass(frozen=True)
-class Settings:
+class SessionSettings:
     """What another process needs to open the session once more."""
 
     home: Path
-    device: Literal["cpu", "cuda"]
+    device: Device
     workers: int
     save_every: float
     tracked: bool
     compiled: bool = False
 
     @classmethod
-    def of(cls, session: Session) -> Settings:
+    def of(cls, session: Session) -> SessionSettings:
         """Those of a session; its tracker is made ready for mirrors in other processes."""
         return cls(
             session.home, session.device, session.workers, session.save_every, session.tracker.open(), session.compiled
@@ -79,7 +79,7 @@ def _in_lanes(
     resolved: Sequence[ResolvedRun],
     numbers: Sequence[int],
     session: Session,
-    settings: Settings,
+    settings: SessionSettings,
     jobs: int,
     wait: bool,
 ) -> Iterator[tuple[int, Outcome]]:
@@ -127,7 +127,7 @@ def _ended(key: str, session: Session) -> Outcome:
     return Outcome(key, "failed", reason=reason)
 
 
-def _open_session(settings: Settings) -> None:
+def _open_session(settings: SessionSettings) -> None:
     global _worker
     _worker = settings.open()
     ignore_ctrl_c(_worker.stop)
@@ -150,7 +150,7 @@ def _execute(resolved: ResolvedRun, wait: bool) -> Outcome:
 
 
 def execute_keeping_notes(resolved: ResolvedRun, session: Session, wait: bool) -> Outcome:
-    """Execute a run in a session of `Settings.open`; what it said on the way comes with the outcome."""
+    """Execute a run in a session of `SessionSettings.open`; what it said on the way comes with the outcome."""
     assert isinstance(session.observer, NoteCollector)
     outcome = execute(resolved, session, wait=wait)
     notes, session.observer.kept = tuple(session.observer.kept), []

@@ -21,7 +21,7 @@ SECONDS_TO_ASK = 0.5
 """How long a lock is asked for at a time; a look from elsewhere may hold it for a moment."""
 
 
-Round = Callable[[Sequence[int], bool], Iterator[tuple[int, Outcome]]]
+ExecuteRound = Callable[[Sequence[int], bool], Iterator[tuple[int, Outcome]]]
 """Executes the runs of these numbers, waiting for busy ones if the second argument says so; yields as they end.
 
 It announces a run to the observer before it yields its outcome.
@@ -45,7 +45,7 @@ def execute_all(resolved: Sequence[ResolvedRun], session: Session) -> list[Outco
     return in_two_rounds(len(resolved), session, in_order, "it is left for the end of the plan")
 
 
-def in_two_rounds(total: int, session: Session, execute_round: Round, later: str) -> list[Outcome]:
+def in_two_rounds(total: int, session: Session, execute_round: ExecuteRound, later: str) -> list[Outcome]:
     """Return the outcomes in the order of the runs: first of those that are free, then of those another process had.
 
     `later` tells the observer what becomes of a busy run. Runs that were not begun have no outcome.

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from benchmarks.execution.observer import Observer
 from benchmarks.failures import FAULTS_SHOWN
@@ -15,6 +15,7 @@ from benchmarks.results.home import Home
 from benchmarks.results.store import Store
 from benchmarks.signals import Stop
 from benchmarks.tracking.tracker import NullTracker, Tracker
+from benchmarks.training.device_layout import Device
 from data_prep.errors import DataError
 from data_prep.manifest import Entry, Manifest, load_manifest, verify_files
 from rssam.weights.folder import WeightsFolder
@@ -29,7 +30,7 @@ class Session:
     """One command's view of the home folder and the machine. None of it is in a run's key but the precision."""
 
     home: Path
-    device: Literal["cpu", "cuda"]
+    device: Device
     observer: Observer
     tracker: Tracker = field(default_factory=NullTracker)
     workers: int = 0  # processes that read images; 0 reads in this one

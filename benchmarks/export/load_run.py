@@ -29,7 +29,7 @@ class NotTrained(UserError):
 
 
 @dataclass(frozen=True)
-class Trained:
+class TrainedNetwork:
     """A network with the parameters of its best epoch, in evaluation mode, on the CPU."""
 
     net: nn.Module
@@ -65,7 +65,7 @@ def declared_model(identity: Mapping[str, Any], given: Model | None = None, note
     return dataclasses.replace(model, **values)  # type: ignore[type-var]
 
 
-def load_run(home: Path, key: str, given: Model | None = None) -> Trained:
+def load_run(home: Path, key: str, given: Model | None = None) -> TrainedNetwork:
     """Return the network of a finished run of `home`.
 
     `given` is the system that the user named with --model, for one that is not registered: a result names no code.
@@ -83,7 +83,7 @@ def load_run(home: Path, key: str, given: Model | None = None) -> Trained:
     start = {name: weights.digest(name) for name in model.weights_needed()}
     Checkpoints(_folder(store, result), start).load_best(net, result.best_epoch)
     identity = result.identity
-    return Trained(net.eval(), model, task, identity["precision"], key, identity["dataset"]["name"], start)
+    return TrainedNetwork(net.eval(), model, task, identity["precision"], key, identity["dataset"]["name"], start)
 
 
 def _folder(store: Store, result: Result) -> Path:

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-Labels = tuple[str, ...]
+RowLabels = tuple[str, ...]
 
 
-def _rows(columns: tuple[str, ...], rows: dict[Labels, tuple[float, ...]]) -> dict[Labels, dict[str, float]]:
+def _rows(columns: tuple[str, ...], rows: dict[RowLabels, tuple[float, ...]]) -> dict[RowLabels, dict[str, float]]:
     """Rows keyed by column, in the paper's order of columns."""
     return {labels: dict(zip(columns, values, strict=True)) for labels, values in rows.items()}
 
@@ -116,7 +116,7 @@ TABLE7 = _rows(  # DeepGlobe; millions of parameters, then scores
     },
 )
 
-PAPER_TABLES: dict[str, dict[Labels, dict[str, float]]] = {
+PAPER_TABLES: dict[str, dict[RowLabels, dict[str, float]]] = {
     "table1": TABLE1,
     "table2": TABLE2,
     "table3": TABLE3,
@@ -152,7 +152,7 @@ IMPLIED_FOREGROUND: dict[str, tuple[float, float]] = {
 }
 """Foreground share of the test pixels that precision, recall and accuracy of all rows but INCONSISTENT_ROWS allow."""
 
-INCONSISTENT_ROWS: tuple[tuple[str, Labels], ...] = (("table1", ("UNet",)),)
+INCONSISTENT_ROWS: tuple[tuple[str, RowLabels], ...] = (("table1", ("UNet",)),)
 """Rows whose accuracy does not fit their own precision and recall: UNet prints 0.978, its other numbers give 0.975."""
 
 PUBLISHED_PARAMETERS: Mapping[tuple[str, str], float] = {

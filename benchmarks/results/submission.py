@@ -20,8 +20,11 @@ from data_prep.dataset import Dataset
 
 SUBMISSION_SCHEMA = 1
 
-Kind = Literal["scored", "evaluated"]
+SubmissionKind = Literal["scored", "evaluated"]
 """Predictions that were made elsewhere, or a trained system that predicted here, on data it was not trained on."""
+
+ImageSelection = Literal["all", "test"]
+"""The images of a data set that are counted: all, or those of its test split."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,9 +34,9 @@ class Submission(CountedTest):
     reading: tuple[str, ...]  # how files became labels, or a network met images of another size; one sentence each
 
     @property
-    def kind(self) -> Kind:
+    def kind(self) -> SubmissionKind:
         """Which of the two."""
-        kind: Kind = self.identity["kind"]
+        kind: SubmissionKind = self.identity["kind"]
         return kind
 
     @property
@@ -76,14 +79,14 @@ class Submission(CountedTest):
 
 
 def identify(
-    kind: Kind,
+    kind: SubmissionKind,
     name: str,
     dataset: Dataset,
     *,
     data: str,
     split_seed: int,
     split_rule: str,
-    images: Literal["test", "all"],
+    images: ImageSelection,
     predictions: str | None = None,
     system: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:

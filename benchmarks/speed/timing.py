@@ -14,7 +14,7 @@ from functools import partial
 from itertools import product
 from pathlib import Path
 from statistics import median
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import nn
@@ -27,6 +27,7 @@ from benchmarks.results.provenance import provenance
 from benchmarks.speed.memory import CallMemory, memory_of
 from benchmarks.speed.sam_encoder import EncoderAlone, encoder_alone
 from benchmarks.training.compile import channels_last, compile_network
+from benchmarks.training.device_layout import Device
 from benchmarks.training.loop import make_fabric, set_up_training, training_loss
 from benchmarks.training.optimizer import make_optimizer
 from benchmarks.training.reproducibility import seeded
@@ -46,7 +47,7 @@ SIDE_OF_PRODUCT = {"cuda": 4096, "cpu": 1024}
 class Conditions:
     """Where and how everything of one measurement is timed."""
 
-    device: Literal["cpu", "cuda"]
+    device: Device
     precision: Precision
     batch: int  # images of a forward pass
     group: int  # images of a training step

@@ -37,7 +37,7 @@ NOTE = "mlflow.json"
 IDEMPOTENCY_KEY = "idempotency_key"
 """Tag of an MLflow run: a random name that its note had before it was made."""
 
-_PATIENCE = {
+_CLIENT_DEFAULTS = {
     "MLFLOW_DISABLE_TELEMETRY": "true",  # a benchmark does not phone home
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
@@ -55,7 +55,7 @@ class _Note:
 
 
 @dataclass
-class _Mirrored:
+class _TrackedRun:
     """The run that is being mirrored, and what MLflow has not got of it yet."""
 
     key: str
@@ -75,7 +75,7 @@ class MlflowTracker:
         self.caller = TimeoutCaller(self._leave_alone)
         self._client: Any = None
         self._experiment = ""
-        self._run: _Mirrored | None = None
+        self._run: _TrackedRun | None = None
         self._monitor: Any = None
 
     @property
@@ -86,7 +86,7 @@ class MlflowTracker:
     def start(self, key: str, declared: Mapping[str, Any]) -> None:
         """Open the run, with its declaration as flat parameters; go on in the MLflow run that it had before."""
         self._stop_monitor()
-        self._run = _Mirrored(key, declared, live=True, note=self._read_note(key) or self._new_note(key))
+        self._run = _TrackedRun(key, declared, live=True, note=self._read_note(key) or self._new_note(key))
         self._tell(self._flush)
 
     def epoch(self, metrics: Mapping[str, float], candidate: str = "") -> None:
@@ -106,7 +106,7 @@ class MlflowTracker:
         """Tell MLflow of a result that it has not got the whole of, as its note says. Without a note does nothing."""
         if (note := self._read_note(result.key)) is None:
             return
-        self._run = _Mirrored(result.key, result.declared(), live=False, note=note)
+        self._run = _TrackedRun(result.key, result.declared(), live=False, note=note)
         now = int(time.time() * 1000)
         self._run.pending = [
             (name, value, now, int(epoch["epoch"])) for epoch in result.history for name, value in epoch.items()
@@ -130,7 +130,7 @@ class MlflowTracker:
         self._tell(lambda run: self._close(run, status, reason))
         self._run = None
 
-    def _tell(self, call: Callable[[_Mirrored], object]) -> None:
+    def _tell(self, call: Callable[[_TrackedRun], object]) -> None:
         """Call with the current run, if there is one."""
         if (run := self._run) is not None:
             self._listen(lambda: call(run))
@@ -162,7 +162,7 @@ class MlflowTracker:
             self._client = client
         return self._client
 
-    def _flush(self, run: _Mirrored) -> None:
+    def _flush(self, run: _TrackedRun) -> None:
         """Open the run if it is not open, and log what is pending."""
         from mlflow.entities import Metric
 
@@ -179,7 +179,7 @@ class MlflowTracker:
         run.logged |= {(name, step) for name, _, _, step in fresh}
         del run.pending[: len(sent)]  # more may have come while this call was given up
 
-    def _open(self, client: Any, run: _Mirrored) -> str:
+    def _open(self, client: Any, run: _TrackedRun) -> str:
         """Go on in the MLflow run that it had before, or make one."""
         from mlflow.entities import Param
 
@@ -195,7 +195,7 @@ class MlflowTracker:
             client.log_batch(run_id, params=[Param(*item) for item in missing.items()])
         return run_id
 
-    def _known(self, client: Any, run: _Mirrored) -> Any:
+    def _known(self, client: Any, run: _TrackedRun) -> Any:
         """The MLflow run that the note names, or that bears its key; None if this server has neither."""
         from mlflow.exceptions import MlflowException
 
@@ -211,7 +211,7 @@ class MlflowTracker:
         found = client.search_runs([self._experiment], f"tags.{IDEMPOTENCY_KEY} = '{run.note.idempotency_key}'")
         return found[0] if found else None
 
-    def _finish(self, run: _Mirrored, result: Result, result_file: Path) -> None:
+    def _finish(self, run: _TrackedRun, result: Result, result_file: Path) -> None:
         now = int(time.time() * 1000)
         scores = {f"test_{name}": value for name, value in vars(result.scores).items()}
         scores |= {"seconds": result.seconds, "peak_memory": float(result.peak_memory)}
@@ -221,7 +221,7 @@ class MlflowTracker:
         self._close(run, "FINISHED", None)
         self._note_file(run.key).unlink(missing_ok=True)
 
-    def _close(self, run: _Mirrored, status: str, reason: str | None) -> None:
+    def _close(self, run: _TrackedRun, status: str, reason: str | None) -> None:
         self._flush(run)
         self._stop_monitor()
         client = self._connect()
@@ -268,7 +268,7 @@ class MlflowTracker:
 
 def _import_mlflow() -> None:
     """Import it, quietly and with little patience for servers."""
-    for name, value in _PATIENCE.items():
+    for name, value in _CLIENT_DEFAULTS.items():
         os.environ.setdefault(name, value)
     import mlflow  # noqa: F401
 

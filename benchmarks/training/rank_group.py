@@ -39,7 +39,7 @@ SECONDS_BETWEEN_LOOKS = 0.5
 SECONDS_TO_LEARN = 5.0
 """How long one waits to learn why it has lost the others."""
 
-T = TypeVar("T")
+Value = TypeVar("Value")
 
 
 class SingleProcess:
@@ -92,7 +92,7 @@ class SingleProcess:
     def merge(self, net: nn.Module, before: BatchNormStats | None, share: Share) -> None:
         """After a step: running statistics as if one device had seen the groups of all in turn."""
 
-    def collect(self, parts: dict[int, T], count: int, *, leader_only: bool = False) -> dict[int, T]:
+    def collect(self, parts: dict[int, Value], count: int, *, leader_only: bool = False) -> dict[int, Value]:
         """Parts 0..count-1 from all devices, each of which must have come once; others get theirs with `leader_only`.
 
         Raises UserError if one is missing or came twice.
@@ -198,7 +198,7 @@ class RankGroup(SingleProcess):
             after = read_stats(net) if share.groups else before
             write_stats(net, merge_in_order(net, before, self._from_all(after)))
 
-    def collect(self, parts: dict[int, T], count: int, *, leader_only: bool = False) -> dict[int, T]:
+    def collect(self, parts: dict[int, Value], count: int, *, leader_only: bool = False) -> dict[int, Value]:
         """See Team."""
         if not leader_only:
             return _whole(self._from_all(parts), count)
@@ -256,7 +256,7 @@ class RankGroup(SingleProcess):
         dist.broadcast_object_list(parcel, src=0, group=self._talk, device=torch.device("cpu"))
         return parcel[0]
 
-    def _from_all(self, what: T) -> list[T]:
+    def _from_all(self, what: Value) -> list[Value]:
         every: list[Any] = [None] * self.size
         dist.all_gather_object(every, what, group=self._talk)
         return every
@@ -267,7 +267,7 @@ def is_lost(error: BaseException) -> bool:
     return isinstance(error, RuntimeError) and (isinstance(error, dist.DistError) or "gloo" in str(error).lower())
 
 
-def _whole(every: list[dict[int, T]], count: int) -> dict[int, T]:
+def _whole(every: list[dict[int, Value]], count: int) -> dict[int, Value]:
     numbers = sorted(number for parts in every for number in parts)
     if numbers != list(range(count)):
         raise UserError(f"expected each of {count} images or groups once, found {len(numbers)}: run again")
