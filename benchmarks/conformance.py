@@ -149,14 +149,14 @@ def check_training(model: Model) -> None:
     before = {name: parameter.detach().clone() for name, parameter in net.named_parameters()}
     training = trainable(net)
     optimizer = torch.optim.AdamW(training.values(), lr=1e-3)
-    silent = {name for name in training if not has_zero_gradient(name)}
+    unused = {name for name in training if not has_zero_gradient(name)}
     for _ in range(2):
         optimizer.zero_grad()
         loss_of(net, images, masks).backward()  # type: ignore[no-untyped-call]
-        silent -= {name for name, p in training.items() if p.grad is not None and p.grad.any()}
+        unused -= {name for name, p in training.items() if p.grad is not None and p.grad.any()}
         optimizer.step()
     changed = {name for name, parameter in net.named_parameters() if not torch.equal(parameter, before[name])}
-    require(not silent, f"no loss reaches {_some(silent)}: freeze them with requires_grad_(False), or use them")
+    require(not unused, f"no loss reaches {_some(unused)}: freeze them with requires_grad_(False), or use them")
     still = {name for name in training if not has_zero_gradient(name)} - changed
     require(not still, f"training does not change {_some(still)}")
     require(changed <= training.keys(), f"training changes the frozen {_some(changed - training.keys())}")

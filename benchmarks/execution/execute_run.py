@@ -42,41 +42,42 @@ from rssam.errors import UserError
 
 
 def train_and_test(resolved: ResolvedRun, session: Session) -> Outcome:
-    """Train, or go on training, and test; the result is stored last, so that a stored result is a whole one.
+    """Train, or resume training, and test; the result is stored last, so that a stored result is a whole one.
 
     Raises UserError or DataError if it cannot be done; then nothing is stored, and checkpoints stay.
     """
     run, key = resolved.run, resolved.key
     manifest = load_manifest(session.data_folder(run.dataset.name), run.dataset.name)
     session.verify(run.dataset.name, manifest)
-    splits = _chosen(manifest, run)
+    splits = _select_entries(manifest, run)
     work = session.store.work(key)
     resumed = StatusFiles(work).begun()
     session.tracker.start(key, run.declared())
     if session.ranks is not None:
-        session.ranks.on_failure = _told(resolved, session)
+        session.ranks.on_failure = _report_other_rank(resolved, session)
         session.ranks.broadcast_run(resolved)
     cost = measure(run.model, run.task)  # before hours of training: a user's own system may not be fit for it
     own = {SYSTEM: record(run.model)} if is_own(run.model) else {}  # and before its file may change meanwhile
-    trial = _TrainAndTest(resolved, session, splits)
+    device_run = _DeviceRun(resolved, session, splits)
     saving_memory = False
     while True:
         try:
-            with _together(session):
-                tested = trial.train_and_evaluate(saving_memory)
+            with _failing_together(session):
+                tested = device_run.train_and_evaluate(saving_memory)
             break
         except COMPILE_FAULTS as error:
-            if not trial.compiled:
+            if not device_run.compiled:
                 raise
-            trial.compiled = False
+            device_run.compiled = False
             message = f"{key} cannot be compiled ({_reason(error)}): it goes on as written"
         except torch.OutOfMemoryError as error:
             saving_memory = True
             message = (
                 f"{key}: the GPU has too little memory ({_reason(error)}); once more with activation "
-                f"checkpointing{', not compiled,' if trial.compiled else ','} which takes longer and changes no number"
+                f"checkpointing{', not compiled,' if device_run.compiled else ','} which takes longer and changes no "
+                "number"
             )
-            trial.compiled = False  # Dynamo cannot trace the checkpointing, which puts statistics back
+            device_run.compiled = False  # Dynamo cannot trace the checkpointing, which puts statistics back
         gc.collect()  # outside of the except clauses, which would keep the tensors of the first try alive
         torch.cuda.empty_cache()
         session.observer.note(message)
@@ -93,14 +94,14 @@ def train_and_test(resolved: ResolvedRun, session: Session) -> Outcome:
         best_epoch=training.best_epoch,
         parameters={**parameter_counts(net), "as_published": cost.as_published, "macs": round(cost.gmacs * 1e9)},
         seconds=training.seconds + tested.test_seconds,
-        peak_memory=peak_memory(trial.fabric.device),
+        peak_memory=peak_memory(device_run.fabric.device),
         data=run_data_record(manifest, splits),
         provenance={
-            **provenance(trial.fabric.device),
+            **provenance(device_run.fabric.device),
             "activation_checkpointing": saving_memory,
-            "waiting_for_images": trial.waiting,
-            **({"compiled": True} if trial.compiled else {}),
-            **({"devices": trial.ranks.size} if trial.ranks.size > 1 else {}),
+            "waiting_for_images": device_run.waiting,
+            **({"compiled": True} if device_run.compiled else {}),
+            **({"devices": device_run.ranks.size} if device_run.ranks.size > 1 else {}),
             **own,
         },
         probabilities=Histogram.of_images(evaluation.histograms),
@@ -114,22 +115,22 @@ def train_and_test(resolved: ResolvedRun, session: Session) -> Outcome:
     return Outcome(key, "resumed" if resumed else "trained", result)
 
 
-def follow(session: Session) -> None:
-    """On all devices but the first: train and test what the first one says, until it says no more; writes nothing."""
+def follow_rank_zero(session: Session) -> None:
+    """Train and test the runs that rank zero sends, until it ends the group; write nothing."""
     assert session.ranks is not None
     while (resolved := session.ranks.receive_run()) is not None:
-        with _together(session):
+        with _failing_together(session):
             name = resolved.run.dataset.name
-            splits = _chosen(load_manifest(session.data_folder(name), name), resolved.run)
+            splits = _select_entries(load_manifest(session.data_folder(name), name), resolved.run)
             try:
-                _TrainAndTest(resolved, session, splits).train_and_evaluate(saving_memory=False)
-            except (Interrupted, TrainingDiverged):  # of all devices alike, and the first tells it
+                _DeviceRun(resolved, session, splits).train_and_evaluate(saving_memory=False)
+            except (Interrupted, TrainingDiverged):  # on all ranks alike, and rank zero reports it
                 continue
 
 
 @contextmanager
-def _together(session: Session) -> Iterator[None]:
-    """What goes wrong on one device of several ends all; what all agree on is as on one device."""
+def _failing_together(session: Session) -> Iterator[None]:
+    """End all ranks if an exception ends the block on one; those that end it on all ranks pass as on one device."""
     ranks = session.ranks
     if ranks is None:
         yield
@@ -149,22 +150,22 @@ def _together(session: Session) -> Iterator[None]:
         raise UserError(reason) from error
 
 
-def _told(resolved: ResolvedRun, session: Session) -> Callable[[str, str], None]:
-    """How the end of all devices, which another one has caused, is told and noted."""
+def _report_other_rank(resolved: ResolvedRun, session: Session) -> Callable[[str, str], None]:
+    """Return the function that records and shows the failure of another rank, which ends all."""
 
-    def tell(reason: str, trace: str) -> None:
-        notes = StatusFiles(session.store.work(resolved.key))
-        notes.fail(reason, trace)
-        notes.release()
+    def report(reason: str, trace: str) -> None:
+        status_files = StatusFiles(session.store.work(resolved.key))
+        status_files.fail(reason, trace)
+        status_files.release()
         session.observer.note(f"{resolved.key} failed: {reason}")
         session.tracker.fail(reason)
 
-    return tell
+    return report
 
 
 @dataclass(frozen=True)
 class _TestedNetwork:
-    """A trained network with its test."""
+    """A trained network with the evaluation of its test."""
 
     net: nn.Module
     training: Training
@@ -172,8 +173,8 @@ class _TestedNetwork:
     test_seconds: float
 
 
-class _TrainAndTest:
-    """One run's training and test on this device, which may be tried a second time with less memory."""
+class _DeviceRun:
+    """One run's training and test on this device, which may be done a second time with less memory."""
 
     def __init__(self, resolved: ResolvedRun, session: Session, splits: Splits) -> None:
         self.resolved, self.run, self.session, self.splits = resolved, resolved.run, session, splits
@@ -183,8 +184,8 @@ class _TrainAndTest:
         self.start = dict(zip(self.run.model.weights_needed(), resolved.weights_digests, strict=True))
         self.recipe = self.run.recipe.for_model(self.run.model)
         self.compiled = session.compiled and session.device == "cuda"
-        self._waited = self._trained = 0.0  # seconds in this process
-        self.notes = ProgressWriter(StatusFiles(self.work), len(self.recipe.rates), session.device)
+        self._seconds_waited = self._seconds_trained = 0.0  # seconds in this process
+        self.progress = ProgressWriter(StatusFiles(self.work), len(self.recipe.rates), session.device)
 
     def train_and_evaluate(self, saving_memory: bool) -> _TestedNetwork:
         """Train every candidate, or go on, and test the best. Raises OutOfMemoryError, or UserError the second time."""
@@ -194,14 +195,14 @@ class _TrainAndTest:
             net, training = self._train_candidates(saving_memory)
             began = time.perf_counter()
             if self.ranks.is_rank_zero:
-                self.notes.testing()
+                self.progress.testing()
                 record_use(self.session.home, self.resolved)
             folder = self.session.data_folder(self.run.dataset.name)
             test = PreparedDataset(folder, self.splits["test"], native=True, cache=False)  # each is read once
-            device = self.fabric.device
             evaluation = evaluate(
-                self.fabric.setup(net), test, self.run.task, self.run.recipe.crop, device, self._tested, self.ranks
-            )
+                self.fabric.setup(net), test, self.run.task, self.run.recipe.crop, self.fabric.device,
+                self._test_progress, self.ranks,
+            )  # fmt: skip
         except torch.OutOfMemoryError as error:
             if not saving_memory:
                 raise
@@ -214,10 +215,10 @@ class _TrainAndTest:
     def _train_candidates(self, saving_memory: bool) -> tuple[nn.Module, Training]:
         """Train once for every rate of the recipe, ordinarily one; the lowest validation loss chooses."""
         session, rates = self.session, self.recipe.rates
-        data = self._prepared("train"), self._prepared("val")
+        data = self._dataset("train"), self._dataset("val")
         candidates = []
         for number, rate in enumerate(rates):
-            self.notes.candidate = number
+            self.progress.candidate = number
             name = candidate_name(rates, rate)
             checkpoints = Checkpoints(self.work / name, self.start, session.observer.note)
             with seeded(self.run.seed, deterministic=session.device == "cpu"):  # all start from the same parameters
@@ -239,7 +240,7 @@ class _TrainAndTest:
     def _listener(self, candidate: str) -> Listener:
         def step(epoch: int, epochs: int, step: int, steps: int) -> None:
             if self.ranks.is_rank_zero:
-                self.notes.step(epoch, epochs, step, steps)
+                self.progress.step(epoch, epochs, step, steps)
             self.session.observer.step(epoch, epochs, step, steps)
 
         def epoch(metrics: dict[str, float]) -> None:
@@ -247,21 +248,21 @@ class _TrainAndTest:
             self.session.tracker.epoch(metrics, candidate)
 
         def waited(waited: float, seconds: float) -> None:
-            self._waited += waited
-            self._trained += seconds
+            self._seconds_waited += waited
+            self._seconds_trained += seconds
 
         return Listener(step, epoch, self.session.stop, waited)
 
     @property
     def waiting(self) -> float | None:
         """Share of the training in this process that was spent waiting for images; None where it only tested."""
-        return round(self._waited / self._trained, 5) if self._trained else None
+        return round(self._seconds_waited / self._seconds_trained, 5) if self._seconds_trained else None
 
-    def _tested(self, done: int, total: int) -> None:
+    def _test_progress(self, done: int, total: int) -> None:
         self.session.observer.testing(done, total)
         self.ranks.check(self.session.stop)
 
-    def _prepared(self, split: Split) -> PreparedDataset:
+    def _dataset(self, split: Split) -> PreparedDataset:
         """A split, from pixels decoded for all processes unless the recipe takes a few images only."""
         few = self.run.recipe.limit is not None
         pixels = None if few else self.session.decoded_pixels(self.run.dataset.name)
@@ -274,7 +275,7 @@ def _reason(error: Exception) -> str:
     return first_line(error, "out of memory")
 
 
-def _chosen(manifest: Manifest, run: Run) -> Splits:
+def _select_entries(manifest: Manifest, run: Run) -> Splits:
     """Entries of each split, at most `recipe.limit` of them. Raises DataError if they do not suit the recipe."""
     crop, (height, width) = run.recipe.crop, manifest.image_size
     if crop is not None and (height % crop or width % crop):

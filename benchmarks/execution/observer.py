@@ -1,4 +1,4 @@
-"""What a run reports while it works, and how it ended."""
+"""The protocol of an observer, which shows the progress of runs, and the outcome with which a run ends."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from benchmarks.protocol.run import ResolvedRun
 from benchmarks.results.result import Result
 
 OutcomeStatus = Literal["cached", "resumed", "trained", "failed", "interrupted", "busy"]
-"""Busy: another process has it. That never is the end of it: such a run is waited for."""
+"""Busy: another process holds the run. No run ends so, because it is waited for."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one run; `reason` says why it failed, or who has it; `notes` what was said on the way."""
+    """The outcome of one run. `reason` says why it failed or who holds it; `notes` are what the observer was given."""
 
     key: str
     status: OutcomeStatus
@@ -26,7 +26,7 @@ class Outcome:
 
 
 class Observer(Protocol):
-    """Who watches the runs of a session."""
+    """Receives the progress of the runs of a session, to show it to a person."""
 
     def begin(self, number: int, total: int, resolved: ResolvedRun) -> None:
         """Run `number` of `total` begins."""
@@ -62,7 +62,7 @@ class RunTable(Protocol):
 
 
 class NullObserver:
-    """An observer that looks away."""
+    """An observer that ignores everything."""
 
     def begin(self, number: int, total: int, resolved: ResolvedRun) -> None:
         """Ignored."""

@@ -88,8 +88,8 @@ def execute(resolved: ResolvedRun, session: Session, *, wait: bool = True) -> Ou
 
 def _train(resolved: ResolvedRun, session: Session) -> Outcome:
     """Train and test; to be called by the holder of the lock."""
-    key, notes = resolved.key, StatusFiles(session.store.work(resolved.key))
-    notes.claim()
+    key, status_files = resolved.key, StatusFiles(session.store.work(resolved.key))
+    status_files.claim()
     try:
         session.store.sweep(key)
         from benchmarks.execution.execute_run import train_and_test
@@ -100,15 +100,15 @@ def _train(resolved: ResolvedRun, session: Session) -> Outcome:
         return Outcome(key, "interrupted", reason=f"{stopped}; what was done is saved")
     except Exception as error:  # noqa: BLE001  (whatever fails in one run, the rest of the plan goes on)
         reason, trace = explain(error, session.home)
-        notes.fail(reason, trace)
+        status_files.fail(reason, trace)
         session.tracker.fail(reason)
         return Outcome(key, "failed", reason=reason)
     finally:
-        notes.release()
+        status_files.release()
 
 
 def _known(key: str, session: Session) -> Outcome | None:
-    """The stored result, told to a tracker that has not got the whole of it."""
+    """Return the stored result, None if there is none; a tracker that lacks a part of it gets it."""
     if (result := session.store.get(key)) is None:
         return None
     session.tracker.backfill(result, session.store.path(key))

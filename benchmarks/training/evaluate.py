@@ -117,7 +117,7 @@ def evaluate(
         if progress is not None:
             progress(min(first + ranks.size, len(data)), len(data))
     counted = ranks.collect(counted, len(data))
-    predicted = ranks.collect(predicted, len(data), leader_only=True)
+    predicted = ranks.collect(predicted, len(data), rank_zero_only=True)
     names, confusions, finer_confusions, histograms = zip(*(counted[index] for index in range(len(data))), strict=True)
     native_confusions = [confusion for confusion in finer_confusions if confusion is not None]
     return Evaluation(
