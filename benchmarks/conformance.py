@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from benchmarks.failures import first_line, shortened
 from benchmarks.protocol.cost import measure
 from benchmarks.protocol.registry import smallest
 from benchmarks.training.loop import training_loss
@@ -30,7 +31,7 @@ STEPS = 200
 """Within which four tiles must be learned by heart."""
 
 
-class Breach(AssertionError):
+class CheckFailed(AssertionError):
     """A check has failed; the message says what was expected and what was found."""
 
 
@@ -44,30 +45,30 @@ class Check:
 
 
 @dataclass(frozen=True)
-class Finding:
+class CheckResult:
     """A check with what came of it; no fault is passed."""
 
     check: Check
     fault: str
 
 
-def examine(model: Model) -> Iterator[Finding]:
+def examine(model: Model) -> Iterator[CheckResult]:
     """Every check on the system's smallest variant, each as soon as it is done; whatever fails, the rest still runs."""
     for check in CHECKS:
         try:
             with seeded(0, deterministic=False):
                 check.run(smallest(model))
         except Exception as error:  # noqa: BLE001  (it is the user's code)
-            first = (str(error).splitlines() or [""])[0]
-            yield Finding(check, first if isinstance(error, Breach) else f"{type(error).__name__}: {first}")
+            first = first_line(error)
+            yield CheckResult(check, first if isinstance(error, CheckFailed) else f"{type(error).__name__}: {first}")
         else:
-            yield Finding(check, "")
+            yield CheckResult(check, "")
 
 
 def require(kept: bool, otherwise: str) -> None:
     """Raise Breach with the sentence if something is not kept."""
     if not kept:
-        raise Breach(otherwise)
+        raise CheckFailed(otherwise)
 
 
 def tiles() -> tuple[Tensor, Tensor]:
@@ -79,7 +80,7 @@ def tiles() -> tuple[Tensor, Tensor]:
     return images + 0.5 * masks, masks
 
 
-def deaf(name: str) -> bool:
+def has_zero_gradient(name: str) -> bool:
     """Whether the parameter of that name moves no prediction, so that its gradient is zero but for rounding.
 
     A bias of keys is the same for every weight in a softmax; the last bias of the last decoder's tokens is the same for
@@ -148,15 +149,15 @@ def check_training(model: Model) -> None:
     before = {name: parameter.detach().clone() for name, parameter in net.named_parameters()}
     training = trainable(net)
     optimizer = torch.optim.AdamW(training.values(), lr=1e-3)
-    silent = {name for name in training if not deaf(name)}
+    unused = {name for name in training if not has_zero_gradient(name)}
     for _ in range(2):
         optimizer.zero_grad()
         loss_of(net, images, masks).backward()  # type: ignore[no-untyped-call]
-        silent -= {name for name, p in training.items() if p.grad is not None and p.grad.any()}
+        unused -= {name for name, p in training.items() if p.grad is not None and p.grad.any()}
         optimizer.step()
     changed = {name for name, parameter in net.named_parameters() if not torch.equal(parameter, before[name])}
-    require(not silent, f"no loss reaches {_some(silent)}: freeze them with requires_grad_(False), or use them")
-    still = {name for name in training if not deaf(name)} - changed
+    require(not unused, f"no loss reaches {_some(unused)}: freeze them with requires_grad_(False), or use them")
+    still = {name for name in training if not has_zero_gradient(name)} - changed
     require(not still, f"training does not change {_some(still)}")
     require(changed <= training.keys(), f"training changes the frozen {_some(changed - training.keys())}")
 
@@ -198,7 +199,7 @@ def check_overfitting(model: Model) -> None:
         optimizer.step()
         if step % 10 == 9 and (found := dice(net, images, masks)) > 0.9:
             return
-    raise Breach(f"four tiles must be learned to Dice 0.9 in {STEPS} steps, found {found:.3f}")
+    raise CheckFailed(f"four tiles must be learned to Dice 0.9 in {STEPS} steps, found {found:.3f}")
 
 
 @torch.no_grad()
@@ -230,8 +231,7 @@ def check_counting(model: Model) -> None:
 
 
 def _some(names: set[str]) -> str:
-    shown = ", ".join(sorted(names)[:5])
-    return shown + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+    return shortened(sorted(names), 5)
 
 
 _SIZES = ((64, 64), (128, 128), (96, 160))

@@ -19,7 +19,7 @@ from data_prep.registry import DATASETS
 from rssam.weights.folder import WeightsFolder
 from rssam.weights.registry import WEIGHTS
 
-State = Literal["ok", "missing", "problem"]
+CheckState = Literal["ok", "missing", "problem"]
 ENOUGH_GIGABYTES = 60
 """Disk that the 39 runs of the paper, the data sets and SAM's weights want together."""
 
@@ -30,11 +30,11 @@ _TORCH_CHECK = (
 
 
 @dataclass(frozen=True)
-class Finding:
+class DoctorCheck:
     """One line of the doctor: what was looked at, how it is, and what to do about it."""
 
     what: str
-    state: State
+    state: CheckState
     found: str
     remedy: str = ""
 
@@ -43,75 +43,77 @@ class Finding:
         return asdict(self)
 
 
-def examine(home: Path) -> list[Finding]:
+def examine(home: Path) -> list[DoctorCheck]:
     """Look at Python, torch, GPU, disk, weights and data, in this order."""
     return [_python(), _package(), _torch(), _gpu(), _disk(home), *_weights(home), *_data(home)]
 
 
-def _python() -> Finding:
+def _python() -> DoctorCheck:
     version = platform.python_version()
     if (3, 11) <= sys.version_info[:2] <= (3, 13):
-        return Finding("Python", "ok", f"{version} at {sys.executable}")
-    return Finding("Python", "problem", version, "install with Python 3.11, 3.12 or 3.13: make install")
+        return DoctorCheck("Python", "ok", f"{version} at {sys.executable}")
+    return DoctorCheck("Python", "problem", version, "install with Python 3.11, 3.12 or 3.13: make install")
 
 
-def _package() -> Finding:
+def _package() -> DoctorCheck:
     try:
-        return Finding("rssam-bench", "ok", importlib.metadata.version("rssam-bench"))
+        return DoctorCheck("rssam-bench", "ok", importlib.metadata.version("rssam-bench"))
     except importlib.metadata.PackageNotFoundError:
-        return Finding("rssam-bench", "problem", "not installed, run from a folder", "make install")
+        return DoctorCheck("rssam-bench", "problem", "not installed, run from a folder", "make install")
 
 
-def _torch() -> Finding:
+def _torch() -> DoctorCheck:
     done = subprocess.run([sys.executable, "-c", _TORCH_CHECK], capture_output=True, text=True, check=False)
     if done.returncode:
         reason = done.stderr.strip().splitlines()[-1] if done.stderr.strip() else "import failed"
-        return Finding(
+        return DoctorCheck(
             "torch", "problem", reason, "install the matching pair: uv pip install --reinstall torch torchvision"
         )
     torch_version, vision_version, cuda, threads = done.stdout.split()
-    return Finding("torch", "ok", f"{torch_version} with torchvision {vision_version}, CUDA {cuda}, {threads} threads")
+    return DoctorCheck(
+        "torch", "ok", f"{torch_version} with torchvision {vision_version}, CUDA {cuda}, {threads} threads"
+    )
 
 
-def _gpu() -> Finding:
+def _gpu() -> DoctorCheck:
     devices = cuda_devices()
     if devices:
-        return Finding("GPU", "ok", f"{devices} CUDA device(s)")
-    return Finding(
+        return DoctorCheck("GPU", "ok", f"{devices} CUDA device(s)")
+    return DoctorCheck(
         "GPU", "missing", "none: runs go to the CPU", "use --profile smoke, or mini with --encoder vit_t --init scratch"
     )
 
 
-def _disk(home: Path) -> Finding:
+def _disk(home: Path) -> DoctorCheck:
     existing = next(folder for folder in (home, *home.parents) if folder.exists())
     free = shutil.disk_usage(existing).free / 1e9
     if free >= ENOUGH_GIGABYTES:
-        return Finding("disk", "ok", f"{free:.0f} GB free at {home}")
-    return Finding(
+        return DoctorCheck("disk", "ok", f"{free:.0f} GB free at {home}")
+    return DoctorCheck(
         "disk", "problem", f"{free:.0f} GB free at {home}",
         f"everything together wants {ENOUGH_GIGABYTES} GB: set RSSAM_HOME or --home to a larger disk",
     )  # fmt: skip
 
 
-def _weights(home: Path) -> list[Finding]:
+def _weights(home: Path) -> list[DoctorCheck]:
     folder = WeightsFolder(Home(home).weights)
     return [
-        Finding(f"weights {name}", "ok", str(folder.path(name)))
+        DoctorCheck(f"weights {name}", "ok", str(folder.path(name)))
         if folder.path(name).is_file()
-        else Finding(f"weights {name}", "missing", f"not in {folder.root}", f"rssam-bench prepare weights {name}")
+        else DoctorCheck(f"weights {name}", "missing", f"not in {folder.root}", f"rssam-bench prepare weights {name}")
         for name in WEIGHTS
     ]
 
 
-def _data(home: Path) -> list[Finding]:
+def _data(home: Path) -> list[DoctorCheck]:
     findings = []
     for name in DATASETS:
         remedy = f"rssam-bench prepare {name} --source DIR, or --synthetic 24 for stand-ins"
         if not (Home(home).dataset(name)).exists():
-            findings.append(Finding(f"data {name}", "missing", f"not in {Home(home).data}", remedy))
+            findings.append(DoctorCheck(f"data {name}", "missing", f"not in {Home(home).data}", remedy))
             continue
         try:
-            findings.append(Finding(f"data {name}", "ok", load_manifest(Home(home).dataset(name), name).describe()))
+            findings.append(DoctorCheck(f"data {name}", "ok", load_manifest(Home(home).dataset(name), name).describe()))
         except DataError as error:
-            findings.append(Finding(f"data {name}", "problem", str(error), remedy))
+            findings.append(DoctorCheck(f"data {name}", "problem", str(error), remedy))
     return findings

@@ -82,7 +82,7 @@ def ignore_ctrl_c(stop: Stop) -> None:
 
 @contextmanager
 def signals_blocked() -> Iterator[None]:
-    """SIGINT and SIGTERM wait meanwhile; a process started inside has them wait until `heed_only_parent`."""
+    """SIGINT and SIGTERM wait meanwhile; a process started inside has them wait until `ignore_signals_of_others`."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
     try:
         yield
@@ -90,7 +90,7 @@ def signals_blocked() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def heed_only_parent() -> None:
+def ignore_signals_of_others() -> None:
     """In a process started within `signals_blocked`: only a SIGTERM of its parent ends it, as at the parent's exit.
 
     Terminals and schedulers signal every process of a group or a job, and the parent wants to finish its step.

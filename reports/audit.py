@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Literal
 
-from benchmarks.protocol.paper_numbers import CITATIONS, PAPER_TABLES, TEXT_RANGES, TEXT_TILES, Labels
+from benchmarks.protocol.paper_numbers import CITATIONS, PAPER_TABLES, TEXT_RANGES, TEXT_TILES, RowLabels
 from data_prep.datasets.whu import TILES
 from rssam.sam.encoder_sizes import ENCODERS
 
-Tables = Mapping[str, Mapping[Labels, Mapping[str, float]]]
+Tables = Mapping[str, Mapping[RowLabels, Mapping[str, float]]]
 Interval = tuple[float, float]
 
 HALF = 0.0005
@@ -288,7 +288,7 @@ def _tiles() -> Finding:
     )
 
 
-def _rows(tables: Tables, names: tuple[str, ...]) -> Iterator[tuple[str, Labels, Mapping[str, float]]]:
+def _rows(tables: Tables, names: tuple[str, ...]) -> Iterator[tuple[str, RowLabels, Mapping[str, float]]]:
     for name in names:
         for labels, row in tables[name].items():
             yield name, labels, row
@@ -303,7 +303,7 @@ def _meet(one: Interval, other: Interval, slack: float) -> bool:
     return one[0] - slack <= other[1] and other[0] <= one[1] + slack
 
 
-def _name(table: str, labels: Labels) -> str:
+def _name(table: str, labels: RowLabels) -> str:
     return f"Table {table[-1]}, {', '.join(labels)}"
 
 

@@ -12,7 +12,7 @@ from rssam.errors import UserError
 
 if TYPE_CHECKING:
     from benchmarks.metrics.object_metrics import ObjectMetric
-    from benchmarks.results.metric_store import Measured
+    from benchmarks.results.metric_store import MeasuredRun
     from benchmarks.results.result import Result
 
 
@@ -32,7 +32,7 @@ def metrics(
 ) -> None:
     """Relaxed F1, clDice and APLS of roads, boundary IoU of buildings, from saved maps; `report` shows them after."""
     from benchmarks.console.progress import data_progress
-    from benchmarks.metrics.object_metrics import choose
+    from benchmarks.metrics.object_metrics import choose_metrics
     from benchmarks.results.json_files import ResultDamaged
     from benchmarks.scoring.measure_objects import measure_run
     from data_prep.errors import DataError
@@ -45,7 +45,7 @@ def metrics(
     with data_progress(warnings) as progress:
         for result in results:
             try:
-                chosen = choose(result.identity["dataset"]["name"], result.classes, metric or [], buffer)
+                chosen = choose_metrics(result.identity["dataset"]["name"], result.classes, metric or [], buffer)
             except UserError as error:
                 if run or metric or buffer is not None:
                     raise
@@ -82,9 +82,7 @@ def _named(keys: list[str]) -> list[Result]:
     for key in dict.fromkeys(keys):
         result = store.get(key)
         if result is None:
-            finished = sorted(path.stem for path in store.results.glob("*.json"))
-            shown = ", ".join(finished[:8]) + (", ..." if len(finished) > 8 else "")
-            raise UnknownName(f"no finished run {key!r} in {root.home}: choose from {shown or 'none yet'}")
+            raise UnknownName(store.no_result(key))
         found.append(result)
     return found
 
@@ -112,10 +110,11 @@ def _of_tables(items: list[str]) -> list[Result]:
 
 
 def _record(
-    result: Result, measured: Measured, chosen: tuple[ObjectMetric, ...], fresh: bool
+    result: Result, measured: MeasuredRun, chosen: tuple[ObjectMetric, ...], fresh: bool
 ) -> dict[str, Any]:  # fmt: skip
     """Pooled scores of one run for programs; None where there is nothing to score."""
     from benchmarks.metrics.object_metrics import parameters
+    from benchmarks.results.json_files import nan_to_none
 
     found: list[dict[str, Any]] = []
     for one in chosen:
@@ -126,7 +125,7 @@ def _record(
             "name": one.name,
             "title": one.title,
             "parameters": parameters(one),
-            "scores": {name: None if value != value else value for name, value in scores.items()},
+            "scores": {name: nan_to_none(value) for name, value in scores.items()},
             "undefined": int((alone != alone).sum()),
         })  # fmt: skip
     return {

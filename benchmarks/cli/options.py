@@ -11,8 +11,6 @@ from typing import Annotated, Any, Literal
 import typer
 from rich.console import Console
 
-Init = Literal["sam", "scratch"]
-SplitRuleName = Literal["random", "blocked"]
 ProfileName = Literal["smoke", "mini", "fair", "paper"]
 Json = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
 OwnModel = Annotated[

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from benchmarks.cli.options import Json, OwnModel, print_json, require_one, root, screen, warnings
+from benchmarks.execution.hardware import DeviceChoice
 from rssam.errors import UserError
 
 if TYPE_CHECKING:
     from rssam.inference.predict_raster import Network, PredictionSummary
 
-Device = Literal["auto", "cpu", "cuda"]
 Symmetries = Literal["none", "flips", "all"]
 
 
@@ -43,7 +43,7 @@ def predict(
     tile: Annotated[int | None, typer.Option(min=32, help="Side of a tile in pixels. [as trained]")] = None,
     overlap: Annotated[int | None, typer.Option(min=0, help="Pixels that tiles share. [half a tile]")] = None,
     tta: Annotated[Symmetries, typer.Option(help="Mean over 4 flips or all 8 symmetries of each tile.")] = "none",
-    device: Annotated[Device, typer.Option(help="Where the network runs.")] = "auto",
+    device: Annotated[DeviceChoice, typer.Option(help="Where the network runs.")] = "auto",
     batch: Annotated[int | None, typer.Option(min=1, help="Tiles at once. [8 on a GPU, 2 without]")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace results that are there.")] = False,
     as_json: Json = False,

@@ -14,9 +14,9 @@ from benchmarks.cli.options import Json, print_json, root, screen, warnings
 from benchmarks.results.home import Home
 from data_prep.dataset import Dataset
 from data_prep.manifest import Manifest
+from data_prep.prepare.tiles import Edges
 
-Fit = Literal["tile", "resize"]
-Edges = Literal["drop", "pad"]
+FolderFit = Literal["tile", "resize"]
 SYNTHETIC_SEED = 0
 
 
@@ -42,7 +42,7 @@ def prepare(
     class_map: Annotated[Path | None, typer.Option(help="With folder: the same and more as a YAML file.")] = None,
     ignore: Annotated[str | None, typer.Option(help="With folder: the value of pixels that count nowhere.")] = None,
     fit: Annotated[
-        Fit | None, typer.Option(help="With folder: how images come to one size. [tile, if they have not]")
+        FolderFit | None, typer.Option(help="With folder: how images come to one size. [tile, if they have not]")
     ] = None,
     side: Annotated[
         int | None, typer.Option(min=32, help="With folder: side in pixels, a multiple of 32. [512]")
@@ -107,7 +107,7 @@ def _own_dataset(
     classes: list[str] | None,
     class_map: Path | None,
     ignore: str | None,
-    fit: Fit | None,
+    fit: FolderFit | None,
     side: int | None,
 ) -> Dataset:
     """The data set that the options declare; options stand above the class map."""

@@ -9,12 +9,14 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from benchmarks.cli.options import Init, Json, ProfileName, SplitRuleName, print_json, root, screen, warnings
+from benchmarks.cli.options import Json, ProfileName, print_json, root, screen, warnings
+from benchmarks.execution.hardware import DeviceChoice
 from benchmarks.execution.observer import Outcome
-from benchmarks.training.device_layout import DevicesUnfit
+from benchmarks.training.device_layout import Device, DevicesUnfit
+from data_prep.splits import SplitRule
 from rssam.errors import UserError
+from rssam.sam.encoder_sizes import Init
 
-Device = Literal["auto", "cpu", "cuda"]
 Executor = Literal["local", "ray"]
 
 
@@ -33,14 +35,14 @@ def reproduce(
     seed: Annotated[list[int] | None, typer.Option(min=0, help="Seed; may be given several times. [0]")] = None,
     split_seed: Annotated[int, typer.Option(min=0, help="Seed of the 70/15/15 split.")] = 0,
     split: Annotated[
-        SplitRuleName, typer.Option(help="Split image by image, or by whole scenes (see: prepare NAME --check).")
+        SplitRule, typer.Option(help="Split image by image, or by whole scenes (see: prepare NAME --check).")
     ] = "random",
     controls: Annotated[bool, typer.Option("--controls", help="Also the rows that the paper does not have.")] = False,
     model: Annotated[
         list[str] | None,
         typer.Option(metavar="MODULE:CLASS", help="Train this system of yours in place of the rows; may be repeated."),
     ] = None,
-    device: Annotated[Device, typer.Option(help="Where to train.")] = "auto",
+    device: Annotated[DeviceChoice, typer.Option(help="Where to train.")] = "auto",
     workers: Annotated[
         int | None, typer.Option(min=0, help="Processes that read images, for each run. [by the cores]")
     ] = None,
@@ -150,7 +152,7 @@ def reproduce(
         raise typer.Exit(1)
 
 
-def _join_ray(context: typer.Context, address: str | None, device: Device, jobs: int) -> Literal["cpu", "cuda"]:
+def _join_ray(context: typer.Context, address: str | None, device: DeviceChoice, jobs: int) -> Device:
     """Join the cluster until the command ends, and the device that its nodes offer."""
     if jobs != 1:
         raise UserError("--jobs is for --executor local: Ray runs as many at a time as its nodes have room for")

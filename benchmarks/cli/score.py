@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import typer
 
 from benchmarks.cli.options import Json, OwnModel, print_json, require_one, root, screen, warnings
+from benchmarks.execution.hardware import DeviceChoice
+from benchmarks.results.submission import ImageSelection
+from data_prep.splits import SplitRule
 
-SplitRuleName = Literal["random", "blocked"]
-Part = Literal["all", "test"]
-Device = Literal["auto", "cpu", "cuda"]
 LONGEST_NAME = 60
 
 
@@ -23,7 +23,7 @@ def score(
     name: Annotated[str | None, typer.Option(help="The row's name in the tables. [the folder's]")] = None,
     suffix: Annotated[str, typer.Option(help="What follows the stem in file names, as _mask in 104_mask.png.")] = "",
     split_seed: Annotated[int, typer.Option(min=0, help="Seed of the 70/15/15 split.")] = 0,
-    split: Annotated[SplitRuleName, typer.Option(help="Split image by image, or by whole scenes.")] = "random",
+    split: Annotated[SplitRule, typer.Option(help="Split image by image, or by whole scenes.")] = "random",
     listed: Annotated[
         bool, typer.Option("--list", help="Only list the test images to predict, one path a line.")
     ] = False,
@@ -69,10 +69,10 @@ def evaluate(
         list[str] | None,
         typer.Option(metavar="SYSTEM=DATA", help="What the system calls SYSTEM is DATA there; may be repeated."),
     ] = None,
-    split: Annotated[Part, typer.Option(help="All images, or its test split alone.")] = "all",
+    split: Annotated[ImageSelection, typer.Option(help="All images, or its test split alone.")] = "all",
     split_seed: Annotated[int, typer.Option(min=0, help="With --split test: seed of the split.")] = 0,
     name: Annotated[str | None, typer.Option(help="What reports call it. [the system's title]")] = None,
-    device: Annotated[Device, typer.Option(help="Where to predict.")] = "auto",
+    device: Annotated[DeviceChoice, typer.Option(help="Where to predict.")] = "auto",
     as_json: Json = False,
 ) -> None:
     """How a trained system does on another data set of the same classes; reports show it in a table of its own."""
@@ -101,7 +101,7 @@ def evaluate(
     _show(scored, as_json)
 
 
-def _list_images(dataset: str, split_seed: int, split: SplitRuleName, as_json: bool) -> None:
+def _list_images(dataset: str, split_seed: int, split: SplitRule, as_json: bool) -> None:
     """The prepared images of a test split; their masks stay unread."""
     from benchmarks.scoring.test_images import select_test_images
 
@@ -153,15 +153,17 @@ def _show(scored: Any, as_json: bool) -> None:
     """Scores with the interval of Dice, and where they are."""
     from dataclasses import asdict
 
+    from benchmarks.results.json_files import nan_to_none
     from reports.tables.scored_rows import dice_interval
 
     one = scored.submission
     found = dice_interval(one)
     if as_json:
-        scores = {name: _known(value) for name, value in asdict(one.scores).items()}
+        scores = {name: nan_to_none(value) for name, value in asdict(one.scores).items()}
+        interval = [nan_to_none(found.low), nan_to_none(found.high)]
         record = {
             "key": one.key, "kind": one.kind, "name": one.name, "dataset": one.dataset, "images": len(one.images),
-            "average": one.average, "scores": scores, "dice_interval": [_known(found.low), _known(found.high)],
+            "average": one.average, "scores": scores, "dice_interval": interval,
             "reading": list(one.reading), "notes": list(scored.notes), "cached": scored.cached,
             "file": str(scored.path),
         }  # fmt: skip
@@ -178,11 +180,6 @@ def _show(scored: Any, as_json: bool) -> None:
         screen.print(sentence, soft_wrap=True)
     state = "counted before, in" if scored.cached else "wrote"
     screen.print(f"{state} {scored.path}; its row: rssam-bench report", soft_wrap=True)
-
-
-def _known(value: float) -> float | None:
-    """JSON has no NaN."""
-    return None if value != value else value
 
 
 def _name(text: str) -> str:

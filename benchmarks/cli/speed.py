@@ -10,6 +10,8 @@ import typer
 from rich.table import Table as RichTable
 
 from benchmarks.cli.options import Json, print_json, root, screen
+from benchmarks.execution.hardware import DeviceChoice
+from benchmarks.failures import first_line
 from benchmarks.results.home import Home
 from rssam.errors import UserError
 
@@ -25,7 +27,7 @@ def speed(
     encoder: Annotated[str | None, typer.Option(help="SAM encoder: vit_b, vit_l, vit_h, vit_t, vit_s")] = None,
     size: Annotated[int, typer.Option(min=32, help="Side of the image in pixels, a multiple of 32.")] = 512,
     dataset: Annotated[str, typer.Option(help="Its classes, and its images if prepared.")] = "deepglobe",
-    device: Annotated[Literal["auto", "cpu", "cuda"], typer.Option(help="Where to measure.")] = "auto",
+    device: Annotated[DeviceChoice, typer.Option(help="Where to measure.")] = "auto",
     precision: Annotated[
         Literal["auto", "fp32", "bf16"], typer.Option(help="auto is bf16 on CUDA and fp32 on the CPU.")
     ] = "auto",
@@ -84,8 +86,8 @@ def speed(
                 readers = choose_workers(workers, place)
                 record["waiting_for_images"] = share_of_waiting(root.home, dataset, model, task, conditions, readers)
         except COMPILE_FAULTS as error:
-            first = (str(error).splitlines() or ["no reason given"])[0]
-            raise UserError(f"{name} cannot be compiled here ({first}): leave out --compile") from error
+            reason = first_line(error, "no reason given")
+            raise UserError(f"{name} cannot be compiled here ({reason}): leave out --compile") from error
         record["command"] = shlex.join(["rssam-bench", *sys.argv[1:]])
         save_record(root.home, record)
         records.append(record)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 from rich.table import Table as RichTable
 
-from benchmarks.cli.options import Init, Json, ProfileName, SplitRuleName, print_json, root, screen, warnings
-
-Device = Literal["auto", "cpu", "cuda"]
+from benchmarks.cli.options import Json, ProfileName, print_json, root, screen, warnings
+from benchmarks.execution.hardware import DeviceChoice
+from data_prep.splits import SplitRule
+from rssam.sam.encoder_sizes import Init
 
 
 def models(
@@ -71,9 +72,9 @@ def status(
     repeats: Annotated[int, typer.Option(min=1, help="With ITEM: pairs of seed and split seed.")] = 1,
     seed: Annotated[list[int] | None, typer.Option(min=0, help="With ITEM: seed; may be repeated. [0]")] = None,
     split_seed: Annotated[int, typer.Option(min=0, help="With ITEM: seed of the split.")] = 0,
-    split: Annotated[SplitRuleName, typer.Option(help="With ITEM: how the split is drawn.")] = "random",
+    split: Annotated[SplitRule, typer.Option(help="With ITEM: how the split is drawn.")] = "random",
     controls: Annotated[bool, typer.Option("--controls", help="With ITEM: also the rows beside the paper's.")] = False,
-    device: Annotated[Device, typer.Option(help="With ITEM: where its runs train.")] = "auto",
+    device: Annotated[DeviceChoice, typer.Option(help="With ITEM: where its runs train.")] = "auto",
     as_json: Json = False,
 ) -> None:
     """What is finished, running (where, how far, time left), failed (why) and missing: of this home, or of items."""

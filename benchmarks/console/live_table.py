@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from benchmarks.console.progress import SECONDS_BETWEEN_LINES
-from benchmarks.execution.observer import Status
+from benchmarks.execution.observer import OutcomeStatus
 from benchmarks.execution.run_status import RunStatus
 
 
@@ -33,7 +33,7 @@ class LiveTable:
         """Take the table away."""
         self._live.stop()
 
-    def show(self, running: Sequence[RunStatus], ended: Mapping[Status, int], queued: int) -> None:
+    def show(self, running: Sequence[RunStatus], ended: Mapping[OutcomeStatus, int], queued: int) -> None:
         """The runs at work as they stand now, and how many have ended how and how many wait for room."""
         footer = in_words(len(running), ended, queued)
         if self.console.is_terminal:
@@ -45,7 +45,7 @@ class LiveTable:
                 self.console.print(Text(f"  {item.key}: {item.text}"), soft_wrap=True)
 
 
-def in_words(running: int, ended: Mapping[Status, int], queued: int) -> str:
+def in_words(running: int, ended: Mapping[OutcomeStatus, int], queued: int) -> str:
     """One line on a plan."""
     counts = [("running", running), ("queued", queued), *ended.items()]
     total = running + queued + sum(ended.values())

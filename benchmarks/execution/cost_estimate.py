@@ -26,7 +26,7 @@ from rssam.weights.folder import WeightsNotFound
 SUSTAINED = 40e12
 """Floating-point operations a second that a GPU is taken to sustain in bf16 training. An assumption, not measured."""
 
-State = RunState | Literal["no data", "no weights"]
+ForecastState = RunState | Literal["no data", "no weights"]
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Forecast:
 
     run: Run
     key: str | None
-    state: State
+    state: ForecastState
     remedy: str
     gpu_hours: float  # of the whole run by operation count, whatever is done of it
     hours: float  # of the whole run as far as is known: measured, else by operation count

@@ -4,23 +4,23 @@ from __future__ import annotations
 
 import gc
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
 from torch import nn
 
-from benchmarks.execution.failures import explain
 from benchmarks.execution.observer import Outcome
 from benchmarks.execution.run_status import ProgressWriter, StatusFiles
 from benchmarks.execution.session import Session
+from benchmarks.failures import explain, first_line
 from benchmarks.metrics.probability_histogram import Histogram
 from benchmarks.protocol.cost import measure, parameter_counts
 from benchmarks.protocol.custom import is_own
 from benchmarks.protocol.run import ResolvedRun, Run
 from benchmarks.results.custom_system import SYSTEM, record
-from benchmarks.results.home import Home
+from benchmarks.results.data_record import Splits, run_data_record
 from benchmarks.results.predictions import PREDICTIONS, PROBABILITIES, save_predictions, save_probabilities
 from benchmarks.results.provenance import peak_memory, provenance
 from benchmarks.results.result import Result
@@ -35,53 +35,52 @@ from benchmarks.training.loop import Listener, Training, TrainingDiverged, make_
 from benchmarks.training.rank_group import SingleProcess, is_lost
 from benchmarks.training.reproducibility import seeded
 from data_prep.errors import DataError
-from data_prep.loading.decoded_cache import Pixels, decoded
 from data_prep.loading.torch_dataset import PreparedDataset
-from data_prep.manifest import Entry, Manifest, load_manifest
+from data_prep.manifest import Manifest, load_manifest
 from data_prep.splits import Split
 from rssam.errors import UserError
 
-Splits = Mapping[Split, tuple[Entry, ...]]
-
 
 def train_and_test(resolved: ResolvedRun, session: Session) -> Outcome:
-    """Train, or go on training, and test; the result is stored last, so that a stored result is a whole one.
+    """Train, or resume training, and test; the result is stored last, so that a stored result is a whole one.
 
     Raises UserError or DataError if it cannot be done; then nothing is stored, and checkpoints stay.
     """
     run, key = resolved.run, resolved.key
     manifest = load_manifest(session.data_folder(run.dataset.name), run.dataset.name)
     session.verify(run.dataset.name, manifest)
-    splits = _chosen(manifest, run)
+    splits = _select_entries(manifest, run)
     work = session.store.work(key)
     resumed = StatusFiles(work).begun()
     session.tracker.start(key, run.declared())
     if session.ranks is not None:
-        session.ranks.on_failure = _told(resolved, session)
+        session.ranks.on_failure = _report_other_rank(resolved, session)
         session.ranks.broadcast_run(resolved)
     cost = measure(run.model, run.task)  # before hours of training: a user's own system may not be fit for it
     own = {SYSTEM: record(run.model)} if is_own(run.model) else {}  # and before its file may change meanwhile
-    trial = _Trial(resolved, session, splits)
+    device_run = _DeviceRun(resolved, session, splits)
     saving_memory = False
     while True:
         try:
-            with _together(session):
-                tested = trial.train_and_evaluate(saving_memory)
+            with _failing_together(session):
+                tested = device_run.train_and_evaluate(saving_memory)
             break
         except COMPILE_FAULTS as error:
-            if not trial.compiled:
+            if not device_run.compiled:
                 raise
-            trial.compiled, said = False, f"{key} cannot be compiled ({_first_line(error)}): it goes on as written"
+            device_run.compiled = False
+            message = f"{key} cannot be compiled ({_reason(error)}): it goes on as written"
         except torch.OutOfMemoryError as error:
             saving_memory = True
-            said = (
-                f"{key}: the GPU has too little memory ({_first_line(error)}); once more with activation "
-                f"checkpointing{', not compiled,' if trial.compiled else ','} which takes longer and changes no number"
+            message = (
+                f"{key}: the GPU has too little memory ({_reason(error)}); once more with activation "
+                f"checkpointing{', not compiled,' if device_run.compiled else ','} which takes longer and changes no "
+                "number"
             )
-            trial.compiled = False  # Dynamo cannot trace the checkpointing, which puts statistics back
+            device_run.compiled = False  # Dynamo cannot trace the checkpointing, which puts statistics back
         gc.collect()  # outside of the except clauses, which would keep the tensors of the first try alive
         torch.cuda.empty_cache()
-        session.observer.note(said)
+        session.observer.note(message)
     net, training, evaluation = tested.net, tested.training, tested.evaluation
     assert evaluation.histograms is not None
     result = Result(
@@ -95,14 +94,14 @@ def train_and_test(resolved: ResolvedRun, session: Session) -> Outcome:
         best_epoch=training.best_epoch,
         parameters={**parameter_counts(net), "as_published": cost.as_published, "macs": round(cost.gmacs * 1e9)},
         seconds=training.seconds + tested.test_seconds,
-        peak_memory=peak_memory(trial.fabric.device),
-        data=_data_record(manifest, splits),
+        peak_memory=peak_memory(device_run.fabric.device),
+        data=run_data_record(manifest, splits),
         provenance={
-            **provenance(trial.fabric.device),
+            **provenance(device_run.fabric.device),
             "activation_checkpointing": saving_memory,
-            "waiting_for_images": trial.waiting,
-            **({"compiled": True} if trial.compiled else {}),
-            **({"devices": trial.ranks.size} if trial.ranks.size > 1 else {}),
+            "waiting_for_images": device_run.waiting,
+            **({"compiled": True} if device_run.compiled else {}),
+            **({"devices": device_run.ranks.size} if device_run.ranks.size > 1 else {}),
             **own,
         },
         probabilities=Histogram.of_images(evaluation.histograms),
@@ -116,22 +115,22 @@ def train_and_test(resolved: ResolvedRun, session: Session) -> Outcome:
     return Outcome(key, "resumed" if resumed else "trained", result)
 
 
-def follow(session: Session) -> None:
-    """On all devices but the first: train and test what the first one says, until it says no more; writes nothing."""
+def follow_rank_zero(session: Session) -> None:
+    """Train and test the runs that rank zero sends, until it ends the group; write nothing."""
     assert session.ranks is not None
     while (resolved := session.ranks.receive_run()) is not None:
-        with _together(session):
+        with _failing_together(session):
             name = resolved.run.dataset.name
-            splits = _chosen(load_manifest(session.data_folder(name), name), resolved.run)
+            splits = _select_entries(load_manifest(session.data_folder(name), name), resolved.run)
             try:
-                _Trial(resolved, session, splits).train_and_evaluate(saving_memory=False)
-            except (Interrupted, TrainingDiverged):  # of all devices alike, and the first tells it
+                _DeviceRun(resolved, session, splits).train_and_evaluate(saving_memory=False)
+            except (Interrupted, TrainingDiverged):  # on all ranks alike, and rank zero reports it
                 continue
 
 
 @contextmanager
-def _together(session: Session) -> Iterator[None]:
-    """What goes wrong on one device of several ends all; what all agree on is as on one device."""
+def _failing_together(session: Session) -> Iterator[None]:
+    """End all ranks if an exception ends the block on one; those that end it on all ranks pass as on one device."""
     ranks = session.ranks
     if ranks is None:
         yield
@@ -141,7 +140,7 @@ def _together(session: Session) -> Iterator[None]:
     except (Interrupted, TrainingDiverged):
         raise
     except torch.OutOfMemoryError as error:
-        reason = f"the GPU has too little memory ({_first_line(error)}): use cards with more, or --devices 1"
+        reason = f"the GPU has too little memory ({_reason(error)}): use cards with more, or --devices 1"
         reason = ranks.abort(reason, "", lost=False)
         session.stop.signal = "the failure of a run on several devices"
         raise UserError(reason) from error
@@ -151,22 +150,22 @@ def _together(session: Session) -> Iterator[None]:
         raise UserError(reason) from error
 
 
-def _told(resolved: ResolvedRun, session: Session) -> Callable[[str, str], None]:
-    """How the end of all devices, which another one has caused, is told and noted."""
+def _report_other_rank(resolved: ResolvedRun, session: Session) -> Callable[[str, str], None]:
+    """Return the function that records and shows the failure of another rank, which ends all."""
 
-    def tell(reason: str, trace: str) -> None:
-        notes = StatusFiles(session.store.work(resolved.key))
-        notes.fail(reason, trace)
-        notes.release()
+    def report(reason: str, trace: str) -> None:
+        status_files = StatusFiles(session.store.work(resolved.key))
+        status_files.fail(reason, trace)
+        status_files.release()
         session.observer.note(f"{resolved.key} failed: {reason}")
         session.tracker.fail(reason)
 
-    return tell
+    return report
 
 
 @dataclass(frozen=True)
-class _Tested:
-    """A trained network with its test."""
+class _TestedNetwork:
+    """A trained network with the evaluation of its test."""
 
     net: nn.Module
     training: Training
@@ -174,8 +173,8 @@ class _Tested:
     test_seconds: float
 
 
-class _Trial:
-    """One run's training and test on this device, which may be tried a second time with less memory."""
+class _DeviceRun:
+    """One run's training and test on this device, which may be done a second time with less memory."""
 
     def __init__(self, resolved: ResolvedRun, session: Session, splits: Splits) -> None:
         self.resolved, self.run, self.session, self.splits = resolved, resolved.run, session, splits
@@ -185,10 +184,10 @@ class _Trial:
         self.start = dict(zip(self.run.model.weights_needed(), resolved.weights_digests, strict=True))
         self.recipe = self.run.recipe.for_model(self.run.model)
         self.compiled = session.compiled and session.device == "cuda"
-        self._waited = self._trained = 0.0  # seconds in this process
-        self.notes = ProgressWriter(StatusFiles(self.work), len(self.recipe.rates), session.device)
+        self._seconds_waited = self._seconds_trained = 0.0  # seconds in this process
+        self.progress = ProgressWriter(StatusFiles(self.work), len(self.recipe.rates), session.device)
 
-    def train_and_evaluate(self, saving_memory: bool) -> _Tested:
+    def train_and_evaluate(self, saving_memory: bool) -> _TestedNetwork:
         """Train every candidate, or go on, and test the best. Raises OutOfMemoryError, or UserError the second time."""
         if self.session.device == "cuda":
             torch.cuda.reset_peak_memory_stats()
@@ -196,30 +195,30 @@ class _Trial:
             net, training = self._train_candidates(saving_memory)
             began = time.perf_counter()
             if self.ranks.is_rank_zero:
-                self.notes.testing()
+                self.progress.testing()
                 record_use(self.session.home, self.resolved)
             folder = self.session.data_folder(self.run.dataset.name)
             test = PreparedDataset(folder, self.splits["test"], native=True, cache=False)  # each is read once
-            device = self.fabric.device
             evaluation = evaluate(
-                self.fabric.setup(net), test, self.run.task, self.run.recipe.crop, device, self._tested, self.ranks
-            )
+                self.fabric.setup(net), test, self.run.task, self.run.recipe.crop, self.fabric.device,
+                self._test_progress, self.ranks,
+            )  # fmt: skip
         except torch.OutOfMemoryError as error:
             if not saving_memory:
                 raise
             raise UserError(
                 f"the GPU has too little memory for {self.key}, with activation checkpointing too "
-                f"({_first_line(error)}): use a card with more; a smaller group would be another run"
+                f"({_reason(error)}): use a card with more; a smaller group would be another run"
             ) from error
-        return _Tested(net, training, evaluation, time.perf_counter() - began)
+        return _TestedNetwork(net, training, evaluation, time.perf_counter() - began)
 
     def _train_candidates(self, saving_memory: bool) -> tuple[nn.Module, Training]:
         """Train once for every rate of the recipe, ordinarily one; the lowest validation loss chooses."""
         session, rates = self.session, self.recipe.rates
-        data = self._prepared("train"), self._prepared("val")
+        data = self._dataset("train"), self._dataset("val")
         candidates = []
         for number, rate in enumerate(rates):
-            self.notes.candidate = number
+            self.progress.candidate = number
             name = candidate_name(rates, rate)
             checkpoints = Checkpoints(self.work / name, self.start, session.observer.note)
             with seeded(self.run.seed, deterministic=session.device == "cpu"):  # all start from the same parameters
@@ -241,7 +240,7 @@ class _Trial:
     def _listener(self, candidate: str) -> Listener:
         def step(epoch: int, epochs: int, step: int, steps: int) -> None:
             if self.ranks.is_rank_zero:
-                self.notes.step(epoch, epochs, step, steps)
+                self.progress.step(epoch, epochs, step, steps)
             self.session.observer.step(epoch, epochs, step, steps)
 
         def epoch(metrics: dict[str, float]) -> None:
@@ -249,45 +248,34 @@ class _Trial:
             self.session.tracker.epoch(metrics, candidate)
 
         def waited(waited: float, seconds: float) -> None:
-            self._waited += waited
-            self._trained += seconds
+            self._seconds_waited += waited
+            self._seconds_trained += seconds
 
         return Listener(step, epoch, self.session.stop, waited)
 
     @property
     def waiting(self) -> float | None:
         """Share of the training in this process that was spent waiting for images; None where it only tested."""
-        return round(self._waited / self._trained, 5) if self._trained else None
+        return round(self._seconds_waited / self._seconds_trained, 5) if self._seconds_trained else None
 
-    def _tested(self, done: int, total: int) -> None:
+    def _test_progress(self, done: int, total: int) -> None:
         self.session.observer.testing(done, total)
         self.ranks.check(self.session.stop)
 
-    def _prepared(self, split: Split) -> PreparedDataset:
+    def _dataset(self, split: Split) -> PreparedDataset:
         """A split, from pixels decoded for all processes unless the recipe takes a few images only."""
         few = self.run.recipe.limit is not None
-        pixels = None if few else shared_pixels(self.session, self.run.dataset.name)
+        pixels = None if few else self.session.decoded_pixels(self.run.dataset.name)
         return PreparedDataset(
             self.session.data_folder(self.run.dataset.name), self.splits[split], cache=few, pixels=pixels
         )
 
 
-def shared_pixels(session: Session, dataset: str) -> Pixels | None:
-    """Decoded pixels of a whole data set, looked up once a session; None if they do not fit."""
-    if dataset not in session.pixels:
-        folder = session.data_folder(dataset)
-        entries = load_manifest(folder, dataset).entries
-        cache = Home(session.home).decoded
-        session.pixels[dataset] = decoded(folder, entries, cache, session.observer.note, session.stop.check)
-    pixels: Pixels | None = session.pixels[dataset]
-    return pixels
+def _reason(error: Exception) -> str:
+    return first_line(error, "out of memory")
 
 
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or ["out of memory"])[0]
-
-
-def _chosen(manifest: Manifest, run: Run) -> Splits:
+def _select_entries(manifest: Manifest, run: Run) -> Splits:
     """Entries of each split, at most `recipe.limit` of them. Raises DataError if they do not suit the recipe."""
     crop, (height, width) = run.recipe.crop, manifest.image_size
     if crop is not None and (height % crop or width % crop):
@@ -305,28 +293,3 @@ def _chosen(manifest: Manifest, run: Run) -> Splits:
             f"to split; prepare more (rssam-bench prepare {run.dataset.name} --source DIR)"
         )
     return splits
-
-
-def _data_record(manifest: Manifest, splits: Splits) -> dict[str, object]:
-    """What the report says about the data under a table."""
-    return {
-        "origin": manifest.origin,
-        "complete": manifest.complete,
-        "pairs": len(manifest.entries),
-        "describe": manifest.describe(),
-        **{name: len(entries) for name, entries in splits.items()},
-        **scenes_of(splits["test"]),
-        **({"train_neighbours": train_neighbours(splits)} if manifest.scenes_known else {}),
-    }
-
-
-def scenes_of(entries: Sequence[Entry]) -> dict[str, list[str]]:
-    """The scene of each test image, where some scene has several: their errors are alike, and reports allow for it."""
-    scenes = [entry.scene or entry.tile_of or entry.stem for entry in entries]
-    return {"test_scenes": scenes} if len(set(scenes)) < len(scenes) else {}
-
-
-def train_neighbours(splits: Splits) -> list[str]:
-    """Stems of the test images that lie in a scene with images of the train split, official splits included."""
-    trained = {entry.scene for entry in splits["train"]} - {None}
-    return [entry.stem for entry in splits["test"] if entry.scene in trained]

@@ -6,7 +6,10 @@ import ctypes
 import os
 from typing import Literal
 
+from benchmarks.training.device_layout import Device
 from rssam.errors import UserError
+
+DeviceChoice = Literal["auto", "cpu", "cuda"]
 
 
 def cuda_devices() -> int:
@@ -22,7 +25,7 @@ def cuda_devices() -> int:
     return count.value
 
 
-def choose_workers(wish: int | None, device: Literal["cpu", "cuda"], jobs: int = 1) -> int:
+def choose_workers(wish: int | None, device: Device, jobs: int = 1) -> int:
     """Processes that read images, for each of `jobs` runs: those wished for, else by the cores.
 
     A network on the CPU uses every core itself, and reading takes next to none of its time.
@@ -33,7 +36,7 @@ def choose_workers(wish: int | None, device: Literal["cpu", "cuda"], jobs: int =
     return 0 if device == "cpu" else max(1, min(8, cores // 2 // jobs))
 
 
-def choose_device(wish: Literal["auto", "cpu", "cuda"]) -> Literal["cpu", "cuda"]:
+def choose_device(wish: DeviceChoice) -> Device:
     """The device for a wish. Raises UserError if a GPU is wanted and there is none."""
     if wish == "cpu":
         return "cpu"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from benchmarks.execution.execute_run import follow
+from benchmarks.execution.execute_run import follow_rank_zero
 from benchmarks.execution.observer import NullObserver, Outcome
 from benchmarks.execution.runner import execute_all
 from benchmarks.execution.session import Session
@@ -28,5 +28,5 @@ def execute_on_devices(resolved: Sequence[ResolvedRun], session: Session, layout
         return outcomes
     ignore_ctrl_c(session.stop)  # the first passes the wish to stop on
     session.observer, session.tracker = NullObserver(), NullTracker()
-    follow(session)
+    follow_rank_zero(session)
     return None

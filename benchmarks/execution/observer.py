@@ -1,4 +1,4 @@
-"""What a run reports while it works, and how it ended."""
+"""The protocol of an observer, which shows the progress of runs, and the outcome with which a run ends."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ from benchmarks.execution.run_status import RunStatus
 from benchmarks.protocol.run import ResolvedRun
 from benchmarks.results.result import Result
 
-Status = Literal["cached", "resumed", "trained", "failed", "interrupted", "busy"]
-"""Busy: another process has it. That never is the end of it: such a run is waited for."""
+OutcomeStatus = Literal["cached", "resumed", "trained", "failed", "interrupted", "busy"]
+"""Busy: another process holds the run. No run ends so, because it is waited for."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one run; `reason` says why it failed, or who has it; `notes` what was said on the way."""
+    """The outcome of one run. `reason` says why it failed or who holds it; `notes` are what the observer was given."""
 
     key: str
-    status: Status
+    status: OutcomeStatus
     result: Result | None = None
     reason: str = ""
     notes: tuple[str, ...] = ()
 
 
 class Observer(Protocol):
-    """Who watches the runs of a session."""
+    """Receives the progress of the runs of a session, to show it to a person."""
 
     def begin(self, number: int, total: int, resolved: ResolvedRun) -> None:
         """Run `number` of `total` begins."""
@@ -57,12 +57,12 @@ class RunTable(Protocol):
     def __exit__(self, *error: object) -> None:
         """Take the table away."""
 
-    def show(self, running: Sequence[RunStatus], ended: Mapping[Status, int], queued: int) -> None:
+    def show(self, running: Sequence[RunStatus], ended: Mapping[OutcomeStatus, int], queued: int) -> None:
         """Show the runs at work as they stand now, and how many have ended how and how many wait for room."""
 
 
 class NullObserver:
-    """An observer that looks away."""
+    """An observer that ignores everything."""
 
     def begin(self, number: int, total: int, resolved: ResolvedRun) -> None:
         """Ignored."""

@@ -14,7 +14,6 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
 
 from benchmarks.execution.observer import NullObserver, Outcome
 from benchmarks.execution.runner import execute, in_two_rounds
@@ -23,6 +22,7 @@ from benchmarks.protocol.run import ResolvedRun
 from benchmarks.signals import ignore_ctrl_c
 from benchmarks.tracking.mlflow import MlflowTracker
 from benchmarks.tracking.tracker import NullTracker
+from benchmarks.training.device_layout import Device
 from data_prep.processes import worker_pool
 
 _worker: Session | None = None  # one a process, so that prepared files are verified once in each
@@ -34,33 +34,33 @@ def execute_in_processes(resolved: Sequence[ResolvedRun], session: Session, jobs
     The observer hears of a run when it has ended. Runs that another command has are waited for at the end. Runs that
     were not begun when the session was asked to stop have no outcome.
     """
-    settings = Settings.of(session)
+    settings = SessionSettings.of(session)
     ended = 0
 
-    def in_lanes(numbers: Sequence[int], wait: bool) -> Iterator[tuple[int, Outcome]]:
+    def execute_round(numbers: Sequence[int], wait: bool) -> Iterator[tuple[int, Outcome]]:
         nonlocal ended
-        for number, outcome in _in_lanes(resolved, numbers, session, settings, jobs, wait):
+        for number, outcome in _execute_in_threads(resolved, numbers, session, settings, jobs, wait):
             session.observer.begin(ended + 1, len(resolved), resolved[number])
             ended += outcome.status != "busy"
             yield number, outcome
 
-    with _threads(max(1, (os.cpu_count() or 1) // jobs)):
-        return in_two_rounds(len(resolved), session, in_lanes, "it is waited for at the end")
+    with _limited_threads(max(1, (os.cpu_count() or 1) // jobs)):
+        return in_two_rounds(len(resolved), session, execute_round, "it is waited for at the end")
 
 
 @dataclass(frozen=True)
-class Settings:
+class SessionSettings:
     """What another process needs to open the session once more."""
 
     home: Path
-    device: Literal["cpu", "cuda"]
+    device: Device
     workers: int
     save_every: float
     tracked: bool
     compiled: bool = False
 
     @classmethod
-    def of(cls, session: Session) -> Settings:
+    def of(cls, session: Session) -> SessionSettings:
         """Those of a session; its tracker is made ready for mirrors in other processes."""
         return cls(
             session.home, session.device, session.workers, session.save_every, session.tracker.open(), session.compiled
@@ -68,18 +68,18 @@ class Settings:
 
     def open(self) -> Session:
         """A session whose observer keeps its notes for `execute_keeping_notes`."""
-        watcher = NoteCollector()
-        tracker = MlflowTracker(self.home, watcher.note) if self.tracked else NullTracker()
-        session = Session(self.home, self.device, watcher, tracker, self.workers, save_every=self.save_every)
+        observer = NoteCollector()
+        tracker = MlflowTracker(self.home, observer.note) if self.tracked else NullTracker()
+        session = Session(self.home, self.device, observer, tracker, self.workers, save_every=self.save_every)
         session.compiled = self.compiled
         return session
 
 
-def _in_lanes(
+def _execute_in_threads(
     resolved: Sequence[ResolvedRun],
     numbers: Sequence[int],
     session: Session,
-    settings: Settings,
+    settings: SessionSettings,
     jobs: int,
     wait: bool,
 ) -> Iterator[tuple[int, Outcome]]:
@@ -87,7 +87,7 @@ def _in_lanes(
     todo, done = queue.SimpleQueue[int](), queue.SimpleQueue[tuple[int, Outcome] | None]()
     for number in numbers:
         todo.put(number)
-    lanes = min(jobs, len(numbers))
+    threads = min(jobs, len(numbers))
 
     def feed() -> None:
         pool = None
@@ -103,23 +103,23 @@ def _in_lanes(
                 except BrokenProcessPool:
                     pool.shutdown()
                     pool = None
-                    done.put((number, _ended(resolved[number].key, session)))
+                    done.put((number, _died(resolved[number].key, session)))
         finally:
             if pool is not None:
                 pool.shutdown()
             done.put(None)
 
-    for _ in range(lanes):
+    for _ in range(threads):
         threading.Thread(target=feed, daemon=True).start()
-    while lanes:
+    while threads:
         item = done.get()
         if item is None:
-            lanes -= 1
+            threads -= 1
         else:
             yield item
 
 
-def _ended(key: str, session: Session) -> Outcome:
+def _died(key: str, session: Session) -> Outcome:
     """What became of a run whose process is gone."""
     if session.stop.wanted:
         return Outcome(key, "interrupted", reason="its process ended; what was saved is kept")
@@ -127,7 +127,7 @@ def _ended(key: str, session: Session) -> Outcome:
     return Outcome(key, "failed", reason=reason)
 
 
-def _open_session(settings: Settings) -> None:
+def _open_session(settings: SessionSettings) -> None:
     global _worker
     _worker = settings.open()
     ignore_ctrl_c(_worker.stop)
@@ -150,7 +150,7 @@ def _execute(resolved: ResolvedRun, wait: bool) -> Outcome:
 
 
 def execute_keeping_notes(resolved: ResolvedRun, session: Session, wait: bool) -> Outcome:
-    """Execute a run in a session of `Settings.open`; what it said on the way comes with the outcome."""
+    """Execute a run in a session of `SessionSettings.open`; what it said on the way comes with the outcome."""
     assert isinstance(session.observer, NoteCollector)
     outcome = execute(resolved, session, wait=wait)
     notes, session.observer.kept = tuple(session.observer.kept), []
@@ -158,7 +158,7 @@ def execute_keeping_notes(resolved: ResolvedRun, session: Session, wait: bool) -
 
 
 @contextmanager
-def _threads(count: int) -> Iterator[None]:
+def _limited_threads(count: int) -> Iterator[None]:
     """Processes started inside use so many threads each: more than cores, and they fight."""
     name = "OMP_NUM_THREADS"
     before = os.environ.get(name)

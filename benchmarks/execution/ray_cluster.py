@@ -8,8 +8,11 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
+from benchmarks.execution.hardware import DeviceChoice
+from benchmarks.failures import first_line
+from benchmarks.training.device_layout import Device
 from rssam.errors import UserError
 
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # a benchmark does not phone home
@@ -26,7 +29,7 @@ GIB = 2**30
 
 
 @dataclass(frozen=True)
-class Needs:
+class Reservation:
     """What a run reserves on a node. Ray counts it and does not hold a run to it; memory is that of the host."""
 
     gpus: int
@@ -40,20 +43,20 @@ class Needs:
         return f"{gpus}{self.cpus} CPU and {self.memory / GIB:.0f} GiB of memory"
 
 
-NEEDS = {"cpu": Needs(0, 1, 2 * GIB), "cuda": Needs(1, 1, 6 * GIB)}
+RESERVATIONS = {"cpu": Reservation(0, 1, 2 * GIB), "cuda": Reservation(1, 1, 6 * GIB)}
 """Of a run by its device, when it reads images in its own process."""
-NEEDS_OF_A_READER = Needs(0, 1, GIB)
+RESERVATION_OF_A_READER = Reservation(0, 1, GIB)
 """Of each process of `--workers` besides."""
 
 
-def needs(device: Literal["cpu", "cuda"], workers: int) -> Needs:
+def reservation(device: Device, workers: int) -> Reservation:
     """What each run of a session reserves."""
-    own, reader = NEEDS[device], NEEDS_OF_A_READER
-    return Needs(own.gpus, own.cpus + workers * reader.cpus, own.memory + workers * reader.memory)
+    own, reader = RESERVATIONS[device], RESERVATION_OF_A_READER
+    return Reservation(own.gpus, own.cpus + workers * reader.cpus, own.memory + workers * reader.memory)
 
 
 @contextmanager
-def open_cluster(address: str | None, wish: Literal["auto", "cpu", "cuda"]) -> Iterator[Literal["cpu", "cuda"]]:
+def open_cluster(address: str | None, wish: DeviceChoice) -> Iterator[Device]:
     """Join the cluster at that address, or start one of this machine alone; gives the device that its runs use.
 
     Raises UserError if nobody answers there, or if a GPU is wanted and no node has one.
@@ -63,8 +66,7 @@ def open_cluster(address: str | None, wish: Literal["auto", "cpu", "cuda"]) -> I
     try:
         ray.init(address or "local", log_to_driver=False, logging_level=logging.ERROR, **alone)
     except (ConnectionError, RuntimeError, ValueError, RayError) as error:
-        first = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise _no_cluster(address or "this machine", first) from error
+        raise _no_cluster(address or "this machine", first_line(error, type(error).__name__)) from error
     try:
         offered = any(node["Resources"].get("GPU", 0) >= 1 for node in _nodes())
         if wish == "cuda" and not offered:
@@ -97,7 +99,7 @@ def _nodes() -> list[dict[str, Any]]:
     return [node for node in client.nodes() if node["Alive"]]
 
 
-def require_room(wanted: Needs) -> None:
+def require_room(wanted: Reservation) -> None:
     """Raise UserError if no node could ever take a run: Ray would wait for one without a word."""
     for node in _nodes():
         offered = node["Resources"]

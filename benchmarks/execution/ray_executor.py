@@ -14,13 +14,13 @@ from typing import Any
 import ray
 from ray.exceptions import RayError, RayTaskError, TaskCancelledError
 
-from benchmarks.execution.failures import explain
-from benchmarks.execution.observer import Outcome, RunTable, Status
-from benchmarks.execution.ray_cluster import Needs, needs, require_room
-from benchmarks.execution.ray_task import Order, execute_task
+from benchmarks.execution.observer import Outcome, OutcomeStatus, RunTable
+from benchmarks.execution.ray_cluster import Reservation, require_room, reservation
+from benchmarks.execution.ray_task import TaskSettings, execute_task
 from benchmarks.execution.run_status import StatusFiles, run_status
 from benchmarks.execution.runner import execute, in_two_rounds
 from benchmarks.execution.session import Session
+from benchmarks.failures import explain
 from benchmarks.protocol.run import ResolvedRun
 
 RETRIES = 3
@@ -46,7 +46,7 @@ class _Dispatch:
     resolved: Sequence[ResolvedRun]
     session: Session
     table: RunTable
-    ended: Counter[Status] = field(default_factory=Counter)
+    ended: Counter[OutcomeStatus] = field(default_factory=Counter)
     lost: Counter[int] = field(default_factory=Counter)  # how often a worker was lost with that run
 
     def execute_round(self, numbers: Sequence[int], wait: bool) -> Iterator[tuple[int, Outcome]]:
@@ -58,15 +58,17 @@ class _Dispatch:
             else:
                 left.append(number)
         if left:
-            wanted = needs(self.session.device, self.session.workers)
+            wanted = reservation(self.session.device, self.session.workers)
             require_room(wanted)
-            task, order = _task(wanted), Order.of(self.session, [self.resolved[number] for number in left])
+            task, settings = _task(wanted), TaskSettings.of(self.session, [self.resolved[number] for number in left])
             with self.table:
-                yield from self._on_cluster(left, task, order, wait)
+                yield from self._on_cluster(left, task, settings, wait)
 
-    def _on_cluster(self, numbers: Sequence[int], task: Any, order: Order, wait: bool) -> Iterator[tuple[int, Outcome]]:
+    def _on_cluster(
+        self, numbers: Sequence[int], task: Any, settings: TaskSettings, wait: bool
+    ) -> Iterator[tuple[int, Outcome]]:
         def submit(number: int) -> Any:
-            return task.remote(self.resolved[number], order, wait)
+            return task.remote(self.resolved[number], settings, wait)
 
         at_work = {} if self.session.stop.wanted else {submit(number): number for number in numbers}
         cancelled = False
@@ -130,7 +132,7 @@ class _Dispatch:
         self.table.show(running, self.ended, len(self.resolved) - self.ended.total() - len(running))
 
 
-def _task(wanted: Needs) -> Any:
+def _task(wanted: Reservation) -> Any:
     """The task as Ray knows it. Lost ones are not retried by Ray, which would not say whom it lost."""
     options = ray.remote(num_gpus=wanted.gpus, num_cpus=wanted.cpus, memory=wanted.memory, max_retries=0)
     return options(execute_task)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from types import FrameType
 
 from benchmarks.execution.observer import Outcome
-from benchmarks.execution.process_pool import Settings, execute_keeping_notes
+from benchmarks.execution.process_pool import SessionSettings, execute_keeping_notes
 from benchmarks.execution.session import Session
 from benchmarks.protocol.run import ResolvedRun, resolve_run
 from benchmarks.signals import Stop
@@ -20,32 +20,32 @@ from rssam.files import sha256_file
 
 
 @dataclass(frozen=True)
-class Order:
+class TaskSettings:
     """What every task of a plan is told besides its run."""
 
-    settings: Settings
+    session: SessionSettings
     mlflow: Mapping[str, str]  # environment by which MLflow is reached
     weights: Mapping[str, str]  # SHA-256 of each prepared checkpoint, for nodes that have a copy
 
     @classmethod
-    def of(cls, session: Session, resolved: Sequence[ResolvedRun]) -> Order:
+    def of(cls, session: Session, resolved: Sequence[ResolvedRun]) -> TaskSettings:
         """Reads every checkpoint that the runs need, once."""
         mlflow = {name: value for name, value in os.environ.items() if name.startswith("MLFLOW_")}
         names = {name for item in resolved for name in item.run.model.weights_needed()}
         weights = {name: sha256_file(session.weights.path(name)) for name in sorted(names)}
-        return cls(Settings.of(session), mlflow, weights)
+        return cls(SessionSettings.of(session), mlflow, weights)
 
 
-_worker: tuple[Order, Session] | None = None  # one a process, so that prepared files are verified once in each
+_worker: tuple[TaskSettings, Session] | None = None  # one a process, so that prepared files are verified once in each
 _compared: set[str] = set()  # checkpoints that this process has found to be the driver's
 
 
-def execute_task(resolved: ResolvedRun, order: Order, wait: bool) -> Outcome:
+def execute_task(resolved: ResolvedRun, settings: TaskSettings, wait: bool) -> Outcome:
     """In a worker of the cluster: execute one run. A cancelled task finishes its step and saves."""
     global _worker
-    if _worker is None or _worker[0] != order:
-        os.environ.update(order.mlflow)
-        _worker = order, order.settings.open()
+    if _worker is None or _worker[0] != settings:
+        os.environ.update(settings.mlflow)
+        _worker = settings, settings.session.open()
         _compared.clear()
     session = _worker[1]
     session.stop = Stop()
@@ -55,14 +55,14 @@ def execute_task(resolved: ResolvedRun, order: Order, wait: bool) -> Outcome:
 
     before = signal.signal(signal.SIGINT, handle)  # Ray cancels by it
     try:
-        if (fault := _difference(resolved, order, session)) is not None:
+        if (fault := _difference(resolved, settings, session)) is not None:
             return Outcome(resolved.key, "failed", reason=f"on {socket.gethostname()}: {fault}")
         return execute_keeping_notes(resolved, session, wait)
     finally:
         signal.signal(signal.SIGINT, before)
 
 
-def _difference(resolved: ResolvedRun, order: Order, session: Session) -> str | None:
+def _difference(resolved: ResolvedRun, settings: TaskSettings, session: Session) -> str | None:
     """What keeps this node from executing that very run: data or weights that it lacks, or has otherwise.
 
     The prepared images are compared with the manifest's digests when the run begins, on every node.
@@ -77,7 +77,7 @@ def _difference(resolved: ResolvedRun, order: Order, session: Session) -> str | 
         return f"{session.data_folder(name)} was prepared otherwise than where the command was given: copy it anew"
     for needed in run.model.weights_needed():
         path = session.weights.path(needed)
-        if needed not in _compared and sha256_file(path) != order.weights[needed]:
+        if needed not in _compared and sha256_file(path) != settings.weights[needed]:
             return f"{path} is not the file that it is where the command was given: copy it anew"
         _compared.add(needed)
     return None

@@ -81,7 +81,7 @@ class RunStatus:
 
 @dataclass(frozen=True)
 class StatusFiles:
-    """The notes in one work folder. None of them may stop a run: a full disk is told by what matters."""
+    """The status files in one work folder. None may stop a run: a full disk is reported by the files that matter."""
 
     folder: Path
 
@@ -156,7 +156,7 @@ class StatusFiles:
 
 def run_status(store: Store, key: str) -> RunStatus:
     """The state of the run of that key."""
-    notes = StatusFiles(store.work(key))
+    status_files = StatusFiles(store.work(key))
     try:
         result = store.get(key)
     except ResultDamaged as error:
@@ -164,22 +164,22 @@ def run_status(store: Store, key: str) -> RunStatus:
     if result is not None:
         recipe = str(result.identity["recipe"]["name"])
         return RunStatus(key, "finished", dice=result.scores.dice, collapsed=result.collapsed, recipe=recipe)
-    if notes.held():
-        return RunStatus(key, "running", who=notes.holder(), progress=notes.progress())
-    progress = notes.progress() if notes.begun() else None
-    if reason := notes.failure():
+    if status_files.held():
+        return RunStatus(key, "running", who=status_files.holder(), progress=status_files.progress())
+    progress = status_files.progress() if status_files.begun() else None
+    if reason := status_files.failure():
         return RunStatus(key, "failed", reason=reason, progress=progress)
-    return RunStatus(key, "begun" if notes.begun() else "missing", progress=progress)
+    return RunStatus(key, "begun" if status_files.begun() else "missing", progress=progress)
 
 
 class ProgressWriter:
     """Notes the progress of one run now and then; it may train several candidates one after another."""
 
-    def __init__(self, notes: StatusFiles, candidates: int, device: str) -> None:
-        self.notes, self.candidates, self.device = notes, candidates, device
+    def __init__(self, status_files: StatusFiles, candidates: int, device: str) -> None:
+        self.status_files, self.candidates, self.device = status_files, candidates, device
         self.candidate = 0
         self._first: tuple[float, float] | None = None  # time and share at the first step of this session
-        self._noted = -SECONDS_BETWEEN_NOTES
+        self._written = -SECONDS_BETWEEN_NOTES
 
     def step(self, epoch: int, epochs: int, step: int, steps: int) -> None:
         """A step is done."""
@@ -187,16 +187,16 @@ class ProgressWriter:
         done = (self.candidate + ((epoch - 1) * steps + step) / (epochs * steps)) / self.candidates
         if self._first is None:
             self._first = now, done
-        if now - self._noted < SECONDS_BETWEEN_NOTES and done < 1:
+        if now - self._written < SECONDS_BETWEEN_NOTES and done < 1:
             return
-        self._noted = now
+        self._written = now
         began, share = self._first
         left = (now - began) * (1 - done) / (done - share) if done > share else None
-        self.notes.note(Progress("training", epoch, epochs, step, steps, done, left, self.device, _now()))
+        self.status_files.note(Progress("training", epoch, epochs, step, steps, done, left, self.device, _now()))
 
     def testing(self) -> None:
         """The test begins."""
-        self.notes.note(Progress("testing", 0, 0, 0, 0, 1.0, None, self.device, _now()))
+        self.status_files.note(Progress("testing", 0, 0, 0, 0, 1.0, None, self.device, _now()))
 
 
 def duration(seconds: float) -> str:

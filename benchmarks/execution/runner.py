@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterator, Sequence
 
 from filelock import BaseFileLock, Timeout
 
-from benchmarks.execution.failures import explain
 from benchmarks.execution.observer import Outcome
 from benchmarks.execution.run_status import StatusFiles
 from benchmarks.execution.session import Session
+from benchmarks.failures import explain
 from benchmarks.protocol.run import ResolvedRun
 from benchmarks.results.json_files import ResultDamaged
 from benchmarks.signals import Interrupted
@@ -21,7 +21,7 @@ SECONDS_TO_ASK = 0.5
 """How long a lock is asked for at a time; a look from elsewhere may hold it for a moment."""
 
 
-Round = Callable[[Sequence[int], bool], Iterator[tuple[int, Outcome]]]
+ExecuteRound = Callable[[Sequence[int], bool], Iterator[tuple[int, Outcome]]]
 """Executes the runs of these numbers, waiting for busy ones if the second argument says so; yields as they end.
 
 It announces a run to the observer before it yields its outcome.
@@ -45,7 +45,7 @@ def execute_all(resolved: Sequence[ResolvedRun], session: Session) -> list[Outco
     return in_two_rounds(len(resolved), session, in_order, "it is left for the end of the plan")
 
 
-def in_two_rounds(total: int, session: Session, execute_round: Round, later: str) -> list[Outcome]:
+def in_two_rounds(total: int, session: Session, execute_round: ExecuteRound, later: str) -> list[Outcome]:
     """Return the outcomes in the order of the runs: first of those that are free, then of those another process had.
 
     `later` tells the observer what becomes of a busy run. Runs that were not begun have no outcome.
@@ -88,8 +88,8 @@ def execute(resolved: ResolvedRun, session: Session, *, wait: bool = True) -> Ou
 
 def _train(resolved: ResolvedRun, session: Session) -> Outcome:
     """Train and test; to be called by the holder of the lock."""
-    key, notes = resolved.key, StatusFiles(session.store.work(resolved.key))
-    notes.claim()
+    key, status_files = resolved.key, StatusFiles(session.store.work(resolved.key))
+    status_files.claim()
     try:
         session.store.sweep(key)
         from benchmarks.execution.execute_run import train_and_test
@@ -100,15 +100,15 @@ def _train(resolved: ResolvedRun, session: Session) -> Outcome:
         return Outcome(key, "interrupted", reason=f"{stopped}; what was done is saved")
     except Exception as error:  # noqa: BLE001  (whatever fails in one run, the rest of the plan goes on)
         reason, trace = explain(error, session.home)
-        notes.fail(reason, trace)
+        status_files.fail(reason, trace)
         session.tracker.fail(reason)
         return Outcome(key, "failed", reason=reason)
     finally:
-        notes.release()
+        status_files.release()
 
 
 def _known(key: str, session: Session) -> Outcome | None:
-    """The stored result, told to a tracker that has not got the whole of it."""
+    """Return the stored result, None if there is none; a tracker that lacks a part of it gets it."""
     if (result := session.store.get(key)) is None:
         return None
     session.tracker.backfill(result, session.store.path(key))

@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING
 
 from benchmarks.execution.observer import Observer
+from benchmarks.failures import FAULTS_SHOWN
 from benchmarks.protocol.recipe import Precision
 from benchmarks.results.home import Home
 from benchmarks.results.store import Store
 from benchmarks.signals import Stop
 from benchmarks.tracking.tracker import NullTracker, Tracker
+from benchmarks.training.device_layout import Device
 from data_prep.errors import DataError
-from data_prep.manifest import Manifest, verify_files
+from data_prep.manifest import Entry, Manifest, load_manifest, verify_files
 from rssam.weights.folder import WeightsFolder
 
 if TYPE_CHECKING:
     from benchmarks.training.rank_group import RankGroup
-
-FAULTS_SHOWN = 20
+    from data_prep.loading.decoded_cache import Pixels
 
 
 @dataclass
@@ -28,7 +30,7 @@ class Session:
     """One command's view of the home folder and the machine. None of it is in a run's key but the precision."""
 
     home: Path
-    device: Literal["cpu", "cuda"]
+    device: Device
     observer: Observer
     tracker: Tracker = field(default_factory=NullTracker)
     workers: int = 0  # processes that read images; 0 reads in this one
@@ -36,8 +38,8 @@ class Session:
     save_every: float = 600.0  # seconds between checkpoints within an epoch
     ranks: RankGroup | None = None  # where one run has several devices
     compiled: bool = False  # whether networks are compiled, on CUDA
-    pixels: dict[str, Any] = field(default_factory=dict)  # of each data set, decoded: `Pixels | None`
-    _verified: set[str] = field(default_factory=set)
+    _verified: set[str] = field(default_factory=set)  # data sets
+    _pixels: dict[str, Pixels | None] = field(default_factory=dict)  # by data set
 
     @cached_property
     def store(self) -> Store:
@@ -58,17 +60,30 @@ class Session:
         """Prepared folder of a data set."""
         return Home(self.home).dataset(dataset)
 
+    def decoded_pixels(self, dataset: str) -> Pixels | None:
+        """Return the decoded pixels of a whole prepared data set, None if they do not fit; looked up once a session."""
+        if dataset not in self._pixels:
+            from data_prep.loading.decoded_cache import decoded
+
+            folder = self.data_folder(dataset)
+            entries = load_manifest(folder, dataset).entries
+            cache = Home(self.home).decoded
+            self._pixels[dataset] = decoded(folder, entries, cache, self.observer.note, self.stop.check)
+        return self._pixels[dataset]
+
     def verify(self, dataset: str, manifest: Manifest) -> None:
         """Compare every prepared file with its digest, once a session. Raises DataError listing what differs."""
-        if dataset in self._verified:
-            return
-        folder = self.data_folder(dataset)
-        faults = verify_files(folder, manifest.entries)
-        if faults:
-            shown = "".join(f"\n  {fault}" for fault in faults[:FAULTS_SHOWN])
-            more = f"\n  ... and {len(faults) - FAULTS_SHOWN} more" if len(faults) > FAULTS_SHOWN else ""
-            raise DataError(
-                f"{len(faults)} prepared files of {dataset} are not as they were made:{shown}{more}\n"
-                f"Delete {folder} and run: rssam-bench prepare {dataset} --source DIR"
-            )
-        self._verified.add(dataset)
+        if dataset not in self._verified:
+            require_unchanged(self.data_folder(dataset), dataset, manifest.entries)
+            self._verified.add(dataset)
+
+
+def require_unchanged(folder: Path, dataset: str, entries: Sequence[Entry]) -> None:
+    """Raise DataError listing the prepared files of these entries whose digest is not that of the manifest."""
+    if faults := verify_files(folder, entries):
+        shown = "".join(f"\n  {fault}" for fault in faults[:FAULTS_SHOWN])
+        more = f"\n  ... and {len(faults) - FAULTS_SHOWN} more" if len(faults) > FAULTS_SHOWN else ""
+        raise DataError(
+            f"{len(faults)} prepared files of {dataset} are not as they were made:{shown}{more}\n"
+            f"Delete {folder} and run: rssam-bench prepare {dataset} --source DIR"
+        )

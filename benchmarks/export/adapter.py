@@ -8,7 +8,6 @@ base is prepared. What is read is tensors and JSON; no file of this kind can car
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -17,10 +16,11 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from benchmarks.export.load_run import Trained, declared_model, load_run
+from benchmarks.export.load_run import TrainedNetwork, declared_model, load_run
 from benchmarks.metrics.counts import Scores
 from benchmarks.protocol.custom import find_model
 from benchmarks.results.home import Home
+from benchmarks.results.json_files import nan_to_none
 from benchmarks.results.result import Result
 from benchmarks.training.checkpoint import content_digest, differences, trained_state
 from benchmarks.training.reproducibility import seeded
@@ -34,7 +34,7 @@ ENTRY = "rssam-bench adapter"
 """The one entry of the file's metadata, as JSON."""
 FORMAT = 1
 
-Interval = tuple[float, float]
+DiceBounds = tuple[float, float]
 """Of the Dice, 95 % over test images."""
 
 
@@ -42,7 +42,7 @@ class AdapterUnusable(UserError):
     """A file that is no adapter, is damaged, or does not fit the network or the base that is there."""
 
 
-def write_adapter(path: Path, trained: Trained, result: Result, interval: Interval | None) -> dict[str, Any]:
+def write_adapter(path: Path, trained: TrainedNetwork, result: Result, interval: DiceBounds | None) -> dict[str, Any]:
     """Write the adapter of a finished run, down to the disk, and return its metadata. Raises DataError if it is full.
 
     `interval` is that of the result's Dice, None if there is none.
@@ -54,11 +54,11 @@ def write_adapter(path: Path, trained: Trained, result: Result, interval: Interv
     return about
 
 
-def describe(trained: Trained, result: Result, interval: Interval | None) -> dict[str, Any]:
+def describe(trained: TrainedNetwork, result: Result, interval: DiceBounds | None) -> dict[str, Any]:
     """Everything that is said of an adapter in its metadata, as JSON values, but for the digest of its content."""
     frozen = trained.net.state_dict().keys() - trained_state(trained.net).keys()
     base = trained.start if frozen else {}  # where everything was trained, nothing of the base is left
-    scores = {name: _number(getattr(result.scores, name)) for name in Scores.__dataclass_fields__}
+    scores = {name: nan_to_none(getattr(result.scores, name)) for name in Scores.__dataclass_fields__}
     return {
         "format": FORMAT,
         "key": result.key,
@@ -70,7 +70,7 @@ def describe(trained: Trained, result: Result, interval: Interval | None) -> dic
         "result": {
             "scores": scores,
             "dice_interval": None if interval is None else list(interval),
-            "constant_dice": _number(result.constant_dice),
+            "constant_dice": nan_to_none(result.constant_dice),
             "average": result.average,
             "test_images": len(result.images),
             "best_epoch": result.best_epoch,
@@ -82,7 +82,7 @@ def describe(trained: Trained, result: Result, interval: Interval | None) -> dic
     }
 
 
-def load_adapter(path: Path, weights: WeightsFolder, given: Model | None = None) -> Trained:
+def load_adapter(path: Path, weights: WeightsFolder, given: Model | None = None) -> TrainedNetwork:
     """Return the network of an adapter, with its base from `weights`; in evaluation mode, on the CPU.
 
     `given` is the system that the user named with --model, for one that is not registered: an adapter names no code.
@@ -99,10 +99,10 @@ def load_adapter(path: Path, weights: WeightsFolder, given: Model | None = None)
     _fill(path, net, tensors)
     start = {name: checkpoint["sha256"] for name, checkpoint in about["start"].items()}
     precision, dataset = about["identity"]["precision"], about["identity"]["dataset"]["name"]
-    return Trained(net.eval(), model, task, precision, about["key"], dataset, start)
+    return TrainedNetwork(net.eval(), model, task, precision, about["key"], dataset, start)
 
 
-def load_either(home: Path, run: str | None, adapter: Path | None, model: str | None = None) -> Trained:
+def load_either(home: Path, run: str | None, adapter: Path | None, model: str | None = None) -> TrainedNetwork:
     """Return the network of the adapter, if there is one, otherwise of the finished run of this home.
 
     `model` is the system that the user named, as `module:Class` or by its registered name.
@@ -183,8 +183,3 @@ def _published(name: str) -> dict[str, str]:
 def _size(side: list[int]) -> tuple[int, int]:
     height, width = side
     return height, width
-
-
-def _number(value: float) -> float | None:
-    """JSON has no NaN."""
-    return None if math.isnan(value) else float(value)

@@ -12,6 +12,7 @@ from torch import nn
 
 from benchmarks.protocol.custom import model_of_result
 from benchmarks.protocol.recipe import Precision
+from benchmarks.protocol.run import from_json_value
 from benchmarks.results.custom_system import SYSTEM
 from benchmarks.results.home import Home
 from benchmarks.results.result import Result
@@ -28,7 +29,7 @@ class NotTrained(UserError):
 
 
 @dataclass(frozen=True)
-class Trained:
+class TrainedNetwork:
     """A network with the parameters of its best epoch, in evaluation mode, on the CPU."""
 
     net: nn.Module
@@ -60,11 +61,11 @@ def declared_model(identity: Mapping[str, Any], given: Model | None = None, note
             f"the result is of version {identity['model']['version']} of {name}, and this is version {model.version}: "
             "use the rssam-bench that made it"
         )
-    values = {key: tuple(value) if isinstance(value, list) else value for key, value in options.items()}
+    values = {name: from_json_value(value) for name, value in options.items()}
     return dataclasses.replace(model, **values)  # type: ignore[type-var]
 
 
-def load_run(home: Path, key: str, given: Model | None = None) -> Trained:
+def load_run(home: Path, key: str, given: Model | None = None) -> TrainedNetwork:
     """Return the network of a finished run of `home`.
 
     `given` is the system that the user named with --model, for one that is not registered: a result names no code.
@@ -74,9 +75,7 @@ def load_run(home: Path, key: str, given: Model | None = None) -> Trained:
     store, weights = Store(home), WeightsFolder(Home(home).weights)
     result = store.get(key)
     if result is None:
-        finished = sorted(path.stem for path in store.results.glob("*.json"))
-        shown = ", ".join(finished[:8]) + (", ..." if len(finished) > 8 else "")
-        raise NotTrained(f"no finished run {key!r} in {home}: choose from {shown or 'none yet'}")
+        raise NotTrained(store.no_result(key))
     own = result.provenance.get(SYSTEM)
     model, task = declared_model(result.identity, given, own and own.get("class")), result.task
     with seeded(result.identity["seed"], deterministic=False):  # as in training: some may be frozen at random numbers
@@ -84,7 +83,7 @@ def load_run(home: Path, key: str, given: Model | None = None) -> Trained:
     start = {name: weights.digest(name) for name in model.weights_needed()}
     Checkpoints(_folder(store, result), start).load_best(net, result.best_epoch)
     identity = result.identity
-    return Trained(net.eval(), model, task, identity["precision"], key, identity["dataset"]["name"], start)
+    return TrainedNetwork(net.eval(), model, task, identity["precision"], key, identity["dataset"]["name"], start)
 
 
 def _folder(store: Store, result: Result) -> Path:

@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from benchmarks.export.load_run import Trained
+from benchmarks.export.load_run import TrainedNetwork
 from rssam.errors import UserError
 from rssam.sam.attention import set_attention
 
@@ -45,7 +45,7 @@ def require_onnx() -> None:
         )
 
 
-def export_onnx(trained: Trained, path: Path) -> float:
+def export_onnx(trained: TrainedNetwork, path: Path) -> float:
     """Write the network to `path`; return the largest difference of a logit between it and the file in onnxruntime.
 
     Raises NotExported if torch cannot write it, or if the two do not agree; `path` is then as it was.
@@ -61,7 +61,7 @@ def export_onnx(trained: Trained, path: Path) -> float:
     return difference
 
 
-def _write(trained: Trained, path: Path) -> None:
+def _write(trained: TrainedNetwork, path: Path) -> None:
     # Folded attention: the scores [N, N] are the one large tensor of it, where the dense way has a bias besides; and
     # "auto" would ask for the size of the batch, which is free here.
     set_attention(trained.net, "folded")
@@ -88,7 +88,7 @@ def _write(trained: Trained, path: Path) -> None:
     program.save(path, external_data=large)
 
 
-def _properties(trained: Trained) -> Mapping[str, str]:
+def _properties(trained: TrainedNetwork) -> Mapping[str, str]:
     """What a user of the file must know of it, as its metadata."""
     facts: dict[str, Any] = {
         "key": trained.key,
@@ -103,7 +103,7 @@ def _properties(trained: Trained) -> Mapping[str, str]:
     return {f"rssam-bench.{name}": json.dumps(value) for name, value in facts.items()}
 
 
-def _compare(trained: Trained, path: Path) -> float:
+def _compare(trained: TrainedNetwork, path: Path) -> float:
     """The largest difference over batches of one and of three images. Raises NotExported if it is too large."""
     import onnxruntime
 
@@ -129,6 +129,6 @@ def _logits(net: nn.Module, images: Tensor) -> np.ndarray[Any, np.dtype[np.float
     return logits.numpy()
 
 
-def _images(trained: Trained, batch: int) -> Tensor:
+def _images(trained: TrainedNetwork, batch: int) -> Tensor:
     """Images [batch, 3, H, W] of the task's size, always the same."""
     return torch.rand(batch, 3, *trained.task.image_size, generator=torch.Generator().manual_seed(0))

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.export.load_run import Trained
+from benchmarks.export.load_run import TrainedNetwork
 from data_prep.registry import DATASETS
 from rssam.contract import Colour
 from rssam.errors import UserError
@@ -19,7 +19,7 @@ CPU_BATCH = 2
 CUDA_BATCH = 8
 
 
-def network_of(trained: Trained) -> Network:
+def network_of(trained: TrainedNetwork) -> Network:
     """A trained network as `predict` wants it.
 
     Colours are those of its data set; where the set is of another home and unknown here, evenly spaced hues.

@@ -18,7 +18,7 @@ from benchmarks.metrics.boundary_iou import BoundaryIou
 from benchmarks.metrics.cldice import ClDice
 from benchmarks.metrics.counts import FloatArray
 from benchmarks.metrics.mask_pair import MaskPair
-from benchmarks.metrics.relaxed_f1 import Relaxed
+from benchmarks.metrics.relaxed_f1 import RelaxedF1
 from rssam.errors import UnknownName, UserError
 
 
@@ -64,7 +64,7 @@ class ObjectMetric(Protocol):
         ...
 
 
-METRICS: dict[str, ObjectMetric] = {metric.name: metric for metric in (Relaxed(), ClDice(), Apls(), BoundaryIou())}
+METRICS: dict[str, ObjectMetric] = {metric.name: metric for metric in (RelaxedF1(), ClDice(), Apls(), BoundaryIou())}
 """Each with its default parameters."""
 
 DECLARED: dict[str, tuple[str, ...]] = {"deepglobe": ("relaxed", "cldice", "apls"), "whu": ("boundary_iou",)}
@@ -83,7 +83,7 @@ def object_metrics(
     return {metric.name: metric.sums(pair) for metric in which}
 
 
-def choose(
+def choose_metrics(
     dataset: str, classes: Sequence[str], names: Sequence[str] = (), buffer: int | None = None
 ) -> tuple[ObjectMetric, ...]:
     """The named metrics, or those declared for the data set.
@@ -100,10 +100,10 @@ def choose(
         raise UserError(f"no metric is declared for {dataset}: name some with --metric, of {', '.join(METRICS)}")
     chosen = {name: METRICS[name] for name in wanted}
     if buffer is not None:
-        relaxed = chosen.get(Relaxed.name)
-        if not isinstance(relaxed, Relaxed):
-            raise UserError(f"--buffer is for the metric {Relaxed.name}, which is not among {', '.join(chosen)}")
-        chosen[Relaxed.name] = replace(relaxed, buffer=buffer)
+        relaxed = chosen.get(RelaxedF1.name)
+        if not isinstance(relaxed, RelaxedF1):
+            raise UserError(f"--buffer is for the metric {RelaxedF1.name}, which is not among {', '.join(chosen)}")
+        chosen[RelaxedF1.name] = replace(relaxed, buffer=buffer)
     return tuple(chosen.values())
 
 

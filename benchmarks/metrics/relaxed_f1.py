@@ -18,7 +18,7 @@ from benchmarks.metrics.quotient import quotient
 
 
 @dataclass(frozen=True)
-class Relaxed:
+class RelaxedF1:
     """Relaxed scores with a buffer in pixels of the prepared mask."""
 
     buffer: int = 3

@@ -14,6 +14,7 @@ import os
 import re
 import sys
 
+from benchmarks.failures import first_line
 from benchmarks.protocol.registry import MODELS
 from data_prep.plugins import Broken, declared, find, load, source
 from rssam.contract import Model, Optimisation
@@ -167,9 +168,8 @@ def _from_class(name: str) -> Model:
     try:
         declaration = getattr(importlib.import_module(module), attribute)
     except (Exception, SystemExit) as error:
-        first = (str(error).splitlines() or [""])[0]
         raise NotAModel(
             f"expected module:Class of a system, as in mypackage.mymodel:MyNet; {name} cannot be imported "
-            f"({type(error).__name__}: {first})"
+            f"({type(error).__name__}: {first_line(error)})"
         ) from error
     return checked(declaration, name)

@@ -8,19 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-Labels = tuple[str, ...]
+RowLabels = tuple[str, ...]
 
 
-def _rows(columns: tuple[str, ...], rows: dict[Labels, tuple[float, ...]]) -> dict[Labels, dict[str, float]]:
+def _rows(columns: tuple[str, ...], rows: dict[RowLabels, tuple[float, ...]]) -> dict[RowLabels, dict[str, float]]:
     """Rows keyed by column, in the paper's order of columns."""
     return {labels: dict(zip(columns, values, strict=True)) for labels, values in rows.items()}
 
 
-_FIVE = ("dice", "jaccard", "precision", "recall", "accuracy")
-_CLASSES = ("building", "road", "pavement", "vegetation", "bare_soil", "water")
+FIVE_SCORES = ("dice", "jaccard", "precision", "recall", "accuracy")
+WHDLD_CLASSES = ("building", "road", "pavement", "vegetation", "bare_soil", "water")
 
 TABLE1 = _rows(  # DeepGlobe
-    _FIVE,
+    FIVE_SCORES,
     {
         ("FCN",): (0.649, 0.480, 0.649, 0.650, 0.971),
         ("UNet",): (0.705, 0.544, 0.679, 0.733, 0.978),
@@ -37,7 +37,7 @@ TABLE1 = _rows(  # DeepGlobe
 )
 
 TABLE2 = _rows(  # WHU aerial imagery
-    _FIVE,
+    FIVE_SCORES,
     {
         ("FCN",): (0.781, 0.641, 0.713, 0.864, 0.946),
         ("UNet",): (0.738, 0.585, 0.618, 0.916, 0.928),
@@ -54,7 +54,7 @@ TABLE2 = _rows(  # WHU aerial imagery
 )
 
 TABLE3 = _rows(  # WHDLD, mean over its six classes
-    _FIVE,
+    FIVE_SCORES,
     {
         ("FCN",): (0.580, 0.420, 0.633, 0.559, 0.891),
         ("UNet",): (0.590, 0.433, 0.594, 0.596, 0.897),
@@ -71,7 +71,7 @@ TABLE3 = _rows(  # WHDLD, mean over its six classes
 )
 
 TABLE4 = _rows(  # WHDLD, Dice of each class
-    _CLASSES,
+    WHDLD_CLASSES,
     {
         ("FCN",): (0.561, 0.637, 0.448, 0.753, 0.392, 0.690),
         ("UNet",): (0.588, 0.605, 0.472, 0.780, 0.368, 0.729),
@@ -107,7 +107,7 @@ TABLE6 = _rows(  # DeepGlobe; where the multi-scale features come from
 )
 
 TABLE7 = _rows(  # DeepGlobe; millions of parameters, then scores
-    ("params_m", *_FIVE),
+    ("params_m", *FIVE_SCORES),
     {
         ("Baseline (ViT-B)",): (90.36, 0.703, 0.542, 0.767, 0.649, 0.977),
         ("RS-SAM (ViT-B)",): (107.4, 0.765, 0.620, 0.765, 0.766, 0.981),
@@ -116,7 +116,7 @@ TABLE7 = _rows(  # DeepGlobe; millions of parameters, then scores
     },
 )
 
-PAPER_TABLES: dict[str, dict[Labels, dict[str, float]]] = {
+PAPER_TABLES: dict[str, dict[RowLabels, dict[str, float]]] = {
     "table1": TABLE1,
     "table2": TABLE2,
     "table3": TABLE3,
@@ -152,7 +152,7 @@ IMPLIED_FOREGROUND: dict[str, tuple[float, float]] = {
 }
 """Foreground share of the test pixels that precision, recall and accuracy of all rows but INCONSISTENT_ROWS allow."""
 
-INCONSISTENT_ROWS: tuple[tuple[str, Labels], ...] = (("table1", ("UNet",)),)
+INCONSISTENT_ROWS: tuple[tuple[str, RowLabels], ...] = (("table1", ("UNet",)),)
 """Rows whose accuracy does not fit their own precision and recall: UNet prints 0.978, its other numbers give 0.975."""
 
 PUBLISHED_PARAMETERS: Mapping[tuple[str, str], float] = {

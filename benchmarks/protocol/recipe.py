@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from rssam.contract import Model
+from rssam.sam.encoder_sizes import Init
 
 Precision = Literal["32-true", "bf16-mixed"]
 
@@ -66,7 +67,7 @@ class Profile:
     recipe: Recipe
     summary: str
     encoders: Mapping[str, str] = field(default_factory=dict)
-    init: Literal["sam", "scratch"] | None = None
+    init: Init | None = None
     small: bool = False
 
 

@@ -81,9 +81,13 @@ class ResolvedRun:
 
 
 def make_key(identity: Mapping[str, Any]) -> str:
-    """The key that belongs to an identity."""
-    digest = hashlib.sha256(canonical(identity).encode()).hexdigest()
-    return f"{identity['dataset']['name']}-{identity['model']['name']}-{digest[:10]}"
+    """Return the key that belongs to the identity of a run."""
+    return f"{identity['dataset']['name']}-{identity['model']['name']}-{short_digest(identity)}"
+
+
+def short_digest(identity: Mapping[str, Any]) -> str:
+    """Return the first ten hex digits of an identity's SHA-256."""
+    return hashlib.sha256(canonical(identity).encode()).hexdigest()[:10]
 
 
 def canonical(value: Any) -> str:
@@ -98,8 +102,18 @@ def plain_fields(declaration: Any) -> dict[str, Any]:
         value = getattr(declaration, item.name)
         if item.metadata.get("added") and value == item.default:
             continue
-        values[item.name] = list(value) if isinstance(value, tuple) else value
+        values[item.name] = to_json_value(value)
     return values
+
+
+def to_json_value(value: Any) -> Any:
+    """Return a field's value as JSON has it: a tuple as a list."""
+    return list(value) if isinstance(value, tuple) else value
+
+
+def from_json_value(value: Any) -> Any:
+    """Return a field's value from JSON: a list as a tuple."""
+    return tuple(value) if isinstance(value, list) else value
 
 
 def require_scenes(manifest: Manifest, rule: SplitRule) -> None:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from benchmarks.protocol.custom import is_own
 from benchmarks.protocol.recipe import added
-from benchmarks.protocol.run import ResolvedRun, canonical
+from benchmarks.protocol.run import ResolvedRun, canonical, from_json_value, to_json_value
 from benchmarks.results.result import Result
 from benchmarks.results.store import Store
 from rssam.contract import Model, Optimisation, Task
@@ -38,9 +38,9 @@ def record(model: Model) -> dict[str, Any]:
     return {
         "title": model.title,
         "class": f"{declaration.__module__}:{declaration.__qualname__}",
-        "defaults": {item.name: _plain(getattr(defaults, item.name)) for item in fields},
+        "defaults": {item.name: to_json_value(getattr(defaults, item.name)) for item in fields},
         "added": [item.name for item in fields if item.metadata.get("added")],
-        "small": {name: _plain(value) for name, value in model.small.items()},
+        "small": {name: to_json_value(value) for name, value in model.small.items()},
         "published": None if model.published is None else dataclasses.asdict(model.published),
         "source_sha256": source_digest(model),
     }
@@ -108,7 +108,7 @@ def _stand_in(text: str) -> Model:
     kept: Mapping[str, Any] = json.loads(text)
     fields = []
     for name, value in kept["defaults"].items():
-        default = tuple(value) if isinstance(value, list) else value
+        default = from_json_value(value)
         fields.append((name, Any, added(default) if name in kept["added"] else dataclasses.field(default=default)))
     published = kept["published"]
     declaration = dataclasses.make_dataclass(
@@ -119,14 +119,10 @@ def _stand_in(text: str) -> Model:
             "name": kept["name"],
             "title": kept["title"],
             "version": kept["version"],
-            "small": {n: tuple(value) if isinstance(value, list) else value for n, value in kept["small"].items()},
+            "small": {name: from_json_value(value) for name, value in kept["small"].items()},
             "published": None if published is None else Optimisation(**published),
         },
         frozen=True,
     )
     model: Model = declaration()
     return model
-
-
-def _plain(value: object) -> object:
-    return list(value) if isinstance(value, tuple) else value

@@ -77,12 +77,12 @@ class Home:
 
     @property
     def mlflow_database(self) -> Path:
-        """SQLite file of the MLflow mirror."""
+        """SQLite file in which MLflow tracks runs."""
         return self.root / "mlflow.db"
 
     @property
     def mlflow_lock(self) -> Path:
-        """Lock of whoever makes the database."""
+        """Lock of the process that makes the database."""
         return self.root / "mlflow.lock"
 
     @property

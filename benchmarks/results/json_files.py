@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+import math
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
 from rssam.errors import UserError
+from rssam.files import write_durable
 
 Record = TypeVar("Record")
 
@@ -36,6 +38,20 @@ def read_records(folder: Path, decode: Callable[[Any], Record]) -> Iterator[Reco
             yield read_record(path, decode)
         except ResultDamaged as error:
             yield error
+
+
+def write_record(path: Path, values: Mapping[str, Any], *, allow_nan: bool = True) -> None:
+    """Write a record down to the disk; a reader sees all of it or nothing.
+
+    Raises ValueError for a value that is not finite, unless `allow_nan`.
+    """
+    text = json.dumps(values, sort_keys=True, separators=(",", ":"), allow_nan=allow_nan)
+    write_durable(path, text.encode())
+
+
+def nan_to_none(value: float) -> float | None:
+    """Return the value, or None for NaN, which JSON does not have."""
+    return None if math.isnan(value) else value
 
 
 @contextmanager

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,14 +12,13 @@ import numpy as np
 from benchmarks.metrics.counts import FloatArray
 from benchmarks.metrics.object_metrics import METRICS, ObjectMetric, parameters, with_parameters
 from benchmarks.results.home import Home
-from benchmarks.results.json_files import ResultDamaged, decoding, read_record
-from rssam.files import write_durable
+from benchmarks.results.json_files import ResultDamaged, decoding, read_record, write_record
 
 METRICS_SCHEMA = 1
 
 
 @dataclass(frozen=True, eq=False)
-class Measured:
+class MeasuredRun:
     """Sums of every test image of one run. A metric with other parameters is another metric, and stands beside it."""
 
     key: str  # of the run
@@ -45,7 +43,7 @@ class Measured:
         return {**head, "images": list(self.images), "metrics": found}
 
     @classmethod
-    def from_json(cls, raw: Mapping[str, Any]) -> Measured:
+    def from_json(cls, raw: Mapping[str, Any]) -> MeasuredRun:
         """What this version still measures so; the rest is left out, to be measured again.
 
         Raises ResultDamaged if a part is missing, malformed, or of another format.
@@ -70,11 +68,11 @@ class MetricStore:
 
     home: Path
 
-    def get(self, key: str) -> Measured | None:
+    def get(self, key: str) -> MeasuredRun | None:
         """What was measured of that run, or None. Raises ResultDamaged, naming the file, if it cannot be used."""
 
-        def decode(raw: Any) -> Measured:
-            found = Measured.from_json(raw)
+        def decode(raw: Any) -> MeasuredRun:
+            found = MeasuredRun.from_json(raw)
             if found.key != key:
                 raise ResultDamaged(f"it is of the run {found.key}")
             return found
@@ -82,10 +80,9 @@ class MetricStore:
         path = Home(self.home).metrics(key)
         return read_record(path, decode) if path.is_file() else None
 
-    def put(self, measured: Measured) -> None:
+    def put(self, measured: MeasuredRun) -> None:
         """Write it down to the disk; a reader sees all of it or nothing."""
-        text = json.dumps(measured.to_json(), sort_keys=True, separators=(",", ":"), allow_nan=False)
-        write_durable(Home(self.home).metrics(measured.key), text.encode())
+        write_record(Home(self.home).metrics(measured.key), measured.to_json(), allow_nan=False)
 
 
 def _table(rows: Any, metric: ObjectMetric, images: int) -> FloatArray:

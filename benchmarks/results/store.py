@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,9 +9,8 @@ from pathlib import Path
 from filelock import FileLock
 
 from benchmarks.results.home import Home
-from benchmarks.results.json_files import ResultDamaged, read_record, read_records
+from benchmarks.results.json_files import ResultDamaged, read_record, read_records, write_record
 from benchmarks.results.result import Result
-from rssam.files import write_durable
 
 
 @dataclass(frozen=True)
@@ -39,10 +37,15 @@ class Store:
         path = self.path(key)
         return read_result(path) if path.is_file() else None
 
+    def no_result(self, key: str) -> str:
+        """Return the message for a key without a result: the keys of the home that have one."""
+        finished = sorted(path.stem for path in self.results.glob("*.json"))
+        shown = ", ".join(finished[:8]) + (", ..." if len(finished) > 8 else "")
+        return f"no finished run {key!r} in {self.home}: choose from {shown or 'none yet'}"
+
     def put(self, result: Result) -> None:
         """Write a finished result, down to the disk; a reader sees all of it or nothing."""
-        text = json.dumps(result.to_json(), sort_keys=True, separators=(",", ":"))
-        write_durable(self.path(result.key), text.encode())
+        write_record(self.path(result.key), result.to_json())
 
     def lock(self, key: str) -> FileLock:
         """The lock of a run; the operating system frees it when its holder ends, however that happens."""

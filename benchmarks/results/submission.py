@@ -6,25 +6,25 @@ JSON file in `scores/` of the home, written atomically. Imports no torch.
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
-from benchmarks.protocol.run import PROTOCOL, canonical, plain_fields
+from benchmarks.protocol.run import PROTOCOL, plain_fields, short_digest
 from benchmarks.results.counted_test import CountedTest
 from benchmarks.results.home import Home
-from benchmarks.results.json_files import ResultDamaged, decoding, read_record, read_records
+from benchmarks.results.json_files import ResultDamaged, decoding, read_record, read_records, write_record
 from data_prep.dataset import Dataset
-from rssam.files import write_durable
 
 SUBMISSION_SCHEMA = 1
 
-Kind = Literal["scored", "evaluated"]
+SubmissionKind = Literal["scored", "evaluated"]
 """Predictions that were made elsewhere, or a trained system that predicted here, on data it was not trained on."""
+
+ImageSelection = Literal["all", "test"]
+"""The images of a data set that are counted: all, or those of its test split."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,9 +34,9 @@ class Submission(CountedTest):
     reading: tuple[str, ...]  # how files became labels, or a network met images of another size; one sentence each
 
     @property
-    def kind(self) -> Kind:
+    def kind(self) -> SubmissionKind:
         """Which of the two."""
-        kind: Kind = self.identity["kind"]
+        kind: SubmissionKind = self.identity["kind"]
         return kind
 
     @property
@@ -79,14 +79,14 @@ class Submission(CountedTest):
 
 
 def identify(
-    kind: Kind,
+    kind: SubmissionKind,
     name: str,
     dataset: Dataset,
     *,
     data: str,
     split_seed: int,
     split_rule: str,
-    images: Literal["test", "all"],
+    images: ImageSelection,
     predictions: str | None = None,
     system: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
@@ -111,14 +111,13 @@ def identify(
 
 def submission_key(identity: Mapping[str, Any]) -> str:
     """The key that belongs to an identity: data set, kind, and ten hex digits of its SHA-256."""
-    digest = hashlib.sha256(canonical(identity).encode()).hexdigest()
-    return f"{identity['dataset']['name']}-{identity['kind']}-{digest[:10]}"
+    return f"{identity['dataset']['name']}-{identity['kind']}-{short_digest(identity)}"
 
 
 def put_submission(home: Path, submission: Submission) -> Path:
     """Write it, down to the disk, and return its file; a reader sees all of it or nothing."""
     path = Home(home).score(submission.key)
-    write_durable(path, json.dumps(submission.to_json(), sort_keys=True, separators=(",", ":")).encode())
+    write_record(path, submission.to_json())
     return path
 
 

@@ -17,14 +17,14 @@ from typing import Literal
 from benchmarks.protocol.run import ResolvedRun
 from benchmarks.results.home import Home
 
-Purpose = Literal["test", "score", "evaluate"]
+UsePurpose = Literal["test", "score", "evaluate"]
 """What a test split was used for: the one test of a finished training; predictions made elsewhere; a system trained on
 other data.
 """
 
 
 @dataclass(frozen=True)
-class Use:
+class TestSetUse:
     """One use of a test split. `split` is the digest of data and split; an interrupted test that is repeated is two."""
 
     time: str  # UTC, ISO 8601
@@ -39,7 +39,7 @@ class Use:
 class Ledger:
     """All uses in the order they were written, and one sentence for each line that cannot be read."""
 
-    uses: tuple[Use, ...]
+    uses: tuple[TestSetUse, ...]
     damaged: tuple[str, ...]
 
 
@@ -55,17 +55,17 @@ class TestSplitUse:
     others: int = 0  # of the uses, those that are no test of a run: predictions scored, systems of other data
 
 
-def record_use(home: Path, resolved: ResolvedRun, purpose: Purpose = "test") -> None:
+def record_use(home: Path, resolved: ResolvedRun, purpose: UsePurpose = "test") -> None:
     """Append a use to the home's ledger. Call it before the split is read: a use that fails has still been one."""
     append_use(
         home, resolved.key, resolved.run.model.name, resolved.run.dataset.name, resolved.data_digest, purpose
     )  # fmt: skip
 
 
-def append_use(home: Path, key: str, system: str, dataset: str, split: str, purpose: Purpose) -> None:
+def append_use(home: Path, key: str, system: str, dataset: str, split: str, purpose: UsePurpose) -> None:
     """Append a use of what may be no run; see `record_use`."""
     time = datetime.now(UTC).isoformat(timespec="seconds")
-    use = Use(time=time, key=key, system=system, dataset=dataset, split=split, purpose=purpose)
+    use = TestSetUse(time=time, key=key, system=system, dataset=dataset, split=split, purpose=purpose)
     home.mkdir(parents=True, exist_ok=True)
     line = json.dumps(asdict(use), sort_keys=True).encode() + b"\n"
     descriptor = os.open(Home(home).test_set_log, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
@@ -102,18 +102,18 @@ def read_ledger(home: Path) -> Ledger:
     return Ledger(tuple(uses), tuple(damaged))
 
 
-def _use(raw: object) -> Use:
+def _use(raw: object) -> TestSetUse:
     if not isinstance(raw, dict):
         raise ValueError("it is no record")
-    use = Use(**raw)
+    use = TestSetUse(**raw)
     if not all(isinstance(value, str) for value in asdict(use).values()):
         raise ValueError("a part is no text")
     return use
 
 
-def count_uses(uses: Sequence[Use]) -> tuple[TestSplitUse, ...]:
+def count_uses(uses: Sequence[TestSetUse]) -> tuple[TestSplitUse, ...]:
     """Uses by test split, the most used of each data set first."""
-    splits: dict[tuple[str, str], list[Use]] = {}
+    splits: dict[tuple[str, str], list[TestSetUse]] = {}
     for use in uses:
         splits.setdefault((use.dataset, use.split), []).append(use)
     found = []

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.execution.session import Session
-from benchmarks.export.load_run import Trained
+from benchmarks.export.load_run import TrainedNetwork
 from benchmarks.results.home import Home
 from benchmarks.results.provenance import provenance
 from benchmarks.results.submission import (
@@ -25,7 +25,7 @@ from benchmarks.results.submission import (
     submission_key,
 )
 from benchmarks.results.test_set_log import append_use
-from benchmarks.scoring.score import Scored
+from benchmarks.scoring.score import ScoredSubmission
 from benchmarks.scoring.test_images import TestImages
 from benchmarks.training.evaluate import evaluate
 from benchmarks.training.loop import make_fabric
@@ -114,7 +114,7 @@ class MappedNetwork(nn.Module):
         return (chosen[0] - logits[:, others].amax(dim=1))[:, None]
 
 
-def crop_for(trained: Trained, chosen: TestImages) -> int | None:
+def crop_for(trained: TrainedNetwork, chosen: TestImages) -> int | None:
     """Side of the squares that cover an image, None for whole images.
 
     Raises UserError if the images have another size than the network takes, and no grid of such squares.
@@ -132,13 +132,13 @@ def crop_for(trained: Trained, chosen: TestImages) -> int | None:
 
 
 def evaluate_elsewhere(
-    trained: Trained,
+    trained: TrainedNetwork,
     chosen: TestImages,
     mapping: ClassMapping,
     name: str,
     session: Session,
     progress: Callable[[int, int], None],
-) -> Scored:
+) -> ScoredSubmission:
     """Predict the chosen images, count, and store the submission. Raises UserError if it was trained on that data set.
 
     What was counted before is not counted again.
@@ -160,12 +160,12 @@ def evaluate_elsewhere(
     }
     identity = identify(
         "evaluated", name, chosen.dataset, data=chosen.digest, split_seed=chosen.split_seed,
-        split_rule=chosen.split_rule, images=chosen.part, system=system,
+        split_rule=chosen.split_rule, images=chosen.selection, system=system,
     )  # fmt: skip
     key = submission_key(identity)
     path = Home(session.home).score(key)
     if path.is_file():
-        return Scored(read_submission(path), path, (), cached=True)
+        return ScoredSubmission(read_submission(path), path, (), cached=True)
     append_use(session.home, key, trained.model.name, chosen.dataset.name, chosen.digest, "evaluate")
     from data_prep.loading.torch_dataset import PreparedDataset
 
@@ -187,10 +187,10 @@ def evaluate_elsewhere(
         data={**chosen.record, **({} if copies is None else {"copies": copies})},
         provenance=provenance(fabric.device),
     )
-    return Scored(submission, put_submission(session.home, submission), (), cached=False)
+    return ScoredSubmission(submission, put_submission(session.home, submission), (), cached=False)
 
 
-def _size_rule(trained: Trained, crop: int | None) -> str:
+def _size_rule(trained: TrainedNetwork, crop: int | None) -> str:
     height, width = trained.task.image_size
     whole = f"Whole images of {width}x{height}, as it was trained."
     return whole if crop is None else f"Images covered by a grid of squares of {crop} pixels, as it was trained."

@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from benchmarks.failures import shortened
 from data_prep.images.class_values import colour_codes, number_codes, opaque
 from data_prep.images.decode import BadPicture, Bytes, decode
 from data_prep.images.masks import LISTED
@@ -32,7 +33,7 @@ READ = (".npy", ".png", ".tif", ".tiff")
 WHITE = 255
 BLACK: Colour = (0, 0, 0)
 
-Form = Literal["labels", "numbers", "floats"]
+MaskEncoding = Literal["labels", "numbers", "floats"]
 """What a file's bytes are: labels, or what all files together must decide: 0 and 1 or 255; floats against 0 and 0.5."""
 
 LOW, HIGH = 1, 2
@@ -44,7 +45,7 @@ class LabelFile:
     """One decoded file, a byte for each pixel, packed: a whole test split fits into memory."""
 
     path: Path
-    form: Form
+    encoding: MaskEncoding
     size: tuple[int, int]  # (height, width)
     packed: bytes
     values: frozenset[int] = frozenset()  # of numbers
@@ -52,11 +53,11 @@ class LabelFile:
     high: float = 0.0
 
     @classmethod
-    def of(cls, path: Path, form: Form, codes: Bytes, low: float = 0.0, high: float = 0.0) -> LabelFile:
+    def of(cls, path: Path, encoding: MaskEncoding, codes: Bytes, low: float = 0.0, high: float = 0.0) -> LabelFile:
         """A file of codes uint8 [H, W]."""
-        values = frozenset(np.unique(codes).tolist()) if form == "numbers" else frozenset()
+        values = frozenset(np.unique(codes).tolist()) if encoding == "numbers" else frozenset()
         size = codes.shape[0], codes.shape[1]
-        return cls(path, form, size, zlib.compress(np.ascontiguousarray(codes).tobytes(), 1), values, low, high)
+        return cls(path, encoding, size, zlib.compress(np.ascontiguousarray(codes).tobytes(), 1), values, low, high)
 
     @property
     def codes(self) -> Bytes:
@@ -118,7 +119,7 @@ class LabelReader:
         found, places = np.unique(codes, return_inverse=True)
         unknown = [code for code in found.tolist() if code not in self.colours]
         if unknown:
-            return None, _listed([f"({code >> 16}, {code >> 8 & 255}, {code & 255})" for code in unknown])
+            return None, shortened([f"({code >> 16}, {code >> 8 & 255}, {code & 255})" for code in unknown], LISTED)
         table = np.array([self.colours[code] for code in found.tolist()], np.uint8)
         return table[places.reshape(codes.shape)], ""
 
@@ -131,7 +132,7 @@ class LabelReader:
         except BadPicture:
             return LabelFile.of(path, "labels", by_colour)
         numbers = by_number.codes
-        if by_number.form == "numbers":  # 0 and 1, or 0 and 255: either way what is not 0 is foreground
+        if by_number.encoding == "numbers":  # 0 and 1, or 0 and 255: either way what is not 0 is foreground
             numbers = (numbers > 0).astype(np.uint8)
         if (numbers != by_colour).any():
             raise BadPicture(
@@ -145,7 +146,7 @@ class LabelReader:
         wanted = {0, 1, WHITE} if self.binary else set(range(len(self.classes)))
         unknown = [str(value) for value in found if value not in wanted]
         if unknown or (1 in found and WHITE in found and self.binary):
-            shown = _listed(unknown or [str(value) for value in found])
+            shown = shortened(unknown or [str(value) for value in found], LISTED)
             raise BadPicture(f"expected {self.expected}, found {'also ' if unknown else ''}{shown}")
         codes = numbers.astype(np.uint8)
         # Nothing but 0 is background under every rule.
@@ -211,7 +212,7 @@ def resolve_encoding(files: Sequence[LabelFile]) -> tuple[int, float]:
             f"{ones[0].path.name} holds 0 and 1, and {whites[0].path.name} 0 and 255: save all files alike, for one of "
             "the two may mean something else"
         )
-    floats = [file for file in files if file.form == "floats"]
+    floats = [file for file in files if file.encoding == "floats"]
     lowest = min(floats, key=lambda file: file.low, default=None)
     highest = max(floats, key=lambda file: file.high, default=None)
     if lowest is None or highest is None or lowest.low < 0:
@@ -226,16 +227,11 @@ def resolve_encoding(files: Sequence[LabelFile]) -> tuple[int, float]:
 
 def labels_of(file: LabelFile, foreground: int, threshold: float) -> Bytes:
     """Labels uint8 [H, W] of a file, under what `resolve_encoding` found."""
-    if file.form == "labels":
+    if file.encoding == "labels":
         return file.codes
-    if file.form == "numbers":
+    if file.encoding == "numbers":
         return np.equal(file.codes, foreground).astype(np.uint8)
     return np.greater_equal(file.codes, HIGH if threshold else LOW).astype(np.uint8)
-
-
-def _listed(values: Sequence[str]) -> str:
-    rest = f" and {len(values) - LISTED} more" if len(values) > LISTED else ""
-    return ", ".join(values[:LISTED]) + rest
 
 
 def _colour(colour: Colour) -> str:

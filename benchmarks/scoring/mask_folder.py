@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.execution.session import FAULTS_SHOWN
+from benchmarks.failures import FAULTS_SHOWN, shortened
 from benchmarks.scoring.mask_files import READ, LabelFile, LabelReader, labels_of, resolve_encoding
 from benchmarks.scoring.test_images import TestImages
 from data_prep.images.decode import BadPicture, Bytes
@@ -21,7 +21,7 @@ class PredictionsUnfit(UserError):
 
 
 @dataclass(frozen=True)
-class Predicted:
+class PredictedLabels:
     """Labels of every chosen image in their order, at the prepared size or all at the source's own, and their story."""
 
     labels: Callable[[int], Bytes]  # of one image by its place: uint8 [H, W]
@@ -30,7 +30,7 @@ class Predicted:
     notes: tuple[str, ...]  # what the user should know
 
 
-def read_folder(folder: Path, chosen: TestImages, suffix: str, progress: Progress) -> Predicted:
+def read_folder(folder: Path, chosen: TestImages, suffix: str, progress: Progress) -> PredictedLabels:
     """The predictions of a folder: a file for each chosen image, named by its stem and `suffix`."""
     if not folder.is_dir():
         found = "a file" if folder.is_file() else "nothing"
@@ -72,18 +72,12 @@ def read_folder(folder: Path, chosen: TestImages, suffix: str, progress: Progres
     notes = [f"left out: {elsewhere} files of images that are not in this test split"] if elsewhere else []
     if others:
         notes.append(f"left out, of no image of {chosen.dataset.name}: {shortened(others)}")
-    return Predicted(
+    return PredictedLabels(
         labels=lambda index: labels_of(ordered[index], foreground, threshold),
         native=native,
         reading=_reading(ordered, foreground, threshold, native),
         notes=tuple(notes),
     )
-
-
-def shortened(names: Sequence[str]) -> str:
-    """The first of the names, and how many more there are."""
-    rest = f" and {len(names) - FAULTS_SHOWN} more" if len(names) > FAULTS_SHOWN else ""
-    return ", ".join(names[:FAULTS_SHOWN]) + rest
 
 
 def _read(paths: Sequence[Path], reader: LabelReader, entry: Entry) -> tuple[str, LabelFile | None]:
@@ -117,11 +111,11 @@ def _sizes(read: dict[str, LabelFile], wanted: dict[str, Entry], native: bool) -
 
 
 def _reading(files: Sequence[LabelFile], foreground: int, threshold: float, native: bool) -> tuple[str, ...]:
-    forms = {file.form for file in files}
-    parts = ["Class numbers or the data set's colours, pixel by pixel."] if "labels" in forms else []
-    if "numbers" in forms:
+    encodings = {file.encoding for file in files}
+    parts = ["Class numbers or the data set's colours, pixel by pixel."] if "labels" in encodings else []
+    if "numbers" in encodings:
         parts.append(f"Foreground is {foreground}.")
-    if "floats" in forms:
+    if "floats" in encodings:
         kind = "probability above 0.5" if threshold else "logit above 0"
         parts.append(f"Floats: foreground is a {kind}.")
     if native:

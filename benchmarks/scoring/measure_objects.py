@@ -17,7 +17,7 @@ import numpy as np
 from benchmarks.metrics.object_metrics import ObjectMetric, object_metrics
 from benchmarks.results.home import Home
 from benchmarks.results.json_files import ResultDamaged
-from benchmarks.results.metric_store import Measured, MetricStore
+from benchmarks.results.metric_store import MeasuredRun, MetricStore
 from benchmarks.results.pixels import Labels, read_mask, read_predictions
 from benchmarks.results.predictions import PREDICTIONS
 from benchmarks.results.result import Result
@@ -39,7 +39,7 @@ class _Job:
     metrics: tuple[ObjectMetric, ...]
 
 
-_Found = tuple[dict[str, tuple[float, ...]], tuple[int, int, int, int]]
+_ImageMeasurement = tuple[dict[str, tuple[float, ...]], tuple[int, int, int, int]]
 """Sums by metric, and tp, fp, fn, tn in pixels."""
 
 DIED = "a worker process ended abruptly (out of memory?): run again with --workers 1"
@@ -53,7 +53,7 @@ def measure_run(
     progress: Progress,
     *,
     again: bool = False,
-) -> tuple[Measured, tuple[ObjectMetric, ...]]:
+) -> tuple[MeasuredRun, tuple[ObjectMetric, ...]]:
     """What the metrics find on the test images of a run, and which of them had to be taken; the rest was stored.
 
     What is found is stored in the home. With `again` nothing is taken from there, and a damaged file is replaced.
@@ -87,8 +87,8 @@ def measure_run(
         _require_the_counts(result, [counted for _, counted in found], maps)
         for metric in fresh:
             sums[metric] = np.asarray([one[metric.name] for one, _ in found], dtype=np.float64)
-        store.put(Measured(result.key, result.images, digest, masks, sums))
-    return Measured(result.key, result.images, digest, masks, sums), fresh
+        store.put(MeasuredRun(result.key, result.images, digest, masks, sums))
+    return MeasuredRun(result.key, result.images, digest, masks, sums), fresh
 
 
 def _entries(folder: Path, result: Result) -> list[Entry]:
@@ -103,7 +103,7 @@ def _entries(folder: Path, result: Result) -> list[Entry]:
     return [by_stem[stem] for stem in result.images]
 
 
-def _measure(job: _Job) -> _Found:
+def _measure(job: _Job) -> _ImageMeasurement:
     truth = read_mask(job.folder, job.entry)  # [H, W]
     prediction = np.unpackbits(job.packed, axis=-1, count=truth.shape[1])  # [H, W]
     kept, real, found = truth != IGNORE, truth == 1, prediction == 1
@@ -128,7 +128,7 @@ def _digest(digests: Iterable[str]) -> str:
     return hashlib.sha256("\n".join(digests).encode()).hexdigest()
 
 
-def read_measured(home: Path, keys: Iterable[str]) -> tuple[dict[str, Measured], tuple[str, ...]]:
+def read_measured(home: Path, keys: Iterable[str]) -> tuple[dict[str, MeasuredRun], tuple[str, ...]]:
     """What is stored of these runs, by key, and one sentence for each file that cannot be used."""
     store, found, damaged = MetricStore(home), {}, []
     for key in keys:

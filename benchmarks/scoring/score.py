@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from benchmarks.failures import shortened
 from benchmarks.metrics.counts import Counts
 from benchmarks.results.home import Home
 from benchmarks.results.json_files import ResultDamaged
@@ -28,7 +29,7 @@ from benchmarks.results.submission import (
     submission_key,
 )
 from benchmarks.results.test_set_log import append_use
-from benchmarks.scoring.mask_folder import Predicted, PredictionsUnfit, read_folder, shortened
+from benchmarks.scoring.mask_folder import PredictedLabels, PredictionsUnfit, read_folder
 from benchmarks.scoring.test_images import TestImages, select_test_images
 from benchmarks.training.evaluate import confusion_matrix
 from data_prep.errors import DataError
@@ -38,7 +39,7 @@ from data_prep.processes import Progress
 
 
 @dataclass(frozen=True)
-class Scored:
+class ScoredSubmission:
     """What `score` gives: the submission, its file, and what is to be said; `cached` if it was counted before."""
 
     submission: Submission
@@ -47,7 +48,7 @@ class Scored:
     cached: bool
 
 
-def score(home: Path, chosen: TestImages, folder: Path, name: str, suffix: str, progress: Progress) -> Scored:
+def score(home: Path, chosen: TestImages, folder: Path, name: str, suffix: str, progress: Progress) -> ScoredSubmission:
     """Score the files of a folder and store the submission. Raises PredictionsUnfit listing all that is wrong.
 
     The same predictions under the same name are not counted twice: that would be another use of the split.
@@ -55,13 +56,13 @@ def score(home: Path, chosen: TestImages, folder: Path, name: str, suffix: str, 
     predicted = read_folder(folder, chosen, suffix, progress)
     identity = identify(
         "scored", name, chosen.dataset, data=chosen.digest, split_seed=chosen.split_seed,
-        split_rule=chosen.split_rule, images=chosen.part, predictions=digest(chosen, predicted),
+        split_rule=chosen.split_rule, images=chosen.selection, predictions=digest(chosen, predicted),
     )  # fmt: skip
     key = submission_key(identity)
     path = Home(home).score(key)
     notes = (*predicted.notes, *_namesakes(home, key, name, chosen.dataset.name))
     if path.is_file() and (known := _readable(path)) is not None:
-        return Scored(known, path, notes, cached=True)
+        return ScoredSubmission(known, path, notes, cached=True)
     append_use(home, key, name, chosen.dataset.name, chosen.digest, "score")
     counts, native = count(chosen, predicted, progress)
     submission = Submission(
@@ -75,10 +76,10 @@ def score(home: Path, chosen: TestImages, folder: Path, name: str, suffix: str, 
         data=chosen.record,
         provenance=provenance(torch.device("cpu")),
     )
-    return Scored(submission, put_submission(home, submission), notes, cached=False)
+    return ScoredSubmission(submission, put_submission(home, submission), notes, cached=False)
 
 
-def read_run(home: Path, result: Result) -> tuple[TestImages, Predicted]:
+def read_run(home: Path, result: Result) -> tuple[TestImages, PredictedLabels]:
     """The test images of a finished run and the predictions it saved. Raises DataError if they are gone or damaged."""
     identity = result.identity
     chosen = select_test_images(
@@ -96,10 +97,12 @@ def read_run(home: Path, result: Result) -> tuple[TestImages, Predicted]:
             f"a limit): nothing was scored. Without predictions are: {shortened(missing)}"
         )
     stems = [entry.stem for entry in chosen.entries]
-    return chosen, Predicted(lambda index: saved.labels(stems[index]), False, ("Predictions that the run saved.",), ())
+    return chosen, PredictedLabels(
+        lambda index: saved.labels(stems[index]), False, ("Predictions that the run saved.",), ()
+    )
 
 
-def count(chosen: TestImages, predicted: Predicted, progress: Progress) -> tuple[Counts, Counts | None]:
+def count(chosen: TestImages, predicted: PredictedLabels, progress: Progress) -> tuple[Counts, Counts | None]:
     """Counts at the prepared labels' resolution, and at the source's where predictions are that fine."""
     task = chosen.task
     data = PreparedDataset(chosen.folder, chosen.entries, cache=False)
@@ -121,7 +124,7 @@ def count(chosen: TestImages, predicted: Predicted, progress: Progress) -> tuple
     return counts, native_counts if len(finer) == len(confusions) else None
 
 
-def digest(chosen: TestImages, predicted: Predicted) -> str:
+def digest(chosen: TestImages, predicted: PredictedLabels) -> str:
     """SHA-256 over the predicted labels: equal for equal predictions, whatever the files they came in."""
     total = hashlib.sha256()
     for index, entry in enumerate(chosen.entries):

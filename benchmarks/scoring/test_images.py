@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from benchmarks.execution.session import FAULTS_SHOWN
+from benchmarks.execution.session import require_unchanged
 from benchmarks.protocol.run import require_scenes
+from benchmarks.results.data_record import data_record
 from benchmarks.results.home import Home
+from benchmarks.results.submission import ImageSelection
 from data_prep.dataset import Dataset
 from data_prep.errors import DataError
-from data_prep.manifest import Entry, Manifest, load_manifest, verify_files
+from data_prep.manifest import Entry, Manifest, load_manifest
 from data_prep.registry import dataset as find_dataset
 from data_prep.splits import SplitRule
 from rssam.contract import Task
-
-Part = Literal["test", "all"]
-"""Which images of a data set are counted."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +27,7 @@ class TestImages:
     manifest: Manifest
     folder: Path
     entries: tuple[Entry, ...]
-    part: Part
+    selection: ImageSelection
     split_seed: int
     split_rule: SplitRule
 
@@ -46,16 +44,12 @@ class TestImages:
     @property
     def record(self) -> dict[str, Any]:
         """What reports say of the data."""
-        manifest = self.manifest
-        return {
-            "origin": manifest.origin,
-            "complete": manifest.complete,
-            "pairs": len(manifest.entries),
-            "describe": manifest.describe(),
-        }
+        return data_record(self.manifest)
 
 
-def select_test_images(home: Path, name: str, split_seed: int, rule: SplitRule, part: Part = "test") -> TestImages:
+def select_test_images(
+    home: Path, name: str, split_seed: int, rule: SplitRule, selection: ImageSelection = "test"
+) -> TestImages:
     """The images to count, after comparing their files with their digests.
 
     Raises UnknownDataset or NotPrepared; DataError if a file was changed, or if there is no such image.
@@ -65,17 +59,8 @@ def select_test_images(home: Path, name: str, split_seed: int, rule: SplitRule, 
     manifest = load_manifest(folder, name)
     require_scenes(manifest, rule)
     splits = manifest.splits(split_seed, rule)
-    entries = splits["test"] if part == "test" else tuple(sorted(manifest.entries, key=lambda entry: entry.stem))
+    entries = splits["test"] if selection == "test" else tuple(sorted(manifest.entries, key=lambda entry: entry.stem))
     if not entries:
         raise DataError(f"{name} has no test images: {len(manifest.entries)} pairs are too few to split; prepare more")
-    if faults := verify_files(folder, entries):
-        raise DataError(
-            f"{len(faults)} prepared files of {name} are not as they were made:{_lines(faults)}\n"
-            f"Delete {folder} and run: rssam-bench prepare {name} --source DIR"
-        )
-    return TestImages(dataset, manifest, folder, entries, part, split_seed, rule)
-
-
-def _lines(faults: Sequence[str]) -> str:
-    rest = f"\n  ... and {len(faults) - FAULTS_SHOWN} more" if len(faults) > FAULTS_SHOWN else ""
-    return "".join(f"\n  {fault}" for fault in faults[:FAULTS_SHOWN]) + rest
+    require_unchanged(folder, name, entries)
+    return TestImages(dataset, manifest, folder, entries, selection, split_seed, rule)

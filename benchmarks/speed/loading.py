@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from benchmarks.protocol.recipe import PAPER, Recipe
 from benchmarks.results.home import Home
 from benchmarks.speed.timing import Conditions
-from benchmarks.training.batches import read_groups
+from benchmarks.training.batches import groups_per_epoch, read_groups
 from benchmarks.training.evaluate import to_float
-from benchmarks.training.loop import make_fabric, training_loss
+from benchmarks.training.loop import make_fabric, set_up_training, training_loss
 from benchmarks.training.optimizer import make_optimizer
 from benchmarks.training.reproducibility import seeded
 from data_prep.errors import NotPrepared
@@ -30,15 +31,13 @@ def images_per_second(
     data: PreparedDataset, recipe: Recipe, workers: int, groups: int, *, pinned: bool = False
 ) -> float:
     """Images that come as a training asks for them, with nothing to wait for; the first group is not timed."""
-    each = min(recipe.group, len(data) * recipe.crops)
-    in_epoch = max(len(data) * recipe.crops // each, 1)
-    numbers = ((1 + number // in_epoch, number % in_epoch) for number in range(groups + 1))
-    stream = read_groups(data, recipe, 0, numbers, workers, pinned=pinned)
+    group = min(recipe.group, len(data) * recipe.crops)
+    stream = _read_some_groups(data, recipe, workers, groups + 1, pinned=pinned)
     next(stream)
     began = time.perf_counter()
     for _ in range(groups):
         next(stream)
-    return groups * each / (time.perf_counter() - began)
+    return groups * group / (time.perf_counter() - began)
 
 
 def share_of_waiting(
@@ -63,13 +62,9 @@ def share_of_waiting(
     with seeded(0, deterministic=False):
         net = model.architecture(task)
     raw = make_optimizer(net, recipe, 0.0, fused=cuda)
-    network, optimizer = fabric.setup(net, raw)
-    if hasattr(net, "training_outputs"):
-        network.mark_forward_method("training_outputs")
+    network, optimizer = set_up_training(fabric, net, raw)
     network.train()
-    in_epoch = max(len(data) // recipe.group, 1)
-    numbers = ((1 + number // in_epoch, number % in_epoch) for number in range(STEPS + 1))
-    stream = read_groups(data, recipe, 0, numbers, workers, pinned=cuda)
+    stream = _read_some_groups(data, recipe, workers, STEPS + 1, pinned=cuda)
     waited = began = 0.0
     for number in range(STEPS + 1):
         if number == 1:  # the first warms up
@@ -89,3 +84,12 @@ def share_of_waiting(
     if cuda:
         torch.cuda.synchronize()
     return waited / (time.perf_counter() - began)
+
+
+def _read_some_groups(
+    data: PreparedDataset, recipe: Recipe, workers: int, count: int, *, pinned: bool
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Read the first `count` groups of a training, epoch after epoch."""
+    in_epoch = groups_per_epoch(data, recipe)
+    numbers = ((1 + number // in_epoch, number % in_epoch) for number in range(count))
+    return read_groups(data, recipe, 0, numbers, workers, pinned=pinned)

@@ -6,8 +6,6 @@ what else the machine does hits all of them alike; ratios are of one round each,
 
 from __future__ import annotations
 
-import ctypes
-import hashlib
 import json
 import time
 from collections.abc import Callable, Mapping
@@ -16,27 +14,28 @@ from functools import partial
 from itertools import product
 from pathlib import Path
 from statistics import median
-from typing import Any, Literal
+from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from benchmarks.protocol.cost import Cost, measure, measure_network
 from benchmarks.protocol.recipe import PAPER, Precision
-from benchmarks.protocol.run import canonical, plain_fields
+from benchmarks.protocol.run import plain_fields, short_digest
 from benchmarks.results.home import Home
-from benchmarks.results.provenance import peak_memory, provenance
+from benchmarks.results.provenance import provenance
+from benchmarks.speed.memory import CallMemory, memory_of
+from benchmarks.speed.sam_encoder import EncoderAlone, encoder_alone
 from benchmarks.training.compile import channels_last, compile_network
-from benchmarks.training.loop import make_fabric, training_loss
+from benchmarks.training.device_layout import Device
+from benchmarks.training.loop import make_fabric, set_up_training, training_loss
 from benchmarks.training.optimizer import make_optimizer
 from benchmarks.training.reproducibility import seeded
 from rssam.contract import Model, Task
 from rssam.files import write_atomic
 from rssam.sam.attention import Kind, set_attention
-from rssam.sam.encoder_sizes import ENCODERS
 
 SCHEMA = 1
-LEAST_ROUNDS = 7
 SECONDS_OF_AN_OPERATION = 0.05
 """An operation is repeated within a round until it has taken about so long."""
 OPERATIONS = ("latency", "throughput", "step")
@@ -48,7 +47,7 @@ SIDE_OF_PRODUCT = {"cuda": 4096, "cpu": 1024}
 class Conditions:
     """Where and how everything of one measurement is timed."""
 
-    device: Literal["cpu", "cuda"]
+    device: Device
     precision: Precision
     batch: int  # images of a forward pass
     group: int  # images of a training step
@@ -63,50 +62,6 @@ class Operation:
     name: str
     run: Callable[[], object]
     images: int
-
-
-@dataclass(frozen=True)
-class Memory:
-    """Bytes of one call: all that was held at its height, and by how much that was more than before it."""
-
-    peak: int
-    above: int
-
-
-class EncoderAlone(nn.Module):
-    """SAM's image encoder with its neck, as segment_anything has it, under the forward contract of a network."""
-
-    def __init__(self, encoder: nn.Module) -> None:
-        super().__init__()
-        self.encoder = encoder
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Neck's map [B, 256, H/16, W/16] of images [B, 3, H, W]."""
-        found: Tensor = self.encoder(images).neck
-        return found
-
-
-def encoder_alone(name: str, task: Task) -> nn.Module:
-    """An encoder of SAM with LoRA, frozen but for it."""
-    from rssam.lora import add_lora, freeze_encoder
-    from rssam.sam.encoder import SamEncoder
-
-    encoder = SamEncoder(ENCODERS[name], task.image_size, neck=True)
-    add_lora(encoder, 4)
-    freeze_encoder(encoder, "sam")
-    return EncoderAlone(encoder)
-
-
-def stock_encoder(name: str, task: Task) -> nn.Module:
-    """The same encoder from segment_anything alone, every module its own; it takes normalised images."""
-    from segment_anything.modeling import ImageEncoderViT
-
-    size = ENCODERS[name]
-    net: nn.Module = ImageEncoderViT(
-        img_size=task.image_size[0], patch_size=16, embed_dim=size.width, depth=size.blocks, num_heads=size.heads,
-        out_chans=256, qkv_bias=True, use_rel_pos=True, window_size=14, global_attn_indexes=size.global_blocks,
-    )  # fmt: skip
-    return net.requires_grad_(False)
 
 
 def measure_system(
@@ -146,9 +101,7 @@ def time_network(net: nn.Module, task: Task, conditions: Conditions, ways: tuple
     if conditions.compiled:
         compile_network(net)
     raw = make_optimizer(net, PAPER, 0.0, fused=cuda)  # at rate 0, so that thousands of steps diverge nowhere
-    model, optimizer = fabric.setup(net, raw)
-    if hasattr(net, "training_outputs"):
-        model.mark_forward_method("training_outputs")
+    model, optimizer = set_up_training(fabric, net, raw)
     images = torch.rand(max(conditions.batch, conditions.group), 3, *task.image_size, device=device)
     labels = torch.randint(max(2, len(task.classes)), (conditions.group, *task.image_size), device=device)
     labels = labels.to(torch.uint8)
@@ -188,7 +141,7 @@ def time_network(net: nn.Module, task: Task, conditions: Conditions, ways: tuple
         )
     ]
     steps = [Operation(f"{way}.step", step(way), conditions.group) for way in ways]
-    memory: dict[str, Memory | None] = {}
+    memory: dict[str, CallMemory | None] = {}
     seconds: dict[str, list[float]] = {}
     # What predicts has not trained: after a step an allocator keeps so much that large temporaries cost nothing.
     for operations in ([*forwards, _product(conditions)], steps):
@@ -230,33 +183,6 @@ def timed(run: Callable[[], object], repeats: int, device: torch.device) -> floa
     return (time.perf_counter() - began) / repeats
 
 
-def memory_of(run: Callable[[], object], device: torch.device) -> Memory | None:
-    """Highest memory of one call: allocated on CUDA, resident of this process on Linux, else unknown."""
-    run()  # what is allocated once, gradients and states of the optimiser too, is no part of a call
-    if device.type == "cuda":
-        _wait(device)
-        torch.cuda.reset_peak_memory_stats(device)
-        before = torch.cuda.memory_allocated(device)
-        run()
-        _wait(device)
-        return Memory(peak_memory(device), peak_memory(device) - before)
-    try:
-        ctypes.CDLL(None).malloc_trim(0)  # what glibc keeps for later would hide as much of the call
-        Path("/proc/self/clear_refs").write_text("5")  # begins the highest resident size anew
-        before = _resident("VmRSS")
-        run()
-        highest = _resident("VmHWM")
-    except (OSError, AttributeError):  # another system, or another libc
-        return None
-    return Memory(highest, highest - before)
-
-
-def _resident(field: str) -> int:
-    """Bytes that a line of this process's status gives in KiB."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(f"{field}:"))
-
-
 def summary(values: list[float]) -> dict[str, Any]:
     """Median and extremes over the rounds, and the rounds themselves."""
     return {"median": median(values), "low": min(values), "high": max(values), "rounds": values}
@@ -265,8 +191,7 @@ def summary(values: list[float]) -> dict[str, Any]:
 def save_record(home: Path, record: Mapping[str, Any]) -> Path:
     """Write a record into the home, in place of one of the same system under the same conditions."""
     named = {key: record[key] for key in ("system", "image_size", "classes", "conditions", "device", "way")}
-    digest = hashlib.sha256(canonical(named).encode()).hexdigest()[:10]
-    path = Home(home).speed / f"{record['system']['name']}-{record['image_size'][0]}-{digest}.json"
+    path = Home(home).speed / f"{record['system']['name']}-{record['image_size'][0]}-{short_digest(named)}.json"
     write_atomic(path, (json.dumps(record, indent=1) + "\n").encode())
     return path
 

@@ -1,1 +1,1 @@
-"""Mirror runs to MLflow."""
+"""Track runs in MLflow."""

@@ -1,11 +1,11 @@
-"""MLflow as a mirror: it listens and decides nothing. Whatever goes wrong with it, the run goes on and says so once.
+"""Track runs in MLflow. Nothing depends on it: whatever goes wrong with MLflow, the run goes on and says so once.
 
-Without MLFLOW_TRACKING_URI the mirror is a SQLite file in the home folder; with it, that server. One mirror serves all
-runs of a process, so that the database is opened and the experiment made once; how long it is waited for stands in
-`caller`. What MLflow missed is kept for later. A note in the run's work folder says which MLflow run it is and stays
-until that one has everything: a resumed run goes on in it, and a finished one that MLflow has not got is told again by
-the next command that meets it. The note is there before MLflow hears of the run, with a key that the MLflow run bears
-as a tag: one that was made and never noted is found by it.
+Without MLFLOW_TRACKING_URI runs are tracked in a SQLite file of the home folder, with it on that server. One tracker
+serves all runs of a process, so that the database is opened and the experiment made once; `caller` limits how long
+MLflow is waited for. What MLflow missed is kept for later. A note in the run's work folder names its MLflow run and
+stays until that one has everything: a resumed run goes on in it, and a finished run that MLflow lacks is sent again by
+the next command that meets it. The note is written before the MLflow run is made, with a random key that the MLflow
+run has as a tag: a run that was made and whose note was lost is found by the tag.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from typing import Any
 
 from filelock import FileLock
 
+from benchmarks.failures import first_line
 from benchmarks.results.home import Home
 from benchmarks.results.result import Result
 from benchmarks.tracking.call_with_timeout import TimeoutCaller
@@ -36,17 +37,17 @@ NOTE = "mlflow.json"
 IDEMPOTENCY_KEY = "idempotency_key"
 """Tag of an MLflow run: a random name that its note had before it was made."""
 
-_PATIENCE = {
+_CLIENT_DEFAULTS = {
     "MLFLOW_DISABLE_TELEMETRY": "true",  # a benchmark does not phone home
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
 }
-"""Settings of MLflow's client, where the user has none: its own would wait for minutes."""
+"""Settings of MLflow's client where the user has none: with its own defaults it waits for minutes."""
 
 
 @dataclass(frozen=True)
 class _Note:
-    """What the work folder knows of the run in MLflow."""
+    """The note in the work folder that names the run in MLflow."""
 
     uri: str
     run_id: str | None  # once it is made
@@ -54,12 +55,12 @@ class _Note:
 
 
 @dataclass
-class _Mirrored:
-    """The run that is being mirrored, and what MLflow has not got of it yet."""
+class _TrackedRun:
+    """The run that is being tracked, and what MLflow lacks of it."""
 
     key: str
     declared: Mapping[str, Any]
-    live: bool  # it is running now, not only told of later
+    live: bool  # it is running now, not sent after its end
     note: _Note
     run_id: str | None = None  # once it is open
     logged: set[tuple[str, int]] = field(default_factory=set)  # (metric, step)
@@ -71,22 +72,22 @@ class MlflowTracker:
 
     def __init__(self, home: Path, warn: Callable[[str], None]) -> None:
         self.home, self.warn = Home(home.resolve()), warn
-        self.caller = TimeoutCaller(self._leave_alone)
+        self.caller = TimeoutCaller(self._report_fault)
         self._client: Any = None
         self._experiment = ""
-        self._run: _Mirrored | None = None
+        self._run: _TrackedRun | None = None
         self._monitor: Any = None
 
     @property
     def uri(self) -> str:
-        """Where the mirror writes."""
+        """Where runs are tracked."""
         return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{self.home.mlflow_database}"
 
     def start(self, key: str, declared: Mapping[str, Any]) -> None:
         """Open the run, with its declaration as flat parameters; go on in the MLflow run that it had before."""
         self._stop_monitor()
-        self._run = _Mirrored(key, declared, live=True, note=self._read_note(key) or self._new_note(key))
-        self._tell(self._flush)
+        self._run = _TrackedRun(key, declared, live=True, note=self._read_note(key) or self._new_note(key))
+        self._call_with_run(self._flush)
 
     def epoch(self, metrics: Mapping[str, float], candidate: str = "") -> None:
         """Log the metrics of one epoch at the step of its number."""
@@ -94,18 +95,18 @@ class MlflowTracker:
             now, step = int(time.time() * 1000), int(metrics["epoch"])
             prefix = f"{candidate}." if candidate else ""
             self._run.pending += [(f"{prefix}{name}", value, now, step) for name, value in metrics.items()]
-            self._tell(self._flush)
+            self._call_with_run(self._flush)
 
     def finish(self, result: Result, result_file: Path) -> None:
         """Log the scores and attach the result file, which holds the counts."""
-        self._tell(lambda run: self._finish(run, result, result_file))
+        self._call_with_run(lambda run: self._finish(run, result, result_file))
         self._run = None
 
     def backfill(self, result: Result, result_file: Path) -> None:
-        """Tell MLflow of a result that it has not got the whole of, as its note says. Without a note does nothing."""
+        """Send MLflow a result that it lacks a part of: so it is while there is a note. Without a note do nothing."""
         if (note := self._read_note(result.key)) is None:
             return
-        self._run = _Mirrored(result.key, result.declared(), live=False, note=note)
+        self._run = _TrackedRun(result.key, result.declared(), live=False, note=note)
         now = int(time.time() * 1000)
         self._run.pending = [
             (name, value, now, int(epoch["epoch"])) for epoch in result.history for name, value in epoch.items()
@@ -121,29 +122,28 @@ class MlflowTracker:
         self._end("KILLED", reason)
 
     def open(self) -> bool:
-        """Make the database and the experiment, so that processes that start together do not each make them."""
-        self._listen(lambda: self._connect())
+        """Make the database and the experiment, so that processes which start together do not each make them."""
+        self._call(self._connect)
         return True
 
     def _end(self, status: str, reason: str) -> None:
-        self._tell(lambda run: self._close(run, status, reason))
+        self._call_with_run(lambda run: self._close(run, status, reason))
         self._run = None
 
-    def _tell(self, call: Callable[[_Mirrored], object]) -> None:
+    def _call_with_run(self, function: Callable[[_TrackedRun], object]) -> None:
         """Call with the current run, if there is one."""
         if (run := self._run) is not None:
-            self._listen(lambda: call(run))
+            self._call(lambda: function(run))
 
-    def _listen(self, call: Callable[[], object]) -> None:
-        self.caller.call(call, _import_mlflow)  # the import takes seconds on a busy machine: no fault of a server
+    def _call(self, function: Callable[[], object]) -> None:
+        self.caller.call(function, _import_mlflow)  # the import takes seconds on a busy machine: no fault of a server
 
-    def _leave_alone(self, fault: Exception) -> None:
+    def _report_fault(self, fault: Exception) -> None:
         self._client = None
         self._stop_monitor()
-        first = (str(fault).strip().splitlines() or [""])[0]
         self.warn(
-            f"MLflow at {self.uri} failed ({type(fault).__name__}: {first}); this session goes on without it "
-            f"and asks again after {self.caller.seconds_of_silence / 60:.0f} minutes. Results do not depend on it"
+            f"MLflow at {self.uri} failed ({type(fault).__name__}: {first_line(fault)}); this session goes on without "
+            f"it and asks again after {self.caller.seconds_of_pause / 60:.0f} minutes. Results do not depend on it"
         )
 
     def _connect(self) -> Any:
@@ -152,17 +152,19 @@ class MlflowTracker:
 
             self.home.root.mkdir(parents=True, exist_ok=True)
             wait = self.caller.seconds_to_answer
-            with FileLock(self.home.mlflow_lock, timeout=wait):  # two may want to make the database
+            with FileLock(self.home.mlflow_lock, timeout=wait):  # two processes may want to make the database
                 client = MlflowClient(self.uri)
-                known = client.get_experiment_by_name(EXPERIMENT)
-                local = None if "MLFLOW_TRACKING_URI" in os.environ else self.home.mlflow_artifacts.as_uri()
+                experiment = client.get_experiment_by_name(EXPERIMENT)
+                artifacts = None if "MLFLOW_TRACKING_URI" in os.environ else self.home.mlflow_artifacts.as_uri()
                 self._experiment = (
-                    known.experiment_id if known else client.create_experiment(EXPERIMENT, artifact_location=local)
+                    experiment.experiment_id
+                    if experiment
+                    else client.create_experiment(EXPERIMENT, artifact_location=artifacts)
                 )
             self._client = client
         return self._client
 
-    def _flush(self, run: _Mirrored) -> None:
+    def _flush(self, run: _TrackedRun) -> None:
         """Open the run if it is not open, and log what is pending."""
         from mlflow.entities import Metric
 
@@ -179,39 +181,39 @@ class MlflowTracker:
         run.logged |= {(name, step) for name, _, _, step in fresh}
         del run.pending[: len(sent)]  # more may have come while this call was given up
 
-    def _open(self, client: Any, run: _Mirrored) -> str:
+    def _open(self, client: Any, run: _TrackedRun) -> str:
         """Go on in the MLflow run that it had before, or make one."""
         from mlflow.entities import Param
 
         tags = {"key": run.key, IDEMPOTENCY_KEY: run.note.idempotency_key}
-        known = self._known(client, run) or client.create_run(self._experiment, run_name=run.key, tags=tags)
-        run_id: str = known.info.run_id
-        if known.info.status != "RUNNING":
+        mlflow_run = self._find_run(client, run) or client.create_run(self._experiment, run_name=run.key, tags=tags)
+        run_id: str = mlflow_run.info.run_id
+        if mlflow_run.info.status != "RUNNING":
             client.update_run(run_id, status="RUNNING")
-        for name in known.data.metrics:
+        for name in mlflow_run.data.metrics:
             run.logged |= {(name, point.step) for point in client.get_metric_history(run_id, name)}
-        missing = {name: str(value) for name, value in flat(run.declared).items() if name not in known.data.params}
+        missing = {name: str(value) for name, value in flat(run.declared).items() if name not in mlflow_run.data.params}
         if missing:
             client.log_batch(run_id, params=[Param(*item) for item in missing.items()])
         return run_id
 
-    def _known(self, client: Any, run: _Mirrored) -> Any:
-        """The MLflow run that the note names, or that bears its key; None if this server has neither."""
+    def _find_run(self, client: Any, run: _TrackedRun) -> Any:
+        """Return the MLflow run that the note names, or that has its key as a tag; None if this server has neither."""
         from mlflow.exceptions import MlflowException
 
         if run.note.run_id is not None and run.note.uri == self.uri:
             try:
-                known = client.get_run(run.note.run_id)
+                mlflow_run = client.get_run(run.note.run_id)
             except MlflowException as error:
                 if error.error_code != "RESOURCE_DOES_NOT_EXIST":
                     raise
             else:
-                if known.info.lifecycle_stage == "active":
-                    return known
-        found = client.search_runs([self._experiment], f"tags.{IDEMPOTENCY_KEY} = '{run.note.idempotency_key}'")
-        return found[0] if found else None
+                if mlflow_run.info.lifecycle_stage == "active":
+                    return mlflow_run
+        tagged = client.search_runs([self._experiment], f"tags.{IDEMPOTENCY_KEY} = '{run.note.idempotency_key}'")
+        return tagged[0] if tagged else None
 
-    def _finish(self, run: _Mirrored, result: Result, result_file: Path) -> None:
+    def _finish(self, run: _TrackedRun, result: Result, result_file: Path) -> None:
         now = int(time.time() * 1000)
         scores = {f"test_{name}": value for name, value in vars(result.scores).items()}
         scores |= {"seconds": result.seconds, "peak_memory": float(result.peak_memory)}
@@ -221,7 +223,7 @@ class MlflowTracker:
         self._close(run, "FINISHED", None)
         self._note_file(run.key).unlink(missing_ok=True)
 
-    def _close(self, run: _Mirrored, status: str, reason: str | None) -> None:
+    def _close(self, run: _TrackedRun, status: str, reason: str | None) -> None:
         self._flush(run)
         self._stop_monitor()
         client = self._connect()
@@ -239,7 +241,7 @@ class MlflowTracker:
         self._monitor.start()
 
     def _stop_monitor(self) -> None:
-        """Ask the monitor to end; it is not waited for, for its last word may take long to be heard."""
+        """Ask the monitor to end, without waiting: sending its last metrics may take long."""
         if self._monitor is not None:
             threading.Thread(target=self._monitor.finish, daemon=True).start()
             self._monitor = None
@@ -262,13 +264,13 @@ class MlflowTracker:
         return note
 
     def _write_note(self, key: str, note: _Note) -> None:
-        with suppress(OSError, DataError):  # a disk that cannot be written is told by what matters
+        with suppress(OSError, DataError):  # a full disk is reported by files that matter
             write_atomic(self._note_file(key), json.dumps(asdict(note)).encode(), durable=False)
 
 
 def _import_mlflow() -> None:
-    """Import it, quietly and with little patience for servers."""
-    for name, value in _PATIENCE.items():
+    """Import MLflow without its log messages, with short timeouts for servers."""
+    for name, value in _CLIENT_DEFAULTS.items():
         os.environ.setdefault(name, value)
     import mlflow  # noqa: F401
 

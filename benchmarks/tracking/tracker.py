@@ -1,4 +1,4 @@
-"""What the runner tells whoever listens to its runs; a listener decides nothing, and no result depends on one."""
+"""The protocol of a tracker, which receives the metrics and results of runs; no result depends on one."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from benchmarks.results.result import Result
 
 
 class Tracker(Protocol):
-    """What the runner tells whoever listens."""
+    """Receives what happens to the runs of a process, one run at a time."""
 
     def start(self, key: str, declared: Mapping[str, Any]) -> None:
         """A run begins, or goes on."""
 
     def epoch(self, metrics: Mapping[str, float], candidate: str = "") -> None:
-        """An epoch of the current run has ended; where several candidates are trained, of the one so named."""
+        """An epoch of the current run has ended; of several candidates that are trained, the named one's."""
 
     def finish(self, result: Result, result_file: Path) -> None:
         """The current run is finished and stored."""
 
     def backfill(self, result: Result, result_file: Path) -> None:
-        """A result of earlier is met."""
+        """A result of an earlier command is met."""
 
     def fail(self, reason: str) -> None:
         """The current run has failed."""
@@ -31,12 +31,12 @@ class Tracker(Protocol):
         """The current run was asked to stop."""
 
     def open(self) -> bool:
-        """Make ready for mirrors in other processes; whether there should be any."""
+        """Get ready for trackers in other processes; return whether they should track at all."""
         ...
 
 
 class NullTracker:
-    """A tracker that listens to nothing."""
+    """A tracker that ignores everything."""
 
     def start(self, key: str, declared: Mapping[str, Any]) -> None:
         """Ignored."""
@@ -57,5 +57,5 @@ class NullTracker:
         """Ignored."""
 
     def open(self) -> bool:
-        """There is nothing to open."""
+        """Return False: other processes need not track either."""
         return False

@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
 
 from benchmarks.protocol.recipe import Recipe
-from benchmarks.signals import Stop, heed_only_parent, signals_blocked
+from benchmarks.signals import Stop, ignore_signals_of_others, signals_blocked
 from data_prep.errors import DataError
 from data_prep.loading.torch_dataset import PreparedDataset, crop, random_crop_offset
 from rssam.errors import UserError
@@ -69,6 +69,11 @@ class _StreamDataset(TorchDataset[tuple[Tensor, Tensor]]):
         return self._draws[position]
 
 
+def groups_per_epoch(data: PreparedDataset, recipe: Recipe) -> int:
+    """Return how many whole groups of the recipe an epoch has, at least one."""
+    return max(len(data) * recipe.crops // recipe.group, 1)
+
+
 def read_groups(
     data: PreparedDataset,
     recipe: Recipe,
@@ -96,10 +101,10 @@ def read_groups(
     )
     with signals_blocked():
         batches = iter(loader)  # starts the processes
-    return _deaths_told_alike(batches) if workers else batches
+    return _raise_as_dataloader(batches) if workers else batches
 
 
-def _deaths_told_alike(batches: Iterator[tuple[Tensor, Tensor]]) -> Iterator[tuple[Tensor, Tensor]]:
+def _raise_as_dataloader(batches: Iterator[tuple[Tensor, Tensor]]) -> Iterator[tuple[Tensor, Tensor]]:
     """The batches; a worker's end met while its tensors were being received is raised as torch raises it elsewhere.
 
     Which of the two comes first, the signal or the broken connection, is chance.
@@ -111,7 +116,7 @@ def _deaths_told_alike(batches: Iterator[tuple[Tensor, Tensor]]) -> Iterator[tup
 
 
 def _leave_signals_to_parent(worker: int) -> None:
-    heed_only_parent()
+    ignore_signals_of_others()
 
 
 @contextmanager

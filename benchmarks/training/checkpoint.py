@@ -37,7 +37,7 @@ class CheckpointForeign(UserError):
 
 
 @dataclass(frozen=True)
-class Content:
+class CheckpointContent:
     """What a checkpoint file holds."""
 
     model: dict[str, Tensor]
@@ -153,7 +153,7 @@ def write_checkpoint(
     write_durable(path, save(tensors, metadata={METADATA: json.dumps(about)}))
 
 
-def read_checkpoint(path: Path) -> Content:
+def read_checkpoint(path: Path) -> CheckpointContent:
     """Read a checkpoint and compare its digest. Raises CheckpointDamaged, naming the file and what was found."""
     try:
         with safe_open(path, framework="pt", device="cpu") as stream:
@@ -168,12 +168,12 @@ def read_checkpoint(path: Path) -> Content:
         {name.removeprefix(part): value for name, value in tensors.items() if name.startswith(part)}
         for part in (_MODEL, _OPTIMIZER, _RANDOM)
     )
-    return Content(model, optimizer, random, progress, start)
+    return CheckpointContent(model, optimizer, random, progress, start)
 
 
 def restore(
     path: Path,
-    content: Content,
+    content: CheckpointContent,
     net: nn.Module,
     optimizer: torch.optim.Optimizer | None,
     start: Mapping[str, str],

@@ -14,7 +14,7 @@ from torch import nn
 
 from rssam.sam.attention import Selectable
 
-Backend = str | Callable[..., Any]
+CompileBackend = str | Callable[..., Any]
 """Of torch.compile, by name or itself."""
 
 COMPILE_FAULTS: tuple[type[Exception], ...] = (
@@ -39,7 +39,7 @@ def channels_last(net: nn.Module) -> None:
         net.to(memory_format=torch.channels_last)
 
 
-def compile_network(net: nn.Module, backend: Backend = "inductor", *, whole: bool = False) -> None:
+def compile_network(net: nn.Module, backend: CompileBackend = "inductor", *, whole: bool = False) -> None:
     """Compile in place, each at its first call: the forward pass, and what `net` declares as `training_outputs`.
 
     Names of parameters stay. With `whole`, what cannot be one graph is an error; otherwise it runs as written between

@@ -12,9 +12,12 @@ import subprocess
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 from benchmarks.protocol.recipe import Recipe
 from rssam.errors import UserError
+
+Device = Literal["cpu", "cuda"]
 
 
 class DevicesUnfit(UserError):

@@ -21,7 +21,7 @@ from data_prep.loading.torch_dataset import Item, PreparedDataset, grid
 from data_prep.loading.torch_dataset import crop as crop_item
 from rssam.contract import IGNORE, Task
 
-_Counted = tuple[str, Tensor, Tensor | None, Tensor]
+_ImageCounts = tuple[str, Tensor, Tensor | None, Tensor]
 """Stem, confusion matrix, that of the native mask, and the histogram of probabilities."""
 
 
@@ -98,7 +98,7 @@ def evaluate(
     """
     ranks = ranks or SingleProcess()
     net.eval()
-    counted: dict[int, _Counted] = {}
+    counted: dict[int, _ImageCounts] = {}
     predicted: dict[int, NDArray[np.uint8]] = {}
     for first in range(0, len(data), ranks.size):
         if (index := first + ranks.rank) < len(data):
@@ -117,7 +117,7 @@ def evaluate(
         if progress is not None:
             progress(min(first + ranks.size, len(data)), len(data))
     counted = ranks.collect(counted, len(data))
-    predicted = ranks.collect(predicted, len(data), leader_only=True)
+    predicted = ranks.collect(predicted, len(data), rank_zero_only=True)
     names, confusions, finer_confusions, histograms = zip(*(counted[index] for index in range(len(data))), strict=True)
     native_confusions = [confusion for confusion in finer_confusions if confusion is not None]
     return Evaluation(

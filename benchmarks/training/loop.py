@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from benchmarks.protocol.recipe import Precision, Recipe
 from benchmarks.signals import Interrupted, Stop
-from benchmarks.training.batches import read_groups
+from benchmarks.training.batches import groups_per_epoch, read_groups
 from benchmarks.training.checkpoint import Checkpoints
 from benchmarks.training.evaluate import to_float, validation_loss
 from benchmarks.training.loss import segmentation_loss
@@ -67,6 +67,14 @@ def make_fabric(device: str, precision: Precision) -> Fabric:
     return Fabric(accelerator=device, devices=1, precision=precision)
 
 
+def set_up_training(fabric: Fabric, net: nn.Module, optimizer: torch.optim.Optimizer) -> tuple[Any, Any]:
+    """Return Fabric's wrappers of a network and its optimiser, on its device."""
+    model, wrapper = fabric.setup(net, optimizer)
+    if hasattr(net, "training_outputs"):
+        model.mark_forward_method("training_outputs")
+    return model, wrapper
+
+
 def train(
     net: nn.Module,
     recipe: Recipe,
@@ -90,14 +98,12 @@ def train(
     ranks = ranks or SingleProcess()
     train_set, val_set = data
     raw = make_optimizer(net, recipe, rate, fused=fabric.device.type == "cuda")
-    model, optimizer = fabric.setup(net, raw)  # the wrapper steps; state and settings are those of `raw`
-    if hasattr(net, "training_outputs"):
-        model.mark_forward_method("training_outputs")
+    model, optimizer = set_up_training(fabric, net, raw)  # the wrapper steps; state and settings are those of `raw`
     state, random = _resumed(net, raw, checkpoints, ranks)
     if random:
         restore_random_states(random, fabric.device)
 
-    groups = max(len(train_set) * recipe.crops // recipe.group, 1)
+    groups = groups_per_epoch(train_set, recipe)
     accumulate = recipe.batch // recipe.group
     shares = ranks.shares(groups, accumulate)
     steps = len(shares)  # optimiser steps an epoch

@@ -1,8 +1,8 @@
-"""The processes that train one run together, one a device: what they tell each other, and how they end.
+"""Communication between the ranks that train one run together, one process a device, and how they fail together.
 
-The first leads: it alone holds locks, writes files and speaks; the others follow it from run to run. Gradients go
-through DistributedDataParallel; all else through a second group on the CPU, which a full GPU cannot block. Whatever
-only one of them meets ends all, because the others would wait for it for ever.
+Rank zero alone holds locks, writes files and prints; the others follow it from run to run. Gradients go through
+DistributedDataParallel, everything else through a second group on the CPU, which a full GPU cannot block. A failure of
+one rank ends all, because the others would wait for it for ever.
 """
 
 from __future__ import annotations
@@ -34,129 +34,134 @@ from benchmarks.training.device_layout import Layout, Share, shares
 from rssam.errors import UserError
 
 LONGEST_WAIT = timedelta(days=14)
-"""The first may wait for another command's run before it calls the others; the watch below knows who has died."""
+"""Rank zero may wait for another command's run, and the others for rank zero; threads look for failed ranks."""
 SECONDS_BETWEEN_LOOKS = 0.5
-SECONDS_TO_LEARN = 5.0
-"""How long one waits to learn why it has lost the others."""
+SECONDS_TO_LEARN_REASON = 5.0
+"""How long a rank waits to learn why it has lost the connection to the others."""
 
-T = TypeVar("T")
+Value = TypeVar("Value")
 
 
 class SingleProcess:
-    """A team of one: nobody to ask, nothing to add."""
+    """The one process of a run on one device: no other rank to wait for, nothing to add up."""
 
     rank = 0
     size = 1
 
     @property
     def is_rank_zero(self) -> bool:
-        """Whether this process writes and speaks."""
+        """Whether this process writes files and prints."""
         return self.rank == 0
 
     def shares(self, groups: int, per_step: int) -> list[Share]:
-        """What this device takes of every step of an epoch."""
+        """Return what this device takes of every step of an epoch of `groups` groups."""
         return shares(groups, per_step, self.rank, self.size)
 
     def total(self, values: Tensor) -> Tensor:
-        """The sum over all devices, of float64 or int64 values on the CPU."""
+        """Return the sum over all ranks of float64 or int64 values on the CPU."""
         return values
 
     def barrier(self, place: object = None) -> None:
-        """Wait for the others. Raises UserError if not all have come to the same place."""
+        """Wait for the other ranks. Raises UserError if not all have come to the same place."""
 
     def sync_stop(self, stop: Stop, save: bool = False) -> tuple[bool, bool]:
-        """Whether to stop, if any device was asked to, and whether to save, if the first wants to."""
+        """Return whether to stop, if any rank was asked to, and whether to save, if rank zero asks for it."""
         return stop.wanted, save
 
     def check(self, stop: Stop) -> None:
-        """Raise Interrupted on all devices if one was asked to stop."""
+        """Raise Interrupted on all ranks if one was asked to stop."""
         if self.sync_stop(stop)[0]:
             stop.check()
 
     def all_states(self, states: dict[str, Tensor]) -> dict[str, Tensor]:
-        """The random states of all devices, those of the others under "rank.name"."""
+        """Return the random states of all ranks, those of ranks from 1 on under "rank.name"."""
         return states
 
     def own_states(self, states: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """This device's part of what `all_states` gave; empty if there were fewer devices then."""
+        """Return this rank's part of what `all_states` gave; empty if there were fewer ranks then."""
         return {name: value for name, value in states.items() if "." not in name}
 
     def accumulating(self, model: Any, more: bool) -> AbstractContextManager[None]:
-        """For a group; `more` follow before the gradients are averaged."""
+        """Return the context of one group's backward pass; with `more` to follow, gradients are not averaged yet."""
         return nullcontext()
 
     def statistics(self, net: nn.Module) -> BatchNormStats | None:
-        """Running statistics before a step, for `merge`."""
+        """Return the running statistics of batch norm before a step, for `merge`."""
         return None
 
     def merge(self, net: nn.Module, before: BatchNormStats | None, share: Share) -> None:
-        """After a step: running statistics as if one device had seen the groups of all in turn."""
+        """Set the running statistics after a step as if one device had seen the groups of all ranks in turn."""
 
-    def collect(self, parts: dict[int, T], count: int, *, leader_only: bool = False) -> dict[int, T]:
-        """Parts 0..count-1 from all devices, each of which must have come once; others get theirs with `leader_only`.
+    def collect(self, parts: dict[int, Value], count: int, *, rank_zero_only: bool = False) -> dict[int, Value]:
+        """Return parts 0..count-1 from all ranks; with `rank_zero_only` the other ranks get their own parts alone.
 
-        Raises UserError if one is missing or came twice.
+        Raises UserError if a part is missing or came twice.
         """
-        return _whole([parts], count)
+        return _merge_parts([parts], count)
 
 
 class RankGroup(SingleProcess):
-    """Several devices. Made on all of them at the same time; `children` are processes that this one has started."""
+    """The ranks of a run on several devices. Every rank makes one at the same time.
+
+    `children` are the processes that this one has started.
+    """
 
     def __init__(
         self, layout: Layout, device: str, precision: Precision, children: list[subprocess.Popen[bytes]]
     ) -> None:
-        for name in ("lightning.fabric", "lightning.pytorch"):  # a banner; the second has taken the logger of the first
+        for name in ("lightning.fabric", "lightning.pytorch"):  # they print a banner
             logging.getLogger(name).setLevel(logging.WARNING)
-        warnings.filterwarnings("ignore", "`broadcast_buffers` is deprecated")  # its successor is not in all of ours
-        where = TorchElasticEnvironment() if layout.started else LightningEnvironment()
+        warnings.filterwarnings("ignore", "`broadcast_buffers` is deprecated")  # old versions lack its successor
+        environment = TorchElasticEnvironment() if layout.started else LightningEnvironment()
         strategy = DDPStrategy(broadcast_buffers=False, timeout=LONGEST_WAIT)
         self.fabric = Fabric(
             accelerator=device, devices=layout.devices, num_nodes=layout.nodes, strategy=strategy,
-            precision=precision, plugins=[where],
+            precision=precision, plugins=[environment],
         )  # fmt: skip
         self.fabric.launch()
         self.rank, self.size = self.fabric.global_rank, self.fabric.world_size
         self.on_failure: Callable[[str, str], None] = lambda reason, trace: None
-        talk = dist.new_group(backend="gloo", timeout=LONGEST_WAIT)
-        assert isinstance(talk, ProcessGroup)
-        self._talk = talk
-        board: Any = dist.TCPStore  # type: ignore[attr-defined]  # public, but not exported explicitly
-        server = board(where.main_address, 0, is_master=True, wait_for_workers=False) if self.is_rank_zero else None
-        port = self._from_first(server.port if server else None)
-        self._board = server or board(where.main_address, port, is_master=False, wait_for_workers=False)
+        cpu_group = dist.new_group(backend="gloo", timeout=LONGEST_WAIT)
+        assert isinstance(cpu_group, ProcessGroup)
+        self._cpu_group = cpu_group
+        tcp_store: Any = dist.TCPStore  # type: ignore[attr-defined]  # public, but not exported explicitly
+        address, server = environment.main_address, None
+        if self.is_rank_zero:
+            server = tcp_store(address, 0, is_master=True, wait_for_workers=False)
+        port = self._broadcast(server.port if server else None)
+        self._store = server or tcp_store(address, port, is_master=False, wait_for_workers=False)
         self._children = children
-        self._over = threading.Event()
+        self._finished = threading.Event()
         self._failed_here = False
-        self._watch = threading.Thread(target=self._watch_other_ranks, name="watch", daemon=True)
+        self._watch = threading.Thread(target=self._watch_other_ranks, name="watch-other-ranks", daemon=True)
         self._watch.start()
 
-    def broadcast_run(self, what: object) -> None:
-        """Set the others to work."""
-        self._from_first(what)
+    def broadcast_run(self, run: object) -> None:
+        """Send the other ranks the run to work on."""
+        self._broadcast(run)
 
     def release(self) -> None:
-        """Let the others go, and end the team; they are gone already where one has failed."""
+        """End the group: the other ranks exit. They have exited already if one has failed."""
         if not self._failed_here:
-            self._from_first(None)
-            self._part()
+            self._broadcast(None)
+            self._leave_group()
 
     def receive_run(self) -> Any:
-        """What the first one wants done; None if there is nothing more."""
-        what = self._from_first(None)
-        if what is None:
-            self._part()
-        return what
+        """Return the next run that rank zero sends, None if there is none left."""
+        run = self._broadcast(None)
+        if run is None:
+            self._leave_group()
+        return run
 
     def total(self, values: Tensor) -> Tensor:
-        """See Team."""
+        """See SingleProcess."""
         result = values.clone()
-        dist.all_reduce(result, group=self._talk)
+        dist.all_reduce(result, group=self._cpu_group)
         return result
 
     def barrier(self, place: object = None) -> None:
-        """See Team."""
-        places = self._from_all(place)
+        """See SingleProcess."""
+        places = self._all_gather(place)
         if any(other != places[0] for other in places):
             raise UserError(
                 f"the devices are not at the same place of the training ({', '.join(map(str, places))}): all nodes "
@@ -164,111 +169,112 @@ class RankGroup(SingleProcess):
             )
 
     def sync_stop(self, stop: Stop, save: bool = False) -> tuple[bool, bool]:
-        """See Team."""
+        """See SingleProcess."""
         wishes = self.total(torch.tensor([int(stop.wanted), int(save and self.is_rank_zero)]))
         if int(wishes[0]) and not stop.wanted:
             stop.signal = "a signal to another device"
         return bool(wishes[0]), bool(wishes[1])
 
     def all_states(self, states: dict[str, Tensor]) -> dict[str, Tensor]:
-        """See Team."""
-        every = self._from_all(states)
-        others = {f"{rank}.{name}": value for rank in range(1, self.size) for name, value in every[rank].items()}
-        return {**every[0], **others}
+        """See SingleProcess."""
+        gathered = self._all_gather(states)
+        others = {f"{rank}.{name}": value for rank in range(1, self.size) for name, value in gathered[rank].items()}
+        return {**gathered[0], **others}
 
     def own_states(self, states: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """See Team."""
+        """See SingleProcess."""
         if self.is_rank_zero:
             return super().own_states(states)
         prefix = f"{self.rank}."
         return {name.removeprefix(prefix): value for name, value in states.items() if name.startswith(prefix)}
 
     def accumulating(self, model: Any, more: bool) -> AbstractContextManager[None]:
-        """See Team."""
+        """See SingleProcess."""
         return self.fabric.no_backward_sync(model, enabled=more)
 
     def statistics(self, net: nn.Module) -> BatchNormStats | None:
-        """See Team."""
+        """See SingleProcess."""
         return read_stats(net)
 
     def merge(self, net: nn.Module, before: BatchNormStats | None, share: Share) -> None:
-        """See Team."""
+        """See SingleProcess."""
         assert before is not None
         if before.updates.numel():
             after = read_stats(net) if share.groups else before
-            write_stats(net, merge_in_order(net, before, self._from_all(after)))
+            write_stats(net, merge_in_order(net, before, self._all_gather(after)))
 
-    def collect(self, parts: dict[int, T], count: int, *, leader_only: bool = False) -> dict[int, T]:
-        """See Team."""
-        if not leader_only:
-            return _whole(self._from_all(parts), count)
-        every: list[Any] | None = [None] * self.size if self.is_rank_zero else None
-        dist.gather_object(parts, every, dst=0, group=self._talk)
-        return parts if every is None else _whole(every, count)
+    def collect(self, parts: dict[int, Value], count: int, *, rank_zero_only: bool = False) -> dict[int, Value]:
+        """See SingleProcess."""
+        if not rank_zero_only:
+            return _merge_parts(self._all_gather(parts), count)
+        gathered: list[Any] | None = [None] * self.size if self.is_rank_zero else None
+        dist.gather_object(parts, gathered, dst=0, group=self._cpu_group)
+        return parts if gathered is None else _merge_parts(gathered, count)
 
     def abort(self, reason: str, trace: str, *, lost: bool) -> str:
-        """End the others, who wait for this device; to be called where it cannot go on. Returns the reason to tell.
+        """End the other ranks, which wait for this one, because it cannot go on; return the reason to print.
 
-        Only the first returns, and its plan must end. `lost` says that it was a connection that broke: then one of the
-        others knows better, or has died.
+        Only rank zero returns, and its plan must end. `lost` says that a connection broke: then another rank has the
+        reason, or has died.
         """
         if lost:
-            time.sleep(SECONDS_TO_LEARN)  # the watch ends this process if there is something to tell
+            time.sleep(SECONDS_TO_LEARN_REASON)  # the watching thread ends this process if another rank has a reason
             reason = "the process of another device ended abruptly (out of memory?)"
         self._failed_here = True
-        self._board.set("failed", json.dumps([self.rank, reason, trace]))
+        self._store.set("failed", json.dumps([self.rank, reason, trace]))
         if not self.is_rank_zero:
-            time.sleep(60)  # until the first has told it; the watch ends this process then
+            time.sleep(60)  # until rank zero has reported it; the watching thread ends this process then
             exit_now()
-        self._over.set()
+        self._finished.set()
         return f"{reason}; the other devices have ended with it, and what was saved is kept"
 
     def _watch_other_ranks(self) -> None:
-        """In a thread of its own: end this process where another one has failed, for it may wait for ever."""
-        while not self._over.wait(SECONDS_BETWEEN_LOOKS):
+        """In a thread of its own: end this process if another rank has failed, because it may wait for ever."""
+        while not self._finished.wait(SECONDS_BETWEEN_LOOKS):
             try:
-                failed = json.loads(self._board.get("failed")) if self._board.check(["failed"]) else None
-            except (RuntimeError, ValueError):  # the first is gone
+                failed = json.loads(self._store.get("failed")) if self._store.check(["failed"]) else None
+            except (RuntimeError, ValueError):  # rank zero is gone
                 exit_now()
-            if self._failed_here and self._board.check(["told"]):
+            if self._failed_here and self._store.check(["reported"]):
                 exit_now()
             if failed is None and any(child.poll() not in (None, 0) for child in self._children):
                 failed = [-1, "the process of another device ended abruptly (out of memory?)", ""]
-            if failed is None or self._failed_here or self._over.is_set():
+            if failed is None or self._failed_here or self._finished.is_set():
                 continue
             if self.is_rank_zero:
                 rank, reason, trace = failed
-                who = f"device {rank}: " if rank >= 0 else ""
-                self.on_failure(f"{who}{reason}; all devices end, and what was saved is kept: run again", trace)
-                self._board.set("told", "")
-                time.sleep(4 * SECONDS_BETWEEN_LOOKS)  # the others look, and go first
+                origin = f"device {rank}: " if rank >= 0 else ""
+                self.on_failure(f"{origin}{reason}; all devices end, and what was saved is kept: run again", trace)
+                self._store.set("reported", "")
+                time.sleep(4 * SECONDS_BETWEEN_LOOKS)  # the others see it and exit first
                 exit_now()
-            exit_now(0)  # no fault of this one
+            exit_now(0)  # no fault of this rank
 
-    def _part(self) -> None:
-        self._over.set()
+    def _leave_group(self) -> None:
+        self._finished.set()
         self._watch.join()
-        dist.barrier(group=self._talk)
+        dist.barrier(group=self._cpu_group)
         dist.destroy_process_group()
 
-    def _from_first(self, what: Any) -> Any:
-        parcel = [what]
-        dist.broadcast_object_list(parcel, src=0, group=self._talk, device=torch.device("cpu"))
-        return parcel[0]
+    def _broadcast(self, value: Any) -> Any:
+        values = [value]
+        dist.broadcast_object_list(values, src=0, group=self._cpu_group, device=torch.device("cpu"))
+        return values[0]
 
-    def _from_all(self, what: T) -> list[T]:
-        every: list[Any] = [None] * self.size
-        dist.all_gather_object(every, what, group=self._talk)
-        return every
+    def _all_gather(self, value: Value) -> list[Value]:
+        gathered: list[Any] = [None] * self.size
+        dist.all_gather_object(gathered, value, group=self._cpu_group)
+        return gathered
 
 
 def is_lost(error: BaseException) -> bool:
-    """Whether it was the connection to another device that broke."""
+    """Return whether an error says that the connection to another rank broke."""
     return isinstance(error, RuntimeError) and (isinstance(error, dist.DistError) or "gloo" in str(error).lower())
 
 
-def _whole(every: list[dict[int, T]], count: int) -> dict[int, T]:
-    numbers = sorted(number for parts in every for number in parts)
+def _merge_parts(gathered: list[dict[int, Value]], count: int) -> dict[int, Value]:
+    """Return the parts of all ranks as one. Raises UserError unless they are 0..count-1, each once."""
+    numbers = sorted(number for parts in gathered for number in parts)
     if numbers != list(range(count)):
         raise UserError(f"expected each of {count} images or groups once, found {len(numbers)}: run again")
-    return {number: value for parts in every for number, value in parts.items()}
+    return {number: value for parts in gathered for number, value in parts.items()}

@@ -30,13 +30,13 @@ from benchmarks.protocol.registry import MODELS, smallest
 from benchmarks.protocol.setting import Setting
 from benchmarks.results.provenance import provenance
 from benchmarks.signals import Interrupted, Stop
+from benchmarks.speed.sam_encoder import stock_encoder
 from benchmarks.speed.timing import (
     Conditions,
     Operation,
     alternating,
     measure_encoder,
     measure_system,
-    stock_encoder,
     summary,
 )
 from benchmarks.training.checkpoint import Checkpoints

@@ -30,12 +30,12 @@ from benchmarks.metrics.boundary_iou import BoundaryIou  # noqa: E402
 from benchmarks.metrics.cldice import ClDice  # noqa: E402
 from benchmarks.metrics.mask_pair import MaskPair  # noqa: E402
 from benchmarks.metrics.object_metrics import ObjectMetric  # noqa: E402
-from benchmarks.metrics.relaxed_f1 import Relaxed  # noqa: E402
+from benchmarks.metrics.relaxed_f1 import RelaxedF1  # noqa: E402
 from data_prep.synthetic.road_scenes import road_scene  # noqa: E402
 
 Mask = NDArray[np.bool_]
 SIDE = 512
-METRICS: tuple[ObjectMetric, ...] = (Relaxed(), ClDice(), Apls(), BoundaryIou())
+METRICS: tuple[ObjectMetric, ...] = (RelaxedF1(), ClDice(), Apls(), BoundaryIou())
 
 
 def say(text: str) -> None:

@@ -14,7 +14,7 @@ import numpy as np
 
 from benchmarks.metrics.counts import FloatArray
 from benchmarks.metrics.object_metrics import METRICS, ObjectMetric
-from benchmarks.results.metric_store import Measured
+from benchmarks.results.metric_store import MeasuredRun
 from benchmarks.results.result import Result
 from benchmarks.scoring.measure_objects import read_measured
 from reports.statistics.bootstrap import Interval, interval, resampled
@@ -72,7 +72,7 @@ def object_tables(frames: Sequence[TableFrame], home: Path) -> Objects:
     return Objects(tuple(table for table in tables if table is not None), damaged)
 
 
-def _table(group: RowGroup, measured: Mapping[str, Measured]) -> ObjectTable | None:
+def _table(group: RowGroup, measured: Mapping[str, MeasuredRun]) -> ObjectTable | None:
     found = {metric for row in group.rows for result in row.results for metric in _of(measured, result)}
     metrics = tuple(sorted(found, key=lambda metric: (list(METRICS).index(metric.name), metric.title)))
     rows = [ObjectRow(*pair) for pair in zip(group.rows, _scored(group.rows, metrics, measured), strict=True)]
@@ -83,7 +83,7 @@ def _table(group: RowGroup, measured: Mapping[str, Measured]) -> ObjectTable | N
 
 
 def _scored(
-    rows: Sequence[GroupedRow], metrics: Sequence[ObjectMetric], measured: Mapping[str, Measured]
+    rows: Sequence[GroupedRow], metrics: Sequence[ObjectMetric], measured: Mapping[str, MeasuredRun]
 ) -> list[dict[ObjectMetric, ObjectScore]]:
     """For each row its scores under the metrics that all of its replicates have; none for a collapsed row."""
     having = [
@@ -137,5 +137,5 @@ def _score(metric: ObjectMetric, sums: Sequence[FloatArray], limits: Interval) -
     return ObjectScore(means, limits, undefined)
 
 
-def _of(measured: Mapping[str, Measured], result: Result) -> Mapping[ObjectMetric, FloatArray]:
+def _of(measured: Mapping[str, MeasuredRun], result: Result) -> Mapping[ObjectMetric, FloatArray]:
     return measured[result.key].sums if result.key in measured else {}

@@ -249,10 +249,10 @@ def test_no_cluster_there():
 
 
 def test_needs_grow_with_the_processes_that_read():
-    from benchmarks.execution.ray_cluster import GIB, Needs, needs
+    from benchmarks.execution.ray_cluster import GIB, Reservation, reservation
 
-    assert needs("cuda", 2) == Needs(1, 3, 8 * GIB)
-    assert needs("cpu", 0).gpus == 0
+    assert reservation("cuda", 2) == Reservation(1, 3, 8 * GIB)
+    assert reservation("cpu", 0).gpus == 0
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])

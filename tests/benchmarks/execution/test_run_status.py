@@ -346,13 +346,13 @@ def test_a_signal_from_outside(tmp_path, jobs, group):
 )
 def test_a_worker_that_dies_while_it_sends(broken):
     """Where the connection broke before the signal came, the reason was "Connection reset by peer" and no remedy."""
-    from benchmarks.training.batches import DataWorkerDied, _deaths_told_alike, worker_faults
+    from benchmarks.training.batches import DataWorkerDied, _raise_as_dataloader, worker_faults
 
     def batches():
         yield "first"
         raise broken
 
-    told = _deaths_told_alike(batches())
+    told = _raise_as_dataloader(batches())
     assert next(told) == "first"
     with pytest.raises(DataWorkerDied, match="run again, with fewer --workers"), worker_faults(Stop()):
         next(told)

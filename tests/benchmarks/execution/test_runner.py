@@ -9,13 +9,13 @@ from torch import nn
 
 import rssam.files
 from baselines.sam_lora import network
-from benchmarks.execution.execute_run import train_neighbours
 from benchmarks.execution.plan import part_of, plan, resolve_all
 from benchmarks.execution.runner import execute, execute_all
 from benchmarks.protocol.cost import measure
 from benchmarks.protocol.recipe import SMOKE
 from benchmarks.protocol.setting import Setting
 from benchmarks.protocol.tables import TABLE5, TABLES
+from benchmarks.results.data_record import train_neighbours
 from data_prep.errors import NotPrepared
 from data_prep.manifest import load_manifest, save_manifest
 from rssam.config import RSSAM

@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 from baselines.rsam_seg import RsamSeg
 from baselines.sam_lora import SamLora
 from benchmarks.export.adapter import ENTRY, AdapterUnusable, load_adapter, write_adapter
-from benchmarks.export.load_run import Trained, load_run
+from benchmarks.export.load_run import TrainedNetwork, load_run
 from benchmarks.protocol.run import resolve_run
 from benchmarks.training.checkpoint import content_digest, trained_state
 from data_prep.manifest import load_manifest
@@ -38,7 +38,7 @@ def stirred(run, folder, seed=3):
             value += 0.05 * torch.randn(value.shape, generator=generator)
     start = {name: folder.digest(name) for name in run.model.weights_needed()}
     result = fabricate(run, 0.7, precision="32-true")
-    return Trained(net, run.model, run.task, "32-true", result.key, run.dataset.name, start), result
+    return TrainedNetwork(net, run.model, run.task, "32-true", result.key, run.dataset.name, start), result
 
 
 def logits(net, size=SIZE):
@@ -155,7 +155,7 @@ def test_what_was_trained_as_a_whole_needs_no_base(tmp_path):
     run = tiny_run(SmpUNet("resnet18", "imagenet", 4))
     torch.manual_seed(0)
     net = run.model.architecture(run.task).eval()
-    trained = Trained(net, run.model, run.task, "32-true", "k", "deepglobe", {"resnet18": "ab" * 32})
+    trained = TrainedNetwork(net, run.model, run.task, "32-true", "k", "deepglobe", {"resnet18": "ab" * 32})
     about = write_adapter(tmp_path / "a.safetensors", trained, fabricate(run, 0.7), None)
     assert (about["base"], set(about["start"])) == ({}, {"resnet18"})
     found = load_adapter(tmp_path / "a.safetensors", WeightsFolder(tmp_path / "nowhere"))

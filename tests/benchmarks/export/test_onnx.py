@@ -9,7 +9,7 @@ from torch import nn
 
 from baselines.unet import UNet
 from benchmarks.export import onnx as onnx_export
-from benchmarks.export.load_run import Trained
+from benchmarks.export.load_run import TrainedNetwork
 from benchmarks.export.onnx import TOLERANCE, NotExported, export_onnx
 from benchmarks.protocol.registry import MODELS, smallest
 from rssam.contract import Task
@@ -26,7 +26,7 @@ def as_trained(model, classes=("road",), size=(64, 96)):
     torch.manual_seed(0)
     task = Task(classes, size)
     net = shake(model.build(task, WeightsFolder("/nowhere"))).eval()
-    return Trained(net, model, task, "32-true", "deepglobe-x-0123456789", "deepglobe", {})
+    return TrainedNetwork(net, model, task, "32-true", "deepglobe-x-0123456789", "deepglobe", {})
 
 
 @pytest.fixture(scope="module")
@@ -97,7 +97,9 @@ class Complex(nn.Module):
 
 def test_what_cannot_be_written_is_a_sentence(tmp_path):
     trained = as_trained(UNet(4))
-    broken = Trained(Complex(), *(getattr(trained, name) for name in list(Trained.__dataclass_fields__)[1:]))
+    broken = TrainedNetwork(
+        Complex(), *(getattr(trained, name) for name in list(TrainedNetwork.__dataclass_fields__)[1:])
+    )
     with pytest.raises(NotExported, match="unet cannot be written as ONNX by this torch: "):
         export_onnx(broken, tmp_path / "a.onnx")
     assert not list(tmp_path.iterdir())

@@ -9,10 +9,11 @@ import pytest
 from benchmarks.metrics.apls import Apls
 from benchmarks.metrics.boundary_iou import BoundaryIou
 from benchmarks.metrics.mask_pair import MaskPair
-from benchmarks.metrics.object_metrics import DECLARED, METRICS, choose, object_metrics
-from benchmarks.metrics.relaxed_f1 import Relaxed
+from benchmarks.metrics.object_metrics import DECLARED, METRICS, choose_metrics, object_metrics
+from benchmarks.metrics.relaxed_f1 import RelaxedF1
+from benchmarks.results.home import Home
 from benchmarks.results.json_files import ResultDamaged
-from benchmarks.results.metric_store import Measured, MetricStore
+from benchmarks.results.metric_store import MeasuredRun, MetricStore
 from data_prep.registry import DATASETS
 from rssam.errors import UserError
 from tests.benchmarks.masks import changed, line, roads
@@ -41,24 +42,24 @@ def test_ignored_pixels_are_foreground_of_neither():
     truth, prediction = line(30).astype(np.uint8), line(30).astype(np.uint8)
     prediction[50] = 1
     truth[45:] = 255
-    assert object_metrics(truth, prediction, [Relaxed()]) == {"relaxed": (81, 81, 81, 81)}
+    assert object_metrics(truth, prediction, [RelaxedF1()]) == {"relaxed": (81, 81, 81, 81)}
 
 
 def test_shapes_must_agree():
     with pytest.raises(ValueError, match="alike"):
-        object_metrics(np.zeros((4, 4), bool), np.zeros((4, 5), bool), [Relaxed()])
+        object_metrics(np.zeros((4, 4), bool), np.zeros((4, 5), bool), [RelaxedF1()])
 
 
 def test_every_declaration_names_a_data_set_of_one_class_and_metrics():
     for dataset, names in DECLARED.items():
         assert len(DATASETS[dataset].classes) == 1
         assert set(names) <= set(METRICS)
-    assert [metric.name for metric in choose("deepglobe", ["road"])] == ["relaxed", "cldice", "apls"]
-    assert choose("whu", ["building"]) == (BoundaryIou(),)
+    assert [metric.name for metric in choose_metrics("deepglobe", ["road"])] == ["relaxed", "cldice", "apls"]
+    assert choose_metrics("whu", ["building"]) == (BoundaryIou(),)
 
 
 def test_what_is_chosen_by_name_and_what_is_refused():
-    assert choose("mine", ["road"], ["apls", "relaxed"], buffer=5) == (Apls(), Relaxed(5))
+    assert choose_metrics("mine", ["road"], ["apls", "relaxed"], buffer=5) == (Apls(), RelaxedF1(5))
     for arguments, said in (
         (("mine", ["road"]), "no metric is declared for mine: name some with --metric, of relaxed, cldice"),
         (("mine", ["road"], ["dice"]), "unknown metric 'dice': choose from relaxed"),
@@ -66,17 +67,17 @@ def test_what_is_chosen_by_name_and_what_is_refused():
         (("whu", ["building"], [], 5), "--buffer is for the metric relaxed, which is not among boundary_iou"),
     ):
         with pytest.raises(UserError, match=said):
-            choose(*arguments)
+            choose_metrics(*arguments)
 
 
-MEASURED = Measured(
+MEASURED = MeasuredRun(
     "deepglobe-unet-0123456789",
     ("a", "b"),
     "maps",
     "masks",
     {
-        Relaxed(): np.array([[1, 2, 3, 4], [0, 0, 0, 5]], float),
-        Relaxed(5): np.array([[2, 2, 4, 4], [0, 0, 0, 5]], float),
+        RelaxedF1(): np.array([[1, 2, 3, 4], [0, 0, 0, 5]], float),
+        RelaxedF1(5): np.array([[2, 2, 4, 4], [0, 0, 0, 5]], float),
         Apls(): np.array([[1 / 3, 1], [0, 0]]),
     },
 )
@@ -95,7 +96,7 @@ def test_stored_sums_come_back_and_integers_are_stored_as_such(tmp_path):
     )
     assert found.sums.keys() == MEASURED.sums.keys()
     assert all(np.array_equal(found.sums[metric], sums) for metric, sums in MEASURED.sums.items())
-    raw = json.loads(store.path(MEASURED.key).read_text())
+    raw = json.loads(Home(tmp_path).metrics(MEASURED.key).read_text())
     assert raw["metrics"][0]["sums"] == [[1, 2, 3, 4], [0, 0, 0, 5]]
     assert "." not in json.dumps(raw["metrics"][0]["sums"])
 
@@ -103,11 +104,11 @@ def test_stored_sums_come_back_and_integers_are_stored_as_such(tmp_path):
 def test_another_version_of_a_metric_counts_as_not_measured(tmp_path):
     store = MetricStore(tmp_path)
     store.put(MEASURED)
-    raw = json.loads(store.path(MEASURED.key).read_text())
+    raw = json.loads(Home(tmp_path).metrics(MEASURED.key).read_text())
     raw["metrics"][0]["version"] = 99
     raw["metrics"][2]["name"] = "unheard of"
-    store.path(MEASURED.key).write_text(json.dumps(raw))
-    assert set(store.get(MEASURED.key).sums) == {Relaxed(5)}
+    Home(tmp_path).metrics(MEASURED.key).write_text(json.dumps(raw))
+    assert set(store.get(MEASURED.key).sums) == {RelaxedF1(5)}
 
 
 @pytest.mark.parametrize(
@@ -125,7 +126,7 @@ def test_another_version_of_a_metric_counts_as_not_measured(tmp_path):
 def test_damaged_files_are_named(tmp_path, damage, said):
     store = MetricStore(tmp_path)
     store.put(MEASURED)
-    path = store.path(MEASURED.key)
+    path = Home(tmp_path).metrics(MEASURED.key)
     raw = json.loads(path.read_text())
     damage(raw)
     path.write_text(json.dumps(raw))

@@ -7,12 +7,12 @@ import pytest
 from scipy import ndimage
 
 from benchmarks.metrics.mask_pair import MaskPair
-from benchmarks.metrics.relaxed_f1 import Relaxed, two_sided
+from benchmarks.metrics.relaxed_f1 import RelaxedF1, two_sided
 from tests.benchmarks.masks import blank, changed, line, roads
 
 
 def f1(truth, prediction, buffer=3):
-    metric = Relaxed(buffer)
+    metric = RelaxedF1(buffer)
     return float(metric.scores(np.array(metric.sums(MaskPair(truth, prediction)), float))["relaxed_f1"])
 
 
@@ -24,7 +24,7 @@ def test_a_line_moved_within_the_buffer_is_right_and_one_beyond_it_wrong(moved, 
 def test_a_broken_line_costs_the_gap_less_its_margins():
     truth, broken = line(first=10, last=89), line(first=10, last=89)
     broken[:, 40:60] = False  # 20 pixels, of which 3 at either side are near what is left
-    assert Relaxed().sums(MaskPair(truth, broken)) == (60, 60, 66, 80)
+    assert RelaxedF1().sums(MaskPair(truth, broken)) == (60, 60, 66, 80)
     assert f1(truth, broken) == pytest.approx(2 * 66 / 80 / (1 + 66 / 80))
 
 
@@ -39,7 +39,7 @@ def test_nothing_predicted_nothing_there_and_neither():
     assert f1(line(), blank()) == 0
     assert f1(blank(), line()) == 0
     assert math.isnan(f1(blank(), blank()))
-    scores = Relaxed().scores(np.array(Relaxed().sums(MaskPair(line(), blank())), float))
+    scores = RelaxedF1().scores(np.array(RelaxedF1().sums(MaskPair(line(), blank())), float))
     assert math.isnan(scores["relaxed_precision"])
     assert scores["relaxed_recall"] == 0
 
@@ -55,7 +55,7 @@ def test_sums_equal_a_loop_and_distances(buffer):
             near = any((row - r) ** 2 + (column - c) ** 2 <= buffer**2 for r, c in others)
             expected[at] += near
             expected[at + 1] += 1
-    assert Relaxed(buffer).sums(MaskPair(truth, prediction)) == tuple(expected)
+    assert RelaxedF1(buffer).sums(MaskPair(truth, prediction)) == tuple(expected)
     near = ndimage.distance_transform_edt(~truth) <= buffer
     assert expected[0] == int((prediction & near).sum())
 

@@ -157,8 +157,8 @@ def test_unknown_profile_lists_the_choices():
 
 
 def test_fair_takes_the_published_optimiser():
-    assert FAIR.resolve(SamLora()).weight_decay == 0.1
-    assert PAPER.resolve(SamLora()) is PAPER
+    assert FAIR.for_model(SamLora()).weight_decay == 0.1
+    assert PAPER.for_model(SamLora()) is PAPER
 
 
 def test_every_field_of_the_paper_recipe_names_its_origin():

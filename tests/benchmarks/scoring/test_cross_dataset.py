@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from baselines.sam_lora import SamLora
-from benchmarks.export.load_run import Trained
+from benchmarks.export.load_run import TrainedNetwork
 from benchmarks.results.test_set_log import read_ledger
 from benchmarks.scoring.cross_dataset import (
     ClassesDoNotMatch,
@@ -47,7 +47,9 @@ class Bright(nn.Module):
 
 def trained(classes=("road",), side=SIDE, dataset="whu"):
     task = Task(classes, (side, side))
-    return Trained(Bright(task.channels).eval(), SamLora("vit_t", "scratch"), task, "32-true", "whu-x-1", dataset, {})
+    return TrainedNetwork(
+        Bright(task.channels).eval(), SamLora("vit_t", "scratch"), task, "32-true", "whu-x-1", dataset, {}
+    )
 
 
 def run(session, system, mapping, *, part="all", name="Mine"):

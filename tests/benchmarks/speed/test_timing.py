@@ -5,7 +5,8 @@ import json
 import pytest
 import torch
 
-from benchmarks.speed.timing import Conditions, measure_encoder, memory_of
+from benchmarks.speed.memory import memory_of
+from benchmarks.speed.timing import Conditions, measure_encoder
 from rssam.contract import Task
 from rssam.sam.encoder_sizes import ENCODERS
 from tests.benchmarks.protocol.test_custom import SYSTEM_CODE

@@ -22,7 +22,7 @@ def test_a_fault_is_told_and_then_there_is_silence(calls):
     caller.call(*calls)
     caller.call(lambda: made.append(1), ready)
     assert ([str(fault) for fault in told], made) == (["gone"], [])
-    after = TimeoutCaller(told.append, seconds_of_silence=0)
+    after = TimeoutCaller(told.append, seconds_of_pause=0)
     after.call(*calls)
     after.call(lambda: made.append(1), ready)
     assert (len(told), made) == (2, [1])
@@ -31,7 +31,7 @@ def test_a_fault_is_told_and_then_there_is_silence(calls):
 def test_a_call_that_was_given_up_ends_before_the_next():
     """Two that flush the same metrics would send them twice."""
     told, made, answer = [], [], threading.Event()
-    caller = TimeoutCaller(told.append, seconds_to_answer=0.05, seconds_of_silence=0)
+    caller = TimeoutCaller(told.append, seconds_to_answer=0.05, seconds_of_pause=0)
 
     def slow():
         answer.wait(20)

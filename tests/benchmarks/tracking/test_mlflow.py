@@ -160,10 +160,10 @@ def test_a_database_locked_for_a_minute(tmp_path, capfd, freed):
         elif metrics["epoch"] == 3 and freed == "while it trains":
             assert unlocked.wait(120)
             mirror.caller._calling.join(60)
-            time.sleep(mirror.caller.seconds_of_silence)
+            time.sleep(mirror.caller.seconds_of_pause)
 
     mirror = MlflowTracker(tmp_path, messages.append)
-    mirror.caller.seconds_of_silence = 10.0 if freed == "while it trains" else 300.0
+    mirror.caller.seconds_of_pause = 10.0 if freed == "while it trains" else 300.0
     session = make_session(tmp_path, observer=Watcher(on_epoch), tracker=mirror)
     (item,) = resolve_all([tiny_run(recipe=dataclasses.replace(TINY, epochs=4))], session)
     outcome = execute(item, session)

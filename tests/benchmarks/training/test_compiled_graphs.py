@@ -154,8 +154,8 @@ def test_compiled_by_inductor_equals_the_network_as_written():
     torch.testing.assert_close(logits(compiled, images), logits(written, images), atol=1e-4, rtol=1e-3)
 
 
-class OnTheCpuToo(benchmarks.execution.execute_run._Trial):
-    """A trial that compiles wherever it is told to."""
+class OnTheCpuToo(benchmarks.execution.execute_run._DeviceRun):
+    """A run that compiles wherever it is told to."""
 
     def __init__(self, resolved, session, splits):
         super().__init__(resolved, session, splits)
@@ -172,7 +172,7 @@ def no_compiler(tmp_path, monkeypatch):
 def test_what_cannot_be_compiled_goes_on_as_written(tmp_path, monkeypatch, no_compiler):
     """It says so, and gives the numbers of a run that nobody wanted to compile."""
 
-    monkeypatch.setattr(benchmarks.execution.execute_run, "_Trial", OnTheCpuToo)
+    monkeypatch.setattr(benchmarks.execution.execute_run, "_DeviceRun", OnTheCpuToo)
     run = tiny_run(UNet(width=4), dataclasses.replace(TINY, epochs=1))
     outcomes, notes = [], []
     for wanted in (True, False):
@@ -213,7 +213,7 @@ def test_with_activation_checkpointing_nothing_is_compiled(tmp_path, monkeypatch
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
         return train(net, *arguments, **options)
 
-    monkeypatch.setattr(benchmarks.execution.execute_run, "_Trial", OnTheCpuToo)
+    monkeypatch.setattr(benchmarks.execution.execute_run, "_DeviceRun", OnTheCpuToo)
     monkeypatch.setattr(benchmarks.execution.execute_run, "train", short_of_memory)
     session = make_session(tmp_path, compiled=compiled)
     run = tiny_run(UNet(width=4), dataclasses.replace(TINY, epochs=1))

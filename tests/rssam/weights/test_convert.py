@@ -104,7 +104,7 @@ def test_no_such_name(tmp_path):
 
 def test_not_prepared(tmp_path):
     with pytest.raises(WeightsNotFound, match=r"prepare weights vit_b .*--source FILE\.pth.*--init scratch"):
-        WeightsFolder(tmp_path).resolve("vit_b")
+        WeightsFolder(tmp_path).path_of("vit_b")
 
 
 def test_nothing_but_the_prepared_file_stays(weights):
