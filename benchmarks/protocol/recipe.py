@@ -26,6 +26,7 @@ def added(default: Any) -> Any:
 class Recipe:
     """Everything about training that changes the number. The defaults are the PAPER recipe."""
 
+    # hashed: part of every run key, names and defaults of all fields
     name: str
     optimizer: Literal["adamw", "sgd"] = _from("paper", "adamw")
     rates: tuple[float, ...] = _from("SAMed", (5e-3,))  # several: the lowest validation loss chooses

@@ -34,7 +34,7 @@ READING = Reading(
     image_kinds=("JPEG",),
     mask_kinds=("PNG",),
     read_mask=binary_mask,
-    rules={
+    rules={  # hashed: part of every run key
         "image": "RGB, shrunk to 512x512 by averaging whole blocks of pixels, stored without loss",
         "mask": f"road where the value is at least {THRESHOLD}, then the first pixel of each block (mask[::2, ::2] "
         "for 1024x1024); the mask at native resolution is kept beside it",

@@ -106,6 +106,7 @@ class Folder:
             labels = {self.background: 0, self.values[0]: 1}
         if self.ignore is not None:
             labels[self.ignore] = IGNORED
+        # hashed: part of every run key, from here to `rules`
         meanings = [f"{name} {shown(value)}" for name, value in zip(self.classes, self.values, strict=True)]
         if self.background is not None:
             meanings.append(f"background {shown(self.background)}")

@@ -63,7 +63,7 @@ READING = Reading(
     image_kinds=("JPEG", "PNG", "TIFF"),
     mask_kinds=("PNG", "TIFF", "JPEG"),  # JPEG only to be refused with its colours
     read_mask=read_labels,
-    rules={
+    rules={  # hashed: part of every run key
         "image": "RGB, 256x256 as published, stored without loss",
         "mask": "building, road, pavement, vegetation, bare soil and water as 0 to 5, read by colour",
     },
@@ -101,6 +101,7 @@ def choose_reading(order: tuple[str, ...] | None, found: PairSearch, progress: P
 
 def numbers_rule(order: Sequence[str], numbers: str) -> str:
     """The manifest's sentence on labels read by number."""
+    # hashed: part of every run key
     return (
         f"building, road, pavement, vegetation, bare soil and water as 0 to 5, read from class numbers {numbers} in "
         f"the order {','.join(order)}, which was given and agrees with the mean colours of the images"

@@ -72,7 +72,7 @@ READING = Reading(
     image_kinds=KINDS,
     mask_kinds=KINDS,
     read_mask=read_label,
-    rules={
+    rules={  # hashed: part of every run key
         "image": "RGB, 512x512 as published, stored without loss",
         "mask": f"building where the value is at least {THRESHOLD}, or set in a one-bit file",
     },
@@ -83,6 +83,7 @@ READING = Reading(
 READING_ONES = replace(
     READING,
     read_mask=read_ones,
+    # hashed: part of every run key
     rules={**READING.rules, "mask": "building where the value is 1: no label of the source has a value above 1"},
     expected="values of 0 and 1",
 )

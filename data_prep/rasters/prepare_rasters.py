@@ -150,6 +150,7 @@ def _rules(
     factors = sorted({sheet.factor for sheet in sheets})
     ratios = ", ".join(f"{across:g}x{down:g}" for down, across in factors)
     grids = [tile_counts(sheet.image.size, sheet.factor, side, edges) for sheet in sheets]
+    # hashed: part of every run key, from here to the end
     beyond = "left out" if edges == "drop" else "padded by repeating the last row and column, with ignored labels (255)"
     rules = {
         "image": f"RGB rasters, each prepared pixel of {resolution[0]} m the mean over its area of {ratios} pixels, "
