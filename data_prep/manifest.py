@@ -19,6 +19,9 @@ from rssam.files import sha256_file, write_atomic
 MANIFEST_NAME = "manifest.json"
 MANIFEST_SCHEMA = 1
 
+AffineCoefficients = tuple[float, float, float, float, float, float]
+"""An affine transform a, b, c, d, e, f: x = a * column + b * row + c, y = d * column + e * row + f."""
+
 
 @dataclass(frozen=True)
 class Entry:
@@ -40,7 +43,7 @@ class Entry:
     group: str  # equal for images of identical content: only an official split parts such
     scene: str | None = None  # equal for tiles that abut, where known
     crs: str | None = None  # coordinate system of the source raster, as WKT
-    transform: tuple[float, float, float, float, float, float] | None = None  # (column, row, 1) to crs
+    transform: AffineCoefficients | None = None  # prepared pixels to coordinates in crs
     tile_of: str | None = None  # stem of the source pair that it was cut from; None for a whole image
     labelled: float = 1.0  # share of pixels that are not ignored, 0..1
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from rssam.contract import Optimisation, Task
-from rssam.sam.encoder_sizes import SCALES, Init, check_encoder
+from rssam.sam.encoder_sizes import SCALES, EncoderInit, check_encoder
 
 if TYPE_CHECKING:
     from torch import nn
@@ -31,7 +31,7 @@ class RSSAM:
     small: ClassVar[Mapping[str, Any]] = {"encoder": "vit_t"}
 
     encoder: str = "vit_b"
-    init: Init = "sam"
+    init: EncoderInit = "sam"
     neck_source: Literal["last", "layers"] = "last"  # Table 6: last block, or "layers 3, 6, 9, and 12"
     mff: bool = True  # Table 5
     mhff: bool = True  # Table 5

@@ -25,7 +25,7 @@ from rssam.modules.neck import MultiScaleNeck, source_blocks
 from rssam.modules.upscaling import SamUpscaling
 from rssam.sam.autocast import full_precision
 from rssam.sam.encoder import EMBEDDING, SamEncoder
-from rssam.sam.encoder_sizes import ENCODERS, Init
+from rssam.sam.encoder_sizes import ENCODERS, EncoderInit
 from rssam.sam.loading import checkpoint_part, encoder_state, load_exactly, load_weights
 from rssam.weights.folder import WeightsFolder
 
@@ -83,7 +83,7 @@ def architecture(
     task: Task,
     *,
     encoder: str,
-    init: Init,
+    init: EncoderInit,
     neck_source: Literal["last", "layers"],
     mff: bool,
     mhff: bool,
@@ -137,7 +137,7 @@ def build(
     weights: WeightsFolder,
     *,
     encoder: str,
-    init: Init,
+    init: EncoderInit,
     neck_source: Literal["last", "layers"],
     mff: bool,
     mhff: bool,

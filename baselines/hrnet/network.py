@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from baselines.backbone import ImageNetNormalise, load_backbone
-from baselines.declaration import Start
+from baselines.declaration import BackboneInit
 from rssam.contract import Task
 from rssam.weights.folder import WeightsFolder
 
@@ -78,7 +78,7 @@ def architecture(task: Task, *, width: str) -> HRNet:
     return HRNet(trunk, head)
 
 
-def build(task: Task, weights: WeightsFolder, *, width: str, init: Start) -> HRNet:
+def build(task: Task, weights: WeightsFolder, *, width: str, init: BackboneInit) -> HRNet:
     """Return a fresh network; see `rssam.contract.Model.build`."""
     published = f"hrnet_{width}"
     if init == "imagenet":

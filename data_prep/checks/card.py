@@ -23,7 +23,7 @@ from data_prep.splits import SPLITS, Split, SplitRule
 IMPLIED_FOREGROUND: Mapping[str, tuple[float, float]] = {"deepglobe": (0.0410, 0.0416), "whu": (0.1110, 0.1117)}
 """Foreground share of the test pixels that the paper's precision, recall and accuracy allow."""
 
-Histogram = Mapping[int, int]
+LabelHistogram = Mapping[int, int]
 """Pixels of each label in a mask."""
 
 
@@ -156,7 +156,7 @@ def examine(folder: Path, manifest: Manifest, workers: int, progress: Progress) 
 
 
 def _divisions(
-    manifest: Manifest, entries: Sequence[Entry], histograms: Mapping[str, Histogram], seams: Sequence[Seam]
+    manifest: Manifest, entries: Sequence[Entry], histograms: Mapping[str, LabelHistogram], seams: Sequence[Seam]
 ) -> tuple[Division, ...]:
     rules: tuple[SplitRule, ...] = ("random", "blocked")
     if manifest.official_split or not manifest.scenes_known:
@@ -182,7 +182,7 @@ def _divisions(
 
 
 def _facts(
-    split: Split, stems: Sequence[str], histograms: Mapping[str, Histogram], classes: tuple[str, ...]
+    split: Split, stems: Sequence[str], histograms: Mapping[str, LabelHistogram], classes: tuple[str, ...]
 ) -> SplitFacts:
     present = [histograms[stem] for stem in stems if stem in histograms]
     pixels = np.sum([_classes(one, classes) for one in present], axis=0) if present else np.zeros(len(classes))
@@ -192,7 +192,7 @@ def _facts(
     return SplitFacts(split, len(stems), shares, absent)
 
 
-def _classes(histogram: Histogram, classes: tuple[str, ...]) -> list[int]:
+def _classes(histogram: LabelHistogram, classes: tuple[str, ...]) -> list[int]:
     """Pixels of each class: with one class label 0 is background, with several it is the first of them."""
     first = 1 if len(classes) == 1 else 0
     return [histogram.get(first + number, 0) for number in range(len(classes))]
@@ -202,10 +202,10 @@ def _splits_of(manifest: Manifest, rule: SplitRule) -> dict[str, Split]:
     return {entry.stem: split for split, entries in manifest.splits(0, rule).items() for entry in entries}
 
 
-def _histograms(folder: Path, entries: Sequence[Entry], workers: int, progress: Progress) -> dict[str, Histogram]:
+def _histograms(folder: Path, entries: Sequence[Entry], workers: int, progress: Progress) -> dict[str, LabelHistogram]:
     """Pixels of each label by stem, without masks that cannot be read."""
 
-    def read(entry: Entry) -> Histogram | None:
+    def read(entry: Entry) -> LabelHistogram | None:
         try:
             with Image.open(folder / entry.mask) as picture:
                 counts = np.bincount(np.asarray(picture, np.uint8).ravel())

@@ -16,8 +16,6 @@ from data_prep.errors import DataError
 from data_prep.manifest import Entry
 from data_prep.processes import Progress
 
-Bytes = NDArray[np.uint8]
-
 THUMBNAIL = 32
 """Side in pixels of a thumbnail."""
 
@@ -26,10 +24,10 @@ THUMBNAIL = 32
 class Edges:
     """The outermost pixels of one image, downwards or to the right."""
 
-    left: Bytes  # [height, 3]
-    right: Bytes  # [height, 3]
-    top: Bytes  # [width, 3]
-    bottom: Bytes  # [width, 3]
+    left: NDArray[np.uint8]  # [height, 3]
+    right: NDArray[np.uint8]  # [height, 3]
+    top: NDArray[np.uint8]  # [width, 3]
+    bottom: NDArray[np.uint8]  # [width, 3]
 
     def packed(self) -> str:
         """As text, for the record of an unfinished `prepare`."""
@@ -41,11 +39,11 @@ class Edges:
 class Fingerprint(Edges):
     """A few kilobytes of one image."""
 
-    thumbnail: Bytes  # grey [THUMBNAIL, THUMBNAIL], each pixel the mean of its area
+    thumbnail: NDArray[np.uint8]  # grey [THUMBNAIL, THUMBNAIL], each pixel the mean of its area
     blank: bool  # every pixel has the same colour
 
 
-def edges_of(pixels: Bytes) -> Edges:
+def edges_of(pixels: NDArray[np.uint8]) -> Edges:
     """The edges of an image [height, width, 3]."""
     sides = (pixels[:, 0], pixels[:, -1], pixels[0], pixels[-1])
     return Edges(*(side.copy() for side in sides))  # copies let the image go

@@ -18,7 +18,7 @@ from data_prep.manifest import Manifest
 from data_prep.prepare.pairs import Layout, Origin, PairSearch, holds_tiffs
 from data_prep.prepare.pipeline import prepare_from
 from data_prep.prepare.reading import Reading
-from data_prep.prepare.tiles import Edges
+from data_prep.prepare.tiles import EdgeTiles
 from data_prep.processes import Progress
 from data_prep.splits import Split
 from data_prep.synthetic.building_scenes import roof_scene
@@ -135,7 +135,7 @@ class Whu:
     palette: ClassVar[tuple[Colour, ...]] = ((255, 255, 255),)
 
     # Left out of the keys of runs (see `benchmarks.protocol.recipe.added`): the manifest says how tiles were cut.
-    edges: Edges | None = field(default=None, metadata={"added": True})
+    edges: EdgeTiles | None = field(default=None, metadata={"added": True})
 
     def prepare(
         self, source: Path, out: Path, *, origin: Origin, workers: int, progress: Progress, skip_bad: bool = False

@@ -9,14 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from data_prep.images.decode import BadPicture, Bytes
+from data_prep.images.decode import BadPicture
 from data_prep.images.masks import LISTED, Mask
 from rssam.contract import Colour
 
 TURNED = 0x0112
 """EXIF's tag of how a viewer turns the picture; 1 is upright."""
 
-Value = int | Colour
+MaskValue = int | Colour
 """What a mask's file holds for a class: a grey value or index, or a colour."""
 
 
@@ -24,7 +24,7 @@ Value = int | Colour
 class ValueReader:
     """Reads masks in which `values` stand for labels; all are numbers, or all colours. Called in other processes."""
 
-    values: Mapping[Value, int]
+    values: Mapping[MaskValue, int]
 
     def __call__(self, picture: Image.Image) -> Mask:
         """Labels of a picture, see `Mask`; raises BadPicture listing values that stand for nothing."""
@@ -71,7 +71,7 @@ def colour_codes(picture: Image.Image) -> NDArray[np.int64]:
     return codes
 
 
-def any_rgb(picture: Image.Image) -> Bytes:
+def any_rgb(picture: Image.Image) -> NDArray[np.uint8]:
     """Pixels uint8 [H, W, 3] of an RGB, grey, palette or opaque RGBA picture.
 
     Raises BadPicture for other modes, and for a picture that viewers turn: its mask was drawn on the turned one.
@@ -91,12 +91,12 @@ def opaque(picture: Image.Image) -> bool:
     return bool((np.asarray(picture)[..., -1] == 255).all())
 
 
-def shown(value: Value) -> str:
+def shown(value: MaskValue) -> str:
     """A value as the command line takes it: "255", or "255,120,80" in brackets."""
     return str(value) if isinstance(value, int) else "({}, {}, {})".format(*value)
 
 
-def _code(value: Value) -> int:
+def _code(value: MaskValue) -> int:
     return value if isinstance(value, int) else value[0] << 16 | value[1] << 8 | value[2]
 
 

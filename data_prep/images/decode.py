@@ -21,9 +21,6 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 from PIL.TiffImagePlugin import BITSPERSAMPLE, TiffImageFile
 
-Bytes = NDArray[np.uint8]
-
-
 UNDECODABLE = (
     OSError,
     SyntaxError,
@@ -143,7 +140,7 @@ def _complaints(picture: Image.Image) -> Iterator[list[str]]:
             os.close(screen)
 
 
-def rgb(picture: Image.Image) -> Bytes:
+def rgb(picture: Image.Image) -> NDArray[np.uint8]:
     """Pixels uint8 [H, W, 3]; raises BadPicture for anything but RGB."""
     if picture.mode != "RGB":
         raise BadPicture(f"expected an RGB image, found mode {picture.mode}")

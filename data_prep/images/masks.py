@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from data_prep.images.decode import BadPicture, Bytes, _without_warnings
+from data_prep.images.decode import BadPicture, _without_warnings
 from rssam.contract import Colour
 
 THRESHOLD = 128
@@ -32,7 +32,7 @@ LISTED = 8
 class Mask:
     """Labels uint8 [H, W], and a few of the file's own values, for messages about wrong encodings."""
 
-    labels: Bytes
+    labels: NDArray[np.uint8]
     values: tuple[str, ...]
 
 

@@ -9,12 +9,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from data_prep.checks.fingerprints import edges_of, unpacked
 from data_prep.images import decode as pixels
 from data_prep.images import encode
-from data_prep.images.decode import BadPicture, Bytes
+from data_prep.images.decode import BadPicture
 from data_prep.images.masks import Mask
 from data_prep.manifest import Entry
 from data_prep.prepare.pairs import Pair
@@ -23,7 +25,7 @@ from rssam.files import write_atomic
 
 BLACK = (0, 0, 0)
 
-Fit = Literal["keep", "tile", "resize"]
+FitMode = Literal["keep", "tile", "resize"]
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,7 @@ class Job:
     image_kinds: tuple[str, ...]  # Pillow's names of the formats
     mask_kinds: tuple[str, ...]
     read_mask: Callable[[Image.Image], Mask]
-    fit: Fit | None = None  # where images may have any size: how they come to that one, see `resize_or_tile`
+    fit: FitMode | None = None  # where images may have any size: how they come to that one, see `resize_or_tile`
 
 
 @dataclass(frozen=True)
@@ -66,7 +68,7 @@ class Faults:
 class _Pixels:
     """A pair as decoded: image uint8 [H, W, 3], its mask, and by how much the pair is to be shrunk."""
 
-    image: Bytes
+    image: NDArray[np.uint8]
     mask: Mask
     factor: int
 

@@ -8,17 +8,18 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from data_prep.checks.fingerprints import edges_of, unpacked
 from data_prep.images import decode as pixels
 from data_prep.images import encode
 from data_prep.images.class_values import any_rgb
-from data_prep.images.decode import BadPicture, Bytes
+from data_prep.images.decode import BadPicture
 from data_prep.images.masks import IGNORED, Mask
-from data_prep.manifest import Entry
-from data_prep.prepare.convert import BLACK, Faults, Fit, Job, Record, decode_pair, source_bytes
-from data_prep.prepare.tiles import Six, tile_stem
+from data_prep.manifest import AffineCoefficients, Entry
+from data_prep.prepare.convert import BLACK, Faults, FitMode, Job, Record, decode_pair, source_bytes
+from data_prep.prepare.tiles import tile_stem
 from rssam.files import write_atomic
 
 
@@ -27,15 +28,15 @@ class Piece:
     """One prepared picture, uint8 [H, W, 3], with its labels [H, W], and what it was cut from."""
 
     stem: str
-    image: Bytes
-    labels: Bytes
+    image: NDArray[np.uint8]
+    labels: NDArray[np.uint8]
     values: tuple[str, ...]  # of the mask's own file, see `Mask`
     digests: tuple[str, str]  # of the source's image and mask
     source_size: tuple[int, int]  # (height, width)
     pixel_digest: str  # pieces that share it are one group
     tile_of: str | None  # stem of the source pair where that has several pieces
     crs: str | None = None  # see `Entry`
-    transform: Six | None = None
+    transform: AffineCoefficients | None = None
 
 
 def cut(job: Job) -> tuple[Record, ...] | Faults:
@@ -59,7 +60,7 @@ def faults_of(job: Job) -> tuple[str, ...]:
     return decoded.lines if isinstance(decoded, Faults) else ()
 
 
-def _decoded(job: Job, contents: tuple[bytes, bytes]) -> tuple[Bytes, Mask] | Faults:
+def _decoded(job: Job, contents: tuple[bytes, bytes]) -> tuple[NDArray[np.uint8], Mask] | Faults:
     faults = []
     try:
         image = any_rgb(pixels.decode(contents[0], *job.image_kinds))
@@ -101,8 +102,8 @@ def keep(job: Job, pieces: Iterable[Piece]) -> tuple[Record, ...]:
 
 
 def _pieces(
-    stem: str, image: Bytes, labels: Bytes, size: tuple[int, int], fit: Fit | None
-) -> Iterator[tuple[str, Bytes, Bytes]]:
+    stem: str, image: NDArray[np.uint8], labels: NDArray[np.uint8], size: tuple[int, int], fit: FitMode | None
+) -> Iterator[tuple[str, NDArray[np.uint8], NDArray[np.uint8]]]:
     """Stem, image [H, W, 3] and labels [H, W] of every prepared picture of `size` (height, width)."""
     if fit == "tile":
         for top, left in corners(image.shape[:2], size):
@@ -119,20 +120,24 @@ def corners(found: tuple[int, int], size: tuple[int, int]) -> list[tuple[int, in
     return [(top, left) for top in range(0, found[0], size[0]) for left in range(0, found[1], size[1])]
 
 
-def tile(image: Bytes, labels: Bytes, corner: tuple[int, int], size: tuple[int, int]) -> tuple[Bytes, Bytes]:
+def tile(
+    image: NDArray[np.uint8], labels: NDArray[np.uint8], corner: tuple[int, int], size: tuple[int, int]
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """The tile of `size` at `corner`, padded where it leaves the image."""
     rows, columns = (slice(start, start + side) for start, side in zip(corner, size, strict=True))
     return padded(image[rows, columns], labels[rows, columns], size)
 
 
-def padded(image: Bytes, labels: Bytes, size: tuple[int, int]) -> tuple[Bytes, Bytes]:
+def padded(
+    image: NDArray[np.uint8], labels: NDArray[np.uint8], size: tuple[int, int]
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """Image and labels at `size` (height, width): the last row and column repeated, with ignored labels."""
     below, right = size[0] - labels.shape[0], size[1] - labels.shape[1]
     filled = np.pad(image, ((0, below), (0, right), (0, 0)), mode="edge")
     return filled, np.pad(labels, ((0, below), (0, right)), constant_values=IGNORED)
 
 
-def resized(image: Bytes, size: tuple[int, int]) -> Bytes:
+def resized(image: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
     """The image at `size` (height, width): means of whole blocks where it is a whole multiple, else bilinear."""
     factor = image.shape[0] // size[0]
     if factor and image.shape[:2] == (factor * size[0], factor * size[1]):
@@ -141,7 +146,7 @@ def resized(image: Bytes, size: tuple[int, int]) -> Bytes:
     return np.asarray(Image.fromarray(image).resize((size[1], size[0]), Image.Resampling.BILINEAR))
 
 
-def nearest(labels: Bytes, size: tuple[int, int]) -> Bytes:
+def nearest(labels: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
     """Labels at `size` (height, width): that of the pixel below each new centre, so that no new label arises."""
     rows, columns = ((2 * np.arange(new) + 1) * old // (2 * new) for new, old in zip(size, labels.shape, strict=True))
     return labels[np.ix_(rows, columns)]
