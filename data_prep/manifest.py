@@ -194,13 +194,13 @@ def load_manifest(folder: Path, dataset: str) -> Manifest:
                 f"{path} has manifest format {raw['schema']}, this version reads {MANIFEST_SCHEMA}. "
                 f"Delete {folder} and run: {remedy}"
             )
-        entries = tuple(Entry(**_with_tuples(entry)) for entry in raw.pop("entries"))
-        return Manifest(**_with_tuples(raw), entries=entries)
+        entries = tuple(Entry(**with_tuples(entry)) for entry in raw.pop("entries"))
+        return Manifest(**with_tuples(raw), entries=entries)
     except (ValueError, KeyError, TypeError) as error:
         raise DataError(f"{path} is damaged ({error}). Delete {folder} and run: {remedy}") from error
 
 
-def _with_tuples(fields: Mapping[str, Any]) -> dict[str, Any]:
+def with_tuples(fields: Mapping[str, Any]) -> dict[str, Any]:
     """Fields as read from JSON, which has lists where the declarations have tuples."""
     return {name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()}
 
