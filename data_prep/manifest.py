@@ -95,16 +95,19 @@ class Manifest:
         """Whether abutting tiles were looked for; earlier versions did not."""
         return any(entry.scene is not None for entry in self.entries)
 
-    def splits(self, split_seed: int, rule: SplitRule = "random") -> dict[Split, tuple[Entry, ...]]:
-        """Entries of each split, ordered by stem; an official split is the same for every seed and rule."""
+    def split_by_stem(self, split_seed: int, rule: SplitRule = "random") -> dict[str, Split]:
+        """Return the split of every entry; an official split is the same for every seed and rule."""
         if self.official_split:
-            chosen: Mapping[str, Split] = {entry.stem: entry.split for entry in self.entries}
-        elif rule == "blocked":
-            chosen = assign_splits(_blocks(self.entries), split_seed)
-        else:
-            chosen = assign_splits({entry.stem: entry.group for entry in self.entries}, split_seed)
+            return {entry.stem: entry.split for entry in self.entries}
+        if rule == "blocked":
+            return assign_splits(_blocks(self.entries), split_seed)
+        return assign_splits({entry.stem: entry.group for entry in self.entries}, split_seed)
+
+    def splits(self, split_seed: int, rule: SplitRule = "random") -> dict[Split, tuple[Entry, ...]]:
+        """Return the entries of each split, ordered by stem."""
+        split_of = self.split_by_stem(split_seed, rule)
         ordered = sorted(self.entries, key=lambda entry: entry.stem)
-        return {split: tuple(entry for entry in ordered if chosen[entry.stem] == split) for split in SPLITS}
+        return {split: tuple(entry for entry in ordered if split_of[entry.stem] == split) for split in SPLITS}
 
     def digest(self, split_seed: int, rule: SplitRule = "random") -> str:
         """SHA-256 over source files, preparation rules and split: equal on every machine for equal data."""
@@ -147,7 +150,7 @@ class Manifest:
         if self.origin == "synthetic":
             return f"synthetic stand-in scenes ({len(self.entries)} pairs), not {self.dataset}"
         if self.expected_pairs is None:
-            sources = len({entry.tile_of or entry.stem for entry in self.entries})
+            sources = len({entry.source for entry in self.entries})
             tiles = f" in {len(self.entries)} tiles" if len(self.entries) > sources else ""
             return f"the user's own data: {sources} pairs{tiles}"
         if self.cut_anew:

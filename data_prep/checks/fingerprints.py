@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from PIL import Image
 
 from data_prep.errors import DataError
 from data_prep.manifest import Entry
-from data_prep.processes import Progress
+from data_prep.processes import Progress, map_in_threads
 
 THUMBNAIL = 32
 """Side in pixels of a thumbnail."""
@@ -76,20 +75,15 @@ def fingerprint(picture: Image.Image) -> Fingerprint:
 def fingerprint_all(
     folder: Path, entries: Sequence[Entry], workers: int, progress: Progress
 ) -> list[Fingerprint | None]:
-    """A glance at the prepared image of every entry, in their order; None for a file that cannot be read.
+    """Compute the fingerprint of every entry's prepared image, in their order; None for a file that cannot be read.
 
     Memory holds one decoded image a worker.
     """
-    found: list[Fingerprint | None] = []
-    with ThreadPoolExecutor(max(workers, 1)) as pool:  # Pillow decodes outside of Python's lock
-        for done, seen in enumerate(pool.map(lambda entry: _read(folder / entry.image), entries), start=1):
-            found.append(seen)
-            progress(done, len(entries), "compare edges")
-    return found
+    return map_in_threads(lambda entry: _read(folder / entry.image), entries, workers, progress, "compare edges")
 
 
 def require(fingerprints: Sequence[Fingerprint | None], entries: Sequence[Entry], folder: Path) -> list[Fingerprint]:
-    """The glances if none is missing. Raises DataError naming the files that cannot be read."""
+    """Return the fingerprints if none is missing. Raises DataError naming the files that cannot be read."""
     missing = [entry.image for entry, seen in zip(entries, fingerprints, strict=True) if seen is None]
     if missing:
         raise DataError(f"{folder} holds files that cannot be read ({', '.join(missing[:8])}): run prepare again")

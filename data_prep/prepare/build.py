@@ -142,7 +142,7 @@ def _refuse_uniform(dataset: Dataset, reading: Reading, records: Sequence[Record
     labels = {label for record in records for label in record.labels}
     if len(labels) > 1:
         return
-    count = len({record.entry.tile_of or record.entry.stem for record in records})
+    count = len({record.entry.source for record in records})
     if not labels:
         finding = f"all {count} masks are ignored everywhere"
     elif len(dataset.classes) > 1:
