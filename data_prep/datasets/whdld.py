@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -16,6 +15,7 @@ from PIL import Image
 from data_prep.datasets.whdld_class_order import CLASSES, KNOWN, first_number, measure, verify_order
 from data_prep.errors import DataError
 from data_prep.images.decode import header
+from data_prep.images.encode import encode_picture
 from data_prep.images.masks import Mask, colour_labels, numbered_labels, refuse_jpeg
 from data_prep.manifest import Manifest
 from data_prep.prepare.pairs import Layout, Origin, PairSearch
@@ -154,8 +154,7 @@ class Whdld:
         mark(out, self.title)
         for index in range(count):
             scene = land_cover_scene(SIDE, np.random.default_rng([seed, index]))
-            name, jpeg, png = f"wh{index + 1:04}", io.BytesIO(), io.BytesIO()
-            Image.fromarray(scene.image).save(jpeg, "JPEG", quality=92)
-            Image.fromarray(np.array(PALETTE, np.uint8)[scene.labels]).save(png, "PNG")
-            write_atomic(out / "Images" / f"{name}.jpg", jpeg.getvalue())
-            write_atomic(out / "ImagesPNG" / f"{name}.png", png.getvalue())
+            image = encode_picture(Image.fromarray(scene.image), "JPEG", quality=92)
+            labels = encode_picture(Image.fromarray(np.array(PALETTE, np.uint8)[scene.labels]), "PNG")
+            write_atomic(out / "Images" / f"wh{index + 1:04}.jpg", image)
+            write_atomic(out / "ImagesPNG" / f"wh{index + 1:04}.png", labels)

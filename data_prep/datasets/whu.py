@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import re
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -13,6 +12,7 @@ from PIL import Image
 
 from data_prep.errors import DataError
 from data_prep.images.decode import BadPicture, decode, header
+from data_prep.images.encode import encode_picture
 from data_prep.images.masks import THRESHOLD, Mask, binary_mask
 from data_prep.manifest import Manifest
 from data_prep.prepare.pairs import Layout, Origin, PairSearch, holds_tiffs
@@ -167,11 +167,9 @@ class Whu:
         mark(out, self.title)
         for index in range(count):
             scene = roof_scene(SIDE, np.random.default_rng([seed, index]))
-            folder, image, label = out / published_split(index, count), io.BytesIO(), io.BytesIO()
-            Image.fromarray(scene.image).save(image, "TIFF")
-            Image.fromarray(scene.buildings).save(label, "TIFF")
-            write_atomic(folder / "image" / f"2_{index}.tif", image.getvalue())
-            write_atomic(folder / "label" / f"2_{index}.tif", label.getvalue())
+            folder = out / published_split(index, count)
+            for name, pixels in (("image", scene.image), ("label", scene.buildings)):
+                write_atomic(folder / name / f"2_{index}.tif", encode_picture(Image.fromarray(pixels), "TIFF"))
 
 
 def published_split(index: int, count: int) -> Split:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from data_prep.images.decode import BadPicture
-from data_prep.images.masks import LISTED, Mask
+from data_prep.images.masks import Mask, colour_name, listed, packed_colours
 from rssam.contract import Colour
 
 TURNED = 0x0112
@@ -34,10 +34,9 @@ class ValueReader:
         found, places = np.unique(codes, return_inverse=True)
         unknown = [code for code in found.tolist() if code not in labels]
         if unknown:
-            rest = f" and {len(unknown) - LISTED} more" if len(unknown) > LISTED else ""
-            names = ", ".join(_name(code, in_colour) for code in unknown[:LISTED])
             expected = ", ".join(shown(value) for value in self.values)
-            raise BadPicture(f"expected the declared values {expected}, found also {names}{rest}")
+            names = listed([_name(code, in_colour) for code in unknown])
+            raise BadPicture(f"expected the declared values {expected}, found also {names}")
         by_place = np.array([labels[code] for code in found.tolist()], np.uint8)
         return Mask(by_place[places.reshape(codes.shape)], tuple(_name(code, in_colour) for code in found.tolist()))
 
@@ -66,9 +65,7 @@ def colour_codes(picture: Image.Image) -> NDArray[np.int64]:
     """
     if picture.mode not in ("RGB", "P", "L") and not (picture.mode == "RGBA" and opaque(picture)):
         raise BadPicture(f"expected a mask in colours, found mode {picture.mode}{_transparent(picture)}")
-    red, green, blue = np.moveaxis(np.asarray(picture.convert("RGB"), np.int64), -1, 0)
-    codes: NDArray[np.int64] = red << 16 | green << 8 | blue
-    return codes
+    return packed_colours(picture).astype(np.int64)
 
 
 def any_rgb(picture: Image.Image) -> NDArray[np.uint8]:
@@ -101,7 +98,7 @@ def _code(value: MaskValue) -> int:
 
 
 def _name(code: int, in_colour: bool) -> str:
-    return shown((code >> 16, code >> 8 & 255, code & 255) if in_colour else code)
+    return colour_name(code) if in_colour else str(code)
 
 
 def _transparent(picture: Image.Image) -> str:

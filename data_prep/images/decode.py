@@ -56,7 +56,7 @@ def decode(content: bytes, *kinds: str, deep: bool = False) -> Image.Image:
     `deep` one channel may have 16, which Pillow gives whole.
     """
     try:
-        with _without_warnings():
+        with without_warnings():
             with Image.open(io.BytesIO(content)) as probe:
                 if probe.format not in kinds:
                     raise BadPicture(f"expected {' or '.join(kinds)}, found {probe.format}")
@@ -84,7 +84,7 @@ def decode(content: bytes, *kinds: str, deep: bool = False) -> Image.Image:
 def header(path: Path) -> tuple[str | None, str] | None:
     """Format and mode of a picture by Pillow's names, its pixels left alone; None if it is none, or unreadable."""
     try:
-        with _without_warnings(), Image.open(path) as picture:
+        with without_warnings(), Image.open(path) as picture:
             return picture.format, picture.mode
     except UNDECODABLE:
         return None
@@ -100,8 +100,8 @@ def _bits(content: bytes, picture: Image.Image) -> int:
 
 
 @contextmanager
-def _without_warnings() -> Iterator[None]:
-    """Pillow warns of oddities of a file on the screen, without its name; what matters raises an error."""
+def without_warnings() -> Iterator[None]:
+    """Silence Pillow's warnings, which do not name the file; what matters raises an error."""
     logger, silent = logging.getLogger("PIL"), logging.NullHandler()
     with _quiet, warnings.catch_warnings():
         warnings.simplefilter("ignore")
