@@ -45,9 +45,8 @@ def architecture(task: Task, *, backbone: str) -> Fcn:
 
 def build(task: Task, weights: WeightsFolder, *, backbone: str, init: BackboneInit) -> Fcn:
     """Return a fresh network; see `rssam.contract.Model.build`."""
-    if init == "imagenet":
-        weights.path_of(backbone)  # a missing file is said before the building
+    path = weights.path_of(backbone) if init == "imagenet" else None  # raises before the network is built
     net = architecture(task, backbone=backbone)
-    if init == "imagenet":
-        load_backbone(net.backbone, weights, backbone, dropped=("fc.",))
+    if path is not None:
+        load_backbone(net.backbone, path, dropped=("fc.",))
     return net

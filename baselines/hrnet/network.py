@@ -80,10 +80,8 @@ def architecture(task: Task, *, width: str) -> HRNet:
 
 def build(task: Task, weights: WeightsFolder, *, width: str, init: BackboneInit) -> HRNet:
     """Return a fresh network; see `rssam.contract.Model.build`."""
-    published = f"hrnet_{width}"
-    if init == "imagenet":
-        weights.path_of(published)  # a missing file shows before the network is built
+    path = weights.path_of(f"hrnet_{width}") if init == "imagenet" else None  # raises before the network is built
     net = architecture(task, width=width)
-    if init == "imagenet":
-        load_backbone(net.trunk, weights, published, dropped=_CLASSIFIER)
+    if path is not None:
+        load_backbone(net.trunk, path, dropped=_CLASSIFIER)
     return net

@@ -108,9 +108,8 @@ def architecture(task: Task, *, width: int) -> SegNet:
 
 def build(task: Task, weights: WeightsFolder, *, width: int, init: BackboneInit) -> SegNet:
     """Return a fresh network; see `rssam.contract.Model.build`."""
-    if init == "imagenet":
-        weights.path_of(_PUBLISHED)  # a missing file shows before the network is built
+    path = weights.path_of(_PUBLISHED) if init == "imagenet" else None  # raises before the network is built
     net = architecture(task, width=width)
-    if init == "imagenet":
-        load_backbone(net.encoder, weights, _PUBLISHED, dropped=_CLASSIFIER, prefix="features.")
+    if path is not None:
+        load_backbone(net.encoder, path, dropped=_CLASSIFIER, prefix="features.")
     return net

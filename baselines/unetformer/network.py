@@ -235,9 +235,8 @@ def architecture(task: Task, *, backbone: str, width: int) -> UNetFormer:
 
 def build(task: Task, weights: WeightsFolder, *, backbone: str, init: BackboneInit, width: int) -> UNetFormer:
     """Return a fresh network; see `rssam.contract.Model.build`."""
-    if init == "imagenet":
-        weights.path_of(_WEIGHTS[backbone])  # a missing file is said before the building
+    path = weights.path_of(_WEIGHTS[backbone]) if init == "imagenet" else None  # raises before the network is built
     net = architecture(task, backbone=backbone, width=width)
-    if init == "imagenet":
-        load_backbone(net.backbone, weights, _WEIGHTS[backbone], dropped=("fc.",))
+    if path is not None:
+        load_backbone(net.backbone, path, dropped=("fc.",))
     return net
