@@ -7,6 +7,7 @@ accepts neither a missing nor an unexpected tensor, and pixels are normalised in
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import cast
 
 import timm
@@ -15,7 +16,7 @@ from timm.models import FeatureListNet
 from torch import Tensor, nn
 
 from rssam.sam.loading import load_exactly, load_weights
-from rssam.weights.folder import WeightsDamaged, WeightsFolder
+from rssam.weights.folder import WeightsDamaged
 
 _MEAN = (0.485, 0.456, 0.406)  # of 0..1 images, as in torchvision
 _STD = (0.229, 0.224, 0.225)
@@ -48,21 +49,24 @@ def resnet(name: str, out_indices: tuple[int, ...] = (1, 2, 3, 4), output_stride
     return cast(FeatureListNet, backbone)
 
 
-def load_backbone(
-    backbone: nn.Module, weights: WeightsFolder, name: str, dropped: tuple[str, ...], prefix: str = ""
-) -> None:
-    """Load the published classifier `name` into `backbone`, without its parts whose names start as in `dropped`.
+def load_backbone(backbone: nn.Module, path: Path, dropped: tuple[str, ...], prefix: str = "") -> None:
+    """Load the prepared weights of a published classifier into `backbone`, strictly.
 
-    `prefix` is taken off the published names. Raises WeightsNotFound if the file is not prepared, and WeightsDamaged if
-    any other tensor is missing, unexpected or of another shape, or if a part to drop is not there.
+    Raises WeightsDamaged if a tensor is missing, unexpected or of another shape, or if a part to drop is not there.
+
+    Args:
+        backbone: the network whose parameters are replaced.
+        path: the prepared file, see `WeightsFolder.path_of`.
+        dropped: beginnings of the names of those tensors that only the classifier has.
+        prefix: taken off the published names.
     """
-    published = load_weights(weights.path_of(name))
-    for part in dropped:
-        if not any(key.startswith(part) for key in published):
+    published = load_weights(path)
+    for beginning in dropped:
+        if not any(name.startswith(beginning) for name in published):
             raise WeightsDamaged(
-                f"expected tensors named {part}* in the checkpoint {name}, found none: prepare it again"
+                f"expected tensors named {beginning}* in the checkpoint {path.stem}, found none: prepare it again"
             )
-    state = {key.removeprefix(prefix): tensor for key, tensor in published.items() if not key.startswith(dropped)}
+    state = {name.removeprefix(prefix): tensor for name, tensor in published.items() if not name.startswith(dropped)}
     # Files older than the counter of batch norm lack it; it plays no part in the forward pass.
-    counters = [key for key in backbone.state_dict() if key.endswith("num_batches_tracked") and key not in state]
+    counters = [name for name in backbone.state_dict() if name.endswith("num_batches_tracked") and name not in state]
     load_exactly(backbone, state, fresh=counters)

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
 from rssam.errors import UnknownName, UserError
-from rssam.sam.encoder_sizes import Init, check_encoder
+from rssam.sam.encoder_sizes import EncoderInit, check_encoder
 
-Start = Literal["imagenet", "scratch"]
+BackboneInit = Literal["imagenet", "scratch"]
 """The start of a backbone: weights trained on ImageNet, or random numbers."""
 
 
@@ -16,7 +16,7 @@ class SamBaseline:
     """A declaration whose network has SAM's encoder."""
 
     encoder: str
-    init: Init
+    init: EncoderInit
 
     def __post_init__(self) -> None:
         check_encoder(self.encoder, self.init)
@@ -34,7 +34,7 @@ class ImageNetBaseline:
 
     size_option: ClassVar[str] = "backbone"
     sizes: ClassVar[Mapping[Any, str | None]]
-    init: Start
+    init: BackboneInit
 
     def __post_init__(self) -> None:
         size = getattr(self, self.size_option)

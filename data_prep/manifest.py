@@ -19,6 +19,9 @@ from rssam.files import sha256_file, write_atomic
 MANIFEST_NAME = "manifest.json"
 MANIFEST_SCHEMA = 1
 
+AffineCoefficients = tuple[float, float, float, float, float, float]
+"""An affine transform a, b, c, d, e, f: x = a * column + b * row + c, y = d * column + e * row + f."""
+
 
 @dataclass(frozen=True)
 class Entry:
@@ -40,7 +43,7 @@ class Entry:
     group: str  # equal for images of identical content: only an official split parts such
     scene: str | None = None  # equal for tiles that abut, where known
     crs: str | None = None  # coordinate system of the source raster, as WKT
-    transform: tuple[float, float, float, float, float, float] | None = None  # (column, row, 1) to crs
+    transform: AffineCoefficients | None = None  # prepared pixels to coordinates in crs
     tile_of: str | None = None  # stem of the source pair that it was cut from; None for a whole image
     labelled: float = 1.0  # share of pixels that are not ignored, 0..1
 
@@ -92,16 +95,19 @@ class Manifest:
         """Whether abutting tiles were looked for; earlier versions did not."""
         return any(entry.scene is not None for entry in self.entries)
 
-    def splits(self, split_seed: int, rule: SplitRule = "random") -> dict[Split, tuple[Entry, ...]]:
-        """Entries of each split, ordered by stem; an official split is the same for every seed and rule."""
+    def split_by_stem(self, split_seed: int, rule: SplitRule = "random") -> dict[str, Split]:
+        """Return the split of every entry; an official split is the same for every seed and rule."""
         if self.official_split:
-            chosen: Mapping[str, Split] = {entry.stem: entry.split for entry in self.entries}
-        elif rule == "blocked":
-            chosen = assign_splits(_blocks(self.entries), split_seed)
-        else:
-            chosen = assign_splits({entry.stem: entry.group for entry in self.entries}, split_seed)
+            return {entry.stem: entry.split for entry in self.entries}
+        if rule == "blocked":
+            return assign_splits(_blocks(self.entries), split_seed)
+        return assign_splits({entry.stem: entry.group for entry in self.entries}, split_seed)
+
+    def splits(self, split_seed: int, rule: SplitRule = "random") -> dict[Split, tuple[Entry, ...]]:
+        """Return the entries of each split, ordered by stem."""
+        split_of = self.split_by_stem(split_seed, rule)
         ordered = sorted(self.entries, key=lambda entry: entry.stem)
-        return {split: tuple(entry for entry in ordered if chosen[entry.stem] == split) for split in SPLITS}
+        return {split: tuple(entry for entry in ordered if split_of[entry.stem] == split) for split in SPLITS}
 
     def digest(self, split_seed: int, rule: SplitRule = "random") -> str:
         """SHA-256 over source files, preparation rules and split: equal on every machine for equal data."""
@@ -144,7 +150,7 @@ class Manifest:
         if self.origin == "synthetic":
             return f"synthetic stand-in scenes ({len(self.entries)} pairs), not {self.dataset}"
         if self.expected_pairs is None:
-            sources = len({entry.tile_of or entry.stem for entry in self.entries})
+            sources = len({entry.source for entry in self.entries})
             tiles = f" in {len(self.entries)} tiles" if len(self.entries) > sources else ""
             return f"the user's own data: {sources} pairs{tiles}"
         if self.cut_anew:
@@ -191,13 +197,13 @@ def load_manifest(folder: Path, dataset: str) -> Manifest:
                 f"{path} has manifest format {raw['schema']}, this version reads {MANIFEST_SCHEMA}. "
                 f"Delete {folder} and run: {remedy}"
             )
-        entries = tuple(Entry(**_with_tuples(entry)) for entry in raw.pop("entries"))
-        return Manifest(**_with_tuples(raw), entries=entries)
+        entries = tuple(Entry(**with_tuples(entry)) for entry in raw.pop("entries"))
+        return Manifest(**with_tuples(raw), entries=entries)
     except (ValueError, KeyError, TypeError) as error:
         raise DataError(f"{path} is damaged ({error}). Delete {folder} and run: {remedy}") from error
 
 
-def _with_tuples(fields: Mapping[str, Any]) -> dict[str, Any]:
+def with_tuples(fields: Mapping[str, Any]) -> dict[str, Any]:
     """Fields as read from JSON, which has lists where the declarations have tuples."""
     return {name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()}
 

@@ -12,11 +12,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from rssam.contract import Optimisation, Task
-from rssam.sam.encoder_sizes import SCALES, Init, check_encoder
+from rssam.sam.encoder_sizes import SCALES, EncoderInit, check_encoder
 
 if TYPE_CHECKING:
-    from torch import nn
-
+    from rssam.model import RsSam
     from rssam.weights.folder import WeightsFolder
 
 
@@ -31,7 +30,7 @@ class RSSAM:
     small: ClassVar[Mapping[str, Any]] = {"encoder": "vit_t"}
 
     encoder: str = "vit_b"
-    init: Init = "sam"
+    init: EncoderInit = "sam"
     neck_source: Literal["last", "layers"] = "last"  # Table 6: last block, or "layers 3, 6, 9, and 12"
     mff: bool = True  # Table 5
     mhff: bool = True  # Table 5
@@ -57,7 +56,7 @@ class RSSAM:
         if self.neck_source == "layers" and self.scales != SCALES:
             raise ValueError(f"neck_source 'layers' feeds the scales {SCALES}: it does not fit {self.scales}")
 
-    def architecture(self, task: Task) -> nn.Module:
+    def architecture(self, task: Task) -> RsSam:
         """Return the network with random parameters and final freezing; see `rssam.contract.Model.architecture`."""
         from rssam import model
 
@@ -73,23 +72,16 @@ class RSSAM:
             token_residual=self.token_residual,
         )
 
-    def build(self, task: Task, weights: WeightsFolder) -> nn.Module:
+    def build(self, task: Task, weights: WeightsFolder) -> RsSam:
         """Return a fresh network for `task`. Raises WeightsNotFound if init is "sam" and the checkpoint is missing."""
-        from rssam import model
+        from rssam.model import load_pretrained
+        from rssam.sam.loading import load_weights
 
-        return model.build(
-            task,
-            weights,
-            encoder=self.encoder,
-            init=self.init,
-            neck_source=self.neck_source,
-            mff=self.mff,
-            mhff=self.mhff,
-            scales=self.scales,
-            rank=self.rank,
-            token_residual=self.token_residual,
-            pretrained_decoders=self.pretrained_decoders,
-        )
+        path = weights.path_of(self.encoder) if self.init == "sam" else None  # before the network is built
+        net = self.architecture(task)
+        if path is not None:
+            load_pretrained(net, load_weights(path), self.pretrained_decoders)
+        return net
 
     def weights_needed(self) -> tuple[str, ...]:
         """Names of the checkpoints that `build` reads."""

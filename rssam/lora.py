@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from rssam.sam.attention import Selectable
-from rssam.sam.encoder_sizes import Init
+from rssam.sam.encoder_sizes import EncoderInit
 
 
 class LoraQkv(Selectable, nn.Linear):
@@ -90,7 +90,7 @@ def lora_parameters(module: nn.Module) -> dict[str, nn.Parameter]:
     }
 
 
-def freeze_encoder(encoder: nn.Module, init: Init) -> None:
+def freeze_encoder(encoder: nn.Module, init: EncoderInit) -> None:
     """Leave to training what the start allows: LoRA alone on pretrained weights, the whole encoder from scratch."""
     encoder.requires_grad_(init == "scratch")
     for parameter in lora_parameters(encoder).values():

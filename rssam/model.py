@@ -25,9 +25,8 @@ from rssam.modules.neck import MultiScaleNeck, source_blocks
 from rssam.modules.upscaling import SamUpscaling
 from rssam.sam.autocast import full_precision
 from rssam.sam.encoder import EMBEDDING, SamEncoder
-from rssam.sam.encoder_sizes import ENCODERS, Init
-from rssam.sam.loading import checkpoint_part, encoder_state, load_exactly, load_weights
-from rssam.weights.folder import WeightsFolder
+from rssam.sam.encoder_sizes import ENCODERS, EncoderInit
+from rssam.sam.loading import checkpoint_part, encoder_state, load_exactly
 
 
 class RsSam(nn.Module):
@@ -83,7 +82,7 @@ def architecture(
     task: Task,
     *,
     encoder: str,
-    init: Init,
+    init: EncoderInit,
     neck_source: Literal["last", "layers"],
     mff: bool,
     mhff: bool,
@@ -130,35 +129,3 @@ def load_pretrained(net: RsSam, checkpoint: Mapping[str, Tensor], decoders: bool
         load_exactly(net.upscaling.output_upscaling, upscaling)
     if "16" in net.neck.levels:  # the one level of SAM's shape; it has nothing else to load
         load_exactly(net.neck.levels["16"], neck)
-
-
-def build(
-    task: Task,
-    weights: WeightsFolder,
-    *,
-    encoder: str,
-    init: Init,
-    neck_source: Literal["last", "layers"],
-    mff: bool,
-    mhff: bool,
-    scales: tuple[int, ...],
-    rank: int,
-    token_residual: bool,
-    pretrained_decoders: bool,
-) -> RsSam:
-    """Return a fresh network; see `rssam.contract.Model.build`."""
-    path = weights.path_of(encoder) if init == "sam" else None  # before the minute of building
-    net = architecture(
-        task,
-        encoder=encoder,
-        init=init,
-        neck_source=neck_source,
-        mff=mff,
-        mhff=mhff,
-        scales=scales,
-        rank=rank,
-        token_residual=token_residual,
-    )
-    if path is not None:
-        load_pretrained(net, load_weights(path), pretrained_decoders)
-    return net

@@ -13,7 +13,8 @@ ORDER: tuple[frozenset[str], ...] = tuple(
     frozenset(line.split())
     for line in """
     rssam.errors rssam.parameters
-    rssam.files rssam.weights
+    rssam.files
+    rssam.weights
     rssam.contract rssam.sam
     rssam.lora rssam.modules rssam.inference
     rssam.model

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from baselines.declaration import ImageNetBaseline, Start
+from baselines.declaration import BackboneInit, ImageNetBaseline
 from rssam.contract import Optimisation, Task
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ class Fcn(ImageNetBaseline):
     sizes: ClassVar[Mapping[Any, str | None]] = {"resnet50": "resnet50", "test_resnet": None}
 
     backbone: str = "resnet50"
-    init: Start = "imagenet"
+    init: BackboneInit = "imagenet"
 
     def architecture(self, task: Task) -> nn.Module:
         """Return the network with random parameters; see `rssam.contract.Model.architecture`."""

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from torchvision.models.segmentation.fcn import FCNHead
 
 from baselines.backbone import ImageNetNormalise, load_backbone, resnet
-from baselines.declaration import Start
+from baselines.declaration import BackboneInit
 from rssam.contract import Task
 from rssam.weights.folder import WeightsFolder
 
@@ -43,11 +43,10 @@ def architecture(task: Task, *, backbone: str) -> Fcn:
     return Fcn(ImageNetNormalise(), layers, FCNHead(width, task.channels))
 
 
-def build(task: Task, weights: WeightsFolder, *, backbone: str, init: Start) -> Fcn:
+def build(task: Task, weights: WeightsFolder, *, backbone: str, init: BackboneInit) -> Fcn:
     """Return a fresh network; see `rssam.contract.Model.build`."""
-    if init == "imagenet":
-        weights.path_of(backbone)  # a missing file is said before the building
+    path = weights.path_of(backbone) if init == "imagenet" else None  # raises before the network is built
     net = architecture(task, backbone=backbone)
-    if init == "imagenet":
-        load_backbone(net.backbone, weights, backbone, dropped=("fc.",))
+    if path is not None:
+        load_backbone(net.backbone, path, dropped=("fc.",))
     return net

@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from baselines.backbone import ImageNetNormalise, load_backbone
-from baselines.declaration import Start
+from baselines.declaration import BackboneInit
 from rssam.contract import Task
 from rssam.weights.folder import WeightsFolder
 
@@ -78,12 +78,10 @@ def architecture(task: Task, *, width: str) -> HRNet:
     return HRNet(trunk, head)
 
 
-def build(task: Task, weights: WeightsFolder, *, width: str, init: Start) -> HRNet:
+def build(task: Task, weights: WeightsFolder, *, width: str, init: BackboneInit) -> HRNet:
     """Return a fresh network; see `rssam.contract.Model.build`."""
-    published = f"hrnet_{width}"
-    if init == "imagenet":
-        weights.path_of(published)  # a missing file shows before the network is built
+    path = weights.path_of(f"hrnet_{width}") if init == "imagenet" else None  # raises before the network is built
     net = architecture(task, width=width)
-    if init == "imagenet":
-        load_backbone(net.trunk, weights, published, dropped=_CLASSIFIER)
+    if path is not None:
+        load_backbone(net.trunk, path, dropped=_CLASSIFIER)
     return net

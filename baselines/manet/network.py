@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from baselines.backbone import ImageNetNormalise, load_backbone, resnet
-from baselines.declaration import Start
+from baselines.declaration import BackboneInit
 from rssam.contract import Task
 from rssam.sam.autocast import full_precision
 from rssam.weights.folder import WeightsFolder
@@ -137,11 +137,10 @@ def architecture(task: Task, *, backbone: str) -> MANet:
     return MANet(ImageNetNormalise(), layers, layers.feature_info.channels(), task.channels)
 
 
-def build(task: Task, weights: WeightsFolder, *, backbone: str, init: Start) -> MANet:
+def build(task: Task, weights: WeightsFolder, *, backbone: str, init: BackboneInit) -> MANet:
     """Return a fresh network; see `rssam.contract.Model.build`."""
-    if init == "imagenet":
-        weights.path_of(backbone)  # a missing file is said before the building
+    path = weights.path_of(backbone) if init == "imagenet" else None  # raises before the network is built
     net = architecture(task, backbone=backbone)
-    if init == "imagenet":
-        load_backbone(net.backbone, weights, backbone, dropped=("fc.",))
+    if path is not None:
+        load_backbone(net.backbone, path, dropped=("fc.",))
     return net

@@ -24,7 +24,7 @@ from baselines.sam_adapter.network import SamAdapter
 from rssam.contract import Task
 from rssam.sam.attention import Selectable, attend
 from rssam.sam.encoder import SamEncoder
-from rssam.sam.encoder_sizes import Init
+from rssam.sam.encoder_sizes import EncoderInit
 from rssam.sam.loading import load_weights
 from rssam.weights.folder import WeightsFolder
 
@@ -94,7 +94,7 @@ def adapter_parameters(encoder: SamEncoder) -> dict[str, nn.Parameter]:
     }
 
 
-def architecture(task: Task, *, encoder: str, init: Init, train_adapters: bool) -> SamAdapter:
+def architecture(task: Task, *, encoder: str, init: EncoderInit, train_adapters: bool) -> SamAdapter:
     """Return the network with random parameters, frozen as `init` says; also for the meta device."""
     net = sam_adapter.architecture(task, encoder=encoder, init=init)
     add_adapters(net.encoder)
@@ -103,7 +103,7 @@ def architecture(task: Task, *, encoder: str, init: Init, train_adapters: bool) 
     return net
 
 
-def build(task: Task, weights: WeightsFolder, *, encoder: str, init: Init, train_adapters: bool) -> SamAdapter:
+def build(task: Task, weights: WeightsFolder, *, encoder: str, init: EncoderInit, train_adapters: bool) -> SamAdapter:
     """Return a fresh network; see `rssam.contract.Model.build`."""
     path = weights.path_of(encoder) if init == "sam" else None
     net = architecture(task, encoder=encoder, init=init, train_adapters=train_adapters)

@@ -28,7 +28,7 @@ from rssam.contract import Task
 from rssam.lora import freeze_encoder
 from rssam.sam.autocast import full_precision
 from rssam.sam.encoder import EMBEDDING, PATCH, SamEncoder
-from rssam.sam.encoder_sizes import ENCODERS, Init
+from rssam.sam.encoder_sizes import ENCODERS, EncoderInit
 from rssam.sam.loading import checkpoint_part, encoder_state, load_exactly, load_weights
 from rssam.sam.mask_decoder import BatchMaskDecoder
 from rssam.weights.folder import WeightsFolder
@@ -84,7 +84,7 @@ class SamAdapter(nn.Module):
         return F.interpolate(masks, images.shape[-2:], mode="bilinear", align_corners=False)  # [B, channels, H, W]
 
 
-def architecture(task: Task, *, encoder: str, init: Init) -> SamAdapter:
+def architecture(task: Task, *, encoder: str, init: EncoderInit) -> SamAdapter:
     """Return the network with random parameters, frozen as `init` says; also for the meta device."""
     size = ENCODERS[encoder]
     image_encoder = SamEncoder(size, task.image_size, neck=True)
@@ -110,7 +110,7 @@ def load_pretrained(net: SamAdapter, checkpoint: Mapping[str, Tensor], fresh: Co
     load_mask_decoder(net.mask_decoder, checkpoint, fresh=() if net.channels == 1 else TOKEN_PARTS)
 
 
-def build(task: Task, weights: WeightsFolder, *, encoder: str, init: Init) -> SamAdapter:
+def build(task: Task, weights: WeightsFolder, *, encoder: str, init: EncoderInit) -> SamAdapter:
     """Return a fresh network; see `rssam.contract.Model.build`."""
     path = weights.path_of(encoder) if init == "sam" else None
     net = architecture(task, encoder=encoder, init=init)

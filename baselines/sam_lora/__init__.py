@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from baselines.declaration import SamBaseline
 from rssam.contract import Optimisation, Task
-from rssam.sam.encoder_sizes import Init
+from rssam.sam.encoder_sizes import EncoderInit
 
 if TYPE_CHECKING:
     from torch import nn
@@ -28,7 +28,7 @@ class SamLora(SamBaseline):
     small: ClassVar[Mapping[str, Any]] = {"encoder": "vit_t"}
 
     encoder: str = "vit_b"
-    init: Init = "sam"
+    init: EncoderInit = "sam"
     rank: int = 4  # SAMed; the only rank that gives Table 7's parameter counts
 
     def architecture(self, task: Task) -> nn.Module:

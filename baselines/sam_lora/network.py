@@ -24,7 +24,7 @@ from rssam.contract import Task
 from rssam.lora import add_lora, freeze_encoder, lora_parameters
 from rssam.sam.autocast import full_precision
 from rssam.sam.encoder import EMBEDDING, PATCH, SamEncoder
-from rssam.sam.encoder_sizes import ENCODERS, Init
+from rssam.sam.encoder_sizes import ENCODERS, EncoderInit
 from rssam.sam.loading import checkpoint_part, encoder_state, load_exactly, load_weights
 from rssam.sam.mask_decoder import BatchMaskDecoder
 from rssam.weights.folder import WeightsFolder
@@ -57,7 +57,7 @@ class SamLora(nn.Module):
         return F.interpolate(masks, images.shape[-2:], mode="bilinear", align_corners=False)  # [B, channels, H, W]
 
 
-def architecture(task: Task, *, encoder: str, init: Init, rank: int) -> SamLora:
+def architecture(task: Task, *, encoder: str, init: EncoderInit, rank: int) -> SamLora:
     """Return the network with random parameters, frozen as `init` says; also for the meta device."""
     image_encoder = SamEncoder(ENCODERS[encoder], task.image_size, neck=True)
     add_lora(image_encoder, rank)
@@ -94,7 +94,7 @@ def load_pretrained(net: SamLora, checkpoint: Mapping[str, Tensor]) -> None:
     load_mask_decoder(net.mask_decoder, checkpoint, fresh=TOKEN_PARTS)
 
 
-def build(task: Task, weights: WeightsFolder, *, encoder: str, init: Init, rank: int) -> SamLora:
+def build(task: Task, weights: WeightsFolder, *, encoder: str, init: EncoderInit, rank: int) -> SamLora:
     """Return a fresh network; see `rssam.contract.Model.build`."""
     path = weights.path_of(encoder) if init == "sam" else None
     net = architecture(task, encoder=encoder, init=init, rank=rank)

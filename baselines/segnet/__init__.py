@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from baselines.declaration import ImageNetBaseline, Start
+from baselines.declaration import BackboneInit, ImageNetBaseline
 from rssam.contract import Optimisation, Task
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ class SegNet(ImageNetBaseline):
     sizes: ClassVar[Mapping[Any, str | None]] = {64: "vgg16_bn", 16: None}
 
     width: int = 64  # channels of the first stage
-    init: Start = "imagenet"
+    init: BackboneInit = "imagenet"
 
     def architecture(self, task: Task) -> nn.Module:
         """Return the network with random parameters; see `rssam.contract.Model.architecture`."""

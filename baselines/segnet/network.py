@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from baselines.backbone import ImageNetNormalise, load_backbone
-from baselines.declaration import Start
+from baselines.declaration import BackboneInit
 from rssam.contract import Task
 from rssam.weights.folder import WeightsFolder
 
@@ -106,11 +106,10 @@ def architecture(task: Task, *, width: int) -> SegNet:
     return SegNet(vgg16_encoder(width), mirrored_decoder(width, task.channels))
 
 
-def build(task: Task, weights: WeightsFolder, *, width: int, init: Start) -> SegNet:
+def build(task: Task, weights: WeightsFolder, *, width: int, init: BackboneInit) -> SegNet:
     """Return a fresh network; see `rssam.contract.Model.build`."""
-    if init == "imagenet":
-        weights.path_of(_PUBLISHED)  # a missing file shows before the network is built
+    path = weights.path_of(_PUBLISHED) if init == "imagenet" else None  # raises before the network is built
     net = architecture(task, width=width)
-    if init == "imagenet":
-        load_backbone(net.encoder, weights, _PUBLISHED, dropped=_CLASSIFIER, prefix="features.")
+    if path is not None:
+        load_backbone(net.encoder, path, dropped=_CLASSIFIER, prefix="features.")
     return net

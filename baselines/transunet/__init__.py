@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from baselines.declaration import ImageNetBaseline, Start
+from baselines.declaration import BackboneInit, ImageNetBaseline
 from rssam.contract import Optimisation, Task
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ class TransUNet(ImageNetBaseline):
     sizes: ClassVar[Mapping[Any, str | None]] = {"base": "r50_vit_b16", "tiny": None}
 
     size: str = "base"  # R50-ViT-B/16
-    init: Start = "imagenet"  # ImageNet-21k
+    init: BackboneInit = "imagenet"  # ImageNet-21k
 
     def architecture(self, task: Task) -> nn.Module:
         """Return the network with random parameters; see `rssam.contract.Model.architecture`."""

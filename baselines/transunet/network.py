@@ -33,7 +33,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from baselines.backbone import ImageNetNormalise
-from baselines.declaration import Start
+from baselines.declaration import BackboneInit
 from rssam.contract import Task
 from rssam.sam.loading import load_exactly, load_weights
 from rssam.weights.folder import WeightsDamaged, WeightsFolder
@@ -251,7 +251,7 @@ def load_pretrained(net: TransUNet, checkpoint: Mapping[str, Tensor]) -> None:
     load_exactly(net.encoder, state)
 
 
-def build(task: Task, weights: WeightsFolder, *, size: str, init: Start) -> TransUNet:
+def build(task: Task, weights: WeightsFolder, *, size: str, init: BackboneInit) -> TransUNet:
     """Return a fresh network; see `rssam.contract.Model.build`."""
     path = weights.path_of(_WEIGHTS) if init == "imagenet" else None
     net = architecture(task, size=size)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from baselines.declaration import ImageNetBaseline, Start
+from baselines.declaration import BackboneInit, ImageNetBaseline
 from rssam.contract import Optimisation, Task
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ class SmpUNet(ImageNetBaseline):
     sizes: ClassVar[Mapping[Any, str | None]] = {"resnet50": "resnet50", "resnet18": "resnet18"}
 
     backbone: str = "resnet50"
-    init: Start = "imagenet"
+    init: BackboneInit = "imagenet"
     width: int = 16  # channels of the last decoder level, doubled at each of the four above
 
     def architecture(self, task: Task) -> nn.Module:

@@ -14,7 +14,7 @@ import segmentation_models_pytorch as smp
 from torch import Tensor, nn
 
 from baselines.backbone import ImageNetNormalise, load_backbone
-from baselines.declaration import Start
+from baselines.declaration import BackboneInit
 from rssam.contract import Task
 from rssam.weights.folder import WeightsFolder
 
@@ -46,11 +46,10 @@ def architecture(task: Task, *, backbone: str, width: int) -> SmpUNet:
     return SmpUNet(unet)
 
 
-def build(task: Task, weights: WeightsFolder, *, backbone: str, init: Start, width: int) -> SmpUNet:
+def build(task: Task, weights: WeightsFolder, *, backbone: str, init: BackboneInit, width: int) -> SmpUNet:
     """Return a fresh network; see `rssam.contract.Model.build`."""
-    if init == "imagenet":
-        weights.path_of(backbone)  # a missing file shows before the network is built
+    path = weights.path_of(backbone) if init == "imagenet" else None  # raises before the network is built
     net = architecture(task, backbone=backbone, width=width)
-    if init == "imagenet":
-        load_backbone(net.unet.encoder, weights, backbone, dropped=_CLASSIFIER)
+    if path is not None:
+        load_backbone(net.unet.encoder, path, dropped=_CLASSIFIER)
     return net

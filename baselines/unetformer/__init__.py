@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from baselines.declaration import ImageNetBaseline, Start
+from baselines.declaration import BackboneInit, ImageNetBaseline
 from rssam.contract import Optimisation, Task
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ class UNetFormer(ImageNetBaseline):
     sizes: ClassVar[Mapping[Any, str | None]] = {"resnet18": "resnet18_swsl", "test_resnet": None}
 
     backbone: str = "resnet18"
-    init: Start = "imagenet"
+    init: BackboneInit = "imagenet"
     width: int = 64  # channels of the decoder
 
     def architecture(self, task: Task) -> nn.Module:

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from baselines.backbone import ImageNetNormalise, load_backbone, resnet
-from baselines.declaration import Start
+from baselines.declaration import BackboneInit
 from rssam.contract import Task
 from rssam.weights.folder import WeightsFolder
 
@@ -233,11 +233,10 @@ def architecture(task: Task, *, backbone: str, width: int) -> UNetFormer:
     return UNetFormer(ImageNetNormalise(), layers, layers.feature_info.channels(), width, task.channels)
 
 
-def build(task: Task, weights: WeightsFolder, *, backbone: str, init: Start, width: int) -> UNetFormer:
+def build(task: Task, weights: WeightsFolder, *, backbone: str, init: BackboneInit, width: int) -> UNetFormer:
     """Return a fresh network; see `rssam.contract.Model.build`."""
-    if init == "imagenet":
-        weights.path_of(_WEIGHTS[backbone])  # a missing file is said before the building
+    path = weights.path_of(_WEIGHTS[backbone]) if init == "imagenet" else None  # raises before the network is built
     net = architecture(task, backbone=backbone, width=width)
-    if init == "imagenet":
-        load_backbone(net.backbone, weights, _WEIGHTS[backbone], dropped=("fc.",))
+    if path is not None:
+        load_backbone(net.backbone, path, dropped=("fc.",))
     return net

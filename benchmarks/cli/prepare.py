@@ -14,7 +14,7 @@ from benchmarks.cli.options import Json, print_json, root, screen, warnings
 from benchmarks.results.home import Home
 from data_prep.dataset import Dataset
 from data_prep.manifest import Manifest
-from data_prep.prepare.tiles import Edges
+from data_prep.prepare.tiles import EdgeTiles
 
 FolderFit = Literal["tile", "resize"]
 SYNTHETIC_SEED = 0
@@ -48,7 +48,7 @@ def prepare(
         int | None, typer.Option(min=32, help="With folder: side in pixels, a multiple of 32. [512]")
     ] = None,
     edges: Annotated[
-        Edges | None, typer.Option(help="With large rasters: tiles that reach beyond them. [drop]")
+        EdgeTiles | None, typer.Option(help="With large rasters: tiles that reach beyond them. [drop]")
     ] = None,
     check: Annotated[bool, typer.Option("--check", help="Write the data card of what is prepared.")] = False,
     out_card: Annotated[Path | None, typer.Option("--out", help="Folder of the card. [HOME/data-cards/NAME]")] = None,

@@ -15,7 +15,7 @@ from benchmarks.execution.observer import Outcome
 from benchmarks.training.device_layout import Device, DevicesUnfit
 from data_prep.splits import SplitRule
 from rssam.errors import UserError
-from rssam.sam.encoder_sizes import Init
+from rssam.sam.encoder_sizes import EncoderInit
 
 Executor = Literal["local", "ray"]
 
@@ -28,7 +28,9 @@ def reproduce(
     encoder: Annotated[
         str | None, typer.Option(help="SAM encoder of every row: vit_b, vit_l, vit_h, vit_t, vit_s")
     ] = None,
-    init: Annotated[Init | None, typer.Option(help="Start from SAM's checkpoint, or everything from scratch.")] = None,
+    init: Annotated[
+        EncoderInit | None, typer.Option(help="Start from SAM's checkpoint, or everything from scratch.")
+    ] = None,
     repeats: Annotated[
         int | None, typer.Option(min=1, help="Pairs of seed and split seed, counted up. [1; of claims 5]")
     ] = None,

@@ -16,7 +16,7 @@ from benchmarks.results.home import Home
 from rssam.errors import UserError
 
 if TYPE_CHECKING:
-    from rssam.sam.attention import Kind
+    from rssam.sam.attention import AttentionKind
 
 
 def speed(
@@ -69,7 +69,7 @@ def speed(
         place, "bf16-mixed" if bf16 else "32-true", batch or (8 if cuda else 2), group or (6 if cuda else 2), rounds,
         compiled,
     )  # fmt: skip
-    ways: tuple[Kind, ...] = ("auto",) if compare is None else ("auto", compare)
+    ways: tuple[AttentionKind, ...] = ("auto",) if compare is None else ("auto", compare)
     task = Task(find_dataset(dataset).classes, (size, size))
     records = []
     for name in names:

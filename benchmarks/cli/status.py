@@ -10,7 +10,7 @@ from rich.table import Table as RichTable
 from benchmarks.cli.options import Json, ProfileName, print_json, root, screen, warnings
 from benchmarks.execution.hardware import DeviceChoice
 from data_prep.splits import SplitRule
-from rssam.sam.encoder_sizes import Init
+from rssam.sam.encoder_sizes import EncoderInit
 
 
 def models(
@@ -68,7 +68,7 @@ def status(
     profile: Annotated[ProfileName, typer.Option(help="With ITEM: how much, the recipe.")] = "paper",
     dataset: Annotated[str | None, typer.Option(help="With ITEM: the rows on another data set.")] = None,
     encoder: Annotated[str | None, typer.Option(help="With ITEM: SAM encoder of every row.")] = None,
-    init: Annotated[Init | None, typer.Option(help="With ITEM: how networks start.")] = None,
+    init: Annotated[EncoderInit | None, typer.Option(help="With ITEM: how networks start.")] = None,
     repeats: Annotated[int, typer.Option(min=1, help="With ITEM: pairs of seed and split seed.")] = 1,
     seed: Annotated[list[int] | None, typer.Option(min=0, help="With ITEM: seed; may be repeated. [0]")] = None,
     split_seed: Annotated[int, typer.Option(min=0, help="With ITEM: seed of the split.")] = 0,

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from rssam.contract import Model
-from rssam.sam.encoder_sizes import Init
+from rssam.sam.encoder_sizes import EncoderInit
 
 Precision = Literal["32-true", "bf16-mixed"]
 
@@ -27,6 +27,7 @@ def added(default: Any) -> Any:
 class Recipe:
     """Everything about training that changes the number. The defaults are the PAPER recipe."""
 
+    # hashed: part of every run key, names and defaults of all fields
     name: str
     optimizer: Literal["adamw", "sgd"] = _from("paper", "adamw")
     rates: tuple[float, ...] = _from("SAMed", (5e-3,))  # several: the lowest validation loss chooses
@@ -67,7 +68,7 @@ class Profile:
     recipe: Recipe
     summary: str
     encoders: Mapping[str, str] = field(default_factory=dict)
-    init: Init | None = None
+    init: EncoderInit | None = None
     small: bool = False
 
 

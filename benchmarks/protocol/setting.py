@@ -12,7 +12,7 @@ from data_prep.registry import dataset as find_dataset
 from data_prep.splits import SplitRule
 from rssam.contract import Model
 from rssam.errors import UnknownName
-from rssam.sam.encoder_sizes import SMALL_ENCODERS, Init
+from rssam.sam.encoder_sizes import SMALL_ENCODERS, EncoderInit
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Setting:
 
     profile: str
     encoder: str | None = None
-    init: Init | None = None
+    init: EncoderInit | None = None
     dataset: str | None = None
     split: Literal["blocked"] | None = None  # a published split stays as it is
 

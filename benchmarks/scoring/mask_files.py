@@ -23,7 +23,7 @@ from PIL import Image
 
 from benchmarks.failures import shortened
 from data_prep.images.class_values import colour_codes, number_codes, opaque
-from data_prep.images.decode import BadPicture, Bytes, decode
+from data_prep.images.decode import BadPicture, decode
 from data_prep.images.masks import LISTED
 from rssam.contract import Colour
 
@@ -53,16 +53,18 @@ class LabelFile:
     high: float = 0.0
 
     @classmethod
-    def of(cls, path: Path, encoding: MaskEncoding, codes: Bytes, low: float = 0.0, high: float = 0.0) -> LabelFile:
+    def of(
+        cls, path: Path, encoding: MaskEncoding, codes: NDArray[np.uint8], low: float = 0.0, high: float = 0.0
+    ) -> LabelFile:
         """A file of codes uint8 [H, W]."""
         values = frozenset(np.unique(codes).tolist()) if encoding == "numbers" else frozenset()
         size = codes.shape[0], codes.shape[1]
         return cls(path, encoding, size, zlib.compress(np.ascontiguousarray(codes).tobytes(), 1), values, low, high)
 
     @property
-    def codes(self) -> Bytes:
+    def codes(self) -> NDArray[np.uint8]:
         """The bytes, uint8 [H, W]."""
-        codes: Bytes = np.frombuffer(zlib.decompress(self.packed), np.uint8).reshape(self.size)
+        codes: NDArray[np.uint8] = np.frombuffer(zlib.decompress(self.packed), np.uint8).reshape(self.size)
         return codes
 
 
@@ -113,7 +115,7 @@ class LabelReader:
             return self._numbers(path, channels[..., 0].astype(np.int64))
         raise BadPicture(f"expected {self.expected}, found also the colours {unknown}")
 
-    def _by_colour(self, picture: Image.Image) -> tuple[Bytes | None, str]:
+    def _by_colour(self, picture: Image.Image) -> tuple[NDArray[np.uint8] | None, str]:
         """Labels by the data set's colours; None, and the colours that are not, where there are others."""
         codes = colour_codes(picture)
         found, places = np.unique(codes, return_inverse=True)
@@ -123,7 +125,7 @@ class LabelReader:
         table = np.array([self.colours[code] for code in found.tolist()], np.uint8)
         return table[places.reshape(codes.shape)], ""
 
-    def _palette(self, path: Path, places: NDArray[np.int64], by_colour: Bytes | None) -> LabelFile:
+    def _palette(self, path: Path, places: NDArray[np.int64], by_colour: NDArray[np.uint8] | None) -> LabelFile:
         """A picture that has both numbers and colours: both are believed if they agree, or if only one can be."""
         if by_colour is None:
             return self._numbers(path, places)
@@ -225,7 +227,7 @@ def resolve_encoding(files: Sequence[LabelFile]) -> tuple[int, float]:
     return WHITE if whites else 1, 0.5
 
 
-def labels_of(file: LabelFile, foreground: int, threshold: float) -> Bytes:
+def labels_of(file: LabelFile, foreground: int, threshold: float) -> NDArray[np.uint8]:
     """Labels uint8 [H, W] of a file, under what `resolve_encoding` found."""
     if file.encoding == "labels":
         return file.codes

@@ -7,10 +7,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from benchmarks.failures import FAULTS_SHOWN, shortened
 from benchmarks.scoring.mask_files import READ, LabelFile, LabelReader, labels_of, resolve_encoding
 from benchmarks.scoring.test_images import TestImages
-from data_prep.images.decode import BadPicture, Bytes
+from data_prep.images.decode import BadPicture
 from data_prep.manifest import Entry
 from data_prep.processes import Progress
 from rssam.errors import UserError
@@ -24,7 +27,7 @@ class PredictionsUnfit(UserError):
 class PredictedLabels:
     """Labels of every chosen image in their order, at the prepared size or all at the source's own, and their story."""
 
-    labels: Callable[[int], Bytes]  # of one image by its place: uint8 [H, W]
+    labels: Callable[[int], NDArray[np.uint8]]  # of one image by its place: uint8 [H, W]
     native: bool  # whether they have the size of the source
     reading: tuple[str, ...]  # how files became labels, a sentence each
     notes: tuple[str, ...]  # what the user should know

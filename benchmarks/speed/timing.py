@@ -33,7 +33,7 @@ from benchmarks.training.optimizer import make_optimizer
 from benchmarks.training.reproducibility import seeded
 from rssam.contract import Model, Task
 from rssam.files import write_atomic
-from rssam.sam.attention import Kind, set_attention
+from rssam.sam.attention import AttentionKind, set_attention
 
 SCHEMA = 1
 SECONDS_OF_AN_OPERATION = 0.05
@@ -65,7 +65,7 @@ class Operation:
 
 
 def measure_system(
-    model: Model, task: Task, conditions: Conditions, ways: tuple[Kind, ...] = ("auto",), seed: int = 0
+    model: Model, task: Task, conditions: Conditions, ways: tuple[AttentionKind, ...] = ("auto",), seed: int = 0
 ) -> dict[str, Any]:
     """The record of one system; the first of `ways` is the one whose figures stand for it, others are compared."""
     with seeded(seed, deterministic=False):
@@ -78,7 +78,7 @@ def measure_system(
 
 
 def measure_encoder(
-    name: str, task: Task, conditions: Conditions, ways: tuple[Kind, ...] = ("auto", "reference", "dense")
+    name: str, task: Task, conditions: Conditions, ways: tuple[AttentionKind, ...] = ("auto", "reference", "dense")
 ) -> dict[str, Any]:
     """The record of SAM's encoder by itself."""
     with seeded(0, deterministic=False):
@@ -92,7 +92,7 @@ def measure_encoder(
     return _record(about, time_network(net, task, conditions, ways), task, conditions, cost)
 
 
-def time_network(net: nn.Module, task: Task, conditions: Conditions, ways: tuple[Kind, ...]) -> dict[str, Any]:
+def time_network(net: nn.Module, task: Task, conditions: Conditions, ways: tuple[AttentionKind, ...]) -> dict[str, Any]:
     """Seconds of every operation by way, "auto.latency" and so on, each a list with one entry a round."""
     fabric = make_fabric(conditions.device, conditions.precision)
     device, cuda = fabric.device, conditions.device == "cuda"
@@ -107,7 +107,7 @@ def time_network(net: nn.Module, task: Task, conditions: Conditions, ways: tuple
     labels = labels.to(torch.uint8)
     segments = not isinstance(net, EncoderAlone)
 
-    def forward(way: Kind, count: int) -> Callable[[], object]:
+    def forward(way: AttentionKind, count: int) -> Callable[[], object]:
         def run() -> object:
             set_attention(net, way)
             net.eval()
@@ -116,7 +116,7 @@ def time_network(net: nn.Module, task: Task, conditions: Conditions, ways: tuple
 
         return run
 
-    def step(way: Kind) -> Callable[[], object]:
+    def step(way: AttentionKind) -> Callable[[], object]:
         def run() -> object:
             set_attention(net, way)
             net.train()

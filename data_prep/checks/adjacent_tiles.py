@@ -23,9 +23,8 @@ from data_prep.manifest import Entry
 from data_prep.processes import Progress
 from data_prep.splits import joined
 
-Seen = TypeVar("Seen", bound=Edges)
+EdgesT = TypeVar("EdgesT", bound=Edges)
 Side = Literal["right", "below"]
-Floats = NDArray[np.float32]
 
 SCALES = ((1, 31), (4, 127))
 """Fine and coarse detail: pixels by which an edge is smoothed (deviation of a Gaussian), and those over which its local
@@ -126,7 +125,7 @@ def with_scenes(
     return tuple(replace(entry, scene=scenes[entry.stem]) for entry in entries)
 
 
-def representatives(entries: Sequence[Entry], fingerprints: Sequence[Seen | None]) -> dict[str, Seen]:
+def representatives(entries: Sequence[Entry], fingerprints: Sequence[EdgesT | None]) -> dict[str, EdgesT]:
     """Glances by stem without copies: of identical images the first one counts, with all its tiles."""
     sources = {entry.stem: entry.source for entry in entries}
     return {
@@ -136,7 +135,7 @@ def representatives(entries: Sequence[Entry], fingerprints: Sequence[Seen | None
     }
 
 
-def profiles(edges: NDArray[np.uint8]) -> Floats:
+def profiles(edges: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Edges [n, length, 3] as unit vectors [n, 6 * length] whose products are correlations; zero for plain edges."""
     # Imported here, for it costs more than a whole verification, in every process that prepares.
     from scipy.ndimage import gaussian_filter1d, uniform_filter1d
@@ -156,7 +155,7 @@ def profiles(edges: NDArray[np.uint8]) -> Floats:
     return np.asarray(both, np.float32)
 
 
-def threshold(first: Floats, second: Floats) -> float:
+def threshold(first: NDArray[np.float32], second: NDArray[np.float32]) -> float:
     """The correlation beyond which all pairs together are expected to hold CHANCE false ones, at least LEAST.
 
     What chance gives is measured: edges against reversed edges are like in all respects, and never abut.
@@ -169,7 +168,9 @@ def threshold(first: Floats, second: Floats) -> float:
     return max(LEAST, chance * -NormalDist().inv_cdf(CHANCE / pairs))
 
 
-def _match(stems: Sequence[str], first: Floats, second: Floats, side: Side) -> tuple[list[Seam], list[Seam]]:
+def _match(
+    stems: Sequence[str], first: NDArray[np.float32], second: NDArray[np.float32], side: Side
+) -> tuple[list[Seam], list[Seam]]:
     limit = threshold(first, second)
     count = len(stems)
     best = np.full((2, count), -1, np.int64)  # the best partner of each first and of each second edge
@@ -197,7 +198,7 @@ def _match(stems: Sequence[str], first: Floats, second: Floats, side: Side) -> t
     return found, refused
 
 
-def _two_largest(values: Floats) -> Floats:
+def _two_largest(values: NDArray[np.float32]) -> NDArray[np.float32]:
     """The largest and second largest of each column [2, n]; -1 where there is none."""
     padded = np.concatenate([values, np.full((2, values.shape[1]), -1, np.float32)])
     return np.sort(np.partition(padded, -2, axis=0)[-2:], axis=0)[::-1]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -17,13 +16,13 @@ from data_prep.checks.duplicates import NearCopies, exact_copies, near_copies
 from data_prep.checks.fingerprints import Fingerprint, fingerprint_all
 from data_prep.images.masks import IGNORED
 from data_prep.manifest import Entry, Manifest, verify_files
-from data_prep.processes import Progress
+from data_prep.processes import Progress, map_in_threads
 from data_prep.splits import SPLITS, Split, SplitRule
 
 IMPLIED_FOREGROUND: Mapping[str, tuple[float, float]] = {"deepglobe": (0.0410, 0.0416), "whu": (0.1110, 0.1117)}
 """Foreground share of the test pixels that the paper's precision, recall and accuracy allow."""
 
-Histogram = Mapping[int, int]
+LabelHistogram = Mapping[int, int]
 """Pixels of each label in a mask."""
 
 
@@ -121,7 +120,7 @@ def examine(folder: Path, manifest: Manifest, workers: int, progress: Progress) 
     joined = {frozenset((one.first, one.second)) for one in seams.found}
     others = [one for one in seams.refused if frozenset((one.first, one.second)) not in joined]
     apart = [one for one in others if source[one.first] != source[one.second]]
-    of = _splits_of(manifest, "random")
+    split_of = manifest.split_by_stem(0)
     return Card(
         dataset=manifest.dataset,
         describe=manifest.describe(),
@@ -143,9 +142,10 @@ def examine(folder: Path, manifest: Manifest, workers: int, progress: Progress) 
         damaged=tuple(damaged),
         skipped=manifest.skipped,
         exact=tuple(
-            Copies(tuple(e.stem for e in group), tuple(of[e.stem] for e in group)) for group in exact_copies(entries)
+            Copies(tuple(e.stem for e in group), tuple(split_of[e.stem] for e in group))
+            for group in exact_copies(entries)
         ),
-        near=tuple(Near(pair, (of[pair.first], of[pair.second])) for pair in near_copies(single)),
+        near=tuple(Near(pair, (split_of[pair.first], split_of[pair.second])) for pair in near_copies(single)),
         seams=found,
         next_seam=apart[0] if apart else None,
         scenes_known=manifest.scenes_known,
@@ -156,7 +156,7 @@ def examine(folder: Path, manifest: Manifest, workers: int, progress: Progress) 
 
 
 def _divisions(
-    manifest: Manifest, entries: Sequence[Entry], histograms: Mapping[str, Histogram], seams: Sequence[Seam]
+    manifest: Manifest, entries: Sequence[Entry], histograms: Mapping[str, LabelHistogram], seams: Sequence[Seam]
 ) -> tuple[Division, ...]:
     rules: tuple[SplitRule, ...] = ("random", "blocked")
     if manifest.official_split or not manifest.scenes_known:
@@ -167,22 +167,23 @@ def _divisions(
     alike = {entry.stem: members[entry.group] for entry in entries}
     found = []
     for rule in rules:
-        of = _splits_of(manifest, rule)
+        split_of = manifest.split_by_stem(0, rule)
         facts = tuple(
-            _facts(split, [stem for stem in of if of[stem] == split], histograms, manifest.classes) for split in SPLITS
+            _facts(split, [stem for stem in split_of if split_of[stem] == split], histograms, manifest.classes)
+            for split in SPLITS
         )
         # A seam names one of several identical images; a copy of it in another split parts the pair too.
         parted = tuple(
             (seam.first, seam.second)
             for seam in seams
-            if len({of[stem] for end in (seam.first, seam.second) for stem in alike[end]}) > 1
+            if len({split_of[stem] for end in (seam.first, seam.second) for stem in alike[end]}) > 1
         )
         found.append(Division("official" if manifest.official_split else rule, facts, parted))
     return tuple(found)
 
 
 def _facts(
-    split: Split, stems: Sequence[str], histograms: Mapping[str, Histogram], classes: tuple[str, ...]
+    split: Split, stems: Sequence[str], histograms: Mapping[str, LabelHistogram], classes: tuple[str, ...]
 ) -> SplitFacts:
     present = [histograms[stem] for stem in stems if stem in histograms]
     pixels = np.sum([_classes(one, classes) for one in present], axis=0) if present else np.zeros(len(classes))
@@ -192,20 +193,16 @@ def _facts(
     return SplitFacts(split, len(stems), shares, absent)
 
 
-def _classes(histogram: Histogram, classes: tuple[str, ...]) -> list[int]:
+def _classes(histogram: LabelHistogram, classes: tuple[str, ...]) -> list[int]:
     """Pixels of each class: with one class label 0 is background, with several it is the first of them."""
     first = 1 if len(classes) == 1 else 0
     return [histogram.get(first + number, 0) for number in range(len(classes))]
 
 
-def _splits_of(manifest: Manifest, rule: SplitRule) -> dict[str, Split]:
-    return {entry.stem: split for split, entries in manifest.splits(0, rule).items() for entry in entries}
-
-
-def _histograms(folder: Path, entries: Sequence[Entry], workers: int, progress: Progress) -> dict[str, Histogram]:
+def _histograms(folder: Path, entries: Sequence[Entry], workers: int, progress: Progress) -> dict[str, LabelHistogram]:
     """Pixels of each label by stem, without masks that cannot be read."""
 
-    def read(entry: Entry) -> Histogram | None:
+    def read(entry: Entry) -> LabelHistogram | None:
         try:
             with Image.open(folder / entry.mask) as picture:
                 counts = np.bincount(np.asarray(picture, np.uint8).ravel())
@@ -213,13 +210,10 @@ def _histograms(folder: Path, entries: Sequence[Entry], workers: int, progress: 
             return None
         return {int(label): int(counts[label]) for label in np.flatnonzero(counts)}
 
-    found = {}
-    with ThreadPoolExecutor(max(workers, 1)) as pool:
-        for done, (entry, one) in enumerate(zip(entries, pool.map(read, entries), strict=True), start=1):
-            if one is not None:
-                found[entry.stem] = one
-            progress(done, len(entries), "count labels")
-    return found
+    histograms = map_in_threads(read, entries, workers, progress, "count labels")
+    return {
+        entry.stem: histogram for entry, histogram in zip(entries, histograms, strict=True) if histogram is not None
+    }
 
 
 def _stems(

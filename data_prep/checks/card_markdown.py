@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from PIL import Image
-
 from data_prep.checks.card import Card, Division
 from data_prep.checks.contact_sheets import contact_sheet, copy_sheet, seam_sheet
+from data_prep.images.encode import encode_picture
 from data_prep.manifest import Manifest
 from rssam.files import write_atomic
 
@@ -37,7 +35,7 @@ def write_card(card: Card, manifest: Manifest, folder: Path, out: Path) -> list[
         if picture is None:
             (out / name).unlink(missing_ok=True)  # of an earlier check
             continue
-        write_atomic(out / name, _png(picture))
+        write_atomic(out / name, encode_picture(picture, "PNG"))
         paths.append(out / name)
     write_atomic(out / "card.json", (json.dumps(card.to_json(), indent=1) + "\n").encode())
     write_atomic(out / "card.md", markdown(card, [path.name for path in paths]).encode())
@@ -243,9 +241,3 @@ def _files(lines: Sequence[str]) -> str:
 
 def _sentence(words: str) -> str:
     return f"{words[:1].upper()}{words[1:]}."
-
-
-def _png(picture: Image.Image) -> bytes:
-    stream = io.BytesIO()
-    picture.save(stream, "PNG")
-    return stream.getvalue()

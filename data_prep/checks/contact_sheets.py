@@ -64,12 +64,15 @@ def contact_sheet(folder: Path, manifest: Manifest) -> Image.Image:
 
 def seam_sheet(folder: Path, manifest: Manifest, card: Card) -> Image.Image | None:
     """Abutting pairs put together as they lie, their splits above; None without a pair."""
-    of = {entry.stem: split for split, entries in manifest.splits(0).items() for entry in entries}
+    split_of = manifest.split_by_stem(0)
     parted = set(card.divisions[0].parted)
     ordered = sorted(card.seams, key=lambda seam: ((seam.first, seam.second) not in parted, seam.side))[:PAIRS]
     tiles = []
     for seam in ordered:
-        words = f"{seam.first} ({of[seam.first]}), {seam.second} ({of[seam.second]}), r = {seam.correlation:.2f}"
+        words = (
+            f"{seam.first} ({split_of[seam.first]}), {seam.second} ({split_of[seam.second]}), "
+            f"r = {seam.correlation:.2f}"
+        )
         tiles.append((_together(folder, manifest, seam), words, (seam.first, seam.second) in parted))
     return _gallery(tiles)
 

@@ -18,8 +18,6 @@ from numpy.typing import NDArray
 from data_prep.checks.fingerprints import Fingerprint
 from data_prep.manifest import Entry
 
-Floats = NDArray[np.float64]
-
 DISTANCE = 8
 """Bits of 64 in which the hashes of near copies may differ."""
 
@@ -87,13 +85,13 @@ def hashes(thumbnails: NDArray[np.uint8]) -> NDArray[np.uint64]:
     return np.stack([_signs(frequencies) for frequencies in _orientations(low)])
 
 
-def turned(image: Floats, number: int) -> Floats:
+def turned(image: NDArray[np.float64], number: int) -> NDArray[np.float64]:
     """A square image in one of the ORIENTATIONS."""
     image = image.T if number >= len(TURNS) else image
     return image[:: -1 if number & 2 else 1, :: -1 if number & 1 else 1]
 
 
-def _orientations(low: Floats) -> list[Floats]:
+def _orientations(low: NDArray[np.float64]) -> list[NDArray[np.float64]]:
     sign = np.where(np.arange(SIDE) % 2, -1.0, 1.0)
     return [
         base * (sign if number & 1 else 1) * (sign[:, None] if number & 2 else 1)
@@ -102,7 +100,7 @@ def _orientations(low: Floats) -> list[Floats]:
     ]
 
 
-def _signs(low: Floats) -> NDArray[np.uint64]:
+def _signs(low: NDArray[np.float64]) -> NDArray[np.uint64]:
     flat = low.reshape(len(low), -1)
     bits = np.packbits(flat > np.median(flat, axis=1, keepdims=True), axis=1)
     return np.ascontiguousarray(bits).view(np.uint64)[:, 0]
@@ -117,7 +115,7 @@ def _close(first: NDArray[np.uint64], second: NDArray[np.uint64]) -> list[tuple[
     return found
 
 
-def _units(thumbnails: NDArray[Any]) -> Floats:
+def _units(thumbnails: NDArray[Any]) -> NDArray[np.float64]:
     centred = thumbnails - thumbnails.mean(axis=(1, 2), keepdims=True)
-    units: Floats = centred / np.sqrt(np.square(centred).sum(axis=(1, 2), keepdims=True))
+    units: NDArray[np.float64] = centred / np.sqrt(np.square(centred).sum(axis=(1, 2), keepdims=True))
     return units

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,9 +13,7 @@ from PIL import Image
 
 from data_prep.errors import DataError
 from data_prep.manifest import Entry
-from data_prep.processes import Progress
-
-Bytes = NDArray[np.uint8]
+from data_prep.processes import Progress, map_in_threads
 
 THUMBNAIL = 32
 """Side in pixels of a thumbnail."""
@@ -26,10 +23,10 @@ THUMBNAIL = 32
 class Edges:
     """The outermost pixels of one image, downwards or to the right."""
 
-    left: Bytes  # [height, 3]
-    right: Bytes  # [height, 3]
-    top: Bytes  # [width, 3]
-    bottom: Bytes  # [width, 3]
+    left: NDArray[np.uint8]  # [height, 3]
+    right: NDArray[np.uint8]  # [height, 3]
+    top: NDArray[np.uint8]  # [width, 3]
+    bottom: NDArray[np.uint8]  # [width, 3]
 
     def packed(self) -> str:
         """As text, for the record of an unfinished `prepare`."""
@@ -41,11 +38,11 @@ class Edges:
 class Fingerprint(Edges):
     """A few kilobytes of one image."""
 
-    thumbnail: Bytes  # grey [THUMBNAIL, THUMBNAIL], each pixel the mean of its area
+    thumbnail: NDArray[np.uint8]  # grey [THUMBNAIL, THUMBNAIL], each pixel the mean of its area
     blank: bool  # every pixel has the same colour
 
 
-def edges_of(pixels: Bytes) -> Edges:
+def edges_of(pixels: NDArray[np.uint8]) -> Edges:
     """The edges of an image [height, width, 3]."""
     sides = (pixels[:, 0], pixels[:, -1], pixels[0], pixels[-1])
     return Edges(*(side.copy() for side in sides))  # copies let the image go
@@ -78,20 +75,15 @@ def fingerprint(picture: Image.Image) -> Fingerprint:
 def fingerprint_all(
     folder: Path, entries: Sequence[Entry], workers: int, progress: Progress
 ) -> list[Fingerprint | None]:
-    """A glance at the prepared image of every entry, in their order; None for a file that cannot be read.
+    """Compute the fingerprint of every entry's prepared image, in their order; None for a file that cannot be read.
 
     Memory holds one decoded image a worker.
     """
-    found: list[Fingerprint | None] = []
-    with ThreadPoolExecutor(max(workers, 1)) as pool:  # Pillow decodes outside of Python's lock
-        for done, seen in enumerate(pool.map(lambda entry: _read(folder / entry.image), entries), start=1):
-            found.append(seen)
-            progress(done, len(entries), "compare edges")
-    return found
+    return map_in_threads(lambda entry: _read(folder / entry.image), entries, workers, progress, "compare edges")
 
 
 def require(fingerprints: Sequence[Fingerprint | None], entries: Sequence[Entry], folder: Path) -> list[Fingerprint]:
-    """The glances if none is missing. Raises DataError naming the files that cannot be read."""
+    """Return the fingerprints if none is missing. Raises DataError naming the files that cannot be read."""
     missing = [entry.image for entry, seen in zip(entries, fingerprints, strict=True) if seen is None]
     if missing:
         raise DataError(f"{folder} holds files that cannot be read ({', '.join(missing[:8])}): run prepare again")

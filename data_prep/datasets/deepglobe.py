@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import ClassVar, Literal
 import numpy as np
 from PIL import Image
 
+from data_prep.images.encode import encode_picture
 from data_prep.images.masks import THRESHOLD, binary_mask
 from data_prep.manifest import Manifest
 from data_prep.prepare.pairs import Layout, Origin
@@ -34,7 +34,7 @@ READING = Reading(
     image_kinds=("JPEG",),
     mask_kinds=("PNG",),
     read_mask=binary_mask,
-    rules={
+    rules={  # hashed: part of every run key
         "image": "RGB, shrunk to 512x512 by averaging whole blocks of pixels, stored without loss",
         "mask": f"road where the value is at least {THRESHOLD}, then the first pixel of each block (mask[::2, ::2] "
         "for 1024x1024); the mask at native resolution is kept beside it",
@@ -82,10 +82,8 @@ class DeepGlobe:
         for index in range(count + 1):
             scene = road_scene(SOURCE_SIDE, np.random.default_rng([seed, index]))
             stem = out / ("train" if index < count else "valid") / str(100000 + index)
-            jpeg = io.BytesIO()
-            Image.fromarray(scene.image).save(jpeg, "JPEG", quality=92)
-            write_atomic(stem.with_name(f"{stem.name}_sat.jpg"), jpeg.getvalue())
+            image = encode_picture(Image.fromarray(scene.image), "JPEG", quality=92)
+            write_atomic(stem.with_name(f"{stem.name}_sat.jpg"), image)
             if index < count:
-                png = io.BytesIO()
-                Image.fromarray(np.uint8(255) * scene.roads).convert("RGB").save(png, "PNG")
-                write_atomic(stem.with_name(f"{stem.name}_mask.png"), png.getvalue())
+                mask = encode_picture(Image.fromarray(np.uint8(255) * scene.roads).convert("RGB"), "PNG")
+                write_atomic(stem.with_name(f"{stem.name}_mask.png"), mask)

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 from data_prep.errors import DataError
-from data_prep.images.class_values import Value, ValueReader, shown
+from data_prep.images.class_values import MaskValue, ValueReader, shown
 from data_prep.images.masks import IGNORED
 from data_prep.manifest import Manifest
-from data_prep.prepare.convert import Fit
+from data_prep.prepare.convert import FitMode
 from data_prep.prepare.pairs import Layout, Origin
 from data_prep.prepare.pipeline import prepare_from
 from data_prep.prepare.reading import Reading
@@ -53,10 +53,10 @@ class Folder:
 
     name: str
     classes: tuple[str, ...]  # one: a binary task
-    values: tuple[Value, ...]  # of each class in the masks; all numbers, or all colours
-    background: Value | None  # of what is no road, for a binary task
-    ignore: Value | None  # of pixels outside of loss and counts
-    fit: Fit
+    values: tuple[MaskValue, ...]  # of each class in the masks; all numbers, or all colours
+    background: MaskValue | None  # of what is no road, for a binary task
+    ignore: MaskValue | None  # of pixels outside of loss and counts
+    fit: FitMode
     image_size: tuple[int, int]  # (height, width) as prepared
     version: int = 1
 
@@ -101,11 +101,12 @@ class Folder:
         return json.dumps(asdict(self), indent=1) + "\n"
 
     def _reading(self) -> Reading:
-        labels: dict[Value, int] = {value: label for label, value in enumerate(self.values)}
+        labels: dict[MaskValue, int] = {value: label for label, value in enumerate(self.values)}
         if self.background is not None:
             labels = {self.background: 0, self.values[0]: 1}
         if self.ignore is not None:
             labels[self.ignore] = IGNORED
+        # hashed: part of every run key, from here to `rules`
         meanings = [f"{name} {shown(value)}" for name, value in zip(self.classes, self.values, strict=True)]
         if self.background is not None:
             meanings.append(f"background {shown(self.background)}")

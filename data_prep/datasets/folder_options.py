@@ -14,9 +14,9 @@ from PIL import Image
 
 from data_prep.datasets.folder import LAYOUT, MOST_CLASSES, Folder
 from data_prep.errors import DataError
-from data_prep.images.class_values import Value
+from data_prep.images.class_values import MaskValue
 from data_prep.prepare.archive import opened_source
-from data_prep.prepare.convert import Fit
+from data_prep.prepare.convert import FitMode
 from data_prep.prepare.pairs import find_pairs, hidden
 
 SIDE = 512
@@ -43,10 +43,10 @@ class ClassMap:
     """What a user declares; None where nothing was said."""
 
     name: str | None = None
-    classes: tuple[tuple[str, Value], ...] = ()
-    ignore: Value | None = None
+    classes: tuple[tuple[str, MaskValue], ...] = ()
+    ignore: MaskValue | None = None
     average: Literal["foreground", "classes"] | None = None
-    fit: Fit | None = None
+    fit: FitMode | None = None
     side: int | None = None
 
 
@@ -55,7 +55,7 @@ def from_options(classes: Sequence[str], ignore: str | None) -> ClassMap:
 
     A value is a number, or a colour R,G,B. Raises BadDeclaration.
     """
-    pairs: list[tuple[str, Value]] = []
+    pairs: list[tuple[str, MaskValue]] = []
     for text in classes:
         if not re.fullmatch(rf"{ONE_CLASS}(?:,{ONE_CLASS})*", text):
             raise BadDeclaration(f'expected classes such as {EXAMPLE} or "road=1,roof=2", found {text!r}')
@@ -160,7 +160,7 @@ def _name(name: str | None, taken: Sequence[str]) -> str:
     return name
 
 
-def _classes(wanted: ClassMap) -> tuple[tuple[tuple[str, Value], ...], Value | None]:
+def _classes(wanted: ClassMap) -> tuple[tuple[tuple[str, MaskValue], ...], MaskValue | None]:
     """The classes, and the value of the background where there is but one class besides it."""
     names = [name for name, _ in wanted.classes]
     values = [value for _, value in wanted.classes]
@@ -173,7 +173,7 @@ def _classes(wanted: ClassMap) -> tuple[tuple[tuple[str, Value], ...], Value | N
         raise BadDeclaration(f"say what the masks hold besides background, such as {EXAMPLE}")
     binary = len([name for name in names if name != "background"]) == 1
     colours = isinstance(values[0], tuple)
-    background: Value | None = None
+    background: MaskValue | None = None
     if binary:
         background = dict(wanted.classes).get("background", (0, 0, 0) if colours else 0)
         wanted_classes = tuple(pair for pair in wanted.classes if pair[0] != "background")
@@ -190,7 +190,7 @@ def _classes(wanted: ClassMap) -> tuple[tuple[tuple[str, Value], ...], Value | N
     return wanted_classes, background
 
 
-def _value(given: Any, where: str) -> Value:
+def _value(given: Any, where: str) -> MaskValue:
     """A number, or a colour of three numbers 0..255, as text or as YAML has it."""
     parts = given.split(",") if isinstance(given, str) else given if isinstance(given, list) else [given]
     numbers = []
@@ -200,7 +200,7 @@ def _value(given: Any, where: str) -> Value:
             raise BadDeclaration(f"{where}: expected a number or R,G,B, found {given!r}")
         numbers.append(int(text))
     if len(numbers) == 3 and max(numbers) <= 255:
-        return cast("Value", tuple(numbers))
+        return cast("MaskValue", tuple(numbers))
     if len(numbers) == 1 and numbers[0] <= 65535:
         return numbers[0]
     raise BadDeclaration(f"{where}: expected a number up to 65535, or R,G,B up to 255 each, found {given!r}")

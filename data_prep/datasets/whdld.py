@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -16,6 +15,7 @@ from PIL import Image
 from data_prep.datasets.whdld_class_order import CLASSES, KNOWN, first_number, measure, verify_order
 from data_prep.errors import DataError
 from data_prep.images.decode import header
+from data_prep.images.encode import encode_picture
 from data_prep.images.masks import Mask, colour_labels, numbered_labels, refuse_jpeg
 from data_prep.manifest import Manifest
 from data_prep.prepare.pairs import Layout, Origin, PairSearch
@@ -63,7 +63,7 @@ READING = Reading(
     image_kinds=("JPEG", "PNG", "TIFF"),
     mask_kinds=("PNG", "TIFF", "JPEG"),  # JPEG only to be refused with its colours
     read_mask=read_labels,
-    rules={
+    rules={  # hashed: part of every run key
         "image": "RGB, 256x256 as published, stored without loss",
         "mask": "building, road, pavement, vegetation, bare soil and water as 0 to 5, read by colour",
     },
@@ -101,6 +101,7 @@ def choose_reading(order: tuple[str, ...] | None, found: PairSearch, progress: P
 
 def numbers_rule(order: Sequence[str], numbers: str) -> str:
     """The manifest's sentence on labels read by number."""
+    # hashed: part of every run key
     return (
         f"building, road, pavement, vegetation, bare soil and water as 0 to 5, read from class numbers {numbers} in "
         f"the order {','.join(order)}, which was given and agrees with the mean colours of the images"
@@ -153,8 +154,7 @@ class Whdld:
         mark(out, self.title)
         for index in range(count):
             scene = land_cover_scene(SIDE, np.random.default_rng([seed, index]))
-            name, jpeg, png = f"wh{index + 1:04}", io.BytesIO(), io.BytesIO()
-            Image.fromarray(scene.image).save(jpeg, "JPEG", quality=92)
-            Image.fromarray(np.array(PALETTE, np.uint8)[scene.labels]).save(png, "PNG")
-            write_atomic(out / "Images" / f"{name}.jpg", jpeg.getvalue())
-            write_atomic(out / "ImagesPNG" / f"{name}.png", png.getvalue())
+            image = encode_picture(Image.fromarray(scene.image), "JPEG", quality=92)
+            labels = encode_picture(Image.fromarray(np.array(PALETTE, np.uint8)[scene.labels]), "PNG")
+            write_atomic(out / "Images" / f"wh{index + 1:04}.jpg", image)
+            write_atomic(out / "ImagesPNG" / f"wh{index + 1:04}.png", labels)

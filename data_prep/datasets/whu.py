@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import re
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -13,12 +12,13 @@ from PIL import Image
 
 from data_prep.errors import DataError
 from data_prep.images.decode import BadPicture, decode, header
+from data_prep.images.encode import encode_picture
 from data_prep.images.masks import THRESHOLD, Mask, binary_mask
 from data_prep.manifest import Manifest
 from data_prep.prepare.pairs import Layout, Origin, PairSearch, holds_tiffs
 from data_prep.prepare.pipeline import prepare_from
 from data_prep.prepare.reading import Reading
-from data_prep.prepare.tiles import Edges
+from data_prep.prepare.tiles import EdgeTiles
 from data_prep.processes import Progress
 from data_prep.splits import Split
 from data_prep.synthetic.building_scenes import roof_scene
@@ -72,7 +72,7 @@ READING = Reading(
     image_kinds=KINDS,
     mask_kinds=KINDS,
     read_mask=read_label,
-    rules={
+    rules={  # hashed: part of every run key
         "image": "RGB, 512x512 as published, stored without loss",
         "mask": f"building where the value is at least {THRESHOLD}, or set in a one-bit file",
     },
@@ -83,6 +83,7 @@ READING = Reading(
 READING_ONES = replace(
     READING,
     read_mask=read_ones,
+    # hashed: part of every run key
     rules={**READING.rules, "mask": "building where the value is 1: no label of the source has a value above 1"},
     expected="values of 0 and 1",
 )
@@ -134,7 +135,7 @@ class Whu:
     palette: ClassVar[tuple[Colour, ...]] = ((255, 255, 255),)
 
     # Left out of the keys of runs (see `benchmarks.protocol.recipe.added`): the manifest says how tiles were cut.
-    edges: Edges | None = field(default=None, metadata={"added": True})
+    edges: EdgeTiles | None = field(default=None, metadata={"added": True})
 
     def prepare(
         self, source: Path, out: Path, *, origin: Origin, workers: int, progress: Progress, skip_bad: bool = False
@@ -166,11 +167,9 @@ class Whu:
         mark(out, self.title)
         for index in range(count):
             scene = roof_scene(SIDE, np.random.default_rng([seed, index]))
-            folder, image, label = out / published_split(index, count), io.BytesIO(), io.BytesIO()
-            Image.fromarray(scene.image).save(image, "TIFF")
-            Image.fromarray(scene.buildings).save(label, "TIFF")
-            write_atomic(folder / "image" / f"2_{index}.tif", image.getvalue())
-            write_atomic(folder / "label" / f"2_{index}.tif", label.getvalue())
+            folder = out / published_split(index, count)
+            for name, pixels in (("image", scene.image), ("label", scene.buildings)):
+                write_atomic(folder / name / f"2_{index}.tif", encode_picture(Image.fromarray(pixels), "TIFF"))
 
 
 def published_split(index: int, count: int) -> Split:

@@ -9,14 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from data_prep.images.decode import BadPicture, Bytes
-from data_prep.images.masks import LISTED, Mask
+from data_prep.images.decode import BadPicture
+from data_prep.images.masks import Mask, colour_name, listed, packed_colours
 from rssam.contract import Colour
 
 TURNED = 0x0112
 """EXIF's tag of how a viewer turns the picture; 1 is upright."""
 
-Value = int | Colour
+MaskValue = int | Colour
 """What a mask's file holds for a class: a grey value or index, or a colour."""
 
 
@@ -24,7 +24,7 @@ Value = int | Colour
 class ValueReader:
     """Reads masks in which `values` stand for labels; all are numbers, or all colours. Called in other processes."""
 
-    values: Mapping[Value, int]
+    values: Mapping[MaskValue, int]
 
     def __call__(self, picture: Image.Image) -> Mask:
         """Labels of a picture, see `Mask`; raises BadPicture listing values that stand for nothing."""
@@ -34,10 +34,9 @@ class ValueReader:
         found, places = np.unique(codes, return_inverse=True)
         unknown = [code for code in found.tolist() if code not in labels]
         if unknown:
-            rest = f" and {len(unknown) - LISTED} more" if len(unknown) > LISTED else ""
-            names = ", ".join(_name(code, in_colour) for code in unknown[:LISTED])
             expected = ", ".join(shown(value) for value in self.values)
-            raise BadPicture(f"expected the declared values {expected}, found also {names}{rest}")
+            names = listed([_name(code, in_colour) for code in unknown])
+            raise BadPicture(f"expected the declared values {expected}, found also {names}")
         by_place = np.array([labels[code] for code in found.tolist()], np.uint8)
         return Mask(by_place[places.reshape(codes.shape)], tuple(_name(code, in_colour) for code in found.tolist()))
 
@@ -66,12 +65,10 @@ def colour_codes(picture: Image.Image) -> NDArray[np.int64]:
     """
     if picture.mode not in ("RGB", "P", "L") and not (picture.mode == "RGBA" and opaque(picture)):
         raise BadPicture(f"expected a mask in colours, found mode {picture.mode}{_transparent(picture)}")
-    red, green, blue = np.moveaxis(np.asarray(picture.convert("RGB"), np.int64), -1, 0)
-    codes: NDArray[np.int64] = red << 16 | green << 8 | blue
-    return codes
+    return packed_colours(picture).astype(np.int64)
 
 
-def any_rgb(picture: Image.Image) -> Bytes:
+def any_rgb(picture: Image.Image) -> NDArray[np.uint8]:
     """Pixels uint8 [H, W, 3] of an RGB, grey, palette or opaque RGBA picture.
 
     Raises BadPicture for other modes, and for a picture that viewers turn: its mask was drawn on the turned one.
@@ -91,17 +88,17 @@ def opaque(picture: Image.Image) -> bool:
     return bool((np.asarray(picture)[..., -1] == 255).all())
 
 
-def shown(value: Value) -> str:
+def shown(value: MaskValue) -> str:
     """A value as the command line takes it: "255", or "255,120,80" in brackets."""
     return str(value) if isinstance(value, int) else "({}, {}, {})".format(*value)
 
 
-def _code(value: Value) -> int:
+def _code(value: MaskValue) -> int:
     return value if isinstance(value, int) else value[0] << 16 | value[1] << 8 | value[2]
 
 
 def _name(code: int, in_colour: bool) -> str:
-    return shown((code >> 16, code >> 8 & 255, code & 255) if in_colour else code)
+    return colour_name(code) if in_colour else str(code)
 
 
 def _transparent(picture: Image.Image) -> str:

@@ -21,9 +21,6 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 from PIL.TiffImagePlugin import BITSPERSAMPLE, TiffImageFile
 
-Bytes = NDArray[np.uint8]
-
-
 UNDECODABLE = (
     OSError,
     SyntaxError,
@@ -59,7 +56,7 @@ def decode(content: bytes, *kinds: str, deep: bool = False) -> Image.Image:
     `deep` one channel may have 16, which Pillow gives whole.
     """
     try:
-        with _without_warnings():
+        with without_warnings():
             with Image.open(io.BytesIO(content)) as probe:
                 if probe.format not in kinds:
                     raise BadPicture(f"expected {' or '.join(kinds)}, found {probe.format}")
@@ -87,7 +84,7 @@ def decode(content: bytes, *kinds: str, deep: bool = False) -> Image.Image:
 def header(path: Path) -> tuple[str | None, str] | None:
     """Format and mode of a picture by Pillow's names, its pixels left alone; None if it is none, or unreadable."""
     try:
-        with _without_warnings(), Image.open(path) as picture:
+        with without_warnings(), Image.open(path) as picture:
             return picture.format, picture.mode
     except UNDECODABLE:
         return None
@@ -103,8 +100,8 @@ def _bits(content: bytes, picture: Image.Image) -> int:
 
 
 @contextmanager
-def _without_warnings() -> Iterator[None]:
-    """Pillow warns of oddities of a file on the screen, without its name; what matters raises an error."""
+def without_warnings() -> Iterator[None]:
+    """Silence Pillow's warnings, which do not name the file; what matters raises an error."""
     logger, silent = logging.getLogger("PIL"), logging.NullHandler()
     with _quiet, warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -143,7 +140,7 @@ def _complaints(picture: Image.Image) -> Iterator[list[str]]:
             os.close(screen)
 
 
-def rgb(picture: Image.Image) -> Bytes:
+def rgb(picture: Image.Image) -> NDArray[np.uint8]:
     """Pixels uint8 [H, W, 3]; raises BadPicture for anything but RGB."""
     if picture.mode != "RGB":
         raise BadPicture(f"expected an RGB image, found mode {picture.mode}")

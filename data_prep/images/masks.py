@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from data_prep.images.decode import BadPicture, Bytes, _without_warnings
+from data_prep.images.decode import BadPicture, without_warnings
 from rssam.contract import Colour
 
 THRESHOLD = 128
@@ -32,7 +32,7 @@ LISTED = 8
 class Mask:
     """Labels uint8 [H, W], and a few of the file's own values, for messages about wrong encodings."""
 
-    labels: Bytes
+    labels: NDArray[np.uint8]
     values: tuple[str, ...]
 
 
@@ -42,7 +42,7 @@ def binary_mask(picture: Image.Image, threshold: int = THRESHOLD) -> Mask:
     Reads one-bit (as 0 and 255), grey, palette and three-channel pictures; raises BadPicture where channels differ.
     """
     if picture.mode == "P":
-        with _without_warnings():
+        with without_warnings():
             picture = picture.convert("RGB")
     if picture.mode == "1":
         picture = picture.convert("L")
@@ -64,13 +64,13 @@ def colour_labels(picture: Image.Image, palette: Sequence[Colour]) -> Mask:
     if picture.mode not in ("P", "RGB"):
         # Numbers without colours are not believed: their order differs between the copies that go round.
         raise BadPicture(f"expected labels as colours (RGB or palette), found mode {picture.mode}")
-    packed = _packed(picture)
+    packed = packed_colours(picture)
     colours, places = np.unique(packed, return_inverse=True)
     labels = {r << 16 | g << 8 | b: label for label, (r, g, b) in enumerate(palette)}
-    names = [_named(colour) for colour in colours.tolist()]
+    names = [colour_name(colour) for colour in colours.tolist()]
     unknown = [name for name, colour in zip(names, colours.tolist(), strict=True) if colour not in labels]
     if unknown:
-        raise BadPicture(f"expected the colours of the {len(palette)} classes, found also {_listed(unknown)}")
+        raise BadPicture(f"expected the colours of the {len(palette)} classes, found also {listed(unknown)}")
     by_place = np.array([labels[colour] for colour in colours.tolist()], np.uint8)
     return Mask(by_place[places.reshape(packed.shape)], tuple(names))
 
@@ -89,29 +89,31 @@ def numbered_labels(picture: Image.Image, first: int, classes: Sequence[int]) ->
     unknown = [str(number) for number in found if table[number] == 255]
     if unknown:
         last = first + len(classes) - 1
-        raise BadPicture(f"expected class numbers {first} to {last}, found also {_listed(unknown)}")
+        raise BadPicture(f"expected class numbers {first} to {last}, found also {listed(unknown)}")
     return Mask(table[numbers], tuple(map(str, found)))
 
 
 def refuse_jpeg(picture: Image.Image) -> None:
     """Raise BadPicture listing the colours of labels stored as JPEG, which blurs each border into other classes."""
     if picture.format == "JPEG":
-        colours = [_named(colour) for colour in np.unique(_packed(picture)).tolist()]
-        raise BadPicture(f"expected labels without loss (PNG), found JPEG, whose colours are {_listed(colours)}")
+        colours = [colour_name(colour) for colour in np.unique(packed_colours(picture)).tolist()]
+        raise BadPicture(f"expected labels without loss (PNG), found JPEG, whose colours are {listed(colours)}")
 
 
-def _packed(picture: Image.Image) -> NDArray[np.uint32]:
-    """Colours [H, W] as one number each."""
-    with _without_warnings():
+def packed_colours(picture: Image.Image) -> NDArray[np.uint32]:
+    """Return the colours [H, W] of a picture, each as the number red << 16 | green << 8 | blue."""
+    with without_warnings():
         red, green, blue = np.moveaxis(np.asarray(picture.convert("RGB"), np.uint32), -1, 0)
     packed: NDArray[np.uint32] = red << 16 | green << 8 | blue
     return packed
 
 
-def _named(colour: int) -> str:
+def colour_name(colour: int) -> str:
+    """Return a colour, given as one number, in words: "(255, 120, 80)"."""
     return f"({colour >> 16}, {colour >> 8 & 255}, {colour & 255})"
 
 
-def _listed(values: Sequence[str]) -> str:
+def listed(values: Sequence[str]) -> str:
+    """Return the first LISTED values in words, and how many more there are."""
     rest = f" and {len(values) - LISTED} more" if len(values) > LISTED else ""
     return ", ".join(values[:LISTED]) + rest

@@ -40,12 +40,12 @@ NOT_READ = (".rar", ".7z", ".tar.bz2", ".tbz2", ".tar.xz", ".txz", ".tar.zst")
 DAMAGED = (zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, struct.error, EOFError, ValueError)
 """What the libraries raise where an archive is not as it should be."""
 
-Wanted = Callable[[str], bool]
+MemberFilter = Callable[[str], bool]
 """Whether a member, by its path in the archive with "/" on every system, is to be unpacked."""
 
 
 @contextmanager
-def opened_source(source: Path, scratch: Path, wanted: Wanted) -> Iterator[Path]:
+def opened_source(source: Path, scratch: Path, wanted: MemberFilter) -> Iterator[Path]:
     """The folder that holds the files of `source`: itself, or `scratch` with an archive's content, removed afterwards.
 
     Raises DataError if `source` is missing, unreadable, or neither folder nor ZIP, TAR or TAR.GZ.
@@ -61,7 +61,7 @@ def opened_source(source: Path, scratch: Path, wanted: Wanted) -> Iterator[Path]
         shutil.rmtree(scratch, ignore_errors=True)
 
 
-def extract(archive: Path, out: Path, wanted: Wanted) -> None:
+def extract(archive: Path, out: Path, wanted: MemberFilter) -> None:
     """Unpack the members of an archive that `wanted` accepts as folder `out`, which appears when it is whole.
 
     Raises DataError for a damaged or encrypted archive; for any member, wanted or not, that would be written outside
@@ -132,7 +132,7 @@ def _is_old_header(block: bytes) -> bool:
     return True
 
 
-def _extract_zip(archive: Path, out: Path, wanted: Wanted) -> None:
+def _extract_zip(archive: Path, out: Path, wanted: MemberFilter) -> None:
     with zipfile.ZipFile(archive) as opened:
         chosen: dict[str, zipfile.ZipInfo] = {}
         members = opened.infolist()
@@ -153,7 +153,7 @@ def _extract_zip(archive: Path, out: Path, wanted: Wanted) -> None:
                 _write(packed_stream, out / name)
 
 
-def _extract_tar(archive: Path, kind: Literal["TAR", "TAR.GZ"], out: Path, wanted: Wanted) -> None:
+def _extract_tar(archive: Path, kind: Literal["TAR", "TAR.GZ"], out: Path, wanted: MemberFilter) -> None:
     size = archive.stat().st_size
     limit = min(MAX_BYTES, MAX_RATIO * max(size, SMALL)) if kind == "TAR.GZ" else MAX_BYTES
     with gzip.open(archive) if kind == "TAR.GZ" else archive.open("rb") as plain:

@@ -24,7 +24,7 @@ from data_prep.prepare.reading import Reading, make_job
 from data_prep.processes import Progress, map_in_processes
 from rssam.files import write_atomic
 
-Outcome = Record | tuple[Record, ...] | Faults
+PairOutcome = Record | tuple[Record, ...] | Faults
 """What becomes of a pair: one prepared picture, several tiles or none, or the reasons why it cannot be used."""
 
 
@@ -71,7 +71,7 @@ def build(
     workers: int,
     progress: Progress,
     skip_bad: bool,
-    make: Callable[[Job], Outcome],
+    make: Callable[[Job], PairOutcome],
 ) -> Manifest:
     """Prepare all pairs below `work`, then move the whole into place as `out`; a worker calls `make` with a pair.
 
@@ -142,7 +142,7 @@ def _refuse_uniform(dataset: Dataset, reading: Reading, records: Sequence[Record
     labels = {label for record in records for label in record.labels}
     if len(labels) > 1:
         return
-    count = len({record.entry.tile_of or record.entry.stem for record in records})
+    count = len({record.entry.source for record in records})
     if not labels:
         finding = f"all {count} masks are ignored everywhere"
     elif len(dataset.classes) > 1:

@@ -4,26 +4,29 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
+import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from data_prep.checks.fingerprints import edges_of, unpacked
 from data_prep.images import decode as pixels
 from data_prep.images import encode
-from data_prep.images.decode import BadPicture, Bytes
+from data_prep.images.class_values import any_rgb
+from data_prep.images.decode import BadPicture
 from data_prep.images.masks import Mask
-from data_prep.manifest import Entry
+from data_prep.manifest import Entry, with_tuples
 from data_prep.prepare.pairs import Pair
 from rssam.contract import Colour
-from rssam.files import write_atomic
+from rssam.files import sha256_file, write_atomic
 
 BLACK = (0, 0, 0)
 
-Fit = Literal["keep", "tile", "resize"]
+FitMode = Literal["keep", "tile", "resize"]
 
 
 @dataclass(frozen=True)
@@ -40,7 +43,7 @@ class Job:
     image_kinds: tuple[str, ...]  # Pillow's names of the formats
     mask_kinds: tuple[str, ...]
     read_mask: Callable[[Image.Image], Mask]
-    fit: Fit | None = None  # where images may have any size: how they come to that one, see `resize_or_tile`
+    fit: FitMode | None = None  # where images may have any size: how they come to that one, see `resize_or_tile`
 
 
 @dataclass(frozen=True)
@@ -63,12 +66,25 @@ class Faults:
 
 
 @dataclass(frozen=True)
-class _Pixels:
-    """A pair as decoded: image uint8 [H, W, 3], its mask, and by how much the pair is to be shrunk."""
+class SourceFiles:
+    """The bytes of an image file and of its mask file."""
 
-    image: Bytes
+    image: bytes
+    mask: bytes
+
+    @property
+    def digests(self) -> tuple[str, str]:
+        """SHA-256 of both files in hex."""
+        return hashlib.sha256(self.image).hexdigest(), hashlib.sha256(self.mask).hexdigest()
+
+
+@dataclass(frozen=True)
+class DecodedPair:
+    """A pair as decoded: image uint8 [H, W, 3], its mask, and by how much both are to be shrunk."""
+
+    image: NDArray[np.uint8]
     mask: Mask
-    factor: int
+    factor: int = 1
 
 
 def convert(job: Job) -> Record | Faults:
@@ -76,61 +92,79 @@ def convert(job: Job) -> Record | Faults:
 
     Raises DataError only if the disk is full; bad source files come back as faults.
     """
-    contents = source_bytes(job)
-    if isinstance(contents, Faults):
-        return contents
-    digests = hashlib.sha256(contents[0]).hexdigest(), hashlib.sha256(contents[1]).hexdigest()
-    if record := _finished(job, digests):
-        return record
-    decoded = decode_pair(job, *contents)
-    return decoded if isinstance(decoded, Faults) else _write(job, decoded, digests)
+    source = read_source(job)
+    if isinstance(source, Faults):
+        return source
+    if records := finished_records(job, source.digests):
+        return records[0]
+    decoded = decode_pair(job, source)
+    return decoded if isinstance(decoded, Faults) else _write(job, decoded, source.digests)
 
 
-def source_bytes(job: Job) -> tuple[bytes, bytes] | Faults:
-    """The files of the image and of the mask."""
+def faults_of(job: Job) -> tuple[str, ...]:
+    """Return what is wrong with the files of a pair: read and decode them fully, and write nothing."""
+    source = read_source(job)
+    checked = source if isinstance(source, Faults) else decode_pair(job, source)
+    return checked.lines if isinstance(checked, Faults) else ()
+
+
+def read_source(job: Job) -> SourceFiles | Faults:
+    """Read the files of the image and of the mask."""
     contents, faults = [], []
     for path, name in ((job.pair.image, job.pair.image_name), (job.pair.mask, job.pair.mask_name)):
         try:
             contents.append(path.read_bytes())
         except OSError as error:
             faults.append(f"{name}: cannot be read ({error.strerror})")
-    return Faults(tuple(faults)) if faults else (contents[0], contents[1])
+    return Faults(tuple(faults)) if faults else SourceFiles(*contents)
 
 
-def decode_pair(job: Job, image_bytes: bytes, mask_bytes: bytes) -> _Pixels | Faults:
-    """Image and mask, decoded fully, or all that is wrong with them."""
-    faults = []
+def decode_pair(job: Job, source: SourceFiles) -> DecodedPair | Faults:
+    """Decode image and mask fully, or return all that is wrong with them."""
+    faults, factor = [], 1
     try:
-        image = pixels.rgb(pixels.decode(image_bytes, *job.image_kinds))
-        factor = encode.whole_factor(image.shape[:2], job.image_size, exact=not job.shrink)
+        picture = pixels.decode(source.image, *job.image_kinds)
+        image = pixels.rgb(picture) if job.fit is None else any_rgb(picture)
+        if job.fit in (None, "keep"):
+            exact = job.fit == "keep" or not job.shrink
+            factor = encode.whole_factor(image.shape[:2], job.image_size, exact=exact)
     except BadPicture as bad:
         faults.append(f"{job.pair.image_name}: {bad}")
     try:
-        mask = job.read_mask(pixels.decode(mask_bytes, *job.mask_kinds))
+        mask = job.read_mask(pixels.decode(source.mask, *job.mask_kinds, deep=job.fit is not None))
         if not faults and mask.labels.shape != image.shape[:2]:
-            found, wanted = ("{1}x{0}".format(*shape) for shape in (mask.labels.shape, image.shape))
-            raise BadPicture(f"expected the size of its image, {wanted}, found {found} (width x height)")
+            found, expected = ("{1}x{0}".format(*shape) for shape in (mask.labels.shape, image.shape))
+            raise BadPicture(f"expected the size of its image, {expected}, found {found} (width x height)")
     except BadPicture as bad:
         faults.append(f"{job.pair.mask_name}: {bad}")
-    return Faults(tuple(faults)) if faults else _Pixels(image, mask, factor)
+    return Faults(tuple(faults)) if faults else DecodedPair(image, mask, factor)
 
 
-def _write(job: Job, decoded: _Pixels, digests: tuple[str, str]) -> Record:
+def label_colours(job: Job) -> tuple[Colour, ...]:
+    """Return the colours of the labels from 0; the background of a binary task is black."""
+    return (BLACK, *job.palette) if len(job.palette) == 1 else job.palette
+
+
+def write_files(folder: Path, files: Mapping[str, bytes]) -> list[tuple[str, str]]:
+    """Write files below `folder` by their relative paths; return path and SHA-256 of each, in their order."""
+    for relative, content in files.items():
+        write_atomic(folder / relative, content)
+    return [(relative, hashlib.sha256(content).hexdigest()) for relative, content in files.items()]
+
+
+def _write(job: Job, decoded: DecodedPair, digests: tuple[str, str]) -> Record:
     stem, mask, factor = job.pair.stem, decoded.mask, decoded.factor
     source_size = (decoded.image.shape[0], decoded.image.shape[1])
     image, labels = encode.average_area(decoded.image, factor), encode.take_every(mask.labels, factor)
-    binary = len(job.palette) == 1
-    colours = (BLACK, *job.palette) if binary else job.palette
     files = {
         f"images/{stem}.png": encode.encode_image(image),
-        f"masks/{stem}.png": encode.encode_labels(labels, colours),
+        f"masks/{stem}.png": encode.encode_labels(labels, label_colours(job)),
     }
     if factor > 1:
         files[f"native_masks/{stem}.png"] = encode.encode_bits(mask.labels)
-    for relative, content in files.items():
-        write_atomic(job.out / relative, content)
-    written = [(relative, hashlib.sha256(content).hexdigest()) for relative, content in files.items()]
+    written = write_files(job.out, files)
     native = written[2] if factor > 1 else (None, None)
+    binary = len(job.palette) == 1
     entry = Entry(
         stem=stem,
         split="train",
@@ -154,20 +188,24 @@ def _write(job: Job, decoded: _Pixels, digests: tuple[str, str]) -> Record:
     return record
 
 
-def _finished(job: Job, digests: tuple[str, str]) -> Record | None:
-    """The record of an earlier run, if rule, source and every prepared file are still the same."""
+def finished_records(job: Job, digests: tuple[str, str]) -> tuple[Record, ...]:
+    """Return the records of an earlier run if rule, source and every prepared file are unchanged; otherwise none.
+
+    `digests` are those of the source's image and mask. A record file holds one record, or the list of a pair's tiles.
+    """
     try:
-        raw = json.loads(job.record.read_bytes())
-        entry = Entry(
-            **{**raw["entry"], "source_size": tuple(raw["entry"]["source_size"]), "size": tuple(raw["entry"]["size"])}
-        )
-        record = Record(
-            raw["rule"], entry, raw["pixel_digest"], tuple(raw["labels"]), tuple(raw["values"]), raw.get("edges")
-        )
-        if record.edges is not None:
-            unpacked(record.edges, entry.size)
-        prepared = [(hashlib.sha256((job.out / name).read_bytes()).hexdigest(), digest) for name, digest in entry.files]
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-    same = record.rule == job.rule and (entry.source_image_sha256, entry.source_mask_sha256) == digests
-    return record if same and all(found == noted for found, noted in prepared) else None
+        content = json.loads(job.record.read_bytes())
+        records = tuple(_record(fields) for fields in (content if isinstance(content, list) else [content]))
+        files = [file for record in records for file in record.entry.files]
+        unchanged = all(sha256_file(job.out / relative) == digest for relative, digest in files)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return ()
+    origins = {(record.rule, record.entry.source_image_sha256, record.entry.source_mask_sha256) for record in records}
+    return records if unchanged and origins == {(job.rule, *digests)} else ()
+
+
+def _record(fields: Mapping[str, Any]) -> Record:
+    record = Record(**with_tuples({**fields, "entry": Entry(**with_tuples(fields["entry"]))}))
+    if record.edges is not None:
+        unpacked(record.edges, record.entry.size)  # raises ValueError if it was damaged
+    return record

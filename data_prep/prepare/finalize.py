@@ -31,6 +31,7 @@ def finalize_entries(
 
 def _drawn_rule(entries: Sequence[Entry], whole: bool) -> str:
     counts = _sizes(entries)
+    # hashed: part of every run key
     rule = f"train/val/test 70/15/15 by the SHA-256 of seed and stem; seed 0 gives {'/'.join(map(str, counts))}"
     exact = exact_counts(len(entries))
     if whole and any(entry.tile_of is not None for entry in entries):
@@ -42,6 +43,7 @@ def _drawn_rule(entries: Sequence[Entry], whole: bool) -> str:
 
 
 def _published_rule(entries: Sequence[Entry]) -> str:
+    # hashed: part of every run key
     rule = f"train/val/test as published: {'/'.join(map(str, _sizes(entries)))}"
     if shared := _copies(entries, whole=True):
         parted = sum(len({entry.split for entry in group}) > 1 for group in shared)

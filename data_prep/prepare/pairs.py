@@ -17,7 +17,7 @@ from data_prep.prepare.tiles import Tile
 from data_prep.splits import SPLITS, Split
 from rssam.files import sha256_file
 
-Role = Literal["image", "mask"]
+FileRole = Literal["image", "mask"]
 
 SPLIT_NAMES = ("train", "training", "val", "valid", "validation", "test", "testing")
 """Folders into which copies of a set without splits were sorted: parts of one set, not copies of each other."""
@@ -43,16 +43,16 @@ class Layout:
     described: str  # "images ID_sat.jpg with masks ID_mask.png"
     largest: int = 1 << 30  # bytes of one file: pictures are read whole
 
-    def part(self, name: str) -> tuple[Role, str, Split | None] | None:
+    def part(self, name: str) -> tuple[FileRole, str, Split | None] | None:
         """Role, stem and published split of a file; None for any other file. Splits make stems unique: "train_12"."""
         for role, pattern in (("image", self.image), ("mask", self.mask)):
             if match := pattern.fullmatch(name):
                 groups = match.groupdict()
                 split = cast("Split", groups["split"].lower()) if "split" in groups else None
-                return cast("Role", role), f"{split}_{groups['stem']}" if split else groups["stem"], split
+                return cast("FileRole", role), f"{split}_{groups['stem']}" if split else groups["stem"], split
         return None
 
-    def folder(self, role: Role, name: str) -> str | None:
+    def folder(self, role: FileRole, name: str) -> str | None:
         """The folder that makes a file an image or a mask, with "*" for splits that the layout does not know."""
         match = (self.image if role == "image" else self.mask).fullmatch(name)
         if match is None or "folder" not in match.re.groupindex:
@@ -69,7 +69,7 @@ def find_pairs(folder: Path, source: str, layout: Layout) -> PairSearch:
     faults. Raises NoPairs if there is no image with a mask at all, and DataError if there is none in one of the
     published splits, or if two folders may be the one of images or masks.
     """
-    copies: dict[tuple[Role, str], list[Path]] = defaultdict(list)
+    copies: dict[tuple[FileRole, str], list[Path]] = defaultdict(list)
     splits: dict[str, Split | None] = {}
     faults, unusable, others = [], set(), 0
     for path, problem in walk(folder):
@@ -165,11 +165,11 @@ def _refuse_two_folders(
     folder: Path,
     source: str,
     layout: Layout,
-    copies: dict[tuple[Role, str], list[Path]],
+    copies: dict[tuple[FileRole, str], list[Path]],
     splits: dict[str, Split | None],
 ) -> None:
     """Raise DataError where two folders hold usable images, or masks, of one split: which one is meant is not known."""
-    candidates: dict[tuple[Role, Split | None], set[str]] = defaultdict(set)
+    candidates: dict[tuple[FileRole, Split | None], set[str]] = defaultdict(set)
     for (role, stem), paths in copies.items():
         for path in paths:
             if (found := layout.folder(role, _name(path, folder))) is not None:

@@ -10,10 +10,10 @@ from data_prep.errors import DataError
 from data_prep.manifest import MANIFEST_NAME, Manifest
 from data_prep.prepare.archive import READ, archives_within, opened_source
 from data_prep.prepare.build import build, workplace
-from data_prep.prepare.convert import convert
+from data_prep.prepare.convert import convert, faults_of
 from data_prep.prepare.pairs import Layout, NoPairs, Origin, PairSearch, find_pairs, hidden
 from data_prep.prepare.reading import Reading
-from data_prep.prepare.resize_or_tile import cut, faults_of
+from data_prep.prepare.resize_or_tile import cut
 from data_prep.prepare.verify import verify
 from data_prep.processes import Progress
 from data_prep.synthetic.marker import MARKER, refuse_marked

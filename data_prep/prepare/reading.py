@@ -10,7 +10,7 @@ from PIL import Image
 
 from data_prep.dataset import Dataset
 from data_prep.images.masks import Mask
-from data_prep.prepare.convert import Fit, Job
+from data_prep.prepare.convert import FitMode, Job
 from data_prep.prepare.pairs import Pair
 
 
@@ -25,7 +25,7 @@ class Reading:
     expected: str  # what masks hold, for the message where all of them show one and the same label
     remedy: str
     shrink: bool = False  # whether images of a whole multiple of the prepared size are shrunk, or refused
-    fit: Fit | None = None  # where images may have any size: how they come to the prepared one
+    fit: FitMode | None = None  # where images may have any size: how they come to the prepared one
     beside: Mapping[str, str] = field(default_factory=dict)  # further files of the prepared folder: name and text
 
 

@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-Edges = Literal["drop", "pad"]
-"""What becomes of tiles that reach beyond the raster: left out, or padded as `cutting.padded` does."""
+from data_prep.manifest import AffineCoefficients
 
-Six = tuple[float, float, float, float, float, float]
-"""An affine transform a, b, c, d, e, f: x = a * column + b * row + c, y = d * column + e * row + f."""
+EdgeTiles = Literal["drop", "pad"]
+"""What becomes of tiles that reach beyond the raster: left out, or padded as `cutting.padded` does."""
 
 SNAP = 1e-3
 """A ratio of pixel sizes this near to a whole number, relatively, is taken as whole: files round their pixel sizes."""
@@ -40,7 +39,7 @@ class Tile:
     factor: tuple[float, float]  # pixels of the raster for one prepared pixel, along (rows, columns)
     sheet: str  # stem of the image raster it comes from
     crs: str | None  # as WKT
-    transform: Six | None  # prepared pixels of this tile to coordinates
+    transform: AffineCoefficients | None  # prepared pixels of this tile to coordinates
     cache: int  # bytes of decoded blocks that GDAL may keep in this process
     digests: tuple[str, str]  # of the image raster and of all label rasters that serve it
 
@@ -61,7 +60,7 @@ def whole_or_exact(ratio: float) -> float:
     return float(whole) if whole and abs(ratio / whole - 1) < SNAP else ratio
 
 
-def tile_counts(size: tuple[int, int], factor: tuple[float, float], side: int, edges: Edges) -> tuple[int, int]:
+def tile_counts(size: tuple[int, int], factor: tuple[float, float], side: int, edges: EdgeTiles) -> tuple[int, int]:
     """Rows and columns of the grid of tiles over a raster of `size` (height, width) pixels, from its upper left."""
     down, across = (extent / (step * side) for extent, step in zip(size, factor, strict=True))
     if edges == "pad":

@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 from collections import Counter
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from data_prep.dataset import Dataset
@@ -14,7 +13,7 @@ from data_prep.manifest import Manifest, load_manifest, skipped_name, verify_fil
 from data_prep.prepare.convert import Job
 from data_prep.prepare.pairs import Origin, Pair, PairSearch, bad_files, shown
 from data_prep.prepare.reading import Reading, make_job
-from data_prep.processes import Progress
+from data_prep.processes import Progress, map_in_threads
 from rssam.files import sha256_file
 
 
@@ -56,7 +55,7 @@ def verify(
     if manifest.origin != origin:
         differences.insert(0, f"origin: {manifest.origin} there, {origin} here")
     if differences:
-        there, here = _sources(manifest), len(set(map(_source, usable)))
+        there, here = len({entry.source for entry in manifest.entries}), len(set(map(_source, usable)))
         raise DataError(
             f"{out} was prepared from another source than this one ({there} pairs there, {here} here). "
             f"Delete it and run prepare again, or use another --home.\n{shown(differences)}"
@@ -76,7 +75,7 @@ def _parted(
 ) -> tuple[list[Pair], list[str]]:
     """Pairs of the source that can be used, and the faults of all others; only what was left out is decoded again."""
     in_tiles = found.in_tiles
-    prepared = {entry.stem if in_tiles else entry.tile_of or entry.stem for entry in manifest.entries}
+    prepared = {entry.stem if in_tiles else entry.source for entry in manifest.entries}
     usable, bad = [], list(found.faults)
     for job in jobs:
         faults = () if job.pair.stem in prepared else faults_of(job)
@@ -95,14 +94,9 @@ def _other_faults(manifest: Manifest, bad: Sequence[str]) -> list[str]:
 
 def _differences(manifest: Manifest, pairs: Sequence[Pair], workers: int, progress: Progress) -> list[str]:
     """One line per stem whose source files are not those of the manifest."""
-    here: dict[str, tuple[str, str]] = {}
-    with ThreadPoolExecutor(max(workers, 1)) as pool:
-        for done, (pair, digests) in enumerate(zip(pairs, pool.map(_digests, pairs), strict=True), start=1):
-            here[_source(pair)] = digests
-            progress(done, len(pairs), "compare with the source")
-    there = {
-        entry.tile_of or entry.stem: (entry.source_image_sha256, entry.source_mask_sha256) for entry in manifest.entries
-    }
+    digests = map_in_threads(_digests, pairs, workers, progress, "compare with the source")
+    here = dict(zip(map(_source, pairs), digests, strict=True))
+    there = {entry.source: (entry.source_image_sha256, entry.source_mask_sha256) for entry in manifest.entries}
     lines = []
     for stem in sorted(here.keys() | there.keys()):
         if stem not in there:
@@ -115,13 +109,8 @@ def _differences(manifest: Manifest, pairs: Sequence[Pair], workers: int, progre
 
 
 def _source(pair: Pair) -> str:
-    """What `Entry.tile_of` or the entry's own stem says of this pair."""
+    """Return the stem of the source pair, as `Entry.source` has it."""
     return pair.tile.sheet if pair.tile is not None else pair.stem
-
-
-def _sources(manifest: Manifest) -> int:
-    """Number of source pairs, of which each may have become several tiles."""
-    return len({entry.tile_of or entry.stem for entry in manifest.entries})
 
 
 def _digests(pair: Pair) -> tuple[str, str]:

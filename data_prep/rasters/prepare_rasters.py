@@ -12,11 +12,11 @@ from affine import Affine
 
 from data_prep.dataset import Dataset
 from data_prep.errors import DataError
-from data_prep.manifest import MANIFEST_NAME, Manifest, load_manifest
+from data_prep.manifest import MANIFEST_NAME, AffineCoefficients, Manifest, load_manifest
 from data_prep.prepare.build import build, workplace
 from data_prep.prepare.pairs import Origin, Pair, PairSearch, bad_files
 from data_prep.prepare.reading import Reading
-from data_prep.prepare.tiles import Edges, LabelRaster, Six, Tile, tile_counts, tile_stem
+from data_prep.prepare.tiles import EdgeTiles, LabelRaster, Tile, tile_counts, tile_stem
 from data_prep.prepare.verify import verify
 from data_prep.processes import Progress
 from data_prep.rasters.headers import Raster, holds_rasters, read_foreground
@@ -37,7 +37,7 @@ def prepare_rasters(
     dataset: Dataset,
     reading: Reading,
     resolution: tuple[float, float],
-    edges: Edges,
+    edges: EdgeTiles,
     origin: Origin,
     workers: int,
     progress: Progress,
@@ -96,7 +96,7 @@ def _expected(pairs: Sequence[Pair], made: Manifest, rules: Mapping[str, str], o
 
 
 def _pairs(
-    sheets: Sequence[RasterPair], dataset: Dataset, edges: Edges, foreground: Mapping[Raster, int], cache: int
+    sheets: Sequence[RasterPair], dataset: Dataset, edges: EdgeTiles, foreground: Mapping[Raster, int], cache: int
 ) -> list[Pair]:
     """All tiles of all rasters, those without data too, by stem."""
     side = dataset.image_size[0]
@@ -128,7 +128,7 @@ def _pairs(
     return sorted(pairs, key=lambda pair: pair.stem)
 
 
-def _placed(sheet: RasterPair, side: int, row: int, column: int) -> Six | None:
+def _placed(sheet: RasterPair, side: int, row: int, column: int) -> AffineCoefficients | None:
     if sheet.image.transform is None:
         return None
     down, across = sheet.factor
@@ -142,7 +142,7 @@ def _joined(lines: Iterable[str]) -> str:
 
 
 def _rules(
-    sheets: Sequence[RasterPair], resolution: tuple[float, float], dataset: Dataset, edges: Edges
+    sheets: Sequence[RasterPair], resolution: tuple[float, float], dataset: Dataset, edges: EdgeTiles
 ) -> dict[str, str]:
     """The manifest's sentences on what was done to large rasters."""
     side = dataset.image_size[0]
@@ -150,6 +150,7 @@ def _rules(
     factors = sorted({sheet.factor for sheet in sheets})
     ratios = ", ".join(f"{across:g}x{down:g}" for down, across in factors)
     grids = [tile_counts(sheet.image.size, sheet.factor, side, edges) for sheet in sheets]
+    # hashed: part of every run key, from here to the end
     beyond = "left out" if edges == "drop" else "padded by repeating the last row and column, with ignored labels (255)"
     rules = {
         "image": f"RGB rasters, each prepared pixel of {resolution[0]} m the mean over its area of {ratios} pixels, "

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from data_prep.images.decode import BadPicture
 from data_prep.images.encode import pixel_digest
-from data_prep.prepare.convert import Faults, Job, Record
-from data_prep.prepare.resize_or_tile import Piece, finished, keep
+from data_prep.prepare.convert import Faults, Job, Record, finished_records
+from data_prep.prepare.resize_or_tile import Piece, keep
 from data_prep.rasters.windowed_reads import read_tile
 
 
@@ -16,7 +16,7 @@ def cut_tile(job: Job) -> tuple[Record, ...] | Faults:
     """
     tile = job.pair.tile
     assert tile is not None
-    if records := finished(job, tile.digests):
+    if records := finished_records(job, tile.digests):
         return records
     try:
         found = read_tile(tile)

@@ -22,7 +22,7 @@ from rasterio.io import DatasetReader
 from rasterio.windows import Window
 from scipy.sparse import csr_array
 
-from data_prep.images.decode import BadPicture, Bytes
+from data_prep.images.decode import BadPicture
 from data_prep.images.masks import IGNORED, Mask
 from data_prep.prepare.resize_or_tile import padded
 from data_prep.prepare.tiles import LabelRaster, Tile
@@ -41,7 +41,7 @@ TIE = 1e-3
 class TilePixels:
     """A tile as prepared: image uint8 [side, side, 3], and a mask of labels 0, 1 and 255."""
 
-    image: Bytes
+    image: NDArray[np.uint8]
     mask: Mask
 
 
@@ -98,7 +98,7 @@ def _within(tile: Tile, raster: DatasetReader) -> tuple[int, int]:
     return rows, columns
 
 
-def average(raster: DatasetReader, tile: Tile) -> tuple[Bytes, NDArray[np.bool_]]:
+def average(raster: DatasetReader, tile: Tile) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
     """Means over the area of each prepared pixel, uint8 [side, side, 3], and where at least half of it has data.
 
     Pixels without data (beyond the edge, nodata, transparent) are left out of the means, and black where there is no
@@ -163,7 +163,7 @@ def _to_label(raster: DatasetReader, tile: Tile, label: LabelRaster) -> Affine:
     return to_image if tile.by_pixels else ~kept_open(label.path).transform @ raster.transform @ to_image
 
 
-def _fill(labels: Bytes, label: LabelRaster, raster: DatasetReader, to_label: Affine) -> set[str]:
+def _fill(labels: NDArray[np.uint8], label: LabelRaster, raster: DatasetReader, to_label: Affine) -> set[str]:
     """Set labels [h, w] that are still unknown to what the raster shows at their centres; return its values there.
 
     A piece that needs too large a window is halved until it does not.

@@ -24,13 +24,13 @@ from torch import Tensor
 from torch.profiler import ProfilerActivity, profile
 
 from rssam.lora import add_lora, freeze_encoder
-from rssam.sam.attention import ExactBlock, Kind, attend, set_attention
+from rssam.sam.attention import AttentionKind, ExactBlock, attend, set_attention
 from rssam.sam.encoder import WINDOW, SamEncoder
 from rssam.sam.encoder_sizes import ENCODERS
 from rssam.sam.tiled_attention import between
 
-COMPARED: tuple[Kind, ...] = ("reference", "auto")
-WAYS: tuple[Kind, ...] = ("tiled", "folded", "dense")
+COMPARED: tuple[AttentionKind, ...] = ("reference", "auto")
+WAYS: tuple[AttentionKind, ...] = ("tiled", "folded", "dense")
 CLASSES = {
     "products of layers": ("aten::mm", "aten::addmm"),
     "products of attention": ("aten::bmm", "aten::baddbmm", "aten::baddbmm_", "aten::addmm_"),
@@ -70,9 +70,11 @@ def step(net: SamEncoder, images: Tensor) -> None:
     neck.square().mean().backward()
 
 
-def alternate(runs: dict[Kind, Callable[[], None]], rounds: int) -> dict[Kind, list[tuple[float, float]]]:
+def alternate(
+    runs: dict[AttentionKind, Callable[[], None]], rounds: int
+) -> dict[AttentionKind, list[tuple[float, float]]]:
     """Seconds on the clock and of the processor of each round; a first one is not counted."""
-    taken: dict[Kind, list[tuple[float, float]]] = defaultdict(list)
+    taken: dict[AttentionKind, list[tuple[float, float]]] = defaultdict(list)
     for number in range(rounds + 1):
         for kind, run in runs.items():
             clock, processor = time.perf_counter(), time.process_time()
@@ -86,7 +88,7 @@ def compare(what: str, side: int, run: Callable[[SamEncoder, Tensor], None], rou
     """A row of the table of times."""
     net, images = encoder(side), torch.rand(1, 3, side, side)
 
-    def told(kind: Kind) -> None:
+    def told(kind: AttentionKind) -> None:
         set_attention(net, kind)
         run(net, images)
 
@@ -115,7 +117,7 @@ def kept(net: SamEncoder, images: Tensor) -> int:
     return sum(storages.values())
 
 
-def peak(kind: Kind, side: int) -> int:
+def peak(kind: AttentionKind, side: int) -> int:
     """Bytes by which the resident memory of this process rises in one step; a small encoder loads the code before."""
     step(encoder(64, "vit_t"), torch.rand(1, 3, 64, 64))
     net, images = encoder(side), torch.rand(1, 3, side, side)
@@ -177,11 +179,13 @@ def ways(rounds: int) -> list[str]:
         qkv = torch.randn(1, side, side, 3 * 768)
         learned, gradient = qkv.clone().requires_grad_(), torch.randn(1, side, side, 768)
 
-        def ahead(way: Kind, block: ExactBlock = block, qkv: Tensor = qkv) -> None:
+        def ahead(way: AttentionKind, block: ExactBlock = block, qkv: Tensor = qkv) -> None:
             with torch.inference_mode():
                 attend(block.attn, qkv, block.window_size, way)
 
-        def both(way: Kind, block: ExactBlock = block, qkv: Tensor = learned, gradient: Tensor = gradient) -> None:
+        def both(
+            way: AttentionKind, block: ExactBlock = block, qkv: Tensor = learned, gradient: Tensor = gradient
+        ) -> None:
             attend(block.attn, qkv, block.window_size, way).backward(gradient)
 
         for name, run in (("forward", ahead), ("forward and backward", both)):
@@ -211,7 +215,7 @@ def flex(rounds: int) -> list[str]:
     with torch.inference_mode():
         compiled(query, key, value, score_mod=placed)
         ready = time.perf_counter() - began
-        runs: dict[Kind, Callable[[], None]] = {
+        runs: dict[AttentionKind, Callable[[], None]] = {
             "reference": lambda: compiled(query, key, value, score_mod=placed),
             "tiled": lambda: attend(block.attn, qkv, 0, "tiled"),
         }

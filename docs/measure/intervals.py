@@ -28,8 +28,8 @@ from scipy.stats import norm
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from benchmarks.metrics.counts import Counts  # noqa: E402
-from reports.statistics.jackknife import FEWEST_TESTED, Jackknife, jackknife_dice  # noqa: E402
+from benchmarks.metrics.counts import Counts
+from reports.statistics.jackknife import FEWEST_TESTED, Jackknife, jackknife_dice
 
 Floats = NDArray[np.float64]
 Interval = tuple[float, float]

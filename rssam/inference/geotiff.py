@@ -26,8 +26,6 @@ from rssam.errors import UserError
 from rssam.inference.partial_output import PartialOutput
 from rssam.inference.raster_input import open_quietly
 
-Bytes = NDArray[np.uint8]
-
 COG = {
     "compress": "deflate", "level": "6", "blocksize": "512", "bigtiff": "if_safer", "overview_compress": "deflate",
     "overviews": "auto",
@@ -55,7 +53,7 @@ class Picture:
     scale: float | None = None  # from stored numbers to what they stand for
 
 
-def as_steps(probabilities: NDArray[np.float32], valid: NDArray[np.bool_]) -> Bytes:
+def as_steps(probabilities: NDArray[np.float32], valid: NDArray[np.bool_]) -> NDArray[np.uint8]:
     """Probabilities [C, rows, width] as bytes, 255 without data."""
     steps = np.rint(np.clip(probabilities, 0, 1) * LEVELS).astype(np.uint8)
     steps[:, ~valid] = IGNORE

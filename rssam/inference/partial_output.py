@@ -25,8 +25,6 @@ from numpy.typing import NDArray
 from rssam.errors import UserError
 from rssam.files import write_durable
 
-Bytes = NDArray[np.uint8]
-
 NOTE = "note.json"
 HEADER = """ENVI
 samples = {width}
@@ -90,7 +88,7 @@ class PartialOutput(AbstractContextManager["PartialOutput"]):
         """The file of a layer, which GDAL opens too."""
         return self.folder / f"{name}.raw"
 
-    def append(self, rows: Mapping[str, Bytes]) -> None:
+    def append(self, rows: Mapping[str, NDArray[np.uint8]]) -> None:
         """Add rows [bands, n, width] to every layer. Raises UserError if the disk is full."""
         try:
             for name, values in rows.items():
@@ -110,7 +108,7 @@ class PartialOutput(AbstractContextManager["PartialOutput"]):
         self._note(self._appended)
         self.written = self._appended
 
-    def read(self, name: str, top: int, bottom: int) -> Bytes:
+    def read(self, name: str, top: int, bottom: int) -> NDArray[np.uint8]:
         """Rows top..bottom - 1 of a layer, [bands, rows, width]."""
         row = self._row(name)
         values = np.fromfile(self.path(name), np.uint8, (bottom - top) * row, offset=top * row)

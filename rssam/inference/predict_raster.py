@@ -15,8 +15,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import rasterio
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
 from rssam.contract import IGNORE, Colour, Task
@@ -25,7 +27,7 @@ from rssam.inference.geotiff import LEVELS, Georeference, Picture, as_steps, cou
 from rssam.inference.partial_output import PartialOutput
 from rssam.inference.quicklook import write_quicklook
 from rssam.inference.raster_input import CACHE, RasterSource
-from rssam.inference.sliding_window import Bools, Bytes, Floats, Predictor, Symmetries, labels_of, predict
+from rssam.inference.sliding_window import Predictor, Symmetries, labels_of, predict
 from rssam.inference.tile_grid import Grid
 from rssam.inference.vectors import write_vectors
 from rssam.parameters import parameters_digest
@@ -98,8 +100,8 @@ class _Rows:
     def __init__(self, part: PartialOutput) -> None:
         self.part = part
 
-    def write(self, probabilities: Floats, valid: Bools) -> None:
-        rows: dict[str, Bytes] = {LABELS: labels_of(probabilities, valid)[None]}
+    def write(self, probabilities: NDArray[np.float32], valid: NDArray[np.bool_]) -> None:
+        rows: dict[str, NDArray[np.uint8]] = {LABELS: labels_of(probabilities, valid)[None]}
         if PROBABILITIES in self.part.layers:
             rows[PROBABILITIES] = as_steps(probabilities, valid)
         self.part.append(rows)

@@ -32,9 +32,6 @@ from rasterio.windows import Window
 
 from rssam.errors import UserError
 
-Bytes = NDArray[np.uint8]
-Bools = NDArray[np.bool_]
-
 PERCENTILES = (2.0, 98.0)
 SAMPLES = 24
 """Windows of the sample along each side."""
@@ -57,12 +54,12 @@ class Scale:
     low: tuple[float, float, float]
     high: tuple[float, float, float]
 
-    def bytes_of(self, pixels: NDArray[Any]) -> Bytes:
+    def bytes_of(self, pixels: NDArray[Any]) -> NDArray[np.uint8]:
         """Pixels [3, h, w] stretched, clipped and rounded; what is no number becomes 0."""
         low = np.asarray(self.low, np.float32)[:, None, None]
         step = 255 / (np.asarray(self.high, np.float32)[:, None, None] - low)
         stretched = (pixels.astype(np.float32) - low) * step
-        shown: Bytes = np.nan_to_num(np.clip(np.rint(stretched), 0, 255)).astype(np.uint8)
+        shown: NDArray[np.uint8] = np.nan_to_num(np.clip(np.rint(stretched), 0, 255)).astype(np.uint8)
         return shown
 
 
@@ -117,15 +114,15 @@ class RasterSource(AbstractContextManager["RasterSource"]):
             "scale": [self.scale.low, self.scale.high] if self.scale is not None else None,
         }
 
-    def read(self, top: int, bottom: int, left: int, right: int) -> tuple[Bytes, Bools]:
+    def read(self, top: int, bottom: int, left: int, right: int) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
         """Pixels uint8 [3, h, w] and where they have data [h, w]. Raises BadRaster if the file is damaged there."""
         return self._shown(f"rows {top} to {bottom - 1}", window=Window(left, top, right - left, bottom - top))
 
-    def read_small(self, shape: tuple[int, int]) -> tuple[Bytes, Bools]:
+    def read_small(self, shape: tuple[int, int]) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
         """The whole raster shrunk to (height, width) by leaving out pixels, from an overview where it has one."""
         return self._shown("its overview", out_shape=shape)
 
-    def _shown(self, where: str, **options: Any) -> tuple[Bytes, Bools]:
+    def _shown(self, where: str, **options: Any) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
         try:
             pixels = self.raster.read(self.bands, **options)  # [bands, h, w]
             valid = np.ones(pixels.shape[1:], bool) if self.full else self.raster.dataset_mask(**options) > 0
@@ -141,7 +138,7 @@ class RasterSource(AbstractContextManager["RasterSource"]):
             shown[:, ~valid] = 0
         return shown, valid
 
-    def _palette(self) -> Bytes | None:
+    def _palette(self) -> NDArray[np.uint8] | None:
         """Colours [256, 3] of a single band whose values stand for colours."""
         if self.raster.count != 1 or self.raster.colorinterp[0] != ColorInterp.palette:
             return None

@@ -24,10 +24,6 @@ from rssam.errors import UserError
 from rssam.inference.threads import run_stages
 from rssam.inference.tile_grid import Grid, Ring
 
-Bytes = NDArray[np.uint8]
-Floats = NDArray[np.float32]
-Bools = NDArray[np.bool_]
-
 Symmetries = Literal["none", "flips", "all"]
 TURNS: dict[Symmetries, tuple[tuple[int, bool], ...]] = {
     "none": ((0, False),),
@@ -51,7 +47,7 @@ class Source(Protocol):
         """(height, width) in pixels."""
         ...
 
-    def read(self, top: int, bottom: int, left: int, right: int) -> tuple[Bytes, Bools]:
+    def read(self, top: int, bottom: int, left: int, right: int) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
         """Pixels uint8 [3, bottom - top, right - left] and where they have data, for ascending `top`."""
         ...
 
@@ -59,7 +55,7 @@ class Source(Protocol):
 class Sink(Protocol):
     """Where finished rows go."""
 
-    def write(self, probabilities: Floats, valid: Bools) -> None:
+    def write(self, probabilities: NDArray[np.float32], valid: NDArray[np.bool_]) -> None:
         """Take the next rows: probabilities [C, rows, width] in 0..1, and where the raster has data [rows, width]."""
         ...
 
@@ -70,7 +66,7 @@ class Tiles:
 
     images: Tensor
     places: tuple[tuple[int, int], ...]
-    valid: Bools  # [B, h, w]
+    valid: NDArray[np.bool_]  # [B, h, w]
 
 
 @dataclass(frozen=True)
@@ -125,12 +121,13 @@ def probabilities(logits: Tensor) -> Tensor:
     return logits.sigmoid() if logits.shape[1] == 1 else logits.softmax(dim=1)
 
 
-def labels_of(values: Floats, valid: Bools) -> Bytes:
+def labels_of(values: NDArray[np.float32], valid: NDArray[np.bool_]) -> NDArray[np.uint8]:
     """Labels [rows, width] of probabilities [C, rows, width]; 255 without data.
 
     One channel gives 1 above a half, as everywhere in this suite; of several the largest wins.
     """
-    labels: Bytes = (values[0] > 0.5).astype(np.uint8) if len(values) == 1 else values.argmax(axis=0).astype(np.uint8)
+    foreground_or_class = values[0] > 0.5 if len(values) == 1 else values.argmax(axis=0)
+    labels: NDArray[np.uint8] = foreground_or_class.astype(np.uint8)
     labels[~valid] = IGNORE
     return labels
 
@@ -176,7 +173,7 @@ class _Rows:
         self.top, self.bottom = top, min(top + self.tile_height, self.height)
         self.filled = 0
 
-    def tile(self, left: int, width: int) -> tuple[Bytes, Bools]:
+    def tile(self, left: int, width: int) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
         """Pixels [3, tile, width] and where they have data; a raster smaller than a tile is reflected to fill it."""
         right = min(left + width, self.width)
         while self.filled < right:
@@ -209,7 +206,7 @@ class Band:
         self.sums = np.zeros((channels, grid.tile[0], grid.width), np.float32)
         self.valid = np.zeros((grid.tile[0], grid.width), bool)
 
-    def add(self, row: int, column: int, weighted: Floats, valid: Bools) -> None:
+    def add(self, row: int, column: int, weighted: NDArray[np.float32], valid: NDArray[np.bool_]) -> None:
         """Add the weighted probabilities [C, h, w] of the tile at a place; tile rows never descend."""
         self.finish(row)
         top, left = self.grid.rows.starts[row], self.grid.columns.starts[column]

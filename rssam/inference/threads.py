@@ -12,8 +12,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from threading import Event
 from typing import Generic, TypeVar, cast
 
-Read = TypeVar("Read")
-Made = TypeVar("Made")
+Input = TypeVar("Input")
+Output = TypeVar("Output")
 Item = TypeVar("Item")
 
 DEPTH = 2
@@ -63,13 +63,15 @@ class _Channel(Generic[Item]):
         raise _Stopped
 
 
-def run_stages(read: Iterable[Read], compute: Callable[[Read], Made], write: Callable[[Iterable[Made]], None]) -> None:
+def run_stages(
+    read: Iterable[Input], compute: Callable[[Input], Output], write: Callable[[Iterable[Output]], None]
+) -> None:
     """Draw items from `read` in one thread, give each to `compute` in this one, and all results to `write` in another.
 
     The order is kept. Raises what the first failing stage raised.
     """
     stopped = Event()
-    fresh, made = _Channel[Read](stopped), _Channel[Made](stopped)
+    fresh, made = _Channel[Input](stopped), _Channel[Output](stopped)
 
     def stop_if_failed(future: Future[None]) -> None:
         if future.exception() is not None:

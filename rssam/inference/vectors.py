@@ -33,8 +33,7 @@ from rssam.inference.geotiff import Georeference
 AT_ONCE = 5000
 """Regions written at once."""
 
-Floats = NDArray[np.float64]
-Measure = Callable[[Floats, Floats], tuple[float, float]]
+RingMeasure = Callable[[NDArray[np.float64], NDArray[np.float64]], tuple[float, float]]
 """Signed area and length of a closed ring, from x and y."""
 
 UNWRITABLE = (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError, pyogrio.errors.FeatureError)
@@ -67,7 +66,7 @@ class Ground:
         moved: NDArray[np.object_] = shapely.transform(outlines, lambda pixels: pixels @ place + (c, f))
         return moved
 
-    def sizes(self, outlines: NDArray[np.object_]) -> tuple[Floats, Floats]:
+    def sizes(self, outlines: NDArray[np.object_]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Area and perimeter of each outline on the map; holes take from the one and add to the other."""
         rings, owners = shapely.get_rings(outlines, return_index=True)
         points, ring_of = shapely.get_coordinates(rings, return_index=True)
@@ -75,7 +74,7 @@ class Ground:
             points = np.stack(self.degrees.transform(points[:, 0], points[:, 1]), axis=1)
         if not len(rings):
             return np.zeros(0), np.zeros(0)
-        measure: Measure = self.geod.polygon_area_perimeter if self.geod is not None else _planar
+        measure: RingMeasure = self.geod.polygon_area_perimeter if self.geod is not None else _planar
         areas, perimeters = np.zeros(len(outlines)), np.zeros(len(outlines))
         ends = np.flatnonzero(np.diff(ring_of)) + 1
         seen = -1
@@ -88,7 +87,7 @@ class Ground:
 
 
 def write_vectors(
-    read: Callable[[int, int], Bytes],
+    read: Callable[[int, int], NDArray[np.uint8]],
     size: tuple[int, int],
     classes: Mapping[int, str],
     place: Georeference,
@@ -136,16 +135,10 @@ def _batches(found: Iterator[Region]) -> Iterator[list[Region]]:
         yield batch
 
 
-def _planar(x: Floats, y: Floats) -> tuple[float, float]:
+def _planar(x: NDArray[np.float64], y: NDArray[np.float64]) -> tuple[float, float]:
     """Area and length of a closed ring in a plane."""
     area = float(np.sum(x[:-1] * y[1:] - x[1:] * y[:-1])) / 2
     return area, float(np.hypot(np.diff(x), np.diff(y)).sum())
-
-
-Bytes = NDArray[np.uint8]
-
-
-Numbers = NDArray[np.int32]
 
 
 STRIP = 512
@@ -169,7 +162,7 @@ class _Open:
 
 
 def regions(
-    read: Callable[[int, int], Bytes], size: tuple[int, int], labels: Sequence[int], strip: int = STRIP
+    read: Callable[[int, int], NDArray[np.uint8]], size: tuple[int, int], labels: Sequence[int], strip: int = STRIP
 ) -> Iterator[Region]:
     """All regions of the wanted labels in a raster of (height, width) pixels.
 
@@ -177,7 +170,7 @@ def regions(
     """
     height, width = size
     waiting: list[_Open] = []  # regions that touch the upper edge of the strip to come
-    above: Numbers = np.zeros(width, np.int32)  # 1 + place in `waiting` along that edge, 0 for none
+    above: NDArray[np.int32] = np.zeros(width, np.int32)  # 1 + place in `waiting` along that edge, 0 for none
     for top in range(0, height, strip):
         pixels = read(top, min(top + strip, height))
         numbers, found = _outlined(pixels, labels, top)
@@ -205,9 +198,9 @@ def regions(
         waiting = [joined[part] for part in kept]
 
 
-def _outlined(pixels: Bytes, labels: Sequence[int], top: int) -> tuple[Numbers, list[_Open]]:
+def _outlined(pixels: NDArray[np.uint8], labels: Sequence[int], top: int) -> tuple[NDArray[np.int32], list[_Open]]:
     """Number of each pixel's region [rows, width], from 1, 0 for other labels, and the regions by number."""
-    numbers: Numbers = np.zeros(pixels.shape, np.int32)
+    numbers: NDArray[np.int32] = np.zeros(pixels.shape, np.int32)
     owners: list[int] = []
     for label in labels:
         mine, count = ndimage.label(pixels == label)  # neighbours share an edge

@@ -23,12 +23,12 @@ from torch.nn import functional as F
 
 from rssam.sam.tiled_attention import TiledAttention, between
 
-__all__ = ["Attended", "ExactBlock", "Kind", "Selectable", "Windows", "choose_kind", "set_attention"]
+__all__ = ["AttentionKind", "AttentionMethod", "ExactBlock", "Selectable", "Windows", "choose_kind", "set_attention"]
 
-Attended = Literal["tiled", "folded", "dense"]
+AttentionMethod = Literal["tiled", "folded", "dense"]
 """Ways to attend with relative positions: tile by tile, folded into queries and keys, or as a bias [N, N]."""
 
-Kind = Literal["auto", "reference", "tiled", "folded", "dense"]
+AttentionKind = Literal["auto", "reference", "tiled", "folded", "dense"]
 """What a block may be told: one of these ways, the best known one ("auto"), or segment_anything's own code."""
 
 
@@ -50,7 +50,7 @@ class Windows(NamedTuple):
 class Selectable:
     """A module that can be told how to compute the same function."""
 
-    kind: Kind = "auto"
+    kind: AttentionKind = "auto"
 
 
 class ExactBlock(Selectable, Block):  # type: ignore[misc]  # segment_anything has no types
@@ -67,14 +67,14 @@ class ExactBlock(Selectable, Block):  # type: ignore[misc]  # segment_anything h
         return x + self.mlp(self.norm2(x))  # type: ignore[no-any-return]
 
 
-def set_attention(net: nn.Module, kind: Kind) -> None:
+def set_attention(net: nn.Module, kind: AttentionKind) -> None:
     """Tell every block of `net` how to attend. It changes no parameter, no key and no number beyond rounding."""
     for module in net.modules():
         if isinstance(module, Selectable):
             module.kind = kind
 
 
-def attend(attention: Attention, qkv: Tensor, window: int, kind: Kind) -> Tensor:
+def attend(attention: Attention, qkv: Tensor, window: int, kind: AttentionKind) -> Tensor:
     """Attention over the windows of a map: qkv [B, H, W, 3 * width] to [B, H, W, width], before the projection."""
     batch, height, width, _ = qkv.shape
     heads = attention.num_heads
@@ -93,7 +93,7 @@ def attend(attention: Attention, qkv: Tensor, window: int, kind: Kind) -> Tensor
     return _join(out, batch, windows)[:, :height, :width]
 
 
-def choose_kind(device: torch.device) -> Attended:
+def choose_kind(device: torch.device) -> AttentionMethod:
     """The fastest way on a device, by docs/measurements.md: tiles on the CPU, elsewhere what a fused kernel takes."""
     return "tiled" if device.type == "cpu" else "folded"
 

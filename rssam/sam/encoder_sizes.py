@@ -40,7 +40,7 @@ SMALL_ENCODERS = ("vit_t", "vit_s")
 """Those without published weights."""
 
 
-Init = Literal["sam", "scratch"]
+EncoderInit = Literal["sam", "scratch"]
 """What an encoder starts from: SAM's checkpoint, frozen under LoRA; or random numbers, trained as a whole."""
 
 

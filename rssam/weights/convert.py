@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import pickle
 import re
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rssam.errors import UserError
+from rssam.files import sha256_file
 from rssam.weights.folder import WeightsDamaged, WeightsFolder, WeightsNotFound
 from rssam.weights.registry import WEIGHTS, BackboneWeights, SamWeights, Weights
 
@@ -41,8 +41,7 @@ def convert_checkpoint(name: str, source: Path, folder: WeightsFolder, expected_
     weights = _known(name)
     if not source.is_file():
         raise WeightsNotFound(f"expected the checkpoint {name} at {source}, found no file there")
-    with source.open("rb") as stream:
-        digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    digest = sha256_file(source)
     if expected_sha256 is not None and not digest.startswith(expected_sha256):
         raise WeightsDamaged(
             f"expected SHA-256 {expected_sha256[:12]}... for {name}, found {digest[:12]}... in {source}: "

@@ -9,10 +9,10 @@ from filelock import FileLock
 from rssam.errors import UserError
 from rssam.weights.convert import _known, convert_checkpoint
 from rssam.weights.folder import WeightsDamaged, WeightsFolder
-from rssam.weights.http_download import Fetch, Progress
+from rssam.weights.http_download import DownloadProgress, Fetch
 
 
-def download(name: str, folder: WeightsFolder, progress: Progress = lambda done, total, what: None) -> Path:
+def download(name: str, folder: WeightsFolder, progress: DownloadProgress = lambda done, total, what: None) -> Path:
     """Fetch the checkpoint `name`, verify its digest, convert it, delete the download; return the prepared path.
 
     What a cut connection or a kill leaves is continued by the next call. Raises UserError if the network fails,

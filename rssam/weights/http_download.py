@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-Progress = Callable[[int, int, str], None]
+DownloadProgress = Callable[[int, int, str], None]
 """Called as progress(done, total, what), in megabytes; total is 0 where the server does not tell."""
 
 CHUNK = 1 << 16
@@ -30,7 +30,7 @@ class Fetch:
     url: str
     part: Path
     what: str
-    progress: Progress
+    progress: DownloadProgress
     attempts: int = 4
     pause: float = 1.0  # seconds, doubled after every attempt in vain
 

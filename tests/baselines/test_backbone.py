@@ -10,7 +10,7 @@ from tests.baselines.published import publish_resnet
 
 def load(weights):
     backbone = resnet("test_resnet")
-    load_backbone(backbone, weights, "test_resnet", dropped=("fc.",))
+    load_backbone(backbone, weights.path_of("test_resnet"), dropped=("fc.",))
     return backbone
 
 
@@ -44,7 +44,7 @@ def test_a_prefix_is_taken_off(monkeypatch, tmp_path):
         monkeypatch, tmp_path, lambda state: {n.replace("layer1", "net.layer1"): t for n, t in state.items()}
     )
     backbone = resnet("test_resnet")
-    load_backbone(backbone, weights, "test_resnet", dropped=("fc.",), prefix="net.")
+    load_backbone(backbone, weights.path_of("test_resnet"), dropped=("fc.",), prefix="net.")
     assert torch.equal(backbone.state_dict()["layer1.0.conv1.weight"], published["net.layer1.0.conv1.weight"])
 
 
@@ -68,7 +68,7 @@ def test_a_file_that_is_not_it_is_refused(monkeypatch, tmp_path, change, message
 
 def test_without_a_file_the_remedy_is_named(tmp_path):
     with pytest.raises(WeightsNotFound, match="prepare weights resnet18_swsl"):
-        load_backbone(resnet("test_resnet"), WeightsFolder(tmp_path), "resnet18_swsl", dropped=("fc.",))
+        load_backbone(resnet("test_resnet"), WeightsFolder(tmp_path).path_of("resnet18_swsl"), dropped=("fc.",))
 
 
 def test_pixels_are_normalised_as_torchvision_does():
