@@ -1,4 +1,4 @@
-"""What a data set declares."""
+"""The protocol of a data set: what a class must declare to be prepared and trained on."""
 
 from __future__ import annotations
 

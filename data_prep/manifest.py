@@ -1,4 +1,4 @@
-"""What every prepared data set shares: its declaration, its manifest on disk, the split rule, the errors."""
+"""The manifest of a prepared folder: its entries with digests, splits and rules, written, read and verified."""
 
 from __future__ import annotations
 
@@ -55,10 +55,10 @@ class Entry:
     @property
     def files(self) -> tuple[tuple[str, str], ...]:
         """Every prepared file of this entry as (relative path, digest)."""
-        pairs = [(self.image, self.image_sha256), (self.mask, self.mask_sha256)]
+        files = [(self.image, self.image_sha256), (self.mask, self.mask_sha256)]
         if self.native_mask is not None and self.native_mask_sha256 is not None:
-            pairs.append((self.native_mask, self.native_mask_sha256))
-        return tuple(pairs)
+            files.append((self.native_mask, self.native_mask_sha256))
+        return tuple(files)
 
 
 @dataclass(frozen=True)
@@ -110,13 +110,16 @@ class Manifest:
         return {split: tuple(entry for entry in ordered if split_of[entry.stem] == split) for split in SPLITS}
 
     def digest(self, split_seed: int, rule: SplitRule = "random") -> str:
-        """SHA-256 over source files, preparation rules and split: equal on every machine for equal data."""
-        lines = [f"{self.dataset} {self.version} {self.origin}", *(f"{k}: {v}" for k, v in sorted(self.rules.items()))]
+        """Compute the SHA-256 of source files, rules and split: equal on every machine for equal data."""
+        lines = [f"{self.dataset} {self.version} {self.origin}"]
+        lines += [f"{name}: {rule}" for name, rule in sorted(self.rules.items())]
         lines += [f"skipped {name}" for name in sorted(skipped_name(line) for line in self.skipped)]
         if rule == "blocked" and not self.official_split:
             lines.append("split rule: blocked")
         for split, entries in self.splits(split_seed, rule).items():
-            lines += [f"{split} {e.stem} {e.source_image_sha256} {e.source_mask_sha256}" for e in entries]
+            lines += [
+                f"{split} {entry.stem} {entry.source_image_sha256} {entry.source_mask_sha256}" for entry in entries
+            ]
         return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
     @cached_property
@@ -141,7 +144,7 @@ class Manifest:
         return tuple(tuple(entry.stem for entry in group) for group in parted)
 
     def describe(self) -> str:
-        """One sentence on completeness, as reports print it under a table."""
+        """Return one sentence on completeness, as reports print it under a table."""
         if not self.skipped:
             return self._pairs()
         return f"{self._pairs()}, {len(self.skipped)} bad file{'s' if len(self.skipped) > 1 else ''} left out"
@@ -165,7 +168,7 @@ class Manifest:
 
 
 def _blocks(entries: Sequence[Entry]) -> dict[str, str]:
-    """The group of each stem if neither scenes nor identical images may part."""
+    """Return the group of each stem if neither a scene nor identical images may lie in two splits."""
     first: dict[tuple[str, str], str] = {}  # the first stem of each scene and of each group
     pairs = []
     for entry in entries:
@@ -204,12 +207,12 @@ def load_manifest(folder: Path, dataset: str) -> Manifest:
 
 
 def with_tuples(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """Fields as read from JSON, which has lists where the declarations have tuples."""
+    """Return fields read from JSON with tuples in place of lists, as the declarations have them."""
     return {name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()}
 
 
 def verify_files(folder: Path, entries: Sequence[Entry], progress: Progress | None = None) -> list[str]:
-    """Compare every file with its digest; return one line per missing or changed file, empty if all is well."""
+    """Compare every file with its digest; return one line per missing or changed file, none if all are unchanged."""
     faults = []
     for done, entry in enumerate(entries, start=1):
         for relative, digest in entry.files:
@@ -224,8 +227,8 @@ def verify_files(folder: Path, entries: Sequence[Entry], progress: Progress | No
 
 
 def skipped_name(line: str) -> str:
-    """The file name in a line of `Manifest.skipped`.
+    """Return the file name in a line of `Manifest.skipped`.
 
-    Folders are dropped, for they depend on where the source was unpacked, and so is the reason, for libraries word it.
+    Without its folders, which depend on where the source was unpacked, and without the reason, which libraries word.
     """
     return line.partition(": ")[0].rpartition("/")[2]

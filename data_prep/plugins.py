@@ -1,7 +1,7 @@
-"""What other installed packages declare for this suite, by Python entry points: names first, code when it is wanted.
+"""Find and load what other installed packages declare for this suite by Python entry points.
 
-Looking for names imports nothing. A declaration is imported when its name is asked for, so a package that is broken is
-in nobody's way but that of who wants it.
+Looking for names imports nothing. A declaration is imported when its name is asked for, so that a broken package
+affects only those who ask for it.
 """
 
 from __future__ import annotations
@@ -23,30 +23,30 @@ class Broken(DataError):
 
 
 def declared(group: str) -> tuple[EntryPoint, ...]:
-    """Every entry point of a group, by name; two of one name are both there."""
+    """Return every entry point of a group, ordered by name; two of the same name are both there."""
     return _declared(group, tuple(sys.path))
 
 
 @cache
 def _declared(group: str, path: Sequence[str]) -> tuple[EntryPoint, ...]:
     # One package seen through two folders of the path (a source tree and its installation) has declared once.
-    found = {(entry.name, entry.value): entry for entry in entry_points(group=group)}
-    return tuple(found[key] for key in sorted(found))
+    unique = {(entry.name, entry.value): entry for entry in entry_points(group=group)}
+    return tuple(unique[key] for key in sorted(unique))
 
 
 def find(group: str, name: str, taken: str = "") -> EntryPoint | None:
-    """The entry point called `name`, None if there is none.
+    """Return the entry point called `name`, None if there is none.
 
     Raises Collision, naming both, if two packages declare it or if it is `taken`, which says by whom.
     """
-    found = [entry for entry in declared(group) if entry.name == name]
-    owners = [taken] if taken and found else []
-    owners += [source(entry) for entry in found]
+    entries = [entry for entry in declared(group) if entry.name == name]
+    owners = [taken] if taken and entries else []
+    owners += [source(entry) for entry in entries]
     if len(owners) > 1:
         raise Collision(
             f"the name {name} is declared twice, by {' and by '.join(owners)}: uninstall one, or have it renamed"
         )
-    return found[0] if found else None
+    return entries[0] if entries else None
 
 
 def load(entry: EntryPoint) -> object:
@@ -59,6 +59,6 @@ def load(entry: EntryPoint) -> object:
 
 
 def source(entry: EntryPoint) -> str:
-    """Who declares it, in words."""
+    """Return the declaring package in words, for messages."""
     package = entry.dist.name if entry.dist is not None else "?"
     return f"the package {package} ({entry.value})"

@@ -1,4 +1,6 @@
-"""The data sets this suite knows. Adding one: a file with its data sheet, and a line here.
+"""The data sets by name: those of this suite, a user's own, and those of other packages.
+
+To add one, write a file with its data sheet and add a line here.
 
 A user's own sets, made with `prepare folder`, belong to a home. Importing finds none: whoever opens a home (the command
 line, once) registers them. Sets of other installed packages, declared as entry points `rssam_bench.datasets`, are
@@ -31,7 +33,7 @@ _installed: set[str] = set()  # those of DATASETS that came from other packages
 
 
 def dataset(name: str) -> Dataset:
-    """The data set called `name`.
+    """Return the data set called `name`.
 
     Raises UnknownDataset listing the choices if there is none, DataError if the name is declared twice, or by a package
     that is broken.
@@ -41,7 +43,7 @@ def dataset(name: str) -> Dataset:
         DATASETS[name] = _checked(load(entry), name, source(entry))
         _installed.add(name)
     if name not in DATASETS:
-        choices = dict.fromkeys((*DATASETS, *(other.name for other in declared(GROUP))))
+        choices = dict.fromkeys((*DATASETS, *(installed.name for installed in declared(GROUP))))
         raise UnknownDataset(
             f"unknown data set {name!r}: choose from {', '.join(choices)}, or make your own: rssam-bench prepare "
             f'folder --name {name} --source DIR --classes "road=255"'
@@ -50,7 +52,7 @@ def dataset(name: str) -> Dataset:
 
 
 def load_installed() -> list[str]:
-    """Make the sets of all installed packages known; one sentence for each that cannot be."""
+    """Load the data sets of all installed packages; return one sentence for each that cannot be loaded."""
     problems = []
     for name in dict.fromkeys(entry.name for entry in declared(GROUP)):
         try:
@@ -61,34 +63,34 @@ def load_installed() -> list[str]:
 
 
 def register(own: Dataset) -> None:
-    """Make a data set of the user's own known under its name; raises DataError if the name is taken."""
+    """Add a data set of the user's own under its name. Raises DataError if the name is taken."""
     if own.name in BUILT_IN:
         raise DataError(f"the name {own.name} is taken by this suite: choose another --name")
     DATASETS[own.name] = own
 
 
 def _owner(name: str) -> str:
-    """Who has a name that no other package may declare; empty if nobody has."""
+    """Return the owner, in words, of a name that no other package may declare; empty if it is free."""
     if name in BUILT_IN:
         return "this suite"
     return f"the folder data/{name} of this home" if name in DATASETS and name not in _installed else ""
 
 
-def _checked(declaration: object, name: str, by: str) -> Dataset:
-    """The data set of a class. Raises Broken if it is none, or has another name than its entry point."""
+def _checked(declaration: object, name: str, declared_by: str) -> Dataset:
+    """Return the data set of a class. Raises Broken if it is none, or has another name than its entry point."""
     try:
-        made = declaration() if isinstance(declaration, type) else declaration
+        instance = declaration() if isinstance(declaration, type) else declaration
     except TypeError as error:
-        raise Broken(f"{by} cannot be made without arguments ({error}) and is left out") from error
-    if not isinstance(made, Dataset):
-        lacking = [part for part in _PARTS if not hasattr(made, part)]
-        raise Broken(f"{by} is no data set: it lacks {', '.join(lacking)}; see docs/extend.md. It is left out")
-    if made.name != name:
-        raise Broken(f"{by} has the name {made.name}, and is declared as {name}: left out")
-    return made
+        raise Broken(f"{declared_by} cannot be made without arguments ({error}) and is left out") from error
+    if not isinstance(instance, Dataset):
+        lacking = [member for member in _MEMBERS if not hasattr(instance, member)]
+        raise Broken(f"{declared_by} is no data set: it lacks {', '.join(lacking)}; see docs/extend.md. It is left out")
+    if instance.name != name:
+        raise Broken(f"{declared_by} has the name {instance.name}, and is declared as {name}: left out")
+    return instance
 
 
-_PARTS = (
+_MEMBERS = (
     "name", "title", "version", "classes", "image_size", "average", "expected_pairs", "official_sizes", "palette",
     "prepare", "synthesize",
 )  # fmt: skip

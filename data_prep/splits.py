@@ -1,4 +1,4 @@
-"""Split images 70/15/15 by a hash of their stems, whole groups together."""
+"""Split images 70/15/15 by a hash of their stems, keeping groups together."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ FRACTIONS = (70, 15, 15)
 
 
 def exact_counts(total: int) -> tuple[int, int, int]:
-    """Sizes of train, val and test for `total` images: largest remainder, ties to test (36 gives 25/5/6)."""
+    """Return the sizes of train, val and test for `total` images: largest remainder, ties to test (36 gives 25/5/6)."""
     floors = [total * percent // 100 for percent in FRACTIONS]
     remainders = [total * percent % 100 for percent in FRACTIONS]
     for index in sorted(range(3), key=lambda i: (-remainders[i], -i))[: total - sum(floors)]:
@@ -52,7 +52,7 @@ def assign_splits(groups: Mapping[str, str], split_seed: int) -> dict[str, Split
 
 
 def joined(names: Sequence[str], pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
-    """Each name with the first, in order, of all names that `pairs` join it to, directly or through others."""
+    """Map each name to the first, in order, of all names that `pairs` join it to, directly or through others."""
     parent = {name: name for name in names}
 
     def root(name: str) -> str:

@@ -1,4 +1,4 @@
-"""Which tiles abut: two tiles cut from one scene show the same things on both sides of the cut.
+"""Find tiles that abut: two tiles cut from one scene show the same things on both sides of the cut.
 
 The right edge of every tile is compared with the left edge of every other, and the bottom with the top. An edge is
 taken relative to its surroundings: three colour channels less their local mean, divided by their local deviation. So
@@ -67,76 +67,83 @@ class Seam:
 
 @dataclass(frozen=True)
 class Seams:
-    """The pairs that abut, and the best of those that were not taken; both by falling correlation."""
+    """The pairs of tiles that abut, and the best pairs that were refused; both by falling correlation."""
 
-    found: tuple[Seam, ...]
+    abutting: tuple[Seam, ...]
     refused: tuple[Seam, ...]
 
 
 def find_seams(fingerprints: Mapping[str, Edges]) -> Seams:
-    """The abutting pairs among tiles, by their names; the result does not depend on their order.
+    """Find the abutting pairs among tiles, by their names; the result does not depend on their order.
 
     Of tiles with identical content give only one: copies would be each other's rivals.
     """
     stems = sorted(fingerprints)
-    found: list[Seam] = []
+    accepted: list[Seam] = []
     refused: list[Seam] = []
     for side in ("right", "below"):
         for group in _by_length(stems, fingerprints, side):
             first = np.stack([_edge(fingerprints[stem], side) for stem in group])
             second = np.stack([_edge(fingerprints[stem], side, facing=True) for stem in group])
-            taken, left = _match(group, profiles(first), profiles(second), side)
-            found += taken
-            refused += left
-    ways = {(seam.first, seam.second, seam.side) for seam in found}
-    for seam in list(found):
-        if (seam.second, seam.first, seam.side) in ways:  # on both sides of one another: a tile and its mirror image
-            found.remove(seam)
+            mutual, others = _match(group, profiles(first), profiles(second), side)
+            accepted += mutual
+            refused += others
+    placements = {(seam.first, seam.second, seam.side) for seam in accepted}
+    for seam in list(accepted):
+        # On both sides of one another: a tile and its mirror image.
+        if (seam.second, seam.first, seam.side) in placements:
+            accepted.remove(seam)
             refused.append(seam)
-    return Seams(_by_correlation(found), _by_correlation(refused)[:20])
+    return Seams(_by_correlation(accepted), _by_correlation(refused)[:20])
 
 
 def with_scenes(
     folder: Path, entries: Sequence[Entry], known: Mapping[str, Edges], workers: int, progress: Progress
 ) -> tuple[Entry, ...]:
-    """The entries of a prepared folder with their scenes: the first stem of all that are joined by seams.
+    """Return the entries of a prepared folder with their scenes: the first stem of all that are joined by seams.
 
-    Tiles of one picture or raster are joined whatever their edges show. `known` holds edges by stem; those of other
-    images are read. Raises DataError if such an image cannot be read.
+    Tiles of one picture or raster are joined whatever their edges show. Raises DataError if an image cannot be read.
+
+    Args:
+        folder: the prepared folder.
+        entries: its entries.
+        known: edges of images by stem; those of other images are read.
+        workers: threads that read.
+        progress: called after each image.
     """
     others = [entry for entry in entries if entry.stem not in known]
-    read = require(fingerprint_all(folder, others, workers, progress), others, folder)
-    edges = {**known, **{entry.stem: seen for entry, seen in zip(others, read, strict=True)}}
+    fingerprints = require(fingerprint_all(folder, others, workers, progress), others, folder)
+    edges = {**known, **{entry.stem: fingerprint for entry, fingerprint in zip(others, fingerprints, strict=True)}}
     progress(0, 1, "look for tiles that abut")
     seams = find_seams(representatives(entries, [edges[entry.stem] for entry in entries]))
     progress(1, 1, "look for tiles that abut")
-    first: dict[str, str] = {}  # of each source that was cut, a tile
+    first_tile: dict[str, str] = {}  # the stem of one tile of each source that was cut
     for entry in entries:
         if entry.tile_of is not None:
-            first.setdefault(entry.tile_of, entry.stem)
+            first_tile.setdefault(entry.tile_of, entry.stem)
     scenes = joined(
         [entry.stem for entry in entries],
         [
-            *((seam.first, seam.second) for seam in seams.found),
+            *((seam.first, seam.second) for seam in seams.abutting),
             *((entry.stem, entry.group) for entry in entries),
-            *((entry.stem, first[entry.tile_of]) for entry in entries if entry.tile_of is not None),
+            *((entry.stem, first_tile[entry.tile_of]) for entry in entries if entry.tile_of is not None),
         ],
     )
     return tuple(replace(entry, scene=scenes[entry.stem]) for entry in entries)
 
 
 def representatives(entries: Sequence[Entry], fingerprints: Sequence[EdgesT | None]) -> dict[str, EdgesT]:
-    """Glances by stem without copies: of identical images the first one counts, with all its tiles."""
+    """Return fingerprints by stem without copies: of identical images the first one counts, with all its tiles."""
     sources = {entry.stem: entry.source for entry in entries}
     return {
-        entry.stem: seen
-        for entry, seen in zip(entries, fingerprints, strict=True)
-        if seen is not None and entry.source == sources[entry.group]
+        entry.stem: fingerprint
+        for entry, fingerprint in zip(entries, fingerprints, strict=True)
+        if fingerprint is not None and entry.source == sources[entry.group]
     }
 
 
 def profiles(edges: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Edges [n, length, 3] as unit vectors [n, 6 * length] whose products are correlations; zero for plain edges."""
+    """Turn edges [n, length, 3] into unit vectors [n, 6 * length] whose products are correlations; zero if plain."""
     # Imported here, for it costs more than a whole verification, in every process that prepares.
     from scipy.ndimage import gaussian_filter1d, uniform_filter1d
 
@@ -150,19 +157,19 @@ def profiles(edges: NDArray[np.uint8]) -> NDArray[np.float32]:
         plain |= (deviation[..., 0] >= FLOOR).mean(axis=1) < LIVELY
         flat = (rest / (deviation + FLOOR)).reshape(len(edges), -1)
         parts.append(flat / np.linalg.norm(flat, axis=1, keepdims=True).clip(min=1e-6))
-    both = np.concatenate(parts, axis=1) / np.float32(np.sqrt(len(SCALES)))
-    both[plain] = 0
-    return np.asarray(both, np.float32)
+    vectors = np.concatenate(parts, axis=1) / np.float32(np.sqrt(len(SCALES)))
+    vectors[plain] = 0
+    return np.asarray(vectors, np.float32)
 
 
 def threshold(first: NDArray[np.float32], second: NDArray[np.float32]) -> float:
-    """The correlation beyond which all pairs together are expected to hold CHANCE false ones, at least LEAST.
+    """Return the correlation beyond which all pairs together are expected to hold CHANCE false ones, at least LEAST.
 
     What chance gives is measured: edges against reversed edges are like in all respects, and never abut.
     """
     step = max(1, -(-len(first) // NULL_TILES))
-    few = second[::step]
-    backwards = few.reshape(len(few), len(SCALES), -1, 3)[:, :, ::-1].reshape(few.shape)
+    sample = second[::step]
+    backwards = sample.reshape(len(sample), len(SCALES), -1, 3)[:, :, ::-1].reshape(sample.shape)
     chance = float(np.sqrt(np.square(first[::step] @ backwards.T).mean()))
     pairs = 2 * len(first) * (len(first) - 1)  # of both sides
     return max(LEAST, chance * -NormalDist().inv_cdf(CHANCE / pairs))
@@ -177,25 +184,25 @@ def _match(
     top = np.full((2, 2, count), -1.0, np.float32)  # of each first, each second edge: best and next correlation
     for start in range(0, count, BLOCK):
         block = first[start : start + BLOCK] @ second.T  # [block, n]
-        here = np.arange(len(block))
-        block[here, start + here] = -1  # a tile does not abut itself
+        places = np.arange(len(block))
+        block[places, start + places] = -1  # a tile does not abut itself
         best[0, start : start + BLOCK] = block.argmax(axis=1)
         top[0, :, start : start + BLOCK] = _two_largest(block.T)
         rows = block.argmax(axis=0)
         better = block[rows, np.arange(count)] > top[1, 0]
         best[1, better] = start + rows[better]
         top[1] = _two_largest(np.concatenate([top[1], block]))
-    found, refused = [], []
-    for one in range(count):
-        other = int(best[0, one])
-        seam = Seam(stems[one], stems[other], side, float(top[0, 0, one]))
-        mutual = int(best[1, other]) == one
-        rival = max(float(top[0, 1, one]), float(top[1, 1, other]))
+    accepted, refused = [], []
+    for index in range(count):
+        partner = int(best[0, index])
+        seam = Seam(stems[index], stems[partner], side, float(top[0, 0, index]))
+        mutual = int(best[1, partner]) == index
+        rival = max(float(top[0, 1, index]), float(top[1, 1, partner]))
         if mutual and seam.correlation >= limit and seam.correlation - rival >= MARGIN:
-            found.append(seam)
+            accepted.append(seam)
         else:
             refused.append(seam)
-    return found, refused
+    return accepted, refused
 
 
 def _two_largest(values: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -204,11 +211,11 @@ def _two_largest(values: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.sort(np.partition(padded, -2, axis=0)[-2:], axis=0)[::-1]
 
 
-def _edge(seen: Edges, side: Side, *, facing: bool = False) -> NDArray[np.uint8]:
+def _edge(edges: Edges, side: Side, *, facing: bool = False) -> NDArray[np.uint8]:
     """The edge that looks to `side`, or the one that faces it in the neighbour."""
     if side == "right":
-        return seen.left if facing else seen.right
-    return seen.top if facing else seen.bottom
+        return edges.left if facing else edges.right
+    return edges.top if facing else edges.bottom
 
 
 def _by_length(stems: Sequence[str], fingerprints: Mapping[str, Edges], side: Side) -> Iterator[list[str]]:

@@ -1,9 +1,9 @@
-"""The data card's findings: what a prepared data set holds, and what about it may mislead. Renderers come after."""
+"""Examine a prepared data set for its data card: contents, copies, abutting tiles, and what may mislead."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -13,7 +13,7 @@ from PIL import Image
 
 from data_prep.checks.adjacent_tiles import Seam, find_seams, representatives
 from data_prep.checks.duplicates import NearCopies, exact_copies, near_copies
-from data_prep.checks.fingerprints import Fingerprint, fingerprint_all
+from data_prep.checks.fingerprints import fingerprint_all
 from data_prep.images.masks import IGNORED
 from data_prep.manifest import Entry, Manifest, verify_files
 from data_prep.processes import Progress, map_in_threads
@@ -104,22 +104,25 @@ class Card:
 
 
 def examine(folder: Path, manifest: Manifest, workers: int, progress: Progress) -> Card:
-    """Look at every file of a prepared folder; changes nothing. Damaged files are a finding, not an error."""
+    """Read every file of a prepared folder and return all findings; damaged files are a finding, not an error."""
     entries = tuple(sorted(manifest.entries, key=lambda entry: entry.stem))
     damaged = verify_files(folder, entries, progress)
-    seen = fingerprint_all(folder, entries, workers, progress)
+    fingerprints = fingerprint_all(folder, entries, workers, progress)
     histograms = _histograms(folder, entries, workers, progress)
-    known = {line.partition(":")[0] for line in damaged}
-    unreadable = [e.image for e, one in zip(entries, seen, strict=True) if one is None]
-    unreadable += [e.mask for e in entries if e.stem not in histograms]
-    damaged += [f"{name}: cannot be read" for name in unreadable if name not in known]
-    single = representatives(entries, seen)
+    already_listed = {line.partition(":")[0] for line in damaged}
+    unreadable = [entry.image for entry, result in zip(entries, fingerprints, strict=True) if result is None]
+    unreadable += [entry.mask for entry in entries if entry.stem not in histograms]
+    damaged += [f"{name}: cannot be read" for name in unreadable if name not in already_listed]
+    distinct = representatives(entries, fingerprints)
     source = {entry.stem: entry.source for entry in entries}
-    seams = find_seams(single)
-    found = tuple(one for one in seams.found if source[one.first] != source[one.second])
-    joined = {frozenset((one.first, one.second)) for one in seams.found}
-    others = [one for one in seams.refused if frozenset((one.first, one.second)) not in joined]
-    apart = [one for one in others if source[one.first] != source[one.second]]
+    seams = find_seams(distinct)
+    abutting = tuple(seam for seam in seams.abutting if source[seam.first] != source[seam.second])
+    joined = {frozenset((seam.first, seam.second)) for seam in seams.abutting}
+    refused = [
+        seam
+        for seam in seams.refused
+        if frozenset((seam.first, seam.second)) not in joined and source[seam.first] != source[seam.second]
+    ]
     split_of = manifest.split_by_stem(0)
     return Card(
         dataset=manifest.dataset,
@@ -135,22 +138,26 @@ def examine(folder: Path, manifest: Manifest, workers: int, progress: Progress) 
         classes=manifest.classes,
         sizes=_counted(entry.size for entry in entries),
         source_sizes=_counted({entry.source: entry.source_size for entry in entries}.values()),
-        labels=tuple(sorted(Counter(label for one in histograms.values() for label in one).items())),
+        labels=tuple(sorted(Counter(label for histogram in histograms.values() for label in histogram).items())),
         ignored=1 - manifest.labelled if entries else 0.0,
-        divisions=_divisions(manifest, entries, histograms, found),
+        divisions=_divisions(manifest, entries, histograms, abutting),
         implied=IMPLIED_FOREGROUND.get(manifest.dataset),
         damaged=tuple(damaged),
         skipped=manifest.skipped,
         exact=tuple(
-            Copies(tuple(e.stem for e in group), tuple(split_of[e.stem] for e in group))
-            for group in exact_copies(entries)
+            Copies(tuple(entry.stem for entry in copies), tuple(split_of[entry.stem] for entry in copies))
+            for copies in exact_copies(entries)
         ),
-        near=tuple(Near(pair, (split_of[pair.first], split_of[pair.second])) for pair in near_copies(single)),
-        seams=found,
-        next_seam=apart[0] if apart else None,
+        near=tuple(Near(pair, (split_of[pair.first], split_of[pair.second])) for pair in near_copies(distinct)),
+        seams=abutting,
+        next_seam=refused[0] if refused else None,
         scenes_known=manifest.scenes_known,
-        blank=_stems(entries, seen, lambda one: one.blank),
-        empty=tuple(stem for stem, one in histograms.items() if not sum(_classes(one, manifest.classes))),
+        blank=tuple(
+            entry.stem
+            for entry, fingerprint in zip(entries, fingerprints, strict=True)
+            if fingerprint is not None and fingerprint.blank
+        ),
+        empty=tuple(stem for stem, histogram in histograms.items() if not sum(_classes(histogram, manifest.classes))),
         rules=dict(manifest.rules),
     )
 
@@ -164,8 +171,8 @@ def _divisions(
     members: dict[str, list[str]] = {}
     for entry in entries:
         members.setdefault(entry.group, []).append(entry.stem)
-    alike = {entry.stem: members[entry.group] for entry in entries}
-    found = []
+    copies = {entry.stem: members[entry.group] for entry in entries}
+    divisions = []
     for rule in rules:
         split_of = manifest.split_by_stem(0, rule)
         facts = tuple(
@@ -176,18 +183,20 @@ def _divisions(
         parted = tuple(
             (seam.first, seam.second)
             for seam in seams
-            if len({split_of[stem] for end in (seam.first, seam.second) for stem in alike[end]}) > 1
+            if len({split_of[stem] for end in (seam.first, seam.second) for stem in copies[end]}) > 1
         )
-        found.append(Division("official" if manifest.official_split else rule, facts, parted))
-    return tuple(found)
+        divisions.append(Division("official" if manifest.official_split else rule, facts, parted))
+    return tuple(divisions)
 
 
 def _facts(
     split: Split, stems: Sequence[str], histograms: Mapping[str, LabelHistogram], classes: tuple[str, ...]
 ) -> SplitFacts:
     present = [histograms[stem] for stem in stems if stem in histograms]
-    pixels = np.sum([_classes(one, classes) for one in present], axis=0) if present else np.zeros(len(classes))
-    labelled = sum(count for one in present for label, count in one.items() if label != IGNORED)
+    pixels = (
+        np.sum([_classes(histogram, classes) for histogram in present], axis=0) if present else np.zeros(len(classes))
+    )
+    labelled = sum(count for histogram in present for label, count in histogram.items() if label != IGNORED)
     shares = tuple(float(count) / labelled for count in pixels) if labelled else ()
     absent = tuple(name for name, count in zip(classes, pixels, strict=True) if not count) if stems else ()
     return SplitFacts(split, len(stems), shares, absent)
@@ -214,12 +223,6 @@ def _histograms(folder: Path, entries: Sequence[Entry], workers: int, progress: 
     return {
         entry.stem: histogram for entry, histogram in zip(entries, histograms, strict=True) if histogram is not None
     }
-
-
-def _stems(
-    entries: Sequence[Entry], seen: Sequence[Fingerprint | None], wanted: Callable[[Fingerprint], bool]
-) -> tuple[str, ...]:
-    return tuple(e.stem for e, one in zip(entries, seen, strict=True) if one is not None and wanted(one))
 
 
 def _counted(sizes: Iterable[tuple[int, int]]) -> tuple[tuple[str, int], ...]:

@@ -1,4 +1,4 @@
-"""The data card as markdown, with its pictures beside it."""
+"""Write the data card: Markdown, JSON and the pictures they refer to."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from data_prep.checks.adjacent_tiles import Seam
 from data_prep.checks.card import Card, Division
 from data_prep.checks.contact_sheets import contact_sheet, copy_sheet, seam_sheet
 from data_prep.images.encode import encode_picture
@@ -43,7 +44,7 @@ def write_card(card: Card, manifest: Manifest, folder: Path, out: Path) -> list[
 
 
 def markdown(card: Card, pictures: Sequence[str] = ()) -> str:
-    """The card; `pictures` are the names of those beside it."""
+    """Return the card as Markdown; `pictures` are the names of the files beside it."""
     blocks = [
         f"# Data card: {card.dataset}",
         f"{_sentence(card.describe)} SHA-256 of data and split, split seed 0: `{card.digest[:16]}`.",
@@ -66,7 +67,7 @@ def markdown(card: Card, pictures: Sequence[str] = ()) -> str:
 
 
 def findings(card: Card) -> Iterator[str]:
-    """What asks for attention, the worst first, one sentence each."""
+    """Yield what asks for attention, a sentence each, the worst first."""
     if card.damaged:
         yield f"{_files(card.damaged)} not as prepared: delete the folder and run prepare again."
     if card.origin == "synthetic":
@@ -85,7 +86,7 @@ def findings(card: Card) -> Iterator[str]:
                 yield f"No pixel of {', '.join(facts.absent)} in {where}."
     if across := [group for group in card.exact if group.across]:
         yield f"{len(across)} groups of identical images lie in more than one split."
-    if near := [one for one in card.near if one.splits[0] != one.splits[1]]:
+    if near := [copies for copies in card.near if copies.splits[0] != copies.splits[1]]:
         yield f"{len(near)} pairs of near copies lie in different splits."
     first = card.divisions[0]
     if first.parted:
@@ -99,7 +100,7 @@ def findings(card: Card) -> Iterator[str]:
 def _different(card: Card) -> tuple[Division, ...]:
     """The divisions without those that are equal to the first."""
     first, *others = card.divisions
-    return (first, *(one for one in others if card.seams or one.splits != first.splits))
+    return (first, *(division for division in others if card.seams or division.splits != first.splits))
 
 
 def _as_implied(card: Card) -> bool:
@@ -113,11 +114,11 @@ def _attention(card: Card) -> list[str]:
 
 
 def _contents(card: Card) -> str:
-    known = f" of {card.expected_pairs} known" if card.expected_pairs else ""
+    out_of = f" of {card.expected_pairs} known" if card.expected_pairs else ""
     tiles = f", cut into {card.tiles} tiles" if card.tiles > card.pairs else ""
     labels = ", ".join(f"{label} ({_meaning(card, label)}) in {count} masks" for label, count in card.labels)
     lines = [
-        f"- Pairs: {card.pairs}{known}{tiles}; images without a mask, left out: {card.without_mask}",
+        f"- Pairs: {card.pairs}{out_of}{tiles}; images without a mask, left out: {card.without_mask}",
         f"- Sizes: {_sizes(card.sizes)}; in the source: {_sizes(card.source_sizes)}",
         f"- Values of the masks: {labels or 'none could be read'}",
         *([f"- Pixels that are ignored: {100 * card.ignored:.2f} % of all"] if card.ignored else []),
@@ -160,16 +161,19 @@ def _foreground(card: Card) -> list[str]:
     implied = f"The paper's tables imply {low} to {high} % foreground in the test split"
     if not test.shares:
         return [f"{implied}; here it is empty."]
-    part = "" if card.complete else ", of a part of the data" if card.origin == "source" else ", of invented scenes"
-    return [f"{implied}; here it holds {100 * test.shares[0]:.2f} %{part}."]
+    data = "" if card.complete else ", of a part of the data" if card.origin == "source" else ", of invented scenes"
+    return [f"{implied}; here it holds {100 * test.shares[0]:.2f} %{data}."]
 
 
 def _copies(card: Card) -> list[str]:
-    exact = [", ".join(f"{stem} ({split})" for stem, split in zip(g.stems, g.splits, strict=True)) for g in card.exact]
+    exact = [
+        ", ".join(f"{stem} ({split})" for stem, split in zip(copies.stems, copies.splits, strict=True))
+        for copies in card.exact
+    ]
     near = [
-        f"{one.pair.first} ({one.splits[0]}), {one.pair.second} ({one.splits[1]}): {one.pair.orientation}, "
-        f"{one.pair.distance} of 64 bits, correlation {one.pair.correlation:.3f}"
-        for one in card.near
+        f"{copies.pair.first} ({copies.splits[0]}), {copies.pair.second} ({copies.splits[1]}): "
+        f"{copies.pair.orientation}, {copies.pair.distance} of 64 bits, correlation {copies.pair.correlation:.3f}"
+        for copies in card.near
     ]
     lines = [f"Images with identical pixels: {_groups(exact)}", f"Near copies: {_groups(near)}"]
     if card.exact and card.official_split:
@@ -186,22 +190,20 @@ def _seams(card: Card) -> list[str]:
         lines = [*within, "No two tiles were found to abut."]
     else:
         parted = set(card.divisions[0].parted)
-        found = [
-            f"{s.second} {SIDES[s.side]} {s.first}, correlation {s.correlation:.3f}"
-            + (", parted" if (s.first, s.second) in parted else "")
-            for s in card.seams
-        ]
-        lines = [*within, f"Found by the correlation of their edges (parted: in different splits): {_groups(found)}"]
+        listed = [_seam_text(seam) + (", parted" if (seam.first, seam.second) in parted else "") for seam in card.seams]
+        lines = [*within, f"Found by the correlation of their edges (parted: in different splits): {_groups(listed)}"]
     if card.next_seam is not None:
-        seam = card.next_seam
-        words = f"{seam.second} {SIDES[seam.side]} {seam.first}, correlation {seam.correlation:.3f}"
-        lines.append(f"The next best pair, refused: {words}.")
+        lines.append(f"The next best pair, refused: {_seam_text(card.next_seam)}.")
     if not card.scenes_known and not card.official_split:
         lines.append(
             "This folder was prepared before abutting tiles were looked for: to use `--split blocked`, delete it and "
             f"run `rssam-bench prepare {card.dataset} --source DIR`."
         )
     return lines
+
+
+def _seam_text(seam: Seam) -> str:
+    return f"{seam.second} {SIDES[seam.side]} {seam.first}, correlation {seam.correlation:.3f}"
 
 
 def _picture(pictures: Sequence[str], name: str, words: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""Pictures of a data card: a contact sheet, abutting pairs and copies, for a person to look at."""
+"""Draw the pictures of a data card: a contact sheet, abutting tiles and copies."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from data_prep.splits import Split
 THUMB = 176
 """Side in pixels of an image on a contact sheet."""
 
-EACH = 6
-"""Images of each split on a contact sheet."""
+PER_SPLIT = 6
+"""Images of a split on a contact sheet, at most."""
 
 PAIRS = 12
 """Pairs that a picture shows, those across splits first."""
@@ -41,12 +41,14 @@ TURN: dict[str, Transpose | None] = dict(
 
 
 def contact_sheet(folder: Path, manifest: Manifest) -> Image.Image:
-    """Images above their masks in the palette: of each split at most EACH, evenly over its stems.
+    """Draw images above their masks in the palette: of each split at most PER_SPLIT, evenly over its stems.
 
     A line of pictures for each split, or one for all where they fit into it.
     """
-    chosen = [[(split, e) for e in _spread(entries)] for split, entries in manifest.splits(0).items() if entries]
-    rows = chosen if sum(map(len, chosen)) > EACH else [[one for row in chosen for one in row]]
+    chosen = [
+        [(split, entry) for entry in _spread(entries)] for split, entries in manifest.splits(0).items() if entries
+    ]
+    rows = chosen if sum(map(len, chosen)) > PER_SPLIT else [[item for row in chosen for item in row]]
     across = max(map(len, rows))
     width, height = GAP + across * (THUMB + GAP), len(rows) * (2 * THUMB + LINE + 2 * GAP) + GAP
     sheet = Image.new("RGB", (width, height), PAPER)
@@ -63,48 +65,46 @@ def contact_sheet(folder: Path, manifest: Manifest) -> Image.Image:
 
 
 def seam_sheet(folder: Path, manifest: Manifest, card: Card) -> Image.Image | None:
-    """Abutting pairs put together as they lie, their splits above; None without a pair."""
+    """Draw abutting pairs put together as they lie, their splits above; None without a pair."""
     split_of = manifest.split_by_stem(0)
     parted = set(card.divisions[0].parted)
     ordered = sorted(card.seams, key=lambda seam: ((seam.first, seam.second) not in parted, seam.side))[:PAIRS]
     tiles = []
     for seam in ordered:
-        words = (
-            f"{seam.first} ({split_of[seam.first]}), {seam.second} ({split_of[seam.second]}), "
-            f"r = {seam.correlation:.2f}"
-        )
+        first, second = f"{seam.first} ({split_of[seam.first]})", f"{seam.second} ({split_of[seam.second]})"
+        words = f"{first}, {second}, r = {seam.correlation:.2f}"
         tiles.append((_together(folder, manifest, seam), words, (seam.first, seam.second) in parted))
     return _gallery(tiles)
 
 
 def copy_sheet(folder: Path, manifest: Manifest, card: Card) -> Image.Image | None:
-    """Exact and near copies side by side, the second turned as it was found; None without any."""
+    """Draw exact and near copies side by side, the second turned like the first; None without any."""
     paths = {entry.stem: folder / entry.image for entry in manifest.entries}
     pairs: list[tuple[str, str, Split, Split, str, Transpose | None]] = []
     for group in card.exact:
-        other = next((n for n, split in enumerate(group.splits) if split != group.splits[0]), 1)
-        pairs.append((group.stems[0], group.stems[other], group.splits[0], group.splits[other], "identical", None))
-    for found in card.near:
-        near, words = found.pair, f"{found.pair.orientation}, {found.pair.distance} bits"
-        pairs.append((near.first, near.second, *found.splits, words, TURN[near.orientation]))
+        place = next((n for n, split in enumerate(group.splits) if split != group.splits[0]), 1)
+        pairs.append((group.stems[0], group.stems[place], group.splits[0], group.splits[place], "identical", None))
+    for near in card.near:
+        pair, words = near.pair, f"{near.pair.orientation}, {near.pair.distance} bits"
+        pairs.append((pair.first, pair.second, *near.splits, words, TURN[pair.orientation]))
     tiles = []
-    for first, second, one, two, words, turn in sorted(pairs, key=lambda pair: pair[2] == pair[3])[:PAIRS]:
-        both = Image.new("RGB", (2 * THUMB + 2, THUMB), PAPER)
-        both.paste(_image(paths[first], THUMB), (0, 0))
+    for first, second, split, other_split, words, turn in sorted(pairs, key=lambda pair: pair[2] == pair[3])[:PAIRS]:
+        picture = Image.new("RGB", (2 * THUMB + 2, THUMB), PAPER)
+        picture.paste(_image(paths[first], THUMB), (0, 0))
         copy = _image(paths[second], THUMB)
-        both.paste(copy if turn is None else copy.transpose(turn), (THUMB + 2, 0))
-        tiles.append((both, f"{first} ({one}), {second} ({two}): {words}", one != two))
+        picture.paste(copy if turn is None else copy.transpose(turn), (THUMB + 2, 0))
+        tiles.append((picture, f"{first} ({split}), {second} ({other_split}): {words}", split != other_split))
     return _gallery(tiles)
 
 
 def _together(folder: Path, manifest: Manifest, seam: Seam) -> Image.Image:
     """Two tiles without a gap between them."""
     paths = {entry.stem: folder / entry.image for entry in manifest.entries}
-    beside = seam.side == "right"
-    both = Image.new("RGB", (2 * THUMB, THUMB) if beside else (THUMB, 2 * THUMB), PAPER)
-    both.paste(_image(paths[seam.first], THUMB), (0, 0))
-    both.paste(_image(paths[seam.second], THUMB), (THUMB, 0) if beside else (0, THUMB))
-    return both
+    in_a_row = seam.side == "right"
+    picture = Image.new("RGB", (2 * THUMB, THUMB) if in_a_row else (THUMB, 2 * THUMB), PAPER)
+    picture.paste(_image(paths[seam.first], THUMB), (0, 0))
+    picture.paste(_image(paths[seam.second], THUMB), (THUMB, 0) if in_a_row else (0, THUMB))
+    return picture
 
 
 def _gallery(tiles: Sequence[tuple[Image.Image, str, bool]]) -> Image.Image | None:
@@ -126,8 +126,8 @@ def _gallery(tiles: Sequence[tuple[Image.Image, str, bool]]) -> Image.Image | No
 
 
 def _spread(entries: Sequence[Entry]) -> list[Entry]:
-    """At most EACH entries, evenly over all."""
-    count = min(EACH, len(entries))
+    """At most PER_SPLIT entries, evenly over all."""
+    count = min(PER_SPLIT, len(entries))
     return [entries[number * len(entries) // count] for number in range(count)]
 
 
@@ -140,9 +140,9 @@ def _image(path: Path, side: int, *, smooth: bool = True) -> Image.Image:
                 (side, side), Image.Resampling.BOX if smooth else Image.Resampling.NEAREST
             )
     except (OSError, SyntaxError, ValueError):
-        lost = Image.new("RGB", (side, side), (190, 190, 190))
-        ImageDraw.Draw(lost).line([(0, 0), (side, side), (side, 0), (0, side)], fill=PARTED, width=3)
-        return lost
+        placeholder = Image.new("RGB", (side, side), (190, 190, 190))
+        ImageDraw.Draw(placeholder).line([(0, 0), (side, side), (side, 0), (0, side)], fill=PARTED, width=3)
+        return placeholder
 
 
 def _write(sheet: Image.Image, place: tuple[int, int], words: str, ink: tuple[int, int, int]) -> None:

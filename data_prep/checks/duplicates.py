@@ -1,4 +1,4 @@
-"""Images that are copies of others: exactly, or but for compression, brightness, a turn or a mirror.
+"""Find copies among images: exact ones, and near ones after compression, brightness, a turn or a mirror.
 
 Exact copies share `Entry.group`. Near copies are found by a perceptual hash, the signs of a thumbnail's low
 frequencies against their median, and confirmed by correlating the thumbnails: a hash alone takes two plain fields
@@ -48,7 +48,7 @@ class NearCopies:
 
 
 def exact_copies(entries: Sequence[Entry]) -> tuple[tuple[Entry, ...], ...]:
-    """Groups of at least two images with identical pixels, by their first stem; tiles of one image count once."""
+    """Return groups of at least two images with identical pixels, by first stem; tiles of one image count once."""
     groups: dict[str, dict[str, Entry]] = defaultdict(dict)
     for entry in sorted(entries, key=lambda entry: entry.stem):
         groups[entry.group].setdefault(entry.source, entry)
@@ -56,25 +56,25 @@ def exact_copies(entries: Sequence[Entry]) -> tuple[tuple[Entry, ...], ...]:
 
 
 def near_copies(fingerprints: Mapping[str, Fingerprint]) -> tuple[NearCopies, ...]:
-    """Pairs of near copies among images, by name; of images with identical pixels give only one."""
+    """Return the pairs of near copies among images, by name; of images with identical pixels give only one."""
     stems = [stem for stem in sorted(fingerprints) if fingerprints[stem].thumbnail.std() >= PLAIN]
     if len(stems) < 2:
         return ()
     thumbnails = np.stack([fingerprints[stem].thumbnail for stem in stems])  # [n, 32, 32]
     plain = hashes(thumbnails)  # [8, n]
     units = _units(thumbnails)
-    found: dict[tuple[int, int], NearCopies] = {}
+    pairs: dict[tuple[int, int], NearCopies] = {}
     for number, orientation in enumerate(ORIENTATIONS):
-        for one, other, distance in _close(plain[0], plain[number]):
-            correlation = float(units[one].ravel() @ turned(units[other], number).ravel())
-            known = found.get((one, other))
-            if correlation >= ALIKE and (known is None or correlation > known.correlation):
-                found[one, other] = NearCopies(stems[one], stems[other], distance, correlation, orientation)
-    return tuple(found[pair] for pair in sorted(found))
+        for i, j, distance in _close(plain[0], plain[number]):
+            correlation = float(units[i].ravel() @ turned(units[j], number).ravel())
+            best = pairs.get((i, j))
+            if correlation >= ALIKE and (best is None or correlation > best.correlation):
+                pairs[i, j] = NearCopies(stems[i], stems[j], distance, correlation, orientation)
+    return tuple(pairs[indices] for indices in sorted(pairs))
 
 
 def hashes(thumbnails: NDArray[np.uint8]) -> NDArray[np.uint64]:
-    """Perceptual hashes [8, n] of grey thumbnails [n, h, w], one for each of their orientations.
+    """Compute the perceptual hashes [8, n] of grey thumbnails [n, h, w], one for each of their orientations.
 
     Mirroring an image only changes the sign of its odd frequencies, so that all eight cost one transform.
     """
@@ -86,7 +86,7 @@ def hashes(thumbnails: NDArray[np.uint8]) -> NDArray[np.uint64]:
 
 
 def turned(image: NDArray[np.float64], number: int) -> NDArray[np.float64]:
-    """A square image in one of the ORIENTATIONS."""
+    """Return a square image in the orientation ORIENTATIONS[number]."""
     image = image.T if number >= len(TURNS) else image
     return image[:: -1 if number & 2 else 1, :: -1 if number & 1 else 1]
 
@@ -108,11 +108,11 @@ def _signs(low: NDArray[np.float64]) -> NDArray[np.uint64]:
 
 def _close(first: NDArray[np.uint64], second: NDArray[np.uint64]) -> list[tuple[int, int, int]]:
     """(i, j, distance) with i < j of all hashes that differ in at most DISTANCE bits."""
-    found = []
-    for one in range(len(first) - 1):
-        distances = np.bitwise_count(first[one] ^ second[one + 1 :])
-        found += [(one, one + 1 + int(at), int(distances[at])) for at in np.flatnonzero(distances <= DISTANCE)]
-    return found
+    close = []
+    for i in range(len(first) - 1):
+        distances = np.bitwise_count(first[i] ^ second[i + 1 :])
+        close += [(i, i + 1 + int(k), int(distances[k])) for k in np.flatnonzero(distances <= DISTANCE)]
+    return close
 
 
 def _units(thumbnails: NDArray[Any]) -> NDArray[np.float64]:

@@ -1,4 +1,4 @@
-"""What is remembered of an image to compare it with thousands of others: its four edges and a thumbnail."""
+"""Fingerprints of images, to compare thousands with each other: four edges and a thumbnail."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ class Edges:
     bottom: NDArray[np.uint8]  # [width, 3]
 
     def packed(self) -> str:
-        """As text, for the record of an unfinished `prepare`."""
-        parts = (self.left, self.right, self.top, self.bottom)
-        return base64.b64encode(b"".join(part.tobytes() for part in parts)).decode()
+        """Return the edges as text, for the record of an unfinished `prepare`."""
+        sides = (self.left, self.right, self.top, self.bottom)
+        return base64.b64encode(b"".join(side.tobytes() for side in sides)).decode()
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,13 +43,13 @@ class Fingerprint(Edges):
 
 
 def edges_of(pixels: NDArray[np.uint8]) -> Edges:
-    """The edges of an image [height, width, 3]."""
+    """Return the edges of an image [height, width, 3]."""
     sides = (pixels[:, 0], pixels[:, -1], pixels[0], pixels[-1])
     return Edges(*(side.copy() for side in sides))  # copies let the image go
 
 
 def unpacked(text: str, size: tuple[int, int]) -> Edges:
-    """The edges that `Edges.packed` made of an image of `size` (height, width); raises ValueError for another text."""
+    """Return the edges that `Edges.packed` wrote, of an image of `size` (height, width). Raises ValueError."""
     values = np.frombuffer(base64.b64decode(text, validate=True), np.uint8).reshape(-1, 3)
     height, width = size
     if len(values) != 2 * (height + width):
@@ -58,7 +58,7 @@ def unpacked(text: str, size: tuple[int, int]) -> Edges:
 
 
 def fingerprint(picture: Image.Image) -> Fingerprint:
-    """Edges and thumbnail of an RGB image."""
+    """Compute the edges and the thumbnail of an RGB image."""
     pixels = np.asarray(picture)
     small = picture.convert("L").resize((THUMBNAIL, THUMBNAIL), Image.Resampling.BOX)
     edges = edges_of(pixels)
@@ -84,10 +84,10 @@ def fingerprint_all(
 
 def require(fingerprints: Sequence[Fingerprint | None], entries: Sequence[Entry], folder: Path) -> list[Fingerprint]:
     """Return the fingerprints if none is missing. Raises DataError naming the files that cannot be read."""
-    missing = [entry.image for entry, seen in zip(entries, fingerprints, strict=True) if seen is None]
+    missing = [entry.image for entry, result in zip(entries, fingerprints, strict=True) if result is None]
     if missing:
         raise DataError(f"{folder} holds files that cannot be read ({', '.join(missing[:8])}): run prepare again")
-    return [seen for seen in fingerprints if seen is not None]
+    return [fingerprint for fingerprint in fingerprints if fingerprint is not None]
 
 
 def _read(path: Path) -> Fingerprint | None:

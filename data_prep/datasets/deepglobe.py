@@ -1,4 +1,4 @@
-"""DeepGlobe Road Extraction: the data sheet, where its files lie, and stand-ins in the same layout."""
+"""DeepGlobe Road Extraction: its data sheet, file layout, preparation rules and synthetic stand-ins."""
 
 from __future__ import annotations
 

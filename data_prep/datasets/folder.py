@@ -1,4 +1,4 @@
-"""A user's own images and masks as a data set: the declaration, kept beside the manifest, and how it is prepared."""
+"""A user's own folder of images and masks as a data set: its declaration, layout and preparation rules."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ COLOURS: tuple[Colour, ...] = (
     (51, 34, 136), (17, 119, 51), (68, 170, 153), (136, 204, 238), (221, 204, 119), (204, 102, 119), (170, 68, 153),
     (136, 34, 85), (221, 221, 221),
 )  # fmt: skip
-"""Okabe and Ito's colours, then Tol's muted ones: apart for every kind of colour vision."""
+"""Okabe and Ito's colours, then Tol's muted ones: distinct for every kind of colour vision."""
 
 SHADES = (1.0, 0.65, 0.4, 0.2)
 """How dark the colours are when they come round again."""
@@ -85,19 +85,19 @@ class Folder:
         self, source: Path, out: Path, *, origin: Origin, workers: int, progress: Progress, skip_bad: bool = False
     ) -> Manifest:
         """See `Dataset.prepare`; `source` is a folder or a ZIP with `images` and `masks` at any depth."""
-        if (out / DECLARATION).exists() and (known := load_folder(out)) != self:
+        if (out / DECLARATION).exists() and (earlier := load_folder(out)) != self:
             raise DataError(
-                f"{out} was prepared with {_difference(known, self)}. Delete it and run prepare again, or use another "
-                f"--name."
+                f"{out} was prepared with {_difference(earlier, self)}. Delete it and run prepare again, or use "
+                f"another --name."
             )
         return prepare_from(source, out, self, LAYOUT, self._reading(), origin, workers, progress, skip_bad)
 
     def synthesize(self, out: Path, count: int, seed: int) -> None:
-        """Raise DataError: nobody can invent stand-ins for data that nobody else knows."""
+        """Raise DataError: there are no stand-ins for a user's own data."""
         raise DataError(f"{self.name} is your own data and has no stand-ins: give --source DIR")
 
     def to_json(self) -> str:
-        """The text of `dataset.json`."""
+        """Return the text of `dataset.json`."""
         return json.dumps(asdict(self), indent=1) + "\n"
 
     def _reading(self) -> Reading:
@@ -134,12 +134,12 @@ class Folder:
             expected=", ".join(meanings),
             remedy="Give the values of the masks with --classes.",
             fit=self.fit,
-            beside={DECLARATION: self.to_json()},
+            extra_files={DECLARATION: self.to_json()},
         )
 
 
 def load_folder(folder: Path) -> Folder:
-    """The data set that was prepared in `folder`; raises DataError if its declaration is damaged."""
+    """Load the data set that was prepared in `folder`. Raises DataError if its declaration is damaged."""
     path = folder / DECLARATION
     try:
         raw = json.loads(path.read_text())
@@ -152,7 +152,7 @@ def load_folder(folder: Path) -> Folder:
 
 
 def own_folders(data: Path) -> Iterable[Path]:
-    """The prepared folders below `data` that hold a data set of the user's own, by name."""
+    """Return the prepared folders below `data` that hold a data set of the user's own, by name."""
     return sorted(path.parent for path in data.glob(f"*/{DECLARATION}") if not path.parent.name.startswith("."))
 
 
@@ -160,9 +160,9 @@ def _tuples(value: Any) -> Any:
     return tuple(_tuples(item) for item in value) if isinstance(value, list) else value
 
 
-def _difference(known: Folder, wanted: Folder) -> str:
-    """The fields that differ: what they were, and what they are to be."""
-    before, after = asdict(known), asdict(wanted)
+def _difference(earlier: Folder, declared: Folder) -> str:
+    """Return the fields that differ in words: what they were, and what they are to be."""
+    before, after = asdict(earlier), asdict(declared)
     return ", ".join(f"{name} {before[name]} (now {after[name]})" for name in before if before[name] != after[name])
 
 

@@ -1,4 +1,4 @@
-"""From what a user writes to a declared `Folder`: options of the command line, or a small YAML file."""
+"""Turn command-line options or a small YAML file into a declared `Folder` data set."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class BadDeclaration(DataError):
 
 @dataclass(frozen=True)
 class ClassMap:
-    """What a user declares; None where nothing was said."""
+    """What a user declares; None where an option was not given."""
 
     name: str | None = None
     classes: tuple[tuple[str, MaskValue], ...] = ()
@@ -51,7 +51,7 @@ class ClassMap:
 
 
 def from_options(classes: Sequence[str], ignore: str | None) -> ClassMap:
-    """The classes of `--classes NAME=VALUE`, several of them or separated by commas, and of `--ignore VALUE`.
+    """Return the classes of `--classes NAME=VALUE`, several of them or separated by commas, and of `--ignore VALUE`.
 
     A value is a number, or a colour R,G,B. Raises BadDeclaration.
     """
@@ -59,14 +59,14 @@ def from_options(classes: Sequence[str], ignore: str | None) -> ClassMap:
     for text in classes:
         if not re.fullmatch(rf"{ONE_CLASS}(?:,{ONE_CLASS})*", text):
             raise BadDeclaration(f'expected classes such as {EXAMPLE} or "road=1,roof=2", found {text!r}')
-        for one in re.findall(rf"({ONE_CLASS})(?:,|$)", text):
-            name, _, value = one.partition("=")
+        for item in re.findall(rf"({ONE_CLASS})(?:,|$)", text):
+            name, _, value = item.partition("=")
             pairs.append((name.strip(), _value(value, f"class {name.strip()}")))
     return ClassMap(classes=tuple(pairs), ignore=None if ignore is None else _value(ignore, "--ignore"))
 
 
 def from_file(path: Path) -> ClassMap:
-    """The declaration of a YAML file: name, classes (a list of name and value), ignore, average, fit and side.
+    """Return the declaration in a YAML file: name, classes (a list of name and value), ignore, average, fit and side.
 
     Raises BadDeclaration.
     """
@@ -74,13 +74,13 @@ def from_file(path: Path) -> ClassMap:
         raw = yaml.safe_load(path.read_text())
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise BadDeclaration(f"{path} cannot be read as a class map ({' '.join(str(error).split())})") from error
-    known = ("name", "classes", "ignore", "average", "fit", "side")
-    if not isinstance(raw, dict) or set(raw) - set(known):
+    keys = ("name", "classes", "ignore", "average", "fit", "side")
+    if not isinstance(raw, dict) or set(raw) - set(keys):
         found = ", ".join(map(str, raw)) if isinstance(raw, dict) else type(raw).__name__
-        raise BadDeclaration(f"{path}: expected the keys {', '.join(known)}, found {found}")
+        raise BadDeclaration(f"{path}: expected the keys {', '.join(keys)}, found {found}")
     classes = raw.get("classes")
     if not isinstance(classes, list) or not all(
-        isinstance(one, dict) and set(one) == {"name", "value"} for one in classes
+        isinstance(item, dict) and set(item) == {"name", "value"} for item in classes
     ):
         raise BadDeclaration(f"{path}: expected classes as a list of name and value, found {classes!r}")
     side = raw.get("side")
@@ -91,7 +91,7 @@ def from_file(path: Path) -> ClassMap:
             raise BadDeclaration(f"{path}: expected {key} as one of {', '.join(choices)}, found {raw[key]!r}")
     return ClassMap(
         name=None if raw.get("name") is None else str(raw["name"]),
-        classes=tuple((str(one["name"]), _value(one["value"], f"{path}: class {one['name']}")) for one in classes),
+        classes=tuple((str(item["name"]), _value(item["value"], f"{path}: class {item['name']}")) for item in classes),
         ignore=None if raw.get("ignore") is None else _value(raw["ignore"], f"{path}: ignore"),
         average=raw.get("average"),
         fit=raw.get("fit"),
@@ -99,15 +99,15 @@ def from_file(path: Path) -> ClassMap:
     )
 
 
-def declare(wanted: ClassMap, source: Path, taken: Sequence[str]) -> Folder:
-    """The data set that `wanted` declares. `taken` are names it cannot have.
+def declare(class_map: ClassMap, source: Path, taken: Sequence[str]) -> Folder:
+    """Return the data set that a user declares; `taken` are names it cannot have.
 
     Where neither fit nor side is given and all images of `source` have one usable size, they are kept as they are.
     Raises BadDeclaration, or DataError if there are no pairs.
     """
-    name = _name(wanted.name, taken)
-    classes, background = _classes(wanted)
-    side = SIDE if wanted.side is None else wanted.side
+    name = _name(class_map.name, taken)
+    classes, background = _classes(class_map)
+    side = SIDE if class_map.side is None else class_map.side
     if side < STRIDE or side % STRIDE:
         raise BadDeclaration(f"expected --side as a multiple of {STRIDE}, found {side}")
     declared = Folder(
@@ -115,30 +115,30 @@ def declare(wanted: ClassMap, source: Path, taken: Sequence[str]) -> Folder:
         classes=tuple(title for title, _ in classes),
         values=tuple(value for _, value in classes),
         background=background,
-        ignore=wanted.ignore,
-        fit=wanted.fit or "tile",
+        ignore=class_map.ignore,
+        fit=class_map.fit or "tile",
         image_size=(side, side),
     )
-    if wanted.average not in (None, declared.average):
+    if class_map.average not in (None, declared.average):
         raise BadDeclaration(
-            f"expected average: {declared.average} for {len(classes)} class(es), found {wanted.average}: "
+            f"expected average: {declared.average} for {len(classes)} class(es), found {class_map.average}: "
             "foreground is the score of one class, classes the mean over several"
         )
-    if wanted.fit is None and wanted.side is None and (size := common_size(source)):
+    if class_map.fit is None and class_map.side is None and (size := common_size(source)):
         return replace(declared, fit="keep", image_size=size)
     return declared
 
 
 def common_size(source: Path) -> tuple[int, int] | None:
-    """(height, width) of all images of `source`, from their heads; None if they differ or would have to be fitted."""
+    """Read (height, width) of all images of `source` from their headers; None if they differ or do not fit."""
 
-    def wanted(name: str) -> bool:
-        return not hidden(name) and LAYOUT.part(name) is not None
+    def is_wanted(name: str) -> bool:
+        return not hidden(name) and LAYOUT.classify(name) is not None
 
     sizes = set()
     with (
         tempfile.TemporaryDirectory(prefix="rssam-bench-") as scratch,
-        opened_source(source, Path(scratch) / "source", wanted) as folder,
+        opened_source(source, Path(scratch) / "source", is_wanted) as folder,
     ):
         for pair in find_pairs(folder, str(source), LAYOUT).pairs:
             try:
@@ -160,10 +160,10 @@ def _name(name: str | None, taken: Sequence[str]) -> str:
     return name
 
 
-def _classes(wanted: ClassMap) -> tuple[tuple[tuple[str, MaskValue], ...], MaskValue | None]:
-    """The classes, and the value of the background where there is but one class besides it."""
-    names = [name for name, _ in wanted.classes]
-    values = [value for _, value in wanted.classes]
+def _classes(class_map: ClassMap) -> tuple[tuple[tuple[str, MaskValue], ...], MaskValue | None]:
+    """Return the classes, and the value of the background where there is one class besides it."""
+    names = [name for name, _ in class_map.classes]
+    values = [value for _, value in class_map.classes]
     if not names:
         raise BadDeclaration(f"say what the masks hold, such as {EXAMPLE}, or give --class-map FILE.yaml")
     for name in names:
@@ -175,28 +175,29 @@ def _classes(wanted: ClassMap) -> tuple[tuple[tuple[str, MaskValue], ...], MaskV
     colours = isinstance(values[0], tuple)
     background: MaskValue | None = None
     if binary:
-        background = dict(wanted.classes).get("background", (0, 0, 0) if colours else 0)
-        wanted_classes = tuple(pair for pair in wanted.classes if pair[0] != "background")
+        background = dict(class_map.classes).get("background", (0, 0, 0) if colours else 0)
+        foreground = tuple(pair for pair in class_map.classes if pair[0] != "background")
     else:
-        wanted_classes = wanted.classes
-    told = [*(value for _, value in wanted_classes), *(v for v in (background, wanted.ignore) if v is not None)]
-    if any(isinstance(value, tuple) != colours for value in told):
+        foreground = class_map.classes
+    declared = [value for _, value in foreground]
+    declared += [value for value in (background, class_map.ignore) if value is not None]
+    if any(isinstance(value, tuple) != colours for value in declared):
         raise BadDeclaration("expected numbers for all values (background and ignore too), or colours R,G,B for all")
-    if len(set(names)) < len(names) or len(set(told)) < len(told):
+    if len(set(names)) < len(names) or len(set(declared)) < len(declared):
         implied = f" (background is {background})" if binary and "background" not in names else ""
-        raise BadDeclaration(f"expected every class once, with a value of its own{implied}; found {wanted.classes}")
-    if len(wanted_classes) > MOST_CLASSES:
-        raise BadDeclaration(f"expected at most {MOST_CLASSES} classes, found {len(wanted_classes)}")
-    return wanted_classes, background
+        raise BadDeclaration(f"expected every class once, with a value of its own{implied}; found {class_map.classes}")
+    if len(foreground) > MOST_CLASSES:
+        raise BadDeclaration(f"expected at most {MOST_CLASSES} classes, found {len(foreground)}")
+    return foreground, background
 
 
 def _value(given: Any, where: str) -> MaskValue:
     """A number, or a colour of three numbers 0..255, as text or as YAML has it."""
-    parts = given.split(",") if isinstance(given, str) else given if isinstance(given, list) else [given]
+    channels = given.split(",") if isinstance(given, str) else given if isinstance(given, list) else [given]
     numbers = []
-    for part in parts:
-        text = str(part).strip()
-        if isinstance(part, bool) or not text.isdecimal():
+    for channel in channels:
+        text = str(channel).strip()
+        if isinstance(channel, bool) or not text.isdecimal():
             raise BadDeclaration(f"{where}: expected a number or R,G,B, found {given!r}")
         numbers.append(int(text))
     if len(numbers) == 3 and max(numbers) <= 255:

@@ -1,4 +1,4 @@
-"""WHDLD: the data sheet, where its files lie, and stand-ins in the same layout."""
+"""WHDLD land cover: its data sheet, file layout, preparation rules and synthetic stand-ins."""
 
 from __future__ import annotations
 
@@ -48,13 +48,13 @@ LAYOUT = Layout(
 
 
 def read_labels(picture: Image.Image) -> Mask:
-    """Labels 0..5 of a picture in the colours of WHDLD; raises BadPicture for other colours."""
+    """Return labels 0..5 of a picture in the colours of WHDLD. Raises BadPicture for other colours."""
     refuse_jpeg(picture)
     return colour_labels(picture, PALETTE)
 
 
 def read_numbers(picture: Image.Image, first: int, order: tuple[str, ...]) -> Mask:
-    """Labels 0..5 of a picture of class numbers from `first` on, which stand for the classes in `order`."""
+    """Return labels 0..5 of a picture of class numbers from `first` on, which stand for the classes in `order`."""
     refuse_jpeg(picture)
     return numbered_labels(picture, first, [CLASSES.index(name) for name in order])
 
@@ -72,13 +72,16 @@ READING = Reading(
 )
 
 
-def choose_reading(order: tuple[str, ...] | None, found: PairSearch, progress: Progress) -> Reading:
-    """By colour, or by class numbers in `order`; raises DataError if all labels are numbers and no order fits them."""
-    formats = [(pair, header(pair.mask)) for pair in found.pairs]
-    readable = [(pair, *seen) for pair, seen in formats if seen is not None]
-    numbered = [pair for pair, kind, mode in readable if mode == "L" and kind != "JPEG"]
+def choose_reading(order: tuple[str, ...] | None, search: PairSearch, progress: Progress) -> Reading:
+    """Return the reading by colour, or by class numbers in `order`.
+
+    Raises DataError if all labels are numbers and no order is given, or if the images do not agree with it.
+    """
+    headers = [(pair, header(pair.mask)) for pair in search.pairs]
+    readable = [(pair, *found) for pair, found in headers if found is not None]
+    numbered = [pair for pair, file_format, mode in readable if mode == "L" and file_format != "JPEG"]
     if order is None and numbered and len(numbered) == len(readable):
-        choices = " or ".join(f"--class-order {','.join(known)}" for known in KNOWN)
+        choices = " or ".join(f"--class-order {','.join(known_order)}" for known_order in KNOWN)
         raise DataError(
             f"expected labels in colours, found class numbers ({numbered[0].mask_name} and {len(numbered) - 1} more), "
             f"of which two orders go round. Name the one of your copy: {choices}"
@@ -100,7 +103,7 @@ def choose_reading(order: tuple[str, ...] | None, found: PairSearch, progress: P
 
 
 def numbers_rule(order: Sequence[str], numbers: str) -> str:
-    """The manifest's sentence on labels read by number."""
+    """Return the manifest's sentence on labels read by number."""
     # hashed: part of every run key
     return (
         f"building, road, pavement, vegetation, bare soil and water as 0 to 5, read from class numbers {numbers} in "

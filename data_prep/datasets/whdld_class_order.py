@@ -1,4 +1,7 @@
-"""Class numbers in place of colours: two orders of WHDLD's classes go round, and the images tell which a copy has."""
+"""Check the order of class numbers in copies of WHDLD without colours, against the colours of the images.
+
+Two orders of the classes are in circulation.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +41,7 @@ class Colours:
 
 
 def class_order(text: str) -> tuple[str, ...]:
-    """The order in "building,road,..."; raises DataError unless it names each class once."""
+    """Return the order in "building,road,...". Raises DataError unless it names each class once."""
     names = tuple(name.strip().lower().replace(" ", "_").replace("-", "_") for name in text.split(","))
     if sorted(names) != sorted(CLASSES):
         raise DataError(f"expected each of {', '.join(CLASSES)} once, in the order of the numbers, found {text!r}")
@@ -46,7 +49,7 @@ def class_order(text: str) -> tuple[str, ...]:
 
 
 def measure(pairs: Sequence[Pair], progress: Progress) -> Colours:
-    """Colours under each class number, over all pairs; those that cannot be read are left to be listed later."""
+    """Sum the colours under each class number over all pairs; unreadable pairs are listed later, by preparing."""
     counts, sums = np.zeros(256, np.int64), np.zeros((256, 3), np.int64)
     for done, pair in enumerate(pairs, start=1):
         try:
@@ -58,14 +61,14 @@ def measure(pairs: Sequence[Pair], progress: Progress) -> Colours:
             numbers = np.asarray(label).ravel()
             counts += np.bincount(numbers, minlength=256)
             for channel in range(3):  # sums stay far below 2^53: exact
-                found = np.bincount(numbers, image[..., channel].ravel(), minlength=256)
-                sums[:, channel] += found.astype(np.int64)
+                values = np.bincount(numbers, image[..., channel].ravel(), minlength=256)
+                sums[:, channel] += values.astype(np.int64)
         progress(done, len(pairs), "survey the class numbers")
     return Colours(counts, sums)
 
 
 def first_number(colours: Colours) -> int:
-    """0 or 1, whichever the numbers begin with; raises DataError if they do not tell."""
+    """Return 0 or 1, whichever the numbers begin with. Raises DataError if the labels do not show it."""
     zeros, sixes = int(colours.pixels[0]), int(colours.pixels[len(CLASSES)])
     if bool(zeros) == bool(sixes) and colours.pixels.any():
         found = ", ".join(map(str, np.flatnonzero(colours.pixels)))
@@ -78,12 +81,12 @@ def first_number(colours: Colours) -> int:
 
 def verify_order(order: Sequence[str], colours: Colours, first: int) -> None:
     """Raise DataError unless the mean colours fit `order` better than every other known order."""
-    fits = {known: signs_held(known, colours, first) for known in (tuple(order), *KNOWN)}
+    fits = {candidate: signs_held(candidate, colours, first) for candidate in (tuple(order), *KNOWN)}
     held, total = fits[tuple(order)]
-    rivals = [known for known in KNOWN if known != tuple(order) and fits[known][0] >= held]
+    rivals = [candidate for candidate in KNOWN if candidate != tuple(order) and fits[candidate][0] >= held]
     if not rivals:
         return
-    rival = max(rivals, key=lambda known: fits[known][0])
+    rival = max(rivals, key=lambda candidate: fits[candidate][0])
     means = "; ".join(
         f"{number}: "
         + (f"red {{:.0f}}, green {{:.0f}}, blue {{:.0f}} ({order[number - first]}?)".format(*colours.mean(number)))
@@ -101,12 +104,12 @@ def verify_order(order: Sequence[str], colours: Colours, first: int) -> None:
 
 
 def signs_held(order: Sequence[str], colours: Colours, first: int) -> tuple[int, int]:
-    """How many of the relations between mean colours hold under an order, and how many there are."""
+    """Return how many of the relations between mean colours hold under an order, and how many there are."""
     mean = {name: colours.mean(first + place) for place, name in enumerate(order)}
     green = {name: 2 * g - r - b for name, (r, g, b) in mean.items()}  # "excess green"
     light = {name: r + g + b for name, (r, g, b) in mean.items()}
     red = {name: r - b for name, (r, g, b) in mean.items()}
-    held = [green[one] > green[other] for one, other in GREENER]
-    held += [light[one] < light[other] for one, other in DARKER]
-    held += [red[one] > red[other] for one, other in REDDER]  # comparisons with NaN are false
+    held = [green[name] > green[other] for name, other in GREENER]
+    held += [light[name] < light[other] for name, other in DARKER]
+    held += [red[name] > red[other] for name, other in REDDER]  # comparisons with NaN are false
     return sum(map(bool, held)), len(held)

@@ -1,4 +1,4 @@
-"""WHU buildings from the air: the data sheet, where its files lie, and stand-ins in the same layout."""
+"""WHU aerial buildings: its data sheet, file layout, preparation rules and synthetic stand-ins."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ LAYOUT = Layout(
 
 
 def read_label(picture: Image.Image) -> Mask:
-    """Labels 0 and 1 of a black-and-white picture, see `binary_mask`.
+    """Return labels 0 and 1 of a black-and-white picture, see `binary_mask`.
 
     Raises BadPicture where values other than 0 are all below the threshold: taken as they are, every building of such
     a file would silently become background.
@@ -59,18 +59,18 @@ def read_label(picture: Image.Image) -> Mask:
 
 
 def read_ones(picture: Image.Image) -> Mask:
-    """Labels 0 and 1 of a picture of these values, or of one bit; raises BadPicture for other values."""
+    """Return labels 0 and 1 of a picture of these values, or of one bit. Raises BadPicture for other values."""
     mask = binary_mask(picture, threshold=1)
     if picture.mode != "1" and not set(mask.values) <= {"0", "1"}:
         raise BadPicture(f"expected 0 and 1, as in all labels of the source, found {', '.join(mask.values)}")
     return mask
 
 
-KINDS = ("TIFF", "PNG")
+FORMATS = ("TIFF", "PNG")
 
 READING = Reading(
-    image_kinds=KINDS,
-    mask_kinds=KINDS,
+    image_kinds=FORMATS,
+    mask_kinds=FORMATS,
     read_mask=read_label,
     rules={  # hashed: part of every run key
         "image": "RGB, 512x512 as published, stored without loss",
@@ -89,22 +89,22 @@ READING_ONES = replace(
 )
 
 
-def choose_reading(found: PairSearch, progress: Progress) -> Reading:
-    """By the values of all labels: 0 and 1 only if none of them has more; one-bit files fit either.
+def choose_reading(search: PairSearch, progress: Progress) -> Reading:
+    """Return the reading that fits the values of all labels: 0 and 1 only if no label has more.
 
-    One file does not tell: in a source of 0 and 255 a label of 0 and 1 was saved wrongly.
+    One file is not enough: in a source of 0 and 255 a label of 0 and 1 was saved wrongly. One-bit files fit both.
     """
     ones = False
-    for done, pair in enumerate(found.pairs, start=1):
-        if (seen := header(pair.mask)) is not None and seen[1] != "1":
+    for done, pair in enumerate(search.pairs, start=1):
+        if (mask_header := header(pair.mask)) is not None and mask_header[1] != "1":
             try:
-                values = set(binary_mask(decode(pair.mask.read_bytes(), *KINDS)).values)
+                values = set(binary_mask(decode(pair.mask.read_bytes(), *FORMATS)).values)
             except (BadPicture, OSError):
                 continue  # listed with all other faults when the pairs are read
             if not values <= {"0", "1"}:
                 return READING
             ones = ones or "1" in values
-        progress(done, len(found.pairs), "survey the labels")
+        progress(done, len(search.pairs), "survey the labels")
     return READING_ONES if ones else READING
 
 
@@ -173,7 +173,7 @@ class Whu:
 
 
 def published_split(index: int, count: int) -> Split:
-    """The split of one of `count` tiles if they are shared out in order, in the proportions of the published set."""
+    """Return the split of tile `index` of `count`, shared out in order in the proportions of the published set."""
     share, total = (index + 0.5) / count, sum(TILES.values())
     if share < TILES["train"] / total:
         return "train"

@@ -1,4 +1,4 @@
-"""Masks and images as people save them: which value stands for which class, and pictures of many modes."""
+"""Read masks by declared values, a number or colour for each class, and images of any usual mode."""
 
 from __future__ import annotations
 
@@ -22,27 +22,27 @@ MaskValue = int | Colour
 
 @dataclass(frozen=True)
 class ValueReader:
-    """Reads masks in which `values` stand for labels; all are numbers, or all colours. Called in other processes."""
+    """Reads masks in which `values` stand for labels; all are numbers, or all colours. Picklable."""
 
     values: Mapping[MaskValue, int]
 
     def __call__(self, picture: Image.Image) -> Mask:
-        """Labels of a picture, see `Mask`; raises BadPicture listing values that stand for nothing."""
+        """Return the labels of a picture. Raises BadPicture listing values that stand for nothing."""
         in_colour = all(isinstance(value, tuple) for value in self.values)
         codes = colour_codes(picture) if in_colour else number_codes(picture)
         labels = {_code(value): label for value, label in self.values.items()}
-        found, places = np.unique(codes, return_inverse=True)
-        unknown = [code for code in found.tolist() if code not in labels]
+        present, places = np.unique(codes, return_inverse=True)
+        unknown = [code for code in present.tolist() if code not in labels]
         if unknown:
             expected = ", ".join(shown(value) for value in self.values)
             names = listed([_name(code, in_colour) for code in unknown])
             raise BadPicture(f"expected the declared values {expected}, found also {names}")
-        by_place = np.array([labels[code] for code in found.tolist()], np.uint8)
-        return Mask(by_place[places.reshape(codes.shape)], tuple(_name(code, in_colour) for code in found.tolist()))
+        by_place = np.array([labels[code] for code in present.tolist()], np.uint8)
+        return Mask(by_place[places.reshape(codes.shape)], tuple(_name(code, in_colour) for code in present.tolist()))
 
 
 def number_codes(picture: Image.Image) -> NDArray[np.int64]:
-    """Numbers [H, W] of a mask: grey values of 8 or 16 bits, the places of a palette, 0 and 1 of one bit.
+    """Return the numbers [H, W] of a mask: grey values of 8 or 16 bits, the places of a palette, 0 and 1 of one bit.
 
     Three equal channels count as grey. Raises BadPicture for colours and other modes.
     """
@@ -59,7 +59,7 @@ def number_codes(picture: Image.Image) -> NDArray[np.int64]:
 
 
 def colour_codes(picture: Image.Image) -> NDArray[np.int64]:
-    """Colours [H, W] of a mask as the number red << 16 | green << 8 | blue.
+    """Return the colours [H, W] of a mask, each as the number red << 16 | green << 8 | blue.
 
     Reads RGB, palettes, grey and opaque RGBA; raises BadPicture for other modes.
     """
@@ -69,7 +69,7 @@ def colour_codes(picture: Image.Image) -> NDArray[np.int64]:
 
 
 def any_rgb(picture: Image.Image) -> NDArray[np.uint8]:
-    """Pixels uint8 [H, W, 3] of an RGB, grey, palette or opaque RGBA picture.
+    """Return the pixels uint8 [H, W, 3] of an RGB, grey, palette or opaque RGBA picture.
 
     Raises BadPicture for other modes, and for a picture that viewers turn: its mask was drawn on the turned one.
     """
@@ -84,12 +84,12 @@ def any_rgb(picture: Image.Image) -> NDArray[np.uint8]:
 
 
 def opaque(picture: Image.Image) -> bool:
-    """Whether the alpha channel, the last one, hides nothing."""
+    """Return whether the alpha channel, the last one, is 255 everywhere."""
     return bool((np.asarray(picture)[..., -1] == 255).all())
 
 
 def shown(value: MaskValue) -> str:
-    """A value as the command line takes it: "255", or "255,120,80" in brackets."""
+    """Return a value in words: "255", or "(255, 120, 80)"."""
     return str(value) if isinstance(value, int) else "({}, {}, {})".format(*value)
 
 

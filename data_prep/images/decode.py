@@ -1,4 +1,4 @@
-"""Pictures in, arrays out, and back: full decoding without mercy, exact resizing, lossless writing."""
+"""Decode pictures completely and strictly: any damage, foreign format or lost depth raises BadPicture."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ _quiet = threading.Lock()  # filters of warnings belong to the process, not to a
 
 
 class BadPicture(ValueError):
-    """A picture that cannot be used, with the reason; whoever knows its path adds it."""
+    """A picture that cannot be used, with the reason; the caller adds its path."""
 
 
 def decode(content: bytes, *kinds: str, deep: bool = False) -> Image.Image:
@@ -82,7 +82,7 @@ def decode(content: bytes, *kinds: str, deep: bool = False) -> Image.Image:
 
 
 def header(path: Path) -> tuple[str | None, str] | None:
-    """Format and mode of a picture by Pillow's names, its pixels left alone; None if it is none, or unreadable."""
+    """Read the format and mode of a picture, by Pillow's names; None if it is none, or unreadable."""
     try:
         with without_warnings(), Image.open(path) as picture:
             return picture.format, picture.mode
@@ -114,34 +114,34 @@ def without_warnings() -> Iterator[None]:
 
 @contextmanager
 def _complaints(picture: Image.Image) -> Iterator[list[str]]:
-    """The errors of libtiff, which writes them to the screen and goes on with wrong pixels: known after the block."""
-    found: list[str] = []
+    """Collect the errors of libtiff, which writes them to the screen and goes on with wrong pixels."""
+    complaints: list[str] = []
     if picture.format != "TIFF" or picture.info.get("compression", "raw") == "raw":  # libtiff reads the others
-        yield found
+        yield complaints
         return
     try:
         screen = os.dup(STDERR)
     except OSError:  # closed, as in services
-        yield found
+        yield complaints
         return
     with tempfile.TemporaryFile() as caught:
         sys.stderr.flush()
         os.dup2(caught.fileno(), STDERR)
         try:
-            yield found
+            yield complaints
         finally:
             os.dup2(screen, STDERR)
             caught.seek(0)
             for line in caught:
                 if LIBTIFF.match(line):
-                    found.append(line.decode(errors="replace").removeprefix("tempfile.tif: ").strip().rstrip("."))
+                    complaints.append(line.decode(errors="replace").removeprefix("tempfile.tif: ").strip().rstrip("."))
                 else:  # of another thread, such as a progress bar's
                     os.write(screen, line)
             os.close(screen)
 
 
 def rgb(picture: Image.Image) -> NDArray[np.uint8]:
-    """Pixels uint8 [H, W, 3]; raises BadPicture for anything but RGB."""
+    """Return the pixels uint8 [H, W, 3]. Raises BadPicture for any mode except RGB."""
     if picture.mode != "RGB":
         raise BadPicture(f"expected an RGB image, found mode {picture.mode}")
     return np.asarray(picture)

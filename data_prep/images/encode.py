@@ -16,16 +16,16 @@ from data_prep.images.masks import IGNORED, UNLABELLED
 from rssam.contract import Colour
 
 
-def whole_factor(found: tuple[int, int], wanted: tuple[int, int], *, exact: bool = False) -> int:
-    """By how much (height, width) `found` exceeds `wanted`; raises BadPicture if it is no whole multiple.
+def whole_factor(found: tuple[int, int], expected: tuple[int, int], *, exact: bool = False) -> int:
+    """Return how many times (height, width) `found` is as large as `expected`.
 
-    With `exact` it must not exceed it at all.
+    Raises BadPicture if that is no whole number, or with `exact` not one.
     """
-    factor = found[0] // wanted[0]
-    if factor < 1 or found != (factor * wanted[0], factor * wanted[1]) or (exact and factor > 1):
+    factor = found[0] // expected[0]
+    if factor < 1 or found != (factor * expected[0], factor * expected[1]) or (exact and factor > 1):
         multiple = "" if exact else " or a whole multiple"
         raise BadPicture(
-            f"expected {wanted[1]}x{wanted[0]} pixels{multiple}, found {found[1]}x{found[0]} (width x height)"
+            f"expected {expected[1]}x{expected[0]} pixels{multiple}, found {found[1]}x{found[0]} (width x height)"
         )
     return factor
 
@@ -50,12 +50,12 @@ def take_every(labels: NDArray[np.uint8], factor: int) -> NDArray[np.uint8]:
 
 
 def encode_image(image: NDArray[np.uint8]) -> bytes:
-    """A lossless RGB PNG; the same pixels give the same bytes."""
+    """Return a lossless RGB PNG; the same pixels give the same bytes."""
     return _png(Image.fromarray(image))
 
 
 def encode_labels(labels: NDArray[np.uint8], colours: Sequence[Colour]) -> bytes:
-    """A palette PNG whose array is `labels`; a viewer shows label i in `colours[i]`, and 255 in UNLABELLED."""
+    """Return a palette PNG whose array is `labels`; a viewer shows label i in `colours[i]`, and 255 in UNLABELLED."""
     picture = Image.fromarray(labels)
     shown = whole_palette(colours) if (labels == IGNORED).any() else colours
     # Turns a grey picture into a palette one, values unchanged.
@@ -64,19 +64,19 @@ def encode_labels(labels: NDArray[np.uint8], colours: Sequence[Colour]) -> bytes
 
 
 def whole_palette(colours: Sequence[Colour]) -> tuple[Colour, ...]:
-    """Colours of all labels up to 255: of two colours Pillow would store one bit a pixel, and turn 255 into 1."""
+    """Return colours for all labels up to 255: with two, Pillow would store one bit a pixel and turn 255 into 1."""
     return (*colours, *[UNLABELLED] * (IGNORED + 1 - len(colours)))
 
 
 def encode_bits(labels: NDArray[np.uint8]) -> bytes:
-    """A one-bit PNG of labels 0 and 1; raises ValueError for others, which one bit would silently merge."""
+    """Return a one-bit PNG of labels 0 and 1. Raises ValueError for others, which one bit would silently merge."""
     if labels.max(initial=0) > 1:
         raise ValueError("labels of several classes do not fit into one bit")
     return _png(Image.fromarray(labels.astype(bool)))
 
 
 def pixel_digest(image: NDArray[np.uint8]) -> str:
-    """SHA-256 of shape and pixels: equal for equal pictures, however they were stored."""
+    """Compute the SHA-256 of shape and pixels: equal for equal pictures, however they were stored."""
     return hashlib.sha256(f"{image.shape}".encode() + np.ascontiguousarray(image).tobytes()).hexdigest()
 
 

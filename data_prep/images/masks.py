@@ -1,4 +1,4 @@
-"""Masks to labels: binary, coloured or numbered."""
+"""Turn the masks of published data sets into labels: binary, coloured or numbered."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Mask:
 
 
 def binary_mask(picture: Image.Image, threshold: int = THRESHOLD) -> Mask:
-    """Labels 0 and 1 of a black-and-white picture: 1 where the grey value is at least `threshold`.
+    """Return labels 0 and 1 of a black-and-white picture: 1 where the grey value is at least `threshold`.
 
     Reads one-bit (as 0 and 255), grey, palette and three-channel pictures; raises BadPicture where channels differ.
     """
@@ -57,12 +57,12 @@ def binary_mask(picture: Image.Image, threshold: int = THRESHOLD) -> Mask:
 
 
 def colour_labels(picture: Image.Image, palette: Sequence[Colour]) -> Mask:
-    """Labels of a picture in which colours stand for classes: each pixel's place in `palette`.
+    """Return the labels of a picture in which colours stand for classes: each pixel's place in `palette`.
 
     Reads three-channel and palette pictures; raises BadPicture listing colours that stand for no class.
     """
     if picture.mode not in ("P", "RGB"):
-        # Numbers without colours are not believed: their order differs between the copies that go round.
+        # Class numbers without colours are refused: their order differs between published copies.
         raise BadPicture(f"expected labels as colours (RGB or palette), found mode {picture.mode}")
     packed = packed_colours(picture)
     colours, places = np.unique(packed, return_inverse=True)
@@ -76,7 +76,7 @@ def colour_labels(picture: Image.Image, palette: Sequence[Colour]) -> Mask:
 
 
 def numbered_labels(picture: Image.Image, first: int, classes: Sequence[int]) -> Mask:
-    """Labels of a picture of class numbers: number `first` + i stands for label `classes[i]`.
+    """Return the labels of a picture of class numbers: number `first` + i stands for label `classes[i]`.
 
     Reads single channels; raises BadPicture for other pictures, and for numbers of no class.
     """
@@ -85,12 +85,12 @@ def numbered_labels(picture: Image.Image, first: int, classes: Sequence[int]) ->
     numbers = np.asarray(picture)
     table = np.full(256, 255, np.uint8)
     table[first : first + len(classes)] = classes
-    found = np.flatnonzero(np.bincount(numbers.ravel(), minlength=256)).tolist()
-    unknown = [str(number) for number in found if table[number] == 255]
+    present = np.flatnonzero(np.bincount(numbers.ravel(), minlength=256)).tolist()
+    unknown = [str(number) for number in present if table[number] == 255]
     if unknown:
         last = first + len(classes) - 1
         raise BadPicture(f"expected class numbers {first} to {last}, found also {listed(unknown)}")
-    return Mask(table[numbers], tuple(map(str, found)))
+    return Mask(table[numbers], tuple(map(str, present)))
 
 
 def refuse_jpeg(picture: Image.Image) -> None:

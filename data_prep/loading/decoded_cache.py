@@ -1,4 +1,4 @@
-"""A prepared folder decoded once, in one file that every process of the machine maps into memory.
+"""Decode a prepared folder once, into one file that every process of the machine maps into memory.
 
 Decoding a PNG takes milliseconds, copying its pixels a fraction of one. The system keeps the pages of a mapped file in
 memory once for all who map it: data workers, runs at a time, the next command; and it may take them back when memory is
@@ -50,12 +50,13 @@ class Pixels:
         return {**vars(self), "_mapped": None}
 
     def damaged(self) -> list[str]:
-        """Stems whose pixels do not have the checksum that was written with them; reads all, and so into memory."""
-        each = _PLANES * self.size[0] * self.size[1]
-        sums = np.fromfile(self.path, "<u4", offset=len(self.places) * each)
+        """Return the stems whose pixels do not have the checksum written with them; reads the whole file."""
+        image_bytes = _PLANES * self.size[0] * self.size[1]
+        written = np.fromfile(self.path, "<u4", offset=len(self.places) * image_bytes)
         with ThreadPoolExecutor(os.cpu_count()) as threads:
-            found = threads.map(lambda stem: zlib.crc32(self[stem].numpy().data), self.places)
-            return [stem for stem, wanted, value in zip(self.places, sums, found, strict=True) if wanted != value]
+            computed = threads.map(lambda stem: zlib.crc32(self[stem].numpy().data), self.places)
+            sums = zip(self.places, written, computed, strict=True)
+            return [stem for stem, expected, found in sums if expected != found]
 
 
 def decoded(
@@ -65,11 +66,17 @@ def decoded(
     say: Callable[[str], None],
     check: Callable[[], None] = lambda: None,
 ) -> Pixels | None:
-    """The decoded pixels of all `entries` of a prepared folder, from a file in `cache` that is made if it is not there.
+    """Return the decoded pixels of all entries of a prepared folder, from a file that is written if it is missing.
 
     None, after one sentence to `say`, if they would take more than SHARE_OF_MEMORY of what is available, or if the file
-    cannot be written. `check` is called now and then; what it raises ends the making. Raises DataError for a prepared
-    file that is missing or damaged.
+    cannot be written. Raises DataError for a prepared file that is missing or damaged.
+
+    Args:
+        folder: the prepared folder.
+        entries: those whose images and masks are decoded.
+        cache: the folder of the file.
+        say: called with a sentence on what is done.
+        check: called now and then; what it raises ends the decoding.
     """
     name, sizes = folder.name, {entry.size for entry in entries}
     if len(sizes) != 1:
@@ -109,16 +116,16 @@ def decoded(
 
 
 def _write(pixels: Pixels, items: PreparedDataset, check: Callable[[], None]) -> None:
-    """Decode with all cores into a file beside, and put it in its place; nothing is left behind if that fails."""
+    """Decode with all cores into a temporary file, then rename it; nothing is left behind if that fails."""
     folder = pixels.path.parent
-    each = _PLANES * pixels.size[0] * pixels.size[1]
+    image_bytes = _PLANES * pixels.size[0] * pixels.size[1]
     descriptor, temporary = tempfile.mkstemp(dir=folder, prefix=f".{pixels.path.name}.", suffix=".tmp")
 
     def put(index: int) -> int:
         check()
         item = items[index]
         content = torch.cat((item["image"], item["mask"][None])).numpy().tobytes()  # [4, H, W]
-        _write_at(descriptor, content, index * each)
+        _write_at(descriptor, content, index * image_bytes)
         return zlib.crc32(content)
 
     try:
@@ -128,7 +135,7 @@ def _write(pixels: Pixels, items: PreparedDataset, check: Callable[[], None]) ->
             except BaseException:
                 threads.shutdown(cancel_futures=True)
                 raise
-        _write_at(descriptor, sums.tobytes(), len(items) * each)
+        _write_at(descriptor, sums.tobytes(), len(items) * image_bytes)
         os.fsync(descriptor)
         os.replace(temporary, pixels.path)
     except BaseException:
@@ -140,7 +147,7 @@ def _write(pixels: Pixels, items: PreparedDataset, check: Callable[[], None]) ->
 
 
 def _write_at(descriptor: int, content: bytes, offset: int) -> None:
-    """All of it: one call may write a part. A full disk is an OSError here; a write to mapped pages would kill."""
+    """Write all of `content`: one call may write a part. A full disk raises OSError; mapped pages would kill."""
     view = memoryview(content)
     while view:
         written = os.pwrite(descriptor, view, offset)
@@ -158,7 +165,7 @@ def _acquire(lock: FileLock, check: Callable[[], None]) -> None:
 
 
 def _digest(entries: Sequence[Entry]) -> str:
-    """Of what the file holds: names, order, and content of the prepared files."""
+    """Digest of what the file holds: names, order, and content of the prepared files."""
     lines = "\n".join(f"{entry.stem} {entry.image_sha256} {entry.mask_sha256} {entry.size}" for entry in entries)
     return hashlib.sha256(lines.encode()).hexdigest()[:12]
 

@@ -1,4 +1,4 @@
-"""A prepared folder as tensors. Nothing here is random by itself: crops follow from the numbers they are asked with."""
+"""Read a prepared folder as PyTorch tensors, whole images or crops; crops depend on their arguments alone."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ CACHE_LIMIT = 6 << 30
 
 
 class Item(TypedDict):
-    """One image with its labels; the default collation of a DataLoader stacks items. Not to be changed in place."""
+    """An image with its labels; the default collation of a DataLoader stacks items. Not to be changed in place."""
 
     name: str
     image: torch.Tensor  # uint8 [3, H, W]
@@ -68,7 +68,7 @@ class PreparedDataset(torch.utils.data.Dataset[Item]):
         return self._kept[index]
 
     def labels(self, index: int) -> tuple[torch.Tensor, torch.Tensor | None]:
-        """Mask uint8 [H, W] of one item and, where its source had a finer one, that [h, w]; its image stays unread."""
+        """Read the mask uint8 [H, W] of an item and, where it has one, the native mask [h, w]; not the image."""
         entry = self.entries[index]
         finer = None if entry.native_mask is None else self._pixels(entry.native_mask, "1", entry.source_size)
         return self._pixels(entry.mask, "P", entry.size), finer
@@ -108,9 +108,15 @@ class PreparedDataset(torch.utils.data.Dataset[Item]):
 
 
 def crop(item: Item, top: int, left: int, side: int) -> Item:
-    """The square window of `side` pixels at (top, left); a native mask is cut at the same place in its own pixels.
+    """Cut the square window of `side` pixels at (top, left); a native mask at the same place in its own pixels.
 
     Raises ValueError if the window leaves the image. The tensors are views.
+
+    Args:
+        item: an image [3, H, W] with its masks.
+        top: first row of the window.
+        left: its first column.
+        side: its height and width in pixels.
     """
     height, width = item["mask"].shape
     if not (0 <= top <= height - side and 0 <= left <= width - side and side > 0):
@@ -118,16 +124,24 @@ def crop(item: Item, top: int, left: int, side: int) -> Item:
     rows, columns = slice(top, top + side), slice(left, left + side)
     window = Item(name=item["name"], image=item["image"][:, rows, columns], mask=item["mask"][rows, columns])
     if "native_mask" in item:
-        by = item["native_mask"].shape[0] // height  # prepared sizes divide source sizes exactly
-        window["native_mask"] = item["native_mask"][by * top : by * (top + side), by * left : by * (left + side)]
+        factor = item["native_mask"].shape[0] // height  # prepared sizes divide source sizes exactly
+        native_rows = slice(factor * top, factor * (top + side))
+        native_columns = slice(factor * left, factor * (left + side))
+        window["native_mask"] = item["native_mask"][native_rows, native_columns]
     return window
 
 
 def random_crop_offset(seed: int, epoch: int, index: int, size: tuple[int, int], side: int) -> tuple[int, int]:
-    """(top, left) of a random window of `side` pixels in an image of `size` (height, width).
+    """Draw (top, left) of a random window; it depends on the arguments alone, not on workers or a resumed run.
 
-    Depends on the arguments only, so that neither workers nor a resumed run change it. Raises ValueError if the window
-    does not fit.
+    Raises ValueError if the window does not fit.
+
+    Args:
+        seed: of the run.
+        epoch: from 0.
+        index: of the draw within the epoch.
+        size: (height, width) of the image in pixels.
+        side: of the window in pixels.
     """
     if side > min(size):
         raise ValueError(f"a window of {side} pixels does not fit into an image of {size[0]}x{size[1]}")
@@ -136,7 +150,7 @@ def random_crop_offset(seed: int, epoch: int, index: int, size: tuple[int, int],
 
 
 def grid(size: tuple[int, int], side: int) -> list[tuple[int, int]]:
-    """(top, left) of the windows of `side` pixels that tile an image of `size` (height, width) exactly, row by row.
+    """Return (top, left) of the windows of `side` pixels that tile an image of `size` (height, width), row by row.
 
     Raises ValueError if `side` does not divide the size.
     """

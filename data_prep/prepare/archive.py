@@ -1,4 +1,4 @@
-"""Safe extraction: an archive from the internet may hold paths, links and sizes that were made to do harm."""
+"""Extract ZIP and TAR archives safely: refuse members outside the folder, links, devices and bombs."""
 
 from __future__ import annotations
 
@@ -41,12 +41,12 @@ DAMAGED = (zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, str
 """What the libraries raise where an archive is not as it should be."""
 
 MemberFilter = Callable[[str], bool]
-"""Whether a member, by its path in the archive with "/" on every system, is to be unpacked."""
+"""Returns whether a member, by its path in the archive with "/" on every system, is to be unpacked."""
 
 
 @contextmanager
 def opened_source(source: Path, scratch: Path, wanted: MemberFilter) -> Iterator[Path]:
-    """The folder that holds the files of `source`: itself, or `scratch` with an archive's content, removed afterwards.
+    """Yield the folder with the files of `source`: itself, or `scratch` with an archive's content, removed afterwards.
 
     Raises DataError if `source` is missing, unreadable, or neither folder nor ZIP, TAR or TAR.GZ.
     """
@@ -68,15 +68,15 @@ def extract(archive: Path, out: Path, wanted: MemberFilter) -> None:
     of `out` or is a link or a device; and for sizes beyond belief.
     """
     kind = archive_kind(archive)
-    beside = out.with_name(f"{out.name}.unpacking")
-    shutil.rmtree(beside, ignore_errors=True)
+    unfinished = out.with_name(f"{out.name}.unpacking")
+    shutil.rmtree(unfinished, ignore_errors=True)
     try:
-        beside.mkdir(parents=True)
+        unfinished.mkdir(parents=True)
         if kind == "ZIP":
-            _extract_zip(archive, beside, wanted)
+            _extract_zip(archive, unfinished, wanted)
         else:
-            _extract_tar(archive, kind, beside, wanted)
-        os.replace(beside, out)
+            _extract_tar(archive, kind, unfinished, wanted)
+        os.replace(unfinished, out)
     except DAMAGED as error:
         raise DataError(f"{archive} is a damaged or incomplete {kind} ({error}). Download it again.") from error
     except (RuntimeError, NotImplementedError) as error:  # zipfile's way to say: encrypted, unknown compression
@@ -88,31 +88,31 @@ def extract(archive: Path, out: Path, wanted: MemberFilter) -> None:
             raise DataError(f"{archive} is a damaged or incomplete {kind} ({error}). Download it again.") from error
         raise DataError(f"{archive} cannot be unpacked: {error.filename}: {error.strerror}.") from error
     finally:
-        shutil.rmtree(beside, ignore_errors=True)
+        shutil.rmtree(unfinished, ignore_errors=True)
 
 
 def archive_kind(source: Path) -> Literal["ZIP", "TAR", "TAR.GZ"]:
-    """What a file is by its first bytes, whatever its name; raises DataError if it is no archive that can be read."""
-    wanted = "expected a folder or an archive (zip, tar, tar.gz)"
+    """Return what a file is by its first bytes, whatever its name. Raises DataError if it is no readable archive."""
+    expected = "expected a folder or an archive (zip, tar, tar.gz)"
     if not source.is_file():
         found = "something that is no file" if os.path.lexists(source) else "nothing"
-        raise DataError(f"{wanted}, found {found} at {source}. Give the right path with --source.")
+        raise DataError(f"{expected}, found {found} at {source}. Give the right path with --source.")
     try:
         with source.open("rb") as stream:
             start = stream.read(tarfile.BLOCKSIZE)
     except OSError as error:
-        raise DataError(f"{wanted}, found {source}, which cannot be read ({error.strerror}).") from error
+        raise DataError(f"{expected}, found {source}, which cannot be read ({error.strerror}).") from error
     if start.startswith(b"PK"):
         return "ZIP"
     if start.startswith(b"\x1f\x8b"):
         return "TAR.GZ"
     if start[257:262] == b"ustar" or (len(start) == tarfile.BLOCKSIZE and _is_old_header(start)):
         return "TAR"
-    raise DataError(f"{wanted}, found another file: {source}. Unpack it and give the folder.")
+    raise DataError(f"{expected}, found another file: {source}. Unpack it and give the folder.")
 
 
 def archives_within(source: Path) -> list[str]:
-    """Names of the archives in a folder or an archive, for the message where nothing else is found in it."""
+    """Return the names of the archives in a folder or an archive, for the message where it holds nothing else."""
     if source.is_dir():
         names = [path.relative_to(source).as_posix() for path in source.rglob("*") if path.is_file()]
     elif archive_kind(source) == "ZIP":
@@ -200,10 +200,10 @@ class _Measured:
 
     def seek(self, place: int) -> int:
         """Forward only, by reading, so that what is skipped is measured too."""
-        while (left := place - self.tell()) > 0:
-            if not self.read(min(left, SMALL)):
+        while (remaining := place - self.tell()) > 0:
+            if not self.read(min(remaining, SMALL)):
                 raise tarfile.ReadError("unexpected end of data")
-        if left < 0:
+        if remaining < 0:
             raise tarfile.ReadError("a header points backwards")
         return place
 
@@ -245,6 +245,6 @@ def _refuse_many(archive: Path, count: int) -> None:
         raise DataError(f"{archive} is not safe to unpack: it has more than {MAX_MEMBERS} members.")
 
 
-def _refuse_twice(archive: Path, name: str, seen: bool) -> None:
-    if seen:  # which one is meant nobody can know; the later one would silently replace the first
+def _refuse_twice(archive: Path, name: str, repeated: bool) -> None:
+    if repeated:  # the later one would silently replace the first
         raise DataError(f"{archive} holds {name!r} twice. Unpack it, keep the right one and give the folder.")

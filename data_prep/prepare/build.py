@@ -1,4 +1,4 @@
-"""From pairs of source files to a prepared folder: in parallel, and restartable."""
+"""Build a prepared folder from pairs of source files: in parallel, resumable, and whole or not at all."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ DIED = "a worker process ended abruptly (out of memory?). Run again with --worke
 
 @contextmanager
 def workplace(out: Path, progress: Progress) -> Iterator[Path]:
-    """A hidden folder beside `out` for unfinished work, held by one process at a time.
+    """Lock and yield a hidden folder beside `out` for unfinished work, for one process at a time.
 
-    It outlives errors and kills, so that the next call goes on where this one stopped. A full disk becomes a DataError.
+    It survives errors and kills, so that the next call resumes the work. Raises DataError if the disk is full.
     """
     work = out.with_name(f".{out.name}.partial")
     lock = FileLock(out.with_name(f".{out.name}.lock"))
@@ -64,39 +64,51 @@ def _acquire(lock: FileLock, progress: Progress) -> None:
 def build(
     dataset: Dataset,
     reading: Reading,
-    found: PairSearch,
+    search: PairSearch,
     out: Path,
     work: Path,
     origin: Origin,
     workers: int,
     progress: Progress,
     skip_bad: bool,
-    make: Callable[[Job], PairOutcome],
+    prepare_pair: Callable[[Job], PairOutcome],
 ) -> Manifest:
-    """Prepare all pairs below `work`, then move the whole into place as `out`; a worker calls `make` with a pair.
+    """Prepare all pairs below `work`, then rename the whole to `out`; return its manifest.
 
-    Raises DataError listing every bad file, or if all masks show one and the same label; finished
-    pairs stay below `work` then. With `skip_bad` pairs with a bad file are left out, unless no other is left.
+    Raises DataError listing every bad file, or if all masks show the same single label; finished pairs stay below
+    `work` then.
+
+    Args:
+        dataset: the declaration.
+        reading: how its pictures are decoded.
+        search: the pairs of the source, and its faults.
+        out: the prepared folder, not there yet.
+        work: the folder of unfinished work, see `workplace`.
+        origin: whether the source is real or synthetic.
+        workers: processes.
+        progress: called after each pair.
+        skip_bad: leave out pairs with a bad file, unless no other is left.
+        prepare_pair: called in a worker with each job.
     """
     if out.exists() and not (out.is_dir() and not any(out.iterdir())):
         raise DataError(f"{out} was not made by prepare: it has no {MANIFEST_NAME}. Move it away and run again.")
     prepared = work / "prepared"
-    jobs = [make_job(dataset, reading, pair, work) for pair in found.pairs]
+    jobs = [make_job(dataset, reading, pair, work) for pair in search.pairs]
     records: list[Record] = []
-    faults = list(found.faults)
-    with closing(map_in_processes(make, jobs, min(workers, len(jobs)), DIED)) as outcomes:
-        for done, (pair, outcome) in enumerate(zip(found.pairs, outcomes, strict=True), start=1):
+    faults = list(search.faults)
+    with closing(map_in_processes(prepare_pair, jobs, min(workers, len(jobs)), DIED)) as outcomes:
+        for done, (pair, outcome) in enumerate(zip(search.pairs, outcomes, strict=True), start=1):
             if isinstance(outcome, Faults):
                 faults += outcome.lines
-            elif pair.stem not in found.ambiguous:
+            elif pair.stem not in search.ambiguous:
                 records += outcome if isinstance(outcome, tuple) else (outcome,)
             progress(done, len(jobs), "prepare")
     if faults and not skip_bad:
         raise bad_files(faults)
-    _refuse_emptied(found, records, faults)
+    _refuse_emptied(search, records, faults)
     _refuse_uniform(dataset, reading, records)
 
-    entries, split_rule = finalize_entries(records, found.published_splits, whole=not found.in_tiles)
+    entries, split_rule = finalize_entries(records, search.published_splits, whole=not search.in_tiles)
     edges = {record.entry.stem: unpacked(record.edges, record.entry.size) for record in records if record.edges}
     entries = with_scenes(prepared, entries, edges, workers, progress)
     manifest = Manifest(
@@ -106,14 +118,14 @@ def build(
         image_size=dataset.image_size,
         origin=origin,
         expected_pairs=dataset.expected_pairs,
-        without_mask=found.without_mask,
+        without_mask=search.without_mask,
         rules={**reading.rules, "split": split_rule},
-        official_split=bool(found.published_splits),
+        official_split=bool(search.published_splits),
         entries=entries,
         skipped=tuple(sorted(faults)),
     )
     _sweep(prepared, entries)
-    for name, text in reading.beside.items():
+    for name, text in reading.extra_files.items():
         write_atomic(prepared / name, text.encode())
     save_manifest(prepared, manifest)
     os.replace(prepared, out)
@@ -121,13 +133,13 @@ def build(
     return manifest
 
 
-def _refuse_emptied(found: PairSearch, records: Sequence[Record], faults: Sequence[str]) -> None:
-    """Leaving out bad files may cost a few pairs, but not the whole set or one of its published splits."""
-    published, kept = found.published_splits, {record.entry.stem for record in records}
+def _refuse_emptied(search: PairSearch, records: Sequence[Record], faults: Sequence[str]) -> None:
+    """Raise DataError if leaving out bad files leaves no pair, or none of a published split."""
+    published, kept = search.published_splits, {record.entry.stem for record in records}
     lost = sorted(set(published.values()) - {split for stem, split in published.items() if stem in kept})
     if not records and not faults:
         raise DataError(
-            f"none of the {len(found.pairs)} tiles of the source has data and labels. Nothing was prepared."
+            f"none of the {len(search.pairs)} tiles of the source has data and labels. Nothing was prepared."
         )
     if lost or not records:
         which = f"every pair of {' and of '.join(lost)}" if lost else "every pair of the source"
@@ -138,7 +150,7 @@ def _refuse_emptied(found: PairSearch, records: Sequence[Record], faults: Sequen
 
 
 def _refuse_uniform(dataset: Dataset, reading: Reading, records: Sequence[Record]) -> None:
-    """One mask may show a single label; if all show the same one, they were saved with other values."""
+    """Raise DataError if all masks show the same single label: they were saved with other values."""
     labels = {label for record in records for label in record.labels}
     if len(labels) > 1:
         return

@@ -1,4 +1,4 @@
-"""One pair of source files to prepared files: what a worker does, and the record that spares doing it twice."""
+"""Convert one pair of source files to prepared files in a worker, and record it so that it is not done twice."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ FitMode = Literal["keep", "tile", "resize"]
 
 @dataclass(frozen=True)
 class Job:
-    """All a worker needs, picklable for fresh processes: `read_mask` is a function at module level."""
+    """All that a worker needs for a pair. Picklable: `read_mask` is a function at module level."""
 
     pair: Pair
     out: Path  # prepared files go below it
     record: Path  # the record of this pair
-    rule: str  # names everything but the files that decides the result; a record of another rule is not used
+    rule: str  # everything that decides the result except the files; a record of another rule is not used
     image_size: tuple[int, int]  # (height, width) as prepared
     shrink: bool  # whether images of a whole multiple of that size are shrunk, or refused
     palette: tuple[Colour, ...]  # one colour a class

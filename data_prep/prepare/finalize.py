@@ -1,4 +1,4 @@
-"""What is known only when all pairs are converted: which images are copies of others, and who is in which split."""
+"""Finalize entries once all pairs are converted: find identical images and assign splits."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from data_prep.splits import SPLITS, Split, assign_splits, exact_counts
 def finalize_entries(
     records: Sequence[Record], published: Mapping[str, Split], *, whole: bool = True
 ) -> tuple[tuple[Entry, ...], str]:
-    """Final entries ordered by stem, with groups of identical images and their split; and the split's rule.
+    """Return the final entries ordered by stem, with groups of identical images and splits; and the split's rule.
 
-    The split is the published one where there is one, else that of seed 0. Unless source images are to stay `whole`,
-    their tiles are split one by one.
+    The split is the published one where there is one, otherwise that of seed 0. With `whole` the tiles of a source
+    image share a split, otherwise each is assigned by itself.
     """
     ordered = sorted(records, key=lambda record: record.entry.stem)
     first: dict[str, str] = {}
@@ -59,7 +59,7 @@ def _sizes(entries: Sequence[Entry]) -> tuple[int, ...]:
 
 
 def _copies(entries: Sequence[Entry], whole: bool) -> list[list[Entry]]:
-    """The groups of identical images that have more than one member; a `whole` image cut into tiles counts once."""
+    """Return the groups of at least two identical images; a `whole` image cut into tiles counts once."""
     groups: dict[str, dict[str, Entry]] = defaultdict(dict)
     for entry in entries:
         groups[entry.group].setdefault((whole and entry.tile_of) or entry.stem, entry)

@@ -1,4 +1,4 @@
-"""Which files of a source belong together, by the layout that its data set was published in."""
+"""Find the pairs of image and mask in a source, by the layout of its data set, and list the files that do not fit."""
 
 from __future__ import annotations
 
@@ -18,6 +18,10 @@ from data_prep.splits import SPLITS, Split
 from rssam.files import sha256_file
 
 FileRole = Literal["image", "mask"]
+Origin = Literal["source", "synthetic"]
+
+SHOWN = 20
+"""Lines of a long list that a message shows."""
 
 SPLIT_NAMES = ("train", "training", "val", "valid", "validation", "test", "testing")
 """Folders into which copies of a set without splits were sorted: parts of one set, not copies of each other."""
@@ -43,8 +47,8 @@ class Layout:
     described: str  # "images ID_sat.jpg with masks ID_mask.png"
     largest: int = 1 << 30  # bytes of one file: pictures are read whole
 
-    def part(self, name: str) -> tuple[FileRole, str, Split | None] | None:
-        """Role, stem and published split of a file; None for any other file. Splits make stems unique: "train_12"."""
+    def classify(self, name: str) -> tuple[FileRole, str, Split | None] | None:
+        """Return role, stem and published split of a file, or None. Splits make stems unique: "train_12"."""
         for role, pattern in (("image", self.image), ("mask", self.mask)):
             if match := pattern.fullmatch(name):
                 groups = match.groupdict()
@@ -53,173 +57,13 @@ class Layout:
         return None
 
     def folder(self, role: FileRole, name: str) -> str | None:
-        """The folder that makes a file an image or a mask, with "*" for splits that the layout does not know."""
+        """Return the folder that makes a file an image or a mask, with "*" for splits that the layout does not name."""
         match = (self.image if role == "image" else self.mask).fullmatch(name)
         if match is None or "folder" not in match.re.groupindex:
             return None
         parts = PurePosixPath(match["folder"]).parts
         splits = () if "split" in match.re.groupindex else SPLIT_NAMES
         return "/".join("*" if part.lower() in splits else part for part in parts)
-
-
-def find_pairs(folder: Path, source: str, layout: Layout) -> PairSearch:
-    """All pairs below `folder`, by stem; `source` is its name in messages.
-
-    Copies of a file count once; copies that differ, masks without an image and files that cannot be pictures are
-    faults. Raises NoPairs if there is no image with a mask at all, and DataError if there is none in one of the
-    published splits, or if two folders may be the one of images or masks.
-    """
-    copies: dict[tuple[FileRole, str], list[Path]] = defaultdict(list)
-    splits: dict[str, Split | None] = {}
-    faults, unusable, others = [], set(), 0
-    for path, problem in walk(folder):
-        name = _name(path, folder)
-        part = layout.part(name)
-        if part is None:
-            others += not path.is_dir()
-            if problem is not None:
-                faults.append(f"{readable(name)}: {problem}")
-            continue
-        role, stem, split = part
-        splits[stem] = split
-        if problem := problem or problem_of(path, name, stem, layout.largest):
-            faults.append(f"{readable(name)}: {problem}")
-            unusable.add((role, stem))
-        else:
-            copies[role, stem].append(path)
-    images = {stem for role, stem in copies.keys() | unusable if role == "image"}
-    masks = {stem for role, stem in copies.keys() | unusable if role == "mask"}
-    if not images & masks:
-        listed = "".join(f"\n  {fault}" for fault in faults[:SHOWN])
-        raise NoPairs(
-            f"expected {layout.described} in {source}, found no such pair "
-            f"({len(images)} images, {len(masks)} masks, {others} other files){listed}"
-        )
-    published = {splits[stem] for stem in images & masks}
-    if published != {None} and (missing := [split for split in SPLITS if split not in published]):
-        raise DataError(f"expected {layout.described} in {source}, found no pair in {' and none in '.join(missing)}")
-    usable = {key: paths for key, paths in copies.items() if key not in unusable}
-    _refuse_two_folders(
-        folder, source, layout, {key: usable[key] for key in usable if key[1] in images & masks}, splits
-    )
-
-    ambiguous = set()
-    for (_, stem), paths in copies.items():
-        if len(paths) > 1 and len({_content(path) for path in paths}) > 1:
-            ambiguous.add(stem)
-            faults.append(f"{' and '.join(_name(path, folder) for path in paths)}: same ID, different content")
-    for stem in sorted(masks - images):
-        if ("mask", stem) in usable:
-            faults.append(f"{_name(copies['mask', stem][0], folder)}: there is no image of this ID")
-    pairs = []
-    for stem in sorted(images & masks):
-        if ("image", stem) in usable and ("mask", stem) in usable:
-            image, mask = copies["image", stem][0], copies["mask", stem][0]
-            pairs.append(Pair(stem, image, mask, _name(image, folder), _name(mask, folder), splits[stem]))
-    return PairSearch(
-        tuple(pairs), without_mask=len(images - masks), faults=tuple(faults), ambiguous=frozenset(ambiguous)
-    )
-
-
-def walk(folder: Path) -> Iterator[tuple[Path, str | None]]:
-    """Everything below a folder, ordered, linked folders too, each once; with the reason where it cannot be read."""
-    found: list[tuple[Path, str | None]] = []
-    seen = {os.path.realpath(folder)}
-
-    def unreadable(error: OSError) -> None:
-        found.append((Path(error.filename), f"cannot be listed ({error.strerror})"))
-
-    for root, folders, files in os.walk(folder, onerror=unreadable, followlinks=True):
-        here = Path(root)
-        folders.sort()
-        entered = []
-        for name in folders:
-            real = os.path.realpath(here / name)
-            if not hidden(name) and real not in seen:
-                seen.add(real)
-                entered.append(name)
-                found.append((here / name, None))
-        folders[:] = entered
-        found += [(here / name, None) for name in files if not hidden(name)]
-    yield from sorted(found, key=lambda item: (item[0], item[1] is None))
-
-
-def problem_of(path: Path, name: str, stem: str, largest: int) -> str | None:
-    """Why a file of the right name cannot be a picture, seen from outside."""
-    if readable(name) != name:
-        return "expected a name in UTF-8 without control characters; rename it"
-    if len(stem.encode()) > LONGEST_STEM:
-        return f"expected a name of at most {LONGEST_STEM} bytes, found {len(stem.encode())}; rename it"
-    try:
-        found = path.stat()
-    except OSError as error:
-        return f"cannot be read ({error.strerror})"
-    if not stat.S_ISREG(found.st_mode):
-        return f"expected a file, found {'a folder' if stat.S_ISDIR(found.st_mode) else 'a device or a pipe'}"
-    if found.st_size > largest:
-        return f"expected a picture of at most {largest} bytes, found {found.st_size}"
-    return None
-
-
-def _refuse_two_folders(
-    folder: Path,
-    source: str,
-    layout: Layout,
-    copies: dict[tuple[FileRole, str], list[Path]],
-    splits: dict[str, Split | None],
-) -> None:
-    """Raise DataError where two folders hold usable images, or masks, of one split: which one is meant is not known."""
-    candidates: dict[tuple[FileRole, Split | None], set[str]] = defaultdict(set)
-    for (role, stem), paths in copies.items():
-        for path in paths:
-            if (found := layout.folder(role, _name(path, folder))) is not None:
-                candidates[role, splits[stem]].add(found)
-    for (role, _), folders in candidates.items():
-        if len(folders) > 1:
-            raise DataError(
-                f"expected {layout.described} in {source}, found {len(folders)} folders of {role}s that fit: "
-                f"{' and '.join(sorted(folders))}. Give a folder with one of them as --source, or move the others away."
-            )
-
-
-def is_tiff(name: str) -> bool:
-    """Whether a file is a TIFF by its name."""
-    return name.lower().endswith((".tif", ".tiff"))
-
-
-def holds_tiffs(folder: Path, layout: Layout) -> bool:
-    """Whether there are TIFFs below a folder, and nothing in the layout: large rasters then, perhaps."""
-    names = [_name(path, folder) for path, _ in walk(folder)]
-    return any(map(is_tiff, names)) and not any(map(layout.part, names))
-
-
-def readable(name: str) -> str:
-    """A name as it can be printed: control characters and bytes that are no UTF-8 are escaped."""
-    unfit = ("Cc", "Cs")
-    return "".join(c.encode("unicode_escape").decode() if unicodedata.category(c) in unfit else c for c in name)
-
-
-def hidden(name: str) -> bool:
-    """Whether a path inside the source is what systems leave there, such as twins named ._1_sat.jpg."""
-    return any(part.startswith(".") or part == "__MACOSX" for part in PurePosixPath(name).parts)
-
-
-def _content(path: Path) -> str:
-    try:
-        return sha256_file(path)
-    except OSError:
-        return f"unreadable {path}"  # equal to nothing, so that it is listed
-
-
-def _name(path: Path, folder: Path) -> str:
-    return path.relative_to(folder).as_posix()
-
-
-Origin = Literal["source", "synthetic"]
-
-
-SHOWN = 20
-"""Lines of a long list that a message shows."""
 
 
 @dataclass(frozen=True)
@@ -255,7 +99,160 @@ class PairSearch:
         return {pair.stem: pair.split for pair in self.pairs if pair.split is not None}
 
 
-KINDS = (
+def find_pairs(folder: Path, source: str, layout: Layout) -> PairSearch:
+    """Find all pairs below `folder`, ordered by stem; `source` is its name in messages.
+
+    Copies of a file count once; copies that differ, masks without an image and files that cannot be pictures are
+    faults. Raises NoPairs if there is no image with a mask at all, and DataError if there is none in one of the
+    published splits, or if two folders may be the one of images or masks.
+    """
+    copies: dict[tuple[FileRole, str], list[Path]] = defaultdict(list)
+    splits: dict[str, Split | None] = {}
+    faults, unusable, other_files = [], set(), 0
+    for path, problem in walk(folder):
+        name = _name(path, folder)
+        classified = layout.classify(name)
+        if classified is None:
+            other_files += not path.is_dir()
+            if problem is not None:
+                faults.append(f"{readable(name)}: {problem}")
+            continue
+        role, stem, split = classified
+        splits[stem] = split
+        if problem := problem or problem_of(path, name, stem, layout.largest):
+            faults.append(f"{readable(name)}: {problem}")
+            unusable.add((role, stem))
+        else:
+            copies[role, stem].append(path)
+    images = {stem for role, stem in copies.keys() | unusable if role == "image"}
+    masks = {stem for role, stem in copies.keys() | unusable if role == "mask"}
+    if not images & masks:
+        listed = "".join(f"\n  {fault}" for fault in faults[:SHOWN])
+        raise NoPairs(
+            f"expected {layout.described} in {source}, found no such pair "
+            f"({len(images)} images, {len(masks)} masks, {other_files} other files){listed}"
+        )
+    published = {splits[stem] for stem in images & masks}
+    if published != {None} and (missing := [split for split in SPLITS if split not in published]):
+        raise DataError(f"expected {layout.described} in {source}, found no pair in {' and none in '.join(missing)}")
+    usable = {key: paths for key, paths in copies.items() if key not in unusable}
+    _refuse_two_folders(
+        folder, source, layout, {key: usable[key] for key in usable if key[1] in images & masks}, splits
+    )
+
+    ambiguous = set()
+    for (_, stem), paths in copies.items():
+        if len(paths) > 1 and len({_content(path) for path in paths}) > 1:
+            ambiguous.add(stem)
+            faults.append(f"{' and '.join(_name(path, folder) for path in paths)}: same ID, different content")
+    for stem in sorted(masks - images):
+        if ("mask", stem) in usable:
+            faults.append(f"{_name(copies['mask', stem][0], folder)}: there is no image of this ID")
+    pairs = []
+    for stem in sorted(images & masks):
+        if ("image", stem) in usable and ("mask", stem) in usable:
+            image, mask = copies["image", stem][0], copies["mask", stem][0]
+            pairs.append(Pair(stem, image, mask, _name(image, folder), _name(mask, folder), splits[stem]))
+    return PairSearch(
+        tuple(pairs), without_mask=len(images - masks), faults=tuple(faults), ambiguous=frozenset(ambiguous)
+    )
+
+
+def walk(folder: Path) -> Iterator[tuple[Path, str | None]]:
+    """Yield everything below a folder once, ordered, linked folders too; with the reason where it cannot be read."""
+    paths: list[tuple[Path, str | None]] = []
+    entered = {os.path.realpath(folder)}
+
+    def unreadable(error: OSError) -> None:
+        paths.append((Path(error.filename), f"cannot be listed ({error.strerror})"))
+
+    for root, folders, files in os.walk(folder, onerror=unreadable, followlinks=True):
+        parent = Path(root)
+        folders.sort()
+        fresh = []
+        for name in folders:
+            real = os.path.realpath(parent / name)
+            if not hidden(name) and real not in entered:
+                entered.add(real)
+                fresh.append(name)
+                paths.append((parent / name, None))
+        folders[:] = fresh
+        paths += [(parent / name, None) for name in files if not hidden(name)]
+    yield from sorted(paths, key=lambda item: (item[0], item[1] is None))
+
+
+def problem_of(path: Path, name: str, stem: str, largest: int) -> str | None:
+    """Return why a file of the right name cannot be a picture, without reading it; None if it can."""
+    if readable(name) != name:
+        return "expected a name in UTF-8 without control characters; rename it"
+    if len(stem.encode()) > LONGEST_STEM:
+        return f"expected a name of at most {LONGEST_STEM} bytes, found {len(stem.encode())}; rename it"
+    try:
+        status = path.stat()
+    except OSError as error:
+        return f"cannot be read ({error.strerror})"
+    if not stat.S_ISREG(status.st_mode):
+        return f"expected a file, found {'a folder' if stat.S_ISDIR(status.st_mode) else 'a device or a pipe'}"
+    if status.st_size > largest:
+        return f"expected a picture of at most {largest} bytes, found {status.st_size}"
+    return None
+
+
+def _refuse_two_folders(
+    folder: Path,
+    source: str,
+    layout: Layout,
+    copies: dict[tuple[FileRole, str], list[Path]],
+    splits: dict[str, Split | None],
+) -> None:
+    """Raise DataError if two folders hold usable images, or masks, of one split: neither can be preferred."""
+    candidates: dict[tuple[FileRole, Split | None], set[str]] = defaultdict(set)
+    for (role, stem), paths in copies.items():
+        for path in paths:
+            if (candidate := layout.folder(role, _name(path, folder))) is not None:
+                candidates[role, splits[stem]].add(candidate)
+    for (role, _), folders in candidates.items():
+        if len(folders) > 1:
+            raise DataError(
+                f"expected {layout.described} in {source}, found {len(folders)} folders of {role}s that fit: "
+                f"{' and '.join(sorted(folders))}. Give a folder with one of them as --source, or move the others away."
+            )
+
+
+def is_tiff(name: str) -> bool:
+    """Return whether a file is a TIFF by its name."""
+    return name.lower().endswith((".tif", ".tiff"))
+
+
+def holds_tiffs(folder: Path, layout: Layout) -> bool:
+    """Return whether there are TIFFs below a folder and no file of the layout: perhaps large rasters."""
+    names = [_name(path, folder) for path, _ in walk(folder)]
+    return any(map(is_tiff, names)) and not any(map(layout.classify, names))
+
+
+def readable(name: str) -> str:
+    """Return a name as it can be printed: control characters and bytes that are no UTF-8 are escaped."""
+    unfit = ("Cc", "Cs")
+    return "".join(c.encode("unicode_escape").decode() if unicodedata.category(c) in unfit else c for c in name)
+
+
+def hidden(name: str) -> bool:
+    """Return whether a path inside the source was left by an operating system, such as ._1_sat.jpg."""
+    return any(part.startswith(".") or part == "__MACOSX" for part in PurePosixPath(name).parts)
+
+
+def _content(path: Path) -> str:
+    try:
+        return sha256_file(path)
+    except OSError:
+        return f"unreadable {path}"  # equal to nothing, so that it is listed
+
+
+def _name(path: Path, folder: Path) -> str:
+    return path.relative_to(folder).as_posix()
+
+
+FAULT_KINDS = (
     ("cannot be read", "unreadable"),
     ("cannot be decoded", "damaged"),
     ("cannot be opened", "damaged"),
@@ -266,7 +263,7 @@ KINDS = (
 
 
 def bad_files(faults: Sequence[str]) -> DataError:
-    """The error that lists files which cannot be used."""
+    """Return the error that lists the files which cannot be used."""
     return DataError(
         f"{len(faults)} files of the source cannot be used; nothing was prepared. Mend or remove them (an image always "
         f"with its mask) and run prepare again, or leave them out with --skip-bad. Kinds: {kinds(faults)}.\n"
@@ -275,17 +272,17 @@ def bad_files(faults: Sequence[str]) -> DataError:
 
 
 def kinds(faults: Sequence[str]) -> str:
-    """How many faults there are of each kind, the most frequent first."""
+    """Return in words how many faults there are of each kind, the most frequent first."""
     counts = Counter(_kind(line) for line in faults)
     return ", ".join(f"{count} {kind}" for kind, count in sorted(counts.items(), key=lambda item: (-item[1], item[0])))
 
 
 def _kind(line: str) -> str:
     reason = line.partition(": ")[2]
-    return next((kind for beginning, kind in KINDS if reason.startswith(beginning)), "not as expected")
+    return next((kind for beginning, kind in FAULT_KINDS if reason.startswith(beginning)), "not as expected")
 
 
 def shown(lines: Sequence[str]) -> str:
-    """The lines indented, a long list cut with the number of the rest."""
+    """Return the lines indented; a long list is cut, with the number of the rest."""
     rest = len(lines) - SHOWN
     return "\n".join([*(f"  {line}" for line in lines[:SHOWN]), *([f"  ... and {rest} more"] if rest > 0 else [])])

@@ -1,4 +1,4 @@
-"""The way from a source to a manifest that every data set takes."""
+"""Prepare a data set from its source, an archive or folder: build it on the first call, verify it on later ones."""
 
 from __future__ import annotations
 
@@ -30,34 +30,43 @@ def prepare_from(
     progress: Progress,
     skip_bad: bool = False,
 ) -> Manifest:
-    """See `Dataset.prepare`; `source` is a folder or an archive with the data set's folders at any depth.
+    """Prepare `source` as the folder `out`, or verify that folder; return its manifest. See `Dataset.prepare`.
 
-    `reading` may be a function that chooses it for all pairs of the source, where one label alone does not tell.
+    Args:
+        source: a folder or an archive with the data set's folders at any depth.
+        out: the prepared folder.
+        dataset: the declaration.
+        layout: which files are images and masks.
+        reading: how they are decoded, or a function that chooses this for all pairs of the source.
+        origin: whether the source is real or synthetic.
+        workers: processes.
+        progress: called while long work runs.
+        skip_bad: leave out pairs with a bad file.
     """
 
-    def wanted(name: str) -> bool:
-        return not hidden(name) and (layout.part(name) is not None or PurePosixPath(name).name == MARKER)
+    def is_wanted(name: str) -> bool:
+        return not hidden(name) and (layout.classify(name) is not None or PurePosixPath(name).name == MARKER)
 
-    with workplace(out, progress) as work, opened_source(source, work / "source", wanted) as folder:
+    with workplace(out, progress) as work, opened_source(source, work / "source", is_wanted) as folder:
         if origin == "source":
             refuse_marked(folder, source, dataset)
         try:
-            found = find_pairs(folder, str(source), layout)
+            search = find_pairs(folder, str(source), layout)
         except NoPairs as error:
             raise DataError(f"{error}{_inner_archives(source)}") from error
 
-        def chosen() -> Reading:
-            return reading if isinstance(reading, Reading) else reading(found, progress)
+        def choose() -> Reading:
+            return reading if isinstance(reading, Reading) else reading(search, progress)
 
         if (out / MANIFEST_NAME).exists():
-            return verify(dataset, chosen, found, out, work, origin, workers, progress, skip_bad, faults_of)
-        known = chosen()
-        make = cut if known.fit else convert
-        return build(dataset, known, found, out, work, origin, workers, progress, skip_bad, make)
+            return verify(dataset, choose, search, out, work, origin, workers, progress, skip_bad, faults_of)
+        chosen = choose()
+        prepare_pair = cut if chosen.fit else convert
+        return build(dataset, chosen, search, out, work, origin, workers, progress, skip_bad, prepare_pair)
 
 
 def _inner_archives(source: Path) -> str:
-    """What to do where a source without pairs holds archives; empty where it holds none."""
+    """Return what to do if a source without pairs holds archives, as the end of a message; empty if it holds none."""
     names = archives_within(source)
     if not names:
         return ""

@@ -1,4 +1,4 @@
-"""How the pictures of a data set are decoded."""
+"""`Reading`: how the images and masks of a data set are decoded, as its module declares it."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ class Reading:
     remedy: str
     shrink: bool = False  # whether images of a whole multiple of the prepared size are shrunk, or refused
     fit: FitMode | None = None  # where images may have any size: how they come to the prepared one
-    beside: Mapping[str, str] = field(default_factory=dict)  # further files of the prepared folder: name and text
+    extra_files: Mapping[str, str] = field(default_factory=dict)  # of the prepared folder: name and text
 
 
 def make_job(dataset: Dataset, reading: Reading, pair: Pair, work: Path) -> Job:
-    """What a worker is told about one pair; prepared files and records go below `work`."""
+    """Return the job of one pair for a worker; prepared files and records go below `work`."""
     return Job(
         pair=pair,
         out=work / "prepared",
         record=work / "records" / f"{pair.stem}.json",
-        rule=f"{dataset.name} {dataset.version} {dict(reading.rules)} {dict(reading.beside)}",
+        rule=f"{dataset.name} {dataset.version} {dict(reading.rules)} {dict(reading.extra_files)}",
         image_size=dataset.image_size,
         shrink=reading.shrink,
         palette=dataset.palette,

@@ -1,4 +1,4 @@
-"""Images of any size to pictures of one size: kept, cut into tiles, or resized, by a declared rule."""
+"""Bring images of any size to one size: keep them, cut them into tiles, or resize them, by a declared rule."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Piece:
 
 
 def cut(job: Job) -> tuple[Record, ...] | Faults:
-    """Write what one pair becomes under `job.fit` and its records, or reuse those of an interrupted run.
+    """Write the pictures that a pair becomes under `job.fit` and their records, or reuse those of an interrupted run.
 
     Raises DataError only if the disk is full; bad source files come back as faults.
     """
@@ -58,21 +58,30 @@ def cut(job: Job) -> tuple[Record, ...] | Faults:
     decoded = decode_pair(job, source)
     if isinstance(decoded, Faults):
         return decoded
-    image, mask, whole = decoded.image, decoded.mask, job.pair.stem
+    image, mask, source_stem = decoded.image, decoded.mask, job.pair.stem
     digest = encode.pixel_digest(image)  # of the whole image, so that its tiles are one group
     size = (image.shape[0], image.shape[1])
     return keep(
         job,
         (
-            Piece(stem, tile, labels, mask.values, source.digests, size, digest, whole if stem != whole else None)
-            for stem, tile, labels in _pieces(whole, image, mask.labels, job.image_size, job.fit)
+            Piece(
+                stem,
+                tile,
+                labels,
+                mask.values,
+                source.digests,
+                size,
+                digest,
+                source_stem if stem != source_stem else None,
+            )
+            for stem, tile, labels in _pieces(source_stem, image, mask.labels, job.image_size, job.fit)
         ),
     )
 
 
 def keep(job: Job, pieces: Iterable[Piece]) -> tuple[Record, ...]:
-    """Write what a pair becomes below `job.out`, and its records."""
-    records = tuple(_written(job, piece) for piece in pieces)
+    """Write the pictures that a pair becomes below `job.out`, and their records."""
+    records = tuple(_write(job, piece) for piece in pieces)
     write_atomic(job.record, json.dumps([asdict(record) for record in records]).encode())  # last: it vouches for files
     return records
 
@@ -91,15 +100,15 @@ def _pieces(
         yield stem, image, labels
 
 
-def corners(found: tuple[int, int], size: tuple[int, int]) -> list[tuple[int, int]]:
-    """(top, left) of the tiles of `size` (height, width) that cover an image of size `found`, row by row."""
-    return [(top, left) for top in range(0, found[0], size[0]) for left in range(0, found[1], size[1])]
+def corners(image_size: tuple[int, int], size: tuple[int, int]) -> list[tuple[int, int]]:
+    """Return (top, left) of the tiles of `size` (height, width) that cover an image of `image_size`, row by row."""
+    return [(top, left) for top in range(0, image_size[0], size[0]) for left in range(0, image_size[1], size[1])]
 
 
 def tile(
     image: NDArray[np.uint8], labels: NDArray[np.uint8], corner: tuple[int, int], size: tuple[int, int]
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """The tile of `size` at `corner`, padded where it leaves the image."""
+    """Cut the tile of `size` (height, width) at `corner` (top, left), padded where it leaves the image."""
     rows, columns = (slice(start, start + side) for start, side in zip(corner, size, strict=True))
     return padded(image[rows, columns], labels[rows, columns], size)
 
@@ -107,14 +116,14 @@ def tile(
 def padded(
     image: NDArray[np.uint8], labels: NDArray[np.uint8], size: tuple[int, int]
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """Image and labels at `size` (height, width): the last row and column repeated, with ignored labels."""
+    """Pad image and labels to `size` (height, width): the last row and column repeated, with ignored labels."""
     below, right = size[0] - labels.shape[0], size[1] - labels.shape[1]
     filled = np.pad(image, ((0, below), (0, right), (0, 0)), mode="edge")
     return filled, np.pad(labels, ((0, below), (0, right)), constant_values=IGNORED)
 
 
 def resized(image: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
-    """The image at `size` (height, width): means of whole blocks where it is a whole multiple, else bilinear."""
+    """Resize an image to `size` (height, width): means of whole blocks where it is a whole multiple, else bilinear."""
     factor = image.shape[0] // size[0]
     if factor and image.shape[:2] == (factor * size[0], factor * size[1]):
         return encode.average_area(image, factor)
@@ -123,12 +132,12 @@ def resized(image: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8
 
 
 def nearest(labels: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
-    """Labels at `size` (height, width): that of the pixel below each new centre, so that no new label arises."""
+    """Resize labels to `size` (height, width): that of the pixel below each new centre, so that no new label arises."""
     rows, columns = ((2 * np.arange(new) + 1) * old // (2 * new) for new, old in zip(size, labels.shape, strict=True))
     return labels[np.ix_(rows, columns)]
 
 
-def _written(job: Job, piece: Piece) -> Record:
+def _write(job: Job, piece: Piece) -> Record:
     """Write one prepared picture and its labels below `job.out`."""
     stem, image, labels = piece.stem, piece.image, piece.labels
     binary = len(job.palette) == 1

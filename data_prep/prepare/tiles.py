@@ -1,4 +1,4 @@
-"""How pictures and large rasters are divided into tiles: names and arithmetic only, no pixel is read here."""
+"""Names and grid arithmetic of the tiles that pictures and large rasters are divided into; reads no pixel."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Literal
 from data_prep.manifest import AffineCoefficients
 
 EdgeTiles = Literal["drop", "pad"]
-"""What becomes of tiles that reach beyond the raster: left out, or padded as `cutting.padded` does."""
+"""What becomes of tiles that reach beyond the raster: left out, or padded as `resize_or_tile.padded` does."""
 
 SNAP = 1e-3
 """A ratio of pixel sizes this near to a whole number, relatively, is taken as whole: files round their pixel sizes."""
@@ -32,12 +32,12 @@ class Tile:
     image: Path
     name: str  # how messages call the image raster
     labels: tuple[LabelRaster, ...]  # where several overlap, the first that has data counts
-    by_pixels: bool  # labels lie pixel on pixel, for want of a georeference
+    by_pixels: bool  # labels lie pixel on pixel, without a georeference
     row: int  # place in the grid of tiles
     column: int
     side: int  # of the prepared tile, in pixels
     factor: tuple[float, float]  # pixels of the raster for one prepared pixel, along (rows, columns)
-    sheet: str  # stem of the image raster it comes from
+    raster: str  # stem of the image raster it comes from
     crs: str | None  # as WKT
     transform: AffineCoefficients | None  # prepared pixels of this tile to coordinates
     cache: int  # bytes of decoded blocks that GDAL may keep in this process
@@ -50,18 +50,25 @@ class Tile:
 
 
 def tile_stem(stem: str, top: int, left: int) -> str:
-    """The name of a tile: that of its picture, and where it begins there, in prepared pixels."""
+    """Return the stem of a tile: that of its picture, and its first row and column there, in prepared pixels."""
     return f"{stem}_y{top:05}_x{left:05}"
 
 
 def whole_or_exact(ratio: float) -> float:
-    """The ratio, or the whole number that it nearly is."""
+    """Return the ratio, or the whole number that it nearly is."""
     whole = round(ratio)
     return float(whole) if whole and abs(ratio / whole - 1) < SNAP else ratio
 
 
 def tile_counts(size: tuple[int, int], factor: tuple[float, float], side: int, edges: EdgeTiles) -> tuple[int, int]:
-    """Rows and columns of the grid of tiles over a raster of `size` (height, width) pixels, from its upper left."""
+    """Count the rows and columns of tiles over a raster, from its upper left corner.
+
+    Args:
+        size: (height, width) of the raster in its pixels.
+        factor: pixels of the raster for one prepared pixel, along (rows, columns).
+        side: of a tile, in prepared pixels.
+        edges: whether tiles that reach beyond the raster count.
+    """
     down, across = (extent / (step * side) for extent, step in zip(size, factor, strict=True))
     if edges == "pad":
         return math.ceil(down - 1e-9), math.ceil(across - 1e-9)

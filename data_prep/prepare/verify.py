@@ -1,4 +1,4 @@
-"""A prepared folder against its manifest and its source: what a second `prepare` does instead of preparing."""
+"""Verify a prepared folder against its manifest and its source, when `prepare` is called again."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from rssam.files import sha256_file
 def verify(
     dataset: Dataset,
     choose_reading: Callable[[], Reading],
-    found: PairSearch,
+    search: PairSearch,
     out: Path,
     work: Path,
     origin: Origin,
@@ -29,35 +29,47 @@ def verify(
     skip_bad: bool,
     faults_of: Callable[[Job], tuple[str, ...]],
 ) -> Manifest:
-    """Return the manifest of a folder prepared earlier; write nothing. What was left out as bad is read by `faults_of`.
+    """Return the manifest of a folder prepared earlier; write nothing.
 
     Raises DataError if the folder was made from another source or by other rules, or if its files were changed.
+
+    Args:
+        dataset: the declaration.
+        choose_reading: returns how its pictures are decoded; called with `skip_bad` only.
+        search: the pairs of the source, and its faults.
+        out: the prepared folder.
+        work: the folder of unfinished work, removed.
+        origin: whether the source is real or synthetic.
+        workers: threads.
+        progress: called after each file.
+        skip_bad: whether bad files may have been left out.
+        faults_of: returns what is wrong with the files of a pair that was left out.
     """
     manifest = load_manifest(out, dataset.name)
-    made_by, wanted = f"{manifest.dataset} {manifest.version}", f"{dataset.name} {dataset.version}"
-    if made_by != wanted:
-        raise DataError(f"{out} was prepared as {made_by}, expected {wanted}. Delete it and run prepare again.")
+    found, expected = f"{manifest.dataset} {manifest.version}", f"{dataset.name} {dataset.version}"
+    if found != expected:
+        raise DataError(f"{out} was prepared as {found}, expected {expected}. Delete it and run prepare again.")
     if manifest.skipped and not skip_bad:
         raise DataError(
             f"{out} was prepared with --skip-bad: {len(manifest.skipped)} bad files of its source were left out. Give "
             f"--skip-bad again to verify it; or mend the files, delete {out} and run prepare without the option.\n"
             f"{shown(manifest.skipped)}"
         )
-    if found.faults and not skip_bad:
-        raise bad_files(found.faults)
-    usable: Sequence[Pair] = found.pairs
-    bad: Sequence[str] = ()
+    if search.faults and not skip_bad:
+        raise bad_files(search.faults)
+    usable: Sequence[Pair] = search.pairs
+    source_faults: Sequence[str] = ()
     if skip_bad:
         reading = choose_reading()
-        jobs = [make_job(dataset, reading, pair, work) for pair in found.pairs]
-        usable, bad = _parted(manifest, found, jobs, faults_of)
-    differences = [*_differences(manifest, usable, workers, progress), *_other_faults(manifest, bad)]
+        jobs = [make_job(dataset, reading, pair, work) for pair in search.pairs]
+        usable, source_faults = _usable_pairs(manifest, search, jobs, faults_of)
+    differences = [*_differences(manifest, usable, workers, progress), *_other_faults(manifest, source_faults)]
     if manifest.origin != origin:
         differences.insert(0, f"origin: {manifest.origin} there, {origin} here")
     if differences:
-        there, here = len({entry.source for entry in manifest.entries}), len(set(map(_source, usable)))
+        prepared, in_source = len({entry.source for entry in manifest.entries}), len(set(map(_source, usable)))
         raise DataError(
-            f"{out} was prepared from another source than this one ({there} pairs there, {here} here). "
+            f"{out} was prepared from another source than this one ({prepared} pairs there, {in_source} here). "
             f"Delete it and run prepare again, or use another --home.\n{shown(differences)}"
         )
     faults = verify_files(out, manifest.entries, progress)
@@ -70,47 +82,47 @@ def verify(
     return manifest
 
 
-def _parted(
-    manifest: Manifest, found: PairSearch, jobs: Sequence[Job], faults_of: Callable[[Job], tuple[str, ...]]
+def _usable_pairs(
+    manifest: Manifest, search: PairSearch, jobs: Sequence[Job], faults_of: Callable[[Job], tuple[str, ...]]
 ) -> tuple[list[Pair], list[str]]:
-    """Pairs of the source that can be used, and the faults of all others; only what was left out is decoded again."""
-    in_tiles = found.in_tiles
+    """Return the pairs of the source that can be used, and all faults; only what was left out is decoded again."""
+    in_tiles = search.in_tiles
     prepared = {entry.stem if in_tiles else entry.source for entry in manifest.entries}
-    usable, bad = [], list(found.faults)
+    usable, source_faults = [], list(search.faults)
     for job in jobs:
         faults = () if job.pair.stem in prepared else faults_of(job)
-        bad += faults
-        if not faults and job.pair.stem not in found.ambiguous:
+        source_faults += faults
+        if not faults and job.pair.stem not in search.ambiguous:
             usable.append(job.pair)
-    return usable, bad
+    return usable, source_faults
 
 
-def _other_faults(manifest: Manifest, bad: Sequence[str]) -> list[str]:
-    """One line per file that is bad here and was not when the folder was prepared, or the other way round."""
-    here, there = (Counter(map(skipped_name, lines)) for lines in (bad, manifest.skipped))
-    lines = [f"{name}: bad here, not when it was prepared" for name in sorted(here - there)]
-    return lines + [f"{name}: left out as bad, which it is not here" for name in sorted(there - here)]
+def _other_faults(manifest: Manifest, source_faults: Sequence[str]) -> list[str]:
+    """Return one line per file that is bad now and was not when the folder was prepared, or the reverse."""
+    now, then = (Counter(map(skipped_name, lines)) for lines in (source_faults, manifest.skipped))
+    lines = [f"{name}: bad here, not when it was prepared" for name in sorted(now - then)]
+    return lines + [f"{name}: left out as bad, which it is not here" for name in sorted(then - now)]
 
 
 def _differences(manifest: Manifest, pairs: Sequence[Pair], workers: int, progress: Progress) -> list[str]:
-    """One line per stem whose source files are not those of the manifest."""
+    """Return one line per stem whose source files are not those of the manifest."""
     digests = map_in_threads(_digests, pairs, workers, progress, "compare with the source")
-    here = dict(zip(map(_source, pairs), digests, strict=True))
-    there = {entry.source: (entry.source_image_sha256, entry.source_mask_sha256) for entry in manifest.entries}
+    in_source = dict(zip(map(_source, pairs), digests, strict=True))
+    prepared = {entry.source: (entry.source_image_sha256, entry.source_mask_sha256) for entry in manifest.entries}
     lines = []
-    for stem in sorted(here.keys() | there.keys()):
-        if stem not in there:
+    for stem in sorted(in_source.keys() | prepared.keys()):
+        if stem not in prepared:
             lines.append(f"{stem}: only in the source")
-        elif stem not in here:
+        elif stem not in in_source:
             lines.append(f"{stem}: only in the prepared folder")
-        elif here[stem] != there[stem]:
+        elif in_source[stem] != prepared[stem]:
             lines.append(f"{stem}: its files have another content")
     return lines
 
 
 def _source(pair: Pair) -> str:
     """Return the stem of the source pair, as `Entry.source` has it."""
-    return pair.tile.sheet if pair.tile is not None else pair.stem
+    return pair.tile.raster if pair.tile is not None else pair.stem
 
 
 def _digests(pair: Pair) -> tuple[str, str]:

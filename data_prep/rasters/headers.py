@@ -1,4 +1,4 @@
-"""Large rasters as files: which of a folder they are, what their headers say, and which labels they hold."""
+"""Read the headers of large rasters, check that their pixels can be used, and find the value of the foreground."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class Raster:
 
 
 def holds_rasters(source: Path, side: int) -> bool:
-    """Whether any TIFF of a folder is larger than a tile."""
+    """Return whether any TIFF of a folder is larger than a tile of `side` pixels."""
     return any(_larger(path, side) for path, _ in walk(source) if is_tiff(path.name) and path.is_file())
 
 
@@ -83,12 +83,12 @@ def _larger(path: Path, side: int) -> bool:
 
 
 def read_headers(source: Path, progress: Progress) -> tuple[list[Raster], list[Raster], list[str]]:
-    """The image rasters and the label rasters of a folder, by name, and a line for each that cannot be used."""
+    """Return the image and the label rasters of a folder, by name, and a line for each that cannot be used."""
     images: list[Raster] = []
     labels: list[Raster] = []
     faults: list[str] = []
-    found = [(path, problem) for path, problem in walk(source) if is_tiff(path.name) and not path.is_dir()]
-    for done, (path, problem) in enumerate(found, start=1):
+    tiffs = [(path, problem) for path, problem in walk(source) if is_tiff(path.name) and not path.is_dir()]
+    for done, (path, problem) in enumerate(tiffs, start=1):
         name = path.relative_to(source).as_posix()
         is_label = any(LABEL_WORD.search(part) for part in (*Path(name).parts[:-1], path.stem))
         try:
@@ -102,17 +102,17 @@ def read_headers(source: Path, progress: Progress) -> tuple[list[Raster], list[R
                 (labels if is_label else images).append(_header(raster, path, name))
         except (RasterioError, OSError) as error:
             faults.append(f"{name}: cannot be opened ({error})")
-        progress(done, len(found), "read rasters")
+        progress(done, len(tiffs), "read rasters")
     return images, labels, faults
 
 
 def _header(raster: DatasetReader, path: Path, name: str) -> Raster:
-    """The digest covers pixels, masks and the place on the ground.
+    """Return the header; its digest covers pixels, masks and the place on the ground.
 
     Overviews and the notes that a viewer leaves beside a raster (.aux.xml) are in it by their effect only.
     """
-    parts = [part for part in sorted(map(Path, raster.files)) if part.suffix not in (".ovr", ".xml")]
-    lines = [f"{part.name} {sha256_file(part)}" for part in parts]
+    files = [file for file in sorted(map(Path, raster.files)) if file.suffix not in (".ovr", ".xml")]
+    lines = [f"{file.name} {sha256_file(file)}" for file in files]
     lines.append(f"{raster.transform[:6]} {raster.nodata} {[colour.name for colour in raster.colorinterp]}")
     digest = hashlib.sha256("\n".join(lines).encode()).hexdigest()
     # GDAL gives the identity to rasters that have no place on the ground.
@@ -121,7 +121,7 @@ def _header(raster: DatasetReader, path: Path, name: str) -> Raster:
 
 
 def _wrong_pixels(raster: DatasetReader, is_label: bool) -> str | None:
-    """Why a raster's pixels cannot be used, or None."""
+    """Return why a raster's pixels cannot be used, or None."""
     if raster.count == 0:
         return "expected one raster, found a container of several"
     itemsize = max(np.dtype(kind).itemsize for kind in raster.dtypes)
@@ -144,9 +144,9 @@ def _wrong_pixels(raster: DatasetReader, is_label: bool) -> str | None:
 
 
 def read_foreground(labels: set[Raster], progress: Progress) -> tuple[dict[Raster, int], list[str]]:
-    """The value of the foreground in each label raster, by reading all of it: 1, or 255 if that occurs.
+    """Read all label rasters; return the value of the foreground in each, 1 or 255, and a line for each unusable one.
 
-    And a line for each raster that holds other values, or cannot be decoded.
+    Unusable are those that hold other values or cannot be decoded.
     """
     foreground: dict[Raster, int] = {}
     faults: list[str] = []
@@ -170,17 +170,17 @@ def read_foreground(labels: set[Raster], progress: Progress) -> tuple[dict[Raste
 
 
 def _values(raster: DatasetReader) -> set[float]:
-    """The values of a label raster where it has data; of more than three, some."""
+    """Return the values of a label raster where it has data; some of them if there are more than three."""
     values: set[float] = set()
     for _, window in raster.block_windows(1):
         block = raster.read(1, window=window)
         block = block[label_data(raster, window)]
-        rest = block
+        unexpected = block
         for value in (0, 1, 255):
-            if len(kept := rest[rest != value]) < len(rest):
+            if len(others := unexpected[unexpected != value]) < len(unexpected):
                 values.add(value)
-            rest = kept
-        values.update(np.unique(rest[:4096]).tolist())
+            unexpected = others
+        values.update(np.unique(unexpected[:4096]).tolist())
         if len(values) > 3:
             break
     return values

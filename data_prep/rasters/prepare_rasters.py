@@ -1,4 +1,4 @@
-"""Large rasters to a prepared folder: their tiles become pairs like those of any other source."""
+"""Prepare large rasters: their tiles become pairs like those of any other source."""
 
 from __future__ import annotations
 
@@ -43,114 +43,128 @@ def prepare_rasters(
     progress: Progress,
     skip_bad: bool = False,
 ) -> Manifest:
-    """See `Dataset.prepare`. `resolution`: metres a pixel as prepared, and as believed without a georeference.
+    """Prepare a folder of large rasters as `out`, or verify that folder; return its manifest. See `Dataset.prepare`.
 
-    Bad headers and labels are listed before any tile is cut. With `skip_bad` their rasters are left out, and of a
-    raster that is damaged further on the tiles that cannot be read.
+    Bad headers and labels are listed before any tile is cut.
+
+    Args:
+        source: the folder of rasters.
+        out: the prepared folder.
+        dataset: the declaration.
+        reading: its rules of decoding, completed here.
+        resolution: metres a pixel as prepared, and as assumed of a raster without a georeference.
+        edges: what becomes of tiles that reach beyond a raster.
+        origin: whether the source is real or synthetic.
+        workers: processes.
+        progress: called while long work runs.
+        skip_bad: leave out rasters with bad headers or labels, and tiles that cannot be read.
     """
     with workplace(out, progress) as work:
         if origin == "source":
             refuse_marked(source, source, dataset)
-        made = load_manifest(out, dataset.name) if (out / MANIFEST_NAME).exists() else None
+        earlier = load_manifest(out, dataset.name) if (out / MANIFEST_NAME).exists() else None
         with rasterio.Env(GDAL_CACHEMAX=CACHE // 16):  # each block is read once here
-            sheets, faults = find_raster_pairs(source, resolution, progress)
+            raster_pairs, faults = find_raster_pairs(source, resolution, progress)
             foreground: Mapping[Raster, int] = {}
-            if made is None or skip_bad:  # else equal digests vouch for the labels
-                foreground, wrong = read_foreground({label for sheet in sheets for label in sheet.labels}, progress)
-                faults += wrong
-                sheets = [sheet for sheet in sheets if foreground.keys() >= set(sheet.labels)]
-        if made is None and faults and not skip_bad:
+            if earlier is None or skip_bad:  # otherwise equal digests vouch for the labels
+                foreground, label_faults = read_foreground(
+                    {label for pair in raster_pairs for label in pair.labels}, progress
+                )
+                faults += label_faults
+                raster_pairs = [pair for pair in raster_pairs if foreground.keys() >= set(pair.labels)]
+        if earlier is None and faults and not skip_bad:
             raise bad_files(faults)
-        rules = {**reading.rules, **_rules(sheets, resolution, dataset, edges)}
-        pairs = _pairs(sheets, dataset, edges, foreground, max(CACHE // workers, CACHE // 16))
+        rules = {**reading.rules, **_rules(raster_pairs, resolution, dataset, edges)}
+        pairs = _pairs(raster_pairs, dataset, edges, foreground, max(CACHE // workers, CACHE // 16))
         if not pairs and not faults:
             raise DataError(f"{source} has no tile: {rules['tiles']}. Give larger rasters, or use --edges pad.")
         declared = replace(reading, rules=rules)
         try:
-            if made is None:
-                found = PairSearch(tuple(pairs), 0, tuple(faults))
-                return build(dataset, declared, found, out, work, origin, workers, progress, skip_bad, cut_tile)
-            found = PairSearch(_expected(pairs, made, rules, out), 0, tuple(faults))
+            if earlier is None:
+                search = PairSearch(tuple(pairs), 0, tuple(faults))
+                return build(dataset, declared, search, out, work, origin, workers, progress, skip_bad, cut_tile)
+            search = PairSearch(_expected(pairs, earlier, rules, out), 0, tuple(faults))
             return verify(
-                dataset, lambda: declared, found, out, work, origin, workers, progress, skip_bad, faults_of_tile
+                dataset, lambda: declared, search, out, work, origin, workers, progress, skip_bad, faults_of_tile
             )
         finally:
             close_rasters()
 
 
-def _expected(pairs: Sequence[Pair], made: Manifest, rules: Mapping[str, str], out: Path) -> tuple[Pair, ...]:
-    """The tiles that a folder made before should hold, without cutting them again.
+def _expected(pairs: Sequence[Pair], earlier: Manifest, rules: Mapping[str, str], out: Path) -> tuple[Pair, ...]:
+    """Return the tiles that an earlier prepared folder should hold, without cutting them again.
 
-    Which tiles have data follows from the rasters, whose digests are compared. Raises DataError if other tiles were
-    wanted when it was made.
+    Which tiles have data follows from the rasters, whose digests are compared. Raises DataError if its tiles were cut
+    by another rule.
     """
-    if made.rules.get("tiles") != rules["tiles"]:
+    if earlier.rules.get("tiles") != rules["tiles"]:
         raise DataError(
-            f"{out} was prepared by another rule of tiles ({made.rules.get('tiles', 'ready tiles')}), "
+            f"{out} was prepared by another rule of tiles ({earlier.rules.get('tiles', 'ready tiles')}), "
             f"expected: {rules['tiles']}. Delete it and run prepare again."
         )
-    if made.rules.get("rasters") != rules["rasters"] or made.skipped:
+    if earlier.rules.get("rasters") != rules["rasters"] or earlier.skipped:
         return tuple(pairs)
-    sheets = {entry.tile_of for entry in made.entries}
-    return tuple(pair for pair in pairs if pair.tile is not None and pair.tile.sheet in sheets)
+    rasters = {entry.tile_of for entry in earlier.entries}
+    return tuple(pair for pair in pairs if pair.tile is not None and pair.tile.raster in rasters)
 
 
 def _pairs(
-    sheets: Sequence[RasterPair], dataset: Dataset, edges: EdgeTiles, foreground: Mapping[Raster, int], cache: int
+    raster_pairs: Sequence[RasterPair], dataset: Dataset, edges: EdgeTiles, foreground: Mapping[Raster, int], cache: int
 ) -> list[Pair]:
     """All tiles of all rasters, those without data too, by stem."""
     side = dataset.image_size[0]
     pairs = []
-    for sheet in sheets:
-        image = sheet.image
-        labels = tuple(LabelRaster(label.path, label.name, foreground.get(label, 1)) for label in sheet.labels)
+    for raster_pair in raster_pairs:
+        image = raster_pair.image
+        labels = tuple(LabelRaster(label.path, label.name, foreground.get(label, 1)) for label in raster_pair.labels)
         name = " and ".join(label.name for label in labels)
-        rows, columns = tile_counts(image.size, sheet.factor, side, edges)
+        rows, columns = tile_counts(image.size, raster_pair.factor, side, edges)
         for row in range(rows):
             for column in range(columns):
                 tile = Tile(
                     image=image.path,
                     name=image.name,
                     labels=labels,
-                    by_pixels=sheet.by_pixels,
+                    by_pixels=raster_pair.by_pixels,
                     row=row,
                     column=column,
                     side=side,
-                    factor=sheet.factor,
-                    sheet=image.path.stem,
+                    factor=raster_pair.factor,
+                    raster=image.path.stem,
                     crs=image.crs.to_wkt() if image.crs else None,
-                    transform=_placed(sheet, side, row, column),
+                    transform=_placed(raster_pair, side, row, column),
                     cache=cache,
-                    digests=(image.digest, _joined(label.digest for label in sheet.labels)),
+                    digests=(image.digest, _digest(label.digest for label in raster_pair.labels)),
                 )
-                stem = tile_stem(tile.sheet, row * side, column * side)
+                stem = tile_stem(tile.raster, row * side, column * side)
                 pairs.append(Pair(stem, image.path, labels[0].path, image.name, name, tile=tile))
     return sorted(pairs, key=lambda pair: pair.stem)
 
 
-def _placed(sheet: RasterPair, side: int, row: int, column: int) -> AffineCoefficients | None:
-    if sheet.image.transform is None:
+def _placed(raster_pair: RasterPair, side: int, row: int, column: int) -> AffineCoefficients | None:
+    if raster_pair.image.transform is None:
         return None
-    down, across = sheet.factor
-    place = sheet.image.transform @ Affine.scale(across, down) @ Affine.translation(column * side, row * side)
-    return place.a, place.b, place.c, place.d, place.e, place.f
+    down, across = raster_pair.factor
+    transform = raster_pair.image.transform @ Affine.scale(across, down) @ Affine.translation(column * side, row * side)
+    return transform.a, transform.b, transform.c, transform.d, transform.e, transform.f
 
 
-def _joined(lines: Iterable[str]) -> str:
-    """One digest for several."""
+def _digest(lines: Iterable[str]) -> str:
+    """Return one SHA-256 for several lines."""
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
 def _rules(
-    sheets: Sequence[RasterPair], resolution: tuple[float, float], dataset: Dataset, edges: EdgeTiles
+    raster_pairs: Sequence[RasterPair], resolution: tuple[float, float], dataset: Dataset, edges: EdgeTiles
 ) -> dict[str, str]:
-    """The manifest's sentences on what was done to large rasters."""
-    side = dataset.image_size[0]
-    digest = _joined(f"{raster.name} {raster.digest}" for sheet in sheets for raster in (sheet.image, *sheet.labels))
-    factors = sorted({sheet.factor for sheet in sheets})
-    ratios = ", ".join(f"{across:g}x{down:g}" for down, across in factors)
-    grids = [tile_counts(sheet.image.size, sheet.factor, side, edges) for sheet in sheets]
+    """Return the manifest's sentences on what was done to large rasters."""
     # hashed: part of every run key, from here to the end
+    side = dataset.image_size[0]
+    digest = _digest(f"{raster.name} {raster.digest}" for pair in raster_pairs for raster in (pair.image, *pair.labels))
+    label_rasters = {label for pair in raster_pairs for label in pair.labels}
+    factors = sorted({pair.factor for pair in raster_pairs})
+    ratios = ", ".join(f"{across:g}x{down:g}" for down, across in factors)
+    grids = [tile_counts(pair.image.size, pair.factor, side, edges) for pair in raster_pairs]
     beyond = "left out" if edges == "drop" else "padded by repeating the last row and column, with ignored labels (255)"
     rules = {
         "image": f"RGB rasters, each prepared pixel of {resolution[0]} m the mean over its area of {ratios} pixels, "
@@ -159,14 +173,14 @@ def _rules(
         "image or labels have no data",
         "tiles": f"{side}x{side} from the upper left corner of each raster; tiles that reach beyond it are {beyond}, "
         "those without data or labels are left out",
-        "rasters": f"{len(sheets)} images with {len({label for sheet in sheets for label in sheet.labels})} of labels, "
+        "rasters": f"{len(raster_pairs)} images with {len(label_rasters)} of labels, "
         f"{sum(rows * columns for rows, columns in grids)} tiles in their grids, SHA-256 {digest}",
         "official split": "not the published one, which names ready tiles: these tiles are new, and neighbours may lie "
         "in different splits",
     }
-    if count := overlapping(sheets, resolution[0]):
+    if count := overlapping(raster_pairs, resolution[0]):
         rules["overlap"] = f"{count} pairs of image rasters overlap: the same ground may lie in several tiles"
-    if any(sheet.by_pixels for sheet in sheets):
+    if any(pair.by_pixels for pair in raster_pairs):
         rules["georeference"] = (
             "rasters without one: labels of equal size were laid on images pixel by pixel, and pixels of images "
             f"without one were believed to have {resolution[1]} m"

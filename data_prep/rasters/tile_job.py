@@ -1,4 +1,4 @@
-"""One tile of large rasters to prepared files: what a worker does, as `cutting.cut` does for whole pictures."""
+"""Cut one tile of large rasters to prepared files in a worker, as `resize_or_tile.cut` does for whole pictures."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ def cut_tile(job: Job) -> tuple[Record, ...] | Faults:
     if records := finished_records(job, tile.digests):
         return records
     try:
-        found = read_tile(tile)
+        pixels = read_tile(tile)
     except BadPicture as bad:
         return Faults((str(bad),))
-    if found is None:
+    if pixels is None:
         return ()
     piece = Piece(
         stem=job.pair.stem,
-        image=found.image,
-        labels=found.mask.labels,
-        values=found.mask.values,
+        image=pixels.image,
+        labels=pixels.mask.labels,
+        values=pixels.mask.values,
         digests=tile.digests,
         source_size=tile.source_size,
-        pixel_digest=pixel_digest(found.image),
-        tile_of=tile.sheet,
+        pixel_digest=pixel_digest(pixels.image),
+        tile_of=tile.raster,
         crs=tile.crs,
         transform=tile.transform,
     )
@@ -40,7 +40,7 @@ def cut_tile(job: Job) -> tuple[Record, ...] | Faults:
 
 
 def faults_of_tile(job: Job) -> tuple[str, ...]:
-    """What is wrong with the rasters in this tile; writes nothing."""
+    """Return what is wrong with the rasters in this tile; write nothing."""
     assert job.pair.tile is not None
     try:
         read_tile(job.pair.tile)

@@ -1,4 +1,4 @@
-"""One tile out of large rasters by windowed reads: memory depends on the tile, never on the raster.
+"""Read one tile out of large rasters by windowed reads: memory depends on the tile, never on the raster.
 
 Images are averaged in area, exactly, whatever the ratio of pixel sizes. Labels are read at the centre of each prepared
 pixel, which keeps areas unbiased and invents no class; it is what drawing the outlines at the lower resolution gives.
@@ -46,7 +46,7 @@ class TilePixels:
 
 
 def opened(path: Path) -> DatasetReader:
-    """The raster, opened; a missing georeference is no reason for a warning here."""
+    """Open a raster, without a warning if it has no georeference."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
         return rasterio.open(path)
@@ -62,7 +62,7 @@ def close_rasters() -> None:
 
 
 def read_tile(tile: Tile) -> TilePixels | None:
-    """The tile's pixels; None where it has no data or no label at all. Raises BadPicture for a damaged raster."""
+    """Return the tile's pixels; None if it has no data or no label at all. Raises BadPicture for a damaged raster."""
     with rasterio.Env(GDAL_CACHEMAX=tile.cache):
         try:
             raster = kept_open(tile.image)
@@ -90,7 +90,7 @@ def read_tile(tile: Tile) -> TilePixels | None:
 
 
 def _within(tile: Tile, raster: DatasetReader) -> tuple[int, int]:
-    """Rows and columns of the tile that lie in the raster by half a prepared pixel or more, at least one."""
+    """Return the rows and columns of the tile that lie in the raster by half a prepared pixel or more, at least one."""
     places = zip((tile.row, tile.column), tile.factor, raster.shape, strict=True)
     rows, columns = (
         min(max(math.floor(end / step - number * tile.side + 0.5), 1), tile.side) for number, step, end in places
@@ -99,7 +99,7 @@ def _within(tile: Tile, raster: DatasetReader) -> tuple[int, int]:
 
 
 def average(raster: DatasetReader, tile: Tile) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
-    """Means over the area of each prepared pixel, uint8 [side, side, 3], and where at least half of it has data.
+    """Return means over the area of each prepared pixel, uint8 [side, side, 3], and where at least half of it has data.
 
     Pixels without data (beyond the edge, nodata, transparent) are left out of the means, and black where there is no
     other.
@@ -134,7 +134,15 @@ def average(raster: DatasetReader, tile: Tile) -> tuple[NDArray[np.uint8], NDArr
 
 
 def overlaps(start: float, step: float, count: int, first: int, last: int) -> csr_array:
-    """Lengths [count, last - first] that intervals of `step` pixels from `start` share with pixels first..last-1."""
+    """Compute the lengths [count, last - first] that intervals share with pixels first..last-1.
+
+    Args:
+        start: where the first interval begins, in pixels.
+        step: length of an interval in pixels.
+        count: number of intervals, one after another.
+        first: first pixel.
+        last: one after the last pixel.
+    """
     low = start + step * np.arange(count)[:, None]
     pixel = np.floor(low).astype(int) + np.arange(math.ceil(step) + 1)
     shared = np.minimum(low + step, pixel + 1) - np.maximum(low, pixel)
@@ -144,20 +152,20 @@ def overlaps(start: float, step: float, count: int, first: int, last: int) -> cs
 
 
 def colour_bands(raster: DatasetReader) -> list[int]:
-    """Numbers of the red, green and blue bands, by their declaration or else the first three."""
-    wanted = (ColorInterp.red, ColorInterp.green, ColorInterp.blue)
-    if all(colour in raster.colorinterp for colour in wanted):
-        return [raster.colorinterp.index(colour) + 1 for colour in wanted]
+    """Return the numbers of the red, green and blue bands as declared, otherwise the first three."""
+    colours = (ColorInterp.red, ColorInterp.green, ColorInterp.blue)
+    if all(colour in raster.colorinterp for colour in colours):
+        return [raster.colorinterp.index(colour) + 1 for colour in colours]
     return [1, 2, 3]
 
 
 def _extent(start: float, length: float, limit: int) -> tuple[int, int]:
-    """First and last + 1 of the pixels that an interval touches, within 0..limit."""
+    """Return the first pixel, and one after the last, that an interval touches, within 0..limit."""
     return max(math.floor(start + 1e-9), 0), min(math.ceil(start + length - 1e-9), limit)
 
 
 def _to_label(raster: DatasetReader, tile: Tile, label: LabelRaster) -> Affine:
-    """From pixels of the tile to pixels of the label raster."""
+    """Return the transform from pixels of the tile to pixels of the label raster."""
     down, across = tile.factor
     to_image = Affine.scale(across, down) @ Affine.translation(tile.column * tile.side, tile.row * tile.side)
     return to_image if tile.by_pixels else ~kept_open(label.path).transform @ raster.transform @ to_image
@@ -183,17 +191,17 @@ def _fill(labels: NDArray[np.uint8], label: LabelRaster, raster: DatasetReader, 
         further = to_label @ Affine.translation(*((0, middle) if axis == 0 else (middle, 0)))
         return _fill(near, label, raster, to_label) | _fill(far, label, raster, further)
     window = Window(left, top, right - left, bottom - top)
-    found = raster.read(1, window=window)[y - top, x - left]
-    known = label_data(raster, window)[y - top, x - left]
-    values = np.unique(found[known])
+    stored = raster.read(1, window=window)[y - top, x - left]
+    has_data = label_data(raster, window)[y - top, x - left]
+    values = np.unique(stored[has_data])
     if not set(values.tolist()) <= {0, label.foreground}:
         raise BadPicture(f"{label.name}: changed while it was read")
-    labels[inside] = np.where(known, (found == label.foreground).astype(np.uint8), IGNORED)
+    labels[inside] = np.where(has_data, (stored == label.foreground).astype(np.uint8), IGNORED)
     return {f"{value:g}" for value in values}
 
 
 def label_data(raster: DatasetReader, window: Window) -> NDArray[np.bool_]:
-    """Where a label raster has data. Outlines are often drawn into rasters that declare 0, the background, nodata."""
+    """Return where a label raster has data. Many rasters with drawn outlines declare 0, the background, as nodata."""
     flags = raster.mask_flag_enums[0]
     if MaskFlags.all_valid in flags or (MaskFlags.nodata in flags and raster.nodata == 0):
         return np.ones((window.height, window.width), bool)

@@ -1,4 +1,4 @@
-"""Invented suburbs seen from the air at 0.3 metres, with exact masks of the buildings.
+"""Draw invented suburbs seen from the air at 0.3 metres a pixel, with exact masks of the buildings.
 
 Colour alone does not give the roofs away: flat ones are as grey as the car parks beside them, sheds look like patios.
 Roofs have shadows and sides of unequal light. Trees hide parts of a roof that the mask keeps.
@@ -64,8 +64,8 @@ class _Site:
         ImageDraw.Draw(self.picture).polygon(corners, fill=tint)
 
     def shadow(self, corners: Sequence[tuple[float, float]], length: float) -> None:
-        for part in (0.33, 0.67, 1.0):
-            self.ground([(x, y) for x, y in np.array(corners) - part * length * self.sun], SHADE)
+        for share in (0.33, 0.67, 1.0):
+            self.ground([(x, y) for x, y in np.array(corners) - share * length * self.sun], SHADE)
 
     def facet(self, corners: Sequence[Vector], tint: Colour, slope: Vector | None = None) -> None:
         """A piece of roof that falls towards `slope` (unit vector), or lies flat."""
@@ -75,7 +75,7 @@ class _Site:
 
 
 def roof_scene(size: int, rng: np.random.Generator) -> RoofScene:
-    """One square scene of `size` pixels of 0.3 metres."""
+    """Draw a square scene of `size` pixels of 0.3 metres."""
     angle = math.tau * rng.random()
     sun = np.array([math.cos(angle), math.sin(angle)])
     streets, lots = suburb(size, rng)
@@ -140,8 +140,8 @@ def _house(site: _Site, rng: np.random.Generator, lot: Lot) -> None:
     roofs = [(lot.at(along, inward), heading, long, deep)]
     if rng.random() < 0.6:
         wing = rng.uniform(0.55, 0.75) * deep
-        beside, behind = rng.choice([-1, 0, 1]) * (long - wing), rng.choice([-1, 1]) * deep * rng.uniform(0.6, 0.9)
-        roofs.insert(0, (lot.at(along + beside, inward + behind), heading + math.pi / 2, 0.8 * deep, wing))
+        sideways, behind = rng.choice([-1, 0, 1]) * (long - wing), rng.choice([-1, 1]) * deep * rng.uniform(0.6, 0.9)
+        roofs.insert(0, (lot.at(along + sideways, inward + behind), heading + math.pi / 2, 0.8 * deep, wing))
     if rng.random() < 0.7:
         spot = rng.uniform(-0.3, 0.3) * lot.wide, lot.deep - rng.uniform(9, 16)
         shed = lot.area(*spot, rng.uniform(5, 11), rng.uniform(5, 8))

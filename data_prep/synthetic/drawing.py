@@ -1,4 +1,4 @@
-"""What invented aerial scenes are drawn with: smooth noise, tints, streets, cars, trees, and the camera."""
+"""Drawing tools of the invented aerial scenes: smooth noise, tints, streets, cars, trees, and the camera."""
 
 from __future__ import annotations
 
@@ -125,10 +125,10 @@ def cars(picture: Image.Image, rng: np.random.Generator, streets: Sequence[Stree
     draw = ImageDraw.Draw(picture)
     for street in streets:
         if street.paved and street.width > 6 * scale:
-            for at in np.flatnonzero(rng.random(len(street.points) - 1) < 0.06):
-                along = street.points[at + 1] - street.points[at]
+            for index in np.flatnonzero(rng.random(len(street.points) - 1) < 0.06):
+                along = street.points[index + 1] - street.points[index]
                 heading = math.atan2(along[1], along[0])
-                centre = street.points[at] + street.width / 4 * np.array([-math.sin(heading), math.cos(heading)])
+                centre = street.points[index] + street.width / 4 * np.array([-math.sin(heading), math.cos(heading)])
                 draw.polygon(box(centre, 4.5 * scale, 2.0 * scale, heading), fill=tinted(rng, PAINT))
 
 

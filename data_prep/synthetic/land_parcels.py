@@ -1,4 +1,4 @@
-"""Plans of invented country and town at two metres: plots of land, their use, and the buildings on them."""
+"""Plan invented country and town at two metres a pixel: plots of land, their use, and the buildings on them."""
 
 from __future__ import annotations
 
@@ -73,22 +73,22 @@ def ground_plans(rng: np.random.Generator, plot: Plot) -> Iterator[tuple[Corners
     """The buildings that the use of a plot brings: corners, and height as pixels of shadow."""
     wide, deep, heading = plot.sides
     if plot.use is SLABS:
-        long, short, beside, behind, likely = rng.uniform(14, 32), rng.uniform(6, 9), 4.0, 5.0, 0.97
+        long, short, gap_beside, gap_behind, likely = rng.uniform(14, 32), rng.uniform(6, 9), 4.0, 5.0, 0.97
         height = rng.uniform(2, 5)
     elif plot.use is VILLAGE:
-        long, short, beside, behind, likely = rng.uniform(6, 10), rng.uniform(6, 9), 1.5, 2.0, 0.9
+        long, short, gap_beside, gap_behind, likely = rng.uniform(6, 10), rng.uniform(6, 9), 1.5, 2.0, 0.9
         height = 1.5
     elif plot.use is WORKS:
-        long, short, beside, behind, likely = rng.uniform(24, 50), rng.uniform(16, 32), 5.0, 6.0, 0.95
+        long, short, gap_beside, gap_behind, likely = rng.uniform(24, 50), rng.uniform(16, 32), 5.0, 6.0, 0.95
         height = 2.0
     elif plot.use is PARK:
-        long, short, beside, behind, likely = rng.uniform(8, 12), rng.uniform(8, 10), 16.0, 18.0, 0.5
+        long, short, gap_beside, gap_behind, likely = rng.uniform(8, 12), rng.uniform(8, 10), 16.0, 18.0, 0.5
         height = rng.uniform(5, 8)
     else:
         return
     along, across = np.array([math.cos(heading), math.sin(heading)]), np.array([-math.sin(heading), math.cos(heading)])
-    columns = max(1, int((wide - 8 + beside) / (long + beside)))
-    rows = max(1, int((deep - 8 + behind) / (short + behind)))
+    columns = max(1, int((wide - 8 + gap_beside) / (long + gap_beside)))
+    rows = max(1, int((deep - 8 + gap_behind) / (short + gap_behind)))
     for i, j in np.ndindex(columns, rows):
         if rng.random() < likely:
             place = ((i + 0.5) / columns - 0.5) * (wide - 8) * along + ((j + 0.5) / rows - 0.5) * (deep - 8) * across

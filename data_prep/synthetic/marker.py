@@ -1,4 +1,4 @@
-"""The marker in a folder of invented scenes: without it they could be taken for the published data."""
+"""Mark folders of invented scenes, and refuse them where published data are expected."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Invented aerial scenes with exact road masks: a model can learn on them; they stand for no real place.
+"""Draw invented aerial scenes with exact road masks: a model can learn on them; they show no real place.
 
 Colour alone does not give the roads away: tracks share their tint with bare soil, asphalt with flat roofs, canals and
 field paths share the shape. Trees and their shadows hide parts of a road that the mask keeps, as annotators do.
@@ -45,7 +45,7 @@ class Scene:
 
 
 def road_scene(size: int, rng: np.random.Generator) -> Scene:
-    """One square scene of `size` pixels; roads are 2 to 22 pixels wide whatever the size."""
+    """Draw a square scene of `size` pixels; roads are 2 to 22 pixels wide whatever the size."""
     urban = float(rng.beta(0.8, 1.2))
     streets = street_network(size, rng, urban)
     sun = math.tau * rng.random()
@@ -104,13 +104,13 @@ def _houses(
     family = ROOFS[: int(rng.integers(2, len(ROOFS) + 1))]
     for street in streets:
         likely = (0.12 + 0.88 * urban) * (1.0 if street.paved else 0.35)
-        for at, side in np.argwhere(rng.random((len(street.points) - 1, 2)) < likely):
-            along = street.points[at + 1] - street.points[at]
+        for index, side in np.argwhere(rng.random((len(street.points) - 1, 2)) < likely):
+            along = street.points[index + 1] - street.points[index]
             heading = math.atan2(along[1], along[0])
             across = np.array([-math.sin(heading), math.cos(heading)])
             long, deep = rng.uniform(6, 13), rng.uniform(5, 10)
             setback = street.width / 2 + deep + rng.uniform(4, 14)
-            centre = street.points[at] + (2 * side - 1) * setback * across
+            centre = street.points[index] + (2 * side - 1) * setback * across
             if taken.crop(bounds(centre, math.hypot(long, deep))).getextrema()[1]:
                 continue
             block.polygon(box(centre, long + 2, deep + 2, heading), fill=255)
@@ -133,9 +133,9 @@ def _trees(
     places = [spots[kept & clear]]
     for street in streets:
         if rng.random() < 0.4:
-            beside = rng.random(len(street.points)) < rng.uniform(0.1, 0.6)
-            reach = street.width / 2 + rng.uniform(0, 6, (int(beside.sum()), 1))
-            places.append(street.points[beside] + reach * rng.choice([-0.8, 0.8], (len(reach), 2)))
+            planted = rng.random(len(street.points)) < rng.uniform(0.1, 0.6)
+            reach = street.width / 2 + rng.uniform(0, 6, (int(planted.sum()), 1))
+            places.append(street.points[planted] + reach * rng.choice([-0.8, 0.8], (len(reach), 2)))
     draw = ImageDraw.Draw(picture)
     for x, y in np.concatenate(places):
         crown(draw, rng, x, y, rng.uniform(2.5, 8), shadow)

@@ -1,4 +1,4 @@
-"""Plans of invented street networks: curved country roads with junctions and districts of parallel streets."""
+"""Plan invented street networks: curved country roads with junctions and districts of parallel streets."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ def _add_through_road(streets: list[Street], size: int, rng: np.random.Generator
     """A road that runs from border to border."""
     angle = rng.uniform(0, 2 * math.pi)
     middle = rng.uniform(0.2, 0.8, 2) * size
-    there, back = (_march(middle, angle + turn, size, rng, bend=0.02) for turn in (0, math.pi))
-    points = np.concatenate([back[:0:-1], there])
+    onward, back = (_march(middle, angle + turn, size, rng, bend=0.02) for turn in (0, math.pi))
+    points = np.concatenate([back[:0:-1], onward])
     wide = rng.random() < 0.25 + 0.4 * urban
     streets.append(
         Street(points, rng.uniform(13, 22) if wide else rng.uniform(7, 12), paved=wide or rng.random() < 0.7)
@@ -54,12 +54,12 @@ def _add_side_road(streets: list[Street], size: int, rng: np.random.Generator, u
     inside = np.flatnonzero(((parent.points > 0) & (parent.points < size)).all(axis=1))
     if len(inside) < 4:
         return
-    at = int(inside[rng.integers(1, len(inside) - 1)])
-    along = parent.points[min(at + 1, len(parent.points) - 1)] - parent.points[at - 1]
+    junction = int(inside[rng.integers(1, len(inside) - 1)])
+    along = parent.points[min(junction + 1, len(parent.points) - 1)] - parent.points[junction - 1]
     angle = math.atan2(along[1], along[0]) + rng.choice([-1, 1]) * (math.pi / 2 + rng.normal(0, 0.25))
-    others = np.concatenate([street.points for street in streets])
+    existing = np.concatenate([street.points for street in streets])
     length = math.inf if rng.random() < 0.7 else rng.uniform(0.1, 0.45) * size
-    points = _march(parent.points[at], angle, size, rng, bend=0.035, length=length, joins=others)
+    points = _march(parent.points[junction], angle, size, rng, bend=0.035, length=length, joins=existing)
     if len(points) >= 5:
         streets.append(Street(points, rng.uniform(2, 10), paved=rng.random() < 0.15 + 0.8 * urban))
 

@@ -1,4 +1,4 @@
-"""Plans of invented suburbs: slightly bent parallel streets, and the lots along them."""
+"""Plan invented suburbs: slightly bent parallel streets, and the lots along them."""
 
 from __future__ import annotations
 

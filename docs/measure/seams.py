@@ -64,7 +64,7 @@ class Treatment:
     stretch: float  # gain within 1 +- stretch, offset within 60 grey levels times it, each channel a quarter of it more
 
     def __call__(self, tile: Picture, rng: np.random.Generator) -> Fingerprint:
-        """The glance at a treated tile."""
+        """Return the fingerprint of a treated tile."""
         gain = 1 + self.stretch * (rng.uniform(-1, 1) + rng.uniform(-0.25, 0.25, 3))
         offset = 60 * self.stretch * (rng.uniform(-1, 1) + rng.uniform(-0.25, 0.25, 3))
         stream = io.BytesIO()
@@ -182,8 +182,8 @@ def rows(large: list[Path], fillers: Tiles, count: int) -> Iterator[str]:
         began = time.perf_counter()
         seams = find_seams(tiles)
         took = time.perf_counter() - began
-        found = {(seam.first, seam.second) for seam in seams.found}
-        false = [seam for seam in seams.found if (seam.first, seam.second) not in truth]
+        found = {(seam.first, seam.second) for seam in seams.abutting}
+        false = [seam for seam in seams.abutting if (seam.first, seam.second) not in truth]
         within = [seam for seam in false if _source(seam.first) == _source(seam.second)]
         best = max(
             (s.correlation for s in seams.refused if _source(s.first) != _source(s.second)), default=float("nan")

@@ -59,7 +59,7 @@ def test_all_neighbours_of_cut_scenes_are_found_and_none_is_invented(quality, br
     cut = {name: tile for number in range(6) for name, tile in tiles(number, brightness).items()}
     fingerprints = {name: seen(tile if quality is None else jpeg(tile, quality)) for name, tile in cut.items()}
     true = set().union(*(neighbours(number) for number in range(6)))
-    found = pairs(find_seams(fingerprints).found)
+    found = pairs(find_seams(fingerprints).abutting)
     assert found <= true
     assert len(true - found) <= (2 if quality == 80 else 0)
 
@@ -83,7 +83,7 @@ def test_blocks_of_edges_are_of_no_effect(monkeypatch):
     fingerprints = {name: seen(tile) for number in (0, 1) for name, tile in tiles(number).items()}
     whole = find_seams(fingerprints)
     monkeypatch.setattr(module, "BLOCK", 5)
-    assert pairs(find_seams(fingerprints).found) == pairs(whole.found)
+    assert pairs(find_seams(fingerprints).abutting) == pairs(whole.abutting)
 
 
 def test_the_best_partners_are_those_of_a_plain_loop():
@@ -99,7 +99,7 @@ def test_the_best_partners_are_those_of_a_plain_loop():
 
 def test_scenes_of_their_own_do_not_abut():
     fingerprints = {str(k): seen(road_scene(256, np.random.default_rng([1, k])).image) for k in range(24)}
-    assert find_seams(fingerprints).found == ()
+    assert find_seams(fingerprints).abutting == ()
 
 
 def test_plain_borders_do_not_match():
@@ -111,7 +111,7 @@ def test_plain_borders_do_not_match():
     framed = {f"framed {name}": tile.copy() for name, tile in tiles(0).items()}
     for tile in framed.values():
         tile[:2], tile[-2:], tile[:, :2], tile[:, -2:] = 0, 0, 0, 0
-    assert find_seams({name: seen(tile) for name, tile in {**water, **framed}.items()}).found == ()
+    assert find_seams({name: seen(tile) for name, tile in {**water, **framed}.items()}).abutting == ()
 
 
 def test_a_short_piece_of_scene_in_a_plain_border_does_not_match():
@@ -121,33 +121,33 @@ def test_a_short_piece_of_scene_in_a_plain_border_does_not_match():
         stubs[str(k)] = np.full((256, 256, 3), 90 + k, np.uint8)
         stubs[str(k)][120:132] = (170, 165, 160)
         stubs[str(k)][:, 120:132] = (170, 165, 160)
-    assert find_seams({name: seen(tile) for name, tile in stubs.items()}).found == ()
+    assert find_seams({name: seen(tile) for name, tile in stubs.items()}).abutting == ()
 
 
 def test_two_candidates_that_are_alike_are_both_refused():
     cut = tiles(0)
     fingerprints = {name: seen(cut[name]) for name in ("s0_00", "s0_01")}
-    assert pairs(find_seams(fingerprints).found) == {("s0_00", "s0_01", "right")}
+    assert pairs(find_seams(fingerprints).abutting) == {("s0_00", "s0_01", "right")}
     fingerprints["copy"] = seen(jpeg(cut["s0_01"], 95))
-    assert not any(seam.second in ("copy", "s0_01") for seam in find_seams(fingerprints).found)
+    assert not any(seam.second in ("copy", "s0_01") for seam in find_seams(fingerprints).abutting)
 
 
 def test_a_mirrored_copy_is_no_neighbour():
     """Its edge is the very edge it was mirrored from: it lay on both sides of its original, with correlation 1."""
     cut = tiles(0)
     for mirrored in (cut["s0_11"][:, ::-1], cut["s0_11"][::-1]):
-        assert find_seams({"a": seen(cut["s0_11"]), "b": seen(np.ascontiguousarray(mirrored))}).found == ()
+        assert find_seams({"a": seen(cut["s0_11"]), "b": seen(np.ascontiguousarray(mirrored))}).abutting == ()
 
 
 @pytest.mark.parametrize("count", [0, 1])
 def test_no_pair_of_less_than_two(count):
-    assert find_seams({name: seen(tile) for name, tile in list(tiles(0).items())[:count]}).found == ()
+    assert find_seams({name: seen(tile) for name, tile in list(tiles(0).items())[:count]}).abutting == ()
 
 
 def test_only_edges_of_one_length_are_compared():
     cut = tiles(0)
     fingerprints = {"a": seen(cut["s0_00"]), "b": seen(cut["s0_01"]), "low": seen(cut["s0_01"][:100])}
-    assert pairs(find_seams(fingerprints).found) == {("a", "b", "right")}
+    assert pairs(find_seams(fingerprints).abutting) == {("a", "b", "right")}
 
 
 def test_joined_names_are_those_of_a_graph_search():
@@ -262,8 +262,8 @@ def test_an_official_split_knows_no_rule(cut):
 def test_the_eight_pairs_of_vegas(out):
     manifest = prepare(SAMPLES / "deepglobe-layout-vegas", out, workers=2)
     seams = find_seams(representatives(manifest.entries, fingerprint_all(out, manifest.entries, 2, lambda *_: None)))
-    assert pairs(seams.found) == VEGAS
-    assert min(seam.correlation for seam in seams.found) > 0.7
+    assert pairs(seams.abutting) == VEGAS
+    assert min(seam.correlation for seam in seams.abutting) > 0.7
     assert max(seam.correlation for seam in seams.refused) < 0.35
     for seed in range(5):
         blocked = {
