@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import ast
+import sys
 from functools import cache
 from pathlib import Path
 
 REPOSITORY = Path(__file__).parents[1]
 PACKAGES = ("rssam", "baselines", "data_prep", "benchmarks", "reports")
+PAGE = REPOSITORY / "docs" / "architecture.md"
+BEGIN = "<!-- begin of packages: made by `python -m tests.structure`, not by hand -->"
+END = "<!-- end of packages -->"
 
 ORDER: tuple[frozenset[str], ...] = tuple(
     frozenset(line.split())
@@ -91,3 +95,76 @@ def arrows() -> dict[str, set[str]]:
     for module in modules():
         found[place(module)] |= {place(other) for other in imports(module)} - {place(module)}
     return found
+
+
+def drawn_arrows() -> dict[str, set[str]]:
+    """Return the arrows that no chain of other arrows implies: the transitive reduction."""
+    direct = arrows()
+
+    def reached(start: str) -> set[str]:
+        found: set[str] = set()
+        todo = [start]
+        while todo:
+            new = direct[todo.pop()] - found
+            found |= new
+            todo += new
+        return found
+
+    implied = {name: set().union(*map(reached, others)) for name, others in direct.items()}
+    return {name: others - implied[name] for name, others in direct.items()}
+
+
+def diagram() -> str:
+    """Return the places as a Mermaid flowchart with a box for each package. An arrow means "imports"."""
+    drawn = drawn_arrows()
+    lines = ["flowchart TB"]
+    for package in PACKAGES:
+        names = [name for name in _ground_to_roof() if name.split(".")[0] == package]
+        if names == [package]:
+            lines.append(f"    {package}")
+            continue
+        boxes = [f"        {_box(name)}[{name.removeprefix(f'{package}.')}]" for name in names]
+        lines += [f"    subgraph {package}", *boxes, "    end"]
+    for name in reversed(_ground_to_roof()):
+        lines += [f"    {_box(name)} --> {_box(other)}" for other in sorted(drawn[name])]
+    return "\n".join(lines)
+
+
+def purposes() -> str:
+    """Return a Markdown table of the places, ground to roof: path and first paragraph of the docstring."""
+    lines = ["| | |", "|---|---|"]
+    for name in _ground_to_roof():
+        path = name.replace(".", "/")
+        folder = (REPOSITORY / path).is_dir()
+        source = (REPOSITORY / (f"{path}/__init__.py" if folder else f"{path}.py")).read_text()
+        paragraph = (ast.get_docstring(ast.parse(source)) or "").partition("\n\n")[0]
+        lines.append(f"| `{path}{'/' if folder else '.py'}` | {' '.join(paragraph.split())} |")
+    return "\n".join(lines)
+
+
+def renewed(page: str) -> str:
+    """Return the page with the part between the marks made anew. Raises ValueError unless it has each mark once."""
+    before, begin, rest = page.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end or BEGIN in after or END in after:
+        raise ValueError(f"{PAGE.name} needs the lines {BEGIN!r} and {END!r}, once each and in this order")
+    return f"{before}{BEGIN}\n\n```mermaid\n{diagram()}\n```\n\n{purposes()}\n\n{END}{after}"
+
+
+def _ground_to_roof() -> list[str]:
+    return [name for line in ORDER for name in sorted(line)]
+
+
+def _box(name: str) -> str:
+    """Return the identifier of a place in the diagram."""
+    return name.replace(".", "_")
+
+
+def main() -> None:
+    """Renew docs/architecture.md in place."""
+    PAGE.write_text(renewed(PAGE.read_text()))
+    sys.stdout.write(f"{PAGE.relative_to(REPOSITORY)} holds what the code gives\n")
+
+
+if __name__ == "__main__":
+    main()
