@@ -37,7 +37,7 @@ LEVELS = 254
 
 @dataclass(frozen=True)
 class Georeference:
-    """Where the pixels lie; both None for a plain style."""
+    """Where the pixels lie; both None for a plain picture."""
 
     crs: CRS | None
     transform: Affine | None

@@ -95,7 +95,7 @@ def _advice(shape: tuple[int, int]) -> str:
 
 
 def _read_pth(weights: Weights, source: Path) -> dict[str, Tensor]:
-    """Read the tensors by name in a PyTorch file (.pth), read without running any code it may carry."""
+    """Read the tensors by name in a PyTorch file (.pth) without running any code it may carry."""
     import torch
 
     try:
