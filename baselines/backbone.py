@@ -1,4 +1,4 @@
-"""Backbones trained on ImageNet, for the CNN and Transformer baselines: timm's networks with published weights.
+"""Backbones with ImageNet weights for the CNN and Transformer baselines: timm's networks, loaded strictly.
 
 Source: timm (Apache-2.0), whose ResNets have the layers and the parameter names of torchvision's (BSD-3-Clause); the
 weights are those of `rssam.weights`. What we do differently: nothing is downloaded while a network is built, loading
@@ -23,7 +23,7 @@ _STD = (0.229, 0.224, 0.225)
 
 
 class ImageNetNormalise(nn.Module):
-    """Pixels in 0..1 to the mean and deviation that ImageNet weights were trained with."""
+    """Normalises pixels in 0..1 to the mean and deviation that ImageNet weights were trained with."""
 
     mean: Tensor
     std: Tensor
@@ -39,7 +39,7 @@ class ImageNetNormalise(nn.Module):
 
 
 def resnet(name: str, out_indices: tuple[int, ...] = (1, 2, 3, 4), output_stride: int = 32) -> FeatureListNet:
-    """timm's ResNet as feature maps: index 1 is stride 4, 4 is the last; `feature_info.channels()` tells the widths.
+    """Return timm's ResNet as feature maps: index 1 is stride 4, 4 the last; `feature_info.channels()` has the widths.
 
     With output stride 8 the last two stages are dilated instead of strided, as in torchvision's FCN.
     """

@@ -1,4 +1,4 @@
-"""What the declarations of several systems share: which start they allow, and which weights they need. No torch."""
+"""Base classes of the declarations: the checks of their options, and the weights they need. Imports no torch."""
 
 from __future__ import annotations
 

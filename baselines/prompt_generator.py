@@ -1,4 +1,4 @@
-"""Prompts for SAM's blocks made from the image itself: patches and high frequencies; in SAM Adapter and RSAM-Seg.
+"""Prompts for SAM's blocks, made from patches and high frequencies of the image; for SAM Adapter and RSAM-Seg.
 
 Paper: Liu et al., "Explicit Visual Prompting for Low-Level Structure Segmentations", CVPR 2023, arXiv:2303.10883, as
 taken over by SAM Adapter. Source: tianrun-chen/SAM-Adapter-PyTorch (MIT), read for its facts.
@@ -23,7 +23,7 @@ SCALE_FACTOR = 32
 
 
 def high_frequencies(pixels: Tensor) -> Tensor:
-    """Magnitude of what is left of images [B, C, H, W] without frequencies in the lower half of both axes."""
+    """Remove the frequencies in the lower half of both axes from images [B, C, H, W]; return the magnitude."""
     height, width = pixels.shape[-2:]
     top, left = height // 4, width // 4
     if torch.compiler.is_exporting():
@@ -38,7 +38,7 @@ def high_frequencies(pixels: Tensor) -> Tensor:
 
 
 def _without_complex_numbers(pixels: Tensor) -> Tensor:
-    """`high_frequencies` as products of real matrices, for ONNX, whose operators know no complex tensors.
+    """Compute `high_frequencies` as products of real matrices, for ONNX, whose operators take no complex tensors.
 
     What is removed of x is P x Q^T, with P and Q the projections of columns and of rows on their low frequencies. The
     removed box is not symmetric about frequency 0, so both are complex; of their product the real part counts.
@@ -50,14 +50,14 @@ def _without_complex_numbers(pixels: Tensor) -> Tensor:
 
 
 def _low_pass(side: int, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Real and imaginary part, each [side, side], of the projection on the frequencies that `high_frequencies` removes.
+    """Return the real and the imaginary part of the projection on the frequencies that `high_frequencies` removes.
 
-    Of an axis of `side` pixels, from place (column) to place (row).
+    Both are [side, side], for an axis of `side` pixels, from position (column) to position (row).
     """
     quarter = side // 4
     frequencies = torch.arange(quarter, side - quarter, device=device, dtype=torch.float64) - side // 2
-    places = torch.arange(side, device=device, dtype=torch.float64)
-    angles = (2 * torch.pi / side) * places[:, None] * frequencies  # [side, frequencies]
+    positions = torch.arange(side, device=device, dtype=torch.float64)
+    angles = (2 * torch.pi / side) * positions[:, None] * frequencies  # [side, frequencies]
     cos, sin = angles.cos(), angles.sin()
     return ((cos @ cos.T + sin @ sin.T) / side).float(), ((sin @ cos.T - cos @ sin.T) / side).float()
 
@@ -77,7 +77,7 @@ class PromptGenerator(nn.Module):
         self.apply(_published_start)
 
     def forward(self, pixels: Tensor, patches: Tensor) -> list[Tensor]:
-        """Give prompts [B, H/16, W/16, width], one a block; see `rssam.sam.encoder.Prompter`."""
+        """Return a prompt [B, H/16, W/16, width] for each block; see `rssam.sam.encoder.Prompter`."""
         details = self.frequency_generator(high_frequencies(pixels))  # [B, width/32, H/16, W/16]
         features = self.embedding_generator(patches) + details.permute(0, 2, 3, 1)  # [B, H/16, W/16, width/32]
         return [self.shared_mlp(mlp(features)) for mlp in self.lightweight_mlps]  # each [B, H/16, W/16, width]

@@ -1,4 +1,4 @@
-"""From published archives to verified, split, resized data sets. Importing it imports no torch.
+"""Prepare data sets: from published archives to verified, split and resized folders. Importing it imports no torch.
 
 These names are for whoever writes a data set; see docs/extend.md.
 """

@@ -84,5 +84,5 @@ class RSSAM:
         return net
 
     def weights_needed(self) -> tuple[str, ...]:
-        """Names of the checkpoints that `build` reads."""
+        """Return the names of the checkpoints that `build` reads."""
         return (self.encoder,) if self.init == "sam" else ()

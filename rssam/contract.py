@@ -1,4 +1,4 @@
-"""What a task is, what a system must offer, and the forward contract every network keeps. Imports no torch."""
+"""The contract between benchmark and system: `Task`, `Optimisation`, and the protocol `Model`. Imports no torch."""
 
 from __future__ import annotations
 
@@ -91,5 +91,5 @@ class Model(Protocol):
         ...
 
     def weights_needed(self) -> tuple[str, ...]:
-        """Names (keys of `WEIGHTS` in `rssam.weights.registry`) of the checkpoints that `build` reads."""
+        """Return the names (keys of `WEIGHTS` in `rssam.weights.registry`) of the checkpoints that `build` reads."""
         ...

@@ -12,7 +12,7 @@ from rssam.errors import UserError
 
 
 def sha256_file(path: Path) -> str:
-    """SHA-256 of a file's bytes in hex, read in pieces."""
+    """Compute the SHA-256 of a file's bytes in hex, read in pieces."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
@@ -44,7 +44,7 @@ def write_atomic(path: Path, content: bytes, *, durable: bool = True) -> None:
 
 
 def write_durable(path: Path, content: bytes) -> None:
-    """`write_atomic`, and the folder's entry too is on the disk on return. Raises UserError if the disk is full."""
+    """Write a file as `write_atomic` does, and bring its folder to the disk too. Raises UserError if it is full."""
     write_atomic(path, content)
     sync_folder(path.parent)
 

@@ -1,4 +1,4 @@
-"""LoRA on the queries and values of any ViT (paper section 3.2, Fig. 2: X_out = X_in (SG(W) + W_d W_u)); freezing.
+"""LoRA on the queries and values of any ViT, and freezing (paper section 3.2, Fig. 2: X_out = X_in (SG(W) + W_d W_u)).
 
 Source: the paper follows SAMed (hitachinsk/SAMed, Apache-2.0): rank 4, factor 1, no bias, no dropout, A uniform and
 B zero at the start.
@@ -23,7 +23,7 @@ class LoraQkv(Selectable, nn.Linear):
 
     def __init__(self, qkv: nn.Linear, rank: int) -> None:
         super().__init__(qkv.in_features, qkv.out_features, device="meta")
-        self.weight, self.bias = qkv.weight, qkv.bias  # the very parameters, not copies
+        self.weight, self.bias = qkv.weight, qkv.bias  # the same parameters, not copies
         width = qkv.in_features
         self.query_down, self.query_up = _low_rank(width, rank)
         self.value_down, self.value_up = _low_rank(width, rank)
@@ -31,7 +31,7 @@ class LoraQkv(Selectable, nn.Linear):
     def forward(self, x: Tensor) -> Tensor:
         """Map tokens [..., width] to [..., 3 * width]; in training both additions are one product of rank 2 r."""
         if self.kind == "reference":
-            return self._apart(x)
+            return self._reference(x)
         if not torch.is_grad_enabled():
             return F.linear(x, self._merged(), self.bias)
         tokens = x.reshape(-1, x.shape[-1])  # [N, width]
@@ -44,15 +44,15 @@ class LoraQkv(Selectable, nn.Linear):
         return adapted.view(*x.shape[:-1], -1)
 
     def _merged(self) -> Tensor:
-        """The layer's weight [3 * width, width] with both additions: two small products for two of all tokens."""
+        """Return the layer's weight [3 * width, width] with both additions: two small products, none of all tokens."""
         width = self.in_features
         weight = self.weight.clone()
         weight[:width].addmm_(self.query_up.weight, self.query_down.weight)
         weight[-width:].addmm_(self.value_up.weight, self.value_down.weight)
         return weight
 
-    def _apart(self, x: Tensor) -> Tensor:
-        """As SAMed writes it: four layers and two additions."""
+    def _reference(self, x: Tensor) -> Tensor:
+        """Map tokens as SAMed writes it: four layers and two additions."""
         query, key, value = super().forward(x).chunk(3, dim=-1)  # each [..., width]
         query = query + self.query_up(self.query_down(x))
         value = value + self.value_up(self.value_down(x))
@@ -82,11 +82,11 @@ def add_lora(module: nn.Module, rank: int) -> None:
 def lora_parameters(module: nn.Module) -> dict[str, nn.Parameter]:
     """Return the parameters that `add_lora` brought, by their names in `module`."""
     return {
-        f"{name}.{part}": parameter
+        f"{name}.{own_name}": parameter
         for name, layer in module.named_modules()
         if isinstance(layer, LoraQkv)
-        for part, parameter in layer.named_parameters()
-        if part not in ("weight", "bias")
+        for own_name, parameter in layer.named_parameters()
+        if own_name not in ("weight", "bias")
     }
 
 

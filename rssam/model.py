@@ -1,4 +1,4 @@
-"""RS-SAM assembled (Eq. 3, Algorithm 1, Fig. 1) and its ablations (Tables 5 and 6).
+"""The RS-SAM network (Eq. 3, Algorithm 1, Fig. 1) and its ablations (Tables 5 and 6), assembled from plain options.
 
 Source: the paper, which has no public code; SAM's parts are facebookresearch/segment-anything's (Apache-2.0).
 What the paper leaves open and what we take, none of it in the paper: F_early is the output of the first
@@ -58,7 +58,7 @@ class RsSam(nn.Module):
         self.upscaling = upscaling
 
     def forward(self, images: Tensor) -> Tensor:
-        """Give logits [B, channels, H, W] of images [B, 3, H, W] in 0..1."""
+        """Return logits [B, channels, H, W] of images [B, 3, H, W] in 0..1."""
         blocks = dict(zip(self.taps, self.encoder(images, self.taps).taps, strict=True))  # each [B, width, H/16, W/16]
         early = blocks[self.encoder.size.global_blocks[0]]
 
@@ -99,7 +99,7 @@ def architecture(
     add_lora(image_encoder, rank)
     freeze_encoder(image_encoder, init)
     tokens = 2 if task.binary else task.channels
-    feeding = source_blocks(size.blocks) if neck_source == "layers" else {}
+    sources = source_blocks(size.blocks) if neck_source == "layers" else {}
     return RsSam(
         task,
         image_encoder,
@@ -109,7 +109,7 @@ def architecture(
         MHFF(size.width) if mhff else None,
         None if scales[-1] == 4 else SamUpscaling(tokens),
         scales,
-        {scale: feeding.get(scale, size.blocks - 1) for scale in scales},
+        {scale: sources.get(scale, size.blocks - 1) for scale in scales},
     )
 
 

@@ -1,4 +1,4 @@
-"""The digest of a network's parameters: a run's key says how a network was made, the digest which one it is."""
+"""Compute the digest of a network's parameters, which identifies a trained network."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""FCN, declared without torch; its source, licence and differences stand in `network.py`."""
+"""Declaration of FCN, without torch; source, licence and differences are in `network.py`."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ class Fcn(nn.Module):
         self.classifier = classifier
 
     def forward(self, images: Tensor) -> Tensor:
-        """Give logits [B, channels, H, W] of images [B, 3, H, W] in 0..1."""
+        """Return logits [B, channels, H, W] of images [B, 3, H, W] in 0..1."""
         (features,) = self.backbone(self.normalise(images))  # [B, C, H/8, W/8]
         logits = self.classifier(features).float()  # [B, channels, H/8, W/8]
         return F.interpolate(logits, images.shape[-2:], mode="bilinear", align_corners=False)  # [B, channels, H, W]

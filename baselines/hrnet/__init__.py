@@ -1,4 +1,4 @@
-"""HRNetV2, declared without torch; its source, licence and differences stand in `network.py`."""
+"""Declaration of HRNetV2, without torch; source, licence and differences are in `network.py`."""
 
 from __future__ import annotations
 

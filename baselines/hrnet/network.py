@@ -41,7 +41,7 @@ class HRNet(nn.Module):
         self.head = head
 
     def forward(self, images: Tensor) -> Tensor:
-        """Give logits [B, channels, H, W] of images [B, 3, H, W] in 0..1."""
+        """Return logits [B, channels, H, W] of images [B, 3, H, W] in 0..1."""
         branches = self.trunk(self.normalise(images))  # w, 2w, 4w, 8w channels at H/4, H/8, H/16, H/32
         quarter = branches[0].shape[-2:]
         x = torch.cat([resize(branch, quarter) for branch in branches], dim=1)  # [B, 15 w, H/4, W/4]
@@ -55,7 +55,7 @@ def resize(x: Tensor, size: torch.Size) -> Tensor:
 
 
 def branches_of(width: str) -> tuple[nn.Module, list[int]]:
-    """timm's trunk `hrnet_<width>` that gives its four branches, and their channels."""
+    """Return timm's trunk `hrnet_<width>`, which returns its four branches, and their channels."""
     trunk: Any = timm.create_model(
         f"hrnet_{width}", pretrained=False, features_only=True, feature_location="", out_indices=(1, 2, 3, 4)
     )

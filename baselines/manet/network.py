@@ -40,7 +40,7 @@ class KernelAttention(nn.Module):
         self.eps = eps
 
     def forward(self, x: Tensor) -> Tensor:
-        """From [B, C, h, w] the same, float32."""
+        """Map [B, C, h, w] to the same shape, in float32."""
         query, key, value = self.query(x), self.key(x), self.value(x)  # [B, C/8, h, w] twice, [B, C, h, w]
         with full_precision(x.device):
             query = F.softplus(query.float().flatten(2))  # [B, C/8, h*w]
@@ -60,7 +60,7 @@ class ChannelAttention(nn.Module):
         self.gamma = nn.Parameter(torch.zeros(1))
 
     def forward(self, x: Tensor) -> Tensor:
-        """From [B, C, h, w] the same, float32."""
+        """Map [B, C, h, w] to the same shape, in float32."""
         with full_precision(x.device):
             channels = x.float().flatten(2)  # [B, C, h*w]
             likeness = channels @ channels.transpose(1, 2)  # [B, C, C]
@@ -78,13 +78,13 @@ class Attention(nn.Module):
         self.channel = ChannelAttention()
 
     def forward(self, x: Tensor) -> Tensor:
-        """From [B, C, h, w] the same, float32."""
+        """Map [B, C, h, w] to the same shape, in float32."""
         attended: Tensor = self.position(x) + self.channel(x)
         return attended
 
 
 def up(channels: int, out_channels: int) -> nn.Sequential:
-    """LinkNet's decoder block: a quarter of the channels, height and width doubled, then `out_channels`."""
+    """Return LinkNet's decoder block: a quarter of the channels, height and width doubled, then `out_channels`."""
     width = channels // 4
     return nn.Sequential(
         nn.Conv2d(channels, width, kernel_size=1),
@@ -121,9 +121,9 @@ class MANet(nn.Module):
         )
 
     def forward(self, images: Tensor) -> Tensor:
-        """Give logits [B, channels, H, W] of images [B, 3, H, W] in 0..1."""
+        """Return logits [B, channels, H, W] of images [B, 3, H, W] in 0..1."""
         maps = self.backbone(self.normalise(images))  # [B, C_i, H/4, W/4] to [B, C_i, H/32, W/32]
-        *skips, x = (attend(one) for attend, one in zip(self.attention, maps, strict=True))
+        *skips, x = (attend(features) for attend, features in zip(self.attention, maps, strict=True))
         for climb, skip in zip(reversed(self.ups), reversed(skips), strict=True):
             x = climb(x) + skip  # [B, C_i, H/16, W/16], then H/8, then H/4
         x = self.last_up(x)  # [B, C_0, H/2, W/2]

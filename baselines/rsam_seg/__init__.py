@@ -1,4 +1,4 @@
-"""RSAM-Seg, declared without torch; its source, licence and differences stand in `network.py`."""
+"""Declaration of RSAM-Seg, without torch; source, licence and differences are in `network.py`."""
 
 from __future__ import annotations
 

@@ -62,13 +62,13 @@ class AdaptedBlock(Selectable, nn.Module):
         return tokens
 
     def _on_real_tokens(self, tokens: Tensor) -> Tensor:
-        """Attention and its adapter, without padded tokens: the adapter knows one token at a time."""
+        """Attend and adapt without padded tokens: the adapter works on single tokens."""
         attended = attend(self.attn, self.attn.qkv(self.norm1(tokens)), self.window_size, self.kind)
         x: Tensor = self.attn.proj(attended)  # [B, h, w, width]
         return x + self.space_adapter(x)  # type: ignore[no-any-return]
 
     def _in_windows(self, tokens: Tensor) -> Tensor:
-        """The same as published: segment_anything's own attention in padded windows, and the adapter there."""
+        """Attend and adapt as published: segment_anything's own attention in padded windows, and the adapter there."""
         x = self.norm1(tokens)
         if self.window_size:
             x, padded = window_partition(x, self.window_size)  # [B * windows, 14, 14, width]
@@ -85,12 +85,12 @@ def add_adapters(encoder: SamEncoder) -> None:
 
 
 def adapter_parameters(encoder: SamEncoder) -> dict[str, nn.Parameter]:
-    """The parameters that `add_adapters` brought, by their names in `encoder`."""
+    """Return the parameters that `add_adapters` brought, by their names in `encoder`."""
     return {
-        f"{name}.{part}": parameter
+        f"{name}.{own_name}": parameter
         for name, module in encoder.named_modules()
         if isinstance(module, Adapter)
-        for part, parameter in module.named_parameters()
+        for own_name, parameter in module.named_parameters()
     }
 
 

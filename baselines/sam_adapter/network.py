@@ -50,7 +50,7 @@ class NoPrompt(nn.Module):
         self.no_mask_embed = nn.Embedding(1, EMBEDDING)
 
     def forward(self) -> tuple[Tensor, Tensor]:
-        """Give the positional code and the "no mask" prompt, both [1, 256, h, w]."""
+        """Return the positional code and the "no mask" prompt, both [1, 256, h, w]."""
         no_mask = self.no_mask_embed.weight[:, :, None, None]  # [1, 256, 1, 1]
         with full_precision(no_mask.device):  # the code of neighbouring pixels would blur in bfloat16
             position = self.pe_layer(self.grid)  # [256, h, w]
@@ -76,11 +76,11 @@ class SamAdapter(nn.Module):
         self.mask_decoder = mask_decoder
 
     def forward(self, images: Tensor) -> Tensor:
-        """Give logits [B, channels, H, W] of images [B, 3, H, W] in 0..1."""
+        """Return logits [B, channels, H, W] of images [B, 3, H, W] in 0..1."""
         embedding = self.encoder(images, prompter=self.prompt_generator).neck  # [B, 256, H/16, W/16]
         position, no_mask = self.prompt_encoder()  # each [1, 256, H/16, W/16]
         masks, _ = self.mask_decoder(embedding, position, no_mask)  # [B, tokens, H/4, W/4], float32
-        masks = masks[:, : self.channels]  # [B, channels, H/4, W/4]: all but for one class, where it is the first
+        masks = masks[:, : self.channels]  # [B, channels, H/4, W/4]: all masks; for one class the first
         return F.interpolate(masks, images.shape[-2:], mode="bilinear", align_corners=False)  # [B, channels, H, W]
 
 

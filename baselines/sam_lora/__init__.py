@@ -1,4 +1,4 @@
-"""SAM LoRA, the paper's Baseline, declared without torch; its source, licence and differences stand in `network.py`."""
+"""Declaration of SAM LoRA, the paper's Baseline, without torch; source and differences are in `network.py`."""
 
 from __future__ import annotations
 

@@ -46,7 +46,7 @@ class SamLora(nn.Module):
         self.mask_decoder = mask_decoder
 
     def forward(self, images: Tensor) -> Tensor:
-        """Give logits [B, channels, H, W] of images [B, 3, H, W] in 0..1."""
+        """Return logits [B, channels, H, W] of images [B, 3, H, W] in 0..1."""
         embedding = self.encoder(images).neck  # [B, 256, H/16, W/16]
         with full_precision(images.device):  # the positional code of neighbouring pixels would blur in bfloat16
             position = self.prompt_encoder.get_dense_pe()  # [1, 256, H/16, W/16]
@@ -74,20 +74,20 @@ def architecture(task: Task, *, encoder: str, init: EncoderInit, rank: int) -> S
 
 
 def without_parts(tensors: Mapping[str, Tensor], parts: tuple[str, ...]) -> dict[str, Tensor]:
-    """The tensors but for those whose names start as in `parts`. Raises WeightsDamaged if a part is not there."""
-    for part in parts:
-        checkpoint_part(tensors, part)  # what is left out must at least be there, else the list is out of date
+    """Return the tensors except those whose names start as in `parts`. Raises WeightsDamaged if a part is missing."""
+    for prefix in parts:
+        checkpoint_part(tensors, prefix)  # raises if there is nothing to leave out: the list is out of date then
     return {name: tensor for name, tensor in tensors.items() if not name.startswith(parts)}
 
 
 def load_mask_decoder(decoder: BatchMaskDecoder, checkpoint: Mapping[str, Tensor], fresh: tuple[str, ...] = ()) -> None:
-    """Start from SAM's mask decoder, but for the parts in `fresh`, which keep their random start."""
+    """Start from SAM's mask decoder, except the parts in `fresh`, which keep their random start."""
     state = without_parts(checkpoint_part(checkpoint, "mask_decoder."), fresh)
     load_exactly(decoder, state, [name for name in decoder.state_dict() if name.startswith(fresh)])
 
 
 def load_pretrained(net: SamLora, checkpoint: Mapping[str, Tensor]) -> None:
-    """Start from SAM: encoder, prompt encoder, and the mask decoder but for the parts that depend on its tokens."""
+    """Start from SAM: encoder, prompt encoder, and the mask decoder except the parts that depend on its tokens."""
     state = encoder_state(checkpoint, net.encoder.size, net.encoder.image_size)
     load_exactly(net.encoder, state, fresh=lora_parameters(net.encoder))
     load_exactly(net.prompt_encoder, checkpoint_part(checkpoint, "prompt_encoder."))

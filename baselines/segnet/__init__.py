@@ -1,4 +1,4 @@
-"""SegNet, declared without torch; its source, licence and differences stand in `network.py`."""
+"""Declaration of SegNet, without torch; source, licence and differences are in `network.py`."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ class SegNet(nn.Module):
         self.decoder = nn.ModuleList(decoder)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Give logits [B, channels, H, W] of images [B, 3, H, W] in 0..1."""
+        """Return logits [B, channels, H, W] of images [B, 3, H, W] in 0..1."""
         x: Tensor = self.normalise(images)
         pooled = []
         for layer in self.encoder:
@@ -66,7 +66,7 @@ def unpool(x: Tensor, indices: Tensor, size: torch.Size) -> Tensor:
 
 
 def conv(in_channels: int, out_channels: int) -> nn.Conv2d:
-    """3x3 convolution as in the authors' net: with a bias, from He's normal distribution."""
+    """Return a 3x3 convolution as in the authors' net: with a bias, from He's normal distribution."""
     layer = nn.Conv2d(in_channels, out_channels, kernel_size=3, padding=1)
     nn.init.kaiming_normal_(layer.weight, mode="fan_in", nonlinearity="relu")
     nn.init.zeros_(layer.bias)  # type: ignore[arg-type]  # there is one
@@ -74,12 +74,12 @@ def conv(in_channels: int, out_channels: int) -> nn.Conv2d:
 
 
 def unit(in_channels: int, out_channels: int) -> list[nn.Module]:
-    """Convolution, batch norm and ReLU, in VGG's order."""
+    """Return convolution, batch norm and ReLU, in VGG's order."""
     return [conv(in_channels, out_channels), nn.BatchNorm2d(out_channels), nn.ReLU(inplace=True)]
 
 
 def vgg16_encoder(width: int) -> nn.Sequential:
-    """VGG16 with batch norm up to its last pooling, under torchvision's names ("0.weight", "1.weight", ...)."""
+    """Return VGG16 with batch norm up to its last pooling, under torchvision's names ("0.weight", "1.weight", ...)."""
     layers: list[nn.Module] = []
     channels = 3
     for stage in _STAGES:
@@ -91,7 +91,7 @@ def vgg16_encoder(width: int) -> nn.Sequential:
 
 
 def mirrored_decoder(width: int, out_channels: int) -> list[nn.Sequential]:
-    """A mirror of each stage, from the last to the first; its last convolution leads to the stage before."""
+    """Return a mirror of each stage, from the last to the first; its last convolution leads to the stage before."""
     stages = []
     for index in reversed(range(1, len(_STAGES))):
         channels = [multiple * width for multiple in _STAGES[index]]

@@ -84,7 +84,7 @@ _MAY_BE_DROPPED = ("pre_logits.",)  # a layer before the head that timm no longe
 
 
 def _resnet(size: Size) -> ResNetV2:
-    """timm's ResNet of `vit_base_r50_s16_224`: strides 4, 8, 16, activation after the sum, padded as in TensorFlow."""
+    """Return timm's ResNet of `vit_base_r50_s16_224`: strides 4, 8, 16; activation after the sum, TF padding."""
     return ResNetV2(
         layers=list(size.blocks),
         channels=(4 * size.stem, 8 * size.stem, 16 * size.stem),
@@ -100,7 +100,7 @@ def _resnet(size: Size) -> ResNetV2:
 
 
 def _block(size: Size) -> Block:
-    """A layer of the ViT that drops out in its MLP alone, where timm's would also do so after the attention."""
+    """Return a layer of the ViT with dropout in its MLP alone; timm's has it after the attention too."""
     block = Block(
         size.hidden,
         size.heads,
@@ -122,7 +122,7 @@ class ConvPatches(nn.Module):
         self.proj = nn.Conv2d(backbone.num_features, hidden, kernel_size=1)
 
     def forward(self, images: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """Patches [B, hidden, H/16, W/16] of normalised images, and maps at strides 8, 4, 2 for the decoder."""
+        """Return patches [B, hidden, H/16, W/16] of normalised images, and maps at strides 8, 4, 2 for the decoder."""
         stem, stages = self.backbone.stem, self.backbone.stages
         half = stem[:-1](images)  # [B, stem, H/2, W/2]
         quarter = stages[0](stem[-1](half))  # pooled first; [B, 4 stem, H/4, W/4]
@@ -150,7 +150,7 @@ class HybridEncoder(nn.Module):
         self.blocks.apply(init_weights_vit_timm)
 
     def forward(self, images: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """The ViT's map [B, hidden, H/16, W/16] of normalised images, and the ResNet's at strides 8, 4, 2."""
+        """Return the ViT's map [B, hidden, H/16, W/16] of normalised images, and the ResNet's at strides 8, 4, 2."""
         if images.shape[-2:] != self.image_size:
             raise ValueError(f"built for images of {self.image_size}, got {tuple(images.shape[-2:])}")
         patches, skips = self.patch_embed(images)
@@ -178,12 +178,12 @@ class Decoder(nn.Module):
         super().__init__()
         self.first = _conv(hidden, channels[0])
         self.levels = nn.ModuleList(
-            nn.Sequential(_conv(below + skip, here), _conv(here, here))
-            for below, skip, here in zip(channels[:-1], [*skips, 0], channels[1:], strict=True)
+            nn.Sequential(_conv(coarser + skip, width), _conv(width, width))
+            for coarser, skip, width in zip(channels[:-1], [*skips, 0], channels[1:], strict=True)
         )
 
     def forward(self, x: Tensor, skips: Sequence[Tensor]) -> Tensor:
-        """Features [B, channels[4], H, W] of the map [B, hidden, H/16, W/16] and the skips."""
+        """Map [B, hidden, H/16, W/16] and the skips to features [B, channels[4], H, W]."""
         x = self.first(x)  # [B, channels[0], H/16, W/16]
         for index, level in enumerate(self.levels):
             x = F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=True)  # aligned as in the original
@@ -204,7 +204,7 @@ class TransUNet(nn.Module):
         self.head = head
 
     def forward(self, images: Tensor) -> Tensor:
-        """Give logits [B, channels, H, W] of images [B, 3, H, W] in 0..1."""
+        """Return logits [B, channels, H, W] of images [B, 3, H, W] in 0..1."""
         x, skips = self.encoder(self.normalise(images))  # [B, hidden, H/16, W/16]
         x = self.decoder(x, skips)  # [B, 16, H, W]
         logits: Tensor = self.head(x)  # [B, channels, H, W]
@@ -220,7 +220,7 @@ def architecture(task: Task, *, size: str) -> TransUNet:
 
 
 def resample_positions(table: Tensor, grid: tuple[int, int]) -> Tensor:
-    """Position embedding [1, n * n, hidden] of a square grid on another grid, bilinear with the corners aligned.
+    """Resample a position embedding [1, n * n, hidden] of a square grid to a grid, bilinear with corners aligned.
 
     That is TransUNet's way (scipy's zoom of order 1), so that it starts where the original does; timm's is bicubic.
     """
@@ -237,9 +237,9 @@ def load_pretrained(net: TransUNet, checkpoint: Mapping[str, Tensor]) -> None:
 
     Raises WeightsDamaged if one of those, or any other tensor, is missing, unexpected or of another shape.
     """
-    for part in (*_DROPPED, "pos_embed"):
-        if not any(name.startswith(part) for name in checkpoint):
-            raise WeightsDamaged(f"expected tensors named {part}* in the checkpoint, found none: prepare it again")
+    for prefix in (*_DROPPED, "pos_embed"):
+        if not any(name.startswith(prefix) for name in checkpoint):
+            raise WeightsDamaged(f"expected tensors named {prefix}* in the checkpoint, found none: prepare it again")
     state = {name: tensor for name, tensor in checkpoint.items() if not name.startswith((*_DROPPED, *_MAY_BE_DROPPED))}
     patches = state["pos_embed"][:, 1:]  # the first position is the class token's
     if round(patches.shape[1] ** 0.5) ** 2 != patches.shape[1]:

@@ -1,4 +1,4 @@
-"""U-Net, declared without torch; its source, licence and differences stand in `network.py`."""
+"""Declaration of U-Net, without torch; source, licence and differences are in `network.py`."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ class UNet(nn.Module):
         self.head = head
 
     def forward(self, images: Tensor) -> Tensor:
-        """Give logits [B, channels, H, W] of images [B, 3, H, W] in 0..1."""
+        """Return logits [B, channels, H, W] of images [B, 3, H, W] in 0..1."""
         x = self.downs[0](self.normalise(images))  # [B, width, H, W]
         skips = []
         for down in self.downs[1:]:
@@ -56,14 +56,14 @@ class UpLevel(nn.Module):
         self.convs = two_convs(channels, channels // 2)
 
     def forward(self, x: Tensor, skip: Tensor) -> Tensor:
-        """Join x [B, C, h, w] to skip [B, C/2, 2h, 2w]; give [B, C/2, 2h, 2w]."""
+        """Join x [B, C, h, w] to skip [B, C/2, 2h, 2w]; return [B, C/2, 2h, 2w]."""
         x = torch.cat((skip, self.up(x)), dim=1)  # [B, C, 2h, 2w]
         joined: Tensor = self.convs(x)  # [B, C/2, 2h, 2w]
         return joined
 
 
 def two_convs(in_channels: int, out_channels: int) -> nn.Sequential:
-    """3x3 convolution, batch norm and ReLU, twice."""
+    """Return 3x3 convolution, batch norm and ReLU, twice."""
     return nn.Sequential(
         nn.Conv2d(in_channels, out_channels, kernel_size=3, padding=1, bias=False),
         nn.BatchNorm2d(out_channels),

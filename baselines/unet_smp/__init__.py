@@ -1,4 +1,4 @@
-"""smp's U-Net, a control, declared without torch; its source, licence and differences stand in `network.py`."""
+"""Declaration of smp's U-Net, a control, without torch; source, licence and differences are in `network.py`."""
 
 from __future__ import annotations
 

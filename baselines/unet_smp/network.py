@@ -30,7 +30,7 @@ class SmpUNet(nn.Module):
         self.unet = unet
 
     def forward(self, images: Tensor) -> Tensor:
-        """Give logits [B, channels, H, W] of images [B, 3, H, W] in 0..1."""
+        """Return logits [B, channels, H, W] of images [B, 3, H, W] in 0..1."""
         logits: Tensor = self.unet(self.normalise(images))  # [B, channels, H, W]
         return logits.float()
 

@@ -34,7 +34,7 @@ _HEADS = 8
 
 
 def mirror(x: Tensor, dim: int, extra: int) -> Tensor:
-    """`extra` more elements at the end of `dim`, reflected to and fro as NumPy's `reflect`, however few there are."""
+    """Append `extra` elements at the end of `dim`, reflected back and forth like NumPy's `reflect`."""
     if extra == 0:
         return x
     length = x.shape[dim]
@@ -44,7 +44,7 @@ def mirror(x: Tensor, dim: int, extra: int) -> Tensor:
 
 
 def conv_norm(channels: int, out_channels: int, kernel_size: int) -> nn.Sequential:
-    """A convolution that keeps height and width, and its norm."""
+    """Return a convolution that keeps height and width, and its norm."""
     return nn.Sequential(
         nn.Conv2d(channels, out_channels, kernel_size, padding=kernel_size // 2, bias=False),
         nn.BatchNorm2d(out_channels),
@@ -52,7 +52,7 @@ def conv_norm(channels: int, out_channels: int, kernel_size: int) -> nn.Sequenti
 
 
 def separable(channels: int, kernel_size: int) -> nn.Sequential:
-    """A depth-wise and a point-wise convolution, the norm between them."""
+    """Return a depth-wise and a point-wise convolution, the norm between them."""
     return nn.Sequential(
         nn.Conv2d(channels, channels, kernel_size, padding=(kernel_size - 1) // 2, groups=channels, bias=False),
         nn.BatchNorm2d(channels),
@@ -70,7 +70,7 @@ class WindowAttention(nn.Module):
         self.bias = RelPosBias((_WINDOW, _WINDOW), _HEADS)
 
     def forward(self, x: Tensor) -> Tensor:
-        """From [B, C, h, w] the same."""
+        """Map [B, C, h, w] to the same shape."""
         height, width = x.shape[-2:]
         x = mirror(mirror(x, 2, -height % _WINDOW), 3, -width % _WINDOW)  # [B, C, h', w'], multiples of 8
         qkv = self.qkv(x)  # [B, 3C, h', w']
@@ -101,12 +101,12 @@ class GlobalLocalAttention(nn.Module):
         self.mix = separable(channels, kernel_size=_WINDOW)
 
     def forward(self, x: Tensor) -> Tensor:
-        """From [B, C, h, w] the same."""
+        """Map [B, C, h, w] to the same shape."""
         local = self.local3(x) + self.local1(x)
         windows = self.windows(x)
         cross = self.mean_of_column(mirror(windows, 2, 1)) + self.mean_of_row(mirror(windows, 3, 1))
-        both = mirror(mirror(cross + local, 2, 1), 3, 1)  # [B, C, h + 1, w + 1]
-        mixed: Tensor = self.mix(both)  # [B, C, h, w]
+        extended = mirror(mirror(cross + local, 2, 1), 3, 1)  # [B, C, h + 1, w + 1]
+        mixed: Tensor = self.mix(extended)  # [B, C, h, w]
         return mixed
 
 
@@ -125,7 +125,7 @@ class Block(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """From [B, C, h, w] the same."""
+        """Map [B, C, h, w] to the same shape."""
         x = x + self.attention(self.norm1(x))
         x = x + self.mlp(self.norm2(x))
         return x
@@ -141,11 +141,11 @@ class WeightedFusion(nn.Module):
         self.smooth = nn.Sequential(conv_norm(channels, channels, kernel_size=3), nn.ReLU6())
 
     def forward(self, x: Tensor, skip: Tensor) -> Tensor:
-        """From [B, C, h, w] and [B, skip, 2h, 2w], [B, C, 2h, 2w]."""
+        """Map [B, C, h, w] and [B, skip, 2h, 2w] to [B, C, 2h, 2w]."""
         x = F.interpolate(x, scale_factor=2.0, mode="bilinear", align_corners=False)  # [B, C, 2h, 2w]
         weights = F.relu(self.weights)
-        of_skip, of_x = weights / (weights.sum() + 1e-8)
-        fused: Tensor = self.smooth(of_skip * self.project(skip) + of_x * x)
+        skip_share, x_share = weights / (weights.sum() + 1e-8)
+        fused: Tensor = self.smooth(skip_share * self.project(skip) + x_share * x)
         return fused
 
 
@@ -168,13 +168,13 @@ class FeatureRefinement(nn.Module):
         self.shortcut = conv_norm(channels, channels, kernel_size=1)
 
     def forward(self, x: Tensor) -> Tensor:
-        """From [B, C, h, w] the same."""
+        """Map [B, C, h, w] to the same shape."""
         weighed = self.pixel(x) * x + self.channel(x) * x
         return F.relu6(self.mix(weighed) + self.shortcut(x))
 
 
 def head(width: int, channels: int, dropout: nn.Module) -> nn.Sequential:
-    """Logits at the resolution of a decoder map."""
+    """Return the layers from a decoder map [B, width, h, w] to logits [B, channels, h, w]."""
     return nn.Sequential(
         conv_norm(width, width, kernel_size=3),
         nn.ReLU6(),
@@ -198,18 +198,18 @@ class UNetFormer(nn.Module):
         self.auxiliary_head = head(width, channels, nn.Dropout(0.1))
 
     def forward(self, images: Tensor) -> Tensor:
-        """Give logits [B, channels, H, W] of images [B, 3, H, W] in 0..1."""
+        """Return logits [B, channels, H, W] of images [B, 3, H, W] in 0..1."""
         fine, _ = self.features(images)
         return _resize(self.head(fine), images)
 
     def training_outputs(self, images: Tensor) -> list[tuple[float, Tensor]]:
-        """The logits, and those of the auxiliary head from all three blocks; each with the weight of its loss."""
+        """Return the logits and those of the auxiliary head from all three blocks, with the weights of their losses."""
         fine, (deep, middle, shallow) = self.features(images)
         blocks = _enlarge(deep, 4) + _enlarge(middle, 2) + shallow  # [B, width, H/8, W/8]
         return [(1.0, _resize(self.head(fine), images)), (0.4, _resize(self.auxiliary_head(blocks), images))]
 
     def features(self, images: Tensor) -> tuple[Tensor, tuple[Tensor, Tensor, Tensor]]:
-        """The finest map of the decoder [B, width, H/4, W/4], and its blocks' outputs at strides 32, 16 and 8."""
+        """Return the decoder's finest map [B, width, H/4, W/4], and its blocks' outputs at strides 32, 16 and 8."""
         stride4, stride8, stride16, stride32 = self.backbone(self.normalise(images))
         deep = self.block32(self.project(stride32))  # [B, width, H/32, W/32]
         middle = self.block16(self.fuse16(deep, stride16))  # [B, width, H/16, W/16]
@@ -223,7 +223,7 @@ def _enlarge(x: Tensor, factor: int) -> Tensor:
 
 
 def _resize(logits: Tensor, images: Tensor) -> Tensor:
-    """Logits [B, channels, h, w] at the images' size, float32."""
+    """Resize logits [B, channels, h, w] to the images' size, in float32."""
     return F.interpolate(logits.float(), images.shape[-2:], mode="bilinear", align_corners=False)
 
 

@@ -27,7 +27,7 @@ from rssam.lora import add_lora, freeze_encoder
 from rssam.sam.attention import AttentionKind, ExactBlock, attend, set_attention
 from rssam.sam.encoder import WINDOW, SamEncoder
 from rssam.sam.encoder_sizes import ENCODERS
-from rssam.sam.tiled_attention import between
+from rssam.sam.tiled_attention import offset_table
 
 COMPARED: tuple[AttentionKind, ...] = ("reference", "auto")
 WAYS: tuple[AttentionKind, ...] = ("tiled", "folded", "dense")
@@ -204,8 +204,8 @@ def flex(rounds: int) -> list[str]:
     qkv = torch.randn(1, 32, 32, 3 * 768)
     query, key, value = qkv.view(1, 1024, 3, 12, 64).permute(2, 0, 3, 1, 4).contiguous().unbind(0)  # [1, 12, 1024, 64]
     grid = query.view(1, 12, 32, 32, 64)
-    rows = torch.einsum("bnhwd,hkd->bnhwk", grid, between(block.attn.rel_pos_h, 32)).reshape(1, 12, 1024, 32)
-    columns = torch.einsum("bnhwd,wkd->bnhwk", grid, between(block.attn.rel_pos_w, 32)).reshape(1, 12, 1024, 32)
+    rows = torch.einsum("bnhwd,hkd->bnhwk", grid, offset_table(block.attn.rel_pos_h, 32)).reshape(1, 12, 1024, 32)
+    columns = torch.einsum("bnhwd,wkd->bnhwk", grid, offset_table(block.attn.rel_pos_w, 32)).reshape(1, 12, 1024, 32)
 
     def placed(score: Tensor, b: Tensor, head: Tensor, q: Tensor, k: Tensor) -> Tensor:
         return score + rows[b, head, q, k // 32] + columns[b, head, q, k % 32]

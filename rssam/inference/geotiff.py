@@ -1,4 +1,4 @@
-"""Finished rows as a cloud-optimised GeoTIFF: georeference, palette, class names, overviews; whole or not at all.
+"""Write finished rows as a cloud-optimised GeoTIFF: georeference, palette, class names, overviews; whole or not at all.
 
 GDAL's COG driver copies block by block, so memory does not grow with the raster. What it wrote is read back and
 compared, for it reports a full disk late. Imports no torch.
@@ -44,8 +44,8 @@ class Georeference:
 
 
 @dataclass(frozen=True)
-class Picture:
-    """How a layer becomes a file."""
+class LayerStyle:
+    """The band names, tags and colours that a layer has as a file."""
 
     names: tuple[str, ...]  # of the bands
     tags: Mapping[str, str]
@@ -54,20 +54,28 @@ class Picture:
 
 
 def as_steps(probabilities: NDArray[np.float32], valid: NDArray[np.bool_]) -> NDArray[np.uint8]:
-    """Probabilities [C, rows, width] as bytes, 255 without data."""
+    """Turn probabilities [C, rows, width] into bytes: steps of 1 / LEVELS, 255 without data."""
     steps = np.rint(np.clip(probabilities, 0, 1) * LEVELS).astype(np.uint8)
     steps[:, ~valid] = IGNORE
     return steps
 
 
-def write_cog(part: PartialOutput, layer: str, place: Georeference, picture: Picture, out: Path) -> None:
-    """Make `out` of a layer of the part folder; raises UserError, and leaves no `out`, if it cannot be written."""
-    sheet = part.folder / f"{layer}.vrt"
-    sheet.write_bytes(_described(part, layer, place, picture))
-    resampling = "nearest" if picture.palette is not None else "average"
+def write_cog(partial: PartialOutput, layer: str, georeference: Georeference, style: LayerStyle, out: Path) -> None:
+    """Write a layer as a GeoTIFF and compare it with the rows. Raises UserError, and leaves no file, if that fails.
+
+    Args:
+        partial: the finished rows.
+        layer: the name of one of its layers.
+        georeference: where the pixels lie.
+        style: band names, tags and colours.
+        out: the file.
+    """
+    virtual_raster = partial.folder / f"{layer}.vrt"
+    virtual_raster.write_bytes(_describe(partial, layer, georeference, style))
+    resampling = "nearest" if style.palette is not None else "average"
     try:
-        rasterio.shutil.copy(sheet, out, driver="COG", overview_resampling=resampling, **COG)
-        _compare(part, layer, out)
+        rasterio.shutil.copy(virtual_raster, out, driver="COG", overview_resampling=resampling, **COG)
+        _compare(partial, layer, out)
     except (CPLE_BaseError, RasterioError, OSError) as error:
         for path in (out, *out.parent.glob(f"{out.name}.*")):
             path.unlink(missing_ok=True)
@@ -79,43 +87,43 @@ def write_cog(part: PartialOutput, layer: str, place: Georeference, picture: Pic
         ) from error
 
 
-def count_labels(part: PartialOutput, layer: str) -> NDArray[np.int64]:
-    """Pixels [256] of each label of a layer of one band."""
+def count_labels(partial: PartialOutput, layer: str) -> NDArray[np.int64]:
+    """Count the pixels [256] of each label of a layer of one band."""
     counts = np.zeros(256, np.int64)
-    for top in range(0, part.height, ROWS):
-        counts += np.bincount(part.read(layer, top, min(top + ROWS, part.height)).ravel(), minlength=256)
+    for top in range(0, partial.height, ROWS):
+        counts += np.bincount(partial.read(layer, top, min(top + ROWS, partial.height)).ravel(), minlength=256)
     return counts
 
 
-def _compare(part: PartialOutput, layer: str, out: Path) -> None:
-    with open_quietly(out) as made:
-        for top in range(0, part.height, ROWS):
-            bottom = min(top + ROWS, part.height)
+def _compare(partial: PartialOutput, layer: str, out: Path) -> None:
+    with open_quietly(out) as raster:
+        for top in range(0, partial.height, ROWS):
+            bottom = min(top + ROWS, partial.height)
             if not np.array_equal(
-                made.read(window=Window(0, top, part.width, bottom - top)), part.read(layer, top, bottom)
+                raster.read(window=Window(0, top, partial.width, bottom - top)), partial.read(layer, top, bottom)
             ):
                 raise OSError(f"rows {top} to {bottom - 1} read back differently")
 
 
-def _described(part: PartialOutput, layer: str, place: Georeference, picture: Picture) -> bytes:
-    """The layer with all that is known of it, as a GDAL virtual raster."""
-    root = ElementTree.Element("VRTDataset", rasterXSize=str(part.width), rasterYSize=str(part.height))
-    if place.crs is not None:
-        ElementTree.SubElement(root, "SRS").text = place.crs.to_wkt()
-    if place.transform is not None:
-        ElementTree.SubElement(root, "GeoTransform").text = ", ".join(map(repr, place.transform.to_gdal()))
-    _add_tags(root, picture.tags)
-    for number, name in enumerate(picture.names, start=1):
+def _describe(partial: PartialOutput, layer: str, georeference: Georeference, style: LayerStyle) -> bytes:
+    """Return a GDAL virtual raster (XML) of the layer with its georeference and style."""
+    root = ElementTree.Element("VRTDataset", rasterXSize=str(partial.width), rasterYSize=str(partial.height))
+    if georeference.crs is not None:
+        ElementTree.SubElement(root, "SRS").text = georeference.crs.to_wkt()
+    if georeference.transform is not None:
+        ElementTree.SubElement(root, "GeoTransform").text = ", ".join(map(repr, georeference.transform.to_gdal()))
+    _add_tags(root, style.tags)
+    for number, name in enumerate(style.names, start=1):
         band = ElementTree.SubElement(root, "VRTRasterBand", dataType="Byte", band=str(number))
         ElementTree.SubElement(band, "Description").text = name
         ElementTree.SubElement(band, "NoDataValue").text = str(IGNORE)
-        if picture.scale is not None:
-            ElementTree.SubElement(band, "Scale").text = repr(picture.scale)
-        if picture.palette is not None:
+        if style.scale is not None:
+            ElementTree.SubElement(band, "Scale").text = repr(style.scale)
+        if style.palette is not None:
             ElementTree.SubElement(band, "ColorInterp").text = "Palette"
-            _add_palette(band, picture.palette)
+            _add_palette(band, style.palette)
         source = ElementTree.SubElement(band, "SimpleSource")
-        ElementTree.SubElement(source, "SourceFilename", relativeToVRT="1").text = part.path(layer).name
+        ElementTree.SubElement(source, "SourceFilename", relativeToVRT="1").text = partial.path(layer).name
         ElementTree.SubElement(source, "SourceBand").text = str(number)
     return ElementTree.tostring(root)
 

@@ -1,4 +1,4 @@
-"""The part folder of a prediction: finished rows on the disk, so that a killed one goes on where it was.
+"""The partial output of a prediction: finished rows on the disk, from which an interrupted prediction resumes.
 
 Rows are appended to plain files of bytes, band by band within a row, and a note says how many are whole. The note is
 written after the rows have reached the disk; whatever lies behind them is cut off. A note of other settings belongs to
@@ -39,7 +39,7 @@ byte order = 0
 
 
 class PartialOutput(AbstractContextManager["PartialOutput"]):
-    """Layers of bytes [bands, height, width], filled from the top. One process has it at a time."""
+    """Layers of bytes [bands, height, width] in a folder, filled from the top, for one process at a time."""
 
     def __init__(self, folder: Path, size: tuple[int, int], layers: Mapping[str, int], digest: str) -> None:
         self.folder = folder
@@ -66,7 +66,7 @@ class PartialOutput(AbstractContextManager["PartialOutput"]):
             (self.folder / f"{name}.hdr").write_text(HEADER.format(width=self.width, height=self.height, bands=bands))
             path = self.path(name)
             path.touch()
-            os.truncate(path, self.written * self._row(name))
+            os.truncate(path, self.written * self._row_bytes(name))
             self._files[name] = path.open("ab")
         return self
 
@@ -76,16 +76,16 @@ class PartialOutput(AbstractContextManager["PartialOutput"]):
         for file in self._files.values():
             file.close()
         self._lock.release()
-        if not self.folder.exists():  # done: nothing is left that another process could go on with
+        if not self.folder.exists():  # done: nothing is left that another process could resume
             Path(self._lock.lock_file).unlink(missing_ok=True)
 
     @property
     def bytes_left(self) -> int:
-        """What the rows that are still to come need on the disk."""
-        return (self.height - self.written) * sum(map(self._row, self.layers))
+        """Bytes that the rows still to come need on the disk."""
+        return (self.height - self.written) * sum(map(self._row_bytes, self.layers))
 
     def path(self, name: str) -> Path:
-        """The file of a layer, which GDAL opens too."""
+        """Return the file of a layer, which GDAL opens too."""
         return self.folder / f"{name}.raw"
 
     def append(self, rows: Mapping[str, NDArray[np.uint8]]) -> None:
@@ -98,7 +98,7 @@ class PartialOutput(AbstractContextManager["PartialOutput"]):
         self._appended += next(iter(rows.values())).shape[1]
 
     def commit(self) -> None:
-        """All rows appended so far are on the disk on return, and noted. Raises UserError if it is full."""
+        """Bring all rows appended so far to the disk, and note their number. Raises UserError if it is full."""
         try:
             for file in self._files.values():
                 file.flush()
@@ -109,22 +109,22 @@ class PartialOutput(AbstractContextManager["PartialOutput"]):
         self.written = self._appended
 
     def read(self, name: str, top: int, bottom: int) -> NDArray[np.uint8]:
-        """Rows top..bottom - 1 of a layer, [bands, rows, width]."""
-        row = self._row(name)
-        values = np.fromfile(self.path(name), np.uint8, (bottom - top) * row, offset=top * row)
+        """Read rows top..bottom - 1 of a layer, [bands, rows, width]."""
+        row_bytes = self._row_bytes(name)
+        values = np.fromfile(self.path(name), np.uint8, (bottom - top) * row_bytes, offset=top * row_bytes)
         return values.reshape(bottom - top, self.layers[name], self.width).transpose(1, 0, 2)
 
     def remove(self) -> None:
-        """Delete the folder: everything is under its final name."""
+        """Delete the folder, once everything is under its final name."""
         for file in self._files.values():
             file.close()
         shutil.rmtree(self.folder)
 
-    def _row(self, name: str) -> int:
+    def _row_bytes(self, name: str) -> int:
         return self.layers[name] * self.width
 
     def _whole_rows(self) -> int:
-        """Rows that an earlier process of the same settings has finished."""
+        """Return the number of rows that an earlier process of the same settings finished; discard all others."""
         try:
             note: dict[str, Any] = json.loads((self.folder / NOTE).read_text())
             same, rows = note["digest"] == self.digest, int(note["rows"])
@@ -132,13 +132,13 @@ class PartialOutput(AbstractContextManager["PartialOutput"]):
             return 0
         except (ValueError, KeyError, TypeError):
             same, rows = False, 0
-        held = [self.path(name).stat().st_size if self.path(name).exists() else 0 for name in self.layers]
-        whole = same and all(size >= rows * self._row(name) for name, size in zip(self.layers, held, strict=True))
-        self.discarded = not whole
-        if not whole:
+        sizes = {name: self.path(name).stat().st_size if self.path(name).exists() else 0 for name in self.layers}
+        usable = same and all(size >= rows * self._row_bytes(name) for name, size in sizes.items())
+        self.discarded = not usable
+        if not usable:
             for path in self.folder.iterdir():
                 path.unlink()
-        return rows if whole else 0
+        return rows if usable else 0
 
     def _note(self, rows: int) -> None:
         write_durable(self.folder / NOTE, json.dumps({"digest": self.digest, "rows": rows}).encode())

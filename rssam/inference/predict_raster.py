@@ -1,7 +1,7 @@
-"""A raster file to a class map, probabilities, polygons and a quick look.
+"""Predict a raster file: a class map, and on request probabilities, polygons and a quick look.
 
-Everything is made in a part folder beside the class map, and moved to its final name when all of it is whole; the class
-map comes last. A prediction that was ended keeps its finished rows there, and the same job goes on with them.
+Everything is written to a partial folder beside the class map, and renamed when all of it is complete; the class map
+comes last. An interrupted prediction keeps its finished rows there, and the same command resumes with them.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from torch import nn
 
 from rssam.contract import IGNORE, Colour, Task
 from rssam.errors import UserError
-from rssam.inference.geotiff import LEVELS, Georeference, Picture, as_steps, count_labels, write_cog
+from rssam.inference.geotiff import LEVELS, Georeference, LayerStyle, as_steps, count_labels, write_cog
 from rssam.inference.partial_output import PartialOutput
 from rssam.inference.quicklook import write_quicklook
 from rssam.inference.raster_input import CACHE, RasterSource
@@ -37,7 +37,7 @@ LABELS, PROBABILITIES = "labels", "probabilities"
 
 @dataclass(frozen=True)
 class Network:
-    """What predicts, and what its labels mean."""
+    """A trained network, and what its labels mean."""
 
     net: nn.Module
     task: Task
@@ -58,7 +58,7 @@ class Network:
 
 @dataclass(frozen=True)
 class Settings:
-    """How a raster is covered by tiles. None is changed by the raster, and all of it changes the map."""
+    """How a raster is covered by tiles; every field changes the map, and none depends on the raster."""
 
     tile: tuple[int, int]
     overlap: tuple[int, int]
@@ -68,7 +68,7 @@ class Settings:
 
 @dataclass(frozen=True)
 class Outputs:
-    """Files to make; all of them may not be there yet."""
+    """Files to write."""
 
     class_map: Path
     probabilities: Path | None = None
@@ -77,7 +77,7 @@ class Outputs:
 
     @property
     def all(self) -> tuple[Path, ...]:
-        """Those that are wanted, the class map last."""
+        """The requested files, the class map last."""
         return (
             *(path for path in (self.probabilities, self.vectors, self.quicklook) if path is not None),
             self.class_map,
@@ -86,7 +86,7 @@ class Outputs:
 
 @dataclass(frozen=True)
 class PredictionSummary:
-    """What became of a raster."""
+    """The result of a prediction: pixels of each label, and how much was resumed."""
 
     counts: tuple[int, ...]  # pixels of each label
     no_data: int  # pixels
@@ -94,17 +94,17 @@ class PredictionSummary:
     resumed: int  # rows that an earlier call had finished
 
 
-class _Rows:
-    """Finished rows into the part folder."""
+class _RowWriter:
+    """Writes finished rows to the partial output."""
 
-    def __init__(self, part: PartialOutput) -> None:
-        self.part = part
+    def __init__(self, partial: PartialOutput) -> None:
+        self.partial = partial
 
     def write(self, probabilities: NDArray[np.float32], valid: NDArray[np.bool_]) -> None:
         rows: dict[str, NDArray[np.uint8]] = {LABELS: labels_of(probabilities, valid)[None]}
-        if PROBABILITIES in self.part.layers:
+        if PROBABILITIES in self.partial.layers:
             rows[PROBABILITIES] = as_steps(probabilities, valid)
-        self.part.append(rows)
+        self.partial.append(rows)
 
 
 def predict_raster(
@@ -121,8 +121,18 @@ def predict_raster(
 ) -> PredictionSummary:
     """Predict a raster and write all outputs.
 
-    `check` is called before every batch; what it raises ends the prediction, and keeps the finished rows. Raises
-    UserError or UserError for what a user can mend; no output is there in part then.
+    Raises UserError for what a user can fix; no output is half written then.
+
+    Args:
+        source: the raster.
+        network: a trained network, and what its labels mean.
+        settings: how the raster is covered by tiles.
+        outputs: the files to write.
+        device: where the network runs.
+        batch: tiles at once.
+        say: called with a sentence on what is resumed or discarded.
+        progress: called with tiles done, all tiles, and the name of the raster.
+        check: called before every batch; what it raises ends the prediction, and keeps the finished rows.
     """
     height, width = source.size
     grid = Grid(height, width, settings.tile, settings.overlap, settings.shift)
@@ -136,33 +146,33 @@ def predict_raster(
     )  # fmt: skip
     with (
         rasterio.Env(GDAL_CACHEMAX=CACHE),
-        PartialOutput(beside(outputs.class_map), source.size, layers, digest) as part,
+        PartialOutput(partial_folder(outputs.class_map), source.size, layers, digest) as partial,
     ):
-        if part.discarded:
-            say(f"{part.folder} is of another prediction (other settings, raster or network): it starts anew")
-        if resumed := part.written:
+        if partial.discarded:
+            say(f"{partial.folder} is of another prediction (other settings, raster or network): it starts anew")
+        if resumed := partial.written:
             say(f"goes on after {resumed} of {height} finished rows")
-        _require_space(part)
+        _require_space(partial)
         if resumed < height:
             predictor = Predictor(network.net, grid, device, bf16=bf16, symmetries=settings.symmetries)
             done, total = 0, grid.count(grid.first_row(resumed))
 
-            def between(tiles: int) -> None:
+            def before_batch(tiles: int) -> None:
                 nonlocal done
                 check()
                 progress(done, total, source.path.name)
                 done += tiles
 
             predict(
-                source, _Rows(part), predictor, grid, network.task.channels, batch, written=resumed, between=between,
-                committed=part.commit,
+                source, _RowWriter(partial), predictor, grid, network.task.channels, batch, written=resumed,
+                before_batch=before_batch, after_rows=partial.commit,
             )  # fmt: skip
             progress(total, total, source.path.name)
-        return _finish(part, source, network, settings, outputs, resumed)
+        return _write_outputs(partial, source, network, settings, outputs, resumed)
 
 
-def beside(path: Path) -> Path:
-    """The part folder of an output."""
+def partial_folder(path: Path) -> Path:
+    """Return the folder of unfinished work of an output."""
     return path.parent / f".{path.name}.part"
 
 
@@ -180,65 +190,72 @@ def require_fit(net: nn.Module, tile: tuple[int, int], trained: tuple[int, int])
         ) from error
 
 
-def _finish(
-    part: PartialOutput, source: RasterSource, network: Network, settings: Settings, outputs: Outputs, resumed: int
+def _write_outputs(
+    partial: PartialOutput, source: RasterSource, network: Network, settings: Settings, outputs: Outputs, resumed: int
 ) -> PredictionSummary:
-    """Make all outputs in the part folder, then move them to their names."""
-    place = Georeference(source.raster.crs, source.transform)
+    """Write all outputs in the partial folder, then rename them."""
+    georeference = Georeference(source.raster.crs, source.transform)
     tags = {
         "SOFTWARE": f"rssam-bench, {network.name}",
         **{f"CLASS_{label}": name for label, name in enumerate(network.names)},
-        "SETTINGS": json.dumps({**asdict(settings), **{k: source.identity[k] for k in ("bands", "scale")}}),
+        "SETTINGS": json.dumps({**asdict(settings), **{name: source.identity[name] for name in ("bands", "scale")}}),
     }
-    made: list[tuple[Path, Path]] = []
+    files: list[tuple[Path, Path]] = []
     polygons = None
-    class_map = part.folder / "class_map.tif"
-    write_cog(part, LABELS, place, Picture(("class",), tags, network.palette), class_map)
+    class_map = partial.folder / "class_map.tif"
+    write_cog(partial, LABELS, georeference, LayerStyle(("class",), tags, network.palette), class_map)
     if outputs.probabilities is not None:
-        whole = part.folder / "probabilities.tif"
-        write_cog(part, PROBABILITIES, place, Picture(network.task.classes, tags, scale=1 / LEVELS), whole)
-        made.append((whole, outputs.probabilities))
+        finished = partial.folder / "probabilities.tif"
+        write_cog(
+            partial, PROBABILITIES, georeference, LayerStyle(network.task.classes, tags, scale=1 / LEVELS), finished
+        )
+        files.append((finished, outputs.probabilities))
     if outputs.vectors is not None:
-        whole = part.folder / "vectors.gpkg"
-        for stale in part.folder.glob(f"{whole.name}*"):
+        finished = partial.folder / "vectors.gpkg"
+        for stale in partial.folder.glob(f"{finished.name}*"):
             stale.unlink()
         polygons = write_vectors(
-            lambda top, bottom: part.read(LABELS, top, bottom)[0], source.size, network.mapped, place, whole
+            lambda top, bottom: partial.read(LABELS, top, bottom)[0],
+            source.size,
+            network.mapped,
+            georeference,
+            finished,
         )
-        made.append((whole, outputs.vectors))
+        files.append((finished, outputs.vectors))
     if outputs.quicklook is not None:
-        whole = part.folder / "quicklook.png"
-        write_quicklook(source, class_map, network.palette, whole)
-        made.append((whole, outputs.quicklook))
-    counts = count_labels(part, LABELS)
-    for whole, final in [*made, (class_map, outputs.class_map)]:
-        _move(whole, final)
-    part.remove()
+        finished = partial.folder / "quicklook.png"
+        write_quicklook(source, class_map, network.palette, finished)
+        files.append((finished, outputs.quicklook))
+    counts = count_labels(partial, LABELS)
+    for finished, final in [*files, (class_map, outputs.class_map)]:
+        _move(finished, final)
+    partial.remove()
     return PredictionSummary(tuple(counts[: len(network.names)].tolist()), int(counts[IGNORE]), polygons, resumed)
 
 
-def _move(whole: Path, final: Path) -> None:
-    """Give a file its final name at once, on another disk too."""
+def _move(finished: Path, final: Path) -> None:
+    """Rename a file to its final name atomically, on another disk too."""
     final.parent.mkdir(parents=True, exist_ok=True)
-    if whole.stat().st_dev != final.parent.stat().st_dev:
-        near = final.with_name(f".{final.name}.tmp")
+    if finished.stat().st_dev != final.parent.stat().st_dev:
+        copy = final.with_name(f".{final.name}.tmp")
         try:
-            shutil.copyfile(whole, near)
+            shutil.copyfile(finished, copy)
         except OSError as error:
-            near.unlink(missing_ok=True)
+            copy.unlink(missing_ok=True)
             raise UserError(f"{final} could not be written ({error.strerror}): run the same command again") from error
-        whole = near
-    with whole.open("rb") as stream:
+        finished = copy
+    with finished.open("rb") as stream:
         os.fsync(stream.fileno())
-    os.replace(whole, final)
+    os.replace(finished, final)
 
 
-def _require_space(part: PartialOutput) -> None:
-    free = shutil.disk_usage(part.folder).free
-    if part.bytes_left > free:
+def _require_space(partial: PartialOutput) -> None:
+    free = shutil.disk_usage(partial.folder).free
+    if partial.bytes_left > free:
         raise UserError(
-            f"the rows of {part.height} x {part.width} pixels need {part.bytes_left >> 20} MiB beside the output while "
-            f"they are predicted, and {free >> 20} MiB are free: free some, or choose another disk with --out"
+            f"the rows of {partial.height} x {partial.width} pixels need {partial.bytes_left >> 20} MiB beside "
+            f"the output while they are predicted, and {free >> 20} MiB are free: free some, or choose another disk "
+            "with --out"
         )
 
 

@@ -1,4 +1,4 @@
-"""A raster file as pixels for a network: any format of GDAL, three bands of 8 bits, and where it has data.
+"""Read a raster file as pixels for a network: any format of GDAL, three bands of 8 bits, and where it has data.
 
 The rules, which the command prints where they apply:
 - bands: those declared red, green and blue, else the first three, or the ones that were named; a palette gives colours.
@@ -49,13 +49,13 @@ class BadRaster(UserError):
 
 @dataclass(frozen=True)
 class Scale:
-    """What becomes 0 and 255, for each of the three bands."""
+    """The values that become 0 and 255, for each of the three bands."""
 
     low: tuple[float, float, float]
     high: tuple[float, float, float]
 
     def bytes_of(self, pixels: NDArray[Any]) -> NDArray[np.uint8]:
-        """Pixels [3, h, w] stretched, clipped and rounded; what is no number becomes 0."""
+        """Stretch, clip and round pixels [3, h, w] to bytes; what is no number becomes 0."""
         low = np.asarray(self.low, np.float32)[:, None, None]
         step = 255 / (np.asarray(self.high, np.float32)[:, None, None] - low)
         stretched = (pixels.astype(np.float32) - low) * step
@@ -101,25 +101,25 @@ class RasterSource(AbstractContextManager["RasterSource"]):
     @property
     def transform(self) -> Affine | None:
         """From (column, row) to map coordinates; None for a plain picture."""
-        found: Affine = self.raster.transform
-        return None if found == Affine.identity() else found
+        transform: Affine = self.raster.transform
+        return None if transform == Affine.identity() else transform
 
     @property
     def identity(self) -> dict[str, Any]:
         """What the pixels depend on: equal for an unchanged file read in the same way."""
-        seen = self.path.stat()
+        status = self.path.stat()
         return {
-            "raster": [str(self.path.resolve()), seen.st_size, seen.st_mtime_ns, *self.size],
+            "raster": [str(self.path.resolve()), status.st_size, status.st_mtime_ns, *self.size],
             "bands": self.bands,
             "scale": [self.scale.low, self.scale.high] if self.scale is not None else None,
         }
 
     def read(self, top: int, bottom: int, left: int, right: int) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
-        """Pixels uint8 [3, h, w] and where they have data [h, w]. Raises BadRaster if the file is damaged there."""
+        """Read pixels uint8 [3, h, w] and where they have data [h, w]. Raises BadRaster if they are damaged."""
         return self._shown(f"rows {top} to {bottom - 1}", window=Window(left, top, right - left, bottom - top))
 
     def read_small(self, shape: tuple[int, int]) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
-        """The whole raster shrunk to (height, width) by leaving out pixels, from an overview where it has one."""
+        """Read the whole raster shrunk to (height, width) by leaving out pixels, from an overview where it has one."""
         return self._shown("its overview", out_shape=shape)
 
     def _shown(self, where: str, **options: Any) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
@@ -147,47 +147,47 @@ class RasterSource(AbstractContextManager["RasterSource"]):
             colours[value] = colour[:3]
         return colours
 
-    def _bands(self, wanted: Sequence[int] | None) -> list[int]:
+    def _bands(self, requested: Sequence[int] | None) -> list[int]:
         count = self.raster.count
-        if wanted is None:
+        if requested is None:
             if count < 3:
                 raise BadRaster(
                     f"{self.path} has {count} band{'s' if count > 1 else ''}, expected at least 3 (red, green, blue): "
                     f"name three with --bands, which may repeat: --bands {','.join(['1', '1', str(count)])}"
                 )
             colours = (ColorInterp.red, ColorInterp.green, ColorInterp.blue)
-            found = self.raster.colorinterp
-            declared = all(colour in found for colour in colours)
-            chosen = [found.index(colour) + 1 for colour in colours] if declared else [1, 2, 3]
-            if count > 3 and not (count == 4 and ColorInterp.alpha in found):
+            meanings = self.raster.colorinterp
+            declared = all(colour in meanings for colour in colours)
+            chosen = [meanings.index(colour) + 1 for colour in colours] if declared else [1, 2, 3]
+            if count > 3 and not (count == 4 and ColorInterp.alpha in meanings):
                 self.notes.append(f"{self.path} has {count} bands: {chosen} are read as red, green and blue (--bands)")
             return chosen
-        if len(wanted) != 3 or not all(1 <= band <= count for band in wanted):
+        if len(requested) != 3 or not all(1 <= band <= count for band in requested):
             raise BadRaster(
-                f"--bands {','.join(map(str, wanted))} does not fit {self.path}: expected three numbers "
+                f"--bands {','.join(map(str, requested))} does not fit {self.path}: expected three numbers "
                 f"from 1 to {count}"
             )
-        return list(wanted)
+        return list(requested)
 
-    def _scale(self, kinds: set[str], wanted: tuple[float, float] | None) -> Scale | None:
-        if wanted is not None:
-            low, high = wanted
+    def _scale(self, kinds: set[str], requested: tuple[float, float] | None) -> Scale | None:
+        if requested is not None:
+            low, high = requested
             if not (math.isfinite(low) and math.isfinite(high) and low < high):
                 raise BadRaster(f"--scale {low:g},{high:g}: expected two numbers MIN,MAX with MIN below MAX")
             return Scale((low, low, low), (high, high, high))
         if kinds == {"uint8"}:
             return None
-        found = self._percentiles()
-        ranges = ", ".join(f"{low:g} to {high:g}" for low, high in zip(found.low, found.high, strict=True))
+        scale = self._percentiles()
+        ranges = ", ".join(f"{low:g} to {high:g}" for low, high in zip(scale.low, scale.high, strict=True))
         self.notes.append(
             f"{self.path} has values of {', '.join(sorted(kinds))}: {ranges} (the {PERCENTILES[0]:g}nd and "
             f"{PERCENTILES[1]:g}th percentiles of a sample) become 0 to 255; choose others with --scale MIN,MAX"
         )
-        return found
+        return scale
 
     def _percentiles(self) -> Scale:
-        """Of windows in a regular grid over the raster, without pixels that have no data."""
-        parts = []
+        """Return the percentiles of windows in a regular grid over the raster, without pixels that have no data."""
+        windows = []
         tops, lefts = (
             sorted({int(place) for place in np.linspace(0, max(side - SAMPLE_SIDE, 0), SAMPLES)}) for side in self.size
         )
@@ -200,8 +200,8 @@ class RasterSource(AbstractContextManager["RasterSource"]):
                 except RasterioError as error:
                     reason = error.__cause__ or error
                     raise BadRaster(f"{self.path} cannot be decoded near row {top} ({reason})") from error
-                parts.append(pixels[:, valid & np.isfinite(pixels).all(axis=0)])
-        sample = np.concatenate(parts, axis=1)  # [3, pixels]
+                windows.append(pixels[:, valid & np.isfinite(pixels).all(axis=0)])
+        sample = np.concatenate(windows, axis=1)  # [3, pixels]
         if not sample.size:
             raise BadRaster(f"{self.path}: no pixel of a sample has data, so give its range of values: --scale MIN,MAX")
         low, high = np.percentile(sample, PERCENTILES, axis=1)
@@ -215,14 +215,14 @@ def _three(values: NDArray[np.float64]) -> tuple[float, float, float]:
 
 
 def open_quietly(path: Path) -> DatasetReader:
-    """A raster, opened; that it lies nowhere on the ground is said in our own words."""
+    """Open a raster, without a warning if it has no georeference."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
         return rasterio.open(path)
 
 
 def _opened(path: Path) -> DatasetReader:
-    """The raster of a user, opened."""
+    """Open the raster of a user. Raises BadRaster if it is missing or cannot be opened."""
     if not path.is_file():
         raise BadRaster(f"{path} is {'a folder' if path.is_dir() else 'not there'}: expected an image file")
     try:

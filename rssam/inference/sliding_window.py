@@ -1,8 +1,8 @@
-"""Prediction on a raster of any size, in memory that grows with its width and never with its height.
+"""Predict a raster of any size by overlapping tiles, in memory that grows with its width and never with its height.
 
 A `Source` gives pixels by windows, overlapping tiles go through the network in batches, and weighted probabilities are
 summed in one band of rows as high as a tile; rows that no further tile touches leave it at once. Reading, the network
-and writing run at the same time. Knows neither files nor command line: `rssam/inference/predict_raster.py` does.
+and writing run at the same time. Files and formats are those of `rssam/inference/predict_raster.py`.
 
 Not in the paper, which predicts ready tiles only.
 """
@@ -40,7 +40,7 @@ ROWS_AT_ONCE = 64
 
 
 class Source(Protocol):
-    """Where pixels come from."""
+    """A raster that pixels are read from."""
 
     @property
     def size(self) -> tuple[int, int]:
@@ -48,12 +48,12 @@ class Source(Protocol):
         ...
 
     def read(self, top: int, bottom: int, left: int, right: int) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
-        """Pixels uint8 [3, bottom - top, right - left] and where they have data, for ascending `top`."""
+        """Read pixels uint8 [3, bottom - top, right - left] and where they have data, for ascending `top`."""
         ...
 
 
 class Sink(Protocol):
-    """Where finished rows go."""
+    """Takes finished rows."""
 
     def write(self, probabilities: NDArray[np.float32], valid: NDArray[np.bool_]) -> None:
         """Take the next rows: probabilities [C, rows, width] in 0..1, and where the raster has data [rows, width]."""
@@ -70,7 +70,7 @@ class Tiles:
 
 
 @dataclass(frozen=True)
-class Predicted:
+class WeightedTiles:
     """Weighted probabilities float32 [B, C, h, w] of a batch, still on the device."""
 
     tiles: Tiles
@@ -91,8 +91,8 @@ class Predictor:
         self.columns = torch.from_numpy(grid.columns.weights).to(device)  # [tile columns, w]
 
     @torch.inference_mode()
-    def __call__(self, tiles: Tiles) -> Predicted:
-        """Mean probabilities over the symmetries, times the weight of each pixel in its tile.
+    def __call__(self, tiles: Tiles) -> WeightedTiles:
+        """Compute mean probabilities over the symmetries, times the weight of each pixel in its tile.
 
         Raises UserError if the device has no memory for the batch.
         """
@@ -105,26 +105,26 @@ class Predictor:
             ) from error
         rows, columns = (list(numbers) for numbers in zip(*tiles.places, strict=True))
         weights = self.rows[rows][:, :, None] * self.columns[columns][:, None, :]  # [B, h, w]
-        return Predicted(tiles, total * (weights / len(self.turns))[:, None])
+        return WeightedTiles(tiles, total * (weights / len(self.turns))[:, None])
 
     def _turned(self, images: Tensor, quarter: int, mirror: bool) -> Tensor:
-        """Probabilities [B, C, h, w] as seen by the network after a turn, turned back."""
-        seen = torch.rot90(images.flip(-1) if mirror else images, quarter, (-2, -1))
+        """Return the probabilities [B, C, h, w] of turned images, turned back."""
+        turned = torch.rot90(images.flip(-1) if mirror else images, quarter, (-2, -1))
         with torch.autocast(self.device.type, torch.bfloat16) if self.bf16 else nullcontext():
-            logits = self.net(seen)
-        made = torch.rot90(probabilities(logits.float()), -quarter, (-2, -1))
-        return made.flip(-1) if mirror else made
+            logits = self.net(turned)
+        upright = torch.rot90(probabilities(logits.float()), -quarter, (-2, -1))
+        return upright.flip(-1) if mirror else upright
 
 
 def probabilities(logits: Tensor) -> Tensor:
-    """Of logits [B, C, H, W]: of one channel the foreground's, else those of all classes."""
+    """Compute probabilities from logits [B, C, H, W]: by sigmoid of one channel, by softmax of several."""
     return logits.sigmoid() if logits.shape[1] == 1 else logits.softmax(dim=1)
 
 
 def labels_of(values: NDArray[np.float32], valid: NDArray[np.bool_]) -> NDArray[np.uint8]:
-    """Labels [rows, width] of probabilities [C, rows, width]; 255 without data.
+    """Turn probabilities [C, rows, width] into labels [rows, width]; 255 without data.
 
-    One channel gives 1 above a half, as everywhere in this suite; of several the largest wins.
+    One channel gives 1 above a half, as everywhere in this suite; of several channels the largest is taken.
     """
     foreground_or_class = values[0] > 0.5 if len(values) == 1 else values.argmax(axis=0)
     labels: NDArray[np.uint8] = foreground_or_class.astype(np.uint8)
@@ -133,22 +133,22 @@ def labels_of(values: NDArray[np.float32], valid: NDArray[np.bool_]) -> NDArray[
 
 
 def read_tiles(source: Source, grid: Grid, first_row: int, batch: int) -> Iterator[Tiles]:
-    """Tiles of the grid from tile row `first_row` on, in batches; those without any data are left out.
+    """Yield the tiles of the grid from tile row `first_row` on, in batches; those without any data are left out.
 
     Each pixel is read once: a buffer of rows keeps what the next tile row shares with this one.
     """
     rows, columns = grid.tile
-    window = _Rows(source, rows)
+    buffer = _RowBuffer(source, rows)
     images, places, valid = [], [], []
     for row, top in list(enumerate(grid.rows.starts))[first_row:]:
-        window.begin(top)
+        buffer.begin(top)
         for column, left in enumerate(grid.columns.starts):
-            pixels, known = window.tile(left, columns)
-            if not known.any():
+            pixels, has_data = buffer.tile(left, columns)
+            if not has_data.any():
                 continue
             images.append(pixels)
             places.append((row, column))
-            valid.append(known)
+            valid.append(has_data)
             if len(images) == batch:
                 yield Tiles(torch.from_numpy(np.stack(images)), tuple(places), np.stack(valid))
                 images, places, valid = [], [], []
@@ -156,8 +156,8 @@ def read_tiles(source: Source, grid: Grid, first_row: int, batch: int) -> Iterat
         yield Tiles(torch.from_numpy(np.stack(images)), tuple(places), np.stack(valid))
 
 
-class _Rows:
-    """The rows of the raster that one row of tiles needs, read chunk by chunk from left to right."""
+class _RowBuffer:
+    """The rows of the raster that a row of tiles needs, read chunk by chunk from left to right."""
 
     def __init__(self, source: Source, tile: int) -> None:
         self.source, self.tile_height = source, tile
@@ -168,31 +168,31 @@ class _Rows:
         self.top = self.bottom = self.fresh = self.filled = 0
 
     def begin(self, top: int) -> None:
-        """Go on to the row of tiles that starts at pixel row `top`."""
+        """Move on to the row of tiles that starts at pixel row `top`."""
         self.fresh = max(self.bottom, top)  # the first row that is not in the buffer yet
         self.top, self.bottom = top, min(top + self.tile_height, self.height)
         self.filled = 0
 
     def tile(self, left: int, width: int) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
-        """Pixels [3, tile, width] and where they have data; a raster smaller than a tile is reflected to fill it."""
+        """Return pixels [3, tile, width] and where they have data; a raster below a tile is reflected to fill it."""
         right = min(left + width, self.width)
         while self.filled < right:
             self._read(self.filled, min(self.filled + CHUNK, self.width))
         missing = ((0, self.tile_height - (self.bottom - self.top)), (0, width - (right - left)))
         pixels = np.empty((3, self.bottom - self.top, right - left), np.uint8)
         valid = np.empty(pixels.shape[1:], bool)
-        for place, part in self.ring.pieces(self.top, self.bottom):
-            pixels[:, part] = self.pixels[:, place, left:right]
-            valid[part] = self.valid[place, left:right]
+        for buffered, rows in self.ring.pieces(self.top, self.bottom):
+            pixels[:, rows] = self.pixels[:, buffered, left:right]
+            valid[rows] = self.valid[buffered, left:right]
         if missing == ((0, 0), (0, 0)):
             return pixels, valid
         return np.pad(pixels, ((0, 0), *missing), mode="reflect"), np.pad(valid, missing)
 
     def _read(self, left: int, right: int) -> None:
         pixels, valid = self.source.read(self.fresh, self.bottom, left, right)
-        for place, part in self.ring.pieces(self.fresh, self.bottom):
-            self.pixels[:, place, left:right] = pixels[:, part]
-            self.valid[place, left:right] = valid[part]
+        for buffered, rows in self.ring.pieces(self.fresh, self.bottom):
+            self.pixels[:, buffered, left:right] = pixels[:, rows]
+            self.valid[buffered, left:right] = valid[rows]
         self.filled = right
 
 
@@ -207,26 +207,26 @@ class Band:
         self.valid = np.zeros((grid.tile[0], grid.width), bool)
 
     def add(self, row: int, column: int, weighted: NDArray[np.float32], valid: NDArray[np.bool_]) -> None:
-        """Add the weighted probabilities [C, h, w] of the tile at a place; tile rows never descend."""
+        """Add the weighted probabilities [C, h, w] of a tile, and where it has data [h, w]; tile rows never descend."""
         self.finish(row)
         top, left = self.grid.rows.starts[row], self.grid.columns.starts[column]
         bottom = min(top + self.grid.tile[0], self.grid.height)
         right = min(left + self.grid.tile[1], self.grid.width)
-        for place, part in self.ring.pieces(top, bottom):
-            self.sums[:, place, left:right] += weighted[:, part, : right - left]
-            self.valid[place, left:right] = valid[part, : right - left]
+        for buffered, rows in self.ring.pieces(top, bottom):
+            self.sums[:, buffered, left:right] += weighted[:, rows, : right - left]
+            self.valid[buffered, left:right] = valid[rows, : right - left]
 
     def finish(self, row: int) -> None:
-        """Hand on all rows of pixels that no tile from tile row `row` on touches, and forget them."""
+        """Write all rows of pixels that no tile from tile row `row` on touches, and clear them."""
         while self.row < row:
             top, bottom = self.grid.rows.starts[self.row], self.grid.finished(self.row)
-            for place, part in self.ring.pieces(top, bottom):
-                skipped = max(self.written - (top + part.start), 0)  # written before an interruption
-                for first in range(place.start + skipped, place.stop, ROWS_AT_ONCE):
-                    rows = slice(first, min(first + ROWS_AT_ONCE, place.stop))
-                    self.sink.write(self.sums[:, rows], self.valid[rows])
-                self.sums[:, place] = 0
-                self.valid[place] = False
+            for buffered, rows in self.ring.pieces(top, bottom):
+                skipped = max(self.written - (top + rows.start), 0)  # written before an interruption
+                for first in range(buffered.start + skipped, buffered.stop, ROWS_AT_ONCE):
+                    chunk = slice(first, min(first + ROWS_AT_ONCE, buffered.stop))
+                    self.sink.write(self.sums[:, chunk], self.valid[chunk])
+                self.sums[:, buffered] = 0
+                self.valid[buffered] = False
             self.row += 1
 
 
@@ -239,35 +239,44 @@ def predict(
     batch: int,
     *,
     written: int = 0,
-    between: Callable[[int], None] | None = None,
-    committed: Callable[[], None] | None = None,
+    before_batch: Callable[[int], None] | None = None,
+    after_rows: Callable[[], None] | None = None,
 ) -> None:
-    """Predict all rows of the raster from row `written` on, and give them to `sink` in order.
+    """Predict all rows of the raster from row `written` on, and write them in order.
 
-    Rows do not depend on where an interruption was: all tiles that count in them are predicted anew. `between` is
-    called before each batch with the number of tiles in it, in the caller's thread; what it raises ends the prediction.
-    `committed` is called in the writing thread after each row of tiles whose pixels are handed on.
+    Rows do not depend on where an interruption was: all tiles that count in them are predicted again.
+
+    Args:
+        source: the raster.
+        sink: takes the rows.
+        predictor: the network on its device.
+        grid: where the tiles lie.
+        channels: of the network's logits.
+        batch: tiles at once.
+        written: rows of pixels that an earlier call has written.
+        before_batch: called in the caller's thread with the tiles of the batch; what it raises ends the prediction.
+        after_rows: called in the writing thread after each row of tiles whose pixels are written.
     """
     first_row = grid.first_row(written)
 
-    def compute(tiles: Tiles) -> Predicted:
-        if between is not None:
-            between(len(tiles.places))
+    def compute(tiles: Tiles) -> WeightedTiles:
+        if before_batch is not None:
+            before_batch(len(tiles.places))
         return predictor(tiles)
 
-    def write(results: Iterable[Predicted]) -> None:
+    def write(results: Iterable[WeightedTiles]) -> None:
         band = Band(grid, channels, first_row, written, sink)
         for result in results:
             weighted = result.weighted.cpu().numpy()  # waits for the device here, while the next batch starts there
             places: Sequence[tuple[int, int]] = result.tiles.places
-            for (row, column), part, valid in zip(places, weighted, result.tiles.valid, strict=True):
+            for (row, column), tile, valid in zip(places, weighted, result.tiles.valid, strict=True):
                 if row > band.row:
                     band.finish(row)
-                    if committed is not None:
-                        committed()
-                band.add(row, column, part, valid)
+                    if after_rows is not None:
+                        after_rows()
+                band.add(row, column, tile, valid)
         band.finish(len(grid.rows.starts))
-        if committed is not None:
-            committed()
+        if after_rows is not None:
+            after_rows()
 
     run_stages(read_tiles(source, grid, first_row, batch), compute, write)

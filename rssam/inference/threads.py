@@ -1,4 +1,4 @@
-"""Three stages that work at the same time: one reads, one computes, one writes, with short queues between them.
+"""Run three stages at the same time, reading, computing and writing, with short queues between them.
 
 The computing stage stays in the caller's thread, where Ctrl-C arrives. An error in any stage ends the other two, and is
 raised in the caller's thread once both threads have ended. Imports no torch.
@@ -19,14 +19,14 @@ Item = TypeVar("Item")
 DEPTH = 2
 """Items that may wait between two stages: one in hand and one ahead."""
 
-PATIENCE = 0.1
-"""Seconds after which a waiting stage looks whether another has failed."""
+POLL_SECONDS = 0.1
+"""Seconds after which a waiting stage checks whether another has failed."""
 
 _END = object()
 
 
 class _Stopped(Exception):
-    """Another stage has failed; its error is the one to show."""
+    """Another stage has failed; that error is raised instead of this one."""
 
 
 class _Channel(Generic[Item]):
@@ -49,7 +49,7 @@ class _Channel(Generic[Item]):
     def _put(self, item: object) -> None:
         while not self._stopped.is_set():
             try:
-                return self._queue.put(item, timeout=PATIENCE)
+                return self._queue.put(item, timeout=POLL_SECONDS)
             except queue.Full:
                 continue
         raise _Stopped
@@ -57,7 +57,7 @@ class _Channel(Generic[Item]):
     def _get(self) -> object:
         while not self._stopped.is_set():
             try:
-                return self._queue.get(timeout=PATIENCE)
+                return self._queue.get(timeout=POLL_SECONDS)
             except queue.Empty:
                 continue
         raise _Stopped
@@ -66,24 +66,24 @@ class _Channel(Generic[Item]):
 def run_stages(
     read: Iterable[Input], compute: Callable[[Input], Output], write: Callable[[Iterable[Output]], None]
 ) -> None:
-    """Draw items from `read` in one thread, give each to `compute` in this one, and all results to `write` in another.
+    """Take items from `read` in a thread, call `compute` with each in this one, and `write` the results in another.
 
     The order is kept. Raises what the first failing stage raised.
     """
     stopped = Event()
-    fresh, made = _Channel[Input](stopped), _Channel[Output](stopped)
+    inputs, outputs = _Channel[Input](stopped), _Channel[Output](stopped)
 
     def stop_if_failed(future: Future[None]) -> None:
         if future.exception() is not None:
             stopped.set()
 
     with ThreadPoolExecutor(2, "stage") as pool:
-        futures = [pool.submit(fresh.fill, read), pool.submit(write, made)]
+        futures = [pool.submit(inputs.fill, read), pool.submit(write, outputs)]
         for future in futures:
             future.add_done_callback(stop_if_failed)
         complete = False
         try:
-            made.fill(compute(item) for item in fresh)
+            outputs.fill(compute(item) for item in inputs)
             complete = True
         except _Stopped:
             pass  # the error itself lies in one of the futures

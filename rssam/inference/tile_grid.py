@@ -1,4 +1,4 @@
-"""Which tiles cover a raster, and how much each counts where several do.
+"""Place the overlapping tiles that cover a raster, and weigh their pixels where several overlap.
 
 The places of tiles follow from the raster's size alone, never from how it is stored or read: the same raster gives the
 same map. Along each axis they stand `tile - overlap` pixels apart. The last one is moved back inside, but for up to 31
@@ -25,9 +25,12 @@ PHASE = 32
 
 
 def aligned(tile: int, overlap: int) -> int:
-    """The least overlap, from `overlap` on, at which tiles stand a multiple of 32 pixels apart; itself if below 32."""
-    apart = tile - overlap
-    return overlap if apart < PHASE else tile - apart // PHASE * PHASE
+    """Return the least overlap, from `overlap` on, that sets tiles a multiple of 32 pixels apart.
+
+    `overlap` itself if they stand less than 32 pixels apart.
+    """
+    step = tile - overlap
+    return overlap if step < PHASE else tile - step // PHASE * PHASE
 
 
 @dataclass(frozen=True)
@@ -86,34 +89,34 @@ class Grid:
     def digest(self) -> str:
         """SHA-256 in hex of where tiles stand and what their pixels count."""
         axes = self.rows, self.columns
-        whole = b"".join(np.array(axis.starts).tobytes() + axis.weights.tobytes() for axis in axes)
-        return hashlib.sha256(whole).hexdigest()
+        content = b"".join(np.array(axis.starts).tobytes() + axis.weights.tobytes() for axis in axes)
+        return hashlib.sha256(content).hexdigest()
 
     def finished(self, row: int) -> int:
-        """How many rows of pixels no tile after the tile row `row` touches."""
+        """Count the rows of pixels that no tile after the tile row `row` touches."""
         starts = self.rows.starts
         return starts[row + 1] if row + 1 < len(starts) else self.height
 
     def first_row(self, written: int) -> int:
-        """The first tile row that counts in pixel rows from `written` on, if those above are finished."""
+        """Return the first tile row that counts in pixel rows from `written` on, if those above are finished."""
         return next(row for row, start in enumerate(self.rows.starts) if start + self.tile[0] > written)
 
     def count(self, first: int = 0) -> int:
-        """Tiles from tile row `first` on."""
+        """Count the tiles from tile row `first` on."""
         return (len(self.rows.starts) - first) * len(self.columns.starts)
 
 
 @dataclass(frozen=True)
 class Ring:
-    """Where rows of pixels lie in a buffer of `height` rows that is filled over and over."""
+    """A ring buffer of `height` rows of pixels: where its rows lie."""
 
     height: int
 
     def pieces(self, top: int, bottom: int) -> list[tuple[slice, slice]]:
-        """Rows top..bottom - 1, at most `height`, as (rows of the buffer, rows counted from `top`) without a wrap."""
+        """Return rows top..bottom - 1, at most `height`, as one or two pairs (rows of the buffer, rows from `top`)."""
         first, count = top % self.height, bottom - top
         before = min(count, self.height - first)
-        parts = [(slice(first, first + before), slice(0, before))]
+        pieces = [(slice(first, first + before), slice(0, before))]
         if before < count:
-            parts.append((slice(0, count - before), slice(before, count)))
-        return parts
+            pieces.append((slice(0, count - before), slice(before, count)))
+        return pieces

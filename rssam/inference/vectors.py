@@ -1,4 +1,4 @@
-"""The regions of a class map as a GeoPackage: class, area and perimeter on the ground.
+"""Write the regions of a class map as polygons to a GeoPackage: class, area and perimeter on the ground.
 
 Area and perimeter are geodesic, on the ellipsoid of the raster's coordinate system, so that degrees and Web Mercator
 give square metres too. Outlines follow pixel edges: the perimeter of a slanting edge is that of its steps, up to 1.41
@@ -33,18 +33,37 @@ from rssam.inference.geotiff import Georeference
 AT_ONCE = 5000
 """Regions written at once."""
 
+STRIP = 512
+"""Rows outlined at once."""
+
 RingMeasure = Callable[[NDArray[np.float64], NDArray[np.float64]], tuple[float, float]]
 """Signed area and length of a closed ring, from x and y."""
 
 UNWRITABLE = (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError, pyogrio.errors.FeatureError)
 
 
-class Ground:
-    """Pixels to map coordinates, and rings to metres."""
+@dataclass(frozen=True)
+class Region:
+    """A region of one label; its outline in pixels, (column, row) from the upper left corner."""
 
-    def __init__(self, place: Georeference) -> None:
-        self.transform = place.transform or Affine.identity()
-        self.wkt = place.crs.to_wkt() if place.crs is not None else None
+    label: int
+    outline: shapely.Polygon
+
+
+@dataclass
+class _OpenRegion:
+    """The outlines so far of a region that may go on below."""
+
+    label: int
+    pieces: list[shapely.Polygon] = field(default_factory=list)
+
+
+class Ground:
+    """Converts pixels to map coordinates, and measures rings in metres."""
+
+    def __init__(self, georeference: Georeference) -> None:
+        self.transform = georeference.transform or Affine.identity()
+        self.wkt = georeference.crs.to_wkt() if georeference.crs is not None else None
         self.geod: Geod | None = None
         if self.wkt is not None:
             crs = CRS.from_user_input(self.wkt)
@@ -58,16 +77,16 @@ class Ground:
         return ("area_m2", "perimeter_m") if self.geod is not None else ("area_px", "perimeter_px")
 
     def on_map(self, outlines: NDArray[np.object_]) -> NDArray[np.object_]:
-        """Outlines in map coordinates; of a picture without any, rows count downwards as negative y."""
+        """Convert outlines in pixels to map coordinates; without any, rows count downwards as negative y."""
         a, b, c, d, e, f = self.transform[:6]
         if self.transform == Affine.identity():
             e = -1.0
-        place = np.array([[a, d], [b, e]])
-        moved: NDArray[np.object_] = shapely.transform(outlines, lambda pixels: pixels @ place + (c, f))
-        return moved
+        matrix = np.array([[a, d], [b, e]])
+        converted: NDArray[np.object_] = shapely.transform(outlines, lambda pixels: pixels @ matrix + (c, f))
+        return converted
 
     def sizes(self, outlines: NDArray[np.object_]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Area and perimeter of each outline on the map; holes take from the one and add to the other."""
+        """Measure area and perimeter of each outline on the map; holes reduce the area and add to the perimeter."""
         rings, owners = shapely.get_rings(outlines, return_index=True)
         points, ring_of = shapely.get_coordinates(rings, return_index=True)
         if self.geod is not None:
@@ -77,12 +96,12 @@ class Ground:
         measure: RingMeasure = self.geod.polygon_area_perimeter if self.geod is not None else _planar
         areas, perimeters = np.zeros(len(outlines)), np.zeros(len(outlines))
         ends = np.flatnonzero(np.diff(ring_of)) + 1
-        seen = -1
+        previous = -1
         for ring, owner in zip(np.split(points, ends), owners.tolist(), strict=True):
             area, length = measure(ring[:, 0], ring[:, 1])
-            areas[owner] += abs(area) if owner != seen else -abs(area)  # the outer ring is the first
+            areas[owner] += abs(area) if owner != previous else -abs(area)  # the outer ring is the first
             perimeters[owner] += length
-            seen = owner
+            previous = owner
         return areas, perimeters
 
 
@@ -90,14 +109,21 @@ def write_vectors(
     read: Callable[[int, int], NDArray[np.uint8]],
     size: tuple[int, int],
     classes: Mapping[int, str],
-    place: Georeference,
+    georeference: Georeference,
     out: Path,
 ) -> int:
-    """Write the regions of the labels in `classes` to a new GeoPackage; return their number.
+    """Write the regions of a class map to a new GeoPackage; return their number.
 
     Raises UserError, and leaves no file, if it cannot be written.
+
+    Args:
+        read: returns the labels [bottom - top, width] of rows top..bottom - 1.
+        size: (height, width) of the class map in pixels.
+        classes: names of the labels whose regions are written.
+        georeference: where the pixels lie.
+        out: the file.
     """
-    ground = Ground(place)
+    ground = Ground(georeference)
     count = 0
     try:
         for batch in _batches(regions(read, size, list(classes))):
@@ -130,8 +156,8 @@ def _append(batch: Sequence[Region], classes: Mapping[int, str], ground: Ground,
         )  # fmt: skip
 
 
-def _batches(found: Iterator[Region]) -> Iterator[list[Region]]:
-    while batch := list(itertools.islice(found, AT_ONCE)):
+def _batches(all_regions: Iterator[Region]) -> Iterator[list[Region]]:
+    while batch := list(itertools.islice(all_regions, AT_ONCE)):
         yield batch
 
 
@@ -141,80 +167,64 @@ def _planar(x: NDArray[np.float64], y: NDArray[np.float64]) -> tuple[float, floa
     return area, float(np.hypot(np.diff(x), np.diff(y)).sum())
 
 
-STRIP = 512
-"""Rows outlined at once."""
-
-
-@dataclass(frozen=True)
-class Region:
-    """A region of one label; its outline in pixels, (column, row) from the upper left corner."""
-
-    label: int
-    outline: shapely.Polygon
-
-
-@dataclass
-class _Open:
-    """Outlines of one region so far."""
-
-    label: int
-    pieces: list[shapely.Polygon] = field(default_factory=list)
-
-
 def regions(
     read: Callable[[int, int], NDArray[np.uint8]], size: tuple[int, int], labels: Sequence[int], strip: int = STRIP
 ) -> Iterator[Region]:
-    """All regions of the wanted labels in a raster of (height, width) pixels.
+    """Yield all regions of `labels` in a raster.
 
-    `read(top, bottom)` gives its rows [bottom - top, width]; each is asked for once, in order.
+    Args:
+        read: returns the labels [bottom - top, width] of rows top..bottom - 1; called for each row once, in order.
+        size: (height, width) in pixels.
+        labels: those whose regions are outlined.
+        strip: rows outlined at once.
     """
     height, width = size
-    waiting: list[_Open] = []  # regions that touch the upper edge of the strip to come
+    waiting: list[_OpenRegion] = []  # regions that touch the upper edge of the strip to come
     above: NDArray[np.int32] = np.zeros(width, np.int32)  # 1 + place in `waiting` along that edge, 0 for none
     for top in range(0, height, strip):
         pixels = read(top, min(top + strip, height))
-        numbers, found = _outlined(pixels, labels, top)
+        numbers, outlined = _outline(pixels, labels, top)
         # One graph over the regions from above and those of this strip; edges where equal labels meet at the seam.
         meet = (above > 0) & (numbers[0] > 0)
         meet[meet] = [
-            waiting[a - 1].label == found[b - 1].label for a, b in zip(above[meet], numbers[0][meet], strict=True)
+            waiting[a - 1].label == outlined[b - 1].label for a, b in zip(above[meet], numbers[0][meet], strict=True)
         ]
-        total = len(waiting) + len(found)
+        total = len(waiting) + len(outlined)
         edges = above[meet] - 1, numbers[0][meet] - 1 + len(waiting)
-        _, parts = connected_components(
+        _, components = connected_components(
             coo_array((np.ones(len(edges[0])), edges), shape=(total, total)), directed=False
         )
-        joined: dict[int, _Open] = {}
-        for part, region in zip(parts.tolist(), [*waiting, *found], strict=True):
-            joined.setdefault(part, _Open(region.label)).pieces.extend(region.pieces)
+        joined: dict[int, _OpenRegion] = {}
+        for component, region in zip(components.tolist(), [*waiting, *outlined], strict=True):
+            joined.setdefault(component, _OpenRegion(region.label)).pieces.extend(region.pieces)
         last = numbers[-1]  # a region from above alone cannot touch the lower edge
-        on = parts[last[last > 0] - 1 + len(waiting)] if top + strip < height else np.zeros(0, int)
-        kept = {part: place for place, part in enumerate(dict.fromkeys(on.tolist()))}
-        for part, region in joined.items():
-            if part not in kept:
-                yield Region(region.label, _whole(region.pieces))
+        continuing = components[last[last > 0] - 1 + len(waiting)] if top + strip < height else np.zeros(0, int)
+        kept = {component: place for place, component in enumerate(dict.fromkeys(continuing.tolist()))}
+        for component, region in joined.items():
+            if component not in kept:
+                yield Region(region.label, _union(region.pieces))
         above = np.zeros(width, np.int32)
-        above[last > 0] = [kept[part] + 1 for part in on.tolist()] if kept else 0
-        waiting = [joined[part] for part in kept]
+        above[last > 0] = [kept[component] + 1 for component in continuing.tolist()] if kept else 0
+        waiting = [joined[component] for component in kept]
 
 
-def _outlined(pixels: NDArray[np.uint8], labels: Sequence[int], top: int) -> tuple[NDArray[np.int32], list[_Open]]:
-    """Number of each pixel's region [rows, width], from 1, 0 for other labels, and the regions by number."""
+def _outline(pixels: NDArray[np.uint8], labels: Sequence[int], top: int) -> tuple[NDArray[np.int32], list[_OpenRegion]]:
+    """Return the number of each pixel's region [rows, width], from 1, 0 for other labels, and the regions in order."""
     numbers: NDArray[np.int32] = np.zeros(pixels.shape, np.int32)
     owners: list[int] = []
     for label in labels:
-        mine, count = ndimage.label(pixels == label)  # neighbours share an edge
-        inside = mine > 0
-        numbers[inside] = mine[inside] + len(owners)
+        of_label, count = ndimage.label(pixels == label)  # neighbours share an edge
+        inside = of_label > 0
+        numbers[inside] = of_label[inside] + len(owners)
         owners += [label] * count
     pieces: dict[int, list[shapely.Polygon]] = defaultdict(list)
     shapes = rasterio.features.shapes(numbers, numbers > 0, connectivity=4, transform=Affine.translation(0, top))
     for shape, number in shapes:
         shell, *holes = shape["coordinates"]
         pieces[int(number)].append(shapely.Polygon(shell, holes))
-    return numbers, [_Open(label, pieces[number]) for number, label in enumerate(owners, start=1)]
+    return numbers, [_OpenRegion(label, pieces[number]) for number, label in enumerate(owners, start=1)]
 
 
-def _whole(pieces: Sequence[shapely.Polygon]) -> shapely.Polygon:
-    """The pieces as one; corners that only a seam made are taken out."""
+def _union(pieces: Sequence[shapely.Polygon]) -> shapely.Polygon:
+    """Join the pieces of a region; corners that only a seam made are removed."""
     return pieces[0] if len(pieces) == 1 else shapely.simplify(shapely.union_all(pieces), 0)

@@ -29,7 +29,7 @@ class ScaleDecoder(nn.Module):
         self.transformer = transformer
 
     def forward(self, features: Tensor, position: Tensor, tokens: Tensor) -> tuple[Tensor, Tensor]:
-        """From features [B, 256, h, w], their positional code [1, 256, h, w] and tokens [B, T, 256], both updated."""
+        """Update features [B, 256, h, w] and tokens [B, T, 256], given the positional code [1, 256, h, w]."""
         tokens, pixels = self.transformer(features, position, tokens)  # [B, T, 256], [B, h*w, 256]
         return pixels.transpose(1, 2).unflatten(2, features.shape[-2:]), tokens  # [B, 256, h, w], [B, T, 256]
 
@@ -44,7 +44,7 @@ class DecoderChain(nn.Module):
         self.residual = residual
 
     def forward(self, features: Sequence[Tensor], tokens: Tensor) -> tuple[list[Tensor], list[Tensor]]:
-        """From features [B, 256, h_i, w_i] and mask tokens [T, 256], F-hat_i [B, 256, h_i, w_i] and M_i [B, T, 256]."""
+        """Map features [B, 256, h_i, w_i] and tokens [T, 256] to F-hat_i [B, 256, h_i, w_i] and M_i [B, T, 256]."""
         state = tokens.float().expand(features[0].shape[0], -1, -1)  # [B, T, 256]
         refined, states = [], []
         for decoder, feature in zip(self.decoders, features, strict=True):

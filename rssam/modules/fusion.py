@@ -20,7 +20,7 @@ from rssam.sam.encoder import EMBEDDING
 
 
 def up(channels: int) -> nn.Sequential:
-    """The Up module: convolution, norm, activation; doubles height and width."""
+    """Return the Up module: convolution, norm, activation; it doubles height and width."""
     return nn.Sequential(
         nn.ConvTranspose2d(channels, channels, kernel_size=2, stride=2), LayerNorm2d(channels), nn.GELU()
     )
@@ -47,10 +47,12 @@ class AFFM(nn.Module):
         self.weight = nn.Conv2d(1, 1, kernel_size=7, padding=3)
 
     def forward(self, coarse: Tensor, fine: Tensor) -> Tensor:
-        """From F'_{i-1} [B, C, h, w] and F-hat_i [B, C, 2h, 2w], F'_i [B, C, 2h, 2w]."""
+        """Map F'_{i-1} [B, C, h, w] and F-hat_i [B, C, 2h, 2w] to F'_i [B, C, 2h, 2w]."""
         coarse = self.up(coarse)  # [B, C, 2h, 2w]
-        both: Tensor = coarse + fine
-        attention: Tensor = self.attention_local(both) + self.attention_global(both)  # [B, C, 2h, 2w] + [B, C, 1, 1]
+        summed: Tensor = coarse + fine
+        attention: Tensor = self.attention_local(summed) + self.attention_global(
+            summed
+        )  # [B, C, 2h, 2w] + [B, C, 1, 1]
         weight = torch.sigmoid(self.weight(attention.mean(dim=1, keepdim=True)))  # [B, 1, 2h, 2w]
         return coarse * weight + fine * (1 - weight) + attention
 
@@ -70,7 +72,7 @@ class MHFF(nn.Module):
         )
 
     def forward(self, features: Sequence[Tensor], early: Tensor) -> Tensor:
-        """From F-hat at strides 32, 16, 8, 4 [B, 256, ...] and F_early [B, width, H/16, W/16], [B, 256, H/4, W/4]."""
+        """Map F-hat at strides 32, 16, 8, 4 [B, 256, ...] and F_early [B, width, H/16, W/16] to [B, 256, H/4, W/4]."""
         fused: Tensor = features[0]  # [B, 256, H/32, W/32]
         for affm, feature in zip(self.affm, features[1:], strict=True):
             fused = affm(fused, feature)  # [B, 256, H/16, W/16], then H/8, then H/4
@@ -87,6 +89,6 @@ class MFF(nn.Module):
         self.layers = nn.Sequential(*(layer for _ in range(3) for layer in (nn.Linear(channels, channels), nn.ReLU())))
 
     def forward(self, tokens: Sequence[Tensor]) -> Tensor:
-        """From M_i [B, T, 256] of every stride, D_fusion [B, T, 256], not negative."""
+        """Map M_i [B, T, 256] of every stride to D_fusion [B, T, 256], not negative."""
         fused: Tensor = self.layers(torch.stack(list(tokens)).sum(dim=0))
         return fused

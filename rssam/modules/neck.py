@@ -41,17 +41,17 @@ class MultiScaleNeck(nn.Module):
         self.levels = nn.ModuleDict({str(scale): NeckLevel(width, scale) for scale in SCALES if scale in scales})
 
     def forward(self, sources: Mapping[int, Tensor]) -> dict[int, Tensor]:
-        """From `sources`, the ViT map [B, width, H/16, W/16] for each stride, give [B, 256, H/stride, W/stride]."""
+        """Map `sources`, a ViT map [B, width, H/16, W/16] for each stride, to [B, 256, H/stride, W/stride]."""
         return {int(scale): level(sources[int(scale)]) for scale, level in self.levels.items()}
 
 
 def source_blocks(blocks: int) -> dict[int, int]:
-    """Table 6's "layers 3, 6, 9, and 12": after which block (index) of a ViT of `blocks` each stride takes its map."""
+    """Return the block (index) after which each stride takes its map: Table 6's "layers 3, 6, 9, and 12"."""
     return {4: blocks // 4 - 1, 8: blocks // 2 - 1, 16: 3 * blocks // 4 - 1, 32: blocks - 1}
 
 
 def _resample(width: int, scale: int) -> tuple[nn.Module, int]:
-    """The layer from stride 16 to `scale`, and its output channels."""
+    """Return the layer from stride 16 to `scale`, and its output channels."""
     if scale == 4:
         up_1 = nn.ConvTranspose2d(width, width // 2, kernel_size=2, stride=2)
         up_2 = nn.ConvTranspose2d(width // 2, width // 4, kernel_size=2, stride=2)

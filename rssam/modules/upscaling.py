@@ -1,4 +1,4 @@
-"""SAM's way from stride 16 to stride 4, for the control of Table 5 whose decoders all look at F_1/16.
+"""SAM's upscaling from stride 16 to stride 4, for the control of Table 5 whose decoders all read F_1/16.
 
 Source: facebookresearch/segment-anything's mask decoder (Apache-2.0), whose layers these are. Not in the paper: without
 it the control would be scored at stride 16, and the comparison would measure resolution instead of the Neck.
@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from rssam.sam.encoder import EMBEDDING
 
 CHANNELS = EMBEDDING // 8
-"""Of the upscaled features and of the tokens that are multiplied with them."""
+"""Channels of the upscaled features and of the tokens that are multiplied with them."""
 
 
 class SamUpscaling(nn.Module):
@@ -34,6 +34,6 @@ class SamUpscaling(nn.Module):
         )
 
     def forward(self, features: Tensor, tokens: Tensor) -> tuple[Tensor, Tensor]:
-        """From features [B, 256, h, w] and tokens [B, T, 256], features [B, 32, 4h, 4w] and weights [B, T, 32]."""
+        """Map features [B, 256, h, w] and tokens [B, T, 256] to features [B, 32, 4h, 4w] and weights [B, T, 32]."""
         weights = [mlp(tokens[:, index]) for index, mlp in enumerate(self.output_hypernetworks_mlps)]
         return self.output_upscaling(features), torch.stack(weights, dim=1)

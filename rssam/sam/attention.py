@@ -1,4 +1,4 @@
-"""SAM's blocks, the same function in less time and memory: no bias of N x N, no work on the padding of windows.
+"""SAM's transformer blocks, made faster and smaller without changing the function: no N x N bias, no padded tokens.
 
 Source: the blocks of facebookresearch/segment-anything (Apache-2.0), which are the base classes and stay the reference.
 What we do differently, and why:
@@ -21,7 +21,7 @@ from segment_anything.modeling.image_encoder import Attention, Block
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from rssam.sam.tiled_attention import TiledAttention, between
+from rssam.sam.tiled_attention import TiledAttention, offset_table
 
 __all__ = ["AttentionKind", "AttentionMethod", "ExactBlock", "Selectable", "Windows", "choose_kind", "set_attention"]
 
@@ -29,7 +29,7 @@ AttentionMethod = Literal["tiled", "folded", "dense"]
 """Ways to attend with relative positions: tile by tile, folded into queries and keys, or as a bias [N, N]."""
 
 AttentionKind = Literal["auto", "reference", "tiled", "folded", "dense"]
-"""What a block may be told: one of these ways, the best known one ("auto"), or segment_anything's own code."""
+"""How a block attends: one of these ways, the fastest for the device ("auto"), or segment_anything's own code."""
 
 
 class Windows(NamedTuple):
@@ -40,15 +40,15 @@ class Windows(NamedTuple):
     across: int
 
     @classmethod
-    def of(cls, height: int, width: int, window: int) -> Windows:
-        """Squares of side `window` that cover a map and reach beyond its lower and right edge; 0 is one window."""
+    def covering(cls, height: int, width: int, window: int) -> Windows:
+        """Return squares of side `window` that cover a map, and may reach beyond its edges; 0 is one window."""
         if window == 0:
             return cls((height, width), 1, 1)
         return cls((window, window), -(-height // window), -(-width // window))
 
 
 class Selectable:
-    """A module that can be told how to compute the same function."""
+    """A module that computes the same function in the way that `kind` selects."""
 
     kind: AttentionKind = "auto"
 
@@ -57,7 +57,7 @@ class ExactBlock(Selectable, Block):  # type: ignore[misc]  # segment_anything h
     """SAM's transformer block on maps [B, H, W, width], under SAM's parameter names."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """Equal to `Block.forward` up to the order of float sums."""
+        """Map tokens [B, H, W, width] to the same shape: `Block.forward` up to the order of float sums."""
         if self.kind == "reference":
             return super().forward(x)  # type: ignore[no-any-return]
         attention: Attention = self.attn
@@ -68,24 +68,31 @@ class ExactBlock(Selectable, Block):  # type: ignore[misc]  # segment_anything h
 
 
 def set_attention(net: nn.Module, kind: AttentionKind) -> None:
-    """Tell every block of `net` how to attend. It changes no parameter, no key and no number beyond rounding."""
+    """Set how every block of `net` attends. It changes no parameter, no key and no number beyond rounding."""
     for module in net.modules():
         if isinstance(module, Selectable):
             module.kind = kind
 
 
 def attend(attention: Attention, qkv: Tensor, window: int, kind: AttentionKind) -> Tensor:
-    """Attention over the windows of a map: qkv [B, H, W, 3 * width] to [B, H, W, width], before the projection."""
+    """Attend over the windows of a map: qkv [B, H, W, 3 * width] to [B, H, W, width], before the projection.
+
+    Args:
+        attention: SAM's layer, with its tables of relative positions.
+        qkv: queries, keys and values.
+        window: side of a window in tokens; 0 for one window over all.
+        kind: the way.
+    """
     batch, height, width, _ = qkv.shape
     heads = attention.num_heads
-    way = kind if kind in ("tiled", "folded", "dense") else choose_kind(qkv.device)
-    if way == "tiled":
+    method = kind if kind in ("tiled", "folded", "dense") else choose_kind(qkv.device)
+    if method == "tiled":
         tables = attention.rel_pos_h, attention.rel_pos_w
         return TiledAttention.apply(qkv, attention.qkv.bias, *tables, heads, window)  # type: ignore[no-any-return]
-    windows = Windows.of(height, width, window)
+    windows = Windows.covering(height, width, window)
     query, key, value = _cut(_pad(qkv, windows, attention.qkv.bias), windows, heads)  # [B * windows, heads, N, d] each
     rows, columns = _relative(query, attention.rel_pos_h, attention.rel_pos_w, windows.side)
-    if way == "folded":
+    if method == "folded":
         out = _folded(query, key, value, rows, columns, windows.side)
     else:
         bias = rows.unsqueeze(-1) + columns.unsqueeze(-2)  # [B * windows, heads, N, rows, columns]
@@ -94,25 +101,25 @@ def attend(attention: Attention, qkv: Tensor, window: int, kind: AttentionKind) 
 
 
 def choose_kind(device: torch.device) -> AttentionMethod:
-    """The fastest way on a device, by docs/measurements.md: tiles on the CPU, elsewhere what a fused kernel takes."""
+    """Return the fastest way on a device, by docs/measurements.md: tiled on the CPU, elsewhere for a fused kernel."""
     return "tiled" if device.type == "cpu" else "folded"
 
 
 def _pad(qkv: Tensor, windows: Windows, bias: Tensor) -> Tensor:
-    """The map [B, H, W, 3 * width] grown to whole windows by tokens that are the layer's bias."""
+    """Pad a map [B, H, W, 3 * width] to whole windows with tokens that are the layer's bias."""
     batch, height, width, channels = qkv.shape
     below = windows.down * windows.side[0] - height
-    beside = windows.across * windows.side[1] - width
+    right = windows.across * windows.side[1] - width
     bias = bias.to(qkv.dtype)
-    if beside:
-        qkv = torch.cat((qkv, bias.expand(batch, height, beside, channels)), dim=2)
+    if right:
+        qkv = torch.cat((qkv, bias.expand(batch, height, right, channels)), dim=2)
     if below:
-        qkv = torch.cat((qkv, bias.expand(batch, below, width + beside, channels)), dim=1)
+        qkv = torch.cat((qkv, bias.expand(batch, below, width + right, channels)), dim=1)
     return qkv
 
 
 def _cut(qkv: Tensor, windows: Windows, heads: int) -> Iterator[Tensor]:
-    """Queries, keys and values [B * windows, heads, N, d] of a padded map [B, H, W, 3 * width]."""
+    """Cut a padded map [B, H, W, 3 * width] into queries, keys and values [B * windows, heads, N, d]."""
     (high, wide), down, across = windows
     parts = qkv.view(qkv.shape[0], down, high, across, wide, 3, heads, -1)
     parts = parts.permute(5, 0, 1, 3, 6, 2, 4, 7)  # [3, B, down, across, heads, high, wide, d]
@@ -120,7 +127,7 @@ def _cut(qkv: Tensor, windows: Windows, heads: int) -> Iterator[Tensor]:
 
 
 def _join(out: Tensor, batch: int, windows: Windows) -> Tensor:
-    """The map [B, H, W, width] of windows [B * windows, heads, N, d]; inverse of `_cut`, padding included."""
+    """Join windows [B * windows, heads, N, d] to a map [B, H, W, width]; inverse of `_cut`, padding included."""
     (high, wide), down, across = windows
     parts = out.view(batch, down, across, out.shape[1], high, wide, -1)
     parts = parts.permute(0, 1, 4, 2, 5, 3, 6)  # [B, down, high, across, wide, heads, d]
@@ -128,11 +135,11 @@ def _join(out: Tensor, batch: int, windows: Windows) -> Tensor:
 
 
 def _relative(query: Tensor, table_h: Tensor, table_w: Tensor, side: tuple[int, int]) -> tuple[Tensor, Tensor]:
-    """What each query [B, heads, N, d] adds to the keys of each row [B, heads, N, high] and of each column."""
+    """Return what each query [B, heads, N, d] adds to the keys of each row [B, heads, N, high] and of each column."""
     high, wide = side
     grid = query.view(*query.shape[:2], high, wide, -1)  # [B, heads, high, wide, d]
-    rows = torch.einsum("bnhwd,hkd->bnhwk", grid, between(table_h, high))
-    columns = torch.einsum("bnhwd,wkd->bnhwk", grid, between(table_w, wide))
+    rows = torch.einsum("bnhwd,hkd->bnhwk", grid, offset_table(table_h, high))
+    columns = torch.einsum("bnhwd,wkd->bnhwk", grid, offset_table(table_w, wide))
     return rows.flatten(2, 3), columns.flatten(2, 3)
 
 
@@ -146,7 +153,7 @@ def _folded(query: Tensor, key: Tensor, value: Tensor, rows: Tensor, columns: Te
 
 
 def _one_hot(side: tuple[int, int], like: Tensor) -> Tensor:
-    """Row and column of each token of a window, one-hot: [N, high + wide]."""
+    """Return row and column of each token of a window, one-hot: [N, high + wide]."""
     high, wide = side
     rows = torch.eye(high, dtype=like.dtype, device=like.device).repeat_interleave(wide, dim=0)
     columns = torch.eye(wide, dtype=like.dtype, device=like.device).repeat(high, 1)

@@ -1,4 +1,4 @@
-"""Where autocast must not reach: positional codes and the product of tokens with features stay in float32."""
+"""Switch autocast off where float32 is needed: positional codes, and the product of tokens with features."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import torch
 
 
 def full_precision(device: torch.device) -> AbstractContextManager[object]:
-    """Autocast switched off on `device`; inside, the caller casts its inputs with `.float()`.
+    """Return a context in which autocast is off on `device`; inside, the caller casts its inputs with `.float()`.
 
-    Meta tensors, on which parameters and operations are counted, know no autocast.
+    Nothing is done for meta tensors, on which parameters and operations are counted: they have no autocast.
     """
     if device.type == "meta":
         return nullcontext()

@@ -1,4 +1,4 @@
-"""SAM's image encoder at any image size, with taps after chosen blocks, and strict loading of SAM's checkpoint.
+"""SAM's image encoder for any image size, with outputs of inner blocks ("taps") and prompts before every block.
 
 Source: facebookresearch/segment-anything (Apache-2.0), whose blocks are those of `rssam.sam.attention`, made faster.
 What we do differently, and why:
@@ -30,21 +30,21 @@ EMBEDDING = 256
 """Channels of SAM's image embedding, and so of every decoder."""
 
 Prompter = Callable[[Tensor, Tensor], Sequence[Tensor]]
-"""Makes prompts [B, H/16, W/16, width], one a block, of normalised pixels [B, 3, H, W] and patches like the prompts."""
+"""Makes a prompt [B, H/16, W/16, width] for each block, from normalised pixels [B, 3, H, W] and patches like it."""
 
 _PIXEL_MEAN = (123.675, 116.28, 103.53)  # of 0..255 images, as in SAM
 _PIXEL_STD = (58.395, 57.12, 57.375)
 
 
-class Encoded(NamedTuple):
-    """What the encoder gives: a map [B, width, H/16, W/16] a tap, and the neck's [B, 256, H/16, W/16] if it has one."""
+class EncoderOutput(NamedTuple):
+    """A map [B, width, H/16, W/16] for each tap, and the neck's map [B, 256, H/16, W/16] if there is a neck."""
 
     taps: list[Tensor]
     neck: Tensor | None
 
 
 def sam_neck(channels: int, out_channels: int = EMBEDDING) -> nn.Sequential:
-    """SAM's neck from `channels` to `out_channels`, under SAM's parameter names."""
+    """Return SAM's neck from `channels` to `out_channels`, under SAM's parameter names."""
     return nn.Sequential(
         nn.Conv2d(channels, out_channels, kernel_size=1, bias=False),
         LayerNorm2d(out_channels),
@@ -85,7 +85,7 @@ class SamEncoder(nn.Module):
         self.register_buffer("pixel_mean", torch.tensor(_PIXEL_MEAN).view(3, 1, 1) / 255, persistent=False)
         self.register_buffer("pixel_std", torch.tensor(_PIXEL_STD).view(3, 1, 1) / 255, persistent=False)
 
-    def forward(self, images: Tensor, taps: Sequence[int] = (), prompter: Prompter | None = None) -> Encoded:
+    def forward(self, images: Tensor, taps: Sequence[int] = (), prompter: Prompter | None = None) -> EncoderOutput:
         """Encode images [B, 3, H, W] in 0..1; `taps` are block indices, and their maps come in that order.
 
         A block's prompt from `prompter` is added to the tokens before that block.
@@ -102,4 +102,4 @@ class SamEncoder(nn.Module):
             if index in taps:
                 tapped[index] = x.permute(0, 3, 1, 2)  # [B, width, H/16, W/16]
         neck = None if self.neck is None else self.neck(x.permute(0, 3, 1, 2))  # [B, 256, H/16, W/16]
-        return Encoded([tapped[index] for index in taps], neck)
+        return EncoderOutput([tapped[index] for index in taps], neck)

@@ -37,7 +37,7 @@ ENCODERS: dict[str, EncoderSize] = {
 
 
 SMALL_ENCODERS = ("vit_t", "vit_s")
-"""Those without published weights."""
+"""The encoders without published weights."""
 
 
 EncoderInit = Literal["sam", "scratch"]

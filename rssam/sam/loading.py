@@ -21,7 +21,7 @@ from rssam.weights.folder import WeightsDamaged
 
 
 def load_weights(path: Path) -> dict[str, Tensor]:
-    """All tensors of a prepared checkpoint, on the CPU. Raises WeightsDamaged if it cannot be read."""
+    """Load all tensors of a prepared checkpoint to the CPU. Raises WeightsDamaged if it cannot be read."""
     try:
         return load_file(path)
     except SafetensorError as error:
@@ -31,17 +31,17 @@ def load_weights(path: Path) -> dict[str, Tensor]:
 
 
 def checkpoint_part(checkpoint: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    """The tensors whose names start with `prefix`, without it. Raises WeightsDamaged if there are none."""
-    part = {name.removeprefix(prefix): tensor for name, tensor in checkpoint.items() if name.startswith(prefix)}
-    if not part:
+    """Return the tensors whose names start with `prefix`, without it. Raises WeightsDamaged if there are none."""
+    tensors = {name.removeprefix(prefix): tensor for name, tensor in checkpoint.items() if name.startswith(prefix)}
+    if not tensors:
         raise WeightsDamaged(f"expected tensors named {prefix}* in the SAM checkpoint, found none: prepare it again")
-    return part
+    return tensors
 
 
 def encoder_state(
     checkpoint: Mapping[str, Tensor], size: EncoderSize, image_size: tuple[int, int]
 ) -> dict[str, Tensor]:
-    """SAM's encoder tensors, neck included, resampled to `image_size` (height, width).
+    """Return SAM's encoder tensors, neck included, resampled to `image_size` (height, width).
 
     Raises WeightsDamaged unless names and shapes are those of `size`; only `pos_embed` and the relative-position
     tables of the global blocks may have another length.
@@ -49,11 +49,11 @@ def encoder_state(
     state = checkpoint_part(checkpoint, "image_encoder.")
     with torch.device("meta"):
         expected = SamEncoder(size, image_size, neck=True).state_dict()
-    found = encoder_shape(checkpoint)
-    if found != (size.width, size.blocks):
+    shape = encoder_shape(checkpoint)
+    if shape != (size.width, size.blocks):
         raise WeightsDamaged(
             f"expected a {size.name} checkpoint ({size.width} wide, {size.blocks} blocks), "
-            f"found {'no image encoder' if found is None else f'{found[0]} wide, {found[1]} blocks'}: "
+            f"found {'no image encoder' if shape is None else f'{shape[0]} wide, {shape[1]} blocks'}: "
             f"run rssam-bench prepare weights {size.name}"
         )
     _require_names(expected.keys(), state.keys(), f"a {size.name} image encoder")
@@ -75,7 +75,7 @@ def encoder_state(
 
 
 def resample_pos_embed(table: Tensor, grid: tuple[int, int]) -> Tensor:
-    """Positional embedding [1, h, w, width] on another grid, bilinear with pixel centres aligned (as SAMed)."""
+    """Resample a positional embedding [1, h, w, width] to a grid, bilinear with pixel centres aligned (as SAMed)."""
     if table.shape[1:3] == grid:
         return table
     image = table.permute(0, 3, 1, 2)  # [1, width, h, w]
@@ -84,7 +84,7 @@ def resample_pos_embed(table: Tensor, grid: tuple[int, int]) -> Tensor:
 
 
 def resample_rel_pos(table: Tensor, length: int) -> Tensor:
-    """Relative-position table [2n - 1, head width] with `length` rows, linear (as segment_anything's get_rel_pos)."""
+    """Resample a table [2n - 1, head width] to `length` rows, linear (as segment_anything's get_rel_pos)."""
     if table.shape[0] == length:
         return table
     line = F.interpolate(table.T[None], length, mode="linear", align_corners=False)  # [1, head width, length]
@@ -92,19 +92,19 @@ def resample_rel_pos(table: Tensor, length: int) -> Tensor:
 
 
 def load_exactly(module: nn.Module, state: Mapping[str, Tensor], fresh: Collection[str] = ()) -> None:
-    """Load `state` into `module`; every name must match, but for those in `fresh`, which keep their random start.
+    """Load `state` into `module`; every name must match, except those in `fresh`, which keep their random start.
 
     Raises WeightsDamaged on a missing or unexpected name or another shape, and ValueError if a name in `fresh` is not
     one of the module's, so that the list cannot go stale.
     """
-    own = module.state_dict()
-    if stale := sorted(set(fresh) - own.keys()):
+    expected = module.state_dict()
+    if stale := sorted(set(fresh) - expected.keys()):
         raise ValueError(f"not parameters of {type(module).__name__}: {', '.join(stale)}")
-    _require_names(own.keys() - set(fresh), state.keys(), type(module).__name__)
+    _require_names(expected.keys() - set(fresh), state.keys(), type(module).__name__)
     for name, tensor in state.items():
-        if tensor.shape != own[name].shape:
+        if tensor.shape != expected[name].shape:
             raise WeightsDamaged(
-                f"expected {name} of shape {tuple(own[name].shape)} for {type(module).__name__}, "
+                f"expected {name} of shape {tuple(expected[name].shape)} for {type(module).__name__}, "
                 f"found {tuple(tensor.shape)} in the checkpoint: prepare the weights again"
             )
     module.load_state_dict(dict(state), strict=False)
@@ -114,12 +114,12 @@ def _require_names(expected: Collection[str], found: Collection[str], owner: str
     missing, unexpected = set(expected) - set(found), set(found) - set(expected)
     if missing or unexpected:
         raise WeightsDamaged(
-            f"the checkpoint does not fit {owner}: missing {_some(missing)}; unexpected {_some(unexpected)}. "
-            "Prepare the weights again"
+            f"the checkpoint does not fit {owner}: missing {_first_names(missing)}; unexpected "
+            f"{_first_names(unexpected)}. Prepare the weights again"
         )
 
 
-def _some(names: set[str]) -> str:
-    """The first few names, so that the sentence stays one."""
+def _first_names(names: set[str]) -> str:
+    """Return the first few names in words."""
     shown = ", ".join(sorted(names)[:3]) or "nothing"
     return shown if len(names) <= 3 else f"{shown} and {len(names) - 3} more"

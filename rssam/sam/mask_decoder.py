@@ -18,7 +18,7 @@ from rssam.sam.encoder import EMBEDDING
 
 
 def two_way_transformer() -> TwoWayTransformer:
-    """SAM's decoder transformer in SAM's size."""
+    """Return SAM's decoder transformer in SAM's size."""
     return TwoWayTransformer(depth=2, embedding_dim=EMBEDDING, num_heads=8, mlp_dim=2048)
 
 
@@ -29,7 +29,7 @@ class BatchMaskDecoder(MaskDecoder):  # type: ignore[misc]  # segment_anything i
         super().__init__(transformer_dim=EMBEDDING, transformer=two_way_transformer(), num_multimask_outputs=tokens - 1)
 
     def forward(self, image_embeddings: Tensor, image_pe: Tensor, dense: Tensor) -> tuple[Tensor, Tensor]:
-        """Give masks [B, tokens, 4h, 4w] and predicted IoU [B, tokens].
+        """Return masks [B, tokens, 4h, 4w] and predicted IoU [B, tokens].
 
         `image_embeddings` [B, 256, h, w]; `image_pe` [1, 256, h, w]; `dense`, the mask prompt, [B or 1, 256, h, w].
         """

@@ -1,4 +1,4 @@
-"""Attention with SAM's relative positions on the CPU: forward and backward tile by tile, on real tokens alone.
+"""Attention with SAM's relative positions on the CPU, forward and backward tile by tile, without padded tokens.
 
 Source: the attention of facebookresearch/segment-anything (Apache-2.0), of which this is the same function; it goes
 through the scores in tiles, as FlashAttention does (Dao et al. 2022).
@@ -22,7 +22,7 @@ from torch.autograd.function import once_differentiable
 
 from rssam.sam.autocast import full_precision
 
-__all__ = ["Region", "TiledAttention", "between", "regions"]
+__all__ = ["Region", "TiledAttention", "offset_table", "regions"]
 
 TILE = 2**19
 """Scores in a tile: 2 MiB in float32. From 2^18 to 2^21 the differences were those of single runs; 2^17 was slower."""
@@ -48,7 +48,7 @@ class Region(NamedTuple):
 
 
 def regions(height: int, width: int, window: int) -> Iterator[Region]:
-    """All tokens of a map, once each: up to four regions under square windows, one if `window` is 0."""
+    """Yield all tokens of a map once: up to four regions under square windows, one if `window` is 0."""
     side = (window, window) if window else (height, width)
     for top, down, high in _bands(height, side[0]):
         for left, across, wide in _bands(width, side[1]):
@@ -56,7 +56,7 @@ def regions(height: int, width: int, window: int) -> Iterator[Region]:
 
 
 def _bands(length: int, side: int) -> Iterator[tuple[int, int, int]]:
-    """Start, number and real length of the windows along an axis: the whole ones, and the one that juts out."""
+    """Yield start, number and real length of the windows along an axis: the whole ones, then the partial one."""
     whole, rest = divmod(length, side)
     if whole:
         yield 0, whole, side
@@ -65,15 +65,18 @@ def _bands(length: int, side: int) -> Iterator[tuple[int, int, int]]:
 
 
 class Tokens(NamedTuple):
-    """What attends in a region, or its gradient; G = B * windows * heads, T real tokens, p keys for the padding."""
+    """Queries, keys and values of a region, or their gradients.
+
+    G = B * windows * heads; T real tokens; p keys for the padding.
+    """
 
     query: Tensor  # [G, T, d]
     key: Tensor  # [G, T + p, d]
     value: Tensor  # [G, T + p, d]
 
 
-class Places(NamedTuple):
-    """What each query adds to its scores, or the gradient: to keys of each row, of each column, and to padding."""
+class PositionScores(NamedTuple):
+    """What each query adds to its scores by position, or its gradient: by row, by column, and for the padding."""
 
     rows: Tensor  # [G, T, high]
     columns: Tensor  # [G, T, wide]
@@ -91,7 +94,7 @@ class TiledAttention(torch.autograd.Function):
     def forward(
         ctx: Any, qkv: Tensor, bias: Tensor, table_h: Tensor, table_w: Tensor, heads: int, window: int
     ) -> Tensor:
-        """Attend. Half precision is computed in float32, softmax and sums included, and rounded once."""
+        """Return [B, H, W, width]. Half precision is computed in float32, softmax and sums too, and rounded once."""
         ctx.save_for_backward(qkv, bias, table_h, table_w)
         ctx.heads, ctx.window = heads, window
         batch, height, width, channels = qkv.shape
@@ -99,44 +102,48 @@ class TiledAttention(torch.autograd.Function):
         with full_precision(qkv.device):
             for region in regions(height, width, window):
                 tokens = _gather(region, qkv, bias, heads)
-                places = _places(region, tokens.query, _exact(table_h), _exact(table_w))
+                position = _position_scores(region, tokens.query, _exact(table_h), _exact(table_w))
                 attended = region.cut(out, 1, heads)
-                attended.copy_(_attend(tokens, places).view(attended.shape))
+                attended.copy_(_attend(tokens, position).view(attended.shape))
         return out
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        """Gradients of the four tensors; those of the tables where wanted."""
+        """Return the gradients of the four tensors; those of the tables where autograd needs them."""
         qkv, bias, *tables = ctx.saved_tensors
         _, height, width, _ = qkv.shape
-        of_qkv, of_bias = torch.empty_like(qkv), torch.zeros_like(_exact(bias))
-        leaves = [_exact(t).detach().requires_grad_(w) for t, w in zip(tables, ctx.needs_input_grad[2:4], strict=True)]
+        grad_qkv, grad_bias = torch.empty_like(qkv), torch.zeros_like(_exact(bias))
+        leaves = [
+            _exact(table).detach().requires_grad_(needed)
+            for table, needed in zip(tables, ctx.needs_input_grad[2:4], strict=True)
+        ]
         with full_precision(qkv.device):
             for region in regions(height, width, ctx.window):
                 tokens = _gather(region, qkv, bias, ctx.heads)
                 query = tokens.query.detach().requires_grad_()
                 with torch.enable_grad():
-                    places = _places(region, query, *leaves)
+                    position = _position_scores(region, query, *leaves)
                 upstream = _exact(region.cut(gradient, 1, ctx.heads)).reshape(query.shape)
-                of_tokens, of_places = _retrace(tokens, Places(*(place.detach() for place in places)), upstream)
-                torch.autograd.backward(places, of_places)  # into query and, over all regions, into the tables
-                of_tokens.query.add_(query.grad)  # type: ignore[arg-type]  # backward has set it
-                _scatter(region, of_tokens, of_qkv, of_bias, ctx.heads)
-        of_tables = (
-            None if leaf.grad is None else leaf.grad.to(t.dtype) for leaf, t in zip(leaves, tables, strict=True)
+                detached = PositionScores(*(scores.detach() for scores in position))
+                grad_tokens, grad_position = _attend_backward(tokens, detached, upstream)
+                torch.autograd.backward(position, grad_position)  # into query and, over all regions, into the tables
+                grad_tokens.query.add_(query.grad)  # type: ignore[arg-type]  # backward has set it
+                _scatter(region, grad_tokens, grad_qkv, grad_bias, ctx.heads)
+        grad_tables = (
+            None if leaf.grad is None else leaf.grad.to(table.dtype) for leaf, table in zip(leaves, tables, strict=True)
         )
-        return of_qkv, of_bias.to(bias.dtype), *of_tables, None, None
+        return grad_qkv, grad_bias.to(bias.dtype), *grad_tables, None, None
 
 
-def between(table: Tensor, length: int) -> Tensor:
-    """A table of offsets [2 * length - 1, d] as [length, length, d]: of query position and key position."""
-    place = torch.arange(length, device=table.device)
-    return table[place[:, None] - place + length - 1]
+def offset_table(table: Tensor, length: int) -> Tensor:
+    """Expand a table of offsets [2 * length - 1, d] to [length, length, d]: by query position and key position."""
+    index = torch.arange(length, device=table.device)
+    return table[index[:, None] - index + length - 1]
 
 
 def _exact(tensor: Tensor) -> Tensor:
-    """In float32 at least."""
+    """Return the tensor in float32 at least."""
     return tensor.to(torch.promote_types(tensor.dtype, torch.float32))
 
 
@@ -145,38 +152,39 @@ def _gather(region: Region, qkv: Tensor, bias: Tensor, heads: int) -> Tokens:
     query, key, value = parts.reshape(3, -1, region.high * region.wide, parts.shape[-1])  # [G, T, d] each
     padding = sum(real < full for real, full in zip((region.high, region.wide), region.side, strict=True))
     if padding:
-        grown = _exact(bias).view(3, 1, heads, 1, -1).expand(3, query.shape[0] // heads, heads, padding, -1)
-        grown = grown.reshape(3, -1, padding, parts.shape[-1])  # [3, G, p, d]
-        key, value = torch.cat((key, grown[1]), dim=1), torch.cat((value, grown[2]), dim=1)  # [G, T + p, d] each
+        padded = _exact(bias).view(3, 1, heads, 1, -1).expand(3, query.shape[0] // heads, heads, padding, -1)
+        padded = padded.reshape(3, -1, padding, parts.shape[-1])  # [3, G, p, d]
+        key, value = torch.cat((key, padded[1]), dim=1), torch.cat((value, padded[2]), dim=1)  # [G, T + p, d] each
     return Tokens(query, key, value)
 
 
-def _scatter(region: Region, of: Tokens, of_qkv: Tensor, of_bias: Tensor, heads: int) -> None:
-    """Write the gradient of a region's tokens where they come from, and add that of its padding to the bias."""
-    real = of.query.shape[1]
-    for part, whole, one in zip(region.cut(of_qkv, 3, heads), of_bias.view(3, heads, -1), of, strict=True):
-        part.copy_(one[:, :real].reshape(part.shape))
-        whole.add_(one[:, real:].sum(dim=1).view(-1, *whole.shape).sum(dim=0))  # [heads, d]
+def _scatter(region: Region, grad_tokens: Tokens, grad_qkv: Tensor, grad_bias: Tensor, heads: int) -> None:
+    """Write the gradient of a region's tokens to their places, and add that of its padding to the bias."""
+    real = grad_tokens.query.shape[1]
+    targets = zip(region.cut(grad_qkv, 3, heads), grad_bias.view(3, heads, -1), grad_tokens, strict=True)
+    for of_tokens, of_bias, gradient in targets:
+        of_tokens.copy_(gradient[:, :real].reshape(of_tokens.shape))
+        of_bias.add_(gradient[:, real:].sum(dim=1).view(-1, *of_bias.shape).sum(dim=0))  # [heads, d]
 
 
-def _places(region: Region, query: Tensor, table_h: Tensor, table_w: Tensor) -> Places:
+def _position_scores(region: Region, query: Tensor, table_h: Tensor, table_w: Tensor) -> PositionScores:
     (side_h, side_w), high, wide = region.side, region.high, region.wide
     grid = query.view(-1, high, wide, query.shape[-1])  # [G, high, wide, d]
-    rows = torch.einsum("ghwd,hkd->ghwk", grid, between(table_h, side_h)[:high]).flatten(1, 2)  # [G, T, side]
-    columns = torch.einsum("ghwd,wkd->ghwk", grid, between(table_w, side_w)[:wide]).flatten(1, 2)
+    rows = torch.einsum("ghwd,hkd->ghwk", grid, offset_table(table_h, side_h)[:high]).flatten(1, 2)  # [G, T, side]
+    columns = torch.einsum("ghwd,wkd->ghwk", grid, offset_table(table_w, side_w)[:wide]).flatten(1, 2)
     padding = []  # [G, T] each
     if high < side_h:
         padding.append(rows[..., high:].logsumexp(dim=-1) + columns.logsumexp(dim=-1))
     if wide < side_w:
         padding.append(rows[..., :high].logsumexp(dim=-1) + columns[..., wide:].logsumexp(dim=-1))
-    together = torch.stack(padding, dim=-1) if padding else rows[..., :0]
-    return Places(rows[..., :high], columns[..., :wide], together)
+    of_padding = torch.stack(padding, dim=-1) if padding else rows[..., :0]  # [G, T, p]
+    return PositionScores(rows[..., :high], columns[..., :wide], of_padding)
 
 
 def _tiles(
     keyed: Sequence[Tensor], queried: Sequence[Tensor]
 ) -> Iterator[tuple[tuple[Tensor, ...], tuple[Tensor, ...]]]:
-    """Views of the tiles: of tensors [G, T + p, .] by groups, and of tensors [G, T, .] by groups and queries.
+    """Yield views of the tiles: of tensors [G, T + p, .] by groups, and of tensors [G, T, .] by groups and queries.
 
     A tile has all keys of its groups; queries of a group are cut only if they are too many for a tile by themselves.
     """
@@ -184,53 +192,56 @@ def _tiles(
     at_once = max(1, TILE // (queries * keys))
     step = -(-queries // -(-queries * keys // TILE)) if at_once == 1 else queries
     for group in zip(*(tensor.split(at_once) for tensor in (*keyed, *queried)), strict=True):  # type: ignore[no-untyped-call]
-        own = group[: len(keyed)]
-        for some in zip(*(tensor.split(step, dim=1) for tensor in group[len(keyed) :]), strict=True):
-            yield own, some
+        of_keys = group[: len(keyed)]
+        for of_queries in zip(*(tensor.split(step, dim=1) for tensor in group[len(keyed) :]), strict=True):
+            yield of_keys, of_queries
 
 
-def _probabilities(query: Tensor, key: Tensor, places: Places) -> Tensor:
-    """Of one tile: queries [g, t, d], keys [g, T + p, d] and the queries' places to [g, t, T + p]."""
-    rows, columns, padding = places
+def _probabilities(query: Tensor, key: Tensor, position: PositionScores) -> Tensor:
+    """Compute the probabilities [g, t, T + p] of a tile from queries [g, t, d], keys [g, T + p, d] and positions."""
+    rows, columns, padding = position
     scores = query.new_empty(*query.shape[:2], key.shape[1])
-    torch.add(rows.unsqueeze(-1), columns.unsqueeze(-2), out=_grid(scores, places))
+    torch.add(rows.unsqueeze(-1), columns.unsqueeze(-2), out=_grid(scores, position))
     if padding.shape[-1]:
         scores[..., -padding.shape[-1] :] = padding
     scores.baddbmm_(query, key.transpose(1, 2), alpha=query.shape[-1] ** -0.5)
     return torch.softmax(scores, dim=-1, out=scores)  # row by row, so in place: a second tile would leave the cache
 
 
-def _grid(scores: Tensor, places: Places) -> Tensor:
-    """View of a tile's scores [g, t, T + p] on real tokens, by row and column [g, t, high, wide]."""
-    high, wide = places.rows.shape[-1], places.columns.shape[-1]
+def _grid(scores: Tensor, position: PositionScores) -> Tensor:
+    """View a tile's scores [g, t, T + p] on real tokens by row and column: [g, t, high, wide]."""
+    high, wide = position.rows.shape[-1], position.columns.shape[-1]
     return scores[..., : high * wide].view(*scores.shape[:2], high, wide)
 
 
-def _attend(tokens: Tokens, places: Places) -> Tensor:
-    """Attention [G, T, d]."""
+def _attend(tokens: Tokens, position: PositionScores) -> Tensor:
+    """Attend; return [G, T, d]."""
     out = torch.empty_like(tokens.query)
-    for (key, value), (query, attended, *own) in _tiles((tokens.key, tokens.value), (tokens.query, out, *places)):
-        torch.bmm(_probabilities(query, key, Places(*own)), value, out=attended)
+    queried = tokens.query, out, *position
+    for (key, value), (query, attended, *of_tile) in _tiles((tokens.key, tokens.value), queried):
+        torch.bmm(_probabilities(query, key, PositionScores(*of_tile)), value, out=attended)
     return out
 
 
-def _retrace(tokens: Tokens, places: Places, gradient: Tensor) -> tuple[Tokens, Places]:
-    """Gradients of `_attend`, given that of its result [G, T, d]."""
-    of_tokens = Tokens(torch.empty_like(tokens.query), torch.zeros_like(tokens.key), torch.zeros_like(tokens.value))
-    of_places = Places(*map(torch.empty_like, places))
+def _attend_backward(tokens: Tokens, position: PositionScores, gradient: Tensor) -> tuple[Tokens, PositionScores]:
+    """Return the gradients of `_attend`, given that of its result [G, T, d]."""
+    grad_tokens = Tokens(torch.empty_like(tokens.query), torch.zeros_like(tokens.key), torch.zeros_like(tokens.value))
+    grad_position = PositionScores(*map(torch.empty_like, position))
     scale = tokens.query.shape[-1] ** -0.5
-    keyed = tokens.key, tokens.value, of_tokens.key, of_tokens.value
-    queried = tokens.query, gradient, of_tokens.query, *places, *of_places
-    for (key, value, of_key, of_value), (query, upstream, of_query, *own) in _tiles(keyed, queried):
-        here, (of_rows, of_columns, of_padding) = Places(*own[:3]), own[3:]
-        likely = _probabilities(query, key, here)  # [g, t, T + p]
-        of_value.baddbmm_(likely.transpose(1, 2), upstream)
-        wanted = torch.bmm(upstream, value.transpose(1, 2))  # [g, t, T + p]
-        scores = torch._softmax_backward_data(wanted, likely, -1, wanted.dtype)  # [g, t, T + p]
-        of_key.baddbmm_(scores.transpose(1, 2), query, alpha=scale)
-        of_query.baddbmm_(scores, key, beta=0, alpha=scale)
-        torch.sum(_grid(scores, here), dim=-1, out=of_rows)
-        torch.sum(_grid(scores, here), dim=-2, out=of_columns)
-        if of_padding.shape[-1]:
-            of_padding.copy_(scores[..., -of_padding.shape[-1] :])
-    return of_tokens, of_places
+    keyed = tokens.key, tokens.value, grad_tokens.key, grad_tokens.value
+    queried = tokens.query, gradient, grad_tokens.query, *position, *grad_position
+    for (key, value, grad_key, grad_value), (query, upstream, grad_query, *of_tile) in _tiles(keyed, queried):
+        tile, (grad_rows, grad_columns, grad_padding) = PositionScores(*of_tile[:3]), of_tile[3:]
+        probabilities = _probabilities(query, key, tile)  # [g, t, T + p]
+        grad_value.baddbmm_(probabilities.transpose(1, 2), upstream)
+        grad_probabilities = torch.bmm(upstream, value.transpose(1, 2))  # [g, t, T + p]
+        grad_scores = torch._softmax_backward_data(
+            grad_probabilities, probabilities, -1, grad_probabilities.dtype
+        )  # [g, t, T + p]
+        grad_key.baddbmm_(grad_scores.transpose(1, 2), query, alpha=scale)
+        grad_query.baddbmm_(grad_scores, key, beta=0, alpha=scale)
+        torch.sum(_grid(grad_scores, tile), dim=-1, out=grad_rows)
+        torch.sum(_grid(grad_scores, tile), dim=-2, out=grad_columns)
+        if grad_padding.shape[-1]:
+            grad_padding.copy_(grad_scores[..., -grad_padding.shape[-1] :])
+    return grad_tokens, grad_position

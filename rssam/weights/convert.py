@@ -1,4 +1,4 @@
-"""Named pretrained weights: where they come from, what they must be, and how to find them. Imports no torch."""
+"""Convert published checkpoints (.pth) to safetensors, checked against what their name promises. Imports no torch."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _PARTS = ("image_encoder", "prompt_encoder", "mask_decoder")
 
 
 def encoder_shape(checkpoint: Mapping[str, Tensor]) -> tuple[int, int] | None:
-    """(width, blocks) of the image encoder in a SAM checkpoint, read from its names and shapes; None if it has none."""
+    """Return (width, blocks) of the image encoder in a SAM checkpoint, by names and shapes; None if it has none."""
     patch = checkpoint.get("image_encoder.patch_embed.proj.weight")
     blocks = {match[1] for name in checkpoint if (match := re.match(r"image_encoder\.blocks\.(\d+)\.", name))}
     if patch is None or patch.ndim != 4 or not blocks:
@@ -38,7 +38,7 @@ def convert_checkpoint(name: str, source: Path, folder: WeightsFolder, expected_
     Raises WeightsDamaged if the file's digest does not begin with `expected_sha256`, if it is truncated, or if it is
     not the checkpoint of that name.
     """
-    weights = _known(name)
+    weights = weights_named(name)
     if not source.is_file():
         raise WeightsNotFound(f"expected the checkpoint {name} at {source}, found no file there")
     digest = sha256_file(source)
@@ -47,7 +47,7 @@ def convert_checkpoint(name: str, source: Path, folder: WeightsFolder, expected_
             f"expected SHA-256 {expected_sha256[:12]}... for {name}, found {digest[:12]}... in {source}: "
             f"delete it and run: rssam-bench prepare weights {name}"
         )
-    tensors = _read_pth(name, source)
+    tensors = _read_pth(weights, source)
     if isinstance(weights, SamWeights):
         _require_sam(weights, tensors, source)
     elif isinstance(weights, BackboneWeights):
@@ -57,16 +57,16 @@ def convert_checkpoint(name: str, source: Path, folder: WeightsFolder, expected_
 
 
 def _require_sam(weights: SamWeights, tensors: Mapping[str, Tensor], source: Path) -> None:
-    found = encoder_shape(tensors)
-    if found is None or {key.split(".")[0] for key in tensors} != set(_PARTS):
+    shape = encoder_shape(tensors)
+    if shape is None or {key.split(".")[0] for key in tensors} != set(_PARTS):
         raise WeightsDamaged(
             f"{source} is not a SAM checkpoint: expected tensors named {', '.join(f'{part}.*' for part in _PARTS)}. "
             f"Take the file from {weights.url}"
         )
-    if found != (weights.width, weights.blocks):
+    if shape != (weights.width, weights.blocks):
         raise WeightsDamaged(
             f"expected a {weights.name} checkpoint ({weights.width} wide, {weights.blocks} blocks), "
-            f"found {found[0]} wide, {found[1]} blocks in {source}: {_advice(found)}"
+            f"found {shape[0]} wide, {shape[1]} blocks in {source}: {_advice(shape)}"
         )
 
 
@@ -80,21 +80,22 @@ def _require_backbone(weights: BackboneWeights, tensors: Mapping[str, Tensor], s
         )
 
 
-def _known(name: str) -> Weights:
+def weights_named(name: str) -> Weights:
+    """Return the published checkpoint `name`. Raises UserError listing the choices."""
     if name not in WEIGHTS:
         raise UserError(f"unknown weights {name!r}: choose one of {', '.join(WEIGHTS)}")
     return WEIGHTS[name]
 
 
-def _advice(found: tuple[int, int]) -> str:
+def _advice(shape: tuple[int, int]) -> str:
     for weights in WEIGHTS.values():
-        if isinstance(weights, SamWeights) and found == (weights.width, weights.blocks):
+        if isinstance(weights, SamWeights) and shape == (weights.width, weights.blocks):
             return f"it is {weights.name}; run: rssam-bench prepare weights {weights.name} --source FILE"
     return "no published SAM checkpoint has that size"
 
 
-def _read_pth(name: str, source: Path) -> dict[str, Tensor]:
-    """The tensors by name in a legacy PyTorch file, read without running any code it may carry."""
+def _read_pth(weights: Weights, source: Path) -> dict[str, Tensor]:
+    """Read the tensors by name in a PyTorch file (.pth) without running any code it may carry."""
     import torch
 
     try:
@@ -102,13 +103,13 @@ def _read_pth(name: str, source: Path) -> dict[str, Tensor]:
     except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
         raise WeightsDamaged(
             f"expected a PyTorch checkpoint in {source}, found a truncated or foreign file: "
-            f"fetch it again with: rssam-bench prepare weights {name}"
+            f"fetch it again with: rssam-bench prepare weights {weights.name}"
         ) from error
     if not isinstance(tensors, dict) or not all(
         isinstance(key, str) and isinstance(tensor, torch.Tensor) for key, tensor in tensors.items()
     ):
         raise WeightsDamaged(
-            f"{source} is not a checkpoint: expected a dictionary of tensors. Take the file from {_known(name).url}"
+            f"{source} is not a checkpoint: expected a dictionary of tensors. Take the file from {weights.url}"
         )
     return tensors
 

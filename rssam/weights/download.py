@@ -1,4 +1,4 @@
-"""Download a published checkpoint and convert it."""
+"""Download a published checkpoint, verify its digest, and convert it."""
 
 from __future__ import annotations
 
@@ -7,24 +7,24 @@ from pathlib import Path
 from filelock import FileLock
 
 from rssam.errors import UserError
-from rssam.weights.convert import _known, convert_checkpoint
+from rssam.weights.convert import convert_checkpoint, weights_named
 from rssam.weights.folder import WeightsDamaged, WeightsFolder
 from rssam.weights.http_download import DownloadProgress, Fetch
 
 
 def download(name: str, folder: WeightsFolder, progress: DownloadProgress = lambda done, total, what: None) -> Path:
-    """Fetch the checkpoint `name`, verify its digest, convert it, delete the download; return the prepared path.
+    """Download the checkpoint `name`, verify its digest, convert it, delete the download; return the prepared path.
 
-    What a cut connection or a kill leaves is continued by the next call. Raises UserError if the network fails,
+    The next call resumes what a lost connection or a kill leaves. Raises UserError if the network fails,
     WeightsDamaged if the file is not the published one; such a file is deleted.
     """
-    weights = _known(name)
+    weights = weights_named(name)
     remedy = f"fetch it elsewhere and run: rssam-bench prepare weights {name} --source FILE"
     published = weights.url.rsplit("/", 1)[1]
     fetch = Fetch(weights.url, folder.root / "downloads" / f"{published}.part", name, progress)
     fetch.part.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(fetch.part.with_name(f"{published}.lock")):
-        if folder.path(name).is_file():  # brought by another process meanwhile
+        if folder.path(name).is_file():  # another process has prepared it meanwhile
             return folder.path(name)
         try:
             fetch.run()

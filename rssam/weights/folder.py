@@ -1,4 +1,4 @@
-"""The folder of prepared checkpoints."""
+"""Find prepared checkpoints in their folder, with the errors for missing and damaged ones."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from rssam.weights.registry import WEIGHTS
 
 
 class WeightsNotFound(UserError):
-    """A checkpoint is wanted that is not in the weights folder; the message names the remedy."""
+    """A checkpoint is missing in the weights folder; the message names the remedy."""
 
 
 class WeightsDamaged(UserError):
-    """A checkpoint cannot be read, or is not the one its name says."""
+    """A checkpoint cannot be read, or is not the one that its name says."""
 
 
 @dataclass(frozen=True)
@@ -25,11 +25,11 @@ class WeightsFolder:
     root: Path
 
     def path(self, name: str) -> Path:
-        """Where the checkpoint `name` lies once it is prepared."""
+        """Return the path of the checkpoint `name` once it is prepared."""
         return self.root / WEIGHTS[name].file
 
     def path_of(self, name: str) -> Path:
-        """Path of the prepared checkpoint. Raises WeightsNotFound with the command that brings it."""
+        """Return the path of the prepared checkpoint. Raises WeightsNotFound with the command that prepares it."""
         path = self.path(name)
         if not path.is_file():
             raise WeightsNotFound(
@@ -40,7 +40,7 @@ class WeightsFolder:
         return path
 
     def digest(self, name: str) -> str:
-        """SHA-256 of the file that the prepared checkpoint was made from; it enters the key of every run."""
+        """Read the SHA-256 of the file that the checkpoint was made from; it is part of the key of every run."""
         path = self.path_of(name)
         digest = read_metadata(path).get("source_sha256")
         if digest is None:
@@ -52,7 +52,7 @@ class WeightsFolder:
 
 
 def read_metadata(path: Path) -> dict[str, str]:
-    """The text metadata in a safetensors header, without reading a tensor. Raises WeightsDamaged."""
+    """Read the text metadata in a safetensors header, without reading a tensor. Raises WeightsDamaged."""
     try:
         with path.open("rb") as stream:
             length = int.from_bytes(stream.read(8), "little")

@@ -1,4 +1,4 @@
-"""A large file from the web that a cut connection does not lose: what came is kept, and only the rest is asked for."""
+"""Download a large file resumably: after a lost connection only the rest is requested."""
 
 from __future__ import annotations
 
@@ -21,10 +21,9 @@ TIMEOUT = (15, 60)
 
 @dataclass(frozen=True)
 class Fetch:
-    """The file at `url`, fetched into `part`, and continued there by a later call or process.
+    """The download of the file at `url` into `part`, resumed there by a later call or process.
 
-    A part is continued only while the server says that its file is still the same (ETag or date). Whether the file is
-    the right one, its digest tells: that is for the caller to check.
+    It is resumed only if the server's file is still the same by ETag or date. The caller checks the digest.
     """
 
     url: str
@@ -35,7 +34,7 @@ class Fetch:
     pause: float = 1.0  # seconds, doubled after every attempt in vain
 
     def run(self) -> None:
-        """Fetch all that is missing; raises OSError once `attempts` in a row bring nothing, what came is kept."""
+        """Download all that is missing; what came is kept. Raises OSError once `attempts` in a row bring nothing."""
         self.part.parent.mkdir(parents=True, exist_ok=True)
         failures = 0
         while True:
@@ -50,13 +49,13 @@ class Fetch:
                 time.sleep(self.pause * 2 ** (failures - 1))
 
     def forget(self) -> None:
-        """Delete what came."""
+        """Delete the part and its note."""
         self.part.unlink(missing_ok=True)
         self._note.unlink(missing_ok=True)
 
     @property
     def _note(self) -> Path:
-        """Says of which version of the server's file the part is."""
+        """The file that notes which version of the server's file the part is of."""
         return self.part.with_name(f"{self.part.name}.json")
 
     def _size(self) -> int:
@@ -79,15 +78,15 @@ class Fetch:
                 self.forget()
                 raise requests.ConnectionError(f"{self.url} has no bytes from {have} on; it is fetched anew")
             answer.raise_for_status()
-            found = answer.headers.get("ETag") or answer.headers.get("Last-Modified") or ""
+            served = answer.headers.get("ETag") or answer.headers.get("Last-Modified") or ""
             start, total = _place(answer.status_code, answer.headers.get("Content-Range"))
-            if answer.status_code == requests.codes.partial_content and (start != have or found != version):
+            if answer.status_code == requests.codes.partial_content and (start != have or served != version):
                 self.forget()  # another file, or another piece than was asked for
                 raise requests.ConnectionError(f"{self.url} has changed since its first bytes came; it is fetched anew")
             total = total or start + int(answer.headers.get("Content-Length", 0))
             if not start:
                 self.forget()
-                self._note.write_text(json.dumps({"url": self.url, "version": found}))
+                self._note.write_text(json.dumps({"url": self.url, "version": served}))
             with self.part.open("ab" if start else "wb") as stream:
                 done = start
                 for chunk in answer.iter_content(CHUNK):
@@ -97,7 +96,7 @@ class Fetch:
             raise requests.ConnectionError(f"the connection ended after {done} of {total} bytes")
 
     def _version(self) -> str:
-        """ETag or date of the file that the part is from; a part without a note of this URL is forgotten."""
+        """Return the ETag or date of the file that the part is from; a part without a note of this URL is deleted."""
         try:
             note = json.loads(self._note.read_bytes())
             if note["url"] == self.url:
@@ -109,7 +108,7 @@ class Fetch:
 
 
 def _place(status: int, content_range: str | None) -> tuple[int, int]:
-    """First byte and total of an answer; 0 where it has all bytes or does not tell the total."""
+    """Return the first byte and the total of an answer; 0 if it has all bytes or does not give the total."""
     if status != 206:
         return 0, 0
     match = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", content_range or "")
@@ -117,7 +116,7 @@ def _place(status: int, content_range: str | None) -> tuple[int, int]:
 
 
 def _passing(error: OSError) -> bool:
-    """Whether another attempt may help: not for a full disk, nor for a file that the server does not have."""
+    """Return whether another attempt may help: not for a full disk, nor for a file that the server does not have."""
     import requests
 
     if not isinstance(error, requests.RequestException):

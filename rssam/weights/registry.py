@@ -1,4 +1,4 @@
-"""The pretrained checkpoints by name: address, SHA-256, licence."""
+"""The published checkpoints by name: URL, SHA-256, licence, and what they are recognised by."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from torch import nn
 from rssam.contract import IGNORE, Task
 from rssam.errors import UserError
 from rssam.inference.partial_output import PartialOutput
-from rssam.inference.predict_raster import Network, Outputs, Settings, beside, predict_raster, require_fit
+from rssam.inference.predict_raster import Network, Outputs, Settings, partial_folder, predict_raster, require_fit
 from rssam.inference.raster_input import BadRaster, RasterSource
 from rssam.inference.sliding_window import labels_of, probabilities
 
@@ -212,7 +212,7 @@ def test_a_prediction_that_was_ended_goes_on(tmp_path):
     with RasterSource(image) as source, pytest.raises(Ended):
         run(source, out, check=check)
     assert not out.exists()
-    assert beside(out).is_dir()
+    assert partial_folder(out).is_dir()
     net, said = Pointwise(), []
     with RasterSource(image) as source:
         made = run(source, out, net, said=said)
@@ -280,7 +280,7 @@ def test_a_disk_that_fills_leaves_nothing_under_the_final_name(tmp_path):
             run(source, out, check=check)
         assert [path.name for path in disk.iterdir() if path.suffix == ".tif"] == []
         ballast.unlink()  # then room for the rows that are missing, and not for the GeoTIFF beside them
-        missing = 900 * 600 - (beside(out) / "labels.raw").stat().st_size
+        missing = 900 * 600 - (partial_folder(out) / "labels.raw").stat().st_size
         ballast.write_bytes(bytes(psutil.disk_usage(disk).free - missing - (48 << 10)))
         said = []
         with (

@@ -155,7 +155,7 @@ def test_pixels_without_data_stay_so_and_tiles_without_any_are_not_predicted():
     valid[:48] = False
     valid[60:70, 10:20] = False
     memory, seen = Memory(pixels, valid), []
-    made = run(memory, Grid(96, 96, (32, 32), (8, 8)), Net(2), 2, between=seen.append)
+    made = run(memory, Grid(96, 96, (32, 32), (8, 8)), Net(2), 2, before_batch=seen.append)
     np.testing.assert_array_equal(np.concatenate(memory.rows_valid), valid)
     labels = labels_of(made, np.concatenate(memory.rows_valid))
     np.testing.assert_array_equal(labels == IGNORE, ~valid)

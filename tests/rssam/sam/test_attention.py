@@ -75,9 +75,9 @@ def test_padding_is_the_bias_not_zero(way):
 
 
 def test_windows_cover_the_map():
-    assert Windows.of(32, 32, 14) == ((14, 14), 3, 3)
-    assert Windows.of(28, 14, 14) == ((14, 14), 2, 1)
-    assert Windows.of(24, 40, 0) == ((24, 40), 1, 1)
+    assert Windows.covering(32, 32, 14) == ((14, 14), 3, 3)
+    assert Windows.covering(28, 14, 14) == ((14, 14), 2, 1)
+    assert Windows.covering(24, 40, 0) == ((24, 40), 1, 1)
 
 
 @pytest.mark.parametrize("grid", [(32, 32), (28, 14), (4, 6), (24, 40)])
