@@ -1,4 +1,4 @@
-"""Write the report files for names of tables, figures and claims; the one entry of the command `report`."""
+"""Write report files for names of tables, figures and claims, as the command `report` does."""
 
 from __future__ import annotations
 

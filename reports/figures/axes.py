@@ -35,14 +35,30 @@ class Axis:
 
 
 def place(value: float, low: float, high: float, start: float, end: float, *, log: bool = False) -> float:
-    """Return the pixel of a value, to a tenth, where `low` is at `start` and `high` at `end`."""
+    """Return the pixel of a value, to a tenth.
+
+    Args:
+        value: to place.
+        low: value at the pixel `start`.
+        high: value at the pixel `end`.
+        start: pixel.
+        end: pixel; less than `start` if values grow upwards.
+        log: whether the axis is logarithmic.
+    """
     if log:
         value, low, high = (math.log10(number) for number in (value, low, high))
     return round(start + (value - low) / (high - low) * (end - start), 1)
 
 
 def linear(values: Iterable[float], start: float, end: float, count: int = 5) -> Axis:
-    """Return an axis over all finite values that begins and ends on a tick, with about `count` ticks."""
+    """Return an axis over all finite values that begins and ends on a tick.
+
+    Args:
+        values: to cover; without a finite value 0 and 1.
+        start: pixel of the lowest tick.
+        end: pixel of the highest tick.
+        count: about how many ticks there are.
+    """
     known = [value for value in values if math.isfinite(value)] or [0.0, 1.0]
     low, high = min(known), max(known)
     if low == high:

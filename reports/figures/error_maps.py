@@ -67,8 +67,14 @@ def error_picture(truth: Labels, labels: Labels) -> Picture:
 def largest_changes(truth: Labels, before: Labels, after: Labels, count: int) -> list[Change]:
     """Return the `count` largest connected parts on which exactly one of two predictions is right, largest first.
 
-    Neighbours touch by a side or a corner. What is thinner than THINNEST pixels is no change; ties stand in the order
-    of rows, then columns.
+    Pixels that touch by a side or a corner are connected. Parts thinner than THINNEST pixels are no change; ties are in
+    the order of rows, then columns.
+
+    Args:
+        truth: labels, [H, W].
+        before: prediction of the first system, [H, W].
+        after: prediction of the second system, [H, W].
+        count: most parts to return.
     """
     right_before, right_after = before == truth, after == truth
     differs = (right_before != right_after) & (truth != IGNORE)

@@ -69,7 +69,18 @@ def figure_files(figure: Figure, collection: Collection, home: Path, named: Sequ
 def render_figure(
     figure: Figure, setting: Setting, collection: Collection, home: Path, named: Sequence[str] = ()
 ) -> RenderedFigure:
-    """Return a figure under one setting. A data set that lacks `figure.ours` or `figure.reference` is left out."""
+    """Return a figure under one setting. A data set that lacks `figure.ours` or `figure.reference` is left out.
+
+    Args:
+        figure: to render.
+        setting: under which results are shown.
+        collection: all usable results.
+        home: with the prepared data and the predictions.
+        named: images to show besides those chosen by the rule, as "deepglobe:STEM".
+
+    Raises:
+        UnknownName: a text in `named` has another form; UnknownDataset if it names an unknown data set.
+    """
     images = named_images(named)
     name = slug(figure, setting)
     shown = datasets(figure, setting)

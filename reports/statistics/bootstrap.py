@@ -42,10 +42,17 @@ def resampled_dice(
     draws: int = DRAWS,
     seed: int = 0,
 ) -> FloatArray:
-    """Return pooled Dice of resampled test sets, float [systems, draws]; see `resampled_class_dice`.
+    """Return pooled Dice of resampled test sets, float [systems, draws].
 
-    Under "classes" it is the mean over the classes present in a draw. Raises ValueError if "foreground" is asked of
-    several classes.
+    Args:
+        systems: see `resampled_class_dice`.
+        average: under "classes" Dice is the mean over the classes present in a draw.
+        clusters: see `resampled_class_dice`.
+        draws: see there.
+        seed: see there.
+
+    Raises:
+        ValueError: the average is "foreground" for several classes.
     """
     drawn = resampled_class_dice(systems, clusters=clusters, draws=draws, seed=seed)
     if average == "foreground" and drawn.shape[1] != 1:

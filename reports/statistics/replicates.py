@@ -1,4 +1,4 @@
-"""Compute what replicates tell: their spread, t intervals, paired contrasts, Holm's correction, Kendall's tau."""
+"""Compute spread, t intervals and paired contrasts of replicates, Holm's correction, and Kendall's tau."""
 
 from __future__ import annotations
 

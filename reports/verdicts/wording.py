@@ -1,4 +1,4 @@
-"""Word verdicts, claims and uses of test splits: the sentences that the Markdown page, HTML page and terminal share."""
+"""Write verdicts, claims and uses of test splits as sentences, for Markdown page, HTML page and terminal alike."""
 
 from __future__ import annotations
 
