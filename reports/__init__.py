@@ -1,1 +1,1 @@
-"""Reads results and renders tables and figures; never trains."""
+"""Read results and render tables, figures and verdicts; nothing here trains."""

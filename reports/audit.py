@@ -1,21 +1,22 @@
-"""The paper's arithmetic, checked from its printed numbers alone: what must hold, which rows break it, what follows.
+"""Check the paper's arithmetic from its printed numbers alone: which identities hold, and which rows break them.
 
 Nothing here needs a run, data or weights.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import Literal
 
 from benchmarks.protocol.paper_numbers import CITATIONS, PAPER_TABLES, TEXT_RANGES, TEXT_TILES, RowLabels
 from data_prep.datasets.whu import TILES
-from rssam.sam.encoder_sizes import ENCODERS
+from reports.formatting import format_range, join_words
+from reports.thop_parameters import baseline_parameters, encoder_parameters
 
-Tables = Mapping[str, Mapping[RowLabels, Mapping[str, float]]]
-Interval = tuple[float, float]
+PaperTables = Mapping[str, Mapping[RowLabels, Mapping[str, float]]]
+Bounds = tuple[float, float]
 
 HALF = 0.0005
 """A printed score may be off by half its last digit."""
@@ -25,8 +26,8 @@ FOREGROUND_TABLES = ("table1", "table2", "table5", "table6", "table7")
 
 
 @dataclass(frozen=True)
-class Finding:
-    """One question put to the paper's numbers."""
+class AuditFinding:
+    """The answer of the paper's numbers to one question."""
 
     id: str
     verdict: Literal["holds", "broken", "recovered"]  # recovered: a convention the paper does not state
@@ -35,8 +36,8 @@ class Finding:
     consequence: str
 
 
-def audit(tables: Tables = PAPER_TABLES) -> tuple[Finding, ...]:
-    """Every finding, in the order of the questions a reader would ask."""
+def audit(tables: PaperTables = PAPER_TABLES) -> tuple[AuditFinding, ...]:
+    """Return every finding, in the order of the questions a reader would ask."""
     return (
         _average(tables),
         _class_means(tables),
@@ -51,21 +52,21 @@ def audit(tables: Tables = PAPER_TABLES) -> tuple[Finding, ...]:
     )
 
 
-def _average(tables: Tables) -> Finding:
-    """Dice from precision and recall, Jaccard from Dice: both hold of one confusion matrix, not of a mean of many."""
+def _average(tables: PaperTables) -> AuditFinding:
+    """Dice from precision and recall, Jaccard from Dice: both hold for one confusion matrix, not for a mean of many."""
     broken, checked = [], 0
     for table, labels, row in _rows(tables, FOREGROUND_TABLES):
         checked += 1
         jaccards = [dice / (2 - dice) for dice in _around(row["dice"])]
-        if not _meet((row["jaccard"], row["jaccard"]), (min(jaccards), max(jaccards)), HALF):
+        if not _within_rounding(row["jaccard"], jaccards):
             broken.append(f"{_name(table, labels)}: Jaccard {row['jaccard']}, its Dice gives {jaccards[1]:.4f}")
         if "precision" in row:
             dices = [2 * p * r / (p + r) for p, r in product(_around(row["precision"]), _around(row["recall"]))]
-            if not _meet((row["dice"], row["dice"]), (min(dices), max(dices)), HALF):
+            if not _within_rounding(row["dice"], dices):
                 broken.append(
                     f"{_name(table, labels)}: Dice {row['dice']}, its precision and recall give {dices[4]:.4f}"
                 )
-    return Finding(
+    return AuditFinding(
         "average",
         "broken" if broken else "recovered",
         "On the binary data sets D = 2PR/(P+R) and J = D/(2-D): scores of the foreground, pooled over all test pixels."
@@ -76,7 +77,7 @@ def _average(tables: Tables) -> Finding:
     )
 
 
-def _class_means(tables: Tables) -> Finding:
+def _class_means(tables: PaperTables) -> AuditFinding:
     """Table 3 as the plain mean over the classes of Table 4."""
     broken = []
     for _, labels, row in _rows(tables, ("table3",)):
@@ -86,7 +87,7 @@ def _class_means(tables: Tables) -> Finding:
         for score, slack in (("dice", 2 * HALF), ("jaccard", 3 * HALF)):
             if abs(means[score] - row[score]) > slack:
                 broken.append(f"{labels[0]}: {score} {row[score]}, the classes of Table 4 give {means[score]:.4f}")
-    return Finding(
+    return AuditFinding(
         "class-means",
         "broken" if broken else "recovered",
         "Dice and Jaccard of Table 3 are plain means over six classes, each pooled over all test pixels."
@@ -97,7 +98,7 @@ def _class_means(tables: Tables) -> Finding:
     )
 
 
-def _accuracy(tables: Tables) -> Finding:
+def _accuracy(tables: PaperTables) -> AuditFinding:
     """Overall accuracy lies between the lowest and the highest class Dice; the printed one often does not."""
     above, outside = [], []
     for _, labels, row in _rows(tables, ("table3",)):
@@ -108,7 +109,7 @@ def _accuracy(tables: Tables) -> Finding:
         if not min(classes) < overall < max(classes):
             outside.append(f"{labels[0]}: 1 - 3 (1 - Acc) = {overall:.3f} is outside its class Dices")
     one_vs_rest = bool(above) and not outside
-    return Finding(
+    return AuditFinding(
         "accuracy",
         "recovered" if one_vs_rest else "broken",
         "Acc of Table 3 is no overall accuracy but the mean over the classes of one-vs-rest accuracies, "
@@ -120,8 +121,8 @@ def _accuracy(tables: Tables) -> Finding:
     )
 
 
-def foreground_interval(row: Mapping[str, float]) -> Interval:
-    """Shares of foreground that precision, recall and accuracy allow: 1 - A = share ((1 - R) + R (1 - P) / P)."""
+def foreground_interval(row: Mapping[str, float]) -> Bounds:
+    """Return the foreground shares that precision, recall, accuracy allow: 1 - A = share ((1 - R) + R (1 - P) / P)."""
     shares = [
         (1 - a) / ((1 - r) + r * (1 - p) / p)
         for a, p, r in product(_around(row["accuracy"]), _around(row["precision"]), _around(row["recall"]))
@@ -129,37 +130,38 @@ def foreground_interval(row: Mapping[str, float]) -> Interval:
     return min(shares), max(shares)
 
 
-def _shares(tables: Tables) -> Iterator[Finding]:
+def _shares(tables: PaperTables) -> Iterator[AuditFinding]:
     """The test split's foreground share, which all rows of a data set must agree on."""
     for data, names in (("deepglobe", ("table1", "table7")), ("whu", ("table2",))):
         intervals = {_name(table, labels): foreground_interval(row) for table, labels, row in _rows(tables, names)}
         agreed, outside = _agreement(intervals)
         lines = [f"{name}: {low:.2%} to {high:.2%}" for name, (low, high) in intervals.items()]
-        yield Finding(
+        yield AuditFinding(
             f"foreground-{data}",
             "broken" if outside else "recovered",
             f"The rows on {data} agree on a foreground share of {agreed[0]:.2%} to {agreed[1]:.2%} of the test pixels"
-            + (f", but for {_joined(outside)}." if outside else "."),
+            + (f", but for {join_words(outside)}." if outside else "."),
             tuple(lines),
             "A test split with another share is not the paper's; `prepare` and every report print yours beside it."
             + (" The odd row's accuracy does not fit its own precision and recall." if outside else ""),
         )
 
 
-def _agreement(intervals: Mapping[str, Interval]) -> tuple[Interval, tuple[str, ...]]:
+def _agreement(intervals: Mapping[str, Bounds]) -> tuple[Bounds, tuple[str, ...]]:
     """The interval that most of them share, and the names of those that do not reach it."""
-    best: tuple[Interval, tuple[str, ...]] | None = None
+    best: tuple[Bounds, tuple[str, ...]] | None = None
     for low, _ in sorted(intervals.values()):
-        members = {name: one for name, one in intervals.items() if one[0] <= low <= one[1]}
+        members = {name: bounds for name, bounds in intervals.items() if bounds[0] <= low <= bounds[1]}
         outside = tuple(name for name in intervals if name not in members)
-        shared = max(one[0] for one in members.values()), min(one[1] for one in members.values())
+        lows, highs = zip(*members.values(), strict=True)
+        shared = max(lows), min(highs)
         if best is None or len(outside) < len(best[1]):
             best = shared, outside
     assert best is not None
     return best
 
 
-def _same_runs(tables: Tables) -> Finding:
+def _same_runs(tables: PaperTables) -> AuditFinding:
     """RS-SAM and the Baseline on DeepGlobe stand in four tables."""
     same = (
         (("table1", ("RS-SAM",)), ("table5", ("yes", "yes", "yes"))),
@@ -169,14 +171,15 @@ def _same_runs(tables: Tables) -> Finding:
         (("table1", ("Baseline",)), ("table7", ("Baseline (ViT-B)",))),
     )
     broken = []
-    for (first, one), (second, other) in same:
-        left, right = tables[first][one], tables[second][other]
+    for (first, first_labels), (second, second_labels) in same:
+        left, right = tables[first][first_labels], tables[second][second_labels]
+        names = f"{_name(first, first_labels)} and {_name(second, second_labels)}"
         broken += [
-            f"{_name(first, one)} and {_name(second, other)}: {score} {left[score]} and {right[score]}"
-            for score in left.keys() & right.keys()
-            if left[score] != right[score]
+            f"{names}: {score} {left[score]} and {right[score]}"
+            for score in left
+            if score in right and left[score] != right[score]
         ]
-    return Finding(
+    return AuditFinding(
         "same-runs",
         "broken" if broken else "holds",
         "One run has the same numbers wherever it stands." if not broken else "One run has different numbers.",
@@ -186,16 +189,17 @@ def _same_runs(tables: Tables) -> Finding:
     )
 
 
-def _text(tables: Tables) -> Finding:
+def _text(tables: PaperTables) -> AuditFinding:
     """Differences that the text states, in points, against the tables."""
     broken: list[str] = []
     held: list[str] = []
     for where, table, score, systems, low, high in TEXT_RANGES:
         ours = tables[table][("RS-SAM",)][score]
-        found = [round(100 * (ours - tables[table][(name,)][score]), 1) for name in systems]
-        line = f"{where}: text {_range(low, high)}, Table {table[-1]} {_range(min(found), max(found))}"
-        (held if (min(found), max(found)) == (low, high) else broken).append(line)
-    return Finding(
+        points = [round(100 * (ours - tables[table][(name,)][score]), 1) for name in systems]
+        in_tables = min(points), max(points)
+        line = f"{where}: text {_range(low, high)}, Table {table[-1]} {_range(*in_tables)}"
+        (held if in_tables == (low, high) else broken).append(line)
+    return AuditFinding(
         "text",
         "broken" if broken else "holds",
         f"Of {len(TEXT_RANGES)} differences that the text states, {len(broken)} not as in the tables."
@@ -206,33 +210,31 @@ def _text(tables: Tables) -> Finding:
     )
 
 
-def _baseline_parameters(tables: Tables) -> Finding:
+def _baseline_parameters(tables: PaperTables) -> AuditFinding:
     """Table 7's count of the Baseline from SAM's dimensions: weights of layers that run, as thop counts."""
-    rows = [("vit_b", ("Baseline (ViT-B)",)), ("vit_l", ("Baseline (ViT-L)",))]
-    lines, good = [], True
-    for encoder, labels in rows:
-        counted = visible_encoder(encoder) + 256 * (ENCODERS[encoder].width + 9 * 256) + VISIBLE_DECODER
-        printed = tables["table7"][labels]["params_m"]
-        good &= round(counted / 1e6, 2) == printed
-        lines.append(f"{labels[0]}: {counted:,} by that rule, {printed} M printed")
-    return Finding(
+    lines, equal = [], True
+    for encoder, label in (("vit_b", "Baseline (ViT-B)"), ("vit_l", "Baseline (ViT-L)")):
+        counted, printed = baseline_parameters(encoder), tables["table7"][(label,)]["params_m"]
+        equal &= round(counted / 1e6, 2) == printed
+        lines.append(f"{label}: {counted:,} by that rule, {printed} M printed")
+    return AuditFinding(
         "parameters-baseline",
-        "recovered" if good else "broken",
+        "recovered" if equal else "broken",
         "Table 7 counts what thop counts: layers that run, LoRA of rank 4 on queries and values, two mask tokens; "
         "no positional parameters, embeddings or two-dimensional layer norms."
-        if good
+        if equal
         else "Table 7's Baseline does not follow from SAM's dimensions by thop's rule.",
         tuple(lines),
         "These are neither all parameters (91.21 M and 309.28 M) nor the trained ones (3.79 M and 4.04 M).",
     )
 
 
-def _rs_sam_parameters(tables: Tables) -> Finding:
+def _rs_sam_parameters(tables: PaperTables) -> AuditFinding:
     """The distance between RS-SAM's two rows against that between their encoders."""
     small, large = (tables["table7"][(f"RS-SAM (ViT-{size})",)]["params_m"] for size in "BL")
-    encoders = (visible_encoder("vit_l") - visible_encoder("vit_b")) / 1e6
+    encoders = (encoder_parameters("vit_l") - encoder_parameters("vit_b")) / 1e6
     possible = large - small + 0.055 >= encoders  # 107.4 has one decimal, 324.13 two
-    return Finding(
+    return AuditFinding(
         "parameters-rs-sam",
         "holds" if possible else "broken",
         "RS-SAM's two rows can be one design counted one way."
@@ -246,40 +248,27 @@ def _rs_sam_parameters(tables: Tables) -> Finding:
     )
 
 
-VISIBLE_DECODER = 3_776_802
-"""Parameters that thop sees in SAM's mask decoder with two mask tokens; `tests/reports/test_audit.py` counts them."""
-
-
-def visible_encoder(name: str) -> int:
-    """Parameters that thop sees in SAM's encoder without its neck, with LoRA of rank 4 on queries and values."""
-    size = ENCODERS[name]
-    width = size.width
-    patches = 3 * 16 * 16 * width + width
-    block = 12 * width * width + 13 * width  # qkv, projection, MLP of ratio 4, two layer norms
-    return patches + size.blocks * (block + 4 * 4 * width)
-
-
-def _citations() -> Finding:
+def _citations() -> AuditFinding:
     """One reference number for two systems."""
     shared: dict[str, list[str]] = {}
     for system, number in CITATIONS.items():
         if number is not None:
             shared.setdefault(number, []).append(system.split(" (ViT")[0])
     double = {number: list(dict.fromkeys(names)) for number, names in shared.items() if len(set(names)) > 1}
-    return Finding(
+    return AuditFinding(
         "citations",
         "broken" if double else "holds",
         "One reference is cited for different systems." if double else "Every system has a reference of its own.",
-        tuple(f"{number} is cited for {_joined(names)}" for number, names in double.items()),
+        tuple(f"{number} is cited for {join_words(names)}" for number, names in double.items()),
         "[20] is U-Net; for SAM Adapter this suite follows the paper of that name.",
     )
 
 
-def _tiles() -> Finding:
+def _tiles() -> AuditFinding:
     """The official lists of the aerial imagery against the text."""
     total = sum(TILES.values())
     lists = " + ".join(f"{count:,} {split}" for split, count in TILES.items())
-    return Finding(
+    return AuditFinding(
         "tiles",
         "holds" if total == TEXT_TILES else "broken",
         f"The text counts {TEXT_TILES:,} tiles of aerial imagery, the published split has {total:,}.",
@@ -288,7 +277,7 @@ def _tiles() -> Finding:
     )
 
 
-def _rows(tables: Tables, names: tuple[str, ...]) -> Iterator[tuple[str, RowLabels, Mapping[str, float]]]:
+def _rows(tables: PaperTables, names: tuple[str, ...]) -> Iterator[tuple[str, RowLabels, Mapping[str, float]]]:
     for name in names:
         for labels, row in tables[name].items():
             yield name, labels, row
@@ -299,8 +288,8 @@ def _around(value: float) -> tuple[float, float, float]:
     return value - HALF, value, value + HALF
 
 
-def _meet(one: Interval, other: Interval, slack: float) -> bool:
-    return one[0] - slack <= other[1] and other[0] <= one[1] + slack
+def _within_rounding(printed: float, possible: Sequence[float]) -> bool:
+    return printed - HALF <= max(possible) and min(possible) <= printed + HALF
 
 
 def _name(table: str, labels: RowLabels) -> str:
@@ -308,8 +297,4 @@ def _name(table: str, labels: RowLabels) -> str:
 
 
 def _range(low: float, high: float) -> str:
-    return f"{low:.1f}" if low == high else f"{low:.1f} to {high:.1f}"
-
-
-def _joined(words: tuple[str, ...] | list[str]) -> str:
-    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
+    return format_range(f"{low:.1f}", f"{high:.1f}")

@@ -1,19 +1,20 @@
-"""The model card of an adapter, from the adapter's own metadata: what it is, what it was trained on, what it cannot do.
+"""Write the model card of an adapter from its metadata, with templates/model_card.md.j2.
 
-Everything on the card is in the metadata too, so a card that was lost can be written again from the file alone. Its
-form stands in templates/model_card.md.j2.
+Everything on the card is in the metadata too, so a card that was lost can be written again from the adapter alone.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
 from benchmarks.protocol.recipe import Recipe
 from benchmarks.results.result import Result
+from reports.formatting import format_number
 from reports.render.templates import environment
 from reports.statistics.bootstrap import interval, resampled_dice
-from reports.tables.intervals import FEWEST
+from reports.tables.intervals import FEWEST_IMAGES
 from reports.tables.recipe_text import describe_recipe
 
 METRES: Mapping[str, float] = {"deepglobe": 1.0, "whu": 0.3, "whdld": 2.0}
@@ -21,26 +22,26 @@ METRES: Mapping[str, float] = {"deepglobe": 1.0, "whu": 0.3, "whdld": 2.0}
 
 
 def dice_interval(result: Result) -> tuple[float, float] | None:
-    """The 95 % interval of a result's Dice over its test images, as under the tables.
+    """Return the 95 % interval of a result's Dice over its test images, as in the tables.
 
-    None where there are too few of them, or no resample has a score.
+    None where test images are too few, or no resample has a score.
     """
-    if len(result.images) < FEWEST:
+    if len(result.images) < FEWEST_IMAGES:
         return None
-    found = interval(resampled_dice([result.counts], result.average)[0])
-    return None if found.low != found.low else (found.low, found.high)
+    limits = interval(resampled_dice([result.counts], result.average)[0])
+    return None if math.isnan(limits.low) else (limits.low, limits.high)
 
 
 def render(about: Mapping[str, Any], file: str) -> str:
-    """The card of the adapter in `file` with the metadata `about` (see `adapter.describe`), as Markdown."""
+    """Return the card of the adapter in `file` with the metadata `about` (see `adapter.describe`), as Markdown."""
     template = environment().get_template("model_card.md.j2")
     return template.render(
         about=about,
         file=file,
         model=about["identity"]["model"],
         dataset=about["identity"]["dataset"]["name"],
-        score="no score" if about["result"]["scores"]["dice"] is None else f"{about['result']['scores']['dice']:.3f}",
-        doubt=_doubt(about["result"]),
+        score=format_number(about["result"]["scores"]["dice"], missing="no score"),
+        interval=_interval(about["result"]),
         others={name: value for name, value in about["result"]["scores"].items() if name != "dice" and value},
         resolution=_resolution(about),
         recipe=_recipe(about["identity"]["recipe"]),
@@ -49,12 +50,12 @@ def render(about: Mapping[str, Any], file: str) -> str:
 
 
 def limits(about: Mapping[str, Any]) -> list[str]:
-    """What the adapter must not be taken for, a sentence each."""
+    """Return the adapter's limits, a sentence each."""
     identity, result, data = about["identity"], about["result"], about["data"]
     height, width = about["task"]["image_size"]
     dice, constant = result["scores"]["dice"], result["constant_dice"]
     options, own = identity["model"]["options"], about["provenance"].get("system")
-    found = [
+    sentences = [
         "It was trained on made-up scenes: it shows that everything works, and is of no use on real images."
         if data.get("origin") == "synthetic"
         else "",
@@ -71,20 +72,19 @@ def limits(about: Mapping[str, Any]) -> list[str]:
         "Other sensors, ground resolutions, regions and seasons than those of its test images were not tested.",
         f"The system is declared in {own['class']}, which must be installed to load it." if own else "",
     ]
-    return [sentence for sentence in found if sentence]
+    return [sentence for sentence in sentences if sentence]
 
 
-def _doubt(result: Mapping[str, Any]) -> str:
+def _interval(result: Mapping[str, Any]) -> str:
+    images = result["test_images"]
     if result["dice_interval"] is None:
-        return (
-            f"no interval: it takes {FEWEST} test images with something to score, and there are {result['test_images']}"
-        )
+        return f"no interval: it takes {FEWEST_IMAGES} test images with something to score, and there are {images}"
     low, high = result["dice_interval"]
-    return f"95 % interval {low:.3f} to {high:.3f} over {result['test_images']} test images"
+    return f"95 % interval {low:.3f} to {high:.3f} over {images} test images"
 
 
 def _resolution(about: Mapping[str, Any]) -> str:
-    """Metres a pixel of what it was trained on, where known: of a published data set that was not cut anew."""
+    """Metres a pixel of the training images, where known: of a published data set that was not tiled again."""
     metres = METRES.get(about["identity"]["dataset"]["name"])
     data = about["data"]
     if metres is None or data.get("origin") != "source" or "raw raster" in data["describe"]:
@@ -93,7 +93,7 @@ def _resolution(about: Mapping[str, Any]) -> str:
 
 
 def _recipe(fields: Mapping[str, Any]) -> str:
-    """In words. The optimiser of a FAIR run is recorded as it was, so the name is left out of the reading."""
+    """The recipe in words. A FAIR run recorded the optimiser it used, so the recipe's name must not be read."""
     values: dict[str, Any] = {
         name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()
     }

@@ -1,4 +1,4 @@
-"""From names of tables and figures to report files."""
+"""Write report files for names of tables, figures and claims, as the command `report` does."""
 
 from __future__ import annotations
 
@@ -14,12 +14,13 @@ from reports.extra_tables.cross_dataset import scored_sections
 from reports.extra_tables.objects import object_tables
 from reports.extra_tables.objects_text import object_section
 from reports.extra_tables.speed import Efficiency, efficiency_section, read_efficiency
+from reports.figures.files import figure_files
 from reports.render import csv, html, latex, markdown
 from reports.render.html_figures import figure_views
 from reports.select.results import PUBLISHED, collect
 from reports.tables.assemble import assemble
 from reports.verdicts.output import claims_json, verdicts_json
-from reports.verdicts.summary import find
+from reports.verdicts.summary import summarize
 from rssam.errors import UnknownName
 from rssam.files import write_atomic
 
@@ -27,8 +28,8 @@ FORMATS = ("md", "tex", "csv", "html")
 
 
 @dataclass(frozen=True)
-class Written:
-    """Files of a report, and what is to be said about figures that could not be drawn whole."""
+class WrittenReport:
+    """Files of a report, and notes on figures that could not be drawn whole."""
 
     paths: tuple[Path, ...]
     notes: tuple[str, ...]
@@ -41,17 +42,25 @@ def write_report(
     home: Path,
     published: Path = PUBLISHED,
     named: Sequence[str] = (),
-) -> Written:
-    """Write what `formats` asks: `report.md`, `report.html`, for each table `<table>.tex` and `<table>.csv`.
+) -> WrittenReport:
+    """Write a report: `report.md`, `report.html`, and for each table `<table>.tex` and `<table>.csv`.
 
-    Figures are written as PNG and PDF besides. Where metrics of objects were measured, or probabilities counted, there
-    are chapters of both pages on them, and files `objects-<data set>` and `calibration-<data set>`.
+    Figures are also written as PNG and PDF. Where metrics of objects were measured, or probabilities counted, both
+    pages have sections on them, and there are files `objects-<data set>` and `calibration-<data set>`.
 
     The claims are a part of the page, or `claims.md` if nothing else is asked for, and `verdicts.json` and
-    `claims.json` for programs. "all" holds them.
-    Never trains: a row without a result says so, and names the command that fills it. `named` are images that the
-    figures show besides those their rule chooses. Raises UnknownName on an unknown item or format before anything is
-    written.
+    `claims.json` for programs. Nothing is trained: a row without a result names the command that fills it.
+
+    Args:
+        items: names of tables and figures, "claims", or "all", which includes the claims.
+        formats: of FORMATS.
+        out: folder to write.
+        home: with the user's results.
+        published: folder of published results.
+        named: images that the figures show besides those chosen by their rule, as "deepglobe:STEM".
+
+    Raises:
+        UnknownName: unknown item, format or image; nothing is written.
     """
     unknown = [name for name in formats if name not in FORMATS]
     if unknown or not formats:
@@ -61,52 +70,49 @@ def write_report(
     report = assemble([item for item in chosen if isinstance(item, Table)], collection)
     objects = object_tables(report.frames, home)
     report = replace(report, damaged=(*report.damaged, *objects.damaged))
-    pictured = bool({"md", "html"} & set(formats))
+    pictures_shown = bool({"md", "html"} & set(formats))
     costs = read_efficiency(home) if "all" in items or "html" in formats else Efficiency((), ())
     extra_sections = [
         *scored_sections(report, collection),
         *object_section(objects.tables),
-        *calibration_section(report.frames, pictures=pictured),
+        *calibration_section(report.frames, pictures=pictures_shown),
         *(efficiency_section(costs) if "all" in items else ()),
     ]
-    beside = [table for section in extra_sections for table in section.tables]
+    extra_tables = [table for section in extra_sections for table in section.tables]
     files: dict[str, bytes] = {}
     notes = [f"speed/{line}" for line in costs.damaged]
     pictures: list[markdown.Picture] = []
     figures = [item for item in chosen if isinstance(item, Figure)]
-    if figures:
-        from reports.figures.files import figure_files  # imports matplotlib
-
-        for figure in figures:
-            drawn = figure_files(figure, collection, home, named)
-            files |= drawn.files
-            notes += drawn.notes
-            pictures += [markdown.Picture(figure, name, caption) for name, caption in drawn.captions.items()]
-    part = ""
-    findings = find(collection, home) if CLAIM_SET in chosen or "html" in formats else None
-    if findings and CLAIM_SET in chosen:
-        files |= {"verdicts.json": verdicts_json(findings), "claims.json": claims_json(findings)}
-        part = markdown.verdicts(findings)
+    for figure in figures:
+        drawn = figure_files(figure, collection, home, named)
+        files |= drawn.files
+        notes += drawn.notes
+        pictures += [markdown.Picture(figure, name, caption) for name, caption in drawn.captions.items()]
+    verdicts = ""
+    summary = summarize(collection, home) if CLAIM_SET in chosen or "html" in formats else None
+    if summary and CLAIM_SET in chosen:
+        files |= {"verdicts.json": verdicts_json(summary), "claims.json": claims_json(summary)}
+        verdicts = markdown.verdicts(summary)
     for name in dict.fromkeys(formats):
         if name == "md" and chosen == [CLAIM_SET]:
-            files["claims.md"] = part.encode()
+            files["claims.md"] = verdicts.encode()
         elif name == "md":
             page = markdown.render(report, pictures)
-            for more in (markdown.extra_sections(extra_sections), part):
-                page = f"{page.rstrip()}\n\n{more}" if more else page
+            for part in (markdown.extra_sections(extra_sections), verdicts):
+                page = f"{page.rstrip()}\n\n{part}" if part else page
             files["report.md"] = page.encode()
         elif name == "html":
             views = figure_views(figures, collection, home, named)
             page = html.render(
-                report, collection, views, findings, extra_sections, costs.records, claims=CLAIM_SET in chosen
+                report, collection, views, summary, extra_sections, costs.records, claims=CLAIM_SET in chosen
             )
             files["report.html"] = page.encode()
         else:
             render = {"tex": latex.render, "csv": csv.render}[name]
             files |= {f"{table.id}.{name}": render(frames).encode() for table, frames in report.tables}
-            render_beside = {"tex": latex.extra, "csv": csv.extra}[name]
-            files |= {f"{table.id}.{name}": render_beside(table).encode() for table in beside}
-    files |= {f"{table.id}.png": table.picture for table in beside if table.picture is not None}
+            render_extra = {"tex": latex.extra, "csv": csv.extra}[name]
+            files |= {f"{table.id}.{name}": render_extra(table).encode() for table in extra_tables}
+    files |= {f"{table.id}.png": table.picture for table in extra_tables if table.picture is not None}
     for file, content in files.items():
         write_atomic(out / file, content)
-    return Written(tuple(out / file for file in files), tuple(notes))
+    return WrittenReport(tuple(out / file for file in files), tuple(notes))

@@ -39,6 +39,7 @@ ORDER: tuple[frozenset[str], ...] = tuple(
     benchmarks.export benchmarks.tracking benchmarks.speed benchmarks.conformance
     benchmarks.execution
     benchmarks.scoring benchmarks.console benchmarks.doctor benchmarks.inventory
+    reports.formatting reports.thop_parameters
     reports.statistics reports.select reports.audit
     reports.tables
     reports.verdicts reports.figures

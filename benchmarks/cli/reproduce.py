@@ -187,7 +187,7 @@ def _show_items(items: list[Any], setting: Any) -> None:
     from reports.render.terminal import print_extra, show
     from reports.select.results import collect
     from reports.tables.frames import table_frames
-    from reports.verdicts.summary import find
+    from reports.verdicts.summary import summarize
     from reports.verdicts.wording import answers
 
     collection = collect(root.home)
@@ -200,6 +200,6 @@ def _show_items(items: list[Any], setting: Any) -> None:
                     print_extra(table, screen)
             continue
         if isinstance(item, ClaimSet):
-            for line in answers(find(collection, root.home), setting):
+            for line in answers(summarize(collection, root.home), setting):
                 screen.print(line.replace("`", ""), soft_wrap=True)
         screen.print(f"{item.id}: in full with rssam-bench report {item.id}")

@@ -1,1 +1,1 @@
-"""Publish results for others, and verify such a bundle."""
+"""Publish results as a bundle for others, and verify such a bundle."""

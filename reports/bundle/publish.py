@@ -1,7 +1,7 @@
-"""A bundle: results for others to read and to check. Counts and provenance, splits by name and digest; no pixels.
+"""Write a bundle of results for others to read and check: counts, provenance and splits, no pixels.
 
 `SHA256SUMS` lists every other file, as `sha256sum -c` reads it. README.md and tables/ are made from the bundle's own
-files, so that whoever has it can make them again.
+files, so that anybody with the bundle can make them again.
 """
 
 from __future__ import annotations
@@ -30,7 +30,6 @@ from reports.bundle.splits import split_name, split_record
 from reports.extra_tables.cross_dataset import scored_sections
 from reports.extra_tables.extra_table import ExtraSection
 from reports.render import csv, markdown
-from reports.render import csv as csv_table
 from reports.render.markdown import grid, reading, sources
 from reports.select.results import Collection, collect
 from reports.tables.assemble import Report, assemble, made_with
@@ -46,19 +45,19 @@ NAMES = re.compile(
 )
 """Files that a bundle may hold."""
 
-TOLD = (
+PUBLISHED_PROVENANCE = (
     "versions", "commit", "platform", "device", "device_type", "cores", "threads", "finished",
     "activation_checkpointing", "devices",
 )  # fmt: skip
-"""Parts of a provenance that are passed on; whatever else a later version records stays at home."""
+"""Parts of a provenance that a bundle holds; what else a later version records is left out."""
 
 PRIVATE = re.compile(r"(/home/|/Users/|/root/|[A-Za-z]:\\\\+Users\\)[^\"\s]*")
 """Paths that name a person."""
 
 
 @dataclass(frozen=True)
-class Published:
-    """What a bundle holds, for the screen."""
+class PublishedBundle:
+    """Numbers of files in a bundle, and notes on results that were left out."""
 
     path: Path
     results: int
@@ -67,7 +66,7 @@ class Published:
     notes: tuple[str, ...]
 
 
-def publish(items: Sequence[str], out: Path, home: Path) -> Published:
+def publish(items: Sequence[str], out: Path, home: Path) -> PublishedBundle:
     """Write the bundle of the results behind some items, or of all; the file appears when it is whole.
 
     Raises UserError if there is nothing to publish, if the split of a result cannot be written because its data is not
@@ -77,12 +76,13 @@ def publish(items: Sequence[str], out: Path, home: Path) -> Published:
         raise UserError(f"expected a name that ends in .zip, found {out}: --out FILE.zip")
     chosen = _tables(items)
     collection = _chosen(collect(home, published=None), chosen if len(chosen) < len(TABLES) else None)
-    if not (collection.stored or collection.submissions):
-        of = f" of {', '.join(items)}" if items else ""
-        raise UserError(f"nothing{of} to publish in {home}: no usable result and no score (rssam-bench status)")
-    files = {f"results/{one.result.key}.json": _plain(one.result.to_json()) for one in collection.stored}
-    files |= {f"scores/{one.key}.json": _plain(one.to_json()) for one in collection.submissions}
-    identities = [one.result.identity for one in collection.stored] + [one.identity for one in collection.submissions]
+    results, submissions = [stored.result for stored in collection.stored], collection.submissions
+    if not (results or submissions):
+        asked = f" of {', '.join(items)}" if items else ""
+        raise UserError(f"nothing{asked} to publish in {home}: no usable result and no score (rssam-bench status)")
+    files = {f"results/{result.key}.json": _plain(result.to_json()) for result in results}
+    files |= {f"scores/{submission.key}.json": _plain(submission.to_json()) for submission in submissions}
+    identities = [counted.identity for counted in (*results, *submissions)]
     files |= _splits(identities, home)
     files |= _own_data(identities)
     about = {"schema": SCHEMA, "made_with": version("rssam-bench"), "tables": [table.id for table in chosen]}
@@ -95,52 +95,55 @@ def publish(items: Sequence[str], out: Path, home: Path) -> Published:
     write_durable(out, _zip(files))
     splits = sum(name.startswith("splits/") for name in files)
     notes = tuple(f"left out: {line}" for line in (*collection.damaged, *collection.left_out))
-    return Published(out, len(collection.stored), len(collection.submissions), splits, notes)
+    return PublishedBundle(out, len(results), len(submissions), splits, notes)
 
 
 def documents(folder: Path, tables: Sequence[str]) -> dict[str, bytes]:
-    """README.md and the tables as CSV, from the results in a bundle's folder alone: equal for equal results."""
+    """Return README.md and the tables as CSV from the results in a bundle's folder alone: equal for equal results."""
     collection = collect(folder, folder / "nothing published")
     report = assemble([TABLES[name] for name in tables], collection)
-    beside = scored_sections(report, collection)
+    extra_sections = scored_sections(report, collection)
     filled = [(table, [frame for frame in frames if _has_rows(frame)]) for table, frames in report.tables]
-    files = {README: _readme(filled, beside, report, collection).encode()}
-    files |= {f"tables/{table.id}.csv": csv_table.render(frames).encode() for table, frames in filled if frames}
-    files |= {f"tables/{table.id}.csv": csv.extra(table).encode() for chapter in beside for table in chapter.tables}
+    files = {README: _readme(filled, extra_sections, report, collection).encode()}
+    files |= {f"tables/{table.id}.csv": csv.render(frames).encode() for table, frames in filled if frames}
+    for section in extra_sections:
+        files |= {f"tables/{table.id}.csv": csv.extra(table).encode() for table in section.tables}
     return files
 
 
 def sums(files: Mapping[str, bytes]) -> bytes:
-    """The text of SHA256SUMS."""
+    """Return the text of SHA256SUMS."""
     lines = [f"{hashlib.sha256(content).hexdigest()}  {name}" for name, content in sorted(files.items())]
     return ("\n".join(lines) + "\n").encode()
 
 
 def _tables(items: Sequence[str]) -> list[Table]:
-    found = list(TABLES.values()) if list(items) in ([], ["all"]) else find_items(items)
-    if others := [item.id for item in found if not isinstance(item, Table)]:
+    chosen = list(TABLES.values()) if list(items) in ([], ["all"]) else find_items(items)
+    if others := [item.id for item in chosen if not isinstance(item, Table)]:
         raise UserError(f"a bundle holds tables: {', '.join(others)} cannot be published, for figures show pixels")
-    return [item for item in found if isinstance(item, Table)]
+    return [item for item in chosen if isinstance(item, Table)]
 
 
 def _chosen(collection: Collection, tables: Sequence[Table] | None) -> Collection:
-    """What stands in some tables; everything without."""
+    """The results in some tables with their evaluations on other data; all results without tables."""
     if tables is None:
         return collection
     frames = assemble(tables, collection).frames
     keys = {key for frame in frames for keys in frame.rows["keys"] for key in keys}
     scored = {key for frame in frames for key in frame.rows["scored"]}
     return Collection(
-        tuple(one for one in collection.stored if one.result.key in keys),
+        tuple(stored for stored in collection.stored if stored.result.key in keys),
         collection.damaged,
         collection.left_out,
-        tuple(one for one in collection.submissions if one.key in scored or _of_these(one, keys)),
+        tuple(
+            submission for submission in collection.submissions if submission.key in scored or _of_run(submission, keys)
+        ),
     )
 
 
-def _of_these(one: Submission, keys: set[str]) -> bool:
+def _of_run(submission: Submission, keys: set[str]) -> bool:
     """Whether it is an evaluation of one of these runs."""
-    return one.kind == "evaluated" and one.identity["system"]["key"] in keys
+    return submission.kind == "evaluated" and submission.identity["system"]["key"] in keys
 
 
 def _splits(identities: Iterable[Mapping[str, Any]], home: Path) -> dict[str, bytes]:
@@ -164,24 +167,31 @@ def _splits(identities: Iterable[Mapping[str, Any]], home: Path) -> dict[str, by
         else:
             absent[f"{name}, split {digest[:12]}"] = f"what is prepared in {Home(home).dataset(name)} is other data"
     if absent:
-        each = "".join(f"\n  {name}: {reason}" for name, reason in absent.items())
+        listed = "".join(f"\n  {name}: {reason}" for name, reason in absent.items())
         raise UserError(
-            f"a bundle lists the images of every split, and of these results the data is not here:{each}\n"
+            f"a bundle lists the images of every split, and of these results the data is not here:{listed}\n"
             "Prepare it again, or publish the tables of other data: rssam-bench publish ITEM... --out FILE.zip"
         )
     return files
 
 
 def _own_data(identities: Iterable[Mapping[str, Any]]) -> dict[str, bytes]:
-    """The declarations of a user's own data sets, which no other machine knows."""
-    own = (find_dataset(name) for name in sorted({identity["dataset"]["name"] for identity in identities}))
-    return {f"data/{one.name}/{DECLARATION}": one.to_json().encode() for one in own if isinstance(one, Folder)}
+    """The declarations of a user's own data sets, which no other machine has."""
+    datasets = (find_dataset(name) for name in sorted({identity["dataset"]["name"] for identity in identities}))
+    return {
+        f"data/{dataset.name}/{DECLARATION}": dataset.to_json().encode()
+        for dataset in datasets
+        if isinstance(dataset, Folder)
+    }
 
 
 def _plain(raw: dict[str, Any]) -> bytes:
-    """JSON text, of a provenance only what may be told."""
+    """JSON text, with the public parts of a provenance alone."""
     if "provenance" in raw:
-        raw = {**raw, "provenance": {name: raw["provenance"][name] for name in TOLD if name in raw["provenance"]}}
+        raw = {
+            **raw,
+            "provenance": {name: raw["provenance"][name] for name in PUBLISHED_PROVENANCE if name in raw["provenance"]},
+        }
     return (json.dumps(raw, sort_keys=True, separators=(",", ":")) + "\n").encode()
 
 
@@ -189,11 +199,12 @@ def _refuse_private(files: Mapping[str, bytes], home: Path) -> None:
     """Raise UserError if a file names a folder of this machine or of a person."""
     for name, content in files.items():
         text = content.decode()
-        found = PRIVATE.search(text)
-        if found or str(home) in text:
+        private = PRIVATE.search(text)
+        if private or str(home) in text:
+            path = private.group() if private else home
             raise UserError(
-                f"{name} would tell others the path {found.group() if found else home}: nothing was written. Rename "
-                "what holds it (a score's --name, a file of your own data)"
+                f"{name} would tell others the path {path}: nothing was written. Rename what holds it (a score's "
+                "--name, a file of your own data)"
             )
 
 
@@ -203,11 +214,11 @@ def _has_rows(frame: TableFrame) -> bool:
 
 def _readme(
     tables: Sequence[tuple[Table, Sequence[TableFrame]]],
-    beside: Sequence[ExtraSection],
+    extra_sections: Sequence[ExtraSection],
     report: Report,
     collection: Collection,
 ) -> str:
-    results = [one.result for one in collection.stored]
+    results = [stored.result for stored in collection.stored]
     lines = [
         "# Results made with rssam-bench",
         "",
@@ -230,8 +241,8 @@ def _readme(
             lines += [grid(frame), "", *(f"- {note}" for note in (reading(frame), *frame.notes) if note)]
             if frame.results:
                 lines.append(f"- Result files: {sources(frame)}.")
-    if beside:
-        lines += ["", markdown.extra_sections(beside).rstrip()]
+    if extra_sections:
+        lines += ["", markdown.extra_sections(extra_sections).rstrip()]
     for line in (*report.damaged, *report.left_out):
         lines += ["", f"Left out: {line}"]
     return "\n".join(lines) + "\n"
@@ -244,7 +255,7 @@ def _write(files: Mapping[str, bytes], folder: Path) -> None:
 
 
 def _zip(files: Mapping[str, bytes]) -> bytes:
-    """The same files give the same bytes: no time of their own."""
+    """The archive of the files, without times, so that the same files give the same bytes."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, content in sorted(files.items()):

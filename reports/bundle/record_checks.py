@@ -1,4 +1,4 @@
-"""Whether a result or a submission of a bundle agrees with its split: its images, its pixels, and its truth."""
+"""Check the results and submissions of a bundle against their splits: images, pixels, and truth."""
 
 from __future__ import annotations
 
@@ -19,54 +19,55 @@ from data_prep.splits import Split
 
 @dataclass(frozen=True)
 class RebuiltSplit:
-    """A split of the bundle, dealt again."""
+    """A split of the bundle, made again by its own rule."""
 
     manifest: Manifest
     splits: Mapping[Split, tuple[Entry, ...]]
 
 
 @dataclass(frozen=True)
-class Records:
-    """Checks of one bundle's records; each is compared with those before it. `splits` by digest."""
+class RecordChecks:
+    """Checks of one bundle's records, each also against the records before it. `splits` are by digest."""
 
     splits: Mapping[str, RebuiltSplit]
     truths: dict[tuple[str, str], tuple[Any, str]] = field(default_factory=dict)  # of an image, and the file it is of
 
-    def faults(self, one: Result | Submission, file: str) -> Iterator[str]:
-        """All problems of a record that was read from `file`, a sentence each."""
-        yield from self._counted(one, file)
-        yield from self._result(one) if isinstance(one, Result) else self._submission(one)
+    def faults(self, record: Result | Submission, file: str) -> Iterator[str]:
+        """Yield all problems of a record that was read from `file`, a sentence each."""
+        yield from self._counted(record, file)
+        yield from self._result(record) if isinstance(record, Result) else self._submission(record)
 
-    def _counted(self, one: CountedTest, file: str) -> Iterator[str]:
-        """What holds of all counts: their key, their classes, and that each image has its pixels and its truth."""
-        if Path(file).stem != one.key:
-            yield f"its name is not its key, {one.key}"
-        dataset = find_dataset(one.identity["dataset"]["name"])
-        if (one.classes, one.average) != (dataset.classes, dataset.average):
-            yield f"classes {', '.join(one.classes)} under the average {one.average!r} are not its data set's"
-        if len(set(one.images)) != len(one.images):
+    def _counted(self, record: CountedTest, file: str) -> Iterator[str]:
+        """Problems with key, classes, and the pixels and truth of each image."""
+        identity, images = record.identity, record.images
+        if Path(file).stem != record.key:
+            yield f"its name is not its key, {record.key}"
+        dataset = find_dataset(identity["dataset"]["name"])
+        if (record.classes, record.average) != (dataset.classes, dataset.average):
+            yield f"classes {', '.join(record.classes)} under the average {record.average!r} are not its data set's"
+        if len(set(images)) != len(images):
             yield "an image is counted twice"
-        split = self.splits.get(one.identity["data"])
+        split = self.splits.get(identity["data"])
         if split is None:
-            yield f"no split in the bundle has its digest {str(one.identity['data'])[:12]}"
+            yield f"no split in the bundle has its digest {str(identity['data'])[:12]}"
             return
         entries = {entry.stem: entry for entry in split.manifest.entries}
-        if strangers := [stem for stem in one.images if stem not in entries]:
+        if strangers := [stem for stem in images if stem not in entries]:
             yield f"{len(strangers)} images are not in its data set: {', '.join(strangers[:3])}"
             return
-        yield from _pixel_faults(one.counts, one.images, lambda stem: _labelled(entries[stem]))
-        if one.native_counts is not None:
-            native = _pixel_faults(one.native_counts, one.images, lambda stem: _area(entries[stem].source_size))
+        yield from _pixel_faults(record.counts, images, lambda stem: _labelled(entries[stem]))
+        if record.native_counts is not None:
+            native = _pixel_faults(record.native_counts, images, lambda stem: _area(entries[stem].source_size))
             yield from (f"native resolution: {fault}" for fault in native)
-        positives = one.counts.tp + one.counts.fn
-        for index, stem in enumerate(one.images):
+        positives = record.counts.tp + record.counts.fn
+        for index, stem in enumerate(images):
             truth = positives[index].tolist()
-            known, other = self.truths.setdefault((one.identity["data"], stem), (truth, file))
+            known, other = self.truths.setdefault((identity["data"], stem), (truth, file))
             if known != truth:
                 yield f"image {stem} has {truth} pixels of the truth, and {known} in {other}"
 
     def _result(self, result: Result) -> Iterator[str]:
-        """What holds of a run: its test images, its split sizes, and that its epoch is the one of lowest loss."""
+        """Problems of a run with its epochs, recipe, split sizes and test images."""
         identity, history = result.identity, result.history
         losses = [float(epoch["val_loss"]) for epoch in history]
         if [epoch["epoch"] for epoch in history] != list(range(1, len(history) + 1)):
@@ -88,14 +89,14 @@ class Records:
         if list(result.images) != [entry.stem for entry in split.splits["test"][:limit]]:
             yield "its images are not the test images of its split, in their order"
 
-    def _submission(self, one: Submission) -> Iterator[str]:
-        split = self.splits.get(one.identity["data"])
+    def _submission(self, submission: Submission) -> Iterator[str]:
+        split, part = self.splits.get(submission.identity["data"]), submission.identity["images"]
         if split is None:
             return
-        every = sorted(split.manifest.entries, key=lambda entry: entry.stem)
-        wanted = split.splits["test"] if one.identity["images"] == "test" else every
-        if list(one.images) != [entry.stem for entry in wanted]:
-            yield f"its images are not the {one.identity['images']} images of its split, in their order"
+        all_entries = sorted(split.manifest.entries, key=lambda entry: entry.stem)
+        expected = split.splits["test"] if part == "test" else all_entries
+        if list(submission.images) != [entry.stem for entry in expected]:
+            yield f"its images are not the {part} images of its split, in their order"
 
 
 def _pixel_faults(counts: Counts, images: tuple[str, ...], pixels: Callable[[str], int]) -> Iterator[str]:
@@ -105,12 +106,12 @@ def _pixel_faults(counts: Counts, images: tuple[str, ...], pixels: Callable[[str
         return
     for index, stem in enumerate(images):
         tp, fp, fn, tn = (part[index] for part in (counts.tp, counts.fp, counts.fn, counts.tn))
-        wanted = pixels(stem)
-        found = (tp + fp + fn + tn).tolist()
-        if any(total != wanted for total in found):
-            yield f"image {stem} has {wanted} labelled pixels, its counts add up to {found}"
-        elif len(found) > 1 and (int((tp + fn).sum()), int((tp + fp).sum())) != (wanted, wanted):
-            yield f"image {stem} has {wanted} labelled pixels, which its classes do not share"
+        expected = pixels(stem)
+        totals = (tp + fp + fn + tn).tolist()
+        if any(total != expected for total in totals):
+            yield f"image {stem} has {expected} labelled pixels, its counts add up to {totals}"
+        elif len(totals) > 1 and (int((tp + fn).sum()), int((tp + fp).sum())) != (expected, expected):
+            yield f"image {stem} has {expected} labelled pixels, which its classes do not share"
 
 
 def _labelled(entry: Entry) -> int:

@@ -1,4 +1,4 @@
-"""The split behind results, for others to check: stems, digests of source files, and how they were dealt; no pixels."""
+"""Write a split for others to check, and make it again: stems, digests of source files, and the rule; no pixels."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ SPLIT_SCHEMA = 1
 
 
 def split_name(dataset: str, digest: str) -> str:
-    """Its file in a bundle."""
+    """Return the name of a split's file in a bundle."""
     return f"splits/{dataset}-{digest[:12]}.json"
 
 
 def split_record(manifest: Manifest, split_seed: int, rule: SplitRule) -> dict[str, Any]:
-    """What `split_manifest` makes the split from again, with the lists themselves."""
+    """Return a split with all that `split_manifest` needs to make it again."""
     splits = manifest.splits(split_seed, rule)
     return {
         "schema": SPLIT_SCHEMA,
@@ -49,9 +49,9 @@ def split_record(manifest: Manifest, split_seed: int, rule: SplitRule) -> dict[s
 
 
 def split_manifest(raw: dict[str, Any]) -> Manifest:
-    """The manifest of a record, without files: enough to deal its split and to compute its digest again.
+    """Return the manifest of a record, without files: enough to make its split and compute its digest again.
 
-    Raises KeyError, TypeError or ValueError for a record that is none.
+    Raises KeyError, TypeError or ValueError for a malformed record.
     """
     given: dict[str, Split] = {stem: name for name in SPLITS for stem in raw[name]}
     entries = tuple(
@@ -91,7 +91,7 @@ def split_manifest(raw: dict[str, Any]) -> Manifest:
 
 
 def split_faults(raw: dict[str, Any], manifest: Manifest) -> list[str]:
-    """In what a record differs from what its own rule gives."""
+    """Return the differences between a record and the split that its own rule gives."""
     seed, rule = raw["split_seed"], raw["split_rule"]
     faults = []
     stems = [entry.stem for entry in manifest.entries]
@@ -102,11 +102,11 @@ def split_faults(raw: dict[str, Any], manifest: Manifest) -> list[str]:
         faults.append(f"train, val and test hold {len(listed)} stems, and not each of the {len(stems)} images once")
         return faults
     for name, entries in manifest.splits(seed, rule).items():
-        wanted = [entry.stem for entry in entries]
-        if wanted != raw[name]:
-            apart = len(set(wanted) ^ set(raw[name]))
-            how = f"{apart} stems differ" if apart else "in another order"
-            faults.append(f"{name} is not what the rule gives for split seed {seed} ({how})")
+        expected = [entry.stem for entry in entries]
+        if expected != raw[name]:
+            differing = len(set(expected) ^ set(raw[name]))
+            difference = f"{differing} stems differ" if differing else "in another order"
+            faults.append(f"{name} is not what the rule gives for split seed {seed} ({difference})")
     if manifest.digest(seed, rule) != raw["digest"]:
         faults.append(f"its digest is not that of its files and lists ({manifest.digest(seed, rule)[:12]}...)")
     return faults

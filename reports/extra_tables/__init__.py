@@ -1,1 +1,1 @@
-"""Tables beyond the paper's: objects, calibration, speed, other data sets."""
+"""Make the tables beyond the paper's: objects, calibration, speed, other data sets."""

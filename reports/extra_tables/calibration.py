@@ -1,4 +1,4 @@
-"""How far predicted probabilities may be believed, and what other thresholds would give: from results alone.
+"""Tabulate calibration errors of predicted probabilities, and Dice at other thresholds, from results alone.
 
 None of it is a score. A threshold chosen on test images would be fitted to them; the best one is shown to tell whether
 a system was held back by its threshold.
@@ -23,7 +23,7 @@ from reports.tables.rows import GroupedRow, RowGroup, grouped, numbered
 
 
 @dataclass(frozen=True, eq=False)
-class Calibrated:
+class CalibratedRow:
     """One system: the histogram of all its replicates together."""
 
     row: GroupedRow
@@ -31,48 +31,48 @@ class Calibrated:
 
 
 def calibration_section(frames: Sequence[TableFrame], *, pictures: bool = True) -> list[ExtraSection]:
-    """Tables, with their `pictures`, one for each data set and setting with histograms; none if there is none."""
-    found = [(group, _calibrated(group)) for group in grouped(frames)]
-    found = [(group, rows) for group, rows in found if rows]
-    names = numbered([f"calibration-{group.dataset}" for group, _ in found])
-    tables = tuple(_table(name, *pair, pictures) for name, pair in zip(names, found, strict=True))
+    """Return the section with a table for each data set and setting with histograms; none without histograms."""
+    calibrated = [(group, rows) for group in grouped(frames) if (rows := _calibrated(group))]
+    names = numbered([f"calibration-{group.dataset}" for group, _ in calibrated])
+    tables = tuple(_table(name, group, rows, pictures) for name, (group, rows) in zip(names, calibrated, strict=True))
     return [ExtraSection("calibration", "Calibration", "Calibration and thresholds", tables)] if tables else []
 
 
-def _calibrated(group: RowGroup) -> list[Calibrated]:
+def _calibrated(group: RowGroup) -> list[CalibratedRow]:
     """Rows all of whose replicates have a histogram, of the same bins; a collapsed row has no place beside scores."""
     rows = []
     for row in group.rows:
         histograms = [result.probabilities for result in row.results if result.probabilities is not None]
-        same = len({(one.edges, one.counts.shape) for one in histograms}) == 1
+        same = len({(histogram.edges, histogram.counts.shape) for histogram in histograms}) == 1
         if row.state == "done" and len(histograms) == len(row.results) and same:
-            rows.append(Calibrated(row, reduce(add, histograms)))
+            rows.append(CalibratedRow(row, reduce(add, histograms)))
     return rows
 
 
-def _table(name: str, group: RowGroup, rows: Sequence[Calibrated], pictured: bool) -> ExtraTable:
+def _table(name: str, group: RowGroup, rows: Sequence[CalibratedRow], pictured: bool) -> ExtraTable:
     texts, tidy = [], []
-    for one in rows:
-        error, doubt = one.histogram.calibration_error()
-        thresholds, dice = one.histogram.sweep()
+    for calibrated in rows:
+        row = calibrated.row
+        error, within = calibrated.histogram.calibration_error()
+        thresholds, dice = calibrated.histogram.sweep()
         half = float(dice[np.argmin(np.abs(thresholds - 0.5))])
         best = int(np.nanargmax(dice)) if not np.isnan(dice).all() else None
         best_at, best_dice = (math.nan, math.nan) if best is None else (float(thresholds[best]), float(dice[best]))
         texts.append((
-            one.row.name, one.row.places, f"{error:.4f} ± {doubt:.4f}", f"{half:.3f}", f"{best_dice:.3f}",
-            f"{best_at:g}", str(len(one.row.results)),
+            row.name, row.places, f"{error:.4f} ± {within:.4f}", f"{half:.3f}", f"{best_dice:.3f}",
+            f"{best_at:g}", str(len(row.results)),
         ))  # fmt: skip
         shared = {
-            "dataset": group.dataset, "setting": group.title, "method": one.row.name,
-            "keys": " ".join(result.key for result in one.row.results), "calibration_error": error,
-            "calibration_error_within": doubt,
+            "dataset": group.dataset, "setting": group.title, "method": row.name,
+            "keys": " ".join(result.key for result in row.results), "calibration_error": error,
+            "calibration_error_within": within,
         }  # fmt: skip
         tidy += [{**shared, "threshold": at, "dice": value} for at, value in zip(thresholds, dice, strict=True)]
     picture = None
     if pictured:
         from reports.figures.calibration import draw_calibration  # imports matplotlib
 
-        picture = draw_calibration([(one.row.name, one.histogram) for one in rows])
+        picture = draw_calibration([(calibrated.row.name, calibrated.histogram) for calibrated in rows])
     title = find_dataset(group.dataset).title
     return ExtraTable(
         id=name,
@@ -85,7 +85,7 @@ def _table(name: str, group: RowGroup, rows: Sequence[Calibrated], pictured: boo
     )
 
 
-def _notes(rows: Sequence[Calibrated]) -> list[str]:
+def _notes(rows: Sequence[CalibratedRow]) -> list[str]:
     several = rows[0].histogram.counts.shape[0] > 1
     lines = [
         "A diagnosis, not scores: the best threshold is that of these very test images, and no number of the tables "

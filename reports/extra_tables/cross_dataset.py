@@ -1,8 +1,7 @@
-"""What was counted without a table of the paper: systems on data that is not their own, predictions on other sets."""
+"""Tabulate scores outside the paper's tables: systems tested on another data set, predictions on other data sets."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import asdict
 
@@ -13,9 +12,10 @@ from benchmarks.results.submission import Submission
 from data_prep.errors import DataError
 from data_prep.registry import dataset as find_dataset
 from reports.extra_tables.extra_table import ExtraSection, ExtraTable
+from reports.formatting import format_limits, format_number
 from reports.select.results import Collection
-from reports.statistics.bootstrap import DRAWS
-from reports.statistics.replicates import LEVEL
+from reports.statistics.bootstrap import RESAMPLES
+from reports.statistics.replicates import LEVEL_TEXT
 from reports.tables.assemble import Report
 from reports.tables.scored_rows import dice_interval
 
@@ -24,27 +24,28 @@ OTHERS = "scored"
 
 
 def scored_sections(report: Report, collection: Collection) -> list[ExtraSection]:
-    """Those that have a row; a report without any table of the paper has none of these either."""
+    """Return the sections that have a row; a report without any table of the paper has none of these either."""
     if not report.tables:
         return []
-    shown = {frame.setting.dataset or frame.table.dataset for frame in report.frames}
-    homeless = {one.dataset for one in collection.submissions} - {table.dataset for table in TABLES.values()} - shown
-    others = [one for name in sorted(homeless) for one in collection.scored_on(name)]
-    made = [_transfer(collection)] if collection.evaluated else []
-    made += [_others(others)] if others else []
-    return [ExtraSection(table.id, table.id.title(), table.caption, (table,)) for table in made]
+    shown = {frame.dataset for frame in report.frames} | {table.dataset for table in TABLES.values()}
+    other_datasets = {submission.dataset for submission in collection.submissions} - shown
+    scored = [submission for dataset in sorted(other_datasets) for submission in collection.scored_on(dataset)]
+    tables = [_transfer(collection)] if collection.evaluated else []
+    tables += [_others(scored)] if scored else []
+    return [ExtraSection(table.id, table.id.title(), table.caption, (table,)) for table in tables]
 
 
 def _transfer(collection: Collection) -> ExtraTable:
-    """Trained on one data set, tested on another."""
-    own = {stored.result.key: stored.result for stored in collection.stored}
+    """Systems that were trained on one data set and tested on another."""
+    by_key = {stored.result.key: stored.result for stored in collection.stored}
     rows = []
-    for one in collection.evaluated:
-        system = one.identity["system"]
-        home = own.get(system["key"])
-        at_home = "-" if home is None else "collapsed" if home.collapsed else _three(home.scores.dice)
+    for submission in collection.evaluated:
+        system = submission.identity["system"]
+        result = by_key.get(system["key"])
+        at_home = "-" if result is None else "collapsed" if result.collapsed else format_number(result.scores.dice)
         rows.append((
-            one.name, _title(system["dataset"]), _title(one.dataset), _images(one), *_numbers(one), at_home, _file(one),
+            submission.name, _title(system["dataset"]), _title(submission.dataset), _images(submission),
+            *_numbers(submission), at_home, _file(submission),
         ))  # fmt: skip
     return ExtraTable(
         id=TRANSFER,
@@ -55,7 +56,7 @@ def _transfer(collection: Collection) -> ExtraTable:
             "Tested on",
             "Images",
             "Dice",
-            f"{100 * LEVEL:g} %",
+            LEVEL_TEXT,
             "Jaccard",
             "Dice at home",
             "File",
@@ -67,66 +68,71 @@ def _transfer(collection: Collection) -> ExtraTable:
             *_shared_notes(collection.evaluated),
             "Dice at home is that of the same run on the test split of what it was trained on; - where its result is "
             "not in this home. Nothing was trained or chosen on the data it was tested on; no verdict is drawn.",
-            *dict.fromkeys(note for one in collection.evaluated if (note := _met(one))),
+            *dict.fromkeys(note for submission in collection.evaluated if (note := _circumstances(submission))),
         ),
     )
 
 
 def _others(scored: Sequence[Submission]) -> ExtraTable:
-    """Predictions on data sets of which no table has a row yet."""
+    """Scored predictions on data sets without a row in any table."""
     return ExtraTable(
         id=OTHERS,
         caption="Scored predictions on data sets without a table here",
-        heads=("Predictions", "Data set", "Images", "Dice", f"{100 * LEVEL:g} %", "Jaccard", "File"),
+        heads=("Predictions", "Data set", "Images", "Dice", LEVEL_TEXT, "Jaccard", "File"),
         left=2,
-        texts=tuple((one.name, _title(one.dataset), _images(one), *_numbers(one), _file(one)) for one in scored),
+        texts=tuple(
+            (submission.name, _title(submission.dataset), _images(submission), *_numbers(submission), _file(submission))
+            for submission in scored
+        ),
         tidy=_tidy(scored),
         notes=_shared_notes(scored),
     )
 
 
-def _shared_notes(found: Sequence[Submission]) -> tuple[str, ...]:
+def _shared_notes(submissions: Sequence[Submission]) -> tuple[str, ...]:
     averages = {
         "foreground": "of the foreground class, pooled over all pixels",
         "classes": "of each class pooled over all pixels, then the plain mean over classes",
     }
-    used = [words for name, words in averages.items() if any(one.average == name for one in found)]
-    data = dict.fromkeys(f"{one.dataset}, {one.data['describe']}" for one in found)
+    used_averages = {submission.average for submission in submissions}
+    used = [words for average, words in averages.items() if average in used_averages]
+    data = dict.fromkeys(f"{submission.dataset}, {submission.data['describe']}" for submission in submissions)
     return (
-        f"Scores {'; with several classes '.join(used)}. Intervals hold {100 * LEVEL:g} % of {DRAWS:,} resamples of "
-        f"the images. Data: {'; '.join(data)}.",
+        f"Scores {'; with several classes '.join(used)}. Intervals hold {RESAMPLES} of the images. "
+        f"Data: {'; '.join(data)}.",
     )
 
 
-def _met(one: Submission) -> str:
-    """What is particular of one evaluation: classes under other names, images it may have seen, a constant answer."""
-    system = one.identity["system"]
+def _circumstances(submission: Submission) -> str:
+    """Mapped classes of one evaluation, images it may have been trained on, and whether it is a constant answer."""
+    system = submission.identity["system"]
     pairs = [f"{before} as {after}" for before, after in system["classes"] if before != after]
     parts = [f"classes {', '.join(pairs)}"] if pairs else []
     if system["crop"] is not None:
         parts.append(f"images covered by squares of {system['crop']} pixels")
-    copies = one.data.get("copies")
+    copies = submission.data.get("copies")
     if copies is None:
         parts.append(f"{system['dataset']} is not prepared here, so it is not known whether it shares images")
     elif copies:
         parts.append(f"{copies} of the images are also in {system['dataset']}, and may have been trained on")
-    if not one.scores.dice > one.constant_dice:
-        parts.append(f"not above the constant answer, Dice {_three(one.constant_dice)}")
-    return f"{one.name} (`{system['key']}`) on {one.dataset}: {'; '.join(parts)}." if parts else ""
+    if not submission.scores.dice > submission.constant_dice:
+        parts.append(f"not above the constant answer, Dice {format_number(submission.constant_dice)}")
+    return f"{submission.name} (`{system['key']}`) on {submission.dataset}: {'; '.join(parts)}." if parts else ""
 
 
-def _numbers(one: Submission) -> tuple[str, str, str]:
-    found = dice_interval(one)
-    limits = "-" if math.isnan(found.low) else f"[{found.low:.3f}, {found.high:.3f}]"
-    return _three(one.scores.dice), limits, _three(one.scores.jaccard)
+def _numbers(submission: Submission) -> tuple[str, str, str]:
+    """Dice, its interval, and Jaccard."""
+    scores, limits = submission.scores, dice_interval(submission)
+    shown = format_limits(limits.low, limits.high, missing="-")
+    return format_number(scores.dice), shown, format_number(scores.jaccard)
 
 
-def _file(one: Submission) -> str:
-    return f"scores/{one.key}.json"
+def _file(submission: Submission) -> str:
+    return f"scores/{submission.key}.json"
 
 
-def _images(one: Submission) -> str:
-    return f"{len(one.images)} ({'test split' if one.identity['images'] == 'test' else 'all'})"
+def _images(submission: Submission) -> str:
+    return f"{len(submission.images)} ({'test split' if submission.identity['images'] == 'test' else 'all'})"
 
 
 def _title(dataset: str) -> str:
@@ -136,28 +142,25 @@ def _title(dataset: str) -> str:
         return dataset
 
 
-def _three(value: float) -> str:
-    return "-" if math.isnan(value) else f"{value:.3f}"
-
-
-def _tidy(found: Sequence[Submission]) -> pd.DataFrame:
-    """One line each, not rounded."""
+def _tidy(submissions: Sequence[Submission]) -> pd.DataFrame:
+    """One line for each submission, not rounded."""
     lines = []
-    for one in found:
-        system, limits = one.identity["system"] or {}, dice_interval(one)
+    for submission in submissions:
+        identity, limits = submission.identity, dice_interval(submission)
+        system = identity["system"] or {}
         lines.append({
-            "kind": one.kind,
-            "name": one.name,
+            "kind": submission.kind,
+            "name": submission.name,
             "trained_on": system.get("dataset"),
             "run": system.get("key"),
-            "dataset": one.dataset,
-            "images": len(one.images),
-            "part": one.identity["images"],
-            "split_seed": one.identity["split_seed"],
-            "data": one.data["describe"],
-            **asdict(one.scores),
+            "dataset": submission.dataset,
+            "images": len(submission.images),
+            "part": identity["images"],
+            "split_seed": identity["split_seed"],
+            "data": submission.data["describe"],
+            **asdict(submission.scores),
             "dice_low": limits.low,
             "dice_high": limits.high,
-            "key": one.key,
+            "key": submission.key,
         })  # fmt: skip
     return pd.DataFrame(lines)

@@ -1,4 +1,4 @@
-"""A table beyond the paper's, with its cells as they are printed; `reports.render` writes it in every format."""
+"""Hold a table beyond the paper's, its cells as printed; `reports.render` writes it in every format."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pandas as pd
 
 @dataclass(frozen=True, eq=False)
 class ExtraTable:
-    """Cells as they are printed, notes with commands in backquotes, and the same numbers one a line, not rounded."""
+    """Printed cells, notes with commands in backquotes, and the same numbers in `tidy`, one a line, not rounded."""
 
     id: str  # of its files
     caption: str
@@ -23,7 +23,7 @@ class ExtraTable:
 
 @dataclass(frozen=True, eq=False)
 class ExtraSection:
-    """Some of them under one heading."""
+    """Tables beyond the paper's under one heading."""
 
     id: str
     short: str

@@ -1,20 +1,20 @@
-"""The tables of object scores as they are printed: cells, notes, and what each metric is."""
+"""Print the tables of object scores: cells, notes, and definitions of the metrics."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 
-import numpy as np
 import pandas as pd
 
 from benchmarks.metrics.object_metrics import METRICS, ObjectMetric, parameters
 from data_prep.registry import dataset as find_dataset
 from reports.extra_tables.extra_table import ExtraSection, ExtraTable
 from reports.extra_tables.objects import ObjectRow, ObjectTable
-from reports.statistics.bootstrap import DRAWS
-from reports.statistics.replicates import LEVEL
-from reports.tables.rows import GroupedRow, numbered
+from reports.formatting import format_limits, format_number
+from reports.statistics.bootstrap import RESAMPLES
+from reports.statistics.replicates import mean_dice
+from reports.tables.rows import numbered
 
 DEFINITIONS = {
     "relaxed": "Relaxed F1 (Mnih and Hinton, 2010): a pixel is right within the buffer of the other mask",
@@ -28,27 +28,27 @@ DEFINITIONS = {
         "cuts at the image's border included"
     ),
 }
-"""What each metric is, under a table."""
+"""Definitions of the metrics, for the notes under a table."""
 
 
 def object_section(tables: Sequence[ObjectTable]) -> list[ExtraSection]:
-    """The tables of a report as a chapter of it; none if there is no table."""
+    """Return the section with the tables of a report; none without a table."""
     names = numbered([f"objects-{table.group.dataset}" for table in tables])
-    made = tuple(_side_table(*pair) for pair in zip(names, tables, strict=True))
-    return [ExtraSection("objects", "Objects", "Scores of objects", made)] if made else []
+    extra_tables = tuple(_extra_table(*pair) for pair in zip(names, tables, strict=True))
+    return [ExtraSection("objects", "Objects", "Scores of objects", extra_tables)] if extra_tables else []
 
 
-def _side_table(name: str, table: ObjectTable) -> ExtraTable:
+def _extra_table(name: str, table: ObjectTable) -> ExtraTable:
     title = find_dataset(table.group.dataset).title
     texts = [
         (
-            one.row.name,
-            one.row.places,
-            "collapsed" if one.row.state == "collapsed" else f"{_dice(one.row):.3f}",
-            *(cell(one, metric) for metric in table.metrics),
-            str(len(one.row.results)),
+            row.row.name,
+            row.row.places,
+            "collapsed" if row.row.state == "collapsed" else f"{mean_dice(row.row.results):.3f}",
+            *(cell(row, metric) for metric in table.metrics),
+            str(len(row.row.results)),
         )
-        for one in table.rows
+        for row in table.rows
     ]
     return ExtraTable(
         id=name,
@@ -60,35 +60,30 @@ def _side_table(name: str, table: ObjectTable) -> ExtraTable:
     )
 
 
-def _dice(row: GroupedRow) -> float:
-    """Mean over replicates."""
-    return float(np.mean([result.scores.dice for result in row.results]))
-
-
 def cell(row: ObjectRow, metric: ObjectMetric) -> str:
-    """A headline score with its interval, or why there is none."""
-    if metric not in row.found:
+    """Return a headline score with its interval, or why there is none."""
+    if metric not in row.scores:
         return "" if row.row.state == "collapsed" else "not measured"
-    score = row.found[metric]
+    score = row.scores[metric]
     value, limits = score.scores[metric.headline], score.interval
     if math.isnan(value):
         return "-"
-    return f"{value:.3f}" + ("" if math.isnan(limits.low) else f" [{limits.low:.3f}, {limits.high:.3f}]")
+    return f"{format_number(value)} {format_limits(limits.low, limits.high)}".strip()
 
 
 def _notes(table: ObjectTable) -> list[str]:
-    """What a reader must know before comparing; commands stand in backquotes."""
+    """The notes that a reader needs before comparing; commands stand in backquotes."""
     names = {metric.name for metric in table.metrics}
     lines = ["; ".join(DEFINITIONS[name] for name in METRICS if name in names) + "."]
     if pooled := [metric.title for metric in table.metrics if metric.integer]:
         lines.append(f"Pooled over all test images, from integers of each: {', '.join(pooled)}.")
     for metric in table.metrics:
         if not metric.integer:
-            empty = max((one.found[metric].undefined for one in table.rows if metric in one.found), default=0)
+            empty = max((row.scores[metric].undefined for row in table.rows if metric in row.scores), default=0)
             lines.append(f"{metric.title} is the mean over test images; {_left_out(empty)}.")
     lines.append(
-        f"Intervals hold {100 * LEVEL:g} % of {DRAWS:,} resamples of the test images, the same as those of Dice: they "
-        "cover which images were tested, not the luck of training."
+        f"Intervals hold {RESAMPLES} of the test images, the same as those of Dice: they cover which images were "
+        "tested, not the luck of training."
     )
     if table.missing:
         lines.append(f"Not measured: {', '.join(table.missing)}. To measure them: `rssam-bench metrics`.")
@@ -105,8 +100,8 @@ def _tidy(table: ObjectTable) -> pd.DataFrame:
         {
             "dataset": table.group.dataset,
             "setting": table.group.title,
-            "method": one.row.name,
-            "tables": " ".join(one.row.tables),
+            "method": row.row.name,
+            "tables": " ".join(row.row.tables),
             "metric": metric.name,
             "parameters": " ".join(f"{name}={value:g}" for name, value in parameters(metric).items()),
             "score": name,
@@ -114,11 +109,11 @@ def _tidy(table: ObjectTable) -> pd.DataFrame:
             "low": score.interval.low if name == metric.headline else math.nan,
             "high": score.interval.high if name == metric.headline else math.nan,
             "undefined_images": score.undefined,
-            "replicates": len(one.row.results),
-            "keys": " ".join(result.key for result in one.row.results),
+            "replicates": len(row.row.results),
+            "keys": " ".join(result.key for result in row.row.results),
         }
-        for one in table.rows
-        for metric, score in one.found.items()
+        for row in table.rows
+        for metric, score in row.scores.items()
         for name, value in score.scores.items()
     ]
     return pd.DataFrame(lines)

@@ -1,4 +1,4 @@
-"""What systems cost, from the records that `rssam-bench speed` leaves in the home, read and set as a table."""
+"""Read the records of `rssam-bench speed` in a home and tabulate what systems cost."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Efficiency:
 
 
 def read_efficiency(home: Path) -> Efficiency:
-    """All records of a home; a folder that does not exist holds none."""
+    """Read all records of a home; a folder that does not exist has none."""
     records: list[Mapping[str, Any]] = []
     damaged = []
     for path in sorted(Home(home).speed.glob("*.json")):
@@ -43,26 +43,26 @@ def read_efficiency(home: Path) -> Efficiency:
             damaged.append(f"{path.name}: cannot be used ({type(error).__name__}: {error})")
             continue
         records.append(record)
-    records.sort(key=_place)
+    records.sort(key=_order)
     return Efficiency(tuple(records), tuple(damaged))
 
 
-def efficiency_section(found: Efficiency) -> list[ExtraSection]:
-    """The records as a chapter of a report; none if there is none."""
-    if not found.records:
+def efficiency_section(efficiency: Efficiency) -> list[ExtraSection]:
+    """Return the section with the table of the records; none without a record."""
+    if not efficiency.records:
         return []
     notes = (
         "Random weights; latency is of one image; medians of alternating rounds, lowest and highest in the CSV file.",
         "Of product: operations as published a second, as a share of what a large matrix product reaches there.",
-        *(f"Left out: {line}." for line in found.damaged),
+        *(f"Left out: {line}." for line in efficiency.damaged),
     )
-    texts = tuple(tuple(_cells(record)) for record in found.records)
-    tidy = pd.DataFrame([_tidy(record) for record in found.records])
+    texts = tuple(tuple(_cells(record)) for record in efficiency.records)
+    tidy = pd.DataFrame([_tidy(record) for record in efficiency.records])
     table = ExtraTable("efficiency", "Efficiency", HEADS, texts, notes, tidy, left=3)
     return [ExtraSection("efficiency", "Efficiency", "Efficiency", (table,))]
 
 
-def _place(record: Mapping[str, Any]) -> tuple[str, str, int, int]:
+def _order(record: Mapping[str, Any]) -> tuple[str, str, int, int]:
     size, total = record["image_size"][0], record["parameters"]["total"]
     return record["device"], record["conditions"]["precision"], size, total
 
@@ -86,9 +86,9 @@ def _cells(record: Mapping[str, Any]) -> list[str]:
 
 def _tidy(record: Mapping[str, Any]) -> dict[str, Any]:
     timed = {
-        f"{name}_{which}": record[name][which]
+        f"{name}_{statistic}": record[name][statistic]
         for name in ("latency_seconds", "images_per_second", "step_seconds", "trained_images_per_second")
-        for which in ("median", "low", "high")
+        for statistic in ("median", "low", "high")
     }
     return {
         "system": record["system"]["name"], "options": json.dumps(record["system"]["options"]),

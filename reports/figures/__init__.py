@@ -1,1 +1,1 @@
-"""Figures and charts of a report."""
+"""Draw the figures and charts of a report."""

@@ -1,4 +1,4 @@
-"""Axes of a chart: round ticks, and where a value lies in pixels."""
+"""Make the axes of a chart: round ticks, and the pixel of a value."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 
 STEPS = (1.0, 2.0, 5.0, 10.0)
 
-FEWEST = 3
+FEWEST_TICKS = 3
 """Ticks from which the scale of a logarithmic axis can be read."""
 
 
@@ -26,18 +26,39 @@ class Axis:
     log: bool = False
 
     def at(self, value: float) -> float:
-        """The pixel of a value, to a tenth."""
+        """Return the pixel of a value, to a tenth."""
         return place(value, self.low, self.high, self.start, self.end, log=self.log)
+
+    def at_known(self, value: float | None) -> float | None:
+        """Return the pixel of a value, to a tenth; None for None and NaN."""
+        return None if value is None or math.isnan(value) else self.at(value)
 
 
 def place(value: float, low: float, high: float, start: float, end: float, *, log: bool = False) -> float:
-    """The pixel of a value between two that are known, to a tenth."""
-    value, low, high = (math.log10(each) for each in (value, low, high)) if log else (value, low, high)
+    """Return the pixel of a value, to a tenth.
+
+    Args:
+        value: to place.
+        low: value at the pixel `start`.
+        high: value at the pixel `end`.
+        start: pixel.
+        end: pixel; less than `start` if values grow upwards.
+        log: whether the axis is logarithmic.
+    """
+    if log:
+        value, low, high = (math.log10(number) for number in (value, low, high))
     return round(start + (value - low) / (high - low) * (end - start), 1)
 
 
 def linear(values: Iterable[float], start: float, end: float, count: int = 5) -> Axis:
-    """An axis over all finite values that begins and ends on a tick. `count` ticks are aimed at."""
+    """Return an axis over all finite values that begins and ends on a tick.
+
+    Args:
+        values: to cover; without a finite value 0 and 1.
+        start: pixel of the lowest tick.
+        end: pixel of the highest tick.
+        count: about how many ticks there are.
+    """
     known = [value for value in values if math.isfinite(value)] or [0.0, 1.0]
     low, high = min(known), max(known)
     if low == high:
@@ -51,20 +72,20 @@ def linear(values: Iterable[float], start: float, end: float, count: int = 5) ->
 
 
 def logarithmic(values: Iterable[float], start: float, end: float) -> Axis:
-    """An axis over all positive values; ticks at round numbers, as fine as it takes to have FEWEST."""
+    """Return an axis over all positive values; ticks at round numbers, as fine as it takes to have FEWEST_TICKS."""
     known = [value for value in values if math.isfinite(value) and value > 0] or [1.0]
     low, high = min(known) / 1.25, max(known) * 1.25
     powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
     marks: list[float] = []
     for steps in (STEPS[:3], range(1, 10), np.arange(1, 10, 0.2).round(1).tolist()):
         marks = [mark for power in powers for step in steps if low <= (mark := step * 10.0**power) <= high]
-        if len(marks) >= FEWEST:
+        if len(marks) >= FEWEST_TICKS:
             break
     ticks = tuple((place(mark, low, high, start, end, log=True), f"{mark:g}") for mark in marks)
     return Axis(low, high, start, end, ticks, log=True)
 
 
 def round_step(rough: float) -> float:
-    """The least of 1, 2 and 5 times a power of ten that is not below `rough`."""
+    """Return the least of 1, 2 and 5 times a power of ten that is not below `rough`."""
     power = 10.0 ** math.floor(math.log10(rough))
     return next(step * power for step in STEPS if step * power >= rough * (1 - 1e-9))

@@ -1,4 +1,4 @@
-"""The picture beside a table of calibration: reliability diagrams and Dice by threshold, one small panel a system."""
+"""Draw the picture of a table of calibration: a reliability diagram and Dice by threshold for each system."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The sentences under a figure: what is seen, which images by which rule, and how the runs behind it were made."""
+"""Write the caption of a figure: what it shows, which images by which rule, and how its runs were made."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from benchmarks.results.result import Result
 from reports.figures.error_maps import THINNEST
 from reports.figures.examples import Block
 from reports.select.settings import PAPER_SETTING, describe
-from reports.tables.recipe_text import describe_recipe
+from reports.tables.recipe_text import describe_recipe, describe_replicate
 
 
 def caption(figure: Figure, setting: Setting, blocks: Sequence[Block]) -> tuple[str, ...]:
-    """One sentence or two a line. No line says how a run is repeated: that is the user's, not the reader's."""
+    """Return the caption, one sentence or two a line, without commands: those are for the user, not for readers."""
     parts = (
         f"{figure.title}.",
         _not_a_reproduction(setting, blocks),
@@ -42,7 +42,7 @@ def _not_a_reproduction(setting: Setting, blocks: Sequence[Block]) -> str:
 
 
 def _colours(blocks: Sequence[Block]) -> str:
-    """What the maps and the numbers under them are."""
+    """The colours of the maps, and the numbers under them."""
     binary = [block.dataset.title for block in blocks if len(block.dataset.classes) == 1]
     several = [block.dataset.title for block in blocks if len(block.dataset.classes) > 1]
     parts = []
@@ -70,7 +70,7 @@ def _circles(figure: Figure) -> str:
 
 
 def _rule(figure: Figure, blocks: Sequence[Block]) -> str:
-    medians = "; ".join(f"{one.dataset.title}: median {one.median:+.3f}, n = {one.compared}" for one in blocks)
+    medians = "; ".join(f"{block.dataset.title}: median {block.median:+.3f}, n = {block.compared}" for block in blocks)
     return (
         f"Images are chosen by a rule: of each data set the {figure.images} test images whose difference of Dice, "
         f"{figure.ours} less {figure.reference}, is nearest its median over the test images whose truth is not empty "
@@ -85,7 +85,7 @@ def _rows(block: Block) -> str:
 
 
 def _data(figure: Figure, block: Block) -> str:
-    """Data, seeds and precision of one data set's rows; a panel with another seed is named."""
+    """Data, seeds and precision of one data set's rows, and the panels with another seed."""
     titles = [panel.title for panel in figure.panels]
     ours = block.results[titles.index(figure.ours)]
     assert ours is not None
@@ -96,15 +96,15 @@ def _data(figure: Figure, block: Block) -> str:
     ]
     lowest = f", the lowest of {block.replicates} replicates" if block.replicates > 1 else ""
     return (
-        f"Data: {block.dataset.title}, {ours.data['describe']}; {_pair(ours)}{lowest}"
+        f"Data: {block.dataset.title}, {ours.data['describe']}; {_replicate(ours)}{lowest}"
         + (f" ({', '.join(others)})" if others else "")
         + f"; precision {ours.identity['precision']}."
     )
 
 
-def _pair(result: Result) -> str:
+def _replicate(result: Result) -> str:
     rule = "blocked " if result.identity.get("split_rule") == "blocked" else ""
-    return f"{rule}split seed {result.identity['split_seed']} with seed {result.identity['seed']}"
+    return rule + describe_replicate(result, " with ")
 
 
 def _collapsed(figure: Figure, blocks: Sequence[Block]) -> str:

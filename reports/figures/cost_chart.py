@@ -1,4 +1,4 @@
-"""Dice against what a system costs, as geometry. Names stand beside their marks, where they cover the least."""
+"""Compute the charts of Dice against cost: places of axes, marks and names in pixels."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ from typing import Any
 
 from benchmarks.results.result import Result
 from reports.figures.axes import Axis, linear, logarithmic
-from reports.figures.cost_measures import COUNTED, CostKind, measured
+from reports.figures.cost_measures import COUNTED_COSTS, CostKind, measured
 from reports.select.settings import PAPER_SETTING
-from reports.tables.frames import TableFrame
+from reports.tables.frames import TableFrame, known
 from reports.tables.rows import row_title, rows_with_results
 
 LETTER = 6.6
 """Width in pixels of a letter, at most."""
 
 LEFT = 46.0
-"""Where the drawing begins; the scale stands before it."""
+"""Pixels at the left for the scale; the drawing begins there."""
 
-Label = tuple[float, float, str]
-"""Place of a name: x, y, and the end of it that stands there (SVG's text-anchor)."""
+LabelPlace = tuple[float, float, str]
+"""Place of a name: x, y, and which end of the name is there (SVG's text-anchor)."""
 
 
 @dataclass(frozen=True)
-class Mark:
+class CostMark:
     """A system in a chart of cost. None where a number is not known."""
 
     title: str
@@ -34,13 +34,13 @@ class Mark:
     low: float | None
     high: float | None
     paper: float | None
-    label: Label
+    label: LabelPlace
     text: str
 
 
 @dataclass(frozen=True)
-class Cost:
-    """Dice against one kind of cost. `where` is what it was measured on, `sentences` stand below."""
+class CostChart:
+    """Dice against one kind of cost, measured on `where`; `sentences` are printed below."""
 
     title: str
     where: str
@@ -49,7 +49,7 @@ class Cost:
     height: float
     x: Axis
     y: Axis
-    marks: tuple[Mark, ...]
+    marks: tuple[CostMark, ...]
     sentences: tuple[str, ...]
 
 
@@ -72,26 +72,30 @@ class _Point:
 
 def cost_charts(
     frame: TableFrame, speed: Sequence[Mapping[str, Any]] = (), width: float = 600, height: float = 300
-) -> tuple[Cost, ...]:
-    """Dice against every kind of cost that is known of any row; nothing without any Dice.
+) -> tuple[CostChart, ...]:
+    """Return charts of Dice against every kind of cost that is known for a row; none for a table without Dice.
 
-    `speed` holds the records of `rssam-bench speed`.
+    Args:
+        frame: the table.
+        speed: records of `rssam-bench speed`.
+        width: of a chart, pixels.
+        height: of a chart, pixels.
     """
     if "dice" not in frame.table.scores:
         return ()
     rows = [(row, results[0]) for row, results in rows_with_results(frame) if not math.isnan(row["dice"])]
-    kinds: tuple[CostKind, ...] = (*COUNTED, *measured(speed))
+    kinds: tuple[CostKind, ...] = (*COUNTED_COSTS, *measured(speed))
     charts = [_chart(frame, kind, rows, width, height) for kind in kinds]
     return tuple(chart for chart in charts if chart is not None)
 
 
 def _chart(
     frame: TableFrame, kind: CostKind, rows: Sequence[tuple[dict[Any, Any], Result]], width: float, height: float
-) -> Cost | None:
-    """None if the cost of no row is known."""
+) -> CostChart | None:
+    """The chart of one kind of cost; None if the cost of no row is known."""
     points, shown, without = [], [], []
     for row, result in rows:
-        cost = kind.of(result)
+        cost = kind.cost_of(result)
         if cost is None:
             without.append(row_title(frame, row))
         else:
@@ -101,50 +105,51 @@ def _chart(
 
 
 def _point(frame: TableFrame, row: Mapping[Any, Any], cost: float) -> _Point:
-    def known(name: str) -> float | None:
-        value = row.get(name, math.nan)
-        return None if math.isnan(value) else float(value)
-
-    paper = known("dice_paper") if frame.setting == PAPER_SETTING else None
-    return _Point(row_title(frame, row), cost, float(row["dice"]), known("dice_low"), known("dice_high"), paper)
+    low, high, paper = (known(row.get(name, math.nan)) for name in ("dice_low", "dice_high", "dice_paper"))
+    compared = paper if frame.setting == PAPER_SETTING else None
+    return _Point(row_title(frame, row), cost, float(row["dice"]), low, high, compared)
 
 
-def _cost(kind: CostKind, points: Sequence[_Point], sentences: tuple[str, ...], width: float, height: float) -> Cost:
+def _cost(
+    kind: CostKind, points: Sequence[_Point], sentences: tuple[str, ...], width: float, height: float
+) -> CostChart:
     y = linear([value for point in points for value in point.values], height - 40, 12)
     x = logarithmic([point.cost for point in points], LEFT, width - 14)
     places = [(x.at(point.cost), y.at(point.dice)) for point in points]
-    covered = [_covered(place, [y.at(value) for value in of.values]) for place, of in zip(places, points, strict=True)]
+    covered = [
+        _covered(place, [y.at(value) for value in point.values]) for place, point in zip(places, points, strict=True)
+    ]
     labels = _labels(places, [point.title for point in points], covered, width)
-    marks = tuple(_mark(*each, y, kind.unit) for each in zip(points, places, labels, strict=True))
-    return Cost(kind.title, kind.where, kind.unit, width, height, x, y, marks, sentences)
+    marks = tuple(
+        _mark(point, place, label, y, kind.unit) for point, place, label in zip(points, places, labels, strict=True)
+    )
+    return CostChart(kind.title, kind.where, kind.unit, width, height, x, y, marks, sentences)
 
 
-def _mark(point: _Point, place: tuple[float, float], label: Label, y: Axis, unit: str) -> Mark:
-    def at(value: float | None) -> float | None:
-        return None if value is None else y.at(value)
-
+def _mark(point: _Point, place: tuple[float, float], label: LabelPlace, y: Axis, unit: str) -> CostMark:
     paper = "" if point.paper is None else f", paper {point.paper:.3f}"
     text = f"{point.title}: Dice {point.dice:.3f}{paper}; {point.cost:.4g} {unit}"
-    return Mark(point.title, *place, at(point.low), at(point.high), at(point.paper), label, text)
+    low, high, printed = (y.at_known(value) for value in (point.low, point.high, point.paper))
+    return CostMark(point.title, *place, low, high, printed, label, text)
 
 
-Box = tuple[float, float, float, float]  # left, top, right, bottom
+PixelBox = tuple[float, float, float, float]  # left, top, right, bottom
 
 
-def _covered(place: tuple[float, float], tops: Sequence[float]) -> Box:
-    """What a mark covers, with its interval and the paper's number."""
+def _covered(place: tuple[float, float], tops: Sequence[float]) -> PixelBox:
+    """The box of a mark with its interval and the paper's number."""
     left, top = place
     return left - 5, min(top - 5, *tops), left + 5, max(top + 5, *tops)
 
 
 def _labels(
-    places: Sequence[tuple[float, float]], titles: Sequence[str], marks: Sequence[Box], width: float
-) -> list[Label]:
+    places: Sequence[tuple[float, float]], titles: Sequence[str], marks: Sequence[PixelBox], width: float
+) -> list[LabelPlace]:
     """A place for each name near its mark that covers no mark and no name before it, as far as there is one."""
     boxes = list(marks)
     labels = []
     for (left, top), title in zip(places, titles, strict=True):
-        best: tuple[float, Box, Label] | None = None
+        best: tuple[float, PixelBox, LabelPlace] | None = None
         for drop in (0, -11, 11, -20, 20, -30, 30):
             for side, anchor in ((1, "start"), (-1, "end")):
                 at, base, long = left + 9 * side, top + 4 + drop, LETTER * len(title)
@@ -160,7 +165,8 @@ def _labels(
     return labels
 
 
-def _overlap(one: Box, other: Box) -> float:
-    across = min(one[2], other[2]) - max(one[0], other[0])
-    down = min(one[3], other[3]) - max(one[1], other[1])
+def _overlap(first: PixelBox, second: PixelBox) -> float:
+    """Square pixels that two boxes share."""
+    across = min(first[2], second[2]) - max(first[0], second[0])
+    down = min(first[3], second[3]) - max(first[1], second[1])
     return across * down if across > 0 and down > 0 else 0.0

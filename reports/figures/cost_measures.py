@@ -1,4 +1,4 @@
-"""The kinds of cost that Dice is drawn against: counted with each result, or measured by `rssam-bench speed`.
+"""Look up what a result's system costs: counted with the result, or measured by `rssam-bench speed`.
 
 A record of speed is of a result's system only if name, version and options, classes and the size of the images are
 those of the result. Nothing is scaled from another size, batch or device.
@@ -7,11 +7,13 @@ those of the result. Nothing is scaled from another size, batch or device.
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from benchmarks.results.result import Result
+from reports.formatting import format_range, plural
 
 PRECISIONS: Mapping[str, str] = {"bf16-mixed": "bf16", "32-true": "fp32"}
 """Names of precisions as a reader knows them."""
@@ -22,25 +24,25 @@ class CostKind(Protocol):
 
     @property
     def title(self) -> str:
-        """Of the chart."""
+        """Title of the chart."""
 
     @property
     def unit(self) -> str:
-        """Of the cost."""
+        """Unit of the cost."""
 
     @property
     def where(self) -> str:
-        """What every mark was measured on; "" for what is counted."""
+        """Device and conditions of the measurement; "" for what is counted."""
 
-    def of(self, result: Result) -> float | None:
-        """Cost of a result's system in `unit`; None where it is not known."""
+    def cost_of(self, result: Result) -> float | None:
+        """Return the cost of a result's system in `unit`; None where it is not known."""
 
     def sentences(self, shown: Sequence[Result], without: Sequence[str]) -> tuple[str, ...]:
-        """What is said below: how the costs `shown` came about, and which systems are `without` one."""
+        """Return the lines below: how the costs `shown` were measured, and which systems are `without` one."""
 
 
 @dataclass(frozen=True)
-class Counted:
+class CountedCost:
     """A count that results carry; old ones lack some."""
 
     title: str
@@ -49,25 +51,25 @@ class Counted:
     scale: float  # of the unit
     where: str = ""
 
-    def of(self, result: Result) -> float | None:
+    def cost_of(self, result: Result) -> float | None:
         """See CostKind."""
         count = result.parameters.get(self.name)
         return None if count is None else count / self.scale
 
     def sentences(self, shown: Sequence[Result], without: Sequence[str]) -> tuple[str, ...]:
-        """Nothing: how it is counted does not depend on where."""
+        """Return nothing: counts do not depend on device or day."""
         return ()
 
 
-COUNTED = (
-    Counted("Dice against parameters", "million parameters in all", "total", 1e6),
-    Counted("Dice against multiply-adds", "GMACs for one image of the trained size", "macs", 1e9),
+COUNTED_COSTS = (
+    CountedCost("Dice against parameters", "million parameters in all", "total", 1e6),
+    CountedCost("Dice against multiply-adds", "GMACs for one image of the trained size", "macs", 1e9),
 )
 
 
 @dataclass(frozen=True, order=True)
-class Bench:
-    """What decides a time beside the system: times of two benches are in two charts."""
+class TimingConditions:
+    """Device and conditions that a time depends on, besides the system; each has charts of its own."""
 
     device: str
     precision: str
@@ -91,7 +93,7 @@ class Bench:
 class Timing:
     """Milliseconds of one image, from one record."""
 
-    bench: Bench
+    conditions: TimingConditions
     system: Mapping[str, Any]
     classes: Sequence[str]
     size: tuple[int, int]  # (height, width)
@@ -100,7 +102,7 @@ class Timing:
     finished: str  # ISO 8601, UTC
 
     def fits(self, result: Result) -> bool:
-        """Whether it is of the very system of the result, on images as that was trained on."""
+        """Return whether it is of the result's system, with images of the size that system was trained on."""
         model = result.identity["model"]
         return (
             all(self.system[name] == model[name] for name in ("name", "version", "options"))
@@ -110,50 +112,50 @@ class Timing:
 
 
 @dataclass(frozen=True)
-class Measured:
-    """Times on one bench."""
+class MeasuredCost:
+    """Times under the same conditions."""
 
     title: str
     unit: str
-    bench: Bench
+    conditions: TimingConditions
     timings: tuple[Timing, ...]
 
     @property
     def where(self) -> str:
-        """Device, precision, and what else is not as usual."""
-        return str(self.bench)
+        """Device, precision, and conditions that are not the usual ones."""
+        return str(self.conditions)
 
     def timing(self, result: Result) -> Timing | None:
-        """The latest that fits: records of other batches or rounds are of the same system on the same bench."""
+        """Return the latest time that fits: records of other batches or rounds have the same system and conditions."""
         fitting = [timing for timing in self.timings if timing.fits(result)]
         return max(fitting, key=lambda timing: timing.finished, default=None)
 
-    def of(self, result: Result) -> float | None:
+    def cost_of(self, result: Result) -> float | None:
         """See CostKind."""
         timing = self.timing(result)
         return None if timing is None else timing.milliseconds
 
     def sentences(self, shown: Sequence[Result], without: Sequence[str]) -> tuple[str, ...]:
-        """Days and versions of the records behind the marks, and the systems that have none."""
+        """Return days and versions of the records behind the marks, and the systems without a record."""
         used = [timing for result in shown if (timing := self.timing(result)) is not None]
         days = sorted({timing.finished[:10] for timing in used})
         versions = sorted({timing.torch for timing in used})
         height, width = used[0].size
-        made = (
-            f"Measured {' to '.join(dict.fromkeys((days[0], days[-1])))} with torch {' and '.join(versions)}: "
+        measurement = (
+            f"Measured {format_range(days[0], days[-1])} with torch {' and '.join(versions)}: "
             f"medians of alternating rounds, random weights, images of {height}x{width} pixels."
         )
         if not without:
-            return (made,)
-        return made, f"Without a record of rssam-bench speed under these conditions: {', '.join(without)}."
+            return (measurement,)
+        return measurement, f"Without a record of rssam-bench speed under these conditions: {', '.join(without)}."
 
 
 def timings(record: Mapping[str, Any]) -> tuple[Timing, Timing]:
-    """Latency of one image, and training time of one, from a record of `rssam-bench speed`.
+    """Return latency and training time of one image, from a record of `rssam-bench speed`.
 
     Raises KeyError, TypeError, ValueError or IndexError if it is malformed.
     """
-    conditions, made, system = record["conditions"], record["provenance"], record["system"]
+    conditions, provenance, system = record["conditions"], record["provenance"], record["system"]
     group = conditions["group"]
     if conditions["precision"] not in PRECISIONS:
         raise ValueError(f"unknown precision {conditions['precision']!r}")
@@ -162,36 +164,38 @@ def timings(record: Mapping[str, Any]) -> tuple[Timing, Timing]:
         if not (math.isfinite(seconds) and seconds > 0):
             raise ValueError(f"{seconds} seconds is no time")
         height, width = record["image_size"]
-        bench = Bench(
+        timed_under = TimingConditions(
             device=str(record["device"]),
             precision=conditions["precision"],
             compiled=bool(conditions["compiled"]),
             way=str(record["way"]),
-            threads=int(made["threads"]) if conditions["device"] == "cpu" else 0,
+            threads=int(provenance["threads"]) if conditions["device"] == "cpu" else 0,
             group=images,
         )
         return Timing(
-            bench=bench,
+            conditions=timed_under,
             system={name: system[name] for name in ("name", "version", "options")},
             classes=tuple(record["classes"]),
             size=(height, width),
             milliseconds=1e3 * seconds,
-            torch=str(made["versions"]["torch"]),
-            finished=str(made["finished"]),
+            torch=str(provenance["versions"]["torch"]),
+            finished=str(provenance["finished"]),
         )
 
     return timing(0, record["latency_seconds"]["median"]), timing(group, record["step_seconds"]["median"] / group)
 
 
-def measured(records: Sequence[Mapping[str, Any]]) -> tuple[Measured, ...]:
-    """Latency and training time on every bench of these records, beside each other."""
-    every = [timing for record in records for timing in timings(record)]
-    benches = sorted({timing.bench for timing in every})
-    return tuple(_measured(bench, tuple(timing for timing in every if timing.bench == bench)) for bench in benches)
+def measured(records: Sequence[Mapping[str, Any]]) -> tuple[MeasuredCost, ...]:
+    """Return latency and training time under all conditions of these records."""
+    by_conditions: dict[TimingConditions, list[Timing]] = defaultdict(list)
+    for record in records:
+        for timing in timings(record):
+            by_conditions[timing.conditions].append(timing)
+    return tuple(_measured(conditions, tuple(by_conditions[conditions])) for conditions in sorted(by_conditions))
 
 
-def _measured(bench: Bench, of: tuple[Timing, ...]) -> Measured:
-    if bench.group == 0:
-        return Measured("Dice against latency", "ms for one image by itself", bench, of)
-    images = "1 image" if bench.group == 1 else f"{bench.group} images"
-    return Measured("Dice against training time", f"ms of training for an image, in steps of {images}", bench, of)
+def _measured(conditions: TimingConditions, same: tuple[Timing, ...]) -> MeasuredCost:
+    if conditions.group == 0:
+        return MeasuredCost("Dice against latency", "ms for one image by itself", conditions, same)
+    unit = f"ms of training for an image, in steps of {conditions.group} {plural(conditions.group, 'image')}"
+    return MeasuredCost("Dice against training time", unit, conditions, same)

@@ -1,6 +1,6 @@
-"""A figure on paper: a grid of cells with titles, names and scores, and legends below. All lengths are inches.
+"""Draw a figure for print: a grid of pictures with titles, names and scores, and legends below. Lengths in inches.
 
-Matplotlib's object interface only: no global figure, no display, and the same input gives the same bytes.
+With Matplotlib's object interface only: no global figure, no display, and the same input gives the same bytes.
 """
 
 from __future__ import annotations
@@ -23,15 +23,16 @@ from matplotlib.patches import Circle, Patch
 from matplotlib.patheffects import withStroke
 
 from benchmarks.protocol.figures import Figure
-from reports.figures import error_maps as errors
+from reports.figures import error_maps
 from reports.figures.examples import Block, Scene
+from reports.formatting import format_number
 from rssam.contract import IGNORE, Colour
 
 DPI = 300
 GAP = 0.03  # between cells
 LEFT = 0.28  # names of data set and image
 MARGIN = 0.03
-APART = 0.07  # more between data sets
+BLOCK_GAP = 0.07  # more between data sets
 POINT = 1 / 72
 
 WORSE = (0, (2.5, 1.2))
@@ -39,13 +40,13 @@ STEPS = ("#F0E442", "#CC79A7", "#009E73")  # Okabe and Ito: a circle's colour, b
 
 
 def draw(figure: Figure, blocks: Sequence[Block]) -> Page:
-    """The whole figure."""
+    """Return the whole figure."""
     with style():
         return _Sheet(figure, blocks).page
 
 
 def encode(page: Page, kind: str) -> bytes:
-    """The page as "png" (300 dpi) or "pdf" (every pixel of the images, fonts embedded)."""
+    """Return the page as "png" (300 dpi) or "pdf" (every pixel of the images, fonts embedded)."""
     for axes in page.axes:
         for picture in axes.images:
             # A printer resamples a PDF; in a PNG, taking single pixels would tear thin roads apart.
@@ -58,7 +59,7 @@ def encode(page: Page, kind: str) -> bytes:
 
 @contextmanager
 def style() -> Iterator[None]:
-    """Matplotlib's own defaults, whatever the user's settings, and fonts as TrueType in a PDF."""
+    """Set Matplotlib's own defaults, whatever the user's settings, and fonts as TrueType in a PDF."""
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
         matplotlib.rcParams.update({"pdf.fonttype": 42, "font.family": "DejaVu Sans"})
@@ -78,14 +79,14 @@ class _Sheet:
         top = MARGIN + self.line * max(title.count("\n") + 1 for title in titles)
         legends = _legends(figure, blocks)
         rows = sum(len(block.scenes) * (self._cell_height(block) + self.line) for block in blocks)
-        self.height = top + rows + APART * len(blocks) + 1.3 * self.line * len(legends)
+        self.height = top + rows + BLOCK_GAP * len(blocks) + 1.3 * self.line * len(legends)
         self.page = Page(figsize=(figure.width, self.height))
         FigureCanvasAgg(self.page)
 
         for column, title in enumerate(titles):
             self._text(self._left(column) + self.cell / 2, top - 0.3 * self.line, title, va="baseline")
         for block in blocks:
-            top = self._block(block, top) + APART
+            top = self._block(block, top) + BLOCK_GAP
         top += 0.5 * self.line
         for handles in legends:
             self._legend(handles, top)
@@ -118,7 +119,7 @@ class _Sheet:
 
     def _row(self, block: Block, scene: Scene, top: float, height: float) -> None:
         palette = block.dataset.palette
-        pictures = [scene.image, errors.truth_picture(scene.truth, palette)]
+        pictures = [scene.image, error_maps.truth_picture(scene.truth, palette)]
         for column, picture in enumerate(pictures):
             self._cell(column, top, height).imshow(picture, aspect="auto", resample=True)
         cells = []
@@ -129,18 +130,17 @@ class _Sheet:
                 cells[-1].set_facecolor("0.92")
                 self._text(centre, top + height / 2, "not run", va="center", color="0.35")
                 continue
-            cells[-1].imshow(errors.prediction_picture(scene.truth, labels, palette), aspect="auto")
-            score = f"{dice:.3f}" if dice == dice else "-"
-            self._text(centre, top + height + 0.1 * self.line, score, va="top")
+            cells[-1].imshow(error_maps.prediction_picture(scene.truth, labels, palette), aspect="auto")
+            self._text(centre, top + height + 0.1 * self.line, format_number(dice), va="top")
         self._circles(scene, cells)
 
     def _circles(self, scene: Scene, cells: Sequence[Axes]) -> None:
         pairs = zip(pairwise(scene.predictions), pairwise(cells), STEPS, strict=False)
-        for (before, after), both, colour in pairs if self.figure.circles else ():
+        for (before, after), neighbours, colour in pairs if self.figure.circles else ():
             if before is None or after is None:
                 continue
-            for change in errors.largest_changes(scene.truth, before, after, self.figure.circles):
-                for axes in both:
+            for change in error_maps.largest_changes(scene.truth, before, after, self.figure.circles):
+                for axes in neighbours:
                     circle = Circle(
                         (change.column, change.row),
                         change.radius + 0.02 * scene.truth.shape[1],
@@ -198,19 +198,13 @@ def _legends(figure: Figure, blocks: Sequence[Block]) -> list[list[Artist]]:
     lines: list[list[Artist]] = []
     scenes = [scene for block in blocks if len(block.dataset.classes) == 1 for scene in block.scenes]
     if scenes:
-        kinds = {
-            "hit": errors.HIT,
-            "background": errors.BACKGROUND,
-            "missed": errors.MISSED,
-            "invented": errors.INVENTED,
-        }
-        lines.append([_swatch(label, colour) for label, colour in kinds.items()])
+        lines.append([_swatch(label, colour) for label, colour in error_maps.ERROR_COLOURS.items()])
     for block in blocks:
         if len(block.dataset.classes) > 1:
             classes = zip(block.dataset.classes, block.dataset.palette, strict=True)
             lines.append([_swatch(label.replace("_", " "), colour) for label, colour in classes])
     if any(np.any(scene.truth == IGNORE) for block in blocks for scene in block.scenes):
-        lines[-1].append(_swatch("not labelled", errors.UNLABELLED))
+        lines[-1].append(_swatch("not labelled", error_maps.UNLABELLED))
     if figure.circles:
         steps = zip(pairwise(panel.title for panel in figure.panels), STEPS, strict=False)
         rings: list[Artist] = [_ring(f"{before} → {after}", colour) for (before, after), colour in steps]

@@ -1,4 +1,4 @@
-"""Labels as colours, and where two predictions differ in what they got right."""
+"""Turn labels and errors into colours, and find where two predictions differ in what is right."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ BACKGROUND: Colour = (0, 0, 0)
 MISSED: Colour = (86, 180, 233)  # Okabe and Ito's sky blue and vermilion: apart for every kind of colour vision,
 INVENTED: Colour = (213, 94, 0)  # and in print without colours, where missed is the lighter
 UNLABELLED: Colour = (90, 90, 90)
+ERROR_COLOURS = {"hit": HIT, "background": BACKGROUND, "missed": MISSED, "invented": INVENTED}
+"""Colours of a binary prediction by their names in legends."""
 
 THINNEST = 3
 """Side in pixels of what a change must hold somewhere: along edges, predictions always differ by a pixel or two."""
@@ -34,42 +36,48 @@ class Change:
 
 
 def truth_picture(truth: Labels, palette: Sequence[Colour]) -> Picture:
-    """The truth: one class white on black, several in the colours of the palette."""
+    """Return the truth as a picture: one class white on black, several in the colours of the palette."""
     return error_picture(truth, truth) if len(palette) == 1 else class_picture(truth, palette)
 
 
 def prediction_picture(truth: Labels, labels: Labels, palette: Sequence[Colour]) -> Picture:
-    """A prediction: of one class with its errors, of several in the colours of the palette."""
+    """Return a prediction as a picture: of one class with its errors, of several in the colours of the palette."""
     return error_picture(truth, labels) if len(palette) == 1 else class_picture(labels, palette)
 
 
 def class_picture(labels: Labels, palette: Sequence[Colour]) -> Picture:
-    """Each label in its colour of the palette."""
+    """Return each label in its colour of the palette."""
     colours = np.full((256, 3), UNLABELLED, np.uint8)
     colours[: len(palette)] = palette
     return colours[labels]
 
 
 def error_picture(truth: Labels, labels: Labels) -> Picture:
-    """Hits, background, and the two kinds of error of a binary prediction; unlabelled pixels are neither."""
+    """Return hits, background, and the two kinds of error of a binary prediction; unlabelled pixels are neither."""
     picture = np.empty((*truth.shape, 3), np.uint8)
-    found, real = labels == 1, truth == 1
+    predicted, real = labels == 1, truth == 1
     for where, colour in (
-        (~found & ~real, BACKGROUND), (found & real, HIT), (~found & real, MISSED), (found & ~real, INVENTED),
-        (truth == IGNORE, UNLABELLED),
+        (~predicted & ~real, BACKGROUND), (predicted & real, HIT), (~predicted & real, MISSED),
+        (predicted & ~real, INVENTED), (truth == IGNORE, UNLABELLED),
     ):  # fmt: skip
         picture[where] = colour
     return picture
 
 
 def largest_changes(truth: Labels, before: Labels, after: Labels, count: int) -> list[Change]:
-    """The `count` largest connected parts on which exactly one of two predictions is right, largest first.
+    """Return the `count` largest connected parts on which exactly one of two predictions is right, largest first.
 
-    Neighbours touch by a side or a corner. What is thinner than THINNEST pixels is no change; ties stand in the order
-    of rows, then columns.
+    Pixels that touch by a side or a corner are connected. Parts thinner than THINNEST pixels are no change; ties are in
+    the order of rows, then columns.
+
+    Args:
+        truth: labels, [H, W].
+        before: prediction of the first system, [H, W].
+        after: prediction of the second system, [H, W].
+        count: most parts to return.
     """
-    was, now = before == truth, after == truth
-    differs = (was != now) & (truth != IGNORE)
+    right_before, right_after = before == truth, after == truth
+    differs = (right_before != right_after) & (truth != IGNORE)
     opened = ndimage.binary_opening(differs, np.ones((THINNEST, THINNEST), bool))
     parts, _ = ndimage.label(opened, np.ones((3, 3), bool))
     changes = []
@@ -83,7 +91,7 @@ def largest_changes(truth: Labels, before: Labels, after: Labels, count: int) ->
                 column=(columns.start + columns.stop - 1) / 2,
                 radius=math.hypot(rows.stop - rows.start, columns.stop - columns.start) / 2,
                 area=area,
-                better=2 * int((part & now[box]).sum()) >= area,
+                better=2 * int((part & right_after[box]).sum()) >= area,
             )
         )
     return sorted(changes, key=lambda change: -change.area)[:count]

@@ -1,6 +1,6 @@
-"""What a figure shows: test images with their truth, and what every system predicted on them.
+"""Find what a figure shows: test images with their truth, and what every system predicted on them.
 
-Predictions and images lie in the user's home only, so a published result is never shown.
+Predictions and images are in the user's home only, so a published result is never shown.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from reports.statistics.per_image import image_dice, typical_images
 
 @dataclass(frozen=True, eq=False)
 class Scene:
-    """One test image. `predictions` and `dice` have one entry a panel, None where nothing of it can be shown."""
+    """One test image. `predictions` and `dice` have one entry a panel, None where nothing can be shown."""
 
     stem: str
     image: Picture
@@ -52,49 +52,64 @@ class Block:
 
     @property
     def shown(self) -> tuple[Result, ...]:
-        """The results that are there."""
+        """The results that can be shown."""
         return tuple(result for result in self.results if result is not None)
+
+
+def missing_panels(figure: Figure, block: Block) -> list[str]:
+    """Return the titles of panels without a result on a data set."""
+    return [panel.title for panel, result in zip(figure.panels, block.results, strict=True) if result is None]
 
 
 def find_block(
     figure: Figure, dataset: str, setting: Setting, collection: Collection, home: Path, named: Sequence[str] = ()
 ) -> Block:
-    """The figure's rows on one data set: the images of these names, then those the rule chooses.
+    """Return the figure's rows on one data set: the images of these names, then those the rule chooses.
 
-    Of several replicates the one of lowest (split seed, seed) is shown. Names that are no test images of it are passed
-    over. Raises DataError, naming the command that mends it, if `ours` and `reference` cannot both be shown.
+    Of several replicates the one of lowest (split seed, seed) is shown.
+
+    Args:
+        figure: its panels, and which of them are `ours` and `reference`.
+        dataset: one of the figure's data sets.
+        setting: under which results are shown.
+        collection: all usable results.
+        home: with the prepared data and the predictions.
+        named: stems to show first; those that are no test images are left out.
+
+    Raises:
+        DataError: `ours` and `reference` cannot both be shown; it names the command that runs them.
     """
-    found = comparable_groups(as_table(figure, dataset), collection, setting)
-    candidates = [(one, pair) for one in found if one.source == "own" for pair in _pairs(figure, one)]
+    groups = comparable_groups(as_table(figure, dataset), collection, setting)
+    candidates = [(group, pair) for group in groups if group.source == "own" for pair in _pairs(figure, group)]
     if not candidates:
-        mend = remedy(figure, setting)
-        raise DataError(f"{figure.ours} and {figure.reference} have not both been run on {dataset}: `{mend}`")
+        command = remedy(figure, setting)
+        raise DataError(f"{figure.ours} and {figure.reference} have not both been run on {dataset}: `{command}`")
     manifest = load_manifest(Home(home).dataset(dataset), dataset)
     problems = []
-    for section, pair in candidates:
+    for group, pair in candidates:
         try:
-            return _block(figure, section, pair, manifest, home, named)
+            return _block(figure, group, pair, manifest, home, named)
         except DataError as problem:
             problems.append(problem)
     raise problems[0]
 
 
-Pair = tuple[Result, Result]
+ResultPair = tuple[Result, Result]
 
 
-def _pairs(figure: Figure, section: ResultGroup) -> list[Pair]:
+def _pairs(figure: Figure, group: ResultGroup) -> list[ResultPair]:
     """Results of `ours` and `reference` with the same seed on the same images, lowest (split seed, seed) first."""
-    of = {row.row.labels[0]: row.results for row in section.rows}
+    by_title = {row.row.labels[0]: row.results for row in group.rows}
     return [
         (ours, reference)
-        for ours in of[figure.ours]
-        for reference in of[figure.reference]
+        for ours in by_title[figure.ours]
+        for reference in by_title[figure.reference]
         if _same_images(ours, reference) and ours.identity["seed"] == reference.identity["seed"]
     ]
 
 
 def _block(
-    figure: Figure, section: ResultGroup, pair: Pair, manifest: Manifest, home: Path, named: Sequence[str]
+    figure: Figure, group: ResultGroup, pair: ResultPair, manifest: Manifest, home: Path, named: Sequence[str]
 ) -> Block:
     ours, reference = pair
     folder = Home(home).dataset(manifest.dataset)
@@ -110,7 +125,7 @@ def _block(
     results: list[Result | None] = []
     predictions: list[dict[str, Labels]] = []  # of each panel, by stem
     problems = []
-    for row in section.rows:
+    for row in group.rows:
         title = row.row.labels[0]
         result = chosen.get(title) or _companion(row.results, ours)
         try:
@@ -122,21 +137,24 @@ def _block(
             predictions.append({})
             result = None
         results.append(result)
-    dice = [dict(zip(one.images, image_dice(one.counts).tolist(), strict=True)) if one else {} for one in results]
+    dice = [
+        dict(zip(result.images, image_dice(result.counts).tolist(), strict=True)) if result else {}
+        for result in results
+    ]
     entries = {entry.stem: entry for entry in manifest.entries}
     scenes = tuple(
         Scene(
             stem,
             *read_pair(folder, entries[stem]),
-            predictions=tuple(of_panel.get(stem) for of_panel in predictions),
-            dice=tuple(of_panel.get(stem) for of_panel in dice),
+            predictions=tuple(by_stem.get(stem) for by_stem in predictions),
+            dice=tuple(by_stem.get(stem) for by_stem in dice),
         )
         for stem in stems
     )
     return Block(
         dataset=find_dataset(manifest.dataset),
         results=tuple(results),
-        replicates=len(_pairs(figure, section)),
+        replicates=len(_pairs(figure, group)),
         median=median,
         compared=len(ordered),
         named=first,
@@ -146,13 +164,13 @@ def _block(
 
 
 def _companion(results: Sequence[Result], ours: Result) -> Result | None:
-    """The result to stand beside `ours`: on the same images, with its seed or else the lowest."""
-    alike = [one for one in results if _same_images(one, ours)]
-    return min(alike, key=lambda one: one.identity["seed"] != ours.identity["seed"], default=None)
+    """The result to show beside `ours`: on the same images, with its seed or otherwise the lowest."""
+    alike = [result for result in results if _same_images(result, ours)]
+    return min(alike, key=lambda result: result.identity["seed"] != ours.identity["seed"], default=None)
 
 
-def _same_images(one: Result, other: Result) -> bool:
-    return (one.identity["data"], one.images) == (other.identity["data"], other.images)
+def _same_images(result: Result, other: Result) -> bool:
+    return (result.identity["data"], result.images) == (other.identity["data"], other.images)
 
 
 def _predicted(home: Path, result: Result, stems: Sequence[str]) -> dict[str, Labels]:

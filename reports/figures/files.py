@@ -1,4 +1,4 @@
-"""Figures as files: each figure under every setting that has something to show, with its caption."""
+"""Write figures as PNG and PDF, with captions: each under every setting that has something to show."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from benchmarks.protocol.setting import Setting
 from data_prep.errors import DataError
 from data_prep.registry import dataset as find_dataset
 from reports.figures.captions import caption
-from reports.figures.examples import Block, find_block
+from reports.figures.examples import Block, find_block, missing_panels
 from reports.select.figures import datasets, figure_settings, remedy
 from reports.select.results import Collection
 from reports.select.settings import PAPER_SETTING
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False)
-class Rendered:
+class RenderedFigure:
     """One figure under one setting. `page` is None where there is nothing to show; `notes` say what is missing."""
 
     name: str  # of its files, without the ending
@@ -43,29 +43,55 @@ class FigureFiles:
 
 
 def figure_files(figure: Figure, collection: Collection, home: Path, named: Sequence[str] = ()) -> FigureFiles:
-    """A PNG and a PDF for every setting under which the user has runs to show; none, and a note, if there is none.
+    """Return a PNG and a PDF for every setting under which the user has runs to show; otherwise only a note.
 
-    `named` are images to be shown beside those chosen by the rule, as "deepglobe:STEM". Raises UnknownName or
-    UnknownDataset for what is not written so.
+    Args:
+        figure: to render.
+        collection: all usable results.
+        home: with the prepared data and the predictions.
+        named: images to show besides those chosen by the rule, as "deepglobe:STEM".
+
+    Raises:
+        UnknownName: a text in `named` has another form; UnknownDataset if it names an unknown data set.
     """
-    under = figure_settings(figure, collection) or [PAPER_SETTING]
-    rendered = [render_figure(figure, setting, collection, home, named) for setting in under]
-    files = {f"{one.name}.{kind}": _encode(one.page, kind) for one in rendered if one.page for kind in ("png", "pdf")}
-    captions = {one.name: one.caption for one in rendered if one.page is not None}
-    return FigureFiles(files, captions, tuple(note for one in rendered for note in one.notes))
+    shown = figure_settings(figure, collection) or [PAPER_SETTING]
+    all_rendered = [render_figure(figure, setting, collection, home, named) for setting in shown]
+    files = {
+        f"{rendered.name}.{kind}": _encode(rendered.page, kind)
+        for rendered in all_rendered
+        if rendered.page
+        for kind in ("png", "pdf")
+    }
+    captions = {rendered.name: rendered.caption for rendered in all_rendered if rendered.page is not None}
+    return FigureFiles(files, captions, tuple(note for rendered in all_rendered for note in rendered.notes))
 
 
 def render_figure(
     figure: Figure, setting: Setting, collection: Collection, home: Path, named: Sequence[str] = ()
-) -> Rendered:
-    """The figure under one setting. A data set that lacks `figure.ours` or `figure.reference` is left out."""
-    wanted = _wanted(named)
+) -> RenderedFigure:
+    """Return a figure under one setting. A data set that lacks `figure.ours` or `figure.reference` is left out.
+
+    Args:
+        figure: to render.
+        setting: under which results are shown.
+        collection: all usable results.
+        home: with the prepared data and the predictions.
+        named: images to show besides those chosen by the rule, as "deepglobe:STEM".
+
+    Raises:
+        UnknownName: a text in `named` has another form; UnknownDataset if it names an unknown data set.
+    """
+    images = named_images(named)
     name = slug(figure, setting)
     shown = datasets(figure, setting)
     blocks: list[Block] = []
-    notes = [f"{name}: no rows of {of}, so {of}:{stem} is not shown" for of, stem in wanted if of not in shown]
+    notes = [
+        f"{name}: no rows of {dataset}, so {dataset}:{stem} is not shown"
+        for dataset, stem in images
+        if dataset not in shown
+    ]
     for dataset in shown:
-        stems = [stem for of, stem in wanted if of == dataset]
+        stems = [stem for image_dataset, stem in images if image_dataset == dataset]
         try:
             blocks.append(find_block(figure, dataset, setting, collection, home, stems))
         except DataError as problem:
@@ -73,16 +99,16 @@ def render_figure(
             continue
         notes += [f"{name}: {note}" for note in _missing(figure, setting, blocks[-1], stems)]
     if not blocks:
-        return Rendered(name, None, (), tuple(notes))
+        return RenderedFigure(name, None, (), tuple(notes))
     from reports.figures.drawing import (
         draw,  # imports matplotlib, which takes a second: only where there is something to draw
     )
 
-    return Rendered(name, draw(figure, blocks), caption(figure, setting, blocks), tuple(notes))
+    return RenderedFigure(name, draw(figure, blocks), caption(figure, setting, blocks), tuple(notes))
 
 
 def slug(figure: Figure, setting: Setting) -> str:
-    """Name of a figure's files: "fig6-mini-vit_t-scratch"."""
+    """Return the name of a figure's files: "fig6-mini-vit_t-scratch"."""
     chosen = dataclasses.asdict(setting).values()
     return "-".join([figure.id, *(value for value in chosen if value is not None)])
 
@@ -93,8 +119,8 @@ def _encode(page: Page, kind: str) -> bytes:
     return encode(page, kind)
 
 
-def _wanted(named: Sequence[str]) -> list[tuple[str, str]]:
-    """Images by data set and stem."""
+def named_images(named: Sequence[str]) -> list[tuple[str, str]]:
+    """Return data set and stem of images named as "deepglobe:STEM". Raises UnknownName or UnknownDataset."""
     pairs = []
     for text in named:
         dataset, _, stem = text.partition(":")
@@ -105,10 +131,9 @@ def _wanted(named: Sequence[str]) -> list[tuple[str, str]]:
 
 
 def _missing(figure: Figure, setting: Setting, block: Block, named: Sequence[str]) -> list[str]:
-    """What the rows of one data set lack."""
+    """Notes on what cannot be shown on one data set."""
     notes = [f"{problem}." for problem in block.problems]
-    absent = [panel.title for panel, result in zip(figure.panels, block.results, strict=True) if result is None]
-    if absent:
+    if absent := missing_panels(figure, block):
         notes.append(f"not run on {block.dataset.name}: {', '.join(absent)}. To fill them: `{remedy(figure, setting)}`")
     strangers = [stem for stem in named if stem not in block.named]
     if strangers:

@@ -1,4 +1,4 @@
-"""Dice of every test image by itself as geometry: how it spreads, row by row."""
+"""Compute the chart of Dice of every test image: its distribution for each row, in pixels."""
 
 from __future__ import annotations
 
@@ -43,7 +43,10 @@ class Distribution:
 
 
 def image_distribution(frame: TableFrame, width: float = 960) -> Distribution | None:
-    """How Dice spreads over the test images of each row; collapsed rows and images without truth are told apart."""
+    """Return the distribution of Dice over the test images of each row, without collapsed rows; None without a row.
+
+    Images whose truth is empty are counted separately. `width` is in pixels.
+    """
     shown = [(row, results) for row, results in rows_with_results(frame) if row["state"] == "done"]
     if not shown or "dice" not in frame.table.scores:
         return None
@@ -57,11 +60,11 @@ def image_distribution(frame: TableFrame, width: float = 960) -> Distribution | 
 
 def _ridge(title: str, results: Sequence[Result], x: Axis, base: float) -> Ridge:
     dice = np.concatenate([image_dice(result.counts) for result in results])
-    told = np.concatenate([(result.counts.tp + result.counts.fn).sum(axis=1) > 0 for result in results])
+    has_truth = np.concatenate([(result.counts.tp + result.counts.fn).sum(axis=1) > 0 for result in results])
     clean = np.concatenate([result.counts.fp.sum(axis=1) == 0 for result in results])
-    values = dice[told]
-    empty = int((~told).sum())
-    words = f"{int(told.sum())} images" + (f" in {len(results)} replicates" if len(results) > 1 else "")
+    values = dice[has_truth]
+    empty = int((~has_truth).sum())
+    words = f"{int(has_truth.sum())} images" + (f" in {len(results)} replicates" if len(results) > 1 else "")
     quartiles = tuple(np.quantile(values, [0.25, 0.5, 0.75]).tolist()) if values.size else None
     return Ridge(
         title=title,
@@ -69,7 +72,7 @@ def _ridge(title: str, results: Sequence[Result], x: Axis, base: float) -> Ridge
         outline=_outline(values, x, base),
         quartiles=None if quartiles is None else (x.at(quartiles[0]), x.at(quartiles[1]), x.at(quartiles[2])),
         images=(f"median {quartiles[1]:.3f}; " if quartiles else "") + words,
-        empty=f"{empty} without truth, {int((~told & clean).sum())} left empty" if empty else "",
+        empty=f"{empty} without truth, {int((~has_truth & clean).sum())} left empty" if empty else "",
     )
 
 

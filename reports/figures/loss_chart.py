@@ -1,4 +1,4 @@
-"""Losses of a table's runs over their epochs as geometry: one small chart for each row, all on the same axes."""
+"""Compute the charts of training and validation loss: one small chart for each row, all on the same axes."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from benchmarks.results.result import Result
 from reports.figures.axes import Axis, linear
 from reports.tables.frames import TableFrame
-from reports.tables.rows import replicate, row_title, rows_with_results
+from reports.tables.recipe_text import describe_replicate
+from reports.tables.rows import row_title, rows_with_results
 
 
 @dataclass(frozen=True)
-class Curve:
+class LossCurve:
     """Losses of one replicate over its epochs, as the points of polylines; `best` is the chosen epoch's place."""
 
     train: str
@@ -23,18 +24,18 @@ class Curve:
 
 
 @dataclass(frozen=True)
-class Curves:
-    """The training of one row: all its replicates on the axes that the whole table shares."""
+class LossCurves:
+    """The losses of one row: all its replicates on the axes that the whole table shares."""
 
     title: str
     x: Axis
     y: Axis
-    lines: tuple[Curve, ...]
+    curves: tuple[LossCurve, ...]
     best: str  # in words
 
 
-def training_curves(frame: TableFrame, width: float = 196, height: float = 116) -> tuple[Curves, ...]:
-    """One small chart for each row, all on the same axes."""
+def training_curves(frame: TableFrame, width: float = 196, height: float = 116) -> tuple[LossCurves, ...]:
+    """Return one chart for each row, all on the same axes; `width` and `height` are in pixels."""
     rows = [(row, [result for result in results if result.history]) for row, results in rows_with_results(frame)]
     epochs = [epoch for _, results in rows for result in results for epoch in result.history]
     if not epochs:
@@ -44,20 +45,20 @@ def training_curves(frame: TableFrame, width: float = 196, height: float = 116) 
     last = max(len(result.history) for _, results in rows for result in results)
     x = linear([0, last], 30, width - 16, min(4, last))
     return tuple(
-        Curves(row_title(frame, row), x, y, tuple(_curve(one, x, y) for one in results), _best(results))
+        LossCurves(row_title(frame, row), x, y, tuple(_curve(result, x, y) for result in results), _best(results))
         for row, results in rows
         if results
     )
 
 
-def _curve(result: Result, x: Axis, y: Axis) -> Curve:
+def _curve(result: Result, x: Axis, y: Axis) -> LossCurve:
     def points(name: str) -> str:
-        places = [(float(one["epoch"]), float(one.get(name, math.nan))) for one in result.history]
-        return " ".join(f"{x.at(epoch):g},{y.at(loss):g}" for epoch, loss in places if math.isfinite(loss))
+        losses = [(float(epoch["epoch"]), float(epoch.get(name, math.nan))) for epoch in result.history]
+        return " ".join(f"{x.at(number):g},{y.at(loss):g}" for number, loss in losses if math.isfinite(loss))
 
-    chosen = [float(one.get("val_loss", math.nan)) for one in result.history if one["epoch"] == result.best_epoch]
+    chosen = [float(epoch.get("val_loss", math.nan)) for epoch in result.history if epoch["epoch"] == result.best_epoch]
     best = (x.at(result.best_epoch), y.at(chosen[0])) if chosen and math.isfinite(chosen[0]) else None
-    return Curve(points("train_loss"), points("val_loss"), best, replicate(result))
+    return LossCurve(points("train_loss"), points("val_loss"), best, describe_replicate(result))
 
 
 def _best(results: Sequence[Result]) -> str:

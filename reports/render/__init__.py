@@ -1,1 +1,1 @@
-"""Reports as Markdown, LaTeX, CSV, HTML and on the terminal."""
+"""Render a report as Markdown, LaTeX, CSV, HTML or on the terminal."""

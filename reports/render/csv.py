@@ -1,4 +1,4 @@
-"""A table as tidy CSV: one line for each row and score, under every setting. Numbers are not rounded."""
+"""Render a table as tidy CSV: one line for each row and score, under every setting. Numbers are not rounded."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from reports.tables.frames import TableFrame
 
 
 def render(frames: Sequence[TableFrame]) -> str:
-    """All frames of one table; a missing number is an empty field, the paper has none for the extra scores.
+    """Return all frames of one table; a missing number is an empty field, the paper has none for the extra scores.
 
     `low` and `high` are the 95 % interval over test images, `spread` the standard deviation over replicates,
     `p_adjusted` that of no difference from the reference row (see `TableFrame`).
@@ -32,7 +32,7 @@ def _lines(frame: TableFrame) -> list[dict[str, object]]:
         "profile": setting.profile,
         "encoder": setting.encoder,
         "init": setting.init,
-        "dataset": setting.dataset or frame.table.dataset,
+        "dataset": frame.dataset,
         "source": frame.source,
         "data": results[0].data["describe"] if results else None,
         "precision": results[0].identity["precision"] if results else None,

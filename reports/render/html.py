@@ -1,4 +1,4 @@
-"""A report as one self-contained page. The page's form stands in templates/report.html.j2 and what it includes."""
+"""Render a report as one self-contained HTML page, with templates/report.html.j2 and the templates it includes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from reports.select.results import Collection
 from reports.select.settings import PAPER_SETTING
 from reports.tables.assemble import Report
 from reports.tables.ranking import legend
-from reports.verdicts import wording as verdict_text
+from reports.verdicts import wording
 from reports.verdicts.summary import VerdictSummary
 
 
@@ -29,32 +29,36 @@ def render(
     report: Report,
     collection: Collection,
     figures: Sequence[FigureView] = (),
-    findings: VerdictSummary | None = None,
+    summary: VerdictSummary | None = None,
     extra_sections: Sequence[ExtraSection] = (),
     speed: Sequence[Mapping[str, Any]] = (),
     *,
     claims: bool = True,
 ) -> str:
-    """The whole page. It makes no request, and its policy forbids any, and any script but its own.
+    """Return the whole page. It makes no request, and its policy forbids requests and scripts except its own.
 
-    Tables `beside` those of the paper come after them. `findings` give the verdicts; `claims` says whether they have
-    chapters of their own. `speed` holds records of `rssam-bench speed`, for the charts of cost.
+    Args:
+        report: the paper's tables.
+        collection: all usable results.
+        figures: to show after the tables.
+        summary: verdicts for the tables' rows.
+        extra_sections: tables beyond the paper's, after the paper's.
+        speed: records of `rssam-bench speed`, for the charts of cost.
+        claims: whether verdicts and claims have sections of their own.
     """
     templates = environment(html=True)
     templates.filters["prose"] = prose
     templates.filters["base64"] = lambda content: base64.b64encode(content).decode()
     templates.filters["title_case"] = lambda text: text[:1].upper() + text[1:]
     script = part("page.js")
-    sections = _sections(report, badges(findings) if findings else {}, speed)
+    tables = _table_views(report, badges(summary) if summary else {}, speed)
     return templates.get_template("report.html.j2").render(
         report=report,
         overview=overview(report, collection),
-        sections=sections,
-        boxes={
-            line.keys: line.box for _, views in sections for _, view, _ in views for line in view.lines if line.keys
-        },
-        findings=findings if claims else None,
-        words=verdict_text,
+        tables=tables,
+        boxes={row.keys: row.box for _, views in tables for _, view, _ in views for row in view.rows if row.keys},
+        summary=summary if claims else None,
+        wording=wording,
         keyed=frozenset,
         gaps=gaps,
         claim_badges=claim_badges,
@@ -72,24 +76,24 @@ def render(
 
 
 def part(name: str) -> Markup:
-    """A file of the templates, as it stands."""
+    """Return a file of the templates, not escaped."""
     return Markup((files("reports") / "templates" / name).read_text())
 
 
 def prose(text: str) -> Markup:
-    """Plain text for the page; what stands in backquotes is set as code, in asterisks as emphasis."""
-    marked = {"`": Markup("<code>{}</code>"), "*": Markup("<em>{}</em>")}
+    """Return plain text escaped for the page, with text in backquotes as code, in asterisks as emphasis."""
+    tags = {"`": Markup("<code>{}</code>"), "*": Markup("<em>{}</em>")}
     pieces = re.split(r"(`[^`]*`|\*[^*`\s]\*|\*[^*`\s][^*`]*[^*`\s]\*)", text)
     return Markup().join(
-        marked[piece[0]].format(piece[1:-1]) if number % 2 else escape(piece) for number, piece in enumerate(pieces)
+        tags[piece[0]].format(piece[1:-1]) if number % 2 else escape(piece) for number, piece in enumerate(pieces)
     )
 
 
-def _sections(
+def _table_views(
     report: Report, verdicts: Badges, speed: Sequence[Mapping[str, Any]]
 ) -> list[tuple[object, list[tuple[str, TableView, str]]]]:
     """Each table with its frames: an anchor, the view, and the anchor of the frame that shows the same runs' charts."""
-    sections: list[tuple[object, list[tuple[str, TableView, str]]]] = []
+    tables: list[tuple[object, list[tuple[str, TableView, str]]]] = []
     charted: dict[tuple[str, ...], str] = {}
     taken: set[str] = set()
     for table, frames in report.tables:
@@ -105,5 +109,5 @@ def _sections(
             if "dice" in frame.table.scores and keys:
                 charted.setdefault(keys, anchor)
             views.append((anchor, table_view(frame, verdicts, anchor, speed, charts=not same), same))
-        sections.append((table, views))
-    return sections
+        tables.append((table, views))
+    return tables

@@ -1,4 +1,4 @@
-"""Figures 6 and 7 for the page: every picture once, as a data URI of bounded size, with its Dice."""
+"""Prepare Figures 6 and 7 for the HTML page: every picture as a data URI of bounded size, with its Dice."""
 
 from __future__ import annotations
 
@@ -15,18 +15,20 @@ from benchmarks.protocol.figures import Figure
 from benchmarks.protocol.setting import Setting
 from benchmarks.results.pixels import Picture
 from data_prep.errors import DataError
-from reports.figures import error_maps as errors
+from reports.figures import error_maps
 from reports.figures.captions import caption
-from reports.figures.examples import Block, Scene, find_block
+from reports.figures.examples import Block, Scene, find_block, missing_panels
+from reports.figures.files import named_images
+from reports.formatting import format_number
 from reports.select.figures import datasets, figure_settings, remedy
 from reports.select.results import Collection
 from reports.select.settings import PAPER_SETTING, describe
 
 SIDE = 1024
-"""Pixels of the longer side above which a picture is shrunk."""
+"""Pixels of the longer side above which a picture is downsampled."""
 
 BUDGET = 24_000_000
-"""Bytes of all pictures on a page; scenes beyond it are left out, and that is said."""
+"""Bytes of all pictures on a page; scenes beyond it are left out, with a note."""
 
 JPEG_QUALITY = 85
 
@@ -44,11 +46,11 @@ class Panel:
 
 @dataclass(frozen=True)
 class SceneView:
-    """One test image: the image itself, its truth, then one picture a system."""
+    """One test image: panels of the image itself, its truth, then of every system."""
 
     dataset: str
     stem: str
-    shots: tuple[Panel, ...]
+    panels: tuple[Panel, ...]
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,14 @@ class FigureView:
 def figure_views(
     figures: Sequence[Figure], collection: Collection, home: Path, named: Sequence[str] = ()
 ) -> tuple[FigureView, ...]:
-    """Every figure under every setting with runs to show; `named` are images shown besides, as "deepglobe:STEM"."""
+    """Return every figure under every setting with runs to show.
+
+    Args:
+        figures: to show.
+        collection: all usable results.
+        home: with the prepared data and the predictions.
+        named: images to show besides those chosen by the rule, as "deepglobe:STEM".
+    """
     views, left = [], BUDGET
     for figure in figures:
         for setting in figure_settings(figure, collection) or [PAPER_SETTING]:
@@ -78,61 +87,61 @@ def figure_views(
 
 
 def _view(
-    figure: Figure, setting: Setting, collection: Collection, home: Path, named: Sequence[str], left: int
+    figure: Figure, setting: Setting, collection: Collection, home: Path, named: Sequence[str], budget: int
 ) -> FigureView:
     blocks: list[Block] = []
     notes = []
     for dataset in datasets(figure, setting):
         try:
-            stems = [stem for of, _, stem in (text.partition(":") for text in named) if of == dataset]
+            stems = [stem for image_dataset, stem in named_images(named) if image_dataset == dataset]
             blocks.append(find_block(figure, dataset, setting, collection, home, stems))
         except DataError as problem:
             notes.append(f"{dataset} is not shown. {problem}")
             continue
         notes += [f"{problem}." for problem in blocks[-1].problems]
-        absent = [panel.title for panel, one in zip(figure.panels, blocks[-1].results, strict=True) if one is None]
-        if absent:
+        if absent := missing_panels(figure, blocks[-1]):
             notes.append(f"Not run on {dataset}: {', '.join(absent)}. To fill them: `{remedy(figure, setting)}`.")
     titles = ("image", "truth", *(panel.title for panel in figure.panels))
     scenes, size = [], 0
-    for block, scene in [(one, scene) for one in blocks for scene in one.scenes]:
-        view = _scene(block, scene, titles)
-        taken = sum(len(shot.uri or "") for shot in view.shots)
-        if size + taken > left:
-            notes.append(f"Left out to keep the page below {BUDGET // 1_000_000} MB of pictures: {scene.stem}.")
-            continue
-        scenes.append(view)
-        size += taken
+    for block in blocks:
+        for scene in block.scenes:
+            view = _scene(block, scene, titles)
+            taken = sum(len(panel.uri or "") for panel in view.panels)
+            if size + taken > budget:
+                notes.append(f"Left out to keep the page below {BUDGET // 1_000_000} MB of pictures: {scene.stem}.")
+                continue
+            scenes.append(view)
+            size += taken
     # The circles of the printed figure are not drawn here: the slider shows the change itself.
-    words = caption(replace(figure, circles=0), setting, blocks)[1:] if blocks else ()
-    return FigureView(figure, describe(setting), tuple(scenes), titles, _legend(blocks), words, tuple(notes), size)
+    sentences = caption(replace(figure, circles=0), setting, blocks)[1:] if blocks else ()
+    return FigureView(figure, describe(setting), tuple(scenes), titles, _legend(blocks), sentences, tuple(notes), size)
 
 
 def _scene(block: Block, scene: Scene, titles: Sequence[str]) -> SceneView:
     palette = block.dataset.palette
-    pictures: list[Picture | None] = [scene.image, errors.truth_picture(scene.truth, palette)]
+    pictures: list[Picture | None] = [scene.image, error_maps.truth_picture(scene.truth, palette)]
     pictures += [
-        None if labels is None else errors.prediction_picture(scene.truth, labels, palette)
+        None if labels is None else error_maps.prediction_picture(scene.truth, labels, palette)
         for labels in scene.predictions
     ]
-    dice = ["", "", *("not run" if one is None else "-" if one != one else f"{one:.3f}" for one in scene.dice)]
-    shots = []
-    for number, (title, picture, words) in enumerate(zip(titles, pictures, dice, strict=True)):
+    scores = ["", "", *("not run" if dice is None else format_number(dice) for dice in scene.dice)]
+    panels = []
+    for number, (title, picture, score) in enumerate(zip(titles, pictures, scores, strict=True)):
         height, width = scene.truth.shape
         uri = None if picture is None else (photograph(picture) if number == 0 else class_map(picture))
-        shots.append(Panel(title, uri, width, height, words))
-    return SceneView(block.dataset.title, scene.stem, tuple(shots))
+        panels.append(Panel(title, uri, width, height, score))
+    return SceneView(block.dataset.title, scene.stem, tuple(panels))
 
 
 def photograph(picture: Picture) -> str:
-    """An aerial image as a JPEG data URI."""
+    """Return an aerial image as a JPEG data URI."""
     buffer = io.BytesIO()
     _bounded(Image.fromarray(picture), Image.Resampling.BOX).save(buffer, "JPEG", quality=JPEG_QUALITY, optimize=True)
     return f"data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode()}"
 
 
 def class_map(picture: Picture) -> str:
-    """A picture of few colours as a PNG data URI with a palette, without loss."""
+    """Return a picture of few colours as a PNG data URI with a palette, without loss."""
     packed = picture.astype(np.uint32) @ np.array([1 << 16, 1 << 8, 1], np.uint32)  # [H, W]
     colours, places = np.unique(packed, return_inverse=True)
     image = Image.fromarray(places.reshape(packed.shape).astype(np.uint8), "P")
@@ -143,26 +152,22 @@ def class_map(picture: Picture) -> str:
     return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"
 
 
-def _bounded(image: Image.Image, how: Image.Resampling) -> Image.Image:
-    """The image, shrunk to SIDE if it is larger."""
+def _bounded(image: Image.Image, resampling: Image.Resampling) -> Image.Image:
+    """The image, downsampled to SIDE if it is larger."""
     longer = max(image.size)
     if longer <= SIDE:
         return image
     width, height = (max(1, round(side * SIDE / longer)) for side in image.size)
-    return image.resize((width, height), how)
+    return image.resize((width, height), resampling)
 
 
 def _legend(blocks: Sequence[Block]) -> tuple[tuple[str, str], ...]:
-    """What the colours of the maps are, each once."""
+    """The names of the maps' colours, each once."""
     entries: dict[tuple[str, str], None] = {}
     for block in blocks:
-        binary = len(block.dataset.classes) == 1
-        kinds = (
-            [("hit", errors.HIT), ("background", errors.BACKGROUND), ("missed", errors.MISSED),
-             ("invented", errors.INVENTED)]
-            if binary
-            else list(zip(block.dataset.classes, block.dataset.palette, strict=True))
-        )  # fmt: skip
-        for name, (red, green, blue) in kinds:
+        colours = error_maps.ERROR_COLOURS
+        if len(block.dataset.classes) > 1:
+            colours = dict(zip(block.dataset.classes, block.dataset.palette, strict=True))
+        for name, (red, green, blue) in colours.items():
             entries[name.replace("_", " "), f"rgb({red} {green} {blue})"] = None
     return tuple(entries)

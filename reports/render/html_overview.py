@@ -1,4 +1,4 @@
-"""The head of the page: what was run, said before any number is shown."""
+"""Summarize for the head of the HTML page what was run, before any number is shown."""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ from benchmarks.protocol.recipe import PROFILES
 from benchmarks.protocol.run import Run, canonical
 from benchmarks.protocol.tables import TABLES, Table
 from benchmarks.results.result import Result
-from reports.select.results import Collection, Source, profile_of
+from reports.formatting import join_words
+from reports.select.results import Collection, ResultSource, profile_of
 from reports.select.settings import PAPER_SETTING, command, declare
-from reports.tables.assemble import Report
+from reports.tables.assemble import Report, finished_days
 
 
 @dataclass(frozen=True)
 class Coverage:
-    """How far one table has come: rows with a result of the user's, by setting; the paper's setting first."""
+    """Number of a table's rows with a result of the user's, by setting; the paper's setting first."""
 
     table: Table
     done: int  # under the paper's setting
@@ -26,7 +27,7 @@ class Coverage:
 
 @dataclass(frozen=True)
 class Overview:
-    """`state` is one sentence a line, the gravest first; `facts` are terms with their texts."""
+    """The head of a report. `state` has one sentence a line, the gravest first; `facts` are terms with their texts."""
 
     state: tuple[str, ...]
     facts: tuple[tuple[str, str], ...]
@@ -36,53 +37,53 @@ class Overview:
 
 
 def overview(report: Report, collection: Collection) -> Overview:
-    """What stands in the report's head."""
+    """Return the head of a report."""
     own, published = results(report, collection, "own"), results(report, collection, "published")
     tables = [table for table, _ in report.tables]
-    wanted = _different_runs(tables)
-    done = [key for key, run in wanted.items() if any(one.source == "own" for one in collection.replicates(run))]
+    runs = _different_runs(tables)
+    done = [run for run in runs if any(stored.source == "own" for stored in collection.replicates(run))]
     return Overview(
-        state=tuple(_state(report, own, published, len(done), len(wanted))),
+        state=tuple(_state(report, own, published, len(done), len(runs))),
         facts=tuple((term, text) for term, text in _facts(own or published) if text),
         coverage=tuple(_coverage(report, table) for table in tables),
         done=len(done),
-        runs=len(wanted),
+        runs=len(runs),
     )
 
 
-def results(report: Report, collection: Collection, source: Source) -> tuple[Result, ...]:
-    """The results of one owner behind the tables; behind figures and claims alone, all there are."""
+def results(report: Report, collection: Collection, source: ResultSource) -> tuple[Result, ...]:
+    """Return the results of one owner behind the tables; all of the owner's if the report has no table."""
     if report.tables:
         return report.results(source)
-    return tuple(one.result for one in collection.stored if one.source == source)
+    return tuple(stored.result for stored in collection.stored if stored.source == source)
 
 
-def _different_runs(tables: Sequence[Table]) -> dict[str, Run]:
+def _different_runs(tables: Sequence[Table]) -> list[Run]:
     """The runs behind all rows under the paper's setting, each once."""
     runs = (declare(PAPER_SETTING, table, row) for table in tables for row in table.rows)
-    return {canonical(run.declared()): run for run in runs if run is not None}
+    return list({canonical(run.declared()): run for run in runs if run is not None}.values())
 
 
 def _state(
     report: Report, own: Sequence[Result], published: Sequence[Result], done: int, runs: int
 ) -> list[str]:  # fmt: skip
-    """What a reader must know first."""
+    """The sentences that a reader must know first."""
     first = report.tables[0][0] if report.tables else TABLES["table5"]
     begin = command(first, PAPER_SETTING)
-    beside = "The numbers in its tables are published results that come with this version." if published else ""
+    published_note = "The numbers in its tables are published results that come with this version." if published else ""
     if not own:
         lines = [
             "Nothing of yours has been run.",
-            beside or "The tables show what the paper printed, and no other number.",
+            published_note or "The tables show what the paper printed, and no other number.",
         ]
         return [*lines, f"To run the first: `{begin}`."]
-    profiles = [name for name in reversed(PROFILES) if any(profile_of(one) == name for one in own)]
+    profiles = [name for name in reversed(PROFILES) if any(profile_of(result) == name for result in own)]
     collapsed = sum(result.collapsed for result in own)
     lines = []
     if profiles == ["smoke"]:
         lines.append("Smoke runs only: they prove the wiring and claim nothing about the paper.")
     elif "paper" not in profiles:
-        lines.append(f"No run under the paper's recipe: what was run is {_joined(profiles)}.")
+        lines.append(f"No run under the paper's recipe: what was run is {join_words(profiles)}.")
     if not report.tables:
         lines.append("This report was asked for without any table.")
     elif done:
@@ -90,43 +91,41 @@ def _state(
     else:
         lines.append(f"None of the {runs} different runs behind these tables is done as the paper declares it.")
     if len(profiles) > 1:
-        lines.append(f"Recipes, each in tables of its own: {_joined(profiles)}.")
-    incomplete = _distinct(str(one.data["describe"]) for one in own if not one.data.get("complete"))
+        lines.append(f"Recipes, each in tables of its own: {join_words(profiles)}.")
+    incomplete = _distinct(result.data["describe"] for result in own if not result.data.get("complete"))
     if incomplete:
-        lines.append(f"Not on the whole data: {_joined(incomplete)}.")
+        lines.append(f"Not on the whole data: {incomplete}.")
     if collapsed:
         lines.append(
             f"{collapsed} of {len(own)} results collapsed: not above the constant answer, and so not tabled as a score."
         )
-    return [line for line in (*lines, beside) if line]
+    return [line for line in (*lines, published_note) if line]
 
 
 def _facts(results: Sequence[Result]) -> list[tuple[str, str]]:
     """Profile, data, seeds, software, device and days, as the results recorded them."""
     records = [result.provenance for result in results]
     versions = [record.get("versions") or {} for record in records]
-    software = [
-        f"{name} {_joined(_distinct(str(one[name]) for one in versions if one.get(name)))}"
-        for name in ("rssam-bench", "torch", "python")
-        if any(one.get(name) for one in versions)
-    ]
-    days = _distinct(str(record["finished"])[:10] for record in records if record.get("finished"))
-    pairs = sorted({(result.identity["split_seed"], result.identity["seed"]) for result in results})
+    software = {
+        name: _distinct(installed.get(name) for installed in versions) for name in ("rssam-bench", "torch", "python")
+    }
+    seeds = sorted({(result.identity["split_seed"], result.identity["seed"]) for result in results})
+    data = sorted({f"{result.identity['dataset']['name']}: {result.data['describe']}" for result in results})
     return [
         ("Results", f"{len(results)}" if results else ""),
-        ("Recipe", _joined(_distinct(str(profile_of(result)) for result in results))),
-        ("Data", "; ".join(_distinct(f"{one.identity['dataset']['name']}: {one.data['describe']}" for one in results))),
-        ("Split seed / seed", ", ".join(f"{split} / {seed}" for split, seed in pairs)),
-        ("Software", ", ".join(software)),
-        ("Commit", _joined(_distinct(str(one["commit"]) for one in records if one.get("commit")))),
-        ("Device", _joined(_distinct(str(one["device"]) for one in records if one.get("device")))),
-        ("Precision", _joined(_distinct(str(result.identity["precision"]) for result in results))),
-        ("Finished", days[0] + (f" to {days[-1]}" if len(days) > 1 else "") if days else ""),
+        ("Recipe", _distinct(profile_of(result) for result in results)),
+        ("Data", "; ".join(data)),
+        ("Split seed / seed", ", ".join(f"{split} / {seed}" for split, seed in seeds)),
+        ("Software", ", ".join(f"{name} {installed}" for name, installed in software.items() if installed)),
+        ("Commit", _distinct(record.get("commit") for record in records)),
+        ("Device", _distinct(record.get("device") for record in records)),
+        ("Precision", _distinct(result.identity["precision"] for result in results)),
+        ("Finished", finished_days(results)),
     ]
 
 
 def _coverage(report: Report, table: Table) -> Coverage:
-    frames = next(frames for of, frames in report.tables if of is table)
+    frames = next(frames for reported, frames in report.tables if reported is table)
     done, others = 0, []
     for frame in frames:
         rows = frame.rows.head(len(table.rows))
@@ -138,9 +137,6 @@ def _coverage(report: Report, table: Table) -> Coverage:
     return Coverage(table, done, len(table.rows), tuple(dict.fromkeys(others)))
 
 
-def _distinct(values: Iterable[str]) -> list[str]:
-    return sorted(set(values))
-
-
-def _joined(words: Sequence[str]) -> str:
-    return f"{', '.join(words[:-1])} and {words[-1]}" if len(words) > 1 else "".join(words)
+def _distinct(values: Iterable[object]) -> str:
+    """The different values that were recorded, in a sentence."""
+    return join_words(sorted({str(value) for value in values if value}))

@@ -1,4 +1,4 @@
-"""A table as the page shows it: headings that sort, numbers with their interval drawn, what lies behind each row."""
+"""Prepare a table for the HTML page: headings that sort, numbers with intervals, and the results behind each row."""
 
 from __future__ import annotations
 
@@ -9,28 +9,29 @@ from typing import Any, Literal
 
 from benchmarks.results.result import Result
 from reports.figures.axes import Axis, linear
-from reports.figures.cost_chart import Cost, cost_charts
+from reports.figures.cost_chart import CostChart, cost_charts
 from reports.figures.image_dice_chart import Distribution, image_distribution
-from reports.figures.loss_chart import Curves, training_curves
+from reports.figures.loss_chart import LossCurves, training_curves
 from reports.tables.cells import difference, format_interval, heading, number, ours, parts
-from reports.tables.frames import TableFrame
-from reports.tables.ranking import Mark, differs, paper_ranks, ranks
-from reports.tables.rows import replicate, row_title, rows_with_results
+from reports.tables.frames import TableFrame, known
+from reports.tables.ranking import RankMark, differs, paper_ranks, ranks
+from reports.tables.recipe_text import describe_replicate
+from reports.tables.rows import row_title, rows_with_results
 
-Kind = Literal["label", "ours", "paper", "difference", "verdict", "extra", "runs"]
+ColumnKind = Literal["label", "ours", "paper", "difference", "verdict", "extra", "runs"]
 
 WIDE, NARROW = 100, 60
 """Width in pixels of a drawn interval: where one score has intervals, and where several do."""
 
-Shape = Literal["circle", "up", "down", "diamond", "cross", "dash", "ring"]
+BadgeShape = Literal["circle", "up", "down", "diamond", "cross", "dash", "ring"]
 
 
 @dataclass(frozen=True)
 class Badge:
-    """A verdict: its word, a shape that says the same without colour, and what is said in full on demand."""
+    """A verdict: its word, a shape that says the same without colour, and the details shown on demand."""
 
     word: str
-    shape: Shape
+    shape: BadgeShape
     detail: str = ""
 
 
@@ -44,7 +45,7 @@ ROW_STATES = {
 
 
 @dataclass(frozen=True)
-class Bar:
+class IntervalBar:
     """Places in pixels on the column's scale; None where there is no such number."""
 
     width: int
@@ -55,15 +56,15 @@ class Bar:
 
 
 @dataclass(frozen=True)
-class Cell:
+class HtmlCell:
     """One cell. `value` is what a column sorts by: a number, a text, or None for what stands last."""
 
-    kind: Kind
+    kind: ColumnKind
     text: str
     value: float | str | None = None
-    bar: Bar | None = None
+    bar: IntervalBar | None = None
     badge: Badge | None = None
-    mark: Mark = ""
+    mark: RankMark = ""
     differs: bool = False  # from the row the table's tests refer to
 
 
@@ -73,13 +74,13 @@ class ColumnHead:
 
     group: str
     text: str
-    kind: Kind
+    kind: ColumnKind
     scale: Axis | None = None
 
 
 @dataclass(frozen=True)
-class Replicate:
-    """One result behind a row, as it recorded itself."""
+class ReplicateDetails:
+    """One result behind a row: its seeds, scores and provenance in words."""
 
     seeds: str
     scores: tuple[tuple[str, str], ...]
@@ -92,11 +93,11 @@ class TableRow:
 
     title: str
     state: str
-    box: str  # the anchor of what lies behind it
+    box: str  # the anchor of its replicates
     keys: frozenset[str]
-    cells: tuple[Cell, ...]
+    cells: tuple[HtmlCell, ...]
     intervals: tuple[tuple[str, str], ...]  # score, and its number with spread and interval
-    replicates: tuple[Replicate, ...]
+    replicates: tuple[ReplicateDetails, ...]
 
 
 @dataclass(frozen=True)
@@ -106,39 +107,42 @@ class TableView:
     frame: TableFrame
     heads: tuple[ColumnHead, ...]
     groups: tuple[tuple[str, int], ...]  # the score over how many columns; "" over a column by itself
-    lines: tuple[TableRow, ...]
-    costs: tuple[Cost, ...]
+    rows: tuple[TableRow, ...]
+    costs: tuple[CostChart, ...]
     distribution: Distribution | None
-    curves: tuple[Curves, ...]
+    curves: tuple[LossCurves, ...]
 
 
 def table_view(
     frame: TableFrame, badges: Badges, anchor: str, speed: Sequence[Mapping[str, Any]] = (), *, charts: bool = True
 ) -> TableView:
-    """The frame ready to be drawn, under an anchor of its own, with costs from the records of `speed`.
+    """Return a frame ready to be drawn.
 
-    Without any of `badges` for its rows there is no column of verdicts. Without `charts`, those of the same runs stand
-    elsewhere on the page.
+    Args:
+        frame: the table under one setting.
+        badges: verdicts; without one for its rows there is no column of verdicts.
+        anchor: of the frame on the page.
+        speed: records of `rssam-bench speed`, for the charts of cost.
+        charts: False if the page shows the charts of the same runs elsewhere.
     """
-    columns = _columns(frame)
-    found = {row["keys"]: (badges.get(frozenset(row["keys"])), results) for row, results in rows_with_results(frame)}
-    judged = "dice" if "dice" in frame.table.scores and any(badge for badge, _ in found.values()) else None
-    heads = _heads(frame, columns, judged)
+    sources = {row["keys"]: (badges.get(frozenset(row["keys"])), results) for row, results in rows_with_results(frame)}
+    columns = _columns(frame, with_verdicts=any(badge for badge, _ in sources.values()))
+    heads = _heads(frame, columns)
     groups: list[tuple[str, int]] = []
     for head in heads:
         if head.group and groups and groups[-1][0] == head.group:
             groups[-1] = (head.group, groups[-1][1] + 1)
         else:
             groups.append((head.group, 1))
-    lines = tuple(
-        _line(frame, row, number, f"{anchor}-row-{number + 1}", columns, judged, *found.get(row["keys"], (None, ())))
+    rows = tuple(
+        _table_row(frame, row, number, f"{anchor}-row-{number + 1}", columns, *sources.get(row["keys"], (None, ())))
         for number, row in enumerate(frame.rows.to_dict("records"))
     )
     return TableView(
         frame=frame,
         heads=heads,
         groups=tuple(groups),
-        lines=lines,
+        rows=rows,
         costs=cost_charts(frame, speed) if charts else (),
         distribution=image_distribution(frame) if charts else None,
         curves=training_curves(frame) if charts else (),
@@ -146,71 +150,86 @@ def table_view(
 
 
 @dataclass(frozen=True)
-class _Column:
-    """One score over all rows."""
+class _ScoreColumn:
+    """One score over all rows, and whether verdicts follow it."""
 
     name: str
+    verdicts: bool
     scale: Axis | None
-    marks: list[Mark]
-    paper_marks: list[Mark]
+    marks: list[RankMark]
+    paper_marks: list[RankMark]
     differs: list[bool]
 
 
-def _columns(frame: TableFrame) -> list[_Column]:
+def _columns(frame: TableFrame, *, with_verdicts: bool) -> list[_ScoreColumn]:
     return [
-        _Column(name, _scale(frame, name), ranks(frame, name), paper_ranks(frame, name), differs(frame, name))
+        _ScoreColumn(
+            name=name,
+            verdicts=with_verdicts and name == "dice",
+            scale=_scale(frame, name),
+            marks=ranks(frame, name),
+            paper_marks=paper_ranks(frame, name),
+            differs=differs(frame, name),
+        )
         for name in frame.table.scores
     ]
 
 
-def _heads(frame: TableFrame, columns: list[_Column], judged: str | None) -> tuple[ColumnHead, ...]:
+def _heads(frame: TableFrame, columns: list[_ScoreColumn]) -> tuple[ColumnHead, ...]:
     heads = [ColumnHead("", name, "label") for name in frame.table.label_columns]
-    new, paper, apart = parts(frame)
+    own, paper, gap = parts(frame)
     for column in columns:
         group = heading(column.name)
         heads += [
-            ColumnHead(group, new, "ours", column.scale),
+            ColumnHead(group, own, "ours", column.scale),
             ColumnHead(group, paper, "paper"),
-            ColumnHead(group, apart, "difference"),
+            ColumnHead(group, gap, "difference"),
         ]
-        if column.name == judged:
+        if column.verdicts:
             heads.append(ColumnHead(group, "verdict", "verdict"))
     return (*heads, *(ColumnHead("", heading(name), "extra") for name in frame.extras), ColumnHead("", "Runs", "runs"))
 
 
-def _line(
+def _table_row(
     frame: TableFrame,
     row: dict[Any, Any],
     place: int,
     box: str,
-    columns: list[_Column],
-    judged: str | None,
+    columns: list[_ScoreColumn],
     badge: Badge | None,
     results: tuple[Result, ...],
 ) -> TableRow:
-    cells = [Cell("label", str(row[name]), str(row[name])) for name in frame.table.label_columns]
+    cells = [HtmlCell("label", str(row[name]), str(row[name])) for name in frame.table.label_columns]
     intervals = []
     for column in columns:
         name = column.name
         printed, gap = row[f"{name}_paper"], row[f"{name}_difference"]
-        # The words for a missing number are said once a row.
-        silent = math.isnan(row[name]) and name != frame.table.scores[0]
-        text = "\N{EN DASH}" if silent else ours(frame, row, name)
+        # Why there is no number is written once a row.
+        repeated = math.isnan(row[name]) and name != frame.table.scores[0]
+        text = "\N{EN DASH}" if repeated else ours(frame, row, name)
         cells += [
-            Cell("ours", text, _known(row[name]), _bar(row, column), None, column.marks[place], column.differs[place]),
-            Cell("paper", number(printed, name), _known(printed), mark=column.paper_marks[place]),
-            Cell("difference", difference(gap, name).replace("-", "\N{MINUS SIGN}"), _known(gap)),
+            HtmlCell(
+                "ours", text, known(row[name]), _bar(row, column), None, column.marks[place], column.differs[place]
+            ),
+            HtmlCell("paper", number(printed, name), known(printed), mark=column.paper_marks[place]),
+            HtmlCell("difference", difference(gap, name).replace("-", "\N{MINUS SIGN}"), known(gap)),
         ]
-        if name == judged:
+        if column.verdicts:
             shown = ROW_STATES.get(row["state"], badge)
-            cells.append(Cell("verdict", shown.word if shown else "", shown.word if shown else None, badge=shown))
+            cells.append(HtmlCell("verdict", shown.word if shown else "", shown.word if shown else None, badge=shown))
         if format_interval(row, name):
             intervals.append((heading(name), f"{text} {format_interval(row, name)}"))
-    cells += [Cell("extra", number(row[name], name), _known(row[name])) for name in frame.extras]
-    cells.append(Cell("runs", str(row["replicates"]), float(row["replicates"])))
-    behind_it = tuple(_replicate(frame, result) for result in results)
-    keys = frozenset(row["keys"])
-    return TableRow(row_title(frame, row), str(row["state"]), box, keys, tuple(cells), tuple(intervals), behind_it)
+    cells += [HtmlCell("extra", number(row[name], name), known(row[name])) for name in frame.extras]
+    cells.append(HtmlCell("runs", str(row["replicates"]), float(row["replicates"])))
+    return TableRow(
+        title=row_title(frame, row),
+        state=str(row["state"]),
+        box=box,
+        keys=frozenset(row["keys"]),
+        cells=tuple(cells),
+        intervals=tuple(intervals),
+        replicates=tuple(_replicate(frame, result) for result in results),
+    )
 
 
 def _scale(frame: TableFrame, score: str) -> Axis | None:
@@ -224,23 +243,18 @@ def _scale(frame: TableFrame, score: str) -> Axis | None:
     return linear(values, 4, (WIDE if len(frame.interval_columns) == 1 else NARROW) - 4, 4)
 
 
-def _bar(row: Mapping[Any, Any], column: _Column) -> Bar | None:
+def _bar(row: Mapping[Any, Any], column: _ScoreColumn) -> IntervalBar | None:
     score, scale = column.name, column.scale
     if scale is None:
         return None
 
-    def at(name: str) -> float | None:
-        value = _known(row.get(name, math.nan))
-        return None if value is None else scale.at(value)
-
-    return Bar(round(scale.end) + 4, at(score), at(f"{score}_low"), at(f"{score}_high"), at(f"{score}_paper"))
-
-
-def _known(value: float) -> float | None:
-    return None if math.isnan(value) else float(value)
+    at, low, high, paper = (
+        scale.at_known(row.get(name, math.nan)) for name in (score, f"{score}_low", f"{score}_high", f"{score}_paper")
+    )
+    return IntervalBar(round(scale.end) + 4, at, low, high, paper)
 
 
-def _replicate(frame: TableFrame, result: Result) -> Replicate:
+def _replicate(frame: TableFrame, result: Result) -> ReplicateDetails:
     run = frame.runs[frame.runs["key"] == result.key].iloc[0]
     record = result.provenance
     versions = record.get("versions") or {}
@@ -254,15 +268,15 @@ def _replicate(frame: TableFrame, result: Result) -> Replicate:
     )
     shown = (*frame.table.scores, *frame.extras)
     scores = tuple((heading(name), number(float(run[name]), name)) for name in shown)
-    return Replicate(
-        seeds=replicate(result) + (" (collapsed)" if result.collapsed else ""),
+    return ReplicateDetails(
+        seeds=describe_replicate(result) + (" (collapsed)" if result.collapsed else ""),
         scores=scores,
         facts=tuple((name, str(text)) for name, text in facts if text),
     )
 
 
 def duration(seconds: float) -> str:
-    """Seconds in the unit a reader would choose."""
+    """Return seconds in words, in seconds, minutes or hours."""
     if seconds < 120:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"

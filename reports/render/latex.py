@@ -1,4 +1,4 @@
-"""Tables as LaTeX for `\\input`; they need the packages booktabs and graphicx. The caption holds the notes."""
+"""Render tables as LaTeX for `\\input`, with the packages booktabs and graphicx. The caption holds the notes."""
 
 from __future__ import annotations
 
@@ -9,10 +9,7 @@ from itertools import groupby
 from reports.extra_tables.extra_table import ExtraTable
 from reports.tables.cells import Cell, Column, label_columns, paper_cells, paper_columns
 from reports.tables.frames import TableFrame
-from reports.tables.ranking import legend
-
-DAGGER = "†"
-"""At a number that differs from that of the reference row."""
+from reports.tables.ranking import DAGGER, legend
 
 _ESCAPES = {
     "\\": r"\textbackslash{}",
@@ -28,26 +25,26 @@ _ESCAPES = {
 
 
 def render(frames: Sequence[TableFrame]) -> str:
-    """One table environment for each frame."""
+    """Return one table environment for each frame."""
     return "\n".join(_table(frame) for frame in frames)
 
 
 def extra(table: ExtraTable) -> str:
     """Return the table environment of a table beyond the paper's."""
     notes, heads = escape(" ".join(table.notes)), " & ".join(map(escape, table.heads)) + r" \\"
-    body = [" & ".join(map(escape, line)) + r" \\" for line in table.texts]
+    body = [" & ".join(map(escape, row)) + r" \\" for row in table.texts]
     alignment = "l" * table.left + "r" * (len(table.heads) - table.left)
     return _environment(escape(table.caption), notes, alignment, (heads,), body)
 
 
 def document(body: str) -> str:
-    """A document of its own around rendered tables, to look at them."""
+    """Return rendered tables as a whole document, to look at them."""
     head = r"\documentclass{article}", r"\usepackage[T1]{fontenc}", r"\usepackage{booktabs,graphicx}"
     return "\n".join((*head, r"\begin{document}", body, r"\end{document}", ""))
 
 
 def escape(text: str) -> str:
-    """Plain text for LaTeX; what stands in backquotes is set as code."""
+    """Return plain text escaped for LaTeX, with text in backquotes as code."""
     pieces = ["".join(_ESCAPES.get(letter, letter) for letter in piece) for piece in re.split(r"`([^`]*)`", text)]
     # The empty group keeps the "--" of an option from turning into a dash.
     pieces[1::2] = [rf"\texttt{{{code.replace('--', '-{}-')}}}" for code in pieces[1::2]]
@@ -58,10 +55,10 @@ def _table(frame: TableFrame) -> str:
     heads = paper_columns(frame)
     width, left = len(heads), len(label_columns(frame))
     title = escape(f"{frame.table.title} ({frame.title})")
-    reading = legend(frame, "in bold", "underlined", DAGGER)
+    reading = legend(frame, "in bold", "underlined")
     notes = escape(" ".join(note for note in (reading, *frame.notes) if note))
     rows = frame.rows.to_dict("records")
-    body = [" & ".join(_cell(cell) for cell in line) + r" \\" for line in paper_cells(frame)]
+    body = [" & ".join(_cell(cell) for cell in row) + r" \\" for row in paper_cells(frame)]
     sources = [f"% {', '.join(row['keys']) or row['scored']}" for row in rows if row["keys"] or row["scored"]]
     return "\n".join((*sources, _environment(title, notes, "l" * left + "r" * (width - left), _heads(heads), body)))
 

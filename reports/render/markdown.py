@@ -1,4 +1,4 @@
-"""A report as one Markdown page. String in the end; the page's form stands in templates/report.md.j2."""
+"""Render a report as one Markdown page, with templates/report.md.j2 and templates/verdicts.md.j2."""
 
 from __future__ import annotations
 
@@ -12,12 +12,9 @@ from reports.select.settings import PAPER_SETTING
 from reports.tables.assemble import Report, made_with
 from reports.tables.cells import Cell, cells, columns, label_columns
 from reports.tables.frames import TableFrame
-from reports.tables.ranking import legend
+from reports.tables.ranking import DAGGER, legend
 from reports.verdicts import wording
 from reports.verdicts.summary import VerdictSummary
-
-DAGGER = "†"
-"""At a number that differs from that of the reference row."""
 
 
 @dataclass(frozen=True)
@@ -45,15 +42,15 @@ def render(report: Report, pictures: Sequence[Picture] = ()) -> str:
 
 
 def grid(frame: TableFrame) -> str:
-    """The rows as a Markdown table."""
+    """Return the rows as a Markdown table."""
     heads = [f"{column.group} {column.heading}".strip() for column in columns(frame)]
-    return lines(heads, [[marked(cell) for cell in line] for line in cells(frame)], len(label_columns(frame)))
+    return lines(heads, [[marked(cell) for cell in row] for row in cells(frame)], len(label_columns(frame)))
 
 
-def verdicts(findings: VerdictSummary) -> str:
+def verdicts(summary: VerdictSummary) -> str:
     """Return the section of verdicts and claims, from its first heading to its last line."""
     template = environment().get_template("verdicts.md.j2")
-    return template.render(findings=findings, text=wording, paper_setting=PAPER_SETTING).strip() + "\n"
+    return template.render(summary=summary, wording=wording, paper_setting=PAPER_SETTING).strip() + "\n"
 
 
 def extra_sections(sections: Sequence[ExtraSection]) -> str:
@@ -63,7 +60,7 @@ def extra_sections(sections: Sequence[ExtraSection]) -> str:
         parts.append(f"## {section.title}\n")
         for table in section.tables:
             heading = "" if table.caption == section.title else f"### {table.caption}\n\n"
-            texts = [[text.replace("|", "\\|") for text in line] for line in table.texts]
+            texts = [[text.replace("|", "\\|") for text in row] for row in table.texts]
             picture = f"![{table.caption}]({table.id}.png)\n\n" if table.picture else ""
             notes = "\n".join(f"- {note}" for note in table.notes)
             parts.append(f"{heading}{lines(table.heads, texts, table.left)}\n\n{picture}{notes}\n")
@@ -71,23 +68,23 @@ def extra_sections(sections: Sequence[ExtraSection]) -> str:
 
 
 def lines(heads: Sequence[str], rows: Sequence[Sequence[str]], left: int) -> str:
-    """A Markdown table whose first `left` columns are aligned at the left, the others at the right."""
+    """Return a Markdown table whose first `left` columns are aligned at the left, the others at the right."""
     ruler = [":--" if index < left else "--:" for index in range(len(heads))]
-    return "\n".join(f"| {' | '.join(line)} |" for line in (heads, ruler, *rows))
+    return "\n".join(f"| {' | '.join(row)} |" for row in (heads, ruler, *rows))
 
 
 def reading(frame: TableFrame) -> str:
-    """What bold, italics and the dagger mean in `grid`."""
-    return legend(frame, "in bold", "in italics", DAGGER)
+    """Return what bold, italics and the dagger mean in `grid`."""
+    return legend(frame, "in bold", "in italics")
 
 
 def sources(frame: TableFrame) -> str:
-    """The result files behind the numbers, each once."""
+    """Return the result files behind the numbers, each once."""
     return ", ".join(f"`{result.key}`" for result in frame.results)
 
 
 def marked(cell: Cell) -> str:
-    """A cell's text as it stands out, with what is to be said of its certainty."""
+    """Return a cell's text with its marks, spread and interval."""
     text = cell.text.replace("|", "\\|")
     shown = {"best": f"**{text}**", "second": f"*{text}*"}.get(cell.mark, text)
     return f"{shown}{DAGGER if cell.differs else ''} {cell.interval}".strip()

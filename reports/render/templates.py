@@ -1,13 +1,15 @@
-"""How every template of a report is set up; they stand in `reports/templates`."""
+"""Set up the Jinja environment of the templates in `reports/templates`."""
 
 from __future__ import annotations
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from reports.formatting import format_difference, format_number
+
 
 def environment(*, html: bool = False) -> Environment:
-    """Blocks leave no lines behind, and what is not passed is an error. In `html` all text is escaped."""
-    return Environment(
+    """Return the environment: blocks leave no lines, missing variables are errors. In `html` all text is escaped."""
+    templates = Environment(
         loader=PackageLoader("reports"),
         autoescape=html,
         trim_blocks=True,
@@ -15,3 +17,6 @@ def environment(*, html: bool = False) -> Environment:
         keep_trailing_newline=True,
         undefined=StrictUndefined,
     )
+    templates.filters["score"] = lambda value: format_number(value, missing="")
+    templates.filters["difference"] = format_difference
+    return templates

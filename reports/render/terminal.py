@@ -1,6 +1,8 @@
-"""A table for the terminal. Wide tables keep one column for each score: our number with its difference."""
+"""Print tables on the terminal. Wide tables have one column for each score: our number with its difference."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 from rich.box import SIMPLE
 from rich.console import Console
@@ -11,20 +13,19 @@ from reports.extra_tables.extra_table import ExtraTable
 from reports.tables.cells import difference, heading, number, ours, parts
 from reports.tables.frames import TableFrame
 
-NARROW = ("dice", "jaccard")
+THREE_COLUMN_SCORES = ("dice", "jaccard")
 """Scores with three columns each; the others have room only in a file."""
 
 
 def show(frame: TableFrame, console: Console) -> None:
     """Print the table with its notes."""
     console.print(terminal_table(frame))
-    for note in frame.notes:
-        console.print(Text(f"- {note.replace('`', '')}"), soft_wrap=True)
+    _print_notes(frame.notes, console)
 
 
 def terminal_table(frame: TableFrame) -> RichTable:
-    """Labels, then ours, paper and difference of Dice and Jaccard; where there are neither, one column a class."""
-    scores = [score for score in frame.table.scores if score in NARROW]
+    """Return labels, then ours, paper and difference of Dice and Jaccard; without either, one column a class."""
+    scores = [score for score in frame.table.scores if score in THREE_COLUMN_SCORES]
     # Table 5 with "collapsed" in it must fit 80 columns: a clipped number would be read as another one.
     table = RichTable(
         title=f"{frame.table.title}\n{frame.title}", title_justify="left", box=SIMPLE, padding=(0, 1, 0, 0)
@@ -51,12 +52,16 @@ def terminal_table(frame: TableFrame) -> RichTable:
 
 
 def print_extra(table: ExtraTable, console: Console) -> None:
-    """Print a table beside those of the paper, with its notes; numbers fold rather than being clipped."""
+    """Print a table beyond the paper's, with its notes; numbers fold instead of being clipped."""
     printed = RichTable(title=table.caption, title_justify="left", box=SIMPLE, padding=(0, 1, 0, 0))
     for place, head in enumerate(table.heads):
         printed.add_column(head, justify="left" if place < table.left else "right", overflow="fold")
-    for line in table.texts:
-        printed.add_row(*(Text(text) for text in line))
+    for row in table.texts:
+        printed.add_row(*(Text(text) for text in row))
     console.print(printed)
-    for note in table.notes:
+    _print_notes(table.notes, console)
+
+
+def _print_notes(notes: Sequence[str], console: Console) -> None:
+    for note in notes:
         console.print(Text(f"- {note.replace('`', '')}"), soft_wrap=True)

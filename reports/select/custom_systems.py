@@ -1,4 +1,4 @@
-"""Rows of systems that are not of this suite: a table that compares systems shows each of which there is a result."""
+"""Give the user's own systems that have a result a row in every table that compares systems."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ from benchmarks.results.custom_system import SYSTEM, stand_in
 from reports.select.results import Collection
 from rssam.contract import Model
 
-LABEL = "own system"
+OWN_SYSTEM = "own system"
 
 
 def with_own_systems(table: Table, collection: Collection) -> Table:
-    """The table with a row for every system of the user's own, by name; the table itself if there is none."""
+    """Return the table with a row for every system of the user's own, by name; unchanged without such a system."""
     if not table.compares_systems:
         return table
-    found: dict[Model, str] = {}
+    classes: dict[Model, str] = {}
     for stored in collection.stored:
         if (model := stand_in(stored.result)) is not None:
-            found[model] = stored.result.provenance[SYSTEM]["class"]
-    ordered = sorted(found, key=lambda model: (model.name, model.version, found[model]))
-    labels = _labels(ordered, found)
+            classes[model] = stored.result.provenance[SYSTEM]["class"]
+    ordered = sorted(classes, key=lambda model: (model.name, model.version, classes[model]))
+    labels = _labels(ordered, classes)
     return replace(table, own=tuple(Row((labels[model],), model, {}) for model in ordered))
 
 
 def _labels(models: list[Model], classes: dict[Model, str]) -> dict[Model, str]:
-    """Titles with the word that they are the user's own, and what tells apart those of one title."""
-    labels = {model: f"{model.title} ({LABEL})" for model in models}
+    """Titles marked as the user's own, with version or class where titles are equal."""
+    labels = {model: f"{model.title} ({OWN_SYSTEM})" for model in models}
     more = {model: f"version {model.version}" for model in models}, classes
     for distinction in more:
         often = Counter(labels.values())

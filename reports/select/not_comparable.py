@@ -1,4 +1,4 @@
-"""Why a run cannot confirm or contradict the paper's number: the one source for notes under tables and for verdicts."""
+"""Find why a run cannot confirm or contradict the paper's number, for notes under tables and for verdicts alike."""
 
 from __future__ import annotations
 
@@ -18,51 +18,51 @@ from reports.select.comparable import ResultGroup, ResultGroupRow
 from reports.select.settings import PAPER_SETTING
 
 Reason = str
-"""A half sentence without a full stop; empty for "no reason"."""
+"""Half a sentence without a full stop; empty for "no reason"."""
 
 ERRORS = 3
 """Standard errors of a random split's foreground share beyond which it is not the paper's data."""
 
 
-def section_reasons(section: ResultGroup) -> tuple[Reason, ...]:
-    """Why a section's numbers are no reproduction, each reason once; empty where they are, or nothing was run."""
-    found = [rule(section, row) for rule in RULES for row in section.filled]
-    return tuple(dict.fromkeys(reason for reason in found if reason))
+def group_reasons(group: ResultGroup) -> tuple[Reason, ...]:
+    """Return why a group's numbers are no reproduction, each reason once; empty where they are, or nothing was run."""
+    reasons = [rule(group, row) for rule in RULES for row in group.filled]
+    return tuple(dict.fromkeys(reason for reason in reasons if reason))
 
 
-def row_reasons(section: ResultGroup, row: ResultGroupRow, *, any_recipe: bool = False) -> tuple[Reason, ...]:
-    """Why one row's numbers cannot be set beside the paper's: those of its section that hold for it, and its own.
+def row_reasons(group: ResultGroup, row: ResultGroupRow, *, any_recipe: bool = False) -> tuple[Reason, ...]:
+    """Return why one row's numbers cannot be compared with the paper's: reasons of its group that apply, and its own.
 
     With `any_recipe` another recipe is no reason: a claim may be about another.
     """
     rules = [rule for rule in (*RULES, *ROW_RULES) if not (any_recipe and rule is _recipe)]
-    found = [rule(section, row) for rule in rules]
-    return tuple(reason for reason in found if reason)
+    reasons = [rule(group, row) for rule in rules]
+    return tuple(reason for reason in reasons if reason)
 
 
 def from_scratch(row: ResultGroupRow) -> bool:
-    """Whether a row starts from scratch although its declaration starts from pretrained weights."""
+    """Return whether a row starts from scratch although its declaration starts from pretrained weights."""
     declared = getattr(row.row.model, "init", None)
     return declared != "scratch" and _options(row).get("init") == "scratch"
 
 
 def replaced(row: ResultGroupRow) -> tuple[str, str] | None:
-    """The declared encoder and the one that was run in its place; None where it is the declared one."""
+    """Return the declared encoder and the encoder that was run in its place; None where it is the declared one."""
     declared = getattr(row.row.model, "encoder", None)
-    ran = _options(row).get("encoder", declared)
-    return None if declared == ran else (str(declared), str(ran))
+    used = _options(row).get("encoder", declared)
+    return None if declared == used else (str(declared), str(used))
 
 
 def variant(row: ResultGroupRow) -> tuple[str, ...]:
-    """Options but encoder and start in which what was run differs from what is declared, as "width 16"."""
-    declared, ran = plain_fields(row.row.model), _options(row)
+    """Return the options, except encoder and start, that differ from the declared ones, as "width 16"."""
+    declared, used = plain_fields(row.row.model), _options(row)
     return tuple(
-        f"{name} {ran[name]}" for name in ran if name not in ("encoder", "init") and ran[name] != declared.get(name)
+        f"{name} {used[name]}" for name in used if name not in ("encoder", "init") and used[name] != declared.get(name)
     )
 
 
 def share_error(results: Sequence[Result]) -> float:
-    """Standard error of the foreground share of a random split, 0..1: the mean over the results' test sets.
+    """Return the standard error of the foreground share of a random split, 0..1: the mean over the results' test sets.
 
     A ratio of sums over images, so its linearised variance; 0 where all images have the same share.
     """
@@ -84,83 +84,80 @@ def _options(row: ResultGroupRow) -> dict[str, object]:
     return options
 
 
-def _recipe(section: ResultGroup, row: ResultGroupRow) -> Reason:
-    setting = section.setting
+def _recipe(group: ResultGroup, row: ResultGroupRow) -> Reason:
+    setting = group.setting
     recipe = PROFILES[setting.profile].recipe
     if setting.profile == "smoke":
         return "the smoke profile proves the wiring, claims nothing"
     return "" if recipe == PROFILES[PAPER_SETTING.profile].recipe else f"the recipe is {recipe.name}, not the paper's"
 
 
-def _start(section: ResultGroup, row: ResultGroupRow) -> Reason:
+def _start(group: ResultGroup, row: ResultGroupRow) -> Reason:
     return "trained from scratch, without the pretrained weights" if from_scratch(row) else ""
 
 
-def _encoder(section: ResultGroup, row: ResultGroupRow) -> Reason:
+def _encoder(group: ResultGroup, row: ResultGroupRow) -> Reason:
     return "another encoder than the paper's" if replaced(row) else ""
 
 
-def _variant(section: ResultGroup, row: ResultGroupRow) -> Reason:
+def _variant(group: ResultGroup, row: ResultGroupRow) -> Reason:
     return "smaller variants than the paper's" if variant(row) else ""
 
 
-def _elsewhere(section: ResultGroup, row: ResultGroupRow) -> Reason:
-    if section.setting.dataset is None:
+def _elsewhere(group: ResultGroup, row: ResultGroupRow) -> Reason:
+    if group.setting.dataset is None:
         return ""
-    return (
-        f"data set {section.setting.dataset} in place of {section.table.dataset}, for which the paper has no row here"
-    )
+    return f"data set {group.setting.dataset} in place of {group.table.dataset}, for which the paper has no row here"
 
 
-def _blocked(section: ResultGroup, row: ResultGroupRow) -> Reason:
+def _blocked(group: ResultGroup, row: ResultGroupRow) -> Reason:
     blocked = any(result.identity.get("split_rule") == "blocked" for result in row.results)
     return "split by scenes, which the paper does not do" if blocked else ""
 
 
-def _data(section: ResultGroup, row: ResultGroupRow) -> Reason:
+def _data(group: ResultGroup, row: ResultGroupRow) -> Reason:
     data = row.results[0].data
     if data.get("origin") == "synthetic":
         return "synthetic data"
     return "" if data.get("complete") else "partial data"
 
 
-def _collapsed(section: ResultGroup, row: ResultGroupRow) -> Reason:
+def _collapsed(group: ResultGroup, row: ResultGroupRow) -> Reason:
     if not row.collapsed:
         return ""
     return f"collapsed: {len(row.collapsed)} of {len(row.results)} not above the constant answer"
 
 
-def _whole(section: ResultGroup, row: ResultGroupRow) -> bool:
+def _whole(group: ResultGroup, row: ResultGroupRow) -> bool:
     """Whether all images of the data set were used: of a part, its size and share say nothing more."""
-    return not _data(section, row) and PROFILES[section.setting.profile].recipe.limit is None
+    return not _data(group, row) and PROFILES[group.setting.profile].recipe.limit is None
 
 
-def _official(section: ResultGroup, row: ResultGroupRow) -> Reason:
+def _official(group: ResultGroup, row: ResultGroupRow) -> Reason:
     """A published split must have its published sizes."""
-    official = find_dataset(section.setting.dataset or section.table.dataset).official_sizes
-    if official is None or not _whole(section, row):
+    official = find_dataset(group.dataset).official_sizes
+    if official is None or not _whole(group, row):
         return ""
     for result in row.results:
         sizes = tuple(result.data.get(split) for split in SPLITS)
         if sizes != official:
-            words = " / ".join(str(size) for size in sizes)
-            return f"the official split was changed: {words} images in place of {' / '.join(map(str, official))}"
+            used = " / ".join(str(size) for size in sizes)
+            return f"the official split was changed: {used} images in place of {' / '.join(map(str, official))}"
     return ""
 
 
-def _share(section: ResultGroup, row: ResultGroupRow) -> Reason:
+def _share(group: ResultGroup, row: ResultGroupRow) -> Reason:
     """Another share of foreground in the test images than the paper's tables imply: then other images or labels.
 
     The paper's own split and each of ours are random draws of the same images, so that a share may differ by chance;
     an official split may not.
     """
-    dataset = section.setting.dataset or section.table.dataset
-    implied = IMPLIED_FOREGROUND.get(dataset)
-    if implied is None or not _whole(section, row) or any(one.average != "foreground" for one in row.results):
+    implied = IMPLIED_FOREGROUND.get(group.dataset)
+    if implied is None or not _whole(group, row) or any(result.average != "foreground" for result in row.results):
         return ""
     share = float(np.mean([foreground_share(result.counts) for result in row.results]))
     slack = 0.0
-    if find_dataset(dataset).official_sizes is None:
+    if find_dataset(group.dataset).official_sizes is None:
         slack = ERRORS * share_error(row.results) * math.sqrt(1 + 1 / len(row.results))
     low, high = implied
     if low - slack <= share <= high + slack:
@@ -172,8 +169,8 @@ def _share(section: ResultGroup, row: ResultGroupRow) -> Reason:
     )
 
 
-Rule = Callable[[ResultGroup, ResultGroupRow], Reason]
-RULES: tuple[Rule, ...] = (_recipe, _start, _encoder, _variant, _elsewhere, _blocked, _data)
+ReasonRule = Callable[[ResultGroup, ResultGroupRow], Reason]
+RULES: tuple[ReasonRule, ...] = (_recipe, _start, _encoder, _variant, _elsewhere, _blocked, _data)
 """What a note under a table says of all its rows."""
-ROW_RULES: tuple[Rule, ...] = (_collapsed, _official, _share)
+ROW_RULES: tuple[ReasonRule, ...] = (_collapsed, _official, _share)
 """What has a note of its own there."""

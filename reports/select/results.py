@@ -1,4 +1,4 @@
-"""Every stored result a report may use: the user's own, the published ones, and which files were left out and why."""
+"""Collect the stored results that a report may use, own and published, and say which files were left out and why."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ from rssam.errors import UserError
 PUBLISHED = Path(__file__).parents[1] / "results"
 """Results that come with this version."""
 
-Source = Literal["own", "published"]
+ResultSource = Literal["own", "published"]
 
 
 @dataclass(frozen=True, eq=False)
-class Stored:
+class StoredResult:
     """A usable result and whose it is. A published result never counts as a run of the user's."""
 
     result: Result
-    source: Source
+    source: ResultSource
 
     @property
     def replicate(self) -> tuple[int, int]:
@@ -42,73 +42,75 @@ class Stored:
 
 @dataclass(frozen=True, eq=False)
 class Collection:
-    """What `collect` found. `damaged` and `left_out` are one sentence for each file that no table uses."""
+    """All usable results. `damaged` and `left_out` have one sentence for each file that no table uses."""
 
-    stored: tuple[Stored, ...]
+    stored: tuple[StoredResult, ...]
     damaged: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
     submissions: tuple[Submission, ...] = ()  # counted without being trained here
 
     def scored_on(self, dataset: str) -> tuple[Submission, ...]:
-        """Predictions that were scored on a data set, in the order of their names."""
-        return tuple(one for one in self._scored if one.dataset == dataset)
+        """Return predictions that were scored on a data set, in the order of their names."""
+        return tuple(submission for submission in self._scored if submission.dataset == dataset)
 
     @cached_property
     def _scored(self) -> list[Submission]:
-        scored = [one for one in self.submissions if one.kind == "scored"]
-        return sorted(scored, key=lambda one: (one.name.casefold(), one.key))
+        scored = [submission for submission in self.submissions if submission.kind == "scored"]
+        return sorted(scored, key=lambda submission: (submission.name.casefold(), submission.key))
 
     @cached_property
     def evaluated(self) -> tuple[Submission, ...]:
         """Systems that were evaluated on other data than they were trained on."""
-        found = [one for one in self.submissions if one.kind == "evaluated"]
-        return tuple(sorted(found, key=lambda one: (one.dataset, one.name.casefold(), one.key)))
+        evaluated = [submission for submission in self.submissions if submission.kind == "evaluated"]
+        return tuple(
+            sorted(evaluated, key=lambda submission: (submission.dataset, submission.name.casefold(), submission.key))
+        )
 
-    def replicates(self, run: Run) -> list[Stored]:
-        """Every result of that declaration, whatever its seed and split seed."""
-        return self._by_declaration[_but_for_seeds(run.declared())]
+    def replicates(self, run: Run) -> list[StoredResult]:
+        """Return every result of a declaration, whatever its seed and split seed."""
+        return self._by_declaration[_without_seeds(run.declared())]
 
     @cached_property
-    def _by_declaration(self) -> defaultdict[str, list[Stored]]:
-        index: defaultdict[str, list[Stored]] = defaultdict(list)
-        for item in self.stored:
-            index[_but_for_seeds(item.result.declared())].append(item)
+    def _by_declaration(self) -> defaultdict[str, list[StoredResult]]:
+        index: defaultdict[str, list[StoredResult]] = defaultdict(list)
+        for stored in self.stored:
+            index[_without_seeds(stored.result.declared())].append(stored)
         return index
 
 
 def collect(home: Path, published: Path | None = PUBLISHED) -> Collection:
     """Read every result of a home folder and of the folder `published`. Folders that do not exist hold none."""
-    stored: list[Stored] = []
+    stored: list[StoredResult] = []
     damaged: list[str] = []
     left_out: list[str] = []
-    sources: tuple[tuple[Source, Path], ...] = (
+    sources: tuple[tuple[ResultSource, Path], ...] = (
         ("own", Home(home).results),
         *((("published", published),) if published is not None else ()),
     )
     for source, folder in sources:
-        for item in read_results(folder):
-            if isinstance(item, ResultDamaged):
-                # Only the name: a report may travel, the folder on this machine is nobody's business.
-                damaged.append(str(item).replace(f"{folder}/", ""))
-            elif reason := _misfit(item):
-                damaged.append(f"{item.key}.json: {reason}")
-            elif reason := _outdated(item):
-                left_out.append(f"{item.key}: {reason}")
+        for result in read_results(folder):
+            if isinstance(result, ResultDamaged):
+                # Only the name of the file: a report may travel, so it must not name folders of this machine.
+                damaged.append(str(result).replace(f"{folder}/", ""))
+            elif reason := _unusable(result):
+                damaged.append(f"{result.key}.json: {reason}")
+            elif reason := _outdated(result):
+                left_out.append(f"{result.key}: {reason}")
             else:
-                stored.append(Stored(item, source))
+                stored.append(StoredResult(result, source))
     submissions: list[Submission] = []
-    for one in read_submissions(home):
-        if isinstance(one, ResultDamaged):
-            damaged.append(str(one).replace(f"{Home(home).scores}/", "scores/"))
-        elif reason := _superseded(one.identity):
-            left_out.append(f"{one.key}: {reason}")
+    for submission in read_submissions(home):
+        if isinstance(submission, ResultDamaged):
+            damaged.append(str(submission).replace(f"{Home(home).scores}/", "scores/"))
+        elif reason := _superseded(submission.identity):
+            left_out.append(f"{submission.key}: {reason}")
         else:
-            submissions.append(one)
+            submissions.append(submission)
     return Collection(tuple(stored), tuple(damaged), tuple(left_out), tuple(submissions))
 
 
 def profile_of(result: Result) -> str | None:
-    """The profile whose recipe, resolved for the result's system, is the result's; None if there is none today."""
+    """Return the profile whose recipe, resolved for the result's system, is the result's; None if there is none."""
     recorded = result.identity["recipe"]
     profile = PROFILES.get(recorded["name"])
     if profile is None:
@@ -118,8 +120,8 @@ def profile_of(result: Result) -> str | None:
     return recorded["name"] if plain_fields(recipe) == recorded else None
 
 
-def _misfit(result: Result) -> str | None:
-    """Why a file that reads well still cannot be used: it lacks a part that every table needs."""
+def _unusable(result: Result) -> str | None:
+    """Why a file that can be read still cannot be used: it lacks a part that every table needs."""
     try:
         result.declared(), profile_of(result), result.scores, result.constant_dice
         result.identity["data"], result.identity["weights"], result.identity["precision"], result.data["describe"]
@@ -130,7 +132,7 @@ def _misfit(result: Result) -> str | None:
 
 
 def _outdated(result: Result) -> str | None:
-    """Why a sound result belongs in no table of this version."""
+    """Why a complete result belongs in no table of this version."""
     identity = result.identity
     if reason := _superseded(identity):
         return reason
@@ -157,5 +159,5 @@ def _superseded(identity: Mapping[str, Any]) -> str | None:
     return None
 
 
-def _but_for_seeds(declared: dict[str, Any]) -> str:
+def _without_seeds(declared: dict[str, Any]) -> str:
     return canonical({name: value for name, value in declared.items() if name not in ("seed", "split_seed")})

@@ -1,4 +1,4 @@
-"""Under which settings a table has results: a result stores what was run, not the command line that asked for it."""
+"""Find the settings under which a table has results; a result stores what was run, not the command line."""
 
 from __future__ import annotations
 
@@ -20,46 +20,46 @@ PAPER_SETTING = Setting("paper")
 
 
 def settings(collection: Collection, table: Table, tables: Iterable[Table] | None = None) -> list[Setting]:
-    """Settings under which a row of `table` has a result: the paper's first, the smoke run last.
+    """Return the settings under which a row of `table` has a result: the paper's first, the smoke run last.
 
     One run may stand in many tables, and a system without an encoder is the same run whatever the encoder of its
     neighbours. So an override is shown only if it explains a result that no setting with fewer overrides explains in
     any of `tables` (Table 2's runs are not "Table 1 on another data set"), and a setting only if no other setting of
     the same table explains all its results and more.
     """
-    every = {one.id: one for one in (table, *(TABLES.values() if tables is None else tables))}
-    explained = {one: _explained(collection, every[one]) for one in every}
-    plain: dict[int, set[str]] = {
+    by_id = {other.id: other for other in (table, *(TABLES.values() if tables is None else tables))}
+    explained = {table_id: _explained(collection, other) for table_id, other in by_id.items()}
+    simpler: dict[int, set[str]] = {  # keys of results that a setting with fewer overrides explains
         count: {
             key
-            for of in explained.values()
-            for setting, keys in of.items()
+            for by_setting in explained.values()
+            for setting, keys in by_setting.items()
             if overrides(setting) < count
             for key in keys
         }
         for count in range(1, 5)
     }
-    mine = {
+    needed = {
         setting: keys
         for setting, keys in explained[table.id].items()
-        if overrides(setting) == 0 or keys - plain[overrides(setting)]
+        if overrides(setting) == 0 or keys - simpler[overrides(setting)]
     }
-    kept = [one for one, keys in mine.items() if not any(keys < other for other in mine.values())]
-    return sorted(kept, key=order)
+    kept = [setting for setting, keys in needed.items() if not any(keys < others for others in needed.values())]
+    return sorted(kept, key=setting_order)
 
 
-def order(setting: Setting) -> tuple[int, int, str]:
-    """Place of a setting among others: the paper's first, the smoke run last, fewer overrides before more."""
+def setting_order(setting: Setting) -> tuple[int, int, str]:
+    """Return a sort key of settings: the paper's first, the smoke run last, fewer overrides before more."""
     return list(reversed(PROFILES)).index(setting.profile), overrides(setting), str(setting)
 
 
 def overrides(setting: Setting) -> int:
-    """How many of encoder, initialisation, data set and split rule the command line overrides."""
+    """Return how many of encoder, initialisation, data set and split rule the command line overrides."""
     return sum(value is not None for value in (setting.encoder, setting.init, setting.dataset, setting.split))
 
 
 def declare(setting: Setting, table: Table, row: Row) -> Run | None:
-    """The run of a row under a setting, seeds 0; None where the row's system cannot be run so."""
+    """Return the run of a row under a setting, seeds 0; None where the row's system cannot be run so."""
     try:
         return setting.run(row.model, table.dataset)
     except UserError:
@@ -67,7 +67,7 @@ def declare(setting: Setting, table: Table, row: Row) -> Run | None:
 
 
 def command(table: Table, setting: Setting) -> str:
-    """The command that fills this table under this setting."""
+    """Return the command that fills a table under a setting."""
     chosen = dataclasses.asdict(setting)
     profile = chosen.pop("profile")
     options = [] if profile == PAPER_SETTING.profile else [f"--profile {profile}"]
@@ -76,7 +76,7 @@ def command(table: Table, setting: Setting) -> str:
 
 
 def describe(setting: Setting) -> str:
-    """A short title: "profile mini, encoder vit_t"."""
+    """Return a short title: "profile mini, encoder vit_t"."""
     chosen = dataclasses.asdict(setting)
     return ", ".join(f"{name} {value}" for name, value in chosen.items() if value is not None)
 
@@ -91,8 +91,8 @@ def _explained(collection: Collection, table: Table) -> dict[Setting, set[str]]:
         if stored.result.identity["model"]["name"] in systems
         for setting in _candidates(stored.result, table)
     }
-    found = {setting: _keys(collection, table, setting) for setting in candidates}
-    return {setting: keys for setting, keys in found.items() if keys}
+    by_setting = {setting: _keys(collection, table, setting) for setting in candidates}
+    return {setting: keys for setting, keys in by_setting.items() if keys}
 
 
 def _candidates(result: Result, table: Table) -> list[Setting]:
@@ -106,9 +106,9 @@ def _candidates(result: Result, table: Table) -> list[Setting]:
     if table.compares_encoders:
         encoders = {None: None}
     inits = dict.fromkeys((None, *(init for init in ("sam", "scratch") if init == options.get("init"))))
-    elsewhere = None if data == table.dataset else data
+    dataset = None if data == table.dataset else data
     rule = identity.get("split_rule")
-    return [Setting(profile, encoder, init, elsewhere, rule) for encoder, init in product(encoders, inits)]
+    return [Setting(profile, encoder, init, dataset, rule) for encoder, init in product(encoders, inits)]
 
 
 def _keys(collection: Collection, table: Table, setting: Setting) -> set[str]:

@@ -1,1 +1,1 @@
-"""Intervals, spreads and tests, from arrays to numbers."""
+"""Compute intervals, spreads and tests: arrays in, numbers out."""

@@ -1,9 +1,7 @@
-"""Intervals, spreads and tests of scores, from integer counts and from replicates. Arrays in, numbers out.
+"""Resample the test images of a score (bootstrap): percentile intervals and p-values. Arrays in, numbers out.
 
-Three sources of doubt are kept apart, because each answers another question:
-- which images were tested: bootstrap over test images (`resampled_dice`), or over whole scenes for new imagery;
-- luck of split and training: spread and t over replicates (`pooled_spread`, `tolerance`, `contrast`);
-- many questions at once: Holm's family (`holm`).
+This covers which images were tested, or which scenes of new imagery, and not the luck of split and training:
+`reports.statistics.replicates` does that, and corrects for many tests at once.
 """
 
 from __future__ import annotations
@@ -17,11 +15,14 @@ import numpy as np
 
 from benchmarks.metrics.counts import Average, Counts, FloatArray, IntArray
 from benchmarks.metrics.quotient import quotient
-from reports.statistics.replicates import LEVEL
+from reports.statistics.replicates import LEVEL, LEVEL_TEXT
 
 DRAWS = 10_000
 BLOCK = 1_000_000
 """Weights drawn at once: 8 MB."""
+
+RESAMPLES = f"{LEVEL_TEXT} of {DRAWS:,} resamples"
+"""For sentences on intervals: "hold 95 % of 10,000 resamples of the test images"."""
 
 
 @dataclass(frozen=True)
@@ -41,10 +42,17 @@ def resampled_dice(
     draws: int = DRAWS,
     seed: int = 0,
 ) -> FloatArray:
-    """Pooled Dice of resampled test sets, float [systems, draws]; see `resampled_class_dice`.
+    """Return pooled Dice of resampled test sets, float [systems, draws].
 
-    Under "classes" the mean over the classes present in that draw. Raises ValueError if "foreground" is asked of
-    several classes.
+    Args:
+        systems: see `resampled_class_dice`.
+        average: under "classes" Dice is the mean over the classes present in a draw.
+        clusters: see `resampled_class_dice`.
+        draws: see there.
+        seed: see there.
+
+    Raises:
+        ValueError: the average is "foreground" for several classes.
     """
     drawn = resampled_class_dice(systems, clusters=clusters, draws=draws, seed=seed)
     if average == "foreground" and drawn.shape[1] != 1:
@@ -52,11 +60,24 @@ def resampled_dice(
     return mean_over_classes(drawn)
 
 
-def mean_over_classes(drawn: FloatArray) -> FloatArray:
-    """Mean over the classes present in each draw, [systems, classes, draws] to [systems, draws]; NaN if none is."""
-    present = ~np.isnan(drawn)
-    sums, numbers = np.where(present, drawn, 0).sum(axis=1), present.sum(axis=1)
+def mean_over_classes(scores: FloatArray) -> FloatArray:
+    """Return means over the second axis, the classes, without those that are NaN; NaN where all are.
+
+    From [systems, classes, draws] to [systems, draws], from [images, classes] to [images].
+    """
+    present = ~np.isnan(scores)
+    sums, numbers = np.where(present, scores, 0).sum(axis=1), present.sum(axis=1)
     return quotient(sums, numbers)
+
+
+def image_places(image_lists: Sequence[Sequence[str]]) -> tuple[list[str], list[IntArray]]:
+    """Return the images of several test sets, sorted and each once, and where those of each test set stand there.
+
+    For `places` of `resampled` and `resampled_class_dice`.
+    """
+    images = sorted({image for listed in image_lists for image in listed})
+    index = {image: number for number, image in enumerate(images)}
+    return images, [np.array([index[image] for image in listed], dtype=np.int64) for listed in image_lists]
 
 
 def resampled_class_dice(
@@ -67,19 +88,27 @@ def resampled_class_dice(
     draws: int = DRAWS,
     seed: int = 0,
 ) -> FloatArray:
-    """Dice of each class pooled over resampled test sets, float [systems, classes, draws].
+    """Return Dice of each class pooled over resampled test sets, float [systems, classes, draws].
 
-    A test set of n images gives n images drawn with replacement; with `clusters` (the scene of each image), as many
-    whole scenes as there are. Draw k takes the same images for every system, and for every call with as many images
-    and the same seed: so rows may be subtracted. With `places`, systems may be counted on different parts of one list
-    of images: `places[i][j]` is where image j of system i stands in it, each image of the list stands in one of them
-    at least, and a draw takes from the whole list. A class absent from a draw's prediction and truth is NaN. Sums are
-    of integers, exact in float64. Raises ValueError if the systems do not agree on images and classes.
+    A test set of n images gives n images drawn with replacement. Draw k takes the same images for every system, and
+    for every call with as many images and the same seed: so rows may be subtracted. A class absent from a draw's
+    prediction and truth is NaN. Sums are of integers, exact in float64.
+
+    Args:
+        systems: counts of each system, [images, classes].
+        clusters: the scene of each image; with it whole scenes are drawn, as many as there are.
+        places: where the images of each system stand in one list of images that a draw takes from, if systems were
+            counted on different parts of it (see `image_places`).
+        draws: number of resampled test sets.
+        seed: of the draws.
+
+    Raises:
+        ValueError: the systems do not agree on images and classes.
     """
     shapes = {counts.tp.shape for counts in systems}
     if len(shapes) != 1 and (places is None or len({classes for _, classes in shapes}) != 1):
         raise ValueError(f"systems compared need counts of the same images and classes, found {sorted(shapes)}")
-    tables = []  # [images, 2 * classes] each: above and below the stroke of Dice
+    tables = []  # of each system [images, 2 * classes]: numerators and denominators of Dice
     for counts in systems:
         doubled = 2 * counts.tp
         tables.append(np.concatenate([doubled, doubled + counts.fp + counts.fn], axis=1))
@@ -96,10 +125,15 @@ def resampled(
     draws: int = DRAWS,
     seed: int = 0,
 ) -> FloatArray:
-    """A score of resampled test sets, float [systems, draws, values], for anything that has sums of each image.
+    """Return a score of resampled test sets, float [systems, draws, values], for anything that has sums of each image.
 
-    `tables` are sums [images, columns] of each system, and `score` makes values [..., values] of pooled sums
-    [..., columns]. What is drawn is as for `resampled_class_dice`, and the same for the same images and seed.
+    Args:
+        tables: sums of each system, [images, columns].
+        score: computes values [..., values] from pooled sums [..., columns].
+        clusters: see `resampled_class_dice`; with the same images and seed the same images are drawn.
+        places: see there.
+        draws: see there.
+        seed: see there.
     """
     places = [np.arange(len(table)) for table in tables] if places is None else places
     images = max((int(place.max()) + 1 for place in places if place.size), default=0)
@@ -107,33 +141,33 @@ def resampled(
         raise ValueError("no test image to resample")
     owner = np.arange(images) if clusters is None else _owners(clusters, images)
     units = int(owner.max()) + 1
-    parts: dict[bytes, list[int]] = defaultdict(list)
-    for number, place in enumerate(places):
-        parts[place.tobytes()].append(number)
+    by_place: dict[bytes, list[int]] = defaultdict(list)  # systems counted on the same images share their sums
+    for system, place in enumerate(places):
+        by_place[place.tobytes()].append(system)
     summed = [
-        (*_summed([tables[number] for number in alike], owner[places[alike[0]]]), alike) for alike in parts.values()
+        (*_summed([tables[system] for system in alike], owner[places[alike[0]]]), alike) for alike in by_place.values()
     ]
     generator = np.random.default_rng(seed)
     drawn: FloatArray | None = None
     block = max(1, BLOCK // units)
     for start in range(0, draws, block):
-        here = min(block, draws - start)
-        chosen = generator.integers(0, units, (here, units), dtype=np.int32)
-        flat = (chosen + units * np.arange(here)[:, None]).ravel()
-        weights = np.bincount(flat, minlength=here * units).reshape(here, units)
-        for of, table, alike in summed:
-            mine = weights if len(of) == units else weights[:, of]
-            sums = (mine.astype(np.float64) @ table).reshape(here, len(alike), -1)  # [draws, systems, columns]
+        count = min(block, draws - start)
+        chosen = generator.integers(0, units, (count, units), dtype=np.int32)
+        flat = (chosen + units * np.arange(count)[:, None]).ravel()
+        weights = np.bincount(flat, minlength=count * units).reshape(count, units)
+        for own_units, table, alike in summed:
+            own_weights = weights if len(own_units) == units else weights[:, own_units]
+            sums = (own_weights.astype(np.float64) @ table).reshape(count, len(alike), -1)  # [draws, systems, columns]
             values = score(sums)
             if drawn is None:
                 drawn = np.empty((len(tables), draws, values.shape[-1]))
-            drawn[alike, start : start + here] = values.swapaxes(0, 1)
+            drawn[alike, start : start + count] = values.swapaxes(0, 1)
     assert drawn is not None
     return drawn
 
 
 def interval(draws: FloatArray, level: float = LEVEL) -> Interval:
-    """Percentile interval of one system's draws, float [draws]; NaN where no draw has a score.
+    """Return the percentile interval of one system's draws, float [draws]; NaN where no draw has a score.
 
     Draws without a score (no class in truth or prediction) are left out and counted in `undefined`.
     """
@@ -146,7 +180,7 @@ def interval(draws: FloatArray, level: float = LEVEL) -> Interval:
 
 
 def resampling_p(differences: FloatArray) -> float:
-    """Two-sided p of "no difference" from the draws of one, float [draws]; at least 2 / (draws + 1).
+    """Return the two-sided p of "no difference" from the draws of a difference, [draws]; at least 2 / (draws + 1).
 
     Twice the smaller share of draws on one side of 0, a draw of exactly 0 on both; NaN draws are left out.
     """
@@ -172,7 +206,7 @@ def _dice(sums: FloatArray) -> FloatArray:
 
 
 def _summed(tables: Sequence[IntArray | FloatArray], owner: IntArray) -> tuple[IntArray, FloatArray]:
-    """Which units these images belong to, and the sums of each, [units, systems * columns]."""
+    """The units that these images belong to, and the sums of each unit, [units, systems * columns]."""
     side_by_side = np.concatenate(tables, axis=1)
     units, where = np.unique(owner, return_inverse=True)
     sums = np.zeros((len(units), side_by_side.shape[1]))

@@ -1,4 +1,4 @@
-"""Spread of replicates, t intervals, paired contrasts, Holm's correction, Kendall's tau."""
+"""Compute spread, t intervals and paired contrasts of replicates, Holm's correction, and Kendall's tau."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from benchmarks.results.result import Result
+
 LEVEL = 0.95
+LEVEL_TEXT = f"{100 * LEVEL:g} %"
 
 ROUNDING = 0.0005
 """Half of the last digit that the paper prints."""
@@ -38,15 +41,20 @@ class Contrast:
     smallest: float
 
 
+def mean_dice(results: Sequence[Result]) -> float:
+    """Return the mean Dice of a run's replicates, 0..1; NaN if one of them has none."""
+    return float(np.mean([result.scores.dice for result in results]))
+
+
 def pooled_spread(groups: Sequence[Sequence[float]]) -> Spread:
-    """Spread of replicates about the mean of their own system; a system with one replicate adds nothing."""
+    """Return the spread of replicates about the mean of their own system; a system with one replicate adds nothing."""
     df = sum(len(group) - 1 for group in groups if group)
     squares = sum(float(((np.asarray(group) - np.mean(group)) ** 2).sum()) for group in groups if group)
     return Spread(math.sqrt(squares / df) if df else math.nan, df)
 
 
 def tolerance(spread: Spread, replicates: int, level: float = LEVEL) -> float:
-    """Distance from the paper within which a mean of `replicates` is the same: t s sqrt(1 + 1/n) + 0.0005.
+    """Return how far from the paper a mean of `replicates` counts as the same: t s sqrt(1 + 1/n) + 0.0005.
 
     The 1 is the paper's own single run, with the same luck as ours; NaN where the spread has no degree of freedom.
     """
@@ -56,7 +64,7 @@ def tolerance(spread: Spread, replicates: int, level: float = LEVEL) -> float:
 
 
 def contrast(differences: Sequence[float], test_over_train: float, level: float = LEVEL) -> Contrast:
-    """Mean of paired differences, with the variance of Nadeau and Bengio (2003) for re-splits of one data set.
+    """Return the mean of paired differences, with the variance of Nadeau and Bengio (2003) for re-splits of a data set.
 
     SE^2 = s_d^2 (1/n + test_over_train), since re-splits share training images and so differ less than new data would;
     `test_over_train` is 0 for an official split, where seeds alone vary. Raises ValueError for fewer than two.
@@ -75,7 +83,7 @@ def contrast(differences: Sequence[float], test_over_train: float, level: float 
 
 
 def holm(p: Sequence[float]) -> tuple[float, ...]:
-    """Holm's adjusted p of one family, in the given order. Raises ValueError for what is not in 0..1."""
+    """Return Holm's adjusted p of one family, in the given order. Raises ValueError for a p outside of 0..1."""
     values = np.asarray(p, dtype=np.float64)
     if not ((values >= 0) & (values <= 1)).all():
         raise ValueError(f"p-values must lie in 0..1, found {tuple(p)}")
@@ -87,15 +95,15 @@ def holm(p: Sequence[float]) -> tuple[float, ...]:
 
 
 def kendall(first: Sequence[float], second: Sequence[float]) -> float:
-    """Rank agreement of two lists of scores, Kendall's tau-b in -1..1 (ties handled); NaN if one list is all ties.
+    """Return Kendall's tau-b of two lists of scores, in -1..1 (ties handled); NaN if one list is all ties.
 
     Raises ValueError for lists of different lengths.
     """
     if len(first) != len(second):
         raise ValueError(f"rank agreement needs lists of one length, found {len(first)} and {len(second)}")
-    one, other = (np.sign(np.subtract.outer(values, values)) for values in (np.asarray(first), np.asarray(second)))
-    untied = math.sqrt(float((one**2).sum()) * float((other**2).sum()))
-    return float((one * other).sum()) / untied if untied else math.nan
+    left, right = (np.sign(np.subtract.outer(values, values)) for values in (np.asarray(first), np.asarray(second)))
+    untied = math.sqrt(float((left**2).sum()) * float((right**2).sum()))
+    return float((left * right).sum()) / untied if untied else math.nan
 
 
 def student_quantile(df: int, level: float) -> float:

@@ -1,1 +1,1 @@
-"""Tables as data frames: rows, intervals, ranking, notes, printed cells."""
+"""Make the tables of a report: data frames with their rows, intervals, ranks, notes and printed cells."""

@@ -1,4 +1,4 @@
-"""What one report holds: the chosen tables under every setting that has results, and where the numbers come from."""
+"""Assemble the tables of a report: each under every setting that has results, and where the numbers come from."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from benchmarks.protocol.tables import Table
 from benchmarks.results.result import Result
+from reports.formatting import format_range
 from reports.select.comparable import ResultGroup, comparable_groups
 from reports.select.results import Collection
 from reports.select.settings import PAPER_SETTING, settings
@@ -28,52 +29,55 @@ class Report:
         return tuple(frame for _, frames in self.tables for frame in frames)
 
     def results(self, source: str) -> tuple[Result, ...]:
-        """The results of one owner behind any of the tables, each once."""
-        found = {result.key: result for frame in self.frames if frame.source == source for result in frame.results}
-        return tuple(found.values())
+        """Return the results of one owner behind any of the tables, each once."""
+        by_key = {result.key: result for frame in self.frames if frame.source == source for result in frame.results}
+        return tuple(by_key.values())
 
 
 def assemble(tables: Sequence[Table], collection: Collection) -> Report:
-    """The report on these tables; one without any result stands under the paper's setting with rows "not run"."""
-    chosen = [(table, _sections(table, collection)) for table in tables]
+    """Return the report on these tables; a table without results is under the paper's setting with rows "not run"."""
+    grouped = [(table, _groups(table, collection)) for table in tables]
     resamples = Resamples()
     # All at once: rows on the same images then share one drawing of them.
-    resamples([row for _, each in chosen for section in each for row in section.rows])
-    framed = tuple((table, tuple(make_frame(section, resamples) for section in each)) for table, each in chosen)
+    resamples([row for _, groups in grouped for group in groups for row in group.rows])
+    framed = tuple((table, tuple(make_frame(group, resamples) for group in groups)) for table, groups in grouped)
     return Report(framed, collection.damaged, collection.left_out)
 
 
 def results_of_tables(tables: Sequence[Table], collection: Collection) -> list[Result]:
-    """The user's own results behind these tables, under every setting, each once."""
-    every = [section for table in tables for section in _sections(table, collection) if section.source == "own"]
-    return list({result.key: result for section in every for result in section.results}.values())
+    """Return the user's own results behind these tables, under every setting, each once."""
+    own = [group for table in tables for group in _groups(table, collection) if group.source == "own"]
+    return list({result.key: result for group in own for result in group.results}.values())
 
 
 def made_with(results: Sequence[Result]) -> str:
-    """Software, device and days of these results in one sentence, as they recorded it. No clock of the report's own."""
+    """Return software, device and days of these results in one sentence, as they recorded them."""
     records = [result.provenance for result in results]
     versions = [record.get("versions") or {} for record in records]
-    days = _distinct(str(record["finished"])[:10] for record in records if record.get("finished"))
+    days = finished_days(results)
     parts = [
-        _named("rssam-bench", (one.get("rssam-bench") for one in versions)),
+        _named("rssam-bench", (installed.get("rssam-bench") for installed in versions)),
         _named("commit", (record.get("commit") for record in records)),
-        _named("torch", (one.get("torch") for one in versions)),
+        _named("torch", (installed.get("torch") for installed in versions)),
         _named("on", (record.get("device") for record in records)),
-        f"finished {days[0]}" + (f" to {days[-1]}" if len(days) > 1 else "") if days else "",
+        f"finished {days}" if days else "",
     ]
     return ", ".join(part for part in parts if part)
 
 
-def _sections(table: Table, collection: Collection) -> list[ResultGroup]:
-    under = settings(collection, table) or [PAPER_SETTING]
-    return [section for setting in under for section in comparable_groups(table, collection, setting)]
+def finished_days(results: Sequence[Result]) -> str:
+    """Return the first and the last day on which one of these results was finished; empty if none recorded it."""
+    recorded = [result.provenance.get("finished") for result in results]
+    days = sorted(str(finished)[:10] for finished in recorded if finished)
+    return format_range(days[0], days[-1]) if days else ""
+
+
+def _groups(table: Table, collection: Collection) -> list[ResultGroup]:
+    shown = settings(collection, table) or [PAPER_SETTING]
+    return [group for setting in shown for group in comparable_groups(table, collection, setting)]
 
 
 def _named(name: str, values: Iterable[object]) -> str:
     """A name with its distinct values, or nothing if none was recorded."""
-    known = _distinct(str(value) for value in values if value)
+    known = sorted({str(value) for value in values if value})
     return f"{name} {' and '.join(known)}" if known else ""
-
-
-def _distinct(values: Iterable[str]) -> list[str]:
-    return sorted(set(values))

@@ -1,4 +1,4 @@
-"""A table's rows as a DataFrame: the paper's number, ours, and the difference. Collapsed runs give no number."""
+"""Make the data frame of a table: for each row the paper's numbers, ours, and the differences."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from benchmarks.protocol.tables import Table
 from benchmarks.results.result import Result
 from benchmarks.results.submission import Submission
 from reports.select.comparable import ResultGroup, ResultGroupRow, comparable_groups
-from reports.select.results import Collection, Source
+from reports.select.results import Collection, ResultSource
 from reports.select.settings import describe
 from reports.tables import scored_rows
 from reports.tables.intervals import (
@@ -32,16 +32,14 @@ from reports.tables.intervals import (
 )
 from reports.tables.notes import notes, row_name
 
-__all__ = ["EXTRAS", "NATIVE", "OVERALL", "State", "TableFrame", "make_frame", "score", "table_frames"]
-
-State = Literal["done", "not run", "collapsed", "scored"]
+RowState = Literal["done", "not run", "collapsed", "scored"]
 """Scored: of predictions that were made elsewhere."""
 
 NATIVE = "native_dice"
 OVERALL = "overall_accuracy"
-COUNTED = {"params_m": "as_published", "total_m": "total", "trainable_m": "trainable"}
+PARAMETER_COLUMNS = {"params_m": "as_published", "total_m": "total", "trainable_m": "trainable"}
 """Columns of parameters in millions, and the count of a result behind each."""
-KNOWN = {*Scores.__dataclass_fields__, *COUNTED}
+SCORE_COLUMNS = {*Scores.__dataclass_fields__, *PARAMETER_COLUMNS}
 """Columns whose names are not those of classes."""
 EXTRAS = (NATIVE, OVERALL, "total_m", "trainable_m")
 """Columns the paper does not have.
@@ -66,7 +64,7 @@ class TableFrame:
 
     table: Table
     setting: Setting
-    source: Source
+    source: ResultSource
     rows: pd.DataFrame
     runs: pd.DataFrame
     extras: tuple[str, ...]
@@ -81,70 +79,75 @@ class TableFrame:
     def title(self) -> str:
         """Setting, owner, data and precision: what tells a frame from its neighbours."""
         owner = ["published results"] if self.source == "published" else []
-        made = self.results[:1]
-        facts = [fact for one in made for fact in (one.data["describe"], one.identity["precision"])]
+        first = self.results[0] if self.results else None
+        facts = [first.data["describe"], first.identity["precision"]] if first else []
         return "; ".join([describe(self.setting), *owner, *facts])
+
+    @property
+    def dataset(self) -> str:
+        """Name of the data set that the results are on."""
+        return self.setting.dataset or self.table.dataset
 
 
 def table_frames(table: Table, collection: Collection, setting: Setting) -> list[TableFrame]:
-    """The table under a setting, one frame for each group of results that may share a column."""
+    """Return the table under a setting, one frame for each group of results that may share a column."""
     resamples = Resamples()
-    return [make_frame(section, resamples) for section in comparable_groups(table, collection, setting)]
+    return [make_frame(group, resamples) for group in comparable_groups(table, collection, setting)]
 
 
-def make_frame(section: ResultGroup, resamples: Resamples) -> TableFrame:
-    """The frame of one section; sections with rows in common share their `resamples`."""
-    section = _on_classes(section)
-    table = section.table
-    extras = tuple(name for name in EXTRAS if _wanted(name, section))
+def make_frame(group: ResultGroup, resamples: Resamples) -> TableFrame:
+    """Return the frame of a group of results; groups with rows in common share their `resamples`."""
+    group = _on_classes(group)
+    table = group.table
+    extras = tuple(name for name in EXTRAS if _has_column(name, group))
     names = (*table.scores, *extras)
-    interval_columns = tuple(name for name in table.scores if name == "dice" or name not in KNOWN)
-    found = intervals(section, interval_columns, resamples)
+    interval_columns = tuple(name for name in table.scores if name == "dice" or name not in SCORE_COLUMNS)
+    row_intervals = intervals(group, interval_columns, resamples)
     rows = [
-        _row(section, row, names) | _doubt_cells(row, interval_columns, doubt)
-        for row, doubt in zip(section.rows, found, strict=True)
+        _row(group, row, names) | _interval_cells(row, interval_columns, by_column)
+        for row, by_column in zip(group.rows, row_intervals, strict=True)
     ]
     rows += [
-        _scored_row(section, one, label, names, interval_columns)
-        for one, label in zip(section.scored, scored_rows.labels(section), strict=True)
+        _scored_row(group, submission, labels, names, interval_columns)
+        for submission, labels in zip(group.scored, scored_rows.labels(group), strict=True)
     ]
-    against = reference(section)
+    reference_row = reference(group)
     runs = [
         {
-            **_labels(section, row),
+            **_labels(group, row),
             "key": result.key,
             "split_seed": result.identity["split_seed"],
             "seed": result.identity["seed"],
             "collapsed": result.collapsed,
             **{name: score(result, name) for name in names},
         }
-        for row in section.rows
+        for row in group.rows
         for result in row.results
     ]
     headings = [*table.label_columns, "key", "split_seed", "seed", "collapsed", *names]
     return TableFrame(
         table=table,
-        setting=section.setting,
-        source=section.source,
+        setting=group.setting,
+        source=group.source,
         rows=pd.DataFrame(rows),
         runs=pd.DataFrame(runs, columns=headings),
         extras=extras,
         interval_columns=interval_columns,
-        reference=row_name(section, against) if against else "",
-        unranked=unranked(section),
-        untested=untested(section),
-        notes=notes(section, sentences(section, found), scored_rows.notes(section)),
-        results=section.results,
+        reference=row_name(group, reference_row) if reference_row else "",
+        unranked=unranked(group),
+        untested=untested(group),
+        notes=notes(group, sentences(group, row_intervals), scored_rows.notes(group)),
+        results=group.results,
     )
 
 
 def score(result: Result | Submission, name: str) -> float:
-    """One score of one result by the name of its column; NaN if the result has none.
+    """Return one score of one result by the name of its column; NaN if the result has none.
 
-    Names are those of `Scores`, of a class (its Dice), "native_dice", or of COUNTED.
+    Names are those of `Scores`, of a class (its Dice), "native_dice", or of PARAMETER_COLUMNS.
     """
-    if name in COUNTED:
-        count = result.parameters.get(COUNTED[name])
+    if name in PARAMETER_COLUMNS:
+        count = result.parameters.get(PARAMETER_COLUMNS[name])
         return math.nan if count is None else count / 1e6
     if name == NATIVE:
         return scores(result.native_counts, result.average).dice if result.native_counts else math.nan
@@ -154,34 +157,34 @@ def score(result: Result | Submission, name: str) -> float:
     return float(class_scores(result.counts)["dice"][classes.index(name)]) if name in classes else math.nan
 
 
-def _on_classes(section: ResultGroup) -> ResultGroup:
-    """The section with the classes of its own data set as columns, if the table has a column for each class."""
-    table = section.table
-    if section.setting.dataset is None or not section.results or KNOWN & set(table.scores):
-        return section
-    names = tuple(column(title) for title in section.results[0].classes)
+def _on_classes(group: ResultGroup) -> ResultGroup:
+    """The group with the classes of its own data set as columns, if the table has a column for each class."""
+    table = group.table
+    if group.setting.dataset is None or not group.results or SCORE_COLUMNS & set(table.scores):
+        return group
+    names = tuple(column(title) for title in group.results[0].classes)
     blank = dict.fromkeys(names, math.nan)  # the paper has no row here
     rows = tuple(replace(row, paper=blank) for row in table.rows)
     renamed = {row.labels: row for row in rows}
-    found = tuple(replace(row, row=renamed.get(row.row.labels, row.row)) for row in section.rows)
-    return replace(section, table=replace(table, scores=names, rows=rows), rows=found)
+    group_rows = tuple(replace(row, row=renamed.get(row.row.labels, row.row)) for row in group.rows)
+    return replace(group, table=replace(table, scores=names, rows=rows), rows=group_rows)
 
 
-def _row(section: ResultGroup, row: ResultGroupRow, names: tuple[str, ...]) -> dict[str, Any]:
-    state: State = "collapsed" if row.collapsed else "done" if row.results else "not run"
+def _row(group: ResultGroup, row: ResultGroupRow, names: tuple[str, ...]) -> dict[str, Any]:
+    state: RowState = "collapsed" if row.collapsed else "done" if row.results else "not run"
     # The mean over the survivors of a collapse would flatter the system: one collapsed replicate takes the whole row.
     ours = {name: _mean([score(result, name) for result in row.results]) for name in names}
     if state != "done":
-        ours = {name: value if name in COUNTED else math.nan for name, value in ours.items()}
-    paper: Mapping[str, float] = row.row.paper if section.setting.dataset is None else {}
+        ours = {name: value if name in PARAMETER_COLUMNS else math.nan for name, value in ours.items()}
+    paper: Mapping[str, float] = row.row.paper if group.setting.dataset is None else {}
     cells: dict[str, Any] = {}
-    for name in section.table.scores:
+    for name in group.table.scores:
         printed = paper.get(name, math.nan)
         cells |= {name: ours[name], f"{name}_paper": printed, f"{name}_difference": ours[name] - printed}
     return {
-        **_labels(section, row),
+        **_labels(group, row),
         **cells,
-        **{name: ours[name] for name in names if name not in section.table.scores},
+        **{name: ours[name] for name in names if name not in group.table.scores},
         "replicates": len(row.results),
         "keys": tuple(result.key for result in row.results),
         "scored": "",
@@ -190,49 +193,54 @@ def _row(section: ResultGroup, row: ResultGroupRow, names: tuple[str, ...]) -> d
 
 
 def _scored_row(
-    section: ResultGroup,
-    one: Submission,
+    group: ResultGroup,
+    submission: Submission,
     labels: tuple[str, ...],
     names: tuple[str, ...],
     interval_columns: tuple[str, ...],
 ) -> dict[str, Any]:
     """The row of scored predictions: numbers and intervals, but no run, no paper's number, no test."""
-    cells: dict[str, Any] = dict(zip(section.table.label_columns, labels, strict=True))
-    for name in section.table.scores:
-        cells |= {name: score(one, name), f"{name}_paper": math.nan, f"{name}_difference": math.nan}
-    cells |= {name: score(one, name) for name in names if name not in section.table.scores}
-    limits = scored_rows.limits(one)
+    cells: dict[str, Any] = dict(zip(group.table.label_columns, labels, strict=True))
+    for name in group.table.scores:
+        cells |= {name: score(submission, name), f"{name}_paper": math.nan, f"{name}_difference": math.nan}
+    cells |= {name: score(submission, name) for name in names if name not in group.table.scores}
+    limits = scored_rows.limits(submission)
     for name in interval_columns:
         low, high = (limits[name].low, limits[name].high) if name in limits else (math.nan, math.nan)
         cells |= {f"{name}_low": low, f"{name}_high": high, f"{name}_p": math.nan, f"{name}_spread": math.nan}
-    return {**cells, "replicates": 0, "keys": (), "scored": one.key, "state": "scored"}
+    return {**cells, "replicates": 0, "keys": (), "scored": submission.key, "state": "scored"}
 
 
-def _doubt_cells(
-    row: ResultGroupRow, interval_columns: tuple[str, ...], found: Mapping[str, DiceInterval]
+def _interval_cells(
+    row: ResultGroupRow, interval_columns: tuple[str, ...], by_column: Mapping[str, DiceInterval]
 ) -> dict[str, float]:
     """Interval, spread and p of a row; NaN for a row without a score."""
     cells: dict[str, float] = {}
     for name in interval_columns:
-        doubt = found.get(name, NO_INTERVAL)
-        values = [score(result, name) for result in row.results] if name in found else []
-        cells |= {f"{name}_low": doubt.low, f"{name}_high": doubt.high, f"{name}_p": doubt.p}
+        limits = by_column.get(name, NO_INTERVAL)
+        values = [score(result, name) for result in row.results] if name in by_column else []
+        cells |= {f"{name}_low": limits.low, f"{name}_high": limits.high, f"{name}_p": limits.p}
         cells[f"{name}_spread"] = float(np.std(values, ddof=1)) if len(values) > 1 else math.nan
     return cells
 
 
-def _labels(section: ResultGroup, row: ResultGroupRow) -> dict[str, str]:
-    return dict(zip(section.table.label_columns, row.row.labels, strict=True))
+def _labels(group: ResultGroup, row: ResultGroupRow) -> dict[str, str]:
+    return dict(zip(group.table.label_columns, row.row.labels, strict=True))
 
 
-def _wanted(name: str, section: ResultGroup) -> bool:
-    """Whether an extra column says anything beside the table's own."""
-    results: tuple[Result | Submission, ...] = (*section.results, *section.scored)
-    if name in COUNTED:
-        return "params_m" in section.table.scores and bool(section.results)
+def _has_column(name: str, group: ResultGroup) -> bool:
+    """Whether an extra column says more than the table's own columns."""
+    results: tuple[Result | Submission, ...] = (*group.results, *group.scored)
+    if name in PARAMETER_COLUMNS:
+        return "params_m" in group.table.scores and bool(group.results)
     if name == NATIVE:
-        return "dice" in section.table.scores and any(result.native_counts for result in results)
-    return "accuracy" in section.table.scores and any(result.average == "classes" for result in results)
+        return "dice" in group.table.scores and any(result.native_counts for result in results)
+    return "accuracy" in group.table.scores and any(result.average == "classes" for result in results)
+
+
+def known(value: float) -> float | None:
+    """Return the number of a cell; None for NaN, "no number"."""
+    return None if math.isnan(value) else float(value)
 
 
 def _mean(values: list[float]) -> float:

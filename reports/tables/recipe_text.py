@@ -1,14 +1,16 @@
-"""A recipe in words."""
+"""Describe in words how results were made: their recipe, and the seeds of a replicate."""
 
 from __future__ import annotations
 
 from benchmarks.protocol.recipe import Recipe
+from benchmarks.results.result import Result
+from reports.formatting import plural
 
 OPTIMIZERS = {"adamw": "AdamW", "sgd": "SGD"}
 
 
 def describe_recipe(recipe: Recipe) -> str:
-    """The recipe's key values in one line."""
+    """Return the recipe's key values in one line."""
     rates = ", ".join(f"{rate:g}" for rate in recipe.rates)
     share = isinstance(recipe.warmup, float)
     parts = [
@@ -18,9 +20,9 @@ def describe_recipe(recipe: Recipe) -> str:
         f"rate {rates}" if len(recipe.rates) == 1 else f"the rate of {rates} with the lowest validation loss",
         f"warm-up {100 * recipe.warmup:g} % of the steps" if share else f"warm-up {recipe.warmup} steps",
         f"polynomial decay {recipe.power:g}",
-        f"{recipe.epochs} epoch{'s' if recipe.epochs != 1 else ''}",
+        f"{recipe.epochs} {plural(recipe.epochs, 'epoch')}",
         f"batch {recipe.batch} in groups of {recipe.group}",
-        _draws(recipe),
+        _crops(recipe),
         f"at most {recipe.limit} images of each split" if recipe.limit else "",
         "no augmentation" if recipe.augmentation == "none" else f"augmentation: {recipe.augmentation}",
         f"loss {recipe.ce_weight:g} CE + {recipe.dice_weight:g} Dice",
@@ -28,8 +30,13 @@ def describe_recipe(recipe: Recipe) -> str:
     return ", ".join(part for part in parts if part)
 
 
-def _draws(recipe: Recipe) -> str:
-    """What is drawn of each image in an epoch."""
+def describe_replicate(result: Result, joint: str = ", ") -> str:
+    """Return the seeds of a replicate in words."""
+    return f"split seed {result.identity['split_seed']}{joint}seed {result.identity['seed']}"
+
+
+def _crops(recipe: Recipe) -> str:
+    """Which parts of each image are seen in an epoch."""
     if recipe.crop is None:
         return "whole images"
     if recipe.crops == 1:

@@ -1,4 +1,4 @@
-"""The rows of all tables of a report by data set and setting, each once: what stands beside the paper's tables."""
+"""Group the rows of all tables of a report by data set and setting, each run once, and name rows in words."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from benchmarks.results.result import Result
-from reports.tables.frames import State, TableFrame
+from reports.tables.frames import RowState, TableFrame
 
 
 @dataclass(frozen=True, eq=False)
@@ -18,7 +18,7 @@ class GroupedRow:
     tables: tuple[str, ...]  # that it stands in
     name: str  # as in the first of them
     results: tuple[Result, ...]
-    state: State
+    state: RowState
 
     @property
     def places(self) -> str:
@@ -36,7 +36,7 @@ class RowGroup:
 
 
 def grouped(frames: Iterable[TableFrame]) -> list[RowGroup]:
-    """The rows with results, in the order of their first frame."""
+    """Return the rows with results, in the order of their first frame."""
     groups: dict[tuple[str, str], dict[tuple[str, ...], GroupedRow]] = defaultdict(dict)
     for frame in frames:
         for row, results in rows_with_results(frame):
@@ -49,22 +49,22 @@ def grouped(frames: Iterable[TableFrame]) -> list[RowGroup]:
 
 
 def numbered(names: Sequence[str]) -> list[str]:
-    """Names that are files' names, each once: the second of a name gets a "-2"."""
+    """Return names for files, each once: the second of a name gets a "-2"."""
     seen: dict[str, int] = defaultdict(int)
-    found = []
+    unique = []
     for name in names:
         seen[name] += 1
-        found.append(name + (f"-{seen[name]}" if seen[name] > 1 else ""))
-    return found
+        unique.append(name + (f"-{seen[name]}" if seen[name] > 1 else ""))
+    return unique
 
 
 def results_of(groups: Iterable[RowGroup]) -> Mapping[str, Result]:
-    """Every result of some groups by its key."""
+    """Return every result of some groups by its key."""
     return {result.key: result for group in groups for row in group.rows for result in row.results}
 
 
 def row_title(frame: TableFrame, row: Mapping[Any, Any]) -> str:
-    """A row in a few words: its only label, or the columns that say "yes"."""
+    """Return a row in a few words: its only label, or the columns that say "yes"."""
     labels = [(name, str(row[name])) for name in frame.table.label_columns]
     if len(labels) == 1 or row["scored"]:
         return labels[0][1]
@@ -73,13 +73,8 @@ def row_title(frame: TableFrame, row: Mapping[Any, Any]) -> str:
 
 
 def rows_with_results(frame: TableFrame) -> Iterator[tuple[dict[Any, Any], tuple[Result, ...]]]:
-    """Each row that has results, with them."""
-    of = {result.key: result for result in frame.results}
+    """Yield each row that has results, with its results."""
+    by_key = {result.key: result for result in frame.results}
     for row in frame.rows.to_dict("records"):
         if row["keys"]:
-            yield row, tuple(of[key] for key in row["keys"])
-
-
-def replicate(result: Result) -> str:
-    """The seeds of a replicate in words."""
-    return f"split seed {result.identity['split_seed']}, seed {result.identity['seed']}"
+            yield row, tuple(by_key[key] for key in row["keys"])

@@ -1,4 +1,4 @@
-"""Dice with and without the test images that have neighbours in training, from stored counts alone.
+"""Compute Dice without the test images that have neighbours in training, from stored counts alone.
 
 Tiles cut from one scene show the same streets and roofs in the same light: a random split that parts them tests partly
 on what was trained on.
@@ -13,18 +13,20 @@ import numpy as np
 
 from benchmarks.metrics.counts import Counts, scores
 from benchmarks.results.result import Result
+from reports.formatting import format_range
+from reports.statistics.replicates import mean_dice
 
 NEIGHBOURS = "train_neighbours"
 """Where a result's data record names its test images that lie in a scene with training images."""
 
 
 def neighbours(result: Result) -> int | None:
-    """Number of test images that lie in a scene with training images; None if scenes were not known."""
+    """Return the number of test images that lie in a scene with training images; None if scenes were not known."""
     return len(result.data[NEIGHBOURS]) if NEIGHBOURS in result.data else None
 
 
 def dice_without_train_neighbours(result: Result) -> float:
-    """Dice, under the result's own average, pooled over its test images without a neighbour in training.
+    """Return Dice, under the result's own average, pooled over its test images without a neighbour in training.
 
     NaN if scenes were not known, or if no such image is left.
     """
@@ -40,25 +42,25 @@ def dice_without_train_neighbours(result: Result) -> float:
 
 
 def describe_neighbours(rows: Mapping[str, Sequence[Result]], ours: str | None = None) -> str:
-    """What the neighbours do to the Dice of some rows, by name; empty if none of them knows its scenes.
+    """Describe what the neighbours do to the Dice of some rows, by name; empty if no result recorded its scenes.
 
     The rows that change least and most are named, and the row `ours`. A row's numbers are means over its results.
     """
-    results = [result for one in rows.values() for result in one]
+    results = [result for row_results in rows.values() for result in row_results]
     counts = sorted({count for result in results if (count := neighbours(result)) is not None})
     if not counts:
         return ""
-    unknown = [name for name, one in rows.items() if any(neighbours(result) is None for result in one)]
+    unknown = [name for name, row_results in rows.items() if any(neighbours(result) is None for result in row_results)]
     caution = f" Not known for {', '.join(unknown)}." if unknown else ""
     if counts == [0]:
         return f"No test image lies in a scene that holds training images too.{caution}"
     totals = sorted({len(result.images) for result in results})
-    near = f"{_between(counts)} of {_between(totals)} test images lie in a scene that holds training images too."
+    near = f"{_span(counts)} of {_span(totals)} test images lie in a scene that holds training images too."
     changes = {}  # of each row: Dice without neighbours less Dice, and Dice without
-    for name, one in rows.items():
-        without = float(np.mean([dice_without_train_neighbours(result) for result in one]))
+    for name, row_results in rows.items():
+        without = float(np.mean([dice_without_train_neighbours(result) for result in row_results]))
         if not math.isnan(without):
-            changes[name] = without - float(np.mean([result.scores.dice for result in one])), without
+            changes[name] = without - mean_dice(row_results), without
     if not changes:
         return f"{near} No number can be given for the others alone.{caution}"
     ordered = sorted(changes, key=lambda name: changes[name][0])
@@ -70,5 +72,5 @@ def describe_neighbours(rows: Mapping[str, Sequence[Result]], ours: str | None =
     return f"{near} Over the others alone Dice changes by {words}.{caution}"
 
 
-def _between(numbers: Sequence[int]) -> str:
-    return str(numbers[0]) if len(numbers) == 1 else f"{numbers[0]} to {numbers[-1]}"
+def _span(numbers: Sequence[int]) -> str:
+    return format_range(str(numbers[0]), str(numbers[-1]))

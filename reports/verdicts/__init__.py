@@ -1,1 +1,1 @@
-"""Whether each number and claim of the paper was reproduced."""
+"""Decide whether each number and claim of the paper was reproduced."""

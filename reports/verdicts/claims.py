@@ -1,4 +1,4 @@
-"""Does each sentence of the paper hold: in its own tables, and in our results."""
+"""Decide for each sentence of the paper whether it holds in the paper's own tables, and in our results."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from benchmarks.protocol.claims import CLAIMS, RUNS, Claim, Comparison
+from reports.formatting import format_range
 from reports.select.not_comparable import row_reasons
-from reports.verdicts.paired import COLLAPSED, Key, Paired, Word, key_of
+from reports.verdicts.paired import COLLAPSED, ClaimWord, PairedByKey, PairedComparison, key_of
 from reports.verdicts.rule import VerdictSet, find_row
 
-FEW = 3
-"""Comparisons of a claim up to which each is shown; of more, the closest on each data set."""
+FEW_COMPARISONS = 3
+"""Comparisons of a claim up to which every one is shown; of more, the closest on each data set."""
 
 OnPaperWord = Literal["holds", "does not hold", "cannot be told"]
 
@@ -34,114 +35,112 @@ class ClaimVerdict:
 
     claim: Claim
     paper: OnPaper
-    word: Word
+    word: ClaimWord
     why: str
-    paired: tuple[Paired, ...]  # in the order of the claim's comparisons
+    paired: tuple[PairedComparison, ...]  # in the order of the claim's comparisons
     incomparable: bool = False
 
     @property
-    def deciding(self) -> tuple[Paired, ...]:
+    def deciding(self) -> tuple[PairedComparison, ...]:
         """The comparisons the answer rests on."""
-        return tuple(one for one in self.paired if one.comparison.decides)
+        return tuple(paired for paired in self.paired if paired.comparison.decides)
 
     @property
     def tally(self) -> str:
         """The words of the comparisons behind it, counted: "2 of 3 supported, 1 undecided"."""
-        words = [one.word for one in self.deciding]
+        words = [paired.word for paired in self.deciding]
         counted = [f"{words.count(word)} {word}" for word in dict.fromkeys(words)]
         return f"{len(words)} comparisons: {', '.join(counted)}" if len(words) > 1 else ""
 
 
-def claim_verdicts(by_profile: Mapping[str, tuple[VerdictSet, Mapping[Key, Paired]]]) -> tuple[ClaimVerdict, ...]:
-    """Every claim, tested under the profile it is about; one under which there is no result is not tested."""
+def claim_verdicts(by_profile: Mapping[str, tuple[VerdictSet, PairedByKey]]) -> tuple[ClaimVerdict, ...]:
+    """Return the verdict on every claim under the profile it is about; "not tested" where that has no result."""
     return tuple(_verdict(claim, by_profile.get(claim.profile)) for claim in CLAIMS)
 
 
 def on_paper(claim: Claim) -> OnPaper:
-    """The claim against the paper's own tables."""
+    """Return whether the paper's own tables say what the claim says."""
     if claim.profile != "paper":
         return OnPaper(
             "cannot be told",
             ("The paper names one selection rule for all systems, and neither the rates nor how they were chosen.",),
         )
-    evidence = [_printed(claim, one) for one in _telling(claim)]
-    found = [one.printed(claim.score) for one in claim.comparisons]
-    holds = min(found) > 0
+    evidence = [_printed(claim, comparison) for comparison in _most_telling(claim)]
+    points = [comparison.printed(claim.score) for comparison in claim.comparisons]
+    holds = min(points) > 0
     if claim.stated is not None:
-        stated, tables = _range(*claim.stated), _range(min(found), max(found))
+        stated, tables = (format_range(str(low), str(high)) for low, high in (claim.stated, (min(points), max(points))))
         if stated != tables:
             holds = False
             evidence.append(f"The sentence says {stated} points, the tables {tables}.")
     return OnPaper("holds" if holds else "does not hold", tuple(evidence))
 
 
-def _telling(claim: Claim) -> list[Comparison]:
-    """All comparisons of a claim with few, else the closest one on each data set."""
-    if len(claim.comparisons) <= FEW:
+def _most_telling(claim: Claim) -> list[Comparison]:
+    """All comparisons of a claim with few, otherwise the closest on each data set."""
+    if len(claim.comparisons) <= FEW_COMPARISONS:
         return list(claim.comparisons)
     closest: dict[str, Comparison] = {}
-    for one in sorted(claim.comparisons, key=lambda one: one.printed(claim.score)):
-        closest.setdefault(one.dataset, one)
+    for comparison in sorted(claim.comparisons, key=lambda comparison: comparison.printed(claim.score)):
+        closest.setdefault(comparison.dataset, comparison)
     return list(closest.values())
 
 
-def _printed(claim: Claim, one: Comparison) -> str:
+def _printed(claim: Claim, comparison: Comparison) -> str:
     """Both printed numbers, their difference, and the table they stand in."""
-    above, below = (RUNS[one.dataset, name] for name in (one.better, one.worse))
+    above, below = (RUNS[comparison.dataset, name] for name in (comparison.better, comparison.worse))
     shared = [table for table in below.tables if table in above.tables]
     table = (shared or [below.tables[0]])[0].removeprefix("table")
-    nearest = "the nearest, " if len(claim.comparisons) > FEW else ""
+    nearest = "the nearest, " if len(claim.comparisons) > FEW_COMPARISONS else ""
     return (
-        f"Table {table}: {one.better} {above.printed[claim.score]:.3f}; {nearest}{one.worse} "
-        f"{below.printed[claim.score]:.3f}; {one.printed(claim.score):+.1f} points."
+        f"Table {table}: {comparison.better} {above.printed[claim.score]:.3f}; {nearest}{comparison.worse} "
+        f"{below.printed[claim.score]:.3f}; {comparison.printed(claim.score):+.1f} points."
     )
 
 
-def _range(low: float, high: float) -> str:
-    return f"{low}" if low == high else f"{low} to {high}"
-
-
-def _verdict(claim: Claim, under: tuple[VerdictSet, Mapping[Key, Paired]] | None) -> ClaimVerdict:
+def _verdict(claim: Claim, results: tuple[VerdictSet, PairedByKey] | None) -> ClaimVerdict:
     paper = on_paper(claim)
-    if under is None or not under[0].sections:
+    if results is None or not results[0].groups:
         return ClaimVerdict(claim, paper, "not tested", f"nothing run under profile {claim.profile}", ())
-    judgement, measured = under
-    paired = tuple(replace(measured[key_of(one, claim.score)], comparison=one) for one in claim.comparisons)
-    reasons = _reasons(claim, judgement)
+    verdict_set, by_key = results
+    paired = tuple(
+        replace(by_key[key_of(comparison, claim.score)], comparison=comparison) for comparison in claim.comparisons
+    )
+    reasons = _reasons(claim, verdict_set)
     if reasons:
         why = f"not comparable with the paper: {'; '.join(reasons)}"
         return ClaimVerdict(claim, paper, "not tested", why, paired, incomparable=True)
-    deciding = [one for one in paired if one.comparison.decides]
-    words = [one.word for one in deciding]
+    deciding = [tested for tested in paired if tested.comparison.decides]
+    words = [tested.word for tested in deciding]
     why = ""
-    word: Word = "supported"
+    word: ClaimWord = "supported"
     if "contradicted" in words:
         word = "contradicted"
     elif "not tested" in words:
-        word, why = "not tested", _want(deciding)
+        word, why = "not tested", _lacking(deciding)
     elif "undecided" in words:
         word = "undecided"
-    collapsed = any(one.why.startswith(COLLAPSED) for one in deciding)
+    collapsed = any(tested.why.startswith(COLLAPSED) for tested in deciding)
     return ClaimVerdict(claim, paper, word, why, paired, incomparable=collapsed)
 
 
-def _want(deciding: Sequence[Paired]) -> str:
+def _lacking(deciding: Sequence[PairedComparison]) -> str:
     """What the comparisons behind a claim lack; many missing runs are counted, not listed."""
-    missing = {(one.comparison.dataset, name): None for one in deciding for name in one.missing}
+    missing = {(paired.comparison.dataset, name): None for paired in deciding for name in paired.missing}
     several = len({dataset for dataset, _ in missing}) > 1
     names = [f"{name} on {dataset}" if several else name for dataset, name in missing]
-    other = dict.fromkeys(one.why for one in deciding if one.why and not one.missing)
-    absent = f"not run: {', '.join(names)}" if len(names) <= FEW else f"{len(names)} of its runs not run"
+    other = dict.fromkeys(paired.why for paired in deciding if paired.why and not paired.missing)
+    absent = f"not run: {', '.join(names)}" if len(names) <= FEW_COMPARISONS else f"{len(names)} of its runs not run"
     return "; ".join((*([absent] if names else []), *other))
 
 
-def _reasons(claim: Claim, judgement: VerdictSet) -> tuple[str, ...]:
+def _reasons(claim: Claim, verdict_set: VerdictSet) -> tuple[str, ...]:
     """Why the runs behind a claim cannot be set beside the paper's; a collapse is said of its comparison."""
-    found: list[str] = []
-    for one in claim.comparisons:
-        section = judgement.sections.get(one.dataset)
-        for name in (one.better, one.worse):
-            row = find_row(section, name)
-            if one.decides and section is not None and row is not None and not row.collapsed:
-                found += row_reasons(section, row, any_recipe=claim.profile != "paper")
-    return tuple(dict.fromkeys(found))
+    reasons: list[str] = []
+    for comparison in claim.comparisons:
+        group = verdict_set.groups.get(comparison.dataset)
+        for name in (comparison.better, comparison.worse):
+            row = find_row(group, name)
+            if comparison.decides and group is not None and row is not None and not row.collapsed:
+                reasons += row_reasons(group, row, any_recipe=claim.profile != "paper")
+    return tuple(dict.fromkeys(reasons))

@@ -1,4 +1,4 @@
-"""Verdicts and claims as plain values for programs: `verdicts.json` and `claims.json`. No number is null, never NaN."""
+"""Write verdicts and claims for programs, `verdicts.json` and `claims.json`. A missing number is null, never NaN."""
 
 from __future__ import annotations
 
@@ -9,67 +9,69 @@ from typing import Any
 
 from benchmarks.results.test_set_log import count_uses
 from reports.verdicts.claims import ClaimVerdict
-from reports.verdicts.paired import Paired
+from reports.verdicts.paired import PairedComparison
 from reports.verdicts.rule import Verdict
 from reports.verdicts.summary import VerdictSummary, VerdictsWithRanks
 
 
-def verdicts_json(findings: VerdictSummary) -> bytes:
-    """Every verdict of every setting, with spreads, rank agreement, and the uses of test splits."""
+def verdicts_json(summary: VerdictSummary) -> bytes:
+    """Return every verdict of every setting, with spreads, rank agreement, and the uses of test splits."""
     return _bytes({
-        "judged": [_judged(one) for one in findings.judged],
+        "judged": [_ranked(ranked) for ranked in summary.ranked],
         "test_splits": {
-            "uses": [asdict(one) for one in count_uses(findings.ledger.uses)],
-            "damaged": list(findings.ledger.damaged),
-            "results_not_recorded": findings.unrecorded,
+            "uses": [asdict(use) for use in count_uses(summary.ledger.uses)],
+            "damaged": list(summary.ledger.damaged),
+            "results_not_recorded": summary.unrecorded,
         },
     })  # fmt: skip
 
 
-def claims_json(findings: VerdictSummary) -> bytes:
-    """Every claim with both answers and the comparisons behind ours; scores and differences in 0..1, not points."""
-    return _bytes({source: [_claim(one) for one in claims] for source, claims in findings.claims.items()})
+def claims_json(summary: VerdictSummary) -> bytes:
+    """Return every claim with both answers and our comparisons; scores and differences in 0..1, not points."""
+    return _bytes({source: [_claim(verdict) for verdict in verdicts] for source, verdicts in summary.claims.items()})
 
 
-def _judged(one: VerdictsWithRanks) -> dict[str, Any]:
-    judgement = one.judgement
+def _ranked(ranked: VerdictsWithRanks) -> dict[str, Any]:
+    verdict_set = ranked.verdict_set
     return {
-        "setting": asdict(judgement.setting),
-        "source": judgement.source,
-        "decided": len(judgement.decided),
-        "outside": len(judgement.outside),
-        "expected_outside": judgement.expected_outside,
-        "spreads": {dataset: asdict(spread) for dataset, spread in judgement.spreads.items()},
-        "ranks": [asdict(rank) for rank in one.ranks],
-        "runs": [_verdict(verdict) for verdict in judgement.verdicts],
-        "comparisons": [_paired(paired) for paired in one.paired.values()],
-        "passed_over": list(judgement.passed_over),
+        "setting": asdict(verdict_set.setting),
+        "source": verdict_set.source,
+        "decided": len(verdict_set.decided),
+        "outside": len(verdict_set.outside),
+        "expected_outside": verdict_set.expected_outside,
+        "spreads": {dataset: asdict(spread) for dataset, spread in verdict_set.spreads.items()},
+        "ranks": [asdict(rank) for rank in ranked.ranks],
+        "runs": [_verdict(verdict) for verdict in verdict_set.verdicts],
+        "comparisons": [_paired(paired) for paired in ranked.paired.values()],
+        "passed_over": list(verdict_set.passed_over),
     }
 
 
-def _verdict(one: Verdict) -> dict[str, Any]:
+def _verdict(verdict: Verdict) -> dict[str, Any]:
+    run = verdict.run
     return {
-        "dataset": one.run.dataset, "run": one.run.name, "tables": list(one.run.tables), "verdict": one.word,
-        "text": one.text, "why": one.why, "paper": one.run.printed["dice"], "mean": one.mean,
-        "difference": one.difference, "tolerance": one.tolerance, "replicates": one.replicates, "keys": list(one.keys),
+        "dataset": run.dataset, "run": run.name, "tables": list(run.tables), "verdict": verdict.word,
+        "text": verdict.text, "why": verdict.why, "paper": run.printed["dice"], "mean": verdict.mean,
+        "difference": verdict.difference, "tolerance": verdict.tolerance, "replicates": verdict.replicates,
+        "keys": list(verdict.keys),
     }  # fmt: skip
 
 
-def _claim(one: ClaimVerdict) -> dict[str, Any]:
-    claim = one.claim
+def _claim(verdict: ClaimVerdict) -> dict[str, Any]:
+    claim = verdict.claim
     return {
         "id": claim.id, "sentence": claim.sentence, "where": claim.where, "says": claim.says, "profile": claim.profile,
-        "paper": one.paper.word, "evidence": list(one.paper.evidence), "ours": one.word, "why": one.why,
-        "comparisons": [_paired(paired) for paired in one.paired],
+        "paper": verdict.paper.word, "evidence": list(verdict.paper.evidence), "ours": verdict.word,
+        "why": verdict.why, "comparisons": [_paired(paired) for paired in verdict.paired],
     }  # fmt: skip
 
 
-def _paired(one: Paired) -> dict[str, Any]:
+def _paired(paired: PairedComparison) -> dict[str, Any]:
     return {
-        **asdict(one.comparison), "score": one.score, "verdict": one.word, "why": one.why,
-        "differences": list(one.differences), "contrast": asdict(one.contrast) if one.contrast else None,
-        "holm_divisor": one.divisor, "stated_amount_in_interval": one.points_held,
-        "new_images": asdict(one.imagery) if one.imagery else None, "by_scene": one.scenes,
+        **asdict(paired.comparison), "score": paired.score, "verdict": paired.word, "why": paired.why,
+        "differences": list(paired.differences), "contrast": asdict(paired.contrast) if paired.contrast else None,
+        "holm_divisor": paired.divisor, "stated_amount_in_interval": paired.points_held,
+        "new_images": asdict(paired.imagery) if paired.imagery else None, "by_scene": paired.scenes,
     }  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""Which of two systems is better, from results of the same replicates: paired differences, families, new imagery."""
+"""Compare two systems on the replicates that both have: paired differences, families of tests, new imagery."""
 
 from __future__ import annotations
 
@@ -12,26 +12,29 @@ from benchmarks.protocol.claims import CLAIMS, Comparison, ScoreName
 from benchmarks.protocol.tables import SYSTEMS
 from benchmarks.results.result import Result
 from data_prep.registry import dataset as find_dataset
-from reports.select.comparable import ResultGroup, ResultGroupRow
-from reports.statistics.bootstrap import Interval, interval, mean_over_classes, resampled_class_dice
+from reports.select.comparable import ResultGroup, ResultGroupRow, replicate_identity
+from reports.statistics.bootstrap import Interval, image_places, interval, mean_over_classes, resampled_class_dice
 from reports.statistics.replicates import LEVEL, Contrast, contrast, holm
 from reports.verdicts.rule import VerdictSet, find_row
 
-Word = Literal["supported", "contradicted", "undecided", "not tested"]
+ClaimWord = Literal["supported", "contradicted", "undecided", "not tested"]
 
-DRAWS = 2_000
+ReplicatePair = tuple[Result, Result]
+"""Results of the better and of the worse system, as claimed, on the same split with the same seed."""
+
+IMAGERY_DRAWS = 2_000
 """Resamples behind an interval for new imagery: the ends of a 95 % interval to about 2 % of its width."""
 
 COLLAPSED = "collapsed"
-"""Begins the ground of a comparison that more runs would not make possible."""
+"""First word of why a comparison is not tested that more runs would not make possible."""
 
 PRIMARY = "Baseline"
 """The system against which RS-SAM is compared without adjustment."""
 
 
 @dataclass(frozen=True, eq=False)
-class Paired:
-    """A comparison in our results. Differences are `better` less `worse`, one for each replicate that both have.
+class PairedComparison:
+    """A comparison in our results. Differences are `better` less `worse`, in the order of `pairs`.
 
     `divisor` is Holm's: the number of comparisons of its family that share the 5 % at its place; 1 for a comparison by
     itself. The interval of `contrast` is widened accordingly, so that it excludes 0 exactly where the word is not
@@ -41,7 +44,7 @@ class Paired:
 
     comparison: Comparison
     score: ScoreName
-    word: Word
+    word: ClaimWord
     why: str  # of "not tested"
     differences: tuple[float, ...]
     contrast: Contrast | None = None
@@ -49,6 +52,7 @@ class Paired:
     imagery: Interval | None = None
     scenes: bool = False
     missing: tuple[str, ...] = ()  # runs that are not there
+    pairs: tuple[ReplicatePair, ...] = ()
 
     @property
     def points_held(self) -> bool | None:
@@ -58,35 +62,38 @@ class Paired:
         return self.contrast.low <= self.comparison.points / 100 <= self.contrast.high
 
 
-Key = tuple[Comparison, ScoreName]
+ComparisonKey = tuple[Comparison, ScoreName]
+
+PairedByKey = Mapping[ComparisonKey, PairedComparison]
 
 
-def key_of(comparison: Comparison, score: ScoreName) -> Key:
-    """What tells comparisons apart: not what a sentence says of the amount, nor whether it decides."""
+def key_of(comparison: Comparison, score: ScoreName) -> ComparisonKey:
+    """Return the comparison without the stated amount and without whether it decides, so that it is tested once."""
     return replace(comparison, points=None, decides=True), score
 
 
-def compare(judgement: VerdictSet) -> dict[Key, Paired]:
-    """Every comparison of every claim under the judgement's profile, each tested once, adjusted within its family."""
-    wanted = dict.fromkeys(
-        key_of(one, claim.score)
+def compare(verdict_set: VerdictSet) -> PairedByKey:
+    """Test every comparison of every claim under the set's profile once, adjusted within its family."""
+    keys = dict.fromkeys(
+        key_of(comparison, claim.score)
         for claim in CLAIMS
-        if claim.profile == ("fair" if judgement.setting.profile == "fair" else "paper")
-        for one in claim.comparisons
+        if claim.profile == ("fair" if verdict_set.setting.profile == "fair" else "paper")
+        for comparison in claim.comparisons
     )
-    measured = {key: _paired(key, judgement.sections.get(key[0].dataset)) for key in wanted}
-    families: dict[tuple[str, ...], list[Key]] = {}
-    for key in measured:
+    by_key = {key: _paired(key, verdict_set.groups.get(key[0].dataset)) for key in keys}
+    families: dict[tuple[str, ...], list[ComparisonKey]] = {}
+    for key in by_key:
         families.setdefault(family(*key), []).append(key)
     for members in families.values():
-        measured |= _adjusted({key: measured[key] for key in members if measured[key].contrast is not None}, judgement)
-    return _with_imagery(measured, judgement)
+        by_key |= _adjusted({key: by_key[key] for key in members if by_key[key].contrast is not None}, verdict_set)
+    return _with_imagery(by_key, verdict_set)
 
 
 def family(comparison: Comparison, score: ScoreName) -> tuple[str, ...]:
-    """What a comparison shares its 5 % with: RS-SAM against the Baseline is alone, against the other nine one family.
+    """Return the family that a comparison shares its 5 % with.
 
-    The comparisons of Table 5 are another, those of Tables 6 and 7 alone.
+    RS-SAM against the Baseline is alone, against the other nine systems one family. The comparisons of Table 5 are
+    another, those of Tables 6 and 7 alone.
     """
     systems = {name for name, _ in SYSTEMS}
     if comparison.better == "RS-SAM" and comparison.worse in systems:
@@ -98,102 +105,94 @@ def family(comparison: Comparison, score: ScoreName) -> tuple[str, ...]:
     return (comparison.dataset, score, comparison.better, comparison.worse)
 
 
-def pairs(better: ResultGroupRow, worse: ResultGroupRow) -> list[tuple[Result, Result]]:
-    """Results of both rows on the same split with the same seed; all others are left out."""
-    others = {_replicate(result): result for result in worse.results}
-    return [(one, others[_replicate(one)]) for one in better.results if _replicate(one) in others]
+def pairs(better: ResultGroupRow, worse: ResultGroupRow) -> list[ReplicatePair]:
+    """Return results of both rows on the same split with the same seed; all others are left out."""
+    by_identity = {replicate_identity(result): result for result in worse.results}
+    return [
+        (result, by_identity[identity])
+        for result in better.results
+        if (identity := replicate_identity(result)) in by_identity
+    ]
 
 
-def _replicate(result: Result) -> tuple[str, int]:
-    """Data and split by their digest, and the seed: an official split is one whatever the split seed."""
-    return result.identity["data"], result.identity["seed"]
-
-
-def _paired(key: Key, section: ResultGroup | None) -> Paired:
+def _paired(key: ComparisonKey, group: ResultGroup | None) -> PairedComparison:
+    """The comparison with its contrast, not adjusted yet: "undecided", or "not tested" with why."""
     comparison, score = key
-    rows = [find_row(section, name) for name in (comparison.better, comparison.worse)]
+    rows = [find_row(group, name) for name in (comparison.better, comparison.worse)]
     better, worse = rows
-    if section is None or better is None or worse is None:
+    if group is None or better is None or worse is None:
         missing = tuple(
             name for name, row in zip((comparison.better, comparison.worse), rows, strict=True) if row is None
         )
         why = f"not run: {' and '.join(missing)}"
-        return Paired(comparison, score, "not tested", why, (), missing=missing)
+        return PairedComparison(comparison, score, "not tested", why, (), missing=missing)
     collapsed = [row.row.labels[0] for row in (better, worse) if row.collapsed]
     if collapsed:
-        return Paired(comparison, score, "not tested", f"{COLLAPSED}: {' and '.join(collapsed)}", ())
-    both = pairs(better, worse)
-    differences = tuple(getattr(one.scores, score) - getattr(other.scores, score) for one, other in both)
-    if len(both) < 2:
-        why = "one pair of runs: difference only" if both else "no replicate that both have"
-        return Paired(comparison, score, "not tested", why, differences)
-    tested = contrast(differences, test_over_train(section, both))
-    return Paired(comparison, score, "undecided", "", differences, tested)
+        return PairedComparison(comparison, score, "not tested", f"{COLLAPSED}: {' and '.join(collapsed)}", ())
+    replicate_pairs = tuple(pairs(better, worse))
+    differences = tuple(getattr(above.scores, score) - getattr(below.scores, score) for above, below in replicate_pairs)
+    if len(replicate_pairs) < 2:
+        why = "one pair of runs: difference only" if replicate_pairs else "no replicate that both have"
+        return PairedComparison(comparison, score, "not tested", why, differences)
+    tested = contrast(differences, test_over_train(group, replicate_pairs))
+    return PairedComparison(comparison, score, "undecided", "", differences, tested, pairs=replicate_pairs)
 
 
-def test_over_train(section: ResultGroup, both: Sequence[tuple[Result, Result]]) -> float:
-    """Test images a training image where splits are drawn anew, for their overlap; 0 for an official split."""
-    dataset = section.setting.dataset or section.table.dataset
-    if find_dataset(dataset).official_sizes is not None:
+def test_over_train(group: ResultGroup, replicate_pairs: Sequence[ReplicatePair]) -> float:
+    """Return test images per training image where splits are drawn anew, for their overlap; 0 for an official split."""
+    if find_dataset(group.dataset).official_sizes is not None:
         return 0.0
-    return float(np.mean([one.data["test"] / one.data["train"] for one, _ in both]))
+    return float(np.mean([better.data["test"] / better.data["train"] for better, _ in replicate_pairs]))
 
 
-def _adjusted(members: Mapping[Key, Paired], judgement: VerdictSet) -> dict[Key, Paired]:
+def _adjusted(members: PairedByKey, verdict_set: VerdictSet) -> PairedByKey:
     """The members of one family with Holm's words, and intervals that agree with them."""
-    ordered = sorted(members, key=lambda key: _tested(members[key]).p)
-    adjusted = holm([_tested(members[key]).p for key in ordered])
+    ordered = sorted(members, key=lambda key: _contrast(members[key]).p)
+    adjusted = holm([_contrast(members[key]).p for key in ordered])
     undecided = next((place for place, p in enumerate(adjusted) if p >= 1 - LEVEL), len(ordered))
-    found = {}
+    by_key = {}
     for place, key in enumerate(ordered):
-        one = members[key]
+        paired = members[key]
         # Holm steps down until one test fails: all after it would have to pass where that one failed.
         divisor = len(ordered) - min(place, undecided)
-        section = judgement.sections[key[0].dataset]
-        both = pairs(*_both(section, key[0]))
-        tested = contrast(one.differences, test_over_train(section, both), level=1 - (1 - LEVEL) / divisor)
-        word: Word = "undecided" if place >= undecided else "supported" if tested.mean > 0 else "contradicted"
-        found[key] = replace(one, word=word, contrast=tested, divisor=divisor)
-    return found
+        overlap = test_over_train(verdict_set.groups[key[0].dataset], paired.pairs)
+        tested = contrast(paired.differences, overlap, level=1 - (1 - LEVEL) / divisor)
+        word: ClaimWord = "undecided" if place >= undecided else "supported" if tested.mean > 0 else "contradicted"
+        by_key[key] = replace(paired, word=word, contrast=tested, divisor=divisor)
+    return by_key
 
 
-def _tested(one: Paired) -> Contrast:
-    assert one.contrast is not None
-    return one.contrast
+def _contrast(paired: PairedComparison) -> Contrast:
+    assert paired.contrast is not None
+    return paired.contrast
 
 
-def _both(section: ResultGroup, comparison: Comparison) -> tuple[ResultGroupRow, ResultGroupRow]:
-    better, worse = (find_row(section, name) for name in (comparison.better, comparison.worse))
-    assert better is not None
-    assert worse is not None
-    return better, worse
-
-
-def _with_imagery(measured: Mapping[Key, Paired], judgement: VerdictSet) -> dict[Key, Paired]:
+def _with_imagery(by_key: PairedByKey, verdict_set: VerdictSet) -> PairedByKey:
     """Intervals of the mean difference of Dice over resampled images, all systems of a data set on the same draws.
 
     What is drawn are images (or scenes) of all the replicates' test sets together, and each replicate is scored on
     those of its own: an image that several test sets share counts in all of them or in none.
     """
-    found = dict(measured)
-    for dataset, section in judgement.sections.items():
-        keys = [key for key, one in measured.items() if key[0].dataset == dataset and key[1] == "dice" and one.contrast]
-        if not keys:
+    with_imagery = dict(by_key)
+    for dataset in verdict_set.groups:
+        tested = {
+            key: paired
+            for key, paired in by_key.items()
+            if key[0].dataset == dataset and key[1] == "dice" and paired.contrast
+        }
+        if not tested:
             continue
-        both = {key: pairs(*_both(section, key[0])) for key in keys}
-        results = {result.key: result for each in both.values() for pair in each for result in pair}
+        results = {result.key: result for paired in tested.values() for pair in paired.pairs for result in pair}
         scenes = _scenes(tuple(results.values()))
-        images = sorted({image for result in results.values() for image in result.images})
-        place = {image: index for index, image in enumerate(images)}
+        images, places = image_places([result.images for result in results.values()])
         clusters = [scenes[image] for image in images] if scenes else None
-        places = [np.array([place[image] for image in result.images], dtype=np.int64) for result in results.values()]
         counts = [result.counts for result in results.values()]
-        drawn = resampled_class_dice(counts, clusters=clusters, places=places, draws=DRAWS)
+        drawn = resampled_class_dice(counts, clusters=clusters, places=places, draws=IMAGERY_DRAWS)
         dice = dict(zip(results, mean_over_classes(drawn), strict=True))
-        for key in keys:
-            draws = np.mean([dice[one.key] - dice[other.key] for one, other in both[key]], axis=0)
-            found[key] = replace(measured[key], imagery=interval(draws), scenes=bool(scenes))
-    return found
+        for key, paired in tested.items():
+            draws = np.mean([dice[better.key] - dice[worse.key] for better, worse in paired.pairs], axis=0)
+            with_imagery[key] = replace(paired, imagery=interval(draws), scenes=bool(scenes))
+    return with_imagery
 
 
 def _scenes(results: Sequence[Result]) -> dict[str, str]:
@@ -201,9 +200,11 @@ def _scenes(results: Sequence[Result]) -> dict[str, str]:
 
     Of results with scenes and without, those without were made before scenes were recorded: their images count alone.
     """
-    known: dict[str, str] = {}
+    recorded: dict[str, str] = {}
     for result in results:
         scenes = result.data.get("test_scenes")
         if isinstance(scenes, list) and len(scenes) == len(result.images):
-            known |= dict(zip(result.images, map(str, scenes), strict=True))
-    return {image: known.get(image, f"image {image}") for result in results for image in result.images} if known else {}
+            recorded |= dict(zip(result.images, map(str, scenes), strict=True))
+    if not recorded:
+        return {}
+    return {image: recorded.get(image, f"image {image}") for result in results for image in result.images}

@@ -1,4 +1,4 @@
-"""Do our tables put the systems in the paper's order?"""
+"""Compare the order in which our tables and the paper's put the systems."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from benchmarks.protocol.tables import TABLES
 from reports.statistics.replicates import kendall
 from reports.verdicts.rule import VerdictSet
 
-FEWEST = 3
+FEWEST_SYSTEMS = 3
 """Systems below which an order says nothing."""
 
 
@@ -22,14 +22,14 @@ class RankAgreement:
     rows: int
 
 
-def rank_agreement(judgement: VerdictSet) -> tuple[RankAgreement, ...]:
-    """Of every table with Dice of three systems or more of ours."""
-    found = []
+def rank_agreement(verdict_set: VerdictSet) -> tuple[RankAgreement, ...]:
+    """Return the agreement of every table with Dice of three systems or more of ours."""
+    agreements = []
     for table in TABLES.values():
-        verdicts = [one for one in judgement.verdicts if table.id in one.run.tables]
-        both = [(one.mean, one.run.printed["dice"]) for one in verdicts if one.mean is not None]
-        if "dice" not in table.scores or len(both) < FEWEST:
+        verdicts = [verdict for verdict in verdict_set.verdicts if table.id in verdict.run.tables]
+        scored = [(verdict.mean, verdict.run.printed["dice"]) for verdict in verdicts if verdict.mean is not None]
+        if "dice" not in table.scores or len(scored) < FEWEST_SYSTEMS:
             continue
-        ours, paper = zip(*both, strict=True)
-        found.append(RankAgreement(table.id, kendall(ours, paper), len(both), len(table.rows)))
-    return tuple(found)
+        ours, paper = zip(*scored, strict=True)
+        agreements.append(RankAgreement(table.id, kendall(ours, paper), len(scored), len(table.rows)))
+    return tuple(agreements)

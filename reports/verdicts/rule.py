@@ -1,4 +1,4 @@
-"""Does each number of the paper reproduce? One verdict a run, on Dice, by the same rule for all.
+"""Decide for each run of the paper whether its Dice reproduces, by one rule for all runs.
 
 A replicate is a pair of split seed and seed. The spread of replicates about their own mean is pooled over the systems
 on a data set. From it follows T: how far a mean may lie from the paper's single run by the luck of split and training.
@@ -11,17 +11,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-import numpy as np
-
 from benchmarks.protocol.paper_runs import DATASET_TABLES, PAPER_RUNS, PaperRun
 from benchmarks.protocol.run import Run
 from benchmarks.protocol.setting import Setting
 from benchmarks.protocol.tables import Row, Table
 from reports.select.comparable import ResultGroup, ResultGroupRow, comparable_groups
-from reports.select.not_comparable import row_reasons, section_reasons
-from reports.select.results import Collection, Source
+from reports.select.not_comparable import group_reasons, row_reasons
+from reports.select.results import Collection, ResultSource
 from reports.select.settings import declare
-from reports.statistics.replicates import LEVEL, Spread, pooled_spread, tolerance
+from reports.statistics.replicates import LEVEL, Spread, mean_dice, pooled_spread, tolerance
 
 CAPS: Mapping[str, float] = {"deepglobe": 0.020, "whu": 0.010, "whdld": 0.010}
 """T above which agreement would say little: a run is then undecided."""
@@ -29,9 +27,9 @@ CAPS: Mapping[str, float] = {"deepglobe": 0.020, "whu": 0.010, "whdld": 0.010}
 FEWEST_DF = 8
 """Degrees of freedom below which a spread is not known well enough."""
 
-Word = Literal["reproduced", "higher", "lower", "undecided", "one run", "not comparable", "not run"]
+VerdictWord = Literal["reproduced", "higher", "lower", "undecided", "one run", "not comparable", "not run"]
 
-WORDS: Mapping[Word, str] = {
+WORDS: Mapping[VerdictWord, str] = {
     "reproduced": "reproduced to ±{t:.3f}",
     "higher": "higher",
     "lower": "lower",
@@ -44,10 +42,10 @@ WORDS: Mapping[Word, str] = {
 
 @dataclass(frozen=True, eq=False)
 class Verdict:
-    """What became of one number of the paper. `why` is the ground of an open verdict, `keys` the results behind it."""
+    """The verdict on one number of the paper: `why` it is open, if it is, and the `keys` of the results behind it."""
 
     run: PaperRun
-    word: Word
+    word: VerdictWord
     why: str = ""
     mean: float | None = None  # Dice, 0..1
     tolerance: float | None = None
@@ -67,45 +65,40 @@ class Verdict:
 
 @dataclass(frozen=True, eq=False)
 class VerdictSet:
-    """All verdicts on one owner's results under one setting, with the spread of each data set and what it rests on."""
+    """All verdicts on one owner's results under one setting, with spread and results by data set."""
 
     setting: Setting
-    source: Source
+    source: ResultSource
     verdicts: tuple[Verdict, ...]
     spreads: Mapping[str, Spread]
-    sections: Mapping[str, ResultGroup]  # by data set, those with results
-    passed_over: tuple[str, ...] = ()  # sentences on results that were not judged
-
-    def of(self, row: Row, dataset: str) -> Verdict | None:
-        """The verdict on a row of any table of that data set; None for a control, of which the paper prints nothing."""
-        found = (one for one in self.verdicts if (one.run.model, one.run.dataset) == (row.model, dataset))
-        return next(found, None)
+    groups: Mapping[str, ResultGroup]  # by data set, those with results
+    passed_over: tuple[str, ...] = ()  # sentences on results without a verdict
 
     @property
     def decided(self) -> tuple[Verdict, ...]:
         """Verdicts that say yes or no."""
-        return tuple(one for one in self.verdicts if one.word in ("reproduced", "higher", "lower"))
+        return tuple(verdict for verdict in self.verdicts if verdict.word in ("reproduced", "higher", "lower"))
 
     @property
     def outside(self) -> tuple[Verdict, ...]:
-        """Those that say no."""
-        return tuple(one for one in self.decided if one.word != "reproduced")
+        """Verdicts that say no."""
+        return tuple(verdict for verdict in self.decided if verdict.word != "reproduced")
 
     @property
     def expected_outside(self) -> float:
-        """How many would lie outside by chance if every decided number were a true replication."""
+        """Number of verdicts that would say no by chance if every decided number were a true replication."""
         return (1 - LEVEL) * len(self.decided)
 
 
 def judge(collection: Collection, setting: Setting) -> list[VerdictSet]:
-    """One judgement for each owner of results under the setting, the user's first; one of "not run" if none has any."""
-    by_owner: dict[Source, dict[str, list[ResultGroup]]] = {}
+    """Return the verdicts on each owner's results under a setting, the user's first; all "not run" without results."""
+    by_owner: dict[ResultSource, dict[str, list[ResultGroup]]] = {}
     for dataset, table in DATASET_TABLES.items():
-        for section in comparable_groups(_runnable(table, setting), collection, setting):
-            if section.results:
-                by_owner.setdefault(section.source, defaultdict(list))[dataset].append(section)
-    owners: Sequence[Source] = sorted(by_owner) or ["own"]
-    return [_judgement(setting, owner, by_owner.get(owner, {})) for owner in owners]
+        for group in comparable_groups(_runnable(table, setting), collection, setting):
+            if group.results:
+                by_owner.setdefault(group.source, defaultdict(list))[dataset].append(group)
+    owners: Sequence[ResultSource] = sorted(by_owner) or ["own"]
+    return [_verdict_set(setting, owner, by_owner.get(owner, {})) for owner in owners]
 
 
 def _runnable(table: Table, setting: Setting) -> Table:
@@ -116,42 +109,41 @@ def _runnable(table: Table, setting: Setting) -> Table:
     return replace(table, rows=tuple(rows.values()))
 
 
-def _judgement(setting: Setting, source: Source, found: Mapping[str, Sequence[ResultGroup]]) -> VerdictSet:
+def _verdict_set(setting: Setting, source: ResultSource, groups_of: Mapping[str, Sequence[ResultGroup]]) -> VerdictSet:
     chosen: dict[str, ResultGroup] = {}
     passed_over = []
-    for dataset, each in found.items():
-        # Sections differ in data or precision. The one that can say most is judged: comparable, then larger.
-        first, *rest = sorted(each, key=lambda section: (len(section_reasons(section)), -len(section.results)))
-        chosen[dataset] = first
-        for section in rest:
-            result = section.results[0]
+    for dataset, groups in groups_of.items():
+        # They differ in data or precision. Verdicts are on the group that can say most: comparable, then larger.
+        chosen[dataset], *others = sorted(groups, key=lambda group: (len(group_reasons(group)), -len(group.results)))
+        for group in others:
+            result = group.results[0]
             passed_over.append(
-                f"{len(section.results)} results on {dataset} with other data or precision ({result.data['describe']}, "
+                f"{len(group.results)} results on {dataset} with other data or precision ({result.data['describe']}, "
                 f"{result.identity['precision']}) stand in the tables and are not judged here"
             )
-    spreads = {dataset: pooled_spread(_groups(section)) for dataset, section in chosen.items()}
+    spreads = {dataset: pooled_spread(_replicate_dice(group)) for dataset, group in chosen.items()}
     verdicts = tuple(_verdict(run, chosen.get(run.dataset), spreads.get(run.dataset)) for run in PAPER_RUNS)
     return VerdictSet(setting, source, verdicts, spreads, chosen, tuple(passed_over))
 
 
-def find_row(section: ResultGroup | None, name: str) -> ResultGroupRow | None:
-    """The row of a run by its name, if it has results."""
-    filled = section.filled if section else ()
+def find_row(group: ResultGroup | None, name: str) -> ResultGroupRow | None:
+    """Return the row of a run by its name; None if it has no result."""
+    filled = group.filled if group else ()
     return next((row for row in filled if row.row.labels == (name,)), None)
 
 
-def _groups(section: ResultGroup) -> list[list[float]]:
+def _replicate_dice(group: ResultGroup) -> list[list[float]]:
     """Dice of the replicates of every row that can be compared with the paper."""
-    return [[result.scores.dice for result in row.results] for row in section.filled if not row_reasons(section, row)]
+    return [[result.scores.dice for result in row.results] for row in group.filled if not row_reasons(group, row)]
 
 
-def _verdict(run: PaperRun, section: ResultGroup | None, spread: Spread | None) -> Verdict:
-    row = find_row(section, run.name)
-    if section is None or spread is None or row is None:
+def _verdict(run: PaperRun, group: ResultGroup | None, spread: Spread | None) -> Verdict:
+    row = find_row(group, run.name)
+    if group is None or spread is None or row is None:
         return Verdict(run, "not run")
     count, keys = len(row.results), tuple(result.key for result in row.results)
-    reasons = row_reasons(section, row)
-    mean = None if row.collapsed else float(np.mean([result.scores.dice for result in row.results]))
+    reasons = row_reasons(group, row)
+    mean = None if row.collapsed else mean_dice(row.results)
     if reasons:
         return Verdict(run, "not comparable", "; ".join(reasons), mean, None, count, keys)
     if count == 1:
@@ -165,5 +157,5 @@ def _verdict(run: PaperRun, section: ResultGroup | None, spread: Spread | None) 
         return Verdict(run, "undecided", why, mean, limit, count, keys)
     assert mean is not None
     difference = mean - run.printed["dice"]
-    word: Word = "reproduced" if abs(difference) <= limit else "higher" if difference > 0 else "lower"
+    word: VerdictWord = "reproduced" if abs(difference) <= limit else "higher" if difference > 0 else "lower"
     return Verdict(run, word, "", mean, limit, count, keys)

@@ -1,4 +1,4 @@
-"""What is said of the paper beside the tables: verdicts, claims, rank agreement, and how worn the test splits are."""
+"""Collect all verdicts, claims and rank agreements of a report, and how often each test split was used."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from pathlib import Path
 from benchmarks.protocol.paper_runs import DATASET_TABLES
 from benchmarks.protocol.setting import Setting
 from benchmarks.results.test_set_log import Ledger, read_ledger
-from reports.select.results import Collection, Source
-from reports.select.settings import PAPER_SETTING, order, settings
+from reports.select.results import Collection, ResultSource
+from reports.select.settings import PAPER_SETTING, setting_order, settings
 from reports.verdicts.claims import ClaimVerdict, claim_verdicts
-from reports.verdicts.paired import Key, Paired, compare
+from reports.verdicts.paired import PairedByKey, compare
 from reports.verdicts.rank_agreement import RankAgreement, rank_agreement
 from reports.verdicts.rule import VerdictSet, judge
 
 
 @dataclass(frozen=True, eq=False)
 class VerdictsWithRanks:
-    """One owner's results under one setting: verdicts, comparisons and orders."""
+    """One owner's results under one setting: verdicts, comparisons, and the order of the systems."""
 
-    judgement: VerdictSet
-    paired: Mapping[Key, Paired]
+    verdict_set: VerdictSet
+    paired: PairedByKey
     ranks: tuple[RankAgreement, ...]
 
 
@@ -30,30 +30,29 @@ class VerdictsWithRanks:
 class VerdictSummary:
     """`claims` by owner of the results. `unrecorded` counts results of the user's that the ledger does not know."""
 
-    judged: tuple[VerdictsWithRanks, ...]  # the paper's setting first
-    claims: Mapping[Source, tuple[ClaimVerdict, ...]]
+    ranked: tuple[VerdictsWithRanks, ...]  # the paper's setting first
+    claims: Mapping[ResultSource, tuple[ClaimVerdict, ...]]
     ledger: Ledger
     unrecorded: int
 
 
-def find(collection: Collection, home: Path) -> VerdictSummary:
-    """Everything, from stored results alone."""
+def summarize(collection: Collection, home: Path) -> VerdictSummary:
+    """Return every verdict from stored results alone."""
     tables = tuple(DATASET_TABLES.values())
-    found = {one for table in tables for one in settings(collection, table, tables) if one.dataset is None}
-    judged = [
-        VerdictsWithRanks(judgement, compare(judgement), rank_agreement(judgement))
-        for setting in sorted({PAPER_SETTING, *found}, key=order)
-        for judgement in judge(collection, setting)
+    used = {setting for table in tables for setting in settings(collection, table, tables) if setting.dataset is None}
+    ranked = [
+        VerdictsWithRanks(verdict_set, compare(verdict_set), rank_agreement(verdict_set))
+        for setting in sorted({PAPER_SETTING, *used}, key=setting_order)
+        for verdict_set in judge(collection, setting)
     ]
-    claims: dict[Source, tuple[ClaimVerdict, ...]] = {}
-    for source in dict.fromkeys(one.judgement.source for one in judged):
-        plain = {
-            one.judgement.setting.profile: (one.judgement, one.paired)
-            for one in judged
-            if one.judgement.source == source and one.judgement.setting == Setting(one.judgement.setting.profile)
-        }
-        claims[source] = claim_verdicts(plain)
+    by_owner: dict[ResultSource, dict[str, tuple[VerdictSet, PairedByKey]]] = {}
+    for verdicts in ranked:
+        verdict_set = verdicts.verdict_set
+        by_profile = by_owner.setdefault(verdict_set.source, {})
+        if verdict_set.setting == Setting(verdict_set.setting.profile):
+            by_profile[verdict_set.setting.profile] = verdict_set, verdicts.paired
+    claims = {source: claim_verdicts(by_profile) for source, by_profile in by_owner.items()}
     ledger = read_ledger(home)
     known = {use.key for use in ledger.uses}
-    unrecorded = sum(item.source == "own" and item.result.key not in known for item in collection.stored)
-    return VerdictSummary(tuple(judged), claims, ledger, unrecorded)
+    unrecorded = sum(stored.source == "own" and stored.result.key not in known for stored in collection.stored)
+    return VerdictSummary(tuple(ranked), claims, ledger, unrecorded)

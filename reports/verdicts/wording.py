@@ -1,4 +1,4 @@
-"""Verdicts, claims and the ledger in words: the sentences every renderer shares. A renderer adds form, not meaning."""
+"""Write verdicts, claims and uses of test splits as sentences, for Markdown page, HTML page and terminal alike."""
 
 from __future__ import annotations
 
@@ -8,14 +8,15 @@ from collections.abc import Sequence
 from benchmarks.protocol.claims import REPLICATES, TITLES
 from benchmarks.protocol.setting import Setting
 from benchmarks.results.test_set_log import count_uses
+from reports.formatting import format_difference, join_words, plural
 from reports.select.settings import PAPER_SETTING, describe
-from reports.verdicts.claims import FEW, ClaimVerdict
-from reports.verdicts.paired import Paired
+from reports.verdicts.claims import FEW_COMPARISONS, ClaimVerdict
+from reports.verdicts.paired import PairedComparison
 from reports.verdicts.rank_agreement import RankAgreement
-from reports.verdicts.rule import CAPS, FEWEST_DF, WORDS, Verdict, VerdictSet, Word
+from reports.verdicts.rule import CAPS, FEWEST_DF, WORDS, Verdict, VerdictSet, VerdictWord
 from reports.verdicts.summary import VerdictSummary, VerdictsWithRanks
 
-OPEN: Word = "not comparable"
+NOT_COMPARABLE: VerdictWord = "not comparable"
 COMPARISON_TABLES = (("table1", "deepglobe"), ("table2", "whu"), ("table3", "whdld"))
 """The tables of all eleven systems."""
 
@@ -51,184 +52,182 @@ CLAIM_RULE = (
     "each data set. RS-SAM against the other systems of a data set is one family, and so are the rows of Table 5: "
     "there intervals are widened (Holm), so that the whole family errs in 5 % of cases.",
 )
-WORN = (
+TEST_SPLIT_USES = (
     "A test split wears out by being looked at: what is chosen after seeing test scores fits them. Every test of a "
     "trained network is therefore written down, and nothing takes a line away."
 )
 
 
-def title(judgement: VerdictSet) -> str:
-    """The heading of one judgement."""
-    owner = "published results" if judgement.source == "published" else "your results"
-    if judgement.setting == PAPER_SETTING:
+def title(verdict_set: VerdictSet) -> str:
+    """Return the heading of a set of verdicts."""
+    owner = "published results" if verdict_set.source == "published" else "your results"
+    if verdict_set.setting == PAPER_SETTING:
         return f"The paper's setting, {owner}"
-    return f"{describe(judgement.setting)[0].upper()}{describe(judgement.setting)[1:]}, {owner}"
+    return f"{describe(verdict_set.setting)[0].upper()}{describe(verdict_set.setting)[1:]}, {owner}"
 
 
-def summary(judgement: VerdictSet) -> list[str]:
-    """The count of verdicts, how many lie outside and how many would by chance, and the spread they rest on."""
-    total = len(judgement.verdicts)
-    if not judgement.sections:
+def summary_lines(verdict_set: VerdictSet) -> list[str]:
+    """Return the count of verdicts, how many lie outside and how many would by chance, and the spread they rest on."""
+    total = len(verdict_set.verdicts)
+    if not verdict_set.groups:
         return [
             "Nothing run under this setting, so no verdict. `rssam-bench reproduce claims` makes five replicates of "
             "the runs that claims rest on and one of each other run; `rssam-bench reproduce all --repeats 5` "
             "makes five of every run."
         ]
-    words = Counter(one.word for one in judgement.verdicts)
-    counted = [f"{words[word]} {WORDS[word].partition(' to ±')[0]}" for word in WORDS if words[word]]
-    lines = [f"Of the paper's {total} runs: {_joined(counted)}."]
-    if judgement.decided:
-        decided, outside = len(judgement.decided), len(judgement.outside)
+    counts = Counter(verdict.word for verdict in verdict_set.verdicts)
+    counted = [f"{counts[word]} {WORDS[word].partition(' to ±')[0]}" for word in WORDS if counts[word]]
+    lines = [f"Of the paper's {total} runs: {join_words(counted)}."]
+    if verdict_set.decided:
+        decided, outside = len(verdict_set.decided), len(verdict_set.outside)
         lines.append(
-            f"{outside} of the {decided} decided {_plural(decided, 'run')} {'lies' if outside == 1 else 'lie'} outside "
-            f"±T. By chance alone {chance(judgement.expected_outside)} would, if every run were a true replication."
+            f"{outside} of the {decided} decided {plural(decided, 'run')} {'lies' if outside == 1 else 'lie'} outside "
+            f"±T. By chance alone {chance(verdict_set.expected_outside)} would, if every run were a true replication."
         )
-    for dataset, spread in judgement.spreads.items():
+    for dataset, spread in verdict_set.spreads.items():
         if spread.df:
             lines.append(
                 f"{short(dataset)}: replicates spread by s = {spread.value:.4f} in Dice "
-                f"({spread.df} {_plural(spread.df, 'degree')} of freedom)."
+                f"({spread.df} {plural(spread.df, 'degree')} of freedom)."
             )
-    reasons = Counter(reason for one in judgement.verdicts for reason in one.why.split("; ") if one.word == OPEN)
+    reasons = Counter(
+        reason
+        for verdict in verdict_set.verdicts
+        if verdict.word == NOT_COMPARABLE
+        for reason in verdict.why.split("; ")
+    )
     if reasons:
-        each = "; ".join(f"{reason} ({count} {_plural(count, 'run')})" for reason, count in reasons.items())
-        lines.append(f"Not comparable, because: {each}.")
-    lines += [f"{sentence}." for sentence in judgement.passed_over]
+        with_counts = [f"{reason} ({count} {plural(count, 'run')})" for reason, count in reasons.items()]
+        lines.append(f"Not comparable, because: {'; '.join(with_counts)}.")
+    lines += [f"{sentence}." for sentence in verdict_set.passed_over]
     return lines
 
 
 def chance(expected: float) -> str:
-    """An expected count in words where it is near a whole number: "about 2"."""
+    """Return an expected count in words where it is near a whole number: "about 2"."""
     return f"about {expected:.0f}" if expected >= 1 else f"fewer than one ({expected:.1f})"
 
 
-def answers(findings: VerdictSummary, setting: Setting) -> list[str]:
-    """Verdicts on the user's results under a setting and the claims tested with it, in few lines for a terminal."""
+def answers(summary: VerdictSummary, setting: Setting) -> list[str]:
+    """Return verdicts on the user's results under a setting and the claims tested with it, in few lines."""
     lines = []
-    for judged in findings.judged:
-        if judged.judgement.setting == setting and judged.judgement.source == "own":
-            lines += [title(judged.judgement), *summary(judged.judgement)]
-    told = [one for one in findings.claims.get("own", ()) if setting == Setting(one.claim.profile)]
-    return [*lines, *(f"{short_answer(one)}: {one.claim.says}" for one in told)]
-
-
-def runs_of(judgement: VerdictSet) -> list[tuple[str, list[Verdict]]]:
-    """Verdicts by data set, without data sets of which nothing was run."""
-    return [
-        (dataset, [one for one in judgement.verdicts if one.run.dataset == dataset]) for dataset in judgement.sections
+    for ranked in summary.ranked:
+        if ranked.verdict_set.setting == setting and ranked.verdict_set.source == "own":
+            lines += [title(ranked.verdict_set), *summary_lines(ranked.verdict_set)]
+    lines += [
+        f"{short_answer(verdict)}: {verdict.claim.says}"
+        for verdict in summary.claims.get("own", ())
+        if setting == Setting(verdict.claim.profile)
     ]
+    return lines
+
+
+def verdicts_by_dataset(verdict_set: VerdictSet) -> dict[str, list[Verdict]]:
+    """Return the verdicts on each data set of which something was run."""
+    return {
+        dataset: [verdict for verdict in verdict_set.verdicts if verdict.run.dataset == dataset]
+        for dataset in verdict_set.groups
+    }
 
 
 def places(verdict: Verdict) -> str:
-    """The tables a run stands in: "1, 5, 7"."""
+    """Return the numbers of the tables a run stands in: "1, 5, 7"."""
     return ", ".join(table.removeprefix("table") for table in verdict.run.tables)
 
 
-def three(value: float | None) -> str:
-    """A score with the paper's decimals; empty where there is none."""
-    return "" if value is None else f"{value:.3f}"
-
-
-def signed(value: float | None) -> str:
-    """A difference with its sign; empty where there is none."""
-    if value is None:
-        return ""
-    text = f"{value:+.3f}"
-    return text if float(text) else text[1:]
-
-
 def points(value: float) -> str:
-    """A difference of scores in points, with one decimal and its sign."""
-    text = f"{100 * value:+.1f}"
-    return text if float(text) else text[1:]
+    """Return a difference of scores in points, with one decimal and its sign."""
+    return format_difference(100 * value, 1)
 
 
-def mean_points(one: Paired) -> str:
-    """Our difference in points with its interval; a single one without; empty where there is none."""
-    if one.contrast is not None:
-        return f"{points(one.contrast.mean)} ({points(one.contrast.low)} to {points(one.contrast.high)})"
-    return ", ".join(points(value) for value in one.differences)
+def mean_points(paired: PairedComparison) -> str:
+    """Return our difference in points with its interval; a single one without; empty where there is none."""
+    contrast = paired.contrast
+    if contrast is not None:
+        return f"{points(contrast.mean)} ({points(contrast.low)} to {points(contrast.high)})"
+    return ", ".join(points(difference) for difference in paired.differences)
 
 
-def smallest(one: Paired) -> str:
-    """The smallest difference that could have been seen, in points."""
-    return "" if one.contrast is None else f"{100 * one.contrast.smallest:.1f}"
+def smallest(paired: PairedComparison) -> str:
+    """Return the smallest difference that could have been seen, in points; empty for an untested comparison."""
+    return "" if paired.contrast is None else f"{100 * paired.contrast.smallest:.1f}"
 
 
-def imagery(one: Paired) -> str:
-    """The interval over new images, and what was resampled."""
-    if one.imagery is None:
+def imagery(paired: PairedComparison) -> str:
+    """Return the interval over new images in points, and whether scenes were resampled; empty where there is none."""
+    if paired.imagery is None:
         return ""
-    return f"{points(one.imagery.low)} to {points(one.imagery.high)}{' by scene' if one.scenes else ''}"
+    return f"{points(paired.imagery.low)} to {points(paired.imagery.high)}{' by scene' if paired.scenes else ''}"
 
 
 def measured(verdict: ClaimVerdict) -> list[str]:
-    """What our runs show of a claim: each deciding comparison, or of many only those that do not support it."""
-    tested = [one for one in verdict.deciding if one.contrast is not None]
-    if len(verdict.deciding) > FEW:
-        tested = [one for one in tested if one.word != "supported"]
+    """Return our deciding comparisons of a claim in words; of many only those that do not support it."""
+    tested = [paired for paired in verdict.deciding if paired.contrast is not None]
+    if len(verdict.deciding) > FEW_COMPARISONS:
+        tested = [paired for paired in tested if paired.word != "supported"]
     lines = []
-    for one in tested:
-        stated = ""
-        if one.points_held is not None:
-            stated = (
-                f"; the stated +{one.comparison.points} lies {'in' if one.points_held else 'outside'} that interval"
-            )
+    for paired in tested:
+        comparison, stated = paired.comparison, ""
+        if paired.points_held is not None:
+            inside = "in" if paired.points_held else "outside"
+            stated = f"; the stated +{comparison.points} lies {inside} that interval"
         lines.append(
-            f"{one.comparison.better} over {one.comparison.worse} on {short(one.comparison.dataset)}: "
-            f"{mean_points(one)} points{stated}; the smallest difference that would show is {smallest(one)}"
+            f"{comparison.better} over {comparison.worse} on {short(comparison.dataset)}: "
+            f"{mean_points(paired)} points{stated}; the smallest difference that would show is {smallest(paired)}"
         )
     return lines
 
 
 def paper_answer(verdict: ClaimVerdict) -> str:
-    """The word on the paper's own tables, and whether only the amount is at fault."""
-    better = all(one.printed(verdict.claim.score) > 0 for one in verdict.claim.comparisons)
+    """Return the word on the paper's own tables, and whether only the amount is at fault."""
+    claim = verdict.claim
+    better = all(comparison.printed(claim.score) > 0 for comparison in claim.comparisons)
     amount = better and verdict.paper.word == "does not hold"
     return "does not hold: not by that amount" if amount else verdict.paper.word
 
 
 def remedy(verdict: ClaimVerdict) -> str:
-    """The command that makes a claim testable which is not for want of runs; empty for others."""
+    """Return the command that makes a claim testable; empty for a claim that is tested, or would stay untested."""
     claim = verdict.claim
     if verdict.word != "not tested" or verdict.incomparable:
         return ""
     profile = "" if claim.profile == PAPER_SETTING.profile else f" --profile {claim.profile}"
     if not claim.sweeping:
         return f"rssam-bench reproduce claims{profile}"
-    tables = [name for name, dataset in COMPARISON_TABLES if dataset in {one.dataset for one in claim.comparisons}]
+    datasets = {comparison.dataset for comparison in claim.comparisons}
+    tables = [name for name, dataset in COMPARISON_TABLES if dataset in datasets]
     return f"rssam-bench reproduce {' '.join(tables)} --repeats {REPLICATES}{profile}"
 
 
 def short_answer(verdict: ClaimVerdict) -> str:
-    """The word on our runs, and whether a stated amount lies outside our intervals."""
-    held = [one.points_held for one in verdict.deciding]
+    """Return the word on our runs, and whether a stated amount lies outside our intervals."""
+    held = [paired.points_held for paired in verdict.deciding]
     return f"{verdict.word}, but not the amount" if verdict.word == "supported" and False in held else verdict.word
 
 
-def outcome(one: Paired) -> str:
-    """The word of a comparison, and why it has none."""
-    return f"{one.word}: {one.why}" if one.why else one.word
+def outcome(paired: PairedComparison) -> str:
+    """Return the word of a comparison, and why it is not tested."""
+    return f"{paired.word}: {paired.why}" if paired.why else paired.word
 
 
-def comparisons(judged: VerdictsWithRanks) -> list[Paired]:
-    """Comparisons of which there is a difference, by data set."""
-    found = [one for one in judged.paired.values() if one.differences]
+def comparisons(ranked: VerdictsWithRanks) -> list[PairedComparison]:
+    """Return the comparisons that have a difference, by data set."""
+    with_difference = [paired for paired in ranked.paired.values() if paired.differences]
     order = list(TITLES)
-    return sorted(found, key=lambda one: (order.index(one.comparison.dataset), one.score != "dice"))
+    return sorted(with_difference, key=lambda paired: (order.index(paired.comparison.dataset), paired.score != "dice"))
 
 
 def short(dataset: str) -> str:
-    """A data set's name in a table."""
+    """Return a data set's name in a table."""
     return {"deepglobe": "DeepGlobe", "whu": "WHU", "whdld": "WHDLD"}.get(dataset, dataset)
 
 
-def imagery_note(judged: VerdictsWithRanks) -> str:
-    """What the column on new images means."""
-    found = [one for one in judged.paired.values() if one.imagery is not None]
-    if not found:
+def imagery_note(ranked: VerdictsWithRanks) -> str:
+    """Return what the column on new images means; empty without such a column."""
+    with_imagery = [paired for paired in ranked.paired.values() if paired.imagery is not None]
+    if not with_imagery:
         return ""
-    scenes = any(one.scenes for one in found)
+    scenes = any(paired.scenes for paired in with_imagery)
     unit = "whole scenes (tiles known to abut stay together)" if scenes else "test images"
     return (
         f"*On new images* is the 95 % interval over resampled {unit}: how far the difference would move on other "
@@ -238,41 +237,38 @@ def imagery_note(judged: VerdictsWithRanks) -> str:
     )
 
 
-def ranks(found: Sequence[RankAgreement]) -> str:
-    """Rank agreement in one sentence; empty if there is none to tell."""
-    if not found:
+def rank_sentence(ranks: Sequence[RankAgreement]) -> str:
+    """Return the rank agreements in one sentence; empty without one."""
+    if not ranks:
         return ""
-    each = [
-        f"Table {one.table.removeprefix('table')}: {one.tau:.2f} ({one.systems} of {one.rows} systems)" for one in found
+    agreements = [
+        f"Table {rank.table.removeprefix('table')}: {rank.tau:.2f} ({rank.systems} of {rank.rows} systems)"
+        for rank in ranks
     ]
     return (
         "Order of the systems by Dice, ours against the paper's (Kendall's tau: 1 is the same order, 0 none, -1 the "
-        f"reverse): {'; '.join(each)}."
+        f"reverse): {'; '.join(agreements)}."
     )
 
 
-def ledger(findings: VerdictSummary) -> list[str]:
-    """How often each test split was used, lines that cannot be read, results that the ledger does not know."""
+def split_use_lines(summary: VerdictSummary) -> list[str]:
+    """Return how often each test split was used, lines that cannot be read, and results missing in the ledger."""
     lines = [
-        f"{short(one.dataset)}, split {one.split[:10]}: {one.uses} {_plural(one.uses, 'use')} by {one.runs} "
-        f"{_plural(one.runs, 'run')} of {one.systems} {_plural(one.systems, 'system')}"
-        + (f"; {one.others} of them by predictions that were scored or systems of other data." if one.others else ".")
-        for one in count_uses(findings.ledger.uses)
+        f"{short(split.dataset)}, split {split.split[:10]}: {split.uses} {plural(split.uses, 'use')} by {split.runs} "
+        f"{plural(split.runs, 'run')} of {split.systems} {plural(split.systems, 'system')}"
+        + (
+            f"; {split.others} of them by predictions that were scored or systems of other data."
+            if split.others
+            else "."
+        )
+        for split in count_uses(summary.ledger.uses)
     ]
     if not lines:
         lines.append("No use of a test split is recorded in this home.")
-    if findings.unrecorded:
-        count = findings.unrecorded
+    if summary.unrecorded:
+        count = summary.unrecorded
         lines.append(
-            f"{count} {_plural(count, 'result')} of yours {'is' if count == 1 else 'are'} not in this record: tested "
+            f"{count} {plural(count, 'result')} of yours {'is' if count == 1 else 'are'} not in this record: tested "
             "in another home, or before the record was kept."
         )
-    return [*lines, *(f"Damaged: {sentence}." for sentence in findings.ledger.damaged)]
-
-
-def _plural(count: int, noun: str) -> str:
-    return noun if count == 1 else f"{noun}s"
-
-
-def _joined(words: Sequence[str]) -> str:
-    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
+    return [*lines, *(f"Damaged: {sentence}." for sentence in summary.ledger.damaged)]

@@ -8,7 +8,7 @@ from benchmarks.metrics.counts import Counts
 from benchmarks.protocol.claims import RUNS
 from benchmarks.protocol.setting import Setting
 from data_prep.registry import dataset as find_dataset
-from reports.select.results import Collection, Stored
+from reports.select.results import Collection, StoredResult
 from tests.reports.fabricate import WHOLE, binary_counts, fabricate
 
 SHARES = {"deepglobe": 0.0413, "whu": 0.1113}
@@ -50,4 +50,4 @@ def replicated(dataset, name, dices, setting=PAPER, **options):
 
 
 def collection(*results):
-    return Collection(tuple(Stored(result, "own") for result in results))
+    return Collection(tuple(StoredResult(result, "own") for result in results))

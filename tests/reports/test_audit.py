@@ -9,7 +9,8 @@ import torch
 from baselines.sam_lora import SamLora
 from benchmarks.protocol.cost import measure
 from benchmarks.protocol.paper_numbers import IMPLIED_FOREGROUND, PAPER_TABLES
-from reports.audit import audit, foreground_interval, visible_encoder
+from reports.audit import audit, foreground_interval
+from reports.thop_parameters import encoder_parameters
 from rssam.contract import Task
 
 
@@ -98,4 +99,4 @@ def test_the_counting_rule_is_that_of_the_networks(encoder):
     with torch.device("meta"):
         net = model.architecture(Task(("road",), (512, 512)))
     neck = sum(layer.weight.numel() for layer in net.encoder.neck if hasattr(layer, "stride"))
-    assert counted == visible_encoder(encoder) + neck + 3_776_802
+    assert counted == encoder_parameters(encoder) + neck + 3_776_802

@@ -22,7 +22,7 @@ from benchmarks.results.store import Store
 from data_prep import registry as catalog
 from data_prep.errors import DataError, UnknownDataset
 from data_prep.plugins import Broken, Collision, _declared
-from reports.select.results import Collection, Stored
+from reports.select.results import Collection, StoredResult
 from reports.select.settings import settings
 from reports.tables.assemble import assemble
 from reports.tables.frames import table_frames
@@ -265,7 +265,7 @@ def test_a_report_shows_an_own_system_from_its_result_alone(folder, setting):
     results = stored(run, 0.81), fabricate(paper, 0.7)
     assert results[0].identity["model"]["options"]["taps"] == [1, 2]
     forget(folder)
-    found = Collection(tuple(Stored(result, "own") for result in results))
+    found = Collection(tuple(StoredResult(result, "own") for result in results))
     assert settings(found, TABLE1) == [setting]
     (frame,) = [one for one in table_frames(TABLE1, found, setting) if one.results]
     last = frame.rows.iloc[-1]
@@ -286,7 +286,7 @@ def test_two_versions_are_two_rows(folder):
     importlib.invalidate_caches()
     second = Setting("paper").run(find_model("somebodys:Net"), "deepglobe")
     results.append(stored(second, 0.7))
-    found = Collection(tuple(Stored(result, "own") for result in results))
+    found = Collection(tuple(StoredResult(result, "own") for result in results))
     (frame,) = table_frames(TABLE1, found, Setting("paper"))
     assert frame.rows["Method"].to_list()[-2:] == ["Net (own system, version 1)", "Net (own system, version 22)"]
     assert frame.rows["dice"].to_list()[-2:] == pytest.approx([0.6, 0.7], abs=1e-3)
@@ -313,7 +313,7 @@ def test_an_older_record_with_more_of_the_published_settings_is_the_same_system(
     forget(folder)
     assert stand_in(old) is stand_in(new)
     assert stand_in(old).published == Optimisation("sgd", 1e-4)
-    found = Collection(tuple(Stored(result, "own") for result in (old, new)))
+    found = Collection(tuple(StoredResult(result, "own") for result in (old, new)))
     (frame,) = table_frames(TABLE1, found, Setting("fair"))
     assert set(frame.rows["keys"].iloc[-1]) == {old.key, new.key}
 

@@ -49,8 +49,8 @@ def test_the_best_threshold_is_shown_and_no_score_changes(tmp_path):
     before = frames(tmp_path)[0].rows
     store(tmp_path, [0])
     assert frames(tmp_path)[0].rows.equals(before)
-    (chapter,) = calibration_section(frames(tmp_path), pictures=False)
-    (table,) = chapter.tables
+    (section,) = calibration_section(frames(tmp_path), pictures=False)
+    (table,) = section.tables
     assert table.picture is None
     found = overconfident(0)
     dice = found.dice()[0]

@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from benchmarks.cli.app import app
-from benchmarks.metrics.object_metrics import choose, object_metrics
+from benchmarks.metrics.object_metrics import choose_metrics, object_metrics
 from benchmarks.protocol.tables import TABLES
 from benchmarks.results.home import Home
 from benchmarks.results.metric_store import MetricStore
@@ -27,7 +27,7 @@ from reports.write import write_report
 from tests.reports.pictured import LandCover, Roads, Roofs, draw_masks, pretend, write_pictures
 
 SYSTEMS = [row.model for row in TABLES["table5"].rows[:3]]
-METRICS = choose("deepglobe", ["road"])
+METRICS = choose_metrics("deepglobe", ["road"])
 
 
 def silent(done, total, what):
@@ -58,9 +58,9 @@ def results(home, dataset="deepglobe"):
     return [result for result in stored if result.identity["dataset"]["name"] == dataset]
 
 
-def beside(tables):
+def extra_tables(tables):
     """As they are printed."""
-    return [table for chapter in object_section(tables) for table in chapter.tables]
+    return [table for section in object_section(tables) for table in section.tables]
 
 
 def invoke(home, *arguments):
@@ -122,7 +122,7 @@ def test_tables_pool_sums_and_resample_the_images_of_dice(home):
     for result in results(home):
         measure_run(home, result, METRICS, 1, silent)
     (table,) = object_tables(assemble([TABLES["table5"]], collect(home)).frames, home).tables
-    printed = beside([table])[0]
+    printed = extra_tables([table])[0]
     assert printed.heads == ("Method", "Stands in", "Dice", "Relaxed F1 (3 px)", "clDice", "APLS", "Runs")
     assert len(printed.texts) == len(SYSTEMS)
     for row in table.rows:
@@ -130,10 +130,10 @@ def test_tables_pool_sums_and_resample_the_images_of_dice(home):
         stored = MetricStore(home).get(result.key)
         for metric in METRICS:
             pooled = metric.scores(stored.sums[metric].sum(axis=0))
-            assert row.found[metric].scores == {name: float(value) for name, value in pooled.items()}
+            assert row.scores[metric].scores == {name: float(value) for name, value in pooled.items()}
             drawn = resampled([stored.sums[metric]], lambda sums, of=metric: of.scores(sums)[of.headline][..., None])
             limits = np.nanquantile(drawn, [0.025, 0.975])
-            assert (row.found[metric].interval.low, row.found[metric].interval.high) == pytest.approx(tuple(limits))
+            assert (row.scores[metric].interval.low, row.scores[metric].interval.high) == pytest.approx(tuple(limits))
     assert any("each of them has a path" in note for note in printed.notes)
 
 
@@ -156,7 +156,7 @@ def test_rows_without_measurement_are_named_and_nothing_measured_shows_nothing(h
     (table,) = object_tables(frames, home).tables
     assert len(table.rows) == 1
     assert len(table.missing) == len(SYSTEMS) - 1
-    assert any("rssam-bench metrics" in note for note in beside([table])[0].notes)
+    assert any("rssam-bench metrics" in note for note in extra_tables([table])[0].notes)
 
 
 def test_every_format_shows_the_measured_columns(home, capsys):
@@ -168,7 +168,7 @@ def test_every_format_shows_the_measured_columns(home, capsys):
     page = (out / "report.md").read_text()
     assert "## Scores of objects" in page
     report = assemble([TABLES["table5"], TABLES["table2"]], collect(home))
-    tables = beside(object_tables(report.frames, home).tables)
+    tables = extra_tables(object_tables(report.frames, home).tables)
     assert [table.id for table in tables] == ["objects-deepglobe", "objects-whu"]
     for table in tables:
         shown = table.texts[0][3]

@@ -104,7 +104,7 @@ def test_curves_show_every_epoch_and_the_chosen_one(tmp_path):
     result = fabricate(row_run(0), 0.7, history=history, best_epoch=3)
     frame = replace(frame_of(tmp_path), results=(result,))
     [chart] = training_curves(frame)
-    [line] = chart.lines
+    [line] = chart.curves
     assert len(line.train.split()) == 3
     assert len(line.val.split()) == 2, "a loss that is no number breaks the drawing, not the page"
     assert line.best == (chart.x.at(3), chart.y.at(0.4))

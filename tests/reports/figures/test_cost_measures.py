@@ -173,5 +173,5 @@ def test_a_result_of_another_version_matches_its_own_record_only(home):
     changed = {**result.identity, "model": {**result.identity["model"], "version": 2}}
     put(home, FCN)
     latency, _ = measured(read_efficiency(home).records)
-    assert latency.of(result) == pytest.approx(20.0)
-    assert latency.of(replace(result, identity=changed)) is None
+    assert latency.cost_of(result) == pytest.approx(20.0)
+    assert latency.cost_of(replace(result, identity=changed)) is None

@@ -17,7 +17,7 @@ from reports.render.html_figures import figure_views
 from reports.render.html_table import table_view
 from reports.select.results import collect
 from reports.tables.assemble import assemble
-from reports.verdicts.summary import find
+from reports.verdicts.summary import summarize
 from reports.write import write_report
 from tests.reports.fabricate import MADE_UP, PART, PROVENANCE, TABLE5, fabricate, fill, row_run
 from tests.reports.study import made
@@ -59,7 +59,7 @@ def page_of(home, tables=None, figures=()):
     collection = collect(home, home / "none")
     report = assemble(tables or tuple(TABLES.values()), collection)
     views = figure_views(figures, collection, home)
-    return Page(render(report, collection, views, find(collection, home)))
+    return Page(render(report, collection, views, summarize(collection, home)))
 
 
 def test_nothing_run(tmp_path):
@@ -200,7 +200,7 @@ def test_a_bar_lies_where_its_numbers_are(tmp_path):
     [frame] = assemble((TABLE5,), collection).frames
     view = table_view(frame, {}, "t")
     [scale] = [head.scale for head in view.heads if head.scale and head.group == "Dice"]
-    for line, row in zip(view.lines, frame.rows.to_dict("records"), strict=True):
+    for line, row in zip(view.rows, frame.rows.to_dict("records"), strict=True):
         bar = next(cell.bar for cell in line.cells if cell.kind == "ours")
         for place, name in ((bar.ours, "dice"), (bar.paper, "dice_paper"), (bar.low, "dice_low")):
             value = row[name]
@@ -214,10 +214,10 @@ def test_a_bar_lies_where_its_numbers_are(tmp_path):
 def test_a_row_without_a_number_says_so_once(tmp_path):
     fill(tmp_path, [0.70, None, None, 0.03, 0.77])
     [frame] = assemble((TABLE5,), collect(tmp_path, tmp_path / "none")).frames
-    texts = [[cell.text for cell in line.cells if cell.kind == "ours"] for line in table_view(frame, {}, "t").lines]
+    texts = [[cell.text for cell in line.cells if cell.kind == "ours"] for line in table_view(frame, {}, "t").rows]
     assert texts[1] == ["not run", "–"]
     assert texts[3] == ["collapsed", "–"]
-    assert [cell.value for cell in table_view(frame, {}, "t").lines[3].cells if cell.kind == "ours"] == [None, None]
+    assert [cell.value for cell in table_view(frame, {}, "t").rows[3].cells if cell.kind == "ours"] == [None, None]
 
 
 def test_a_verdict_has_a_word_and_a_shape(tmp_path):

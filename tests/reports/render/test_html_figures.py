@@ -68,11 +68,11 @@ def test_scenes_hold_what_the_figure_holds(home):
     block = find_block(FIG7, "deepglobe", PAPER_SETTING, collect(home, home / "none"), home)
     assert [scene.stem for scene in view.scenes] == [scene.stem for scene in block.scenes]
     for shown, scene in zip(view.scenes, block.scenes, strict=True):
-        assert [shot.title for shot in shown.shots] == ["image", "truth", "Baseline", "with Neck", "RS-SAM"]
-        assert [shot.uri is None for shot in shown.shots] == [False, False, False, True, False]
-        ours = np.asarray(pixels(shown.shots[4].uri)[1].convert("RGB"))
+        assert [panel.title for panel in shown.panels] == ["image", "truth", "Baseline", "with Neck", "RS-SAM"]
+        assert [panel.uri is None for panel in shown.panels] == [False, False, False, True, False]
+        ours = np.asarray(pixels(shown.panels[4].uri)[1].convert("RGB"))
         np.testing.assert_array_equal(ours, errors.error_picture(scene.truth, scene.predictions[2]))
-        assert [shot.dice for shot in shown.shots] == [
+        assert [panel.dice for panel in shown.panels] == [
             "",
             "",
             f"{scene.dice[0]:.3f}",
@@ -80,7 +80,7 @@ def test_scenes_hold_what_the_figure_holds(home):
             f"{scene.dice[2]:.3f}",
         ]
     assert "Not run on deepglobe: with Neck. To fill them: `rssam-bench reproduce fig7`." in view.notes
-    assert view.size == sum(len(shot.uri or "") for scene in view.scenes for shot in scene.shots)
+    assert view.size == sum(len(panel.uri or "") for scene in view.scenes for panel in scene.panels)
     assert "Circles" not in " ".join(view.caption)
 
 

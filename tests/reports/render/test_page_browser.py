@@ -12,7 +12,7 @@ from reports.render.html import render
 from reports.render.html_figures import figure_views
 from reports.select.results import collect
 from reports.tables.assemble import assemble
-from reports.verdicts.summary import find
+from reports.verdicts.summary import summarize
 from tests.reports.fabricate import PROVENANCE, fill
 from tests.reports.pictured import Roads, draw_masks, pretend, write_pictures
 from tests.reports.timed import put
@@ -44,7 +44,7 @@ def address(tmp_path_factory):
         views = figure_views(tuple(FIGURES.values()), collection, home)
         put(home, TABLES["table1"].rows[0].model, device=LONG, image_size=list(Roads.image_size))
         speed = read_efficiency(home).records
-        text = render(report, collection, views, find(collection, home), speed=speed)
+        text = render(report, collection, views, summarize(collection, home), speed=speed)
         assert "Dice against training time" in text
     path = home / "report.html"
     path.write_text(text)

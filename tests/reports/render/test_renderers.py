@@ -13,7 +13,7 @@ from benchmarks.protocol.tables import TABLES
 from reports.render import csv as csv_table
 from reports.render import latex, markdown
 from reports.render.terminal import show
-from reports.select.results import Collection, Stored, collect
+from reports.select.results import Collection, StoredResult, collect
 from reports.tables.assemble import assemble
 from reports.tables.cells import difference, number
 from reports.tables.frames import table_frames
@@ -124,7 +124,7 @@ def test_a_table_of_many_scores_leaves_out_differences_on_paper():
     """Fifteen columns were shrunk to a third of the text's size, which nobody can read."""
     table = TABLES["table1"]
     results = [fabricate(row_run(0, table=table), 0.7), fabricate(row_run(1, table=table), 0.6)]
-    frames = table_frames(table, Collection(tuple(Stored(result, "own") for result in results)), Setting("paper"))
+    frames = table_frames(table, Collection(tuple(StoredResult(result, "own") for result in results)), Setting("paper"))
     text = latex.render(frames)
     heads = r"\multicolumn{3}{c}{Dice} & " + " & ".join(
         rf"\multicolumn{{2}}{{c}}{{{name}}}" for name in ("Jaccard", "Precision", "Recall", "Acc")

@@ -8,7 +8,7 @@ import pytest
 from benchmarks.protocol.setting import Setting
 from benchmarks.protocol.tables import Table
 from data_prep import registry as catalog
-from reports.select.results import Collection, Stored
+from reports.select.results import Collection, StoredResult
 from reports.select.settings import command, describe, settings
 from reports.tables.assemble import assemble
 from tests.reports.fabricate import TABLE5, fabricate, row_run
@@ -52,7 +52,7 @@ ON_ROOFS = replace(TABLE5, id="roofs", dataset="roofs", rows=(TABLE5.rows[0], TA
 
 
 def collection(*runs):
-    return Collection(tuple(Stored(fabricate(run), "own") for run in runs))
+    return Collection(tuple(StoredResult(fabricate(run), "own") for run in runs))
 
 
 def found(table, *runs, tables=()):

@@ -2,7 +2,7 @@
 
 from benchmarks.protocol.setting import Setting
 from benchmarks.protocol.tables import TABLES
-from reports.select.results import Collection, Stored
+from reports.select.results import Collection, StoredResult
 from reports.select.settings import settings
 from reports.tables.assemble import assemble
 from reports.tables.frames import table_frames
@@ -13,7 +13,7 @@ SMALL = Setting("mini", "vit_t", "scratch")
 
 
 def collection(*results):
-    return Collection(tuple(Stored(result, "own") for result in results))
+    return Collection(tuple(StoredResult(result, "own") for result in results))
 
 
 def test_a_control_is_a_row_once_it_has_a_result():

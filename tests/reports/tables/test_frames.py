@@ -13,7 +13,7 @@ from benchmarks.protocol.setting import Setting
 from benchmarks.protocol.tables import TABLES, Row, Table
 from benchmarks.results.store import Store
 from data_prep import registry as catalog
-from reports.select.results import Collection, Stored, collect
+from reports.select.results import Collection, StoredResult, collect
 from reports.tables.frames import table_frames
 from tests.reports.fabricate import MADE_UP, PART, TABLE5, WHOLE, fabricate, fill, row_run
 
@@ -212,7 +212,7 @@ def test_several_classes_parameters_and_overall_accuracy(monkeypatch):
         counts=counts,
         parameters={"total": 1, "trainable": 1, "as_published": 107_400_000},
     )
-    (frame,) = table_frames(table, Collection((Stored(result, "own"),)), PAPER)
+    (frame,) = table_frames(table, Collection((StoredResult(result, "own"),)), PAPER)
     line = frame.rows.iloc[0]
     assert line["building"] == class_scores(counts)["dice"][0]
     assert line["bare_soil"] == class_scores(counts)["dice"][1]
@@ -229,7 +229,7 @@ def test_a_table_of_classes_on_another_data_set_knows_what_was_run():
     table = TABLES["table4"]
     setting = Setting("paper", dataset="deepglobe")
     results = [fabricate(setting.run(row.model, "deepglobe"), 0.7) for row in table.rows]
-    (frame,) = table_frames(table, Collection(tuple(Stored(result, "own") for result in results)), setting)
+    (frame,) = table_frames(table, Collection(tuple(StoredResult(result, "own") for result in results)), setting)
     assert frame.table.scores == ("road",)
     assert frame.rows["road"].round(3).tolist() == [0.7] * 11
     assert not any("not run" in note for note in frame.notes)

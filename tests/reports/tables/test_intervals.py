@@ -11,12 +11,12 @@ from benchmarks.protocol.setting import Setting
 from benchmarks.protocol.tables import TABLES
 from reports.render import latex, markdown
 from reports.select.comparable import comparable_groups
-from reports.select.results import Collection, Stored
+from reports.select.results import Collection, StoredResult
 from reports.statistics.bootstrap import interval, resampled_dice
 from reports.tables.assemble import assemble
 from reports.tables.cells import cells, paper_cells, paper_columns
 from reports.tables.frames import table_frames
-from reports.tables.intervals import FEWEST, Resamples
+from reports.tables.intervals import FEWEST_IMAGES, Resamples
 from reports.tables.ranking import differs, legend, paper_ranks, ranks
 from tests.reports.fabricate import MADE_UP, PART, PIXELS, TABLE5, fabricate, row_run
 
@@ -42,7 +42,7 @@ def result(index, dice=0.7, seed=0, *, table=TABLE5, images=60, first=0, setting
 
 
 def frame(*results, table=TABLE5, setting=PAPER):
-    (one,) = table_frames(table, Collection(tuple(Stored(each, "own") for each in results)), setting)
+    (one,) = table_frames(table, Collection(tuple(StoredResult(each, "own") for each in results)), setting)
     return one
 
 
@@ -113,15 +113,15 @@ class TestIntervals:
             "resampled_class_dice",
             lambda systems, **rest: calls.append(len(systems)) or true(systems, **rest),
         )
-        assemble([TABLE1, TABLE5, TABLE7], Collection(tuple(Stored(each, "own") for each in whole())))
+        assemble([TABLE1, TABLE5, TABLE7], Collection(tuple(StoredResult(each, "own") for each in whole())))
         assert calls == [5]
 
     def test_what_is_kept_belongs_to_these_results(self):
         resamples = Resamples()
         drawn = []
         for dice in (0.6, 0.8):
-            (section,) = comparable_groups(TABLE5, Collection((Stored(result(0, dice), "own"),)), PAPER)
-            drawn.append(resamples(section.rows)[0]["dice"].mean())
+            (group,) = comparable_groups(TABLE5, Collection((StoredResult(result(0, dice), "own"),)), PAPER)
+            drawn.append(resamples(group.rows)[0]["dice"].mean())
         assert drawn == pytest.approx([0.6, 0.8], abs=0.02)
 
 
@@ -138,7 +138,7 @@ class TestMarks:
         assert paper_ranks(one, "dice") == ["", "", "second", "", "best"]
         assert differs(one, "dice") == [True, True, True, False, False]
         assert one.rows["dice_p"].isna().tolist() == [False] * 4 + [True]
-        assert legend(one, "in bold", "in italics", "†") == (
+        assert legend(one, "in bold", "in italics") == (
             "Best of a column in bold, second in italics. † these runs differ from those of Multi-scale Neck yes, MFF "
             "yes, MHFF yes: paired bootstrap over test images, not over training; two-sided, p < 0.05 after Holm's "
             "correction for 4 tests."
@@ -170,7 +170,7 @@ class TestMarks:
         assert ranks(one, "dice") == [""] * 5
         assert differs(one, "dice") == [False] * 5
         assert paper_ranks(one, "dice")[4] == "best"
-        assert legend(one, "in bold", "in italics", "†") == (
+        assert legend(one, "in bold", "in italics") == (
             f"Best of a column in bold, second in italics. Of ours nothing is marked: {words}."
         )
         own = [line[3] for line in cells(one)]
@@ -180,24 +180,24 @@ class TestMarks:
         one = frame(*whole((0.03, 0.75, 0.76, 0.755, 0.77)))
         assert ranks(one, "dice") == ["", "", "second", "", "best"]
         assert differs(one, "dice")[0] is False
-        assert legend(one, "in bold", "in italics", "†").endswith("correction for 3 tests.")
+        assert legend(one, "in bold", "in italics").endswith("correction for 3 tests.")
 
     def test_a_collapsed_reference_leaves_nothing_to_test_against(self):
         one = frame(*whole((0.70, 0.75, 0.76, 0.755, 0.03)))
         assert differs(one, "dice") == [False] * 5
-        assert legend(one, "in bold", "in italics", "†") == (
+        assert legend(one, "in bold", "in italics") == (
             "Best of a column in bold, second in italics. No difference is tested: Multi-scale Neck yes, MFF yes, MHFF "
             "yes has no score."
         )
 
     def test_few_images_are_not_tested(self):
-        one = frame(*whole(images=FEWEST - 1, data=PART))
+        one = frame(*whole(images=FEWEST_IMAGES - 1, data=PART))
         assert differs(one, "dice") == [False] * 5
-        assert legend(one, "in bold", "in italics", "†").endswith("No difference is tested: fewer than 30 test images.")
+        assert legend(one, "in bold", "in italics").endswith("No difference is tested: fewer than 30 test images.")
 
     def test_nothing_run_marks_the_papers_column_alone(self):
         one = frame()
-        assert legend(one, "in bold", "in italics", "†") == "Best of a column in bold, second in italics."
+        assert legend(one, "in bold", "in italics") == "Best of a column in bold, second in italics."
 
     def test_equal_runs_differ_in_nothing(self):
         """Images' own difficulty cancels in a paired test."""

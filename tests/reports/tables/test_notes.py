@@ -2,7 +2,7 @@
 
 from benchmarks.protocol.recipe import PROFILES
 from benchmarks.protocol.setting import Setting
-from reports.select.results import Collection, Stored
+from reports.select.results import Collection, StoredResult
 from reports.tables.assemble import assemble
 from reports.tables.recipe_text import describe_recipe
 from tests.reports.fabricate import MADE_UP, PART, TABLE5, fabricate, row_run
@@ -11,7 +11,7 @@ SMALL = Setting("mini", encoder="vit_t", init="scratch")
 
 
 def notes(*results, source="own"):
-    (frame,) = assemble([TABLE5], Collection(tuple(Stored(result, source) for result in results))).frames
+    (frame,) = assemble([TABLE5], Collection(tuple(StoredResult(result, source) for result in results))).frames
     return frame.notes
 
 

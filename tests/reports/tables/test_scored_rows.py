@@ -23,7 +23,7 @@ from reports.tables.frames import score
 from reports.tables.ranking import ranks
 from reports.tables.scored_rows import limits
 from reports.verdicts.output import verdicts_json
-from reports.verdicts.summary import find
+from reports.verdicts.summary import summarize
 from reports.write import write_report
 from tests.reports.fabricate import MADE_UP, PROVENANCE, TABLE5, WHOLE, binary_counts, fabricate, fill, row_run
 
@@ -96,11 +96,11 @@ def test_the_row_stands_below_the_systems_in_every_table_and_format(tmp_path):
 def test_it_is_in_no_rank_no_test_and_no_verdict(tmp_path):
     """The best number of a column would have been somebody's whose split nobody knows."""
     fill(tmp_path, FULL, seeds=((0, 0), (1, 1)))
-    before = verdicts_json(find(collect(tmp_path, tmp_path / "none"), tmp_path))
+    before = verdicts_json(summarize(collect(tmp_path, tmp_path / "none"), tmp_path))
     (plain,) = reported(tmp_path)[0].frames
     put_submission(tmp_path, submission(0.99))
     (frame,) = reported(tmp_path)[0].frames
-    assert verdicts_json(find(collect(tmp_path, tmp_path / "none"), tmp_path)) == before
+    assert verdicts_json(summarize(collect(tmp_path, tmp_path / "none"), tmp_path)) == before
     assert ranks(frame, "dice") == [*ranks(plain, "dice"), ""]
     assert ranks(plain, "dice")[-1] == "best"
     assert frame.rows["dice_p"].isna().iloc[-1]

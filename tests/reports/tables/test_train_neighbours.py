@@ -7,7 +7,7 @@ import pytest
 
 from benchmarks.metrics.counts import Counts
 from benchmarks.protocol.setting import Setting
-from reports.select.results import Collection, Stored
+from reports.select.results import Collection, StoredResult
 from reports.tables.assemble import assemble
 from reports.tables.train_neighbours import describe_neighbours, dice_without_train_neighbours, neighbours
 from tests.reports.fabricate import TABLE5, WHOLE, fabricate, row_run
@@ -63,7 +63,7 @@ def test_the_key_does_not_know_of_neighbours():
 
 
 def note(*results):
-    (frame,) = assemble([TABLE5], Collection(tuple(Stored(result, "own") for result in results))).frames
+    (frame,) = assemble([TABLE5], Collection(tuple(StoredResult(result, "own") for result in results))).frames
     return [line for line in frame.notes if "lies in a scene" in line or "lie in a scene" in line]
 
 

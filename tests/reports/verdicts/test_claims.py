@@ -15,8 +15,8 @@ from reports.render.markdown import verdicts as render
 from reports.select.results import Collection
 from reports.verdicts.claims import on_paper
 from reports.verdicts.output import claims_json, verdicts_json
-from reports.verdicts.summary import find
-from reports.verdicts.wording import answers, paper_answer, remedy, short_answer, summary
+from reports.verdicts.summary import summarize
+from reports.verdicts.wording import answers, paper_answer, remedy, short_answer, summary_lines
 from reports.write import write_report
 from tests.reports.fabricate import PART
 from tests.reports.study import PAPER, collection, made, replicated
@@ -25,12 +25,12 @@ BY_ID = {claim.id: claim for claim in CLAIMS}
 WIGGLE = (-0.002, -0.001, 0.0, 0.001, 0.002)
 
 
-def findings(tmp_path, *results):
-    return find(collection(*results), tmp_path)
+def summary_of(tmp_path, *results):
+    return summarize(collection(*results), tmp_path)
 
 
 def claims(tmp_path, *results):
-    return {one.claim.id: one for one in findings(tmp_path, *results).claims["own"]}
+    return {one.claim.id: one for one in summary_of(tmp_path, *results).claims["own"]}
 
 
 def near_paper(runs, setting=PAPER, wiggle=WIGGLE, **options):
@@ -108,7 +108,7 @@ def test_an_amount_outside_our_interval_is_said(tmp_path):
         False,
         "supported, but not the amount",
     )
-    assert "the stated +6.2 lies outside that interval" in render(findings(tmp_path, *runs))
+    assert "the stated +6.2 lies outside that interval" in render(summary_of(tmp_path, *runs))
 
 
 def test_one_comparison_against_it_contradicts_a_claim(tmp_path):
@@ -138,8 +138,8 @@ def test_what_is_missing_is_named_or_counted(tmp_path):
 
 def test_the_papers_setting_comes_first_and_smoke_last(tmp_path):
     stored = [made("whu", "FCN", 0.7, setting=Setting(name)) for name in ("smoke", "mini", "fair")]
-    found = findings(tmp_path, *stored, made("deepglobe", "FCN", 0.6, setting=Setting("smoke")))
-    assert [one.judgement.setting.profile for one in found.judged] == ["paper", "fair", "mini", "smoke"]
+    found = summary_of(tmp_path, *stored, made("deepglobe", "FCN", 0.6, setting=Setting("smoke")))
+    assert [one.verdict_set.setting.profile for one in found.ranked] == ["paper", "fair", "mini", "smoke"]
 
 
 def test_a_run_inside_a_range_does_not_decide_it(tmp_path):
@@ -164,7 +164,7 @@ def test_fairness_is_tested_under_the_fair_recipe_alone(tmp_path):
 
 
 def test_words_of_a_home_with_nothing(tmp_path):
-    page = render(findings(tmp_path))
+    page = render(summary_of(tmp_path))
     assert (
         "- Nothing run under this setting, so no verdict. `rssam-bench reproduce claims` makes five replicates" in page
     )
@@ -173,7 +173,7 @@ def test_words_of_a_home_with_nothing(tmp_path):
 
 
 def test_words_of_one_seed(tmp_path):
-    found = findings(tmp_path, made("deepglobe", "RS-SAM", 0.765), made("deepglobe", "Baseline", 0.703))
+    found = summary_of(tmp_path, made("deepglobe", "RS-SAM", 0.765), made("deepglobe", "Baseline", 0.703))
     page = render(found)
     assert "- Of the paper's 39 runs: 2 one run: difference only and 37 not run." in page
     assert "| RS-SAM | 1, 5, 6, 7 | 0.765 | 0.765 | 0.000 |  | 1 | one run: difference only |" in page
@@ -185,18 +185,18 @@ def test_words_of_one_seed(tmp_path):
 
 
 def test_words_of_a_whole_reproduction(tmp_path):
-    (judged,) = findings(tmp_path, *near_paper(RUNS)).judged
-    assert summary(judged.judgement)[:2] == [
+    (ranked,) = summary_of(tmp_path, *near_paper(RUNS)).ranked
+    assert summary_lines(ranked.verdict_set)[:2] == [
         "Of the paper's 39 runs: 39 reproduced.",
         "0 of the 39 decided runs lie outside ±T. By chance alone about 2 would, if every run were a true replication.",
     ]
 
 
 def test_words_of_smoke_and_of_mixed_recipes(tmp_path):
-    found = findings(
+    found = summary_of(
         tmp_path, made("deepglobe", "RS-SAM", 0.5, setting=Setting("smoke")), made("deepglobe", "FCN", 0.6)
     )
-    paper, smoke = (summary(one.judgement) for one in found.judged)
+    paper, smoke = (summary_lines(one.verdict_set) for one in found.ranked)
     assert paper == ["Of the paper's 39 runs: 1 one run: difference only and 38 not run."]
     assert smoke[0] == "Of the paper's 39 runs: 1 not comparable and 38 not run."
     assert smoke[1].startswith("Not comparable, because: the smoke profile proves the wiring, claims nothing (1 run); ")
@@ -206,7 +206,7 @@ def test_words_of_smoke_and_of_mixed_recipes(tmp_path):
 
 
 def test_answers_in_a_terminal(tmp_path):
-    found = findings(tmp_path, *near_paper(BEARING[:2]), made("deepglobe", "FCN", 0.6, setting=Setting("mini")))
+    found = summary_of(tmp_path, *near_paper(BEARING[:2]), made("deepglobe", "FCN", 0.6, setting=Setting("mini")))
     lines = answers(found, PAPER)
     assert lines[:2] == ["The paper's setting, your results", "Of the paper's 39 runs: 2 reproduced and 37 not run."]
     assert "not tested: On WHDLD, Dice of RS-SAM is the highest of the eleven systems." in lines
@@ -223,7 +223,7 @@ def test_the_ledger_in_words(tmp_path):
         record_use(tmp_path, ResolvedRun(run, "0123456789abcdef", (), "bf16-mixed"))
     with Home(tmp_path).test_set_log.open("a") as stream:
         stream.write("half a li")
-    page = render(findings(tmp_path, result))
+    page = render(summary_of(tmp_path, result))
     assert "- DeepGlobe, split 0123456789: 3 uses by 2 runs of 1 system." in page
     assert "- 1 result of yours is not in this record: tested in another home, or before the record was kept." in page
     assert "- Damaged: line 4 of ledger.jsonl cannot be read" in page
@@ -233,7 +233,7 @@ def test_json_has_every_verdict_and_no_nan(tmp_path):
     def refuse(constant):
         raise AssertionError(constant)
 
-    found = findings(tmp_path, *near_paper(BEARING[:3], wiggle=(0.0, 0.0)), made("whu", "FCN", 0.01))
+    found = summary_of(tmp_path, *near_paper(BEARING[:3], wiggle=(0.0, 0.0)), made("whu", "FCN", 0.01))
     verdicts = json.loads(verdicts_json(found), parse_constant=refuse)
     assert len(verdicts["judged"][0]["runs"]) == 39
     told = json.loads(claims_json(found), parse_constant=refuse)["own"]
@@ -264,7 +264,7 @@ def test_files_of_a_report(tmp_path, items, files):
 def test_published_results_are_judged_by_themselves(tmp_path):
     own, published = collection(made("whu", "FCN", 0.78)), collection(made("whu", "UNet", 0.74))
     stored = (*own.stored, *(type(item)(item.result, "published") for item in published.stored))
-    found = find(Collection(stored), tmp_path)
-    assert [one.judgement.source for one in found.judged] == ["own", "published"]
+    found = summarize(Collection(stored), tmp_path)
+    assert [one.verdict_set.source for one in found.ranked] == ["own", "published"]
     assert set(found.claims) == {"own", "published"}
     assert found.unrecorded == 1

@@ -16,13 +16,13 @@ from tests.reports.study import PAPER, collection, made, replicated
 OVER_BASELINE = Comparison("deepglobe", "RS-SAM", "Baseline")
 
 
-def judged(*results):
-    (judgement,) = judge(collection(*results), PAPER)
-    return judgement
+def verdicts_on(*results):
+    (verdict_set,) = judge(collection(*results), PAPER)
+    return verdict_set
 
 
 def compared(*results, comparison=OVER_BASELINE, score="dice"):
-    return compare(judged(*results))[key_of(comparison, score)]
+    return compare(verdicts_on(*results))[key_of(comparison, score)]
 
 
 def test_only_equal_pairs_of_split_and_seed_are_paired():
@@ -82,7 +82,7 @@ def test_no_replicate_in_common():
 
 
 def test_the_baseline_is_alone_and_the_other_nine_are_one_family():
-    members = [family(*key) for key in compare(judged())]
+    members = [family(*key) for key in compare(verdicts_on())]
     assert members.count(("deepglobe", "dice", "systems")) == 9
     assert members.count(("deepglobe", "dice", "primary")) == 1
     assert members.count(("deepglobe", "dice", "table5")) == 6
@@ -104,7 +104,7 @@ def test_words_are_those_of_holm_and_intervals_agree_with_them():
     rng = np.random.default_rng(5)
     seen = set()
     for _ in range(6):
-        found = compare(judged(*whole_table(rng)))
+        found = compare(verdicts_on(*whole_table(rng)))
         nine = [one for key, one in found.items() if family(*key) == ("deepglobe", "dice", "systems")]
         plain = [contrast(one.differences, 934 / 4358).p for one in nine]
         for one, p in zip(nine, holm(plain), strict=True):
@@ -126,7 +126,7 @@ def test_two_that_fail_together_are_both_undecided_and_so_are_their_intervals():
         *replicated("whu", "SAM Adapter", [0.9 - 0.0022] * 5),
         *replicated("whu", "RSAM-Seg", [0.9 - 0.0021] * 5),
     ]
-    found = compare(judged(*stored))
+    found = compare(verdicts_on(*stored))
     for name in ("SAM Adapter", "RSAM-Seg"):
         one = found[key_of(Comparison("whu", "RS-SAM", name), "dice")]
         assert contrast(one.differences, 0).low > 0
@@ -191,7 +191,7 @@ def test_replicates_are_scored_on_their_own_images():
 
 def test_rank_agreement_against_counting_pairs():
     dices = {"FCN": 0.70, "UNet": 0.60, "TransUNet": 0.65, "MANet": 0.72}
-    found = rank_agreement(judged(*(made("deepglobe", name, dice) for name, dice in dices.items())))
+    found = rank_agreement(verdicts_on(*(made("deepglobe", name, dice) for name, dice in dices.items())))
     printed = [RUNS["deepglobe", name].printed["dice"] for name in dices]
     pairs = [(a, b) for a in range(4) for b in range(a)]
     values = list(dices.values())
@@ -202,4 +202,4 @@ def test_rank_agreement_against_counting_pairs():
 
 
 def test_two_systems_have_no_order_worth_telling():
-    assert rank_agreement(judged(made("whu", "FCN", 0.7), made("whu", "UNet", 0.8))) == ()
+    assert rank_agreement(verdicts_on(made("whu", "FCN", 0.7), made("whu", "UNet", 0.8))) == ()

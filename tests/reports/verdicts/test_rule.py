@@ -28,8 +28,8 @@ def verdict(
     stored = replicated(dataset, name, dices, setting, **options)
     for other in others:
         stored += replicated(dataset, other, five(RUNS[dataset, other].printed["dice"], step))
-    (judgement,) = judge(collection(*stored), setting)
-    return next(one for one in judgement.verdicts if (one.run.dataset, one.run.name) == (dataset, name))
+    (verdict_set,) = judge(collection(*stored), setting)
+    return next(one for one in verdict_set.verdicts if (one.run.dataset, one.run.name) == (dataset, name))
 
 
 def test_tolerance_by_hand():
@@ -101,9 +101,9 @@ def test_a_run_that_cannot_be_compared_lends_no_spread():
         *replicated("deepglobe", "FCN", five(0.649, 0.002)),
         *replicated("deepglobe", "UNet", [0.02, 0.7, 0.7, 0.7, 0.7]),
     ]
-    (judgement,) = judge(collection(*stored), PAPER)
-    assert judgement.spreads["deepglobe"].df == 8
-    assert judgement.spreads["deepglobe"].value == pytest.approx(0.002 * math.sqrt(2.5), abs=2e-5)
+    (verdict_set,) = judge(collection(*stored), PAPER)
+    assert verdict_set.spreads["deepglobe"].df == 8
+    assert verdict_set.spreads["deepglobe"].value == pytest.approx(0.002 * math.sqrt(2.5), abs=2e-5)
 
 
 SMALL = Setting("mini", "vit_t", "scratch")
@@ -178,8 +178,8 @@ def test_a_random_split_may_differ_in_its_share_by_chance_and_no_more():
     """Shares 3 % apart alternate: 1.5 % / sqrt(934) = 0.049 %, three of that times sqrt(2) for one split 0.208 %."""
     for share, word in ((0.0450, "not comparable"), (0.0435, "one run")):
         one = made("deepglobe", "Baseline", 0.7, counts=varied(share, 0.015), images=tuple(map(str, range(934))))
-        (judgement,) = judge(collection(one), PAPER)
-        assert next(v for v in judgement.verdicts if v.run.name == "Baseline").word == word
+        (verdict_set,) = judge(collection(one), PAPER)
+        assert next(v for v in verdict_set.verdicts if v.run.name == "Baseline").word == word
     assert share_error([one]) == pytest.approx(0.015 / math.sqrt(933), rel=0.01)
 
 
@@ -201,10 +201,10 @@ def test_settings_and_owners_are_judged_apart():
 
 def test_the_whole_data_set_is_judged_where_there_is_a_part_too():
     stored = [made("deepglobe", "FCN", 0.65), *replicated("deepglobe", "UNet", [0.5] * 3, data=PART)]
-    (judgement,) = judge(collection(*stored), PAPER)
-    words = {one.run.name: one.word for one in judgement.verdicts if one.run.dataset == "deepglobe"}
+    (verdict_set,) = judge(collection(*stored), PAPER)
+    words = {one.run.name: one.word for one in verdict_set.verdicts if one.run.dataset == "deepglobe"}
     assert (words["FCN"], words["UNet"]) == ("one run", "not run")
-    assert judgement.passed_over == (
+    assert verdict_set.passed_over == (
         "3 results on deepglobe with other data or precision (partial: 36 pairs of 6226 known, bf16-mixed) stand in "
         "the tables and are not judged here",
     )
@@ -217,19 +217,19 @@ def study(rng, shift=0.0):
     for (dataset, name), run in RUNS.items():
         true = run.printed["dice"] + rng.normal(0, spreads[dataset]) + shift
         stored += replicated(dataset, name, true + rng.normal(0, spreads[dataset], 5))
-    (judgement,) = judge(collection(*stored), PAPER)
-    assert len(judgement.decided) == 39
-    return judgement
+    (verdict_set,) = judge(collection(*stored), PAPER)
+    assert len(verdict_set.decided) == 39
+    return verdict_set
 
 
 def test_of_true_replications_about_two_of_39_lie_outside():
     """Six studies, 234 verdicts: 11.7 expected outside, standard deviation 3.3."""
     rng = np.random.default_rng(20)
-    judgements = [study(rng) for _ in range(6)]
-    assert 3 <= sum(len(one.outside) for one in judgements) <= 21
-    assert judgements[0].expected_outside == pytest.approx(1.95)
+    verdict_sets = [study(rng) for _ in range(6)]
+    assert 3 <= sum(len(one.outside) for one in verdict_sets) <= 21
+    assert verdict_sets[0].expected_outside == pytest.approx(1.95)
 
 
 def test_numbers_that_are_off_lie_outside():
-    judgement = study(np.random.default_rng(0), shift=0.03)
-    assert all(one.word == "higher" for one in judgement.verdicts)
+    verdict_set = study(np.random.default_rng(0), shift=0.03)
+    assert all(one.word == "higher" for one in verdict_set.verdicts)
