@@ -55,10 +55,10 @@ def handle_signals(stop: Stop, say: Callable[[str], None]) -> Iterator[None]:
         children = [child for child in multiprocessing.active_children() if not child.daemon]
         for child in children:
             child.terminate()  # their handler finishes the step and saves
-        at_work = f"the {len(children)} process(es) at work finish their step and save"
-        what = at_work if children else "the step is finished and saved"
+        of_children = f"the {len(children)} process(es) at work finish their step and save"
+        consequence = of_children if children else "the step is finished and saved"
         try:
-            say(f"{stop.signal}: {what}, then this stops; Ctrl-C ends it at once")
+            say(f"{stop.signal}: {consequence}, then this stops; Ctrl-C ends it at once")
         except RuntimeError:  # the signal came in the middle of a print, which cannot be entered twice
             os.write(2, b"stopping after this step\n")
 

@@ -33,8 +33,8 @@ app = typer.Typer(
 )
 
 
-def _show_version(wanted: bool) -> None:
-    if wanted:
+def _show_version(asked_for: bool) -> None:
+    if asked_for:
         screen.print(f"rssam-bench {package_version('rssam-bench')}")
         raise typer.Exit
 

@@ -27,18 +27,18 @@ def plan(
     Each of `repeats` is a pair of seed and split seed, counted up from the first pair; None leaves their number to the
     item (see `items.replicates`). With `own` systems of the user those are run, in place of the items' rows.
     """
-    wanted = [
+    systems_of_items = [
         (model, dataset, replicates(item, model, dataset, repeats))
         for item in items
         for model, dataset in systems(item, controls, own)
     ]
-    most = max((number for *_, number in wanted), default=0)
+    most_replicates = max((count for *_, count in systems_of_items), default=0)
     runs = [
-        setting.run(model, dataset, seed + extra, split_seed + extra)
+        setting.run(model, dataset, seed + replicate, split_seed + replicate)
         for seed in seeds
-        for extra in range(most)
-        for model, dataset, number in wanted
-        if extra < number
+        for replicate in range(most_replicates)
+        for model, dataset, count in systems_of_items
+        if replicate < count
     ]
     return list(dict.fromkeys(runs))
 

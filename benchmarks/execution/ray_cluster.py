@@ -51,8 +51,8 @@ RESERVATION_OF_A_READER = Reservation(0, 1, GIB)
 
 def reservation(device: Device, workers: int) -> Reservation:
     """What each run of a session reserves."""
-    own, reader = RESERVATIONS[device], RESERVATION_OF_A_READER
-    return Reservation(own.gpus, own.cpus + workers * reader.cpus, own.memory + workers * reader.memory)
+    run, reader = RESERVATIONS[device], RESERVATION_OF_A_READER
+    return Reservation(run.gpus, run.cpus + workers * reader.cpus, run.memory + workers * reader.memory)
 
 
 @contextmanager
@@ -68,10 +68,10 @@ def open_cluster(address: str | None, wish: DeviceChoice) -> Iterator[Device]:
     except (ConnectionError, RuntimeError, ValueError, RayError) as error:
         raise _no_cluster(address or "this machine", first_line(error, type(error).__name__)) from error
     try:
-        offered = any(node["Resources"].get("GPU", 0) >= 1 for node in _nodes())
-        if wish == "cuda" and not offered:
+        has_gpu = any(node["Resources"].get("GPU", 0) >= 1 for node in _nodes())
+        if wish == "cuda" and not has_gpu:
             raise UserError("--device cuda was asked for, but no node of the Ray cluster has a GPU; use --device cpu")
-        yield "cuda" if offered and wish != "cpu" else "cpu"
+        yield "cuda" if has_gpu and wish != "cpu" else "cpu"
     finally:
         ray.shutdown()
 
@@ -87,9 +87,9 @@ def _require_answer(address: str | None) -> None:
         raise _no_cluster(str(address), error.strerror or str(error)) from error
 
 
-def _no_cluster(where: str, why: str) -> UserError:
+def _no_cluster(place: str, reason: str) -> UserError:
     return UserError(
-        f"Ray at {where} cannot be used ({why}); start a cluster with: ray start --head, and give its address, or "
+        f"Ray at {place} cannot be used ({reason}); start a cluster with: ray start --head, and give its address, or "
         "leave out --ray-address to use this machine alone"
     )
 
@@ -99,17 +99,17 @@ def _nodes() -> list[dict[str, Any]]:
     return [node for node in client.nodes() if node["Alive"]]
 
 
-def require_room(wanted: Reservation) -> None:
+def require_room(needed: Reservation) -> None:
     """Raise UserError if no node could ever take a run: Ray would wait for one without a word."""
     for node in _nodes():
         offered = node["Resources"]
         if (
-            offered.get("GPU", 0) >= wanted.gpus
-            and offered.get("CPU", 0) >= wanted.cpus
-            and offered.get("memory", 0) >= wanted.memory
+            offered.get("GPU", 0) >= needed.gpus
+            and offered.get("CPU", 0) >= needed.cpus
+            and offered.get("memory", 0) >= needed.memory
         ):
             return
     raise UserError(
-        f"a run needs {wanted.text}, and no node of the Ray cluster offers that; see: ray status. Fewer --workers need "
+        f"a run needs {needed.text}, and no node of the Ray cluster offers that; see: ray status. Fewer --workers need "
         "less, and ray start takes --num-gpus, --num-cpus and --memory"
     )

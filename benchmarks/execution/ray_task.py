@@ -31,7 +31,7 @@ class TaskSettings:
     def of(cls, session: Session, resolved: Sequence[ResolvedRun]) -> TaskSettings:
         """Reads every checkpoint that the runs need, once."""
         mlflow = {name: value for name, value in os.environ.items() if name.startswith("MLFLOW_")}
-        names = {name for item in resolved for name in item.run.model.weights_needed()}
+        names = {name for resolved_run in resolved for name in resolved_run.run.model.weights_needed()}
         weights = {name: sha256_file(session.weights.path(name)) for name in sorted(names)}
         return cls(SessionSettings.of(session), mlflow, weights)
 
@@ -70,10 +70,10 @@ def _difference(resolved: ResolvedRun, settings: TaskSettings, session: Session)
     run, name = resolved.run, resolved.run.dataset.name
     try:
         manifest = load_manifest(session.data_folder(name), name)
-        here = resolve_run(run, manifest, session.weights, session.precision)
+        local = resolve_run(run, manifest, session.weights, session.precision)
     except UserError as error:
         return str(error)
-    if here.data_digest != resolved.data_digest:
+    if local.data_digest != resolved.data_digest:
         return f"{session.data_folder(name)} was prepared otherwise than where the command was given: copy it anew"
     for needed in run.model.weights_needed():
         path = session.weights.path(needed)

@@ -72,7 +72,7 @@ DECLARED: dict[str, tuple[str, ...]] = {"deepglobe": ("relaxed", "cldice", "apls
 
 
 def object_metrics(
-    truth: NDArray[np.generic], prediction: NDArray[np.generic], which: Sequence[ObjectMetric]
+    truth: NDArray[np.generic], prediction: NDArray[np.generic], metrics: Sequence[ObjectMetric]
 ) -> dict[str, tuple[float, ...]]:
     """The sums of one image under each metric, by its name.
 
@@ -80,7 +80,7 @@ def object_metrics(
     their shapes differ.
     """
     pair = MaskPair.from_labels(truth, prediction)
-    return {metric.name: metric.sums(pair) for metric in which}
+    return {metric.name: metric.sums(pair) for metric in metrics}
 
 
 def choose_metrics(
@@ -95,16 +95,16 @@ def choose_metrics(
         raise UnknownName(f"unknown metric {', '.join(unknown)!r}: choose from {', '.join(METRICS)}")
     if len(classes) > 1:
         raise UserError(f"{dataset} has {len(classes)} classes; the metrics of objects are for one class")
-    wanted = dict.fromkeys(names or DECLARED.get(dataset, ()))
-    if not wanted:
+    chosen_names = dict.fromkeys(names or DECLARED.get(dataset, ()))
+    if not chosen_names:
         raise UserError(f"no metric is declared for {dataset}: name some with --metric, of {', '.join(METRICS)}")
-    chosen = {name: METRICS[name] for name in wanted}
+    metrics = {name: METRICS[name] for name in chosen_names}
     if buffer is not None:
-        relaxed = chosen.get(RelaxedF1.name)
+        relaxed = metrics.get(RelaxedF1.name)
         if not isinstance(relaxed, RelaxedF1):
-            raise UserError(f"--buffer is for the metric {RelaxedF1.name}, which is not among {', '.join(chosen)}")
-        chosen[RelaxedF1.name] = replace(relaxed, buffer=buffer)
-    return tuple(chosen.values())
+            raise UserError(f"--buffer is for the metric {RelaxedF1.name}, which is not among {', '.join(metrics)}")
+        metrics[RelaxedF1.name] = replace(relaxed, buffer=buffer)
+    return tuple(metrics.values())
 
 
 def parameters(metric: ObjectMetric) -> dict[str, Any]:

@@ -40,11 +40,11 @@ MODELS: dict[str, Model] = {
 
 def variants() -> list[Model]:
     """Return every system at every size the paper runs: the Baseline and RS-SAM with ViT-B and with ViT-L."""
-    both = (SamLora.name, RSSAM.name)
+    with_two_sizes = (SamLora.name, RSSAM.name)
     return [
         dataclasses.replace(model, **change)  # type: ignore[type-var]
         for model in MODELS.values()
-        for change in ([{"encoder": "vit_b"}, {"encoder": "vit_l"}] if model.name in both else [{}])
+        for change in ([{"encoder": "vit_b"}, {"encoder": "vit_l"}] if model.name in with_two_sizes else [{}])
     ]
 
 

@@ -66,17 +66,17 @@ def changes(runs: Sequence[ResolvedRun], store: Store) -> list[str]:
 
     The number of a system's own code is its version, raised by hand; to forget it would show an old score as the new.
     """
-    found = {}
+    sentences = {}
     for resolved in runs:
         model = resolved.run.model
         result = store.get(resolved.key) if is_own(model) else None
-        before = result.provenance.get(SYSTEM, {}).get("source_sha256") if result else None
-        if before is not None and before != source_digest(model):
-            found[resolved.key] = (
+        stored_digest = result.provenance.get(SYSTEM, {}).get("source_sha256") if result else None
+        if stored_digest is not None and stored_digest != source_digest(model):
+            sentences[resolved.key] = (
                 f"the file of {type(model).__module__} has changed since {resolved.key} was made, whose result is "
                 f"shown: if the network is another, raise its version (now {model.version}) to train it"
             )
-    return list(found.values())
+    return list(sentences.values())
 
 
 def source_digest(model: Model) -> str | None:

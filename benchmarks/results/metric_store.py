@@ -29,7 +29,7 @@ class MeasuredRun:
 
     def to_json(self) -> dict[str, Any]:
         """Plain values; integers stay integers."""
-        found = [
+        metrics = [
             {
                 "name": metric.name,
                 "version": metric.version,
@@ -40,7 +40,7 @@ class MeasuredRun:
             for metric, sums in self.sums.items()
         ]
         head = {"schema": METRICS_SCHEMA, "key": self.key, "maps": self.maps, "masks": self.masks}
-        return {**head, "images": list(self.images), "metrics": found}
+        return {**head, "images": list(self.images), "metrics": metrics}
 
     @classmethod
     def from_json(cls, raw: Mapping[str, Any]) -> MeasuredRun:
@@ -53,12 +53,12 @@ class MeasuredRun:
                 raise ResultDamaged(f"metrics of format {raw['schema']}, this version reads {METRICS_SCHEMA}")
             images = tuple(raw["images"])
             sums = {}
-            for one in raw["metrics"]:
-                known = METRICS.get(one["name"])
-                if known is None or known.version != one["version"]:
+            for stored in raw["metrics"]:
+                known = METRICS.get(stored["name"])
+                if known is None or known.version != stored["version"]:
                     continue
-                metric = with_parameters(one["name"], one["parameters"])
-                sums[metric] = _table(one["sums"], metric, len(images))
+                metric = with_parameters(stored["name"], stored["parameters"])
+                sums[metric] = _table(stored["sums"], metric, len(images))
             return cls(raw["key"], images, raw["maps"], raw["masks"], sums)
 
 
@@ -72,10 +72,10 @@ class MetricStore:
         """What was measured of that run, or None. Raises ResultDamaged, naming the file, if it cannot be used."""
 
         def decode(raw: Any) -> MeasuredRun:
-            found = MeasuredRun.from_json(raw)
-            if found.key != key:
-                raise ResultDamaged(f"it is of the run {found.key}")
-            return found
+            measured = MeasuredRun.from_json(raw)
+            if measured.key != key:
+                raise ResultDamaged(f"it is of the run {measured.key}")
+            return measured
 
         path = Home(self.home).metrics(key)
         return read_record(path, decode) if path.is_file() else None
@@ -87,10 +87,10 @@ class MetricStore:
 
 def _table(rows: Any, metric: ObjectMetric, images: int) -> FloatArray:
     """Sums [images, columns]. Raises ValueError if they do not fit the metric."""
-    found = np.asarray(rows)
-    if found.shape != (images, len(metric.columns)) or found.dtype.kind not in ("i" if metric.integer else "if"):
+    sums = np.asarray(rows)
+    if sums.shape != (images, len(metric.columns)) or sums.dtype.kind not in ("i" if metric.integer else "if"):
         kind = "integers" if metric.integer else "numbers"
         raise ValueError(f"{metric.name} needs {len(metric.columns)} {kind} for each of {images} images")
-    if not np.isfinite(found).all() or (found < 0).any():
+    if not np.isfinite(sums).all() or (sums < 0).any():
         raise ValueError(f"the sums of {metric.name} cannot be negative or infinite")
-    return found.astype(np.float64)
+    return sums.astype(np.float64)

@@ -69,13 +69,13 @@ class Submission(CountedTest):
         with decoding():
             if raw["schema"] != SUBMISSION_SCHEMA:
                 raise ResultDamaged(f"score format {raw['schema']}, this version reads {SUBMISSION_SCHEMA}")
-            found = cls(**cls.counted_fields(raw), reading=tuple(raw["reading"]))
-            found.require_fit(raw["key"])
-            if found.kind not in ("scored", "evaluated"):
-                raise ResultDamaged(f"it is neither scored nor evaluated, but {found.kind!r}")
-            found.scores, found.constant_dice, found.data["describe"], found.identity["split_seed"]
-            found.identity["data"], found.identity["images"], found.identity["system"]
-        return found
+            submission = cls(**cls.counted_fields(raw), reading=tuple(raw["reading"]))
+            submission.require_fit(raw["key"])
+            if submission.kind not in ("scored", "evaluated"):
+                raise ResultDamaged(f"it is neither scored nor evaluated, but {submission.kind!r}")
+            submission.scores, submission.constant_dice, submission.data["describe"], submission.identity["split_seed"]
+            submission.identity["data"], submission.identity["images"], submission.identity["system"]
+        return submission
 
 
 def identify(

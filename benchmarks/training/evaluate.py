@@ -73,8 +73,8 @@ def validation_loss(
         if between is not None:
             between()
     total = 0.0
-    for part in ranks.total(sums.cpu()).tolist():  # each is 0 on all devices but one
-        total += part
+    for loss_sum in ranks.total(sums.cpu()).tolist():  # each is 0 on all devices but one
+        total += loss_sum
     return total / len(places)
 
 
@@ -138,8 +138,8 @@ def predicted_labels(logits: Tensor) -> Tensor:
 def confusion_matrix(truth: Tensor, labels: Tensor, task: Task) -> Tensor:
     """Confusion matrix int64 [K, K] of one image, rows truth, columns prediction; ignored pixels are in no cell."""
     size = max(2, task.channels)
-    kept = truth != IGNORE
-    pairs = truth[kept].long() * size + labels[kept]
+    labelled = truth != IGNORE
+    pairs = truth[labelled].long() * size + labels[labelled]
     cells: Tensor = torch.bincount(pairs, minlength=size * size)
     return cells.view(size, size)
 
