@@ -1,7 +1,7 @@
-"""What every system must keep, as checks that run on any declaration: those of this suite, and a user's own.
+"""Check that a system keeps what training, evaluation and reports rely on: one of this suite, or a user's own.
 
-Each is run on the system's smallest variant from scratch, on a CPU, in seconds. The forward contract is that of
-`rssam.contract.Model`; the rest is what training, evaluation, checkpoints and reports take for granted.
+Each check runs on the system's smallest variant from scratch, on a CPU, in seconds. The forward contract is that of
+`rssam.contract.Model`; the rest is what training, evaluation, checkpoints and reports assume.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ STEPS = 200
 
 
 class CheckFailed(AssertionError):
-    """A check has failed; the message says what was expected and what was found."""
+    """A failed check; the message says what was expected and what was found."""
 
 
 @dataclass(frozen=True)
 class Check:
-    """One thing that a system must keep. `run` raises Breach, or whatever the system raises, where it does not."""
+    """One thing that a system must keep. `run` raises CheckFailed, or whatever the system raises, where it does not."""
 
     name: str
     promise: str
@@ -46,14 +46,14 @@ class Check:
 
 @dataclass(frozen=True)
 class CheckResult:
-    """A check with what came of it; no fault is passed."""
+    """The result of a check; an empty `fault` is passed."""
 
     check: Check
     fault: str
 
 
 def examine(model: Model) -> Iterator[CheckResult]:
-    """Every check on the system's smallest variant, each as soon as it is done; whatever fails, the rest still runs."""
+    """Run every check on the system's smallest variant, and yield each result; after a failure the rest still runs."""
     for check in CHECKS:
         try:
             with seeded(0, deterministic=False):
@@ -66,7 +66,7 @@ def examine(model: Model) -> Iterator[CheckResult]:
 
 
 def require(kept: bool, otherwise: str) -> None:
-    """Raise Breach with the sentence if something is not kept."""
+    """Raise CheckFailed with the sentence if something is not kept."""
     if not kept:
         raise CheckFailed(otherwise)
 
@@ -81,7 +81,7 @@ def tiles() -> tuple[Tensor, Tensor]:
 
 
 def has_zero_gradient(name: str) -> bool:
-    """Whether the parameter of that name moves no prediction, so that its gradient is zero but for rounding.
+    """Return whether the parameter of that name changes no prediction: its gradient is zero except for rounding.
 
     A bias of keys is the same for every weight in a softmax; the last bias of the last decoder's tokens is the same for
     both classes where nothing but their difference is used.

@@ -1,4 +1,4 @@
-"""What there is, as plain values: systems with their cost, data sets with their state, results of a home.
+"""List systems with their cost, data sets with their state, and the runs of a home, as plain values.
 
 Imports torch only to count systems.
 """

@@ -1,4 +1,4 @@
-"""The command line. Heavy imports stand inside the commands: help, status and reports need no torch."""
+"""The command line with its root options. Heavy imports stand inside the commands: help and status need no torch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The command `metrics`: scores of objects, beside Dice, from maps that runs have left. Trains and predicts nothing."""
+"""The command `metrics`: object metrics, beside Dice, from maps that runs have left. Predicts nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The command `predict`, with its options. Heavy imports stand inside: help needs none of them."""
+"""The command `predict`: class maps of rasters of any size, from a trained system. Heavy imports stand inside."""
 
 from __future__ import annotations
 

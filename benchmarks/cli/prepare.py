@@ -1,4 +1,4 @@
-"""The command `prepare`, with its options. Heavy imports stand inside: help needs none of them."""
+"""The command `prepare`: make a data set or pretrained weights ready for runs. Heavy imports stand inside."""
 
 from __future__ import annotations
 

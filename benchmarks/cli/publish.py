@@ -1,4 +1,4 @@
-"""The commands `publish` and `verify`, with their options. Heavy imports stand inside: help needs none of them."""
+"""The commands `publish` and `verify`: bundle results for others, check a bundle. Heavy imports stand inside."""
 
 from __future__ import annotations
 

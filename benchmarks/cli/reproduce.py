@@ -1,4 +1,4 @@
-"""The command `reproduce`, with its options. Heavy imports stand inside: help needs none of them."""
+"""The command `reproduce`: train and test what tables and figures lack. Heavy imports stand inside."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The commands `score` and `evaluate`, with their options. Heavy imports stand inside: help needs none of them."""
+"""The commands `score` and `evaluate`: predicted masks of any tool, trained systems on other data sets."""
 
 from __future__ import annotations
 

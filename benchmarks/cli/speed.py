@@ -1,4 +1,4 @@
-"""`rssam-bench speed`: what systems cost on this machine, into the home's `speed` folder, for reports to read."""
+"""The command `speed`: measure what systems cost on this machine, into the home's folder of speed records."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The commands that tell what there is: `models`, `datasets`, `status` and `doctor`. Heavy imports stand inside."""
+"""The commands `models`, `datasets`, `status` and `doctor`, which list what there is. Heavy imports stand inside."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""All runs that are at work in one table, wherever they are: from the notes in their work folders. Imports no torch."""
+"""Show all running runs in one table, wherever they are, from the status files. Imports no torch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a person sees while work runs: a progress bar with rate and time left, plain lines without a terminal."""
+"""Show the progress of work: a bar with rate and time left, plain lines without a terminal."""
 
 from __future__ import annotations
 

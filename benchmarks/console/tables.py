@@ -1,4 +1,4 @@
-"""Tables of a plan and of the state of runs."""
+"""Show a plan, and the states of runs, as tables."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a plan would do before it does it: the state of each run, what it lacks, and hours, measured or by arithmetic.
+"""Estimate a plan before it runs: the state of each run, what it lacks, and hours, measured or by arithmetic.
 
 Nothing is trained and nothing fails here: data or weights that are missing are a state like any other.
 """

@@ -1,4 +1,4 @@
-"""From tables to distinct runs."""
+"""Plan runs: from tables, figures and claims to distinct runs with their data and weights."""
 
 from __future__ import annotations
 
@@ -22,10 +22,16 @@ def plan(
     controls: bool = False,
     own: Sequence[Model] = (),
 ) -> list[Run]:
-    """The different runs behind these items, each once: all first replicates in the order of the rows, then the next.
+    """Return the distinct runs behind the items: all first replicates in the order of the rows, then the second.
 
-    Each of `repeats` is a pair of seed and split seed, counted up from the first pair; None leaves their number to the
-    item (see `items.replicates`). With `own` systems of the user those are run, in place of the items' rows.
+    Args:
+        items: tables, figures, claims.
+        setting: how their rows are run.
+        seeds: first seeds; each gives replicates of its own.
+        split_seed: the first split seed. Seed and split seed are counted up from replicate to replicate.
+        repeats: replicates of each run; None leaves their number to the item (see `targets.replicates`).
+        controls: whether rows that the paper does not have are run too.
+        own: systems of the user, which are run in place of the items' rows.
     """
     systems_of_items = [
         (model, dataset, replicates(item, model, dataset, repeats))

@@ -1,4 +1,4 @@
-"""A Ray cluster: how it is joined, what its nodes offer, and what a run reserves there. Importing this needs Ray."""
+"""Join a Ray cluster, find its device, and say what a run reserves on a node. Importing this needs Ray."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ GIB = 2**30
 
 @dataclass(frozen=True)
 class Reservation:
-    """What a run reserves on a node. Ray counts it and does not hold a run to it; memory is that of the host."""
+    """What a run reserves on a node. Ray adds reservations up and does not enforce them; memory is that of the host."""
 
     gpus: int
     cpus: int
@@ -50,16 +50,16 @@ RESERVATION_OF_A_READER = Reservation(0, 1, GIB)
 
 
 def reservation(device: Device, workers: int) -> Reservation:
-    """What each run of a session reserves."""
+    """Return what each run of a session reserves."""
     run, reader = RESERVATIONS[device], RESERVATION_OF_A_READER
     return Reservation(run.gpus, run.cpus + workers * reader.cpus, run.memory + workers * reader.memory)
 
 
 @contextmanager
 def open_cluster(address: str | None, wish: DeviceChoice) -> Iterator[Device]:
-    """Join the cluster at that address, or start one of this machine alone; gives the device that its runs use.
+    """Join the cluster at that address, or start one of this machine alone; yield the device that its runs use.
 
-    Raises UserError if nobody answers there, or if a GPU is wanted and no node has one.
+    Raises UserError if no cluster answers there, or if a GPU is asked for and no node has one.
     """
     _require_answer(address)
     alone: dict[str, Any] = {} if address else {"object_store_memory": OBJECT_STORE, "include_dashboard": False}

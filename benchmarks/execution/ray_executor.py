@@ -1,7 +1,7 @@
-"""Many runs on many machines: one Ray task a run, on a home folder that every node sees under the same path.
+"""Execute many runs on many machines: a Ray task each, on a home folder that every node has at one path.
 
-Ray decides where and when; what is done already, who has a run, and where a lost one goes on is decided by the home, as
-everywhere. Importing this needs Ray, which is an extra.
+Ray decides where and when a run is executed. The home decides the rest, as everywhere: what is finished, which process
+holds a run, and from which checkpoint a lost run goes on. Importing this needs Ray, which is an extra.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""What a run's work folder says of it: who holds it, how far it is, why it failed. Imports no torch.
+"""The status files of a run's work folder: who holds it, how far it is, why it failed. Imports no torch.
 
 Whether a run is running is decided by its lock alone, which the system frees when its holder ends, however that
-happens; the small files beside it only tell a person who, where and how long, and are never trusted for more.
+happens. The small files beside the lock are for people: holder, progress, failure. Nothing else is decided by them.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""From tables to finished results: each different run once, what is cached is skipped, a failure stays local.
+"""Bring runs to results: each run once, what is cached is skipped, a failure stops no other run.
 
 Imports torch only when something has to be trained.
 """

@@ -1,4 +1,4 @@
-"""A trained system to pass on: one safetensors file with what was trained, and in its metadata all it was made with.
+"""Write and read adapters: a trained system as one safetensors file of what was trained, with its origin.
 
 Frozen parameters are not in it: they are those of published checkpoints (the base), named by their SHA-256. So an
 adapter of a SAM-based system is a few per cent of the network, and gives the network back bit for bit wherever the

@@ -1,4 +1,4 @@
-"""A finished run as a network again: its declaration from the result, its best parameters from its home."""
+"""Load a finished run as a network: its declaration from the result, its best parameters from its home."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A trained system as one ONNX file: the whole network, base weights included, for runtimes without torch.
+"""Write a trained system as one ONNX file: the whole network, base weights included, for runtimes without torch.
 
 The height and width of the images are fixed, the batch is free. What is written is compared with the network in
 onnxruntime before it takes its name, so that a file that is there is one that agrees. Parameters are float32, whatever

@@ -1,4 +1,4 @@
-"""What `predict` needs besides the raster: a trained network with the colours of its classes, and names for outputs."""
+"""Give `predict` what it needs besides the raster: a network with the colours of its classes, names of outputs."""
 
 from __future__ import annotations
 

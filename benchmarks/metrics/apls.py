@@ -1,4 +1,4 @@
-"""APLS of roads: are paths between places on the map as long as they are on the ground?
+"""APLS of roads: whether paths between two places are as long on the map as on the ground.
 
 Average path length similarity, Van Etten, Lindenbaum and Bacastow, "SpaceNet: A Remote Sensing Dataset and Challenge
 Series" (2018). Control points on the one graph are snapped to the other, and each path between two of them costs

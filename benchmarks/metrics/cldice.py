@@ -1,4 +1,4 @@
-"""clDice of roads: do the centre lines of each mask lie within the other?
+"""clDice of roads: how much of the centre lines of each mask lies within the other.
 
 Shit et al., "clDice - a Novel Topology-Preserving Loss Function for Tubular Structure Segmentation" (CVPR 2021), as
 they define the score, from hard masks V and their skeletons S of truth (L) and prediction (P): topology precision

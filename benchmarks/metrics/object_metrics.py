@@ -1,4 +1,4 @@
-"""Metrics of objects, beside Dice: which there are, on which data set, and one call for a pair.
+"""The registry of object metrics, beside Dice: which there are, on which data set, and one call for a pair.
 
 A metric gives sums for each image, integers where it has them, and its scores are functions of sums pooled over images:
 so the mean over a test set, its interval and a comparison need no pixels any more (`reports.statistics`).
@@ -74,7 +74,7 @@ DECLARED: dict[str, tuple[str, ...]] = {"deepglobe": ("relaxed", "cldice", "apls
 def object_metrics(
     truth: NDArray[np.generic], prediction: NDArray[np.generic], metrics: Sequence[ObjectMetric]
 ) -> dict[str, tuple[float, ...]]:
-    """The sums of one image under each metric, by its name.
+    """Compute the sums of one image under each metric, by its name.
 
     Both are labels [H, W], 1 or True in the foreground; where the truth is 255 neither has any. Raises ValueError if
     their shapes differ.
@@ -86,7 +86,13 @@ def object_metrics(
 def choose_metrics(
     dataset: str, classes: Sequence[str], names: Sequence[str] = (), buffer: int | None = None
 ) -> tuple[ObjectMetric, ...]:
-    """The named metrics, or those declared for the data set.
+    """Return the named metrics, or those declared for the data set.
+
+    Args:
+        dataset: name of the data set.
+        classes: its classes, of which there must be one.
+        names: metrics by name; none for those declared.
+        buffer: buffer of the relaxed scores in pixels.
 
     Raises UnknownName for a metric that does not exist, UserError for a data set of several classes, for one without a
     declaration where no metric is named, and for a buffer without the relaxed scores.

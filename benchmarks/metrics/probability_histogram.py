@@ -1,4 +1,4 @@
-"""How sure a network is, and how often it is right then: pixels by predicted probability and by truth. NumPy only.
+"""Histograms of pixels by predicted probability and truth, from which calibration is computed. NumPy only.
 
 A histogram has a bin for each of a fixed list of probabilities and counts pixels whose truth is false and true. From it
 come the reliability diagram, the expected calibration error and Dice at every edge as threshold, without a GPU and

@@ -1,4 +1,4 @@
-"""Roads as a graph: the pixels of a skeleton, cut into chains between ends and junctions, with lengths along them.
+"""The graph of roads from a skeleton: its pixels, cut into chains between ends and junctions, with lengths.
 
 Own code on SciPy's graph routines: skan needs numba, which weighs more than all else here together, and sknw is not
 kept any more. Neighbours touch by a side (1 pixel apart) or a corner (1.41).

@@ -1,4 +1,4 @@
-"""What the paper's text claims of its numbers, sentence by sentence: which run exceeds which, and by how much.
+"""The claims of the paper's text as data: which run is said to exceed which, and by how much.
 
 A claim is tested by comparisons of runs on the same replicates. Those it rests on are the claim-bearing runs, which
 `reproduce claims` repeats; claims over every system would make all runs such, and are tested with what is there.

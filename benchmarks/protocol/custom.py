@@ -1,4 +1,4 @@
-"""Systems that are not of this suite: declared as entry points `rssam_bench.models`, or named as `module:Class`.
+"""Find systems that are not of this suite: entry points `rssam_bench.models`, or classes named `module:Class`.
 
 A declaration is what `rssam.contract.Model` says, and needs no torch: its module should import the network in `build`
 and `architecture`, as those in `baselines` do. Importing this module imports no declaration of others.

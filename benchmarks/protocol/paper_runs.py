@@ -1,4 +1,4 @@
-"""The different runs behind the rows of the paper's tables: 55 rows are 39 runs, 17 of them on DeepGlobe."""
+"""The distinct runs behind the rows of the paper's tables: 55 rows are 39 runs, 17 of them on DeepGlobe."""
 
 from __future__ import annotations
 

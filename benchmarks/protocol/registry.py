@@ -1,4 +1,4 @@
-"""Every system of the benchmark, in MODELS. No torch: a declaration imports its network when it builds it.
+"""MODELS, the registry of every system. No torch: a declaration imports its network when it builds it.
 
 To add a system, write a folder `baselines/<name>/` with two files, import its declaration here and list it in MODELS:
 

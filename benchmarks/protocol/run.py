@@ -1,4 +1,4 @@
-"""What a run is: recipe, declaration, identity and key. Everything that changes the number is in the key; nothing else.
+"""A run: its declaration, identity and key. The key holds everything that changes the number, and nothing else.
 
 Not in the key: device, workers, paths, log level, the kind of attention kernel.
 """

@@ -1,4 +1,4 @@
-"""How the rows of a table are run: a profile, and what the command line overrides."""
+"""A setting: the profile with which the rows of a table are run, and the overrides of the command line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What can be reproduced: the tables, the figures and the claims by name, and the runs behind each."""
+"""What `reproduce` can be asked for: tables, figures and claims by name, and the runs behind each."""
 
 from __future__ import annotations
 

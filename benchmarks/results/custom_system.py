@@ -1,4 +1,4 @@
-"""What a result keeps of a system that is not of this suite, so that a report can show it without the system's code.
+"""Record a system that is not of this suite in its results, so that reports can show it without its code.
 
 A report asks how a row is run under a setting, and which results that explains; for that it needs a declaration with
 its fields and defaults, not the network.

@@ -1,4 +1,4 @@
-"""What metrics of objects found on the maps of a run, on disk: HOME/metrics/<key>.json, written whole or not at all."""
+"""Store the object metrics of a run: HOME/metrics/<key>.json, written whole or not at all."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ METRICS_SCHEMA = 1
 
 @dataclass(frozen=True, eq=False)
 class MeasuredRun:
-    """Sums of every test image of one run. A metric with other parameters is another metric, and stands beside it."""
+    """Sums of every test image of one run by metric; a metric with other parameters is another metric."""
 
     key: str  # of the run
     images: tuple[str, ...]  # stems of the test images
@@ -44,7 +44,7 @@ class MeasuredRun:
 
     @classmethod
     def from_json(cls, raw: Mapping[str, Any]) -> MeasuredRun:
-        """What this version still measures so; the rest is left out, to be measured again.
+        """Read the sums that this version still measures so; others are left out, to be measured again.
 
         Raises ResultDamaged if a part is missing, malformed, or of another format.
         """
@@ -69,7 +69,7 @@ class MetricStore:
     home: Path
 
     def get(self, key: str) -> MeasuredRun | None:
-        """What was measured of that run, or None. Raises ResultDamaged, naming the file, if it cannot be used."""
+        """Return the sums of that run, or None. Raises ResultDamaged, naming the file, if it cannot be used."""
 
         def decode(raw: Any) -> MeasuredRun:
             measured = MeasuredRun.from_json(raw)
@@ -81,7 +81,7 @@ class MetricStore:
         return read_record(path, decode) if path.is_file() else None
 
     def put(self, measured: MeasuredRun) -> None:
-        """Write it down to the disk; a reader sees all of it or nothing."""
+        """Write the sums down to the disk; a reader sees all of them or nothing."""
         write_record(Home(self.home).metrics(measured.key), measured.to_json(), allow_nan=False)
 
 

@@ -1,7 +1,7 @@
-"""What was counted without being trained here: predictions of any tool, or a trained system on another data set.
+"""Submissions: counts of predictions made by any tool, or by a trained system on another data set.
 
-No `Run`, for nobody here knows a recipe of it; but stored like a result, as integer counts of every image, one small
-JSON file in `scores/` of the home, written atomically. Imports no torch.
+A submission has no `Run`, because its recipe is unknown. It is stored like a result, as integer counts of every image:
+one small JSON file in `scores/` of the home, written atomically. Imports no torch.
 """
 
 from __future__ import annotations
@@ -90,10 +90,18 @@ def identify(
     predictions: str | None = None,
     system: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """Everything that decides the number, and the name, as plain values.
+    """Return everything that decides the number, and the name, as plain values.
 
-    `data` is the digest of data and split, `predictions` that of the predicted labels (of a scored one), `system` says
-    what predicted (of an evaluated one).
+    Args:
+        kind: whether predictions were made elsewhere, or here by a trained system.
+        name: what the user calls the submission.
+        dataset: the data set it is counted on.
+        data: digest of data and split.
+        split_seed: seed of the split.
+        split_rule: how the split is drawn.
+        images: which images are counted.
+        predictions: digest of the predicted labels, of a scored submission.
+        system: what predicted, of an evaluated submission.
     """
     return {
         "kind": kind,
@@ -110,12 +118,12 @@ def identify(
 
 
 def submission_key(identity: Mapping[str, Any]) -> str:
-    """The key that belongs to an identity: data set, kind, and ten hex digits of its SHA-256."""
+    """Return the key that belongs to an identity: data set, kind, and ten hex digits of its SHA-256."""
     return f"{identity['dataset']['name']}-{identity['kind']}-{short_digest(identity)}"
 
 
 def put_submission(home: Path, submission: Submission) -> Path:
-    """Write it, down to the disk, and return its file; a reader sees all of it or nothing."""
+    """Write a submission down to the disk and return its file; a reader sees all of it or nothing."""
     path = Home(home).score(submission.key)
     write_record(path, submission.to_json())
     return path

@@ -1,4 +1,4 @@
-"""Every use of a test split, written down where it happens, never rewritten: a test set wears out by being looked at.
+"""Log every use of a test split, never rewritten: a test set wears out by being looked at.
 
 One line of JSON a use in `ledger.jsonl` of the home, appended by one write of the operating system, so that processes
 that test at the same time do not mix their lines.

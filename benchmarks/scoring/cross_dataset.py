@@ -1,8 +1,8 @@
-"""A trained system on a data set it was not trained on: no training, no choice, one pass over the images.
+"""Evaluate a trained system on a data set it was not trained on: no training, no choice, one pass.
 
-Classes meet by their names, whatever their case and their order; `--classes a=b` says that what the system calls a is
-b in the data. Several of its classes may be one of the data's; on a data set with one class all its others are
-background.
+Classes are matched by their names, whatever their case and their order; `--classes a=b` says that what the system calls
+a is b in the data. Several classes of the system may be one class of the data; on a data set with one class, all other
+classes of the system are background.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from rssam.parameters import parameters_digest
 
 
 class ClassesDoNotMatch(UserError):
-    """A system and a data set whose classes do not meet."""
+    """A system and a data set whose classes do not match."""
 
 
 @dataclass(frozen=True)
@@ -61,8 +61,8 @@ class ClassMapping:
 def match_classes(trained: Sequence[str], tested: Sequence[str], declared: Mapping[str, str]) -> ClassMapping:
     """Match classes by name; `declared` says for a class of the system which of the data set it is.
 
-    Raises ClassesApart if a name is unknown, if a class of the data set stays without one, or if a class of a system
-    for several has no place in a data set of several.
+    Raises ClassesDoNotMatch if a name is unknown, if a class of the data set stays without one, or if a class of a
+    system for several has no place in a data set of several.
     """
     unknown = [name for name in declared if _plain(name) not in map(_plain, trained)]
     foreign = [name for name in declared.values() if _plain(name) not in map(_plain, tested)]
@@ -119,7 +119,7 @@ class MappedNetwork(nn.Module):
 
 
 def crop_for(trained: TrainedNetwork, test_images: TestImages) -> int | None:
-    """Side of the squares that cover an image, None for whole images.
+    """Return the side of the squares that cover an image, None for whole images.
 
     Raises UserError if the images have another size than the network takes, and no grid of such squares.
     """
@@ -143,9 +143,17 @@ def evaluate_elsewhere(
     session: Session,
     progress: Callable[[int, int], None],
 ) -> ScoredSubmission:
-    """Predict the chosen images, count, and store the submission. Raises UserError if it was trained on that data set.
+    """Predict images of another data set, count, and store the submission, unless it was counted before.
 
-    What was counted before is not counted again.
+    Args:
+        trained: the trained network.
+        test_images: images of a data set that the network was not trained on.
+        mapping: which of its classes count as which class of the data set.
+        name: what reports call the submission.
+        session: home, device and precision.
+        progress: called as progress(done, total) after each image.
+
+    Raises UserError if the network was trained on that data set.
     """
     if trained.dataset == test_images.dataset.name:
         raise UserError(

@@ -1,4 +1,4 @@
-"""Predicted masks as people save them, read as labels by one declared rule. What could mean two things is refused.
+"""Read predicted masks, as people save them, as labels by one rule. What could mean two things is refused.
 
 Of a task with one class:
 - 0 and 1, 0 and 255, one bit or boolean: which of the first two is decided over all files together;

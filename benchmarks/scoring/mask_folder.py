@@ -1,4 +1,4 @@
-"""A folder of masks that some tool predicted: one for every chosen image, or a message with all that is wrong."""
+"""Read a folder of predicted masks of any tool: one for every test image, or a message with all that is wrong."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from rssam.errors import UserError
 
 
 class PredictionsUnfit(UserError):
-    """Predictions that cannot be scored; every reason is in the message."""
+    """Predictions that cannot be scored; the message lists every reason."""
 
 
 @dataclass(frozen=True)
 class PredictedLabels:
-    """Labels of every chosen image in their order, at the prepared size or all at the source's own, and their story."""
+    """Labels of every test image in order, all at the prepared size or all at the source's own."""
 
     labels: Callable[[int], Bytes]  # of one image by its place: uint8 [H, W]
     native: bool  # whether they have the size of the source
@@ -31,7 +31,10 @@ class PredictedLabels:
 
 
 def read_folder(folder: Path, test_images: TestImages, suffix: str, progress: Progress) -> PredictedLabels:
-    """The predictions of a folder: a file for each chosen image, named by its stem and `suffix`."""
+    """Read the predictions of a folder: a file for each test image, named by its stem and `suffix`.
+
+    Raises PredictionsUnfit listing all that is wrong.
+    """
     if not folder.is_dir():
         instead = "a file" if folder.is_file() else "nothing"
         raise PredictionsUnfit(f"expected a folder of predicted masks at {folder}, found {instead}")

@@ -1,4 +1,4 @@
-"""Metrics of objects from the maps a run has left in its home and the prepared masks, image by image in processes.
+"""Measure object metrics on the maps a run has left in its home, image by image in processes.
 
 Trains and predicts nothing. The masks and maps must give the very counts of the run's result, pixel for pixel: so what
 is measured is what was scored.
@@ -54,9 +54,18 @@ def measure_run(
     *,
     again: bool = False,
 ) -> tuple[MeasuredRun, tuple[ObjectMetric, ...]]:
-    """What the metrics find on the test images of a run, and which of them had to be taken; the rest was stored.
+    """Measure the test images of a run and store the sums; what is stored already is not measured again.
 
-    What is found is stored in the home. With `again` nothing is taken from there, and a damaged file is replaced.
+    Args:
+        home: the home folder.
+        result: the result of the run.
+        metrics: the metrics to compute.
+        workers: processes.
+        progress: called after each image.
+        again: whether stored sums are ignored, and a damaged file is replaced.
+
+    Returns: the sums of the run, and the metrics that had to be measured.
+
     Raises DataError if maps or masks are missing, damaged, or not those that the result was counted on.
     """
     maps = Store(home).work(result.key) / PREDICTIONS
@@ -129,7 +138,7 @@ def _digest(digests: Iterable[str]) -> str:
 
 
 def read_measured(home: Path, keys: Iterable[str]) -> tuple[dict[str, MeasuredRun], tuple[str, ...]]:
-    """What is stored of these runs, by key, and one sentence for each file that cannot be used."""
+    """Return the stored sums of these runs by key, and a sentence for each file that cannot be used."""
     store, measured, damaged = MetricStore(home), {}, []
     for key in keys:
         try:

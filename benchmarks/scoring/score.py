@@ -1,4 +1,4 @@
-"""Predictions of any tool against the test split of a prepared data set: all of them, or nothing.
+"""Score predictions of any tool on the test split of a prepared data set: all of them, or nothing.
 
 Files are read and every fault is listed before a mask of the split is opened, and the use is in the ledger by then.
 Counting is that of a run's own test: the same confusion matrix of every image, pixels to be ignored in no cell.
@@ -40,7 +40,7 @@ from data_prep.processes import Progress
 
 @dataclass(frozen=True)
 class ScoredSubmission:
-    """What `score` gives: the submission, its file, and what is to be said; `cached` if it was counted before."""
+    """A stored submission, its file, and notes for the user; `cached` if it was counted before."""
 
     submission: Submission
     path: Path
@@ -51,9 +51,19 @@ class ScoredSubmission:
 def score(
     home: Path, test_images: TestImages, folder: Path, name: str, suffix: str, progress: Progress
 ) -> ScoredSubmission:
-    """Score the files of a folder and store the submission. Raises PredictionsUnfit listing all that is wrong.
+    """Score the files of a folder and store the submission.
 
     The same predictions under the same name are not counted twice: that would be another use of the split.
+
+    Args:
+        home: the home folder.
+        test_images: the images to count.
+        folder: a mask file for each of them.
+        name: what reports call the submission.
+        suffix: what follows the stem of an image in the names of the files.
+        progress: called while files are read and counted.
+
+    Raises PredictionsUnfit listing all that is wrong.
     """
     predicted = read_folder(folder, test_images, suffix, progress)
     identity = identify(
@@ -82,7 +92,10 @@ def score(
 
 
 def read_run(home: Path, result: Result) -> tuple[TestImages, PredictedLabels]:
-    """The test images of a finished run and the predictions it saved. Raises DataError if they are gone or damaged."""
+    """Return the test images of a finished run and the predictions it saved.
+
+    Raises DataError if they are gone or damaged.
+    """
     identity = result.identity
     test_images = select_test_images(
         home, identity["dataset"]["name"], identity["split_seed"], identity.get("split_rule", "random")
@@ -105,7 +118,7 @@ def read_run(home: Path, result: Result) -> tuple[TestImages, PredictedLabels]:
 
 
 def count(test_images: TestImages, predicted: PredictedLabels, progress: Progress) -> tuple[Counts, Counts | None]:
-    """Counts at the prepared labels' resolution, and at the source's where predictions are that fine."""
+    """Count at the prepared labels' resolution, and at the source's if predictions are that fine."""
     task = test_images.task
     data = PreparedDataset(test_images.folder, test_images.entries, cache=False)
     confusions, finer = [], []
@@ -127,7 +140,7 @@ def count(test_images: TestImages, predicted: PredictedLabels, progress: Progres
 
 
 def digest(test_images: TestImages, predicted: PredictedLabels) -> str:
-    """SHA-256 over the predicted labels: equal for equal predictions, whatever the files they came in."""
+    """Return the SHA-256 of the predicted labels: equal for equal predictions, whatever their files."""
     sha256 = hashlib.sha256()
     for index, entry in enumerate(test_images.entries):
         labels = predicted.labels(index)

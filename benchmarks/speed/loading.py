@@ -1,4 +1,4 @@
-"""How fast prepared images come, and how long a training waits for them."""
+"""Measure how fast prepared images come, and how long a training waits for them."""
 
 from __future__ import annotations
 

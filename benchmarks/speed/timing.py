@@ -1,4 +1,4 @@
-"""What a system costs on this machine: latency, throughput, training step and memory, timed in alternating rounds.
+"""Measure what a system costs on this machine: latency, throughput, training step and memory.
 
 Weights are random: time does not depend on their values. Each round times every operation of every way once, so that
 what else the machine does hits all of them alike; ratios are of one round each, and their median is given.

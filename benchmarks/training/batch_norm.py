@@ -1,7 +1,7 @@
-"""Running statistics of batch norm on several devices, as one device that saw all groups in turn would have them.
+"""Merge running statistics of batch norm over ranks, as one device that saw all groups in turn would have them.
 
 An update is r <- (1 - m) r + m s, so k updates take r to a r + b with a = (1 - m)^k, whatever r was. A device that went
-from r to r' thus tells b = r' - a r, and the updates of all devices are made one after the other from their a and b.
+from r to r' thus sends b = r' - a r, and the updates of all devices are made one after the other from their a and b.
 """
 
 from __future__ import annotations

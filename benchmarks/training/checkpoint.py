@@ -1,7 +1,7 @@
-"""Checkpoints without pickles: one safetensors file with what was trained, optimiser, random states and progress.
+"""Write and read checkpoints without pickles: trained tensors, optimiser, random states, progress in safetensors.
 
 Frozen parameters are not written: they are in the pretrained checkpoint whose digest stands in the metadata. Each file
-carries the SHA-256 of its own content, so that a damaged one is known; the one before it is kept to fall back on.
+holds the SHA-256 of its own content, so that a damaged file is found; the one before it is kept to fall back on.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""The same network in faster kernels on CUDA: convolutions channels last, and compiled. No parameter changes.
+"""Run the same network in faster kernels on CUDA: convolutions channels last, and compiled.
 
-Neither is taken on the CPU, where equal commands give equal bits.
+No parameter changes. Neither is done on the CPU, where equal commands give equal bits.
 """
 
 from __future__ import annotations

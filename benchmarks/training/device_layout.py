@@ -1,4 +1,4 @@
-"""One run on several devices: how many there are, who starts them, and what each takes. Imports no torch.
+"""Lay one run out on several devices: how many there are, who starts them, what each takes. Imports no torch.
 
 A process has one device. The loss is pooled over whole groups of images, so each device takes whole groups of a batch,
 and the batch stays that of the recipe: the number of devices is in no key.

@@ -1,4 +1,4 @@
-"""The one training loop, for every system: groups accumulated to batches, warm-up and decay, validation chooses.
+"""The one training loop, for every system: accumulated groups, warm-up and decay, choice by validation loss.
 
 Straight-line code on Lightning Fabric, which brings device and precision and nothing else. What an epoch draws depends
 on the seed and the epoch alone, and a checkpoint holds the rest, so a run that was interrupted goes on from its last
@@ -54,7 +54,7 @@ class Training:
 
 @dataclass(frozen=True)
 class Listener:
-    """Who is told of progress, after every optimiser step and every epoch, and who may ask for a stop."""
+    """Callbacks for the progress of a training, after every optimiser step and every epoch, and a request to stop."""
 
     step: Callable[[int, int, int, int], None]  # epoch, epochs, step, steps
     epoch: Callable[[dict[str, float]], None]
@@ -88,12 +88,24 @@ def train(
     save_every: float = SECONDS_BETWEEN_CHECKPOINTS,
     ranks: SingleProcess | None = None,
 ) -> Training:
-    """Train `net` in place and leave it with the parameters of its best epoch.
+    """Train `net` in place, from its last checkpoint on, and leave it with the parameters of its best epoch.
 
-    `data` is (train, val). Goes on from the last checkpoint if there is one, to the very step; one is saved after every
-    epoch and every `save_every` seconds. Raises TrainingDiverged if the loss is not finite, and Interrupted, after
-    saving, if the listener asks for a stop. With a `ranks` of several devices all call it alike, and end with equal
-    parameters and the same history; only the first writes.
+    All ranks call it alike, and end with equal parameters and the same history; only rank zero writes.
+
+    Args:
+        net: the network, with the parameters that it starts from.
+        recipe: everything about training except the learning rate.
+        rate: the highest learning rate.
+        seed: seed of the order of images, crops, flips and dropout.
+        data: the train and the val split.
+        fabric: device and precision.
+        checkpoints: where checkpoints are written and looked for.
+        listener: gets the progress, and may ask for a stop.
+        workers: processes that read images; 0 reads in this one.
+        save_every: seconds between checkpoints within an epoch; after each epoch there is one anyway.
+        ranks: the ranks of a run on several devices.
+
+    Raises TrainingDiverged if the loss is not finite, and Interrupted, after saving, if the listener asks for a stop.
     """
     ranks = ranks or SingleProcess()
     train_set, val_set = data
@@ -193,7 +205,7 @@ def _resumed(
     net: nn.Module, optimizer: torch.optim.Optimizer, checkpoints: Checkpoints, ranks: SingleProcess
 ) -> tuple[Training, dict[str, Tensor]]:
     """Training and random states of the last checkpoint, or a new training and none; the same on every device."""
-    resumed = checkpoints.resume(net, optimizer) if ranks.is_rank_zero else None  # the first removes damaged ones
+    resumed = checkpoints.resume(net, optimizer) if ranks.is_rank_zero else None  # rank zero removes damaged ones
     ranks.barrier()
     resumed = resumed if ranks.is_rank_zero else checkpoints.resume(net, optimizer)
     state, random = (Training(), {}) if resumed is None else (Training(**resumed[0]), ranks.own_states(resumed[1]))
@@ -202,7 +214,7 @@ def _resumed(
 
 
 def _pause(state: Training, total: Tensor, started: float, rate: float, ranks: SingleProcess) -> None:
-    """Note how far the epoch is. Raises TrainingDiverged: what is no number is not worth a checkpoint."""
+    """Record how far the epoch is. Raises TrainingDiverged if its loss is not finite."""
     state.loss_sum, state.spent = float(ranks.total(total.cpu())), time.perf_counter() - started
     if not math.isfinite(state.loss_sum):
         raise _diverged("training", state.loss_sum, state.epoch + 1, rate)
