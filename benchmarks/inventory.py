@@ -24,7 +24,7 @@ from rssam.contract import Model, Task
 from rssam.errors import UserError
 
 STATES: tuple[RunState, ...] = ("running", "failed", "damaged", "begun", "finished", "missing")
-"""In the order in which a person wants to know."""
+"""In the order in which they are listed."""
 
 
 def systems(task: Task, own: Sequence[Model] = ()) -> list[dict[str, Any]]:

@@ -64,7 +64,7 @@ for command in (
 
 def main() -> None:
     """Run the command line; a user's mistake ends in a sentence, not in a traceback."""
-    screen.quiet = warnings.quiet = local_rank() > 0  # of the processes of one run on several devices the first speaks
+    screen.quiet = warnings.quiet = local_rank() > 0  # of several ranks the first prints
     try:
         app()
     except UserError as error:

@@ -112,11 +112,11 @@ def _execute_in_threads(
     for _ in range(threads):
         threading.Thread(target=feed, daemon=True).start()
     while threads:
-        item = done.get()
-        if item is None:
+        numbered_outcome = done.get()
+        if numbered_outcome is None:
             threads -= 1
         else:
-            yield item
+            yield numbered_outcome
 
 
 def _died(key: str, session: Session) -> Outcome:

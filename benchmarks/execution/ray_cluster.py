@@ -77,7 +77,7 @@ def open_cluster(address: str | None, wish: DeviceChoice) -> Iterator[Device]:
 
 
 def _require_answer(address: str | None) -> None:
-    """Raise UserError if nobody listens at HOST:PORT: Ray itself would try for minutes without a word."""
+    """Raise UserError if nothing answers at HOST:PORT: Ray itself would try for minutes without a message."""
     host, _, port = (address or "").rpartition(":")
     if not host or not port.isdecimal() or "/" in host:
         return
@@ -100,7 +100,7 @@ def _nodes() -> list[dict[str, Any]]:
 
 
 def require_room(needed: Reservation) -> None:
-    """Raise UserError if no node could ever take a run: Ray would wait for one without a word."""
+    """Raise UserError if no node could ever take a run: Ray would wait for one without a message."""
     for node in _nodes():
         offered = node["Resources"]
         if (

@@ -134,6 +134,6 @@ class _Dispatch:
 
 
 def _task(reserved: Reservation) -> Any:
-    """The task as Ray knows it. Lost ones are not retried by Ray, which would not say whom it lost."""
+    """Return the remote function. Ray does not retry lost tasks, because it would not name the worker that it lost."""
     options = ray.remote(num_gpus=reserved.gpus, num_cpus=reserved.cpus, memory=reserved.memory, max_retries=0)
     return options(execute_task)

@@ -48,7 +48,7 @@ def execute_all(resolved: Sequence[ResolvedRun], session: Session) -> list[Outco
 def in_two_rounds(total: int, session: Session, execute_round: ExecuteRound, later: str) -> list[Outcome]:
     """Return the outcomes in the order of the runs: first of those that are free, then of those another process had.
 
-    `later` tells the observer what becomes of a busy run. Runs that were not begun have no outcome.
+    `later` says in the observer's note what becomes of a busy run. Runs that were not begun have no outcome.
     """
     outcomes: dict[int, Outcome] = {}
     busy: list[int] = []

@@ -53,7 +53,7 @@ def declared_model(identity: Mapping[str, Any], given: Model | None = None, note
     """
     name, options = identity["model"]["name"], dict(identity["model"]["options"])
     model = model_of_result(name, given, noted)
-    field_names = {item.name for item in dataclasses.fields(model)}  # type: ignore[arg-type]
+    field_names = {field.name for field in dataclasses.fields(model)}  # type: ignore[arg-type]
     if unknown := sorted(options.keys() - field_names):
         raise UnknownName(f"the result is of {name} with the options {', '.join(unknown)}, which this version lacks")
     if model.version != identity["model"]["version"]:

@@ -20,7 +20,7 @@ CUDA_BATCH = 8
 
 
 def network_of(trained: TrainedNetwork) -> Network:
-    """A trained network as `predict` wants it.
+    """Return a trained network as `predict` takes it.
 
     Colours are those of its data set; where the set is of another home and unknown here, evenly spaced hues.
     """

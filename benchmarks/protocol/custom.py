@@ -117,7 +117,7 @@ def checked(declaration: object, origin: str) -> Model:
     faults = [f"it lacks {part}" for part in _PARTS if not hasattr(declaration, part)]
     if not declaration.__dataclass_params__.frozen:  # type: ignore[attr-defined]
         faults.append("it is not frozen")
-    if needed := [item.name for item in dataclasses.fields(declaration) if _required(item)]:
+    if needed := [field.name for field in dataclasses.fields(declaration) if _required(field)]:
         faults.append(f"it has no default for {', '.join(needed)}")
     name, version = getattr(declaration, "name", ""), getattr(declaration, "version", 1)
     if not (isinstance(name, str) and _NAME.fullmatch(name)):
@@ -127,7 +127,7 @@ def checked(declaration: object, origin: str) -> Model:
     if name in MODELS:
         faults.append(f"its name {name} is that of a system of this suite, {_where(type(MODELS[name]))}")
     if unknown_fields := sorted(
-        set(getattr(declaration, "small", ())) - {item.name for item in dataclasses.fields(declaration)}
+        set(getattr(declaration, "small", ())) - {field.name for field in dataclasses.fields(declaration)}
     ):
         faults.append(f"small names {', '.join(unknown_fields)}, which is no field of it")
     if not isinstance(getattr(declaration, "published", None), Optimisation | None):
@@ -147,8 +147,8 @@ def checked(declaration: object, origin: str) -> Model:
     return model
 
 
-def _required(item: dataclasses.Field[object]) -> bool:
-    return item.default is dataclasses.MISSING and item.default_factory is dataclasses.MISSING
+def _required(field: dataclasses.Field[object]) -> bool:
+    return field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
 
 
 def _where(declaration: type) -> str:

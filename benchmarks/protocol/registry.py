@@ -50,6 +50,6 @@ def variants() -> list[Model]:
 
 def smallest(model: Model) -> Model:
     """Return the system's smallest variant, from scratch where it has a choice."""
-    names = {item.name for item in dataclasses.fields(model)}  # type: ignore[arg-type]
+    names = {field.name for field in dataclasses.fields(model)}  # type: ignore[arg-type]
     start = {"init": "scratch"} if "init" in names else {}
     return dataclasses.replace(model, **{**model.small, **start})  # type: ignore[type-var]

@@ -98,11 +98,11 @@ def canonical(value: Any) -> str:
 def plain_fields(declaration: Any) -> dict[str, Any]:
     """Fields of a frozen dataclass as JSON values, without those `added` later that have their default."""
     values = {}
-    for item in dataclasses.fields(declaration):
-        value = getattr(declaration, item.name)
-        if item.metadata.get("added") and value == item.default:
+    for field in dataclasses.fields(declaration):
+        value = getattr(declaration, field.name)
+        if field.metadata.get("added") and value == field.default:
             continue
-        values[item.name] = to_json_value(value)
+        values[field.name] = to_json_value(value)
     return values
 
 

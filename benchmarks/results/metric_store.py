@@ -54,8 +54,8 @@ class MeasuredRun:
             images = tuple(raw["images"])
             sums = {}
             for stored in raw["metrics"]:
-                known = METRICS.get(stored["name"])
-                if known is None or known.version != stored["version"]:
+                declared = METRICS.get(stored["name"])
+                if declared is None or declared.version != stored["version"]:
                     continue
                 metric = with_parameters(stored["name"], stored["parameters"])
                 sums[metric] = _table(stored["sums"], metric, len(images))

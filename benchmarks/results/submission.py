@@ -56,7 +56,7 @@ class Submission(CountedTest):
 
     @property
     def parameters(self) -> Mapping[str, int]:
-        """Of a network that nobody here has seen: none."""
+        """No counts of parameters, because the network is unknown."""
         return {}
 
     def to_json(self) -> dict[str, Any]:

@@ -145,6 +145,6 @@ def read_measured(home: Path, keys: Iterable[str]) -> tuple[dict[str, MeasuredRu
             if (stored := store.get(key)) is not None:
                 measured[key] = stored
         except ResultDamaged as error:
-            # Only the name: a report may travel, the folder on this machine is nobody's business.
+            # Only the name: a report may be passed on, and the folder of this machine is private.
             damaged.append(str(error).replace(f"{home}/", ""))
     return measured, tuple(damaged)

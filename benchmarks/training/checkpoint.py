@@ -204,9 +204,8 @@ def restore(
         for name, value in content.optimizer.items():
             index, _, key = name.partition(".")
             if value.shape == (like := parameters[int(index)]).shape:
-                value = torch.empty_like(like, dtype=value.dtype, device="cpu").copy_(
-                    value
-                )  # a fused kernel wants its layout
+                # a fused kernel needs the parameter's layout
+                value = torch.empty_like(like, dtype=value.dtype, device="cpu").copy_(value)
             state.setdefault(int(index), {})[key] = value
         optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
 
