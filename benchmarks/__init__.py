@@ -1,1 +1,1 @@
-"""The experiment machinery: declarations, training, evaluation, storage, command line."""
+"""Run the benchmark: protocol, training, scoring, stored results, command line."""

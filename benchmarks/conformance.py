@@ -1,7 +1,7 @@
-"""What every system must keep, as checks that run on any declaration: those of this suite, and a user's own.
+"""Check that a system keeps what training, evaluation and reports rely on: one of this suite, or a user's own.
 
-Each is run on the system's smallest variant from scratch, on a CPU, in seconds. The forward contract is that of
-`rssam.contract.Model`; the rest is what training, evaluation, checkpoints and reports take for granted.
+Each check runs on the system's smallest variant from scratch, on a CPU, in seconds. The forward contract is that of
+`rssam.contract.Model`; the rest is what training, evaluation, checkpoints and reports assume.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ STEPS = 200
 
 
 class CheckFailed(AssertionError):
-    """A check has failed; the message says what was expected and what was found."""
+    """A failed check; the message says what was expected and what was found."""
 
 
 @dataclass(frozen=True)
 class Check:
-    """One thing that a system must keep. `run` raises Breach, or whatever the system raises, where it does not."""
+    """One thing that a system must keep. `run` raises CheckFailed, or whatever the system raises, where it does not."""
 
     name: str
     promise: str
@@ -46,14 +46,14 @@ class Check:
 
 @dataclass(frozen=True)
 class CheckResult:
-    """A check with what came of it; no fault is passed."""
+    """The result of a check; an empty `fault` is passed."""
 
     check: Check
     fault: str
 
 
 def examine(model: Model) -> Iterator[CheckResult]:
-    """Every check on the system's smallest variant, each as soon as it is done; whatever fails, the rest still runs."""
+    """Run every check on the system's smallest variant, and yield each result; after a failure the rest still runs."""
     for check in CHECKS:
         try:
             with seeded(0, deterministic=False):
@@ -65,10 +65,10 @@ def examine(model: Model) -> Iterator[CheckResult]:
             yield CheckResult(check, "")
 
 
-def require(kept: bool, otherwise: str) -> None:
-    """Raise Breach with the sentence if something is not kept."""
-    if not kept:
-        raise CheckFailed(otherwise)
+def require(holds: bool, message: str) -> None:
+    """Raise CheckFailed with the sentence if something is not kept."""
+    if not holds:
+        raise CheckFailed(message)
 
 
 def tiles() -> tuple[Tensor, Tensor]:
@@ -81,7 +81,7 @@ def tiles() -> tuple[Tensor, Tensor]:
 
 
 def has_zero_gradient(name: str) -> bool:
-    """Whether the parameter of that name moves no prediction, so that its gradient is zero but for rounding.
+    """Return whether the parameter of that name changes no prediction: its gradient is zero except for rounding.
 
     A bias of keys is the same for every weight in a softmax; the last bias of the last decoder's tokens is the same for
     both classes where nothing but their difference is used.
@@ -123,9 +123,9 @@ def check_forward(model: Model, classes: tuple[str, ...], size: tuple[int, int])
         images = torch.rand(batch, 3, *size)
         for mode in (net.train(), net.eval()):
             logits = mode(images)
-            wanted = (batch, len(classes), *size)
-            found = tuple(logits.shape)
-            require(found == wanted, f"images {tuple(images.shape)} must give logits {wanted}, found {found}")
+            expected = (batch, len(classes), *size)
+            shape = tuple(logits.shape)
+            require(shape == expected, f"images {tuple(images.shape)} must give logits {expected}, found {shape}")
             require(logits.dtype == torch.float32, f"logits must be float32, found {logits.dtype}")
             require(bool(logits.isfinite().all()), "logits are not finite")
             require(bool(logits.std() > 0), "all logits are equal")
@@ -137,9 +137,9 @@ def check_batch(model: Model) -> None:
     net = built(model).eval()
     images = torch.rand(3, 3, 64, 64)
     together, alone = net(images)[1:2], net(images[1:2])
-    off = float((together - alone).abs().max())
-    kept = torch.allclose(together, alone, atol=1e-4, rtol=1e-3)
-    require(kept, f"an image gives other logits beside others than alone, by up to {off:.2g}")
+    difference = float((together - alone).abs().max())
+    equal = torch.allclose(together, alone, atol=1e-4, rtol=1e-3)
+    require(equal, f"an image gives other logits beside others than alone, by up to {difference:.2g}")
 
 
 def check_training(model: Model) -> None:
@@ -157,8 +157,8 @@ def check_training(model: Model) -> None:
         optimizer.step()
     changed = {name for name, parameter in net.named_parameters() if not torch.equal(parameter, before[name])}
     require(not unused, f"no loss reaches {_some(unused)}: freeze them with requires_grad_(False), or use them")
-    still = {name for name in training if not has_zero_gradient(name)} - changed
-    require(not still, f"training does not change {_some(still)}")
+    unchanged = {name for name in training if not has_zero_gradient(name)} - changed
+    require(not unchanged, f"training does not change {_some(unchanged)}")
     require(changed <= training.keys(), f"training changes the frozen {_some(changed - training.keys())}")
 
 
@@ -167,11 +167,11 @@ def check_state(model: Model) -> None:
     """The same random state builds the same network, another another, and `state_dict` carries all of it."""
     first, second, other = built(model).eval(), built(model).eval(), built(model, seed=1).eval()
     images = torch.rand(1, 3, 64, 64)
-    wanted = first(images)
-    require(torch.equal(wanted, second(images)), "built twice from one random state, it gives different logits")
-    require(not torch.equal(wanted, other(images)), "built from another random state, it gives the same logits")
+    logits = first(images)
+    require(torch.equal(logits, second(images)), "built twice from one random state, it gives different logits")
+    require(not torch.equal(logits, other(images)), "built from another random state, it gives the same logits")
     other.load_state_dict(copy.deepcopy(first.state_dict()))
-    require(torch.equal(wanted, other(images)), "its state_dict, loaded into another, gives other logits")
+    require(torch.equal(logits, other(images)), "its state_dict, loaded into another, gives other logits")
 
 
 def check_global_state(model: Model) -> None:
@@ -192,21 +192,21 @@ def check_overfitting(model: Model) -> None:
     net = built(model)
     images, masks = tiles()
     optimizer = torch.optim.AdamW(trainable(net).values(), lr=1e-3)
-    found = 0.0
+    score = 0.0
     for step in range(STEPS):
         optimizer.zero_grad()
         loss_of(net, images, masks).backward()  # type: ignore[no-untyped-call]
         optimizer.step()
-        if step % 10 == 9 and (found := dice(net, images, masks)) > 0.9:
+        if step % 10 == 9 and (score := dice(net, images, masks)) > 0.9:
             return
-    raise CheckFailed(f"four tiles must be learned to Dice 0.9 in {STEPS} steps, found {found:.3f}")
+    raise CheckFailed(f"four tiles must be learned to Dice 0.9 in {STEPS} steps, found {score:.3f}")
 
 
 @torch.no_grad()
 def dice(net: nn.Module, images: Tensor, masks: Tensor) -> float:
     """Dice in training mode: the running statistics of batch norm are young, and tested elsewhere."""
-    found = net(images) > 0
-    return float(2 * (found * masks).sum() / (found.sum() + masks.sum()))
+    predicted = net(images) > 0
+    return float(2 * (predicted * masks).sum() / (predicted.sum() + masks.sum()))
 
 
 def check_bfloat16(model: Model) -> None:

@@ -1,4 +1,4 @@
-"""What is there, what is missing, and the command that mends it. Imports torch in a child process alone."""
+"""Check the environment, and name the command that fixes each fault. Imports torch in a child process alone."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _TORCH_CHECK = (
 
 @dataclass(frozen=True)
 class DoctorCheck:
-    """One line of the doctor: what was looked at, how it is, and what to do about it."""
+    """One line of the doctor: what was checked, its state, what was found, and the command that fixes it."""
 
     what: str
     state: CheckState

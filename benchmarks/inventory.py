@@ -1,4 +1,4 @@
-"""What there is, as plain values: systems with their cost, data sets with their state, results of a home.
+"""List systems with their cost, data sets with their state, and the runs of a home, as plain values.
 
 Imports torch only to count systems.
 """
@@ -24,7 +24,7 @@ from rssam.contract import Model, Task
 from rssam.errors import UserError
 
 STATES: tuple[RunState, ...] = ("running", "failed", "damaged", "begun", "finished", "missing")
-"""In the order in which a person wants to know."""
+"""In the order in which they are listed."""
 
 
 def systems(task: Task, own: Sequence[Model] = ()) -> list[dict[str, Any]]:
@@ -69,13 +69,13 @@ def run_statuses(home: Path) -> list[RunStatus]:
     """Every run of which this home has a result or a work folder, by state and key."""
     store = Store(home)
     keys = {path.stem for path in store.results.glob("*.json")} | {path.name for path in home.glob("runs/*/")}
-    found = [run_status(store, key) for key in keys]
-    return sorted(found, key=lambda item: (STATES.index(item.state), item.key))
+    statuses = [run_status(store, key) for key in keys]
+    return sorted(statuses, key=lambda status: (STATES.index(status.state), status.key))
 
 
-def by_state(found: Sequence[RunStatus]) -> dict[str, list[dict[str, Any]]]:
+def by_state(statuses: Sequence[RunStatus]) -> dict[str, list[dict[str, Any]]]:
     """The same for a program: every state with its runs."""
-    return {state: [item.to_json() for item in found if item.state == state] for state in STATES}
+    return {state: [status.to_json() for status in statuses if status.state == state] for state in STATES}
 
 
 def planned_statuses(runs: Sequence[Run], session: Session) -> list[RunStatus]:
@@ -86,16 +86,16 @@ def planned_statuses(runs: Sequence[Run], session: Session) -> list[RunStatus]:
             manifests[name] = load_manifest(session.data_folder(name), name)
         except DataError as error:
             manifests[name] = str(error)
-    found = []
+    statuses = []
     for run in runs:
         manifest, name = manifests[run.dataset.name], f"{run.dataset.name}-{run.model.name}"
         if isinstance(manifest, str):
-            found.append(RunStatus(name, "missing", reason=manifest))
+            statuses.append(RunStatus(name, "missing", reason=manifest))
             continue
         try:
             key = resolve_run(run, manifest, session.weights, session.precision).key
         except UserError as error:
-            found.append(RunStatus(name, "missing", reason=str(error)))
+            statuses.append(RunStatus(name, "missing", reason=str(error)))
             continue
-        found.append(run_status(session.store, key))
-    return found
+        statuses.append(run_status(session.store, key))
+    return statuses

@@ -1,4 +1,4 @@
-"""How a run is asked to stop: the first SIGINT or SIGTERM lets it finish its step and save, a second Ctrl-C ends it.
+"""Stop on SIGINT or SIGTERM: the first lets a run finish its step and save, a second Ctrl-C ends it at once.
 
 Imports no torch.
 """
@@ -42,7 +42,7 @@ class Stop:
 def handle_signals(stop: Stop, say: Callable[[str], None]) -> Iterator[None]:
     """Set `stop` on SIGINT or SIGTERM, and pass it on to child processes as SIGTERM. A second Ctrl-C ends at once.
 
-    A scheduler may send SIGTERM to the whole group and so twice: only Ctrl-C is ever taken for impatience.
+    A scheduler may send SIGTERM to the whole group and so twice: therefore only a second Ctrl-C ends at once.
     """
 
     def handle(number: int, frame: FrameType | None) -> None:
@@ -55,10 +55,10 @@ def handle_signals(stop: Stop, say: Callable[[str], None]) -> Iterator[None]:
         children = [child for child in multiprocessing.active_children() if not child.daemon]
         for child in children:
             child.terminate()  # their handler finishes the step and saves
-        at_work = f"the {len(children)} process(es) at work finish their step and save"
-        what = at_work if children else "the step is finished and saved"
+        of_children = f"the {len(children)} process(es) at work finish their step and save"
+        consequence = of_children if children else "the step is finished and saved"
         try:
-            say(f"{stop.signal}: {what}, then this stops; Ctrl-C ends it at once")
+            say(f"{stop.signal}: {consequence}, then this stops; Ctrl-C ends it at once")
         except RuntimeError:  # the signal came in the middle of a print, which cannot be entered twice
             os.write(2, b"stopping after this step\n")
 
@@ -82,7 +82,7 @@ def ignore_ctrl_c(stop: Stop) -> None:
 
 @contextmanager
 def signals_blocked() -> Iterator[None]:
-    """SIGINT and SIGTERM wait meanwhile; a process started inside has them wait until `ignore_signals_of_others`."""
+    """Block SIGINT and SIGTERM; a process started inside keeps them blocked until `ignore_signals_of_others`."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
     try:
         yield
@@ -91,7 +91,7 @@ def signals_blocked() -> Iterator[None]:
 
 
 def ignore_signals_of_others() -> None:
-    """In a process started within `signals_blocked`: only a SIGTERM of its parent ends it, as at the parent's exit.
+    """Let only a SIGTERM of the parent end this process, which was started within `signals_blocked`.
 
     Terminals and schedulers signal every process of a group or a job, and the parent wants to finish its step.
     """

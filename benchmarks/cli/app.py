@@ -1,4 +1,4 @@
-"""The command line. Heavy imports stand inside the commands: help, status and reports need no torch."""
+"""The command line with its root options. Heavy imports stand inside the commands: help and status need no torch."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ app = typer.Typer(
 )
 
 
-def _show_version(wanted: bool) -> None:
-    if wanted:
+def _show_version(asked_for: bool) -> None:
+    if asked_for:
         screen.print(f"rssam-bench {package_version('rssam-bench')}")
         raise typer.Exit
 
@@ -64,7 +64,7 @@ for command in (
 
 def main() -> None:
     """Run the command line; a user's mistake ends in a sentence, not in a traceback."""
-    screen.quiet = warnings.quiet = local_rank() > 0  # of the processes of one run on several devices the first speaks
+    screen.quiet = warnings.quiet = local_rank() > 0  # of several ranks the first prints
     try:
         app()
     except UserError as error:

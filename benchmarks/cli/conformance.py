@@ -1,4 +1,4 @@
-"""The command `conformance`: does a system of the user's own keep what every system must. Torch is imported inside."""
+"""The command `conformance`: whether a user's system keeps what every system must. Torch is imported inside."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ def conformance(
     model = find_model(system)
     from benchmarks.conformance import CHECKS, examine
 
-    found = []
-    for finding in examine(model):
-        found.append(finding)
+    results = []
+    for result in examine(model):
+        results.append(result)
         if not as_json:
-            state = "FAILED" if finding.fault else "passed"
-            screen.print(f"{state} {finding.check.name}: {finding.check.promise}", soft_wrap=True)
-            if finding.fault:
-                screen.print(f"       -> {finding.fault}", soft_wrap=True)
-    failed = [finding for finding in found if finding.fault]
+            state = "FAILED" if result.fault else "passed"
+            screen.print(f"{state} {result.check.name}: {result.check.promise}", soft_wrap=True)
+            if result.fault:
+                screen.print(f"       -> {result.fault}", soft_wrap=True)
+    failed = [result for result in results if result.fault]
     if as_json:
         checks = [
-            {"check": one.check.name, "promise": one.check.promise, "passed": not one.fault, "fault": one.fault}
-            for one in found
+            {"check": check.name, "promise": check.promise, "passed": not fault, "fault": fault}
+            for check, fault in ((result.check, result.fault) for result in results)
         ]
         print_json({"system": model.name, "passed": not failed, "checks": checks})
     else:

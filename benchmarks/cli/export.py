@@ -24,9 +24,9 @@ def export(
     """Write a finished run to pass on: what was trained with a model card (--out), the network as ONNX (--onnx)."""
     if out is None and onnx is None:
         raise typer.BadParameter("say what to write: --out FILE.safetensors, --onnx FILE.onnx, or both")
-    for path, ending in ((out, ".safetensors"), (onnx, ".onnx")):
-        if path is not None and path.suffix != ending:
-            raise typer.BadParameter(f"expected a name that ends in {ending}, found {path}")
+    for path, suffix in ((out, ".safetensors"), (onnx, ".onnx")):
+        if path is not None and path.suffix != suffix:
+            raise typer.BadParameter(f"expected a name that ends in {suffix}, found {path}")
     if onnx is not None:
         from benchmarks.export.onnx import require_onnx
 
@@ -44,14 +44,14 @@ def export(
 
         result = Store(root.home).get(run)
         assert result is not None  # or there were no network
-        about = write_adapter(out, trained, result, dice_interval(result))
+        metadata = write_adapter(out, trained, result, dice_interval(result))
         card = out.with_suffix(".md")
-        write_atomic(card, render(about, out.name).encode())
-        base = {name: checkpoint["sha256"] for name, checkpoint in about["base"].items()}
+        write_atomic(card, render(metadata, out.name).encode())
+        base = {name: checkpoint["sha256"] for name, checkpoint in metadata["base"].items()}
         written |= {"adapter": str(out), "card": str(card), "bytes": out.stat().st_size, "base": base}
         if not as_json:
-            on = f", on top of {', '.join(base)}" if base else ", the whole network"
-            screen.print(f"wrote {out} ({out.stat().st_size / 1e6:.1f} MB{on}) and {card}", soft_wrap=True)
+            base_text = f", on top of {', '.join(base)}" if base else ", the whole network"
+            screen.print(f"wrote {out} ({out.stat().st_size / 1e6:.1f} MB{base_text}) and {card}", soft_wrap=True)
     if onnx is not None:
         from benchmarks.export.onnx import export_onnx
 
@@ -60,7 +60,7 @@ def export(
         difference = export_onnx(trained, onnx)
         written |= {"onnx": str(onnx), "largest_difference": difference}
         if not as_json:
-            agrees = f"its logits are the network's to {difference:.1g} in onnxruntime"
-            screen.print(f"wrote {onnx} ({onnx.stat().st_size / 1e6:.1f} MB); {agrees}", soft_wrap=True)
+            agreement = f"its logits are the network's to {difference:.1g} in onnxruntime"
+            screen.print(f"wrote {onnx} ({onnx.stat().st_size / 1e6:.1f} MB); {agreement}", soft_wrap=True)
     if as_json:
         print_json(written)

@@ -1,4 +1,4 @@
-"""The command `metrics`: scores of objects, beside Dice, from maps that runs have left. Trains and predicts nothing."""
+"""The command `metrics`: object metrics, beside Dice, from maps that runs have left. Predicts nothing."""
 
 from __future__ import annotations
 
@@ -45,7 +45,8 @@ def metrics(
     with data_progress(warnings) as progress:
         for result in results:
             try:
-                chosen = choose_metrics(result.identity["dataset"]["name"], result.classes, metric or [], buffer)
+                dataset = result.identity["dataset"]["name"]
+                chosen_metrics = choose_metrics(dataset, result.classes, metric or [], buffer)
             except UserError as error:
                 if run or metric or buffer is not None:
                     raise
@@ -53,7 +54,7 @@ def metrics(
                 continue
             try:
                 measured, fresh = measure_run(
-                    root.home, result, chosen, workers or os.cpu_count() or 1, progress, again=again
+                    root.home, result, chosen_metrics, workers or os.cpu_count() or 1, progress, again=again
                 )
             except ResultDamaged as error:
                 warnings.print(f"failed: {error}; add --again to measure anew", soft_wrap=True)
@@ -63,7 +64,7 @@ def metrics(
                 warnings.print(f"failed: {error}", soft_wrap=True)
                 failed = True
                 continue
-            records.append(_record(result, measured, chosen, bool(fresh)))
+            records.append(_record(result, measured, chosen_metrics, bool(fresh)))
             if not as_json:
                 _show(records[-1])
     if as_json:
@@ -78,13 +79,13 @@ def _named(keys: list[str]) -> list[Result]:
     from benchmarks.results.store import Store
     from rssam.errors import UnknownName
 
-    store, found = Store(root.home), []
+    store, results = Store(root.home), []
     for key in dict.fromkeys(keys):
         result = store.get(key)
         if result is None:
             raise UnknownName(store.no_result(key))
-        found.append(result)
-    return found
+        results.append(result)
+    return results
 
 
 def _of_tables(items: list[str]) -> list[Result]:
@@ -102,46 +103,46 @@ def _of_tables(items: list[str]) -> list[Result]:
     for line in collection.damaged:
         warnings.print(f"left out: {line}", soft_wrap=True)
     if not items:
-        return [one.result for one in collection.stored if one.source == "own"]
-    chosen = [item for item in find_items(items) if isinstance(item, Table)]
-    if not chosen:
+        return [stored.result for stored in collection.stored if stored.source == "own"]
+    tables = [item for item in find_items(items) if isinstance(item, Table)]
+    if not tables:
         raise UnknownName(f"metrics are of the runs of tables: choose from {', '.join(TABLES)}, or --run KEY")
-    return results_of_tables(chosen, collection)
+    return results_of_tables(tables, collection)
 
 
 def _record(
-    result: Result, measured: MeasuredRun, chosen: tuple[ObjectMetric, ...], fresh: bool
+    result: Result, measured: MeasuredRun, metrics: tuple[ObjectMetric, ...], fresh: bool
 ) -> dict[str, Any]:  # fmt: skip
     """Pooled scores of one run for programs; None where there is nothing to score."""
     from benchmarks.metrics.object_metrics import parameters
     from benchmarks.results.json_files import nan_to_none
 
-    found: list[dict[str, Any]] = []
-    for one in chosen:
-        sums = measured.sums[one]
-        scores = {name: float(value) for name, value in one.scores(sums.sum(axis=0)).items()}
-        alone = one.scores(sums)[one.headline]  # [images]
-        found.append({
-            "name": one.name,
-            "title": one.title,
-            "parameters": parameters(one),
+    records: list[dict[str, Any]] = []
+    for metric in metrics:
+        sums = measured.sums[metric]
+        scores = {name: float(value) for name, value in metric.scores(sums.sum(axis=0)).items()}
+        per_image = metric.scores(sums)[metric.headline]  # [images]
+        records.append({
+            "name": metric.name,
+            "title": metric.title,
+            "parameters": parameters(metric),
             "scores": {name: nan_to_none(value) for name, value in scores.items()},
-            "undefined": int((alone != alone).sum()),
+            "undefined": int((per_image != per_image).sum()),
         })  # fmt: skip
     return {
         "key": result.key,
         "images": len(result.images),
         "state": "measured" if fresh else "cached",
-        "metrics": found,
+        "metrics": records,
     }
 
 
 def _show(record: dict[str, Any]) -> None:
     screen.print(f"{record['key']}: {record['images']} test images, {record['state']}", soft_wrap=True)
-    for one in record["metrics"]:
+    for metric in record["metrics"]:
         scores = ", ".join(
             f"{name.replace('_', ' ')} {'-' if value is None else f'{value:.3f}'}"
-            for name, value in one["scores"].items()
+            for name, value in metric["scores"].items()
         )
-        undefined = f"; {one['undefined']} images have nothing to score" if one["undefined"] else ""
-        screen.print(f"    {one['title']}: {scores}{undefined}", soft_wrap=True)
+        undefined = f"; {metric['undefined']} images have nothing to score" if metric["undefined"] else ""
+        screen.print(f"    {metric['title']}: {scores}{undefined}", soft_wrap=True)

@@ -1,4 +1,4 @@
-"""What all commands of the command line share: the root options, two consoles, and JSON for programs."""
+"""What all commands share: the root options, options of several commands, two consoles, JSON for programs."""
 
 from __future__ import annotations
 

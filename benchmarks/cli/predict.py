@@ -1,4 +1,4 @@
-"""The command `predict`, with its options. Heavy imports stand inside: help needs none of them."""
+"""The command `predict`: class maps of rasters of any size, from a trained system. Heavy imports stand inside."""
 
 from __future__ import annotations
 
@@ -63,31 +63,31 @@ def predict(
 
     band_numbers = None if bands is None else [int(part) for part in _numbers("--bands", bands, 3, whole=True)]
     value_range = None if scale is None else _pair(_numbers("--scale", scale, 2))
-    wanted = outputs_for(images, out, vectors, quicklook, probabilities=probabilities, overwrite=overwrite)
-    chosen = choose_device(device)
+    outputs_of_images = outputs_for(images, out, vectors, quicklook, probabilities=probabilities, overwrite=overwrite)
+    chosen_device = choose_device(device)
     network = network_of(load_either(root.home, run, adapter, model))
-    side = network.task.image_size if tile is None else (tile, tile)
-    require_fit(network.net, side, network.task.image_size)
-    asked = (side[0] // 2, side[1] // 2) if overlap is None else (overlap, overlap)
-    shared = aligned(side[0], asked[0]), aligned(side[1], asked[1])
-    settings = Settings(side, shared, tta)
-    size = batch or (CUDA_BATCH if chosen == "cuda" else CPU_BATCH)
+    tile_size = network.task.image_size if tile is None else (tile, tile)
+    require_fit(network.net, tile_size, network.task.image_size)
+    wished = (tile_size[0] // 2, tile_size[1] // 2) if overlap is None else (overlap, overlap)
+    used = aligned(tile_size[0], wished[0]), aligned(tile_size[1], wished[1])
+    settings = Settings(tile_size, used, tta)
+    batch_size = batch or (CUDA_BATCH if chosen_device == "cuda" else CPU_BATCH)
     stop, records, failed = Stop(), list[dict[str, Any]](), False
 
     def say(text: str) -> None:
         warnings.print(text, soft_wrap=True)
 
-    if overlap is not None and shared != asked:
-        say(f"note: tiles share {shared[0]} pixels, not {overlap}, to stand a multiple of 32 apart (docs/predict.md)")
+    if overlap is not None and used != wished:
+        say(f"note: tiles share {used[0]} pixels, not {overlap}, to stand a multiple of 32 apart (docs/predict.md)")
     with handle_signals(stop, say):
-        for image, outputs in zip(images, wanted, strict=True):
+        for image, outputs in zip(images, outputs_of_images, strict=True):
             began = time.monotonic()
             try:
                 with RasterSource(image, band_numbers, value_range) as source, data_progress(warnings) as progress:
                     for note in source.notes:
                         say(f"note: {note}")
-                    made = predict_raster(
-                        source, network, settings, outputs, torch.device(chosen), size,
+                    summary = predict_raster(
+                        source, network, settings, outputs, torch.device(chosen_device), batch_size,
                         say=lambda text: say(f"note: {text}"), progress=progress, check=stop.check,
                     )  # fmt: skip
             except Interrupted as stopped:
@@ -99,9 +99,9 @@ def predict(
                 say(f"error: {error}")
                 failed = True
                 continue
-            records.append(_record(image, [str(path.resolve()) for path in outputs.all], made, network))
+            records.append(_record(image, [str(path.resolve()) for path in outputs.all], summary, network))
             if not as_json:
-                _show(image, outputs.class_map, made, network, time.monotonic() - began)
+                _show(image, outputs.class_map, summary, network, time.monotonic() - began)
     if as_json:
         print_json(records)
     if failed:
@@ -127,17 +127,17 @@ def _pair(numbers: tuple[float, ...]) -> tuple[float, float]:
     return low, high
 
 
-def _record(image: Path, written: list[str], made: PredictionSummary, network: Network) -> dict[str, Any]:
-    counts = dict(zip(network.names, made.counts, strict=True))
+def _record(image: Path, written: list[str], summary: PredictionSummary, network: Network) -> dict[str, Any]:
+    counts = dict(zip(network.names, summary.counts, strict=True))
     return {
-        "image": str(image), "written": written, "pixels": counts, "no_data": made.no_data, "polygons": made.polygons,
-        "resumed_rows": made.resumed,
+        "image": str(image), "written": written, "pixels": counts, "no_data": summary.no_data,
+        "polygons": summary.polygons, "resumed_rows": summary.resumed,
     }  # fmt: skip
 
 
-def _show(image: Path, class_map: Path, made: PredictionSummary, network: Network, seconds: float) -> None:
-    total = max(sum(made.counts), 1)
-    shares = ", ".join(f"{name} {count / total:.1%}" for name, count in zip(network.names, made.counts, strict=True))
-    nothing = f"; {made.no_data / (total + made.no_data):.1%} has no data" if made.no_data else ""
-    polygons = "" if made.polygons is None else f"; {made.polygons} polygons"
-    screen.print(f"{image}: {shares}{nothing}{polygons}; {seconds:.0f} s; wrote {class_map.resolve()}", soft_wrap=True)
+def _show(image: Path, class_map: Path, summary: PredictionSummary, network: Network, seconds: float) -> None:
+    total = max(sum(summary.counts), 1)
+    shares = ", ".join(f"{name} {count / total:.1%}" for name, count in zip(network.names, summary.counts, strict=True))
+    no_data = f"; {summary.no_data / (total + summary.no_data):.1%} has no data" if summary.no_data else ""
+    polygons = "" if summary.polygons is None else f"; {summary.polygons} polygons"
+    screen.print(f"{image}: {shares}{no_data}{polygons}; {seconds:.0f} s; wrote {class_map.resolve()}", soft_wrap=True)

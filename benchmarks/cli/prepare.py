@@ -1,4 +1,4 @@
-"""The command `prepare`, with its options. Heavy imports stand inside: help needs none of them."""
+"""The command `prepare`: make a data set or pretrained weights ready for runs. Heavy imports stand inside."""
 
 from __future__ import annotations
 
@@ -66,38 +66,38 @@ def prepare(
     from data_prep.registry import dataset
 
     if name == "folder":
-        chosen = _own_dataset(source, own_name, classes, class_map, ignore, fit, side)
-        name = chosen.name
+        data = _own_dataset(source, own_name, classes, class_map, ignore, fit, side)
+        name = data.name
     elif own_name or classes or class_map or ignore or fit or side:
         raise typer.BadParameter("--name, --classes, --class-map, --ignore, --fit and --side go with: prepare folder")
     else:
-        chosen = dataset(name)
+        data = dataset(name)
     if class_order is not None:
         from data_prep.datasets.whdld import Whdld
         from data_prep.datasets.whdld_class_order import class_order as in_order
 
-        if not isinstance(chosen, Whdld):
+        if not isinstance(data, Whdld):
             raise typer.BadParameter(f"--class-order is for whdld, not for {name}")
-        chosen = Whdld(in_order(class_order))
+        data = Whdld(in_order(class_order))
     if edges is not None:
         from data_prep.datasets.whu import Whu
 
-        if not isinstance(chosen, Whu) or source is None:
+        if not isinstance(data, Whu) or source is None:
             raise typer.BadParameter(f"--edges is for the raw rasters of whu, not for {name}")
-        chosen = Whu(edges)
+        data = Whu(edges)
     if (source is None) == (synthetic is None):
         raise typer.BadParameter(f"give one of --source DIR|ARCHIVE and --synthetic N to prepare {name}")
     from benchmarks.console.progress import data_progress
 
     out = Home(root.home).dataset(name)
-    cores = workers or os.cpu_count() or 1
+    processes = workers or os.cpu_count() or 1
     with data_progress(warnings) as progress, tempfile.TemporaryDirectory(prefix="rssam-bench-") as scratch:
         if synthetic is not None:
             source = Path(scratch) / name
-            chosen.synthesize(source, synthetic, SYNTHETIC_SEED)
+            data.synthesize(source, synthetic, SYNTHETIC_SEED)
         assert source is not None
         origin: Literal["source", "synthetic"] = "source" if synthetic is None else "synthetic"
-        manifest = chosen.prepare(source, out, origin=origin, workers=cores, progress=progress, skip_bad=skip_bad)
+        manifest = data.prepare(source, out, origin=origin, workers=processes, progress=progress, skip_bad=skip_bad)
     _show_manifest(name, manifest, out, as_json)
 
 
@@ -119,9 +119,9 @@ def _own_dataset(
     if class_map is not None and (classes or ignore):
         raise typer.BadParameter("give --class-map, or --classes and --ignore, not both")
     try:
-        wanted = from_options(classes or [], ignore) if class_map is None else from_file(class_map)
-        wanted = replace(wanted, name=name or wanted.name, fit=fit or wanted.fit, side=side or wanted.side)
-        return declare(wanted, source, (*BUILT_IN, "folder", "weights"))
+        declared = from_options(classes or [], ignore) if class_map is None else from_file(class_map)
+        declared = replace(declared, name=name or declared.name, fit=fit or declared.fit, side=side or declared.side)
+        return declare(declared, source, (*BUILT_IN, "folder", "weights"))
     except BadDeclaration as error:
         raise typer.BadParameter(str(error)) from error
 
@@ -172,8 +172,8 @@ def _show_manifest(name: str, manifest: Manifest, out: Path, as_json: bool) -> N
         screen.print(f"left out: {manifest.without_mask} image(s) without a mask")
     for line in manifest.skipped:
         screen.print(f"left out: {line}", soft_wrap=True)
-    for what, rule in manifest.rules.items():
-        screen.print(f"{what}: {rule}", soft_wrap=True)
+    for subject, rule in manifest.rules.items():
+        screen.print(f"{subject}: {rule}", soft_wrap=True)
     for stems in manifest.copies_across_splits:
         screen.print(f"identical in several splits: {', '.join(stems)}", soft_wrap=True)
 

@@ -1,4 +1,4 @@
-"""The commands `publish` and `verify`, with their options. Heavy imports stand inside: help needs none of them."""
+"""The commands `publish` and `verify`: bundle results for others, check a bundle. Heavy imports stand inside."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ def publish(
     """Bundle results with their splits and provenance for others: counts and tables, no pixels, no private paths."""
     from reports.bundle.publish import publish as write_bundle
 
-    found = write_bundle(items or [], out, root.home)
+    bundle = write_bundle(items or [], out, root.home)
     if as_json:
         print_json({
-            "file": str(found.path), "results": found.results, "scores": found.submissions, "splits": found.splits,
-            "notes": list(found.notes),
+            "file": str(bundle.path), "results": bundle.results, "scores": bundle.submissions, "splits": bundle.splits,
+            "notes": list(bundle.notes),
         })  # fmt: skip
         return
-    for note in found.notes:
+    for note in bundle.notes:
         warnings.print(note, soft_wrap=True)
     screen.print(
-        f"wrote {found.path.resolve()}: {found.results} results, {found.submissions} scores, {found.splits} splits; "
-        f"check it with: rssam-bench verify {found.path}",
+        f"wrote {bundle.path.resolve()}: {bundle.results} results, {bundle.submissions} scores, {bundle.splits} splits"
+        f"; check it with: rssam-bench verify {bundle.path}",
         soft_wrap=True,
     )
 
@@ -43,18 +43,21 @@ def verify(
     """Check a bundle: keys, digests, splits, counts and printed tables. Lists every problem; exit code 1 if any."""
     from reports.bundle.verify import check
 
-    found = check(source)
-    looked = f"{found.results} results, {found.submissions} scores, {found.splits} splits, {found.images} image counts"
+    checked = check(source)
+    counted = (
+        f"{checked.results} results, {checked.submissions} scores, {checked.splits} splits, "
+        f"{checked.images} image counts"
+    )
     if as_json:
         print_json({
-            "problems": found.problems, "results": found.results, "scores": found.submissions, "splits": found.splits,
-            "rows": found.images,
+            "problems": checked.problems, "results": checked.results, "scores": checked.submissions,
+            "splits": checked.splits, "rows": checked.images,
         })  # fmt: skip
     else:
-        for problem in found.problems:
+        for problem in checked.problems:
             screen.print(f"- {problem}", soft_wrap=True)
-        count = len(found.problems)
+        count = len(checked.problems)
         verdict = f"{count} problem{'s' if count > 1 else ''}" if count else "no problem found"
-        screen.print(f"{source}: {verdict} ({looked})", soft_wrap=True)
-    if found.problems:
+        screen.print(f"{source}: {verdict} ({counted})", soft_wrap=True)
+    if checked.problems:
         raise typer.Exit(1)

@@ -1,4 +1,4 @@
-"""The commands `report` and `audit`, which train nothing. Heavy imports stand inside: help needs none of them."""
+"""The commands `report` and `audit`: tables and figures of stored results, the paper's arithmetic. Train nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The command `reproduce`, with its options. Heavy imports stand inside: help needs none of them."""
+"""The command `reproduce`: train and test what tables and figures lack. Heavy imports stand inside."""
 
 from __future__ import annotations
 
@@ -87,30 +87,32 @@ def reproduce(
     from benchmarks.tracking.tracker import NullTracker
     from benchmarks.training.device_layout import find_layout, require_fit
 
-    chosen = find_items(items)
+    chosen_items = find_items(items)
     setting = Setting(profile, encoder, init, dataset, "blocked" if split == "blocked" else None)
-    own = [find_model(name) for name in model or []]
-    require_suitable(chosen, setting, own)
+    own_models = [find_model(name) for name in model or []]
+    require_suitable(chosen_items, setting, own_models)
     observer = ProgressBars(warnings if as_json else screen)
     tracker = MlflowTracker(root.home, lambda text: warnings.print(text, soft_wrap=True)) if track else NullTracker()
     if executor == "ray":
-        place = _join_ray(context, ray_address, device, jobs)
+        chosen_device = _join_ray(context, ray_address, device, jobs)
     elif ray_address is not None:
         raise UserError("--ray-address is for --executor ray, which was not asked for")
     else:
-        place = choose_device(device)
-    if compiled and place == "cpu":
+        chosen_device = choose_device(device)
+    if compiled and chosen_device == "cpu":
         raise UserError("--compile is for CUDA: on the CPU it would change numbers by rounding; leave it out")
-    readers = choose_workers(workers, place, jobs * (devices or 1))
-    session = Session(root.home, place, observer, tracker, readers, save_every=60 * save_every, compiled=compiled)
-    runs = plan(chosen, setting, seed or [0], split_seed, repeats, controls, own)
+    readers = choose_workers(workers, chosen_device, jobs * (devices or 1))
+    session = Session(
+        root.home, chosen_device, observer, tracker, readers, save_every=60 * save_every, compiled=compiled
+    )
+    runs = plan(chosen_items, setting, seed or [0], split_seed, repeats, controls, own_models)
     if part is not None:
         runs = part_of(runs, part)
     layout = find_layout(devices, nodes)
     if layout.size > 1:
         if jobs > 1 or executor == "ray":
-            other = f"--jobs {jobs}" if jobs > 1 else "--executor ray"
-            raise DevicesUnfit(f"{other} runs several at a time, and --devices shares each run: leave one out")
+            option = f"--jobs {jobs}" if jobs > 1 else "--executor ray"
+            raise DevicesUnfit(f"{option} runs several at a time, and --devices shares each run: leave one out")
         available = cuda_devices() if session.device == "cuda" else None
         require_fit(layout, dict.fromkeys(run.recipe for run in runs), available)
     if dry_run:
@@ -129,9 +131,10 @@ def reproduce(
         if layout.size > 1:
             from benchmarks.execution.multi_device import execute_on_devices
 
-            if (found := execute_on_devices(resolved, session, layout)) is None:
-                return  # the first device tells what came of it
-            outcomes = found
+            outcomes_of_rank_zero = execute_on_devices(resolved, session, layout)
+            if outcomes_of_rank_zero is None:
+                return  # rank zero prints them
+            outcomes = outcomes_of_rank_zero
         elif executor == "ray":
             from benchmarks.console.live_table import LiveTable
             from benchmarks.execution.ray_executor import execute_on_ray
@@ -144,9 +147,9 @@ def reproduce(
 
             outcomes = execute_in_processes(resolved, session, jobs)
     if as_json:
-        print_json([{"key": item.key, "status": item.status, "reason": item.reason} for item in outcomes])
+        print_json([{"key": outcome.key, "status": outcome.status, "reason": outcome.reason} for outcome in outcomes])
     elif not session.stop.wanted:
-        _show_items(chosen, setting)
+        _show_items(chosen_items, setting)
     summary = _unfinished(outcomes, len(resolved))
     for line in summary:
         (warnings if as_json else screen).print(line, soft_wrap=True)
@@ -165,16 +168,16 @@ def _join_ray(context: typer.Context, address: str | None, device: DeviceChoice,
 
 def _unfinished(outcomes: Sequence[Outcome], total: int) -> list[str]:
     """What has no result, why, and the command that goes on; empty if everything has one."""
-    failed = [item for item in outcomes if item.status == "failed"]
-    saved = [item for item in outcomes if item.status == "interrupted"]
-    left = total - len(outcomes)
-    lines = [f"failed: {item.key}: {item.reason}" for item in failed]
-    lines += [f"stopped: {item.key}: {item.reason}" for item in saved]
-    if not (failed or saved or left):
+    failed = [outcome for outcome in outcomes if outcome.status == "failed"]
+    interrupted = [outcome for outcome in outcomes if outcome.status == "interrupted"]
+    not_begun = total - len(outcomes)
+    lines = [f"failed: {outcome.key}: {outcome.reason}" for outcome in failed]
+    lines += [f"stopped: {outcome.key}: {outcome.reason}" for outcome in interrupted]
+    if not (failed or interrupted or not_begun):
         return []
-    counts = {"finished": total - len(failed) - len(saved) - left, "failed": len(failed), "stopped": len(saved)}
-    counts["not begun"] = left
-    numbers = ", ".join(f"{count} {what}" for what, count in counts.items() if count)
+    finished = total - len(failed) - len(interrupted) - not_begun
+    counts = {"finished": finished, "failed": len(failed), "stopped": len(interrupted), "not begun": not_begun}
+    numbers = ", ".join(f"{count} {state}" for state, count in counts.items() if count)
     command = shlex.join(["rssam-bench", *sys.argv[1:]])
     return [*lines, f"of {total} runs: {numbers}. What is finished is kept; go on with: {command}"]
 
@@ -195,8 +198,8 @@ def _show_items(items: list[Any], setting: Any) -> None:
         if isinstance(item, Table):
             for frame in (frames := table_frames(item, collection, setting)):
                 show(frame, screen)
-            for chapter in object_section(object_tables(frames, root.home).tables):
-                for table in chapter.tables:
+            for section in object_section(object_tables(frames, root.home).tables):
+                for table in section.tables:
                     print_extra(table, screen)
             continue
         if isinstance(item, ClaimSet):

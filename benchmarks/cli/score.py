@@ -1,4 +1,4 @@
-"""The commands `score` and `evaluate`, with their options. Heavy imports stand inside: help needs none of them."""
+"""The commands `score` and `evaluate`: predicted masks of any tool, trained systems on other data sets."""
 
 from __future__ import annotations
 
@@ -49,14 +49,14 @@ def score(
         raise typer.BadParameter(
             "give --predictions DIR and --dataset NAME, or --dataset NAME --list, or --run KEY [--out DIR]"
         )
-    called = _name(name or predictions.resolve().name)
+    row_name = _name(name or predictions.resolve().name)
     from benchmarks.console.progress import data_progress
     from benchmarks.scoring.score import score as score_folder
     from benchmarks.scoring.test_images import select_test_images
 
-    chosen = select_test_images(root.home, dataset, split_seed, split)
+    test_images = select_test_images(root.home, dataset, split_seed, split)
     with data_progress(warnings) as progress:
-        scored = score_folder(root.home, chosen, predictions, called, suffix, progress)
+        scored = score_folder(root.home, test_images, predictions, row_name, suffix, progress)
     _show(scored, as_json)
 
 
@@ -78,7 +78,7 @@ def evaluate(
     """How a trained system does on another data set of the same classes; reports show it in a table of its own."""
     require_one(run, adapter)
     pairs = [pair.partition("=") for text in classes or [] for pair in text.split(",")]
-    if any(not (before.strip() and sign and after.strip()) for before, sign, after in pairs):
+    if any(not (system_class.strip() and equals and data_class.strip()) for system_class, equals, data_class in pairs):
         raise typer.BadParameter('give --classes as SYSTEM=DATA, as in --classes "road=street"')
     from benchmarks.console.progress import data_progress
     from benchmarks.execution.hardware import choose_device
@@ -90,13 +90,13 @@ def evaluate(
 
     session = Session(root.home, choose_device(device), NullObserver())
     trained = load_either(root.home, run, adapter, model)
-    chosen = select_test_images(root.home, dataset, split_seed, "random", split)
-    declared = {before.strip(): after.strip() for before, _, after in pairs}
-    mapping = match_classes(trained.task.classes, chosen.dataset.classes, declared)
-    called = _name(name or trained.model.title)
+    test_images = select_test_images(root.home, dataset, split_seed, "random", split)
+    declared = {system_class.strip(): data_class.strip() for system_class, _, data_class in pairs}
+    mapping = match_classes(trained.task.classes, test_images.dataset.classes, declared)
+    row_name = _name(name or trained.model.title)
     with data_progress(warnings) as progress:
         scored = evaluate_elsewhere(
-            trained, chosen, mapping, called, session, lambda done, total: progress(done, total, "predict")
+            trained, test_images, mapping, row_name, session, lambda done, total: progress(done, total, "predict")
         )
     _show(scored, as_json)
 
@@ -105,8 +105,8 @@ def _list_images(dataset: str, split_seed: int, split: SplitRule, as_json: bool)
     """The prepared images of a test split; their masks stay unread."""
     from benchmarks.scoring.test_images import select_test_images
 
-    chosen = select_test_images(root.home, dataset, split_seed, split)
-    paths = [str(chosen.folder / entry.image) for entry in chosen.entries]
+    test_images = select_test_images(root.home, dataset, split_seed, split)
+    paths = [str(test_images.folder / entry.image) for entry in test_images.entries]
     if as_json:
         print_json(paths)
         return
@@ -127,25 +127,26 @@ def _score_run(key: str, out: Path | None, as_json: bool) -> None:
     result = Store(root.home).get(key)
     if result is None:
         raise UserError(f"no finished run {key!r} in {root.home}: rssam-bench status lists them")
-    chosen, predicted = read_run(root.home, result)
-    append_use(root.home, key, result.identity["model"]["name"], chosen.dataset.name, chosen.digest, "score")
+    test_images, predicted = read_run(root.home, result)
+    append_use(root.home, key, result.identity["model"]["name"], test_images.dataset.name, test_images.digest, "score")
     with data_progress(warnings) as progress:
-        counts, _ = count(chosen, predicted, progress)
+        counts, _ = count(test_images, predicted, progress)
     if out is not None:
-        palette = ((0, 0, 0), *chosen.dataset.palette) if chosen.task.binary else chosen.dataset.palette
-        for index, entry in enumerate(chosen.entries):
+        palette = ((0, 0, 0), *test_images.dataset.palette) if test_images.task.binary else test_images.dataset.palette
+        for index, entry in enumerate(test_images.entries):
             write_atomic(
                 out / f"{entry.stem}.png", encode_labels(predicted.labels(index).copy(), palette), durable=False
             )
-    same = counts.to_json() == result.counts.to_json()
+    equal = counts.to_json() == result.counts.to_json()
     if as_json:
-        print_json({"key": key, "images": len(chosen.entries), "equal": same, "out": None if out is None else str(out)})
+        written = None if out is None else str(out)
+        print_json({"key": key, "images": len(test_images.entries), "equal": equal, "out": written})
     else:
-        words = "the counts of every image are those of its result"
-        screen.print(f"{key}: {words if same else 'THE COUNTS ARE NOT THOSE OF ITS RESULT'}", soft_wrap=True)
+        agreement = "the counts of every image are those of its result"
+        screen.print(f"{key}: {agreement if equal else 'THE COUNTS ARE NOT THOSE OF ITS RESULT'}", soft_wrap=True)
         if out is not None:
-            screen.print(f"wrote {len(chosen.entries)} masks in {out.resolve()}", soft_wrap=True)
-    if not same:
+            screen.print(f"wrote {len(test_images.entries)} masks in {out.resolve()}", soft_wrap=True)
+    if not equal:
         raise typer.Exit(1)
 
 
@@ -156,27 +157,28 @@ def _show(scored: Any, as_json: bool) -> None:
     from benchmarks.results.json_files import nan_to_none
     from reports.tables.scored_rows import dice_interval
 
-    one = scored.submission
-    found = dice_interval(one)
+    submission = scored.submission
+    interval = dice_interval(submission)
     if as_json:
-        scores = {name: nan_to_none(value) for name, value in asdict(one.scores).items()}
-        interval = [nan_to_none(found.low), nan_to_none(found.high)]
+        scores = {name: nan_to_none(value) for name, value in asdict(submission.scores).items()}
+        bounds = [nan_to_none(interval.low), nan_to_none(interval.high)]
         record = {
-            "key": one.key, "kind": one.kind, "name": one.name, "dataset": one.dataset, "images": len(one.images),
-            "average": one.average, "scores": scores, "dice_interval": interval,
-            "reading": list(one.reading), "notes": list(scored.notes), "cached": scored.cached,
-            "file": str(scored.path),
+            "key": submission.key, "kind": submission.kind, "name": submission.name, "dataset": submission.dataset,
+            "images": len(submission.images), "average": submission.average, "scores": scores,
+            "dice_interval": bounds, "reading": list(submission.reading), "notes": list(scored.notes),
+            "cached": scored.cached, "file": str(scored.path),
         }  # fmt: skip
         print_json(record)
         return
     for note in scored.notes:
         warnings.print(f"note: {note}", soft_wrap=True)
-    values = ", ".join(f"{name.replace('_', ' ')} {value:.3f}" for name, value in asdict(one.scores).items())
-    screen.print(f"{one.name} on {len(one.images)} images of {one.dataset}: {values}", soft_wrap=True)
-    screen.print(f"Dice: 95 % interval over these images {found.low:.3f} to {found.high:.3f}")
-    if not one.scores.dice > one.constant_dice:
-        screen.print(f"A constant answer has Dice {one.constant_dice:.3f}: these predictions tell nothing.")
-    for sentence in one.reading:
+    values = ", ".join(f"{name.replace('_', ' ')} {value:.3f}" for name, value in asdict(submission.scores).items())
+    count = len(submission.images)
+    screen.print(f"{submission.name} on {count} images of {submission.dataset}: {values}", soft_wrap=True)
+    screen.print(f"Dice: 95 % interval over these images {interval.low:.3f} to {interval.high:.3f}")
+    if not submission.scores.dice > submission.constant_dice:
+        screen.print(f"A constant answer has Dice {submission.constant_dice:.3f}: these predictions tell nothing.")
+    for sentence in submission.reading:
         screen.print(sentence, soft_wrap=True)
     state = "counted before, in" if scored.cached else "wrote"
     screen.print(f"{state} {scored.path}; its row: rssam-bench report", soft_wrap=True)

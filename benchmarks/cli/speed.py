@@ -1,4 +1,4 @@
-"""`rssam-bench speed`: what systems cost on this machine, into the home's `speed` folder, for reports to read."""
+"""The command `speed`: measure what systems cost on this machine, into the home's folder of speed records."""
 
 from __future__ import annotations
 
@@ -62,12 +62,12 @@ def speed(
     names = systems or ["rs-sam"]
     names = list(MODELS) if names == ["all"] else names
     declared = {name: find_model(name) for name in names if name != "encoder"}
-    place = choose_device(device)
-    cuda = place == "cuda"
+    chosen_device = choose_device(device)
+    cuda = chosen_device == "cuda"
     bf16 = precision == "bf16" or (precision == "auto" and cuda)
     conditions = Conditions(
-        place, "bf16-mixed" if bf16 else "32-true", batch or (8 if cuda else 2), group or (6 if cuda else 2), rounds,
-        compiled,
+        chosen_device, "bf16-mixed" if bf16 else "32-true", batch or (8 if cuda else 2),
+        group or (6 if cuda else 2), rounds, compiled,
     )  # fmt: skip
     ways: tuple[AttentionKind, ...] = ("auto",) if compare is None else ("auto", compare)
     task = Task(find_dataset(dataset).classes, (size, size))
@@ -78,12 +78,12 @@ def speed(
                 record = measure_encoder(encoder or "vit_b", task, conditions, ways)
             else:
                 model = declared[name]
-                options = {item.name for item in fields(model)}  # type: ignore[arg-type]
+                options = {option.name for option in fields(model)}  # type: ignore[arg-type]
                 if encoder is not None and "encoder" in options:
                     start = {"init": "scratch"} if encoder in ("vit_t", "vit_s") else {}
                     model = replace(model, encoder=encoder, **start)  # type: ignore[type-var]
                 record = measure_system(model, task, conditions, ways)
-                readers = choose_workers(workers, place)
+                readers = choose_workers(workers, chosen_device)
                 record["waiting_for_images"] = share_of_waiting(root.home, dataset, model, task, conditions, readers)
         except COMPILE_FAULTS as error:
             reason = first_line(error, "no reason given")
@@ -110,16 +110,17 @@ def speed(
         )
     screen.print(table)
     for record in records:
-        for what, ratio in record["times_as_long"].items():
+        system = record["system"]["name"]
+        for operation, ratio in record["times_as_long"].items():
             spread = f"{ratio['low']:.2f} to {ratio['high']:.2f}"
-            screen.print(f"{record['system']['name']}: {what} takes {ratio['median']:.2f} times as long ({spread})")
-        for what, memory in record["memory_above_weights"].items():
+            screen.print(f"{system}: {operation} takes {ratio['median']:.2f} times as long ({spread})")
+        for operation, memory in record["memory_above_weights"].items():
             own, other = memory["own"], memory["other"]
-            mebibytes = f"{own / 2**20:.0f} MiB above the weights, {other / 2**20:.0f} of {what}"
+            amounts = f"{own / 2**20:.0f} MiB above the weights, {other / 2**20:.0f} of {operation}"
             ratio = f" ({own / other:.2f})" if other else ""
-            screen.print(f"{record['system']['name']}: {mebibytes}{ratio}")
+            screen.print(f"{system}: {amounts}{ratio}")
         if (waiting := record["waiting_for_images"]) is not None:
-            screen.print(f"{record['system']['name']}: {waiting:.2%} of a training was spent waiting for images")
+            screen.print(f"{system}: {waiting:.2%} of a training was spent waiting for images")
     screen.print(
         f"random weights; medians of {rounds} alternating rounds; records in {Home(root.home).speed}", soft_wrap=True
     )

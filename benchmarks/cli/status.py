@@ -1,4 +1,4 @@
-"""The commands that tell what there is: `models`, `datasets`, `status` and `doctor`. Heavy imports stand inside."""
+"""The commands `models`, `datasets`, `status` and `doctor`, which list what there is. Heavy imports stand inside."""
 
 from __future__ import annotations
 
@@ -89,19 +89,19 @@ def status(
         from benchmarks.protocol.setting import Setting
         from benchmarks.protocol.targets import find_items, require_suitable
 
-        chosen = find_items(items)
+        chosen_items = find_items(items)
         setting = Setting(profile, encoder, init, dataset, "blocked" if split == "blocked" else None)
-        require_suitable(chosen, setting)
-        runs = plan(chosen, setting, seed or [0], split_seed, repeats, controls)
-        found = planned_statuses(runs, Session(root.home, choose_device(device), NullObserver()))
+        require_suitable(chosen_items, setting)
+        runs = plan(chosen_items, setting, seed or [0], split_seed, repeats, controls)
+        statuses = planned_statuses(runs, Session(root.home, choose_device(device), NullObserver()))
     else:
-        found = run_statuses(root.home)
+        statuses = run_statuses(root.home)
     if as_json:
-        print_json({"home": str(root.home), **by_state(found)})
+        print_json({"home": str(root.home), **by_state(statuses)})
         return
     screen.print(f"home: {root.home}", soft_wrap=True)
-    if found:
-        show_statuses(found, screen)
+    if statuses:
+        show_statuses(statuses, screen)
     else:
         screen.print("nothing run yet; see: rssam-bench reproduce table5 --profile smoke")
 
@@ -110,13 +110,13 @@ def doctor(as_json: Json = False) -> None:
     """Python, torch, GPU, disk, weights, data: what is there, what is missing, the command that mends it."""
     from benchmarks.doctor import examine
 
-    findings = examine(root.home)
+    checks = examine(root.home)
     if as_json:
-        print_json([finding.to_json() for finding in findings])
+        print_json([check.to_json() for check in checks])
     else:
-        for finding in findings:
-            screen.print(f"{finding.state:8} {finding.what}: {finding.found}", soft_wrap=True)
-            if finding.remedy:
-                screen.print(f"         -> {finding.remedy}", soft_wrap=True)
-    if any(finding.state == "problem" for finding in findings):
+        for check in checks:
+            screen.print(f"{check.state:8} {check.what}: {check.found}", soft_wrap=True)
+            if check.remedy:
+                screen.print(f"         -> {check.remedy}", soft_wrap=True)
+    if any(check.state == "problem" for check in checks):
         raise typer.Exit(1)

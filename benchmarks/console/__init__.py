@@ -1,1 +1,1 @@
-"""Progress bars and tables on the terminal."""
+"""Show progress bars and tables on the terminal."""

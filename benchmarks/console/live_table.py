@@ -1,4 +1,4 @@
-"""All runs that are at work in one table, wherever they are: from the notes in their work folders. Imports no torch."""
+"""Show all running runs in one table, wherever they are, from the status files. Imports no torch."""
 
 from __future__ import annotations
 
@@ -41,21 +41,21 @@ class LiveTable:
         elif time.monotonic() - self._said >= SECONDS_BETWEEN_LINES:
             self._said = time.monotonic()
             self.console.print(Text(footer), soft_wrap=True)
-            for item in running:
-                self.console.print(Text(f"  {item.key}: {item.text}"), soft_wrap=True)
+            for status in running:
+                self.console.print(Text(f"  {status.key}: {status.text}"), soft_wrap=True)
 
 
 def in_words(running: int, ended: Mapping[OutcomeStatus, int], queued: int) -> str:
     """One line on a plan."""
     counts = [("running", running), ("queued", queued), *ended.items()]
     total = running + queued + sum(ended.values())
-    return f"{total} runs: " + ", ".join(f"{count} {what}" for what, count in counts if count)
+    return f"{total} runs: " + ", ".join(f"{count} {state}" for state, count in counts if count)
 
 
 def _table(running: Sequence[RunStatus]) -> Table:
     table = Table(box=None, show_header=False, pad_edge=False)
     for name in ("run", "how far", "where"):
         table.add_column(name, no_wrap=name == "run")
-    for item in running:
-        table.add_row(item.key, item.progress.text if item.progress else "begins", item.who)
+    for status in running:
+        table.add_row(status.key, status.progress.text if status.progress else "begins", status.who)
     return table

@@ -1,4 +1,4 @@
-"""What a person sees while work runs: a progress bar with rate and time left, plain lines without a terminal."""
+"""Show the progress of work: a bar with rate and time left, plain lines without a terminal."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ class ProgressBars:
         collapsed = " (collapsed: below the constant answer)" if outcome.result.collapsed else ""
         self._line(f"{self._title} {outcome.status}: Dice {scores.dice:.3f}{collapsed}{took}")
 
-    def _show(self, what: str, done: int, total: int) -> None:
+    def _show(self, phase: str, done: int, total: int) -> None:
         if not self.console.is_terminal:
             return
         if self._bar is None:
@@ -76,7 +76,7 @@ class ProgressBars:
             self._bar.start()
             self._task = self._bar.add_task(self._title, total=total)
         assert self._task is not None
-        self._bar.update(self._task, description=f"{self._title} {what}", completed=done, total=total)
+        self._bar.update(self._task, description=f"{self._title} {phase}", completed=done, total=total)
 
     def _stop(self) -> None:
         if self._bar is not None:
@@ -93,15 +93,15 @@ def data_progress(console: Console) -> Iterator[DataProgress]:
     last, tasks = time.monotonic(), dict[str, TaskID]()
     with make_bar(console) as bar:
 
-        def call(done: int, total: int, what: str) -> None:
+        def call(done: int, total: int, phase: str) -> None:
             nonlocal last
             if console.is_terminal:
-                if what not in tasks:
-                    tasks[what] = bar.add_task(what, total=total)
-                bar.update(tasks[what], completed=done, total=total)
+                if phase not in tasks:
+                    tasks[phase] = bar.add_task(phase, total=total)
+                bar.update(tasks[phase], completed=done, total=total)
             elif time.monotonic() - last >= SECONDS_BETWEEN_LINES:
                 last = time.monotonic()
-                console.print(Text(f"{what}: {done} of {total}"))
+                console.print(Text(f"{phase}: {done} of {total}"))
 
         yield call
 

@@ -1,4 +1,4 @@
-"""Tables of a plan and of the state of runs."""
+"""Show a plan, and the states of runs, as tables."""
 
 from __future__ import annotations
 
@@ -31,16 +31,16 @@ def show_forecasts(forecasts: Sequence[Forecast], console: Console) -> None:
     table = Table("state", "run", "variant", "seeds", "hours", "by", box=None)
     for column in table.columns:
         column.no_wrap = True
-    for item in forecasts:
-        run = item.run
+    for forecast in forecasts:
+        run = forecast.run
         seeds = f"{run.split_seed}/{run.seed}"
-        name = item.key or f"{run.dataset.name}-{run.model.name}"  # there is no key without data and weights
-        by = "" if item.left == 0 else "measured" if item.measured else "assumed"
-        table.add_row(item.state, name, variant(run.model), seeds, f"{item.left:.2f}", by)
+        name = forecast.key or f"{run.dataset.name}-{run.model.name}"  # there is no key without data and weights
+        basis = "" if forecast.left == 0 else "measured" if forecast.measured else "assumed"
+        table.add_row(forecast.state, name, variant(run.model), seeds, f"{forecast.left:.2f}", basis)
     console.print(table)
-    states = ", ".join(f"{count} {state}" for state, count in Counter(item.state for item in forecasts).items())
+    states = ", ".join(f"{count} {state}" for state, count in Counter(forecast.state for forecast in forecasts).items())
     console.print(f"{len(forecasts)} runs: {states}")
-    for remedy in dict.fromkeys(item.remedy for item in forecasts if item.remedy):
+    for remedy in dict.fromkeys(forecast.remedy for forecast in forecasts if forecast.remedy):
         console.print(f"  -> {remedy}")
     for line in left_in_words(forecasts):
         console.print(line, soft_wrap=True)
@@ -48,16 +48,16 @@ def show_forecasts(forecasts: Sequence[Forecast], console: Console) -> None:
 
 def left_in_words(forecasts: Sequence[Forecast]) -> list[str]:
     """What is left to do, and how it is known."""
-    measured = [item for item in forecasts if item.left and item.measured]
-    assumed = [item for item in forecasts if item.left and not item.measured]
+    measured = [forecast for forecast in forecasts if forecast.left and forecast.measured]
+    assumed = [forecast for forecast in forecasts if forecast.left and not forecast.measured]
     lines = []
     if measured:
-        hours = sum(item.left for item in measured)
+        hours = sum(forecast.left for forecast in measured)
         lines.append(
             f"about {hours:.1f} hours for {len(measured)} run(s), from steps measured in this home on this device"
         )
     if assumed:
-        hours = sum(item.left for item in assumed)
+        hours = sum(forecast.left for forecast in assumed)
         lines.append(
             f"about {hours:.1f} GPU hours for {len(assumed)} run(s), not measured: by operation count, for a card that "
             f"sustains {SUSTAINED / 1e12:.0f} TFLOP/s"
@@ -65,15 +65,15 @@ def left_in_words(forecasts: Sequence[Forecast]) -> list[str]:
     return lines or ["nothing is left to do"]
 
 
-def show_statuses(run_statuses: Sequence[RunStatus], console: Console) -> None:
+def show_statuses(statuses: Sequence[RunStatus], console: Console) -> None:
     """A line for each run, then how many are in which state."""
     table = Table(box=None, show_header=False, pad_edge=False)
     for name in ("state", "run", "more"):
         table.add_column(name, no_wrap=name != "more", overflow="fold")
-    for item in run_statuses:
-        table.add_row(item.state, item.key, Text("" if item.state == "missing" else item.text))
+    for status in statuses:
+        table.add_row(status.state, status.key, Text("" if status.state == "missing" else status.text))
     console.print(table)
-    states = Counter(item.state for item in run_statuses)
-    console.print(f"{len(run_statuses)} runs: " + ", ".join(f"{count} {state}" for state, count in states.items()))
-    for reason in dict.fromkeys(item.reason for item in run_statuses if item.state == "missing" and item.reason):
+    states = Counter(status.state for status in statuses)
+    console.print(f"{len(statuses)} runs: " + ", ".join(f"{count} {state}" for state, count in states.items()))
+    for reason in dict.fromkeys(status.reason for status in statuses if status.state == "missing" and status.reason):
         console.print(f"  -> {reason}", soft_wrap=True)

@@ -1,1 +1,1 @@
-"""From declared runs to stored results: plan, lock, train, resume, on one machine or many."""
+"""Execute declared runs to stored results: plan, lock, train, resume, on one machine or many."""

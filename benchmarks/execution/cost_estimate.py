@@ -1,4 +1,4 @@
-"""What a plan would do before it does it: the state of each run, what it lacks, and hours, measured or by arithmetic.
+"""Estimate a plan before it runs: the state of each run, what it lacks, and hours, measured or by arithmetic.
 
 Nothing is trained and nothing fails here: data or weights that are missing are a state like any other.
 """
@@ -54,7 +54,7 @@ class Forecast:
 def forecast(runs: Sequence[Run], session: Session) -> list[Forecast]:
     """State and cost of every run; each manifest is read once. Raises DataError if one is damaged."""
     manifests = {name: _manifest(name, session) for name in {run.dataset.name for run in runs}}
-    results = [item for item in read_results(session.store.results) if isinstance(item, Result)]
+    results = [result for result in read_results(session.store.results) if isinstance(result, Result)]
     return [_forecast(run, manifests[run.dataset.name], session, results) for run in runs]
 
 
@@ -67,27 +67,27 @@ def _manifest(name: str, session: Session) -> Manifest | None:
 
 def _forecast(run: Run, manifest: Manifest | None, session: Session, results: Sequence[Result]) -> Forecast:
     images = _images(run, manifest)
-    counted = gpu_hours(run, images)
-    seen = measured_hours(run, images, results, _device_name(session.device))
-    hours = counted if seen is None else seen
-    known = seen is not None
+    by_operations = gpu_hours(run, images)
+    from_results = measured_hours(run, images, results, _device_name(session.device))
+    hours = by_operations if from_results is None else from_results
+    measured = from_results is not None
     if manifest is None:
         remedy = f"rssam-bench prepare {run.dataset.name} --source DIR"
-        return Forecast(run, None, "no data", remedy, counted, hours, known, hours)
+        return Forecast(run, None, "no data", remedy, by_operations, hours, measured, hours)
     try:
         resolved = resolve_run(run, manifest, session.weights, session.precision)
     except WeightsNotFound:
-        needed = next(one for one in run.model.weights_needed() if not session.weights.path(one).is_file())
+        needed = next(name for name in run.model.weights_needed() if not session.weights.path(name).is_file())
         remedy = f"rssam-bench prepare weights {needed}"
-        return Forecast(run, None, "no weights", remedy, counted, hours, known, hours)
-    now = run_status(session.store, resolved.key)
-    left = 0.0 if now.state in ("finished", "damaged") else hours
-    if left and now.progress is not None:
-        if now.progress.seconds_left is not None and now.progress.device == session.device:
-            left, known = now.progress.seconds_left / 3600, True
+        return Forecast(run, None, "no weights", remedy, by_operations, hours, measured, hours)
+    status = run_status(session.store, resolved.key)
+    left = 0.0 if status.state in ("finished", "damaged") else hours
+    if left and status.progress is not None:
+        if status.progress.seconds_left is not None and status.progress.device == session.device:
+            left, measured = status.progress.seconds_left / 3600, True
         else:
-            left *= 1 - now.progress.done
-    return Forecast(run, resolved.key, now.state, now.reason, counted, hours, known, left)
+            left *= 1 - status.progress.done
+    return Forecast(run, resolved.key, status.state, status.reason, by_operations, hours, measured, left)
 
 
 def measured_hours(run: Run, images: tuple[int, int, int], results: Sequence[Result], device: str) -> float | None:
@@ -98,11 +98,11 @@ def measured_hours(run: Run, images: tuple[int, int, int], results: Sequence[Res
     declared = run.declared()
     hours = []
     for result in results:
-        recipe, known = result.identity["recipe"], DATASETS.get(result.identity["dataset"]["name"])
+        recipe, dataset = result.identity["recipe"], DATASETS.get(result.identity["dataset"]["name"])
         same = (
             result.identity["model"] == declared["model"]
-            and known is not None
-            and (known.image_size, recipe["crop"]) == (run.dataset.image_size, run.recipe.crop)
+            and dataset is not None
+            and (dataset.image_size, recipe["crop"]) == (run.dataset.image_size, run.recipe.crop)
             and result.provenance.get("device") == device
         )
         if not same:

@@ -1,4 +1,4 @@
-"""One run from prepared data to a stored result: build, train, test once, record."""
+"""Execute one run from prepared data to a stored result: build, train, test once, record."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ DeviceChoice = Literal["auto", "cpu", "cuda"]
 
 
 def cuda_devices() -> int:
-    """Number of CUDA devices the driver offers, 0 without a driver; asks the driver itself, so that torch can wait."""
+    """Return the number of CUDA devices that the driver offers, 0 without a driver. Needs no torch."""
     name = "nvcuda.dll" if os.name == "nt" else "libcuda.so.1"
     try:
         driver = ctypes.CDLL(name)
@@ -26,9 +26,9 @@ def cuda_devices() -> int:
 
 
 def choose_workers(wish: int | None, device: Device, jobs: int = 1) -> int:
-    """Processes that read images, for each of `jobs` runs: those wished for, else by the cores.
+    """Return how many processes read images for each of `jobs` runs: the wish, otherwise a number by the cores.
 
-    A network on the CPU uses every core itself, and reading takes next to none of its time.
+    On the CPU it is 0: the network uses every core itself, and reading takes next to none of its time.
     """
     if wish is not None:
         return wish
@@ -37,7 +37,7 @@ def choose_workers(wish: int | None, device: Device, jobs: int = 1) -> int:
 
 
 def choose_device(wish: DeviceChoice) -> Device:
-    """The device for a wish. Raises UserError if a GPU is wanted and there is none."""
+    """Return the device for a wish. Raises UserError if a GPU is asked for and there is none."""
     if wish == "cpu":
         return "cpu"
     if cuda_devices():

@@ -1,4 +1,4 @@
-"""One run at a time on several devices, each with a process: the first goes through the plan, the others follow it."""
+"""Execute runs on several devices, a process each: rank zero goes through the plan, the other ranks follow."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From tables to distinct runs."""
+"""Plan runs: from tables, figures and claims to distinct runs with their data and weights."""
 
 from __future__ import annotations
 
@@ -22,23 +22,29 @@ def plan(
     controls: bool = False,
     own: Sequence[Model] = (),
 ) -> list[Run]:
-    """The different runs behind these items, each once: all first replicates in the order of the rows, then the next.
+    """Return the distinct runs behind the items: all first replicates in the order of the rows, then the second.
 
-    Each of `repeats` is a pair of seed and split seed, counted up from the first pair; None leaves their number to the
-    item (see `items.replicates`). With `own` systems of the user those are run, in place of the items' rows.
+    Args:
+        items: tables, figures, claims.
+        setting: how their rows are run.
+        seeds: first seeds; each gives replicates of its own.
+        split_seed: the first split seed. Seed and split seed are counted up from replicate to replicate.
+        repeats: replicates of each run; None leaves their number to the item (see `targets.replicates`).
+        controls: whether rows that the paper does not have are run too.
+        own: systems of the user, which are run in place of the items' rows.
     """
-    wanted = [
+    systems_of_items = [
         (model, dataset, replicates(item, model, dataset, repeats))
         for item in items
         for model, dataset in systems(item, controls, own)
     ]
-    most = max((number for *_, number in wanted), default=0)
+    most_replicates = max((count for *_, count in systems_of_items), default=0)
     runs = [
-        setting.run(model, dataset, seed + extra, split_seed + extra)
+        setting.run(model, dataset, seed + replicate, split_seed + replicate)
         for seed in seeds
-        for extra in range(most)
-        for model, dataset, number in wanted
-        if extra < number
+        for replicate in range(most_replicates)
+        for model, dataset, count in systems_of_items
+        if replicate < count
     ]
     return list(dict.fromkeys(runs))
 

@@ -1,7 +1,7 @@
-"""Many runs at once on one machine: processes that take the runs in turn, each with its share of the cores.
+"""Execute several runs at once on one machine, each in a process with its share of the cores.
 
-Small networks at small batches keep two threads badly busy. Whether it pays depends on the plan: the largest run is
-alone at the end, with its share of the cores. A process that dies takes its own run with it and no other.
+Small networks at small batches do not keep two threads busy. Whether this is faster depends on the plan: the largest
+run may be the last one at work, with its share of the cores alone. A process that dies ends its own run and no other.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ _worker: Session | None = None  # one a process, so that prepared files are veri
 def execute_in_processes(resolved: Sequence[ResolvedRun], session: Session, jobs: int) -> list[Outcome]:
     """Execute the runs, `jobs` at a time, and return their outcomes in order; one that fails does not stop the others.
 
-    The observer hears of a run when it has ended. Runs that another command has are waited for at the end. Runs that
-    were not begun when the session was asked to stop have no outcome.
+    The observer gets a run when it has ended. Runs that another command holds are waited for at the end. Runs that were
+    not begun when the session was asked to stop have no outcome.
     """
     settings = SessionSettings.of(session)
     ended = 0
@@ -50,7 +50,7 @@ def execute_in_processes(resolved: Sequence[ResolvedRun], session: Session, jobs
 
 @dataclass(frozen=True)
 class SessionSettings:
-    """What another process needs to open the session once more."""
+    """What another process needs to open the session again."""
 
     home: Path
     device: Device
@@ -61,13 +61,13 @@ class SessionSettings:
 
     @classmethod
     def of(cls, session: Session) -> SessionSettings:
-        """Those of a session; its tracker is made ready for mirrors in other processes."""
+        """Return the settings of a session; its tracker gets ready for trackers in other processes."""
         return cls(
             session.home, session.device, session.workers, session.save_every, session.tracker.open(), session.compiled
         )
 
     def open(self) -> Session:
-        """A session whose observer keeps its notes for `execute_keeping_notes`."""
+        """Return a session whose observer keeps its notes for `execute_keeping_notes`."""
         observer = NoteCollector()
         tracker = MlflowTracker(self.home, observer.note) if self.tracked else NullTracker()
         session = Session(self.home, self.device, observer, tracker, self.workers, save_every=self.save_every)
@@ -112,15 +112,15 @@ def _execute_in_threads(
     for _ in range(threads):
         threading.Thread(target=feed, daemon=True).start()
     while threads:
-        item = done.get()
-        if item is None:
+        numbered_outcome = done.get()
+        if numbered_outcome is None:
             threads -= 1
         else:
-            yield item
+            yield numbered_outcome
 
 
 def _died(key: str, session: Session) -> Outcome:
-    """What became of a run whose process is gone."""
+    """Return the outcome of a run whose process died."""
     if session.stop.wanted:
         return Outcome(key, "interrupted", reason="its process ended; what was saved is kept")
     reason = "its process ended abruptly (out of memory?): run again with fewer --jobs; what was saved is kept"
@@ -134,13 +134,13 @@ def _open_session(settings: SessionSettings) -> None:
 
 
 class NoteCollector(NullObserver):
-    """An observer that keeps what should be said until the outcome can carry it."""
+    """An observer that keeps notes until the outcome of the run can carry them."""
 
     def __init__(self) -> None:
         self.kept: list[str] = []
 
     def note(self, text: str) -> None:
-        """Keep it."""
+        """Keep the note."""
         self.kept.append(text)
 
 
@@ -150,7 +150,7 @@ def _execute(resolved: ResolvedRun, wait: bool) -> Outcome:
 
 
 def execute_keeping_notes(resolved: ResolvedRun, session: Session, wait: bool) -> Outcome:
-    """Execute a run in a session of `SessionSettings.open`; what it said on the way comes with the outcome."""
+    """Execute a run in a session of `SessionSettings.open`; its notes come with the outcome."""
     assert isinstance(session.observer, NoteCollector)
     outcome = execute(resolved, session, wait=wait)
     notes, session.observer.kept = tuple(session.observer.kept), []
@@ -159,7 +159,7 @@ def execute_keeping_notes(resolved: ResolvedRun, session: Session, wait: bool) -
 
 @contextmanager
 def _limited_threads(count: int) -> Iterator[None]:
-    """Processes started inside use so many threads each: more than cores, and they fight."""
+    """Limit the threads of each process that is started inside the block, so that processes share the cores."""
     name = "OMP_NUM_THREADS"
     before = os.environ.get(name)
     os.environ[name] = str(count)

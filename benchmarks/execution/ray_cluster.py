@@ -1,4 +1,4 @@
-"""A Ray cluster: how it is joined, what its nodes offer, and what a run reserves there. Importing this needs Ray."""
+"""Join a Ray cluster, find its device, and say what a run reserves on a node. Importing this needs Ray."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ GIB = 2**30
 
 @dataclass(frozen=True)
 class Reservation:
-    """What a run reserves on a node. Ray counts it and does not hold a run to it; memory is that of the host."""
+    """What a run reserves on a node. Ray adds reservations up and does not enforce them; memory is that of the host."""
 
     gpus: int
     cpus: int
@@ -50,16 +50,16 @@ RESERVATION_OF_A_READER = Reservation(0, 1, GIB)
 
 
 def reservation(device: Device, workers: int) -> Reservation:
-    """What each run of a session reserves."""
-    own, reader = RESERVATIONS[device], RESERVATION_OF_A_READER
-    return Reservation(own.gpus, own.cpus + workers * reader.cpus, own.memory + workers * reader.memory)
+    """Return what each run of a session reserves."""
+    run, reader = RESERVATIONS[device], RESERVATION_OF_A_READER
+    return Reservation(run.gpus, run.cpus + workers * reader.cpus, run.memory + workers * reader.memory)
 
 
 @contextmanager
 def open_cluster(address: str | None, wish: DeviceChoice) -> Iterator[Device]:
-    """Join the cluster at that address, or start one of this machine alone; gives the device that its runs use.
+    """Join the cluster at that address, or start one of this machine alone; yield the device that its runs use.
 
-    Raises UserError if nobody answers there, or if a GPU is wanted and no node has one.
+    Raises UserError if no cluster answers there, or if a GPU is asked for and no node has one.
     """
     _require_answer(address)
     alone: dict[str, Any] = {} if address else {"object_store_memory": OBJECT_STORE, "include_dashboard": False}
@@ -68,16 +68,16 @@ def open_cluster(address: str | None, wish: DeviceChoice) -> Iterator[Device]:
     except (ConnectionError, RuntimeError, ValueError, RayError) as error:
         raise _no_cluster(address or "this machine", first_line(error, type(error).__name__)) from error
     try:
-        offered = any(node["Resources"].get("GPU", 0) >= 1 for node in _nodes())
-        if wish == "cuda" and not offered:
+        has_gpu = any(node["Resources"].get("GPU", 0) >= 1 for node in _nodes())
+        if wish == "cuda" and not has_gpu:
             raise UserError("--device cuda was asked for, but no node of the Ray cluster has a GPU; use --device cpu")
-        yield "cuda" if offered and wish != "cpu" else "cpu"
+        yield "cuda" if has_gpu and wish != "cpu" else "cpu"
     finally:
         ray.shutdown()
 
 
 def _require_answer(address: str | None) -> None:
-    """Raise UserError if nobody listens at HOST:PORT: Ray itself would try for minutes without a word."""
+    """Raise UserError if nothing answers at HOST:PORT: Ray itself would try for minutes without a message."""
     host, _, port = (address or "").rpartition(":")
     if not host or not port.isdecimal() or "/" in host:
         return
@@ -87,9 +87,9 @@ def _require_answer(address: str | None) -> None:
         raise _no_cluster(str(address), error.strerror or str(error)) from error
 
 
-def _no_cluster(where: str, why: str) -> UserError:
+def _no_cluster(place: str, reason: str) -> UserError:
     return UserError(
-        f"Ray at {where} cannot be used ({why}); start a cluster with: ray start --head, and give its address, or "
+        f"Ray at {place} cannot be used ({reason}); start a cluster with: ray start --head, and give its address, or "
         "leave out --ray-address to use this machine alone"
     )
 
@@ -99,17 +99,17 @@ def _nodes() -> list[dict[str, Any]]:
     return [node for node in client.nodes() if node["Alive"]]
 
 
-def require_room(wanted: Reservation) -> None:
-    """Raise UserError if no node could ever take a run: Ray would wait for one without a word."""
+def require_room(needed: Reservation) -> None:
+    """Raise UserError if no node could ever take a run: Ray would wait for one without a message."""
     for node in _nodes():
         offered = node["Resources"]
         if (
-            offered.get("GPU", 0) >= wanted.gpus
-            and offered.get("CPU", 0) >= wanted.cpus
-            and offered.get("memory", 0) >= wanted.memory
+            offered.get("GPU", 0) >= needed.gpus
+            and offered.get("CPU", 0) >= needed.cpus
+            and offered.get("memory", 0) >= needed.memory
         ):
             return
     raise UserError(
-        f"a run needs {wanted.text}, and no node of the Ray cluster offers that; see: ray status. Fewer --workers need "
+        f"a run needs {needed.text}, and no node of the Ray cluster offers that; see: ray status. Fewer --workers need "
         "less, and ray start takes --num-gpus, --num-cpus and --memory"
     )

@@ -1,7 +1,7 @@
-"""Many runs on many machines: one Ray task a run, on a home folder that every node sees under the same path.
+"""Execute many runs on many machines: a Ray task each, on a home folder that every node has at one path.
 
-Ray decides where and when; what is done already, who has a run, and where a lost one goes on is decided by the home, as
-everywhere. Importing this needs Ray, which is an extra.
+Ray decides where and when a run is executed. The home decides the rest, as everywhere: what is finished, which process
+holds a run, and from which checkpoint a lost run goes on. Importing this needs Ray, which is an extra.
 """
 
 from __future__ import annotations
@@ -51,18 +51,18 @@ class _Dispatch:
 
     def execute_round(self, numbers: Sequence[int], wait: bool) -> Iterator[tuple[int, Outcome]]:
         """Yield what has a result already, then what the cluster has executed, as it ends."""
-        left = []
+        remaining = []
         for number in numbers:
             if self.session.store.path(self.resolved[number].key).is_file():
                 yield self._announced(number, execute(self.resolved[number], self.session))
             else:
-                left.append(number)
-        if left:
-            wanted = reservation(self.session.device, self.session.workers)
-            require_room(wanted)
-            task, settings = _task(wanted), TaskSettings.of(self.session, [self.resolved[number] for number in left])
+                remaining.append(number)
+        if remaining:
+            reserved = reservation(self.session.device, self.session.workers)
+            require_room(reserved)
+            settings = TaskSettings.of(self.session, [self.resolved[number] for number in remaining])
             with self.table:
-                yield from self._on_cluster(left, task, settings, wait)
+                yield from self._on_cluster(remaining, _task(reserved), settings, wait)
 
     def _on_cluster(
         self, numbers: Sequence[int], task: Any, settings: TaskSettings, wait: bool
@@ -92,31 +92,32 @@ class _Dispatch:
 
     def _received(self, number: int, reference: Any) -> Outcome | None:
         """Return what became of a task, None if it must be submitted once more. Raises TaskCancelledError."""
-        item = self.resolved[number]
+        resolved = self.resolved[number]
         try:
             outcome: Outcome = ray.get(reference)
         except TaskCancelledError:
             raise
         except RayTaskError as error:  # the node has another version of the code, or none
-            return Outcome(item.key, "failed", reason=explain(error, self.session.home)[0])
+            return Outcome(resolved.key, "failed", reason=explain(error, self.session.home)[0])
         except RayError as error:
             return self._lost(number, error)
-        if outcome.result is not None and not self.session.store.path(item.key).is_file():
+        if outcome.result is not None and not self.session.store.path(resolved.key).is_file():
             self.session.store.put(outcome.result)  # the node has a home of its own at that path
         return outcome
 
     def _lost(self, number: int, error: RayError) -> Outcome | None:
         """Return None if a run whose worker is gone shall be tried again."""
         key = self.resolved[number].key
-        who = f"{StatusFiles(self.session.store.work(key)).holder()} ({type(error).__name__})"
+        holder = f"{StatusFiles(self.session.store.work(key)).holder()} ({type(error).__name__})"
         if self.session.stop.wanted:
-            return Outcome(key, "interrupted", reason=f"lost {who}; what was saved is kept")
+            return Outcome(key, "interrupted", reason=f"lost {holder}; what was saved is kept")
         self.lost[number] += 1
         if self.lost[number] > RETRIES:
-            reason = f"its worker was lost {self.lost[number]} times, at last {who}; what was saved is kept"
+            reason = f"its worker was lost {self.lost[number]} times, at last {holder}; what was saved is kept"
             return Outcome(key, "failed", reason=reason)
         self.session.observer.note(
-            f"{key}: lost {who}; another worker goes on from the last checkpoint, try {self.lost[number]} of {RETRIES}"
+            f"{key}: lost {holder}; another worker goes on from the last checkpoint, "
+            f"try {self.lost[number]} of {RETRIES}"
         )
         return None
 
@@ -127,12 +128,12 @@ class _Dispatch:
         return number, outcome
 
     def _show(self, at_work: Sequence[int]) -> None:
-        run_statuses = [run_status(self.session.store, self.resolved[number].key) for number in at_work]
-        running = [item for item in run_statuses if item.state == "running"]
+        statuses = [run_status(self.session.store, self.resolved[number].key) for number in at_work]
+        running = [status for status in statuses if status.state == "running"]
         self.table.show(running, self.ended, len(self.resolved) - self.ended.total() - len(running))
 
 
-def _task(wanted: Reservation) -> Any:
-    """The task as Ray knows it. Lost ones are not retried by Ray, which would not say whom it lost."""
-    options = ray.remote(num_gpus=wanted.gpus, num_cpus=wanted.cpus, memory=wanted.memory, max_retries=0)
+def _task(reserved: Reservation) -> Any:
+    """Return the remote function. Ray does not retry lost tasks, because it would not name the worker that it lost."""
+    options = ray.remote(num_gpus=reserved.gpus, num_cpus=reserved.cpus, memory=reserved.memory, max_retries=0)
     return options(execute_task)

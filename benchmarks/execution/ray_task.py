@@ -1,4 +1,4 @@
-"""A run as a task of a Ray cluster: what it is told, and what it does on the node it comes to. Needs no Ray itself."""
+"""Execute one run as a task of a Ray cluster: its settings, and the checks of the node. Needs no Ray itself."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from rssam.files import sha256_file
 
 @dataclass(frozen=True)
 class TaskSettings:
-    """What every task of a plan is told besides its run."""
+    """What every task of a plan gets besides its run."""
 
     session: SessionSettings
     mlflow: Mapping[str, str]  # environment by which MLflow is reached
@@ -29,9 +29,9 @@ class TaskSettings:
 
     @classmethod
     def of(cls, session: Session, resolved: Sequence[ResolvedRun]) -> TaskSettings:
-        """Reads every checkpoint that the runs need, once."""
+        """Return the settings of a session's tasks; reads every checkpoint that the runs need, once."""
         mlflow = {name: value for name, value in os.environ.items() if name.startswith("MLFLOW_")}
-        names = {name for item in resolved for name in item.run.model.weights_needed()}
+        names = {name for resolved_run in resolved for name in resolved_run.run.model.weights_needed()}
         weights = {name: sha256_file(session.weights.path(name)) for name in sorted(names)}
         return cls(SessionSettings.of(session), mlflow, weights)
 
@@ -63,17 +63,17 @@ def execute_task(resolved: ResolvedRun, settings: TaskSettings, wait: bool) -> O
 
 
 def _difference(resolved: ResolvedRun, settings: TaskSettings, session: Session) -> str | None:
-    """What keeps this node from executing that very run: data or weights that it lacks, or has otherwise.
+    """Return what keeps this node from executing the run: data or weights that it lacks or that differ; else None.
 
     The prepared images are compared with the manifest's digests when the run begins, on every node.
     """
     run, name = resolved.run, resolved.run.dataset.name
     try:
         manifest = load_manifest(session.data_folder(name), name)
-        here = resolve_run(run, manifest, session.weights, session.precision)
+        local = resolve_run(run, manifest, session.weights, session.precision)
     except UserError as error:
         return str(error)
-    if here.data_digest != resolved.data_digest:
+    if local.data_digest != resolved.data_digest:
         return f"{session.data_folder(name)} was prepared otherwise than where the command was given: copy it anew"
     for needed in run.model.weights_needed():
         path = session.weights.path(needed)

@@ -1,7 +1,7 @@
-"""What a run's work folder says of it: who holds it, how far it is, why it failed. Imports no torch.
+"""The status files of a run's work folder: who holds it, how far it is, why it failed. Imports no torch.
 
 Whether a run is running is decided by its lock alone, which the system frees when its holder ends, however that
-happens; the small files beside it only tell a person who, where and how long, and are never trusted for more.
+happens. The small files beside the lock are for people: holder, progress, failure. Nothing else is decided by them.
 """
 
 from __future__ import annotations
@@ -67,12 +67,12 @@ class RunStatus:
     @property
     def text(self) -> str:
         """What there is to say beside the state."""
-        far = self.progress.text if self.progress else ""
+        progress = self.progress.text if self.progress else ""
         if self.state == "finished":
             return "collapsed" if self.collapsed else f"Dice {self.dice:.3f}"
         if self.state == "running":
-            return f"{self.who}; {far}" if far else self.who
-        return "; ".join(part for part in (self.reason, far and f"saved near {far}") if part)
+            return f"{self.who}; {progress}" if progress else self.who
+        return "; ".join(part for part in (self.reason, progress and f"saved near {progress}") if part)
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, without what is empty."""
@@ -96,10 +96,10 @@ class StatusFiles:
 
     def holder(self) -> str:
         """Who says to hold it."""
-        said = self._read(HOLDER)
-        if not {"pid", "host", "since"} <= said.keys():
+        values = self._read(HOLDER)
+        if not {"pid", "host", "since"} <= values.keys():
             return "another process"
-        return f"process {said['pid']} on {said['host']} since {said['since']}"
+        return f"process {values['pid']} on {values['host']} since {values['since']}"
 
     def fail(self, reason: str, trace: str = "") -> None:
         """Note why it failed; results never hold a failure."""
@@ -190,8 +190,8 @@ class ProgressWriter:
         if now - self._written < SECONDS_BETWEEN_NOTES and done < 1:
             return
         self._written = now
-        began, share = self._first
-        left = (now - began) * (1 - done) / (done - share) if done > share else None
+        first_time, first_done = self._first
+        left = (now - first_time) * (1 - done) / (done - first_done) if done > first_done else None
         self.status_files.note(Progress("training", epoch, epochs, step, steps, done, left, self.device, _now()))
 
     def testing(self) -> None:
@@ -201,11 +201,11 @@ class ProgressWriter:
 
 def duration(seconds: float) -> str:
     """A length of time in the two units that matter: 3 d 4 h, 2 h 5 min, 40 s."""
-    whole = round(seconds)
-    for size, name, small, smaller in ((86400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s")):
-        if whole >= size:
-            return f"{whole // size} {name} {whole % size // small} {smaller}"
-    return f"{whole} s"
+    rounded = round(seconds)
+    for size, name, part_size, part_name in ((86400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s")):
+        if rounded >= size:
+            return f"{rounded // size} {name} {rounded % size // part_size} {part_name}"
+    return f"{rounded} s"
 
 
 def _now() -> str:

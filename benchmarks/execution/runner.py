@@ -1,4 +1,4 @@
-"""From tables to finished results: each different run once, what is cached is skipped, a failure stays local.
+"""Bring runs to results: each run once, what is cached is skipped, a failure stops no other run.
 
 Imports torch only when something has to be trained.
 """
@@ -48,7 +48,7 @@ def execute_all(resolved: Sequence[ResolvedRun], session: Session) -> list[Outco
 def in_two_rounds(total: int, session: Session, execute_round: ExecuteRound, later: str) -> list[Outcome]:
     """Return the outcomes in the order of the runs: first of those that are free, then of those another process had.
 
-    `later` tells the observer what becomes of a busy run. Runs that were not begun have no outcome.
+    `later` says in the observer's note what becomes of a busy run. Runs that were not begun have no outcome.
     """
     outcomes: dict[int, Outcome] = {}
     busy: list[int] = []
@@ -71,13 +71,14 @@ def execute(resolved: ResolvedRun, session: Session, *, wait: bool = True) -> Ou
     """
     key = resolved.key
     try:
-        if (known := _known(key, session)) is not None:
-            return known
+        if (stored := _stored_outcome(key, session)) is not None:
+            return stored
         lock = session.store.lock(key)
         if not _acquired(lock, key, session, wait):
             return Outcome(key, "busy", reason=StatusFiles(session.store.work(key)).holder())
         try:
-            return _known(key, session) or _train(resolved, session)  # another process may just have finished it
+            # another process may just have finished it
+            return _stored_outcome(key, session) or _train(resolved, session)
         finally:
             lock.release()
     except Interrupted as stopped:  # while waiting for another process
@@ -107,7 +108,7 @@ def _train(resolved: ResolvedRun, session: Session) -> Outcome:
         status_files.release()
 
 
-def _known(key: str, session: Session) -> Outcome | None:
+def _stored_outcome(key: str, session: Session) -> Outcome | None:
     """Return the stored result, None if there is none; a tracker that lacks a part of it gets it."""
     if (result := session.store.get(key)) is None:
         return None
@@ -117,7 +118,7 @@ def _known(key: str, session: Session) -> Outcome | None:
 
 def _acquired(lock: BaseFileLock, key: str, session: Session, wait: bool) -> bool:
     """Take the lock, at once or after waiting. Raises Interrupted if asked to stop while waiting."""
-    said = False
+    announced = False
     while True:
         try:
             lock.acquire(timeout=SECONDS_TO_ASK)
@@ -125,7 +126,7 @@ def _acquired(lock: BaseFileLock, key: str, session: Session, wait: bool) -> boo
         except Timeout:
             if not wait:
                 return False
-        if not said:
-            said = True
+        if not announced:
+            announced = True
             session.observer.note(f"waiting for {key}: {StatusFiles(session.store.work(key)).holder()} has it")
         session.stop.check()

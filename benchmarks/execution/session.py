@@ -1,4 +1,4 @@
-"""What the runs of one command share: home folder, device, store, and who watches. Imports no torch."""
+"""The session of one command, which its runs share: home, device, store, observer, tracker. Imports no torch."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""A finished run as a network, an adapter or an ONNX file."""
+"""Turn a finished run into a network, an adapter or an ONNX file."""

@@ -1,4 +1,4 @@
-"""A trained system to pass on: one safetensors file with what was trained, and in its metadata all it was made with.
+"""Write and read adapters: a trained system as one safetensors file of what was trained, with its origin.
 
 Frozen parameters are not in it: they are those of published checkpoints (the base), named by their SHA-256. So an
 adapter of a SAM-based system is a few per cent of the network, and gives the network back bit for bit wherever the
@@ -48,10 +48,10 @@ def write_adapter(path: Path, trained: TrainedNetwork, result: Result, interval:
     `interval` is that of the result's Dice, None if there is none.
     """
     tensors = {name: value.cpu().contiguous() for name, value in trained_state(trained.net).items()}
-    about = describe(trained, result, interval)
-    about["sha256"] = content_digest(tensors, about)
-    write_durable(path, save(tensors, metadata={ENTRY: json.dumps(about)}))
-    return about
+    description = describe(trained, result, interval)
+    description["sha256"] = content_digest(tensors, description)
+    write_durable(path, save(tensors, metadata={ENTRY: json.dumps(description)}))
+    return description
 
 
 def describe(trained: TrainedNetwork, result: Result, interval: DiceBounds | None) -> dict[str, Any]:
@@ -90,16 +90,16 @@ def load_adapter(path: Path, weights: WeightsFolder, given: Model | None = None)
     Raises AdapterUnusable if the file is damaged, if it does not fit the network (listing every tensor), or if the base
     is missing or another one; UnknownName if this version has no such system.
     """
-    about, tensors = _read(path)
-    model = declared_model(about["identity"], given)
-    task = Task(tuple(about["task"]["classes"]), _size(about["task"]["image_size"]))
-    _require_base(path, about["base"], weights)
-    with seeded(about["identity"]["seed"], deterministic=False):  # what was left at random numbers gets the same ones
-        net = _start(model, task, weights, about["base"])
+    description, tensors = _read(path)
+    model = declared_model(description["identity"], given)
+    task = Task(tuple(description["task"]["classes"]), _size(description["task"]["image_size"]))
+    _require_base(path, description["base"], weights)
+    with seeded(description["identity"]["seed"], deterministic=False):  # some may be frozen at random numbers
+        net = _start(model, task, weights, description["base"])
     _fill(path, net, tensors)
-    start = {name: checkpoint["sha256"] for name, checkpoint in about["start"].items()}
-    precision, dataset = about["identity"]["precision"], about["identity"]["dataset"]["name"]
-    return TrainedNetwork(net.eval(), model, task, precision, about["key"], dataset, start)
+    start = {name: checkpoint["sha256"] for name, checkpoint in description["start"].items()}
+    precision, dataset = description["identity"]["precision"], description["identity"]["dataset"]["name"]
+    return TrainedNetwork(net.eval(), model, task, precision, description["key"], dataset, start)
 
 
 def load_either(home: Path, run: str | None, adapter: Path | None, model: str | None = None) -> TrainedNetwork:
@@ -127,21 +127,21 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
         with safe_open(path, framework="pt", device="cpu") as stream:
             metadata = stream.metadata() or {}
             tensors = {name: stream.get_tensor(name) for name in stream.keys()}  # noqa: SIM118
-        about = json.loads(metadata[ENTRY]) if ENTRY in metadata else None
+        description = json.loads(metadata[ENTRY]) if ENTRY in metadata else None
     except (SafetensorError, OSError, ValueError) as error:
         raise AdapterUnusable(f"{path} is damaged or no safetensors file ({error}): {_AGAIN}") from error
-    if not isinstance(about, dict):
+    if not isinstance(description, dict):
         raise AdapterUnusable(f"{path} is a safetensors file, but no adapter of rssam-bench: {_AGAIN}")
-    if about.get("format") != FORMAT:
+    if description.get("format") != FORMAT:
         raise AdapterUnusable(
-            f"{path} has adapter format {about.get('format')}, this version reads {FORMAT}: use the rssam-bench that "
-            f"wrote it ({about.get('provenance', {}).get('versions', {}).get('rssam-bench')})"
+            f"{path} has adapter format {description.get('format')}, this version reads {FORMAT}: use the rssam-bench "
+            f"that wrote it ({description.get('provenance', {}).get('versions', {}).get('rssam-bench')})"
         )
-    if about.pop("sha256", None) != content_digest(tensors, about):
+    if description.pop("sha256", None) != content_digest(tensors, description):
         raise AdapterUnusable(f"{path} is damaged: its content does not have the SHA-256 written into it: {_AGAIN}")
-    if missing := [name for name in ("key", "identity", "task", "base", "start") if name not in about]:
+    if missing := [name for name in ("key", "identity", "task", "base", "start") if name not in description]:
         raise AdapterUnusable(f"{path} does not say its {', '.join(missing)}: {_AGAIN}")
-    return about, tensors
+    return description, tensors
 
 
 _AGAIN = "fetch it again, or write it with: rssam-bench export --run KEY --out FILE.safetensors"
@@ -149,30 +149,31 @@ _AGAIN = "fetch it again, or write it with: rssam-bench export --run KEY --out F
 
 def _require_base(path: Path, base: Mapping[str, Mapping[str, Any]], weights: WeightsFolder) -> None:
     """Raise AdapterUnusable unless every checkpoint beneath the adapter is prepared, and the very one."""
-    for name, wanted in base.items():
+    for name, checkpoint in base.items():
         if name not in WEIGHTS:
             raise AdapterUnusable(f"{path} is on top of the checkpoint {name}, which this version does not know")
-        official = wanted["sha256"].startswith(WEIGHTS[name].sha256)
+        official = checkpoint["sha256"].startswith(WEIGHTS[name].sha256)
         remedy = f"rssam-bench prepare weights {name}"
         if official:
             remedy += f" (downloads {WEIGHTS[name].megabytes} MB), or add --source FILE.pth if you have it"
         else:
-            remedy += f" --source FILE.pth, with the file of SHA-256 {wanted['sha256']}: it is not the published one"
+            digest = checkpoint["sha256"]
+            remedy += f" --source FILE.pth, with the file of SHA-256 {digest}: it is not the published one"
         if not weights.path(name).is_file():
             raise AdapterUnusable(f"{path} needs the checkpoint {name}, which is not in {weights.root}. Run: {remedy}")
-        if (found := weights.digest(name)) != wanted["sha256"]:
+        if (prepared := weights.digest(name)) != checkpoint["sha256"]:
             raise AdapterUnusable(
-                f"{path} was trained on top of {name} with SHA-256 {wanted['sha256'][:12]}..., and "
-                f"{weights.path(name)} was made from {found[:12]}...: delete that file and run: {remedy}"
+                f"{path} was trained on top of {name} with SHA-256 {checkpoint['sha256'][:12]}..., and "
+                f"{weights.path(name)} was made from {prepared[:12]}...: delete that file and run: {remedy}"
             )
 
 
 def _fill(path: Path, net: nn.Module, tensors: Mapping[str, Tensor]) -> None:
     """Put the tensors into the network, all or none."""
-    wanted = trained_state(net)
-    if faults := differences(wanted, tensors):
+    state = trained_state(net)
+    if faults := differences(state, tensors):
         raise AdapterUnusable(f"{path} does not fit the system that it names: {'; '.join(faults)}. {_AGAIN}")
-    for name, value in wanted.items():
+    for name, value in state.items():
         value.copy_(tensors[name])
 
 
@@ -180,6 +181,6 @@ def _published(name: str) -> dict[str, str]:
     return {"licence": WEIGHTS[name].licence, "url": WEIGHTS[name].url}
 
 
-def _size(side: list[int]) -> tuple[int, int]:
-    height, width = side
+def _size(sides: list[int]) -> tuple[int, int]:
+    height, width = sides
     return height, width

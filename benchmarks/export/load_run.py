@@ -1,4 +1,4 @@
-"""A finished run as a network again: its declaration from the result, its best parameters from its home."""
+"""Load a finished run as a network: its declaration from the result, its best parameters from its home."""
 
 from __future__ import annotations
 
@@ -53,9 +53,9 @@ def declared_model(identity: Mapping[str, Any], given: Model | None = None, note
     """
     name, options = identity["model"]["name"], dict(identity["model"]["options"])
     model = model_of_result(name, given, noted)
-    known = {item.name for item in dataclasses.fields(model)}  # type: ignore[arg-type]
-    if foreign := sorted(options.keys() - known):
-        raise UnknownName(f"the result is of {name} with the options {', '.join(foreign)}, which this version lacks")
+    field_names = {field.name for field in dataclasses.fields(model)}  # type: ignore[arg-type]
+    if unknown := sorted(options.keys() - field_names):
+        raise UnknownName(f"the result is of {name} with the options {', '.join(unknown)}, which this version lacks")
     if model.version != identity["model"]["version"]:
         raise UserError(
             f"the result is of version {identity['model']['version']} of {name}, and this is version {model.version}: "
@@ -76,8 +76,8 @@ def load_run(home: Path, key: str, given: Model | None = None) -> TrainedNetwork
     result = store.get(key)
     if result is None:
         raise NotTrained(store.no_result(key))
-    own = result.provenance.get(SYSTEM)
-    model, task = declared_model(result.identity, given, own and own.get("class")), result.task
+    system = result.provenance.get(SYSTEM)
+    model, task = declared_model(result.identity, given, system and system.get("class")), result.task
     with seeded(result.identity["seed"], deterministic=False):  # as in training: some may be frozen at random numbers
         net = model.build(task, weights)
     start = {name: weights.digest(name) for name in model.weights_needed()}

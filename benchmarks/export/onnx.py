@@ -1,4 +1,4 @@
-"""A trained system as one ONNX file: the whole network, base weights included, for runtimes without torch.
+"""Write a trained system as one ONNX file: the whole network, base weights included, for runtimes without torch.
 
 The height and width of the images are fixed, the batch is free. What is written is compared with the network in
 onnxruntime before it takes its name, so that a file that is there is one that agrees. Parameters are float32, whatever
@@ -56,8 +56,8 @@ def export_onnx(trained: TrainedNetwork, path: Path) -> float:
         fresh = Path(folder) / path.name  # under its own name, for a second file is named in the first
         _write(trained, fresh)
         difference = _compare(trained, fresh)
-        for part in sorted(Path(folder).iterdir(), reverse=True):  # the parameters before the network that names them
-            os.replace(part, path.parent / part.name)
+        for file in sorted(Path(folder).iterdir(), reverse=True):  # the parameters before the network that names them
+            os.replace(file, path.parent / file.name)
     return difference
 
 
@@ -112,8 +112,8 @@ def _compare(trained: TrainedNetwork, path: Path) -> float:
     for batch in (1, 3):
         images = _images(trained, batch)
         found = session.run(["logits"], {"images": images.numpy()})[0]
-        wanted = _logits(trained.net, images)
-        difference, allowed = float(np.abs(found - wanted).max()), TOLERANCE * float(np.abs(wanted).max())
+        expected = _logits(trained.net, images)
+        difference, allowed = float(np.abs(found - expected).max()), TOLERANCE * float(np.abs(expected).max())
         if not difference <= allowed:
             raise NotExported(
                 f"{path.name} was written, but its logits differ from the network's by up to {difference:.2g}, "

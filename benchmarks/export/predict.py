@@ -1,4 +1,4 @@
-"""What `predict` needs besides the raster: a trained network with the colours of its classes, and names for outputs."""
+"""Give `predict` what it needs besides the raster: a network with the colours of its classes, names of outputs."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ CUDA_BATCH = 8
 
 
 def network_of(trained: TrainedNetwork) -> Network:
-    """A trained network as `predict` wants it.
+    """Return a trained network as `predict` takes it.
 
     Colours are those of its data set; where the set is of another home and unknown here, evenly spaced hues.
     """
     task = trained.task
-    known = DATASETS.get(trained.dataset)
-    colours = known.palette if known is not None and known.classes == task.classes else _hues(len(task.classes))
+    dataset = DATASETS.get(trained.dataset)
+    colours = dataset.palette if dataset is not None and dataset.classes == task.classes else _hues(len(task.classes))
     palette = (BACKGROUND, *colours) if task.binary else colours
     return Network(
         trained.net, task, palette, trained.precision == "bf16-mixed", f"{trained.model.title}, {trained.key}"
@@ -48,10 +48,10 @@ def outputs_for(
     """
     if twice := [stem for stem, count in Counter(image.stem for image in images).items() if count > 1]:
         raise UserError(f"several images are called {twice[0]}: their results would have one name; predict them apart")
-    made = []
+    outputs_of_images = []
     for image in images:
         class_map = _named(image, out, "--out", MAP_SUFFIXES, len(images))
-        made.append(
+        outputs_of_images.append(
             Outputs(
                 class_map,
                 class_map.with_suffix(".probabilities.tif") if probabilities else None,
@@ -60,25 +60,25 @@ def outputs_for(
             )
         )
     inputs = {image.resolve() for image in images}
-    for path in (path for outputs in made for path in outputs.all):
+    for path in (path for outputs in outputs_of_images for path in outputs.all):
         if path.resolve() in inputs:
             raise UserError(f"{path} is an image to be predicted: choose another --out")
         if path.exists() and not overwrite:
             raise UserError(f"{path} is there already: choose another name, or replace it with --overwrite")
-    return made
+    return outputs_of_images
 
 
-def _named(image: Path, wish: Path, option: str, suffixes: Sequence[str], images: int) -> Path:
+def _named(image: Path, path: Path, option: str, suffixes: Sequence[str], images: int) -> Path:
     """The wish itself for one image, else a file in the folder of that name."""
-    if wish.is_dir() or (images > 1 and not wish.exists() and wish.suffix not in suffixes):
-        return wish / f"{image.stem}{suffixes[0]}"
+    if path.is_dir() or (images > 1 and not path.exists() and path.suffix not in suffixes):
+        return path / f"{image.stem}{suffixes[0]}"
     if images > 1:
-        raise UserError(f"{option} {wish}: expected a folder, for {images} images are to be predicted")
-    if wish.suffix.lower() not in suffixes:
+        raise UserError(f"{option} {path}: expected a folder, for {images} images are to be predicted")
+    if path.suffix.lower() not in suffixes:
         raise UserError(
-            f"{option} {wish}: expected a name ending in {' or '.join(suffixes)}, or a folder that is there"
+            f"{option} {path}: expected a name ending in {' or '.join(suffixes)}, or a folder that is there"
         )
-    return wish
+    return path
 
 
 def _hues(count: int) -> tuple[Colour, ...]:

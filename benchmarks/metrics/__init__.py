@@ -1,1 +1,1 @@
-"""Scores from counts of pixels, calibration histograms, and metrics of objects."""
+"""Compute scores from counts of pixels, calibration histograms, and object metrics."""

@@ -1,4 +1,4 @@
-"""APLS of roads: are paths between places on the map as long as they are on the ground?
+"""APLS of roads: whether paths between two places are as long on the map as on the ground.
 
 Average path length similarity, Van Etten, Lindenbaum and Bacastow, "SpaceNet: A Remote Sensing Dataset and Challenge
 Series" (2018). Control points on the one graph are snapped to the other, and each path between two of them costs
@@ -60,7 +60,7 @@ class Apls:
             road_graph,  # SciPy's graphs take a while to import: reports go without
         )
 
-        graphs = tuple(road_graph(thin, self.spur) for thin in (truth, prediction))
+        graphs = tuple(road_graph(skeleton, self.spur) for skeleton in (truth, prediction))
         forth, back = self.one_way(*graphs), self.one_way(*reversed(graphs))
         if math.isnan(forth) and math.isnan(back):
             return math.nan
@@ -68,23 +68,23 @@ class Apls:
 
     def one_way(self, ground: RoadGraph, other: RoadGraph) -> float:
         """Similarity of the paths of one graph to those of another, 0..1; NaN where the first has no path."""
-        points = self._chosen(ground.control_points(self.spacing))
+        points = self._at_most_points(ground.control_points(self.spacing))
         if len(points) < 2:
             return math.nan
         pairs = np.triu_indices(len(points), 1)
         lengths = ground.between(points)[pairs]
-        wanted = np.isfinite(lengths) & (lengths >= self.shortest)
-        if not wanted.any():
+        counted = np.isfinite(lengths) & (lengths >= self.shortest)
+        if not counted.any():
             return math.nan
         snapped = other.nearest(ground.pixels[points], self.reach)
-        near = np.flatnonzero(snapped >= 0)
-        there = np.full((len(points), len(points)), np.inf)
-        there[np.ix_(near, near)] = other.between(snapped[near])
-        lengths, there = lengths[wanted], there[pairs][wanted]
-        costs = np.minimum(1.0, np.abs(lengths - there) / lengths)  # [paths]
+        snapped_points = np.flatnonzero(snapped >= 0)
+        other_lengths = np.full((len(points), len(points)), np.inf)
+        other_lengths[np.ix_(snapped_points, snapped_points)] = other.between(snapped[snapped_points])
+        lengths, other_lengths = lengths[counted], other_lengths[pairs][counted]
+        costs = np.minimum(1.0, np.abs(lengths - other_lengths) / lengths)  # [paths]
         return float(1 - costs.mean())
 
-    def _chosen(self, points: Indices) -> Indices:
+    def _at_most_points(self, points: Indices) -> Indices:
         """At most `self.points` of them, evenly spaced in their order."""
         if len(points) <= self.points:
             return points

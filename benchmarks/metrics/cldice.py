@@ -1,4 +1,4 @@
-"""clDice of roads: do the centre lines of each mask lie within the other?
+"""clDice of roads: how much of the centre lines of each mask lies within the other.
 
 Shit et al., "clDice - a Novel Topology-Preserving Loss Function for Tubular Structure Segmentation" (CVPR 2021), as
 they define the score, from hard masks V and their skeletons S of truth (L) and prediction (P): topology precision
@@ -29,12 +29,12 @@ class ClDice:
 
     def sums(self, pair: MaskPair) -> tuple[int, ...]:
         """Pixels of each skeleton, and how many of them lie within the other mask, in the order of `columns`."""
-        thin, thin_truth = pair.prediction_skeleton, pair.truth_skeleton
+        skeleton, truth_skeleton = pair.prediction_skeleton, pair.truth_skeleton
         return (
-            int((thin & pair.truth).sum()),
-            int(thin.sum()),
-            int((thin_truth & pair.prediction).sum()),
-            int(thin_truth.sum()),
+            int((skeleton & pair.truth).sum()),
+            int(skeleton.sum()),
+            int((truth_skeleton & pair.prediction).sum()),
+            int(truth_skeleton.sum()),
         )
 
     def scores(self, sums: FloatArray) -> dict[str, FloatArray]:

@@ -1,4 +1,4 @@
-"""Counts the pixels of one image by predicted probability and truth, on the device that predicted them.
+"""Count the pixels of one image by predicted probability and truth, on the device that predicted them.
 
 All edges of the bins are whole multiples of 1/10,000: so a pixel's cell is one multiplication, and cells are added up
 to bins afterwards. Looking each pixel up in the list of edges took several times as long.

@@ -1,4 +1,4 @@
-"""Integer confusion counts per image and class, and every score as a function of them. NumPy only.
+"""Integer confusion counts per image and class, and every score computed from them. NumPy only.
 
 Scores are never stored. The average is always named: "foreground" pools the one class of a binary task over all pixels
 of all images (Tables 1, 2, 5, 6 and 7 of the paper); "classes" pools each class the same way and then takes the plain

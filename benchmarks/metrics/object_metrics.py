@@ -1,4 +1,4 @@
-"""Metrics of objects, beside Dice: which there are, on which data set, and one call for a pair.
+"""The registry of object metrics, beside Dice: which there are, on which data set, and one call for a pair.
 
 A metric gives sums for each image, integers where it has them, and its scores are functions of sums pooled over images:
 so the mean over a test set, its interval and a comparison need no pixels any more (`reports.statistics`).
@@ -72,21 +72,27 @@ DECLARED: dict[str, tuple[str, ...]] = {"deepglobe": ("relaxed", "cldice", "apls
 
 
 def object_metrics(
-    truth: NDArray[np.generic], prediction: NDArray[np.generic], which: Sequence[ObjectMetric]
+    truth: NDArray[np.generic], prediction: NDArray[np.generic], metrics: Sequence[ObjectMetric]
 ) -> dict[str, tuple[float, ...]]:
-    """The sums of one image under each metric, by its name.
+    """Compute the sums of one image under each metric, by its name.
 
     Both are labels [H, W], 1 or True in the foreground; where the truth is 255 neither has any. Raises ValueError if
     their shapes differ.
     """
     pair = MaskPair.from_labels(truth, prediction)
-    return {metric.name: metric.sums(pair) for metric in which}
+    return {metric.name: metric.sums(pair) for metric in metrics}
 
 
 def choose_metrics(
     dataset: str, classes: Sequence[str], names: Sequence[str] = (), buffer: int | None = None
 ) -> tuple[ObjectMetric, ...]:
-    """The named metrics, or those declared for the data set.
+    """Return the named metrics, or those declared for the data set.
+
+    Args:
+        dataset: name of the data set.
+        classes: its classes, of which there must be one.
+        names: metrics by name; none for those declared.
+        buffer: buffer of the relaxed scores in pixels.
 
     Raises UnknownName for a metric that does not exist, UserError for a data set of several classes, for one without a
     declaration where no metric is named, and for a buffer without the relaxed scores.
@@ -95,16 +101,16 @@ def choose_metrics(
         raise UnknownName(f"unknown metric {', '.join(unknown)!r}: choose from {', '.join(METRICS)}")
     if len(classes) > 1:
         raise UserError(f"{dataset} has {len(classes)} classes; the metrics of objects are for one class")
-    wanted = dict.fromkeys(names or DECLARED.get(dataset, ()))
-    if not wanted:
+    chosen_names = dict.fromkeys(names or DECLARED.get(dataset, ()))
+    if not chosen_names:
         raise UserError(f"no metric is declared for {dataset}: name some with --metric, of {', '.join(METRICS)}")
-    chosen = {name: METRICS[name] for name in wanted}
+    metrics = {name: METRICS[name] for name in chosen_names}
     if buffer is not None:
-        relaxed = chosen.get(RelaxedF1.name)
+        relaxed = metrics.get(RelaxedF1.name)
         if not isinstance(relaxed, RelaxedF1):
-            raise UserError(f"--buffer is for the metric {RelaxedF1.name}, which is not among {', '.join(chosen)}")
-        chosen[RelaxedF1.name] = replace(relaxed, buffer=buffer)
-    return tuple(chosen.values())
+            raise UserError(f"--buffer is for the metric {RelaxedF1.name}, which is not among {', '.join(metrics)}")
+        metrics[RelaxedF1.name] = replace(relaxed, buffer=buffer)
+    return tuple(metrics.values())
 
 
 def parameters(metric: ObjectMetric) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""How sure a network is, and how often it is right then: pixels by predicted probability and by truth. NumPy only.
+"""Histograms of pixels by predicted probability and truth, from which calibration is computed. NumPy only.
 
 A histogram has a bin for each of a fixed list of probabilities and counts pixels whose truth is false and true. From it
 come the reliability diagram, the expected calibration error and Dice at every edge as threshold, without a GPU and
@@ -65,9 +65,9 @@ class Histogram:
     def sweep(self) -> tuple[FloatArray, FloatArray]:
         """Return the thresholds and the Dice at each, mean over the channels with truth, each against the rest."""
         dice = self.dice()
-        known = dice[~np.isnan(dice).any(axis=1)]
+        with_truth = dice[~np.isnan(dice).any(axis=1)]
         thresholds = np.asarray(self.edges[1:-1])
-        return thresholds, known.mean(axis=0) if len(known) else np.full(len(thresholds), np.nan)
+        return thresholds, with_truth.mean(axis=0) if len(with_truth) else np.full(len(thresholds), np.nan)
 
     def calibration_error(self) -> tuple[float, float]:
         """Expected calibration error in 0..1 over all channels together, and how far its bins leave it open.

@@ -1,4 +1,4 @@
-"""The one quotient of the scores: NaN, without a warning, where nothing was counted. NumPy only."""
+"""Divide counts: NaN, without a warning, where nothing was counted. NumPy only."""
 
 from __future__ import annotations
 

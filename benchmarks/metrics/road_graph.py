@@ -1,4 +1,4 @@
-"""Roads as a graph: the pixels of a skeleton, cut into chains between ends and junctions, with lengths along them.
+"""The graph of roads from a skeleton: its pixels, cut into chains between ends and junctions, with lengths.
 
 Own code on SciPy's graph routines: skan needs numba, which weighs more than all else here together, and sknw is not
 kept any more. Neighbours touch by a side (1 pixel apart) or a corner (1.41).
@@ -65,16 +65,16 @@ class RoadGraph:
         vertex = self.node.copy()
         vertex[stops] = nodes + np.arange(len(stops))
         # Everything at which a chain may be entered or left, chain by chain and along each; neighbours are edges.
-        place = np.concatenate([np.zeros(len(chains)), self.offset[stops], self.lengths])
-        of = np.concatenate([chains, self.chain[stops], chains])
-        at = np.concatenate([self.ends[:, 0], vertex[stops], self.ends[:, 1]])
-        order = np.lexsort((place, of))
-        place, of, at = place[order], of[order], at[order]
-        same = of[1:] == of[:-1]
-        edges = _shortest(at[:-1][same], at[1:][same], np.diff(place)[same])
+        offset_of = np.concatenate([np.zeros(len(chains)), self.offset[stops], self.lengths])
+        chain_of = np.concatenate([chains, self.chain[stops], chains])
+        vertex_of = np.concatenate([self.ends[:, 0], vertex[stops], self.ends[:, 1]])
+        order = np.lexsort((offset_of, chain_of))
+        offset_of, chain_of, vertex_of = offset_of[order], chain_of[order], vertex_of[order]
+        same = chain_of[1:] == chain_of[:-1]
+        edges = _shortest(vertex_of[:-1][same], vertex_of[1:][same], np.diff(offset_of)[same])
         graph = _symmetric(*edges, nodes + len(stops))
-        found: FloatArray = csgraph.dijkstra(graph, directed=False, indices=vertex[points])[:, vertex[points]]
-        return found
+        lengths: FloatArray = csgraph.dijkstra(graph, directed=False, indices=vertex[points])[:, vertex[points]]
+        return lengths
 
 
 def road_graph(thin: Mask, spur: float = 0.0) -> RoadGraph:
@@ -104,9 +104,9 @@ def _graph(thin: Mask) -> RoadGraph:
     steps = np.hypot(*(places[first] - places[second]).T)
     degree = np.bincount(np.concatenate([first, second]), minlength=count)
     is_node = degree != 2
-    part = csgraph.connected_components(_symmetric(first, second, steps, count), directed=False)[1]
-    starts = np.unique(part, return_index=True)[1]  # the first pixel of each connected part
-    rings = np.setdiff1d(part, part[is_node])
+    component = csgraph.connected_components(_symmetric(first, second, steps, count), directed=False)[1]
+    starts = np.unique(component, return_index=True)[1]  # the first pixel of each connected part
+    rings = np.setdiff1d(component, component[is_node])
     is_node[starts[rings]] = True
 
     node = _labelled(is_node, first, second, steps)
@@ -140,19 +140,19 @@ def _neighbours(thin: Mask) -> tuple[Indices, Indices]:
     height, width = thin.shape
     inner = number[:height, 1:-1]
     pairs = [(inner, number[down : down + height, 1 + right : 1 + right + width]) for down, right in HALF]
-    both = [(one[(one >= 0) & (other >= 0)], other[(one >= 0) & (other >= 0)]) for one, other in pairs]
-    return np.concatenate([one for one, _ in both]), np.concatenate([other for _, other in both])
+    touching = [(first[(first >= 0) & (second >= 0)], second[(first >= 0) & (second >= 0)]) for first, second in pairs]
+    return np.concatenate([first for first, _ in touching]), np.concatenate([second for _, second in touching])
 
 
-def _labelled(chosen: NDArray[np.bool_], first: Indices, second: Indices, steps: FloatArray) -> Indices:
+def _labelled(selected: NDArray[np.bool_], first: Indices, second: Indices, steps: FloatArray) -> Indices:
     """The number of the connected group of chosen pixels that each is in, in the order of their first; -1 elsewhere."""
-    kept = chosen[first] & chosen[second]
+    kept = selected[first] & selected[second]
     groups = csgraph.connected_components(
-        _symmetric(first[kept], second[kept], steps[kept], len(chosen)), directed=False
+        _symmetric(first[kept], second[kept], steps[kept], len(selected)), directed=False
     )[1]
-    found = np.full(len(chosen), -1, dtype=np.int64)
-    found[chosen] = np.unique(groups[chosen], return_inverse=True)[1]
-    return found
+    numbers = np.full(len(selected), -1, dtype=np.int64)
+    numbers[selected] = np.unique(groups[selected], return_inverse=True)[1]
+    return numbers
 
 
 def _middles(places: FloatArray, node: Indices) -> Indices:

@@ -1,1 +1,1 @@
-"""What is compared: systems, recipes, runs and their keys, the paper's tables, figures and claims."""
+"""Declare what is compared: systems, recipes, runs and their keys, the paper's tables, figures and claims."""

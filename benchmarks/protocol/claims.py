@@ -1,4 +1,4 @@
-"""What the paper's text claims of its numbers, sentence by sentence: which run exceeds which, and by how much.
+"""The claims of the paper's text as data: which run is said to exceed which, and by how much.
 
 A claim is tested by comparisons of runs on the same replicates. Those it rests on are the claim-bearing runs, which
 `reproduce claims` repeats; claims over every system would make all runs such, and are tested with what is there.
@@ -86,7 +86,8 @@ def _range(number: int, sentence: str) -> Claim:
     assert score in ("dice", "jaccard")
     named: ScoreName = "dice" if score == "dice" else "jaccard"
     dataset = TABLES[table].dataset
-    ordered = sorted((Comparison(dataset, "RS-SAM", system) for system in systems), key=lambda one: one.printed(named))
+    comparisons = [Comparison(dataset, "RS-SAM", system) for system in systems]
+    ordered = sorted(comparisons, key=lambda comparison: comparison.printed(named))
     points = {ordered[0].worse: low, ordered[-1].worse: high}
     return Claim(
         id=f"{dataset}-{score}",
@@ -227,11 +228,11 @@ def claim_bearing() -> tuple[PaperRun, ...]:
     Sweeping claims bear none: they are over all eleven systems, and would call for replicates of every run.
     """
     names = {
-        (one.dataset, name)
+        (comparison.dataset, name)
         for claim in CLAIMS
         if not claim.sweeping
-        for one in claim.comparisons
-        if one.decides
-        for name in (one.better, one.worse)
+        for comparison in claim.comparisons
+        if comparison.decides
+        for name in (comparison.better, comparison.worse)
     }
     return tuple(run for run in PAPER_RUNS if (run.dataset, run.name) in names)

@@ -1,4 +1,4 @@
-"""Size and cost of a system, counted on the meta device: no weights, no memory, no time.
+"""Count parameters and operations of a system on the meta device: no weights, no memory, no time.
 
 Parameters are reported three ways, because Table 7 counts in a way of its own:
 total; trainable; and "as published", the rule of the counter (thop) whose figures the paper prints: weights and biases

@@ -1,4 +1,4 @@
-"""Systems that are not of this suite: declared as entry points `rssam_bench.models`, or named as `module:Class`.
+"""Find systems that are not of this suite: entry points `rssam_bench.models`, or classes named `module:Class`.
 
 A declaration is what `rssam.contract.Model` says, and needs no torch: its module should import the network in `build`
 and `architecture`, as those in `baselines` do. Importing this module imports no declaration of others.
@@ -80,11 +80,11 @@ def model_of_result(name: object, given: Model | None = None, noted: object = No
         return given
     if name in MODELS or any(entry.name == name for entry in declared(GROUP)):
         return registered_model(name)
-    known = isinstance(noted, str) and len(noted) <= 2 * LONGEST_SHOWN and _CLASS.fullmatch(noted) is not None
+    is_class_name = isinstance(noted, str) and len(noted) <= 2 * LONGEST_SHOWN and _CLASS.fullmatch(noted) is not None
     raise UnknownName(
         f"the result is of the system {name!r}, which is not one of {', '.join(MODELS)}, nor declared by an "
-        f"installed package: name its class with --model {noted if known else 'module:Class'}"
-        f"{', which the result notes, if that is your own code' if known else ''} (see docs/extend.md)"
+        f"installed package: name its class with --model {noted if is_class_name else 'module:Class'}"
+        f"{', which the result notes, if that is your own code' if is_class_name else ''} (see docs/extend.md)"
     )
 
 
@@ -110,14 +110,14 @@ def is_own(model: Model) -> bool:
     return type(model) is not type(MODELS.get(model.name))
 
 
-def checked(declaration: object, by: str) -> Model:
+def checked(declaration: object, origin: str) -> Model:
     """The system of a class with its default options. Raises NotAModel saying all that is missing or wrong."""
     if not (isinstance(declaration, type) and dataclasses.is_dataclass(declaration)):
-        raise NotAModel(f"{by} is no frozen dataclass: a system's options are its fields; see docs/extend.md")
+        raise NotAModel(f"{origin} is no frozen dataclass: a system's options are its fields; see docs/extend.md")
     faults = [f"it lacks {part}" for part in _PARTS if not hasattr(declaration, part)]
     if not declaration.__dataclass_params__.frozen:  # type: ignore[attr-defined]
         faults.append("it is not frozen")
-    if needed := [item.name for item in dataclasses.fields(declaration) if _required(item)]:
+    if needed := [field.name for field in dataclasses.fields(declaration) if _required(field)]:
         faults.append(f"it has no default for {', '.join(needed)}")
     name, version = getattr(declaration, "name", ""), getattr(declaration, "version", 1)
     if not (isinstance(name, str) and _NAME.fullmatch(name)):
@@ -126,29 +126,29 @@ def checked(declaration: object, by: str) -> Model:
         faults.append(f"its version must be a whole number from 1, found {version!r}")
     if name in MODELS:
         faults.append(f"its name {name} is that of a system of this suite, {_where(type(MODELS[name]))}")
-    if foreign := sorted(
-        set(getattr(declaration, "small", ())) - {item.name for item in dataclasses.fields(declaration)}
+    if unknown_fields := sorted(
+        set(getattr(declaration, "small", ())) - {field.name for field in dataclasses.fields(declaration)}
     ):
-        faults.append(f"small names {', '.join(foreign)}, which is no field of it")
+        faults.append(f"small names {', '.join(unknown_fields)}, which is no field of it")
     if not isinstance(getattr(declaration, "published", None), Optimisation | None):
         faults.append("published must be an Optimisation of rssam.contract, or None")
     if faults:
-        raise NotAModel(f"{by} does not declare a system: {'; '.join(faults)}. See docs/extend.md")
+        raise NotAModel(f"{origin} does not declare a system: {'; '.join(faults)}. See docs/extend.md")
     try:
         model: Model = declaration()  # type: ignore[assignment]
         json.dumps(dataclasses.asdict(declaration()))
     except Exception as error:
         raise NotAModel(
-            f"{by} cannot be made with its defaults, or they are no plain values such as numbers, words and tuples of "
-            f"them ({type(error).__name__}: {error})"
+            f"{origin} cannot be made with its defaults, or they are no plain values such as numbers, words and tuples "
+            f"of them ({type(error).__name__}: {error})"
         ) from error
-    if unknown := [weights for weights in model.weights_needed() if weights not in WEIGHTS]:
-        raise NotAModel(f"{by} needs the weights {', '.join(unknown)}: choose from {', '.join(WEIGHTS)}")
+    if unknown_weights := [weights for weights in model.weights_needed() if weights not in WEIGHTS]:
+        raise NotAModel(f"{origin} needs the weights {', '.join(unknown_weights)}: choose from {', '.join(WEIGHTS)}")
     return model
 
 
-def _required(item: dataclasses.Field[object]) -> bool:
-    return item.default is dataclasses.MISSING and item.default_factory is dataclasses.MISSING
+def _required(field: dataclasses.Field[object]) -> bool:
+    return field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
 
 
 def _where(declaration: type) -> str:
@@ -159,10 +159,10 @@ def _from_class(name: str) -> Model:
     """The system of `module:Class`; the module may lie in the working folder."""
     module, _, attribute = name.partition(":")
     try:
-        found = importlib.util.find_spec(module.partition(".")[0]) is not None
+        importable = importlib.util.find_spec(module.partition(".")[0]) is not None
     except ValueError:  # what importlib says of an empty name
-        found = False
-    if not found and os.getcwd() not in sys.path:
+        importable = False
+    if not importable and os.getcwd() not in sys.path:
         sys.path.insert(0, os.getcwd())
         importlib.invalidate_caches()
     try:

@@ -1,4 +1,4 @@
-"""The paper's figures of segmentation results as declarations: which systems stand in the columns, on which data."""
+"""The paper's figures of segmentation results as declarations: the systems in the columns, and the data sets."""
 
 from __future__ import annotations
 

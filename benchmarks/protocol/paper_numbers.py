@@ -1,4 +1,4 @@
-"""The numbers of the paper's seven tables as data, exactly as printed, with what they imply. Imports nothing.
+"""The numbers printed in the paper's seven tables, as data, with what they imply. Imports nothing.
 
 Reference: Zhang et al., "RS-SAM: Integrating Multi-Scale Information for Enhanced Remote Sensing Image Segmentation",
 ACCV 2024, section 4. `test_paper_numbers.py` checks every row against the others by arithmetic.

@@ -1,4 +1,4 @@
-"""The different runs behind the rows of the paper's tables: 55 rows are 39 runs, 17 of them on DeepGlobe."""
+"""The distinct runs behind the rows of the paper's tables: 55 rows are 39 runs, 17 of them on DeepGlobe."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ def _name(table: Table, row: Row) -> str:
 
 
 def _paper_runs() -> tuple[PaperRun, ...]:
-    found: dict[tuple[str, Model], list[tuple[Table, Row]]] = {}
+    rows_of_runs: dict[tuple[str, Model], list[tuple[Table, Row]]] = {}
     for table in TABLES.values():
         for row in table.rows:
-            found.setdefault((table.dataset, row.model), []).append((table, row))
+            rows_of_runs.setdefault((table.dataset, row.model), []).append((table, row))
     runs = []
-    for (dataset, model), places in found.items():
-        scored = next(row.paper for table, row in places if "dice" in table.scores)
-        printed = {score: scored[score] for score in ("dice", "jaccard")}
-        runs.append(PaperRun(_name(*places[0]), model, dataset, tuple(table.id for table, _ in places), printed))
+    for (dataset, model), rows in rows_of_runs.items():
+        printed_scores = next(row.paper for table, row in rows if "dice" in table.scores)
+        printed = {score: printed_scores[score] for score in ("dice", "jaccard")}
+        runs.append(PaperRun(_name(*rows[0]), model, dataset, tuple(table.id for table, _ in rows), printed))
     return tuple(runs)
 
 

@@ -1,4 +1,4 @@
-"""Recipes: everything about training that changes the number; and profiles, the sizes a recipe is run with."""
+"""Recipes, everything about training that changes the number; and profiles, the sizes a recipe is run with."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every system of the benchmark, in MODELS. No torch: a declaration imports its network when it builds it.
+"""MODELS, the registry of every system. No torch: a declaration imports its network when it builds it.
 
 To add a system, write a folder `baselines/<name>/` with two files, import its declaration here and list it in MODELS:
 
@@ -40,16 +40,16 @@ MODELS: dict[str, Model] = {
 
 def variants() -> list[Model]:
     """Return every system at every size the paper runs: the Baseline and RS-SAM with ViT-B and with ViT-L."""
-    both = (SamLora.name, RSSAM.name)
+    with_two_sizes = (SamLora.name, RSSAM.name)
     return [
         dataclasses.replace(model, **change)  # type: ignore[type-var]
         for model in MODELS.values()
-        for change in ([{"encoder": "vit_b"}, {"encoder": "vit_l"}] if model.name in both else [{}])
+        for change in ([{"encoder": "vit_b"}, {"encoder": "vit_l"}] if model.name in with_two_sizes else [{}])
     ]
 
 
 def smallest(model: Model) -> Model:
     """Return the system's smallest variant, from scratch where it has a choice."""
-    names = {item.name for item in dataclasses.fields(model)}  # type: ignore[arg-type]
+    names = {field.name for field in dataclasses.fields(model)}  # type: ignore[arg-type]
     start = {"init": "scratch"} if "init" in names else {}
     return dataclasses.replace(model, **{**model.small, **start})  # type: ignore[type-var]

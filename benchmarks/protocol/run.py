@@ -1,4 +1,4 @@
-"""What a run is: recipe, declaration, identity and key. Everything that changes the number is in the key; nothing else.
+"""A run: its declaration, identity and key. The key holds everything that changes the number, and nothing else.
 
 Not in the key: device, workers, paths, log level, the kind of attention kernel.
 """
@@ -98,11 +98,11 @@ def canonical(value: Any) -> str:
 def plain_fields(declaration: Any) -> dict[str, Any]:
     """Fields of a frozen dataclass as JSON values, without those `added` later that have their default."""
     values = {}
-    for item in dataclasses.fields(declaration):
-        value = getattr(declaration, item.name)
-        if item.metadata.get("added") and value == item.default:
+    for field in dataclasses.fields(declaration):
+        value = getattr(declaration, field.name)
+        if field.metadata.get("added") and value == field.default:
             continue
-        values[item.name] = to_json_value(value)
+        values[field.name] = to_json_value(value)
     return values
 
 

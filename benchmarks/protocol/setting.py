@@ -1,4 +1,4 @@
-"""How the rows of a table are run: a profile, and what the command line overrides."""
+"""A setting: the profile with which the rows of a table are run, and the overrides of the command line."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Setting:
         """The run of one table row under this setting."""
         profile = PROFILES[self.profile]
         init = self.init or profile.init
-        names = {item.name for item in dataclasses.fields(model)}  # type: ignore[arg-type]
+        names = {field.name for field in dataclasses.fields(model)}  # type: ignore[arg-type]
         changes: dict[str, Any] = {}
         if "encoder" in names:
             declared = model.encoder  # type: ignore[attr-defined]

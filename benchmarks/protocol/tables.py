@@ -1,4 +1,4 @@
-"""The paper's tables as declarations: which run stands in which row, and what the paper printed there."""
+"""The paper's tables as declarations: the run of each row, and the numbers printed there."""
 
 from __future__ import annotations
 

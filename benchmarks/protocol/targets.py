@@ -1,4 +1,4 @@
-"""What can be reproduced: the tables, the figures and the claims by name, and the runs behind each."""
+"""What `reproduce` can be asked for: tables, figures and claims by name, and the runs behind each."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ def find_items(names: Sequence[str]) -> list[Item]:
 
     The claims are asked for by name: they repeat runs. Raises UnknownName listing the choices.
     """
-    every = [name for name in ITEMS if name != CLAIM_SET.id]
-    wanted = [each for name in names for each in (every if name == "all" else (name,))]
-    for name in wanted:
+    all_names = [name for name in ITEMS if name != CLAIM_SET.id]
+    item_names = [item_name for name in names for item_name in (all_names if name == "all" else (name,))]
+    for name in item_names:
         if name not in ITEMS:
             raise UnknownName(f"unknown item {name!r}: choose from {', '.join((*ITEMS, 'all'))}")
-    return [ITEMS[name] for name in dict.fromkeys(wanted)]
+    return [ITEMS[name] for name in dict.fromkeys(item_names)]
 
 
 def systems(item: Item, controls: bool = False, own: Sequence[Model] = ()) -> list[tuple[Model, str]]:
@@ -42,9 +42,9 @@ def systems(item: Item, controls: bool = False, own: Sequence[Model] = ()) -> li
         rows = (*item.rows, *item.controls) if controls else item.rows
         return [(row.model, item.dataset) for row in rows]
     if isinstance(item, ClaimSet):
-        bearing = claim_bearing()
-        others = [run for run in PAPER_RUNS if run not in bearing]
-        return [(run.model, run.dataset) for run in (*bearing, *others)]
+        claim_runs = claim_bearing()
+        other_runs = [run for run in PAPER_RUNS if run not in claim_runs]
+        return [(run.model, run.dataset) for run in (*claim_runs, *other_runs)]
     return [(panel.model, dataset) for dataset in item.datasets for panel in item.panels]
 
 
@@ -55,8 +55,8 @@ def replicates(item: Item, model: Model, dataset: str, repeats: int | None) -> i
     """
     if not isinstance(item, ClaimSet):
         return repeats or 1
-    bears = any((run.model, run.dataset) == (model, dataset) for run in claim_bearing())
-    return (repeats or REPLICATES) if bears else 1
+    is_claim_bearing = any((run.model, run.dataset) == (model, dataset) for run in claim_bearing())
+    return (repeats or REPLICATES) if is_claim_bearing else 1
 
 
 def require_suitable(items: Sequence[Item], setting: Setting, own: Sequence[Model] = ()) -> None:
@@ -67,15 +67,15 @@ def require_suitable(items: Sequence[Item], setting: Setting, own: Sequence[Mode
     """
     for item in items:
         if own and not (isinstance(item, Table) and item.compares_systems):
-            places = ", ".join(name for name, table in TABLES.items() if table.compares_systems)
-            raise UnknownName(f"{item.id} has no place for a system of your own: --model goes with {places}")
+            tables = ", ".join(name for name, table in TABLES.items() if table.compares_systems)
+            raise UnknownName(f"{item.id} has no place for a system of your own: --model goes with {tables}")
         if isinstance(item, ClaimSet) and setting.dataset is not None:
             raise UnknownName(
                 "the claims are on the paper's three data sets, so they take no --dataset: leave it out, or name a "
                 f"table ({', '.join(TABLES)})"
             )
-        compares = isinstance(item, ClaimSet) or (isinstance(item, Table) and item.compares_encoders)
-        if compares and setting.encoder is not None:
+        compares_encoders = isinstance(item, ClaimSet) or (isinstance(item, Table) and item.compares_encoders)
+        if compares_encoders and setting.encoder is not None:
             raise UnknownName(
                 f"{item.id} compares encoders, so it takes no --encoder: leave it out, or name other items "
                 f"({', '.join(_with_any_encoder())})"

@@ -1,1 +1,1 @@
-"""What runs leave on disk: results, submissions, predictions, provenance."""
+"""Write and read what runs leave on disk: results, submissions, predictions, provenance."""

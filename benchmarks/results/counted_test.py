@@ -1,4 +1,4 @@
-"""What a finished run and a scored submission have in common: integer counts of every image, and their origin."""
+"""The base class of results and submissions: integer counts of every test image, and their origin."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a result keeps of a system that is not of this suite, so that a report can show it without the system's code.
+"""Record a system that is not of this suite in its results, so that reports can show it without its code.
 
 A report asks how a row is run under a setting, and which results that explains; for that it needs a declaration with
 its fields and defaults, not the network.
@@ -38,8 +38,8 @@ def record(model: Model) -> dict[str, Any]:
     return {
         "title": model.title,
         "class": f"{declaration.__module__}:{declaration.__qualname__}",
-        "defaults": {item.name: to_json_value(getattr(defaults, item.name)) for item in fields},
-        "added": [item.name for item in fields if item.metadata.get("added")],
+        "defaults": {field.name: to_json_value(getattr(defaults, field.name)) for field in fields},
+        "added": [field.name for field in fields if field.metadata.get("added")],
         "small": {name: to_json_value(value) for name, value in model.small.items()},
         "published": None if model.published is None else dataclasses.asdict(model.published),
         "source_sha256": source_digest(model),
@@ -51,14 +51,15 @@ def stand_in(result: Result) -> Model | None:
 
     Equal records give the same class, so that results of one system are rows of one row.
     """
-    kept = result.provenance.get(SYSTEM)
-    if kept is None:
+    stored = result.provenance.get(SYSTEM)
+    if stored is None:
         return None
     identity = result.identity["model"]
-    kept = {**kept, "name": identity["name"], "version": identity["version"], "source_sha256": ""}
-    if kept["published"] is not None:  # older results hold more of it, such as a rate
-        kept["published"] = {item.name: kept["published"][item.name] for item in dataclasses.fields(Optimisation)}
-    return _stand_in(canonical(kept))
+    stored = {**stored, "name": identity["name"], "version": identity["version"], "source_sha256": ""}
+    if stored["published"] is not None:  # older results hold more of it, such as a rate
+        names = [field.name for field in dataclasses.fields(Optimisation)]
+        stored["published"] = {name: stored["published"][name] for name in names}
+    return _stand_in(canonical(stored))
 
 
 def changes(runs: Sequence[ResolvedRun], store: Store) -> list[str]:
@@ -66,17 +67,17 @@ def changes(runs: Sequence[ResolvedRun], store: Store) -> list[str]:
 
     The number of a system's own code is its version, raised by hand; to forget it would show an old score as the new.
     """
-    found = {}
+    sentences = {}
     for resolved in runs:
         model = resolved.run.model
         result = store.get(resolved.key) if is_own(model) else None
-        before = result.provenance.get(SYSTEM, {}).get("source_sha256") if result else None
-        if before is not None and before != source_digest(model):
-            found[resolved.key] = (
+        stored_digest = result.provenance.get(SYSTEM, {}).get("source_sha256") if result else None
+        if stored_digest is not None and stored_digest != source_digest(model):
+            sentences[resolved.key] = (
                 f"the file of {type(model).__module__} has changed since {resolved.key} was made, whose result is "
                 f"shown: if the network is another, raise its version (now {model.version}) to train it"
             )
-    return list(found.values())
+    return list(sentences.values())
 
 
 def source_digest(model: Model) -> str | None:
@@ -105,21 +106,21 @@ class StandIn:
 
 @cache
 def _stand_in(text: str) -> Model:
-    kept: Mapping[str, Any] = json.loads(text)
+    stored: Mapping[str, Any] = json.loads(text)
     fields = []
-    for name, value in kept["defaults"].items():
+    for name, value in stored["defaults"].items():
         default = from_json_value(value)
-        fields.append((name, Any, added(default) if name in kept["added"] else dataclasses.field(default=default)))
-    published = kept["published"]
+        fields.append((name, Any, added(default) if name in stored["added"] else dataclasses.field(default=default)))
+    published = stored["published"]
     declaration = dataclasses.make_dataclass(
         "StandIn",
         fields,
         bases=(StandIn,),
         namespace={
-            "name": kept["name"],
-            "title": kept["title"],
-            "version": kept["version"],
-            "small": {name: from_json_value(value) for name, value in kept["small"].items()},
+            "name": stored["name"],
+            "title": stored["title"],
+            "version": stored["version"],
+            "small": {name: from_json_value(value) for name, value in stored["small"].items()},
             "published": None if published is None else Optimisation(**published),
         },
         frozen=True,

@@ -40,5 +40,5 @@ def shared_scenes(entries: Sequence[Entry]) -> dict[str, list[str]]:
 
 def train_neighbours(splits: Splits) -> list[str]:
     """Return the stems of the test images in a scene that has images of the train split, official splits included."""
-    trained = {entry.scene for entry in splits["train"]} - {None}
-    return [entry.stem for entry in splits["test"] if entry.scene in trained]
+    train_scenes = {entry.scene for entry in splits["train"]} - {None}
+    return [entry.stem for entry in splits["test"] if entry.scene in train_scenes]

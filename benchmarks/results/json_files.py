@@ -1,4 +1,4 @@
-"""One JSON file for what was counted or measured once: read whole, or refused with its name and the reason."""
+"""Write and read JSON records; a damaged file is refused with its name and the reason."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What metrics of objects found on the maps of a run, on disk: HOME/metrics/<key>.json, written whole or not at all."""
+"""Store the object metrics of a run: HOME/metrics/<key>.json, written whole or not at all."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ METRICS_SCHEMA = 1
 
 @dataclass(frozen=True, eq=False)
 class MeasuredRun:
-    """Sums of every test image of one run. A metric with other parameters is another metric, and stands beside it."""
+    """Sums of every test image of one run by metric; a metric with other parameters is another metric."""
 
     key: str  # of the run
     images: tuple[str, ...]  # stems of the test images
@@ -29,7 +29,7 @@ class MeasuredRun:
 
     def to_json(self) -> dict[str, Any]:
         """Plain values; integers stay integers."""
-        found = [
+        metrics = [
             {
                 "name": metric.name,
                 "version": metric.version,
@@ -40,11 +40,11 @@ class MeasuredRun:
             for metric, sums in self.sums.items()
         ]
         head = {"schema": METRICS_SCHEMA, "key": self.key, "maps": self.maps, "masks": self.masks}
-        return {**head, "images": list(self.images), "metrics": found}
+        return {**head, "images": list(self.images), "metrics": metrics}
 
     @classmethod
     def from_json(cls, raw: Mapping[str, Any]) -> MeasuredRun:
-        """What this version still measures so; the rest is left out, to be measured again.
+        """Read the sums that this version still measures so; others are left out, to be measured again.
 
         Raises ResultDamaged if a part is missing, malformed, or of another format.
         """
@@ -53,12 +53,12 @@ class MeasuredRun:
                 raise ResultDamaged(f"metrics of format {raw['schema']}, this version reads {METRICS_SCHEMA}")
             images = tuple(raw["images"])
             sums = {}
-            for one in raw["metrics"]:
-                known = METRICS.get(one["name"])
-                if known is None or known.version != one["version"]:
+            for stored in raw["metrics"]:
+                declared = METRICS.get(stored["name"])
+                if declared is None or declared.version != stored["version"]:
                     continue
-                metric = with_parameters(one["name"], one["parameters"])
-                sums[metric] = _table(one["sums"], metric, len(images))
+                metric = with_parameters(stored["name"], stored["parameters"])
+                sums[metric] = _table(stored["sums"], metric, len(images))
             return cls(raw["key"], images, raw["maps"], raw["masks"], sums)
 
 
@@ -69,28 +69,28 @@ class MetricStore:
     home: Path
 
     def get(self, key: str) -> MeasuredRun | None:
-        """What was measured of that run, or None. Raises ResultDamaged, naming the file, if it cannot be used."""
+        """Return the sums of that run, or None. Raises ResultDamaged, naming the file, if it cannot be used."""
 
         def decode(raw: Any) -> MeasuredRun:
-            found = MeasuredRun.from_json(raw)
-            if found.key != key:
-                raise ResultDamaged(f"it is of the run {found.key}")
-            return found
+            measured = MeasuredRun.from_json(raw)
+            if measured.key != key:
+                raise ResultDamaged(f"it is of the run {measured.key}")
+            return measured
 
         path = Home(self.home).metrics(key)
         return read_record(path, decode) if path.is_file() else None
 
     def put(self, measured: MeasuredRun) -> None:
-        """Write it down to the disk; a reader sees all of it or nothing."""
+        """Write the sums down to the disk; a reader sees all of them or nothing."""
         write_record(Home(self.home).metrics(measured.key), measured.to_json(), allow_nan=False)
 
 
 def _table(rows: Any, metric: ObjectMetric, images: int) -> FloatArray:
     """Sums [images, columns]. Raises ValueError if they do not fit the metric."""
-    found = np.asarray(rows)
-    if found.shape != (images, len(metric.columns)) or found.dtype.kind not in ("i" if metric.integer else "if"):
+    sums = np.asarray(rows)
+    if sums.shape != (images, len(metric.columns)) or sums.dtype.kind not in ("i" if metric.integer else "if"):
         kind = "integers" if metric.integer else "numbers"
         raise ValueError(f"{metric.name} needs {len(metric.columns)} {kind} for each of {images} images")
-    if not np.isfinite(found).all() or (found < 0).any():
+    if not np.isfinite(sums).all() or (sums < 0).any():
         raise ValueError(f"the sums of {metric.name} cannot be negative or infinite")
-    return found.astype(np.float64)
+    return sums.astype(np.float64)

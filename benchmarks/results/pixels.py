@@ -1,4 +1,4 @@
-"""The pixels behind a figure, read without torch: prepared images and masks, and what a run predicted on them."""
+"""Read the pixels behind a figure without torch: prepared images and masks, and what a run predicted on them."""
 
 from __future__ import annotations
 

@@ -63,7 +63,7 @@ def device_name(device: torch.device) -> str:
 
 
 def _processor() -> str:
-    """Name of the processor, where the system tells it."""
+    """Return the name of the processor, if the system gives it, otherwise its architecture."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:

@@ -1,4 +1,4 @@
-"""Finished results on disk: one small JSON file a run, written atomically and last. Imports no torch."""
+"""Store finished results: one small JSON file a run, written atomically and last. Imports no torch."""
 
 from __future__ import annotations
 

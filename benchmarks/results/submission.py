@@ -1,7 +1,7 @@
-"""What was counted without being trained here: predictions of any tool, or a trained system on another data set.
+"""Submissions: counts of predictions made by any tool, or by a trained system on another data set.
 
-No `Run`, for nobody here knows a recipe of it; but stored like a result, as integer counts of every image, one small
-JSON file in `scores/` of the home, written atomically. Imports no torch.
+A submission has no `Run`, because its recipe is unknown. It is stored like a result, as integer counts of every image:
+one small JSON file in `scores/` of the home, written atomically. Imports no torch.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class Submission(CountedTest):
 
     @property
     def parameters(self) -> Mapping[str, int]:
-        """Of a network that nobody here has seen: none."""
+        """No counts of parameters, because the network is unknown."""
         return {}
 
     def to_json(self) -> dict[str, Any]:
@@ -69,13 +69,13 @@ class Submission(CountedTest):
         with decoding():
             if raw["schema"] != SUBMISSION_SCHEMA:
                 raise ResultDamaged(f"score format {raw['schema']}, this version reads {SUBMISSION_SCHEMA}")
-            found = cls(**cls.counted_fields(raw), reading=tuple(raw["reading"]))
-            found.require_fit(raw["key"])
-            if found.kind not in ("scored", "evaluated"):
-                raise ResultDamaged(f"it is neither scored nor evaluated, but {found.kind!r}")
-            found.scores, found.constant_dice, found.data["describe"], found.identity["split_seed"]
-            found.identity["data"], found.identity["images"], found.identity["system"]
-        return found
+            submission = cls(**cls.counted_fields(raw), reading=tuple(raw["reading"]))
+            submission.require_fit(raw["key"])
+            if submission.kind not in ("scored", "evaluated"):
+                raise ResultDamaged(f"it is neither scored nor evaluated, but {submission.kind!r}")
+            submission.scores, submission.constant_dice, submission.data["describe"], submission.identity["split_seed"]
+            submission.identity["data"], submission.identity["images"], submission.identity["system"]
+        return submission
 
 
 def identify(
@@ -90,10 +90,18 @@ def identify(
     predictions: str | None = None,
     system: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """Everything that decides the number, and the name, as plain values.
+    """Return everything that decides the number, and the name, as plain values.
 
-    `data` is the digest of data and split, `predictions` that of the predicted labels (of a scored one), `system` says
-    what predicted (of an evaluated one).
+    Args:
+        kind: whether predictions were made elsewhere, or here by a trained system.
+        name: what the user calls the submission.
+        dataset: the data set it is counted on.
+        data: digest of data and split.
+        split_seed: seed of the split.
+        split_rule: how the split is drawn.
+        images: which images are counted.
+        predictions: digest of the predicted labels, of a scored submission.
+        system: what predicted, of an evaluated submission.
     """
     return {
         "kind": kind,
@@ -110,12 +118,12 @@ def identify(
 
 
 def submission_key(identity: Mapping[str, Any]) -> str:
-    """The key that belongs to an identity: data set, kind, and ten hex digits of its SHA-256."""
+    """Return the key that belongs to an identity: data set, kind, and ten hex digits of its SHA-256."""
     return f"{identity['dataset']['name']}-{identity['kind']}-{short_digest(identity)}"
 
 
 def put_submission(home: Path, submission: Submission) -> Path:
-    """Write it, down to the disk, and return its file; a reader sees all of it or nothing."""
+    """Write a submission down to the disk and return its file; a reader sees all of it or nothing."""
     path = Home(home).score(submission.key)
     write_record(path, submission.to_json())
     return path

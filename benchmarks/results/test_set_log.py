@@ -1,4 +1,4 @@
-"""Every use of a test split, written down where it happens, never rewritten: a test set wears out by being looked at.
+"""Log every use of a test split, never rewritten: a test set wears out by being looked at.
 
 One line of JSON a use in `ledger.jsonl` of the home, appended by one write of the operating system, so that processes
 that test at the same time do not mix their lines.
@@ -116,9 +116,10 @@ def count_uses(uses: Sequence[TestSetUse]) -> tuple[TestSplitUse, ...]:
     splits: dict[tuple[str, str], list[TestSetUse]] = {}
     for use in uses:
         splits.setdefault((use.dataset, use.split), []).append(use)
-    found = []
-    for (dataset, split), of in splits.items():
-        tests = [use for use in of if use.purpose == "test"]
+    counted = []
+    for (dataset, split), split_uses in splits.items():
+        tests = [use for use in split_uses if use.purpose == "test"]
         runs, systems = {use.key for use in tests}, {use.system for use in tests}
-        found.append(TestSplitUse(dataset, split, len(of), len(runs), len(systems), len(of) - len(tests)))
-    return tuple(sorted(found, key=lambda one: (one.dataset, -one.uses, one.split)))
+        others = len(split_uses) - len(tests)
+        counted.append(TestSplitUse(dataset, split, len(split_uses), len(runs), len(systems), others))
+    return tuple(sorted(counted, key=lambda split_use: (split_use.dataset, -split_use.uses, split_use.split)))

@@ -1,8 +1,8 @@
-"""A trained system on a data set it was not trained on: no training, no choice, one pass over the images.
+"""Evaluate a trained system on a data set it was not trained on: no training, no choice, one pass.
 
-Classes meet by their names, whatever their case and their order; `--classes a=b` says that what the system calls a is
-b in the data. Several of its classes may be one of the data's; on a data set with one class all its others are
-background.
+Classes are matched by their names, whatever their case and their order; `--classes a=b` says that what the system calls
+a is b in the data. Several classes of the system may be one class of the data; on a data set with one class, all other
+classes of the system are background.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from rssam.parameters import parameters_digest
 
 
 class ClassesDoNotMatch(UserError):
-    """A system and a data set whose classes do not meet."""
+    """A system and a data set whose classes do not match."""
 
 
 @dataclass(frozen=True)
@@ -51,14 +51,18 @@ class ClassMapping:
 
     def to_json(self) -> list[list[str]]:
         """Pairs of names: the system's, the data set's."""
-        return [[self.trained[one], self.tested[place]] for place, of in enumerate(self.sources) for one in of]
+        return [
+            [self.trained[source], name]
+            for name, sources in zip(self.tested, self.sources, strict=True)
+            for source in sources
+        ]
 
 
 def match_classes(trained: Sequence[str], tested: Sequence[str], declared: Mapping[str, str]) -> ClassMapping:
     """Match classes by name; `declared` says for a class of the system which of the data set it is.
 
-    Raises ClassesApart if a name is unknown, if a class of the data set stays without one, or if a class of a system
-    for several has no place in a data set of several.
+    Raises ClassesDoNotMatch if a name is unknown, if a class of the data set stays without one, or if a class of a
+    system for several has no place in a data set of several.
     """
     unknown = [name for name in declared if _plain(name) not in map(_plain, trained)]
     foreign = [name for name in declared.values() if _plain(name) not in map(_plain, tested)]
@@ -67,22 +71,22 @@ def match_classes(trained: Sequence[str], tested: Sequence[str], declared: Mappi
         wrong = [f"no class {name!r} of the system" for name in unknown]
         wrong += [f"no class {name!r} of the data set" for name in foreign]
         raise ClassesDoNotMatch(f"--classes SYSTEM=DATA names {' and '.join(wrong)}: {lists}")
-    renamed = {_plain(name): _plain(of) for name, of in declared.items()}
+    renamed = {_plain(name): _plain(data_class) for name, data_class in declared.items()}
     places = {_plain(name): place for place, name in enumerate(tested)}
     sources: list[list[int]] = [[] for _ in tested]
-    homeless = []
+    unplaced = []
     for number, name in enumerate(trained):
         place = places.get(renamed.get(_plain(name), _plain(name)))
         if place is None:
-            homeless.append(name)
+            unplaced.append(name)
         else:
             sources[place].append(number)
-    empty = [name for name, of in zip(tested, sources, strict=True) if not of]
+    empty = [name for name, sources_of_class in zip(tested, sources, strict=True) if not sources_of_class]
     if len(trained) == 1 and len(tested) > 1:
         raise ClassesDoNotMatch(f"a system that tells {trained[0]} from the rest cannot fill several classes: {lists}")
-    if empty or (homeless and len(tested) > 1):
+    if empty or (unplaced and len(tested) > 1):
         reasons = [f"nothing of the system is {', '.join(empty)}"] if empty else []
-        reasons += [f"nothing of the data set is {', '.join(homeless)}"] if homeless and len(tested) > 1 else []
+        reasons += [f"nothing of the data set is {', '.join(unplaced)}"] if unplaced and len(tested) > 1 else []
         raise ClassesDoNotMatch(
             f"the classes do not meet: {' and '.join(reasons)} ({lists}). Give --classes SYSTEM=DATA"
         )
@@ -105,50 +109,58 @@ class MappedNetwork(nn.Module):
         logits: Tensor = self.net(images)  # [B, channels of the system, H, W]
         if len(self.mapping.trained) == 1:
             return logits
-        chosen = [logits[:, list(of)].amax(dim=1) for of in self.mapping.sources]
-        if len(chosen) > 1:
-            return torch.stack(chosen, dim=1)
+        mapped = [logits[:, list(sources)].amax(dim=1) for sources in self.mapping.sources]
+        if len(mapped) > 1:
+            return torch.stack(mapped, dim=1)
         others = [number for number in range(len(self.mapping.trained)) if number not in self.mapping.sources[0]]
         if not others:
-            return torch.ones_like(chosen[0])[:, None]  # every class of the system is the one of the data set
-        return (chosen[0] - logits[:, others].amax(dim=1))[:, None]
+            return torch.ones_like(mapped[0])[:, None]  # every class of the system is the one of the data set
+        return (mapped[0] - logits[:, others].amax(dim=1))[:, None]
 
 
-def crop_for(trained: TrainedNetwork, chosen: TestImages) -> int | None:
-    """Side of the squares that cover an image, None for whole images.
+def crop_for(trained: TrainedNetwork, test_images: TestImages) -> int | None:
+    """Return the side of the squares that cover an image, None for whole images.
 
     Raises UserError if the images have another size than the network takes, and no grid of such squares.
     """
-    (height, width), wanted = trained.task.image_size, chosen.manifest.image_size
-    if wanted == (height, width):
+    (height, width), size = trained.task.image_size, test_images.manifest.image_size
+    if size == (height, width):
         return None
-    if height == width and wanted[0] % height == 0 and wanted[1] % width == 0:
+    if height == width and size[0] % height == 0 and size[1] % width == 0:
         return height
     raise UserError(
-        f"{trained.key} takes images of {width}x{height} pixels, and those of {chosen.dataset.name} have "
-        f"{wanted[1]}x{wanted[0]}, which no grid of such squares covers. Resizing would change the scale of what it "
+        f"{trained.key} takes images of {width}x{height} pixels, and those of {test_images.dataset.name} have "
+        f"{size[1]}x{size[0]}, which no grid of such squares covers. Resizing would change the scale of what it "
         "has learnt and is not done: take a system trained on that size, or on a crop that divides it"
     )
 
 
 def evaluate_elsewhere(
     trained: TrainedNetwork,
-    chosen: TestImages,
+    test_images: TestImages,
     mapping: ClassMapping,
     name: str,
     session: Session,
     progress: Callable[[int, int], None],
 ) -> ScoredSubmission:
-    """Predict the chosen images, count, and store the submission. Raises UserError if it was trained on that data set.
+    """Predict images of another data set, count, and store the submission, unless it was counted before.
 
-    What was counted before is not counted again.
+    Args:
+        trained: the trained network.
+        test_images: images of a data set that the network was not trained on.
+        mapping: which of its classes count as which class of the data set.
+        name: what reports call the submission.
+        session: home, device and precision.
+        progress: called as progress(done, total) after each image.
+
+    Raises UserError if the network was trained on that data set.
     """
-    if trained.dataset == chosen.dataset.name:
+    if trained.dataset == test_images.dataset.name:
         raise UserError(
             f"{trained.key} was trained on {trained.dataset}: its test is in its result (rssam-bench report). Name "
             "another data set, for these images it may have seen"
         )
-    crop = crop_for(trained, chosen)
+    crop = crop_for(trained, test_images)
     system = {
         "key": trained.key,
         "parameters": parameters_digest(trained.net),
@@ -159,32 +171,32 @@ def evaluate_elsewhere(
         "crop": crop,
     }
     identity = identify(
-        "evaluated", name, chosen.dataset, data=chosen.digest, split_seed=chosen.split_seed,
-        split_rule=chosen.split_rule, images=chosen.selection, system=system,
+        "evaluated", name, test_images.dataset, data=test_images.digest, split_seed=test_images.split_seed,
+        split_rule=test_images.split_rule, images=test_images.selection, system=system,
     )  # fmt: skip
     key = submission_key(identity)
     path = Home(session.home).score(key)
     if path.is_file():
         return ScoredSubmission(read_submission(path), path, (), cached=True)
-    append_use(session.home, key, trained.model.name, chosen.dataset.name, chosen.digest, "evaluate")
+    append_use(session.home, key, trained.model.name, test_images.dataset.name, test_images.digest, "evaluate")
     from data_prep.loading.torch_dataset import PreparedDataset
 
-    data = PreparedDataset(chosen.folder, chosen.entries, native=True, cache=False)
+    data = PreparedDataset(test_images.folder, test_images.entries, native=True, cache=False)
     fabric = make_fabric(session.device, session.precision)
     with seeded(0, deterministic=session.device == "cpu"):
         net = fabric.setup(MappedNetwork(trained.net, mapping))
-        task = Task(chosen.dataset.classes, trained.task.image_size)
-        found = evaluate(net, data, task, crop, fabric.device, progress)
-    copies = _copies(session, trained.dataset, chosen)
+        task = Task(test_images.dataset.classes, trained.task.image_size)
+        evaluation = evaluate(net, data, task, crop, fabric.device, progress)
+    copies = _copies(session, trained.dataset, test_images)
     submission = Submission(
         identity=identity,
-        average=chosen.dataset.average,
-        classes=chosen.dataset.classes,
-        images=found.images,
-        counts=found.counts,
-        native_counts=found.native_counts,
+        average=test_images.dataset.average,
+        classes=test_images.dataset.classes,
+        images=evaluation.images,
+        counts=evaluation.counts,
+        native_counts=evaluation.native_counts,
         reading=(_size_rule(trained, crop),),
-        data={**chosen.record, **({} if copies is None else {"copies": copies})},
+        data={**test_images.record, **({} if copies is None else {"copies": copies})},
         provenance=provenance(fabric.device),
     )
     return ScoredSubmission(submission, put_submission(session.home, submission), (), cached=False)
@@ -196,14 +208,14 @@ def _size_rule(trained: TrainedNetwork, crop: int | None) -> str:
     return whole if crop is None else f"Images covered by a grid of squares of {crop} pixels, as it was trained."
 
 
-def _copies(session: Session, trained_on: str, chosen: TestImages) -> int | None:
+def _copies(session: Session, trained_on: str, test_images: TestImages) -> int | None:
     """How many of the images are also in the data set it was trained on; None if that one is not prepared here."""
     try:
-        known = load_manifest(session.data_folder(trained_on), trained_on)
+        manifest = load_manifest(session.data_folder(trained_on), trained_on)
     except NotPrepared:
         return None
-    seen = {entry.image_sha256 for entry in known.entries} | {entry.source_image_sha256 for entry in known.entries}
-    return sum(entry.image_sha256 in seen or entry.source_image_sha256 in seen for entry in chosen.entries)
+    digests = {digest for entry in manifest.entries for digest in (entry.image_sha256, entry.source_image_sha256)}
+    return sum(entry.image_sha256 in digests or entry.source_image_sha256 in digests for entry in test_images.entries)
 
 
 def _plain(name: str) -> str:

@@ -1,4 +1,4 @@
-"""Predicted masks as people save them, read as labels by one declared rule. What could mean two things is refused.
+"""Read predicted masks, as people save them, as labels by one rule. What could mean two things is refused.
 
 Of a task with one class:
 - 0 and 1, 0 and 255, one bit or boolean: which of the first two is decided over all files together;
@@ -83,8 +83,8 @@ class LabelReader:
     @property
     def colours(self) -> Mapping[int, int]:
         """Label of each colour, packed into one number as in `colour_codes`."""
-        shown = (BLACK, self.palette[0]) if self.binary else self.palette
-        return {red << 16 | green << 8 | blue: label for label, (red, green, blue) in enumerate(shown)}
+        palette = (BLACK, self.palette[0]) if self.binary else self.palette
+        return {red << 16 | green << 8 | blue: label for label, (red, green, blue) in enumerate(palette)}
 
     def read(self, path: Path) -> LabelFile:
         """Decode a file. Raises BadPicture saying what was expected and which values were found."""
@@ -118,11 +118,11 @@ class LabelReader:
     def _by_colour(self, picture: Image.Image) -> tuple[NDArray[np.uint8] | None, str]:
         """Labels by the data set's colours; None, and the colours that are not, where there are others."""
         codes = colour_codes(picture)
-        found, places = np.unique(codes, return_inverse=True)
-        unknown = [code for code in found.tolist() if code not in self.colours]
+        present, places = np.unique(codes, return_inverse=True)
+        unknown = [code for code in present.tolist() if code not in self.colours]
         if unknown:
             return None, shortened([f"({code >> 16}, {code >> 8 & 255}, {code & 255})" for code in unknown], LISTED)
-        table = np.array([self.colours[code] for code in found.tolist()], np.uint8)
+        table = np.array([self.colours[code] for code in present.tolist()], np.uint8)
         return table[places.reshape(codes.shape)], ""
 
     def _palette(self, path: Path, places: NDArray[np.int64], by_colour: NDArray[np.uint8] | None) -> LabelFile:
@@ -144,11 +144,11 @@ class LabelReader:
 
     def _numbers(self, path: Path, numbers: NDArray[Any]) -> LabelFile:
         """A file of whole numbers or booleans [H, W]."""
-        found = np.unique(numbers).tolist()
-        wanted = {0, 1, WHITE} if self.binary else set(range(len(self.classes)))
-        unknown = [str(value) for value in found if value not in wanted]
-        if unknown or (1 in found and WHITE in found and self.binary):
-            shown = shortened(unknown or [str(value) for value in found], LISTED)
+        present = np.unique(numbers).tolist()
+        allowed = {0, 1, WHITE} if self.binary else set(range(len(self.classes)))
+        unknown = [str(value) for value in present if value not in allowed]
+        if unknown or (1 in present and WHITE in present and self.binary):
+            shown = shortened(unknown or [str(value) for value in present], LISTED)
             raise BadPicture(f"expected {self.expected}, found {'also ' if unknown else ''}{shown}")
         codes = numbers.astype(np.uint8)
         # Nothing but 0 is background under every rule.
@@ -175,16 +175,16 @@ class LabelReader:
         if array.ndim == 3:
             channels = 2 if self.binary else len(self.classes)
             if len(array) != channels:
-                last = ", with the channels last: save it as [channels, H, W]" if array.shape[-1] == channels else ""
-                raise BadPicture(f"expected {self.expected}, found floats of shape {list(array.shape)}{last}")
+                hint = ", with the channels last: save it as [channels, H, W]" if array.shape[-1] == channels else ""
+                raise BadPicture(f"expected {self.expected}, found floats of shape {list(array.shape)}{hint}")
             return LabelFile.of(path, "labels", array.argmax(axis=0).astype(np.uint8))
-        found = np.unique(array)
-        if len(found) <= WHITE + 1 and (found == np.round(found)).all() and set(found.tolist()) <= self._whole:
+        values = np.unique(array)
+        if len(values) <= WHITE + 1 and (values == np.round(values)).all() and set(values.tolist()) <= self._whole:
             return self._numbers(path, array)
         if not self.binary:
             raise BadPicture(f"expected {self.expected}, found floats of shape {list(array.shape)}")
         codes = (array > 0).astype(np.uint8) + (array > 0.5)
-        return LabelFile.of(path, "floats", codes, float(found[0]), float(found[-1]))
+        return LabelFile.of(path, "floats", codes, float(values[0]), float(values[-1]))
 
     @property
     def _whole(self) -> set[float]:

@@ -1,4 +1,4 @@
-"""A folder of masks that some tool predicted: one for every chosen image, or a message with all that is wrong."""
+"""Read a folder of predicted masks of any tool: one for every test image, or a message with all that is wrong."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from rssam.errors import UserError
 
 
 class PredictionsUnfit(UserError):
-    """Predictions that cannot be scored; every reason is in the message."""
+    """Predictions that cannot be scored; the message lists every reason."""
 
 
 @dataclass(frozen=True)
 class PredictedLabels:
-    """Labels of every chosen image in their order, at the prepared size or all at the source's own, and their story."""
+    """Labels of every test image in order, all at the prepared size or all at the source's own."""
 
     labels: Callable[[int], NDArray[np.uint8]]  # of one image by its place: uint8 [H, W]
     native: bool  # whether they have the size of the source
@@ -33,48 +33,51 @@ class PredictedLabels:
     notes: tuple[str, ...]  # what the user should know
 
 
-def read_folder(folder: Path, chosen: TestImages, suffix: str, progress: Progress) -> PredictedLabels:
-    """The predictions of a folder: a file for each chosen image, named by its stem and `suffix`."""
+def read_folder(folder: Path, test_images: TestImages, suffix: str, progress: Progress) -> PredictedLabels:
+    """Read the predictions of a folder: a file for each test image, named by its stem and `suffix`.
+
+    Raises PredictionsUnfit listing all that is wrong.
+    """
     if not folder.is_dir():
-        found = "a file" if folder.is_file() else "nothing"
-        raise PredictionsUnfit(f"expected a folder of predicted masks at {folder}, found {found}")
-    wanted = {f"{entry.stem}{suffix}": entry for entry in chosen.entries}
-    known = {f"{entry.stem}{suffix}" for entry in chosen.manifest.entries} - wanted.keys()
+        instead = "a file" if folder.is_file() else "nothing"
+        raise PredictionsUnfit(f"expected a folder of predicted masks at {folder}, found {instead}")
+    entries = {f"{entry.stem}{suffix}": entry for entry in test_images.entries}
+    other_stems = {f"{entry.stem}{suffix}" for entry in test_images.manifest.entries} - entries.keys()
     files: dict[str, list[Path]] = defaultdict(list)
-    others, elsewhere = [], 0
+    foreign, of_other_splits = [], 0
     for path in sorted(folder.iterdir()):
         if path.name.startswith(".") or path.is_dir():
             continue
-        if path.suffix.lower() in READ and path.stem in wanted:
+        if path.suffix.lower() in READ and path.stem in entries:
             files[path.stem].append(path)
-        elif path.suffix.lower() in READ and path.stem in known:
-            elsewhere += 1
+        elif path.suffix.lower() in READ and path.stem in other_stems:
+            of_other_splits += 1
         else:
-            others.append(path.name)
-    reader = LabelReader(chosen.dataset.classes, chosen.dataset.palette)
+            foreign.append(path.name)
+    reader = LabelReader(test_images.dataset.classes, test_images.dataset.palette)
     faults: list[str] = []
-    read: dict[str, LabelFile] = {}
+    label_files: dict[str, LabelFile] = {}
     for done, stem in enumerate(sorted(files), start=1):
-        fault, file = _read(files[stem], reader, wanted[stem])
+        fault, file = _read(files[stem], reader, entries[stem])
         if fault:
             faults.append(fault)
         if file is not None:
-            read[stem] = file
+            label_files[stem] = file
         progress(done, len(files), "read predictions")
-    native = _at_native_size(list(read.items()), wanted)
-    faults += _sizes(read, wanted, native)
+    native = any(file.size != entries[stem].size for stem, file in label_files.items())  # meant at the source's size
+    faults += _sizes(label_files, entries, native)
     foreground, threshold = 1, 0.0
     try:
-        foreground, threshold = resolve_encoding(list(read.values()))
+        foreground, threshold = resolve_encoding(list(label_files.values()))
     except BadPicture as error:
         faults.append(str(error))
-    missing = [stem for stem in wanted if stem not in files]
+    missing = [stem for stem in entries if stem not in files]
     if missing or faults:
-        raise PredictionsUnfit(_all_wrong(folder, chosen, missing, faults, others))
-    ordered = [read[stem] for stem in wanted]
-    notes = [f"left out: {elsewhere} files of images that are not in this test split"] if elsewhere else []
-    if others:
-        notes.append(f"left out, of no image of {chosen.dataset.name}: {shortened(others)}")
+        raise PredictionsUnfit(_all_wrong(folder, test_images, missing, faults, foreign))
+    ordered = [label_files[stem] for stem in entries]
+    notes = [f"left out: {of_other_splits} files of images that are not in this test split"] if of_other_splits else []
+    if foreign:
+        notes.append(f"left out, of no image of {test_images.dataset.name}: {shortened(foreign)}")
     return PredictedLabels(
         labels=lambda index: labels_of(ordered[index], foreground, threshold),
         native=native,
@@ -93,21 +96,16 @@ def _read(paths: Sequence[Path], reader: LabelReader, entry: Entry) -> tuple[str
         return f"{paths[0].name}: {error}", None
     allowed = {entry.size} | ({entry.source_size} if entry.native_mask is not None else set())
     if file.size not in allowed:
-        shown = " or ".join(f"{width}x{height}" for height, width in sorted(allowed))
-        return f"{paths[0].name}: expected {shown} pixels, found {file.size[1]}x{file.size[0]}", None
+        sizes = " or ".join(f"{width}x{height}" for height, width in sorted(allowed))
+        return f"{paths[0].name}: expected {sizes} pixels, found {file.size[1]}x{file.size[0]}", None
     return "", file
 
 
-def _at_native_size(read: Sequence[tuple[str, LabelFile]], wanted: dict[str, Entry]) -> bool:
-    """Whether some file can only be meant at the size of its source."""
-    return any(file.size != wanted[stem].size for stem, file in read)
-
-
-def _sizes(read: dict[str, LabelFile], wanted: dict[str, Entry], native: bool) -> list[str]:
+def _sizes(label_files: dict[str, LabelFile], entries: dict[str, Entry], native: bool) -> list[str]:
     """Files of the prepared size among others of the source's: which of the two is meant must be the same for all."""
     if not native:
         return []
-    small = [file.path.name for stem, file in read.items() if file.size != wanted[stem].source_size]
+    small = [file.path.name for stem, file in label_files.items() if file.size != entries[stem].source_size]
     if not small:
         return []
     return [f"{shortened(small)}: of the prepared size, where other files have the size of the source; save all alike"]
@@ -127,18 +125,19 @@ def _reading(files: Sequence[LabelFile], foreground: int, threshold: float, nati
 
 
 def _all_wrong(
-    folder: Path, chosen: TestImages, missing: Sequence[str], faults: Sequence[str], others: Sequence[str]
+    folder: Path, test_images: TestImages, missing: Sequence[str], faults: Sequence[str], foreign: Sequence[str]
 ) -> str:
     """One message with everything that is wrong."""
-    where = f"seed {chosen.split_seed}" + (", by scenes" if chosen.split_rule == "blocked" else "")
-    parts = [f"{folder} cannot be scored on the {len(chosen.entries)} test images of {chosen.dataset.name} ({where}):"]
+    split = f"seed {test_images.split_seed}" + (", by scenes" if test_images.split_rule == "blocked" else "")
+    count, name = len(test_images.entries), test_images.dataset.name
+    parts = [f"{folder} cannot be scored on the {count} test images of {name} ({split}):"]
     if missing:
         parts.append(f"{len(missing)} without a file ({', '.join(READ)}): {shortened(missing)}")
     parts += [f"{fault}" for fault in faults[:FAULTS_SHOWN]]
     if len(faults) > FAULTS_SHOWN:
         parts.append(f"... and {len(faults) - FAULTS_SHOWN} more files")
-    if others:
-        parts.append(f"of no image of {chosen.dataset.name}: {shortened(others)}")
-    if missing and others:
+    if foreign:
+        parts.append(f"of no image of {name}: {shortened(foreign)}")
+    if missing and foreign:
         parts.append("if names go on behind the stem, as in STEM_mask.png, give --suffix _mask")
     return "\n  ".join(parts) + "\nNothing was scored."

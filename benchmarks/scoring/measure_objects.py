@@ -1,4 +1,4 @@
-"""Metrics of objects from the maps a run has left in its home and the prepared masks, image by image in processes.
+"""Measure object metrics on the maps a run has left in its home, image by image in processes.
 
 Trains and predicts nothing. The masks and maps must give the very counts of the run's result, pixel for pixel: so what
 is measured is what was scored.
@@ -54,9 +54,18 @@ def measure_run(
     *,
     again: bool = False,
 ) -> tuple[MeasuredRun, tuple[ObjectMetric, ...]]:
-    """What the metrics find on the test images of a run, and which of them had to be taken; the rest was stored.
+    """Measure the test images of a run and store the sums; what is stored already is not measured again.
 
-    What is found is stored in the home. With `again` nothing is taken from there, and a damaged file is replaced.
+    Args:
+        home: the home folder.
+        result: the result of the run.
+        metrics: the metrics to compute.
+        workers: processes.
+        progress: called after each image.
+        again: whether stored sums are ignored, and a damaged file is replaced.
+
+    Returns: the sums of the run, and the metrics that had to be measured.
+
     Raises DataError if maps or masks are missing, damaged, or not those that the result was counted on.
     """
     maps = Store(home).work(result.key) / PREDICTIONS
@@ -69,24 +78,24 @@ def measure_run(
     entries = _entries(folder, result)
     digest, masks = sha256_file(maps), _digest(entry.mask_sha256 for entry in entries)
     store = MetricStore(home)
-    known = None if again else store.get(result.key)
-    if known is not None and (known.maps, known.masks, known.images) != (digest, masks, result.images):
-        known = None
-    sums = dict(known.sums) if known else {}
+    stored = None if again else store.get(result.key)
+    if stored is not None and (stored.maps, stored.masks, stored.images) != (digest, masks, result.images):
+        stored = None
+    sums = dict(stored.sums) if stored else {}
     fresh = tuple(metric for metric in metrics if metric not in sums)
     if fresh:
         predictions = read_predictions(maps, binary=True)
         if predictions.images != result.images or {entry.size for entry in entries} != {predictions.shape}:
             raise DataError(f"{maps} holds maps of other images, or of another size, than the result {result.key}")
         jobs = (_Job(folder, *pair, fresh) for pair in zip(entries, predictions.stored, strict=True))
-        found = []
+        measurements = []
         with closing(map_in_processes(_measure, jobs, min(workers, len(entries)), DIED)) as outcomes:
-            for one in outcomes:
-                found.append(one)
-                progress(len(found), len(entries), result.key)
-        _require_the_counts(result, [counted for _, counted in found], maps)
+            for measurement in outcomes:
+                measurements.append(measurement)
+                progress(len(measurements), len(entries), result.key)
+        _require_the_counts(result, [counted for _, counted in measurements], maps)
         for metric in fresh:
-            sums[metric] = np.asarray([one[metric.name] for one, _ in found], dtype=np.float64)
+            sums[metric] = np.asarray([measurement[metric.name] for measurement, _ in measurements], dtype=np.float64)
         store.put(MeasuredRun(result.key, result.images, digest, masks, sums))
     return MeasuredRun(result.key, result.images, digest, masks, sums), fresh
 
@@ -106,9 +115,9 @@ def _entries(folder: Path, result: Result) -> list[Entry]:
 def _measure(job: _Job) -> _ImageMeasurement:
     truth = read_mask(job.folder, job.entry)  # [H, W]
     prediction = np.unpackbits(job.packed, axis=-1, count=truth.shape[1])  # [H, W]
-    kept, real, found = truth != IGNORE, truth == 1, prediction == 1
-    cells = (real & found, ~real & found, real & ~found, ~real & ~found)
-    counted = tuple(int((cell & kept).sum()) for cell in cells)
+    labelled, is_true, is_predicted = truth != IGNORE, truth == 1, prediction == 1
+    parts = (is_true & is_predicted, ~is_true & is_predicted, is_true & ~is_predicted, ~is_true & ~is_predicted)
+    counted = tuple(int((part & labelled).sum()) for part in parts)
     tp, fp, fn, tn = counted
     return object_metrics(truth, prediction, job.metrics), (tp, fp, fn, tn)
 
@@ -129,13 +138,13 @@ def _digest(digests: Iterable[str]) -> str:
 
 
 def read_measured(home: Path, keys: Iterable[str]) -> tuple[dict[str, MeasuredRun], tuple[str, ...]]:
-    """What is stored of these runs, by key, and one sentence for each file that cannot be used."""
-    store, found, damaged = MetricStore(home), {}, []
+    """Return the stored sums of these runs by key, and a sentence for each file that cannot be used."""
+    store, measured, damaged = MetricStore(home), {}, []
     for key in keys:
         try:
-            if (one := store.get(key)) is not None:
-                found[key] = one
+            if (stored := store.get(key)) is not None:
+                measured[key] = stored
         except ResultDamaged as error:
-            # Only the name: a report may travel, the folder on this machine is nobody's business.
+            # Only the name: a report may be passed on, and the folder of this machine is private.
             damaged.append(str(error).replace(f"{home}/", ""))
-    return found, tuple(damaged)
+    return measured, tuple(damaged)

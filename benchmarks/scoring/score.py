@@ -1,4 +1,4 @@
-"""Predictions of any tool against the test split of a prepared data set: all of them, or nothing.
+"""Score predictions of any tool on the test split of a prepared data set: all of them, or nothing.
 
 Files are read and every fault is listed before a mask of the split is opened, and the use is in the ledger by then.
 Counting is that of a run's own test: the same confusion matrix of every image, pixels to be ignored in no cell.
@@ -40,7 +40,7 @@ from data_prep.processes import Progress
 
 @dataclass(frozen=True)
 class ScoredSubmission:
-    """What `score` gives: the submission, its file, and what is to be said; `cached` if it was counted before."""
+    """A stored submission, its file, and notes for the user; `cached` if it was counted before."""
 
     submission: Submission
     path: Path
@@ -48,66 +48,81 @@ class ScoredSubmission:
     cached: bool
 
 
-def score(home: Path, chosen: TestImages, folder: Path, name: str, suffix: str, progress: Progress) -> ScoredSubmission:
-    """Score the files of a folder and store the submission. Raises PredictionsUnfit listing all that is wrong.
+def score(
+    home: Path, test_images: TestImages, folder: Path, name: str, suffix: str, progress: Progress
+) -> ScoredSubmission:
+    """Score the files of a folder and store the submission.
 
     The same predictions under the same name are not counted twice: that would be another use of the split.
+
+    Args:
+        home: the home folder.
+        test_images: the images to count.
+        folder: a mask file for each of them.
+        name: what reports call the submission.
+        suffix: what follows the stem of an image in the names of the files.
+        progress: called while files are read and counted.
+
+    Raises PredictionsUnfit listing all that is wrong.
     """
-    predicted = read_folder(folder, chosen, suffix, progress)
+    predicted = read_folder(folder, test_images, suffix, progress)
     identity = identify(
-        "scored", name, chosen.dataset, data=chosen.digest, split_seed=chosen.split_seed,
-        split_rule=chosen.split_rule, images=chosen.selection, predictions=digest(chosen, predicted),
+        "scored", name, test_images.dataset, data=test_images.digest, split_seed=test_images.split_seed,
+        split_rule=test_images.split_rule, images=test_images.selection, predictions=digest(test_images, predicted),
     )  # fmt: skip
     key = submission_key(identity)
     path = Home(home).score(key)
-    notes = (*predicted.notes, *_namesakes(home, key, name, chosen.dataset.name))
-    if path.is_file() and (known := _readable(path)) is not None:
-        return ScoredSubmission(known, path, notes, cached=True)
-    append_use(home, key, name, chosen.dataset.name, chosen.digest, "score")
-    counts, native = count(chosen, predicted, progress)
+    notes = (*predicted.notes, *_namesakes(home, key, name, test_images.dataset.name))
+    if path.is_file() and (stored := _readable(path)) is not None:
+        return ScoredSubmission(stored, path, notes, cached=True)
+    append_use(home, key, name, test_images.dataset.name, test_images.digest, "score")
+    counts, native = count(test_images, predicted, progress)
     submission = Submission(
         identity=identity,
-        average=chosen.dataset.average,
-        classes=chosen.dataset.classes,
-        images=tuple(entry.stem for entry in chosen.entries),
+        average=test_images.dataset.average,
+        classes=test_images.dataset.classes,
+        images=tuple(entry.stem for entry in test_images.entries),
         counts=counts,
         native_counts=native,
         reading=predicted.reading,
-        data=chosen.record,
+        data=test_images.record,
         provenance=provenance(torch.device("cpu")),
     )
     return ScoredSubmission(submission, put_submission(home, submission), notes, cached=False)
 
 
 def read_run(home: Path, result: Result) -> tuple[TestImages, PredictedLabels]:
-    """The test images of a finished run and the predictions it saved. Raises DataError if they are gone or damaged."""
+    """Return the test images of a finished run and the predictions it saved.
+
+    Raises DataError if they are gone or damaged.
+    """
     identity = result.identity
-    chosen = select_test_images(
+    test_images = select_test_images(
         home, identity["dataset"]["name"], identity["split_seed"], identity.get("split_rule", "random")
     )  # fmt: skip
-    if chosen.digest != identity["data"]:
+    if test_images.digest != identity["data"]:
         raise DataError(
-            f"{result.key} was tested on other data than what is prepared here as {chosen.dataset.name} "
-            f"({identity['data'][:12]}..., found {chosen.digest[:12]}...): prepare what it was tested on"
+            f"{result.key} was tested on other data than what is prepared here as {test_images.dataset.name} "
+            f"({identity['data'][:12]}..., found {test_images.digest[:12]}...): prepare what it was tested on"
         )
-    saved = read_predictions(Store(home).work(result.key) / PREDICTIONS, binary=chosen.task.binary)
-    if missing := [entry.stem for entry in chosen.entries if entry.stem not in saved.images]:
+    saved = read_predictions(Store(home).work(result.key) / PREDICTIONS, binary=test_images.task.binary)
+    if missing := [entry.stem for entry in test_images.entries if entry.stem not in saved.images]:
         raise PredictionsUnfit(
-            f"{result.key} was tested on {len(saved.images)} of the {len(chosen.entries)} test images (its recipe has "
-            f"a limit): nothing was scored. Without predictions are: {shortened(missing)}"
+            f"{result.key} was tested on {len(saved.images)} of the {len(test_images.entries)} test images (its recipe "
+            f"has a limit): nothing was scored. Without predictions are: {shortened(missing)}"
         )
-    stems = [entry.stem for entry in chosen.entries]
-    return chosen, PredictedLabels(
+    stems = [entry.stem for entry in test_images.entries]
+    return test_images, PredictedLabels(
         lambda index: saved.labels(stems[index]), False, ("Predictions that the run saved.",), ()
     )
 
 
-def count(chosen: TestImages, predicted: PredictedLabels, progress: Progress) -> tuple[Counts, Counts | None]:
-    """Counts at the prepared labels' resolution, and at the source's where predictions are that fine."""
-    task = chosen.task
-    data = PreparedDataset(chosen.folder, chosen.entries, cache=False)
+def count(test_images: TestImages, predicted: PredictedLabels, progress: Progress) -> tuple[Counts, Counts | None]:
+    """Count at the prepared labels' resolution, and at the source's if predictions are that fine."""
+    task = test_images.task
+    data = PreparedDataset(test_images.folder, test_images.entries, cache=False)
     confusions, finer = [], []
-    for index, entry in enumerate(chosen.entries):
+    for index, entry in enumerate(test_images.entries):
         labels = predicted.labels(index)
         mask, native = data.labels(index)
         if predicted.native:
@@ -115,32 +130,32 @@ def count(chosen: TestImages, predicted: PredictedLabels, progress: Progress) ->
                 finer.append(confusion_matrix(native, torch.from_numpy(labels.copy()), task))
             labels = take_every(labels, entry.source_size[0] // entry.size[0])
         confusions.append(confusion_matrix(mask, torch.from_numpy(labels.copy()), task))
-        progress(index + 1, len(chosen.entries), "count")
+        progress(index + 1, len(test_images.entries), "count")
     counts, native_counts = (
-        Counts.from_confusion(torch.stack(each).numpy().astype(np.int64), binary=task.binary) if each else None
-        for each in (confusions, finer)
+        Counts.from_confusion(torch.stack(matrices).numpy().astype(np.int64), binary=task.binary) if matrices else None
+        for matrices in (confusions, finer)
     )
     assert counts is not None  # there is an image at least
     return counts, native_counts if len(finer) == len(confusions) else None
 
 
-def digest(chosen: TestImages, predicted: PredictedLabels) -> str:
-    """SHA-256 over the predicted labels: equal for equal predictions, whatever the files they came in."""
-    total = hashlib.sha256()
-    for index, entry in enumerate(chosen.entries):
+def digest(test_images: TestImages, predicted: PredictedLabels) -> str:
+    """Return the SHA-256 of the predicted labels: equal for equal predictions, whatever their files."""
+    sha256 = hashlib.sha256()
+    for index, entry in enumerate(test_images.entries):
         labels = predicted.labels(index)
-        total.update(f"{entry.stem} {labels.shape}".encode() + np.ascontiguousarray(labels).tobytes())
-    return total.hexdigest()
+        sha256.update(f"{entry.stem} {labels.shape}".encode() + np.ascontiguousarray(labels).tobytes())
+    return sha256.hexdigest()
 
 
 def _namesakes(home: Path, key: str, name: str, dataset: str) -> list[str]:
     """Other submissions that a table would show under the same name."""
-    found = []
+    sentences = []
     for path in sorted(Home(home).scores.glob(f"{dataset}-scored-*.json")):
-        other = _readable(path)
-        if other is not None and other.key != key and other.name == name:
-            found.append(f"another row is called {name} too: delete {path} if it is to go")
-    return found
+        submission = _readable(path)
+        if submission is not None and submission.key != key and submission.name == name:
+            sentences.append(f"another row is called {name} too: delete {path} if it is to go")
+    return sentences
 
 
 def _readable(path: Path) -> Submission | None:

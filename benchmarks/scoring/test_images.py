@@ -1,4 +1,4 @@
-"""Which images of a prepared data set are to be counted: those of a test split, or all, as they were prepared."""
+"""Select the images of a prepared data set that are counted: those of a test split, or all."""
 
 from __future__ import annotations
 
@@ -50,7 +50,14 @@ class TestImages:
 def select_test_images(
     home: Path, name: str, split_seed: int, rule: SplitRule, selection: ImageSelection = "test"
 ) -> TestImages:
-    """The images to count, after comparing their files with their digests.
+    """Return the images to count, after comparing their files with their digests.
+
+    Args:
+        home: the home folder.
+        name: a prepared data set.
+        split_seed: seed of the split.
+        rule: how the split is drawn.
+        selection: the images of the test split, or all.
 
     Raises UnknownDataset or NotPrepared; DataError if a file was changed, or if there is no such image.
     """

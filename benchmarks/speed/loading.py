@@ -1,4 +1,4 @@
-"""How fast prepared images come, and how long a training waits for them."""
+"""Measure how fast prepared images come, and how long a training waits for them."""
 
 from __future__ import annotations
 
@@ -71,9 +71,9 @@ def share_of_waiting(
             if cuda:
                 torch.cuda.synchronize()
             began, waited = time.perf_counter(), 0.0
-        asked = time.perf_counter()
+        began_waiting = time.perf_counter()
         images, labels = next(stream)
-        waited += time.perf_counter() - asked
+        waited += time.perf_counter() - began_waiting
         with fabric.autocast():
             loss = training_loss(
                 network, to_float(images, fabric.device), labels.to(fabric.device, non_blocking=True), 0.2, 0.8

@@ -1,4 +1,4 @@
-"""What a system costs on this machine: latency, throughput, training step and memory, timed in alternating rounds.
+"""Measure what a system costs on this machine: latency, throughput, training step and memory.
 
 Weights are random: time does not depend on their values. Each round times every operation of every way once, so that
 what else the machine does hits all of them alike; ratios are of one round each, and their median is given.
@@ -70,11 +70,11 @@ def measure_system(
     """The record of one system; the first of `ways` is the one whose figures stand for it, others are compared."""
     with seeded(seed, deterministic=False):
         net = model.architecture(task)
-    about = {
+    description = {
         "system": {"name": model.name, "title": model.title, "version": model.version, "options": plain_fields(model)},
         "classes": list(task.classes),
     }
-    return _record(about, time_network(net, task, conditions, ways), task, conditions, measure(model, task))
+    return _record(description, time_network(net, task, conditions, ways), task, conditions, measure(model, task))
 
 
 def measure_encoder(
@@ -84,12 +84,12 @@ def measure_encoder(
     with seeded(0, deterministic=False):
         net = encoder_alone(name, task)
     title = f"SAM's encoder {name}"
-    about: dict[str, Any] = {
+    description: dict[str, Any] = {
         "system": {"name": "encoder", "title": title, "version": 1, "options": {"encoder": name}},
         "classes": [],
     }
     cost = measure_network(partial(encoder_alone, name), task)
-    return _record(about, time_network(net, task, conditions, ways), task, conditions, cost)
+    return _record(description, time_network(net, task, conditions, ways), task, conditions, cost)
 
 
 def time_network(net: nn.Module, task: Task, conditions: Conditions, ways: tuple[AttentionKind, ...]) -> dict[str, Any]:
@@ -147,16 +147,19 @@ def time_network(net: nn.Module, task: Task, conditions: Conditions, ways: tuple
     for operations in ([*forwards, _product(conditions)], steps):
         memory |= {operation.name: memory_of(operation.run, device) for operation in operations}
         seconds |= alternating(operations, conditions.rounds, device)
-    compared, above = {}, {}
-    for way, what in product(ways[1:], OPERATIONS):
-        pairs = zip(seconds[f"{way}.{what}"], seconds[f"{ways[0]}.{what}"], strict=True)
-        compared[f"{way}.{what}"] = summary([other / own for other, own in pairs])
-        own, other = memory[f"{ways[0]}.{what}"], memory[f"{way}.{what}"]
+    first, *others = ways
+    ratios, memory_above = {}, {}
+    for way, name in product(others, OPERATIONS):
+        pairs = zip(seconds[f"{way}.{name}"], seconds[f"{first}.{name}"], strict=True)
+        ratios[f"{way}.{name}"] = summary([other / own for other, own in pairs])
+        own, other = memory[f"{first}.{name}"], memory[f"{way}.{name}"]
         if own is not None and other is not None:
-            above[f"{way}.{what}"] = {"own": own.above, "other": other.above}
-    peaks = {what: None if (one := memory[f"{ways[0]}.{what}"]) is None else one.peak for what in OPERATIONS}
+            memory_above[f"{way}.{name}"] = {"own": own.above, "other": other.above}
+    calls = {name: memory[f"{first}.{name}"] for name in OPERATIONS}
+    peaks = {name: None if call is None else call.peak for name, call in calls.items()}
     return {
-        "seconds": seconds, "memory": peaks, "way": ways[0], "times_as_long": compared, "memory_above_weights": above,
+        "seconds": seconds, "memory": peaks, "way": first, "times_as_long": ratios,
+        "memory_above_weights": memory_above,
     }  # fmt: skip
 
 
@@ -190,24 +193,24 @@ def summary(values: list[float]) -> dict[str, Any]:
 
 def save_record(home: Path, record: Mapping[str, Any]) -> Path:
     """Write a record into the home, in place of one of the same system under the same conditions."""
-    named = {key: record[key] for key in ("system", "image_size", "classes", "conditions", "device", "way")}
-    path = Home(home).speed / f"{record['system']['name']}-{record['image_size'][0]}-{short_digest(named)}.json"
+    identity = {key: record[key] for key in ("system", "image_size", "classes", "conditions", "device", "way")}
+    path = Home(home).speed / f"{record['system']['name']}-{record['image_size'][0]}-{short_digest(identity)}.json"
     write_atomic(path, (json.dumps(record, indent=1) + "\n").encode())
     return path
 
 
 def _record(
-    about: Mapping[str, Any], timed: Mapping[str, Any], task: Task, conditions: Conditions, cost: Cost
+    description: Mapping[str, Any], timings: Mapping[str, Any], task: Task, conditions: Conditions, cost: Cost
 ) -> dict[str, Any]:
-    seconds, way = timed["seconds"], timed["way"]
+    seconds, way = timings["seconds"], timings["way"]
     device = torch.device(conditions.device)
     rate = 2 * SIDE_OF_PRODUCT[conditions.device] ** 3 / median(seconds["product"])  # operations a second
-    each = median(seconds[f"{way}.throughput"]) / conditions.batch  # seconds an image
-    achieved = 2e9 * cost.gmacs / each
-    found = provenance(device)
+    seconds_an_image = median(seconds[f"{way}.throughput"]) / conditions.batch  # seconds an image
+    achieved = 2e9 * cost.gmacs / seconds_an_image
+    origin = provenance(device)
     return {
         "schema": SCHEMA,
-        **about,
+        **description,
         "parameters": {"total": cost.total, "trainable": cost.trainable, "as_published": cost.as_published},
         "gmacs": cost.gmacs,
         "image_size": list(task.image_size),
@@ -218,24 +221,24 @@ def _record(
         "images_per_second": summary([conditions.batch / value for value in seconds[f"{way}.throughput"]]),
         "step_seconds": summary(seconds[f"{way}.step"]),
         "trained_images_per_second": summary([conditions.group / value for value in seconds[f"{way}.step"]]),
-        "peak_memory": timed["memory"],
-        "times_as_long": timed["times_as_long"],
-        "memory_above_weights": timed["memory_above_weights"],
+        "peak_memory": timings["memory"],
+        "times_as_long": timings["times_as_long"],
+        "memory_above_weights": timings["memory_above_weights"],
         "product_rate": rate,
         "achieved_rate": achieved,
         "share_of_product_rate": achieved / rate,
         "waiting_for_images": None,
-        "device": found["device"],
-        "provenance": found,
+        "device": origin["device"],
+        "provenance": origin,
     }
 
 
 def _product(conditions: Conditions) -> Operation:
     """A product of square matrices in the precision of the networks: what the device can do at best."""
     side = SIDE_OF_PRODUCT[conditions.device]
-    kind = torch.bfloat16 if conditions.precision == "bf16-mixed" else torch.float32
-    one, other = torch.rand(2, side, side, device=conditions.device, dtype=kind)
-    return Operation("product", lambda: one @ other, 1)
+    dtype = torch.bfloat16 if conditions.precision == "bf16-mixed" else torch.float32
+    left, right = torch.rand(2, side, side, device=conditions.device, dtype=dtype)
+    return Operation("product", lambda: left @ right, 1)
 
 
 def _wait(device: torch.device) -> None:

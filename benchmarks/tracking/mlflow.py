@@ -175,9 +175,9 @@ class MlflowTracker:
             if run.live:
                 self._start_monitor(run.run_id)
         sent = list(run.pending)
-        fresh = [item for item in sent if (item[0], item[3]) not in run.logged]
+        fresh = [metric for metric in sent if (metric[0], metric[3]) not in run.logged]
         if fresh:
-            client.log_batch(run.run_id, metrics=[Metric(*item) for item in fresh])
+            client.log_batch(run.run_id, metrics=[Metric(*metric) for metric in fresh])
         run.logged |= {(name, step) for name, _, _, step in fresh}
         del run.pending[: len(sent)]  # more may have come while this call was given up
 

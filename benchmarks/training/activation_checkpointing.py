@@ -19,16 +19,16 @@ CONTAINERS = (nn.ModuleList, nn.Sequential)
 
 def enable_activation_checkpointing(net: nn.Module) -> int:
     """Run the blocks of `net` under activation checkpointing while it trains; return how many blocks."""
-    blocks = list(_blocks(net, listed=False))
+    blocks = list(_blocks(net, in_container=False))
     for block in blocks:
         _wrap(block)
     return len(blocks)
 
 
-def _blocks(module: nn.Module, listed: bool) -> Iterator[nn.Module]:
+def _blocks(module: nn.Module, in_container: bool) -> Iterator[nn.Module]:
     """Elements of lists and sequences that have parts but no such list within, and sequences of bare layers."""
     layers = isinstance(module, nn.Sequential) and len(module) > 1 and not any(map(_composed, module))
-    block = listed and not isinstance(module, CONTAINERS) and _composed(module)
+    block = in_container and not isinstance(module, CONTAINERS) and _composed(module)
     if layers or (block and not any(map(_list, module.modules()))):
         yield module
         return

@@ -1,7 +1,7 @@
-"""Running statistics of batch norm on several devices, as one device that saw all groups in turn would have them.
+"""Merge running statistics of batch norm over ranks, as one device that saw all groups in turn would have them.
 
 An update is r <- (1 - m) r + m s, so k updates take r to a r + b with a = (1 - m)^k, whatever r was. A device that went
-from r to r' thus tells b = r' - a r, and the updates of all devices are made one after the other from their a and b.
+from r to r' thus sends b = r' - a r, and the updates of all devices are made one after the other from their a and b.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ def read_stats(net: nn.Module) -> BatchNormStats:
     )
 
 
-def write_stats(net: nn.Module, state: BatchNormStats) -> None:
+def write_stats(net: nn.Module, stats: BatchNormStats) -> None:
     """Put values and numbers of updates into the network."""
     norms = _norms(net)
-    parts = iter(torch.split(state.values, [buffer.numel() for norm in norms for buffer in _moments(norm)]))
-    for norm, count in zip(norms, state.updates, strict=True):
+    parts = iter(torch.split(stats.values, [buffer.numel() for norm in norms for buffer in _moments(norm)]))
+    for norm, count in zip(norms, stats.updates, strict=True):
         for buffer in _moments(norm):
             buffer.copy_(next(parts).view_as(buffer))
         assert norm.num_batches_tracked is not None
@@ -55,19 +55,19 @@ def merge_in_order(net: nn.Module, before: BatchNormStats, after: Sequence[Batch
     momenta = [norm.momentum for norm in norms]
     if None in momenta:
         raise UserError("a batch norm without momentum cannot be kept on several devices: use --devices 1")
-    kept = 1 - torch.tensor(momenta, dtype=torch.float64)  # [norms]
+    decay = 1 - torch.tensor(momenta, dtype=torch.float64)  # [norms]
     widths = torch.tensor([sum(buffer.numel() for buffer in _moments(norm)) for norm in norms], dtype=torch.int64)
     values, updates = before.values, before.updates
-    for each in after:
-        made = each.updates - before.updates  # [norms]
-        factor = (kept**made).repeat_interleave(widths)  # [values]
-        values = factor * values + (each.values - factor * before.values)
-        updates = updates + made
+    for stats in after:
+        new_updates = stats.updates - before.updates  # [norms]
+        factor = (decay**new_updates).repeat_interleave(widths)  # [values]
+        values = factor * values + (stats.values - factor * before.values)
+        updates = updates + new_updates
     return BatchNormStats(values, updates)
 
 
 def _norms(net: nn.Module) -> list[_BatchNorm]:
-    return [part for part in net.modules() if isinstance(part, _BatchNorm) and part.running_mean is not None]
+    return [module for module in net.modules() if isinstance(module, _BatchNorm) and module.running_mean is not None]
 
 
 def _moments(norm: _BatchNorm) -> tuple[Tensor, Tensor]:

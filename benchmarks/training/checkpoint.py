@@ -1,7 +1,7 @@
-"""Checkpoints without pickles: one safetensors file with what was trained, optimiser, random states and progress.
+"""Write and read checkpoints without pickles: trained tensors, optimiser, random states, progress in safetensors.
 
 Frozen parameters are not written: they are in the pretrained checkpoint whose digest stands in the metadata. Each file
-carries the SHA-256 of its own content, so that a damaged one is known; the one before it is kept to fall back on.
+holds the SHA-256 of its own content, so that a damaged file is found; the one before it is kept to fall back on.
 """
 
 from __future__ import annotations
@@ -97,20 +97,20 @@ class Checkpoints:
 
         A damaged one is named to `say`. Raises CheckpointForeign if one belongs to another network.
         """
-        found = [self.folder / name for name in (FRESH, LAST, PREVIOUS) if (self.folder / name).is_file()]
-        for number, path in enumerate(found):
+        paths = [self.folder / name for name in (FRESH, LAST, PREVIOUS) if (self.folder / name).is_file()]
+        for number, path in enumerate(paths):
             try:
                 content = read_checkpoint(path)
                 if epoch := content.progress["best_epoch"]:
                     read_checkpoint(self.best(epoch))
                 restore(path, content, net, optimizer, self.start)
             except CheckpointDamaged as error:
-                after = (
-                    f"going on from {found[number + 1].name}, which was saved before it"
-                    if number + 1 < len(found)
+                fallback = (
+                    f"going on from {paths[number + 1].name}, which was saved before it"
+                    if number + 1 < len(paths)
                     else "there is no whole one before it, so this training starts from its beginning"
                 )
-                self.say(f"{error}: {after}")
+                self.say(f"{error}: {fallback}")
                 path.unlink()  # or it would be kept as the one before the next
                 continue
             return content.progress, content.random
@@ -148,25 +148,25 @@ def write_checkpoint(
         for index, state in optimizer.state_dict()["state"].items():
             tensors |= {f"{_OPTIMIZER}{index}.{name}": torch.as_tensor(value) for name, value in state.items()}
     tensors = {name: value.cpu().contiguous() for name, value in tensors.items()}
-    about: dict[str, Any] = {"progress": dict(progress), "start": dict(start)}
-    about["sha256"] = content_digest(tensors, about)
-    write_durable(path, save(tensors, metadata={METADATA: json.dumps(about)}))
+    metadata: dict[str, Any] = {"progress": dict(progress), "start": dict(start)}
+    metadata["sha256"] = content_digest(tensors, metadata)
+    write_durable(path, save(tensors, metadata={METADATA: json.dumps(metadata)}))
 
 
 def read_checkpoint(path: Path) -> CheckpointContent:
     """Read a checkpoint and compare its digest. Raises CheckpointDamaged, naming the file and what was found."""
     try:
         with safe_open(path, framework="pt", device="cpu") as stream:
-            about = json.loads((stream.metadata() or {})[METADATA])
+            metadata = json.loads((stream.metadata() or {})[METADATA])
             tensors = {name: stream.get_tensor(name) for name in stream.keys()}  # noqa: SIM118
-        wanted, progress, start = about.pop("sha256"), about["progress"], about["start"]
+        digest, progress, start = metadata.pop("sha256"), metadata["progress"], metadata["start"]
     except (SafetensorError, OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise CheckpointDamaged(f"{path} is not a readable checkpoint ({type(error).__name__}: {error})") from error
-    if content_digest(tensors, about) != wanted:
+    if content_digest(tensors, metadata) != digest:
         raise CheckpointDamaged(f"{path} is damaged: its content does not have the SHA-256 that was written into it")
     model, optimizer, random = (
-        {name.removeprefix(part): value for name, value in tensors.items() if name.startswith(part)}
-        for part in (_MODEL, _OPTIMIZER, _RANDOM)
+        {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
+        for prefix in (_MODEL, _OPTIMIZER, _RANDOM)
     )
     return CheckpointContent(model, optimizer, random, progress, start)
 
@@ -188,8 +188,8 @@ def restore(
             f"{path} was trained on top of {content.start or 'no pretrained weights'}, and this network is built from "
             f"{dict(start) or 'none'}: delete the folder {path.parent} to train anew"
         )
-    wanted = trained_state(net)
-    faults = differences(wanted, content.model)
+    state_of_net = trained_state(net)
+    faults = differences(state_of_net, content.model)
     parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]] if optimizer else []
     if optimizer is not None:
         faults += _optimizer_differences(parameters, content.optimizer)
@@ -197,30 +197,29 @@ def restore(
         raise CheckpointForeign(
             f"{path} belongs to another network: {'; '.join(faults)}. Delete the folder {path.parent} to train anew"
         )
-    for name, value in wanted.items():
+    for name, value in state_of_net.items():
         value.copy_(content.model[name])
     if optimizer is not None:
         state: dict[int, dict[str, Tensor]] = {}
         for name, value in content.optimizer.items():
             index, _, key = name.partition(".")
             if value.shape == (like := parameters[int(index)]).shape:
-                value = torch.empty_like(like, dtype=value.dtype, device="cpu").copy_(
-                    value
-                )  # a fused kernel wants its layout
+                # a fused kernel needs the parameter's layout
+                value = torch.empty_like(like, dtype=value.dtype, device="cpu").copy_(value)
             state.setdefault(int(index), {})[key] = value
         optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
 
 
-def differences(wanted: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> list[str]:
+def differences(expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> list[str]:
     """One phrase for every kind of difference, with every name."""
-    missing, unexpected = sorted(wanted.keys() - found.keys()), sorted(found.keys() - wanted.keys())
-    other = [
-        f"{name} (expected {_kind(wanted[name])}, found {_kind(found[name])})"
-        for name in sorted(wanted.keys() & found.keys())
-        if _kind(wanted[name]) != _kind(found[name])
+    missing, unexpected = sorted(expected.keys() - found.keys()), sorted(found.keys() - expected.keys())
+    of_another_kind = [
+        f"{name} (expected {_kind(expected[name])}, found {_kind(found[name])})"
+        for name in sorted(expected.keys() & found.keys())
+        if _kind(expected[name]) != _kind(found[name])
     ]
-    lists = (("missing", missing), ("unexpected", unexpected), ("of another kind", other))
-    return [f"{what} {', '.join(names)}" for what, names in lists if names]
+    lists = (("missing", missing), ("unexpected", unexpected), ("of another kind", of_another_kind))
+    return [f"{difference} {', '.join(names)}" for difference, names in lists if names]
 
 
 def _optimizer_differences(parameters: list[Tensor], found: Mapping[str, Tensor]) -> list[str]:
@@ -230,27 +229,27 @@ def _optimizer_differences(parameters: list[Tensor], found: Mapping[str, Tensor]
         index, _, key = name.partition(".")
         by_index.setdefault(index, {})[key] = value
     keys = {key for state in by_index.values() for key in state}
-    numbers = {str(index): parameter for index, parameter in enumerate(parameters)}
+    parameter_of = {str(index): parameter for index, parameter in enumerate(parameters)}
     missing = [f"{index}.{key}" for index, state in by_index.items() for key in sorted(keys - state.keys())]
-    unexpected = sorted(index for index in by_index if index not in numbers)
-    other = [
-        f"{index}.{key} (expected {tuple(numbers[index].shape)}, found {tuple(value.shape)})"
+    unexpected = sorted(index for index in by_index if index not in parameter_of)
+    of_another_shape = [
+        f"{index}.{key} (expected {tuple(parameter_of[index].shape)}, found {tuple(value.shape)})"
         for index, state in by_index.items()
-        if index in numbers
+        if index in parameter_of
         for key, value in state.items()
-        if value.ndim and value.shape != numbers[index].shape
+        if value.ndim and value.shape != parameter_of[index].shape
     ]
-    lists = (("missing", missing), ("unexpected", unexpected), ("of another shape", other))
-    return [f"in the optimiser's state {what} {', '.join(names)}" for what, names in lists if names]
+    lists = (("missing", missing), ("unexpected", unexpected), ("of another shape", of_another_shape))
+    return [f"in the optimiser's state {difference} {', '.join(names)}" for difference, names in lists if names]
 
 
 def _kind(value: Tensor) -> tuple[str, tuple[int, ...]]:
     return str(value.dtype), tuple(value.shape)
 
 
-def content_digest(tensors: Mapping[str, Tensor], about: Mapping[str, Any]) -> str:
+def content_digest(tensors: Mapping[str, Tensor], metadata: Mapping[str, Any]) -> str:
     """SHA-256 of names, types, shapes and bytes of all tensors (on the CPU, contiguous) and of what is said of them."""
-    digest = hashlib.sha256(json.dumps(dict(about), sort_keys=True).encode())
+    digest = hashlib.sha256(json.dumps(dict(metadata), sort_keys=True).encode())
     for name in sorted(tensors):
         value = tensors[name]
         digest.update(f"|{name}|{value.dtype}|{tuple(value.shape)}|".encode())

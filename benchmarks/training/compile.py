@@ -1,6 +1,6 @@
-"""The same network in faster kernels on CUDA: convolutions channels last, and compiled. No parameter changes.
+"""Run the same network in faster kernels on CUDA: convolutions channels last, and compiled.
 
-Neither is taken on the CPU, where equal commands give equal bits.
+No parameter changes. Neither is done on the CPU, where equal commands give equal bits.
 """
 
 from __future__ import annotations
@@ -39,18 +39,19 @@ def channels_last(net: nn.Module) -> None:
         net.to(memory_format=torch.channels_last)
 
 
-def compile_network(net: nn.Module, backend: CompileBackend = "inductor", *, whole: bool = False) -> None:
+def compile_network(net: nn.Module, backend: CompileBackend = "inductor", *, full_graph: bool = False) -> None:
     """Compile in place, each at its first call: the forward pass, and what `net` declares as `training_outputs`.
 
-    Names of parameters stay. With `whole`, what cannot be one graph is an error; otherwise it runs as written between
-    the graphs before and after it. What was compiled before is forgotten, and compiled again if it is still called.
+    Names of parameters stay. With `full_graph`, what cannot be one graph is an error; otherwise it runs as written
+    between the graphs before and after it. What was compiled before is forgotten, and compiled again if it is still
+    called.
     """
     # All networks share the code of `Module._call_impl`, of which torch keeps eight graphs: from the fifth run of a
     # process on (training and evaluation are two) nothing would be compiled, and nothing said.
     torch.compiler.reset()
     torch._dynamo.config.recompile_limit = GRAPHS
-    net.compile(backend=backend, fullgraph=whole, dynamic=False)
+    net.compile(backend=backend, fullgraph=full_graph, dynamic=False)
     if (plain := getattr(type(net), "training_outputs", None)) is not None:
-        compiled = torch.compile(plain, backend=backend, fullgraph=whole, dynamic=False)
+        compiled = torch.compile(plain, backend=backend, fullgraph=full_graph, dynamic=False)
         owner: Any = net
         owner.training_outputs = MethodType(compiled, net)  # Fabric takes a method only, and a copy calls its own

@@ -1,4 +1,4 @@
-"""One run on several devices: how many there are, who starts them, and what each takes. Imports no torch.
+"""Lay one run out on several devices: how many there are, who starts them, what each takes. Imports no torch.
 
 A process has one device. The loss is pooled over whole groups of images, so each device takes whole groups of a batch,
 and the batch stays that of the recipe: the number of devices is in no key.
@@ -57,30 +57,30 @@ def shares(groups: int, per_step: int, rank: int, size: int) -> list[Share]:
     Neighbouring groups stay on one device, in their order. The last step of an epoch may have fewer groups, and then
     the last devices have fewer or none.
     """
-    own = per_step // size
+    groups_of_rank = per_step // size
     steps = [range(first, min(first + per_step, groups)) for first in range(0, groups, per_step)]
-    return [Share(step[rank * own : (rank + 1) * own], step) for step in steps]
+    return [Share(step[rank * groups_of_rank : (rank + 1) * groups_of_rank], step) for step in steps]
 
 
 def find_layout(devices: int | None, nodes: int | None, environment: Mapping[str, str] = os.environ) -> Layout:
     """What was asked for, or what torchrun has started. Raises DevicesUnfit if the two differ."""
     if "TORCHELASTIC_RUN_ID" not in environment:
-        wanted = Layout(devices or 1, nodes or 1)
+        layout = Layout(devices or 1, nodes or 1)
         missing = [name for name in ("MASTER_ADDR", "MASTER_PORT", "NODE_RANK") if name not in environment]
-        if wanted.nodes > 1 and missing:
+        if layout.nodes > 1 and missing:
             raise DevicesUnfit(
-                f"--nodes {wanted.nodes} needs to know the others: set {', '.join(missing)} on every node (address "
+                f"--nodes {layout.nodes} needs to know the others: set {', '.join(missing)} on every node (address "
                 "and a free port of the first one, and 0, 1, ... as the node's own number), or start with torchrun"
             )
-        return wanted
+        return layout
     local = int(environment["LOCAL_WORLD_SIZE"])
-    found = Layout(local, int(environment["WORLD_SIZE"]) // local, started=True)
-    if (devices or found.devices, nodes or found.nodes) != (found.devices, found.nodes):
+    started = Layout(local, int(environment["WORLD_SIZE"]) // local, started=True)
+    if (devices or started.devices, nodes or started.nodes) != (started.devices, started.nodes):
         raise DevicesUnfit(
-            f"torchrun has started {found.devices} process(es) on each of {found.nodes} node(s), and --devices "
-            f"{devices or found.devices} --nodes {nodes or found.nodes} was asked for: leave both options out"
+            f"torchrun has started {started.devices} process(es) on each of {started.nodes} node(s), and --devices "
+            f"{devices or started.devices} --nodes {nodes or started.nodes} was asked for: leave both options out"
         )
-    return found
+    return started
 
 
 def require_fit(layout: Layout, recipes: Iterable[Recipe], available: int | None = None) -> None:
@@ -93,10 +93,10 @@ def require_fit(layout: Layout, recipes: Iterable[Recipe], available: int | None
     for recipe in recipes:
         groups = recipe.batch // recipe.group
         if groups % layout.size:
-            fitting = [str(count) for count in range(1, groups + 1) if groups % count == 0]
+            divisors = [str(count) for count in range(1, groups + 1) if groups % count == 0]
             raise DevicesUnfit(
                 f"a batch of the {recipe.name} recipe is {groups} group(s) of {recipe.group} images, and each device "
-                f"takes whole groups, as many as the others; {layout.size} cannot: choose {' or '.join(fitting)}"
+                f"takes whole groups, as many as the others; {layout.size} cannot: choose {' or '.join(divisors)}"
             )
 
 

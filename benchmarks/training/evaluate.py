@@ -1,4 +1,4 @@
-"""Validation loss and test counts, at the label's own resolution."""
+"""Compute the validation loss and the test counts of a network, at the label's own resolution."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ _ImageCounts = tuple[str, Tensor, Tensor | None, Tensor]
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What a pass over a split gives: stems, counts, the predicted labels [H, W] of every image, and histograms.
+    """The counts of a pass over a split, with the predicted labels [H, W] of every image and histograms.
 
-    These are int64 [images, channels, bins, 2], at the prepared label's resolution; see `probability_histogram`.
+    Histograms are int64 [images, channels, bins, 2], at the prepared label's resolution; see `probability_histogram`.
     """
 
     images: tuple[str, ...]
@@ -53,10 +53,17 @@ def validation_loss(
     between: Callable[[], None] | None = None,
     ranks: SingleProcess | None = None,
 ) -> float:
-    """Mean loss over groups of `recipe.group` images (or windows) in the order of their stems, each image once.
+    """Compute the mean loss over groups of `recipe.group` images (or windows) in the order of stems, each image once.
 
-    The devices of a `ranks` take groups in turn; the sum is made in the order of the groups all the same. `between` is
-    called as often on each of them, after every group; what it raises ends the pass.
+    The ranks take groups in turn; the sum is made in the order of the groups all the same.
+
+    Args:
+        net: the network, on the device.
+        data: the val split.
+        recipe: size of groups and crops, weights of the loss.
+        device: where the network is.
+        between: called after every group, equally often on each rank; what it raises ends the pass.
+        ranks: the ranks of a run on several devices.
     """
     ranks = ranks or SingleProcess()
     net.eval()
@@ -73,8 +80,8 @@ def validation_loss(
         if between is not None:
             between()
     total = 0.0
-    for part in ranks.total(sums.cpu()).tolist():  # each is 0 on all devices but one
-        total += part
+    for loss_sum in ranks.total(sums.cpu()).tolist():  # each is 0 on all devices but one
+        total += loss_sum
     return total / len(places)
 
 
@@ -90,11 +97,18 @@ def evaluate(
 ) -> Evaluation:
     """Predict every image of `data` once and count; images larger than the crop are covered by a grid of crops.
 
-    The devices of a `ranks` take images in turn and all have the counts of all; the first alone has the predictions.
-    `progress` is called as often on each of them.
-
     Binary labels are the sign of the logit (probability 0.5), others the largest logit. Where the source had a finer
-    mask, the same logits are upsampled to it and counted a second time.
+    mask, the same logits are upsampled to it and counted a second time. The ranks take images in turn and all have the
+    counts of all images; rank zero alone has the predictions.
+
+    Args:
+        net: the network, on the device.
+        data: the images, with native masks if these are to be counted.
+        task: classes of the network.
+        crop: side of the squares that cover an image, None for whole images.
+        device: where the network is.
+        progress: called as progress(done, total), equally often on each rank.
+        ranks: the ranks of a run on several devices.
     """
     ranks = ranks or SingleProcess()
     net.eval()
@@ -138,8 +152,8 @@ def predicted_labels(logits: Tensor) -> Tensor:
 def confusion_matrix(truth: Tensor, labels: Tensor, task: Task) -> Tensor:
     """Confusion matrix int64 [K, K] of one image, rows truth, columns prediction; ignored pixels are in no cell."""
     size = max(2, task.channels)
-    kept = truth != IGNORE
-    pairs = truth[kept].long() * size + labels[kept]
+    labelled = truth != IGNORE
+    pairs = truth[labelled].long() * size + labels[labelled]
     cells: Tensor = torch.bincount(pairs, minlength=size * size)
     return cells.view(size, size)
 

@@ -1,4 +1,4 @@
-"""The one training loop, for every system: groups accumulated to batches, warm-up and decay, validation chooses.
+"""The one training loop, for every system: accumulated groups, warm-up and decay, choice by validation loss.
 
 Straight-line code on Lightning Fabric, which brings device and precision and nothing else. What an epoch draws depends
 on the seed and the epoch alone, and a checkpoint holds the rest, so a run that was interrupted goes on from its last
@@ -54,7 +54,7 @@ class Training:
 
 @dataclass(frozen=True)
 class Listener:
-    """Who is told of progress, after every optimiser step and every epoch, and who may ask for a stop."""
+    """Callbacks for the progress of a training, after every optimiser step and every epoch, and a request to stop."""
 
     step: Callable[[int, int, int, int], None]  # epoch, epochs, step, steps
     epoch: Callable[[dict[str, float]], None]
@@ -88,12 +88,24 @@ def train(
     save_every: float = SECONDS_BETWEEN_CHECKPOINTS,
     ranks: SingleProcess | None = None,
 ) -> Training:
-    """Train `net` in place and leave it with the parameters of its best epoch.
+    """Train `net` in place, from its last checkpoint on, and leave it with the parameters of its best epoch.
 
-    `data` is (train, val). Goes on from the last checkpoint if there is one, to the very step; one is saved after every
-    epoch and every `save_every` seconds. Raises TrainingDiverged if the loss is not finite, and Interrupted, after
-    saving, if the listener asks for a stop. With a `ranks` of several devices all call it alike, and end with equal
-    parameters and the same history; only the first writes.
+    All ranks call it alike, and end with equal parameters and the same history; only rank zero writes.
+
+    Args:
+        net: the network, with the parameters that it starts from.
+        recipe: everything about training except the learning rate.
+        rate: the highest learning rate.
+        seed: seed of the order of images, crops, flips and dropout.
+        data: the train and the val split.
+        fabric: device and precision.
+        checkpoints: where checkpoints are written and looked for.
+        listener: gets the progress, and may ask for a stop.
+        workers: processes that read images; 0 reads in this one.
+        save_every: seconds between checkpoints within an epoch; after each epoch there is one anyway.
+        ranks: the ranks of a run on several devices.
+
+    Raises TrainingDiverged if the loss is not finite, and Interrupted, after saving, if the listener asks for a stop.
     """
     ranks = ranks or SingleProcess()
     train_set, val_set = data
@@ -113,9 +125,11 @@ def train(
         if ranks.is_rank_zero:
             checkpoints.save(net, raw, vars(state), states)
 
-    begun = [(state.epoch, shares[state.step :])] if state.step else []
-    ahead = [*begun, *((epoch, shares) for epoch in range(state.epoch + len(begun), recipe.epochs))]
-    numbers = ((epoch + 1, number) for epoch, todo in ahead for share in todo for number in share.read)
+    epoch_begun = [(state.epoch, shares[state.step :])] if state.step else []
+    epochs_ahead = [*epoch_begun, *((epoch, shares) for epoch in range(state.epoch + len(epoch_begun), recipe.epochs))]
+    numbers = (
+        (epoch + 1, number) for epoch, epoch_shares in epochs_ahead for share in epoch_shares for number in share.read
+    )
     loaded = read_groups(train_set, recipe, seed, numbers, workers, pinned=fabric.device.type == "cuda")
 
     while state.epoch < recipe.epochs:
@@ -130,18 +144,18 @@ def train(
         else:
             torch.empty((), dtype=torch.int64).random_()  # a number that the order of an epoch has always taken
         model.train()
-        now = learning_rate(recipe, rate, state.epoch * steps + steps - 1, recipe.epochs * steps)
+        current_rate = learning_rate(recipe, rate, state.epoch * steps + steps - 1, recipe.epochs * steps)
         for share in shares[state.step :]:
-            now = learning_rate(recipe, rate, state.epoch * steps + state.step, recipe.epochs * steps)
-            for settings in raw.param_groups:
-                settings["lr"] = now
+            current_rate = learning_rate(recipe, rate, state.epoch * steps + state.step, recipe.epochs * steps)
+            for parameters in raw.param_groups:
+                parameters["lr"] = current_rate
             before = ranks.statistics(net)
-            asked = time.perf_counter()
+            began_waiting = time.perf_counter()
             batch = list(islice(loaded, len(share.read)))
-            waited += time.perf_counter() - asked
-            for more, (images, labels) in zip(reversed(range(len(batch))), batch, strict=True):
+            waited += time.perf_counter() - began_waiting
+            for following, (images, labels) in zip(reversed(range(len(batch))), batch, strict=True):
                 images, labels = to_float(images, fabric.device), labels.to(fabric.device, non_blocking=True)
-                with ranks.accumulating(model, more > 0):
+                with ranks.accumulating(model, following > 0):
                     with fabric.autocast():  # Fabric's own covers a forward alone, not `training_outputs`
                         outputs = training_outputs(model, images)
                     loss = outputs_loss(outputs, labels, recipe.ce_weight, recipe.dice_weight)
@@ -156,12 +170,12 @@ def train(
             listener.step(epoch, recipe.epochs, state.step, steps)
             stop, due = ranks.sync_stop(listener.stop, time.monotonic() - saved >= save_every)
             if stop or due:
-                _pause(state, total, started, now, ranks)
+                _pause(state, total, started, current_rate, ranks)
                 save()
                 if stop:
                     listener.stop.check()
                 saved = time.monotonic()
-        _pause(state, total, started, now, ranks)
+        _pause(state, total, started, current_rate, ranks)
         listener.waited(waited, time.perf_counter() - began)
         try:
             val_loss = validation_loss(model, val_set, recipe, fabric.device, lambda: ranks.check(listener.stop), ranks)
@@ -169,12 +183,12 @@ def train(
             save()
             raise
         if not math.isfinite(val_loss):
-            raise _diverged("validation", val_loss, epoch, now)
+            raise _diverged("validation", val_loss, epoch, current_rate)
         metrics = {
             "epoch": float(epoch),
             "train_loss": state.loss_sum / groups,
             "val_loss": val_loss,
-            "rate": now,
+            "rate": current_rate,
             "seconds": time.perf_counter() - started,
         }
         _remember(state, metrics)
@@ -191,24 +205,24 @@ def _resumed(
     net: nn.Module, optimizer: torch.optim.Optimizer, checkpoints: Checkpoints, ranks: SingleProcess
 ) -> tuple[Training, dict[str, Tensor]]:
     """Training and random states of the last checkpoint, or a new training and none; the same on every device."""
-    found = checkpoints.resume(net, optimizer) if ranks.is_rank_zero else None  # the first removes damaged ones
+    resumed = checkpoints.resume(net, optimizer) if ranks.is_rank_zero else None  # rank zero removes damaged ones
     ranks.barrier()
-    found = found if ranks.is_rank_zero else checkpoints.resume(net, optimizer)
-    state, random = (Training(), {}) if found is None else (Training(**found[0]), ranks.own_states(found[1]))
+    resumed = resumed if ranks.is_rank_zero else checkpoints.resume(net, optimizer)
+    state, random = (Training(), {}) if resumed is None else (Training(**resumed[0]), ranks.own_states(resumed[1]))
     ranks.barrier(f"step {state.step} after epoch {state.epoch}")
     return state, random
 
 
 def _pause(state: Training, total: Tensor, started: float, rate: float, ranks: SingleProcess) -> None:
-    """Note how far the epoch is. Raises TrainingDiverged: what is no number is not worth a checkpoint."""
+    """Record how far the epoch is. Raises TrainingDiverged if its loss is not finite."""
     state.loss_sum, state.spent = float(ranks.total(total.cpu())), time.perf_counter() - started
     if not math.isfinite(state.loss_sum):
         raise _diverged("training", state.loss_sum, state.epoch + 1, rate)
 
 
-def _diverged(which: str, loss: float, epoch: int, rate: float) -> TrainingDiverged:
+def _diverged(phase: str, loss: float, epoch: int, rate: float) -> TrainingDiverged:
     return TrainingDiverged(
-        f"the loss became {loss:g} ({which}) in epoch {epoch} at rate {rate:g}: lower the rate of the recipe"
+        f"the loss became {loss:g} ({phase}) in epoch {epoch} at rate {rate:g}: lower the rate of the recipe"
     )
 
 

@@ -1,4 +1,4 @@
-"""0.2 cross-entropy + 0.8 Dice on logits at the label's resolution (paper, Eq. 7), the same for every system.
+"""The loss of every system: 0.2 cross-entropy + 0.8 Dice on logits at the label's resolution (paper, Eq. 7).
 
 The Dice term has squared sums, as SAMed's (0.2 and 0.8 are SAMed's defaults too). Unlike SAMed's it leaves the implied
 background of a binary task out: with 4 % roads the mean over background and roads is another loss.

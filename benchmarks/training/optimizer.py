@@ -1,4 +1,4 @@
-"""The optimizer and the learning-rate schedule."""
+"""Make the optimiser, and compute the learning rate of each step."""
 
 from __future__ import annotations
 

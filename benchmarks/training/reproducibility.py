@@ -1,4 +1,4 @@
-"""Random seeds, determinism, and the record of where a result was made."""
+"""Seed the random generators, and save and restore their states."""
 
 from __future__ import annotations
 

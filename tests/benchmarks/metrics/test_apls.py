@@ -175,6 +175,6 @@ def test_many_points_are_thinned_out_evenly():
     thin = roads(4)
     graph = road_graph(skeleton(thin))
     few = Apls(points=5)
-    chosen = few._chosen(graph.control_points(5))
+    chosen = few._at_most_points(graph.control_points(5))
     assert len(chosen) == 5
     assert few.one_way(graph, graph) == 1

@@ -47,7 +47,7 @@ def pair(name, kind="folded"):
         images = torch.rand(2, 3, SIDE, SIDE, dtype=dtype)
     set_attention(written, kind)
     compiled, backend = copy.deepcopy(written), Counting()
-    compile_network(compiled, backend, whole=True)
+    compile_network(compiled, backend, full_graph=True)
     return compiled, written, backend, images
 
 
@@ -105,7 +105,7 @@ def test_training_outputs_are_compiled_under_fabric_too():
     """They were trained as written: only the forward pass was compiled, which a training with them never calls."""
     net, backend, images = Branched(), Counting(), torch.rand(2, 3, 8, 8)
     names, wanted = list(net.state_dict()), step(net, images)
-    compile_network(net, backend, whole=True)
+    compile_network(net, backend, full_graph=True)
     assert list(net.state_dict()) == names
     model = make_fabric("cpu", "32-true").setup(net)
     model.mark_forward_method("training_outputs")
@@ -149,7 +149,7 @@ def test_compiled_by_inductor_equals_the_network_as_written():
     with seeded(0):
         written, images = UNet(width=4).architecture(TASK), torch.rand(2, 3, SIDE, SIDE)
     compiled = copy.deepcopy(written)
-    compile_network(compiled, whole=True)
+    compile_network(compiled, full_graph=True)
     torch.testing.assert_close(step(compiled, images), step(written, images), atol=1e-4, rtol=1e-3)
     torch.testing.assert_close(logits(compiled, images), logits(written, images), atol=1e-4, rtol=1e-3)
 
