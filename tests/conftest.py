@@ -22,6 +22,7 @@ sys.path.insert(0, str(OFFLINE))
 import sitecustomize as offline  # noqa: E402
 
 offline.block()
+offline.wait_for_no_disk()
 
 import pytest  # noqa: E402
 

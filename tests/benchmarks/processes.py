@@ -13,9 +13,13 @@ from tests.benchmarks.prepared import Watcher, make_session
 FORKSERVER = multiprocessing.get_context("forkserver")
 FORKSERVER.set_forkserver_preload(
     [
-        "benchmarks.execution.execute_run", "reports.write", "timm", "tests.benchmarks.prepared",
-        "tests.benchmarks.processes", "tests.benchmarks.frozen_garbage",
-    ]  # fmt: skip
+        "benchmarks.execution.execute_run",
+        "reports.write",
+        "timm",
+        "tests.benchmarks.prepared",
+        "tests.benchmarks.processes",
+        "tests.benchmarks.frozen_garbage",
+    ]
 )
 
 

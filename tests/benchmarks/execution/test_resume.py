@@ -116,7 +116,7 @@ def test_rs_sam_killed_at_every_step(tmp_path):
 
 def test_data_workers_change_nothing(tmp_path):
     """Worker processes read ahead of what was trained; the place in the epoch is that of the steps."""
-    run = declared("unetformer", "paper")
+    run = tiny_run(recipe=dataclasses.replace(PROFILES["paper"].recipe, **SMALLER["paper"]))
     assert outcome_of(train_killed, tmp_path / "straight", run, {}) == 0
     assert outcome_of(train_with_workers, tmp_path / "killed", run, 4) == -9
     assert outcome_of(train_with_workers, tmp_path / "killed", run, None) == 0

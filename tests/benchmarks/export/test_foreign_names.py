@@ -24,7 +24,7 @@ from reports.select.results import collect
 from reports.write import write_report
 from rssam.errors import UnknownName, UserError
 from tests.benchmarks.export.test_adapter import stirred
-from tests.benchmarks.prepared import LORA, make_session, tiny_run
+from tests.benchmarks.prepared import make_session, tiny_run
 from tests.reports.fabricate import PROVENANCE, fabricate
 
 NAMES = (
@@ -72,7 +72,7 @@ def rename(path, name):
 @pytest.fixture
 def adapter(tmp_path):
     session = make_session(tmp_path / "home")
-    trained, result = stirred(tiny_run(LORA), session.weights)
+    trained, result = stirred(tiny_run(), session.weights)
     write_adapter(tmp_path / "a.safetensors", trained, result, None)
     return tmp_path / "a.safetensors"
 
@@ -148,8 +148,8 @@ def test_the_class_that_the_user_names_must_be_that_system(adapter, tmp_path, mo
     """--model is the user's word: it is imported, and a class that declares no system is refused."""
     monkeypatch.setattr(sys, "path", list(sys.path))
     session = make_session(tmp_path / "home")
-    with pytest.raises(UserError, match="is of the system 'sam-lora', and --model declares 'unet'"):
-        load_either(session.home, None, adapter, "unet")
+    with pytest.raises(UserError, match="is of the system 'unet', and --model declares 'sam-lora'"):
+        load_either(session.home, None, adapter, "sam-lora")
     with pytest.raises(NotAModel, match="cannot be imported"):
         load_either(session.home, None, adapter, "nowhere_at_all:Net")
-    assert load_either(session.home, None, adapter, "sam-lora").model.name == "sam-lora"
+    assert load_either(session.home, None, adapter, "unet").model.name == "unet"
