@@ -1,5 +1,6 @@
-"""The command line in this process."""
+"""The command line in this process, and processes that start quickly."""
 
+import multiprocessing
 import sys
 
 import pytest
@@ -24,3 +25,14 @@ def command(tmp_path, monkeypatch, capsys):
         return code, *capsys.readouterr()
 
     return call
+
+
+@pytest.fixture
+def forked_jobs(monkeypatch):
+    """Fork the processes of `--jobs` from a server that has imported torch, where how they start is not the claim."""
+    from tests.benchmarks.processes import FORKSERVER
+
+    given = multiprocessing.get_context
+    monkeypatch.setattr(
+        multiprocessing, "get_context", lambda method=None: FORKSERVER if method == "spawn" else given(method)
+    )

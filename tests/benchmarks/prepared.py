@@ -6,6 +6,7 @@ import numpy as np
 from PIL import Image
 
 from baselines.sam_lora import SamLora
+from baselines.unet import UNet
 from benchmarks.execution.observer import Outcome
 from benchmarks.execution.session import Session
 from benchmarks.protocol.recipe import Recipe
@@ -18,6 +19,8 @@ from rssam.files import sha256_file
 
 SIDE = 64
 TINY = Recipe(name="tiny", rates=(1e-3,), warmup=0.1, epochs=2, batch=4, group=2, crop=SIDE)
+LORA = SamLora("vit_t", "scratch")
+"""A transformer, part of it frozen. A run of it takes five times as long as one of the U-Net, and leaves 125 MB."""
 
 
 def write_prepared(folder: Path, count: int = 14, seed: int = 0) -> Manifest:
@@ -97,5 +100,5 @@ def make_session(home: Path, **options) -> Session:
 
 
 def tiny_run(model: Model | None = None, recipe: Recipe = TINY, seed: int = 0) -> Run:
-    """A run of seconds: the smallest encoder from scratch on SIDE pixels."""
-    return Run(model or SamLora("vit_t", "scratch"), dataset("deepglobe"), recipe, seed)
+    """Return a run of 0.3 seconds: a U-Net of four channels, with batch norm, unless `model` names another network."""
+    return Run(model or UNet(4), dataset("deepglobe"), recipe, seed)

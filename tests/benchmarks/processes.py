@@ -12,7 +12,14 @@ from tests.benchmarks.prepared import Watcher, make_session
 
 FORKSERVER = multiprocessing.get_context("forkserver")
 FORKSERVER.set_forkserver_preload(
-    ["benchmarks.execution.execute_run", "reports.write", "tests.benchmarks.prepared", "tests.benchmarks.processes"]
+    [
+        "benchmarks.execution.execute_run",
+        "reports.write",
+        "timm",
+        "tests.benchmarks.prepared",
+        "tests.benchmarks.processes",
+        "tests.benchmarks.frozen_garbage",
+    ]
 )
 
 

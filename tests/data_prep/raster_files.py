@@ -22,7 +22,7 @@ def write_raster(path: Path, pixels: np.ndarray, transform: Affine | None = NORT
     bands = pixels if pixels.ndim == 3 else pixels[None]
     path.parent.mkdir(parents=True, exist_ok=True)
     place = {} if transform is None else {"transform": transform, "crs": crs}
-    options = {"tiled": True, "blockxsize": 256, "blockysize": 256, "compress": "deflate", **place, **more}
+    options = {"tiled": True, "blockxsize": 256, "blockysize": 256, "compress": "deflate", "zlevel": 1, **place, **more}
     count, height, width = bands.shape
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", NotGeoreferencedWarning)

@@ -6,9 +6,11 @@ import sys
 
 import pytest
 
+from baselines.sam_lora import SamLora
+from baselines.unet import UNet
 from benchmarks.cli import app as cli
 from benchmarks.protocol import recipe as recipes
-from benchmarks.protocol.tables import TABLE5
+from benchmarks.protocol.tables import TABLE1
 from rssam.errors import UnknownName
 from tests.benchmarks.prepared import TINY, make_session
 from tests.conftest import REPOSITORY
@@ -65,6 +67,8 @@ def test_debug_shows_the_traceback(tmp_path, monkeypatch):
 CACHED_WITHOUT_TORCH = """
 import sys, dataclasses
 from benchmarks.protocol import recipe as recipes
+from baselines.sam_lora import SamLora
+from baselines.unet import UNet
 from benchmarks.cli import app as cli
 from tests.benchmarks.prepared import TINY
 recipe = dataclasses.replace(TINY, name="smoke", epochs=1)
@@ -79,24 +83,24 @@ sys.exit(3 if {"torch", "lightning", "mlflow"} & set(sys.modules) else 0)
 
 
 def test_reproduce_status_and_report(command, tmp_path, tiny_smoke):
-    """Two rows trained, then cached without importing torch; status and report tell so."""
+    """Two rows, U-Net and the Baseline, trained, then cached without importing torch; status and report tell so."""
     make_session(tmp_path / "home")
-    rows = len(TABLE5.rows[1::2])
-    code, output, _ = command("reproduce", "table5", "--part", "2/2", "--profile", "smoke", "--dry-run", "--json")
+    rows = len(TABLE1.rows[1::8])
+    code, output, _ = command("reproduce", "table1", "--part", "2/8", "--profile", "smoke", "--dry-run", "--json")
     assert (code, {item["state"] for item in json.loads(output)}) == (0, {"missing"})
 
-    code, output, _ = command("reproduce", "table5", "--part", "2/2", "--profile", "smoke", "--json", "--no-track")
+    code, output, _ = command("reproduce", "table1", "--part", "2/8", "--profile", "smoke", "--json", "--no-track")
     first = json.loads(output)
     assert (code, [item["status"] for item in first]) == (0, ["trained"] * rows)
-    code, output, _ = command("reproduce", "table5", "--part", "2/2", "--profile", "smoke")
+    code, output, _ = command("reproduce", "table1", "--part", "2/8", "--profile", "smoke")
     assert code == 0
     assert output.count(" cached: ") == rows
     arguments = [
         str(tmp_path / "home"),
         "reproduce",
-        "table5",
+        "table1",
         "--part",
-        "2/2",
+        "2/8",
         "--profile",
         "smoke",
         "--device",
@@ -112,14 +116,17 @@ def test_reproduce_status_and_report(command, tmp_path, tiny_smoke):
     assert {item["key"] for item in json.loads(output)["finished"]} == {item["key"] for item in first}
     code, output, _ = command("report", "--out", str(tmp_path / "report"), "--json")
     assert code == 0
-    assert {path.split("/")[-1] for path in json.loads(output)} >= {"report.md", "table5.tex", "table5.csv"}
-    assert all(item["key"] in (tmp_path / "report" / "table5.csv").read_text() for item in first)
+    assert {path.split("/")[-1] for path in json.loads(output)} >= {"report.md", "table1.tex", "table1.csv"}
+    assert all(item["key"] in (tmp_path / "report" / "table1.csv").read_text() for item in first)
 
 
-def test_models_and_datasets_for_programs(command):
+def test_models_and_datasets_for_programs(command, monkeypatch):
+    """Two systems; all of them are counted by the command of the built wheel."""
+    monkeypatch.setattr("benchmarks.inventory.variants", lambda: [SamLora(), UNet()])
     code, output, _ = command("models", "--json")
     totals = {(item["name"], item["encoder"]): item["total"] for item in json.loads(output)}
-    assert (code, totals["sam-lora", "vit_b"]) == (0, 91_210_222)
+    assert (code, totals.keys()) == (0, {("sam-lora", "vit_b"), ("unet", None)})
+    assert totals["sam-lora", "vit_b"] == 91_210_222
     code, output, _ = command("datasets", "--json")
     assert (code, json.loads(output)[0]["state"]) == (0, "not prepared")
 

@@ -21,7 +21,7 @@ from benchmarks.export.load_run import load_run
 from benchmarks.export.predict import network_of, outputs_for
 from benchmarks.training.evaluate import predicted_labels
 from rssam.errors import UserError
-from tests.benchmarks.prepared import make_session, tiny_run
+from tests.benchmarks.prepared import LORA, make_session, tiny_run
 from tests.benchmarks.processes import FORKSERVER, command, outcome_of
 
 
@@ -81,12 +81,13 @@ def test_of_several_images_the_good_ones_are_predicted(tmp_path, home):
 
 def test_what_does_not_fit_is_refused(tmp_path, home):
     session, key = home
+    [fixed] = execute_all(resolve_all([tiny_run(LORA)], session), session)  # a U-Net takes tiles of any size
     picture(tmp_path / "a.png")
     image, out = tmp_path / "a.png", tmp_path / "a.tif"
     for options, words in (
         (("--run", key, "--bands", "1,2"), "--bands 1,2: expected 3 whole numbers"),
         (("--run", key, "--scale", "a,2"), "--scale a,2: expected 2 numbers"),
-        (("--run", key, "--tile", "96"), "--tile 96 does not fit this network, .* 64x64"),
+        (("--run", fixed.key, "--tile", "96"), "--tile 96 does not fit this network, .* 64x64"),
         (("--run", key, "--overlap", "64"), "an overlap of 64 pixels does not fit"),
         (("--run", "none"), "no finished run 'none'"),
     ):
@@ -132,7 +133,7 @@ def predict_to_the_end(home, log, *arguments):
 def test_a_signal_costs_no_finished_row(tmp_path, home, number):
     """The same command goes on behind the rows that were noted, to the bytes of a prediction without an end."""
     session, key = home
-    picture(tmp_path / "scene.png", size=(1000, 100))
+    picture(tmp_path / "scene.png", size=(2000, 100))
     arguments = (tmp_path / "scene.png", "--run", key, "--device", "cpu", "--out")
     calm, out, log = tmp_path / "calm.tif", tmp_path / "map.tif", tmp_path / "log"
     assert call(session, *arguments, calm).exit_code == 0
@@ -146,7 +147,7 @@ def test_a_signal_costs_no_finished_row(tmp_path, home, number):
     os.kill(child.pid, number)
     child.join(60)
     rows = json.loads(note.read_text())["rows"]
-    assert 0 < rows < 1000
+    assert 0 < rows < 2000
     assert not out.exists()
     if number == signal.SIGKILL:
         assert child.exitcode == -number
@@ -155,6 +156,6 @@ def test_a_signal_costs_no_finished_row(tmp_path, home, number):
         assert "its finished rows are kept, run the same command again to go on" in log.read_text()
     assert "Traceback" not in log.read_text()
     assert outcome_of(predict_to_the_end, session.home, log, *arguments, out) == 0
-    assert f"goes on after {rows} of 1000 finished rows" in log.read_text()
+    assert f"goes on after {rows} of 2000 finished rows" in log.read_text()
     assert out.read_bytes() == calm.read_bytes()
     assert not note.parent.exists()

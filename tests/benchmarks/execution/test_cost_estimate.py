@@ -5,6 +5,7 @@ import json
 
 import pytest
 
+from baselines.sam_lora import SamLora
 from baselines.unet import UNet
 from benchmarks.execution.cost_estimate import SUSTAINED, forecast, gpu_hours
 from benchmarks.execution.observer import NullObserver
@@ -15,7 +16,6 @@ from benchmarks.protocol.recipe import PAPER
 from benchmarks.protocol.run import Run
 from benchmarks.protocol.setting import Setting
 from data_prep.registry import DATASETS
-from rssam.config import RSSAM
 from tests.benchmarks.prepared import TINY, make_session, tiny_run
 
 
@@ -27,8 +27,8 @@ def test_states(tmp_path):
 
     session = make_session(tmp_path / "home")
     recipe = dataclasses.replace(TINY, epochs=1)
-    done, missing = tiny_run(recipe=recipe), tiny_run(RSSAM("vit_t", "scratch", mff=False, mhff=False), recipe)
-    lacking = dataclasses.replace(missing, model=RSSAM())
+    done, missing = tiny_run(recipe=recipe), tiny_run(UNet(8), recipe)
+    lacking = dataclasses.replace(missing, model=SamLora())
     execute_all(resolve_all([done], session), session)
     states = [item.state for item in forecast([done, missing, lacking], session)]
     assert states == ["finished", "missing", "no weights"]
@@ -43,7 +43,7 @@ def test_hours_are_those_of_finished_runs_of_the_same_system(tmp_path):
     (outcome,) = execute_all(resolve_all([done], session), session)
     # a training pass counts three, an image of 512 is 64 windows of 64; the test comes once
     longer = dataclasses.replace(done, recipe=dataclasses.replace(recipe, epochs=5), seed=1)
-    other = dataclasses.replace(done, model=RSSAM("vit_t", "scratch"))
+    other = dataclasses.replace(done, model=UNet(8))
     sizes = outcome.result.data
     once, test = 3 * sizes["train"] + 64 * sizes["val"], 64 * sizes["test"]
     found, unknown = forecast([longer, other], session)

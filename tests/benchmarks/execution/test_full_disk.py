@@ -6,11 +6,11 @@ from contextlib import contextmanager
 
 import pytest
 
+from baselines.unet import UNet
 from benchmarks.execution.plan import resolve_all
 from benchmarks.execution.run_status import run_status
 from benchmarks.execution.runner import execute, execute_all
 from benchmarks.tracking.mlflow import MlflowTracker
-from rssam.config import RSSAM
 from tests.benchmarks.prepared import Watcher, make_session, tiny_run
 
 
@@ -38,7 +38,7 @@ def test_a_disk_that_fills_while_training(tmp_path):
     calm = make_session(tmp_path / "calm")
     wanted = execute(resolve_all([tiny_run()], calm)[0], calm).result
     home = tmp_path / "home"
-    with mounted(home, "size=400m"):
+    with mounted(home, "size=40m"):
         ballast = home / "ballast"
 
         def fill(metrics):
@@ -46,7 +46,7 @@ def test_a_disk_that_fills_while_training(tmp_path):
 
         watcher = Watcher(fill)
         session = make_session(home, observer=watcher)
-        first, second = resolve_all([tiny_run(), tiny_run(RSSAM("vit_t", "scratch"))], session)
+        first, second = resolve_all([tiny_run(), tiny_run(UNet(8))], session)
         outcomes = execute_all([first, second], session)
         assert [outcome.status for outcome in outcomes] == ["failed", "failed"]
         assert all("no space left on the disk while writing" in outcome.reason for outcome in outcomes)
@@ -66,9 +66,9 @@ def test_a_disk_that_fills_while_training(tmp_path):
 def test_a_home_that_cannot_be_written(tmp_path):
     """What is finished is shown; what is missing fails with a sentence that names the folder and the option."""
     home, messages = tmp_path / "home", []
-    with mounted(home, "size=400m"):
+    with mounted(home, "size=40m"):
         session = make_session(home)
-        done, missing = resolve_all([tiny_run(), tiny_run(RSSAM("vit_t", "scratch"))], session)
+        done, missing = resolve_all([tiny_run(), tiny_run(UNet(8))], session)
         assert execute(done, session).status == "trained"
         subprocess.run(["mount", "-o", "remount,ro", home], check=True)
         fresh = make_session(home, tracker=MlflowTracker(home, messages.append))

@@ -16,10 +16,10 @@ from tests.benchmarks.prepared import TINY, Watcher, make_session, tiny_run
 from tests.benchmarks.processes import FORKSERVER
 
 
-def test_two_at_a_time(tmp_path):
+def test_two_at_a_time(tmp_path, forked_jobs):
     recipe = dataclasses.replace(TINY, epochs=1)
     broken = dataclasses.replace(tiny_run(recipe=recipe), recipe=dataclasses.replace(recipe, crop=96))
-    runs = [tiny_run(recipe=recipe), broken, tiny_run(UNet(width=4), recipe)]
+    runs = [tiny_run(recipe=recipe), broken, tiny_run(UNet(width=8), recipe)]
     watcher = Watcher()
     together = make_session(tmp_path / "together", observer=watcher)
     outcomes = execute_in_processes(resolve_all(runs, together), together, 2)
@@ -39,9 +39,22 @@ def test_two_at_a_time(tmp_path):
     assert [item.status for item in again] == ["cached"]
 
 
-def test_a_process_that_dies_takes_its_own_run_only(tmp_path):
+def test_a_process_that_imports_everything_anew_counts_the_same(tmp_path):
+    """As the command starts it: what it works with comes in pickles, and nothing from its parent's memory."""
+    run = tiny_run(recipe=dataclasses.replace(TINY, epochs=1))
+    apart, alone = make_session(tmp_path / "apart"), make_session(tmp_path / "alone")
+    (found,) = execute_in_processes(resolve_all([run], apart), apart, 2)
+    (expected,) = execute_all(resolve_all([run], alone), alone)
+    assert (found.status, found.key) == ("trained", expected.key)
+    assert found.result.counts.to_json() == expected.result.counts.to_json()
+
+
+def test_a_process_that_dies_takes_its_own_run_only(tmp_path, forked_jobs):
     """One dead process once failed every run of the plan that had not ended."""
-    runs = [tiny_run(), tiny_run(UNet(width=4), dataclasses.replace(TINY, epochs=1))]
+    runs = [
+        tiny_run(recipe=dataclasses.replace(TINY, epochs=200)),
+        tiny_run(recipe=dataclasses.replace(TINY, epochs=1)),
+    ]
     watcher = Watcher()
     session = make_session(tmp_path, observer=watcher)
     first, second = resolve_all(runs, session)
@@ -61,7 +74,7 @@ def test_a_process_that_dies_takes_its_own_run_only(tmp_path):
 def test_orphans_end_with_their_parent(tmp_path):
     """Killed with kill -9, the command leaves no process that trains on unseen and holds a lock."""
     session = make_session(tmp_path)
-    (item,) = resolve_all([tiny_run(recipe=dataclasses.replace(TINY, epochs=200))], session)
+    (item,) = resolve_all([tiny_run(recipe=dataclasses.replace(TINY, epochs=2000))], session)
     parent = FORKSERVER.Process(target=run_in_pool, args=(tmp_path, item))
     parent.start()
     notes = StatusFiles(session.store.work(item.key))

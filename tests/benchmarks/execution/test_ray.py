@@ -23,7 +23,7 @@ from benchmarks.protocol.tables import TABLE1
 from data_prep.manifest import load_manifest, save_manifest
 from rssam.config import RSSAM
 from rssam.errors import UserError
-from tests.benchmarks.prepared import TINY, Watcher, make_session, tiny_run
+from tests.benchmarks.prepared import LORA, TINY, Watcher, make_session, tiny_run
 from tests.conftest import REPOSITORY
 
 pytest.importorskip("ray", reason='Ray is an extra: pip install "ray>=2.40"')
@@ -95,8 +95,8 @@ def node_of(process, cluster):
 
 
 def test_a_node_is_killed_in_the_middle(tmp_path, cluster):
-    runs = [tiny_run(recipe=LONG, seed=seed) for seed in range(3)] + [tiny_run(BASELINE, LONG, seed=7)]
-    broken = dataclasses.replace(tiny_run(), recipe=dataclasses.replace(TINY, crop=96))
+    runs = [tiny_run(LORA, LONG, seed=seed) for seed in range(3)] + [tiny_run(BASELINE, LONG, seed=7)]
+    broken = dataclasses.replace(tiny_run(LORA), recipe=dataclasses.replace(TINY, crop=96))
     watcher = Watcher()
     session = make_session(tmp_path / "ray", observer=watcher)
     keys = [item.key for item in resolve_all(runs, session)]
@@ -170,7 +170,7 @@ def test_the_smoke_plan_of_table_1_outlives_a_node(tmp_path, cluster):
 
 def test_asked_to_stop_every_run_saves(tmp_path, cluster):
     """And those that had not begun have no outcome. Ray's own way of cancelling once left nothing saved."""
-    runs = [tiny_run(recipe=dataclasses.replace(TINY, epochs=500), seed=seed) for seed in range(5)]
+    runs = [tiny_run(LORA, dataclasses.replace(TINY, epochs=500), seed=seed) for seed in range(5)]
     session = make_session(tmp_path)
     keys = [item.key for item in resolve_all(runs, session)]
 
@@ -192,7 +192,7 @@ def test_asked_to_stop_every_run_saves(tmp_path, cluster):
 def test_a_worker_that_always_dies_is_given_up(tmp_path, cluster):
     watcher = Watcher()
     session = make_session(tmp_path, observer=watcher)
-    run = tiny_run(recipe=dataclasses.replace(TINY, epochs=500))
+    run = tiny_run(LORA, dataclasses.replace(TINY, epochs=500))
     (item,) = resolve_all([run], session)
     ended = threading.Event()
 
@@ -216,7 +216,7 @@ def test_a_worker_that_always_dies_is_given_up(tmp_path, cluster):
 def test_data_that_differ_on_the_node_are_not_trained_on(tmp_path, cluster):
     """The result would bear the digest of the data where the command was given."""
     session = make_session(tmp_path)
-    run = tiny_run()
+    run = tiny_run(LORA)
     resolved = resolve_all([run], session)
     folder = session.data_folder("deepglobe")
     manifest = load_manifest(folder, "deepglobe")
@@ -236,7 +236,7 @@ def test_what_no_node_can_take_is_said_at_once(tmp_path, cluster):
 
     session = make_session(tmp_path, workers=64)
     with pytest.raises(UserError, match="a run needs 65 CPU and 66 GiB of memory, and no node"):
-        on_ray(cluster, [tiny_run()], session)
+        on_ray(cluster, [tiny_run(LORA)], session)
     with pytest.raises(UserError, match="no node of the Ray cluster has a GPU"), open_cluster(cluster.address, "cuda"):
         pass
 

@@ -34,7 +34,7 @@ SMALLER = {
     "smoke": {"epochs": 2, "crop": SIDE, "crops": 2},
 }
 
-QUICK = {("sam-lora", "paper"), ("transunet", "fair"), ("unetformer", "mini"), ("sam-lora", "smoke")}
+QUICK = {("sam-lora", "paper"), ("transunet", "fair"), ("unetformer", "mini"), ("transunet", "smoke")}
 """Of the twelve, in the quick suite: each system and each profile."""
 
 
@@ -116,7 +116,7 @@ def test_rs_sam_killed_at_every_step(tmp_path):
 
 def test_data_workers_change_nothing(tmp_path):
     """Worker processes read ahead of what was trained; the place in the epoch is that of the steps."""
-    run = declared("unetformer", "paper")
+    run = tiny_run(recipe=dataclasses.replace(PROFILES["paper"].recipe, **SMALLER["paper"]))
     assert outcome_of(train_killed, tmp_path / "straight", run, {}) == 0
     assert outcome_of(train_with_workers, tmp_path / "killed", run, 4) == -9
     assert outcome_of(train_with_workers, tmp_path / "killed", run, None) == 0
@@ -133,7 +133,7 @@ def train_with_workers(home, run, steps):
 
 
 def test_a_damaged_checkpoint_costs_an_epoch_and_no_bit(tmp_path):
-    run = declared("sam-lora", "paper")
+    run = tiny_run(recipe=dataclasses.replace(PROFILES["paper"].recipe, **SMALLER["paper"]))
     assert outcome_of(train_killed, tmp_path / "straight", run, {}) == 0
     assert outcome_of(train_killed, tmp_path / "killed", run, {"epochs": 2}) == -9
     watcher = Watcher()

@@ -13,6 +13,7 @@ import pytest
 import torch
 
 import benchmarks.execution.execute_run
+from baselines.unet import UNet
 from benchmarks.execution.plan import resolve_all
 from benchmarks.execution.run_status import Progress, ProgressWriter, StatusFiles, duration, run_status
 from benchmarks.execution.runner import execute, execute_all
@@ -20,12 +21,12 @@ from benchmarks.inventory import by_state, planned_statuses, run_statuses
 from benchmarks.signals import Stop, handle_signals
 from data_prep.errors import DataError
 from rssam.config import RSSAM
-from tests.benchmarks.prepared import TINY, Watcher, make_session, tiny_run
+from tests.benchmarks.prepared import LORA, TINY, Watcher, make_session, tiny_run
 from tests.benchmarks.processes import FORKSERVER, outcome_of, train_killed
 from tests.conftest import REPOSITORY
 
 ONE = dataclasses.replace(TINY, epochs=1)
-OTHER = RSSAM("vit_t", "scratch", mff=False, mhff=False)
+OTHER = UNet(8)
 
 
 def resolved(session, *runs):
@@ -138,15 +139,16 @@ def test_too_little_gpu_memory(tmp_path, monkeypatch, times):
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.\nmore")
         return train(net, *arguments, **options)
 
-    undisturbed = execute(resolved(make_session(tmp_path / "a"), tiny_run(recipe=ONE))[0], make_session(tmp_path / "a"))
     monkeypatch.setattr(benchmarks.execution.execute_run, "train", short_of_memory)
     session = make_session(tmp_path / "b")
-    outcome = execute(resolved(session, tiny_run(recipe=ONE))[0], session)
+    outcome = execute(resolved(session, tiny_run(LORA, ONE))[0], session)
     assert "Tried to allocate 2.00 GiB.); once more with activation checkpointing" in session.observer.notes[0]
     if times == 2:
         assert (outcome.status, len(calls)) == ("failed", 2)
         assert "a smaller group would be another run" in outcome.reason
         return
+    monkeypatch.undo()
+    undisturbed = execute(resolved(make_session(tmp_path / "a"), tiny_run(LORA, ONE))[0], make_session(tmp_path / "a"))
     assert outcome.result.counts.to_json() == undisturbed.result.counts.to_json()
     losses = [[epoch["val_loss"] for epoch in one.result.history] for one in (outcome, undisturbed)]
     assert losses[0] == losses[1]

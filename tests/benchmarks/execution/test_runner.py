@@ -21,7 +21,7 @@ from data_prep.manifest import load_manifest, save_manifest
 from rssam.config import RSSAM
 from rssam.errors import UserError
 from rssam.weights.folder import WeightsNotFound
-from tests.benchmarks.prepared import SIDE, TINY, Watcher, make_session, tiny_run
+from tests.benchmarks.prepared import LORA, SIDE, TINY, Watcher, make_session, tiny_run
 
 
 def resolved(session, *runs):
@@ -30,7 +30,7 @@ def resolved(session, *runs):
 
 def test_trained_then_cached(tmp_path):
     session = make_session(tmp_path)
-    [item] = resolved(session)
+    [item] = resolved(session, tiny_run(LORA))
     first, second = execute(item, session), execute(item, session)
     assert (first.status, second.status) == ("trained", "cached")
     assert second.result.to_json() == first.result.to_json()
@@ -108,7 +108,7 @@ def test_a_cached_run_reads_no_image(tmp_path):
     assert execute(resolved(fresh)[0], fresh).status == "cached"
 
 
-@pytest.mark.parametrize("model", [None, RSSAM("vit_t", "scratch")], ids=["sam-lora", "rs-sam"])
+@pytest.mark.parametrize("model", [LORA, RSSAM("vit_t", "scratch")], ids=["sam-lora", "rs-sam"])
 def test_same_command_same_counts(tmp_path, model):
     """Bit for bit on the CPU, in two homes."""
     results = []
@@ -162,9 +162,7 @@ def test_a_run_that_diverges_fails_alone(tmp_path, monkeypatch):
     watcher = Watcher()
     session = make_session(tmp_path, observer=watcher)
     recipe = dataclasses.replace(TINY, epochs=1)
-    runs = resolved(
-        session, tiny_run(recipe=recipe), tiny_run(RSSAM("vit_t", "scratch", mff=False, mhff=False), recipe)
-    )
+    runs = resolved(session, tiny_run(LORA, recipe), tiny_run(recipe=recipe))
     failed, trained = execute_all(runs, session)
     assert (failed.status, trained.status) == ("failed", "trained")
     assert "loss became nan" in failed.reason

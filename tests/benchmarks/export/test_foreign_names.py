@@ -4,9 +4,8 @@
 """
 
 import dataclasses
+import importlib.util
 import json
-import os
-import subprocess
 import sys
 
 import pytest
@@ -26,7 +25,6 @@ from reports.write import write_report
 from rssam.errors import UnknownName, UserError
 from tests.benchmarks.export.test_adapter import stirred
 from tests.benchmarks.prepared import make_session, tiny_run
-from tests.conftest import REPOSITORY
 from tests.reports.fabricate import PROVENANCE, fabricate
 
 NAMES = (
@@ -88,19 +86,19 @@ def test_an_adapter_names_no_code(evil, adapter, tmp_path, name):
     assert str(caught.value).isprintable()
 
 
-@pytest.mark.parametrize("command", ["predict", "evaluate"])
-def test_the_commands_say_so_in_one_sentence(evil, adapter, tmp_path, command):
+@pytest.mark.parametrize("name", ["predict", "evaluate"])
+def test_the_commands_say_so_in_one_sentence(evil, adapter, command, monkeypatch, name):
+    """With the working folder on `sys.path`, as it is for a process that `python -m` starts."""
     rename(adapter, "evil:Net")
     (evil / "scene.png").write_bytes(b"")
-    rest = ["scene.png", "--out", "map.tif"] if command == "predict" else ["--dataset", "deepglobe"]
-    done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.cli", "--home", tmp_path / "home", command, *rest, "--adapter", adapter],
-        capture_output=True, text=True, check=False, cwd=evil,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join((str(REPOSITORY), os.environ.get("PYTHONPATH", "")))},
-    )  # fmt: skip
-    assert done.returncode == 2
-    assert "Traceback" not in done.stderr
-    assert "found 'evil:Net': a file may not name code" in " ".join(done.stderr.split())
+    rest = ["scene.png", "--out", "map.tif"] if name == "predict" else ["--dataset", "deepglobe"]
+    with monkeypatch.context() as patch:
+        patch.syspath_prepend(evil)
+        assert importlib.util.find_spec("evil") is not None
+        code, _, errors = command(name, *rest, "--adapter", adapter)
+    assert code == 2
+    assert "Traceback" not in errors
+    assert "found 'evil:Net': a file may not name code" in " ".join(errors.split())
 
 
 def evil_result(name, noted):
@@ -150,8 +148,8 @@ def test_the_class_that_the_user_names_must_be_that_system(adapter, tmp_path, mo
     """--model is the user's word: it is imported, and a class that declares no system is refused."""
     monkeypatch.setattr(sys, "path", list(sys.path))
     session = make_session(tmp_path / "home")
-    with pytest.raises(UserError, match="is of the system 'sam-lora', and --model declares 'unet'"):
-        load_either(session.home, None, adapter, "unet")
+    with pytest.raises(UserError, match="is of the system 'unet', and --model declares 'sam-lora'"):
+        load_either(session.home, None, adapter, "sam-lora")
     with pytest.raises(NotAModel, match="cannot be imported"):
         load_either(session.home, None, adapter, "nowhere_at_all:Net")
-    assert load_either(session.home, None, adapter, "sam-lora").model.name == "sam-lora"
+    assert load_either(session.home, None, adapter, "unet").model.name == "unet"

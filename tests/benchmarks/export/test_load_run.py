@@ -14,17 +14,18 @@ from benchmarks.training.evaluate import evaluate
 from data_prep.loading.torch_dataset import PreparedDataset
 from data_prep.manifest import load_manifest
 from rssam.errors import UnknownName, UserError
-from tests.benchmarks.prepared import TINY, make_session, tiny_run
+from tests.benchmarks.prepared import LORA, TINY, make_session, tiny_run
 
 
 def trained(session, run):
     return execute_all(resolve_all([run], session), session)[0].result
 
 
-@pytest.mark.parametrize("rates", [(1e-3,), (1e-2, 1e-3, 1e-4)])
-def test_the_network_of_a_run_counts_as_the_run_did(tmp_path, rates):
+@pytest.mark.parametrize(("model", "rates"), [(LORA, (1e-3,)), (None, (1e-2, 1e-3, 1e-4))], ids=["frozen", "rates"])
+def test_the_network_of_a_run_counts_as_the_run_did(tmp_path, model, rates):
+    """A network part of which is frozen and in no checkpoint; and the best of several rates."""
     session = make_session(tmp_path)
-    run = tiny_run(recipe=dataclasses.replace(TINY, rates=rates))
+    run = tiny_run(model, dataclasses.replace(TINY, rates=rates))
     result = trained(session, run)
     found = load_run(session.home, result.key)
     assert (found.model, found.task, found.key, found.dataset) == (run.model, run.task, result.key, "deepglobe")
@@ -55,7 +56,7 @@ def test_what_cannot_be_had_is_said(tmp_path):
     identity = json.loads(json.dumps(result.identity))
     for change, kind, words in (
         ({"name": "deeplab"}, UnknownName, "system 'deeplab'"),
-        ({"options": {"width": 3}}, UnknownName, "options width, which this version lacks"),
+        ({"options": {"depth": 3}}, UnknownName, "options depth, which this version lacks"),
         ({"version": 0}, UserError, "use the rssam-bench that made it"),
     ):
         with pytest.raises(kind, match=words):

@@ -79,7 +79,7 @@ def test_several_classes_in_table3(command, tmp_path, source, one_row):
     assert (code, "Soil ours" in (tmp_path / "report" / "report.md").read_text()) == (0, True)
 
 
-def test_one_class_in_table5_in_processes_of_their_own(command, source, one_row):
+def test_one_class_in_table5_in_processes_of_their_own(command, source, one_row, forked_jobs):
     classes = ["--classes", "road=1", "--ignore", "2", "--side", "64", "--workers", "1"]
     assert command("prepare", "folder", "--name", "paths", "--source", source, *classes)[0] == 0
     run = ["reproduce", "table5", "--profile", "smoke", "--dataset", "paths", "--no-track", "--jobs", "2", "--json"]

@@ -12,8 +12,9 @@ from rssam.sam.encoder_sizes import ENCODERS
 from tests.benchmarks.protocol.test_custom import SYSTEM_CODE
 
 
-def test_an_encoder_beside_segment_anythings_blocks():
+def test_an_encoder_beside_segment_anythings_blocks(monkeypatch):
     """Every operation of either way is timed and weighed; multiply-adds are those of the layers, by hand."""
+    monkeypatch.setattr("benchmarks.speed.timing.SECONDS_OF_AN_OPERATION", 0.005)
     conditions = Conditions("cpu", "32-true", batch=2, group=1, rounds=7)
     record = measure_encoder("vit_t", Task(("road",), (224, 224)), conditions, ("auto", "reference"))
     compared = {"reference.latency", "reference.throughput", "reference.step"}
@@ -35,6 +36,7 @@ def test_an_encoder_beside_segment_anythings_blocks():
 
 
 def test_the_command_takes_an_own_system_beside_a_known_one(command, tmp_path, monkeypatch):
+    monkeypatch.setattr("benchmarks.speed.timing.SECONDS_OF_AN_OPERATION", 0.005)
     (tmp_path / "ownnet.py").write_text(SYSTEM_CODE)
     monkeypatch.syspath_prepend(str(tmp_path))
     options = ("--size", "32", "--batch", "1", "--group", "1", "--device", "cpu")

@@ -5,6 +5,7 @@ import dataclasses
 import http.server
 import json
 import os
+import shutil
 import signal
 import sqlite3
 import threading
@@ -19,6 +20,23 @@ from benchmarks.tracking.mlflow import EXPERIMENT, MlflowTracker, flat
 from data_prep.manifest import load_manifest
 from tests.benchmarks.prepared import TINY, Watcher, make_session, tiny_run
 from tests.benchmarks.processes import outcome_of
+
+
+@pytest.fixture(scope="module")
+def empty_database(tmp_path_factory):
+    """MLflow's tables with nothing in them, which take a second to make."""
+    from mlflow import MlflowClient
+
+    path = tmp_path_factory.mktemp("mlflow") / "mlflow.db"
+    MlflowClient(f"sqlite:///{path}").search_experiments()
+    return path
+
+
+@pytest.fixture
+def database(tmp_path, empty_database):
+    """The database of the home `tmp_path`, without an experiment yet."""
+    shutil.copy(empty_database, tmp_path)
+    return tmp_path / "mlflow.db"
 
 
 def finished(home, tracker):
@@ -40,7 +58,7 @@ def test_parameters_metrics_and_the_result_arrive(tmp_path):
     [run] = client.search_runs([client.get_experiment_by_name(EXPERIMENT).experiment_id])
     assert run.info.run_name == outcome.key
     assert run.info.status == "FINISHED"
-    assert run.data.params["model.name"] == "sam-lora"
+    assert run.data.params["model.name"] == "unet"
     assert run.data.params["recipe.epochs"] == "2"
     assert run.data.metrics["test_dice"] == pytest.approx(outcome.result.scores.dice)
     losses = [point.value for point in client.get_metric_history(run.info.run_id, "val_loss")]
@@ -114,11 +132,11 @@ def runs_in(home):
     return client, {run.info.run_name: run for run in found}, len(found)
 
 
-def test_a_locked_database_is_told_later(tmp_path):
+def test_a_locked_database_is_told_later(tmp_path, database):
     """Locked all the time: a sentence, the result is stored; the next command tells MLflow the whole of it."""
     assert MlflowTracker(tmp_path, print).open()
     messages = []
-    locking = sqlite3.connect(tmp_path / "mlflow.db", check_same_thread=False)
+    locking = sqlite3.connect(database, check_same_thread=False)
     locking.execute("BEGIN EXCLUSIVE")
     mirror = MlflowTracker(tmp_path, messages.append)
     mirror.caller.seconds_to_answer = 1.0
@@ -225,12 +243,12 @@ def test_a_run_that_was_made_and_not_noted_is_found_again(tmp_path, moment):
     assert (outcome.key, messages) == (key, [])
     _, runs, count = runs_in(tmp_path)
     assert (count, runs[key].info.run_id, runs[key].info.status) == (1, left.info.run_id, "FINISHED")
-    assert runs[key].data.params["model.name"] == "sam-lora"
+    assert runs[key].data.params["model.name"] == "unet"
 
 
-def test_the_same_run_of_another_home_is_not_taken_for_it(tmp_path, monkeypatch):
+def test_the_same_run_of_another_home_is_not_taken_for_it(tmp_path, database, monkeypatch):
     """On one server: the same key says that it is the same declaration, not the same training."""
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'mlflow.db'}")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{database}")
     mirrors = [MlflowTracker(tmp_path / name, print) for name in ("one", "two")]
     for mirror in mirrors:
         mirror.start("key", {"seed": 0})
@@ -239,7 +257,7 @@ def test_the_same_run_of_another_home_is_not_taken_for_it(tmp_path, monkeypatch)
     assert runs_in(tmp_path)[2] == 2
 
 
-def test_a_stopped_run_is_killed_and_goes_on_in_the_same(tmp_path):
+def test_a_stopped_run_is_killed_and_goes_on_in_the_same(tmp_path, database):
     session = make_session(tmp_path, tracker=MlflowTracker(tmp_path, print))
     session.observer.on_epoch = lambda _: setattr(session.stop, "signal", "SIGTERM")
     manifest = load_manifest(session.data_folder("deepglobe"), "deepglobe")
@@ -257,7 +275,7 @@ def test_a_stopped_run_is_killed_and_goes_on_in_the_same(tmp_path):
     assert steps == [1, 2]
 
 
-def test_a_failed_run_is_marked(tmp_path):
+def test_a_failed_run_is_marked(tmp_path, database):
     session = make_session(tmp_path, tracker=MlflowTracker(tmp_path, print))
     session.observer.on_epoch = lambda _: (_ for _ in ()).throw(OSError(28, "No space left on device", "x"))
     manifest = load_manifest(session.data_folder("deepglobe"), "deepglobe")
@@ -268,8 +286,8 @@ def test_a_failed_run_is_marked(tmp_path):
     assert "no space left for x: free some and run again" in runs[resolved.key].data.tags["reason"]
 
 
-def test_listening_changes_no_count(tmp_path):
-    with_mirror, _ = finished(tmp_path / "a", MlflowTracker(tmp_path / "a", print))
+def test_listening_changes_no_count(tmp_path, database):
+    with_mirror, _ = finished(tmp_path, MlflowTracker(tmp_path, print))
     without, _ = finished(tmp_path / "b", make_session(tmp_path / "b").tracker)
     assert with_mirror.key == without.key
     assert with_mirror.result.counts.to_json() == without.result.counts.to_json()

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from data_prep.errors import DataError
-from tests.data_prep.samples import picture, prepare, road, write_image, write_mask, write_pair
+from tests.data_prep.samples import picture, prepare, road, squares, write_image, write_mask, write_pair
 
 
 def refusal(source, out) -> str:
@@ -44,7 +44,7 @@ def test_images_only(tmp_path, out):
 def test_all_bad_files_are_listed_at_once(source, out):
     train = source / "train"
     for stem in ("200", "201", "202", "203", "204", "205", "206"):
-        write_pair(train, stem, int(stem))
+        write_pair(train, stem, int(stem), drawn=squares)
     (train / "200_sat.jpg").write_bytes((train / "200_sat.jpg").read_bytes()[:-500])
     (train / "201_mask.png").write_bytes((train / "201_mask.png").read_bytes()[:-30])
     write_mask(train / "202_mask.png", road(202, 256))

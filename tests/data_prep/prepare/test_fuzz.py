@@ -22,7 +22,7 @@ from data_prep.datasets.whdld import Whdld
 from data_prep.errors import DataError, NotPrepared
 from data_prep.manifest import load_manifest
 from data_prep.registry import dataset
-from tests.data_prep.samples import picture, road, write_image, write_mask
+from tests.data_prep.samples import road, squares, write_image, write_mask
 
 FILES = {
     "deepglobe": ("a/1_sat.jpg", "a/1_mask.png"),
@@ -34,23 +34,18 @@ FILES = {
 TARGETS = [(name, path) for name, paths in FILES.items() for path in paths]
 
 
-@pytest.fixture(autouse=True)
-def _no_waiting_for_the_disk(monkeypatch):
-    monkeypatch.setattr(os, "fsync", lambda descriptor: None)
-
-
 @pytest.fixture(scope="module")
 def sources(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("good")
     for stem in ("1", "2"):
-        write_image(folder / "deepglobe" / "a" / f"{stem}_sat.jpg", picture(int(stem)))
+        write_image(folder / "deepglobe" / "a" / f"{stem}_sat.jpg", squares(int(stem)))
         write_mask(folder / "deepglobe" / "a" / f"{stem}_mask.png", road(int(stem)))
-        write_image(folder / "whdld" / "Images" / f"{stem}.jpg", picture(int(stem), 256))
+        write_image(folder / "whdld" / "Images" / f"{stem}.jpg", squares(int(stem), 256))
         colours = np.array(Whdld.palette, np.uint8)[road(int(stem), 256) // 255]
         (folder / "whdld" / "ImagesPNG").mkdir(exist_ok=True)
         Image.fromarray(colours).save(folder / "whdld" / "ImagesPNG" / f"{stem}.png")
     for split in ("train", "val", "test"):
-        for kind, pixels in (("image", picture(3)), ("label", road(3) > 0)):
+        for kind, pixels in (("image", squares(3)), ("label", road(3) > 0)):
             (folder / "whu" / split / kind).mkdir(parents=True)
             compression = "packbits" if kind == "image" else "tiff_ccitt"  # as the published tiles
             Image.fromarray(pixels).save(folder / "whu" / split / kind / "1.tif", compression=compression)

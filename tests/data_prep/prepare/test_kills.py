@@ -17,20 +17,20 @@ from data_prep.datasets.deepglobe import DeepGlobe
 from data_prep.registry import dataset
 from tests.conftest import REPOSITORY
 from tests.data_prep import raster_files
-from tests.data_prep.samples import contents, prepare, write_image, write_mask, write_pair
+from tests.data_prep.samples import contents, picture, prepare, squares, write_image, write_mask, write_pair
 
 KILLS = 30
 
 
-def write_mixed(folder, side):
+def write_mixed(folder, side, drawn=picture):
     """Seven pairs of which two show the same, an image in two places, and three files that cannot be used."""
     for index in range(6):
-        write_pair(folder / "train", str(100 + index), index, side)
-    write_pair(folder / "more", "555", 3, side)
+        write_pair(folder / "train", str(100 + index), index, side, drawn)
+    write_pair(folder / "more", "555", 3, side, drawn)
     shutil.copy(folder / "train" / "104_sat.jpg", folder / "more")
-    write_pair(folder / "more", "700", 7, side)
+    write_pair(folder / "more", "700", 7, side, drawn)
     (folder / "more" / "700_sat.jpg").write_bytes((folder / "more" / "700_sat.jpg").read_bytes()[:-300])
-    write_pair(folder / "more", "701", 8, side)
+    write_pair(folder / "more", "701", 8, side, drawn)
     write_image(folder / "train" / "701_sat.jpg", np.zeros((side, side, 3), np.uint8))
     write_mask(folder / "a mask without an image" / "900_mask.png", np.zeros((8, 8), np.uint8))
     return folder
@@ -68,7 +68,7 @@ def reversed_listings(monkeypatch):
 
 
 def test_number_of_workers_and_order_of_the_file_system(tmp_path, request):
-    source = write_mixed(tmp_path / "source", 512)
+    source = write_mixed(tmp_path / "source", 512, squares)
     listed = [path.name for path in source.rglob("*")]
     manifest = prepare(source, tmp_path / "1", skip_bad=True)
     assert (len(manifest.entries), len(manifest.skipped)) == (7, 3)

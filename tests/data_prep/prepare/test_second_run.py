@@ -15,7 +15,7 @@ from data_prep.datasets.deepglobe import DeepGlobe
 from data_prep.errors import DataError
 from data_prep.prepare import pipeline
 from rssam.errors import UserError
-from tests.data_prep.samples import contents, prepare, write_pair, write_source
+from tests.data_prep.samples import contents, prepare, squares, write_pair, write_source
 
 
 def times(folder):
@@ -160,7 +160,7 @@ def test_a_full_disk_elsewhere_is_told_too(source, tmp_path, out, monkeypatch, s
 
 
 def test_two_at_once_do_not_collide(tmp_path, out):
-    source, made = write_source(tmp_path / "source", 3), []
+    source, made = write_source(tmp_path / "source", 3, drawn=squares), []
     threads = [threading.Thread(target=lambda: made.append(prepare(source, out))) for _ in range(2)]
     for thread in threads:
         thread.start()

@@ -10,7 +10,7 @@ import pytest
 from data_prep.errors import DataError
 from data_prep.manifest import load_manifest
 from data_prep.registry import DATASETS, dataset
-from tests.data_prep.samples import contents, picture, prepare, road, write_image, write_mask, write_pair
+from tests.data_prep.samples import contents, prepare, road, squares, write_image, write_mask, write_pair
 
 
 @pytest.fixture
@@ -18,13 +18,13 @@ def spoiled(source):
     """Three sound pairs and five with six faults of every kind."""
     train = source / "train"
     for stem in ("200", "201", "202", "203"):
-        write_pair(train, stem, int(stem))
+        write_pair(train, stem, int(stem), drawn=squares)
     (train / "200_sat.jpg").write_bytes((train / "200_sat.jpg").read_bytes()[:-500])
     (train / "200_mask.png").write_bytes(b"")
     write_mask(train / "201_mask.png", road(201, 256))
     (train / "202_mask.png").unlink()
     (train / "202_mask.png").symlink_to("gone.png")
-    write_image(source / "test" / "203_sat.jpg", picture(77))
+    write_image(source / "test" / "203_sat.jpg", squares(77))
     write_mask(train / "300_mask.png", road(300))
     return source
 
@@ -107,7 +107,7 @@ def test_a_second_call_without_the_option_names_it(spoiled, out):
 
 def test_a_mended_and_a_newly_bad_file_are_told(spoiled, out):
     prepare(spoiled, out, skip_bad=True)
-    write_pair(spoiled / "train", "201", 201)
+    write_pair(spoiled / "train", "201", 201, drawn=squares)
     write_mask(spoiled / "train" / "301_mask.png", road(301))
     with pytest.raises(DataError) as caught:
         prepare(spoiled, out, skip_bad=True)

@@ -76,11 +76,12 @@ def test_a_record_of_anything_else_is_no_record(home, changes):
     assert charts_of(home) == []
 
 
-def test_the_size_is_that_of_the_crops_a_network_was_trained_on(tmp_path):
+def test_the_size_is_that_of_the_crops_a_network_was_trained_on(tmp_path, monkeypatch):
     """A real record: U-Net as the smoke profile has it, on its crops of 128 pixels."""
     setting = Setting("smoke")
     fill(tmp_path, [None, 0.6], setting, table=TABLE1, data=MADE_UP, precision="32-true")
     model = row_run(1, setting, table=TABLE1).model
+    monkeypatch.setattr("benchmarks.speed.timing.SECONDS_OF_AN_OPERATION", 0.005)
     conditions = Conditions("cpu", "32-true", batch=2, group=2, rounds=7)
     put(tmp_path, model)  # of whole images
     assert charts_of(tmp_path, setting) == []
