@@ -1,4 +1,4 @@
-"""The last module that the server of forks imports: what is there by then is shared, and never looked at for garbage."""
+"""The last module that the server of forks imports: what is there by then is shared, and no garbage is sought in it."""
 
 import gc
 
