@@ -7,7 +7,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-gc.disable()  # until everything is imported
+gc.disable()  # until all tests are imported
 
 OFFLINE = Path(__file__).parent / "offline"
 CONNECTIONS = Path(tempfile.mkstemp(prefix="connections-")[1])
@@ -22,7 +22,7 @@ sys.path.insert(0, str(OFFLINE))
 import sitecustomize as offline  # noqa: E402
 
 offline.block()
-offline.wait_for_no_disk()
+offline.skip_fsync()
 
 import pytest  # noqa: E402
 
@@ -39,10 +39,10 @@ def _no_connections():
 
 
 def pytest_collection_finish():
-    """Leave out what was imported when garbage is looked for: a look at all of it takes 0.3 seconds."""
+    """Keep everything imported out of garbage collection, where each full collection of it takes 0.3 seconds."""
     gc.freeze()
     gc.enable()
-    atexit.register(gc.unfreeze)  # or libraries report as leaked what is still there at the end
+    atexit.register(gc.unfreeze)  # libraries report frozen objects as leaks at exit
 
 
 def pytest_sessionfinish():

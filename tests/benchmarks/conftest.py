@@ -29,7 +29,7 @@ def command(tmp_path, monkeypatch, capsys):
 
 @pytest.fixture
 def forked_jobs(monkeypatch):
-    """Fork the processes of `--jobs` from a server that has imported torch, where how they start is not the claim."""
+    """Fork the processes of `--jobs` from a server that has imported torch, where the claim is not how they start."""
     from tests.benchmarks.processes import FORKSERVER
 
     given = multiprocessing.get_context

@@ -1,5 +1,10 @@
-"""The last module that the server of forks imports: what is there by then is shared, and no garbage is sought in it."""
+"""Keep what the forkserver has imported out of garbage collection, so that its children share the memory.
 
+Preloaded last.
+"""
+
+import atexit
 import gc
 
 gc.freeze()
+atexit.register(gc.unfreeze)  # libraries report frozen objects as leaks at exit

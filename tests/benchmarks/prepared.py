@@ -20,7 +20,7 @@ from rssam.files import sha256_file
 SIDE = 64
 TINY = Recipe(name="tiny", rates=(1e-3,), warmup=0.1, epochs=2, batch=4, group=2, crop=SIDE)
 LORA = SamLora("vit_t", "scratch")
-"""A transformer, part of it frozen. A run of it takes five times as long as one of the U-Net, and leaves 125 MB."""
+"""A transformer, partly frozen. Its run takes five times as long as that of the U-Net, and leaves 125 MB."""
 
 
 def write_prepared(folder: Path, count: int = 14, seed: int = 0) -> Manifest:

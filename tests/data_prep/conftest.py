@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from data_prep.registry import dataset
 from tests.data_prep.samples import squares, write_source
 
 
@@ -11,6 +13,20 @@ from tests.data_prep.samples import squares, write_source
 def shared_source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Four pairs of 512 pixels and an image without a mask; tests must not change it."""
     return write_source(tmp_path_factory.mktemp("source"), 4, drawn=squares)
+
+
+@pytest.fixture(scope="session")
+def stand_ins(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """Return a function from a data set's name to a folder of four stand-in scenes; tests must not change it."""
+    folders: dict[str, Path] = {}
+
+    def folder_of(name: str) -> Path:
+        if name not in folders:
+            folders[name] = tmp_path_factory.mktemp(name) / "source"
+            dataset(name).synthesize(folders[name], 4, seed=0)
+        return folders[name]
+
+    return folder_of
 
 
 @pytest.fixture

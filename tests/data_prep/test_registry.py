@@ -26,9 +26,8 @@ def test_an_unknown_name_lists_the_choices():
 
 
 @pytest.mark.parametrize("name", DATASETS)
-def test_stand_ins_become_a_prepared_folder_that_a_second_call_verifies(tmp_path, name):
-    entry, source, out = dataset(name), tmp_path / "source", tmp_path / "out"
-    entry.synthesize(source, 4, seed=0)
+def test_stand_ins_become_a_prepared_folder_that_a_second_call_verifies(tmp_path, stand_ins, name):
+    entry, source, out = dataset(name), stand_ins(name), tmp_path / "out"
     with pytest.raises(DataError, match=f"holds synthetic scenes, not {entry.title}"):
         entry.prepare(source, out, origin="source", workers=1, progress=lambda *_: None)
     first, second = (

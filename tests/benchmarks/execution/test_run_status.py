@@ -59,7 +59,13 @@ def held(tmp_path):
 def test_a_second_process_leaves_it_for_last_and_says_who(held):
     session, item, child, leave = held
     other = resolved(session, tiny_run(OTHER, ONE))[0]
-    threading.Timer(1.5, leave.set).start()
+    end = session.observer.end
+
+    def let_go(outcome):
+        end(outcome)
+        leave.set()
+
+    session.observer.end = let_go  # once the other run is done
     outcomes = execute_all([item, other], session)
     assert [outcome.status for outcome in outcomes] == ["trained", "trained"]
     assert [outcome.key for outcome in session.observer.outcomes] == [other.key, item.key]
@@ -88,7 +94,7 @@ def test_a_killed_holder_holds_nothing(held):
 
 def test_waiting_ends_when_asked_to_stop(held):
     session, item, *_ = held
-    threading.Timer(0.7, lambda: setattr(session.stop, "signal", "SIGTERM")).start()
+    threading.Timer(0.2, lambda: setattr(session.stop, "signal", "SIGTERM")).start()
     assert execute(item, session).status == "interrupted"
 
 

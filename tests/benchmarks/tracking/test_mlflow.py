@@ -24,7 +24,7 @@ from tests.benchmarks.processes import outcome_of
 
 @pytest.fixture(scope="module")
 def empty_database(tmp_path_factory):
-    """MLflow's tables with nothing in them, which take a second to make."""
+    """Write a database with MLflow's tables and nothing in them, which takes a second."""
     from mlflow import MlflowClient
 
     path = tmp_path_factory.mktemp("mlflow") / "mlflow.db"
@@ -34,7 +34,7 @@ def empty_database(tmp_path_factory):
 
 @pytest.fixture
 def database(tmp_path, empty_database):
-    """The database of the home `tmp_path`, without an experiment yet."""
+    """Copy the empty database into the home `tmp_path`; it has no experiment yet."""
     shutil.copy(empty_database, tmp_path)
     return tmp_path / "mlflow.db"
 
@@ -101,7 +101,7 @@ class Answering(http.server.BaseHTTPRequestHandler):
 def server(monkeypatch):
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Answering) as found:
         found.daemon_threads = True
-        threading.Thread(target=found.serve_forever, daemon=True).start()
+        threading.Thread(target=found.serve_forever, args=(0.01,), daemon=True).start()
         monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{found.server_port}")
         yield found
         found.shutdown()

@@ -86,7 +86,8 @@ from benchmarks.training.device_layout import Layout, start_others
 def main():
     ended = [process.wait() for process in start_others(Layout(3))]
     names = ("LOCAL_RANK", "WORLD_SIZE", "NODE_RANK", "MASTER_ADDR", "MASTER_PORT")
-    print(json.dumps([sys.argv[1:], ended, *map(os.environ.get, names)]))
+    report = json.dumps([sys.argv[1:], ended, *map(os.environ.get, names)])
+    os.write(1, f"{report}\\n".encode())  # at once: the lines of two processes may not mix
 
 app.main = main
 """

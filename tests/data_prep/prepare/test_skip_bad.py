@@ -128,18 +128,16 @@ def test_a_source_where_all_is_bad_is_an_error(source, out):
     assert not out.exists()
 
 
-def test_a_published_split_of_which_nothing_is_left_is_an_error(tmp_path):
-    whu, source = dataset("whu"), tmp_path / "source"
-    whu.synthesize(source, 4, seed=0)
+def test_a_published_split_of_which_nothing_is_left_is_an_error(tmp_path, stand_ins):
+    whu, source = dataset("whu"), shutil.copytree(stand_ins("whu"), tmp_path / "source")
     next((source / "val" / "label").iterdir()).write_bytes(b"II*\0")
     with pytest.raises(DataError, match=r"every pair of val has a bad file"):
         whu.prepare(source, tmp_path / "out", origin="synthetic", workers=1, progress=lambda *_: None, skip_bad=True)
 
 
 @pytest.mark.parametrize("name", DATASETS)
-def test_every_data_set_knows_the_option(tmp_path, name):
-    entry, source = dataset(name), tmp_path / "source"
-    entry.synthesize(source, 4, seed=0)
+def test_every_data_set_knows_the_option(tmp_path, stand_ins, name):
+    entry, source = dataset(name), shutil.copytree(stand_ins(name), tmp_path / "source")
     first = min(
         path for path in source.rglob("*") if path.suffix in (".jpg", ".tif") and path.parts[-3] not in ("val", "test")
     )

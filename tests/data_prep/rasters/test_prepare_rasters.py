@@ -509,8 +509,8 @@ def test_tiles_of_rasters_are_never_taken_for_the_published_ones(source, out):
     assert "never part" not in manifest.rules["split"]
 
 
-def test_edges_are_refused_for_ready_tiles(tmp_path, out):
-    Whu().synthesize(tmp_path / "tiles", 4, 0)
+def test_edges_are_refused_for_ready_tiles(tmp_path, out, stand_ins):
+    shutil.copytree(stand_ins("whu"), tmp_path / "tiles")
     for path in (tmp_path / "tiles").glob("*.txt"):
         path.unlink()
     assert "--edges is for tiles that are cut from large rasters" in refusal(tmp_path / "tiles", out, edges="drop")

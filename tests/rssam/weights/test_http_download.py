@@ -34,7 +34,9 @@ class Server:
 
         self.http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self.http.server_port}/models/sam_vit_b_01ec64.pth"
-        threading.Thread(target=self.http.serve_forever, daemon=True).start()
+        threading.Thread(
+            target=self.http.serve_forever, args=(0.01,), daemon=True
+        ).start()  # asks so often if it shall end
 
     def answer(self, request):
         wanted, condition = request.headers.get("Range"), request.headers.get("If-Range")
