@@ -44,7 +44,7 @@ class Ledger:
 
 
 @dataclass(frozen=True)
-class TestSplitUse:
+class SplitUses:
     """How often one test split was used: by how many runs, of how many systems; and how often by anything else."""
 
     dataset: str
@@ -111,7 +111,7 @@ def _use(raw: object) -> TestSetUse:
     return use
 
 
-def count_uses(uses: Sequence[TestSetUse]) -> tuple[TestSplitUse, ...]:
+def count_uses(uses: Sequence[TestSetUse]) -> tuple[SplitUses, ...]:
     """Uses by test split, the most used of each data set first."""
     splits: dict[tuple[str, str], list[TestSetUse]] = {}
     for use in uses:
@@ -121,5 +121,5 @@ def count_uses(uses: Sequence[TestSetUse]) -> tuple[TestSplitUse, ...]:
         tests = [use for use in split_uses if use.purpose == "test"]
         runs, systems = {use.key for use in tests}, {use.system for use in tests}
         others = len(split_uses) - len(tests)
-        counted.append(TestSplitUse(dataset, split, len(split_uses), len(runs), len(systems), others))
+        counted.append(SplitUses(dataset, split, len(split_uses), len(runs), len(systems), others))
     return tuple(sorted(counted, key=lambda split_use: (split_use.dataset, -split_use.uses, split_use.split)))

@@ -26,7 +26,7 @@ from benchmarks.results.submission import (
 )
 from benchmarks.results.test_set_log import append_use
 from benchmarks.scoring.score import ScoredSubmission
-from benchmarks.scoring.test_images import TestImages
+from benchmarks.scoring.test_images import ImagesToScore
 from benchmarks.training.evaluate import evaluate
 from benchmarks.training.loop import make_fabric
 from benchmarks.training.reproducibility import seeded
@@ -118,7 +118,7 @@ class MappedNetwork(nn.Module):
         return (mapped[0] - logits[:, others].amax(dim=1))[:, None]
 
 
-def crop_for(trained: TrainedNetwork, test_images: TestImages) -> int | None:
+def crop_for(trained: TrainedNetwork, test_images: ImagesToScore) -> int | None:
     """Return the side of the squares that cover an image, None for whole images.
 
     Raises UserError if the images have another size than the network takes, and no grid of such squares.
@@ -137,7 +137,7 @@ def crop_for(trained: TrainedNetwork, test_images: TestImages) -> int | None:
 
 def evaluate_elsewhere(
     trained: TrainedNetwork,
-    test_images: TestImages,
+    test_images: ImagesToScore,
     mapping: ClassMapping,
     name: str,
     session: Session,
@@ -208,7 +208,7 @@ def _size_rule(trained: TrainedNetwork, crop: int | None) -> str:
     return whole if crop is None else f"Images covered by a grid of squares of {crop} pixels, as it was trained."
 
 
-def _copies(session: Session, trained_on: str, test_images: TestImages) -> int | None:
+def _copies(session: Session, trained_on: str, test_images: ImagesToScore) -> int | None:
     """How many of the images are also in the data set it was trained on; None if that one is not prepared here."""
     try:
         manifest = load_manifest(session.data_folder(trained_on), trained_on)

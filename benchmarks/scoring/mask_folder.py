@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from benchmarks.failures import FAULTS_SHOWN, shortened
 from benchmarks.scoring.mask_files import READ, LabelFile, LabelReader, labels_of, resolve_encoding
-from benchmarks.scoring.test_images import TestImages
+from benchmarks.scoring.test_images import ImagesToScore
 from data_prep.images.decode import BadPicture
 from data_prep.manifest import Entry
 from data_prep.processes import Progress
@@ -33,7 +33,7 @@ class PredictedLabels:
     notes: tuple[str, ...]  # what the user should know
 
 
-def read_folder(folder: Path, test_images: TestImages, suffix: str, progress: Progress) -> PredictedLabels:
+def read_folder(folder: Path, test_images: ImagesToScore, suffix: str, progress: Progress) -> PredictedLabels:
     """Read the predictions of a folder: a file for each test image, named by its stem and `suffix`.
 
     Raises PredictionsUnfit listing all that is wrong.
@@ -125,7 +125,7 @@ def _reading(files: Sequence[LabelFile], foreground: int, threshold: float, nati
 
 
 def _all_wrong(
-    folder: Path, test_images: TestImages, missing: Sequence[str], faults: Sequence[str], foreign: Sequence[str]
+    folder: Path, test_images: ImagesToScore, missing: Sequence[str], faults: Sequence[str], foreign: Sequence[str]
 ) -> str:
     """One message with everything that is wrong."""
     split = f"seed {test_images.split_seed}" + (", by scenes" if test_images.split_rule == "blocked" else "")

@@ -30,7 +30,7 @@ from benchmarks.results.submission import (
 )
 from benchmarks.results.test_set_log import append_use
 from benchmarks.scoring.mask_folder import PredictedLabels, PredictionsUnfit, read_folder
-from benchmarks.scoring.test_images import TestImages, select_test_images
+from benchmarks.scoring.test_images import ImagesToScore, select_test_images
 from benchmarks.training.evaluate import confusion_matrix
 from data_prep.errors import DataError
 from data_prep.images.encode import take_every
@@ -49,7 +49,7 @@ class ScoredSubmission:
 
 
 def score(
-    home: Path, test_images: TestImages, folder: Path, name: str, suffix: str, progress: Progress
+    home: Path, test_images: ImagesToScore, folder: Path, name: str, suffix: str, progress: Progress
 ) -> ScoredSubmission:
     """Score the files of a folder and store the submission.
 
@@ -91,7 +91,7 @@ def score(
     return ScoredSubmission(submission, put_submission(home, submission), notes, cached=False)
 
 
-def read_run(home: Path, result: Result) -> tuple[TestImages, PredictedLabels]:
+def read_run(home: Path, result: Result) -> tuple[ImagesToScore, PredictedLabels]:
     """Return the test images of a finished run and the predictions it saved.
 
     Raises DataError if they are gone or damaged.
@@ -117,7 +117,7 @@ def read_run(home: Path, result: Result) -> tuple[TestImages, PredictedLabels]:
     )
 
 
-def count(test_images: TestImages, predicted: PredictedLabels, progress: Progress) -> tuple[Counts, Counts | None]:
+def count(test_images: ImagesToScore, predicted: PredictedLabels, progress: Progress) -> tuple[Counts, Counts | None]:
     """Count at the prepared labels' resolution, and at the source's if predictions are that fine."""
     task = test_images.task
     data = PreparedDataset(test_images.folder, test_images.entries, cache=False)
@@ -139,7 +139,7 @@ def count(test_images: TestImages, predicted: PredictedLabels, progress: Progres
     return counts, native_counts if len(finer) == len(confusions) else None
 
 
-def digest(test_images: TestImages, predicted: PredictedLabels) -> str:
+def digest(test_images: ImagesToScore, predicted: PredictedLabels) -> str:
     """Return the SHA-256 of the predicted labels: equal for equal predictions, whatever their files."""
     sha256 = hashlib.sha256()
     for index, entry in enumerate(test_images.entries):

@@ -20,7 +20,7 @@ from rssam.contract import Task
 
 
 @dataclass(frozen=True)
-class TestImages:
+class ImagesToScore:
     """Images of a prepared data set that are to be counted."""
 
     dataset: Dataset
@@ -49,7 +49,7 @@ class TestImages:
 
 def select_test_images(
     home: Path, name: str, split_seed: int, rule: SplitRule, selection: ImageSelection = "test"
-) -> TestImages:
+) -> ImagesToScore:
     """Return the images to count, after comparing their files with their digests.
 
     Args:
@@ -70,4 +70,4 @@ def select_test_images(
     if not entries:
         raise DataError(f"{name} has no test images: {len(manifest.entries)} pairs are too few to split; prepare more")
     require_unchanged(folder, name, entries)
-    return TestImages(dataset, manifest, folder, entries, selection, split_seed, rule)
+    return ImagesToScore(dataset, manifest, folder, entries, selection, split_seed, rule)

@@ -12,7 +12,7 @@ from benchmarks.execution.runner import execute
 from benchmarks.protocol.run import ResolvedRun
 from benchmarks.protocol.setting import Setting
 from benchmarks.results.home import Home
-from benchmarks.results.test_set_log import TestSplitUse, count_uses, read_ledger, record_use
+from benchmarks.results.test_set_log import SplitUses, count_uses, read_ledger, record_use
 from tests.benchmarks.prepared import make_session, tiny_run
 
 EACH = 200
@@ -39,7 +39,7 @@ def test_two_processes_lose_and_mix_no_line(tmp_path):
     assert found.damaged == ()
     keys = [use.key for use in found.uses]
     assert sorted(map(keys.count, set(keys))) == [EACH, EACH]
-    assert count_uses(found.uses) == (TestSplitUse("deepglobe", "a split", 2 * EACH, 2, 1),)
+    assert count_uses(found.uses) == (SplitUses("deepglobe", "a split", 2 * EACH, 2, 1),)
 
 
 @pytest.mark.parametrize("torn", [b'{"time": "2025', b"\xff\xfe", b"[1]", b'{"time": 1}', b"null"])
@@ -70,8 +70,8 @@ def test_wear_counts_runs_and_systems_by_split(tmp_path):
     for one in (resolved(), resolved(), resolved(UNet()), resolved(digest="another")):
         record_use(tmp_path, one)
     assert count_uses(read_ledger(tmp_path).uses) == (
-        TestSplitUse("deepglobe", "a split", 3, 2, 2),
-        TestSplitUse("deepglobe", "another", 1, 1, 1),
+        SplitUses("deepglobe", "a split", 3, 2, 2),
+        SplitUses("deepglobe", "another", 1, 1, 1),
     )
 
 
