@@ -75,6 +75,7 @@ class Model(Protocol):
     `images float [B, 3, H, W] in 0..1 -> logits float [B, task.channels, H, W]`. It normalises its own input.
     Images of integers are refused, see `require_float`.
     A network with auxiliary losses declares `training_outputs(images) -> list[(weight, logits)]`.
+    A declaration may have `cli_options`, see the function of that name.
     """
 
     name: ClassVar[str]
@@ -100,3 +101,13 @@ class Model(Protocol):
     def weights_needed(self) -> tuple[str, ...]:
         """Names (keys of `WEIGHTS` in `rssam.weights.registry`) of the checkpoints that `build` reads."""
         ...
+
+
+def cli_options(model: Model) -> tuple[str, ...]:
+    """Return which of --encoder and --init, of the command line or a profile, replace the system's fields of that name.
+
+    A system declares them as `cli_options: ClassVar[tuple[str, ...]]`; without it no field is replaced. With "encoder"
+    the field is the name of a SAM encoder; with "init" alone the system takes --init scratch, and not sam.
+    """
+    declared: tuple[str, ...] = getattr(model, "cli_options", ())
+    return declared

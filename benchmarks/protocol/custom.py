@@ -130,6 +130,11 @@ def checked(declaration: object, by: str) -> Model:
         set(getattr(declaration, "small", ())) - {item.name for item in dataclasses.fields(declaration)}
     ):
         faults.append(f"small names {', '.join(foreign)}, which is no field of it")
+    options = set(getattr(declaration, "cli_options", ()))
+    if foreign := sorted(
+        options - {"encoder", "init"} | options - {item.name for item in dataclasses.fields(declaration)}
+    ):
+        faults.append(f"cli_options names {', '.join(foreign)}: choose from its fields encoder and init")
     if not isinstance(getattr(declaration, "published", None), Optimisation | None):
         faults.append("published must be an Optimisation of rssam.contract, or None")
     if faults:

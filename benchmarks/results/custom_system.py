@@ -20,8 +20,9 @@ from benchmarks.protocol.recipe import added
 from benchmarks.protocol.run import ResolvedRun, canonical, from_json_value, to_json_value
 from benchmarks.results.result import Result
 from benchmarks.results.store import Store
-from rssam.contract import Model, Optimisation, Task
+from rssam.contract import Model, Optimisation, Task, cli_options
 from rssam.errors import UserError
+from rssam.sam.encoder_sizes import ENCODERS
 
 if TYPE_CHECKING:
     from rssam.weights.folder import WeightsFolder
@@ -41,6 +42,7 @@ def record(model: Model) -> dict[str, Any]:
         "defaults": {item.name: to_json_value(getattr(defaults, item.name)) for item in fields},
         "added": [item.name for item in fields if item.metadata.get("added")],
         "small": {name: to_json_value(value) for name, value in model.small.items()},
+        "cli_options": sorted(cli_options(model)),
         "published": None if model.published is None else dataclasses.asdict(model.published),
         "source_sha256": source_digest(model),
     }
@@ -58,6 +60,9 @@ def stand_in(result: Result) -> Model | None:
     kept = {**kept, "name": identity["name"], "version": identity["version"], "source_sha256": ""}
     if kept["published"] is not None:  # older results hold more of it, such as a rate
         kept["published"] = {item.name: kept["published"][item.name] for item in dataclasses.fields(Optimisation)}
+    # Older results do not say which fields the command line replaced: those of its names that hold a value of its own.
+    values = {"encoder": tuple(ENCODERS), "init": ("sam", "imagenet", "scratch")}
+    kept.setdefault("cli_options", [name for name in values if kept["defaults"].get(name) in values[name]])
     return _stand_in(canonical(kept))
 
 
@@ -120,6 +125,7 @@ def _stand_in(text: str) -> Model:
             "title": kept["title"],
             "version": kept["version"],
             "small": {name: from_json_value(value) for name, value in kept["small"].items()},
+            "cli_options": tuple(kept["cli_options"]),
             "published": None if published is None else Optimisation(**published),
         },
         frozen=True,
