@@ -15,6 +15,7 @@ import torch
 from timm.models import FeatureListNet
 from torch import Tensor, nn
 
+from rssam.contract import require_float
 from rssam.sam.loading import load_exactly, load_weights
 from rssam.weights.folder import WeightsDamaged
 
@@ -34,7 +35,8 @@ class ImageNetNormalise(nn.Module):
         self.register_buffer("std", torch.tensor(std).view(3, 1, 1), persistent=False)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Normalise images [B, 3, H, W]."""
+        """Normalise images [B, 3, H, W]. Raises TypeError for integers."""
+        require_float(images)
         return (images - self.mean) / self.std
 
 

@@ -15,6 +15,7 @@ BackboneInit = Literal["imagenet", "scratch"]
 class SamBaseline:
     """A declaration whose network has SAM's encoder."""
 
+    cli_options: ClassVar[tuple[str, ...]] = ("encoder", "init")
     encoder: str
     init: EncoderInit
 
@@ -32,6 +33,7 @@ class ImageNetBaseline:
     `sizes` maps each value of the field `size_option` to the name of its weights, or to None if none are published.
     """
 
+    cli_options: ClassVar[tuple[str, ...]] = ("init",)
     size_option: ClassVar[str] = "backbone"
     sizes: ClassVar[Mapping[Any, str | None]]
     init: BackboneInit

@@ -132,6 +132,24 @@ def check_forward(model: Model, classes: tuple[str, ...], size: tuple[int, int])
 
 
 @torch.no_grad()
+def check_integers(model: Model) -> None:
+    """Refuse images uint8 in 0..255, or give the logits of the same pixels in 0..1."""
+    net = built(model).eval()
+    pixels = torch.randint(0, 256, (1, 3, 64, 64), dtype=torch.uint8)
+    wanted = net(pixels.float() / 255)
+    try:
+        found = net(pixels)
+    except Exception:  # noqa: BLE001  (any refusal will do, and it is the user's code)
+        return
+    off = float((found - wanted).abs().max())
+    require(
+        torch.allclose(found, wanted, atol=1e-4, rtol=1e-3),
+        f"images uint8 in 0..255 must be refused, found logits that differ by up to {off:.2g} from those of the same "
+        "pixels in 0..1: begin forward with rssam.require_float(images)",
+    )
+
+
+@torch.no_grad()
 def check_batch(model: Model) -> None:
     """In evaluation the logits of an image do not depend on its neighbours in the batch."""
     net = built(model).eval()
@@ -249,6 +267,7 @@ CHECKS: tuple[Check, ...] = (
         for classes in (BINARY, SIX)
         for height, width in _SIZES
     ),
+    Check("integers", "images of 0..255 are refused, not taken for 0..1", check_integers),
     Check("batch", "the images of a batch do not mix", check_batch),
     Check("training", "two steps train what is declared trainable, and nothing else", check_training),
     Check("state", "one random state builds one network; its state makes the round trip", check_state),

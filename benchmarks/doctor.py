@@ -63,7 +63,7 @@ def _package() -> DoctorCheck:
 
 
 def _torch() -> DoctorCheck:
-    done = subprocess.run([sys.executable, "-c", _TORCH_CHECK], capture_output=True, text=True, check=False)
+    done = subprocess.run([sys.executable, "-P", "-c", _TORCH_CHECK], capture_output=True, text=True, check=False)
     if done.returncode:
         reason = done.stderr.strip().splitlines()[-1] if done.stderr.strip() else "import failed"
         return DoctorCheck(

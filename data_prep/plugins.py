@@ -6,10 +6,11 @@ affects only those who ask for it.
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from functools import cache
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint, distributions
 
 from data_prep.errors import DataError
 
@@ -23,14 +24,23 @@ class Broken(DataError):
 
 
 def declared(group: str) -> tuple[EntryPoint, ...]:
-    """Return every entry point of a group, ordered by name; two of the same name are both there."""
-    return _declared(group, tuple(sys.path))
+    """Return every entry point of a group, ordered by name; two of the same name are both there.
+
+    Only installed packages count. The working folder may hold files of anybody, and `--model` puts it on the path.
+    """
+    here = os.getcwd()
+    return _declared(group, tuple(folder for folder in sys.path if folder not in ("", here)))
 
 
 @cache
 def _declared(group: str, path: Sequence[str]) -> tuple[EntryPoint, ...]:
     # One package seen through two folders of the path (a source tree and its installation) has declared once.
-    unique = {(entry.name, entry.value): entry for entry in entry_points(group=group)}
+    unique = {
+        (entry.name, entry.value): entry
+        for distribution in distributions(path=list(path))
+        for entry in distribution.entry_points
+        if entry.group == group
+    }
     return tuple(unique[key] for key in sorted(unique))
 
 

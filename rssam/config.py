@@ -28,6 +28,7 @@ class RSSAM:
     version: ClassVar[int] = 1
     published: ClassVar[Optimisation | None] = None  # the paper gives no rate, warm-up length or weight decay
     small: ClassVar[Mapping[str, Any]] = {"encoder": "vit_t"}
+    cli_options: ClassVar[tuple[str, ...]] = ("encoder", "init")
 
     encoder: str = "vit_b"
     init: EncoderInit = "sam"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, runtime_chec
 from rssam.errors import UserError
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
 
     from rssam.weights.folder import WeightsFolder
 
@@ -50,6 +50,12 @@ class Task:
         return len(self.classes)
 
 
+def require_float(images: Tensor) -> None:
+    """Raise TypeError if images are integers, because 0..255 would be taken for 0..1. Reads the dtype alone."""
+    if not images.is_floating_point():
+        raise TypeError(f"expected images float [B, 3, H, W] in 0..1, found {images.dtype}: divide 0..255 by 255")
+
+
 @dataclass(frozen=True)
 class Optimisation:
     """The optimiser and weight decay that a system's own paper or repository published; the FAIR recipe takes both.
@@ -67,7 +73,9 @@ class Model(Protocol):
 
     The network that `build` returns keeps this contract, in training and in evaluation alike:
     `images float [B, 3, H, W] in 0..1 -> logits float [B, task.channels, H, W]`. It normalises its own input.
+    Images of integers are refused, see `require_float`.
     A network with auxiliary losses declares `training_outputs(images) -> list[(weight, logits)]`.
+    A declaration may have `cli_options`, see the function of that name.
     """
 
     name: ClassVar[str]
@@ -93,3 +101,13 @@ class Model(Protocol):
     def weights_needed(self) -> tuple[str, ...]:
         """Return the names (keys of `WEIGHTS` in `rssam.weights.registry`) of the checkpoints that `build` reads."""
         ...
+
+
+def cli_options(model: Model) -> tuple[str, ...]:
+    """Return which of --encoder and --init, of the command line or a profile, replace the system's fields of that name.
+
+    A system declares them as `cli_options: ClassVar[tuple[str, ...]]`; without it no field is replaced. With "encoder"
+    the field is the name of a SAM encoder; with "init" alone the system takes --init scratch, and not sam.
+    """
+    declared: tuple[str, ...] = getattr(model, "cli_options", ())
+    return declared

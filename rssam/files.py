@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import hashlib
 import os
-import tempfile
+import re
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from rssam.errors import UserError
@@ -24,23 +28,76 @@ def write_atomic(path: Path, content: bytes, *, durable: bool = True) -> None:
     behind then.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
     try:
-        with os.fdopen(descriptor, "wb") as stream:
+        with replacement(path) as (descriptor, _), os.fdopen(descriptor, "wb", closefd=False) as stream:
             stream.write(content)
             stream.flush()
             if durable:
-                os.fsync(stream.fileno())
-        Path(temporary).chmod(0o644)
-        os.replace(temporary, path)
+                os.fsync(descriptor)
     except OSError as error:
-        Path(temporary).unlink(missing_ok=True)
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise UserError(f"no space left on the disk while writing {path}: free some and run again") from error
         raise
+
+
+@contextmanager
+def replacement(path: Path) -> Iterator[tuple[int, Path]]:
+    """Give a temporary file beside `path`, as descriptor and path; at the end it is renamed to `path`.
+
+    It is removed if something is raised. Its mode is that of the umask, as of any new file. What a killed process left
+    of an earlier one is removed. The lock on the descriptor tells the two apart, so nothing but this may close it.
+    """
+    descriptor, temporary = _open_temporary(path)
+    try:
+        yield descriptor, temporary
+        os.replace(temporary, path)
     except BaseException:
-        Path(temporary).unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         raise
+    finally:
+        os.close(descriptor)
+
+
+def _open_temporary(path: Path) -> tuple[int, Path]:
+    """Open a new, locked file beside `path`. Only if its first name is taken is the folder searched for leftovers."""
+    name = "0"
+    while True:
+        temporary = path.with_name(f".{path.name}.{name}.tmp")
+        name = secrets.token_hex(4)
+        try:
+            descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
+        except FileExistsError:
+            _remove_leftovers(path)
+            continue
+        with suppress(OSError):  # of a file system without locks: then nothing is ever taken for a leftover
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        if _is_at(temporary, descriptor):
+            return descriptor, temporary
+        os.close(descriptor)  # removed as a leftover before it was locked
+
+
+def _remove_leftovers(path: Path) -> None:
+    """Remove the temporary files of `path` that no process holds locked."""
+    pattern = re.compile(rf"\.{re.escape(path.name)}\.\w+\.tmp")
+    for name in os.listdir(path.parent):
+        if pattern.fullmatch(name):
+            leftover = path.with_name(name)
+            with suppress(OSError):  # held by a living process, or gone, or another user's
+                descriptor = os.open(leftover, os.O_RDWR | os.O_NOFOLLOW)
+                try:
+                    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    if _is_at(leftover, descriptor):
+                        leftover.unlink()
+                finally:
+                    os.close(descriptor)
+
+
+def _is_at(path: Path, descriptor: int) -> bool:
+    """Return whether the open file is still the one of that name."""
+    try:
+        return os.path.samestat(os.stat(path), os.fstat(descriptor))
+    except FileNotFoundError:
+        return False
 
 
 def write_durable(path: Path, content: bytes) -> None:

@@ -19,7 +19,8 @@ ORDER: tuple[frozenset[str], ...] = tuple(
     rssam.errors rssam.parameters
     rssam.files
     rssam.weights
-    rssam.contract rssam.sam
+    rssam.contract
+    rssam.sam
     rssam.lora rssam.modules rssam.inference
     rssam.model
     rssam.config

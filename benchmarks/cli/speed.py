@@ -43,7 +43,7 @@ def speed(
     as_json: Json = False,
 ) -> None:
     """Parameters, GMACs, latency, throughput, training step and memory of systems, with random weights."""
-    from dataclasses import fields, replace
+    from dataclasses import replace
 
     from benchmarks.execution.hardware import choose_device, choose_workers
     from benchmarks.protocol.custom import find_model
@@ -52,7 +52,7 @@ def speed(
     from benchmarks.speed.timing import Conditions, measure_encoder, measure_system, save_record
     from benchmarks.training.compile import COMPILE_FAULTS
     from data_prep.registry import dataset as find_dataset
-    from rssam.contract import Task
+    from rssam.contract import Task, cli_options
     from rssam.sam.encoder_sizes import check_encoder
 
     if size % 32:
@@ -78,8 +78,7 @@ def speed(
                 record = measure_encoder(encoder or "vit_b", task, conditions, ways)
             else:
                 model = declared[name]
-                options = {option.name for option in fields(model)}  # type: ignore[arg-type]
-                if encoder is not None and "encoder" in options:
+                if encoder is not None and "encoder" in cli_options(model):
                     start = {"init": "scratch"} if encoder in ("vit_t", "vit_s") else {}
                     model = replace(model, encoder=encoder, **start)  # type: ignore[type-var]
                 record = measure_system(model, task, conditions, ways)

@@ -130,6 +130,11 @@ def checked(declaration: object, origin: str) -> Model:
         set(getattr(declaration, "small", ())) - {field.name for field in dataclasses.fields(declaration)}
     ):
         faults.append(f"small names {', '.join(unknown_fields)}, which is no field of it")
+    options = set(getattr(declaration, "cli_options", ()))
+    if unknown_options := sorted(
+        options - {"encoder", "init"} | options - {item.name for item in dataclasses.fields(declaration)}
+    ):
+        faults.append(f"cli_options names {', '.join(unknown_options)}: choose from its fields encoder and init")
     if not isinstance(getattr(declaration, "published", None), Optimisation | None):
         faults.append("published must be an Optimisation of rssam.contract, or None")
     if faults:
@@ -163,7 +168,7 @@ def _from_class(name: str) -> Model:
     except ValueError:  # what importlib says of an empty name
         importable = False
     if not importable and os.getcwd() not in sys.path:
-        sys.path.insert(0, os.getcwd())
+        sys.path.append(os.getcwd())  # last, so that a file there stands in for no installed package
         importlib.invalidate_caches()
     try:
         declaration = getattr(importlib.import_module(module), attribute)

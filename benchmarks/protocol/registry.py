@@ -26,7 +26,7 @@ from baselines.unet import UNet
 from baselines.unet_smp import SmpUNet
 from baselines.unetformer import UNetFormer
 from rssam.config import RSSAM
-from rssam.contract import Model
+from rssam.contract import Model, cli_options
 
 MODELS: dict[str, Model] = {
     model.name: model
@@ -50,6 +50,5 @@ def variants() -> list[Model]:
 
 def smallest(model: Model) -> Model:
     """Return the system's smallest variant, from scratch where it has a choice."""
-    names = {field.name for field in dataclasses.fields(model)}  # type: ignore[arg-type]
-    start = {"init": "scratch"} if "init" in names else {}
+    start = {"init": "scratch"} if "init" in cli_options(model) else {}
     return dataclasses.replace(model, **{**model.small, **start})  # type: ignore[type-var]

@@ -10,7 +10,7 @@ from benchmarks.protocol.recipe import PROFILES
 from benchmarks.protocol.run import Run
 from data_prep.registry import dataset as find_dataset
 from data_prep.splits import SplitRule
-from rssam.contract import Model
+from rssam.contract import Model, cli_options
 from rssam.errors import UnknownName
 from rssam.sam.encoder_sizes import SMALL_ENCODERS, EncoderInit
 
@@ -46,14 +46,14 @@ class Setting:
         """The run of one table row under this setting."""
         profile = PROFILES[self.profile]
         init = self.init or profile.init
-        names = {field.name for field in dataclasses.fields(model)}  # type: ignore[arg-type]
+        taken = cli_options(model)
         changes: dict[str, Any] = {}
-        if "encoder" in names:
+        if "encoder" in taken:
             declared = model.encoder  # type: ignore[attr-defined]
             changes["encoder"] = self.encoder or profile.encoders.get(declared, declared)
         elif self.small:
             changes |= model.small
-        if "init" in names and init and (init == "scratch" or "encoder" in names):
+        if "init" in taken and init and (init == "scratch" or "encoder" in taken):
             changes["init"] = init
         adapted = dataclasses.replace(model, **changes)  # type: ignore[type-var]
         data = find_dataset(self.dataset or dataset)

@@ -20,8 +20,9 @@ from benchmarks.protocol.recipe import added
 from benchmarks.protocol.run import ResolvedRun, canonical, from_json_value, to_json_value
 from benchmarks.results.result import Result
 from benchmarks.results.store import Store
-from rssam.contract import Model, Optimisation, Task
+from rssam.contract import Model, Optimisation, Task, cli_options
 from rssam.errors import UserError
+from rssam.sam.encoder_sizes import ENCODERS
 
 if TYPE_CHECKING:
     from rssam.weights.folder import WeightsFolder
@@ -41,6 +42,7 @@ def record(model: Model) -> dict[str, Any]:
         "defaults": {field.name: to_json_value(getattr(defaults, field.name)) for field in fields},
         "added": [field.name for field in fields if field.metadata.get("added")],
         "small": {name: to_json_value(value) for name, value in model.small.items()},
+        "cli_options": sorted(cli_options(model)),
         "published": None if model.published is None else dataclasses.asdict(model.published),
         "source_sha256": source_digest(model),
     }
@@ -57,8 +59,10 @@ def stand_in(result: Result) -> Model | None:
     identity = result.identity["model"]
     stored = {**stored, "name": identity["name"], "version": identity["version"], "source_sha256": ""}
     if stored["published"] is not None:  # older results hold more of it, such as a rate
-        names = [field.name for field in dataclasses.fields(Optimisation)]
-        stored["published"] = {name: stored["published"][name] for name in names}
+        stored["published"] = {item.name: stored["published"][item.name] for item in dataclasses.fields(Optimisation)}
+    # Older results do not say which fields the command line replaced: those of its names that hold a value of its own.
+    values = {"encoder": tuple(ENCODERS), "init": ("sam", "imagenet", "scratch")}
+    stored.setdefault("cli_options", [name for name in values if stored["defaults"].get(name) in values[name]])
     return _stand_in(canonical(stored))
 
 
@@ -121,6 +125,7 @@ def _stand_in(text: str) -> Model:
             "title": stored["title"],
             "version": stored["version"],
             "small": {name: from_json_value(value) for name, value in stored["small"].items()},
+            "cli_options": tuple(stored["cli_options"]),
             "published": None if published is None else Optimisation(**published),
         },
         frozen=True,

@@ -68,7 +68,7 @@ def append_use(home: Path, key: str, system: str, dataset: str, split: str, purp
     use = TestSetUse(time=time, key=key, system=system, dataset=dataset, split=split, purpose=purpose)
     home.mkdir(parents=True, exist_ok=True)
     line = json.dumps(asdict(use), sort_keys=True).encode() + b"\n"
-    descriptor = os.open(Home(home).test_set_log, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
+    descriptor = os.open(Home(home).test_set_log, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o666)
     try:
         if _torn(descriptor):
             line = b"\n" + line

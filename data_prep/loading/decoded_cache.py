@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-import tempfile
 import zlib
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -23,7 +22,7 @@ from filelock import FileLock, Timeout
 
 from data_prep.loading.torch_dataset import PreparedDataset
 from data_prep.manifest import Entry
-from rssam.files import sync_folder
+from rssam.files import replacement, sync_folder
 
 SHARE_OF_MEMORY = 0.5
 """Of the memory that is available, at most so much is taken for decoded pixels."""
@@ -117,18 +116,16 @@ def decoded(
 
 def _write(pixels: Pixels, items: PreparedDataset, check: Callable[[], None]) -> None:
     """Decode with all cores into a temporary file, then rename it; nothing is left behind if that fails."""
-    folder = pixels.path.parent
     image_bytes = _PLANES * pixels.size[0] * pixels.size[1]
-    descriptor, temporary = tempfile.mkstemp(dir=folder, prefix=f".{pixels.path.name}.", suffix=".tmp")
+    with replacement(pixels.path) as (descriptor, _):
 
-    def put(index: int) -> int:
-        check()
-        item = items[index]
-        content = torch.cat((item["image"], item["mask"][None])).numpy().tobytes()  # [4, H, W]
-        _write_at(descriptor, content, index * image_bytes)
-        return zlib.crc32(content)
+        def put(index: int) -> int:
+            check()
+            item = items[index]
+            content = torch.cat((item["image"], item["mask"][None])).numpy().tobytes()  # [4, H, W]
+            _write_at(descriptor, content, index * image_bytes)
+            return zlib.crc32(content)
 
-    try:
         with ThreadPoolExecutor(os.cpu_count()) as threads:
             try:
                 sums = np.array(list(threads.map(put, range(len(items)))), "<u4")
@@ -137,13 +134,7 @@ def _write(pixels: Pixels, items: PreparedDataset, check: Callable[[], None]) ->
                 raise
         _write_at(descriptor, sums.tobytes(), len(items) * image_bytes)
         os.fsync(descriptor)
-        os.replace(temporary, pixels.path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
-    finally:
-        os.close(descriptor)
-    sync_folder(folder)
+    sync_folder(pixels.path.parent)
 
 
 def _write_at(descriptor: int, content: bytes, offset: int) -> None:

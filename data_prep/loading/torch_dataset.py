@@ -21,7 +21,7 @@ class Item(TypedDict):
     """An image with its labels; the default collation of a DataLoader stacks items. Not to be changed in place."""
 
     name: str
-    image: torch.Tensor  # uint8 [3, H, W]
+    image: torch.Tensor  # uint8 [3, H, W]; a network takes float in 0..1, so divide by 255
     mask: torch.Tensor  # uint8 [H, W], class labels, 255 is ignored
     native_mask: NotRequired[torch.Tensor]  # uint8 [h, w], at the source's own resolution
 
@@ -37,7 +37,8 @@ class PreparedDataset(torch.utils.data.Dataset[Item]):
 
     With `native` every item has a native mask; where the source was not shrunk that is the mask itself. Images and
     masks come from `pixels`, if there are any (see `decoded_cache`); else, with `cache`, decoded items stay in
-    memory if the whole set fits into CACHE_LIMIT. Reading raises DataError for a file that is missing or damaged.
+    memory if the whole set fits into CACHE_LIMIT. Reading raises DataError for a file that is missing or damaged, and
+    TypeError if `pixels` are not uint8: whoever reads an item divides by 255, whatever the range was.
     """
 
     def __init__(
@@ -84,6 +85,8 @@ class PreparedDataset(torch.utils.data.Dataset[Item]):
             item = Item(name=entry.stem, image=image, mask=self._pixels(entry.mask, "P", entry.size))  # mask [H, W]
         else:
             planes = self.pixels[entry.stem]  # [4, H, W]
+            if planes.dtype != torch.uint8:
+                raise TypeError(f"expected decoded pixels uint8 in 0..255, found {planes.dtype} for {entry.stem}")
             item = Item(name=entry.stem, image=planes[:3], mask=planes[3])
         if self.native and entry.native_mask is not None:
             item["native_mask"] = self._pixels(entry.native_mask, "1", entry.source_size)  # [h, w]

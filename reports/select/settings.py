@@ -10,9 +10,11 @@ from benchmarks.protocol.recipe import PROFILES
 from benchmarks.protocol.run import Run
 from benchmarks.protocol.setting import Setting
 from benchmarks.protocol.tables import TABLES, Row, Table
+from benchmarks.results.custom_system import stand_in
 from benchmarks.results.result import Result
 from reports.select.custom_systems import with_own_systems
 from reports.select.results import Collection, profile_of
+from rssam.contract import cli_options
 from rssam.errors import UserError
 from rssam.sam.encoder_sizes import SMALL_ENCODERS
 
@@ -102,7 +104,9 @@ def _candidates(result: Result, table: Table) -> list[Setting]:
         return []
     options, data = identity["model"]["options"], identity["dataset"]["name"]
     # A system without a SAM encoder is small along with the small encoders, which it does not name.
-    encoders = dict.fromkeys((None, options.get("encoder", SMALL_ENCODERS[0])))
+    own = stand_in(result)
+    named = "encoder" in (options if own is None else cli_options(own))
+    encoders = dict.fromkeys((None, options["encoder"] if named else SMALL_ENCODERS[0]))
     if table.compares_encoders:
         encoders = {None: None}
     inits = dict.fromkeys((None, *(init for init in ("sam", "scratch") if init == options.get("init"))))

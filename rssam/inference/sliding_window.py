@@ -94,8 +94,12 @@ class Predictor:
     def __call__(self, tiles: Tiles) -> WeightedTiles:
         """Compute mean probabilities over the symmetries, times the weight of each pixel in its tile.
 
-        Raises UserError if the device has no memory for the batch.
+        Raises UserError if the device has no memory for the batch, TypeError if the pixels are not uint8.
         """
+        if tiles.images.dtype != torch.uint8:
+            raise TypeError(
+                f"expected pixels uint8 in 0..255, found {tiles.images.dtype}: they are divided by 255 here"
+            )
         try:
             images = tiles.images.to(self.device, non_blocking=True).float().div_(255)  # [B, 3, h, w]
             total = sum(self._turned(images, *turn) for turn in self.turns)
@@ -190,6 +194,8 @@ class _RowBuffer:
 
     def _read(self, left: int, right: int) -> None:
         pixels, valid = self.source.read(self.fresh, self.bottom, left, right)
+        if pixels.dtype != np.uint8:
+            raise TypeError(f"expected pixels uint8 in 0..255 from {type(self.source).__name__}, found {pixels.dtype}")
         for buffered, rows in self.ring.pieces(self.fresh, self.bottom):
             self.pixels[:, buffered, left:right] = pixels[:, rows]
             self.valid[buffered, left:right] = valid[rows]

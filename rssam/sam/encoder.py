@@ -21,6 +21,7 @@ from segment_anything.modeling.common import LayerNorm2d
 from segment_anything.modeling.image_encoder import PatchEmbed
 from torch import Tensor, nn
 
+from rssam.contract import require_float
 from rssam.sam.attention import ExactBlock
 from rssam.sam.encoder_sizes import EncoderSize
 
@@ -88,8 +89,9 @@ class SamEncoder(nn.Module):
     def forward(self, images: Tensor, taps: Sequence[int] = (), prompter: Prompter | None = None) -> EncoderOutput:
         """Encode images [B, 3, H, W] in 0..1; `taps` are block indices, and their maps come in that order.
 
-        A block's prompt from `prompter` is added to the tokens before that block.
+        A block's prompt from `prompter` is added to the tokens before that block. Raises TypeError for integers.
         """
+        require_float(images)
         if images.shape[-2:] != self.image_size:
             raise ValueError(f"built for images of {self.image_size}, got {tuple(images.shape[-2:])}")
         pixels = (images - self.pixel_mean) / self.pixel_std

@@ -5,13 +5,12 @@ from __future__ import annotations
 import os
 import pickle
 import re
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rssam.errors import UserError
-from rssam.files import sha256_file
+from rssam.files import replacement, sha256_file
 from rssam.weights.folder import WeightsDamaged, WeightsFolder, WeightsNotFound
 from rssam.weights.registry import WEIGHTS, BackboneWeights, SamWeights, Weights
 
@@ -120,16 +119,10 @@ def _write(tensors: Mapping[str, Tensor], path: Path, metadata: dict[str, str]) 
     from safetensors.torch import save_file
 
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    os.close(handle)
     try:
-        save_file({key: tensor.contiguous() for key, tensor in tensors.items()}, temporary, metadata=metadata)
-        os.chmod(temporary, 0o644)  # mkstemp's 0600 would shut out others who share the folder
-        os.replace(temporary, path)
+        with replacement(path) as (descriptor, temporary):
+            save_file({key: tensor.contiguous() for key, tensor in tensors.items()}, temporary, metadata=metadata)
+            os.chmod(temporary, os.fstat(descriptor).st_mode)  # safetensors puts a file of its own there, of mode 0600
     except (OSError, SafetensorError) as error:
-        os.unlink(temporary)
         raise UserError(f"could not write {path} ({error}): free some space or set --home to another disk") from error
-    except BaseException:
-        os.unlink(temporary)
-        raise
     return path

@@ -28,6 +28,10 @@ class Net(nn.Module):
             self.last.bias.requires_grad_(True)
 
     def forward(self, x):
+        if self.fault == "integers":
+            x = x.float()
+        if self.fault == "":  # it takes both ranges and tells them apart, which is no fault
+            x = x if x.is_floating_point() else x / 255
         if self.fault == "mixed batch":
             x = x - x.mean(dim=(0, 2, 3), keepdim=True)
         out = self.last(self.first(x).relu())
@@ -78,6 +82,9 @@ FAULTS = {
     },
     "six alike": {"forward 96x160 of 6": r"must give logits \(1, 6, 96, 160\), found \(1, 1, 96, 160\)"},
     "square only": {"forward 96x160 of 1": "ValueError: squares only$"},
+    "integers": {
+        "integers": r"must be refused, found logits that differ by up to [\d.e+]+ from those of the same pixels"
+    },
     "mixed batch": {"batch": "gives other logits beside others than alone"},
     "idle parameters": {"training": r"no loss reaches idle\.bias, idle\.weight: freeze them"},
     "random start": {"state": "state_dict, loaded into another, gives other logits"},

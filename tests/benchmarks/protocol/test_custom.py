@@ -12,7 +12,7 @@ from baselines.unet import UNet
 from benchmarks.execution.plan import plan
 from benchmarks.export.load_run import declared_model
 from benchmarks.protocol.custom import NotAModel, find_model, installed_models, is_own, model_of_result
-from benchmarks.protocol.registry import MODELS
+from benchmarks.protocol.registry import MODELS, smallest
 from benchmarks.protocol.run import ResolvedRun
 from benchmarks.protocol.setting import Setting
 from benchmarks.protocol.tables import TABLES
@@ -47,6 +47,7 @@ class Net:
     version: ClassVar[int] = 1
     published: ClassVar[Any] = Optimisation("sgd", 1e-4)
     small: ClassVar[dict] = {}
+    cli_options: ClassVar[tuple] = ("encoder", "init")
 
     encoder: str = "vit_b"
     init: str = "sam"
@@ -92,6 +93,23 @@ class Picky(Net):
 class Pathy(Net):
     name: ClassVar[str] = "pathy"
     file: Any = frozenset({1})
+
+
+@dataclass(frozen=True)
+class Deaf(Net):
+    name: ClassVar[str] = "deaf"
+    cli_options: ClassVar[tuple] = ("encoder", "start", "taps")
+
+
+@dataclass(frozen=True)
+class Resnet(Net):
+    name: ClassVar[str] = "resnet"
+    title: ClassVar[str] = "ResNet"
+    small: ClassVar[dict] = {"encoder": "resnet18"}
+    cli_options: ClassVar[tuple] = ()
+
+    encoder: str = "resnet34"
+    init: str = "he"
 
 
 @dataclass
@@ -158,6 +176,7 @@ def test_a_module_in_the_working_folder_is_found(tmp_path, monkeypatch):
         ("somebodys:Any", r"somebodys:Any is no frozen dataclass"),
         ("somebodys:Imposter", r"its name unet is that of a system of this suite, baselines\.unet:UNet"),
         ("somebodys:Vain", r"small names height, which is no field of it; published must be an Optimisation"),
+        ("somebodys:Deaf", r"cli_options names start, taps: choose from its fields encoder and init"),
         ("somebodys:Picky", r"cannot be made with its defaults, .*\(ValueError: not so\)"),
         ("somebodys:Pathy", r"or they are no plain values .*\(TypeError: "),
         ("somebodys:Loose", r"it lacks title; .*build.*; it is not frozen; it has no default for width; its name must"),
@@ -274,6 +293,44 @@ def test_a_report_shows_an_own_system_from_its_result_alone(folder, setting):
     assert any("Net (own system), declared in `somebodys:Net`" in note for note in frame.notes)
     others = assemble([TABLES["table5"], TABLES["table7"]], found).frames
     assert all("Net" not in str(one.rows.to_dict()) for one in others if "Method" not in one.table.label_columns)
+
+
+@pytest.mark.parametrize(
+    ("setting", "encoder"),
+    [
+        (Setting("paper"), "resnet34"),
+        (Setting("paper", init="scratch"), "resnet34"),
+        (Setting("mini", "vit_b"), "resnet34"),
+        (Setting("mini", "vit_t", "scratch"), "resnet18"),
+        (Setting("smoke"), "resnet18"),
+    ],
+    ids=str,
+)
+def test_a_field_of_its_own_named_encoder_is_left_alone(folder, setting, encoder):
+    """It became "vit_t" of `--encoder`, and init "scratch"; smoke left it at its full size."""
+    model = find_model("somebodys:Resnet")
+    run = setting.run(model, "deepglobe")
+    assert (run.model.encoder, run.model.init) == (encoder, "he")
+    assert smallest(model).init == "he"
+    result = stored(run, 0.81)
+    forget(folder)
+    assert setting.run(stand_in(result), "deepglobe").declared() == run.declared()
+    found = Collection((Stored(result, "own"),))
+    for shown in settings(found, TABLE1):
+        (frame,) = table_frames(TABLE1, found, shown)
+        assert frame.rows["keys"].to_list()[-1] == (result.key,)
+    assert settings(found, TABLE1) == [Setting(setting.profile, "vit_t" if shown.encoder else None)]
+
+
+@pytest.mark.parametrize("name", ["Net", "Resnet"])
+def test_an_older_record_without_its_options_is_the_same_system(folder, name):
+    """Results made before do not say which fields the command line replaced; both kinds are rows of one row."""
+    run = Setting("smoke").run(find_model(f"somebodys:{name}"), "deepglobe")
+    older = {part: value for part, value in record(run.model).items() if part != "cli_options"}
+    old = stored(run, **{SYSTEM: older})
+    forget(folder)
+    assert Setting("smoke").run(stand_in(old), "deepglobe").declared() == run.declared()
+    assert stand_in(old) is stand_in(stored(run))
 
 
 def test_two_versions_are_two_rows(folder):

@@ -40,9 +40,12 @@ def test_the_command_takes_an_own_system_beside_a_known_one(command, tmp_path, m
     (tmp_path / "ownnet.py").write_text(SYSTEM_CODE)
     monkeypatch.syspath_prepend(str(tmp_path))
     options = ("--size", "32", "--batch", "1", "--group", "1", "--device", "cpu")
-    code, output, _ = command("speed", "ownnet:Net", "encoder", "--encoder", "vit_t", *options, "--json")
+    code, output, _ = command(
+        "speed", "ownnet:Net", "ownnet:Resnet", "encoder", "--encoder", "vit_t", *options, "--json"
+    )
     assert code == 0
-    own, encoder = json.loads(output)
+    own, other, encoder = json.loads(output)
+    assert [one["system"]["options"]["encoder"] for one in (own, other)] == ["vit_t", "resnet34"]  # both were vit_t
     assert (own["system"]["title"], encoder["system"]["title"]) == ("Net", "SAM's encoder vit_t")
     assert own["parameters"] == {"total": 4, "trainable": 4, "as_published": 4}
     assert own["gmacs"] == pytest.approx(3 * 32 * 32 / 1e9)

@@ -108,3 +108,11 @@ def test_a_grid_covers_every_pixel_once():
     assert (covered == 1).all()
     with pytest.raises(ValueError, match="do not tile"):
         grid((12, 20), 8)
+
+
+def test_decoded_pixels_of_another_range_are_refused(prepared):
+    """Images in 0..1 went through: training divides what an item holds by 255, which made them nearly black."""
+    folder, entries = prepared
+    planes = {entry.stem: torch.rand(4, *entry.size) for entry in entries}
+    with pytest.raises(TypeError, match=r"expected decoded pixels uint8 in 0\.\.255, found torch\.float32 for 1"):
+        PreparedDataset(folder, entries, pixels=planes)[0]

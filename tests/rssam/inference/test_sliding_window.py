@@ -7,7 +7,7 @@ from torch import nn
 
 from rssam.contract import IGNORE
 from rssam.errors import UserError
-from rssam.inference.sliding_window import TURNS, Predictor, labels_of, predict, probabilities
+from rssam.inference.sliding_window import TURNS, Predictor, Tiles, labels_of, predict, probabilities
 from rssam.inference.threads import run_stages
 from rssam.inference.tile_grid import Axis, Grid, aligned
 
@@ -219,3 +219,19 @@ def test_stages_keep_the_order():
     found = []
     run_stages(range(100), lambda number: number * 2, found.extend)
     assert found == list(range(0, 200, 2))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.uint16, np.int64])
+def test_a_source_of_other_pixels_is_refused(dtype):
+    """They were cast to uint8: an image in 0..1 became black, and 256 became 0."""
+    memory = Memory(raster(64, 64).astype(dtype))
+    with pytest.raises(TypeError, match=rf"expected pixels uint8 in 0\.\.255 from Memory, found {dtype.__name__}"):
+        run(memory, Grid(64, 64, (32, 32), (8, 8)), Net(1), 1)
+
+
+def test_tiles_of_other_pixels_are_refused():
+    """Tiles in 0..1 were divided by 255 again."""
+    predictor = Predictor(Net(1), Grid(32, 32, (32, 32), (8, 8)), torch.device("cpu"), bf16=False)
+    tiles = Tiles(torch.rand(1, 3, 32, 32), ((0, 0),), np.ones((1, 32, 32), bool))
+    with pytest.raises(TypeError, match=r"expected pixels uint8 in 0\.\.255, found torch\.float32"):
+        predictor(tiles)
