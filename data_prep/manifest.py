@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
 from data_prep.errors import DataError, NotPrepared
@@ -201,9 +201,22 @@ def load_manifest(folder: Path, dataset: str) -> Manifest:
                 f"Delete {folder} and run: {remedy}"
             )
         entries = tuple(Entry(**with_tuples(entry)) for entry in raw.pop("entries"))
+        for entry in entries:
+            _require_inside(entry)
         return Manifest(**with_tuples(raw), entries=entries)
     except (ValueError, KeyError, TypeError) as error:
         raise DataError(f"{path} is damaged ({error}). Delete {folder} and run: {remedy}") from error
+
+
+def _require_inside(entry: Entry) -> None:
+    """Raise ValueError if a path of the entry leads out of the prepared folder, or if its stem is no file name."""
+    paths = [
+        PurePosixPath(relative) for relative in (entry.image, entry.mask, entry.native_mask) if relative is not None
+    ]
+    if any(path.is_absolute() or ".." in path.parts for path in paths):
+        raise ValueError(f"the files of {ascii(entry.stem)[:60]} lie outside of the folder")
+    if PurePosixPath(entry.stem).name != entry.stem or "\0" in entry.stem:
+        raise ValueError(f"{ascii(entry.stem)[:60]} is no file name")
 
 
 def with_tuples(fields: Mapping[str, Any]) -> dict[str, Any]:

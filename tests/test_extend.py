@@ -36,6 +36,8 @@ def written(tmp_path, monkeypatch):
     for name, code in EXAMPLES.items():
         (folder / name).write_text(code)
     monkeypatch.syspath_prepend(str(folder))
+    (tmp_path / "site").mkdir()
+    monkeypatch.syspath_prepend(str(tmp_path / "site"))
     monkeypatch.chdir(folder)
     yield folder
     for name in EXAMPLES:
@@ -53,8 +55,8 @@ def quick(monkeypatch):
 
 
 def install(folder, **groups):
-    """What installing a package leaves beside its modules: its entry points."""
-    info = folder / "mypackage-1.0.dist-info"
+    """What installing a package leaves in site-packages: its entry points. Those in the working folder do not count."""
+    info = folder.with_name("site") / "mypackage-1.0.dist-info"
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: mypackage\nVersion: 1.0\n")
     lines = [f"[{group.replace('__', '.')}]\n{entry}\n" for group, entry in groups.items()]

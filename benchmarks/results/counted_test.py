@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,6 +11,9 @@ from typing import Any
 
 from benchmarks.metrics.counts import Average, Counts, Scores, constant_dice, scores
 from benchmarks.results.json_files import ResultDamaged
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,59}")
+"""Names in an identity become parts of file names, so they hold no path."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,6 +75,12 @@ class CountedTest(ABC):
 
     def require_fit(self, key: str) -> None:
         """Raise ResultDamaged unless the `key` it was stored under, its identity, lists and counts belong together."""
+        names = [
+            self.identity["dataset"]["name"],
+            *([self.identity["model"]["name"]] if "model" in self.identity else []),
+        ]
+        if wrong := [name for name in names if not (isinstance(name, str) and _NAME.fullmatch(name))]:
+            raise ResultDamaged(f"{ascii(wrong[0])[:60]} is no name of a system or a data set")
         if self.key != key:
             raise ResultDamaged(f"the key {key} does not belong to its identity ({self.key})")
         if (self.counts.images, self.counts.classes) != (len(self.images), len(self.classes)):

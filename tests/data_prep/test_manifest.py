@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import random
 from collections import Counter
@@ -9,10 +10,11 @@ from fractions import Fraction
 import pytest
 
 from data_prep.errors import DataError, NotPrepared
-from data_prep.manifest import load_manifest
+from data_prep.manifest import MANIFEST_NAME, load_manifest
 from data_prep.splits import assign_splits, exact_counts
 from rssam.errors import UserError
 from rssam.files import write_atomic
+from tests.benchmarks.prepared import write_prepared
 
 
 @pytest.mark.parametrize(("total", "counts"), [(36, (25, 5, 6)), (6226, (4358, 934, 934)), (4940, (3458, 741, 741))])
@@ -81,4 +83,25 @@ def test_a_folder_without_or_with_a_damaged_manifest(tmp_path):
         load_manifest(tmp_path, "deepglobe")
     (tmp_path / "manifest.json").write_text('{"schema": 99}')
     with pytest.raises(DataError, match="manifest format 99"):
+        load_manifest(tmp_path, "deepglobe")
+
+
+@pytest.mark.parametrize(
+    ("part", "value"),
+    [
+        ("image", "/etc/passwd"),
+        ("mask", "../../masks/1.png"),
+        ("stem", "/tmp/x"),
+        ("stem", "../x"),
+        ("native_mask", "/x"),
+    ],
+)
+def test_no_entry_leads_out_of_the_folder(tmp_path, part, value):
+    """`score --run KEY --out DIR` wrote a mask at the absolute path that a manifest gave as a stem."""
+    write_prepared(tmp_path)
+    path = tmp_path / MANIFEST_NAME
+    raw = json.loads(path.read_text())
+    raw["entries"][0][part] = value
+    path.write_text(json.dumps(raw))
+    with pytest.raises(DataError, match=r"is damaged \(.*(lie outside of the folder|is no file name)"):
         load_manifest(tmp_path, "deepglobe")

@@ -12,6 +12,7 @@ import pytest
 from safetensors import safe_open
 from safetensors.torch import save_file
 
+from benchmarks.doctor import examine
 from benchmarks.export.adapter import ENTRY, load_adapter, load_either, write_adapter
 from benchmarks.export.load_run import load_run
 from benchmarks.protocol.custom import NotAModel, model_of_result
@@ -19,6 +20,7 @@ from benchmarks.protocol.setting import Setting
 from benchmarks.results.custom_system import SYSTEM, record
 from benchmarks.results.store import Store
 from benchmarks.training.checkpoint import content_digest
+from data_prep.registry import dataset as find_dataset
 from reports.bundle.verify import check
 from reports.select.results import collect
 from reports.write import write_report
@@ -153,3 +155,20 @@ def test_the_class_that_the_user_names_must_be_that_system(adapter, tmp_path, mo
     with pytest.raises(NotAModel, match="cannot be imported"):
         load_either(session.home, None, adapter, "nowhere_at_all:Net")
     assert load_either(session.home, None, adapter, "unet").model.name == "unet"
+
+
+def test_entry_points_in_the_working_folder_are_not_those_of_a_package(evil, tmp_path, monkeypatch):
+    """--model put that folder on the path; a data set's name in a result then imported `evil`, which lay beside."""
+    info = evil / "evil-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: evil\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[rssam_bench.datasets]\nevil-data = evil:Net\n")
+    monkeypatch.setattr(sys, "path", [*sys.path, str(evil)])
+    with pytest.raises(UserError, match="unknown data set 'evil-data'"):
+        find_dataset("evil-data")
+    monkeypatch.undo()
+
+
+def test_doctor_imports_nothing_of_the_working_folder(evil):
+    (evil / "torch.py").write_text((evil / "evil.py").read_text())
+    examine(evil / "home")

@@ -315,7 +315,7 @@ def test_a_field_of_its_own_named_encoder_is_left_alone(folder, setting, encoder
     result = stored(run, 0.81)
     forget(folder)
     assert setting.run(stand_in(result), "deepglobe").declared() == run.declared()
-    found = Collection((Stored(result, "own"),))
+    found = Collection((StoredResult(result, "own"),))
     for shown in settings(found, TABLE1):
         (frame,) = table_frames(TABLE1, found, shown)
         assert frame.rows["keys"].to_list()[-1] == (result.key,)

@@ -8,12 +8,14 @@ import pytest
 
 from benchmarks.metrics.counts import Counts
 from benchmarks.protocol.recipe import PAPER
-from benchmarks.protocol.run import ResolvedRun, Run
+from benchmarks.protocol.run import ResolvedRun, Run, make_key
 from benchmarks.results.json_files import ResultDamaged
 from benchmarks.results.result import Result
 from benchmarks.results.store import Store, read_results
 from data_prep.registry import dataset
 from rssam.config import RSSAM
+from tests.reports.fabricate import fabricate as fabricate_result
+from tests.reports.fabricate import row_run
 
 
 def fabricate(seed: int = 0) -> Result:
@@ -102,3 +104,16 @@ def test_lock_is_exclusive_and_freed(tmp_path):
         store.lock("k").acquire(timeout=0)
     with store.lock("k"):
         pass
+
+
+@pytest.mark.parametrize(
+    "name", ["/../../outside/pwn", "a/b", "..", "net\n\\input{/etc/passwd}", "<b>", "", None, ["net"], "x" * 99]
+)
+@pytest.mark.parametrize("what", ["model", "dataset"])
+def test_a_name_that_is_a_path_or_markup_is_no_name(what, name):
+    """`publish` and `metrics` wrote outside of the home: a key is a part of file names, and holds the name."""
+    raw = fabricate_result(row_run(0)).to_json()
+    raw["identity"] = {**raw["identity"], what: {**raw["identity"][what], "name": name}}
+    raw["key"] = make_key(raw["identity"])
+    with pytest.raises(ResultDamaged, match="is no name of a system or a data set"):
+        Result.from_json(raw)
