@@ -5,7 +5,7 @@ takes a few minutes of one core.
 
 Test sets are drawn from populations whose Dice is known: counts of foreground are log-normal with a tenth of empty
 images, recall and false alarms differ from image to image, and tiles of one scene are alike in all of it. Compared are
-the delete-one-unit jackknife with Student's t, which the reports use; the percentile bootstrap; and the bias-corrected
+the delete-one-unit jackknife with Student's t; the percentile bootstrap, which the reports use; and the bias-corrected
 and accelerated bootstrap (BCa). With scenes, also the jackknife that takes tiles for independent images.
 
 Also the rates of the verdicts: T of one system's own replicates against a single run of the paper, where systems differ
@@ -76,7 +76,7 @@ class Population:
 
 
 def jackknife(counts: Counts, owner: NDArray[np.int64]) -> Jackknife:
-    """Return the estimate that the reports use."""
+    """Return the estimate over units."""
     return jackknife_dice([counts], [owner], int(owner.max()) + 1)[-1]
 
 

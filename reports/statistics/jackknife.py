@@ -1,7 +1,7 @@
 """Confidence intervals and tests of the pooled Dice over test units: the delete-one-unit jackknife.
 
 A unit is a scene, or an image where scenes are not known: tiles of one scene err alike. The estimator is deterministic.
-Its coverage was measured against two bootstraps (docs/measurements.md, `docs/measure/intervals.py`).
+The reports still use `bootstrap.py`; `docs/measure/intervals.py` measures how often either holds the truth.
 
 Reference: Efron and Tibshirani, "An Introduction to the Bootstrap" (1993), chapter 11.
 """
@@ -19,7 +19,7 @@ from benchmarks.metrics.quotient import quotient
 from reports.statistics.replicates import LEVEL, student_quantile
 
 FEWEST_UNITS = 10
-"""Units below which no interval is shown: at 6 images it covered less than 0.90 in the simulation."""
+"""Units below which no interval is given."""
 
 FEWEST_TESTED = 30
 """Units below which no difference is tested."""
