@@ -9,6 +9,7 @@ imported when their name is asked for.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from data_prep.dataset import Dataset
@@ -85,6 +86,10 @@ def _checked(declaration: object, name: str, declared_by: str) -> Dataset:
     if not isinstance(instance, Dataset):
         lacking = [member for member in _MEMBERS if not hasattr(instance, member)]
         raise Broken(f"{declared_by} is no data set: it lacks {', '.join(lacking)}; see docs/extend.md. It is left out")
+    if not re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,59}", name):  # a result with another name cannot be read
+        raise Broken(
+            f"{declared_by} is declared as {name!r}: expected at most 60 small letters, digits, - and _. It is left out"
+        )
     if instance.name != name:
         raise Broken(f"{declared_by} has the name {instance.name}, and is declared as {name}: left out")
     return instance

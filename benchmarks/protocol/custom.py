@@ -120,6 +120,8 @@ def checked(declaration: object, origin: str) -> Model:
     if needed := [field.name for field in dataclasses.fields(declaration) if _required(field)]:
         faults.append(f"it has no default for {', '.join(needed)}")
     name, version = getattr(declaration, "name", ""), getattr(declaration, "version", 1)
+    if isinstance(name, str) and len(name) > LONGEST_SHOWN:  # a result with a longer name cannot be read
+        faults.append(f"its name has {len(name)} characters, at most {LONGEST_SHOWN} are allowed")
     if not (isinstance(name, str) and _NAME.fullmatch(name)):
         faults.append(f"its name must be of small letters, digits and single hyphens, found {name!r}")
     if not isinstance(version, int) or version < 1:

@@ -216,6 +216,13 @@ def test_a_name_declared_twice_is_refused_naming_both(folder):
         find_model("nett")
 
 
+def test_a_name_whose_result_could_not_be_read_is_refused(folder):
+    """Results refuse names of over 60 characters: such a system was trained, and its result then lost."""
+    (folder / "longs.py").write_text(SYSTEM_CODE.replace('= "net"', f'= "{"n" * 61}"'))
+    with pytest.raises(NotAModel, match="its name has 61 characters, at most 60"):
+        find_model("longs:Net")
+
+
 def test_data_sets_likewise(folder):
     code = """
     import dataclasses
