@@ -1,8 +1,8 @@
 """RS-SAM (ACCV 2024), declared without torch: its options, the switches of the paper's ablations, and its weights.
 
 Source: the paper, which has no public code.
-What we do differently: the decoder chain has a residual between scales (`token_residual`), because the chain as
-printed drives the class tokens together; every other field below marked "not in the paper" is a choice it leaves open.
+The decoder chain is Eq. 2 as printed; the other values of `chain` are controls. Every field below marked "not in the
+paper" is a choice it leaves open.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from rssam.contract import Optimisation, Task
-from rssam.sam.encoder_sizes import SCALES, EncoderInit, check_encoder
+from rssam.sam.encoder_sizes import CHAINS, SCALES, Chain, EncoderInit, check_encoder
 
 if TYPE_CHECKING:
     from rssam.model import RsSam
@@ -37,13 +37,15 @@ class RSSAM:
     mhff: bool = True  # Table 5
     scales: tuple[int, ...] = SCALES  # strides of the decoders in order; others are controls, see upscaling.py
     rank: int = 4  # not in the paper: SAMed's rank, which Table 7's Baseline row confirms for the Baseline
-    token_residual: bool = True  # not in the paper: M_i = M_{i-1} + Decoder_i(F_i, M_{i-1}); False is Eq. 2 as printed
+    chain: Chain = "printed"  # Eq. 2; the others are not in the paper: controls of Table 5, see modules/decoder.py
     pretrained_decoders: bool = True  # not in the paper: decoders, 1/16 neck and positional code start from SAM's
 
     def __post_init__(self) -> None:
         check_encoder(self.encoder, self.init)
         if self.neck_source not in ("last", "layers"):
             raise ValueError(f"neck_source is 'last' or 'layers', not {self.neck_source!r}")
+        if self.chain not in CHAINS:
+            raise ValueError(f"chain is one of {', '.join(CHAINS)}, not {self.chain!r}")
         if self.rank < 0:
             raise ValueError(f"rank must be 0 or more, not {self.rank}")
         if not self.scales or not set(self.scales) <= set(SCALES):
@@ -70,7 +72,7 @@ class RSSAM:
             mhff=self.mhff,
             scales=self.scales,
             rank=self.rank,
-            token_residual=self.token_residual,
+            chain=self.chain,
         )
 
     def build(self, task: Task, weights: WeightsFolder) -> RsSam:

@@ -19,13 +19,13 @@ from torch.nn import functional as F
 
 from rssam.contract import Task
 from rssam.lora import add_lora, freeze_encoder, lora_parameters
-from rssam.modules.decoder import DecoderChain
+from rssam.modules.decoder import DecoderChain, class_distance
 from rssam.modules.fusion import MFF, MHFF
 from rssam.modules.neck import MultiScaleNeck, source_blocks
 from rssam.modules.upscaling import SamUpscaling
 from rssam.sam.autocast import full_precision
 from rssam.sam.encoder import EMBEDDING, SamEncoder
-from rssam.sam.encoder_sizes import ENCODERS, EncoderInit
+from rssam.sam.encoder_sizes import ENCODERS, Chain, EncoderInit
 from rssam.sam.loading import checkpoint_part, encoder_state, load_exactly
 
 
@@ -59,12 +59,7 @@ class RsSam(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Return logits [B, channels, H, W] of images [B, 3, H, W] in 0..1."""
-        blocks = dict(zip(self.taps, self.encoder(images, self.taps).taps, strict=True))  # each [B, width, H/16, W/16]
-        early = blocks[self.encoder.size.global_blocks[0]]
-
-        pyramid = self.neck({scale: blocks[index] for scale, index in self.sources.items()})
-        features, tokens = self.decoders([pyramid[scale] for scale in self.scales], self.mask_tokens.weight)
-
+        features, tokens, early = self._decode(images)
         fused = features[-1] if self.mhff is None else self.mhff(features, early)  # [B, 256, h, w] of the last scale
         with full_precision(images.device):  # the difference of close tokens, and their product with pixels
             classes = tokens[-1] if self.mff is None else self.mff(tokens)  # [B, T, 256]
@@ -77,6 +72,19 @@ class RsSam(nn.Module):
             logits = torch.einsum("btc,bchw->bthw", classes, fused)  # [B, channels, H/4, W/4]
             return F.interpolate(logits, images.shape[-2:], mode="bilinear", align_corners=False)  # [B, channels, H, W]
 
+    @torch.no_grad()
+    def class_distances(self, images: Tensor) -> list[float]:
+        """Return the distance between the closest class tokens after each decoder, in the order of `scales`."""
+        _, tokens, _ = self._decode(images)
+        return [float(class_distance(state)) for state in tokens]
+
+    def _decode(self, images: Tensor) -> tuple[list[Tensor], list[Tensor], Tensor]:
+        """Return F-hat_i [B, 256, h_i, w_i] and M_i [B, T, 256] of every decoder, and F_early [B, width, H/16, W/16]."""
+        blocks = dict(zip(self.taps, self.encoder(images, self.taps).taps, strict=True))  # each [B, width, H/16, W/16]
+        pyramid = self.neck({scale: blocks[index] for scale, index in self.sources.items()})
+        features, tokens = self.decoders([pyramid[scale] for scale in self.scales], self.mask_tokens.weight)
+        return features, tokens, blocks[self.encoder.size.global_blocks[0]]
+
 
 def architecture(
     task: Task,
@@ -88,7 +96,7 @@ def architecture(
     mhff: bool,
     scales: tuple[int, ...],
     rank: int,
-    token_residual: bool,
+    chain: Chain,
 ) -> RsSam:
     """Return the network with random parameters, frozen as `init` says; also for the meta device.
 
@@ -104,7 +112,7 @@ def architecture(
         task,
         image_encoder,
         MultiScaleNeck(size.width, scales),
-        DecoderChain(len(scales), token_residual),
+        DecoderChain(len(scales), chain),
         MFF() if mff else None,
         MHFF(size.width) if mhff else None,
         None if scales[-1] == 4 else SamUpscaling(tokens),
@@ -114,7 +122,11 @@ def architecture(
 
 
 def load_pretrained(net: RsSam, checkpoint: Mapping[str, Tensor], decoders: bool = True) -> None:
-    """Start from SAM: the encoder; with `decoders` also every decoder, the positional code and the 1/16 neck level."""
+    """Start from SAM: the encoder; with `decoders` also every decoder, the positional code and the 1/16 neck level.
+
+    SAM adds one vector to every pixel that its decoder sees, the prompt "no mask". It goes into the last bias of the 1/16
+    level, so that this level and its decoder start as SAM's own. The other levels have no weights of SAM to start from.
+    """
     state = encoder_state(checkpoint, net.encoder.size, net.encoder.image_size)
     neck = {name: state.pop(name) for name in list(state) if name.startswith("neck.")}
     load_exactly(net.encoder, state, fresh=lora_parameters(net.encoder))
@@ -128,4 +140,6 @@ def load_pretrained(net: RsSam, checkpoint: Mapping[str, Tensor], decoders: bool
         upscaling = checkpoint_part(checkpoint, "mask_decoder.output_upscaling.")
         load_exactly(net.upscaling.output_upscaling, upscaling)
     if "16" in net.neck.levels:  # the one level of SAM's shape; it has nothing else to load
+        (no_mask,) = checkpoint_part(checkpoint, "prompt_encoder.no_mask_embed.").values()  # [1, 256]
+        neck["neck.3.bias"] = neck["neck.3.bias"] + no_mask[0]
         load_exactly(net.neck.levels["16"], neck)

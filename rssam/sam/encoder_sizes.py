@@ -1,4 +1,4 @@
-"""The sizes of SAM's image encoders, the strides of the paper's decoders, and what an encoder starts from. No torch.
+"""The sizes of SAM's image encoders, strides and chains of decoders, and what an encoder starts from. No torch.
 
 Source: facebookresearch/segment-anything (Apache-2.0).
 """
@@ -6,7 +6,7 @@ Source: facebookresearch/segment-anything (Apache-2.0).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from rssam.errors import UnknownName, UserError
 from rssam.weights.registry import WEIGHTS
@@ -46,6 +46,13 @@ EncoderInit = Literal["sam", "scratch"]
 
 SCALES = (32, 16, 8, 4)
 """The paper's four strides, in the order of its decoders (Algorithm 1)."""
+
+
+Chain = Literal["printed", "sam_first", "continued", "residual"]
+"""How decoders hand on their tokens; see `DecoderChain` in `rssam/modules/decoder.py`."""
+
+
+CHAINS: tuple[Chain, ...] = get_args(Chain)
 
 
 def check_encoder(encoder: str, init: str) -> None:

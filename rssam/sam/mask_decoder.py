@@ -3,30 +3,26 @@
 Source: facebookresearch/segment-anything (Apache-2.0), subclassed, so parameter names and start are SAM's.
 What we do differently, and why: SAM repeats the image embedding once a prompt, which is right for one image only
 (batch 2 raises); here tokens are expanded to the batch. All masks are returned, as in SAMed: a token is a class.
-The product of tokens and pixels is taken in float32, for in bfloat16 the difference of two close logits is lost.
+Tokens, their perceptrons and their product with pixels are in float32 under autocast, for in bfloat16 the difference of
+two close logits is lost.
 """
 
 from __future__ import annotations
 
 import torch
 from segment_anything.modeling.mask_decoder import MaskDecoder
-from segment_anything.modeling.transformer import TwoWayTransformer
 from torch import Tensor
 
 from rssam.sam.autocast import full_precision
 from rssam.sam.encoder import EMBEDDING
-
-
-def two_way_transformer() -> TwoWayTransformer:
-    """Return SAM's decoder transformer in SAM's size."""
-    return TwoWayTransformer(depth=2, embedding_dim=EMBEDDING, num_heads=8, mlp_dim=2048)
+from rssam.sam.two_way_transformer import MixedTwoWayTransformer
 
 
 class BatchMaskDecoder(MaskDecoder):  # type: ignore[misc]  # segment_anything is untyped
     """SAM's mask decoder with `tokens` mask tokens, one mask each."""
 
     def __init__(self, tokens: int) -> None:
-        super().__init__(transformer_dim=EMBEDDING, transformer=two_way_transformer(), num_multimask_outputs=tokens - 1)
+        super().__init__(transformer_dim=EMBEDDING, transformer=MixedTwoWayTransformer(), num_multimask_outputs=tokens - 1)
 
     def forward(self, image_embeddings: Tensor, image_pe: Tensor, dense: Tensor) -> tuple[Tensor, Tensor]:
         """Return masks [B, tokens, 4h, 4w] and predicted IoU [B, tokens].
@@ -36,12 +32,11 @@ class BatchMaskDecoder(MaskDecoder):  # type: ignore[misc]  # segment_anything i
         tokens = torch.cat((self.iou_token.weight, self.mask_tokens.weight))  # [1 + tokens, 256]
         tokens = tokens.expand(image_embeddings.shape[0], -1, -1)  # [B, 1 + tokens, 256]
         tokens, pixels = self.transformer(image_embeddings + dense, image_pe, tokens)  # pixels [B, h*w, 256]
-        iou = self.iou_prediction_head(tokens[:, 0])  # [B, tokens]
-
         pixels = pixels.transpose(1, 2).unflatten(2, image_embeddings.shape[-2:])  # [B, 256, h, w]
         pixels = self.output_upscaling(pixels)  # [B, 32, 4h, 4w]
-        heads = [mlp(tokens[:, 1 + index]) for index, mlp in enumerate(self.output_hypernetworks_mlps)]
-        weights = torch.stack(heads, dim=1)  # [B, tokens, 32]
         with full_precision(pixels.device):
-            masks = torch.einsum("btc,bchw->bthw", weights.float(), pixels.float())  # [B, tokens, 4h, 4w]
+            iou = self.iou_prediction_head(tokens[:, 0])  # [B, tokens]
+            heads = [mlp(tokens[:, 1 + index]) for index, mlp in enumerate(self.output_hypernetworks_mlps)]
+            weights = torch.stack(heads, dim=1)  # [B, tokens, 32]
+            masks = torch.einsum("btc,bchw->bthw", weights, pixels.float())  # [B, tokens, 4h, 4w]
         return masks, iou

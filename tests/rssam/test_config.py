@@ -46,6 +46,7 @@ def test_small_encoders_start_from_scratch(encoder):
         ({"init": "imagenet"}, UserError, "choose sam or scratch"),
         ({"neck_source": "first"}, ValueError, "'last' or 'layers'"),
         ({"rank": -1}, ValueError, "0 or more"),
+        ({"chain": "literal"}, ValueError, "printed, sam_first, continued, residual"),
         ({"scales": ()}, ValueError, "taken from"),
         ({"scales": (64, 32), "mhff": False}, ValueError, "taken from"),
         ({"scales": (4,)}, ValueError, "set mhff=False"),

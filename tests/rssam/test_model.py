@@ -7,6 +7,7 @@ from torch.nn import functional as F
 
 from rssam.config import RSSAM
 from rssam.contract import Task
+from rssam.sam.encoder_sizes import CHAINS
 from rssam.sam.loading import load_weights
 from rssam.weights.folder import WeightsFolder, WeightsNotFound
 from tests.rssam.fakes import has_zero_gradient, overfit, parameters, train_two_steps, trainable_parameters
@@ -21,7 +22,7 @@ ROWS = {
 }
 CONTROLS = {
     "layers": replace(SCRATCH, neck_source="layers"),
-    "printed chain": replace(SCRATCH, token_residual=False),
+    **{chain: replace(SCRATCH, chain=chain) for chain in CHAINS[1:]},
     "four at 1/16": replace(SCRATCH, mff=False, mhff=False, scales=(16, 16, 16, 16)),
     "one at 1/4": replace(SCRATCH, mff=False, mhff=False, scales=(4,)),
 }
@@ -161,6 +162,8 @@ def test_starts_from_sam(weights):
                 assert torch.equal(state[own], tensor)
     for part in ("0.weight", "1.bias", "2.weight", "3.weight"):
         assert torch.equal(state[f"neck.levels.16.neck.{part}"], checkpoint[f"image_encoder.neck.{part}"])
+    no_mask = checkpoint["prompt_encoder.no_mask_embed.weight"][0]  # SAM adds it to every pixel of this map
+    assert torch.equal(state["neck.levels.16.neck.3.bias"], checkpoint["image_encoder.neck.3.bias"] + no_mask)
     code = "positional_encoding_gaussian_matrix"
     assert torch.equal(state[f"decoders.position.{code}"], checkpoint[f"prompt_encoder.pe_layer.{code}"])
 

@@ -6,14 +6,14 @@ from segment_anything.modeling.mask_decoder import MaskDecoder
 from rssam.config import RSSAM
 from rssam.contract import Task
 from rssam.modules.upscaling import SamUpscaling
-from rssam.sam.mask_decoder import two_way_transformer
+from rssam.sam.two_way_transformer import MixedTwoWayTransformer
 from rssam.weights.folder import WeightsFolder
 from tests.rssam.fakes import shake
 
 
 @torch.no_grad()
 def test_equals_the_end_of_sams_decoder():
-    sam = shake(MaskDecoder(transformer_dim=256, transformer=two_way_transformer(), num_multimask_outputs=1))
+    sam = shake(MaskDecoder(transformer_dim=256, transformer=MixedTwoWayTransformer(), num_multimask_outputs=1))
     ours = SamUpscaling(2)
     ours.output_upscaling.load_state_dict(sam.output_upscaling.state_dict())
     ours.output_hypernetworks_mlps.load_state_dict(sam.output_hypernetworks_mlps.state_dict())
