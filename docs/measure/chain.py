@@ -44,7 +44,7 @@ from tests.rssam.half_precision import Float32Products
 ROWS = {2: (False, False), 3: (True, False), 4: (False, True), 5: (True, True)}
 """Rows of Table 5 by number, with MFF and MHFF; row 1 is the Baseline, which has no chain."""
 PRECISIONS = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
-STEPS, WARMUP, LAST, BOUND = 100, 10, 5, 0.1
+STEPS, WARMUP, LAST, BOUND = 50, 10, 5, 0.1
 
 
 @dataclass(frozen=True)
@@ -168,12 +168,14 @@ def main(argv: list[str]) -> None:
     parser.add_argument("--rate", type=float, default=3e-4)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--part", default="1/1", help="K/N: every Nth cell from the Kth on, for several processes")
     given = parser.parse_args(argv)
     torch.set_num_threads(1)
     if given.what == "distance":
         distances(given.seeds)
         return
-    chosen: Iterable[Cell] = cells(given.chain)
+    part, parts = map(int, given.part.split("/"))
+    chosen: Iterable[Cell] = list(cells(given.chain))[part - 1 :: parts]
     if given.row is not None:
         chosen = [Cell(given.chain, given.row, given.precision, given.scale, given.rate, given.seed)]
     done = given.out.read_text().splitlines() if given.out and given.out.exists() else []
