@@ -13,10 +13,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-from segment_anything.modeling.common import LayerNorm2d
 from torch import Tensor, nn
 
 from rssam.sam.encoder import EMBEDDING
+from rssam.sam.layer_norm import LayerNorm2d
 
 
 def up(channels: int) -> nn.Sequential:

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from segment_anything.modeling.common import LayerNorm2d
 from torch import Tensor, nn
 
 from rssam.sam.encoder import sam_neck
 from rssam.sam.encoder_sizes import SCALES
+from rssam.sam.layer_norm import LayerNorm2d
 
 
 class NeckLevel(nn.Module):

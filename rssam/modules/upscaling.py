@@ -7,11 +7,11 @@ it the control would be scored at stride 16, and the comparison would measure re
 from __future__ import annotations
 
 import torch
-from segment_anything.modeling.common import LayerNorm2d
 from segment_anything.modeling.mask_decoder import MLP
 from torch import Tensor, nn
 
 from rssam.sam.encoder import EMBEDDING
+from rssam.sam.layer_norm import LayerNorm2d
 
 CHANNELS = EMBEDDING // 8
 """Channels of the upscaled features and of the tokens that are multiplied with them."""

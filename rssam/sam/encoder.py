@@ -17,13 +17,13 @@ from functools import partial
 from typing import NamedTuple
 
 import torch
-from segment_anything.modeling.common import LayerNorm2d
 from segment_anything.modeling.image_encoder import PatchEmbed
 from torch import Tensor, nn
 
 from rssam.contract import require_float
 from rssam.sam.attention import ExactBlock
 from rssam.sam.encoder_sizes import EncoderSize
+from rssam.sam.layer_norm import LayerNorm2d
 
 PATCH = 16
 WINDOW = 14

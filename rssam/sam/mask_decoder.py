@@ -15,6 +15,7 @@ from torch import Tensor
 
 from rssam.sam.autocast import full_precision
 from rssam.sam.encoder import EMBEDDING
+from rssam.sam.layer_norm import LayerNorm2d
 from rssam.sam.two_way_transformer import MixedTwoWayTransformer
 
 
@@ -23,6 +24,7 @@ class BatchMaskDecoder(MaskDecoder):  # type: ignore[misc]  # segment_anything i
 
     def __init__(self, tokens: int) -> None:
         super().__init__(transformer_dim=EMBEDDING, transformer=MixedTwoWayTransformer(), num_multimask_outputs=tokens - 1)
+        self.output_upscaling[1] = LayerNorm2d(EMBEDDING // 4)  # SAM's own builds its slow one
 
     def forward(self, image_embeddings: Tensor, image_pe: Tensor, dense: Tensor) -> tuple[Tensor, Tensor]:
         """Return masks [B, tokens, 4h, 4w] and predicted IoU [B, tokens].
