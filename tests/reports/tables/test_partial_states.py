@@ -98,7 +98,7 @@ def test_half_run_with_one_seed(home):
         "- Recipe paper: AdamW, weight decay 0.1, rate 0.005, warm-up 250 steps, polynomial decay 0.9, 200 epochs, "
         "batch 24 in groups of 6, whole images, no augmentation, loss 0.2 CE + 0.8 Dice.",
         "- Initialisation: from SAM's checkpoint vit_b.",
-        "- 2 controls that the paper does not have can be run: `rssam-bench reproduce table5 --controls`.",
+        "- 5 controls that the paper does not have can be run: `rssam-bench reproduce table5 --controls`.",
         "- Data: deepglobe, complete: all 6226 pairs; images used: 4358 train, 934 val, 934 test.",
         "- Foreground share of the test pixels: 4.13 %, within the 4.10 to 4.16 % that the paper's tables imply.",
         "- A constant answer (everything foreground) has Dice 0.079.",
