@@ -36,7 +36,7 @@ class Recipe:
     power: float = _from("SAMed", 0.9)  # of the polynomial decay after the warm-up
     epochs: int = _from("paper", 200)
     batch: int = _from("SAMed", 24)  # images behind one optimiser step
-    group: int = _from("paper", 6)  # images that share one Dice term and one BatchNorm: 24 on four cards
+    group: int = _from("ours", 6)  # images that share one Dice term and one BatchNorm: 24 over the paper's four cards
     crop: int | None = _from("ours", None)  # side in pixels of square crops; None trains on whole images
     crops: int = _from("ours", 1)  # of each image an epoch
     limit: int | None = _from("ours", None)  # at most this many images of each split

@@ -20,8 +20,6 @@ from reports.select.settings import PAPER_SETTING
 Reason = str
 """Half a sentence without a full stop; empty for "no reason"."""
 
-NOT_THE_PRINTED_MODEL = "not the printed model"
-
 ERRORS = 3
 """Standard errors of a random split's foreground share beyond which it is not the paper's data."""
 
@@ -106,12 +104,6 @@ def _variant(group: ResultGroup, row: ResultGroupRow) -> Reason:
     return "smaller variants than the paper's" if variant(row) else ""
 
 
-def _chain(group: ResultGroup, row: ResultGroupRow) -> Reason:
-    """Whether an RS-SAM hands on its tokens in another way than Eq. 2."""
-    chain = _options(row).get("chain", "printed")
-    return "" if chain == "printed" else f"{NOT_THE_PRINTED_MODEL}: its decoder chain is {chain}"
-
-
 def _elsewhere(group: ResultGroup, row: ResultGroupRow) -> Reason:
     if group.setting.dataset is None:
         return ""
@@ -180,5 +172,5 @@ def _share(group: ResultGroup, row: ResultGroupRow) -> Reason:
 ReasonRule = Callable[[ResultGroup, ResultGroupRow], Reason]
 RULES: tuple[ReasonRule, ...] = (_recipe, _start, _encoder, _variant, _elsewhere, _blocked, _data)
 """What a note under a table says of all its rows."""
-ROW_RULES: tuple[ReasonRule, ...] = (_collapsed, _official, _share, _chain)
+ROW_RULES: tuple[ReasonRule, ...] = (_collapsed, _official, _share)
 """What has a note of its own there."""

@@ -6,8 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from reports.formatting import join_words
-from reports.select.not_comparable import NOT_THE_PRINTED_MODEL
-from rssam.config import RSSAM
+from rssam.config import NOT_THE_PRINTED_MODEL, RSSAM
 
 PAPERS_AND_OURS = (
     "F_early is the first global-attention block, and no Down module is built: plan A-1 is one reading of the paper. "
@@ -27,6 +26,6 @@ def rs_sam_note(systems: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
     if not chains:
         return ()
     words = {"printed": "as printed (Eq. 2)", None: "not known here"}
-    used = join_words([words.get(chain, f"{chain}, {NOT_THE_PRINTED_MODEL}") for chain in chains])
+    used = join_words([words.get(chain, f"{chain} ({NOT_THE_PRINTED_MODEL})") for chain in chains])
     rebuilt = "RS-SAM is rebuilt from the paper, for no code of its authors exists"
     return (f"{rebuilt}. Decoder chain: {used}. {PAPERS_AND_OURS}",)

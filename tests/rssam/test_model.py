@@ -30,7 +30,7 @@ ROWS = {
 }
 CONTROLS = {
     "layers": replace(SCRATCH, neck_source="layers"),
-    **{chain: replace(SCRATCH, chain=chain) for chain in CHAINS[1:]},
+    **{chain: replace(SCRATCH, chain=chain) for chain in CHAINS if chain != SCRATCH.chain},
     "four at 1/16": replace(SCRATCH, mff=False, mhff=False, scales=(16, 16, 16, 16)),
     "one at 1/4": replace(SCRATCH, mff=False, mhff=False, scales=(4,)),
 }

@@ -5,8 +5,13 @@ from benchmarks.protocol.setting import Setting
 from reports.select.results import Collection, StoredResult
 from reports.tables.assemble import assemble
 from reports.tables.recipe_text import describe_recipe
+from reports.tables.rs_sam_note import PAPERS_AND_OURS
 from tests.reports.fabricate import MADE_UP, PART, TABLE5, fabricate, row_run
 
+REBUILT = (
+    "RS-SAM is rebuilt from the paper, for no code of its authors exists. Decoder chain: sam_first (not the printed "
+    "model)."
+)
 SMALL = Setting("mini", encoder="vit_t", init="scratch")
 
 
@@ -31,6 +36,7 @@ def test_half_run_with_one_seed():
 
 def test_a_whole_run_of_the_paper_is_not_called_anything_else():
     assert notes(*all_rows()) == (
+        f"{REBUILT} {PAPERS_AND_OURS}",
         "Scores of the foreground class, pooled over all test pixels.",
         "Intervals hold 95 % of 10,000 resamples of the 3 test images; they cover which images were tested, not the "
         "luck of training.",

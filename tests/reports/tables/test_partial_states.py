@@ -11,7 +11,9 @@ from reports.render import csv as csv_table
 from reports.render import latex, markdown
 from reports.select.results import collect
 from reports.tables.assemble import assemble
+from reports.tables.rs_sam_note import PAPERS_AND_OURS
 from tests.reports.fabricate import MADE_UP, PART, TABLE5, fabricate, fill, row_run
+from tests.reports.tables.test_notes import REBUILT
 
 OPENING = [
     "# RS-SAM benchmark report",
@@ -92,6 +94,7 @@ def test_half_run_with_one_seed(home):
         "",
         f"{MARKS} Of ours nothing is marked: 3 of 5 rows have no result.",
         "- 3 of 5 rows not run. To fill them: `rssam-bench reproduce table5`.",
+        f"- {REBUILT} {PAPERS_AND_OURS}",
         "- Scores of the foreground class, pooled over all test pixels.",
         "- Intervals hold 95 % of 10,000 resamples of the 3 test images; they cover which images were tested, not the "
         "luck of training.",
