@@ -16,8 +16,9 @@ from benchmarks.results.home import Home
 from data_prep.errors import DataError
 from data_prep.manifest import load_manifest
 from data_prep.registry import DATASETS
+from rssam.sam.encoder_sizes import CHAINS
 from rssam.weights.folder import WeightsFolder
-from rssam.weights.registry import WEIGHTS
+from rssam.weights.registry import WEIGHTS, SamWeights
 
 CheckState = Literal["ok", "missing", "problem"]
 ENOUGH_GIGABYTES = 60
@@ -27,6 +28,21 @@ _TORCH_CHECK = (
     "import torch, torchvision, torchvision.ops; "
     "print(torch.__version__, torchvision.__version__, torch.cuda.is_available(), torch.get_num_threads())"
 )
+
+_DISTANCE_CHECK = """
+import pathlib, sys, torch
+from rssam.config import RSSAM
+from rssam.contract import Task
+from rssam.weights.folder import WeightsFolder
+torch.manual_seed(0)
+net = RSSAM(encoder=sys.argv[2]).build(Task(("road",), (256, 256)), WeightsFolder(pathlib.Path(sys.argv[1]))).eval()
+images = torch.nn.functional.interpolate(torch.rand(1, 3, 16, 16), (256, 256), mode="bilinear")
+for net.decoders.chain in sys.argv[3:]:
+    print(net.class_distances(images)[-1])
+"""
+
+TOO_CLOSE = 1e-6
+"""Relative distance of class tokens that float32, which rounds to 6e-8, no longer carries through a decoder."""
 
 
 @dataclass(frozen=True)
@@ -44,8 +60,8 @@ class DoctorCheck:
 
 
 def examine(home: Path) -> list[DoctorCheck]:
-    """Look at Python, torch, GPU, disk, weights and data, in this order."""
-    return [_python(), _package(), _torch(), _gpu(), _disk(home), *_weights(home), *_data(home)]
+    """Look at Python, torch, GPU, disk, weights, RS-SAM's class tokens and data, in this order."""
+    return [_python(), _package(), _torch(), _gpu(), _disk(home), *_weights(home), *_class_distance(home), *_data(home)]
 
 
 def _python() -> DoctorCheck:
@@ -103,6 +119,27 @@ def _weights(home: Path) -> list[DoctorCheck]:
         else DoctorCheck(f"weights {name}", "missing", f"not in {folder.root}", f"rssam-bench prepare weights {name}")
         for name in WEIGHTS
     ]
+
+
+def _class_distance(home: Path) -> list[DoctorCheck]:
+    """How far apart each chain leaves RS-SAM's class tokens on SAM's smallest checkpoint here; nothing without one."""
+    folder = WeightsFolder(Home(home).weights)
+    published = [name for name, weights in WEIGHTS.items() if isinstance(weights, SamWeights)]
+    encoder = next((name for name in published if folder.path(name).is_file()), None)
+    if encoder is None:
+        return []
+    what = f"class distance {encoder}"
+    command = [sys.executable, "-P", "-c", _DISTANCE_CHECK, str(folder.root), encoder, *CHAINS]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        reason = done.stderr.strip().splitlines()[-1] if done.stderr.strip() else "the check ended without a word"
+        return [DoctorCheck(what, "problem", reason, f"rssam-bench prepare weights {encoder}")]
+    distances = dict(zip(CHAINS, map(float, done.stdout.split()), strict=True))
+    found = ", ".join(f"{chain} {distance:.2g}" for chain, distance in distances.items())
+    found = f"between the class tokens that SAM's decoders leave at stride 4, relative to their length: {found}"
+    if distances["printed"] > TOO_CLOSE:
+        return [DoctorCheck(what, "ok", found)]
+    return [DoctorCheck(what, "problem", found, "compare the chains: rssam-bench reproduce table5 --controls")]
 
 
 def _data(home: Path) -> list[DoctorCheck]:

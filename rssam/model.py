@@ -79,7 +79,7 @@ class RsSam(nn.Module):
         return [float(class_distance(state)) for state in tokens]
 
     def _decode(self, images: Tensor) -> tuple[list[Tensor], list[Tensor], Tensor]:
-        """Return F-hat_i [B, 256, h_i, w_i] and M_i [B, T, 256] of every decoder, and F_early [B, width, H/16, W/16]."""
+        """Return F-hat_i [B, 256, h_i, w_i], M_i [B, T, 256] of every decoder, and F_early [B, width, H/16, W/16]."""
         blocks = dict(zip(self.taps, self.encoder(images, self.taps).taps, strict=True))  # each [B, width, H/16, W/16]
         pyramid = self.neck({scale: blocks[index] for scale, index in self.sources.items()})
         features, tokens = self.decoders([pyramid[scale] for scale in self.scales], self.mask_tokens.weight)
@@ -124,8 +124,8 @@ def architecture(
 def load_pretrained(net: RsSam, checkpoint: Mapping[str, Tensor], decoders: bool = True) -> None:
     """Start from SAM: the encoder; with `decoders` also every decoder, the positional code and the 1/16 neck level.
 
-    SAM adds one vector to every pixel that its decoder sees, the prompt "no mask". It goes into the last bias of the 1/16
-    level, so that this level and its decoder start as SAM's own. The other levels have no weights of SAM to start from.
+    SAM adds one vector to every pixel that its decoder sees, the prompt "no mask". It goes into the last bias of the
+    1/16 level, so that this level and its decoder start as SAM's own. Other levels have no weights of SAM.
     """
     state = encoder_state(checkpoint, net.encoder.size, net.encoder.image_size)
     neck = {name: state.pop(name) for name in list(state) if name.startswith("neck.")}

@@ -29,6 +29,7 @@ from benchmarks.signals import Interrupted, Stop
 from benchmarks.training.activation_checkpointing import enable_activation_checkpointing
 from benchmarks.training.batches import worker_faults
 from benchmarks.training.checkpoint import PREVIOUS, Checkpoints, candidate_name
+from benchmarks.training.class_distances import class_distances
 from benchmarks.training.compile import COMPILE_FAULTS, channels_last, compile_network
 from benchmarks.training.evaluate import Evaluation, evaluate
 from benchmarks.training.loop import Listener, Training, TrainingDiverged, make_fabric, train
@@ -102,6 +103,7 @@ def train_and_test(resolved: ResolvedRun, session: Session) -> Outcome:
             "waiting_for_images": device_run.waiting,
             **({"compiled": True} if device_run.compiled else {}),
             **({"devices": device_run.ranks.size} if device_run.ranks.size > 1 else {}),
+            **({"class_distances": tested.class_distances} if tested.class_distances["start"] else {}),
             **own,
         },
         probabilities=Histogram.of_images(evaluation.histograms),
@@ -171,6 +173,7 @@ class _TestedNetwork:
     training: Training
     evaluation: Evaluation
     test_seconds: float
+    class_distances: dict[str, list[float]]  # at "start" and "end", by decoder; empty where a network has none
 
 
 class _DeviceRun:
@@ -192,7 +195,7 @@ class _DeviceRun:
         if self.session.device == "cuda":
             torch.cuda.reset_peak_memory_stats()
         try:
-            net, training = self._train_candidates(saving_memory)
+            net, training, distances = self._train_candidates(saving_memory)
             began = time.perf_counter()
             if self.ranks.is_rank_zero:
                 self.progress.testing()
@@ -210,9 +213,9 @@ class _DeviceRun:
                 f"the GPU has too little memory for {self.key}, with activation checkpointing too "
                 f"({_reason(error)}): use a card with more; a smaller group would be another run"
             ) from error
-        return _TestedNetwork(net, training, evaluation, time.perf_counter() - began)
+        return _TestedNetwork(net, training, evaluation, time.perf_counter() - began, distances)
 
-    def _train_candidates(self, saving_memory: bool) -> tuple[nn.Module, Training]:
+    def _train_candidates(self, saving_memory: bool) -> tuple[nn.Module, Training, dict[str, list[float]]]:
         """Train once for every rate of the recipe, ordinarily one; the lowest validation loss chooses."""
         session, rates = self.session, self.recipe.rates
         data = self._dataset("train"), self._dataset("val")
@@ -223,6 +226,7 @@ class _DeviceRun:
             checkpoints = Checkpoints(self.work / name, self.start, session.observer.note)
             with seeded(self.run.seed, deterministic=session.device == "cpu"):  # all start from the same parameters
                 net = self.run.model.build(self.run.task, session.weights)
+                start = class_distances(net, data[0], self.run.task, self.fabric)
                 if session.device == "cuda":
                     channels_last(net)
                 if saving_memory:
@@ -234,7 +238,8 @@ class _DeviceRun:
                         net, self.recipe, rate, self.run.seed, data, self.fabric, checkpoints, self._listener(name),
                         session.workers, session.save_every, self.ranks,
                     )  # fmt: skip
-            candidates.append((net, training))
+            end = class_distances(net, data[0], self.run.task, self.fabric)
+            candidates.append((net, training, {"start": start, "end": end}))
         return min(candidates, key=lambda candidate: candidate[1].best_loss)
 
     def _listener(self, candidate: str) -> Listener:

@@ -10,7 +10,11 @@ from typing import Any, Literal
 from rssam.contract import Model
 from rssam.sam.encoder_sizes import EncoderInit
 
-Precision = Literal["32-true", "bf16-mixed"]
+Precision = Literal["32-true", "bf16-mixed", "16-mixed"]
+"""As Fabric names them and run keys hold them; mixed keeps parameters in fp32."""
+PrecisionChoice = Literal["auto", "bf16", "fp16", "fp32"]
+PRECISIONS: Mapping[PrecisionChoice, Precision] = {"bf16": "bf16-mixed", "fp16": "16-mixed", "fp32": "32-true"}
+PRECISION_NAMES: Mapping[Precision, PrecisionChoice] = {stored: name for name, stored in PRECISIONS.items()}
 
 
 def _from(origin: Literal["paper", "SAMed", "ours"], default: Any) -> Any:
@@ -36,7 +40,7 @@ class Recipe:
     power: float = _from("SAMed", 0.9)  # of the polynomial decay after the warm-up
     epochs: int = _from("paper", 200)
     batch: int = _from("SAMed", 24)  # images behind one optimiser step
-    group: int = _from("paper", 6)  # images that share one Dice term and one BatchNorm: 24 on four cards
+    group: int = _from("ours", 6)  # images that share one Dice term and one BatchNorm: 24 over the paper's four cards
     crop: int | None = _from("ours", None)  # side in pixels of square crops; None trains on whole images
     crops: int = _from("ours", 1)  # of each image an epoch
     limit: int | None = _from("ours", None)  # at most this many images of each split

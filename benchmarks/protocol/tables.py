@@ -19,6 +19,7 @@ from baselines.unetformer import UNetFormer
 from benchmarks.protocol.paper_numbers import FIVE_SCORES, PAPER_TABLES, WHDLD_CLASSES
 from rssam.config import RSSAM
 from rssam.contract import Model
+from rssam.sam.encoder_sizes import CHAINS
 
 
 @dataclass(frozen=True)
@@ -125,6 +126,11 @@ TABLE5 = Table(
     controls=(
         Row(("no: four decoders at 1/16", "no", "no"), RSSAM(mff=False, mhff=False, scales=(16, 16, 16, 16)), {}),
         Row(("1/4 alone: one decoder", "no", "no"), RSSAM(mff=False, mhff=False, scales=(4,)), {}),
+        *(
+            Row((f"yes: chain {chain}", "yes", "yes"), RSSAM(chain=chain), {})
+            for chain in CHAINS
+            if chain != RSSAM().chain
+        ),
     ),
 )
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
@@ -25,6 +25,7 @@ from benchmarks.training.checkpoint import Checkpoints
 from benchmarks.training.evaluate import to_float, validation_loss
 from benchmarks.training.loss import segmentation_loss
 from benchmarks.training.optimizer import learning_rate, make_optimizer
+from benchmarks.training.precision import LossScale, precision_plugin
 from benchmarks.training.rank_group import SingleProcess
 from benchmarks.training.reproducibility import random_states, restore_random_states
 from data_prep.loading.torch_dataset import PreparedDataset
@@ -35,7 +36,7 @@ SECONDS_BETWEEN_CHECKPOINTS = 600.0
 
 
 class TrainingDiverged(UserError):
-    """The loss is no longer a number."""
+    """The loss or its gradients are no longer numbers."""
 
 
 @dataclass
@@ -46,6 +47,8 @@ class Training:
     step: int = 0  # optimiser steps done of the epoch begun
     loss_sum: float = 0.0  # over the groups of these steps
     spent: float = 0.0  # seconds on the epoch begun
+    overflows: int = 0  # steps of the epoch begun that were left out, in float16
+    scaling: dict[str, float] = field(default_factory=dict)  # state of the loss scaling of float16
     history: list[dict[str, float]] = field(default_factory=list)
     best_epoch: int = 0
     best_loss: float = math.inf
@@ -60,11 +63,12 @@ class Listener:
     epoch: Callable[[dict[str, float]], None]
     stop: Stop = field(default_factory=Stop)
     waited: Callable[[float, float], None] = lambda waited, seconds: None  # for images, and the steps of an epoch
+    overflowed: Callable[[int], None] = lambda steps: None  # all steps so far that float16 left out
 
 
 def make_fabric(device: str, precision: Precision) -> Fabric:
     """Fabric on one device, "cpu" or "cuda"."""
-    return Fabric(accelerator=device, devices=1, precision=precision)
+    return Fabric(accelerator=device, devices=1, plugins=[precision_plugin(device, precision)])
 
 
 def set_up_training(fabric: Fabric, net: nn.Module, optimizer: torch.optim.Optimizer) -> tuple[Any, Any]:
@@ -114,6 +118,7 @@ def train(
     state, random = _resumed(net, raw, checkpoints, ranks)
     if random:
         restore_random_states(random, fabric.device)
+    loss_scale = LossScale(fabric, state.scaling)
 
     groups = groups_per_epoch(train_set, recipe)
     accumulate = recipe.batch // recipe.group
@@ -122,6 +127,7 @@ def train(
 
     def save() -> None:
         states = ranks.all_states(random_states(fabric.device))
+        state.scaling = loss_scale.state()
         if ranks.is_rank_zero:
             checkpoints.save(net, raw, vars(state), states)
 
@@ -164,9 +170,15 @@ def train(
                 if share.groups:
                     total += loss.detach().double()
             ranks.merge(net, before, share)
-            optimizer.step()
+            state.overflows += loss_scale.step(optimizer)
+            if loss_scale.exhausted:
+                raise TrainingDiverged(
+                    f"no gradient of the last steps of epoch {epoch} fits float16, however small the loss is scaled: "
+                    "train with --precision bf16 or fp32"
+                )
             optimizer.zero_grad(set_to_none=True)
             state.step += 1
+            listener.overflowed(overflows(state.history) + state.overflows)
             listener.step(epoch, recipe.epochs, state.step, steps)
             stop, due = ranks.sync_stop(listener.stop, time.monotonic() - saved >= save_every)
             if stop or due:
@@ -190,6 +202,7 @@ def train(
             "val_loss": val_loss,
             "rate": current_rate,
             "seconds": time.perf_counter() - started,
+            **({"overflows": float(state.overflows)} if loss_scale.used else {}),
         }
         _remember(state, metrics)
         if state.best_epoch == epoch and ranks.is_rank_zero:
@@ -220,6 +233,11 @@ def _pause(state: Training, total: Tensor, started: float, rate: float, ranks: S
         raise _diverged("training", state.loss_sum, state.epoch + 1, rate)
 
 
+def overflows(history: Sequence[Mapping[str, float]]) -> int:
+    """Return how many steps of the epochs in `history` were left out because float16 overflowed."""
+    return sum(int(epoch.get("overflows", 0)) for epoch in history)
+
+
 def _diverged(phase: str, loss: float, epoch: int, rate: float) -> TrainingDiverged:
     return TrainingDiverged(
         f"the loss became {loss:g} ({phase}) in epoch {epoch} at rate {rate:g}: lower the rate of the recipe"
@@ -244,7 +262,7 @@ def outputs_loss(outputs: list[tuple[float, Tensor]], labels: Tensor, ce_weight:
 
 def _remember(state: Training, metrics: dict[str, float]) -> None:
     """Add an epoch to the state; the lowest validation loss is the best."""
-    state.epoch, state.step, state.loss_sum, state.spent = int(metrics["epoch"]), 0, 0.0, 0.0
+    state.epoch, state.step, state.loss_sum, state.spent, state.overflows = int(metrics["epoch"]), 0, 0.0, 0.0, 0
     state.history.append(metrics)
     state.seconds += metrics["seconds"]
     if metrics["val_loss"] < state.best_loss:

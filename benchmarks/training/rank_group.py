@@ -31,6 +31,7 @@ from benchmarks.protocol.recipe import Precision
 from benchmarks.signals import Stop, exit_now
 from benchmarks.training.batch_norm import BatchNormStats, merge_in_order, read_stats, write_stats
 from benchmarks.training.device_layout import Layout, Share, shares
+from benchmarks.training.precision import precision_plugin
 from rssam.errors import UserError
 
 LONGEST_WAIT = timedelta(days=14)
@@ -116,7 +117,7 @@ class RankGroup(SingleProcess):
         strategy = DDPStrategy(broadcast_buffers=False, timeout=LONGEST_WAIT)
         self.fabric = Fabric(
             accelerator=device, devices=layout.devices, num_nodes=layout.nodes, strategy=strategy,
-            precision=precision, plugins=[environment],
+            plugins=[environment, precision_plugin(device, precision)],
         )  # fmt: skip
         self.fabric.launch()
         self.rank, self.size = self.fabric.global_rank, self.fabric.world_size

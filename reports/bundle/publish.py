@@ -47,7 +47,7 @@ NAMES = re.compile(
 
 PUBLISHED_PROVENANCE = (
     "versions", "commit", "platform", "device", "device_type", "cores", "threads", "finished",
-    "activation_checkpointing", "devices",
+    "activation_checkpointing", "devices", "class_distances",
 )  # fmt: skip
 """Parts of a provenance that a bundle holds; what else a later version records is left out."""
 

@@ -20,6 +20,7 @@ from data_prep.registry import dataset as find_dataset
 from reports.extra_tables.extra_table import ExtraSection, ExtraTable
 from reports.tables.frames import TableFrame
 from reports.tables.rows import GroupedRow, RowGroup, grouped, numbered
+from reports.tables.rs_sam_note import rs_sam_note
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,4 +106,5 @@ def _notes(rows: Sequence[CalibratedRow]) -> list[str]:
             "Each class is held against the rest; Dice is the mean over classes at one threshold for all, where the "
             "scores of the tables take the likeliest class."
         )
+    lines += rs_sam_note(result.identity["model"] for calibrated in rows for result in calibrated.row.results)
     return lines

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
+from typing import Any
 
 import pandas as pd
 
@@ -17,7 +18,9 @@ from reports.select.results import Collection
 from reports.statistics.bootstrap import RESAMPLES
 from reports.statistics.replicates import LEVEL_TEXT
 from reports.tables.assemble import Report
+from reports.tables.rs_sam_note import rs_sam_note
 from reports.tables.scored_rows import dice_interval
+from rssam.config import RSSAM
 
 TRANSFER = "transfer"
 OTHERS = "scored"
@@ -38,10 +41,11 @@ def scored_sections(report: Report, collection: Collection) -> list[ExtraSection
 def _transfer(collection: Collection) -> ExtraTable:
     """Systems that were trained on one data set and tested on another."""
     by_key = {stored.result.key: stored.result for stored in collection.stored}
-    rows = []
+    rows, models = [], []
     for submission in collection.evaluated:
         system = submission.identity["system"]
         result = by_key.get(system["key"])
+        models.append(_model(system["title"]) if result is None else result.identity["model"])
         at_home = "-" if result is None else "collapsed" if result.collapsed else format_number(result.scores.dice)
         rows.append((
             submission.name, _title(system["dataset"]), _title(submission.dataset), _images(submission),
@@ -69,8 +73,14 @@ def _transfer(collection: Collection) -> ExtraTable:
             "Dice at home is that of the same run on the test split of what it was trained on; - where its result is "
             "not in this home. Nothing was trained or chosen on the data it was tested on; no verdict is drawn.",
             *dict.fromkeys(note for submission in collection.evaluated if (note := _circumstances(submission))),
+            *rs_sam_note(models),
         ),
     )
+
+
+def _model(title: str) -> dict[str, Any]:
+    """Return name and options of a system whose result is not here, as far as its title tells them."""
+    return {"name": RSSAM.name if title == RSSAM.title else title, "options": {}}
 
 
 def _others(scored: Sequence[Submission]) -> ExtraTable:

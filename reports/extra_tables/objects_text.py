@@ -15,6 +15,7 @@ from reports.formatting import format_limits, format_number
 from reports.statistics.bootstrap import RESAMPLES
 from reports.statistics.replicates import mean_dice
 from reports.tables.rows import numbered
+from reports.tables.rs_sam_note import rs_sam_note
 
 DEFINITIONS = {
     "relaxed": "Relaxed F1 (Mnih and Hinton, 2010): a pixel is right within the buffer of the other mask",
@@ -88,6 +89,7 @@ def _notes(table: ObjectTable) -> list[str]:
     if table.missing:
         lines.append(f"Not measured: {', '.join(table.missing)}. To measure them: `rssam-bench metrics`.")
     lines.append("The paper has no such numbers. Masks have the prepared size, and lengths are in their pixels.")
+    lines += rs_sam_note(result.identity["model"] for row in table.rows for result in row.row.results)
     return lines
 
 

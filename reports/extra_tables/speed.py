@@ -13,6 +13,7 @@ import pandas as pd
 from benchmarks.results.home import Home
 from reports.extra_tables.extra_table import ExtraSection, ExtraTable
 from reports.figures.cost_measures import PRECISIONS, timings
+from reports.tables.rs_sam_note import rs_sam_note
 
 SCHEMA = 1
 HEADS = (
@@ -54,6 +55,7 @@ def efficiency_section(efficiency: Efficiency) -> list[ExtraSection]:
     notes = (
         "Random weights; latency is of one image; medians of alternating rounds, lowest and highest in the CSV file.",
         "Of product: operations as published a second, as a share of what a large matrix product reaches there.",
+        *rs_sam_note(record["system"] for record in efficiency.records),
         *(f"Left out: {line}." for line in efficiency.damaged),
     )
     texts = tuple(tuple(_cells(record)) for record in efficiency.records)

@@ -15,6 +15,7 @@ from reports.select.comparable import ResultGroup, ResultGroupRow
 from reports.select.not_comparable import from_scratch, group_reasons, replaced, variant
 from reports.select.settings import PAPER_SETTING, command
 from reports.tables.recipe_text import describe_recipe, describe_replicate
+from reports.tables.rs_sam_note import rs_sam_note
 from reports.tables.train_neighbours import describe_neighbours, neighbours
 from rssam.config import RSSAM
 
@@ -37,6 +38,7 @@ def notes(group: ResultGroup, intervals: Sequence[str] = (), scored: Sequence[st
         _owner(group),
         _not_a_reproduction(group),
         _missing(group),
+        *rs_sam_note(result.identity["model"] for result in group.results),
         _collapsed(group),
         _average(group),
         *intervals,

@@ -20,6 +20,7 @@ from reports.select.not_comparable import group_reasons, row_reasons
 from reports.select.results import Collection, ResultSource
 from reports.select.settings import declare
 from reports.statistics.replicates import LEVEL, Spread, mean_dice, pooled_spread, tolerance
+from rssam.config import NOT_THE_PRINTED_MODEL
 
 CAPS: Mapping[str, float] = {"deepglobe": 0.020, "whu": 0.010, "whdld": 0.010}
 """T above which agreement would say little: a run is then undecided."""
@@ -54,8 +55,10 @@ class Verdict:
 
     @property
     def text(self) -> str:
-        """The verdict as readers see it."""
-        return WORDS[self.word].format(t=self.tolerance)
+        """The verdict as readers see it; it says where the run is not of the printed model."""
+        text = WORDS[self.word].format(t=self.tolerance)
+        printed = getattr(self.run.model, "chain", "printed") == "printed" or self.word == "not run"
+        return text if printed else f"{text}, {NOT_THE_PRINTED_MODEL}"
 
     @property
     def difference(self) -> float | None:

@@ -1,11 +1,11 @@
 """The decoders (Eq. 2): one SAM decoder transformer a stride, from coarse to fine, handing on the mask tokens.
 
-Source: the paper; the transformer is facebookresearch/segment-anything's `TwoWayTransformer` (Apache-2.0), subclassed in
-`rssam.sam.two_way_transformer`, which keeps tokens in float32 under autocast.
+Source: the paper; the transformer is facebookresearch/segment-anything's `TwoWayTransformer` (Apache-2.0), subclassed
+in `rssam.sam.two_way_transformer`, which keeps tokens in float32 under autocast.
 The chain as printed draws the class tokens together, for SAM's transformer replaces its queries in the first
-self-attention instead of adding to them. In float32 it learns all the same. Only where the tokens themselves are rounded
-to bfloat16, whose rounding is larger than their distance, nothing tells them apart (docs/measurements.md). What we do
-differently is therefore the type of the tokens, not Eq. 2; other chains are options.
+self-attention instead of adding to them. In float32 it learns all the same from a random start. Where tokens are
+rounded to bfloat16, whose rounding is larger than their distance, nothing tells them apart; hence their type here.
+From attention ten times as steep it does not learn, where `sam_first` does (docs/measurements.md).
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class DecoderChain(nn.Module):
     - `residual`: M_i = M_{i-1} + Decoder_i(F_i, M_{i-1}); the sum of Eq. 6 then weighs the updates 4, 3, 2, 1.
     """
 
-    def __init__(self, length: int, chain: Chain = "printed") -> None:
+    def __init__(self, length: int, chain: Chain) -> None:
         super().__init__()
         self.decoders = nn.ModuleList(ScaleDecoder() for _ in range(length))
         self.position = PositionEmbeddingRandom(EMBEDDING // 2)
@@ -77,12 +77,12 @@ class DecoderChain(nn.Module):
 
 
 def class_distance(tokens: Tensor) -> Tensor:
-    """Return how far apart the two closest of T > 1 class tokens [B, T, 256] are, relative to their length; in images' mean.
+    """Return the distance of the two closest of T > 1 class tokens [B, T, 256], relative to their length; mean over B.
 
-    It is near 1.4 for independent tokens, and 0 for equal ones. Below a type's rounding that type cannot tell them apart.
+    It is near 1.4 for independent tokens, and 0 for equal ones. A type that rounds more cannot tell them apart.
     """
     tokens = tokens.float()
     apart = (tokens[:, :, None] - tokens[:, None]).norm(dim=-1)  # [B, T, T]
     own = torch.eye(tokens.shape[1], dtype=torch.bool, device=tokens.device)
     closest = apart.masked_fill(own, torch.inf).amin(dim=(1, 2))  # [B]
-    return (closest / tokens.norm(dim=-1).mean(dim=-1)).mean()
+    return (closest / tokens.norm(dim=-1).mean(dim=-1).clamp_min(1e-12)).mean()

@@ -23,8 +23,10 @@ class BatchMaskDecoder(MaskDecoder):  # type: ignore[misc]  # segment_anything i
     """SAM's mask decoder with `tokens` mask tokens, one mask each."""
 
     def __init__(self, tokens: int) -> None:
-        super().__init__(transformer_dim=EMBEDDING, transformer=MixedTwoWayTransformer(), num_multimask_outputs=tokens - 1)
-        self.output_upscaling[1] = LayerNorm2d(EMBEDDING // 4)  # SAM's own builds its slow one
+        super().__init__(
+            transformer_dim=EMBEDDING, transformer=MixedTwoWayTransformer(), num_multimask_outputs=tokens - 1
+        )
+        self.output_upscaling[1] = LayerNorm2d(EMBEDDING // 4)
 
     def forward(self, image_embeddings: Tensor, image_pe: Tensor, dense: Tensor) -> tuple[Tensor, Tensor]:
         """Return masks [B, tokens, 4h, 4w] and predicted IoU [B, tokens].

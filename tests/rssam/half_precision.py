@@ -1,4 +1,4 @@
-"""bfloat16 and float16 as their hardware computes them, on processors without such: products in float32, rounded once."""
+"""bfloat16 and float16 as hardware for them computes, on processors without: products in float32, rounded once."""
 
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode

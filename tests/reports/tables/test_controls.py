@@ -27,7 +27,7 @@ def test_a_control_is_a_row_once_it_has_a_result():
     assert last["dice_paper"] != last["dice_paper"]
     assert any(note.startswith("Not in the paper, run as a control") for note in frame.notes)
     assert any("4 of 5 rows not run" in note for note in frame.notes)
-    assert any("2 controls that the paper does not have" in note for note in without.notes)
+    assert any("5 controls that the paper does not have" in note for note in without.notes)
 
 
 def test_smaller_variants_are_named():

@@ -11,7 +11,9 @@ from reports.render import csv as csv_table
 from reports.render import latex, markdown
 from reports.select.results import collect
 from reports.tables.assemble import assemble
+from reports.tables.rs_sam_note import PAPERS_AND_OURS
 from tests.reports.fabricate import MADE_UP, PART, TABLE5, fabricate, fill, row_run
+from tests.reports.tables.test_notes import REBUILT
 
 OPENING = [
     "# RS-SAM benchmark report",
@@ -92,13 +94,14 @@ def test_half_run_with_one_seed(home):
         "",
         f"{MARKS} Of ours nothing is marked: 3 of 5 rows have no result.",
         "- 3 of 5 rows not run. To fill them: `rssam-bench reproduce table5`.",
+        f"- {REBUILT} {PAPERS_AND_OURS}",
         "- Scores of the foreground class, pooled over all test pixels.",
         "- Intervals hold 95 % of 10,000 resamples of the 3 test images; they cover which images were tested, not the "
         "luck of training.",
         "- Recipe paper: AdamW, weight decay 0.1, rate 0.005, warm-up 250 steps, polynomial decay 0.9, 200 epochs, "
         "batch 24 in groups of 6, whole images, no augmentation, loss 0.2 CE + 0.8 Dice.",
         "- Initialisation: from SAM's checkpoint vit_b.",
-        "- 2 controls that the paper does not have can be run: `rssam-bench reproduce table5 --controls`.",
+        "- 5 controls that the paper does not have can be run: `rssam-bench reproduce table5 --controls`.",
         "- Data: deepglobe, complete: all 6226 pairs; images used: 4358 train, 934 val, 934 test.",
         "- Foreground share of the test pixels: 4.13 %, within the 4.10 to 4.16 % that the paper's tables imply.",
         "- A constant answer (everything foreground) has Dice 0.079.",

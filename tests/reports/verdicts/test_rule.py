@@ -58,6 +58,13 @@ def test_words(dices, text):
     assert verdict(dices).text == text
 
 
+def test_a_verdict_on_another_chain_than_the_papers_says_so():
+    """It was "reproduced to ±0.008" without a word; that of another system stays so."""
+    assert verdict(five(0.765, 0.002), name="RS-SAM").text == "reproduced to ±0.008, not the printed model"
+    assert verdict([0.765], name="RS-SAM").text == "one run: difference only, not the printed model"
+    assert verdict([], name="RS-SAM").text == "not run"
+
+
 def test_one_run_shows_its_difference_and_no_tolerance():
     found = verdict([0.71])
     assert found.difference == pytest.approx(0.007, abs=1e-4)

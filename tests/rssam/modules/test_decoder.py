@@ -30,7 +30,7 @@ def test_one_scale_equals_sams_decoder():
 
 @torch.no_grad()
 def test_two_images_equal_twice_one():
-    chain, features, tokens = DecoderChain(4), pyramid(), torch.randn(2, 256)
+    chain, features, tokens = DecoderChain(4, "printed"), pyramid(), torch.randn(2, 256)
     refined, states = chain(features, tokens)
     for index in range(2):
         one = chain([feature[index : index + 1] for feature in features], tokens)
@@ -66,10 +66,9 @@ def test_each_chain_is_its_formula(name):
 
 
 @torch.no_grad()
-def test_the_default_is_equation_2_as_printed():
-    """The default was a chain with a residual, which Eq. 2 has not."""
+def test_printed_is_equation_2_with_sams_own_transformer():
     torch.manual_seed(0)
-    chain, features, tokens = DecoderChain(4), pyramid(), torch.randn(2, 256)
+    chain, features, tokens = DecoderChain(4, "printed"), pyramid(), torch.randn(2, 256)
     state = tokens.expand(2, -1, -1)
     for index, decoder in enumerate(chain.decoders):
         sams = TwoWayTransformer(depth=2, embedding_dim=256, num_heads=8, mlp_dim=2048)
@@ -95,7 +94,7 @@ def test_how_far_apart_the_chains_leave_class_tokens(name, low, high):
 def test_under_autocast_the_printed_chain_keeps_what_tells_classes_apart(half):
     """With tokens rounded to bfloat16 the distance was noise: 3e-3 where it is 3e-6."""
     torch.manual_seed(0)
-    chain, features, tokens = DecoderChain(4), pyramid(), torch.randn(2, 256)
+    chain, features, tokens = DecoderChain(4, "printed"), pyramid(), torch.randn(2, 256)
     exact = chain(features, tokens)[1]
     with torch.autocast("cpu", half):
         refined, states = chain(features, tokens)
@@ -115,4 +114,4 @@ def test_class_distance_is_that_of_the_closest_pair():
 
 def test_parameter_count():
     with torch.device("meta"):
-        assert parameters(DecoderChain(4)) == 13_165_056
+        assert parameters(DecoderChain(4, "printed")) == 13_165_056

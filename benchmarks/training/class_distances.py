@@ -1,0 +1,27 @@
+"""Measure how far apart a network's class tokens are, before and after training; outside of every step."""
+
+from __future__ import annotations
+
+from lightning.fabric import Fabric
+from torch import nn
+
+from benchmarks.training.evaluate import to_float
+from data_prep.loading.torch_dataset import PreparedDataset
+from rssam.contract import Task
+
+
+def class_distances(net: nn.Module, data: PreparedDataset, task: Task, fabric: Fabric) -> list[float]:
+    """Return the distances that `net` declares as `class_distances(images)`; empty where it declares none.
+
+    They are of the first image, at its top left where the task's images are smaller, in the precision of `fabric`.
+    No random number is drawn. The network is left on the device of `fabric`, in the mode it was in.
+    """
+    if not hasattr(net, "class_distances"):
+        return []
+    height, width = task.image_size
+    images = to_float(data[0]["image"][None, :, :height, :width], fabric.device)
+    training = net.training
+    with fabric.autocast():
+        distances: list[float] = net.to(fabric.device).eval().class_distances(images)
+    net.train(training)
+    return distances

@@ -1,0 +1,69 @@
+"""Autocast in half precision on the CPU and on CUDA, and the scaling of the loss that float16 needs.
+
+Fabric's own rounds images to half precision before the network sees them, where `predict` does not, and takes bfloat16
+for float16 on the CPU. Gradients in float16 are zero below 6e-8, so the loss is multiplied before the backward pass.
+Where that makes a gradient infinite the step is left out and the scale halved; after 2000 whole steps it is doubled.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from lightning.fabric import Fabric
+from lightning.fabric.plugins.precision.amp import MixedPrecision
+from lightning.fabric.plugins.precision.precision import Precision as FabricPrecision
+
+from benchmarks.protocol.recipe import Precision
+
+SMALLEST_SCALE = 2.0**-14
+"""After 30 steps in a row without a whole gradient no scale is left to try."""
+
+
+class _Autocast(MixedPrecision):
+    """Autocast that leaves the images in float32: normalisation and Fourier transform come before the first product."""
+
+    def convert_input(self, data: Any) -> Any:
+        """Return the input of the network as it is."""
+        return data
+
+
+def precision_plugin(device: str, precision: Precision) -> FabricPrecision:
+    """Return Fabric's part for a precision, with a scaler of the loss for float16."""
+    return FabricPrecision() if precision == "32-true" else _Autocast(precision, device)
+
+
+class LossScale:
+    """The scale of the loss in one training: in float16 it adapts itself, otherwise there is none.
+
+    On several devices gradients are averaged before they are looked at, so all ranks leave out the same steps.
+    """
+
+    def __init__(self, fabric: Fabric, state: dict[str, float]) -> None:
+        """Go on from the `state` of a checkpoint, or begin anew if it is empty."""
+        self._scaler: torch.amp.GradScaler | None = getattr(fabric.strategy.precision, "scaler", None)
+        if self._scaler is not None:  # one scaler serves all candidates of a run
+            self._scaler.load_state_dict(state or torch.amp.GradScaler(fabric.device.type).state_dict())
+
+    @property
+    def used(self) -> bool:
+        """Whether the loss is scaled."""
+        return self._scaler is not None
+
+    def state(self) -> dict[str, float]:
+        """Return what a checkpoint holds, empty where there is no scale."""
+        return {} if self._scaler is None else self._scaler.state_dict()
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether gradients overflow whatever the scale."""
+        return self._scaler is not None and self._scaler.get_scale() < SMALLEST_SCALE
+
+    def step(self, optimizer: Any) -> bool:
+        """Take a step of Fabric's wrapper, and return whether it was left out because a gradient overflowed."""
+        if self._scaler is None:
+            optimizer.step()
+            return False
+        before = self._scaler.get_scale()
+        optimizer.step()
+        return self._scaler.get_scale() < before
