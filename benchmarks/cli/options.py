@@ -11,11 +11,17 @@ from typing import Annotated, Any, Literal
 import typer
 from rich.console import Console
 
+from benchmarks.protocol.recipe import PrecisionChoice
+
 ProfileName = Literal["smoke", "mini", "fair", "paper"]
 Json = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
 OwnModel = Annotated[
     str | None,
     typer.Option("--model", metavar="MODULE:CLASS", help="The class of a system of your own, which no file may name."),
+]
+PrecisionOption = Annotated[
+    PrecisionChoice,
+    typer.Option("--precision", help="auto is fp32 on the CPU; on GPUs bf16, or fp16 if they lack native bf16."),
 ]
 
 

@@ -10,6 +10,7 @@ import typer
 
 from benchmarks.cli.options import Json, OwnModel, print_json, require_one, root, screen, warnings
 from benchmarks.execution.hardware import DeviceChoice
+from benchmarks.protocol.recipe import PRECISION_NAMES, PrecisionChoice
 from rssam.errors import UserError
 
 if TYPE_CHECKING:
@@ -44,6 +45,9 @@ def predict(
     overlap: Annotated[int | None, typer.Option(min=0, help="Pixels that tiles share. [half a tile]")] = None,
     tta: Annotated[Symmetries, typer.Option(help="Mean over 4 flips or all 8 symmetries of each tile.")] = "none",
     device: Annotated[DeviceChoice, typer.Option(help="Where the network runs.")] = "auto",
+    precision: Annotated[
+        PrecisionChoice, typer.Option(help="auto is fp32 on the CPU, and as trained on GPUs that have it natively.")
+    ] = "auto",
     batch: Annotated[int | None, typer.Option(min=1, help="Tiles at once. [8 on a GPU, 2 without]")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace results that are there.")] = False,
     as_json: Json = False,
@@ -53,7 +57,7 @@ def predict(
     import torch
 
     from benchmarks.console.progress import data_progress
-    from benchmarks.execution.hardware import choose_device
+    from benchmarks.execution.hardware import choose_device, choose_predicting_precision, precision_note
     from benchmarks.export.adapter import load_either
     from benchmarks.export.predict import CPU_BATCH, CUDA_BATCH, network_of, outputs_for
     from benchmarks.signals import Interrupted, Stop, handle_signals
@@ -65,7 +69,9 @@ def predict(
     value_range = None if scale is None else _pair(_numbers("--scale", scale, 2))
     outputs_of_images = outputs_for(images, out, vectors, quicklook, probabilities=probabilities, overwrite=overwrite)
     chosen_device = choose_device(device)
-    network = network_of(load_either(root.home, run, adapter, model))
+    trained = load_either(root.home, run, adapter, model)
+    chosen_precision = choose_predicting_precision(precision, chosen_device, trained.precision)
+    network = network_of(trained, chosen_precision)
     tile_size = network.task.image_size if tile is None else (tile, tile)
     require_fit(network.net, tile_size, network.task.image_size)
     wished = (tile_size[0] // 2, tile_size[1] // 2) if overlap is None else (overlap, overlap)
@@ -77,6 +83,8 @@ def predict(
     def say(text: str) -> None:
         warnings.print(text, soft_wrap=True)
 
+    if (note := precision_note(chosen_precision, chosen_device)) is not None:
+        say(f"note: {note}")
     if overlap is not None and used != wished:
         say(f"note: tiles share {used[0]} pixels, not {overlap}, to stand a multiple of 32 apart (docs/predict.md)")
     with handle_signals(stop, say):
@@ -99,7 +107,8 @@ def predict(
                 say(f"error: {error}")
                 failed = True
                 continue
-            records.append(_record(image, [str(path.resolve()) for path in outputs.all], summary, network))
+            written = [str(path.resolve()) for path in outputs.all]
+            records.append(_record(image, written, summary, network, PRECISION_NAMES[chosen_precision]))
             if not as_json:
                 _show(image, outputs.class_map, summary, network, time.monotonic() - began)
     if as_json:
@@ -127,11 +136,13 @@ def _pair(numbers: tuple[float, ...]) -> tuple[float, float]:
     return low, high
 
 
-def _record(image: Path, written: list[str], summary: PredictionSummary, network: Network) -> dict[str, Any]:
+def _record(
+    image: Path, written: list[str], summary: PredictionSummary, network: Network, precision: str
+) -> dict[str, Any]:
     counts = dict(zip(network.names, summary.counts, strict=True))
     return {
         "image": str(image), "written": written, "pixels": counts, "no_data": summary.no_data,
-        "polygons": summary.polygons, "resumed_rows": summary.resumed,
+        "polygons": summary.polygons, "resumed_rows": summary.resumed, "precision": precision,
     }  # fmt: skip
 
 

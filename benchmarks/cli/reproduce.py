@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from benchmarks.cli.options import Json, ProfileName, print_json, root, screen, warnings
+from benchmarks.cli.options import Json, PrecisionOption, ProfileName, print_json, root, screen, warnings
 from benchmarks.execution.hardware import DeviceChoice
 from benchmarks.execution.observer import Outcome
 from benchmarks.training.device_layout import Device, DevicesUnfit
@@ -45,6 +45,7 @@ def reproduce(
         typer.Option(metavar="MODULE:CLASS", help="Train this system of yours in place of the rows; may be repeated."),
     ] = None,
     device: Annotated[DeviceChoice, typer.Option(help="Where to train.")] = "auto",
+    precision: PrecisionOption = "auto",
     workers: Annotated[
         int | None, typer.Option(min=0, help="Processes that read images, for each run. [by the cores]")
     ] = None,
@@ -74,7 +75,7 @@ def reproduce(
     """
     from benchmarks.console.progress import ProgressBars
     from benchmarks.console.tables import show_forecasts
-    from benchmarks.execution.hardware import choose_device, choose_workers, cuda_devices
+    from benchmarks.execution.hardware import choose_device, choose_workers, cuda_devices, precision_note
     from benchmarks.execution.plan import part_of, plan, resolve_all
     from benchmarks.execution.runner import execute_all
     from benchmarks.execution.session import Session
@@ -103,8 +104,11 @@ def reproduce(
         raise UserError("--compile is for CUDA: on the CPU it would change numbers by rounding; leave it out")
     readers = choose_workers(workers, chosen_device, jobs * (devices or 1))
     session = Session(
-        root.home, chosen_device, observer, tracker, readers, save_every=60 * save_every, compiled=compiled
-    )
+        root.home, chosen_device, observer, tracker, readers, save_every=60 * save_every, compiled=compiled,
+        precision_choice=precision,
+    )  # fmt: skip
+    if (text := precision_note(session.precision, chosen_device)) is not None:
+        warnings.print(f"note: {text}", soft_wrap=True)
     runs = plan(chosen_items, setting, seed or [0], split_seed, repeats, controls, own_models)
     if part is not None:
         runs = part_of(runs, part)

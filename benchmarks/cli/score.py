@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from benchmarks.cli.options import Json, OwnModel, print_json, require_one, root, screen, warnings
+from benchmarks.cli.options import Json, OwnModel, PrecisionOption, print_json, require_one, root, screen, warnings
 from benchmarks.execution.hardware import DeviceChoice
 from benchmarks.results.submission import ImageSelection
 from data_prep.splits import SplitRule
@@ -73,6 +73,7 @@ def evaluate(
     split_seed: Annotated[int, typer.Option(min=0, help="With --split test: seed of the split.")] = 0,
     name: Annotated[str | None, typer.Option(help="What reports call it. [the system's title]")] = None,
     device: Annotated[DeviceChoice, typer.Option(help="Where to predict.")] = "auto",
+    precision: PrecisionOption = "auto",
     as_json: Json = False,
 ) -> None:
     """How a trained system does on another data set of the same classes; reports show it in a table of its own."""
@@ -81,14 +82,16 @@ def evaluate(
     if any(not (system_class.strip() and equals and data_class.strip()) for system_class, equals, data_class in pairs):
         raise typer.BadParameter('give --classes as SYSTEM=DATA, as in --classes "road=street"')
     from benchmarks.console.progress import data_progress
-    from benchmarks.execution.hardware import choose_device
+    from benchmarks.execution.hardware import choose_device, precision_note
     from benchmarks.execution.observer import NullObserver
     from benchmarks.execution.session import Session
     from benchmarks.export.adapter import load_either
     from benchmarks.scoring.cross_dataset import evaluate_elsewhere, match_classes
     from benchmarks.scoring.test_images import select_test_images
 
-    session = Session(root.home, choose_device(device), NullObserver())
+    session = Session(root.home, choose_device(device), NullObserver(), precision_choice=precision)
+    if (note := precision_note(session.precision, session.device)) is not None:
+        warnings.print(f"note: {note}", soft_wrap=True)
     trained = load_either(root.home, run, adapter, model)
     test_images = select_test_images(root.home, dataset, split_seed, "random", split)
     declared = {system_class.strip(): data_class.strip() for system_class, _, data_class in pairs}

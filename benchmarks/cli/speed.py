@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 from rich.table import Table as RichTable
 
-from benchmarks.cli.options import Json, print_json, root, screen
+from benchmarks.cli.options import Json, PrecisionOption, print_json, root, screen
 from benchmarks.execution.hardware import DeviceChoice
 from benchmarks.failures import first_line
 from benchmarks.results.home import Home
@@ -28,9 +28,7 @@ def speed(
     size: Annotated[int, typer.Option(min=32, help="Side of the image in pixels, a multiple of 32.")] = 512,
     dataset: Annotated[str, typer.Option(help="Its classes, and its images if prepared.")] = "deepglobe",
     device: Annotated[DeviceChoice, typer.Option(help="Where to measure.")] = "auto",
-    precision: Annotated[
-        Literal["auto", "fp32", "bf16"], typer.Option(help="auto is bf16 on CUDA and fp32 on the CPU.")
-    ] = "auto",
+    precision: PrecisionOption = "auto",
     batch: Annotated[int | None, typer.Option(min=1, help="Images of a forward pass. [8; on the CPU 2]")] = None,
     group: Annotated[int | None, typer.Option(min=1, help="Images of a training step. [6; on the CPU 2]")] = None,
     rounds: Annotated[int, typer.Option(min=7, help="Rounds, in each of which everything is timed once.")] = 7,
@@ -45,7 +43,7 @@ def speed(
     """Parameters, GMACs, latency, throughput, training step and memory of systems, with random weights."""
     from dataclasses import replace
 
-    from benchmarks.execution.hardware import choose_device, choose_workers
+    from benchmarks.execution.hardware import choose_device, choose_precision, choose_workers
     from benchmarks.protocol.custom import find_model
     from benchmarks.protocol.registry import MODELS
     from benchmarks.speed.loading import share_of_waiting
@@ -64,9 +62,8 @@ def speed(
     declared = {name: find_model(name) for name in names if name != "encoder"}
     chosen_device = choose_device(device)
     cuda = chosen_device == "cuda"
-    bf16 = precision == "bf16" or (precision == "auto" and cuda)
     conditions = Conditions(
-        chosen_device, "bf16-mixed" if bf16 else "32-true", batch or (8 if cuda else 2),
+        chosen_device, choose_precision(precision, chosen_device), batch or (8 if cuda else 2),
         group or (6 if cuda else 2), rounds, compiled,
     )  # fmt: skip
     ways: tuple[AttentionKind, ...] = ("auto",) if compare is None else ("auto", compare)

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from rich.table import Table as RichTable
 
-from benchmarks.cli.options import Json, ProfileName, print_json, root, screen, warnings
+from benchmarks.cli.options import Json, PrecisionOption, ProfileName, print_json, root, screen, warnings
 from benchmarks.execution.hardware import DeviceChoice
 from data_prep.splits import SplitRule
 from rssam.sam.encoder_sizes import EncoderInit
@@ -75,6 +75,7 @@ def status(
     split: Annotated[SplitRule, typer.Option(help="With ITEM: how the split is drawn.")] = "random",
     controls: Annotated[bool, typer.Option("--controls", help="With ITEM: also the rows beside the paper's.")] = False,
     device: Annotated[DeviceChoice, typer.Option(help="With ITEM: where its runs train.")] = "auto",
+    precision: PrecisionOption = "auto",
     as_json: Json = False,
 ) -> None:
     """What is finished, running (where, how far, time left), failed (why) and missing: of this home, or of items."""
@@ -93,7 +94,8 @@ def status(
         setting = Setting(profile, encoder, init, dataset, "blocked" if split == "blocked" else None)
         require_suitable(chosen_items, setting)
         runs = plan(chosen_items, setting, seed or [0], split_seed, repeats, controls)
-        statuses = planned_statuses(runs, Session(root.home, choose_device(device), NullObserver()))
+        session = Session(root.home, choose_device(device), NullObserver(), precision_choice=precision)
+        statuses = planned_statuses(runs, session)
     else:
         statuses = run_statuses(root.home)
     if as_json:

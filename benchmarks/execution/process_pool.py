@@ -18,6 +18,7 @@ from pathlib import Path
 from benchmarks.execution.observer import NullObserver, Outcome
 from benchmarks.execution.runner import execute, in_two_rounds
 from benchmarks.execution.session import Session
+from benchmarks.protocol.recipe import PRECISION_NAMES, PrecisionChoice
 from benchmarks.protocol.run import ResolvedRun
 from benchmarks.signals import ignore_ctrl_c
 from benchmarks.tracking.mlflow import MlflowTracker
@@ -58,21 +59,24 @@ class SessionSettings:
     save_every: float
     tracked: bool
     compiled: bool = False
+    precision_choice: PrecisionChoice = "auto"
 
     @classmethod
     def of(cls, session: Session) -> SessionSettings:
         """Return the settings of a session; its tracker gets ready for trackers in other processes."""
         return cls(
-            session.home, session.device, session.workers, session.save_every, session.tracker.open(), session.compiled
-        )
+            session.home, session.device, session.workers, session.save_every, session.tracker.open(),
+            session.compiled, PRECISION_NAMES[session.precision],
+        )  # fmt: skip
 
     def open(self) -> Session:
         """Return a session whose observer keeps its notes for `execute_keeping_notes`."""
         observer = NoteCollector()
         tracker = MlflowTracker(self.home, observer.note) if self.tracked else NullTracker()
-        session = Session(self.home, self.device, observer, tracker, self.workers, save_every=self.save_every)
-        session.compiled = self.compiled
-        return session
+        return Session(
+            self.home, self.device, observer, tracker, self.workers, save_every=self.save_every,
+            compiled=self.compiled, precision_choice=self.precision_choice,
+        )  # fmt: skip
 
 
 def _execute_in_threads(

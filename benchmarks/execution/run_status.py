@@ -41,6 +41,7 @@ class Progress:
     seconds_left: float | None  # of the training; None before it can be told
     device: str
     noted: str  # time in UTC
+    overflows: int = 0  # steps left out so far, in float16
 
     @property
     def text(self) -> str:
@@ -48,7 +49,8 @@ class Progress:
         if self.what == "testing":
             return "testing"
         left = "" if self.seconds_left is None else f", {duration(self.seconds_left)} left"
-        return f"epoch {self.epoch} of {self.epochs}, step {self.step} of {self.steps}{left}"
+        place = f"epoch {self.epoch} of {self.epochs}, step {self.step} of {self.steps}"
+        return place + left + overflow_text(self.overflows)
 
 
 @dataclass(frozen=True)
@@ -63,13 +65,14 @@ class RunStatus:
     dice: float | None = None
     collapsed: bool = False
     recipe: str = ""
+    overflows: int | None = None  # steps that float16 left out; None where there were none
 
     @property
     def text(self) -> str:
         """What there is to say beside the state."""
         progress = self.progress.text if self.progress else ""
         if self.state == "finished":
-            return "collapsed" if self.collapsed else f"Dice {self.dice:.3f}"
+            return ("collapsed" if self.collapsed else f"Dice {self.dice:.3f}") + overflow_text(self.overflows)
         if self.state == "running":
             return f"{self.who}; {progress}" if progress else self.who
         return "; ".join(part for part in (self.reason, progress and f"saved near {progress}") if part)
@@ -163,7 +166,10 @@ def run_status(store: Store, key: str) -> RunStatus:
         return RunStatus(key, "damaged", reason=str(error))
     if result is not None:
         recipe = str(result.identity["recipe"]["name"])
-        return RunStatus(key, "finished", dice=result.scores.dice, collapsed=result.collapsed, recipe=recipe)
+        return RunStatus(
+            key, "finished", dice=result.scores.dice, collapsed=result.collapsed, recipe=recipe,
+            overflows=result.overflows or None,
+        )  # fmt: skip
     if status_files.held():
         return RunStatus(key, "running", who=status_files.holder(), progress=status_files.progress())
     progress = status_files.progress() if status_files.begun() else None
@@ -178,6 +184,7 @@ class ProgressWriter:
     def __init__(self, status_files: StatusFiles, candidates: int, device: str) -> None:
         self.status_files, self.candidates, self.device = status_files, candidates, device
         self.candidate = 0
+        self.overflows = 0  # of this candidate
         self._first: tuple[float, float] | None = None  # time and share at the first step of this session
         self._written = -SECONDS_BETWEEN_NOTES
 
@@ -192,11 +199,18 @@ class ProgressWriter:
         self._written = now
         first_time, first_done = self._first
         left = (now - first_time) * (1 - done) / (done - first_done) if done > first_done else None
-        self.status_files.note(Progress("training", epoch, epochs, step, steps, done, left, self.device, _now()))
+        self.status_files.note(
+            Progress("training", epoch, epochs, step, steps, done, left, self.device, _now(), self.overflows)
+        )
 
     def testing(self) -> None:
         """The test begins."""
         self.status_files.note(Progress("testing", 0, 0, 0, 0, 1.0, None, self.device, _now()))
+
+
+def overflow_text(steps: int | None) -> str:
+    """Return what to add on steps that float16 left out."""
+    return f"; {steps} steps overflowed and were left out" if steps else ""
 
 
 def duration(seconds: float) -> str:

@@ -8,9 +8,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from benchmarks.execution.hardware import choose_precision
 from benchmarks.execution.observer import Observer
 from benchmarks.failures import FAULTS_SHOWN
-from benchmarks.protocol.recipe import Precision
+from benchmarks.protocol.recipe import Precision, PrecisionChoice
 from benchmarks.results.home import Home
 from benchmarks.results.store import Store
 from benchmarks.signals import Stop
@@ -38,6 +39,7 @@ class Session:
     save_every: float = 600.0  # seconds between checkpoints within an epoch
     ranks: RankGroup | None = None  # where one run has several devices
     compiled: bool = False  # whether networks are compiled, on CUDA
+    precision_choice: PrecisionChoice = "auto"
     _verified: set[str] = field(default_factory=set)  # data sets
     _pixels: dict[str, Pixels | None] = field(default_factory=dict)  # by data set
 
@@ -51,10 +53,10 @@ class Session:
         """Prepared checkpoints of this home."""
         return WeightsFolder(Home(self.home).weights)
 
-    @property
+    @cached_property
     def precision(self) -> Precision:
-        """bf16 on a GPU, fp32 on the CPU."""
-        return "bf16-mixed" if self.device == "cuda" else "32-true"
+        """The precision of every run."""
+        return choose_precision(self.precision_choice, self.device)
 
     def data_folder(self, dataset: str) -> Path:
         """Prepared folder of a data set."""

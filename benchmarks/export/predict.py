@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import colorsys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import torch
+
 from benchmarks.export.load_run import TrainedNetwork
+from benchmarks.protocol.recipe import Precision
 from data_prep.registry import DATASETS
 from rssam.contract import Colour
 from rssam.errors import UserError
@@ -17,10 +20,13 @@ BACKGROUND: Colour = (0, 0, 0)
 MAP_SUFFIXES = (".tif", ".tiff")
 CPU_BATCH = 2
 CUDA_BATCH = 8
+HALF: Mapping[Precision, torch.dtype | None] = {
+    "32-true": None, "bf16-mixed": torch.bfloat16, "16-mixed": torch.float16
+}  # fmt: skip
 
 
-def network_of(trained: TrainedNetwork) -> Network:
-    """Return a trained network as `predict` takes it.
+def network_of(trained: TrainedNetwork, precision: Precision) -> Network:
+    """Return a trained network as `predict` takes it, to compute in `precision`.
 
     Colours are those of its data set; where the set is of another home and unknown here, evenly spaced hues.
     """
@@ -28,9 +34,7 @@ def network_of(trained: TrainedNetwork) -> Network:
     dataset = DATASETS.get(trained.dataset)
     colours = dataset.palette if dataset is not None and dataset.classes == task.classes else _hues(len(task.classes))
     palette = (BACKGROUND, *colours) if task.binary else colours
-    return Network(
-        trained.net, task, palette, trained.precision == "bf16-mixed", f"{trained.model.title}, {trained.key}"
-    )
+    return Network(trained.net, task, palette, HALF[precision], f"{trained.model.title}, {trained.key}")
 
 
 def outputs_for(

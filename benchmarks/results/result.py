@@ -24,7 +24,7 @@ class Result(CountedTest):
     `identity` is that of `ResolvedRun`; `data` has train, val and test too, and train_neighbours if scenes are known.
     """
 
-    history: tuple[Mapping[str, float], ...]  # per epoch: epoch, train_loss, val_loss, rate, seconds
+    history: tuple[Mapping[str, float], ...]  # per epoch: epoch, train_loss, val_loss, rate, seconds; in fp16 overflows
     best_epoch: int  # the epoch of lowest validation loss, from 1
     parameters: Mapping[str, int]  # total, trainable, as_published; macs: multiply-adds for an image of the task
     seconds: float  # training and evaluation, all sessions of the run added
@@ -42,6 +42,11 @@ class Result(CountedTest):
         crop = self.identity["recipe"]["crop"]
         whole = find_dataset(self.identity["dataset"]["name"]).image_size
         return Task(self.classes, whole if crop is None else (crop, crop))
+
+    @property
+    def overflows(self) -> int:
+        """How many optimiser steps were left out because their gradients overflowed float16."""
+        return sum(int(epoch.get("overflows", 0)) for epoch in self.history)
 
     @property
     def collapsed(self) -> bool:

@@ -236,7 +236,7 @@ def _record(
 def _product(conditions: Conditions) -> Operation:
     """A product of square matrices in the precision of the networks: what the device can do at best."""
     side = SIDE_OF_PRODUCT[conditions.device]
-    dtype = torch.bfloat16 if conditions.precision == "bf16-mixed" else torch.float32
+    dtype = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16, "32-true": torch.float32}[conditions.precision]
     left, right = torch.rand(2, side, side, device=conditions.device, dtype=dtype)
     return Operation("product", lambda: left @ right, 1)
 

@@ -25,6 +25,7 @@ from rssam.sam.layer_norm import LayerNorm2d
 
 HALF = {"fp32": None, "bf16": torch.bfloat16}
 IMAGES = 2
+Loss = Callable[[nn.Module, torch.Tensor], torch.Tensor]
 
 
 def use(net: nn.Module, norm: type[nn.Module]) -> None:
@@ -34,7 +35,12 @@ def use(net: nn.Module, norm: type[nn.Module]) -> None:
             module.__class__ = norm
 
 
-def step(net: nn.Module, x: torch.Tensor, loss_of: Callable[[nn.Module, torch.Tensor], torch.Tensor], half: torch.dtype | None) -> None:
+def step(
+    net: nn.Module,
+    x: torch.Tensor,
+    loss_of: Callable[[nn.Module, torch.Tensor], torch.Tensor],
+    half: torch.dtype | None,
+) -> None:
     """Compute one forward and one backward pass."""
     with torch.autocast(x.device.type, half or torch.bfloat16, enabled=half is not None):
         loss = loss_of(net, x)
@@ -52,7 +58,14 @@ def timed(run: Callable[[], object], device: str) -> float:
     return time.perf_counter() - began
 
 
-def compare(name: str, net: nn.Module, x: torch.Tensor, loss_of: Callable[[nn.Module, torch.Tensor], torch.Tensor], half: torch.dtype | None, rounds: int) -> None:
+def compare(
+    name: str,
+    net: nn.Module,
+    x: torch.Tensor,
+    loss_of: Callable[[nn.Module, torch.Tensor], torch.Tensor],
+    half: torch.dtype | None,
+    rounds: int,
+) -> None:
     """Print one line of the table."""
     seconds: dict[type[nn.Module], list[float]] = {SamLayerNorm2d: [], LayerNorm2d: []}
     for number in range(rounds + 1):
@@ -82,7 +95,7 @@ def main() -> None:
     for layout in (torch.contiguous_format, torch.channels_last):
         x = torch.randn(IMAGES, 256, side // 4, side // 4, device=device, dtype=map_type)
         x = x.to(memory_format=layout).requires_grad_()
-        shape = f"norm of {IMAGES} x 256 x {side // 4} x {side // 4}, {str(layout).removeprefix('torch.').replace('_', ' ')}"
+        shape = f"norm of {' x '.join(map(str, x.shape))}, {str(layout).removeprefix('torch.').replace('_', ' ')}"
         compare(shape, LayerNorm2d(256).to(device), x, lambda net, x: net(x).float().square().sum(), half, given.rounds)
     systems: tuple[Model, ...] = (RSSAM(given.encoder, "scratch"), SamLora(given.encoder, "scratch"))
     for model in systems:

@@ -83,7 +83,7 @@ def predict_whole(path: Path, out: Path, net: Any, device: str, batch: int, over
 
     task = Task(CLASSES, (TILE, TILE))
     palette = tuple((40 * number, 255 - 40 * number, 128) for number in range(6))
-    network = Network(net, task, palette, device == "cuda", "random parameters")
+    network = Network(net, task, palette, torch.bfloat16 if device == "cuda" else None, "random parameters")
     probabilities = out.with_suffix(".probabilities.tif") if extras else None
     with RasterSource(path) as source:
         predict_raster(

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 from benchmarks.results.result import Result
 from reports.formatting import format_range, plural
 
-PRECISIONS: Mapping[str, str] = {"bf16-mixed": "bf16", "32-true": "fp32"}
+PRECISIONS: Mapping[str, str] = {"bf16-mixed": "bf16", "16-mixed": "fp16", "32-true": "fp32"}
 """Names of precisions as a reader knows them."""
 
 

@@ -58,6 +58,7 @@ def notes(group: ResultGroup, intervals: Sequence[str] = (), scored: Sequence[st
         _replicates(group),
         _parameters(group),
         f"Precision: {join_words(sorted({result.identity['precision'] for result in group.results}))}.",
+        _overflows(group),
     )
     return tuple(part for part in parts if part)
 
@@ -201,6 +202,14 @@ def _neighbours(group: ResultGroup) -> str:
     sound = [row for row in group.filled if not row.collapsed]
     ours = [row_name(group, row) for row in sound if row.row.model == RSSAM()]
     return describe_neighbours({row_name(group, row): row.results for row in sound}, ours[0] if ours else None)
+
+
+def _overflows(group: ResultGroup) -> str:
+    """How many optimiser steps float16 left out."""
+    runs = [result.overflows for result in group.results if result.overflows]
+    if not runs:
+        return ""
+    return f"Steps whose gradients overflowed float16 and were left out: {sum(runs)}, in {len(runs)} of the runs."
 
 
 def _disputed(group: ResultGroup) -> str:

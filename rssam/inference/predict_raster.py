@@ -42,7 +42,7 @@ class Network:
     net: nn.Module
     task: Task
     palette: tuple[Colour, ...]  # of every label, the background of a binary task included
-    bf16: bool  # whether it was trained in bf16
+    half: torch.dtype | None  # type of its autocast; None computes in float32
     name: str  # as the class map's tags have it
 
     @property
@@ -136,12 +136,11 @@ def predict_raster(
     """
     height, width = source.size
     grid = Grid(height, width, settings.tile, settings.overlap, settings.shift)
-    bf16 = network.bf16 and device.type == "cuda"
     layers = {LABELS: 1, **({PROBABILITIES: network.task.channels} if outputs.probabilities else {})}
     digest = _digest(
         {
             **source.identity, **asdict(settings), "layers": layers, "parameters": parameters_digest(network.net),
-            "device": device.type, "bf16": bf16, "classes": network.names, "grid": grid.digest,
+            "device": device.type, "half": str(network.half), "classes": network.names, "grid": grid.digest,
         }
     )  # fmt: skip
     with (
@@ -154,7 +153,7 @@ def predict_raster(
             say(f"goes on after {resumed} of {height} finished rows")
         _require_space(partial)
         if resumed < height:
-            predictor = Predictor(network.net, grid, device, bf16=bf16, symmetries=settings.symmetries)
+            predictor = Predictor(network.net, grid, device, half=network.half, symmetries=settings.symmetries)
             done, total = 0, grid.count(grid.first_row(resumed))
 
             def before_batch(tiles: int) -> None:
@@ -197,6 +196,7 @@ def _write_outputs(
     georeference = Georeference(source.raster.crs, source.transform)
     tags = {
         "SOFTWARE": f"rssam-bench, {network.name}",
+        "PRECISION": "float32" if network.half is None else str(network.half).removeprefix("torch."),
         **{f"CLASS_{label}": name for label, name in enumerate(network.names)},
         "SETTINGS": json.dumps({**asdict(settings), **{name: source.identity[name] for name in ("bands", "scale")}}),
     }

@@ -81,11 +81,17 @@ class Predictor:
     """A network on a device: batches of tiles in, weighted probabilities out."""
 
     def __init__(
-        self, net: nn.Module, grid: Grid, device: torch.device, *, bf16: bool, symmetries: Symmetries = "none"
+        self,
+        net: nn.Module,
+        grid: Grid,
+        device: torch.device,
+        *,
+        half: torch.dtype | None = None,
+        symmetries: Symmetries = "none",
     ) -> None:
         self.net = net.to(device).eval()
         self.device = device
-        self.bf16 = bf16
+        self.half = half
         self.turns = TURNS[symmetries]
         self.rows = torch.from_numpy(grid.rows.weights).to(device)  # [tile rows, h]
         self.columns = torch.from_numpy(grid.columns.weights).to(device)  # [tile columns, w]
@@ -114,7 +120,7 @@ class Predictor:
     def _turned(self, images: Tensor, quarter: int, mirror: bool) -> Tensor:
         """Return the probabilities [B, C, h, w] of turned images, turned back."""
         turned = torch.rot90(images.flip(-1) if mirror else images, quarter, (-2, -1))
-        with torch.autocast(self.device.type, torch.bfloat16) if self.bf16 else nullcontext():
+        with torch.autocast(self.device.type, self.half) if self.half else nullcontext():
             logits = self.net(turned)
         upright = torch.rot90(probabilities(logits.float()), -quarter, (-2, -1))
         return upright.flip(-1) if mirror else upright

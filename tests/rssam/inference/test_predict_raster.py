@@ -39,7 +39,7 @@ class Pointwise(nn.Module):
 
 
 def network(net=None):
-    return Network(net or Pointwise(), Task(CLASSES, (64, 64)), PALETTE, False, "test")
+    return Network(net or Pointwise(), Task(CLASSES, (64, 64)), PALETTE, None, "test")
 
 
 def write(path, pixels, **options):

@@ -54,7 +54,7 @@ def raster(height, width, seed=0):
 
 def run(memory, grid, net, channels, batch=3, **options):
     symmetries = options.pop("symmetries", "none")
-    predictor = Predictor(net, grid, torch.device("cpu"), bf16=False, symmetries=symmetries)
+    predictor = Predictor(net, grid, torch.device("cpu"), symmetries=symmetries)
     predict(memory, memory, predictor, grid, channels, batch, **options)
     return memory.made
 
@@ -231,7 +231,7 @@ def test_a_source_of_other_pixels_is_refused(dtype):
 
 def test_tiles_of_other_pixels_are_refused():
     """Tiles in 0..1 were divided by 255 again."""
-    predictor = Predictor(Net(1), Grid(32, 32, (32, 32), (8, 8)), torch.device("cpu"), bf16=False)
+    predictor = Predictor(Net(1), Grid(32, 32, (32, 32), (8, 8)), torch.device("cpu"))
     tiles = Tiles(torch.rand(1, 3, 32, 32), ((0, 0),), np.ones((1, 32, 32), bool))
     with pytest.raises(TypeError, match=r"expected pixels uint8 in 0\.\.255, found torch\.float32"):
         predictor(tiles)
