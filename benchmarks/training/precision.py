@@ -1,7 +1,7 @@
 """Autocast in half precision on the CPU and on CUDA, and the scaling of the loss that float16 needs.
 
 Fabric's own rounds images to half precision before the network sees them, where `predict` does not, and takes bfloat16
-for float16 on the CPU. Gradients in float16 are zero below 6e-8, so the loss is multiplied before the backward pass.
+for float16 on the CPU. In float16 gradients below 6e-8 are zero, so the loss is multiplied before the backward pass.
 Where that makes a gradient infinite the step is left out and the scale halved; after 2000 whole steps it is doubled.
 """
 

@@ -52,9 +52,9 @@ class Killer(Watcher):
                 os.kill(os.getpid(), signal.SIGKILL)
 
 
-def train_killed(home, run, options, save_every=600.0):
+def train_killed(home, run, options, save_every=600.0, precision="auto"):
     """Execute one run on `home`; dies as `options` say."""
-    session = make_session(home, observer=Killer(**options), save_every=save_every)
+    session = make_session(home, observer=Killer(**options), save_every=save_every, precision_choice=precision)
     (resolved,) = resolve_all([run], session)
     outcome = execute(resolved, session)
     assert outcome.result is not None, outcome.reason

@@ -43,9 +43,9 @@ def declared(system, profile):
     return tiny_run(SYSTEMS[system], recipe)
 
 
-def left_behind(home, run):
+def left_behind(home, run, precision="auto"):
     """All that a run leaves that training decides: result without times, and content of every checkpoint."""
-    session = make_session(home)
+    session = make_session(home, precision_choice=precision)
     (resolved,) = resolve_all([run], session)
     result = json.loads(session.store.path(resolved.key).read_text())
     for name in ("seconds", "peak_memory", "provenance"):
@@ -99,6 +99,29 @@ def test_killed_and_resumed_equals_straight(tmp_path, system, profile):
         assert not list((home / "results").glob("*"))
     assert outcome_of(train_killed, home, run, {}) == 0
     assert_same(left_behind(home, run), wanted)
+
+
+@pytest.mark.parametrize(("precision", "stored"), [("bf16", "bf16-mixed"), ("fp16", "16-mixed")])
+def test_half_precision_killed_and_resumed_equals_straight(tmp_path, precision, stored):
+    """The scale of the loss was in no checkpoint: a resumed float16 run began at 65536 again, and rounded otherwise."""
+    run = tiny_run(recipe=dataclasses.replace(PROFILES["paper"].recipe, **SMALLER["paper"]))
+    assert outcome_of(train_killed, tmp_path / "straight", run, {}, 600.0, precision) == 0
+    assert outcome_of(train_killed, tmp_path / "killed", run, {"epochs": 1}, 600.0, precision) == -9
+    assert outcome_of(train_killed, tmp_path / "killed", run, {"steps": 2}, 0.0, precision) == -9
+    assert outcome_of(train_killed, tmp_path / "killed", run, {}, 600.0, precision) == 0
+    wanted = left_behind(tmp_path / "straight", run, precision)
+    assert wanted[0]["identity"]["precision"] == stored
+    (progress,) = (progress for name, (progress, _) in wanted[1].items() if name.endswith(LAST))
+    assert bool(progress["scaling"]) == (precision == "fp16")
+    assert_same(left_behind(tmp_path / "killed", run, precision), wanted)
+
+
+def test_the_same_command_twice_is_equal_bit_for_bit(tmp_path):
+    run = tiny_run(recipe=dataclasses.replace(PROFILES["paper"].recipe, **SMALLER["paper"]))
+    for name in ("one", "two"):
+        assert outcome_of(train_killed, tmp_path / name, run, {}) == 0
+    assert left_behind(tmp_path / "one", run)[0]["identity"]["precision"] == "32-true"
+    assert_same(left_behind(tmp_path / "one", run), left_behind(tmp_path / "two", run))
 
 
 @pytest.mark.slow
