@@ -1,8 +1,8 @@
 """RS-SAM (ACCV 2024), declared without torch: its options, the switches of the paper's ablations, and its weights.
 
 Source: the paper, which has no public code.
-What we do differently: the decoder chain is not quite Eq. 2 as printed, which does not learn in each trial that this one
-learns in (`chain`; docs/measurements.md). Every field below marked "not in the paper" is a choice it leaves open.
+What we do differently: the decoder chain is not quite Eq. 2 as printed (`chain`), which fails in trials in which this
+one learns (docs/measurements.md). Every field below marked "not in the paper" is a choice it leaves open.
 """
 
 from __future__ import annotations

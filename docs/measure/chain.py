@@ -6,14 +6,16 @@ From the root of the repository:
     python docs/measure/chain.py learn --out chain.jsonl           # every cell of `CELLS`; those in the file are kept
     python docs/measure/chain.py learn --row 2 --precision bf16 --scale 3 --rate 3e-4 --seed 0 [--chain printed]
 
-The default chain is decided by `learn` alone, never by a test score, and by this rule, written before any cell was run:
+The default chain is decided by `learn` alone, never by a test score, and by this rule, which stood before the cells:
 a cell is four images of 64 pixels, one group, learnt by heart by AdamW with weight decay 0.1 and a linear warm-up of
 `WARMUP` steps. It learns if the mean loss of `LAST` steps in a row falls below `BOUND` within `STEPS` steps, and ends
-there; the best constant answer has a loss above 0.4. `printed` is the default if every cell of it learns, or fails where `sam_first`
-fails too, which then is no fault of the printed chain; otherwise `sam_first` is. The encoder is frozen at random numbers
-under LoRA, as SAM's is frozen under LoRA. `--scale` multiplies the query and key weights of all decoders, whose attention
-is then peaked, as a trained SAM's is. float16 has its loss scaled, and steps whose gradients overflow are left out; its
-products are taken in float32 and rounded once, as tensor cores do, for a CPU without float16 takes ten times as long.
+there; the best constant answer has a loss above 0.4. `printed` is the default if every cell of it learns, or fails
+where `sam_first` fails too, which then is no fault of the printed chain; otherwise `sam_first` is.
+
+The encoder is frozen at random numbers under LoRA, as SAM's is frozen under LoRA. `--scale` multiplies the query and
+key weights of all decoders, whose attention is then peaked, as a trained SAM's is. float16 has its loss scaled, and
+steps whose gradients overflow are left out; its products are taken in float32 and rounded once, as tensor cores do,
+for a CPU without float16 takes three times as long.
 """
 
 from __future__ import annotations
@@ -127,8 +129,8 @@ def learn(cell: Cell) -> dict[str, Any]:
     distances.append(_last_distance(net, cell, images))
     end = mean(losses[-LAST:])
     return {
-        **asdict(cell), "start": losses[0], "end": end, "learns": end < BOUND, "steps": len(losses), "distances": distances,
-        "skipped": skipped, "seconds": round(time.perf_counter() - began, 1),
+        **asdict(cell), "start": losses[0], "end": end, "learns": end < BOUND, "steps": len(losses),
+        "distances": distances, "skipped": skipped, "seconds": round(time.perf_counter() - began, 1),
     }  # fmt: skip
 
 
