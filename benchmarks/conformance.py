@@ -227,18 +227,19 @@ def dice(net: nn.Module, images: Tensor, masks: Tensor) -> float:
     return float(2 * (predicted * masks).sum() / (predicted.sum() + masks.sum()))
 
 
-def check_bfloat16(model: Model) -> None:
+def check_half(model: Model, half: torch.dtype) -> None:
     """Under autocast logits come back as float32, and logits and gradients are finite."""
+    name = str(half).removeprefix("torch.")
     net = built(model)
     images, masks = tiles()
-    with torch.autocast("cpu", torch.bfloat16):
+    with torch.autocast("cpu", half):
         logits = net(images)
         loss = loss_of(net, images, masks)
     loss.backward()  # type: ignore[no-untyped-call]
     require(logits.dtype == torch.float32, f"under autocast logits must come back as float32, found {logits.dtype}")
-    require(bool(logits.isfinite().all()), "logits are not finite in bfloat16")
+    require(bool(logits.isfinite().all()), f"logits are not finite in {name}")
     bad = {name for name, p in net.named_parameters() if p.grad is not None and not p.grad.isfinite().all()}
-    require(not bad, f"gradients are not finite in bfloat16: {_some(bad)}")
+    require(not bad, f"gradients are not finite in {name}: {_some(bad)}")
 
 
 def check_counting(model: Model) -> None:
@@ -273,6 +274,13 @@ CHECKS: tuple[Check, ...] = (
     Check("state", "one random state builds one network; its state makes the round trip", check_state),
     Check("global state", "building changes no global setting", check_global_state),
     Check("overfitting", f"four tiles are learned by heart within {STEPS} steps", check_overfitting),
-    Check("bfloat16", "logits and gradients are finite under autocast", check_bfloat16),
+    *(
+        Check(
+            str(half).removeprefix("torch."),
+            "logits and gradients are finite under autocast",
+            partial(check_half, half=half),
+        )
+        for half in (torch.bfloat16, torch.float16)
+    ),
     Check("counting", "parameters and operations can be counted without weights", check_counting),
 )

@@ -132,3 +132,23 @@ def test_backbone_is_loaded(monkeypatch, tmp_path):
 def test_without_weights_nothing_is_built(tmp_path, backbone):
     with pytest.raises(WeightsNotFound, match=f"prepare weights {backbone} "):
         build(task(), WeightsFolder(tmp_path), backbone=backbone, init="imagenet")
+
+
+@pytest.mark.parametrize("size", [300.0, 3000.0])
+def test_attention_of_large_maps_is_finite_in_float16(size):
+    """Likenesses of channels pass 65,504 from maps of 4 on, and in float16 both attentions were NaN."""
+    torch.manual_seed(0)
+    attention = shake(Attention(32))
+    for part in (attention.position, attention.channel):
+        torch.nn.init.constant_(part.gamma, 0.7)
+    for layer in (attention.position.query, attention.position.key):
+        torch.nn.init.normal_(layer.weight, std=1 / size)  # softplus is 0 below -104, in float32 too
+    x = (size * torch.randn(1, 32, 64, 64)).requires_grad_()
+    exact = attention(x)
+    with torch.autocast("cpu", torch.float16):
+        found = attention(x)
+    assert found.dtype == torch.float32
+    assert (found - exact).abs().max() < 0.01 * exact.abs().max()
+    found.mean().backward()
+    assert x.grad.isfinite().all()
+    assert all(parameter.grad.isfinite().all() for parameter in attention.parameters())

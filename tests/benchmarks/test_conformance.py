@@ -90,8 +90,8 @@ FAULTS = {
     "random start": {"state": "state_dict, loaded into another, gives other logits"},
     "global": {"global state": "changes a global setting of torch"},
     "no learning": {"overfitting": r"must be learned to Dice 0\.9 in 20 steps, found 0\.\d+"},
-    "bfloat16 out": {"bfloat16": r"must come back as float32, found torch\.bfloat16"},
-    "not finite": {"bfloat16": "not finite in bfloat16"},
+    "bfloat16 out": {half: r"must come back as float32, found torch\.b?float16" for half in ("bfloat16", "float16")},
+    "not finite": {half: f"not finite in {half}" for half in ("bfloat16", "float16")},
     "meta": {"counting": "NotImplementedError: no meta kernel"},
 }
 

@@ -14,6 +14,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from benchmarks.cli.app import app
+from benchmarks.execution import hardware
 from benchmarks.execution.plan import resolve_all
 from benchmarks.execution.runner import execute_all
 from benchmarks.export import predict as prediction
@@ -69,6 +70,30 @@ def test_a_run_predicts_files_as_it_was_tested(tmp_path, home):
     assert "1.png: background" in turned.stdout
 
 
+def test_bf16_on_a_cpu_is_for_the_asking(tmp_path, home, monkeypatch):
+    """It was refused silently: the map was in float32 whatever was wished."""
+    session, key = home
+    monkeypatch.setattr(hardware, "has_native_bf16", lambda device: True)
+    shown, image = picture(tmp_path / "1.png"), tmp_path / "1.png"
+    net, found = load_run(session.home, key).net, {}
+    for name, half in (("auto", None), ("bf16", torch.bfloat16), ("fp16", torch.float16)):
+        out = tmp_path / f"{name}.tif"
+        done = call(session, image, "--run", key, "--out", out, "--precision", name, "--probabilities", "--json")
+        assert done.exit_code == 0, done.output
+        assert json.loads(done.stdout)[0]["precision"] == ("fp32" if half is None else name)
+        said = {"auto": "", "bf16": "bf16 on this CPU, which multiplies it natively", "fp16": "in software on this CPU"}
+        assert said[name] in done.stderr
+        assert (half is None) == (" CPU" not in done.stderr)
+        with torch.inference_mode(), torch.autocast("cpu", half or torch.bfloat16, enabled=half is not None):
+            logits = net(torch.from_numpy(shown.transpose(2, 0, 1)[None] / np.float32(255)))[0].float()
+        with rasterio.open(out) as written:
+            np.testing.assert_array_equal(written.read(1), predicted_labels(logits).numpy())
+            assert written.tags()["PRECISION"] == ("float32" if half is None else str(half).removeprefix("torch."))
+        with rasterio.open(out.with_suffix(".probabilities.tif")) as written:
+            found[name] = written.read(1)
+    assert (found["bf16"] != found["auto"]).any()
+
+
 def test_of_several_images_the_good_ones_are_predicted(tmp_path, home):
     session, key = home
     picture(tmp_path / "good.png")
@@ -117,9 +142,9 @@ def test_names_of_outputs(tmp_path):
 def test_colours_are_those_of_the_data_set_or_can_be_told_apart(home, monkeypatch):
     session, key = home
     trained = load_run(session.home, key)
-    assert network_of(trained).palette == ((0, 0, 0), (255, 255, 255))
+    assert network_of(trained, "32-true").palette == ((0, 0, 0), (255, 255, 255))
     monkeypatch.setattr(prediction, "DATASETS", {})
-    assert len(set(network_of(trained).palette)) == 2
+    assert len(set(network_of(trained, "32-true").palette)) == 2
 
 
 def predict_to_the_end(home, log, *arguments):

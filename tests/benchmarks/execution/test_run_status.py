@@ -56,6 +56,24 @@ def held(tmp_path):
     child.join(20)
 
 
+def test_steps_that_float16_left_out_are_said(tmp_path):
+    session = make_session(tmp_path, precision_choice="fp16")
+    [item] = resolved(session, tiny_run(recipe=ONE))
+    writer = ProgressWriter(StatusFiles(session.store.work(item.key)), 1, "cpu")
+    writer.overflows = 2
+    writer.step(1, 1, 3, 3)
+    said = "; 2 steps overflowed and were left out"
+    assert StatusFiles(session.store.work(item.key)).progress().text.endswith(said)
+    result = execute(item, session).result
+    assert "2 steps" not in run_status(session.store, item.key).text
+    assert "overflows" not in run_status(session.store, item.key).to_json()
+    (epoch,) = result.history
+    assert epoch["overflows"] == 0
+    session.store.put(dataclasses.replace(result, history=({**epoch, "overflows": 2.0},)))
+    assert run_status(session.store, item.key).text.endswith(said)
+    assert run_status(session.store, item.key).to_json()["overflows"] == 2
+
+
 def test_a_second_process_leaves_it_for_last_and_says_who(held):
     session, item, child, leave = held
     other = resolved(session, tiny_run(OTHER, ONE))[0]

@@ -75,8 +75,21 @@ def test_ignored_pixels_get_no_gradient():
     assert (logits.grad[:, :, 1:] != 0).all()
 
 
-def test_half_precision_logits_are_summed_in_single():
+@pytest.mark.parametrize("half", [torch.bfloat16, torch.float16])
+def test_half_precision_logits_are_summed_in_single(half):
     """512 x 512 pixels of probability 0.5 summed in bf16 stop growing at 256 and gave a Dice loss near -1000."""
-    logits = torch.zeros(1, 1, 512, 512, dtype=torch.bfloat16)
+    logits = torch.zeros(1, 1, 512, 512, dtype=half)
     labels = torch.ones(1, 512, 512, dtype=torch.uint8)
     assert float(segmentation_loss(logits, labels, 0.0, 1.0)) == pytest.approx(1 - 2 * 0.5 / 1.25, abs=1e-4)
+
+
+@pytest.mark.parametrize("classes", [1, 3])
+def test_losses_and_gradients_hold_for_the_largest_logits_of_float16(classes):
+    logits = torch.linspace(-65504, 65504, 512 * classes).view(2, classes, 16, 16).half().requires_grad_()
+    labels = torch.zeros(2, 16, 16, dtype=torch.uint8)
+    with torch.autocast("cpu", torch.float16):
+        loss = segmentation_loss(logits, labels, 0.2, 0.8)
+    (2.0**16 * loss).backward()
+    assert loss.dtype == torch.float32
+    assert loss.isfinite()
+    assert logits.grad.isfinite().all()
