@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from lightning.fabric import Fabric
-from torch import nn
+from torch import Tensor, nn
 
 from benchmarks.training.evaluate import to_float
 from data_prep.loading.torch_dataset import PreparedDataset
@@ -16,12 +18,14 @@ def class_distances(net: nn.Module, data: PreparedDataset, task: Task, fabric: F
     They are of the first image, at its top left where the task's images are smaller, in the precision of `fabric`.
     No random number is drawn. The network is left on the device of `fabric`, in the mode it was in.
     """
-    if not hasattr(net, "class_distances"):
+    measure: Callable[[Tensor], list[float]] | None = getattr(net, "class_distances", None)
+    if measure is None:
         return []
     height, width = task.image_size
     images = to_float(data[0]["image"][None, :, :height, :width], fabric.device)
     training = net.training
+    net.to(fabric.device).eval()
     with fabric.autocast():
-        distances: list[float] = net.to(fabric.device).eval().class_distances(images)
+        distances: list[float] = measure(images)
     net.train(training)
     return distances

@@ -85,4 +85,5 @@ def class_distance(tokens: Tensor) -> Tensor:
     apart = (tokens[:, :, None] - tokens[:, None]).norm(dim=-1)  # [B, T, T]
     own = torch.eye(tokens.shape[1], dtype=torch.bool, device=tokens.device)
     closest = apart.masked_fill(own, torch.inf).amin(dim=(1, 2))  # [B]
-    return (closest / tokens.norm(dim=-1).mean(dim=-1).clamp_min(1e-12)).mean()
+    distance: Tensor = (closest / tokens.norm(dim=-1).mean(dim=-1).clamp_min(1e-12)).mean()
+    return distance

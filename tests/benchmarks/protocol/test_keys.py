@@ -24,7 +24,7 @@ deepglobe-segnet-ecc4703810
 deepglobe-sam-adapter-3c2f9aaf49
 deepglobe-rsam-seg-e1061b0abf
 deepglobe-sam-lora-ec44c9769b
-deepglobe-rs-sam-93be6c12b2
+deepglobe-rs-sam-43062d367a
 whu-fcn-b72455bf28
 whu-unet-0788e24220
 whu-transunet-4bbe8cb165
@@ -35,7 +35,7 @@ whu-segnet-11732d4de6
 whu-sam-adapter-9ac9bfe52d
 whu-rsam-seg-4f3c1b951c
 whu-sam-lora-6e1686ee5f
-whu-rs-sam-472b836667
+whu-rs-sam-767fa2da6e
 whdld-fcn-8507a40ceb
 whdld-unet-364279ab31
 whdld-transunet-3fddc7fe63
@@ -46,21 +46,21 @@ whdld-segnet-085768929d
 whdld-sam-adapter-c71f740f48
 whdld-rsam-seg-2107445df2
 whdld-sam-lora-10daf338a8
-whdld-rs-sam-c38558beab
-deepglobe-rs-sam-c6fccdfc5b
-deepglobe-rs-sam-e1cbfda8db
-deepglobe-rs-sam-929643cd7d
-deepglobe-rs-sam-46eb3500ea
+whdld-rs-sam-672bb6ebe4
+deepglobe-rs-sam-2664ea9a69
+deepglobe-rs-sam-493828143a
+deepglobe-rs-sam-7e358eb1b6
+deepglobe-rs-sam-b846cb676b
 deepglobe-sam-lora-0de77284b4
-deepglobe-rs-sam-dd319489cc
+deepglobe-rs-sam-d141f003a6
 """
 
 OTHER_SETTINGS = {
-    Setting("fair"): "8d42c772f627f58b",
-    Setting("mini"): "4b8140f896b9ada3",
-    Setting("smoke"): "76172750d34323ce",
-    Setting("paper", split="blocked"): "260fefaf41aa5b33",
-    Setting("mini", "vit_t", "scratch"): "8cdb2d55afd482f0",
+    Setting("fair"): "0079a6ebe0005a9c",
+    Setting("mini"): "aca443f7969d94dd",
+    Setting("smoke"): "3b0b65e5f4c781a4",
+    Setting("paper", split="blocked"): "9da18464a7490d1d",
+    Setting("mini", "vit_t", "scratch"): "d6b7bb238775fddc",
 }
 
 

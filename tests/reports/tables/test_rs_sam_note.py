@@ -45,7 +45,7 @@ def test_a_chain_that_is_not_recorded_is_not_guessed():
 
 
 @pytest.mark.parametrize("words", [
-    "No code of the authors", "F_early", "Down module", "one reading", "SAMed's", "split lists", "pretrained weights", "chain",
+    "No code of the authors", "F_early", "Down module", "one reading", "SAMed's", "split lists", "pretrained weights",
 ])  # fmt: skip
 def test_the_readme_says_the_same(words):
     text = README.read_text()
