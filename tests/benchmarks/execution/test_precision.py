@@ -1,8 +1,12 @@
 """Which precision a wish becomes on which device, held against torch's own rule for GPUs."""
 
+import json
+
 import pytest
 import torch
+from typer.testing import CliRunner
 
+from benchmarks.cli.app import app
 from benchmarks.execution import hardware
 from benchmarks.execution.hardware import (
     choose_precision,
@@ -10,8 +14,10 @@ from benchmarks.execution.hardware import (
     has_native_bf16,
     precision_note,
 )
+from benchmarks.execution.plan import resolve_all
 from benchmarks.execution.process_pool import SessionSettings
-from tests.benchmarks.prepared import make_session
+from benchmarks.execution.runner import execute
+from tests.benchmarks.prepared import make_session, tiny_run
 
 CARDS = {"V100": [7], "T4": [7], "A100": [8], "H200": [9], "A100 and T4": [8, 7], "of other nodes": []}
 
@@ -89,3 +95,28 @@ def test_other_processes_take_the_precision_of_the_command(cards, tmp_path):
     settings = SessionSettings.of(auto)
     cards([7])
     assert settings.open().precision == "bf16-mixed"
+
+
+def test_a_node_that_would_choose_otherwise_trains_nothing(tmp_path):
+    """Its parameters would part from those of the first device, under the key of the first device."""
+    [resolved] = resolve_all([tiny_run()], make_session(tmp_path))
+    outcome = execute(resolved, make_session(tmp_path, precision_choice="bf16"))
+    assert outcome.status == "failed"
+    assert "expected 32-true as on the first device, found bf16-mixed" in outcome.reason
+
+
+@pytest.mark.parametrize("command", [("status",), ("reproduce", "--dry-run", "--no-track")], ids=lambda words: words[0])
+def test_runs_of_another_precision_are_other_runs(tmp_path, command):
+    make_session(tmp_path)
+    keys = {}
+    for precision in ("auto", "fp32", "bf16", "fp16"):
+        options = ("--profile", "smoke", "--device", "cpu", "--precision", precision, "--json")
+        done = CliRunner().invoke(app, ["--home", str(tmp_path), *command, "table5", *options])
+        assert done.exit_code == 0, done.output
+        listed = json.loads(done.stdout)
+        runs = listed if isinstance(listed, list) else listed["missing"]
+        keys[precision] = frozenset(run["key"] for run in runs)
+        assert len(keys[precision]) == 5
+    assert keys["auto"] == keys["fp32"]
+    assert not keys["fp32"] & keys["bf16"]
+    assert not (keys["fp32"] | keys["bf16"]) & keys["fp16"]

@@ -78,6 +78,10 @@ def test_counts_are_those_of_the_network_by_hand(tmp_path, part, side):
     other = trained(side=side)
     torch.nn.init.ones_(other.net.unused)  # trained once more under the same key
     assert not run(session, other, match_classes(("road",), ("road",), {}), part=part).cached
+    half = make_session(tmp_path, precision_choice="bf16")
+    rounded = run(half, trained(side=side), match_classes(("road",), ("road",), {}), part=part)
+    assert not rounded.cached
+    assert rounded.submission.identity["system"]["precision"] == "bf16-mixed"
 
 
 def test_of_several_classes_one_is_foreground(tmp_path):

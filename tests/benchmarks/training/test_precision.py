@@ -8,7 +8,9 @@ from torch import nn
 
 from benchmarks.training.checkpoint import LAST, Checkpoints, read_checkpoint
 from benchmarks.training.device_layout import Layout
-from benchmarks.training.loop import Listener, TrainingDiverged, make_fabric, overflows, train
+from benchmarks.training.loop import Listener, TrainingDiverged, make_fabric, overflows, set_up_training, train
+from benchmarks.training.optimizer import make_optimizer
+from benchmarks.training.precision import LossScale
 from benchmarks.training.rank_group import RankGroup
 from benchmarks.training.reproducibility import seeded
 from data_prep.loading.torch_dataset import PreparedDataset
@@ -158,6 +160,27 @@ def test_interrupted_and_resumed_equals_straight(data, tmp_path, precision):
         assert torch.equal(resumed.state_dict()[name], value), name
     scalings = [read_checkpoint(tmp_path / name / LAST).progress["scaling"] for name in ("straight", "broken")]
     assert scalings[0] == scalings[1]
+
+
+@pytest.mark.parametrize("fused", [False, True])
+def test_fused_adamw_leaves_out_the_same_steps(fused):
+    """The fused kernel unscales and looks for overflows itself; scaled or not, its steps are those of plain AdamW."""
+    nets = {}
+    for precision in ("32-true", "16-mixed"):
+        fabric, net = make_fabric("cpu", precision), Overflowing()
+        raw = make_optimizer(net, dataclasses.replace(PLAIN, optimizer="adamw"), 0.01, fused=fused)
+        model, optimizer = set_up_training(fabric, net, raw)
+        scale, left_out = LossScale(fabric, {}), []
+        for factor in (1, float("inf"), 2) if precision == "16-mixed" else (1, 2):
+            torch.manual_seed(0)
+            with torch.autocast("cpu", enabled=False):
+                loss = model.module.conv(torch.rand(1, 3, 8, 8)).square().mean() * factor
+            fabric.backward(loss)
+            left_out.append(scale.step(optimizer))
+            optimizer.zero_grad(set_to_none=True)
+        assert left_out == ([False, True, False] if precision == "16-mixed" else [False, False])
+        nets[precision] = vector(net)
+    torch.testing.assert_close(nets["16-mixed"], nets["32-true"], atol=1e-6, rtol=0)
 
 
 def half_on_a_rank(rank, port, size, folder):

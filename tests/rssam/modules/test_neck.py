@@ -62,7 +62,9 @@ def test_stride_16_takes_sams_neck():
     neck = MultiScaleNeck(64, scales=(16,))
     neck.levels["16"].neck.load_state_dict(sams.state_dict())
     x = torch.randn(1, 64, 4, 4, dtype=torch.float64)
-    torch.testing.assert_close(neck.double()({16: x})[16], sams.double()(x), atol=1e-13, rtol=0)  # sums in another order
+    torch.testing.assert_close(
+        neck.double()({16: x})[16], sams.double()(x), atol=1e-13, rtol=0
+    )  # sums in another order
 
 
 def test_only_the_wanted_levels_are_built():
