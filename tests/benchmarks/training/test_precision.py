@@ -1,6 +1,7 @@
 """Training in half precision: what the network sees, steps that overflow, resuming, several devices."""
 
 import dataclasses
+from itertools import pairwise
 
 import pytest
 import torch
@@ -85,7 +86,7 @@ def test_steps_are_those_of_fp32_within_rounding(data, tmp_path, precision):
 
 @pytest.mark.parametrize("group", [1, 2])
 def test_an_overflow_leaves_its_whole_step_out(data, tmp_path, group):
-    """The second group of a step overflows: the first one's gradient is not applied either, and the next step is whole."""
+    """If one group of a step overflows, the gradient of the other is not applied either; the next step is whole."""
     passes = []
 
     def step(epoch, epochs, number, steps):
@@ -97,7 +98,7 @@ def test_an_overflow_leaves_its_whole_step_out(data, tmp_path, group):
     recipe = dataclasses.replace(PLAIN, epochs=2)
     state = run(net, tmp_path / "work", data, "16-mixed", recipe, listener)
     assert torch.equal(passes[0], vector(Overflowing()))
-    assert all(not torch.equal(before, after) for before, after in zip(passes, passes[1:], strict=False))
+    assert all(not torch.equal(before, after) for before, after in pairwise(passes))
     assert [epoch["overflows"] for epoch in state.history] == [1.0, 0.0]
     assert overflows(state.history) == 1
     assert told == [1] * 6

@@ -51,6 +51,19 @@ def test_block_equals_sams_with_every_gradient(grid, window, way):
         torch.testing.assert_close(ours[name], expected, atol=1e-10, rtol=1e-8, msg=lambda m, n=name: f"{n}: {m}")
 
 
+@torch.no_grad()
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("window", [0, 14])
+def test_float16_holds_for_large_maps(window, way):
+    """The sum of residuals stays in float32, and scores are no larger than the normed map makes them."""
+    made, x = block((15, 28), window), 2e4 * torch.randn(1, 15, 28, 48)
+    set_attention(made, way)
+    exact = made(x)
+    with torch.autocast("cpu", torch.float16), Float32Products(torch.float16):
+        found = made(x)
+    torch.testing.assert_close(found - x, exact - x, atol=0.05 * float((exact - x).abs().max()), rtol=0)
+
+
 def test_reference_is_segment_anythings_own_code(monkeypatch):
     made, x = block((4, 6), 14), torch.randn(1, 4, 6, 48)
     own = Block.forward(made, x)
