@@ -183,11 +183,7 @@ class _DeviceRun:
         self.resolved, self.run, self.session, self.splits = resolved, resolved.run, session, splits
         self.key, self.work = resolved.key, session.store.work(resolved.key)
         self.ranks = session.ranks or SingleProcess()
-        if session.precision != resolved.precision:
-            raise UserError(
-                f"expected {resolved.precision} as on the first device, found {session.precision}, which suits the "
-                "device here: give --precision on every node"
-            )
+        session.require_precision(resolved.precision)
         self.fabric = session.ranks.fabric if session.ranks else make_fabric(session.device, resolved.precision)
         self.start = dict(zip(self.run.model.weights_needed(), resolved.weights_digests, strict=True))
         self.recipe = self.run.recipe.for_model(self.run.model)
@@ -261,10 +257,7 @@ class _DeviceRun:
             self._seconds_waited += waited
             self._seconds_trained += seconds
 
-        def overflowed(steps: int) -> None:
-            self.progress.overflows = steps
-
-        return Listener(step, epoch, self.session.stop, waited, overflowed)
+        return Listener(step, epoch, self.session.stop, waited, self.progress.overflowed)
 
     @property
     def waiting(self) -> float | None:

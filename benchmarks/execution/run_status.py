@@ -203,6 +203,10 @@ class ProgressWriter:
             Progress("training", epoch, epochs, step, steps, done, left, self.device, _now(), self.overflows)
         )
 
+    def overflowed(self, steps: int) -> None:
+        """So many steps of this candidate were left out, in float16."""
+        self.overflows = steps
+
     def testing(self) -> None:
         """The test begins."""
         self.status_files.note(Progress("testing", 0, 0, 0, 0, 1.0, None, self.device, _now()))

@@ -19,6 +19,7 @@ from benchmarks.tracking.tracker import NullTracker, Tracker
 from benchmarks.training.device_layout import Device
 from data_prep.errors import DataError
 from data_prep.manifest import Entry, Manifest, load_manifest, verify_files
+from rssam.errors import UserError
 from rssam.weights.folder import WeightsFolder
 
 if TYPE_CHECKING:
@@ -57,6 +58,14 @@ class Session:
     def precision(self) -> Precision:
         """The precision of every run."""
         return choose_precision(self.precision_choice, self.device)
+
+    def require_precision(self, precision: Precision) -> None:
+        """Raise UserError if this process would train a run in another precision than the one it was planned in."""
+        if self.precision != precision:
+            raise UserError(
+                f"expected {precision} as on the first device, found {self.precision}, which suits the device here: "
+                "give --precision on every node"
+            )
 
     def data_folder(self, dataset: str) -> Path:
         """Prepared folder of a data set."""
