@@ -6,18 +6,19 @@ import hashlib
 import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
 from data_prep.errors import DataError, NotPrepared
 from data_prep.processes import Progress
-from data_prep.splits import SPLITS, Split, SplitRule, assign_splits, joined
+from data_prep.rules import Rules, rules_from_json, rules_to_json
+from data_prep.splits import SPLITS, Split, SplitRule, assign_splits, joined, nfc
 from rssam.files import sha256_file, write_atomic
 
 MANIFEST_NAME = "manifest.json"
-MANIFEST_SCHEMA = 1
+MANIFEST_SCHEMA = 2
 
 AffineCoefficients = tuple[float, float, float, float, float, float]
 """An affine transform a, b, c, d, e, f: x = a * column + b * row + c, y = d * column + e * row + f."""
@@ -47,6 +48,11 @@ class Entry:
     tile_of: str | None = None  # stem of the source pair that it was cut from; None for a whole image
     labelled: float = 1.0  # share of pixels that are not ignored, 0..1
 
+    def __post_init__(self) -> None:
+        for name in ("stem", "group", "scene", "tile_of"):  # they are hashed and ordered: see `nfc`
+            if (value := getattr(self, name)) is not None:
+                object.__setattr__(self, name, nfc(value))
+
     @property
     def source(self) -> str:
         """Stem of the source pair."""
@@ -72,7 +78,7 @@ class Manifest:
     origin: Literal["source", "synthetic"]
     expected_pairs: int | None  # pairs known to be in the full published set
     without_mask: int  # images of the source that have no mask and were left out
-    rules: Mapping[str, str]  # how image, mask and split were made, one sentence each
+    rules: Rules  # how image, mask and split were made
     official_split: bool  # the split came with the data: split seeds change nothing
     entries: tuple[Entry, ...]
     schema: int = MANIFEST_SCHEMA
@@ -110,9 +116,13 @@ class Manifest:
         return {split: tuple(entry for entry in ordered if split_of[entry.stem] == split) for split in SPLITS}
 
     def digest(self, split_seed: int, rule: SplitRule = "random") -> str:
-        """Compute the SHA-256 of source files, rules and split: equal on every machine for equal data."""
+        """Compute the SHA-256 of source files, rules and split: equal on every machine for equal data.
+
+        No prose is in it: rules are codes with values, and names are composed (see `nfc`).
+        """
         lines = [f"{self.dataset} {self.version} {self.origin}"]
-        lines += [f"{name}: {rule}" for name, rule in sorted(self.rules.items())]
+        for subject, rules in sorted(self.rules.items()):
+            lines.append(f"{subject}: {' '.join(rule.identity for rule in rules)}")
         lines += [f"skipped {name}" for name in sorted(skipped_name(line) for line in self.skipped)]
         if rule == "blocked" and not self.official_split:
             lines.append("split rule: blocked")
@@ -143,28 +153,46 @@ class Manifest:
         parted = [group for group in groups.values() if len({entry.split for entry in group}) > 1]
         return tuple(tuple(entry.stem for entry in group) for group in parted)
 
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What results and submissions store of the data, as JSON values; `describe_data` makes a sentence of it."""
+        return {
+            "origin": self.origin,
+            "complete": self.complete,
+            "pairs": len(self.entries),
+            "sources": len({entry.source for entry in self.entries}),
+            "expected": self.expected_pairs,
+            "cut_anew": self.cut_anew,
+            "skipped": len(self.skipped),
+        }
+
     def describe(self) -> str:
         """Return one sentence on completeness, as reports print it under a table."""
-        if not self.skipped:
-            return self._pairs()
-        return f"{self._pairs()}, {len(self.skipped)} bad file{'s' if len(self.skipped) > 1 else ''} left out"
+        return describe_data(self.dataset, self.facts)
 
-    def _pairs(self) -> str:
-        if self.origin == "synthetic":
-            return f"synthetic stand-in scenes ({len(self.entries)} pairs), not {self.dataset}"
-        if self.expected_pairs is None:
-            sources = len({entry.source for entry in self.entries})
-            tiles = f" in {len(self.entries)} tiles" if len(self.entries) > sources else ""
-            return f"the user's own data: {sources} pairs{tiles}"
-        if self.cut_anew:
-            rasters = len({entry.tile_of for entry in self.entries})
-            return (
-                f"{len(self.entries)} tiles cut from {rasters} raw raster{'s' if rasters > 1 else ''}, not the "
-                f"{self.expected_pairs} published ones"
-            )
-        if self.complete:
-            return f"complete: all {self.expected_pairs} pairs"
-        return f"partial: {len(self.entries)} pairs of {self.expected_pairs} known"
+
+def describe_data(dataset: str, facts: Mapping[str, Any]) -> str:
+    """Return `Manifest.facts` as one sentence on completeness.
+
+    Raises KeyError or TypeError if a fact is missing or no number.
+    """
+    numbers = [facts[name] for name in ("pairs", "sources", "skipped", "expected")]
+    if not all(type(number) is int or number is None for number in numbers):
+        raise TypeError("the facts of a data set are numbers")
+    pairs, sources, skipped, expected = numbers
+    if facts["origin"] == "synthetic":
+        text = f"synthetic stand-in scenes ({pairs} pairs), not {dataset}"
+    elif expected is None:
+        tiles = f" in {pairs} tiles" if pairs > sources else ""
+        text = f"the user's own data: {sources} pairs{tiles}"
+    elif facts["cut_anew"]:
+        rasters = f"{sources} raw raster{'s' if sources > 1 else ''}"
+        text = f"{pairs} tiles cut from {rasters}, not the {expected} published ones"
+    elif facts["complete"]:
+        text = f"complete: all {expected} pairs"
+    else:
+        text = f"partial: {pairs} pairs of {expected} known"
+    return f"{text}, {skipped} bad file{'s' if skipped > 1 else ''} left out" if skipped else text
 
 
 def _blocks(entries: Sequence[Entry]) -> dict[str, str]:
@@ -180,7 +208,8 @@ def _blocks(entries: Sequence[Entry]) -> dict[str, str]:
 
 def save_manifest(folder: Path, manifest: Manifest) -> None:
     """Write the manifest; it comes last, so that a folder with one is whole."""
-    text = json.dumps(asdict(manifest), indent=1, sort_keys=True, default=dict)
+    raw = {**asdict(replace(manifest, rules={})), "rules": rules_to_json(manifest.rules)}
+    text = json.dumps(raw, indent=1, sort_keys=True)
     write_atomic(folder / MANIFEST_NAME, text.encode())
 
 
@@ -203,8 +232,9 @@ def load_manifest(folder: Path, dataset: str) -> Manifest:
         entries = tuple(Entry(**with_tuples(entry)) for entry in raw.pop("entries"))
         for entry in entries:
             _require_inside(entry)
-        return Manifest(**with_tuples(raw), entries=entries)
-    except (ValueError, KeyError, TypeError) as error:
+        rules = rules_from_json(raw.pop("rules"))
+        return Manifest(**with_tuples(raw), rules=rules, entries=entries)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise DataError(f"{path} is damaged ({error}). Delete {folder} and run: {remedy}") from error
 
 
@@ -242,6 +272,7 @@ def verify_files(folder: Path, entries: Sequence[Entry], progress: Progress | No
 def skipped_name(line: str) -> str:
     """Return the file name in a line of `Manifest.skipped`.
 
-    Without its folders, which depend on where the source was unpacked, and without the reason, which libraries word.
+    Composed, see `nfc`, and without its folders, which depend on where the source was unpacked, and without the reason,
+    which libraries word.
     """
-    return line.partition(": ")[0].rpartition("/")[2]
+    return nfc(line.partition(": ")[0].rpartition("/")[2])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal
@@ -30,17 +31,28 @@ def exact_counts(total: int) -> tuple[int, int, int]:
     return floors[0], floors[1], floors[2]
 
 
+def nfc(name: str) -> str:
+    """Return a file name composed (Unicode NFC): macOS gives "ü" in two characters, other systems mostly in one.
+
+    Without it the same image would fall into another split, depending on the system that unpacked it.
+    """
+    return unicodedata.normalize("NFC", name)
+
+
 def assign_splits(groups: Mapping[str, str], split_seed: int) -> dict[str, Split]:
     """Split stems 70/15/15 by a rule that knows neither listing order nor machine.
 
-    `groups` maps each stem to its group. Groups are ordered by the SHA-256 of "seed:first stem" and fill train, then
-    val, then test; a group that no longer fits goes to the next split with room for it, and where none has, to the one
-    with most room left. The fractions are exact whenever every group has one member.
+    `groups` maps each stem to its group. Stems are ordered and hashed composed, see `nfc`. Groups are ordered by the
+    SHA-256 of "seed:first stem" and fill train, then val, then test; a group that no longer fits goes to the next split
+    with room for it, and where none has, to the one with most room left. The fractions are exact whenever every group
+    has one member.
     """
     members: dict[str, list[str]] = defaultdict(list)
-    for stem in sorted(groups):
+    for stem in sorted(groups, key=nfc):
         members[groups[stem]].append(stem)
-    ordered = sorted(members.values(), key=lambda stems: hashlib.sha256(f"{split_seed}:{stems[0]}".encode()).digest())
+    ordered = sorted(
+        members.values(), key=lambda stems: hashlib.sha256(f"{split_seed}:{nfc(stems[0])}".encode()).digest()
+    )
     room = dict(zip(SPLITS, exact_counts(len(groups)), strict=True))
     chosen: dict[str, Split] = {}
     for stems in ordered:

@@ -87,7 +87,7 @@ def _resolution(about: Mapping[str, Any]) -> str:
     """Metres a pixel of the training images, where known: of a published data set that was not tiled again."""
     metres = METRES.get(about["identity"]["dataset"]["name"])
     data = about["data"]
-    if metres is None or data.get("origin") != "source" or "raw raster" in data["describe"]:
+    if metres is None or data.get("origin") != "source" or data["cut_anew"]:
         return "ground resolution not known"
     return f"{metres:g} m a pixel on the ground"
 

@@ -15,6 +15,7 @@ from benchmarks.results.home import Home
 from data_prep.dataset import Dataset
 from data_prep.manifest import Manifest
 from data_prep.prepare.tiles import EdgeTiles
+from data_prep.rules import rules_to_json, sentences
 
 FolderFit = Literal["tile", "resize"]
 SYNTHETIC_SEED = 0
@@ -157,7 +158,7 @@ def _show_manifest(name: str, manifest: Manifest, out: Path, as_json: bool) -> N
             "dataset": name, "folder": str(out), "describe": manifest.describe(), "complete": manifest.complete,
             "pairs": len(manifest.entries), "splits": sizes, "without_mask": manifest.without_mask,
             "skipped": list(manifest.skipped),
-            "foreground": manifest.foreground, "rules": dict(manifest.rules), "digest": manifest.digest(0),
+            "foreground": manifest.foreground, "rules": rules_to_json(manifest.rules), "digest": manifest.digest(0),
             "copies_across_splits": manifest.copies_across_splits,
         }  # fmt: skip
         print_json(record)
@@ -172,8 +173,8 @@ def _show_manifest(name: str, manifest: Manifest, out: Path, as_json: bool) -> N
         screen.print(f"left out: {manifest.without_mask} image(s) without a mask")
     for line in manifest.skipped:
         screen.print(f"left out: {line}", soft_wrap=True)
-    for subject, rule in manifest.rules.items():
-        screen.print(f"{subject}: {rule}", soft_wrap=True)
+    for subject, sentence in sentences(manifest.rules).items():
+        screen.print(f"{subject}: {sentence}", soft_wrap=True)
     for stems in manifest.copies_across_splits:
         screen.print(f"identical in several splits: {', '.join(stems)}", soft_wrap=True)
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from benchmarks.metrics.counts import Average, Counts, Scores, constant_dice, scores
 from benchmarks.results.json_files import ResultDamaged
+from data_prep.manifest import describe_data
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,59}")
 """Names in an identity become parts of file names, so they hold no path."""
@@ -26,7 +27,7 @@ class CountedTest(ABC):
     images: tuple[str, ...]  # stems, in the order of the counts
     counts: Counts  # at the prepared label's resolution
     native_counts: Counts | None  # at the source's own resolution, where predictions were that fine
-    data: Mapping[str, Any]  # origin, complete, pairs, describe of the data set, and more for a run
+    data: Mapping[str, Any]  # `Manifest.facts` of the data set, and more for a run
     provenance: Mapping[str, Any]  # see environment.provenance
 
     @property
@@ -43,6 +44,11 @@ class CountedTest(ABC):
     def constant_dice(self) -> float:
         """Dice of the best constant answer on the same images."""
         return constant_dice(self.counts, self.average)
+
+    @property
+    def data_description(self) -> str:
+        """One sentence on how complete the data is."""
+        return describe_data(self.identity["dataset"]["name"], self.data)
 
     def counted_json(self) -> dict[str, Any]:
         """The common parts and the key, as plain values."""

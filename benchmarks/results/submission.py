@@ -73,7 +73,7 @@ class Submission(CountedTest):
             submission.require_fit(raw["key"])
             if submission.kind not in ("scored", "evaluated"):
                 raise ResultDamaged(f"it is neither scored nor evaluated, but {submission.kind!r}")
-            submission.scores, submission.constant_dice, submission.data["describe"], submission.identity["split_seed"]
+            submission.scores, submission.constant_dice, submission.data_description, submission.identity["split_seed"]
             submission.identity["data"], submission.identity["images"], submission.identity["system"]
         return submission
 

@@ -16,6 +16,7 @@ from benchmarks.scoring.test_images import ImagesToScore
 from data_prep.images.decode import BadPicture
 from data_prep.manifest import Entry
 from data_prep.processes import Progress
+from data_prep.splits import nfc
 from rssam.errors import UserError
 
 
@@ -41,16 +42,18 @@ def read_folder(folder: Path, test_images: ImagesToScore, suffix: str, progress:
     if not folder.is_dir():
         instead = "a file" if folder.is_file() else "nothing"
         raise PredictionsUnfit(f"expected a folder of predicted masks at {folder}, found {instead}")
-    entries = {f"{entry.stem}{suffix}": entry for entry in test_images.entries}
-    other_stems = {f"{entry.stem}{suffix}" for entry in test_images.manifest.entries} - entries.keys()
+    # Composed, because another system may have decomposed the names of its files.
+    entries = {nfc(f"{entry.stem}{suffix}"): entry for entry in test_images.entries}
+    other_stems = {nfc(f"{entry.stem}{suffix}") for entry in test_images.manifest.entries} - entries.keys()
     files: dict[str, list[Path]] = defaultdict(list)
     foreign, of_other_splits = [], 0
     for path in sorted(folder.iterdir()):
         if path.name.startswith(".") or path.is_dir():
             continue
-        if path.suffix.lower() in READ and path.stem in entries:
-            files[path.stem].append(path)
-        elif path.suffix.lower() in READ and path.stem in other_stems:
+        stem = nfc(path.stem)
+        if path.suffix.lower() in READ and stem in entries:
+            files[stem].append(path)
+        elif path.suffix.lower() in READ and stem in other_stems:
             of_other_splits += 1
         else:
             foreign.append(path.name)

@@ -7,10 +7,10 @@ import re
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 from data_prep.errors import DataError
-from data_prep.images.class_values import MaskValue, ValueReader, shown
+from data_prep.images.class_values import MaskValue, ValueReader
 from data_prep.images.masks import IGNORED
 from data_prep.manifest import Manifest
 from data_prep.prepare.convert import FitMode
@@ -18,6 +18,7 @@ from data_prep.prepare.pairs import Layout, Origin
 from data_prep.prepare.pipeline import prepare_from
 from data_prep.prepare.reading import Reading
 from data_prep.processes import Progress
+from data_prep.rules import deep_tuples, rule
 from rssam.contract import Colour
 
 DECLARATION = "dataset.json"
@@ -100,38 +101,37 @@ class Folder:
         """Return the text of `dataset.json`."""
         return json.dumps(asdict(self), indent=1) + "\n"
 
+    @property
+    def _size(self) -> tuple[int, int]:
+        """(width, height), as people write it."""
+        return self.image_size[1], self.image_size[0]
+
     def _reading(self) -> Reading:
         labels: dict[MaskValue, int] = {value: label for label, value in enumerate(self.values)}
         if self.background is not None:
             labels = {self.background: 0, self.values[0]: 1}
         if self.ignore is not None:
             labels[self.ignore] = IGNORED
-        # hashed: part of every run key, from here to `rules`
-        meanings = [f"{name} {shown(value)}" for name, value in zip(self.classes, self.values, strict=True)]
+        # hashed: part of every run key, from here to `masks`
+        meanings = [
+            rule("class", name=name, value=value) for name, value in zip(self.classes, self.values, strict=True)
+        ]
         if self.background is not None:
-            meanings.append(f"background {shown(self.background)}")
+            meanings.append(rule("background", value=self.background))
         if self.ignore is not None:
-            meanings.append(f"ignored {shown(self.ignore)}")
-        size = "{1}x{0}".format(*self.image_size)
+            meanings.append(rule("ignored", value=self.ignore))
         image, mask = {
-            "keep": (f"RGB, {size} as it is", "as it is"),
-            "tile": (
-                f"RGB, cut into tiles of {size} row by row from the upper left; edge tiles are padded by repeating the "
-                "last row and column",
-                f"cut like the image; padding is ignored (label {IGNORED}), so every pixel of the source counts once",
-            ),
-            "resize": (
-                f"RGB, resized to {size} whatever its shape: means of whole blocks where it is a whole multiple, else "
-                "bilinear",
-                f"resized to {size} by the nearest pixel; scores are those of the resized mask",
-            ),
+            "keep": (rule("as-it-is", size=self._size), rule("mask-as-it-is")),
+            "tile": (rule("cut-in-tiles", size=self._size), rule("mask-cut-in-tiles", ignored=IGNORED)),
+            "resize": (rule("resized", size=self._size), rule("nearest", size=self._size)),
         }[self.fit]
+        masks = (*meanings, mask)
         return Reading(
             image_kinds=("PNG", "JPEG", "TIFF"),
             mask_kinds=("PNG", "TIFF"),
             read_mask=ValueReader(labels),
-            rules={"image": f"{image}; stored without loss", "mask": f"{'; '.join(meanings)}; {mask}"},
-            expected=", ".join(meanings),
+            rules={"image": image, "mask": masks},
+            expected=", ".join(each.sentence for each in meanings),
             remedy="Give the values of the masks with --classes.",
             fit=self.fit,
             extra_files={DECLARATION: self.to_json()},
@@ -143,7 +143,7 @@ def load_folder(folder: Path) -> Folder:
     path = folder / DECLARATION
     try:
         raw = json.loads(path.read_text())
-        return Folder(**{name: _tuples(value) for name, value in raw.items()})
+        return Folder(**{name: deep_tuples(value) for name, value in raw.items()})
     except (OSError, ValueError, TypeError, AttributeError) as error:
         raise DataError(
             f"{path} is damaged ({error}). Delete {folder} and run: rssam-bench prepare folder --name {folder.name} "
@@ -154,10 +154,6 @@ def load_folder(folder: Path) -> Folder:
 def own_folders(data: Path) -> Iterable[Path]:
     """Return the prepared folders below `data` that hold a data set of the user's own, by name."""
     return sorted(path.parent for path in data.glob(f"*/{DECLARATION}") if not path.parent.name.startswith("."))
-
-
-def _tuples(value: Any) -> Any:
-    return tuple(_tuples(item) for item in value) if isinstance(value, list) else value
 
 
 def _difference(earlier: Folder, declared: Folder) -> str:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from data_prep.manifest import Entry, Manifest, skipped_name
+from data_prep.rules import rules_from_json, rules_to_json
 from data_prep.splits import SPLITS, Split, SplitRule
 
-SPLIT_SCHEMA = 1
+SPLIT_SCHEMA = 2
 
 
 def split_name(dataset: str, digest: str) -> str:
@@ -25,7 +26,7 @@ def split_record(manifest: Manifest, split_seed: int, rule: SplitRule) -> dict[s
         "classes": list(manifest.classes),
         "image_size": list(manifest.image_size),
         "origin": manifest.origin,
-        "rules": dict(manifest.rules),
+        "rules": rules_to_json(manifest.rules),
         "official_split": manifest.official_split,
         "skipped": [skipped_name(line) for line in manifest.skipped],
         "split_seed": split_seed,
@@ -83,7 +84,7 @@ def split_manifest(raw: dict[str, Any]) -> Manifest:
         origin=raw["origin"],
         expected_pairs=None,
         without_mask=0,
-        rules=raw["rules"],
+        rules=rules_from_json(raw["rules"]),
         official_split=raw["official_split"],
         entries=entries,
         skipped=tuple(raw["skipped"]),

@@ -157,7 +157,7 @@ def _tidy(submissions: Sequence[Submission]) -> pd.DataFrame:
             "images": len(submission.images),
             "part": identity["images"],
             "split_seed": identity["split_seed"],
-            "data": submission.data["describe"],
+            "data": submission.data_description,
             **asdict(submission.scores),
             "dice_low": limits.low,
             "dice_high": limits.high,

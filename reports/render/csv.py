@@ -34,7 +34,7 @@ def _lines(frame: TableFrame) -> list[dict[str, object]]:
         "init": setting.init,
         "dataset": frame.dataset,
         "source": frame.source,
-        "data": results[0].data["describe"] if results else None,
+        "data": results[0].data_description if results else None,
         "precision": results[0].identity["precision"] if results else None,
     }
     return [

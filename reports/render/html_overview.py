@@ -92,7 +92,7 @@ def _state(
         lines.append(f"None of the {runs} different runs behind these tables is done as the paper declares it.")
     if len(profiles) > 1:
         lines.append(f"Recipes, each in tables of its own: {join_words(profiles)}.")
-    incomplete = _distinct(result.data["describe"] for result in own if not result.data.get("complete"))
+    incomplete = _distinct(result.data_description for result in own if not result.data.get("complete"))
     if incomplete:
         lines.append(f"Not on the whole data: {incomplete}.")
     if collapsed:

@@ -96,7 +96,7 @@ def _split(all_stored: Sequence[StoredResult]) -> list[tuple[list[StoredResult],
     alike: dict[tuple[str, ...], list[StoredResult]] = defaultdict(list)
     for stored in all_stored:
         result = stored.result
-        alike[(stored.source, result.identity["precision"], str(result.data["describe"]))].append(stored)
+        alike[(stored.source, result.identity["precision"], result.data_description)].append(stored)
     groups: list[tuple[list[StoredResult], DisputedFiles]] = []
     for candidates in alike.values():
         versions: dict[str, set[str]] = defaultdict(set)

@@ -80,7 +80,7 @@ class TableFrame:
         """Setting, owner, data and precision: what tells a frame from its neighbours."""
         owner = ["published results"] if self.source == "published" else []
         first = self.results[0] if self.results else None
-        facts = [first.data["describe"], first.identity["precision"]] if first else []
+        facts = [first.data_description, first.identity["precision"]] if first else []
         return "; ".join([describe(self.setting), *owner, *facts])
 
     @property

@@ -173,14 +173,14 @@ def _own(group: ResultGroup) -> str:
 
 def _data(group: ResultGroup) -> str:
     """Completeness of the data and sizes of the splits."""
-    data = group.results[0].data
+    described = group.results[0].data_description
     recorded = {
         split: {int(result.data[split]) for result in group.results if split in result.data} for split in SPLITS
     }
     counts = ", ".join(
         f"{join_words([str(size) for size in sorted(sizes)])} {split}" for split, sizes in recorded.items() if sizes
     )
-    return f"Data: {group.dataset}, {data['describe']}" + (f"; images used: {counts}." if counts else ".")
+    return f"Data: {group.dataset}, {described}" + (f"; images used: {counts}." if counts else ".")
 
 
 def _split_rule(group: ResultGroup) -> str:

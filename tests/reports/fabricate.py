@@ -10,16 +10,17 @@ from benchmarks.protocol.setting import Setting
 from benchmarks.protocol.tables import TABLES
 from benchmarks.results.result import Result
 from benchmarks.results.store import Store
+from data_prep.manifest import describe_data
 
 PIXELS = 512 * 512
-WHOLE = {"origin": "source", "complete": True, "pairs": 6226, "describe": "complete: all 6226 pairs"}
-PART = {"origin": "source", "complete": False, "pairs": 36, "describe": "partial: 36 pairs of 6226 known"}
-MADE_UP = {
-    "origin": "synthetic", "complete": False, "pairs": 24,
-    "describe": "synthetic stand-in scenes (24 pairs), not deepglobe",
+WHOLE = {
+    "origin": "source", "complete": True, "pairs": 6226, "sources": 6226, "expected": 6226, "cut_anew": False,
+    "skipped": 0,
 }  # fmt: skip
+PART = {**WHOLE, "complete": False, "pairs": 36, "sources": 36}
+MADE_UP = {**WHOLE, "origin": "synthetic", "complete": False, "pairs": 24, "sources": 24}
 PROVENANCE = {
-    "versions": {"python": "3.11.9", "rssam-bench": "0.1.0", "torch": "2.11.0"},
+    "versions": {"python": "3.11.9", "rssam-bench": "0.2.0", "torch": "2.11.0"},
     "commit": "0123456789ab",
     "device": "NVIDIA RTX A6000",
     "finished": "2025-02-03T04:05:06+00:00",
@@ -39,7 +40,7 @@ def fabricate(run, dice=0.7, *, data=WHOLE, digest=None, precision="bf16-mixed",
     """The result of `run` with that Dice. Its data digest follows the split seed, as a re-split's would."""
     resolved = ResolvedRun(
         run,
-        digest or f"{data['describe']} {run.split_seed}",
+        digest or f"{describe_data('deepglobe', data)} {run.split_seed}",
         tuple(f"sha256 of {name}" for name in run.model.weights_needed()),
         precision,
     )

@@ -12,6 +12,7 @@ from benchmarks.protocol.recipe import PROFILES
 from benchmarks.protocol.run import ResolvedRun
 from benchmarks.protocol.setting import Setting
 from data_prep.manifest import Entry, Manifest
+from data_prep.rules import as_rules
 
 KEYS = """
 deepglobe-fcn-d3ef4a3f1c
@@ -79,7 +80,7 @@ def manifest(dataset: str) -> Manifest:
     )  # fmt: skip
     return Manifest(
         dataset=dataset, version=1, classes=(), image_size=(64, 64), origin="source", expected_pairs=None,
-        without_mask=0, rules={"image": "as it is", "mask": "as it is", "split": "drawn"},
+        without_mask=0, rules=as_rules({"image": "as it is", "mask": "as it is", "split": "drawn"}),
         official_split=dataset == "whu", entries=entries,
     )  # fmt: skip
 

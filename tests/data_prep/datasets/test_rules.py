@@ -1,10 +1,13 @@
-"""The sentences on how data was prepared, as digests: they are in every key, so a reworded one orphans every run.
+"""The rules on how data was prepared, as digests: they are in every key, so a changed code or value orphans every run.
 
-A rule may change on purpose, with the version of its data set. Then renew the literals here.
+A rule may change on purpose, with the version of its data set. Then renew the literals here:
+`python -m tests.data_prep.datasets.test_rules` prints them. Their sentences may be reworded freely.
 """
 
 import dataclasses
+import json
 import re
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,6 +21,7 @@ from data_prep.datasets.whdld import Whdld
 from data_prep.datasets.whdld_class_order import KNOWN
 from data_prep.datasets.whu import Whu
 from data_prep.manifest import Manifest
+from data_prep.rules import SENTENCES, Rule, as_rules, rules_from_json, rules_to_json, sentences
 from tests.data_prep import raster_files
 from tests.data_prep.datasets import test_whdld_class_order, test_whu
 from tests.data_prep.samples import picture, road, write_image, write_mask, write_source
@@ -123,23 +127,80 @@ def folder_resized(folder):
     return own(folder, "ground=0,0,0, road=255,255,255", ignore="1,2,3", fit="resize")
 
 
-@pytest.mark.parametrize("name", CASES)
-def test_no_rule_is_reworded_by_accident(name, tmp_path):
-    digest, prepare = CASES[name]
-    manifest = prepare(tmp_path)
-    # The bytes of sources differ with the versions of what wrote them; the rules do not.
+def digest_of(manifest: Manifest) -> str:
+    """The digest with made-up sources: their bytes differ with the versions of what wrote them; the rules do not."""
     sources = (
         dataclasses.replace(entry, source_image_sha256="image", source_mask_sha256="mask", group=entry.stem)
         for entry in manifest.entries
     )
     rules = {
-        part: re.sub("SHA-256 [0-9a-f]{64}", "SHA-256 of the rasters", rule) for part, rule in manifest.rules.items()
-    }
-    fixed = dataclasses.replace(manifest, entries=tuple(sources), rules=rules)
-    assert fixed.digest(0)[:16] == digest, rules
+        part: tuple(
+            dataclasses.replace(rule, values={**rule.values, "sha256": "of the rasters"}) if "sha256" in rule.values
+            else rule
+            for rule in given
+        )
+        for part, given in manifest.rules.items()
+    }  # fmt: skip
+    return dataclasses.replace(manifest, entries=tuple(sources), rules=rules).digest(0)[:16]
 
 
-def test_a_reworded_rule_is_found(tmp_path):
+@pytest.mark.parametrize("name", CASES)
+def test_no_rule_is_changed_by_accident(name, tmp_path):
+    digest, prepare = CASES[name]
+    manifest = prepare(tmp_path)
+    assert digest_of(manifest) == digest, manifest.rules
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_every_rule_of_this_suite_is_a_code_with_a_sentence(name, tmp_path):
+    manifest = CASES[name][1](tmp_path)
+    for given in manifest.rules.values():
+        for rule in given:
+            assert re.fullmatch("[a-z-]+", rule.code)
+            assert not rule.sentence.startswith(rule.code) or rule.code in SENTENCES
+            assert "{" not in rule.sentence
+
+
+def test_no_rewording_changes_a_digest(tmp_path, monkeypatch):
+    """A comma in a sentence gave every run on that data another key, so no message could be mended."""
+    before = {name: digest_of(prepare(tmp_path / "a" / name)) for name, (_, prepare) in CASES.items()}
+    reworded = {code: f"Otherwise worded: {template}!" for code, template in SENTENCES.items()}
+    monkeypatch.setattr("data_prep.rules.SENTENCES", reworded)
+    for name, (_, prepare) in CASES.items():
+        manifest = prepare(tmp_path / "b" / name)
+        assert all("Otherwise worded" in text for text in sentences(manifest.rules).values())
+        assert digest_of(manifest) == before[name]
+
+
+def test_another_value_of_a_rule_is_another_digest(tmp_path):
     manifest = deepglobe(tmp_path)
-    reworded = {**manifest.rules, "mask": manifest.rules["mask"].replace("shrunk", "downsampled") + "."}
-    assert dataclasses.replace(manifest, rules=reworded).digest(0) != manifest.digest(0)
+    threshold, *others = manifest.rules["mask"]
+    changed = {
+        **manifest.rules,
+        "mask": (dataclasses.replace(threshold, values={**threshold.values, "at": 1}), *others),
+    }
+    assert dataclasses.replace(manifest, rules=changed).digest(0) != manifest.digest(0)
+
+
+def test_a_string_of_a_users_own_data_set_is_its_own_code(tmp_path):
+    own = as_rules({"mask": "water where the value is at least 128"})
+    assert own["mask"] == (Rule("water where the value is at least 128"),)
+    assert sentences(own) == {"mask": "water where the value is at least 128"}
+
+
+def test_rules_pass_through_json(tmp_path):
+    for name, (_, prepare) in CASES.items():
+        rules = prepare(tmp_path / name).rules
+        assert rules_from_json(json.loads(json.dumps(rules_to_json(rules)))) == rules
+
+
+@pytest.mark.parametrize("raw", [{"code": 1, "values": {}}, {"code": "a"}, {"code": "a", "values": []}, "a", None])
+def test_a_malformed_rule_is_refused(raw):
+    with pytest.raises((ValueError, KeyError, TypeError)):
+        rules_from_json({"mask": [raw]})
+
+
+if __name__ == "__main__":
+    for name, (digest, prepare) in CASES.items():
+        with tempfile.TemporaryDirectory() as folder:
+            print(f"{name}: {digest} -> {digest_of(prepare(Path(folder)))}")

@@ -64,8 +64,7 @@ def home(tmp_path_factory):
             seconds=1.0,
             peak_memory=1,
             data={
-                "origin": manifest.origin, "complete": manifest.complete, "pairs": len(manifest.entries),
-                "describe": manifest.describe(), **{name: min(8, len(each)) for name, each in splits.items()},
+                **manifest.facts, **{name: min(8, len(each)) for name, each in splits.items()},
             },
             provenance={**PROVENANCE, "host": "someone's", "home": str(home)},
         )  # fmt: skip
