@@ -16,7 +16,7 @@ from benchmarks.results.home import Home
 from data_prep.errors import DataError
 from data_prep.manifest import load_manifest
 from data_prep.registry import DATASETS
-from rssam.weights.folder import WeightsFolder
+from rssam.weights.folder import WeightsDamaged, WeightsFolder, WeightsNotFound
 from rssam.weights.registry import WEIGHTS
 
 CheckState = Literal["ok", "missing", "problem"]
@@ -96,13 +96,17 @@ def _disk(home: Path) -> DoctorCheck:
 
 
 def _weights(home: Path) -> list[DoctorCheck]:
-    folder = WeightsFolder(Home(home).weights)
-    return [
-        DoctorCheck(f"weights {name}", "ok", str(folder.path(name)))
-        if folder.path(name).is_file()
-        else DoctorCheck(f"weights {name}", "missing", f"not in {folder.root}", f"rssam-bench prepare weights {name}")
-        for name in WEIGHTS
-    ]
+    """Read every checkpoint in full: one that rotted has the right name and size."""
+    folder, findings = WeightsFolder(Home(home).weights), []
+    for name in WEIGHTS:
+        what, remedy = f"weights {name}", f"rssam-bench prepare weights {name}"
+        try:
+            findings.append(DoctorCheck(what, "ok", str(folder.path_of(name))))
+        except WeightsNotFound:
+            findings.append(DoctorCheck(what, "missing", f"not in {folder.root}", remedy))
+        except WeightsDamaged as error:
+            findings.append(DoctorCheck(what, "problem", str(error), remedy))
+    return findings
 
 
 def _data(home: Path) -> list[DoctorCheck]:

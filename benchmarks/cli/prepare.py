@@ -182,14 +182,14 @@ def _show_manifest(name: str, manifest: Manifest, out: Path, as_json: bool) -> N
 def _prepare_weights(name: str | None, source: Path | None) -> None:
     from rssam.weights.convert import convert_checkpoint
     from rssam.weights.download import download
-    from rssam.weights.folder import WeightsFolder, read_metadata
+    from rssam.weights.folder import CUSTOM, DIGITS, WeightsFolder
     from rssam.weights.registry import WEIGHTS
 
     if name not in WEIGHTS:
         raise typer.BadParameter(f"name the checkpoint: choose from {', '.join(WEIGHTS)}")
     folder = WeightsFolder(Home(root.home).weights)
     if folder.path(name).is_file():
-        screen.print(f"{folder.path(name)} is there", soft_wrap=True)
+        screen.print(f"{folder.path_of(name)} is there", soft_wrap=True)
         return
     if source is None:
         from benchmarks.console.progress import data_progress
@@ -199,5 +199,8 @@ def _prepare_weights(name: str | None, source: Path | None) -> None:
     else:
         convert_checkpoint(name, source, folder)
     screen.print(f"{name} ({WEIGHTS[name].licence}): {folder.path(name)}", soft_wrap=True)
-    if read_metadata(folder.path(name)).get("official") != "yes":
-        warnings.print(f"note: {source} is not the file that was published; its digest is in the key of every run")
+    if folder.start(name).startswith(CUSTOM):
+        warnings.print(
+            f"note: {source} is not the file that was published: keys and tables call it custom weights "
+            f"{folder.digest(name)[:DIGITS]}", soft_wrap=True,
+        )  # fmt: skip

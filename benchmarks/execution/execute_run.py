@@ -181,7 +181,7 @@ class _DeviceRun:
         self.key, self.work = resolved.key, session.store.work(resolved.key)
         self.ranks = session.ranks or SingleProcess()
         self.fabric = session.ranks.fabric if session.ranks else make_fabric(session.device, session.precision)
-        self.start = dict(zip(self.run.model.weights_needed(), resolved.weights_digests, strict=True))
+        self.start = {name: session.weights.digest(name) for name in self.run.model.weights_needed()}
         self.recipe = self.run.recipe.for_model(self.run.model)
         self.compiled = session.compiled and session.device == "cuda"
         self._seconds_waited = self._seconds_trained = 0.0  # seconds in this process

@@ -20,7 +20,7 @@ from data_prep.splits import SplitRule
 from rssam.contract import Model, Task
 from rssam.weights.folder import WeightsFolder
 
-PROTOCOL = 1
+PROTOCOL = 2
 """Raised by hand whenever the same declaration would now give another result."""
 
 
@@ -57,11 +57,14 @@ class Run:
 
 @dataclass(frozen=True)
 class ResolvedRun:
-    """A run with what only the disk knows: digests of data and weights, and the precision of the device."""
+    """A run with what only the disk knows: digests of data and weights, and the precision of the device.
+
+    `weights` are the checkpoints it starts from, as `WeightsFolder.start` names them.
+    """
 
     run: Run
     data_digest: str
-    weights_digests: tuple[str, ...]
+    weights: tuple[str, ...]
     precision: Precision
 
     def identity(self) -> dict[str, Any]:
@@ -69,7 +72,7 @@ class ResolvedRun:
         return {
             **self.run.declared(),
             "data": self.data_digest,
-            "weights": list(self.weights_digests),
+            "weights": list(self.weights),
             "precision": self.precision,
             "protocol": PROTOCOL,
         }
@@ -132,5 +135,5 @@ def resolve_run(run: Run, manifest: Manifest, weights: WeightsFolder, precision:
     and the data was prepared before scenes were looked for.
     """
     require_scenes(manifest, run.split_rule)
-    digests = tuple(weights.digest(name) for name in run.model.weights_needed())
-    return ResolvedRun(run, manifest.digest(run.split_seed, run.split_rule), digests, precision)
+    starts = tuple(weights.start(name) for name in run.model.weights_needed())
+    return ResolvedRun(run, manifest.digest(run.split_seed, run.split_rule), starts, precision)

@@ -13,6 +13,7 @@ from benchmarks.results.counted_test import CountedTest
 from benchmarks.results.json_files import ResultDamaged, decoding
 from data_prep.registry import dataset as find_dataset
 from rssam.contract import Task
+from rssam.weights.folder import CUSTOM, DIGITS
 
 RESULT_SCHEMA = 1
 
@@ -42,6 +43,12 @@ class Result(CountedTest):
         crop = self.identity["recipe"]["crop"]
         whole = find_dataset(self.identity["dataset"]["name"]).image_size
         return Task(self.classes, whole if crop is None else (crop, crop))
+
+    @property
+    def custom_weights(self) -> tuple[str, ...]:
+        """First digits of the checkpoints it starts from that are not the published files."""
+        starts = (str(start) for start in self.identity["weights"])
+        return tuple(start.removeprefix(CUSTOM)[:DIGITS] for start in starts if start.startswith(CUSTOM))
 
     @property
     def collapsed(self) -> bool:

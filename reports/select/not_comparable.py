@@ -14,6 +14,7 @@ from benchmarks.protocol.run import plain_fields
 from benchmarks.results.result import Result
 from data_prep.registry import dataset as find_dataset
 from data_prep.splits import SPLITS
+from reports.formatting import join_words
 from reports.select.comparable import ResultGroup, ResultGroupRow
 from reports.select.settings import PAPER_SETTING
 
@@ -93,7 +94,10 @@ def _recipe(group: ResultGroup, row: ResultGroupRow) -> Reason:
 
 
 def _start(group: ResultGroup, row: ResultGroupRow) -> Reason:
-    return "trained from scratch, without the pretrained weights" if from_scratch(row) else ""
+    if from_scratch(row):
+        return "trained from scratch, without the pretrained weights"
+    custom = dict.fromkeys(digits for result in row.results for digits in result.custom_weights)
+    return f"started from custom weights {join_words(list(custom))}, not the published file" if custom else ""
 
 
 def _encoder(group: ResultGroup, row: ResultGroupRow) -> Reason:

@@ -81,6 +81,7 @@ class TableFrame:
         owner = ["published results"] if self.source == "published" else []
         first = self.results[0] if self.results else None
         facts = [first.data_description, first.identity["precision"]] if first else []
+        facts += sorted({f"custom weights {digits}" for result in self.results for digits in result.custom_weights})
         return "; ".join([describe(self.setting), *owner, *facts])
 
     @property

@@ -130,6 +130,8 @@ def _start(group: ResultGroup) -> str:
             starts["from random numbers, as published"].append(row_name(group, row))
             continue
         words = INITIALISATIONS.get(init, str(init)) if init != "scratch" or from_scratch(row) else "from scratch"
+        if custom := row.results[0].custom_weights:
+            words = f"from custom weights {join_words(list(custom))}, in place of the published file"
         starts[f"{words} {options['encoder']}" if init == "sam" and "encoder" in options else words].append(
             row_name(group, row)
         )

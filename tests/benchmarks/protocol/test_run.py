@@ -24,7 +24,7 @@ OTHER = {"optimizer": "sgd", "augmentation": "flips", "name": "other", "rates": 
 
 
 def key(run: Run = RUN, **changes) -> str:
-    values = {"data_digest": "d", "weights_digests": ("w",), "precision": "32-true"} | changes
+    values = {"data_digest": "d", "weights": ("w",), "precision": "32-true"} | changes
     return ResolvedRun(run, **values).key
 
 
@@ -56,7 +56,7 @@ def test_every_part_of_a_run_is_in_the_key(change):
     assert key(dataclasses.replace(RUN, **change)) != key()
 
 
-@pytest.mark.parametrize("change", [{"data_digest": "e"}, {"weights_digests": ()}, {"precision": "bf16-mixed"}])
+@pytest.mark.parametrize("change", [{"data_digest": "e"}, {"weights": ()}, {"precision": "bf16-mixed"}])
 def test_what_the_disk_knows_is_in_the_key(change):
     assert key(**change) != key()
 
