@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from benchmarks.execution.hardware import cuda_devices
+from benchmarks.results.earlier_version import left_by_0_1
 from benchmarks.results.home import Home
 from data_prep.errors import DataError
 from data_prep.manifest import load_manifest
@@ -44,8 +45,8 @@ class DoctorCheck:
 
 
 def examine(home: Path) -> list[DoctorCheck]:
-    """Look at Python, torch, GPU, disk, weights and data, in this order."""
-    return [_python(), _package(), _torch(), _gpu(), _disk(home), *_weights(home), *_data(home)]
+    """Look at Python, torch, GPU, disk, what is left of version 0.1, weights and data, in this order."""
+    return [_python(), _package(), _torch(), _gpu(), _disk(home), *_earlier(home), *_weights(home), *_data(home)]
 
 
 def _python() -> DoctorCheck:
@@ -93,6 +94,11 @@ def _disk(home: Path) -> DoctorCheck:
         "disk", "problem", f"{free:.0f} GB free at {home}",
         f"everything together wants {ENOUGH_GIGABYTES} GB: set RSSAM_HOME or --home to a larger disk",
     )  # fmt: skip
+
+
+def _earlier(home: Path) -> list[DoctorCheck]:
+    sentence = left_by_0_1(home).sentence
+    return [DoctorCheck("home", "problem", sentence, "rssam-bench --home FOLDER COMMAND")] if sentence else []
 
 
 def _weights(home: Path) -> list[DoctorCheck]:

@@ -15,6 +15,7 @@ from data_prep.errors import DataError, NotPrepared
 from data_prep.processes import Progress
 from data_prep.rules import Rules, rules_from_json, rules_to_json
 from data_prep.splits import SPLITS, Split, SplitRule, assign_splits, joined, nfc
+from rssam.errors import made_by_0_1
 from rssam.files import sha256_file, write_atomic
 
 MANIFEST_NAME = "manifest.json"
@@ -98,7 +99,7 @@ class Manifest:
 
     @property
     def scenes_known(self) -> bool:
-        """Whether abutting tiles were looked for; earlier versions did not."""
+        """Whether abutting tiles were looked for; a data set that does its own preparation may not."""
         return any(entry.scene is not None for entry in self.entries)
 
     def split_by_stem(self, split_seed: int, rule: SplitRule = "random") -> dict[str, Split]:
@@ -224,6 +225,8 @@ def load_manifest(folder: Path, dataset: str) -> Manifest:
         raise NotPrepared(f"{dataset} is not prepared: no {MANIFEST_NAME} in {folder}. Run: {remedy}")
     try:
         raw = json.loads(path.read_text())
+        if raw["schema"] == 1:
+            raise DataError(made_by_0_1(str(folder), remedy))
         if raw["schema"] != MANIFEST_SCHEMA:
             raise DataError(
                 f"{path} has manifest format {raw['schema']}, this version reads {MANIFEST_SCHEMA}. "

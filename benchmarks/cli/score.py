@@ -93,7 +93,7 @@ def evaluate(
     test_images = select_test_images(root.home, dataset, split_seed, "random", split)
     declared = {system_class.strip(): data_class.strip() for system_class, _, data_class in pairs}
     mapping = match_classes(trained.task.classes, test_images.dataset.classes, declared)
-    row_name = _name(name or trained.model.title)
+    row_name = None if name is None else _name(name)
     with data_progress(warnings) as progress:
         scored = evaluate_elsewhere(
             trained, test_images, mapping, row_name, session, lambda done, total: progress(done, total, "predict")

@@ -32,7 +32,7 @@ from rssam.weights.registry import WEIGHTS
 
 ENTRY = "rssam-bench adapter"
 """The one entry of the file's metadata, as JSON."""
-FORMAT = 1
+FORMAT = 2
 
 DiceBounds = tuple[float, float]
 """Of the Dice, 95 % over test images."""
@@ -132,6 +132,8 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
         raise AdapterUnusable(f"{path} is damaged or no safetensors file ({error}): {_AGAIN}") from error
     if not isinstance(description, dict):
         raise AdapterUnusable(f"{path} is a safetensors file, but no adapter of rssam-bench: {_AGAIN}")
+    if description.get("format") == 1:
+        raise AdapterUnusable(f"{path} was made by rssam-bench 0.1: use rssam-bench 0.1.0 for it, or export a new run")
     if description.get("format") != FORMAT:
         raise AdapterUnusable(
             f"{path} has adapter format {description.get('format')}, this version reads {FORMAT}: use the rssam-bench "

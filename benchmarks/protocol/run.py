@@ -51,7 +51,7 @@ class Run:
             "recipe": plain_fields(self.recipe.for_model(self.model)),
             "seed": self.seed,
             "split_seed": self.split_seed,
-            **({} if self.split_rule == "random" else {"split_rule": self.split_rule}),  # added later: old keys stay
+            "split_rule": self.split_rule,
         }
 
 
@@ -120,7 +120,7 @@ def from_json_value(value: Any) -> Any:
 
 
 def require_scenes(manifest: Manifest, rule: SplitRule) -> None:
-    """Raise DataError if data is to be split by scenes that was prepared before scenes were looked for."""
+    """Raise DataError if data is to be split by scenes in which none were looked for."""
     if rule == "blocked" and not (manifest.official_split or manifest.scenes_known):
         raise DataError(
             f"expected the scenes of {manifest.dataset} to split by, found a folder prepared without. Delete the "
@@ -132,7 +132,7 @@ def resolve_run(run: Run, manifest: Manifest, weights: WeightsFolder, precision:
     """Add what the disk knows.
 
     Raises `WeightsNotFound` if the run needs a checkpoint that is not there, DataError if it is to be split by scenes
-    and the data was prepared before scenes were looked for.
+    and none were looked for in the data.
     """
     require_scenes(manifest, run.split_rule)
     starts = tuple(weights.start(name) for name in run.model.weights_needed())

@@ -22,7 +22,6 @@ from benchmarks.results.result import Result
 from benchmarks.results.store import Store
 from rssam.contract import Model, Optimisation, Task, cli_options
 from rssam.errors import UserError
-from rssam.sam.encoder_sizes import ENCODERS
 
 if TYPE_CHECKING:
     from rssam.weights.folder import WeightsFolder
@@ -58,11 +57,6 @@ def stand_in(result: Result) -> Model | None:
         return None
     identity = result.identity["model"]
     stored = {**stored, "name": identity["name"], "version": identity["version"], "source_sha256": ""}
-    if stored["published"] is not None:  # older results hold more of it, such as a rate
-        stored["published"] = {item.name: stored["published"][item.name] for item in dataclasses.fields(Optimisation)}
-    # Older results do not say which fields the command line replaced: those of its names that hold a value of its own.
-    values = {"encoder": tuple(ENCODERS), "init": ("sam", "imagenet", "scratch")}
-    stored.setdefault("cli_options", [name for name in values if stored["defaults"].get(name) in values[name]])
     return _stand_in(canonical(stored))
 
 

@@ -39,9 +39,14 @@ class Home:
         """Folder of the prepared checkpoints."""
         return self.root / "weights"
 
+    @property
+    def runs(self) -> Path:
+        """Folder of the work folders of all runs."""
+        return self.root / "runs"
+
     def run(self, key: str) -> Path:
         """Folder of a run's large and private files: checkpoints, log, predictions."""
-        return self.root / "runs" / key
+        return self.runs / key
 
     @property
     def results(self) -> Path:

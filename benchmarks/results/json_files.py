@@ -19,6 +19,13 @@ class ResultDamaged(UserError):
     """A result file that cannot be used; the message names the file and the reason."""
 
 
+class MadeBy01(ResultDamaged):
+    """A record of rssam-bench 0.1, which is whole and is left as it is."""
+
+    def __init__(self, message: str = "made by rssam-bench 0.1: use rssam-bench 0.1.0 for it, and run it anew") -> None:
+        super().__init__(message)
+
+
 def read_record(path: Path, decode: Callable[[Any], Record]) -> Record:
     """What `decode` makes of the file. Raises ResultDamaged naming the file, also for one that `decode` raised."""
     try:
@@ -26,7 +33,7 @@ def read_record(path: Path, decode: Callable[[Any], Record]) -> Record:
     except OSError as error:
         raise ResultDamaged(f"{path}: it cannot be read ({error.strerror})") from error
     except ResultDamaged as error:
-        raise ResultDamaged(f"{path}: {error}") from error
+        raise type(error)(f"{path}: {error}") from error
     except ValueError as error:
         raise ResultDamaged(f"{path}: it is cut off or no JSON ({error})") from error
 

@@ -10,12 +10,12 @@ from typing import Any
 from benchmarks.metrics.probability_histogram import Histogram
 from benchmarks.protocol.run import make_key
 from benchmarks.results.counted_test import CountedTest
-from benchmarks.results.json_files import ResultDamaged, decoding
+from benchmarks.results.json_files import MadeBy01, ResultDamaged, decoding
 from data_prep.registry import dataset as find_dataset
 from rssam.contract import Task
 from rssam.weights.folder import CUSTOM, DIGITS
 
-RESULT_SCHEMA = 1
+RESULT_SCHEMA = 2
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Result(CountedTest):
     parameters: Mapping[str, int]  # total, trainable, as_published; macs: multiply-adds for an image of the task
     seconds: float  # training and evaluation, all sessions of the run added
     peak_memory: int  # bytes, of the device on CUDA and of the process on CPU
-    probabilities: Histogram | None = None  # of all test images together; earlier versions did not count them
+    probabilities: Histogram | None = None  # of all test images together; None where they were not counted
 
     @cached_property
     def key(self) -> str:
@@ -58,8 +58,8 @@ class Result(CountedTest):
 
     def declared(self) -> dict[str, Any]:
         """The declared part of the identity, comparable with `Run.declared`."""
-        added = [name for name in ("split_rule",) if name in self.identity]
-        return {name: self.identity[name] for name in ("model", "dataset", "recipe", "seed", "split_seed", *added)}
+        names = ("model", "dataset", "recipe", "seed", "split_seed", "split_rule")
+        return {name: self.identity[name] for name in names}
 
     def to_json(self) -> dict[str, Any]:
         """Plain values; `from_json` gives the same result back."""
@@ -81,6 +81,8 @@ class Result(CountedTest):
             if not isinstance(raw, Mapping):
                 raise ResultDamaged(f"it holds a {type(raw).__name__}, where a result is expected")
             schema = raw["schema"]
+            if schema == 1:
+                raise MadeBy01()
             if isinstance(schema, int) and schema > RESULT_SCHEMA:
                 raise ResultDamaged(
                     f"made by a newer version of rssam-bench (result format {schema}; this one reads {RESULT_SCHEMA}): "

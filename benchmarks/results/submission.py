@@ -15,10 +15,10 @@ from typing import Any, Literal
 from benchmarks.protocol.run import PROTOCOL, plain_fields, short_digest
 from benchmarks.results.counted_test import CountedTest
 from benchmarks.results.home import Home
-from benchmarks.results.json_files import ResultDamaged, decoding, read_record, read_records, write_record
+from benchmarks.results.json_files import MadeBy01, ResultDamaged, decoding, read_record, read_records, write_record
 from data_prep.dataset import Dataset
 
-SUBMISSION_SCHEMA = 1
+SUBMISSION_SCHEMA = 2
 
 SubmissionKind = Literal["scored", "evaluated"]
 """Predictions that were made elsewhere, or a trained system that predicted here, on data it was not trained on."""
@@ -41,8 +41,8 @@ class Submission(CountedTest):
 
     @property
     def name(self) -> str:
-        """What the user calls it."""
-        return str(self.identity["name"])
+        """What the user calls it, or the title of the system that predicted."""
+        return str(self.data.get("title", self.identity["name"]))
 
     @property
     def dataset(self) -> str:
@@ -67,6 +67,8 @@ class Submission(CountedTest):
     def from_json(cls, raw: Any) -> Submission:
         """Raises ResultDamaged if a part is missing, of another format, or does not fit its key."""
         with decoding():
+            if raw["schema"] == 1:
+                raise MadeBy01()
             if raw["schema"] != SUBMISSION_SCHEMA:
                 raise ResultDamaged(f"score format {raw['schema']}, this version reads {SUBMISSION_SCHEMA}")
             submission = cls(**cls.counted_fields(raw), reading=tuple(raw["reading"]))

@@ -110,7 +110,7 @@ def build(
     _refuse_uniform(dataset, reading, records)
 
     entries, split_rules = finalize_entries(records, search.published_splits, whole=not search.in_tiles)
-    edges = {record.entry.stem: unpacked(record.edges, record.entry.size) for record in records if record.edges}
+    edges = {record.entry.stem: unpacked(record.edges, record.entry.size) for record in records}
     entries = with_scenes(prepared, entries, edges, workers, progress)
     manifest = Manifest(
         dataset=dataset.name,

@@ -55,7 +55,7 @@ class Record:
     pixel_digest: str  # of the prepared image: equal for identical images
     labels: tuple[int, ...]  # all that occur in the mask
     values: tuple[str, ...]  # of the mask's own file, see `Mask`
-    edges: str | None = None  # of the prepared image, see `Edges.packed`; None in records of earlier versions
+    edges: str  # of the prepared image, see `Edges.packed`
 
 
 @dataclass(frozen=True)
@@ -206,6 +206,5 @@ def finished_records(job: Job, digests: tuple[str, str]) -> tuple[Record, ...]:
 
 def _record(fields: Mapping[str, Any]) -> Record:
     record = Record(**with_tuples({**fields, "entry": Entry(**with_tuples(fields["entry"]))}))
-    if record.edges is not None:
-        unpacked(record.edges, record.entry.size)  # raises ValueError if it was damaged
+    unpacked(record.edges, record.entry.size)  # raises ValueError if it was damaged
     return record

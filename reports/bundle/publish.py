@@ -37,7 +37,7 @@ from reports.tables.frames import TableFrame
 from rssam.errors import UserError
 from rssam.files import write_durable
 
-SCHEMA = 1
+SCHEMA = 2
 ABOUT, README, SUMS = "bundle.json", "README.md", "SHA256SUMS"
 NAMES = re.compile(
     r"(results|scores|splits)/[\w.-]+\.json|tables/[\w.-]+\.csv|data/[\w.-]+/dataset\.json|"
@@ -153,7 +153,7 @@ def _splits(identities: Iterable[Mapping[str, Any]], home: Path) -> dict[str, by
     manifests: dict[str, Manifest] = {}
     for identity in identities:
         name, digest = identity["dataset"]["name"], identity["data"]
-        seed, rule = identity["split_seed"], identity.get("split_rule", "random")
+        seed, rule = identity["split_seed"], identity["split_rule"]
         if split_name(name, digest) in files:
             continue
         try:

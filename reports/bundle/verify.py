@@ -87,6 +87,9 @@ def check(source: Path) -> BundleProblems:
 
 def _check_folder(folder: Path, problems: BundleProblems) -> None:
     names = _names(folder, problems)
+    if _made_by_0_1(folder):
+        problems.add(ABOUT, "a bundle of rssam-bench 0.1, of which this version reads nothing: use rssam-bench 0.1.0")
+        return
     _check_sums(folder, names, problems)
     tables = _about(folder, problems)
     for sentence in register_home(Home(folder).data):  # the bundle's own data sets, in place of this home's
@@ -185,6 +188,14 @@ def _about(folder: Path, problems: BundleProblems) -> list[str]:
         if unknown := [name for name in tables if name not in TABLES]:
             problems.add(ABOUT, f"names unknown tables: {', '.join(unknown)}")
     return [name for name in tables if name in TABLES]
+
+
+def _made_by_0_1(folder: Path) -> bool:
+    """Whether the bundle says that it is of rssam-bench 0.1; then no file of it can be checked here."""
+    try:
+        return bool(json.loads((folder / ABOUT).read_text())["schema"] == 1)
+    except (OSError, RecursionError, *MALFORMED):
+        return False
 
 
 def _check_split(path: Path, name: str, problems: BundleProblems) -> tuple[str, RebuiltSplit]:

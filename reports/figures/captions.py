@@ -103,7 +103,7 @@ def _data(figure: Figure, block: Block) -> str:
 
 
 def _replicate(result: Result) -> str:
-    rule = "blocked " if result.identity.get("split_rule") == "blocked" else ""
+    rule = "blocked " if result.identity["split_rule"] == "blocked" else ""
     return rule + describe_replicate(result, " with ")
 
 

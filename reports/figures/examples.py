@@ -113,7 +113,7 @@ def _block(
 ) -> Block:
     ours, reference = pair
     folder = Home(home).dataset(manifest.dataset)
-    if manifest.digest(ours.identity["split_seed"], ours.identity.get("split_rule", "random")) != ours.identity["data"]:
+    if manifest.digest(ours.identity["split_seed"], ours.identity["split_rule"]) != ours.identity["data"]:
         raise DataError(f"{folder} does not hold the data that {ours.key} was tested on: prepare that data again")
     ordered, median = typical_images(ours.images, ours.counts, reference.counts)
     first = tuple(dict.fromkeys(stem for stem in named if stem in ours.images))

@@ -115,7 +115,7 @@ def _elsewhere(group: ResultGroup, row: ResultGroupRow) -> Reason:
 
 
 def _blocked(group: ResultGroup, row: ResultGroupRow) -> Reason:
-    blocked = any(result.identity.get("split_rule") == "blocked" for result in row.results)
+    blocked = any(result.identity["split_rule"] == "blocked" for result in row.results)
     return "split by scenes, which the paper does not do" if blocked else ""
 
 

@@ -13,8 +13,9 @@ from benchmarks.protocol.recipe import PROFILES
 from benchmarks.protocol.registry import MODELS
 from benchmarks.protocol.run import PROTOCOL, Run, canonical, plain_fields
 from benchmarks.results.custom_system import stand_in
+from benchmarks.results.earlier_version import left_by_0_1
 from benchmarks.results.home import Home
-from benchmarks.results.json_files import ResultDamaged
+from benchmarks.results.json_files import MadeBy01, ResultDamaged
 from benchmarks.results.result import Result
 from benchmarks.results.store import read_results
 from benchmarks.results.submission import Submission, read_submissions
@@ -82,13 +83,15 @@ def collect(home: Path, published: Path | None = PUBLISHED) -> Collection:
     """Read every result of a home folder and of the folder `published`. Folders that do not exist hold none."""
     stored: list[StoredResult] = []
     damaged: list[str] = []
-    left_out: list[str] = []
+    left_out = [sentence] if (sentence := left_by_0_1(home).sentence) else []
     sources: tuple[tuple[ResultSource, Path], ...] = (
         ("own", Home(home).results),
         *((("published", published),) if published is not None else ()),
     )
     for source, folder in sources:
         for result in read_results(folder):
+            if isinstance(result, MadeBy01):
+                continue  # one sentence names them all
             if isinstance(result, ResultDamaged):
                 # Only the name of the file: a report may travel, so it must not name folders of this machine.
                 damaged.append(str(result).replace(f"{folder}/", ""))
@@ -100,6 +103,8 @@ def collect(home: Path, published: Path | None = PUBLISHED) -> Collection:
                 stored.append(StoredResult(result, source))
     submissions: list[Submission] = []
     for submission in read_submissions(home):
+        if isinstance(submission, MadeBy01):
+            continue
         if isinstance(submission, ResultDamaged):
             damaged.append(str(submission).replace(f"{Home(home).scores}/", "scores/"))
         elif reason := _superseded(submission.identity):

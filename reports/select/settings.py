@@ -111,7 +111,7 @@ def _candidates(result: Result, table: Table) -> list[Setting]:
         encoders = {None: None}
     inits = dict.fromkeys((None, *(init for init in ("sam", "scratch") if init == options.get("init"))))
     dataset = None if data == table.dataset else data
-    rule = identity.get("split_rule")
+    rule = None if identity["split_rule"] == "random" else identity["split_rule"]
     return [Setting(profile, encoder, init, dataset, rule) for encoder, init in product(encoders, inits)]
 
 

@@ -186,7 +186,7 @@ def _data(group: ResultGroup) -> str:
 
 
 def _split_rule(group: ResultGroup) -> str:
-    if all(result.identity.get("split_rule") != "blocked" for result in group.results):
+    if all(result.identity["split_rule"] != "blocked" for result in group.results):
         return ""
     return (
         "Split by scenes (--split blocked): tiles found to abut never part, so no test tile has a known neighbour in "

@@ -78,8 +78,11 @@ def test_a_full_disk_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch,
 def test_a_folder_without_or_with_a_damaged_manifest(tmp_path):
     with pytest.raises(NotPrepared, match="rssam-bench prepare deepglobe --source DIR"):
         load_manifest(tmp_path, "deepglobe")
-    (tmp_path / "manifest.json").write_text('{"schema": 1, "ent')
+    (tmp_path / "manifest.json").write_text('{"schema": 2, "ent')
     with pytest.raises(DataError, match="is damaged"):
+        load_manifest(tmp_path, "deepglobe")
+    (tmp_path / "manifest.json").write_text('{"schema": 1}')
+    with pytest.raises(DataError, match=r"made by rssam-bench 0\.1 .*prepare deepglobe --source DIR"):
         load_manifest(tmp_path, "deepglobe")
     (tmp_path / "manifest.json").write_text('{"schema": 99}')
     with pytest.raises(DataError, match="manifest format 99"):

@@ -80,8 +80,8 @@ def test_an_added_option_leaves_old_keys_alone():
     assert canonical(plain_fields(New(depth=3))) != canonical(plain_fields(Old()))
 
 
-def test_a_split_by_scenes_is_declared_and_a_random_one_is_as_before():
-    assert "split_rule" not in RUN.declared()
+def test_the_rule_of_the_split_is_declared():
+    assert RUN.declared()["split_rule"] == "random"
     assert dataclasses.replace(RUN, split_rule="blocked").declared() == {**RUN.declared(), "split_rule": "blocked"}
     assert Setting("paper", split="blocked").run(RSSAM(), "deepglobe").split_rule == "blocked"
     assert Setting("paper", split="blocked").run(RSSAM(), "whu") == Setting("paper").run(RSSAM(), "whu")

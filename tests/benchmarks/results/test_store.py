@@ -55,11 +55,12 @@ def damage(path, change):
     ("change", "words"),
     [
         (
-            lambda raw: raw.update(schema=2),
-            r"made by a newer version of rssam-bench \(result format 2; this one reads 1\): update rssam-bench to read "
+            lambda raw: raw.update(schema=3),
+            r"made by a newer version of rssam-bench \(result format 3; this one reads 2\): update rssam-bench to read "
             "it",
         ),
-        (lambda raw: raw.update(schema=0), "result format 0, this version reads 1"),
+        (lambda raw: raw.update(schema=0), "result format 0, this version reads 2"),
+        (lambda raw: raw.update(schema=1), "made by rssam-bench 0.1: use rssam-bench 0.1.0 for it"),
         (lambda raw: raw["identity"].update(seed=7), "does not belong to its identity"),
         (lambda raw: raw.pop("counts"), "missing or malformed"),
         (lambda raw: raw["counts"]["tp"].pop(), "four integer tables of one shape"),

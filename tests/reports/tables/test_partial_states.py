@@ -16,7 +16,7 @@ from tests.reports.fabricate import MADE_UP, PART, TABLE5, fabricate, fill, row_
 OPENING = [
     "# RS-SAM benchmark report",
     "",
-    "Made from {} of yours: rssam-bench 0.1.0, commit 0123456789ab, torch 2.11.0, on NVIDIA RTX A6000, finished "
+    "Made from {} of yours: rssam-bench 0.2.0, commit 0123456789ab, torch 2.11.0, on NVIDIA RTX A6000, finished "
     "2025-02-03.",
     "Every difference is the new number minus the paper's.",
 ]
@@ -173,7 +173,7 @@ def test_files_that_cannot_be_used_are_named_with_their_reason(home):
     (good,) = fill(home, [0.70])
     folder = Store(home).results
     (folder / "cut.json").write_text((folder / f"{good.key}.json").read_text()[:100])
-    (folder / "newer.json").write_text(json.dumps(good.to_json() | {"schema": 2}))
+    (folder / "newer.json").write_text(json.dumps(good.to_json() | {"schema": 3}))
     forged = good.to_json() | {"identity": {**good.identity, "seed": 5}}
     (folder / "forged.json").write_text(json.dumps(forged))
     (folder / "list.json").write_text("[]")
@@ -191,7 +191,7 @@ def test_files_that_cannot_be_used_are_named_with_their_reason(home):
     )
     assert named[3] == "- list.json: it holds a list, where a result is expected"
     assert named[4] == (
-        "- newer.json: made by a newer version of rssam-bench (result format 2; this one reads 1): update rssam-bench "
+        "- newer.json: made by a newer version of rssam-bench (result format 3; this one reads 2): update rssam-bench "
         "to read it"
     )
     start = lines.index("Results of another version, left out:")

@@ -172,7 +172,7 @@ def test_two_rows_of_one_name_are_told_apart(tmp_path):
 def test_evaluations_stand_under_a_heading_of_their_own(tmp_path):
     results = fill(tmp_path, FULL)
     system = {
-        "key": results[4].key, "title": "RS-SAM", "dataset": "deepglobe", "classes": [["road", "building"]],
+        "key": results[4].key, "dataset": "deepglobe", "classes": [["road", "building"]],
         "precision": "32-true", "crop": 256,
     }  # fmt: skip
     one = submission(0.5, kind="evaluated", of="whu", name="RS-SAM", system=system, part="all")
