@@ -1,6 +1,7 @@
 """The keys of the paper's 39 runs as literals: whoever changes one by accident orphans every finished run.
 
-A key may change on purpose, with a version, a field that is not `added()`, or PROTOCOL. Then renew the literals here.
+A key may change on purpose, with a version, a field that is not `added()`, or PROTOCOL. Then renew the literals here:
+`python -m tests.benchmarks.protocol.test_keys` prints them.
 """
 
 import hashlib
@@ -98,11 +99,20 @@ def test_the_keys_of_the_papers_runs():
     assert keys(Setting("paper")) == KEYS.split()
 
 
+def digest_of(setting: Setting) -> str:
+    """All 39 in one digest: it tells that a key has changed, and the literals above which field."""
+    return hashlib.sha256("\n".join(keys(setting)).encode()).hexdigest()[:16]
+
+
 @pytest.mark.parametrize("setting", OTHER_SETTINGS, ids=str)
 def test_the_keys_under_other_settings(setting):
-    """All 39 in one digest: it tells that a key has changed, and the test above which field."""
-    assert hashlib.sha256("\n".join(keys(setting)).encode()).hexdigest()[:16] == OTHER_SETTINGS[setting]
+    assert digest_of(setting) == OTHER_SETTINGS[setting]
 
 
 def test_every_profile_is_held():
     assert {"paper", *(setting.profile for setting in OTHER_SETTINGS)} == set(PROFILES)
+
+
+if __name__ == "__main__":
+    print(*keys(Setting("paper")), "", sep="\n")
+    print(*(f"{setting}: {digest_of(setting)}" for setting in OTHER_SETTINGS), sep="\n")

@@ -1,6 +1,7 @@
 """Predictions made elsewhere: what a run saved scores as the run did, and what could mean two things is refused."""
 
 import json
+import unicodedata
 from dataclasses import replace
 
 import numpy as np
@@ -21,6 +22,7 @@ from benchmarks.scoring.test_images import select_test_images
 from data_prep.errors import DataError
 from data_prep.images.decode import BadPicture
 from data_prep.images.encode import encode_labels
+from data_prep.manifest import load_manifest, save_manifest
 from data_prep.registry import dataset
 from tests.benchmarks.prepared import SIDE, TINY, make_session
 
@@ -237,6 +239,24 @@ def test_predictions_of_other_splits_are_left_out_and_said(tmp_path):
     assert found.submission.images == tuple(entry.stem for entry in chosen.entries)
     left = len(chosen.manifest.entries) - len(chosen.entries)
     assert found.notes == (f"left out: {left} files of images that are not in this test split",)
+
+
+def test_predictions_with_decomposed_names_are_found(tmp_path):
+    """Unpacked on macOS, each of them was "of no image", and each image without a file."""
+    session = make_session(tmp_path / "home")
+    folder = session.data_folder("deepglobe")
+    manifest = load_manifest(folder, "deepglobe")
+    named = [replace(entry, stem=f"Malmö {entry.stem}", group=f"Malmö {entry.stem}") for entry in manifest.entries]
+    save_manifest(folder, replace(manifest, entries=tuple(named)))
+    chosen = select_test_images(session.home, "deepglobe", 0, "random")
+    for entry in chosen.entries:
+        name = unicodedata.normalize("NFD", entry.stem)
+        assert name != entry.stem
+        save(tmp_path / "masks", f"{name}.png", np.zeros((SIDE, SIDE), np.uint8))
+    assert not score(session.home, chosen, tmp_path / "masks", "mine", "", silent).cached
+    save(tmp_path / "masks", f"{chosen.entries[0].stem}.png", np.zeros((SIDE, SIDE), np.uint8))
+    with pytest.raises(PredictionsUnfit, match="several files for one image"):
+        score(session.home, chosen, tmp_path / "masks", "mine", "", silent)
 
 
 def test_a_changed_mask_and_unknown_scenes_are_refused(tmp_path):
