@@ -11,11 +11,13 @@ from typing import Any
 
 from benchmarks.protocol.recipe import Recipe
 from benchmarks.results.result import Result
-from reports.formatting import format_number
+from data_prep.manifest import describe_data
+from reports.formatting import format_number, join_words
 from reports.render.templates import environment
 from reports.statistics.bootstrap import interval, resampled_dice
 from reports.tables.intervals import FEWEST_IMAGES
 from reports.tables.recipe_text import describe_recipe
+from rssam.weights.folder import custom_digits
 
 METRES: Mapping[str, float] = {"deepglobe": 1.0, "whu": 0.3, "whdld": 2.0}
 """Ground resolution in metres of a pixel as prepared, by the data sheets: DeepGlobe's 0.5 m are halved."""
@@ -43,6 +45,7 @@ def render(about: Mapping[str, Any], file: str) -> str:
         score=format_number(about["result"]["scores"]["dice"], missing="no score"),
         interval=_interval(about["result"]),
         others={name: value for name, value in about["result"]["scores"].items() if name != "dice" and value},
+        data=describe_data(about["identity"]["dataset"]["name"], about["data"]),
         resolution=_resolution(about),
         recipe=_recipe(about["identity"]["recipe"]),
         limits=limits(about),
@@ -55,6 +58,7 @@ def limits(about: Mapping[str, Any]) -> list[str]:
     height, width = about["task"]["image_size"]
     dice, constant = result["scores"]["dice"], result["constant_dice"]
     options, own = identity["model"]["options"], about["provenance"].get("system")
+    custom = custom_digits(identity["weights"])
     sentences = [
         "It was trained on made-up scenes: it shows that everything works, and is of no use on real images."
         if data.get("origin") == "synthetic"
@@ -67,6 +71,7 @@ def limits(about: Mapping[str, Any]) -> list[str]:
         if identity["recipe"]["name"] != "paper"
         else "",
         "It was trained from scratch, without pretrained weights." if options.get("init") == "scratch" else "",
+        f"It started from custom weights {join_words(custom)}, not the published file." if custom else "",
         "It is one training on one split: the luck of either is in no interval here.",
         f"The network takes images of {height}x{width} pixels; larger ones are to be cut into such.",
         "Other sensors, ground resolutions, regions and seasons than those of its test images were not tested.",

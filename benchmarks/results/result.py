@@ -13,7 +13,7 @@ from benchmarks.results.counted_test import CountedTest
 from benchmarks.results.json_files import MadeBy01, ResultDamaged, decoding
 from data_prep.registry import dataset as find_dataset
 from rssam.contract import Task
-from rssam.weights.folder import CUSTOM, DIGITS
+from rssam.weights.folder import custom_digits
 
 RESULT_SCHEMA = 2
 
@@ -47,8 +47,7 @@ class Result(CountedTest):
     @property
     def custom_weights(self) -> tuple[str, ...]:
         """First digits of the checkpoints it starts from that are not the published files."""
-        starts = (str(start) for start in self.identity["weights"])
-        return tuple(start.removeprefix(CUSTOM)[:DIGITS] for start in starts if start.startswith(CUSTOM))
+        return custom_digits(self.identity["weights"])
 
     @property
     def collapsed(self) -> bool:

@@ -96,7 +96,7 @@ def _shared_notes(submissions: Sequence[Submission]) -> tuple[str, ...]:
     }
     used_averages = {submission.average for submission in submissions}
     used = [words for average, words in averages.items() if average in used_averages]
-    data = dict.fromkeys(f"{submission.dataset}, {submission.data['describe']}" for submission in submissions)
+    data = dict.fromkeys(f"{submission.dataset}, {submission.data_description}" for submission in submissions)
     return (
         f"Scores {'; with several classes '.join(used)}. Intervals hold {RESAMPLES} of the images. "
         f"Data: {'; '.join(data)}.",

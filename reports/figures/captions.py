@@ -96,7 +96,7 @@ def _data(figure: Figure, block: Block) -> str:
     ]
     lowest = f", the lowest of {block.replicates} replicates" if block.replicates > 1 else ""
     return (
-        f"Data: {block.dataset.title}, {ours.data['describe']}; {_replicate(ours)}{lowest}"
+        f"Data: {block.dataset.title}, {ours.data_description}; {_replicate(ours)}{lowest}"
         + (f" ({', '.join(others)})" if others else "")
         + f"; precision {ours.identity['precision']}."
     )

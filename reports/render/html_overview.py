@@ -110,7 +110,7 @@ def _facts(results: Sequence[Result]) -> list[tuple[str, str]]:
         name: _distinct(installed.get(name) for installed in versions) for name in ("rssam-bench", "torch", "python")
     }
     seeds = sorted({(result.identity["split_seed"], result.identity["seed"]) for result in results})
-    data = sorted({f"{result.identity['dataset']['name']}: {result.data['describe']}" for result in results})
+    data = sorted({f"{result.identity['dataset']['name']}: {result.data_description}" for result in results})
     return [
         ("Results", f"{len(results)}" if results else ""),
         ("Recipe", _distinct(profile_of(result) for result in results)),

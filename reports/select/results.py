@@ -129,7 +129,7 @@ def _unusable(result: Result) -> str | None:
     """Why a file that can be read still cannot be used: it lacks a part that every table needs."""
     try:
         result.declared(), profile_of(result), result.scores, result.constant_dice
-        result.identity["data"], result.identity["weights"], result.identity["precision"], result.data_description
+        result.identity["data"], result.custom_weights, result.identity["precision"], result.data_description
         result.identity["model"]["options"], result.identity["dataset"]["version"]
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         return f"a part is missing or malformed ({error!r})"

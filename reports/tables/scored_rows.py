@@ -79,14 +79,14 @@ def _not_comparable(group: ResultGroup, submission: Submission) -> str:
     data = submission.data
     if digests and submission.identity["data"] not in digests:
         reasons.append(
-            f"scored on another test split ({_split(submission)}; {data['describe']}) than the runs of this table"
+            f"scored on another test split ({_split(submission)}; {submission.data_description}) than the runs of this table"
         )
     elif len(digests) > 1:
         reasons.append(f"scored on one of the {len(digests)} test splits that the runs of this table rest on")
     elif used := {len(result.images) for result in group.results if set(result.images) != set(submission.images)}:
         reasons.append(f"scored on all {len(submission.images)} test images, where runs of this table have {min(used)}")
     if not digests and not data.get("complete"):
-        reasons.append(f"the data are {data['describe']}, not the paper's")
+        reasons.append(f"the data are {submission.data_description}, not the paper's")
     if not submission.scores.dice > submission.constant_dice:
         answer = format_number(submission.constant_dice, missing="undefined")
         reasons.append(f"not above the constant answer, Dice {answer}")

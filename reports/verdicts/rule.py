@@ -118,7 +118,7 @@ def _verdict_set(setting: Setting, source: ResultSource, groups_of: Mapping[str,
         for group in others:
             result = group.results[0]
             passed_over.append(
-                f"{len(group.results)} results on {dataset} with other data or precision ({result.data['describe']}, "
+                f"{len(group.results)} results on {dataset} with other data or precision ({result.data_description}, "
                 f"{result.identity['precision']}) stand in the tables and are not judged here"
             )
     spreads = {dataset: pooled_spread(_replicate_dice(group)) for dataset, group in chosen.items()}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -94,6 +95,11 @@ class WeightsFolder:
         if CONTENT not in metadata:
             raise WeightsDamaged(made_by_0_1(str(path), f"rssam-bench prepare weights {name}"))
         return metadata
+
+
+def custom_digits(starts: Iterable[str]) -> tuple[str, ...]:
+    """Return the first digits of those of a run's starts that are not the published files, see `WeightsFolder.start`."""
+    return tuple(start.removeprefix(CUSTOM)[:DIGITS] for start in map(str, starts) if start.startswith(CUSTOM))
 
 
 def content_digest(path: Path) -> str:

@@ -12,6 +12,7 @@ from benchmarks.protocol.setting import Setting
 from benchmarks.protocol.tables import TABLES
 from benchmarks.results.store import Store
 from benchmarks.results.submission import Submission, identify, put_submission
+from data_prep.manifest import describe_data
 from data_prep.registry import dataset
 from reports.render import csv as csv_table
 from reports.render import latex, markdown
@@ -36,7 +37,8 @@ def submission(
 ):
     declared = dataset(of)
     identity = identify(
-        kind, name, declared, data=digest or f"{data['describe']} 0", split_seed=0, split_rule="random", images=part,
+        kind, name, declared, data=digest or f"{describe_data('deepglobe', data)} 0", split_seed=0,
+        split_rule="random", images=part,
         predictions="a digest", system=system,
     )  # fmt: skip
     counts = binary_counts(dice)
