@@ -79,7 +79,8 @@ def _not_comparable(group: ResultGroup, submission: Submission) -> str:
     data = submission.data
     if digests and submission.identity["data"] not in digests:
         reasons.append(
-            f"scored on another test split ({_split(submission)}; {submission.data_description}) than the runs of this table"
+            f"scored on another test split ({_split(submission)}; {submission.data_description}) than the runs of this "
+            "table"
         )
     elif len(digests) > 1:
         reasons.append(f"scored on one of the {len(digests)} test splits that the runs of this table rest on")

@@ -98,7 +98,7 @@ class WeightsFolder:
 
 
 def custom_digits(starts: Iterable[str]) -> tuple[str, ...]:
-    """Return the first digits of those of a run's starts that are not the published files, see `WeightsFolder.start`."""
+    """Return the first digits of those starts of a run that are not the published files, see `WeightsFolder.start`."""
     return tuple(start.removeprefix(CUSTOM)[:DIGITS] for start in map(str, starts) if start.startswith(CUSTOM))
 
 
