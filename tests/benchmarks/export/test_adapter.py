@@ -143,8 +143,12 @@ def test_what_is_no_whole_adapter_says_so(weights, tmp_path):  # noqa: F811
     with pytest.raises(AdapterUnusable, match="does not say its base: fetch it again"):
         load_adapter(path, weights)
     path.write_bytes(whole)
-    rewritten(path, lambda about, _: about.update(format=2))
-    with pytest.raises(AdapterUnusable, match=r"format 2, this version reads 1: use the rssam-bench"):
+    rewritten(path, lambda about, _: about.update(format=1))
+    with pytest.raises(AdapterUnusable, match=r"made by rssam-bench 0\.1: use rssam-bench 0\.1\.0 for it"):
+        load_adapter(path, weights)
+    path.write_bytes(whole)
+    rewritten(path, lambda about, _: about.update(format=3))
+    with pytest.raises(AdapterUnusable, match=r"format 3, this version reads 2: use the rssam-bench"):
         load_adapter(path, weights)
 
 

@@ -38,7 +38,7 @@ def test_markdown(report):
     lines = markdown.render(report).splitlines()
     assert lines[0] == "# RS-SAM benchmark report"
     assert (
-        "Made from 13 results of yours: rssam-bench 0.1.0, commit 0123456789ab, torch 2.11.0, on NVIDIA RTX A6000, "
+        "Made from 13 results of yours: rssam-bench 0.2.0, commit 0123456789ab, torch 2.11.0, on NVIDIA RTX A6000, "
         "finished 2025-02-03."
     ) in lines
     assert any(line.startswith("- broken.json: ") for line in lines)
