@@ -12,9 +12,10 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
 from data_prep.errors import DataError, NotPrepared
+from data_prep.file_names import nfc
 from data_prep.processes import Progress
 from data_prep.rules import Rules, rules_from_json, rules_to_json
-from data_prep.splits import SPLITS, Split, SplitRule, assign_splits, joined, nfc
+from data_prep.splits import SPLITS, Split, SplitRule, assign_splits, joined
 from rssam.errors import made_by_0_1
 from rssam.files import sha256_file, write_atomic
 

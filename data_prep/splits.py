@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal
+
+from data_prep.file_names import nfc
 
 Split = Literal["train", "val", "test"]
 
@@ -29,14 +30,6 @@ def exact_counts(total: int) -> tuple[int, int, int]:
     for index in sorted(range(3), key=lambda i: (-remainders[i], -i))[: total - sum(floors)]:
         floors[index] += 1
     return floors[0], floors[1], floors[2]
-
-
-def nfc(name: str) -> str:
-    """Return a file name composed (Unicode NFC): macOS gives "ü" in two characters, other systems mostly in one.
-
-    Without it the same image would fall into another split, depending on the system that unpacked it.
-    """
-    return unicodedata.normalize("NFC", name)
 
 
 def assign_splits(groups: Mapping[str, str], split_seed: int) -> dict[str, Split]:

@@ -25,7 +25,8 @@ ORDER: tuple[frozenset[str], ...] = tuple(
     rssam.model
     rssam.config
     baselines
-    data_prep.errors data_prep.splits data_prep.rules
+    data_prep.errors data_prep.file_names data_prep.rules
+    data_prep.splits
     data_prep.plugins data_prep.processes data_prep.images
     data_prep.manifest
     data_prep.dataset data_prep.loading data_prep.checks

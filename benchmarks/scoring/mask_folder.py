@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from benchmarks.failures import FAULTS_SHOWN, shortened
 from benchmarks.scoring.mask_files import READ, LabelFile, LabelReader, labels_of, resolve_encoding
 from benchmarks.scoring.test_images import ImagesToScore
+from data_prep.file_names import nfc
 from data_prep.images.decode import BadPicture
 from data_prep.manifest import Entry
 from data_prep.processes import Progress
-from data_prep.splits import nfc
 from rssam.errors import UserError
 
 

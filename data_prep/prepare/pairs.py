@@ -13,8 +13,9 @@ from pathlib import Path, PurePosixPath
 from typing import Literal, cast
 
 from data_prep.errors import DataError
+from data_prep.file_names import nfc, same_composed
 from data_prep.prepare.tiles import Tile
-from data_prep.splits import SPLITS, Split, nfc
+from data_prep.splits import SPLITS, Split
 from rssam.files import sha256_file
 
 FileRole = Literal["image", "mask"]
@@ -224,18 +225,6 @@ def _refuse_two_folders(
                 f"expected {layout.described} in {source}, found {len(folders)} folders of {role}s that fit: "
                 f"{' and '.join(sorted(folders))}. Give a folder with one of them as --source, or move the others away."
             )
-
-
-def same_composed(names: Sequence[str]) -> list[str]:
-    """Return a fault for each name that another one equals once both are composed, see `nfc`."""
-    by_name: dict[str, list[str]] = defaultdict(list)
-    for name in names:
-        by_name[nfc(name)].append(name)
-    return [
-        f"{' and '.join(map(ascii, alike))}: one name, composed and decomposed; remove one of the files"
-        for alike in by_name.values()
-        if len(alike) > 1
-    ]
 
 
 def is_tiff(name: str) -> bool:

@@ -14,10 +14,10 @@ from rasterio.crs import CRS
 from rasterio.errors import RasterioError
 from rasterio.io import DatasetReader
 
-from data_prep.prepare.pairs import is_tiff, problem_of, readable, same_composed, walk
+from data_prep.file_names import nfc, same_composed
+from data_prep.prepare.pairs import is_tiff, problem_of, readable, walk
 from data_prep.processes import Progress
 from data_prep.rasters.windowed_reads import colour_bands, label_data, opened
-from data_prep.splits import nfc
 from rssam.files import sha256_file
 
 LABEL_WORD = re.compile(r"(?:^|(?<=[_\-. ]))(?:labels?|masks?)(?:$|(?=[_\-. ]))", re.IGNORECASE)

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from data_prep.errors import DataError
+from data_prep.file_names import nfc
 from data_prep.prepare.tiles import whole_or_exact
 from data_prep.processes import Progress
 from data_prep.rasters.headers import Raster, read_headers
-from data_prep.splits import nfc
 
 MAX_FACTOR = 64
 """Ratio of pixel sizes up to which they are believed; above, the unit is probably wrong."""

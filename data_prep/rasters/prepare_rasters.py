@@ -12,6 +12,7 @@ from affine import Affine
 
 from data_prep.dataset import Dataset
 from data_prep.errors import DataError
+from data_prep.file_names import nfc
 from data_prep.images.masks import IGNORED
 from data_prep.manifest import MANIFEST_NAME, AffineCoefficients, Manifest, load_manifest
 from data_prep.prepare.build import build, workplace
@@ -25,7 +26,6 @@ from data_prep.rasters.image_label_pairs import RasterPair, find_raster_pairs, o
 from data_prep.rasters.tile_job import cut_tile, faults_of_tile
 from data_prep.rasters.windowed_reads import close_rasters
 from data_prep.rules import Rules, as_rules, rule, sentences
-from data_prep.splits import nfc
 from data_prep.synthetic.marker import refuse_marked
 
 __all__ = ["holds_rasters", "prepare_rasters"]
