@@ -16,53 +16,53 @@ from data_prep.manifest import Entry, Manifest
 from data_prep.rules import as_rules
 
 KEYS = """
-deepglobe-fcn-d3ef4a3f1c
-deepglobe-unet-4ab545c3c4
-deepglobe-transunet-b39dd85301
-deepglobe-manet-caf08a5a16
-deepglobe-hrnet-16c8dc1765
-deepglobe-unetformer-540a015783
-deepglobe-segnet-ecc4703810
-deepglobe-sam-adapter-3c2f9aaf49
-deepglobe-rsam-seg-e1061b0abf
-deepglobe-sam-lora-ec44c9769b
-deepglobe-rs-sam-93be6c12b2
-whu-fcn-b72455bf28
-whu-unet-0788e24220
-whu-transunet-4bbe8cb165
-whu-manet-fdfea19b37
-whu-hrnet-710f126205
-whu-unetformer-6ef5fa61dc
-whu-segnet-11732d4de6
-whu-sam-adapter-9ac9bfe52d
-whu-rsam-seg-4f3c1b951c
-whu-sam-lora-6e1686ee5f
-whu-rs-sam-472b836667
-whdld-fcn-8507a40ceb
-whdld-unet-364279ab31
-whdld-transunet-3fddc7fe63
-whdld-manet-fc6b26459c
-whdld-hrnet-187d70116c
-whdld-unetformer-3b38a8a4be
-whdld-segnet-085768929d
-whdld-sam-adapter-c71f740f48
-whdld-rsam-seg-2107445df2
-whdld-sam-lora-10daf338a8
-whdld-rs-sam-c38558beab
-deepglobe-rs-sam-c6fccdfc5b
-deepglobe-rs-sam-e1cbfda8db
-deepglobe-rs-sam-929643cd7d
-deepglobe-rs-sam-46eb3500ea
-deepglobe-sam-lora-0de77284b4
-deepglobe-rs-sam-dd319489cc
+deepglobe-fcn-ef73f697d5
+deepglobe-unet-106a9464af
+deepglobe-transunet-c2b13e0fec
+deepglobe-manet-5a76389a77
+deepglobe-hrnet-f53326bd9e
+deepglobe-unetformer-54d657a64f
+deepglobe-segnet-a825363218
+deepglobe-sam-adapter-b971006276
+deepglobe-rsam-seg-4b60438a5e
+deepglobe-sam-lora-fde22e5edb
+deepglobe-rs-sam-4cc13fa59f
+whu-fcn-a3e087ef77
+whu-unet-1fffabeac0
+whu-transunet-28c915b0c9
+whu-manet-0fbdd4c84f
+whu-hrnet-895c958487
+whu-unetformer-52729b684f
+whu-segnet-628e80ebe0
+whu-sam-adapter-fa39a4fe85
+whu-rsam-seg-3110e2a7c5
+whu-sam-lora-3b75d528a8
+whu-rs-sam-587ce288ba
+whdld-fcn-6c3ee6e32a
+whdld-unet-4e20678476
+whdld-transunet-41d67ecd02
+whdld-manet-f93d968d9f
+whdld-hrnet-05b7f28e08
+whdld-unetformer-3abe1c70cd
+whdld-segnet-3c983d63e7
+whdld-sam-adapter-02fe7fc922
+whdld-rsam-seg-841ac9c3c9
+whdld-sam-lora-1fa1a5efd6
+whdld-rs-sam-21bd61da2f
+deepglobe-rs-sam-99cb305457
+deepglobe-rs-sam-c17a43a6d4
+deepglobe-rs-sam-1fc4dfa773
+deepglobe-rs-sam-a61da8fa70
+deepglobe-sam-lora-962129a216
+deepglobe-rs-sam-8401824849
 """
 
 OTHER_SETTINGS = {
-    Setting("fair"): "8d42c772f627f58b",
-    Setting("mini"): "4b8140f896b9ada3",
-    Setting("smoke"): "76172750d34323ce",
-    Setting("paper", split="blocked"): "260fefaf41aa5b33",
-    Setting("mini", "vit_t", "scratch"): "8cdb2d55afd482f0",
+    Setting("fair"): "5b86a5bacbdc0cf9",
+    Setting("mini"): "25e4879dd46e79a8",
+    Setting("smoke"): "5c2d2af143decca0",
+    Setting("paper", split="blocked"): "cc523aa16e40f3c1",
+    Setting("mini", "vit_t", "scratch"): "42817961e74b5c3a",
 }
 
 
