@@ -51,8 +51,8 @@ def _tested(frame: TableFrame) -> str:
         return f"No difference is tested: {frame.untested}."
     tests = sum(not math.isnan(p) for score in frame.interval_columns for p in frame.rows[f"{score}_p"])
     return (
-        f"{DAGGER} these runs differ from those of {frame.reference}: paired bootstrap over test images, not over "
-        f"training; two-sided, p < {1 - LEVEL:.2f} after Holm's correction for {tests} test{'s' if tests > 1 else ''}."
+        f"{DAGGER} these runs differ from those of {frame.reference}: paired jackknife over the units of the "
+        f"intervals, not over training; two-sided, p < {1 - LEVEL:.2f} after Holm's correction for {tests} test{'s' if tests > 1 else ''}."
     )
 
 
