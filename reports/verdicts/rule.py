@@ -1,8 +1,8 @@
 """Decide for each run of the paper whether its Dice reproduces, by one rule for all runs.
 
-A replicate is a pair of split seed and seed. From the spread of a run's own replicates follows T: how far their mean may
-lie from the paper's single run by the luck of split and training. A spread pooled over systems would be too small for
-an unsteady one. Splits are shared by all systems, so all together may be off at once: `Shift` says by how much.
+A replicate is a pair of split seed and seed. From the spread of a run's own replicates follows T: how far their mean
+may lie from the paper's single run by the luck of split and training. A spread pooled over systems would be too small
+for an unsteady one. Splits are shared by all systems, so all together may be off at once: `Shift` says by how much.
 """
 
 from __future__ import annotations
@@ -157,11 +157,8 @@ def _shift(dataset: str, group: ResultGroup) -> Shift:
         if row is not None and len(row.results) >= FEWEST_REPLICATES and not row_reasons(group, row):
             paper = run.printed["dice"]
             differences.append({replicate_identity(result): result.scores.dice - paper for result in row.results})
-    shared = (
-        [replicate for replicate in differences[0] if all(replicate in one for one in differences)]
-        if differences
-        else []
-    )
+    first = differences[0] if differences else {}
+    shared = [replicate for replicate in first if all(replicate in one for one in differences)]
     runs, count = len(differences), len(shared)
     if runs < 2 or count < FEWEST_REPLICATES:
         why = f"it takes two comparable runs with {FEWEST_REPLICATES} replicates in common"

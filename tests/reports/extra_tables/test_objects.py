@@ -5,6 +5,7 @@ import shutil
 
 import numpy as np
 import pytest
+from reports.statistics.bootstrap import resampled, resampled_class_dice
 from typer.testing import CliRunner
 
 from benchmarks.cli.app import app
@@ -21,7 +22,6 @@ from reports.extra_tables.objects import object_tables
 from reports.extra_tables.objects_text import object_section
 from reports.render.terminal import print_extra
 from reports.select.results import collect
-from reports.statistics.bootstrap import resampled, resampled_class_dice
 from reports.tables.assemble import assemble
 from reports.write import write_report
 from tests.reports.pictured import LandCover, Roads, Roofs, draw_masks, pretend, write_pictures
