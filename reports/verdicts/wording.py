@@ -88,11 +88,7 @@ def summary_lines(verdict_set: VerdictSet) -> list[str]:
             f"{outside} of the {decided} decided {plural(decided, 'run')} {'lies' if outside == 1 else 'lie'} outside "
             "±T."
         )
-    lines += [
-        f"{short(dataset)}: {shift_text(verdict_set.shifts[dataset])}."
-        for dataset, verdicts in verdicts_by_dataset(verdict_set).items()
-        if any(verdict.word not in ("not run", NOT_COMPARABLE) for verdict in verdicts)
-    ]
+    lines += [f"{short(dataset)}: {shift_text(shift)}." for dataset, shift in verdict_set.shifts.items() if shift.runs]
     reasons = Counter(
         reason
         for verdict in verdict_set.verdicts
@@ -107,14 +103,14 @@ def summary_lines(verdict_set: VerdictSet) -> list[str]:
 
 
 def shift_text(shift: Shift) -> str:
-    """Return the joint shift with its interval, and whether that holds 0; or why there is none."""
+    """Return the joint shift with its interval, and whether that excludes 0; or why there is none."""
     if shift.why:
         return f"no joint shift, because {shift.why}"
-    found = "holds 0" if shift.low <= 0 <= shift.high else "excludes 0, so something common to the runs differs"
+    found = "no common shift is seen" if shift.low <= 0 <= shift.high else "they are off together"
     return (
-        f"the {shift.runs} runs together lie {format_difference(shift.mean, 4)} in Dice from the paper, "
-        f"{LEVEL_TEXT} {format_difference(shift.low, 4)} to {format_difference(shift.high, 4)} by "
-        f"{shift.replicates} common replicates; this {found}"
+        f"{shift.runs} runs together, mean shift from the paper {format_difference(shift.mean, 4)} in Dice "
+        f"({LEVEL_TEXT} {format_difference(shift.low, 4)} to {format_difference(shift.high, 4)}, "
+        f"{shift.replicates} common replicates): {found}"
     )
 
 
