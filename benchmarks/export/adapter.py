@@ -39,10 +39,12 @@ class AdapterUnusable(UserError):
     """A file that is no adapter, is damaged, or does not fit the network or the base that is there."""
 
 
-def write_adapter(path: Path, trained: TrainedNetwork, result: Result, interval: Mapping[str, Any]) -> dict[str, Any]:
+def write_adapter(
+    path: Path, trained: TrainedNetwork, result: Result, interval: Mapping[str, Any] | None
+) -> dict[str, Any]:
     """Write the adapter of a finished run, down to the disk, and return its metadata. Raises DataError if it is full.
 
-    `interval` is what the metadata say of the interval of the result's Dice, as JSON values.
+    `interval` is what the metadata say of the interval of the result's Dice, as JSON values; None for nothing.
     """
     tensors = {name: value.cpu().contiguous() for name, value in trained_state(trained.net).items()}
     description = describe(trained, result, interval)
@@ -51,7 +53,7 @@ def write_adapter(path: Path, trained: TrainedNetwork, result: Result, interval:
     return description
 
 
-def describe(trained: TrainedNetwork, result: Result, interval: Mapping[str, Any]) -> dict[str, Any]:
+def describe(trained: TrainedNetwork, result: Result, interval: Mapping[str, Any] | None) -> dict[str, Any]:
     """Everything that is said of an adapter in its metadata, as JSON values, but for the digest of its content."""
     frozen = trained.net.state_dict().keys() - trained_state(trained.net).keys()
     base = trained.start if frozen else {}  # where everything was trained, nothing of the base is left
@@ -66,7 +68,7 @@ def describe(trained: TrainedNetwork, result: Result, interval: Mapping[str, Any
         "start": {name: {"sha256": sha256, **_published(name)} for name, sha256 in trained.start.items()},
         "result": {
             "scores": scores,
-            **interval,
+            **(interval or {"dice_interval": None}),
             "constant_dice": nan_to_none(result.constant_dice),
             "average": result.average,
             "test_images": len(result.images),

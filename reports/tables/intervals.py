@@ -93,17 +93,18 @@ def sentences(group: ResultGroup, row_intervals: Sequence[RowIntervals | None]) 
     """Return what the intervals cover and what they do not, or why there are none, for the notes under the table."""
     done = [(row, found) for row, found in zip(group.rows, row_intervals, strict=True) if found]
     shown = [(row, found) for row, found in done if any(not one.why for one in found.intervals.values())]
+    resplit = len({result.identity["data"] for row, _ in done for result in row.results}) > 1
+    luck = "the luck of split and training" if resplit else "the luck of training"
+    several = any(len(row.results) > 1 for row, _ in done)
     lines = []
     if shown:
-        several = any(len(row.results) > 1 for row, _ in shown)
-        resplit = len({result.identity["data"] for row, _ in shown for result in row.results}) > 1
-        luck = "the luck of split and training" if resplit else "the luck of training"
-        lines.append(f"Intervals are {LEVEL_TEXT} of a jackknife over {_over(group, [found for _, found in shown])}.")
-        lines.append(f"They cover which of them were tested, not {luck}.")
-        if several:
-            lines.append("A unit is left out of all replicates of a row at once.")
-            lines.append(f"± is the standard deviation over replicates, which holds {luck} too.")
-    return (*([" ".join(lines)] if lines else []), *_without(group, done))
+        together = " A unit is left out of all replicates of a row at once." if several else ""
+        lines.append(
+            f"Intervals are {LEVEL_TEXT} of a jackknife over {_over(group, [found for _, found in shown])}. They cover "
+            f"which of them were tested, not {luck}.{together}"
+        )
+    lines += _without(group, done)
+    return (*lines, f"± is the standard deviation over replicates, which holds {luck}.") if several else tuple(lines)
 
 
 def _over(group: ResultGroup, shown: Sequence[RowIntervals]) -> str:
