@@ -55,7 +55,7 @@ def test_two_replicates():
     assert (
         "Rows rest on different replicates. Multi-scale Neck no, MFF no, MHFF no: split seed 0 with seed 0 and split "
         "seed 1 with seed 1; Multi-scale Neck yes, MFF yes, MHFF yes: split seed 0 with seed 0. "
-        "Numbers are means over a row's replicates."
+        "Numbers are means over a row's replicates. Fewer than 5: only differences are shown, no verdict."
     ) in uneven
 
 
