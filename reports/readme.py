@@ -50,7 +50,8 @@ def _block(frame: TableFrame) -> str:
         for row, state in zip(cells(frame), frame.rows["state"], strict=True)
         if state != "not run"
     ]
-    notes = [note for note in frame.notes if note.startswith(("Not a reproduction", "Intervals hold", "Collapsed"))]
+    shown = ("Not a reproduction", "Intervals are", "No interval", "Collapsed")
+    notes = [note for note in frame.notes if note.startswith(shown)]
     title = f"**{find_dataset(frame.dataset).title}** ({frame.title}). {' '.join([reading(frame), *notes])}"
     return f"{title}\n\n{lines(heads, rows, width)}"
 

@@ -34,18 +34,17 @@ ENTRY = "rssam-bench adapter"
 """The one entry of the file's metadata, as JSON."""
 FORMAT = 1
 
-DiceBounds = tuple[float, float]
-"""Of the Dice, 95 % over test images."""
-
 
 class AdapterUnusable(UserError):
     """A file that is no adapter, is damaged, or does not fit the network or the base that is there."""
 
 
-def write_adapter(path: Path, trained: TrainedNetwork, result: Result, interval: DiceBounds | None) -> dict[str, Any]:
+def write_adapter(
+    path: Path, trained: TrainedNetwork, result: Result, interval: Mapping[str, Any] | None
+) -> dict[str, Any]:
     """Write the adapter of a finished run, down to the disk, and return its metadata. Raises DataError if it is full.
 
-    `interval` is that of the result's Dice, None if there is none.
+    `interval` is what the metadata say of the interval of the result's Dice, as JSON values; None for nothing.
     """
     tensors = {name: value.cpu().contiguous() for name, value in trained_state(trained.net).items()}
     description = describe(trained, result, interval)
@@ -54,7 +53,7 @@ def write_adapter(path: Path, trained: TrainedNetwork, result: Result, interval:
     return description
 
 
-def describe(trained: TrainedNetwork, result: Result, interval: DiceBounds | None) -> dict[str, Any]:
+def describe(trained: TrainedNetwork, result: Result, interval: Mapping[str, Any] | None) -> dict[str, Any]:
     """Everything that is said of an adapter in its metadata, as JSON values, but for the digest of its content."""
     frozen = trained.net.state_dict().keys() - trained_state(trained.net).keys()
     base = trained.start if frozen else {}  # where everything was trained, nothing of the base is left
@@ -69,7 +68,7 @@ def describe(trained: TrainedNetwork, result: Result, interval: DiceBounds | Non
         "start": {name: {"sha256": sha256, **_published(name)} for name, sha256 in trained.start.items()},
         "result": {
             "scores": scores,
-            "dice_interval": None if interval is None else list(interval),
+            **(interval or {"dice_interval": None}),
             "constant_dice": nan_to_none(result.constant_dice),
             "average": result.average,
             "test_images": len(result.images),

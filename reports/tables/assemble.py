@@ -12,7 +12,6 @@ from reports.select.comparable import ResultGroup, comparable_groups
 from reports.select.results import Collection
 from reports.select.settings import PAPER_SETTING, settings
 from reports.tables.frames import TableFrame, make_frame
-from reports.tables.intervals import Resamples
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,10 +36,7 @@ class Report:
 def assemble(tables: Sequence[Table], collection: Collection) -> Report:
     """Return the report on these tables; a table without results is under the paper's setting with rows "not run"."""
     grouped = [(table, _groups(table, collection)) for table in tables]
-    resamples = Resamples()
-    # All at once: rows on the same images then share one drawing of them.
-    resamples([row for _, groups in grouped for group in groups for row in group.rows])
-    framed = tuple((table, tuple(make_frame(group, resamples) for group in groups)) for table, groups in grouped)
+    framed = tuple((table, tuple(make_frame(group) for group in groups)) for table, groups in grouped)
     return Report(framed, collection.damaged, collection.left_out)
 
 

@@ -19,17 +19,7 @@ from reports.select.comparable import ResultGroup, ResultGroupRow, comparable_gr
 from reports.select.results import Collection, ResultSource
 from reports.select.settings import describe
 from reports.tables import scored_rows
-from reports.tables.intervals import (
-    NO_INTERVAL,
-    DiceInterval,
-    Resamples,
-    column,
-    intervals,
-    reference,
-    sentences,
-    unranked,
-    untested,
-)
+from reports.tables.intervals import RowIntervals, column, intervals, reference, sentences, unranked, untested
 from reports.tables.notes import notes, row_name
 
 RowState = Literal["done", "not run", "collapsed", "scored"]
@@ -55,7 +45,7 @@ class TableFrame:
     `rows` has one line per table row: the label columns; `<score>`, `<score>_paper` and `<score>_difference` (ours
     minus the paper) for each score; the extras; `replicates`, `keys`, `scored` and `state`. Below them stand scored
     predictions, without a run: `scored` is the key of their file. For each of `interval_columns` (Dice, or Dice
-    of each class) also `<score>_low` and `<score>_high` (95 % interval over test images), `<score>_spread` (standard
+    of each class) also `<score>_low` and `<score>_high` (95 % interval over test units), `<score>_spread` (standard
     deviation over replicates) and `<score>_p` (of no difference from the row `reference`, adjusted). `runs` has one
     line per result, with its labels, `key`, `split_seed`, `seed`, `collapsed` and every score. NaN is "no number".
     `unranked` says why no row of ours may be called best, `untested` why none is tested against the reference; both
@@ -91,21 +81,20 @@ class TableFrame:
 
 def table_frames(table: Table, collection: Collection, setting: Setting) -> list[TableFrame]:
     """Return the table under a setting, one frame for each group of results that may share a column."""
-    resamples = Resamples()
-    return [make_frame(group, resamples) for group in comparable_groups(table, collection, setting)]
+    return [make_frame(group) for group in comparable_groups(table, collection, setting)]
 
 
-def make_frame(group: ResultGroup, resamples: Resamples) -> TableFrame:
-    """Return the frame of a group of results; groups with rows in common share their `resamples`."""
+def make_frame(group: ResultGroup) -> TableFrame:
+    """Return the frame of a group of results."""
     group = _on_classes(group)
     table = group.table
     extras = tuple(name for name in EXTRAS if _has_column(name, group))
     names = (*table.scores, *extras)
     interval_columns = tuple(name for name in table.scores if name == "dice" or name not in SCORE_COLUMNS)
-    row_intervals = intervals(group, interval_columns, resamples)
+    row_intervals = intervals(group, interval_columns)
     rows = [
-        _row(group, row, names) | _interval_cells(row, interval_columns, by_column)
-        for row, by_column in zip(group.rows, row_intervals, strict=True)
+        _row(group, row, names) | _interval_cells(row, interval_columns, found)
+        for row, found in zip(group.rows, row_intervals, strict=True)
     ]
     rows += [
         _scored_row(group, submission, labels, names, interval_columns)
@@ -212,14 +201,16 @@ def _scored_row(
 
 
 def _interval_cells(
-    row: ResultGroupRow, interval_columns: tuple[str, ...], by_column: Mapping[str, DiceInterval]
+    row: ResultGroupRow, interval_columns: tuple[str, ...], found: RowIntervals | None
 ) -> dict[str, float]:
     """Interval, spread and p of a row; NaN for a row without a score."""
     cells: dict[str, float] = {}
     for name in interval_columns:
-        limits = by_column.get(name, NO_INTERVAL)
-        values = [score(result, name) for result in row.results] if name in by_column else []
-        cells |= {f"{name}_low": limits.low, f"{name}_high": limits.high, f"{name}_p": limits.p}
+        known = found is not None and name in found.intervals
+        low, high = (found.intervals[name].low, found.intervals[name].high) if found and known else (math.nan, math.nan)
+        values = [score(result, name) for result in row.results] if known else []
+        cells |= {f"{name}_low": low, f"{name}_high": high}
+        cells[f"{name}_p"] = found.p.get(name, math.nan) if found else math.nan
         cells[f"{name}_spread"] = float(np.std(values, ddof=1)) if len(values) > 1 else math.nan
     return cells
 

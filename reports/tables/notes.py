@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 from benchmarks.metrics.counts import foreground_share
+from benchmarks.protocol.claims import REPLICATES
 from benchmarks.protocol.paper_numbers import IMPLIED_FOREGROUND
 from benchmarks.protocol.recipe import PROFILES
 from benchmarks.results.custom_system import SYSTEM
@@ -245,6 +246,8 @@ def _replicates(group: ResultGroup) -> str:
         meaning = " One replicate: only the difference is shown, no verdict."
     else:
         meaning = " Numbers are means over a row's replicates."
+        if max(counts) < REPLICATES:
+            meaning += f" Fewer than {REPLICATES}: only differences are shown, no verdict."
     if len(rows_by_replicates) == 1:
         return f"Replicates: {next(iter(rows_by_replicates))}.{meaning}"
     listed = "; ".join(f"{join_words(names)}: {replicates}" for replicates, names in rows_by_replicates.items())
