@@ -155,16 +155,18 @@ def _show(scored: Any, as_json: bool) -> None:
     from dataclasses import asdict
 
     from benchmarks.results.json_files import nan_to_none
+    from reports.tables.class_means import class_mean_notes
     from reports.tables.scored_rows import dice_interval
 
     submission = scored.submission
-    interval = dice_interval(submission)
+    interval, of_means = dice_interval(submission), class_mean_notes({submission.name: [submission]})
     if as_json:
         scores = {name: nan_to_none(value) for name, value in asdict(submission.scores).items()}
         bounds = [nan_to_none(interval.low), nan_to_none(interval.high)]
         record = {
             "key": submission.key, "kind": submission.kind, "name": submission.name, "dataset": submission.dataset,
             "images": len(submission.images), "average": submission.average, "scores": scores,
+            "average_notes": list(of_means),
             "dice_interval": bounds, "reading": list(submission.reading), "notes": list(scored.notes),
             "cached": scored.cached, "file": str(scored.path),
         }  # fmt: skip
@@ -176,6 +178,8 @@ def _show(scored: Any, as_json: bool) -> None:
     count = len(submission.images)
     screen.print(f"{submission.name} on {count} images of {submission.dataset}: {values}", soft_wrap=True)
     screen.print(f"Dice: 95 % interval over these images {interval.low:.3f} to {interval.high:.3f}")
+    for sentence in of_means:
+        screen.print(sentence, soft_wrap=True)
     if not submission.scores.dice > submission.constant_dice:
         screen.print(f"A constant answer has Dice {submission.constant_dice:.3f}: these predictions tell nothing.")
     for sentence in submission.reading:

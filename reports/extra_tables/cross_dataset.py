@@ -17,6 +17,7 @@ from reports.select.results import Collection
 from reports.statistics.bootstrap import RESAMPLES
 from reports.statistics.replicates import LEVEL_TEXT
 from reports.tables.assemble import Report
+from reports.tables.class_means import class_mean_notes
 from reports.tables.scored_rows import dice_interval
 
 TRANSFER = "transfer"
@@ -100,6 +101,7 @@ def _shared_notes(submissions: Sequence[Submission]) -> tuple[str, ...]:
     return (
         f"Scores {'; with several classes '.join(used)}. Intervals hold {RESAMPLES} of the images. "
         f"Data: {'; '.join(data)}.",
+        *class_mean_notes({f"{one.name} (`{_file(one)}`)": [one] for one in submissions}, ("dice", "jaccard")),
     )
 
 

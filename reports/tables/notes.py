@@ -8,12 +8,15 @@ from collections.abc import Sequence
 from benchmarks.metrics.counts import foreground_share
 from benchmarks.protocol.paper_numbers import IMPLIED_FOREGROUND
 from benchmarks.protocol.recipe import PROFILES
+from benchmarks.results.counted_test import CountedTest
 from benchmarks.results.custom_system import SYSTEM
 from data_prep.splits import SPLITS
 from reports.formatting import format_number, format_range, join_words, plural
 from reports.select.comparable import ResultGroup, ResultGroupRow
 from reports.select.not_comparable import from_scratch, group_reasons, replaced, variant
 from reports.select.settings import PAPER_SETTING, command
+from reports.tables import scored_rows
+from reports.tables.class_means import class_mean_notes
 from reports.tables.recipe_text import describe_recipe, describe_replicate
 from reports.tables.train_neighbours import describe_neighbours, neighbours
 from rssam.config import RSSAM
@@ -39,6 +42,7 @@ def notes(group: ResultGroup, intervals: Sequence[str] = (), scored: Sequence[st
         _missing(group),
         _collapsed(group),
         _average(group),
+        *_class_means(group),
         *intervals,
         *scored,
         f"Recipe {group.setting.profile}: {describe_recipe(PROFILES[group.setting.profile].recipe)}.",
@@ -118,6 +122,16 @@ def _average(group: ResultGroup) -> str:
         f"Scores of each class pooled over all test pixels, then the plain mean over {len(results[0].classes)} classes "
         "(a class absent from truth and prediction is left out); Acc is the mean one-vs-rest accuracy."
     )
+
+
+def _class_means(group: ResultGroup) -> tuple[str, ...]:
+    """Return the rows and classes for which another mean over classes gives another number."""
+    tests: dict[str, Sequence[CountedTest]] = {
+        row_name(group, row): row.results for row in group.filled if not row.collapsed
+    }
+    names = [labels[0] for labels in scored_rows.labels(group)]
+    tests |= {name: [submission] for name, submission in zip(names, group.scored, strict=True)}
+    return class_mean_notes(tests, group.table.scores)
 
 
 def _start(group: ResultGroup) -> str:
