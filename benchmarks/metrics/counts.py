@@ -2,9 +2,9 @@
 
 Scores are never stored. The average is always named: "foreground" pools the one class of a binary task over all pixels
 of all images (Tables 1, 2, 5, 6 and 7 of the paper); "classes" pools each class the same way and then takes the plain
-mean over classes (Tables 3 and 4). All means are over the same classes, those that truth or prediction has: a class never
-predicted has Dice 0 and recall 0, and its precision, which is 0/0, counts as 0 too; so does the recall of a class that is
-predicted and never true. A class absent from both has no score: NaN, left out of every mean. `Undefined` names them.
+mean over classes (Tables 3 and 4). All means are over the same classes, those that truth or prediction has. So 0/0, the
+precision of a class that is never predicted and the recall of one that is never true, counts as 0 in the mean, as the
+Dice of such a class does. A class absent from both has no score: NaN, left out of every mean. `undefined` names both.
 """
 
 from __future__ import annotations

@@ -112,7 +112,7 @@ def test_an_absent_class_has_no_score_and_leaves_the_mean():
 
 
 def test_accuracy_and_overall_accuracy_with_an_absent_class():
-    """The formula that was written divides by all six classes: 0.735 where the mean of the five is 0.682. Plain NumPy here."""
+    """The formula that was written divides by all six classes: 0.735, where the mean of the five is 0.682."""
     truths, predictions = random_masks(6, absent=(3,))
     truth, prediction = (np.concatenate([mask.ravel() for mask in masks]) for masks in (truths, predictions))
     truth, prediction = truth[truth != IGNORE], prediction[truth != IGNORE]
@@ -126,7 +126,7 @@ def test_accuracy_and_overall_accuracy_with_an_absent_class():
 
 
 def test_a_class_never_predicted_has_precision_zero_in_the_mean():
-    """Mean precision was 0.810, over the two predicted classes, beside a Dice and a recall over all three; 0.540 now."""
+    """Mean precision was 0.810, over the two predicted classes, beside Dice and recall over all three; 0.540 now."""
     truth = np.repeat([0, 1, 2], [60, 25, 15]).reshape(10, 10)
     prediction = np.where(truth == 2, 0, truth)
     prediction[0, :5] = 1
