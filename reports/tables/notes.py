@@ -8,14 +8,12 @@ from collections.abc import Sequence
 from benchmarks.metrics.counts import foreground_share
 from benchmarks.protocol.paper_numbers import IMPLIED_FOREGROUND
 from benchmarks.protocol.recipe import PROFILES
-from benchmarks.results.counted_test import CountedTest
 from benchmarks.results.custom_system import SYSTEM
 from data_prep.splits import SPLITS
 from reports.formatting import format_number, format_range, join_words, plural
 from reports.select.comparable import ResultGroup, ResultGroupRow
 from reports.select.not_comparable import from_scratch, group_reasons, replaced, variant
 from reports.select.settings import PAPER_SETTING, command
-from reports.tables import scored_rows
 from reports.tables.class_means import class_mean_notes
 from reports.tables.recipe_text import describe_recipe, describe_replicate
 from reports.tables.train_neighbours import describe_neighbours, neighbours
@@ -126,12 +124,8 @@ def _average(group: ResultGroup) -> str:
 
 def _class_means(group: ResultGroup) -> tuple[str, ...]:
     """Return the rows and classes for which another mean over classes gives another number."""
-    tests: dict[str, Sequence[CountedTest]] = {
-        row_name(group, row): row.results for row in group.filled if not row.collapsed
-    }
-    names = [labels[0] for labels in scored_rows.labels(group)]
-    tests |= {name: [submission] for name, submission in zip(names, group.scored, strict=True)}
-    return class_mean_notes(tests, group.table.scores)
+    tabled = {row_name(group, row): row.results for row in group.filled if not row.collapsed}
+    return class_mean_notes(tabled, group.table.scores)
 
 
 def _start(group: ResultGroup) -> str:

@@ -419,7 +419,7 @@ def test_a_changed_file_is_told(folder, tmp_path):
     assert changes([resolved], Store(tmp_path / "home")) == []
     (folder / "somebodys.py").write_text(SYSTEM_CODE + "\n# another thought\n")
     (note,) = changes([resolved], Store(tmp_path / "home"))
-    assert "the file of somebodys has changed" in note
+    assert "somebodys.py of the code of somebodys has changed" in note
     assert "raise its version (now 1)" in note
 
 
