@@ -1,14 +1,19 @@
 """Rows and classes for which another mean over classes gives another number are named, with both numbers."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from benchmarks.metrics.counts import Counts
 from benchmarks.protocol.tables import TABLES
+from benchmarks.results.submission import put_submission
+from reports.extra_tables.cross_dataset import _shared_notes
 from reports.select.results import Collection, StoredResult
 from reports.tables.assemble import assemble
 from reports.tables.class_means import class_mean_notes
 from tests.reports.fabricate import fabricate, row_run
+from tests.reports.tables.test_scored_rows import reported, submission
 
 TABLE3 = TABLES["table3"]
 CLASSES = ("building", "road", "pavement", "vegetation", "bare soil", "water")
@@ -85,3 +90,17 @@ def test_nothing_is_said_where_every_mean_is_the_same():
     assert class_mean_notes({"FCN": [result(0)]}) == ()
     assert class_mean_notes({"RS-SAM": [fabricate(row_run(0))]}) == ()
     assert class_mean_notes({"FCN": []}) == ()
+
+
+def test_scored_rows_and_other_data_sets_say_it_too(tmp_path):
+    made = submission(of="whdld", name="Mine")
+    without = {name: getattr(made.counts, name) * (np.arange(6) != 5) for name in ("tp", "fp", "fn")}
+    absent = replace(made, counts=replace(made.counts, **without))
+    sentence = (
+        "Classes in neither the test images nor the predictions are left out of every mean, which is then over fewer "
+        "classes: Mine{} (water)."
+    )
+    put_submission(tmp_path, absent)
+    report, _ = reported(tmp_path, (TABLE3,))
+    assert sentence.format(" (scored predictions)") in report.frames[0].notes
+    assert sentence.format(f" (`scores/{absent.key}.json`)") in _shared_notes([absent])
