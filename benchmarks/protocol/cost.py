@@ -75,13 +75,13 @@ def product_inputs(net: nn.Module, images: Tensor) -> list[Tensor]:
     """Return copies of the inputs of all convolutions and matrix products of a forward pass, in order."""
     found: list[Tensor] = []
 
-    class Record(TorchDispatchMode):
+    class Record(TorchDispatchMode):  # type: ignore[no-untyped-call]
         def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
             place = {"convolution": 0, "mm": 0, "bmm": 0, "addmm": 1}.get(func.overloadpacket.__name__)
             if place is not None:
                 found.append(args[place].clone())  # layers may write into their input later
             return func(*args, **(kwargs or {}))
 
-    with Record():
+    with Record():  # type: ignore[no-untyped-call]
         net(images)
     return found
