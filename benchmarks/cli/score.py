@@ -156,17 +156,19 @@ def _show(scored: Any, as_json: bool) -> None:
 
     from benchmarks.results.json_files import nan_to_none
     from reports.statistics.units import dice_interval
+    from reports.tables.class_means import class_mean_notes
 
     submission = scored.submission
-    interval = dice_interval(submission)
+    interval, of_means = dice_interval(submission), class_mean_notes({submission.name: [submission]})
     if as_json:
         scores = {name: nan_to_none(value) for name, value in asdict(submission.scores).items()}
         bounds = None if interval.why else [interval.low, interval.high]
         record = {
             "key": submission.key, "kind": submission.kind, "name": submission.name, "dataset": submission.dataset,
             "images": len(submission.images), "average": submission.average, "scores": scores,
-            "dice_interval": bounds, "no_interval": interval.why, "reading": list(submission.reading),
-            "notes": list(scored.notes), "cached": scored.cached, "file": str(scored.path),
+            "average_notes": list(of_means), "dice_interval": bounds, "no_interval": interval.why,
+            "reading": list(submission.reading), "notes": list(scored.notes),
+            "cached": scored.cached, "file": str(scored.path),
         }  # fmt: skip
         print_json(record)
         return
@@ -179,6 +181,8 @@ def _show(scored: Any, as_json: bool) -> None:
         screen.print(f"Dice: no interval: {interval.why}", soft_wrap=True)
     else:
         screen.print(f"Dice: 95 % interval {interval.low:.3f} to {interval.high:.3f} over {interval.units}")
+    for sentence in of_means:
+        screen.print(sentence, soft_wrap=True)
     if not submission.scores.dice > submission.constant_dice:
         screen.print(f"A constant answer has Dice {submission.constant_dice:.3f}: these predictions tell nothing.")
     for sentence in submission.reading:

@@ -19,7 +19,7 @@ from benchmarks.metrics.probability_histogram import Histogram
 from benchmarks.protocol.cost import measure, parameter_counts
 from benchmarks.protocol.custom import is_own
 from benchmarks.protocol.run import ResolvedRun, Run
-from benchmarks.results.custom_system import SYSTEM, record
+from benchmarks.results.custom_system import SYSTEM, record, with_files
 from benchmarks.results.data_record import Splits, run_data_record
 from benchmarks.results.predictions import PREDICTIONS, PROBABILITIES, save_predictions, save_probabilities
 from benchmarks.results.provenance import peak_memory, provenance
@@ -102,7 +102,7 @@ def train_and_test(resolved: ResolvedRun, session: Session) -> Outcome:
             "waiting_for_images": device_run.waiting,
             **({"compiled": True} if device_run.compiled else {}),
             **({"devices": device_run.ranks.size} if device_run.ranks.size > 1 else {}),
-            **own,
+            **{name: with_files(recorded, run.model) for name, recorded in own.items()},  # imported when it ran
         },
         probabilities=Histogram.of_images(evaluation.histograms),
     )

@@ -17,6 +17,7 @@ from reports.select.results import Collection
 from reports.statistics.replicates import LEVEL_TEXT
 from reports.statistics.units import dice_interval
 from reports.tables.assemble import Report
+from reports.tables.class_means import class_mean_notes
 
 TRANSFER = "transfer"
 OTHERS = "scored"
@@ -104,6 +105,7 @@ def _shared_notes(submissions: Sequence[Submission]) -> tuple[str, ...]:
         + (f" Intervals are {LEVEL_TEXT} of a jackknife over {join_words(list(over))}." if over else "")
         + (f" No interval: {'; '.join(missing)}." if missing else "")
         + f" Data: {'; '.join(data)}.",
+        *class_mean_notes({f"{one.name} (`{_file(one)}`)": [one] for one in submissions}, ("dice", "jaccard")),
     )
 
 

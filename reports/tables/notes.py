@@ -15,6 +15,7 @@ from reports.formatting import format_number, format_range, join_words, plural
 from reports.select.comparable import ResultGroup, ResultGroupRow
 from reports.select.not_comparable import from_scratch, group_reasons, replaced, variant
 from reports.select.settings import PAPER_SETTING, command
+from reports.tables.class_means import class_mean_notes
 from reports.tables.recipe_text import describe_recipe, describe_replicate
 from reports.tables.train_neighbours import describe_neighbours, neighbours
 from rssam.config import RSSAM
@@ -40,6 +41,7 @@ def notes(group: ResultGroup, intervals: Sequence[str] = (), scored: Sequence[st
         _missing(group),
         _collapsed(group),
         _average(group),
+        *_class_means(group),
         *intervals,
         *scored,
         f"Recipe {group.setting.profile}: {describe_recipe(PROFILES[group.setting.profile].recipe)}.",
@@ -119,6 +121,12 @@ def _average(group: ResultGroup) -> str:
         f"Scores of each class pooled over all test pixels, then the plain mean over {len(results[0].classes)} classes "
         "(a class absent from truth and prediction is left out); Acc is the mean one-vs-rest accuracy."
     )
+
+
+def _class_means(group: ResultGroup) -> tuple[str, ...]:
+    """Return the rows and classes for which another mean over classes gives another number."""
+    tabled = {row_name(group, row): row.results for row in group.filled if not row.collapsed}
+    return class_mean_notes(tabled, group.table.scores)
 
 
 def _start(group: ResultGroup) -> str:

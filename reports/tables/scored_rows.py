@@ -12,6 +12,7 @@ from benchmarks.results.submission import Submission
 from reports.formatting import format_number
 from reports.select.comparable import ResultGroup
 from reports.statistics.units import Interval, dice_interval, interval, number_units
+from reports.tables.class_means import class_mean_notes
 from reports.tables.intervals import by_column
 
 SCORED_LABEL = "(scored predictions)"
@@ -46,7 +47,12 @@ def notes(group: ResultGroup) -> tuple[str, ...]:
     if not group.scored:
         return ()
     warnings = [_not_comparable(group, submission) for submission in group.scored]
-    return (_origin(group.scored), *(sentence for sentence in warnings if sentence))
+    tests = {label[0]: [submission] for label, submission in zip(labels(group), group.scored, strict=True)}
+    return (
+        _origin(group.scored),
+        *(sentence for sentence in warnings if sentence),
+        *class_mean_notes(tests, group.table.scores),
+    )
 
 
 def _origin(scored: Sequence[Submission]) -> str:

@@ -2,16 +2,20 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from benchmarks.cli.score import _show
 from benchmarks.execution.plan import resolve_all
 from benchmarks.execution.runner import execute_all
 from benchmarks.results.store import Store
 from benchmarks.scoring.test_images import select_test_images
 from tests.benchmarks.prepared import SIDE, TINY, make_session, tiny_run
+from tests.reports.tables.test_scored_rows import submission
 
 
 @pytest.mark.parametrize(
@@ -101,3 +105,24 @@ def test_a_run_is_held_against_what_it_saved(command, tmp_path):
     (session.store.work(key) / "predictions.npz").unlink()
     code, _, errors = command("score", "--run", key)
     assert (code, "predictions.npz cannot be read" in errors) == (1, True)
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+def test_a_class_never_predicted_is_said_with_the_other_mean(capsys, as_json):
+    """The output had one precision, a mean over five classes, beside a Dice over six."""
+    made = submission(of="whdld", name="Mine")
+    counts = made.counts
+    never = {name: getattr(counts, name) * (np.arange(6) != 4) for name in ("tp", "fp")}
+    made = replace(made, counts=replace(counts, **never))
+    _show(SimpleNamespace(submission=made, notes=(), cached=False, path=Path("scores/x.json")), as_json)
+    output = capsys.readouterr().out
+    tp, fp = never["tp"].sum(axis=0), never["fp"].sum(axis=0)
+    precisions = [tp[k] / (tp[k] + fp[k]) for k in range(6) if k != 4]
+    sentence = (
+        "A class never predicted counts as precision 0; over the predicted classes alone, Mine has "
+        f"{sum(precisions) / 5:.3f} in place of {sum(precisions) / 6:.3f} (bare_soil)."
+    )
+    if as_json:
+        assert json.loads(output)["average_notes"] == [sentence]
+    else:
+        assert sentence in output.replace("\n", " ")
