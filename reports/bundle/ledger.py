@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
+from typing import get_args
 
-from benchmarks.results.counted_test import CountedTest
 from benchmarks.results.home import Home
 from benchmarks.results.result import Result
 from benchmarks.results.submission import Submission
@@ -16,6 +16,7 @@ from benchmarks.results.test_set_log import SplitUses, TestSetUse, UsePurpose, c
 from reports.bundle.bundle_checks import Finding, WholeBundle
 from reports.bundle.checked import is_text
 from reports.bundle.run_checks import CLOCKS, latest, moment
+from reports.formatting import plural
 
 LEDGER = "ledger.jsonl"
 UNLOGGED = "unlogged"
@@ -33,7 +34,7 @@ class PublishedLedger:
     unlogged: tuple[str, ...]
 
 
-def published_ledger(home: Path, records: Sequence[CountedTest]) -> PublishedLedger:
+def published_ledger(home: Path, records: Sequence[Result | Submission]) -> PublishedLedger:
     """Return all uses of the splits that some records were counted on, those by other runs too.
 
     Names of predictions that are not in the bundle are left out: a user chose them, not for others.
@@ -42,9 +43,10 @@ def published_ledger(home: Path, records: Sequence[CountedTest]) -> PublishedLed
     splits = {(record.identity["dataset"]["name"], record.identity["data"]) for record in records}
     uses = [use for use in read_ledger(home).uses if (use.dataset, use.split) in splits]
     shown = [use if use.key in keys or use.purpose == "test" else replace(use, system=NOT_HERE) for use in uses]
-    logged = {use.key for use in uses}
+    logged = {(use.key, use.purpose) for use in uses}
+    unlogged = sorted(record.key for record in records if (record.key, expected_use(record)[2]) not in logged)
     lines = [json.dumps(asdict(use), sort_keys=True) + "\n" for use in shown]
-    return PublishedLedger("".join(lines).encode(), tuple(sorted(keys - logged)))
+    return PublishedLedger("".join(lines).encode(), tuple(unlogged))
 
 
 def ledger(bundle: WholeBundle) -> Iterator[Finding]:
@@ -65,6 +67,8 @@ def ledger(bundle: WholeBundle) -> Iterator[Finding]:
         if time + CLOCKS < before:
             yield LEDGER, f"use {number} is of {time}, a line before it of {before}: lines are only ever added"
         before = max(before, time)
+        if use.purpose not in get_args(UsePurpose):
+            yield LEDGER, f"use {number} was for {use.purpose[:40]!r}, expected {', '.join(get_args(UsePurpose))}"
         if not is_text(use.system) or not use.key.startswith(f"{use.dataset}-"):
             yield LEDGER, f"use {number} has the key {use.key[:60]!r} and the name {use.system[:60]!r}"
         if use.split not in bundle.splits or bundle.splits[use.split].manifest.dataset != use.dataset:
@@ -87,15 +91,17 @@ def _uses_of_records(bundle: WholeBundle, uses: Sequence[TestSetUse], unlogged: 
     """Yield records whose uses are missing, or say other things than the record."""
     for checked in bundle.records:
         record, own = checked.record, [use for use in uses if use.key == checked.record.key]
-        if bool(own) == (record.key in unlogged):
-            word = "a use of it, which bundle.json denies" if own else "no use of it, fewer than it has results"
+        dataset, split, purpose, system = expected_use(record)
+        if any(use.purpose == purpose for use in own) == (record.key in unlogged):
+            word = "a use of it, which bundle.json denies" if own else "no use of it, so fewer uses than results"
             yield checked.file, f"the ledger has {word}"
-        expected = _expected(record)
+        allowed = {purpose, "score"} if purpose == "test" else {purpose}  # what a run saved may be counted once more
         for use in own:
-            found = (use.dataset, use.split, use.purpose, use.system)
-            wanted = (*expected[:3], expected[3] or use.system)
-            if found != wanted:
-                yield checked.file, f"the ledger logged {found}, expected {wanted}"
+            if (use.dataset, use.split, use.system) != (dataset, split, system or use.system):
+                found = f"{use.system} on {use.dataset}, split {use.split[:12]}"
+                yield checked.file, f"the ledger logged a use of {found} for it, not its own system and split"
+            if use.purpose not in allowed:
+                yield checked.file, f"the ledger logged its use as {use.purpose!r}, expected {purpose!r}"
         finished, times = moment(record.provenance.get("finished")), [moment(use.time) for use in own]
         first = min((time for time in times if time is not None), default=None)
         if finished is not None and first is not None and finished + CLOCKS < first:
@@ -104,7 +110,7 @@ def _uses_of_records(bundle: WholeBundle, uses: Sequence[TestSetUse], unlogged: 
         yield "bundle.json", f"{len(strangers)} results without a logged use are not in the bundle"
 
 
-def _expected(record: Result | Submission) -> tuple[str, str, UsePurpose, str | None]:
+def expected_use(record: Result | Submission) -> tuple[str, str, UsePurpose, str | None]:
     """Data set, split, purpose and name of a record's use; None for a name that the record does not have."""
     dataset, split = record.identity["dataset"]["name"], record.identity["data"]
     if isinstance(record, Result):
@@ -119,8 +125,8 @@ def _said_unlogged(folder: Path) -> list[str] | None:
 
 
 def _sentence(split: SplitUses) -> str:
-    others = f", and {split.others} times by predictions or systems trained elsewhere" if split.others else ""
+    others = f"; {split.others} of them by predictions that were scored or systems of other data" if split.others else ""
     return (
-        f"The test split {split.split[:12]} of {split.dataset} was used {split.uses - split.others} times by "
-        f"{split.runs} runs of {split.systems} systems{others}."
+        f"Test split {split.split[:12]} of {split.dataset}: {split.uses} {plural(split.uses, 'use')} by {split.runs} "
+        f"{plural(split.runs, 'run')} of {split.systems} {plural(split.systems, 'system')}{others}."
     )
