@@ -125,8 +125,9 @@ def _said_unlogged(folder: Path) -> list[str] | None:
 
 
 def _sentence(split: SplitUses) -> str:
-    others = f"; {split.others} of them by predictions that were scored or systems of other data" if split.others else ""
+    others = f"; {split.others} of them by predictions that were scored or systems of other data"
     return (
         f"Test split {split.split[:12]} of {split.dataset}: {split.uses} {plural(split.uses, 'use')} by {split.runs} "
-        f"{plural(split.runs, 'run')} of {split.systems} {plural(split.systems, 'system')}{others}."
+        f"{plural(split.runs, 'run')} of {split.systems} {plural(split.systems, 'system')}"
+        f"{others if split.others else ''}."
     )

@@ -233,4 +233,3 @@ def make_home(home):
     put_score(home, "Somebody's", roads, rng)
     put_score(home, "UNet", load_manifest(home / "data" / "fields", "fields"), rng, of_run=results[0])
     return home
-
