@@ -2,48 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
-
-import numpy as np
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 from benchmarks.metrics.counts import Counts
 from benchmarks.protocol.run import canonical
 from benchmarks.protocol.tables import TABLES
 from benchmarks.results.home import Home
-from benchmarks.results.result import Result
-from benchmarks.results.submission import Submission
 from data_prep.datasets.folder import Folder
-from reports.bundle.checked import Checked, RebuiltSplit, some
+from reports.bundle.checked import Finding, WholeBundle, some
+from reports.bundle.copy_checks import training
 from reports.bundle.data_checks import SPLIT_CHECKS
 from reports.bundle.run_checks import CLOCKS, moment
 from reports.bundle.splits import split_name
 from reports.select.results import collect
 from reports.tables.assemble import results_of_tables
-
-Finding = tuple[str, str]
-"""A file of the bundle, and a sentence on it."""
-
-
-@dataclass(frozen=True, eq=False)
-class WholeBundle:
-    """An unpacked bundle with its records and splits that could be read, and the tables that it names."""
-
-    folder: Path
-    tables: Sequence[str]
-    records: Sequence[Checked]
-    splits: Mapping[str, RebuiltSplit]
-
-    @property
-    def results(self) -> list[tuple[str, Result]]:
-        """Its results with their files."""
-        return [(checked.file, checked.record) for checked in self.records if isinstance(checked.record, Result)]
-
-    @property
-    def submissions(self) -> list[tuple[str, Submission]]:
-        """Its submissions with their files."""
-        return [(checked.file, checked.record) for checked in self.records if isinstance(checked.record, Submission)]
 
 
 def splits(bundle: WholeBundle) -> Iterator[Finding]:
@@ -96,20 +69,6 @@ def same_truth(bundle: WholeBundle) -> Iterator[Finding]:
                     yield checked.file, f"image {stem} has {truth} pixels of the truth{word}, and {known} in {other}"
 
 
-def copied_runs(bundle: WholeBundle) -> Iterator[Finding]:
-    """Yield results that are copies of another: equal losses, times or counts of trainings with different seeds.
-
-    Runs on an official split that differ in nothing but the split seed are one training, and equal by right.
-    """
-    seen: dict[tuple[object, ...], tuple[str, Result]] = {}
-    for file, result in bundle.results:
-        for what, traces in _traces(result):
-            other, earlier = seen.setdefault(traces, (file, result))
-            if _training(earlier) != _training(result):
-                yield file, f"its {what} are those of {other}, which is another training"
-                break
-
-
 def same_network(bundle: WholeBundle) -> Iterator[Finding]:
     """Yield evaluations of one network under two runs, and those that contradict the result of their run."""
     runs = {result.key: (file, result) for file, result in bundle.results}
@@ -120,7 +79,7 @@ def same_network(bundle: WholeBundle) -> Iterator[Finding]:
             continue
         key, other = networks.setdefault(system["parameters"], (system["key"], file))
         if key != system["key"] and not (
-            key in runs and system["key"] in runs and _training(runs[key][1]) == _training(runs[system["key"]][1])
+            key in runs and system["key"] in runs and training(runs[key][1]) == training(runs[system["key"]][1])
         ):
             yield file, f"its network is that of {other}, which is said to be another run, {key}"
         if system["key"] not in runs:
@@ -138,6 +97,19 @@ def same_network(bundle: WholeBundle) -> Iterator[Finding]:
             yield file, f"it was finished at {ended}, before its run was ({began}, {of_run})"
 
 
+def same_predictions(bundle: WholeBundle) -> Iterator[Finding]:
+    """Yield scores of the same predictions on the same images with other counts."""
+    counted: dict[tuple[str, str, str], tuple[str, Counts]] = {}
+    for file, submission in bundle.submissions:
+        identity = submission.identity
+        if identity["predictions"] is None:
+            continue
+        place = identity["predictions"], identity["data"], identity["images"]
+        other, counts = counted.setdefault(place, (file, submission.counts))
+        if counts.to_json() != submission.counts.to_json():
+            yield file, f"its predictions are those of {other}, and its counts are others"
+
+
 def same_parameters(bundle: WholeBundle) -> Iterator[Finding]:
     """Yield results of one system for one task with different numbers of parameters."""
     counted: dict[tuple[str, object, int], tuple[str, Mapping[str, int]]] = {}
@@ -151,39 +123,11 @@ def same_parameters(bundle: WholeBundle) -> Iterator[Finding]:
 
 def shown(bundle: WholeBundle) -> Iterator[Finding]:
     """Yield results that stand in no table of the bundle."""
+    if len(set(bundle.tables)) != len(bundle.tables):
+        yield "bundle.json", f"it names a table twice: {some(bundle.tables)}"
     collection = collect(bundle.folder, None)
     tables = [TABLES[name] for name in bundle.tables]
     in_tables = {result.key for result in results_of_tables(tables, collection)}
     for file, result in bundle.results:
         if result.key not in in_tables:
             yield file, f"it stands in no table of the bundle ({', '.join(bundle.tables) or 'which names none'})"
-
-
-def _training(result: Result) -> str:
-    """What makes a training another: everything but the split seed, whose effect is in the digest of the data."""
-    return canonical({name: value for name, value in result.identity.items() if name != "split_seed"})
-
-
-def _traces(result: Result) -> Iterator[tuple[str, tuple[object, ...]]]:
-    """What no two trainings have in common, by its name.
-
-    Of one system: losses, seconds or counts. Of different systems: losses together with counts.
-    """
-    identity = result.identity
-    system = canonical({name: identity[name] for name in ("model", "dataset", "recipe")})
-    losses = tuple(
-        (round(float(epoch["train_loss"]), 6), round(float(epoch["val_loss"]), 6)) for epoch in result.history
-    )
-    seconds = (float(result.seconds), *(float(epoch["seconds"]) for epoch in result.history))
-    yield "losses", ("losses", system, losses)
-    yield "seconds", ("seconds", system, seconds)
-    if not _constant(result.counts):  # many networks predict nothing at all, and alike
-        counts = canonical([list(result.images), result.counts.to_json()])
-        yield "counts", ("counts", system, counts)
-        yield "losses and counts", ("both", losses, counts)
-
-
-def _constant(counts: Counts) -> bool:
-    """Whether every image was given one class as a whole, or none."""
-    positive, negative = counts.tp + counts.fp, counts.fn + counts.tn
-    return bool(np.all((positive == 0) | (negative == 0)))

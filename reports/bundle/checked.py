@@ -1,10 +1,11 @@
-"""The record that a check looks at, with the split and the data set that it names."""
+"""What a check looks at: a record with the split and the data set that it names, or the whole bundle."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import Path
 from typing import Any, TypeGuard
 
 from benchmarks.results.data_record import Splits
@@ -88,6 +89,30 @@ class Checked:
         if self.split is None or not set(self.record.images) <= set(self.split.entries):
             return None
         return tuple(self.split.entries[stem] for stem in self.record.images)
+
+
+Finding = tuple[str, str]
+"""A file of the bundle, and a sentence on it."""
+
+
+@dataclass(frozen=True, eq=False)
+class WholeBundle:
+    """An unpacked bundle with its records and splits that could be read, and the tables that it names."""
+
+    folder: Path
+    tables: Sequence[str]
+    records: Sequence[Checked]
+    splits: Mapping[str, RebuiltSplit]
+
+    @property
+    def results(self) -> list[tuple[str, Result]]:
+        """Its results with their files."""
+        return [(checked.file, checked.record) for checked in self.records if isinstance(checked.record, Result)]
+
+    @property
+    def submissions(self) -> list[tuple[str, Submission]]:
+        """Its submissions with their files."""
+        return [(checked.file, checked.record) for checked in self.records if isinstance(checked.record, Submission)]
 
 
 def is_whole(value: object, low: int = 0) -> TypeGuard[int]:

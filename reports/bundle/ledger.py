@@ -13,8 +13,7 @@ from benchmarks.results.home import Home
 from benchmarks.results.result import Result
 from benchmarks.results.submission import Submission
 from benchmarks.results.test_set_log import SplitUses, TestSetUse, UsePurpose, count_uses, read_ledger
-from reports.bundle.bundle_checks import Finding, WholeBundle
-from reports.bundle.checked import is_text
+from reports.bundle.checked import Finding, WholeBundle, is_text
 from reports.bundle.run_checks import CLOCKS, latest, moment
 from reports.formatting import plural
 

@@ -8,11 +8,15 @@ import numpy as np
 
 from benchmarks.metrics.counts import Counts
 from benchmarks.results.result import Result
+from benchmarks.results.submission import Submission
 from data_prep.manifest import Entry
 from reports.bundle.checked import Checked
 
 ROUNDING = 1e-4
 """Probabilities are exact to less than this."""
+
+FINER = 0.25
+"""Share of its errors that a test keeps at least where the same prediction is counted at the source's resolution."""
 
 
 def counted_pixels(checked: Checked) -> Iterator[str]:
@@ -41,6 +45,21 @@ def counted_native_pixels(checked: Checked) -> Iterator[str]:
                 f"image {entry.stem} has {truth[index].tolist()} pixels of the truth, and fewer at its native "
                 f"resolution, {finer[index].tolist()}"
             )
+
+
+def native_errors(checked: Checked) -> Iterator[str]:
+    """Yield counts at the source's resolution that the same predictions, counted at the prepared size, deny."""
+    native, counts, record = checked.record.native_counts, checked.record.counts, checked.record
+    if native is None or native.tp.shape != counts.tp.shape:
+        return
+    if isinstance(record, Submission) and record.kind == "scored":  # every n-th of the predicted pixels was counted
+        for name in ("tp", "fp", "fn", "tn"):
+            few, many = getattr(counts, name), getattr(native, name)
+            if (few > many).any():
+                yield f"{int(few.sum())} pixels of {name}, and {int(many.sum())} of the same at native resolution"
+    finer, coarser = _errors(native), _errors(counts)
+    if finer < FINER * coarser and (counts.fp + counts.fn).sum() > 200:
+        yield f"{finer:.2%} of the pixels are wrong at native resolution, and {coarser:.2%} at the prepared size"
 
 
 def probabilities(checked: Checked) -> Iterator[str]:
@@ -105,6 +124,12 @@ def _pixel_faults(counts: Counts, entries: Sequence[Entry], pixels: Callable[[En
             tp, fp, fn, _ = (sum(part) for part in parts)
             if (tp + fn, tp + fp) != (expected, expected):
                 yield f"image {entry.stem} has {expected} labelled pixels, which its classes do not share"
+
+
+def _errors(counts: Counts) -> float:
+    """Share of wrong pixels, 0..1."""
+    wrong = float((counts.fp + counts.fn).sum())
+    return wrong / max(wrong + float((counts.tp + counts.tn).sum()), 1)
 
 
 def _is_multiple(entry: Entry) -> bool:

@@ -12,9 +12,8 @@ from pathlib import Path
 
 from benchmarks.results.result import Result
 from benchmarks.results.submission import Submission
-from reports.bundle import bundle_checks, data_checks, pixel_checks, run_checks, score_checks
-from reports.bundle.bundle_checks import Finding, WholeBundle
-from reports.bundle.checked import Checked, RebuiltSplit
+from reports.bundle import bundle_checks, copy_checks, data_checks, pixel_checks, run_checks, score_checks
+from reports.bundle.checked import Checked, Finding, RebuiltSplit, WholeBundle
 from reports.bundle.ledger import ledger
 
 RECORD_CHECKS: tuple[Callable[[Checked], Iterator[str]], ...] = (
@@ -24,6 +23,7 @@ RECORD_CHECKS: tuple[Callable[[Checked], Iterator[str]], ...] = (
     data_checks.recorded_data,
     pixel_checks.counted_pixels,
     pixel_checks.counted_native_pixels,
+    pixel_checks.native_errors,
     pixel_checks.probabilities,
     run_checks.finite,
     run_checks.origin,
@@ -46,8 +46,10 @@ BUNDLE_CHECKS: tuple[Callable[[WholeBundle], Iterator[Finding]], ...] = (
     bundle_checks.same_data,
     bundle_checks.own_data,
     bundle_checks.same_truth,
-    bundle_checks.copied_runs,
+    copy_checks.copied_runs,
+    copy_checks.near_runs,
     bundle_checks.same_network,
+    bundle_checks.same_predictions,
     bundle_checks.same_parameters,
     bundle_checks.shown,
     ledger,

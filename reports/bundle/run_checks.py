@@ -238,6 +238,8 @@ def _model(result: Result) -> Model:
     """Return the declaration of a result's system with its options. Raises TypeError if it does not have them."""
     identity = result.identity["model"]
     declared = MODELS.get(identity["name"]) or stand_in(result)
+    if declared is None:
+        raise TypeError(f"nothing declares the system {identity['name']}")
     options = {name: from_json_value(value) for name, value in identity["options"].items()}
     changed: Model = dataclasses.replace(declared, **options)  # type: ignore[type-var]
     return changed

@@ -1,6 +1,7 @@
 """A forged bundle that agrees with itself in digests, keys and tables is found by what two of its records say.
 
-Of each forgery, but where noted, `verify` said "no problem found".
+Of each `verify` said "no problem found", but of two: "8 train images, its split has 10" of a recipe of more images, and
+"a part is missing or malformed" of an own name for a system of the suite.
 """
 
 import copy
@@ -98,14 +99,6 @@ def shift_histogram(bundle):
     cells[0][0] += 7
 
 
-def overflowing(bundle):
-    counts = bundle.result(system="mynet")["counts"]
-    counts["fp"][0][0] += 1 << 62
-    counts["fn"][0][0] += 0
-    counts["tn"][0][0] += 1 << 62
-    bundle.result(system="mynet").pop("probabilities")
-
-
 def complete(bundle):
     for raw in bundle.results:
         raw["data"] |= {"complete": True, "describe": "complete: all 6226 pairs", "pairs": 6226}
@@ -149,6 +142,34 @@ def other_losses_and_times(raw, seed):
     other_losses(raw, seed)
     raw["seconds"] += seed
     raw["history"][0]["seconds"] += 0.1 * seed
+
+
+def other_by_little(raw, seed):
+    other_losses_and_times(raw, seed)
+    raw["counts"]["fp"][0][0] += seed
+    raw["counts"]["tn"][0][0] -= seed
+    raw.pop("probabilities")
+
+
+def perfect_native_counts(bundle):
+    perfect(bundle.result()["native_counts"])
+
+
+def scored_twice(bundle):
+    other = copy.deepcopy(bundle.score())
+    other["identity"]["name"], other["key"] = "Somebody else's", "copy"
+    other["counts"]["fp"][0][0] += 1
+    other["counts"]["tn"][0][0] -= 1
+    bundle.scores.append(other)
+    use = next(use for use in bundle.uses if use["purpose"] == "score")
+    bundle.uses.append({**use, "key": "copy", "system": "Somebody else's"})
+
+
+def scored_finer(bundle):
+    counts = bundle.score()["native_counts"]
+    for index in range(len(counts["fp"])):
+        counts["tn"][index] = [counts["tn"][index][0] + counts["fp"][index][0]]
+        counts["fp"][index] = [0]
 
 
 def copied_to_another_system(bundle):
@@ -238,7 +259,6 @@ FORGERIES = {
     ),
     "perfect counts and probabilities": (perfect_with_a_histogram_to_match, "add up to .* pixels over the classes"),
     "more pixels of probabilities": (shift_histogram, r"probabilities of road are of 8199 pixels"),
-    "counts that overflow": (overflowing, "its counts add up to"),
     "probabilities of two channels": (
         in_result(lambda raw: raw["probabilities"]["counts"].append(raw["probabilities"]["counts"][0])),
         "of 2 channels, its counts of 1 classes",
@@ -247,6 +267,9 @@ FORGERIES = {
         in_result(lambda raw: raw["probabilities"].update(edges=[edge / 2 for edge in raw["probabilities"]["edges"]])),
         "its probabilities go from 0 to 0.5",
     ),
+    "perfect at native resolution": (perfect_native_counts, "0.00% of the pixels are wrong at native resolution, and"),
+    "a finer score": (scored_finer, r"\d+ pixels of fp, and 0 of the same at native resolution"),
+    "two scores of one prediction": (scored_twice, "its predictions are those of scores/.*, and its counts are others"),
     # data and splits
     "complete": (complete, "it says of its data complete = True, its split gives False"),
     "other pairs": (in_result(lambda raw: raw["data"].update(pairs=200)), "it says of its data pairs = 200"),
@@ -290,6 +313,10 @@ FORGERIES = {
     "copies with other losses and times": (
         lambda bundle: copied(bundle, edit=other_losses_and_times), "its counts are those of",
     ),
+    "copies with a few other pixels": (
+        lambda bundle: copied(bundle, edit=other_by_little), r"\d of its \d+ wrong pixels are not those of",
+    ),
+    "a table twice": (lambda bundle: bundle.about.update(tables=["table1", "table3", "table1"]), "names a table twice"),
     "a copy as another system": (copied_to_another_system, "its losses and counts are those of"),
     "one network of two runs": (second_network, "its network is that of scores/"),
     # the run
