@@ -9,7 +9,7 @@ from benchmarks.metrics.counts import Counts
 from benchmarks.protocol.run import canonical
 from benchmarks.protocol.tables import TABLES
 from benchmarks.results.home import Home
-from data_prep.datasets.folder import Folder
+from data_prep.registry import BUILT_IN
 from reports.bundle.checked import Finding, WholeBundle, some
 from reports.bundle.copy_checks import training
 from reports.bundle.data_checks import SPLIT_CHECKS
@@ -47,7 +47,7 @@ def same_data(bundle: WholeBundle) -> Iterator[Finding]:
 
 def own_data(bundle: WholeBundle) -> Iterator[Finding]:
     """Yield declarations of data sets that nothing was counted on."""
-    used = {checked.dataset.name for checked in bundle.records if isinstance(checked.dataset, Folder)}
+    used = {checked.dataset.name for checked in bundle.records if checked.dataset.name not in BUILT_IN}
     for path in sorted(Home(bundle.folder).data.glob("*/*")):
         if path.parent.name not in used:
             yield path.relative_to(bundle.folder).as_posix(), "no result and no score was counted on this data set"

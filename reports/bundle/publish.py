@@ -23,9 +23,11 @@ from benchmarks.protocol.targets import find_items
 from benchmarks.results.custom_system import SYSTEM
 from benchmarks.results.home import Home
 from benchmarks.results.submission import Submission
+from data_prep.datasets.declared import declared_json
 from data_prep.datasets.folder import DECLARATION, Folder
 from data_prep.errors import DataError
 from data_prep.manifest import Manifest, load_manifest
+from data_prep.registry import BUILT_IN
 from data_prep.registry import dataset as find_dataset
 from reports.bundle.ledger import LEDGER, UNLOGGED, published_ledger
 from reports.bundle.splits import split_name, split_record
@@ -192,12 +194,14 @@ def _splits(identities: Iterable[Mapping[str, Any]], home: Path) -> dict[str, by
 
 
 def _own_data(identities: Iterable[Mapping[str, Any]]) -> dict[str, bytes]:
-    """The declarations of a user's own data sets, which no other machine has."""
+    """The declarations of data sets that are not of this suite, which no other machine has."""
     datasets = (find_dataset(name) for name in sorted({identity["dataset"]["name"] for identity in identities}))
     return {
-        f"data/{dataset.name}/{DECLARATION}": dataset.to_json().encode()
+        f"data/{dataset.name}/{DECLARATION}": (
+            dataset.to_json() if isinstance(dataset, Folder) else declared_json(dataset)
+        ).encode()
         for dataset in datasets
-        if isinstance(dataset, Folder)
+        if dataset.name not in BUILT_IN
     }
 
 

@@ -404,18 +404,6 @@ def test_a_forgery_is_found(forger, name):
     assert any(re.search(words, line) for line in found), found
 
 
-def test_results_of_an_own_system_are_shown_where_its_code_is_not(forger):
-    """A bundle without the declaration has its three results and no line of them in any table."""
-    page = (forger.folder / "README.md").read_text()
-    assert "| MyNet (own system) |" in page
-    assert "Smaller variants than the paper's: MyNet (own system) (width 8)" in page
-    for raw in forger.results:
-        raw["provenance"].pop("system", None)
-    found = problems(forger)
-    assert "| MyNet" not in (forger.folder / "README.md").read_text()
-    assert sum("it stands in no table of the bundle" in line for line in found) == 4
-
-
 def test_verify_shows_how_often_the_test_splits_were_used(forger):
     (first, *_) = check(forger.folder).uses
     assert first.endswith(
