@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from benchmarks.metrics.counts import Counts
+from benchmarks.protocol.registry import MODELS
 from benchmarks.protocol.run import canonical
 from benchmarks.protocol.tables import TABLES
+from benchmarks.results.custom_system import stand_in
 from benchmarks.results.home import Home
 from data_prep.registry import BUILT_IN
 from reports.bundle.checked import Finding, WholeBundle, some
@@ -90,11 +94,38 @@ def same_network(bundle: WholeBundle) -> Iterator[Finding]:
                 file,
                 f"its system was trained on {system['dataset']}, {of_run} on {result.identity['dataset']['name']}",
             )
+        model = MODELS.get(result.identity["model"]["name"]) or stand_in(result)
+        if model is not None and system["title"] != model.title:
+            yield file, f"its system is called {system['title']!r}, that of {of_run} {model.title!r}"
         if foreign := sorted({str(trained) for trained, _ in system["classes"]} - set(result.classes)):
             yield file, f"its system has the classes {some(foreign)}, {of_run} has {some(result.classes)}"
         began, ended = moment(result.provenance.get("finished")), moment(submission.provenance.get("finished"))
         if began is not None and ended is not None and ended + CLOCKS < began:
             yield file, f"it was finished at {ended}, before its run was ({began}, {of_run})"
+
+
+def copied_images(bundle: WholeBundle) -> Iterator[Finding]:
+    """Yield evaluations with more images of their training data than they say, by digests of the source files."""
+    for checked in bundle.records:
+        system, said = checked.identity.get("system"), checked.record.data.get("copies")
+        if system is None or said is None or checked.entries is None:
+            continue
+        for split in bundle.splits.values():
+            if split.manifest.dataset == system["dataset"]:
+                trained_on = {entry.source_image_sha256 for entry in split.manifest.entries}
+                copies = sum(entry.source_image_sha256 in trained_on for entry in checked.entries)
+                if copies > said:
+                    yield checked.file, f"{said} of its images are said to be in the training data, {copies} are"
+                break
+
+
+def versions(bundle: WholeBundle) -> Iterator[Finding]:
+    """Yield records that were made with a later version than the bundle."""
+    made_with = str(json.loads((bundle.folder / "bundle.json").read_text())["made_with"])
+    for checked in bundle.records:
+        own = (checked.record.provenance.get("versions") or {}).get("rssam-bench")
+        if own is not None and _numbers(str(own)) > _numbers(made_with):
+            yield checked.file, f"it was made with rssam-bench {own}, the bundle with the earlier {made_with}"
 
 
 def same_predictions(bundle: WholeBundle) -> Iterator[Finding]:
@@ -131,3 +162,7 @@ def shown(bundle: WholeBundle) -> Iterator[Finding]:
     for file, result in bundle.results:
         if result.key not in in_tables:
             yield file, f"it stands in no table of the bundle ({', '.join(bundle.tables) or 'which names none'})"
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(number) for number in re.findall(r"\d{1,9}", version))

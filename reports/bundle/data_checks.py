@@ -105,6 +105,8 @@ def declared_split(split: RebuiltSplit) -> Iterator[str]:
         yield f"version and classes {(manifest.version, manifest.classes)}, its data set {dataset.name} has {declared}"
     if manifest.origin not in ("source", "synthetic"):
         yield f"its origin is {manifest.origin!r}, expected source or synthetic"
+    if manifest.origin == "source" and manifest.image_size != dataset.image_size:
+        yield f"its images have {manifest.image_size} pixels, those of {dataset.name} {dataset.image_size}"
     if manifest.origin == "synthetic" and isinstance(dataset, Folder):
         yield f"it calls itself synthetic, and there are no stand-ins for {dataset.name}, a user's own data"
     if not isinstance(manifest.official_split, bool):

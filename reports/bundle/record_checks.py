@@ -49,6 +49,8 @@ BUNDLE_CHECKS: tuple[Callable[[WholeBundle], Iterator[Finding]], ...] = (
     copy_checks.copied_runs,
     copy_checks.near_runs,
     bundle_checks.same_network,
+    bundle_checks.copied_images,
+    bundle_checks.versions,
     bundle_checks.same_predictions,
     bundle_checks.same_parameters,
     bundle_checks.shown,

@@ -38,6 +38,12 @@ MOST = 1 << 50
 MOST_SEED = 2**64 // 1_000_003 - 1_000_000
 """The largest seed that torch takes, because the training multiplies it."""
 
+BYTES = 4
+"""Of a parameter: networks are held in fp32, whatever the precision of their products."""
+
+COUNTED_ALIKE = 0.01
+"""By how much two versions of torch may differ in the operations that they count."""
+
 PRECISIONS = {"cpu": "32-true", "cuda": "bf16-mixed"}
 """What runs are trained and tested in, by type of device."""
 
@@ -133,11 +139,14 @@ def parameters(result: Result) -> Iterator[str]:
     for name in ("trainable", "as_published"):
         if counted.get(name, 1) > counted["total"]:
             yield f"{counted[name]} parameters ({name}), more than all its {counted['total']}"
+    if BYTES * counted["total"] > result.peak_memory:
+        yield f"its peak memory of {result.peak_memory} bytes is less than its {counted['total']} parameters take"
     model = _model(result) if result.identity["model"]["name"] in MODELS else None
     if model is None or model not in _declared_models():
         return  # a network that no table has is not built, because its options may be of any size
     for name, value in _measured(model, result.task).items():
-        if counted.get(name, value) != value:
+        slack = value * COUNTED_ALIKE if name == "macs" else 0
+        if abs(counted.get(name, value) - value) > slack:
             yield f"{counted[name]} for {name}, {model.name} as declared has {value}"
 
 
@@ -259,7 +268,10 @@ def _declared_models() -> frozenset[Model]:
 @cache
 def _measured(model: Model, task: Task) -> Mapping[str, int]:
     cost = measure(model, task)
-    return {"total": cost.total, "trainable": cost.trainable, "as_published": cost.as_published}
+    return {
+        "total": cost.total, "trainable": cost.trainable, "as_published": cost.as_published,
+        "macs": round(cost.gmacs * 1e9),
+    }  # fmt: skip
 
 
 def _alike(found: list[float], expected: list[float]) -> bool:

@@ -250,6 +250,12 @@ def second_network(bundle):
     bundle.uses.append({**use, "key": "copy"})
 
 
+def seen_images(bundle):
+    tested = bundle.split_of(bundle.score("evaluated"))
+    digest = next(image for image in tested["images"] if image["stem"] == tested["test"][0])["source_image_sha256"]
+    of_deepglobe(bundle, lambda split: split["images"][0].update(source_image_sha256=digest))
+
+
 FORGERIES = {
     # counts and probabilities
     "perfect counts": (perfect_counts, r"probabilities of road give \d+ true positives, its counts have"),
@@ -341,6 +347,11 @@ FORGERIES = {
     "more trainable than there are": (
         in_result(lambda raw: raw["parameters"].update(trainable=10**9), system="mynet"), "more than all its",
     ),
+    "fewer operations": (parameter(macs=1000), "1000 for macs, unet as declared has"),
+    "less memory than parameters": (top(peak_memory=4096), "its peak memory of 4096 bytes is less than"),
+    "a version to come": (
+        provenance(versions={"rssam-bench": "99.1"}), "made with rssam-bench 99.1, the bundle with the earlier",
+    ),
     "no time": (top(seconds=0), "it took 0 seconds"),
     "time before it began": (top(seconds=-5.0), "it took -5.0 seconds"),
     "ages": (top(seconds=1e12), "it took 1000000000000.0 seconds"),
@@ -372,6 +383,12 @@ FORGERIES = {
     # scores
     "trained on what it is tested on": (system(dataset="fields"), "on fields, the data set it was evaluated on"),
     "a run of other data": (system(dataset="whu"), "its system was trained on whu, results/"),
+    "another title": (system(title="RS-SAM"), "its system is called 'RS-SAM', that of results/.* 'UNet'"),
+    "images of the training data": (seen_images, "0 of its images are said to be in the training data, 2 are"),
+    "own images of another size": (
+        lambda bundle: bundle.split_of(bundle.result(system="mynet", dataset="fields")).update(image_size=[32, 128]),
+        r"its images have \(32, 128\) pixels, those of fields \(64, 64\)",
+    ),
     "no digest of a network": (system(parameters="1"), "the digest of its network is no SHA-256"),
     "classes it does not have": (system(classes=[["roof", "field"]]), "its system has the classes roof"),
     "scored without predictions": (
