@@ -1,5 +1,6 @@
 """A bundle says what the home says, and whoever changes one of its files is found out."""
 
+import dataclasses
 import json
 import re
 import zipfile
@@ -8,9 +9,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from baselines.unet import UNet
 from benchmarks.protocol.setting import Setting
 from benchmarks.scoring.score import score
 from benchmarks.scoring.test_images import select_test_images
+from reports.bundle.ledger import NOT_HERE
 from reports.bundle.publish import README, publish
 from reports.bundle.verify import check
 from rssam.errors import UserError
@@ -197,3 +200,41 @@ def test_a_score_that_names_a_folder_of_a_person_stays_at_home(home, tmp_path):
     finally:
         found.path.unlink()
     assert not (tmp_path / "a.zip").exists()
+
+
+def test_a_result_that_no_table_shows_is_left_out_and_named(home, tmp_path):
+    """It went along, and stood nowhere: verify found no problem."""
+    run = dataclasses.replace(SMOKE.run(TABLE5.rows[0].model, "deepglobe"), model=UNet(3))
+    result = put_run(home, run, np.random.default_rng(1))
+    try:
+        found = publish([], tmp_path / "a.zip", home)
+    finally:
+        (home / "results" / f"{result.key}.json").unlink()
+    assert (found.results, found.notes) == (3, (f"left out: {result.key}: it stands in no table",))
+    assert check(tmp_path / "a.zip").problems == []
+
+
+def test_the_ledger_goes_along_without_names_that_are_not_in_the_bundle(home, tmp_path):
+    images = select_test_images(home, "deepglobe", 0, "random")
+    score(home, images, home / "masks", "Our secret", "", lambda *_: None).path.unlink()
+    publish([], tmp_path / "bundle.zip", home)
+    with zipfile.ZipFile(tmp_path / "bundle.zip") as archive:
+        lines = archive.read("ledger.jsonl").decode().splitlines()
+    uses = [json.loads(line) for line in lines]
+    assert len(uses) == len((home / "ledger.jsonl").read_text().splitlines())
+    assert "Our secret" not in "".join(lines)
+    assert "Perfect" in [use["system"] for use in uses]
+    assert NOT_HERE in [use["system"] for use in uses]
+
+
+def test_results_without_a_logged_use_are_said(home, tmp_path):
+    """As of a home whose results came from another machine: an honest gap is shown, and is no problem."""
+    ledger = home / "ledger.jsonl"
+    kept = ledger.read_bytes()
+    ledger.unlink()
+    try:
+        publish([], tmp_path / "bundle.zip", home)
+    finally:
+        ledger.write_bytes(kept)
+    found = check(tmp_path / "bundle.zip")
+    assert (found.problems, found.uses) == ([], ("No use was logged of 4 of its results and scores.",))
