@@ -75,7 +75,9 @@ def stand_in(result: Result) -> Model | None:
     # Older results do not say which fields the command line replaced: those of its names that hold a value of its own.
     values = {"encoder": tuple(ENCODERS), "init": ("sam", "imagenet", "scratch")}
     stored.setdefault("cli_options", [name for name in values if stored["defaults"].get(name) in values[name]])
-    return _stand_in(canonical(stored))
+    model = _stand_in(canonical(stored))
+    hash(model)  # what a foreign file gives for an option may be a list of lists, which no row can be found by
+    return model
 
 
 def changes(runs: Sequence[ResolvedRun], store: Store) -> list[str]:

@@ -9,6 +9,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
+from data_prep.dataset import Dataset
+from data_prep.datasets.declared import DECLARED, declared_dataset
 from data_prep.errors import DataError
 from data_prep.images.class_values import MaskValue, ValueReader, shown
 from data_prep.images.masks import IGNORED
@@ -86,6 +88,8 @@ class Folder:
     ) -> Manifest:
         """See `Dataset.prepare`; `source` is a folder or a ZIP with `images` and `masks` at any depth."""
         if (out / DECLARATION).exists() and (earlier := load_folder(out)) != self:
+            if not isinstance(earlier, Folder):
+                raise DataError(f"{out} holds the declaration of another package's data set: use another --name")
             raise DataError(
                 f"{out} was prepared with {_difference(earlier, self)}. Delete it and run prepare again, or use "
                 f"another --name."
@@ -138,13 +142,18 @@ class Folder:
         )
 
 
-def load_folder(folder: Path) -> Folder:
-    """Load the data set that was prepared in `folder`. Raises DataError if its declaration is damaged."""
+def load_folder(folder: Path) -> Dataset:
+    """Load the data set that was prepared in `folder`, or that a bundle declares there for another package.
+
+    Raises DataError if its declaration is damaged.
+    """
     path = folder / DECLARATION
     try:
         raw = json.loads(path.read_text())
+        if DECLARED in raw:
+            return declared_dataset(raw)
         return Folder(**{name: _tuples(value) for name, value in raw.items()})
-    except (OSError, ValueError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise DataError(
             f"{path} is damaged ({error}). Delete {folder} and run: rssam-bench prepare folder --name {folder.name} "
             f"--source DIR --classes ..."

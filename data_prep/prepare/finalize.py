@@ -26,10 +26,11 @@ def finalize_entries(
     entries = tuple(
         replace(record.entry, split=splits[record.entry.stem], group=groups[record.entry.stem]) for record in ordered
     )
-    return entries, _published_rule(entries) if published else _drawn_rule(entries, whole)
+    return entries, published_rule(entries) if published else drawn_rule(entries, whole)
 
 
-def _drawn_rule(entries: Sequence[Entry], whole: bool) -> str:
+def drawn_rule(entries: Sequence[Entry], whole: bool) -> str:
+    """Return the sentence on a split that was drawn; `entries` have that of seed 0."""
     counts = _sizes(entries)
     # hashed: part of every run key
     rule = f"train/val/test 70/15/15 by the SHA-256 of seed and stem; seed 0 gives {'/'.join(map(str, counts))}"
@@ -42,7 +43,8 @@ def _drawn_rule(entries: Sequence[Entry], whole: bool) -> str:
     return rule
 
 
-def _published_rule(entries: Sequence[Entry]) -> str:
+def published_rule(entries: Sequence[Entry]) -> str:
+    """Return the sentence on a split that came with the data."""
     # hashed: part of every run key
     rule = f"train/val/test as published: {'/'.join(map(str, _sizes(entries)))}"
     if shared := _copies(entries, whole=True):

@@ -42,6 +42,7 @@ def split_record(manifest: Manifest, split_seed: int, rule: SplitRule) -> dict[s
                 "size": list(entry.size),
                 "source_size": list(entry.source_size),
                 "labelled": entry.labelled,
+                "tile_of": entry.tile_of,
             }
             for entry in sorted(manifest.entries, key=lambda entry: entry.stem)
         ],
@@ -71,6 +72,7 @@ def split_manifest(raw: dict[str, Any]) -> Manifest:
             foreground=0.0,
             group=image["group"],
             scene=image["scene"],
+            tile_of=image.get("tile_of"),  # splits of earlier versions do not have it
             labelled=float(image["labelled"]),
         )
         for image in raw["images"]

@@ -21,8 +21,10 @@ from benchmarks.results.store import read_result
 from benchmarks.results.submission import Submission, read_submission
 from data_prep.prepare.archive import extract
 from data_prep.registry import register_home
+from reports.bundle.checked import RebuiltSplit
+from reports.bundle.ledger import use_counts
 from reports.bundle.publish import ABOUT, NAMES, README, SCHEMA, SUMS, documents
-from reports.bundle.record_checks import RebuiltSplit, RecordChecks
+from reports.bundle.record_checks import RecordChecks
 from reports.bundle.splits import SPLIT_SCHEMA, split_faults, split_manifest, split_name
 from rssam.errors import UserError
 
@@ -45,6 +47,7 @@ class BundleProblems:
     submissions: int = 0
     splits: int = 0
     images: int = 0  # rows of counts
+    uses: tuple[str, ...] = ()  # of each test split, a sentence each
 
     def add(self, file: str, problem: str) -> None:
         """Add a problem without control characters, because text of a file must not control the terminal."""
@@ -110,6 +113,10 @@ def _check_folder(folder: Path, problems: BundleProblems) -> None:
             problems.images += len(record.images)
             for fault in checks.faults(record, name):
                 problems.add(name, fault)
+    with _guarded(ABOUT, problems):
+        for name, fault in checks.of_whole(folder, tables):
+            problems.add(name, fault)
+        problems.uses = use_counts(folder)
     _check_documents(folder, names, tables, problems)
 
 
