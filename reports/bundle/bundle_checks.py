@@ -121,7 +121,10 @@ def copied_images(bundle: WholeBundle) -> Iterator[Finding]:
 
 def versions(bundle: WholeBundle) -> Iterator[Finding]:
     """Yield records that were made with a later version than the bundle."""
-    made_with = str(json.loads((bundle.folder / "bundle.json").read_text())["made_with"])
+    about = bundle.folder / "bundle.json"
+    if not about.is_file():  # which is a problem of its own
+        return
+    made_with = str(json.loads(about.read_text())["made_with"])
     for checked in bundle.records:
         own = (checked.record.provenance.get("versions") or {}).get("rssam-bench")
         if own is not None and _numbers(str(own)) > _numbers(made_with):
