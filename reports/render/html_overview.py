@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -70,13 +71,14 @@ def _state(
     """The sentences that a reader must know first."""
     first = report.tables[0][0] if report.tables else TABLES["table5"]
     begin = command(first, PAPER_SETTING)
+    lost = _without_result(report)
     published_note = "The numbers in its tables are published results that come with this version." if published else ""
     if not own:
         lines = [
-            "Nothing of yours has been run.",
+            "Nothing of yours has a result." if lost else "Nothing of yours has been run.",
             published_note or "The tables show what the paper printed, and no other number.",
         ]
-        return [*lines, f"To run the first: `{begin}`."]
+        return [*lines, *lost, f"To run the first: `{begin}`."]
     profiles = [name for name in reversed(PROFILES) if any(profile_of(result) == name for result in own)]
     collapsed = sum(result.collapsed for result in own)
     lines = []
@@ -99,7 +101,17 @@ def _state(
         lines.append(
             f"{collapsed} of {len(own)} results collapsed: not above the constant answer, and so not tabled as a score."
         )
-    return [line for line in (*lines, published_note) if line]
+    return [line for line in (*lines, *lost, published_note) if line]
+
+
+def _without_result(report: Report) -> list[str]:
+    """How many runs of the user's behind the tables have no result; empty without one."""
+    own = {failed.key: failed for frame in report.frames if frame.source == "own" for failed in frame.failed}
+    counts = Counter(failed.state for failed in own.values())
+    if not counts:
+        return []
+    parts = [f"{counts[state]} {state}" for state in sorted(counts)]
+    return [f"Runs without a result: {join_words(parts)}. Their rows say so, and no mean over the others is tabled."]
 
 
 def _facts(results: Sequence[Result]) -> list[tuple[str, str]]:
@@ -129,7 +141,7 @@ def _coverage(report: Report, table: Table) -> Coverage:
     done, others = 0, []
     for frame in frames:
         rows = frame.rows.head(len(table.rows))
-        filled = int((rows["state"] != "not run").sum())
+        filled = int((rows["replicates"] > 0).sum())
         if frame.setting == PAPER_SETTING and frame.source == "own":
             done = max(done, filled)
         elif filled:

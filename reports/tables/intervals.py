@@ -22,7 +22,7 @@ from reports.statistics.bootstrap import (
     resampling_p,
 )
 from reports.statistics.replicates import holm
-from reports.tables.notes import row_name
+from reports.tables.row_name import row_name
 from rssam.config import RSSAM
 
 FEWEST_IMAGES = 30
@@ -60,7 +60,7 @@ class Resamples:
 
     def __call__(self, rows: Sequence[ResultGroupRow]) -> list[dict[str, FloatArray]]:
         """Return one mapping for each row, empty for a row without a score."""
-        scored = [row.results if row.results and not row.collapsed and _alike(row.results) else () for row in rows]
+        scored = [row.results if row.state == "done" and _alike(row.results) else () for row in rows]
         fresh = {_identity(results): results for results in scored if results}
         groups: dict[tuple[tuple[str, ...], int], list[tuple[Result, ...]]] = defaultdict(list)
         for identity, results in fresh.items():
@@ -104,7 +104,10 @@ def unranked(group: ResultGroup) -> str:
         return "the data are synthetic"
     if group.missing:
         return f"{group.missing} of {len(group.table.rows)} rows have no result"
-    if len({tuple(replicate_identity(result) for result in row.results) for row in group.filled}) > 1:
+    if failed := sum(row.state == "failed" for row in group.rows):
+        return f"{failed} of {len(group.table.rows)} rows {'has' if failed == 1 else 'have'} a run that failed"
+    scored = [row for row in group.filled if not row.failed]
+    if len({tuple(replicate_identity(result) for result in row.results) for row in scored}) > 1:
         return "rows rest on different replicates"
     return ""
 
@@ -116,7 +119,7 @@ def untested(group: ResultGroup) -> str:
         return reason
     if reference_row is None:
         return "the table has no full RS-SAM"
-    if reference_row.collapsed or not reference_row.results:
+    if reference_row.state != "done":
         return f"{row_name(group, reference_row)} has no score"
     if len({image for result in reference_row.results for image in result.images}) < FEWEST_IMAGES:
         return f"fewer than {FEWEST_IMAGES} test images"

@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from benchmarks.results.result import Result
-from reports.tables.frames import RowState, TableFrame
+from reports.select.comparable import RowState
+from reports.tables.frames import TableFrame
 
 
 @dataclass(frozen=True, eq=False)
