@@ -15,6 +15,7 @@ from benchmarks.results.submission import Submission
 from data_prep.manifest import Entry, Manifest
 from data_prep.registry import dataset as find_dataset
 from data_prep.splits import Split
+from reports.bundle.failures import diverged_rates
 
 
 @dataclass(frozen=True)
@@ -76,6 +77,7 @@ class RecordChecks:
             yield f"{len(history)} epochs, its recipe has {identity['recipe']['epochs']}"
         elif not 1 <= result.best_epoch <= len(losses) or losses[result.best_epoch - 1] != min(losses):
             yield f"epoch {result.best_epoch} is not the one of lowest validation loss"
+        yield from diverged_rates(result)
         profile = PROFILES.get(identity["recipe"]["name"])
         if profile is None:
             yield f"its recipe {identity['recipe']['name']!r} is not one of this version"

@@ -14,6 +14,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from benchmarks.protocol.tables import TABLES
+from benchmarks.results.failed_run import read_failed_run
 from benchmarks.results.home import Home
 from benchmarks.results.json_files import ResultDamaged
 from benchmarks.results.result import Result
@@ -21,6 +22,7 @@ from benchmarks.results.store import read_result
 from benchmarks.results.submission import Submission, read_submission
 from data_prep.prepare.archive import extract
 from data_prep.registry import register_home
+from reports.bundle.failures import failure_faults
 from reports.bundle.publish import ABOUT, NAMES, README, SCHEMA, SUMS, documents
 from reports.bundle.record_checks import RebuiltSplit, RecordChecks
 from reports.bundle.splits import SPLIT_SCHEMA, split_faults, split_manifest, split_name
@@ -109,6 +111,10 @@ def _check_folder(folder: Path, problems: BundleProblems) -> None:
                 record = read_submission(folder / name)
             problems.images += len(record.images)
             for fault in checks.faults(record, name):
+                problems.add(name, fault)
+    for name in sorted(name for name in names if name.startswith("runs/")):
+        with _guarded(name, problems):
+            for fault in failure_faults(read_failed_run(folder / name), name, folder):
                 problems.add(name, fault)
     _check_documents(folder, names, tables, problems)
 

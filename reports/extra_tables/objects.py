@@ -79,14 +79,14 @@ def _table(group: RowGroup, measured: Mapping[str, MeasuredRun]) -> ObjectTable 
     rows = [ObjectRow(*pair) for pair in zip(group.rows, _scored(group.rows, metrics, measured), strict=True)]
     if not any(row.scores for row in rows):
         return None
-    kept = tuple(row for row in rows if row.scores or row.row.state == "collapsed")
+    kept = tuple(row for row in rows if row.scores or row.row.state != "done")
     return ObjectTable(group, metrics, kept, tuple(row.row.name for row in rows if row not in kept))
 
 
 def _scored(
     rows: Sequence[GroupedRow], metrics: Sequence[ObjectMetric], measured: Mapping[str, MeasuredRun]
 ) -> list[dict[ObjectMetric, ObjectScore]]:
-    """For each row its scores under the metrics that all of its replicates have; none for a collapsed row."""
+    """For each row its scores under the metrics that all of its replicates have; none for a row without a score."""
     # Rows on the same images with the same metrics are resampled in one go.
     alike: dict[tuple[tuple[str, ...], tuple[ObjectMetric, ...]], list[int]] = defaultdict(list)
     for number, row in enumerate(rows):

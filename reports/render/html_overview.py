@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -11,7 +10,7 @@ from benchmarks.protocol.run import Run, canonical
 from benchmarks.protocol.tables import TABLES, Table
 from benchmarks.results.result import Result
 from reports.formatting import join_words
-from reports.select.results import Collection, ResultSource, profile_of
+from reports.select.results import Collection, ResultSource, StoredResult, profile_of
 from reports.select.settings import PAPER_SETTING, command, declare
 from reports.tables.assemble import Report, finished_days
 
@@ -42,7 +41,7 @@ def overview(report: Report, collection: Collection) -> Overview:
     own, published = results(report, collection, "own"), results(report, collection, "published")
     tables = [table for table, _ in report.tables]
     runs = _different_runs(tables)
-    done = [run for run in runs if any(stored.source == "own" for stored in collection.replicates(run))]
+    done = [run for run in runs if _is_done(collection, run)]
     return Overview(
         state=tuple(_state(report, own, published, len(done), len(runs))),
         facts=tuple((term, text) for term, text in _facts(own or published) if text),
@@ -50,6 +49,12 @@ def overview(report: Report, collection: Collection) -> Overview:
         done=len(done),
         runs=len(runs),
     )
+
+
+def _is_done(collection: Collection, run: Run) -> bool:
+    """Whether the user has a result of a run, and no replicate of it without one."""
+    own = [stored for stored in collection.tried(run) if stored.source == "own"]
+    return bool(own) and all(isinstance(stored, StoredResult) for stored in own)
 
 
 def results(report: Report, collection: Collection, source: ResultSource) -> tuple[Result, ...]:
@@ -71,7 +76,7 @@ def _state(
     """The sentences that a reader must know first."""
     first = report.tables[0][0] if report.tables else TABLES["table5"]
     begin = command(first, PAPER_SETTING)
-    lost = _without_result(report)
+    lost = [sentence] if (sentence := report.without_result("own")) else []
     published_note = "The numbers in its tables are published results that come with this version." if published else ""
     if not own:
         lines = [
@@ -104,16 +109,6 @@ def _state(
     return [line for line in (*lines, *lost, published_note) if line]
 
 
-def _without_result(report: Report) -> list[str]:
-    """How many runs of the user's behind the tables have no result; empty without one."""
-    own = {failed.key: failed for frame in report.frames if frame.source == "own" for failed in frame.failed}
-    counts = Counter(failed.state for failed in own.values())
-    if not counts:
-        return []
-    parts = [f"{counts[state]} {state}" for state in sorted(counts)]
-    return [f"Runs without a result: {join_words(parts)}. Their rows say so, and no mean over the others is tabled."]
-
-
 def _facts(results: Sequence[Result]) -> list[tuple[str, str]]:
     """Profile, data, seeds, software, device and days, as the results recorded them."""
     records = [result.provenance for result in results]
@@ -141,7 +136,7 @@ def _coverage(report: Report, table: Table) -> Coverage:
     done, others = 0, []
     for frame in frames:
         rows = frame.rows.head(len(table.rows))
-        filled = int((rows["replicates"] > 0).sum())
+        filled = int(rows["state"].isin(["done", "collapsed"]).sum())
         if frame.setting == PAPER_SETTING and frame.source == "own":
             done = max(done, filled)
         elif filled:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -21,39 +21,39 @@ LONGEST = 60
 DROPOUT = "dropout then draws other numbers"
 
 
-def mixed_software(group: ResultGroup) -> str:
-    """Return what differs between the runs of a group, and for which rows, in a sentence; empty where nothing does.
-
-    None of it is in a run's identity, and each may move a number in its last digits.
-    """
-    parts = [part for fact in _facts(group) if (part := _difference(group, fact))]
-    return f"{MIXED}, which may move numbers: {'; '.join(parts)}." if parts else ""
-
-
 Fact = Callable[[Result], str]
 """Words for one circumstance of a run."""
+
+
+def mixed_software(group: ResultGroup) -> str:
+    """Return what differs between the runs of a group, and in which rows, in a sentence; empty where nothing does.
+
+    None of it is in a run's identity, and each may move a number in its last digits. The commonest comes last.
+    """
+    facts = [fact for fact in _facts(group) if len({fact(result) for result in group.results}) > 1]
+    if not facts:
+        return ""
+    made = {result.key: ", ".join(fact(result) for fact in facts) for result in group.results}
+    ordered = sorted(Counter(made.values()).items(), key=lambda item: (-item[1], item[0]))
+    commonest = ordered[0][0]
+    others = [f"{_rows(group, made, circumstances)} {circumstances}" for circumstances, _ in ordered[1:]]
+    return f"{MIXED}, which may move numbers: {'; '.join(others)}; all other runs {commonest}."
+
+
+def _rows(group: ResultGroup, made: Mapping[str, str], circumstances: str) -> str:
+    """The rows whose results were made so, and of how many where a row has others too."""
+    named = []
+    for row in group.filled:
+        count = sum(made[result.key] == circumstances for result in row.results)
+        if count:
+            part = "" if count == len(row.results) else f"{count} of {len(row.results)} runs of "
+            named.append(f"{part}{row_name(group, row)}")
+    return join_words(named)
 
 
 def _facts(group: ResultGroup) -> list[Fact]:
     packages = sorted({name for result in group.results for name in _versions(result)})
     return [*(_version_of(name) for name in packages), _commit, _device, _devices, _compiled, _checkpointing]
-
-
-def _difference(group: ResultGroup, fact: Fact) -> str:
-    """The values of one fact with their rows; the commonest stands for the rest. Empty where all are alike."""
-    rows: dict[str, list[str]] = defaultdict(list)
-    runs: Counter[str] = Counter()
-    for row in group.filled:
-        for result in row.results:
-            value = fact(result)
-            runs[value] += 1
-            if row_name(group, row) not in rows[value]:
-                rows[value].append(row_name(group, row))
-    if len(runs) < 2:
-        return ""
-    (commonest, _), *others = sorted(runs.items(), key=lambda item: (-item[1], item[0]))
-    listed = [f"{value} for {join_words(rows[value], '; ')}" for value, _ in others]
-    return f"{', '.join(listed)}, {commonest} for {'the others' if len(rows[commonest]) > 1 else rows[commonest][0]}"
 
 
 def _versions(result: Result) -> Mapping[str, Any]:
@@ -62,7 +62,7 @@ def _versions(result: Result) -> Mapping[str, Any]:
 
 def _version_of(package: str) -> Fact:
     def version(result: Result) -> str:
-        return f"{_plain(package)} {_plain(_versions(result).get(package) or 'not recorded')}"
+        return f"with {_plain(package)} {_plain(_versions(result).get(package) or 'not recorded')}"
 
     return version
 
@@ -70,14 +70,14 @@ def _version_of(package: str) -> Fact:
 def _commit(result: Result) -> str:
     commit = _plain(result.provenance.get("commit") or "")
     if not commit:
-        return "commit not recorded"
+        return "from a commit not recorded"
     clean = commit.removesuffix("-dirty")
-    return f"commit {clean}" if clean == commit else f"commit {clean} with changes not committed"
+    return f"from commit {clean}" if clean == commit else f"from commit {clean} with changes not committed"
 
 
 def _device(result: Result) -> str:
     device = result.provenance.get("device")
-    return f"on {_plain(device)}" if device else "device not recorded"
+    return f"on {_plain(device)}" if device else "on a device not recorded"
 
 
 def _devices(result: Result) -> str:

@@ -20,6 +20,7 @@ class GroupedRow:
     name: str  # as in the first of them
     results: tuple[Result, ...]
     state: RowState
+    runs: str  # their number, in words where some have no result
 
     @property
     def places(self) -> str:
@@ -45,7 +46,7 @@ def grouped(frames: Iterable[TableFrame]) -> list[RowGroup]:
             if keys in rows:
                 rows[keys] = replace(rows[keys], tables=(*rows[keys].tables, frame.table.id))
             else:
-                rows[keys] = GroupedRow((frame.table.id,), row_title(frame, row), results, row["state"])
+                rows[keys] = GroupedRow((frame.table.id,), row_title(frame, row), results, row["state"], row["runs"])
     return [RowGroup(dataset, title, tuple(rows.values())) for (dataset, title), rows in groups.items()]
 
 

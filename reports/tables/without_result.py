@@ -11,7 +11,7 @@ from reports.select.comparable import ResultGroup, ResultGroupRow
 from reports.tables.recipe_text import describe_replicate
 from reports.tables.row_name import row_name
 
-LOST = "Without a result"
+LOST = "Diverged or failed"
 """First words of the note on diverged and failed runs."""
 
 
@@ -20,10 +20,7 @@ def without_result(group: ResultGroup) -> str:
     parts = [_row(group, row) for row in group.rows if row.failed]
     if not parts:
         return ""
-    return (
-        f"{LOST}, and one such replicate takes its row, because a mean over the others would flatter the system: "
-        f"{'; '.join(parts)}."
-    )
+    return f"{LOST}, so no mean over the other replicates is tabled: it would flatter the system. {'; '.join(parts)}."
 
 
 def diverged_rates(group: ResultGroup) -> str:

@@ -47,7 +47,8 @@ CLAIM_RULE = (
     "difference is above 0 beyond the luck of split and training, at 5 %; *contradicted*: below 0 likewise; "
     "*undecided*: the difference is smaller than the smallest that could have been seen; *not tested*: the runs are "
     "not there, or only one pair of them, or a replicate of either system collapsed, diverged or failed. The word is "
-    "about which system is better; where a sentence also says by how much, it is said whether that amount lies in our interval. A point is 0.01 of Dice or Jaccard.",
+    "about which system is better; where a sentence also says by how much, it is said whether that amount lies in our "
+    "interval. A point is 0.01 of Dice or Jaccard.",
     "The variance allows for the overlap of re-drawn training sets: SE² = s² (1/n + test/train) for n pairs "
     "(Nadeau and Bengio, 2003), and s²/n on the published split. RS-SAM against the Baseline is tested by itself on "
     "each data set. RS-SAM against the other systems of a data set is one family, and so are the rows of Table 5: "
