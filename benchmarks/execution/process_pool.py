@@ -15,7 +15,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from benchmarks.execution.failure_note import note_failure
 from benchmarks.execution.observer import NullObserver, Outcome
 from benchmarks.execution.runner import execute, in_two_rounds
 from benchmarks.execution.session import Session
@@ -126,7 +125,7 @@ def _died(resolved: ResolvedRun, session: Session) -> Outcome:
     if session.stop.wanted:
         return Outcome(key, "interrupted", reason="its process ended; what was saved is kept")
     reason = "its process ended abruptly (out of memory?): run again with fewer --jobs; what was saved is kept"
-    note_failure(resolved, session, reason)
+    session.note_failure(resolved, reason)
     return Outcome(key, "failed", reason=reason)
 
 

@@ -8,7 +8,6 @@ from contextlib import contextmanager
 import torch
 
 from benchmarks.divergence import TrainingDiverged
-from benchmarks.execution.failure_note import note_failure
 from benchmarks.execution.run_status import StatusFiles
 from benchmarks.execution.session import Session
 from benchmarks.failures import explain, first_line
@@ -44,7 +43,7 @@ def report_other_rank(resolved: ResolvedRun, session: Session) -> Callable[[str,
     """Return the function that records and shows the failure of another rank, which ends all."""
 
     def report(reason: str, trace: str) -> None:
-        note_failure(resolved, session, reason, trace)
+        session.note_failure(resolved, reason, trace)
         StatusFiles(session.store.work(resolved.key)).release()
         session.observer.note(f"{resolved.key} failed: {reason}")
         session.tracker.fail(reason)

@@ -14,7 +14,6 @@ from typing import Any
 import ray
 from ray.exceptions import RayError, RayTaskError, TaskCancelledError
 
-from benchmarks.execution.failure_note import note_failure
 from benchmarks.execution.observer import Outcome, OutcomeStatus, RunTable
 from benchmarks.execution.ray_cluster import Reservation, require_room, reservation
 from benchmarks.execution.ray_task import TaskSettings, execute_task
@@ -104,8 +103,8 @@ class _Dispatch:
             return self._lost(number, error)
         if outcome.result is not None and not self.session.store.path(resolved.key).is_file():
             self.session.store.put(outcome.result)  # the node has a home of its own at that path
-        if outcome.status == "failed":  # likewise
-            note_failure(resolved, self.session, outcome.reason, diverged=outcome.diverged)
+        if outcome.status == "failed" and not StatusFiles(self.session.store.work(resolved.key)).failure():  # likewise
+            self.session.note_failure(resolved, outcome.reason, diverged=outcome.diverged)
         return outcome
 
     def _lost(self, number: int, error: RayError) -> Outcome | None:
@@ -118,7 +117,7 @@ class _Dispatch:
         self.lost[number] += 1
         if self.lost[number] > RETRIES:
             reason = f"its worker was lost {self.lost[number]} times, at last {holder}; what was saved is kept"
-            note_failure(resolved, self.session, reason)
+            self.session.note_failure(resolved, reason)
             return Outcome(key, "failed", reason=reason)
         self.session.observer.note(
             f"{key}: lost {holder}; another worker goes on from the last checkpoint, "

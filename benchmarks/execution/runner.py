@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator, Sequence
 from filelock import BaseFileLock, Timeout
 
 from benchmarks.divergence import TrainingDiverged
-from benchmarks.execution.failure_note import note_failure
 from benchmarks.execution.observer import Outcome
 from benchmarks.execution.run_status import StatusFiles
 from benchmarks.execution.session import Session
@@ -106,7 +105,7 @@ def _train(resolved: ResolvedRun, session: Session) -> Outcome:
     except Exception as error:  # noqa: BLE001  (whatever fails in one run, the rest of the plan goes on)
         reason, trace = explain(error, session.home)
         diverged = error.rates if isinstance(error, TrainingDiverged) else ()
-        note_failure(resolved, session, reason, trace, diverged)
+        session.note_failure(resolved, reason, trace, diverged)
         session.tracker.fail(reason)
         return Outcome(key, "failed", reason=reason, diverged=diverged)
     finally:

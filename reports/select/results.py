@@ -12,7 +12,7 @@ from typing import Any, Literal
 from benchmarks.protocol.recipe import PROFILES
 from benchmarks.protocol.registry import MODELS
 from benchmarks.protocol.run import PROTOCOL, Run, canonical, plain_fields
-from benchmarks.results.custom_system import stand_in
+from benchmarks.results.custom_system import SYSTEM, stand_in
 from benchmarks.results.failed_run import FailedRun, read_failed_runs
 from benchmarks.results.home import Home
 from benchmarks.results.json_files import ResultDamaged
@@ -173,6 +173,7 @@ def _unusable_failure(failed: FailedRun) -> str | None:
     """Why a failure that can be read still cannot be used."""
     try:
         failed.declared(), profile_of(failed), failed.identity["dataset"]["version"]
+        failed.provenance.get(SYSTEM, {"class": ""})["class"]
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         return f"a part is missing or malformed ({error!r})"
     return None

@@ -14,7 +14,6 @@ import torch
 
 import benchmarks.execution.execute_run
 from baselines.unet import UNet
-from benchmarks.execution.failure_note import note_failure
 from benchmarks.execution.plan import resolve_all
 from benchmarks.execution.run_status import Progress, ProgressWriter, StatusFiles, duration, run_status
 from benchmarks.execution.runner import execute, execute_all
@@ -107,7 +106,7 @@ def test_a_failure_is_noted_in_the_work_folder_and_forgotten_on_success(tmp_path
     assert (found.state, "do not tile" in found.reason) == ("failed", True)
     assert not list(session.store.results.glob("*"))
     [good] = resolved(session, tiny_run(recipe=ONE))
-    note_failure(good, session, "once")
+    session.note_failure(good, "once")
     assert run_status(session.store, good.key).state == "failed"
     assert execute(good, session).status == "trained"
     assert run_status(session.store, good.key).state == "finished"
