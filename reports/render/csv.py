@@ -27,7 +27,7 @@ def extra(table: ExtraTable) -> str:
 
 def _lines(frame: TableFrame) -> list[dict[str, object]]:
     setting = frame.setting
-    records = (*frame.results, *frame.failed)
+    first = frame.first
     shared = {
         "table": frame.table.id,
         "profile": setting.profile,
@@ -35,8 +35,8 @@ def _lines(frame: TableFrame) -> list[dict[str, object]]:
         "init": setting.init,
         "dataset": frame.dataset,
         "source": frame.source,
-        "data": records[0].data.get("describe") if records else None,
-        "precision": records[0].identity["precision"] if records else None,
+        "data": first.data.get("describe") if first else None,
+        "precision": first.identity["precision"] if first else None,
     }
     return [
         {

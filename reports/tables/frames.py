@@ -80,9 +80,14 @@ class TableFrame:
     def title(self) -> str:
         """Setting, owner, data and precision: what tells a frame from its neighbours."""
         owner = ["published results"] if self.source == "published" else []
-        first = next(iter((*self.results, *self.failed)), None)
-        facts = [str(first.data.get("describe", "")), first.identity["precision"]] if first else []
+        facts = [str(self.first.data.get("describe", "")), self.first.identity["precision"]] if self.first else []
         return "; ".join(part for part in [describe(self.setting), *owner, *facts] if part)
+
+    @property
+    def first(self) -> Result | FailedRun | None:
+        """A run of the frame, one with a result if there is one: data and precision are those of all."""
+        runs: tuple[Result | FailedRun, ...] = (*self.results, *self.failed)
+        return runs[0] if runs else None
 
     @property
     def dataset(self) -> str:

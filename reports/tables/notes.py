@@ -36,8 +36,8 @@ def notes(group: ResultGroup, intervals: Sequence[str] = (), scored: Sequence[st
     if not group.results:
         fill = command(group.table, group.setting)
         if group.failed:
-            parts = _owner(group), without_result(group), f"No row of this table has a result. To fill it: `{fill}`."
-            return tuple(part for part in (*parts, *scored) if part)
+            ending = f"No row of this table has a result. To fill it: `{fill}`."
+            return tuple(part for part in (_owner(group), without_result(group), ending, *scored) if part)
         return (f"Nothing of this table has been run. To fill it: `{fill}`.", *scored)
     parts = (
         _owner(group),

@@ -15,6 +15,8 @@ from benchmarks.protocol.paper_runs import DATASET_TABLES, PAPER_RUNS, PaperRun
 from benchmarks.protocol.run import Run
 from benchmarks.protocol.setting import Setting
 from benchmarks.protocol.tables import Row, Table
+from benchmarks.results.failed_run import FailedRun
+from benchmarks.results.result import Result
 from reports.select.comparable import ResultGroup, ResultGroupRow, RowState, comparable_groups
 from reports.select.not_comparable import group_reasons, row_reasons
 from reports.select.results import Collection, ResultSource
@@ -117,7 +119,7 @@ def _verdict_set(setting: Setting, source: ResultSource, groups_of: Mapping[str,
         # They differ in data or precision. Verdicts are on the group that can say most: comparable, then larger.
         chosen[dataset], *others = sorted(groups, key=_says_less)
         for group in others:
-            first = (*group.results, *group.failed)[0]
+            first: Result | FailedRun = group.results[0] if group.results else group.failed[0]
             facts = [str(first.data.get("describe", "")), first.identity["precision"]]
             lost = len(group.failed)
             runs = f"{len(group.results)} results{f' and {lost} runs without one' if lost else ''}"
