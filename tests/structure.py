@@ -34,7 +34,7 @@ ORDER: tuple[frozenset[str], ...] = tuple(
     data_prep.rasters
     data_prep.datasets
     data_prep.registry
-    benchmarks.signals benchmarks.failures benchmarks.metrics
+    benchmarks.signals benchmarks.failures benchmarks.divergence benchmarks.metrics
     benchmarks.protocol
     benchmarks.results benchmarks.training
     benchmarks.export benchmarks.tracking benchmarks.speed benchmarks.conformance

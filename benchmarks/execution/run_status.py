@@ -18,6 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
+from benchmarks.results.failed_run import FailedRun
 from benchmarks.results.json_files import ResultDamaged
 from benchmarks.results.store import Store
 from data_prep.errors import DataError
@@ -86,9 +87,8 @@ class StatusFiles:
     folder: Path
 
     def claim(self) -> None:
-        """Note that this process holds the run; an earlier failure is past."""
+        """Note that this process holds the run. An earlier failure stays until there is a result: reports count it."""
         self._write(HOLDER, {"pid": os.getpid(), "host": socket.gethostname(), "since": _now()})
-        self._remove(FAILURE)
 
     def release(self) -> None:
         """Note that nobody holds it."""
@@ -101,9 +101,13 @@ class StatusFiles:
             return "another process"
         return f"process {values['pid']} on {values['host']} since {values['since']}"
 
-    def fail(self, reason: str, trace: str = "") -> None:
+    def fail(self, failed: FailedRun, trace: str = "") -> None:
         """Note why it failed; results never hold a failure."""
-        self._write(FAILURE, {"reason": reason, "when": _now(), **({"traceback": trace} if trace else {})})
+        self._write(FAILURE, {**failed.to_json(), **({"traceback": trace} if trace else {})})
+
+    def succeed(self) -> None:
+        """Forget an earlier failure, because there is a result."""
+        self._remove(FAILURE)
 
     def failure(self) -> str:
         """Why it failed the last time, or nothing."""

@@ -89,7 +89,8 @@ def load_run(home: Path, key: str, given: Model | None = None) -> TrainedNetwork
 def _folder(store: Store, result: Result) -> Path:
     """Where the parameters of the result's best epoch are: of several candidate rates that of the lowest loss."""
     work, rates = store.work(result.key), result.identity["recipe"]["rates"]
-    folders = [work / candidate_name(rates, rate) for rate in rates]
+    diverged = {rate.rate for rate in result.diverged}  # their losses before that may be lower
+    folders = [work / candidate_name(rates, rate) for rate in rates if rate not in diverged]
     if missing := [folder / LAST for folder in folders if not (folder / LAST).is_file()]:
         raise NotTrained(
             f"the run {result.key} has a result, but its parameters are gone: expected {missing[0]}. "

@@ -80,6 +80,12 @@ class ResolvedRun:
         return make_key(self.identity())
 
 
+def declared_part(identity: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the declared part of an identity, comparable with `Run.declared`."""
+    later = [name for name in ("split_rule",) if name in identity]
+    return {name: identity[name] for name in ("model", "dataset", "recipe", "seed", "split_seed", *later)}
+
+
 def make_key(identity: Mapping[str, Any]) -> str:
     """Return the key that belongs to the identity of a run."""
     return f"{identity['dataset']['name']}-{identity['model']['name']}-{short_digest(identity)}"

@@ -17,6 +17,7 @@ from benchmarks.protocol.custom import is_own
 from benchmarks.protocol.own_code import changed_files, source_digest, source_files
 from benchmarks.protocol.recipe import added
 from benchmarks.protocol.run import ResolvedRun, canonical, from_json_value, to_json_value
+from benchmarks.results.failed_run import FailedRun
 from benchmarks.results.result import Result
 from benchmarks.results.store import Store
 from rssam.contract import Model, Optimisation, Task, cli_options
@@ -59,7 +60,7 @@ def with_files(recorded: Mapping[str, Any], model: Model) -> dict[str, Any]:
     return {**recorded, FILES: {**source_files(type(model)), **recorded[FILES]}}
 
 
-def stand_in(result: Result) -> Model | None:
+def stand_in(result: Result | FailedRun) -> Model | None:
     """The declaration of a result's system, from what the result keeps of it; None if it keeps nothing.
 
     Equal records give the same class, so that results of one system are rows of one row.

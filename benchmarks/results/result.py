@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from benchmarks.divergence import DivergedRate
 from benchmarks.metrics.probability_histogram import Histogram
-from benchmarks.protocol.run import make_key
+from benchmarks.protocol.run import declared_part, make_key
 from benchmarks.results.counted_test import CountedTest
 from benchmarks.results.json_files import ResultDamaged, decoding
 from data_prep.registry import dataset as find_dataset
@@ -30,6 +31,7 @@ class Result(CountedTest):
     seconds: float  # training and evaluation, all sessions of the run added
     peak_memory: int  # bytes, of the device on CUDA and of the process on CPU
     probabilities: Histogram | None = None  # of all test images together; earlier versions did not count them
+    diverged: tuple[DivergedRate, ...] = ()  # rates of the recipe that were out of the choice by validation loss
 
     @cached_property
     def key(self) -> str:
@@ -51,8 +53,7 @@ class Result(CountedTest):
 
     def declared(self) -> dict[str, Any]:
         """The declared part of the identity, comparable with `Run.declared`."""
-        added = [name for name in ("split_rule",) if name in self.identity]
-        return {name: self.identity[name] for name in ("model", "dataset", "recipe", "seed", "split_seed", *added)}
+        return declared_part(self.identity)
 
     def to_json(self) -> dict[str, Any]:
         """Plain values; `from_json` gives the same result back."""
@@ -65,6 +66,7 @@ class Result(CountedTest):
             "seconds": self.seconds,
             "peak_memory": self.peak_memory,
             **({"probabilities": self.probabilities.to_json()} if self.probabilities else {}),
+            **({"diverged": [rate.to_json() for rate in self.diverged]} if self.diverged else {}),
         }
 
     @classmethod
@@ -89,6 +91,7 @@ class Result(CountedTest):
                 seconds=raw["seconds"],
                 peak_memory=raw["peak_memory"],
                 probabilities=Histogram.from_json(raw["probabilities"]) if "probabilities" in raw else None,
+                diverged=tuple(DivergedRate.from_json(rate) for rate in raw.get("diverged", ())),
             )
             result.require_fit(raw["key"])
         return result

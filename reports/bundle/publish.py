@@ -29,10 +29,12 @@ from data_prep.errors import DataError
 from data_prep.manifest import Manifest, load_manifest
 from data_prep.registry import BUILT_IN
 from data_prep.registry import dataset as find_dataset
+from reports.bundle.failures import FAILURE_NAMES, failure_files, failures_of_tables
 from reports.bundle.ledger import LEDGER, UNLOGGED, published_ledger
 from reports.bundle.splits import split_name, split_record
 from reports.extra_tables.cross_dataset import scored_sections
 from reports.extra_tables.extra_table import ExtraSection
+from reports.formatting import plural
 from reports.render import csv, markdown
 from reports.render.markdown import grid, reading, sources
 from reports.select.results import Collection, collect
@@ -45,13 +47,13 @@ SCHEMA = 1
 ABOUT, README, SUMS = "bundle.json", "README.md", "SHA256SUMS"
 NAMES = re.compile(
     r"(results|scores|splits)/[\w.-]+\.json|tables/[\w.-]+\.csv|data/[\w.-]+/dataset\.json|"
-    rf"{re.escape(ABOUT)}|{re.escape(README)}|{re.escape(LEDGER)}|{SUMS}"
+    rf"{FAILURE_NAMES}|{re.escape(ABOUT)}|{re.escape(README)}|{re.escape(LEDGER)}|{SUMS}"
 )
 """Files that a bundle may hold."""
 
 PUBLISHED_PROVENANCE = (
     "versions", "commit", "platform", "device", "device_type", "cores", "threads", "finished",
-    "activation_checkpointing", "devices", SYSTEM,
+    "activation_checkpointing", "devices", "compiled", SYSTEM,
 )  # fmt: skip
 """Parts of a provenance that a bundle holds; what else a later version records is left out.
 
@@ -83,16 +85,18 @@ def publish(items: Sequence[str], out: Path, home: Path) -> PublishedBundle:
         raise UserError(f"expected a name that ends in .zip, found {out}: --out FILE.zip")
     chosen = _tables(items)
     everything = collect(home, published=None)
+    failed = failures_of_tables(chosen, everything)
     collection = _chosen(everything, chosen)
     results, submissions = [stored.result for stored in collection.stored], collection.submissions
-    if not (results or submissions):
+    if not (results or submissions or failed):
         asked = f" of {', '.join(items)}" if items else ""
         raise UserError(f"nothing{asked} to publish in {home}: no usable result and no score (rssam-bench status)")
     files = {f"results/{result.key}.json": _plain(result.to_json()) for result in results}
     files |= {f"scores/{submission.key}.json": _plain(submission.to_json()) for submission in submissions}
     identities = [counted.identity for counted in (*results, *submissions)]
     files |= _splits(identities, home)
-    files |= _own_data(identities)
+    files |= _own_data([*identities, *(stored.result.identity for stored in failed)])
+    files |= failure_files(failed)
     ledger = published_ledger(home, (*results, *submissions))
     files[LEDGER] = ledger.text
     about = {
@@ -246,6 +250,13 @@ def _readme(
         "every test image (`results/`, `scores/`), with the splits they were counted on (`splits/`: names and digests "
         "of source files). No image, mask or prediction is here.",
     ]
+    if collection.failed:
+        count = len(collection.failed)
+        lines += [
+            "",
+            f"{count} {plural(count, 'run')} diverged or failed and {'has' if count == 1 else 'have'} no result "
+            "(`runs/`): the rows below say so.",
+        ]
     if results:
         lines += ["", f"Made with: {made_with(results)}."]
     lines += [

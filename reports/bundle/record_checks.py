@@ -14,6 +14,7 @@ from benchmarks.results.result import Result
 from benchmarks.results.submission import Submission
 from reports.bundle import bundle_checks, copy_checks, data_checks, pixel_checks, run_checks, score_checks
 from reports.bundle.checked import Checked, Finding, RebuiltSplit, WholeBundle
+from reports.bundle.failures import diverged_rates
 from reports.bundle.ledger import ledger
 
 RECORD_CHECKS: tuple[Callable[[Checked], Iterator[str]], ...] = (
@@ -37,6 +38,7 @@ RESULT_CHECKS: tuple[Callable[[Result], Iterator[str]], ...] = (
     run_checks.system,
     run_checks.weights,
     run_checks.parameters,
+    diverged_rates,
 )
 
 SUBMISSION_CHECKS: tuple[Callable[[Checked], Iterator[str]], ...] = (score_checks.submission,)

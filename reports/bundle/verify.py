@@ -14,6 +14,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from benchmarks.protocol.tables import TABLES
+from benchmarks.results.failed_run import read_failed_run
 from benchmarks.results.home import Home
 from benchmarks.results.json_files import ResultDamaged
 from benchmarks.results.result import Result
@@ -22,6 +23,7 @@ from benchmarks.results.submission import Submission, read_submission
 from data_prep.prepare.archive import extract
 from data_prep.registry import register_home
 from reports.bundle.checked import RebuiltSplit
+from reports.bundle.failures import failure_faults
 from reports.bundle.ledger import use_counts
 from reports.bundle.publish import ABOUT, NAMES, README, SCHEMA, SUMS, documents
 from reports.bundle.record_checks import RecordChecks
@@ -112,6 +114,10 @@ def _check_folder(folder: Path, problems: BundleProblems) -> None:
                 record = read_submission(folder / name)
             problems.images += len(record.images)
             for fault in checks.faults(record, name):
+                problems.add(name, fault)
+    for name in sorted(name for name in names if name.startswith("runs/")):
+        with _guarded(name, problems):
+            for fault in failure_faults(read_failed_run(folder / name), name, folder):
                 problems.add(name, fault)
     with _guarded(ABOUT, problems):
         for name, fault in checks.of_whole(folder, tables):

@@ -79,7 +79,7 @@ def _table(group: RowGroup, measured: Mapping[str, MeasuredRun]) -> ObjectTable 
     rows = [ObjectRow(row, _scored(row, metrics, measured, units)) for row in group.rows]
     if not any(row.scores for row in rows):
         return None
-    kept = tuple(row for row in rows if row.scores or row.row.state == "collapsed")
+    kept = tuple(row for row in rows if row.scores or row.row.state != "done")
     return ObjectTable(group, metrics, kept, tuple(row.row.name for row in rows if row not in kept))
 
 

@@ -43,9 +43,9 @@ def _extra_table(name: str, table: ObjectTable) -> ExtraTable:
         (
             row.row.name,
             row.row.places,
-            "collapsed" if row.row.state == "collapsed" else f"{mean_dice(row.row.results):.3f}",
+            f"{mean_dice(row.row.results):.3f}" if row.row.state == "done" else row.row.state,
             *(cell(row, metric) for metric in table.metrics),
-            str(len(row.row.results)),
+            row.row.runs,
         )
         for row in table.rows
     ]
@@ -62,7 +62,7 @@ def _extra_table(name: str, table: ObjectTable) -> ExtraTable:
 def cell(row: ObjectRow, metric: ObjectMetric) -> str:
     """Return a headline score with its interval, or why there is none."""
     if metric not in row.scores:
-        return "" if row.row.state == "collapsed" else "not measured"
+        return "not measured" if row.row.state == "done" else ""
     score = row.scores[metric]
     value, limits = score.scores[metric.headline], score.interval
     if math.isnan(value):

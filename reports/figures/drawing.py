@@ -128,7 +128,8 @@ class _Sheet:
             centre = self._left(column) + self.cell / 2
             if labels is None or dice is None:
                 cells[-1].set_facecolor("0.92")
-                self._text(centre, top + height / 2, "not run", va="center", color="0.35")
+                absent = "no result" if self.figure.panels[column - 2].title in block.lost else "not run"
+                self._text(centre, top + height / 2, absent, va="center", color="0.35")
                 continue
             cells[-1].imshow(error_maps.prediction_picture(scene.truth, labels, palette), aspect="auto")
             self._text(centre, top + height + 0.1 * self.line, format_number(dice), va="top")

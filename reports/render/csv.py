@@ -14,7 +14,8 @@ def render(frames: Sequence[TableFrame]) -> str:
     """Return all frames of one table; a missing number is an empty field, the paper has none for the extra scores.
 
     `low` and `high` are the 95 % interval over test units, `spread` the standard deviation over replicates,
-    `p_adjusted` that of no difference from the reference row (see `TableFrame`).
+    `p_adjusted` that of no difference from the reference row (see `TableFrame`). `runs` says in words which replicates
+    have no result.
     """
     return pd.DataFrame([line for frame in frames for line in _lines(frame)]).to_csv(index=False, lineterminator="\n")
 
@@ -26,7 +27,7 @@ def extra(table: ExtraTable) -> str:
 
 def _lines(frame: TableFrame) -> list[dict[str, object]]:
     setting = frame.setting
-    results = frame.results
+    first = frame.first
     shared = {
         "table": frame.table.id,
         "profile": setting.profile,
@@ -34,13 +35,14 @@ def _lines(frame: TableFrame) -> list[dict[str, object]]:
         "init": setting.init,
         "dataset": frame.dataset,
         "source": frame.source,
-        "data": results[0].data["describe"] if results else None,
-        "precision": results[0].identity["precision"] if results else None,
+        "data": first.data.get("describe") if first else None,
+        "precision": first.identity["precision"] if first else None,
     }
     return [
         {
             **shared,
             **{name: row[name] for name in frame.table.label_columns},
+            "runs": row["runs"],
             "score": score,
             "ours": row[score],
             "paper": row.get(f"{score}_paper"),

@@ -124,7 +124,9 @@ def _scene(block: Block, scene: Scene, titles: Sequence[str]) -> SceneView:
         None if labels is None else error_maps.prediction_picture(scene.truth, labels, palette)
         for labels in scene.predictions
     ]
-    scores = ["", "", *("not run" if dice is None else format_number(dice) for dice in scene.dice)]
+    absent = ["no result" if title in block.lost else "not run" for title in titles[2:]]
+    known = zip(scene.dice, absent, strict=True)
+    scores = ["", "", *(word if dice is None else format_number(dice) for dice, word in known)]
     panels = []
     for number, (title, picture, score) in enumerate(zip(titles, pictures, scores, strict=True)):
         height, width = scene.truth.shape

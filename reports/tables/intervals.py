@@ -12,7 +12,7 @@ from reports.select.comparable import ResultGroup, ResultGroupRow, replicate_ide
 from reports.statistics.jackknife import FEWEST_TESTED, Jackknife
 from reports.statistics.replicates import LEVEL_TEXT, holm
 from reports.statistics.units import Interval, Units, interval, lacking, number_units
-from reports.tables.notes import row_name
+from reports.tables.row_name import row_name
 from rssam.config import RSSAM
 
 
@@ -61,7 +61,10 @@ def unranked(group: ResultGroup) -> str:
         return "the data are synthetic"
     if group.missing:
         return f"{group.missing} of {len(group.table.rows)} rows have no result"
-    if len({tuple(replicate_identity(result) for result in row.results) for row in group.filled}) > 1:
+    if failed := sum(row.state == "failed" for row in group.rows):
+        return f"{failed} of {len(group.table.rows)} rows {'has' if failed == 1 else 'have'} a run that failed"
+    scored = [row for row in group.filled if not row.failed]
+    if len({tuple(replicate_identity(result) for result in row.results) for row in scored}) > 1:
         return "rows rest on different replicates"
     return ""
 
@@ -73,7 +76,7 @@ def untested(group: ResultGroup) -> str:
         return reason
     if reference_row is None:
         return "the table has no full RS-SAM"
-    if reference_row.collapsed or not reference_row.results:
+    if reference_row.state != "done":
         return f"{row_name(group, reference_row)} has no score"
     units = number_units(group.results)
     return lacking(units.dice(reference_row.results)[-1], units, FEWEST_TESTED, "a test")
@@ -135,7 +138,7 @@ def _without(group: ResultGroup, done: Sequence[tuple[ResultGroupRow, RowInterva
 
 def _estimated(row: ResultGroupRow, names: Sequence[str], units: Units) -> RowIntervals | None:
     """The estimates and intervals of one row; None without a score, or if its replicates have other classes."""
-    if not row.results or row.collapsed or len({result.classes for result in row.results}) > 1:
+    if row.state != "done" or len({result.classes for result in row.results}) > 1:
         return None
     named = by_column(row.results, units)
     estimates = {name: one for name, one in named.items() if name in names}

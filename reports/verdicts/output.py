@@ -52,7 +52,7 @@ def _verdict(verdict: Verdict) -> dict[str, Any]:
         "dataset": run.dataset, "run": run.name, "tables": list(run.tables), "verdict": verdict.word,
         "text": verdict.text, "why": verdict.why, "paper": run.printed["dice"], "mean": verdict.mean,
         "difference": verdict.difference, "tolerance": verdict.tolerance, "replicates": verdict.replicates,
-        "keys": list(verdict.keys),
+        "keys": list(verdict.keys), "state": verdict.state,
     }  # fmt: skip
 
 

@@ -13,7 +13,7 @@ from benchmarks.protocol.tables import SYSTEMS
 from benchmarks.results.result import Result
 from data_prep.registry import dataset as find_dataset
 from reports.formatting import plural
-from reports.select.comparable import ResultGroup, ResultGroupRow, replicate_identity
+from reports.select.comparable import ResultGroup, ResultGroupRow, RowState, replicate_identity
 from reports.statistics.replicates import LEVEL, Contrast, contrast, holm
 from reports.statistics.units import Interval, interval, number_units
 from reports.verdicts.rule import FEWEST_REPLICATES, VerdictSet, find_row
@@ -23,8 +23,8 @@ ClaimWord = Literal["supported", "contradicted", "undecided", "not tested"]
 ReplicatePair = tuple[Result, Result]
 """Results of the better and of the worse system, as claimed, on the same split with the same seed."""
 
-COLLAPSED = "collapsed"
-"""First word of why a comparison is not tested that more runs would not make possible."""
+FUTILE: tuple[RowState, ...] = ("diverged", "collapsed")
+"""States of a row without a score that more runs would not mend: first words of why a comparison is not tested."""
 
 PRIMARY = "Baseline"
 """The system against which RS-SAM is compared without adjustment."""
@@ -123,9 +123,9 @@ def _paired(key: ComparisonKey, group: ResultGroup | None) -> PairedComparison:
         )
         why = f"not run: {' and '.join(missing)}"
         return PairedComparison(comparison, score, "not tested", why, (), missing=missing)
-    collapsed = [row.row.labels[0] for row in (better, worse) if row.collapsed]
-    if collapsed:
-        return PairedComparison(comparison, score, "not tested", f"{COLLAPSED}: {' and '.join(collapsed)}", ())
+    for state in (*FUTILE, "failed"):
+        if lost := [_named(row) for row in (better, worse) if row.state == state]:
+            return PairedComparison(comparison, score, "not tested", f"{state}: {' and '.join(lost)}", ())
     replicate_pairs = tuple(pairs(better, worse))
     differences = tuple(getattr(above.scores, score) - getattr(below.scores, score) for above, below in replicate_pairs)
     if len(replicate_pairs) < FEWEST_REPLICATES:
@@ -135,6 +135,10 @@ def _paired(key: ComparisonKey, group: ResultGroup | None) -> PairedComparison:
         return PairedComparison(comparison, score, "not tested", why, differences)
     tested = contrast(differences, test_over_train(group, replicate_pairs))
     return PairedComparison(comparison, score, "undecided", "", differences, tested, pairs=replicate_pairs)
+
+
+def _named(row: ResultGroupRow) -> str:
+    return f"{row.row.labels[0]} ({row.runs})" if row.failed else row.row.labels[0]
 
 
 def test_over_train(group: ResultGroup, replicate_pairs: Sequence[ReplicatePair]) -> float:

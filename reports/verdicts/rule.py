@@ -20,8 +20,10 @@ from benchmarks.protocol.paper_runs import DATASET_TABLES, PAPER_RUNS, PaperRun
 from benchmarks.protocol.run import Run
 from benchmarks.protocol.setting import Setting
 from benchmarks.protocol.tables import Row, Table
+from benchmarks.results.failed_run import FailedRun
+from benchmarks.results.result import Result
 from reports.formatting import plural
-from reports.select.comparable import ResultGroup, ResultGroupRow, comparable_groups, replicate_identity
+from reports.select.comparable import ResultGroup, ResultGroupRow, RowState, comparable_groups, replicate_identity
 from reports.select.not_comparable import group_reasons, row_reasons
 from reports.select.results import Collection, ResultSource
 from reports.select.settings import declare
@@ -57,6 +59,7 @@ class Verdict:
     tolerance: float | None = None
     replicates: int = 0
     keys: tuple[str, ...] = ()
+    state: RowState = "not run"  # of the row behind it
 
     @property
     def text(self) -> str:
@@ -112,7 +115,7 @@ def judge(collection: Collection, setting: Setting) -> list[VerdictSet]:
     by_owner: dict[ResultSource, dict[str, list[ResultGroup]]] = {}
     for dataset, table in DATASET_TABLES.items():
         for group in comparable_groups(_runnable(table, setting), collection, setting):
-            if group.results:
+            if group.tried:
                 by_owner.setdefault(group.source, defaultdict(list))[dataset].append(group)
     owners: Sequence[ResultSource] = sorted(by_owner) or ["own"]
     return [_verdict_set(setting, owner, by_owner.get(owner, {})) for owner in owners]
@@ -131,22 +134,29 @@ def _verdict_set(setting: Setting, source: ResultSource, groups_of: Mapping[str,
     passed_over = []
     for dataset, groups in groups_of.items():
         # They differ in data or precision. Verdicts are on the group that can say most: comparable, then larger.
-        chosen[dataset], *others = sorted(groups, key=lambda group: (len(group_reasons(group)), -len(group.results)))
+        chosen[dataset], *others = sorted(groups, key=_says_less)
         for group in others:
-            result = group.results[0]
+            first: Result | FailedRun = group.results[0] if group.results else group.failed[0]
+            facts = [str(first.data.get("describe", "")), first.identity["precision"]]
+            lost = len(group.failed)
+            runs = f"{len(group.results)} results{f' and {lost} runs without one' if lost else ''}"
             passed_over.append(
-                f"{len(group.results)} results on {dataset} with other data or precision ({result.data['describe']}, "
-                f"{result.identity['precision']}) stand in the tables and are not judged here"
+                f"{runs} on {dataset} with other data or precision ({', '.join(fact for fact in facts if fact)}) stand "
+                "in the tables and are not judged here"
             )
     verdicts = tuple(_verdict(run, chosen.get(run.dataset)) for run in PAPER_RUNS)
     shifts = {dataset: _shift(dataset, group) for dataset, group in chosen.items()}
     return VerdictSet(setting, source, verdicts, shifts, chosen, tuple(passed_over))
 
 
+def _says_less(group: ResultGroup) -> tuple[bool, int, int]:
+    return not group.results, len(group_reasons(group)), -len(group.results)
+
+
 def find_row(group: ResultGroup | None, name: str) -> ResultGroupRow | None:
-    """Return the row of a run by its name; None if it has no result."""
-    filled = group.filled if group else ()
-    return next((row for row in filled if row.row.labels == (name,)), None)
+    """Return the row of a run by its name; None if it was not run. Its runs may all have failed."""
+    tried = group.tried if group else ()
+    return next((row for row in tried if row.row.labels == (name,)), None)
 
 
 def _shift(dataset: str, group: ResultGroup) -> Shift:
@@ -174,17 +184,17 @@ def _verdict(run: PaperRun, group: ResultGroup | None) -> Verdict:
         return Verdict(run, "not run")
     count, keys = len(row.results), tuple(result.key for result in row.results)
     reasons = row_reasons(group, row)
-    mean = None if row.collapsed else mean_dice(row.results)
+    mean = mean_dice(row.results) if row.state == "done" else None
     if reasons:
-        return Verdict(run, "not comparable", "; ".join(reasons), mean, None, count, keys)
+        return Verdict(run, "not comparable", "; ".join(reasons), mean, None, count, keys, row.state)
     if count < FEWEST_REPLICATES:
         why = f"{count} {plural(count, 'replicate')}, where a verdict takes {FEWEST_REPLICATES}"
-        return Verdict(run, "difference only", why, mean, None, count, keys)
+        return Verdict(run, "difference only", why, mean, None, count, keys, row.state)
     limit, cap = tolerance([result.scores.dice for result in row.results]), CAPS[run.dataset]
     if limit > cap:
         why = f"replicates differ too much: ±{limit:.3f}, where more than ±{cap:.3f} would say little"
-        return Verdict(run, "undecided", why, mean, limit, count, keys)
+        return Verdict(run, "undecided", why, mean, limit, count, keys, row.state)
     assert mean is not None
     difference = mean - run.printed["dice"]
     word: VerdictWord = "reproduced" if abs(difference) <= limit else "higher" if difference > 0 else "lower"
-    return Verdict(run, word, "", mean, limit, count, keys)
+    return Verdict(run, word, "", mean, limit, count, keys, row.state)
