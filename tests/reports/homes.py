@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from benchmarks.divergence import DivergedRate
+from benchmarks.metrics.counts import Counts
 from benchmarks.protocol.setting import Setting
 from benchmarks.results.store import Store
 from tests.reports.fabricate import (
@@ -69,13 +70,15 @@ def mixed(home):
 
 
 def scenes(home):
-    """Test images are tiles of scenes, one of which has training images too."""
-    known = {"test_scenes": ["s1", "s1", "s2", "s2"], "train_neighbours": ["a", "b"]}
-    for index in range(5):
-        result = fabricate(row_run(index), DICES[index])
-        result = replace(result, images=("a", "b", "c", "d"), counts=binary_counts(DICES[index], images=4))
-        result = replace(result, data={**result.data, **known})
-        Store(home).put(result)
+    """48 test images are two tiles each of 24 scenes; the first scene has training images too."""
+    images = tuple(f"t{number:02}" for number in range(48))
+    known = {"test_scenes": [f"s{number // 2}" for number in range(48)], "train_neighbours": ["t00", "t01"]}
+    for index, dice in enumerate(DICES):
+        of_images = [binary_counts(dice + 0.1 * np.cos(number // 2), images=1) for number in range(48)]
+        parts = ([getattr(counts, part) for counts in of_images] for part in ("tp", "fp", "fn", "tn"))
+        counts = Counts(*map(np.concatenate, parts))
+        result = replace(fabricate(row_run(index), dice), images=images, counts=counts)
+        Store(home).put(replace(result, data={**result.data, **known}))
 
 
 def one_replicate(home):
@@ -84,11 +87,11 @@ def one_replicate(home):
 
 
 def five_replicates(home):
-    """Each row was run five times; Dice differ by up to 0.002 within a row."""
-    for index, dice in enumerate(DICES):
+    """Each row was run five times. The first row is lower than the paper's, and the last one is unsteady."""
+    for index, (dice, reach) in enumerate(zip((0.69, *DICES[1:]), (0.001,) * 4 + (0.02,), strict=True)):
         for number, (split_seed, seed) in enumerate(REPLICATES):
             run = row_run(index, seed=seed, split_seed=split_seed)
-            Store(home).put(fabricate(run, dice + 0.001 * np.cos(2 * number)))
+            Store(home).put(fabricate(run, dice + reach * np.cos(2 * number)))
 
 
 HOMES = {
