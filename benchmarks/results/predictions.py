@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import zipfile
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,7 +47,18 @@ def read_predictions(path: Path, *, binary: bool) -> Predictions:
         with np.load(path, allow_pickle=False) as archive:
             count, height, width = (int(size) for size in archive["shape"])
             stored, images = archive["labels"], tuple(str(name) for name in archive["images"])
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+    except OSError as error:  # without its path: a report that names it may travel
+        raise DataError(f"{path.parent.name}/{path.name} cannot be read ({error.strerror or error})") from error
+    except (
+        ValueError,
+        KeyError,
+        EOFError,
+        TypeError,
+        MemoryError,
+        NotImplementedError,
+        zlib.error,
+        zipfile.BadZipFile,
+    ) as error:
         raise DataError(f"{path.parent.name}/{path.name} cannot be read ({error})") from error
     columns = (width + 7) // 8 if binary else width
     if stored.dtype != np.uint8 or stored.shape != (count, height, columns) or len(images) != count:

@@ -28,8 +28,11 @@ from benchmarks.failures import first_line
 from benchmarks.results.home import Home
 from benchmarks.results.result import Result
 from benchmarks.tracking.call_with_timeout import TimeoutCaller
+from benchmarks.tracking.redact import redacted, without_credentials
 from data_prep.errors import DataError
 from rssam.files import write_atomic
+from rssam.foreign_json import Unreadable, read_json
+from rssam.kinds import TEXT, WORD, fault
 
 EXPERIMENT = "rssam-bench"
 SYSTEM_METRICS_SECONDS = 10
@@ -49,9 +52,12 @@ _CLIENT_DEFAULTS = {
 class _Note:
     """The note in the work folder that names the run in MLflow."""
 
-    uri: str
+    uri: str  # without credentials
     run_id: str | None  # once it is made
     idempotency_key: str
+
+
+_NOTE_KINDS = {"uri": TEXT, "run_id": (None, WORD), "idempotency_key": WORD}
 
 
 @dataclass
@@ -80,8 +86,13 @@ class MlflowTracker:
 
     @property
     def uri(self) -> str:
-        """Where runs are tracked."""
+        """Where runs are tracked; it may hold a password, so it is given to the client alone."""
         return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{self.home.mlflow_database}"
+
+    @property
+    def address(self) -> str:
+        """The same without credentials, for messages and notes."""
+        return without_credentials(self.uri)
 
     def start(self, key: str, declared: Mapping[str, Any]) -> None:
         """Open the run, with its declaration as flat parameters; go on in the MLflow run that it had before."""
@@ -142,8 +153,9 @@ class MlflowTracker:
         self._client = None
         self._stop_monitor()
         self.warn(
-            f"MLflow at {self.uri} failed ({type(fault).__name__}: {first_line(fault)}); this session goes on without "
-            f"it and asks again after {self.caller.seconds_of_pause / 60:.0f} minutes. Results do not depend on it"
+            f"MLflow at {self.address} failed ({type(fault).__name__}: {redacted(first_line(fault), self.uri)}); this "
+            "session goes on without it and"
+            f" asks again after {self.caller.seconds_of_pause / 60:.0f} minutes. Results do not depend on it"
         )
 
     def _connect(self) -> Any:
@@ -171,7 +183,7 @@ class MlflowTracker:
         client = self._connect()
         if run.run_id is None:
             run.run_id = self._open(client, run)
-            self._write_note(run.key, replace(run.note, uri=self.uri, run_id=run.run_id))
+            self._write_note(run.key, replace(run.note, uri=self.address, run_id=run.run_id))
             if run.live:
                 self._start_monitor(run.run_id)
         sent = list(run.pending)
@@ -201,7 +213,7 @@ class MlflowTracker:
         """Return the MLflow run that the note names, or that has its key as a tag; None if this server has neither."""
         from mlflow.exceptions import MlflowException
 
-        if run.note.run_id is not None and run.note.uri == self.uri:
+        if run.note.run_id is not None and run.note.uri == self.address:
             try:
                 mlflow_run = client.get_run(run.note.run_id)
             except MlflowException as error:
@@ -252,14 +264,20 @@ class MlflowTracker:
     def _read_note(self, key: str) -> _Note | None:
         """The note of a run, a new one in place of one that cannot be read; None if there is none."""
         try:
-            return _Note(**json.loads(self._note_file(key).read_text()))
+            raw = read_json(self._note_file(key), most_bytes=1 << 16)
         except OSError:
             return None
-        except (ValueError, TypeError):
+        except Unreadable:
             return self._new_note(key)
+        if fault(raw, _NOTE_KINDS):
+            return self._new_note(key)
+        note = _Note(without_credentials(raw["uri"]), raw["run_id"], raw["idempotency_key"])
+        if note.uri != raw["uri"]:  # written before credentials were left out
+            self._write_note(key, note)
+        return note
 
     def _new_note(self, key: str) -> _Note:
-        note = _Note(self.uri, None, uuid.uuid4().hex)
+        note = _Note(self.address, None, uuid.uuid4().hex)
         self._write_note(key, note)
         return note
 

@@ -35,7 +35,7 @@ from reports.select.results import Collection, collect
 from reports.tables.assemble import Report, assemble, made_with
 from reports.tables.frames import TableFrame
 from rssam.errors import UserError
-from rssam.files import write_durable
+from rssam.files import scratch_folder, write_durable
 
 SCHEMA = 1
 ABOUT, README, SUMS = "bundle.json", "README.md", "SHA256SUMS"
@@ -87,9 +87,9 @@ def publish(items: Sequence[str], out: Path, home: Path) -> PublishedBundle:
     files |= _own_data(identities)
     about = {"schema": SCHEMA, "made_with": version("rssam-bench"), "tables": [table.id for table in chosen]}
     files[ABOUT] = _plain(about)
-    with tempfile.TemporaryDirectory(prefix="rssam-bench-") as scratch:
-        _write(files, Path(scratch))
-        files |= documents(Path(scratch), [table.id for table in chosen])
+    with scratch_folder(Path(tempfile.gettempdir()), "rssam-bench-publish") as scratch:
+        _write(files, scratch)
+        files |= documents(scratch, [table.id for table in chosen])
     _refuse_private(files, home)
     files[SUMS] = sums(files)
     write_durable(out, _zip(files))

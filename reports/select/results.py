@@ -92,8 +92,6 @@ def collect(home: Path, published: Path | None = PUBLISHED) -> Collection:
             if isinstance(result, ResultDamaged):
                 # Only the name of the file: a report may travel, so it must not name folders of this machine.
                 damaged.append(str(result).replace(f"{folder}/", ""))
-            elif reason := _unusable(result):
-                damaged.append(f"{result.key}.json: {reason}")
             elif reason := _outdated(result):
                 left_out.append(f"{result.key}: {reason}")
             else:
@@ -118,17 +116,6 @@ def profile_of(result: Result) -> str | None:
     model = MODELS.get(result.identity["model"]["name"]) or stand_in(result)
     recipe = profile.recipe if model is None else profile.recipe.for_model(model)
     return recorded["name"] if plain_fields(recipe) == recorded else None
-
-
-def _unusable(result: Result) -> str | None:
-    """Why a file that can be read still cannot be used: it lacks a part that every table needs."""
-    try:
-        result.declared(), profile_of(result), result.scores, result.constant_dice
-        result.identity["data"], result.identity["weights"], result.identity["precision"], result.data["describe"]
-        result.identity["model"]["options"], result.identity["dataset"]["version"]
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        return f"a part is missing or malformed ({error!r})"
-    return None
 
 
 def _outdated(result: Result) -> str | None:

@@ -103,5 +103,5 @@ def test_no_entry_leads_out_of_the_folder(tmp_path, part, value):
     raw = json.loads(path.read_text())
     raw["entries"][0][part] = value
     path.write_text(json.dumps(raw))
-    with pytest.raises(DataError, match=r"is damaged \(.*(lie outside of the folder|is no file name)"):
+    with pytest.raises(DataError, match=r"is damaged \(.*expected a (path inside of the folder|file name)"):
         load_manifest(tmp_path, "deepglobe")
