@@ -20,6 +20,9 @@ PREDICTIONS = "predictions.npz"
 PROBABILITIES = "probabilities.npz"
 """Their files in the work folder of a run."""
 
+_DAMAGED = (ValueError, KeyError, EOFError, TypeError, MemoryError, NotImplementedError)
+"""What NumPy raises where a file is not as it should be; TypeError where it holds a single array."""
+
 Labels = NDArray[np.uint8]  # [H, W]
 
 
@@ -49,16 +52,7 @@ def read_predictions(path: Path, *, binary: bool) -> Predictions:
             stored, images = archive["labels"], tuple(str(name) for name in archive["images"])
     except OSError as error:  # without its path: a report that names it may travel
         raise DataError(f"{path.parent.name}/{path.name} cannot be read ({error.strerror or error})") from error
-    except (
-        ValueError,
-        KeyError,
-        EOFError,
-        TypeError,
-        MemoryError,
-        NotImplementedError,
-        zlib.error,
-        zipfile.BadZipFile,
-    ) as error:
+    except (*_DAMAGED, zlib.error, zipfile.BadZipFile) as error:
         raise DataError(f"{path.parent.name}/{path.name} cannot be read ({error})") from error
     columns = (width + 7) // 8 if binary else width
     if stored.dtype != np.uint8 or stored.shape != (count, height, columns) or len(images) != count:
