@@ -6,6 +6,7 @@ Prose is text with `code` in backquotes and *emphasis*, as notes have it. Names 
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Callable
 
 DAGGER = "†"
@@ -29,13 +30,19 @@ _LATEX = {
 
 
 def one_line(text: str) -> str:
-    """Return text with "?" for each control, line-breaking, bidirectional or zero-width character, and surrogate."""
-    return text if text.isprintable() else "".join(letter if letter.isprintable() else "?" for letter in text)
+    """Return text as one line: "?" for each control, bidirectional or zero-width character, line break and surrogate."""
+    return text if text.isprintable() else "".join(map(_printable, text))
+
+
+def _printable(letter: str) -> str:
+    if letter.isprintable():
+        return letter
+    return " " if unicodedata.category(letter) == "Zs" else "?"
 
 
 def terminal(text: str) -> str:
     """Return lines of text that cannot control a terminal."""
-    return "\n".join(map(one_line, text.split("\n")))
+    return "\n".join(one_line(line) for line in text.replace("\t", "    ").split("\n"))
 
 
 def markdown(text: str) -> str:

@@ -35,6 +35,7 @@ from reports.select.results import Collection, collect
 from reports.tables.assemble import Report, assemble, made_with
 from reports.tables.frames import TableFrame
 from rssam.errors import UserError
+from rssam.escape import markdown_prose
 from rssam.files import scratch_folder, write_durable
 
 SCHEMA = 1
@@ -227,7 +228,7 @@ def _readme(
         "of source files). No image, mask or prediction is here.",
     ]
     if results:
-        lines += ["", f"Made with: {made_with(results)}."]
+        lines += ["", markdown_prose(f"Made with: {made_with(results)}.")]
     lines += [
         "",
         "To check it: `rssam-bench verify FILE`. That makes every number below again from the counts. It shows that "
@@ -237,14 +238,20 @@ def _readme(
     ]
     for table, frames in tables:
         for frame in frames:
-            lines += ["", f"## {table.id.replace('table', 'Table ')}. {table.title}", "", f"{frame.title}.", ""]
-            lines += [grid(frame), "", *(f"- {note}" for note in (reading(frame), *frame.notes) if note)]
+            lines += [
+                "",
+                f"## {table.id.replace('table', 'Table ')}. {table.title}",
+                "",
+                markdown_prose(f"{frame.title}."),
+            ]
+            notes = [f"- {markdown_prose(note)}" for note in (reading(frame), *frame.notes) if note]
+            lines += ["", grid(frame), "", *notes]
             if frame.results:
                 lines.append(f"- Result files: {sources(frame)}.")
     if extra_sections:
         lines += ["", markdown.extra_sections(extra_sections).rstrip()]
     for line in (*report.damaged, *report.left_out):
-        lines += ["", f"Left out: {line}"]
+        lines += ["", markdown_prose(f"Left out: {line}")]
     return "\n".join(lines) + "\n"
 
 
