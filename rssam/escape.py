@@ -30,7 +30,7 @@ _LATEX = {
 
 
 def one_line(text: str) -> str:
-    """Return text as one line: "?" for each control, bidirectional or zero-width character, line break and surrogate."""
+    """Return text as one line, with "?" for each control, bidirectional or zero-width character and line break."""
     return text if text.isprintable() else "".join(map(_printable, text))
 
 

@@ -48,7 +48,9 @@ def markdown(card: Card, pictures: Sequence[str] = ()) -> str:
     """Return the card as Markdown; `pictures` are the names of the files beside it."""
     blocks = [
         f"# Data card: {escape.markdown(card.dataset)}",
-        f"{escape.markdown_prose(_sentence(card.describe))} SHA-256 of data and split, split seed 0: `{card.digest[:16]}`.",
+        escape.markdown_prose(
+            f"{_sentence(card.describe)} SHA-256 of data and split, split seed 0: `{card.digest[:16]}`."
+        ),
         *_attention(card),
         "## Contents",
         _contents(card),
