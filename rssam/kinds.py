@@ -100,6 +100,7 @@ OPTION = Leaf(
     "the name of a field",
     lambda value: matches(r"[A-Za-z][A-Za-z0-9_]{0,59}", value) and not keyword.iskeyword(value),
 )
+ANY = Leaf("anything", lambda _: True)
 TEXT = Leaf("text", lambda value: isinstance(value, str))
 LISTS = Leaf("a list", lambda value: isinstance(value, list))
 BOOLEAN = Leaf("true or false", lambda value: isinstance(value, bool))

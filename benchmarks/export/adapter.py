@@ -30,7 +30,7 @@ from rssam.contract import Model, Task
 from rssam.errors import UserError
 from rssam.files import write_durable
 from rssam.foreign_json import parse_json
-from rssam.kinds import COUNT, LINE, PLAIN, WORD, Each, Leaf, fault, whole
+from rssam.kinds import ANY, COUNT, LINE, PLAIN, WORD, Each, Leaf, fault, whole
 from rssam.weights.folder import WeightsFolder, read_header
 from rssam.weights.registry import WEIGHTS
 
@@ -44,7 +44,7 @@ KINDS = {
     "format": COUNT,
     "key": WORD,
     "title": TITLE,
-    "identity": IDENTITY,
+    "identity": {**IDENTITY, "model": {**IDENTITY["model"], "name": ANY}},  # `declared_model` looks it up
     "task": {
         "classes": [CLASS],
         "image_size": Leaf(

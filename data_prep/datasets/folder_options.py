@@ -32,6 +32,7 @@ KEPT = 1024
 """Longest side in pixels of images that are taken as they are."""
 
 EXAMPLE = '--classes "road=255,120,80"'
+QUOTES = "'"
 MOST_BYTES = 1 << 17
 """Of a class map."""
 
@@ -96,7 +97,8 @@ def from_file(path: Path) -> ClassMap:
     return ClassMap(
         name=None if raw.get("name") is None else str(raw["name"]),
         classes=tuple(
-            (str(item["name"]), _value(item["value"], f"{path}: class {_shown(item['name'])}")) for item in classes
+            (str(item["name"]), _value(item["value"], f"{path}: class {_shown(str(item['name'])).strip(QUOTES)}"))
+            for item in classes
         ),
         ignore=None if raw.get("ignore") is None else _value(raw["ignore"], f"{path}: ignore"),
         average=raw.get("average"),

@@ -62,7 +62,7 @@ def opened_source(source: Path, scratch: Path, wanted: MemberFilter) -> Iterator
 
 
 def extract(
-    archive: Path, out: Path, wanted: MemberFilter, *, most_bytes: int = MAX_BYTES, most_members: int = MAX_MEMBERS
+    archive: Path, out: Path, wanted: MemberFilter, *, most_bytes: int | None = None, most_members: int | None = None
 ) -> None:
     """Unpack the members of an archive that `wanted` accepts as folder `out`, which appears when it is whole.
 
@@ -72,14 +72,15 @@ def extract(
     of `out` or is a link or a device; and for sizes beyond belief.
     """
     kind = archive_kind(archive)
+    bounds = (most_bytes or MAX_BYTES, most_members or MAX_MEMBERS)
     unfinished = out.with_name(f"{out.name}.unpacking")
     shutil.rmtree(unfinished, ignore_errors=True)
     try:
         unfinished.mkdir(parents=True)
         if kind == "ZIP":
-            _extract_zip(archive, unfinished, wanted, most_bytes, most_members)
+            _extract_zip(archive, unfinished, wanted, *bounds)
         else:
-            _extract_tar(archive, kind, unfinished, wanted, most_bytes, most_members)
+            _extract_tar(archive, kind, unfinished, wanted, *bounds)
         os.replace(unfinished, out)
     except DAMAGED as error:
         raise DataError(f"{archive} is a damaged or incomplete {kind} ({error}). Download it again.") from error
@@ -239,8 +240,8 @@ def _safe_name(archive: Path, name: str, file_or_folder: bool) -> str:
     raise DataError(f"{archive} is not safe to unpack: its member {name!r} {problem}.")
 
 
-def _refuse_huge(archive: Path, packed: int, unpacked: int, what: str, most_bytes: int = MAX_BYTES) -> None:
-    if unpacked > most_bytes or unpacked > MAX_RATIO * max(packed, SMALL):
+def _refuse_huge(archive: Path, packed: int, unpacked: int, what: str, most_bytes: int | None = None) -> None:
+    if unpacked > (most_bytes or MAX_BYTES) or unpacked > MAX_RATIO * max(packed, SMALL):
         raise _bomb(archive, what, packed, unpacked)
 
 
