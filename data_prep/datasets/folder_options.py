@@ -32,7 +32,6 @@ KEPT = 1024
 """Longest side in pixels of images that are taken as they are."""
 
 EXAMPLE = '--classes "road=255,120,80"'
-QUOTES = "'"
 MOST_BYTES = 1 << 17
 """Of a class map."""
 
@@ -96,10 +95,7 @@ def from_file(path: Path) -> ClassMap:
             raise BadDeclaration(f"{path}: expected {key} as one of {', '.join(choices)}, found {_shown(raw[key])}")
     return ClassMap(
         name=None if raw.get("name") is None else str(raw["name"]),
-        classes=tuple(
-            (str(item["name"]), _value(item["value"], f"{path}: class {_shown(str(item['name'])).strip(QUOTES)}"))
-            for item in classes
-        ),
+        classes=tuple((str(item["name"]), _value(item["value"], f"{path}: {_class(item)}")) for item in classes),
         ignore=None if raw.get("ignore") is None else _value(raw["ignore"], f"{path}: ignore"),
         average=raw.get("average"),
         fit=raw.get("fit"),
@@ -123,6 +119,10 @@ def _read_yaml(path: Path) -> Any:
     values = yaml.safe_load(text)
     ascii(values)  # raises ValueError for a number of thousands of digits, which no message could show
     return values
+
+
+def _class(item: dict[str, Any]) -> str:
+    return f"class {_shown(str(item['name']))[1:-1]}"
 
 
 def _shown(value: object) -> str:
