@@ -240,14 +240,14 @@ def _readme(
         for frame in frames:
             lines += [
                 "",
-                f"## {table.id.replace('table', 'Table ')}. {table.title}",
+                f"## {table.id.replace('table', 'Table ')}. {markdown_prose(table.title)}",
                 "",
                 markdown_prose(f"{frame.title}."),
             ]
             notes = [f"- {markdown_prose(note)}" for note in (reading(frame), *frame.notes) if note]
             lines += ["", grid(frame), "", *notes]
             if frame.results:
-                lines.append(f"- Result files: {sources(frame)}.")
+                lines.append(markdown_prose(f"- Result files: {sources(frame)}."))
     if extra_sections:
         lines += ["", markdown.extra_sections(extra_sections).rstrip()]
     for line in (*report.damaged, *report.left_out):
