@@ -12,10 +12,10 @@ from collections.abc import Callable
 DAGGER = "†"
 
 _PROSE = re.compile(r"(`[^`]*`|\*[^*`\s]\*|\*[^*`\s][^*`]*[^*`\s]\*)")
-_MARKDOWN = re.compile(r"[\\`*\[\]<>|#~$&]|(?<![^\W_])_|_(?![^\W_])")
-_LIST_MARK = re.compile(r"(?:[-+=]|\d+[.)](?=\s|$))")
+_MARKDOWN = re.compile(r"[\\`*<>|#~$&]|\](?=[(\[:])|(?<![^\W_])_|_(?![^\W_])")
+_LIST_MARK = re.compile(r"(?:[-+=\[]|\d+[.)](?=\s|$))")
 _FORMULA = re.compile(r"[=+\-@]")
-_NUMBER = re.compile(r"[+-]?\d+(?:\.\d+)?|[+-]")
+_NUMBER = re.compile(r"[+-]?\d+(?:\.\d+)?|[+-]|\[[\d., -]+\]")
 _LATEX = {
     "\\": r"\textbackslash{}",
     "~": r"\textasciitilde{}",
@@ -53,7 +53,9 @@ def markdown(text: str) -> str:
 
 def markdown_prose(text: str) -> str:
     """Return prose for Markdown."""
-    return _join(text, _markdown_piece, lambda code: f"`{code}`", lambda words: f"*{_markdown_piece(words)}*")
+    return ("\\" if text.startswith("[") else "") + _join(
+        text, _markdown_piece, lambda code: f"`{code}`", lambda words: f"*{_markdown_piece(words)}*"
+    )
 
 
 def latex(text: str) -> str:

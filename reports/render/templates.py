@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -31,7 +32,7 @@ def environment(*, html: bool = False) -> Environment:
     templates.filters["score"] = lambda value: format_number(value, missing="")
     templates.filters["difference"] = format_difference
     templates.filters["code"] = lambda text: Markdown(f"`{one_line(text).replace('`', '?')}`")
-    templates.filters["python"] = lambda text: Markdown(ascii(text))
+    templates.filters["python"] = lambda text: Markdown(json.dumps(text))
     return templates
 
 
