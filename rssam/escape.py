@@ -15,7 +15,7 @@ _PROSE = re.compile(r"(`[^`]*`|\*[^*`\s]\*|\*[^*`\s][^*`]*[^*`\s]\*)")
 _MARKDOWN = re.compile(r"[\\`*<>|#~$&]|\](?=[(\[:])|(?<![^\W_])_|_(?![^\W_])")
 _LIST_MARK = re.compile(r"(?:[-+=\[]|\d+[.)](?=\s|$))")
 _FORMULA = re.compile(r"[=+\-@]")
-_NUMBER = re.compile(r"[+-]?\d+(?:\.\d+)?|[+-]|\[[\d., -]+\]")
+_NUMBER = re.compile(r"[+-]?\d+(?:\.\d+)?|[+-]|\[[-\d., ]+\]")
 _LATEX = {
     "\\": r"\textbackslash{}",
     "~": r"\textasciitilde{}",
@@ -48,14 +48,13 @@ def terminal(text: str) -> str:
 def markdown(text: str) -> str:
     """Return plain text that Markdown shows as it is, also in a cell of a table and at the start of a line."""
     escaped = _MARKDOWN.sub(lambda found: f"\\{found[0]}", one_line(text))
-    return f"\\{escaped}" if _LIST_MARK.match(escaped) and not _NUMBER.fullmatch(escaped) else escaped
+    return f"\\{escaped}" if _LIST_MARK.match(escaped) and not _NUMBER.fullmatch(text) else escaped
 
 
 def markdown_prose(text: str) -> str:
     """Return prose for Markdown."""
-    return ("\\" if text.startswith("[") else "") + _join(
-        text, _markdown_piece, lambda code: f"`{code}`", lambda words: f"*{_markdown_piece(words)}*"
-    )
+    escaped = _join(text, _markdown_piece, lambda code: f"`{code}`", lambda words: f"*{_markdown_piece(words)}*")
+    return f"\\{escaped}" if escaped.startswith("[") else escaped
 
 
 def latex(text: str) -> str:

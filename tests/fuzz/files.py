@@ -58,7 +58,7 @@ READERS = {
     "metrics": (REPORT, ["metrics"]),
     "adapter": (["predict", "{home}/image.png", "--adapter", "{home}/a.safetensors", "--out", "{out}/map.tif"],),
     "weights": (["status", "table5", "--device", "cpu"],),
-    "checkpoint": (["prepare", "weights", "vit_b", "--source", "{home}/vit_b.pth"],),
+    "checkpoint": (["prepare", "weights", "vit_l", "--source", "{home}/vit_l.pth"],),
 }
 """Commands by kind of file."""
 
@@ -132,7 +132,7 @@ def build(home):
     own = Folder("own", ("a", "b"), (1, 2), None, None, "tile", (512, 512))
     _made(home / "data" / "own" / "dataset.json").write_text(own.to_json())
     (home / "pairs").mkdir()
-    classes = [{"name": "road", "value": 1}, {"name": "roof", "value": [1, 2, 3]}]
+    classes = [{"name": "road", "value": 1}, {"name": "roof", "value": 2}]
     declared = {"name": "x", "classes": classes, "ignore": 3, "fit": "tile", "side": 64}
     (home / "map.yaml").write_text(yaml.safe_dump(declared))
     put_speed(home, TABLE5.rows[0].model)
@@ -157,7 +157,7 @@ def build(home):
     trained = TrainedNetwork(net, model, task, "32-true", result.key, "deepglobe", {})
     write_adapter(home / "a.safetensors", trained, result, None)
     Image.fromarray(np.zeros((32, 32, 3), np.uint8)).save(home / "image.png")
-    torch.save({"image_encoder.a": torch.zeros(3)}, home / "vit_b.pth")
+    torch.save({"image_encoder.a": torch.zeros(3)}, home / "vit_l.pth")
 
 
 def spoil(home, case, rng, guard):
@@ -172,7 +172,7 @@ def _any(home, kind, rng, guard):
     patterns = {
         "manifest": "data/deepglobe/manifest.json", "declaration": "data/own/dataset.json", "speed": "speed/*.json",
         "run status": "runs/*/*.json", "ledger": "ledger.jsonl", "weights": f"weights/{WEIGHTS['vit_b'].file}",
-        "checkpoint": "vit_b.pth", "result": "results/*.json", "score": "scores/*.json", "metrics": "metrics/*.json",
+        "checkpoint": "vit_l.pth", "result": "results/*.json", "score": "scores/*.json", "metrics": "metrics/*.json",
     }  # fmt: skip
     path = rng.choice(sorted(home.glob(patterns[kind])))
     _write(path, rng, guard)
