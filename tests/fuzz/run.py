@@ -15,7 +15,7 @@ import tempfile
 import time
 import traceback
 from collections import Counter, defaultdict
-from contextlib import chdir
+from contextlib import chdir, suppress
 from pathlib import Path
 
 from typer.testing import CliRunner
@@ -44,13 +44,17 @@ def fuzz(count, seed, root, *, say=lambda line: None):
     todo, outcomes = cases(count, seed), []
     while len(outcomes) < len(todo):
         rest = todo[len(outcomes) :]
-        outcomes += _in_child(rest, seed, root)
-        say(f"{len(outcomes)} of {len(todo)}: {dict(Counter(outcome['found'] for outcome in outcomes))}")
+        for outcome in _in_child(rest, seed, root):
+            outcomes.append(outcome)
+            if outcome in faults([outcome]):
+                say(f"{outcome['case']}: {outcome['found']}\n{outcome['words']}")
+            if len(outcomes) % 50 == 0:
+                say(table(outcomes))
     return outcomes
 
 
 def _in_child(todo, seed, root):
-    """Outcomes of the cases that a child did; of the one it died of too."""
+    """Yield the outcomes of the cases that a child did, and of the one that it died of."""
     reader, writer = os.pipe()
     child = os.fork()
     if child == 0:
@@ -63,18 +67,14 @@ def _in_child(todo, seed, root):
                 stream.flush()
         os._exit(0)
     os.close(writer)
-    outcomes = []
-    with os.fdopen(reader, "rb") as stream:
-        try:
-            while True:
-                outcomes.append(pickle.load(stream))
-        except (EOFError, pickle.UnpicklingError):
-            pass
+    done = 0
+    with os.fdopen(reader, "rb") as stream, suppress(EOFError, pickle.UnpicklingError):
+        while True:
+            yield pickle.load(stream)
+            done += 1
     os.waitpid(child, 0)
-    if len(outcomes) < len(todo):
-        case = todo[len(outcomes)]
-        outcomes.append({"case": case, "found": "died", "seconds": 0.0, "memory": 0, "words": "the process ended"})
-    return outcomes
+    if done < len(todo):
+        yield {"case": todo[done], "found": "died", "seconds": 0.0, "memory": 0, "words": "the process ended"}
 
 
 def _limit():
@@ -185,8 +185,6 @@ def main():
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         outcomes = fuzz(options.count, options.seed, Path(folder), say=print)
-    for outcome in faults(outcomes):
-        print(outcome["case"], outcome["found"], outcome["words"], sep="\n")
     print(table(outcomes))
     sys.exit(1 if faults(outcomes) else 0)
 
