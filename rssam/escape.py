@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 DAGGER = "†"
 
-_PROSE = re.compile(r"(`[^`]*`|\*[^*`\s]\*|\*[^*`\s][^*`]*[^*`\s]\*)")
+_PROSE = re.compile(r"((?<!`)`[^`]+`(?!`)|\*[^*`\s]\*|\*[^*`\s][^*`]*[^*`\s]\*)")
 _MARKDOWN = re.compile(r"[\\`*<>|#~$&]|\](?=[(\[:])|(?<![^\W_])_|_(?![^\W_])")
 _LIST_MARK = re.compile(r"(?:[-+=\[]|\d+[.)](?=\s|$))")
 _FORMULA = re.compile(r"[=+\-@]")

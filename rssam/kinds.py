@@ -12,6 +12,7 @@ import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 LONGEST = 500
@@ -64,8 +65,13 @@ def name(longest: int) -> Leaf:
     )
 
 
-def _number(value: object) -> bool:
-    return type(value) in (int, float) and abs(value) <= 1e300  # type: ignore[operator]
+@lru_cache(4096)
+def _is_option(text: str) -> bool:
+    return matches(r"[A-Za-z][A-Za-z0-9_]{0,59}", text) and not keyword.iskeyword(text)
+
+
+def _number(value: Any) -> bool:
+    return type(value) in (int, float) and abs(value) <= 1e300
 
 
 def _scalar(value: object) -> bool:
@@ -96,10 +102,7 @@ def _plain(value: object) -> bool:
 LINE = Leaf(f"one printable line of at most {LONGEST} characters", is_line)
 STEM = Leaf("the name of a file", lambda value: isinstance(value, str) and 0 < len(value) <= 300)
 WORD = Leaf("a name of letters, digits and -_.", lambda value: matches(r"[\w.-]{1,200}", value))
-OPTION = Leaf(
-    "the name of a field",
-    lambda value: matches(r"[A-Za-z][A-Za-z0-9_]{0,59}", value) and not keyword.iskeyword(value),
-)
+OPTION = Leaf("the name of a field", lambda value: isinstance(value, str) and _is_option(value))
 ANY = Leaf("anything", lambda _: True)
 TEXT = Leaf("text", lambda value: isinstance(value, str))
 LISTS = Leaf("a list", lambda value: isinstance(value, list))
@@ -130,14 +133,18 @@ def fits(value: Any, kind: Any) -> bool:
                 return False
         return not unknown or _plain({field: value[field] for field in value.keys() - _names(kind)})
     if isinstance(kind, list):
-        return isinstance(value, list) and all(fits(item, kind[0]) for item in value)
+        (item_kind,) = kind
+        if isinstance(item_kind, Leaf):
+            return isinstance(value, list) and all(map(item_kind.fits, value))
+        return isinstance(value, list) and all(fits(item, item_kind) for item in value)
     if isinstance(kind, tuple):
         return any(fits(value, choice) for choice in kind)
     if isinstance(kind, Each):
         return (
             isinstance(value, Mapping)
             and len(value) <= kind.most
-            and all(kind.name.fits(field) and fits(item, kind.value) for field, item in value.items())
+            and all(map(kind.name.fits, value))
+            and fits([*value.values()], [kind.value])
         )
     return value is None
 

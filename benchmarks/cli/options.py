@@ -33,7 +33,7 @@ class Root:
 class PlainConsole(Console):
     """A console that no printed text controls: names and messages may come from files of others."""
 
-    def render_str(self, text: str, **options: Any) -> Text:  # type: ignore[override]
+    def render_str(self, text: str, **options: Any) -> Text:
         """See Console."""
         return super().render_str(terminal(text), **options)
 

@@ -12,7 +12,7 @@ SPLIT_SCHEMA = 1
 _SIZE = Leaf(
     "height and width", lambda value: isinstance(value, list) and [*map(whole(1, 1 << 20).fits, value)] == [True, True]
 )
-SPLIT_KINDS = {
+SPLIT_KINDS: dict[str, Any] = {
     "schema": COUNT,
     "dataset": WORD,
     "version": COUNT,

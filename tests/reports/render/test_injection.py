@@ -37,6 +37,7 @@ NASTY = {
     "attribute": '" onload="alert(1)" \'',
     "table": "a | 0.999 | 0.999 |\n| forged | 1.000 |",
     "code": "`` ` ``` *b* __c__ [d](javascript:e) ![f](g) ~~h~~ $i$",
+    "spans": "`` ` ``<img src=x onerror=y>` ``<b>",
     "comment": "<!-- <b> --> <img src=x onerror=y>",
     "bidi": "abc\u202eevil\u2066\u200b\u200d\ufeff",
     "ansi": "\x1b[31mred\x1b]0;title\x07\x9b2J",
