@@ -206,7 +206,7 @@ def _record(home, kind, rng, guard):
 
 
 def _with_key(raw):
-    with suppress(KeyError, TypeError, ValueError):
+    with suppress(KeyError, TypeError, ValueError, RecursionError):
         raw["key"] = make_key(raw["identity"]) if "model" in raw["identity"] else submission_key(raw["identity"])
     return raw
 
@@ -242,7 +242,7 @@ def _adapter(home, kind, rng, guard):
     about.pop("sha256")
     about = mutated(about, rng, guard)
     if isinstance(about, dict):
-        with suppress(ValueError, TypeError):
+        with suppress(ValueError, TypeError, RecursionError):
             about["sha256"] = content_digest(tensors, about)
     path.write_bytes(save(tensors, {ENTRY: text(about, rng).encode(errors="replace").decode()}))
     return path
@@ -262,7 +262,11 @@ def _class_map(home, kind, rng, guard):
         )
     else:
         raw = mutated(yaml.safe_load(path.read_text()), rng, guard)
-        path.write_text(text(raw, rng) if rng.random() < 0.5 else yaml.safe_dump(raw, allow_unicode=False))
+        written = text(raw, rng)
+        if rng.random() < 0.5:
+            with suppress(RecursionError, ValueError):  # of what YAML itself cannot write
+                written = yaml.safe_dump(raw)
+        path.write_text(written, errors="replace")
     return path
 
 
