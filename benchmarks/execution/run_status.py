@@ -29,7 +29,7 @@ from rssam.kinds import COUNT, LINE, NUMBER, SECONDS, TEXT, fault
 RunState = Literal["finished", "damaged", "running", "failed", "begun", "missing"]
 SECONDS_BETWEEN_NOTES = 5.0
 HOLDER, PROGRESS, FAILURE = "holder.json", "progress.json", "failure.json"
-KINDS = {
+KINDS: dict[str, dict[str, Any]] = {
     HOLDER: {"pid": COUNT, "host": LINE, "since": LINE},
     PROGRESS: {
         **dict.fromkeys(("what", "device", "noted"), LINE),

@@ -19,7 +19,7 @@ RESULT_SCHEMA = 1
 
 _STAND_IN = ("architecture", "build", "weights_needed")
 FIELD = Leaf("the name of an option", lambda value: OPTION.fits(value) and value not in _STAND_IN)
-IDENTITY = {
+IDENTITY: dict[str, Any] = {
     "model": {"name": DECLARED, "version": COUNT, "options": Each(FIELD, VALUE)},
     "dataset": DATASET,
     "recipe": {"name": GIVEN, "crop?": (whole(1, 1 << 16), None), "rates?": [NUMBER]},
@@ -41,7 +41,7 @@ SYSTEM = {
     "published": ({"optimizer": one_of("adamw", "sgd"), "weight_decay": SECONDS}, None),
     "source_sha256?": (LINE, None),
 }
-RESULT_KINDS = {
+RESULT_KINDS: dict[str, Any] = {
     "identity": IDENTITY,
     **KINDS,
     "provenance": {**PROVENANCE, "system?": (SYSTEM, None)},

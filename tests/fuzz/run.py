@@ -58,14 +58,16 @@ def _in_child(todo, seed, root):
     reader, writer = os.pipe()
     child = os.fork()
     if child == 0:
-        os.close(reader)
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
-        with os.fdopen(writer, "wb") as stream, chdir(root / "work"):
-            _limit()
-            for case in todo:
-                pickle.dump(_one(case, seed, root), stream)
-                stream.flush()
-        os._exit(0)
+        try:
+            os.close(reader)
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+            with os.fdopen(writer, "wb") as stream, chdir(root / "work"):
+                _limit()
+                for case in todo:
+                    pickle.dump(_one(case, seed, root), stream)
+                    stream.flush()
+        finally:
+            os._exit(0)  # or the child would remove the folder of its parent
     os.close(writer)
     done = 0
     with os.fdopen(reader, "rb") as stream, suppress(EOFError, pickle.UnpicklingError):
