@@ -10,15 +10,13 @@ run has as a tag: a run that was made and whose note was lost is found by the ta
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import threading
 import time
 import uuid
 from collections.abc import Callable, Mapping
-from contextlib import suppress
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,11 +26,8 @@ from benchmarks.failures import first_line
 from benchmarks.results.home import Home
 from benchmarks.results.result import Result
 from benchmarks.tracking.call_with_timeout import TimeoutCaller
+from benchmarks.tracking.note import Note, read_note, write_note
 from benchmarks.tracking.redact import redacted, without_credentials
-from data_prep.errors import DataError
-from rssam.files import write_atomic
-from rssam.foreign_json import Unreadable, read_json
-from rssam.kinds import TEXT, WORD, fault
 
 EXPERIMENT = "rssam-bench"
 SYSTEM_METRICS_SECONDS = 10
@@ -48,18 +43,6 @@ _CLIENT_DEFAULTS = {
 """Settings of MLflow's client where the user has none: with its own defaults it waits for minutes."""
 
 
-@dataclass(frozen=True)
-class _Note:
-    """The note in the work folder that names the run in MLflow."""
-
-    uri: str  # without credentials
-    run_id: str | None  # once it is made
-    idempotency_key: str
-
-
-_NOTE_KINDS = {"uri": TEXT, "run_id": (None, WORD), "idempotency_key": WORD}
-
-
 @dataclass
 class _TrackedRun:
     """The run that is being tracked, and what MLflow lacks of it."""
@@ -67,7 +50,7 @@ class _TrackedRun:
     key: str
     declared: Mapping[str, Any]
     live: bool  # it is running now, not sent after its end
-    note: _Note
+    note: Note
     run_id: str | None = None  # once it is open
     logged: set[tuple[str, int]] = field(default_factory=set)  # (metric, step)
     pending: list[tuple[str, float, int, int]] = field(default_factory=list)  # metric, value, time in ms, step
@@ -183,7 +166,7 @@ class MlflowTracker:
         client = self._connect()
         if run.run_id is None:
             run.run_id = self._open(client, run)
-            self._write_note(run.key, replace(run.note, uri=self.address, run_id=run.run_id))
+            write_note(self._note_file(run.key), replace(run.note, uri=self.address, run_id=run.run_id))
             if run.live:
                 self._start_monitor(run.run_id)
         sent = list(run.pending)
@@ -261,29 +244,17 @@ class MlflowTracker:
     def _note_file(self, key: str) -> Path:
         return self.home.run(key) / NOTE
 
-    def _read_note(self, key: str) -> _Note | None:
+    def _read_note(self, key: str) -> Note | None:
         """The note of a run, a new one in place of one that cannot be read; None if there is none."""
         try:
-            raw = read_json(self._note_file(key), most_bytes=1 << 16)
+            return read_note(self._note_file(key)) or self._new_note(key)
         except OSError:
             return None
-        except Unreadable:
-            return self._new_note(key)
-        if fault(raw, _NOTE_KINDS):
-            return self._new_note(key)
-        note = _Note(without_credentials(raw["uri"]), raw["run_id"], raw["idempotency_key"])
-        if note.uri != raw["uri"]:  # written before credentials were left out
-            self._write_note(key, note)
-        return note
 
-    def _new_note(self, key: str) -> _Note:
-        note = _Note(self.address, None, uuid.uuid4().hex)
-        self._write_note(key, note)
+    def _new_note(self, key: str) -> Note:
+        note = Note(self.address, None, uuid.uuid4().hex)
+        write_note(self._note_file(key), note)
         return note
-
-    def _write_note(self, key: str, note: _Note) -> None:
-        with suppress(OSError, DataError):  # a full disk is reported by files that matter
-            write_atomic(self._note_file(key), json.dumps(asdict(note)).encode(), durable=False)
 
 
 def _import_mlflow() -> None:
