@@ -163,7 +163,8 @@ def test_an_odd_record_is_named(home, part, value):
     path.write_text(json.dumps({**json.loads(path.read_text()), part: value}))
     found = read_efficiency(home)
     assert found.records == ()
-    assert found.damaged[0].startswith(f"{path.name}: cannot be used ({part}")
+    assert found.damaged[0].startswith(f"{path.name}: cannot be used (")
+    assert part in found.damaged[0]
     path.write_text("[" * 100_000)
     assert "nested more than 40 deep" in read_efficiency(home).damaged[0]
 
