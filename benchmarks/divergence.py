@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, get_args
 
 from rssam.errors import UserError
+from rssam.kinds import NUMBER, Leaf, fault, one_of, whole
 
 LossPhase = Literal["training", "validation"]
+
+DIVERGED = {
+    "rate": Leaf("a positive number", lambda value: NUMBER.fits(value) and value > 0),
+    "epoch": whole(1, 1 << 30),
+    "phase": one_of(*get_args(LossPhase)),
+}
+"""Kinds of the parts of a `DivergedRate` in a file."""
 
 
 @dataclass(frozen=True)
@@ -26,15 +33,10 @@ class DivergedRate:
 
     @classmethod
     def from_json(cls, raw: Mapping[str, Any]) -> DivergedRate:
-        """Raises ValueError for a value of another kind, KeyError and TypeError for a missing one."""
-        rate, epoch, phase = raw["rate"], raw["epoch"], raw["phase"]
-        if type(rate) not in (int, float) or not 0 < rate < math.inf:
-            raise ValueError("a rate that diverged is no positive number")
-        if type(epoch) is not int or epoch < 1:
-            raise ValueError("a rate that diverged names no epoch from 1")
-        if phase not in get_args(LossPhase):
-            raise ValueError("a rate that diverged names no loss of training or validation")
-        return cls(float(rate), epoch, phase)
+        """Raises ValueError for a value that is missing or of another kind."""
+        if words := fault(raw, DIVERGED):
+            raise ValueError(f"a rate that diverged is malformed ({words})")
+        return cls(float(raw["rate"]), raw["epoch"], raw["phase"])
 
 
 class TrainingDiverged(UserError):

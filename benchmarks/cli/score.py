@@ -12,8 +12,6 @@ from benchmarks.execution.hardware import DeviceChoice
 from benchmarks.results.submission import ImageSelection
 from data_prep.splits import SplitRule
 
-LONGEST_NAME = 60
-
 
 def score(
     predictions: Annotated[
@@ -193,7 +191,9 @@ def _show(scored: Any, as_json: bool) -> None:
 
 def _name(text: str) -> str:
     """A name that fits a row of a table."""
-    if not text.strip() or len(text) > LONGEST_NAME or not text.isprintable() or "`" in text:
+    from rssam.kinds import LONGEST_NAME, is_line
+
+    if not (text.strip() and is_line(text, LONGEST_NAME)) or "`" in text:
         raise typer.BadParameter(
             f"expected a --name of at most {LONGEST_NAME} printable characters without backquotes, found {text!r}"
         )

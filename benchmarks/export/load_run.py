@@ -62,7 +62,17 @@ def declared_model(identity: Mapping[str, Any], given: Model | None = None, note
             "use the rssam-bench that made it"
         )
     values = {name: from_json_value(value) for name, value in options.items()}
+    odd = [name for name, value in values.items() if not _like(getattr(model, name), value)]
+    if odd:
+        raise UnknownName(f"the result is of {name} with values of another kind for {', '.join(odd)}")
     return dataclasses.replace(model, **values)  # type: ignore[type-var]
+
+
+def _like(default: object, value: object) -> bool:
+    """Return whether an option's value is of the kind of its default; nothing is known of a default of None."""
+    if default is None or value is None:
+        return True
+    return type(value) is type(default) or (isinstance(default, float) and type(value) is int)
 
 
 def load_run(home: Path, key: str, given: Model | None = None) -> TrainedNetwork:

@@ -20,6 +20,9 @@ from benchmarks.metrics.quotient import quotient
 
 IntArray = NDArray[np.int64]
 FloatArray = NDArray[np.float64]
+MOST_PIXELS = 1 << 62
+"""Pixels of all images and classes up to which a file's counts are believed: sums of int64 must not overflow."""
+
 Average = Literal["foreground", "classes"]
 
 
@@ -74,8 +77,12 @@ class Counts:
         parts = [np.asarray(raw[name]) for name in ("tp", "fp", "fn", "tn")]
         if any(part.ndim != 2 or part.shape != parts[0].shape or part.dtype.kind != "i" for part in parts):
             raise ValueError("counts must be four integer tables of one shape [images, classes]")
+        if not parts[0].size:
+            raise ValueError("counts of no image or no class")
         if any((part < 0).any() for part in parts):
             raise ValueError("counts cannot be negative")
+        if sum(part.sum(dtype=np.float64) for part in parts) > MOST_PIXELS:
+            raise ValueError(f"counts of more than {MOST_PIXELS} pixels")
         return cls(*(part.astype(np.int64) for part in parts))
 
 

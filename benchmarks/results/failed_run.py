@@ -12,17 +12,30 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
-from benchmarks.divergence import DivergedRate
+from benchmarks.divergence import DIVERGED, DivergedRate
 from benchmarks.protocol.run import declared_part, make_key
 from benchmarks.results.home import Home
 from benchmarks.results.json_files import ResultDamaged, decoding, read_record
+from benchmarks.results.result import IDENTITY, SYSTEM
+from rssam.kinds import LINE, TEXT, WORD, Leaf
 
 FailureState = Literal["diverged", "failed"]
 
 LONGEST = 300
 """Characters that are kept of a reason."""
-_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,59}")
 _WHEN = re.compile(r"[0-9T:+. Z-]{0,40}")
+
+KINDS: dict[str, Any] = {
+    "key": WORD,
+    "identity": IDENTITY,
+    "reason": TEXT,
+    "when": Leaf("a time", lambda value: isinstance(value, str) and _WHEN.fullmatch(value) is not None),
+    "diverged": [DIVERGED],
+    "data": {"describe?": LINE},
+    "provenance": {"system?": SYSTEM},
+    "traceback?": (TEXT, None),
+}
+"""Kinds of all parts of a record in a file."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,11 +78,11 @@ class FailedRun:
     @classmethod
     def from_json(cls, raw: Any) -> FailedRun:
         """Raises ResultDamaged if a part is missing, of another kind, or does not fit its key."""
-        with decoding():
-            if not isinstance(raw, Mapping):
-                raise ResultDamaged(f"it holds a {type(raw).__name__}, where a failure is expected")
-            if "identity" not in raw:
-                raise ResultDamaged("an earlier version wrote it, without what was run: run it again")
+        if not isinstance(raw, Mapping):
+            raise ResultDamaged(f"it holds a {type(raw).__name__}, where a failure is expected")
+        if "identity" not in raw:
+            raise ResultDamaged("an earlier version wrote it, without what was run: run it again")
+        with decoding(raw, KINDS):
             failed = cls(
                 identity=raw["identity"],
                 reason=_one_line(raw["reason"]),
@@ -78,7 +91,8 @@ class FailedRun:
                 data=raw["data"],
                 provenance=raw["provenance"],
             )
-            _require_fit(failed, raw["key"])
+            if failed.key != raw["key"]:
+                raise ResultDamaged(f"the key {raw['key'][:80]!r} does not belong to its identity ({failed.key})")
         return failed
 
 
@@ -97,31 +111,12 @@ def read_failed_runs(home: Path) -> Iterator[FailedRun | ResultDamaged]:
             yield error
 
 
-def read_failed_run(path: Path) -> FailedRun:
+def read_failed_run(path: Path, *, follow_links: bool = True) -> FailedRun:
     """Read one record. Raises ResultDamaged naming the file."""
-    return read_record(path, FailedRun.from_json)
+    return read_record(path, FailedRun.from_json, follow_links=follow_links)
 
 
 def _one_line(text: str) -> str:
     """Return a text as one printable line of bounded length."""
     line = " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
     return line if len(line) <= LONGEST else f"{line[:LONGEST]}..."
-
-
-def _require_fit(failed: FailedRun, key: str) -> None:
-    """Raise ResultDamaged unless names are no paths, and each part that tables use is of its kind."""
-    identity = failed.identity
-    for part in ("model", "dataset"):
-        if not (isinstance(identity[part]["name"], str) and _NAME.fullmatch(identity[part]["name"])):
-            raise ResultDamaged(f"its {part} has no name as {part}s have")
-    kinds = {
-        "seed": int, "split_seed": int, "data": str, "precision": str, "weights": list, "recipe": dict,
-    }  # fmt: skip
-    if wrong := [name for name, kind in kinds.items() if type(identity[name]) is not kind]:
-        raise ResultDamaged(f"its {wrong[0]} is of another kind than a run's")
-    if not all(isinstance(part, dict) for part in (failed.data, failed.provenance, identity["model"]["options"])):
-        raise ResultDamaged("its data, provenance or options are no record")
-    if not isinstance(failed.when, str) or not _WHEN.fullmatch(failed.when):
-        raise ResultDamaged("it names no time")
-    if failed.key != key:
-        raise ResultDamaged(f"the key {str(key)[:80]!r} does not belong to its identity ({failed.key})")

@@ -21,9 +21,14 @@ from data_prep.prepare.pipeline import prepare_from
 from data_prep.prepare.reading import Reading
 from data_prep.processes import Progress
 from rssam.contract import Colour
+from rssam.foreign_json import Unreadable, read_json
+from rssam.kinds import COUNT, LONGEST_CLASS, Leaf, fault, matches, one_of, whole
 
 DECLARATION = "dataset.json"
 """The file beside the manifest that a data set of the user's own is known by."""
+
+NAMES = r"[a-z0-9][a-z0-9_-]{0,39}"
+CLASS_NAMES = rf"[A-Za-z][A-Za-z0-9_ -]{{0,{LONGEST_CLASS - 1}}}"
 
 MASKS = "masks?|labels?|gt"
 
@@ -45,6 +50,19 @@ COLOURS: tuple[Colour, ...] = (
 
 SHADES = (1.0, 0.65, 0.4, 0.2)
 """How dark the colours are when they come round again."""
+
+_VALUE = (whole(0, 65535), Leaf("a colour", lambda value: isinstance(value, list) and _is_triple(value)))
+KINDS = {
+    "name": Leaf("a name of small letters, digits, - and _", lambda value: matches(NAMES, value)),
+    "classes": [Leaf("the name of a class", lambda value: matches(CLASS_NAMES, value))],
+    "values": [_VALUE],
+    "background": (None, *_VALUE),
+    "ignore": (None, *_VALUE),
+    "fit": one_of("keep", "tile", "resize"),
+    "image_size": Leaf("height and width", lambda value: isinstance(value, list) and _is_size(value)),
+    "version?": COUNT,
+}
+"""Kinds of the fields of `dataset.json`."""
 
 MOST_CLASSES = len(COLOURS) * len(SHADES)
 
@@ -149,15 +167,25 @@ def load_folder(folder: Path) -> Dataset:
     """
     path = folder / DECLARATION
     try:
-        raw = json.loads(path.read_text())
-        if DECLARED in raw:
+        raw = read_json(path, most_bytes=1 << 20)
+        if isinstance(raw, dict) and DECLARED in raw:
             return declared_dataset(raw)
+        if words := fault(raw, KINDS):
+            raise Unreadable(words)
         return Folder(**{name: _tuples(value) for name, value in raw.items()})
-    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+    except (OSError, ValueError, TypeError) as error:  # TypeError: of fields that only a later version has
         raise DataError(
             f"{path} is damaged ({error}). Delete {folder} and run: rssam-bench prepare folder --name {folder.name} "
             f"--source DIR --classes ..."
         ) from error
+
+
+def _is_triple(value: list[Any]) -> bool:
+    return len(value) == 3 and all(whole(0, 255).fits(channel) for channel in value)
+
+
+def _is_size(value: list[Any]) -> bool:
+    return len(value) == 2 and all(whole(1, 1 << 16).fits(side) for side in value)
 
 
 def own_folders(data: Path) -> Iterable[Path]:

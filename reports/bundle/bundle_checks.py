@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -21,6 +20,7 @@ from reports.bundle.run_checks import CLOCKS, moment
 from reports.bundle.splits import split_name
 from reports.select.results import collect
 from reports.tables.assemble import results_of_tables
+from rssam.foreign_json import read_json
 
 
 def splits(bundle: WholeBundle) -> Iterator[Finding]:
@@ -124,7 +124,7 @@ def versions(bundle: WholeBundle) -> Iterator[Finding]:
     about = bundle.folder / "bundle.json"
     if not about.is_file():  # which is a problem of its own
         return
-    made_with = str(json.loads(about.read_text())["made_with"])
+    made_with = str(read_json(about, follow_links=False)["made_with"])
     for checked in bundle.records:
         own = (checked.record.provenance.get("versions") or {}).get("rssam-bench")
         if own is not None and _numbers(str(own)) > _numbers(made_with):

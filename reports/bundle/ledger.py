@@ -16,6 +16,7 @@ from benchmarks.results.test_set_log import SplitUses, TestSetUse, UsePurpose, c
 from reports.bundle.checked import Finding, WholeBundle, is_text
 from reports.bundle.run_checks import CLOCKS, latest, moment
 from reports.formatting import plural
+from rssam.foreign_json import read_json
 
 LEDGER = "ledger.jsonl"
 UNLOGGED = "unlogged"
@@ -119,7 +120,7 @@ def expected_use(record: Result | Submission) -> tuple[str, str, UsePurpose, str
 
 def _said_unlogged(folder: Path) -> list[str] | None:
     """Return the keys that bundle.json lists as without a use; None if it has no such list."""
-    about = json.loads((folder / "bundle.json").read_text())
+    about = read_json(folder / "bundle.json", follow_links=False)
     return [str(key) for key in about[UNLOGGED]] if UNLOGGED in about else None
 
 

@@ -41,7 +41,8 @@ from reports.select.results import Collection, collect
 from reports.tables.assemble import Report, assemble, made_with, results_of_tables
 from reports.tables.frames import TableFrame
 from rssam.errors import UserError
-from rssam.files import write_durable
+from rssam.escape import markdown_prose
+from rssam.files import scratch_folder, write_durable
 
 SCHEMA = 1
 ABOUT, README, SUMS = "bundle.json", "README.md", "SHA256SUMS"
@@ -104,9 +105,9 @@ def publish(items: Sequence[str], out: Path, home: Path) -> PublishedBundle:
         UNLOGGED: list(ledger.unlogged),
     }  # fmt: skip
     files[ABOUT] = _plain(about)
-    with tempfile.TemporaryDirectory(prefix="rssam-bench-") as scratch:
-        _write(files, Path(scratch))
-        files |= documents(Path(scratch), [table.id for table in chosen])
+    with scratch_folder(Path(tempfile.gettempdir()), "rssam-bench-publish") as scratch:
+        _write(files, scratch)
+        files |= documents(scratch, [table.id for table in chosen])
     _refuse_private(files, home)
     files[SUMS] = sums(files)
     write_durable(out, _zip(files))
@@ -258,7 +259,7 @@ def _readme(
             "(`runs/`): the rows below say so.",
         ]
     if results:
-        lines += ["", f"Made with: {made_with(results)}."]
+        lines += ["", markdown_prose(f"Made with: {made_with(results)}.")]
     lines += [
         "",
         "To check it: `rssam-bench verify FILE`. That makes every number below again from the counts. It shows that "
@@ -268,14 +269,20 @@ def _readme(
     ]
     for table, frames in tables:
         for frame in frames:
-            lines += ["", f"## {table.id.replace('table', 'Table ')}. {table.title}", "", f"{frame.title}.", ""]
-            lines += [grid(frame), "", *(f"- {note}" for note in (reading(frame), *frame.notes) if note)]
+            lines += [
+                "",
+                f"## {table.id.replace('table', 'Table ')}. {markdown_prose(table.title)}",
+                "",
+                markdown_prose(f"{frame.title}."),
+            ]
+            notes = [f"- {markdown_prose(note)}" for note in (reading(frame), *frame.notes) if note]
+            lines += ["", grid(frame), "", *notes]
             if frame.results:
-                lines.append(f"- Result files: {sources(frame)}.")
+                lines.append(markdown_prose(f"- Result files: {sources(frame)}."))
     if extra_sections:
         lines += ["", markdown.extra_sections(extra_sections).rstrip()]
     for line in (*report.damaged, *report.left_out):
-        lines += ["", f"Left out: {line}"]
+        lines += ["", markdown_prose(f"Left out: {line}")]
     return "\n".join(lines) + "\n"
 
 

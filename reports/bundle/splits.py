@@ -6,8 +6,37 @@ from typing import Any
 
 from data_prep.manifest import Entry, Manifest, skipped_name
 from data_prep.splits import SPLITS, Split, SplitRule
+from rssam.kinds import BOOLEAN, COUNT, LINE, NUMBER, STEM, TEXT, WORD, Each, Leaf, one_of, whole
 
 SPLIT_SCHEMA = 1
+_SIZE = Leaf(
+    "height and width", lambda value: isinstance(value, list) and [*map(whole(1, 1 << 20).fits, value)] == [True, True]
+)
+SPLIT_KINDS: dict[str, Any] = {
+    "schema": COUNT,
+    "dataset": WORD,
+    "version": COUNT,
+    "classes": [LINE],
+    "image_size": _SIZE,
+    "origin": one_of("source", "synthetic"),
+    "rules": Each(LINE, TEXT),
+    "official_split": BOOLEAN,
+    "skipped": [TEXT],
+    "split_seed": COUNT,
+    "split_rule": one_of("random", "blocked"),
+    "digest": WORD,
+    **{name: [STEM] for name in SPLITS},
+    "images": [
+        {
+            **dict.fromkeys(("stem", "group", "source_image_sha256", "source_mask_sha256"), STEM),
+            "scene": (None, STEM),
+            "size": _SIZE,
+            "source_size": _SIZE,
+            "labelled": Leaf("a share from 0 to 1", lambda value: NUMBER.fits(value) and 0 <= value <= 1),
+        }
+    ],
+}
+"""Kinds of the parts of a split in a file."""
 
 
 def split_name(dataset: str, digest: str) -> str:

@@ -59,10 +59,10 @@ def encode(page: Page, kind: str) -> bytes:
 
 @contextmanager
 def style() -> Iterator[None]:
-    """Set Matplotlib's own defaults, whatever the user's settings, and fonts as TrueType in a PDF."""
+    """Set Matplotlib's own defaults, whatever the user's settings, fonts as TrueType in a PDF, and "$" as a letter."""
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
-        matplotlib.rcParams.update({"pdf.fonttype": 42, "font.family": "DejaVu Sans"})
+        matplotlib.rcParams.update({"pdf.fonttype": 42, "text.parse_math": False, "font.family": "DejaVu Sans"})
         yield
 
 

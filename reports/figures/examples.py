@@ -183,4 +183,7 @@ def _predicted(home: Path, result: Result, stems: Sequence[str]) -> dict[str, La
         stored = read_predictions(store.work(result.key) / PREDICTIONS, binary=len(result.classes) == 1)
         return {stem: stored.labels(stem) for stem in stems}
     except (DataError, ValueError) as error:
-        raise DataError(f"{error}: delete {store.path(result.key)} and run it again") from error
+        raise DataError(
+            f"{error}: its result stands, and only its pictures are missing. To have them, run it again with another "
+            "--home"
+        ) from error

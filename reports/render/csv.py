@@ -8,6 +8,7 @@ import pandas as pd
 
 from reports.extra_tables.extra_table import ExtraTable
 from reports.tables.frames import TableFrame
+from rssam.escape import csv_cell
 
 
 def render(frames: Sequence[TableFrame]) -> str:
@@ -17,12 +18,17 @@ def render(frames: Sequence[TableFrame]) -> str:
     `p_adjusted` that of no difference from the reference row (see `TableFrame`). `runs` says in words which replicates
     have no result.
     """
-    return pd.DataFrame([line for frame in frames for line in _lines(frame)]).to_csv(index=False, lineterminator="\n")
+    return _text(pd.DataFrame([line for frame in frames for line in _lines(frame)]))
 
 
 def extra(table: ExtraTable) -> str:
     """Return a table beyond the paper's: one line for each row and number."""
-    return table.tidy.to_csv(index=False, lineterminator="\n")
+    return _text(table.tidy)
+
+
+def _text(table: pd.DataFrame) -> str:
+    """Return the CSV of a table, with no cell that a spreadsheet would calculate."""
+    return table.rename(columns=csv_cell).map(csv_cell).to_csv(index=False, lineterminator="\n")
 
 
 def _lines(frame: TableFrame) -> list[dict[str, object]]:

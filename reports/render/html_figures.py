@@ -96,9 +96,9 @@ def _view(
             stems = [stem for image_dataset, stem in named_images(named) if image_dataset == dataset]
             blocks.append(find_block(figure, dataset, setting, collection, home, stems))
         except DataError as problem:
-            notes.append(f"{dataset} is not shown. {problem}")
+            notes.append(f"{dataset} is not shown. {_without_home(str(problem), home)}")
             continue
-        notes += [f"{problem}." for problem in blocks[-1].problems]
+        notes += [f"{_without_home(problem, home)}." for problem in blocks[-1].problems]
         if absent := missing_panels(figure, blocks[-1]):
             notes.append(f"Not run on {dataset}: {', '.join(absent)}. To fill them: `{remedy(figure, setting)}`.")
     titles = ("image", "truth", *(panel.title for panel in figure.panels))
@@ -115,6 +115,11 @@ def _view(
     # The circles of the printed figure are not drawn here: the slider shows the change itself.
     sentences = caption(replace(figure, circles=0), setting, blocks)[1:] if blocks else ()
     return FigureView(figure, describe(setting), tuple(scenes), titles, _legend(blocks), sentences, tuple(notes), size)
+
+
+def _without_home(text: str, home: Path) -> str:
+    """Return a note without the folders of this machine, because the page may travel."""
+    return text.replace(f"{home}/", "").replace(str(home), "the home")
 
 
 def _scene(block: Block, scene: Scene, titles: Sequence[str]) -> SceneView:

@@ -12,7 +12,7 @@ from typing import Any, Literal
 from benchmarks.protocol.recipe import PROFILES
 from benchmarks.protocol.registry import MODELS
 from benchmarks.protocol.run import PROTOCOL, Run, canonical, plain_fields
-from benchmarks.results.custom_system import SYSTEM, stand_in
+from benchmarks.results.custom_system import stand_in
 from benchmarks.results.failed_run import FailedRun, read_failed_runs
 from benchmarks.results.home import Home
 from benchmarks.results.json_files import ResultDamaged
@@ -119,8 +119,6 @@ def collect(home: Path, published: Path | None = PUBLISHED) -> Collection:
             if isinstance(result, ResultDamaged):
                 # Only the name of the file: a report may travel, so it must not name folders of this machine.
                 damaged.append(str(result).replace(f"{folder}/", ""))
-            elif reason := _unusable(result):
-                damaged.append(f"{result.key}.json: {reason}")
             elif reason := _outdated(result):
                 left_out.append(f"{result.key}: {reason}")
             else:
@@ -130,8 +128,6 @@ def collect(home: Path, published: Path | None = PUBLISHED) -> Collection:
         for failure in read_failed_runs(root):
             if isinstance(failure, ResultDamaged):
                 damaged.append(str(failure).replace(f"{root}/", ""))
-            elif reason := _unusable_failure(failure):
-                damaged.append(f"runs/{failure.key}/failure.json: {reason}")
             elif reason := _outdated(failure):
                 left_out.append(f"{failure.key}, which {failure.state}: {reason}")
             else:
@@ -156,27 +152,6 @@ def profile_of(result: Result | FailedRun) -> str | None:
     model = MODELS.get(result.identity["model"]["name"]) or stand_in(result)
     recipe = profile.recipe if model is None else profile.recipe.for_model(model)
     return recorded["name"] if plain_fields(recipe) == recorded else None
-
-
-def _unusable(result: Result) -> str | None:
-    """Why a file that can be read still cannot be used: it lacks a part that every table needs."""
-    try:
-        result.declared(), profile_of(result), result.scores, result.constant_dice
-        result.identity["data"], result.identity["weights"], result.identity["precision"], result.data["describe"]
-        result.identity["model"]["options"], result.identity["dataset"]["version"]
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        return f"a part is missing or malformed ({error!r})"
-    return None
-
-
-def _unusable_failure(failed: FailedRun) -> str | None:
-    """Why a failure that can be read still cannot be used."""
-    try:
-        failed.declared(), profile_of(failed), failed.identity["dataset"]["version"]
-        failed.provenance.get(SYSTEM, {"class": ""})["class"]
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        return f"a part is missing or malformed ({error!r})"
-    return None
 
 
 def _outdated(result: Result | FailedRun) -> str | None:

@@ -17,6 +17,7 @@ from reports.render import latex, markdown, terminal
 from reports.select.results import collect
 from reports.tables.assemble import assemble
 from reports.verdicts.summary import summarize
+from rssam import escape
 from tests.reports.fabricate import TABLE5
 from tests.reports.homes import HOMES
 
@@ -237,7 +238,7 @@ def test_notes_are_the_same_in_every_format(said):
     plain = re.sub(r" ([.;,])", r"\1", texts["html"])  # behind code there is a tag
     for note in (*words.notes, *words.legend):
         assert note in texts["markdown"]
-        assert latex.escape(note) in texts["latex"]
+        assert escape.latex_prose(note) in texts["latex"]
         assert note.replace("`", "") in plain
     for note in words.notes:
         assert note.replace("`", "") in texts["terminal"]

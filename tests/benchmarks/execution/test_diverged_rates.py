@@ -116,12 +116,12 @@ def test_a_failure_is_remembered_while_it_is_tried_again(tmp_path):
     [
         ({"identity": None}, "a part is missing"),
         ({"key": "deepglobe-unet-0000000000"}, "does not belong to its identity"),
-        ({"diverged": [{"rate": float("nan"), "epoch": 1, "phase": "training"}]}, "no positive number"),
-        ({"diverged": [{"rate": 1, "epoch": 0, "phase": "training"}]}, "names no epoch"),
-        ({"diverged": [{"rate": 1, "epoch": 1, "phase": "\\input"}]}, "names no loss"),
+        ({"diverged": [{"rate": float("nan"), "epoch": 1, "phase": "training"}]}, "expected a positive number"),
+        ({"diverged": [{"rate": 1, "epoch": 0, "phase": "training"}]}, "expected a whole number from 1"),
+        ({"diverged": [{"rate": 1, "epoch": 1, "phase": "\\input"}]}, "expected one of training"),
         ({"reason": 5}, "a part is missing or malformed"),
-        ({"when": "| x"}, "names no time"),
-        ({"data": []}, "no record"),
+        ({"when": "| x"}, "expected a time"),
+        ({"data": []}, "expected an object"),
     ],
 )
 def test_a_foreign_note_is_checked_before_anything_uses_it(tmp_path, change, fault):

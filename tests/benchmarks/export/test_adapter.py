@@ -140,7 +140,7 @@ def test_what_is_no_whole_adapter_says_so(weights, tmp_path):  # noqa: F811
         load_adapter(path, weights)
     path.write_bytes(whole)
     rewritten(path, lambda about, _: about.pop("base"))
-    with pytest.raises(AdapterUnusable, match="does not say its base: fetch it again"):
+    with pytest.raises(AdapterUnusable, match=r"does not say what an adapter does \(base is missing\): fetch it again"):
         load_adapter(path, weights)
     path.write_bytes(whole)
     rewritten(path, lambda about, _: about.update(format=2))

@@ -189,8 +189,9 @@ def write_land_cover(folder, rng):
         digest = f"{number:064x}"
         entries.append(
             Entry(
-                stem=stem, split="train", image="", mask=f"masks/{stem}.png", native_mask=None, image_sha256=digest,
-                mask_sha256=digest, native_mask_sha256=None, source_image_sha256=digest, source_mask_sha256=digest,
+                stem=stem, split="train", image=f"images/{stem}.png", mask=f"masks/{stem}.png", native_mask=None,
+                image_sha256=digest, mask_sha256=digest, native_mask_sha256=None, source_image_sha256=digest,
+                source_mask_sha256=digest,
                 source_size=(SIDE, SIDE), size=(SIDE, SIDE), foreground=1.0, group=stem,
                 scene=f"scene {number // 2}",
             )

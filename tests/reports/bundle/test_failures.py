@@ -84,7 +84,7 @@ def test_reasons_with_a_path_and_tracebacks_stay_at_home(bundle):
         (lambda raw: raw["diverged"][0].update(rate=0.5), "the rate 0.5 diverged, and is none of its recipe"),
         (lambda raw: raw["diverged"][0].update(epoch=9), "diverged in epoch 9, its recipe has 1"),
         (lambda raw: raw["diverged"].append(dict(raw["diverged"][0])), "a rate diverged twice"),
-        (lambda raw: raw["diverged"][0].update(rate="1"), "no positive number"),
+        (lambda raw: raw["diverged"][0].update(rate="1"), "expected a positive number"),
         (lambda raw: raw["identity"].update(seed=7), "does not belong to its identity"),
         (lambda raw: raw.pop("when"), "a part is missing or malformed"),
         (lambda raw: raw["identity"]["recipe"].update(epochs=2), "does not belong to its identity"),

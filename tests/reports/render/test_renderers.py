@@ -17,6 +17,7 @@ from reports.select.results import Collection, StoredResult, collect
 from reports.tables.assemble import assemble
 from reports.tables.cells import difference, number
 from reports.tables.frames import table_frames
+from rssam.escape import latex_prose
 from tests.reports.fabricate import MADE_UP, TABLE5, fabricate, fill, row_run
 
 
@@ -78,11 +79,11 @@ def test_latex(report):
 
 
 def test_latex_escapes_what_it_must():
-    assert latex.escape(r"50 % of a_b & {c} #1 $2 ~ ^ \ < > |") == (
+    assert latex_prose(r"50 % of a_b & {c} #1 $2 ~ ^ \ < > |") == (
         r"50 \% of a\_b \& \{c\} \#1 \$2 \textasciitilde{} \textasciicircum{} \textbackslash{} \textless{} "
         r"\textgreater{} \textbar{}"
     )
-    assert latex.escape("run `x --y_z` now") == r"run \texttt{x -{}-y\_z} now"
+    assert latex_prose("run `x --y_z` now") == r"run \texttt{x -{}-y\_z} now"
 
 
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="no pdflatex here")
