@@ -4,23 +4,29 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any, Literal
 
 from data_prep.errors import DataError, NotPrepared
+from data_prep.facts import describe_data
 from data_prep.file_names import nfc
 from data_prep.processes import Progress
-from data_prep.rules import Rules, rules_from_json, rules_to_json
+from data_prep.rules import RULES, Rules, rules_from_json, rules_to_json
 from data_prep.splits import SPLITS, Split, SplitRule, assign_splits, joined
 from rssam.errors import made_by_0_1
 from rssam.files import sha256_file, write_atomic
+from rssam.foreign_json import Unreadable, read_json
+from rssam.kinds import BOOLEAN, COUNT, LINE, NUMBER, STEM, TEXT, Leaf, fault, one_of, whole
 
 MANIFEST_NAME = "manifest.json"
 MANIFEST_SCHEMA = 2
+MOST_BYTES = 128 << 20
+"""A hundred thousand tiles."""
 
 AffineCoefficients = tuple[float, float, float, float, float, float]
 """An affine transform a, b, c, d, e, f: x = a * column + b * row + c, y = d * column + e * row + f."""
@@ -173,30 +179,6 @@ class Manifest:
         return describe_data(self.dataset, self.facts)
 
 
-def describe_data(dataset: str, facts: Mapping[str, Any]) -> str:
-    """Return `Manifest.facts` as one sentence on completeness.
-
-    Raises KeyError or TypeError if a fact is missing or no number.
-    """
-    numbers = [facts[name] for name in ("pairs", "sources", "skipped", "expected")]
-    if not all(type(number) is int or number is None for number in numbers):
-        raise TypeError("the facts of a data set are numbers")
-    pairs, sources, skipped, expected = numbers
-    if facts["origin"] == "synthetic":
-        text = f"synthetic stand-in scenes ({pairs} pairs), not {dataset}"
-    elif expected is None:
-        tiles = f" in {pairs} tiles" if pairs > sources else ""
-        text = f"the user's own data: {sources} pairs{tiles}"
-    elif facts["cut_anew"]:
-        rasters = f"{sources} raw raster{'s' if sources > 1 else ''}"
-        text = f"{pairs} tiles cut from {rasters}, not the {expected} published ones"
-    elif facts["complete"]:
-        text = f"complete: all {expected} pairs"
-    else:
-        text = f"partial: {pairs} pairs of {expected} known"
-    return f"{text}, {skipped} bad file{'s' if skipped > 1 else ''} left out" if skipped else text
-
-
 def _blocks(entries: Sequence[Entry]) -> dict[str, str]:
     """Return the group of each stem if neither a scene nor identical images may lie in two splits."""
     first: dict[tuple[str, str], str] = {}  # the first stem of each scene and of each group
@@ -222,35 +204,78 @@ def load_manifest(folder: Path, dataset: str) -> Manifest:
     """
     path = folder / MANIFEST_NAME
     remedy = f"rssam-bench prepare {dataset} --source DIR"
-    if not path.is_file():
+    if not os.path.lexists(path):
         raise NotPrepared(f"{dataset} is not prepared: no {MANIFEST_NAME} in {folder}. Run: {remedy}")
     try:
-        raw = json.loads(path.read_text())
-        if raw["schema"] == 1:
+        raw = read_json(path, most_bytes=MOST_BYTES)
+        if isinstance(raw, dict) and raw.get("schema") == 1:
             raise DataError(made_by_0_1(str(folder), remedy))
-        if raw["schema"] != MANIFEST_SCHEMA:
+        if isinstance(raw, dict) and raw.get("schema") != MANIFEST_SCHEMA:
             raise DataError(
-                f"{path} has manifest format {raw['schema']}, this version reads {MANIFEST_SCHEMA}. "
+                f"{path} has manifest format {ascii(raw.get('schema'))[:60]}, this version reads {MANIFEST_SCHEMA}. "
                 f"Delete {folder} and run: {remedy}"
             )
+        if words := fault(raw, KINDS):
+            raise Unreadable(words)
         entries = tuple(Entry(**with_tuples(entry)) for entry in raw.pop("entries"))
-        for entry in entries:
-            _require_inside(entry)
         rules = rules_from_json(raw.pop("rules"))
         return Manifest(**with_tuples(raw), rules=rules, entries=entries)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, TypeError) as error:  # TypeError: of fields that only a later version has
         raise DataError(f"{path} is damaged ({error}). Delete {folder} and run: {remedy}") from error
 
 
-def _require_inside(entry: Entry) -> None:
-    """Raise ValueError if a path of the entry leads out of the prepared folder, or if its stem is no file name."""
-    paths = [
-        PurePosixPath(relative) for relative in (entry.image, entry.mask, entry.native_mask) if relative is not None
-    ]
-    if any(path.is_absolute() or ".." in path.parts for path in paths):
-        raise ValueError(f"the files of {ascii(entry.stem)[:60]} lie outside of the folder")
-    if PurePosixPath(entry.stem).name != entry.stem or "\0" in entry.stem:
-        raise ValueError(f"{ascii(entry.stem)[:60]} is no file name")
+def _is_inside(relative: object) -> bool:
+    """Return whether it is a path that does not lead out of the prepared folder."""
+    if not (isinstance(relative, str) and 0 < len(relative) <= 1000) or "\0" in relative:
+        return False
+    return not relative.startswith("/") and ".." not in relative.split("/")
+
+
+def _is_stem(stem: object) -> bool:
+    """Return whether it is the name of a file, without a folder."""
+    return isinstance(stem, str) and STEM.fits(stem) and stem not in (".", "..") and not {"/", "\0"} & set(stem)
+
+
+def _list_of(length: int, item: Leaf, words: str) -> Leaf:
+    return Leaf(words, lambda value: isinstance(value, list) and len(value) == length and all(map(item.fits, value)))
+
+
+_FILE = Leaf("a path inside of the folder", _is_inside)
+_SIZE = _list_of(2, whole(1, 1 << 20), "height and width")
+_SHARE = Leaf("a share from 0 to 1", lambda value: NUMBER.fits(value) and 0 <= value <= 1)
+_DIGESTS = ("image_sha256", "mask_sha256", "source_image_sha256", "source_mask_sha256")
+_ENTRY = {
+    "stem": Leaf("a file name", _is_stem),
+    "split": one_of(*SPLITS),
+    "image": _FILE,
+    "mask": _FILE,
+    "native_mask": (None, _FILE),
+    **dict.fromkeys(_DIGESTS, LINE),
+    "native_mask_sha256": (None, LINE),
+    "source_size": _SIZE,
+    "size": _SIZE,
+    "foreground": _SHARE,
+    "group": STEM,
+    "scene?": (None, STEM),
+    "crs?": (None, TEXT),
+    "transform?": (None, _list_of(6, NUMBER, "six numbers")),
+    "tile_of?": (None, STEM),
+    "labelled?": _SHARE,
+}
+KINDS = {
+    "dataset": LINE,
+    "version": COUNT,
+    "classes": [LINE],
+    "image_size": _SIZE,
+    "origin": one_of("source", "synthetic"),
+    "expected_pairs": (COUNT, None),
+    "without_mask": COUNT,
+    "rules": RULES,
+    "official_split": BOOLEAN,
+    "entries": [_ENTRY],
+    "skipped?": [TEXT],
+}
+"""Kinds of the fields of a manifest and of its entries."""
 
 
 def with_tuples(fields: Mapping[str, Any]) -> dict[str, Any]:

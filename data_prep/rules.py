@@ -10,6 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from rssam.kinds import LINE, OPTION, PLAIN, TEXT, Each
+
 SENTENCES: Mapping[str, str] = {
     # images
     "as-published": "RGB, {size:x} as published, stored without loss",
@@ -93,9 +95,7 @@ class Rule:
 
     @classmethod
     def from_json(cls, raw: Mapping[str, Any]) -> Rule:
-        """Return a rule from JSON. Raises ValueError, KeyError or TypeError if it is malformed."""
-        if not isinstance(raw["code"], str) or not isinstance(raw["values"], dict):
-            raise ValueError("a rule has a code and values")
+        """Return a rule from JSON that is of the kind `RULES`."""
         return cls(raw["code"], {name: deep_tuples(value) for name, value in raw["values"].items()})
 
 
@@ -114,6 +114,9 @@ DeclaredRules = Mapping[str, str | Rule | Sequence[Rule]]
 
 Rules = Mapping[str, tuple[Rule, ...]]
 """Rules by subject, such as image, mask and split."""
+
+RULES = Each(LINE, [{"code": TEXT, "values": Each(OPTION, PLAIN)}])
+"""The kind of rules in a file: codes with values by subject."""
 
 
 def rule(code: str, **values: Any) -> Rule:
@@ -141,7 +144,7 @@ def rules_to_json(rules: Rules) -> dict[str, list[dict[str, Any]]]:
 
 
 def rules_from_json(raw: Mapping[str, Any]) -> dict[str, tuple[Rule, ...]]:
-    """Return rules from JSON. Raises ValueError, KeyError, TypeError or AttributeError if they are malformed."""
+    """Return rules from JSON that is of the kind `RULES`."""
     return {subject: tuple(Rule.from_json(each) for each in given) for subject, given in raw.items()}
 
 

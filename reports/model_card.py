@@ -5,17 +5,15 @@ Everything on the card is in the metadata too, so a card that was lost can be wr
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
 from benchmarks.protocol.recipe import Recipe
 from benchmarks.results.result import Result
-from data_prep.manifest import describe_data
+from data_prep.facts import describe_data
 from reports.formatting import format_number, join_words
 from reports.render.templates import environment
-from reports.statistics.bootstrap import interval, resampled_dice
-from reports.tables.intervals import FEWEST_IMAGES
+from reports.statistics.units import dice_interval
 from reports.tables.recipe_text import describe_recipe
 from rssam.weights.folder import custom_digits
 
@@ -23,15 +21,11 @@ METRES: Mapping[str, float] = {"deepglobe": 1.0, "whu": 0.3, "whdld": 2.0}
 """Ground resolution in metres of a pixel as prepared, by the data sheets: DeepGlobe's 0.5 m are halved."""
 
 
-def dice_interval(result: Result) -> tuple[float, float] | None:
-    """Return the 95 % interval of a result's Dice over its test images, as in the tables.
-
-    None where test images are too few, or no resample has a score.
-    """
-    if len(result.images) < FEWEST_IMAGES:
-        return None
-    limits = interval(resampled_dice([result.counts], result.average)[0])
-    return None if math.isnan(limits.low) else (limits.low, limits.high)
+def interval_record(result: Result) -> dict[str, Any]:
+    """Return what an adapter says of the interval of its Dice, as JSON values: the one of the tables, or why none."""
+    found = dice_interval(result)
+    bounds = None if found.why else [found.low, found.high]
+    return {"dice_interval": bounds, "interval_over": found.units, "no_interval": found.why}
 
 
 def render(about: Mapping[str, Any], file: str) -> str:
@@ -81,11 +75,10 @@ def limits(about: Mapping[str, Any]) -> list[str]:
 
 
 def _interval(result: Mapping[str, Any]) -> str:
-    images = result["test_images"]
     if result["dice_interval"] is None:
-        return f"no interval: it takes {FEWEST_IMAGES} test images with something to score, and there are {images}"
+        return f"no interval: {result['no_interval']}"
     low, high = result["dice_interval"]
-    return f"95 % interval {low:.3f} to {high:.3f} over {images} test images"
+    return f"95 % interval {low:.3f} to {high:.3f} over {result['interval_over']}"
 
 
 def _resolution(about: Mapping[str, Any]) -> str:

@@ -16,6 +16,7 @@ from data_prep.dataset import Dataset
 from data_prep.manifest import Manifest
 from data_prep.prepare.tiles import EdgeTiles
 from data_prep.rules import rules_to_json, sentences
+from rssam.files import scratch_folder
 
 FolderFit = Literal["tile", "resize"]
 SYNTHETIC_SEED = 0
@@ -92,9 +93,10 @@ def prepare(
 
     out = Home(root.home).dataset(name)
     processes = workers or os.cpu_count() or 1
-    with data_progress(warnings) as progress, tempfile.TemporaryDirectory(prefix="rssam-bench-") as scratch:
+    temporary = Path(tempfile.gettempdir())
+    with data_progress(warnings) as progress, scratch_folder(temporary, "rssam-bench-prepare") as scratch:
         if synthetic is not None:
-            source = Path(scratch) / name
+            source = scratch / name
             data.synthesize(source, synthetic, SYNTHETIC_SEED)
         assert source is not None
         origin: Literal["source", "synthetic"] = "source" if synthetic is None else "synthetic"

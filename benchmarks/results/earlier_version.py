@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.results.failed_run import read_failed_run
 from benchmarks.results.home import Home
-from data_prep.manifest import MANIFEST_NAME
+from benchmarks.results.json_files import MadeBy01, ResultDamaged
+from data_prep.manifest import MANIFEST_NAME, MOST_BYTES
+from rssam.foreign_json import Unreadable, parse_json, read_bytes
 from rssam.weights.folder import CONTENT, WeightsDamaged, read_metadata
 
 FORMAT_OF_0_1 = re.compile(rb'"schema": ?1[,}\n]')
@@ -27,11 +29,12 @@ class Leftovers:
     data: tuple[str, ...]
     weights: tuple[str, ...]
     runs: tuple[str, ...]  # keys of work folders with checkpoints
+    failed: tuple[str, ...]  # keys of other work folders, with the note of a failure
 
     @property
     def keys(self) -> set[str]:
         """Keys of runs that have anything here."""
-        return {*self.results, *self.runs}
+        return {*self.results, *self.runs, *self.failed}
 
     @property
     def sentence(self) -> str:
@@ -41,6 +44,7 @@ class Leftovers:
             _counted(self.data, "prepared data set"),
             _counted(self.weights, "checkpoint of weights", "checkpoints of weights"),
             _counted(self.runs, "run with checkpoints", "runs with checkpoints"),
+            _counted(self.failed, "failed run"),
         ]
         parts = [count for count in counts if count]
         if not parts:
@@ -55,11 +59,15 @@ class Leftovers:
 def left_by_0_1(home: Path) -> Leftovers:
     """Look for what rssam-bench 0.1 left; of weights and checkpoints the headers alone are read."""
     folder = Home(home)
+    trained = tuple(path.name for path in sorted(folder.runs.glob("*/")) if _trained_by_0_1(path))
     return Leftovers(
         results=_stems([*folder.results.glob("*.json"), *folder.scores.glob("*.json")]),
         data=tuple(path.parent.name for path in _of_0_1(folder.data.glob(f"*/{MANIFEST_NAME}"))),
         weights=tuple(path.stem for path in sorted(folder.weights.glob("*.safetensors")) if _lacks(path, CONTENT)),
-        runs=tuple(path.name for path in sorted(folder.runs.glob("*/")) if _trained_by_0_1(path)),
+        runs=trained,
+        failed=tuple(
+            path.parent.name for path in folder.failures if path.parent.name not in trained and _failed_in_0_1(path)
+        ),
     )
 
 
@@ -68,7 +76,15 @@ def _stems(paths: Iterable[Path]) -> tuple[str, ...]:
 
 
 def _of_0_1(paths: Iterable[Path]) -> list[Path]:
-    return [path for path in sorted(paths) if path.is_file() and FORMAT_OF_0_1.search(path.read_bytes())]
+    return [path for path in sorted(paths) if path.is_file() and FORMAT_OF_0_1.search(_bytes(path))]
+
+
+def _bytes(path: Path) -> bytes:
+    """The content of a file; none if it cannot be read, which whoever reads it as a record says."""
+    try:
+        return read_bytes(path, most_bytes=MOST_BYTES)
+    except (OSError, Unreadable):
+        return b""
 
 
 def _lacks(path: Path, entry: str) -> bool:
@@ -83,10 +99,20 @@ def _trained_by_0_1(folder: Path) -> bool:
     """Whether a run's folder holds a checkpoint without the format that this version writes."""
     for path in (path for pattern in CHECKPOINTS for path in folder.glob(pattern)):
         try:
-            if "format" not in json.loads(read_metadata(path)["rssam-bench"]):
+            if "format" not in parse_json(read_metadata(path)["rssam-bench"].encode()):
                 return True
         except (WeightsDamaged, KeyError, ValueError, TypeError):
             continue  # damaged, which resuming says
+    return False
+
+
+def _failed_in_0_1(path: Path) -> bool:
+    try:
+        read_failed_run(path)
+    except MadeBy01:
+        return True
+    except ResultDamaged:
+        return False
     return False
 
 

@@ -48,6 +48,15 @@ class Home:
         """Folder of a run's large and private files: checkpoints, log, predictions."""
         return self.runs / key
 
+    def failure(self, key: str) -> Path:
+        """File that says why a run has no result."""
+        return self.run(key) / "failure.json"
+
+    @property
+    def failures(self) -> list[Path]:
+        """Files of `failure` that are there, by key."""
+        return sorted(self.root.glob("runs/*/failure.json"))
+
     @property
     def results(self) -> Path:
         """Folder of finished results, one JSON file a run."""

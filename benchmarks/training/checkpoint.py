@@ -19,10 +19,13 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
+from benchmarks.divergence import DivergedRate
 from rssam.errors import UserError
 from rssam.files import sync_folder, write_durable
 
 LAST, PREVIOUS, FRESH = "last.safetensors", "previous.safetensors", "fresh.safetensors"
+DIVERGED = "diverged.json"
+"""Says in the folder of one rate of several that it diverged, so that a resumed run does not train it again."""
 METADATA = "rssam-bench"
 """The one entry of a file's metadata, as JSON: several would come in no order, and equal files differ."""
 FORMAT = 2
@@ -116,6 +119,21 @@ class Checkpoints:
                 continue
             return content.progress, content.random
         return None
+
+    def save_divergence(self, diverged: DivergedRate) -> None:
+        """Note that this training diverged. Raises DataError if the disk is full."""
+        write_durable(self.folder / DIVERGED, json.dumps(diverged.to_json()).encode())
+
+    def divergence(self) -> DivergedRate | None:
+        """Return how this training diverged; None if it did not. A damaged note is named to `say` and is none."""
+        path = self.folder / DIVERGED
+        if not path.is_file():
+            return None
+        try:
+            return DivergedRate.from_json(json.loads(path.read_text()))
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            self.say(f"{path} cannot be read ({type(error).__name__}): this rate is trained again")
+            return None
 
     def load_best(self, net: nn.Module, epoch: int) -> None:
         """Leave the network with the parameters of its best epoch. Raises CheckpointDamaged."""

@@ -7,8 +7,10 @@ import re
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
+from data_prep.dataset import Dataset
+from data_prep.datasets.declared import DECLARED, declared_dataset
 from data_prep.errors import DataError
 from data_prep.images.class_values import MaskValue, ValueReader
 from data_prep.images.masks import IGNORED
@@ -20,9 +22,14 @@ from data_prep.prepare.reading import Reading
 from data_prep.processes import Progress
 from data_prep.rules import deep_tuples, rule
 from rssam.contract import Colour
+from rssam.foreign_json import Unreadable, read_json
+from rssam.kinds import COUNT, LONGEST_CLASS, Leaf, fault, matches, one_of, whole
 
 DECLARATION = "dataset.json"
 """The file beside the manifest that a data set of the user's own is known by."""
+
+NAMES = r"[a-z0-9][a-z0-9_-]{0,39}"
+CLASS_NAMES = rf"[A-Za-z][A-Za-z0-9_ -]{{0,{LONGEST_CLASS - 1}}}"
 
 MASKS = "masks?|labels?|gt"
 
@@ -44,6 +51,19 @@ COLOURS: tuple[Colour, ...] = (
 
 SHADES = (1.0, 0.65, 0.4, 0.2)
 """How dark the colours are when they come round again."""
+
+_VALUE = (whole(0, 65535), Leaf("a colour", lambda value: isinstance(value, list) and _is_triple(value)))
+KINDS = {
+    "name": Leaf("a name of small letters, digits, - and _", lambda value: matches(NAMES, value)),
+    "classes": [Leaf("the name of a class", lambda value: matches(CLASS_NAMES, value))],
+    "values": [_VALUE],
+    "background": (None, *_VALUE),
+    "ignore": (None, *_VALUE),
+    "fit": one_of("keep", "tile", "resize"),
+    "image_size": Leaf("height and width", lambda value: isinstance(value, list) and _is_size(value)),
+    "version?": COUNT,
+}
+"""Kinds of the fields of `dataset.json`."""
 
 MOST_CLASSES = len(COLOURS) * len(SHADES)
 
@@ -87,6 +107,8 @@ class Folder:
     ) -> Manifest:
         """See `Dataset.prepare`; `source` is a folder or a ZIP with `images` and `masks` at any depth."""
         if (out / DECLARATION).exists() and (earlier := load_folder(out)) != self:
+            if not isinstance(earlier, Folder):
+                raise DataError(f"{out} holds the declaration of another package's data set: use another --name")
             raise DataError(
                 f"{out} was prepared with {_difference(earlier, self)}. Delete it and run prepare again, or use "
                 f"another --name."
@@ -138,17 +160,32 @@ class Folder:
         )
 
 
-def load_folder(folder: Path) -> Folder:
-    """Load the data set that was prepared in `folder`. Raises DataError if its declaration is damaged."""
+def load_folder(folder: Path) -> Dataset:
+    """Load the data set that was prepared in `folder`, or that a bundle declares there for another package.
+
+    Raises DataError if its declaration is damaged.
+    """
     path = folder / DECLARATION
     try:
-        raw = json.loads(path.read_text())
+        raw = read_json(path, most_bytes=1 << 20)
+        if isinstance(raw, dict) and DECLARED in raw:
+            return declared_dataset(raw)
+        if words := fault(raw, KINDS):
+            raise Unreadable(words)
         return Folder(**{name: deep_tuples(value) for name, value in raw.items()})
-    except (OSError, ValueError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, TypeError) as error:  # TypeError: of fields that only a later version has
         raise DataError(
             f"{path} is damaged ({error}). Delete {folder} and run: rssam-bench prepare folder --name {folder.name} "
             f"--source DIR --classes ..."
         ) from error
+
+
+def _is_triple(value: list[Any]) -> bool:
+    return len(value) == 3 and all(whole(0, 255).fits(channel) for channel in value)
+
+
+def _is_size(value: list[Any]) -> bool:
+    return len(value) == 2 and all(whole(1, 1 << 16).fits(side) for side in value)
 
 
 def own_folders(data: Path) -> Iterable[Path]:

@@ -27,10 +27,11 @@ def finalize_entries(
     entries = tuple(
         replace(record.entry, split=splits[record.entry.stem], group=groups[record.entry.stem]) for record in ordered
     )
-    return entries, _published_rules(entries) if published else _drawn_rules(entries, whole)
+    return entries, published_rules(entries) if published else drawn_rules(entries, whole)
 
 
-def _drawn_rules(entries: Sequence[Entry], whole: bool) -> tuple[Rule, ...]:
+def drawn_rules(entries: Sequence[Entry], whole: bool) -> tuple[Rule, ...]:
+    """Return the rules of a split that was drawn; `entries` have that of seed 0."""
     counts, exact = _sizes(entries), exact_counts(len(entries))
     # hashed: part of every run key
     rules = [rule("stem-hash", percent=FRACTIONS, counts=counts)]
@@ -41,7 +42,8 @@ def _drawn_rules(entries: Sequence[Entry], whole: bool) -> tuple[Rule, ...]:
     return (*rules, rule("exact-counts", counts=exact)) if len(rules) > 1 else tuple(rules)
 
 
-def _published_rules(entries: Sequence[Entry]) -> tuple[Rule, ...]:
+def published_rules(entries: Sequence[Entry]) -> tuple[Rule, ...]:
+    """Return the rules of a split that came with the data."""
     # hashed: part of every run key
     rules = [rule("published-split", counts=_sizes(entries))]
     if shared := _copies(entries, whole=True):

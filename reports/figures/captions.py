@@ -26,6 +26,7 @@ def caption(figure: Figure, setting: Setting, blocks: Sequence[Block]) -> tuple[
         f"Setting: {describe(setting)}. Recipe: {describe_recipe(PROFILES[setting.profile].recipe)}.",
         *(_data(figure, block) for block in blocks),
         _collapsed(figure, blocks),
+        _without_result(blocks),
     )
     return tuple(part for part in parts if part)
 
@@ -115,3 +116,8 @@ def _collapsed(figure: Figure, blocks: Sequence[Block]) -> str:
         if result is not None and result.collapsed
     ]
     return f"Collapsed, not above the constant answer: {', '.join(names)}." if names else ""
+
+
+def _without_result(blocks: Sequence[Block]) -> str:
+    lost = [f"{title} on {block.dataset.title}, {runs}" for block in blocks for title, runs in block.lost.items()]
+    return f"Systems with a run that has no result: {'; '.join(lost)}." if lost else ""

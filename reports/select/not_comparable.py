@@ -36,6 +36,8 @@ def row_reasons(group: ResultGroup, row: ResultGroupRow, *, any_recipe: bool = F
 
     With `any_recipe` another recipe is no reason: a claim may be about another.
     """
+    if not row.results:
+        return (_without_result(group, row),)
     rules = [rule for rule in (*RULES, *ROW_RULES) if not (any_recipe and rule is _recipe)]
     reasons = [rule(group, row) for rule in rules]
     return tuple(reason for reason in reasons if reason)
@@ -132,6 +134,10 @@ def _collapsed(group: ResultGroup, row: ResultGroupRow) -> Reason:
     return f"collapsed: {len(row.collapsed)} of {len(row.results)} not above the constant answer"
 
 
+def _without_result(group: ResultGroup, row: ResultGroupRow) -> Reason:
+    return row.runs if row.failed else ""
+
+
 def _whole(group: ResultGroup, row: ResultGroupRow) -> bool:
     """Whether all images of the data set were used: of a part, its size and share say nothing more."""
     return not _data(group, row) and PROFILES[group.setting.profile].recipe.limit is None
@@ -176,5 +182,5 @@ def _share(group: ResultGroup, row: ResultGroupRow) -> Reason:
 ReasonRule = Callable[[ResultGroup, ResultGroupRow], Reason]
 RULES: tuple[ReasonRule, ...] = (_recipe, _start, _encoder, _variant, _elsewhere, _blocked, _data)
 """What a note under a table says of all its rows."""
-ROW_RULES: tuple[ReasonRule, ...] = (_collapsed, _official, _share)
+ROW_RULES: tuple[ReasonRule, ...] = (_collapsed, _without_result, _official, _share)
 """What has a note of its own there."""

@@ -6,16 +6,21 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 from benchmarks.metrics.counts import foreground_share
+from benchmarks.protocol.claims import REPLICATES
 from benchmarks.protocol.paper_numbers import IMPLIED_FOREGROUND
 from benchmarks.protocol.recipe import PROFILES
 from benchmarks.results.custom_system import SYSTEM
 from data_prep.splits import SPLITS
 from reports.formatting import format_number, format_range, join_words, plural
-from reports.select.comparable import ResultGroup, ResultGroupRow
+from reports.select.comparable import ResultGroup
 from reports.select.not_comparable import from_scratch, group_reasons, replaced, variant
 from reports.select.settings import PAPER_SETTING, command
+from reports.tables.class_means import class_mean_notes
+from reports.tables.mixed_software import mixed_software
 from reports.tables.recipe_text import describe_recipe, describe_replicate
+from reports.tables.row_name import row_name
 from reports.tables.train_neighbours import describe_neighbours, neighbours
+from reports.tables.without_result import diverged_rates, without_result
 from rssam.config import RSSAM
 
 INITIALISATIONS = {
@@ -32,13 +37,20 @@ def notes(group: ResultGroup, intervals: Sequence[str] = (), scored: Sequence[st
     """
     if not group.results:
         fill = command(group.table, group.setting)
+        if group.failed:
+            ending = f"No row of this table has a result. To fill it: `{fill}`."
+            return tuple(part for part in (_owner(group), without_result(group), ending, *scored) if part)
         return (f"Nothing of this table has been run. To fill it: `{fill}`.", *scored)
     parts = (
         _owner(group),
         _not_a_reproduction(group),
         _missing(group),
         _collapsed(group),
+        without_result(group),
+        diverged_rates(group),
+        mixed_software(group),
         _average(group),
+        *_class_means(group),
         *intervals,
         *scored,
         f"Recipe {group.setting.profile}: {describe_recipe(PROFILES[group.setting.profile].recipe)}.",
@@ -58,14 +70,6 @@ def notes(group: ResultGroup, intervals: Sequence[str] = (), scored: Sequence[st
         f"Precision: {join_words(sorted({result.identity['precision'] for result in group.results}))}.",
     )
     return tuple(part for part in parts if part)
-
-
-def row_name(group: ResultGroup, row: ResultGroupRow) -> str:
-    """Return a row in words: its only label, or its labels with their columns."""
-    labels = row.row.labels
-    if len(labels) == 1:
-        return labels[0]
-    return ", ".join(f"{column} {label}" for column, label in zip(group.table.label_columns, labels, strict=True))
 
 
 def _owner(group: ResultGroup) -> str:
@@ -118,6 +122,12 @@ def _average(group: ResultGroup) -> str:
         f"Scores of each class pooled over all test pixels, then the plain mean over {len(results[0].classes)} classes "
         "(a class absent from truth and prediction is left out); Acc is the mean one-vs-rest accuracy."
     )
+
+
+def _class_means(group: ResultGroup) -> tuple[str, ...]:
+    """Return the rows and classes for which another mean over classes gives another number."""
+    tabled = {row_name(group, row): row.results for row in group.filled if row.state == "done"}
+    return class_mean_notes(tabled, group.table.scores)
 
 
 def _start(group: ResultGroup) -> str:
@@ -198,7 +208,7 @@ def _neighbours(group: ResultGroup) -> str:
     """Dice without the test images that have neighbours in training; rows without a score are left out."""
     if _split_rule(group) and not any(neighbours(result) for result in group.results):
         return ""  # the note on the split says so
-    sound = [row for row in group.filled if not row.collapsed]
+    sound = [row for row in group.filled if row.state == "done"]
     ours = [row_name(group, row) for row in sound if row.row.model == RSSAM()]
     return describe_neighbours({row_name(group, row): row.results for row in sound}, ours[0] if ours else None)
 
@@ -247,6 +257,8 @@ def _replicates(group: ResultGroup) -> str:
         meaning = " One replicate: only the difference is shown, no verdict."
     else:
         meaning = " Numbers are means over a row's replicates."
+        if max(counts) < REPLICATES:
+            meaning += f" Fewer than {REPLICATES}: only differences are shown, no verdict."
     if len(rows_by_replicates) == 1:
         return f"Replicates: {next(iter(rows_by_replicates))}.{meaning}"
     listed = "; ".join(f"{join_words(names)}: {replicates}" for replicates, names in rows_by_replicates.items())

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from rssam.errors import UserError, made_by_0_1
+from rssam.foreign_json import Unreadable, parse_json
+from rssam.kinds import TEXT, Each, fault
 from rssam.weights.registry import WEIGHTS
 
 CONTENT = "content_sha256"
@@ -25,6 +26,9 @@ DIGITS = 12
 
 _intact: set[tuple[str, int, int, int]] = set()
 """Path, size, time and inode of prepared files whose content this process has compared with its digest."""
+
+MOST_HEADER = 1 << 24
+"""Bytes of a safetensors header up to which it is read; that of the largest system has a tenth of a million."""
 
 
 class WeightsNotFound(UserError):
@@ -130,11 +134,21 @@ _OWN_DIGEST = rb'("' + CONTENT.encode() + rb'"\s*:\s*")[0-9a-f]{64}'
 def read_metadata(path: Path) -> dict[str, str]:
     """Read the text metadata in a safetensors header, without reading a tensor. Raises WeightsDamaged."""
     try:
-        with path.open("rb") as stream:
-            length = int.from_bytes(stream.read(8), "little")
-            header = json.loads(stream.read(length)) if length <= path.stat().st_size else None
-    except ValueError:
-        header = None
-    if not isinstance(header, dict):
-        raise WeightsDamaged(f"{path} is not a readable safetensors file: delete it and prepare the weights again")
+        return read_header(path)
+    except (OSError, Unreadable) as error:
+        raise WeightsDamaged(
+            f"{path} is not a readable safetensors file ({error}): delete it and prepare the weights again"
+        ) from error
+
+
+def read_header(path: Path) -> dict[str, str]:
+    """Return the metadata of a safetensors file. Raises Unreadable unless its header is whole and of bounded size."""
+    with path.open("rb") as stream:
+        length = int.from_bytes(stream.read(8), "little")
+        if not length <= min(MOST_HEADER, path.stat().st_size):
+            raise Unreadable(f"its header is said to have {length} bytes")
+        header = parse_json(stream.read(length))
+    metadata = header.get("__metadata__", {}) if isinstance(header, dict) else None
+    if words := fault(metadata, Each(TEXT, TEXT), "its metadata"):
+        raise Unreadable(words)
     return dict(header.get("__metadata__", {}))

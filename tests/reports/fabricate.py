@@ -1,5 +1,6 @@
 """Results with known counts; nothing is trained."""
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -8,9 +9,10 @@ from benchmarks.metrics.counts import Counts
 from benchmarks.protocol.run import ResolvedRun
 from benchmarks.protocol.setting import Setting
 from benchmarks.protocol.tables import TABLES
+from benchmarks.results.failed_run import FailedRun
 from benchmarks.results.result import Result
 from benchmarks.results.store import Store
-from data_prep.manifest import describe_data
+from data_prep.facts import describe_data
 
 PIXELS = 512 * 512
 WHOLE = {
@@ -77,3 +79,17 @@ def fill(home, dices, setting=None, *, seeds=((0, 0),), table=TABLE5, **options)
                 stored.append(fabricate(run, dice + 0.01 * number, **options))
                 Store(home).put(stored[-1])
     return stored
+
+
+def fabricate_failure(run, *, diverged=(), data=WHOLE, digest=None, precision="bf16-mixed", reason="", **changes):
+    """The record of `run` without a result; identity and data are those that `fabricate` gives it."""
+    identity = fabricate(run, data=data, digest=digest, precision=precision).identity
+    failed = FailedRun(identity, reason, "2025-02-03T04:05:06+00:00", tuple(diverged), data, {})
+    return replace(failed, **changes)
+
+
+def store_failure(home, failed):
+    """Write the record where a home has it."""
+    path = home / "runs" / failed.key / "failure.json"
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps(failed.to_json()))

@@ -112,6 +112,14 @@ class Resnet(Net):
     init: str = "he"
 
 
+@dataclass(frozen=True)
+class Deep(Net):
+    name: ClassVar[str] = "deep"
+    small: ClassVar[dict] = {"encoder": "vit_t", "depth": 1}
+
+    depth: int = 12
+
+
 @dataclass
 class Loose:
     name: ClassVar[str] = "Loose Net"
@@ -329,6 +337,41 @@ def test_a_field_of_its_own_named_encoder_is_left_alone(folder, setting, encoder
     assert settings(found, TABLE1) == [Setting(setting.profile, "vit_t" if shown.encoder else None)]
 
 
+@pytest.mark.parametrize(
+    ("setting", "encoder", "depth"),
+    [
+        (Setting("paper"), "vit_b", 12),
+        (Setting("mini"), "vit_b", 12),
+        (Setting("mini", "vit_l"), "vit_l", 12),
+        (Setting("mini", "vit_s", "scratch"), "vit_s", 1),
+        (Setting("smoke"), "vit_t", 1),
+        (Setting("smoke", "vit_s"), "vit_s", 1),
+    ],
+    ids=str,
+)
+def test_a_system_with_an_encoder_is_small_in_its_other_fields_too(folder, setting, encoder, depth):
+    """Smoke gave it the small encoder with all twelve layers of its own: only systems without one took `small`."""
+    model = find_model("somebodys:Deep")
+    run = setting.run(model, "deepglobe")
+    assert (run.model.encoder, run.model.depth) == (encoder, depth)
+    result = stored(run, 0.81)
+    forget(folder)
+    assert setting.run(stand_in(result), "deepglobe").declared() == run.declared()
+    found = Collection((StoredResult(result, "own"),))
+    assert setting in settings(found, TABLE1)
+
+
+@pytest.mark.parametrize("name", ["Net", "Resnet"])
+def test_an_older_record_without_its_options_is_the_same_system(folder, name):
+    """Results made before do not say which fields the command line replaced; both kinds are rows of one row."""
+    run = Setting("smoke").run(find_model(f"somebodys:{name}"), "deepglobe")
+    older = {part: value for part, value in record(run.model).items() if part != "cli_options"}
+    old = stored(run, **{SYSTEM: older})
+    forget(folder)
+    assert Setting("smoke").run(stand_in(old), "deepglobe").declared() == run.declared()
+    assert stand_in(old) is stand_in(stored(run))
+
+
 def test_two_versions_are_two_rows(folder):
     first = Setting("paper").run(find_model("somebodys:Net"), "deepglobe")
     results = [stored(first, 0.6)]
@@ -392,7 +435,7 @@ def test_a_changed_file_is_told(folder, tmp_path):
     assert changes([resolved], Store(tmp_path / "home")) == []
     (folder / "somebodys.py").write_text(SYSTEM_CODE + "\n# another thought\n")
     (note,) = changes([resolved], Store(tmp_path / "home"))
-    assert "the file of somebodys has changed" in note
+    assert "somebodys.py of the code of somebodys has changed" in note
     assert "raise its version (now 1)" in note
 
 

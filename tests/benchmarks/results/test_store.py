@@ -25,7 +25,7 @@ def fabricate(seed: int = 0) -> Result:
     return Result(
         identity=json.loads(json.dumps(identity)), average="foreground", classes=("road",), images=("1", "2", "3"),
         counts=counts, native_counts=None, history=({"epoch": 1.0, "val_loss": 0.5},), best_epoch=1,
-        parameters={"total": 2, "trainable": 1}, seconds=1.5, peak_memory=3, data={"origin": "source"}, provenance={},
+        parameters={"total": 2}, seconds=1.5, peak_memory=3, data={"describe": "partial"}, provenance={},
     )  # fmt: skip
 
 
@@ -116,5 +116,5 @@ def test_a_name_that_is_a_path_or_markup_is_no_name(what, name):
     raw = fabricate_result(row_run(0)).to_json()
     raw["identity"] = {**raw["identity"], what: {**raw["identity"][what], "name": name}}
     raw["key"] = make_key(raw["identity"])
-    with pytest.raises(ResultDamaged, match="is no name of a system or a data set"):
+    with pytest.raises(ResultDamaged, match="expected a name of a system or a data set"):
         Result.from_json(raw)

@@ -288,3 +288,15 @@ def test_a_damaged_file_is_named(tmp_path):
     (found,) = read_submissions(tmp_path)
     assert path.name in str(found)
     assert not score(tmp_path, chosen, tmp_path / "masks", "A", "", silent).cached  # written anew
+
+
+def test_scenes_of_the_images_are_recorded(tmp_path):
+    """Without them tiles of one scene counted as images in the interval of a scored row, and in that row alone."""
+    session = make_session(tmp_path)
+    folder = session.data_folder("deepglobe")
+    manifest = load_manifest(folder, "deepglobe")
+    assert "test_scenes" not in select_test_images(tmp_path, "deepglobe", 0, "random", "all").record
+    entries = tuple(replace(one, scene=f"{int(one.stem) // 2 * 2}") for one in manifest.entries)
+    save_manifest(folder, replace(manifest, entries=entries))
+    chosen = select_test_images(tmp_path, "deepglobe", 0, "random", "all")
+    assert chosen.record["test_scenes"] == [f"{int(one.stem) // 2 * 2}" for one in chosen.entries]
