@@ -75,10 +75,11 @@ def limits(about: Mapping[str, Any]) -> list[str]:
 
 
 def _interval(result: Mapping[str, Any]) -> str:
+    over = result.get("interval_over", f"{result['test_images']} test images")  # one that was saved in code lacks it
     if result["dice_interval"] is None:
-        return f"no interval: {result['no_interval']}"
+        return f"no interval: {result.get('no_interval') or over}"
     low, high = result["dice_interval"]
-    return f"95 % interval {low:.3f} to {high:.3f} over {result['interval_over']}"
+    return f"95 % interval {low:.3f} to {high:.3f} over {over}"
 
 
 def _resolution(about: Mapping[str, Any]) -> str:

@@ -14,13 +14,32 @@ from benchmarks.results.counted_test import DATASET, DECLARED, GIVEN, KINDS, PRO
 from benchmarks.results.json_files import decoding, require_schema
 from data_prep.registry import dataset as find_dataset
 from rssam.contract import Task
-from rssam.kinds import COUNT, FIGURE, LINE, LISTS, NUMBER, OPTION, SECONDS, VALUE, Each, Leaf, one_of, whole
-from rssam.weights.folder import custom_digits
+from rssam.kinds import (
+    COUNT,
+    FIGURE,
+    LINE,
+    LISTS,
+    NUMBER,
+    OPTION,
+    SECONDS,
+    VALUE,
+    Each,
+    Leaf,
+    is_line,
+    matches,
+    one_of,
+    whole,
+)
+from rssam.weights.folder import CUSTOM, custom_digits
 
 RESULT_SCHEMA = 2
 
 _STAND_IN = ("architecture", "build", "weights_needed")
 FIELD = Leaf("the name of an option", lambda value: OPTION.fits(value) and value not in _STAND_IN)
+START = Leaf(
+    f"the digest of a checkpoint, after {CUSTOM} that of 64 digits",
+    lambda value: is_line(value) and (not value.startswith(CUSTOM) or matches(rf"{CUSTOM}[0-9a-f]{{64}}", value)),
+)
 IDENTITY: dict[str, Any] = {
     "model": {"name": DECLARED, "version": COUNT, "options": Each(FIELD, VALUE)},
     "dataset": DATASET,
@@ -29,7 +48,7 @@ IDENTITY: dict[str, Any] = {
     "split_seed": COUNT,
     "split_rule": one_of("random", "blocked"),
     "data": LINE,
-    "weights": [LINE],
+    "weights": [START],
     "precision": one_of("32-true", "bf16-mixed"),
     "protocol": COUNT,
 }

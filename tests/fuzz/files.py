@@ -31,7 +31,7 @@ from data_prep.datasets.folder import Folder
 from data_prep.manifest import load_manifest
 from reports.bundle.publish import SUMS, publish, sums
 from rssam.contract import Task
-from rssam.weights.folder import WeightsFolder
+from rssam.weights.folder import CONTENT, NO_DIGEST, WeightsFolder, write_content_digest
 from rssam.weights.registry import WEIGHTS
 from tests.benchmarks.prepared import write_prepared
 from tests.fuzz.mutations import bytes_mutated, mutated, text
@@ -96,8 +96,9 @@ def build(home):
     manifest, rng = load_manifest(folder, "deepglobe"), np.random.default_rng(0)
     splits = manifest.splits(0)
     weights = WeightsFolder(home / "weights")
-    origin = {"source_sha256": "0" * 64, "name": "vit_b", "official": "no"}
+    origin = {"source_sha256": "0" * 64, "name": "vit_b", CONTENT: NO_DIGEST}
     save_file({"x": torch.zeros(2)}, _made(weights.path("vit_b")), origin)
+    write_content_digest(weights.path("vit_b"))
     for row in TABLE5.rows[:2]:
         run = Setting("smoke").run(row.model, "deepglobe")
         resolved = resolve_run(run, manifest, weights, "32-true")
@@ -110,8 +111,7 @@ def build(home):
                 history=({"epoch": 1, "train_loss": 0.5, "val_loss": 0.4, "rate": 0.005, "seconds": 1.0},),
                 best_epoch=1, parameters={"total": 100, "trainable": 50}, seconds=1.0, peak_memory=1,
                 data={
-                    "origin": manifest.origin, "complete": manifest.complete, "pairs": len(manifest.entries),
-                    "describe": manifest.describe(), **{name: min(8, len(each)) for name, each in splits.items()},
+                    **manifest.facts, **{name: min(8, len(each)) for name, each in splits.items()},
                 },
                 provenance={**PROVENANCE, "system": {
                     "title": "Mine", "class": "mine:Net", "defaults": {"width": 4}, "added": [], "small": {},

@@ -94,7 +94,7 @@ def test_a_run_all_of_whose_rates_diverge_is_diverged(tmp_path, rates):
     assert isinstance(failed, FailedRun)
     assert (failed.key, failed.state, failed.diverged) == (outcome.key, "diverged", outcome.diverged)
     assert failed.identity == resolved(session, dataclasses.replace(TINY, rates=rates)).identity()
-    assert failed.data["describe"].startswith("synthetic")
+    assert failed.data_description.startswith("synthetic")
     assert run_status(session.store, outcome.key).state == "failed"
 
 

@@ -361,17 +361,6 @@ def test_a_system_with_an_encoder_is_small_in_its_other_fields_too(folder, setti
     assert setting in settings(found, TABLE1)
 
 
-@pytest.mark.parametrize("name", ["Net", "Resnet"])
-def test_an_older_record_without_its_options_is_the_same_system(folder, name):
-    """Results made before do not say which fields the command line replaced; both kinds are rows of one row."""
-    run = Setting("smoke").run(find_model(f"somebodys:{name}"), "deepglobe")
-    older = {part: value for part, value in record(run.model).items() if part != "cli_options"}
-    old = stored(run, **{SYSTEM: older})
-    forget(folder)
-    assert Setting("smoke").run(stand_in(old), "deepglobe").declared() == run.declared()
-    assert stand_in(old) is stand_in(stored(run))
-
-
 def test_two_versions_are_two_rows(folder):
     first = Setting("paper").run(find_model("somebodys:Net"), "deepglobe")
     results = [stored(first, 0.6)]

@@ -24,11 +24,11 @@ from reports.bundle.verify import check
 from reports.select.results import collect
 from tests.benchmarks.prepared import write_prepared
 from tests.data_prep.samples import write_source
-from tests.reports.fabricate import fabricate, row_run
+from tests.reports.fabricate import fabricate, fabricate_failure, row_run, store_failure
 
 SENTENCE = (
-    "This home holds 1 result, 1 prepared data set, 1 checkpoint of weights and 1 run with checkpoints of rssam-bench "
-    "0.1, which this version neither reads nor changes: prepare anew in another --home, and use rssam-bench 0.1.0 for "
+    "This home holds 1 result, 1 prepared data set, 1 checkpoint of weights, 1 run with checkpoints and 1 failed run of "
+    "rssam-bench 0.1, which this version neither reads nor changes: prepare anew in another --home, and use rssam-bench 0.1.0 for "
     "its results."
 )
 
@@ -44,7 +44,7 @@ def as_0_1(path, **changes):
 
 @pytest.fixture
 def home(tmp_path):
-    """A home with a result, data, weights and a checkpoint as 0.1 wrote them."""
+    """A home with a result, data, weights, a checkpoint and the note of a failure as 0.1 wrote them."""
     home = tmp_path / "home"
     result = fabricate(row_run(0))
     Store(home).put(result)
@@ -63,6 +63,9 @@ def home(tmp_path):
     save_file(load_file(last), last, metadata={METADATA: json.dumps(metadata)})
     Home(home).weights.mkdir()
     save_file(net.state_dict(), Home(home).weights / "resnet50.safetensors", metadata={"source_sha256": "0676ba61"})
+    failure = Home(home).failure("deepglobe-unet-0123456789")
+    failure.parent.mkdir(parents=True)
+    failure.write_text(json.dumps({"reason": "out of memory", "when": "2024-02-03T04:05:06+00:00", "traceback": "..."}))
     return home
 
 
@@ -76,7 +79,8 @@ def test_all_of_it_is_named_in_one_sentence_and_left(home, tmp_path):
     (key,) = left_by_0_1(home).results
     assert run_statuses(home) == []
     collection = collect(home, None)
-    assert (collection.stored, collection.damaged, collection.left_out) == ((), (), (SENTENCE,))
+    assert (collection.stored, collection.failed, collection.damaged) == ((), (), ())
+    assert collection.left_out == (SENTENCE,)
     checks = {check.what: check for check in examine(home)}
     assert checks["home"].found == SENTENCE
     assert "made by rssam-bench 0.1" in checks["weights resnet50"].found
@@ -101,6 +105,7 @@ def test_all_of_it_is_named_in_one_sentence_and_left(home, tmp_path):
 def test_what_this_version_writes_is_not_of_0_1(tmp_path):
     result = fabricate(row_run(0))
     Store(tmp_path).put(result)
+    store_failure(tmp_path, fabricate_failure(row_run(1)))
     write_prepared(Home(tmp_path).dataset("deepglobe"))
     net = nn.Linear(2, 2)
     checkpoints = Checkpoints(Home(tmp_path).run(result.key))

@@ -41,7 +41,8 @@ ODD = {
     "provenance.system": {**SYSTEM, "defaults": {"__class__": 1}},  # went to make_dataclass
     "provenance.system.defaults": {"build": 1},
     "data": None,
-    "data.describe": 5,
+    "data.pairs": "x",  # the sentence on the data is made of it
+    "data.expected": 0.5,
     "data.test_scenes": 5,
     "images": [{}, {}, {}],  # TypeError: unhashable
     "history": "x",  # ValueError in dict(epoch)
@@ -60,6 +61,7 @@ ODD = {
     "identity.dataset.name": ["deepglobe"],
     "identity.seed": -1,
     "identity.weights": 5,
+    "identity.weights.0": "custom:| x | y |",  # tables print the first digits
     "native_counts": "x",
     "counts": {"tp": [], "fp": [], "fn": [], "tn": []},  # IndexError
     "counts.tp": [[2**62], [2**62], [2**62]],  # the sum was negative
@@ -149,7 +151,7 @@ def test_an_odd_status_file_is_named(tmp_path, name, values, words):
     [
         ("identity.data", None), ("identity.name", "a\nb"), ("identity.name", "x" * 61), ("identity.kind", "x\ny"),
         ("identity.kind", "evaluated"), ("identity.system", {"key": 5}), ("identity.system", "x"), ("reading", "x"),
-        ("reading", [5]), ("images", [None] * 3), ("data.describe", ["x"]), ("provenance", []),
+        ("reading", [5]), ("images", [None] * 3), ("data.skipped", ["x"]), ("provenance", []),
         ("identity.dataset.name", "../x"), ("identity.split_seed", "x"), ("identity.images", "none"),
     ],
 )  # fmt: skip
@@ -159,7 +161,7 @@ def test_an_odd_score_is_damage(path, value):
         "kind": "scored", "name": "Mine", "dataset": result.identity["dataset"], "data": "d", "split_seed": 0,
         "split_rule": "random", "images": "test", "predictions": "p", "system": None, "protocol": 1,
     }  # fmt: skip
-    raw = {**result.counted_json(), "identity": identity, "schema": 1, "reading": ["as they are"]}
+    raw = {**result.counted_json(), "identity": identity, "schema": 2, "reading": ["as they are"]}
     from benchmarks.results.submission import submission_key
 
     raw["key"] = submission_key(identity)

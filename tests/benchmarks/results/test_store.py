@@ -14,8 +14,8 @@ from benchmarks.results.result import Result
 from benchmarks.results.store import Store, read_results
 from data_prep.registry import dataset
 from rssam.config import RSSAM
+from tests.reports.fabricate import PART, row_run
 from tests.reports.fabricate import fabricate as fabricate_result
-from tests.reports.fabricate import row_run
 
 
 def fabricate(seed: int = 0) -> Result:
@@ -25,7 +25,7 @@ def fabricate(seed: int = 0) -> Result:
     return Result(
         identity=json.loads(json.dumps(identity)), average="foreground", classes=("road",), images=("1", "2", "3"),
         counts=counts, native_counts=None, history=({"epoch": 1.0, "val_loss": 0.5},), best_epoch=1,
-        parameters={"total": 2}, seconds=1.5, peak_memory=3, data={"describe": "partial"}, provenance={},
+        parameters={"total": 2}, seconds=1.5, peak_memory=3, data=PART, provenance={},
     )  # fmt: skip
 
 

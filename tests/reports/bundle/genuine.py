@@ -16,7 +16,7 @@ from benchmarks.protocol.custom import is_own
 from benchmarks.protocol.run import ResolvedRun
 from benchmarks.protocol.setting import Setting
 from benchmarks.results.custom_system import SYSTEM, record
-from benchmarks.results.data_record import data_record, run_data_record
+from benchmarks.results.data_record import run_data_record
 from benchmarks.results.result import Result
 from benchmarks.results.store import Store
 from benchmarks.results.submission import Submission, identify, put_submission
@@ -25,6 +25,7 @@ from benchmarks.training.optimizer import learning_rate
 from data_prep.datasets.folder import Folder
 from data_prep.manifest import Entry, Manifest, load_manifest, save_manifest
 from data_prep.registry import dataset, register_home
+from data_prep.rules import rule
 from rssam.contract import IGNORE, Optimisation
 from tests.benchmarks.prepared import write_prepared
 from tests.reports.fabricate import PROVENANCE
@@ -159,18 +160,18 @@ def put_score(home, name, manifest, rng, *, of_run=None):
     data, entries = dataset(manifest.dataset), manifest.splits(0)["test"]
     counts, native, _ = test_of(home / "data" / data.name, entries, len(data.classes), rng)
     system = of_run and {
-        "key": of_run.key, "parameters": f"{int(of_run.key[-10:], 16):064x}", "title": name, "crop": None,
+        "key": of_run.key, "parameters": f"{int(of_run.key[-10:], 16):064x}", "crop": None,
         "dataset": of_run.identity["dataset"]["name"], "precision": "32-true",
         "classes": [list(pair) for pair in zip(of_run.classes, data.classes, strict=True)],
     }  # fmt: skip
     kind = "evaluated" if of_run else "scored"
     submission = Submission(
         identity=identify(
-            kind, name, data, data=manifest.digest(0), split_seed=0, split_rule="random", images="test",
+            kind, of_run.identity["model"]["name"] if of_run else name, data, data=manifest.digest(0), split_seed=0, split_rule="random", images="test",
             predictions=None if of_run else "ab" * 32, system=system,
         ),
         average=data.average, classes=data.classes, images=tuple(entry.stem for entry in entries), counts=counts,
-        native_counts=native, data={**data_record(manifest), **({"copies": 0} if of_run else {})},
+        native_counts=native, data={**manifest.facts, **({"copies": 0, "title": name} if of_run else {})},
         provenance={**PROVENANCE, "device_type": "cpu", "finished": now()}, reading=("As it was.",),
     )  # fmt: skip
     use = "evaluate" if of_run else "score"
@@ -199,7 +200,7 @@ def write_land_cover(folder, rng):
     manifest = Manifest(
         dataset="whdld", version=WHDLD.version, classes=WHDLD.classes, image_size=(SIDE, SIDE), origin="synthetic",
         expected_pairs=WHDLD.expected_pairs, without_mask=0, official_split=False, entries=tuple(entries),
-        rules={"split": "train/val/test 70/15/15 by the SHA-256 of seed and stem; seed 0 gives 10/2/2"},
+        rules={"split": (rule("stem-hash", percent=(70, 15, 15), counts=(10, 2, 2)),)},
     )  # fmt: skip
     save_manifest(folder, manifest)
     return manifest

@@ -76,9 +76,9 @@ def test_a_folder_of_a_killed_command_goes_at_the_next_call(tmp_path):
 def test_names_in_a_result_of_a_bundle_stand_in_one_line(unpacked):  # noqa: F811
     path = sorted((unpacked / "results").glob("*.json"))[0]
     raw = json.loads(path.read_text())
-    raw["data"]["describe"] = "a\n| forged | \x1b[31m"
+    raw["provenance"]["device"] = "a\n| forged | \x1b[31m"
     path.write_text(json.dumps(raw))
     seal(unpacked)
     problems = check(unpacked).problems
-    assert any("data.describe: expected one printable line" in problem for problem in problems)
+    assert any("provenance.device: expected one printable line" in problem for problem in problems)
     assert all(problem.isprintable() for problem in problems)

@@ -45,18 +45,17 @@ NASTY = {
     "formula": "=cmd|' /C calc'!A0",
     "long": "x" * 10_000,
 }
-FIELDS = ("describe", "device", "commit", "version", "note", "damaged", "left out", "title", "key")
+FIELDS = ("device", "commit", "version", "note", "damaged", "left out", "title", "key")
 
 
 def report_with(field, nasty):
     """A report of one result in which a field holds the text."""
-    data = {**WHOLE, "describe": nasty} if field == "describe" else WHOLE
     provenance = {
         **PROVENANCE,
         **{name: nasty for name in ("device", "commit") if field == name},
         "versions": {**PROVENANCE["versions"], **({"torch": nasty} if field == "version" else {})},
     }
-    result = fabricate(row_run(0), 0.7, data=data, digest="d", provenance=provenance)
+    result = fabricate(row_run(0), 0.7, digest="d", provenance=provenance)
     if field == "key":
         result.__dict__["key"] = nasty
     lists = {name: (nasty,) if field == place else () for name, place in (("damaged",) * 2, ("left_out", "left out"))}
@@ -153,7 +152,7 @@ def test_a_model_card_and_a_data_card_show_foreign_text_as_text(nasty):
             "scores": {"dice": 0.7, nasty: 0.5}, "dice_interval": None, "constant_dice": 0.1, "average": "foreground",
             "test_images": 3, "parameters": {"total": 2, "trainable": 1},
         },
-        "data": {"describe": nasty}, "provenance": {"versions": {"rssam-bench": nasty, "torch": nasty}},
+        "data": WHOLE, "provenance": {"versions": {"rssam-bench": nasty, "torch": nasty}},
     }  # fmt: skip
     card = model_card(about, nasty)
     check_markdown(re.sub(r"^```.*?^```$", "", card, flags=re.DOTALL | re.MULTILINE))
