@@ -91,7 +91,7 @@ def require_schema(raw: Any, schema: int, what: str) -> None:
     if not isinstance(raw, Mapping):
         raise ResultDamaged(f"it holds a {type(raw).__name__}, where a {what} is expected")
     found = raw.get("schema")
-    if found == 1:
+    if found == 1 != schema:
         raise MadeBy01()
     if type(found) is int and found > schema:
         raise ResultDamaged(

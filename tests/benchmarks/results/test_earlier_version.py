@@ -27,9 +27,9 @@ from tests.data_prep.samples import write_source
 from tests.reports.fabricate import fabricate, fabricate_failure, row_run, store_failure
 
 SENTENCE = (
-    "This home holds 1 result, 1 prepared data set, 1 checkpoint of weights, 1 run with checkpoints and 1 failed run of "
-    "rssam-bench 0.1, which this version neither reads nor changes: prepare anew in another --home, and use rssam-bench 0.1.0 for "
-    "its results."
+    "This home holds 1 result, 1 prepared data set, 1 checkpoint of weights, 1 run with checkpoints and 1 failed "
+    "run of rssam-bench 0.1, which this version neither reads nor changes: prepare anew in another --home, and use "
+    "rssam-bench 0.1.0 for its results."
 )
 
 

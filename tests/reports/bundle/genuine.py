@@ -16,7 +16,7 @@ from benchmarks.protocol.custom import is_own
 from benchmarks.protocol.run import ResolvedRun
 from benchmarks.protocol.setting import Setting
 from benchmarks.results.custom_system import SYSTEM, record
-from benchmarks.results.data_record import run_data_record
+from benchmarks.results.data_record import run_data_record, shared_scenes
 from benchmarks.results.result import Result
 from benchmarks.results.store import Store
 from benchmarks.results.submission import Submission, identify, put_submission
@@ -167,11 +167,12 @@ def put_score(home, name, manifest, rng, *, of_run=None):
     kind = "evaluated" if of_run else "scored"
     submission = Submission(
         identity=identify(
-            kind, of_run.identity["model"]["name"] if of_run else name, data, data=manifest.digest(0), split_seed=0, split_rule="random", images="test",
-            predictions=None if of_run else "ab" * 32, system=system,
+            kind, of_run.identity["model"]["name"] if of_run else name, data, data=manifest.digest(0), split_seed=0,
+            split_rule="random", images="test", predictions=None if of_run else "ab" * 32, system=system,
         ),
         average=data.average, classes=data.classes, images=tuple(entry.stem for entry in entries), counts=counts,
-        native_counts=native, data={**manifest.facts, **({"copies": 0, "title": name} if of_run else {})},
+        native_counts=native,
+        data={**manifest.facts, **shared_scenes(entries), **({"copies": 0, "title": name} if of_run else {})},
         provenance={**PROVENANCE, "device_type": "cpu", "finished": now()}, reading=("As it was.",),
     )  # fmt: skip
     use = "evaluate" if of_run else "score"

@@ -321,9 +321,6 @@ FORGERIES = {
         deepglobe(lambda split: split["rules"].update(split=[{"code": "by-hand", "values": {}}])),
         "it says 'by-hand', its images give",
     ),
-    "a sentence in place of a rule": (
-        deepglobe(lambda split: split["rules"].update(split="by hand")), "rules.split: expected a list, found 'by hand'",
-    ),
     "images of another size": (image(size=[32, 128]), r"has \(32, 128\) of"),
     "pixels without a label": (image(labelled=1 - 1e-9), "the share 1 is labelled, expected 1"),
     "a digest that is none": (image(source_image_sha256="train"), "has digests that are no SHA-256"),
@@ -399,7 +396,10 @@ FORGERIES = {
     # scores
     "trained on what it is tested on": (system(dataset="fields"), "on fields, the data set it was evaluated on"),
     "a run of other data": (system(dataset="whu"), "its system was trained on whu, results/"),
-    "another title": (lambda bundle: bundle.score("evaluated")["data"].update(title="RS-SAM"), "its system is called 'RS-SAM', that of results/.* 'UNet'"),
+    "another title": (
+        lambda bundle: bundle.score("evaluated")["data"].update(title="RS-SAM"),
+        "its system is called 'RS-SAM', that of results/.* 'UNet'",
+    ),
     "images of the training data": (seen_images, "0 of its images are said to be in the training data, 2 are"),
     "own images of another size": (
         lambda bundle: bundle.split_of(bundle.result(system="mynet", dataset="fields")).update(image_size=[32, 128]),

@@ -73,6 +73,15 @@ def test_a_folder_of_a_killed_command_goes_at_the_next_call(tmp_path):
     assert os.listdir(tmp_path) == [".other.scratch-killed"]
 
 
+def test_a_sentence_in_place_of_a_rule_is_a_problem(unpacked):  # noqa: F811
+    path = sorted((unpacked / "splits").glob("*.json"))[0]
+    raw = json.loads(path.read_text())
+    raw["rules"]["split"] = "drawn by hand"
+    path.write_text(json.dumps(raw))
+    seal(unpacked)
+    assert any("rules.split: expected a list, found 'drawn by hand'" in problem for problem in check(unpacked).problems)
+
+
 def test_names_in_a_result_of_a_bundle_stand_in_one_line(unpacked):  # noqa: F811
     path = sorted((unpacked / "results").glob("*.json"))[0]
     raw = json.loads(path.read_text())

@@ -19,7 +19,7 @@ from reports.select.results import collect
 from reports.tables.assemble import assemble
 from reports.verdicts.summary import summarize
 from reports.write import write_report
-from tests.reports.fabricate import MADE_UP, PART, PROVENANCE, TABLE5, WHOLE, fabricate, fill, row_run
+from tests.reports.fabricate import MADE_UP, PART, PROVENANCE, TABLE5, fabricate, fill, row_run
 from tests.reports.study import made
 
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>"
@@ -136,7 +136,6 @@ def test_nothing_in_a_result_becomes_markup(tmp_path):
     run = row_run(4)
     changes = {
         "provenance": {**PROVENANCE, "device": HOSTILE, "commit": HOSTILE, "versions": {HOSTILE: HOSTILE}},
-        "data": {**WHOLE, "origin": HOSTILE},
         "classes": (HOSTILE,),
         "images": (HOSTILE, "b", "c"),
     }

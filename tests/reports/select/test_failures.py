@@ -119,17 +119,16 @@ def test_an_earlier_version_of_an_own_system_keeps_its_row_though_it_always_dive
 
 
 def test_notes_that_cannot_be_used_are_named(tmp_path):
-    """A note of an earlier version says no more than a sentence; it was passed over without a word."""
+    """A note of 0.1 says no more than a sentence, and is counted in one; it was passed over without a word."""
     folder = tmp_path / "runs" / "deepglobe-unet-0123456789"
     folder.mkdir(parents=True)
     (folder / "failure.json").write_text('{"reason": "the loss became nan", "when": "2025-01-01"}')
     moved = fabricate_failure(row_run(0))
     (tmp_path / "runs" / "deepglobe-x-0").mkdir()
     (tmp_path / "runs" / "deepglobe-x-0" / "failure.json").write_text(json.dumps(moved.to_json()))
-    assert collect(tmp_path, None).damaged == (
-        "runs/deepglobe-unet-0123456789/failure.json: an earlier version wrote it, without what was run: run it again",
-        f"runs/deepglobe-x-0/failure.json: it is of the run {moved.key}",
-    )
+    collection = collect(tmp_path, None)
+    assert collection.left_out[0].startswith("This home holds 1 failed run of rssam-bench 0.1, which")
+    assert collection.damaged == (f"runs/deepglobe-x-0/failure.json: it is of the run {moved.key}",)
 
 
 def test_the_gravest_state_is_that_of_the_row(tmp_path):

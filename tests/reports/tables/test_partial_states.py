@@ -192,7 +192,7 @@ def test_files_that_cannot_be_used_are_named_with_their_reason(home):
     )
     start = lines.index("Results of another version, left out:")
     assert lines[start + 2] == f"- {old.key}: made under protocol 0, this version has 2"
-    assert part(lines, "Profile paper; complete: all 6226 pairs; bf16-mixed")[2].startswith("| no | no | no | 0.700 [")
+    assert part(lines, "Profile paper; complete: all 6226 pairs; bf16-mixed")[2].startswith("| no | no | no | 0.700 |")
     assert not any(str(home) in line for line in lines)
 
 
