@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.failures import first_line, shortened
-from benchmarks.protocol.cost import measure
+from benchmarks.protocol.cost import measure, product_inputs
 from benchmarks.protocol.registry import smallest
 from benchmarks.training.loop import training_loss
 from benchmarks.training.reproducibility import seeded
@@ -150,6 +150,25 @@ def check_integers(model: Model) -> None:
 
 
 @torch.no_grad()
+def check_range(model: Model) -> None:
+    """Images uniform in 0..1, whose deviation is 0.29, reach the first layer on its scale.
+
+    Normalised with ImageNet's numbers theirs is 1.3; normalised twice 5.7, and as if they were 0..255 below 0.01.
+    """
+    net = built(model).eval()
+    first, second = (product_inputs(net, torch.rand(1, 3, 64, 64)) for _ in range(2))
+    depends = (one for one, other in zip(first, second, strict=False) if not torch.equal(one, other))
+    if (pixels := next(depends, None)) is None:
+        return  # products of another kind: nothing is known of its scale
+    mean, deviation = float(pixels.mean()), float(pixels.std())
+    require(
+        abs(mean) <= 10 and 0.05 <= deviation <= 4,
+        f"images uniform in 0..1 must reach the first layer with a deviation of 0.05 to 4 and a mean of at most 10, "
+        f"found {deviation:.2g} and {mean:.2g}: normalise them once, as images of 0..1",
+    )
+
+
+@torch.no_grad()
 def check_batch(model: Model) -> None:
     """In evaluation the logits of an image do not depend on its neighbours in the batch."""
     net = built(model).eval()
@@ -269,6 +288,7 @@ CHECKS: tuple[Check, ...] = (
         for height, width in _SIZES
     ),
     Check("integers", "images of 0..255 are refused, not taken for 0..1", check_integers),
+    Check("range", "images of 0..1 are normalised once, not as if they were 0..255", check_range),
     Check("batch", "the images of a batch do not mix", check_batch),
     Check("training", "two steps train what is declared trainable, and nothing else", check_training),
     Check("state", "one random state builds one network; its state makes the round trip", check_state),

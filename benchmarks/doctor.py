@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 from benchmarks.execution.hardware import cuda_devices
+from benchmarks.results.earlier_version import left_by_0_1
 from benchmarks.results.home import Home
 from data_prep.errors import DataError
 from data_prep.manifest import load_manifest
 from data_prep.registry import DATASETS
 from rssam.sam.encoder_sizes import CHAINS
-from rssam.weights.folder import WeightsFolder
+from rssam.weights.folder import WeightsDamaged, WeightsFolder, WeightsNotFound
 from rssam.weights.registry import WEIGHTS, SamWeights
 
 CheckState = Literal["ok", "missing", "problem"]
@@ -60,8 +61,11 @@ class DoctorCheck:
 
 
 def examine(home: Path) -> list[DoctorCheck]:
-    """Look at Python, torch, GPU, disk, weights, RS-SAM's class tokens and data, in this order."""
-    return [_python(), _package(), _torch(), _gpu(), _disk(home), *_weights(home), *_class_distance(home), *_data(home)]
+    """Look at Python, torch, GPU, disk, what 0.1 left, weights, RS-SAM's class tokens and data, in this order."""
+    return [
+        _python(), _package(), _torch(), _gpu(), _disk(home), *_earlier(home), *_weights(home),
+        *_class_distance(home), *_data(home),
+    ]  # fmt: skip
 
 
 def _python() -> DoctorCheck:
@@ -111,14 +115,23 @@ def _disk(home: Path) -> DoctorCheck:
     )  # fmt: skip
 
 
+def _earlier(home: Path) -> list[DoctorCheck]:
+    sentence = left_by_0_1(home).sentence
+    return [DoctorCheck("home", "problem", sentence, "rssam-bench --home FOLDER COMMAND")] if sentence else []
+
+
 def _weights(home: Path) -> list[DoctorCheck]:
-    folder = WeightsFolder(Home(home).weights)
-    return [
-        DoctorCheck(f"weights {name}", "ok", str(folder.path(name)))
-        if folder.path(name).is_file()
-        else DoctorCheck(f"weights {name}", "missing", f"not in {folder.root}", f"rssam-bench prepare weights {name}")
-        for name in WEIGHTS
-    ]
+    """Read every checkpoint in full: one that rotted has the right name and size."""
+    folder, findings = WeightsFolder(Home(home).weights), []
+    for name in WEIGHTS:
+        what, remedy = f"weights {name}", f"rssam-bench prepare weights {name}"
+        try:
+            findings.append(DoctorCheck(what, "ok", str(folder.path_of(name))))
+        except WeightsNotFound:
+            findings.append(DoctorCheck(what, "missing", f"not in {folder.root}", remedy))
+        except WeightsDamaged as error:
+            findings.append(DoctorCheck(what, "problem", str(error), remedy))
+    return findings
 
 
 def _class_distance(home: Path) -> list[DoctorCheck]:

@@ -15,6 +15,7 @@ from benchmarks.execution.session import Session
 from benchmarks.protocol.paper_numbers import PUBLISHED_PARAMETERS
 from benchmarks.protocol.registry import variants
 from benchmarks.protocol.run import Run, plain_fields, resolve_run
+from benchmarks.results.earlier_version import left_by_0_1
 from benchmarks.results.home import Home
 from benchmarks.results.store import Store
 from data_prep.errors import DataError, NotPrepared
@@ -66,10 +67,10 @@ def data_sets(home: Path) -> list[dict[str, Any]]:
 
 
 def run_statuses(home: Path) -> list[RunStatus]:
-    """Every run of which this home has a result or a work folder, by state and key."""
+    """Every run of which this home has a result or a work folder, by state and key; not those of rssam-bench 0.1."""
     store = Store(home)
-    keys = {path.stem for path in store.results.glob("*.json")} | {path.name for path in home.glob("runs/*/")}
-    statuses = [run_status(store, key) for key in keys]
+    keys = {path.stem for path in store.results.glob("*.json")} | {path.name for path in Home(home).runs.glob("*/")}
+    statuses = [run_status(store, key) for key in keys - left_by_0_1(home).keys]
     return sorted(statuses, key=lambda status: (STATES.index(status.state), status.key))
 
 

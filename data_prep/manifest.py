@@ -4,20 +4,29 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any, Literal
 
 from data_prep.errors import DataError, NotPrepared
+from data_prep.facts import describe_data
+from data_prep.file_names import nfc
 from data_prep.processes import Progress
+from data_prep.rules import RULES, Rules, rules_from_json, rules_to_json
 from data_prep.splits import SPLITS, Split, SplitRule, assign_splits, joined
+from rssam.errors import made_by_0_1
 from rssam.files import sha256_file, write_atomic
+from rssam.foreign_json import Unreadable, read_json
+from rssam.kinds import BOOLEAN, COUNT, LINE, NUMBER, STEM, TEXT, Leaf, fault, one_of, whole
 
 MANIFEST_NAME = "manifest.json"
-MANIFEST_SCHEMA = 1
+MANIFEST_SCHEMA = 2
+MOST_BYTES = 128 << 20
+"""A hundred thousand tiles."""
 
 AffineCoefficients = tuple[float, float, float, float, float, float]
 """An affine transform a, b, c, d, e, f: x = a * column + b * row + c, y = d * column + e * row + f."""
@@ -47,6 +56,11 @@ class Entry:
     tile_of: str | None = None  # stem of the source pair that it was cut from; None for a whole image
     labelled: float = 1.0  # share of pixels that are not ignored, 0..1
 
+    def __post_init__(self) -> None:
+        for name in ("stem", "group", "scene", "tile_of"):  # they are hashed and ordered: see `nfc`
+            if (value := getattr(self, name)) is not None:
+                object.__setattr__(self, name, nfc(value))
+
     @property
     def source(self) -> str:
         """Stem of the source pair."""
@@ -72,7 +86,7 @@ class Manifest:
     origin: Literal["source", "synthetic"]
     expected_pairs: int | None  # pairs known to be in the full published set
     without_mask: int  # images of the source that have no mask and were left out
-    rules: Mapping[str, str]  # how image, mask and split were made, one sentence each
+    rules: Rules  # how image, mask and split were made
     official_split: bool  # the split came with the data: split seeds change nothing
     entries: tuple[Entry, ...]
     schema: int = MANIFEST_SCHEMA
@@ -92,7 +106,7 @@ class Manifest:
 
     @property
     def scenes_known(self) -> bool:
-        """Whether abutting tiles were looked for; earlier versions did not."""
+        """Whether abutting tiles were looked for; a data set that does its own preparation may not."""
         return any(entry.scene is not None for entry in self.entries)
 
     def split_by_stem(self, split_seed: int, rule: SplitRule = "random") -> dict[str, Split]:
@@ -110,9 +124,13 @@ class Manifest:
         return {split: tuple(entry for entry in ordered if split_of[entry.stem] == split) for split in SPLITS}
 
     def digest(self, split_seed: int, rule: SplitRule = "random") -> str:
-        """Compute the SHA-256 of source files, rules and split: equal on every machine for equal data."""
+        """Compute the SHA-256 of source files, rules and split: equal on every machine for equal data.
+
+        No prose is in it: rules are codes with values, and names are composed (see `nfc`).
+        """
         lines = [f"{self.dataset} {self.version} {self.origin}"]
-        lines += [f"{name}: {rule}" for name, rule in sorted(self.rules.items())]
+        for subject, rules in sorted(self.rules.items()):
+            lines.append(f"{subject}: {' '.join(rule.identity for rule in rules)}")
         lines += [f"skipped {name}" for name in sorted(skipped_name(line) for line in self.skipped)]
         if rule == "blocked" and not self.official_split:
             lines.append("split rule: blocked")
@@ -143,28 +161,22 @@ class Manifest:
         parted = [group for group in groups.values() if len({entry.split for entry in group}) > 1]
         return tuple(tuple(entry.stem for entry in group) for group in parted)
 
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What results and submissions store of the data, as JSON values; `describe_data` makes a sentence of it."""
+        return {
+            "origin": self.origin,
+            "complete": self.complete,
+            "pairs": len(self.entries),
+            "sources": len({entry.source for entry in self.entries}),
+            "expected": self.expected_pairs,
+            "cut_anew": self.cut_anew,
+            "skipped": len(self.skipped),
+        }
+
     def describe(self) -> str:
         """Return one sentence on completeness, as reports print it under a table."""
-        if not self.skipped:
-            return self._pairs()
-        return f"{self._pairs()}, {len(self.skipped)} bad file{'s' if len(self.skipped) > 1 else ''} left out"
-
-    def _pairs(self) -> str:
-        if self.origin == "synthetic":
-            return f"synthetic stand-in scenes ({len(self.entries)} pairs), not {self.dataset}"
-        if self.expected_pairs is None:
-            sources = len({entry.source for entry in self.entries})
-            tiles = f" in {len(self.entries)} tiles" if len(self.entries) > sources else ""
-            return f"the user's own data: {sources} pairs{tiles}"
-        if self.cut_anew:
-            rasters = len({entry.tile_of for entry in self.entries})
-            return (
-                f"{len(self.entries)} tiles cut from {rasters} raw raster{'s' if rasters > 1 else ''}, not the "
-                f"{self.expected_pairs} published ones"
-            )
-        if self.complete:
-            return f"complete: all {self.expected_pairs} pairs"
-        return f"partial: {len(self.entries)} pairs of {self.expected_pairs} known"
+        return describe_data(self.dataset, self.facts)
 
 
 def _blocks(entries: Sequence[Entry]) -> dict[str, str]:
@@ -180,7 +192,8 @@ def _blocks(entries: Sequence[Entry]) -> dict[str, str]:
 
 def save_manifest(folder: Path, manifest: Manifest) -> None:
     """Write the manifest; it comes last, so that a folder with one is whole."""
-    text = json.dumps(asdict(manifest), indent=1, sort_keys=True, default=dict)
+    raw = {**asdict(replace(manifest, rules={})), "rules": rules_to_json(manifest.rules)}
+    text = json.dumps(raw, indent=1, sort_keys=True)
     write_atomic(folder / MANIFEST_NAME, text.encode())
 
 
@@ -191,32 +204,78 @@ def load_manifest(folder: Path, dataset: str) -> Manifest:
     """
     path = folder / MANIFEST_NAME
     remedy = f"rssam-bench prepare {dataset} --source DIR"
-    if not path.is_file():
+    if not os.path.lexists(path):
         raise NotPrepared(f"{dataset} is not prepared: no {MANIFEST_NAME} in {folder}. Run: {remedy}")
     try:
-        raw = json.loads(path.read_text())
-        if raw["schema"] != MANIFEST_SCHEMA:
+        raw = read_json(path, most_bytes=MOST_BYTES)
+        if isinstance(raw, dict) and raw.get("schema") == 1:
+            raise DataError(made_by_0_1(str(folder), remedy))
+        if isinstance(raw, dict) and raw.get("schema") != MANIFEST_SCHEMA:
             raise DataError(
-                f"{path} has manifest format {raw['schema']}, this version reads {MANIFEST_SCHEMA}. "
+                f"{path} has manifest format {ascii(raw.get('schema'))[:60]}, this version reads {MANIFEST_SCHEMA}. "
                 f"Delete {folder} and run: {remedy}"
             )
+        if words := fault(raw, KINDS):
+            raise Unreadable(words)
         entries = tuple(Entry(**with_tuples(entry)) for entry in raw.pop("entries"))
-        for entry in entries:
-            _require_inside(entry)
-        return Manifest(**with_tuples(raw), entries=entries)
-    except (ValueError, KeyError, TypeError) as error:
+        rules = rules_from_json(raw.pop("rules"))
+        return Manifest(**with_tuples(raw), rules=rules, entries=entries)
+    except (OSError, ValueError, TypeError) as error:  # TypeError: of fields that only a later version has
         raise DataError(f"{path} is damaged ({error}). Delete {folder} and run: {remedy}") from error
 
 
-def _require_inside(entry: Entry) -> None:
-    """Raise ValueError if a path of the entry leads out of the prepared folder, or if its stem is no file name."""
-    paths = [
-        PurePosixPath(relative) for relative in (entry.image, entry.mask, entry.native_mask) if relative is not None
-    ]
-    if any(path.is_absolute() or ".." in path.parts for path in paths):
-        raise ValueError(f"the files of {ascii(entry.stem)[:60]} lie outside of the folder")
-    if PurePosixPath(entry.stem).name != entry.stem or "\0" in entry.stem:
-        raise ValueError(f"{ascii(entry.stem)[:60]} is no file name")
+def _is_inside(relative: object) -> bool:
+    """Return whether it is a path that does not lead out of the prepared folder."""
+    if not (isinstance(relative, str) and 0 < len(relative) <= 1000) or "\0" in relative:
+        return False
+    return not relative.startswith("/") and ".." not in relative.split("/")
+
+
+def _is_stem(stem: object) -> bool:
+    """Return whether it is the name of a file, without a folder."""
+    return isinstance(stem, str) and STEM.fits(stem) and stem not in (".", "..") and not {"/", "\0"} & set(stem)
+
+
+def _list_of(length: int, item: Leaf, words: str) -> Leaf:
+    return Leaf(words, lambda value: isinstance(value, list) and len(value) == length and all(map(item.fits, value)))
+
+
+_FILE = Leaf("a path inside of the folder", _is_inside)
+_SIZE = _list_of(2, whole(1, 1 << 20), "height and width")
+_SHARE = Leaf("a share from 0 to 1", lambda value: NUMBER.fits(value) and 0 <= value <= 1)
+_DIGESTS = ("image_sha256", "mask_sha256", "source_image_sha256", "source_mask_sha256")
+_ENTRY = {
+    "stem": Leaf("a file name", _is_stem),
+    "split": one_of(*SPLITS),
+    "image": _FILE,
+    "mask": _FILE,
+    "native_mask": (None, _FILE),
+    **dict.fromkeys(_DIGESTS, LINE),
+    "native_mask_sha256": (None, LINE),
+    "source_size": _SIZE,
+    "size": _SIZE,
+    "foreground": _SHARE,
+    "group": STEM,
+    "scene?": (None, STEM),
+    "crs?": (None, TEXT),
+    "transform?": (None, _list_of(6, NUMBER, "six numbers")),
+    "tile_of?": (None, STEM),
+    "labelled?": _SHARE,
+}
+KINDS = {
+    "dataset": LINE,
+    "version": COUNT,
+    "classes": [LINE],
+    "image_size": _SIZE,
+    "origin": one_of("source", "synthetic"),
+    "expected_pairs": (COUNT, None),
+    "without_mask": COUNT,
+    "rules": RULES,
+    "official_split": BOOLEAN,
+    "entries": [_ENTRY],
+    "skipped?": [TEXT],
+}
+"""Kinds of the fields of a manifest and of its entries."""
 
 
 def with_tuples(fields: Mapping[str, Any]) -> dict[str, Any]:
@@ -242,6 +301,7 @@ def verify_files(folder: Path, entries: Sequence[Entry], progress: Progress | No
 def skipped_name(line: str) -> str:
     """Return the file name in a line of `Manifest.skipped`.
 
-    Without its folders, which depend on where the source was unpacked, and without the reason, which libraries word.
+    Composed, see `nfc`, and without its folders, which depend on where the source was unpacked, and without the reason,
+    which libraries word.
     """
-    return line.partition(": ")[0].rpartition("/")[2]
+    return nfc(line.partition(": ")[0].rpartition("/")[2])

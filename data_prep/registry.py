@@ -13,6 +13,7 @@ import re
 from pathlib import Path
 
 from data_prep.dataset import Dataset
+from data_prep.datasets.declared import DeclaredElsewhere
 from data_prep.datasets.deepglobe import DeepGlobe
 from data_prep.datasets.folder import Folder, load_folder, own_folders
 from data_prep.datasets.whdld import Whdld
@@ -106,12 +107,14 @@ def register_home(data: Path) -> list[str]:
 
     Return one sentence for each data set that cannot be registered.
     """
-    for name in [name for name, entry in DATASETS.items() if isinstance(entry, Folder)]:
+    for name in [name for name, entry in DATASETS.items() if isinstance(entry, Folder | DeclaredElsewhere)]:
         del DATASETS[name]
     problems = []
     for folder in own_folders(data):
         try:
             own = load_folder(folder)
+            if isinstance(own, DeclaredElsewhere) and any(entry.name == own.name for entry in declared(GROUP)):
+                continue  # the package itself is here
             if own.name != folder.name:
                 raise DataError(f"{folder} holds the data set {own.name}: rename the folder to {own.name}")
             register(own)

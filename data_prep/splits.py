@@ -7,6 +7,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal
 
+from data_prep.file_names import nfc
+
 Split = Literal["train", "val", "test"]
 
 
@@ -33,14 +35,17 @@ def exact_counts(total: int) -> tuple[int, int, int]:
 def assign_splits(groups: Mapping[str, str], split_seed: int) -> dict[str, Split]:
     """Split stems 70/15/15 by a rule that knows neither listing order nor machine.
 
-    `groups` maps each stem to its group. Groups are ordered by the SHA-256 of "seed:first stem" and fill train, then
-    val, then test; a group that no longer fits goes to the next split with room for it, and where none has, to the one
-    with most room left. The fractions are exact whenever every group has one member.
+    `groups` maps each stem to its group. Stems are ordered and hashed composed, see `nfc`. Groups are ordered by the
+    SHA-256 of "seed:first stem" and fill train, then val, then test; a group that no longer fits goes to the next split
+    with room for it, and where none has, to the one with most room left. The fractions are exact whenever every group
+    has one member.
     """
     members: dict[str, list[str]] = defaultdict(list)
-    for stem in sorted(groups):
+    for stem in sorted(groups, key=nfc):
         members[groups[stem]].append(stem)
-    ordered = sorted(members.values(), key=lambda stems: hashlib.sha256(f"{split_seed}:{stems[0]}".encode()).digest())
+    ordered = sorted(
+        members.values(), key=lambda stems: hashlib.sha256(f"{split_seed}:{nfc(stems[0])}".encode()).digest()
+    )
     room = dict(zip(SPLITS, exact_counts(len(groups)), strict=True))
     chosen: dict[str, Split] = {}
     for stems in ordered:

@@ -5,31 +5,27 @@ Everything on the card is in the metadata too, so a card that was lost can be wr
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
 from benchmarks.protocol.recipe import Recipe
 from benchmarks.results.result import Result
-from reports.formatting import format_number
+from data_prep.facts import describe_data
+from reports.formatting import format_number, join_words
 from reports.render.templates import environment
-from reports.statistics.bootstrap import interval, resampled_dice
-from reports.tables.intervals import FEWEST_IMAGES
+from reports.statistics.units import dice_interval
 from reports.tables.recipe_text import describe_recipe
+from rssam.weights.folder import custom_digits
 
 METRES: Mapping[str, float] = {"deepglobe": 1.0, "whu": 0.3, "whdld": 2.0}
 """Ground resolution in metres of a pixel as prepared, by the data sheets: DeepGlobe's 0.5 m are halved."""
 
 
-def dice_interval(result: Result) -> tuple[float, float] | None:
-    """Return the 95 % interval of a result's Dice over its test images, as in the tables.
-
-    None where test images are too few, or no resample has a score.
-    """
-    if len(result.images) < FEWEST_IMAGES:
-        return None
-    limits = interval(resampled_dice([result.counts], result.average)[0])
-    return None if math.isnan(limits.low) else (limits.low, limits.high)
+def interval_record(result: Result) -> dict[str, Any]:
+    """Return what an adapter says of the interval of its Dice, as JSON values: the one of the tables, or why none."""
+    found = dice_interval(result)
+    bounds = None if found.why else [found.low, found.high]
+    return {"dice_interval": bounds, "interval_over": found.units, "no_interval": found.why}
 
 
 def render(about: Mapping[str, Any], file: str) -> str:
@@ -43,6 +39,7 @@ def render(about: Mapping[str, Any], file: str) -> str:
         score=format_number(about["result"]["scores"]["dice"], missing="no score"),
         interval=_interval(about["result"]),
         others={name: value for name, value in about["result"]["scores"].items() if name != "dice" and value},
+        data=describe_data(about["identity"]["dataset"]["name"], about["data"]),
         resolution=_resolution(about),
         recipe=_recipe(about["identity"]["recipe"]),
         limits=limits(about),
@@ -55,6 +52,7 @@ def limits(about: Mapping[str, Any]) -> list[str]:
     height, width = about["task"]["image_size"]
     dice, constant = result["scores"]["dice"], result["constant_dice"]
     options, own = identity["model"]["options"], about["provenance"].get("system")
+    custom = custom_digits(identity["weights"])
     sentences = [
         "It was trained on made-up scenes: it shows that everything works, and is of no use on real images."
         if data.get("origin") == "synthetic"
@@ -67,6 +65,7 @@ def limits(about: Mapping[str, Any]) -> list[str]:
         if identity["recipe"]["name"] != "paper"
         else "",
         "It was trained from scratch, without pretrained weights." if options.get("init") == "scratch" else "",
+        f"It started from custom weights {join_words(custom)}, not the published file." if custom else "",
         "It is one training on one split: the luck of either is in no interval here.",
         f"The network takes images of {height}x{width} pixels; larger ones are to be cut into such.",
         "Other sensors, ground resolutions, regions and seasons than those of its test images were not tested.",
@@ -76,18 +75,18 @@ def limits(about: Mapping[str, Any]) -> list[str]:
 
 
 def _interval(result: Mapping[str, Any]) -> str:
-    images = result["test_images"]
+    over = result.get("interval_over", f"{result['test_images']} test images")  # one that was saved in code lacks it
     if result["dice_interval"] is None:
-        return f"no interval: it takes {FEWEST_IMAGES} test images with something to score, and there are {images}"
+        return f"no interval: {result.get('no_interval') or over}"
     low, high = result["dice_interval"]
-    return f"95 % interval {low:.3f} to {high:.3f} over {images} test images"
+    return f"95 % interval {low:.3f} to {high:.3f} over {over}"
 
 
 def _resolution(about: Mapping[str, Any]) -> str:
     """Metres a pixel of the training images, where known: of a published data set that was not tiled again."""
     metres = METRES.get(about["identity"]["dataset"]["name"])
     data = about["data"]
-    if metres is None or data.get("origin") != "source" or "raw raster" in data["describe"]:
+    if metres is None or data.get("origin") != "source" or data["cut_anew"]:
         return "ground resolution not known"
     return f"{metres:g} m a pixel on the ground"
 

@@ -13,6 +13,9 @@ from reports.select.results import PUBLISHED, collect
 from reports.tables.assemble import assemble
 from reports.tables.cells import cells
 from reports.tables.frames import TableFrame
+from reports.tables.mixed_software import MIXED
+from reports.tables.without_result import LOST
+from rssam.escape import markdown, markdown_prose
 from rssam.files import write_atomic
 
 BEGIN = "<!-- begin of results: made by `make readme`, not by hand -->"
@@ -21,15 +24,17 @@ SHOWN = ("table1", "table2", "table3")
 """Tables whose Dice is shown: the systems on each data set."""
 NAMED = ("Baseline", "RS-SAM")
 """Rows of the paper that are shown where there is no result of ours."""
+NOTES = ("Not a reproduction", "Intervals are", "No interval", "Collapsed", LOST, MIXED)
+"""First words of the notes that are shown."""
 README = Path(__file__).resolve().parents[1] / "README.md"
 
 
 def result_table(published: Path = PUBLISHED) -> str:
     """Return published results beside the paper's numbers, in Markdown; without results, the paper's, named as such."""
     report = assemble([TABLES[name] for name in SHOWN], collect(published / "no home", published))
-    frames = [frame for frame in report.frames if frame.results]
+    frames = [frame for frame in report.frames if frame.results or frame.failed]
     blocks = [_block(frame) for frame in frames] or [_paper_alone()]
-    left_out = [f"Left out: {line}" for line in (*report.damaged, *report.left_out)]
+    left_out = [markdown_prose(f"Left out: {line}") for line in (*report.damaged, *report.left_out)]
     return "\n\n".join([*blocks, *left_out])
 
 
@@ -46,12 +51,13 @@ def _block(frame: TableFrame) -> str:
     width = len(frame.table.label_columns)
     heads = [*frame.table.label_columns, "Dice", "paper", "difference", "runs"]
     rows = [
-        [*(marked(cell) for cell in row[: width + 3]), row[-1].text]
+        [*(marked(cell) for cell in row[: width + 3]), markdown(row[-1].text)]
         for row, state in zip(cells(frame), frame.rows["state"], strict=True)
         if state != "not run"
     ]
-    notes = [note for note in frame.notes if note.startswith(("Not a reproduction", "Intervals hold", "Collapsed"))]
-    title = f"**{find_dataset(frame.dataset).title}** ({frame.title}). {' '.join([reading(frame), *notes])}"
+    notes = [note for note in frame.notes if note.startswith(NOTES)]
+    words = markdown_prose(f"({frame.title}). {' '.join([reading(frame), *notes])}")
+    title = f"**{markdown(find_dataset(frame.dataset).title)}** {words}"
     return f"{title}\n\n{lines(heads, rows, width)}"
 
 

@@ -56,6 +56,22 @@ def require_float(images: Tensor) -> None:
         raise TypeError(f"expected images float [B, 3, H, W] in 0..1, found {images.dtype}: divide 0..255 by 255")
 
 
+def to_unit_range(pixels: Tensor) -> Tensor:
+    """Return images [..., 3, H, W] as every system takes them, float32 in 0..1.
+
+    uint8 is divided by 255; floats must lie in 0..1 already. Their values are read, so call this on the CPU, before
+    images go to a device, and never in a network. Raises TypeError for other types, ValueError for another range.
+    """
+    if str(pixels.dtype) == "torch.uint8":
+        return pixels.float().div_(255)
+    if not pixels.is_floating_point():
+        raise TypeError(f"expected pixels uint8 in 0..255 or float in 0..1, found {pixels.dtype}")
+    low, high = (float(bound) for bound in pixels.aminmax()) if pixels.numel() else (0.0, 0.0)
+    if not (low >= 0 and high <= 1):  # NaN too
+        raise ValueError(f"expected images float in 0..1, found {low:.4g} to {high:.4g}: divide 0..255 by 255")
+    return pixels.float()
+
+
 @dataclass(frozen=True)
 class Optimisation:
     """The optimiser and weight decay that a system's own paper or repository published; the FAIR recipe takes both.

@@ -9,3 +9,11 @@ class UserError(Exception):
 
 class UnknownName(UserError):
     """A name that is on no list; the message lists the choices."""
+
+
+def made_by_0_1(what: str, command: str) -> str:
+    """Return the sentence on something that rssam-bench 0.1 left in a home: it is neither read nor changed."""
+    return (
+        f"{what} was made by rssam-bench 0.1 and is left as it is: use another --home and run: {command} (or "
+        "rssam-bench 0.1.0, for its results)"
+    )

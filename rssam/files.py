@@ -8,6 +8,8 @@ import hashlib
 import os
 import re
 import secrets
+import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -54,6 +56,39 @@ def replacement(path: Path) -> Iterator[tuple[int, Path]]:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def scratch_folder(parent: Path, name: str) -> Iterator[Path]:
+    """Give an empty folder in `parent` that is removed at the end.
+
+    What killed processes left of earlier ones of this `name` is removed too. The lock on each tells the two apart.
+    """
+    prefix = f".{name}.scratch-"
+    for leftover in [parent / entry for entry in os.listdir(parent) if entry.startswith(prefix)]:
+        with suppress(OSError), _opened_folder(leftover) as descriptor:  # held by a living process, or another user's
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(leftover)
+    while True:
+        folder = Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
+        try:
+            with _opened_folder(folder) as descriptor:
+                with suppress(OSError):  # of a file system without locks: then nothing is ever taken for a leftover
+                    fcntl.flock(descriptor, fcntl.LOCK_EX)
+                if _is_at(folder, descriptor):
+                    yield folder
+                    return
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def _opened_folder(folder: Path) -> Iterator[int]:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
+        yield descriptor
     finally:
         os.close(descriptor)
 

@@ -16,7 +16,7 @@ END = "<!-- end of packages -->"
 ORDER: tuple[frozenset[str], ...] = tuple(
     frozenset(line.split())
     for line in """
-    rssam.errors rssam.parameters
+    rssam.errors rssam.escape rssam.foreign_json rssam.kinds rssam.parameters
     rssam.files
     rssam.weights
     rssam.contract
@@ -25,7 +25,8 @@ ORDER: tuple[frozenset[str], ...] = tuple(
     rssam.model
     rssam.config
     baselines
-    data_prep.errors data_prep.splits
+    data_prep.errors data_prep.facts data_prep.file_names data_prep.rules
+    data_prep.splits
     data_prep.plugins data_prep.processes data_prep.images
     data_prep.manifest
     data_prep.dataset data_prep.loading data_prep.checks
@@ -34,7 +35,7 @@ ORDER: tuple[frozenset[str], ...] = tuple(
     data_prep.rasters
     data_prep.datasets
     data_prep.registry
-    benchmarks.signals benchmarks.failures benchmarks.metrics
+    benchmarks.signals benchmarks.failures benchmarks.divergence benchmarks.metrics
     benchmarks.protocol
     benchmarks.results benchmarks.training
     benchmarks.export benchmarks.tracking benchmarks.speed benchmarks.conformance

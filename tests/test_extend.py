@@ -76,6 +76,7 @@ def test_the_system_conforms_trains_and_stands_in_the_report(written, tmp_path, 
     assert [(run.model.width, run.dataset.name) for run in runs] == [(8, "deepglobe")]
     (outcome,) = execute_all(resolve_all(runs, session), session)
     assert outcome.status == "trained", outcome.reason
+    assert set(outcome.result.provenance["system"]["source_files"]) == {"mynet.py"}
     sys.modules.pop("mynet")
     (written / "mynet.py").unlink()  # a report knows it from its result alone
     (frame,) = table_frames(TABLE1, collect(tmp_path / "home"), Setting("smoke"))

@@ -39,12 +39,12 @@ def export(
     written: dict[str, Any] = {"key": run}
     if out is not None:
         from benchmarks.export.adapter import write_adapter
-        from reports.model_card import dice_interval, render
+        from reports.model_card import interval_record, render
         from rssam.files import write_atomic
 
         result = Store(root.home).get(run)
         assert result is not None  # or there were no network
-        metadata = write_adapter(out, trained, result, dice_interval(result))
+        metadata = write_adapter(out, trained, result, interval_record(result))
         card = out.with_suffix(".md")
         write_atomic(card, render(metadata, out.name).encode())
         base = {name: checkpoint["sha256"] for name, checkpoint in metadata["base"].items()}

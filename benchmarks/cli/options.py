@@ -10,8 +10,10 @@ from typing import Annotated, Any, Literal
 
 import typer
 from rich.console import Console
+from rich.text import Text
 
 from benchmarks.protocol.recipe import PrecisionChoice
+from rssam.escape import terminal
 
 ProfileName = Literal["smoke", "mini", "fair", "paper"]
 Json = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
@@ -33,9 +35,17 @@ class Root:
     debug: bool = False
 
 
+class PlainConsole(Console):
+    """A console that no printed text controls: names and messages may come from files of others."""
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        """See Console."""
+        return super().render_str(terminal(text), **options)
+
+
 root = Root()
-screen = Console(highlight=False, markup=False)  # no markup: "[Errno 28]" in a message is no style
-warnings = Console(stderr=True, highlight=False, markup=False)
+screen = PlainConsole(highlight=False, markup=False)  # no markup: "[Errno 28]" in a message is no style
+warnings = PlainConsole(stderr=True, highlight=False, markup=False)
 
 
 def print_json(value: Any) -> None:

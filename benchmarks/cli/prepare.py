@@ -15,6 +15,8 @@ from benchmarks.results.home import Home
 from data_prep.dataset import Dataset
 from data_prep.manifest import Manifest
 from data_prep.prepare.tiles import EdgeTiles
+from data_prep.rules import rules_to_json, sentences
+from rssam.files import scratch_folder
 
 FolderFit = Literal["tile", "resize"]
 SYNTHETIC_SEED = 0
@@ -91,9 +93,10 @@ def prepare(
 
     out = Home(root.home).dataset(name)
     processes = workers or os.cpu_count() or 1
-    with data_progress(warnings) as progress, tempfile.TemporaryDirectory(prefix="rssam-bench-") as scratch:
+    temporary = Path(tempfile.gettempdir())
+    with data_progress(warnings) as progress, scratch_folder(temporary, "rssam-bench-prepare") as scratch:
         if synthetic is not None:
-            source = Path(scratch) / name
+            source = scratch / name
             data.synthesize(source, synthetic, SYNTHETIC_SEED)
         assert source is not None
         origin: Literal["source", "synthetic"] = "source" if synthetic is None else "synthetic"
@@ -157,7 +160,7 @@ def _show_manifest(name: str, manifest: Manifest, out: Path, as_json: bool) -> N
             "dataset": name, "folder": str(out), "describe": manifest.describe(), "complete": manifest.complete,
             "pairs": len(manifest.entries), "splits": sizes, "without_mask": manifest.without_mask,
             "skipped": list(manifest.skipped),
-            "foreground": manifest.foreground, "rules": dict(manifest.rules), "digest": manifest.digest(0),
+            "foreground": manifest.foreground, "rules": rules_to_json(manifest.rules), "digest": manifest.digest(0),
             "copies_across_splits": manifest.copies_across_splits,
         }  # fmt: skip
         print_json(record)
@@ -172,8 +175,8 @@ def _show_manifest(name: str, manifest: Manifest, out: Path, as_json: bool) -> N
         screen.print(f"left out: {manifest.without_mask} image(s) without a mask")
     for line in manifest.skipped:
         screen.print(f"left out: {line}", soft_wrap=True)
-    for subject, rule in manifest.rules.items():
-        screen.print(f"{subject}: {rule}", soft_wrap=True)
+    for subject, sentence in sentences(manifest.rules).items():
+        screen.print(f"{subject}: {sentence}", soft_wrap=True)
     for stems in manifest.copies_across_splits:
         screen.print(f"identical in several splits: {', '.join(stems)}", soft_wrap=True)
 
@@ -181,14 +184,14 @@ def _show_manifest(name: str, manifest: Manifest, out: Path, as_json: bool) -> N
 def _prepare_weights(name: str | None, source: Path | None) -> None:
     from rssam.weights.convert import convert_checkpoint
     from rssam.weights.download import download
-    from rssam.weights.folder import WeightsFolder, read_metadata
+    from rssam.weights.folder import CUSTOM, DIGITS, WeightsFolder
     from rssam.weights.registry import WEIGHTS
 
     if name not in WEIGHTS:
         raise typer.BadParameter(f"name the checkpoint: choose from {', '.join(WEIGHTS)}")
     folder = WeightsFolder(Home(root.home).weights)
     if folder.path(name).is_file():
-        screen.print(f"{folder.path(name)} is there", soft_wrap=True)
+        screen.print(f"{folder.path_of(name)} is there", soft_wrap=True)
         return
     if source is None:
         from benchmarks.console.progress import data_progress
@@ -198,5 +201,8 @@ def _prepare_weights(name: str | None, source: Path | None) -> None:
     else:
         convert_checkpoint(name, source, folder)
     screen.print(f"{name} ({WEIGHTS[name].licence}): {folder.path(name)}", soft_wrap=True)
-    if read_metadata(folder.path(name)).get("official") != "yes":
-        warnings.print(f"note: {source} is not the file that was published; its digest is in the key of every run")
+    if folder.start(name).startswith(CUSTOM):
+        warnings.print(
+            f"note: {source} is not the file that was published: keys and tables call it custom weights "
+            f"{folder.digest(name)[:DIGITS]}", soft_wrap=True,
+        )  # fmt: skip

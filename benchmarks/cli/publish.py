@@ -51,11 +51,13 @@ def verify(
     if as_json:
         print_json({
             "problems": checked.problems, "results": checked.results, "scores": checked.submissions,
-            "splits": checked.splits, "rows": checked.images,
+            "splits": checked.splits, "rows": checked.images, "uses": list(checked.uses),
         })  # fmt: skip
     else:
         for problem in checked.problems:
             screen.print(f"- {problem}", soft_wrap=True)
+        for sentence in checked.uses:
+            screen.print(sentence, soft_wrap=True, markup=False)
         count = len(checked.problems)
         verdict = f"{count} problem{'s' if count > 1 else ''}" if count else "no problem found"
         screen.print(f"{source}: {verdict} ({counted})", soft_wrap=True)

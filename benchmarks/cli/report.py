@@ -38,7 +38,7 @@ def audit(as_json: Json = False) -> None:
     """The paper's arithmetic: what its numbers say of how they were made, and which of them contradict each other."""
     from dataclasses import asdict
 
-    from reports.audit import audit as findings
+    from reports.audit.audit import audit as findings
 
     if as_json:
         print_json([asdict(finding) for finding in findings()])

@@ -83,6 +83,7 @@ def reproduce(
     from benchmarks.protocol.setting import Setting
     from benchmarks.protocol.targets import find_items, require_suitable
     from benchmarks.results.custom_system import changes
+    from benchmarks.results.earlier_version import left_by_0_1
     from benchmarks.signals import handle_signals
     from benchmarks.tracking.mlflow import MlflowTracker
     from benchmarks.tracking.tracker import NullTracker
@@ -92,6 +93,8 @@ def reproduce(
     setting = Setting(profile, encoder, init, dataset, "blocked" if split == "blocked" else None)
     own_models = [find_model(name) for name in model or []]
     require_suitable(chosen_items, setting, own_models)
+    if earlier := left_by_0_1(root.home).sentence:
+        warnings.print(f"note: {earlier}", soft_wrap=True)
     observer = ProgressBars(warnings if as_json else screen)
     tracker = MlflowTracker(root.home, lambda text: warnings.print(text, soft_wrap=True)) if track else NullTracker()
     if executor == "ray":

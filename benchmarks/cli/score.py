@@ -12,8 +12,6 @@ from benchmarks.execution.hardware import DeviceChoice
 from benchmarks.results.submission import ImageSelection
 from data_prep.splits import SplitRule
 
-LONGEST_NAME = 60
-
 
 def score(
     predictions: Annotated[
@@ -96,7 +94,7 @@ def evaluate(
     test_images = select_test_images(root.home, dataset, split_seed, "random", split)
     declared = {system_class.strip(): data_class.strip() for system_class, _, data_class in pairs}
     mapping = match_classes(trained.task.classes, test_images.dataset.classes, declared)
-    row_name = _name(name or trained.model.title)
+    row_name = None if name is None else _name(name)
     with data_progress(warnings) as progress:
         scored = evaluate_elsewhere(
             trained, test_images, mapping, row_name, session, lambda done, total: progress(done, total, "predict")
@@ -158,17 +156,19 @@ def _show(scored: Any, as_json: bool) -> None:
     from dataclasses import asdict
 
     from benchmarks.results.json_files import nan_to_none
-    from reports.tables.scored_rows import dice_interval
+    from reports.statistics.units import dice_interval
+    from reports.tables.class_means import class_mean_notes
 
     submission = scored.submission
-    interval = dice_interval(submission)
+    interval, of_means = dice_interval(submission), class_mean_notes({submission.name: [submission]})
     if as_json:
         scores = {name: nan_to_none(value) for name, value in asdict(submission.scores).items()}
-        bounds = [nan_to_none(interval.low), nan_to_none(interval.high)]
+        bounds = None if interval.why else [interval.low, interval.high]
         record = {
             "key": submission.key, "kind": submission.kind, "name": submission.name, "dataset": submission.dataset,
             "images": len(submission.images), "average": submission.average, "scores": scores,
-            "dice_interval": bounds, "reading": list(submission.reading), "notes": list(scored.notes),
+            "average_notes": list(of_means), "dice_interval": bounds, "no_interval": interval.why,
+            "reading": list(submission.reading), "notes": list(scored.notes),
             "cached": scored.cached, "file": str(scored.path),
         }  # fmt: skip
         print_json(record)
@@ -178,7 +178,12 @@ def _show(scored: Any, as_json: bool) -> None:
     values = ", ".join(f"{name.replace('_', ' ')} {value:.3f}" for name, value in asdict(submission.scores).items())
     count = len(submission.images)
     screen.print(f"{submission.name} on {count} images of {submission.dataset}: {values}", soft_wrap=True)
-    screen.print(f"Dice: 95 % interval over these images {interval.low:.3f} to {interval.high:.3f}")
+    if interval.why:
+        screen.print(f"Dice: no interval: {interval.why}", soft_wrap=True)
+    else:
+        screen.print(f"Dice: 95 % interval {interval.low:.3f} to {interval.high:.3f} over {interval.units}")
+    for sentence in of_means:
+        screen.print(sentence, soft_wrap=True)
     if not submission.scores.dice > submission.constant_dice:
         screen.print(f"A constant answer has Dice {submission.constant_dice:.3f}: these predictions tell nothing.")
     for sentence in submission.reading:
@@ -189,7 +194,9 @@ def _show(scored: Any, as_json: bool) -> None:
 
 def _name(text: str) -> str:
     """A name that fits a row of a table."""
-    if not text.strip() or len(text) > LONGEST_NAME or not text.isprintable() or "`" in text:
+    from rssam.kinds import LONGEST_NAME, is_line
+
+    if not (text.strip() and is_line(text, LONGEST_NAME)) or "`" in text:
         raise typer.BadParameter(
             f"expected a --name of at most {LONGEST_NAME} printable characters without backquotes, found {text!r}"
         )

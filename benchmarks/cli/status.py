@@ -81,6 +81,7 @@ def status(
     """What is finished, running (where, how far, time left), failed (why) and missing: of this home, or of items."""
     from benchmarks.console.tables import show_statuses
     from benchmarks.inventory import by_state, planned_statuses, run_statuses
+    from benchmarks.results.earlier_version import left_by_0_1
 
     if items:
         from benchmarks.execution.hardware import choose_device
@@ -98,10 +99,13 @@ def status(
         statuses = planned_statuses(runs, session)
     else:
         statuses = run_statuses(root.home)
+    earlier = left_by_0_1(root.home).sentence
     if as_json:
-        print_json({"home": str(root.home), **by_state(statuses)})
+        print_json({"home": str(root.home), **by_state(statuses), **({"left_out": earlier} if earlier else {})})
         return
     screen.print(f"home: {root.home}", soft_wrap=True)
+    if earlier:
+        screen.print(f"note: {earlier}", soft_wrap=True)
     if statuses:
         show_statuses(statuses, screen)
     else:

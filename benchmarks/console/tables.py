@@ -14,6 +14,7 @@ from benchmarks.execution.run_status import RunStatus
 from benchmarks.protocol.registry import MODELS
 from benchmarks.protocol.run import plain_fields
 from rssam.contract import Model
+from rssam.escape import one_line
 
 
 def variant(model: Model) -> str:
@@ -71,7 +72,9 @@ def show_statuses(statuses: Sequence[RunStatus], console: Console) -> None:
     for name in ("state", "run", "more"):
         table.add_column(name, no_wrap=name != "more", overflow="fold")
     for status in statuses:
-        table.add_row(status.state, status.key, Text("" if status.state == "missing" else status.text))
+        table.add_row(
+            status.state, one_line(status.key), Text("" if status.state == "missing" else one_line(status.text))
+        )
     console.print(table)
     states = Counter(status.state for status in statuses)
     console.print(f"{len(statuses)} runs: " + ", ".join(f"{count} {state}" for state, count in states.items()))

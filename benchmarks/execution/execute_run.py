@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import gc
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
 from torch import nn
 
+from benchmarks.divergence import DivergedRate, TrainingDiverged
 from benchmarks.execution.observer import Outcome
+from benchmarks.execution.rank_failures import failing_together, memory_reason, report_other_rank
 from benchmarks.execution.run_status import ProgressWriter, StatusFiles
 from benchmarks.execution.session import Session
-from benchmarks.failures import explain, first_line
 from benchmarks.metrics.probability_histogram import Histogram
 from benchmarks.protocol.cost import measure, parameter_counts
 from benchmarks.protocol.custom import is_own
 from benchmarks.protocol.run import ResolvedRun, Run
-from benchmarks.results.custom_system import SYSTEM, record
+from benchmarks.results.custom_system import SYSTEM, record, with_files
 from benchmarks.results.data_record import Splits, run_data_record
 from benchmarks.results.predictions import PREDICTIONS, PROBABILITIES, save_predictions, save_probabilities
 from benchmarks.results.provenance import peak_memory, provenance
@@ -32,8 +31,8 @@ from benchmarks.training.checkpoint import PREVIOUS, Checkpoints, candidate_name
 from benchmarks.training.class_distances import class_distances
 from benchmarks.training.compile import COMPILE_FAULTS, channels_last, compile_network
 from benchmarks.training.evaluate import Evaluation, evaluate
-from benchmarks.training.loop import Listener, Training, TrainingDiverged, make_fabric, train
-from benchmarks.training.rank_group import SingleProcess, is_lost
+from benchmarks.training.loop import Listener, Training, make_fabric, train
+from benchmarks.training.rank_group import SingleProcess
 from benchmarks.training.reproducibility import seeded
 from data_prep.errors import DataError
 from data_prep.loading.torch_dataset import PreparedDataset
@@ -55,7 +54,7 @@ def train_and_test(resolved: ResolvedRun, session: Session) -> Outcome:
     resumed = StatusFiles(work).begun()
     session.tracker.start(key, run.declared())
     if session.ranks is not None:
-        session.ranks.on_failure = _report_other_rank(resolved, session)
+        session.ranks.on_failure = report_other_rank(resolved, session)
         session.ranks.broadcast_run(resolved)
     cost = measure(run.model, run.task)  # before hours of training: a user's own system may not be fit for it
     own = {SYSTEM: record(run.model)} if is_own(run.model) else {}  # and before its file may change meanwhile
@@ -63,18 +62,18 @@ def train_and_test(resolved: ResolvedRun, session: Session) -> Outcome:
     saving_memory = False
     while True:
         try:
-            with _failing_together(session):
+            with failing_together(session):
                 tested = device_run.train_and_evaluate(saving_memory)
             break
         except COMPILE_FAULTS as error:
             if not device_run.compiled:
                 raise
             device_run.compiled = False
-            message = f"{key} cannot be compiled ({_reason(error)}): it goes on as written"
+            message = f"{key} cannot be compiled ({memory_reason(error)}): it goes on as written"
         except torch.OutOfMemoryError as error:
             saving_memory = True
             message = (
-                f"{key}: the GPU has too little memory ({_reason(error)}); once more with activation "
+                f"{key}: the GPU has too little memory ({memory_reason(error)}); once more with activation "
                 f"checkpointing{', not compiled,' if device_run.compiled else ','} which takes longer and changes no "
                 "number"
             )
@@ -104,9 +103,10 @@ def train_and_test(resolved: ResolvedRun, session: Session) -> Outcome:
             **({"compiled": True} if device_run.compiled else {}),
             **({"devices": device_run.ranks.size} if device_run.ranks.size > 1 else {}),
             **({"class_distances": tested.class_distances} if tested.class_distances["start"] else {}),
-            **own,
+            **{name: with_files(recorded, run.model) for name, recorded in own.items()},  # imported when it ran
         },
         probabilities=Histogram.of_images(evaluation.histograms),
+        diverged=tested.diverged,
     )
     save_predictions(work / PREDICTIONS, evaluation.images, evaluation.predictions, binary=run.task.binary)
     save_probabilities(work / PROBABILITIES, evaluation.images, evaluation.histograms)
@@ -121,7 +121,7 @@ def follow_rank_zero(session: Session) -> None:
     """Train and test the runs that rank zero sends, until it ends the group; write nothing."""
     assert session.ranks is not None
     while (resolved := session.ranks.receive_run()) is not None:
-        with _failing_together(session):
+        with failing_together(session):
             name = resolved.run.dataset.name
             splits = _select_entries(load_manifest(session.data_folder(name), name), resolved.run)
             try:
@@ -130,50 +130,20 @@ def follow_rank_zero(session: Session) -> None:
                 continue
 
 
-@contextmanager
-def _failing_together(session: Session) -> Iterator[None]:
-    """End all ranks if an exception ends the block on one; those that end it on all ranks pass as on one device."""
-    ranks = session.ranks
-    if ranks is None:
-        yield
-        return
-    try:
-        yield
-    except (Interrupted, TrainingDiverged):
-        raise
-    except torch.OutOfMemoryError as error:
-        reason = f"the GPU has too little memory ({_reason(error)}): use cards with more, or --devices 1"
-        reason = ranks.abort(reason, "", lost=False)
-        session.stop.signal = "the failure of a run on several devices"
-        raise UserError(reason) from error
-    except Exception as error:
-        reason = ranks.abort(*explain(error, session.home), lost=is_lost(error))
-        session.stop.signal = "the failure of a run on several devices"
-        raise UserError(reason) from error
-
-
-def _report_other_rank(resolved: ResolvedRun, session: Session) -> Callable[[str, str], None]:
-    """Return the function that records and shows the failure of another rank, which ends all."""
-
-    def report(reason: str, trace: str) -> None:
-        status_files = StatusFiles(session.store.work(resolved.key))
-        status_files.fail(reason, trace)
-        status_files.release()
-        session.observer.note(f"{resolved.key} failed: {reason}")
-        session.tracker.fail(reason)
-
-    return report
-
-
 @dataclass(frozen=True)
 class _TestedNetwork:
-    """A trained network with the evaluation of its test."""
+    """A trained network with the evaluation of its test, and the rates that were not in the choice of it."""
 
     net: nn.Module
     training: Training
+    diverged: tuple[DivergedRate, ...]
     evaluation: Evaluation
     test_seconds: float
     class_distances: dict[str, list[float]]  # at "start" and "end", by decoder; empty where a network has none
+
+
+_Trained = tuple[nn.Module, Training, dict[str, list[float]]]
+"""A network, its training, and its class distances at start and end."""
 
 
 class _DeviceRun:
@@ -185,7 +155,7 @@ class _DeviceRun:
         self.ranks = session.ranks or SingleProcess()
         session.require_precision(resolved.precision)
         self.fabric = session.ranks.fabric if session.ranks else make_fabric(session.device, resolved.precision)
-        self.start = dict(zip(self.run.model.weights_needed(), resolved.weights_digests, strict=True))
+        self.start = {name: session.weights.digest(name) for name in self.run.model.weights_needed()}
         self.recipe = self.run.recipe.for_model(self.run.model)
         self.compiled = session.compiled and session.device == "cuda"
         self._seconds_waited = self._seconds_trained = 0.0  # seconds in this process
@@ -196,7 +166,8 @@ class _DeviceRun:
         if self.session.device == "cuda":
             torch.cuda.reset_peak_memory_stats()
         try:
-            net, training, distances = self._train_candidates(saving_memory)
+            trained, diverged = self._train_candidates(saving_memory)
+            net, training, distances = trained
             began = time.perf_counter()
             if self.ranks.is_rank_zero:
                 self.progress.testing()
@@ -212,19 +183,27 @@ class _DeviceRun:
                 raise
             raise UserError(
                 f"the GPU has too little memory for {self.key}, with activation checkpointing too "
-                f"({_reason(error)}): use a card with more; a smaller group would be another run"
+                f"({memory_reason(error)}): use a card with more; a smaller group would be another run"
             ) from error
-        return _TestedNetwork(net, training, evaluation, time.perf_counter() - began, distances)
+        return _TestedNetwork(net, training, diverged, evaluation, time.perf_counter() - began, distances)
 
-    def _train_candidates(self, saving_memory: bool) -> tuple[nn.Module, Training, dict[str, list[float]]]:
-        """Train once for every rate of the recipe, ordinarily one; the lowest validation loss chooses."""
+    def _train_candidates(self, saving_memory: bool) -> tuple[_Trained, tuple[DivergedRate, ...]]:
+        """Train once for every rate of the recipe, ordinarily one; the lowest validation loss chooses.
+
+        Returns the network with its training and class distances, and the rates that diverged. Raises TrainingDiverged
+        if all did.
+        """
         session, rates = self.session, self.recipe.rates
         data = self._dataset("train"), self._dataset("val")
-        candidates = []
+        candidates: list[_Trained] = []
+        diverged: list[DivergedRate] = []
         for number, rate in enumerate(rates):
             self.progress.candidate = number
             name = candidate_name(rates, rate)
             checkpoints = Checkpoints(self.work / name, self.start, session.observer.note)
+            if name and (known := checkpoints.divergence()) is not None:
+                diverged.append(known)
+                continue
             with seeded(self.run.seed, deterministic=session.device == "cpu"):  # all start from the same parameters
                 net = self.run.model.build(self.run.task, session.weights)
                 start = class_distances(net, data[0], self.run.task, self.fabric)
@@ -234,14 +213,35 @@ class _DeviceRun:
                     enable_activation_checkpointing(net)
                 if self.compiled:
                     compile_network(net)
-                with worker_faults(session.stop if self.ranks.size == 1 else Stop()):  # several must stop at one step
-                    training = train(
-                        net, self.recipe, rate, self.run.seed, data, self.fabric, checkpoints, self._listener(name),
-                        session.workers, session.save_every, self.ranks,
-                    )  # fmt: skip
+                try:
+                    with worker_faults(session.stop if self.ranks.size == 1 else Stop()):  # several stop at one step
+                        training = train(
+                            net, self.recipe, rate, self.run.seed, data, self.fabric, checkpoints,
+                            self._listener(name), session.workers, session.save_every, self.ranks,
+                        )  # fmt: skip
+                except TrainingDiverged as error:
+                    if not name:
+                        raise
+                    diverged += error.rates
+                    self._note_divergence(checkpoints, error)
+                    continue
             end = class_distances(net, data[0], self.run.task, self.fabric)
             candidates.append((net, training, {"start": start, "end": end}))
-        return min(candidates, key=lambda candidate: candidate[1].best_loss)
+        if not candidates:
+            at = "; ".join(f"{lost.rate:g} in epoch {lost.epoch} ({lost.phase})" for lost in diverged)
+            raise TrainingDiverged(
+                f"the loss was no number under every rate of the recipe: {at}. Lower its rates; to train these again "
+                f"delete {self.work}",
+                diverged,
+            )
+        return min(candidates, key=lambda candidate: candidate[1].best_loss), tuple(diverged)
+
+    def _note_divergence(self, checkpoints: Checkpoints, error: TrainingDiverged) -> None:
+        """Keep on the disk that a rate diverged, for the run if it is resumed, and say it."""
+        if self.ranks.is_rank_zero:
+            for lost in error.rates:
+                checkpoints.save_divergence(lost)
+            self.session.observer.note(f"{self.key}: {error}; the other rates go on without it")
 
     def _listener(self, candidate: str) -> Listener:
         def step(epoch: int, epochs: int, step: int, steps: int) -> None:
@@ -275,10 +275,6 @@ class _DeviceRun:
         return PreparedDataset(
             self.session.data_folder(self.run.dataset.name), self.splits[split], cache=few, pixels=pixels
         )
-
-
-def _reason(error: Exception) -> str:
-    return first_line(error, "out of memory")
 
 
 def _select_entries(manifest: Manifest, run: Run) -> Splits:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from benchmarks.divergence import DivergedRate
 from benchmarks.execution.run_status import RunStatus
 from benchmarks.protocol.run import ResolvedRun
 from benchmarks.results.result import Result
@@ -23,6 +24,7 @@ class Outcome:
     result: Result | None = None
     reason: str = ""
     notes: tuple[str, ...] = ()
+    diverged: tuple[DivergedRate, ...] = ()  # the rates of a run that failed because all of them diverged
 
 
 class Observer(Protocol):

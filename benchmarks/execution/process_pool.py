@@ -107,7 +107,7 @@ def _execute_in_threads(
                 except BrokenProcessPool:
                     pool.shutdown()
                     pool = None
-                    done.put((number, _died(resolved[number].key, session)))
+                    done.put((number, _died(resolved[number], session)))
         finally:
             if pool is not None:
                 pool.shutdown()
@@ -123,11 +123,13 @@ def _execute_in_threads(
             yield numbered_outcome
 
 
-def _died(key: str, session: Session) -> Outcome:
-    """Return the outcome of a run whose process died."""
+def _died(resolved: ResolvedRun, session: Session) -> Outcome:
+    """Return the outcome of a run whose process died, and note it, because that process could not."""
+    key = resolved.key
     if session.stop.wanted:
         return Outcome(key, "interrupted", reason="its process ended; what was saved is kept")
     reason = "its process ended abruptly (out of memory?): run again with fewer --jobs; what was saved is kept"
+    session.note_failure(resolved, reason)
     return Outcome(key, "failed", reason=reason)
 
 

@@ -103,17 +103,21 @@ class _Dispatch:
             return self._lost(number, error)
         if outcome.result is not None and not self.session.store.path(resolved.key).is_file():
             self.session.store.put(outcome.result)  # the node has a home of its own at that path
+        if outcome.status == "failed" and not StatusFiles(self.session.store.work(resolved.key)).failure():  # likewise
+            self.session.note_failure(resolved, outcome.reason, diverged=outcome.diverged)
         return outcome
 
     def _lost(self, number: int, error: RayError) -> Outcome | None:
         """Return None if a run whose worker is gone shall be tried again."""
-        key = self.resolved[number].key
+        resolved = self.resolved[number]
+        key = resolved.key
         holder = f"{StatusFiles(self.session.store.work(key)).holder()} ({type(error).__name__})"
         if self.session.stop.wanted:
             return Outcome(key, "interrupted", reason=f"lost {holder}; what was saved is kept")
         self.lost[number] += 1
         if self.lost[number] > RETRIES:
             reason = f"its worker was lost {self.lost[number]} times, at last {holder}; what was saved is kept"
+            self.session.note_failure(resolved, reason)
             return Outcome(key, "failed", reason=reason)
         self.session.observer.note(
             f"{key}: lost {holder}; another worker goes on from the last checkpoint, "

@@ -18,14 +18,33 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
+from benchmarks.results.failed_run import FailedRun
 from benchmarks.results.json_files import ResultDamaged
 from benchmarks.results.store import Store
 from data_prep.errors import DataError
+from rssam.escape import one_line
 from rssam.files import write_atomic
+from rssam.foreign_json import Unreadable, read_json
+from rssam.kinds import COUNT, LINE, NUMBER, SECONDS, TEXT, fault
 
 RunState = Literal["finished", "damaged", "running", "failed", "begun", "missing"]
 SECONDS_BETWEEN_NOTES = 5.0
 HOLDER, PROGRESS, FAILURE = "holder.json", "progress.json", "failure.json"
+KINDS: dict[str, dict[str, Any]] = {
+    HOLDER: {"pid": COUNT, "host": LINE, "since": LINE},
+    PROGRESS: {
+        **dict.fromkeys(("what", "device", "noted"), LINE),
+        **dict.fromkeys(("epoch", "epochs", "step", "steps"), COUNT),
+        "done": NUMBER,
+        "seconds_left": (SECONDS, None),
+    },
+    FAILURE: {"reason": TEXT, "when": LINE, "traceback?": TEXT},
+}
+"""Kinds of the fields of the status files."""
+
+MOST_BYTES = 1 << 20
+LONGEST_REASON = 1000
+"""Characters of a reason that are shown."""
 
 
 @dataclass(frozen=True)
@@ -66,16 +85,17 @@ class RunStatus:
     collapsed: bool = False
     recipe: str = ""
     overflows: int | None = None  # steps that float16 left out; None where there were none
+    odd: str = ""  # of its status files, those that cannot be read
 
     @property
     def text(self) -> str:
         """What there is to say beside the state."""
         progress = self.progress.text if self.progress else ""
         if self.state == "finished":
-            return ("collapsed" if self.collapsed else f"Dice {self.dice:.3f}") + overflow_text(self.overflows)
-        if self.state == "running":
-            return f"{self.who}; {progress}" if progress else self.who
-        return "; ".join(part for part in (self.reason, progress and f"saved near {progress}") if part)
+            ended = "collapsed" if self.collapsed else f"Dice {self.dice:.3f}"
+            return ended + overflow_text(self.overflows)
+        saved = progress if self.state == "running" else progress and f"saved near {progress}"
+        return "; ".join(part for part in (self.who, self.reason, saved, self.odd) if part)
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, without what is empty."""
@@ -89,9 +109,8 @@ class StatusFiles:
     folder: Path
 
     def claim(self) -> None:
-        """Note that this process holds the run; an earlier failure is past."""
+        """Note that this process holds the run. An earlier failure stays until there is a result: reports count it."""
         self._write(HOLDER, {"pid": os.getpid(), "host": socket.gethostname(), "since": _now()})
-        self._remove(FAILURE)
 
     def release(self) -> None:
         """Note that nobody holds it."""
@@ -100,17 +119,22 @@ class StatusFiles:
     def holder(self) -> str:
         """Who says to hold it."""
         values = self._read(HOLDER)
-        if not {"pid", "host", "since"} <= values.keys():
+        if not values:
             return "another process"
         return f"process {values['pid']} on {values['host']} since {values['since']}"
 
-    def fail(self, reason: str, trace: str = "") -> None:
+    def fail(self, failed: FailedRun, trace: str = "") -> None:
         """Note why it failed; results never hold a failure."""
-        self._write(FAILURE, {"reason": reason, "when": _now(), **({"traceback": trace} if trace else {})})
+        self._write(FAILURE, {**failed.to_json(), **({"traceback": trace} if trace else {})})
+
+    def succeed(self) -> None:
+        """Forget an earlier failure, because there is a result."""
+        self._remove(FAILURE)
 
     def failure(self) -> str:
-        """Why it failed the last time, or nothing."""
-        return str(self._read(FAILURE).get("reason", ""))
+        """Why it failed the last time, in one line, or nothing. A note that cannot be read is of a failure too."""
+        values, odd = self._values(FAILURE)
+        return odd or one_line(values.get("reason", ""))[:LONGEST_REASON]
 
     def note(self, progress: Progress) -> None:
         """Note how far it is."""
@@ -118,10 +142,12 @@ class StatusFiles:
 
     def progress(self) -> Progress | None:
         """How far it was when last noted."""
-        try:
-            return Progress(**self._read(PROGRESS))
-        except TypeError:
-            return None
+        values = self._read(PROGRESS)
+        return Progress(**{field: values[field] for field in KINDS[PROGRESS]}) if values else None
+
+    def odd(self) -> str:
+        """Which of holder and progress cannot be read, and why; nothing if both can, or are not there."""
+        return "; ".join(words for name in (HOLDER, PROGRESS) if (words := self._values(name)[1]))
 
     def held(self) -> bool:
         """Whether a living process holds the run. Writes nothing, so it can be asked of a read-only home."""
@@ -143,18 +169,29 @@ class StatusFiles:
 
     def _write(self, name: str, values: Mapping[str, Any]) -> None:
         with suppress(OSError, DataError):
-            write_atomic(self.folder / name, json.dumps(dict(values)).encode(), durable=False)
+            content = json.dumps(dict(values), ensure_ascii=False).encode(errors="replace")
+            write_atomic(self.folder / name, content, durable=False)
 
     def _remove(self, name: str) -> None:
         with suppress(OSError):
             (self.folder / name).unlink(missing_ok=True)
 
     def _read(self, name: str) -> dict[str, Any]:
+        """The values of a file, none where it is missing or odd."""
+        return self._values(name)[0]
+
+    def _values(self, name: str) -> tuple[dict[str, Any], str]:
+        """The values of a file, or why it cannot be read."""
         try:
-            values = json.loads((self.folder / name).read_text())
-        except (OSError, ValueError):
-            return {}
-        return values if isinstance(values, dict) else {}
+            values = read_json(self.folder / name, most_bytes=MOST_BYTES)
+        except FileNotFoundError:
+            return {}, ""
+        except OSError as error:
+            return {}, f"{name} cannot be read ({error.strerror})"
+        except Unreadable as error:
+            return {}, f"{name} cannot be read ({error})"
+        words = fault(values, KINDS[name])
+        return ({}, f"{name} cannot be read ({words})") if words else (values, "")
 
 
 def run_status(store: Store, key: str) -> RunStatus:
@@ -170,12 +207,13 @@ def run_status(store: Store, key: str) -> RunStatus:
             key, "finished", dice=result.scores.dice, collapsed=result.collapsed, recipe=recipe,
             overflows=result.overflows or None,
         )  # fmt: skip
+    odd = status_files.odd()
     if status_files.held():
-        return RunStatus(key, "running", who=status_files.holder(), progress=status_files.progress())
+        return RunStatus(key, "running", who=status_files.holder(), progress=status_files.progress(), odd=odd)
     progress = status_files.progress() if status_files.begun() else None
     if reason := status_files.failure():
-        return RunStatus(key, "failed", reason=reason, progress=progress)
-    return RunStatus(key, "begun" if status_files.begun() else "missing", progress=progress)
+        return RunStatus(key, "failed", reason=reason, progress=progress, odd=odd)
+    return RunStatus(key, "begun" if status_files.begun() else "missing", progress=progress, odd=odd)
 
 
 class ProgressWriter:

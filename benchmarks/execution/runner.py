@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from filelock import BaseFileLock, Timeout
 
+from benchmarks.divergence import TrainingDiverged
 from benchmarks.execution.observer import Outcome
 from benchmarks.execution.run_status import StatusFiles
 from benchmarks.execution.session import Session
@@ -95,15 +96,18 @@ def _train(resolved: ResolvedRun, session: Session) -> Outcome:
         session.store.sweep(key)
         from benchmarks.execution.execute_run import train_and_test
 
-        return train_and_test(resolved, session)
+        outcome = train_and_test(resolved, session)
+        status_files.succeed()
+        return outcome
     except Interrupted as stopped:
         session.tracker.stop(str(stopped))
         return Outcome(key, "interrupted", reason=f"{stopped}; what was done is saved")
     except Exception as error:  # noqa: BLE001  (whatever fails in one run, the rest of the plan goes on)
         reason, trace = explain(error, session.home)
-        status_files.fail(reason, trace)
+        diverged = error.rates if isinstance(error, TrainingDiverged) else ()
+        session.note_failure(resolved, reason, trace, diverged)
         session.tracker.fail(reason)
-        return Outcome(key, "failed", reason=reason)
+        return Outcome(key, "failed", reason=reason, diverged=diverged)
     finally:
         status_files.release()
 

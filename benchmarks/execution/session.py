@@ -4,14 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from benchmarks.divergence import DivergedRate
 from benchmarks.execution.hardware import choose_precision
 from benchmarks.execution.observer import Observer
+from benchmarks.execution.run_status import StatusFiles
 from benchmarks.failures import FAULTS_SHOWN
+from benchmarks.protocol.custom import is_own
 from benchmarks.protocol.recipe import Precision, PrecisionChoice
+from benchmarks.protocol.run import ResolvedRun
+from benchmarks.results.custom_system import SYSTEM, record
+from benchmarks.results.failed_run import FailedRun
 from benchmarks.results.home import Home
 from benchmarks.results.store import Store
 from benchmarks.signals import Stop
@@ -70,6 +77,32 @@ class Session:
     def data_folder(self, dataset: str) -> Path:
         """Prepared folder of a data set."""
         return Home(self.home).dataset(dataset)
+
+    def note_failure(
+        self, resolved: ResolvedRun, reason: str, trace: str = "", diverged: Sequence[DivergedRate] = ()
+    ) -> None:
+        """Note in a run's work folder why it has no result, and what was run, so that reports can show it.
+
+        Args:
+            resolved: the run.
+            reason: one sentence for a person.
+            trace: of an exception that was not foreseen.
+            diverged: the rates of the recipe, if all of them diverged.
+        """
+        run = resolved.run
+        try:
+            data = load_manifest(self.data_folder(run.dataset.name), run.dataset.name).facts
+        except DataError:
+            data = {}  # its data, which is then the reason
+        failed = FailedRun(
+            identity=resolved.identity(),
+            reason=reason,
+            when=datetime.now(UTC).isoformat(timespec="seconds"),
+            diverged=tuple(diverged),
+            data=data,
+            provenance={SYSTEM: record(run.model)} if is_own(run.model) else {},
+        )
+        StatusFiles(self.store.work(resolved.key)).fail(failed, trace)
 
     def decoded_pixels(self, dataset: str) -> Pixels | None:
         """Return the decoded pixels of a whole prepared data set, None if they do not fit; looked up once a session."""

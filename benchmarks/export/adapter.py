@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
@@ -19,33 +20,57 @@ from torch import Tensor, nn
 from benchmarks.export.load_run import TrainedNetwork, declared_model, load_run
 from benchmarks.metrics.counts import Scores
 from benchmarks.protocol.custom import find_model
+from benchmarks.results.counted_test import CLASS, TITLE
 from benchmarks.results.home import Home
 from benchmarks.results.json_files import nan_to_none
-from benchmarks.results.result import Result
+from benchmarks.results.result import IDENTITY, RESULT_KINDS, Result
 from benchmarks.training.checkpoint import content_digest, differences, trained_state
 from benchmarks.training.reproducibility import seeded
+from data_prep.facts import FACTS
 from rssam.contract import Model, Task
 from rssam.errors import UserError
 from rssam.files import write_durable
-from rssam.weights.folder import WeightsFolder
+from rssam.foreign_json import parse_json
+from rssam.kinds import ANY, COUNT, LINE, PLAIN, WORD, Each, Leaf, fault, whole
+from rssam.weights.folder import WeightsFolder, read_header
 from rssam.weights.registry import WEIGHTS
 
 ENTRY = "rssam-bench adapter"
 """The one entry of the file's metadata, as JSON."""
-FORMAT = 1
+FORMAT = 2
 
-DiceBounds = tuple[float, float]
-"""Of the Dice, 95 % over test images."""
+_CHECKPOINT = {"sha256": WORD, "licence?": LINE, "url?": LINE}
+_SIDE = whole(1, 1 << 14)
+KINDS = {
+    "format": COUNT,
+    "key": WORD,
+    "title": TITLE,
+    "identity": {**IDENTITY, "model": {**IDENTITY["model"], "name": ANY}},  # `declared_model` looks it up
+    "task": {
+        "classes": [CLASS],
+        "image_size": Leaf(
+            "height and width", lambda value: isinstance(value, list) and [*map(_SIDE.fits, value)] == [True, True]
+        ),
+    },
+    "base": Each(WORD, _CHECKPOINT),
+    "start": Each(WORD, _CHECKPOINT),
+    "result": PLAIN,
+    "data": FACTS,
+    "provenance": RESULT_KINDS["provenance"],
+}
+"""Kinds of the parts of the metadata."""
 
 
 class AdapterUnusable(UserError):
     """A file that is no adapter, is damaged, or does not fit the network or the base that is there."""
 
 
-def write_adapter(path: Path, trained: TrainedNetwork, result: Result, interval: DiceBounds | None) -> dict[str, Any]:
+def write_adapter(
+    path: Path, trained: TrainedNetwork, result: Result, interval: Mapping[str, Any] | None
+) -> dict[str, Any]:
     """Write the adapter of a finished run, down to the disk, and return its metadata. Raises DataError if it is full.
 
-    `interval` is that of the result's Dice, None if there is none.
+    `interval` is what the metadata say of the interval of the result's Dice, as JSON values; None for nothing.
     """
     tensors = {name: value.cpu().contiguous() for name, value in trained_state(trained.net).items()}
     description = describe(trained, result, interval)
@@ -54,7 +79,7 @@ def write_adapter(path: Path, trained: TrainedNetwork, result: Result, interval:
     return description
 
 
-def describe(trained: TrainedNetwork, result: Result, interval: DiceBounds | None) -> dict[str, Any]:
+def describe(trained: TrainedNetwork, result: Result, interval: Mapping[str, Any] | None) -> dict[str, Any]:
     """Everything that is said of an adapter in its metadata, as JSON values, but for the digest of its content."""
     frozen = trained.net.state_dict().keys() - trained_state(trained.net).keys()
     base = trained.start if frozen else {}  # where everything was trained, nothing of the base is left
@@ -69,7 +94,7 @@ def describe(trained: TrainedNetwork, result: Result, interval: DiceBounds | Non
         "start": {name: {"sha256": sha256, **_published(name)} for name, sha256 in trained.start.items()},
         "result": {
             "scores": scores,
-            "dice_interval": None if interval is None else list(interval),
+            **(interval or {"dice_interval": None}),
             "constant_dice": nan_to_none(result.constant_dice),
             "average": result.average,
             "test_images": len(result.images),
@@ -93,6 +118,7 @@ def load_adapter(path: Path, weights: WeightsFolder, given: Model | None = None)
     description, tensors = _read(path)
     model = declared_model(description["identity"], given)
     task = Task(tuple(description["task"]["classes"]), _size(description["task"]["image_size"]))
+    _require_shapes(path, model, task, tensors)
     _require_base(path, description["base"], weights)
     with seeded(description["identity"]["seed"], deterministic=False):  # some may be frozen at random numbers
         net = _start(model, task, weights, description["base"])
@@ -124,27 +150,47 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     if not path.is_file():
         raise AdapterUnusable(f"expected an adapter at {path}, found no file: rssam-bench export --run KEY --out FILE")
     try:
+        metadata = read_header(path)
         with safe_open(path, framework="pt", device="cpu") as stream:
-            metadata = stream.metadata() or {}
             tensors = {name: stream.get_tensor(name) for name in stream.keys()}  # noqa: SIM118
-        description = json.loads(metadata[ENTRY]) if ENTRY in metadata else None
-    except (SafetensorError, OSError, ValueError) as error:
+        description = parse_json(metadata[ENTRY].encode()) if ENTRY in metadata else None
+    except (SafetensorError, OSError, ValueError, RuntimeError) as error:  # RuntimeError: torch's, of an odd tensor
         raise AdapterUnusable(f"{path} is damaged or no safetensors file ({error}): {_AGAIN}") from error
     if not isinstance(description, dict):
         raise AdapterUnusable(f"{path} is a safetensors file, but no adapter of rssam-bench: {_AGAIN}")
+    if description.get("format") == 1:
+        raise AdapterUnusable(f"{path} was made by rssam-bench 0.1: use rssam-bench 0.1.0 for it, or export a new run")
     if description.get("format") != FORMAT:
         raise AdapterUnusable(
-            f"{path} has adapter format {description.get('format')}, this version reads {FORMAT}: use the rssam-bench "
-            f"that wrote it ({description.get('provenance', {}).get('versions', {}).get('rssam-bench')})"
+            f"{path} has adapter format {ascii(description.get('format'))[:60]}, this version reads {FORMAT}: use the "
+            "rssam-bench that wrote it"
         )
     if description.pop("sha256", None) != content_digest(tensors, description):
         raise AdapterUnusable(f"{path} is damaged: its content does not have the SHA-256 written into it: {_AGAIN}")
-    if missing := [name for name in ("key", "identity", "task", "base", "start") if name not in description]:
-        raise AdapterUnusable(f"{path} does not say its {', '.join(missing)}: {_AGAIN}")
+    if words := fault(description, KINDS):
+        raise AdapterUnusable(f"{path} does not say what an adapter does ({words}): {_AGAIN}")
     return description, tensors
 
 
 _AGAIN = "fetch it again, or write it with: rssam-bench export --run KEY --out FILE.safetensors"
+
+
+def _require_shapes(path: Path, model: Model, task: Task, tensors: Mapping[str, Tensor]) -> None:
+    """Raise AdapterUnusable unless the tensors are those of the system with these options; takes no memory for it."""
+    try:
+        with torch.device("meta"):
+            net = model.architecture(task)
+    except (ArithmeticError, AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
+        raise AdapterUnusable(
+            f"{path} has options with which {model.name} cannot be built ({type(error).__name__}): {_AGAIN}"
+        ) from error
+    _require_fit(path, net, tensors)
+
+
+def _require_fit(path: Path, net: nn.Module, tensors: Mapping[str, Tensor]) -> None:
+    """Raise AdapterUnusable listing the tensors that the network does not have so."""
+    if faults := differences(trained_state(net), tensors):
+        raise AdapterUnusable(f"{path} does not fit the system that it names: {'; '.join(faults)}. {_AGAIN}")
 
 
 def _require_base(path: Path, base: Mapping[str, Mapping[str, Any]], weights: WeightsFolder) -> None:
@@ -170,10 +216,8 @@ def _require_base(path: Path, base: Mapping[str, Mapping[str, Any]], weights: We
 
 def _fill(path: Path, net: nn.Module, tensors: Mapping[str, Tensor]) -> None:
     """Put the tensors into the network, all or none."""
-    state = trained_state(net)
-    if faults := differences(state, tensors):
-        raise AdapterUnusable(f"{path} does not fit the system that it names: {'; '.join(faults)}. {_AGAIN}")
-    for name, value in state.items():
+    _require_fit(path, net, tensors)
+    for name, value in trained_state(net).items():
         value.copy_(tensors[name])
 
 

@@ -62,7 +62,17 @@ def declared_model(identity: Mapping[str, Any], given: Model | None = None, note
             "use the rssam-bench that made it"
         )
     values = {name: from_json_value(value) for name, value in options.items()}
+    odd = [name for name, value in values.items() if not _like(getattr(model, name), value)]
+    if odd:
+        raise UnknownName(f"the result is of {name} with values of another kind for {', '.join(odd)}")
     return dataclasses.replace(model, **values)  # type: ignore[type-var]
+
+
+def _like(default: object, value: object) -> bool:
+    """Return whether an option's value is of the kind of its default; nothing is known of a default of None."""
+    if default is None or value is None:
+        return True
+    return type(value) is type(default) or (isinstance(default, float) and type(value) is int)
 
 
 def load_run(home: Path, key: str, given: Model | None = None) -> TrainedNetwork:
@@ -89,7 +99,8 @@ def load_run(home: Path, key: str, given: Model | None = None) -> TrainedNetwork
 def _folder(store: Store, result: Result) -> Path:
     """Where the parameters of the result's best epoch are: of several candidate rates that of the lowest loss."""
     work, rates = store.work(result.key), result.identity["recipe"]["rates"]
-    folders = [work / candidate_name(rates, rate) for rate in rates]
+    diverged = {rate.rate for rate in result.diverged}  # their losses before that may be lower
+    folders = [work / candidate_name(rates, rate) for rate in rates if rate not in diverged]
     if missing := [folder / LAST for folder in folders if not (folder / LAST).is_file()]:
         raise NotTrained(
             f"the run {result.key} has a result, but its parameters are gone: expected {missing[0]}. "

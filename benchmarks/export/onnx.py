@@ -10,7 +10,6 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
-import tempfile
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -22,6 +21,7 @@ from torch import Tensor, nn
 
 from benchmarks.export.load_run import TrainedNetwork
 from rssam.errors import UserError
+from rssam.files import scratch_folder
 from rssam.sam.attention import set_attention
 
 PACKAGES = ("onnx", "onnxscript", "onnxruntime")
@@ -52,11 +52,11 @@ def export_onnx(trained: TrainedNetwork, path: Path) -> float:
     """
     require_onnx()
     path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as folder:
-        fresh = Path(folder) / path.name  # under its own name, for a second file is named in the first
+    with scratch_folder(path.parent, path.name) as folder:
+        fresh = folder / path.name  # under its own name, for a second file is named in the first
         _write(trained, fresh)
         difference = _compare(trained, fresh)
-        for file in sorted(Path(folder).iterdir(), reverse=True):  # the parameters before the network that names them
+        for file in sorted(folder.iterdir(), reverse=True):  # the parameters before the network that names them
             os.replace(file, path.parent / file.name)
     return difference
 

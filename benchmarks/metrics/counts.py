@@ -2,7 +2,9 @@
 
 Scores are never stored. The average is always named: "foreground" pools the one class of a binary task over all pixels
 of all images (Tables 1, 2, 5, 6 and 7 of the paper); "classes" pools each class the same way and then takes the plain
-mean over classes (Tables 3 and 4). A class absent from prediction and truth has no score: NaN, left out of the mean.
+mean over classes (Tables 3 and 4). All means are over the same classes, those that truth or prediction has. So 0/0, the
+precision of a class that is never predicted and the recall of one that is never true, counts as 0 in the mean, as the
+Dice of such a class does. A class absent from both has no score: NaN, left out of every mean. `undefined` names both.
 """
 
 from __future__ import annotations
@@ -18,6 +20,9 @@ from benchmarks.metrics.quotient import quotient
 
 IntArray = NDArray[np.int64]
 FloatArray = NDArray[np.float64]
+MOST_PIXELS = 1 << 62
+"""Pixels of all images and classes up to which a file's counts are believed: sums of int64 must not overflow."""
+
 Average = Literal["foreground", "classes"]
 
 
@@ -72,8 +77,12 @@ class Counts:
         parts = [np.asarray(raw[name]) for name in ("tp", "fp", "fn", "tn")]
         if any(part.ndim != 2 or part.shape != parts[0].shape or part.dtype.kind != "i" for part in parts):
             raise ValueError("counts must be four integer tables of one shape [images, classes]")
+        if not parts[0].size:
+            raise ValueError("counts of no image or no class")
         if any((part < 0).any() for part in parts):
             raise ValueError("counts cannot be negative")
+        if sum(part.sum(dtype=np.float64) for part in parts) > MOST_PIXELS:
+            raise ValueError(f"counts of more than {MOST_PIXELS} pixels")
         return cls(*(part.astype(np.int64) for part in parts))
 
 
@@ -85,8 +94,22 @@ class Scores:
     jaccard: float
     precision: float
     recall: float
-    accuracy: float  # one-vs-rest accuracy; for several classes its mean, 1 - 2 (1 - overall) / classes
+    accuracy: float  # one-vs-rest; of several classes the mean, 1 - 2 (1 - overall) / (classes in truth or prediction)
     overall_accuracy: float  # share of labelled pixels that are right
+
+
+@dataclass(frozen=True)
+class Undefined:
+    """Classes, by number, that have no score of their own in a mean over classes, with the means without them.
+
+    Such a class is in `absent`, which all means leave out, or in one of the other two, which the mean counts as 0.
+    """
+
+    absent: tuple[int, ...]  # from truth and prediction
+    unpredicted: tuple[int, ...]  # true and never predicted: precision is 0/0
+    untrue: tuple[int, ...]  # predicted and never true: recall is 0/0
+    precision: float  # mean over the predicted classes alone
+    recall: float  # mean over the true classes alone
 
 
 def class_scores(counts: Counts) -> dict[str, FloatArray]:
@@ -108,12 +131,24 @@ def scores(counts: Counts, average: Average) -> Scores:
         raise ValueError(f'the average "foreground" needs one class, these counts have {counts.classes}')
     per_class = class_scores(counts)
     present = ~np.isnan(per_class["dice"])
-    means = {name: _mean(values[present]) for name, values in per_class.items()}
+    kept = {name: values[present] for name, values in per_class.items()}
+    if average == "classes":
+        kept = {name: np.nan_to_num(values) for name, values in kept.items()}
+    means = {name: _mean(values) for name, values in kept.items()}
     pooled = counts.pooled()
     labelled = pooled.tp[0, 0] + pooled.fp[0, 0] + pooled.fn[0, 0] + pooled.tn[0, 0]
     right = pooled.tp.sum() + (pooled.tn.sum() if counts.classes == 1 else 0)
     overall = float(right / labelled) if labelled else float("nan")
     return Scores(**means, overall_accuracy=overall)
+
+
+def undefined(counts: Counts) -> Undefined:
+    """Return which classes have no precision, recall or score at all, and the means over the others."""
+    per_class = class_scores(counts)
+    missing = {name: np.isnan(values) for name, values in per_class.items()}
+    groups = missing["dice"], missing["precision"] & ~missing["dice"], missing["recall"] & ~missing["dice"]
+    absent, unpredicted, untrue = (tuple(np.flatnonzero(group).tolist()) for group in groups)
+    return Undefined(absent, unpredicted, untrue, _mean(per_class["precision"]), _mean(per_class["recall"]))
 
 
 def constant_dice(counts: Counts, average: Average) -> float:

@@ -10,9 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
 from rssam.contract import Model, Task
@@ -67,3 +69,19 @@ def parameter_counts(net: nn.Module) -> dict[str, int]:
     """Total and trainable numbers of parameters."""
     sizes = [(parameter.numel(), parameter.requires_grad) for parameter in net.parameters()]
     return {"total": sum(size for size, _ in sizes), "trainable": sum(size for size, trains in sizes if trains)}
+
+
+def product_inputs(net: nn.Module, images: Tensor) -> list[Tensor]:
+    """Return copies of the inputs of all convolutions and matrix products of a forward pass, in order."""
+    found: list[Tensor] = []
+
+    class Record(TorchDispatchMode):  # type: ignore[no-untyped-call]
+        def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            place = {"convolution": 0, "mm": 0, "bmm": 0, "addmm": 1}.get(func.overloadpacket.__name__)
+            if place is not None:
+                found.append(args[place].clone())  # layers may write into their input later
+            return func(*args, **(kwargs or {}))
+
+    with Record():  # type: ignore[no-untyped-call]
+        net(images)
+    return found

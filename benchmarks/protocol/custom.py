@@ -19,6 +19,7 @@ from benchmarks.protocol.registry import MODELS
 from data_prep.plugins import Broken, declared, find, load, source
 from rssam.contract import Model, Optimisation
 from rssam.errors import UnknownName, UserError
+from rssam.kinds import LONGEST_TITLE, is_line
 from rssam.weights.registry import WEIGHTS
 
 GROUP = "rssam_bench.models"
@@ -124,6 +125,8 @@ def checked(declaration: object, origin: str) -> Model:
         faults.append(f"its name has {len(name)} characters, at most {LONGEST_SHOWN} are allowed")
     if not (isinstance(name, str) and _NAME.fullmatch(name)):
         faults.append(f"its name must be of small letters, digits and single hyphens, found {name!r}")
+    if not is_line(getattr(declaration, "title", ""), LONGEST_TITLE):
+        faults.append(f"its title must be one printable line of at most {LONGEST_TITLE} characters")
     if not isinstance(version, int) or version < 1:
         faults.append(f"its version must be a whole number from 1, found {version!r}")
     if name in MODELS:

@@ -66,7 +66,7 @@ class Recipe:
 class Profile:
     """A recipe with the sizes it is run with: `encoders` replaces SAM's, `init` is how networks start.
 
-    With `small`, systems without a SAM encoder take their smallest variant.
+    With `small`, systems take the options of their smallest variant; `encoders` decides of SAM's encoder all the same.
     """
 
     recipe: Recipe

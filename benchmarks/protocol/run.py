@@ -20,7 +20,7 @@ from data_prep.splits import SplitRule
 from rssam.contract import Model, Task
 from rssam.weights.folder import WeightsFolder
 
-PROTOCOL = 1
+PROTOCOL = 2
 """Raised by hand whenever the same declaration would now give another result."""
 
 
@@ -51,17 +51,20 @@ class Run:
             "recipe": plain_fields(self.recipe.for_model(self.model)),
             "seed": self.seed,
             "split_seed": self.split_seed,
-            **({} if self.split_rule == "random" else {"split_rule": self.split_rule}),  # added later: old keys stay
+            "split_rule": self.split_rule,
         }
 
 
 @dataclass(frozen=True)
 class ResolvedRun:
-    """A run with what only the disk knows: digests of data and weights, and the precision of the device."""
+    """A run with what only the disk knows: digests of data and weights, and the precision of the device.
+
+    `weights` are the checkpoints it starts from, as `WeightsFolder.start` names them.
+    """
 
     run: Run
     data_digest: str
-    weights_digests: tuple[str, ...]
+    weights: tuple[str, ...]
     precision: Precision
 
     def identity(self) -> dict[str, Any]:
@@ -69,7 +72,7 @@ class ResolvedRun:
         return {
             **self.run.declared(),
             "data": self.data_digest,
-            "weights": list(self.weights_digests),
+            "weights": list(self.weights),
             "precision": self.precision,
             "protocol": PROTOCOL,
         }
@@ -78,6 +81,11 @@ class ResolvedRun:
     def key(self) -> str:
         """Name of the result: data set, system, and ten hex digits of the identity's SHA-256."""
         return make_key(self.identity())
+
+
+def declared_part(identity: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the declared part of an identity, comparable with `Run.declared`."""
+    return {name: identity[name] for name in ("model", "dataset", "recipe", "seed", "split_seed", "split_rule")}
 
 
 def make_key(identity: Mapping[str, Any]) -> str:
@@ -117,7 +125,7 @@ def from_json_value(value: Any) -> Any:
 
 
 def require_scenes(manifest: Manifest, rule: SplitRule) -> None:
-    """Raise DataError if data is to be split by scenes that was prepared before scenes were looked for."""
+    """Raise DataError if data is to be split by scenes in which none were looked for."""
     if rule == "blocked" and not (manifest.official_split or manifest.scenes_known):
         raise DataError(
             f"expected the scenes of {manifest.dataset} to split by, found a folder prepared without. Delete the "
@@ -129,8 +137,8 @@ def resolve_run(run: Run, manifest: Manifest, weights: WeightsFolder, precision:
     """Add what the disk knows.
 
     Raises `WeightsNotFound` if the run needs a checkpoint that is not there, DataError if it is to be split by scenes
-    and the data was prepared before scenes were looked for.
+    and none were looked for in the data.
     """
     require_scenes(manifest, run.split_rule)
-    digests = tuple(weights.digest(name) for name in run.model.weights_needed())
-    return ResolvedRun(run, manifest.digest(run.split_seed, run.split_rule), digests, precision)
+    starts = tuple(weights.start(name) for name in run.model.weights_needed())
+    return ResolvedRun(run, manifest.digest(run.split_seed, run.split_rule), starts, precision)

@@ -19,8 +19,9 @@ from rssam.sam.encoder_sizes import SMALL_ENCODERS, EncoderInit
 class Setting:
     """How the rows of a table are run: a profile, and what the command line overrides for every row.
 
-    With one of the small encoders that have no published weights, systems without a SAM encoder take their smallest
-    variant, so that sizes stay comparable. `init` "sam" leaves those systems at their ImageNet weights.
+    With one of the small encoders that have no published weights, every system takes the options of its smallest
+    variant, so that sizes stay comparable; a SAM encoder is the one that profile or command line names. `init` "sam"
+    leaves systems without one at their ImageNet weights.
     """
 
     profile: str
@@ -39,7 +40,7 @@ class Setting:
 
     @property
     def small(self) -> bool:
-        """Whether systems without a SAM encoder take their smallest variant."""
+        """Whether systems take the options of their smallest variant."""
         return PROFILES[self.profile].small or self.encoder in SMALL_ENCODERS
 
     def run(self, model: Model, dataset: str, seed: int = 0, split_seed: int = 0) -> Run:
@@ -47,12 +48,10 @@ class Setting:
         profile = PROFILES[self.profile]
         init = self.init or profile.init
         taken = cli_options(model)
-        changes: dict[str, Any] = {}
-        if "encoder" in taken:
+        changes: dict[str, Any] = dict(model.small) if self.small else {}
+        if "encoder" in taken:  # small for a small setting too, whatever `small` names
             declared = model.encoder  # type: ignore[attr-defined]
             changes["encoder"] = self.encoder or profile.encoders.get(declared, declared)
-        elif self.small:
-            changes |= model.small
         if "init" in taken and init and (init == "scratch" or "encoder" in taken):
             changes["init"] = init
         adapted = dataclasses.replace(model, **changes)  # type: ignore[type-var]

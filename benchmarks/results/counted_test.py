@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,9 +10,53 @@ from typing import Any
 
 from benchmarks.metrics.counts import Average, Counts, Scores, constant_dice, scores
 from benchmarks.results.json_files import ResultDamaged
+from data_prep.facts import FACTS, describe_data
+from rssam.kinds import (
+    COUNT,
+    LINE,
+    LISTS,
+    LONGEST_CLASS,
+    LONGEST_NAME,
+    LONGEST_TITLE,
+    STEM,
+    WORD,
+    Each,
+    Leaf,
+    matches,
+    name,
+    one_of,
+)
 
-_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,59}")
+DECLARED = Leaf(
+    "a name of a system or a data set",
+    lambda value: matches(r"[a-z0-9][a-z0-9_-]{0,59}", value),
+)
 """Names in an identity become parts of file names, so they hold no path."""
+
+GIVEN, TITLE, CLASS = name(LONGEST_NAME), name(LONGEST_TITLE), name(LONGEST_CLASS)
+DATASET = {"name": DECLARED, "version": COUNT}
+TABLE = {"tp": LISTS, "fp": LISTS, "fn": LISTS, "tn": LISTS}
+PROVENANCE = {
+    "versions?": (Each(LINE, (LINE, None)), None),
+    **{f"{part}?": (LINE, None) for part in ("commit", "platform", "device", "device_type", "finished")},
+    **{f"{part}?": (COUNT, None) for part in ("cores", "threads", "devices")},
+}
+KINDS: dict[str, Any] = {
+    "key": WORD,
+    "schema": COUNT,
+    "average": one_of("foreground", "classes"),
+    "classes": [CLASS],
+    "images": [STEM],
+    "counts": TABLE,
+    "native_counts": (TABLE, None),
+    "data": {
+        **FACTS,
+        **{f"{part}?": COUNT for part in ("train", "val", "test")},
+        **{f"{part}?": [STEM] for part in ("test_scenes", "train_neighbours")},
+    },
+    "provenance": PROVENANCE,
+}
+"""Kinds of the common parts in a file; their identities differ."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,7 +69,7 @@ class CountedTest(ABC):
     images: tuple[str, ...]  # stems, in the order of the counts
     counts: Counts  # at the prepared label's resolution
     native_counts: Counts | None  # at the source's own resolution, where predictions were that fine
-    data: Mapping[str, Any]  # origin, complete, pairs, describe of the data set, and more for a run
+    data: Mapping[str, Any]  # `Manifest.facts` of the data set, and more for a run
     provenance: Mapping[str, Any]  # see environment.provenance
 
     @property
@@ -43,6 +86,11 @@ class CountedTest(ABC):
     def constant_dice(self) -> float:
         """Dice of the best constant answer on the same images."""
         return constant_dice(self.counts, self.average)
+
+    @property
+    def data_description(self) -> str:
+        """One sentence on how complete the data is."""
+        return describe_data(self.identity["dataset"]["name"], self.data)
 
     def counted_json(self) -> dict[str, Any]:
         """The common parts and the key, as plain values."""
@@ -75,13 +123,9 @@ class CountedTest(ABC):
 
     def require_fit(self, key: str) -> None:
         """Raise ResultDamaged unless the `key` it was stored under, its identity, lists and counts belong together."""
-        names = [
-            self.identity["dataset"]["name"],
-            *([self.identity["model"]["name"]] if "model" in self.identity else []),
-        ]
-        if wrong := [name for name in names if not (isinstance(name, str) and _NAME.fullmatch(name))]:
-            raise ResultDamaged(f"{ascii(wrong[0])[:60]} is no name of a system or a data set")
         if self.key != key:
             raise ResultDamaged(f"the key {key} does not belong to its identity ({self.key})")
         if (self.counts.images, self.counts.classes) != (len(self.images), len(self.classes)):
             raise ResultDamaged("the counts do not fit the lists of images and classes")
+        if self.average == "foreground" and len(self.classes) != 1:
+            raise ResultDamaged(f"the average of one class, and {len(self.classes)} classes")

@@ -7,22 +7,21 @@ its fields and defaults, not the network.
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-import inspect
 import json
 from collections.abc import Mapping, Sequence
 from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from benchmarks.failures import shortened
 from benchmarks.protocol.custom import is_own
+from benchmarks.protocol.own_code import changed_files, source_digest, source_files
 from benchmarks.protocol.recipe import added
 from benchmarks.protocol.run import ResolvedRun, canonical, from_json_value, to_json_value
+from benchmarks.results.failed_run import FailedRun
 from benchmarks.results.result import Result
 from benchmarks.results.store import Store
 from rssam.contract import Model, Optimisation, Task, cli_options
 from rssam.errors import UserError
-from rssam.sam.encoder_sizes import ENCODERS
 
 if TYPE_CHECKING:
     from rssam.weights.folder import WeightsFolder
@@ -30,9 +29,15 @@ if TYPE_CHECKING:
 SYSTEM = "system"
 """The entry of a result's provenance."""
 
+FILES = "source_files"
+"""In that entry: the SHA-256 of each file of the user's own code, by its path."""
+
 
 def record(model: Model) -> dict[str, Any]:
-    """What to keep of a system beside its identity: title, class, defaults, and its source file's SHA-256."""
+    """What to keep of a system beside its identity: title, class, defaults, and the SHA-256 of its source files.
+
+    `files` are those that are imported when this is called: see `with_files`.
+    """
     declaration = type(model)
     fields = dataclasses.fields(model)  # type: ignore[arg-type]
     defaults = declaration()
@@ -44,11 +49,17 @@ def record(model: Model) -> dict[str, Any]:
         "small": {name: to_json_value(value) for name, value in model.small.items()},
         "cli_options": sorted(cli_options(model)),
         "published": None if model.published is None else dataclasses.asdict(model.published),
-        "source_sha256": source_digest(model),
+        "source_sha256": source_digest(declaration),
+        FILES: source_files(declaration),
     }
 
 
-def stand_in(result: Result) -> Model | None:
+def with_files(recorded: Mapping[str, Any], model: Model) -> dict[str, Any]:
+    """Return a record with the files that were imported since it was made; the others keep their digests."""
+    return {**recorded, FILES: {**source_files(type(model)), **recorded[FILES]}}
+
+
+def stand_in(result: Result | FailedRun) -> Model | None:
     """The declaration of a result's system, from what the result keeps of it; None if it keeps nothing.
 
     Equal records give the same class, so that results of one system are rows of one row.
@@ -57,17 +68,15 @@ def stand_in(result: Result) -> Model | None:
     if stored is None:
         return None
     identity = result.identity["model"]
-    stored = {**stored, "name": identity["name"], "version": identity["version"], "source_sha256": ""}
-    if stored["published"] is not None:  # older results hold more of it, such as a rate
-        stored["published"] = {item.name: stored["published"][item.name] for item in dataclasses.fields(Optimisation)}
-    # Older results do not say which fields the command line replaced: those of its names that hold a value of its own.
-    values = {"encoder": tuple(ENCODERS), "init": ("sam", "imagenet", "scratch")}
-    stored.setdefault("cli_options", [name for name in values if stored["defaults"].get(name) in values[name]])
-    return _stand_in(canonical(stored))
+    code = {"source_sha256": "", FILES: {}}
+    stored = {**stored, "name": identity["name"], "version": identity["version"], **code}
+    model = _stand_in(canonical(stored))
+    hash(model)  # what a foreign file gives for an option may be a list of lists, which no row can be found by
+    return model
 
 
 def changes(runs: Sequence[ResolvedRun], store: Store) -> list[str]:
-    """A sentence for each finished run of a system whose file is another than when its result was made.
+    """A sentence for each finished run of a system whose code is another than when its result was made.
 
     The number of a system's own code is its version, raised by hand; to forget it would show an old score as the new.
     """
@@ -75,21 +84,25 @@ def changes(runs: Sequence[ResolvedRun], store: Store) -> list[str]:
     for resolved in runs:
         model = resolved.run.model
         result = store.get(resolved.key) if is_own(model) else None
-        stored_digest = result.provenance.get(SYSTEM, {}).get("source_sha256") if result else None
-        if stored_digest is not None and stored_digest != source_digest(model):
+        stored = result.provenance.get(SYSTEM, {}) if result else {}
+        if changed := _changed(model, stored):
             sentences[resolved.key] = (
-                f"the file of {type(model).__module__} has changed since {resolved.key} was made, whose result is "
-                f"shown: if the network is another, raise its version (now {model.version}) to train it"
+                f"{changed} changed since {resolved.key} was made, whose result is shown: if the network is another, "
+                f"raise its version (now {model.version}) to train it"
             )
     return list(sentences.values())
 
 
-def source_digest(model: Model) -> str | None:
-    """SHA-256 of the file that declares a system; None if there is none, as in a notebook."""
-    try:
-        return hashlib.sha256(Path(inspect.getfile(type(model))).read_bytes()).hexdigest()
-    except (OSError, TypeError):
-        return None
+def _changed(model: Model, stored: Mapping[str, Any]) -> str:
+    """Return which code of a system has changed, in words; empty if none has. Older records have one digest alone."""
+    declaration = type(model)
+    digest, files = stored.get("source_sha256"), stored.get(FILES)
+    if isinstance(files, Mapping) and files:
+        others = changed_files(declaration, {name: str(value) for name, value in files.items()})
+        verb = "has" if len(others) == 1 else "have"
+        return f"{shortened(others, 3)} of the code of {declaration.__module__} {verb}" if others else ""
+    changed = digest is not None and digest != source_digest(declaration)
+    return f"the file of {declaration.__module__} has" if changed else ""
 
 
 class StandIn:

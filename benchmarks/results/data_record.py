@@ -12,20 +12,10 @@ Splits = Mapping[Split, tuple[Entry, ...]]
 """The images of each split."""
 
 
-def data_record(manifest: Manifest) -> dict[str, Any]:
-    """Return what reports say of a prepared data set, as JSON values."""
-    return {
-        "origin": manifest.origin,
-        "complete": manifest.complete,
-        "pairs": len(manifest.entries),
-        "describe": manifest.describe(),
-    }
-
-
 def run_data_record(manifest: Manifest, splits: Splits) -> dict[str, Any]:
     """Return what reports say of the data of a run: the data set, its splits, and what is known of their scenes."""
     return {
-        **data_record(manifest),
+        **manifest.facts,
         **{name: len(entries) for name, entries in splits.items()},
         **shared_scenes(splits["test"]),
         **({"train_neighbours": train_neighbours(splits)} if manifest.scenes_known else {}),

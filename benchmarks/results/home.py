@@ -39,9 +39,23 @@ class Home:
         """Folder of the prepared checkpoints."""
         return self.root / "weights"
 
+    @property
+    def runs(self) -> Path:
+        """Folder of the work folders of all runs."""
+        return self.root / "runs"
+
     def run(self, key: str) -> Path:
         """Folder of a run's large and private files: checkpoints, log, predictions."""
-        return self.root / "runs" / key
+        return self.runs / key
+
+    def failure(self, key: str) -> Path:
+        """File that says why a run has no result."""
+        return self.run(key) / "failure.json"
+
+    @property
+    def failures(self) -> list[Path]:
+        """Files of `failure` that are there, by key."""
+        return sorted(self.root.glob("runs/*/failure.json"))
 
     @property
     def results(self) -> Path:

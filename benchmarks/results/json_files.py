@@ -7,35 +7,67 @@ import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from rssam.errors import UserError
 from rssam.files import write_durable
+from rssam.foreign_json import Unreadable, read_json
+from rssam.kinds import fault
 
 Record = TypeVar("Record")
+
+
+class Keyed(Protocol):
+    """A record that its file is named after."""
+
+    @property
+    def key(self) -> str:
+        """The file's name without its ending."""
+
+
+KeyedRecord = TypeVar("KeyedRecord", bound=Keyed)
 
 
 class ResultDamaged(UserError):
     """A result file that cannot be used; the message names the file and the reason."""
 
 
-def read_record(path: Path, decode: Callable[[Any], Record]) -> Record:
+class MadeBy01(ResultDamaged):
+    """A record of rssam-bench 0.1, which is whole and is left as it is."""
+
+    def __init__(self, message: str = "made by rssam-bench 0.1: use rssam-bench 0.1.0 for it, and run it anew") -> None:
+        super().__init__(message)
+
+
+def read_record(path: Path, decode: Callable[[Any], Record], *, follow_links: bool = True) -> Record:
     """What `decode` makes of the file. Raises ResultDamaged naming the file, also for one that `decode` raised."""
     try:
-        return decode(json.loads(path.read_text()))
+        return decode(read_json(path, follow_links=follow_links))
     except OSError as error:
         raise ResultDamaged(f"{path}: it cannot be read ({error.strerror})") from error
     except ResultDamaged as error:
+        raise type(error)(f"{path}: {error}") from error
+    except Unreadable as error:
         raise ResultDamaged(f"{path}: {error}") from error
-    except ValueError as error:
-        raise ResultDamaged(f"{path}: it is cut off or no JSON ({error})") from error
 
 
-def read_records(folder: Path, decode: Callable[[Any], Record]) -> Iterator[Record | ResultDamaged]:
-    """Every file of a folder in the order of their names; a damaged one comes as its error."""
+def read_keyed(path: Path, decode: Callable[[Any], KeyedRecord], *, follow_links: bool = True) -> KeyedRecord:
+    """Return what `decode` makes of the file. Raises ResultDamaged, also if the file is not named after its key."""
+
+    def named(raw: Any) -> KeyedRecord:
+        record = decode(raw)
+        if record.key != path.stem:
+            raise ResultDamaged(f"its name is not its key, {record.key}")
+        return record
+
+    return read_record(path, named, follow_links=follow_links)
+
+
+def read_records(folder: Path, read: Callable[[Path], Record]) -> Iterator[Record | ResultDamaged]:
+    """What `read` makes of every file of a folder, in the order of their names; a damaged one comes as its error."""
     for path in sorted(folder.glob("*.json")):
         try:
-            yield read_record(path, decode)
+            yield read(path)
         except ResultDamaged as error:
             yield error
 
@@ -54,9 +86,27 @@ def nan_to_none(value: float) -> float | None:
     return None if math.isnan(value) else value
 
 
+def require_schema(raw: Any, schema: int, what: str) -> None:
+    """Raise ResultDamaged unless the values are an object of that format; a newer one and one of 0.1 are called so."""
+    if not isinstance(raw, Mapping):
+        raise ResultDamaged(f"it holds a {type(raw).__name__}, where a {what} is expected")
+    found = raw.get("schema")
+    if found == 1 != schema:
+        raise MadeBy01()
+    if type(found) is int and found > schema:
+        raise ResultDamaged(
+            f"made by a newer version of rssam-bench ({what} format {found}; this one reads {schema}): "
+            "update rssam-bench to read it"
+        )
+    if found != schema:
+        raise ResultDamaged(f"{what} format {ascii(found)[:60]}, this version reads {schema}")
+
+
 @contextmanager
-def decoding() -> Iterator[None]:
-    """Within the block, what a missing or malformed part raises becomes ResultDamaged."""
+def decoding(raw: Any = None, kinds: Any = None) -> Iterator[None]:
+    """Within the block, what a missing or malformed part raises becomes ResultDamaged; so do values not of `kinds`."""
+    if kinds is not None and (words := fault(raw, kinds)):
+        raise ResultDamaged(f"a part is missing or malformed ({words})")
     try:
         yield
     except ResultDamaged:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,9 +13,18 @@ import numpy as np
 from benchmarks.metrics.counts import FloatArray
 from benchmarks.metrics.object_metrics import METRICS, ObjectMetric, parameters, with_parameters
 from benchmarks.results.home import Home
-from benchmarks.results.json_files import ResultDamaged, decoding, read_record, write_record
+from benchmarks.results.json_files import decoding, read_keyed, require_schema, write_record
+from rssam.kinds import COUNT, LINE, LISTS, OPTION, PLAIN, STEM, WORD, Each
 
 METRICS_SCHEMA = 1
+METRICS_KINDS = {
+    "schema": COUNT,
+    "key": WORD,
+    "maps": LINE,
+    "masks": LINE,
+    "images": [STEM],
+    "metrics": [{"name": LINE, "version": COUNT, "parameters": Each(OPTION, PLAIN), "sums": LISTS}],
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,9 +58,8 @@ class MeasuredRun:
 
         Raises ResultDamaged if a part is missing, malformed, or of another format.
         """
-        with decoding():
-            if raw["schema"] != METRICS_SCHEMA:
-                raise ResultDamaged(f"metrics of format {raw['schema']}, this version reads {METRICS_SCHEMA}")
+        require_schema(raw, METRICS_SCHEMA, "metrics")
+        with decoding(raw, METRICS_KINDS):
             images = tuple(raw["images"])
             sums = {}
             for stored in raw["metrics"]:
@@ -70,15 +79,8 @@ class MetricStore:
 
     def get(self, key: str) -> MeasuredRun | None:
         """Return the sums of that run, or None. Raises ResultDamaged, naming the file, if it cannot be used."""
-
-        def decode(raw: Any) -> MeasuredRun:
-            measured = MeasuredRun.from_json(raw)
-            if measured.key != key:
-                raise ResultDamaged(f"it is of the run {measured.key}")
-            return measured
-
         path = Home(self.home).metrics(key)
-        return read_record(path, decode) if path.is_file() else None
+        return read_keyed(path, MeasuredRun.from_json) if os.path.lexists(path) else None
 
     def put(self, measured: MeasuredRun) -> None:
         """Write the sums down to the disk; a reader sees all of them or nothing."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import zipfile
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,9 @@ from rssam.files import write_atomic
 PREDICTIONS = "predictions.npz"
 PROBABILITIES = "probabilities.npz"
 """Their files in the work folder of a run."""
+
+_DAMAGED = (ValueError, KeyError, EOFError, TypeError, MemoryError, NotImplementedError)
+"""What NumPy raises where a file is not as it should be; TypeError where it holds a single array."""
 
 Labels = NDArray[np.uint8]  # [H, W]
 
@@ -46,7 +50,9 @@ def read_predictions(path: Path, *, binary: bool) -> Predictions:
         with np.load(path, allow_pickle=False) as archive:
             count, height, width = (int(size) for size in archive["shape"])
             stored, images = archive["labels"], tuple(str(name) for name in archive["images"])
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+    except OSError as error:  # without its path: a report that names it may travel
+        raise DataError(f"{path.parent.name}/{path.name} cannot be read ({error.strerror or error})") from error
+    except (*_DAMAGED, zlib.error, zipfile.BadZipFile) as error:
         raise DataError(f"{path.parent.name}/{path.name} cannot be read ({error})") from error
     columns = (width + 7) // 8 if binary else width
     if stored.dtype != np.uint8 or stored.shape != (count, height, columns) or len(images) != count:

@@ -7,14 +7,75 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from benchmarks.divergence import DIVERGED, DivergedRate
 from benchmarks.metrics.probability_histogram import Histogram
-from benchmarks.protocol.run import make_key
-from benchmarks.results.counted_test import CountedTest
-from benchmarks.results.json_files import ResultDamaged, decoding
+from benchmarks.protocol.run import declared_part, make_key
+from benchmarks.results.counted_test import DATASET, DECLARED, GIVEN, KINDS, PROVENANCE, TITLE, CountedTest
+from benchmarks.results.json_files import decoding, require_schema
 from data_prep.registry import dataset as find_dataset
 from rssam.contract import Task
+from rssam.kinds import (
+    COUNT,
+    FIGURE,
+    LINE,
+    LISTS,
+    NUMBER,
+    OPTION,
+    SECONDS,
+    VALUE,
+    Each,
+    Leaf,
+    is_line,
+    matches,
+    one_of,
+    whole,
+)
+from rssam.weights.folder import CUSTOM, custom_digits
 
-RESULT_SCHEMA = 1
+RESULT_SCHEMA = 2
+
+_STAND_IN = ("architecture", "build", "weights_needed")
+FIELD = Leaf("the name of an option", lambda value: OPTION.fits(value) and value not in _STAND_IN)
+START = Leaf(
+    f"the digest of a checkpoint, after {CUSTOM} that of 64 digits",
+    lambda value: is_line(value) and (not value.startswith(CUSTOM) or matches(rf"{CUSTOM}[0-9a-f]{{64}}", value)),
+)
+IDENTITY: dict[str, Any] = {
+    "model": {"name": DECLARED, "version": COUNT, "options": Each(FIELD, VALUE)},
+    "dataset": DATASET,
+    "recipe": {"name": GIVEN, "crop?": (whole(1, 1 << 16), None), "rates?": [NUMBER]},
+    "seed": whole(0, 2**32 - 1),
+    "split_seed": COUNT,
+    "split_rule": one_of("random", "blocked"),
+    "data": LINE,
+    "weights": [START],
+    "precision": one_of("32-true", "bf16-mixed"),
+    "protocol": COUNT,
+}
+SYSTEM = {
+    "title": TITLE,
+    "class": LINE,
+    "defaults": Each(FIELD, VALUE),
+    "added": [FIELD],
+    "small": Each(FIELD, VALUE),
+    "cli_options": [FIELD],
+    "published": ({"optimizer": one_of("adamw", "sgd"), "weight_decay": SECONDS}, None),
+    "source_sha256?": (LINE, None),
+    "source_files?": Each(LINE, LINE, most=10_000),
+}
+RESULT_KINDS: dict[str, Any] = {
+    "identity": IDENTITY,
+    **KINDS,
+    "provenance": {**PROVENANCE, "system?": (SYSTEM, None)},
+    "history": [Each(FIELD, FIGURE)],
+    "best_epoch": COUNT,
+    "parameters": Each(FIELD, COUNT),
+    "seconds": SECONDS,
+    "peak_memory": COUNT,
+    "diverged?": [DIVERGED],
+    "probabilities?": {"edges": [NUMBER], "counts": LISTS},
+}
+"""Kinds of all parts of a result in a file."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +90,8 @@ class Result(CountedTest):
     parameters: Mapping[str, int]  # total, trainable, as_published; macs: multiply-adds for an image of the task
     seconds: float  # training and evaluation, all sessions of the run added
     peak_memory: int  # bytes, of the device on CUDA and of the process on CPU
-    probabilities: Histogram | None = None  # of all test images together; earlier versions did not count them
+    probabilities: Histogram | None = None  # of all test images together; None where they were not counted
+    diverged: tuple[DivergedRate, ...] = ()  # rates of the recipe that were out of the choice by validation loss
 
     @cached_property
     def key(self) -> str:
@@ -49,6 +111,11 @@ class Result(CountedTest):
         return sum(int(epoch.get("overflows", 0)) for epoch in self.history)
 
     @property
+    def custom_weights(self) -> tuple[str, ...]:
+        """First digits of the checkpoints it starts from that are not the published files."""
+        return custom_digits(self.identity["weights"])
+
+    @property
     def collapsed(self) -> bool:
         """Whether the run did not even reach the constant answer: such a run is never tabled as a score."""
         dice = self.scores.dice
@@ -56,8 +123,7 @@ class Result(CountedTest):
 
     def declared(self) -> dict[str, Any]:
         """The declared part of the identity, comparable with `Run.declared`."""
-        added = [name for name in ("split_rule",) if name in self.identity]
-        return {name: self.identity[name] for name in ("model", "dataset", "recipe", "seed", "split_seed", *added)}
+        return declared_part(self.identity)
 
     def to_json(self) -> dict[str, Any]:
         """Plain values; `from_json` gives the same result back."""
@@ -70,22 +136,14 @@ class Result(CountedTest):
             "seconds": self.seconds,
             "peak_memory": self.peak_memory,
             **({"probabilities": self.probabilities.to_json()} if self.probabilities else {}),
+            **({"diverged": [rate.to_json() for rate in self.diverged]} if self.diverged else {}),
         }
 
     @classmethod
     def from_json(cls, raw: Mapping[str, Any]) -> Result:
         """Raises ResultDamaged if a part is missing, of another format, or does not fit its key."""
-        with decoding():
-            if not isinstance(raw, Mapping):
-                raise ResultDamaged(f"it holds a {type(raw).__name__}, where a result is expected")
-            schema = raw["schema"]
-            if isinstance(schema, int) and schema > RESULT_SCHEMA:
-                raise ResultDamaged(
-                    f"made by a newer version of rssam-bench (result format {schema}; this one reads {RESULT_SCHEMA}): "
-                    "update rssam-bench to read it"
-                )
-            if schema != RESULT_SCHEMA:
-                raise ResultDamaged(f"result format {schema}, this version reads {RESULT_SCHEMA}")
+        require_schema(raw, RESULT_SCHEMA, "result")
+        with decoding(raw, RESULT_KINDS):
             result = cls(
                 **cls.counted_fields(raw),
                 history=tuple(raw["history"]),
@@ -94,6 +152,7 @@ class Result(CountedTest):
                 seconds=raw["seconds"],
                 peak_memory=raw["peak_memory"],
                 probabilities=Histogram.from_json(raw["probabilities"]) if "probabilities" in raw else None,
+                diverged=tuple(DivergedRate.from_json(rate) for rate in raw.get("diverged", ())),
             )
             result.require_fit(raw["key"])
         return result

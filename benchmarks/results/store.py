@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 from filelock import FileLock
 
 from benchmarks.results.home import Home
-from benchmarks.results.json_files import ResultDamaged, read_record, read_records, write_record
+from benchmarks.results.json_files import ResultDamaged, read_keyed, read_records, write_record
 from benchmarks.results.result import Result
 
 
@@ -35,7 +36,7 @@ class Store:
     def get(self, key: str) -> Result | None:
         """The finished result of that key, or None. Raises ResultDamaged, naming the file, if it cannot be used."""
         path = self.path(key)
-        return read_result(path) if path.is_file() else None
+        return read_result(path) if os.path.lexists(path) else None
 
     def no_result(self, key: str) -> str:
         """Return the message for a key without a result: the keys of the home that have one."""
@@ -58,11 +59,11 @@ class Store:
             path.unlink(missing_ok=True)
 
 
-def read_result(path: Path) -> Result:
-    """Read one result file. Raises ResultDamaged naming it."""
-    return read_record(path, Result.from_json)
+def read_result(path: Path, *, follow_links: bool = True) -> Result:
+    """Read one result file. Raises ResultDamaged naming it, also if it bears another name than its key."""
+    return read_keyed(path, Result.from_json, follow_links=follow_links)
 
 
 def read_results(folder: Path) -> Iterator[Result | ResultDamaged]:
     """Every result file of a folder in the order of their names; a damaged one comes as its error."""
-    return read_records(folder, Result.from_json)
+    return read_records(folder, read_result)

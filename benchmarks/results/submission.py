@@ -13,15 +13,49 @@ from pathlib import Path
 from typing import Any, Literal
 
 from benchmarks.protocol.run import PROTOCOL, plain_fields, short_digest
-from benchmarks.results.counted_test import CountedTest
+from benchmarks.results.counted_test import DATASET, DECLARED, GIVEN, KINDS, TITLE, CountedTest
 from benchmarks.results.home import Home
-from benchmarks.results.json_files import ResultDamaged, decoding, read_record, read_records, write_record
+from benchmarks.results.json_files import (
+    ResultDamaged,
+    decoding,
+    read_keyed,
+    read_records,
+    require_schema,
+    write_record,
+)
 from data_prep.dataset import Dataset
+from rssam.kinds import COUNT, LINE, WORD, Leaf, is_line, one_of
 
-SUBMISSION_SCHEMA = 1
+SUBMISSION_SCHEMA = 2
 
 SubmissionKind = Literal["scored", "evaluated"]
 """Predictions that were made elsewhere, or a trained system that predicted here, on data it was not trained on."""
+
+PAIR = Leaf(
+    "a pair of class names",
+    lambda value: isinstance(value, list) and len(value) == 2 and all(map(is_line, value)),
+)
+SUBMISSION_KINDS = {
+    "identity": {
+        "kind": one_of("scored", "evaluated"),
+        "name": GIVEN,
+        "dataset": DATASET,
+        "data": LINE,
+        "split_seed": COUNT,
+        "split_rule": one_of("random", "blocked"),
+        "images": one_of("all", "test"),
+        "predictions": (LINE, None),
+        "system": (
+            {"key": WORD, "dataset": DECLARED, "classes": [PAIR], "crop": (COUNT, None)},
+            None,
+        ),
+        "protocol": COUNT,
+    },
+    **KINDS,
+    "data": {**KINDS["data"], "title?": TITLE},
+    "reading": [LINE],
+}
+"""Kinds of all parts of a submission in a file."""
 
 ImageSelection = Literal["all", "test"]
 """The images of a data set that are counted: all, or those of its test split."""
@@ -41,8 +75,8 @@ class Submission(CountedTest):
 
     @property
     def name(self) -> str:
-        """What the user calls it."""
-        return str(self.identity["name"])
+        """What the user calls it, or the title of the system that predicted."""
+        return str(self.data.get("title", self.identity["name"]))
 
     @property
     def dataset(self) -> str:
@@ -66,15 +100,12 @@ class Submission(CountedTest):
     @classmethod
     def from_json(cls, raw: Any) -> Submission:
         """Raises ResultDamaged if a part is missing, of another format, or does not fit its key."""
-        with decoding():
-            if raw["schema"] != SUBMISSION_SCHEMA:
-                raise ResultDamaged(f"score format {raw['schema']}, this version reads {SUBMISSION_SCHEMA}")
+        require_schema(raw, SUBMISSION_SCHEMA, "score")
+        with decoding(raw, SUBMISSION_KINDS):
             submission = cls(**cls.counted_fields(raw), reading=tuple(raw["reading"]))
             submission.require_fit(raw["key"])
-            if submission.kind not in ("scored", "evaluated"):
-                raise ResultDamaged(f"it is neither scored nor evaluated, but {submission.kind!r}")
-            submission.scores, submission.constant_dice, submission.data["describe"], submission.identity["split_seed"]
-            submission.identity["data"], submission.identity["images"], submission.identity["system"]
+            if (submission.kind == "evaluated") != (submission.identity["system"] is not None):
+                raise ResultDamaged("it names a system and is not evaluated, or the other way round")
         return submission
 
 
@@ -129,11 +160,11 @@ def put_submission(home: Path, submission: Submission) -> Path:
     return path
 
 
-def read_submission(path: Path) -> Submission:
-    """Read one file. Raises ResultDamaged naming it."""
-    return read_record(path, Submission.from_json)
+def read_submission(path: Path, *, follow_links: bool = True) -> Submission:
+    """Read one file. Raises ResultDamaged naming it, also if it bears another name than its key."""
+    return read_keyed(path, Submission.from_json, follow_links=follow_links)
 
 
 def read_submissions(home: Path) -> Iterator[Submission | ResultDamaged]:
     """Every submission of a home in the order of their files; a damaged one comes as its error."""
-    return read_records(Home(home).scores, Submission.from_json)
+    return read_records(Home(home).scores, read_submission)

@@ -16,11 +16,20 @@ from typing import Literal
 
 from benchmarks.protocol.run import ResolvedRun
 from benchmarks.results.home import Home
+from rssam.foreign_json import Unreadable, parse_json, read_bytes
+from rssam.kinds import LINE, fault
 
 UsePurpose = Literal["test", "score", "evaluate"]
 """What a test split was used for: the one test of a finished training; predictions made elsewhere; a system trained on
 other data.
 """
+
+
+KINDS = dict.fromkeys(("time", "key", "system", "dataset", "split", "purpose"), LINE)
+"""Kinds of the parts of a line."""
+
+MOST_BYTES = 256 << 20
+"""A million uses."""
 
 
 @dataclass(frozen=True)
@@ -89,26 +98,26 @@ def _torn(descriptor: int) -> bool:
 def read_ledger(home: Path) -> Ledger:
     """The home's ledger; empty if there is none. Never raises for its content."""
     path = Home(home).test_set_log
-    if not path.is_file():
+    try:
+        lines = read_bytes(path, most_bytes=MOST_BYTES).split(b"\n")
+    except FileNotFoundError:
         return Ledger((), ())
+    except (OSError, Unreadable) as error:
+        return Ledger((), (f"{path.name} cannot be read ({error})",))
     uses, damaged = [], []
-    for number, line in enumerate(path.read_bytes().split(b"\n"), start=1):
+    for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
         try:
-            uses.append(_use(json.loads(line)))
-        except (ValueError, TypeError) as error:
+            raw = parse_json(line)
+        except Unreadable as error:
             damaged.append(f"line {number} of {path.name} cannot be read ({error})")
+            continue
+        if words := fault(raw, KINDS):
+            damaged.append(f"line {number} of {path.name} cannot be read ({words})")
+        else:
+            uses.append(TestSetUse(**{name: raw[name] for name in KINDS}))
     return Ledger(tuple(uses), tuple(damaged))
-
-
-def _use(raw: object) -> TestSetUse:
-    if not isinstance(raw, dict):
-        raise ValueError("it is no record")
-    use = TestSetUse(**raw)
-    if not all(isinstance(value, str) for value in asdict(use).values()):
-        raise ValueError("a part is no text")
-    return use
 
 
 def count_uses(uses: Sequence[TestSetUse]) -> tuple[SplitUses, ...]:

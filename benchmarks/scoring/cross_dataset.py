@@ -139,7 +139,7 @@ def evaluate_elsewhere(
     trained: TrainedNetwork,
     test_images: ImagesToScore,
     mapping: ClassMapping,
-    name: str,
+    name: str | None,
     session: Session,
     progress: Callable[[int, int], None],
 ) -> ScoredSubmission:
@@ -149,7 +149,7 @@ def evaluate_elsewhere(
         trained: the trained network.
         test_images: images of a data set that the network was not trained on.
         mapping: which of its classes count as which class of the data set.
-        name: what reports call the submission.
+        name: what reports call the submission, if not by the system's title, which is in no key.
         session: home, device and precision.
         progress: called as progress(done, total) after each image.
 
@@ -164,15 +164,15 @@ def evaluate_elsewhere(
     system = {
         "key": trained.key,
         "parameters": parameters_digest(trained.net),
-        "title": trained.model.title,
         "dataset": trained.dataset,
         "classes": mapping.to_json(),
         "precision": session.precision,
         "crop": crop,
     }
     identity = identify(
-        "evaluated", name, test_images.dataset, data=test_images.digest, split_seed=test_images.split_seed,
-        split_rule=test_images.split_rule, images=test_images.selection, system=system,
+        "evaluated", name or trained.model.name, test_images.dataset, data=test_images.digest,
+        split_seed=test_images.split_seed, split_rule=test_images.split_rule, images=test_images.selection,
+        system=system,
     )  # fmt: skip
     key = submission_key(identity)
     path = Home(session.home).score(key)
@@ -188,6 +188,7 @@ def evaluate_elsewhere(
         task = Task(test_images.dataset.classes, trained.task.image_size)
         evaluation = evaluate(net, data, task, crop, fabric.device, progress)
     copies = _copies(session, trained.dataset, test_images)
+    title = {"title": trained.model.title} if name is None else {}
     submission = Submission(
         identity=identity,
         average=test_images.dataset.average,
@@ -196,7 +197,7 @@ def evaluate_elsewhere(
         counts=evaluation.counts,
         native_counts=evaluation.native_counts,
         reading=(_size_rule(trained, crop),),
-        data={**test_images.record, **({} if copies is None else {"copies": copies})},
+        data={**test_images.record, **title, **({} if copies is None else {"copies": copies})},
         provenance=provenance(fabric.device),
     )
     return ScoredSubmission(submission, put_submission(session.home, submission), (), cached=False)

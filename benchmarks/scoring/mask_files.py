@@ -157,6 +157,8 @@ class LabelReader:
     def _array(self, path: Path) -> LabelFile:
         try:
             array = np.load(path, mmap_mode="r", allow_pickle=False)
+            if not isinstance(array, np.ndarray):
+                raise BadPicture(f"expected {self.expected}, found an archive of arrays (.npz)")
             array = array[0] if array.ndim == 3 and array.shape[0] == 1 else array
             if array.dtype.kind in "biu" and array.ndim == 2:
                 return self._numbers(path, np.asarray(array))

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from benchmarks.failures import FAULTS_SHOWN, shortened
 from benchmarks.scoring.mask_files import READ, LabelFile, LabelReader, labels_of, resolve_encoding
 from benchmarks.scoring.test_images import ImagesToScore
+from data_prep.file_names import nfc
 from data_prep.images.decode import BadPicture
 from data_prep.manifest import Entry
 from data_prep.processes import Progress
@@ -41,16 +42,18 @@ def read_folder(folder: Path, test_images: ImagesToScore, suffix: str, progress:
     if not folder.is_dir():
         instead = "a file" if folder.is_file() else "nothing"
         raise PredictionsUnfit(f"expected a folder of predicted masks at {folder}, found {instead}")
-    entries = {f"{entry.stem}{suffix}": entry for entry in test_images.entries}
-    other_stems = {f"{entry.stem}{suffix}" for entry in test_images.manifest.entries} - entries.keys()
+    # Composed, because another system may have decomposed the names of its files.
+    entries = {nfc(f"{entry.stem}{suffix}"): entry for entry in test_images.entries}
+    other_stems = {nfc(f"{entry.stem}{suffix}") for entry in test_images.manifest.entries} - entries.keys()
     files: dict[str, list[Path]] = defaultdict(list)
     foreign, of_other_splits = [], 0
     for path in sorted(folder.iterdir()):
         if path.name.startswith(".") or path.is_dir():
             continue
-        if path.suffix.lower() in READ and path.stem in entries:
-            files[path.stem].append(path)
-        elif path.suffix.lower() in READ and path.stem in other_stems:
+        stem = nfc(path.stem)
+        if path.suffix.lower() in READ and stem in entries:
+            files[stem].append(path)
+        elif path.suffix.lower() in READ and stem in other_stems:
             of_other_splits += 1
         else:
             foreign.append(path.name)

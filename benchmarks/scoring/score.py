@@ -98,7 +98,7 @@ def read_run(home: Path, result: Result) -> tuple[ImagesToScore, PredictedLabels
     """
     identity = result.identity
     test_images = select_test_images(
-        home, identity["dataset"]["name"], identity["split_seed"], identity.get("split_rule", "random")
+        home, identity["dataset"]["name"], identity["split_seed"], identity["split_rule"]
     )  # fmt: skip
     if test_images.digest != identity["data"]:
         raise DataError(

@@ -8,7 +8,7 @@ from typing import Any
 
 from benchmarks.execution.session import require_unchanged
 from benchmarks.protocol.run import require_scenes
-from benchmarks.results.data_record import data_record
+from benchmarks.results.data_record import shared_scenes
 from benchmarks.results.home import Home
 from benchmarks.results.submission import ImageSelection
 from data_prep.dataset import Dataset
@@ -44,7 +44,7 @@ class ImagesToScore:
     @property
     def record(self) -> dict[str, Any]:
         """What reports say of the data."""
-        return data_record(self.manifest)
+        return {**self.manifest.facts, **shared_scenes(self.entries)}
 
 
 def select_test_images(

@@ -10,15 +10,13 @@ run has as a tag: a run that was made and whose note was lost is found by the ta
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import threading
 import time
 import uuid
 from collections.abc import Callable, Mapping
-from contextlib import suppress
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +26,8 @@ from benchmarks.failures import first_line
 from benchmarks.results.home import Home
 from benchmarks.results.result import Result
 from benchmarks.tracking.call_with_timeout import TimeoutCaller
-from data_prep.errors import DataError
-from rssam.files import write_atomic
+from benchmarks.tracking.note import Note, read_note, write_note
+from benchmarks.tracking.redact import redacted, without_credentials
 
 EXPERIMENT = "rssam-bench"
 SYSTEM_METRICS_SECONDS = 10
@@ -45,15 +43,6 @@ _CLIENT_DEFAULTS = {
 """Settings of MLflow's client where the user has none: with its own defaults it waits for minutes."""
 
 
-@dataclass(frozen=True)
-class _Note:
-    """The note in the work folder that names the run in MLflow."""
-
-    uri: str
-    run_id: str | None  # once it is made
-    idempotency_key: str
-
-
 @dataclass
 class _TrackedRun:
     """The run that is being tracked, and what MLflow lacks of it."""
@@ -61,7 +50,7 @@ class _TrackedRun:
     key: str
     declared: Mapping[str, Any]
     live: bool  # it is running now, not sent after its end
-    note: _Note
+    note: Note
     run_id: str | None = None  # once it is open
     logged: set[tuple[str, int]] = field(default_factory=set)  # (metric, step)
     pending: list[tuple[str, float, int, int]] = field(default_factory=list)  # metric, value, time in ms, step
@@ -80,8 +69,13 @@ class MlflowTracker:
 
     @property
     def uri(self) -> str:
-        """Where runs are tracked."""
+        """Where runs are tracked; it may hold a password, so it is given to the client alone."""
         return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{self.home.mlflow_database}"
+
+    @property
+    def address(self) -> str:
+        """The same without credentials, for messages and notes."""
+        return without_credentials(self.uri)
 
     def start(self, key: str, declared: Mapping[str, Any]) -> None:
         """Open the run, with its declaration as flat parameters; go on in the MLflow run that it had before."""
@@ -142,8 +136,9 @@ class MlflowTracker:
         self._client = None
         self._stop_monitor()
         self.warn(
-            f"MLflow at {self.uri} failed ({type(fault).__name__}: {first_line(fault)}); this session goes on without "
-            f"it and asks again after {self.caller.seconds_of_pause / 60:.0f} minutes. Results do not depend on it"
+            f"MLflow at {self.address} failed ({type(fault).__name__}: {redacted(first_line(fault), self.uri)}); this "
+            "session goes on without it and"
+            f" asks again after {self.caller.seconds_of_pause / 60:.0f} minutes. Results do not depend on it"
         )
 
     def _connect(self) -> Any:
@@ -171,7 +166,7 @@ class MlflowTracker:
         client = self._connect()
         if run.run_id is None:
             run.run_id = self._open(client, run)
-            self._write_note(run.key, replace(run.note, uri=self.uri, run_id=run.run_id))
+            write_note(self._note_file(run.key), replace(run.note, uri=self.address, run_id=run.run_id))
             if run.live:
                 self._start_monitor(run.run_id)
         sent = list(run.pending)
@@ -201,7 +196,7 @@ class MlflowTracker:
         """Return the MLflow run that the note names, or that has its key as a tag; None if this server has neither."""
         from mlflow.exceptions import MlflowException
 
-        if run.note.run_id is not None and run.note.uri == self.uri:
+        if run.note.run_id is not None and run.note.uri == self.address:
             try:
                 mlflow_run = client.get_run(run.note.run_id)
             except MlflowException as error:
@@ -249,23 +244,17 @@ class MlflowTracker:
     def _note_file(self, key: str) -> Path:
         return self.home.run(key) / NOTE
 
-    def _read_note(self, key: str) -> _Note | None:
+    def _read_note(self, key: str) -> Note | None:
         """The note of a run, a new one in place of one that cannot be read; None if there is none."""
         try:
-            return _Note(**json.loads(self._note_file(key).read_text()))
+            return read_note(self._note_file(key)) or self._new_note(key)
         except OSError:
             return None
-        except (ValueError, TypeError):
-            return self._new_note(key)
 
-    def _new_note(self, key: str) -> _Note:
-        note = _Note(self.uri, None, uuid.uuid4().hex)
-        self._write_note(key, note)
+    def _new_note(self, key: str) -> Note:
+        note = Note(self.address, None, uuid.uuid4().hex)
+        write_note(self._note_file(key), note)
         return note
-
-    def _write_note(self, key: str, note: _Note) -> None:
-        with suppress(OSError, DataError):  # a full disk is reported by files that matter
-            write_atomic(self._note_file(key), json.dumps(asdict(note)).encode(), durable=False)
 
 
 def _import_mlflow() -> None:

@@ -19,12 +19,16 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
+from benchmarks.divergence import DivergedRate
 from rssam.errors import UserError
 from rssam.files import sync_folder, write_durable
 
 LAST, PREVIOUS, FRESH = "last.safetensors", "previous.safetensors", "fresh.safetensors"
+DIVERGED = "diverged.json"
+"""Says in the folder of one rate of several that it diverged, so that a resumed run does not train it again."""
 METADATA = "rssam-bench"
 """The one entry of a file's metadata, as JSON: several would come in no order, and equal files differ."""
+FORMAT = 2
 _MODEL, _OPTIMIZER, _RANDOM = "model.", "optimizer.", "random."
 
 
@@ -116,6 +120,21 @@ class Checkpoints:
             return content.progress, content.random
         return None
 
+    def save_divergence(self, diverged: DivergedRate) -> None:
+        """Note that this training diverged. Raises DataError if the disk is full."""
+        write_durable(self.folder / DIVERGED, json.dumps(diverged.to_json()).encode())
+
+    def divergence(self) -> DivergedRate | None:
+        """Return how this training diverged; None if it did not. A damaged note is named to `say` and is none."""
+        path = self.folder / DIVERGED
+        if not path.is_file():
+            return None
+        try:
+            return DivergedRate.from_json(json.loads(path.read_text()))
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            self.say(f"{path} cannot be read ({type(error).__name__}): this rate is trained again")
+            return None
+
     def load_best(self, net: nn.Module, epoch: int) -> None:
         """Leave the network with the parameters of its best epoch. Raises CheckpointDamaged."""
         path = self.best(epoch)
@@ -148,17 +167,22 @@ def write_checkpoint(
         for index, state in optimizer.state_dict()["state"].items():
             tensors |= {f"{_OPTIMIZER}{index}.{name}": torch.as_tensor(value) for name, value in state.items()}
     tensors = {name: value.cpu().contiguous() for name, value in tensors.items()}
-    metadata: dict[str, Any] = {"progress": dict(progress), "start": dict(start)}
+    metadata: dict[str, Any] = {"format": FORMAT, "progress": dict(progress), "start": dict(start)}
     metadata["sha256"] = content_digest(tensors, metadata)
     write_durable(path, save(tensors, metadata={METADATA: json.dumps(metadata)}))
 
 
 def read_checkpoint(path: Path) -> CheckpointContent:
-    """Read a checkpoint and compare its digest. Raises CheckpointDamaged, naming the file and what was found."""
+    """Read a checkpoint and compare its digest.
+
+    Raises CheckpointDamaged, naming the file and what was found, CheckpointForeign if rssam-bench 0.1 wrote it.
+    """
     try:
         with safe_open(path, framework="pt", device="cpu") as stream:
             metadata = json.loads((stream.metadata() or {})[METADATA])
             tensors = {name: stream.get_tensor(name) for name in stream.keys()}  # noqa: SIM118
+        if "format" not in metadata:
+            raise CheckpointForeign(f"{path} was made by rssam-bench 0.1 and is left as it is: use rssam-bench 0.1.0")
         digest, progress, start = metadata.pop("sha256"), metadata["progress"], metadata["start"]
     except (SafetensorError, OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise CheckpointDamaged(f"{path} is not a readable checkpoint ({type(error).__name__}: {error})") from error

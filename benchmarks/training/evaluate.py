@@ -40,7 +40,9 @@ class Evaluation:
 
 
 def to_float(images: Tensor, device: torch.device) -> Tensor:
-    """uint8 images to the device, then 0..1 in fp32: a quarter of the bytes travel."""
+    """Return uint8 images on the device as 0..1 in fp32: a quarter of the bytes travel. Raises TypeError for others."""
+    if images.dtype != torch.uint8:
+        raise TypeError(f"expected images uint8 in 0..255, found {images.dtype}: they are divided by 255 here")
     return images.to(device, non_blocking=True).float().div_(255)
 
 

@@ -18,6 +18,7 @@ import torch
 from lightning.fabric import Fabric
 from torch import Tensor, nn
 
+from benchmarks.divergence import DivergedRate, LossPhase, TrainingDiverged
 from benchmarks.protocol.recipe import Precision, Recipe
 from benchmarks.signals import Interrupted, Stop
 from benchmarks.training.batches import groups_per_epoch, read_groups
@@ -29,14 +30,9 @@ from benchmarks.training.precision import LossScale, precision_plugin
 from benchmarks.training.rank_group import SingleProcess
 from benchmarks.training.reproducibility import random_states, restore_random_states
 from data_prep.loading.torch_dataset import PreparedDataset
-from rssam.errors import UserError
 
 SECONDS_BETWEEN_CHECKPOINTS = 600.0
 """Within an epoch; after each epoch there is one anyway."""
-
-
-class TrainingDiverged(UserError):
-    """The loss or its gradients are no longer numbers."""
 
 
 @dataclass
@@ -182,12 +178,12 @@ def train(
             listener.step(epoch, recipe.epochs, state.step, steps)
             stop, due = ranks.sync_stop(listener.stop, time.monotonic() - saved >= save_every)
             if stop or due:
-                _pause(state, total, started, current_rate, ranks)
+                _pause(state, total, started, rate, current_rate, ranks)
                 save()
                 if stop:
                     listener.stop.check()
                 saved = time.monotonic()
-        _pause(state, total, started, current_rate, ranks)
+        _pause(state, total, started, rate, current_rate, ranks)
         listener.waited(waited, time.perf_counter() - began)
         try:
             val_loss = validation_loss(model, val_set, recipe, fabric.device, lambda: ranks.check(listener.stop), ranks)
@@ -195,7 +191,7 @@ def train(
             save()
             raise
         if not math.isfinite(val_loss):
-            raise _diverged("validation", val_loss, epoch, current_rate)
+            raise _diverged("validation", val_loss, epoch, rate, current_rate)
         metrics = {
             "epoch": float(epoch),
             "train_loss": state.loss_sum / groups,
@@ -226,11 +222,13 @@ def _resumed(
     return state, random
 
 
-def _pause(state: Training, total: Tensor, started: float, rate: float, ranks: SingleProcess) -> None:
+def _pause(
+    state: Training, total: Tensor, started: float, rate: float, current_rate: float, ranks: SingleProcess
+) -> None:
     """Record how far the epoch is. Raises TrainingDiverged if its loss is not finite."""
     state.loss_sum, state.spent = float(ranks.total(total.cpu())), time.perf_counter() - started
     if not math.isfinite(state.loss_sum):
-        raise _diverged("training", state.loss_sum, state.epoch + 1, rate)
+        raise _diverged("training", state.loss_sum, state.epoch + 1, rate, current_rate)
 
 
 def overflows(history: Sequence[Mapping[str, float]]) -> int:
@@ -238,9 +236,10 @@ def overflows(history: Sequence[Mapping[str, float]]) -> int:
     return sum(int(epoch.get("overflows", 0)) for epoch in history)
 
 
-def _diverged(phase: str, loss: float, epoch: int, rate: float) -> TrainingDiverged:
+def _diverged(phase: LossPhase, loss: float, epoch: int, rate: float, current_rate: float) -> TrainingDiverged:
     return TrainingDiverged(
-        f"the loss became {loss:g} ({phase}) in epoch {epoch} at rate {rate:g}: lower the rate of the recipe"
+        f"the loss became {loss:g} ({phase}) in epoch {epoch} at rate {current_rate:g}: lower the rate of the recipe",
+        [DivergedRate(rate, epoch, phase)],
     )
 
 

@@ -17,6 +17,7 @@ from data_prep.checks.fingerprints import fingerprint_all
 from data_prep.images.masks import IGNORED
 from data_prep.manifest import Entry, Manifest, verify_files
 from data_prep.processes import Progress, map_in_threads
+from data_prep.rules import sentences
 from data_prep.splits import SPLITS, Split, SplitRule
 
 IMPLIED_FOREGROUND: Mapping[str, tuple[float, float]] = {"deepglobe": (0.0410, 0.0416), "whu": (0.1110, 0.1117)}
@@ -158,7 +159,7 @@ def examine(folder: Path, manifest: Manifest, workers: int, progress: Progress) 
             if fingerprint is not None and fingerprint.blank
         ),
         empty=tuple(stem for stem, histogram in histograms.items() if not sum(_classes(histogram, manifest.classes))),
-        rules=dict(manifest.rules),
+        rules=sentences(manifest.rules),
     )
 
 

@@ -11,6 +11,7 @@ from data_prep.checks.card import Card, Division
 from data_prep.checks.contact_sheets import contact_sheet, copy_sheet, seam_sheet
 from data_prep.images.encode import encode_picture
 from data_prep.manifest import Manifest
+from rssam import escape
 from rssam.files import write_atomic
 
 LISTED = 30
@@ -46,8 +47,10 @@ def write_card(card: Card, manifest: Manifest, folder: Path, out: Path) -> list[
 def markdown(card: Card, pictures: Sequence[str] = ()) -> str:
     """Return the card as Markdown; `pictures` are the names of the files beside it."""
     blocks = [
-        f"# Data card: {card.dataset}",
-        f"{_sentence(card.describe)} SHA-256 of data and split, split seed 0: `{card.digest[:16]}`.",
+        f"# Data card: {escape.markdown(card.dataset)}",
+        escape.markdown_prose(
+            f"{_sentence(card.describe)} SHA-256 of data and split, split seed 0: `{card.digest[:16]}`."
+        ),
         *_attention(card),
         "## Contents",
         _contents(card),
@@ -109,7 +112,7 @@ def _as_implied(card: Card) -> bool:
 
 
 def _attention(card: Card) -> list[str]:
-    lines = [f"- {sentence}" for sentence in findings(card)]
+    lines = [f"- {escape.markdown_prose(sentence)}" for sentence in findings(card)]
     return ["\n".join(lines)] if lines else ["Nothing asks for attention."]
 
 
@@ -126,18 +129,18 @@ def _contents(card: Card) -> str:
         f"- Images of one colour only: {_list(card.blank)}",
         f"- Files damaged since they were prepared: {_list(card.damaged)}",
         f"- Bad files of the source that were left out: {_list(card.skipped)}",
-        *(f"- Rule of {what}: {rule}" for what, rule in card.rules.items()),
+        *(escape.markdown_prose(f"- Rule of {what}: {rule}") for what, rule in card.rules.items()),
     ]
     return "\n".join(lines)
 
 
 def _division(card: Card, division: Division) -> list[str]:
-    names = ", ".join(card.classes)
+    names = " | ".join(map(escape.markdown, card.classes))
     lines = [
         f"Split {RULES[division.rule]}; share of the labelled pixels in per cent:",
         "\n".join(
             [
-                "| split | images | " + names.replace(", ", " | ") + " |",
+                "| split | images | " + names + " |",
                 "| --- | ---: | " + " | ".join("---:" for _ in card.classes) + " |",
                 *(
                     f"| {facts.split} | {facts.images} | "
@@ -193,7 +196,7 @@ def _seams(card: Card) -> list[str]:
         listed = [_seam_text(seam) + (", parted" if (seam.first, seam.second) in parted else "") for seam in card.seams]
         lines = [*within, f"Found by the correlation of their edges (parted: in different splits): {_groups(listed)}"]
     if card.next_seam is not None:
-        lines.append(f"The next best pair, refused: {_seam_text(card.next_seam)}.")
+        lines.append(f"The next best pair, refused: {escape.markdown(_seam_text(card.next_seam))}.")
     if not card.scenes_known and not card.official_split:
         lines.append(
             "This folder was prepared before abutting tiles were looked for: to use `--split blocked`, delete it and "
@@ -214,7 +217,7 @@ def _meaning(card: Card, label: int) -> str:
     if label == 255:
         return "ignored"
     names = ("background", *card.classes) if len(card.classes) == 1 else card.classes
-    return names[label] if label < len(names) else "no class"
+    return escape.markdown(names[label]) if label < len(names) else "no class"
 
 
 def _groups(lines: Sequence[str]) -> str:
@@ -222,14 +225,16 @@ def _groups(lines: Sequence[str]) -> str:
     if not lines:
         return "none."
     rest = [f"- and {len(lines) - LISTED} more, see card.json"] if len(lines) > LISTED else []
-    return "\n\n".join([f"{len(lines)}.", "\n".join([*(f"- {line}" for line in lines[:LISTED]), *rest])])
+    return "\n\n".join(
+        [f"{len(lines)}.", "\n".join([*(f"- {escape.markdown(line)}" for line in lines[:LISTED]), *rest])]
+    )
 
 
 def _list(names: Sequence[str]) -> str:
     if not names:
         return "none"
     rest = f" and {len(names) - NAMED} more, see card.json" if len(names) > NAMED else ""
-    return f"{len(names)} ({', '.join(names[:NAMED])}{rest})"
+    return f"{len(names)} ({', '.join(map(escape.markdown, names[:NAMED]))}{rest})"
 
 
 def _sizes(sizes: Sequence[tuple[str, int]]) -> str:

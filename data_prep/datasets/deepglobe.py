@@ -17,6 +17,7 @@ from data_prep.prepare.pairs import Layout, Origin
 from data_prep.prepare.pipeline import prepare_from
 from data_prep.prepare.reading import Reading
 from data_prep.processes import Progress
+from data_prep.rules import rule
 from data_prep.synthetic.marker import mark
 from data_prep.synthetic.road_scenes import road_scene
 from rssam.contract import Colour
@@ -35,9 +36,8 @@ READING = Reading(
     mask_kinds=("PNG",),
     read_mask=binary_mask,
     rules={  # hashed: part of every run key
-        "image": "RGB, shrunk to 512x512 by averaging whole blocks of pixels, stored without loss",
-        "mask": f"road where the value is at least {THRESHOLD}, then the first pixel of each block (mask[::2, ::2] "
-        "for 1024x1024); the mask at native resolution is kept beside it",
+        "image": rule("block-mean", size=(512, 512)),
+        "mask": (rule("threshold", of="road", at=THRESHOLD), rule("first-of-block"), rule("native-kept")),
     },
     expected=f"values of {THRESHOLD} and more",
     remedy="Give the original masks, or multiply 0/1 masks by 255.",

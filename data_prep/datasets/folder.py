@@ -9,8 +9,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
+from data_prep.dataset import Dataset
+from data_prep.datasets.declared import DECLARED, declared_dataset
 from data_prep.errors import DataError
-from data_prep.images.class_values import MaskValue, ValueReader, shown
+from data_prep.images.class_values import MaskValue, ValueReader
 from data_prep.images.masks import IGNORED
 from data_prep.manifest import Manifest
 from data_prep.prepare.convert import FitMode
@@ -18,10 +20,16 @@ from data_prep.prepare.pairs import Layout, Origin
 from data_prep.prepare.pipeline import prepare_from
 from data_prep.prepare.reading import Reading
 from data_prep.processes import Progress
+from data_prep.rules import deep_tuples, rule
 from rssam.contract import Colour
+from rssam.foreign_json import Unreadable, read_json
+from rssam.kinds import COUNT, LONGEST_CLASS, Leaf, fault, matches, one_of, whole
 
 DECLARATION = "dataset.json"
 """The file beside the manifest that a data set of the user's own is known by."""
+
+NAMES = r"[a-z0-9][a-z0-9_-]{0,39}"
+CLASS_NAMES = rf"[A-Za-z][A-Za-z0-9_ -]{{0,{LONGEST_CLASS - 1}}}"
 
 MASKS = "masks?|labels?|gt"
 
@@ -43,6 +51,19 @@ COLOURS: tuple[Colour, ...] = (
 
 SHADES = (1.0, 0.65, 0.4, 0.2)
 """How dark the colours are when they come round again."""
+
+_VALUE = (whole(0, 65535), Leaf("a colour", lambda value: isinstance(value, list) and _is_triple(value)))
+KINDS = {
+    "name": Leaf("a name of small letters, digits, - and _", lambda value: matches(NAMES, value)),
+    "classes": [Leaf("the name of a class", lambda value: matches(CLASS_NAMES, value))],
+    "values": [_VALUE],
+    "background": (None, *_VALUE),
+    "ignore": (None, *_VALUE),
+    "fit": one_of("keep", "tile", "resize"),
+    "image_size": Leaf("height and width", lambda value: isinstance(value, list) and _is_size(value)),
+    "version?": COUNT,
+}
+"""Kinds of the fields of `dataset.json`."""
 
 MOST_CLASSES = len(COLOURS) * len(SHADES)
 
@@ -86,6 +107,8 @@ class Folder:
     ) -> Manifest:
         """See `Dataset.prepare`; `source` is a folder or a ZIP with `images` and `masks` at any depth."""
         if (out / DECLARATION).exists() and (earlier := load_folder(out)) != self:
+            if not isinstance(earlier, Folder):
+                raise DataError(f"{out} holds the declaration of another package's data set: use another --name")
             raise DataError(
                 f"{out} was prepared with {_difference(earlier, self)}. Delete it and run prepare again, or use "
                 f"another --name."
@@ -100,64 +123,74 @@ class Folder:
         """Return the text of `dataset.json`."""
         return json.dumps(asdict(self), indent=1) + "\n"
 
+    @property
+    def _size(self) -> tuple[int, int]:
+        """(width, height), as people write it."""
+        return self.image_size[1], self.image_size[0]
+
     def _reading(self) -> Reading:
         labels: dict[MaskValue, int] = {value: label for label, value in enumerate(self.values)}
         if self.background is not None:
             labels = {self.background: 0, self.values[0]: 1}
         if self.ignore is not None:
             labels[self.ignore] = IGNORED
-        # hashed: part of every run key, from here to `rules`
-        meanings = [f"{name} {shown(value)}" for name, value in zip(self.classes, self.values, strict=True)]
+        # hashed: part of every run key, from here to `masks`
+        meanings = [
+            rule("class", name=name, value=value) for name, value in zip(self.classes, self.values, strict=True)
+        ]
         if self.background is not None:
-            meanings.append(f"background {shown(self.background)}")
+            meanings.append(rule("background", value=self.background))
         if self.ignore is not None:
-            meanings.append(f"ignored {shown(self.ignore)}")
-        size = "{1}x{0}".format(*self.image_size)
+            meanings.append(rule("ignored", value=self.ignore))
         image, mask = {
-            "keep": (f"RGB, {size} as it is", "as it is"),
-            "tile": (
-                f"RGB, cut into tiles of {size} row by row from the upper left; edge tiles are padded by repeating the "
-                "last row and column",
-                f"cut like the image; padding is ignored (label {IGNORED}), so every pixel of the source counts once",
-            ),
-            "resize": (
-                f"RGB, resized to {size} whatever its shape: means of whole blocks where it is a whole multiple, else "
-                "bilinear",
-                f"resized to {size} by the nearest pixel; scores are those of the resized mask",
-            ),
+            "keep": (rule("as-it-is", size=self._size), rule("mask-as-it-is")),
+            "tile": (rule("cut-in-tiles", size=self._size), rule("mask-cut-in-tiles", ignored=IGNORED)),
+            "resize": (rule("resized", size=self._size), rule("nearest", size=self._size)),
         }[self.fit]
+        masks = (*meanings, mask)
         return Reading(
             image_kinds=("PNG", "JPEG", "TIFF"),
             mask_kinds=("PNG", "TIFF"),
             read_mask=ValueReader(labels),
-            rules={"image": f"{image}; stored without loss", "mask": f"{'; '.join(meanings)}; {mask}"},
-            expected=", ".join(meanings),
+            rules={"image": image, "mask": masks},
+            expected=", ".join(each.sentence for each in meanings),
             remedy="Give the values of the masks with --classes.",
             fit=self.fit,
             extra_files={DECLARATION: self.to_json()},
         )
 
 
-def load_folder(folder: Path) -> Folder:
-    """Load the data set that was prepared in `folder`. Raises DataError if its declaration is damaged."""
+def load_folder(folder: Path) -> Dataset:
+    """Load the data set that was prepared in `folder`, or that a bundle declares there for another package.
+
+    Raises DataError if its declaration is damaged.
+    """
     path = folder / DECLARATION
     try:
-        raw = json.loads(path.read_text())
-        return Folder(**{name: _tuples(value) for name, value in raw.items()})
-    except (OSError, ValueError, TypeError, AttributeError) as error:
+        raw = read_json(path, most_bytes=1 << 20)
+        if isinstance(raw, dict) and DECLARED in raw:
+            return declared_dataset(raw)
+        if words := fault(raw, KINDS):
+            raise Unreadable(words)
+        return Folder(**{name: deep_tuples(value) for name, value in raw.items()})
+    except (OSError, ValueError, TypeError) as error:  # TypeError: of fields that only a later version has
         raise DataError(
             f"{path} is damaged ({error}). Delete {folder} and run: rssam-bench prepare folder --name {folder.name} "
             f"--source DIR --classes ..."
         ) from error
 
 
+def _is_triple(value: list[Any]) -> bool:
+    return len(value) == 3 and all(whole(0, 255).fits(channel) for channel in value)
+
+
+def _is_size(value: list[Any]) -> bool:
+    return len(value) == 2 and all(whole(1, 1 << 16).fits(side) for side in value)
+
+
 def own_folders(data: Path) -> Iterable[Path]:
     """Return the prepared folders below `data` that hold a data set of the user's own, by name."""
     return sorted(path.parent for path in data.glob(f"*/{DECLARATION}") if not path.parent.name.startswith("."))
-
-
-def _tuples(value: Any) -> Any:
-    return tuple(_tuples(item) for item in value) if isinstance(value, list) else value
 
 
 def _difference(earlier: Folder, declared: Folder) -> str:

@@ -12,12 +12,15 @@ from typing import Any, Literal, cast
 import yaml
 from PIL import Image
 
-from data_prep.datasets.folder import LAYOUT, MOST_CLASSES, Folder
+from data_prep.datasets.folder import CLASS_NAMES, LAYOUT, MOST_CLASSES, NAMES, Folder
 from data_prep.errors import DataError
 from data_prep.images.class_values import MaskValue
 from data_prep.prepare.archive import opened_source
 from data_prep.prepare.convert import FitMode
 from data_prep.prepare.pairs import find_pairs, hidden
+from rssam.files import scratch_folder
+from rssam.foreign_json import MOST_DEPTH, Unreadable, read_bytes
+from rssam.kinds import LONGEST_CLASS, matches, one_of
 
 SIDE = 512
 """Side in pixels of tiles and of resized images, unless another is asked for."""
@@ -29,8 +32,9 @@ KEPT = 1024
 """Longest side in pixels of images that are taken as they are."""
 
 EXAMPLE = '--classes "road=255,120,80"'
-NAMES = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
-CLASS_NAMES = re.compile(r"[A-Za-z][A-Za-z0-9_ -]*")
+MOST_BYTES = 1 << 17
+"""Of a class map."""
+
 ONE_CLASS = r"\s*[^=,]+=\s*\d+\s*(?:,\s*\d+\s*,\s*\d+\s*)?"
 
 
@@ -71,32 +75,60 @@ def from_file(path: Path) -> ClassMap:
     Raises BadDeclaration.
     """
     try:
-        raw = yaml.safe_load(path.read_text())
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raw = _read_yaml(path)
+    except (OSError, ValueError, yaml.YAMLError) as error:
         raise BadDeclaration(f"{path} cannot be read as a class map ({' '.join(str(error).split())})") from error
     keys = ("name", "classes", "ignore", "average", "fit", "side")
     if not isinstance(raw, dict) or set(raw) - set(keys):
-        found = ", ".join(map(str, raw)) if isinstance(raw, dict) else type(raw).__name__
+        found = _shown(", ".join(map(str, raw))).strip("'") if isinstance(raw, dict) else type(raw).__name__
         raise BadDeclaration(f"{path}: expected the keys {', '.join(keys)}, found {found}")
     classes = raw.get("classes")
     if not isinstance(classes, list) or not all(
         isinstance(item, dict) and set(item) == {"name", "value"} for item in classes
     ):
-        raise BadDeclaration(f"{path}: expected classes as a list of name and value, found {classes!r}")
+        raise BadDeclaration(f"{path}: expected classes as a list of name and value, found {_shown(classes)}")
     side = raw.get("side")
     if side is not None and type(side) is not int:
-        raise BadDeclaration(f"{path}: expected side as a number of pixels, found {side!r}")
+        raise BadDeclaration(f"{path}: expected side as a number of pixels, found {_shown(side)}")
     for key, choices in (("fit", ("tile", "resize")), ("average", ("foreground", "classes"))):
-        if raw.get(key) not in (None, *choices):
-            raise BadDeclaration(f"{path}: expected {key} as one of {', '.join(choices)}, found {raw[key]!r}")
+        if raw.get(key) is not None and not one_of(*choices).fits(raw[key]):
+            raise BadDeclaration(f"{path}: expected {key} as one of {', '.join(choices)}, found {_shown(raw[key])}")
     return ClassMap(
         name=None if raw.get("name") is None else str(raw["name"]),
-        classes=tuple((str(item["name"]), _value(item["value"], f"{path}: class {item['name']}")) for item in classes),
+        classes=tuple((str(item["name"]), _value(item["value"], f"{path}: {_class(item)}")) for item in classes),
         ignore=None if raw.get("ignore") is None else _value(raw["ignore"], f"{path}: ignore"),
         average=raw.get("average"),
         fit=raw.get("fit"),
         side=side,
     )
+
+
+def _read_yaml(path: Path) -> Any:
+    """Return the values of a small YAML file. Raises Unreadable, OSError or YAMLError.
+
+    Not read: deep ones, and aliases, with which a few lines stand for billions.
+    """
+    text = read_bytes(path, most_bytes=MOST_BYTES).decode()
+    depth = 0
+    for event in yaml.parse(text, yaml.SafeLoader):
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > MOST_DEPTH:
+            raise Unreadable(f"it is nested more than {MOST_DEPTH} deep")
+        if isinstance(event, yaml.AliasEvent):
+            raise Unreadable("it has an alias, which a class map does not need")
+    values = yaml.safe_load(text)
+    ascii(values)  # raises ValueError for a number of thousands of digits, which no message could show
+    return values
+
+
+def _class(item: dict[str, Any]) -> str:
+    return f"class {_shown(str(item['name']))[1:-1]}"
+
+
+def _shown(value: object) -> str:
+    """Return a value for a message, cut short."""
+    text = ascii(value)
+    return text if len(text) <= 200 else f"{text[:200]}..."
 
 
 def declare(class_map: ClassMap, source: Path, taken: Sequence[str]) -> Folder:
@@ -137,8 +169,8 @@ def common_size(source: Path) -> tuple[int, int] | None:
 
     sizes = set()
     with (
-        tempfile.TemporaryDirectory(prefix="rssam-bench-") as scratch,
-        opened_source(source, Path(scratch) / "source", is_wanted) as folder,
+        scratch_folder(Path(tempfile.gettempdir()), "rssam-bench-folder") as scratch,
+        opened_source(source, scratch / "source", is_wanted) as folder,
     ):
         for pair in find_pairs(folder, str(source), LAYOUT).pairs:
             try:
@@ -153,8 +185,8 @@ def common_size(source: Path) -> tuple[int, int] | None:
 def _name(name: str | None, taken: Sequence[str]) -> str:
     if not name:
         raise BadDeclaration("give the new data set a name: rssam-bench prepare folder --name NAME --source DIR ...")
-    if not NAMES.fullmatch(name):
-        raise BadDeclaration(f"expected a name of small letters, digits, - and _ (at most 40), found {name!r}")
+    if not matches(NAMES, name):
+        raise BadDeclaration(f"expected a name of small letters, digits, - and _ (at most 40), found {_shown(name)}")
     if name in taken:
         raise BadDeclaration(f"the name {name} is taken by this suite: choose another --name")
     return name
@@ -167,8 +199,11 @@ def _classes(class_map: ClassMap) -> tuple[tuple[tuple[str, MaskValue], ...], Ma
     if not names:
         raise BadDeclaration(f"say what the masks hold, such as {EXAMPLE}, or give --class-map FILE.yaml")
     for name in names:
-        if not CLASS_NAMES.fullmatch(name):
-            raise BadDeclaration(f"expected class names of letters, digits, spaces, - and _, found {name!r}")
+        if not matches(CLASS_NAMES, name):
+            raise BadDeclaration(
+                f"expected class names of letters, digits, spaces, - and _, at most {LONGEST_CLASS}, found "
+                f"{_shown(name)}"
+            )
     if names == ["background"]:
         raise BadDeclaration(f"say what the masks hold besides background, such as {EXAMPLE}")
     binary = len([name for name in names if name != "background"]) == 1
@@ -196,12 +231,12 @@ def _value(given: Any, where: str) -> MaskValue:
     channels = given.split(",") if isinstance(given, str) else given if isinstance(given, list) else [given]
     numbers = []
     for channel in channels:
-        text = str(channel).strip()
-        if isinstance(channel, bool) or not text.isdecimal():
-            raise BadDeclaration(f"{where}: expected a number or R,G,B, found {given!r}")
+        text = ascii(channel).strip("' ")
+        if isinstance(channel, bool) or not matches(r"\d{1,9}", text):
+            raise BadDeclaration(f"{where}: expected a number or R,G,B, found {_shown(given)}")
         numbers.append(int(text))
     if len(numbers) == 3 and max(numbers) <= 255:
         return cast("MaskValue", tuple(numbers))
     if len(numbers) == 1 and numbers[0] <= 65535:
         return numbers[0]
-    raise BadDeclaration(f"{where}: expected a number up to 65535, or R,G,B up to 255 each, found {given!r}")
+    raise BadDeclaration(f"{where}: expected a number up to 65535, or R,G,B up to 255 each, found {_shown(given)}")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -22,6 +21,7 @@ from data_prep.prepare.pairs import Layout, Origin, PairSearch
 from data_prep.prepare.pipeline import prepare_from
 from data_prep.prepare.reading import Reading
 from data_prep.processes import Progress
+from data_prep.rules import rule, sentences
 from data_prep.synthetic.land_cover_scenes import land_cover_scene
 from data_prep.synthetic.marker import mark
 from rssam.contract import Colour
@@ -64,8 +64,8 @@ READING = Reading(
     mask_kinds=("PNG", "TIFF", "JPEG"),  # JPEG only to be refused with its colours
     read_mask=read_labels,
     rules={  # hashed: part of every run key
-        "image": "RGB, 256x256 as published, stored without loss",
-        "mask": "building, road, pavement, vegetation, bare soil and water as 0 to 5, read by colour",
+        "image": rule("as-published", size=(SIDE, SIDE)),
+        "mask": rule("by-colour", classes=CLASSES),
     },
     expected="the colours of several classes",
     remedy="Give the original labels, ImagesPNG.",
@@ -97,17 +97,9 @@ def choose_reading(order: tuple[str, ...] | None, search: PairSearch, progress: 
     return replace(
         READING,
         read_mask=partial(read_numbers, first=first, order=order),
-        rules={**READING.rules, "mask": numbers_rule(order, f"{first} to {first + len(order) - 1}")},
+        # hashed: part of every run key
+        rules={**READING.rules, "mask": rule("by-number", classes=CLASSES, first=first, order=order)},
         expected="the numbers of several classes",
-    )
-
-
-def numbers_rule(order: Sequence[str], numbers: str) -> str:
-    """Return the manifest's sentence on labels read by number."""
-    # hashed: part of every run key
-    return (
-        f"building, road, pavement, vegetation, bare soil and water as 0 to 5, read from class numbers {numbers} in "
-        f"the order {','.join(order)}, which was given and agrees with the mean colours of the images"
     )
 
 
@@ -145,10 +137,11 @@ class Whdld:
         """See `Dataset.prepare`; `source` is a folder or an archive with `Images` and `ImagesPNG` at any depth."""
         reading = partial(choose_reading, self.class_order)
         manifest = prepare_from(source, out, self, LAYOUT, reading, origin, workers, progress, skip_bad)
-        if self.class_order is not None and f" {','.join(self.class_order)}," not in manifest.rules["mask"]:
+        mask_rules = manifest.rules["mask"]
+        if self.class_order is not None and self.class_order not in (each.values.get("order") for each in mask_rules):
             raise DataError(
                 f"{out} was prepared by another rule than the class order {','.join(self.class_order)}: "
-                f"{manifest.rules['mask']}. Delete it and run prepare again, or leave the order out."
+                f"{sentences(manifest.rules)['mask']}. Delete it and run prepare again, or leave the order out."
             )
         return manifest
 

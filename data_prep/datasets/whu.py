@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar, Literal
 
@@ -20,6 +20,7 @@ from data_prep.prepare.pipeline import prepare_from
 from data_prep.prepare.reading import Reading
 from data_prep.prepare.tiles import EdgeTiles
 from data_prep.processes import Progress
+from data_prep.rules import rule
 from data_prep.splits import Split
 from data_prep.synthetic.building_scenes import roof_scene
 from data_prep.synthetic.marker import mark
@@ -73,8 +74,8 @@ READING = Reading(
     mask_kinds=FORMATS,
     read_mask=read_label,
     rules={  # hashed: part of every run key
-        "image": "RGB, 512x512 as published, stored without loss",
-        "mask": f"building where the value is at least {THRESHOLD}, or set in a one-bit file",
+        "image": rule("as-published", size=(SIDE, SIDE)),
+        "mask": (rule("threshold", of="building", at=THRESHOLD), rule("one-bit-set")),
     },
     expected=f"values of {THRESHOLD} and more",
     remedy="Give the original labels.",
@@ -84,7 +85,7 @@ READING_ONES = replace(
     READING,
     read_mask=read_ones,
     # hashed: part of every run key
-    rules={**READING.rules, "mask": "building where the value is 1: no label of the source has a value above 1"},
+    rules={**READING.rules, "mask": rule("value", of="building", value=1)},
     expected="values of 0 and 1",
 )
 
@@ -134,8 +135,7 @@ class Whu:
     official_sizes: ClassVar[tuple[int, int, int] | None] = (TILES["train"], TILES["val"], TILES["test"])
     palette: ClassVar[tuple[Colour, ...]] = ((255, 255, 255),)
 
-    # Left out of the keys of runs (see `benchmarks.protocol.recipe.added`): the manifest says how tiles were cut.
-    edges: EdgeTiles | None = field(default=None, metadata={"added": True})
+    edges: EdgeTiles | None = None  # of tiles that are cut here; None for "drop"
 
     def prepare(
         self, source: Path, out: Path, *, origin: Origin, workers: int, progress: Progress, skip_bad: bool = False

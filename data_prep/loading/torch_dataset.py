@@ -21,7 +21,7 @@ class Item(TypedDict):
     """An image with its labels; the default collation of a DataLoader stacks items. Not to be changed in place."""
 
     name: str
-    image: torch.Tensor  # uint8 [3, H, W]; a network takes float in 0..1, so divide by 255
+    image: torch.Tensor  # uint8 [3, H, W]; for a network: `rssam.to_unit_range`
     mask: torch.Tensor  # uint8 [H, W], class labels, 255 is ignored
     native_mask: NotRequired[torch.Tensor]  # uint8 [h, w], at the source's own resolution
 

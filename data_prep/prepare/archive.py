@@ -61,21 +61,26 @@ def opened_source(source: Path, scratch: Path, wanted: MemberFilter) -> Iterator
         shutil.rmtree(scratch, ignore_errors=True)
 
 
-def extract(archive: Path, out: Path, wanted: MemberFilter) -> None:
+def extract(
+    archive: Path, out: Path, wanted: MemberFilter, *, most_bytes: int | None = None, most_members: int | None = None
+) -> None:
     """Unpack the members of an archive that `wanted` accepts as folder `out`, which appears when it is whole.
+
+    `most_bytes` and `most_members` are those of the unpacked archive up to which it is believed.
 
     Raises DataError for a damaged or encrypted archive; for any member, wanted or not, that would be written outside
     of `out` or is a link or a device; and for sizes beyond belief.
     """
     kind = archive_kind(archive)
+    bounds = (most_bytes or MAX_BYTES, most_members or MAX_MEMBERS)
     unfinished = out.with_name(f"{out.name}.unpacking")
     shutil.rmtree(unfinished, ignore_errors=True)
     try:
         unfinished.mkdir(parents=True)
         if kind == "ZIP":
-            _extract_zip(archive, unfinished, wanted)
+            _extract_zip(archive, unfinished, wanted, *bounds)
         else:
-            _extract_tar(archive, kind, unfinished, wanted)
+            _extract_tar(archive, kind, unfinished, wanted, *bounds)
         os.replace(unfinished, out)
     except DAMAGED as error:
         raise DataError(f"{archive} is a damaged or incomplete {kind} ({error}). Download it again.") from error
@@ -132,11 +137,11 @@ def _is_old_header(block: bytes) -> bool:
     return True
 
 
-def _extract_zip(archive: Path, out: Path, wanted: MemberFilter) -> None:
+def _extract_zip(archive: Path, out: Path, wanted: MemberFilter, most_bytes: int, most_members: int) -> None:
     with zipfile.ZipFile(archive) as opened:
         chosen: dict[str, zipfile.ZipInfo] = {}
         members = opened.infolist()
-        _refuse_many(archive, len(members))
+        _refuse_many(archive, len(members), most_members)
         for member in members:
             kind = stat.S_IFMT(member.external_attr >> 16)
             name = _safe_name(archive, member.filename, kind in (0, stat.S_IFREG, stat.S_IFDIR))
@@ -146,22 +151,29 @@ def _extract_zip(archive: Path, out: Path, wanted: MemberFilter) -> None:
                 chosen[name] = member
         # Members that overlap would count their packed bytes more than once.
         packed = min(sum(member.compress_size for member in chosen.values()), archive.stat().st_size)
-        _refuse_huge(archive, packed, sum(member.file_size for member in chosen.values()), "it")
+        _refuse_huge(archive, packed, sum(member.file_size for member in chosen.values()), "it", most_bytes)
         for name, member in chosen.items():
             # Opening checks the checksum at the end and never gives more bytes than the member declares.
             with opened.open(member) as packed_stream:
                 _write(packed_stream, out / name)
 
 
-def _extract_tar(archive: Path, kind: Literal["TAR", "TAR.GZ"], out: Path, wanted: MemberFilter) -> None:
+def _extract_tar(
+    archive: Path,
+    kind: Literal["TAR", "TAR.GZ"],
+    out: Path,
+    wanted: MemberFilter,
+    most_bytes: int,
+    most_members: int,
+) -> None:
     size = archive.stat().st_size
-    limit = min(MAX_BYTES, MAX_RATIO * max(size, SMALL)) if kind == "TAR.GZ" else MAX_BYTES
+    limit = min(most_bytes, MAX_RATIO * max(size, SMALL)) if kind == "TAR.GZ" else most_bytes
     with gzip.open(archive) if kind == "TAR.GZ" else archive.open("rb") as plain:
         stream = _Measured(cast("IO[bytes]", plain), archive, size, limit)
         written: set[str] = set()
         with tarfile.TarFile(fileobj=cast("IO[bytes]", stream)) as opened:
             for count, member in enumerate(opened, start=1):
-                _refuse_many(archive, count)
+                _refuse_many(archive, count, most_members)
                 # A sparse file is nearly all hole: a few bytes that declare any size.
                 name = _safe_name(archive, member.name, (member.isreg() or member.isdir()) and not member.issparse())
                 if name and member.isreg() and wanted(name):
@@ -228,8 +240,8 @@ def _safe_name(archive: Path, name: str, file_or_folder: bool) -> str:
     raise DataError(f"{archive} is not safe to unpack: its member {name!r} {problem}.")
 
 
-def _refuse_huge(archive: Path, packed: int, unpacked: int, what: str) -> None:
-    if unpacked > MAX_BYTES or unpacked > MAX_RATIO * max(packed, SMALL):
+def _refuse_huge(archive: Path, packed: int, unpacked: int, what: str, most_bytes: int | None = None) -> None:
+    if unpacked > (most_bytes or MAX_BYTES) or unpacked > MAX_RATIO * max(packed, SMALL):
         raise _bomb(archive, what, packed, unpacked)
 
 
@@ -240,9 +252,9 @@ def _bomb(archive: Path, what: str, packed: int, unpacked: int) -> DataError:
     )
 
 
-def _refuse_many(archive: Path, count: int) -> None:
-    if count > MAX_MEMBERS:
-        raise DataError(f"{archive} is not safe to unpack: it has more than {MAX_MEMBERS} members.")
+def _refuse_many(archive: Path, count: int, most: int) -> None:
+    if count > most:
+        raise DataError(f"{archive} is not safe to unpack: it has more than {most} members.")
 
 
 def _refuse_twice(archive: Path, name: str, repeated: bool) -> None:

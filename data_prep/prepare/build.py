@@ -22,6 +22,7 @@ from data_prep.prepare.finalize import finalize_entries
 from data_prep.prepare.pairs import Origin, PairSearch, bad_files, kinds, shown
 from data_prep.prepare.reading import Reading, make_job
 from data_prep.processes import Progress, map_in_processes
+from data_prep.rules import as_rules
 from rssam.files import write_atomic
 
 PairOutcome = Record | tuple[Record, ...] | Faults
@@ -108,8 +109,8 @@ def build(
     _refuse_emptied(search, records, faults)
     _refuse_uniform(dataset, reading, records)
 
-    entries, split_rule = finalize_entries(records, search.published_splits, whole=not search.in_tiles)
-    edges = {record.entry.stem: unpacked(record.edges, record.entry.size) for record in records if record.edges}
+    entries, split_rules = finalize_entries(records, search.published_splits, whole=not search.in_tiles)
+    edges = {record.entry.stem: unpacked(record.edges, record.entry.size) for record in records}
     entries = with_scenes(prepared, entries, edges, workers, progress)
     manifest = Manifest(
         dataset=dataset.name,
@@ -119,7 +120,7 @@ def build(
         origin=origin,
         expected_pairs=dataset.expected_pairs,
         without_mask=search.without_mask,
-        rules={**reading.rules, "split": split_rule},
+        rules={**as_rules(reading.rules), "split": split_rules},
         official_split=bool(search.published_splits),
         entries=entries,
         skipped=tuple(sorted(faults)),

@@ -23,6 +23,7 @@ from data_prep.manifest import Entry, with_tuples
 from data_prep.prepare.pairs import Pair
 from rssam.contract import Colour
 from rssam.files import sha256_file, write_atomic
+from rssam.foreign_json import read_json
 
 BLACK = (0, 0, 0)
 
@@ -55,7 +56,7 @@ class Record:
     pixel_digest: str  # of the prepared image: equal for identical images
     labels: tuple[int, ...]  # all that occur in the mask
     values: tuple[str, ...]  # of the mask's own file, see `Mask`
-    edges: str | None = None  # of the prepared image, see `Edges.packed`; None in records of earlier versions
+    edges: str  # of the prepared image, see `Edges.packed`
 
 
 @dataclass(frozen=True)
@@ -194,7 +195,7 @@ def finished_records(job: Job, digests: tuple[str, str]) -> tuple[Record, ...]:
     `digests` are those of the source's image and mask. A record file holds one record, or the list of a pair's tiles.
     """
     try:
-        content = json.loads(job.record.read_bytes())
+        content = read_json(job.record)
         records = tuple(_record(fields) for fields in (content if isinstance(content, list) else [content]))
         files = [file for record in records for file in record.entry.files]
         unchanged = all(sha256_file(job.out / relative) == digest for relative, digest in files)
@@ -206,6 +207,5 @@ def finished_records(job: Job, digests: tuple[str, str]) -> tuple[Record, ...]:
 
 def _record(fields: Mapping[str, Any]) -> Record:
     record = Record(**with_tuples({**fields, "entry": Entry(**with_tuples(fields["entry"]))}))
-    if record.edges is not None:
-        unpacked(record.edges, record.entry.size)  # raises ValueError if it was damaged
+    unpacked(record.edges, record.entry.size)  # raises ValueError if it was damaged
     return record

@@ -8,13 +8,14 @@ from dataclasses import replace
 
 from data_prep.manifest import Entry
 from data_prep.prepare.convert import Record
-from data_prep.splits import SPLITS, Split, assign_splits, exact_counts
+from data_prep.rules import Rule, rule
+from data_prep.splits import FRACTIONS, SPLITS, Split, assign_splits, exact_counts
 
 
 def finalize_entries(
     records: Sequence[Record], published: Mapping[str, Split], *, whole: bool = True
-) -> tuple[tuple[Entry, ...], str]:
-    """Return the final entries ordered by stem, with groups of identical images and splits; and the split's rule.
+) -> tuple[tuple[Entry, ...], tuple[Rule, ...]]:
+    """Return the final entries ordered by stem, with groups of identical images and splits; and the split's rules.
 
     The split is the published one where there is one, otherwise that of seed 0. With `whole` the tiles of a source
     image share a split, otherwise each is assigned by itself.
@@ -26,30 +27,29 @@ def finalize_entries(
     entries = tuple(
         replace(record.entry, split=splits[record.entry.stem], group=groups[record.entry.stem]) for record in ordered
     )
-    return entries, _published_rule(entries) if published else _drawn_rule(entries, whole)
+    return entries, published_rules(entries) if published else drawn_rules(entries, whole)
 
 
-def _drawn_rule(entries: Sequence[Entry], whole: bool) -> str:
-    counts = _sizes(entries)
+def drawn_rules(entries: Sequence[Entry], whole: bool) -> tuple[Rule, ...]:
+    """Return the rules of a split that was drawn; `entries` have that of seed 0."""
+    counts, exact = _sizes(entries), exact_counts(len(entries))
     # hashed: part of every run key
-    rule = f"train/val/test 70/15/15 by the SHA-256 of seed and stem; seed 0 gives {'/'.join(map(str, counts))}"
-    exact = exact_counts(len(entries))
+    rules = [rule("stem-hash", percent=FRACTIONS, counts=counts)]
     if whole and any(entry.tile_of is not None for entry in entries):
-        rule += f"; tiles of one image never part, exact would be {'/'.join(map(str, exact))}"
+        rules.append(rule("tiles-together"))
     if shared := _copies(entries, whole):
-        rule += f"; {sum(map(len, shared))} images that have identical copies never part (groups: {len(shared)})"
-        rule += ", sizes stay exact" if counts == exact else f", exact would be {'/'.join(map(str, exact))}"
-    return rule
+        rules.append(rule("copies-together", images=sum(map(len, shared)), groups=len(shared)))
+    return (*rules, rule("exact-counts", counts=exact)) if len(rules) > 1 else tuple(rules)
 
 
-def _published_rule(entries: Sequence[Entry]) -> str:
+def published_rules(entries: Sequence[Entry]) -> tuple[Rule, ...]:
+    """Return the rules of a split that came with the data."""
     # hashed: part of every run key
-    rule = f"train/val/test as published: {'/'.join(map(str, _sizes(entries)))}"
+    rules = [rule("published-split", counts=_sizes(entries))]
     if shared := _copies(entries, whole=True):
         parted = sum(len({entry.split for entry in group}) > 1 for group in shared)
-        rule += f"; {sum(map(len, shared))} images have identical copies (groups: {len(shared)}, of which {parted} lie "
-        rule += "in more than one split), none was moved"
-    return rule
+        rules.append(rule("copies-parted", images=sum(map(len, shared)), groups=len(shared), parted=parted))
+    return tuple(rules)
 
 
 def _sizes(entries: Sequence[Entry]) -> tuple[int, ...]:

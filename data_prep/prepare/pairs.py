@@ -13,6 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import Literal, cast
 
 from data_prep.errors import DataError
+from data_prep.file_names import nfc, same_composed
 from data_prep.prepare.tiles import Tile
 from data_prep.splits import SPLITS, Split
 from rssam.files import sha256_file
@@ -48,7 +49,11 @@ class Layout:
     largest: int = 1 << 30  # bytes of one file: pictures are read whole
 
     def classify(self, name: str) -> tuple[FileRole, str, Split | None] | None:
-        """Return role, stem and published split of a file, or None. Splits make stems unique: "train_12"."""
+        """Return role, stem and published split of a file, or None. Splits make stems unique: "train_12".
+
+        The stem is composed, see `nfc`, so that an image meets its mask and its split whatever system named the files.
+        """
+        name = nfc(name)
         for role, pattern in (("image", self.image), ("mask", self.mask)):
             if match := pattern.fullmatch(name):
                 groups = match.groupdict()
@@ -58,7 +63,7 @@ class Layout:
 
     def folder(self, role: FileRole, name: str) -> str | None:
         """Return the folder that makes a file an image or a mask, with "*" for splits that the layout does not name."""
-        match = (self.image if role == "image" else self.mask).fullmatch(name)
+        match = (self.image if role == "image" else self.mask).fullmatch(nfc(name))
         if match is None or "folder" not in match.re.groupindex:
             return None
         parts = PurePosixPath(match["folder"]).parts
@@ -142,7 +147,10 @@ def find_pairs(folder: Path, source: str, layout: Layout) -> PairSearch:
 
     ambiguous = set()
     for (_, stem), paths in copies.items():
-        if len(paths) > 1 and len({_content(path) for path in paths}) > 1:
+        if twins := same_composed([_name(path, folder) for path in paths]):
+            ambiguous.add(stem)
+            faults += twins
+        elif len(paths) > 1 and len({_content(path) for path in paths}) > 1:
             ambiguous.add(stem)
             faults.append(f"{' and '.join(_name(path, folder) for path in paths)}: same ID, different content")
     for stem in sorted(masks - images):
@@ -258,6 +266,7 @@ FAULT_KINDS = (
     ("cannot be opened", "damaged"),
     ("there is no image", "without its image"),
     ("same ID, different content", "in several versions"),
+    ("one name, composed", "in several versions"),
 )
 """How the reason in a fault's line begins, and what such faults are called; all others are not what was expected."""
 

@@ -12,6 +12,7 @@ from data_prep.dataset import Dataset
 from data_prep.images.masks import Mask
 from data_prep.prepare.convert import FitMode, Job
 from data_prep.prepare.pairs import Pair
+from data_prep.rules import DeclaredRules, as_rules, rules_to_json
 
 
 @dataclass(frozen=True)
@@ -21,7 +22,7 @@ class Reading:
     image_kinds: tuple[str, ...]  # Pillow's names of the formats
     mask_kinds: tuple[str, ...]
     read_mask: Callable[[Image.Image], Mask]
-    rules: Mapping[str, str]  # the manifest's sentences on image and mask
+    rules: DeclaredRules  # on image and mask, for the manifest and every run key
     expected: str  # what masks hold, for the message where all of them show one and the same label
     remedy: str
     shrink: bool = False  # whether images of a whole multiple of the prepared size are shrunk, or refused
@@ -35,7 +36,7 @@ def make_job(dataset: Dataset, reading: Reading, pair: Pair, work: Path) -> Job:
         pair=pair,
         out=work / "prepared",
         record=work / "records" / f"{pair.stem}.json",
-        rule=f"{dataset.name} {dataset.version} {dict(reading.rules)} {dict(reading.extra_files)}",
+        rule=f"{dataset.name} {dataset.version} {rules_to_json(as_rules(reading.rules))} {dict(reading.extra_files)}",
         image_size=dataset.image_size,
         shrink=reading.shrink,
         palette=dataset.palette,

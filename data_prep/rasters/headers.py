@@ -14,6 +14,7 @@ from rasterio.crs import CRS
 from rasterio.errors import RasterioError
 from rasterio.io import DatasetReader
 
+from data_prep.file_names import nfc, same_composed
 from data_prep.prepare.pairs import is_tiff, problem_of, readable, walk
 from data_prep.processes import Progress
 from data_prep.rasters.windowed_reads import colour_bands, label_data, opened
@@ -43,7 +44,7 @@ class Raster:
     @property
     def key(self) -> str:
         """What an image raster and its label raster share: the name without the words for label and image."""
-        bare = IMAGE_WORD.sub("", LABEL_WORD.sub("", self.path.stem))
+        bare = IMAGE_WORD.sub("", LABEL_WORD.sub("", nfc(self.path.stem)))
         return bare.strip("_-. ").lower()
 
     @property
@@ -103,7 +104,14 @@ def read_headers(source: Path, progress: Progress) -> tuple[list[Raster], list[R
         except (RasterioError, OSError) as error:
             faults.append(f"{name}: cannot be opened ({error})")
         progress(done, len(tiffs), "read rasters")
+    faults += same_composed([raster.name for raster in (*images, *labels)])
+    images.sort(key=_composed)
+    labels.sort(key=_composed)  # where several overlap, the first that has data counts
     return images, labels, faults
+
+
+def _composed(raster: Raster) -> str:
+    return nfc(raster.name)
 
 
 def _header(raster: DatasetReader, path: Path, name: str) -> Raster:
@@ -111,8 +119,8 @@ def _header(raster: DatasetReader, path: Path, name: str) -> Raster:
 
     Overviews and the notes that a viewer leaves beside a raster (.aux.xml) are in it by their effect only.
     """
-    files = [file for file in sorted(map(Path, raster.files)) if file.suffix not in (".ovr", ".xml")]
-    lines = [f"{file.name} {sha256_file(file)}" for file in files]
+    files = [file for file in map(Path, raster.files) if file.suffix not in (".ovr", ".xml")]
+    lines = sorted(f"{nfc(file.name)} {sha256_file(file)}" for file in files)
     lines.append(f"{raster.transform[:6]} {raster.nodata} {[colour.name for colour in raster.colorinterp]}")
     digest = hashlib.sha256("\n".join(lines).encode()).hexdigest()
     # GDAL gives the identity to rasters that have no place on the ground.

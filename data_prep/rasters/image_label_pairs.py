@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from data_prep.errors import DataError
+from data_prep.file_names import nfc
 from data_prep.prepare.tiles import whole_or_exact
 from data_prep.processes import Progress
 from data_prep.rasters.headers import Raster, read_headers
@@ -39,11 +40,11 @@ def find_raster_pairs(
     `resolution` is that of `prepare_rasters`. Raises DataError if there is no image raster at all.
     """
     images, labels, faults = read_headers(source, progress)
-    stems = [image.path.stem for image in images]
+    stems = [nfc(image.path.stem) for image in images]
     pairs = []
     for image in images:
         try:
-            if stems.count(image.path.stem) > 1:
+            if stems.count(nfc(image.path.stem)) > 1:
                 raise ValueError("another image raster has the same name")
             pairs.append(_pair(image, _labels_of(image, images, labels), resolution))
         except ValueError as error:

@@ -12,6 +12,8 @@ from affine import Affine
 
 from data_prep.dataset import Dataset
 from data_prep.errors import DataError
+from data_prep.file_names import nfc
+from data_prep.images.masks import IGNORED
 from data_prep.manifest import MANIFEST_NAME, AffineCoefficients, Manifest, load_manifest
 from data_prep.prepare.build import build, workplace
 from data_prep.prepare.pairs import Origin, Pair, PairSearch, bad_files
@@ -23,6 +25,7 @@ from data_prep.rasters.headers import Raster, holds_rasters, read_foreground
 from data_prep.rasters.image_label_pairs import RasterPair, find_raster_pairs, overlapping
 from data_prep.rasters.tile_job import cut_tile, faults_of_tile
 from data_prep.rasters.windowed_reads import close_rasters
+from data_prep.rules import Rules, as_rules, rule, sentences
 from data_prep.synthetic.marker import refuse_marked
 
 __all__ = ["holds_rasters", "prepare_rasters"]
@@ -74,10 +77,12 @@ def prepare_rasters(
                 raster_pairs = [pair for pair in raster_pairs if foreground.keys() >= set(pair.labels)]
         if earlier is None and faults and not skip_bad:
             raise bad_files(faults)
-        rules = {**reading.rules, **_rules(raster_pairs, resolution, dataset, edges)}
+        rules = {**as_rules(reading.rules), **_rules(raster_pairs, resolution, dataset, edges)}
         pairs = _pairs(raster_pairs, dataset, edges, foreground, max(CACHE // workers, CACHE // 16))
         if not pairs and not faults:
-            raise DataError(f"{source} has no tile: {rules['tiles']}. Give larger rasters, or use --edges pad.")
+            raise DataError(
+                f"{source} has no tile: {sentences(rules)['tiles']}. Give larger rasters, or use --edges pad."
+            )
         declared = replace(reading, rules=rules)
         try:
             if earlier is None:
@@ -91,7 +96,7 @@ def prepare_rasters(
             close_rasters()
 
 
-def _expected(pairs: Sequence[Pair], earlier: Manifest, rules: Mapping[str, str], out: Path) -> tuple[Pair, ...]:
+def _expected(pairs: Sequence[Pair], earlier: Manifest, rules: Rules, out: Path) -> tuple[Pair, ...]:
     """Return the tiles that an earlier prepared folder should hold, without cutting them again.
 
     Which tiles have data follows from the rasters, whose digests are compared. Raises DataError if its tiles were cut
@@ -99,8 +104,8 @@ def _expected(pairs: Sequence[Pair], earlier: Manifest, rules: Mapping[str, str]
     """
     if earlier.rules.get("tiles") != rules["tiles"]:
         raise DataError(
-            f"{out} was prepared by another rule of tiles ({earlier.rules.get('tiles', 'ready tiles')}), "
-            f"expected: {rules['tiles']}. Delete it and run prepare again."
+            f"{out} was prepared by another rule of tiles ({sentences(earlier.rules).get('tiles', 'ready tiles')}), "
+            f"expected: {sentences(rules)['tiles']}. Delete it and run prepare again."
         )
     if earlier.rules.get("rasters") != rules["rasters"] or earlier.skipped:
         return tuple(pairs)
@@ -130,7 +135,7 @@ def _pairs(
                     column=column,
                     side=side,
                     factor=raster_pair.factor,
-                    raster=image.path.stem,
+                    raster=nfc(image.path.stem),
                     crs=image.crs.to_wkt() if image.crs else None,
                     transform=_placed(raster_pair, side, row, column),
                     cache=cache,
@@ -156,33 +161,32 @@ def _digest(lines: Iterable[str]) -> str:
 
 def _rules(
     raster_pairs: Sequence[RasterPair], resolution: tuple[float, float], dataset: Dataset, edges: EdgeTiles
-) -> dict[str, str]:
-    """Return the manifest's sentences on what was done to large rasters."""
+) -> Rules:
+    """Return the manifest's rules on what was done to large rasters."""
     # hashed: part of every run key, from here to the end
     side = dataset.image_size[0]
-    digest = _digest(f"{raster.name} {raster.digest}" for pair in raster_pairs for raster in (pair.image, *pair.labels))
+    digest = _digest(
+        f"{nfc(raster.name)} {raster.digest}" for pair in raster_pairs for raster in (pair.image, *pair.labels)
+    )
     label_rasters = {label for pair in raster_pairs for label in pair.labels}
     factors = sorted({pair.factor for pair in raster_pairs})
-    ratios = ", ".join(f"{across:g}x{down:g}" for down, across in factors)
     grids = [tile_counts(pair.image.size, pair.factor, side, edges) for pair in raster_pairs]
-    beyond = "left out" if edges == "drop" else "padded by repeating the last row and column, with ignored labels (255)"
+    counts = {
+        "images": len(raster_pairs),
+        "labels": len(label_rasters),
+        "tiles": sum(rows * columns for rows, columns in grids),
+    }
+    beyond = rule("edges-left-out") if edges == "drop" else rule("edges-padded", ignored=IGNORED)
+    ratios = tuple(f"{across:g}x{down:g}" for down, across in factors)
     rules = {
-        "image": f"RGB rasters, each prepared pixel of {resolution[0]} m the mean over its area of {ratios} pixels, "
-        "stored without loss",
-        "mask": "the label at the centre of each prepared pixel: unbiased in area, no new values; 255 (ignored) where "
-        "image or labels have no data",
-        "tiles": f"{side}x{side} from the upper left corner of each raster; tiles that reach beyond it are {beyond}, "
-        "those without data or labels are left out",
-        "rasters": f"{len(raster_pairs)} images with {len(label_rasters)} of labels, "
-        f"{sum(rows * columns for rows, columns in grids)} tiles in their grids, SHA-256 {digest}",
-        "official split": "not the published one, which names ready tiles: these tiles are new, and neighbours may lie "
-        "in different splits",
+        "image": (rule("area-mean", metres=resolution[0], pixels=ratios),),
+        "mask": (rule("label-at-centre", ignored=IGNORED),),
+        "tiles": (rule("raster-tiles", size=(side, side)), beyond, rule("empty-left-out")),
+        "rasters": (rule("rasters", **counts, sha256=digest),),
+        "official split": (rule("new-tiles"),),
     }
     if count := overlapping(raster_pairs, resolution[0]):
-        rules["overlap"] = f"{count} pairs of image rasters overlap: the same ground may lie in several tiles"
+        rules["overlap"] = (rule("overlap", pairs=count),)
     if any(pair.by_pixels for pair in raster_pairs):
-        rules["georeference"] = (
-            "rasters without one: labels of equal size were laid on images pixel by pixel, and pixels of images "
-            f"without one were believed to have {resolution[1]} m"
-        )
+        rules["georeference"] = (rule("pixel-on-pixel", metres=resolution[1]),)
     return rules

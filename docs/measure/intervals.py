@@ -1,15 +1,15 @@
 """How often a "95 %" interval of the pooled Dice holds the truth, and how often equal systems are called different.
 
 From the root of the repository: python docs/measure/intervals.py [--simulations 2000] [--draws 1000] [--seed 0]. It
-takes a few minutes of one core.
+takes ten minutes of one core.
 
 Test sets are drawn from populations whose Dice is known: counts of foreground are log-normal with a tenth of empty
 images, recall and false alarms differ from image to image, and tiles of one scene are alike in all of it. Compared are
-the delete-one-unit jackknife with Student's t; the percentile bootstrap, which the reports use; and the bias-corrected
+the delete-one-unit jackknife with Student's t, which the reports use; the percentile bootstrap; and the bias-corrected
 and accelerated bootstrap (BCa). With scenes, also the jackknife that takes tiles for independent images.
 
 Also the rates of the verdicts: T of one system's own replicates against a single run of the paper, where systems differ
-in how steady they are and share their splits.
+in how steady they are and share their splits. Beside it stands T with a spread pooled over systems.
 """
 
 from __future__ import annotations
@@ -30,11 +30,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from benchmarks.metrics.counts import Counts
 from reports.statistics.jackknife import FEWEST_TESTED, Jackknife, jackknife_dice
+from reports.statistics.replicates import ROUNDING, reach_factor, student_quantile
 
 Floats = NDArray[np.float64]
 Interval = tuple[float, float]
-SIZES = (6, 10, 30, 140, 934)
-SCENES = (5, 35, 230)
+SIZES = (6, 10, 20, 30, 140, 934)
+SCENES = (5, 10, 35, 230)
 TILES = 4  # of a scene
 PIXELS = 512 * 512
 POPULATION = 2_000_000
@@ -80,14 +81,6 @@ def jackknife(counts: Counts, owner: NDArray[np.int64]) -> Jackknife:
     return jackknife_dice([counts], [owner], int(owner.max()) + 1)[-1]
 
 
-def student(estimate: Jackknife) -> Interval:
-    """Return the jackknife's interval, whatever the number of units."""
-    from reports.statistics.replicates import LEVEL, student_quantile
-
-    reach = student_quantile(estimate.units - 1, LEVEL) * estimate.error
-    return estimate.value - reach, estimate.value + reach
-
-
 def bootstraps(
     counts: Counts, owner: NDArray[np.int64], draws: int, rng: np.random.Generator
 ) -> tuple[Interval, Interval]:
@@ -122,9 +115,9 @@ def coverage(population: Population, units: int, tiles: int, arguments: argparse
         first, second = population.draw(rng, units, tiles, systems=2)
         estimate = jackknife(first, owner)
         percentile, accelerated = bootstraps(first, owner, arguments.draws, rng)
-        found = {"jackknife": student(estimate), "percentile": percentile, "BCa": accelerated}
+        found = {"jackknife": estimate.student(), "percentile": percentile, "BCa": accelerated}
         if tiles > 1:
-            found["tiles as images"] = student(jackknife(first, alone))
+            found["tiles as images"] = jackknife(first, alone).student()
         for name, (low, high) in found.items():
             held[name] += low <= truth <= high
         if units >= FEWEST_TESTED:
@@ -145,9 +138,7 @@ def _dice(sums: Floats) -> float:
 
 
 def verdict_rates(arguments: argparse.Namespace) -> None:
-    """Print how often a true replication is called "higher" or "lower", by the old rule and by the new one."""
-    from reports.statistics.replicates import ROUNDING, student_quantile
-
+    """Print how often a true replication is called "higher" or "lower", by a pooled spread and by its own."""
     systems, simulations = 11, 10 * arguments.simulations
     scenarios: dict[str, tuple[Callable[[int], float], float]] = {
         "all equally steady": (lambda _: 0.004, 0.0),
@@ -170,18 +161,17 @@ def verdict_rates(arguments: argparse.Namespace) -> None:
         ours, paper = runs(5), runs(1)[..., 0]
         distance = np.abs(ours.mean(axis=2) - paper)
         pooled = np.sqrt(ours.var(axis=2, ddof=1).mean(axis=1))[:, None]
-        old = distance > student_quantile(4 * systems, 0.95) * pooled * math.sqrt(1.2) + ROUNDING
-        limit = student_quantile(4, 0.95) * ours.std(axis=2, ddof=1) * math.sqrt(1.2) + ROUNDING
-        new = distance > limit
+        together = distance > student_quantile(4 * systems, 0.95) * pooled * math.sqrt(1.2) + ROUNDING
+        alone = distance > reach_factor(5) * ours.std(axis=2, ddof=1) + ROUNDING
         means = ours.mean(axis=1) - paper.mean(axis=1)[:, None]  # [simulations, 5]: of all systems together
-        reach = student_quantile(4, 0.95) * means.std(axis=1, ddof=1) * math.sqrt(1.2)
-        joint = np.abs(means.mean(axis=1)) > reach
+        joint = np.abs(means.mean(axis=1)) > reach_factor(5) * means.std(axis=1, ddof=1)
         print(
-            f"{name:52} pooled spread {old.mean(axis=0).max():.3f} {old.mean():.3f}   own spread "
-            f"{new.mean(axis=0).max():.3f} {new.mean():.3f}   joint shift excludes 0: {joint.mean():.3f}   "
-            f"three or more systems outside: {(old.sum(axis=1) > 2).mean():.3f} {(new.sum(axis=1) > 2).mean():.3f}"
+            f"{name:52} pooled spread {together.mean(axis=0).max():.3f} {together.mean():.3f}   own spread "
+            f"{alone.mean(axis=0).max():.3f} {alone.mean():.3f}   joint shift excludes 0: {joint.mean():.3f}   "
+            f"three or more systems outside: {(together.sum(axis=1) > 2).mean():.3f} "
+            f"{(alone.sum(axis=1) > 2).mean():.3f}"
         )
-    print(f"T is {student_quantile(4, 0.95) * math.sqrt(1.2):.2f} s + {ROUNDING} at n = 5")
+    print(f"T is {reach_factor(5):.2f} s + {ROUNDING} at n = 5")
 
 
 def main() -> None:
@@ -190,15 +180,19 @@ def main() -> None:
     parser.add_argument("--simulations", type=int, default=2000)
     parser.add_argument("--draws", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--units", type=int, nargs="*", help="only cells with so many images or scenes, no verdicts")
     arguments = parser.parse_args()
     began = time.monotonic()
     print(f"{arguments.simulations} simulations a cell, {arguments.draws} draws, seed {arguments.seed}")
     cells = [(Population(), size, 1) for size in SIZES] + [(Population(0.6), count, TILES) for count in SCENES]
     for population, units, tiles in cells:
+        if arguments.units and units not in arguments.units:
+            continue
         rates = coverage(population, units, tiles, arguments)
         name = f"{units} images" if tiles == 1 else f"{units} scenes of {tiles} tiles"
         print(f"{name:24}", "  ".join(f"{method} {rate:.3f}" for method, rate in rates.items() if rate), flush=True)
-    verdict_rates(arguments)
+    if not arguments.units:
+        verdict_rates(arguments)
     print(f"{time.monotonic() - began:.0f} s")
 
 

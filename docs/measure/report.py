@@ -76,11 +76,12 @@ def _result(model: Model, dataset: str, dice: float, seed: int, rng: np.random.G
         seconds=12_345.6,
         peak_memory=20 << 30,
         data={
-            "origin": "source", "complete": True, "pairs": declared.expected_pairs,
-            "describe": f"complete: all {declared.expected_pairs} pairs", "train": train, "val": val, "test": test,
+            "origin": "source", "complete": True, "pairs": declared.expected_pairs, "sources": declared.expected_pairs,
+            "expected": declared.expected_pairs, "cut_anew": False, "skipped": 0,
+            "train": train, "val": val, "test": test,
         },
         provenance={
-            "versions": {"python": "3.11.9", "rssam-bench": "0.1.0", "torch": "2.11.0"}, "commit": "0123456789ab",
+            "versions": {"python": "3.11.9", "rssam-bench": "0.2.0", "torch": "2.11.0"}, "commit": "0123456789ab",
             "device": "made up", "finished": "2025-02-03T04:05:06+00:00",
         },
     )  # fmt: skip

@@ -20,36 +20,46 @@ from typing import Any
 
 from benchmarks.protocol.tables import TABLES, Table
 from benchmarks.protocol.targets import find_items
+from benchmarks.results.custom_system import SYSTEM
 from benchmarks.results.home import Home
 from benchmarks.results.submission import Submission
+from data_prep.datasets.declared import declared_json
 from data_prep.datasets.folder import DECLARATION, Folder
 from data_prep.errors import DataError
 from data_prep.manifest import Manifest, load_manifest
+from data_prep.registry import BUILT_IN
 from data_prep.registry import dataset as find_dataset
+from reports.bundle.failures import FAILURE_NAMES, failure_files, failures_of_tables
+from reports.bundle.ledger import LEDGER, UNLOGGED, published_ledger
 from reports.bundle.splits import split_name, split_record
 from reports.extra_tables.cross_dataset import scored_sections
 from reports.extra_tables.extra_table import ExtraSection
+from reports.formatting import plural
 from reports.render import csv, markdown
 from reports.render.markdown import grid, reading, sources
 from reports.select.results import Collection, collect
-from reports.tables.assemble import Report, assemble, made_with
+from reports.tables.assemble import Report, assemble, made_with, results_of_tables
 from reports.tables.frames import TableFrame
 from rssam.errors import UserError
-from rssam.files import write_durable
+from rssam.escape import markdown_prose
+from rssam.files import scratch_folder, write_durable
 
-SCHEMA = 1
+SCHEMA = 2
 ABOUT, README, SUMS = "bundle.json", "README.md", "SHA256SUMS"
 NAMES = re.compile(
     r"(results|scores|splits)/[\w.-]+\.json|tables/[\w.-]+\.csv|data/[\w.-]+/dataset\.json|"
-    rf"{re.escape(ABOUT)}|{re.escape(README)}|{SUMS}"
+    rf"{FAILURE_NAMES}|{re.escape(ABOUT)}|{re.escape(README)}|{re.escape(LEDGER)}|{SUMS}"
 )
 """Files that a bundle may hold."""
 
 PUBLISHED_PROVENANCE = (
     "versions", "commit", "platform", "device", "device_type", "cores", "threads", "finished",
-    "activation_checkpointing", "devices", "class_distances",
+    "activation_checkpointing", "devices", "compiled", "class_distances", SYSTEM,
 )  # fmt: skip
-"""Parts of a provenance that a bundle holds; what else a later version records is left out."""
+"""Parts of a provenance that a bundle holds; what else a later version records is left out.
+
+Of a user's own system they hold the declaration, as data: without it no reader could show its rows.
+"""
 
 PRIVATE = re.compile(r"(/home/|/Users/|/root/|[A-Za-z]:\\\\+Users\\)[^\"\s]*")
 """Paths that name a person."""
@@ -75,26 +85,35 @@ def publish(items: Sequence[str], out: Path, home: Path) -> PublishedBundle:
     if out.suffix.lower() != ".zip":
         raise UserError(f"expected a name that ends in .zip, found {out}: --out FILE.zip")
     chosen = _tables(items)
-    collection = _chosen(collect(home, published=None), chosen if len(chosen) < len(TABLES) else None)
+    everything = collect(home, published=None)
+    failed = failures_of_tables(chosen, everything)
+    collection = _chosen(everything, chosen)
     results, submissions = [stored.result for stored in collection.stored], collection.submissions
-    if not (results or submissions):
+    if not (results or submissions or failed):
         asked = f" of {', '.join(items)}" if items else ""
         raise UserError(f"nothing{asked} to publish in {home}: no usable result and no score (rssam-bench status)")
     files = {f"results/{result.key}.json": _plain(result.to_json()) for result in results}
     files |= {f"scores/{submission.key}.json": _plain(submission.to_json()) for submission in submissions}
     identities = [counted.identity for counted in (*results, *submissions)]
     files |= _splits(identities, home)
-    files |= _own_data(identities)
-    about = {"schema": SCHEMA, "made_with": version("rssam-bench"), "tables": [table.id for table in chosen]}
+    files |= _own_data([*identities, *(stored.result.identity for stored in failed)])
+    files |= failure_files(failed)
+    ledger = published_ledger(home, (*results, *submissions))
+    files[LEDGER] = ledger.text
+    about = {
+        "schema": SCHEMA, "made_with": version("rssam-bench"), "tables": [table.id for table in chosen],
+        UNLOGGED: list(ledger.unlogged),
+    }  # fmt: skip
     files[ABOUT] = _plain(about)
-    with tempfile.TemporaryDirectory(prefix="rssam-bench-") as scratch:
-        _write(files, Path(scratch))
-        files |= documents(Path(scratch), [table.id for table in chosen])
+    with scratch_folder(Path(tempfile.gettempdir()), "rssam-bench-publish") as scratch:
+        _write(files, scratch)
+        files |= documents(scratch, [table.id for table in chosen])
     _refuse_private(files, home)
     files[SUMS] = sums(files)
     write_durable(out, _zip(files))
     splits = sum(name.startswith("splits/") for name in files)
-    notes = tuple(f"left out: {line}" for line in (*collection.damaged, *collection.left_out))
+    in_no_table = _in_no_table(everything, collection) if len(chosen) == len(TABLES) else ()
+    notes = tuple(f"left out: {line}" for line in (*collection.damaged, *collection.left_out, *in_no_table))
     return PublishedBundle(out, len(results), len(submissions), splits, notes)
 
 
@@ -124,21 +143,25 @@ def _tables(items: Sequence[str]) -> list[Table]:
     return [item for item in chosen if isinstance(item, Table)]
 
 
-def _chosen(collection: Collection, tables: Sequence[Table] | None) -> Collection:
-    """The results in some tables with their evaluations on other data; all results without tables."""
-    if tables is None:
-        return collection
-    frames = assemble(tables, collection).frames
-    keys = {key for frame in frames for keys in frame.rows["keys"] for key in keys}
-    scored = {key for frame in frames for key in frame.rows["scored"]}
-    return Collection(
-        tuple(stored for stored in collection.stored if stored.result.key in keys),
-        collection.damaged,
-        collection.left_out,
-        tuple(
-            submission for submission in collection.submissions if submission.key in scored or _of_run(submission, keys)
-        ),
-    )
+def _chosen(collection: Collection, tables: Sequence[Table]) -> Collection:
+    """The results in some tables with their evaluations on other data; of all tables every submission."""
+    keys = {result.key for result in results_of_tables(tables, collection)}
+    submissions = collection.submissions
+    if len(tables) < len(TABLES):
+        frames = assemble(tables, collection).frames
+        scored = {key for frame in frames for key in frame.rows["scored"]}
+        submissions = tuple(
+            submission for submission in submissions if submission.key in scored or _of_run(submission, keys)
+        )
+    stored = tuple(stored for stored in collection.stored if stored.result.key in keys)
+    return Collection(stored, collection.damaged, collection.left_out, submissions)
+
+
+def _in_no_table(everything: Collection, chosen: Collection) -> tuple[str, ...]:
+    """A sentence for each result that no table shows, such as a second run of one training."""
+    keys = {stored.result.key for stored in chosen.stored}
+    left = [stored.result.key for stored in everything.stored if stored.result.key not in keys]
+    return tuple(f"{key}: it stands in no table" for key in left)
 
 
 def _of_run(submission: Submission, keys: set[str]) -> bool:
@@ -153,7 +176,7 @@ def _splits(identities: Iterable[Mapping[str, Any]], home: Path) -> dict[str, by
     manifests: dict[str, Manifest] = {}
     for identity in identities:
         name, digest = identity["dataset"]["name"], identity["data"]
-        seed, rule = identity["split_seed"], identity.get("split_rule", "random")
+        seed, rule = identity["split_seed"], identity["split_rule"]
         if split_name(name, digest) in files:
             continue
         try:
@@ -176,12 +199,14 @@ def _splits(identities: Iterable[Mapping[str, Any]], home: Path) -> dict[str, by
 
 
 def _own_data(identities: Iterable[Mapping[str, Any]]) -> dict[str, bytes]:
-    """The declarations of a user's own data sets, which no other machine has."""
+    """The declarations of data sets that are not of this suite, which no other machine has."""
     datasets = (find_dataset(name) for name in sorted({identity["dataset"]["name"] for identity in identities}))
     return {
-        f"data/{dataset.name}/{DECLARATION}": dataset.to_json().encode()
+        f"data/{dataset.name}/{DECLARATION}": (
+            dataset.to_json() if isinstance(dataset, Folder) else declared_json(dataset)
+        ).encode()
         for dataset in datasets
-        if isinstance(dataset, Folder)
+        if dataset.name not in BUILT_IN
     }
 
 
@@ -226,8 +251,15 @@ def _readme(
         "every test image (`results/`, `scores/`), with the splits they were counted on (`splits/`: names and digests "
         "of source files). No image, mask or prediction is here.",
     ]
+    if collection.failed:
+        count = len(collection.failed)
+        lines += [
+            "",
+            f"{count} {plural(count, 'run')} diverged or failed and {'has' if count == 1 else 'have'} no result "
+            "(`runs/`): the rows below say so.",
+        ]
     if results:
-        lines += ["", f"Made with: {made_with(results)}."]
+        lines += ["", markdown_prose(f"Made with: {made_with(results)}.")]
     lines += [
         "",
         "To check it: `rssam-bench verify FILE`. That makes every number below again from the counts. It shows that "
@@ -237,14 +269,20 @@ def _readme(
     ]
     for table, frames in tables:
         for frame in frames:
-            lines += ["", f"## {table.id.replace('table', 'Table ')}. {table.title}", "", f"{frame.title}.", ""]
-            lines += [grid(frame), "", *(f"- {note}" for note in (reading(frame), *frame.notes) if note)]
+            lines += [
+                "",
+                f"## {table.id.replace('table', 'Table ')}. {markdown_prose(table.title)}",
+                "",
+                markdown_prose(f"{frame.title}."),
+            ]
+            notes = [f"- {markdown_prose(note)}" for note in (reading(frame), *frame.notes) if note]
+            lines += ["", grid(frame), "", *notes]
             if frame.results:
-                lines.append(f"- Result files: {sources(frame)}.")
+                lines.append(markdown_prose(f"- Result files: {sources(frame)}."))
     if extra_sections:
         lines += ["", markdown.extra_sections(extra_sections).rstrip()]
     for line in (*report.damaged, *report.left_out):
-        lines += ["", f"Left out: {line}"]
+        lines += ["", markdown_prose(f"Left out: {line}")]
     return "\n".join(lines) + "\n"
 
 

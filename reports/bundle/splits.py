@@ -5,9 +5,39 @@ from __future__ import annotations
 from typing import Any
 
 from data_prep.manifest import Entry, Manifest, skipped_name
+from data_prep.rules import RULES, rules_from_json, rules_to_json
 from data_prep.splits import SPLITS, Split, SplitRule
+from rssam.kinds import BOOLEAN, COUNT, LINE, NUMBER, STEM, TEXT, WORD, Leaf, one_of, whole
 
-SPLIT_SCHEMA = 1
+SPLIT_SCHEMA = 2
+_SIZE = Leaf(
+    "height and width", lambda value: isinstance(value, list) and [*map(whole(1, 1 << 20).fits, value)] == [True, True]
+)
+SPLIT_KINDS: dict[str, Any] = {
+    "schema": COUNT,
+    "dataset": WORD,
+    "version": COUNT,
+    "classes": [LINE],
+    "image_size": _SIZE,
+    "origin": one_of("source", "synthetic"),
+    "rules": RULES,
+    "official_split": BOOLEAN,
+    "skipped": [TEXT],
+    "split_seed": COUNT,
+    "split_rule": one_of("random", "blocked"),
+    "digest": WORD,
+    **{name: [STEM] for name in SPLITS},
+    "images": [
+        {
+            **dict.fromkeys(("stem", "group", "source_image_sha256", "source_mask_sha256"), STEM),
+            **dict.fromkeys(("scene", "tile_of"), (None, STEM)),
+            "size": _SIZE,
+            "source_size": _SIZE,
+            "labelled": Leaf("a share from 0 to 1", lambda value: NUMBER.fits(value) and 0 <= value <= 1),
+        }
+    ],
+}
+"""Kinds of the parts of a split in a file."""
 
 
 def split_name(dataset: str, digest: str) -> str:
@@ -25,7 +55,7 @@ def split_record(manifest: Manifest, split_seed: int, rule: SplitRule) -> dict[s
         "classes": list(manifest.classes),
         "image_size": list(manifest.image_size),
         "origin": manifest.origin,
-        "rules": dict(manifest.rules),
+        "rules": rules_to_json(manifest.rules),
         "official_split": manifest.official_split,
         "skipped": [skipped_name(line) for line in manifest.skipped],
         "split_seed": split_seed,
@@ -42,6 +72,7 @@ def split_record(manifest: Manifest, split_seed: int, rule: SplitRule) -> dict[s
                 "size": list(entry.size),
                 "source_size": list(entry.source_size),
                 "labelled": entry.labelled,
+                "tile_of": entry.tile_of,
             }
             for entry in sorted(manifest.entries, key=lambda entry: entry.stem)
         ],
@@ -71,6 +102,7 @@ def split_manifest(raw: dict[str, Any]) -> Manifest:
             foreground=0.0,
             group=image["group"],
             scene=image["scene"],
+            tile_of=image["tile_of"],
             labelled=float(image["labelled"]),
         )
         for image in raw["images"]
@@ -83,7 +115,7 @@ def split_manifest(raw: dict[str, Any]) -> Manifest:
         origin=raw["origin"],
         expected_pairs=None,
         without_mask=0,
-        rules=raw["rules"],
+        rules=rules_from_json(raw["rules"]),
         official_split=raw["official_split"],
         entries=entries,
         skipped=tuple(raw["skipped"]),

@@ -6,7 +6,8 @@ This cannot show that a run was made: consistent changes of all files are found 
 from __future__ import annotations
 
 import hashlib
-import json
+import os
+import stat
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from benchmarks.protocol.tables import TABLES
+from benchmarks.results.failed_run import read_failed_run
 from benchmarks.results.home import Home
 from benchmarks.results.json_files import ResultDamaged
 from benchmarks.results.result import Result
@@ -21,16 +23,26 @@ from benchmarks.results.store import read_result
 from benchmarks.results.submission import Submission, read_submission
 from data_prep.prepare.archive import extract
 from data_prep.registry import register_home
+from reports.bundle.checked import RebuiltSplit
+from reports.bundle.failures import failure_faults
+from reports.bundle.ledger import use_counts
 from reports.bundle.publish import ABOUT, NAMES, README, SCHEMA, SUMS, documents
-from reports.bundle.record_checks import RebuiltSplit, RecordChecks
-from reports.bundle.splits import SPLIT_SCHEMA, split_faults, split_manifest, split_name
+from reports.bundle.record_checks import RecordChecks
+from reports.bundle.splits import SPLIT_KINDS, SPLIT_SCHEMA, split_faults, split_manifest, split_name
 from rssam.errors import UserError
+from rssam.files import scratch_folder
+from rssam.foreign_json import Unreadable, read_bytes, read_json
+from rssam.kinds import fault
 
 MALFORMED = (
     KeyError, TypeError, ValueError, AttributeError, IndexError, ArithmeticError, RecursionError, LookupError,
-    AssertionError, UserError,
+    AssertionError, OSError, UserError,
 )  # fmt: skip
 """Errors of reading values that somebody made up."""
+
+MOST_FILES = 20_000
+MOST_BYTES = 256 << 20
+"""Of a bundle, unpacked: a hundred times those of all tables with five replicates."""
 
 SHOWN = 200
 """Characters of a problem's text."""
@@ -45,6 +57,7 @@ class BundleProblems:
     submissions: int = 0
     splits: int = 0
     images: int = 0  # rows of counts
+    uses: tuple[str, ...] = ()  # of each test split, a sentence each
 
     def add(self, file: str, problem: str) -> None:
         """Add a problem without control characters, because text of a file must not control the terminal."""
@@ -64,8 +77,8 @@ def check(source: Path) -> BundleProblems:
         return problems
     if not source.is_file():
         raise UserError(f"expected a bundle, a .zip file or a folder, at {source}, found nothing")
-    with tempfile.TemporaryDirectory(prefix="rssam-bench-") as scratch:
-        out = Path(scratch) / "bundle"
+    with scratch_folder(Path(tempfile.gettempdir()), "rssam-bench-verify") as scratch:
+        out = scratch / "bundle"
         strangers: list[str] = []
 
         def is_bundle_file(name: str) -> bool:
@@ -75,7 +88,7 @@ def check(source: Path) -> BundleProblems:
             return False
 
         try:
-            extract(source, out, is_bundle_file)
+            extract(source, out, is_bundle_file, most_bytes=MOST_BYTES, most_members=MOST_FILES)
         except UserError as error:
             problems.add(source.name, str(error))
             return problems
@@ -86,9 +99,15 @@ def check(source: Path) -> BundleProblems:
 
 
 def _check_folder(folder: Path, problems: BundleProblems) -> None:
-    names = _names(folder, problems)
-    _check_sums(folder, names, problems)
-    tables = _about(folder, problems)
+    names, safe = _names(folder, problems)
+    if safe and _made_by_0_1(folder):
+        problems.add(ABOUT, "a bundle of rssam-bench 0.1, of which this version reads nothing: use rssam-bench 0.1.0")
+        return
+    with _guarded(SUMS, problems):
+        _check_sums(folder, names, problems)
+    if not safe:
+        return
+    tables = _about(folder, names, problems)
     for sentence in register_home(Home(folder).data):  # the bundle's own data sets, in place of this home's
         problems.add("data", sentence.replace(f"{folder}/", ""))
     splits = {}
@@ -103,13 +122,21 @@ def _check_folder(folder: Path, problems: BundleProblems) -> None:
             record: Result | Submission
             if name.startswith("results/"):
                 problems.results += 1
-                record = read_result(folder / name)
+                record = read_result(folder / name, follow_links=False)
             else:
                 problems.submissions += 1
-                record = read_submission(folder / name)
+                record = read_submission(folder / name, follow_links=False)
             problems.images += len(record.images)
-            for fault in checks.faults(record, name):
-                problems.add(name, fault)
+            for problem in checks.faults(record, name):
+                problems.add(name, problem)
+    for name in sorted(name for name in names if name.startswith("runs/")):
+        with _guarded(name, problems):
+            for problem in failure_faults(read_failed_run(folder / name, follow_links=False), name, folder):
+                problems.add(name, problem)
+    with _guarded(ABOUT, problems):
+        for name, problem in checks.of_whole(folder, tables):
+            problems.add(name, problem)
+        problems.uses = use_counts(folder)
     _check_documents(folder, names, tables, problems)
 
 
@@ -132,29 +159,40 @@ class _guarded:
         return True
 
 
-def _names(folder: Path, problems: BundleProblems) -> set[str]:
-    """The files of the folder that a bundle may hold; links are not followed."""
-    names = set()
-    for path in sorted(folder.rglob("*")):
-        name = path.relative_to(folder).as_posix()
-        if path.is_symlink():
-            problems.add(name, "is a link")
-        elif path.is_file():
-            if NAMES.fullmatch(name):
+def _names(folder: Path, problems: BundleProblems) -> tuple[set[str], bool]:
+    """The files of the folder that a bundle may hold, and whether it is safe to read what is in them.
+
+    Links, pipes and devices are named, and neither followed nor opened.
+    """
+    names, safe, size = set(), True, 0
+    for place, folders, files in os.walk(folder):
+        for path in sorted(Path(place) / name for name in (*folders, *files)):
+            name = path.relative_to(folder).as_posix()
+            found = path.lstat()
+            if stat.S_ISLNK(found.st_mode) or not (stat.S_ISREG(found.st_mode) or stat.S_ISDIR(found.st_mode)):
+                problems.add(name, "is a link" if stat.S_ISLNK(found.st_mode) else "is a pipe or a device")
+                safe = False
+            elif stat.S_ISREG(found.st_mode) and NAMES.fullmatch(name):
                 names.add(name)
-            else:
+                size += found.st_size
+            elif stat.S_ISREG(found.st_mode):
                 problems.add(name, "no bundle has such a file")
+        if len(names) > MOST_FILES or size > MOST_BYTES or len(problems.problems) > MOST_FILES:
+            problems.add(folder.name, f"more than {MOST_FILES} files or {MOST_BYTES} bytes, which no bundle has")
+            return set(), False
     for needed in (ABOUT, README, SUMS):
         if needed not in names:
             problems.add(needed, "missing")
-    return names
+    return names, safe
 
 
 def _check_sums(folder: Path, names: set[str], problems: BundleProblems) -> None:
     if SUMS not in names:
         return
     listed: dict[str, str] = {}
-    for number, line in enumerate((folder / SUMS).read_bytes().decode(errors="replace").splitlines(), start=1):
+    for number, line in enumerate(
+        read_bytes(folder / SUMS, follow_links=False).decode(errors="replace").splitlines(), start=1
+    ):
         digest, gap, name = line.partition("  ")
         if not gap or len(digest) != 64 or name in listed:
             problems.add(SUMS, f"line {number} is no digest and name, or its name comes twice")
@@ -164,17 +202,21 @@ def _check_sums(folder: Path, names: set[str], problems: BundleProblems) -> None
     for name, digest in sorted(listed.items()):
         if name not in names:
             problems.add(name, f"listed in {SUMS}, and missing")
-        elif hashlib.sha256((folder / name).read_bytes()).hexdigest() != digest:
+        elif hashlib.sha256(_content(folder / name)).hexdigest() != digest:
             problems.add(name, "its SHA-256 is not the one listed")
 
 
-def _about(folder: Path, problems: BundleProblems) -> list[str]:
+def _content(path: Path) -> bytes:
+    return read_bytes(path, most_bytes=MOST_BYTES, follow_links=False)
+
+
+def _about(folder: Path, names: set[str], problems: BundleProblems) -> list[str]:
     """The tables of a bundle."""
     tables: list[str] = []
-    if not (folder / ABOUT).is_file():
+    if ABOUT not in names:
         return tables
     with _guarded(ABOUT, problems):
-        raw = json.loads((folder / ABOUT).read_text())
+        raw = read_json(folder / ABOUT, follow_links=False)
         if raw["schema"] != SCHEMA:
             problems.add(ABOUT, f"bundle format {raw['schema']}, this version reads {SCHEMA}")
         if raw["made_with"] != version("rssam-bench"):
@@ -187,13 +229,23 @@ def _about(folder: Path, problems: BundleProblems) -> list[str]:
     return [name for name in tables if name in TABLES]
 
 
+def _made_by_0_1(folder: Path) -> bool:
+    """Whether the bundle says that it is of rssam-bench 0.1; then no file of it can be checked here."""
+    try:
+        return bool(read_json(folder / ABOUT, follow_links=False)["schema"] == 1)
+    except MALFORMED:
+        return False
+
+
 def _check_split(path: Path, name: str, problems: BundleProblems) -> tuple[str, RebuiltSplit]:
-    raw = json.loads(path.read_text())
+    raw = read_json(path, follow_links=False)
+    if words := fault(raw, SPLIT_KINDS):
+        raise Unreadable(words)
     if raw["schema"] != SPLIT_SCHEMA:
         problems.add(name, f"split format {raw['schema']}, this version reads {SPLIT_SCHEMA}")
     manifest = split_manifest(raw)
-    for fault in split_faults(raw, manifest):
-        problems.add(name, fault)
+    for problem in split_faults(raw, manifest):
+        problems.add(name, problem)
     if split_name(manifest.dataset, raw["digest"]) != name:
         problems.add(name, "its name is not that of its data set and digest")
     return raw["digest"], RebuiltSplit(manifest, manifest.splits(raw["split_seed"], raw["split_rule"]))
@@ -209,7 +261,9 @@ def _check_documents(folder: Path, names: set[str], tables: list[str], problems:
             if name != README:
                 problems.add(name, "missing: its results give such a table")
             continue
-        printed = (folder / name).read_bytes().decode(errors="replace").splitlines()
+        printed = (
+            read_bytes(folder / name, most_bytes=MOST_BYTES, follow_links=False).decode(errors="replace").splitlines()
+        )
         expected = content.decode().splitlines()
         place = _first_difference(printed, expected)
         if place is not None:

@@ -13,13 +13,13 @@ from benchmarks.results.submission import Submission
 from data_prep.errors import DataError
 from data_prep.registry import dataset as find_dataset
 from reports.extra_tables.extra_table import ExtraSection, ExtraTable
-from reports.formatting import format_limits, format_number
+from reports.formatting import format_limits, format_number, join_words
 from reports.select.results import Collection
-from reports.statistics.bootstrap import RESAMPLES
 from reports.statistics.replicates import LEVEL_TEXT
+from reports.statistics.units import dice_interval
 from reports.tables.assemble import Report
+from reports.tables.class_means import class_mean_notes
 from reports.tables.rs_sam_note import rs_sam_note
-from reports.tables.scored_rows import dice_interval
 from rssam.config import RSSAM
 
 TRANSFER = "transfer"
@@ -106,10 +106,16 @@ def _shared_notes(submissions: Sequence[Submission]) -> tuple[str, ...]:
     }
     used_averages = {submission.average for submission in submissions}
     used = [words for average, words in averages.items() if average in used_averages]
-    data = dict.fromkeys(f"{submission.dataset}, {submission.data['describe']}" for submission in submissions)
+    data = dict.fromkeys(f"{submission.dataset}, {submission.data_description}" for submission in submissions)
+    found = [dice_interval(submission) for submission in submissions]
+    over = dict.fromkeys(limits.units for limits in found if not limits.why)
+    missing = dict.fromkeys(limits.why for limits in found if limits.why)
     return (
-        f"Scores {'; with several classes '.join(used)}. Intervals hold {RESAMPLES} of the images. "
-        f"Data: {'; '.join(data)}.",
+        f"Scores {'; with several classes '.join(used)}."
+        + (f" Intervals are {LEVEL_TEXT} of a jackknife over {join_words(list(over))}." if over else "")
+        + (f" No interval: {'; '.join(missing)}." if missing else "")
+        + f" Data: {'; '.join(data)}.",
+        *class_mean_notes({f"{one.name} (`{_file(one)}`)": [one] for one in submissions}, ("dice", "jaccard")),
     )
 
 
@@ -167,7 +173,7 @@ def _tidy(submissions: Sequence[Submission]) -> pd.DataFrame:
             "images": len(submission.images),
             "part": identity["images"],
             "split_seed": identity["split_seed"],
-            "data": submission.data["describe"],
+            "data": submission.data_description,
             **asdict(submission.scores),
             "dice_low": limits.low,
             "dice_high": limits.high,

@@ -5,20 +5,19 @@ Nothing is measured here: a row without measurements is named as such, and witho
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from benchmarks.metrics.counts import FloatArray
+from benchmarks.metrics.counts import FloatArray, IntArray
 from benchmarks.metrics.object_metrics import METRICS, ObjectMetric
 from benchmarks.results.metric_store import MeasuredRun
 from benchmarks.results.result import Result
 from benchmarks.scoring.measure_objects import read_measured
-from reports.statistics.bootstrap import Interval, image_places, interval, resampled
+from reports.statistics.jackknife import jackknife
+from reports.statistics.units import Interval, Units, interval, number_units
 from reports.tables.frames import TableFrame
 from reports.tables.rows import GroupedRow, RowGroup, grouped, results_of
 
@@ -76,56 +75,34 @@ def object_tables(frames: Sequence[TableFrame], home: Path) -> ObjectTables:
 def _table(group: RowGroup, measured: Mapping[str, MeasuredRun]) -> ObjectTable | None:
     used = {metric for row in group.rows for result in row.results for metric in _sums(measured, result)}
     metrics = tuple(sorted(used, key=lambda metric: (list(METRICS).index(metric.name), metric.title)))
-    rows = [ObjectRow(*pair) for pair in zip(group.rows, _scored(group.rows, metrics, measured), strict=True)]
+    units = number_units([result for row in group.rows for result in row.results])
+    rows = [ObjectRow(row, _scored(row, metrics, measured, units)) for row in group.rows]
     if not any(row.scores for row in rows):
         return None
-    kept = tuple(row for row in rows if row.scores or row.row.state == "collapsed")
+    kept = tuple(row for row in rows if row.scores or row.row.state != "done")
     return ObjectTable(group, metrics, kept, tuple(row.row.name for row in rows if row not in kept))
 
 
 def _scored(
-    rows: Sequence[GroupedRow], metrics: Sequence[ObjectMetric], measured: Mapping[str, MeasuredRun]
-) -> list[dict[ObjectMetric, ObjectScore]]:
-    """For each row its scores under the metrics that all of its replicates have; none for a collapsed row."""
-    # Rows on the same images with the same metrics are resampled in one go.
-    alike: dict[tuple[tuple[str, ...], tuple[ObjectMetric, ...]], list[int]] = defaultdict(list)
-    for number, row in enumerate(rows):
-        images = tuple(sorted({image for result in row.results for image in result.images}))
-        shared = tuple(metric for metric in metrics if all(metric in _sums(measured, result) for result in row.results))
-        if shared and row.state == "done":
-            alike[images, shared].append(number)
-    scored: list[dict[ObjectMetric, ObjectScore]] = [{} for _ in rows]
-    for (_, shared), numbers in alike.items():
-        flat = [result for number in numbers for result in rows[number].results]
-        tables = [[measured[result.key].sums[metric] for metric in shared] for result in flat]
-        _, places = image_places([result.images for result in flat])
-        concatenated = [np.concatenate(by_metric, axis=1) for by_metric in tables]
-        drawn = resampled(concatenated, partial(_headlines, metrics=shared), places=places)
-        start = 0
-        for number in numbers:
-            own = slice(start, start + len(rows[number].results))
-            draws = drawn[own].mean(axis=0)  # [draws, metrics]
-            scored[number] = {
-                metric: _score(metric, [by_metric[index] for by_metric in tables[own]], interval(draws[:, index]))
-                for index, metric in enumerate(shared)
-            }
-            start = own.stop
-    return scored
+    row: GroupedRow, metrics: Sequence[ObjectMetric], measured: Mapping[str, MeasuredRun], units: Units
+) -> dict[ObjectMetric, ObjectScore]:
+    """The scores of a row under the metrics that all of its replicates have; none for a collapsed row."""
+    if row.state != "done":
+        return {}
+    owners = units.owners(row.results)
+    return {
+        metric: _score(metric, [measured[result.key].sums[metric] for result in row.results], owners, units)
+        for metric in metrics
+        if all(metric in _sums(measured, result) for result in row.results)
+    }
 
 
-def _headlines(pooled: FloatArray, metrics: Sequence[ObjectMetric]) -> FloatArray:
-    """Headline scores [..., metrics] of sums [..., columns of all metrics in a row]."""
-    parts = np.split(pooled, np.cumsum([len(metric.columns) for metric in metrics])[:-1], axis=-1)
-    return np.stack(
-        [metric.scores(part)[metric.headline] for metric, part in zip(metrics, parts, strict=True)], axis=-1
-    )
-
-
-def _score(metric: ObjectMetric, sums: Sequence[FloatArray], limits: Interval) -> ObjectScore:
+def _score(metric: ObjectMetric, sums: Sequence[FloatArray], owners: Sequence[IntArray], units: Units) -> ObjectScore:
     pooled = [metric.scores(table.sum(axis=0)) for table in sums]
     means = {name: float(np.mean([scores[name] for scores in pooled])) for name in pooled[0]}
     undefined = sum(int(np.isnan(metric.scores(table)[metric.headline]).sum()) for table in sums)
-    return ObjectScore(means, limits, undefined)
+    estimate = jackknife(sums, owners, units.count, lambda pooled: metric.scores(pooled)[metric.headline])
+    return ObjectScore(means, interval(estimate, units), undefined)
 
 
 def _sums(measured: Mapping[str, MeasuredRun], result: Result) -> Mapping[ObjectMetric, FloatArray]:

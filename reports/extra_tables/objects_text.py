@@ -11,9 +11,8 @@ from benchmarks.metrics.object_metrics import METRICS, ObjectMetric, parameters
 from data_prep.registry import dataset as find_dataset
 from reports.extra_tables.extra_table import ExtraSection, ExtraTable
 from reports.extra_tables.objects import ObjectRow, ObjectTable
-from reports.formatting import format_limits, format_number
-from reports.statistics.bootstrap import RESAMPLES
-from reports.statistics.replicates import mean_dice
+from reports.formatting import format_limits, format_number, join_words
+from reports.statistics.replicates import LEVEL_TEXT, mean_dice
 from reports.tables.rows import numbered
 from reports.tables.rs_sam_note import rs_sam_note
 
@@ -45,9 +44,9 @@ def _extra_table(name: str, table: ObjectTable) -> ExtraTable:
         (
             row.row.name,
             row.row.places,
-            "collapsed" if row.row.state == "collapsed" else f"{mean_dice(row.row.results):.3f}",
+            f"{mean_dice(row.row.results):.3f}" if row.row.state == "done" else row.row.state,
             *(cell(row, metric) for metric in table.metrics),
-            str(len(row.row.results)),
+            row.row.runs,
         )
         for row in table.rows
     ]
@@ -64,7 +63,7 @@ def _extra_table(name: str, table: ObjectTable) -> ExtraTable:
 def cell(row: ObjectRow, metric: ObjectMetric) -> str:
     """Return a headline score with its interval, or why there is none."""
     if metric not in row.scores:
-        return "" if row.row.state == "collapsed" else "not measured"
+        return "not measured" if row.row.state == "done" else ""
     score = row.scores[metric]
     value, limits = score.scores[metric.headline], score.interval
     if math.isnan(value):
@@ -82,15 +81,26 @@ def _notes(table: ObjectTable) -> list[str]:
         if not metric.integer:
             empty = max((row.scores[metric].undefined for row in table.rows if metric in row.scores), default=0)
             lines.append(f"{metric.title} is the mean over test images; {_left_out(empty)}.")
-    lines.append(
-        f"Intervals hold {RESAMPLES} of the test images, the same as those of Dice: they cover which images were "
-        "tested, not the luck of training."
-    )
+    lines += _interval_notes(table)
     if table.missing:
         lines.append(f"Not measured: {', '.join(table.missing)}. To measure them: `rssam-bench metrics`.")
     lines.append("The paper has no such numbers. Masks have the prepared size, and lengths are in their pixels.")
     lines += rs_sam_note(result.identity["model"] for row in table.rows for result in row.row.results)
     return lines
+
+
+def _interval_notes(table: ObjectTable) -> list[str]:
+    """What intervals rest on, and why scores have none."""
+    found = [score.interval for row in table.rows for score in row.scores.values()]
+    over = dict.fromkeys(one.units for one in found if not one.why)
+    missing = dict.fromkeys(one.why for one in found if one.why)
+    lines = []
+    if over:
+        lines.append(
+            f"Intervals are {LEVEL_TEXT} of a jackknife over {join_words(list(over))} with something to score. They "
+            "cover which of them were tested, not the luck of training."
+        )
+    return [*lines, *([f"No interval: {'; '.join(missing)}."] if missing else [])]
 
 
 def _tidy(table: ObjectTable) -> pd.DataFrame:

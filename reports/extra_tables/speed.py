@@ -10,15 +10,44 @@ from typing import Any
 
 import pandas as pd
 
+from benchmarks.results.counted_test import CLASS, TITLE
 from benchmarks.results.home import Home
 from reports.extra_tables.extra_table import ExtraSection, ExtraTable
-from reports.figures.cost_measures import PRECISIONS, timings
+from reports.figures.cost_measures import PRECISIONS
 from reports.tables.rs_sam_note import rs_sam_note
+from rssam.foreign_json import Unreadable, read_json
+from rssam.kinds import BOOLEAN, COUNT, LINE, NUMBER, OPTION, SECONDS, VALUE, WORD, Each, Leaf, fault, one_of, whole
 
 SCHEMA = 1
 HEADS = (
     "system", "size", "on", "parameters", "GMACs", "latency", "images/s", "training images/s", "memory", "of product",
 )  # fmt: skip
+
+_POSITIVE = Leaf("a number above 0", lambda value: SECONDS.fits(value) and value > 0)
+_SIDE = whole(1, 1 << 16)
+_SPREAD = {"median": _POSITIVE, "low": _POSITIVE, "high": _POSITIVE}
+_RATES = ("product_rate", "achieved_rate", "share_of_product_rate", "gmacs")
+KINDS = {
+    "schema": COUNT,
+    "system": {"name": WORD, "title": TITLE, "version": COUNT, "options": Each(OPTION, VALUE)},
+    "classes": [CLASS],
+    "image_size": Leaf(
+        "height and width", lambda value: isinstance(value, list) and [*map(_SIDE.fits, value)] == [True, True]
+    ),
+    "parameters": {"total": COUNT},
+    "conditions": {
+        **{"device": LINE, "precision": one_of(*PRECISIONS), "compiled": BOOLEAN, "group": whole(1, 1 << 20)},
+        **dict.fromkeys(("batch", "rounds"), COUNT),
+    },
+    "way": LINE,
+    **dict.fromkeys(("latency_seconds", "images_per_second", "step_seconds", "trained_images_per_second"), _SPREAD),
+    "peak_memory": {"step": (NUMBER, None)},
+    **dict.fromkeys(_RATES, NUMBER),
+    "waiting_for_images": (NUMBER, None),
+    "device": LINE,
+    "provenance": {"versions": {"torch": LINE}, "threads": COUNT, "finished": LINE},
+}
+"""Kinds of the parts of a record."""
 
 
 @dataclass(frozen=True)
@@ -35,15 +64,19 @@ def read_efficiency(home: Path) -> Efficiency:
     damaged = []
     for path in sorted(Home(home).speed.glob("*.json")):
         try:
-            record = json.loads(path.read_text())
-            if record["schema"] != SCHEMA:
-                damaged.append(f"{path.name}: of schema {record['schema']}, this version has {SCHEMA}")
-                continue
-            _cells(record), _tidy(record), timings(record)
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError, ZeroDivisionError) as error:
-            damaged.append(f"{path.name}: cannot be used ({type(error).__name__}: {error})")
+            record = read_json(path)
+        except OSError as error:
+            damaged.append(f"{path.name}: cannot be used ({error.strerror})")
             continue
-        records.append(record)
+        except Unreadable as error:
+            damaged.append(f"{path.name}: cannot be used ({error})")
+            continue
+        if isinstance(record, dict) and record.get("schema") != SCHEMA:
+            damaged.append(f"{path.name}: of schema {ascii(record.get('schema'))[:60]}, this version has {SCHEMA}")
+        elif words := fault(record, KINDS):
+            damaged.append(f"{path.name}: cannot be used ({words})")
+        else:
+            records.append(record)
     records.sort(key=_order)
     return Efficiency(tuple(records), tuple(damaged))
 

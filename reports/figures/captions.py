@@ -26,6 +26,7 @@ def caption(figure: Figure, setting: Setting, blocks: Sequence[Block]) -> tuple[
         f"Setting: {describe(setting)}. Recipe: {describe_recipe(PROFILES[setting.profile].recipe)}.",
         *(_data(figure, block) for block in blocks),
         _collapsed(figure, blocks),
+        _without_result(blocks),
     )
     return tuple(part for part in parts if part)
 
@@ -96,14 +97,14 @@ def _data(figure: Figure, block: Block) -> str:
     ]
     lowest = f", the lowest of {block.replicates} replicates" if block.replicates > 1 else ""
     return (
-        f"Data: {block.dataset.title}, {ours.data['describe']}; {_replicate(ours)}{lowest}"
+        f"Data: {block.dataset.title}, {ours.data_description}; {_replicate(ours)}{lowest}"
         + (f" ({', '.join(others)})" if others else "")
         + f"; precision {ours.identity['precision']}."
     )
 
 
 def _replicate(result: Result) -> str:
-    rule = "blocked " if result.identity.get("split_rule") == "blocked" else ""
+    rule = "blocked " if result.identity["split_rule"] == "blocked" else ""
     return rule + describe_replicate(result, " with ")
 
 
@@ -115,3 +116,8 @@ def _collapsed(figure: Figure, blocks: Sequence[Block]) -> str:
         if result is not None and result.collapsed
     ]
     return f"Collapsed, not above the constant answer: {', '.join(names)}." if names else ""
+
+
+def _without_result(blocks: Sequence[Block]) -> str:
+    lost = [f"{title} on {block.dataset.title}, {runs}" for block in blocks for title, runs in block.lost.items()]
+    return f"Systems with a run that has no result: {'; '.join(lost)}." if lost else ""

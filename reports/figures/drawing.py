@@ -59,10 +59,10 @@ def encode(page: Page, kind: str) -> bytes:
 
 @contextmanager
 def style() -> Iterator[None]:
-    """Set Matplotlib's own defaults, whatever the user's settings, and fonts as TrueType in a PDF."""
+    """Set Matplotlib's own defaults, whatever the user's settings, fonts as TrueType in a PDF, and "$" as a letter."""
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
-        matplotlib.rcParams.update({"pdf.fonttype": 42, "font.family": "DejaVu Sans"})
+        matplotlib.rcParams.update({"pdf.fonttype": 42, "text.parse_math": False, "font.family": "DejaVu Sans"})
         yield
 
 
@@ -128,7 +128,8 @@ class _Sheet:
             centre = self._left(column) + self.cell / 2
             if labels is None or dice is None:
                 cells[-1].set_facecolor("0.92")
-                self._text(centre, top + height / 2, "not run", va="center", color="0.35")
+                absent = "no result" if self.figure.panels[column - 2].title in block.lost else "not run"
+                self._text(centre, top + height / 2, absent, va="center", color="0.35")
                 continue
             cells[-1].imshow(error_maps.prediction_picture(scene.truth, labels, palette), aspect="auto")
             self._text(centre, top + height + 0.1 * self.line, format_number(dice), va="top")

@@ -5,7 +5,7 @@ Predictions and images are in the user's home only, so a published result is nev
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,6 +49,7 @@ class Block:
     named: tuple[str, ...]  # images the user asked for; they come first
     scenes: tuple[Scene, ...]
     problems: tuple[str, ...]  # why a finished run is not shown, one sentence each
+    lost: Mapping[str, str]  # panels with a run without a result, and how many of its runs: "2 of 3 runs, 1 diverged"
 
     @property
     def shown(self) -> tuple[Result, ...]:
@@ -57,8 +58,9 @@ class Block:
 
 
 def missing_panels(figure: Figure, block: Block) -> list[str]:
-    """Return the titles of panels without a result on a data set."""
-    return [panel.title for panel, result in zip(figure.panels, block.results, strict=True) if result is None]
+    """Return the titles of panels that were not run on a data set, or cannot be shown."""
+    shown = zip(figure.panels, block.results, strict=True)
+    return [panel.title for panel, result in shown if result is None and panel.title not in block.lost]
 
 
 def find_block(
@@ -113,7 +115,7 @@ def _block(
 ) -> Block:
     ours, reference = pair
     folder = Home(home).dataset(manifest.dataset)
-    if manifest.digest(ours.identity["split_seed"], ours.identity.get("split_rule", "random")) != ours.identity["data"]:
+    if manifest.digest(ours.identity["split_seed"], ours.identity["split_rule"]) != ours.identity["data"]:
         raise DataError(f"{folder} does not hold the data that {ours.key} was tested on: prepare that data again")
     ordered, median = typical_images(ours.images, ours.counts, reference.counts)
     first = tuple(dict.fromkeys(stem for stem in named if stem in ours.images))
@@ -160,6 +162,7 @@ def _block(
         named=first,
         scenes=scenes,
         problems=tuple(problems),
+        lost={row.row.labels[0]: row.runs for row in group.rows if row.failed},
     )
 
 
@@ -180,4 +183,7 @@ def _predicted(home: Path, result: Result, stems: Sequence[str]) -> dict[str, La
         stored = read_predictions(store.work(result.key) / PREDICTIONS, binary=len(result.classes) == 1)
         return {stem: stored.labels(stem) for stem in stems}
     except (DataError, ValueError) as error:
-        raise DataError(f"{error}: delete {store.path(result.key)} and run it again") from error
+        raise DataError(
+            f"{error}: its result stands, and only its pictures are missing. To have them, run it again with another "
+            "--home"
+        ) from error

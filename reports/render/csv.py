@@ -8,25 +8,32 @@ import pandas as pd
 
 from reports.extra_tables.extra_table import ExtraTable
 from reports.tables.frames import TableFrame
+from rssam.escape import csv_cell
 
 
 def render(frames: Sequence[TableFrame]) -> str:
     """Return all frames of one table; a missing number is an empty field, the paper has none for the extra scores.
 
-    `low` and `high` are the 95 % interval over test images, `spread` the standard deviation over replicates,
-    `p_adjusted` that of no difference from the reference row (see `TableFrame`).
+    `low` and `high` are the 95 % interval over test units, `spread` the standard deviation over replicates,
+    `p_adjusted` that of no difference from the reference row (see `TableFrame`). `runs` says in words which replicates
+    have no result.
     """
-    return pd.DataFrame([line for frame in frames for line in _lines(frame)]).to_csv(index=False, lineterminator="\n")
+    return _text(pd.DataFrame([line for frame in frames for line in _lines(frame)]))
 
 
 def extra(table: ExtraTable) -> str:
     """Return a table beyond the paper's: one line for each row and number."""
-    return table.tidy.to_csv(index=False, lineterminator="\n")
+    return _text(table.tidy)
+
+
+def _text(table: pd.DataFrame) -> str:
+    """Return the CSV of a table, with no cell that a spreadsheet would calculate."""
+    return table.rename(columns=csv_cell).map(csv_cell).to_csv(index=False, lineterminator="\n")
 
 
 def _lines(frame: TableFrame) -> list[dict[str, object]]:
     setting = frame.setting
-    results = frame.results
+    first = frame.first
     shared = {
         "table": frame.table.id,
         "profile": setting.profile,
@@ -34,13 +41,14 @@ def _lines(frame: TableFrame) -> list[dict[str, object]]:
         "init": setting.init,
         "dataset": frame.dataset,
         "source": frame.source,
-        "data": results[0].data["describe"] if results else None,
-        "precision": results[0].identity["precision"] if results else None,
+        "data": first.data_description if first else None,
+        "precision": first.identity["precision"] if first else None,
     }
     return [
         {
             **shared,
             **{name: row[name] for name in frame.table.label_columns},
+            "runs": row["runs"],
             "score": score,
             "ours": row[score],
             "paper": row.get(f"{score}_paper"),

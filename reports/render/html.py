@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from typing import Any
 
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 from reports.extra_tables.extra_table import ExtraSection
 from reports.render.html_figures import FigureView
@@ -23,6 +23,7 @@ from reports.tables.assemble import Report
 from reports.tables.ranking import legend
 from reports.verdicts import wording
 from reports.verdicts.summary import VerdictSummary
+from rssam.escape import prose_pieces
 
 
 def render(
@@ -82,11 +83,8 @@ def part(name: str) -> Markup:
 
 def prose(text: str) -> Markup:
     """Return plain text escaped for the page, with text in backquotes as code, in asterisks as emphasis."""
-    tags = {"`": Markup("<code>{}</code>"), "*": Markup("<em>{}</em>")}
-    pieces = re.split(r"(`[^`]*`|\*[^*`\s]\*|\*[^*`\s][^*`]*[^*`\s]\*)", text)
-    return Markup().join(
-        tags[piece[0]].format(piece[1:-1]) if number % 2 else escape(piece) for number, piece in enumerate(pieces)
-    )
+    tags = {"": Markup("{}"), "`": Markup("<code>{}</code>"), "*": Markup("<em>{}</em>")}
+    return Markup().join(tags[mark].format(piece) for mark, piece in prose_pieces(text))
 
 
 def _table_views(

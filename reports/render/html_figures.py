@@ -96,9 +96,9 @@ def _view(
             stems = [stem for image_dataset, stem in named_images(named) if image_dataset == dataset]
             blocks.append(find_block(figure, dataset, setting, collection, home, stems))
         except DataError as problem:
-            notes.append(f"{dataset} is not shown. {problem}")
+            notes.append(f"{dataset} is not shown. {_without_home(str(problem), home)}")
             continue
-        notes += [f"{problem}." for problem in blocks[-1].problems]
+        notes += [f"{_without_home(problem, home)}." for problem in blocks[-1].problems]
         if absent := missing_panels(figure, blocks[-1]):
             notes.append(f"Not run on {dataset}: {', '.join(absent)}. To fill them: `{remedy(figure, setting)}`.")
     titles = ("image", "truth", *(panel.title for panel in figure.panels))
@@ -117,6 +117,11 @@ def _view(
     return FigureView(figure, describe(setting), tuple(scenes), titles, _legend(blocks), sentences, tuple(notes), size)
 
 
+def _without_home(text: str, home: Path) -> str:
+    """Return a note without the folders of this machine, because the page may travel."""
+    return text.replace(f"{home}/", "").replace(str(home), "the home")
+
+
 def _scene(block: Block, scene: Scene, titles: Sequence[str]) -> SceneView:
     palette = block.dataset.palette
     pictures: list[Picture | None] = [scene.image, error_maps.truth_picture(scene.truth, palette)]
@@ -124,7 +129,9 @@ def _scene(block: Block, scene: Scene, titles: Sequence[str]) -> SceneView:
         None if labels is None else error_maps.prediction_picture(scene.truth, labels, palette)
         for labels in scene.predictions
     ]
-    scores = ["", "", *("not run" if dice is None else format_number(dice) for dice in scene.dice)]
+    absent = ["no result" if title in block.lost else "not run" for title in titles[2:]]
+    known = zip(scene.dice, absent, strict=True)
+    scores = ["", "", *(word if dice is None else format_number(dice) for dice, word in known)]
     panels = []
     for number, (title, picture, score) in enumerate(zip(titles, pictures, scores, strict=True)):
         height, width = scene.truth.shape

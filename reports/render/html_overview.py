@@ -10,7 +10,7 @@ from benchmarks.protocol.run import Run, canonical
 from benchmarks.protocol.tables import TABLES, Table
 from benchmarks.results.result import Result
 from reports.formatting import join_words
-from reports.select.results import Collection, ResultSource, profile_of
+from reports.select.results import Collection, ResultSource, StoredResult, profile_of
 from reports.select.settings import PAPER_SETTING, command, declare
 from reports.tables.assemble import Report, finished_days
 
@@ -41,7 +41,7 @@ def overview(report: Report, collection: Collection) -> Overview:
     own, published = results(report, collection, "own"), results(report, collection, "published")
     tables = [table for table, _ in report.tables]
     runs = _different_runs(tables)
-    done = [run for run in runs if any(stored.source == "own" for stored in collection.replicates(run))]
+    done = [run for run in runs if _is_done(collection, run)]
     return Overview(
         state=tuple(_state(report, own, published, len(done), len(runs))),
         facts=tuple((term, text) for term, text in _facts(own or published) if text),
@@ -49,6 +49,12 @@ def overview(report: Report, collection: Collection) -> Overview:
         done=len(done),
         runs=len(runs),
     )
+
+
+def _is_done(collection: Collection, run: Run) -> bool:
+    """Whether the user has a result of a run, and no replicate of it without one."""
+    own = [stored for stored in collection.tried(run) if stored.source == "own"]
+    return bool(own) and all(isinstance(stored, StoredResult) for stored in own)
 
 
 def results(report: Report, collection: Collection, source: ResultSource) -> tuple[Result, ...]:
@@ -70,13 +76,14 @@ def _state(
     """The sentences that a reader must know first."""
     first = report.tables[0][0] if report.tables else TABLES["table5"]
     begin = command(first, PAPER_SETTING)
+    lost = [sentence] if (sentence := report.without_result("own")) else []
     published_note = "The numbers in its tables are published results that come with this version." if published else ""
     if not own:
         lines = [
-            "Nothing of yours has been run.",
+            "Nothing of yours has a result." if lost else "Nothing of yours has been run.",
             published_note or "The tables show what the paper printed, and no other number.",
         ]
-        return [*lines, f"To run the first: `{begin}`."]
+        return [*lines, *lost, f"To run the first: `{begin}`."]
     profiles = [name for name in reversed(PROFILES) if any(profile_of(result) == name for result in own)]
     collapsed = sum(result.collapsed for result in own)
     lines = []
@@ -92,14 +99,14 @@ def _state(
         lines.append(f"None of the {runs} different runs behind these tables is done as the paper declares it.")
     if len(profiles) > 1:
         lines.append(f"Recipes, each in tables of its own: {join_words(profiles)}.")
-    incomplete = _distinct(result.data["describe"] for result in own if not result.data.get("complete"))
+    incomplete = _distinct(result.data_description for result in own if not result.data.get("complete"))
     if incomplete:
         lines.append(f"Not on the whole data: {incomplete}.")
     if collapsed:
         lines.append(
             f"{collapsed} of {len(own)} results collapsed: not above the constant answer, and so not tabled as a score."
         )
-    return [line for line in (*lines, published_note) if line]
+    return [line for line in (*lines, *lost, published_note) if line]
 
 
 def _facts(results: Sequence[Result]) -> list[tuple[str, str]]:
@@ -110,7 +117,7 @@ def _facts(results: Sequence[Result]) -> list[tuple[str, str]]:
         name: _distinct(installed.get(name) for installed in versions) for name in ("rssam-bench", "torch", "python")
     }
     seeds = sorted({(result.identity["split_seed"], result.identity["seed"]) for result in results})
-    data = sorted({f"{result.identity['dataset']['name']}: {result.data['describe']}" for result in results})
+    data = sorted({f"{result.identity['dataset']['name']}: {result.data_description}" for result in results})
     return [
         ("Results", f"{len(results)}" if results else ""),
         ("Recipe", _distinct(profile_of(result) for result in results)),
@@ -129,7 +136,7 @@ def _coverage(report: Report, table: Table) -> Coverage:
     done, others = 0, []
     for frame in frames:
         rows = frame.rows.head(len(table.rows))
-        filled = int((rows["state"] != "not run").sum())
+        filled = int(rows["state"].isin(["done", "collapsed"]).sum())
         if frame.setting == PAPER_SETTING and frame.source == "own":
             done = max(done, filled)
         elif filled:

@@ -41,6 +41,8 @@ Badges = Mapping[frozenset[str], Badge]
 ROW_STATES = {
     "not run": Badge("not run", "dash"),
     "collapsed": Badge("collapsed", "cross", "not above the constant answer, so never tabled as a score"),
+    "diverged": Badge("diverged", "cross", "a replicate's loss was no number, so no mean over the others is tabled"),
+    "failed": Badge("failed", "cross", "a replicate has no result, so no mean over the others is tabled"),
 }
 
 
@@ -220,7 +222,7 @@ def _table_row(
         if format_interval(row, name):
             intervals.append((heading(name), f"{text} {format_interval(row, name)}"))
     cells += [HtmlCell("extra", number(row[name], name), known(row[name])) for name in frame.extras]
-    cells.append(HtmlCell("runs", str(row["replicates"]), float(row["replicates"])))
+    cells.append(HtmlCell("runs", row["runs"], float(row["replicates"])))
     return TableRow(
         title=row_title(frame, row),
         state=str(row["state"]),
@@ -264,6 +266,7 @@ def _replicate(frame: TableFrame, result: Result) -> ReplicateDetails:
         ("versions", ", ".join(f"{name} {version}" for name, version in versions.items() if version)),
         ("device", record.get("device") or "not recorded"),
         ("finished", str(record.get("finished") or "not recorded").replace("T", " ").replace("+00:00", " UTC")),
+        ("diverged", ", ".join(f"rate {lost.rate:g} in epoch {lost.epoch}" for lost in result.diverged)),
         ("took", f"{duration(result.seconds)}; peak memory {result.peak_memory / 2**30:.1f} GiB"),
     )
     shown = (*frame.table.scores, *frame.extras)

@@ -14,7 +14,7 @@ from reports.verdicts.summary import VerdictSummary
 from reports.verdicts.wording import short_answer, verdicts_by_dataset
 
 SHAPES: Mapping[str, BadgeShape] = {
-    "reproduced": "circle", "higher": "up", "lower": "down", "undecided": "diamond", "one run": "ring",
+    "reproduced": "circle", "higher": "up", "lower": "down", "undecided": "diamond", "difference only": "ring",
     "not comparable": "dash", "not run": "dash",
     "supported": "circle", "contradicted": "cross", "not tested": "dash",
     "holds": "circle", "does not hold": "cross", "cannot be told": "diamond",

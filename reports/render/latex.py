@@ -10,18 +10,7 @@ from reports.extra_tables.extra_table import ExtraTable
 from reports.tables.cells import Cell, Column, label_columns, paper_cells, paper_columns
 from reports.tables.frames import TableFrame
 from reports.tables.ranking import DAGGER, legend
-
-_ESCAPES = {
-    "\\": r"\textbackslash{}",
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-    "<": r"\textless{}",
-    ">": r"\textgreater{}",
-    "|": r"\textbar{}",
-    "±": r"$\pm$",
-    DAGGER: r"$^\dagger$",
-    **{character: f"\\{character}" for character in "&%$#_{}"},
-}
+from rssam.escape import latex, latex_prose, one_line
 
 
 def render(frames: Sequence[TableFrame]) -> str:
@@ -31,10 +20,10 @@ def render(frames: Sequence[TableFrame]) -> str:
 
 def extra(table: ExtraTable) -> str:
     """Return the table environment of a table beyond the paper's."""
-    notes, heads = escape(" ".join(table.notes)), " & ".join(map(escape, table.heads)) + r" \\"
-    body = [" & ".join(map(escape, row)) + r" \\" for row in table.texts]
+    notes, heads = latex_prose(" ".join(table.notes)), " & ".join(map(latex, table.heads)) + r" \\"
+    body = [" & ".join(map(latex, row)) + r" \\" for row in table.texts]
     alignment = "l" * table.left + "r" * (len(table.heads) - table.left)
-    return _environment(escape(table.caption), notes, alignment, (heads,), body)
+    return _environment(latex(table.caption), notes, alignment, (heads,), body)
 
 
 def document(body: str) -> str:
@@ -43,23 +32,15 @@ def document(body: str) -> str:
     return "\n".join((*head, r"\begin{document}", body, r"\end{document}", ""))
 
 
-def escape(text: str) -> str:
-    """Return plain text escaped for LaTeX, with text in backquotes as code."""
-    pieces = ["".join(_ESCAPES.get(letter, letter) for letter in piece) for piece in re.split(r"`([^`]*)`", text)]
-    # The empty group keeps the "--" of an option from turning into a dash.
-    pieces[1::2] = [rf"\texttt{{{code.replace('--', '-{}-')}}}" for code in pieces[1::2]]
-    return "".join(pieces)
-
-
 def _table(frame: TableFrame) -> str:
     heads = paper_columns(frame)
     width, left = len(heads), len(label_columns(frame))
-    title = escape(f"{frame.table.title} ({frame.title})")
+    title = latex(f"{frame.table.title} ({frame.title})")
     reading = legend(frame, "in bold", "underlined")
-    notes = escape(" ".join(note for note in (reading, *frame.notes) if note))
+    notes = latex_prose(" ".join(note for note in (reading, *frame.notes) if note))
     rows = frame.rows.to_dict("records")
     body = [" & ".join(_cell(cell) for cell in row) + r" \\" for row in paper_cells(frame)]
-    sources = [f"% {', '.join(row['keys']) or row['scored']}" for row in rows if row["keys"] or row["scored"]]
+    sources = [f"% {one_line(', '.join(row['keys']) or row['scored'])}" for row in rows if row["keys"] or row["scored"]]
     return "\n".join((*sources, _environment(title, notes, "l" * left + "r" * (width - left), _heads(heads), body)))
 
 
@@ -92,20 +73,20 @@ def _heads(heads: Sequence[Column]) -> tuple[str, ...]:
     for group, members in groupby(heads, key=lambda column: column.group):
         names = [column.heading for column in members]
         if group:
-            upper.append(rf"\multicolumn{{{len(names)}}}{{c}}{{{escape(group)}}}")
+            upper.append(rf"\multicolumn{{{len(names)}}}{{c}}{{{latex(group)}}}")
             rules.append(rf"\cmidrule(lr){{{first}-{first + len(names) - 1}}}")
-            lower += [escape(name) for name in names]
+            lower += [latex(name) for name in names]
         else:
             parts = [name.rpartition(" ") for name in names]
-            upper += [escape(before) for before, _, _ in parts]
-            lower += [escape(last) for _, _, last in parts]
+            upper += [latex(before) for before, _, _ in parts]
+            lower += [latex(last) for _, _, last in parts]
         first += len(names)
     return " & ".join(upper) + r" \\", " ".join(rules), " & ".join(lower) + r" \\"
 
 
 def _cell(cell: Cell) -> str:
     """A cell with a true minus sign where a number is negative, marked, and with a dagger where it differs."""
-    text = f"${cell.text}$" if re.fullmatch(r"[+-]\d.*", cell.text) else escape(cell.text)
+    text = f"${cell.text}$" if re.fullmatch(r"[+-][\d.]+", cell.text) else latex(cell.text)
     marked = {"best": rf"\textbf{{{text}}}", "second": rf"\underline{{{text}}}"}.get(cell.mark, text)
     # No width, so that digits stay below each other.
-    return f"{marked}\\rlap{{{_ESCAPES[DAGGER]}}}" if cell.differs else marked
+    return f"{marked}\\rlap{{{latex(DAGGER)}}}" if cell.differs else marked

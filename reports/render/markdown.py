@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from benchmarks.protocol.figures import Figure
 from reports.extra_tables.extra_table import ExtraSection
-from reports.render.templates import environment
+from reports.render.templates import Markdown, environment
 from reports.select.settings import PAPER_SETTING
 from reports.tables.assemble import Report, made_with
 from reports.tables.cells import Cell, cells, columns, label_columns
@@ -15,6 +15,7 @@ from reports.tables.frames import TableFrame
 from reports.tables.ranking import DAGGER, legend
 from reports.verdicts import wording
 from reports.verdicts.summary import VerdictSummary
+from rssam.escape import markdown, markdown_prose
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ def render(report: Report, pictures: Sequence[Picture] = ()) -> str:
     )
 
 
-def grid(frame: TableFrame) -> str:
+def grid(frame: TableFrame) -> Markdown:
     """Return the rows as a Markdown table."""
     heads = [f"{column.group} {column.heading}".strip() for column in columns(frame)]
     return lines(heads, [[marked(cell) for cell in row] for row in cells(frame)], len(label_columns(frame)))
@@ -57,20 +58,23 @@ def extra_sections(sections: Sequence[ExtraSection]) -> str:
     """Return the sections of tables beyond the paper's; empty if there is none."""
     parts = []
     for section in sections:
-        parts.append(f"## {section.title}\n")
+        parts.append(f"## {markdown(section.title)}\n")
         for table in section.tables:
-            heading = "" if table.caption == section.title else f"### {table.caption}\n\n"
-            texts = [[text.replace("|", "\\|") for text in row] for row in table.texts]
-            picture = f"![{table.caption}]({table.id}.png)\n\n" if table.picture else ""
-            notes = "\n".join(f"- {note}" for note in table.notes)
+            heading = "" if table.caption == section.title else f"### {markdown(table.caption)}\n\n"
+            texts = [[markdown(text) for text in row] for row in table.texts]
+            picture = f"![{markdown(table.caption)}]({table.id}.png)\n\n" if table.picture else ""
+            notes = "\n".join(f"- {markdown_prose(note)}" for note in table.notes)
             parts.append(f"{heading}{lines(table.heads, texts, table.left)}\n\n{picture}{notes}\n")
     return "\n".join(parts)
 
 
-def lines(heads: Sequence[str], rows: Sequence[Sequence[str]], left: int) -> str:
-    """Return a Markdown table whose first `left` columns are aligned at the left, the others at the right."""
+def lines(heads: Sequence[str], rows: Sequence[Sequence[str]], left: int) -> Markdown:
+    """Return a Markdown table whose first `left` columns are aligned at the left, the others at the right.
+
+    Heads are plain text, cells are Markdown already.
+    """
     ruler = [":--" if index < left else "--:" for index in range(len(heads))]
-    return "\n".join(f"| {' | '.join(row)} |" for row in (heads, ruler, *rows))
+    return Markdown("\n".join(f"| {' | '.join(row)} |" for row in ([*map(markdown, heads)], ruler, *rows)))
 
 
 def reading(frame: TableFrame) -> str:
@@ -85,6 +89,6 @@ def sources(frame: TableFrame) -> str:
 
 def marked(cell: Cell) -> str:
     """Return a cell's text with its marks, spread and interval."""
-    text = cell.text.replace("|", "\\|")
+    text = markdown(cell.text)
     shown = {"best": f"**{text}**", "second": f"*{text}*"}.get(cell.mark, text)
     return f"{shown}{DAGGER if cell.differs else ''} {cell.interval}".strip()

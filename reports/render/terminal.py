@@ -12,6 +12,7 @@ from rich.text import Text
 from reports.extra_tables.extra_table import ExtraTable
 from reports.tables.cells import difference, heading, number, ours, parts
 from reports.tables.frames import TableFrame
+from rssam.escape import one_line
 
 THREE_COLUMN_SCORES = ("dice", "jaccard")
 """Scores with three columns each; the others have room only in a file."""
@@ -28,7 +29,10 @@ def terminal_table(frame: TableFrame) -> RichTable:
     scores = [score for score in frame.table.scores if score in THREE_COLUMN_SCORES]
     # Table 5 with "collapsed" in it must fit 80 columns: a clipped number would be read as another one.
     table = RichTable(
-        title=f"{frame.table.title}\n{frame.title}", title_justify="left", box=SIMPLE, padding=(0, 1, 0, 0)
+        title=f"{one_line(frame.table.title)}\n{one_line(frame.title)}",
+        title_justify="left",
+        box=SIMPLE,
+        padding=(0, 1, 0, 0),
     )
     for name in frame.table.label_columns:
         table.add_column(name, overflow="fold")
@@ -47,7 +51,9 @@ def terminal_table(frame: TableFrame) -> RichTable:
             for score in frame.table.scores:
                 gap = difference(row[f"{score}_difference"], score)
                 texts.append(ours(frame, row, score) + (f" ({gap})" if gap else ""))
-        table.add_row(*(Text(text, style="" if row["state"] in ("done", "scored") else "dim") for text in texts))
+        table.add_row(
+            *(Text(one_line(text), style="" if row["state"] in ("done", "scored") else "dim") for text in texts)
+        )
     return table
 
 
@@ -57,11 +63,11 @@ def print_extra(table: ExtraTable, console: Console) -> None:
     for place, head in enumerate(table.heads):
         printed.add_column(head, justify="left" if place < table.left else "right", overflow="fold")
     for row in table.texts:
-        printed.add_row(*(Text(text) for text in row))
+        printed.add_row(*(Text(one_line(text)) for text in row))
     console.print(printed)
     _print_notes(table.notes, console)
 
 
 def _print_notes(notes: Sequence[str], console: Console) -> None:
     for note in notes:
-        console.print(Text(f"- {note.replace('`', '')}"), soft_wrap=True)
+        console.print(Text(f"- {one_line(note).replace('`', '')}"), soft_wrap=True)

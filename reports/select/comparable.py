@@ -2,35 +2,68 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from benchmarks.protocol.run import Run
 from benchmarks.protocol.setting import Setting
 from benchmarks.protocol.tables import Row, Table
+from benchmarks.results.failed_run import FailedRun
 from benchmarks.results.result import Result
 from benchmarks.results.submission import Submission
+from reports.formatting import plural
 from reports.select.custom_systems import with_own_systems
-from reports.select.results import Collection, ResultSource, StoredResult
+from reports.select.results import Collection, ResultSource, StoredFailure, StoredResult, StoredRun
 from reports.select.settings import declare
 
 DisputedFiles = tuple[tuple[str, str], ...]
 """Files of which other results under the same setting have another version: (what, digest here)."""
 
 
+RowState = Literal["done", "not run", "collapsed", "diverged", "failed", "scored"]
+"""Scored: of predictions that were made elsewhere. Of several words for one row the gravest is its state."""
+
+
 @dataclass(frozen=True, eq=False)
 class ResultGroupRow:
-    """A row of a table with its run (None where the setting does not suit the system) and the replicates found."""
+    """A row of a table with its run (None where the setting does not suit the system) and the replicates found.
+
+    One replicate that collapsed, diverged or failed takes the row: a mean over the others would flatter the system.
+    """
 
     row: Row
     run: Run | None
     results: tuple[Result, ...]
+    failed: tuple[FailedRun, ...] = ()  # replicates without a result
 
     @property
     def collapsed(self) -> tuple[Result, ...]:
         """Replicates that did not reach the constant answer."""
         return tuple(result for result in self.results if result.collapsed)
+
+    @property
+    def state(self) -> RowState:
+        """What the row is in one word; it has a score only where that is "done"."""
+        states = {failed.state for failed in self.failed}
+        if "diverged" in states:
+            return "diverged"
+        if self.collapsed:
+            return "collapsed"
+        if states:
+            return "failed"
+        return "done" if self.results else "not run"
+
+    @property
+    def runs(self) -> str:
+        """The replicates in words where some have no result: "2 of 3 runs, 1 diverged"; otherwise their number."""
+        if not self.failed:
+            return str(len(self.results))
+        total = len(self.results) + len(self.failed)
+        counts = Counter(failed.state for failed in self.failed)
+        lost = ", ".join(f"{counts[state]} {state}" for state in sorted(counts))
+        return f"{len(self.results)} of {total} {plural(total, 'run')}, {lost}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,6 +83,11 @@ class ResultGroup:
         return tuple({result.key: result for row in self.rows for result in row.results}.values())
 
     @property
+    def failed(self) -> tuple[FailedRun, ...]:
+        """Every run of the group without a result, each once."""
+        return tuple({failed.key: failed for row in self.rows for failed in row.failed}.values())
+
+    @property
     def dataset(self) -> str:
         """Name of the data set that the results are on."""
         return self.setting.dataset or self.table.dataset
@@ -60,9 +98,14 @@ class ResultGroup:
         return tuple(row for row in self.rows if row.results)
 
     @property
+    def tried(self) -> tuple[ResultGroupRow, ...]:
+        """Rows that have a result, or a run without one."""
+        return tuple(row for row in self.rows if row.results or row.failed)
+
+    @property
     def missing(self) -> int:
-        """Number of rows of the table without a result, controls and own systems not counted."""
-        return len(self.table.rows) - len([row for row in self.filled if row.row in self.table.rows])
+        """Number of rows of the table that were not run, controls and own systems not counted."""
+        return len(self.table.rows) - len([row for row in self.tried if row.row in self.table.rows])
 
 
 def comparable_groups(table: Table, collection: Collection, setting: Setting) -> list[ResultGroup]:
@@ -77,13 +120,13 @@ def comparable_groups(table: Table, collection: Collection, setting: Setting) ->
     table = with_own_systems(table, collection)
     setting = setting.on(table.dataset)
     runs = [(row, declare(setting, table, row)) for row in table.every_row]
-    stored_by_row = [collection.replicates(run) if run else [] for _, run in runs]
+    stored_by_row = [collection.tried(run) if run else [] for _, run in runs]
     all_stored = list({id(stored): stored for row_stored in stored_by_row for stored in row_stored}.values())
     groups: list[ResultGroup] = []
     scored = collection.scored_on(setting.dataset or table.dataset)
     for members, disputed in _split(all_stored) or [([], ())]:
         rows = tuple(
-            ResultGroupRow(row, run, _replicates([stored for stored in row_stored if stored in members]))
+            ResultGroupRow(row, run, *_replicates([stored for stored in row_stored if stored in members]))
             for (row, run), row_stored in zip(runs, stored_by_row, strict=True)
             if row in table.rows or any(stored in members for stored in row_stored)
         )
@@ -91,19 +134,43 @@ def comparable_groups(table: Table, collection: Collection, setting: Setting) ->
     return groups
 
 
-def _split(all_stored: Sequence[StoredResult]) -> list[tuple[list[StoredResult], DisputedFiles]]:
-    """Return results that may share a column, with the files they disagree on; own before published, larger first."""
-    alike: dict[tuple[str, ...], list[StoredResult]] = defaultdict(list)
+def _split(all_stored: Sequence[StoredRun]) -> list[tuple[list[StoredRun], DisputedFiles]]:
+    """Return runs that may share a column, with the files they disagree on; own before published, larger first.
+
+    Results alone decide on the columns; a run without a result stands in the first whose files are its own.
+    """
+    groups = _split_alike([stored for stored in all_stored if isinstance(stored, StoredResult)])
+    apart: list[StoredRun] = []
     for stored in all_stored:
-        result = stored.result
-        alike[(stored.source, result.identity["precision"], str(result.data["describe"]))].append(stored)
-    groups: list[tuple[list[StoredResult], DisputedFiles]] = []
+        if isinstance(stored, StoredFailure):
+            next((members for members, _ in groups if _belongs(stored, members)), apart).append(stored)
+    return sorted([*groups, *_split_alike(apart)], key=lambda group: group[0][0].source)
+
+
+def _belongs(stored: StoredFailure, members: Sequence[StoredRun]) -> bool:
+    """Whether a run without a result has owner, precision, data and files of these runs."""
+    known = {name: digest for member in members for name, digest in _digests(member.result).items()}
+    own = _digests(stored.result)
+    return _column(stored) == _column(members[0]) and all(known.get(name, own[name]) == own[name] for name in own)
+
+
+def _column(stored: StoredRun) -> tuple[str, ...]:
+    """What is alike in all runs of a column: owner, precision, and the sentence on the data."""
+    return stored.source, stored.result.identity["precision"], stored.result.data_description
+
+
+def _split_alike(all_stored: Sequence[StoredRun]) -> list[tuple[list[StoredRun], DisputedFiles]]:
+    """Return the same for runs of one kind."""
+    alike: dict[tuple[str, ...], list[StoredRun]] = defaultdict(list)
+    for stored in all_stored:
+        alike[_column(stored)].append(stored)
+    groups: list[tuple[list[StoredRun], DisputedFiles]] = []
     for candidates in alike.values():
         versions: dict[str, set[str]] = defaultdict(set)
         for stored in candidates:
             for name, digest in _digests(stored.result).items():
                 versions[name].add(digest)
-        by_version: dict[DisputedFiles, list[StoredResult]] = defaultdict(list)
+        by_version: dict[DisputedFiles, list[StoredRun]] = defaultdict(list)
         for stored in candidates:
             digests = _digests(stored.result).items()
             by_version[tuple((name, digest) for name, digest in digests if len(versions[name]) > 1)].append(stored)
@@ -111,12 +178,12 @@ def _split(all_stored: Sequence[StoredResult]) -> list[tuple[list[StoredResult],
     return sorted(groups, key=_group_order)
 
 
-def _group_order(group: tuple[list[StoredResult], DisputedFiles]) -> tuple[str, int, str]:
+def _group_order(group: tuple[list[StoredRun], DisputedFiles]) -> tuple[str, int, str]:
     members, _ = group
     return members[0].source, -len(members), min(stored.result.key for stored in members)
 
 
-def _digests(result: Result) -> dict[str, str]:
+def _digests(result: Result | FailedRun) -> dict[str, str]:
     """What must not differ between results that share a column: the files of a split and of each checkpoint."""
     identity = result.identity
     encoder = identity["model"]["options"].get("encoder", identity["model"]["name"])
@@ -124,7 +191,7 @@ def _digests(result: Result) -> dict[str, str]:
     return {f"split {identity['split_seed']}": identity["data"], **weights}
 
 
-def replicate_identity(result: Result) -> tuple[str, int]:
+def replicate_identity(result: Result | FailedRun) -> tuple[str, int]:
     """Return digest of data and split, and seed: two results of one run that agree on both are not two replicates.
 
     An official split is the same whatever the split seed.
@@ -132,8 +199,18 @@ def replicate_identity(result: Result) -> tuple[str, int]:
     return result.identity["data"], result.identity["seed"]
 
 
-def _replicates(row_stored: Sequence[StoredResult]) -> tuple[Result, ...]:
-    """Return results in the order of (split seed, seed), the first of each `replicate_identity`."""
+def _replicates(row_stored: Sequence[StoredRun]) -> tuple[tuple[Result, ...], tuple[FailedRun, ...]]:
+    """Return results and failures in the order of (split seed, seed), the first of each `replicate_identity`.
+
+    A replicate that has a result did not fail, because it was tried again.
+    """
     ordered = sorted(row_stored, key=lambda stored: stored.replicate)
-    different = {replicate_identity(stored.result): stored for stored in reversed(ordered)}
-    return tuple(stored.result for stored in sorted(different.values(), key=lambda stored: stored.replicate))
+    results: dict[tuple[str, int], Result] = {}
+    failed: dict[tuple[str, int], FailedRun] = {}
+    for stored in ordered:
+        if isinstance(stored, StoredResult):
+            results.setdefault(replicate_identity(stored.result), stored.result)
+        else:
+            failed.setdefault(replicate_identity(stored.result), stored.result)
+    lost = tuple(failure for replicate, failure in failed.items() if replicate not in results)
+    return tuple(results.values()), lost

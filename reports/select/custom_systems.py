@@ -1,4 +1,4 @@
-"""Give the user's own systems that have a result a row in every table that compares systems."""
+"""Give the user's own systems that were run a row in every table that compares systems."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def with_own_systems(table: Table, collection: Collection) -> Table:
     if not table.compares_systems:
         return table
     classes: dict[Model, str] = {}
-    for stored in collection.stored:
+    for stored in collection.runs:
         if (model := stand_in(stored.result)) is not None:
             classes[model] = stored.result.provenance[SYSTEM]["class"]
     ordered = sorted(classes, key=lambda model: (model.name, model.version, classes[model]))

@@ -14,6 +14,7 @@ from benchmarks.protocol.run import plain_fields
 from benchmarks.results.result import Result
 from data_prep.registry import dataset as find_dataset
 from data_prep.splits import SPLITS
+from reports.formatting import join_words
 from reports.select.comparable import ResultGroup, ResultGroupRow
 from reports.select.settings import PAPER_SETTING
 
@@ -35,6 +36,8 @@ def row_reasons(group: ResultGroup, row: ResultGroupRow, *, any_recipe: bool = F
 
     With `any_recipe` another recipe is no reason: a claim may be about another.
     """
+    if not row.results:
+        return (_without_result(group, row),)
     rules = [rule for rule in (*RULES, *ROW_RULES) if not (any_recipe and rule is _recipe)]
     reasons = [rule(group, row) for rule in rules]
     return tuple(reason for reason in reasons if reason)
@@ -93,7 +96,10 @@ def _recipe(group: ResultGroup, row: ResultGroupRow) -> Reason:
 
 
 def _start(group: ResultGroup, row: ResultGroupRow) -> Reason:
-    return "trained from scratch, without the pretrained weights" if from_scratch(row) else ""
+    if from_scratch(row):
+        return "trained from scratch, without the pretrained weights"
+    custom = dict.fromkeys(digits for result in row.results for digits in result.custom_weights)
+    return f"started from custom weights {join_words(list(custom))}, not the published file" if custom else ""
 
 
 def _encoder(group: ResultGroup, row: ResultGroupRow) -> Reason:
@@ -111,7 +117,7 @@ def _elsewhere(group: ResultGroup, row: ResultGroupRow) -> Reason:
 
 
 def _blocked(group: ResultGroup, row: ResultGroupRow) -> Reason:
-    blocked = any(result.identity.get("split_rule") == "blocked" for result in row.results)
+    blocked = any(result.identity["split_rule"] == "blocked" for result in row.results)
     return "split by scenes, which the paper does not do" if blocked else ""
 
 
@@ -126,6 +132,10 @@ def _collapsed(group: ResultGroup, row: ResultGroupRow) -> Reason:
     if not row.collapsed:
         return ""
     return f"collapsed: {len(row.collapsed)} of {len(row.results)} not above the constant answer"
+
+
+def _without_result(group: ResultGroup, row: ResultGroupRow) -> Reason:
+    return row.runs if row.failed else ""
 
 
 def _whole(group: ResultGroup, row: ResultGroupRow) -> bool:
@@ -172,5 +182,5 @@ def _share(group: ResultGroup, row: ResultGroupRow) -> Reason:
 ReasonRule = Callable[[ResultGroup, ResultGroupRow], Reason]
 RULES: tuple[ReasonRule, ...] = (_recipe, _start, _encoder, _variant, _elsewhere, _blocked, _data)
 """What a note under a table says of all its rows."""
-ROW_RULES: tuple[ReasonRule, ...] = (_collapsed, _official, _share)
+ROW_RULES: tuple[ReasonRule, ...] = (_collapsed, _without_result, _official, _share)
 """What has a note of its own there."""

@@ -13,8 +13,10 @@ from benchmarks.protocol.recipe import PROFILES
 from benchmarks.protocol.registry import MODELS
 from benchmarks.protocol.run import PROTOCOL, Run, canonical, plain_fields
 from benchmarks.results.custom_system import stand_in
+from benchmarks.results.earlier_version import left_by_0_1
+from benchmarks.results.failed_run import FailedRun, read_failed_runs
 from benchmarks.results.home import Home
-from benchmarks.results.json_files import ResultDamaged
+from benchmarks.results.json_files import MadeBy01, ResultDamaged
 from benchmarks.results.result import Result
 from benchmarks.results.store import read_results
 from benchmarks.results.submission import Submission, read_submissions
@@ -41,6 +43,22 @@ class StoredResult:
 
 
 @dataclass(frozen=True, eq=False)
+class StoredFailure:
+    """A run without a result, because it diverged or failed, and whose it is."""
+
+    result: FailedRun  # what there is in place of one
+    source: ResultSource
+
+    @property
+    def replicate(self) -> tuple[int, int]:
+        """(split seed, seed)."""
+        return self.result.identity["split_seed"], self.result.identity["seed"]
+
+
+StoredRun = StoredResult | StoredFailure
+
+
+@dataclass(frozen=True, eq=False)
 class Collection:
     """All usable results. `damaged` and `left_out` have one sentence for each file that no table uses."""
 
@@ -48,6 +66,12 @@ class Collection:
     damaged: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
     submissions: tuple[Submission, ...] = ()  # counted without being trained here
+    failed: tuple[StoredFailure, ...] = ()
+
+    @property
+    def runs(self) -> tuple[StoredRun, ...]:
+        """Every run that was tried: those with a result, then those without."""
+        return (*self.stored, *self.failed)
 
     def scored_on(self, dataset: str) -> tuple[Submission, ...]:
         """Return predictions that were scored on a data set, in the order of their names."""
@@ -68,12 +92,16 @@ class Collection:
 
     def replicates(self, run: Run) -> list[StoredResult]:
         """Return every result of a declaration, whatever its seed and split seed."""
+        return [stored for stored in self.tried(run) if isinstance(stored, StoredResult)]
+
+    def tried(self, run: Run) -> list[StoredRun]:
+        """Return every result and failure of a declaration, whatever its seed and split seed."""
         return self._by_declaration[_without_seeds(run.declared())]
 
     @cached_property
-    def _by_declaration(self) -> defaultdict[str, list[StoredResult]]:
-        index: defaultdict[str, list[StoredResult]] = defaultdict(list)
-        for stored in self.stored:
+    def _by_declaration(self) -> defaultdict[str, list[StoredRun]]:
+        index: defaultdict[str, list[StoredRun]] = defaultdict(list)
+        for stored in self.runs:
             index[_without_seeds(stored.result.declared())].append(stored)
         return index
 
@@ -82,35 +110,48 @@ def collect(home: Path, published: Path | None = PUBLISHED) -> Collection:
     """Read every result of a home folder and of the folder `published`. Folders that do not exist hold none."""
     stored: list[StoredResult] = []
     damaged: list[str] = []
-    left_out: list[str] = []
+    left_out = [sentence] if (sentence := left_by_0_1(home).sentence) else []
     sources: tuple[tuple[ResultSource, Path], ...] = (
         ("own", Home(home).results),
         *((("published", published),) if published is not None else ()),
     )
     for source, folder in sources:
         for result in read_results(folder):
+            if isinstance(result, MadeBy01):
+                continue  # one sentence names them all
             if isinstance(result, ResultDamaged):
                 # Only the name of the file: a report may travel, so it must not name folders of this machine.
                 damaged.append(str(result).replace(f"{folder}/", ""))
-            elif reason := _unusable(result):
-                damaged.append(f"{result.key}.json: {reason}")
             elif reason := _outdated(result):
                 left_out.append(f"{result.key}: {reason}")
             else:
                 stored.append(StoredResult(result, source))
+    failed: list[StoredFailure] = []
+    for source, root in (("own", home), *((("published", published),) if published is not None else ())):
+        for failure in read_failed_runs(root):
+            if isinstance(failure, MadeBy01):
+                continue
+            if isinstance(failure, ResultDamaged):
+                damaged.append(str(failure).replace(f"{root}/", ""))
+            elif reason := _outdated(failure):
+                left_out.append(f"{failure.key}, which {failure.state}: {reason}")
+            else:
+                failed.append(StoredFailure(failure, source))
     submissions: list[Submission] = []
     for submission in read_submissions(home):
+        if isinstance(submission, MadeBy01):
+            continue
         if isinstance(submission, ResultDamaged):
             damaged.append(str(submission).replace(f"{Home(home).scores}/", "scores/"))
         elif reason := _superseded(submission.identity):
             left_out.append(f"{submission.key}: {reason}")
         else:
             submissions.append(submission)
-    return Collection(tuple(stored), tuple(damaged), tuple(left_out), tuple(submissions))
+    return Collection(tuple(stored), tuple(damaged), tuple(left_out), tuple(submissions), tuple(failed))
 
 
-def profile_of(result: Result) -> str | None:
-    """Return the profile whose recipe, resolved for the result's system, is the result's; None if there is none."""
+def profile_of(result: Result | FailedRun) -> str | None:
+    """Return the profile whose recipe, resolved for the run's system, is the run's; None if there is none."""
     recorded = result.identity["recipe"]
     profile = PROFILES.get(recorded["name"])
     if profile is None:
@@ -120,19 +161,8 @@ def profile_of(result: Result) -> str | None:
     return recorded["name"] if plain_fields(recipe) == recorded else None
 
 
-def _unusable(result: Result) -> str | None:
-    """Why a file that can be read still cannot be used: it lacks a part that every table needs."""
-    try:
-        result.declared(), profile_of(result), result.scores, result.constant_dice
-        result.identity["data"], result.identity["weights"], result.identity["precision"], result.data["describe"]
-        result.identity["model"]["options"], result.identity["dataset"]["version"]
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        return f"a part is missing or malformed ({error!r})"
-    return None
-
-
-def _outdated(result: Result) -> str | None:
-    """Why a complete result belongs in no table of this version."""
+def _outdated(result: Result | FailedRun) -> str | None:
+    """Why a complete record belongs in no table of this version."""
     identity = result.identity
     if reason := _superseded(identity):
         return reason

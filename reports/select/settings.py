@@ -11,6 +11,7 @@ from benchmarks.protocol.run import Run
 from benchmarks.protocol.setting import Setting
 from benchmarks.protocol.tables import TABLES, Row, Table
 from benchmarks.results.custom_system import stand_in
+from benchmarks.results.failed_run import FailedRun
 from benchmarks.results.result import Result
 from reports.select.custom_systems import with_own_systems
 from reports.select.results import Collection, profile_of
@@ -89,7 +90,7 @@ def _explained(collection: Collection, table: Table) -> dict[Setting, set[str]]:
     systems = {row.model.name for row in table.every_row}
     candidates = {
         setting
-        for stored in collection.stored
+        for stored in collection.runs
         if stored.result.identity["model"]["name"] in systems
         for setting in _candidates(stored.result, table)
     }
@@ -97,8 +98,8 @@ def _explained(collection: Collection, table: Table) -> dict[Setting, set[str]]:
     return {setting: keys for setting, keys in by_setting.items() if keys}
 
 
-def _candidates(result: Result, table: Table) -> list[Setting]:
-    """Settings that could have led to this result if the table were run under them."""
+def _candidates(result: Result | FailedRun, table: Table) -> list[Setting]:
+    """Settings that could have led to this run if the table were run under them."""
     profile, identity = profile_of(result), result.identity
     if profile is None:
         return []
@@ -111,10 +112,10 @@ def _candidates(result: Result, table: Table) -> list[Setting]:
         encoders = {None: None}
     inits = dict.fromkeys((None, *(init for init in ("sam", "scratch") if init == options.get("init"))))
     dataset = None if data == table.dataset else data
-    rule = identity.get("split_rule")
+    rule = None if identity["split_rule"] == "random" else identity["split_rule"]
     return [Setting(profile, encoder, init, dataset, rule) for encoder, init in product(encoders, inits)]
 
 
 def _keys(collection: Collection, table: Table, setting: Setting) -> set[str]:
     runs = [declare(setting, table, row) for row in table.every_row]
-    return {stored.result.key for run in runs if run is not None for stored in collection.replicates(run)}
+    return {stored.result.key for run in runs if run is not None for stored in collection.tried(run)}

@@ -8,7 +8,7 @@ import numpy as np
 
 from benchmarks.metrics.counts import Counts, FloatArray
 from benchmarks.metrics.quotient import quotient
-from reports.statistics.bootstrap import mean_over_classes
+from reports.statistics.jackknife import mean_over_classes
 
 
 def image_dice(counts: Counts) -> FloatArray:

@@ -18,14 +18,6 @@ ROUNDING = 0.0005
 
 
 @dataclass(frozen=True)
-class Spread:
-    """Standard deviation over replicates, pooled over systems; NaN where no degree of freedom is left."""
-
-    value: float
-    df: int
-
-
-@dataclass(frozen=True)
 class Contrast:
     """Difference between two systems on the same replicates; `smallest` is the least difference that would have shown.
 
@@ -46,21 +38,24 @@ def mean_dice(results: Sequence[Result]) -> float:
     return float(np.mean([result.scores.dice for result in results]))
 
 
-def pooled_spread(groups: Sequence[Sequence[float]]) -> Spread:
-    """Return the spread of replicates about the mean of their own system; a system with one replicate adds nothing."""
-    df = sum(len(group) - 1 for group in groups if group)
-    squares = sum(float(((np.asarray(group) - np.mean(group)) ** 2).sum()) for group in groups if group)
-    return Spread(math.sqrt(squares / df) if df else math.nan, df)
+def tolerance(values: Sequence[float]) -> float:
+    """Return how far from the paper the mean of replicates counts as the same: `single_run_reach` + 0.0005."""
+    return single_run_reach(values) + ROUNDING
 
 
-def tolerance(spread: Spread, replicates: int, level: float = LEVEL) -> float:
-    """Return how far from the paper a mean of `replicates` counts as the same: t s sqrt(1 + 1/n) + 0.0005.
+def single_run_reach(values: Sequence[float]) -> float:
+    """Return how far a further single run may lie from the mean of n replicates: t(n - 1) s sqrt(1 + 1/n), at 5 %.
 
-    The 1 is the paper's own single run, with the same luck as ours; NaN where the spread has no degree of freedom.
+    The 1 is the luck of that run, the paper's own, as large as ours. Raises ValueError for fewer than two.
     """
-    if not spread.df:
-        return math.nan
-    return student_quantile(spread.df, level) * spread.value * math.sqrt(1 + 1 / replicates) + ROUNDING
+    if len(values) < 2:
+        raise ValueError(f"a spread needs two replicates or more, found {len(values)}")
+    return reach_factor(len(values)) * float(np.std(values, ddof=1))
+
+
+def reach_factor(replicates: int) -> float:
+    """Return t(n - 1) sqrt(1 + 1/n): 3.04 for five replicates."""
+    return student_quantile(replicates - 1, LEVEL) * math.sqrt(1 + 1 / replicates)
 
 
 def contrast(differences: Sequence[float], test_over_train: float, level: float = LEVEL) -> Contrast:

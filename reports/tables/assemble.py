@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from benchmarks.protocol.tables import Table
 from benchmarks.results.result import Result
-from reports.formatting import format_range
+from reports.formatting import format_range, join_words
 from reports.select.comparable import ResultGroup, comparable_groups
 from reports.select.results import Collection
 from reports.select.settings import PAPER_SETTING, settings
 from reports.tables.frames import TableFrame, make_frame
-from reports.tables.intervals import Resamples
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,6 +28,15 @@ class Report:
         """All frames in order."""
         return tuple(frame for _, frames in self.tables for frame in frames)
 
+    def without_result(self, source: str) -> str:
+        """Return how many runs of one owner behind the tables have no result, in a sentence; empty without one."""
+        failed = {lost.key: lost for frame in self.frames if frame.source == source for lost in frame.failed}
+        if not failed:
+            return ""
+        counts = Counter(lost.state for lost in failed.values())
+        listed = join_words([f"{counts[state]} {state}" for state in sorted(counts)])
+        return f"Runs without a result: {listed}. Their rows say so, and no mean over the others is tabled."
+
     def results(self, source: str) -> tuple[Result, ...]:
         """Return the results of one owner behind any of the tables, each once."""
         by_key = {result.key: result for frame in self.frames if frame.source == source for result in frame.results}
@@ -37,17 +46,19 @@ class Report:
 def assemble(tables: Sequence[Table], collection: Collection) -> Report:
     """Return the report on these tables; a table without results is under the paper's setting with rows "not run"."""
     grouped = [(table, _groups(table, collection)) for table in tables]
-    resamples = Resamples()
-    # All at once: rows on the same images then share one drawing of them.
-    resamples([row for _, groups in grouped for group in groups for row in group.rows])
-    framed = tuple((table, tuple(make_frame(group, resamples) for group in groups)) for table, groups in grouped)
+    framed = tuple((table, tuple(make_frame(group) for group in groups)) for table, groups in grouped)
     return Report(framed, collection.damaged, collection.left_out)
 
 
 def results_of_tables(tables: Sequence[Table], collection: Collection) -> list[Result]:
     """Return the user's own results behind these tables, under every setting, each once."""
-    own = [group for table in tables for group in _groups(table, collection) if group.source == "own"]
+    own = [group for group in groups_of_tables(tables, collection) if group.source == "own"]
     return list({result.key: result for group in own for result in group.results}.values())
+
+
+def groups_of_tables(tables: Sequence[Table], collection: Collection) -> list[ResultGroup]:
+    """Return the groups of these tables, under every setting."""
+    return [group for table in tables for group in _groups(table, collection)]
 
 
 def made_with(results: Sequence[Result]) -> str:

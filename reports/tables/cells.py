@@ -81,7 +81,7 @@ def cells(frame: TableFrame) -> list[list[Cell]]:
             scored += [own, paper, Cell(difference(row[f"{score}_difference"], score))]
         labels = [Cell(row[name]) for name in frame.table.label_columns]
         extras = [Cell(number(row[name], name)) for name in frame.extras]
-        printed.append([*labels, *scored, *extras, Cell(str(row["replicates"]))])
+        printed.append([*labels, *scored, *extras, Cell(row["runs"])])
     return printed
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,27 +13,16 @@ import pandas as pd
 from benchmarks.metrics.counts import Scores, class_scores, scores
 from benchmarks.protocol.setting import Setting
 from benchmarks.protocol.tables import Table
+from benchmarks.results.failed_run import FailedRun
 from benchmarks.results.result import Result
 from benchmarks.results.submission import Submission
-from reports.select.comparable import ResultGroup, ResultGroupRow, comparable_groups
+from reports.select.comparable import ResultGroup, ResultGroupRow, RowState, comparable_groups
 from reports.select.results import Collection, ResultSource
 from reports.select.settings import describe
 from reports.tables import scored_rows
-from reports.tables.intervals import (
-    NO_INTERVAL,
-    DiceInterval,
-    Resamples,
-    column,
-    intervals,
-    reference,
-    sentences,
-    unranked,
-    untested,
-)
-from reports.tables.notes import notes, row_name
-
-RowState = Literal["done", "not run", "collapsed", "scored"]
-"""Scored: of predictions that were made elsewhere."""
+from reports.tables.intervals import RowIntervals, column, intervals, reference, sentences, unranked, untested
+from reports.tables.notes import notes
+from reports.tables.row_name import row_name
 
 NATIVE = "native_dice"
 OVERALL = "overall_accuracy"
@@ -53,11 +42,12 @@ class TableFrame:
     """One table under one setting.
 
     `rows` has one line per table row: the label columns; `<score>`, `<score>_paper` and `<score>_difference` (ours
-    minus the paper) for each score; the extras; `replicates`, `keys`, `scored` and `state`. Below them stand scored
-    predictions, without a run: `scored` is the key of their file. For each of `interval_columns` (Dice, or Dice
-    of each class) also `<score>_low` and `<score>_high` (95 % interval over test images), `<score>_spread` (standard
-    deviation over replicates) and `<score>_p` (of no difference from the row `reference`, adjusted). `runs` has one
-    line per result, with its labels, `key`, `split_seed`, `seed`, `collapsed` and every score. NaN is "no number".
+    minus the paper) for each score; the extras; `replicates`, `runs` (in words where a replicate has no result),
+    `keys`, `scored` and `state`. Below them stand scored predictions, without a run: `scored` is the key of their file.
+    For each of `interval_columns` (Dice, or Dice of each class) also `<score>_low` and `<score>_high` (95 % interval
+    over test units), `<score>_spread` (standard deviation over replicates) and `<score>_p` (of no difference from the
+    row `reference`, adjusted). `runs` has one line per result, with its labels, `key`, `split_seed`, `seed`,
+    `collapsed` and every score. NaN is "no number".
     `unranked` says why no row of ours may be called best, `untested` why none is tested against the reference; both
     are empty where it is done.
     """
@@ -74,14 +64,22 @@ class TableFrame:
     untested: str
     notes: tuple[str, ...]
     results: tuple[Result, ...]
+    failed: tuple[FailedRun, ...] = ()  # runs without a result
 
     @property
     def title(self) -> str:
         """Setting, owner, data and precision: what tells a frame from its neighbours."""
         owner = ["published results"] if self.source == "published" else []
-        first = self.results[0] if self.results else None
-        facts = [first.data["describe"], first.identity["precision"]] if first else []
-        return "; ".join([describe(self.setting), *owner, *facts])
+        facts = [self.first.data_description, self.first.identity["precision"]] if self.first else []
+        runs: tuple[Result | FailedRun, ...] = (*self.results, *self.failed)
+        facts += sorted({f"custom weights {digits}" for run in runs for digits in run.custom_weights})
+        return "; ".join(part for part in [describe(self.setting), *owner, *facts] if part)
+
+    @property
+    def first(self) -> Result | FailedRun | None:
+        """A run of the frame, one with a result if there is one: data and precision are those of all."""
+        runs: tuple[Result | FailedRun, ...] = (*self.results, *self.failed)
+        return runs[0] if runs else None
 
     @property
     def dataset(self) -> str:
@@ -91,21 +89,20 @@ class TableFrame:
 
 def table_frames(table: Table, collection: Collection, setting: Setting) -> list[TableFrame]:
     """Return the table under a setting, one frame for each group of results that may share a column."""
-    resamples = Resamples()
-    return [make_frame(group, resamples) for group in comparable_groups(table, collection, setting)]
+    return [make_frame(group) for group in comparable_groups(table, collection, setting)]
 
 
-def make_frame(group: ResultGroup, resamples: Resamples) -> TableFrame:
-    """Return the frame of a group of results; groups with rows in common share their `resamples`."""
+def make_frame(group: ResultGroup) -> TableFrame:
+    """Return the frame of a group of results."""
     group = _on_classes(group)
     table = group.table
     extras = tuple(name for name in EXTRAS if _has_column(name, group))
     names = (*table.scores, *extras)
     interval_columns = tuple(name for name in table.scores if name == "dice" or name not in SCORE_COLUMNS)
-    row_intervals = intervals(group, interval_columns, resamples)
+    row_intervals = intervals(group, interval_columns)
     rows = [
-        _row(group, row, names) | _interval_cells(row, interval_columns, by_column)
-        for row, by_column in zip(group.rows, row_intervals, strict=True)
+        _row(group, row, names) | _interval_cells(row, interval_columns, found)
+        for row, found in zip(group.rows, row_intervals, strict=True)
     ]
     rows += [
         _scored_row(group, submission, labels, names, interval_columns)
@@ -138,6 +135,7 @@ def make_frame(group: ResultGroup, resamples: Resamples) -> TableFrame:
         untested=untested(group),
         notes=notes(group, sentences(group, row_intervals), scored_rows.notes(group)),
         results=group.results,
+        failed=group.failed,
     )
 
 
@@ -171,8 +169,7 @@ def _on_classes(group: ResultGroup) -> ResultGroup:
 
 
 def _row(group: ResultGroup, row: ResultGroupRow, names: tuple[str, ...]) -> dict[str, Any]:
-    state: RowState = "collapsed" if row.collapsed else "done" if row.results else "not run"
-    # The mean over the survivors of a collapse would flatter the system: one collapsed replicate takes the whole row.
+    state: RowState = row.state
     ours = {name: _mean([score(result, name) for result in row.results]) for name in names}
     if state != "done":
         ours = {name: value if name in PARAMETER_COLUMNS else math.nan for name, value in ours.items()}
@@ -186,6 +183,7 @@ def _row(group: ResultGroup, row: ResultGroupRow, names: tuple[str, ...]) -> dic
         **cells,
         **{name: ours[name] for name in names if name not in group.table.scores},
         "replicates": len(row.results),
+        "runs": row.runs,
         "keys": tuple(result.key for result in row.results),
         "scored": "",
         "state": state,
@@ -208,18 +206,20 @@ def _scored_row(
     for name in interval_columns:
         low, high = (limits[name].low, limits[name].high) if name in limits else (math.nan, math.nan)
         cells |= {f"{name}_low": low, f"{name}_high": high, f"{name}_p": math.nan, f"{name}_spread": math.nan}
-    return {**cells, "replicates": 0, "keys": (), "scored": submission.key, "state": "scored"}
+    return {**cells, "replicates": 0, "runs": "0", "keys": (), "scored": submission.key, "state": "scored"}
 
 
 def _interval_cells(
-    row: ResultGroupRow, interval_columns: tuple[str, ...], by_column: Mapping[str, DiceInterval]
+    row: ResultGroupRow, interval_columns: tuple[str, ...], found: RowIntervals | None
 ) -> dict[str, float]:
     """Interval, spread and p of a row; NaN for a row without a score."""
     cells: dict[str, float] = {}
     for name in interval_columns:
-        limits = by_column.get(name, NO_INTERVAL)
-        values = [score(result, name) for result in row.results] if name in by_column else []
-        cells |= {f"{name}_low": limits.low, f"{name}_high": limits.high, f"{name}_p": limits.p}
+        known = found is not None and name in found.intervals
+        low, high = (found.intervals[name].low, found.intervals[name].high) if found and known else (math.nan, math.nan)
+        values = [score(result, name) for result in row.results] if known else []
+        cells |= {f"{name}_low": low, f"{name}_high": high}
+        cells[f"{name}_p"] = found.p.get(name, math.nan) if found else math.nan
         cells[f"{name}_spread"] = float(np.std(values, ddof=1)) if len(values) > 1 else math.nan
     return cells
 

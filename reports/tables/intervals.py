@@ -1,98 +1,55 @@
-"""Compute the intervals of a table over its test images, test its rows, and decide which rows may be ranked."""
+"""Compute the intervals of a table over its test units, test its rows, and decide which rows may be ranked."""
 
 from __future__ import annotations
 
 import math
-from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
-import numpy as np
-
-from benchmarks.metrics.counts import FloatArray
-from benchmarks.results.result import Result
-from reports.formatting import format_range
+from benchmarks.results.counted_test import CountedTest
+from reports.formatting import format_range, join_words, plural
 from reports.select.comparable import ResultGroup, ResultGroupRow, replicate_identity
-from reports.statistics.bootstrap import (
-    RESAMPLES,
-    image_places,
-    interval,
-    mean_over_classes,
-    resampled_class_dice,
-    resampling_p,
-)
-from reports.statistics.replicates import holm
-from reports.tables.notes import row_name
+from reports.statistics.jackknife import FEWEST_TESTED, Jackknife
+from reports.statistics.replicates import LEVEL_TEXT, holm
+from reports.statistics.units import Interval, Units, interval, lacking, number_units
+from reports.tables.row_name import row_name
 from rssam.config import RSSAM
-
-FEWEST_IMAGES = 30
-"""Test images below which no difference is tested: percentiles of few images are too narrow."""
 
 
 @dataclass(frozen=True)
-class DiceInterval:
-    """The 95 % interval over test images of one row's Dice, or Dice of one class.
+class RowIntervals:
+    """The intervals of one row by column, "dice" and each class, with the estimates behind them; `whole` is of Dice.
 
-    `p` is that of no difference from the table's reference row, adjusted for the number of such tests in the table; NaN
-    where nothing is tested. `undefined` resamples had no score and are left out.
+    `p` is that of no difference from the table's reference row, adjusted for the number of such tests in the table; a
+    column without a test is missing.
     """
 
-    low: float
-    high: float
-    p: float
-    undefined: int
+    whole: Jackknife
+    estimates: Mapping[str, Jackknife]
+    intervals: Mapping[str, Interval]
+    p: Mapping[str, float]
 
 
-NO_INTERVAL = DiceInterval(math.nan, math.nan, math.nan, 0)
-"""The interval of a row without a score."""
+def intervals(group: ResultGroup, names: Sequence[str]) -> list[RowIntervals | None]:
+    """Return for each row of the group the intervals of those of `names` that are "dice" or a class.
 
-
-class Resamples:
-    """Dice of resampled test sets, mean over a row's replicates: float [draws] by column, "dice" and each class.
-
-    What is resampled is the images of all the row's test sets, each once; every replicate is scored on those of its
-    own. So replicates on one official test set share its resamples, and rows on the same images are paired. A row that
-    stands in many tables is resampled once.
+    A row's score is the mean over its replicates. A unit is left out of all replicates at once, so replicates on one
+    official test set do not look surer than one of them. None for a row without a score.
     """
-
-    def __init__(self) -> None:
-        self._known: dict[tuple[int, ...], tuple[tuple[Result, ...], dict[str, FloatArray]]] = {}
-
-    def __call__(self, rows: Sequence[ResultGroupRow]) -> list[dict[str, FloatArray]]:
-        """Return one mapping for each row, empty for a row without a score."""
-        scored = [row.results if row.results and not row.collapsed and _alike(row.results) else () for row in rows]
-        fresh = {_identity(results): results for results in scored if results}
-        groups: dict[tuple[tuple[str, ...], int], list[tuple[Result, ...]]] = defaultdict(list)
-        for identity, results in fresh.items():
-            if identity not in self._known:
-                images = tuple(sorted({image for result in results for image in result.images}))
-                groups[images, len(results[0].classes)].append(results)
-        for members in groups.values():
-            flat = [result for results in members for result in results]
-            _, places = image_places([result.images for result in flat])
-            by_result = iter(resampled_class_dice([result.counts for result in flat], places=places))
-            for results in members:
-                # The results are kept too: an identity is free for another object once its owner is gone.
-                drawn = np.stack([next(by_result) for _ in results])
-                self._known[_identity(results)] = results, _by_column(drawn, results[0].classes)
-        return [self._known[_identity(results)][1] if results else {} for results in scored]
+    units = number_units(group.results)
+    rows = [_estimated(row, names, units) for row in group.rows]
+    p = _tests(group, rows)
+    return [
+        row and replace(row, p={name: p[number, name] for name in row.estimates if (number, name) in p})
+        for number, row in enumerate(rows)
+    ]
 
 
-def intervals(group: ResultGroup, names: Sequence[str], resamples: Resamples) -> list[dict[str, DiceInterval]]:
-    """Return for each row of the group, by column, the intervals of those of `names` that are "dice" or a class.
-
-    Empty for a row without a score.
-    """
-    drawn = [{name: draws[name] for name in names if name in draws} for draws in resamples(group.rows)]
-    tested = _tests(group, drawn)
-    row_intervals = []
-    for number, by_column in enumerate(drawn):
-        limits = {name: interval(draws) for name, draws in by_column.items()}
-        row_intervals.append({
-            name: DiceInterval(bounds.low, bounds.high, tested.get((number, name), math.nan), bounds.undefined)
-            for name, bounds in limits.items()
-        })  # fmt: skip
-    return row_intervals
+def by_column(tests: Sequence[CountedTest], units: Units) -> dict[str, Jackknife]:
+    """Return the estimates of some tests of the same classes by the name of their column."""
+    *classes, whole = units.dice(tests)
+    named = {column(title): estimate for title, estimate in zip(tests[0].classes, classes, strict=True)}
+    return {**named, "dice": whole}
 
 
 def unranked(group: ResultGroup) -> str:
@@ -104,7 +61,10 @@ def unranked(group: ResultGroup) -> str:
         return "the data are synthetic"
     if group.missing:
         return f"{group.missing} of {len(group.table.rows)} rows have no result"
-    if len({tuple(replicate_identity(result) for result in row.results) for row in group.filled}) > 1:
+    if failed := sum(row.state == "failed" for row in group.rows):
+        return f"{failed} of {len(group.table.rows)} rows {'has' if failed == 1 else 'have'} a run that failed"
+    scored = [row for row in group.filled if not row.failed]
+    if len({tuple(replicate_identity(result) for result in row.results) for row in scored}) > 1:
         return "rows rest on different replicates"
     return ""
 
@@ -116,11 +76,10 @@ def untested(group: ResultGroup) -> str:
         return reason
     if reference_row is None:
         return "the table has no full RS-SAM"
-    if reference_row.collapsed or not reference_row.results:
+    if reference_row.state != "done":
         return f"{row_name(group, reference_row)} has no score"
-    if len({image for result in reference_row.results for image in result.images}) < FEWEST_IMAGES:
-        return f"fewer than {FEWEST_IMAGES} test images"
-    return ""
+    units = number_units(group.results)
+    return lacking(units.dice(reference_row.results)[-1], units, FEWEST_TESTED, "a test")
 
 
 def reference(group: ResultGroup) -> ResultGroupRow | None:
@@ -133,55 +92,72 @@ def column(title: str) -> str:
     return title.lower().replace(" ", "_")
 
 
-def sentences(group: ResultGroup, row_intervals: Sequence[dict[str, DiceInterval]]) -> tuple[str, ...]:
-    """Return what the intervals cover and what they do not, for the notes under the table."""
-    done = [row for row, by_column in zip(group.rows, row_intervals, strict=True) if by_column]
-    if not done:
-        return ()
-    sizes = sorted({len(result.images) for row in done for result in row.results})
-    images = format_range(str(sizes[0]), str(sizes[-1]))
-    several = any(len(row.results) > 1 for row in done)
-    resplit = len({result.identity["data"] for row in done for result in row.results}) > 1
+def sentences(group: ResultGroup, row_intervals: Sequence[RowIntervals | None]) -> tuple[str, ...]:
+    """Return what the intervals cover and what they do not, or why there are none, for the notes under the table."""
+    done = [(row, found) for row, found in zip(group.rows, row_intervals, strict=True) if found]
+    shown = [(row, found) for row, found in done if any(not one.why for one in found.intervals.values())]
+    resplit = len({result.identity["data"] for row, _ in done for result in row.results}) > 1
     luck = "the luck of split and training" if resplit else "the luck of training"
+    several = any(len(row.results) > 1 for row, _ in done)
+    lines = []
+    if shown:
+        together = " A unit is left out of all replicates of a row at once." if several else ""
+        lines.append(
+            f"Intervals are {LEVEL_TEXT} of a jackknife over {_over(group, [found for _, found in shown])}. They cover "
+            f"which of them were tested, not {luck}.{together}"
+        )
+    lines += _without(group, done)
+    return (*lines, f"± is the standard deviation over replicates, which holds {luck}.") if several else tuple(lines)
+
+
+def _over(group: ResultGroup, shown: Sequence[RowIntervals]) -> str:
+    """The units in words: how many, and whether they are scenes."""
+    units = number_units(group.results)
+    counts = sorted({found.whole.units for found in shown})
+    number = format_range(f"{counts[0]:,}", f"{counts[-1]:,}")
+    words = f"{number} {plural(counts[-1], units.noun)} with something to score"
+    if units.scenes:
+        return f"{words} (tiles known to abut are one scene)"
+    return f"{words} ({'no two of one known scene' if units.known else 'their scenes are not known'})"
+
+
+def _without(group: ResultGroup, done: Sequence[tuple[ResultGroupRow, RowIntervals]]) -> list[str]:
+    """Why columns have no interval, with their rows where others have one."""
+    rows_by_reason: dict[str, list[str]] = {}
+    for row, found in done:
+        for name, one in found.intervals.items():
+            if one.why:
+                where = f"{one.why} ({name.replace('_', ' ')})" if len(found.intervals) > 1 else one.why
+                rows_by_reason.setdefault(where, []).append(row_name(group, row))
     parts = [
-        f"Intervals hold {RESAMPLES} of the {images} test images",
-        f"they cover which images were tested, not {luck}",
+        reason if len(names) == len(done) else f"{join_words(names)}: {reason}"
+        for reason, names in rows_by_reason.items()
     ]
-    if several:
-        parts.append("a resample's score is the mean over a row's replicates, each on its own test images")
-        parts.append(f"± is the standard deviation over replicates, which holds {luck} too")
-    undefined = max(limits.undefined for by_column in row_intervals for limits in by_column.values())
-    if undefined:
-        parts.append(f"up to {undefined:,} resamples hold nothing to score and are left out")
-    return (f"{'; '.join(parts)}.",)
+    return [f"No interval: {'; '.join(parts)}."] if parts else []
 
 
-def _alike(results: Sequence[Result]) -> bool:
-    """Whether results are of the same classes, and so of one resample."""
-    return len({result.classes for result in results}) == 1
+def _estimated(row: ResultGroupRow, names: Sequence[str], units: Units) -> RowIntervals | None:
+    """The estimates and intervals of one row; None without a score, or if its replicates have other classes."""
+    if row.state != "done" or len({result.classes for result in row.results}) > 1:
+        return None
+    named = by_column(row.results, units)
+    estimates = {name: one for name, one in named.items() if name in names}
+    return RowIntervals(named["dice"], estimates, {name: interval(one, units) for name, one in estimates.items()}, {})
 
 
-def _identity(results: Sequence[Result]) -> tuple[int, ...]:
-    return tuple(id(result) for result in results)
-
-
-def _by_column(drawn: FloatArray, classes: Sequence[str]) -> dict[str, FloatArray]:
-    """Means over replicates, float [draws] by the name of their column, from draws [replicates, classes, draws]."""
-    by_class = {column(title): drawn[:, index].mean(axis=0) for index, title in enumerate(classes)}
-    return {**by_class, "dice": mean_over_classes(drawn).mean(axis=0)}
-
-
-def _tests(group: ResultGroup, drawn: Sequence[dict[str, FloatArray]]) -> dict[tuple[int, str], float]:
+def _tests(group: ResultGroup, rows: Sequence[RowIntervals | None]) -> dict[tuple[int, str], float]:
     """Adjusted p by row and column against the reference row; none where rows may not be ranked."""
     reference_row = reference(group)
     if reference_row is None or untested(group):
         return {}
-    base = drawn[group.rows.index(reference_row)]
+    base = rows[group.rows.index(reference_row)]
+    assert base is not None
     tests = {
-        (number, name): resampling_p(draws - base[name])
-        for number, by_column in enumerate(drawn)
-        for name, draws in by_column.items()
-        if name in base and group.rows[number] is not reference_row
+        (number, name): (one - base.estimates[name]).p
+        for number, row in enumerate(rows)
+        if row is not None and row is not base
+        for name, one in row.estimates.items()
+        if name in base.estimates
     }
     known = {test: p for test, p in tests.items() if not math.isnan(p)}
     return dict(zip(known, holm(list(known.values())), strict=True))

@@ -6,17 +6,22 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 from benchmarks.metrics.counts import foreground_share
+from benchmarks.protocol.claims import REPLICATES
 from benchmarks.protocol.paper_numbers import IMPLIED_FOREGROUND
 from benchmarks.protocol.recipe import PROFILES
 from benchmarks.results.custom_system import SYSTEM
 from data_prep.splits import SPLITS
 from reports.formatting import format_number, format_range, join_words, plural
-from reports.select.comparable import ResultGroup, ResultGroupRow
+from reports.select.comparable import ResultGroup
 from reports.select.not_comparable import from_scratch, group_reasons, replaced, variant
 from reports.select.settings import PAPER_SETTING, command
+from reports.tables.class_means import class_mean_notes
+from reports.tables.mixed_software import mixed_software
 from reports.tables.recipe_text import describe_recipe, describe_replicate
+from reports.tables.row_name import row_name
 from reports.tables.rs_sam_note import rs_sam_note
 from reports.tables.train_neighbours import describe_neighbours, neighbours
+from reports.tables.without_result import diverged_rates, without_result
 from rssam.config import RSSAM
 
 INITIALISATIONS = {
@@ -33,6 +38,9 @@ def notes(group: ResultGroup, intervals: Sequence[str] = (), scored: Sequence[st
     """
     if not group.results:
         fill = command(group.table, group.setting)
+        if group.failed:
+            ending = f"No row of this table has a result. To fill it: `{fill}`."
+            return tuple(part for part in (_owner(group), without_result(group), ending, *scored) if part)
         return (f"Nothing of this table has been run. To fill it: `{fill}`.", *scored)
     parts = (
         _owner(group),
@@ -40,7 +48,11 @@ def notes(group: ResultGroup, intervals: Sequence[str] = (), scored: Sequence[st
         _missing(group),
         *rs_sam_note(result.identity["model"] for result in group.results),
         _collapsed(group),
+        without_result(group),
+        diverged_rates(group),
+        mixed_software(group),
         _average(group),
+        *_class_means(group),
         *intervals,
         *scored,
         f"Recipe {group.setting.profile}: {describe_recipe(PROFILES[group.setting.profile].recipe)}.",
@@ -61,14 +73,6 @@ def notes(group: ResultGroup, intervals: Sequence[str] = (), scored: Sequence[st
         _overflows(group),
     )
     return tuple(part for part in parts if part)
-
-
-def row_name(group: ResultGroup, row: ResultGroupRow) -> str:
-    """Return a row in words: its only label, or its labels with their columns."""
-    labels = row.row.labels
-    if len(labels) == 1:
-        return labels[0]
-    return ", ".join(f"{column} {label}" for column, label in zip(group.table.label_columns, labels, strict=True))
 
 
 def _owner(group: ResultGroup) -> str:
@@ -123,6 +127,12 @@ def _average(group: ResultGroup) -> str:
     )
 
 
+def _class_means(group: ResultGroup) -> tuple[str, ...]:
+    """Return the rows and classes for which another mean over classes gives another number."""
+    tabled = {row_name(group, row): row.results for row in group.filled if row.state == "done"}
+    return class_mean_notes(tabled, group.table.scores)
+
+
 def _start(group: ResultGroup) -> str:
     """How the networks are initialised, by system where they differ."""
     starts: dict[str, list[str]] = defaultdict(list)
@@ -133,6 +143,8 @@ def _start(group: ResultGroup) -> str:
             starts["from random numbers, as published"].append(row_name(group, row))
             continue
         words = INITIALISATIONS.get(init, str(init)) if init != "scratch" or from_scratch(row) else "from scratch"
+        if custom := row.results[0].custom_weights:
+            words = f"from custom weights {join_words(list(custom))}, in place of the published file"
         starts[f"{words} {options['encoder']}" if init == "sam" and "encoder" in options else words].append(
             row_name(group, row)
         )
@@ -176,18 +188,18 @@ def _own(group: ResultGroup) -> str:
 
 def _data(group: ResultGroup) -> str:
     """Completeness of the data and sizes of the splits."""
-    data = group.results[0].data
+    described = group.results[0].data_description
     recorded = {
         split: {int(result.data[split]) for result in group.results if split in result.data} for split in SPLITS
     }
     counts = ", ".join(
         f"{join_words([str(size) for size in sorted(sizes)])} {split}" for split, sizes in recorded.items() if sizes
     )
-    return f"Data: {group.dataset}, {data['describe']}" + (f"; images used: {counts}." if counts else ".")
+    return f"Data: {group.dataset}, {described}" + (f"; images used: {counts}." if counts else ".")
 
 
 def _split_rule(group: ResultGroup) -> str:
-    if all(result.identity.get("split_rule") != "blocked" for result in group.results):
+    if all(result.identity["split_rule"] != "blocked" for result in group.results):
         return ""
     return (
         "Split by scenes (--split blocked): tiles found to abut never part, so no test tile has a known neighbour in "
@@ -199,7 +211,7 @@ def _neighbours(group: ResultGroup) -> str:
     """Dice without the test images that have neighbours in training; rows without a score are left out."""
     if _split_rule(group) and not any(neighbours(result) for result in group.results):
         return ""  # the note on the split says so
-    sound = [row for row in group.filled if not row.collapsed]
+    sound = [row for row in group.filled if row.state == "done"]
     ours = [row_name(group, row) for row in sound if row.row.model == RSSAM()]
     return describe_neighbours({row_name(group, row): row.results for row in sound}, ours[0] if ours else None)
 
@@ -256,6 +268,8 @@ def _replicates(group: ResultGroup) -> str:
         meaning = " One replicate: only the difference is shown, no verdict."
     else:
         meaning = " Numbers are means over a row's replicates."
+        if max(counts) < REPLICATES:
+            meaning += f" Fewer than {REPLICATES}: only differences are shown, no verdict."
     if len(rows_by_replicates) == 1:
         return f"Replicates: {next(iter(rows_by_replicates))}.{meaning}"
     listed = "; ".join(f"{join_words(names)}: {replicates}" for replicates, names in rows_by_replicates.items())

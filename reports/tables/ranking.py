@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import Literal
 
-from reports.formatting import DECIMALS
+from reports.formatting import DECIMALS, plural
 from reports.statistics.replicates import LEVEL
 from reports.tables.frames import PARAMETER_COLUMNS, TableFrame
 
@@ -51,8 +51,9 @@ def _tested(frame: TableFrame) -> str:
         return f"No difference is tested: {frame.untested}."
     tests = sum(not math.isnan(p) for score in frame.interval_columns for p in frame.rows[f"{score}_p"])
     return (
-        f"{DAGGER} these runs differ from those of {frame.reference}: paired bootstrap over test images, not over "
-        f"training; two-sided, p < {1 - LEVEL:.2f} after Holm's correction for {tests} test{'s' if tests > 1 else ''}."
+        f"{DAGGER} these runs differ from those of {frame.reference}: paired jackknife over the units of the "
+        f"intervals, not over training; two-sided, p < {1 - LEVEL:.2f} after Holm's correction for "
+        f"{tests} {plural(tests, 'test')}."
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from benchmarks.protocol.recipe import Recipe
+from benchmarks.results.failed_run import FailedRun
 from benchmarks.results.result import Result
 from reports.formatting import plural
 
@@ -30,7 +31,7 @@ def describe_recipe(recipe: Recipe) -> str:
     return ", ".join(part for part in parts if part)
 
 
-def describe_replicate(result: Result, joint: str = ", ") -> str:
+def describe_replicate(result: Result | FailedRun, joint: str = ", ") -> str:
     """Return the seeds of a replicate in words."""
     return f"split seed {result.identity['split_seed']}{joint}seed {result.identity['seed']}"
 

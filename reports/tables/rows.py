@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from benchmarks.results.result import Result
-from reports.tables.frames import RowState, TableFrame
+from reports.select.comparable import RowState
+from reports.tables.frames import TableFrame
 
 
 @dataclass(frozen=True, eq=False)
@@ -19,6 +20,7 @@ class GroupedRow:
     name: str  # as in the first of them
     results: tuple[Result, ...]
     state: RowState
+    runs: str  # their number, in words where some have no result
 
     @property
     def places(self) -> str:
@@ -44,7 +46,7 @@ def grouped(frames: Iterable[TableFrame]) -> list[RowGroup]:
             if keys in rows:
                 rows[keys] = replace(rows[keys], tables=(*rows[keys].tables, frame.table.id))
             else:
-                rows[keys] = GroupedRow((frame.table.id,), row_title(frame, row), results, row["state"])
+                rows[keys] = GroupedRow((frame.table.id,), row_title(frame, row), results, row["state"], row["runs"])
     return [RowGroup(dataset, title, tuple(rows.values())) for (dataset, title), rows in groups.items()]
 
 

@@ -7,14 +7,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from functools import cache
 
-from benchmarks.metrics.counts import FloatArray
 from benchmarks.results.submission import Submission
 from reports.formatting import format_number
 from reports.select.comparable import ResultGroup
-from reports.statistics.bootstrap import RESAMPLES, Interval, interval, mean_over_classes, resampled_class_dice
-from reports.tables.intervals import column
+from reports.statistics.units import Interval, dice_interval, interval, number_units
+from reports.tables.class_means import class_mean_notes
+from reports.tables.intervals import by_column
 
 SCORED_LABEL = "(scored predictions)"
 """Behind the name of such a row, wherever it stands."""
@@ -37,19 +36,10 @@ def labels(group: ResultGroup) -> list[tuple[str, ...]]:
     ]
 
 
-@cache
 def limits(submission: Submission) -> dict[str, Interval]:
     """Return the 95 % interval of Dice and of the Dice of each class, by column, as of a run with the same counts."""
-    drawn = resampled_class_dice([submission.counts])[0]  # [classes, draws]
-    by_class: dict[str, FloatArray] = {
-        column(title): drawn[index] for index, title in enumerate(submission.classes)
-    }  # fmt: skip
-    return {name: interval(values) for name, values in {**by_class, "dice": mean_over_classes(drawn[None])[0]}.items()}
-
-
-def dice_interval(submission: Submission) -> Interval:
-    """Return the 95 % interval of Dice."""
-    return limits(submission)["dice"]
+    units = number_units([submission])
+    return {name: interval(estimate, units) for name, estimate in by_column([submission], units).items()}
 
 
 def notes(group: ResultGroup) -> tuple[str, ...]:
@@ -57,19 +47,31 @@ def notes(group: ResultGroup) -> tuple[str, ...]:
     if not group.scored:
         return ()
     warnings = [_not_comparable(group, submission) for submission in group.scored]
-    return (_origin(group.scored), *(sentence for sentence in warnings if sentence))
+    tests = {label[0]: [submission] for label, submission in zip(labels(group), group.scored, strict=True)}
+    return (
+        _origin(group.scored),
+        *(sentence for sentence in warnings if sentence),
+        *class_mean_notes(tests, group.table.scores),
+    )
 
 
 def _origin(scored: Sequence[Submission]) -> str:
     listed = [
-        f"{submission.name} (`scores/{submission.key}.json`, {len(submission.images)} test images, "
-        f"{_split(submission)})"
+        f"{submission.name} (`scores/{submission.key}.json`, {_over(submission)}, {_split(submission)})"
         for submission in scored
     ]
     return (
         "Scored predictions, made elsewhere and counted here; no runs of this suite, so they are in no verdict, rank "
-        f"or test, and their intervals hold {RESAMPLES} of their own test images: {'; '.join(listed)}."
+        f"or test, and their intervals are over their own test images: {'; '.join(listed)}."
     )
+
+
+def _over(submission: Submission) -> str:
+    """The test images, the scenes they are of where those are fewer, and why there is no interval."""
+    limits = dice_interval(submission)
+    images = f"{len(submission.images)} test images"
+    of = f" of {limits.units}" if limits.scenes else ""
+    return f"{images}{of}; no interval: {limits.why}" if limits.why else f"{images}{of}"
 
 
 def _not_comparable(group: ResultGroup, submission: Submission) -> str:
@@ -79,14 +81,15 @@ def _not_comparable(group: ResultGroup, submission: Submission) -> str:
     data = submission.data
     if digests and submission.identity["data"] not in digests:
         reasons.append(
-            f"scored on another test split ({_split(submission)}; {data['describe']}) than the runs of this table"
+            f"scored on another test split ({_split(submission)}; {submission.data_description}) than the runs of this "
+            "table"
         )
     elif len(digests) > 1:
         reasons.append(f"scored on one of the {len(digests)} test splits that the runs of this table rest on")
     elif used := {len(result.images) for result in group.results if set(result.images) != set(submission.images)}:
         reasons.append(f"scored on all {len(submission.images)} test images, where runs of this table have {min(used)}")
     if not digests and not data.get("complete"):
-        reasons.append(f"the data are {data['describe']}, not the paper's")
+        reasons.append(f"the data are {submission.data_description}, not the paper's")
     if not submission.scores.dice > submission.constant_dice:
         answer = format_number(submission.constant_dice, missing="undefined")
         reasons.append(f"not above the constant answer, Dice {answer}")

@@ -9,7 +9,7 @@ from typing import Literal
 from benchmarks.protocol.claims import CLAIMS, RUNS, Claim, Comparison
 from reports.formatting import format_range
 from reports.select.not_comparable import row_reasons
-from reports.verdicts.paired import COLLAPSED, ClaimWord, PairedByKey, PairedComparison, key_of
+from reports.verdicts.paired import FUTILE, ClaimWord, PairedByKey, PairedComparison, key_of
 from reports.verdicts.rule import VerdictSet, find_row
 
 FEW_COMPARISONS = 3
@@ -30,7 +30,7 @@ class OnPaper:
 class ClaimVerdict:
     """A claim with its two answers; `why` is the ground of one that is not tested.
 
-    `incomparable`: there are runs, but collapsed or made in another way than the paper's.
+    `incomparable`: there are runs, but diverged, collapsed or made in another way than the paper's.
     """
 
     claim: Claim
@@ -120,8 +120,8 @@ def _verdict(claim: Claim, results: tuple[VerdictSet, PairedByKey] | None) -> Cl
         word, why = "not tested", _lacking(deciding)
     elif "undecided" in words:
         word = "undecided"
-    collapsed = any(tested.why.startswith(COLLAPSED) for tested in deciding)
-    return ClaimVerdict(claim, paper, word, why, paired, incomparable=collapsed)
+    futile = any(tested.why.startswith(FUTILE) for tested in deciding)
+    return ClaimVerdict(claim, paper, word, why, paired, incomparable=futile)
 
 
 def _lacking(deciding: Sequence[PairedComparison]) -> str:
@@ -135,12 +135,12 @@ def _lacking(deciding: Sequence[PairedComparison]) -> str:
 
 
 def _reasons(claim: Claim, verdict_set: VerdictSet) -> tuple[str, ...]:
-    """Why the runs behind a claim cannot be set beside the paper's; a collapse is said of its comparison."""
+    """Why the runs behind a claim cannot be set beside the paper's; a row without a score is said of its comparison."""
     reasons: list[str] = []
     for comparison in claim.comparisons:
         group = verdict_set.groups.get(comparison.dataset)
         for name in (comparison.better, comparison.worse):
             row = find_row(group, name)
-            if comparison.decides and group is not None and row is not None and not row.collapsed:
+            if comparison.decides and group is not None and row is not None and row.state == "done":
                 reasons += row_reasons(group, row, any_recipe=claim.profile != "paper")
     return tuple(dict.fromkeys(reasons))

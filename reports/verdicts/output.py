@@ -15,7 +15,7 @@ from reports.verdicts.summary import VerdictSummary, VerdictsWithRanks
 
 
 def verdicts_json(summary: VerdictSummary) -> bytes:
-    """Return every verdict of every setting, with spreads, rank agreement, and the uses of test splits."""
+    """Return every verdict of every setting, with joint shifts, rank agreement, and the uses of test splits."""
     return _bytes({
         "judged": [_ranked(ranked) for ranked in summary.ranked],
         "test_splits": {
@@ -38,8 +38,7 @@ def _ranked(ranked: VerdictsWithRanks) -> dict[str, Any]:
         "source": verdict_set.source,
         "decided": len(verdict_set.decided),
         "outside": len(verdict_set.outside),
-        "expected_outside": verdict_set.expected_outside,
-        "spreads": {dataset: asdict(spread) for dataset, spread in verdict_set.spreads.items()},
+        "shifts": {dataset: asdict(shift) for dataset, shift in verdict_set.shifts.items()},
         "ranks": [asdict(rank) for rank in ranked.ranks],
         "runs": [_verdict(verdict) for verdict in verdict_set.verdicts],
         "comparisons": [_paired(paired) for paired in ranked.paired.values()],
@@ -53,7 +52,7 @@ def _verdict(verdict: Verdict) -> dict[str, Any]:
         "dataset": run.dataset, "run": run.name, "tables": list(run.tables), "verdict": verdict.word,
         "text": verdict.text, "why": verdict.why, "paper": run.printed["dice"], "mean": verdict.mean,
         "difference": verdict.difference, "tolerance": verdict.tolerance, "replicates": verdict.replicates,
-        "keys": list(verdict.keys),
+        "keys": list(verdict.keys), "state": verdict.state,
     }  # fmt: skip
 
 
@@ -71,7 +70,7 @@ def _paired(paired: PairedComparison) -> dict[str, Any]:
         **asdict(paired.comparison), "score": paired.score, "verdict": paired.word, "why": paired.why,
         "differences": list(paired.differences), "contrast": asdict(paired.contrast) if paired.contrast else None,
         "holm_divisor": paired.divisor, "stated_amount_in_interval": paired.points_held,
-        "new_images": asdict(paired.imagery) if paired.imagery else None, "by_scene": paired.scenes,
+        "new_images": asdict(paired.imagery) if paired.imagery else None,
     }  # fmt: skip
 
 

@@ -12,21 +12,19 @@ from benchmarks.protocol.claims import CLAIMS, Comparison, ScoreName
 from benchmarks.protocol.tables import SYSTEMS
 from benchmarks.results.result import Result
 from data_prep.registry import dataset as find_dataset
-from reports.select.comparable import ResultGroup, ResultGroupRow, replicate_identity
-from reports.statistics.bootstrap import Interval, image_places, interval, mean_over_classes, resampled_class_dice
+from reports.formatting import plural
+from reports.select.comparable import ResultGroup, ResultGroupRow, RowState, replicate_identity
 from reports.statistics.replicates import LEVEL, Contrast, contrast, holm
-from reports.verdicts.rule import VerdictSet, find_row
+from reports.statistics.units import Interval, interval, number_units
+from reports.verdicts.rule import FEWEST_REPLICATES, VerdictSet, find_row
 
 ClaimWord = Literal["supported", "contradicted", "undecided", "not tested"]
 
 ReplicatePair = tuple[Result, Result]
 """Results of the better and of the worse system, as claimed, on the same split with the same seed."""
 
-IMAGERY_DRAWS = 2_000
-"""Resamples behind an interval for new imagery: the ends of a 95 % interval to about 2 % of its width."""
-
-COLLAPSED = "collapsed"
-"""First word of why a comparison is not tested that more runs would not make possible."""
+FUTILE: tuple[RowState, ...] = ("diverged", "collapsed")
+"""States of a row without a score that more runs would not mend: first words of why a comparison is not tested."""
 
 PRIMARY = "Baseline"
 """The system against which RS-SAM is compared without adjustment."""
@@ -38,8 +36,8 @@ class PairedComparison:
 
     `divisor` is Holm's: the number of comparisons of its family that share the 5 % at its place; 1 for a comparison by
     itself. The interval of `contrast` is widened accordingly, so that it excludes 0 exactly where the word is not
-    "undecided". `imagery` is the interval over resampled test images, or whole scenes where they are known: what would
-    change on new images, with these trained networks.
+    "undecided". `imagery` is the paired interval over test units: what would change on new images, with these trained
+    networks.
     """
 
     comparison: Comparison
@@ -50,7 +48,6 @@ class PairedComparison:
     contrast: Contrast | None = None
     divisor: int = 1
     imagery: Interval | None = None
-    scenes: bool = False
     missing: tuple[str, ...] = ()  # runs that are not there
     pairs: tuple[ReplicatePair, ...] = ()
 
@@ -86,7 +83,7 @@ def compare(verdict_set: VerdictSet) -> PairedByKey:
         families.setdefault(family(*key), []).append(key)
     for members in families.values():
         by_key |= _adjusted({key: by_key[key] for key in members if by_key[key].contrast is not None}, verdict_set)
-    return _with_imagery(by_key, verdict_set)
+    return {key: _with_imagery(paired, verdict_set.groups.get(key[0].dataset)) for key, paired in by_key.items()}
 
 
 def family(comparison: Comparison, score: ScoreName) -> tuple[str, ...]:
@@ -126,16 +123,22 @@ def _paired(key: ComparisonKey, group: ResultGroup | None) -> PairedComparison:
         )
         why = f"not run: {' and '.join(missing)}"
         return PairedComparison(comparison, score, "not tested", why, (), missing=missing)
-    collapsed = [row.row.labels[0] for row in (better, worse) if row.collapsed]
-    if collapsed:
-        return PairedComparison(comparison, score, "not tested", f"{COLLAPSED}: {' and '.join(collapsed)}", ())
+    for state in (*FUTILE, "failed"):
+        if lost := [_named(row) for row in (better, worse) if row.state == state]:
+            return PairedComparison(comparison, score, "not tested", f"{state}: {' and '.join(lost)}", ())
     replicate_pairs = tuple(pairs(better, worse))
     differences = tuple(getattr(above.scores, score) - getattr(below.scores, score) for above, below in replicate_pairs)
-    if len(replicate_pairs) < 2:
-        why = "one pair of runs: difference only" if replicate_pairs else "no replicate that both have"
+    if len(replicate_pairs) < FEWEST_REPLICATES:
+        count = len(replicate_pairs)
+        why = f"{count} {plural(count, 'pair')} of runs, where a test takes {FEWEST_REPLICATES}: difference only"
+        why = why if replicate_pairs else "no replicate that both have"
         return PairedComparison(comparison, score, "not tested", why, differences)
     tested = contrast(differences, test_over_train(group, replicate_pairs))
     return PairedComparison(comparison, score, "undecided", "", differences, tested, pairs=replicate_pairs)
+
+
+def _named(row: ResultGroupRow) -> str:
+    return f"{row.row.labels[0]} ({row.runs})" if row.failed else row.row.labels[0]
 
 
 def test_over_train(group: ResultGroup, replicate_pairs: Sequence[ReplicatePair]) -> float:
@@ -167,44 +170,10 @@ def _contrast(paired: PairedComparison) -> Contrast:
     return paired.contrast
 
 
-def _with_imagery(by_key: PairedByKey, verdict_set: VerdictSet) -> PairedByKey:
-    """Intervals of the mean difference of Dice over resampled images, all systems of a data set on the same draws.
-
-    What is drawn are images (or scenes) of all the replicates' test sets together, and each replicate is scored on
-    those of its own: an image that several test sets share counts in all of them or in none.
-    """
-    with_imagery = dict(by_key)
-    for dataset in verdict_set.groups:
-        tested = {
-            key: paired
-            for key, paired in by_key.items()
-            if key[0].dataset == dataset and key[1] == "dice" and paired.contrast
-        }
-        if not tested:
-            continue
-        results = {result.key: result for paired in tested.values() for pair in paired.pairs for result in pair}
-        scenes = _scenes(tuple(results.values()))
-        images, places = image_places([result.images for result in results.values()])
-        clusters = [scenes[image] for image in images] if scenes else None
-        counts = [result.counts for result in results.values()]
-        drawn = resampled_class_dice(counts, clusters=clusters, places=places, draws=IMAGERY_DRAWS)
-        dice = dict(zip(results, mean_over_classes(drawn), strict=True))
-        for key, paired in tested.items():
-            draws = np.mean([dice[better.key] - dice[worse.key] for better, worse in paired.pairs], axis=0)
-            with_imagery[key] = replace(paired, imagery=interval(draws), scenes=bool(scenes))
-    return with_imagery
-
-
-def _scenes(results: Sequence[Result]) -> dict[str, str]:
-    """The scene of each image as the results recorded it, an image of no known neighbour by itself; empty if none did.
-
-    Of results with scenes and without, those without were made before scenes were recorded: their images count alone.
-    """
-    recorded: dict[str, str] = {}
-    for result in results:
-        scenes = result.data.get("test_scenes")
-        if isinstance(scenes, list) and len(scenes) == len(result.images):
-            recorded |= dict(zip(result.images, map(str, scenes), strict=True))
-    if not recorded:
-        return {}
-    return {image: recorded.get(image, f"image {image}") for result in results for image in result.images}
+def _with_imagery(paired: PairedComparison, group: ResultGroup | None) -> PairedComparison:
+    """The comparison with the interval of its mean difference of Dice over the units of all its test sets together."""
+    if group is None or paired.score != "dice" or paired.contrast is None:
+        return paired
+    better, worse = zip(*paired.pairs, strict=True)
+    units = number_units(group.results)
+    return replace(paired, imagery=interval(units.dice(better)[-1] - units.dice(worse)[-1], units))

@@ -1,41 +1,49 @@
 """Decide for each run of the paper whether its Dice reproduces, by one rule for all runs.
 
-A replicate is a pair of split seed and seed. The spread of replicates about their own mean is pooled over the systems
-on a data set. From it follows T: how far a mean may lie from the paper's single run by the luck of split and training.
+A replicate is a pair of split seed and seed. From the spread of a run's own replicates follows T: how far their mean
+may lie from the paper's single run by the luck of split and training. A spread pooled over systems would be too small
+for an unsteady one. Splits are shared by all systems, so all together may be off at once: `Shift` says by how much.
 """
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
+import numpy as np
+
+from benchmarks.protocol.claims import REPLICATES
 from benchmarks.protocol.paper_runs import DATASET_TABLES, PAPER_RUNS, PaperRun
 from benchmarks.protocol.run import Run
 from benchmarks.protocol.setting import Setting
 from benchmarks.protocol.tables import Row, Table
-from reports.select.comparable import ResultGroup, ResultGroupRow, comparable_groups
+from benchmarks.results.failed_run import FailedRun
+from benchmarks.results.result import Result
+from reports.formatting import plural
+from reports.select.comparable import ResultGroup, ResultGroupRow, RowState, comparable_groups, replicate_identity
 from reports.select.not_comparable import group_reasons, row_reasons
 from reports.select.results import Collection, ResultSource
 from reports.select.settings import declare
-from reports.statistics.replicates import LEVEL, Spread, mean_dice, pooled_spread, tolerance
+from reports.statistics.replicates import mean_dice, single_run_reach, tolerance
 from rssam.config import NOT_THE_PRINTED_MODEL
 
 CAPS: Mapping[str, float] = {"deepglobe": 0.020, "whu": 0.010, "whdld": 0.010}
 """T above which agreement would say little: a run is then undecided."""
 
-FEWEST_DF = 8
-"""Degrees of freedom below which a spread is not known well enough."""
+FEWEST_REPLICATES = REPLICATES
+"""Replicates below which there is no verdict, and no test of a claim: their spread is not known well enough."""
 
-VerdictWord = Literal["reproduced", "higher", "lower", "undecided", "one run", "not comparable", "not run"]
+VerdictWord = Literal["reproduced", "higher", "lower", "undecided", "difference only", "not comparable", "not run"]
 
 WORDS: Mapping[VerdictWord, str] = {
     "reproduced": "reproduced to ±{t:.3f}",
     "higher": "higher",
     "lower": "lower",
     "undecided": "undecided",
-    "one run": "one run: difference only",
+    "difference only": "difference only",
     "not comparable": "not comparable",
     "not run": "not run",
 }
@@ -52,6 +60,7 @@ class Verdict:
     tolerance: float | None = None
     replicates: int = 0
     keys: tuple[str, ...] = ()
+    state: RowState = "not run"  # of the row behind it
 
     @property
     def text(self) -> str:
@@ -66,14 +75,30 @@ class Verdict:
         return None if self.mean is None else self.mean - self.run.printed["dice"]
 
 
+@dataclass(frozen=True)
+class Shift:
+    """The mean difference from the paper of all comparable runs on a data set, mean over replicates; NaN where `why`.
+
+    Its interval is that of a single replicate of them all, as the paper's numbers are. It may hold a common cause, such
+    as a split that all share, which verdicts one by one do not show.
+    """
+
+    mean: float
+    low: float
+    high: float
+    runs: int
+    replicates: int
+    why: str = ""
+
+
 @dataclass(frozen=True, eq=False)
 class VerdictSet:
-    """All verdicts on one owner's results under one setting, with spread and results by data set."""
+    """All verdicts on one owner's results under one setting, with the joint shift and results by data set."""
 
     setting: Setting
     source: ResultSource
     verdicts: tuple[Verdict, ...]
-    spreads: Mapping[str, Spread]
+    shifts: Mapping[str, Shift]
     groups: Mapping[str, ResultGroup]  # by data set, those with results
     passed_over: tuple[str, ...] = ()  # sentences on results without a verdict
 
@@ -87,18 +112,13 @@ class VerdictSet:
         """Verdicts that say no."""
         return tuple(verdict for verdict in self.decided if verdict.word != "reproduced")
 
-    @property
-    def expected_outside(self) -> float:
-        """Number of verdicts that would say no by chance if every decided number were a true replication."""
-        return (1 - LEVEL) * len(self.decided)
-
 
 def judge(collection: Collection, setting: Setting) -> list[VerdictSet]:
     """Return the verdicts on each owner's results under a setting, the user's first; all "not run" without results."""
     by_owner: dict[ResultSource, dict[str, list[ResultGroup]]] = {}
     for dataset, table in DATASET_TABLES.items():
         for group in comparable_groups(_runnable(table, setting), collection, setting):
-            if group.results:
+            if group.tried:
                 by_owner.setdefault(group.source, defaultdict(list))[dataset].append(group)
     owners: Sequence[ResultSource] = sorted(by_owner) or ["own"]
     return [_verdict_set(setting, owner, by_owner.get(owner, {})) for owner in owners]
@@ -117,48 +137,67 @@ def _verdict_set(setting: Setting, source: ResultSource, groups_of: Mapping[str,
     passed_over = []
     for dataset, groups in groups_of.items():
         # They differ in data or precision. Verdicts are on the group that can say most: comparable, then larger.
-        chosen[dataset], *others = sorted(groups, key=lambda group: (len(group_reasons(group)), -len(group.results)))
+        chosen[dataset], *others = sorted(groups, key=_says_less)
         for group in others:
-            result = group.results[0]
+            first: Result | FailedRun = group.results[0] if group.results else group.failed[0]
+            facts = [first.data_description, first.identity["precision"]]
+            lost = len(group.failed)
+            runs = f"{len(group.results)} results{f' and {lost} runs without one' if lost else ''}"
             passed_over.append(
-                f"{len(group.results)} results on {dataset} with other data or precision ({result.data['describe']}, "
-                f"{result.identity['precision']}) stand in the tables and are not judged here"
+                f"{runs} on {dataset} with other data or precision ({', '.join(fact for fact in facts if fact)}) stand "
+                "in the tables and are not judged here"
             )
-    spreads = {dataset: pooled_spread(_replicate_dice(group)) for dataset, group in chosen.items()}
-    verdicts = tuple(_verdict(run, chosen.get(run.dataset), spreads.get(run.dataset)) for run in PAPER_RUNS)
-    return VerdictSet(setting, source, verdicts, spreads, chosen, tuple(passed_over))
+    verdicts = tuple(_verdict(run, chosen.get(run.dataset)) for run in PAPER_RUNS)
+    shifts = {dataset: _shift(dataset, group) for dataset, group in chosen.items()}
+    return VerdictSet(setting, source, verdicts, shifts, chosen, tuple(passed_over))
+
+
+def _says_less(group: ResultGroup) -> tuple[bool, int, int]:
+    return not group.results, len(group_reasons(group)), -len(group.results)
 
 
 def find_row(group: ResultGroup | None, name: str) -> ResultGroupRow | None:
-    """Return the row of a run by its name; None if it has no result."""
-    filled = group.filled if group else ()
-    return next((row for row in filled if row.row.labels == (name,)), None)
+    """Return the row of a run by its name; None if it was not run. Its runs may all have failed."""
+    tried = group.tried if group else ()
+    return next((row for row in tried if row.row.labels == (name,)), None)
 
 
-def _replicate_dice(group: ResultGroup) -> list[list[float]]:
-    """Dice of the replicates of every row that can be compared with the paper."""
-    return [[result.scores.dice for result in row.results] for row in group.filled if not row_reasons(group, row)]
+def _shift(dataset: str, group: ResultGroup) -> Shift:
+    """The joint shift of the runs that have a spread, over the replicates that all of them have."""
+    differences = []  # of each run, by replicate
+    for run in PAPER_RUNS:
+        row = find_row(group, run.name) if run.dataset == dataset else None
+        if row is not None and len(row.results) >= FEWEST_REPLICATES and not row_reasons(group, row):
+            paper = run.printed["dice"]
+            differences.append({replicate_identity(result): result.scores.dice - paper for result in row.results})
+    first = differences[0] if differences else {}
+    shared = [replicate for replicate in first if all(replicate in one for one in differences)]
+    runs, count = len(differences), len(shared)
+    if runs < 2 or count < FEWEST_REPLICATES:
+        why = f"it takes two comparable runs with {FEWEST_REPLICATES} replicates in common"
+        return Shift(math.nan, math.nan, math.nan, runs, count, why)
+    by_replicate = [float(np.mean([one[replicate] for one in differences])) for replicate in shared]
+    mean, reach = float(np.mean(by_replicate)), single_run_reach(by_replicate)
+    return Shift(mean, mean - reach, mean + reach, runs, count)
 
 
-def _verdict(run: PaperRun, group: ResultGroup | None, spread: Spread | None) -> Verdict:
+def _verdict(run: PaperRun, group: ResultGroup | None) -> Verdict:
     row = find_row(group, run.name)
-    if group is None or spread is None or row is None:
+    if group is None or row is None:
         return Verdict(run, "not run")
     count, keys = len(row.results), tuple(result.key for result in row.results)
     reasons = row_reasons(group, row)
-    mean = None if row.collapsed else mean_dice(row.results)
+    mean = mean_dice(row.results) if row.state == "done" else None
     if reasons:
-        return Verdict(run, "not comparable", "; ".join(reasons), mean, None, count, keys)
-    if count == 1:
-        return Verdict(run, "one run", "", mean, None, count, keys)
-    if spread.df < FEWEST_DF:
-        why = f"{spread.df} degrees of freedom are too few to know the spread of replicates, {FEWEST_DF} are needed"
-        return Verdict(run, "undecided", why, mean, None, count, keys)
-    limit, cap = tolerance(spread, count), CAPS[run.dataset]
+        return Verdict(run, "not comparable", "; ".join(reasons), mean, None, count, keys, row.state)
+    if count < FEWEST_REPLICATES:
+        why = f"{count} {plural(count, 'replicate')}, where a verdict takes {FEWEST_REPLICATES}"
+        return Verdict(run, "difference only", why, mean, None, count, keys, row.state)
+    limit, cap = tolerance([result.scores.dice for result in row.results]), CAPS[run.dataset]
     if limit > cap:
         why = f"replicates differ too much: ±{limit:.3f}, where more than ±{cap:.3f} would say little"
-        return Verdict(run, "undecided", why, mean, limit, count, keys)
+        return Verdict(run, "undecided", why, mean, limit, count, keys, row.state)
     assert mean is not None
     difference = mean - run.printed["dice"]
     word: VerdictWord = "reproduced" if abs(difference) <= limit else "higher" if difference > 0 else "lower"
-    return Verdict(run, word, "", mean, limit, count, keys)
+    return Verdict(run, word, "", mean, limit, count, keys, row.state)

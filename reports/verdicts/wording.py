@@ -10,10 +10,11 @@ from benchmarks.protocol.setting import Setting
 from benchmarks.results.test_set_log import count_uses
 from reports.formatting import format_difference, join_words, plural
 from reports.select.settings import PAPER_SETTING, describe
+from reports.statistics.replicates import LEVEL_TEXT, ROUNDING, reach_factor
 from reports.verdicts.claims import FEW_COMPARISONS, ClaimVerdict
 from reports.verdicts.paired import PairedComparison
 from reports.verdicts.rank_agreement import RankAgreement
-from reports.verdicts.rule import CAPS, FEWEST_DF, WORDS, Verdict, VerdictSet, VerdictWord
+from reports.verdicts.rule import CAPS, FEWEST_REPLICATES, WORDS, Shift, Verdict, VerdictSet, VerdictWord
 from reports.verdicts.summary import VerdictSummary, VerdictsWithRanks
 
 NOT_COMPARABLE: VerdictWord = "not comparable"
@@ -26,17 +27,20 @@ RULE = (
     "against the paper's Dice:",
     "*reproduced to ±T*: they differ by no more than T.",
     "*higher* or *lower*: our mean is outside of ±T.",
-    "*undecided*: the replicates cannot tell. Either T is above "
-    f"{CAPS['deepglobe']:.3f} on DeepGlobe or {CAPS['whu']:.3f} on WHU and WHDLD, or there are too few replicates to "
-    f"know their spread (less than {FEWEST_DF} degrees of freedom on that data set).",
-    "*one run: difference only*: one replicate has no spread, so there is no verdict.",
-    "*not comparable*: the run was made in another way than the paper's, and the reasons are given.",
+    "*undecided*: the replicates cannot tell, because T is above "
+    f"{CAPS['deepglobe']:.3f} on DeepGlobe or {CAPS['whu']:.3f} on WHU and WHDLD.",
+    f"*difference only*: fewer than {FEWEST_REPLICATES} replicates do not show their spread, so there is no verdict.",
+    "*not comparable*: the run was made in another way than the paper's, or one of its replicates collapsed, diverged "
+    "or failed, so that a mean over the others would flatter it; the reasons are given.",
 )
+FACTOR = reach_factor(FEWEST_REPLICATES)
 FORMULA = (
-    "T = t · s · sqrt(1 + 1/n) + 0.0005. Here s is the standard deviation of replicates about the mean of their own "
-    "run, pooled over all runs on the data set; t is the 97.5 % point of Student's distribution with the degrees of "
-    "freedom of s; the 1 stands for the luck of the paper's own single run, and 0.0005 is half the last digit it "
-    "prints. A true replication lies outside of ±T in about one case of twenty."
+    "T = t · s · sqrt(1 + 1/n) + 0.0005. Here s is the standard deviation of the run's own n replicates; t is the "
+    "97.5 % point of Student's distribution with n - 1 degrees of freedom; the 1 stands for the luck of the paper's "
+    f"own single run, and {ROUNDING} is half the last digit it prints. A true replication lies outside of ±T in about "
+    f"one case of twenty, be the run steady or not. The price: with {FEWEST_REPLICATES} replicates T is {FACTOR:.2f} s "
+    f"+ {ROUNDING}, so a T of {CAPS['whu']:.3f} needs an s of at most {(CAPS['whu'] - ROUNDING) / FACTOR:.4f}. Runs "
+    "share their splits, so several may lie outside together: the joint shift of all runs on a data set shows that."
 )
 CLAIM_RULE = (
     "For each sentence of the paper that claims something of its numbers: do the paper's own tables say so, and do our "
@@ -45,8 +49,9 @@ CLAIM_RULE = (
     "Ours are differences between two systems on the same replicates (same split, same seed). *supported*: the "
     "difference is above 0 beyond the luck of split and training, at 5 %; *contradicted*: below 0 likewise; "
     "*undecided*: the difference is smaller than the smallest that could have been seen; *not tested*: the runs are "
-    "not there, or only one pair of them. The word is about which system is better; where a sentence also says by how "
-    "much, it is said whether that amount lies in our interval. A point is 0.01 of Dice or Jaccard.",
+    f"not there, or fewer than {FEWEST_REPLICATES} pairs of them, or a replicate of either system collapsed, diverged "
+    "or failed. The word is about which system is better; where a sentence also says by how much, it is said whether "
+    "that amount lies in our interval. A point is 0.01 of Dice or Jaccard.",
     "The variance allows for the overlap of re-drawn training sets: SE² = s² (1/n + test/train) for n pairs "
     "(Nadeau and Bengio, 2003), and s²/n on the published split. RS-SAM against the Baseline is tested by itself on "
     "each data set. RS-SAM against the other systems of a data set is one family, and so are the rows of Table 5: "
@@ -67,7 +72,7 @@ def title(verdict_set: VerdictSet) -> str:
 
 
 def summary_lines(verdict_set: VerdictSet) -> list[str]:
-    """Return the count of verdicts, how many lie outside and how many would by chance, and the spread they rest on."""
+    """Return the count of verdicts, how many lie outside, and the joint shift of each data set."""
     total = len(verdict_set.verdicts)
     if not verdict_set.groups:
         return [
@@ -82,14 +87,9 @@ def summary_lines(verdict_set: VerdictSet) -> list[str]:
         decided, outside = len(verdict_set.decided), len(verdict_set.outside)
         lines.append(
             f"{outside} of the {decided} decided {plural(decided, 'run')} {'lies' if outside == 1 else 'lie'} outside "
-            f"±T. By chance alone {chance(verdict_set.expected_outside)} would, if every run were a true replication."
+            "±T."
         )
-    for dataset, spread in verdict_set.spreads.items():
-        if spread.df:
-            lines.append(
-                f"{short(dataset)}: replicates spread by s = {spread.value:.4f} in Dice "
-                f"({spread.df} {plural(spread.df, 'degree')} of freedom)."
-            )
+    lines += [f"{short(dataset)}: {shift_text(shift)}." for dataset, shift in verdict_set.shifts.items() if shift.runs]
     reasons = Counter(
         reason
         for verdict in verdict_set.verdicts
@@ -103,9 +103,16 @@ def summary_lines(verdict_set: VerdictSet) -> list[str]:
     return lines
 
 
-def chance(expected: float) -> str:
-    """Return an expected count in words where it is near a whole number: "about 2"."""
-    return f"about {expected:.0f}" if expected >= 1 else f"fewer than one ({expected:.1f})"
+def shift_text(shift: Shift) -> str:
+    """Return the joint shift with its interval, and whether that excludes 0; or why there is none."""
+    if shift.why:
+        return f"no joint shift, because {shift.why}"
+    found = "no common shift is seen" if shift.low <= 0 <= shift.high else "they are off together"
+    return (
+        f"{shift.runs} runs together, mean shift from the paper {format_difference(shift.mean, 4)} in Dice "
+        f"({LEVEL_TEXT} {format_difference(shift.low, 4)} to {format_difference(shift.high, 4)}, "
+        f"{shift.replicates} common replicates): {found}"
+    )
 
 
 def answers(summary: VerdictSummary, setting: Setting) -> list[str]:
@@ -154,10 +161,11 @@ def smallest(paired: PairedComparison) -> str:
 
 
 def imagery(paired: PairedComparison) -> str:
-    """Return the interval over new images in points, and whether scenes were resampled; empty where there is none."""
-    if paired.imagery is None:
+    """Return the interval over new images in points, and whether units are scenes; empty where there is none."""
+    found = paired.imagery
+    if found is None or found.why:
         return ""
-    return f"{points(paired.imagery.low)} to {points(paired.imagery.high)}{' by scene' if paired.scenes else ''}"
+    return f"{points(found.low)} to {points(found.high)}{' by scene' if found.scenes else ''}"
 
 
 def measured(verdict: ClaimVerdict) -> list[str]:
@@ -224,16 +232,17 @@ def short(dataset: str) -> str:
 
 def imagery_note(ranked: VerdictsWithRanks) -> str:
     """Return what the column on new images means; empty without such a column."""
-    with_imagery = [paired for paired in ranked.paired.values() if paired.imagery is not None]
-    if not with_imagery:
+    found = [paired.imagery for paired in ranked.paired.values() if paired.imagery is not None]
+    if not found:
         return ""
-    scenes = any(paired.scenes for paired in with_imagery)
+    scenes = any(one.scenes for one in found)
     unit = "whole scenes (tiles known to abut stay together)" if scenes else "test images"
+    missing = dict.fromkeys(one.why for one in found if one.why)
     return (
-        f"*On new images* is the 95 % interval over resampled {unit}: how far the difference would move on other "
+        f"*On new images* is the paired {LEVEL_TEXT} interval over {unit}: how far the difference would move on other "
         "images of the same kind, with the networks as they were trained. It leaves out the luck of split and "
         "training, so it may exclude 0 where the verdict is undecided, and it is not widened for the number of "
-        "comparisons."
+        "comparisons." + (f" No interval: {'; '.join(missing)}." if missing else "")
     )
 
 

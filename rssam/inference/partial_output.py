@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import numpy as np
 from filelock import FileLock, Timeout
@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 
 from rssam.errors import UserError
 from rssam.files import write_durable
+from rssam.foreign_json import read_json
 
 NOTE = "note.json"
 HEADER = """ENVI
@@ -126,7 +127,7 @@ class PartialOutput(AbstractContextManager["PartialOutput"]):
     def _whole_rows(self) -> int:
         """Return the number of rows that an earlier process of the same settings finished; discard all others."""
         try:
-            note: dict[str, Any] = json.loads((self.folder / NOTE).read_text())
+            note = read_json(self.folder / NOTE, most_bytes=1 << 16)
             same, rows = note["digest"] == self.digest, int(note["rows"])
         except FileNotFoundError:
             return 0

@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING
 
 from rssam.errors import UserError
 from rssam.files import replacement, sha256_file
-from rssam.weights.folder import WeightsDamaged, WeightsFolder, WeightsNotFound
+from rssam.weights.folder import (
+    CONTENT,
+    NO_DIGEST,
+    WeightsDamaged,
+    WeightsFolder,
+    WeightsNotFound,
+    write_content_digest,
+)
 from rssam.weights.registry import WEIGHTS, BackboneWeights, SamWeights, Weights
 
 if TYPE_CHECKING:
@@ -51,8 +58,7 @@ def convert_checkpoint(name: str, source: Path, folder: WeightsFolder, expected_
         _require_sam(weights, tensors, source)
     elif isinstance(weights, BackboneWeights):
         _require_backbone(weights, tensors, source)
-    official = "yes" if digest.startswith(weights.sha256) else "no"
-    return _write(tensors, folder.path(name), {"source_sha256": digest, "name": name, "official": official})
+    return _write(tensors, folder.path(name), {"source_sha256": digest, "name": name, CONTENT: NO_DIGEST})
 
 
 def _require_sam(weights: SamWeights, tensors: Mapping[str, Tensor], source: Path) -> None:
@@ -122,6 +128,7 @@ def _write(tensors: Mapping[str, Tensor], path: Path, metadata: dict[str, str]) 
     try:
         with replacement(path) as (descriptor, temporary):
             save_file({key: tensor.contiguous() for key, tensor in tensors.items()}, temporary, metadata=metadata)
+            write_content_digest(temporary)
             os.chmod(temporary, os.fstat(descriptor).st_mode)  # safetensors puts a file of its own there, of mode 0600
     except (OSError, SafetensorError) as error:
         raise UserError(f"could not write {path} ({error}): free some space or set --home to another disk") from error

@@ -2,12 +2,33 @@
 
 from __future__ import annotations
 
-import json
+import hashlib
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from rssam.errors import UserError
+from rssam.errors import UserError, made_by_0_1
+from rssam.foreign_json import Unreadable, parse_json
+from rssam.kinds import TEXT, Each, fault
 from rssam.weights.registry import WEIGHTS
+
+CONTENT = "content_sha256"
+"""Entry of a prepared file's metadata: the SHA-256 of the file itself, with these 64 digits read as zeros."""
+
+NO_DIGEST = "0" * 64
+
+CUSTOM = "custom:"
+"""What stands in a run's identity before the digest of a checkpoint that is not the published file."""
+
+DIGITS = 12
+"""Leading digits of a digest that name custom weights to people."""
+
+_intact: set[tuple[str, int, int, int]] = set()
+"""Path, size, time and inode of prepared files whose content this process has compared with its digest."""
+
+MOST_HEADER = 1 << 24
+"""Bytes of a safetensors header up to which it is read; that of the largest system has a tenth of a million."""
 
 
 class WeightsNotFound(UserError):
@@ -29,7 +50,34 @@ class WeightsFolder:
         return self.root / WEIGHTS[name].file
 
     def path_of(self, name: str) -> Path:
-        """Return the path of the prepared checkpoint. Raises WeightsNotFound with the command that prepares it."""
+        """Return the path of the prepared checkpoint, whose content has been compared with its digest.
+
+        It is read once a session, and again if size, time or inode change. Raises WeightsNotFound with the command that
+        prepares it, WeightsDamaged if it is not as it was prepared.
+        """
+        path = self._prepared(name)
+        stat = path.stat()
+        seen = (str(path.resolve()), stat.st_size, stat.st_mtime_ns, stat.st_ino)
+        if seen not in _intact:
+            expected, found = self._metadata(name)[CONTENT], content_digest(path)
+            if found != expected:
+                raise WeightsDamaged(
+                    f"{path} is not as it was prepared: expected content of SHA-256 {expected[:12]}..., found "
+                    f"{found[:12]}...: delete it and run: rssam-bench prepare weights {name}"
+                )
+            _intact.add(seen)
+        return path
+
+    def digest(self, name: str) -> str:
+        """Read the SHA-256 of the file that the checkpoint was made from, without reading a tensor."""
+        return self._metadata(name)["source_sha256"]
+
+    def start(self, name: str) -> str:
+        """Return the checkpoint as run keys have it: its source's digest, after `CUSTOM` if that was not published."""
+        digest = self.digest(name)
+        return digest if digest.startswith(WEIGHTS[name].sha256) else f"{CUSTOM}{digest}"
+
+    def _prepared(self, name: str) -> Path:
         path = self.path(name)
         if not path.is_file():
             raise WeightsNotFound(
@@ -39,26 +87,68 @@ class WeightsFolder:
             )
         return path
 
-    def digest(self, name: str) -> str:
-        """Read the SHA-256 of the file that the checkpoint was made from; it is part of the key of every run."""
-        path = self.path_of(name)
-        digest = read_metadata(path).get("source_sha256")
-        if digest is None:
+    def _metadata(self, name: str) -> dict[str, str]:
+        """Return the metadata. Raises WeightsDamaged if it lacks a digest, as that of rssam-bench 0.1 does."""
+        path = self._prepared(name)
+        metadata = read_metadata(path)
+        if "source_sha256" not in metadata:
             raise WeightsDamaged(
                 f"{path} does not say which file it was made from: delete it and run: "
                 f"rssam-bench prepare weights {name} --source FILE.pth"
             )
-        return digest
+        if CONTENT not in metadata:
+            raise WeightsDamaged(made_by_0_1(str(path), f"rssam-bench prepare weights {name}"))
+        return metadata
+
+
+def custom_digits(starts: Iterable[str]) -> tuple[str, ...]:
+    """Return the first digits of those starts of a run that are not the published files, see `WeightsFolder.start`."""
+    return tuple(start.removeprefix(CUSTOM)[:DIGITS] for start in map(str, starts) if start.startswith(CUSTOM))
+
+
+def content_digest(path: Path) -> str:
+    """Compute the SHA-256 of a prepared file, header and tensors, in which its own digest reads as zeros."""
+    with path.open("rb") as stream:
+        length = stream.read(8)
+        header = stream.read(int.from_bytes(length, "little"))
+        sha256 = hashlib.sha256(length + re.sub(_OWN_DIGEST, rb"\g<1>" + NO_DIGEST.encode(), header))
+        while piece := stream.read(1 << 20):
+            sha256.update(piece)
+    return sha256.hexdigest()
+
+
+def write_content_digest(path: Path) -> None:
+    """Write the digest of its content into a file whose metadata has zeros in its place."""
+    digest = content_digest(path)
+    with path.open("r+b") as stream:
+        length = int.from_bytes(stream.read(8), "little")
+        found = re.search(_OWN_DIGEST, stream.read(length))
+        assert found is not None
+        stream.seek(8 + found.end(1))
+        stream.write(digest.encode())
+
+
+_OWN_DIGEST = rb'("' + CONTENT.encode() + rb'"\s*:\s*")[0-9a-f]{64}'
 
 
 def read_metadata(path: Path) -> dict[str, str]:
     """Read the text metadata in a safetensors header, without reading a tensor. Raises WeightsDamaged."""
     try:
-        with path.open("rb") as stream:
-            length = int.from_bytes(stream.read(8), "little")
-            header = json.loads(stream.read(length)) if length <= path.stat().st_size else None
-    except ValueError:
-        header = None
-    if not isinstance(header, dict):
-        raise WeightsDamaged(f"{path} is not a readable safetensors file: delete it and prepare the weights again")
+        return read_header(path)
+    except (OSError, Unreadable) as error:
+        raise WeightsDamaged(
+            f"{path} is not a readable safetensors file ({error}): delete it and prepare the weights again"
+        ) from error
+
+
+def read_header(path: Path) -> dict[str, str]:
+    """Return the metadata of a safetensors file. Raises Unreadable unless its header is whole and of bounded size."""
+    with path.open("rb") as stream:
+        length = int.from_bytes(stream.read(8), "little")
+        if not length <= min(MOST_HEADER, path.stat().st_size):
+            raise Unreadable(f"its header is said to have {length} bytes")
+        header = parse_json(stream.read(length))
+    metadata = header.get("__metadata__", {}) if isinstance(header, dict) else None
+    if words := fault(metadata, Each(TEXT, TEXT), "its metadata"):
+        raise Unreadable(words)
     return dict(header.get("__metadata__", {}))

@@ -9,6 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from rssam.foreign_json import read_json
+
 DownloadProgress = Callable[[int, int, str], None]
 """Called as progress(done, total, what), in megabytes; total is 0 where the server does not tell."""
 
@@ -98,7 +100,7 @@ class Fetch:
     def _version(self) -> str:
         """Return the ETag or date of the file that the part is from; a part without a note of this URL is deleted."""
         try:
-            note = json.loads(self._note.read_bytes())
+            note = read_json(self._note, most_bytes=1 << 16)
             if note["url"] == self.url:
                 return str(note["version"])
         except (OSError, ValueError, KeyError, TypeError):

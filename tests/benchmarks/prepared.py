@@ -13,6 +13,7 @@ from benchmarks.protocol.recipe import Recipe
 from benchmarks.protocol.run import ResolvedRun, Run
 from data_prep.manifest import Entry, Manifest, save_manifest
 from data_prep.registry import dataset
+from data_prep.rules import as_rules
 from data_prep.splits import assign_splits
 from rssam.contract import Model
 from rssam.files import sha256_file
@@ -54,7 +55,8 @@ def write_prepared(folder: Path, count: int = 14, seed: int = 0) -> Manifest:
         )  # fmt: skip
     manifest = Manifest(
         dataset="deepglobe", version=1, classes=("road",), image_size=(SIDE, SIDE), origin="synthetic",
-        expected_pairs=6226, without_mask=0, rules={"image": "drawn"}, official_split=False, entries=tuple(entries),
+        expected_pairs=6226, without_mask=0, rules=as_rules({"image": "drawn"}), official_split=False,
+        entries=tuple(entries),
     )  # fmt: skip
     save_manifest(folder, manifest)
     return manifest

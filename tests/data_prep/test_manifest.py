@@ -78,11 +78,33 @@ def test_a_full_disk_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch,
 def test_a_folder_without_or_with_a_damaged_manifest(tmp_path):
     with pytest.raises(NotPrepared, match="rssam-bench prepare deepglobe --source DIR"):
         load_manifest(tmp_path, "deepglobe")
-    (tmp_path / "manifest.json").write_text('{"schema": 1, "ent')
+    (tmp_path / "manifest.json").write_text('{"schema": 2, "ent')
     with pytest.raises(DataError, match="is damaged"):
+        load_manifest(tmp_path, "deepglobe")
+    (tmp_path / "manifest.json").write_text('{"schema": 1}')
+    with pytest.raises(DataError, match=r"made by rssam-bench 0\.1 .*prepare deepglobe --source DIR"):
         load_manifest(tmp_path, "deepglobe")
     (tmp_path / "manifest.json").write_text('{"schema": 99}')
     with pytest.raises(DataError, match="manifest format 99"):
+        load_manifest(tmp_path, "deepglobe")
+
+
+@pytest.mark.parametrize(
+    ("part", "value"),
+    [
+        ("classes", ["a\n|"]), ("rules", "x"), ("image_size", [512]), ("image_size", [10**9, 1]), ("entries", [{}]),
+        ("entries", "x"), ("expected_pairs", "x"), ("origin", "evil"), ("official_split", 1), ("dataset", ["x"]),
+    ],
+)  # fmt: skip
+def test_an_odd_part_is_damage(tmp_path, part, value):
+    """`datasets` and `status` ended in a TypeError where it was used, or printed the name as it was."""
+    write_prepared(tmp_path)
+    path = tmp_path / MANIFEST_NAME
+    path.write_text(json.dumps({**json.loads(path.read_text()), part: value}))
+    with pytest.raises(DataError, match=f"is damaged .*{part}"):
+        load_manifest(tmp_path, "deepglobe")
+    path.write_text("[" * 100_000)
+    with pytest.raises(DataError, match="nested more than 40 deep"):
         load_manifest(tmp_path, "deepglobe")
 
 
@@ -103,5 +125,5 @@ def test_no_entry_leads_out_of_the_folder(tmp_path, part, value):
     raw = json.loads(path.read_text())
     raw["entries"][0][part] = value
     path.write_text(json.dumps(raw))
-    with pytest.raises(DataError, match=r"is damaged \(.*(lie outside of the folder|is no file name)"):
+    with pytest.raises(DataError, match=r"is damaged \(.*expected a (path inside of the folder|file name)"):
         load_manifest(tmp_path, "deepglobe")

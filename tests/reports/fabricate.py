@@ -1,5 +1,6 @@
 """Results with known counts; nothing is trained."""
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -8,18 +9,20 @@ from benchmarks.metrics.counts import Counts
 from benchmarks.protocol.run import ResolvedRun
 from benchmarks.protocol.setting import Setting
 from benchmarks.protocol.tables import TABLES
+from benchmarks.results.failed_run import FailedRun
 from benchmarks.results.result import Result
 from benchmarks.results.store import Store
+from data_prep.facts import describe_data
 
 PIXELS = 512 * 512
-WHOLE = {"origin": "source", "complete": True, "pairs": 6226, "describe": "complete: all 6226 pairs"}
-PART = {"origin": "source", "complete": False, "pairs": 36, "describe": "partial: 36 pairs of 6226 known"}
-MADE_UP = {
-    "origin": "synthetic", "complete": False, "pairs": 24,
-    "describe": "synthetic stand-in scenes (24 pairs), not deepglobe",
+WHOLE = {
+    "origin": "source", "complete": True, "pairs": 6226, "sources": 6226, "expected": 6226, "cut_anew": False,
+    "skipped": 0,
 }  # fmt: skip
+PART = {**WHOLE, "complete": False, "pairs": 36, "sources": 36}
+MADE_UP = {**WHOLE, "origin": "synthetic", "complete": False, "pairs": 24, "sources": 24}
 PROVENANCE = {
-    "versions": {"python": "3.11.9", "rssam-bench": "0.1.0", "torch": "2.11.0"},
+    "versions": {"python": "3.11.9", "rssam-bench": "0.2.0", "torch": "2.11.0"},
     "commit": "0123456789ab",
     "device": "NVIDIA RTX A6000",
     "finished": "2025-02-03T04:05:06+00:00",
@@ -39,7 +42,7 @@ def fabricate(run, dice=0.7, *, data=WHOLE, digest=None, precision="bf16-mixed",
     """The result of `run` with that Dice. Its data digest follows the split seed, as a re-split's would."""
     resolved = ResolvedRun(
         run,
-        digest or f"{data['describe']} {run.split_seed}",
+        digest or f"{describe_data('deepglobe', data)} {run.split_seed}",
         tuple(f"sha256 of {name}" for name in run.model.weights_needed()),
         precision,
     )
@@ -76,3 +79,17 @@ def fill(home, dices, setting=None, *, seeds=((0, 0),), table=TABLE5, **options)
                 stored.append(fabricate(run, dice + 0.01 * number, **options))
                 Store(home).put(stored[-1])
     return stored
+
+
+def fabricate_failure(run, *, diverged=(), data=WHOLE, digest=None, precision="bf16-mixed", reason="", **changes):
+    """The record of `run` without a result; identity and data are those that `fabricate` gives it."""
+    identity = fabricate(run, data=data, digest=digest, precision=precision).identity
+    failed = FailedRun(identity, reason, "2025-02-03T04:05:06+00:00", tuple(diverged), data, {})
+    return replace(failed, **changes)
+
+
+def store_failure(home, failed):
+    """Write the record where a home has it."""
+    path = home / "runs" / failed.key / "failure.json"
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps(failed.to_json()))

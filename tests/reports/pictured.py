@@ -13,6 +13,7 @@ from benchmarks.protocol.setting import Setting
 from benchmarks.results.predictions import save_predictions
 from benchmarks.results.store import Store
 from data_prep.manifest import Entry, Manifest, save_manifest
+from data_prep.rules import as_rules
 from data_prep.splits import assign_splits
 from rssam.files import sha256_file
 from tests.reports.fabricate import fabricate
@@ -97,7 +98,7 @@ def write_pictures(home, dataset, masks, images=None):
         )  # fmt: skip
     manifest = Manifest(
         dataset=dataset.name, version=1, classes=dataset.classes, image_size=dataset.image_size, origin="source",
-        expected_pairs=dataset.expected_pairs, without_mask=0, rules={"image": "drawn"}, official_split=False,
+        expected_pairs=dataset.expected_pairs, without_mask=0, rules=as_rules({"image": "drawn"}), official_split=False,
         entries=tuple(entries),
     )  # fmt: skip
     save_manifest(folder, manifest)
@@ -134,7 +135,7 @@ def pretend(home, model, dataset, manifest, amount, setting=None, *, seed=0, spl
         confusions.append(cells.reshape(size, size))
     counts = Counts.from_confusion(np.array(confusions), binary=classes == 1)
     names = tuple(entry.stem for entry in test)
-    data = {"origin": "source", "complete": False, "pairs": len(manifest.entries), "describe": manifest.describe()}
+    data = {**manifest.facts, "complete": False}
     result = fabricate(
         run, digest=manifest.digest(split_seed), data=data, average=dataset.average, classes=dataset.classes,
         images=names, counts=counts,

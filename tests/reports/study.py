@@ -7,6 +7,7 @@ import numpy as np
 from benchmarks.metrics.counts import Counts
 from benchmarks.protocol.claims import RUNS
 from benchmarks.protocol.setting import Setting
+from data_prep.manifest import describe_data
 from data_prep.registry import dataset as find_dataset
 from reports.select.results import Collection, StoredResult
 from tests.reports.fabricate import WHOLE, binary_counts, fabricate
@@ -31,8 +32,8 @@ def made(dataset, name, dice, replicate=0, setting=PAPER, *, data=None, share=No
     run = setting.run(RUNS[dataset, name].model, dataset, replicate, split_seed)
     official = find_dataset(dataset).official_sizes is not None
     share = SHARES.get(dataset, 0.1) if share is None else share
-    data = data or {**WHOLE, "pairs": PAIRS[dataset], "describe": f"complete: all {PAIRS[dataset]} pairs"}
-    digest = f"{data['describe']} official" if official else None
+    data = data or {**WHOLE, "pairs": PAIRS[dataset], "sources": PAIRS[dataset], "expected": PAIRS[dataset]}
+    digest = f"{describe_data(dataset, data)} official" if official else None
     result = fabricate(run, dice, data=data, digest=digest, share=share)
     sizes = dict(zip(("train", "val", "test"), SIZES[dataset], strict=True))
     result = replace(result, data={**result.data, **sizes, **changes.pop("recorded", {})})

@@ -127,7 +127,8 @@ def test_overfits_four_tiles_with_the_default_chain(name):
 @pytest.mark.slow  # a step takes seconds on a CPU without instructions for it
 @pytest.mark.parametrize("name", ROWS)
 def test_overfits_four_tiles_in_bfloat16(name):
-    assert overfit(seeded(ROWS[name]), bfloat16=True) > 0.9
+    """With the printed chain: at this rate the default fails without MFF, in float32 too."""
+    assert overfit(seeded(replace(ROWS[name], chain="printed")), bfloat16=True) > 0.9
 
 
 @torch.no_grad()

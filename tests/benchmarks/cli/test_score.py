@@ -2,16 +2,20 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from benchmarks.cli.score import _show
 from benchmarks.execution.plan import resolve_all
 from benchmarks.execution.runner import execute_all
 from benchmarks.results.store import Store
 from benchmarks.scoring.test_images import select_test_images
 from tests.benchmarks.prepared import SIDE, TINY, make_session, tiny_run
+from tests.reports.tables.test_scored_rows import submission
 
 
 @pytest.mark.parametrize(
@@ -58,10 +62,12 @@ def test_from_predictions_to_a_checked_bundle(command, tmp_path):
     code, output, _ = command(*arguments, "--json")
     record = json.loads(output)
     assert (code, record["name"], record["images"], record["cached"]) == (0, "All road", len(chosen.entries), False)
-    assert record["dice_interval"][0] <= record["scores"]["dice"] <= record["dice_interval"][1]
+    assert record["dice_interval"] is None  # once NaN to NaN on the screen, or an interval of four images
+    assert record["no_interval"].endswith("with something to score, where an interval takes 20")
     code, output, _ = command(*arguments)
     assert code == 0
     assert "these predictions tell nothing" in output
+    assert f"Dice: no interval: {record['no_interval']}" in " ".join(output.split())
     assert "counted before" in output
     code, output, _ = command("report", "table5", "--format", "md", "--out", str(tmp_path / "report"))
     assert (code, "All road (scored predictions)" in (tmp_path / "report" / "report.md").read_text()) == (0, True)
@@ -99,3 +105,24 @@ def test_a_run_is_held_against_what_it_saved(command, tmp_path):
     (session.store.work(key) / "predictions.npz").unlink()
     code, _, errors = command("score", "--run", key)
     assert (code, "predictions.npz cannot be read" in errors) == (1, True)
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+def test_a_class_never_predicted_is_said_with_the_other_mean(capsys, as_json):
+    """The output had one precision, a mean over five classes, beside a Dice over six."""
+    made = submission(of="whdld", name="Mine")
+    counts = made.counts
+    never = {name: getattr(counts, name) * (np.arange(6) != 4) for name in ("tp", "fp")}
+    made = replace(made, counts=replace(counts, **never))
+    _show(SimpleNamespace(submission=made, notes=(), cached=False, path=Path("scores/x.json")), as_json)
+    output = capsys.readouterr().out
+    tp, fp = never["tp"].sum(axis=0), never["fp"].sum(axis=0)
+    precisions = [tp[k] / (tp[k] + fp[k]) for k in range(6) if k != 4]
+    sentence = (
+        "A class never predicted counts as precision 0; over the predicted classes alone, Mine has "
+        f"{sum(precisions) / 5:.3f} in place of {sum(precisions) / 6:.3f} (bare_soil)."
+    )
+    if as_json:
+        assert json.loads(output)["average_notes"] == [sentence]
+    else:
+        assert sentence in output.replace("\n", " ")

@@ -124,7 +124,7 @@ def test_a_failure_is_noted_in_the_work_folder_and_forgotten_on_success(tmp_path
     assert (found.state, "do not tile" in found.reason) == ("failed", True)
     assert not list(session.store.results.glob("*"))
     [good] = resolved(session, tiny_run(recipe=ONE))
-    StatusFiles(session.store.work(good.key)).fail("once")
+    session.note_failure(good, "once")
     assert run_status(session.store, good.key).state == "failed"
     assert execute(good, session).status == "trained"
     assert run_status(session.store, good.key).state == "finished"

@@ -15,7 +15,7 @@ from benchmarks.export.load_run import TrainedNetwork, load_run
 from benchmarks.protocol.run import resolve_run
 from benchmarks.training.checkpoint import content_digest, trained_state
 from data_prep.manifest import load_manifest
-from reports.model_card import dice_interval, render
+from reports.model_card import interval_record, render
 from rssam.config import RSSAM
 from rssam.weights.convert import convert_checkpoint
 from rssam.weights.folder import WeightsFolder
@@ -140,11 +140,15 @@ def test_what_is_no_whole_adapter_says_so(weights, tmp_path):  # noqa: F811
         load_adapter(path, weights)
     path.write_bytes(whole)
     rewritten(path, lambda about, _: about.pop("base"))
-    with pytest.raises(AdapterUnusable, match="does not say its base: fetch it again"):
+    with pytest.raises(AdapterUnusable, match=r"does not say what an adapter does \(base is missing\): fetch it again"):
         load_adapter(path, weights)
     path.write_bytes(whole)
-    rewritten(path, lambda about, _: about.update(format=2))
-    with pytest.raises(AdapterUnusable, match=r"format 2, this version reads 1: use the rssam-bench"):
+    rewritten(path, lambda about, _: about.update(format=1))
+    with pytest.raises(AdapterUnusable, match=r"made by rssam-bench 0\.1: use rssam-bench 0\.1\.0 for it"):
+        load_adapter(path, weights)
+    path.write_bytes(whole)
+    rewritten(path, lambda about, _: about.update(format=3))
+    with pytest.raises(AdapterUnusable, match=r"format 3, this version reads 2: use the rssam-bench"):
         load_adapter(path, weights)
 
 
@@ -165,11 +169,12 @@ def test_what_was_trained_as_a_whole_needs_no_base(tmp_path):
 
 def test_the_card_tells_what_the_metadata_tell(weights, tmp_path):  # noqa: F811
     trained, result = stirred(tiny_run(SamLora()), weights)
-    about = write_adapter(tmp_path / "a.safetensors", trained, result, dice_interval(result))
+    about = write_adapter(tmp_path / "a.safetensors", trained, result, interval_record(result))
     card = render(about, "a.safetensors")
     for words in (
         "Baseline (SAM LoRA) on deepglobe", "| classes | road; the background is implied", "64x64 pixels, 1 m a pixel",
-        "| Dice | 0.700 (no interval: it takes 30 test images", "complete: all 6226 pairs; 4358 images for training",
+        "| Dice | 0.700 (no interval: 3 test images with something to score, where",
+        "complete: all 6226 pairs; 4358 images for training",
         f"| base | vit_b, licence Apache-2.0, SHA-256 {weights.digest('vit_b')}", "prepare weights vit_b",
         "The recipe is tiny, not the paper's", "AdamW, weight decay 0.1, rate 0.001",
     ):  # fmt: skip
@@ -182,7 +187,9 @@ def test_the_card_tells_what_the_metadata_tell(weights, tmp_path):  # noqa: F811
             **{part: getattr(result.counts, part)[:1].repeat(40, axis=0) for part in ("tp", "fp", "fn", "tn")},
         ),
     )
-    low, high = dice_interval(many)  # images alike: nothing to doubt
+    found = interval_record(many)  # images alike: nothing to doubt
+    low, high = found["dice_interval"]
+    assert found["interval_over"] == "40 test images"
     assert low == pytest.approx(high) == pytest.approx(many.scores.dice)
     about["data"] |= {"origin": "synthetic"}
     about["result"] |= {"dice_interval": [0.6, 0.8], "constant_dice": 0.75}

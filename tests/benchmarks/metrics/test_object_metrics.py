@@ -114,13 +114,13 @@ def test_another_version_of_a_metric_counts_as_not_measured(tmp_path):
 @pytest.mark.parametrize(
     ("damage", "said"),
     [
-        (lambda raw: raw.update(schema=2), "format 2, this version reads 1"),
-        (lambda raw: raw.pop("images"), "'images'"),
+        (lambda raw: raw.update(schema=2), r"format 2; this one reads 1"),
+        (lambda raw: raw.pop("images"), "images is missing"),
         (lambda raw: raw["metrics"][0]["sums"].pop(), "4 integers for each of 2 images"),
         (lambda raw: raw["metrics"][0]["sums"][0].__setitem__(0, 0.5), "4 integers for each of 2 images"),
         (lambda raw: raw["metrics"][0]["sums"][0].__setitem__(0, -1), "negative"),
         (lambda raw: raw["metrics"][0]["parameters"].update(wide=1), "wide"),
-        (lambda raw: raw.update(key="another"), "it is of the run another"),
+        (lambda raw: raw.update(key="another"), "its name is not its key, another"),
     ],
 )
 def test_damaged_files_are_named(tmp_path, damage, said):

@@ -26,7 +26,7 @@ from reports.select.results import Collection, StoredResult
 from reports.select.settings import settings
 from reports.tables.assemble import assemble
 from reports.tables.frames import table_frames
-from rssam.contract import Model, Optimisation
+from rssam.contract import Model
 from rssam.errors import UnknownName, UserError
 from tests.conftest import REPOSITORY
 from tests.reports.fabricate import PROVENANCE, fabricate
@@ -110,6 +110,14 @@ class Resnet(Net):
 
     encoder: str = "resnet34"
     init: str = "he"
+
+
+@dataclass(frozen=True)
+class Deep(Net):
+    name: ClassVar[str] = "deep"
+    small: ClassVar[dict] = {"encoder": "vit_t", "depth": 1}
+
+    depth: int = 12
 
 
 @dataclass
@@ -329,15 +337,28 @@ def test_a_field_of_its_own_named_encoder_is_left_alone(folder, setting, encoder
     assert settings(found, TABLE1) == [Setting(setting.profile, "vit_t" if shown.encoder else None)]
 
 
-@pytest.mark.parametrize("name", ["Net", "Resnet"])
-def test_an_older_record_without_its_options_is_the_same_system(folder, name):
-    """Results made before do not say which fields the command line replaced; both kinds are rows of one row."""
-    run = Setting("smoke").run(find_model(f"somebodys:{name}"), "deepglobe")
-    older = {part: value for part, value in record(run.model).items() if part != "cli_options"}
-    old = stored(run, **{SYSTEM: older})
+@pytest.mark.parametrize(
+    ("setting", "encoder", "depth"),
+    [
+        (Setting("paper"), "vit_b", 12),
+        (Setting("mini"), "vit_b", 12),
+        (Setting("mini", "vit_l"), "vit_l", 12),
+        (Setting("mini", "vit_s", "scratch"), "vit_s", 1),
+        (Setting("smoke"), "vit_t", 1),
+        (Setting("smoke", "vit_s"), "vit_s", 1),
+    ],
+    ids=str,
+)
+def test_a_system_with_an_encoder_is_small_in_its_other_fields_too(folder, setting, encoder, depth):
+    """Smoke gave it the small encoder with all twelve layers of its own: only systems without one took `small`."""
+    model = find_model("somebodys:Deep")
+    run = setting.run(model, "deepglobe")
+    assert (run.model.encoder, run.model.depth) == (encoder, depth)
+    result = stored(run, 0.81)
     forget(folder)
-    assert Setting("smoke").run(stand_in(old), "deepglobe").declared() == run.declared()
-    assert stand_in(old) is stand_in(stored(run))
+    assert setting.run(stand_in(result), "deepglobe").declared() == run.declared()
+    found = Collection((StoredResult(result, "own"),))
+    assert setting in settings(found, TABLE1)
 
 
 def test_two_versions_are_two_rows(folder):
@@ -364,22 +385,6 @@ def test_the_record_gives_the_declaration_back(folder):
     assert (known.title, known.version, known.published) == ("Net", 1, model.published)
     assert dataclasses.asdict(known) == dataclasses.asdict(model)
     assert stand_in(fabricate(Setting("paper").run(UNet(), "deepglobe"))) is None
-
-
-def test_an_older_record_with_more_of_the_published_settings_is_the_same_system(folder):
-    """Results made before hold rate, schedule, epochs and source too; both kinds are rows of one row."""
-    run = Setting("fair").run(find_model("somebodys:Net"), "deepglobe")
-    new = stored(run)
-    old_settings = {
-        "optimizer": "sgd", "rate": 0.01, "weight_decay": 1e-4, "schedule": "poly", "epochs": 9, "source": "its paper",
-    }  # fmt: skip
-    old = stored(dataclasses.replace(run, seed=1), **{SYSTEM: {**record(run.model), "published": old_settings}})
-    forget(folder)
-    assert stand_in(old) is stand_in(new)
-    assert stand_in(old).published == Optimisation("sgd", 1e-4)
-    found = Collection(tuple(StoredResult(result, "own") for result in (old, new)))
-    (frame,) = table_frames(TABLE1, found, Setting("fair"))
-    assert set(frame.rows["keys"].iloc[-1]) == {old.key, new.key}
 
 
 def test_a_result_finds_its_system_again_if_the_user_names_it(folder):
@@ -419,7 +424,7 @@ def test_a_changed_file_is_told(folder, tmp_path):
     assert changes([resolved], Store(tmp_path / "home")) == []
     (folder / "somebodys.py").write_text(SYSTEM_CODE + "\n# another thought\n")
     (note,) = changes([resolved], Store(tmp_path / "home"))
-    assert "the file of somebodys has changed" in note
+    assert "somebodys.py of the code of somebodys has changed" in note
     assert "raise its version (now 1)" in note
 
 

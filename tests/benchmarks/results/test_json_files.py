@@ -1,5 +1,7 @@
 """One reader for results, submissions and metrics: every unusable file is named, and no other error is swallowed."""
 
+from pathlib import Path
+
 import pytest
 
 from benchmarks.results.json_files import ResultDamaged, decoding, read_record, read_records
@@ -27,7 +29,7 @@ def test_files_come_in_order_and_damaged_ones_as_their_errors(tmp_path):
     (tmp_path / "a.json").mkdir()
     (tmp_path / "i.json").write_bytes(b"\xff\xfe")
     (tmp_path / ".b.json.1.tmp").write_text("half")
-    found = list(read_records(tmp_path, number))
+    found = list(read_records(tmp_path, lambda path: read_record(path, number)))
     assert (found[1], found[7]) == (4, 8)
     said = [str(one) for one in found if isinstance(one, ResultDamaged)]
     beginnings = [
@@ -56,4 +58,4 @@ def test_a_fault_of_the_program_is_not_called_damage(tmp_path):
 
 
 def test_a_folder_that_is_not_there_holds_none(tmp_path):
-    assert list(read_records(tmp_path / "none", number)) == []
+    assert list(read_records(tmp_path / "none", Path)) == []

@@ -34,6 +34,10 @@ def test_predictions_of_another_task_or_damaged_are_refused(tmp_path):
     path.write_bytes(path.read_bytes()[:100])
     with pytest.raises(DataError, match="cannot be read"):
         read_predictions(path, binary=True)
+    with path.open("wb") as stream:  # one array in place of an archive of arrays raised a TypeError
+        np.save(stream, labels[0])
+    with pytest.raises(DataError, match="cannot be read"):
+        read_predictions(path, binary=True)
 
 
 @pytest.mark.parametrize("dataset", [Roads(), LandCover()], ids=lambda one: one.name)

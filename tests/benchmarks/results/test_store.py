@@ -14,8 +14,8 @@ from benchmarks.results.result import Result
 from benchmarks.results.store import Store, read_results
 from data_prep.registry import dataset
 from rssam.config import RSSAM
+from tests.reports.fabricate import PART, row_run
 from tests.reports.fabricate import fabricate as fabricate_result
-from tests.reports.fabricate import row_run
 
 
 def fabricate(seed: int = 0) -> Result:
@@ -25,7 +25,7 @@ def fabricate(seed: int = 0) -> Result:
     return Result(
         identity=json.loads(json.dumps(identity)), average="foreground", classes=("road",), images=("1", "2", "3"),
         counts=counts, native_counts=None, history=({"epoch": 1.0, "val_loss": 0.5},), best_epoch=1,
-        parameters={"total": 2, "trainable": 1}, seconds=1.5, peak_memory=3, data={"origin": "source"}, provenance={},
+        parameters={"total": 2}, seconds=1.5, peak_memory=3, data=PART, provenance={},
     )  # fmt: skip
 
 
@@ -55,11 +55,12 @@ def damage(path, change):
     ("change", "words"),
     [
         (
-            lambda raw: raw.update(schema=2),
-            r"made by a newer version of rssam-bench \(result format 2; this one reads 1\): update rssam-bench to read "
+            lambda raw: raw.update(schema=3),
+            r"made by a newer version of rssam-bench \(result format 3; this one reads 2\): update rssam-bench to read "
             "it",
         ),
-        (lambda raw: raw.update(schema=0), "result format 0, this version reads 1"),
+        (lambda raw: raw.update(schema=0), "result format 0, this version reads 2"),
+        (lambda raw: raw.update(schema=1), "made by rssam-bench 0.1: use rssam-bench 0.1.0 for it"),
         (lambda raw: raw["identity"].update(seed=7), "does not belong to its identity"),
         (lambda raw: raw.pop("counts"), "missing or malformed"),
         (lambda raw: raw["counts"]["tp"].pop(), "four integer tables of one shape"),
@@ -115,5 +116,5 @@ def test_a_name_that_is_a_path_or_markup_is_no_name(what, name):
     raw = fabricate_result(row_run(0)).to_json()
     raw["identity"] = {**raw["identity"], what: {**raw["identity"][what], "name": name}}
     raw["key"] = make_key(raw["identity"])
-    with pytest.raises(ResultDamaged, match="is no name of a system or a data set"):
+    with pytest.raises(ResultDamaged, match="expected a name of a system or a data set"):
         Result.from_json(raw)

@@ -59,7 +59,8 @@ def test_a_part_that_is_no_text_is_damage(tmp_path):
     record_use(tmp_path, resolved())
     line = json.loads(Home(tmp_path).test_set_log.read_text())
     Home(tmp_path).test_set_log.write_text(json.dumps({**line, "key": 3}) + "\n")
-    assert read_ledger(tmp_path).damaged == ("line 1 of ledger.jsonl cannot be read (a part is no text)",)
+    (sentence,) = read_ledger(tmp_path).damaged
+    assert sentence.startswith("line 1 of ledger.jsonl cannot be read (key: expected one printable line of")
 
 
 def test_no_ledger_holds_nothing(tmp_path):

@@ -84,6 +84,18 @@ def test_counts_are_those_of_the_network_by_hand(tmp_path, part, side):
     assert rounded.submission.identity["system"]["precision"] == "bf16-mixed"
 
 
+def test_a_title_is_shown_and_is_in_no_key(tmp_path, monkeypatch):
+    """A reworded title of a system counted the same images under another key: another use of the split."""
+    session = make_session(tmp_path)
+    mapping = match_classes(("road",), ("road",), {})
+    first = run(session, trained(), mapping, name=None).submission
+    assert first.name == SamLora.title
+    monkeypatch.setattr(SamLora, "title", "Another title")
+    again = run(session, trained(), mapping, name=None)
+    assert (again.cached, again.submission.key) == (True, first.key)
+    assert run(session, trained(), mapping, name="Mine").submission.name == "Mine"
+
+
 def test_of_several_classes_one_is_foreground(tmp_path):
     """Roads of a land-cover system: everything else it says is background."""
     session = make_session(tmp_path)

@@ -1,6 +1,7 @@
 """Predictions made elsewhere: what a run saved scores as the run did, and what could mean two things is refused."""
 
 import json
+import unicodedata
 from dataclasses import replace
 
 import numpy as np
@@ -21,6 +22,7 @@ from benchmarks.scoring.test_images import select_test_images
 from data_prep.errors import DataError
 from data_prep.images.decode import BadPicture
 from data_prep.images.encode import encode_labels
+from data_prep.manifest import load_manifest, save_manifest
 from data_prep.registry import dataset
 from tests.benchmarks.prepared import SIDE, TINY, make_session
 
@@ -239,6 +241,24 @@ def test_predictions_of_other_splits_are_left_out_and_said(tmp_path):
     assert found.notes == (f"left out: {left} files of images that are not in this test split",)
 
 
+def test_predictions_with_decomposed_names_are_found(tmp_path):
+    """Unpacked on macOS, each of them was "of no image", and each image without a file."""
+    session = make_session(tmp_path / "home")
+    folder = session.data_folder("deepglobe")
+    manifest = load_manifest(folder, "deepglobe")
+    named = [replace(entry, stem=f"Malmö {entry.stem}", group=f"Malmö {entry.stem}") for entry in manifest.entries]
+    save_manifest(folder, replace(manifest, entries=tuple(named)))
+    chosen = select_test_images(session.home, "deepglobe", 0, "random")
+    for entry in chosen.entries:
+        name = unicodedata.normalize("NFD", entry.stem)
+        assert name != entry.stem
+        save(tmp_path / "masks", f"{name}.png", np.zeros((SIDE, SIDE), np.uint8))
+    assert not score(session.home, chosen, tmp_path / "masks", "mine", "", silent).cached
+    save(tmp_path / "masks", f"{chosen.entries[0].stem}.png", np.zeros((SIDE, SIDE), np.uint8))
+    with pytest.raises(PredictionsUnfit, match="several files for one image"):
+        score(session.home, chosen, tmp_path / "masks", "mine", "", silent)
+
+
 def test_a_changed_mask_and_unknown_scenes_are_refused(tmp_path):
     make_session(tmp_path)
     with pytest.raises(DataError, match="expected the scenes of deepglobe"):
@@ -268,3 +288,15 @@ def test_a_damaged_file_is_named(tmp_path):
     (found,) = read_submissions(tmp_path)
     assert path.name in str(found)
     assert not score(tmp_path, chosen, tmp_path / "masks", "A", "", silent).cached  # written anew
+
+
+def test_scenes_of_the_images_are_recorded(tmp_path):
+    """Without them tiles of one scene counted as images in the interval of a scored row, and in that row alone."""
+    session = make_session(tmp_path)
+    folder = session.data_folder("deepglobe")
+    manifest = load_manifest(folder, "deepglobe")
+    assert "test_scenes" not in select_test_images(tmp_path, "deepglobe", 0, "random", "all").record
+    entries = tuple(replace(one, scene=f"{int(one.stem) // 2 * 2}") for one in manifest.entries)
+    save_manifest(folder, replace(manifest, entries=entries))
+    chosen = select_test_images(tmp_path, "deepglobe", 0, "random", "all")
+    assert chosen.record["test_scenes"] == [f"{int(one.stem) // 2 * 2}" for one in chosen.entries]

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from benchmarks.training.evaluate import confusion_matrix, evaluate, validation_loss
+from benchmarks.training.evaluate import confusion_matrix, evaluate, to_float, validation_loss
 from benchmarks.training.loss import segmentation_loss
 from data_prep.loading.torch_dataset import PreparedDataset
 from rssam.contract import Task
@@ -28,6 +28,16 @@ class Brightness(nn.Module):
 def data(tmp_path):
     manifest = write_prepared(tmp_path, count=5)
     return PreparedDataset(tmp_path, manifest.entries, native=True)
+
+
+def test_images_are_scaled_once():
+    """Floats of 0..1 were divided by 255 again, and the network saw black images without a word."""
+    pixels = torch.arange(256, dtype=torch.uint8).view(1, 1, 16, 16)
+    scaled = to_float(pixels, CPU)
+    assert (float(scaled.min()), float(scaled.max())) == (0, 1)
+    for wrong in (scaled, pixels.long()):
+        with pytest.raises(TypeError, match=rf"expected images uint8 in 0\.\.255, found {wrong.dtype}"):
+            to_float(wrong, CPU)
 
 
 @pytest.mark.parametrize("classes", [1, 6])

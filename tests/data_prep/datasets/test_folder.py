@@ -17,6 +17,7 @@ from data_prep.errors import DataError
 from data_prep.loading.torch_dataset import PreparedDataset
 from data_prep.manifest import load_manifest
 from data_prep.prepare.resize_or_tile import corners, nearest, resized
+from data_prep.rules import sentences
 from tests.conftest import SHARED
 from tests.data_prep.samples import contents, picture
 
@@ -129,9 +130,9 @@ def test_tiles_of_one_image_and_of_its_copy_never_part(tmp_path):
             for entry in entries:
                 where.setdefault(entry.tile_of.replace("copy", "3"), set()).add(split)
         assert all(len(splits) == 1 for splits in where.values())
-    rule = manifest.rules["split"]
-    assert "tiles of one image never part" in rule
-    assert "2 images that have identical copies never part (groups: 1)" in rule
+    split = sentences(manifest.rules)["split"]
+    assert "tiles of one image never part" in split
+    assert "2 images that have identical copies never part (groups: 1)" in split
 
 
 @pytest.mark.parametrize(("old", "new"), [((50, 70), (32, 64)), ((31, 33), (64, 32)), ((96, 64), (32, 32))])
@@ -167,7 +168,7 @@ def test_resized_pairs_keep_their_stems(tmp_path):
     ]  # fmt: skip
     assert (mask(tmp_path / "out", manifest.entries[0]) == nearest(drawn["0"], (64, 64))).all()
     assert (mask(tmp_path / "out", manifest.entries[1]) == drawn["1"]).all()
-    assert "nearest pixel" in manifest.rules["mask"]
+    assert "nearest pixel" in sentences(manifest.rules)["mask"]
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,13 @@
-"""The sentences on how data was prepared, as digests: they are in every key, so a reworded one orphans every run.
+"""The rules on how data was prepared, as digests: they are in every key, so a changed code or value orphans every run.
 
-A rule may change on purpose, with the version of its data set. Then renew the literals here.
+A rule may change on purpose, with the version of its data set. Then renew the literals here:
+`python -m tests.data_prep.datasets.test_rules` prints them. Their sentences may be reworded freely.
 """
 
 import dataclasses
+import json
 import re
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,6 +21,8 @@ from data_prep.datasets.whdld import Whdld
 from data_prep.datasets.whdld_class_order import KNOWN
 from data_prep.datasets.whu import Whu
 from data_prep.manifest import Manifest
+from data_prep.rules import RULES, SENTENCES, Rule, as_rules, rules_from_json, rules_to_json, sentences
+from rssam.kinds import fault
 from tests.data_prep import raster_files
 from tests.data_prep.datasets import test_whdld_class_order, test_whu
 from tests.data_prep.samples import picture, road, write_image, write_mask, write_source
@@ -40,19 +45,19 @@ def prepared(dataset, source: Path) -> Manifest:
     )  # fmt: skip
 
 
-@case("deepglobe", "3425e5932c5eeca7")
+@case("deepglobe", "5d38ced368901b00")
 def deepglobe(folder):
     return prepared(DeepGlobe(), write_source(folder / "source", 4))
 
 
-@case("whu", "ead1723430319690")
+@case("whu", "0364b067b740ee8a")
 def whu(folder):
     for name, seed in test_whu.TILES.items():
         test_whu.write_tile(folder / "source", name, seed)
     return prepared(Whu(), folder / "source")
 
 
-@case("whu labels of 0 and 1", "d51dfcee20049fb7")
+@case("whu labels of 0 and 1", "71939aeff4343f7f")
 def whu_ones(folder):
     for name, seed in test_whu.TILES.items():
         test_whu.write_tile(folder / "source", name, seed)
@@ -68,34 +73,34 @@ def whu_rasters(folder, edges):
     return prepared(Whu(edges=edges), folder / "source")
 
 
-@case("whu rasters, edges dropped", "39edbbb7a14642b2")
+@case("whu rasters, edges dropped", "2177ddba688bdf40")
 def whu_rasters_drop(folder):
     return whu_rasters(folder, "drop")
 
 
-@case("whu rasters, edges padded", "4102b12dd9fa1bd0")
+@case("whu rasters, edges padded", "4600ae5d4d9f5a9a")
 def whu_rasters_pad(folder):
     return whu_rasters(folder, "pad")
 
 
-@case("whu rasters without a place", "0a306da98e8b3a41")
+@case("whu rasters without a place", "2a1581d7d25d047c")
 def whu_rasters_nowhere(folder):
     raster_files.write_raster(folder / "source" / "image" / "a.tif", raster_files.noise(2200, 2200), None)
     raster_files.write_raster(folder / "source" / "label" / "a.tif", raster_files.blocks(2200, 2200), None)
     return prepared(Whu(), folder / "source")
 
 
-@case("whdld", "e8971c5a4d8bc3c5")
+@case("whdld", "280f28fe8d1f4c5e")
 def whdld(folder):
     return prepared(Whdld(), test_whdld_class_order.write(folder / "source"))
 
 
-@case("whdld, numbers in the published order", "1cc6575e5908ca4f")
+@case("whdld, numbers in the published order", "5c2c6444293739b4")
 def whdld_published(folder):
     return prepared(Whdld(KNOWN[0]), test_whdld_class_order.write(folder / "source", KNOWN[0]))
 
 
-@case("whdld, numbers from 0 in alphabetical order", "5db6e4a52fbb156c")
+@case("whdld, numbers from 0 in alphabetical order", "a0ce3b1e90002383")
 def whdld_alphabetical(folder):
     return prepared(Whdld(KNOWN[1]), test_whdld_class_order.write(folder / "source", KNOWN[1], 0))
 
@@ -108,38 +113,95 @@ def own(folder, text, ignore=None, side=512, **options):
     return prepared(declare(wanted, folder / "source", ()), folder / "source")
 
 
-@case("folder, kept", "a06be0c77c0cb206")
+@case("folder, kept", "ce8c250730591176")
 def folder_kept(folder):
     return own(folder, "road=255,255,255")
 
 
-@case("folder, tiles", "77cbeaa2e795a019")
+@case("folder, tiles", "2173b14f63c3ed84")
 def folder_tiles(folder):
     return own(folder, "road=255,255,255", side=96, fit="tile")
 
 
-@case("folder, resized, several classes", "92d791ecdd5e5ae5")
+@case("folder, resized, several classes", "2a522e986df81e28")
 def folder_resized(folder):
     return own(folder, "ground=0,0,0, road=255,255,255", ignore="1,2,3", fit="resize")
 
 
-@pytest.mark.parametrize("name", CASES)
-def test_no_rule_is_reworded_by_accident(name, tmp_path):
-    digest, prepare = CASES[name]
-    manifest = prepare(tmp_path)
-    # The bytes of sources differ with the versions of what wrote them; the rules do not.
+def digest_of(manifest: Manifest) -> str:
+    """The digest with made-up sources: their bytes differ with the versions of what wrote them; the rules do not."""
     sources = (
         dataclasses.replace(entry, source_image_sha256="image", source_mask_sha256="mask", group=entry.stem)
         for entry in manifest.entries
     )
     rules = {
-        part: re.sub("SHA-256 [0-9a-f]{64}", "SHA-256 of the rasters", rule) for part, rule in manifest.rules.items()
-    }
-    fixed = dataclasses.replace(manifest, entries=tuple(sources), rules=rules)
-    assert fixed.digest(0)[:16] == digest, rules
+        part: tuple(
+            dataclasses.replace(rule, values={**rule.values, "sha256": "of the rasters"}) if "sha256" in rule.values
+            else rule
+            for rule in given
+        )
+        for part, given in manifest.rules.items()
+    }  # fmt: skip
+    return dataclasses.replace(manifest, entries=tuple(sources), rules=rules).digest(0)[:16]
 
 
-def test_a_reworded_rule_is_found(tmp_path):
+@pytest.mark.parametrize("name", CASES)
+def test_no_rule_is_changed_by_accident(name, tmp_path):
+    digest, prepare = CASES[name]
+    manifest = prepare(tmp_path)
+    assert digest_of(manifest) == digest, manifest.rules
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_every_rule_of_this_suite_is_a_code_with_a_sentence(name, tmp_path):
+    manifest = CASES[name][1](tmp_path)
+    for given in manifest.rules.values():
+        for rule in given:
+            assert re.fullmatch("[a-z-]+", rule.code)
+            assert not rule.sentence.startswith(rule.code) or rule.code in SENTENCES
+            assert "{" not in rule.sentence
+
+
+def test_no_rewording_changes_a_digest(tmp_path, monkeypatch):
+    """A comma in a sentence gave every run on that data another key, so no message could be mended."""
+    before = {name: digest_of(prepare(tmp_path / "a" / name)) for name, (_, prepare) in CASES.items()}
+    reworded = {code: f"Otherwise worded: {template}!" for code, template in SENTENCES.items()}
+    monkeypatch.setattr("data_prep.rules.SENTENCES", reworded)
+    for name, (_, prepare) in CASES.items():
+        manifest = prepare(tmp_path / "b" / name)
+        assert all("Otherwise worded" in text for text in sentences(manifest.rules).values())
+        assert digest_of(manifest) == before[name]
+
+
+def test_another_value_of_a_rule_is_another_digest(tmp_path):
     manifest = deepglobe(tmp_path)
-    reworded = {**manifest.rules, "mask": manifest.rules["mask"].replace("shrunk", "downsampled") + "."}
-    assert dataclasses.replace(manifest, rules=reworded).digest(0) != manifest.digest(0)
+    threshold, *others = manifest.rules["mask"]
+    changed = {
+        **manifest.rules,
+        "mask": (dataclasses.replace(threshold, values={**threshold.values, "at": 1}), *others),
+    }
+    assert dataclasses.replace(manifest, rules=changed).digest(0) != manifest.digest(0)
+
+
+def test_a_string_of_a_users_own_data_set_is_its_own_code(tmp_path):
+    own = as_rules({"mask": "water where the value is at least 128"})
+    assert own["mask"] == (Rule("water where the value is at least 128"),)
+    assert sentences(own) == {"mask": "water where the value is at least 128"}
+
+
+def test_rules_pass_through_json(tmp_path):
+    for name, (_, prepare) in CASES.items():
+        rules = prepare(tmp_path / name).rules
+        assert rules_from_json(json.loads(json.dumps(rules_to_json(rules)))) == rules
+
+
+@pytest.mark.parametrize("raw", [{"code": 1, "values": {}}, {"code": "a"}, {"code": "a", "values": []}, "a", None])
+def test_a_malformed_rule_is_refused(raw):
+    assert not fault({"mask": [{"code": "a", "values": {}}]}, RULES)
+    assert fault({"mask": [raw]}, RULES).startswith("an item of mask")
+
+
+if __name__ == "__main__":
+    for name, (digest, prepare) in CASES.items():
+        with tempfile.TemporaryDirectory() as folder:
+            print(f"{name}: {digest} -> {digest_of(prepare(Path(folder)))}")

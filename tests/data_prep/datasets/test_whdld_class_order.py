@@ -10,6 +10,7 @@ from data_prep.datasets.whdld import Whdld
 from data_prep.datasets.whdld_class_order import CLASSES, KNOWN, class_order
 from data_prep.errors import DataError
 from data_prep.manifest import load_manifest
+from data_prep.rules import rule
 from data_prep.synthetic.land_cover_scenes import land_cover_scene
 
 PUBLISHED, ALPHABETICAL = KNOWN
@@ -57,7 +58,7 @@ def test_the_scenes_show_all_classes():
 def test_numbers_in_the_right_order_give_the_labels_of_the_colours(tmp_path, wanted, order, first):
     manifest = prepare(write(tmp_path / "source", order, first), tmp_path / "out", order)
     assert [entry.mask_sha256 for entry in manifest.entries] == wanted
-    assert f"numbers {first} to {first + 5} in the order {','.join(order)}" in manifest.rules["mask"]
+    assert manifest.rules["mask"] == (rule("by-number", classes=CLASSES, first=first, order=order),)
 
 
 @pytest.mark.parametrize("first", [0, 1])

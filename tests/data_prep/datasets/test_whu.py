@@ -10,6 +10,7 @@ from PIL import Image
 from data_prep.datasets.whu import Whu, published_split
 from data_prep.errors import DataError
 from data_prep.manifest import load_manifest
+from data_prep.rules import rule, sentences
 from tests.data_prep.samples import contents, picture, road
 
 TILES = {"train/1": 11, "train/2": 12, "val/1": 21, "test/1": 31, "test/3": 33}
@@ -57,7 +58,7 @@ def test_the_published_split_is_kept_whatever_the_split_seed(source, out):
     assert {entry.stem: entry.split for entry in manifest.entries} == {
         stem: split for split, stems in wanted.items() for stem in stems
     }
-    assert manifest.rules["split"] == "train/val/test as published: 2/1/2"
+    assert sentences(manifest.rules)["split"] == "train/val/test as published: 2/1/2"
     assert manifest.describe() == "partial: 5 pairs of 8188 known"
     assert load_manifest(out, "whu") == manifest
 
@@ -76,7 +77,7 @@ def test_identical_images_in_two_splits_are_reported_and_stay(source, out):
     manifest = prepare(source, out)
     splits = {entry.stem: entry.split for entry in manifest.entries}
     assert (splits["train_2"], splits["test_3"]) == ("train", "test")
-    assert manifest.rules["split"] == (
+    assert sentences(manifest.rules)["split"] == (
         "train/val/test as published: 2/1/2; 2 images have identical copies (groups: 1, of which 1 lie in more than "
         "one split), none was moved"
     )
@@ -89,9 +90,7 @@ def test_pixels_decide_what_is_identical_and_copies_within_a_split_cross_nothing
     shutil.copy(source / "test" / "image" / "1.tif", source / "test" / "image" / "3.tif")
     manifest = prepare(source, out)
     assert manifest.copies_across_splits == (("train_2", "val_1"),)
-    assert (
-        "4 images have identical copies (groups: 2, of which 1 lie in more than one split)" in manifest.rules["split"]
-    )
+    assert manifest.rules["split"][1] == rule("copies-parted", images=4, groups=2, parted=1)
 
 
 @pytest.mark.parametrize("names", [("images", "labels"), ("Images", "Label")])
@@ -164,7 +163,7 @@ def test_labels_of_0_and_1_in_the_whole_source_are_read_so(source, tmp_path, out
         (ones.point([0, *[255] * 255], "1") if bits and bits in str(path) else ones).save(path)
     manifest = prepare(source, out)
     assert [entry.mask_sha256 for entry in manifest.entries] == wanted
-    assert manifest.rules["mask"] == "building where the value is 1: no label of the source has a value above 1"
+    assert manifest.rules["mask"] == (rule("value", of="building", value=1),)
     assert prepare(source, out) == manifest
 
 

@@ -28,6 +28,7 @@ from data_prep.loading.torch_dataset import PreparedDataset
 from data_prep.manifest import load_manifest
 from data_prep.prepare.tiles import LabelRaster, Tile
 from data_prep.rasters.windowed_reads import TilePixels, close_rasters, read_tile
+from data_prep.rules import sentences
 from data_prep.synthetic.building_scenes import roof_scene
 from tests.conftest import REPOSITORY
 from tests.data_prep.raster_files import NORTH_UP, NZTM, blocks, noise, prepare, write_raster
@@ -239,7 +240,9 @@ def test_padding_is_ignored_wherever_masks_are_read(source, out):
     assert second.foreground == pytest.approx(blocks(2048, 2300)[2::4, 2050::4].mean())
     assert Image.open(out / second.mask).convert("RGB").getpixel((500, 0)) == (90, 90, 90)
     assert Image.open(out / first.mask).getpalette() == [0, 0, 0, 255, 255, 255]
-    assert "padded by repeating the last row and column, with ignored labels (255)" in manifest.rules["tiles"]
+    assert (
+        "padded by repeating the last row and column, with ignored labels (255)" in sentences(manifest.rules)["tiles"]
+    )
 
 
 def test_the_manifest_tells_place_scene_and_rule(source, out):
@@ -255,8 +258,8 @@ def test_the_manifest_tells_place_scene_and_rule(source, out):
     assert place @ (7, 9) == pytest.approx(TURNED @ (2048 + 28, 36))
     assert load_manifest(out, "whu") == manifest
     assert not manifest.official_split
-    assert manifest.rules["official split"].startswith("not the published one")
-    assert "70/15/15" in manifest.rules["split"]
+    assert sentences(manifest.rules)["official split"].startswith("not the published one")
+    assert "70/15/15" in sentences(manifest.rules)["split"]
 
 
 def test_rasters_without_a_place_are_laid_pixel_on_pixel(source, out):
@@ -265,7 +268,7 @@ def test_rasters_without_a_place_are_laid_pixel_on_pixel(source, out):
     manifest = prepare(source, out)
     (entry,) = manifest.entries
     assert (entry.crs, entry.transform) == (None, None)
-    assert "pixel by pixel" in manifest.rules["georeference"]
+    assert "pixel by pixel" in sentences(manifest.rules)["georeference"]
     assert (labels(out, entry) == blocks(2100, 2100)[2:2048:4, 2:2048:4]).all()
     write_raster(source / "area_label.tif", blocks(2100, 2101, value=255), None)
     shutil.rmtree(out)
@@ -393,7 +396,7 @@ def test_rasters_without_any_data(source, out):
     write_raster(source / "b_label.tif", blocks(600, 600), THIRTY)
     manifest = prepare(source, out)
     assert [entry.stem for entry in manifest.entries] == ["a_y00000_x00000"]
-    assert manifest.rules["overlap"].startswith("1 pairs of image rasters overlap")
+    assert sentences(manifest.rules)["overlap"].startswith("1 pairs of image rasters overlap")
     assert prepare(source, out) == manifest
     write_raster(source / "b.tif", noise(600, 600), THIRTY, nodata=0)
     with pytest.raises(DataError, match="b: only in the source"):
@@ -506,7 +509,7 @@ def test_tiles_of_rasters_are_never_taken_for_the_published_ones(source, out):
     assert len({entry.scene for entry in manifest.entries}) == 1
     assert [len(entries) for entries in manifest.splits(0).values()] == [3, 0, 1]
     assert [len(entries) for entries in manifest.splits(0, "blocked").values()] == [4, 0, 0]
-    assert "never part" not in manifest.rules["split"]
+    assert "never part" not in sentences(manifest.rules)["split"]
 
 
 def test_edges_are_refused_for_ready_tiles(tmp_path, out, stand_ins):

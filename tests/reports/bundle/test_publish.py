@@ -1,5 +1,6 @@
 """A bundle says what the home says, and whoever changes one of its files is found out."""
 
+import dataclasses
 import json
 import re
 import zipfile
@@ -8,72 +9,34 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmarks.metrics.counts import Counts
-from benchmarks.protocol.run import resolve_run
+from baselines.unet import UNet
 from benchmarks.protocol.setting import Setting
-from benchmarks.results.result import Result
-from benchmarks.results.store import Store
 from benchmarks.scoring.score import score
 from benchmarks.scoring.test_images import select_test_images
-from data_prep.manifest import load_manifest
-from reports.bundle.publish import README, SUMS, publish, sums
+from reports.bundle.ledger import NOT_HERE
+from reports.bundle.publish import README, publish
 from reports.bundle.verify import check
 from rssam.errors import UserError
-from rssam.weights.folder import WeightsFolder
 from tests.benchmarks.prepared import write_prepared
-from tests.reports.fabricate import PROVENANCE, TABLE5
+from tests.reports.bundle.forged import seal
+from tests.reports.bundle.genuine import masks_of, put_run
+from tests.reports.fabricate import TABLE5
 
 SMOKE = Setting("smoke")
-
-
-def truth(folder, entry, native):
-    with Image.open(folder / (entry.native_mask if native else entry.mask)) as picture:
-        return np.asarray(picture).astype(bool)
-
-
-def counts_of(folder, entries, rng, native=False):
-    """Of random predictions, by counting."""
-    found = []
-    for entry in entries:
-        mask = truth(folder, entry, native)
-        guess = rng.random(mask.shape) < 0.8 * mask + 0.1
-        found.append([(mask & guess).sum(), (~mask & guess).sum(), (mask & ~guess).sum(), (~mask & ~guess).sum()])
-    return Counts(*np.array(found, np.int64).T[..., None])
 
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory):
     """Three rows of Table 5 with counts on a prepared split, and one scored row."""
     home = tmp_path_factory.mktemp("home")
-    folder = home / "data" / "deepglobe"
-    write_prepared(folder)
-    manifest, rng = load_manifest(folder, "deepglobe"), np.random.default_rng(0)
-    splits = manifest.splits(0)
+    folder, rng = home / "data" / "deepglobe", np.random.default_rng(0)
+    entries = write_prepared(folder).splits(0)["test"]
     for row in TABLE5.rows[:3]:
-        run = SMOKE.run(row.model, "deepglobe")
-        result = Result(
-            identity=resolve_run(run, manifest, WeightsFolder(home / "weights"), "32-true").identity(),
-            average="foreground",
-            classes=("road",),
-            images=tuple(entry.stem for entry in splits["test"]),
-            counts=counts_of(folder, splits["test"], rng),
-            native_counts=counts_of(folder, splits["test"], rng, native=True),
-            history=({"epoch": 1, "train_loss": 0.5, "val_loss": 0.4, "rate": 0.005, "seconds": 1.0},),
-            best_epoch=1,
-            parameters={"total": 100, "trainable": 50},
-            seconds=1.0,
-            peak_memory=1,
-            data={
-                "origin": manifest.origin, "complete": manifest.complete, "pairs": len(manifest.entries),
-                "describe": manifest.describe(), **{name: min(8, len(each)) for name, each in splits.items()},
-            },
-            provenance={**PROVENANCE, "host": "someone's", "home": str(home)},
-        )  # fmt: skip
-        Store(home).put(result)
+        put_run(home, SMOKE.run(row.model, "deepglobe"), rng)
     masks = home / "masks"
     masks.mkdir()
-    for entry in splits["test"]:
-        Image.fromarray(truth(folder, entry, False).astype(np.uint8)).save(masks / f"{entry.stem}.png")
+    for entry, mask in zip(entries, masks_of(folder, entries), strict=True):
+        Image.fromarray(mask.astype(np.uint8)).save(masks / f"{entry.stem}.png")
     score(home, select_test_images(home, "deepglobe", 0, "random"), masks, "Perfect", "", lambda *_: None)
     return home
 
@@ -84,16 +47,6 @@ def unpacked(home, tmp_path):
     with zipfile.ZipFile(tmp_path / "bundle.zip") as archive:
         archive.extractall(tmp_path / "bundle")
     return tmp_path / "bundle"
-
-
-def seal(folder):
-    """New digests, as whoever changed a file on purpose would make them."""
-    files = {
-        path.relative_to(folder).as_posix(): path.read_bytes()
-        for path in folder.rglob("*")
-        if path.is_file() and path.name != SUMS
-    }
-    (folder / SUMS).write_bytes(sums(files))
 
 
 def change(folder, pattern, edit):
@@ -110,12 +63,12 @@ def test_a_bundle_is_whole_and_holds_no_pixel_and_no_private_word(home, tmp_path
     assert (found.problems, found.results, found.submissions, found.splits) == ([], 3, 1, 1)
     assert check(unpacked).problems == []
     names = {path.suffix for path in unpacked.rglob("*") if path.is_file()}
-    assert names == {".json", ".md", ".csv", ""}
+    assert names == {".json", ".jsonl", ".md", ".csv", ""}
     text = "".join(path.read_text() for path in unpacked.rglob("*") if path.is_file())
     assert "someone's" not in text
     assert str(home) not in text
     page = (unpacked / README).read_text()
-    assert "| Perfect (scored predictions) |  |  | 1.000 [1.000, 1.000] |" in page
+    assert "| Perfect (scored predictions) |  |  | 1.000 |" in page
     first = (tmp_path / "bundle.zip").read_bytes()
     publish([], tmp_path / "bundle.zip", home)
     assert (tmp_path / "bundle.zip").read_bytes() == first
@@ -189,7 +142,7 @@ def test_each_change_is_found_though_the_digests_were_made_anew(unpacked, patter
 
 def test_a_printed_number_must_be_the_one_the_counts_give(unpacked):
     page = unpacked / README
-    page.write_text(page.read_text().replace("1.000 [1.000, 1.000]", "1.001 [1.000, 1.000]", 1))
+    page.write_text(page.read_text().replace("| 1.000 |", "| 1.001 |", 1))
     table = unpacked / "tables" / "table5.csv"
     table.write_text(table.read_text().replace("dice,0.", "dice,1.", 1))
     (problem, *others) = [line for line in check(unpacked).problems if "SHA-256" not in line]
@@ -247,3 +200,41 @@ def test_a_score_that_names_a_folder_of_a_person_stays_at_home(home, tmp_path):
     finally:
         found.path.unlink()
     assert not (tmp_path / "a.zip").exists()
+
+
+def test_a_result_that_no_table_shows_is_left_out_and_named(home, tmp_path):
+    """It went along, and stood nowhere: verify found no problem."""
+    run = dataclasses.replace(SMOKE.run(TABLE5.rows[0].model, "deepglobe"), model=UNet(3))
+    result = put_run(home, run, np.random.default_rng(1))
+    try:
+        found = publish([], tmp_path / "a.zip", home)
+    finally:
+        (home / "results" / f"{result.key}.json").unlink()
+    assert (found.results, found.notes) == (3, (f"left out: {result.key}: it stands in no table",))
+    assert check(tmp_path / "a.zip").problems == []
+
+
+def test_the_ledger_goes_along_without_names_that_are_not_in_the_bundle(home, tmp_path):
+    images = select_test_images(home, "deepglobe", 0, "random")
+    score(home, images, home / "masks", "Our secret", "", lambda *_: None).path.unlink()
+    publish([], tmp_path / "bundle.zip", home)
+    with zipfile.ZipFile(tmp_path / "bundle.zip") as archive:
+        lines = archive.read("ledger.jsonl").decode().splitlines()
+    uses = [json.loads(line) for line in lines]
+    assert len(uses) == len((home / "ledger.jsonl").read_text().splitlines())
+    assert "Our secret" not in "".join(lines)
+    assert "Perfect" in [use["system"] for use in uses]
+    assert NOT_HERE in [use["system"] for use in uses]
+
+
+def test_results_without_a_logged_use_are_said(home, tmp_path):
+    """As of a home whose results came from another machine: an honest gap is shown, and is no problem."""
+    ledger = home / "ledger.jsonl"
+    kept = ledger.read_bytes()
+    ledger.unlink()
+    try:
+        publish([], tmp_path / "bundle.zip", home)
+    finally:
+        ledger.write_bytes(kept)
+    found = check(tmp_path / "bundle.zip")
+    assert (found.problems, found.uses) == ([], ("No use was logged of 4 of its results and scores.",))

@@ -1,6 +1,7 @@
 """Object scores from saved maps to the pages: measured once, refused where maps do not fit, shown where they exist."""
 
 import json
+import math
 import shutil
 
 import numpy as np
@@ -18,10 +19,10 @@ from benchmarks.scoring.measure_objects import measure_run
 from data_prep.errors import DataError
 from data_prep.manifest import load_manifest
 from reports.extra_tables.objects import object_tables
-from reports.extra_tables.objects_text import object_section
+from reports.extra_tables.objects_text import cell, object_section
 from reports.render.terminal import print_extra
 from reports.select.results import collect
-from reports.statistics.bootstrap import resampled, resampled_class_dice
+from reports.statistics import jackknife, units
 from reports.tables.assemble import assemble
 from reports.write import write_report
 from tests.reports.pictured import LandCover, Roads, Roofs, draw_masks, pretend, write_pictures
@@ -118,7 +119,9 @@ def test_missing_maps_and_changed_masks_are_named(home):
     assert not Home(home).metrics(result.key).exists()
 
 
-def test_tables_pool_sums_and_resample_the_images_of_dice(home):
+def test_tables_pool_sums_and_leave_out_one_image_at_a_time(home, monkeypatch):
+    for module in (jackknife, units):
+        monkeypatch.setattr(module, "FEWEST_UNITS", 5)  # nine test images are here
     for result in results(home):
         measure_run(home, result, METRICS, 1, silent)
     (table,) = object_tables(assemble([TABLES["table5"]], collect(home)).frames, home).tables
@@ -129,20 +132,19 @@ def test_tables_pool_sums_and_resample_the_images_of_dice(home):
         (result,) = row.row.results
         stored = MetricStore(home).get(result.key)
         for metric in METRICS:
-            pooled = metric.scores(stored.sums[metric].sum(axis=0))
+            sums = stored.sums[metric].astype(float)
+            pooled = metric.scores(sums.sum(axis=0))
             assert row.scores[metric].scores == {name: float(value) for name, value in pooled.items()}
-            drawn = resampled([stored.sums[metric]], lambda sums, of=metric: of.scores(sums)[of.headline][..., None])
-            limits = np.nanquantile(drawn, [0.025, 0.975])
-            assert (row.scores[metric].interval.low, row.scores[metric].interval.high) == pytest.approx(tuple(limits))
+            held = [place for place in range(len(sums)) if sums[place].any()]
+            without = [float(metric.scores(np.delete(sums, place, 0).sum(axis=0))[metric.headline]) for place in held]
+            error = math.sqrt((len(held) - 1) * np.var(without))
+            reach = {7: 2.446912, 8: 2.364624, 9: 2.306004}[len(held)] * error
+            value = float(pooled[metric.headline])
+            limits = row.scores[metric].interval
+            assert (limits.low, limits.high) == pytest.approx((max(value - reach, 0), min(value + reach, 1)), abs=1e-6)
+            assert "[" in cell(row, metric)
     assert any("each of them has a path" in note for note in printed.notes)
-
-
-def test_resampled_draws_the_images_that_dice_draws(home):
-    result = results(home)[0]
-    counts = result.counts
-    table = np.concatenate([2 * counts.tp, 2 * counts.tp + counts.fp + counts.fn], axis=1)
-    mine = resampled([table], lambda sums: sums[..., :1] / sums[..., 1:])
-    assert np.array_equal(mine.swapaxes(1, 2), resampled_class_dice([counts]))
+    assert any(note.startswith("Intervals are 95 % of a jackknife over 9 test images") for note in printed.notes)
 
 
 def test_rows_without_measurement_are_named_and_nothing_measured_shows_nothing(home):
@@ -172,7 +174,8 @@ def test_every_format_shows_the_measured_columns(home, capsys):
     assert [table.id for table in tables] == ["objects-deepglobe", "objects-whu"]
     for table in tables:
         shown = table.texts[0][3]
-        assert "[" in shown
+        assert "[" not in shown  # once an interval of nine images
+        assert any(note.startswith("No interval: ") and "where an interval takes 20" in note for note in table.notes)
         assert shown in page
         assert shown in (out / "report.html").read_text()
         assert shown in (out / f"{table.id}.tex").read_text()

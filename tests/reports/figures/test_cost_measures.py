@@ -148,6 +148,27 @@ def test_a_time_that_is_none_is_damage(home, median):
     assert found.damaged[0].startswith(f"{path.name}: cannot be used")
 
 
+@pytest.mark.parametrize(
+    ("part", "value"),
+    [
+        ("system", "x"), ("system", {"name": "a"}), ("classes", [5]), ("image_size", [512]), ("parameters", None),
+        ("conditions", {"precision": {}}), ("latency_seconds", {"median": "x"}), ("device", "a\nb"), ("gmacs", "x"),
+        ("provenance", "x"), ("provenance", {"versions": {"torch": "a|b\n"}, "threads": 1, "finished": "2025"}),
+        ("waiting_for_images", "x"), ("peak_memory", []),
+    ],
+)  # fmt: skip
+def test_an_odd_record_is_named(home, part, value):
+    path = put(home, FCN)
+    assert len(read_efficiency(home).records) == 1
+    path.write_text(json.dumps({**json.loads(path.read_text()), part: value}))
+    found = read_efficiency(home)
+    assert found.records == ()
+    assert found.damaged[0].startswith(f"{path.name}: cannot be used (")
+    assert part in found.damaged[0]
+    path.write_text("[" * 100_000)
+    assert "nested more than 40 deep" in read_efficiency(home).damaged[0]
+
+
 def page(home, items):
     write_report(items, ["html"], home / "out", home, published=home / "none")
     return (home / "out" / "report.html").read_text()

@@ -277,7 +277,7 @@ class TestNothingToShow:
     def test_lost_predictions(self, home):
         for item in collect(home, NONE).stored:
             (Store(home).work(item.result.key) / "predictions.npz").unlink()
-        self.nothing(home, ".json and run it again")
+        self.nothing(home, "its result stands, and only its pictures are missing")
 
     def test_lost_predictions_of_another_panel_leave_an_empty_cell(self, home):
         neck = next(

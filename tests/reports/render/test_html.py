@@ -136,7 +136,6 @@ def test_nothing_in_a_result_becomes_markup(tmp_path):
     run = row_run(4)
     changes = {
         "provenance": {**PROVENANCE, "device": HOSTILE, "commit": HOSTILE, "versions": {HOSTILE: HOSTILE}},
-        "data": {"describe": HOSTILE, "complete": False, "origin": "source"},
         "classes": (HOSTILE,),
         "images": (HOSTILE, "b", "c"),
     }

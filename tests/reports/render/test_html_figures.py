@@ -2,12 +2,14 @@
 
 import base64
 import io
+import shutil
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from benchmarks.protocol.figures import FIGURES
+from benchmarks.results.store import Store
 from data_prep import registry as catalog
 from reports.figures import error_maps as errors
 from reports.figures.examples import find_block
@@ -90,6 +92,24 @@ def test_images_asked_for_by_name_come_first(home):
     last = view.scenes[-1].stem
     [asked] = figure_views([FIG7], collection, home, [f"deepglobe:{last}"])
     assert asked.scenes[0].stem == last
+
+
+def test_lost_predictions_are_told_without_a_folder_and_without_harm(home, tmp_path):
+    """The page named the home's folders, and advised to delete a good result."""
+    copy = tmp_path / "someone" / "home"
+    shutil.copytree(home, copy)
+    collection = collect(copy, copy / "none")
+    for item in collection.stored:
+        (Store(copy).work(item.result.key) / "predictions.npz").unlink()
+    [view] = figure_views([FIG7], collection, copy)
+    notes = " ".join(view.notes)
+    assert "predictions.npz cannot be read (No such file or directory): its result stands" in notes
+    assert str(tmp_path) not in notes
+    assert "elete" not in notes
+    shutil.rmtree(copy / "data")
+    [view] = figure_views([FIG7], collection, copy)
+    assert "is not prepared: no manifest.json in data/deepglobe" in " ".join(view.notes)
+    assert str(tmp_path) not in " ".join(view.notes)
 
 
 def test_what_is_beyond_the_budget_is_left_out_and_named(home, monkeypatch):

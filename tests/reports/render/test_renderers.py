@@ -17,6 +17,7 @@ from reports.select.results import Collection, StoredResult, collect
 from reports.tables.assemble import assemble
 from reports.tables.cells import difference, number
 from reports.tables.frames import table_frames
+from rssam.escape import latex_prose
 from tests.reports.fabricate import MADE_UP, TABLE5, fabricate, fill, row_run
 
 
@@ -38,7 +39,7 @@ def test_markdown(report):
     lines = markdown.render(report).splitlines()
     assert lines[0] == "# RS-SAM benchmark report"
     assert (
-        "Made from 13 results of yours: rssam-bench 0.1.0, commit 0123456789ab, torch 2.11.0, on NVIDIA RTX A6000, "
+        "Made from 13 results of yours: rssam-bench 0.2.0, commit 0123456789ab, torch 2.11.0, on NVIDIA RTX A6000, "
         "finished 2025-02-03."
     ) in lines
     assert any(line.startswith("- broken.json: ") for line in lines)
@@ -48,12 +49,11 @@ def test_markdown(report):
         "| Multi-scale Neck | MFF | MHFF | Dice ours | Dice paper | Dice difference | Jaccard ours | Jaccard paper "
         "| Jaccard difference | Dice, native resolution | Runs |",
         "| :-- | :-- | :-- | --: | --: | --: | --: | --: | --: | --: | --: |",
-        "| no | no | no | 0.705 ± 0.007 [0.705, 0.705] | 0.703 | +0.002 | 0.544 | 0.542 | +0.002 | 0.710 | 2 |",
-        "| yes | no | no | 0.755 ± 0.007 [0.755, 0.755] | 0.756 | -0.001 | 0.606 | 0.607 | -0.001 | 0.710 | 2 |",
+        "| no | no | no | 0.705 ± 0.007 | 0.703 | +0.002 | 0.544 | 0.542 | +0.002 | 0.710 | 2 |",
+        "| yes | no | no | 0.755 ± 0.007 | 0.756 | -0.001 | 0.606 | 0.607 | -0.001 | 0.710 | 2 |",
         "| yes | yes | no | not run | *0.759* |  | not run | *0.611* |  | - | 0 |",
         "| yes | no | yes | collapsed | 0.757 |  | collapsed | 0.610 |  | - | 2 |",
-        "| yes | yes | yes | 0.775 ± 0.007 [0.775, 0.775] | **0.765** | +0.010 | 0.633 | **0.620** | +0.013 | 0.710 "
-        "| 2 |",
+        "| yes | yes | yes | 0.775 ± 0.007 | **0.765** | +0.010 | 0.633 | **0.620** | +0.013 | 0.710 | 2 |",
     ]
     assert "### Profile smoke; synthetic stand-in scenes (24 pairs), not deepglobe; 32-true" in lines
     assert "\n\n\n" not in markdown.render(report)
@@ -69,7 +69,7 @@ def test_latex(report):
     assert r"Multi-scale &  &  & \multicolumn{4}{c}{Dice} & \multicolumn{3}{c}{Jaccard} & Dice, native &  \\" in text
     assert r"Neck & MFF & MHFF & ours & $\pm$ and 95 \% & paper & difference &" in text
     assert r"\cmidrule(lr){4-7} \cmidrule(lr){8-10}" in text
-    assert r"yes & no & no & 0.755 & $\pm$ 0.007 [0.755, 0.755] & 0.756 & $-0.001$ & 0.606 & 0.607 &" in text
+    assert r"yes & no & no & 0.755 & $\pm$ 0.007 & 0.756 & $-0.001$ & 0.606 & 0.607 &" in text
     assert r"4.13 \%, within the 4.10 to 4.16 \%" in text
     assert r"\texttt{rssam-bench reproduce table5}" in text
     assert r"checkpoint vit\_b" in text
@@ -79,11 +79,11 @@ def test_latex(report):
 
 
 def test_latex_escapes_what_it_must():
-    assert latex.escape(r"50 % of a_b & {c} #1 $2 ~ ^ \ < > |") == (
+    assert latex_prose(r"50 % of a_b & {c} #1 $2 ~ ^ \ < > |") == (
         r"50 \% of a\_b \& \{c\} \#1 \$2 \textasciitilde{} \textasciicircum{} \textbackslash{} \textless{} "
         r"\textgreater{} \textbar{}"
     )
-    assert latex.escape("run `x --y_z` now") == r"run \texttt{x -{}-y\_z} now"
+    assert latex_prose("run `x --y_z` now") == r"run \texttt{x -{}-y\_z} now"
 
 
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="no pdflatex here")
@@ -131,6 +131,6 @@ def test_a_table_of_many_scores_leaves_out_differences_on_paper():
     )
     assert heads in text
     assert r"Method & ours & 95 \% & paper & ours & paper & ours" in text
-    assert r"FCN & 0.700 & [0.700, 0.700] & 0.649 & 0.538 & 0.480 &" in text
+    assert r"FCN & 0.700 &  & 0.649 & 0.538 & 0.480 &" in text
     assert r"TransUNet & not run &  & 0.681 &" in text
     assert "& difference" not in text

@@ -160,9 +160,9 @@ def test_damaged_and_outdated_files_are_left_out_and_named(home, published):
     assert len(named) == 3
     assert any(line.startswith("broken.json: ") for line in named)
     assert any(line.startswith("forged.json: the key") for line in named)
-    assert f"{bare.key}.json: a part is missing or malformed (KeyError('precision'))" in named
+    assert f"{bare.key}.json: a part is missing or malformed (identity.precision is missing)" in named
     assert sorted(collection.left_out) == sorted([
-        f"{old.key}: made under protocol 0, this version has 1",
+        f"{old.key}: made under protocol 0, this version has 2",
         f"{odd.key}: its recipe 'paper' is not one of this version (smoke, mini, fair, paper)",
     ])  # fmt: skip
     assert not any(str(home) in line for line in collection.damaged)

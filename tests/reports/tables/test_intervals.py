@@ -10,13 +10,10 @@ from benchmarks.metrics.counts import Counts, scores
 from benchmarks.protocol.setting import Setting
 from benchmarks.protocol.tables import TABLES
 from reports.render import latex, markdown
-from reports.select.comparable import comparable_groups
 from reports.select.results import Collection, StoredResult
-from reports.statistics.bootstrap import interval, resampled_dice
-from reports.tables.assemble import assemble
+from reports.statistics.jackknife import FEWEST_TESTED, jackknife_dice
 from reports.tables.cells import cells, paper_cells, paper_columns
 from reports.tables.frames import table_frames
-from reports.tables.intervals import FEWEST_IMAGES, Resamples
 from reports.tables.ranking import differs, legend, paper_ranks, ranks
 from tests.reports.fabricate import MADE_UP, PART, PIXELS, TABLE5, fabricate, row_run
 
@@ -46,6 +43,13 @@ def frame(*results, table=TABLE5, setting=PAPER):
     return one
 
 
+def scened(result, count):
+    """The result with so many scenes recorded, all of the same number of tiles in a row."""
+    tiles = len(result.images) // count
+    recorded = [result.images[number - number % tiles] for number in range(len(result.images))]
+    return replace(result, data={**result.data, "test_scenes": recorded})
+
+
 def whole(dices=(0.70, 0.75, 0.75, 0.75, 0.77), **options):
     return [result(index, dice, **options) for index, dice in enumerate(dices)]
 
@@ -54,12 +58,39 @@ class TestIntervals:
     def test_of_one_replicate_it_is_that_of_its_images(self):
         one = result(0)
         row = frame(one).rows.iloc[0]
-        ordered = np.argsort(one.images)
-        counts = Counts(*(part[ordered] for part in (one.counts.tp, one.counts.fp, one.counts.fn, one.counts.tn)))
-        expected = interval(resampled_dice([counts], "foreground")[0])
-        assert (row["dice_low"], row["dice_high"]) == (expected.low, expected.high)
+        expected = jackknife_dice([one.counts], [np.arange(60)], 60)[-1].interval
+        assert (row["dice_low"], row["dice_high"]) == pytest.approx(expected, rel=1e-12)
         assert row["dice_low"] < row["dice"] < row["dice_high"]
         assert math.isnan(row["dice_spread"])
+
+    @pytest.mark.parametrize(
+        ("images", "scenes", "note"),
+        [
+            (8, 8, "No interval: 8 test images with something to score, where an interval takes 20."),
+            (60, 15, "No interval: 15 test scenes with something to score, where an interval takes 20."),
+        ],
+    )
+    def test_few_units_have_none_and_the_reason_below(self, images, scenes, note):
+        """At 8 images a table once printed one, which held the truth in about 0.81; tiles counted as images."""
+        one = frame(scened(result(0, images=images), scenes))
+        assert one.rows[["dice_low", "dice_high"]].iloc[0].isna().all()
+        assert note in one.notes
+        assert "[" not in markdown.grid(one)
+
+    def test_tiles_of_one_scene_count_as_one_unit(self):
+        """Sixty equal tiles of twenty scenes once looked sqrt(3) times as sure as twenty images."""
+        once = noisy(0.7, 0, images=20)
+        counts = Counts(*(np.repeat(part, 3, axis=0) for part in (once.tp, once.fp, once.fn, once.tn)))
+        alone = replace(result(0, images=20), counts=once)
+        tiles = replace(result(0), counts=counts)
+        width = [frame(each).rows.eval("dice_high - dice_low")[0] for each in (alone, tiles, scened(tiles, 20))]
+        assert width[2] == pytest.approx(width[0])
+        assert width[0] / width[1] == pytest.approx(math.sqrt(3), rel=0.1)
+        (note,) = [note for note in frame(scened(tiles, 20)).notes if note.startswith("Intervals")]
+        assert note == (
+            "Intervals are 95 % of a jackknife over 20 test scenes with something to score (tiles known to abut are "
+            "one scene). They cover which of them were tested, not the luck of training."
+        )
 
     def test_the_order_of_images_in_a_file_changes_nothing(self):
         one = result(0)
@@ -103,27 +134,6 @@ class TestIntervals:
         mean = frame(made, table=TABLES["table3"]).rows.iloc[10]
         assert mean["dice_high"] - mean["dice_low"] < row["vegetation_high"] - row["vegetation_low"]
 
-    def test_a_row_in_many_tables_is_resampled_once(self, monkeypatch):
-        from reports.tables import intervals
-
-        calls = []
-        true = intervals.resampled_class_dice
-        monkeypatch.setattr(
-            intervals,
-            "resampled_class_dice",
-            lambda systems, **rest: calls.append(len(systems)) or true(systems, **rest),
-        )
-        assemble([TABLE1, TABLE5, TABLE7], Collection(tuple(StoredResult(each, "own") for each in whole())))
-        assert calls == [5]
-
-    def test_what_is_kept_belongs_to_these_results(self):
-        resamples = Resamples()
-        drawn = []
-        for dice in (0.6, 0.8):
-            (group,) = comparable_groups(TABLE5, Collection((StoredResult(result(0, dice), "own"),)), PAPER)
-            drawn.append(resamples(group.rows)[0]["dice"].mean())
-        assert drawn == pytest.approx([0.6, 0.8], abs=0.02)
-
 
 class TestMarks:
     def test_best_second_and_difference(self):
@@ -140,7 +150,8 @@ class TestMarks:
         assert one.rows["dice_p"].isna().tolist() == [False] * 4 + [True]
         assert legend(one, "in bold", "in italics") == (
             "Best of a column in bold, second in italics. † these runs differ from those of Multi-scale Neck yes, MFF "
-            "yes, MHFF yes: paired bootstrap over test images, not over training; two-sided, p < 0.05 after Holm's "
+            "yes, MHFF yes: paired jackknife over the units of the intervals, "
+            "not over training; two-sided, p < 0.05 after Holm's "
             "correction for 4 tests."
         )
 
@@ -190,10 +201,33 @@ class TestMarks:
             "yes has no score."
         )
 
-    def test_few_images_are_not_tested(self):
-        one = frame(*whole(images=FEWEST_IMAGES - 1, data=PART))
+    @pytest.mark.parametrize(
+        ("options", "scenes", "few"),
+        [
+            ({"images": FEWEST_TESTED - 1, "data": PART}, FEWEST_TESTED - 1, "29 test images"),
+            ({}, 20, "20 test scenes"),
+        ],
+    )
+    def test_few_units_are_not_tested(self, options, scenes, few):
+        """Sixty tiles of twenty scenes were once tested as sixty images, and had four daggers."""
+        one = frame(*(scened(each, scenes) for each in whole(**options)))
         assert differs(one, "dice") == [False] * 5
-        assert legend(one, "in bold", "in italics").endswith("No difference is tested: fewer than 30 test images.")
+        assert legend(one, "in bold", "in italics").endswith(
+            f"No difference is tested: {few} with something to score, where a test takes 30."
+        )
+
+    def test_a_difference_between_tiles_is_none_between_scenes(self):
+        """Four equal tiles of a scene once made one lucky scene a difference."""
+        rng = np.random.default_rng(0)
+        made = whole((0.77,) * 5, images=160)
+        counts = made[4].counts
+        shift = rng.normal(0, 0.06, 40)
+        shift = np.repeat(shift - shift.mean() + 0.018, 4)[:, None]
+        hit = np.minimum((counts.tp * (1 - shift)).astype(np.int64), counts.tp + counts.fn)
+        positive = counts.tp + counts.fn
+        made[0] = replace(made[0], counts=Counts(hit, positive - hit, positive - hit, PIXELS - 2 * positive + hit))
+        assert differs(frame(*made), "dice")[0] is True
+        assert differs(frame(*(scened(each, 40) for each in made)), "dice")[0] is False
 
     def test_nothing_run_marks_the_papers_column_alone(self):
         one = frame()

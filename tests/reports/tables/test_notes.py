@@ -40,8 +40,7 @@ def test_a_whole_run_of_the_paper_is_not_called_anything_else():
     assert notes(*all_rows()) == (
         f"{REBUILT} {PAPERS_AND_OURS}",
         "Scores of the foreground class, pooled over all test pixels.",
-        "Intervals hold 95 % of 10,000 resamples of the 3 test images; they cover which images were tested, not the "
-        "luck of training.",
+        "No interval: 3 test images with something to score, where an interval takes 20.",
         "Recipe paper: AdamW, weight decay 0.1, rate 0.005, warm-up 250 steps, polynomial decay 0.9, 200 epochs, "
         "batch 24 in groups of 6, whole images, no augmentation, loss 0.2 CE + 0.8 Dice.",
         "Initialisation: from SAM's checkpoint vit_b.",
@@ -68,13 +67,14 @@ def test_steps_that_overflowed_float16_are_counted():
 def test_two_replicates():
     both = [fabricate(row_run(0, seed=n, split_seed=n)) for n in range(2)]
     assert (
-        "Replicates: split seed 0 with seed 0 and split seed 1 with seed 1. Numbers are means over a row's replicates."
+        "Replicates: split seed 0 with seed 0 and split seed 1 with seed 1. Numbers are means over a row's "
+        "replicates. Fewer than 5: only differences are shown, no verdict."
     ) in notes(*both)
     uneven = notes(*both, fabricate(row_run(4)))
     assert (
         "Rows rest on different replicates. Multi-scale Neck no, MFF no, MHFF no: split seed 0 with seed 0 and split "
         "seed 1 with seed 1; Multi-scale Neck yes, MFF yes, MHFF yes: split seed 0 with seed 0. "
-        "Numbers are means over a row's replicates."
+        "Numbers are means over a row's replicates. Fewer than 5: only differences are shown, no verdict."
     ) in uneven
 
 

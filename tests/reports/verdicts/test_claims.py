@@ -99,8 +99,8 @@ def test_near_the_paper_what_is_large_is_supported_and_what_is_small_undecided(t
 
 def test_an_amount_outside_our_interval_is_said(tmp_path):
     runs = [
-        *replicated("deepglobe", "Multi-scale Neck", [0.80, 0.801, 0.80]),
-        *replicated("deepglobe", "Baseline", [0.703] * 3),
+        *replicated("deepglobe", "Multi-scale Neck", [0.80, 0.801, 0.80, 0.80, 0.801]),
+        *replicated("deepglobe", "Baseline", [0.703] * 5),
     ]
     neck = claims(tmp_path, *runs)["neck"]
     assert (neck.word, neck.paired[0].points_held, short_answer(neck)) == (
@@ -113,10 +113,10 @@ def test_an_amount_outside_our_interval_is_said(tmp_path):
 
 def test_one_comparison_against_it_contradicts_a_claim(tmp_path):
     runs = [
-        *replicated("deepglobe", "RS-SAM", [0.750, 0.7502, 0.7501]),
-        *replicated("deepglobe", "Multi-scale Neck", [0.700, 0.7003, 0.7]),
-        *replicated("deepglobe", "Multi-scale Neck + MFF", [0.790, 0.7904, 0.7901]),
-        *replicated("deepglobe", "Multi-scale Neck + MHFF", [0.740, 0.7, 0.78]),
+        *replicated("deepglobe", "RS-SAM", [0.750, 0.7502, 0.7501, 0.75, 0.75]),
+        *replicated("deepglobe", "Multi-scale Neck", [0.700, 0.7003, 0.7, 0.7, 0.7]),
+        *replicated("deepglobe", "Multi-scale Neck + MFF", [0.790, 0.7904, 0.7901, 0.79, 0.79]),
+        *replicated("deepglobe", "Multi-scale Neck + MHFF", [0.740, 0.7, 0.78, 0.72, 0.76]),
     ]
     both = claims(tmp_path, *runs)["both-modules"]
     assert both.word == "contradicted"
@@ -175,21 +175,27 @@ def test_words_of_a_home_with_nothing(tmp_path):
 def test_words_of_one_seed(tmp_path):
     found = summary_of(tmp_path, made("deepglobe", "RS-SAM", 0.765), made("deepglobe", "Baseline", 0.703))
     page = render(found)
-    assert "- Of the paper's 39 runs: 2 one run: difference only and 37 not run." in page
-    assert "| RS-SAM | 1, 5, 6, 7 | 0.765 | 0.765 | 0.000 |  | 1 | one run: difference only |" in page
+    assert "- Of the paper's 39 runs: 2 difference only and 37 not run." in page
     assert (
-        "| RS-SAM | Baseline | DeepGlobe | Dice | 1 | +6.2 |  |  | not tested: one pair of runs: difference only |"
+        "| RS-SAM | 1, 5, 6, 7 | 0.765 | 0.765 | 0.000 |  | 1 | difference only: 1 replicate, where a verdict takes 5 |"
         in page
     )
-    assert "lie outside" not in page
+    assert (
+        "| RS-SAM | Baseline | DeepGlobe | Dice | 1 | +6.2 |  |  | not tested: 1 pair of runs, where a test takes 5: "
+        "difference only |" in page
+    )
+    assert "outside ±T" not in page
 
 
 def test_words_of_a_whole_reproduction(tmp_path):
     (ranked,) = summary_of(tmp_path, *near_paper(RUNS)).ranked
-    assert summary_lines(ranked.verdict_set)[:2] == [
-        "Of the paper's 39 runs: 39 reproduced.",
-        "0 of the 39 decided runs lie outside ±T. By chance alone about 2 would, if every run were a true replication.",
-    ]
+    lines = summary_lines(ranked.verdict_set)
+    assert lines[:2] == ["Of the paper's 39 runs: 39 reproduced.", "0 of the 39 decided runs lie outside ±T."]
+    assert lines[2] == (
+        "DeepGlobe: 17 runs together, mean shift from the paper 0.0000 in Dice (95 % -0.0003 to +0.0003, 5 common "
+        "replicates): no common shift is seen."
+    )
+    assert not any("chance" in line for line in lines)
 
 
 def test_words_of_smoke_and_of_mixed_recipes(tmp_path):
@@ -197,7 +203,7 @@ def test_words_of_smoke_and_of_mixed_recipes(tmp_path):
         tmp_path, made("deepglobe", "RS-SAM", 0.5, setting=Setting("smoke")), made("deepglobe", "FCN", 0.6)
     )
     paper, smoke = (summary_lines(one.verdict_set) for one in found.ranked)
-    assert paper == ["Of the paper's 39 runs: 1 one run: difference only and 38 not run."]
+    assert paper == ["Of the paper's 39 runs: 1 difference only and 38 not run."]
     assert smoke[0] == "Of the paper's 39 runs: 1 not comparable and 38 not run."
     assert smoke[1].startswith("Not comparable, because: the smoke profile proves the wiring, claims nothing (1 run); ")
     page = render(found)
@@ -233,7 +239,7 @@ def test_json_has_every_verdict_and_no_nan(tmp_path):
     def refuse(constant):
         raise AssertionError(constant)
 
-    found = summary_of(tmp_path, *near_paper(BEARING[:3], wiggle=(0.0, 0.0)), made("whu", "FCN", 0.01))
+    found = summary_of(tmp_path, *near_paper(BEARING[:3], wiggle=(0.0,) * 5), made("whu", "FCN", 0.01))
     verdicts = json.loads(verdicts_json(found), parse_constant=refuse)
     assert len(verdicts["judged"][0]["runs"]) == 39
     told = json.loads(claims_json(found), parse_constant=refuse)["own"]

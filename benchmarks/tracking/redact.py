@@ -1,0 +1,40 @@
+"""Take credentials out of addresses and out of what a client says of them."""
+
+from __future__ import annotations
+
+import os
+import re
+from urllib.parse import unquote
+
+_SECRETS = ("MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN")
+"""Variables of the environment that hold a secret of MLflow's client."""
+
+_LOCAL = ("sqlite", "file")
+_USER = re.compile(r"(\w+://)[^/\s'\"]*@")
+_QUERY = re.compile(r"([?&][\w.-]+=)[^&\s'\"]+")
+
+
+def without_credentials(uri: str) -> str:
+    """Return an address without user, password, query and fragment; equal for equal servers."""
+    scheme, mark, rest = uri.partition("://")
+    if not mark or scheme in _LOCAL:
+        return uri
+    authority = re.split(r"[/?#]", rest)[0]
+    if "@" in rest and "@" not in authority:  # a password with a letter that ends an address: nothing is shown
+        return f"{scheme}://..."
+    return f"{scheme}://{re.split(r'[?#]', rest[authority.rfind('@') + 1 :])[0]}"
+
+
+def redacted(text: str, uri: str) -> str:
+    """Return a message without the credentials of `uri`, of the environment, and of any other address in it."""
+    scheme, _, rest = uri.partition("://")
+    secrets = [os.environ.get(name, "") for name in _SECRETS]
+    if scheme not in _LOCAL:
+        user, _, password = rest.rpartition("@")[0].partition(":")
+        secrets += [user, password, *re.split(r"[?&=#]", rest)[1:]]
+    text = _QUERY.sub(r"\1***", _USER.sub(r"\1", text))
+    forms = {*secrets, *map(unquote, secrets)}
+    for secret in sorted(forms, key=len, reverse=True):
+        if len(secret) > 3:  # a shorter one would be found within words
+            text = text.replace(secret, "***")
+    return text

@@ -1,0 +1,37 @@
+"""What a record of results keeps of a prepared data set, and the sentence that is made of it when it is printed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rssam.kinds import BOOLEAN, COUNT, one_of
+
+FACTS: dict[str, Any] = {
+    "origin": one_of("source", "synthetic"),
+    "complete": BOOLEAN,
+    "pairs": COUNT,
+    "sources": COUNT,
+    "expected": (COUNT, None),
+    "cut_anew": BOOLEAN,
+    "skipped": COUNT,
+}
+"""Kinds of the facts of `Manifest.facts` in a file."""
+
+
+def describe_data(dataset: str, facts: Mapping[str, Any]) -> str:
+    """Return `Manifest.facts` as one sentence on completeness."""
+    pairs, sources, skipped, expected = (facts[name] for name in ("pairs", "sources", "skipped", "expected"))
+    if facts["origin"] == "synthetic":
+        text = f"synthetic stand-in scenes ({pairs} pairs), not {dataset}"
+    elif expected is None:
+        tiles = f" in {pairs} tiles" if pairs > sources else ""
+        text = f"the user's own data: {sources} pairs{tiles}"
+    elif facts["cut_anew"]:
+        rasters = f"{sources} raw raster{'s' if sources > 1 else ''}"
+        text = f"{pairs} tiles cut from {rasters}, not the {expected} published ones"
+    elif facts["complete"]:
+        text = f"complete: all {expected} pairs"
+    else:
+        text = f"partial: {pairs} pairs of {expected} known"
+    return f"{text}, {skipped} bad file{'s' if skipped > 1 else ''} left out" if skipped else text

@@ -1,0 +1,172 @@
+"""Check the records of a bundle against each other, its splits and its tables."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+
+from benchmarks.metrics.counts import Counts
+from benchmarks.protocol.registry import MODELS
+from benchmarks.protocol.run import canonical
+from benchmarks.protocol.tables import TABLES
+from benchmarks.results.custom_system import stand_in
+from benchmarks.results.home import Home
+from data_prep.registry import BUILT_IN
+from reports.bundle.checked import Finding, WholeBundle, some
+from reports.bundle.copy_checks import training
+from reports.bundle.data_checks import SPLIT_CHECKS
+from reports.bundle.run_checks import CLOCKS, moment
+from reports.bundle.splits import split_name
+from reports.select.results import collect
+from reports.tables.assemble import results_of_tables
+from rssam.foreign_json import read_json
+
+
+def splits(bundle: WholeBundle) -> Iterator[Finding]:
+    """Yield all problems of each split, and splits that nothing was counted on."""
+    used = {checked.identity["data"] for checked in bundle.records}
+    for digest, split in bundle.splits.items():
+        file = split_name(split.manifest.dataset, digest)
+        for check in SPLIT_CHECKS:
+            for fault in check(split):
+                yield file, fault
+        if digest not in used:
+            yield file, "no result and no score was counted on this split"
+
+
+def same_data(bundle: WholeBundle) -> Iterator[Finding]:
+    """Yield splits of one data set that are not of the same images."""
+    first: dict[str, tuple[str, object]] = {}
+    for digest, split in bundle.splits.items():
+        manifest, file = split.manifest, split_name(split.manifest.dataset, digest)
+        entries = tuple(
+            replace(entry, split="train") for entry in sorted(manifest.entries, key=lambda entry: entry.stem)
+        )
+        content = replace(manifest, entries=entries)
+        known, other = first.setdefault(manifest.dataset, (file, content))
+        if other != content:
+            yield file, f"it says other things of the images of {manifest.dataset} than {known}"
+
+
+def own_data(bundle: WholeBundle) -> Iterator[Finding]:
+    """Yield declarations of data sets that nothing was counted on."""
+    used = {checked.dataset.name for checked in bundle.records if checked.dataset.name not in BUILT_IN}
+    for path in sorted(Home(bundle.folder).data.glob("*/*")):
+        if path.parent.name not in used:
+            yield path.relative_to(bundle.folder).as_posix(), "no result and no score was counted on this data set"
+
+
+def same_truth(bundle: WholeBundle) -> Iterator[Finding]:
+    """Yield images of which two records count different truths."""
+    truths: dict[tuple[str, str, bool], tuple[list[int], str]] = {}
+    for checked in bundle.records:
+        record = checked.record
+        for native, counts in ((False, record.counts), (True, record.native_counts)):
+            if counts is None or counts.images != len(record.images):
+                continue
+            for stem, truth in zip(record.images, (counts.tp + counts.fn).tolist(), strict=True):
+                place = (record.identity["dataset"]["name"], stem, native)
+                known, other = truths.setdefault(place, (truth, checked.file))
+                if known != truth:
+                    word = " at native resolution" if native else ""
+                    yield checked.file, f"image {stem} has {truth} pixels of the truth{word}, and {known} in {other}"
+
+
+def same_network(bundle: WholeBundle) -> Iterator[Finding]:
+    """Yield evaluations of one network under two runs, and those that contradict the result of their run."""
+    runs = {result.key: (file, result) for file, result in bundle.results}
+    networks: dict[str, tuple[str, str]] = {}
+    for file, submission in bundle.submissions:
+        system = submission.identity["system"]
+        if system is None:
+            continue
+        key, other = networks.setdefault(system["parameters"], (system["key"], file))
+        if key != system["key"] and not (
+            key in runs and system["key"] in runs and training(runs[key][1]) == training(runs[system["key"]][1])
+        ):
+            yield file, f"its network is that of {other}, which is said to be another run, {key}"
+        if system["key"] not in runs:
+            continue
+        of_run, result = runs[system["key"]]
+        if system["dataset"] != result.identity["dataset"]["name"]:
+            yield (
+                file,
+                f"its system was trained on {system['dataset']}, {of_run} on {result.identity['dataset']['name']}",
+            )
+        model = MODELS.get(result.identity["model"]["name"]) or stand_in(result)
+        title = submission.data.get("title")
+        if model is not None and title is not None and title != model.title:
+            yield file, f"its system is called {title!r}, that of {of_run} {model.title!r}"
+        if foreign := sorted({str(trained) for trained, _ in system["classes"]} - set(result.classes)):
+            yield file, f"its system has the classes {some(foreign)}, {of_run} has {some(result.classes)}"
+        began, ended = moment(result.provenance.get("finished")), moment(submission.provenance.get("finished"))
+        if began is not None and ended is not None and ended + CLOCKS < began:
+            yield file, f"it was finished at {ended}, before its run was ({began}, {of_run})"
+
+
+def copied_images(bundle: WholeBundle) -> Iterator[Finding]:
+    """Yield evaluations with more images of their training data than they say, by digests of the source files."""
+    for checked in bundle.records:
+        system, said = checked.identity.get("system"), checked.record.data.get("copies")
+        if system is None or said is None or checked.entries is None:
+            continue
+        for split in bundle.splits.values():
+            if split.manifest.dataset == system["dataset"]:
+                trained_on = {entry.source_image_sha256 for entry in split.manifest.entries}
+                copies = sum(entry.source_image_sha256 in trained_on for entry in checked.entries)
+                if copies > said:
+                    yield checked.file, f"{said} of its images are said to be in the training data, {copies} are"
+                break
+
+
+def versions(bundle: WholeBundle) -> Iterator[Finding]:
+    """Yield records that were made with a later version than the bundle."""
+    about = bundle.folder / "bundle.json"
+    if not about.is_file():  # which is a problem of its own
+        return
+    made_with = str(read_json(about, follow_links=False)["made_with"])
+    for checked in bundle.records:
+        own = (checked.record.provenance.get("versions") or {}).get("rssam-bench")
+        if own is not None and _numbers(str(own)) > _numbers(made_with):
+            yield checked.file, f"it was made with rssam-bench {own}, the bundle with the earlier {made_with}"
+
+
+def same_predictions(bundle: WholeBundle) -> Iterator[Finding]:
+    """Yield scores of the same predictions on the same images with other counts."""
+    counted: dict[tuple[str, str, str], tuple[str, Counts]] = {}
+    for file, submission in bundle.submissions:
+        identity = submission.identity
+        if identity["predictions"] is None:
+            continue
+        place = identity["predictions"], identity["data"], identity["images"]
+        other, counts = counted.setdefault(place, (file, submission.counts))
+        if counts.to_json() != submission.counts.to_json():
+            yield file, f"its predictions are those of {other}, and its counts are others"
+
+
+def same_parameters(bundle: WholeBundle) -> Iterator[Finding]:
+    """Yield results of one system for one task with different numbers of parameters."""
+    counted: dict[tuple[str, object, int], tuple[str, Mapping[str, int]]] = {}
+    for file, result in bundle.results:
+        network = canonical(result.identity["model"]), result.task.image_size, len(result.classes)
+        other, known = counted.setdefault(network, (file, result.parameters))
+        for name in known.keys() & result.parameters.keys():
+            if known[name] != result.parameters[name]:
+                yield file, f"{result.parameters[name]} for {name}, and {known[name]} in {other}: one network has one"
+
+
+def shown(bundle: WholeBundle) -> Iterator[Finding]:
+    """Yield results that stand in no table of the bundle."""
+    if len(set(bundle.tables)) != len(bundle.tables):
+        yield "bundle.json", f"it names a table twice: {some(bundle.tables)}"
+    collection = collect(bundle.folder, None)
+    tables = [TABLES[name] for name in bundle.tables]
+    in_tables = {result.key for result in results_of_tables(tables, collection)}
+    for file, result in bundle.results:
+        if result.key not in in_tables:
+            yield file, f"it stands in no table of the bundle ({', '.join(bundle.tables) or 'which names none'})"
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(number) for number in re.findall(r"\d{1,9}", version))

@@ -1,0 +1,126 @@
+"""What a check looks at: a record with the split and the data set that it names, or the whole bundle."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any, TypeGuard
+
+from benchmarks.results.data_record import Splits
+from benchmarks.results.result import Result
+from benchmarks.results.submission import Submission
+from data_prep.dataset import Dataset
+from data_prep.datasets.folder import Folder
+from data_prep.manifest import Entry, Manifest
+from data_prep.registry import BUILT_IN
+from data_prep.registry import dataset as find_dataset
+from data_prep.splits import Split
+
+SHOWN = 3
+"""Names in a sentence."""
+
+
+@dataclass(frozen=True)
+class RebuiltSplit:
+    """A split of the bundle, made again by its own rule."""
+
+    manifest: Manifest
+    splits: Mapping[Split, tuple[Entry, ...]]
+
+    @cached_property
+    def entries(self) -> dict[str, Entry]:
+        """The images by their stems."""
+        return {entry.stem: entry for entry in self.manifest.entries}
+
+    @cached_property
+    def dataset(self) -> Dataset:
+        """The data set it names. Raises UnknownDataset if there is none such."""
+        return find_dataset(self.manifest.dataset)
+
+    @cached_property
+    def full(self) -> Manifest:
+        """The manifest with the number of published pairs, which the data set declares and no split says."""
+        return replace(self.manifest, expected_pairs=self.dataset.expected_pairs)
+
+    @property
+    def may_be_tiled(self) -> bool:
+        """Whether images may be tiles of larger ones, by the declaration of the data set."""
+        if isinstance(self.dataset, Folder):
+            return self.dataset.fit == "tile"
+        cut_anew = self.dataset.official_sizes is not None and not self.manifest.official_split
+        return cut_anew or self.dataset.name not in BUILT_IN
+
+
+@dataclass(frozen=True, eq=False)
+class Checked:
+    """A result or a submission, the file it was read from, and the bundle's split that has its digest."""
+
+    record: Result | Submission
+    file: str
+    split: RebuiltSplit | None
+
+    @property
+    def identity(self) -> Mapping[str, Any]:
+        """The identity of the record."""
+        return self.record.identity
+
+    @cached_property
+    def dataset(self) -> Dataset:
+        """The data set it was counted on. Raises UnknownDataset if there is none such."""
+        return find_dataset(self.identity["dataset"]["name"])
+
+    @cached_property
+    def used(self) -> Splits:
+        """The images of each split that a run used: as many as its recipe allows. Only with a split."""
+        assert self.split is not None
+        limit = self.identity["recipe"]["limit"]
+        return {name: entries[:limit] for name, entries in self.split.splits.items()}
+
+    @cached_property
+    def entries(self) -> tuple[Entry, ...] | None:
+        """The images it counts, in their order; None without a split, or if some image is not in it."""
+        if self.split is None or not set(self.record.images) <= set(self.split.entries):
+            return None
+        return tuple(self.split.entries[stem] for stem in self.record.images)
+
+
+Finding = tuple[str, str]
+"""A file of the bundle, and a sentence on it."""
+
+
+@dataclass(frozen=True, eq=False)
+class WholeBundle:
+    """An unpacked bundle with its records and splits that could be read, and the tables that it names."""
+
+    folder: Path
+    tables: Sequence[str]
+    records: Sequence[Checked]
+    splits: Mapping[str, RebuiltSplit]
+
+    @property
+    def results(self) -> list[tuple[str, Result]]:
+        """Its results with their files."""
+        return [(checked.file, checked.record) for checked in self.records if isinstance(checked.record, Result)]
+
+    @property
+    def submissions(self) -> list[tuple[str, Submission]]:
+        """Its submissions with their files."""
+        return [(checked.file, checked.record) for checked in self.records if isinstance(checked.record, Submission)]
+
+
+def is_whole(value: object, low: int = 0) -> TypeGuard[int]:
+    """Whether a value is an integer, no truth value, and not below `low`."""
+    return isinstance(value, int) and not isinstance(value, bool) and value >= low
+
+
+def is_text(value: object, most: int = 200) -> TypeGuard[str]:
+    """Whether a value is one printable line of bounded length."""
+    return isinstance(value, str) and 0 < len(value) <= most and value.isprintable()
+
+
+def some(names: Iterable[object]) -> str:
+    """Return the first few names in a line."""
+    listed = [str(name) for name in names]
+    return ", ".join(listed[:SHOWN]) + (f" and {len(listed) - SHOWN} more" if len(listed) > SHOWN else "")

@@ -1,0 +1,133 @@
+"""The ledger of test-split uses in a bundle: its lines on the bundle's splits, and whether they fit the records."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import get_args
+
+from benchmarks.results.home import Home
+from benchmarks.results.result import Result
+from benchmarks.results.submission import Submission
+from benchmarks.results.test_set_log import SplitUses, TestSetUse, UsePurpose, count_uses, read_ledger
+from reports.bundle.checked import Finding, WholeBundle, is_text
+from reports.bundle.run_checks import CLOCKS, latest, moment
+from reports.formatting import plural
+from rssam.foreign_json import read_json
+
+LEDGER = "ledger.jsonl"
+UNLOGGED = "unlogged"
+"""The entry of bundle.json with the keys of which the ledger of the home holds no use."""
+
+NOT_HERE = "not in this bundle"
+"""Stands for the name of predictions that a bundle does not hold."""
+
+
+@dataclass(frozen=True)
+class PublishedLedger:
+    """The text of a bundle's ledger, and the keys of its records of which the home logged no use."""
+
+    text: bytes
+    unlogged: tuple[str, ...]
+
+
+def published_ledger(home: Path, records: Sequence[Result | Submission]) -> PublishedLedger:
+    """Return all uses of the splits that some records were counted on, those by other runs too.
+
+    Names of predictions that are not in the bundle are left out: a user chose them, not for others.
+    """
+    keys = {record.key for record in records}
+    splits = {(record.identity["dataset"]["name"], record.identity["data"]) for record in records}
+    uses = [use for use in read_ledger(home).uses if (use.dataset, use.split) in splits]
+    shown = [use if use.key in keys or use.purpose == "test" else replace(use, system=NOT_HERE) for use in uses]
+    logged = {(use.key, use.purpose) for use in uses}
+    unlogged = sorted(record.key for record in records if (record.key, expected_use(record)[2]) not in logged)
+    lines = [json.dumps(asdict(use), sort_keys=True) + "\n" for use in shown]
+    return PublishedLedger("".join(lines).encode(), tuple(unlogged))
+
+
+def ledger(bundle: WholeBundle) -> Iterator[Finding]:
+    """Yield lines of the ledger that do not fit the records, the splits or each other, and records without a use."""
+    said, present = _said_unlogged(bundle.folder), Home(bundle.folder).test_set_log.is_file()
+    if said is None or not present:
+        if (said is None) == present:
+            yield LEDGER, "bundle.json lists the results without a logged use, and there is no ledger, or the reverse"
+        return  # a bundle of an earlier version
+    read = read_ledger(bundle.folder)
+    yield from ((LEDGER, line) for line in read.damaged)
+    before = datetime.min
+    for number, use in enumerate(read.uses, start=1):
+        time = moment(use.time)
+        if time is None or time > latest():
+            yield LEDGER, f"use {number} has the time {use.time[:40]!r}, expected one that has been"
+            continue
+        if time + CLOCKS < before:
+            yield LEDGER, f"use {number} is of {time}, a line before it of {before}: lines are only ever added"
+        before = max(before, time)
+        if use.purpose not in get_args(UsePurpose):
+            yield LEDGER, f"use {number} was for {use.purpose[:40]!r}, expected {', '.join(get_args(UsePurpose))}"
+        if not is_text(use.system) or not use.key.startswith(f"{use.dataset}-"):
+            yield LEDGER, f"use {number} has the key {use.key[:60]!r} and the name {use.system[:60]!r}"
+        if use.split not in bundle.splits or bundle.splits[use.split].manifest.dataset != use.dataset:
+            yield LEDGER, f"use {number} is of the split {use.split[:12]} of {use.dataset}, which is not in the bundle"
+    yield from _uses_of_records(bundle, read.uses, said)
+
+
+def use_counts(folder: Path) -> tuple[str, ...]:
+    """Return how often each test split was used, a sentence each, and of how many results no use was logged."""
+    said = _said_unlogged(folder)
+    if said is None:
+        return ("The bundle has no ledger of the uses of its test splits.",)
+    sentences = [_sentence(split) for split in count_uses(read_ledger(folder).uses)]
+    if said:
+        sentences.append(f"No use was logged of {len(said)} of its results and scores.")
+    return tuple(sentences)
+
+
+def _uses_of_records(bundle: WholeBundle, uses: Sequence[TestSetUse], unlogged: Sequence[str]) -> Iterator[Finding]:
+    """Yield records whose uses are missing, or say other things than the record."""
+    for checked in bundle.records:
+        record, own = checked.record, [use for use in uses if use.key == checked.record.key]
+        dataset, split, purpose, system = expected_use(record)
+        if any(use.purpose == purpose for use in own) == (record.key in unlogged):
+            word = "a use of it, which bundle.json denies" if own else "no use of it, so fewer uses than results"
+            yield checked.file, f"the ledger has {word}"
+        allowed = {purpose, "score"} if purpose == "test" else {purpose}  # what a run saved may be counted once more
+        for use in own:
+            if (use.dataset, use.split, use.system) != (dataset, split, system or use.system):
+                found = f"{use.system} on {use.dataset}, split {use.split[:12]}"
+                yield checked.file, f"the ledger logged a use of {found} for it, not its own system and split"
+            if use.purpose not in allowed:
+                yield checked.file, f"the ledger logged its use as {use.purpose!r}, expected {purpose!r}"
+        finished, times = moment(record.provenance.get("finished")), [moment(use.time) for use in own]
+        first = min((time for time in times if time is not None), default=None)
+        if finished is not None and first is not None and finished + CLOCKS < first:
+            yield checked.file, f"it was finished at {finished}, and its test began at {first} (ledger)"
+    if strangers := set(unlogged) - {checked.record.key for checked in bundle.records}:
+        yield "bundle.json", f"{len(strangers)} results without a logged use are not in the bundle"
+
+
+def expected_use(record: Result | Submission) -> tuple[str, str, UsePurpose, str | None]:
+    """Data set, split, purpose and name of a record's use; None for a name that the record does not have."""
+    dataset, split = record.identity["dataset"]["name"], record.identity["data"]
+    if isinstance(record, Result):
+        return dataset, split, "test", record.identity["model"]["name"]
+    return (dataset, split, "score", record.name) if record.kind == "scored" else (dataset, split, "evaluate", None)
+
+
+def _said_unlogged(folder: Path) -> list[str] | None:
+    """Return the keys that bundle.json lists as without a use; None if it has no such list."""
+    about = read_json(folder / "bundle.json", follow_links=False)
+    return [str(key) for key in about[UNLOGGED]] if UNLOGGED in about else None
+
+
+def _sentence(split: SplitUses) -> str:
+    others = f"; {split.others} of them by predictions that were scored or systems of other data"
+    return (
+        f"Test split {split.split[:12]} of {split.dataset}: {split.uses} {plural(split.uses, 'use')} by {split.runs} "
+        f"{plural(split.runs, 'run')} of {split.systems} {plural(split.systems, 'system')}"
+        f"{others if split.others else ''}."
+    )

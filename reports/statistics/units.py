@@ -1,0 +1,94 @@
+"""Number the units that intervals over a test set rest on: its scenes where they are recorded, else its images."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from benchmarks.metrics.counts import IntArray
+from benchmarks.results.counted_test import CountedTest
+from reports.formatting import plural
+from reports.statistics.jackknife import FEWEST_UNITS, Jackknife, jackknife_dice
+
+
+@dataclass(frozen=True, eq=False)
+class Units:
+    """The units of some tests together: the number of its unit for each image."""
+
+    number: Mapping[str, int]
+    count: int
+    known: bool  # whether scenes were looked for
+
+    @property
+    def scenes(self) -> bool:
+        """Whether some unit is a scene of several images."""
+        return self.count < len(self.number)
+
+    @property
+    def noun(self) -> str:
+        """The name of a unit."""
+        return "test scene" if self.scenes else "test image"
+
+    def owners(self, tests: Sequence[CountedTest]) -> list[IntArray]:
+        """Return the number of the unit of each image, int [images], by test."""
+        return [np.array([self.number[image] for image in test.images], dtype=np.int64) for test in tests]
+
+    def dice(self, tests: Sequence[CountedTest]) -> tuple[Jackknife, ...]:
+        """Estimate the mean over the tests of the Dice of each class, and last of the Dice of the whole.
+
+        Units that hold none of their images do not count.
+        """
+        return jackknife_dice([test.counts for test in tests], self.owners(tests), self.count)
+
+
+@dataclass(frozen=True)
+class Interval:
+    """The 95 % interval of a score and the units it rests on; NaN without one, and `why`."""
+
+    low: float
+    high: float
+    units: str  # "934 test images"
+    scenes: bool
+    why: str
+
+
+def number_units(tests: Sequence[CountedTest]) -> Units:
+    """Return the units of all images of some tests.
+
+    A scene that one test recorded holds for all. An image without a recorded scene is a unit by itself, named like a
+    scene after the image.
+    """
+    scene_of: dict[str, str] = {}
+    for test in tests:
+        scenes = test.data.get("test_scenes")
+        if isinstance(scenes, list) and len(scenes) == len(test.images):
+            scene_of |= dict(zip(test.images, map(str, scenes), strict=True))
+    images = sorted({image for test in tests for image in test.images})
+    place = {name: index for index, name in enumerate(dict.fromkeys(scene_of.get(image, image) for image in images))}
+    looked_for = bool(scene_of) or all("train_neighbours" in test.data for test in tests)
+    return Units({image: place[scene_of.get(image, image)] for image in images}, len(place), looked_for)
+
+
+def interval(estimate: Jackknife, units: Units) -> Interval:
+    """Return the interval of one estimate over these units, or why there is none."""
+    low, high = estimate.interval
+    why = lacking(estimate, units, FEWEST_UNITS, "an interval") or ("no score" if math.isnan(low) else "")
+    return Interval(low, high, f"{estimate.units:,} {plural(estimate.units, units.noun)}", units.scenes, why)
+
+
+def lacking(estimate: Jackknife, units: Units, fewest: int, wanted: str) -> str:
+    """Return why units are too few for what is wanted, an interval or a test; empty where they are not."""
+    if estimate.units >= fewest:
+        return ""
+    return (
+        f"{estimate.units} {plural(estimate.units, units.noun)} with something to score, where {wanted} takes {fewest}"
+    )
+
+
+def dice_interval(test: CountedTest) -> Interval:
+    """Return the interval of the Dice of one test."""
+    units = number_units([test])
+    return interval(units.dice([test])[-1], units)

@@ -1,0 +1,64 @@
+"""A password in MLFLOW_TRACKING_URI goes to MLflow's client alone.
+
+`runs/<key>/mlflow.json` held `http://user:secret@...`, and the message of a server that does not answer printed it
+twice: in the address, and in the text of the client's exception.
+"""
+
+import json
+
+import pytest
+
+from benchmarks.results.home import Home
+from benchmarks.tracking.mlflow import MlflowTracker
+from benchmarks.tracking.redact import redacted, without_credentials
+
+ADDRESS = "http://someone:s3cret%21pw@127.0.0.1:9/path?token=t0ken-value#frag9"
+
+
+@pytest.mark.parametrize(
+    ("uri", "address"),
+    [
+        (ADDRESS, "http://127.0.0.1:9/path"),
+        ("http://user:p@ss@host:5000", "http://host:5000"),
+        ("postgresql://user:secret@host/db?sslmode=1", "postgresql://host/db"),
+        ("sqlite:////home/a@b/mlflow.db", "sqlite:////home/a@b/mlflow.db"),
+        ("databricks", "databricks"),
+        ("http://user:pass/word@host", "http://..."),
+        ("http://user:pass?word@host", "http://..."),
+        ("http://[no-address", "http://[no-address"),
+    ],
+)
+def test_an_address_keeps_what_finds_the_server(uri, address):
+    assert without_credentials(uri) == address
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"API request to {ADDRESS}/api failed",
+        "no route to http://other:s3cret!pw@host/",
+        "HTTPConnectionPool(host='127.0.0.1'): /path?token=t0ken-value (Caused by s3cret!pw)",
+        "401: wrong password s3cret%21pw of someone",
+        "Bearer from-the-environment",
+    ],
+)
+def test_no_message_tells_a_secret(text, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_TOKEN", "from-the-environment")
+    said = redacted(text, ADDRESS)
+    assert not any(secret in said for secret in ("s3cret", "t0ken", "from-the-environment", "frag9"))
+
+
+def test_neither_note_nor_message_holds_the_password(tmp_path, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", ADDRESS)
+    messages = []
+    tracker = MlflowTracker(tmp_path, messages.append)
+    monkeypatch.setattr(tracker, "_connect", lambda: (_ for _ in ()).throw(OSError(f"no answer from {ADDRESS}")))
+    tracker.start("deepglobe-unet-0123456789", {})
+    note = Home(tmp_path).run("deepglobe-unet-0123456789") / "mlflow.json"
+    assert "s3cret" not in note.read_text() + "".join(messages)
+    assert "t0ken" not in note.read_text() + "".join(messages)
+    assert "http://127.0.0.1:9/path" in messages[0]
+    old = json.loads(note.read_text()) | {"uri": ADDRESS, "run_id": "abc"}
+    note.write_text(json.dumps(old))
+    assert tracker._read_note("deepglobe-unet-0123456789").run_id == "abc"  # it is found again, and cleaned
+    assert "s3cret" not in note.read_text()

@@ -1,0 +1,1 @@
+"""Mutated foreign files through the commands that read them."""
