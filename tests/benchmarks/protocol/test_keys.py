@@ -26,7 +26,7 @@ deepglobe-segnet-a825363218
 deepglobe-sam-adapter-b971006276
 deepglobe-rsam-seg-4b60438a5e
 deepglobe-sam-lora-fde22e5edb
-deepglobe-rs-sam-4cc13fa59f
+deepglobe-rs-sam-48659bf386
 whu-fcn-a3e087ef77
 whu-unet-1fffabeac0
 whu-transunet-28c915b0c9
@@ -37,7 +37,7 @@ whu-segnet-628e80ebe0
 whu-sam-adapter-fa39a4fe85
 whu-rsam-seg-3110e2a7c5
 whu-sam-lora-3b75d528a8
-whu-rs-sam-587ce288ba
+whu-rs-sam-11a33d3b3f
 whdld-fcn-6c3ee6e32a
 whdld-unet-4e20678476
 whdld-transunet-41d67ecd02
@@ -48,21 +48,21 @@ whdld-segnet-3c983d63e7
 whdld-sam-adapter-02fe7fc922
 whdld-rsam-seg-841ac9c3c9
 whdld-sam-lora-1fa1a5efd6
-whdld-rs-sam-21bd61da2f
-deepglobe-rs-sam-99cb305457
-deepglobe-rs-sam-c17a43a6d4
-deepglobe-rs-sam-1fc4dfa773
-deepglobe-rs-sam-a61da8fa70
+whdld-rs-sam-89765deddc
+deepglobe-rs-sam-e51b2a3ae2
+deepglobe-rs-sam-4b3e9c8531
+deepglobe-rs-sam-899fdd47a1
+deepglobe-rs-sam-fd9db4b1d8
 deepglobe-sam-lora-962129a216
-deepglobe-rs-sam-8401824849
+deepglobe-rs-sam-3d6b30e092
 """
 
 OTHER_SETTINGS = {
-    Setting("fair"): "5b86a5bacbdc0cf9",
-    Setting("mini"): "25e4879dd46e79a8",
-    Setting("smoke"): "5c2d2af143decca0",
-    Setting("paper", split="blocked"): "cc523aa16e40f3c1",
-    Setting("mini", "vit_t", "scratch"): "42817961e74b5c3a",
+    Setting("fair"): "d13259a278df37cb",
+    Setting("mini"): "0744770bc2c45f2c",
+    Setting("smoke"): "69b77578932706fa",
+    Setting("paper", split="blocked"): "7f820830f52c4268",
+    Setting("mini", "vit_t", "scratch"): "4c6a9c92a3aef026",
 }
 
 
