@@ -11,8 +11,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from benchmarks.earlier_version import left_by_0_1
 from benchmarks.execution.hardware import cuda_devices
-from benchmarks.results.earlier_version import left_by_0_1
 from benchmarks.results.home import Home
 from data_prep.errors import DataError
 from data_prep.manifest import load_manifest

@@ -10,12 +10,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from benchmarks.earlier_version import left_by_0_1
 from benchmarks.execution.run_status import RunState, RunStatus, run_status
 from benchmarks.execution.session import Session
 from benchmarks.protocol.paper_numbers import PUBLISHED_PARAMETERS
 from benchmarks.protocol.registry import variants
 from benchmarks.protocol.run import Run, plain_fields, resolve_run
-from benchmarks.results.earlier_version import left_by_0_1
 from benchmarks.results.home import Home
 from benchmarks.results.store import Store
 from data_prep.errors import DataError, NotPrepared

@@ -75,7 +75,12 @@ def reproduce(
     """
     from benchmarks.console.progress import ProgressBars
     from benchmarks.console.tables import show_forecasts
+<<<<<<< HEAD
     from benchmarks.execution.hardware import choose_device, choose_workers, cuda_devices, precision_note
+=======
+    from benchmarks.earlier_version import left_by_0_1
+    from benchmarks.execution.hardware import choose_device, choose_workers, cuda_devices
+>>>>>>> identity
     from benchmarks.execution.plan import part_of, plan, resolve_all
     from benchmarks.execution.runner import execute_all
     from benchmarks.execution.session import Session
@@ -83,7 +88,6 @@ def reproduce(
     from benchmarks.protocol.setting import Setting
     from benchmarks.protocol.targets import find_items, require_suitable
     from benchmarks.results.custom_system import changes
-    from benchmarks.results.earlier_version import left_by_0_1
     from benchmarks.signals import handle_signals
     from benchmarks.tracking.mlflow import MlflowTracker
     from benchmarks.tracking.tracker import NullTracker

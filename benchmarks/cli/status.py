@@ -80,8 +80,8 @@ def status(
 ) -> None:
     """What is finished, running (where, how far, time left), failed (why) and missing: of this home, or of items."""
     from benchmarks.console.tables import show_statuses
+    from benchmarks.earlier_version import left_by_0_1
     from benchmarks.inventory import by_state, planned_statuses, run_statuses
-    from benchmarks.results.earlier_version import left_by_0_1
 
     if items:
         from benchmarks.execution.hardware import choose_device

@@ -9,11 +9,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
+from benchmarks.earlier_version import left_by_0_1
 from benchmarks.protocol.recipe import PROFILES
 from benchmarks.protocol.registry import MODELS
 from benchmarks.protocol.run import PROTOCOL, Run, canonical, plain_fields
 from benchmarks.results.custom_system import stand_in
-from benchmarks.results.earlier_version import left_by_0_1
 from benchmarks.results.failed_run import FailedRun, read_failed_runs
 from benchmarks.results.home import Home
 from benchmarks.results.json_files import MadeBy01, ResultDamaged

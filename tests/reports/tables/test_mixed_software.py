@@ -58,6 +58,6 @@ def test_a_row_of_both_kinds_says_how_many_runs(tmp_path):
 
 
 def test_words_of_a_record_are_bounded_and_hold_no_markup(tmp_path):
-    text = note(tmp_path, device="\\input{x} | <b>`a`\n" + "y" * 500)
-    assert "UNet on ?input?x? ? ?b??a??yyy" in text
+    text = note(tmp_path, device="\\input{x} | <b>`a`" + "y" * 480)
+    assert "UNet on ?input?x? ? ?b??a?yyy" in text
     assert len(text) < 300

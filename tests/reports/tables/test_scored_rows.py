@@ -74,7 +74,7 @@ def test_the_row_stands_below_the_systems_in_every_table_and_format(tmp_path):
             assert found.iloc[0]["dice"] == one.scores.dice
             assert found.iloc[0]["scored"] == one.key
     text = markdown.render(report)
-    assert "| Deep \\| <b>Roads</b> 2 (scored predictions) |  |  | 0.900 | - |  | 0.818 | - |  | 0 |" in text
+    assert "| Deep \\| \\<b\\>Roads\\</b\\> 2 (scored predictions) |  |  | 0.900 | - |  | 0.818 | - |  | 0 |" in text
     assert f"scores/{one.key}.json" in text
     assert r"Deep \textbar{} \textless{}b\textgreater{}Roads" in latex.render(report.frames)
     frame = next(frame for frame in of_data if frame.table is TABLE5)

@@ -10,9 +10,9 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from benchmarks.doctor import examine
+from benchmarks.earlier_version import left_by_0_1
 from benchmarks.export.load_run import load_run
 from benchmarks.inventory import run_statuses
-from benchmarks.results.earlier_version import left_by_0_1
 from benchmarks.results.home import Home
 from benchmarks.results.json_files import ResultDamaged
 from benchmarks.results.store import Store
