@@ -75,12 +75,8 @@ def reproduce(
     """
     from benchmarks.console.progress import ProgressBars
     from benchmarks.console.tables import show_forecasts
-<<<<<<< HEAD
-    from benchmarks.execution.hardware import choose_device, choose_workers, cuda_devices, precision_note
-=======
     from benchmarks.earlier_version import left_by_0_1
-    from benchmarks.execution.hardware import choose_device, choose_workers, cuda_devices
->>>>>>> identity
+    from benchmarks.execution.hardware import choose_device, choose_workers, cuda_devices, precision_note
     from benchmarks.execution.plan import part_of, plan, resolve_all
     from benchmarks.execution.runner import execute_all
     from benchmarks.execution.session import Session
