@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
@@ -104,6 +105,10 @@ def read_groups(
     return _raise_as_dataloader(batches) if workers else batches
 
 
+SIGNAL_COMES = 2.0
+"""Seconds within which the signal of a process's end comes after its connection broke."""
+
+
 def _raise_as_dataloader(batches: Iterator[tuple[Tensor, Tensor]]) -> Iterator[tuple[Tensor, Tensor]]:
     """The batches; a worker's end met while its tensors were being received is raised as torch raises it elsewhere.
 
@@ -112,6 +117,9 @@ def _raise_as_dataloader(batches: Iterator[tuple[Tensor, Tensor]]) -> Iterator[t
     try:
         yield from batches
     except (ConnectionError, EOFError, FileNotFoundError) as error:
+        # The signal of that end is on its way, and torch raises once, wherever it arrives: let that be here, and not in
+        # what notes the failure.
+        time.sleep(SIGNAL_COMES)
         raise RuntimeError(f"DataLoader worker closed its connection ({error})") from error
 
 
