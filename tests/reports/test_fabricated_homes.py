@@ -107,7 +107,7 @@ WORDS = {
     "failed": Words(
         notes=(
             "Multi-scale Neck yes, MFF yes, MHFF yes, 2 of 3 runs, 1 failed (split seed 2 with seed 2 failed, see "
-            "`runs/deepglobe-rs-sam-4717487a7d/failure.json`; its other replicates, not tabled: Dice 0.765 and 0.775).",
+            "`runs/deepglobe-rs-sam-f5f9359a59/failure.json`; its other replicates, not tabled: Dice 0.765 and 0.775).",
         ),
         legend=("Of ours nothing is marked: 1 of 5 rows has a run that failed.",),
         markdown=("| yes | yes | yes | failed | **0.765** |  | failed | **0.620** |  | 2 of 3 runs, 1 failed |",),
