@@ -37,7 +37,7 @@ KINDS: dict[str, Any] = {
     "reason": TEXT,
     "when": Leaf("a time", lambda value: isinstance(value, str) and _WHEN.fullmatch(value) is not None),
     "diverged": [DIVERGED],
-    "data": (Leaf("nothing", lambda value: value == {}), FACTS),
+    "data": (Leaf("an object, empty or with facts of the data", lambda value: value == {}), FACTS),
     "provenance": {"system?": SYSTEM},
     "traceback?": (TEXT, None),
 }
