@@ -34,7 +34,7 @@ KINDS: dict[str, dict[str, Any]] = {
     HOLDER: {"pid": COUNT, "host": LINE, "since": LINE},
     PROGRESS: {
         **dict.fromkeys(("what", "device", "noted"), LINE),
-        **dict.fromkeys(("epoch", "epochs", "step", "steps"), COUNT),
+        **dict.fromkeys(("epoch", "epochs", "step", "steps", "overflows"), COUNT),
         "done": NUMBER,
         "seconds_left": (SECONDS, None),
     },

@@ -9,6 +9,7 @@ from typing import Any
 
 from benchmarks.divergence import DIVERGED, DivergedRate
 from benchmarks.metrics.probability_histogram import Histogram
+from benchmarks.protocol.recipe import PRECISION_NAMES
 from benchmarks.protocol.run import declared_part, make_key
 from benchmarks.results.counted_test import DATASET, DECLARED, GIVEN, KINDS, PROVENANCE, TITLE, CountedTest
 from benchmarks.results.json_files import decoding, require_schema
@@ -49,7 +50,7 @@ IDENTITY: dict[str, Any] = {
     "split_rule": one_of("random", "blocked"),
     "data": LINE,
     "weights": [START],
-    "precision": one_of("32-true", "bf16-mixed"),
+    "precision": one_of(*PRECISION_NAMES),
     "protocol": COUNT,
 }
 SYSTEM = {

@@ -121,7 +121,7 @@ def test_a_failure_is_remembered_while_it_is_tried_again(tmp_path):
         ({"diverged": [{"rate": 1, "epoch": 1, "phase": "\\input"}]}, "expected one of training"),
         ({"reason": 5}, "a part is missing or malformed"),
         ({"when": "| x"}, "expected a time"),
-        ({"data": []}, "expected an object"),
+        ({"data": []}, "found a list"),
     ],
 )
 def test_a_foreign_note_is_checked_before_anything_uses_it(tmp_path, change, fault):
