@@ -68,11 +68,9 @@ def test_words(dices, text):
 
 
 def test_a_verdict_on_another_chain_than_the_papers_says_so():
-    """It was "reproduced to ±0.007" without a word; that of another system stays so."""
-    assert verdict(five(0.765, 0.002), name="RS-SAM").text == "reproduced to ±0.007, not the printed model"
-    assert verdict([0.765], name="RS-SAM").text == (
-        "difference only: 1 replicate, where a verdict takes 5, not the printed model"
-    )
+    """It was "reproduced to ±0.010" without a word; that of another system stays so."""
+    assert verdict(five(0.765, 0.002), name="RS-SAM").text == "reproduced to ±0.010, not the printed model"
+    assert verdict([0.765], name="RS-SAM").text == "difference only, not the printed model"
     assert verdict([], name="RS-SAM").text == "not run"
 
 
