@@ -17,7 +17,7 @@ import numpy as np
 
 from benchmarks.metrics.counts import Counts, FloatArray, IntArray
 from benchmarks.metrics.quotient import quotient
-from reports.statistics.replicates import LEVEL, student_quantile
+from reports.statistics.replicates import LEVEL, NO_SPREAD, student_quantile
 
 FEWEST_UNITS = 20
 """Units with something to score below which no interval is given: it would hold the truth in less than 90 %."""
@@ -27,9 +27,6 @@ FEWEST_TESTED = 30
 
 LEAST_EFFECTIVE = 0.4
 """Effective number of units below which neither is given, as a share of the fewest units: 8 of 20, 12 of 30."""
-
-NO_SPREAD = 1e-12
-"""Standard error of a score up to which its units are alike but for rounding."""
 
 Limits = tuple[float, float]
 
