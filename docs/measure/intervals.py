@@ -63,9 +63,7 @@ class Population:
 
     common: float = 0.0
 
-    def draw(
-        self, rng: np.random.Generator, units: int, tiles: int | Sequence[int], systems: int = 1
-    ) -> list[Counts]:
+    def draw(self, rng: np.random.Generator, units: int, tiles: int | Sequence[int], systems: int = 1) -> list[Counts]:
         """Return counts [tiles of all units, 1] of each system on the same images.
 
         Systems are equal in the population. `tiles` are those of every unit, or of each.

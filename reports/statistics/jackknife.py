@@ -1,8 +1,9 @@
 """Confidence intervals and tests of pooled scores over test units: the delete-one-unit jackknife.
 
-A unit is a scene, or an image where scenes are not known: tiles of one scene err alike (`units.py`). The estimator is
-deterministic. Which units were tested is all it covers, not the luck of split and training.
-`docs/measure/intervals.py` measures how often its intervals hold the truth.
+A unit is a scene, or an image where scenes are not known: tiles of one scene err alike (`units.py`). Units of unequal
+size tell as much as fewer equal ones, their effective number. The estimator is deterministic. Which units were tested
+is all it covers, not the luck of split and training. `docs/measure/intervals.py` measures how often its intervals hold
+the truth.
 
 Reference: Efron and Tibshirani, "An Introduction to the Bootstrap" (1993), chapter 11.
 """

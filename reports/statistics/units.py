@@ -91,8 +91,8 @@ def lacking(estimate: Jackknife, units: Units, fewest: int, wanted: str) -> str:
         return f"{number} with something to score, where {wanted} takes {fewest}"
     equal = math.floor(estimate.effective)
     return (
-        f"{number}, but so unequal that they tell as much as {equal} equal {plural(equal, 'one')}, where {wanted} takes "
-        f"{effective_needed(fewest)}"
+        f"{number}, but so unequal that they tell as much as {equal} equal {plural(equal, 'one')}, where {wanted} "
+        f"takes {effective_needed(fewest)}"
     )
 
 

@@ -198,7 +198,8 @@ WORDS = {
             "DeepGlobe: 5 runs together, mean shift from the paper -0.0019 in Dice (95 % -0.0133 to +0.0095, 5 common "
             "replicates): no common shift is seen.",
             "| Baseline | 1, 5, 7 | 0.703 | 0.690 | -0.013 | 0.003 | 5 | lower |",
-            "| Multi-scale Neck | 5 | 0.756 | 0.756 | 0.000 | 0.003 | 5 | reproduced to ±0.003, not the printed model |",
+            "| Multi-scale Neck | 5 | 0.756 | 0.756 | 0.000 | 0.003 | 5 | reproduced to ±0.003, not the "
+            "printed model |",
             "| RS-SAM | 1, 5, 6, 7 | 0.765 | 0.768 | +0.003 | 0.048 | 5 | undecided, not the printed model: "
             "replicates differ too much: ±0.048, where more than ±0.020 would say little |",
         ),

@@ -33,11 +33,11 @@ def claims(tmp_path, *results):
     return {one.claim.id: one for one in summary_of(tmp_path, *results).claims["own"]}
 
 
-def near_paper(runs, setting=PAPER, wiggle=WIGGLE, **options):
+def near_paper(runs, setting=PAPER, **options):
     """Replicates around the paper's numbers, each run's in an order of its own, so that differences vary too."""
     found = []
     for number, (dataset, name) in enumerate(runs):
-        turned = wiggle[number % len(wiggle) :] + wiggle[: number % len(wiggle)]
+        turned = WIGGLE[number % len(WIGGLE) :] + WIGGLE[: number % len(WIGGLE)]
         centre = RUNS[dataset, name].printed["dice"]
         found += replicated(dataset, name, [centre + one for one in turned], setting, **options)
     return found
