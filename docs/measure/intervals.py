@@ -1,12 +1,14 @@
 """How often a "95 %" interval of the pooled Dice holds the truth, and how often equal systems are called different.
 
 From the root of the repository: python docs/measure/intervals.py [--simulations 2000] [--draws 1000] [--seed 0]. It
-takes ten minutes of one core.
+takes ten minutes of one core. With --unequal: scenes of very unequal size alone, in two minutes.
 
 Test sets are drawn from populations whose Dice is known: counts of foreground are log-normal with a tenth of empty
 images, recall and false alarms differ from image to image, and tiles of one scene are alike in all of it. Compared are
 the delete-one-unit jackknife with Student's t, which the reports use; the percentile bootstrap; and the bias-corrected
-and accelerated bootstrap (BCa). With scenes, also the jackknife that takes tiles for independent images.
+and accelerated bootstrap (BCa). With scenes, also the jackknife that takes tiles for independent images. Scenes of
+unequal size tell how small an effective number of units may be: for each least number, the share of test sets whose
+interval would be shown, how often those hold the truth, and the false daggers among those tested.
 
 Also the rates of the verdicts: T of one system's own replicates against a single run of the paper, where systems differ
 in how steady they are and share their splits. Beside it stands T with a spread pooled over systems.
@@ -18,18 +20,19 @@ import argparse
 import math
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import stdtr
 from scipy.stats import norm
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from benchmarks.metrics.counts import Counts
-from reports.statistics.jackknife import FEWEST_TESTED, Jackknife, jackknife_dice
+from reports.statistics.jackknife import FEWEST_TESTED, FEWEST_UNITS, Jackknife, jackknife_dice
 from reports.statistics.replicates import ROUNDING, reach_factor, student_quantile
 
 Floats = NDArray[np.float64]
@@ -37,6 +40,19 @@ Interval = tuple[float, float]
 SIZES = (6, 10, 20, 30, 140, 934)
 SCENES = (5, 10, 35, 230)
 TILES = 4  # of a scene
+UNEQUAL = {  # tiles of each scene
+    "20 scenes of 1 tile": [1] * 20,
+    "30 scenes of 1 tile": [1] * 30,
+    "20 scenes of 5": [5] * 20,
+    "2 scenes of 100, 18 of 2": [100] * 2 + [2] * 18,
+    "1 scene of 500, 19 of 1": [500] + [1] * 19,
+    "20 scenes of 1 to 160": np.geomspace(1, 160, 20).round().astype(int).tolist(),
+    "1 scene of 300, 29 of 2": [300] + [2] * 29,
+    "3 scenes of 80, 37 of 3": [80] * 3 + [3] * 37,
+    "5 scenes of 40, 35 of 3": [40] * 5 + [3] * 35,
+    "40 scenes of 1 to 160": np.geomspace(1, 160, 40).round().astype(int).tolist(),
+}
+LEAST = (0.0, 0.3, 0.4, 0.5)  # effective number of units, as a share of the fewest
 PIXELS = 512 * 512
 POPULATION = 2_000_000
 
@@ -47,28 +63,32 @@ class Population:
 
     common: float = 0.0
 
-    def draw(self, rng: np.random.Generator, units: int, tiles: int, systems: int = 1) -> list[Counts]:
-        """Return counts [units * tiles, 1] of each system on the same images; systems are equal in the population."""
+    def draw(self, rng: np.random.Generator, units: int, tiles: int | Sequence[int], systems: int = 1) -> list[Counts]:
+        """Return counts [tiles of all units, 1] of each system on the same images.
+
+        Systems are equal in the population. `tiles` are those of every unit, or of each.
+        """
         size = self._normal(rng, units, tiles)
         hard = self._normal(rng, units, tiles)
-        truth = np.where(rng.random(units * tiles) < 0.1, 0, np.exp(math.log(0.04 * PIXELS) - 0.5 + size))
+        images = len(size)
+        truth = np.where(rng.random(images) < 0.1, 0, np.exp(math.log(0.04 * PIXELS) - 0.5 + size))
         truth = np.minimum(truth, 0.6 * PIXELS)
         made = []
         for _ in range(systems):
             own = hard + 0.5 * self._normal(rng, units, tiles)
             recall = 1 / (1 + np.exp(-(1.0 + own)))
-            alarms = np.exp(math.log(0.3) - 0.5 * own + 0.5 * rng.normal(size=units * tiles))
-            base = rng.exponential(150.0, units * tiles)  # on empty images too
+            alarms = np.exp(math.log(0.3) - 0.5 * own + 0.5 * rng.normal(size=images))
+            base = rng.exponential(150.0, images)  # on empty images too
             tp = (recall * truth).astype(np.int64)
             fp = np.minimum(alarms * truth + base, PIXELS - truth).astype(np.int64)
             fn = truth.astype(np.int64) - tp
             made.append(Counts(tp[:, None], fp[:, None], fn[:, None], (PIXELS - tp - fp - fn)[:, None]))
         return made
 
-    def _normal(self, rng: np.random.Generator, units: int, tiles: int) -> Floats:
-        """Standard normal values [units * tiles], correlated within a unit."""
+    def _normal(self, rng: np.random.Generator, units: int, tiles: int | Sequence[int]) -> Floats:
+        """Standard normal values [tiles of all units], correlated within a unit."""
         shared = np.repeat(rng.normal(size=units), tiles)
-        return math.sqrt(self.common) * shared + math.sqrt(1 - self.common) * rng.normal(size=units * tiles)
+        return math.sqrt(self.common) * shared + math.sqrt(1 - self.common) * rng.normal(size=len(shared))
 
     def dice(self, rng: np.random.Generator) -> float:
         """Return the Dice of the whole population."""
@@ -128,6 +148,34 @@ def coverage(population: Population, units: int, tiles: int, arguments: argparse
     return {name: count / arguments.simulations for name, count in (held | daggers).items()}
 
 
+def unequal(arguments: argparse.Namespace) -> None:
+    """Print for scenes of unequal size what each least effective number of units would show, and how often it is right.
+
+    Scenes of one tile are images: nothing ties them.
+    """
+    for name, tiles in UNEQUAL.items():
+        population = Population(0.6 if max(tiles) > 1 else 0.0)
+        truth = population.dice(np.random.default_rng([arguments.seed, 1]))
+        rng = np.random.default_rng([arguments.seed, len(tiles), sum(tiles)])
+        owner = np.repeat(np.arange(len(tiles)), tiles)
+        found = []  # effective number, whether it held the truth, whether a dagger
+        for _ in range(arguments.simulations):
+            first, second = population.draw(rng, len(tiles), tiles, systems=2)
+            estimate = jackknife(first, owner)
+            low, high = estimate.student()
+            difference = estimate - jackknife(second, owner)
+            p = 2 * stdtr(difference.units - 1, -abs(difference.value) / difference.error)
+            found.append((estimate.effective, low <= truth <= high, difference.effective, p < 0.05))
+        effective, held, of_difference, dagger = np.array(found, dtype=np.float64).T
+        cells = [f"{name:26} effective {np.median(effective):5.1f}"]
+        for least in LEAST:
+            shown, tested = effective >= least * FEWEST_UNITS, of_difference >= least * FEWEST_TESTED
+            daggers = f" daggers {dagger[tested].mean():.3f}" if len(tiles) >= FEWEST_TESTED and tested.any() else ""
+            right = f" right {held[shown].mean():.3f}" if shown.any() else ""
+            cells.append(f"{least:.1f}: shown {shown.mean():.2f}{right}{daggers}")
+        print("  ".join(cells), flush=True)
+
+
 def _sums(counts: Counts) -> Floats:
     doubled = 2 * counts.tp[:, 0]
     return np.stack([doubled, doubled + counts.fp[:, 0] + counts.fn[:, 0]], axis=1).astype(np.float64)
@@ -181,8 +229,13 @@ def main() -> None:
     parser.add_argument("--draws", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--units", type=int, nargs="*", help="only cells with so many images or scenes, no verdicts")
+    parser.add_argument("--unequal", action="store_true", help="only scenes of unequal size")
     arguments = parser.parse_args()
     began = time.monotonic()
+    if arguments.unequal:
+        unequal(arguments)
+        print(f"{time.monotonic() - began:.0f} s")
+        return
     print(f"{arguments.simulations} simulations a cell, {arguments.draws} draws, seed {arguments.seed}")
     cells = [(Population(), size, 1) for size in SIZES] + [(Population(0.6), count, TILES) for count in SCENES]
     for population, units, tiles in cells:

@@ -137,21 +137,32 @@ def comparable_groups(table: Table, collection: Collection, setting: Setting) ->
 def _split(all_stored: Sequence[StoredRun]) -> list[tuple[list[StoredRun], DisputedFiles]]:
     """Return runs that may share a column, with the files they disagree on; own before published, larger first.
 
-    Results alone decide on the columns; a run without a result stands in the first whose files are its own.
+    Results alone decide on the columns; a run without a result stands in the first whose files are its own. One whose
+    data could not be read may be of any column: it stands in each, since a mean without it would flatter the system.
     """
     groups = _split_alike([stored for stored in all_stored if isinstance(stored, StoredResult)])
+    failures = [stored for stored in all_stored if isinstance(stored, StoredFailure)]
     apart: list[StoredRun] = []
-    for stored in all_stored:
-        if isinstance(stored, StoredFailure):
+    for stored in failures:
+        if stored.result.data:
             next((members for members, _ in groups if _belongs(stored, members)), apart).append(stored)
-    return sorted([*groups, *_split_alike(apart)], key=lambda group: group[0][0].source)
+    groups += _split_alike(apart)
+    unknown: list[StoredRun] = []
+    for stored in failures:
+        if not stored.result.data:
+            for members in [members for members, _ in groups if _belongs(stored, members)] or [unknown]:
+                members.append(stored)
+    return sorted([*groups, *_split_alike(unknown)], key=lambda group: group[0][0].source)
 
 
 def _belongs(stored: StoredFailure, members: Sequence[StoredRun]) -> bool:
-    """Whether a run without a result has owner, precision, data and files of these runs."""
+    """Whether a run without a result has owner, precision, data (if known) and files of these runs."""
     known = {name: digest for member in members for name, digest in _digests(member.result).items()}
     own = _digests(stored.result)
-    return _column(stored) == _column(members[0]) and all(known.get(name, own[name]) == own[name] for name in own)
+    *column, data = _column(stored)
+    *members_column, members_data = _column(members[0])
+    alike = column == members_column and data in ("", members_data)
+    return alike and all(known.get(name, own[name]) == own[name] for name in own)
 
 
 def _column(stored: StoredRun) -> tuple[str, ...]:

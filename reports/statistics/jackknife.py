@@ -1,8 +1,9 @@
 """Confidence intervals and tests of pooled scores over test units: the delete-one-unit jackknife.
 
-A unit is a scene, or an image where scenes are not known: tiles of one scene err alike (`units.py`). The estimator is
-deterministic. Which units were tested is all it covers, not the luck of split and training.
-`docs/measure/intervals.py` measures how often its intervals hold the truth.
+A unit is a scene, or an image where scenes are not known: tiles of one scene err alike (`units.py`). Units of unequal
+size tell as much as fewer equal ones, their effective number. The estimator is deterministic. Which units were tested
+is all it covers, not the luck of split and training. `docs/measure/intervals.py` measures how often its intervals hold
+the truth.
 
 Reference: Efron and Tibshirani, "An Introduction to the Bootstrap" (1993), chapter 11.
 """
@@ -17,7 +18,7 @@ import numpy as np
 
 from benchmarks.metrics.counts import Counts, FloatArray, IntArray
 from benchmarks.metrics.quotient import quotient
-from reports.statistics.replicates import LEVEL, student_quantile
+from reports.statistics.replicates import LEVEL, NO_SPREAD, student_quantile
 
 FEWEST_UNITS = 20
 """Units with something to score below which no interval is given: it would hold the truth in less than 90 %."""
@@ -25,43 +26,66 @@ FEWEST_UNITS = 20
 FEWEST_TESTED = 30
 """Units with something to score below which no difference is tested."""
 
+LEAST_EFFECTIVE = 0.4
+"""Effective number of units below which neither is given, as a share of the fewest units: 8 of 20, 12 of 30."""
+
 Limits = tuple[float, float]
 
 
 @dataclass(frozen=True, eq=False)
 class Jackknife:
-    """An estimate, what it would be without each unit, and which units hold something to score."""
+    """An estimate, what it would be without each unit, and the share of each unit in the sums it is made of.
+
+    A unit with something to score has a share above 0; the shares add up to 1.
+    """
 
     value: float
     without: FloatArray  # [units]
-    held: np.ndarray[tuple[int, ...], np.dtype[np.bool_]]  # [units]
+    shares: FloatArray  # [units]
     least: float = 0.0  # possible: 0 of a score, -1 of a difference; the greatest is 1
 
     @property
     def units(self) -> int:
         """Number of units with something to score."""
-        return int(self.held.sum())
+        return int((self.shares > 0).sum())
+
+    @property
+    def effective(self) -> float:
+        """How many units of equal shares would tell as much: 1 / (sum of squared shares); NaN without any share."""
+        return float(quotient(1.0, np.square(self.shares).sum()))
+
+    @property
+    def alike(self) -> bool:
+        """Whether leaving out one unit is as leaving out any other, so that their spread says nothing."""
+        return self.error <= NO_SPREAD
+
+    def suffices(self, fewest: int) -> bool:
+        """Return whether the units, and their effective number, are enough where so many units are the fewest."""
+        return self.units >= fewest and self.effective >= effective_needed(fewest)
 
     @property
     def error(self) -> float:
         """Standard error: sqrt((n - 1) / n * sum of squares about the mean of the n values); NaN below 2 units."""
-        values = self.without[self.held]
+        values = self.without[self.shares > 0]
         return math.nan if len(values) < 2 else float(np.sqrt((len(values) - 1) * np.var(values)))
 
     @property
     def interval(self) -> Limits:
-        """The 95 % interval, value -+ t * error with units - 1 degrees of freedom; NaN below FEWEST_UNITS units."""
-        return self.student() if self.units >= FEWEST_UNITS else (math.nan, math.nan)
+        """The 95 % interval, value -+ t * error with units - 1 degrees of freedom.
+
+        NaN where units do not suffice or are all alike.
+        """
+        return self.student() if self.suffices(FEWEST_UNITS) and not self.alike else (math.nan, math.nan)
 
     @property
     def p(self) -> float:
-        """Two-sided p of "the value is 0", by the same t; NaN below FEWEST_TESTED units."""
+        """Two-sided p of "the value is 0", by the same t; NaN where units do not suffice, or all differ alike."""
         from scipy.special import stdtr
 
-        if self.units < FEWEST_TESTED or math.isnan(self.value):
+        if not self.suffices(FEWEST_TESTED) or math.isnan(self.value):
             return math.nan
-        if self.error == 0:
-            return 1.0 if self.value == 0 else 0.0
+        if self.alike:
+            return 1.0 if abs(self.value) <= NO_SPREAD else math.nan
         return float(2 * stdtr(self.units - 1, -abs(self.value) / self.error))
 
     def student(self) -> Limits:
@@ -75,7 +99,13 @@ class Jackknife:
         if len(self.without) != len(other.without):
             found = f"{len(self.without)} and {len(other.without)}"
             raise ValueError(f"a difference needs the same units, found {found}")
-        return Jackknife(self.value - other.value, self.without - other.without, self.held | other.held, -1.0)
+        shares = (self.shares + other.shares) / 2
+        return Jackknife(self.value - other.value, self.without - other.without, shares, -1.0)
+
+
+def effective_needed(fewest: int) -> int:
+    """Return the effective number of units that is needed where so many units are the fewest."""
+    return math.ceil(LEAST_EFFECTIVE * fewest)
 
 
 def jackknife(
@@ -92,15 +122,22 @@ def jackknife(
         units: number of units of all replicates together. A unit is left out of every replicate at once.
         score: computes the score [rows] of pooled sums [rows, columns]; NaN where there is nothing to score.
     """
-    whole, without, held = [], [], np.zeros(units, dtype=bool)
+    whole, without, shares = [], [], []
     for table, owner in zip(tables, owners, strict=True):
         by_unit = np.zeros((units, table.shape[1]))
         np.add.at(by_unit, owner, table)
         total = by_unit.sum(axis=0)
         whole.append(score(total[None])[0])
         without.append(score(total - by_unit))
-        held |= by_unit.any(axis=1)
-    return Jackknife(float(np.mean(whole)), np.mean(without, axis=0), held)
+        shares.append(_shares(by_unit))
+    return Jackknife(float(np.mean(whole)), np.mean(without, axis=0), np.mean(shares, axis=0))
+
+
+def _shares(by_unit: FloatArray) -> FloatArray:
+    """Shares [units] of units in their sums [units, columns], mean over the columns that are not all 0."""
+    total = by_unit.sum(axis=0)
+    present = by_unit[:, total > 0] / total[total > 0]
+    return present.mean(axis=1) if present.size else np.zeros(len(by_unit))
 
 
 def jackknife_dice(replicates: Sequence[Counts], owners: Sequence[IntArray], units: int) -> tuple[Jackknife, ...]:

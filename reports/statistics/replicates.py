@@ -16,6 +16,9 @@ LEVEL_TEXT = f"{100 * LEVEL:g} %"
 ROUNDING = 0.0005
 """Half of the last digit that the paper prints."""
 
+NO_SPREAD = 1e-12
+"""Difference of scores up to which they are equal but for rounding."""
+
 
 @dataclass(frozen=True)
 class Contrast:
@@ -31,6 +34,11 @@ class Contrast:
     high: float
     p: float
     smallest: float
+
+
+def alike(values: Sequence[float]) -> bool:
+    """Return whether replicates, or their differences, show no spread at all: then they are not replicates."""
+    return len(values) > 1 and max(values) - min(values) <= NO_SPREAD
 
 
 def mean_dice(results: Sequence[Result]) -> float:
@@ -62,18 +70,20 @@ def contrast(differences: Sequence[float], test_over_train: float, level: float 
     """Return the mean of paired differences, with the variance of Nadeau and Bengio (2003) for re-splits of a data set.
 
     SE^2 = s_d^2 (1/n + test_over_train), since re-splits share training images and so differ less than new data would;
-    `test_over_train` is 0 for an official split, where seeds alone vary. Raises ValueError for fewer than two.
+    `test_over_train` is 0 for an official split, where seeds alone vary. Raises ValueError for fewer than two, and for
+    differences that are all alike: without a spread there is no test.
     """
     from scipy.special import stdtr
 
     values = np.asarray(differences, dtype=np.float64)
     if values.size < 2:
         raise ValueError(f"a contrast needs two replicates or more, found {values.size}")
+    if alike(differences):
+        raise ValueError(f"a contrast needs differences that are not all alike, found {values.size} of {values[0]:g}")
     mean, df = float(values.mean()), int(values.size) - 1
     error = float(values.std(ddof=1)) * math.sqrt(1 / values.size + test_over_train)
     reach = student_quantile(df, level) * error
-    ratio = abs(mean) / error if error else math.inf if mean else 0.0
-    p = float(2 * stdtr(df, -ratio))
+    p = float(2 * stdtr(df, -abs(mean) / error))
     return Contrast(mean, error, df, mean - reach, mean + reach, p, reach)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from benchmarks.metrics.counts import IntArray
 from benchmarks.results.counted_test import CountedTest
 from reports.formatting import plural
-from reports.statistics.jackknife import FEWEST_UNITS, Jackknife, jackknife_dice
+from reports.statistics.jackknife import FEWEST_UNITS, Jackknife, effective_needed, jackknife_dice
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,16 +75,24 @@ def number_units(tests: Sequence[CountedTest]) -> Units:
 def interval(estimate: Jackknife, units: Units) -> Interval:
     """Return the interval of one estimate over these units, or why there is none."""
     low, high = estimate.interval
-    why = lacking(estimate, units, FEWEST_UNITS, "an interval") or ("no score" if math.isnan(low) else "")
-    return Interval(low, high, f"{estimate.units:,} {plural(estimate.units, units.noun)}", units.scenes, why)
+    number = f"{estimate.units:,} {plural(estimate.units, units.noun)}"
+    why = lacking(estimate, units, FEWEST_UNITS, "an interval")
+    if not why and math.isnan(low):
+        why = f"{number}, all alike, so they show no spread" if estimate.alike else "no score"
+    return Interval(low, high, number, units.scenes, why)
 
 
 def lacking(estimate: Jackknife, units: Units, fewest: int, wanted: str) -> str:
-    """Return why units are too few for what is wanted, an interval or a test; empty where they are not."""
-    if estimate.units >= fewest:
+    """Return why units are too few or too unequal for what is wanted, an interval or a test; else empty."""
+    if estimate.suffices(fewest):
         return ""
+    number = f"{estimate.units} {plural(estimate.units, units.noun)}"
+    if estimate.units < fewest:
+        return f"{number} with something to score, where {wanted} takes {fewest}"
+    equal = math.floor(estimate.effective)
     return (
-        f"{estimate.units} {plural(estimate.units, units.noun)} with something to score, where {wanted} takes {fewest}"
+        f"{number}, but so unequal that they tell as much as {equal} equal {plural(equal, 'one')}, where {wanted} "
+        f"takes {effective_needed(fewest)}"
     )
 
 

@@ -14,9 +14,9 @@ from benchmarks.results.result import Result
 from data_prep.registry import dataset as find_dataset
 from reports.formatting import plural
 from reports.select.comparable import ResultGroup, ResultGroupRow, RowState, replicate_identity
-from reports.statistics.replicates import LEVEL, Contrast, contrast, holm
+from reports.statistics.replicates import LEVEL, Contrast, alike, contrast, holm
 from reports.statistics.units import Interval, interval, number_units
-from reports.verdicts.rule import FEWEST_REPLICATES, VerdictSet, find_row
+from reports.verdicts.rule import EQUAL_REPLICATES, FEWEST_REPLICATES, VerdictSet, find_row
 
 ClaimWord = Literal["supported", "contradicted", "undecided", "not tested"]
 
@@ -127,12 +127,15 @@ def _paired(key: ComparisonKey, group: ResultGroup | None) -> PairedComparison:
         if lost := [_named(row) for row in (better, worse) if row.state == state]:
             return PairedComparison(comparison, score, "not tested", f"{state}: {' and '.join(lost)}", ())
     replicate_pairs = tuple(pairs(better, worse))
-    differences = tuple(getattr(above.scores, score) - getattr(below.scores, score) for above, below in replicate_pairs)
+    scores = [tuple(getattr(result.scores, score) for result in pair) for pair in replicate_pairs]
+    differences = tuple(above - below for above, below in scores)
     if len(replicate_pairs) < FEWEST_REPLICATES:
         count = len(replicate_pairs)
         why = f"{count} {plural(count, 'pair')} of runs, where a test takes {FEWEST_REPLICATES}: difference only"
         why = why if replicate_pairs else "no replicate that both have"
         return PairedComparison(comparison, score, "not tested", why, differences)
+    if any(alike(values) for values in (*zip(*scores, strict=True), differences)):
+        return PairedComparison(comparison, score, "not tested", f"{EQUAL_REPLICATES}: difference only", differences)
     tested = contrast(differences, test_over_train(group, replicate_pairs))
     return PairedComparison(comparison, score, "undecided", "", differences, tested, pairs=replicate_pairs)
 

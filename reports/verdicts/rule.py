@@ -27,7 +27,7 @@ from reports.select.comparable import ResultGroup, ResultGroupRow, RowState, com
 from reports.select.not_comparable import group_reasons, row_reasons
 from reports.select.results import Collection, ResultSource
 from reports.select.settings import declare
-from reports.statistics.replicates import mean_dice, single_run_reach, tolerance
+from reports.statistics.replicates import alike, mean_dice, single_run_reach, tolerance
 from rssam.config import NOT_THE_PRINTED_MODEL
 
 CAPS: Mapping[str, float] = {"deepglobe": 0.020, "whu": 0.010, "whdld": 0.010}
@@ -35,6 +35,9 @@ CAPS: Mapping[str, float] = {"deepglobe": 0.020, "whu": 0.010, "whdld": 0.010}
 
 FEWEST_REPLICATES = REPLICATES
 """Replicates below which there is no verdict, and no test of a claim: their spread is not known well enough."""
+
+EQUAL_REPLICATES = "the replicates are equal to the last pixel, so they show no spread"
+"""Why there is no verdict, joint shift or test on replicates that do not differ at all."""
 
 VerdictWord = Literal["reproduced", "higher", "lower", "undecided", "difference only", "not comparable", "not run"]
 
@@ -167,16 +170,20 @@ def _shift(dataset: str, group: ResultGroup) -> Shift:
     differences = []  # of each run, by replicate
     for run in PAPER_RUNS:
         row = find_row(group, run.name) if run.dataset == dataset else None
-        if row is not None and len(row.results) >= FEWEST_REPLICATES and not row_reasons(group, row):
-            paper = run.printed["dice"]
+        if row is None or len(row.results) < FEWEST_REPLICATES or row_reasons(group, row):
+            continue
+        paper = run.printed["dice"]
+        if not alike([result.scores.dice for result in row.results]):
             differences.append({replicate_identity(result): result.scores.dice - paper for result in row.results})
     first = differences[0] if differences else {}
     shared = [replicate for replicate in first if all(replicate in one for one in differences)]
     runs, count = len(differences), len(shared)
     if runs < 2 or count < FEWEST_REPLICATES:
-        why = f"it takes two comparable runs with {FEWEST_REPLICATES} replicates in common"
+        why = f"it takes two comparable runs with {FEWEST_REPLICATES} replicates in common that differ"
         return Shift(math.nan, math.nan, math.nan, runs, count, why)
     by_replicate = [float(np.mean([one[replicate] for one in differences])) for replicate in shared]
+    if alike(by_replicate):
+        return Shift(math.nan, math.nan, math.nan, runs, count, "the means of its replicates are equal")
     mean, reach = float(np.mean(by_replicate)), single_run_reach(by_replicate)
     return Shift(mean, mean - reach, mean + reach, runs, count)
 
@@ -193,7 +200,10 @@ def _verdict(run: PaperRun, group: ResultGroup | None) -> Verdict:
     if count < FEWEST_REPLICATES:
         why = f"{count} {plural(count, 'replicate')}, where a verdict takes {FEWEST_REPLICATES}"
         return Verdict(run, "difference only", why, mean, None, count, keys, row.state)
-    limit, cap = tolerance([result.scores.dice for result in row.results]), CAPS[run.dataset]
+    dices = [result.scores.dice for result in row.results]
+    if alike(dices):
+        return Verdict(run, "difference only", EQUAL_REPLICATES, mean, None, count, keys, row.state)
+    limit, cap = tolerance(dices), CAPS[run.dataset]
     if limit > cap:
         why = f"replicates differ too much: ±{limit:.3f}, where more than ±{cap:.3f} would say little"
         return Verdict(run, "undecided", why, mean, limit, count, keys, row.state)

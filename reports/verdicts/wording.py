@@ -29,7 +29,8 @@ RULE = (
     "*higher* or *lower*: our mean is outside of ±T.",
     "*undecided*: the replicates cannot tell, because T is above "
     f"{CAPS['deepglobe']:.3f} on DeepGlobe or {CAPS['whu']:.3f} on WHU and WHDLD.",
-    f"*difference only*: fewer than {FEWEST_REPLICATES} replicates do not show their spread, so there is no verdict.",
+    f"*difference only*: fewer than {FEWEST_REPLICATES} replicates do not show their spread, nor do replicates that "
+    "are equal to the last pixel, so there is no verdict.",
     "*not comparable*: the run was made in another way than the paper's, or one of its replicates collapsed, diverged "
     "or failed, so that a mean over the others would flatter it; the reasons are given.",
 )
@@ -49,9 +50,10 @@ CLAIM_RULE = (
     "Ours are differences between two systems on the same replicates (same split, same seed). *supported*: the "
     "difference is above 0 beyond the luck of split and training, at 5 %; *contradicted*: below 0 likewise; "
     "*undecided*: the difference is smaller than the smallest that could have been seen; *not tested*: the runs are "
-    f"not there, or fewer than {FEWEST_REPLICATES} pairs of them, or a replicate of either system collapsed, diverged "
-    "or failed. The word is about which system is better; where a sentence also says by how much, it is said whether "
-    "that amount lies in our interval. A point is 0.01 of Dice or Jaccard.",
+    f"not there, or fewer than {FEWEST_REPLICATES} pairs of them, or replicates that are equal to the last pixel, or a "
+    "replicate of either system collapsed, diverged or failed. The word is about which system is better; where a "
+    "sentence also says by how much, it is said whether that amount lies in our interval. A point is 0.01 of Dice or "
+    "Jaccard.",
     "The variance allows for the overlap of re-drawn training sets: SE² = s² (1/n + test/train) for n pairs "
     "(Nadeau and Bengio, 2003), and s²/n on the published split. RS-SAM against the Baseline is tested by itself on "
     "each data set. RS-SAM against the other systems of a data set is one family, and so are the rows of Table 5: "

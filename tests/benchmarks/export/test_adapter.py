@@ -3,6 +3,7 @@
 import dataclasses
 import json
 
+import numpy as np
 import pytest
 import torch
 from safetensors import safe_open
@@ -187,10 +188,12 @@ def test_the_card_tells_what_the_metadata_tell(weights, tmp_path):  # noqa: F811
             **{part: getattr(result.counts, part)[:1].repeat(40, axis=0) for part in ("tp", "fp", "fn", "tn")},
         ),
     )
-    found = interval_record(many)  # images alike: nothing to doubt
-    low, high = found["dice_interval"]
-    assert found["interval_over"] == "40 test images"
-    assert low == pytest.approx(high) == pytest.approx(many.scores.dice)
+    found = interval_record(many)  # it was one of zero width
+    assert (found["dice_interval"], found["interval_over"]) == (None, "40 test images")
+    assert found["no_interval"] == "40 test images, all alike, so they show no spread"
+    many.counts.tp[:] += np.arange(40)[:, None]
+    low, high = interval_record(many)["dice_interval"]
+    assert low < many.scores.dice < high
     about["data"] |= {"origin": "synthetic"}
     about["result"] |= {"dice_interval": [0.6, 0.8], "constant_dice": 0.75}
     card = render(about, "a.safetensors")

@@ -72,6 +72,24 @@ def test_a_failure_on_other_data_or_precision_stands_by_itself(tmp_path, other):
     assert (second.results, len(second.failed), second.rows["state"][0]) == ((), 1, "diverged")
 
 
+def test_a_failure_on_unknown_data_stands_in_every_column(tmp_path):
+    """Its manifest could not be read: the four others were averaged to "higher", "4 runs", and it stood alone."""
+    replicates = [(number, number) for number in range(1, 5)]
+    fill(tmp_path, [0.79], seeds=replicates)
+    fill(tmp_path, [0.79], seeds=[(1, 9)], data=PART)
+    store_failure(tmp_path, replace(fabricate_failure(row_run(0)), data={}))
+    found = frames(tmp_path)
+    assert [frame.rows["runs"][0] for frame in found] == ["4 of 5 runs, 1 failed", "1 of 2 runs, 1 failed"]
+    assert all(frame.rows["dice"].isna()[0] for frame in found)
+
+
+def test_failures_on_unknown_data_alone_stand_by_themselves(tmp_path):
+    store_failure(tmp_path, fabricate_failure(row_run(0), data=PART, digest="part"))
+    store_failure(tmp_path, replace(fabricate_failure(row_run(1), digest="part"), data={}))
+    store_failure(tmp_path, replace(fabricate_failure(row_run(2, seed=3), precision="32-true"), data={}))
+    assert [len(frame.failed) for frame in frames(tmp_path)] == [2, 1]
+
+
 def test_a_failure_of_an_earlier_version_is_named_where_results_of_it_are(tmp_path):
     failed = fabricate_failure(row_run(4), diverged=LOST)
     model = {**failed.identity["model"], "version": 0}

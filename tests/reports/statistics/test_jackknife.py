@@ -102,11 +102,71 @@ def test_too_few_units_have_no_interval_and_the_reason(images, scenes, empty, wh
     assert found.why.startswith(why)
 
 
+def spread(sizes, seed=0):
+    """Sums of scenes with these many tiles each, whose recall differs."""
+    truth = 1000 * np.repeat(1, sum(sizes))
+    hit = (truth * np.clip(np.random.default_rng(seed).normal(0.7, 0.1, sum(sizes)), 0, 1)).astype(np.int64)
+    part = (truth - hit)[:, None]
+    return Counts(hit[:, None], part, part, part), np.repeat(np.arange(len(sizes)), sizes)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "effective", "why"),
+    [
+        ([5] * 20, 20, ""),
+        ([40] * 5 + [3] * 35, 11.2, ""),
+        ([100] * 2 + [2] * 18, 2.8, "20 test scenes, but so unequal that they tell as much as 2 equal ones, where an "
+                                    "interval takes 8"),
+        ([500] + [1] * 19, 1.1, "20 test scenes, but so unequal that they tell as much as 1 equal one, where an "
+                                "interval takes 8"),
+    ],
+)  # fmt: skip
+def test_scenes_of_very_unequal_size_have_no_interval(sizes, effective, why):
+    """By hand (sum of tiles)^2 / sum of tiles^2. Intervals of the last two held the truth in 0.82 and 0.85 of cases."""
+    counts, owner = spread(sizes)
+    estimate = jackknife_dice([counts], [owner], len(sizes))[-1]
+    assert estimate.effective == pytest.approx(sum(sizes) ** 2 / sum(size**2 for size in sizes), rel=0.05)
+    assert estimate.effective == pytest.approx(effective, rel=0.05)
+    images = tuple(f"{index:04d}" for index in range(len(owner)))
+    made = fabricate(row_run(0), counts=counts, images=images)
+    found = dice_interval(replace(made, data={**made.data, "test_scenes": [f"scene {one}" for one in owner]}))
+    assert found.why == why
+    assert math.isnan(found.low) == bool(why)
+
+
+def test_one_image_with_all_of_the_truth_is_one_unit():
+    """With a false pixel in each of 29 others the interval was 0.0 to 1.0, of "30 test images"."""
+    alone = np.eye(30, 1, dtype=np.int64)
+    counts = Counts(500 * alone, 1 - alone, 100 * alone, 1000 - alone)
+    found = dice_interval(fabricate(row_run(0), counts=counts, images=tuple(map(str, range(30)))))
+    assert found.why.startswith("30 test images, but so unequal that they tell as much as 1 equal one, where")
+
+
+def test_unequal_units_are_not_tested():
+    """Two of 100 tiles and 28 of 2, of which 30 were enough: a p was given."""
+    sizes = [100] * 2 + [2] * 28
+    first, second = (
+        jackknife_dice([counts], [owner], 30)[-1] for counts, owner in (spread(sizes), spread(sizes, seed=1))
+    )
+    assert math.isnan((first - second).p)
+
+
+def test_units_that_are_all_alike_show_no_spread():
+    """Twenty equal images had an interval of zero width, and a constant difference of 30 a p of 0."""
+    like = np.ones((FEWEST_TESTED, 1), dtype=np.int64)
+    better, worse = (Counts(hit * like, like, like, like) for hit in (900, 700))
+    images = tuple(map(str, range(FEWEST_TESTED)))
+    found = dice_interval(fabricate(row_run(0), counts=better, images=images))
+    assert (math.isnan(found.low), found.why) == (True, "30 test images, all alike, so they show no spread")
+    one, other = (jackknife_dice([counts], [np.arange(FEWEST_TESTED)], FEWEST_TESTED)[-1] for counts in (better, worse))
+    assert math.isnan((one - other).p)
+    assert all(math.isnan(end) for end in (one - other).interval)
+
+
 def test_an_interval_of_a_score_stays_within_0_and_1_and_that_of_a_difference_does_not():
     counts = random_counts(FEWEST_UNITS)
     part = np.zeros_like(counts.tp)
     part[0] = 3_000
     nearly = jackknife_dice([Counts(counts.tp, part, part, counts.tn)], [np.arange(FEWEST_UNITS)], FEWEST_UNITS)[-1]
     assert nearly.interval[1] == 1.0
-    assert (nearly - nearly).interval == (0.0, 0.0)
     assert (jackknife_dice([counts], [np.arange(FEWEST_UNITS)], FEWEST_UNITS)[-1] - nearly).interval[0] < 0

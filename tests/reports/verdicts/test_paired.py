@@ -13,6 +13,7 @@ from reports.verdicts.rank_agreement import rank_agreement
 from reports.verdicts.rule import judge
 from tests.reports.study import PAPER, collection, made, replicated
 
+EQUAL = "the replicates are equal to the last pixel, so they show no spread: difference only"
 OVER_BASELINE = Comparison("deepglobe", "RS-SAM", "Baseline")
 
 
@@ -50,11 +51,10 @@ def test_seeds_are_not_paired_with_other_seeds_on_one_split():
 
 @pytest.mark.parametrize(("dataset", "factor"), [("deepglobe", 1 / 5 + 934 / 4358), ("whu", 1 / 5)])
 def test_standard_error_by_hand(dataset, factor):
-    """Differences 0.04 to 0.08 have s = 0.01581; re-splits share images, an official split does not change."""
-    ours = replicated(dataset, "RS-SAM", [0.74, 0.75, 0.76, 0.77, 0.78])
-    found = compared(
-        *ours, *replicated(dataset, "Baseline", [0.70] * 5), comparison=Comparison(dataset, "RS-SAM", "Baseline")
-    )
+    """Differences 0.00 to 0.04 have s = 0.01581; re-splits share images, an official split does not change."""
+    ours = replicated(dataset, "RS-SAM", [0.74, 0.76, 0.78, 0.80, 0.82])
+    theirs = replicated(dataset, "Baseline", [0.74, 0.75, 0.76, 0.77, 0.78])
+    found = compared(*ours, *theirs, comparison=Comparison(dataset, "RS-SAM", "Baseline"))
     assert found.contrast.error == pytest.approx(0.01 * math.sqrt(2.5 * factor), abs=1e-4)
     assert found.contrast.smallest == pytest.approx(2.776445 * 0.01 * math.sqrt(2.5 * factor), abs=5e-4)
 
@@ -64,7 +64,10 @@ def test_standard_error_by_hand(dataset, factor):
     [
         ([0.76, 0.761, 0.762, 0.76, 0.761], [0.70, 0.701, 0.703, 0.70, 0.70], "supported", ""),
         ([0.70, 0.701, 0.703, 0.70, 0.70], [0.76, 0.761, 0.762, 0.76, 0.761], "contradicted", ""),
-        ([0.70, 0.74, 0.72, 0.69, 0.71], [0.71] * 5, "undecided", ""),
+        ([0.70, 0.74, 0.72, 0.69, 0.71], [0.71, 0.71, 0.71, 0.71, 0.712], "undecided", ""),
+        # Copies of one run: "supported" with p = 0, and for ours alone with a spread that theirs does not have.
+        ([0.76] * 5, [0.70] * 5, "not tested", EQUAL),
+        ([0.76, 0.761, 0.762, 0.76, 0.761], [0.70] * 5, "not tested", EQUAL),
         ([0.76], [0.70], "not tested", "1 pair of runs, where a test takes 5: difference only"),
         # Four pairs were once enough for "supported", where four replicates are not enough for a verdict.
         ([0.76] * 4, [0.70] * 4, "not tested", "4 pairs of runs, where a test takes 5: difference only"),
@@ -124,9 +127,9 @@ def test_two_that_fail_together_are_both_undecided_and_so_are_their_intervals():
     """t = 3.1 with 4 degrees of freedom: p = 0.036, twice that is above 0.05, though 95 % alone would exclude 0."""
     steps = [0.001 * place for place in (-2, -1, 0, 1, 2)]
     stored = [
-        *replicated("whu", "RS-SAM", [0.9 + step for step in steps]),
-        *replicated("whu", "SAM Adapter", [0.9 - 0.0022] * 5),
-        *replicated("whu", "RSAM-Seg", [0.9 - 0.0021] * 5),
+        *replicated("whu", "RS-SAM", [0.9 + 2 * step for step in steps]),
+        *replicated("whu", "SAM Adapter", [0.9 - 0.0022 + step for step in steps]),
+        *replicated("whu", "RSAM-Seg", [0.9 - 0.0021 + step for step in steps]),
     ]
     found = compare(verdicts_on(*stored))
     for name in ("SAM Adapter", "RSAM-Seg"):

@@ -68,11 +68,9 @@ def test_words(dices, text):
 
 
 def test_a_verdict_on_another_chain_than_the_papers_says_so():
-    """It was "reproduced to ±0.007" without a word; that of another system stays so."""
-    assert verdict(five(0.765, 0.002), name="RS-SAM").text == "reproduced to ±0.007, not the printed model"
-    assert verdict([0.765], name="RS-SAM").text == (
-        "difference only: 1 replicate, where a verdict takes 5, not the printed model"
-    )
+    """It was "reproduced to ±0.010" without a word; that of another system stays so."""
+    assert verdict(five(0.765, 0.002), name="RS-SAM").text == "reproduced to ±0.010, not the printed model"
+    assert verdict([0.765], name="RS-SAM").text == "difference only, not the printed model"
     assert verdict([], name="RS-SAM").text == "not run"
 
 
@@ -127,6 +125,22 @@ def test_a_run_that_cannot_be_compared_is_in_no_joint_shift():
     assert joint(*stored).runs == 2
 
 
+@pytest.mark.parametrize("dice", [0.703, 0.705])
+def test_equal_replicates_are_no_replicates(dice):
+    """Five copies of one run had T = 0.0005: "reproduced to ±0.001", and 0.705 was "higher"."""
+    found = verdict([dice] * 5)
+    assert (found.text, found.tolerance) == ("difference only", None)
+    assert found.why == "the replicates are equal to the last pixel, so they show no spread"
+
+
+def test_equal_replicates_are_in_no_joint_shift():
+    """Two such runs shifted together by an interval of zero width: "they are off together"."""
+    copies = [made("deepglobe", name, 0.72, number) for name in ("FCN", "UNet") for number in range(5)]
+    found = joint(*copies)
+    assert (math.isnan(found.low), found.runs) == (True, 0)
+    assert joint(*copies, *replicated("deepglobe", "Baseline", five(0.703, 0.002))).runs == 1
+
+
 def test_a_joint_shift_takes_replicates_in_common():
     stored = [
         *replicated("deepglobe", "Baseline", five(0.703, 0.002)),
@@ -134,7 +148,7 @@ def test_a_joint_shift_takes_replicates_in_common():
     ]
     for some in (stored, stored[:5]):
         found = joint(*some)
-        assert found.why == "it takes two comparable runs with 5 replicates in common"
+        assert found.why == "it takes two comparable runs with 5 replicates in common that differ"
         assert math.isnan(found.mean)
 
 
