@@ -18,11 +18,11 @@ from benchmarks.results.result import Result
 from benchmarks.results.submission import Submission
 from reports.select.comparable import ResultGroup, ResultGroupRow, RowState, comparable_groups
 from reports.select.results import Collection, ResultSource
+from reports.select.row_name import row_name
 from reports.select.settings import describe
 from reports.tables import scored_rows
 from reports.tables.intervals import RowIntervals, column, intervals, reference, sentences, unranked, untested
 from reports.tables.notes import notes
-from reports.tables.row_name import row_name
 
 NATIVE = "native_dice"
 OVERALL = "overall_accuracy"

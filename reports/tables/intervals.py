@@ -9,10 +9,10 @@ from dataclasses import dataclass, replace
 from benchmarks.results.counted_test import CountedTest
 from reports.formatting import format_range, join_words, plural
 from reports.select.comparable import ResultGroup, ResultGroupRow, replicate_identity
+from reports.select.row_name import row_name
 from reports.statistics.jackknife import FEWEST_TESTED, Jackknife
 from reports.statistics.replicates import LEVEL_TEXT, holm
 from reports.statistics.units import Interval, Units, interval, lacking, number_units
-from reports.tables.row_name import row_name
 from rssam.config import RSSAM
 
 

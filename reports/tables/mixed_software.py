@@ -10,7 +10,7 @@ from typing import Any
 from benchmarks.results.result import Result
 from reports.formatting import join_words
 from reports.select.comparable import ResultGroup
-from reports.tables.row_name import row_name
+from reports.select.row_name import row_name
 
 MIXED = "Not all made alike"
 """First words of the note."""

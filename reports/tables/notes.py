@@ -14,11 +14,11 @@ from data_prep.splits import SPLITS
 from reports.formatting import format_number, format_range, join_words, plural
 from reports.select.comparable import ResultGroup
 from reports.select.not_comparable import from_scratch, group_reasons, replaced, variant
+from reports.select.row_name import row_name
 from reports.select.settings import PAPER_SETTING, command
 from reports.tables.class_means import class_mean_notes
 from reports.tables.mixed_software import mixed_software
 from reports.tables.recipe_text import describe_recipe, describe_replicate
-from reports.tables.row_name import row_name
 from reports.tables.rs_sam_note import rs_sam_note
 from reports.tables.train_neighbours import describe_neighbours, neighbours
 from reports.tables.without_result import diverged_rates, without_result

@@ -8,8 +8,8 @@ from benchmarks.results.failed_run import FailedRun
 from benchmarks.results.result import Result
 from reports.formatting import format_number, join_words, plural
 from reports.select.comparable import ResultGroup, ResultGroupRow
+from reports.select.row_name import row_name
 from reports.tables.recipe_text import describe_replicate
-from reports.tables.row_name import row_name
 
 LOST = "Diverged or failed"
 """First words of the note on diverged and failed runs."""
