@@ -34,8 +34,14 @@ from rssam.weights.registry import WEIGHTS
 LONGEST = 366 * 24 * 3600.0
 """Seconds that a run is believed to have taken."""
 
-MOST = 1 << 50
-"""Bytes of memory, or parameters, beyond which nothing is believed."""
+MOST, MOST_MEMORY = 1 << 50, 1 << 45
+"""Parameters or operations, and bytes of memory, beyond which nothing is believed."""
+
+MOST_LOSS = 1e6
+"""A loss beyond belief: 0.2 of a cross entropy and 0.8 of a Dice loss, which is at most 1."""
+
+MOST_THREADS = 32
+"""Threads of a core beyond which nothing is believed."""
 
 MOST_SEED = 2**64 // 1_000_003 - 1_000_000
 """The largest seed that torch takes, because the training multiplies it."""
@@ -49,14 +55,20 @@ COUNTED_ALIKE = 0.01
 PRECISIONS = {"cpu": "32-true", "cuda": "bf16-mixed"}
 """What runs are trained and tested in, by type of device."""
 
+DUE = ("versions", "platform", "device", "device_type", "cores", "threads", "finished")
+"""Parts of every provenance since this format; a commit there is only in a clone."""
+
 PARAMETERS = ("total", "trainable", "as_published", "macs")
 EPOCH = ("epoch", "train_loss", "val_loss", "rate", "seconds")
 COMMIT = re.compile(r"[0-9a-f]{7,40}(-dirty)?")
+EARLIEST = datetime(2024, 1, 1)
+"""Before this nothing was made: no version of the suite is older."""
+
 CLOCKS = timedelta(hours=1)
 """By how much the clocks of two machines may differ."""
 
 
-def system(result: Result) -> Iterator[str]:
+def system(result: Result | FailedRun) -> Iterator[str]:
     """Yield options that the declared system does not have, and records of systems that need none."""
     identity, stored = result.identity["model"], result.provenance.get(SYSTEM)
     name, options = identity["name"], identity["options"]
@@ -101,7 +113,7 @@ def weights(run: Result | FailedRun) -> Iterator[str]:
             yield f"its checkpoint {needed_name} is called custom, and has the digest of the published file"
 
 
-def recipe(result: Result) -> Iterator[str]:
+def recipe(result: Result | FailedRun) -> Iterator[str]:
     """Yield values of its recipe that are not those declared under the recipe's name."""
     recorded = result.identity["recipe"]
     if profile_of(result) is not None:
@@ -119,18 +131,25 @@ def recipe(result: Result) -> Iterator[str]:
 
 def numbers(result: Result) -> Iterator[str]:
     """Yield numbers out of their range: seeds, parameters, memory, seconds."""
-    identity = result.identity
-    for name in ("seed", "split_seed"):
-        if not is_whole(identity[name]) or identity[name] > MOST_SEED:
-            yield f"its {name} is {identity[name]!r}, expected a whole number from 0 to {MOST_SEED}"
+    yield from seeds(result)
     counts = {f"number of parameters or operations ({name})": value for name, value in result.parameters.items()}
-    for name, value in {**counts, "peak memory": result.peak_memory}.items():
-        if not is_whole(value, 1) or value > MOST:
-            yield f"its {name} is {value!r}, expected a whole number from 1"
+    for name, value, most in (
+        *((*count, MOST) for count in counts.items()),
+        ("peak memory", result.peak_memory, MOST_MEMORY),
+    ):
+        if not is_whole(value, 1) or value > most:
+            yield f"its {name} is {value!r}, expected a whole number from 1 to {most}"
     if missing := {"total", "trainable"} - result.parameters.keys() or result.parameters.keys() - set(PARAMETERS):
         yield f"its numbers of parameters are {sorted(result.parameters)}: {sorted(missing)} lacks or is unknown"
     if not _is_number(result.seconds) or not 0 < result.seconds <= LONGEST:
         yield f"it took {result.seconds!r} seconds, expected more than 0 and at most a year"
+
+
+def seeds(run: Result | FailedRun) -> Iterator[str]:
+    """Yield seeds that no run can have."""
+    for name in ("seed", "split_seed"):
+        if not is_whole(run.identity[name]) or run.identity[name] > MOST_SEED:
+            yield f"its {name} is {run.identity[name]!r}, expected a whole number from 0 to {MOST_SEED}"
 
 
 def parameters(result: Result) -> Iterator[str]:
@@ -157,6 +176,8 @@ def history(result: Result) -> Iterator[str]:
         if wrong := [name for name in EPOCH if not _is_number(epoch[name])]:
             yield f"epoch {number} has {wrong[0]} = {epoch[wrong[0]]!r}, expected a finite number from 0"
             return
+        if (most := max(epoch["train_loss"], epoch["val_loss"])) > MOST_LOSS:
+            yield f"epoch {number} has a loss of {most:g}, expected at most {MOST_LOSS:g}"
     losses = [float(epoch["val_loss"]) for epoch in epochs]
     if [epoch["epoch"] for epoch in epochs] != list(range(1, len(epochs) + 1)):
         yield "its epochs are not numbered from 1"
@@ -186,9 +207,26 @@ def rates(result: Result) -> Iterator[str]:
         ]
         for rate in declared.rates
     }
+    for lost in result.diverged:
+        if _alike(found, expected.pop(lost.rate, [])):
+            yield f"its learning rates are those of {lost.rate:g}, which is said to have diverged"
+            return
     if not any(_alike(found, schedule) for schedule in expected.values()):
         last = " or ".join(f"{schedule[0]:.6g}" for schedule in expected.values() if schedule)
         yield f"its learning rates begin with {found[:1]}, expected {last} after the first epoch, and so on"
+
+
+def due(checked: Checked) -> Iterator[str]:
+    """Yield parts that every record of this format holds, and this one lacks."""
+    record, provenance = checked.record, checked.record.provenance
+    names = [*DUE, *(("activation_checkpointing",) if isinstance(record, Result) else ())]
+    missing = [name for name in names if provenance.get(name) is None]
+    if "versions" not in missing and "rssam-bench" not in provenance["versions"]:
+        missing.append("the version of rssam-bench")
+    if isinstance(record, Result) and record.probabilities is None:
+        missing.append("its probabilities")
+    if missing:
+        yield f"it does not say {', '.join(missing)}, which this version records of everything"
 
 
 def origin(checked: Checked) -> Iterator[str]:
@@ -207,13 +245,20 @@ def origin(checked: Checked) -> Iterator[str]:
     for name in ("cores", "threads", "devices"):
         if provenance.get(name) is not None and not (is_whole(provenance[name], 1) and provenance[name] < 10**6):
             yield f"its {name} are {provenance[name]!r}, expected a whole number from 1"
+    cores, threads, devices = (provenance.get(name) for name in ("cores", "threads", "devices"))
+    if is_whole(cores, 1) and is_whole(threads) and threads > MOST_THREADS * cores:
+        yield f"its {threads} threads on {cores} cores are more than {MOST_THREADS} for each"
+    if is_whole(devices, 2):
+        plan = record.identity["recipe"] if isinstance(record, Result) else {"batch": 1, "group": 1}
+        if (groups := plan["batch"] // plan["group"]) % devices:
+            yield f"its {devices} devices cannot share the {groups} groups of a batch"
     for name in ("activation_checkpointing", "compiled"):
         if not isinstance(provenance.get(name, False), bool):
             yield f"its {name} is {provenance[name]!r}, expected true or false"
     commit = provenance.get("commit")
     if commit is not None and not (isinstance(commit, str) and COMMIT.fullmatch(commit)):
         yield f"its commit {str(commit)[:50]!r} is no commit"
-    if provenance.get("finished") is not None and (moment(provenance["finished"]) or datetime.max) > latest():
+    if provenance.get("finished") is not None and not has_been(provenance["finished"]):
         yield f"it was finished {str(provenance['finished'])[:40]!r}, expected a time that has been"
 
 
@@ -231,6 +276,12 @@ def moment(text: object) -> datetime | None:
     except ValueError:
         return None
     return found.astimezone(UTC).replace(tzinfo=None) if found.tzinfo else None
+
+
+def has_been(text: object) -> bool:
+    """Whether a text is a time between the beginning of this suite and now."""
+    time = moment(text)
+    return time is not None and EARLIEST <= time <= latest()
 
 
 def latest() -> datetime:
