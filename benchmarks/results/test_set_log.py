@@ -107,7 +107,8 @@ def read_ledger(home: Path, *, most_damaged: int | None = None) -> Ledger:
         return Ledger((), ())
     except (OSError, Unreadable) as error:
         return Ledger((), (f"{path.name} cannot be read ({error})",))
-    uses, damaged = [], []
+    uses: list[TestSetUse] = []
+    damaged: list[str] = []
     for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue

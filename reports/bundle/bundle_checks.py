@@ -19,7 +19,7 @@ from reports.bundle.checked import Finding, RebuiltSplit, WholeBundle, some
 from reports.bundle.copy_checks import training
 from reports.bundle.data_checks import SPLIT_CHECKS
 from reports.bundle.failures import failures_of_tables
-from reports.bundle.run_checks import CLOCKS, moment
+from reports.bundle.origin_checks import CLOCKS, moment
 from reports.bundle.splits import split_name
 from reports.select.results import collect
 from reports.tables.assemble import results_of_tables
@@ -121,11 +121,8 @@ def _crop(submission: Submission, result: Result, splits: Mapping[str, RebuiltSp
     size, found = result.task.image_size, submission.identity["system"]["crop"]
     expected = None if split.manifest.image_size == size else size[0]
     if found != expected:
-        words = {None: "whole images"}
-        yield (
-            f"it predicts {words.get(found, f'squares of {found} pixels')}, the network of its run takes "
-            f"{words.get(expected, f'squares of {expected} pixels')}"
-        )
+        said, taken = ("whole images" if side is None else f"squares of {side} pixels" for side in (found, expected))
+        yield f"it predicts {said}, the network of its run takes {taken}"
 
 
 def copied_images(bundle: WholeBundle) -> Iterator[Finding]:
@@ -187,8 +184,9 @@ def shown(bundle: WholeBundle) -> Iterator[Finding]:
     tables = [TABLES[name] for name in bundle.tables]
     in_tables = {result.key for result in results_of_tables(tables, collection)}
     failures = {stored.result.key for stored in failures_of_tables(tables, collection)}
-    for file, run in (*bundle.results, *bundle.failed):
-        if run.key not in in_tables | failures:
+    keys = [*((file, result.key) for file, result in bundle.results), *((file, run.key) for file, run in bundle.failed)]
+    for file, key in keys:
+        if key not in in_tables | failures:
             yield file, f"it stands in no table of the bundle ({', '.join(bundle.tables) or 'which names none'})"
 
 

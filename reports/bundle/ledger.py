@@ -17,7 +17,7 @@ from benchmarks.results.result import Result
 from benchmarks.results.submission import Submission
 from benchmarks.results.test_set_log import SplitUses, TestSetUse, UsePurpose, count_uses, read_ledger
 from reports.bundle.checked import Finding, WholeBundle, is_text
-from reports.bundle.run_checks import CLOCKS, EARLIEST, latest, moment
+from reports.bundle.origin_checks import CLOCKS, EARLIEST, latest, moment
 from reports.formatting import plural
 from rssam.foreign_json import read_json
 

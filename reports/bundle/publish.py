@@ -87,7 +87,8 @@ def publish(items: Sequence[str], out: Path, home: Path) -> PublishedBundle:
         raise UserError(f"nothing{asked} to publish in {home}: no usable result and no score (rssam-bench status)")
     files = {f"results/{result.key}.json": _plain(result.to_json()) for result in results}
     files |= {f"scores/{submission.key}.json": _plain(submission.to_json()) for submission in submissions}
-    identities = [record.identity for record in (*results, *submissions, *(stored.result for stored in failed))]
+    counted = [record.identity for record in (*results, *submissions)]
+    identities = [*counted, *(stored.result.identity for stored in failed)]
     files |= _splits(identities, home)
     files |= _own_data(identities)
     files |= failure_files(failed)

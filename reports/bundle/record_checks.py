@@ -13,7 +13,15 @@ from pathlib import Path
 from benchmarks.results.failed_run import FailedRun
 from benchmarks.results.result import Result
 from benchmarks.results.submission import Submission
-from reports.bundle import bundle_checks, copy_checks, data_checks, pixel_checks, run_checks, score_checks
+from reports.bundle import (
+    bundle_checks,
+    copy_checks,
+    data_checks,
+    origin_checks,
+    pixel_checks,
+    run_checks,
+    score_checks,
+)
 from reports.bundle.checked import Checked, Finding, RebuiltSplit, WholeBundle
 from reports.bundle.failures import diverged_rates
 from reports.bundle.ledger import ledger
@@ -27,9 +35,9 @@ RECORD_CHECKS: tuple[Callable[[Checked], Iterator[str]], ...] = (
     pixel_checks.counted_native_pixels,
     pixel_checks.native_errors,
     pixel_checks.probabilities,
-    run_checks.finite,
-    run_checks.due,
-    run_checks.origin,
+    origin_checks.finite,
+    origin_checks.due,
+    origin_checks.origin,
 )
 
 RESULT_CHECKS: tuple[Callable[[Result], Iterator[str]], ...] = (

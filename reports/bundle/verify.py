@@ -10,7 +10,6 @@ import os
 import stat
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 
@@ -27,6 +26,7 @@ from reports.bundle.checked import RebuiltSplit, some
 from reports.bundle.failures import failure_faults
 from reports.bundle.files import ABOUT, ABOUT_KINDS, FOLDERS, MOST_FILES, NAMES, README, SCHEMA, SUMS
 from reports.bundle.ledger import use_counts
+from reports.bundle.problems import BundleProblems
 from reports.bundle.publish import documents
 from reports.bundle.record_checks import RecordChecks
 from reports.bundle.splits import SPLIT_KINDS, SPLIT_SCHEMA, split_faults, split_manifest, split_name
@@ -43,35 +43,6 @@ MALFORMED = (
 
 MOST_BYTES = 256 << 20
 """Of a bundle, unpacked: a hundred times those of all tables with five replicates."""
-
-SHOWN, MOST_PROBLEMS = 200, 200
-"""Characters of a problem's text, and problems that are listed."""
-
-
-@dataclass
-class BundleProblems:
-    """Problems, a line each with the file in front, and the numbers of checked files."""
-
-    problems: list[str] = field(default_factory=list)
-    results: int = 0
-    submissions: int = 0
-    splits: int = 0
-    images: int = 0  # rows of counts
-    uses: tuple[str, ...] = ()  # of each test split, a sentence each
-    more: int = 0  # problems that are not listed
-
-    def add(self, file: str, problem: str) -> None:
-        """Add a problem without control characters, because text of a file must not control the terminal.
-
-        Beyond `MOST_PROBLEMS` they are counted, in the last line.
-        """
-        if len(self.problems) >= MOST_PROBLEMS:
-            self.more += 1
-            self.problems[MOST_PROBLEMS:] = [f"and {self.more} more"]
-            return
-        line = f"{file}: {problem}"
-        line = "".join(letter if letter.isprintable() else "?" for letter in line)
-        self.problems.append(line if len(line) <= SHOWN + len(file) else f"{line[: SHOWN + len(file)]}...")
 
 
 def check(source: Path) -> BundleProblems:

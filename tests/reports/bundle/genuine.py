@@ -145,8 +145,8 @@ def put_run(home, run, rng):
         seconds=sum(epoch["seconds"] for epoch in history) + 1, peak_memory=1 << 28,
         data=run_data_record(manifest, splits),
         provenance={
-            **PROVENANCE, **MACHINE, "finished": now(), "activation_checkpointing": False, "host": "someone's", "home": str(home),
-            **({SYSTEM: record(run.model)} if is_own(run.model) else {}),
+            **PROVENANCE, **MACHINE, "finished": now(), "activation_checkpointing": False, "host": "someone's",
+            "home": str(home), **({SYSTEM: record(run.model)} if is_own(run.model) else {}),
         },
         probabilities=cells,
     )  # fmt: skip
