@@ -37,6 +37,9 @@ MODELS: dict[str, Model] = {
 }  # fmt: skip
 """The eleven systems in the order of the paper's tables, and a control."""
 
+TITLES = frozenset(model.title for model in MODELS.values())
+"""What reports call them; predictions made elsewhere may not be called so."""
+
 
 def variants() -> list[Model]:
     """Return every system at every size the paper runs: the Baseline and RS-SAM with ViT-B and with ViT-L."""

@@ -95,8 +95,11 @@ def _torn(descriptor: int) -> bool:
     return size > 0 and os.pread(descriptor, 1, size - 1) != b"\n"
 
 
-def read_ledger(home: Path) -> Ledger:
-    """The home's ledger; empty if there is none. Never raises for its content."""
+def read_ledger(home: Path, *, most_damaged: int | None = None) -> Ledger:
+    """The home's ledger; empty if there is none. Never raises for its content.
+
+    After `most_damaged` lines that cannot be read, the rest of the file is left and a sentence says so.
+    """
     path = Home(home).test_set_log
     try:
         lines = read_bytes(path, most_bytes=MOST_BYTES).split(b"\n")
@@ -104,10 +107,14 @@ def read_ledger(home: Path) -> Ledger:
         return Ledger((), ())
     except (OSError, Unreadable) as error:
         return Ledger((), (f"{path.name} cannot be read ({error})",))
-    uses, damaged = [], []
+    uses: list[TestSetUse] = []
+    damaged: list[str] = []
     for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
+        if len(damaged) == most_damaged:
+            damaged.append(f"the lines of {path.name} from {number} on were not read")
+            break
         try:
             raw = parse_json(line)
         except Unreadable as error:

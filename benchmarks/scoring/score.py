@@ -15,6 +15,7 @@ import torch
 
 from benchmarks.failures import shortened
 from benchmarks.metrics.counts import Counts
+from benchmarks.protocol.registry import TITLES
 from benchmarks.results.home import Home
 from benchmarks.results.json_files import ResultDamaged
 from benchmarks.results.predictions import PREDICTIONS, read_predictions
@@ -36,6 +37,7 @@ from data_prep.errors import DataError
 from data_prep.images.encode import take_every
 from data_prep.loading.torch_dataset import PreparedDataset
 from data_prep.processes import Progress
+from rssam.errors import UserError
 
 
 @dataclass(frozen=True)
@@ -63,8 +65,13 @@ def score(
         suffix: what follows the stem of an image in the names of the files.
         progress: called while files are read and counted.
 
-    Raises PredictionsUnfit listing all that is wrong.
+    Raises UserError for the name of a system of this suite, and PredictionsUnfit listing all that is wrong.
     """
+    if name in TITLES:
+        raise UserError(
+            f"expected another name than that of a system of this suite, found {name!r}: its row would be taken for a "
+            "run's; choose one with --name"
+        )
     predicted = read_folder(folder, test_images, suffix, progress)
     identity = identify(
         "scored", name, test_images.dataset, data=test_images.digest, split_seed=test_images.split_seed,

@@ -12,11 +12,14 @@ from benchmarks.protocol.run import canonical
 from benchmarks.protocol.tables import TABLES
 from benchmarks.results.custom_system import stand_in
 from benchmarks.results.home import Home
+from benchmarks.results.result import Result
+from benchmarks.results.submission import Submission
 from data_prep.registry import BUILT_IN
-from reports.bundle.checked import Finding, WholeBundle, some
+from reports.bundle.checked import Finding, RebuiltSplit, WholeBundle, some
 from reports.bundle.copy_checks import training
 from reports.bundle.data_checks import SPLIT_CHECKS
-from reports.bundle.run_checks import CLOCKS, moment
+from reports.bundle.failures import failures_of_tables
+from reports.bundle.origin_checks import CLOCKS, moment
 from reports.bundle.splits import split_name
 from reports.select.results import collect
 from reports.tables.assemble import results_of_tables
@@ -25,7 +28,7 @@ from rssam.foreign_json import read_json
 
 def splits(bundle: WholeBundle) -> Iterator[Finding]:
     """Yield all problems of each split, and splits that nothing was counted on."""
-    used = {checked.identity["data"] for checked in bundle.records}
+    used = {identity["data"] for identity in bundle.identities}
     for digest, split in bundle.splits.items():
         file = split_name(split.manifest.dataset, digest)
         for check in SPLIT_CHECKS:
@@ -51,7 +54,7 @@ def same_data(bundle: WholeBundle) -> Iterator[Finding]:
 
 def own_data(bundle: WholeBundle) -> Iterator[Finding]:
     """Yield declarations of data sets that nothing was counted on."""
-    used = {checked.dataset.name for checked in bundle.records if checked.dataset.name not in BUILT_IN}
+    used = {identity["dataset"]["name"] for identity in bundle.identities} - set(BUILT_IN)
     for path in sorted(Home(bundle.folder).data.glob("*/*")):
         if path.parent.name not in used:
             yield path.relative_to(bundle.folder).as_posix(), "no result and no score was counted on this data set"
@@ -77,6 +80,7 @@ def same_network(bundle: WholeBundle) -> Iterator[Finding]:
     """Yield evaluations of one network under two runs, and those that contradict the result of their run."""
     runs = {result.key: (file, result) for file, result in bundle.results}
     networks: dict[str, tuple[str, str]] = {}
+    of_key: dict[str, tuple[str, str]] = {}
     for file, submission in bundle.submissions:
         system = submission.identity["system"]
         if system is None:
@@ -86,9 +90,13 @@ def same_network(bundle: WholeBundle) -> Iterator[Finding]:
             key in runs and system["key"] in runs and training(runs[key][1]) == training(runs[system["key"]][1])
         ):
             yield file, f"its network is that of {other}, which is said to be another run, {key}"
+        network, other = of_key.setdefault(system["key"], (system["parameters"], file))
+        if network != system["parameters"]:
+            yield file, f"its network is another than that of {other}, which is said to be of the same run"
         if system["key"] not in runs:
             continue
         of_run, result = runs[system["key"]]
+        yield from ((file, fault) for fault in _crop(submission, result, bundle.splits))
         if system["dataset"] != result.identity["dataset"]["name"]:
             yield (
                 file,
@@ -103,6 +111,18 @@ def same_network(bundle: WholeBundle) -> Iterator[Finding]:
         began, ended = moment(result.provenance.get("finished")), moment(submission.provenance.get("finished"))
         if began is not None and ended is not None and ended + CLOCKS < began:
             yield file, f"it was finished at {ended}, before its run was ({began}, {of_run})"
+
+
+def _crop(submission: Submission, result: Result, splits: Mapping[str, RebuiltSplit]) -> Iterator[str]:
+    """Yield squares of another size than the network of the run takes."""
+    split = splits.get(submission.identity["data"])
+    if split is None:
+        return
+    size, found = result.task.image_size, submission.identity["system"]["crop"]
+    expected = None if split.manifest.image_size == size else size[0]
+    if found != expected:
+        said, taken = ("whole images" if side is None else f"squares of {side} pixels" for side in (found, expected))
+        yield f"it predicts {said}, the network of its run takes {taken}"
 
 
 def copied_images(bundle: WholeBundle) -> Iterator[Finding]:
@@ -163,8 +183,10 @@ def shown(bundle: WholeBundle) -> Iterator[Finding]:
     collection = collect(bundle.folder, None)
     tables = [TABLES[name] for name in bundle.tables]
     in_tables = {result.key for result in results_of_tables(tables, collection)}
-    for file, result in bundle.results:
-        if result.key not in in_tables:
+    failures = {stored.result.key for stored in failures_of_tables(tables, collection)}
+    keys = [*((file, result.key) for file, result in bundle.results), *((file, run.key) for file, run in bundle.failed)]
+    for file, key in keys:
+        if key not in in_tables | failures:
             yield file, f"it stands in no table of the bundle ({', '.join(bundle.tables) or 'which names none'})"
 
 

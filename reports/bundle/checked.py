@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, TypeGuard
 
 from benchmarks.results.data_record import Splits
+from benchmarks.results.failed_run import FailedRun
 from benchmarks.results.result import Result
 from benchmarks.results.submission import Submission
 from data_prep.dataset import Dataset
@@ -92,12 +93,18 @@ Finding = tuple[str, str]
 
 @dataclass(frozen=True, eq=False)
 class WholeBundle:
-    """An unpacked bundle with its records and splits that could be read, and the tables that it names."""
+    """An unpacked bundle with its records, splits and failures that could be read, and the tables that it names."""
 
     folder: Path
     tables: Sequence[str]
     records: Sequence[Checked]
     splits: Mapping[str, RebuiltSplit]
+    failed: Sequence[tuple[str, FailedRun]] = ()
+
+    @property
+    def identities(self) -> list[Mapping[str, Any]]:
+        """Those of its records and failures."""
+        return [*(checked.identity for checked in self.records), *(failed.identity for _, failed in self.failed)]
 
     @property
     def results(self) -> list[tuple[str, Result]]:

@@ -66,8 +66,8 @@ def training(result: Result) -> str:
 def _traces(result: Result) -> Iterator[tuple[str, Traces]]:
     """Yield what no two trainings have in common, by its name.
 
-    Of one system: losses, seconds, counts or probabilities. Of different systems: losses of several epochs, or losses
-    together with counts.
+    Of one system: losses, seconds, counts or probabilities. Of different systems: losses of several epochs, or counts
+    together with losses, with probabilities or with counts at native resolution.
     """
     identity = result.identity
     system = canonical({name: identity[name] for name in ("model", "dataset", "recipe")})
@@ -85,7 +85,11 @@ def _traces(result: Result) -> Iterator[tuple[str, Traces]]:
         yield "counts", ("counts", system, counts)
         yield "losses and counts", ("both", losses, counts)
         if result.probabilities is not None:
-            yield "probabilities", ("probabilities", system, canonical(result.probabilities.to_json()))
+            cells = canonical(result.probabilities.to_json())
+            yield "probabilities", ("probabilities", system, cells)
+            yield "counts and probabilities", ("any system", counts, cells)
+        if result.native_counts is not None and not _one_sided(result.counts):
+            yield "counts at both resolutions", ("any system", counts, canonical(result.native_counts.to_json()))
 
 
 def _both_own(first: Result, second: Result) -> bool:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from typing import Any
 
 from benchmarks.protocol.run import PROTOCOL, canonical, plain_fields
 from benchmarks.results.data_record import run_data_record, shared_scenes
@@ -13,6 +14,7 @@ from benchmarks.results.result import Result
 from data_prep.datasets.folder import Folder
 from data_prep.manifest import Entry
 from data_prep.prepare.finalize import drawn_rules, published_rules
+from data_prep.registry import dataset as find_dataset
 from data_prep.rules import sentences
 from data_prep.splits import SPLITS
 from reports.bundle.checked import Checked, RebuiltSplit, is_text, some
@@ -22,9 +24,15 @@ SHA256 = re.compile(r"[0-9a-f]{64}")
 
 def declared_data(checked: Checked) -> Iterator[str]:
     """Yield differences between a record's data set and the declaration of that name."""
-    record, identity, dataset = checked.record, checked.identity, checked.dataset
+    record, dataset = checked.record, checked.dataset
     if (record.classes, record.average) != (dataset.classes, dataset.average):
         yield f"classes {', '.join(record.classes)} under the average {record.average!r} are not its data set's"
+    yield from declared_identity(checked.identity)
+
+
+def declared_identity(identity: Mapping[str, Any]) -> Iterator[str]:
+    """Yield differences between the data set and protocol of an identity and those of this version."""
+    dataset = find_dataset(identity["dataset"]["name"])
     declared = {"name": dataset.name, "version": dataset.version, **plain_fields(dataset)}
     if canonical(declared) != canonical(identity["dataset"]):
         yield f"its data set {dataset.name} is declared as {identity['dataset']}, expected {declared}"
@@ -34,7 +42,11 @@ def declared_data(checked: Checked) -> Iterator[str]:
 
 def split_of_record(checked: Checked) -> Iterator[str]:
     """Yield what the split of a record's digest says otherwise than the record."""
-    identity, split = checked.identity, checked.split
+    yield from split_of_identity(checked.identity, checked.split)
+
+
+def split_of_identity(identity: Mapping[str, Any], split: RebuiltSplit | None) -> Iterator[str]:
+    """Yield what the split of an identity's digest says otherwise than the identity."""
     if split is None:
         yield f"no split in the bundle has its digest {str(identity['data'])[:12]}"
         return

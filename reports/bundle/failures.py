@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
+from pathlib import PurePosixPath
 from typing import Any
 
 from benchmarks.divergence import DivergedRate
 from benchmarks.protocol.tables import Table
+from benchmarks.results.data_record import run_data_record
 from benchmarks.results.failed_run import FailedRun
 from benchmarks.results.home import Home
 from benchmarks.results.result import Result
-from reports.bundle.run_checks import weights
+from reports.bundle.checked import RebuiltSplit
+from reports.bundle.data_checks import declared_identity, split_of_identity
+from reports.bundle.origin_checks import has_been
+from reports.bundle.run_checks import recipe, seeds, system, weights
 from reports.select.results import Collection, StoredFailure, profile_of
 from reports.tables.assemble import groups_of_tables
 
@@ -42,21 +46,37 @@ def failure_files(failed: Iterable[StoredFailure]) -> dict[str, bytes]:
     return files
 
 
-def failure_faults(failed: FailedRun, file: str, folder: Path) -> Iterator[str]:
-    """Yield all problems of a run without a result that was read from `file` of a bundle's folder."""
-    if Path(file).parent.name != failed.key:
+def failure_faults(failed: FailedRun, file: str, home: Home, split: RebuiltSplit | None) -> Iterator[str]:
+    """Yield all problems of a run without a result that was read from `file` of an unpacked bundle.
+
+    It is held against the same rules as a result, but that it has tested: it may have ended before.
+    """
+    if PurePosixPath(file).parent.name != failed.key:
         yield f"its folder is not its key, {failed.key}"
-    if Home(folder).result(failed.key).is_file():
+    if home.result(failed.key).is_file():
         yield f"the same run has a result, results/{failed.key}.json"
+    for check in (system, recipe, seeds, weights):
+        yield from check(failed)
+    yield from declared_identity(failed.identity)
+    yield from split_of_identity(failed.identity, split)
+    if split is not None:
+        yield from _data_faults(failed, split)
+    if not has_been(failed.when):
+        yield f"it ended {failed.when!r}, expected a time that has been"
     if profile_of(failed) is None:
-        yield f"its recipe {str(failed.identity['recipe']['name'])!r} is not one of this version"
         return
-    if min(failed.identity["seed"], failed.identity["split_seed"]) < 0:
-        yield "a seed is negative"
-    yield from weights(failed)
     yield from _rate_faults(failed.identity["recipe"], failed.diverged)
     if failed.diverged and len(failed.diverged) != len(failed.identity["recipe"]["rates"]):
         yield "it diverged under a part of its recipe's rates, and the others would have given a result"
+
+
+def _data_faults(failed: FailedRun, split: RebuiltSplit) -> Iterator[str]:
+    """Yield what it says of its data, and its split denies; it may say nothing."""
+    limit = failed.identity["recipe"]["limit"]
+    known = run_data_record(split.full, {name: entries[:limit] for name, entries in split.splits.items()})
+    for name, value in failed.data.items():
+        if name not in known or known[name] != value or type(known[name]) is not type(value):
+            yield f"it says of its data {name} = {str(value)[:60]}, its split gives {str(known.get(name))[:60]}"
 
 
 def diverged_rates(result: Result) -> Iterator[str]:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
+from itertools import islice
 from pathlib import Path
 from typing import get_args
 
@@ -14,13 +17,19 @@ from benchmarks.results.result import Result
 from benchmarks.results.submission import Submission
 from benchmarks.results.test_set_log import SplitUses, TestSetUse, UsePurpose, count_uses, read_ledger
 from reports.bundle.checked import Finding, WholeBundle, is_text
-from reports.bundle.run_checks import CLOCKS, latest, moment
+from reports.bundle.origin_checks import CLOCKS, EARLIEST, latest, moment
 from reports.formatting import plural
 from rssam.foreign_json import read_json
 
 LEDGER = "ledger.jsonl"
+DIGEST = re.compile(r"[0-9a-f]{10}")
+"""The end of a key."""
+
 UNLOGGED = "unlogged"
 """The entry of bundle.json with the keys of which the ledger of the home holds no use."""
+
+MOST_DAMAGED = 200
+"""Faults of lines after which no further line of a bundle's ledger is looked at."""
 
 NOT_HERE = "not in this bundle"
 """Stands for the name of predictions that a bundle does not hold."""
@@ -52,16 +61,25 @@ def published_ledger(home: Path, records: Sequence[Result | Submission]) -> Publ
 def ledger(bundle: WholeBundle) -> Iterator[Finding]:
     """Yield lines of the ledger that do not fit the records, the splits or each other, and records without a use."""
     said, present = _said_unlogged(bundle.folder), Home(bundle.folder).test_set_log.is_file()
+    if not present:
+        yield LEDGER, "missing: every bundle holds the uses of its test splits"
+    if said is None:
+        yield "bundle.json", f"it has no {UNLOGGED}: the results without a logged use, which may be none"
     if said is None or not present:
-        if (said is None) == present:
-            yield LEDGER, "bundle.json lists the results without a logged use, and there is no ledger, or the reverse"
-        return  # a bundle of an earlier version
-    read = read_ledger(bundle.folder)
+        return
+    read = read_ledger(bundle.folder, most_damaged=MOST_DAMAGED)
     yield from ((LEDGER, line) for line in read.damaged)
+    yield from islice(_lines(bundle, read.uses), MOST_DAMAGED)
+    yield from _uses_of_records(bundle, read.uses, said)
+
+
+def _lines(bundle: WholeBundle, uses: Sequence[TestSetUse]) -> Iterator[Finding]:
+    """Yield the faults of each line of the ledger."""
     before = datetime.min
-    for number, use in enumerate(read.uses, start=1):
+    until = latest()
+    for number, use in enumerate(uses, start=1):
         time = moment(use.time)
-        if time is None or time > latest():
+        if time is None or not EARLIEST <= time <= until:
             yield LEDGER, f"use {number} has the time {use.time[:40]!r}, expected one that has been"
             continue
         if time + CLOCKS < before:
@@ -69,19 +87,28 @@ def ledger(bundle: WholeBundle) -> Iterator[Finding]:
         before = max(before, time)
         if use.purpose not in get_args(UsePurpose):
             yield LEDGER, f"use {number} was for {use.purpose[:40]!r}, expected {', '.join(get_args(UsePurpose))}"
-        if not is_text(use.system) or not use.key.startswith(f"{use.dataset}-"):
+        if not is_text(use.system) or not _is_key(use):
             yield LEDGER, f"use {number} has the key {use.key[:60]!r} and the name {use.system[:60]!r}"
         if use.split not in bundle.splits or bundle.splits[use.split].manifest.dataset != use.dataset:
             yield LEDGER, f"use {number} is of the split {use.split[:12]} of {use.dataset}, which is not in the bundle"
-    yield from _uses_of_records(bundle, read.uses, said)
+
+
+def _is_key(use: TestSetUse) -> bool:
+    """Whether a key is that of a run of its system, or of a submission, which alone may have any name."""
+    start, _, digest = use.key.rpartition("-")
+    dataset, name = start[: len(use.dataset)], start[len(use.dataset) + 1 :]
+    if dataset != use.dataset or not DIGEST.fullmatch(digest):
+        return False
+    if use.purpose == "score" and use.system == NOT_HERE:
+        return bool(name)  # what a run saved was counted again, and the run is not in this bundle
+    names = {"score": (use.system, "scored"), "evaluate": ("evaluated",)}
+    return name in names.get(use.purpose, (use.system,))
 
 
 def use_counts(folder: Path) -> tuple[str, ...]:
     """Return how often each test split was used, a sentence each, and of how many results no use was logged."""
     said = _said_unlogged(folder)
-    if said is None:
-        return ("The bundle has no ledger of the uses of its test splits.",)
-    sentences = [_sentence(split) for split in count_uses(read_ledger(folder).uses)]
+    sentences = [_sentence(split) for split in count_uses(read_ledger(folder, most_damaged=MOST_DAMAGED).uses)]
     if said:
         sentences.append(f"No use was logged of {len(said)} of its results and scores.")
     return tuple(sentences)
@@ -89,8 +116,11 @@ def use_counts(folder: Path) -> tuple[str, ...]:
 
 def _uses_of_records(bundle: WholeBundle, uses: Sequence[TestSetUse], unlogged: Sequence[str]) -> Iterator[Finding]:
     """Yield records whose uses are missing, or say other things than the record."""
+    by_key: dict[str, list[TestSetUse]] = defaultdict(list)
+    for use in uses:
+        by_key[use.key].append(use)
     for checked in bundle.records:
-        record, own = checked.record, [use for use in uses if use.key == checked.record.key]
+        record, own = checked.record, by_key[checked.record.key]
         dataset, split, purpose, system = expected_use(record)
         if any(use.purpose == purpose for use in own) == (record.key in unlogged):
             word = "a use of it, which bundle.json denies" if own else "no use of it, so fewer uses than results"

@@ -29,7 +29,8 @@ from data_prep.errors import DataError
 from data_prep.manifest import Manifest, load_manifest
 from data_prep.registry import BUILT_IN
 from data_prep.registry import dataset as find_dataset
-from reports.bundle.failures import FAILURE_NAMES, failure_files, failures_of_tables
+from reports.bundle.failures import failure_files, failures_of_tables
+from reports.bundle.files import ABOUT, README, SCHEMA, SUMS
 from reports.bundle.ledger import LEDGER, UNLOGGED, published_ledger
 from reports.bundle.splits import split_name, split_record
 from reports.extra_tables.cross_dataset import scored_sections
@@ -43,14 +44,6 @@ from reports.tables.frames import TableFrame
 from rssam.errors import UserError
 from rssam.escape import markdown_prose
 from rssam.files import scratch_folder, write_durable
-
-SCHEMA = 2
-ABOUT, README, SUMS = "bundle.json", "README.md", "SHA256SUMS"
-NAMES = re.compile(
-    r"(results|scores|splits)/[\w.-]+\.json|tables/[\w.-]+\.csv|data/[\w.-]+/dataset\.json|"
-    rf"{FAILURE_NAMES}|{re.escape(ABOUT)}|{re.escape(README)}|{re.escape(LEDGER)}|{SUMS}"
-)
-"""Files that a bundle may hold."""
 
 PUBLISHED_PROVENANCE = (
     "versions", "commit", "platform", "device", "device_type", "cores", "threads", "finished",
@@ -94,9 +87,10 @@ def publish(items: Sequence[str], out: Path, home: Path) -> PublishedBundle:
         raise UserError(f"nothing{asked} to publish in {home}: no usable result and no score (rssam-bench status)")
     files = {f"results/{result.key}.json": _plain(result.to_json()) for result in results}
     files |= {f"scores/{submission.key}.json": _plain(submission.to_json()) for submission in submissions}
-    identities = [counted.identity for counted in (*results, *submissions)]
+    counted = [record.identity for record in (*results, *submissions)]
+    identities = [*counted, *(stored.result.identity for stored in failed)]
     files |= _splits(identities, home)
-    files |= _own_data([*identities, *(stored.result.identity for stored in failed)])
+    files |= _own_data(identities)
     files |= failure_files(failed)
     ledger = published_ledger(home, (*results, *submissions))
     files[LEDGER] = ledger.text
@@ -170,7 +164,7 @@ def _of_run(submission: Submission, keys: set[str]) -> bool:
 
 
 def _splits(identities: Iterable[Mapping[str, Any]], home: Path) -> dict[str, bytes]:
-    """A file for every split that something was counted on."""
+    """A file for every split that something was counted on, or would have been."""
     files: dict[str, bytes] = {}
     absent: dict[str, str] = {}
     manifests: dict[str, Manifest] = {}

@@ -10,9 +10,18 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from benchmarks.results.failed_run import FailedRun
 from benchmarks.results.result import Result
 from benchmarks.results.submission import Submission
-from reports.bundle import bundle_checks, copy_checks, data_checks, pixel_checks, run_checks, score_checks
+from reports.bundle import (
+    bundle_checks,
+    copy_checks,
+    data_checks,
+    origin_checks,
+    pixel_checks,
+    run_checks,
+    score_checks,
+)
 from reports.bundle.checked import Checked, Finding, RebuiltSplit, WholeBundle
 from reports.bundle.failures import diverged_rates
 from reports.bundle.ledger import ledger
@@ -26,8 +35,9 @@ RECORD_CHECKS: tuple[Callable[[Checked], Iterator[str]], ...] = (
     pixel_checks.counted_native_pixels,
     pixel_checks.native_errors,
     pixel_checks.probabilities,
-    run_checks.finite,
-    run_checks.origin,
+    origin_checks.finite,
+    origin_checks.due,
+    origin_checks.origin,
 )
 
 RESULT_CHECKS: tuple[Callable[[Result], Iterator[str]], ...] = (
@@ -62,10 +72,11 @@ BUNDLE_CHECKS: tuple[Callable[[WholeBundle], Iterator[Finding]], ...] = (
 
 @dataclass(frozen=True)
 class RecordChecks:
-    """Checks of one bundle's records. `splits` are by digest; `records` are those that were checked so far."""
+    """Checks of one bundle's records. `splits` are by digest; `records` and `failed` were read so far."""
 
     splits: Mapping[str, RebuiltSplit]
     records: list[Checked] = field(default_factory=list)
+    failed: list[tuple[str, FailedRun]] = field(default_factory=list)
 
     def faults(self, record: Result | Submission, file: str) -> Iterator[str]:
         """Yield all problems of a record that was read from `file`, a sentence each."""
@@ -82,6 +93,6 @@ class RecordChecks:
 
     def of_whole(self, folder: Path, tables: Sequence[str]) -> Iterator[Finding]:
         """Yield the problems of the records with each other, and with the splits, the tables and the ledger."""
-        bundle = WholeBundle(folder, tables, self.records, self.splits)
+        bundle = WholeBundle(folder, tables, self.records, self.splits, self.failed)
         for check in BUNDLE_CHECKS:
             yield from check(bundle)

@@ -1,15 +1,12 @@
-"""Check what a result says of its run: system, recipe, seeds, history, parameters, device and times."""
+"""Check what a result says of its run: system, recipe, seeds, history, parameters and sizes."""
 
 from __future__ import annotations
 
 import dataclasses
 import math
-import re
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime, timedelta
 from functools import cache
 from itertools import product
-from typing import Any
 
 from benchmarks.protocol.cost import measure
 from benchmarks.protocol.recipe import PROFILES, Recipe
@@ -21,7 +18,7 @@ from benchmarks.results.custom_system import SYSTEM, stand_in
 from benchmarks.results.failed_run import FailedRun
 from benchmarks.results.result import Result
 from benchmarks.training.optimizer import learning_rate
-from reports.bundle.checked import Checked, is_whole
+from reports.bundle.checked import is_whole
 from reports.bundle.data_checks import SHA256
 from reports.select.results import profile_of
 from reports.select.settings import declare
@@ -34,8 +31,11 @@ from rssam.weights.registry import WEIGHTS
 LONGEST = 366 * 24 * 3600.0
 """Seconds that a run is believed to have taken."""
 
-MOST = 1 << 50
-"""Bytes of memory, or parameters, beyond which nothing is believed."""
+MOST, MOST_MEMORY = 1 << 50, 1 << 45
+"""Parameters or operations, and bytes of memory, beyond which nothing is believed."""
+
+MOST_LOSS = 1e6
+"""A loss beyond belief: 0.2 of a cross entropy and 0.8 of a Dice loss, which is at most 1."""
 
 MOST_SEED = 2**64 // 1_000_003 - 1_000_000
 """The largest seed that torch takes, because the training multiplies it."""
@@ -46,17 +46,11 @@ BYTES = 4
 COUNTED_ALIKE = 0.01
 """By how much two versions of torch may differ in the operations that they count."""
 
-PRECISIONS = {"cpu": "32-true", "cuda": "bf16-mixed"}
-"""What runs are trained and tested in, by type of device."""
-
 PARAMETERS = ("total", "trainable", "as_published", "macs")
 EPOCH = ("epoch", "train_loss", "val_loss", "rate", "seconds")
-COMMIT = re.compile(r"[0-9a-f]{7,40}(-dirty)?")
-CLOCKS = timedelta(hours=1)
-"""By how much the clocks of two machines may differ."""
 
 
-def system(result: Result) -> Iterator[str]:
+def system(result: Result | FailedRun) -> Iterator[str]:
     """Yield options that the declared system does not have, and records of systems that need none."""
     identity, stored = result.identity["model"], result.provenance.get(SYSTEM)
     name, options = identity["name"], identity["options"]
@@ -101,7 +95,7 @@ def weights(run: Result | FailedRun) -> Iterator[str]:
             yield f"its checkpoint {needed_name} is called custom, and has the digest of the published file"
 
 
-def recipe(result: Result) -> Iterator[str]:
+def recipe(result: Result | FailedRun) -> Iterator[str]:
     """Yield values of its recipe that are not those declared under the recipe's name."""
     recorded = result.identity["recipe"]
     if profile_of(result) is not None:
@@ -119,18 +113,24 @@ def recipe(result: Result) -> Iterator[str]:
 
 def numbers(result: Result) -> Iterator[str]:
     """Yield numbers out of their range: seeds, parameters, memory, seconds."""
-    identity = result.identity
-    for name in ("seed", "split_seed"):
-        if not is_whole(identity[name]) or identity[name] > MOST_SEED:
-            yield f"its {name} is {identity[name]!r}, expected a whole number from 0 to {MOST_SEED}"
-    counts = {f"number of parameters or operations ({name})": value for name, value in result.parameters.items()}
-    for name, value in {**counts, "peak memory": result.peak_memory}.items():
-        if not is_whole(value, 1) or value > MOST:
-            yield f"its {name} is {value!r}, expected a whole number from 1"
+    yield from seeds(result)
+    counts = [
+        (f"number of parameters or operations ({name})", value, MOST) for name, value in result.parameters.items()
+    ]
+    for name, value, most in (*counts, ("peak memory", result.peak_memory, MOST_MEMORY)):
+        if not is_whole(value, 1) or value > most:
+            yield f"its {name} is {value!r}, expected a whole number from 1 to {most}"
     if missing := {"total", "trainable"} - result.parameters.keys() or result.parameters.keys() - set(PARAMETERS):
         yield f"its numbers of parameters are {sorted(result.parameters)}: {sorted(missing)} lacks or is unknown"
     if not _is_number(result.seconds) or not 0 < result.seconds <= LONGEST:
         yield f"it took {result.seconds!r} seconds, expected more than 0 and at most a year"
+
+
+def seeds(run: Result | FailedRun) -> Iterator[str]:
+    """Yield seeds that no run can have."""
+    for name in ("seed", "split_seed"):
+        if not is_whole(run.identity[name]) or run.identity[name] > MOST_SEED:
+            yield f"its {name} is {run.identity[name]!r}, expected a whole number from 0 to {MOST_SEED}"
 
 
 def parameters(result: Result) -> Iterator[str]:
@@ -157,6 +157,8 @@ def history(result: Result) -> Iterator[str]:
         if wrong := [name for name in EPOCH if not _is_number(epoch[name])]:
             yield f"epoch {number} has {wrong[0]} = {epoch[wrong[0]]!r}, expected a finite number from 0"
             return
+        if (most := max(epoch["train_loss"], epoch["val_loss"])) > MOST_LOSS:
+            yield f"epoch {number} has a loss of {most:g}, expected at most {MOST_LOSS:g}"
     losses = [float(epoch["val_loss"]) for epoch in epochs]
     if [epoch["epoch"] for epoch in epochs] != list(range(1, len(epochs) + 1)):
         yield "its epochs are not numbered from 1"
@@ -186,56 +188,13 @@ def rates(result: Result) -> Iterator[str]:
         ]
         for rate in declared.rates
     }
+    for lost in result.diverged:
+        if _alike(found, expected.pop(lost.rate, [])):
+            yield f"its learning rates are those of {lost.rate:g}, which is said to have diverged"
+            return
     if not any(_alike(found, schedule) for schedule in expected.values()):
         last = " or ".join(f"{schedule[0]:.6g}" for schedule in expected.values() if schedule)
         yield f"its learning rates begin with {found[:1]}, expected {last} after the first epoch, and so on"
-
-
-def origin(checked: Checked) -> Iterator[str]:
-    """Yield a precision, a device, versions or a time that no machine of ours has."""
-    record, provenance = checked.record, checked.record.provenance
-    device = provenance.get("device_type")
-    if device is not None and device not in PRECISIONS:
-        yield f"its device is of the type {device!r}, expected {' or '.join(PRECISIONS)}"
-    holder = record.identity if isinstance(record, Result) else record.identity["system"] or {}
-    if "precision" in holder or isinstance(record, Result):
-        precision, expected = holder["precision"], PRECISIONS.get(str(device))
-        if precision not in PRECISIONS.values():
-            yield f"its precision is {precision!r}, expected {' or '.join(PRECISIONS.values())}"
-        elif expected is not None and precision != expected:
-            yield f"its precision is {precision}, on {device} it is {expected}"
-    for name in ("cores", "threads", "devices"):
-        if provenance.get(name) is not None and not (is_whole(provenance[name], 1) and provenance[name] < 10**6):
-            yield f"its {name} are {provenance[name]!r}, expected a whole number from 1"
-    for name in ("activation_checkpointing", "compiled"):
-        if not isinstance(provenance.get(name, False), bool):
-            yield f"its {name} is {provenance[name]!r}, expected true or false"
-    commit = provenance.get("commit")
-    if commit is not None and not (isinstance(commit, str) and COMMIT.fullmatch(commit)):
-        yield f"its commit {str(commit)[:50]!r} is no commit"
-    if provenance.get("finished") is not None and (moment(provenance["finished"]) or datetime.max) > latest():
-        yield f"it was finished {str(provenance['finished'])[:40]!r}, expected a time that has been"
-
-
-def finite(checked: Checked) -> Iterator[str]:
-    """Yield the first value of a record that is no finite number: NaN or an infinity."""
-    for place in _not_finite(checked.record.to_json(), ""):
-        yield f"{place} is no finite number"
-        return
-
-
-def moment(text: object) -> datetime | None:
-    """Return a time of the format ISO 8601 with its zone, in UTC; None if it is none."""
-    try:
-        found = datetime.fromisoformat(str(text))
-    except ValueError:
-        return None
-    return found.astimezone(UTC).replace(tzinfo=None) if found.tzinfo else None
-
-
-def latest() -> datetime:
-    """Return the latest time, in UTC, that can have been, whatever the clock here."""
-    return datetime.now(UTC).replace(tzinfo=None) + timedelta(days=1)
 
 
 def _model(result: Result | FailedRun) -> Model:
@@ -277,11 +236,3 @@ def _alike(found: list[float], expected: list[float]) -> bool:
 
 def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value) and value >= 0
-
-
-def _not_finite(value: Any, place: str) -> Iterator[str]:
-    if isinstance(value, float) and not math.isfinite(value):
-        yield place
-    parts = value.items() if isinstance(value, Mapping) else enumerate(value) if isinstance(value, list) else ()
-    for name, part in parts:
-        yield from _not_finite(part, f"{place}.{name}" if place else str(name))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from benchmarks.protocol.registry import TITLES
 from benchmarks.results.submission import Submission
 from reports.bundle.checked import Checked, is_text, is_whole
 from reports.bundle.data_checks import SHA256
@@ -18,6 +19,8 @@ def submission(checked: Checked) -> Iterator[str]:
     if not all(is_text(sentence, 2000) for sentence in record.reading):
         yield "how its files were read is no list of sentences"
     scored = record.kind == "scored"
+    if scored and record.name in TITLES:
+        yield f"predictions made elsewhere are called {record.name}, as a system of this suite"
     if scored != (identity["system"] is None) or scored != (identity["predictions"] is not None):
         yield f"it is {record.kind}: expected {'predictions and no system' if scored else 'a system, no predictions'}"
     elif scored and not SHA256.fullmatch(str(identity["predictions"])):
@@ -29,6 +32,9 @@ def submission(checked: Checked) -> Iterator[str]:
 def _evaluated(checked: Checked) -> Iterator[str]:
     """Yield what an evaluation says of its system that cannot be."""
     system, images, data = checked.identity["system"], checked.record.images, checked.record.data
+    if missing := {"parameters", "precision"} - system.keys():
+        yield f"it does not say of its system: {', '.join(sorted(missing))}"
+        return
     if not SHA256.fullmatch(str(system["parameters"])):
         yield "the digest of its network is no SHA-256"
     if system["dataset"] == checked.dataset.name:

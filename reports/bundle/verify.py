@@ -10,7 +10,6 @@ import os
 import stat
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 
@@ -23,10 +22,12 @@ from benchmarks.results.store import read_result
 from benchmarks.results.submission import Submission, read_submission
 from data_prep.prepare.archive import extract
 from data_prep.registry import register_home
-from reports.bundle.checked import RebuiltSplit
+from reports.bundle.checked import RebuiltSplit, some
 from reports.bundle.failures import failure_faults
+from reports.bundle.files import ABOUT, ABOUT_KINDS, FOLDERS, MOST_FILES, NAMES, README, SCHEMA, SUMS
 from reports.bundle.ledger import use_counts
-from reports.bundle.publish import ABOUT, NAMES, README, SCHEMA, SUMS, documents
+from reports.bundle.problems import BundleProblems
+from reports.bundle.publish import documents
 from reports.bundle.record_checks import RecordChecks
 from reports.bundle.splits import SPLIT_KINDS, SPLIT_SCHEMA, split_faults, split_manifest, split_name
 from rssam.errors import UserError
@@ -40,30 +41,8 @@ MALFORMED = (
 )  # fmt: skip
 """Errors of reading values that somebody made up."""
 
-MOST_FILES = 20_000
 MOST_BYTES = 256 << 20
 """Of a bundle, unpacked: a hundred times those of all tables with five replicates."""
-
-SHOWN = 200
-"""Characters of a problem's text."""
-
-
-@dataclass
-class BundleProblems:
-    """Problems, a line each with the file in front, and the numbers of checked files."""
-
-    problems: list[str] = field(default_factory=list)
-    results: int = 0
-    submissions: int = 0
-    splits: int = 0
-    images: int = 0  # rows of counts
-    uses: tuple[str, ...] = ()  # of each test split, a sentence each
-
-    def add(self, file: str, problem: str) -> None:
-        """Add a problem without control characters, because text of a file must not control the terminal."""
-        line = f"{file}: {problem}"
-        line = "".join(letter if letter.isprintable() else "?" for letter in line)
-        self.problems.append(line if len(line) <= SHOWN + len(file) else f"{line[: SHOWN + len(file)]}...")
 
 
 def check(source: Path) -> BundleProblems:
@@ -131,7 +110,9 @@ def _check_folder(folder: Path, problems: BundleProblems) -> None:
                 problems.add(name, problem)
     for name in sorted(name for name in names if name.startswith("runs/")):
         with _guarded(name, problems):
-            for problem in failure_faults(read_failed_run(folder / name, follow_links=False), name, folder):
+            failed = read_failed_run(folder / name, follow_links=False)
+            checks.failed.append((name, failed))
+            for problem in failure_faults(failed, name, Home(folder), splits.get(failed.identity["data"])):
                 problems.add(name, problem)
     with _guarded(ABOUT, problems):
         for name, problem in checks.of_whole(folder, tables):
@@ -177,7 +158,9 @@ def _names(folder: Path, problems: BundleProblems) -> tuple[set[str], bool]:
                 size += found.st_size
             elif stat.S_ISREG(found.st_mode):
                 problems.add(name, "no bundle has such a file")
-        if len(names) > MOST_FILES or size > MOST_BYTES or len(problems.problems) > MOST_FILES:
+            elif stat.S_ISDIR(found.st_mode) and not FOLDERS.fullmatch(name):
+                problems.add(name, "no bundle has such a folder")
+        if len(names) > MOST_FILES or size > MOST_BYTES or len(problems.problems) + problems.more > MOST_FILES:
             problems.add(folder.name, f"more than {MOST_FILES} files or {MOST_BYTES} bytes, which no bundle has")
             return set(), False
     for needed in (ABOUT, README, SUMS):
@@ -223,7 +206,11 @@ def _about(folder: Path, names: set[str], problems: BundleProblems) -> list[str]
             problems.add(
                 ABOUT, f"made with rssam-bench {raw['made_with']}; check it with that version, this is another"
             )  # fmt: skip
-        tables = [str(name) for name in raw["tables"]]
+        if words := fault(raw, ABOUT_KINDS):
+            raise Unreadable(words)
+        if unknown := sorted(raw.keys() - {name.removesuffix("?") for name in ABOUT_KINDS}):
+            problems.add(ABOUT, f"no bundle has its fields {some(unknown)}")
+        tables = raw["tables"]
         if unknown := [name for name in tables if name not in TABLES]:
             problems.add(ABOUT, f"names unknown tables: {', '.join(unknown)}")
     return [name for name in tables if name in TABLES]

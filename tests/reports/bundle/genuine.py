@@ -30,8 +30,9 @@ from rssam.contract import IGNORE, Optimisation
 from tests.benchmarks.prepared import write_prepared
 from tests.reports.fabricate import PROVENANCE
 
+MACHINE = {"platform": "Linux", "device": "AMD EPYC", "device_type": "cpu", "cores": 4, "threads": 2}
 WHDLD = dataset("whdld")
-SIDE = 64
+SIDE, OWN_SIDE = 64, 128
 
 
 @dataclasses.dataclass(frozen=True)
@@ -144,9 +145,8 @@ def put_run(home, run, rng):
         seconds=sum(epoch["seconds"] for epoch in history) + 1, peak_memory=1 << 28,
         data=run_data_record(manifest, splits),
         provenance={
-            **PROVENANCE, "device": "AMD EPYC", "device_type": "cpu", "cores": 4, "threads": 2, "finished": now(),
-            "activation_checkpointing": False, "host": "someone's", "home": str(home),
-            **({SYSTEM: record(run.model)} if is_own(run.model) else {}),
+            **PROVENANCE, **MACHINE, "finished": now(), "activation_checkpointing": False, "host": "someone's",
+            "home": str(home), **({SYSTEM: record(run.model)} if is_own(run.model) else {}),
         },
         probabilities=cells,
     )  # fmt: skip
@@ -173,7 +173,7 @@ def put_score(home, name, manifest, rng, *, of_run=None):
         average=data.average, classes=data.classes, images=tuple(entry.stem for entry in entries), counts=counts,
         native_counts=native,
         data={**manifest.facts, **shared_scenes(entries), **({"copies": 0, "title": name} if of_run else {})},
-        provenance={**PROVENANCE, "device_type": "cpu", "finished": now()}, reading=("As it was.",),
+        provenance={**PROVENANCE, **MACHINE, "finished": now()}, reading=("As it was.",),
     )  # fmt: skip
     use = "evaluate" if of_run else "score"
     append_use(home, submission.key, name, data.name, manifest.digest(0), use)
@@ -212,10 +212,10 @@ def write_own_data(home, rng):
     for kind, values in (("images", 256), ("masks", 2)):
         (home / "source" / kind).mkdir(parents=True)
         for number in range(8):
-            picture = rng.integers(0, values, (SIDE + 32, SIDE)).astype(np.uint8)
+            picture = rng.integers(0, values, (OWN_SIDE + 32, OWN_SIDE)).astype(np.uint8)
             shown = np.stack([picture] * 3, axis=2) if kind == "images" else 255 * picture
             Image.fromarray(shown).save(home / "source" / kind / f"{number}.png")
-    fields = Folder("fields", ("field",), (255,), 0, None, "tile", (SIDE, SIDE))
+    fields = Folder("fields", ("field",), (255,), 0, None, "tile", (OWN_SIDE, OWN_SIDE))
     out = home / "data" / "fields"
     fields.prepare(home / "source", out, origin="source", workers=0, progress=lambda *_: None)
     register_home(home / "data")

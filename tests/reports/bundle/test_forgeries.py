@@ -5,18 +5,29 @@ Of each `verify` said "no problem found", but of two: "8 train images, its split
 """
 
 import copy
+import json
 import re
 import shutil
 import zipfile
 
 import pytest
 
+from baselines.fcn import Fcn
+from benchmarks.divergence import DivergedRate
+from benchmarks.protocol.setting import Setting
+from benchmarks.results.failed_run import FailedRun
 from benchmarks.results.home import Home
+from benchmarks.results.test_set_log import read_ledger
 from data_prep.registry import register_home
 from reports.bundle.publish import publish
 from reports.bundle.verify import check
-from tests.reports.bundle.forged import Forger
-from tests.reports.bundle.genuine import make_home
+from tests.reports.bundle.forged import Forger, seal
+from tests.reports.bundle.genuine import make_home, now
+
+FACTS = {
+    "origin": "synthetic", "complete": False, "pairs": 14, "sources": 14, "expected": 6226, "cut_anew": False,
+    "skipped": 0,
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -47,23 +58,44 @@ def test_a_genuine_bundle_has_no_problem(forger):
     assert problems(forger) == []
 
 
-def sparse(bundle):
-    """Without what a record may leave out."""
-    for raw in (*bundle.results, *bundle.scores):
-        for name in ("device_type", "cores", "threads", "activation_checkpointing", "platform"):
-            raw["provenance"].pop(name, None)
-    for raw in bundle.results:
-        raw.pop("probabilities")
-        raw["parameters"].pop("macs")
-    bundle.about.pop("unlogged")
-    bundle.uses = None
-    (bundle.folder / "ledger.jsonl").unlink()
+def invented_failure(bundle, part=(), diverged=((3e-4, 1),), when="2025-02-03T04:05:06+00:00", **parts):
+    """A competitor's row without a result, on the data of the first."""
+    first, run = bundle.result(), Setting("smoke").run(Fcn(), "deepglobe", 0, 0)
+    identity = {**first["identity"], **run.declared(), **dict(part)}
+    lost = tuple(DivergedRate(*rate, "training") for rate in diverged)
+    failed = FailedRun(identity, "", when, lost, {}, {}).to_json() | parts
+    path = bundle.folder / "runs" / failed["key"] / "failure.json"
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps(failed))
 
 
-def test_a_bundle_without_what_records_may_leave_out_has_no_problem(forger):
-    sparse(forger)
+def test_a_run_that_diverged_has_no_problem(forger):
+    invented_failure(forger)
     assert problems(forger) == []
-    assert check(forger.folder).uses == ("The bundle has no ledger of the uses of its test splits.",)
+
+
+def test_a_bundle_of_many_faults_lists_the_first(forger):
+    """A ledger of 200,000 false lines gave as many problems, and took 24 seconds."""
+    ledger = forger.folder / "ledger.jsonl"
+    whole = ledger.read_text()
+    ledger.write_text(whole + "{}\n" * 1000)
+    seal(forger.folder)
+    found = check(forger.folder).problems
+    assert found == [*(line for line in found if "cannot be read" in line), "and 1 more"]
+    assert len(found) == 201
+    first = len(whole.splitlines()) + 201
+    assert f"from {first} on were not read" in read_ledger(forger.folder, most_damaged=200).damaged[-1]
+    ghost = json.dumps({**forger.uses[-1], "key": "ghost"})
+    ledger.write_text(whole + f"{ghost}\n" * 1000)
+    seal(forger.folder)
+    assert sum("has the key 'ghost'" in line for line in check(forger.folder).problems) == 200
+
+
+@pytest.mark.parametrize("name", ["results/x.json", "results/more", "pictures", "data/a/b"])
+def test_a_folder_that_no_bundle_has_is_a_problem(forger, name):
+    """No word of it was said."""
+    (forger.folder / name).mkdir(parents=True)
+    assert f"{name}: no bundle has such a folder" in check(forger.folder).problems
 
 
 def perfect(counts):
@@ -173,6 +205,32 @@ def copied_to_another_system(bundle):
     for name in ("counts", "native_counts", "history", "probabilities"):
         bundle.result(system="mynet")[name] = copy.deepcopy(raw[name])
     bundle.result(system="mynet")["seconds"] = raw["seconds"]
+
+
+def near_copy_of_another_system(bundle, without=None):
+    copied_to_another_system(bundle)
+    raw = bundle.result(system="mynet")
+    raw["seconds"] += 1
+    for epoch in raw["history"]:
+        epoch["train_loss"] += 2e-6
+        epoch["seconds"] += 0.5
+    if without:
+        raw.pop(without)
+
+
+def another_network(bundle):
+    other = copy.deepcopy(bundle.score("evaluated"))
+    other["identity"]["system"]["parameters"] = "12" * 32
+    bundle.scores.append(other)
+
+
+def ghost(key):
+    """A use of a run that there never was."""
+    return lambda bundle: bundle.uses.append({**bundle.uses[0], "key": key, "system": "unet", "time": now()})
+
+
+def failure(part=(), **parts):
+    return lambda bundle: invented_failure(bundle, part, **parts)
 
 
 def in_result(edit, **which):
@@ -334,6 +392,13 @@ FORGERIES = {
         lambda bundle: copied(bundle, edit=other_by_little), r"\d of its \d+ wrong pixels are not those of",
     ),
     "a table twice": (lambda bundle: bundle.about.update(tables=["table1", "table3", "table1"]), "names a table twice"),
+    "a copy as another system with other losses": (
+        near_copy_of_another_system, "its counts and probabilities are those of",
+    ),
+    "a copy as another system without probabilities": (
+        lambda bundle: near_copy_of_another_system(bundle, without="probabilities"),
+        "its counts at both resolutions are those of",
+    ),
     "a copy as another system": (copied_to_another_system, "its losses and counts are those of"),
     "one network of two runs": (second_network, "its network is that of scores/"),
     # the run
@@ -392,6 +457,20 @@ FORGERIES = {
     "a day to come": (provenance(finished="2999-01-01T00:00:00+00:00"), "expected a time that has been"),
     "no day": (provenance(finished="yesterday"), "it was finished 'yesterday'"),
     "no commit": (provenance(commit="the best one"), "its commit 'the best one' is no commit"),
+    "a day before the suite": (provenance(finished="2019-01-01T00:00:00+00:00"), "'2019.*expected a time that has"),
+    "threads without cores": (provenance(threads=4000), "its 4000 threads on 4 cores are more than 32 for each"),
+    "devices that share no group": (provenance(devices=7), "its 7 devices cannot share the"),
+    "more memory than there is": (top(peak_memory=1 << 46), "its peak memory is 70368744177664, expected"),
+    "a loss beyond belief": (epoch(train_loss=1e8), r"epoch 1 has a loss of 1e\+08"),
+    "the rate that diverged": (
+        in_result(
+            lambda raw: raw.update(
+                diverged=[{"rate": raw["identity"]["recipe"]["rates"][-1], "epoch": 1, "phase": "training"}]
+            ),
+            recipe="fair",
+        ),
+        "its learning rates are those of .*, which is said to have diverged",
+    ),
     "no cores": (provenance(cores=0), "its cores are 0"),
     # scores
     "trained on what it is tested on": (system(dataset="fields"), "on fields, the data set it was evaluated on"),
@@ -403,7 +482,16 @@ FORGERIES = {
     "images of the training data": (seen_images, "0 of its images are said to be in the training data, 2 are"),
     "own images of another size": (
         lambda bundle: bundle.split_of(bundle.result(system="mynet", dataset="fields")).update(image_size=[32, 128]),
-        r"its images have \(32, 128\) pixels, those of fields \(64, 64\)",
+        r"its images have \(32, 128\) pixels, those of fields \(128, 128\)",
+    ),
+    "two networks of one run": (another_network, "its network is another than that of scores/"),
+    "squares of another size": (system(crop=32), "it predicts squares of 32 pixels, the network of its run takes"),
+    "no precision": (
+        lambda bundle: bundle.score("evaluated")["identity"]["system"].pop("precision"),
+        "not say of its system: precision",
+    ),
+    "the name of a system of the suite": (
+        lambda bundle: bundle.score()["identity"].update(name="RS-SAM"), "called RS-SAM, as a system of this suite",
     ),
     "no digest of a network": (system(parameters="1"), "the digest of its network is no SHA-256"),
     "classes it does not have": (system(classes=[["roof", "field"]]), "its system has the classes roof"),
@@ -414,7 +502,53 @@ FORGERIES = {
     # what the tables show, and the ledger
     "results in no table": (lambda bundle: bundle.about.update(tables=["table3"]), "it stands in no table of the"),
     "a use taken out": (without_use, "the ledger has no use of it"),
-    "no ledger": (without_ledger, "and there is no ledger"),
+    "no ledger": (without_ledger, "ledger.jsonl: missing: every bundle holds the uses"),
+    "no word of uses": (lambda bundle: bundle.about.pop("unlogged"), "bundle.json: it has no unlogged"),
+    "a ghost of another system": (ghost("deepglobe-fcn-0123456789"), "has the key 'deepglobe-fcn-0123456789' and the"),
+    "a ghost without a digest": (ghost("deepglobe-unet-x"), "has the key 'deepglobe-unet-x' and the name 'unet'"),
+    "a use before the suite": (
+        lambda bundle: bundle.uses[0].update(time="1999-01-01T00:00:00+00:00"), "use 1 has the time '1999",
+    ),
+    # runs without a result
+    "a failure on no split": (failure([("data", "ab" * 32)]), "runs/.*: no split in the bundle has its digest abab"),
+    "a failure of another split seed": (failure([("split_seed", 9)]), "it names split seed 9 .*another split"),
+    "a failure of a system's other options": (
+        failure([("model", {"name": "fcn", "version": Fcn.version, "options": {"width": 3}})]),
+        "its options {'width': 3} are not those of fcn",
+    ),
+    "a failure of another version": (
+        failure([("model", {"name": "fcn", "version": 77, "options": {}})]), "version 77 of fcn, this version has",
+    ),
+    "a failure with weights": (failure([("weights", ["ab" * 32])]), "runs/.*digests of 1 checkpoints, fcn"),
+    "a failure of a large seed": (failure([("split_seed", 2**50)]), r"runs/.*its split_seed is 1125899906842624, expected"),
+    "a failure to come": (failure(when="2999-01-01T00:00:00+00:00"), "it ended '2999-01-01.*expected a time that has"),
+    "a failure without a time": (failure(when=""), "it ended '', expected a time that has been"),
+    "a failure in no table": (failure([("model", {"name": "foe", "version": 1, "options": {}})]), "it stands in no"),
+    "a failure of an own name": (
+        lambda bundle: invented_failure(
+            bundle, provenance={"system": bundle.result(system="mynet")["provenance"]["system"]}
+        ),
+        "fcn is a system of this suite, and its record calls it a user's own",
+    ),
+    "a failure of other data": (
+        failure(data={**FACTS, "pairs": 7}), "runs/.*it says of its data pairs = 7, its split gives",
+    ),
+    # bundle.json
+    "a field of no bundle": (lambda bundle: bundle.about.update(note="x"), "bundle.json: no bundle has its fields"),
+    "too many tables": (
+        lambda bundle: bundle.about.update(tables=["table1"] * 99), "tables: expected a list of at most",
+    ),
+    "a long version": (lambda bundle: bundle.about.update(made_with="0" * 99), "made_with: expected one printable"),
+    # what every record says
+    "no probabilities": (in_result(lambda raw: raw.pop("probabilities")), "it does not say its probabilities"),
+    "no machine": (
+        in_result(lambda raw: [raw["provenance"].pop(name) for name in ("platform", "cores")]),
+        "results/.*it does not say platform, cores, which",
+    ),
+    "no version": (in_result(lambda raw: raw["provenance"].pop("versions")), "it does not say versions"),
+    "no machine of a score": (
+        lambda bundle: bundle.score()["provenance"].pop("threads"), "scores/.*it does not say threads",
+    ),
     "a use denied": (hidden_use, "1 results without a logged use are not in the bundle"),
     "a ledger in another order": (
         lambda bundle: bundle.uses[0].update(time="2026-01-01T00:00:00+00:00")

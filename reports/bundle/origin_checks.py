@@ -1,0 +1,109 @@
+"""Check where and when a record says it was made: machine, precision, versions, commit and time."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from benchmarks.results.result import Result
+from reports.bundle.checked import Checked, is_whole
+
+MOST_THREADS = 32
+"""Threads of a core beyond which nothing is believed."""
+
+PRECISIONS = {"cpu": "32-true", "cuda": "bf16-mixed"}
+"""What runs are trained and tested in, by type of device."""
+
+DUE = ("versions", "platform", "device", "device_type", "cores", "threads", "finished")
+"""Parts of every provenance since this format; a commit there is only in a clone."""
+
+COMMIT = re.compile(r"[0-9a-f]{7,40}(-dirty)?")
+EARLIEST = datetime(2024, 1, 1)
+"""Before this nothing was made: no version of the suite is older."""
+
+CLOCKS = timedelta(hours=1)
+"""By how much the clocks of two machines may differ."""
+
+
+def due(checked: Checked) -> Iterator[str]:
+    """Yield parts that every record of this format holds, and this one lacks."""
+    record, provenance = checked.record, checked.record.provenance
+    names = [*DUE, *(("activation_checkpointing",) if isinstance(record, Result) else ())]
+    missing = [name for name in names if provenance.get(name) is None]
+    if "versions" not in missing and "rssam-bench" not in provenance["versions"]:
+        missing.append("the version of rssam-bench")
+    if isinstance(record, Result) and record.probabilities is None:
+        missing.append("its probabilities")
+    if missing:
+        yield f"it does not say {', '.join(missing)}, which this version records of everything"
+
+
+def origin(checked: Checked) -> Iterator[str]:
+    """Yield a precision, a device, versions or a time that no machine of ours has."""
+    record, provenance = checked.record, checked.record.provenance
+    device = provenance.get("device_type")
+    if device is not None and device not in PRECISIONS:
+        yield f"its device is of the type {device!r}, expected {' or '.join(PRECISIONS)}"
+    holder = record.identity if isinstance(record, Result) else record.identity["system"] or {}
+    if "precision" in holder or isinstance(record, Result):
+        precision, expected = holder["precision"], PRECISIONS.get(str(device))
+        if precision not in PRECISIONS.values():
+            yield f"its precision is {precision!r}, expected {' or '.join(PRECISIONS.values())}"
+        elif expected is not None and precision != expected:
+            yield f"its precision is {precision}, on {device} it is {expected}"
+    for name in ("cores", "threads", "devices"):
+        if provenance.get(name) is not None and not (is_whole(provenance[name], 1) and provenance[name] < 10**6):
+            yield f"its {name} are {provenance[name]!r}, expected a whole number from 1"
+    cores, threads, devices = (provenance.get(name) for name in ("cores", "threads", "devices"))
+    if is_whole(cores, 1) and is_whole(threads) and threads > MOST_THREADS * cores:
+        yield f"its {threads} threads on {cores} cores are more than {MOST_THREADS} for each"
+    if is_whole(devices, 2):
+        plan = record.identity["recipe"] if isinstance(record, Result) else {"batch": 1, "group": 1}
+        if (groups := plan["batch"] // plan["group"]) % devices:
+            yield f"its {devices} devices cannot share the {groups} groups of a batch"
+    for name in ("activation_checkpointing", "compiled"):
+        if not isinstance(provenance.get(name, False), bool):
+            yield f"its {name} is {provenance[name]!r}, expected true or false"
+    commit = provenance.get("commit")
+    if commit is not None and not (isinstance(commit, str) and COMMIT.fullmatch(commit)):
+        yield f"its commit {str(commit)[:50]!r} is no commit"
+    if provenance.get("finished") is not None and not has_been(provenance["finished"]):
+        yield f"it was finished {str(provenance['finished'])[:40]!r}, expected a time that has been"
+
+
+def finite(checked: Checked) -> Iterator[str]:
+    """Yield the first value of a record that is no finite number: NaN or an infinity."""
+    for place in _not_finite(checked.record.to_json(), ""):
+        yield f"{place} is no finite number"
+        return
+
+
+def moment(text: object) -> datetime | None:
+    """Return a time of the format ISO 8601 with its zone, in UTC; None if it is none."""
+    try:
+        found = datetime.fromisoformat(str(text))
+    except ValueError:
+        return None
+    return found.astimezone(UTC).replace(tzinfo=None) if found.tzinfo else None
+
+
+def has_been(text: object) -> bool:
+    """Whether a text is a time between the beginning of this suite and now."""
+    time = moment(text)
+    return time is not None and EARLIEST <= time <= latest()
+
+
+def latest() -> datetime:
+    """Return the latest time, in UTC, that can have been, whatever the clock here."""
+    return datetime.now(UTC).replace(tzinfo=None) + timedelta(days=1)
+
+
+def _not_finite(value: Any, place: str) -> Iterator[str]:
+    if isinstance(value, float) and not math.isfinite(value):
+        yield place
+    parts = value.items() if isinstance(value, Mapping) else enumerate(value) if isinstance(value, list) else ()
+    for name, part in parts:
+        yield from _not_finite(part, f"{place}.{name}" if place else str(name))
