@@ -13,10 +13,10 @@ from benchmarks.results.data_record import run_data_record
 from benchmarks.results.failed_run import FailedRun
 from benchmarks.results.home import Home
 from benchmarks.results.result import Result
-from reports.bundle.checked import RebuiltSplit
-from reports.bundle.data_checks import declared_identity, split_of_identity
-from reports.bundle.origin_checks import has_been
-from reports.bundle.run_checks import recipe, seeds, system, weights
+from reports.bundle.checks.checked import RebuiltSplit
+from reports.bundle.checks.data_checks import declared_identity, split_of_identity
+from reports.bundle.checks.origin_checks import has_been
+from reports.bundle.checks.run_checks import recipe, seeds, system, weights
 from reports.select.results import Collection, StoredFailure, profile_of
 from reports.tables.assemble import groups_of_tables
 

@@ -16,8 +16,8 @@ from benchmarks.results.home import Home
 from benchmarks.results.result import Result
 from benchmarks.results.submission import Submission
 from benchmarks.results.test_set_log import SplitUses, TestSetUse, UsePurpose, count_uses, read_ledger
-from reports.bundle.checked import Finding, WholeBundle, is_text
-from reports.bundle.origin_checks import CLOCKS, EARLIEST, latest, moment
+from reports.bundle.checks.checked import Finding, WholeBundle, is_text
+from reports.bundle.checks.origin_checks import CLOCKS, EARLIEST, latest, moment
 from reports.formatting import plural
 from rssam.foreign_json import read_json
 

@@ -22,13 +22,13 @@ from benchmarks.results.store import read_result
 from benchmarks.results.submission import Submission, read_submission
 from data_prep.prepare.archive import extract
 from data_prep.registry import register_home
-from reports.bundle.checked import RebuiltSplit, some
+from reports.bundle.checks.checked import RebuiltSplit, some
+from reports.bundle.checks.record_checks import RecordChecks
 from reports.bundle.failures import failure_faults
 from reports.bundle.files import ABOUT, ABOUT_KINDS, FOLDERS, MOST_FILES, NAMES, README, SCHEMA, SUMS
 from reports.bundle.ledger import use_counts
 from reports.bundle.problems import BundleProblems
 from reports.bundle.publish import documents
-from reports.bundle.record_checks import RecordChecks
 from reports.bundle.splits import SPLIT_KINDS, SPLIT_SCHEMA, split_faults, split_manifest, split_name
 from rssam.errors import UserError
 from rssam.files import scratch_folder

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from reports.bundle.run_checks import weights
+from reports.bundle.checks.run_checks import weights
 from rssam.weights.registry import WEIGHTS
 from tests.reports.fabricate import fabricate, fabricate_failure, row_run
 

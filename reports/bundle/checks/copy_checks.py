@@ -12,7 +12,7 @@ from benchmarks.metrics.counts import Counts
 from benchmarks.protocol.registry import MODELS
 from benchmarks.protocol.run import canonical
 from benchmarks.results.result import Result
-from reports.bundle.checked import Finding, WholeBundle
+from reports.bundle.checks.checked import Finding, WholeBundle
 
 NEAR = 0.01
 """Share of its errors in which a training differs from another at least, image by image."""

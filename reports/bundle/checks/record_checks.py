@@ -13,7 +13,7 @@ from pathlib import Path
 from benchmarks.results.failed_run import FailedRun
 from benchmarks.results.result import Result
 from benchmarks.results.submission import Submission
-from reports.bundle import (
+from reports.bundle.checks import (
     bundle_checks,
     copy_checks,
     data_checks,
@@ -22,7 +22,7 @@ from reports.bundle import (
     run_checks,
     score_checks,
 )
-from reports.bundle.checked import Checked, Finding, RebuiltSplit, WholeBundle
+from reports.bundle.checks.checked import Checked, Finding, RebuiltSplit, WholeBundle
 from reports.bundle.failures import diverged_rates
 from reports.bundle.ledger import ledger
 

@@ -10,7 +10,7 @@ from benchmarks.metrics.counts import Counts
 from benchmarks.results.result import Result
 from benchmarks.results.submission import Submission
 from data_prep.manifest import Entry
-from reports.bundle.checked import Checked
+from reports.bundle.checks.checked import Checked
 
 ROUNDING = 1e-4
 """Probabilities are exact to less than this."""

@@ -15,11 +15,11 @@ from benchmarks.results.home import Home
 from benchmarks.results.result import Result
 from benchmarks.results.submission import Submission
 from data_prep.registry import BUILT_IN
-from reports.bundle.checked import Finding, RebuiltSplit, WholeBundle, some
-from reports.bundle.copy_checks import training
-from reports.bundle.data_checks import SPLIT_CHECKS
+from reports.bundle.checks.checked import Finding, RebuiltSplit, WholeBundle, some
+from reports.bundle.checks.copy_checks import training
+from reports.bundle.checks.data_checks import SPLIT_CHECKS
+from reports.bundle.checks.origin_checks import CLOCKS, moment
 from reports.bundle.failures import failures_of_tables
-from reports.bundle.origin_checks import CLOCKS, moment
 from reports.bundle.splits import split_name
 from reports.select.results import collect
 from reports.tables.assemble import results_of_tables

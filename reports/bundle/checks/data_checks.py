@@ -17,7 +17,7 @@ from data_prep.prepare.finalize import drawn_rules, published_rules
 from data_prep.registry import dataset as find_dataset
 from data_prep.rules import sentences
 from data_prep.splits import SPLITS
-from reports.bundle.checked import Checked, RebuiltSplit, is_text, some
+from reports.bundle.checks.checked import Checked, RebuiltSplit, is_text, some
 
 SHA256 = re.compile(r"[0-9a-f]{64}")
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from benchmarks.protocol.registry import TITLES
 from benchmarks.results.submission import Submission
-from reports.bundle.checked import Checked, is_text, is_whole
-from reports.bundle.data_checks import SHA256
+from reports.bundle.checks.checked import Checked, is_text, is_whole
+from reports.bundle.checks.data_checks import SHA256
 
 
 def submission(checked: Checked) -> Iterator[str]:

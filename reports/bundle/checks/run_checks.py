@@ -18,8 +18,8 @@ from benchmarks.results.custom_system import SYSTEM, stand_in
 from benchmarks.results.failed_run import FailedRun
 from benchmarks.results.result import Result
 from benchmarks.training.optimizer import learning_rate
-from reports.bundle.checked import is_whole
-from reports.bundle.data_checks import SHA256
+from reports.bundle.checks.checked import is_whole
+from reports.bundle.checks.data_checks import SHA256
 from reports.select.results import profile_of
 from reports.select.settings import declare
 from rssam.contract import Model, Task
@@ -159,6 +159,8 @@ def history(result: Result) -> Iterator[str]:
             return
         if (most := max(epoch["train_loss"], epoch["val_loss"])) > MOST_LOSS:
             yield f"epoch {number} has a loss of {most:g}, expected at most {MOST_LOSS:g}"
+    if any(("overflows" in epoch) != (result.identity["precision"] == "16-mixed") for epoch in epochs):
+        yield f"its epochs count steps left out of float16 or not, unlike its precision {result.identity['precision']}"
     losses = [float(epoch["val_loss"]) for epoch in epochs]
     if [epoch["epoch"] for epoch in epochs] != list(range(1, len(epochs) + 1)):
         yield "its epochs are not numbered from 1"

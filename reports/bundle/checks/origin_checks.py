@@ -8,14 +8,15 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from benchmarks.protocol.recipe import PRECISION_NAMES
 from benchmarks.results.result import Result
-from reports.bundle.checked import Checked, is_whole
+from reports.bundle.checks.checked import Checked, is_whole
 
 MOST_THREADS = 32
 """Threads of a core beyond which nothing is believed."""
 
-PRECISIONS = {"cpu": "32-true", "cuda": "bf16-mixed"}
-"""What runs are trained and tested in, by type of device."""
+DEVICE_TYPES = ("cpu", "cuda")
+"""Types of the devices that runs are trained and tested on."""
 
 DUE = ("versions", "platform", "device", "device_type", "cores", "threads", "finished")
 """Parts of every provenance since this format; a commit there is only in a clone."""
@@ -45,15 +46,11 @@ def origin(checked: Checked) -> Iterator[str]:
     """Yield a precision, a device, versions or a time that no machine of ours has."""
     record, provenance = checked.record, checked.record.provenance
     device = provenance.get("device_type")
-    if device is not None and device not in PRECISIONS:
-        yield f"its device is of the type {device!r}, expected {' or '.join(PRECISIONS)}"
+    if device is not None and device not in DEVICE_TYPES:
+        yield f"its device is of the type {device!r}, expected {' or '.join(DEVICE_TYPES)}"
     holder = record.identity if isinstance(record, Result) else record.identity["system"] or {}
-    if "precision" in holder or isinstance(record, Result):
-        precision, expected = holder["precision"], PRECISIONS.get(str(device))
-        if precision not in PRECISIONS.values():
-            yield f"its precision is {precision!r}, expected {' or '.join(PRECISIONS.values())}"
-        elif expected is not None and precision != expected:
-            yield f"its precision is {precision}, on {device} it is {expected}"
+    if holder.get("precision", "32-true") not in PRECISION_NAMES:
+        yield f"its precision is {holder['precision']!r}, expected {' or '.join(PRECISION_NAMES)}"
     for name in ("cores", "threads", "devices"):
         if provenance.get(name) is not None and not (is_whole(provenance[name], 1) and provenance[name] < 10**6):
             yield f"its {name} are {provenance[name]!r}, expected a whole number from 1"
