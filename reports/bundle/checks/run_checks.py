@@ -114,9 +114,8 @@ def recipe(result: Result | FailedRun) -> Iterator[str]:
 def numbers(result: Result) -> Iterator[str]:
     """Yield numbers out of their range: seeds, parameters, memory, seconds."""
     yield from seeds(result)
-    counts = [
-        (f"number of parameters or operations ({name})", value, MOST) for name, value in result.parameters.items()
-    ]
+    counted = result.parameters.items()
+    counts = [(f"number of parameters or operations ({name})", value, MOST) for name, value in counted]
     for name, value, most in (*counts, ("peak memory", result.peak_memory, MOST_MEMORY)):
         if not is_whole(value, 1) or value > most:
             yield f"its {name} is {value!r}, expected a whole number from 1 to {most}"

@@ -238,3 +238,10 @@ def test_results_without_a_logged_use_are_said(home, tmp_path):
         ledger.write_bytes(kept)
     found = check(tmp_path / "bundle.zip")
     assert (found.problems, found.uses) == ([], ("No use was logged of 4 of its results and scores.",))
+
+
+def test_predictions_may_not_be_called_as_a_system_of_the_suite(home, tmp_path):
+    """`score --name RS-SAM` made a row of that name, beside that of the runs."""
+    images = select_test_images(home, "deepglobe", 0, "random")
+    with pytest.raises(UserError, match="expected another name than that of a system of this suite, found 'RS-SAM'"):
+        score(home, images, tmp_path, "RS-SAM", "", lambda *_: None)
