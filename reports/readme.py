@@ -34,7 +34,7 @@ def result_table(published: Path = PUBLISHED) -> str:
     report = assemble([TABLES[name] for name in SHOWN], collect(published / "no home", published))
     frames = [frame for frame in report.frames if frame.results or frame.failed]
     blocks = [_block(frame) for frame in frames] or [_paper_alone()]
-    left_out = [markdown_prose(f"Left out: {line}") for line in (*report.damaged, *report.left_out)]
+    left_out = [f"Left out: {markdown(line)}" for line in (*report.damaged, *report.left_out)]
     return "\n\n".join([*blocks, *left_out])
 
 

@@ -1,6 +1,7 @@
 """Escape text for each format that a report is written in: one function a format. Foreign text is never markup.
 
-Prose is text with `code` in backquotes and *emphasis*, as notes have it. Names are plain text.
+Prose is text with `code` in backquotes and *emphasis*, as notes have it. Names are plain text; `in_prose` puts them
+into prose.
 """
 
 from __future__ import annotations
@@ -11,9 +12,9 @@ from collections.abc import Callable
 
 DAGGER = "†"
 
-_PROSE = re.compile(r"((?<!`)`[^`]+`(?!`)|\*[^*`\s]\*|\*[^*`\s][^*`]*[^*`\s]\*)")
-_MARKDOWN = re.compile(r"[\\`*<>|#~$&]|\](?=[(\[:])|(?<![^\W_])_|_(?![^\W_])")
-_LIST_MARK = re.compile(r"(?:[-+=\[]|\d+[.)](?=\s|$))")
+_PROSE = re.compile(r"(\\[\\`*]|(?<!`)`[^`]+`(?!`)|\*[^*`\s]\*|\*[^*`\s][^*`]*[^*`\s]\*)")
+_MARKDOWN = re.compile(r"[\\`*<>|#~$&\[\]]|(?<=:)/(?=/)|(?<=www)\.|(?<![^\W_])_|_(?![^\W_])", re.IGNORECASE)
+_LIST_MARK = re.compile(r"(?:[-+=]|\d+[.)](?=\s|$))")
 _FORMULA = re.compile(r"[=+\-@]")
 _NUMBER = re.compile(r"[+-]?\d+(?:\.\d+)?|[+-]|\[[-\d., ]+\]")
 _LATEX = {
@@ -26,6 +27,8 @@ _LATEX = {
     "±": r"$\pm$",
     DAGGER: r"$^\dagger$",
     **{character: f"\\{character}" for character in "&%$#_{}"},
+    # The argument of a line's end, and the end of an argument in brackets.
+    **{character: f"{{{character}}}" for character in "[]*"},
 }
 
 
@@ -51,10 +54,14 @@ def markdown(text: str) -> str:
     return f"\\{escaped}" if _LIST_MARK.match(escaped) and not _NUMBER.fullmatch(text) else escaped
 
 
+def in_prose(text: str) -> str:
+    """Return plain text as prose that shows it as it is."""
+    return re.sub(r"[\\`*]", r"\\\g<0>", text)
+
+
 def markdown_prose(text: str) -> str:
     """Return prose for Markdown."""
-    escaped = _join(text, _markdown_piece, lambda code: f"`{code}`", lambda words: f"*{_markdown_piece(words)}*")
-    return f"\\{escaped}" if escaped.startswith("[") else escaped
+    return _join(text, _markdown_piece, lambda code: f"`{code}`", lambda words: f"*{_markdown_piece(words)}*")
 
 
 def latex(text: str) -> str:
@@ -83,10 +90,15 @@ def csv_cell(value: object) -> object:
 def prose_pieces(text: str) -> list[tuple[str, str]]:
     """Return prose in pieces: the mark of each, "`", "*" or "", and its text without the mark."""
     pieces = _PROSE.split(one_line(text))
-    return [(piece[0], piece[1:-1]) if number % 2 else ("", piece) for number, piece in enumerate(pieces)]
+    return [_piece(piece) if number % 2 else ("", piece) for number, piece in enumerate(pieces)]
+
+
+def _piece(text: str) -> tuple[str, str]:
+    return ("", text[1]) if text.startswith("\\") else (text[0], text[1:-1])
 
 
 def _markdown_piece(text: str) -> str:
+    """Return text without markup; an address of its own is no link."""
     return _MARKDOWN.sub(lambda found: f"\\{found[0]}", text)
 
 

@@ -21,6 +21,9 @@ LONGEST = 500
 LONGEST_NAME, LONGEST_TITLE, LONGEST_CLASS = 60, 200, 100
 """Characters of names that people give: of submissions and recipes, of systems, of classes."""
 
+DEEPEST_VALUE = 4
+"""Lists within lists in the value of an option."""
+
 MOST_PLAIN = 20_000
 """Values in a field that nothing is declared of."""
 
@@ -71,15 +74,18 @@ def _is_option(text: str) -> bool:
 
 
 def _number(value: Any) -> bool:
-    return type(value) in (int, float) and abs(value) <= 1e300
+    # `rssam.foreign_json` reads no integer of 32 digits.
+    return (type(value) is float and abs(value) <= 1e300) or (type(value) is int and abs(value) <= 10**30)
 
 
 def _scalar(value: object) -> bool:
     return value is None or isinstance(value, bool) or _number(value) or is_line(value)
 
 
-def _value(value: object) -> bool:
-    return _scalar(value) or (isinstance(value, list) and len(value) <= 1000 and all(map(_scalar, value)))
+def _value(value: object, depth: int = DEEPEST_VALUE) -> bool:
+    if isinstance(value, list):
+        return depth > 0 and len(value) <= 1000 and all(_value(item, depth - 1) for item in value)
+    return _scalar(value)
 
 
 def _plain(value: object) -> bool:
@@ -179,11 +185,16 @@ def fault(value: Any, kind: Any, place: str = "it") -> str:
         faults += [f"{place} has other fields, which hold no {PLAIN.words}"]
         return next(filter(None, faults))
     words = kind.words if isinstance(kind, Leaf) else _KINDS[type(kind)]
-    found = _KINDS.get(type(value)) or (ascii(value[:60]) if isinstance(value, str) else ascii(value))
+    found = _KINDS.get(type(value)) or (ascii(value[:60]) if isinstance(value, str) else _shown(value))
     return f"{place}: expected {words}, found {found[:60]}"
 
 
 _KINDS = {dict: "an object", Each: "an object", list: "a list", type(None): "null"}
+
+
+def _shown(value: object) -> str:
+    # Python prints no integer of more than 4300 digits.
+    return "an integer of too many digits" if type(value) is int and abs(value) >= 10**60 else ascii(value)
 
 
 def _names(kind: dict[str, Any]) -> set[str]:

@@ -9,23 +9,31 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import importlib.util
-import json
 import os
 import re
 import sys
+from collections.abc import Mapping
 
 from benchmarks.failures import first_line
 from benchmarks.protocol.registry import MODELS
+from benchmarks.protocol.run import to_json_value
 from data_prep.plugins import Broken, declared, find, load, source
 from rssam.contract import Model, Optimisation
 from rssam.errors import UnknownName, UserError
-from rssam.kinds import LONGEST_TITLE, is_line
+from rssam.kinds import COUNT, LINE, LONGEST_TITLE, OPTION, VALUE, Each, Leaf, fault, is_line
 from rssam.weights.registry import WEIGHTS
 
 GROUP = "rssam_bench.models"
 _NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _CLASS = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", re.ASCII)
 LONGEST_SHOWN = 60
+OWN_PARTS = (
+    "name", "title", "version", "published", "small", "cli_options", "architecture", "build", "weights_needed",
+)  # fmt: skip
+FIELD = Leaf("the name of an option", lambda value: OPTION.fits(value) and value not in OWN_PARTS)
+"""A field that would hide a part of the declaration is no option."""
+
+OPTIONS = Each(FIELD, VALUE)
 _PARTS = ("name", "title", "version", "published", "small", "architecture", "build", "weights_needed")
 
 
@@ -127,34 +135,48 @@ def checked(declaration: object, origin: str) -> Model:
         faults.append(f"its name must be of small letters, digits and single hyphens, found {name!r}")
     if not is_line(getattr(declaration, "title", ""), LONGEST_TITLE):
         faults.append(f"its title must be one printable line of at most {LONGEST_TITLE} characters")
-    if not isinstance(version, int) or version < 1:
+    if not (COUNT.fits(version) and version >= 1):
         faults.append(f"its version must be a whole number from 1, found {version!r}")
     if name in MODELS:
         faults.append(f"its name {name} is that of a system of this suite, {_where(type(MODELS[name]))}")
-    if unknown_fields := sorted(
-        set(getattr(declaration, "small", ())) - {field.name for field in dataclasses.fields(declaration)}
-    ):
+    names = [field.name for field in dataclasses.fields(declaration)]
+    faults += [words for name in names if (words := fault(name, FIELD, "the name of a field"))]
+    small, options = getattr(declaration, "small", {}), getattr(declaration, "cli_options", ())
+    if not isinstance(small, Mapping):
+        faults.append(f"small must be an object of fields and values, found {_shown(small)}")
+    elif unknown_fields := [str(name) for name in small if name not in names]:
         faults.append(f"small names {', '.join(unknown_fields)}, which is no field of it")
-    options = set(getattr(declaration, "cli_options", ()))
-    if unknown_options := sorted(
-        options - {"encoder", "init"} | options - {item.name for item in dataclasses.fields(declaration)}
-    ):
+    else:
+        faults.append(fault(_plain(small), OPTIONS, "small"))
+    if not isinstance(options, tuple | list):
+        faults.append(f"cli_options must be a tuple of names, found {_shown(options)}")
+    elif unknown_options := [str(name) for name in options if name not in names or name not in ("encoder", "init")]:
         faults.append(f"cli_options names {', '.join(unknown_options)}: choose from its fields encoder and init")
     if not isinstance(getattr(declaration, "published", None), Optimisation | None):
         faults.append("published must be an Optimisation of rssam.contract, or None")
-    if faults:
+    if faults := list(filter(None, faults)):
         raise NotAModel(f"{origin} does not declare a system: {'; '.join(faults)}. See docs/extend.md")
     try:
         model: Model = declaration()  # type: ignore[assignment]
-        json.dumps(dataclasses.asdict(declaration()))
+        hash(model)
     except Exception as error:
         raise NotAModel(
             f"{origin} cannot be made with its defaults, or they are no plain values such as numbers, words and tuples "
             f"of them ({type(error).__name__}: {error})"
         ) from error
+    defaults = {name: getattr(model, name) for name in names}
+    words = fault(_plain(defaults), OPTIONS, "its defaults")
+    for option in options:
+        words = words or fault(defaults[option], LINE, f"its defaults.{option}")
+    if words:
+        raise NotAModel(f"{origin} declares options that no result can hold ({words}). See docs/extend.md")
     if unknown_weights := [weights for weights in model.weights_needed() if weights not in WEIGHTS]:
         raise NotAModel(f"{origin} needs the weights {', '.join(unknown_weights)}: choose from {', '.join(WEIGHTS)}")
     return model
+
+
+def _plain(options: Mapping[str, object]) -> dict[str, object]:
+    return {name: to_json_value(value) for name, value in options.items()}
 
 
 def _required(field: dataclasses.Field[object]) -> bool:

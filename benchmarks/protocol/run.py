@@ -115,13 +115,13 @@ def plain_fields(declaration: Any) -> dict[str, Any]:
 
 
 def to_json_value(value: Any) -> Any:
-    """Return a field's value as JSON has it: a tuple as a list."""
-    return list(value) if isinstance(value, tuple) else value
+    """Return a field's value as JSON has it: a tuple as a list, at any depth."""
+    return [to_json_value(item) for item in value] if isinstance(value, tuple | list) else value
 
 
 def from_json_value(value: Any) -> Any:
-    """Return a field's value from JSON: a list as a tuple."""
-    return tuple(value) if isinstance(value, list) else value
+    """Return a field's value from JSON: a list as a tuple, at any depth."""
+    return tuple(map(from_json_value, value)) if isinstance(value, list) else value
 
 
 def require_scenes(manifest: Manifest, rule: SplitRule) -> None:

@@ -127,5 +127,7 @@ class CountedTest(ABC):
             raise ResultDamaged(f"the key {key} does not belong to its identity ({self.key})")
         if (self.counts.images, self.counts.classes) != (len(self.images), len(self.classes)):
             raise ResultDamaged("the counts do not fit the lists of images and classes")
+        if (scenes := self.data.get("test_scenes")) is not None and len(scenes) != len(self.images):
+            raise ResultDamaged(f"the scenes of {len(scenes)} test images, and {len(self.images)} images")
         if self.average == "foreground" and len(self.classes) != 1:
             raise ResultDamaged(f"the average of one class, and {len(self.classes)} classes")

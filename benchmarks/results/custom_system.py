@@ -70,9 +70,7 @@ def stand_in(result: Result | FailedRun) -> Model | None:
     identity = result.identity["model"]
     code = {"source_sha256": "", FILES: {}}
     stored = {**stored, "name": identity["name"], "version": identity["version"], **code}
-    model = _stand_in(canonical(stored))
-    hash(model)  # what a foreign file gives for an option may be a list of lists, which no row can be found by
-    return model
+    return _stand_in(canonical(stored))
 
 
 def changes(runs: Sequence[ResolvedRun], store: Store) -> list[str]:
@@ -139,7 +137,7 @@ def _stand_in(text: str) -> Model:
             "version": stored["version"],
             "small": {name: from_json_value(value) for name, value in stored["small"].items()},
             "cli_options": tuple(stored["cli_options"]),
-            "published": None if published is None else Optimisation(**published),
+            "published": None if published is None else Optimisation(published["optimizer"], published["weight_decay"]),
         },
         frozen=True,
     )

@@ -16,7 +16,7 @@ from benchmarks.divergence import DIVERGED, DivergedRate
 from benchmarks.protocol.run import declared_part, make_key
 from benchmarks.results.home import Home
 from benchmarks.results.json_files import MadeBy01, ResultDamaged, decoding, read_record, require_schema
-from benchmarks.results.result import IDENTITY, SYSTEM
+from benchmarks.results.result import IDENTITY, SYSTEM, require_consistent
 from data_prep.facts import FACTS, describe_data
 from rssam.kinds import COUNT, TEXT, WORD, Leaf
 from rssam.weights.folder import custom_digits
@@ -109,6 +109,7 @@ class FailedRun:
             )
             if failed.key != raw["key"]:
                 raise ResultDamaged(f"the key {raw['key'][:80]!r} does not belong to its identity ({failed.key})")
+            require_consistent(failed.identity, failed.provenance.get("system"))
         return failed
 
 

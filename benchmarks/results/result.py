@@ -9,10 +9,12 @@ from typing import Any
 
 from benchmarks.divergence import DIVERGED, DivergedRate
 from benchmarks.metrics.probability_histogram import Histogram
+from benchmarks.protocol.custom import FIELD, OPTIONS
 from benchmarks.protocol.recipe import PRECISION_NAMES
+from benchmarks.protocol.registry import MODELS
 from benchmarks.protocol.run import declared_part, make_key
 from benchmarks.results.counted_test import DATASET, DECLARED, GIVEN, KINDS, PROVENANCE, TITLE, CountedTest
-from benchmarks.results.json_files import decoding, require_schema
+from benchmarks.results.json_files import ResultDamaged, decoding, require_schema
 from data_prep.registry import dataset as find_dataset
 from rssam.contract import Task
 from rssam.kinds import (
@@ -21,9 +23,7 @@ from rssam.kinds import (
     LINE,
     LISTS,
     NUMBER,
-    OPTION,
     SECONDS,
-    VALUE,
     Each,
     Leaf,
     is_line,
@@ -35,14 +35,12 @@ from rssam.weights.folder import CUSTOM, custom_digits
 
 RESULT_SCHEMA = 2
 
-_STAND_IN = ("architecture", "build", "weights_needed")
-FIELD = Leaf("the name of an option", lambda value: OPTION.fits(value) and value not in _STAND_IN)
 START = Leaf(
     f"the digest of a checkpoint, after {CUSTOM} that of 64 digits",
     lambda value: is_line(value) and (not value.startswith(CUSTOM) or matches(rf"{CUSTOM}[0-9a-f]{{64}}", value)),
 )
 IDENTITY: dict[str, Any] = {
-    "model": {"name": DECLARED, "version": COUNT, "options": Each(FIELD, VALUE)},
+    "model": {"name": DECLARED, "version": COUNT, "options": OPTIONS},
     "dataset": DATASET,
     "recipe": {"name": GIVEN, "crop?": (whole(1, 1 << 16), None), "rates?": [NUMBER]},
     "seed": whole(0, 2**32 - 1),
@@ -56,9 +54,9 @@ IDENTITY: dict[str, Any] = {
 SYSTEM = {
     "title": TITLE,
     "class": LINE,
-    "defaults": Each(FIELD, VALUE),
+    "defaults": OPTIONS,
     "added": [FIELD],
-    "small": Each(FIELD, VALUE),
+    "small": OPTIONS,
     "cli_options": [FIELD],
     "published": ({"optimizer": one_of("adamw", "sgd"), "weight_decay": SECONDS}, None),
     "source_sha256?": (LINE, None),
@@ -77,6 +75,22 @@ RESULT_KINDS: dict[str, Any] = {
     "probabilities?": {"edges": [NUMBER], "counts": LISTS},
 }
 """Kinds of all parts of a result in a file."""
+
+
+def require_consistent(identity: Mapping[str, Any], system: Mapping[str, Any] | None) -> None:
+    """Raise ResultDamaged unless the record of a system of the user's own is one that its options can be set in."""
+    options = identity["model"]["options"]
+    replaced, given = ["encoder", "init"], [options]
+    if system is not None:
+        defaults = system["defaults"]
+        given.append(defaults)
+        if identity["model"]["name"] not in MODELS:
+            replaced = system["cli_options"]
+        for part in ("added", "small", "cli_options"):
+            if unknown := set(system[part]) - set(defaults):
+                raise ResultDamaged(f"{part} of its system names {min(unknown)}, which is no option of it")
+    if odd := [name for name in replaced if not all(is_line(each.get(name, "")) for each in given)]:
+        raise ResultDamaged(f"its option {odd[0]} is expected to be a line")
 
 
 @dataclass(frozen=True)
@@ -156,4 +170,5 @@ class Result(CountedTest):
                 diverged=tuple(DivergedRate.from_json(rate) for rate in raw.get("diverged", ())),
             )
             result.require_fit(raw["key"])
+            require_consistent(result.identity, result.provenance.get("system"))
         return result

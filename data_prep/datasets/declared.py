@@ -11,12 +11,54 @@ from typing import Any, NoReturn
 from data_prep.dataset import Dataset
 from data_prep.errors import DataError
 from data_prep.rules import deep_tuples
+from rssam.foreign_json import Unreadable
+from rssam.kinds import (
+    COUNT,
+    LONGEST_CLASS,
+    LONGEST_TITLE,
+    OPTION,
+    VALUE,
+    Each,
+    Leaf,
+    fault,
+    matches,
+    name,
+    one_of,
+    whole,
+)
 
 DECLARED = "declared"
 """The one entry of a `dataset.json` of this kind."""
 
+MOST_CLASSES = 255
+"""Labels of a mask, beside the one that is ignored."""
+
 SHEET = ("name", "title", "version", "classes", "image_size", "average", "expected_pairs", "official_sizes", "palette")
 """What reports need of a data sheet."""
+
+
+def _row(words: str, length: int, item: Leaf) -> Leaf:
+    return Leaf(words, lambda value: isinstance(value, list) and len(value) == length and all(map(item.fits, value)))
+
+
+_MEMBERS = ("prepare", "synthesize")
+KINDS = {
+    DECLARED: {
+        "name": Leaf(
+            "a name of small letters, digits, - and _", lambda value: matches(r"[a-z0-9][a-z0-9_-]{0,59}", value)
+        ),
+        "title": name(LONGEST_TITLE),
+        "version": whole(1, 2**53),
+        "classes": [name(LONGEST_CLASS)],
+        "image_size": _row("height and width", 2, whole(1, 1 << 16)),
+        "average": one_of("foreground", "classes"),
+        "expected_pairs": (COUNT, None),
+        "official_sizes": (_row("three sizes", 3, COUNT), None),
+        "palette": [_row("a colour", 3, whole(0, 255))],
+        "fields": Each(Leaf("the name of a field", lambda value: OPTION.fits(value) and value not in _MEMBERS), VALUE),
+    }
+}
+"""Kinds of the parts of such a file."""
 
 
 class DeclaredElsewhere:
@@ -39,8 +81,19 @@ def declared_json(dataset: Dataset) -> str:
 def declared_dataset(raw: Mapping[str, Any]) -> Dataset:
     """Return the data set of such a file; equal files give the same.
 
-    Raises KeyError, TypeError or ValueError if a part is missing or cannot be.
+    Raises Unreadable if a part is missing, of another kind, or does not fit the others.
     """
+    if words := fault(raw, KINDS):
+        raise Unreadable(words)
+    sheet = raw[DECLARED]
+    if other := [name for name, value in sheet["fields"].items() if name in SHEET and value != sheet[name]]:
+        raise Unreadable(f"{other[0]} is another in its fields than in its sheet")
+    if not 0 < len(sheet["classes"]) <= MOST_CLASSES:
+        raise Unreadable(f"expected 1 to {MOST_CLASSES} classes, found {len(sheet['classes'])}")
+    if sheet["average"] == "foreground" and len(sheet["classes"]) != 1:
+        raise Unreadable(f"the average of one class, and {len(sheet['classes'])} classes")
+    if len(sheet["palette"]) != len(sheet["classes"]):
+        raise Unreadable(f"{len(sheet['palette'])} colours of {len(sheet['classes'])} classes")
     return _declared(json.dumps(raw[DECLARED], sort_keys=True))
 
 
@@ -48,16 +101,10 @@ def declared_dataset(raw: Mapping[str, Any]) -> Dataset:
 def _declared(text: str) -> Dataset:
     raw = json.loads(text)
     sheet = {name: deep_tuples(raw[name]) for name in SHEET}
-    sizes = (sheet["version"], *sheet["image_size"])
-    if not (all(isinstance(size, int) and size > 0 for size in sizes) and len(sheet["image_size"]) == 2):
-        raise ValueError(f"version and size {sizes} are no whole numbers from 1")
-    if not sheet["classes"] or sheet["average"] not in ("foreground", "classes"):
-        raise ValueError(f"the classes {sheet['classes']} under the average {sheet['average']!r}")
     fields = [(name, Any, dataclasses.field(default=deep_tuples(value))) for name, value in raw["fields"].items()]
     namespace = {name: value for name, value in sheet.items() if name not in raw["fields"]}
     declaration = dataclasses.make_dataclass(
         "DeclaredElsewhere", fields, bases=(DeclaredElsewhere,), namespace=namespace, frozen=True
     )
     dataset: Dataset = declaration()
-    hash(dataset)
     return dataset

@@ -172,6 +172,8 @@ def load_folder(folder: Path) -> Dataset:
             return declared_dataset(raw)
         if words := fault(raw, KINDS):
             raise Unreadable(words)
+        if not raw["classes"] or len(raw["classes"]) != len(raw["values"]):
+            raise Unreadable(f"{len(raw['classes'])} classes of {len(raw['values'])} values")
         return Folder(**{name: deep_tuples(value) for name, value in raw.items()})
     except (OSError, ValueError, TypeError) as error:  # TypeError: of fields that only a later version has
         raise DataError(

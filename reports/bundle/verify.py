@@ -87,8 +87,9 @@ def _check_folder(folder: Path, problems: BundleProblems) -> None:
     if not safe:
         return
     tables = _about(folder, names, problems)
-    for sentence in register_home(Home(folder).data):  # the bundle's own data sets, in place of this home's
-        problems.add("data", sentence.replace(f"{folder}/", ""))
+    with _guarded("data", problems):
+        for sentence in register_home(Home(folder).data):  # the bundle's own data sets, in place of this home's
+            problems.add("data", sentence.replace(f"{folder}/", ""))
     splits = {}
     for name in sorted(name for name in names if name.startswith("splits/")):
         problems.splits += 1

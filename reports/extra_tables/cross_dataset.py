@@ -21,6 +21,7 @@ from reports.tables.assemble import Report
 from reports.tables.class_means import class_mean_notes
 from reports.tables.rs_sam_note import rs_sam_note
 from rssam.config import RSSAM
+from rssam.escape import in_prose
 
 TRANSFER = "transfer"
 OTHERS = "scored"
@@ -115,7 +116,9 @@ def _shared_notes(submissions: Sequence[Submission]) -> tuple[str, ...]:
         + (f" Intervals are {LEVEL_TEXT} of a jackknife over {join_words(list(over))}." if over else "")
         + (f" No interval: {'; '.join(missing)}." if missing else "")
         + f" Data: {'; '.join(data)}.",
-        *class_mean_notes({f"{one.name} (`{_file(one)}`)": [one] for one in submissions}, ("dice", "jaccard")),
+        *class_mean_notes(
+            {f"{in_prose(one.name)} (`{_file(one)}`)": [one] for one in submissions}, ("dice", "jaccard")
+        ),
     )
 
 
@@ -133,7 +136,9 @@ def _circumstances(submission: Submission) -> str:
         parts.append(f"{copies} of the images are also in {system['dataset']}, and may have been trained on")
     if not submission.scores.dice > submission.constant_dice:
         parts.append(f"not above the constant answer, Dice {format_number(submission.constant_dice)}")
-    return f"{submission.name} (`{system['key']}`) on {submission.dataset}: {'; '.join(parts)}." if parts else ""
+    return (
+        f"{in_prose(submission.name)} (`{system['key']}`) on {submission.dataset}: {'; '.join(parts)}." if parts else ""
+    )
 
 
 def _numbers(submission: Submission) -> tuple[str, str, str]:

@@ -9,7 +9,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from reports.formatting import format_difference, format_number
-from rssam.escape import markdown_prose, one_line
+from rssam.escape import markdown, markdown_prose, one_line
 
 
 class Markdown(str):
@@ -32,6 +32,7 @@ def environment(*, html: bool = False) -> Environment:
     templates.filters["score"] = lambda value: format_number(value, missing="")
     templates.filters["difference"] = format_difference
     templates.filters["code"] = lambda text: Markdown(f"`{one_line(text).replace('`', '?')}`")
+    templates.filters["plain"] = lambda text: Markdown(markdown(text))
     templates.filters["python"] = lambda text: Markdown(json.dumps(text))
     return templates
 

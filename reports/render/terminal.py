@@ -12,7 +12,7 @@ from rich.text import Text
 from reports.extra_tables.extra_table import ExtraTable
 from reports.tables.cells import difference, heading, number, ours, parts
 from reports.tables.frames import TableFrame
-from rssam.escape import one_line
+from rssam.escape import one_line, prose_pieces
 
 THREE_COLUMN_SCORES = ("dice", "jaccard")
 """Scores with three columns each; the others have room only in a file."""
@@ -70,4 +70,5 @@ def print_extra(table: ExtraTable, console: Console) -> None:
 
 def _print_notes(notes: Sequence[str], console: Console) -> None:
     for note in notes:
-        console.print(Text(f"- {one_line(note).replace('`', '')}"), soft_wrap=True)
+        words = (text if mark == "`" else f"{mark}{text}{mark}" for mark, text in prose_pieces(note))
+        console.print(Text(f"- {''.join(words)}"), soft_wrap=True)

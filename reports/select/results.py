@@ -16,7 +16,7 @@ from benchmarks.protocol.run import PROTOCOL, Run, canonical, plain_fields
 from benchmarks.results.custom_system import stand_in
 from benchmarks.results.failed_run import FailedRun, read_failed_runs
 from benchmarks.results.home import Home
-from benchmarks.results.json_files import MadeBy01, ResultDamaged
+from benchmarks.results.json_files import MadeBy01, ResultDamaged, decoding
 from benchmarks.results.result import Result
 from benchmarks.results.store import read_results
 from benchmarks.results.submission import Submission, read_submissions
@@ -122,7 +122,7 @@ def collect(home: Path, published: Path | None = PUBLISHED) -> Collection:
             if isinstance(result, ResultDamaged):
                 # Only the name of the file: a report may travel, so it must not name folders of this machine.
                 damaged.append(str(result).replace(f"{folder}/", ""))
-            elif reason := _outdated(result):
+            elif reason := _reason(result):
                 left_out.append(f"{result.key}: {reason}")
             else:
                 stored.append(StoredResult(result, source))
@@ -133,7 +133,7 @@ def collect(home: Path, published: Path | None = PUBLISHED) -> Collection:
                 continue
             if isinstance(failure, ResultDamaged):
                 damaged.append(str(failure).replace(f"{root}/", ""))
-            elif reason := _outdated(failure):
+            elif reason := _reason(failure):
                 left_out.append(f"{failure.key}, which {failure.state}: {reason}")
             else:
                 failed.append(StoredFailure(failure, source))
@@ -143,7 +143,7 @@ def collect(home: Path, published: Path | None = PUBLISHED) -> Collection:
             continue
         if isinstance(submission, ResultDamaged):
             damaged.append(str(submission).replace(f"{Home(home).scores}/", "scores/"))
-        elif reason := _superseded(submission.identity):
+        elif reason := _reason(submission):
             left_out.append(f"{submission.key}: {reason}")
         else:
             submissions.append(submission)
@@ -159,6 +159,17 @@ def profile_of(result: Result | FailedRun) -> str | None:
     model = MODELS.get(result.identity["model"]["name"]) or stand_in(result)
     recipe = profile.recipe if model is None else profile.recipe.for_model(model)
     return recorded["name"] if plain_fields(recipe) == recorded else None
+
+
+def _reason(record: Result | FailedRun | Submission) -> str | None:
+    """Why a record belongs in no table; one that fits its kinds and cannot be told has its error as the reason."""
+    try:
+        with decoding():
+            if not isinstance(record, FailedRun):
+                _ = record.scores, record.constant_dice
+            return _superseded(record.identity) if isinstance(record, Submission) else _outdated(record)
+    except ResultDamaged as error:
+        return str(error)
 
 
 def _outdated(result: Result | FailedRun) -> str | None:

@@ -107,7 +107,7 @@ def _candidates(result: Result | FailedRun, table: Table) -> list[Setting]:
     # A system without a SAM encoder is small along with the small encoders, which it does not name.
     own = stand_in(result)
     named = "encoder" in (options if own is None else cli_options(own))
-    encoders = dict.fromkeys((None, options["encoder"] if named else SMALL_ENCODERS[0]))
+    encoders = dict.fromkeys((None, options.get("encoder") if named else SMALL_ENCODERS[0]))
     if table.compares_encoders:
         encoders = {None: None}
     inits = dict.fromkeys((None, *(init for init in ("sam", "scratch") if init == options.get("init"))))

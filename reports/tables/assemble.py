@@ -13,6 +13,7 @@ from reports.select.comparable import ResultGroup, comparable_groups
 from reports.select.results import Collection
 from reports.select.settings import PAPER_SETTING, settings
 from reports.tables.frames import TableFrame, make_frame
+from rssam.escape import in_prose
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,5 +91,5 @@ def _groups(table: Table, collection: Collection) -> list[ResultGroup]:
 
 def _named(name: str, values: Iterable[object]) -> str:
     """A name with its distinct values, or nothing if none was recorded."""
-    known = sorted({str(value) for value in values if value})
+    known = sorted({in_prose(str(value)) for value in values if value})
     return f"{name} {' and '.join(known)}" if known else ""

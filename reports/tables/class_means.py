@@ -10,6 +10,7 @@ from collections.abc import Collection, Mapping, Sequence
 from benchmarks.metrics.counts import Undefined, undefined
 from benchmarks.results.counted_test import CountedTest
 from reports.formatting import format_number, join_words
+from rssam.escape import in_prose
 
 SCORES = ("dice", "jaccard", "precision", "recall", "accuracy")
 COUNTED_AS_ZERO = (
@@ -56,7 +57,7 @@ class _Row:
     def classes(self, kind: str) -> str:
         """Return the classes of one kind in any of the tests, in words."""
         indices = sorted({index for one in self.found for index in getattr(one, kind)})
-        return join_words([self.tests[0].classes[index] for index in indices])
+        return join_words([in_prose(self.tests[0].classes[index]) for index in indices])
 
     def shown(self, score: str) -> str:
         """Return the number that the table prints."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from benchmarks.metrics.counts import foreground_share
 from benchmarks.protocol.claims import REPLICATES
@@ -179,10 +179,14 @@ def _controls(group: ResultGroup) -> str:
     return f"{count} {plural(count, 'control')} that the paper does not have can be run: `{run} --controls`."
 
 
+def _class(system: Mapping[str, str]) -> str:
+    return f"`{system['class'].replace('`', '?')}`"
+
+
 def _own(group: ResultGroup) -> str:
     """Systems that are not of this suite: who declares them."""
     rows = [row for row in group.filled if row.row in group.table.own]
-    names = [f"{row_name(group, row)}, declared in `{row.results[0].provenance[SYSTEM]['class']}`" for row in rows]
+    names = [f"{row_name(group, row)}, declared in {_class(row.results[0].provenance[SYSTEM])}" for row in rows]
     return f"Neither in the paper nor of this suite: {join_words(names, '; ')}." if names else ""
 
 

@@ -14,6 +14,7 @@ from reports.select.comparable import ResultGroup
 from reports.statistics.units import Interval, dice_interval, interval, number_units
 from reports.tables.class_means import class_mean_notes
 from reports.tables.intervals import by_column
+from rssam.escape import in_prose
 
 SCORED_LABEL = "(scored predictions)"
 """Behind the name of such a row, wherever it stands."""
@@ -47,7 +48,7 @@ def notes(group: ResultGroup) -> tuple[str, ...]:
     if not group.scored:
         return ()
     warnings = [_not_comparable(group, submission) for submission in group.scored]
-    tests = {label[0]: [submission] for label, submission in zip(labels(group), group.scored, strict=True)}
+    tests = {in_prose(label[0]): [submission] for label, submission in zip(labels(group), group.scored, strict=True)}
     return (
         _origin(group.scored),
         *(sentence for sentence in warnings if sentence),
@@ -57,7 +58,7 @@ def notes(group: ResultGroup) -> tuple[str, ...]:
 
 def _origin(scored: Sequence[Submission]) -> str:
     listed = [
-        f"{submission.name} (`scores/{submission.key}.json`, {_over(submission)}, {_split(submission)})"
+        f"{in_prose(submission.name)} (`scores/{submission.key}.json`, {_over(submission)}, {_split(submission)})"
         for submission in scored
     ]
     return (
@@ -93,7 +94,7 @@ def _not_comparable(group: ResultGroup, submission: Submission) -> str:
     if not submission.scores.dice > submission.constant_dice:
         answer = format_number(submission.constant_dice, missing="undefined")
         reasons.append(f"not above the constant answer, Dice {answer}")
-    return f"{submission.name} is not comparable here: {'; '.join(reasons)}." if reasons else ""
+    return f"{in_prose(submission.name)} is not comparable here: {'; '.join(reasons)}." if reasons else ""
 
 
 def _split(submission: Submission) -> str:

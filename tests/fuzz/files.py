@@ -35,7 +35,7 @@ from rssam.weights.folder import CONTENT, NO_DIGEST, WeightsFolder, write_conten
 from rssam.weights.registry import WEIGHTS
 from tests.benchmarks.prepared import write_prepared
 from tests.fuzz.mutations import bytes_mutated, mutated, text
-from tests.reports.bundle.test_publish import counts_of, truth
+from tests.reports.bundle.genuine import masks_of, test_of
 from tests.reports.fabricate import PROVENANCE, TABLE5
 from tests.reports.timed import put as put_speed
 
@@ -101,13 +101,13 @@ def build(home):
     write_content_digest(weights.path("vit_b"))
     for row in TABLE5.rows[:2]:
         run = Setting("smoke").run(row.model, "deepglobe")
+        counts, native, _ = test_of(folder, splits["test"], 1, rng)
         resolved = resolve_run(run, manifest, weights, "32-true")
         Store(home).put(
             Result(
                 identity=resolved.identity(), average="foreground", classes=("road",),
                 images=tuple(entry.stem for entry in splits["test"]),
-                counts=counts_of(folder, splits["test"], rng),
-                native_counts=counts_of(folder, splits["test"], rng, native=True),
+                counts=counts, native_counts=native,
                 history=({"epoch": 1, "train_loss": 0.5, "val_loss": 0.4, "rate": 0.005, "seconds": 1.0},),
                 best_epoch=1, parameters={"total": 100, "trainable": 50}, seconds=1.0, peak_memory=1,
                 data={
@@ -123,8 +123,8 @@ def build(home):
     key = resolved.key
     masks = home / "masks"
     masks.mkdir()
-    for entry in splits["test"]:
-        Image.fromarray(truth(folder, entry, False).astype(np.uint8)).save(masks / f"{entry.stem}.png")
+    for entry, labels in zip(splits["test"], masks_of(folder, splits["test"]), strict=True):
+        Image.fromarray(labels.astype(np.uint8)).save(masks / f"{entry.stem}.png")
     score(home, select_test_images(home, "deepglobe", 0, "random"), masks, "Perfect", "", lambda *_: None)
     publish([], home / "bundle.zip", home)
     with zipfile.ZipFile(home / "bundle.zip") as archive:

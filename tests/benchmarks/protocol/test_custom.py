@@ -2,6 +2,7 @@
 
 import dataclasses
 import importlib
+import json
 import subprocess
 import sys
 import textwrap
@@ -18,6 +19,7 @@ from benchmarks.protocol.setting import Setting
 from benchmarks.protocol.tables import TABLES
 from benchmarks.protocol.targets import find_items, require_suitable
 from benchmarks.results.custom_system import SYSTEM, changes, record, stand_in
+from benchmarks.results.result import Result
 from benchmarks.results.store import Store
 from data_prep import registry as catalog
 from data_prep.errors import DataError, UnknownDataset
@@ -186,7 +188,7 @@ def test_a_module_in_the_working_folder_is_found(tmp_path, monkeypatch):
         ("somebodys:Vain", r"small names height, which is no field of it; published must be an Optimisation"),
         ("somebodys:Deaf", r"cli_options names start, taps: choose from its fields encoder and init"),
         ("somebodys:Picky", r"cannot be made with its defaults, .*\(ValueError: not so\)"),
-        ("somebodys:Pathy", r"or they are no plain values .*\(TypeError: "),
+        ("somebodys:Pathy", r"options that no result can hold \(its defaults.file: expected a line, .*frozenset"),
         ("somebodys:Loose", r"it lacks title; .*build.*; it is not frozen; it has no default for width; its name must"),
     ],
 )
@@ -432,3 +434,46 @@ def test_a_stand_in_builds_nothing(folder):
     known = stand_in(stored(Setting("paper").run(find_model("somebodys:Net"), "deepglobe")))
     with pytest.raises(UserError, match="known from its results only"):
         known.architecture(None)
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("_mode: int = 3", "expected the name of an option, found '_mode'"),
+        ("größe: int = 3", "expected the name of an option, found 'gr"),
+        ("small: int = 3", "expected the name of an option, found 'small'"),
+        ("title: str = 'x'", "expected the name of an option, found 'title'"),
+        ("mode: str = 'a\\nb'", "its defaults.mode: expected a line"),
+        ("n: int = 10**400", "its defaults.n: expected a line, a number.* too many digits"),
+        ("n: int = 10**40", "its defaults.n: expected a line, a number"),
+        ("f: float = float('inf')", "its defaults.f: expected a line, a number.* found inf"),
+        ("deep: tuple = ((((((1,),),),),),)", "its defaults.deep: expected"),
+        ("cli_options: ClassVar[int] = 3", "cli_options must be a tuple of names, found 3"),
+    ],
+)
+def test_what_the_reader_refuses_is_refused_before_training(folder, line, words):
+    """Each was trained, and its result or record could then not be read; `small: int` ended in a TypeError."""
+    (folder / "odd.py").write_text(f"{SYSTEM_CODE}\n\n@dataclass(frozen=True)\nclass Odd(Net):\n    {line}\n")
+    importlib.invalidate_caches()
+    sys.modules.pop("odd", None)
+    try:
+        with pytest.raises(NotAModel, match=words) as caught:
+            find_model("odd:Odd")
+    finally:
+        sys.modules.pop("odd", None)
+    assert "\n" not in str(caught.value)
+
+
+def test_nested_tuples_are_options(folder):
+    """The stand-in had a tuple of lists, which has no hash: its result ended every report."""
+    (folder / "nested.py").write_text(
+        f"{SYSTEM_CODE}\n\n@dataclass(frozen=True)\nclass Nested(Net):\n    scales: tuple = ((1, 2), (3, 4))\n"
+    )
+    importlib.invalidate_caches()
+    try:
+        run = Setting("paper").run(find_model("nested:Nested"), "deepglobe")
+        result = Result.from_json(json.loads(json.dumps(stored(run, 0.8).to_json())))
+    finally:
+        sys.modules.pop("nested", None)
+    assert stand_in(result).scales == ((1, 2), (3, 4))
+    assert settings(Collection((StoredResult(result, "own"),)), TABLE1) == [Setting("paper")]

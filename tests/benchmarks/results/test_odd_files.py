@@ -33,41 +33,48 @@ def deep(levels):
     return value
 
 
-ODD = {
-    "provenance": "evil",  # AttributeError
-    "provenance.versions": "x",
-    "provenance.finished": 5,
-    "provenance.device": "a\nb",
-    "provenance.system": {**SYSTEM, "defaults": {"__class__": 1}},  # went to make_dataclass
-    "provenance.system.defaults": {"build": 1},
-    "data": None,
-    "data.pairs": "x",  # the sentence on the data is made of it
-    "data.expected": 0.5,
-    "data.test_scenes": 5,
-    "images": [{}, {}, {}],  # TypeError: unhashable
-    "history": "x",  # ValueError in dict(epoch)
-    "history.0": {"val_loss": "x"},
-    "parameters": None,
-    "parameters.total": "x",
-    "seconds": "x",
-    "peak_memory": None,
-    "best_epoch": "x",
-    "classes": ["a\n\\input{/etc/passwd}"],
-    "average": "evil",
-    "identity.data": None,
-    "identity.recipe": "x",
-    "identity.model.options": "x",
-    "identity.precision": {},
-    "identity.dataset.name": ["deepglobe"],
-    "identity.seed": -1,
-    "identity.weights": 5,
-    "identity.weights.0": "custom:| x | y |",  # tables print the first digits
-    "native_counts": "x",
-    "counts": {"tp": [], "fp": [], "fn": [], "tn": []},  # IndexError
-    "counts.tp": [[2**62], [2**62], [2**62]],  # the sum was negative
-    "probabilities": "x",
-    "later": deep(30),
-}
+ODD = [
+    ("provenance", "evil"),  # AttributeError
+    ("provenance.versions", "x"),
+    ("provenance.finished", 5),
+    ("provenance.device", "a\nb"),
+    ("provenance.system", {**SYSTEM, "defaults": {"__class__": 1}}),  # went to make_dataclass
+    ("provenance.system.defaults", {"build": 1}),
+    ("provenance.system.defaults", {"small": 1, "width": 4}),  # hid the class's own part in the stand-in
+    ("provenance.system.cli_options", ["encoder"]),  # KeyError: no such option
+    ("provenance.system.small", {"depth": 1}),  # TypeError in replace
+    ("provenance.system.added", ["depth"]),
+    ("provenance.system", {**SYSTEM, "defaults": {"encoder": 1}, "cli_options": ["encoder"]}),
+    ("identity.model.options", {"encoder": ["vit_b"], "init": "sam", "rank": 4}),  # unhashable
+    ("data", None),
+    ("data.pairs", "x"),  # the sentence on the data is made of it
+    ("data.expected", 0.5),
+    ("data.test_scenes", 5),
+    ("data.test_scenes", ["a"]),  # of three images
+    ("images", [{}, {}, {}]),  # TypeError: unhashable
+    ("history", "x"),  # ValueError in dict(epoch)
+    ("history.0", {"val_loss": "x"}),
+    ("parameters", None),
+    ("parameters.total", "x"),
+    ("seconds", "x"),
+    ("peak_memory", None),
+    ("best_epoch", "x"),
+    ("classes", ["a\n\\input{/etc/passwd}"]),
+    ("average", "evil"),
+    ("identity.data", None),
+    ("identity.recipe", "x"),
+    ("identity.model.options", "x"),
+    ("identity.precision", {}),
+    ("identity.dataset.name", ["deepglobe"]),
+    ("identity.seed", -1),
+    ("identity.weights", 5),
+    ("identity.weights.0", "custom:| x | y |"),  # tables print the first digits
+    ("native_counts", "x"),
+    ("counts", {"tp": [], "fp": [], "fn": [], "tn": []}),  # IndexError
+    ("counts.tp", [[2**62], [2**62], [2**62]]),  # the sum was negative
+    ("probabilities", "x"),
+    ("later", deep(30)),
+]
 
 
 def put(raw, path, value):
@@ -77,13 +84,13 @@ def put(raw, path, value):
     raw[int(last) if last.isdigit() else last] = value
 
 
-@pytest.mark.parametrize("path", [path for path in ODD if path != "later"])
-def test_an_odd_result_is_named_and_the_good_one_is_shown(tmp_path, path):
+@pytest.mark.parametrize(("path", "value"), [(path, value) for path, value in ODD if path != "later"])
+def test_an_odd_result_is_named_and_the_good_one_is_shown(tmp_path, path, value):
     store = Store(tmp_path)
     good = fabricate(row_run(0), 0.7)
     store.put(good)
     raw = json.loads(json.dumps(fabricate(row_run(1), 0.7, provenance={"system": SYSTEM, "versions": {}}).to_json()))
-    put(raw, path, ODD[path])
+    put(raw, path, value)
     try:
         raw["key"] = make_key(raw["identity"])
     except (TypeError, KeyError):

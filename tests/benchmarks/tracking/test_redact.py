@@ -26,6 +26,11 @@ ADDRESS = "http://someone:s3cret%21pw@127.0.0.1:9/path?token=t0ken-value#frag9"
         ("http://user:pass/word@host", "http://..."),
         ("http://user:pass?word@host", "http://..."),
         ("http://[no-address", "http://[no-address"),
+        ("bob:s3cret@127.0.0.1:9", "...@127.0.0.1:9"),  # was shown and noted as it is
+        ("http:/bob:s3cret@host", "...@host"),
+        ("127.0.0.1:9/path?token=t0ken-value", "127.0.0.1:9/path"),
+        ("file:/home/a@b", "file:/home/a@b"),
+        ("/home/a:b@c", "/home/a:b@c"),
     ],
 )
 def test_an_address_keeps_what_finds_the_server(uri, address):
@@ -46,6 +51,16 @@ def test_no_message_tells_a_secret(text, monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_TOKEN", "from-the-environment")
     said = redacted(text, ADDRESS)
     assert not any(secret in said for secret in ("s3cret", "t0ken", "from-the-environment", "frag9"))
+
+
+@pytest.mark.parametrize("uri", ["bob:s3cret@127.0.0.1:9", "http:/bob:s3cret@host", "host/x?t0ken-value"])
+@pytest.mark.parametrize("own", [True, False])
+def test_no_message_tells_a_secret_of_an_address_without_a_scheme(uri, own):
+    """`bob:s3cret@` stood in the message: only what follows "://" was looked through."""
+    said = redacted(f"cannot reach {uri!r}, no {uri}", uri if own else "http://host")
+    assert "s3cret" not in said
+    assert "t0ken" not in said or not own
+    assert said.startswith("cannot reach ")
 
 
 def test_neither_note_nor_message_holds_the_password(tmp_path, monkeypatch):

@@ -53,3 +53,40 @@ def test_an_odd_declaration_is_a_line_and_stops_no_command(tmp_path, part, value
     done = CliRunner().invoke(app, ["--home", str(tmp_path), "datasets"])
     assert done.exception is None
     assert "deepglobe" in done.output
+
+
+SHEET = {
+    "name": "far", "title": "Far", "version": 1, "classes": ["road", "roof"], "image_size": [64, 64],
+    "average": "classes", "expected_pairs": None, "official_sizes": None, "palette": [[1, 2, 3], [4, 5, 6]],
+    "fields": {"bands": [[1, 2], [3]]},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("declared", "words"),
+    [
+        ({"name": "foo"}, "title is missing"),  # KeyError
+        (SHEET | {"fields": []}, "fields: expected an object"),  # AttributeError
+        (SHEET | {"fields": {"prepare": 1}}, "the name of a field"),
+        (SHEET | {"fields": {"__class__": 1}}, "the name of a field"),
+        (SHEET | {"fields": {"image_size": [0, 5]}}, "image_size is another"),
+        (SHEET | {"title": "a\nb"}, "title: expected one printable line"),
+        (SHEET | {"image_size": [64, 10**9]}, "image_size: expected height and width"),
+        (SHEET | {"palette": [[1, 2, 300], [4, 5, 6]]}, "expected a colour"),
+        (SHEET | {"palette": [[1, 2, 3]]}, "1 colours of 2 classes"),
+        (SHEET | {"version": True}, "version: expected a whole number"),
+        (SHEET | {"average": "foreground"}, "the average of one class"),
+        ([], "expected an object"),
+    ],
+)
+def test_an_odd_sheet_of_another_package_is_a_line_and_stops_no_command(tmp_path, declared, words):
+    """The first two ended every command and `verify` with a traceback."""
+    folder = tmp_path / "data" / "far"
+    folder.mkdir(parents=True)
+    (folder / "dataset.json").write_text(json.dumps({"declared": SHEET}))
+    assert load_folder(folder).bands == ((1, 2), (3,))
+    (folder / "dataset.json").write_text(json.dumps({"declared": declared}))
+    with pytest.raises(DataError, match=f"is damaged .*{words}"):
+        load_folder(folder)
+    done = CliRunner().invoke(app, ["--home", str(tmp_path), "status"])
+    assert done.exception is None
