@@ -127,7 +127,8 @@ def _block(
     results: list[Result | None] = []
     predictions: list[dict[str, Labels]] = []  # of each panel, by stem
     problems = []
-    for row in group.rows:
+    rows = group.rows[: len(figure.panels)]  # behind them stand systems of the user's own, which have no panel
+    for row in rows:
         title = row.row.labels[0]
         result = chosen.get(title) or _companion(row.results, ours)
         try:
@@ -162,7 +163,7 @@ def _block(
         named=first,
         scenes=scenes,
         problems=tuple(problems),
-        lost={row.row.labels[0]: row.runs for row in group.rows if row.failed},
+        lost={row.row.labels[0]: row.runs for row in rows if row.failed},
     )
 
 

@@ -14,6 +14,7 @@ from PIL import Image
 
 from benchmarks.protocol.figures import FIGURES
 from benchmarks.protocol.setting import Setting
+from benchmarks.results.custom_system import SYSTEM, record
 from benchmarks.results.store import Store
 from data_prep import registry as catalog
 from data_prep.errors import UnknownDataset
@@ -25,6 +26,7 @@ from reports.statistics.per_image import image_dice
 from rssam.errors import UnknownName
 from tests.conftest import REPOSITORY
 from tests.reports.pictured import LandCover, Roads, Roofs, draw_masks, pretend, write_pictures
+from tests.reports.select.test_failures import Net
 
 FIG6, FIG7 = FIGURES["fig6"], FIGURES["fig7"]
 PAPER = Setting("paper")
@@ -101,6 +103,17 @@ def assert_disjoint(page):
         assert box.y0 >= 0, text
         assert box.x1 <= page.bbox.width, text
         assert box.y1 <= page.bbox.height, text
+
+
+def test_a_users_own_system_has_no_panel(tmp_path):
+    """It is a row of the same results; the panels ended with "zip() argument 2 is longer than argument 1"."""
+    manifest = prepare(tmp_path, Roads(), 28)
+    run_figure(tmp_path, FIG6, Roads(), manifest)
+    own = pretend(tmp_path, Net(), Roads(), manifest, 0.2)
+    Store(tmp_path).put(replace(own, provenance={**own.provenance, SYSTEM: record(Net())}))
+    shown = rendered(tmp_path, FIG6)
+    assert len(find_block(FIG6, "deepglobe", PAPER, collect(tmp_path, NONE), tmp_path).results) == len(FIG6.panels)
+    assert not any("Net (own" in text.get_text() for text in texts(shown.page))
 
 
 class TestFigure6:
