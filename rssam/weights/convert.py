@@ -58,7 +58,7 @@ def convert_checkpoint(name: str, source: Path, folder: WeightsFolder, expected_
         _require_sam(weights, tensors, source)
     elif isinstance(weights, BackboneWeights):
         _require_backbone(weights, tensors, source)
-    return _write(tensors, folder.path(name), {"source_sha256": digest, "name": name, CONTENT: NO_DIGEST})
+    return _write(tensors, folder.path(name), {"source_sha256": digest, "name": name})
 
 
 def _require_sam(weights: SamWeights, tensors: Mapping[str, Tensor], source: Path) -> None:
@@ -127,6 +127,7 @@ def _write(tensors: Mapping[str, Tensor], path: Path, metadata: dict[str, str]) 
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         with replacement(path) as (descriptor, temporary):
+            metadata = {**metadata, CONTENT: NO_DIGEST}
             save_file({key: tensor.contiguous() for key, tensor in tensors.items()}, temporary, metadata=metadata)
             write_content_digest(temporary)
             os.chmod(temporary, os.fstat(descriptor).st_mode)  # safetensors puts a file of its own there, of mode 0600

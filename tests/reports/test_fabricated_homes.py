@@ -155,7 +155,7 @@ WORDS = {
         ),
         legend=("No difference is tested: 24 test scenes with something to score, where a test takes 30.",),
         markdown=("| no | no | no | 0.698 [0.667, 0.729] | 0.703 | -0.005 | 0.536 | 0.542 | -0.006 | 1 |",),
-        latex=(r"no & no & no & 0.698 & [0.667, 0.729] & 0.703 & $-0.005$ & 0.536 & 0.542 & $-0.006$ & 1 \\",),
+        latex=(r"no & no & no & 0.698 & {[}0.667, 0.729{]} & 0.703 & $-0.005$ & 0.536 & 0.542 & $-0.006$ & 1 \\",),
         absent=("No interval",),
     ),
     "one_replicate": Words(

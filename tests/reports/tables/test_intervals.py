@@ -258,7 +258,7 @@ class TestOnThePage:
     def test_latex(self):
         one = frame(*whole((0.70, 0.75, 0.76, 0.7697, 0.77)))
         text = latex.render([one])
-        assert r"\rlap{$^\dagger$} & [0." in text
+        assert r"\rlap{$^\dagger$} & {[}0." in text
         assert r"\underline{0." in text
         assert r"& \textbf{0.765} &" in text
         assert "Best of a column in bold, second underlined." in text
