@@ -145,7 +145,8 @@ def test_an_odd_status_file_is_named(tmp_path, name, values, words):
     (folder / "last.safetensors").write_bytes(b"")
     good = {
         "what": "training", "epoch": 1, "epochs": 2, "step": 1, "steps": 3, "done": 0.5, "seconds_left": 3.0,
-        "overflows": 0, "device": "cpu", "noted": "2025", "reason": "r", "when": "2025", "pid": 1, "host": "h", "since": "2025",
+        "overflows": 0, "device": "cpu", "noted": "2025", "reason": "r", "when": "2025", "pid": 1, "host": "h",
+        "since": "2025",
     }  # fmt: skip
     (folder / name).write_text(json.dumps({**good, **values} if isinstance(values, dict) else values))
     assert words in run_status(Store(tmp_path), folder.name).text
