@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from benchmarks.earlier_version import left_by_0_1
 from benchmarks.protocol.recipe import PROFILES
@@ -27,6 +27,7 @@ PUBLISHED = Path(__file__).parents[1] / "results"
 """Results that come with this version."""
 
 ResultSource = Literal["own", "published"]
+AnyRecord = TypeVar("AnyRecord", Result, FailedRun, Submission)
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,43 +112,38 @@ def collect(home: Path, published: Path | None = PUBLISHED) -> Collection:
     stored: list[StoredResult] = []
     damaged: list[str] = []
     left_out = [sentence] if (sentence := left_by_0_1(home).sentence) else []
-    sources: tuple[tuple[ResultSource, Path], ...] = (
-        ("own", Home(home).results),
-        *((("published", published),) if published is not None else ()),
+    roots: tuple[tuple[ResultSource, Path, Path], ...] = (
+        ("own", home, Home(home).results),
+        *((("published", published, published),) if published is not None else ()),
     )
-    for source, folder in sources:
-        for result in read_results(folder):
-            if isinstance(result, MadeBy01):
-                continue  # one sentence names them all
-            if isinstance(result, ResultDamaged):
-                # Only the name of the file: a report may travel, so it must not name folders of this machine.
-                damaged.append(str(result).replace(f"{folder}/", ""))
-            elif reason := _reason(result):
-                left_out.append(f"{result.key}: {reason}")
-            else:
-                stored.append(StoredResult(result, source))
+    for source, _, folder in roots:
+        records = _usable(read_results(folder), f"{folder}/", "", damaged, left_out)
+        stored += [StoredResult(result, source) for result in records]
     failed: list[StoredFailure] = []
-    for source, root in (("own", home), *((("published", published),) if published is not None else ())):
-        for failure in read_failed_runs(root):
-            if isinstance(failure, MadeBy01):
-                continue
-            if isinstance(failure, ResultDamaged):
-                damaged.append(str(failure).replace(f"{root}/", ""))
-            elif reason := _reason(failure):
-                left_out.append(f"{failure.key}, which {failure.state}: {reason}")
-            else:
-                failed.append(StoredFailure(failure, source))
-    submissions: list[Submission] = []
-    for submission in read_submissions(home):
-        if isinstance(submission, MadeBy01):
+    for source, root, _ in roots:
+        failures = _usable(read_failed_runs(root), f"{root}/", "", damaged, left_out)
+        failed += [StoredFailure(failure, source) for failure in failures]
+    submissions = tuple(_usable(read_submissions(home), f"{Home(home).scores}/", "scores/", damaged, left_out))
+    return Collection(tuple(stored), tuple(damaged), tuple(left_out), submissions, tuple(failed))
+
+
+def _usable(
+    records: Iterable[AnyRecord | ResultDamaged], folder: str, shown: str, damaged: list[str], left_out: list[str]
+) -> Iterator[AnyRecord]:
+    """Yield the records that tables may use, and add a sentence for each other one; those of 0.1 have one together.
+
+    A sentence has `shown` in place of `folder`: a report may travel, so it must not name folders of this machine.
+    """
+    for record in records:
+        if isinstance(record, MadeBy01):
             continue
-        if isinstance(submission, ResultDamaged):
-            damaged.append(str(submission).replace(f"{Home(home).scores}/", "scores/"))
-        elif reason := _reason(submission):
-            left_out.append(f"{submission.key}: {reason}")
+        if isinstance(record, ResultDamaged):
+            damaged.append(str(record).replace(folder, shown))
+        elif reason := _reason(record):
+            state = f", which {record.state}" if isinstance(record, FailedRun) else ""
+            left_out.append(f"{record.key}{state}: {reason}")
         else:
-            submissions.append(submission)
-    return Collection(tuple(stored), tuple(damaged), tuple(left_out), tuple(submissions), tuple(failed))
+            yield record
 
 
 def profile_of(result: Result | FailedRun) -> str | None:

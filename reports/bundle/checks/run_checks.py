@@ -59,7 +59,7 @@ def system(result: Result | FailedRun) -> Iterator[str]:
         yield f"{name} is a system of this suite, and its record calls it a user's own"
         return
     if registered is None and stored is None:
-        return  # of earlier versions; it then stands in no table
+        return  # it then stands in no table, which is another check's word
     if registered is not None and registered.version != identity["version"]:
         yield f"version {identity['version']} of {name}, this version has {registered.version}"
     try:
