@@ -41,6 +41,7 @@ from reports.render.markdown import grid, reading, sources
 from reports.select.results import Collection, collect
 from reports.tables.assemble import Report, assemble, made_with, results_of_tables
 from reports.tables.frames import TableFrame
+from rssam import escape
 from rssam.errors import UserError
 from rssam.escape import markdown_prose
 from rssam.files import scratch_folder, write_durable
@@ -276,7 +277,7 @@ def _readme(
     if extra_sections:
         lines += ["", markdown.extra_sections(extra_sections).rstrip()]
     for line in (*report.damaged, *report.left_out):
-        lines += ["", markdown_prose(f"Left out: {line}")]
+        lines += ["", f"Left out: {escape.markdown(line)}"]
     return "\n".join(lines) + "\n"
 
 
