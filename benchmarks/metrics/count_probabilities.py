@@ -31,10 +31,10 @@ def probability_histogram(truth: Tensor, logits: Tensor) -> Tensor:
     ignored = truth == IGNORE
     rows = []
     for label, layer in enumerate(values, start=int(binary)):
-        cells = (layer * CELLS).ceil_().int()  # [H, W]
+        cells = (layer * CELLS).ceil_().short()  # [H, W]; three times the highest cell fits into int16
         if binary:  # a logit just above 0 has a probability of exactly 0.5 in fp32
             cells = torch.where(logits[0] > 0, cells.clamp(min=MIDDLE + 1), cells.clamp(max=MIDDLE))
-        state = (truth == label).int().masked_fill_(ignored, 2)
+        state = (truth == label).short().masked_fill_(ignored, 2)
         rows.append(torch.bincount((3 * cells + state).flatten(), minlength=3 * (CELLS + 1)))
     counts = torch.stack(rows).cpu().numpy().reshape(len(rows), CELLS + 1, 3)[..., :2]
     return torch.from_numpy(np.add.reduceat(counts, STARTS, axis=1))  # [C, bins, 2]

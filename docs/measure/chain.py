@@ -1,10 +1,11 @@
 """Whether the decoder chain as printed learns, and how far apart each chain leaves the class tokens. On a CPU.
 
-From the root of the repository:
+From the root of the repository, with PYTHONPATH=. (fp16's products are shared with the tests):
 
-    python docs/measure/chain.py distance                          # class distance after the decoder at 1/4
-    python docs/measure/chain.py learn --out chain.jsonl           # every cell of `CELLS`; those in the file are kept
+    python docs/measure/chain.py distance                 # class distance after the decoder at 1/4
+    python docs/measure/chain.py learn --out FILE.jsonl   # every cell of `cells`; those in the file are kept
     python docs/measure/chain.py learn --row 2 --precision bf16 --scale 3 --rate 3e-4 --seed 0 [--chain printed]
+    python docs/measure/chain.py table FILE.jsonl ...     # what the files hold, a line for each row and precision
 
 The default chain is decided by `learn` alone, never by a test score, and by this rule, which stood before the cells:
 a cell is four images of 64 pixels, one group, learnt by heart by AdamW with weight decay 0.1 and a linear warm-up of
@@ -158,10 +159,29 @@ def distances(seeds: int) -> None:
         print(f"| {chain} | {scale} | {' | '.join(f'{number:.2g}' for number in numbers)} |", flush=True)
 
 
+def table(files: list[Path]) -> None:
+    """Print at which step each cell had learnt, or its last loss, a number for each seed from 0 on."""
+    found: dict[tuple[int, str, float], dict[tuple[float, Chain], dict[int, str]]] = {}
+    for line in (line for file in files for line in file.read_text().splitlines()):
+        cell = json.loads(line)
+        shown = str(cell["steps"]) if cell["learns"] else f"no ({cell['end']:.2f})"
+        row = found.setdefault((cell["row"], cell["precision"], float(cell["scale"])), {})
+        row.setdefault((cell["rate"], cell["chain"]), {})[cell["seed"]] = shown
+    columns: list[tuple[float, Chain]] = list(itertools.product((3e-4, 5e-3), ("printed", "sam_first")))
+    names = " | ".join(f"{chain}, {rate:.0e}" for rate, chain in columns).replace("e-0", "e-")
+    print(f"| row | precision | weights of queries and keys | {names} |\n|---|---|--:|---|---|---|---|")
+    order = {precision: place for place, precision in enumerate(PRECISIONS)}
+    for row, precision, scale in sorted(found, key=lambda key: (key[0], order[key[1]], key[2])):
+        by_seed = (found[row, precision, scale].get(column, {}) for column in columns)
+        cells_shown = " | ".join(" ".join(seeds[seed] for seed in sorted(seeds)) or "-" for seeds in by_seed)
+        print(f"| {row} | {precision} | {scale:g} | {cells_shown} |")
+
+
 def main(argv: list[str]) -> None:
-    """Run one of the two measurements."""
+    """Run one of the measurements, or print what they found."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("distance", "learn"))
+    parser.add_argument("what", choices=("distance", "learn", "table"))
+    parser.add_argument("files", type=Path, nargs="*")
     parser.add_argument("--out", type=Path)
     parser.add_argument("--chain", choices=CHAINS, default="printed")
     parser.add_argument("--row", type=int, choices=ROWS)
@@ -175,6 +195,9 @@ def main(argv: list[str]) -> None:
     torch.set_num_threads(1)
     if given.what == "distance":
         distances(given.seeds)
+        return
+    if given.what == "table":
+        table(given.files)
         return
     part, parts = map(int, given.part.split("/"))
     chosen: Iterable[Cell] = list(cells(given.chain))[part - 1 :: parts]

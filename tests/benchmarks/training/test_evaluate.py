@@ -40,7 +40,7 @@ def test_images_are_scaled_once():
             to_float(wrong, CPU)
 
 
-@pytest.mark.parametrize("classes", [1, 6])
+@pytest.mark.parametrize("classes", [1, 6, 200])
 def test_confusion_equals_a_loop(classes):
     rng = np.random.default_rng(1)
     size = max(classes, 2)
@@ -50,9 +50,16 @@ def test_confusion_equals_a_loop(classes):
     for t, g in zip(truth.ravel(), guess.ravel(), strict=True):
         if t != 255:
             expected[t, g] += 1
-    task = Task(tuple("abcdef"[:classes]), (32, 32))
-    found = confusion_matrix(torch.from_numpy(truth).to(torch.uint8), torch.from_numpy(guess), task)
+    task = Task(tuple(f"class {number}" for number in range(classes)), (32, 32))
+    found = confusion_matrix(*(torch.from_numpy(labels).to(torch.uint8) for labels in (truth, guess)), task)
     assert found.numpy().tolist() == expected.tolist()
+
+
+@pytest.mark.parametrize("wrong", [6, 42, 254])
+def test_a_truth_of_no_class_is_in_no_cell(wrong):
+    truth = torch.full((4, 4), wrong, dtype=torch.uint8)
+    with pytest.raises(RuntimeError):
+        confusion_matrix(truth, torch.zeros_like(truth), Task(tuple("abcdef"), (32, 32)))
 
 
 @pytest.mark.parametrize("crop", [None, 32])
