@@ -15,7 +15,7 @@ from rich.text import Text
 from benchmarks.protocol.recipe import PrecisionChoice
 from rssam.escape import terminal
 
-ProfileName = Literal["smoke", "mini", "fair", "paper"]
+ProfileName = Literal["smoke", "demo", "mini", "fair", "paper"]
 Json = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
 OwnModel = Annotated[
     str | None,

@@ -29,6 +29,9 @@ def prepare(
         Path | None, typer.Option(help="Folder or archive of the data set, or a .pth checkpoint.")
     ] = None,
     synthetic: Annotated[int | None, typer.Option(min=4, help="Make so many stand-in scenes instead.")] = None,
+    wide: Annotated[
+        bool, typer.Option("--wide", help="With deepglobe --synthetic: wide, light roads that a small network learns.")
+    ] = False,
     skip_bad: Annotated[
         bool, typer.Option("--skip-bad", help="Leave out pairs with a bad file; every report says how many.")
     ] = False,
@@ -81,6 +84,12 @@ def prepare(
         if not isinstance(data, Whdld):
             raise typer.BadParameter(f"--class-order is for whdld, not for {name}")
         data = Whdld(in_order(class_order))
+    if wide:
+        from data_prep.datasets.deepglobe import DeepGlobe, WideStandIns
+
+        if not isinstance(data, DeepGlobe) or synthetic is None:
+            raise typer.BadParameter(f"--wide is for: deepglobe --synthetic N, not for {name}")
+        data = WideStandIns()
     if edges is not None:
         from data_prep.datasets.whu import Whu
 

@@ -67,6 +67,7 @@ class Profile:
     """A recipe with the sizes it is run with: `encoders` replaces SAM's, `init` is how networks start.
 
     With `small`, systems take the options of their smallest variant; `encoders` decides of SAM's encoder all the same.
+    A profile that `claims_nothing` is never compared: no difference from the paper, no test, no best row.
     """
 
     recipe: Recipe
@@ -74,6 +75,7 @@ class Profile:
     encoders: Mapping[str, str] = field(default_factory=dict)
     init: EncoderInit | None = None
     small: bool = False
+    claims_nothing: bool = False
 
 
 PAPER = Recipe(name="paper")
@@ -88,6 +90,9 @@ MINI = Recipe(name="mini", rates=(3e-4,), warmup=0.1, epochs=30, batch=5, group=
 SMOKE = Recipe(name="smoke", rates=(3e-4,), warmup=0.1, epochs=1, batch=1, group=1, crop=128, crops=14, limit=8)
 
 
+DEMO = Recipe(name="demo", rates=(3e-4,), warmup=0.1, epochs=1, batch=4, group=4, crop=64, crops=24, limit=8)
+
+
 PROFILES: dict[str, Profile] = {
     "smoke": Profile(
         SMOKE,
@@ -95,6 +100,15 @@ PROFILES: dict[str, Profile] = {
         encoders={"vit_b": "vit_t", "vit_l": "vit_s", "vit_h": "vit_s"},
         init="scratch",
         small=True,
+        claims_nothing=True,
+    ),
+    "demo": Profile(
+        DEMO,
+        "tiny encoders that learn wide stand-in roads within minutes on a CPU; claims nothing",
+        encoders={"vit_b": "vit_t", "vit_l": "vit_s", "vit_h": "vit_s"},
+        init="scratch",
+        small=True,
+        claims_nothing=True,
     ),
     "mini": Profile(MINI, "small real data on one GPU, or on a CPU with --encoder vit_t --init scratch"),
     "fair": Profile(FAIR, "the same budget and augmentation for all, the rate of each system chosen by validation"),

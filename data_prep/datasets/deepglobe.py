@@ -19,7 +19,8 @@ from data_prep.prepare.reading import Reading
 from data_prep.processes import Progress
 from data_prep.rules import rule
 from data_prep.synthetic.marker import mark
-from data_prep.synthetic.road_scenes import road_scene
+from data_prep.synthetic.road_scenes import Scene, road_scene
+from data_prep.synthetic.wide_roads import wide_road_scene
 from rssam.contract import Colour
 from rssam.files import write_atomic
 
@@ -80,10 +81,20 @@ class DeepGlobe:
         """
         mark(out, self.title)
         for index in range(count + 1):
-            scene = road_scene(SOURCE_SIDE, np.random.default_rng([seed, index]))
+            scene = self._scene(np.random.default_rng([seed, index]))
             stem = out / ("train" if index < count else "valid") / str(100000 + index)
             image = encode_picture(Image.fromarray(scene.image), "JPEG", quality=92)
             write_atomic(stem.with_name(f"{stem.name}_sat.jpg"), image)
             if index < count:
                 mask = encode_picture(Image.fromarray(np.uint8(255) * scene.roads).convert("RGB"), "PNG")
                 write_atomic(stem.with_name(f"{stem.name}_mask.png"), mask)
+
+    def _scene(self, rng: np.random.Generator) -> Scene:
+        return road_scene(SOURCE_SIDE, rng)
+
+
+class WideStandIns(DeepGlobe):
+    """DeepGlobe with stand-ins of wide, light roads, which a small network learns within minutes."""
+
+    def _scene(self, rng: np.random.Generator) -> Scene:
+        return wide_road_scene(SOURCE_SIDE, rng)

@@ -87,8 +87,8 @@ def _state(
     profiles = [name for name in reversed(PROFILES) if any(profile_of(result) == name for result in own)]
     collapsed = sum(result.collapsed for result in own)
     lines = []
-    if profiles == ["smoke"]:
-        lines.append("Smoke runs only: they prove the wiring and claim nothing about the paper.")
+    if profiles and all(PROFILES[name].claims_nothing for name in profiles):
+        lines.append(f"Runs of {join_words(profiles)} only: they claim nothing about the paper.")
     elif "paper" not in profiles:
         lines.append(f"No run under the paper's recipe: what was run is {join_words(profiles)}.")
     if not report.tables:

@@ -1,4 +1,7 @@
-"""Render tables as LaTeX for `\\input`, with the packages booktabs and graphicx. The caption holds the notes."""
+"""Render tables as LaTeX for `\\input`, with the packages booktabs, graphicx and threeparttable.
+
+The caption is one sentence; what a reader must know of the numbers stands as notes below the table.
+"""
 
 from __future__ import annotations
 
@@ -20,15 +23,15 @@ def render(frames: Sequence[TableFrame]) -> str:
 
 def extra(table: ExtraTable) -> str:
     """Return the table environment of a table beyond the paper's."""
-    notes, heads = latex_prose(" ".join(table.notes)), " & ".join(map(latex, table.heads)) + r" \\"
+    heads = " & ".join(map(latex, table.heads)) + r" \\"
     body = [" & ".join(map(latex, row)) + r" \\" for row in table.texts]
     alignment = "l" * table.left + "r" * (len(table.heads) - table.left)
-    return _environment(latex(table.caption), notes, alignment, (heads,), body)
+    return _environment(latex(table.caption), table.notes, alignment, (heads,), body)
 
 
 def document(body: str) -> str:
     """Return rendered tables as a whole document, to look at them."""
-    head = r"\documentclass{article}", r"\usepackage[T1]{fontenc}", r"\usepackage{booktabs,graphicx}"
+    head = r"\documentclass{article}", r"\usepackage[T1]{fontenc}", r"\usepackage{booktabs,graphicx,threeparttable}"
     return "\n".join((*head, r"\begin{document}", body, r"\end{document}", ""))
 
 
@@ -36,24 +39,20 @@ def _table(frame: TableFrame) -> str:
     heads = paper_columns(frame)
     width, left = len(heads), len(label_columns(frame))
     title = latex(f"{frame.table.title} ({frame.title})")
-    reading = legend(frame, "in bold", "underlined")
-    notes = latex_prose(" ".join(note for note in (reading, *frame.notes) if note))
+    notes = [note for note in (legend(frame, "in bold", "underlined"), *frame.notes) if note]
     rows = frame.rows.to_dict("records")
     body = [" & ".join(_cell(cell) for cell in row) + r" \\" for row in paper_cells(frame)]
     sources = [f"% {one_line(', '.join(row['keys']) or row['scored'])}" for row in rows if row["keys"] or row["scored"]]
     return "\n".join((*sources, _environment(title, notes, "l" * left + "r" * (width - left), _heads(heads), body)))
 
 
-def _environment(title: str, notes: str, alignment: str, heads: Sequence[str], body: Sequence[str]) -> str:
-    """Return a table environment around escaped lines; the caption holds title and notes."""
+def _environment(title: str, notes: Sequence[str], alignment: str, heads: Sequence[str], body: Sequence[str]) -> str:
+    """Return a table environment around escaped lines, with the title as caption and notes, not yet escaped, below."""
     lines = (
         r"\begin{table}[htbp]",
         r"\centering",
-        rf"\caption[{title}]{{{title}. {notes}}}",
-        r"\smallskip",
         r"\setlength{\tabcolsep}{3pt}",
-        # A wide table is shrunk to the line, a narrow one keeps its size.
-        r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%",
+        r"\sbox0{%",  # made first: threeparttable measures every tabular within it
         rf"\begin{{tabular}}{{{alignment}}}",
         r"\toprule",
         *heads,
@@ -61,10 +60,23 @@ def _environment(title: str, notes: str, alignment: str, heads: Sequence[str], b
         *body,
         r"\bottomrule",
         r"\end{tabular}}",
+        r"\begin{threeparttable}",
+        rf"\caption{{{title}.}}",
+        # A wide table is shrunk to the line, a narrow one keeps its size. Notes are as wide as the tabular around it.
+        r"\begin{tabular}{@{}c@{}}",
+        r"\resizebox{\ifdim\wd0>\linewidth\linewidth\else\wd0\fi}{!}{\usebox0}",
+        r"\end{tabular}",
+        *_notes(notes),
+        r"\end{threeparttable}",
         r"\end{table}",
         "",
     )
     return "\n".join(lines)
+
+
+def _notes(notes: Sequence[str]) -> tuple[str, ...]:
+    items = tuple(rf"\item {latex_prose(note)}" for note in notes)
+    return (r"\begin{tablenotes}[flushleft]", r"\footnotesize", *items, r"\end{tablenotes}") if notes else ()
 
 
 def _heads(heads: Sequence[Column]) -> tuple[str, ...]:

@@ -89,9 +89,10 @@ def _options(row: ResultGroupRow) -> dict[str, object]:
 
 def _recipe(group: ResultGroup, row: ResultGroupRow) -> Reason:
     setting = group.setting
-    recipe = PROFILES[setting.profile].recipe
-    if setting.profile == "smoke":
-        return "the smoke profile proves the wiring, claims nothing"
+    profile = PROFILES[setting.profile]
+    recipe = profile.recipe
+    if profile.claims_nothing:
+        return f"the {setting.profile} profile claims nothing"
     return "" if recipe == PROFILES[PAPER_SETTING.profile].recipe else f"the recipe is {recipe.name}, not the paper's"
 
 

@@ -11,12 +11,14 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.metrics.counts import Scores, class_scores, scores
+from benchmarks.protocol.recipe import PROFILES
 from benchmarks.protocol.setting import Setting
 from benchmarks.protocol.tables import Table
 from benchmarks.results.failed_run import FailedRun
 from benchmarks.results.result import Result
 from benchmarks.results.submission import Submission
 from reports.select.comparable import ResultGroup, ResultGroupRow, RowState, comparable_groups
+from reports.select.not_comparable import row_reasons
 from reports.select.results import Collection, ResultSource
 from reports.select.row_name import row_name
 from reports.select.settings import describe
@@ -174,10 +176,13 @@ def _row(group: ResultGroup, row: ResultGroupRow, names: tuple[str, ...]) -> dic
     if state != "done":
         ours = {name: value if name in PARAMETER_COLUMNS else math.nan for name, value in ours.items()}
     paper: Mapping[str, float] = row.row.paper if group.setting.dataset is None else {}
+    # Another recipe is named in a note and has its difference; other data or another network have none.
+    compared = not (PROFILES[group.setting.profile].claims_nothing or row_reasons(group, row, any_recipe=True))
     cells: dict[str, Any] = {}
     for name in group.table.scores:
         printed = paper.get(name, math.nan)
-        cells |= {name: ours[name], f"{name}_paper": printed, f"{name}_difference": ours[name] - printed}
+        difference = ours[name] - printed if compared else math.nan
+        cells |= {name: ours[name], f"{name}_paper": printed, f"{name}_difference": difference}
     return {
         **_labels(group, row),
         **cells,

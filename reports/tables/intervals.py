@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from benchmarks.protocol.recipe import PROFILES
 from benchmarks.results.counted_test import CountedTest
 from reports.formatting import format_range, join_words, plural
 from reports.select.comparable import ResultGroup, ResultGroupRow, replicate_identity
@@ -55,8 +56,8 @@ def by_column(tests: Sequence[CountedTest], units: Units) -> dict[str, Jackknife
 def unranked(group: ResultGroup) -> str:
     """Return why no row may be called best or different from another; empty where rows may be ranked."""
     data = group.results[0].data if group.results else {}
-    if group.setting.profile == "smoke":
-        return "the smoke profile claims nothing"
+    if PROFILES[group.setting.profile].claims_nothing:
+        return f"the {group.setting.profile} profile claims nothing"
     if data.get("origin") == "synthetic":
         return "the data are synthetic"
     if group.missing:

@@ -269,11 +269,11 @@ def _replicates(group: ResultGroup) -> str:
         rows_by_replicates[replicates].append(row_name(group, row))
     counts = {len(row.results) for row in group.filled}
     if counts == {1}:
-        meaning = " One replicate: only the difference is shown, no verdict."
+        meaning = " One replicate: no verdict."
     else:
         meaning = " Numbers are means over a row's replicates."
         if max(counts) < REPLICATES:
-            meaning += f" Fewer than {REPLICATES}: only differences are shown, no verdict."
+            meaning += f" Fewer than {REPLICATES}: no verdict."
     if len(rows_by_replicates) == 1:
         return f"Replicates: {next(iter(rows_by_replicates))}.{meaning}"
     listed = "; ".join(f"{join_words(names)}: {replicates}" for replicates, names in rows_by_replicates.items())

@@ -74,8 +74,8 @@ class Verdict:
 
     @property
     def difference(self) -> float | None:
-        """Ours less the paper's; None without ours."""
-        return None if self.mean is None else self.mean - self.run.printed["dice"]
+        """Ours less the paper's; None without ours, and where it is not comparable."""
+        return None if self.mean is None or self.word == "not comparable" else self.mean - self.run.printed["dice"]
 
 
 @dataclass(frozen=True)

@@ -161,7 +161,7 @@ WORDS = {
     "one_replicate": Words(
         notes=(
             "No interval: 3 test images with something to score, where an interval takes 20.",
-            "Replicates: split seed 0 with seed 0. One replicate: only the difference is shown, no verdict.",
+            "Replicates: split seed 0 with seed 0. One replicate: no verdict.",
         ),
         legend=("No difference is tested: 3 test images with something to score, where a test takes 30.",),
         markdown=("| yes | yes | yes | **0.765** | **0.765** | 0.000 | **0.619** | **0.620** | -0.001 | 1 |",),

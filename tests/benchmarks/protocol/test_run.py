@@ -8,7 +8,7 @@ import pytest
 from baselines.fcn import Fcn
 from baselines.sam_lora import SamLora
 from baselines.unet import UNet
-from benchmarks.protocol.recipe import FAIR, MINI, PAPER, PROFILES, SMOKE, Recipe, added
+from benchmarks.protocol.recipe import DEMO, FAIR, MINI, PAPER, PROFILES, SMOKE, Recipe, added
 from benchmarks.protocol.registry import smallest
 from benchmarks.protocol.run import ResolvedRun, Run, canonical, make_key, plain_fields, resolve_run
 from benchmarks.protocol.setting import Setting
@@ -111,7 +111,7 @@ def test_batch_is_whole_groups():
 
 def test_every_profile_has_a_recipe_of_its_name():
     assert {name: profile.recipe.name for name, profile in PROFILES.items()} == {name: name for name in PROFILES}
-    assert {PAPER, FAIR, MINI, SMOKE} == {profile.recipe for profile in PROFILES.values()}
+    assert {PAPER, FAIR, MINI, SMOKE, DEMO} == {profile.recipe for profile in PROFILES.values()}
 
 
 def test_setting_replaces_encoders():
@@ -152,7 +152,7 @@ def test_naming_the_tables_own_data_set_overrides_nothing():
 
 
 def test_unknown_profile_lists_the_choices():
-    with pytest.raises(UnknownName, match="smoke, mini, fair, paper"):
+    with pytest.raises(UnknownName, match="smoke, demo, mini, fair, paper"):
         Setting("huge")
 
 

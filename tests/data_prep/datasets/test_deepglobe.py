@@ -14,6 +14,7 @@ from data_prep.datasets.deepglobe import DeepGlobe
 from data_prep.errors import DataError
 from data_prep.manifest import load_manifest, verify_files
 from data_prep.rules import sentences
+from data_prep.synthetic.wide_roads import wide_road_scene
 from tests.data_prep.samples import contents, picture, prepare, road, write_image, write_mask, write_pair
 
 
@@ -128,6 +129,15 @@ def test_synthesized_pairs_have_the_layout_and_are_marked(tmp_path, out):
     assert (len(manifest.entries), manifest.without_mask) == (2, 1)
     assert manifest.describe() == "synthetic stand-in scenes (2 pairs), not deepglobe"
     assert not replace(manifest, expected_pairs=2).complete
+
+
+def test_wide_roads_are_wider_and_lighter_than_the_fields():
+    """The usual scenes hide their roads from colour alone, and no small network learns them within minutes."""
+    scenes = [wide_road_scene(512, np.random.default_rng(seed)) for seed in range(4)]
+    for scene in scenes:
+        assert 0.03 < scene.roads.mean() < 0.5
+        grey = scene.image.mean(axis=2)
+        assert np.percentile(grey[scene.roads], 10) > np.percentile(grey[~scene.roads], 90)
 
 
 def test_the_manifest_is_json_with_one_digest_per_file(shared_source, out):

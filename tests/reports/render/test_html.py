@@ -81,7 +81,7 @@ def test_nothing_run(tmp_path):
 def test_smoke_only(tmp_path):
     fill(tmp_path, [0.6] * 5, Setting("smoke"), data=MADE_UP, precision="32-true")
     text = page_of(tmp_path, (TABLE5,)).text
-    assert "Smoke runs only: they prove the wiring and claim nothing about the paper." in text
+    assert "Runs of smoke only: they claim nothing about the paper." in text
     assert "None of the 5 different runs behind these tables is done as the paper declares it." in text
     assert "Not on the whole data: synthetic stand-in scenes (24 pairs), not deepglobe." in text
 
@@ -106,7 +106,7 @@ def test_a_page_of_figures_alone_still_says_what_was_run(tmp_path):
     fill(tmp_path, [0.6] * 5, Setting("smoke"), data=MADE_UP, precision="32-true")
     collection = collect(tmp_path, tmp_path / "none")
     page = Page(render(assemble((), collection), collection, figure_views([FIGURES["fig7"]], collection, tmp_path)))
-    assert "Smoke runs only: they prove the wiring" in page.text
+    assert "Runs of smoke only" in page.text
     assert "This report was asked for without any table." in page.text
     assert "Results 5" in re.sub(r"\s+", " ", page.text.replace("Results5", "Results 5"))
     assert page.text.count("results/deepglobe-") == 5

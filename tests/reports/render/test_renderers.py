@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 import shutil
 import subprocess
 
@@ -76,6 +77,11 @@ def test_latex(report):
     assert text.count(r"\begin{table}") == text.count(r"\end{table}") == text.count(r"\bottomrule") == 2
     rows = [line for line in text.splitlines() if line.endswith(r"\\") and "multicolumn" not in line]
     assert {line.count("&") for line in rows} == {10, 11}
+    # Notes once stood in the caption, which then had 1,967 characters.
+    captions = re.findall(r"\\caption\{(.*)\}", text)
+    assert len(captions) == 2
+    assert all(len(caption) < 200 and ". " not in caption for caption in captions)
+    assert text.count(r"\item") == sum(1 + len(frame.notes) for frame in report.frames)
 
 
 def test_latex_escapes_what_it_must():

@@ -163,7 +163,7 @@ def test_damaged_and_outdated_files_are_left_out_and_named(home, published):
     assert f"{bare.key}.json: a part is missing or malformed (identity.precision is missing)" in named
     assert sorted(collection.left_out) == sorted([
         f"{old.key}: made under protocol 0, this version has 2",
-        f"{odd.key}: its recipe 'paper' is not one of this version (smoke, mini, fair, paper)",
+        f"{odd.key}: its recipe 'paper' is not one of this version (smoke, demo, mini, fair, paper)",
     ])  # fmt: skip
     assert not any(str(home) in line for line in collection.damaged)
 
@@ -195,6 +195,7 @@ class LandCover:
     image_size: ClassVar[tuple[int, int]] = (256, 256)
     average: ClassVar[str] = "classes"
     expected_pairs: ClassVar[None] = None
+    official_sizes: ClassVar[None] = None
 
 
 def test_several_classes_parameters_and_overall_accuracy(monkeypatch):

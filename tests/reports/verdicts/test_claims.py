@@ -205,7 +205,7 @@ def test_words_of_smoke_and_of_mixed_recipes(tmp_path):
     paper, smoke = (summary_lines(one.verdict_set) for one in found.ranked)
     assert paper == ["Of the paper's 39 runs: 1 difference only and 38 not run."]
     assert smoke[0] == "Of the paper's 39 runs: 1 not comparable and 38 not run."
-    assert smoke[1].startswith("Not comparable, because: the smoke profile proves the wiring, claims nothing (1 run); ")
+    assert smoke[1].startswith("Not comparable, because: the smoke profile claims nothing (1 run); ")
     page = render(found)
     assert "### Profile smoke, your results" in page
     assert page.count("| RS-SAM | 1, 5, 6, 7 |") == 1  # no line of verdicts for a profile that can have none

@@ -177,7 +177,7 @@ def test_why_a_run_is_not_comparable(options, why):
         (
             Setting("smoke"),
             "Baseline",
-            "the smoke profile proves the wiring, claims nothing; trained from scratch, without the pretrained "
+            "the smoke profile claims nothing; trained from scratch, without the pretrained "
             "weights; another encoder than the paper's",
         ),
         (Setting("paper", init="scratch"), "Baseline", "trained from scratch, without the pretrained weights"),
