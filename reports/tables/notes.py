@@ -31,6 +31,14 @@ INITIALISATIONS = {
 }
 
 
+SPLIT_NOTES = {
+    "folders": ", in the split of the source's folders",
+    "lists": ", in the split of the source's lists",
+    "ignored": ", dealt anew although the source has a split of its own",
+}
+"""On a user's own data, by the field `split` of `Folder`."""
+
+
 def notes(group: ResultGroup, intervals: Sequence[str] = (), scored: Sequence[str] = ()) -> tuple[str, ...]:
     """Return all notes on a group of results, in the order of their weight. Commands stand in backquotes.
 
@@ -199,6 +207,7 @@ def _data(group: ResultGroup) -> str:
     counts = ", ".join(
         f"{join_words([str(size) for size in sorted(sizes)])} {split}" for split, sizes in recorded.items() if sizes
     )
+    described += SPLIT_NOTES.get(group.results[0].identity["dataset"].get("split"), "")
     return f"Data: {group.dataset}, {described}" + (f"; images used: {counts}." if counts else ".")
 
 

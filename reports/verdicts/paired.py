@@ -11,7 +11,6 @@ import numpy as np
 from benchmarks.protocol.claims import CLAIMS, Comparison, ScoreName
 from benchmarks.protocol.tables import SYSTEMS
 from benchmarks.results.result import Result
-from data_prep.registry import dataset as find_dataset
 from reports.formatting import plural
 from reports.select.comparable import ResultGroup, ResultGroupRow, RowState, replicate_identity
 from reports.statistics.replicates import LEVEL, Contrast, alike, contrast, holm
@@ -146,7 +145,7 @@ def _named(row: ResultGroupRow) -> str:
 
 def test_over_train(group: ResultGroup, replicate_pairs: Sequence[ReplicatePair]) -> float:
     """Return test images per training image where splits are drawn anew, for their overlap; 0 for an official split."""
-    if find_dataset(group.dataset).official_sizes is not None:
+    if all(better.published_split for better, _ in replicate_pairs):
         return 0.0
     return float(np.mean([better.data["test"] / better.data["train"] for better, _ in replicate_pairs]))
 
