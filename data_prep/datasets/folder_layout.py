@@ -50,14 +50,14 @@ def own_layout(folder: Path, globs: Globs | None, split: OwnSplit | None) -> Nam
     """
     names = _names(folder)
     files = find_files(names, globs)
-    published = None if split is None else find_published(folder, globs)
+    stemmed = _stemmed(folder, files, parted=split is not None)
+    published = None if split is None else published_split(folder, names, _pairs(stemmed))
     if published is None or split == "ignored":
         ignored = () if published is None else (rule("split-ignored", names=published.names),)  # hashed: see `rule`
         of_file: dict[str, tuple[FileRole, str, Split | None]] = {
             file.name: (file.role, stem, None) for stem, file in _stemmed(folder, files, parted=False)
         }
         return NamedFiles(of_file, _expected(globs), _found(names), split_rules=ignored)
-    stemmed = _stemmed(folder, files, parted=True)
     pairs, used = _pairs(stemmed), published.used
     return NamedFiles(
         {file.name: (file.role, stem, used.get(stem)) for stem, file in stemmed if stem in used or stem not in pairs},
@@ -108,6 +108,9 @@ def _places_pair(files: Sequence[OwnFile]) -> bool:
     names = {role: {file.stem for file in files if file.role == role} for role in ("image", "mask")}
     places = {role: {file.place for file in files if file.role == role} for role in ("image", "mask")}
     paired = places["image"] & places["mask"]
+    folders = {"/".join(file.folders[:depth]) for file in files for depth in range(1, len(file.folders) + 1)}
+    if any(f"{place}.png" in folders for place in paired):
+        return False  # a prepared picture and a folder would have one name
     splits = {file.split for file in files if file.place in paired}
     return all(
         file.place in paired or (file.split is not None and file.split not in splits)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cache, partial
 
 from data_prep.file_names import nfc
 from data_prep.prepare.layouts import FileRole
@@ -85,7 +86,7 @@ def count_pairs(files: Iterable[OwnFile], name: Callable[[OwnFile], str] = lambd
     return len(by_role["image"] & by_role["mask"])
 
 
-def _by_folders(names: Sequence[str], image_words: Sequence[str], mask_words: Sequence[str]) -> list[OwnFile]:
+def _by_folders(names: Sequence[str], image_words: tuple[str, ...], mask_words: tuple[str, ...]) -> list[OwnFile]:
     """Return the files whose innermost folder with a role says what they are; files without such a folder are images
     only where no folder says so."""
     files, others = [], []
@@ -134,21 +135,30 @@ def _by_globs(names: Iterable[str], globs: Globs) -> list[OwnFile]:
     for name in names:
         for role, pattern in patterns:
             if match := pattern.fullmatch(name):
-                parts = "/".join(part for part in match.groups() if part).split("/")
-                files.append(OwnFile(name, role, tuple(parts[:-1]), _stem(parts[-1]), _split(name.split("/")[:-1])))
+                of_part: dict[str, list[str]] = defaultdict(list)
+                for group, text in match.groupdict().items():
+                    of_part[group.split("_")[0]] += [PICTURE.sub("", text)] if text else []
+                parts = "/".join("_".join(texts) for texts in of_part.values() if texts).split("/")
+                files.append(OwnFile(name, role, tuple(parts[:-1]), parts[-1], _split(name.split("/")[:-1])))
                 break
     return files
 
 
 def _pattern(glob: str) -> re.Pattern[str]:
-    """Return a glob as a pattern with a group for each wildcard: * and ? within a folder, ** over folders."""
-    parts = re.split(r"(\*\*/|\*\*|\*|\?)", re.sub(r"^(?:\./)+|\.\*$", "", nfc(glob)))
-    wildcards = {"**/": "(?:(.+)/)?", "**": "(.*)", "*": "([^/]*)", "?": "([^/])"}
-    ending = r"\.[^./]+" if glob.endswith(".*") else ""
-    return re.compile("".join(wildcards.get(part) or re.escape(part) for part in parts) + ending)
+    """Return a glob as a pattern with a group for each wildcard: * and ? within a folder, ** over folders.
+
+    The groups are called "p0_0", by the part of the path and their place: texts of one part make one name.
+    """
+    wildcards = {"**/": "(?:(?P<{}>.+)/)?", "**": "(?P<{}>.*)", "*": "(?P<{}>[^/]*)", "?": "(?P<{}>[^/])"}
+    written, part = "", 0
+    for place, piece in enumerate(re.split(r"(\*\*/|\*\*|\*|\?)", re.sub(r"^(?:\./)+|\.\*$", "", nfc(glob)))):
+        written += wildcards[piece].format(f"p{part}_{place}") if piece in wildcards else re.escape(piece)
+        part += piece.count("/")
+    return re.compile(written + (r"\.[^./]+" if glob.endswith(".*") else ""))
 
 
-def _role(folder: str, image_words: Sequence[str], mask_words: Sequence[str]) -> FileRole | None:
+@cache
+def _role(folder: str, image_words: tuple[str, ...], mask_words: tuple[str, ...]) -> FileRole | None:
     """Return what a folder says of its files: by its whole name, or for the wider lists by a word in it."""
     name = folder.lower()
     words = {name}
@@ -160,6 +170,7 @@ def _role(folder: str, image_words: Sequence[str], mask_words: Sequence[str]) ->
     return "image" if words & set(image_words) else None
 
 
+@cache
 def _split_word(folder: str) -> str | None:
     """Return the name of a split that a folder's name begins or ends with, as in "train_labels" or "valannot"."""
     words = re.split(r"[\W_]+", folder)

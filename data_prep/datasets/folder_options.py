@@ -197,10 +197,8 @@ def _globs(globs: tuple[str | None, str | None]) -> Globs | None:
     if images is None or masks is None:
         raise BadDeclaration('give both, patterns of paths in the source: --images "rgb/*.png" --masks "gt/*.png"')
     for glob in (images, masks):
-        if "*" not in glob or glob.startswith(("/", "..")) or not is_line(glob):
-            raise BadDeclaration(
-                f'expected a pattern with * relative to the source, as "rgb/*.png", found {_shown(glob)}'
-            )
+        if not {"*", "?"} & set(glob) or glob.startswith(("/", "..")) or not is_line(glob):
+            raise BadDeclaration(f'expected a pattern in the source with *, as "rgb/*.png", found {_shown(glob)}')
     return images, masks
 
 
