@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
@@ -203,19 +204,17 @@ def _without_word(stem: str, words: Sequence[str]) -> str:
 
 def _without_common_folders(files: Sequence[OwnFile]) -> list[OwnFile]:
     """Return the files without the folders that all share: of all, or where that gives more pairs, of each role."""
-    joint = _shortened(files)
-    single = [short for role in ("image", "mask") for short in _shortened([f for f in files if f.role == role])]
 
     def pairs(shortened: Sequence[OwnFile]) -> int:
         return count_pairs(shortened, lambda file: file.place)
 
+    joint = _shortened(files)
+    if pairs(joint) >= count_pairs(files):
+        return joint
+    single = [short for role in ("image", "mask") for short in _shortened([f for f in files if f.role == role])]
     return single if pairs(single) > pairs(joint) else joint
 
 
 def _shortened(files: Sequence[OwnFile]) -> list[OwnFile]:
-    shared = 0
-    for parts in zip(*(file.folders for file in files), strict=False):
-        if len(set(parts)) > 1:
-            break
-        shared += 1
-    return [replace(file, folders=file.folders[shared:]) for file in files]
+    shared = len(os.path.commonprefix([file.folders for file in files]))
+    return [replace(file, folders=file.folders[shared:]) for file in files] if shared else list(files)
