@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
@@ -216,5 +215,7 @@ def _without_common_folders(files: Sequence[OwnFile]) -> list[OwnFile]:
 
 
 def _shortened(files: Sequence[OwnFile]) -> list[OwnFile]:
-    shared = len(os.path.commonprefix([file.folders for file in files]))
+    folders = [file.folders for file in files]
+    first, last = min(folders, default=()), max(folders, default=())  # what these two share, all between them do
+    shared = next((at for at, parts in enumerate(zip(first, last, strict=False)) if len(set(parts)) > 1), len(first))
     return [replace(file, folders=file.folders[shared:]) for file in files] if shared else list(files)

@@ -31,12 +31,11 @@ INITIALISATIONS = {
 }
 
 
-SPLIT_NOTES = {
+SPLIT_NOTES = {  # by the field `split` of `Folder`
     "folders": ", in the split of the source's folders",
     "lists": ", in the split of the source's lists",
     "ignored": ", dealt anew although the source has a split of its own",
 }
-"""On a user's own data, by the field `split` of `Folder`."""
 
 
 def notes(group: ResultGroup, intervals: Sequence[str] = (), scored: Sequence[str] = ()) -> tuple[str, ...]:
@@ -200,14 +199,14 @@ def _own(group: ResultGroup) -> str:
 
 def _data(group: ResultGroup) -> str:
     """Completeness of the data and sizes of the splits."""
-    described = group.results[0].data_description
+    result = group.results[0]
+    described = result.data_description + SPLIT_NOTES.get(str(result.identity["dataset"].get("split")), "")
     recorded = {
         split: {int(result.data[split]) for result in group.results if split in result.data} for split in SPLITS
     }
     counts = ", ".join(
         f"{join_words([str(size) for size in sorted(sizes)])} {split}" for split, sizes in recorded.items() if sizes
     )
-    described += SPLIT_NOTES.get(group.results[0].identity["dataset"].get("split"), "")
     return f"Data: {group.dataset}, {described}" + (f"; images used: {counts}." if counts else ".")
 
 

@@ -166,7 +166,9 @@ def test_a_published_split_from_its_folders_to_a_table(command, tmp_path, source
     assert "the user's own data: 10 pairs in 20 tiles, in the split of the source's folders; images used" in page
     assert command("score", "--run", done["key"], "--out", tmp_path / "masks")[0] == 0
     assert (tmp_path / "masks" / "test" / "0_y00000_x00000.png").exists()
-    code, output, errors = command("score", "--predictions", tmp_path / "masks", "--dataset", "paths", "--name", "again")
+    code, output, errors = command(
+        "score", "--predictions", tmp_path / "masks", "--dataset", "paths", "--name", "again"
+    )
     assert code == 0, errors
     code, output, errors = command("publish", "table5", "--out", tmp_path / "b.zip")
     assert code == 0, errors
