@@ -23,6 +23,9 @@ LIST = re.compile(rf"(?:.*/)?(?:{'|'.join(SPLIT_NAMES)})\.txt", re.IGNORECASE)
 MOST_BYTES = 64 << 20
 """Of a list: a million names."""
 
+UTF_16 = (b"\xff\xfe", b"\xfe\xff")
+"""How lists begin that were saved on Windows as "Unicode"."""
+
 OwnPairs = Mapping[str, tuple[OwnFile, OwnFile]]
 """Image and mask by the stem of the pair."""
 
@@ -140,11 +143,12 @@ def _of_lists(
 def _listed(path: Path, name: str, pairs: OwnPairs, by_name: Mapping[str, set[str]]) -> Iterable[str]:
     """Yield the stems of the pairs that the lines of a list name: by file name, with or without ending and folders.
 
-    A line may go on behind the name, with the mask or a number; lines without a pair are passed over. Raises DataError
-    if a line could be several pairs, or if the list cannot be read.
+    A line may go on behind the name, with the mask or a number; lines without a pair are passed over, so that a text
+    of something else is no list. Raises DataError if a line could be several pairs, or if the file cannot be read.
     """
     try:
-        text = read_bytes(path, most_bytes=MOST_BYTES).decode("utf-8-sig")
+        content = read_bytes(path, most_bytes=MOST_BYTES)
+        text = content.decode("utf-16" if content[:2] in UTF_16 else "utf-8-sig", errors="replace")
     except (OSError, ValueError) as error:
         raise DataError(f"{name} cannot be read as a list of names ({error}). {REMEDY}") from error
     for line in text.splitlines():

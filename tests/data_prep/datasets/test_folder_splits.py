@@ -91,6 +91,14 @@ def write_lists(folder, **stems):
         (folder / f"{split}.txt").write_text("\n".join(names))
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_lists_of_windows_are_read(tmp_path, encoding):
+    write_all(tmp_path / "s", ("images/{}ü.png", "masks/{}ü.png"), range(8))
+    for split, stems in PUBLISHED.items():
+        (tmp_path / "s" / f"{split}.txt").write_text("\r\n".join(f"C:\\data\\{stem}ü.png" for stem in stems), encoding)
+    assert own(tmp_path / "s").split == "lists"
+
+
 def test_lists_for_segmentation_come_before_others(tmp_path):
     """Pascal VOC has lists of the same names for whole images, of other images."""
     write_all(tmp_path / "s", ("JPEGImages/{}.jpg", "SegmentationClass/{}.png"), range(8))
@@ -120,6 +128,7 @@ def test_lists_of_something_else_are_no_split(tmp_path):
     write_all(tmp_path / "s", ("images/{}.png", "masks/{}.png"))
     before = prepare(own(tmp_path / "s"), tmp_path / "s", tmp_path / "before")
     write_lists(tmp_path / "s", train=["a road", "a house"], test=["0 is a number"])
+    (tmp_path / "s" / "val.txt").write_bytes(bytes(range(256)))
     after = prepare(own(tmp_path / "s"), tmp_path / "s", tmp_path / "after")
     assert (after.official_split, after.digest(0)) == (False, before.digest(0))
     assert "split" not in (tmp_path / "after" / DECLARATION).read_text()
