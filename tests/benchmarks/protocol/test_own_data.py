@@ -13,7 +13,10 @@ from benchmarks.protocol.run import Run
 from benchmarks.protocol.setting import Setting
 from benchmarks.protocol.tables import TABLE3, TABLE4, TABLE5
 from benchmarks.results.store import Store
+from data_prep.datasets.folder_options import ClassMap, declare
 from data_prep.registry import BUILT_IN, DATASETS, register_home
+from reports.bundle.checks.checked import RebuiltSplit
+from reports.bundle.checks.data_checks import declared_split
 from reports.select.results import collect
 from reports.tables.frames import table_frames
 from tests.benchmarks.prepared import SIDE, TINY
@@ -174,6 +177,25 @@ def test_a_published_split_from_its_folders_to_a_table(command, tmp_path, source
     assert code == 0, errors
     code, output, errors = command("verify", tmp_path / "b.zip")
     assert code == 0, output + errors
+
+
+@pytest.mark.parametrize("split", ["folders", "ignored"])
+def test_a_bundle_whose_split_is_not_as_declared_is_found(tmp_path, source, split):
+    """Own data never had an official split: every bundle on a published one was called forged."""
+    move(tmp_path / "mine", "train", range(7))
+    move(tmp_path / "mine", "test", range(7, 10))
+    mine = dataclasses.replace(
+        declare(ClassMap("mine", (("a", 0), ("b", 1), ("c", 2)), side=64), tmp_path / "mine", ()), split=split
+    )
+    manifest = mine.prepare(
+        tmp_path / "mine", tmp_path / "data" / "mine", origin="source", workers=1, progress=lambda *_: None
+    )
+    register_home(tmp_path / "data")
+    assert list(declared_split(RebuiltSplit(manifest, manifest.splits(0)))) == []
+    forged = dataclasses.replace(manifest, official_split=not manifest.official_split)
+    (problem,) = declared_split(RebuiltSplit(forged, forged.splits(0)))
+    words = {"folders": ("dealt", "published"), "ignored": ("published", "dealt")}[split]
+    assert problem == f"its split is {words[0]}, that of mine is declared as {words[1]}"
 
 
 def test_padding_and_absent_classes_are_said(command, tmp_path):
