@@ -7,7 +7,8 @@ from data_prep.dataset import Dataset
 from data_prep.errors import DataError
 from data_prep.images.masks import Mask, binary_mask, colour_labels
 from data_prep.manifest import Manifest
-from data_prep.prepare.pairs import Layout, Origin
+from data_prep.prepare.layouts import Layout
+from data_prep.prepare.pairs import Origin
 from data_prep.prepare.pipeline import prepare_from
 from data_prep.prepare.reading import Reading
 from data_prep.processes import Progress

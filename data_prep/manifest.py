@@ -91,6 +91,7 @@ class Manifest:
     entries: tuple[Entry, ...]
     schema: int = MANIFEST_SCHEMA
     skipped: tuple[str, ...] = ()  # bad files of the source that were left out on demand, one line each
+    absent: tuple[str, ...] = ()  # classes that no mask shows
 
     @property
     def complete(self) -> bool:
@@ -232,8 +233,10 @@ def _is_inside(relative: object) -> bool:
 
 
 def _is_stem(stem: object) -> bool:
-    """Return whether it is the name of a file, without a folder."""
-    return isinstance(stem, str) and STEM.fits(stem) and stem not in (".", "..") and not {"/", "\0"} & set(stem)
+    """Return whether it is the name of a file, perhaps after folders that lead nowhere else: "cityA/0"."""
+    if not (isinstance(stem, str) and STEM.fits(stem)) or "\0" in stem:
+        return False
+    return not {"", ".", ".."} & set(stem.split("/"))
 
 
 def _list_of(length: int, item: Leaf, words: str) -> Leaf:
@@ -274,6 +277,7 @@ KINDS = {
     "official_split": BOOLEAN,
     "entries": [_ENTRY],
     "skipped?": [TEXT],
+    "absent?": [LINE],
 }
 """Kinds of the fields of a manifest and of its entries."""
 

@@ -53,6 +53,11 @@ def dataset(name: str) -> Dataset:
     return DATASETS[name]
 
 
+def has_published_split(declared: Dataset) -> bool:
+    """Return whether a data set declares that its split comes with the data; of WHU cut anew the manifest knows."""
+    return declared.official_sizes is not None or (isinstance(declared, Folder) and declared.published_split)
+
+
 def load_installed() -> list[str]:
     """Load the data sets of all installed packages; return one sentence for each that cannot be loaded."""
     problems = []

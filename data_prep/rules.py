@@ -56,6 +56,13 @@ SENTENCES: Mapping[str, str] = {
     # splits
     "stem-hash": "train/val/test {percent:/} by the SHA-256 of seed and stem; seed 0 gives {counts:/}",
     "published-split": "train/val/test as published: {counts:/}",
+    "by-folders": "by the folders of the source for {names:, }",
+    "by-lists": "by the lists {names:, } of the source",
+    "val-as-test": "no test pairs were published: the published validation pairs are the test split",
+    "val-dealt": "no other validation pairs were published: val is {percent[0]} in {percent[1]} of the published "
+    "training pairs, by the SHA-256 of their stems, copies together",
+    "not-in-split": "{pairs} pairs that are in no published split are left out",
+    "split-ignored": "the published one ({names:, }) was ignored on demand, and the pairs were dealt anew",
     "tiles-together": "tiles of one image never part",
     "copies-together": "{images} images that have identical copies never part (groups: {groups})",
     "copies-parted": "{images} images have identical copies (groups: {groups}, of which {parted} lie in more than one "

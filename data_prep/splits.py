@@ -14,6 +14,12 @@ Split = Literal["train", "val", "test"]
 
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
 
+SPLIT_NAMES: Mapping[str, Split] = {
+    "train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "dev": "val",
+    "test": "test", "testing": "test",
+}  # fmt: skip
+"""What folders and lists of a published split are called, in small letters."""
+
 
 SplitRule = Literal["random", "blocked"]
 """How a split is drawn: image by image, or scene by scene, so that abutting tiles never part."""
@@ -54,6 +60,24 @@ def assign_splits(groups: Mapping[str, str], split_seed: int) -> dict[str, Split
         room[split] -= len(stems)
         chosen.update(dict.fromkeys(stems, split))
     return chosen
+
+
+def deal_validation(splits: Mapping[str, Split], groups: Mapping[str, str]) -> dict[str, Split]:
+    """Return a published split without validation images with one: 15 of 85 parts of train, by the hash of stems.
+
+    `groups` maps each stem to its group, which is never parted. The first group stays in train.
+    """
+    members: dict[str, list[str]] = defaultdict(list)
+    for stem in sorted((stem for stem, split in splits.items() if split == "train"), key=nfc):
+        members[groups[stem]].append(stem)
+    ordered = sorted(members.values(), key=lambda stems: hashlib.sha256(f"0:{nfc(stems[0])}".encode()).digest())
+    room = max(1, round(sum(map(len, ordered)) * FRACTIONS[1] / (FRACTIONS[0] + FRACTIONS[1])))
+    dealt = dict(splits)
+    for stems in ordered[1:]:
+        if len(stems) <= room:
+            room -= len(stems)
+            dealt.update(dict.fromkeys(stems, "val"))
+    return dealt
 
 
 def joined(names: Sequence[str], pairs: Iterable[tuple[str, str]]) -> dict[str, str]:

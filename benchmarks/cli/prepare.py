@@ -14,7 +14,7 @@ from benchmarks.cli.options import Json, print_json, root, screen, warnings
 from benchmarks.results.home import Home
 from data_prep.dataset import Dataset
 from data_prep.manifest import Manifest
-from data_prep.prepare.tiles import EdgeTiles
+from data_prep.prepare.tiles import EdgeTiles, padding
 from data_prep.rules import rules_to_json, sentences
 from rssam.files import scratch_folder
 
@@ -52,6 +52,15 @@ def prepare(
     side: Annotated[
         int | None, typer.Option(min=32, help="With folder: side in pixels, a multiple of 32. [512]")
     ] = None,
+    ignore_split: Annotated[
+        bool, typer.Option("--ignore-split", help="With folder: deal a published split anew, 70/15/15.")
+    ] = False,
+    images: Annotated[
+        str | None, typer.Option(metavar="GLOB", help='With folder: where images are in the source, "rgb/**/*_x.tif".')
+    ] = None,
+    masks: Annotated[
+        str | None, typer.Option(metavar="GLOB", help='The same of masks: "gt/**/*_y.tif"; wildcards must agree.')
+    ] = None,
     edges: Annotated[
         EdgeTiles | None, typer.Option(help="With large rasters: tiles that reach beyond them. [drop]")
     ] = None,
@@ -71,10 +80,13 @@ def prepare(
     from data_prep.registry import dataset
 
     if name == "folder":
-        data = _own_dataset(source, own_name, classes, class_map, ignore, fit, side)
+        data = _own_dataset(source, own_name, classes, class_map, ignore, fit, side, ignore_split, (images, masks))
         name = data.name
-    elif own_name or classes or class_map or ignore or fit or side:
-        raise typer.BadParameter("--name, --classes, --class-map, --ignore, --fit and --side go with: prepare folder")
+    elif own_name or classes or class_map or ignore or fit or side or ignore_split or images or masks:
+        raise typer.BadParameter(
+            "--name, --classes, --class-map, --ignore, --fit, --side, --ignore-split, --images and --masks go with: "
+            "prepare folder"
+        )
     else:
         data = dataset(name)
     if class_order is not None:
@@ -121,6 +133,8 @@ def _own_dataset(
     ignore: str | None,
     fit: FolderFit | None,
     side: int | None,
+    ignore_split: bool,
+    globs: tuple[str | None, str | None],
 ) -> Dataset:
     """The data set that the options declare; options stand above the class map."""
     from data_prep.datasets.folder_options import BadDeclaration, declare, from_file, from_options
@@ -133,6 +147,7 @@ def _own_dataset(
     try:
         declared = from_options(classes or [], ignore) if class_map is None else from_file(class_map)
         declared = replace(declared, name=name or declared.name, fit=fit or declared.fit, side=side or declared.side)
+        declared = replace(declared, ignore_split=ignore_split, globs=globs)
         return declare(declared, source, (*BUILT_IN, "folder", "weights"))
     except BadDeclaration as error:
         raise typer.BadParameter(str(error)) from error
@@ -171,6 +186,7 @@ def _show_manifest(name: str, manifest: Manifest, out: Path, as_json: bool) -> N
             "skipped": list(manifest.skipped),
             "foreground": manifest.foreground, "rules": rules_to_json(manifest.rules), "digest": manifest.digest(0),
             "copies_across_splits": manifest.copies_across_splits,
+            "official_split": manifest.official_split, "absent": list(manifest.absent),
         }  # fmt: skip
         print_json(record)
         return
@@ -180,6 +196,10 @@ def _show_manifest(name: str, manifest: Manifest, out: Path, as_json: bool) -> N
         screen.print(f"foreground: {manifest.foreground:.2%} of the pixels")
     if manifest.labelled < 1:
         screen.print(f"ignored, or padding of edge tiles: {1 - manifest.labelled:.1%} of the prepared pixels")
+    if advice := _padding(manifest):
+        screen.print(advice, soft_wrap=True)
+    if manifest.absent:
+        screen.print(f"no pixel in any mask: {', '.join(manifest.absent)}", soft_wrap=True)
     if manifest.without_mask:
         screen.print(f"left out: {manifest.without_mask} image(s) without a mask")
     for line in manifest.skipped:
@@ -188,6 +208,26 @@ def _show_manifest(name: str, manifest: Manifest, out: Path, as_json: bool) -> N
         screen.print(f"{subject}: {sentence}", soft_wrap=True)
     for stems in manifest.copies_across_splits:
         screen.print(f"identical in several splits: {', '.join(stems)}", soft_wrap=True)
+
+
+MOST_PADDING = 0.2
+"""Share of padding from which the side that pads least is named."""
+
+SIDES = range(256, 1025, 32)
+"""Sides in pixels that it is chosen from."""
+
+
+def _padding(manifest: Manifest) -> str:
+    """Return a sentence with the side that pads least if tiles of this one are mostly padding; otherwise nothing."""
+    sizes = {entry.tile_of: entry.source_size for entry in manifest.entries if entry.tile_of is not None}.values()
+    height, width = manifest.image_size
+    if height != width or manifest.expected_pairs is not None or (now := padding(sizes, height)) <= MOST_PADDING:
+        return ""
+    best = min(reversed(SIDES), key=lambda side: padding(sizes, side))
+    return (
+        f"padding: {now:.1%} with tiles of {height} pixels; least with --side {best}: {padding(sizes, best):.1%}. To "
+        "change it, delete the folder and run prepare again"
+    )
 
 
 def _prepare_weights(name: str | None, source: Path | None) -> None:

@@ -9,6 +9,7 @@ from typing import Any, Literal
 from benchmarks.protocol.recipe import PROFILES
 from benchmarks.protocol.run import Run
 from data_prep.registry import dataset as find_dataset
+from data_prep.registry import has_published_split
 from data_prep.splits import SplitRule
 from rssam.contract import Model, cli_options
 from rssam.errors import UnknownName
@@ -56,5 +57,5 @@ class Setting:
             changes["init"] = init
         adapted = dataclasses.replace(model, **changes)  # type: ignore[type-var]
         data = find_dataset(self.dataset or dataset)
-        rule: SplitRule = "blocked" if self.split == "blocked" and data.official_sizes is None else "random"
+        rule: SplitRule = "blocked" if self.split == "blocked" and not has_published_split(data) else "random"
         return Run(adapted, data, profile.recipe, seed, split_seed, rule)

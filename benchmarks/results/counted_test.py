@@ -11,6 +11,7 @@ from typing import Any
 from benchmarks.metrics.counts import Average, Counts, Scores, constant_dice, scores
 from benchmarks.results.json_files import ResultDamaged
 from data_prep.facts import FACTS, describe_data
+from data_prep.registry import dataset as find_dataset
 from rssam.kinds import (
     COUNT,
     LINE,
@@ -91,6 +92,14 @@ class CountedTest(ABC):
     def data_description(self) -> str:
         """One sentence on how complete the data is."""
         return describe_data(self.identity["dataset"]["name"], self.data)
+
+    @property
+    def published_split(self) -> bool:
+        """Whether its split came with the data: then no split seed draws another."""
+        dataset = self.identity["dataset"]
+        if dataset.get("split") in ("folders", "lists"):  # of a user's own data, see `Folder`
+            return True
+        return find_dataset(dataset["name"]).official_sizes is not None and not self.data.get("cut_anew")
 
     def counted_json(self) -> dict[str, Any]:
         """The common parts and the key, as plain values."""

@@ -47,10 +47,11 @@ def read_folder(folder: Path, test_images: ImagesToScore, suffix: str, progress:
     other_stems = {nfc(f"{entry.stem}{suffix}") for entry in test_images.manifest.entries} - entries.keys()
     files: dict[str, list[Path]] = defaultdict(list)
     foreign, of_other_splits = [], 0
-    for path in sorted(folder.iterdir()):
+    in_folders = any("/" in stem for stem in entries)
+    for path in sorted(folder.rglob("*") if in_folders else folder.iterdir()):
         if path.name.startswith(".") or path.is_dir():
             continue
-        stem = nfc(path.stem)
+        stem = nfc(path.relative_to(folder).with_suffix("").as_posix())
         if path.suffix.lower() in READ and stem in entries:
             files[stem].append(path)
         elif path.suffix.lower() in READ and stem in other_stems:

@@ -56,12 +56,20 @@ def contact_sheet(folder: Path, manifest: Manifest) -> Image.Image:
     for row in rows:
         for column, (split, entry) in enumerate(row):
             left = GAP + column * (THUMB + GAP)
-            # the stems of a published split begin with its name
-            _write(sheet, (left, top), entry.stem if entry.stem.startswith(split) else f"{split}: {entry.stem}", INK)
+            _write(sheet, (left, top), label(split, entry.stem), INK)
             sheet.paste(_image(folder / entry.image, THUMB), (left, top + LINE))
             sheet.paste(_image(folder / entry.mask, THUMB, smooth=False), (left, top + LINE + THUMB + 2))
         top += 2 * THUMB + LINE + 2 * GAP
     return sheet
+
+
+def label(split: Split, stem: str) -> str:
+    """Return split and stem as they are written above an image; of one that is too wide the end of the stem."""
+    words, rest = stem if stem.startswith(split) else f"{split}: {stem}", stem
+    while rest and FONT.getlength(words) > THUMB:
+        rest = rest[1:]
+        words = f"{split}: ...{rest}"
+    return words
 
 
 def seam_sheet(folder: Path, manifest: Manifest, card: Card) -> Image.Image | None:

@@ -13,7 +13,8 @@ from PIL import Image
 from data_prep.images.encode import encode_picture
 from data_prep.images.masks import THRESHOLD, binary_mask
 from data_prep.manifest import Manifest
-from data_prep.prepare.pairs import Layout, Origin
+from data_prep.prepare.layouts import Layout
+from data_prep.prepare.pairs import Origin
 from data_prep.prepare.pipeline import prepare_from
 from data_prep.prepare.reading import Reading
 from data_prep.processes import Progress

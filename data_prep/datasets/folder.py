@@ -3,44 +3,35 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, fields
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 from data_prep.dataset import Dataset
 from data_prep.datasets.declared import DECLARED, declared_dataset
+from data_prep.datasets.folder_layout import OwnSplit, is_own, own_layout
+from data_prep.datasets.folder_names import Globs
 from data_prep.errors import DataError
 from data_prep.images.class_values import MaskValue, ValueReader
 from data_prep.images.masks import IGNORED
 from data_prep.manifest import Manifest
 from data_prep.prepare.convert import FitMode
-from data_prep.prepare.pairs import Layout, Origin
+from data_prep.prepare.pairs import Origin, PairSearch
 from data_prep.prepare.pipeline import prepare_from
 from data_prep.prepare.reading import Reading
 from data_prep.processes import Progress
 from data_prep.rules import deep_tuples, rule
 from rssam.contract import Colour
 from rssam.foreign_json import Unreadable, read_json
-from rssam.kinds import COUNT, LONGEST_CLASS, Leaf, fault, matches, one_of, whole
+from rssam.kinds import COUNT, LONGEST_CLASS, Leaf, fault, is_line, matches, one_of, whole
 
 DECLARATION = "dataset.json"
 """The file beside the manifest that a data set of the user's own is known by."""
 
 NAMES = r"[a-z0-9][a-z0-9_-]{0,39}"
 CLASS_NAMES = rf"[A-Za-z][A-Za-z0-9_ -]{{0,{LONGEST_CLASS - 1}}}"
-
-MASKS = "masks?|labels?|gt"
-
-LAYOUT = Layout(
-    # The innermost folder with a name of either kind decides: images/masks/1.png is a mask.
-    image=re.compile(
-        rf"(?:.*/)?(?:images?|img)/(?!(?:.*/)?(?:{MASKS})/)(?:.*/)?(?P<stem>[^/]+)\.(?:png|jpe?g|tiff?)", re.IGNORECASE
-    ),
-    mask=re.compile(rf"(?:.*/)?(?:{MASKS})/(?:.*/)?(?P<stem>[^/]+)\.(?:png|jpe?g|tiff?)", re.IGNORECASE),
-    described="images images/NAME.png (or .jpg, .tif) with masks masks/NAME.png (or .tif)",
-)
 
 COLOURS: tuple[Colour, ...] = (
     (230, 159, 0), (86, 180, 233), (0, 158, 115), (240, 228, 66), (0, 114, 178), (213, 94, 0), (204, 121, 167),
@@ -62,6 +53,8 @@ KINDS = {
     "fit": one_of("keep", "tile", "resize"),
     "image_size": Leaf("height and width", lambda value: isinstance(value, list) and _is_size(value)),
     "version?": COUNT,
+    "split?": one_of("folders", "lists", "ignored"),
+    "globs?": Leaf("two patterns of paths", lambda value: isinstance(value, list) and _are_globs(value)),
 }
 """Kinds of the fields of `dataset.json`."""
 
@@ -80,6 +73,8 @@ class Folder:
     fit: FitMode
     image_size: tuple[int, int]  # (height, width) as prepared
     version: int = 1
+    split: OwnSplit | None = field(default=None, metadata={"added": True})  # None: dealt here
+    globs: Globs | None = field(default=None, metadata={"added": True})  # where images and masks are, if it was said
 
     expected_pairs: ClassVar[int | None] = None
     official_sizes: ClassVar[tuple[int, int, int] | None] = None
@@ -88,6 +83,11 @@ class Folder:
     def title(self) -> str:
         """Its name: nobody gave it another."""
         return self.name
+
+    @property
+    def published_split(self) -> bool:
+        """Whether the split came with the data and is kept."""
+        return self.split in ("folders", "lists")
 
     @property
     def average(self) -> Literal["foreground", "classes"]:
@@ -105,15 +105,18 @@ class Folder:
     def prepare(
         self, source: Path, out: Path, *, origin: Origin, workers: int, progress: Progress, skip_bad: bool = False
     ) -> Manifest:
-        """See `Dataset.prepare`; `source` is a folder or a ZIP with `images` and `masks` at any depth."""
+        """See `Dataset.prepare`; `source` is a folder or an archive, see `own_layout`."""
         if (out / DECLARATION).exists() and (earlier := load_folder(out)) != self:
             if not isinstance(earlier, Folder):
                 raise DataError(f"{out} holds the declaration of another package's data set: use another --name")
             raise DataError(
                 f"{out} was prepared with {_difference(earlier, self)}. Delete it and run prepare again, or use "
-                f"another --name."
+                f"another --name.{_earlier_split(earlier, self)}"
             )
-        return prepare_from(source, out, self, LAYOUT, self._reading(), origin, workers, progress, skip_bad)
+        layout = partial(own_layout, globs=self.globs, split=self.split)
+        return prepare_from(
+            source, out, self, layout, self._reading, origin, workers, progress, skip_bad, is_wanted=is_own
+        )
 
     def synthesize(self, out: Path, count: int, seed: int) -> None:
         """Raise DataError: there are no stand-ins for a user's own data."""
@@ -121,14 +124,16 @@ class Folder:
 
     def to_json(self) -> str:
         """Return the text of `dataset.json`."""
-        return json.dumps(asdict(self), indent=1) + "\n"
+        added = {each.name: each.default for each in fields(self) if each.metadata.get("added")}
+        values = {name: value for name, value in asdict(self).items() if name not in added or value != added[name]}
+        return json.dumps(values, indent=1) + "\n"
 
     @property
     def _size(self) -> tuple[int, int]:
         """(width, height), as people write it."""
         return self.image_size[1], self.image_size[0]
 
-    def _reading(self) -> Reading:
+    def _reading(self, search: PairSearch, progress: Progress) -> Reading:
         labels: dict[MaskValue, int] = {value: label for label, value in enumerate(self.values)}
         if self.background is not None:
             labels = {self.background: 0, self.values[0]: 1}
@@ -152,7 +157,11 @@ class Folder:
             image_kinds=("PNG", "JPEG", "TIFF"),
             mask_kinds=("PNG", "TIFF"),
             read_mask=ValueReader(labels),
-            rules={"image": image, "mask": masks},
+            rules={
+                "image": image,
+                "mask": masks,
+                **({"official split": search.split_rules} if search.split_rules else {}),
+            },
             expected=", ".join(each.sentence for each in meanings),
             remedy="Give the values of the masks with --classes.",
             fit=self.fit,
@@ -190,6 +199,10 @@ def _is_size(value: list[Any]) -> bool:
     return len(value) == 2 and all(whole(1, 1 << 16).fits(side) for side in value)
 
 
+def _are_globs(value: list[Any]) -> bool:
+    return len(value) == 2 and all(is_line(glob) for glob in value)
+
+
 def own_folders(data: Path) -> Iterable[Path]:
     """Return the prepared folders below `data` that hold a data set of the user's own, by name."""
     return sorted(path.parent for path in data.glob(f"*/{DECLARATION}") if not path.parent.name.startswith("."))
@@ -199,6 +212,13 @@ def _difference(earlier: Folder, declared: Folder) -> str:
     """Return the fields that differ in words: what they were, and what they are to be."""
     before, after = asdict(earlier), asdict(declared)
     return ", ".join(f"{name} {before[name]} (now {after[name]})" for name in before if before[name] != after[name])
+
+
+def _earlier_split(earlier: Folder, declared: Folder) -> str:
+    """Return what to know, as the end of a message, of a folder from before published splits were kept."""
+    if earlier.split is None and declared.split is not None:
+        return " Its pairs were dealt before published splits were kept; its runs stay valid for that split."
+    return ""
 
 
 def _shaded(number: int) -> Colour:

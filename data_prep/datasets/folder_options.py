@@ -12,15 +12,17 @@ from typing import Any, Literal, cast
 import yaml
 from PIL import Image
 
-from data_prep.datasets.folder import CLASS_NAMES, LAYOUT, MOST_CLASSES, NAMES, Folder
+from data_prep.datasets.folder import CLASS_NAMES, MOST_CLASSES, NAMES, Folder
+from data_prep.datasets.folder_layout import find_published, is_own, own_layout
+from data_prep.datasets.folder_names import Globs
 from data_prep.errors import DataError
 from data_prep.images.class_values import MaskValue
 from data_prep.prepare.archive import opened_source
 from data_prep.prepare.convert import FitMode
-from data_prep.prepare.pairs import find_pairs, hidden
+from data_prep.prepare.pairs import Pair, find_pairs
 from rssam.files import scratch_folder
 from rssam.foreign_json import MOST_DEPTH, Unreadable, read_bytes
-from rssam.kinds import LONGEST_CLASS, matches, one_of
+from rssam.kinds import LONGEST_CLASS, is_line, matches, one_of
 
 SIDE = 512
 """Side in pixels of tiles and of resized images, unless another is asked for."""
@@ -52,6 +54,8 @@ class ClassMap:
     average: Literal["foreground", "classes"] | None = None
     fit: FitMode | None = None
     side: int | None = None
+    ignore_split: bool = False
+    globs: tuple[str | None, str | None] = (None, None)  # of images and masks
 
 
 def from_options(classes: Sequence[str], ignore: str | None) -> ClassMap:
@@ -135,7 +139,7 @@ def declare(class_map: ClassMap, source: Path, taken: Sequence[str]) -> Folder:
     """Return the data set that a user declares; `taken` are names it cannot have.
 
     Where neither fit nor side is given and all images of `source` have one usable size, they are kept as they are.
-    Raises BadDeclaration, or DataError if there are no pairs.
+    Raises BadDeclaration; DataError if there are no pairs, or if the published split contradicts itself.
     """
     name = _name(class_map.name, taken)
     classes, background = _classes(class_map)
@@ -150,36 +154,52 @@ def declare(class_map: ClassMap, source: Path, taken: Sequence[str]) -> Folder:
         ignore=class_map.ignore,
         fit=class_map.fit or "tile",
         image_size=(side, side),
+        globs=_globs(class_map.globs),
     )
     if class_map.average not in (None, declared.average):
         raise BadDeclaration(
             f"expected average: {declared.average} for {len(classes)} class(es), found {class_map.average}: "
             "foreground is the score of one class, classes the mean over several"
         )
-    if class_map.fit is None and class_map.side is None and (size := common_size(source)):
-        return replace(declared, fit="keep", image_size=size)
+    with (
+        scratch_folder(Path(tempfile.gettempdir()), "rssam-bench-folder") as scratch,
+        opened_source(source, scratch / "source", is_own) as folder,
+    ):
+        published = find_published(folder, declared.globs)
+        if class_map.ignore_split and published is None:
+            raise BadDeclaration(f"--ignore-split: expected a published split in {source}, found none; run without it")
+        if published is not None:
+            declared = replace(declared, split="ignored" if class_map.ignore_split else published.origin)
+        if class_map.fit is None and class_map.side is None:
+            layout = own_layout(folder, declared.globs, declared.split)
+            if size := common_size(find_pairs(folder, str(source), layout).pairs):
+                return replace(declared, fit="keep", image_size=size)
     return declared
 
 
-def common_size(source: Path) -> tuple[int, int] | None:
-    """Read (height, width) of all images of `source` from their headers; None if they differ or do not fit."""
-
-    def is_wanted(name: str) -> bool:
-        return not hidden(name) and LAYOUT.classify(name) is not None
-
+def common_size(pairs: Sequence[Pair]) -> tuple[int, int] | None:
+    """Read (height, width) of all images from their headers; None if they differ or do not fit."""
     sizes = set()
-    with (
-        scratch_folder(Path(tempfile.gettempdir()), "rssam-bench-folder") as scratch,
-        opened_source(source, scratch / "source", is_wanted) as folder,
-    ):
-        for pair in find_pairs(folder, str(source), LAYOUT).pairs:
-            try:
-                with Image.open(pair.image) as picture:
-                    sizes.add((picture.height, picture.width))
-            except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
-                continue  # a fault, which preparing lists
+    for pair in pairs:
+        try:
+            with Image.open(pair.image) as picture:
+                sizes.add((picture.height, picture.width))
+        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+            continue  # a fault, which preparing lists
     size = sizes.pop() if len(sizes) == 1 else None
     return size if size and max(size) <= KEPT and not size[0] % STRIDE and not size[1] % STRIDE else None
+
+
+def _globs(globs: tuple[str | None, str | None]) -> Globs | None:
+    images, masks = globs
+    if images is None and masks is None:
+        return None
+    if images is None or masks is None:
+        raise BadDeclaration('give both, patterns of paths in the source: --images "rgb/*.png" --masks "gt/*.png"')
+    for glob in (images, masks):
+        if not {"*", "?"} & set(glob) or glob.startswith(("/", "..")) or not is_line(glob):
+            raise BadDeclaration(f'expected a pattern in the source with *, as "rgb/*.png", found {_shown(glob)}')
+    return images, masks
 
 
 def _name(name: str | None, taken: Sequence[str]) -> str:

@@ -17,7 +17,8 @@ from data_prep.images.decode import header
 from data_prep.images.encode import encode_picture
 from data_prep.images.masks import Mask, colour_labels, numbered_labels, refuse_jpeg
 from data_prep.manifest import Manifest
-from data_prep.prepare.pairs import Layout, Origin, PairSearch
+from data_prep.prepare.layouts import Layout
+from data_prep.prepare.pairs import Origin, PairSearch
 from data_prep.prepare.pipeline import prepare_from
 from data_prep.prepare.reading import Reading
 from data_prep.processes import Progress

@@ -15,7 +15,8 @@ from data_prep.images.decode import BadPicture, decode, header
 from data_prep.images.encode import encode_picture
 from data_prep.images.masks import THRESHOLD, Mask, binary_mask
 from data_prep.manifest import Manifest
-from data_prep.prepare.pairs import Layout, Origin, PairSearch, holds_tiffs
+from data_prep.prepare.layouts import Layout
+from data_prep.prepare.pairs import Origin, PairSearch, holds_tiffs
 from data_prep.prepare.pipeline import prepare_from
 from data_prep.prepare.reading import Reading
 from data_prep.prepare.tiles import EdgeTiles

@@ -124,6 +124,7 @@ def build(
         official_split=bool(search.published_splits),
         entries=entries,
         skipped=tuple(sorted(faults)),
+        absent=_absent(dataset, records),
     )
     _sweep(prepared, entries)
     for name, text in reading.extra_files.items():
@@ -136,7 +137,7 @@ def build(
 
 def _refuse_emptied(search: PairSearch, records: Sequence[Record], faults: Sequence[str]) -> None:
     """Raise DataError if leaving out bad files leaves no pair, or none of a published split."""
-    published, kept = search.published_splits, {record.entry.stem for record in records}
+    published, kept = search.published_splits, {record.entry.source for record in records}
     lost = sorted(set(published.values()) - {split for stem, split in published.items() if stem in kept})
     if not records and not faults:
         raise DataError(
@@ -166,6 +167,14 @@ def _refuse_uniform(dataset: Dataset, reading: Reading, records: Sequence[Record
         finding = f"none of the {count} masks has anything but {dataset.classes[0]}"
     values = list(dict.fromkeys(value for record in records for value in record.values))[:LISTED]
     raise DataError(f"{finding}: expected {reading.expected}, found only {', '.join(values)}. {reading.remedy}")
+
+
+def _absent(dataset: Dataset, records: Sequence[Record]) -> tuple[str, ...]:
+    """Return the classes that no mask shows; one class has the background as label 0 beside it."""
+    labels = {label for record in records for label in record.labels}
+    return tuple(
+        name for label, name in enumerate(dataset.classes, start=len(dataset.classes) == 1) if label not in labels
+    )
 
 
 def _sweep(prepared: Path, entries: Sequence[Entry]) -> None:

@@ -9,7 +9,7 @@ from dataclasses import replace
 from data_prep.manifest import Entry
 from data_prep.prepare.convert import Record
 from data_prep.rules import Rule, rule
-from data_prep.splits import FRACTIONS, SPLITS, Split, assign_splits, exact_counts
+from data_prep.splits import FRACTIONS, SPLITS, Split, assign_splits, deal_validation, exact_counts
 
 
 def finalize_entries(
@@ -17,13 +17,19 @@ def finalize_entries(
 ) -> tuple[tuple[Entry, ...], tuple[Rule, ...]]:
     """Return the final entries ordered by stem, with groups of identical images and splits; and the split's rules.
 
-    The split is the published one where there is one, otherwise that of seed 0. With `whole` the tiles of a source
-    image share a split, otherwise each is assigned by itself.
+    The split is the published one where there is one, with validation images dealt from train if it has none;
+    otherwise that of seed 0. `published` maps stems of source pairs. With `whole` the tiles of a source image share a
+    split, otherwise each is assigned by itself.
     """
     ordered = sorted(records, key=lambda record: record.entry.stem)
     first: dict[str, str] = {}
     groups = {record.entry.stem: first.setdefault(record.pixel_digest, record.entry.stem) for record in ordered}
-    splits = published or assign_splits(groups, 0)
+    if published:
+        splits = {record.entry.stem: published[record.entry.source] for record in ordered}
+        if "val" not in published.values():
+            splits = deal_validation(splits, groups)
+    else:
+        splits = assign_splits(groups, 0)
     entries = tuple(
         replace(record.entry, split=splits[record.entry.stem], group=groups[record.entry.stem]) for record in ordered
     )

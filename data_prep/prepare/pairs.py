@@ -3,29 +3,26 @@
 from __future__ import annotations
 
 import os
-import re
 import stat
 import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Literal, cast
+from typing import Literal
 
 from data_prep.errors import DataError
-from data_prep.file_names import nfc, same_composed
+from data_prep.file_names import same_composed
+from data_prep.prepare.layouts import FileRole, Layout, NamedFiles
 from data_prep.prepare.tiles import Tile
-from data_prep.splits import SPLITS, Split
+from data_prep.rules import Rule
+from data_prep.splits import Split
 from rssam.files import sha256_file
 
-FileRole = Literal["image", "mask"]
 Origin = Literal["source", "synthetic"]
 
 SHOWN = 20
 """Lines of a long list that a message shows."""
-
-SPLIT_NAMES = ("train", "training", "val", "valid", "validation", "test", "testing")
-"""Folders into which copies of a set without splits were sorted: parts of one set, not copies of each other."""
 
 LONGEST_STEM = 200
 """Bytes of a stem: file systems take 255, and prepared files and their drafts add to it."""
@@ -33,42 +30,6 @@ LONGEST_STEM = 200
 
 class NoPairs(DataError):
     """A source in which no image has a mask."""
-
-
-@dataclass(frozen=True)
-class Layout:
-    """Where a data set keeps its files: patterns of their whole paths in the source, with "/" on every system.
-
-    Both patterns name a group "stem", which an image and its mask share, and both or none a group "split". Where a
-    folder's name makes its files images or masks, a group "folder" names it, and two that fit are an error.
-    """
-
-    image: re.Pattern[str]
-    mask: re.Pattern[str]
-    described: str  # "images ID_sat.jpg with masks ID_mask.png"
-    largest: int = 1 << 30  # bytes of one file: pictures are read whole
-
-    def classify(self, name: str) -> tuple[FileRole, str, Split | None] | None:
-        """Return role, stem and published split of a file, or None. Splits make stems unique: "train_12".
-
-        The stem is composed, see `nfc`, so that an image meets its mask and its split whatever system named the files.
-        """
-        name = nfc(name)
-        for role, pattern in (("image", self.image), ("mask", self.mask)):
-            if match := pattern.fullmatch(name):
-                groups = match.groupdict()
-                split = cast("Split", groups["split"].lower()) if "split" in groups else None
-                return cast("FileRole", role), f"{split}_{groups['stem']}" if split else groups["stem"], split
-        return None
-
-    def folder(self, role: FileRole, name: str) -> str | None:
-        """Return the folder that makes a file an image or a mask, with "*" for splits that the layout does not name."""
-        match = (self.image if role == "image" else self.mask).fullmatch(nfc(name))
-        if match is None or "folder" not in match.re.groupindex:
-            return None
-        parts = PurePosixPath(match["folder"]).parts
-        splits = () if "split" in match.re.groupindex else SPLIT_NAMES
-        return "/".join("*" if part.lower() in splits else part for part in parts)
 
 
 @dataclass(frozen=True)
@@ -92,6 +53,7 @@ class PairSearch:
     without_mask: int
     faults: tuple[str, ...]
     ambiguous: frozenset[str] = frozenset()  # stems of pairs that are faults already, whatever their files hold
+    split_rules: tuple[Rule, ...] = ()  # of the layout, see `NamedFiles`
 
     @property
     def in_tiles(self) -> bool:
@@ -104,7 +66,7 @@ class PairSearch:
         return {pair.stem: pair.split for pair in self.pairs if pair.split is not None}
 
 
-def find_pairs(folder: Path, source: str, layout: Layout) -> PairSearch:
+def find_pairs(folder: Path, source: str, layout: Layout | NamedFiles) -> PairSearch:
     """Find all pairs below `folder`, ordered by stem; `source` is its name in messages.
 
     Copies of a file count once; copies that differ, masks without an image and files that cannot be pictures are
@@ -135,10 +97,10 @@ def find_pairs(folder: Path, source: str, layout: Layout) -> PairSearch:
         listed = "".join(f"\n  {fault}" for fault in faults[:SHOWN])
         raise NoPairs(
             f"expected {layout.described} in {source}, found no such pair "
-            f"({len(images)} images, {len(masks)} masks, {other_files} other files){listed}"
+            f"({len(images)} images, {len(masks)} masks, {other_files} other files){layout.found}{listed}"
         )
     published = {splits[stem] for stem in images & masks}
-    if published != {None} and (missing := [split for split in SPLITS if split not in published]):
+    if published != {None} and (missing := [name for name in layout.splits if name not in published]):
         raise DataError(f"expected {layout.described} in {source}, found no pair in {' and none in '.join(missing)}")
     usable = {key: paths for key, paths in copies.items() if key not in unusable}
     _refuse_two_folders(
@@ -162,7 +124,7 @@ def find_pairs(folder: Path, source: str, layout: Layout) -> PairSearch:
             image, mask = copies["image", stem][0], copies["mask", stem][0]
             pairs.append(Pair(stem, image, mask, _name(image, folder), _name(mask, folder), splits[stem]))
     return PairSearch(
-        tuple(pairs), without_mask=len(images - masks), faults=tuple(faults), ambiguous=frozenset(ambiguous)
+        tuple(pairs), len(images - masks), tuple(faults), frozenset(ambiguous), split_rules=layout.split_rules
     )
 
 
@@ -209,7 +171,7 @@ def problem_of(path: Path, name: str, stem: str, largest: int) -> str | None:
 def _refuse_two_folders(
     folder: Path,
     source: str,
-    layout: Layout,
+    layout: Layout | NamedFiles,
     copies: dict[tuple[FileRole, str], list[Path]],
     splits: dict[str, Split | None],
 ) -> None:

@@ -11,7 +11,8 @@ from data_prep.manifest import MANIFEST_NAME, Manifest, load_manifest
 from data_prep.prepare.archive import READ, archives_within, opened_source
 from data_prep.prepare.build import build, workplace
 from data_prep.prepare.convert import convert, faults_of
-from data_prep.prepare.pairs import Layout, NoPairs, Origin, PairSearch, find_pairs, hidden
+from data_prep.prepare.layouts import Layout, NamedFiles
+from data_prep.prepare.pairs import NoPairs, Origin, PairSearch, find_pairs, hidden
 from data_prep.prepare.reading import Reading
 from data_prep.prepare.resize_or_tile import cut
 from data_prep.prepare.verify import verify
@@ -23,12 +24,14 @@ def prepare_from(
     source: Path,
     out: Path,
     dataset: Dataset,
-    layout: Layout,
+    layout: Layout | Callable[[Path], NamedFiles],
     reading: Reading | Callable[[PairSearch, Progress], Reading],
     origin: Origin,
     workers: int,
     progress: Progress,
     skip_bad: bool = False,
+    *,
+    is_wanted: Callable[[str], bool] | None = None,
 ) -> Manifest:
     """Prepare `source` as the folder `out`, or verify that folder; return its manifest. See `Dataset.prepare`.
 
@@ -36,24 +39,28 @@ def prepare_from(
         source: a folder or an archive with the data set's folders at any depth.
         out: the prepared folder.
         dataset: the declaration.
-        layout: which files are images and masks.
+        layout: which files are images and masks, or a function that finds this in the folder of the source.
         reading: how they are decoded, or a function that chooses this for all pairs of the source.
         origin: whether the source is real or synthetic.
         workers: processes.
         progress: called while long work runs.
         skip_bad: leave out pairs with a bad file.
+        is_wanted: which members of an archive are unpacked, for a layout that is found.
     """
 
-    def is_wanted(name: str) -> bool:
-        return not hidden(name) and (layout.classify(name) is not None or PurePosixPath(name).name == MARKER)
+    def is_unpacked(name: str) -> bool:
+        named = isinstance(layout, Layout) and layout.classify(name) is not None
+        wanted = named or PurePosixPath(name).name == MARKER or (is_wanted is not None and is_wanted(name))
+        return wanted and not hidden(name)
 
     if (out / MANIFEST_NAME).exists():
         load_manifest(out, dataset.name)  # one that cannot be read is refused before a source of gigabytes is unpacked
-    with workplace(out, progress) as work, opened_source(source, work / "source", is_wanted) as folder:
+    with workplace(out, progress) as work, opened_source(source, work / "source", is_unpacked) as folder:
         if origin == "source":
             refuse_marked(folder, source, dataset)
         try:
-            search = find_pairs(folder, str(source), layout)
+            chosen_layout = layout if isinstance(layout, Layout) else layout(folder)
+            search = find_pairs(folder, str(source), chosen_layout)
         except NoPairs as error:
             raise DataError(f"{error}{_inner_archives(source)}") from error
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -58,6 +59,15 @@ def whole_or_exact(ratio: float) -> float:
     """Return the ratio, or the whole number that it nearly is."""
     whole = round(ratio)
     return float(whole) if whole and abs(ratio / whole - 1) < SNAP else ratio
+
+
+def padding(sizes: Iterable[tuple[int, int]], side: int) -> float:
+    """Return the share of the pixels of square tiles that lies beyond images of these (height, width), 0..1."""
+    inside = cut = 0
+    for height, width in sizes:
+        inside += height * width
+        cut += math.ceil(height / side) * math.ceil(width / side) * side**2
+    return 1 - inside / cut if cut else 0.0
 
 
 def tile_counts(size: tuple[int, int], factor: tuple[float, float], side: int, edges: EdgeTiles) -> tuple[int, int]:

@@ -14,6 +14,7 @@ from data_prep.prepare.convert import Job
 from data_prep.prepare.pairs import Origin, Pair, PairSearch, bad_files, shown
 from data_prep.prepare.reading import Reading, make_job
 from data_prep.processes import Progress, map_in_threads
+from data_prep.splits import SPLITS, Split
 from rssam.files import sha256_file
 
 
@@ -64,6 +65,7 @@ def verify(
         jobs = [make_job(dataset, reading, pair, work) for pair in search.pairs]
         usable, source_faults = _usable_pairs(manifest, search, jobs, faults_of)
     differences = [*_differences(manifest, usable, workers, progress), *_other_faults(manifest, source_faults)]
+    differences += _other_split(manifest, search)
     if manifest.origin != origin:
         differences.insert(0, f"origin: {manifest.origin} there, {origin} here")
     if differences:
@@ -118,6 +120,25 @@ def _differences(manifest: Manifest, pairs: Sequence[Pair], workers: int, progre
         elif in_source[stem] != prepared[stem]:
             lines.append(f"{stem}: its files have another content")
     return lines
+
+
+def _other_split(manifest: Manifest, search: PairSearch) -> list[str]:
+    """Return one line per pair whose published split is not the one of the manifest."""
+    published = search.published_splits
+    if manifest.official_split != bool(published):
+        there, here = ("published" if known else "dealt" for known in (manifest.official_split, bool(published)))
+        return [f"split: {there} there, {here} here"]
+    if not published:
+        return []
+    allowed: dict[Split, set[Split]] = {split: {split} for split in SPLITS}
+    if "val" not in published.values():
+        allowed["train"] = {"train", "val"}  # dealt from train
+    splits = {entry.source: entry.split for entry in manifest.entries}
+    return [
+        f"{stem}: in {splits[stem]} there, in {split} here"
+        for stem, split in published.items()
+        if stem in splits and splits[stem] not in allowed[split]
+    ]
 
 
 def _source(pair: Pair) -> str:

@@ -168,7 +168,7 @@ def _share(group: ResultGroup, row: ResultGroupRow) -> Reason:
         return ""
     share = float(np.mean([foreground_share(result.counts) for result in row.results]))
     slack = 0.0
-    if find_dataset(group.dataset).official_sizes is None:
+    if not all(result.published_split for result in row.results):
         slack = ERRORS * share_error(row.results) * math.sqrt(1 + 1 / len(row.results))
     low, high = implied
     if low - slack <= share <= high + slack:

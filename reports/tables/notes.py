@@ -31,6 +31,13 @@ INITIALISATIONS = {
 }
 
 
+SPLIT_NOTES = {  # by the field `split` of `Folder`
+    "folders": ", in the split of the source's folders",
+    "lists": ", in the split of the source's lists",
+    "ignored": ", dealt anew although the source has a split of its own",
+}
+
+
 def notes(group: ResultGroup, intervals: Sequence[str] = (), scored: Sequence[str] = ()) -> tuple[str, ...]:
     """Return all notes on a group of results, in the order of their weight. Commands stand in backquotes.
 
@@ -192,7 +199,8 @@ def _own(group: ResultGroup) -> str:
 
 def _data(group: ResultGroup) -> str:
     """Completeness of the data and sizes of the splits."""
-    described = group.results[0].data_description
+    result = group.results[0]
+    described = result.data_description + SPLIT_NOTES.get(str(result.identity["dataset"].get("split")), "")
     recorded = {
         split: {int(result.data[split]) for result in group.results if split in result.data} for split in SPLITS
     }

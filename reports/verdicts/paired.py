@@ -11,7 +11,6 @@ import numpy as np
 from benchmarks.protocol.claims import CLAIMS, Comparison, ScoreName
 from benchmarks.protocol.tables import SYSTEMS
 from benchmarks.results.result import Result
-from data_prep.registry import dataset as find_dataset
 from reports.formatting import plural
 from reports.select.comparable import ResultGroup, ResultGroupRow, RowState, replicate_identity
 from reports.statistics.replicates import LEVEL, Contrast, alike, contrast, holm
@@ -82,7 +81,7 @@ def compare(verdict_set: VerdictSet) -> PairedByKey:
     for key in by_key:
         families.setdefault(family(*key), []).append(key)
     for members in families.values():
-        by_key |= _adjusted({key: by_key[key] for key in members if by_key[key].contrast is not None}, verdict_set)
+        by_key |= _adjusted({key: by_key[key] for key in members if by_key[key].contrast is not None})
     return {key: _with_imagery(paired, verdict_set.groups.get(key[0].dataset)) for key, paired in by_key.items()}
 
 
@@ -136,7 +135,7 @@ def _paired(key: ComparisonKey, group: ResultGroup | None) -> PairedComparison:
         return PairedComparison(comparison, score, "not tested", why, differences)
     if any(alike(values) for values in (*zip(*scores, strict=True), differences)):
         return PairedComparison(comparison, score, "not tested", f"{EQUAL_REPLICATES}: difference only", differences)
-    tested = contrast(differences, test_over_train(group, replicate_pairs))
+    tested = contrast(differences, test_over_train(replicate_pairs))
     return PairedComparison(comparison, score, "undecided", "", differences, tested, pairs=replicate_pairs)
 
 
@@ -144,14 +143,14 @@ def _named(row: ResultGroupRow) -> str:
     return f"{row.row.labels[0]} ({row.runs})" if row.failed else row.row.labels[0]
 
 
-def test_over_train(group: ResultGroup, replicate_pairs: Sequence[ReplicatePair]) -> float:
+def test_over_train(replicate_pairs: Sequence[ReplicatePair]) -> float:
     """Return test images per training image where splits are drawn anew, for their overlap; 0 for an official split."""
-    if find_dataset(group.dataset).official_sizes is not None:
+    if all(better.published_split for better, _ in replicate_pairs):
         return 0.0
     return float(np.mean([better.data["test"] / better.data["train"] for better, _ in replicate_pairs]))
 
 
-def _adjusted(members: PairedByKey, verdict_set: VerdictSet) -> PairedByKey:
+def _adjusted(members: PairedByKey) -> PairedByKey:
     """The members of one family with Holm's words, and intervals that agree with them."""
     ordered = sorted(members, key=lambda key: _contrast(members[key]).p)
     adjusted = holm([_contrast(members[key]).p for key in ordered])
@@ -161,7 +160,7 @@ def _adjusted(members: PairedByKey, verdict_set: VerdictSet) -> PairedByKey:
         paired = members[key]
         # Holm steps down until one test fails: all after it would have to pass where that one failed.
         divisor = len(ordered) - min(place, undecided)
-        overlap = test_over_train(verdict_set.groups[key[0].dataset], paired.pairs)
+        overlap = test_over_train(paired.pairs)
         tested = contrast(paired.differences, overlap, level=1 - (1 - LEVEL) / divisor)
         word: ClaimWord = "undecided" if place >= undecided else "supported" if tested.mean > 0 else "contradicted"
         by_key[key] = replace(paired, word=word, contrast=tested, divisor=divisor)

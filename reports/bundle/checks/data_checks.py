@@ -120,7 +120,13 @@ def declared_split(split: RebuiltSplit) -> Iterator[str]:
     if not isinstance(manifest.official_split, bool):
         yield f"whether its split is official is {manifest.official_split!r}, expected true or false"
     sizes = tuple(len(split.splits[name]) for name in SPLITS)
-    if manifest.official_split and dataset.official_sizes is None:
+    if isinstance(dataset, Folder):
+        if manifest.official_split != dataset.published_split:
+            said, declared_as = (
+                "published" if known else "dealt" for known in (manifest.official_split, dataset.published_split)
+            )
+            yield f"its split is {said}, that of {dataset.name} is declared as {declared_as}"
+    elif manifest.official_split and dataset.official_sizes is None:
         yield f"it calls itself official, and {dataset.name} has no official split"
     elif manifest.official_split and manifest.origin == "source":
         assert dataset.official_sizes is not None

@@ -13,7 +13,10 @@ from benchmarks.protocol.run import Run
 from benchmarks.protocol.setting import Setting
 from benchmarks.protocol.tables import TABLE3, TABLE4, TABLE5
 from benchmarks.results.store import Store
+from data_prep.datasets.folder_options import ClassMap, declare
 from data_prep.registry import BUILT_IN, DATASETS, register_home
+from reports.bundle.checks.checked import RebuiltSplit
+from reports.bundle.checks.data_checks import declared_split
 from reports.select.results import collect
 from reports.tables.frames import table_frames
 from tests.benchmarks.prepared import SIDE, TINY
@@ -135,3 +138,91 @@ def test_what_was_declared_is_in_the_key(source):
     assert declared[0]["dataset"] == {"name": "deepglobe", "version": 1}  # keys of published sets stay as they are
     runs = [Run(TABLE5.rows[0].model, data, TINY).declared() for data in sets]
     assert runs[0]["dataset"] != runs[1]["dataset"]
+
+
+def move(source, folder, numbers, stem=str):
+    for kind in ("images", "masks"):
+        (source / folder / kind).mkdir(parents=True, exist_ok=True)
+        for number in numbers:
+            (source / kind / f"{number}.png").rename(source / folder / kind / f"{stem(number)}.png")
+
+
+def test_a_published_split_from_its_folders_to_a_table(command, tmp_path, source, one_row):
+    """Its test images were trained on; and --split blocked and split seeds made of one training several."""
+    for folder, numbers in (("train", range(6)), ("val", (6, 7)), ("test", (8, 9))):
+        move(tmp_path / "mine", folder, numbers, stem=lambda number, first=numbers[0]: number - first)
+    options = ["--classes", "road=1", "--ignore", "2", "--side", "64", "--workers", "1"]
+    code, output, _ = command("prepare", "folder", "--name", "paths", "--source", source, *options)
+    assert code == 0
+    assert "official split: by the folders of the source for train, val, test\n" in output
+    run = ["reproduce", "table5", "--profile", "smoke", "--dataset", "paths", "--no-track", "--json"]
+    (done,) = json.loads(command(*run)[1])
+    result = Store(tmp_path / "home").get(done["key"])
+    assert [result.data[split] for split in ("train", "val", "test")] == [2 * count for count in (6, 2, 2)]
+    assert {stem[:6] for stem in result.images} == {"test/0", "test/1"}
+    (blocked,) = json.loads(command(*run, "--split", "blocked")[1])
+    assert (blocked["key"], blocked["status"]) == (done["key"], "cached")
+    assert result.published_split
+    code, _, errors = command("report", "table5", "--out", tmp_path / "r")
+    assert code == 0, errors
+    page = (tmp_path / "r" / "report.md").read_text()
+    assert "the user's own data: 10 pairs in 20 tiles, in the split of the source's folders; images used" in page
+    assert command("score", "--run", done["key"], "--out", tmp_path / "masks")[0] == 0
+    assert (tmp_path / "masks" / "test" / "0_y00000_x00000.png").exists()
+    code, output, errors = command(
+        "score", "--predictions", tmp_path / "masks", "--dataset", "paths", "--name", "again"
+    )
+    assert code == 0, errors
+    code, output, errors = command("publish", "table5", "--out", tmp_path / "b.zip")
+    assert code == 0, errors
+    code, output, errors = command("verify", tmp_path / "b.zip")
+    assert code == 0, output + errors
+
+
+@pytest.mark.parametrize("split", ["folders", "ignored"])
+def test_a_bundle_whose_split_is_not_as_declared_is_found(tmp_path, source, split):
+    """Own data never had an official split: every bundle on a published one was called forged."""
+    move(tmp_path / "mine", "train", range(7))
+    move(tmp_path / "mine", "test", range(7, 10))
+    mine = dataclasses.replace(
+        declare(ClassMap("mine", (("a", 0), ("b", 1), ("c", 2)), side=64), tmp_path / "mine", ()), split=split
+    )
+    manifest = mine.prepare(
+        tmp_path / "mine", tmp_path / "data" / "mine", origin="source", workers=1, progress=lambda *_: None
+    )
+    register_home(tmp_path / "data")
+    assert list(declared_split(RebuiltSplit(manifest, manifest.splits(0)))) == []
+    forged = dataclasses.replace(manifest, official_split=not manifest.official_split)
+    (problem,) = declared_split(RebuiltSplit(forged, forged.splits(0)))
+    words = {"folders": ("dealt", "published"), "ignored": ("published", "dealt")}[split]
+    assert problem == f"its split is {words[0]}, that of mine is declared as {words[1]}"
+
+
+def test_padding_and_absent_classes_are_said(command, tmp_path):
+    """572 pixels in tiles of 512 are two thirds padding, and a class that no mask shows has no score."""
+    labels = np.zeros((572, 572), np.uint8)
+    labels[:99] = 1
+    for number in range(4):
+        for kind, pixels in (("images", picture(number, 572)), ("masks", labels)):
+            (tmp_path / "s" / kind).mkdir(parents=True, exist_ok=True)
+            Image.fromarray(pixels).save(tmp_path / "s" / kind / f"{number}.png")
+    arguments = ["--source", tmp_path / "s", "--classes", "a=0,b=1,c=2,d=3", "--workers", "1"]
+    code, output, _ = command("prepare", "folder", "--name", "wide", *arguments)
+    assert code == 0
+    assert "padding: 68.8% with tiles of 512 pixels; least with --side 576: 1.4%." in output
+    assert "no pixel in any mask: c, d\n" in output
+    output = command("prepare", "folder", "--name", "narrow", *arguments, "--side", "288")[1]
+    assert "padding:" not in output
+    assert json.loads(command("prepare", "narrow", "--source", tmp_path / "s", "--json")[1])["absent"] == ["c", "d"]
+
+
+def test_globs_and_an_ignored_split_on_the_command_line(command, tmp_path, source):
+    move(tmp_path / "mine", "train", range(7))
+    move(tmp_path / "mine", "test", range(7, 10))
+    globs = ["--images", "*/images/*.png", "--masks", "*/masks/*.png"]
+    options = ["--source", source, "--classes", "a=0,b=1,c=2", "--side", "64", "--workers", "1", "--json", *globs]
+    record = json.loads(command("prepare", "folder", "--name", "kept", *options)[1])
+    assert (record["official_split"], record["splits"]) == (True, {"train": 12, "val": 2, "test": 6})
+    record = json.loads(command("prepare", "folder", "--name", "dealt", *options, "--ignore-split")[1])
+    assert (record["official_split"], record["splits"]) == (False, {"train": 14, "val": 4, "test": 2})
+    assert "prepare folder" in " ".join(command("prepare", "whu", "--source", source, "--ignore-split")[2].split())

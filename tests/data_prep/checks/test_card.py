@@ -16,7 +16,7 @@ from benchmarks.cli.app import app
 from benchmarks.protocol.paper_numbers import IMPLIED_FOREGROUND as BY_THE_TABLES
 from data_prep.checks.card import IMPLIED_FOREGROUND, examine
 from data_prep.checks.card_markdown import SIDES, findings, markdown, write_card
-from data_prep.checks.contact_sheets import TURN, contact_sheet
+from data_prep.checks.contact_sheets import FONT, THUMB, TURN, contact_sheet, label
 from data_prep.checks.duplicates import ORIENTATIONS, turned
 from data_prep.datasets.folder_options import declare, from_options
 from data_prep.datasets.whdld import Whdld
@@ -267,6 +267,18 @@ def test_pillow_turns_as_the_orientations_say():
         picture = Image.fromarray(image)
         got = np.asarray(picture if turn is None else picture.transpose(turn))
         assert (got == turned(image, number)).all(), name
+
+
+@pytest.mark.parametrize(
+    ("stem", "words"),
+    [("104", "val: 104"), ("validation/9", "validation/9"), ("Tile 3/image_part_004_y00512_x00512", "val: ...")],
+)
+def test_labels_of_the_contact_sheet_stay_above_their_image(stem, words):
+    """Stems with folders and tiles were written over the label of the next image."""
+    shown = label("val", stem)
+    assert shown.startswith(words)
+    assert shown.endswith(stem[-12:])
+    assert FONT.getlength(shown) <= THUMB
 
 
 def test_the_contact_sheet_shows_images_above_their_masks(home, manifest):

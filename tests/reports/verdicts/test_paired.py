@@ -1,5 +1,6 @@
 """Paired differences: only equal replicates are paired, families are adjusted, intervals agree with the words."""
 
+import dataclasses
 import math
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 from benchmarks.metrics.counts import Counts
 from benchmarks.protocol.claims import RUNS, Comparison
 from reports.statistics.replicates import contrast, holm
+from reports.verdicts import paired
 from reports.verdicts.paired import compare, family, key_of
 from reports.verdicts.rank_agreement import rank_agreement
 from reports.verdicts.rule import judge
@@ -219,3 +221,24 @@ def test_rank_agreement_against_counting_pairs():
 
 def test_two_systems_have_no_order_worth_telling():
     assert rank_agreement(verdicts_on(made("whu", "FCN", 0.7), made("whu", "UNet", 0.8))) == ()
+
+
+@pytest.mark.parametrize(
+    ("declared", "data", "overlap"),
+    [
+        ({"split": "folders"}, {}, 0.0),
+        ({"split": "lists"}, {}, 0.0),
+        ({"split": "ignored"}, {}, 934 / 4358),
+        ({}, {}, 934 / 4358),
+        ({"name": "whu"}, {}, 0.0),
+        ({"name": "whu"}, {"cut_anew": True}, 934 / 4358),
+    ],
+)
+def test_the_overlap_is_that_of_the_split_that_was_used(declared, data, overlap):
+    """The class was asked: own data with a published split had the overlap of re-splits, WHU cut anew had none."""
+    result = made("deepglobe", "RS-SAM", 0.7, 0)
+    dataset = {**result.identity["dataset"], **declared}
+    changed = dataclasses.replace(
+        result, identity={**result.identity, "dataset": dataset}, data={**result.data, **data}
+    )
+    assert paired.test_over_train([(changed, changed)]) == overlap
