@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from benchmarks.cli.options import Json, print_json, root, screen, warnings
+from benchmarks.cli.options import Json, complete_items, complete_keys, finished_run, print_json, root, screen, warnings
 from rssam.errors import UserError
 
 if TYPE_CHECKING:
@@ -18,9 +18,18 @@ if TYPE_CHECKING:
 
 def metrics(
     items: Annotated[
-        list[str] | None, typer.Argument(metavar="[ITEM...]", help="Runs of these tables. [all runs of this home]")
+        list[str] | None,
+        typer.Argument(
+            metavar="[ITEM...]", help="Runs of these tables. [all runs of this home]", autocompletion=complete_items
+        ),
     ] = None,
-    run: Annotated[list[str] | None, typer.Option(help="Key of a run; may be repeated.")] = None,
+    run: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="RUN", autocompletion=complete_keys,
+            help="A finished run: its key or the beginning of it, table5:3, or rs-sam@deepglobe; may be repeated.",
+        ),
+    ] = None,
     metric: Annotated[
         list[str] | None,
         typer.Option(help="relaxed, cldice, apls, boundary_iou; may be repeated. [as declared for the data set]"),
@@ -70,7 +79,7 @@ def metrics(
     if as_json:
         print_json(records)
     elif not results:
-        screen.print("no finished run here; see: rssam-bench reproduce table5 --profile smoke")
+        screen.print("no finished run here; see: rssam-bench reproduce table5 --profile smoke", soft_wrap=True)
     if failed:
         raise typer.Exit(1)
 
@@ -80,7 +89,7 @@ def _named(keys: list[str]) -> list[Result]:
     from rssam.errors import UnknownName
 
     store, results = Store(root.home), []
-    for key in dict.fromkeys(keys):
+    for key in dict.fromkeys(map(finished_run, keys)):
         result = store.get(key)
         if result is None:
             raise UnknownName(store.no_result(key))

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from benchmarks.execution.cost_estimate import SUSTAINED, Basis, Forecast
+from benchmarks.execution.cost_estimate import SUSTAINED, Basis, Forecast, cost_key
 from benchmarks.execution.run_status import RunStatus, duration
 from benchmarks.protocol.run_names import RunName, run_name
 from rssam.escape import one_line
@@ -19,7 +19,7 @@ NARROW = 60
 """On fewer columns, and without a terminal, a run is one line that the terminal may wrap."""
 
 BASES: dict[Basis, str] = {
-    "runs": "by finished runs", "steps": "by timed steps", "operations": "by operation count", "unknown": "not timed",
+    "runs": "by finished runs", "steps": "by timed steps", "operations": "of a GPU, by operation count", "unknown": "not timed",
 }  # fmt: skip
 
 
@@ -41,7 +41,7 @@ def show_forecasts(forecasts: Sequence[Forecast], console: Console) -> None:
     ]
     show_runs(lines, console)
     states = ", ".join(f"{count} {state}" for state, count in Counter(forecast.state for forecast in forecasts).items())
-    console.print(f"{len(forecasts)} runs: {states}", soft_wrap=True)
+    console.print(f"{_runs(forecasts)}: {states}", soft_wrap=True)
     for remedy in dict.fromkeys(forecast.remedy for forecast in forecasts if forecast.remedy):
         console.print(f"  -> {remedy}", soft_wrap=True)
     for line in left_in_words(forecasts):
@@ -55,22 +55,22 @@ def left_in_words(forecasts: Sequence[Forecast]) -> list[str]:
     lines = []
     if measured:
         how = " and ".join(
-            text for basis, text in (("runs", "finished runs"), ("steps", "timed steps")) if left[basis]  # type: ignore[index]
+            ["finished runs"] * bool(left["runs"]) + ["timed steps"] * bool(left["steps"])
         )
-        lines.append(f"about {_sum(measured)} for {len(measured)} runs on this device, from {how} in this home")
+        lines.append(f"about {_sum(measured)} for {_runs(measured)} on this device, from {how} in this home")
     memory = [item.memory for item in forecasts if item.left != 0 and item.memory]
     if memory:
         lines.append(f"about {max(memory) / 2**30:.1f} GiB of memory for the largest run, measured on this device")
     if assumed:
         lines.append(
-            f"about {_sum(assumed)} of a GPU for {len(assumed)} runs: not measured, by operation count for a card that "
+            f"about {_sum(assumed)} of a GPU for {_runs(assumed)}: not measured, by operation count for a card that "
             f"sustains {SUSTAINED / 1e12:.0f} TFLOP/s"
         )
     if assumed or left["unknown"]:
-        count = len({(item.run.model, item.run.task) for item in assumed + left["unknown"]})
+        count = len({cost_key(item.run.model, item.run.task) for item in assumed + left["unknown"]})
         lines.append(
-            f"not timed here yet: add --time to --dry-run, which times two training steps of each of {count} networks "
-            "once and keeps the times"
+            f"how long on this machine: add --time, which times two training steps of {count} "
+            f"network{'s' if count > 1 else ''} once"
         )
     return lines or ["nothing is left to do"]
 
@@ -84,7 +84,7 @@ def show_statuses(statuses: Sequence[RunStatus], console: Console) -> None:
     show_runs(lines, console)
     states = Counter(status.state for status in statuses)
     words = ", ".join(f"{count} {state}" for state, count in states.items())
-    console.print(f"{len(statuses)} runs: {words}", soft_wrap=True)
+    console.print(f"{_runs(statuses)}: {words}", soft_wrap=True)
     for reason in dict.fromkeys(status.reason for status in statuses if status.state == "missing" and status.reason):
         console.print(f"  -> {reason}", soft_wrap=True)
 
@@ -102,7 +102,8 @@ def show_runs(lines: Iterable[RunLine], console: Console) -> None:
     for line in lines:
         title, *place = _name(line) or [one_line(line.key)]
         below = filter(None, (one_line(line.key) if line.name else "", *place))
-        table.add_row(line.state, Text(f"{': '.join(filter(None, (title, line.more)))}\n{' · '.join(below)}".rstrip()))
+        table.add_row(line.state, ": ".join(filter(None, (title, line.more))))
+        table.add_row("", " · ".join(below))
     console.print(table)
 
 
@@ -120,5 +121,10 @@ def _cost(forecast: Forecast) -> str:
     return f"{duration(3600 * forecast.left)}{memory} {BASES[forecast.basis]}"
 
 
+def _runs(runs: Sequence[object]) -> str:
+    return f"{len(runs)} run{'' if len(runs) == 1 else 's'}"
+
+
 def _sum(forecasts: Sequence[Forecast]) -> str:
-    return duration(3600 * sum(item.left or 0.0 for item in forecasts))
+    hours = sum(item.left or 0.0 for item in forecasts)
+    return f"{hours:.1f} hours" if hours >= 1 else duration(3600 * hours)

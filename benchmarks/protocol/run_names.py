@@ -68,7 +68,7 @@ def find_rows(table: Table, wishes: Sequence[str]) -> tuple[Row, ...]:
     """
     rows = (*table.rows, *table.controls)
     names = [row_name(table, row) for row in rows]
-    found = []
+    found: list[Row] = []
     for wish in wishes:
         asked = _short(wish).casefold()
         numbers = [number for number, name in enumerate(names) if asked in (str(number + 1), _short(name).casefold())]
@@ -76,8 +76,9 @@ def find_rows(table: Table, wishes: Sequence[str]) -> tuple[Row, ...]:
         if len(numbers) != 1:
             choices = ", ".join(f'{number} "{name}"' for number, name in enumerate(names, start=1))
             raise UnknownName(f"{table.id} has no row {wish!r}: choose from {choices}")
-        found.append(rows[numbers[0]])
-    return tuple(dict.fromkeys(found))
+        if rows[numbers[0]] not in found:
+            found.append(rows[numbers[0]])
+    return tuple(found)
 
 
 def rows_of(declared: Mapping[str, Any]) -> tuple[str, ...]:
