@@ -53,7 +53,7 @@ def data_need(home: Path, name: str) -> Need:
     commands = [("with the data anywhere", f"rssam-bench prepare {name} --source FILE_OR_FOLDER")]
     if publication:
         commands.insert(0, (f"with {names[0]} in one of these folders", f"rssam-bench prepare {name}"))
-    commands.append(("with stand-in scenes, which claim nothing", f"rssam-bench prepare {name} --synthetic {STAND_INS}"))
+    commands.append(("with stand-ins, which claim nothing", f"rssam-bench prepare {name} --synthetic {STAND_INS}"))
     return Need(
         f"data {name}", (Home(home).dataset(name) / MANIFEST_NAME).is_file(), f"{name} is not prepared{looked}",
         tuple(publication.facts()) if publication else (), tuple(commands),

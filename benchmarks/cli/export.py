@@ -14,7 +14,8 @@ def export(
     run: Annotated[
         str,
         typer.Option(
-            metavar="RUN", autocompletion=complete_keys,
+            metavar="RUN",
+            autocompletion=complete_keys,
             help="The finished run: its key or the beginning of it, table5:3, or rs-sam@deepglobe.",
         ),
     ],

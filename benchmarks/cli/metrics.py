@@ -26,7 +26,8 @@ def metrics(
     run: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="RUN", autocompletion=complete_keys,
+            metavar="RUN",
+            autocompletion=complete_keys,
             help="A finished run: its key or the beginning of it, table5:3, or rs-sam@deepglobe; may be repeated.",
         ),
     ] = None,

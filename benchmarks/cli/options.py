@@ -162,7 +162,9 @@ def _typed_home(context: typer.Context) -> Path:
 RunOption = Annotated[
     str | None,
     typer.Option(
-        "--run", metavar="RUN", autocompletion=complete_keys,
+        "--run",
+        metavar="RUN",
+        autocompletion=complete_keys,
         help="A finished run: its key or the beginning of it, table5:3, or rs-sam@deepglobe; see: rssam-bench status",
     ),
 ]

@@ -225,12 +225,11 @@ def _show_manifest(name: str, manifest: Manifest, out: Path, as_json: bool) -> N
 
 
 def _prepare_weights(name: str | None, source: Path | None) -> None:
+    from benchmarks.needs import find_checkpoint, weights_need
     from rssam.weights.convert import convert_checkpoint
     from rssam.weights.download import download
     from rssam.weights.folder import CUSTOM, DIGITS, WeightsFolder
     from rssam.weights.registry import WEIGHTS
-
-    from benchmarks.needs import find_checkpoint, weights_need
 
     if name is None:
         for known in map(partial(weights_need, root.home), WEIGHTS):

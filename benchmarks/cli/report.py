@@ -40,9 +40,10 @@ def report(
     if written.filled:
         screen.print(f"filled: {', '.join(written.filled)}; open {page}", soft_wrap=True)
     else:
+        asked, next_item = " ".join(items or ["these tables"]), " ".join(items or ["table5"])
         screen.print(
-            f"nothing is filled yet, because no run of {' '.join(items or ['these tables'])} is finished in {root.home}: "
-            f"{page} has the paper's numbers alone; next: rssam-bench reproduce {' '.join(items or ['table5'])}",
+            f"nothing is filled yet, because no run of {asked} is finished in {root.home}: {page} has the paper's "
+            f"numbers alone; next: rssam-bench reproduce {next_item}",
             soft_wrap=True,
         )
 

@@ -70,7 +70,8 @@ def reproduce(
     model: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="NAME|MODULE:CLASS", autocompletion=complete_systems,
+            metavar="NAME|MODULE:CLASS",
+            autocompletion=complete_systems,
             help="Train this system in place of the rows: one of: rssam-bench models, or your own; may be repeated.",
         ),
     ] = None,

@@ -43,7 +43,8 @@ def score(
     run: Annotated[
         str | None,
         typer.Option(
-            metavar="RUN", autocompletion=complete_keys,
+            metavar="RUN",
+            autocompletion=complete_keys,
             help="Instead: what this finished run saved, held against its result.",
         ),
     ] = None,

@@ -23,7 +23,8 @@ def speed(
     systems: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[SYSTEM...]", help="Names as in: models; MODULE:CLASS; encoder; all. [rs-sam]",
+            metavar="[SYSTEM...]",
+            help="Names as in: models; MODULE:CLASS; encoder; all. [rs-sam]",
             autocompletion=complete_systems,
         ),
     ] = None,

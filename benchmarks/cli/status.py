@@ -136,7 +136,8 @@ def doctor(
     items: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[ITEM...]", help="Only what these need: table1 to table7, fig6, fig7, all. [everything]",
+            metavar="[ITEM...]",
+            help="Only what these need: table1 to table7, fig6, fig7, all. [everything]",
             autocompletion=complete_items,
         ),
     ] = None,

@@ -19,8 +19,11 @@ NARROW = 60
 """On fewer columns, and without a terminal, a run is one line that the terminal may wrap."""
 
 BASES: dict[Basis, str] = {
-    "runs": "by finished runs", "steps": "by timed steps", "operations": "of a GPU, by operation count", "unknown": "not timed",
-}  # fmt: skip
+    "runs": "by finished runs",
+    "steps": "by timed steps",
+    "operations": "of a GPU, by operation count",
+    "unknown": "not timed",
+}
 
 
 @dataclass(frozen=True)
@@ -54,9 +57,7 @@ def left_in_words(forecasts: Sequence[Forecast]) -> list[str]:
     measured, assumed = left["runs"] + left["steps"], left["operations"]
     lines = []
     if measured:
-        how = " and ".join(
-            ["finished runs"] * bool(left["runs"]) + ["timed steps"] * bool(left["steps"])
-        )
+        how = " and ".join(["finished runs"] * bool(left["runs"]) + ["timed steps"] * bool(left["steps"]))
         lines.append(f"about {_sum(measured)} for {_runs(measured)} on this device, from {how} in this home")
     memory = [item.memory for item in forecasts if item.left != 0 and item.memory]
     if memory:
