@@ -18,6 +18,9 @@ from rssam.escape import one_line
 NARROW = 60
 """On fewer columns, and without a terminal, a run is one line that the terminal may wrap."""
 
+HOURS_WORTH_COUNTING = 1 / 60
+"""By operation count; of a shorter run the arithmetic tells nothing."""
+
 BASES: dict[Basis, str] = {
     "runs": "by finished runs",
     "steps": "by timed steps",
@@ -62,7 +65,7 @@ def left_in_words(forecasts: Sequence[Forecast]) -> list[str]:
     memory = [item.memory for item in forecasts if item.left != 0 and item.memory]
     if memory:
         lines.append(f"about {max(memory) / 2**30:.1f} GiB of memory for the largest run, measured on this device")
-    if assumed:
+    if assumed and sum(item.left or 0.0 for item in assumed) >= HOURS_WORTH_COUNTING:
         lines.append(
             f"about {_sum(assumed)} of a GPU for {_runs(assumed)}: not measured, by operation count for a card that "
             f"sustains {SUSTAINED / 1e12:.0f} TFLOP/s"
@@ -116,7 +119,7 @@ def _cost(forecast: Forecast) -> str:
     """Time and memory of what is left of a run, and how they are known."""
     if forecast.left == 0:
         return ""
-    if forecast.left is None:
+    if forecast.left is None or (forecast.basis == "operations" and forecast.left < HOURS_WORTH_COUNTING):
         return BASES["unknown"]
     memory = f", {forecast.memory / 2**30:.1f} GiB" if forecast.memory else ""
     return f"{duration(3600 * forecast.left)}{memory} {BASES[forecast.basis]}"

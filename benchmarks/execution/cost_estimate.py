@@ -156,7 +156,7 @@ def _hours_as(result: Result, run: Run, images: tuple[int, int, int]) -> float:
     recipe, windows = result.identity["recipe"], _windows(run)
     train, val, test = (int(result.data[split]) for split in SPLITS)
     passes = len(recipe["rates"]) * recipe["epochs"] * (train * recipe["crops"] * _STEP + val * windows)
-    return _passes(run, images, _STEP) * result.seconds / (passes + test * windows) / 3600
+    return float(_passes(run, images, _STEP) * result.seconds / (passes + test * windows) / 3600)
 
 
 def hours_by_step(run: Run, images: tuple[int, int, int], step: StepTime) -> float:

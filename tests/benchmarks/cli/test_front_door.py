@@ -145,7 +145,7 @@ def test_hints_repeat_the_home_that_was_given(command, tmp_path):
         hints = re.findall(r"rssam-bench (?!--home)\w+ \w+", output + said)
         assert not hints
         assert f"rssam-bench --home '{home}' " in output + said
-    code, output, _ = command("doctor", "table5", "--json", home=home)
+    _, output, _ = command("doctor", "table5", "--json", home=home)
     remedies = [check["remedy"] for check in json.loads(output) if check["what"] == "weights vit_b"]
     assert remedies == [f"rssam-bench --home '{home}' prepare weights vit_b"]
 

@@ -120,7 +120,8 @@ def test_a_dry_run_counts_nothing_and_loads_no_torch(tmp_path, arguments):
     """It built every network on the meta device first: 19 s of a core for the 39 runs of the paper."""
     code = (
         "import sys, benchmarks.cli.app as c\n"
-        "sys.argv = ['rssam-bench', '--home', sys.argv[1], 'reproduce', *sys.argv[2:], '--device', 'cpu', '--dry-run']\n"
+        "given = ['reproduce', *sys.argv[2:], '--device', 'cpu', '--dry-run']\n"
+        "sys.argv = ['rssam-bench', '--home', sys.argv[1], *given]\n"
         "try: c.main()\n"
         "except SystemExit: pass\n"
         "sys.exit(bool({'torch', 'lightning', 'mlflow', 'pandas'} & set(sys.modules)))"
