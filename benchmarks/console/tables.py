@@ -42,7 +42,7 @@ class RunLine:
 def show_forecasts(forecasts: Sequence[Forecast], console: Console) -> None:
     """Every run of a plan, then what is missing and how long the rest would take."""
     lines = [
-        RunLine(forecast.state, run_name(forecast.run.declared()), forecast.key or "", _cost(forecast))
+        RunLine(forecast.state, run_name(forecast.run.declared()), forecast.key or "", forecast.outcome or _cost(forecast))
         for forecast in forecasts
     ]
     show_runs(lines, console)

@@ -55,6 +55,7 @@ class Forecast:
     basis: Basis
     left: float | None  # of these hours, for what is not done
     memory: int | None  # bytes at the peak of training, from a finished run or steps on this machine
+    outcome: str = ""  # of a finished run, in words
 
     @property
     def measured(self) -> bool:
@@ -118,7 +119,8 @@ def _forecast(
             left, basis = status.progress.seconds_left / 3600, "runs"
         elif left is not None:
             left *= 1 - status.progress.done
-    return Forecast(run, resolved.key, status.state, status.reason, by_operations, hours, basis, left, memory)
+    outcome = status.text if status.state == "finished" else ""
+    return Forecast(run, resolved.key, status.state, status.reason, by_operations, hours, basis, left, memory, outcome)
 
 
 def _estimate(

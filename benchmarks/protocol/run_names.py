@@ -125,10 +125,11 @@ def _same_switches(row: Row, options: Mapping[str, Any]) -> bool:
 def _variant(model: Mapping[str, Any]) -> str:
     """Return the switches by the name of their row, then size and start where it is not the listed one."""
     options, listed = model["options"], MODELS.get(model["name"])
-    size = str(next(iter(options.values()), ""))  # the option that names the size is the first of every system
+    given = plain_fields(listed) if listed is not None else options
+    first = "encoder" if listed is None and "encoder" in options else next(iter(given), "")
+    size = str(options.get(first, ""))  # the option that names the size is the first of every system of this suite
     if listed is None:
         return size
-    given = plain_fields(listed)
     start = "scratch" if options.get("init") == "scratch" and given["init"] != "scratch" else ""
     sized = ", ".join(filter(None, (size, start)))
     if is_listed(model):

@@ -1,6 +1,7 @@
 """What a person may type for a run, and what is said where it means several."""
 
 import dataclasses
+import json
 
 import pytest
 
@@ -87,6 +88,13 @@ def test_every_row_is_found_by_its_own_run(setting):
             declared = setting.run(row.model, table.dataset).declared()
             assert f"{table.id}:{number}" in rows_of(declared)
             assert find_rows(table, [str(number)]) == (row,)
+
+
+def test_a_name_is_the_same_after_the_file_sorted_its_options():
+    """The size of RS-SAM was "sam_first": its first option by letter, in a result."""
+    declared = Setting("smoke").run(RSSAM(), "deepglobe").declared()
+    assert run_name(json.loads(json.dumps(declared, sort_keys=True))) == run_name(declared)
+    assert run_name(declared).variant == "vit_t, scratch"
 
 
 def test_names_tell_the_rows_of_table_5_apart():

@@ -54,6 +54,7 @@ def test_states(tmp_path):
     execute_all(resolve_all([done], session), session)
     states = [item.state for item in forecast([done, missing, lacking], session)]
     assert states == ["finished", "missing", "no weights"]
+    assert forecast([done], session)[0].outcome.startswith(("Dice 0.", "collapsed"))
     assert "prepare weights vit_b" in forecast([lacking], session)[0].remedy
     json.dumps([item.to_json() for item in forecast([done, lacking], session)])
 
