@@ -125,6 +125,7 @@ def _record(
 ) -> dict[str, Any]:  # fmt: skip
     """Pooled scores of one run for programs; None where there is nothing to score."""
     from benchmarks.metrics.object_metrics import parameters
+    from benchmarks.protocol.run_names import run_name
     from benchmarks.results.json_files import nan_to_none
 
     records: list[dict[str, Any]] = []
@@ -141,6 +142,7 @@ def _record(
         })  # fmt: skip
     return {
         "key": result.key,
+        **run_name(result.identity).to_json(),
         "images": len(result.images),
         "state": "measured" if fresh else "cached",
         "metrics": records,
@@ -148,7 +150,8 @@ def _record(
 
 
 def _show(record: dict[str, Any]) -> None:
-    screen.print(f"{record['key']}: {record['images']} test images, {record['state']}", soft_wrap=True)
+    title = " · ".join(filter(None, (record["system"], record["variant"])))
+    screen.print(f"{record['key']} ({title}): {record['images']} test images, {record['state']}", soft_wrap=True)
     for metric in record["metrics"]:
         scores = ", ".join(
             f"{name.replace('_', ' ')} {'-' if value is None else f'{value:.3f}'}"

@@ -115,7 +115,10 @@ def prepare(
     out = Home(root.home).dataset(name)
     if source is None and synthetic is None and (source := _look_for_archive(name)) is None:
         _show_manifest(name, load_manifest(out, data.name), out, as_json)
-        warnings.print(f"not verified; to do so: rssam-bench prepare {name} --source DIR|ARCHIVE", soft_wrap=True)
+        if name in PUBLICATIONS:
+            warnings.print(
+                f"not verified; to do so: rssam-bench prepare {name} --source FILE_OR_FOLDER", soft_wrap=True
+            )
         return
     from benchmarks.console.progress import data_progress
 

@@ -162,6 +162,7 @@ def reproduce(
             raise DevicesUnfit(f"{option} runs several at a time, and --devices shares each run: leave one out")
         available = cuda_devices() if session.device == "cuda" else None
         require_fit(layout, dict.fromkeys(run.recipe for run in runs), available)
+    lacking = [need for need in needs(root.home, runs) if not need.ready]
     if dry_run:
         from benchmarks.execution.cost_estimate import forecast
 
@@ -171,9 +172,9 @@ def reproduce(
         if as_json:
             print_json([item.to_json() for item in forecasts])
         else:
-            show_forecasts(forecasts, screen)
+            show_forecasts(forecasts, lacking, screen)
         return
-    if lacking := [need for need in needs(root.home, runs) if not need.ready]:
+    if lacking:
         show_needs(lacking)
         raise typer.Exit(1)
     with handle_signals(session.stop, lambda text: warnings.print(text, soft_wrap=True)):

@@ -12,6 +12,7 @@ from rich.text import Text
 
 from benchmarks.execution.cost_estimate import SUSTAINED, Basis, Forecast, cost_key
 from benchmarks.execution.run_status import RunStatus, duration
+from benchmarks.needs import Need
 from benchmarks.protocol.run_names import RunName, run_name
 from rssam.escape import one_line
 
@@ -39,16 +40,17 @@ class RunLine:
     more: str
 
 
-def show_forecasts(forecasts: Sequence[Forecast], console: Console) -> None:
-    """Every run of a plan, then what is missing and how long the rest would take."""
+def show_forecasts(forecasts: Sequence[Forecast], lacking: Sequence[Need], console: Console) -> None:
+    """Every run of a plan, then what it lacks with the command for each, and how long the rest would take."""
     lines = [
-        RunLine(forecast.state, run_name(forecast.run.declared()), forecast.key or "", forecast.outcome or _cost(forecast))
+        RunLine(forecast.state, run_name(forecast.run.declared()), forecast.key or "", _cost(forecast))
         for forecast in forecasts
     ]
     show_runs(lines, console)
     states = ", ".join(f"{count} {state}" for state, count in Counter(forecast.state for forecast in forecasts).items())
     console.print(f"{_runs(forecasts)}: {states}", soft_wrap=True)
-    for remedy in dict.fromkeys(forecast.remedy for forecast in forecasts if forecast.remedy):
+    reasons = [forecast.remedy for forecast in forecasts if forecast.remedy and forecast.key]
+    for remedy in dict.fromkeys([*reasons, *(need.commands[0][1] for need in lacking)]):
         console.print(f"  -> {remedy}", soft_wrap=True)
     for line in left_in_words(forecasts):
         console.print(line, soft_wrap=True)
@@ -116,9 +118,9 @@ def _name(line: RunLine) -> list[str]:
 
 
 def _cost(forecast: Forecast) -> str:
-    """Time and memory of what is left of a run, and how they are known."""
+    """Time and memory of what is left of a run, and how they are known; of a finished run its Dice."""
     if forecast.left == 0:
-        return ""
+        return forecast.outcome
     if forecast.left is None or (forecast.basis == "operations" and forecast.left < HOURS_WORTH_COUNTING):
         return BASES["unknown"]
     memory = f", {forecast.memory / 2**30:.1f} GiB" if forecast.memory else ""
