@@ -38,7 +38,7 @@ ORDER: tuple[frozenset[str], ...] = tuple(
     benchmarks.signals benchmarks.failures benchmarks.divergence benchmarks.metrics
     benchmarks.protocol
     benchmarks.results benchmarks.training
-    benchmarks.earlier_version
+    benchmarks.earlier_version benchmarks.find_run benchmarks.needs
     benchmarks.export benchmarks.tracking benchmarks.speed benchmarks.conformance
     benchmarks.execution
     benchmarks.scoring benchmarks.console benchmarks.doctor benchmarks.inventory

@@ -7,7 +7,7 @@ import pytest
 
 from data_prep.dataset import Dataset
 from data_prep.errors import DataError
-from data_prep.registry import DATASETS, dataset
+from data_prep.registry import DATASETS, PUBLICATIONS, dataset
 
 
 @pytest.mark.parametrize("name", DATASETS)
@@ -15,8 +15,10 @@ def test_every_entry_is_a_data_sheet(name):
     entry = dataset(name)
     assert isinstance(entry, Dataset)
     assert entry.name == name
-    assert "Citation" in type(entry).__doc__
-    assert "Licence" in type(entry).__doc__
+    assert "Source" in type(entry).__doc__
+    facts = dict(PUBLICATIONS[name].facts())
+    assert {"source", "licence", "citation", "files"} <= facts.keys()
+    assert all(facts.values())
     assert len(entry.palette) == len(entry.classes) == len(set(entry.palette))
 
 
