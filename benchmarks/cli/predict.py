@@ -116,7 +116,7 @@ def predict(
             except Interrupted as stopped:
                 say(f"{image}: {stopped}; its finished rows are kept, run the same command again to go on")
                 raise typer.Exit(1) from stopped
-            except Exception as error:  # whatever one file does, the others are predicted
+            except Exception as error:  # noqa: BLE001  (whatever one file does, the others are predicted)
                 refuse(image, error)
                 continue
             if source.outside:

@@ -108,7 +108,7 @@ def choose_range(
                     samples.append(Sample(str(image), source.types, None))
                 else:
                     samples.append(source.sample())
-        except Exception as error:  # whatever one file does, the others are predicted
+        except Exception as error:  # noqa: BLE001  (whatever one file does, the others are predicted)
             refuse(image, error)
     if not samples:
         return None
