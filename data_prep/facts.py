@@ -2,20 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
-from rssam.kinds import BOOLEAN, COUNT, Leaf, one_of
-
-
-def _is_range(value: object) -> bool:
-    if not isinstance(value, list) or len(value) != 2:
-        return False
-    if not all(type(number) in (int, float) and math.isfinite(number) for number in value):
-        return False
-    return bool(value[0] < value[1])
-
+from rssam.kinds import BOOLEAN, COUNT, NUMBER, one_of
 
 FACTS: dict[str, Any] = {
     "origin": one_of("source", "synthetic"),
@@ -25,7 +15,7 @@ FACTS: dict[str, Any] = {
     "expected": (COUNT, None),
     "cut_anew": BOOLEAN,
     "skipped": COUNT,
-    "scale?": Leaf("two numbers, the lower one first", _is_range),  # declared: the values that became 0 and 255
+    "scale?": {"min": NUMBER, "max": NUMBER},  # declared: the values that became 0 and 255
 }
 """Kinds of the facts of `Manifest.facts` in a file."""
 

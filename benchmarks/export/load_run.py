@@ -101,7 +101,7 @@ def load_run(home: Path, key: str, given: Model | None = None) -> TrainedNetwork
 
 def recorded_range(data: Mapping[str, Any]) -> ValueRange | None:
     """Return the range of values that was declared when the training data were prepared; None for 8 bits."""
-    return ValueRange.alike(*data["scale"]) if "scale" in data else None
+    return ValueRange.alike(data["scale"]["min"], data["scale"]["max"]) if "scale" in data else None
 
 
 def _folder(store: Store, result: Result) -> Path:

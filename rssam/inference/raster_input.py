@@ -210,14 +210,10 @@ class RasterSource(AbstractContextManager["RasterSource"]):
         return pixels, valid
 
     def _valid(self, shape: tuple[int, ...], options: dict[str, Any]) -> NDArray[np.bool_]:
-        if self.full:
+        """Return where the raster has data [h, w]. GDAL takes alpha for the mask only without a nodata value."""
+        if self.full or self.unmasked is not None:
             return np.ones(shape, bool)
-        if self.unmasked is None:
-            return np.asarray(self.raster.dataset_mask(**options) > 0)
-        by_nodata = [band for band in self.bands if MaskFlags.nodata in self.raster.mask_flag_enums[band - 1]]
-        if len(by_nodata) < len(self.bands):
-            return np.ones(shape, bool)
-        return np.asarray((self.raster.read_masks(by_nodata, **options) > 0).any(axis=0))
+        return np.asarray(self.raster.dataset_mask(**options) > 0)
 
     def _shown(self, pixels: NDArray[Any], valid: NDArray[np.bool_]) -> NDArray[np.uint8]:
         shown = pixels if self.value_range is None else self.value_range.to_bytes(pixels)

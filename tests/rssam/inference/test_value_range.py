@@ -61,7 +61,7 @@ def test_the_declared_range_of_the_training_data_is_used():
     assert "trained on values of 0 to 3000" in decide([DEEP], recorded).note
     assert decide([BYTE], recorded).range == BYTES
     assert "taken as they are" in decide([BYTE], recorded).note
-    with pytest.raises(RangeUnknown, match="of the files 8 bits have byte.tif .*; others deep.tif"):
+    with pytest.raises(RangeUnknown, match=r"of the files 8 bits have byte.tif .*; others deep.tif"):
         decide([BYTE, DEEP], recorded)
 
 
