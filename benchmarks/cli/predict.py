@@ -99,7 +99,7 @@ def predict(
         say(f"note: tiles share {used[0]} pixels, not {overlap}, to stand a multiple of 32 apart (docs/predict.md)")
     if decision is not None and decision.note is not None:
         say(f"note: {decision.note}")
-    clipped: dict[Path, float] = {}
+    clipped, ended = dict[Path, float](), None
     with handle_signals(stop, say):
         for image, outputs in zip(images, outputs_of_images, strict=True):
             if decision is None or image in failed:
@@ -114,8 +114,8 @@ def predict(
                         say=lambda text: say(f"note: {text}"), progress=progress, check=stop.check,
                     )  # fmt: skip
             except Interrupted as stopped:
-                say(f"{image}: {stopped}; its finished rows are kept, run the same command again to go on")
-                raise typer.Exit(1) from stopped
+                ended = f"{image}: {stopped}; its finished rows are kept, run the same command again to go on"
+                break
             except Exception as error:  # noqa: BLE001  (whatever one file does, the others are predicted)
                 refuse(image, error)
                 continue
@@ -131,7 +131,9 @@ def predict(
     else:
         for path in (path for record in records for path in record["written"]):
             screen.print(f"wrote {path}", soft_wrap=True)
-    if failed:
+    if ended is not None:
+        say(ended)
+    if failed or ended is not None:
         say(f"{len(records)} of {len(images)} were predicted")
         raise typer.Exit(1)
 

@@ -114,6 +114,13 @@ def test_infrared_that_is_tagged_alpha_masks_nothing(tmp_path, bands, words):
     assert words in notes[0]
 
 
+def test_infrared_of_the_sea_is_no_mask(tmp_path):
+    """Where nearly all values are alike, but not the largest."""
+    pixels = np.concatenate([colours(70, 90), np.ones((1, 70, 90), np.uint8)])
+    pixels[3, 60:, 60:], pixels[3, :20] = 90, 0
+    assert (map_of(write(tmp_path / "sea.tif", pixels, colorinterp=RGBA, **UTM), tmp_path)[0] != IGNORE).all()
+
+
 def test_a_named_mask_masks_nothing(tmp_path):
     pixels = np.concatenate([colours(70, 90), np.full((1, 70, 90), 255, np.uint8)])
     pixels[3, :10] = 0
