@@ -99,7 +99,8 @@ def predict(
         say(f"note: tiles share {used[0]} pixels, not {overlap}, to stand a multiple of 32 apart (docs/predict.md)")
     if decision is not None and decision.note is not None:
         say(f"note: {decision.note}")
-    clipped, ended = dict[Path, float](), None
+    clipped: dict[Path, float] = {}
+    ended: str | None = None
     with handle_signals(stop, say):
         for image, outputs in zip(images, outputs_of_images, strict=True):
             if decision is None or image in failed:
@@ -134,7 +135,8 @@ def predict(
     if ended is not None:
         say(ended)
     if failed or ended is not None:
-        say(f"{len(records)} of {len(images)} were predicted")
+        if len(images) > 1:
+            say(f"{len(records)} of {len(images)} were predicted")
         raise typer.Exit(1)
 
 

@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 import rasterio
 
-from benchmarks.export import adapter
+from benchmarks.export import adapter, predict
 from benchmarks.export.load_run import load_run
+from benchmarks.signals import Interrupted
+from rssam.inference import predict_raster
 from rssam.inference.value_range import RangeUnknown, ValueRange
 from tests.benchmarks.cli.test_predict import call, home, picture  # noqa: F401
 from tests.rssam.inference.made_rasters import UTM, write
@@ -46,7 +48,6 @@ def test_a_bad_file_ends_no_batch(tmp_path, home):  # noqa: F811
 def test_what_was_not_foreseen_ends_no_batch_either(tmp_path, home, monkeypatch):  # noqa: F811
     session, key = home
     images = [write(tmp_path / f"{name}.tif", scene(), **UTM) for name in ("a", "b")]
-    from benchmarks.export import predict
 
     def broken(path, *options):
         if path.name == "a.tif":
@@ -59,6 +60,24 @@ def test_what_was_not_foreseen_ends_no_batch_either(tmp_path, home, monkeypatch)
     assert done.exit_code == 1
     assert "a.tif: IndexError: index 256 is out of bounds" in done.stderr
     assert (tmp_path / "maps" / "b.tif").exists()
+
+
+def test_a_batch_that_is_ended_lists_what_it_wrote(tmp_path, home, monkeypatch):  # noqa: F811
+    session, key = home
+    images = [write(tmp_path / f"{name}.tif", scene(), **UTM) for name in ("a", "b")]
+    whole = predict_raster.predict_raster
+
+    def ended(source, *options, **more):
+        if source.path.name == "b.tif":
+            raise Interrupted("stopped")
+        return whole(source, *options, **more)
+
+    monkeypatch.setattr(predict_raster, "predict_raster", ended)
+    done = call(session, *images, "--run", key, "--out", tmp_path / "maps")
+    assert done.exit_code == 1
+    assert f"wrote {tmp_path / 'maps' / 'a.tif'}" in done.stdout
+    assert "b.tif: stopped; its finished rows are kept" in done.stderr
+    assert done.stderr.rstrip().splitlines()[-1] == "1 of 2 were predicted"
 
 
 def test_every_file_is_listed_at_the_end(tmp_path, home):  # noqa: F811
