@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from rssam.kinds import BOOLEAN, COUNT, one_of
+from rssam.kinds import BOOLEAN, COUNT, NUMBER, one_of
 
 FACTS: dict[str, Any] = {
     "origin": one_of("source", "synthetic"),
@@ -15,6 +15,7 @@ FACTS: dict[str, Any] = {
     "expected": (COUNT, None),
     "cut_anew": BOOLEAN,
     "skipped": COUNT,
+    "scale?": {"min": NUMBER, "max": NUMBER},  # declared: the values that became 0 and 255
 }
 """Kinds of the facts of `Manifest.facts` in a file."""
 

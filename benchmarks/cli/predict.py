@@ -10,11 +10,13 @@ import typer
 
 from benchmarks.cli.options import Json, OwnModel, RunOption, print_json, require_one, root, screen, warnings
 from benchmarks.execution.hardware import DeviceChoice
+from benchmarks.failures import first_line, shortened
 from benchmarks.protocol.recipe import PRECISION_NAMES, PrecisionChoice
 from rssam.errors import UserError
 
 if TYPE_CHECKING:
-    from rssam.inference.predict_raster import Network, PredictionSummary
+    from rssam.inference.predict_raster import Network, Outputs, PredictionSummary
+    from rssam.inference.value_range import ValueRange
 
 Symmetries = Literal["none", "flips", "all"]
 
@@ -39,7 +41,7 @@ def predict(
     ] = None,
     scale: Annotated[
         str | None,
-        typer.Option(metavar="MIN,MAX", help="Values that become 0 and 255. [8 bits as they are; else percentiles]"),
+        typer.Option(metavar="MIN,MAX", help="Values that become 0 and 255, of all images; auto: percentiles."),
     ] = None,
     tile: Annotated[int | None, typer.Option(min=32, help="Side of a tile in pixels. [as trained]")] = None,
     overlap: Annotated[int | None, typer.Option(min=0, help="Pixels that tiles share. [half a tile]")] = None,
@@ -59,14 +61,13 @@ def predict(
     from benchmarks.console.progress import data_progress
     from benchmarks.execution.hardware import choose_device, choose_predicting_precision, precision_note
     from benchmarks.export.adapter import load_either
-    from benchmarks.export.predict import CPU_BATCH, CUDA_BATCH, network_of, outputs_for
+    from benchmarks.export.predict import CPU_BATCH, CUDA_BATCH, choose_range, network_of, outputs_for
     from benchmarks.signals import Interrupted, Stop, handle_signals
     from rssam.inference.predict_raster import Settings, predict_raster, require_fit
     from rssam.inference.raster_input import RasterSource
     from rssam.inference.tile_grid import aligned
 
-    band_numbers = None if bands is None else [int(part) for part in _numbers("--bands", bands, 3, whole=True)]
-    value_range = None if scale is None else _pair(_numbers("--scale", scale, 2))
+    band_numbers = None if bands is None else _band_numbers(bands)
     outputs_of_images = outputs_for(images, out, vectors, quicklook, probabilities=probabilities, overwrite=overwrite)
     chosen_device = choose_device(device)
     trained = load_either(root.home, key, adapter, model)
@@ -78,20 +79,35 @@ def predict(
     used = aligned(tile_size[0], wished[0]), aligned(tile_size[1], wished[1])
     settings = Settings(tile_size, used, tta)
     batch_size = batch or (CUDA_BATCH if chosen_device == "cuda" else CPU_BATCH)
-    stop, records, failed = Stop(), list[dict[str, Any]](), False
+    stop, records, failed = Stop(), list[dict[str, Any]](), set[Path]()
 
     def say(text: str) -> None:
         warnings.print(text, soft_wrap=True)
+
+    def refuse(image: Path, error: Exception) -> None:
+        if root.debug or len(images) == 1:
+            raise error
+        foreseen = isinstance(error, UserError)
+        say(f"error: {error}" if foreseen else f"error: {image}: {type(error).__name__}: {first_line(error)} (--debug)")
+        failed.add(image)
+
+    decision = choose_range(images, band_numbers, scale, trained.value_range, refuse)
 
     if (note := precision_note(chosen_precision, chosen_device)) is not None:
         say(f"note: {note}")
     if overlap is not None and used != wished:
         say(f"note: tiles share {used[0]} pixels, not {overlap}, to stand a multiple of 32 apart (docs/predict.md)")
+    if decision is not None and decision.note is not None:
+        say(f"note: {decision.note}")
+    clipped: dict[Path, float] = {}
+    ended: str | None = None
     with handle_signals(stop, say):
         for image, outputs in zip(images, outputs_of_images, strict=True):
+            if decision is None or image in failed:
+                continue
             began = time.monotonic()
             try:
-                with RasterSource(image, band_numbers, value_range) as source, data_progress(warnings) as progress:
+                with RasterSource(image, band_numbers, decision.range) as source, data_progress(warnings) as progress:
                     for note in source.notes:
                         say(f"note: {note}")
                     summary = predict_raster(
@@ -99,56 +115,64 @@ def predict(
                         say=lambda text: say(f"note: {text}"), progress=progress, check=stop.check,
                     )  # fmt: skip
             except Interrupted as stopped:
-                say(f"{image}: {stopped}; its finished rows are kept, run the same command again to go on")
-                raise typer.Exit(1) from stopped
-            except UserError as error:
-                if root.debug or len(images) == 1:
-                    raise
-                say(f"error: {error}")
-                failed = True
+                ended = f"{image}: {stopped}; its finished rows are kept, run the same command again to go on"
+                break
+            except Exception as error:  # noqa: BLE001  (whatever one file does, the others are predicted)
+                refuse(image, error)
                 continue
-            written = [str(path.resolve()) for path in outputs.all]
-            records.append(_record(image, written, summary, network, PRECISION_NAMES[chosen_precision]))
+            if source.outside:
+                clipped[image] = source.outside / (3 * max(sum(summary.counts), 1))
+            records.append(_record(image, outputs, summary, network, PRECISION_NAMES[chosen_precision], source.outside))
             if not as_json:
-                _show(image, outputs.class_map, summary, network, time.monotonic() - began)
+                _show(image, summary, network, time.monotonic() - began)
+    if decision is not None and clipped:
+        say(f"note: {_said_of(clipped, decision.range)}")
     if as_json:
         print_json(records)
-    if failed:
+    else:
+        for path in (path for record in records for path in record["written"]):
+            screen.print(f"wrote {path}", soft_wrap=True)
+    if ended is not None:
+        say(ended)
+    if failed or ended is not None:
+        if len(images) > 1:
+            say(f"{len(records)} of {len(images)} were predicted")
         raise typer.Exit(1)
 
 
-def _numbers(option: str, text: str, count: int, *, whole: bool = False) -> tuple[float, ...]:
-    """Numbers with commas between. Raises UserError for another count, or what is no number."""
+def _band_numbers(text: str) -> list[int]:
+    """Return three band numbers. Raises UserError for another count, or what is no whole number."""
     try:
-        numbers = tuple(int(part) if whole else float(part) for part in text.split(","))
+        numbers = [int(part) for part in text.split(",")]
     except ValueError:
-        numbers = ()
-    if len(numbers) != count:
-        kind = "whole numbers" if whole else "numbers"
-        raise UserError(
-            f"{option} {text}: expected {count} {kind} with commas between, such as " + ("4,3,2" if whole else "0,3000")
-        )
+        numbers = []
+    if len(numbers) != 3:
+        raise UserError(f"--bands {text}: expected 3 whole numbers with commas between, such as 4,3,2")
     return numbers
 
 
-def _pair(numbers: tuple[float, ...]) -> tuple[float, float]:
-    low, high = numbers
-    return low, high
+def _said_of(clipped: dict[Path, float], used: ValueRange) -> str:
+    """Return how many values of which images lay outside of the range."""
+    shares = [f"{image} ({share:.2%})" if share >= 5e-5 else f"{image} (a few)" for image, share in clipped.items()]
+    return f"values outside of {used.text} were clipped, of {shortened(shares)}; another range: --scale MIN,MAX"
 
 
 def _record(
-    image: Path, written: list[str], summary: PredictionSummary, network: Network, precision: str
+    image: Path, outputs: Outputs, summary: PredictionSummary, network: Network, precision: str, outside: int
 ) -> dict[str, Any]:
     counts = dict(zip(network.names, summary.counts, strict=True))
     return {
-        "image": str(image), "written": written, "pixels": counts, "no_data": summary.no_data,
-        "polygons": summary.polygons, "resumed_rows": summary.resumed, "precision": precision,
+        "image": str(image), "written": [str(path.resolve()) for path in outputs.all], "pixels": counts,
+        "no_data": summary.no_data, "polygons": summary.polygons, "resumed_rows": summary.resumed,
+        "precision": precision, "values_outside": outside,
     }  # fmt: skip
 
 
-def _show(image: Path, class_map: Path, summary: PredictionSummary, network: Network, seconds: float) -> None:
+def _show(image: Path, summary: PredictionSummary, network: Network, seconds: float) -> None:
     total = max(sum(summary.counts), 1)
     shares = ", ".join(f"{name} {count / total:.1%}" for name, count in zip(network.names, summary.counts, strict=True))
-    no_data = f"; {summary.no_data / (total + summary.no_data):.1%} has no data" if summary.no_data else ""
+    no_data = (
+        f"; {summary.no_data / (sum(summary.counts) + summary.no_data):.1%} has no data" if summary.no_data else ""
+    )
     polygons = "" if summary.polygons is None else f"; {summary.polygons} polygons"
-    screen.print(f"{image}: {shares}{no_data}{polygons}; {seconds:.0f} s; wrote {class_map.resolve()}", soft_wrap=True)
+    screen.print(f"{image}: {shares}{no_data}{polygons}; {seconds:.0f} s", soft_wrap=True)

@@ -21,6 +21,7 @@ from benchmarks.training.checkpoint import LAST, Checkpoints, candidate_name, re
 from benchmarks.training.reproducibility import seeded
 from rssam.contract import Model, Task
 from rssam.errors import UnknownName, UserError
+from rssam.inference.value_range import ValueRange
 from rssam.weights.folder import WeightsFolder
 
 
@@ -39,6 +40,7 @@ class TrainedNetwork:
     key: str  # of the run
     dataset: str  # it was trained on
     start: Mapping[str, str]  # digest of each pretrained checkpoint beneath, by name
+    value_range: ValueRange | None = None  # of its training data that became 0 and 255, where it was declared
 
 
 def declared_model(identity: Mapping[str, Any], given: Model | None = None, noted: object = None) -> Model:
@@ -93,7 +95,13 @@ def load_run(home: Path, key: str, given: Model | None = None) -> TrainedNetwork
     start = {name: weights.digest(name) for name in model.weights_needed()}
     Checkpoints(_folder(store, result), start).load_best(net, result.best_epoch)
     identity = result.identity
-    return TrainedNetwork(net.eval(), model, task, identity["precision"], key, identity["dataset"]["name"], start)
+    dataset, value_range = identity["dataset"]["name"], recorded_range(result.data)
+    return TrainedNetwork(net.eval(), model, task, identity["precision"], key, dataset, start, value_range)
+
+
+def recorded_range(data: Mapping[str, Any]) -> ValueRange | None:
+    """Return the range of values that was declared when the training data were prepared; None for 8 bits."""
+    return ValueRange.alike(data["scale"]["min"], data["scale"]["max"]) if "scale" in data else None
 
 
 def _folder(store: Store, result: Result) -> Path:

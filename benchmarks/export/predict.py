@@ -1,10 +1,10 @@
-"""Give `predict` what it needs besides the raster: a network with the colours of its classes, names of outputs."""
+"""Give `predict` what it needs besides a raster: the network with its colours, names of outputs, a range of values."""
 
 from __future__ import annotations
 
 import colorsys
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -15,9 +15,15 @@ from data_prep.registry import DATASETS
 from rssam.contract import Colour
 from rssam.errors import UserError
 from rssam.inference.predict_raster import Network, Outputs
+from rssam.inference.raster_input import RasterSource
+from rssam.inference.value_range import Decision, Sample, ValueRange, decide, percentiles
 
 BACKGROUND: Colour = (0, 0, 0)
 MAP_SUFFIXES = (".tif", ".tiff")
+AUTO = "auto"
+SAMPLED = 1 << 20
+"""Pixels of all images together that percentiles are taken of."""
+
 CPU_BATCH = 2
 CUDA_BATCH = 8
 HALF: Mapping[Precision, torch.dtype | None] = {
@@ -70,6 +76,53 @@ def outputs_for(
         if path.exists() and not overwrite:
             raise UserError(f"{path} is there already: choose another name, or replace it with --overwrite")
     return outputs_of_images
+
+
+def choose_range(
+    images: Sequence[Path],
+    bands: Sequence[int] | None,
+    scale: str | None,
+    recorded: ValueRange | None,
+    refuse: Callable[[Path, Exception], None],
+) -> Decision | None:
+    """Return which values of all images become 0 and 255; None if no image can be read.
+
+    Args:
+        images: the files of the command.
+        bands: red, green and blue as band numbers, if they were named.
+        scale: as the user gave it: MIN,MAX or "auto"; None for a decision by the values.
+        recorded: the range that was declared for the training data.
+        refuse: called with an image that cannot be read, and why.
+
+    Raises UserError for a scale that is none, RangeUnknown if the values do not show a range.
+    """
+    if scale is not None and scale != AUTO:
+        return Decision(ValueRange.alike(*_two_numbers(scale)))
+    samples = []
+    for image in images:
+        try:
+            with RasterSource(image, bands) as source:
+                if scale == AUTO:
+                    samples.append(source.sample(SAMPLED // len(images)))
+                elif source.types == {"uint8"}:
+                    samples.append(Sample(str(image), source.types, None))
+                else:
+                    samples.append(source.sample())
+        except Exception as error:  # noqa: BLE001  (whatever one file does, the others are predicted)
+            refuse(image, error)
+    if not samples:
+        return None
+    return percentiles(samples) if scale == AUTO else decide(samples, recorded)
+
+
+def _two_numbers(scale: str) -> tuple[float, float]:
+    try:
+        low, high = map(float, scale.split(","))
+    except ValueError as error:
+        raise UserError(
+            f"--scale {scale}: expected 2 numbers with a comma between, such as 0,3000, or {AUTO}"
+        ) from error
+    return low, high
 
 
 def _named(image: Path, path: Path, option: str, suffixes: Sequence[str], images: int) -> Path:

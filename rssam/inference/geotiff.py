@@ -17,6 +17,7 @@ import rasterio.shutil
 from affine import Affine
 from numpy.typing import NDArray
 from rasterio._err import CPLE_BaseError  # what a copy raises; of no public class
+from rasterio.control import GroundControlPoint
 from rasterio.crs import CRS
 from rasterio.errors import RasterioError
 from rasterio.windows import Window
@@ -24,7 +25,7 @@ from rasterio.windows import Window
 from rssam.contract import IGNORE, Colour
 from rssam.errors import UserError
 from rssam.inference.partial_output import PartialOutput
-from rssam.inference.raster_input import open_quietly
+from rssam.inference.raster_input import RasterSource, open_quietly
 
 COG = {
     "compress": "deflate", "level": "6", "blocksize": "512", "bigtiff": "if_safer", "overview_compress": "deflate",
@@ -37,10 +38,18 @@ LEVELS = 254
 
 @dataclass(frozen=True)
 class Georeference:
-    """Where the pixels lie; both None for a plain picture."""
+    """Where the pixels lie; nothing for a plain picture."""
 
     crs: CRS | None
     transform: Affine | None
+    points: tuple[GroundControlPoint, ...] = ()
+    points_crs: CRS | None = None
+
+    @classmethod
+    def of(cls, source: RasterSource) -> Georeference:
+        """Return that of a raster: its ground control points only where it has no transform."""
+        points, crs = source.raster.gcps if source.transform is None else ([], None)
+        return cls(source.raster.crs, source.transform, tuple(points), crs)
 
 
 @dataclass(frozen=True)
@@ -112,9 +121,13 @@ def _describe(partial: PartialOutput, layer: str, georeference: Georeference, st
         ElementTree.SubElement(root, "SRS").text = georeference.crs.to_wkt()
     if georeference.transform is not None:
         ElementTree.SubElement(root, "GeoTransform").text = ", ".join(map(repr, georeference.transform.to_gdal()))
+    _add_points(root, georeference)
     _add_tags(root, style.tags)
+    bands = partial.layers[layer]
     for number, name in enumerate(style.names, start=1):
-        band = ElementTree.SubElement(root, "VRTRasterBand", dataType="Byte", band=str(number))
+        band = ElementTree.SubElement(
+            root, "VRTRasterBand", dataType="Byte", band=str(number), subClass="VRTRawRasterBand"
+        )
         ElementTree.SubElement(band, "Description").text = name
         ElementTree.SubElement(band, "NoDataValue").text = str(IGNORE)
         if style.scale is not None:
@@ -122,10 +135,22 @@ def _describe(partial: PartialOutput, layer: str, georeference: Georeference, st
         if style.palette is not None:
             ElementTree.SubElement(band, "ColorInterp").text = "Palette"
             _add_palette(band, style.palette)
-        source = ElementTree.SubElement(band, "SimpleSource")
-        ElementTree.SubElement(source, "SourceFilename", relativeToVRT="1").text = partial.path(layer).name
-        ElementTree.SubElement(source, "SourceBand").text = str(number)
+        ElementTree.SubElement(band, "SourceFilename", relativeToVRT="1").text = partial.path(layer).name
+        # Bytes row by row, in a row band by band. GDAL's own format for that, ENVI, refuses a file of one byte.
+        steps = {"ImageOffset": (number - 1) * partial.width, "PixelOffset": 1, "LineOffset": bands * partial.width}
+        for name, step in steps.items():
+            ElementTree.SubElement(band, name).text = str(step)
     return ElementTree.tostring(root)
+
+
+def _add_points(root: ElementTree.Element, georeference: Georeference) -> None:
+    if not georeference.points:
+        return
+    projection = {} if georeference.points_crs is None else {"Projection": georeference.points_crs.to_wkt()}
+    points = ElementTree.SubElement(root, "GCPList", projection)
+    for number, point in enumerate(georeference.points, start=1):
+        place = {"Pixel": point.col, "Line": point.row, "X": point.x, "Y": point.y, "Z": point.z or 0.0}
+        ElementTree.SubElement(points, "GCP", {"Id": str(number), **{key: repr(at) for key, at in place.items()}})
 
 
 def _add_tags(root: ElementTree.Element, tags: Mapping[str, str]) -> None:

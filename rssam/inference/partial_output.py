@@ -3,7 +3,7 @@
 Rows are appended to plain files of bytes, band by band within a row, and a note says how many are whole. The note is
 written after the rows have reached the disk; whatever lies behind them is cut off. A note of other settings belongs to
 another prediction: its rows are not used. Plain files, because a full disk is an error of the very write that met it,
-where a GeoTIFF would tell when it is closed. GDAL reads them as ENVI rasters. Imports no torch.
+where a GeoTIFF would tell when it is closed. GDAL reads them by a virtual raster. Imports no torch.
 """
 
 from __future__ import annotations
@@ -27,16 +27,6 @@ from rssam.files import write_durable
 from rssam.foreign_json import read_json
 
 NOTE = "note.json"
-HEADER = """ENVI
-samples = {width}
-lines = {height}
-bands = {bands}
-header offset = 0
-file type = ENVI Standard
-data type = 1
-interleave = bil
-byte order = 0
-"""
 
 
 class PartialOutput(AbstractContextManager["PartialOutput"]):
@@ -63,8 +53,7 @@ class PartialOutput(AbstractContextManager["PartialOutput"]):
             ) from error
         self.folder.mkdir(exist_ok=True)
         self.written = self._appended = self._whole_rows()
-        for name, bands in self.layers.items():
-            (self.folder / f"{name}.hdr").write_text(HEADER.format(width=self.width, height=self.height, bands=bands))
+        for name in self.layers:
             path = self.path(name)
             path.touch()
             os.truncate(path, self.written * self._row_bytes(name))
@@ -86,7 +75,7 @@ class PartialOutput(AbstractContextManager["PartialOutput"]):
         return (self.height - self.written) * sum(map(self._row_bytes, self.layers))
 
     def path(self, name: str) -> Path:
-        """Return the file of a layer, which GDAL opens too."""
+        """Return the file of a layer."""
         return self.folder / f"{name}.raw"
 
     def append(self, rows: Mapping[str, NDArray[np.uint8]]) -> None:

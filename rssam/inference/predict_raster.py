@@ -29,7 +29,7 @@ from rssam.inference.quicklook import write_quicklook
 from rssam.inference.raster_input import CACHE, RasterSource
 from rssam.inference.sliding_window import Predictor, Symmetries, labels_of, predict
 from rssam.inference.tile_grid import Grid
-from rssam.inference.vectors import write_vectors
+from rssam.inference.vectors import Ground, write_vectors
 from rssam.parameters import parameters_digest
 
 LABELS, PROBABILITIES = "labels", "probabilities"
@@ -130,7 +130,7 @@ def predict_raster(
         outputs: the files to write.
         device: where the network runs.
         batch: tiles at once.
-        say: called with a sentence on what is resumed or discarded.
+        say: called with a sentence on what is resumed, discarded, or measured in pixels.
         progress: called with tiles done, all tiles, and the name of the raster.
         check: called before every batch; what it raises ends the prediction, and keeps the finished rows.
     """
@@ -167,7 +167,7 @@ def predict_raster(
                 before_batch=before_batch, after_rows=partial.commit,
             )  # fmt: skip
             progress(total, total, source.path.name)
-        return _write_outputs(partial, source, network, settings, outputs, resumed)
+        return _write_outputs(partial, source, network, settings, outputs, resumed, say)
 
 
 def partial_folder(path: Path) -> Path:
@@ -190,10 +190,16 @@ def require_fit(net: nn.Module, tile: tuple[int, int], trained: tuple[int, int])
 
 
 def _write_outputs(
-    partial: PartialOutput, source: RasterSource, network: Network, settings: Settings, outputs: Outputs, resumed: int
+    partial: PartialOutput,
+    source: RasterSource,
+    network: Network,
+    settings: Settings,
+    outputs: Outputs,
+    resumed: int,
+    say: Callable[[str], None],
 ) -> PredictionSummary:
     """Write all outputs in the partial folder, then rename them."""
-    georeference = Georeference(source.raster.crs, source.transform)
+    georeference = Georeference.of(source)
     tags = {
         "SOFTWARE": f"rssam-bench, {network.name}",
         "PRECISION": "float32" if network.half is None else str(network.half).removeprefix("torch."),
@@ -214,17 +220,20 @@ def _write_outputs(
         finished = partial.folder / "vectors.gpkg"
         for stale in partial.folder.glob(f"{finished.name}*"):
             stale.unlink()
+        ground = Ground(georeference, source.size)
+        if ground.in_pixels is not None:
+            say(f"{source.path}: areas and perimeters of polygons are in pixels, for {ground.in_pixels}")
         polygons = write_vectors(
             lambda top, bottom: partial.read(LABELS, top, bottom)[0],
             source.size,
             network.mapped,
-            georeference,
+            ground,
             finished,
         )
         files.append((finished, outputs.vectors))
     if outputs.quicklook is not None:
         finished = partial.folder / "quicklook.png"
-        write_quicklook(source, class_map, network.palette, finished)
+        write_quicklook(source, class_map, network.mapped, network.palette, finished)
         files.append((finished, outputs.quicklook))
     counts = count_labels(partial, LABELS)
     for finished, final in [*files, (class_map, outputs.class_map)]:

@@ -2,21 +2,20 @@
 
 The rules, which the command prints where they apply:
 - bands: those declared red, green and blue, else the first three, or the ones that were named; a palette gives colours.
-- values: 8 bits stay as they are. Others are stretched linearly so that `scale`, or else the 2nd and 98th percentile of
-  each band in a sample of windows, become 0 and 255, and rounded: networks here are trained on 8 bits.
+- values: the range that `rssam/inference/value_range.py` decided for all files becomes 0 to 255.
 - no data: a nodata value, an alpha band or a mask band, by GDAL's own rules, and what is no finite number. Such pixels
-  are black to the network, as `prepare` makes them, and no data in every output.
+  are black to the network, as `prepare` makes them, and no data in every output. A band that is named as a colour, or
+  whose values are no mask, masks nothing, whatever its tag.
 
 Imports no torch.
 """
 
 from __future__ import annotations
 
-import math
 import warnings
-from collections.abc import Sequence
-from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -25,64 +24,53 @@ import numpy as np
 import rasterio
 from affine import Affine
 from numpy.typing import NDArray
-from rasterio.enums import ColorInterp, MaskFlags
+from rasterio.enums import MaskFlags
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.io import DatasetReader
 from rasterio.windows import Window
 
-from rssam.errors import UserError
+from rssam.inference.raster_bands import BadRaster, alpha_band, choose_bands, is_mask, palette_of, require_upright
+from rssam.inference.value_range import BYTES, Sample, ValueRange
 
-PERCENTILES = (2.0, 98.0)
 SAMPLES = 24
 """Windows of the sample along each side."""
 
 SAMPLE_SIDE = 48
 """Pixels of one of them."""
 
+SEARCH_SIDE = 1024
+"""Pixels of the windows that are searched one after another where no window of the sample has data."""
+
 CACHE = 128 << 20
 """Bytes of decoded blocks that GDAL keeps; its own default is a share of the whole memory."""
 
 
-class BadRaster(UserError):
-    """A raster that cannot be predicted, with the reason."""
-
-
-@dataclass(frozen=True)
-class Scale:
-    """The values that become 0 and 255, for each of the three bands."""
-
-    low: tuple[float, float, float]
-    high: tuple[float, float, float]
-
-    def bytes_of(self, pixels: NDArray[Any]) -> NDArray[np.uint8]:
-        """Stretch, clip and round pixels [3, h, w] to bytes; what is no number becomes 0."""
-        low = np.asarray(self.low, np.float32)[:, None, None]
-        step = 255 / (np.asarray(self.high, np.float32)[:, None, None] - low)
-        stretched = (pixels.astype(np.float32) - low) * step
-        shown: NDArray[np.uint8] = np.nan_to_num(np.clip(np.rint(stretched), 0, 255)).astype(np.uint8)
-        return shown
-
-
 class RasterSource(AbstractContextManager["RasterSource"]):
-    """A raster, opened. Raises BadRaster if it cannot be read, or has not the bands that a network needs."""
+    """A raster, opened. Raises BadRaster if it cannot be read, or has not the bands that a network needs.
 
-    def __init__(
-        self, path: Path, bands: Sequence[int] | None = None, scale: tuple[float, float] | None = None
-    ) -> None:
+    `value_range` becomes 0 to 255. Without it 8 bits stay as they are, and other values can only be sampled.
+    """
+
+    def __init__(self, path: Path, bands: Sequence[int] | None = None, value_range: ValueRange | None = None) -> None:
         self.path = path
-        self.notes: list[str] = []
+        self.requested = bands
+        self.outside = 0  # values read so far that the range clipped
         self.raster = _opened(path)
         try:
-            self.palette = self._palette() if bands is None else None
-            self.bands = [1] if self.palette is not None else self._bands(bands)
+            require_upright(self.raster, path)
+            self.palette = palette_of(self.raster, path) if bands is None else None
+            self.bands = [1] if self.palette is not None else choose_bands(self.raster, path, bands)
             kinds = {self.raster.dtypes[band - 1] for band in self.bands}
             if any(kind.startswith("complex") for kind in kinds):
                 raise BadRaster(f"{path} has complex numbers: expected bands of whole or real ones")
-            self.full = all(MaskFlags.all_valid in self.raster.mask_flag_enums[band - 1] for band in self.bands)
+            self.types = frozenset({"uint8"} if self.palette is not None else kinds)
             self.floating = any(kind.startswith("float") for kind in kinds)
-            self.scale = self._scale(kinds, scale)
-            if self.raster.crs is None:
-                self.notes.append(f"{path} has no coordinate system: neither have the results")
+            self.value_range = None if self.types == {"uint8"} and value_range == BYTES else value_range
+            flags = [self.raster.mask_flag_enums[band - 1] for band in self.bands]
+            self.full = all(MaskFlags.all_valid in flag for flag in flags)
+        except RasterioError as error:
+            self.raster.close()
+            raise BadRaster(f"{path} cannot be read ({error.__cause__ or error})") from error
         except BaseException:
             self.raster.close()
             raise
@@ -104,6 +92,52 @@ class RasterSource(AbstractContextManager["RasterSource"]):
         transform: Affine = self.raster.transform
         return None if transform == Affine.identity() else transform
 
+    @cached_property
+    def unmasked(self) -> int | None:
+        """The number of the band that is tagged alpha and masks nothing: a colour by --bands, or near infrared."""
+        band = alpha_band(self.raster)
+        if band is None or band in self.bands:
+            return band
+        with self._decoding(f"band {band}"):
+            values = [self.raster.read(band, window=window).ravel() for window in self._windows()]
+        return None if is_mask(np.concatenate(values)) else band
+
+    @cached_property
+    def notes(self) -> tuple[str, ...]:
+        """Sentences on what was chosen, and on what the outputs lack."""
+        return tuple(note for note in (self._note_on_alpha(), self._note_on_bands(), self._note_on_place()) if note)
+
+    def _note_on_alpha(self) -> str | None:
+        if self.unmasked is None:
+            return None
+        why = "is named in --bands" if self.unmasked in self.bands else "has values that are no mask (near infrared?)"
+        return f"{self.path}: band {self.unmasked} is tagged alpha and {why}: it masks nothing"
+
+    def _note_on_bands(self) -> str | None:
+        count, with_alpha = self.raster.count, self.unmasked is None and alpha_band(self.raster) is not None
+        if self.requested is not None or count <= 3 or (count == 4 and with_alpha):
+            return None
+        return f"{self.path} has {count} bands: {self.bands} are read as red, green and blue (--bands)"
+
+    def _note_on_place(self) -> str | None:
+        """Return what the outputs lack of a place on the ground, with the command that gives it."""
+        if self.transform is None and self.raster.gcps[0]:
+            return (
+                f"{self.path} has ground control points and no transform: the maps keep the points, polygons are in "
+                "pixels. For a coordinate system run first: gdalwarp IN OUT"
+            )
+        if self.transform is None and self.raster.rpcs is not None:
+            return (
+                f"{self.path} has a camera model (RPC) and no transform: the maps have neither. For a coordinate "
+                "system run first: gdalwarp -rpc IN OUT"
+            )
+        if self.raster.crs is None:
+            kept = "" if self.transform is None else ", only its transform"
+            return f"{self.path} has no coordinate system: neither have the results{kept}"
+        if self.transform is None:
+            return f"{self.path} has a coordinate system and no transform: where it lies is not known"
+        return None
+
     @property
     def identity(self) -> dict[str, Any]:
         """What the pixels depend on: equal for an unchanged file read in the same way."""
@@ -111,107 +145,90 @@ class RasterSource(AbstractContextManager["RasterSource"]):
         return {
             "raster": [str(self.path.resolve()), status.st_size, status.st_mtime_ns, *self.size],
             "bands": self.bands,
-            "scale": [self.scale.low, self.scale.high] if self.scale is not None else None,
+            "scale": [self.value_range.low, self.value_range.high] if self.value_range is not None else None,
+            "unmasked": self.unmasked,
         }
 
     def read(self, top: int, bottom: int, left: int, right: int) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
         """Read pixels uint8 [3, h, w] and where they have data [h, w]. Raises BadRaster if they are damaged."""
-        return self._shown(f"rows {top} to {bottom - 1}", window=Window(left, top, right - left, bottom - top))
+        window = Window(left, top, right - left, bottom - top)
+        pixels, valid = self._values(f"rows {top} to {bottom - 1}", window=window)
+        if self.value_range is not None:
+            self.outside += self.value_range.count_outside(pixels, valid)
+        return self._shown(pixels, valid), valid
 
     def read_small(self, shape: tuple[int, int]) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
         """Read the whole raster shrunk to (height, width) by leaving out pixels, from an overview where it has one."""
-        return self._shown("its overview", out_shape=shape)
+        pixels, valid = self._values("its overview", out_shape=shape)
+        return self._shown(pixels, valid), valid
 
-    def _shown(self, where: str, **options: Any) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
-        try:
+    def sample(self, most: int = 0) -> Sample:
+        """Read windows in a regular grid, or where none of them has data, all windows up to the first that has.
+
+        `most` is how many pixels are kept for percentiles; evenly spaced ones where more were read.
+        """
+        windows = list(self._windows())
+        read = [found for window in windows if (found := self._valid_values(window)).size]
+        if not read:
+            search = map(self._valid_values, self._all_windows())
+            read = [found for found in [next((values for values in search if values.size), None)] if found is not None]
+        values = np.concatenate(read, axis=1) if read else np.zeros((3, 0))  # [3, pixels]
+        ends = (float(values.min()), float(values.max())) if values.size else None
+        kept = values[:, :: -(-values.shape[1] // most)] if most and values.size else None
+        return Sample(str(self.path), self.types, ends, None if kept is None else kept.astype(np.float64))
+
+    def _windows(self) -> Iterator[Window]:
+        height, width = self.size
+        tops, lefts = (
+            sorted({int(place) for place in np.linspace(0, max(side - SAMPLE_SIDE, 0), SAMPLES)})
+            for side in (height, width)
+        )
+        for top in tops:
+            for left in lefts:
+                yield Window(left, top, min(SAMPLE_SIDE, width - left), min(SAMPLE_SIDE, height - top))
+
+    def _all_windows(self) -> Iterator[Window]:
+        height, width = self.size
+        for top in range(0, height, SEARCH_SIDE):
+            for left in range(0, width, SEARCH_SIDE):
+                yield Window(left, top, min(SEARCH_SIDE, width - left), min(SEARCH_SIDE, height - top))
+
+    def _valid_values(self, window: Window) -> NDArray[Any]:
+        """Read the pixels [3, n] of a window that have data."""
+        pixels, valid = self._values(f"rows from {window.row_off}", window=window)
+        return pixels[:, valid]
+
+    def _values(self, where: str, **options: Any) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+        """Read values [3, h, w] as they are, a palette's as colours, and where they have data [h, w]."""
+        with self._decoding(where):
             pixels = self.raster.read(self.bands, **options)  # [bands, h, w]
-            valid = np.ones(pixels.shape[1:], bool) if self.full else self.raster.dataset_mask(**options) > 0
-        except RasterioError as error:
-            reason = error.__cause__ or error
-            raise BadRaster(f"{self.path} cannot be decoded in {where} ({reason})") from error
+            valid = self._valid(pixels.shape[1:], options)
         if self.floating:
             valid &= np.isfinite(pixels).all(axis=0)
         if self.palette is not None:
             pixels = self.palette[pixels[0]].transpose(2, 0, 1)  # [3, h, w]
-        shown = pixels if self.scale is None else self.scale.bytes_of(pixels)
+        return pixels, valid
+
+    def _valid(self, shape: tuple[int, ...], options: dict[str, Any]) -> NDArray[np.bool_]:
+        """Return where the raster has data [h, w]. GDAL takes alpha for the mask only without a nodata value."""
+        if self.full or self.unmasked is not None:
+            return np.ones(shape, bool)
+        return np.asarray(self.raster.dataset_mask(**options) > 0)
+
+    def _shown(self, pixels: NDArray[Any], valid: NDArray[np.bool_]) -> NDArray[np.uint8]:
+        shown = pixels if self.value_range is None else self.value_range.to_bytes(pixels)
         if not valid.all():
             shown[:, ~valid] = 0
-        return shown, valid
+        return shown
 
-    def _palette(self) -> NDArray[np.uint8] | None:
-        """Colours [256, 3] of a single band whose values stand for colours."""
-        if self.raster.count != 1 or self.raster.colorinterp[0] != ColorInterp.palette:
-            return None
-        colours = np.zeros((256, 3), np.uint8)
-        for value, colour in self.raster.colormap(1).items():
-            colours[value] = colour[:3]
-        return colours
-
-    def _bands(self, requested: Sequence[int] | None) -> list[int]:
-        count = self.raster.count
-        if requested is None:
-            if count < 3:
-                raise BadRaster(
-                    f"{self.path} has {count} band{'s' if count > 1 else ''}, expected at least 3 (red, green, blue): "
-                    f"name three with --bands, which may repeat: --bands {','.join(['1', '1', str(count)])}"
-                )
-            colours = (ColorInterp.red, ColorInterp.green, ColorInterp.blue)
-            meanings = self.raster.colorinterp
-            declared = all(colour in meanings for colour in colours)
-            chosen = [meanings.index(colour) + 1 for colour in colours] if declared else [1, 2, 3]
-            if count > 3 and not (count == 4 and ColorInterp.alpha in meanings):
-                self.notes.append(f"{self.path} has {count} bands: {chosen} are read as red, green and blue (--bands)")
-            return chosen
-        if len(requested) != 3 or not all(1 <= band <= count for band in requested):
-            raise BadRaster(
-                f"--bands {','.join(map(str, requested))} does not fit {self.path}: expected three numbers "
-                f"from 1 to {count}"
-            )
-        return list(requested)
-
-    def _scale(self, kinds: set[str], requested: tuple[float, float] | None) -> Scale | None:
-        if requested is not None:
-            low, high = requested
-            if not (math.isfinite(low) and math.isfinite(high) and low < high):
-                raise BadRaster(f"--scale {low:g},{high:g}: expected two numbers MIN,MAX with MIN below MAX")
-            return Scale((low, low, low), (high, high, high))
-        if kinds == {"uint8"}:
-            return None
-        scale = self._percentiles()
-        ranges = ", ".join(f"{low:g} to {high:g}" for low, high in zip(scale.low, scale.high, strict=True))
-        self.notes.append(
-            f"{self.path} has values of {', '.join(sorted(kinds))}: {ranges} (the {PERCENTILES[0]:g}nd and "
-            f"{PERCENTILES[1]:g}th percentiles of a sample) become 0 to 255; choose others with --scale MIN,MAX"
-        )
-        return scale
-
-    def _percentiles(self) -> Scale:
-        """Return the percentiles of windows in a regular grid over the raster, without pixels that have no data."""
-        windows = []
-        tops, lefts = (
-            sorted({int(place) for place in np.linspace(0, max(side - SAMPLE_SIDE, 0), SAMPLES)}) for side in self.size
-        )
-        for top in tops:
-            for left in lefts:
-                window = Window(left, top, min(SAMPLE_SIDE, self.size[1] - left), min(SAMPLE_SIDE, self.size[0] - top))
-                try:
-                    pixels = self.raster.read(self.bands, window=window).astype(np.float64)  # [3, h, w]
-                    valid = self.raster.dataset_mask(window=window) > 0
-                except RasterioError as error:
-                    reason = error.__cause__ or error
-                    raise BadRaster(f"{self.path} cannot be decoded near row {top} ({reason})") from error
-                windows.append(pixels[:, valid & np.isfinite(pixels).all(axis=0)])
-        sample = np.concatenate(windows, axis=1)  # [3, pixels]
-        if not sample.size:
-            raise BadRaster(f"{self.path}: no pixel of a sample has data, so give its range of values: --scale MIN,MAX")
-        low, high = np.percentile(sample, PERCENTILES, axis=1)
-        high = np.maximum(high, low + 1e-6 * np.maximum(np.abs(low), 1))  # a band of one value
-        return Scale(_three(low), _three(high))
-
-
-def _three(values: NDArray[np.float64]) -> tuple[float, float, float]:
-    red, green, blue = values.tolist()
-    return red, green, blue
+    @contextmanager
+    def _decoding(self, where: str) -> Iterator[None]:
+        """Raise BadRaster for what GDAL raises inside."""
+        try:
+            yield
+        except RasterioError as error:
+            reason = error.__cause__ or error
+            raise BadRaster(f"{self.path} cannot be decoded in {where} ({reason})") from error
 
 
 def open_quietly(path: Path) -> DatasetReader:

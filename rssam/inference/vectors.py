@@ -1,13 +1,16 @@
 """Write the regions of a class map as polygons to a GeoPackage: class, area and perimeter on the ground.
 
-Area and perimeter are geodesic, on the ellipsoid of the raster's coordinate system, so that degrees and Web Mercator
-give square metres too. Outlines follow pixel edges: the perimeter of a slanting edge is that of its steps, up to 1.41
-times the edge. Without a coordinate system both are in pixels. Imports no torch.
+Area and perimeter are geodesic, on the ellipsoid of the raster's coordinate system, so that feet, degrees and Web
+Mercator give square metres too. Outlines follow pixel edges: the perimeter of a slanting edge is that of its steps, up
+to 1.41 times the edge. Where the place on the ellipsoid is not known, both are counted in pixels, whatever the
+transform: without a coordinate system, in a local one, or where its coordinates lie outside of the earth. Imports no
+torch.
 """
 
 from __future__ import annotations
 
 import itertools
+import math
 import warnings
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -36,9 +39,6 @@ AT_ONCE = 5000
 STRIP = 512
 """Rows outlined at once."""
 
-RingMeasure = Callable[[NDArray[np.float64], NDArray[np.float64]], tuple[float, float]]
-"""Signed area and length of a closed ring, from x and y."""
-
 UNWRITABLE = (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError, pyogrio.errors.FeatureError)
 
 
@@ -59,17 +59,32 @@ class _OpenRegion:
 
 
 class Ground:
-    """Converts pixels to map coordinates, and measures rings in metres."""
+    """Converts pixels to map coordinates, and measures rings in metres, or in pixels where there are no metres."""
 
-    def __init__(self, georeference: Georeference) -> None:
-        self.transform = georeference.transform or Affine.identity()
-        self.wkt = georeference.crs.to_wkt() if georeference.crs is not None else None
+    def __init__(self, georeference: Georeference, size: tuple[int, int]) -> None:
+        self.transform = georeference.transform or Affine.scale(1, -1)  # rows count downwards as negative y
+        located = georeference.crs is not None and georeference.transform is not None
+        self.wkt = georeference.crs.to_wkt() if located and georeference.crs is not None else None
         self.geod: Geod | None = None
+        self.in_pixels: str | None = "it has no transform to a coordinate system"  # why, if it is so
         if self.wkt is not None:
-            crs = CRS.from_user_input(self.wkt)
-            self.geod = crs.get_geod()
-            if self.geod is not None and crs.geodetic_crs is not None:
-                self.degrees = Transformer.from_crs(crs, crs.geodetic_crs, always_xy=True)
+            self._find_ellipsoid(CRS.from_user_input(self.wkt), size)
+
+    def _find_ellipsoid(self, crs: CRS, size: tuple[int, int]) -> None:
+        geodetic, geod = crs.geodetic_crs, crs.get_geod()
+        if geod is None or geodetic is None or geodetic.is_geocentric:
+            self.in_pixels = f"its coordinate system, {crs.name}, is not tied to an ellipsoid"
+            return
+        # Paris counts in grads.
+        self.degrees_per_unit = math.degrees(geodetic.axis_info[0].unit_conversion_factor)
+        self.transformer = Transformer.from_crs(crs, geodetic, always_xy=True)
+        height, width = size
+        corners = self.on_map(np.array([shapely.box(0, 0, width, height)], dtype=object))
+        places = self._degrees(shapely.get_coordinates(corners))
+        if not np.isfinite(places).all() or np.abs(places[:, 1]).max() > 90:
+            self.in_pixels = f"its corners in {crs.name} are no places on the earth (another coordinate system?)"
+            return
+        self.geod, self.in_pixels = geod, None
 
     @property
     def units(self) -> tuple[str, str]:
@@ -77,39 +92,42 @@ class Ground:
         return ("area_m2", "perimeter_m") if self.geod is not None else ("area_px", "perimeter_px")
 
     def on_map(self, outlines: NDArray[np.object_]) -> NDArray[np.object_]:
-        """Convert outlines in pixels to map coordinates; without any, rows count downwards as negative y."""
+        """Convert outlines in pixels to map coordinates."""
         a, b, c, d, e, f = self.transform[:6]
-        if self.transform == Affine.identity():
-            e = -1.0
         matrix = np.array([[a, d], [b, e]])
         converted: NDArray[np.object_] = shapely.transform(outlines, lambda pixels: pixels @ matrix + (c, f))
         return converted
 
     def sizes(self, outlines: NDArray[np.object_]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Measure area and perimeter of each outline on the map; holes reduce the area and add to the perimeter."""
-        rings, owners = shapely.get_rings(outlines, return_index=True)
+        """Measure area and perimeter of each outline in pixels; holes reduce the area and add to the perimeter."""
+        if self.geod is None:
+            return shapely.area(outlines), shapely.length(outlines)
+        rings, owners = shapely.get_rings(self.on_map(outlines), return_index=True)
         points, ring_of = shapely.get_coordinates(rings, return_index=True)
-        if self.geod is not None:
-            points = np.stack(self.degrees.transform(points[:, 0], points[:, 1]), axis=1)
         if not len(rings):
             return np.zeros(0), np.zeros(0)
-        measure: RingMeasure = self.geod.polygon_area_perimeter if self.geod is not None else _planar
+        places = self._degrees(points)
         areas, perimeters = np.zeros(len(outlines)), np.zeros(len(outlines))
         ends = np.flatnonzero(np.diff(ring_of)) + 1
         previous = -1
-        for ring, owner in zip(np.split(points, ends), owners.tolist(), strict=True):
-            area, length = measure(ring[:, 0], ring[:, 1])
+        for ring, owner in zip(np.split(places, ends), owners.tolist(), strict=True):
+            area, length = self.geod.polygon_area_perimeter(ring[:, 0], ring[:, 1])
             areas[owner] += abs(area) if owner != previous else -abs(area)  # the outer ring is the first
             perimeters[owner] += length
             previous = owner
         return areas, perimeters
+
+    def _degrees(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Convert points [n, 2] of the map to longitude and latitude in degrees."""
+        x, y = self.transformer.transform(points[:, 0], points[:, 1])
+        return np.stack([x, y], axis=1) * self.degrees_per_unit
 
 
 def write_vectors(
     read: Callable[[int, int], NDArray[np.uint8]],
     size: tuple[int, int],
     classes: Mapping[int, str],
-    georeference: Georeference,
+    ground: Ground,
     out: Path,
 ) -> int:
     """Write the regions of a class map to a new GeoPackage; return their number.
@@ -120,10 +138,9 @@ def write_vectors(
         read: returns the labels [bottom - top, width] of rows top..bottom - 1.
         size: (height, width) of the class map in pixels.
         classes: names of the labels whose regions are written.
-        georeference: where the pixels lie.
+        ground: where the pixels lie, and how they are measured.
         out: the file.
     """
-    ground = Ground(georeference)
     count = 0
     try:
         for batch in _batches(regions(read, size, list(classes))):
@@ -143,7 +160,7 @@ def write_vectors(
 
 
 def _append(batch: Sequence[Region], classes: Mapping[int, str], ground: Ground, out: Path, *, new: bool) -> None:
-    outlines = ground.on_map(np.array([region.outline for region in batch], dtype=object))
+    outlines = np.array([region.outline for region in batch], dtype=object)
     areas, perimeters = ground.sizes(outlines)
     labels = np.array([region.label for region in batch], np.int32)
     names = np.array([classes[region.label] for region in batch], dtype=object)
@@ -151,20 +168,14 @@ def _append(batch: Sequence[Region], classes: Mapping[int, str], ground: Ground,
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "'crs' was not provided")  # the command says so in its own words
         pyogrio.raw.write(
-            out, shapely.to_wkb(outlines), [names, labels, areas, perimeters], fields, layer="classes", driver="GPKG",
-            geometry_type="Polygon", crs=ground.wkt, append=not new,
+            out, shapely.to_wkb(ground.on_map(outlines)), [names, labels, areas, perimeters], fields, layer="classes",
+            driver="GPKG", geometry_type="Polygon", crs=ground.wkt, append=not new,
         )  # fmt: skip
 
 
 def _batches(all_regions: Iterator[Region]) -> Iterator[list[Region]]:
     while batch := list(itertools.islice(all_regions, AT_ONCE)):
         yield batch
-
-
-def _planar(x: NDArray[np.float64], y: NDArray[np.float64]) -> tuple[float, float]:
-    """Area and length of a closed ring in a plane."""
-    area = float(np.sum(x[:-1] * y[1:] - x[1:] * y[:-1])) / 2
-    return area, float(np.hypot(np.diff(x), np.diff(y)).sum())
 
 
 def regions(

@@ -112,6 +112,8 @@ def test_what_does_not_fit_is_refused(tmp_path, home):
     for options, words in (
         (("--run", key, "--bands", "1,2"), "--bands 1,2: expected 3 whole numbers"),
         (("--run", key, "--scale", "a,2"), "--scale a,2: expected 2 numbers"),
+        (("--run", key, "--scale", "1,2,3"), "--scale 1,2,3: expected 2 numbers"),
+        (("--run", key, "--scale", "5,5"), "MIN below MAX"),
         (("--run", fixed.key, "--tile", "96"), "--tile 96 does not fit this network, .* 64x64"),
         (("--run", key, "--overlap", "64"), "an overlap of 64 pixels does not fit"),
         (("--run", "none"), "no finished run 'none'"),

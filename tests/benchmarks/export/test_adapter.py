@@ -12,12 +12,15 @@ from safetensors.torch import save_file
 from baselines.rsam_seg import RsamSeg
 from baselines.sam_lora import SamLora
 from benchmarks.export.adapter import ENTRY, AdapterUnusable, load_adapter, write_adapter
-from benchmarks.export.load_run import TrainedNetwork, load_run
+from benchmarks.export.load_run import TrainedNetwork, load_run, recorded_range
 from benchmarks.protocol.run import resolve_run
 from benchmarks.training.checkpoint import content_digest, trained_state
+from data_prep.facts import FACTS
 from data_prep.manifest import load_manifest
 from reports.model_card import interval_record, render
 from rssam.config import RSSAM
+from rssam.inference.value_range import ValueRange
+from rssam.kinds import fault
 from rssam.weights.convert import convert_checkpoint
 from rssam.weights.folder import WeightsFolder
 from rssam.weights.registry import WEIGHTS
@@ -27,6 +30,9 @@ from tests.rssam.fakes import official_sam, shake
 from tests.rssam.fixtures import sam_file, tiny_vit_b, weights  # noqa: F401
 
 SIZE = (64, 64)
+FACTS_OF_OLD = {
+    "origin": "source", "complete": False, "pairs": 3, "sources": 3, "expected": None, "cut_anew": False, "skipped": 0,
+}  # fmt: skip
 
 
 def stirred(run, folder, seed=3):
@@ -65,6 +71,17 @@ def test_the_same_logits_bit_for_bit_elsewhere(model, weights, sam_file, tmp_pat
     assert about["base"]["vit_b"] == {
         "sha256": weights.digest("vit_b"), "licence": "Apache-2.0", "url": WEIGHTS["vit_b"].url,
     }  # fmt: skip
+
+
+def test_the_declared_range_of_the_training_data_goes_with_it(weights, tmp_path):  # noqa: F811
+    """An optional fact of the data: files without it are read as before."""
+    trained, result = stirred(tiny_run(), weights)
+    result = dataclasses.replace(result, data={**result.data, "scale": {"min": 0, "max": 3000}})
+    write_adapter(tmp_path / "deep.safetensors", trained, result, None)
+    assert load_adapter(tmp_path / "deep.safetensors", weights).value_range == ValueRange.alike(0, 3000)
+    assert fault({**FACTS_OF_OLD, "scale": {"min": 0, "max": "3000"}}, FACTS)
+    assert not fault(FACTS_OF_OLD, FACTS)
+    assert recorded_range(FACTS_OF_OLD) is None
 
 
 def test_a_finished_run_as_it_comes_from_its_home(tmp_path):

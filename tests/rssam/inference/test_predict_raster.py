@@ -7,75 +7,25 @@ import numpy as np
 import psutil
 import pytest
 import rasterio
-import torch
-from affine import Affine
 from PIL import Image
 from torch import nn
 
-from rssam.contract import IGNORE, Task
+from rssam.contract import IGNORE
 from rssam.errors import UserError
 from rssam.inference.partial_output import PartialOutput
-from rssam.inference.predict_raster import Network, Outputs, Settings, partial_folder, predict_raster, require_fit
+from rssam.inference.predict_raster import partial_folder, require_fit
 from rssam.inference.raster_input import BadRaster, RasterSource
-from rssam.inference.sliding_window import labels_of, probabilities
-
-UTM = {"crs": "EPSG:32654", "transform": Affine(0.2, 0.01, 400000.123456789, 0.01, -0.2, 3900000.987654321)}
-CLASSES = ("field", "road", "water")
-PALETTE = ((10, 200, 10), (200, 10, 10), (10, 10, 200))
-
-
-class Pointwise(nn.Module):
-    """Each pixel's class follows from its own colour, so that what is expected needs no tiles."""
-
-    def __init__(self, channels=3):
-        super().__init__()
-        torch.manual_seed(1)
-        self.layer = nn.Conv2d(3, channels, 1)
-        self.calls = 0
-
-    def forward(self, images):
-        self.calls += 1
-        return 9 * self.layer(images - 0.5)
-
-
-def network(net=None):
-    return Network(net or Pointwise(), Task(CLASSES, (64, 64)), PALETTE, None, "test")
-
-
-def write(path, pixels, **options):
-    """Pixels [bands, h, w] as a GeoTIFF."""
-    count, height, width = pixels.shape
-    mask = options.pop("mask", None)
-    colours = options.pop("colorinterp", None)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", rasterio.errors.NotGeoreferencedWarning)
-        with rasterio.open(path, "w", "GTiff", width, height, count, dtype=pixels.dtype, **options) as raster:
-            if colours:
-                raster.colorinterp = colours
-            raster.write(pixels)
-            if mask is not None:
-                raster.write_mask(mask)
-    return path
-
-
-def colours(height=150, width=130, seed=0):
-    return np.random.default_rng(seed).integers(1, 256, (3, height, width), dtype=np.uint8)
-
-
-def run(source, out, net=None, check=lambda: None, said=None, batch=2, **wanted):
-    said = [] if said is None else said
-    made = predict_raster(
-        source, network(net), Settings((64, 64), (16, 16)), Outputs(out, **wanted), torch.device("cpu"), batch,
-        say=said.append, progress=lambda done, total, what: None, check=check,
-    )  # fmt: skip
-    assert not [path.name for path in out.parent.iterdir() if path.name.startswith(".")]
-    return made
-
-
-def expected_labels(pixels, valid=None):
-    with torch.inference_mode():
-        made = probabilities(Pointwise()(torch.from_numpy(pixels[None] / np.float32(255))))[0].numpy()
-    return labels_of(made, np.ones(pixels.shape[1:], bool) if valid is None else valid), made
+from rssam.inference.value_range import BYTES, ValueRange, percentiles
+from tests.rssam.inference.made_rasters import (
+    CLASSES,
+    PALETTE,
+    UTM,
+    Pointwise,
+    colours,
+    expected_labels,
+    run,
+    write,
+)
 
 
 def test_class_map_probabilities_polygons_and_a_glance(tmp_path, caplog):
@@ -91,7 +41,7 @@ def test_class_map_probabilities_polygons_and_a_glance(tmp_path, caplog):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         with RasterSource(image) as source:
-            assert source.notes == []
+            assert source.notes == ()
             done = run(source, out, **wanted)
         with rasterio.open(out) as found, rasterio.open(wanted["probabilities"]) as steps:
             np.testing.assert_array_equal(found.read(1), labels)
@@ -107,8 +57,8 @@ def test_class_map_probabilities_polygons_and_a_glance(tmp_path, caplog):
     assert done.polygons > 0
     assert not caplog.records  # where rasterio puts GDAL's own warnings
     with Image.open(wanted["quicklook"]) as picture:
-        assert picture.size == (260, 150)
-        np.testing.assert_array_equal(np.asarray(picture)[:, :130], pixels.transpose(1, 2, 0))
+        assert picture.size[0] == 260
+        np.testing.assert_array_equal(np.asarray(picture)[:150, :130], pixels.transpose(1, 2, 0))
 
 
 @pytest.mark.parametrize("kind", ["nodata", "alpha", "mask", "nan"])
@@ -116,7 +66,7 @@ def test_no_data_in_is_no_data_out(tmp_path, kind):
     pixels = colours()
     valid = np.ones(pixels.shape[1:], bool)
     valid[20:90, 30:100] = False
-    path, scale = tmp_path / "scene.tif", None
+    path = tmp_path / "scene.tif"
     if kind == "nodata":
         pixels[:, ~valid] = 0
         write(path, pixels, nodata=0, **UTM)
@@ -127,11 +77,11 @@ def test_no_data_in_is_no_data_out(tmp_path, kind):
     elif kind == "mask":
         write(path, pixels, mask=valid, **UTM)
     else:
-        scale, real = (0.0, 255.0), pixels.astype(np.float32)
+        real = pixels.astype(np.float32)
         real[1, ~valid] = np.nan
         write(path, real, **UTM)
     labels, _ = expected_labels(pixels, valid)
-    with RasterSource(path, scale=scale) as source:
+    with RasterSource(path, value_range=BYTES) as source:
         done = run(source, tmp_path / "map.tif")
     with rasterio.open(tmp_path / "map.tif") as found:
         np.testing.assert_array_equal(found.read(1), labels)
@@ -142,13 +92,14 @@ def test_bands_and_values(tmp_path):
     pixels = colours()
     deep = np.concatenate([pixels[::-1].astype(np.uint16) * 16, np.full((1, 150, 130), 9, np.uint16)])
     path = write(tmp_path / "deep.tif", deep, **UTM)
-    with RasterSource(path, [3, 2, 1], (0, 4080)) as source:
+    with RasterSource(path, [3, 2, 1], ValueRange.alike(0, 4080)) as source:
         np.testing.assert_array_equal(source.read(0, 150, 0, 130)[0], pixels)
-    with RasterSource(path) as source:  # percentiles of what the sample saw
-        shown = source.read(0, 150, 0, 130)[0]
+    with RasterSource(path) as source:
         assert "4 bands: [1, 2, 3] are read" in source.notes[0]
-        assert "uint16" in source.notes[1]
-        assert "--scale MIN,MAX" in source.notes[1]
+        decision = percentiles([source.sample(1 << 20)])
+    assert "percentiles of a sample" in decision.note
+    with RasterSource(path, None, decision.range) as source:
+        shown = source.read(0, 150, 0, 130)[0]
         low, high = np.percentile(deep[0], (2, 98))
         wanted = np.clip((deep[0] - low) / (high - low) * 255, 0, 255)
         assert np.abs(shown[0] - wanted).max() < 8  # the sample is a part of the pixels
@@ -175,7 +126,6 @@ def test_bad_input_is_said_in_a_sentence(tmp_path):
         (tmp_path / "text.tif", {}, "is no image that GDAL"),
         (grey, {}, "has 1 band, expected at least 3 .*--bands 1,1,1"),
         (grey, {"bands": [1, 2, 3]}, "--bands 1,2,3 does not fit .* from 1 to 1"),
-        (grey, {"bands": [1, 1, 1], "scale": (5, 5)}, "MIN below MAX"),
     ):
         with pytest.raises(BadRaster, match=words):
             RasterSource(path, **options)

@@ -13,7 +13,7 @@ from scipy import ndimage
 
 from rssam.contract import IGNORE
 from rssam.inference.geotiff import Georeference
-from rssam.inference.vectors import regions, write_vectors
+from rssam.inference.vectors import Ground, regions, write_vectors
 
 UTM = Affine(0.2, 0, 400000, 0, -0.2, 3900000)
 
@@ -45,7 +45,7 @@ def test_a_region_that_crosses_every_strip_is_one_with_its_hole():
 
 def vectors(tmp_path, pixels, crs, transform, classes):
     out = tmp_path / "map.gpkg"
-    place = Georeference(None if crs is None else CRS.from_string(crs), transform)
+    place = Ground(Georeference(None if crs is None else CRS.from_string(crs), transform), pixels.shape)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         count = write_vectors(lambda top, bottom: pixels[top:bottom], pixels.shape, classes, place, out)
@@ -91,3 +91,39 @@ def test_a_map_without_any_region_gives_an_empty_layer(tmp_path):
     meta, shapes, _ = vectors(tmp_path, np.zeros((9, 9), np.uint8), "EPSG:32654", UTM, {1: "roof"})
     assert len(shapes) == 0
     assert meta["fields"].tolist() == ["class", "label", "area_m2", "perimeter_m"]
+
+
+SQUARE = np.zeros((9, 9), np.uint8)
+SQUARE[2:5, 3:5] = 1  # 6 pixels, an outline of 10 edges
+
+
+@pytest.mark.parametrize(
+    ("crs", "transform"),
+    [
+        (None, Affine(0.05, 0, 366676, 0, -0.05, 5808580)),  # a world file: 0.015 "pixels" for six
+        (None, Affine(0.04, 0.03, 366676, 0.03, -0.04, 5808580)),  # turned
+        (None, Affine(0.05, 0.02, 0, 0, -0.07, 0)),  # sheared
+        ('LOCAL_CS["site",UNIT["metre",1]]', Affine(0.05, 0, 100, 0, -0.05, 100)),
+        ("EPSG:32654", None),  # a coordinate system without a transform gave degrees of pixels
+        ("EPSG:4326", UTM),  # metres of a UTM zone that are said to be degrees gave a number that means nothing
+    ],
+)
+def test_where_there_are_no_metres_sizes_count_pixels(tmp_path, crs, transform):
+    _, shapes, fields = vectors(tmp_path, SQUARE, crs, transform, {1: "roof"})
+    assert (fields["area_px"].tolist(), fields["perimeter_px"].tolist()) == ([6.0], [10.0])
+    corner = (transform or Affine.scale(1, -1)) @ (3, 2)
+    assert shapely.distance(shapes[0].boundary, shapely.Point(corner)) == pytest.approx(0, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("crs", "x", "y", "unit"),
+    [
+        ("EPSG:27572", 600000, 2200000, 1.0),  # of Paris, whose degrees are grads: 1.23 times the area
+        ("EPSG:2263", 980000, 200000, 1200 / 3937),  # feet
+        ("EPSG:25833+5783", 366676, 5808580, 1.0),  # with heights
+    ],
+)
+def test_units_of_a_coordinate_system_become_metres(tmp_path, crs, x, y, unit):
+    _, _, fields = vectors(tmp_path, SQUARE, crs, Affine(10 / unit, 0, x, 0, -10 / unit, y), {1: "roof"})
+    assert fields["area_m2"][0] == pytest.approx(600, rel=0.002)
+    assert fields["perimeter_m"][0] == pytest.approx(100, rel=0.001)
