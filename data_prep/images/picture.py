@@ -1,0 +1,308 @@
+"""The one reader of picture files: an image or a mask with where it has data, and where it lies on the ground.
+
+Files of 8 bits are decoded by Pillow, as they always were; those that Pillow cannot give whole (16 bits, floats, LERC,
+WEBP, several bands) by GDAL. Bands are counted as the file states them, because Pillow drops those it has no mode for.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from data_prep.images.decode import UNDECODABLE, BadPicture, decode, without_warnings
+from data_prep.images.masks import IGNORED, Mask
+from data_prep.images.place import Place, world_file
+from data_prep.images.tiff_header import MAGIC, TiffHeader, read_tiff_header
+from rssam.files import sha256_file
+
+ONLY_GDAL = (34887, 50001, 50002)
+"""Compressions that GDAL decodes and Pillow does not: LERC, WEBP, JPEG XL."""
+
+MOST_BYTES = 1 << 30
+"""Of decoded pixels: a small file may state any size."""
+
+ONE_BAND = "keep one: gdal_translate -b 1 OLD NEW"
+
+
+@dataclass(frozen=True)
+class SourceFile:
+    """The bytes of a picture file, and what lies beside it."""
+
+    content: bytes
+    mask: bytes | None = None  # of the mask file beside it, FILE.msk
+    place: Place | None = None  # of its world file
+
+    @classmethod
+    def read(cls, path: Path) -> SourceFile:
+        """Read a file and what lies beside it. Raises OSError."""
+        mask = mask_beside(path)
+        return cls(path.read_bytes(), mask.read_bytes() if mask is not None else None, world_file(path))
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 in hex, of the mask file too where there is one: it decides on labels."""
+        return _joined(*(hashlib.sha256(each).hexdigest() for each in (self.content, self.mask) if each is not None))
+
+
+def digest_of(path: Path) -> str:
+    """Compute `SourceFile.digest` of a file of any size. Raises OSError."""
+    return _joined(*(sha256_file(each) for each in (path, mask_beside(path)) if each is not None))
+
+
+def _joined(digest: str, *more: str) -> str:
+    return hashlib.sha256(" ".join((digest, *more)).encode()).hexdigest() if more else digest
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A decoded file. `pixels` has no alpha; the arrays [H, W] are None where no pixel is so."""
+
+    pixels: Image.Image
+    hidden: NDArray[np.bool_] | None = None  # pixels that a mask or alpha hides, whatever they hold
+    nodata: NDArray[np.bool_] | None = None  # pixels of the value that the file declares as no data
+    place: Place | None = None
+
+    @property
+    def without_data(self) -> NDArray[np.bool_] | None:
+        """Pixels without data, for either reason."""
+        if self.hidden is None or self.nodata is None:
+            return self.nodata if self.hidden is None else self.hidden
+        return self.hidden | self.nodata
+
+
+def mask_beside(path: Path) -> Path | None:
+    """Return the file beside a picture in which GDAL keeps its mask, or None."""
+    beside = path.with_name(f"{path.name}.msk")
+    return beside if beside.is_file() else None
+
+
+def read_image(source: SourceFile, kinds: tuple[str, ...]) -> Picture:
+    """Decode an image: 8 bits in RGB, grey or a palette. Raises BadPicture."""
+    return _read(source, kinds, labels=False, deep=False)
+
+
+def read_labels(source: SourceFile, kinds: tuple[str, ...], *, deep: bool = True) -> Picture:
+    """Decode a mask; with `deep` one of whole numbers of any width. Raises BadPicture, also for several bands."""
+    return _read(source, kinds, labels=True, deep=deep)
+
+
+def labels_of(picture: Picture, read_mask: Callable[[Image.Image], Mask]) -> tuple[Mask, int]:
+    """Return what `read_mask` reads where a mask has data, ignored elsewhere; and how many pixels that changed.
+
+    A no-data value of 0 that `read_mask` knows stays the background: many masks declare it. Raises BadPicture where
+    another one is also the value of a class.
+    """
+    empty = picture.without_data
+    if empty is None:
+        return read_mask(picture.pixels), 0
+    try:
+        stored = read_mask(picture.pixels)
+    except BadPicture:  # perhaps of what pixels without data hold
+        return _visible_labels(picture.pixels, empty, read_mask), int(empty.sum())
+    if picture.nodata is not None and (claimed := picture.nodata & (stored.labels != IGNORED)).any():
+        _refuse_class(picture.pixels, claimed)
+        empty = np.zeros_like(claimed) if picture.hidden is None else picture.hidden
+    return ignored_where(stored, empty)
+
+
+def ignored_where(mask: Mask, empty: NDArray[np.bool_] | None) -> tuple[Mask, int]:
+    """Return a mask whose labels are ignored in these pixels, and how many were not so before."""
+    if empty is None or not (changed := int((empty & (mask.labels != IGNORED)).sum())):
+        return mask, 0
+    return replace(mask, labels=np.where(empty, np.uint8(IGNORED), mask.labels)), changed
+
+
+def _refuse_class(pixels: Image.Image, claimed: NDArray[np.bool_]) -> None:
+    """Raise BadPicture unless the no-data value that is also a label's is 0, or black."""
+    stored, shown = (np.asarray(image)[claimed][0] for image in (pixels, pixels.convert("RGB")))
+    if stored.any() and (pixels.mode != "P" or shown.any()):
+        raise BadPicture(
+            f"expected a no-data value that is no class, found {stored}, which is one; if those pixels are of the "
+            "class, drop the declaration: gdal_edit.py -unsetnodata FILE"
+        )
+
+
+def _visible_labels(pixels: Image.Image, empty: NDArray[np.bool_], read_mask: Callable[[Image.Image], Mask]) -> Mask:
+    """Return the labels of a mask in which pixels without data hold values of no label."""
+    if empty.all():
+        return Mask(np.full(empty.shape, IGNORED, np.uint8), ())
+    values = np.array(pixels)
+    values[empty] = values[~empty][0]
+    covered = _with_format(Image.fromarray(values), pixels)
+    if pixels.mode == "P":
+        covered.putpalette(pixels.getpalette("RGB") or [])
+    return ignored_where(read_mask(covered), empty)[0]
+
+
+def read_bands(source: SourceFile, kinds: tuple[str, ...]) -> NDArray[Any]:
+    """Return all bands [bands, H, W] of a file, of its own type, whatever they stand for. Raises BadPicture."""
+    header = _header(source, kinds)
+    if header is None:
+        pixels = np.asarray(decode(source.content, *kinds, deep=True))
+        return pixels[None] if pixels.ndim == 2 else np.moveaxis(pixels, -1, 0)
+    from data_prep.images.geotiff import opened_content  # rasterio is slow to import
+
+    with opened_content(source.content) as raster:
+        _refuse_huge(header)
+        bands: NDArray[Any] = raster.read()
+        return bands
+
+
+def _read(source: SourceFile, kinds: tuple[str, ...], *, labels: bool, deep: bool) -> Picture:
+    header = _header(source, kinds)
+    if header is not None and labels:
+        _refuse_bands(header)
+    if header is not None and _needs_gdal(source.content, header, deep or not labels):
+        picture = _by_gdal(source.content, header, labels)
+    else:
+        picture = _visible(decode(source.content, *kinds, deep=labels and deep), labels)
+        if header is not None and (header.placed or header.nodata or header.masked):
+            picture = _completed(picture, source.content, header)
+    return _beside(picture, source)
+
+
+def _header(source: SourceFile, kinds: tuple[str, ...]) -> TiffHeader | None:
+    """Return the header of a TIFF, or None. Raises BadPicture where it holds several pictures."""
+    if "TIFF" not in kinds or source.content[:4] not in MAGIC:
+        return None
+    header = read_tiff_header(io.BytesIO(source.content))
+    if header is not None and header.pictures > 1:
+        raise BadPicture(f"expected one picture, found {header.pictures} in one file")
+    return header
+
+
+def _refuse_bands(header: TiffHeader) -> None:
+    """Raise BadPicture for a mask of more bands than a number or a colour has, and perhaps alpha."""
+    if header.extra and not header.has_alpha:
+        raise BadPicture(
+            f"expected a mask of one number or one colour a pixel, found {header.bands} bands (one for each class?); "
+            "save the number of the class in one band; or, if the others are no classes, " + ONE_BAND
+        )
+
+
+def _needs_gdal(content: bytes, header: TiffHeader, deep: bool) -> bool:
+    """Return whether Pillow would not give a file whole; `deep` if more than 8 bits are of use."""
+    if header.compression in ONLY_GDAL or not header.unsigned or (header.bits > 8 and deep):
+        return True
+    if header.extra and not header.has_alpha and header.bands == len(header.extra) + 1:
+        return True  # Pillow gives the first band alone
+    try:
+        with without_warnings(), Image.open(io.BytesIO(content)):
+            return False
+    except UNDECODABLE:
+        return True
+
+
+def _by_gdal(content: bytes, header: TiffHeader, labels: bool) -> Picture:
+    from data_prep.images import geotiff  # rasterio is slow to import
+
+    _refuse_huge(header)
+    _refuse_turned(header)
+    with geotiff.opened_content(content) as raster:
+        hidden, nodata = geotiff.without_data(raster)
+        if labels:
+            pixels, no_number = geotiff.label_pixels(raster, hidden if nodata is None else nodata)
+            if nodata is not None and no_number is not None:
+                no_number |= nodata
+            return Picture(pixels, hidden, nodata if no_number is None else no_number, geotiff.place_of(raster))
+        return Picture(geotiff.image_pixels(raster), hidden, nodata, geotiff.place_of(raster))
+
+
+def _completed(picture: Picture, content: bytes, header: TiffHeader) -> Picture:
+    """Return a TIFF that Pillow decoded with its place, and with where its tags or mask say that it has no data."""
+    from data_prep.images import geotiff  # rasterio is slow to import
+
+    _refuse_turned(header)
+    with geotiff.opened_content(content) as raster:
+        hidden, nodata = picture.hidden, picture.nodata
+        if header.nodata or header.masked:
+            hidden, nodata = geotiff.without_data(raster)
+        return replace(picture, hidden=hidden, nodata=nodata, place=geotiff.place_of(raster))
+
+
+def _beside(picture: Picture, source: SourceFile) -> Picture:
+    """Return the picture with what lies beside its file, where it does not say the same itself."""
+    place = source.place if picture.place is None else picture.place
+    if source.mask is None:
+        return replace(picture, place=place)
+    from data_prep.images.geotiff import opened_content  # rasterio is slow to import
+
+    with opened_content(source.mask) as raster:
+        hidden = raster.read(1) == 0
+    if hidden.shape != (picture.pixels.height, picture.pixels.width):
+        found, expected = "{1}x{0}".format(*hidden.shape), f"{picture.pixels.width}x{picture.pixels.height}"
+        raise BadPicture(f"expected a mask file beside it (.msk) of its size, {expected}, found {found}")
+    if picture.hidden is not None:
+        hidden |= picture.hidden
+    return replace(picture, hidden=hidden if hidden.any() else None, place=place)
+
+
+def _visible(pixels: Image.Image, labels: bool) -> Picture:
+    """Return a picture without its alpha, and what that hides."""
+    if pixels.mode in ("RGBA", "LA"):
+        values = np.asarray(pixels)
+        alpha = values[..., -1]
+        opaque = Picture(_with_format(pixels.convert(pixels.mode[:-1]), pixels))
+        if (alpha == 255).all():
+            return opaque
+        _refuse_fourth_band(values, labels)
+        return replace(opaque, hidden=alpha == 0) if not alpha.all() else opaque
+    transparent = pixels.info.get("transparency")
+    if transparent is None or pixels.mode not in ("1", "L", "P", "RGB", "I;16"):
+        return Picture(pixels)
+    values = np.asarray(pixels)
+    if isinstance(transparent, bytes):
+        nodata = np.isin(values, [place for place, alpha in enumerate(transparent) if alpha == 0])
+    elif pixels.mode == "RGB":
+        nodata = (values == np.array(transparent)).all(axis=-1)
+    else:
+        nodata = values == transparent
+    return Picture(pixels, nodata=nodata if nodata.any() else None)
+
+
+def _refuse_fourth_band(values: NDArray[np.uint8], labels: bool) -> None:
+    """Raise BadPicture where the last band is no alpha: infrared is so marked by default, and a band for each class."""
+    alpha = values[..., -1]
+    bands = values.shape[-1]
+    lit = values > 0
+    one_hot = (lit.sum(axis=-1) == 1).all() and lit.any(axis=(0, 1)).sum() > 1
+    if labels and one_hot:
+        raise BadPicture(
+            f"expected a mask of one number or one colour a pixel, found {bands} bands of which one is set in each "
+            "pixel (one for each class?); save the number of the class in one band"
+        )
+    full = int((alpha == 255).sum())
+    between = int(((alpha > 0) & (alpha < 255)).sum())
+    if between > full:
+        rest = " ".join(f"-b {band}" for band in range(1, bands))
+        raise BadPicture(
+            f"expected an alpha band of 0 and 255, found other values in {between} pixels (infrared?); drop the band: "
+            f"gdal_translate {rest} OLD NEW"
+        )
+
+
+def _with_format(pixels: Image.Image, origin: Image.Image) -> Image.Image:
+    pixels.format = origin.format
+    return pixels
+
+
+def _refuse_huge(header: TiffHeader) -> None:
+    height, width = header.size
+    if height * width * header.bands * max(header.bits, 8) // 8 > MOST_BYTES:
+        raise BadPicture(
+            f"expected at most {MOST_BYTES >> 20} MB of pixels, found {width}x{height} in {header.bands} bands of "
+            f"{header.bits} bits; cut it: gdal_retile.py -ps 4096 4096 -targetDir NEW OLD"
+        )
+
+
+def _refuse_turned(header: TiffHeader) -> None:
+    if header.turned:
+        raise BadPicture("expected an upright picture, found one that viewers turn; save it upright")
