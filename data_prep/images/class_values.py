@@ -48,44 +48,36 @@ def number_codes(picture: Image.Image) -> NDArray[np.int64]:
     """
     if picture.mode in ("1", "L", "P", "I;16", "I;16B", "I"):
         return np.asarray(picture).astype(np.int64)
-    if picture.mode == "LA" and opaque(picture):
-        return np.asarray(picture)[..., 0].astype(np.int64)
-    if picture.mode == "RGB" or (picture.mode == "RGBA" and opaque(picture)):
-        channels = np.asarray(picture)[..., :3]
+    if picture.mode == "RGB":
+        channels = np.asarray(picture)
         if (channels != channels[..., :1]).any():
             raise BadPicture("expected one number a pixel, found colours; declare each class as R,G,B")
         return channels[..., 0].astype(np.int64)
-    raise BadPicture(f"expected a mask of one number a pixel, found mode {picture.mode}{_transparent(picture)}")
+    raise BadPicture(f"expected a mask of one number a pixel, found mode {picture.mode}")
 
 
 def colour_codes(picture: Image.Image) -> NDArray[np.int64]:
     """Return the colours [H, W] of a mask, each as the number red << 16 | green << 8 | blue.
 
-    Reads RGB, palettes, grey and opaque RGBA; raises BadPicture for other modes.
+    Reads RGB, palettes and grey; raises BadPicture for other modes.
     """
-    if picture.mode not in ("RGB", "P", "L") and not (picture.mode == "RGBA" and opaque(picture)):
-        raise BadPicture(f"expected a mask in colours, found mode {picture.mode}{_transparent(picture)}")
+    if picture.mode not in ("RGB", "P", "L"):
+        raise BadPicture(f"expected a mask in colours, found mode {picture.mode}")
     return packed_colours(picture).astype(np.int64)
 
 
 def any_rgb(picture: Image.Image) -> NDArray[np.uint8]:
-    """Return the pixels uint8 [H, W, 3] of an RGB, grey, palette or opaque RGBA picture.
+    """Return the pixels uint8 [H, W, 3] of an RGB, grey or palette picture.
 
     Raises BadPicture for other modes, and for a picture that viewers turn: its mask was drawn on the turned one.
     """
     turned = picture.getexif().get(TURNED, 1)
     if turned != 1:
         raise BadPicture(f"expected an upright picture, found EXIF orientation {turned}; save it upright")
-    if picture.mode not in ("RGB", "L", "P") and not (picture.mode == "RGBA" and opaque(picture)):
-        raise BadPicture(
-            f"expected an image of 8 bits in RGB or grey, found mode {picture.mode}{_transparent(picture)}"
-        )
+    if picture.mode not in ("RGB", "L", "P"):
+        hint = " (print colours); save it as RGB" if picture.mode == "CMYK" else ""
+        raise BadPicture(f"expected an image of 8 bits in RGB or grey, found mode {picture.mode}{hint}")
     return np.asarray(picture.convert("RGB"))
-
-
-def opaque(picture: Image.Image) -> bool:
-    """Return whether the alpha channel, the last one, is 255 everywhere."""
-    return bool((np.asarray(picture)[..., -1] == 255).all())
 
 
 def shown(value: MaskValue) -> str:
@@ -99,7 +91,3 @@ def _code(value: MaskValue) -> int:
 
 def _name(code: int, in_colour: bool) -> str:
     return colour_name(code) if in_colour else str(code)
-
-
-def _transparent(picture: Image.Image) -> str:
-    return " with transparent pixels" if picture.mode in ("RGBA", "LA") else ""

@@ -146,5 +146,6 @@ def _complaints(picture: Image.Image) -> Iterator[list[str]]:
 def rgb(picture: Image.Image) -> NDArray[np.uint8]:
     """Return the pixels uint8 [H, W, 3]. Raises BadPicture for any mode except RGB."""
     if picture.mode != "RGB":
-        raise BadPicture(f"expected an RGB image, found mode {picture.mode}")
+        hint = " (print colours); save it as RGB" if picture.mode == "CMYK" else ""
+        raise BadPicture(f"expected an RGB image, found mode {picture.mode}{hint}")
     return np.asarray(picture)

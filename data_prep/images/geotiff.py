@@ -8,6 +8,7 @@ beside a raster, and what names an overview file is refused before GDAL looks fo
 from __future__ import annotations
 
 import math
+import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -31,6 +32,9 @@ DRIVER = "GTiff"
 
 MAX_BLOCK = 128 << 20
 """Bytes of one block of a file: a block is decoded as a whole, so a file of a single huge one would fill the memory."""
+
+IN_MEMORY = re.compile(r"(/vsimem/)?[0-9a-f]{8}-[0-9a-f-]{27}[^\s:,']*")
+"""How GDAL calls the bytes of a file."""
 
 BESIDE = (".msk", ".ovr")
 """What GDAL opens beside a raster on its own."""
@@ -74,8 +78,7 @@ def _of_itself(raster: DatasetReader) -> DatasetReader:
 
 def _reason(error: RasterioError) -> str:
     """Return GDAL's own words, without the name that it gives to bytes in memory."""
-    words = str(error.__cause__ or error).replace("'/vsimem/", "'")
-    return " ".join(words.split())
+    return " ".join(IN_MEMORY.sub("the file", str(error.__cause__ or error)).split())
 
 
 def place_of(raster: DatasetReader) -> Place | None:

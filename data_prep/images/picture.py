@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,6 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from data_prep.images.decode import UNDECODABLE, BadPicture, decode, without_warnings
-from data_prep.images.masks import IGNORED, Mask
 from data_prep.images.place import Place, world_file
 from data_prep.images.tiff_header import MAGIC, TiffHeader, read_tiff_header
 from rssam.files import sha256_file
@@ -84,62 +82,17 @@ def mask_beside(path: Path) -> Path | None:
     return beside if beside.is_file() else None
 
 
-def read_image(source: SourceFile, kinds: tuple[str, ...]) -> Picture:
-    """Decode an image: 8 bits in RGB, grey or a palette. Raises BadPicture."""
-    return _read(source, kinds, labels=False, deep=False)
+def read_image(source: SourceFile, kinds: tuple[str, ...], *, own: bool = True) -> Picture:
+    """Decode an image: 8 bits in RGB, grey or a palette; `own` for other data than a published set. Raises BadPicture.
 
-
-def read_labels(source: SourceFile, kinds: tuple[str, ...], *, deep: bool = True) -> Picture:
-    """Decode a mask; with `deep` one of whole numbers of any width. Raises BadPicture, also for several bands."""
-    return _read(source, kinds, labels=True, deep=deep)
-
-
-def labels_of(picture: Picture, read_mask: Callable[[Image.Image], Mask]) -> tuple[Mask, int]:
-    """Return what `read_mask` reads where a mask has data, ignored elsewhere; and how many pixels that changed.
-
-    A no-data value of 0 that `read_mask` knows stays the background: many masks declare it. Raises BadPicture where
-    another one is also the value of a class.
+    A file of a published set is taken as it was published: alpha is kept, for its reader to refuse.
     """
-    empty = picture.without_data
-    if empty is None:
-        return read_mask(picture.pixels), 0
-    try:
-        stored = read_mask(picture.pixels)
-    except BadPicture:  # perhaps of what pixels without data hold
-        return _visible_labels(picture.pixels, empty, read_mask), int(empty.sum())
-    if picture.nodata is not None and (claimed := picture.nodata & (stored.labels != IGNORED)).any():
-        _refuse_class(picture.pixels, claimed)
-        empty = np.zeros_like(claimed) if picture.hidden is None else picture.hidden
-    return ignored_where(stored, empty)
+    return _read(source, kinds, labels=False, own=own)
 
 
-def ignored_where(mask: Mask, empty: NDArray[np.bool_] | None) -> tuple[Mask, int]:
-    """Return a mask whose labels are ignored in these pixels, and how many were not so before."""
-    if empty is None or not (changed := int((empty & (mask.labels != IGNORED)).sum())):
-        return mask, 0
-    return replace(mask, labels=np.where(empty, np.uint8(IGNORED), mask.labels)), changed
-
-
-def _refuse_class(pixels: Image.Image, claimed: NDArray[np.bool_]) -> None:
-    """Raise BadPicture unless the no-data value that is also a label's is 0, or black."""
-    stored, shown = (np.asarray(image)[claimed][0] for image in (pixels, pixels.convert("RGB")))
-    if stored.any() and (pixels.mode != "P" or shown.any()):
-        raise BadPicture(
-            f"expected a no-data value that is no class, found {stored}, which is one; if those pixels are of the "
-            "class, drop the declaration: gdal_edit.py -unsetnodata FILE"
-        )
-
-
-def _visible_labels(pixels: Image.Image, empty: NDArray[np.bool_], read_mask: Callable[[Image.Image], Mask]) -> Mask:
-    """Return the labels of a mask in which pixels without data hold values of no label."""
-    if empty.all():
-        return Mask(np.full(empty.shape, IGNORED, np.uint8), ())
-    values = np.array(pixels)
-    values[empty] = values[~empty][0]
-    covered = _with_format(Image.fromarray(values), pixels)
-    if pixels.mode == "P":
-        covered.putpalette(pixels.getpalette("RGB") or [])
-    return ignored_where(read_mask(covered), empty)[0]
+def read_labels(source: SourceFile, kinds: tuple[str, ...], *, own: bool = True) -> Picture:
+    """Decode a mask of colours or numbers, of any width if it is `own`. Raises BadPicture, also for more bands."""
+    return _read(source, kinds, labels=True, own=own)
 
 
 def read_bands(source: SourceFile, kinds: tuple[str, ...]) -> NDArray[Any]:
@@ -156,14 +109,15 @@ def read_bands(source: SourceFile, kinds: tuple[str, ...]) -> NDArray[Any]:
         return bands
 
 
-def _read(source: SourceFile, kinds: tuple[str, ...], *, labels: bool, deep: bool) -> Picture:
+def _read(source: SourceFile, kinds: tuple[str, ...], *, labels: bool, own: bool) -> Picture:
     header = _header(source, kinds)
     if header is not None and labels:
         _refuse_bands(header)
-    if header is not None and _needs_gdal(source.content, header, deep or not labels):
+    if header is not None and _needs_gdal(source.content, header, own or not labels):
         picture = _by_gdal(source.content, header, labels)
     else:
-        picture = _visible(decode(source.content, *kinds, deep=labels and deep), labels)
+        pixels = decode(source.content, *kinds, deep=labels and own)
+        picture = _visible(pixels, labels) if own else Picture(pixels)
         if header is not None and (header.placed or header.nodata or header.masked):
             picture = _completed(picture, source.content, header)
     return _beside(picture, source)
@@ -210,9 +164,10 @@ def _by_gdal(content: bytes, header: TiffHeader, labels: bool) -> Picture:
         hidden, nodata = geotiff.without_data(raster)
         if labels:
             pixels, no_number = geotiff.label_pixels(raster, hidden if nodata is None else nodata)
-            if nodata is not None and no_number is not None:
-                no_number |= nodata
-            return Picture(pixels, hidden, nodata if no_number is None else no_number, geotiff.place_of(raster))
+            if no_number is not None:  # stored as 0 here, which is no value of theirs
+                hidden = no_number if hidden is None else hidden | no_number
+                nodata = None if nodata is None else nodata & ~no_number
+            return Picture(pixels, hidden, nodata, geotiff.place_of(raster))
         return Picture(geotiff.image_pixels(raster), hidden, nodata, geotiff.place_of(raster))
 
 

@@ -70,8 +70,10 @@ def _directories(stream: BinaryIO) -> Iterator[ImageFileDirectory_v2]:
         seen.add(offset)
         stream.seek(offset)
         directory = ImageFileDirectory_v2(start)
-        directory.next = 0  # stays so where the file is cut short
+        directory.next = None
         directory.load(stream)
+        if directory.next is None:
+            raise ValueError("cut short")
         yield directory
         offset = directory.next
 

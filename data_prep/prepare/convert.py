@@ -18,7 +18,8 @@ from data_prep.images import encode
 from data_prep.images.class_values import any_rgb
 from data_prep.images.decode import BadPicture, rgb
 from data_prep.images.masks import IGNORED, Mask
-from data_prep.images.picture import SourceFile, ignored_where, labels_of, read_image, read_labels
+from data_prep.images.no_data import ignored_where, labels_of
+from data_prep.images.picture import SourceFile, read_image, read_labels
 from data_prep.images.place import misplaced
 from data_prep.manifest import Entry, with_tuples
 from data_prep.prepare.pairs import Pair
@@ -127,7 +128,7 @@ def decode_pair(job: Job, source: SourceFiles) -> DecodedPair | Faults:
     """Decode image and mask fully, or return all that is wrong with them."""
     faults, factor, no_data = [], 1, 0
     try:
-        picture = read_image(source.image, job.image_kinds)
+        picture = read_image(source.image, job.image_kinds, own=job.fit is not None)
         image = rgb(picture.pixels) if job.fit is None else any_rgb(picture.pixels)
         if picture.without_data is not None:
             image = np.where(picture.without_data[..., None], np.uint8(0), image)
@@ -137,7 +138,7 @@ def decode_pair(job: Job, source: SourceFiles) -> DecodedPair | Faults:
     except BadPicture as bad:
         faults.append(f"{job.pair.image_name}: {bad}")
     try:
-        drawn = read_labels(source.mask, job.mask_kinds, deep=job.fit is not None)
+        drawn = read_labels(source.mask, job.mask_kinds, own=job.fit is not None)
         mask, no_data = labels_of(drawn, job.read_mask)
         if not faults and mask.labels.shape != image.shape[:2]:
             found, expected = ("{1}x{0}".format(*shape) for shape in (mask.labels.shape, image.shape))
