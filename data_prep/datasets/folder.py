@@ -40,6 +40,7 @@ LAYOUT = Layout(
     ),
     mask=re.compile(rf"(?:.*/)?(?:{MASKS})/(?:.*/)?(?P<stem>[^/]+)\.(?:png|jpe?g|tiff?)", re.IGNORECASE),
     described="images images/NAME.png (or .jpg, .tif) with masks masks/NAME.png (or .tif)",
+    scenes=True,
 )
 
 COLOURS: tuple[Colour, ...] = (

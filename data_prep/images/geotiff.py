@@ -122,17 +122,19 @@ def label_data(raster: DatasetReader, window: Window) -> NDArray[np.bool_]:
     return mask
 
 
-def without_data(raster: DatasetReader) -> tuple[NDArray[np.bool_] | None, NDArray[np.bool_] | None]:
+def without_data(
+    raster: DatasetReader, window: Window | None = None
+) -> tuple[NDArray[np.bool_] | None, NDArray[np.bool_] | None]:
     """Return where a mask or alpha hides pixels [H, W], and where they have the no-data value; None where nowhere."""
     if all(MaskFlags.all_valid in flags for flags in raster.mask_flag_enums):
         return None, None
-    empty = ~image_data(raster)
+    empty = ~image_data(raster, window)
     if not empty.any():
         return None, None
     return (None, empty) if any(MaskFlags.nodata in flags for flags in raster.mask_flag_enums) else (empty, None)
 
 
-def image_pixels(raster: DatasetReader) -> Image.Image:
+def image_pixels(raster: DatasetReader, window: Window | None = None) -> Image.Image:
     """Return an image in RGB, grey or a palette. Raises BadPicture for other bands, and more than 8 bits."""
     bands = [number for number, colour in enumerate(raster.colorinterp, start=1) if colour != ColorInterp.alpha]
     if ColorInterp.cyan in raster.colorinterp or len(bands) == 2:
@@ -142,13 +144,13 @@ def image_pixels(raster: DatasetReader) -> Image.Image:
             "gdal_translate -b 1 OLD NEW"
         )
     if len(bands) == 1:
-        return _with_palette(Image.fromarray(_eight_bits(raster, bands)[0]), raster)
-    return Image.fromarray(_eight_bits(raster, colour_bands(raster)).transpose(1, 2, 0))
+        return _with_palette(Image.fromarray(_eight_bits(raster, bands, window)[0]), raster)
+    return Image.fromarray(_eight_bits(raster, colour_bands(raster), window).transpose(1, 2, 0))
 
 
-def _eight_bits(raster: DatasetReader, bands: list[int]) -> NDArray[np.uint8]:
+def _eight_bits(raster: DatasetReader, bands: list[int], window: Window | None) -> NDArray[np.uint8]:
     """Return bands uint8 [bands, H, W]. Raises BadPicture for wider ones: how to scale them is the user's to say."""
-    pixels: NDArray[np.uint8] = raster.read(bands)
+    pixels: NDArray[np.uint8] = raster.read(bands, window=window)
     if pixels.dtype != np.uint8:
         raise BadPicture(
             f"expected 8 bits a band, found {pixels.dtype} from {pixels.min():g} to {pixels.max():g}; scale all images "
@@ -158,15 +160,15 @@ def _eight_bits(raster: DatasetReader, bands: list[int]) -> NDArray[np.uint8]:
 
 
 def label_pixels(
-    raster: DatasetReader, empty: NDArray[np.bool_] | None
+    raster: DatasetReader, empty: NDArray[np.bool_] | None, window: Window | None = None
 ) -> tuple[Image.Image, NDArray[np.bool_] | None]:
     """Return a mask of whole numbers of any width, or of colours; and where it holds no number (NaN).
 
     `empty` are pixels without data: what they hold need not be whole. Raises BadPicture where others are not.
     """
     bands = [number for number, colour in enumerate(raster.colorinterp, start=1) if colour != ColorInterp.alpha]
-    values = raster.read(bands)  # [1 or 3, H, W]
-    no_number = np.isnan(values).any(axis=0) if values.dtype.kind == "f" else np.zeros(raster.shape, bool)
+    values = raster.read(bands, window=window)  # [1 or 3, H, W]
+    no_number = np.isnan(values).any(axis=0) if values.dtype.kind == "f" else np.zeros(values.shape[1:], bool)
     seen = values[:, ~(no_number if empty is None else no_number | empty)]
     if (broken := seen[seen != np.rint(seen)]).size:
         raise BadPicture(f"expected whole numbers, found {listed([f'{value:g}' for value in np.unique(broken)])}")
@@ -190,3 +192,11 @@ def _with_palette(pixels: Image.Image, raster: DatasetReader) -> Image.Image:
         colours = raster.colormap(1)
         pixels.putpalette([channel for value in range(256) for channel in colours.get(value, (0, 0, 0))[:3]])
     return pixels
+
+
+def alpha_band(raster: DatasetReader, window: Window | None = None) -> NDArray[np.generic] | None:
+    """Return the values [H, W] of the alpha band; None without one."""
+    if ColorInterp.alpha not in raster.colorinterp:
+        return None
+    alpha: NDArray[np.generic] = raster.read(raster.colorinterp.index(ColorInterp.alpha) + 1, window=window)
+    return alpha

@@ -33,6 +33,11 @@ def labels_of(picture: Picture, read_mask: Callable[[Image.Image], Mask]) -> tup
     return ignored_where(stored, empty)
 
 
+def black_where(image: NDArray[np.uint8], empty: NDArray[np.bool_] | None) -> NDArray[np.uint8]:
+    """Return an image [H, W, 3] that is black in these pixels."""
+    return image if empty is None else np.where(empty[..., None], np.uint8(0), image)
+
+
 def ignored_where(mask: Mask, empty: NDArray[np.bool_] | None) -> tuple[Mask, int]:
     """Return a mask whose labels are ignored in these pixels, and how many were not so before."""
     if empty is None or not (changed := int((empty & (mask.labels != IGNORED)).sum())):

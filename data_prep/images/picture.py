@@ -10,24 +10,27 @@ import hashlib
 import io
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from data_prep.images.alpha import AlphaCount, declared_transparent, refuse_one_hot
 from data_prep.images.decode import UNDECODABLE, BadPicture, decode, without_warnings
 from data_prep.images.place import Place, world_file
 from data_prep.images.tiff_header import MAGIC, TiffHeader, read_tiff_header
 from rssam.files import sha256_file
+
+if TYPE_CHECKING:  # rasterio is slow to import
+    from rasterio.io import DatasetReader
+    from rasterio.windows import Window
 
 ONLY_GDAL = (34887, 50001, 50002)
 """Compressions that GDAL decodes and Pillow does not: LERC, WEBP, JPEG XL."""
 
 MOST_BYTES = 1 << 30
 """Of decoded pixels: a small file may state any size."""
-
-ONE_BAND = "keep one: gdal_translate -b 1 OLD NEW"
 
 
 @dataclass(frozen=True)
@@ -103,16 +106,17 @@ def read_bands(source: SourceFile, kinds: tuple[str, ...]) -> NDArray[Any]:
         return pixels[None] if pixels.ndim == 2 else np.moveaxis(pixels, -1, 0)
     from data_prep.images.geotiff import opened_content  # rasterio is slow to import
 
+    refuse_unfit(header, labels=False)
+    _refuse_huge(header)
     with opened_content(source.content) as raster:
-        _refuse_huge(header)
         bands: NDArray[Any] = raster.read()
         return bands
 
 
 def _read(source: SourceFile, kinds: tuple[str, ...], *, labels: bool, own: bool) -> Picture:
     header = _header(source, kinds)
-    if header is not None and labels:
-        _refuse_bands(header)
+    if header is not None:
+        refuse_unfit(header, labels=labels)
     if header is not None and _needs_gdal(source.content, header, own or not labels):
         picture = _by_gdal(source.content, header, labels)
     else:
@@ -124,22 +128,25 @@ def _read(source: SourceFile, kinds: tuple[str, ...], *, labels: bool, own: bool
 
 
 def _header(source: SourceFile, kinds: tuple[str, ...]) -> TiffHeader | None:
-    """Return the header of a TIFF, or None. Raises BadPicture where it holds several pictures."""
+    """Return the header of a TIFF, or None."""
     if "TIFF" not in kinds or source.content[:4] not in MAGIC:
         return None
-    header = read_tiff_header(io.BytesIO(source.content))
-    if header is not None and header.pictures > 1:
+    return read_tiff_header(io.BytesIO(source.content))
+
+
+def refuse_unfit(header: TiffHeader, *, labels: bool) -> None:
+    """Raise BadPicture for several pictures in one file, and for a mask of more bands than a colour and alpha."""
+    if header.pictures > 1:
         raise BadPicture(f"expected one picture, found {header.pictures} in one file")
-    return header
-
-
-def _refuse_bands(header: TiffHeader) -> None:
-    """Raise BadPicture for a mask of more bands than a number or a colour has, and perhaps alpha."""
-    if header.extra and not header.has_alpha:
+    if labels and header.extra and not header.has_alpha:
         raise BadPicture(
             f"expected a mask of one number or one colour a pixel, found {header.bands} bands (one for each class?); "
-            "save the number of the class in one band; or, if the others are no classes, " + ONE_BAND
+            "save the number of the class in one band; or, if the others are no classes, keep one: "
+            "gdal_translate -b 1 OLD NEW"
         )
+    by_gdal = header.placed or header.nodata or header.masked or header.bits > 8 or header.compression in ONLY_GDAL
+    if header.turned and by_gdal:  # Pillow turns pixels, GDAL does not
+        raise BadPicture("expected an upright picture, found one that viewers turn; save it upright")
 
 
 def _needs_gdal(content: bytes, header: TiffHeader, deep: bool) -> bool:
@@ -159,23 +166,32 @@ def _by_gdal(content: bytes, header: TiffHeader, labels: bool) -> Picture:
     from data_prep.images import geotiff  # rasterio is slow to import
 
     _refuse_huge(header)
-    _refuse_turned(header)
     with geotiff.opened_content(content) as raster:
-        hidden, nodata = geotiff.without_data(raster)
-        if labels:
-            pixels, no_number = geotiff.label_pixels(raster, hidden if nodata is None else nodata)
-            if no_number is not None:  # stored as 0 here, which is no value of theirs
-                hidden = no_number if hidden is None else hidden | no_number
-                nodata = None if nodata is None else nodata & ~no_number
-            return Picture(pixels, hidden, nodata, geotiff.place_of(raster))
-        return Picture(geotiff.image_pixels(raster), hidden, nodata, geotiff.place_of(raster))
+        if (alpha := geotiff.alpha_band(raster)) is not None:
+            count = AlphaCount()
+            count.add(alpha)
+            count.refuse_other(raster.count)
+        return replace(read_window(raster, labels=labels), place=geotiff.place_of(raster))
+
+
+def read_window(raster: DatasetReader, window: Window | None = None, *, labels: bool) -> Picture:
+    """Return an image or a mask, or a window of it, of an opened GeoTIFF; without its place. Raises BadPicture."""
+    from data_prep.images import geotiff  # rasterio is slow to import
+
+    hidden, nodata = geotiff.without_data(raster, window)
+    if not labels:
+        return Picture(geotiff.image_pixels(raster, window), hidden, nodata)
+    pixels, no_number = geotiff.label_pixels(raster, hidden if nodata is None else nodata, window)
+    if no_number is not None:  # stored as 0 here, which is no value of theirs
+        hidden = no_number if hidden is None else hidden | no_number
+        nodata = None if nodata is None else nodata & ~no_number
+    return Picture(pixels, hidden, nodata)
 
 
 def _completed(picture: Picture, content: bytes, header: TiffHeader) -> Picture:
     """Return a TIFF that Pillow decoded with its place, and with where its tags or mask say that it has no data."""
     from data_prep.images import geotiff  # rasterio is slow to import
 
-    _refuse_turned(header)
     with geotiff.opened_content(content) as raster:
         hidden, nodata = picture.hidden, picture.nodata
         if header.nodata or header.masked:
@@ -204,49 +220,19 @@ def _visible(pixels: Image.Image, labels: bool) -> Picture:
     """Return a picture without its alpha, and what that hides."""
     if pixels.mode in ("RGBA", "LA"):
         values = np.asarray(pixels)
-        alpha = values[..., -1]
-        opaque = Picture(_with_format(pixels.convert(pixels.mode[:-1]), pixels))
-        if (alpha == 255).all():
-            return opaque
-        _refuse_fourth_band(values, labels)
-        return replace(opaque, hidden=alpha == 0) if not alpha.all() else opaque
+        if labels:
+            refuse_one_hot(values)
+        alpha = AlphaCount()
+        alpha.add(values[..., -1])
+        alpha.refuse_other(values.shape[-1])
+        opaque = pixels.convert(pixels.mode[:-1])
+        opaque.format = pixels.format
+        return Picture(opaque, hidden=values[..., -1] == 0 if alpha.none else None)
     transparent = pixels.info.get("transparency")
     if transparent is None or pixels.mode not in ("1", "L", "P", "RGB", "I;16"):
         return Picture(pixels)
-    values = np.asarray(pixels)
-    if isinstance(transparent, bytes):
-        nodata = np.isin(values, [place for place, alpha in enumerate(transparent) if alpha == 0])
-    elif pixels.mode == "RGB":
-        nodata = (values == np.array(transparent)).all(axis=-1)
-    else:
-        nodata = values == transparent
+    nodata = declared_transparent(pixels, transparent)
     return Picture(pixels, nodata=nodata if nodata.any() else None)
-
-
-def _refuse_fourth_band(values: NDArray[np.uint8], labels: bool) -> None:
-    """Raise BadPicture where the last band is no alpha: infrared is so marked by default, and a band for each class."""
-    alpha = values[..., -1]
-    bands = values.shape[-1]
-    lit = values > 0
-    one_hot = (lit.sum(axis=-1) == 1).all() and lit.any(axis=(0, 1)).sum() > 1
-    if labels and one_hot:
-        raise BadPicture(
-            f"expected a mask of one number or one colour a pixel, found {bands} bands of which one is set in each "
-            "pixel (one for each class?); save the number of the class in one band"
-        )
-    full = int((alpha == 255).sum())
-    between = int(((alpha > 0) & (alpha < 255)).sum())
-    if between > full:
-        rest = " ".join(f"-b {band}" for band in range(1, bands))
-        raise BadPicture(
-            f"expected an alpha band of 0 and 255, found other values in {between} pixels (infrared?); drop the band: "
-            f"gdal_translate {rest} OLD NEW"
-        )
-
-
-def _with_format(pixels: Image.Image, origin: Image.Image) -> Image.Image:
-    pixels.format = origin.format
-    return pixels
 
 
 def _refuse_huge(header: TiffHeader) -> None:
@@ -256,8 +242,3 @@ def _refuse_huge(header: TiffHeader) -> None:
             f"expected at most {MOST_BYTES >> 20} MB of pixels, found {width}x{height} in {header.bands} bands of "
             f"{header.bits} bits; cut it: gdal_retile.py -ps 4096 4096 -targetDir NEW OLD"
         )
-
-
-def _refuse_turned(header: TiffHeader) -> None:
-    if header.turned:
-        raise BadPicture("expected an upright picture, found one that viewers turn; save it upright")

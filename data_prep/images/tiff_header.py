@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, BinaryIO
 
+from PIL import Image
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 from data_prep.images.decode import UNDECODABLE, without_warnings
@@ -25,6 +27,12 @@ PLACED = (33550, 33922, 34264)
 
 NODATA = 42113
 MOST_PICTURES = 4096
+
+MAX_FILE = 1 << 42
+"""Bytes of a raster up to which it is believed: rasters are read in windows, whatever their size."""
+
+MOST_PIXELS = 2 * (Image.MAX_IMAGE_PIXELS or 0)
+"""Of a picture that Pillow decodes; it takes more for an attack."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +55,18 @@ class TiffHeader:
     def has_alpha(self) -> bool:
         """Whether its only band beyond the colour says where it is transparent."""
         return len(self.extra) == 1 and self.extra[0] in ALPHA
+
+
+def is_large(path: Path) -> bool:
+    """Return whether a file is a TIFF of more pixels than Pillow decodes; not if it cannot be read."""
+    try:
+        if not path.is_file():  # a pipe would wait for ever
+            return False
+        with path.open("rb") as stream:
+            header = read_tiff_header(stream)
+    except OSError:
+        return False
+    return header is not None and header.size[0] * header.size[1] > MOST_PIXELS
 
 
 def read_tiff_header(stream: BinaryIO) -> TiffHeader | None:

@@ -18,7 +18,7 @@ from data_prep.images import encode
 from data_prep.images.class_values import any_rgb
 from data_prep.images.decode import BadPicture, rgb
 from data_prep.images.masks import IGNORED, Mask
-from data_prep.images.no_data import ignored_where, labels_of
+from data_prep.images.no_data import black_where, ignored_where, labels_of
 from data_prep.images.picture import SourceFile, read_image, read_labels
 from data_prep.images.place import misplaced
 from data_prep.manifest import Entry, with_tuples
@@ -130,8 +130,7 @@ def decode_pair(job: Job, source: SourceFiles) -> DecodedPair | Faults:
     try:
         picture = read_image(source.image, job.image_kinds, own=job.fit is not None)
         image = rgb(picture.pixels) if job.fit is None else any_rgb(picture.pixels)
-        if picture.without_data is not None:
-            image = np.where(picture.without_data[..., None], np.uint8(0), image)
+        image = black_where(image, picture.without_data)
         if job.fit in (None, "keep"):
             exact = job.fit == "keep" or not job.shrink
             factor = encode.whole_factor(image.shape[:2], job.image_size, exact=exact)

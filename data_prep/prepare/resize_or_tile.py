@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -82,9 +82,15 @@ def cut(job: Job) -> tuple[Record, ...] | Faults:
     )
 
 
-def keep(job: Job, pieces: Iterable[Piece]) -> tuple[Record, ...]:
-    """Write the pictures that a pair becomes below `job.out`, and their records."""
-    records = tuple(_write(job, piece) for piece in pieces)
+def keep(
+    job: Job, pieces: Iterable[Piece], finished: Callable[[Record], Record] = lambda record: record
+) -> tuple[Record, ...]:
+    """Write the pictures that a pair becomes below `job.out`, and their records.
+
+    `finished` completes a record by what is known once all pieces are written.
+    """
+    written = [_write(job, piece) for piece in pieces]
+    records = tuple(map(finished, written))
     write_atomic(job.record, json.dumps([asdict(record) for record in records]).encode())  # last: it vouches for files
     return records
 

@@ -16,15 +16,13 @@ from rasterio.io import DatasetReader
 from data_prep.file_names import nfc, same_composed
 from data_prep.images.geotiff import colour_bands, label_data, opened, place_of, too_large_block
 from data_prep.images.place import Place
+from data_prep.images.tiff_header import MAX_FILE
 from data_prep.prepare.pairs import is_tiff, problem_of, readable, walk
 from data_prep.processes import Progress
 from rssam.files import sha256_file
 
 LABEL_WORD = re.compile(r"(?:^|(?<=[_\-. ]))(?:labels?|masks?)(?:$|(?=[_\-. ]))", re.IGNORECASE)
 IMAGE_WORD = re.compile(r"(?:^|(?<=[_\-. ]))(?:images?|rgb)(?:$|(?=[_\-. ]))", re.IGNORECASE)
-
-MAX_FILE = 1 << 42
-"""Bytes of a raster up to which it is believed: rasters are read in windows, whatever their size."""
 
 
 @dataclass(frozen=True)
