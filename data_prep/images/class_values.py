@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,11 +10,14 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from data_prep.images.decode import BadPicture
-from data_prep.images.masks import Mask, colour_name, listed, packed_colours
+from data_prep.images.masks import IGNORED, Mask, binary_mask, colour_name, listed, packed_colours
 from rssam.contract import Colour
 
 TURNED = 0x0112
 """EXIF's tag of how a viewer turns the picture; 1 is upright."""
+
+DARKEST = 0x010101
+"""The darkest grey but black as a colour packed into one number; other greys are its multiples."""
 
 MaskValue = int | Colour
 """What a mask's file holds for a class: a grey value or index, or a colour."""
@@ -36,9 +39,37 @@ class ValueReader:
         if unknown:
             expected = ", ".join(shown(value) for value in self.values)
             names = listed([_name(code, in_colour) for code in unknown])
-            raise BadPicture(f"expected the declared values {expected}, found also {names}")
+            remedy = self._remedy(unknown, in_colour)
+            raise BadPicture(f"expected the declared values {expected}, found also {names}{remedy}")
         by_place = np.array([labels[code] for code in present.tolist()], np.uint8)
         return Mask(by_place[places.reshape(codes.shape)], tuple(_name(code, in_colour) for code in present.tolist()))
+
+    def _remedy(self, unknown: Sequence[int], in_colour: bool) -> str:
+        """Return what to do about greys between background and the one class, as smoothing gives them, or nothing."""
+        declared = sorted(_code(value) for value, label in self.values.items() if label != IGNORED)
+        step = DARKEST if in_colour else 1
+        between = len(declared) == 2 and all(declared[0] < code < declared[1] for code in unknown)
+        if not between or any(code % step or code // step > 255 for code in (*declared, *unknown)):
+            return ""
+        low, high = (code // step for code in declared)
+        as_grey = f'as grey values, such as --classes "NAME={high}", ' if in_colour else ""
+        return f". For one class with soft borders say {as_grey}where it begins: --threshold {(low + high + 1) // 2}"
+
+
+@dataclass(frozen=True)
+class ThresholdReader:
+    """Reads masks of one class with soft borders: foreground from a value on; `ignore` counts nowhere. Picklable."""
+
+    threshold: int
+    ignore: int | None = None
+
+    def __call__(self, picture: Image.Image) -> Mask:
+        """Return labels 0 and 1, and IGNORED. Raises BadPicture for colours."""
+        mask = binary_mask(picture, self.threshold)
+        if self.ignore is None:
+            return mask
+        ignored = number_codes(picture) == self.ignore
+        return Mask(np.where(ignored, np.uint8(IGNORED), mask.labels), mask.values)
 
 
 def number_codes(picture: Image.Image) -> NDArray[np.int64]:

@@ -73,5 +73,5 @@ def misplaced(image: Place | None, mask: Place | None, size: tuple[int, int]) ->
     ):
         sizes = [f"{across:g}x{down:g}" for across, down in steps]
         return f"expected the pixel size of its image, {sizes[0]}, found {sizes[1]}; {remedy}"
-    right, down = (-value for value in shifts[0])
+    right, down = (round(-value, 2) + 0.0 for value in shifts[0])  # no -0
     return f"expected the place of its image, found it {right:g} pixels to the right and {down:g} down; {remedy}"
