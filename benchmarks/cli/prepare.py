@@ -84,6 +84,10 @@ def prepare(
     masks: Annotated[
         str | None, typer.Option(metavar="GLOB", help='The same of masks: "gt/**/*_y.tif"; wildcards must agree.')
     ] = None,
+    threshold: Annotated[
+        int | None,
+        typer.Option(min=1, max=255, help="With folder, of one class: the grey value where it begins."),
+    ] = None,
     edges: Annotated[
         EdgeTiles | None, typer.Option(help="With large rasters: tiles that reach beyond them. [drop]")
     ] = None,
@@ -103,12 +107,13 @@ def prepare(
     from data_prep.registry import dataset
 
     if name == "folder":
-        data = _own_dataset(source, own_name, classes, class_map, ignore, fit, side, ignore_split, (images, masks))
+        globs = (images, masks)
+        data = _own_dataset(source, own_name, classes, class_map, ignore, fit, side, threshold, ignore_split, globs)
         name = data.name
-    elif own_name or classes or class_map or ignore or fit or side or ignore_split or images or masks:
+    elif own_name or classes or class_map or ignore or fit or side or threshold or ignore_split or images or masks:
         raise typer.BadParameter(
-            "--name, --classes, --class-map, --ignore, --fit, --side, --ignore-split, --images and --masks go with: "
-            "prepare folder"
+            "--name, --classes, --class-map, --ignore, --fit, --side, --threshold, --ignore-split, --images and "
+            "--masks go with: prepare folder"
         )
     else:
         data = dataset(name)
@@ -180,6 +185,7 @@ def _own_dataset(
     ignore: str | None,
     fit: FolderFit | None,
     side: int | None,
+    threshold: int | None,
     ignore_split: bool,
     globs: tuple[str | None, str | None],
 ) -> Dataset:
@@ -193,8 +199,10 @@ def _own_dataset(
         raise typer.BadParameter("give --class-map, or --classes and --ignore, not both")
     try:
         declared = from_options(classes or [], ignore) if class_map is None else from_file(class_map)
-        declared = replace(declared, name=name or declared.name, fit=fit or declared.fit, side=side or declared.side)
-        declared = replace(declared, ignore_split=ignore_split, globs=globs)
+        declared = replace(
+            declared, name=name or declared.name, fit=fit or declared.fit, side=side or declared.side,
+            threshold=threshold or declared.threshold, ignore_split=ignore_split, globs=globs,
+        )  # fmt: skip
         return declare(declared, source, (*BUILT_IN, "folder", "weights"))
     except BadDeclaration as error:
         raise typer.BadParameter(str(error)) from error

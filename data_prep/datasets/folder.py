@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field, fields
 from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, cast
+
+from PIL import Image
 
 from data_prep.dataset import Dataset
 from data_prep.datasets.declared import DECLARED, declared_dataset
 from data_prep.datasets.folder_layout import OwnSplit, is_own, own_layout
 from data_prep.datasets.folder_names import Globs
 from data_prep.errors import DataError
-from data_prep.images.class_values import MaskValue, ValueReader
-from data_prep.images.masks import IGNORED
+from data_prep.images.class_values import MaskValue, ThresholdReader, ValueReader
+from data_prep.images.masks import IGNORED, Mask
 from data_prep.manifest import Manifest
 from data_prep.prepare.convert import FitMode
 from data_prep.prepare.pairs import Origin, PairSearch
@@ -55,6 +57,7 @@ KINDS = {
     "version?": COUNT,
     "split?": one_of("folders", "lists", "ignored"),
     "globs?": Leaf("two patterns of paths", lambda value: isinstance(value, list) and _are_globs(value)),
+    "threshold?": whole(1, 255),
 }
 """Kinds of the fields of `dataset.json`."""
 
@@ -75,6 +78,8 @@ class Folder:
     version: int = 1
     split: OwnSplit | None = field(default=None, metadata={"added": True})  # None: dealt here
     globs: Globs | None = field(default=None, metadata={"added": True})  # where images and masks are, if it was said
+    # Added later: at its default it is in no key and not in dataset.json, see `benchmarks.protocol.recipe.added`.
+    threshold: int | None = field(default=None, metadata={"added": True})  # grey value from which a pixel is the class
 
     expected_pairs: ClassVar[int | None] = None
     official_sizes: ClassVar[tuple[int, int, int] | None] = None
@@ -125,8 +130,8 @@ class Folder:
     def to_json(self) -> str:
         """Return the text of `dataset.json`."""
         added = {each.name: each.default for each in fields(self) if each.metadata.get("added")}
-        values = {name: value for name, value in asdict(self).items() if name not in added or value != added[name]}
-        return json.dumps(values, indent=1) + "\n"
+        stored = {name: value for name, value in asdict(self).items() if name not in added or value != added[name]}
+        return json.dumps(stored, indent=1) + "\n"
 
     @property
     def _size(self) -> tuple[int, int]:
@@ -145,8 +150,13 @@ class Folder:
         ]
         if self.background is not None:
             meanings.append(rule("background", value=self.background))
+        if self.threshold is not None:
+            meanings = [rule("threshold", of=self.classes[0], at=self.threshold)]
         if self.ignore is not None:
             meanings.append(rule("ignored", value=self.ignore))
+        read_mask: Callable[[Image.Image], Mask] = ValueReader(labels)
+        if self.threshold is not None:
+            read_mask = ThresholdReader(self.threshold, cast("int | None", self.ignore))
         image, mask = {
             "keep": (rule("as-it-is", size=self._size), rule("mask-as-it-is")),
             "tile": (rule("cut-in-tiles", size=self._size), rule("mask-cut-in-tiles", ignored=IGNORED)),
@@ -155,8 +165,8 @@ class Folder:
         masks = (*meanings, mask)
         return Reading(
             image_kinds=("PNG", "JPEG", "TIFF"),
-            mask_kinds=("PNG", "TIFF"),
-            read_mask=ValueReader(labels),
+            mask_kinds=("PNG", "TIFF") if self.threshold is None else ("PNG", "TIFF", "JPEG"),
+            read_mask=read_mask,
             rules={
                 "image": image,
                 "mask": masks,

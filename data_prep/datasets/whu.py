@@ -12,9 +12,11 @@ from PIL import Image
 
 from data_prep.datasets.published import Publication
 from data_prep.errors import DataError
-from data_prep.images.decode import BadPicture, decode, header
+from data_prep.images.decode import BadPicture, header
 from data_prep.images.encode import encode_picture
 from data_prep.images.masks import THRESHOLD, Mask, binary_mask
+from data_prep.images.no_data import labels_of
+from data_prep.images.picture import SourceFile, read_labels
 from data_prep.manifest import Manifest
 from data_prep.prepare.layouts import Layout
 from data_prep.prepare.pairs import Origin, PairSearch, holds_tiffs
@@ -101,7 +103,8 @@ def choose_reading(search: PairSearch, progress: Progress) -> Reading:
     for done, pair in enumerate(search.pairs, start=1):
         if (mask_header := header(pair.mask)) is not None and mask_header[1] != "1":
             try:
-                values = set(binary_mask(decode(pair.mask.read_bytes(), *FORMATS)).values)
+                label = read_labels(SourceFile.read(pair.mask), FORMATS, own=False)
+                values = set(labels_of(label, binary_mask)[0].values)
             except (BadPicture, OSError):
                 continue  # listed with all other faults when the pairs are read
             if not values <= {"0", "1"}:

@@ -30,6 +30,7 @@ class Layout:
     mask: re.Pattern[str]
     described: str  # "images ID_sat.jpg with masks ID_mask.png"
     largest: int = LARGEST
+    scenes: bool = False  # whether TIFFs too large for that are cut by windows, whatever their size
     splits: ClassVar[tuple[Split, ...]] = SPLITS
     found: ClassVar[str] = ""
     split_rules: ClassVar[tuple[Rule, ...]] = ()
@@ -70,6 +71,7 @@ class NamedFiles:
     splits: tuple[Split, ...] = SPLITS  # those that were published
     split_rules: tuple[Rule, ...] = ()  # how the published split was found, and what it leaves out
     largest: ClassVar[int] = LARGEST
+    scenes: ClassVar[bool] = True
 
     def classify(self, name: str) -> tuple[FileRole, str, Split | None] | None:
         """Return role, stem and published split of a file, or None."""

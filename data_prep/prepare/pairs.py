@@ -13,6 +13,7 @@ from typing import Literal
 
 from data_prep.errors import DataError
 from data_prep.file_names import same_composed
+from data_prep.images.tiff_header import MAX_FILE, is_large
 from data_prep.prepare.layouts import FileRole, Layout, NamedFiles
 from data_prep.prepare.tiles import Tile
 from data_prep.rules import Rule
@@ -86,7 +87,8 @@ def find_pairs(folder: Path, source: str, layout: Layout | NamedFiles) -> PairSe
             continue
         role, stem, split = classified
         splits[stem] = split
-        if problem := problem or problem_of(path, name, stem, layout.largest):
+        largest = MAX_FILE if layout.scenes and is_large(path) else layout.largest
+        if problem := problem or problem_of(path, name, stem, largest):
             faults.append(f"{readable(name)}: {problem}")
             unusable.add((role, stem))
         else:

@@ -10,11 +10,11 @@ from data_prep.errors import DataError
 from data_prep.manifest import MANIFEST_NAME, Manifest, load_manifest
 from data_prep.prepare.archive import READ, archives_within, opened_source
 from data_prep.prepare.build import build, workplace
-from data_prep.prepare.convert import convert, faults_of
+from data_prep.prepare.convert import convert
+from data_prep.prepare.large_scenes import cut_pair, faults_of_pair
 from data_prep.prepare.layouts import Layout, NamedFiles
 from data_prep.prepare.pairs import NoPairs, Origin, PairSearch, find_pairs, hidden
 from data_prep.prepare.reading import Reading
-from data_prep.prepare.resize_or_tile import cut
 from data_prep.prepare.verify import verify
 from data_prep.processes import Progress
 from data_prep.synthetic.marker import MARKER, refuse_marked
@@ -68,9 +68,9 @@ def prepare_from(
             return reading if isinstance(reading, Reading) else reading(search, progress)
 
         if (out / MANIFEST_NAME).exists():
-            return verify(dataset, choose, search, out, work, origin, workers, progress, skip_bad, faults_of)
+            return verify(dataset, choose, search, out, work, origin, workers, progress, skip_bad, faults_of_pair)
         chosen = choose()
-        prepare_pair = cut if chosen.fit else convert
+        prepare_pair = cut_pair if chosen.fit else convert
         return build(dataset, chosen, search, out, work, origin, workers, progress, skip_bad, prepare_pair)
 
 
