@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any, Literal, cast
 
 import yaml
-from PIL import Image
 
 from data_prep.datasets.folder import CLASS_NAMES, LAYOUT, MOST_CLASSES, NAMES, Folder
 from data_prep.errors import DataError
 from data_prep.images.class_values import MaskValue
+from data_prep.images.picture import stated_size
 from data_prep.prepare.archive import opened_source
 from data_prep.prepare.convert import FitMode
 from data_prep.prepare.pairs import find_pairs, hidden
@@ -177,11 +177,8 @@ def common_size(source: Path) -> tuple[int, int] | None:
         opened_source(source, scratch / "source", is_wanted) as folder,
     ):
         for pair in find_pairs(folder, str(source), LAYOUT).pairs:
-            try:
-                with Image.open(pair.image) as picture:
-                    sizes.add((picture.height, picture.width))
-            except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
-                continue  # a fault, which preparing lists
+            if (found := stated_size(pair.image)) is not None:  # else a fault, which preparing lists
+                sizes.add(found)
     size = sizes.pop() if len(sizes) == 1 else None
     return size if size and max(size) <= KEPT and not size[0] % STRIDE and not size[1] % STRIDE else None
 

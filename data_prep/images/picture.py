@@ -85,6 +85,18 @@ def mask_beside(path: Path) -> Path | None:
     return beside if beside.is_file() else None
 
 
+def stated_size(path: Path) -> tuple[int, int] | None:
+    """Read (height, width) of a picture from its header; None if it has none that can be read."""
+    try:
+        with path.open("rb") as stream:
+            if (header := read_tiff_header(stream)) is not None:
+                return header.size
+        with without_warnings(), Image.open(path) as picture:
+            return picture.height, picture.width
+    except UNDECODABLE:
+        return None
+
+
 def read_image(source: SourceFile, kinds: tuple[str, ...], *, own: bool = True) -> Picture:
     """Decode an image: 8 bits in RGB, grey or a palette; `own` for other data than a published set. Raises BadPicture.
 

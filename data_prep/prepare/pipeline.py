@@ -7,6 +7,7 @@ from pathlib import Path, PurePosixPath
 
 from data_prep.dataset import Dataset
 from data_prep.errors import DataError
+from data_prep.images.place import pictures_of
 from data_prep.manifest import MANIFEST_NAME, Manifest, load_manifest
 from data_prep.prepare.archive import READ, archives_within, opened_source
 from data_prep.prepare.build import build, workplace
@@ -45,7 +46,8 @@ def prepare_from(
     """
 
     def is_wanted(name: str) -> bool:
-        return not hidden(name) and (layout.classify(name) is not None or PurePosixPath(name).name == MARKER)
+        names = (name, *pictures_of(name))
+        return not hidden(name) and (any(map(layout.classify, names)) or PurePosixPath(name).name == MARKER)
 
     if (out / MANIFEST_NAME).exists():
         load_manifest(out, dataset.name)  # one that cannot be read is refused before a source of gigabytes is unpacked
