@@ -183,6 +183,22 @@ def test_a_deep_mask_cut_short_is_refused(tmp_path, kind, compress):
             read_labels(SourceFile(content[:cut]), KINDS)
 
 
+@pytest.mark.parametrize("options", [{"compress": "LZW"}, {"nodata": 7}, {"compress": "LERC"}, {"predictor": 2}])
+def test_damaged_files_end_in_a_sentence(tmp_path, options, capfd):
+    """Some damage ended in errors of a private class of rasterio, or in a traceback that it writes to the screen."""
+    place = {"transform": Affine(0.5, 0, 500000, 0, -0.5, 5000000), "crs": "EPSG:32633"}
+    whole = tiff(tmp_path, drawn().astype("uint16"), **place, **options).content
+    rng = np.random.default_rng(0)
+    for _ in range(60):
+        content = np.frombuffer(whole, np.uint8).copy()
+        content[rng.integers(0, 600, rng.choice([1, 4, 30]))] = rng.integers(0, 256)
+        try:
+            labels(SourceFile(content.tobytes()[: rng.choice([None, 500, len(whole) - 9])]))
+        except BadPicture as bad:
+            assert "vsimem" not in str(bad)
+    assert "Traceback" not in capfd.readouterr().err
+
+
 # Pixels without data.
 
 
