@@ -39,6 +39,7 @@ class _Seen:
     digest: hashlib._Hash = field(default_factory=hashlib.sha256)  # of its tiles' pixels
     no_data: int = 0
     alpha: AlphaCount = field(default_factory=AlphaCount)
+    mask_alpha: AlphaCount = field(default_factory=AlphaCount)
 
     def complete(self, record: Record) -> Record:
         """Return a tile's record with what holds for the whole scene."""
@@ -116,6 +117,8 @@ def _pieces(job: Job, digests: tuple[str, str], seen: _Seen) -> Iterator[Piece]:
             with _named(pair.mask_name):
                 mask, changed = labels_of(read_window(drawn, window, labels=True), job.read_mask)
                 mask, more = ignored_where(mask, picture.without_data)
+                if (alpha := alpha_band(drawn, window)) is not None:
+                    seen.mask_alpha.add(alpha)
             seen.no_data += changed + more
             digest = pixel_digest(image)
             seen.digest.update(digest.encode())
@@ -133,6 +136,8 @@ def _pieces(job: Job, digests: tuple[str, str], seen: _Seen) -> Iterator[Piece]:
             )
         with _named(pair.image_name):
             seen.alpha.refuse_other(raster.count)
+        with _named(pair.mask_name):
+            seen.mask_alpha.refuse_other(drawn.count)
 
 
 def _opened(job: Job, path: Path, *, labels: bool = False) -> DatasetReader:

@@ -243,6 +243,14 @@ def test_scenes_that_cannot_be_cut(tmp_path, small_limit, mask_more, options, wo
     assert words in str(error.value)
 
 
+def test_infrared_marked_as_alpha_of_a_scene_is_refused(tmp_path, small_limit):
+    source = write_scene(tmp_path / "s")
+    near = np.random.default_rng(0).integers(0, 200, (4, 150, 170), dtype=np.uint8)
+    write_raster(source / "images" / "scene.tif", near, **TILE)
+    with pytest.raises(DataError, match=r"images/scene\.tif: .*\(infrared\?\); drop the band"):
+        prepared(source, own(source, side=64))
+
+
 def test_a_damaged_scene_is_named(tmp_path, small_limit):
     source = write_scene(tmp_path / "s", compress="deflate")
     path = source / "masks" / "scene.tif"
