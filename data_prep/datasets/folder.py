@@ -165,7 +165,7 @@ class Folder:
         masks = (*meanings, mask)
         return Reading(
             image_kinds=("PNG", "JPEG", "TIFF"),
-            mask_kinds=("PNG", "TIFF") if self.threshold is None else ("PNG", "TIFF", "JPEG"),
+            mask_kinds=("PNG", "TIFF", "JPEG"),  # JPEG without a threshold only to be refused with what to do
             read_mask=read_mask,
             rules={
                 "image": image,

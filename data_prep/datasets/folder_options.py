@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any, Literal, cast
 
 import yaml
-from PIL import Image
 
 from data_prep.datasets.folder import CLASS_NAMES, MOST_CLASSES, NAMES, Folder
 from data_prep.datasets.folder_layout import find_published, is_own, own_layout
 from data_prep.datasets.folder_names import Globs
 from data_prep.errors import DataError
 from data_prep.images.class_values import MaskValue
+from data_prep.images.picture import stated_size
 from data_prep.prepare.archive import opened_source
 from data_prep.prepare.convert import FitMode
 from data_prep.prepare.pairs import Pair, find_pairs
@@ -185,11 +185,8 @@ def common_size(pairs: Sequence[Pair]) -> tuple[int, int] | None:
     """Read (height, width) of all images from their headers; None if they differ or do not fit."""
     sizes = set()
     for pair in pairs:
-        try:
-            with Image.open(pair.image) as picture:
-                sizes.add((picture.height, picture.width))
-        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
-            continue  # a fault, which preparing lists
+        if (found := stated_size(pair.image)) is not None:  # else a fault, which preparing lists
+            sizes.add(found)
     size = sizes.pop() if len(sizes) == 1 else None
     return size if size and max(size) <= KEPT and not size[0] % STRIDE and not size[1] % STRIDE else None
 

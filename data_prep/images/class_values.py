@@ -31,6 +31,11 @@ class ValueReader:
 
     def __call__(self, picture: Image.Image) -> Mask:
         """Return the labels of a picture. Raises BadPicture listing values that stand for nothing."""
+        if picture.format == "JPEG":
+            raise BadPicture(
+                "expected a mask without loss (PNG, TIFF), found JPEG, which blurs borders. For one class say where it "
+                "begins: --threshold 128"
+            )
         in_colour = all(isinstance(value, tuple) for value in self.values)
         codes = colour_codes(picture) if in_colour else number_codes(picture)
         labels = {_code(value): label for value, label in self.values.items()}

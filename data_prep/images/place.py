@@ -12,6 +12,9 @@ TOLERANCE = 0.5 + 1e-3
 """Pixels by which a mask may lie beside its image: files round, and half a pixel is a habit of counting."""
 
 
+KINDS = ("tif", "tiff", "png", "jpg", "jpeg")
+
+
 @dataclass(frozen=True)
 class Place:
     """A coordinate system as rasterio has it, and the transform from (column, row) to coordinates; None if unknown."""
@@ -20,11 +23,23 @@ class Place:
     crs: Any = None
 
 
+def world_endings(kind: str) -> tuple[str, ...]:
+    """Return the endings that the world file of a picture with the ending `kind` may have: of "tif" tfw, tifw, wld."""
+    return (f"{kind[:1]}{kind[-1:]}w", f"{kind}w", "wld") if kind else ("wld",)
+
+
+def pictures_of(name: str) -> tuple[str, ...]:
+    """Return the names that a picture may have for a file beside it to be its world file or its mask."""
+    stem, _, ending = name.rpartition(".")
+    if ending.lower() == "msk":
+        return (stem,)
+    return tuple(f"{stem}.{kind}" for kind in KINDS if ending.lower() in world_endings(kind))
+
+
 def world_file(path: Path) -> Place | None:
     """Read the place that a world file beside a picture gives (.tfw, .pgw, .jgw, .wld); None without a readable one."""
-    ending = path.suffix.removeprefix(".")
-    names = (f"{ending[:1]}{ending[-1:]}w", f"{ending}w", "wld") if ending else ("wld",)
-    for name in (*names, *(name.upper() for name in names)):
+    endings = world_endings(path.suffix.removeprefix("."))
+    for name in (*endings, *map(str.upper, endings)):
         try:
             text = path.with_suffix(f".{name}").read_text(encoding="ascii")
             a, d, b, e, x, y = map(float, text.split())

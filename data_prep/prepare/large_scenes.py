@@ -39,6 +39,7 @@ class _Seen:
     digest: hashlib._Hash = field(default_factory=hashlib.sha256)  # of its tiles' pixels
     no_data: int = 0
     alpha: AlphaCount = field(default_factory=AlphaCount)
+    mask_alpha: AlphaCount = field(default_factory=AlphaCount)
 
     def complete(self, record: Record) -> Record:
         """Return a tile's record with what holds for the whole scene."""
@@ -81,13 +82,13 @@ def _large(job: Job) -> bool:
 @contextmanager
 def _named(name: str) -> Iterator[None]:
     """Raise a fault with the file's name for what is wrong with it."""
-    from rasterio.errors import RasterioError  # slow to import
+    from data_prep.images.geotiff import GDAL_ERRORS  # rasterio is slow to import
 
     try:
         yield
     except BadPicture as bad:
         raise _Fault(f"{name}: {bad}") from bad
-    except (RasterioError, OSError) as error:
+    except (*GDAL_ERRORS, OSError) as error:
         raise _Fault(f"{name}: cannot be decoded ({error.__cause__ or error})") from error
 
 
@@ -116,6 +117,8 @@ def _pieces(job: Job, digests: tuple[str, str], seen: _Seen) -> Iterator[Piece]:
             with _named(pair.mask_name):
                 mask, changed = labels_of(read_window(drawn, window, labels=True), job.read_mask)
                 mask, more = ignored_where(mask, picture.without_data)
+                if (alpha := alpha_band(drawn, window)) is not None:
+                    seen.mask_alpha.add(alpha)
             seen.no_data += changed + more
             digest = pixel_digest(image)
             seen.digest.update(digest.encode())
@@ -133,6 +136,8 @@ def _pieces(job: Job, digests: tuple[str, str], seen: _Seen) -> Iterator[Piece]:
             )
         with _named(pair.image_name):
             seen.alpha.refuse_other(raster.count)
+        with _named(pair.mask_name):
+            seen.mask_alpha.refuse_other(drawn.count)
 
 
 def _opened(job: Job, path: Path, *, labels: bool = False) -> DatasetReader:

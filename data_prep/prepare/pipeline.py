@@ -7,6 +7,7 @@ from pathlib import Path, PurePosixPath
 
 from data_prep.dataset import Dataset
 from data_prep.errors import DataError
+from data_prep.images.place import pictures_of
 from data_prep.manifest import MANIFEST_NAME, Manifest, load_manifest
 from data_prep.prepare.archive import READ, archives_within, opened_source
 from data_prep.prepare.build import build, workplace
@@ -49,8 +50,9 @@ def prepare_from(
     """
 
     def is_unpacked(name: str) -> bool:
-        named = isinstance(layout, Layout) and layout.classify(name) is not None
-        wanted = named or PurePosixPath(name).name == MARKER or (is_wanted is not None and is_wanted(name))
+        names = (name, *pictures_of(name))
+        named = isinstance(layout, Layout) and any(map(layout.classify, names))
+        wanted = named or PurePosixPath(name).name == MARKER or (is_wanted is not None and any(map(is_wanted, names)))
         return wanted and not hidden(name)
 
     if (out / MANIFEST_NAME).exists():
