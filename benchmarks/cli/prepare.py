@@ -182,27 +182,15 @@ def _show_manifest(name: str, manifest: Manifest, out: Path, as_json: bool) -> N
 
 
 def _prepare_weights(name: str | None, source: Path | None) -> None:
-    from rssam.weights.convert import convert_checkpoint
-    from rssam.weights.download import download
-    from rssam.weights.folder import CUSTOM, DIGITS, WeightsFolder
+    from benchmarks.console.progress import data_progress
+    from benchmarks.starting_weights import prepare_weights
+    from rssam.weights.folder import WeightsFolder
     from rssam.weights.registry import WEIGHTS
 
     if name not in WEIGHTS:
         raise typer.BadParameter(f"name the checkpoint: choose from {', '.join(WEIGHTS)}")
-    folder = WeightsFolder(Home(root.home).weights)
-    if folder.path(name).is_file():
-        screen.print(f"{folder.path_of(name)} is there", soft_wrap=True)
-        return
-    if source is None:
-        from benchmarks.console.progress import data_progress
-
-        with data_progress(warnings) as progress:
-            download(name, folder, progress)
-    else:
-        convert_checkpoint(name, source, folder)
-    screen.print(f"{name} ({WEIGHTS[name].licence}): {folder.path(name)}", soft_wrap=True)
-    if folder.start(name).startswith(CUSTOM):
-        warnings.print(
-            f"note: {source} is not the file that was published: keys and tables call it custom weights "
-            f"{folder.digest(name)[:DIGITS]}", soft_wrap=True,
-        )  # fmt: skip
+    with data_progress(warnings) as progress:
+        sentence, notes = prepare_weights(name, source, WeightsFolder(Home(root.home).weights), progress)
+    screen.print(sentence, soft_wrap=True)
+    for note in notes:
+        warnings.print(f"note: {note}", soft_wrap=True)

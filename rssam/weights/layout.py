@@ -7,7 +7,7 @@ may be those of another image size, for they are resampled when they are loaded.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from rssam.weights.registry import WEIGHTS, BackboneWeights, SamWeights, Weights
 
@@ -17,6 +17,9 @@ SAM_PARTS = ("image_encoder", "prompt_encoder", "mask_decoder")
 
 SHOWN = 3
 """Names of tensors in a sentence."""
+
+LONGEST = 100
+"""Letters of a tensor's name in a sentence."""
 
 _EMBEDDING, _PATCH, _WINDOW, _GRID = 256, 16, 14, 64
 _PATCHES = "image_encoder.patch_embed.proj.weight"
@@ -59,16 +62,15 @@ def _sam_fault(weights: SamWeights, found: Mapping[str, Shape]) -> str:
     faults = [f"missing {names_in_words(missing)}"] if missing else []
     faults += [f"unexpected {names_in_words(unexpected)}"] if unexpected else []
     if others:
-        shown = [f"{name} {found[name]} for {expected[name]}" for name in others[:SHOWN]]
-        more = f" and {len(others) - SHOWN} more" if len(others) > SHOWN else ""
-        faults.append(f"of another shape {', '.join(shown)}{more}")
-    return f"expected the {len(expected)} tensors of {weights.name}, found {'; '.join(faults)}" if faults else ""
+        shown = ", ".join(f"{name} {found[name]} instead of {expected[name]}" for name in others[:SHOWN])
+        faults.append(f"of another shape {len(others)} ({shown}{', ...' if len(others) > SHOWN else ''})")
+    return f"expected the {len(expected)} tensors of {weights.name}; {'; '.join(faults)}" if faults else ""
 
 
-def names_in_words(names: Mapping[str, object] | set[str]) -> str:
-    """Return the first few names, and how many there are."""
-    shown = ", ".join(sorted(names)[:SHOWN]) or "nothing"
-    return shown if len(names) <= SHOWN else f"{len(names)} ({shown}, ...)"
+def names_in_words(names: Collection[str]) -> str:
+    """Return how many names there are, and the first few, cut short: they may be anybody's."""
+    shown = [ascii(name)[1:-1][:LONGEST] for name in sorted(names)[:SHOWN]]
+    return f"{len(names)} ({', '.join(shown)}{', ...' if len(names) > SHOWN else ''})" if shown else "none"
 
 
 def other_grid(weights: Weights, found: Mapping[str, Shape]) -> str:
