@@ -24,7 +24,7 @@ def prepare_weights(
 ) -> tuple[str, tuple[str, ...]]:
     """Prepare the checkpoint `name` from a file, or download it; return what was done in a sentence, and notes.
 
-    A good file in place stays. Raises UserError if it is another than `source`, and WeightsDamaged if that is of no use.
+    A good file in place stays. Raises UserError if it is another than `source`, WeightsDamaged if that is of no use.
     """
     weights, path = weights_named(name), folder.path(name)
     damage = _damage(name, folder) if path.is_file() else ""
@@ -95,8 +95,8 @@ def _comparison(name: str, source: Path, folder: WeightsFolder) -> str:
     if there.keys() == tensors.keys() and all(torch.equal(there[key], tensors[key]) for key in there):
         return ", with the same tensors as this file"
     raise UserError(
-        f"{folder.path(name)} holds {name} from another file than {source}: expected SHA-256 {stored[:DIGITS]}..., found "
-        f"{digest[:DIGITS]}.... To replace it, delete it and run the command again"
+        f"{folder.path(name)} holds {name} from another file than {source}: expected SHA-256 {stored[:DIGITS]}..., "
+        f"found {digest[:DIGITS]}.... To replace it, delete it and run the command again"
     )
 
 

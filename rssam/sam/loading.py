@@ -26,7 +26,7 @@ def load_weights(path: Path) -> dict[str, Tensor]:
         return load_file(path)
     except SafetensorError as error:
         raise WeightsDamaged(
-            f"{path} is not a readable safetensors file: prepare the weights again, with --source FILE.pth if you have it"
+            f"{path} is not a readable safetensors file: prepare the weights again, with --source FILE if you have it"
         ) from error
 
 

@@ -22,8 +22,9 @@ def download(
 ) -> Path:
     """Download the checkpoint `name`, verify its digest, convert it, delete the download; return the prepared path.
 
-    A good file in place is returned, unless it is to be replaced. The next call resumes what a lost connection or a kill leaves. Raises UserError if the network fails,
-    WeightsDamaged if the file is not the published one; such a file is deleted.
+    A good file in place is returned, unless it is to be replaced. The next call resumes what a lost connection or a
+    kill leaves. Raises UserError if the network fails, WeightsDamaged if the file is not the published one; such a
+    file is deleted.
     """
     weights = weights_named(name)
     remedy = f"fetch it elsewhere and run: rssam-bench prepare weights {name} --source FILE"

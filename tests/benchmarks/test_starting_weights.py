@@ -90,7 +90,8 @@ def test_a_bad_file_without_a_source_and_without_a_network(command, file, monkey
     code, _, err = command(*PREPARE)
     assert code == 1
     assert f"error: {file} is no checkpoint to start from: expected tensors named image_encoder.*" in err
-    assert "could not download" in err and "--source FILE" in err
+    assert "could not download" in err
+    assert "--source FILE" in err
     assert file.read_bytes() == before
 
 
@@ -126,7 +127,7 @@ def test_an_imagenet_file_is_tried_on_a_system(command, tmp_path):
     assert "expected tensors named fc.* in the checkpoint resnet18, found none. Run: rssam-bench prepare w" in err
     assert list((home / "weights").iterdir()) == []
     put(WeightsFolder(home / "weights").path("resnet18"), {"layer4.1.conv2.weight": state["layer4.1.conv2.weight"]})
-    code, out, err = command(*prepare, "--source", tmp_path / "good.pth")
+    code, _, err = command(*prepare, "--source", tmp_path / "good.pth")
     assert code == 0
     assert "note: replaced what was there: expected tensors named fc.* in the checkpoint resnet18, found none" in err
     assert 'note: resnet18 was read so: inside "state_dict"; names behind "module."' in err
