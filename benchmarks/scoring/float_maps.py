@@ -1,7 +1,7 @@
 """Decide whether maps of floats are probabilities or logits, by the ranges of all files; refuse what could be two.
 
-Probabilities that were resized by cubic convolution or Lanczos have values below 0 and above 1. Taken for logits, nearly
-all of their pixels would be foreground.
+Probabilities that were resized by cubic convolution or Lanczos have values below 0 and above 1. Taken for logits,
+nearly all of their pixels would be foreground.
 """
 
 from __future__ import annotations
