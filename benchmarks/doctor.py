@@ -17,6 +17,8 @@ from benchmarks.results.home import Home
 from data_prep.errors import DataError
 from data_prep.manifest import load_manifest
 from data_prep.registry import DATASETS
+from rssam.errors import UserError
+from rssam.files import require_writable
 from rssam.sam.encoder_sizes import CHAINS
 from rssam.weights.folder import WeightsDamaged, WeightsFolder, WeightsNotFound
 from rssam.weights.registry import WEIGHTS, SamWeights
@@ -61,9 +63,9 @@ class DoctorCheck:
 
 
 def examine(home: Path) -> list[DoctorCheck]:
-    """Look at Python, torch, GPU, disk, what 0.1 left, weights, RS-SAM's class tokens and data, in this order."""
+    """Look at Python, torch, GPU, disk, home, what 0.1 left, weights, RS-SAM's class tokens and data, in this order."""
     return [
-        _python(), _package(), _torch(), _gpu(), _disk(home), *_earlier(home), *_weights(home),
+        _python(), _package(), _torch(), _gpu(), _disk(home), *_writable(home), *_earlier(home), *_weights(home),
         *_class_distance(home), *_data(home),
     ]  # fmt: skip
 
@@ -113,6 +115,14 @@ def _disk(home: Path) -> DoctorCheck:
         "disk", "problem", f"{free:.0f} GB free at {home}",
         f"everything together wants {ENOUGH_GIGABYTES} GB: set RSSAM_HOME or --home to a larger disk",
     )  # fmt: skip
+
+
+def _writable(home: Path) -> list[DoctorCheck]:
+    try:
+        require_writable(home, "every run, metric and score")
+    except UserError as error:
+        return [DoctorCheck("home", "problem", str(error), "rssam-bench --home FOLDER COMMAND")]
+    return []
 
 
 def _earlier(home: Path) -> list[DoctorCheck]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 from importlib.metadata import version as package_version
 from pathlib import Path
@@ -75,5 +76,7 @@ def main() -> None:
     except OSError as error:
         if root.debug:
             raise
-        warnings.print(f"error: {error}; free or choose another disk with --home", soft_wrap=True)
+        forbidden = error.errno in (errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EEXIST)
+        remedy = "choose a folder that you may write to" if forbidden else "free or choose another disk with --home"
+        warnings.print(f"error: {error}; {remedy}", soft_wrap=True)
         sys.exit(1)

@@ -127,11 +127,13 @@ def _score_run(key: str, out: Path | None, as_json: bool) -> None:
     from benchmarks.scoring.score import count, read_run
     from data_prep.images.encode import encode_labels
     from rssam.errors import UserError
-    from rssam.files import write_atomic
+    from rssam.files import require_writable, write_atomic
 
     result = Store(root.home).get(key)
     if result is None:
         raise UserError(f"no finished run {key!r} in {root.home}: rssam-bench status lists them")
+    if out is not None:
+        require_writable(out, "the predictions")  # before the use of the split is logged
     test_images, predicted = read_run(root.home, result)
     append_use(root.home, key, result.identity["model"]["name"], test_images.dataset.name, test_images.digest, "score")
     with data_progress(warnings) as progress:
