@@ -102,7 +102,7 @@ def _comparison(name: str, source: Path, folder: WeightsFolder) -> str:
 
 def _notes(name: str, folder: WeightsFolder) -> tuple[str, ...]:
     """In what the file is not the published one."""
-    notes = (f"{name} was read so: {words}",) if (words := folder.read_as(name)) else ()
+    notes: tuple[str, ...] = (f"{name} was read so: {words}",) if (words := folder.read_as(name)) else ()
     if folder.start(name).startswith(CUSTOM):
         digits = folder.digest(name)[:DIGITS]
         notes += (f"{name} is not the file that was published: keys and tables call it custom weights {digits}",)

@@ -223,8 +223,8 @@ class LabelReader:
     def expected(self) -> str:
         """What a file may hold, in words."""
         if self.encoding == "one-hot":
-            names = ("background", *self.classes) if self.binary else self.classes
-            return f"a channel for each of {', '.join(names)}, [{len(names)}, H, W]"
+            channels = ("background", *self.classes) if self.binary else self.classes
+            return f"a channel for each of {', '.join(channels)}, [{len(channels)}, H, W]"
         if self.binary:
             return (
                 f"0 and 1, or 0 and 255, or black and {_colour(self.palette[0])}, or floats (probabilities or logits) "
@@ -257,8 +257,8 @@ def _require_declared(files: Sequence[LabelFile], declared: Encoding) -> None:
     allowed = {"labels": ("labels", "numbers"), "one-hot": ("one-hot",)}.get(declared, ("floats", "largest"))
     for file in files:
         if file.encoding not in allowed:
-            found = "labels" if file.encoding in ("labels", "numbers") else "floats"
-            raise BadPicture(f"{file.path.name}: expected {declared}, as --encoding says, found {found}")
+            instead = "labels" if file.encoding in ("labels", "numbers") else "floats"
+            raise BadPicture(f"{file.path.name}: expected {declared}, as --encoding says, found {instead}")
 
 
 def labels_of(file: LabelFile, foreground: int, threshold: float) -> NDArray[np.uint8]:

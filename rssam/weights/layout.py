@@ -95,7 +95,7 @@ def _published_tables(weights: SamWeights) -> dict[str, Shape]:
 
 def _tables(weights: SamWeights, found: Mapping[str, Shape]) -> dict[str, Shape]:
     """The tables that are resampled, of the lengths they have in the file where it can be resampled from."""
-    tables = {}
+    tables: dict[str, Shape] = {}
     for name, shape in _published_tables(weights).items():
         there = found.get(name, ())
         if len(there) == 4 == len(shape) and there[1] and there[2]:

@@ -59,7 +59,7 @@ def _arrays(path: Path, tensors: Mapping[str, Mapping[str, Any]], begin: int) ->
         shape, kind = tuple(entry["shape"]), _KINDS[entry["dtype"]]
         if 0 in shape:
             continue
-        array = np.memmap(path, kind, "r", begin + entry["data_offsets"][0], shape)
+        array: NDArray[Any] = np.memmap(path, kind, "r", begin + entry["data_offsets"][0], shape)
         if entry["dtype"] == "BF16":  # the upper half of a float32
             array = (array.astype("<u4") << 16).view("<f4")
         yield name, array
