@@ -38,6 +38,8 @@ SENTENCES: Mapping[str, str] = {
     "mask-as-it-is": "as it is",
     "mask-cut-in-tiles": "cut like the image; padding is ignored (label {ignored}), so every pixel of the source "
     "counts once",
+    "no-data": "{pixels} pixels of {pairs} pairs have no data, by a no-data value, a mask or alpha: black in images, "
+    "ignored ({ignored}) in masks",
     "nearest": "resized to {size:x} by the nearest pixel; scores are those of the resized mask",
     "label-at-centre": "the label at the centre of each prepared pixel: unbiased in area, no new values; {ignored} "
     "(ignored) where image or labels have no data",

@@ -49,6 +49,10 @@ def prepare(
     side: Annotated[
         int | None, typer.Option(min=32, help="With folder: side in pixels, a multiple of 32. [512]")
     ] = None,
+    threshold: Annotated[
+        int | None,
+        typer.Option(min=1, max=255, help="With folder, of one class: the grey value where it begins."),
+    ] = None,
     edges: Annotated[
         EdgeTiles | None, typer.Option(help="With large rasters: tiles that reach beyond them. [drop]")
     ] = None,
@@ -68,10 +72,12 @@ def prepare(
     from data_prep.registry import dataset
 
     if name == "folder":
-        data = _own_dataset(source, own_name, classes, class_map, ignore, fit, side)
+        data = _own_dataset(source, own_name, classes, class_map, ignore, fit, side, threshold)
         name = data.name
-    elif own_name or classes or class_map or ignore or fit or side:
-        raise typer.BadParameter("--name, --classes, --class-map, --ignore, --fit and --side go with: prepare folder")
+    elif own_name or classes or class_map or ignore or fit or side or threshold:
+        raise typer.BadParameter(
+            "--name, --classes, --class-map, --ignore, --fit, --side and --threshold go with: prepare folder"
+        )
     else:
         data = dataset(name)
     if class_order is not None:
@@ -112,6 +118,7 @@ def _own_dataset(
     ignore: str | None,
     fit: FolderFit | None,
     side: int | None,
+    threshold: int | None,
 ) -> Dataset:
     """The data set that the options declare; options stand above the class map."""
     from data_prep.datasets.folder_options import BadDeclaration, declare, from_file, from_options
@@ -123,7 +130,10 @@ def _own_dataset(
         raise typer.BadParameter("give --class-map, or --classes and --ignore, not both")
     try:
         declared = from_options(classes or [], ignore) if class_map is None else from_file(class_map)
-        declared = replace(declared, name=name or declared.name, fit=fit or declared.fit, side=side or declared.side)
+        declared = replace(
+            declared, name=name or declared.name, fit=fit or declared.fit, side=side or declared.side,
+            threshold=threshold or declared.threshold,
+        )  # fmt: skip
         return declare(declared, source, (*BUILT_IN, "folder", "weights"))
     except BadDeclaration as error:
         raise typer.BadParameter(str(error)) from error

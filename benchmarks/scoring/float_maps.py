@@ -1,4 +1,4 @@
-"""Decide whether maps of floats are probabilities or logits, by the ranges of all files; refuse what could be two.
+"""Read maps of floats, and decide whether they are probabilities or logits; refuse what could be two things.
 
 Probabilities that were resized by cubic convolution or Lanczos have values below 0 and above 1. Taken for logits,
 nearly all of their pixels would be foreground.
@@ -6,10 +6,16 @@ nearly all of their pixels would be foreground.
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
+
+from numpy.typing import NDArray
+from PIL import Image
 
 from data_prep.images.decode import BadPicture
+from data_prep.images.picture import Picture, SourceFile, read_bands
+from data_prep.images.tiff_header import read_tiff_header
 
 Encoding = Literal["probabilities", "logits", "labels", "one-hot"]
 """What a user declares the values of all files to be."""
@@ -22,6 +28,29 @@ SCALED = 50.0
 
 _CHOICE = "Say what they are: --encoding probabilities or --encoding logits"
 _DIVIDE = "Divide them, or say what they are: --encoding logits"
+
+
+def read_values(source: SourceFile, declared: Encoding | None) -> tuple[NDArray[Any], Picture] | None:
+    """Return the bands [bands, H, W] of a picture of floats, or of one that is declared to hold no labels.
+
+    With them comes a picture of where they are not 0, and where there is no data. None for a mask of labels.
+    """
+    header = read_tiff_header(io.BytesIO(source.content))
+    as_declared = declared not in (None, "labels")
+    if not as_declared and (header is None or header.unsigned):
+        return None
+    bands = read_bands(source, ("PNG", "TIFF"))
+    if not as_declared and bands.dtype.kind != "f":
+        return None
+    if source.mask is not None:
+        raise BadPicture("expected a value in every pixel, found a mask file beside it (.msk)")
+    hidden = nodata = None
+    if header is not None and (header.nodata or header.masked):
+        from data_prep.images.geotiff import opened_content, without_data  # rasterio is slow to import
+
+        with opened_content(source.content) as raster:
+            hidden, nodata = without_data(raster)
+    return bands, Picture(Image.fromarray((bands != 0).any(axis=0)), hidden, nodata)
 
 
 def threshold(ranges: Sequence[tuple[str, float, float]], declared: Encoding | None) -> float:

@@ -23,14 +23,18 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from benchmarks.failures import shortened
-from benchmarks.scoring.float_maps import Encoding, threshold
-from data_prep.images.class_values import colour_codes, number_codes, opaque
-from data_prep.images.decode import BadPicture, decode
+from benchmarks.scoring.float_maps import Encoding, read_values, threshold
+from data_prep.images.class_values import colour_codes, number_codes
+from data_prep.images.decode import BadPicture
 from data_prep.images.masks import LISTED
+from data_prep.images.picture import Picture, SourceFile, read_labels
 from rssam.contract import Colour
 
 READ = (".npy", ".png", ".tif", ".tiff")
-"""Endings of files that are read, in small letters. No JPEG: it blurs a mask's borders into values of no class."""
+"""Endings of files that are read, in small letters."""
+
+JPEG = (".jpg", ".jpeg")
+"""Endings of files that are refused: JPEG blurs a mask's borders into values of no class."""
 
 WHITE = 255
 BLACK: Colour = (0, 0, 0)
@@ -94,27 +98,31 @@ class LabelReader:
         """Decode a file. Raises BadPicture saying what was expected and which values were found."""
         if path.suffix.lower() == ".npy":
             return self._array(path)
+        if path.suffix.lower() in JPEG:
+            raise BadPicture("JPEG blurs borders of classes into values of none; save the mask as PNG or TIFF")
         try:
-            content = path.read_bytes()
+            source = SourceFile.read(path)
         except OSError as error:
             raise BadPicture(f"cannot be read ({error.strerror})") from error
-        picture = decode(content, "PNG", "TIFF", deep=True)
-        if getattr(picture, "n_frames", 1) > 1:
-            raise BadPicture(f"expected one picture, found {getattr(picture, 'n_frames', 1)} in one file")
-        return self._picture(path, picture)
+        if (values := read_values(source, self.encoding)) is not None:
+            bands, where = values
+            _refuse_gaps(where)
+            return self.of_array(path, bands)
+        picture = read_labels(source, ("PNG", "TIFF"))
+        _refuse_gaps(picture)
+        return self._picture(path, picture.pixels)
 
     def _picture(self, path: Path, picture: Image.Image) -> LabelFile:
         if picture.mode == "1":
             return self._numbers(path, np.asarray(picture).astype(np.int64))
-        coloured = picture.mode in ("P", "RGB") or (picture.mode == "RGBA" and opaque(picture))
-        if not coloured:
+        if picture.mode not in ("P", "RGB"):
             return self._numbers(path, number_codes(picture))
         by_colour, unknown = self._by_colour(picture)
         if picture.mode == "P":
             return self._palette(path, np.asarray(picture).astype(np.int64), by_colour)
         if by_colour is not None:
             return LabelFile.of(path, "labels", by_colour)
-        channels = np.asarray(picture)[..., :3]
+        channels = np.asarray(picture)
         if (channels == channels[..., :1]).all():
             return self._numbers(path, channels[..., 0].astype(np.int64))
         raise BadPicture(f"expected {self.expected}, found also the colours {unknown}")
@@ -228,10 +236,11 @@ class LabelReader:
         if self.binary:
             return (
                 f"0 and 1, or 0 and 255, or black and {_colour(self.palette[0])}, or floats (probabilities or logits) "
-                "[H, W] in a .npy file"
+                "[H, W] in a .npy or TIFF file"
             )
         names = ", ".join(f"{number} {name}" for number, name in enumerate(self.classes))
-        return f"class numbers ({names}), the data set's colours, or floats [{len(self.classes)}, H, W] in a .npy file"
+        floats = f"floats [{len(self.classes)}, H, W] in a .npy or TIFF file"
+        return f"class numbers ({names}), the data set's colours, or {floats}"
 
 
 def resolve_encoding(files: Sequence[LabelFile], declared: Encoding | None = None) -> tuple[int, float]:
@@ -268,6 +277,18 @@ def labels_of(file: LabelFile, foreground: int, threshold: float) -> NDArray[np.
     if file.encoding == "numbers":
         return np.equal(file.codes, foreground).astype(np.uint8)
     return np.greater_equal(file.codes, HIGH if threshold else LOW).astype(np.uint8)
+
+
+def _refuse_gaps(picture: Picture) -> None:
+    """Raise BadPicture for a prediction that leaves pixels out. A no-data value of 0 is the background, as in masks."""
+    gaps = 0 if picture.hidden is None else int(picture.hidden.sum())
+    if picture.nodata is not None:
+        gaps += int(np.asarray(picture.pixels)[picture.nodata].reshape(picture.nodata.sum(), -1).any(axis=-1).sum())
+    if gaps:
+        raise BadPicture(
+            f"expected a label in every pixel, found {gaps} without data (a no-data value, a mask or alpha); predict "
+            "them too, or drop the declaration: gdal_edit.py -unsetnodata FILE"
+        )
 
 
 def _colour(colour: Colour) -> str:

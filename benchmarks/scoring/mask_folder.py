@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from benchmarks.failures import FAULTS_SHOWN, shortened
 from benchmarks.scoring.float_maps import Encoding
-from benchmarks.scoring.mask_files import READ, LabelFile, LabelReader, labels_of, resolve_encoding
+from benchmarks.scoring.mask_files import JPEG, READ, LabelFile, LabelReader, labels_of, resolve_encoding
 from benchmarks.scoring.test_images import ImagesToScore
 from data_prep.file_names import nfc
 from data_prep.images.decode import BadPicture
@@ -49,17 +49,22 @@ def read_folder(
     entries = {nfc(f"{entry.stem}{suffix}"): entry for entry in test_images.entries}
     other_stems = {nfc(f"{entry.stem}{suffix}") for entry in test_images.manifest.entries} - entries.keys()
     files: dict[str, list[Path]] = defaultdict(list)
+    blurred: dict[str, list[Path]] = defaultdict(list)
     foreign, of_other_splits = [], 0
     for path in sorted(folder.iterdir()):
         if path.name.startswith(".") or path.is_dir():
             continue
-        stem = nfc(path.stem)
-        if path.suffix.lower() in READ and stem in entries:
+        stem, suffix = nfc(path.stem), path.suffix.lower()
+        if suffix in READ and stem in entries:
             files[stem].append(path)
-        elif path.suffix.lower() in READ and stem in other_stems:
+        elif suffix in JPEG and stem in entries:
+            blurred[stem].append(path)
+        elif suffix in READ and stem in other_stems:
             of_other_splits += 1
         else:
             foreign.append(path.name)
+    for stem, paths in blurred.items():  # beside a mask it is perhaps the image
+        files.setdefault(stem, paths)
     reader = LabelReader(test_images.dataset.classes, test_images.dataset.palette, encoding)
     faults: list[str] = []
     label_files: dict[str, LabelFile] = {}

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, cast
+
+from PIL import Image
 
 from data_prep.dataset import Dataset
 from data_prep.datasets.declared import DECLARED, declared_dataset
 from data_prep.errors import DataError
-from data_prep.images.class_values import MaskValue, ValueReader
-from data_prep.images.masks import IGNORED
+from data_prep.images.class_values import MaskValue, ThresholdReader, ValueReader
+from data_prep.images.masks import IGNORED, Mask
 from data_prep.manifest import Manifest
 from data_prep.prepare.convert import FitMode
 from data_prep.prepare.pairs import Layout, Origin
@@ -40,6 +42,7 @@ LAYOUT = Layout(
     ),
     mask=re.compile(rf"(?:.*/)?(?:{MASKS})/(?:.*/)?(?P<stem>[^/]+)\.(?:png|jpe?g|tiff?)", re.IGNORECASE),
     described="images images/NAME.png (or .jpg, .tif) with masks masks/NAME.png (or .tif)",
+    scenes=True,
 )
 
 COLOURS: tuple[Colour, ...] = (
@@ -62,6 +65,7 @@ KINDS = {
     "fit": one_of("keep", "tile", "resize"),
     "image_size": Leaf("height and width", lambda value: isinstance(value, list) and _is_size(value)),
     "version?": COUNT,
+    "threshold?": whole(1, 255),
 }
 """Kinds of the fields of `dataset.json`."""
 
@@ -80,6 +84,8 @@ class Folder:
     fit: FitMode
     image_size: tuple[int, int]  # (height, width) as prepared
     version: int = 1
+    # Added later: at its default it is in no key and not in dataset.json, see `benchmarks.protocol.recipe.added`.
+    threshold: int | None = field(default=None, metadata={"added": True})  # grey value from which a pixel is the class
 
     expected_pairs: ClassVar[int | None] = None
     official_sizes: ClassVar[tuple[int, int, int] | None] = None
@@ -121,7 +127,9 @@ class Folder:
 
     def to_json(self) -> str:
         """Return the text of `dataset.json`."""
-        return json.dumps(asdict(self), indent=1) + "\n"
+        added = {each.name: each.default for each in fields(self) if each.metadata.get("added")}
+        stored = {name: value for name, value in asdict(self).items() if name not in added or value != added[name]}
+        return json.dumps(stored, indent=1) + "\n"
 
     @property
     def _size(self) -> tuple[int, int]:
@@ -140,8 +148,13 @@ class Folder:
         ]
         if self.background is not None:
             meanings.append(rule("background", value=self.background))
+        if self.threshold is not None:
+            meanings = [rule("threshold", of=self.classes[0], at=self.threshold)]
         if self.ignore is not None:
             meanings.append(rule("ignored", value=self.ignore))
+        read_mask: Callable[[Image.Image], Mask] = ValueReader(labels)
+        if self.threshold is not None:
+            read_mask = ThresholdReader(self.threshold, cast("int | None", self.ignore))
         image, mask = {
             "keep": (rule("as-it-is", size=self._size), rule("mask-as-it-is")),
             "tile": (rule("cut-in-tiles", size=self._size), rule("mask-cut-in-tiles", ignored=IGNORED)),
@@ -150,8 +163,8 @@ class Folder:
         masks = (*meanings, mask)
         return Reading(
             image_kinds=("PNG", "JPEG", "TIFF"),
-            mask_kinds=("PNG", "TIFF"),
-            read_mask=ValueReader(labels),
+            mask_kinds=("PNG", "TIFF", "JPEG"),  # JPEG without a threshold only to be refused with what to do
+            read_mask=read_mask,
             rules={"image": image, "mask": masks},
             expected=", ".join(each.sentence for each in meanings),
             remedy="Give the values of the masks with --classes.",

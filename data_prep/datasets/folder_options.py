@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any, Literal, cast
 
 import yaml
-from PIL import Image
 
 from data_prep.datasets.folder import CLASS_NAMES, LAYOUT, MOST_CLASSES, NAMES, Folder
 from data_prep.errors import DataError
 from data_prep.images.class_values import MaskValue
+from data_prep.images.picture import stated_size
 from data_prep.prepare.archive import opened_source
 from data_prep.prepare.convert import FitMode
 from data_prep.prepare.pairs import find_pairs, hidden
@@ -52,6 +52,7 @@ class ClassMap:
     average: Literal["foreground", "classes"] | None = None
     fit: FitMode | None = None
     side: int | None = None
+    threshold: int | None = None
 
 
 def from_options(classes: Sequence[str], ignore: str | None) -> ClassMap:
@@ -70,7 +71,8 @@ def from_options(classes: Sequence[str], ignore: str | None) -> ClassMap:
 
 
 def from_file(path: Path) -> ClassMap:
-    """Return the declaration in a YAML file: name, classes (a list of name and value), ignore, average, fit and side.
+    """Return the declaration in a YAML file: name, classes (a list of name and value), ignore, average, fit, side and
+    threshold.
 
     Raises BadDeclaration.
     """
@@ -78,7 +80,7 @@ def from_file(path: Path) -> ClassMap:
         raw = _read_yaml(path)
     except (OSError, ValueError, yaml.YAMLError) as error:
         raise BadDeclaration(f"{path} cannot be read as a class map ({' '.join(str(error).split())})") from error
-    keys = ("name", "classes", "ignore", "average", "fit", "side")
+    keys = ("name", "classes", "ignore", "average", "fit", "side", "threshold")
     if not isinstance(raw, dict) or set(raw) - set(keys):
         found = _shown(", ".join(map(str, raw))).strip("'") if isinstance(raw, dict) else type(raw).__name__
         raise BadDeclaration(f"{path}: expected the keys {', '.join(keys)}, found {found}")
@@ -87,9 +89,9 @@ def from_file(path: Path) -> ClassMap:
         isinstance(item, dict) and set(item) == {"name", "value"} for item in classes
     ):
         raise BadDeclaration(f"{path}: expected classes as a list of name and value, found {_shown(classes)}")
-    side = raw.get("side")
-    if side is not None and type(side) is not int:
-        raise BadDeclaration(f"{path}: expected side as a number of pixels, found {_shown(side)}")
+    for key, unit in (("side", "number of pixels"), ("threshold", "grey value")):
+        if raw.get(key) is not None and type(raw[key]) is not int:
+            raise BadDeclaration(f"{path}: expected {key} as a {unit}, found {_shown(raw[key])}")
     for key, choices in (("fit", ("tile", "resize")), ("average", ("foreground", "classes"))):
         if raw.get(key) is not None and not one_of(*choices).fits(raw[key]):
             raise BadDeclaration(f"{path}: expected {key} as one of {', '.join(choices)}, found {_shown(raw[key])}")
@@ -99,7 +101,8 @@ def from_file(path: Path) -> ClassMap:
         ignore=None if raw.get("ignore") is None else _value(raw["ignore"], f"{path}: ignore"),
         average=raw.get("average"),
         fit=raw.get("fit"),
-        side=side,
+        side=raw.get("side"),
+        threshold=raw.get("threshold"),
     )
 
 
@@ -150,6 +153,7 @@ def declare(class_map: ClassMap, source: Path, taken: Sequence[str]) -> Folder:
         ignore=class_map.ignore,
         fit=class_map.fit or "tile",
         image_size=(side, side),
+        threshold=_threshold(class_map, classes),
     )
     if class_map.average not in (None, declared.average):
         raise BadDeclaration(
@@ -173,11 +177,8 @@ def common_size(source: Path) -> tuple[int, int] | None:
         opened_source(source, scratch / "source", is_wanted) as folder,
     ):
         for pair in find_pairs(folder, str(source), LAYOUT).pairs:
-            try:
-                with Image.open(pair.image) as picture:
-                    sizes.add((picture.height, picture.width))
-            except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
-                continue  # a fault, which preparing lists
+            if (found := stated_size(pair.image)) is not None:  # else a fault, which preparing lists
+                sizes.add(found)
     size = sizes.pop() if len(sizes) == 1 else None
     return size if size and max(size) <= KEPT and not size[0] % STRIDE and not size[1] % STRIDE else None
 
@@ -190,6 +191,17 @@ def _name(name: str | None, taken: Sequence[str]) -> str:
     if name in taken:
         raise BadDeclaration(f"the name {name} is taken by this suite: choose another --name")
     return name
+
+
+def _threshold(class_map: ClassMap, classes: Sequence[tuple[str, MaskValue]]) -> int | None:
+    threshold = class_map.threshold
+    if threshold is None:
+        return None
+    if len(classes) != 1 or isinstance(classes[0][1], tuple):
+        raise BadDeclaration('expected one class of a grey value with a threshold, such as --classes "road=255"')
+    if not 1 <= threshold <= 255:
+        raise BadDeclaration(f"expected a threshold of 1 to 255, found {_shown(threshold)}")
+    return threshold
 
 
 def _classes(class_map: ClassMap) -> tuple[tuple[tuple[str, MaskValue], ...], MaskValue | None]:

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data_prep.errors import DataError
-from data_prep.images import decode as pixels
-from data_prep.images.decode import BadPicture
+from data_prep.images.decode import BadPicture, rgb
+from data_prep.images.picture import SourceFile, read_image, read_labels
 from data_prep.prepare.pairs import Pair
 from data_prep.processes import Progress
 
@@ -53,8 +53,8 @@ def measure(pairs: Sequence[Pair], progress: Progress) -> Colours:
     counts, sums = np.zeros(256, np.int64), np.zeros((256, 3), np.int64)
     for done, pair in enumerate(pairs, start=1):
         try:
-            image = pixels.rgb(pixels.decode(pair.image.read_bytes(), "JPEG", "PNG", "TIFF"))
-            label = pixels.decode(pair.mask.read_bytes(), "PNG", "TIFF")
+            image = rgb(read_image(SourceFile.read(pair.image), ("JPEG", "PNG", "TIFF"), own=False).pixels)
+            label = read_labels(SourceFile.read(pair.mask), ("PNG", "TIFF"), own=False).pixels
         except (BadPicture, OSError):
             continue
         if label.mode == "L" and label.size == image.shape[1::-1]:

@@ -11,9 +11,11 @@ import numpy as np
 from PIL import Image
 
 from data_prep.errors import DataError
-from data_prep.images.decode import BadPicture, decode, header
+from data_prep.images.decode import BadPicture, header
 from data_prep.images.encode import encode_picture
 from data_prep.images.masks import THRESHOLD, Mask, binary_mask
+from data_prep.images.no_data import labels_of
+from data_prep.images.picture import SourceFile, read_labels
 from data_prep.manifest import Manifest
 from data_prep.prepare.pairs import Layout, Origin, PairSearch, holds_tiffs
 from data_prep.prepare.pipeline import prepare_from
@@ -99,7 +101,8 @@ def choose_reading(search: PairSearch, progress: Progress) -> Reading:
     for done, pair in enumerate(search.pairs, start=1):
         if (mask_header := header(pair.mask)) is not None and mask_header[1] != "1":
             try:
-                values = set(binary_mask(decode(pair.mask.read_bytes(), *FORMATS)).values)
+                label = read_labels(SourceFile.read(pair.mask), FORMATS, own=False)
+                values = set(labels_of(label, binary_mask)[0].values)
             except (BadPicture, OSError):
                 continue  # listed with all other faults when the pairs are read
             if not values <= {"0", "1"}:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,11 +10,14 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from data_prep.images.decode import BadPicture
-from data_prep.images.masks import Mask, colour_name, listed, packed_colours
+from data_prep.images.masks import IGNORED, Mask, binary_mask, colour_name, listed, packed_colours
 from rssam.contract import Colour
 
 TURNED = 0x0112
 """EXIF's tag of how a viewer turns the picture; 1 is upright."""
+
+DARKEST = 0x010101
+"""The darkest grey but black as a colour packed into one number; other greys are its multiples."""
 
 MaskValue = int | Colour
 """What a mask's file holds for a class: a grey value or index, or a colour."""
@@ -28,6 +31,11 @@ class ValueReader:
 
     def __call__(self, picture: Image.Image) -> Mask:
         """Return the labels of a picture. Raises BadPicture listing values that stand for nothing."""
+        if picture.format == "JPEG":
+            raise BadPicture(
+                "expected a mask without loss (PNG, TIFF), found JPEG, which blurs borders. For one class say where it "
+                "begins: --threshold 128"
+            )
         in_colour = all(isinstance(value, tuple) for value in self.values)
         codes = colour_codes(picture) if in_colour else number_codes(picture)
         labels = {_code(value): label for value, label in self.values.items()}
@@ -36,9 +44,37 @@ class ValueReader:
         if unknown:
             expected = ", ".join(shown(value) for value in self.values)
             names = listed([_name(code, in_colour) for code in unknown])
-            raise BadPicture(f"expected the declared values {expected}, found also {names}")
+            remedy = self._remedy(unknown, in_colour)
+            raise BadPicture(f"expected the declared values {expected}, found also {names}{remedy}")
         by_place = np.array([labels[code] for code in present.tolist()], np.uint8)
         return Mask(by_place[places.reshape(codes.shape)], tuple(_name(code, in_colour) for code in present.tolist()))
+
+    def _remedy(self, unknown: Sequence[int], in_colour: bool) -> str:
+        """Return what to do about greys between background and the one class, as smoothing gives them, or nothing."""
+        declared = sorted(_code(value) for value, label in self.values.items() if label != IGNORED)
+        step = DARKEST if in_colour else 1
+        between = len(declared) == 2 and all(declared[0] < code < declared[1] for code in unknown)
+        if not between or any(code % step or code // step > 255 for code in (*declared, *unknown)):
+            return ""
+        low, high = (code // step for code in declared)
+        as_grey = f'as grey values, such as --classes "NAME={high}", ' if in_colour else ""
+        return f". For one class with soft borders say {as_grey}where it begins: --threshold {(low + high + 1) // 2}"
+
+
+@dataclass(frozen=True)
+class ThresholdReader:
+    """Reads masks of one class with soft borders: foreground from a value on; `ignore` counts nowhere. Picklable."""
+
+    threshold: int
+    ignore: int | None = None
+
+    def __call__(self, picture: Image.Image) -> Mask:
+        """Return labels 0 and 1, and IGNORED. Raises BadPicture for colours."""
+        mask = binary_mask(picture, self.threshold)
+        if self.ignore is None:
+            return mask
+        ignored = number_codes(picture) == self.ignore
+        return Mask(np.where(ignored, np.uint8(IGNORED), mask.labels), mask.values)
 
 
 def number_codes(picture: Image.Image) -> NDArray[np.int64]:
@@ -48,44 +84,36 @@ def number_codes(picture: Image.Image) -> NDArray[np.int64]:
     """
     if picture.mode in ("1", "L", "P", "I;16", "I;16B", "I"):
         return np.asarray(picture).astype(np.int64)
-    if picture.mode == "LA" and opaque(picture):
-        return np.asarray(picture)[..., 0].astype(np.int64)
-    if picture.mode == "RGB" or (picture.mode == "RGBA" and opaque(picture)):
-        channels = np.asarray(picture)[..., :3]
+    if picture.mode == "RGB":
+        channels = np.asarray(picture)
         if (channels != channels[..., :1]).any():
             raise BadPicture("expected one number a pixel, found colours; declare each class as R,G,B")
         return channels[..., 0].astype(np.int64)
-    raise BadPicture(f"expected a mask of one number a pixel, found mode {picture.mode}{_transparent(picture)}")
+    raise BadPicture(f"expected a mask of one number a pixel, found mode {picture.mode}")
 
 
 def colour_codes(picture: Image.Image) -> NDArray[np.int64]:
     """Return the colours [H, W] of a mask, each as the number red << 16 | green << 8 | blue.
 
-    Reads RGB, palettes, grey and opaque RGBA; raises BadPicture for other modes.
+    Reads RGB, palettes and grey; raises BadPicture for other modes.
     """
-    if picture.mode not in ("RGB", "P", "L") and not (picture.mode == "RGBA" and opaque(picture)):
-        raise BadPicture(f"expected a mask in colours, found mode {picture.mode}{_transparent(picture)}")
+    if picture.mode not in ("RGB", "P", "L"):
+        raise BadPicture(f"expected a mask in colours, found mode {picture.mode}")
     return packed_colours(picture).astype(np.int64)
 
 
 def any_rgb(picture: Image.Image) -> NDArray[np.uint8]:
-    """Return the pixels uint8 [H, W, 3] of an RGB, grey, palette or opaque RGBA picture.
+    """Return the pixels uint8 [H, W, 3] of an RGB, grey or palette picture.
 
     Raises BadPicture for other modes, and for a picture that viewers turn: its mask was drawn on the turned one.
     """
     turned = picture.getexif().get(TURNED, 1)
     if turned != 1:
         raise BadPicture(f"expected an upright picture, found EXIF orientation {turned}; save it upright")
-    if picture.mode not in ("RGB", "L", "P") and not (picture.mode == "RGBA" and opaque(picture)):
-        raise BadPicture(
-            f"expected an image of 8 bits in RGB or grey, found mode {picture.mode}{_transparent(picture)}"
-        )
+    if picture.mode not in ("RGB", "L", "P"):
+        hint = " (print colours); save it as RGB" if picture.mode == "CMYK" else ""
+        raise BadPicture(f"expected an image of 8 bits in RGB or grey, found mode {picture.mode}{hint}")
     return np.asarray(picture.convert("RGB"))
-
-
-def opaque(picture: Image.Image) -> bool:
-    """Return whether the alpha channel, the last one, is 255 everywhere."""
-    return bool((np.asarray(picture)[..., -1] == 255).all())
 
 
 def shown(value: MaskValue) -> str:
@@ -99,7 +127,3 @@ def _code(value: MaskValue) -> int:
 
 def _name(code: int, in_colour: bool) -> str:
     return colour_name(code) if in_colour else str(code)
-
-
-def _transparent(picture: Image.Image) -> str:
-    return " with transparent pixels" if picture.mode in ("RGBA", "LA") else ""

@@ -62,7 +62,10 @@ def decode(content: bytes, *kinds: str, deep: bool = False) -> Image.Image:
                     raise BadPicture(f"expected {' or '.join(kinds)}, found {probe.format}")
                 # Pillow cuts three channels of 16 bits to their upper half: satellite data of 11 bits come out black.
                 if (bits := _bits(content, probe)) > 8 and not (deep and probe.mode.startswith("I")):
-                    raise BadPicture(f"expected at most 8 bits a channel, found {bits}")
+                    raise BadPicture(
+                        f"expected at most 8 bits a channel, found {bits}; scale all images alike: "
+                        "gdal_translate -ot Byte -scale LOW HIGH 0 255 OLD NEW"
+                    )
                 # Checks every PNG checksum; decoding alone skips some. Afterwards the file must be opened anew.
                 probe.verify()
             picture = Image.open(io.BytesIO(content))
@@ -143,5 +146,6 @@ def _complaints(picture: Image.Image) -> Iterator[list[str]]:
 def rgb(picture: Image.Image) -> NDArray[np.uint8]:
     """Return the pixels uint8 [H, W, 3]. Raises BadPicture for any mode except RGB."""
     if picture.mode != "RGB":
-        raise BadPicture(f"expected an RGB image, found mode {picture.mode}")
+        hint = " (print colours); save it as RGB" if picture.mode == "CMYK" else ""
+        raise BadPicture(f"expected an RGB image, found mode {picture.mode}{hint}")
     return np.asarray(picture)

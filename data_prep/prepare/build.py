@@ -18,7 +18,7 @@ from data_prep.errors import DataError
 from data_prep.images.masks import LISTED
 from data_prep.manifest import MANIFEST_NAME, Entry, Manifest, save_manifest
 from data_prep.prepare.convert import Faults, Job, Record
-from data_prep.prepare.finalize import finalize_entries
+from data_prep.prepare.finalize import finalize_entries, no_data_rules
 from data_prep.prepare.pairs import Origin, PairSearch, bad_files, kinds, shown
 from data_prep.prepare.reading import Reading, make_job
 from data_prep.processes import Progress, map_in_processes
@@ -112,6 +112,9 @@ def build(
     entries, split_rules = finalize_entries(records, search.published_splits, whole=not search.in_tiles)
     edges = {record.entry.stem: unpacked(record.edges, record.entry.size) for record in records}
     entries = with_scenes(prepared, entries, edges, workers, progress)
+    rules = {**as_rules(reading.rules), "split": split_rules}
+    if no_data := no_data_rules(records):
+        rules["mask"] = (*rules.get("mask", ()), *no_data)
     manifest = Manifest(
         dataset=dataset.name,
         version=dataset.version,
@@ -120,7 +123,7 @@ def build(
         origin=origin,
         expected_pairs=dataset.expected_pairs,
         without_mask=search.without_mask,
-        rules={**as_rules(reading.rules), "split": split_rules},
+        rules=rules,
         official_split=bool(search.published_splits),
         entries=entries,
         skipped=tuple(sorted(faults)),

@@ -14,11 +14,13 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from data_prep.checks.fingerprints import edges_of, unpacked
-from data_prep.images import decode as pixels
 from data_prep.images import encode
 from data_prep.images.class_values import any_rgb
-from data_prep.images.decode import BadPicture
-from data_prep.images.masks import Mask
+from data_prep.images.decode import BadPicture, rgb
+from data_prep.images.masks import IGNORED, Mask
+from data_prep.images.no_data import black_where, ignored_where, labels_of
+from data_prep.images.picture import SourceFile, read_image, read_labels
+from data_prep.images.place import misplaced
 from data_prep.manifest import Entry, with_tuples
 from data_prep.prepare.pairs import Pair
 from rssam.contract import Colour
@@ -57,6 +59,7 @@ class Record:
     labels: tuple[int, ...]  # all that occur in the mask
     values: tuple[str, ...]  # of the mask's own file, see `Mask`
     edges: str  # of the prepared image, see `Edges.packed`
+    no_data: int  # pixels of the source pair that have a label, and no data: ignored
 
 
 @dataclass(frozen=True)
@@ -68,15 +71,15 @@ class Faults:
 
 @dataclass(frozen=True)
 class SourceFiles:
-    """The bytes of an image file and of its mask file."""
+    """An image file and its mask file, read."""
 
-    image: bytes
-    mask: bytes
+    image: SourceFile
+    mask: SourceFile
 
     @property
     def digests(self) -> tuple[str, str]:
-        """SHA-256 of both files in hex."""
-        return hashlib.sha256(self.image).hexdigest(), hashlib.sha256(self.mask).hexdigest()
+        """SHA-256 of both in hex, see `SourceFile.digest`."""
+        return self.image.digest, self.mask.digest
 
 
 @dataclass(frozen=True)
@@ -86,6 +89,7 @@ class DecodedPair:
     image: NDArray[np.uint8]
     mask: Mask
     factor: int = 1
+    no_data: int = 0  # pixels that have a label, and no data in image or mask: ignored
 
 
 def convert(job: Job) -> Record | Faults:
@@ -114,7 +118,7 @@ def read_source(job: Job) -> SourceFiles | Faults:
     contents, faults = [], []
     for path, name in ((job.pair.image, job.pair.image_name), (job.pair.mask, job.pair.mask_name)):
         try:
-            contents.append(path.read_bytes())
+            contents.append(SourceFile.read(path))
         except OSError as error:
             faults.append(f"{name}: cannot be read ({error.strerror})")
     return Faults(tuple(faults)) if faults else SourceFiles(*contents)
@@ -122,23 +126,34 @@ def read_source(job: Job) -> SourceFiles | Faults:
 
 def decode_pair(job: Job, source: SourceFiles) -> DecodedPair | Faults:
     """Decode image and mask fully, or return all that is wrong with them."""
-    faults, factor = [], 1
+    faults, factor, no_data = [], 1, 0
     try:
-        picture = pixels.decode(source.image, *job.image_kinds)
-        image = pixels.rgb(picture) if job.fit is None else any_rgb(picture)
+        picture = read_image(source.image, job.image_kinds, own=job.fit is not None)
+        image = rgb(picture.pixels) if job.fit is None else any_rgb(picture.pixels)
+        image = black_where(image, picture.without_data)
         if job.fit in (None, "keep"):
             exact = job.fit == "keep" or not job.shrink
             factor = encode.whole_factor(image.shape[:2], job.image_size, exact=exact)
     except BadPicture as bad:
         faults.append(f"{job.pair.image_name}: {bad}")
     try:
-        mask = job.read_mask(pixels.decode(source.mask, *job.mask_kinds, deep=job.fit is not None))
+        drawn = read_labels(source.mask, job.mask_kinds, own=job.fit is not None)
+        mask, no_data = labels_of(drawn, job.read_mask)
         if not faults and mask.labels.shape != image.shape[:2]:
             found, expected = ("{1}x{0}".format(*shape) for shape in (mask.labels.shape, image.shape))
             raise BadPicture(f"expected the size of its image, {expected}, found {found} (width x height)")
+        if not faults and (elsewhere := misplaced(picture.place, drawn.place, image.shape[:2])):
+            raise BadPicture(elsewhere)
+        if not faults:
+            mask, more = ignored_where(mask, picture.without_data)
+            no_data += more
+        if no_data and factor > 1:
+            raise BadPicture(
+                f"expected data in every pixel, found {no_data} without, which a mask of one bit cannot say"
+            )
     except BadPicture as bad:
         faults.append(f"{job.pair.mask_name}: {bad}")
-    return Faults(tuple(faults)) if faults else DecodedPair(image, mask, factor)
+    return Faults(tuple(faults)) if faults else DecodedPair(image, mask, factor, no_data)
 
 
 def label_colours(job: Job) -> tuple[Colour, ...]:
@@ -166,6 +181,7 @@ def _write(job: Job, decoded: DecodedPair, digests: tuple[str, str]) -> Record:
     written = write_files(job.out, files)
     native = written[2] if factor > 1 else (None, None)
     binary = len(job.palette) == 1
+    kept = labels != IGNORED
     entry = Entry(
         stem=stem,
         split="train",
@@ -179,14 +195,25 @@ def _write(job: Job, decoded: DecodedPair, digests: tuple[str, str]) -> Record:
         source_mask_sha256=digests[1],
         source_size=source_size,
         size=(image.shape[0], image.shape[1]),
-        foreground=float((labels > 0).mean()) if binary else 1.0,  # without a background all pixels belong to a class
+        foreground=share_of_classes(labels, binary),
         group=stem,
+        labelled=float(kept.mean()),
     )
-    occurring = tuple(label for label, count in enumerate(Image.fromarray(mask.labels).histogram()) if count)
-    record = Record(job.rule, entry, encode.pixel_digest(image), occurring, mask.values, edges_of(image).packed())
+    counts = Image.fromarray(mask.labels).histogram()
+    occurring = tuple(label for label, count in enumerate(counts) if count and label != IGNORED)
+    digest, edges = encode.pixel_digest(image), edges_of(image).packed()
+    record = Record(job.rule, entry, digest, occurring, mask.values, edges, decoded.no_data)
     # Last, for a record vouches for its files; a power cut may spoil it, and then the pair is done again.
     write_atomic(job.record, json.dumps(asdict(record)).encode(), durable=False)
     return record
+
+
+def share_of_classes(labels: NDArray[np.uint8], binary: bool) -> float:
+    """Return the share of labelled pixels that belong to a class; without a background those are all."""
+    kept = labels != IGNORED
+    labelled = int(kept.sum())
+    belonging = int((kept & (labels > 0)).sum()) if binary else labelled
+    return belonging / labelled if labelled else 0.0
 
 
 def finished_records(job: Job, digests: tuple[str, str]) -> tuple[Record, ...]:

@@ -6,6 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from data_prep.images.masks import IGNORED
 from data_prep.manifest import Entry
 from data_prep.prepare.convert import Record
 from data_prep.rules import Rule, rule
@@ -28,6 +29,15 @@ def finalize_entries(
         replace(record.entry, split=splits[record.entry.stem], group=groups[record.entry.stem]) for record in ordered
     )
     return entries, published_rules(entries) if published else drawn_rules(entries, whole)
+
+
+def no_data_rules(records: Sequence[Record]) -> tuple[Rule, ...]:
+    """Return the rule on pixels that are ignored because files say they have no data; none where there are none."""
+    # hashed: part of every run key
+    pixels = {record.entry.source: record.no_data for record in records if record.no_data}
+    if not pixels:
+        return ()
+    return (rule("no-data", pixels=sum(pixels.values()), pairs=len(pixels), ignored=IGNORED),)
 
 
 def drawn_rules(entries: Sequence[Entry], whole: bool) -> tuple[Rule, ...]:

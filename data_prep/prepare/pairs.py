@@ -14,6 +14,7 @@ from typing import Literal, cast
 
 from data_prep.errors import DataError
 from data_prep.file_names import nfc, same_composed
+from data_prep.images.tiff_header import MAX_FILE, is_large
 from data_prep.prepare.tiles import Tile
 from data_prep.splits import SPLITS, Split
 from rssam.files import sha256_file
@@ -47,6 +48,7 @@ class Layout:
     mask: re.Pattern[str]
     described: str  # "images ID_sat.jpg with masks ID_mask.png"
     largest: int = 1 << 30  # bytes of one file: pictures are read whole
+    scenes: bool = False  # whether TIFFs too large for that are cut by windows, whatever their size
 
     def classify(self, name: str) -> tuple[FileRole, str, Split | None] | None:
         """Return role, stem and published split of a file, or None. Splits make stems unique: "train_12".
@@ -124,7 +126,8 @@ def find_pairs(folder: Path, source: str, layout: Layout) -> PairSearch:
             continue
         role, stem, split = classified
         splits[stem] = split
-        if problem := problem or problem_of(path, name, stem, layout.largest):
+        largest = MAX_FILE if layout.scenes and is_large(path) else layout.largest
+        if problem := problem or problem_of(path, name, stem, largest):
             faults.append(f"{readable(name)}: {problem}")
             unusable.add((role, stem))
         else:

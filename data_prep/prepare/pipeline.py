@@ -7,13 +7,14 @@ from pathlib import Path, PurePosixPath
 
 from data_prep.dataset import Dataset
 from data_prep.errors import DataError
+from data_prep.images.place import pictures_of
 from data_prep.manifest import MANIFEST_NAME, Manifest, load_manifest
 from data_prep.prepare.archive import READ, archives_within, opened_source
 from data_prep.prepare.build import build, workplace
-from data_prep.prepare.convert import convert, faults_of
+from data_prep.prepare.convert import convert
+from data_prep.prepare.large_scenes import cut_pair, faults_of_pair
 from data_prep.prepare.pairs import Layout, NoPairs, Origin, PairSearch, find_pairs, hidden
 from data_prep.prepare.reading import Reading
-from data_prep.prepare.resize_or_tile import cut
 from data_prep.prepare.verify import verify
 from data_prep.processes import Progress
 from data_prep.synthetic.marker import MARKER, refuse_marked
@@ -45,7 +46,8 @@ def prepare_from(
     """
 
     def is_wanted(name: str) -> bool:
-        return not hidden(name) and (layout.classify(name) is not None or PurePosixPath(name).name == MARKER)
+        names = (name, *pictures_of(name))
+        return not hidden(name) and (any(map(layout.classify, names)) or PurePosixPath(name).name == MARKER)
 
     if (out / MANIFEST_NAME).exists():
         load_manifest(out, dataset.name)  # one that cannot be read is refused before a source of gigabytes is unpacked
@@ -61,9 +63,9 @@ def prepare_from(
             return reading if isinstance(reading, Reading) else reading(search, progress)
 
         if (out / MANIFEST_NAME).exists():
-            return verify(dataset, choose, search, out, work, origin, workers, progress, skip_bad, faults_of)
+            return verify(dataset, choose, search, out, work, origin, workers, progress, skip_bad, faults_of_pair)
         chosen = choose()
-        prepare_pair = cut if chosen.fit else convert
+        prepare_pair = cut_pair if chosen.fit else convert
         return build(dataset, chosen, search, out, work, origin, workers, progress, skip_bad, prepare_pair)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -23,6 +23,7 @@ from data_prep.prepare.convert import (
     finished_records,
     label_colours,
     read_source,
+    share_of_classes,
     write_files,
 )
 from data_prep.prepare.tiles import tile_stem
@@ -40,6 +41,7 @@ class Piece:
     digests: tuple[str, str]  # of the source's image and mask
     source_size: tuple[int, int]  # (height, width)
     pixel_digest: str  # pieces that share it are one group
+    no_data: int  # see `Record`, of the whole pair
     tile_of: str | None  # stem of the source pair where that has several pieces
     crs: str | None = None  # see `Entry`
     transform: AffineCoefficients | None = None
@@ -72,6 +74,7 @@ def cut(job: Job) -> tuple[Record, ...] | Faults:
                 source.digests,
                 size,
                 digest,
+                decoded.no_data,
                 source_stem if stem != source_stem else None,
             )
             for stem, tile, labels in _pieces(source_stem, image, mask.labels, job.image_size, job.fit)
@@ -79,9 +82,15 @@ def cut(job: Job) -> tuple[Record, ...] | Faults:
     )
 
 
-def keep(job: Job, pieces: Iterable[Piece]) -> tuple[Record, ...]:
-    """Write the pictures that a pair becomes below `job.out`, and their records."""
-    records = tuple(_write(job, piece) for piece in pieces)
+def keep(
+    job: Job, pieces: Iterable[Piece], finished: Callable[[Record], Record] = lambda record: record
+) -> tuple[Record, ...]:
+    """Write the pictures that a pair becomes below `job.out`, and their records.
+
+    `finished` completes a record by what is known once all pieces are written.
+    """
+    written = [_write(job, piece) for piece in pieces]
+    records = tuple(map(finished, written))
     write_atomic(job.record, json.dumps([asdict(record) for record in records]).encode())  # last: it vouches for files
     return records
 
@@ -152,8 +161,6 @@ def _write(job: Job, piece: Piece) -> Record:
         },
     )
     kept = labels != IGNORED
-    labelled = int(kept.sum())
-    belonging = int((kept & (labels > 0)).sum()) if binary else labelled  # without a background all pixels belong
     entry = Entry(
         stem=stem,
         split="train",
@@ -167,13 +174,14 @@ def _write(job: Job, piece: Piece) -> Record:
         source_mask_sha256=piece.digests[1],
         source_size=piece.source_size,
         size=(image.shape[0], image.shape[1]),
-        foreground=belonging / labelled if labelled else 0.0,
+        foreground=share_of_classes(labels, binary),
         group=stem,
         scene=piece.tile_of,
         crs=piece.crs,
         transform=piece.transform,
         tile_of=piece.tile_of,
-        labelled=labelled / labels.size,
+        labelled=float(kept.mean()),
     )
     occurring = tuple(np.unique(labels[kept]).tolist())
-    return Record(job.rule, entry, piece.pixel_digest, occurring, piece.values, edges_of(image).packed())
+    edges = edges_of(image).packed()
+    return Record(job.rule, entry, piece.pixel_digest, occurring, piece.values, edges, piece.no_data)

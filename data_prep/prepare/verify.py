@@ -9,12 +9,12 @@ from pathlib import Path
 
 from data_prep.dataset import Dataset
 from data_prep.errors import DataError
+from data_prep.images.picture import digest_of
 from data_prep.manifest import Manifest, load_manifest, skipped_name, verify_files
 from data_prep.prepare.convert import Job
 from data_prep.prepare.pairs import Origin, Pair, PairSearch, bad_files, shown
 from data_prep.prepare.reading import Reading, make_job
 from data_prep.processes import Progress, map_in_threads
-from rssam.files import sha256_file
 
 
 def verify(
@@ -129,6 +129,6 @@ def _digests(pair: Pair) -> tuple[str, str]:
     if pair.tile is not None:
         return pair.tile.digests
     try:
-        return sha256_file(pair.image), sha256_file(pair.mask)
+        return digest_of(pair.image), digest_of(pair.mask)
     except OSError:
         return "unreadable", "unreadable"  # differs from every digest, and is listed as such

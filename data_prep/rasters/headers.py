@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import math
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,19 +14,15 @@ from rasterio.errors import RasterioError
 from rasterio.io import DatasetReader
 
 from data_prep.file_names import nfc, same_composed
+from data_prep.images.geotiff import colour_bands, label_data, opened, place_of, too_large_block
+from data_prep.images.place import Place
+from data_prep.images.tiff_header import MAX_FILE
 from data_prep.prepare.pairs import is_tiff, problem_of, readable, walk
 from data_prep.processes import Progress
-from data_prep.rasters.windowed_reads import colour_bands, label_data, opened
 from rssam.files import sha256_file
 
 LABEL_WORD = re.compile(r"(?:^|(?<=[_\-. ]))(?:labels?|masks?)(?:$|(?=[_\-. ]))", re.IGNORECASE)
 IMAGE_WORD = re.compile(r"(?:^|(?<=[_\-. ]))(?:images?|rgb)(?:$|(?=[_\-. ]))", re.IGNORECASE)
-
-MAX_BLOCK = 128 << 20
-"""Bytes of one block of a file: a block is decoded as a whole, so a file of a single huge one would fill the memory."""
-
-MAX_FILE = 1 << 42
-"""Bytes of a raster up to which it is believed: rasters are read in windows, whatever their size."""
 
 
 @dataclass(frozen=True)
@@ -123,22 +118,16 @@ def _header(raster: DatasetReader, path: Path, name: str) -> Raster:
     lines = sorted(f"{nfc(file.name)} {sha256_file(file)}" for file in files)
     lines.append(f"{raster.transform[:6]} {raster.nodata} {[colour.name for colour in raster.colorinterp]}")
     digest = hashlib.sha256("\n".join(lines).encode()).hexdigest()
-    # GDAL gives the identity to rasters that have no place on the ground.
-    transform = None if raster.transform.is_identity else raster.transform
-    return Raster(path, name, raster.shape, transform, raster.crs if transform else None, digest)
+    place = place_of(raster) or Place(None)
+    return Raster(path, name, raster.shape, place.transform, place.crs, digest)
 
 
 def _wrong_pixels(raster: DatasetReader, is_label: bool) -> str | None:
     """Return why a raster's pixels cannot be used, or None."""
     if raster.count == 0:
         return "expected one raster, found a container of several"
-    itemsize = max(np.dtype(kind).itemsize for kind in raster.dtypes)
-    if math.prod(raster.block_shapes[0]) * raster.count * itemsize > MAX_BLOCK:
-        height, width = raster.block_shapes[0]
-        return (
-            f"expected blocks of at most {MAX_BLOCK >> 20} MB, found one of {width}x{height}; "
-            f"rewrite it: gdal_translate -co TILED=YES -co COMPRESS=DEFLATE OLD NEW"
-        )
+    if wrong := too_large_block(raster):
+        return wrong
     if is_label:
         if raster.count != 1:
             return f"expected labels in one band, found {raster.count}; keep one: gdal_translate -b 1 OLD NEW"

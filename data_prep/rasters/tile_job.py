@@ -32,6 +32,7 @@ def cut_tile(job: Job) -> tuple[Record, ...] | Faults:
         digests=tile.digests,
         source_size=tile.source_size,
         pixel_digest=pixel_digest(pixels.image),
+        no_data=0,  # the rule of label rasters says it already
         tile_of=tile.raster,
         crs=tile.crs,
         transform=tile.transform,

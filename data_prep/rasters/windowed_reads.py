@@ -7,22 +7,20 @@ pixel, which keeps areas unbiased and invents no class; it is what drawing the o
 from __future__ import annotations
 
 import math
-import warnings
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
 
 import numpy as np
 import rasterio
 from affine import Affine
 from numpy.typing import NDArray
-from rasterio.enums import ColorInterp, MaskFlags
-from rasterio.errors import NotGeoreferencedWarning, RasterioError
+from rasterio.errors import RasterioError
 from rasterio.io import DatasetReader
 from rasterio.windows import Window
 from scipy.sparse import csr_array
 
 from data_prep.images.decode import BadPicture
+from data_prep.images.geotiff import colour_bands, image_data, label_data, opened
 from data_prep.images.masks import IGNORED, Mask
 from data_prep.prepare.resize_or_tile import padded
 from data_prep.prepare.tiles import LabelRaster, Tile
@@ -43,13 +41,6 @@ class TilePixels:
 
     image: NDArray[np.uint8]
     mask: Mask
-
-
-def opened(path: Path) -> DatasetReader:
-    """Open a raster, without a warning if it has no georeference."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", NotGeoreferencedWarning)
-        return rasterio.open(path)
 
 
 kept_open = lru_cache(maxsize=8)(opened)
@@ -121,7 +112,7 @@ def average(raster: DatasetReader, tile: Tile) -> tuple[NDArray[np.uint8], NDArr
         window = Window(first, top, last - first, bottom - top)
         over_rows = overlaps(start, down, count, top, bottom).astype(kind)
         pixels = raster.read(bands, window=window)  # [3, bottom - top, last - first]
-        valid = raster.dataset_mask(window=window) > 0
+        valid = image_data(raster, window)
         pixels *= valid
         area = over_columns @ (over_rows @ valid.astype(kind)).T  # [side, count]
         stacked = pixels.transpose(1, 0, 2).reshape(bottom - top, -1).astype(kind)
@@ -149,14 +140,6 @@ def overlaps(start: float, step: float, count: int, first: int, last: int) -> cs
     used = (shared > 1e-9) & (pixel >= first) & (pixel < last)
     rows = np.broadcast_to(np.arange(count)[:, None], pixel.shape)
     return csr_array((shared[used], (rows[used], pixel[used] - first)), shape=(count, last - first))
-
-
-def colour_bands(raster: DatasetReader) -> list[int]:
-    """Return the numbers of the red, green and blue bands as declared, otherwise the first three."""
-    colours = (ColorInterp.red, ColorInterp.green, ColorInterp.blue)
-    if all(colour in raster.colorinterp for colour in colours):
-        return [raster.colorinterp.index(colour) + 1 for colour in colours]
-    return [1, 2, 3]
 
 
 def _extent(start: float, length: float, limit: int) -> tuple[int, int]:
@@ -198,12 +181,3 @@ def _fill(labels: NDArray[np.uint8], label: LabelRaster, raster: DatasetReader, 
         raise BadPicture(f"{label.name}: changed while it was read")
     labels[inside] = np.where(has_data, (stored == label.foreground).astype(np.uint8), IGNORED)
     return {f"{value:g}" for value in values}
-
-
-def label_data(raster: DatasetReader, window: Window) -> NDArray[np.bool_]:
-    """Return where a label raster has data. Many rasters with drawn outlines declare 0, the background, as nodata."""
-    flags = raster.mask_flag_enums[0]
-    if MaskFlags.all_valid in flags or (MaskFlags.nodata in flags and raster.nodata == 0):
-        return np.ones((window.height, window.width), bool)
-    mask: NDArray[np.bool_] = raster.read_masks(1, window=window) > 0
-    return mask

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import rasterio
 from PIL import Image
 
 from baselines.sam_lora import SamLora
@@ -282,7 +283,7 @@ def test_what_is_declared_decides(tmp_path, reader, encoding, name, array, wante
         (ROAD, "labels", "a.npy", np.zeros((2, 2, 3)), r"a\.npy: expected labels, as --encoding says, found floats"),
         (ROAD, "logits", "a.png", PATTERN, r"a\.png: expected logits, as --encoding says, found labels"),
         (ROAD, "probabilities", "a.png", 255 * PATTERN, "expected probabilities, as --encoding says, found labels"),
-        (ROAD, "one-hot", "a.png", PATTERN, r"a\.png: expected one-hot, as --encoding says, found labels"),
+        (ROAD, "one-hot", "a.png", PATTERN, r"\[2, H, W\], found uint8 of shape \[2, 3\]"),
         (ROAD, "one-hot", "a.npy", PATTERN, r"a channel for each of background, road, \[2, H, W\], found uint8 of sh"),
         (ROAD, "one-hot", "a.npy", np.stack([PATTERN, PATTERN]), "found 6 pixels with another number of them"),
         (COVER, "one-hot", "a.npy", ONE_HOT[:5], r"found uint8 of shape \[5, 2, 3\]"),
@@ -409,3 +410,54 @@ def test_scenes_of_the_images_are_recorded(tmp_path):
     save_manifest(folder, replace(manifest, entries=entries))
     chosen = select_test_images(tmp_path, "deepglobe", 0, "random", "all")
     assert chosen.record["test_scenes"] == [f"{int(one.stem) // 2 * 2}" for one in chosen.entries]
+
+
+def raster(path, bands, **options):
+    """A GeoTIFF of bands [bands, H, W]."""
+    with rasterio.open(
+        path, "w", driver="GTiff", width=bands.shape[2], height=bands.shape[1], count=len(bands), dtype=bands.dtype,
+        **options,
+    ) as out:  # fmt: skip
+        out.write(bands)
+    return path
+
+
+@pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
+@pytest.mark.parametrize(
+    ("reader", "encoding", "bands", "wanted"),
+    [
+        (ROAD, None, np.array([[[0.2, 0.7]]], np.float32), [[0, 1]]),
+        (ROAD, None, np.array([[[-9.0, 7.0]]], np.float64), [[0, 1]]),
+        (ROAD, None, np.array([[[0.0, 1.0]]], np.float32), [[0, 1]]),
+        (ROAD, "probabilities", np.array([[[-0.1, 0.4, 0.6]]], np.float32), [[0, 0, 1]]),
+        (ROAD, "logits", np.array([[[-0.1, 0.4, 0.6]]], np.float32), [[0, 1, 1]]),
+        (ROAD, None, np.stack([1 - PATTERN, PATTERN]) * np.float32(0.9), PATTERN),
+        (ROAD, "one-hot", np.stack([1 - PATTERN, PATTERN]), PATTERN),
+        (ROAD, "one-hot", 255 * np.stack([1 - PATTERN, PATTERN]), PATTERN),
+        (COVER, "one-hot", ONE_HOT, SIX),
+        (COVER, None, (0.7 * ONE_HOT).astype(np.float32), SIX),
+    ],
+)  # fmt: skip
+def test_rasters_of_floats_and_of_a_band_for_each_class(tmp_path, reader, encoding, bands, wanted):
+    """ "expected whole numbers", and of two bands the first alone: Dice 0 for a perfect map."""
+    file = replace(reader, encoding=encoding).read(raster(tmp_path / "a.tif", bands))
+    assert labels_of(file, *resolve_encoding([file], encoding)).tolist() == np.asarray(wanted).tolist()
+
+
+@pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
+@pytest.mark.parametrize(
+    ("encoding", "bands", "options", "words"),
+    [
+        (None, np.array([[[-9999.0, 0.6]]], np.float32), {"nodata": -9999}, "found 1 without data"),
+        (None, np.array([[[-0.1, 0.6]]], np.float32), {}, "--encoding probabilities or --encoding logits"),
+        (None, np.stack([1 - PATTERN, PATTERN]), {}, "found 2 bands"),
+        ("logits", PATTERN[None], {}, "expected logits, as --encoding says, found labels"),
+        ("one-hot", PATTERN[None], {}, r"\[2, H, W\], found uint8 of shape"),
+        ("probabilities", np.array([[[np.nan, 0.6]]], np.float32), {}, "1 of its values are no numbers"),
+    ],
+)
+def test_rasters_that_could_mean_two_things_are_refused(tmp_path, encoding, bands, options, words):
+    """The value for "no data" was a logit below 0."""
+    path, reader = raster(tmp_path / "a.tif", bands, **options), replace(ROAD, encoding=encoding)
+    with pytest.raises(BadPicture, match=words):
+        resolve_encoding([reader.read(path)], encoding)

@@ -273,7 +273,7 @@ def test_all_faults_are_listed_at_once(tmp_path):
         "images/3.png and more/images/3.png: same ID, different content",
         "masks/4.png: expected the size of its image, 32x32, found 64x32 (width x height)",
         "images/5.png: cannot be decoded",
-        "masks/6.jpg: expected PNG or TIFF, found JPEG",
+        "masks/6.jpg: expected a mask without loss (PNG, TIFF), found JPEG",
         "images/7.png: expected at most 8 bits a channel, found 16",
         "images/8.jpg: expected an upright picture, found EXIF orientation 6",
     ):

@@ -1,0 +1,60 @@
+"""Tell alpha from other bands that are marked so: infrared by default, and a band for each class by its place."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from data_prep.images.decode import BadPicture
+
+
+@dataclass
+class AlphaCount:
+    """How many pixels of an alpha band are transparent, opaque and between, over all parts of a picture."""
+
+    none: int = 0
+    full: int = 0
+    between: int = 0
+
+    def add(self, alpha: NDArray[Any]) -> None:
+        """Count the pixels of a part."""
+        full = np.iinfo(alpha.dtype).max if alpha.dtype.kind in "iu" else 1
+        none, opaque = int((alpha == 0).sum()), int((alpha == full).sum())
+        self.none += none
+        self.full += opaque
+        self.between += alpha.size - none - opaque
+
+    def refuse_other(self, bands: int) -> None:
+        """Raise BadPicture where most values are neither transparent nor opaque: that band is no alpha."""
+        if self.between > self.full:
+            rest = " ".join(f"-b {band}" for band in range(1, bands))
+            raise BadPicture(
+                f"expected an alpha band of 0 and 255, found other values in {self.between} pixels (infrared?); drop "
+                f"the band: gdal_translate {rest} OLD NEW"
+            )
+
+
+def refuse_one_hot(values: NDArray[np.uint8]) -> None:
+    """Raise BadPicture for a mask [H, W, bands] of which one band is set in each pixel, and not always the same."""
+    lit = values > 0
+    if (lit.sum(axis=-1) == 1).all() and lit.any(axis=(0, 1)).sum() > 1:
+        raise BadPicture(
+            f"expected a mask of one number or one colour a pixel, found {values.shape[-1]} bands of which one is set "
+            "in each pixel (one for each class?); save the number of the class in one band"
+        )
+
+
+def declared_transparent(pixels: Image.Image, transparent: Any) -> NDArray[np.bool_]:
+    """Return where a PNG has the colour that it declares as transparent: GDAL writes its no-data value so.
+
+    `transparent` is as Pillow has it: a value, a colour, or the alpha of each place of a palette.
+    """
+    values = np.asarray(pixels)
+    if isinstance(transparent, bytes):
+        return np.isin(values, [place for place, alpha in enumerate(transparent) if alpha == 0])
+    same: NDArray[np.bool_] = (values == transparent).reshape(pixels.height, pixels.width, -1).all(axis=-1)
+    return same

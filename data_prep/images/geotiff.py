@@ -1,0 +1,202 @@
+"""Open GeoTIFFs with GDAL, and tell where they have data; for whole files, and for windows of rasters of any size.
+
+A foreign file may name others: as a virtual raster under the name of a TIFF, as overviews in its metadata, as a mask or
+overview beside it. GDAL would open those, over the network too. So only its TIFF driver is asked, also of the files
+beside a raster, and what names an overview file is refused before GDAL looks for masks or overviews.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import rasterio
+from numpy.typing import NDArray
+from PIL import Image
+from rasterio.enums import ColorInterp, MaskFlags
+from rasterio.errors import NotGeoreferencedWarning, RasterioError, RasterioIOError
+from rasterio.io import DatasetReader, MemoryFile
+from rasterio.windows import Window
+
+from data_prep.images.decode import BadPicture
+from data_prep.images.masks import listed
+from data_prep.images.place import Place
+from data_prep.images.tiff_header import MAGIC
+
+DRIVER = "GTiff"
+
+MAX_BLOCK = 128 << 20
+"""Bytes of one block of a file: a block is decoded as a whole, so a file of a single huge one would fill the memory."""
+
+IN_MEMORY = re.compile(r"(/vsimem/)?[0-9a-f]{8}-[0-9a-f-]{27}[^\s:,']*")
+"""How GDAL calls the bytes of a file."""
+
+BESIDE = (".msk", ".ovr")
+"""What GDAL opens beside a raster on its own."""
+
+
+def opened(path: Path) -> DatasetReader:
+    """Open a GeoTIFF for windows, without a warning if it has no georeference.
+
+    Raises RasterioIOError for another format, and for files that name others.
+    """
+    for ending in BESIDE:
+        beside = path.with_name(path.name + ending)
+        if beside.is_file():
+            with beside.open("rb") as file:
+                if file.read(4) not in MAGIC:
+                    raise RasterioIOError(f"expected a TIFF as {beside.name}, found another format; remove it")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        return _of_itself(rasterio.open(path, driver=DRIVER))
+
+
+@contextmanager
+def opened_content(content: bytes) -> Iterator[DatasetReader]:
+    """Open the bytes of a GeoTIFF: nothing beside the file is seen. Raises BadPicture if it is damaged, then too."""
+    try:
+        with warnings.catch_warnings(), MemoryFile(content) as file:
+            warnings.simplefilter("ignore", NotGeoreferencedWarning)
+            with _of_itself(file.open(driver=DRIVER)) as raster:
+                yield raster
+    except RasterioError as error:
+        raise BadPicture(f"cannot be decoded ({_reason(error)})") from error
+
+
+def _of_itself(raster: DatasetReader) -> DatasetReader:
+    """Return the raster. Raises RasterioIOError if its metadata name a file of overviews, which GDAL would open."""
+    if any(name.upper() == "OVERVIEW_FILE" for name in raster.tags(ns="OVERVIEWS")):
+        raster.close()
+        raise RasterioIOError("its metadata name another file; rewrite it: gdal_translate -co PROFILE=GeoTIFF OLD NEW")
+    return raster
+
+
+def _reason(error: RasterioError) -> str:
+    """Return GDAL's own words, without the name that it gives to bytes in memory."""
+    return " ".join(IN_MEMORY.sub("the file", str(error.__cause__ or error)).split())
+
+
+def place_of(raster: DatasetReader) -> Place | None:
+    """Return where a raster lies; None if it does not say."""
+    # GDAL gives the identity to rasters that have no place on the ground.
+    return None if raster.transform.is_identity else Place(raster.transform, raster.crs)
+
+
+def too_large_block(raster: DatasetReader) -> str | None:
+    """Return why a raster cannot be read in windows, or None."""
+    itemsize = max(np.dtype(kind).itemsize for kind in raster.dtypes)
+    height, width = raster.block_shapes[0]
+    if math.prod((height, width)) * raster.count * itemsize <= MAX_BLOCK:
+        return None
+    return (
+        f"expected blocks of at most {MAX_BLOCK >> 20} MB, found one of {width}x{height}; "
+        f"rewrite it: gdal_translate -co TILED=YES -co COMPRESS=DEFLATE OLD NEW"
+    )
+
+
+def colour_bands(raster: DatasetReader) -> list[int]:
+    """Return the numbers of the red, green and blue bands as declared, otherwise the first three."""
+    colours = (ColorInterp.red, ColorInterp.green, ColorInterp.blue)
+    if all(colour in raster.colorinterp for colour in colours):
+        return [raster.colorinterp.index(colour) + 1 for colour in colours]
+    return [1, 2, 3]
+
+
+def image_data(raster: DatasetReader, window: Window | None = None) -> NDArray[np.bool_]:
+    """Return where an image has data, by its no-data value, mask or alpha."""
+    mask: NDArray[np.bool_] = raster.dataset_mask(window=window) > 0
+    return mask
+
+
+def label_data(raster: DatasetReader, window: Window) -> NDArray[np.bool_]:
+    """Return where a label raster has data. Many rasters with drawn outlines declare 0, the background, as nodata."""
+    flags = raster.mask_flag_enums[0]
+    if MaskFlags.all_valid in flags or (MaskFlags.nodata in flags and raster.nodata == 0):
+        return np.ones((window.height, window.width), bool)
+    mask: NDArray[np.bool_] = raster.read_masks(1, window=window) > 0
+    return mask
+
+
+def without_data(
+    raster: DatasetReader, window: Window | None = None
+) -> tuple[NDArray[np.bool_] | None, NDArray[np.bool_] | None]:
+    """Return where a mask or alpha hides pixels [H, W], and where they have the no-data value; None where nowhere."""
+    if all(MaskFlags.all_valid in flags for flags in raster.mask_flag_enums):
+        return None, None
+    empty = ~image_data(raster, window)
+    if not empty.any():
+        return None, None
+    return (None, empty) if any(MaskFlags.nodata in flags for flags in raster.mask_flag_enums) else (empty, None)
+
+
+def image_pixels(raster: DatasetReader, window: Window | None = None) -> Image.Image:
+    """Return an image in RGB, grey or a palette. Raises BadPicture for other bands, and more than 8 bits."""
+    bands = [number for number, colour in enumerate(raster.colorinterp, start=1) if colour != ColorInterp.alpha]
+    if ColorInterp.cyan in raster.colorinterp or len(bands) == 2:
+        found = "print colours (CMYK)" if len(bands) > 2 else "2 bands"
+        raise BadPicture(
+            f"expected an image in RGB or grey, found {found}; save it as RGB, or keep one band: "
+            "gdal_translate -b 1 OLD NEW"
+        )
+    if len(bands) == 1:
+        return _with_palette(Image.fromarray(_eight_bits(raster, bands, window)[0]), raster)
+    return Image.fromarray(_eight_bits(raster, colour_bands(raster), window).transpose(1, 2, 0))
+
+
+def _eight_bits(raster: DatasetReader, bands: list[int], window: Window | None) -> NDArray[np.uint8]:
+    """Return bands uint8 [bands, H, W]. Raises BadPicture for wider ones: how to scale them is the user's to say."""
+    pixels: NDArray[np.uint8] = raster.read(bands, window=window)
+    if pixels.dtype != np.uint8:
+        raise BadPicture(
+            f"expected 8 bits a band, found {pixels.dtype} from {pixels.min():g} to {pixels.max():g}; scale all images "
+            "alike: gdal_translate -ot Byte -scale LOW HIGH 0 255 OLD NEW"
+        )
+    return pixels
+
+
+def label_pixels(
+    raster: DatasetReader, empty: NDArray[np.bool_] | None, window: Window | None = None
+) -> tuple[Image.Image, NDArray[np.bool_] | None]:
+    """Return a mask of whole numbers of any width, or of colours; and where it holds no number (NaN).
+
+    `empty` are pixels without data: what they hold need not be whole. Raises BadPicture where others are not.
+    """
+    bands = [number for number, colour in enumerate(raster.colorinterp, start=1) if colour != ColorInterp.alpha]
+    values = raster.read(bands, window=window)  # [1 or 3, H, W]
+    no_number = np.isnan(values).any(axis=0) if values.dtype.kind == "f" else np.zeros(values.shape[1:], bool)
+    seen = values[:, ~(no_number if empty is None else no_number | empty)]
+    if (broken := seen[seen != np.rint(seen)]).size:
+        raise BadPicture(f"expected whole numbers, found {listed([f'{value:g}' for value in np.unique(broken)])}")
+    limits = np.iinfo(np.int32)
+    if (far := seen[(seen < limits.min) | (seen > limits.max)]).size:
+        raise BadPicture(f"expected numbers of a class, found {listed([f'{value:.0f}' for value in np.unique(far)])}")
+    whole = np.clip(np.nan_to_num(values), limits.min, limits.max).astype(np.int32)
+    small = whole.min() >= 0 and whole.max() <= 255
+    missing = no_number if no_number.any() else None
+    if len(bands) == 1:
+        pixels = Image.fromarray(whole[0].astype(np.uint8) if small else whole[0])
+        return (_with_palette(pixels, raster) if values.dtype == np.uint8 else pixels), missing
+    if len(bands) != 3 or not small:
+        raise BadPicture(f"expected colours of 8 bits, found {values.dtype} from {whole.min()} to {whole.max()}")
+    return Image.fromarray(whole.astype(np.uint8).transpose(1, 2, 0)), missing
+
+
+def _with_palette(pixels: Image.Image, raster: DatasetReader) -> Image.Image:
+    """Return a picture of one band with the raster's colours, where its values stand for some."""
+    if raster.colorinterp[0] == ColorInterp.palette:
+        colours = raster.colormap(1)
+        pixels.putpalette([channel for value in range(256) for channel in colours.get(value, (0, 0, 0))[:3]])
+    return pixels
+
+
+def alpha_band(raster: DatasetReader, window: Window | None = None) -> NDArray[np.generic] | None:
+    """Return the values [H, W] of the alpha band; None without one."""
+    if ColorInterp.alpha not in raster.colorinterp:
+        return None
+    alpha: NDArray[np.generic] = raster.read(raster.colorinterp.index(ColorInterp.alpha) + 1, window=window)
+    return alpha

@@ -1,0 +1,68 @@
+"""Ignore the labels of pixels without data: by a value declared as no data, a mask or alpha, of image or mask."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from data_prep.images.decode import BadPicture
+from data_prep.images.masks import IGNORED, Mask
+from data_prep.images.picture import Picture
+
+
+def labels_of(picture: Picture, read_mask: Callable[[Image.Image], Mask]) -> tuple[Mask, int]:
+    """Return what `read_mask` reads where a mask has data, ignored elsewhere; and how many pixels that changed.
+
+    A no-data value of 0 that `read_mask` knows stays the background: many masks declare it. Raises BadPicture where
+    another one is also the value of a class.
+    """
+    empty = picture.without_data
+    if empty is None:
+        return read_mask(picture.pixels), 0
+    try:
+        stored = read_mask(picture.pixels)
+    except BadPicture:  # perhaps of what pixels without data hold
+        return _visible_labels(picture.pixels, empty, read_mask), int(empty.sum())
+    if picture.nodata is not None and (claimed := picture.nodata & (stored.labels != IGNORED)).any():
+        _refuse_class(picture.pixels, claimed)
+        empty = np.zeros_like(claimed) if picture.hidden is None else picture.hidden
+    return ignored_where(stored, empty)
+
+
+def black_where(image: NDArray[np.uint8], empty: NDArray[np.bool_] | None) -> NDArray[np.uint8]:
+    """Return an image [H, W, 3] that is black in these pixels."""
+    return image if empty is None else np.where(empty[..., None], np.uint8(0), image)
+
+
+def ignored_where(mask: Mask, empty: NDArray[np.bool_] | None) -> tuple[Mask, int]:
+    """Return a mask whose labels are ignored in these pixels, and how many were not so before."""
+    if empty is None or not (changed := int((empty & (mask.labels != IGNORED)).sum())):
+        return mask, 0
+    return replace(mask, labels=np.where(empty, np.uint8(IGNORED), mask.labels)), changed
+
+
+def _refuse_class(pixels: Image.Image, claimed: NDArray[np.bool_]) -> None:
+    """Raise BadPicture unless the no-data value that is also a label's is 0, or black."""
+    stored, shown = (np.asarray(image)[claimed][0] for image in (pixels, pixels.convert("RGB")))
+    if stored.any() and (pixels.mode != "P" or shown.any()):
+        raise BadPicture(
+            f"expected a no-data value that is no class, found {stored}, which is one; if those pixels are of the "
+            "class, drop the declaration: gdal_edit.py -unsetnodata FILE"
+        )
+
+
+def _visible_labels(pixels: Image.Image, empty: NDArray[np.bool_], read_mask: Callable[[Image.Image], Mask]) -> Mask:
+    """Return the labels of a mask in which pixels without data hold values of no label."""
+    if empty.all():
+        return Mask(np.full(empty.shape, IGNORED, np.uint8), ())
+    values = np.array(pixels)
+    values[empty] = values[~empty][0]
+    covered = Image.fromarray(values)
+    covered.format = pixels.format
+    if pixels.mode == "P":
+        covered.putpalette(pixels.getpalette("RGB") or [])
+    return ignored_where(read_mask(covered), empty)[0]

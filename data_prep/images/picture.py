@@ -1,0 +1,256 @@
+"""The one reader of picture files: an image or a mask with where it has data, and where it lies on the ground.
+
+Files of 8 bits are decoded by Pillow, as they always were; those that Pillow cannot give whole (16 bits, floats, LERC,
+WEBP, several bands) by GDAL. Bands are counted as the file states them, because Pillow drops those it has no mode for.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from data_prep.images.alpha import AlphaCount, declared_transparent, refuse_one_hot
+from data_prep.images.decode import UNDECODABLE, BadPicture, decode, without_warnings
+from data_prep.images.place import Place, world_file
+from data_prep.images.tiff_header import MAGIC, TiffHeader, read_tiff_header
+from rssam.files import sha256_file
+
+if TYPE_CHECKING:  # rasterio is slow to import
+    from rasterio.io import DatasetReader
+    from rasterio.windows import Window
+
+ONLY_GDAL = (34887, 50001, 50002)
+"""Compressions that GDAL decodes and Pillow does not: LERC, WEBP, JPEG XL."""
+
+MOST_BYTES = 1 << 30
+"""Of decoded pixels: a small file may state any size."""
+
+
+@dataclass(frozen=True)
+class SourceFile:
+    """The bytes of a picture file, and what lies beside it."""
+
+    content: bytes
+    mask: bytes | None = None  # of the mask file beside it, FILE.msk
+    place: Place | None = None  # of its world file
+
+    @classmethod
+    def read(cls, path: Path) -> SourceFile:
+        """Read a file and what lies beside it. Raises OSError."""
+        mask = mask_beside(path)
+        return cls(path.read_bytes(), mask.read_bytes() if mask is not None else None, world_file(path))
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 in hex, of the mask file too where there is one: it decides on labels."""
+        return _joined(*(hashlib.sha256(each).hexdigest() for each in (self.content, self.mask) if each is not None))
+
+
+def digest_of(path: Path) -> str:
+    """Compute `SourceFile.digest` of a file of any size. Raises OSError."""
+    return _joined(*(sha256_file(each) for each in (path, mask_beside(path)) if each is not None))
+
+
+def _joined(digest: str, *more: str) -> str:
+    return hashlib.sha256(" ".join((digest, *more)).encode()).hexdigest() if more else digest
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A decoded file. `pixels` has no alpha; the arrays [H, W] are None where no pixel is so."""
+
+    pixels: Image.Image
+    hidden: NDArray[np.bool_] | None = None  # pixels that a mask or alpha hides, whatever they hold
+    nodata: NDArray[np.bool_] | None = None  # pixels of the value that the file declares as no data
+    place: Place | None = None
+
+    @property
+    def without_data(self) -> NDArray[np.bool_] | None:
+        """Pixels without data, for either reason."""
+        if self.hidden is None or self.nodata is None:
+            return self.nodata if self.hidden is None else self.hidden
+        return self.hidden | self.nodata
+
+
+def mask_beside(path: Path) -> Path | None:
+    """Return the file beside a picture in which GDAL keeps its mask, or None."""
+    beside = path.with_name(f"{path.name}.msk")
+    return beside if beside.is_file() else None
+
+
+def stated_size(path: Path) -> tuple[int, int] | None:
+    """Read (height, width) of a picture from its header; None if it has none that can be read."""
+    try:
+        with path.open("rb") as stream:
+            if (header := read_tiff_header(stream)) is not None:
+                return header.size
+        with without_warnings(), Image.open(path) as picture:
+            return picture.height, picture.width
+    except UNDECODABLE:
+        return None
+
+
+def read_image(source: SourceFile, kinds: tuple[str, ...], *, own: bool = True) -> Picture:
+    """Decode an image: 8 bits in RGB, grey or a palette; `own` for other data than a published set. Raises BadPicture.
+
+    A file of a published set is taken as it was published: alpha is kept, for its reader to refuse.
+    """
+    return _read(source, kinds, labels=False, own=own)
+
+
+def read_labels(source: SourceFile, kinds: tuple[str, ...], *, own: bool = True) -> Picture:
+    """Decode a mask of colours or numbers, of any width if it is `own`. Raises BadPicture, also for more bands."""
+    return _read(source, kinds, labels=True, own=own)
+
+
+def read_bands(source: SourceFile, kinds: tuple[str, ...]) -> NDArray[Any]:
+    """Return all bands [bands, H, W] of a file, of its own type, whatever they stand for. Raises BadPicture."""
+    header = _header(source, kinds)
+    if header is None:
+        pixels = np.asarray(decode(source.content, *kinds, deep=True))
+        return pixels[None] if pixels.ndim == 2 else np.moveaxis(pixels, -1, 0)
+    from data_prep.images.geotiff import opened_content  # rasterio is slow to import
+
+    refuse_unfit(header, labels=False)
+    _refuse_huge(header)
+    with opened_content(source.content) as raster:
+        bands: NDArray[Any] = raster.read()
+        return bands
+
+
+def _read(source: SourceFile, kinds: tuple[str, ...], *, labels: bool, own: bool) -> Picture:
+    header = _header(source, kinds)
+    if header is not None:
+        refuse_unfit(header, labels=labels)
+    if header is not None and _needs_gdal(source.content, header, own or not labels):
+        picture = _by_gdal(source.content, header, labels)
+    else:
+        pixels = decode(source.content, *kinds, deep=labels and own)
+        picture = _visible(pixels, labels) if own else Picture(pixels)
+        if header is not None and (header.placed or header.nodata or header.masked):
+            picture = _completed(picture, source.content, header)
+    return _beside(picture, source)
+
+
+def _header(source: SourceFile, kinds: tuple[str, ...]) -> TiffHeader | None:
+    """Return the header of a TIFF, or None."""
+    if "TIFF" not in kinds or source.content[:4] not in MAGIC:
+        return None
+    return read_tiff_header(io.BytesIO(source.content))
+
+
+def refuse_unfit(header: TiffHeader, *, labels: bool) -> None:
+    """Raise BadPicture for several pictures in one file, and for a mask of more bands than a colour and alpha."""
+    if header.pictures > 1:
+        raise BadPicture(f"expected one picture, found {header.pictures} in one file")
+    if labels and header.extra and not header.has_alpha:
+        raise BadPicture(
+            f"expected a mask of one number or one colour a pixel, found {header.bands} bands (one for each class?); "
+            "save the number of the class in one band; or, if the others are no classes, keep one: "
+            "gdal_translate -b 1 OLD NEW"
+        )
+    by_gdal = header.placed or header.nodata or header.masked or header.bits > 8 or header.compression in ONLY_GDAL
+    if header.turned and by_gdal:  # Pillow turns pixels, GDAL does not
+        raise BadPicture("expected an upright picture, found one that viewers turn; save it upright")
+
+
+def _needs_gdal(content: bytes, header: TiffHeader, deep: bool) -> bool:
+    """Return whether Pillow would not give a file whole; `deep` if more than 8 bits are of use."""
+    if header.compression in ONLY_GDAL or not header.unsigned or (header.bits > 8 and deep):
+        return True
+    if header.extra and not header.has_alpha and header.bands == len(header.extra) + 1:
+        return True  # Pillow gives the first band alone
+    try:
+        with without_warnings(), Image.open(io.BytesIO(content)):
+            return False
+    except UNDECODABLE:
+        return True
+
+
+def _by_gdal(content: bytes, header: TiffHeader, labels: bool) -> Picture:
+    from data_prep.images import geotiff  # rasterio is slow to import
+
+    _refuse_huge(header)
+    with geotiff.opened_content(content) as raster:
+        if (alpha := geotiff.alpha_band(raster)) is not None:
+            count = AlphaCount()
+            count.add(alpha)
+            count.refuse_other(raster.count)
+        return replace(read_window(raster, labels=labels), place=geotiff.place_of(raster))
+
+
+def read_window(raster: DatasetReader, window: Window | None = None, *, labels: bool) -> Picture:
+    """Return an image or a mask, or a window of it, of an opened GeoTIFF; without its place. Raises BadPicture."""
+    from data_prep.images import geotiff  # rasterio is slow to import
+
+    hidden, nodata = geotiff.without_data(raster, window)
+    if not labels:
+        return Picture(geotiff.image_pixels(raster, window), hidden, nodata)
+    pixels, no_number = geotiff.label_pixels(raster, hidden if nodata is None else nodata, window)
+    if no_number is not None:  # stored as 0 here, which is no value of theirs
+        hidden = no_number if hidden is None else hidden | no_number
+        nodata = None if nodata is None else nodata & ~no_number
+    return Picture(pixels, hidden, nodata)
+
+
+def _completed(picture: Picture, content: bytes, header: TiffHeader) -> Picture:
+    """Return a TIFF that Pillow decoded with its place, and with where its tags or mask say that it has no data."""
+    from data_prep.images import geotiff  # rasterio is slow to import
+
+    with geotiff.opened_content(content) as raster:
+        hidden, nodata = picture.hidden, picture.nodata
+        if header.nodata or header.masked:
+            hidden, nodata = geotiff.without_data(raster)
+        return replace(picture, hidden=hidden, nodata=nodata, place=geotiff.place_of(raster))
+
+
+def _beside(picture: Picture, source: SourceFile) -> Picture:
+    """Return the picture with what lies beside its file, where it does not say the same itself."""
+    place = source.place if picture.place is None else picture.place
+    if source.mask is None:
+        return replace(picture, place=place)
+    from data_prep.images.geotiff import opened_content  # rasterio is slow to import
+
+    with opened_content(source.mask) as raster:
+        hidden = raster.read(1) == 0
+    if hidden.shape != (picture.pixels.height, picture.pixels.width):
+        found, expected = "{1}x{0}".format(*hidden.shape), f"{picture.pixels.width}x{picture.pixels.height}"
+        raise BadPicture(f"expected a mask file beside it (.msk) of its size, {expected}, found {found}")
+    if picture.hidden is not None:
+        hidden |= picture.hidden
+    return replace(picture, hidden=hidden if hidden.any() else None, place=place)
+
+
+def _visible(pixels: Image.Image, labels: bool) -> Picture:
+    """Return a picture without its alpha, and what that hides."""
+    if pixels.mode in ("RGBA", "LA"):
+        values = np.asarray(pixels)
+        if labels:
+            refuse_one_hot(values)
+        alpha = AlphaCount()
+        alpha.add(values[..., -1])
+        alpha.refuse_other(values.shape[-1])
+        opaque = pixels.convert(pixels.mode[:-1])
+        opaque.format = pixels.format
+        return Picture(opaque, hidden=values[..., -1] == 0 if alpha.none else None)
+    transparent = pixels.info.get("transparency")
+    if transparent is None or pixels.mode not in ("1", "L", "P", "RGB", "I;16"):
+        return Picture(pixels)
+    nodata = declared_transparent(pixels, transparent)
+    return Picture(pixels, nodata=nodata if nodata.any() else None)
+
+
+def _refuse_huge(header: TiffHeader) -> None:
+    height, width = header.size
+    if height * width * header.bands * max(header.bits, 8) // 8 > MOST_BYTES:
+        raise BadPicture(
+            f"expected at most {MOST_BYTES >> 20} MB of pixels, found {width}x{height} in {header.bands} bands of "
+            f"{header.bits} bits; cut it: gdal_retile.py -ps 4096 4096 -targetDir NEW OLD"
+        )

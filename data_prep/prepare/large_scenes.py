@@ -1,0 +1,163 @@
+"""Cut scenes of more pixels than Pillow decodes by windows: memory depends on the tile, never on the scene."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from data_prep.images.alpha import AlphaCount
+from data_prep.images.class_values import any_rgb
+from data_prep.images.decode import BadPicture
+from data_prep.images.encode import pixel_digest
+from data_prep.images.no_data import black_where, ignored_where, labels_of
+from data_prep.images.picture import digest_of, read_window, refuse_unfit
+from data_prep.images.place import misplaced
+from data_prep.images.tiff_header import is_large, read_tiff_header
+from data_prep.prepare.convert import Faults, Job, Record, faults_of, finished_records
+from data_prep.prepare.resize_or_tile import Piece, corners, cut, keep, padded
+from data_prep.prepare.tiles import tile_stem
+
+if TYPE_CHECKING:  # rasterio is slow to import
+    from rasterio.io import DatasetReader
+
+CACHE = 128 << 20
+"""Bytes of decoded blocks that GDAL keeps in a process: those of strips serve a whole row of tiles."""
+
+
+class _Fault(Exception):
+    """Why a scene cannot be used, with the file's name."""
+
+
+@dataclass
+class _Seen:
+    """What is known of a scene once all its tiles were read."""
+
+    digest: hashlib._Hash = field(default_factory=hashlib.sha256)  # of its tiles' pixels
+    no_data: int = 0
+    alpha: AlphaCount = field(default_factory=AlphaCount)
+
+    def complete(self, record: Record) -> Record:
+        """Return a tile's record with what holds for the whole scene."""
+        return replace(record, pixel_digest=self.digest.hexdigest(), no_data=self.no_data)
+
+
+def cut_pair(job: Job) -> tuple[Record, ...] | Faults:
+    """Write the pictures that a pair becomes, see `cut`; a large scene is cut by windows."""
+    if not _large(job):
+        return cut(job)
+    try:
+        with _named(job.pair.image_name):
+            image_digest = digest_of(job.pair.image)
+        with _named(job.pair.mask_name):
+            digests = image_digest, digest_of(job.pair.mask)
+        if records := finished_records(job, digests):
+            return records
+        seen = _Seen()
+        return keep(job, _pieces(job, digests, seen), seen.complete)
+    except _Fault as fault:
+        return Faults((str(fault),))
+
+
+def faults_of_pair(job: Job) -> tuple[str, ...]:
+    """Return what is wrong with the files of a pair, see `faults_of`; of a large scene too."""
+    if job.fit is None or not _large(job):
+        return faults_of(job)
+    try:
+        for _ in _pieces(job, ("", ""), _Seen()):
+            pass
+    except _Fault as fault:
+        return (str(fault),)
+    return ()
+
+
+def _large(job: Job) -> bool:
+    return any(map(is_large, (job.pair.image, job.pair.mask)))
+
+
+@contextmanager
+def _named(name: str) -> Iterator[None]:
+    """Raise a fault with the file's name for what is wrong with it."""
+    from rasterio.errors import RasterioError  # slow to import
+
+    try:
+        yield
+    except BadPicture as bad:
+        raise _Fault(f"{name}: {bad}") from bad
+    except (RasterioError, OSError) as error:
+        raise _Fault(f"{name}: cannot be decoded ({error.__cause__ or error})") from error
+
+
+def _pieces(job: Job, digests: tuple[str, str], seen: _Seen) -> Iterator[Piece]:
+    """Read a scene tile by tile, row by row from the upper left."""
+    import rasterio  # slow to import
+    from rasterio.windows import Window
+
+    from data_prep.images.geotiff import alpha_band
+
+    pair = job.pair
+    with rasterio.Env(GDAL_CACHEMAX=CACHE), ExitStack() as stack:
+        with _named(pair.image_name):
+            raster = stack.enter_context(_opened(job, pair.image))
+        with _named(pair.mask_name):
+            drawn = stack.enter_context(_opened(job, pair.mask, labels=True))
+            _refuse_other_place(raster, drawn)
+        for top, left in corners(raster.shape, job.image_size):
+            bottom, right = min(top + job.image_size[0], raster.height), min(left + job.image_size[1], raster.width)
+            window = Window(left, top, right - left, bottom - top)
+            with _named(pair.image_name):
+                picture = read_window(raster, window, labels=False)
+                image = black_where(any_rgb(picture.pixels), picture.without_data)
+                if (alpha := alpha_band(raster, window)) is not None:
+                    seen.alpha.add(alpha)
+            with _named(pair.mask_name):
+                mask, changed = labels_of(read_window(drawn, window, labels=True), job.read_mask)
+                mask, more = ignored_where(mask, picture.without_data)
+            seen.no_data += changed + more
+            digest = pixel_digest(image)
+            seen.digest.update(digest.encode())
+            image, labels = padded(image, mask.labels, job.image_size)
+            yield Piece(
+                stem=tile_stem(pair.stem, top, left),
+                image=image,
+                labels=labels,
+                values=mask.values,
+                digests=digests,
+                source_size=raster.shape,
+                pixel_digest=digest,
+                no_data=0,  # known when all tiles are read, as is the digest of the whole
+                tile_of=pair.stem,
+            )
+        with _named(pair.image_name):
+            seen.alpha.refuse_other(raster.count)
+
+
+def _opened(job: Job, path: Path, *, labels: bool = False) -> DatasetReader:
+    """Open a scene that can be cut. Raises BadPicture or an error of rasterio."""
+    from data_prep.images.geotiff import opened, too_large_block
+
+    with path.open("rb") as stream:
+        header = read_tiff_header(stream)
+    if header is None:
+        raise BadPicture("expected a GeoTIFF, as its pair is a scene of that kind; run: gdal_translate OLD NEW.tif")
+    if job.fit != "tile":
+        height, width = header.size
+        raise BadPicture(f"expected a picture, found a scene of {width}x{height} pixels; cut it: --fit tile")
+    refuse_unfit(header, labels=labels)
+    raster = opened(path)
+    if wrong := too_large_block(raster):
+        raise BadPicture(wrong)
+    return raster
+
+
+def _refuse_other_place(raster: DatasetReader, drawn: DatasetReader) -> None:
+    from data_prep.images.geotiff import place_of
+
+    if drawn.shape != raster.shape:
+        found, expected = ("{1}x{0}".format(*shape) for shape in (drawn.shape, raster.shape))
+        raise BadPicture(f"expected the size of its image, {expected}, found {found} (width x height)")
+    if elsewhere := misplaced(place_of(raster), place_of(drawn), raster.shape):
+        raise BadPicture(elsewhere)
