@@ -175,7 +175,8 @@ class LabelReader:
         except (OSError, ValueError, EOFError) as error:
             if isinstance(error, BadPicture):
                 raise
-            raise BadPicture(f"cannot be read as an array ({error})") from error
+            found = "it holds Python objects" if "pickle" in str(error) else error
+            raise BadPicture(f"cannot be read as an array ({found})") from error
 
     def of_array(self, path: Path, array: NDArray[Any]) -> LabelFile:
         """Read the values [H, W] or [bands, H, W] of a file, of any type. Raises BadPicture."""

@@ -6,6 +6,7 @@ import pickle
 import re
 import struct
 import warnings
+import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -47,9 +48,13 @@ def _read_pth(path: Path) -> Any:
     import torch
 
     try:
+        if zipfile.is_zipfile(path):
+            _require_sums(path)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what torch has to say of odd files is said better by its error
             return torch.load(path, map_location="cpu", weights_only=True)
+    except zipfile.BadZipFile as error:
+        raise Unreadable(f"a damaged file ({error})") from error
     except _MISREAD as error:
         objects = re.search(r"GLOBAL ([A-Za-z_][\w.]{0,80}) was not an allowed global", str(error))
         if isinstance(error, pickle.UnpicklingError) and objects:
@@ -58,3 +63,19 @@ def _read_pth(path: Path) -> Any:
                 "torch.save(net.state_dict(), FILE)"
             ) from error
         raise Unreadable("a truncated or foreign file") from error
+
+
+def _require_sums(path: Path) -> None:
+    """Raise BadZipFile for a record that does not have its checksum: torch writes them, and compares none.
+
+    Records without a sum are left, which torch writes on demand.
+    """
+    with zipfile.ZipFile(path) as archive:
+        records = archive.infolist()
+        if sum(record.compress_size for record in records) > path.stat().st_size:
+            raise zipfile.BadZipFile("its records claim more than it holds")
+        for record in records:
+            if record.CRC and record.compress_type == zipfile.ZIP_STORED:
+                with archive.open(record) as stream:
+                    while stream.read(1 << 20):
+                        pass

@@ -34,6 +34,7 @@ from rssam.contract import Task
 from rssam.weights.folder import CONTENT, NO_DIGEST, WeightsFolder, write_content_digest
 from rssam.weights.registry import WEIGHTS
 from tests.benchmarks.prepared import write_prepared
+from tests.fuzz import checkpoints, pixels
 from tests.fuzz.mutations import bytes_mutated, mutated, text
 from tests.reports.bundle.genuine import masks_of, test_of
 from tests.reports.fabricate import PROVENANCE, TABLE5
@@ -58,16 +59,53 @@ READERS = {
     "metrics": (REPORT, ["metrics"]),
     "adapter": (["predict", "{home}/image.png", "--adapter", "{home}/a.safetensors", "--out", "{out}/map.tif"],),
     "weights": (["status", "table5", "--device", "cpu"],),
-    "checkpoint": (["prepare", "weights", "vit_l", "--source", "{home}/vit_l.pth"],),
+    "checkpoint": (["prepare", "weights", "vit_b", "--source", "{home}/vit_b.pth"],),
+    "raster": (
+        ["predict", "{home}/scene.tif", "--adapter", "{home}/a.safetensors", "--out", "{out}/map.tif"],
+        [
+            "predict",
+            "{home}/scene.tif",
+            "--adapter",
+            "{home}/a.safetensors",
+            "--out",
+            "{out}/map.tif",
+            "--vectors",
+            "{out}/map.gpkg",
+            "--quicklook",
+            "{out}/map.png",
+            "--probabilities",
+        ],
+    ),
+    "mask": tuple(
+        [
+            "score",
+            "--predictions",
+            "{home}/predicted",
+            "--dataset",
+            "deepglobe",
+            "--name",
+            "A",
+            "--json",
+            *declared,
+        ]
+        for declared in (
+            [],
+            [],
+            ["--encoding", "one-hot"],
+            ["--encoding", "probabilities"],
+            ["--encoding", "labels"],
+            ["--encoding", "logits"],
+        )
+    ),
 }
 """Commands by kind of file."""
 
 SHARES = {
     "result": 220, "score": 130, "bundle folder": 90, "bundle zip": 70, "manifest": 90, "declaration": 40,
     "class map": 90, "speed": 60, "run status": 70, "ledger": 20, "metrics": 20, "adapter": 60, "weights": 20,
-    "checkpoint": 20,
+    "checkpoint": 60, "raster": 60, "mask": 60,
 }  # fmt: skip
-"""Of a thousand cases."""
+"""How many cases a kind has beside the others."""
 
 
 @dataclass(frozen=True)
@@ -79,11 +117,11 @@ class Case:
     command: tuple[str, ...]
 
 
-def cases(count, seed):
-    """That many cases, each kind by its share and at least once, its commands in turn."""
-    found = []
-    for kind, share in SHARES.items():
-        for index in range(max(1, round(share * count / 1000))):
+def cases(count, seed, kinds=tuple(SHARES)):
+    """About so many cases of these kinds, each by its share and at least once, its commands in turn."""
+    found, whole = [], sum(SHARES[kind] for kind in kinds)
+    for kind in kinds:
+        for index in range(max(1, round(SHARES[kind] * count / whole))):
             found.append((kind, READERS[kind][index % len(READERS[kind])]))
     random.Random(seed).shuffle(found)
     return [Case(number, kind, tuple(command)) for number, (kind, command) in enumerate(found)]
@@ -157,22 +195,39 @@ def build(home):
     trained = TrainedNetwork(net, model, task, "32-true", result.key, "deepglobe", {})
     write_adapter(home / "a.safetensors", trained, result, None)
     Image.fromarray(np.zeros((32, 32, 3), np.uint8)).save(home / "image.png")
-    torch.save({"image_encoder.a": torch.zeros(3)}, home / "vit_l.pth")
+    checkpoints.build()
 
 
 def spoil(home, case, rng, guard):
     """Mutate a file of the case's kind; return its path."""
+    if case.kind == "checkpoint":
+        weights = home / "weights" / WEIGHTS["vit_b"].file
+        weights.unlink()
+        return checkpoints.checkpoint(home, rng)
+    if case.kind == "raster":
+        return pixels.raster(home, rng)
+    if case.kind == "mask":
+        return pixels.mask(home, rng, case.command[-1] if "--encoding" in case.command else None)
     return {
         "result": _record, "score": _record, "metrics": _record, "bundle folder": _bundle, "bundle zip": _bundle,
         "adapter": _adapter, "class map": _class_map,
     }.get(case.kind, _any)(home, case.kind, rng, guard)  # fmt: skip
 
 
+def silent(home, out, case, found, output):
+    """Return what is wrong with the outcome of a file that was accepted or refused, "" if nothing is known to be."""
+    if case.kind == "checkpoint":
+        return checkpoints.prepared(home, found == "accepted")
+    if found == "accepted" and case.kind == "raster":
+        return pixels.predicted(out)
+    return pixels.scored(home, output) if found == "accepted" and case.kind == "mask" else ""
+
+
 def _any(home, kind, rng, guard):
     patterns = {
         "manifest": "data/deepglobe/manifest.json", "declaration": "data/own/dataset.json", "speed": "speed/*.json",
         "run status": "runs/*/*.json", "ledger": "ledger.jsonl", "weights": f"weights/{WEIGHTS['vit_b'].file}",
-        "checkpoint": "vit_l.pth", "result": "results/*.json", "score": "scores/*.json", "metrics": "metrics/*.json",
+        "result": "results/*.json", "score": "scores/*.json", "metrics": "metrics/*.json",
     }  # fmt: skip
     path = rng.choice(sorted(home.glob(patterns[kind])))
     _write(path, rng, guard)

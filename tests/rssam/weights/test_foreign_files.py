@@ -212,6 +212,18 @@ def test_a_dictionary_that_holds_itself(tmp_path, tiny_vit_b):
     assert "expected a dictionary of tensors" in refused(odd, tmp_path)
 
 
+def test_a_flipped_bit_of_a_pth(state, tmp_path):
+    """torch compares no checksum: the file passed with another weight."""
+
+    def flipped(content, path):
+        torch.save(content, path)
+        spoilt = bytearray(path.read_bytes())
+        spoilt[spoilt.find(content["mask_decoder.iou_token.weight"].numpy().tobytes()) + 100] ^= 64
+        path.write_bytes(spoilt)
+
+    assert "found a damaged file (Bad CRC-32 for file 'source/data/" in refused(state, tmp_path, flipped)
+
+
 def test_objects_are_named_and_not_loaded(state, tmp_path):
     """ "truncated or foreign file: fetch it again", of a checkpoint that also holds a configuration."""
     words = refused({"state_dict": state, "hyper_parameters": re.compile("x")}, tmp_path)
