@@ -1,11 +1,10 @@
-"""A home with every kind of foreign file, and for each kind where the file lies and which commands read it."""
+"""A home with every kind of foreign file, and for each kind where the file lies and how it is spoilt."""
 
 import json
-import random
 import shutil
 import zipfile
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -39,92 +38,6 @@ from tests.fuzz.mutations import bytes_mutated, mutated, text
 from tests.reports.bundle.genuine import masks_of, test_of
 from tests.reports.fabricate import PROVENANCE, TABLE5
 from tests.reports.timed import put as put_speed
-
-REPORT = ["report", "table5", "--format", "md,tex,csv", "--out", "{out}/report"]
-PAGE = ["report", "table5", "--format", "html", "--out", "{out}/report"]
-STATUS = ["status"]
-READERS = {
-    "result": (STATUS, REPORT, ["metrics"], ["publish", "table5", "--out", "{out}/b.zip"], PAGE, ["status", "--json"]),
-    "score": (REPORT, PAGE, ["publish", "--out", "{out}/b.zip"]),
-    "bundle folder": (["verify", "{home}/bundle"],),
-    "bundle zip": (["verify", "{home}/bundle.zip"],),
-    "manifest": (["datasets"], ["status", "table5", "--profile", "smoke", "--device", "cpu"]),
-    "declaration": (["datasets"], STATUS),
-    "class map": (
-        ["prepare", "folder", "--name", "own", "--source", "{home}/pairs", "--class-map", "{home}/map.yaml"],
-    ),
-    "speed": (REPORT, PAGE),
-    "run status": (STATUS, ["status", "--json"]),
-    "ledger": (["report", "claims", "--format", "md", "--out", "{out}/report"],),
-    "metrics": (REPORT, ["metrics"]),
-    "adapter": (["predict", "{home}/image.png", "--adapter", "{home}/a.safetensors", "--out", "{out}/map.tif"],),
-    "weights": (["status", "table5", "--device", "cpu"],),
-    "checkpoint": (["prepare", "weights", "vit_b", "--source", "{home}/vit_b.pth"],),
-    "raster": (
-        ["predict", "{home}/scene.tif", "--adapter", "{home}/a.safetensors", "--out", "{out}/map.tif"],
-        [
-            "predict",
-            "{home}/scene.tif",
-            "--adapter",
-            "{home}/a.safetensors",
-            "--out",
-            "{out}/map.tif",
-            "--vectors",
-            "{out}/map.gpkg",
-            "--quicklook",
-            "{out}/map.png",
-            "--probabilities",
-        ],
-    ),
-    "mask": tuple(
-        [
-            "score",
-            "--predictions",
-            "{home}/predicted",
-            "--dataset",
-            "deepglobe",
-            "--name",
-            "A",
-            "--json",
-            *declared,
-        ]
-        for declared in (
-            [],
-            [],
-            ["--encoding", "one-hot"],
-            ["--encoding", "probabilities"],
-            ["--encoding", "labels"],
-            ["--encoding", "logits"],
-        )
-    ),
-}
-"""Commands by kind of file."""
-
-SHARES = {
-    "result": 220, "score": 130, "bundle folder": 90, "bundle zip": 70, "manifest": 90, "declaration": 40,
-    "class map": 90, "speed": 60, "run status": 70, "ledger": 20, "metrics": 20, "adapter": 60, "weights": 20,
-    "checkpoint": 60, "raster": 60, "mask": 60,
-}  # fmt: skip
-"""How many cases a kind has beside the others."""
-
-
-@dataclass(frozen=True)
-class Case:
-    """One file to mutate and one command that reads it."""
-
-    number: int
-    kind: str
-    command: tuple[str, ...]
-
-
-def cases(count, seed, kinds=tuple(SHARES)):
-    """About so many cases of these kinds, each by its share and at least once, its commands in turn."""
-    found, whole = [], sum(SHARES[kind] for kind in kinds)
-    for kind in kinds:
-        for index in range(max(1, round(SHARES[kind] * count / whole))):
-            found.append((kind, READERS[kind][index % len(READERS[kind])]))
-    random.Random(seed).shuffle(found)
-    return [Case(number, kind, tuple(command)) for number, (kind, command) in enumerate(found)]
 
 
 def build(home):

@@ -22,7 +22,8 @@ from typer.testing import CliRunner
 
 from benchmarks.cli.app import app
 from rssam.errors import UserError
-from tests.fuzz.files import SHARES, build, cases, silent, spoil
+from tests.fuzz.cases import SHARES, cases
+from tests.fuzz.files import build, silent, spoil
 
 MEMORY = 1 << 30
 SECONDS = 10
