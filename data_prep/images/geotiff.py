@@ -18,6 +18,7 @@ import numpy as np
 import rasterio
 from numpy.typing import NDArray
 from PIL import Image
+from rasterio._err import CPLE_BaseError  # what some headers raise; of no public class
 from rasterio.enums import ColorInterp, MaskFlags
 from rasterio.errors import NotGeoreferencedWarning, RasterioError, RasterioIOError
 from rasterio.io import DatasetReader, MemoryFile
@@ -29,6 +30,9 @@ from data_prep.images.place import Place
 from data_prep.images.tiff_header import MAGIC
 
 DRIVER = "GTiff"
+
+GDAL_ERRORS = (RasterioError, CPLE_BaseError)
+"""What damaged files raise."""
 
 MAX_BLOCK = 128 << 20
 """Bytes of one block of a file: a block is decoded as a whole, so a file of a single huge one would fill the memory."""
@@ -53,7 +57,10 @@ def opened(path: Path) -> DatasetReader:
                     raise RasterioIOError(f"expected a TIFF as {beside.name}, found another format; remove it")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
-        return _of_itself(rasterio.open(path, driver=DRIVER))
+        try:
+            return _of_itself(rasterio.open(path, driver=DRIVER))
+        except UnicodeDecodeError as error:
+            raise RasterioIOError(f"names in its header are no UTF-8 ({error})") from error
 
 
 @contextmanager
@@ -64,7 +71,9 @@ def opened_content(content: bytes) -> Iterator[DatasetReader]:
             warnings.simplefilter("ignore", NotGeoreferencedWarning)
             with _of_itself(file.open(driver=DRIVER)) as raster:
                 yield raster
-    except RasterioError as error:
+    except BadPicture:
+        raise
+    except (*GDAL_ERRORS, ValueError, MemoryError) as error:  # ValueError: of names that are no UTF-8
         raise BadPicture(f"cannot be decoded ({_reason(error)})") from error
 
 
@@ -76,7 +85,7 @@ def _of_itself(raster: DatasetReader) -> DatasetReader:
     return raster
 
 
-def _reason(error: RasterioError) -> str:
+def _reason(error: Exception) -> str:
     """Return GDAL's own words, without the name that it gives to bytes in memory."""
     return " ".join(IN_MEMORY.sub("the file", str(error.__cause__ or error)).split())
 

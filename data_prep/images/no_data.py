@@ -47,8 +47,9 @@ def ignored_where(mask: Mask, empty: NDArray[np.bool_] | None) -> tuple[Mask, in
 
 def _refuse_class(pixels: Image.Image, claimed: NDArray[np.bool_]) -> None:
     """Raise BadPicture unless the no-data value that is also a label's is 0, or black."""
-    stored, shown = (np.asarray(image)[claimed][0] for image in (pixels, pixels.convert("RGB")))
-    if stored.any() and (pixels.mode != "P" or shown.any()):
+    stored = np.asarray(pixels)[claimed][0]
+    black = pixels.mode == "P" and not np.asarray(pixels.convert("RGB"))[claimed][0].any()
+    if stored.any() and not black:
         raise BadPicture(
             f"expected a no-data value that is no class, found {stored}, which is one; if those pixels are of the "
             "class, drop the declaration: gdal_edit.py -unsetnodata FILE"

@@ -127,16 +127,34 @@ def read_bands(source: SourceFile, kinds: tuple[str, ...]) -> NDArray[Any]:
 
 def _read(source: SourceFile, kinds: tuple[str, ...], *, labels: bool, own: bool) -> Picture:
     header = _header(source, kinds)
-    if header is not None:
-        refuse_unfit(header, labels=labels)
-    if header is not None and _needs_gdal(source.content, header, own or not labels):
-        picture = _by_gdal(source.content, header, labels)
-    else:
-        pixels = decode(source.content, *kinds, deep=labels and own)
-        picture = _visible(pixels, labels) if own else Picture(pixels)
-        if header is not None and (header.placed or header.nodata or header.masked):
-            picture = _completed(picture, source.content, header)
+    if header is None:
+        return _beside(_by_pillow(source.content, kinds, labels, own), source)
+    refuse_unfit(header, labels=labels)
+    if _needs_gdal(header, own or not labels):
+        return _beside(_by_gdal(source.content, header, labels), source)
+    try:
+        picture = _by_pillow(source.content, kinds, labels, own)
+    except BadPicture:
+        if _opens_in_pillow(source.content):
+            raise
+        return _beside(_by_gdal(source.content, header, labels), source)
+    if header.placed or header.nodata or header.masked:
+        picture = _completed(picture, source.content, header)
     return _beside(picture, source)
+
+
+def _by_pillow(content: bytes, kinds: tuple[str, ...], labels: bool, own: bool) -> Picture:
+    pixels = decode(content, *kinds, deep=labels and own)
+    return _visible(pixels, labels) if own else Picture(pixels)
+
+
+def _opens_in_pillow(content: bytes) -> bool:
+    """Return whether Pillow knows the kind of a file; what else is wrong with it is damage."""
+    try:
+        with without_warnings(), Image.open(io.BytesIO(content)):
+            return True
+    except UNDECODABLE:
+        return False
 
 
 def _header(source: SourceFile, kinds: tuple[str, ...]) -> TiffHeader | None:
@@ -161,17 +179,10 @@ def refuse_unfit(header: TiffHeader, *, labels: bool) -> None:
         raise BadPicture("expected an upright picture, found one that viewers turn; save it upright")
 
 
-def _needs_gdal(content: bytes, header: TiffHeader, deep: bool) -> bool:
+def _needs_gdal(header: TiffHeader, deep: bool) -> bool:
     """Return whether Pillow would not give a file whole; `deep` if more than 8 bits are of use."""
-    if header.compression in ONLY_GDAL or not header.unsigned or (header.bits > 8 and deep):
-        return True
-    if header.extra and not header.has_alpha and header.bands == len(header.extra) + 1:
-        return True  # Pillow gives the first band alone
-    try:
-        with without_warnings(), Image.open(io.BytesIO(content)):
-            return False
-    except UNDECODABLE:
-        return True
+    one_band = header.bands == len(header.extra) + 1 and bool(header.extra) and not header.has_alpha
+    return header.compression in ONLY_GDAL or not header.unsigned or (header.bits > 8 and deep) or one_band
 
 
 def _by_gdal(content: bytes, header: TiffHeader, labels: bool) -> Picture:

@@ -10,7 +10,7 @@ from typing import Any, BinaryIO
 from PIL import Image
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
-from data_prep.images.decode import UNDECODABLE, without_warnings
+from data_prep.images.decode import UNDECODABLE, BadPicture, without_warnings
 
 MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 """How a TIFF begins; with "+" it is a BigTIFF."""
@@ -25,7 +25,7 @@ ALPHA = (1, 2)
 PLACED = (33550, 33922, 34264)
 """Tags of a place on the ground: pixel scale, tie points, transformation."""
 
-NODATA = 42113
+METADATA, NODATA = 42112, 42113
 MOST_PICTURES = 4096
 
 MAX_FILE = 1 << 42
@@ -64,19 +64,19 @@ def is_large(path: Path) -> bool:
             return False
         with path.open("rb") as stream:
             header = read_tiff_header(stream)
-    except OSError:
+    except (OSError, BadPicture):
         return False
     return header is not None and header.size[0] * header.size[1] > MOST_PIXELS
 
 
 def read_tiff_header(stream: BinaryIO) -> TiffHeader | None:
-    """Read the header of a TIFF; None for another format, or one so damaged that it cannot be read."""
+    """Read the header of a TIFF; None for another format. Raises BadPicture if it is damaged."""
     try:
         with without_warnings():
             directories = list(_directories(stream))
             return _header(directories) if directories else None
-    except UNDECODABLE:
-        return None
+    except UNDECODABLE as error:
+        raise BadPicture(f"cannot be decoded (its header is damaged: {error or type(error).__name__})") from error
 
 
 def _directories(stream: BinaryIO) -> Iterator[ImageFileDirectory_v2]:
@@ -101,6 +101,8 @@ def _directories(stream: BinaryIO) -> Iterator[ImageFileDirectory_v2]:
 def _header(directories: list[ImageFileDirectory_v2]) -> TiffHeader:
     first = directories[0]
     kinds = [_first(each, 254) for each in directories]
+    if isinstance(text := first.get(METADATA), str):
+        text.encode("latin-1").decode()  # raises ValueError: on other bytes GDAL's message is a traceback on the screen
     bands = _first(first, 277, 1)
     extra = bands - COLOUR_BANDS.get(_first(first, 262, 1), 1)
     stated = tuple(first.get(338, ()))[:extra] if extra > 0 else ()

@@ -148,8 +148,8 @@ def _refuse_emptied(search: PairSearch, records: Sequence[Record], faults: Seque
     if lost or not records:
         which = f"every pair of {' and of '.join(lost)}" if lost else "every pair of the source"
         raise DataError(
-            f"{which} has a bad file: nothing is left to prepare. Kinds: {kinds(faults)}. "
-            f"Get the source again.\n{shown(faults)}"
+            f"{which} has a bad file: nothing is left to prepare. Kinds: {kinds(faults)}. Get damaged files again; "
+            f"mend others as they say.\n{shown(faults)}"
         )
 
 

@@ -81,13 +81,13 @@ def _large(job: Job) -> bool:
 @contextmanager
 def _named(name: str) -> Iterator[None]:
     """Raise a fault with the file's name for what is wrong with it."""
-    from rasterio.errors import RasterioError  # slow to import
+    from data_prep.images.geotiff import GDAL_ERRORS  # rasterio is slow to import
 
     try:
         yield
     except BadPicture as bad:
         raise _Fault(f"{name}: {bad}") from bad
-    except (RasterioError, OSError) as error:
+    except (*GDAL_ERRORS, OSError) as error:
         raise _Fault(f"{name}: cannot be decoded ({error.__cause__ or error})") from error
 
 

@@ -10,11 +10,10 @@ from pathlib import Path
 import numpy as np
 from affine import Affine
 from rasterio.crs import CRS
-from rasterio.errors import RasterioError
 from rasterio.io import DatasetReader
 
 from data_prep.file_names import nfc, same_composed
-from data_prep.images.geotiff import colour_bands, label_data, opened, place_of, too_large_block
+from data_prep.images.geotiff import GDAL_ERRORS, colour_bands, label_data, opened, place_of, too_large_block
 from data_prep.images.place import Place
 from data_prep.images.tiff_header import MAX_FILE
 from data_prep.prepare.pairs import is_tiff, problem_of, readable, walk
@@ -74,7 +73,7 @@ def _larger(path: Path, side: int) -> bool:
     try:
         with opened(path) as raster:
             return bool(min(raster.shape) > side)
-    except (RasterioError, OSError):
+    except (*GDAL_ERRORS, OSError):
         return False
 
 
@@ -96,7 +95,7 @@ def read_headers(source: Path, progress: Progress) -> tuple[list[Raster], list[R
                     faults.append(f"{name}: {wrong}")
                     continue
                 (labels if is_label else images).append(_header(raster, path, name))
-        except (RasterioError, OSError) as error:
+        except (*GDAL_ERRORS, OSError) as error:
             faults.append(f"{name}: cannot be opened ({error})")
         progress(done, len(tiffs), "read rasters")
     faults += same_composed([raster.name for raster in (*images, *labels)])
@@ -151,7 +150,7 @@ def read_foreground(labels: set[Raster], progress: Progress) -> tuple[dict[Raste
         try:
             with opened(label.path) as raster:
                 values = _values(raster)
-        except (RasterioError, OSError) as error:
+        except (*GDAL_ERRORS, OSError) as error:
             faults.append(f"{label.name}: cannot be decoded ({error})")
             continue
         if values <= {0, 1} or values <= {0, 255}:

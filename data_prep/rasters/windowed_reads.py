@@ -14,13 +14,12 @@ import numpy as np
 import rasterio
 from affine import Affine
 from numpy.typing import NDArray
-from rasterio.errors import RasterioError
 from rasterio.io import DatasetReader
 from rasterio.windows import Window
 from scipy.sparse import csr_array
 
 from data_prep.images.decode import BadPicture
-from data_prep.images.geotiff import colour_bands, image_data, label_data, opened
+from data_prep.images.geotiff import GDAL_ERRORS, colour_bands, image_data, label_data, opened
 from data_prep.images.masks import IGNORED, Mask
 from data_prep.prepare.resize_or_tile import padded
 from data_prep.prepare.tiles import LabelRaster, Tile
@@ -58,7 +57,7 @@ def read_tile(tile: Tile) -> TilePixels | None:
         try:
             raster = kept_open(tile.image)
             image, covered = average(raster, tile)
-        except (RasterioError, OSError) as error:
+        except (*GDAL_ERRORS, OSError) as error:
             close_rasters()
             raise BadPicture(f"{tile.name}: cannot be decoded in tile {tile.row}, {tile.column} ({error})") from error
         if not covered.any():
@@ -68,7 +67,7 @@ def read_tile(tile: Tile) -> TilePixels | None:
         for label in tile.labels:
             try:
                 values |= _fill(labels, label, kept_open(label.path), _to_label(raster, tile, label))
-            except (RasterioError, OSError) as error:
+            except (*GDAL_ERRORS, OSError) as error:
                 close_rasters()
                 where = f"cannot be decoded in tile {tile.row}, {tile.column}"
                 raise BadPicture(f"{label.name}: {where} ({error})") from error

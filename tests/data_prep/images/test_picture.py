@@ -183,6 +183,25 @@ def test_a_deep_mask_cut_short_is_refused(tmp_path, kind, compress):
             read_labels(SourceFile(content[:cut]), KINDS)
 
 
+@pytest.mark.parametrize("options", [{"compress": "LZW"}, {"nodata": 7}, {"compress": "LERC"}, {"predictor": 2}])
+def test_damaged_files_end_in_a_sentence(tmp_path, options, capfd):
+    """Some damage ended in errors of a private class of rasterio, or in a traceback that it writes to the screen."""
+    place = {"transform": Affine(0.5, 0, 500000, 0, -0.5, 5000000), "crs": "EPSG:32633"}
+    whole = tiff(tmp_path, drawn().astype("uint16"), **place, **options).content
+    rng = np.random.default_rng(0)
+    said = []
+    for _ in range(40):
+        content = np.frombuffer(whole, np.uint8).copy()
+        content[rng.integers(0, 600, rng.choice([1, 4, 30]))] = rng.integers(0, 256)
+        try:
+            labels(SourceFile(content.tobytes()[: rng.choice([None, 500, len(whole) - 9])]))
+        except BadPicture as bad:
+            said.append(str(bad))
+    assert said
+    assert not any("vsimem" in words for words in said)
+    assert "Traceback" not in capfd.readouterr().err
+
+
 # Pixels without data.
 
 
@@ -209,9 +228,10 @@ def test_a_background_declared_as_nodata_stays_one(tmp_path):
     assert (labels(tiff(tmp_path, drawn().astype(np.uint8), nodata=0)) == drawn()).all()
 
 
-def test_a_nodata_value_that_is_a_class_is_refused(tmp_path):
+@pytest.mark.parametrize("kind", ["uint8", "uint16", "float32"])
+def test_a_nodata_value_that_is_a_class_is_refused(tmp_path, kind):
     with pytest.raises(BadPicture, match=r"no-data value that is no class, found 1.*gdal_edit\.py -unsetnodata"):
-        labels(tiff(tmp_path, drawn().astype(np.uint8), nodata=1))
+        labels(tiff(tmp_path, drawn().astype(kind), nodata=1))
 
 
 def test_what_is_no_number_is_ignored(tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,8 +12,9 @@ import pytest
 from affine import Affine
 from PIL import Image
 
-from data_prep.datasets.folder import Folder, load_folder
+from data_prep.datasets.folder import LAYOUT, Folder, load_folder
 from data_prep.datasets.folder_options import BadDeclaration, declare, from_file, from_options
+from data_prep.datasets.whu import Whu
 from data_prep.errors import DataError
 from data_prep.images import tiff_header
 from data_prep.manifest import Manifest
@@ -169,6 +171,21 @@ def test_a_mask_beside_an_image_is_part_of_the_source(tmp_path):
     assert masked.rules["mask"][-1] == Rule("no-data", {"pixels": 10 * SIDE, "pairs": 1, "ignored": 255})
 
 
+def test_tiles_of_whu_follow_the_same_rule(tmp_path):
+    """Large rasters did, ready tiles did not."""
+    for split in ("train", "val", "test"):
+        pixels, drawn = np.tile(image(3), (1, 8, 8)), np.tile(labels(3), (8, 8)) * np.uint8(255)
+        pixels[:, :50] = 0
+        write_raster(tmp_path / "s" / split / "image" / "1.tif", pixels, **TILE, nodata=0)
+        write_raster(tmp_path / "s" / split / "label" / "1.tif", drawn, **TILE)
+    manifest = prepared(tmp_path / "s", Whu())
+    assert manifest.rules["mask"][-1] == Rule("no-data", {"pixels": 3 * 50 * 512, "pairs": 3, "ignored": 255})
+    found = mask(tmp_path / "s", "train_1")
+    assert (found[:50] == 255).all()
+    assert (found[50:] == (drawn[50:] == 255)).all()
+    assert manifest.foreground == pytest.approx((drawn[50:] == 255).mean())
+
+
 # Scenes.
 
 
@@ -300,3 +317,25 @@ def test_a_class_map_may_hold_a_threshold(tmp_path):
     path.write_text("name: own\nclasses:\n- {name: road, value: 255}\nthreshold: half\n")
     with pytest.raises(BadDeclaration, match="expected threshold as a grey value"):
         from_file(path)
+
+
+def test_files_beside_pictures_come_out_of_archives(tmp_path):
+    """Of a ZIP only pictures were unpacked: the mask beside one would have said nothing."""
+    source = write(tmp_path / "s")
+    shown = np.full((SIDE, SIDE), 255, np.uint8)
+    shown[:10] = 0
+    write_raster(source / "images" / "0.tif.msk", shown, None)
+    (source / "masks" / "0.wld").write_text("0.5\n0\n0\n-0.5\n0\n0\n")
+    shutil.make_archive(str(tmp_path / "s"), "zip", source)
+    expected = prepared(source)
+    data, out = own(tmp_path / "s.zip"), tmp_path / "other"
+    found = data.prepare(tmp_path / "s.zip", out, origin="source", workers=1, progress=lambda *_: None)
+    assert found == expected
+    assert found.rules["mask"][-1].code == "no-data"
+
+
+def test_the_file_of_a_scene_may_be_larger_than_a_picture_that_is_read_whole(tmp_path, small_limit, monkeypatch):
+    monkeypatch.setattr("data_prep.datasets.folder.LAYOUT", replace(LAYOUT, largest=1000))
+    source = write_scene(tmp_path / "s")
+    assert (source / "masks" / "scene.tif").stat().st_size > 1000
+    assert len(prepared(source, own(source, side=64)).entries) == 9
