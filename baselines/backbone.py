@@ -66,9 +66,10 @@ def load_backbone(backbone: nn.Module, path: Path, dropped: tuple[str, ...], pre
     for beginning in dropped:
         if not any(name.startswith(beginning) for name in published):
             raise WeightsDamaged(
-                f"expected tensors named {beginning}* in the checkpoint {path.stem}, found none: prepare it again"
+                f"expected tensors named {beginning}* in the checkpoint {path.stem}, found none. Run: "
+                f"rssam-bench prepare weights {path.stem}, with --source FILE.pth if you have it"
             )
     state = {name.removeprefix(prefix): tensor for name, tensor in published.items() if not name.startswith(dropped)}
     # Files older than the counter of batch norm lack it; it plays no part in the forward pass.
     counters = [name for name in backbone.state_dict() if name.endswith("num_batches_tracked") and name not in state]
-    load_exactly(backbone, state, fresh=counters)
+    load_exactly(backbone, state, fresh=counters, weights=path.stem)

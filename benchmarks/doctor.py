@@ -20,6 +20,8 @@ from benchmarks.results.home import Home
 from data_prep.errors import DataError
 from data_prep.manifest import load_manifest
 from data_prep.registry import DATASETS
+from rssam.errors import UserError
+from rssam.files import require_writable
 from rssam.sam.encoder_sizes import CHAINS
 from rssam.weights.folder import WeightsDamaged, WeightsFolder, WeightsNotFound
 from rssam.weights.registry import WEIGHTS, SamWeights
@@ -67,7 +69,7 @@ class DoctorCheck:
 
 
 def examine(home: Path, runs: Sequence[Run] | None = None) -> list[DoctorCheck]:
-    """Look at Python, torch, GPU, disk, what 0.1 left, weights, RS-SAM's class tokens and data, in this order.
+    """Look at Python, torch, GPU, disk, home, what 0.1 left, weights, RS-SAM's class tokens and data, in this order.
 
     With `runs` only at what these need: their data and weights, and the disk that these and the runs take.
     """
@@ -76,11 +78,11 @@ def examine(home: Path, runs: Sequence[Run] | None = None) -> list[DoctorCheck]:
         wanted = needs(home, runs)
         names = [need.name.removeprefix("weights ") for need in wanted if need.name.startswith("weights ")]
         return [
-            *machine, _disk(home, _gigabytes(wanted, runs)), *_earlier(home), *_weights(home, names),
+            *machine, _disk(home, _gigabytes(wanted, runs)), *_writable(home), *_earlier(home), *_weights(home, names),
             *_data(home, list(dict.fromkeys(run.dataset.name for run in runs))),
         ]  # fmt: skip
     return [
-        *machine, _disk(home, ENOUGH_GIGABYTES), *_earlier(home), *_weights(home, list(WEIGHTS)),
+        *machine, _disk(home, ENOUGH_GIGABYTES), *_writable(home), *_earlier(home), *_weights(home, list(WEIGHTS)),
         *_class_distance(home), *_data(home, list(DATASETS)),
     ]  # fmt: skip
 
@@ -148,6 +150,14 @@ def _disk(home: Path, wanted: float) -> DoctorCheck:
         "disk", "problem", f"{free:.0f} GB free at {home}",
         f"all of it together wants about {wanted:.0f} GB: set RSSAM_HOME or --home to a larger disk",
     )  # fmt: skip
+
+
+def _writable(home: Path) -> list[DoctorCheck]:
+    try:
+        require_writable(home, "every run, metric and score")
+    except UserError as error:
+        return [DoctorCheck("home", "problem", str(error), "rssam-bench --home FOLDER COMMAND")]
+    return []
 
 
 def _earlier(home: Path) -> list[DoctorCheck]:

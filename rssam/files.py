@@ -23,6 +23,27 @@ def sha256_file(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
+def require_writable(folder: Path, what: str) -> None:
+    """Raise UserError unless files can be made in a folder, or in the first of those above it that is there.
+
+    `what` would be written. Nothing is: the file that tries has no name.
+    """
+    there = next(each for each in (folder, *folder.absolute().parents) if each.exists())
+    try:
+        with tempfile.TemporaryFile(dir=there):
+            pass
+    except OSError as error:
+        raise UserError(not_writable(folder, error, what)) from error
+
+
+def not_writable(folder: Path, error: OSError, what: str) -> str:
+    """Return the sentence on a folder in which nothing can be written, with what to do."""
+    return (
+        f"{folder} cannot be written to ({error.strerror}), and {what} would be written there: copy what you need of "
+        "it to a folder of your own, or ask its owner"
+    )
+
+
 def write_atomic(path: Path, content: bytes, *, durable: bool = True) -> None:
     """Write a file so that a reader sees the old content or the new, never a part, even across a power cut.
 

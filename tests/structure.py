@@ -37,7 +37,7 @@ ORDER: tuple[frozenset[str], ...] = tuple(
     data_prep.registry
     benchmarks.signals benchmarks.failures benchmarks.divergence benchmarks.metrics
     benchmarks.protocol
-    benchmarks.results benchmarks.training
+    benchmarks.results benchmarks.training benchmarks.starting_weights
     benchmarks.earlier_version benchmarks.find_run benchmarks.needs
     benchmarks.export benchmarks.tracking benchmarks.speed benchmarks.conformance
     benchmarks.execution

@@ -79,6 +79,7 @@ SIZES: dict[str, Size] = {
 _WEIGHTS = "r50_vit_b16"  # for the size "base"
 _STRIDE = 16  # of the ViT's map
 _DROPOUT = 0.1
+_MEND = f"rssam-bench prepare weights {_WEIGHTS}, with --source FILE.pth if you have it"
 _DROPPED = ("cls_token", "head.")  # parts of the published classifier that this network does not have
 _MAY_BE_DROPPED = ("pre_logits.",)  # a layer before the head that timm no longer has
 
@@ -239,16 +240,16 @@ def load_pretrained(net: TransUNet, checkpoint: Mapping[str, Tensor]) -> None:
     """
     for prefix in (*_DROPPED, "pos_embed"):
         if not any(name.startswith(prefix) for name in checkpoint):
-            raise WeightsDamaged(f"expected tensors named {prefix}* in the checkpoint, found none: prepare it again")
+            raise WeightsDamaged(f"expected tensors named {prefix}* in the checkpoint, found none. Run: {_MEND}")
     state = {name: tensor for name, tensor in checkpoint.items() if not name.startswith((*_DROPPED, *_MAY_BE_DROPPED))}
-    patches = state["pos_embed"][:, 1:]  # the first position is the class token's
-    if round(patches.shape[1] ** 0.5) ** 2 != patches.shape[1]:
+    table = state["pos_embed"]
+    patches = table.shape[1] - 1 if table.ndim == 3 else 0  # the first position is the class token's
+    if patches < 1 or round(patches**0.5) ** 2 != patches:
         raise WeightsDamaged(
-            f"expected pos_embed for a class token and a square grid, found shape {tuple(state['pos_embed'].shape)}: "
-            "prepare the weights again"
+            f"expected pos_embed for a class token and a square grid, found shape {tuple(table.shape)}. Run: {_MEND}"
         )
-    state["pos_embed"] = resample_positions(patches, net.encoder.grid)
-    load_exactly(net.encoder, state)
+    state["pos_embed"] = resample_positions(table[:, 1:], net.encoder.grid)
+    load_exactly(net.encoder, state, weights=_WEIGHTS)
 
 
 def build(task: Task, weights: WeightsFolder, *, size: str, init: BackboneInit) -> TransUNet:

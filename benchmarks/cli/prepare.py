@@ -285,10 +285,10 @@ def _padding(manifest: Manifest) -> str:
 
 
 def _prepare_weights(name: str | None, source: Path | None) -> None:
+    from benchmarks.console.progress import data_progress
     from benchmarks.needs import find_checkpoint, weights_need
-    from rssam.weights.convert import convert_checkpoint
-    from rssam.weights.download import download
-    from rssam.weights.folder import CUSTOM, DIGITS, WeightsFolder
+    from benchmarks.starting_weights import prepare_weights
+    from rssam.weights.folder import WeightsFolder
     from rssam.weights.registry import WEIGHTS
 
     if name is None:
@@ -301,27 +301,19 @@ def _prepare_weights(name: str | None, source: Path | None) -> None:
     if name not in WEIGHTS:
         raise UnknownName(f"unknown weights {name!r}: choose from {', '.join(WEIGHTS)}")
     folder = WeightsFolder(Home(root.home).weights)
-    if folder.path(name).is_file():
-        screen.print(f"{folder.path_of(name)} is there", soft_wrap=True)
-        return
-    if source is None and (source := find_checkpoint(root.home, name)) is not None:
-        warnings.print(f"found {source}", soft_wrap=True)
-    if source is None:
-        from benchmarks.console.progress import data_progress
-
-        weights = WEIGHTS[name]
-        warnings.print(f"downloading {weights.megabytes} MB from {weights.url} ({weights.licence})", soft_wrap=True)
-        try:
-            with data_progress(warnings) as progress:
-                download(name, folder, progress)
-        except UserError:
+    if source is None and not folder.path(name).is_file():
+        if (source := find_checkpoint(root.home, name)) is not None:
+            warnings.print(f"found {source}", soft_wrap=True)
+        else:
+            weights = WEIGHTS[name]
+            warnings.print(f"downloading {weights.megabytes} MB from {weights.url} ({weights.licence})", soft_wrap=True)
+    try:
+        with data_progress(warnings) as progress:
+            sentence, notes = prepare_weights(name, source, folder, progress)
+    except UserError:
+        if source is None:
             show_needs([weights_need(root.home, name)])
-            raise
-    else:
-        convert_checkpoint(name, source, folder)
-    screen.print(f"{name} ({WEIGHTS[name].licence}): {folder.path(name)}", soft_wrap=True)
-    if folder.start(name).startswith(CUSTOM):
-        warnings.print(
-            f"note: {source} is not the file that was published: keys and tables call it custom weights "
-            f"{folder.digest(name)[:DIGITS]}", soft_wrap=True,
-        )  # fmt: skip
+        raise
+    screen.print(sentence, soft_wrap=True)
+    for note in notes:
+        warnings.print(f"note: {note}", soft_wrap=True)

@@ -23,6 +23,7 @@ from benchmarks.cli.options import (
 )
 from benchmarks.execution.hardware import DeviceChoice
 from benchmarks.results.submission import ImageSelection
+from benchmarks.scoring.float_maps import Encoding
 from data_prep.splits import SplitRule
 
 
@@ -35,6 +36,9 @@ def score(
     ] = None,
     name: Annotated[str | None, typer.Option(help="The row's name in the tables. [the folder's]")] = None,
     suffix: Annotated[str, typer.Option(help="What follows the stem in file names, as _mask in 104_mask.png.")] = "",
+    encoding: Annotated[
+        Encoding | None, typer.Option(help="What the values are, where that could be two things. [read off the files]")
+    ] = None,
     split_seed: Annotated[int, typer.Option(min=0, help="Seed of the 70/15/15 split.")] = 0,
     split: Annotated[SplitRule, typer.Option(help="Split image by image, or by whole scenes.")] = "random",
     listed: Annotated[
@@ -56,8 +60,8 @@ def score(
     Nothing is scored unless every test image has a file that can be read without doubt. See docs/score.md.
     """
     if run is not None:
-        if predictions is not None or dataset is not None or name is not None or suffix:
-            raise typer.BadParameter("--run takes neither --predictions nor --dataset, --name and --suffix")
+        if predictions is not None or dataset is not None or name is not None or suffix or encoding:
+            raise typer.BadParameter("--run takes neither --predictions nor --dataset, --name, --suffix and --encoding")
         _score_run(finished_run(run), out, as_json)
         return
     if listed and dataset is not None and predictions is None:
@@ -74,7 +78,7 @@ def score(
 
     test_images = select_test_images(root.home, dataset, split_seed, split)
     with data_progress(warnings) as progress:
-        scored = score_folder(root.home, test_images, predictions, row_name, suffix, progress)
+        scored = score_folder(root.home, test_images, predictions, row_name, suffix, progress, encoding)
     _show(scored, as_json)
 
 
@@ -148,11 +152,13 @@ def _score_run(key: str, out: Path | None, as_json: bool) -> None:
     from benchmarks.scoring.score import count, read_run
     from data_prep.images.encode import encode_labels
     from rssam.errors import UserError
-    from rssam.files import write_atomic
+    from rssam.files import require_writable, write_atomic
 
     result = Store(root.home).get(key)
     if result is None:
         raise UserError(f"no finished run {key!r} in {root.home}: rssam-bench status lists them")
+    if out is not None:
+        require_writable(out, "the predictions")  # before the use of the split is logged
     test_images, predicted = read_run(root.home, result)
     append_use(root.home, key, result.identity["model"]["name"], test_images.dataset.name, test_images.digest, "score")
     with data_progress(warnings) as progress:

@@ -32,7 +32,8 @@ from rssam.errors import UserError
 from rssam.files import write_durable
 from rssam.foreign_json import parse_json
 from rssam.kinds import ANY, COUNT, LINE, PLAIN, WORD, Each, Leaf, fault, whole
-from rssam.weights.folder import WeightsFolder, read_header
+from rssam.weights.folder import WeightsFolder
+from rssam.weights.prepared_file import read_header
 from rssam.weights.registry import WEIGHTS
 
 ENTRY = "rssam-bench adapter"

@@ -16,6 +16,7 @@ from typing import Literal
 
 from benchmarks.protocol.run import ResolvedRun
 from benchmarks.results.home import Home
+from rssam.files import require_writable
 from rssam.foreign_json import Unreadable, parse_json, read_bytes
 from rssam.kinds import LINE, fault
 
@@ -72,9 +73,10 @@ def record_use(home: Path, resolved: ResolvedRun, purpose: UsePurpose = "test") 
 
 
 def append_use(home: Path, key: str, system: str, dataset: str, split: str, purpose: UsePurpose) -> None:
-    """Append a use of what may be no run; see `record_use`."""
+    """Append a use of what may be no run; see `record_use`. Raises UserError if the home is for reading alone."""
     time = datetime.now(UTC).isoformat(timespec="seconds")
     use = TestSetUse(time=time, key=key, system=system, dataset=dataset, split=split, purpose=purpose)
+    require_writable(home, f"the log of the test split's uses, {Home(home).test_set_log.name},")
     home.mkdir(parents=True, exist_ok=True)
     line = json.dumps(asdict(use), sort_keys=True).encode() + b"\n"
     descriptor = os.open(Home(home).test_set_log, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o666)

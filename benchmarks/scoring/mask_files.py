@@ -3,10 +3,11 @@
 Of a task with one class:
 - 0 and 1, 0 and 255, one bit or boolean: which of the first two is decided over all files together;
 - colours: black, and the colour of the data set's class;
-- floats [H, W] or [1, H, W]: probabilities if all files lie in 0..1 (foreground above 0.5), logits if there are
-  negative ones (foreground above 0); floats [2, H, W]: background and foreground, the larger one.
+- floats [H, W] or [1, H, W]: probabilities (foreground above 0.5) or logits (above 0), as `float_maps` decides; floats
+  [2, H, W]: background and foreground, the larger one.
 Of several classes: their numbers from 0, in the order of the data set; its colours; floats [classes, H, W], the
 largest.
+One channel for each class, of which one is set (one-hot), is declared: other bands look alike.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from benchmarks.failures import shortened
+from benchmarks.scoring.float_maps import Encoding, read_values, threshold
 from data_prep.images.class_values import colour_codes, number_codes
 from data_prep.images.decode import BadPicture
 from data_prep.images.masks import LISTED
@@ -37,8 +39,9 @@ JPEG = (".jpg", ".jpeg")
 WHITE = 255
 BLACK: Colour = (0, 0, 0)
 
-MaskEncoding = Literal["labels", "numbers", "floats"]
-"""What a file's bytes are: labels, or what all files together must decide: 0 and 1 or 255; floats against 0 and 0.5."""
+MaskEncoding = Literal["labels", "numbers", "floats", "largest", "one-hot"]
+"""What a file's bytes are: labels, read off its values, its largest channel or the only one that is set; or what all
+files together must decide: 0 and 1 or 255; floats against 0 and 0.5."""
 
 LOW, HIGH = 1, 2
 """How floats are kept until it is known what they are: above 0, above 0.5; 0 is what is neither."""
@@ -78,6 +81,7 @@ class LabelReader:
 
     classes: tuple[str, ...]
     palette: tuple[Colour, ...]
+    encoding: Encoding | None = None  # as declared
 
     @property
     def binary(self) -> bool:
@@ -100,6 +104,10 @@ class LabelReader:
             source = SourceFile.read(path)
         except OSError as error:
             raise BadPicture(f"cannot be read ({error.strerror})") from error
+        if (values := read_values(source, self.encoding)) is not None:
+            bands, where = values
+            _refuse_gaps(where)
+            return self.of_array(path, bands)
         picture = read_labels(source, ("PNG", "TIFF"))
         _refuse_gaps(picture)
         return self._picture(path, picture.pixels)
@@ -163,34 +171,58 @@ class LabelReader:
             array = np.load(path, mmap_mode="r", allow_pickle=False)
             if not isinstance(array, np.ndarray):
                 raise BadPicture(f"expected {self.expected}, found an archive of arrays (.npz)")
-            array = array[0] if array.ndim == 3 and array.shape[0] == 1 else array
-            if array.dtype.kind in "biu" and array.ndim == 2:
-                return self._numbers(path, np.asarray(array))
-            if array.dtype.kind == "f" and array.ndim in (2, 3):
-                return self._floats(path, np.asarray(array))
+            return self.of_array(path, array)
         except (OSError, ValueError, EOFError) as error:
             if isinstance(error, BadPicture):
                 raise
-            raise BadPicture(f"cannot be read as an array ({error})") from error
-        raise BadPicture(f"expected {self.expected}, found {array.dtype} of shape {list(array.shape)}")
+            found = "it holds Python objects" if "pickle" in str(error) else error
+            raise BadPicture(f"cannot be read as an array ({found})") from error
+
+    def of_array(self, path: Path, array: NDArray[Any]) -> LabelFile:
+        """Read the values [H, W] or [bands, H, W] of a file, of any type. Raises BadPicture."""
+        array = array[0] if array.ndim == 3 and array.shape[0] == 1 else array
+        if array.dtype.kind in "biuf" and self.encoding == "one-hot":
+            return self._one_hot(path, np.asarray(array))
+        if array.dtype.kind in "biu" and array.ndim == 2:
+            return self._numbers(path, np.asarray(array))
+        if array.dtype.kind == "f" and array.ndim in (2, 3):
+            return self._floats(path, np.asarray(array))
+        hint = "; if a channel stands for a class, give --encoding one-hot" if array.ndim == 3 else ""
+        raise BadPicture(f"expected {self.expected}, found {array.dtype} of shape {list(array.shape)}{hint}")
 
     def _floats(self, path: Path, array: NDArray[np.floating[Any]]) -> LabelFile:
-        """Probabilities or logits [H, W] or [channels, H, W]."""
+        """Probabilities or logits [H, W] or [channels, H, W]; or whole numbers, unless it is declared otherwise."""
         if np.isnan(array).any():
             raise BadPicture(f"{int(np.isnan(array).sum())} of its values are no numbers (NaN)")
         if array.ndim == 3:
-            channels = 2 if self.binary else len(self.classes)
-            if len(array) != channels:
-                hint = ", with the channels last: save it as [channels, H, W]" if array.shape[-1] == channels else ""
-                raise BadPicture(f"expected {self.expected}, found floats of shape {list(array.shape)}{hint}")
-            return LabelFile.of(path, "labels", array.argmax(axis=0).astype(np.uint8))
+            self._require_channels(array)
+            return LabelFile.of(path, "largest", array.argmax(axis=0).astype(np.uint8))
         values = np.unique(array)
-        if len(values) <= WHITE + 1 and (values == np.round(values)).all() and set(values.tolist()) <= self._whole:
+        whole = len(values) <= WHITE + 1 and (values == np.round(values)).all() and set(values.tolist()) <= self._whole
+        if whole and self.encoding in (None, "labels"):
             return self._numbers(path, array)
-        if not self.binary:
+        if not self.binary or self.encoding == "labels":
             raise BadPicture(f"expected {self.expected}, found floats of shape {list(array.shape)}")
         codes = (array > 0).astype(np.uint8) + (array > 0.5)
         return LabelFile.of(path, "floats", codes, float(values[0]), float(values[-1]))
+
+    def _one_hot(self, path: Path, array: NDArray[Any]) -> LabelFile:
+        """A channel for each class, in which its pixels alone are set: to 1, or all to one other number."""
+        self._require_channels(array)
+        is_set = array != 0
+        other = int((is_set.sum(axis=0) != 1).sum())
+        if other or len(np.unique(array[is_set])) > 1:
+            found = f"{other} pixels with another number of them" if other else "several values above 0"
+            raise BadPicture(f"expected one channel that is set in every pixel (one-hot), found {found}")
+        return LabelFile.of(path, "one-hot", is_set.argmax(axis=0).astype(np.uint8))
+
+    def _require_channels(self, array: NDArray[Any]) -> None:
+        channels = 2 if self.binary else len(self.classes)
+        if array.ndim != 3 or len(array) != channels:
+            last = array.ndim == 3 and array.shape[-1] == channels
+            hint = ", with the channels last: save it as [channels, H, W]" if last else ""
+            kind = "floats" if array.dtype.kind == "f" else str(array.dtype)
+            raise BadPicture(f"expected {self.expected}, found {kind} of shape {list(array.shape)}{hint}")
 
     @property
     def _whole(self) -> set[float]:
@@ -199,20 +231,26 @@ class LabelReader:
     @property
     def expected(self) -> str:
         """What a file may hold, in words."""
+        if self.encoding == "one-hot":
+            channels = ("background", *self.classes) if self.binary else self.classes
+            return f"a channel for each of {', '.join(channels)}, [{len(channels)}, H, W]"
         if self.binary:
             return (
                 f"0 and 1, or 0 and 255, or black and {_colour(self.palette[0])}, or floats (probabilities or logits) "
-                "[H, W] in a .npy file"
+                "[H, W] in a .npy or TIFF file"
             )
         names = ", ".join(f"{number} {name}" for number, name in enumerate(self.classes))
-        return f"class numbers ({names}), the data set's colours, or floats [{len(self.classes)}, H, W] in a .npy file"
+        floats = f"floats [{len(self.classes)}, H, W] in a .npy or TIFF file"
+        return f"class numbers ({names}), the data set's colours, or {floats}"
 
 
-def resolve_encoding(files: Sequence[LabelFile]) -> tuple[int, float]:
+def resolve_encoding(files: Sequence[LabelFile], declared: Encoding | None = None) -> tuple[int, float]:
     """What all files together say of undecided ones: the number that is foreground, and the threshold of floats.
 
-    Raises BadPicture naming two files that cannot be of one kind, or floats that are neither of two kinds.
+    Raises BadPicture naming files that cannot be of one kind, or floats that could be of two.
     """
+    if declared is not None:
+        _require_declared(files, declared)
     ones = [file for file in files if 1 in file.values]
     whites = [file for file in files if WHITE in file.values]
     if ones and whites:
@@ -220,22 +258,22 @@ def resolve_encoding(files: Sequence[LabelFile]) -> tuple[int, float]:
             f"{ones[0].path.name} holds 0 and 1, and {whites[0].path.name} 0 and 255: save all files alike, for one of "
             "the two may mean something else"
         )
-    floats = [file for file in files if file.encoding == "floats"]
-    lowest = min(floats, key=lambda file: file.low, default=None)
-    highest = max(floats, key=lambda file: file.high, default=None)
-    if lowest is None or highest is None or lowest.low < 0:
-        return WHITE if whites else 1, 0.0
-    if highest.high > 1:
-        raise BadPicture(
-            f"{highest.path.name} holds floats up to {highest.high:g}, and no file a negative one: neither "
-            "probabilities (0 to 1) nor logits (of both signs). Divide them, or save labels"
-        )
-    return WHITE if whites else 1, 0.5
+    ranges = [(file.path.name, file.low, file.high) for file in files if file.encoding == "floats"]
+    return WHITE if whites else 1, threshold(ranges, declared)
+
+
+def _require_declared(files: Sequence[LabelFile], declared: Encoding) -> None:
+    """Raise BadPicture for a file that is not of the declared encoding."""
+    allowed = {"labels": ("labels", "numbers"), "one-hot": ("one-hot",)}.get(declared, ("floats", "largest"))
+    for file in files:
+        if file.encoding not in allowed:
+            instead = "labels" if file.encoding in ("labels", "numbers") else "floats"
+            raise BadPicture(f"{file.path.name}: expected {declared}, as --encoding says, found {instead}")
 
 
 def labels_of(file: LabelFile, foreground: int, threshold: float) -> NDArray[np.uint8]:
     """Labels uint8 [H, W] of a file, under what `resolve_encoding` found."""
-    if file.encoding == "labels":
+    if file.encoding in ("labels", "largest", "one-hot"):
         return file.codes
     if file.encoding == "numbers":
         return np.equal(file.codes, foreground).astype(np.uint8)

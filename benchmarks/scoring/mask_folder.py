@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.failures import FAULTS_SHOWN, shortened
+from benchmarks.scoring.float_maps import Encoding
 from benchmarks.scoring.mask_files import JPEG, READ, LabelFile, LabelReader, labels_of, resolve_encoding
 from benchmarks.scoring.test_images import ImagesToScore
 from data_prep.file_names import nfc
@@ -34,10 +35,12 @@ class PredictedLabels:
     notes: tuple[str, ...]  # what the user should know
 
 
-def read_folder(folder: Path, test_images: ImagesToScore, suffix: str, progress: Progress) -> PredictedLabels:
+def read_folder(
+    folder: Path, test_images: ImagesToScore, suffix: str, progress: Progress, encoding: Encoding | None = None
+) -> PredictedLabels:
     """Read the predictions of a folder: a file for each test image, named by its stem and `suffix`.
 
-    Raises PredictionsUnfit listing all that is wrong.
+    `encoding` is what the user declares their values to be. Raises PredictionsUnfit listing all that is wrong.
     """
     if not folder.is_dir():
         instead = "a file" if folder.is_file() else "nothing"
@@ -63,7 +66,7 @@ def read_folder(folder: Path, test_images: ImagesToScore, suffix: str, progress:
             foreign.append(path.name)
     for stem, paths in blurred.items():  # beside a mask it is perhaps the image
         files.setdefault(stem, paths)
-    reader = LabelReader(test_images.dataset.classes, test_images.dataset.palette)
+    reader = LabelReader(test_images.dataset.classes, test_images.dataset.palette, encoding)
     faults: list[str] = []
     label_files: dict[str, LabelFile] = {}
     for done, stem in enumerate(sorted(files), start=1):
@@ -77,7 +80,7 @@ def read_folder(folder: Path, test_images: ImagesToScore, suffix: str, progress:
     faults += _sizes(label_files, entries, native)
     foreground, threshold = 1, 0.0
     try:
-        foreground, threshold = resolve_encoding(list(label_files.values()))
+        foreground, threshold = resolve_encoding(list(label_files.values()), encoding)
     except BadPicture as error:
         faults.append(str(error))
     missing = [stem for stem in entries if stem not in files]
@@ -90,7 +93,7 @@ def read_folder(folder: Path, test_images: ImagesToScore, suffix: str, progress:
     return PredictedLabels(
         labels=lambda index: labels_of(ordered[index], foreground, threshold),
         native=native,
-        reading=_reading(ordered, foreground, threshold, native),
+        reading=_reading(ordered, foreground, threshold, native, encoding),
         notes=tuple(notes),
     )
 
@@ -120,7 +123,9 @@ def _sizes(label_files: dict[str, LabelFile], entries: dict[str, Entry], native:
     return [f"{shortened(small)}: of the prepared size, where other files have the size of the source; save all alike"]
 
 
-def _reading(files: Sequence[LabelFile], foreground: int, threshold: float, native: bool) -> tuple[str, ...]:
+def _reading(
+    files: Sequence[LabelFile], foreground: int, threshold: float, native: bool, declared: Encoding | None
+) -> tuple[str, ...]:
     encodings = {file.encoding for file in files}
     parts = ["Class numbers or the data set's colours, pixel by pixel."] if "labels" in encodings else []
     if "numbers" in encodings:
@@ -128,6 +133,12 @@ def _reading(files: Sequence[LabelFile], foreground: int, threshold: float, nati
     if "floats" in encodings:
         kind = "probability above 0.5" if threshold else "logit above 0"
         parts.append(f"Floats: foreground is a {kind}.")
+    if "largest" in encodings:
+        parts.append("Floats of several channels: the largest.")
+    if "one-hot" in encodings:
+        parts.append("A channel for each class: the one that is set.")
+    if declared is not None:
+        parts.append(f"Declared: {declared}.")
     if native:
         parts.append("At the source's own resolution; the headline takes every n-th pixel of it, as prepared masks do.")
     return tuple(parts)

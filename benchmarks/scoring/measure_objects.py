@@ -26,7 +26,7 @@ from data_prep.errors import DataError
 from data_prep.manifest import Entry, load_manifest
 from data_prep.processes import Progress, map_in_processes
 from rssam.contract import IGNORE
-from rssam.files import sha256_file
+from rssam.files import require_writable, sha256_file
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,7 +66,8 @@ def measure_run(
 
     Returns: the sums of the run, and the metrics that had to be measured.
 
-    Raises DataError if maps or masks are missing, damaged, or not those that the result was counted on.
+    Raises DataError if maps or masks are missing, damaged, or not those that the result was counted on; UserError
+    before anything is measured if the sums could not be stored.
     """
     maps = Store(home).work(result.key) / PREDICTIONS
     if not maps.is_file():
@@ -84,6 +85,7 @@ def measure_run(
     sums = dict(stored.sums) if stored else {}
     fresh = tuple(metric for metric in metrics if metric not in sums)
     if fresh:
+        require_writable(home, f"metrics of {result.key}")
         predictions = read_predictions(maps, binary=True)
         if predictions.images != result.images or {entry.size for entry in entries} != {predictions.shape}:
             raise DataError(f"{maps} holds maps of other images, or of another size, than the result {result.key}")

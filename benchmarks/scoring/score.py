@@ -30,6 +30,7 @@ from benchmarks.results.submission import (
     submission_key,
 )
 from benchmarks.results.test_set_log import append_use
+from benchmarks.scoring.float_maps import Encoding
 from benchmarks.scoring.mask_folder import PredictedLabels, PredictionsUnfit, read_folder
 from benchmarks.scoring.test_images import ImagesToScore, select_test_images
 from benchmarks.training.evaluate import confusion_matrix
@@ -51,7 +52,13 @@ class ScoredSubmission:
 
 
 def score(
-    home: Path, test_images: ImagesToScore, folder: Path, name: str, suffix: str, progress: Progress
+    home: Path,
+    test_images: ImagesToScore,
+    folder: Path,
+    name: str,
+    suffix: str,
+    progress: Progress,
+    encoding: Encoding | None = None,
 ) -> ScoredSubmission:
     """Score the files of a folder and store the submission.
 
@@ -64,6 +71,7 @@ def score(
         name: what reports call the submission.
         suffix: what follows the stem of an image in the names of the files.
         progress: called while files are read and counted.
+        encoding: what the values of the files are, where they do not say it themselves.
 
     Raises UserError for the name of a system of this suite, and PredictionsUnfit listing all that is wrong.
     """
@@ -72,7 +80,7 @@ def score(
             f"expected another name than that of a system of this suite, found {name!r}: its row would be taken for a "
             "run's; choose one with --name"
         )
-    predicted = read_folder(folder, test_images, suffix, progress)
+    predicted = read_folder(folder, test_images, suffix, progress, encoding)
     identity = identify(
         "scored", name, test_images.dataset, data=test_images.digest, split_seed=test_images.split_seed,
         split_rule=test_images.split_rule, images=test_images.selection, predictions=digest(test_images, predicted),

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from rssam.errors import UnknownName, UserError
-from rssam.weights.registry import WEIGHTS
+from rssam.weights.registry import WEIGHTS, SamWeights
 
 
 @dataclass(frozen=True)
@@ -26,9 +26,11 @@ class EncoderSize:
 ENCODERS: dict[str, EncoderSize] = {
     size.name: size
     for size in (
-        EncoderSize("vit_b", width=768, blocks=12, heads=12, global_blocks=(2, 5, 8, 11)),
-        EncoderSize("vit_l", width=1024, blocks=24, heads=16, global_blocks=(5, 11, 17, 23)),
-        EncoderSize("vit_h", width=1280, blocks=32, heads=16, global_blocks=(7, 15, 23, 31)),
+        *(
+            EncoderSize(sam.name, sam.width, sam.blocks, sam.heads, sam.global_blocks)
+            for sam in WEIGHTS.values()
+            if isinstance(sam, SamWeights)
+        ),
         # Ours, without published weights: for tests, smoke runs and training on a CPU.
         EncoderSize("vit_t", width=192, blocks=4, heads=3, global_blocks=(1, 3)),
         EncoderSize("vit_s", width=192, blocks=8, heads=3, global_blocks=(1, 3, 5, 7)),

@@ -16,7 +16,7 @@ from torch.nn import functional as F
 
 from rssam.sam.encoder import PATCH, SamEncoder
 from rssam.sam.encoder_sizes import EncoderSize
-from rssam.weights.convert import encoder_shape
+from rssam.weights import layout
 from rssam.weights.folder import WeightsDamaged
 
 
@@ -26,7 +26,7 @@ def load_weights(path: Path) -> dict[str, Tensor]:
         return load_file(path)
     except SafetensorError as error:
         raise WeightsDamaged(
-            f"{path} is not a readable safetensors file: delete it and prepare the weights again"
+            f"{path} is not a readable safetensors file: prepare the weights again, with --source FILE if you have it"
         ) from error
 
 
@@ -49,14 +49,14 @@ def encoder_state(
     state = checkpoint_part(checkpoint, "image_encoder.")
     with torch.device("meta"):
         expected = SamEncoder(size, image_size, neck=True).state_dict()
-    shape = encoder_shape(checkpoint)
+    shape = layout.encoder_shape({name: tuple(tensor.shape) for name, tensor in checkpoint.items()})
     if shape != (size.width, size.blocks):
         raise WeightsDamaged(
             f"expected a {size.name} checkpoint ({size.width} wide, {size.blocks} blocks), "
             f"found {'no image encoder' if shape is None else f'{shape[0]} wide, {shape[1]} blocks'}: "
             f"run rssam-bench prepare weights {size.name}"
         )
-    _require_names(expected.keys(), state.keys(), f"a {size.name} image encoder")
+    _require_names(expected.keys(), state.keys(), f"a {size.name} image encoder", size.name)
 
     height, width = image_size[0] // PATCH, image_size[1] // PATCH
     state["pos_embed"] = resample_pos_embed(state["pos_embed"], (height, width))
@@ -69,7 +69,7 @@ def encoder_state(
         if tensor.shape != expected[name].shape:
             raise WeightsDamaged(
                 f"expected image_encoder.{name} of shape {tuple(expected[name].shape)} for {size.name}, "
-                f"found {tuple(tensor.shape)}: prepare the weights again"
+                f"found {tuple(tensor.shape)}. Run: {_command(size.name)}"
             )
     return state
 
@@ -91,8 +91,12 @@ def resample_rel_pos(table: Tensor, length: int) -> Tensor:
     return line[0].T.contiguous()
 
 
-def load_exactly(module: nn.Module, state: Mapping[str, Tensor], fresh: Collection[str] = ()) -> None:
+def load_exactly(
+    module: nn.Module, state: Mapping[str, Tensor], fresh: Collection[str] = (), weights: str = "NAME"
+) -> None:
     """Load `state` into `module`; every name must match, except those in `fresh`, which keep their random start.
+
+    `weights` is the checkpoint's name, for messages.
 
     Raises WeightsDamaged on a missing or unexpected name or another shape, and ValueError if a name in `fresh` is not
     one of the module's, so that the list cannot go stale.
@@ -100,23 +104,27 @@ def load_exactly(module: nn.Module, state: Mapping[str, Tensor], fresh: Collecti
     expected = module.state_dict()
     if stale := sorted(set(fresh) - expected.keys()):
         raise ValueError(f"not parameters of {type(module).__name__}: {', '.join(stale)}")
-    _require_names(expected.keys() - set(fresh), state.keys(), type(module).__name__)
+    _require_names(expected.keys() - set(fresh), state.keys(), type(module).__name__, weights)
     for name, tensor in state.items():
         if tensor.shape != expected[name].shape:
             raise WeightsDamaged(
                 f"expected {name} of shape {tuple(expected[name].shape)} for {type(module).__name__}, "
-                f"found {tuple(tensor.shape)} in the checkpoint: prepare the weights again"
+                f"found {tuple(tensor.shape)} in the checkpoint. Run: {_command(weights)}"
             )
     module.load_state_dict(dict(state), strict=False)
 
 
-def _require_names(expected: Collection[str], found: Collection[str], owner: str) -> None:
+def _require_names(expected: Collection[str], found: Collection[str], owner: str, weights: str) -> None:
     missing, unexpected = set(expected) - set(found), set(found) - set(expected)
     if missing or unexpected:
         raise WeightsDamaged(
             f"the checkpoint does not fit {owner}: missing {_first_names(missing)}; unexpected "
-            f"{_first_names(unexpected)}. Prepare the weights again"
+            f"{_first_names(unexpected)}. Run: {_command(weights)}"
         )
+
+
+def _command(weights: str) -> str:
+    return f"rssam-bench prepare weights {weights}, with --source FILE.pth if you have it"
 
 
 def _first_names(names: set[str]) -> str:

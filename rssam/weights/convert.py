@@ -1,88 +1,135 @@
-"""Convert published checkpoints (.pth) to safetensors, checked against what their name promises. Imports no torch."""
+"""Convert checkpoints to safetensors, checked against what their name promises. Imports no torch on its own.
+
+Accepted are the published files, and the same networks from elsewhere: retrained, wrapped, in half precision, or under
+the names of Hugging Face.
+"""
 
 from __future__ import annotations
 
 import os
-import pickle
-import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rssam.errors import UserError
 from rssam.files import replacement, sha256_file
+from rssam.foreign_json import Unreadable
+from rssam.weights import checkpoint_file, foreign_names, layout, values
 from rssam.weights.folder import (
     CONTENT,
     NO_DIGEST,
+    READ_AS,
     WeightsDamaged,
     WeightsFolder,
     WeightsNotFound,
     write_content_digest,
 )
-from rssam.weights.registry import WEIGHTS, BackboneWeights, SamWeights, Weights
+from rssam.weights.registry import WEIGHTS, SamWeights, Weights
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+COUNTER = "num_batches_tracked"
+"""End of the names of batch norm's counters, the only integers in a checkpoint."""
 
-_PARTS = ("image_encoder", "prompt_encoder", "mask_decoder")
-
-
-def encoder_shape(checkpoint: Mapping[str, Tensor]) -> tuple[int, int] | None:
-    """Return (width, blocks) of the image encoder in a SAM checkpoint, by names and shapes; None if it has none."""
-    patch = checkpoint.get("image_encoder.patch_embed.proj.weight")
-    blocks = {match[1] for name in checkpoint if (match := re.match(r"image_encoder\.blocks\.(\d+)\.", name))}
-    if patch is None or patch.ndim != 4 or not blocks:
-        return None
-    return patch.shape[0], len(blocks)
+ROOM = 4
+"""A file's tensors may take so many times the size of the published ones, which are in float32."""
 
 
 def convert_checkpoint(name: str, source: Path, folder: WeightsFolder, expected_sha256: str | None = None) -> Path:
-    """Write the published `.pth` file `source` into `folder` as the prepared checkpoint `name`; return its path.
+    """Write the checkpoint file `source` into `folder` as the prepared checkpoint `name`; return its path.
 
     Nothing but tensors is read from `source`, and an existing prepared file is replaced only by a complete one.
     Raises WeightsDamaged if the file's digest does not begin with `expected_sha256`, if it is truncated, or if it is
     not the checkpoint of that name.
     """
     weights = weights_named(name)
-    if not source.is_file():
-        raise WeightsNotFound(f"expected the checkpoint {name} at {source}, found no file there")
-    digest = sha256_file(source)
+    digest = source_digest(name, source)
     if expected_sha256 is not None and not digest.startswith(expected_sha256):
         raise WeightsDamaged(
             f"expected SHA-256 {expected_sha256[:12]}... for {name}, found {digest[:12]}... in {source}: "
             f"delete it and run: rssam-bench prepare weights {name}"
         )
-    tensors = _read_pth(weights, source)
-    if isinstance(weights, SamWeights):
-        _require_sam(weights, tensors, source)
-    elif isinstance(weights, BackboneWeights):
-        _require_backbone(weights, tensors, source)
-    return _write(tensors, folder.path(name), {"source_sha256": digest, "name": name})
+    tensors, notes = read_checkpoint(weights, source)
+    metadata = {"source_sha256": digest, "name": name, **({READ_AS: "; ".join(notes)} if notes else {})}
+    return _write(tensors, folder.path(name), metadata)
 
 
-def _require_sam(weights: SamWeights, tensors: Mapping[str, Tensor], source: Path) -> None:
-    shape = encoder_shape(tensors)
-    if shape is None or {key.split(".")[0] for key in tensors} != set(_PARTS):
+def source_digest(name: str, source: Path) -> str:
+    """Return the SHA-256 of a checkpoint file. Raises WeightsNotFound unless there is a file to read."""
+    if not source.is_file():
+        instead = "a folder: give the file in it, such as model.safetensors" if source.is_dir() else "no file there"
+        raise WeightsNotFound(f"expected the checkpoint {name} at {source}, found {instead}")
+    try:
+        return sha256_file(source)
+    except OSError as error:
+        raise WeightsNotFound(f"{source} cannot be read ({error.strerror})") from error
+
+
+def read_checkpoint(weights: Weights, source: Path) -> tuple[dict[str, Tensor], tuple[str, ...]]:
+    """Return the tensors of a file under their published names, in float32, and what was found other than published.
+
+    Raises WeightsDamaged if they are not the tensors of `weights`, or hold values that are not finite.
+    """
+    import torch
+
+    try:
+        found = foreign_names.find(weights, checkpoint_file.read(source), torch.Tensor)
+    except Unreadable as error:
         raise WeightsDamaged(
-            f"{source} is not a SAM checkpoint: expected tensors named {', '.join(f'{part}.*' for part in _PARTS)}. "
-            f"Take the file from {weights.url}"
-        )
-    if shape != (weights.width, weights.blocks):
-        raise WeightsDamaged(
-            f"expected a {weights.name} checkpoint ({weights.width} wide, {weights.blocks} blocks), "
-            f"found {shape[0]} wide, {shape[1]} blocks in {source}: {_advice(shape)}"
-        )
+            f"expected a PyTorch checkpoint in {source}, found {error}: "
+            f"fetch it again with: rssam-bench prepare weights {weights.name}"
+        ) from error
+    what = f"{source} is not a {'SAM ' if isinstance(weights, SamWeights) else ''}checkpoint of {weights.name}"
+    elsewhere = f"Take the file from {weights.url}"
+    if found.fault:
+        raise WeightsDamaged(f"{what}: {found.fault}. {elsewhere}")
+    shapes = {name: tuple(tensor.shape) for name, tensor in found.tensors.items()}
+    if fault := layout.fault(weights, shapes) or _kinds_fault(weights, found.tensors):
+        raise WeightsDamaged(f"{what}: {fault}. {elsewhere}")
+    tensors = dict(_own(found.tensors))
+    if fault := values.fault((name, tensor.numpy()) for name, tensor in tensors.items()):
+        raise WeightsDamaged(f"{source} is damaged: {fault}. {elsewhere}")
+    return tensors, (*found.notes, *_conversions(weights, found.tensors))
 
 
-def _require_backbone(weights: BackboneWeights, tensors: Mapping[str, Tensor], source: Path) -> None:
-    tensor = tensors.get(weights.tensor)
-    found = "no such tensor" if tensor is None else f"shape {tuple(tensor.shape)}"
-    if tensor is None or tuple(tensor.shape) != weights.shape:
-        raise WeightsDamaged(
-            f"{source} is not {weights.name}: expected {weights.tensor} of shape {weights.shape}, found {found}. "
-            f"Take the file from {weights.url}"
-        )
+def _own(tensors: Mapping[str, Tensor]) -> Iterator[tuple[str, Tensor]]:
+    """Yield the tensors in float32, counters in int64, each in memory of its own: safetensors stores no other."""
+    import torch
+
+    taken: set[int] = set()
+    for name, tensor in tensors.items():
+        kept = tensor.detach().to(torch.float32 if tensor.is_floating_point() else torch.int64).contiguous()
+        storage = kept.untyped_storage()
+        if storage.data_ptr() in taken or storage.nbytes() != kept.numel() * kept.element_size():
+            kept = kept.clone()
+        taken.add(storage.data_ptr())
+        yield name, kept
+
+
+def _kinds_fault(weights: Weights, tensors: Mapping[str, Tensor]) -> str:
+    """Return in what the tensors are not plain numbers in memory, "" if they all are."""
+    import torch
+
+    for name, tensor in tensors.items():
+        if tensor.layout != torch.strided or tensor.device.type != "cpu" or tensor.is_quantized:
+            return f"expected plain tensors, found {name} of another kind ({tensor.device.type}, {tensor.layout})"
+        if not tensor.is_floating_point() and not name.endswith(COUNTER):
+            return f"expected floating-point numbers, found {name} of {tensor.dtype}"
+    size = sum(tensor.numel() * 4 for tensor in tensors.values()) >> 20
+    if size > ROOM * weights.megabytes:
+        return f"expected about {weights.megabytes} MB of tensors, found {size} MB"
+    return ""
+
+
+def _conversions(weights: Weights, tensors: Mapping[str, Tensor]) -> tuple[str, ...]:
+    kinds = sorted(
+        {str(tensor.dtype).removeprefix("torch.") for name, tensor in tensors.items()} - {"float32", "int64"}
+    )
+    notes = [f"{' and '.join(kinds)}, kept as float32"] if kinds else []
+    if grid := layout.other_grid(weights, {name: tuple(tensor.shape) for name, tensor in tensors.items()}):
+        notes.append(f"position tables of images of {grid} pixels, where SAM's are of 1024x1024")
+    return tuple(notes)
 
 
 def weights_named(name: str) -> Weights:
@@ -92,43 +139,15 @@ def weights_named(name: str) -> Weights:
     return WEIGHTS[name]
 
 
-def _advice(shape: tuple[int, int]) -> str:
-    for weights in WEIGHTS.values():
-        if isinstance(weights, SamWeights) and shape == (weights.width, weights.blocks):
-            return f"it is {weights.name}; run: rssam-bench prepare weights {weights.name} --source FILE"
-    return "no published SAM checkpoint has that size"
-
-
-def _read_pth(weights: Weights, source: Path) -> dict[str, Tensor]:
-    """Read the tensors by name in a PyTorch file (.pth) without running any code it may carry."""
-    import torch
-
-    try:
-        tensors = torch.load(source, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
-        raise WeightsDamaged(
-            f"expected a PyTorch checkpoint in {source}, found a truncated or foreign file: "
-            f"fetch it again with: rssam-bench prepare weights {weights.name}"
-        ) from error
-    if not isinstance(tensors, dict) or not all(
-        isinstance(key, str) and isinstance(tensor, torch.Tensor) for key, tensor in tensors.items()
-    ):
-        raise WeightsDamaged(
-            f"{source} is not a checkpoint: expected a dictionary of tensors. Take the file from {weights.url}"
-        )
-    return tensors
-
-
 def _write(tensors: Mapping[str, Tensor], path: Path, metadata: dict[str, str]) -> Path:
     """Write a safetensors file under a temporary name beside `path`, then rename it: never half a file at `path`."""
     from safetensors import SafetensorError
     from safetensors.torch import save_file
 
-    path.parent.mkdir(parents=True, exist_ok=True)
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         with replacement(path) as (descriptor, temporary):
-            metadata = {**metadata, CONTENT: NO_DIGEST}
-            save_file({key: tensor.contiguous() for key, tensor in tensors.items()}, temporary, metadata=metadata)
+            save_file(dict(tensors), temporary, metadata={**metadata, CONTENT: NO_DIGEST})
             write_content_digest(temporary)
             os.chmod(temporary, os.fstat(descriptor).st_mode)  # safetensors puts a file of its own there, of mode 0600
     except (OSError, SafetensorError) as error:

@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 from filelock import FileLock
 
 from rssam.errors import UserError
 from rssam.weights.convert import convert_checkpoint, weights_named
-from rssam.weights.folder import WeightsDamaged, WeightsFolder
+from rssam.weights.folder import WeightsDamaged, WeightsFolder, WeightsNotFound
 from rssam.weights.http_download import DownloadProgress, Fetch
 
 
-def download(name: str, folder: WeightsFolder, progress: DownloadProgress = lambda done, total, what: None) -> Path:
+def download(
+    name: str,
+    folder: WeightsFolder,
+    progress: DownloadProgress = lambda done, total, what: None,
+    *,
+    replace: bool = False,
+) -> Path:
     """Download the checkpoint `name`, verify its digest, convert it, delete the download; return the prepared path.
 
-    The next call resumes what a lost connection or a kill leaves. Raises UserError if the network fails,
-    WeightsDamaged if the file is not the published one; such a file is deleted.
+    A good file in place is returned, unless it is to be replaced. The next call resumes what a lost connection or a
+    kill leaves. Raises UserError if the network fails, WeightsDamaged if the file is not the published one; such a
+    file is deleted.
     """
     weights = weights_named(name)
     remedy = f"fetch it elsewhere and run: rssam-bench prepare weights {name} --source FILE"
@@ -24,8 +32,9 @@ def download(name: str, folder: WeightsFolder, progress: DownloadProgress = lamb
     fetch = Fetch(weights.url, folder.root / "downloads" / f"{published}.part", name, progress)
     fetch.part.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(fetch.part.with_name(f"{published}.lock")):
-        if folder.path(name).is_file():  # another process has prepared it meanwhile
-            return folder.path(name)
+        with suppress(WeightsNotFound, WeightsDamaged):
+            if not replace:
+                return folder.path_of(name)  # another process has prepared it meanwhile
         try:
             fetch.run()
         except OSError as error:

@@ -9,14 +9,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rssam.errors import UserError, made_by_0_1
-from rssam.foreign_json import Unreadable, parse_json
-from rssam.kinds import TEXT, Each, fault
+from rssam.foreign_json import Unreadable
+from rssam.weights.prepared_file import prepared_fault, read_header
 from rssam.weights.registry import WEIGHTS
 
 CONTENT = "content_sha256"
 """Entry of a prepared file's metadata: the SHA-256 of the file itself, with these 64 digits read as zeros."""
 
 NO_DIGEST = "0" * 64
+
+READ_AS = "read_as"
+"""Entry of the metadata that says in what its source differed from a published file: wrappers, names, types."""
 
 CUSTOM = "custom:"
 """What stands in a run's identity before the digest of a checkpoint that is not the published file."""
@@ -27,9 +30,6 @@ DIGITS = 12
 _intact: set[tuple[str, int, int, int]] = set()
 """Path, size, time and inode of prepared files whose content this process has compared with its digest."""
 
-MOST_HEADER = 1 << 24
-"""Bytes of a safetensors header up to which it is read; that of the largest system has a tenth of a million."""
-
 
 class WeightsNotFound(UserError):
     """A checkpoint is missing in the weights folder; the message names the remedy."""
@@ -37,6 +37,10 @@ class WeightsNotFound(UserError):
 
 class WeightsDamaged(UserError):
     """A checkpoint cannot be read, or is not the one that its name says."""
+
+
+class WeightsOfEarlierVersion(WeightsDamaged):
+    """A checkpoint that rssam-bench 0.1 prepared: it is neither read nor changed."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +57,7 @@ class WeightsFolder:
         """Return the path of the prepared checkpoint, whose content has been compared with its digest.
 
         It is read once a session, and again if size, time or inode change. Raises WeightsNotFound with the command that
-        prepares it, WeightsDamaged if it is not as it was prepared.
+        prepares it, WeightsDamaged if it is not as it was prepared, or was prepared from a file that is of no use.
         """
         path = self._prepared(name)
         stat = path.stat()
@@ -63,14 +67,20 @@ class WeightsFolder:
             if found != expected:
                 raise WeightsDamaged(
                     f"{path} is not as it was prepared: expected content of SHA-256 {expected[:12]}..., found "
-                    f"{found[:12]}...: delete it and run: rssam-bench prepare weights {name}"
+                    f"{found[:12]}...: {_mend(name)}"
                 )
+            if words := prepared_fault(WEIGHTS[name], path):
+                raise WeightsDamaged(f"{path} is no checkpoint to start from: {words}: {_mend(name)}")
             _intact.add(seen)
         return path
 
     def digest(self, name: str) -> str:
         """Read the SHA-256 of the file that the checkpoint was made from, without reading a tensor."""
         return self._metadata(name)["source_sha256"]
+
+    def read_as(self, name: str) -> str:
+        """Read in what the checkpoint's source differed from a published file, "" if in nothing that matters."""
+        return self._metadata(name).get(READ_AS, "")
 
     def start(self, name: str) -> str:
         """Return the checkpoint as run keys have it: its source's digest, after `CUSTOM` if that was not published."""
@@ -93,12 +103,17 @@ class WeightsFolder:
         metadata = read_metadata(path)
         if "source_sha256" not in metadata:
             raise WeightsDamaged(
-                f"{path} does not say which file it was made from: delete it and run: "
+                f"{path} does not say which file it was made from. Run: "
                 f"rssam-bench prepare weights {name} --source FILE.pth"
             )
         if CONTENT not in metadata:
-            raise WeightsDamaged(made_by_0_1(str(path), f"rssam-bench prepare weights {name}"))
+            raise WeightsOfEarlierVersion(made_by_0_1(str(path), f"rssam-bench prepare weights {name}"))
         return metadata
+
+
+def _mend(name: str) -> str:
+    """The command that puts a good file in the place of a bad one."""
+    return f"run: rssam-bench prepare weights {name}, with --source FILE.pth if you have it"
 
 
 def custom_digits(starts: Iterable[str]) -> tuple[str, ...]:
@@ -137,18 +152,5 @@ def read_metadata(path: Path) -> dict[str, str]:
         return read_header(path)
     except (OSError, Unreadable) as error:
         raise WeightsDamaged(
-            f"{path} is not a readable safetensors file ({error}): delete it and prepare the weights again"
+            f"{path} is not a readable safetensors file ({error}): prepare the weights again"
         ) from error
-
-
-def read_header(path: Path) -> dict[str, str]:
-    """Return the metadata of a safetensors file. Raises Unreadable unless its header is whole and of bounded size."""
-    with path.open("rb") as stream:
-        length = int.from_bytes(stream.read(8), "little")
-        if not length <= min(MOST_HEADER, path.stat().st_size):
-            raise Unreadable(f"its header is said to have {length} bytes")
-        header = parse_json(stream.read(length))
-    metadata = header.get("__metadata__", {}) if isinstance(header, dict) else None
-    if words := fault(metadata, Each(TEXT, TEXT), "its metadata"):
-        raise Unreadable(words)
-    return dict(header.get("__metadata__", {}))

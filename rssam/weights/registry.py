@@ -31,10 +31,12 @@ class Weights:
 
 @dataclass(frozen=True)
 class SamWeights(Weights):
-    """One of SAM's checkpoints. Width and blocks of the image encoder are how a file is recognised."""
+    """One of SAM's checkpoints. The image encoder's numbers say which tensors a file must have."""
 
-    width: int
+    width: int  # channels of a token
     blocks: int
+    heads: int
+    global_blocks: tuple[int, ...]  # indices of the blocks that attend over the whole image, ascending
 
     @property
     def file(self) -> str:
@@ -69,6 +71,8 @@ _ALL: tuple[Weights, ...] = (
         licence="Apache-2.0",
         width=768,
         blocks=12,
+        heads=12,
+        global_blocks=(2, 5, 8, 11),
     ),
     SamWeights(
         name="vit_l",
@@ -78,6 +82,8 @@ _ALL: tuple[Weights, ...] = (
         licence="Apache-2.0",
         width=1024,
         blocks=24,
+        heads=16,
+        global_blocks=(5, 11, 17, 23),
     ),
     SamWeights(
         name="vit_h",
@@ -87,6 +93,8 @@ _ALL: tuple[Weights, ...] = (
         licence="Apache-2.0",
         width=1280,
         blocks=32,
+        heads=16,
+        global_blocks=(7, 15, 23, 31),
     ),
     # Backbones of the CNN and Transformer baselines
     BackboneWeights(

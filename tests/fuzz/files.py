@@ -1,11 +1,10 @@
-"""A home with every kind of foreign file, and for each kind where the file lies and which commands read it."""
+"""A home with every kind of foreign file, and for each kind where the file lies and how it is spoilt."""
 
 import json
-import random
 import shutil
 import zipfile
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -34,59 +33,11 @@ from rssam.contract import Task
 from rssam.weights.folder import CONTENT, NO_DIGEST, WeightsFolder, write_content_digest
 from rssam.weights.registry import WEIGHTS
 from tests.benchmarks.prepared import write_prepared
+from tests.fuzz import checkpoints, pixels
 from tests.fuzz.mutations import bytes_mutated, mutated, text
 from tests.reports.bundle.genuine import masks_of, test_of
 from tests.reports.fabricate import PROVENANCE, TABLE5
 from tests.reports.timed import put as put_speed
-
-REPORT = ["report", "table5", "--format", "md,tex,csv", "--out", "{out}/report"]
-PAGE = ["report", "table5", "--format", "html", "--out", "{out}/report"]
-STATUS = ["status"]
-READERS = {
-    "result": (STATUS, REPORT, ["metrics"], ["publish", "table5", "--out", "{out}/b.zip"], PAGE, ["status", "--json"]),
-    "score": (REPORT, PAGE, ["publish", "--out", "{out}/b.zip"]),
-    "bundle folder": (["verify", "{home}/bundle"],),
-    "bundle zip": (["verify", "{home}/bundle.zip"],),
-    "manifest": (["datasets"], ["status", "table5", "--profile", "smoke", "--device", "cpu"]),
-    "declaration": (["datasets"], STATUS),
-    "class map": (
-        ["prepare", "folder", "--name", "own", "--source", "{home}/pairs", "--class-map", "{home}/map.yaml"],
-    ),
-    "speed": (REPORT, PAGE),
-    "run status": (STATUS, ["status", "--json"]),
-    "ledger": (["report", "claims", "--format", "md", "--out", "{out}/report"],),
-    "metrics": (REPORT, ["metrics"]),
-    "adapter": (["predict", "{home}/image.png", "--adapter", "{home}/a.safetensors", "--out", "{out}/map.tif"],),
-    "weights": (["status", "table5", "--device", "cpu"],),
-    "checkpoint": (["prepare", "weights", "vit_l", "--source", "{home}/vit_l.pth"],),
-}
-"""Commands by kind of file."""
-
-SHARES = {
-    "result": 220, "score": 130, "bundle folder": 90, "bundle zip": 70, "manifest": 90, "declaration": 40,
-    "class map": 90, "speed": 60, "run status": 70, "ledger": 20, "metrics": 20, "adapter": 60, "weights": 20,
-    "checkpoint": 20,
-}  # fmt: skip
-"""Of a thousand cases."""
-
-
-@dataclass(frozen=True)
-class Case:
-    """One file to mutate and one command that reads it."""
-
-    number: int
-    kind: str
-    command: tuple[str, ...]
-
-
-def cases(count, seed):
-    """That many cases, each kind by its share and at least once, its commands in turn."""
-    found = []
-    for kind, share in SHARES.items():
-        for index in range(max(1, round(share * count / 1000))):
-            found.append((kind, READERS[kind][index % len(READERS[kind])]))
-    random.Random(seed).shuffle(found)
-    return [Case(number, kind, tuple(command)) for number, (kind, command) in enumerate(found)]
 
 
 def build(home):
@@ -157,22 +108,39 @@ def build(home):
     trained = TrainedNetwork(net, model, task, "32-true", result.key, "deepglobe", {})
     write_adapter(home / "a.safetensors", trained, result, None)
     Image.fromarray(np.zeros((32, 32, 3), np.uint8)).save(home / "image.png")
-    torch.save({"image_encoder.a": torch.zeros(3)}, home / "vit_l.pth")
+    checkpoints.build()
 
 
 def spoil(home, case, rng, guard):
     """Mutate a file of the case's kind; return its path."""
+    if case.kind == "checkpoint":
+        weights = home / "weights" / WEIGHTS["vit_b"].file
+        weights.unlink()
+        return checkpoints.checkpoint(home, rng)
+    if case.kind == "raster":
+        return pixels.raster(home, rng)
+    if case.kind == "mask":
+        return pixels.mask(home, rng, case.command[-1] if "--encoding" in case.command else None)
     return {
         "result": _record, "score": _record, "metrics": _record, "bundle folder": _bundle, "bundle zip": _bundle,
         "adapter": _adapter, "class map": _class_map,
     }.get(case.kind, _any)(home, case.kind, rng, guard)  # fmt: skip
 
 
+def silent(home, out, case, found, output):
+    """Return what is wrong with the outcome of a file that was accepted or refused, "" if nothing is known to be."""
+    if case.kind == "checkpoint":
+        return checkpoints.prepared(home, found == "accepted")
+    if found == "accepted" and case.kind == "raster":
+        return pixels.predicted(out)
+    return pixels.scored(home, output) if found == "accepted" and case.kind == "mask" else ""
+
+
 def _any(home, kind, rng, guard):
     patterns = {
         "manifest": "data/deepglobe/manifest.json", "declaration": "data/own/dataset.json", "speed": "speed/*.json",
         "run status": "runs/*/*.json", "ledger": "ledger.jsonl", "weights": f"weights/{WEIGHTS['vit_b'].file}",
-        "checkpoint": "vit_l.pth", "result": "results/*.json", "score": "scores/*.json", "metrics": "metrics/*.json",
+        "result": "results/*.json", "score": "scores/*.json", "metrics": "metrics/*.json",
     }  # fmt: skip
     path = rng.choice(sorted(home.glob(patterns[kind])))
     _write(path, rng, guard)

@@ -24,7 +24,8 @@ def sam_file(tmp_path_factory):
 def tiny_vit_b(monkeypatch):
     """For the time of one test, vit_b is the tiny size."""
     monkeypatch.setitem(ENCODERS, "vit_b", TINY)
-    monkeypatch.setitem(WEIGHTS, "vit_b", replace(WEIGHTS["vit_b"], width=TINY.width, blocks=TINY.blocks))
+    numbers = {"width": TINY.width, "blocks": TINY.blocks, "heads": TINY.heads, "global_blocks": TINY.global_blocks}
+    monkeypatch.setitem(WEIGHTS, "vit_b", replace(WEIGHTS["vit_b"], **numbers))
 
 
 @pytest.fixture

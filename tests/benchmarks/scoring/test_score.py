@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import rasterio
 from PIL import Image
 
 from baselines.sam_lora import SamLora
@@ -193,13 +194,122 @@ def test_one_file_of_ones_among_files_of_255_is_refused(tmp_path):
 
 def test_a_file_of_saturated_probabilities_is_read_as_its_neighbours_are(tmp_path):
     low, high = (ROAD.read(save(tmp_path, f"{n}.npy", np.full((2, 2), n))) for n in (0.3, 0.9))
-    logits = ROAD.read(save(tmp_path, "l.npy", np.full((2, 2), -5.0)))
     assert [int(labels_of(one, *resolve_encoding([low, high])).sum()) for one in (low, high)] == [0, 4]
-    assert [int(labels_of(one, *resolve_encoding([low, high, logits])).sum()) for one in (low, high, logits)] == [
-        4,
-        4,
-        0,
-    ]
+
+
+def test_a_file_of_probabilities_among_logits_is_refused(tmp_path):
+    """Every pixel of it was foreground, since none is below 0."""
+    low = ROAD.read(save(tmp_path, "low.npy", np.array([[0.01, 0.3]])))
+    logits = ROAD.read(save(tmp_path, "l.npy", np.array([[-5.0, 4.0]])))
+    with pytest.raises(BadPicture, match=r"low\.npy is within 0 to 1: are all of one kind\? Say what they are: --enc"):
+        resolve_encoding([low, logits])
+    assert labels_of(low, *resolve_encoding([low, logits], "logits")).tolist() == [[1, 1]]
+
+
+def bicubic(truth, factor):
+    """A map of probabilities from a network at a fraction of the resolution, enlarged as people do."""
+    small = np.clip(truth[::factor, ::factor] * 0.8 + 0.05, 0, 1).astype(np.float32)
+    return np.asarray(Image.fromarray(small).resize(truth.shape[::-1], Image.Resampling.BICUBIC))
+
+
+def test_resized_probabilities_are_not_taken_for_logits(tmp_path):
+    """Values from -0.013 to 0.971 were read as logits: Dice 0.227 of a map whose Dice is 0.996."""
+    truth = np.zeros((64, 64), np.uint8)
+    truth[16:48, 24:40] = 1
+    shown = bicubic(truth, 4)
+    assert (shown.min() < 0, shown.max() < 1) == (True, True)
+    path = save(tmp_path, "a.npy", shown)
+    with pytest.raises(
+        BadPicture, match=r"floats from -0\.0\d+ .*probabilities that were resized, or logits\. Say what"
+    ):
+        read_alone(ROAD, path)
+    declared = replace(ROAD, encoding="probabilities")
+    labels = labels_of(declared.read(path), *resolve_encoding([declared.read(path)], "probabilities"))
+    assert labels.tolist() == (shown > 0.5).tolist()
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "what"),
+    [
+        (0.0, 1.0, 0.5), (0.2, 0.9, 0.5), (-3.0, 0.9, 0.0), (-0.2, 4.0, 0.0), (-0.6, 0.4, 0.0), (-40.0, 120.0, 0.0),
+        (-0.09, 0.88, "resized"), (-0.5, 1.5, "resized"), (0.0, 1.2, "resized"), (0.1, 3.0, "neither"),
+        (0.0, 255.0, "neither"), (-20.0, 270.0, "another scale"), (-9.0, 109.0, "another scale"),
+    ],
+)  # fmt: skip
+def test_the_rule_of_floats(tmp_path, low, high, what):
+    file = ROAD.read(save(tmp_path, "a.npy", np.array([[low, high, (low + high) / 3]])))
+    if isinstance(what, float):
+        assert resolve_encoding([file]) == (1, what)
+        return
+    with pytest.raises(BadPicture, match=what):
+        resolve_encoding([file])
+    assert resolve_encoding([file], "logits") == (1, 0.0)
+    if what == "resized":
+        assert resolve_encoding([file], "probabilities") == (1, 0.5)
+    else:
+        with pytest.raises(BadPicture, match="expected probabilities, as --encoding says, found floats from"):
+            resolve_encoding([file], "probabilities")
+
+
+ONE_HOT = np.eye(6, dtype=np.uint8)[SIX].transpose(2, 0, 1)
+
+
+@pytest.mark.parametrize(
+    ("reader", "encoding", "name", "array", "wanted"),
+    [
+        (ROAD, "logits", "a.npy", np.array([[-0.2, 0.3]]), [[0, 1]]),
+        (ROAD, "probabilities", "a.npy", np.array([[-0.2, 0.3]]), [[0, 0]]),
+        (ROAD, "probabilities", "a.npy", np.array([[0.0, 1.0]]), [[0, 1]]),
+        (ROAD, "labels", "a.npy", np.array([[0.0, 1.0]]), [[0, 1]]),
+        (ROAD, "labels", "a.png", 255 * PATTERN, PATTERN),
+        (ROAD, "one-hot", "a.npy", np.stack([1 - PATTERN, PATTERN]), PATTERN),
+        (ROAD, "one-hot", "a.npy", np.stack([1 - PATTERN, PATTERN]).astype(bool), PATTERN),
+        (COVER, "one-hot", "a.npy", ONE_HOT, SIX),
+        (COVER, "one-hot", "a.npy", 255 * ONE_HOT, SIX),
+        (COVER, "probabilities", "a.npy", 0.7 * ONE_HOT + 0.01, SIX),
+        (COVER, "logits", "a.npy", 9.0 * ONE_HOT - 5, SIX),
+        (COVER, "labels", "a.tif", SIX, SIX),
+    ],
+)  # fmt: skip
+def test_what_is_declared_decides(tmp_path, reader, encoding, name, array, wanted):
+    file = replace(reader, encoding=encoding).read(save(tmp_path, name, array))
+    assert labels_of(file, *resolve_encoding([file], encoding)).tolist() == np.asarray(wanted).tolist()
+
+
+@pytest.mark.parametrize(
+    ("reader", "encoding", "name", "array", "words"),
+    [
+        (ROAD, "labels", "a.npy", np.array([[0.2, 0.7]]), "found floats of shape"),
+        (ROAD, "labels", "a.npy", np.zeros((2, 2, 3)), r"a\.npy: expected labels, as --encoding says, found floats"),
+        (ROAD, "logits", "a.png", PATTERN, r"a\.png: expected logits, as --encoding says, found labels"),
+        (ROAD, "probabilities", "a.png", 255 * PATTERN, "expected probabilities, as --encoding says, found labels"),
+        (ROAD, "one-hot", "a.png", PATTERN, r"\[2, H, W\], found uint8 of shape \[2, 3\]"),
+        (ROAD, "one-hot", "a.npy", PATTERN, r"a channel for each of background, road, \[2, H, W\], found uint8 of sh"),
+        (ROAD, "one-hot", "a.npy", np.stack([PATTERN, PATTERN]), "found 6 pixels with another number of them"),
+        (COVER, "one-hot", "a.npy", ONE_HOT[:5], r"found uint8 of shape \[5, 2, 3\]"),
+        (COVER, "one-hot", "a.npy", ONE_HOT * np.arange(1, 7)[:, None, None], "several values above 0"),
+        (COVER, None, "a.npy", ONE_HOT, "if a channel stands for a class, give --encoding one-hot"),
+    ],
+)  # fmt: skip
+def test_what_is_not_as_declared_is_refused(tmp_path, reader, encoding, name, array, words):
+    declared, path = replace(reader, encoding=encoding), save(tmp_path, name, array)
+    with pytest.raises(BadPicture, match=words):
+        resolve_encoding([declared.read(path)], encoding)
+
+
+def test_the_encoding_is_in_the_record(tmp_path):
+    make_session(tmp_path)
+    chosen = select_test_images(tmp_path, "deepglobe", 0, "random")
+    for entry in chosen.entries:
+        save(tmp_path / "masks", f"{entry.stem}.npy", np.linspace(-0.2, 1.1, SIDE * SIDE).reshape(SIDE, SIDE))
+    with pytest.raises(PredictionsUnfit, match="--encoding probabilities or --encoding logits"):
+        score(tmp_path, chosen, tmp_path / "masks", "A", "", silent)
+    found = score(tmp_path, chosen, tmp_path / "masks", "A", "", silent, "probabilities")
+    reading = ("Floats: foreground is a probability above 0.5.", "Declared: probabilities.")
+    assert read_submission(found.path).reading == reading
+    other = score(tmp_path, chosen, tmp_path / "masks", "A", "", silent, "logits")
+    assert read_submission(other.path).reading[0] == "Floats: foreground is a logit above 0."
+    assert other.path != found.path
 
 
 def test_everything_wrong_is_said_at_once_and_nothing_is_stored(tmp_path):
@@ -300,3 +410,54 @@ def test_scenes_of_the_images_are_recorded(tmp_path):
     save_manifest(folder, replace(manifest, entries=entries))
     chosen = select_test_images(tmp_path, "deepglobe", 0, "random", "all")
     assert chosen.record["test_scenes"] == [f"{int(one.stem) // 2 * 2}" for one in chosen.entries]
+
+
+def raster(path, bands, **options):
+    """A GeoTIFF of bands [bands, H, W]."""
+    with rasterio.open(
+        path, "w", driver="GTiff", width=bands.shape[2], height=bands.shape[1], count=len(bands), dtype=bands.dtype,
+        **options,
+    ) as out:  # fmt: skip
+        out.write(bands)
+    return path
+
+
+@pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
+@pytest.mark.parametrize(
+    ("reader", "encoding", "bands", "wanted"),
+    [
+        (ROAD, None, np.array([[[0.2, 0.7]]], np.float32), [[0, 1]]),
+        (ROAD, None, np.array([[[-9.0, 7.0]]], np.float64), [[0, 1]]),
+        (ROAD, None, np.array([[[0.0, 1.0]]], np.float32), [[0, 1]]),
+        (ROAD, "probabilities", np.array([[[-0.1, 0.4, 0.6]]], np.float32), [[0, 0, 1]]),
+        (ROAD, "logits", np.array([[[-0.1, 0.4, 0.6]]], np.float32), [[0, 1, 1]]),
+        (ROAD, None, np.stack([1 - PATTERN, PATTERN]) * np.float32(0.9), PATTERN),
+        (ROAD, "one-hot", np.stack([1 - PATTERN, PATTERN]), PATTERN),
+        (ROAD, "one-hot", 255 * np.stack([1 - PATTERN, PATTERN]), PATTERN),
+        (COVER, "one-hot", ONE_HOT, SIX),
+        (COVER, None, (0.7 * ONE_HOT).astype(np.float32), SIX),
+    ],
+)  # fmt: skip
+def test_rasters_of_floats_and_of_a_band_for_each_class(tmp_path, reader, encoding, bands, wanted):
+    """ "expected whole numbers", and of two bands the first alone: Dice 0 for a perfect map."""
+    file = replace(reader, encoding=encoding).read(raster(tmp_path / "a.tif", bands))
+    assert labels_of(file, *resolve_encoding([file], encoding)).tolist() == np.asarray(wanted).tolist()
+
+
+@pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
+@pytest.mark.parametrize(
+    ("encoding", "bands", "options", "words"),
+    [
+        (None, np.array([[[-9999.0, 0.6]]], np.float32), {"nodata": -9999}, "found 1 without data"),
+        (None, np.array([[[-0.1, 0.6]]], np.float32), {}, "--encoding probabilities or --encoding logits"),
+        (None, np.stack([1 - PATTERN, PATTERN]), {}, "found 2 bands"),
+        ("logits", PATTERN[None], {}, "expected logits, as --encoding says, found labels"),
+        ("one-hot", PATTERN[None], {}, r"\[2, H, W\], found uint8 of shape"),
+        ("probabilities", np.array([[[np.nan, 0.6]]], np.float32), {}, "1 of its values are no numbers"),
+    ],
+)
+def test_rasters_that_could_mean_two_things_are_refused(tmp_path, encoding, bands, options, words):
+    """The value for "no data" was a logit below 0."""
+    path, reader = raster(tmp_path / "a.tif", bands, **options), replace(ROAD, encoding=encoding)
+    with pytest.raises(BadPicture, match=words):
+        resolve_encoding([reader.read(path)], encoding)
