@@ -6,7 +6,7 @@ Imports torch only to count systems.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from benchmarks.execution.session import Session
 from benchmarks.protocol.paper_numbers import PUBLISHED_PARAMETERS
 from benchmarks.protocol.registry import variants
 from benchmarks.protocol.run import Run, plain_fields, resolve_run
+from benchmarks.protocol.run_names import run_name
 from benchmarks.results.home import Home
 from benchmarks.results.store import Store
 from data_prep.errors import DataError, NotPrepared
@@ -24,7 +25,7 @@ from data_prep.registry import DATASETS
 from rssam.contract import Model, Task
 from rssam.errors import UserError
 
-STATES: tuple[RunState, ...] = ("running", "failed", "damaged", "begun", "finished", "missing")
+STATES: tuple[RunState, ...] = ("running", "diverged", "failed", "damaged", "begun", "finished", "missing")
 """In the order in which they are listed."""
 
 
@@ -89,14 +90,14 @@ def planned_statuses(runs: Sequence[Run], session: Session) -> list[RunStatus]:
             manifests[name] = str(error)
     statuses = []
     for run in runs:
-        manifest, name = manifests[run.dataset.name], f"{run.dataset.name}-{run.model.name}"
+        manifest, name = manifests[run.dataset.name], run_name(run.declared())
         if isinstance(manifest, str):
-            statuses.append(RunStatus(name, "missing", reason=manifest))
+            statuses.append(RunStatus("", "missing", reason=manifest, name=name))
             continue
         try:
             key = resolve_run(run, manifest, session.weights, session.precision).key
         except UserError as error:
-            statuses.append(RunStatus(name, "missing", reason=str(error)))
+            statuses.append(RunStatus("", "missing", reason=str(error), name=name))
             continue
-        statuses.append(run_status(session.store, key))
+        statuses.append(replace(run_status(session.store, key), name=name))
     return statuses

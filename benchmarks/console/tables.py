@@ -1,82 +1,124 @@
-"""Show a plan, and the states of runs, as tables."""
+"""Show a plan, and the states of runs: a line or two for each run, at any width, and no key is ever cut."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from benchmarks.execution.cost_estimate import SUSTAINED, Forecast
-from benchmarks.execution.run_status import RunStatus
-from benchmarks.protocol.registry import MODELS
-from benchmarks.protocol.run import plain_fields
-from rssam.contract import Model
+from benchmarks.execution.cost_estimate import SUSTAINED, Basis, Forecast
+from benchmarks.execution.run_status import RunStatus, duration
+from benchmarks.protocol.run_names import RunName, run_name
 from rssam.escape import one_line
 
+NARROW = 60
+"""On fewer columns, and without a terminal, a run is one line that the terminal may wrap."""
 
-def variant(model: Model) -> str:
-    """A system's size, and the options in which it differs from the one listed in MODELS."""
-    options, listed = plain_fields(model), plain_fields(MODELS[model.name]) if model.name in MODELS else {}
-    size = next(iter(options.items()), None)  # the option that names the size is the first of every system
-    changed = [
-        f"{name}={value}" for name, value in options.items() if value != listed.get(name) and (name, value) != size
-    ]
-    return " ".join([*([str(size[1])] if size else []), *changed])
+BASES: dict[Basis, str] = {
+    "runs": "by finished runs", "steps": "by timed steps", "operations": "by operation count", "unknown": "not timed",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class RunLine:
+    """What is shown of a run: its state, its name, its key, and what else there is to say."""
+
+    state: str
+    name: RunName | None  # None where nothing says what it is
+    key: str  # empty as long as data or weights are missing
+    more: str
 
 
 def show_forecasts(forecasts: Sequence[Forecast], console: Console) -> None:
-    """A line for each run of a plan, then what is missing and how long the rest would take."""
-    table = Table("state", "run", "variant", "seeds", "hours", "by", box=None)
-    for column in table.columns:
-        column.no_wrap = True
-    for forecast in forecasts:
-        run = forecast.run
-        seeds = f"{run.split_seed}/{run.seed}"
-        name = forecast.key or f"{run.dataset.name}-{run.model.name}"  # there is no key without data and weights
-        basis = "" if forecast.left == 0 else "measured" if forecast.measured else "assumed"
-        table.add_row(forecast.state, name, variant(run.model), seeds, f"{forecast.left:.2f}", basis)
-    console.print(table)
+    """Every run of a plan, then what is missing and how long the rest would take."""
+    lines = [
+        RunLine(forecast.state, run_name(forecast.run.declared()), forecast.key or "", _cost(forecast))
+        for forecast in forecasts
+    ]
+    show_runs(lines, console)
     states = ", ".join(f"{count} {state}" for state, count in Counter(forecast.state for forecast in forecasts).items())
-    console.print(f"{len(forecasts)} runs: {states}")
+    console.print(f"{len(forecasts)} runs: {states}", soft_wrap=True)
     for remedy in dict.fromkeys(forecast.remedy for forecast in forecasts if forecast.remedy):
-        console.print(f"  -> {remedy}")
+        console.print(f"  -> {remedy}", soft_wrap=True)
     for line in left_in_words(forecasts):
         console.print(line, soft_wrap=True)
 
 
 def left_in_words(forecasts: Sequence[Forecast]) -> list[str]:
-    """What is left to do, and how it is known."""
-    measured = [forecast for forecast in forecasts if forecast.left and forecast.measured]
-    assumed = [forecast for forecast in forecasts if forecast.left and not forecast.measured]
+    """What is left to do, in time and memory, and how that is known."""
+    left = {basis: [item for item in forecasts if item.left != 0 and item.basis == basis] for basis in BASES}
+    measured, assumed = left["runs"] + left["steps"], left["operations"]
     lines = []
     if measured:
-        hours = sum(forecast.left for forecast in measured)
-        lines.append(
-            f"about {hours:.1f} hours for {len(measured)} run(s), from steps measured in this home on this device"
+        how = " and ".join(
+            text for basis, text in (("runs", "finished runs"), ("steps", "timed steps")) if left[basis]  # type: ignore[index]
         )
+        lines.append(f"about {_sum(measured)} for {len(measured)} runs on this device, from {how} in this home")
+    memory = [item.memory for item in forecasts if item.left != 0 and item.memory]
+    if memory:
+        lines.append(f"about {max(memory) / 2**30:.1f} GiB of memory for the largest run, measured on this device")
     if assumed:
-        hours = sum(forecast.left for forecast in assumed)
         lines.append(
-            f"about {hours:.1f} GPU hours for {len(assumed)} run(s), not measured: by operation count, for a card that "
+            f"about {_sum(assumed)} of a GPU for {len(assumed)} runs: not measured, by operation count for a card that "
             f"sustains {SUSTAINED / 1e12:.0f} TFLOP/s"
+        )
+    if assumed or left["unknown"]:
+        count = len({(item.run.model, item.run.task) for item in assumed + left["unknown"]})
+        lines.append(
+            f"not timed here yet: add --time to --dry-run, which times two training steps of each of {count} networks "
+            "once and keeps the times"
         )
     return lines or ["nothing is left to do"]
 
 
 def show_statuses(statuses: Sequence[RunStatus], console: Console) -> None:
-    """A line for each run, then how many are in which state."""
-    table = Table(box=None, show_header=False, pad_edge=False)
-    for name in ("state", "run", "more"):
-        table.add_column(name, no_wrap=name != "more", overflow="fold")
-    for status in statuses:
-        table.add_row(
-            status.state, one_line(status.key), Text("" if status.state == "missing" else one_line(status.text))
-        )
-    console.print(table)
+    """Every run, then how many are in which state."""
+    lines = [
+        RunLine(status.state, status.name, status.key, "" if status.state == "missing" else one_line(status.text))
+        for status in statuses
+    ]
+    show_runs(lines, console)
     states = Counter(status.state for status in statuses)
-    console.print(f"{len(statuses)} runs: " + ", ".join(f"{count} {state}" for state, count in states.items()))
+    words = ", ".join(f"{count} {state}" for state, count in states.items())
+    console.print(f"{len(statuses)} runs: {words}", soft_wrap=True)
     for reason in dict.fromkeys(status.reason for status in statuses if status.state == "missing" and status.reason):
         console.print(f"  -> {reason}", soft_wrap=True)
+
+
+def show_runs(lines: Iterable[RunLine], console: Console) -> None:
+    """Show runs: on a terminal the name with what there is to say, and below the key with data, recipe, seeds, rows."""
+    if not console.is_terminal or console.width < NARROW:
+        for line in lines:
+            parts = (*_name(line), one_line(line.key), line.more)
+            console.print(Text(f"{line.state}: " + "; ".join(filter(None, parts))), soft_wrap=True)
+        return
+    table = Table.grid(padding=(0, 2))
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    for line in lines:
+        title, *place = _name(line) or [one_line(line.key)]
+        below = filter(None, (one_line(line.key) if line.name else "", *place))
+        table.add_row(line.state, Text(f"{': '.join(filter(None, (title, line.more)))}\n{' · '.join(below)}".rstrip()))
+    console.print(table)
+
+
+def _name(line: RunLine) -> list[str]:
+    return [] if line.name is None else [one_line(line.name.title), one_line(line.name.place)]
+
+
+def _cost(forecast: Forecast) -> str:
+    """Time and memory of what is left of a run, and how they are known."""
+    if forecast.left == 0:
+        return ""
+    if forecast.left is None:
+        return BASES["unknown"]
+    memory = f", {forecast.memory / 2**30:.1f} GiB" if forecast.memory else ""
+    return f"{duration(3600 * forecast.left)}{memory} {BASES[forecast.basis]}"
+
+
+def _sum(forecasts: Sequence[Forecast]) -> str:
+    return duration(3600 * sum(item.left or 0.0 for item in forecasts))

@@ -1,21 +1,26 @@
-"""Estimate a plan before it runs: the state of each run, what it lacks, and hours, measured or by arithmetic.
+"""Estimate a plan before it runs: the state of each run, what it lacks, hours and memory, and how they are known.
 
-Nothing is trained and nothing fails here: data or weights that are missing are a state like any other.
+Nothing is trained and nothing fails here: data or weights that are missing are a state like any other. Imports no
+torch on a CPU.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from statistics import median
 from typing import Any, Literal
 
 from benchmarks.execution.run_status import RunState, run_status
 from benchmarks.execution.session import Session
-from benchmarks.protocol.run import Run, resolve_run
+from benchmarks.protocol.run import Run, canonical, plain_fields, resolve_run
+from benchmarks.results.provenance import device_name, processor_name
 from benchmarks.results.result import Result
 from benchmarks.results.store import read_results
+from benchmarks.speed.step_time import StepTime, read_step_time
 from data_prep.errors import NotPrepared
 from data_prep.manifest import Manifest, load_manifest
 from data_prep.registry import DATASETS
@@ -26,7 +31,15 @@ from rssam.weights.folder import WeightsNotFound
 SUSTAINED = 40e12
 """Floating-point operations a second that a GPU is taken to sustain in bf16 training. An assumption, not measured."""
 
+COUNTED_COSTS = Path(__file__).with_name("counted_costs.json")
+"""Parameters, those that train, and 1e9 multiply-accumulates by `cost_key`: to count them anew takes 20 seconds.
+
+Made by `python -m tests.benchmarks.execution.test_cost_estimate`.
+"""
+
 ForecastState = RunState | Literal["no data", "no weights"]
+Basis = Literal["runs", "steps", "operations", "unknown"]
+"""How hours are known: from finished runs or steps of this machine, or by operation count for an assumed GPU."""
 
 
 @dataclass(frozen=True)
@@ -37,25 +50,42 @@ class Forecast:
     key: str | None
     state: ForecastState
     remedy: str
-    gpu_hours: float  # of the whole run by operation count, whatever is done of it
-    hours: float  # of the whole run as far as is known: measured, else by operation count
-    measured: bool
-    left: float  # of these hours, for what is not done
+    gpu_hours: float | None  # of the whole run by operation count, whatever is done of it; None if never counted
+    hours: float | None  # of the whole run as far as is known
+    basis: Basis
+    left: float | None  # of these hours, for what is not done
+    memory: int | None  # bytes at the peak of training, from a finished run or steps on this machine
+
+    @property
+    def measured(self) -> bool:
+        """Whether the hours are those of this machine."""
+        return self.basis in ("runs", "steps")
 
     def to_json(self) -> dict[str, Any]:
         """As plain values."""
         return {
             "key": self.key, "model": self.run.model.name, "dataset": self.run.dataset.name, "state": self.state,
-            "gpu_hours": round(self.gpu_hours, 3), "hours": round(self.hours, 4), "left": round(self.left, 4),
-            "measured": self.measured, "remedy": self.remedy, "declared": self.run.declared(),
+            "gpu_hours": _rounded(self.gpu_hours, 3), "hours": _rounded(self.hours, 4), "left": _rounded(self.left, 4),
+            "measured": self.measured, "basis": self.basis, "memory": self.memory, "remedy": self.remedy,
+            "declared": self.run.declared(),
         }  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a whole run takes, as far as is known."""
+
+    hours: float | None
+    basis: Basis
+    memory: int | None
 
 
 def forecast(runs: Sequence[Run], session: Session) -> list[Forecast]:
     """State and cost of every run; each manifest is read once. Raises DataError if one is damaged."""
     manifests = {name: _manifest(name, session) for name in {run.dataset.name for run in runs}}
     results = [result for result in read_results(session.store.results) if isinstance(result, Result)]
-    return [_forecast(run, manifests[run.dataset.name], session, results) for run in runs]
+    device = _device_name(session.device)
+    return [_forecast(run, manifests[run.dataset.name], session, results, device) for run in runs]
 
 
 def _manifest(name: str, session: Session) -> Manifest | None:
@@ -65,53 +95,73 @@ def _manifest(name: str, session: Session) -> Manifest | None:
         return None
 
 
-def _forecast(run: Run, manifest: Manifest | None, session: Session, results: Sequence[Result]) -> Forecast:
+def _forecast(
+    run: Run, manifest: Manifest | None, session: Session, results: Sequence[Result], device: str
+) -> Forecast:
     images = _images(run, manifest)
     by_operations = gpu_hours(run, images)
-    from_results = measured_hours(run, images, results, _device_name(session.device))
-    hours = by_operations if from_results is None else from_results
-    measured = from_results is not None
+    whole = _estimate(run, images, results, session, device)
+    hours, basis, memory = whole.hours, whole.basis, whole.memory
     if manifest is None:
-        remedy = f"rssam-bench prepare {run.dataset.name} --source DIR"
-        return Forecast(run, None, "no data", remedy, by_operations, hours, measured, hours)
+        remedy = f"rssam-bench prepare {run.dataset.name}"
+        return Forecast(run, None, "no data", remedy, by_operations, hours, basis, hours, memory)
     try:
         resolved = resolve_run(run, manifest, session.weights, session.precision)
     except WeightsNotFound:
         needed = next(name for name in run.model.weights_needed() if not session.weights.path(name).is_file())
         remedy = f"rssam-bench prepare weights {needed}"
-        return Forecast(run, None, "no weights", remedy, by_operations, hours, measured, hours)
+        return Forecast(run, None, "no weights", remedy, by_operations, hours, basis, hours, memory)
     status = run_status(session.store, resolved.key)
     left = 0.0 if status.state in ("finished", "damaged") else hours
-    if left and status.progress is not None:
+    if left != 0 and status.progress is not None:
         if status.progress.seconds_left is not None and status.progress.device == session.device:
-            left, measured = status.progress.seconds_left / 3600, True
-        else:
+            left, basis = status.progress.seconds_left / 3600, "runs"
+        elif left is not None:
             left *= 1 - status.progress.done
-    return Forecast(run, resolved.key, status.state, status.reason, by_operations, hours, measured, left)
+    return Forecast(run, resolved.key, status.state, status.reason, by_operations, hours, basis, left, memory)
 
 
-def measured_hours(run: Run, images: tuple[int, int, int], results: Sequence[Result], device: str) -> float | None:
-    """Hours of `run` from finished runs of the same system at the same size on the same device, None without one.
+def _estimate(
+    run: Run, images: tuple[int, int, int], results: Sequence[Result], session: Session, device: str
+) -> Estimate:
+    """What the run takes: from finished runs, else steps that were timed here, else by operation count on a GPU."""
+    step = read_step_time(session.home, run, device, session.precision)
+    same = _finished_alike(run, results, device)
+    memory = max((result.peak_memory for result in same), default=step.memory if step else None)
+    if same:
+        return Estimate(median(_hours_as(result, run, images) for result in same), "runs", memory)
+    if step is not None:
+        return Estimate(hours_by_step(run, images, step), "steps", memory)
+    by_operations = gpu_hours(run, images)
+    return Estimate(by_operations, "unknown" if by_operations is None else "operations", None)
 
-    Time is taken to grow with the images that pass; of several results the median.
-    """
-    declared = run.declared()
-    hours = []
+
+def _finished_alike(run: Run, results: Sequence[Result], device: str) -> list[Result]:
+    """Finished runs of the same system at the same size on the same device."""
+    declared, alike = run.declared(), []
     for result in results:
         recipe, dataset = result.identity["recipe"], DATASETS.get(result.identity["dataset"]["name"])
-        same = (
+        if (
             result.identity["model"] == declared["model"]
             and dataset is not None
             and (dataset.image_size, recipe["crop"]) == (run.dataset.image_size, run.recipe.crop)
             and result.provenance.get("device") == device
-        )
-        if not same:
-            continue
-        train, val, test = (int(result.data[split]) for split in SPLITS)
-        windows = _windows(run)
-        passes = len(recipe["rates"]) * recipe["epochs"] * (train * recipe["crops"] * _STEP + val * windows)
-        hours.append(_passes(run, images, _STEP) * result.seconds / (passes + test * windows) / 3600)
-    return median(hours) if hours else None
+        ):
+            alike.append(result)
+    return alike
+
+
+def _hours_as(result: Result, run: Run, images: tuple[int, int, int]) -> float:
+    """Hours of `run` by the seconds of `result`: time is taken to grow with the images that pass."""
+    recipe, windows = result.identity["recipe"], _windows(run)
+    train, val, test = (int(result.data[split]) for split in SPLITS)
+    passes = len(recipe["rates"]) * recipe["epochs"] * (train * recipe["crops"] * _STEP + val * windows)
+    return _passes(run, images, _STEP) * result.seconds / (passes + test * windows) / 3600
+
+
+def hours_by_step(run: Run, images: tuple[int, int, int], step: StepTime) -> float:
+    """Hours of `run` by the seconds of a training pass; a pass forward is taken for a third of one."""
+    return _passes(run, images, _STEP) / _STEP * step.seconds_an_image / 3600
 
 
 _STEP = 3.0
@@ -120,9 +170,9 @@ _STEP = 3.0
 
 def _device_name(device: str) -> str:
     """As it stands in a result's provenance."""
+    if device == "cpu":
+        return processor_name()
     import torch
-
-    from benchmarks.results.provenance import device_name
 
     return device_name(torch.device(device))
 
@@ -139,14 +189,16 @@ def _images(run: Run, manifest: Manifest | None) -> tuple[int, int, int]:
     return train, val, test
 
 
-def gpu_hours(run: Run, images: tuple[int, int, int]) -> float:
-    """Hours at SUSTAINED, from multiply-accumulates; `images` counts train, val and test.
+def gpu_hours(run: Run, images: tuple[int, int, int]) -> float | None:
+    """Hours at SUSTAINED, from multiply-accumulates; `images` counts train, val and test. None if never counted.
 
     A training step costs a forward pass, a backward pass of the same size through the activations, and one through
     the weights that train.
     """
-    cost = _cost(run.model, run.task)
-    return float(_passes(run, images, 2 + cost.trainable / cost.total) * 2e9 * cost.gmacs / SUSTAINED / 3600)
+    if (counted := _counted_costs().get(cost_key(run.model, run.task))) is None:
+        return None
+    total, trainable, gmacs = counted
+    return float(_passes(run, images, 2 + trainable / total) * 2e9 * gmacs / SUSTAINED / 3600)
 
 
 def _passes(run: Run, images: tuple[int, int, int], step: float) -> float:
@@ -162,8 +214,17 @@ def _windows(run: Run) -> int:
     return 1 if crop is None else (height // crop) * (width // crop)
 
 
-@cache
-def _cost(model: Model, task: Task) -> Any:
-    from benchmarks.protocol.cost import measure  # imports torch
+def cost_key(model: Model, task: Task) -> str:
+    """Return what decides parameters and operations: the system with its options, the number of classes, the size."""
+    height, width = task.image_size
+    return f"{model.name} {model.version} {canonical(plain_fields(model))} {len(task.classes)} {height}x{width}"
 
-    return measure(model, task)
+
+@cache
+def _counted_costs() -> dict[str, list[float]]:
+    counted: dict[str, list[float]] = json.loads(COUNTED_COSTS.read_text())
+    return counted
+
+
+def _rounded(value: float | None, digits: int) -> float | None:
+    return None if value is None else round(value, digits)

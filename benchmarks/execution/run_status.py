@@ -18,8 +18,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
+from benchmarks.divergence import DIVERGED
+from benchmarks.protocol.run_names import RunName, run_name
 from benchmarks.results.failed_run import FailedRun
 from benchmarks.results.json_files import ResultDamaged
+from benchmarks.results.result import IDENTITY
 from benchmarks.results.store import Store
 from data_prep.errors import DataError
 from rssam.escape import one_line
@@ -27,9 +30,9 @@ from rssam.files import write_atomic
 from rssam.foreign_json import Unreadable, read_json
 from rssam.kinds import COUNT, LINE, NUMBER, SECONDS, TEXT, fault
 
-RunState = Literal["finished", "damaged", "running", "failed", "begun", "missing"]
+RunState = Literal["finished", "damaged", "running", "diverged", "failed", "begun", "missing"]
 SECONDS_BETWEEN_NOTES = 5.0
-HOLDER, PROGRESS, FAILURE = "holder.json", "progress.json", "failure.json"
+HOLDER, PROGRESS, FAILURE, DECLARATION = "holder.json", "progress.json", "failure.json", "declaration.json"
 KINDS: dict[str, dict[str, Any]] = {
     HOLDER: {"pid": COUNT, "host": LINE, "since": LINE},
     PROGRESS: {
@@ -38,7 +41,8 @@ KINDS: dict[str, dict[str, Any]] = {
         "done": NUMBER,
         "seconds_left": (SECONDS, None),
     },
-    FAILURE: {"reason": TEXT, "when": LINE, "traceback?": TEXT},
+    FAILURE: {"reason": TEXT, "when": LINE, "traceback?": TEXT, "diverged?": [DIVERGED]},
+    DECLARATION: IDENTITY,
 }
 """Kinds of the fields of the status files."""
 
@@ -86,6 +90,7 @@ class RunStatus:
     recipe: str = ""
     overflows: int | None = None  # steps that float16 left out; None where there were none
     odd: str = ""  # of its status files, those that cannot be read
+    name: RunName | None = None  # what people call it; None where nothing says what it is
 
     @property
     def text(self) -> str:
@@ -99,7 +104,8 @@ class RunStatus:
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, without what is empty."""
-        return {name: value for name, value in asdict(self).items() if value not in (None, "")}
+        values = {name: value for name, value in asdict(self).items() if name != "name" and value not in (None, "")}
+        return values if self.name is None else {**values, **self.name.to_json()}
 
 
 @dataclass(frozen=True)
@@ -107,6 +113,10 @@ class StatusFiles:
     """The status files in one work folder. None may stop a run: a full disk is reported by the files that matter."""
 
     folder: Path
+
+    def declare(self, identity: Mapping[str, Any]) -> None:
+        """Note what is run, by which it is listed until there is a result."""
+        self._write(DECLARATION, identity)
 
     def claim(self) -> None:
         """Note that this process holds the run. An earlier failure stays until there is a result: reports count it."""
@@ -135,6 +145,15 @@ class StatusFiles:
         """Why it failed the last time, in one line, or nothing. A note that cannot be read is of a failure too."""
         values, odd = self._values(FAILURE)
         return odd or one_line(values.get("reason", ""))[:LONGEST_REASON]
+
+    def diverged(self) -> bool:
+        """Whether it failed because its loss was no longer a number."""
+        return bool(self._read(FAILURE).get("diverged"))
+
+    def name(self) -> RunName | None:
+        """What people call the run; None if it was never begun here, or its declaration cannot be read."""
+        identity = self._read(DECLARATION)
+        return run_name(identity) if identity else None
 
     def note(self, progress: Progress) -> None:
         """Note how far it is."""
@@ -205,15 +224,18 @@ def run_status(store: Store, key: str) -> RunStatus:
         recipe = str(result.identity["recipe"]["name"])
         return RunStatus(
             key, "finished", dice=result.scores.dice, collapsed=result.collapsed, recipe=recipe,
-            overflows=result.overflows or None,
+            overflows=result.overflows or None, name=run_name(result.identity),
         )  # fmt: skip
-    odd = status_files.odd()
+    odd, name = status_files.odd(), status_files.name()
     if status_files.held():
-        return RunStatus(key, "running", who=status_files.holder(), progress=status_files.progress(), odd=odd)
+        return RunStatus(
+            key, "running", who=status_files.holder(), progress=status_files.progress(), odd=odd, name=name
+        )
     progress = status_files.progress() if status_files.begun() else None
     if reason := status_files.failure():
-        return RunStatus(key, "failed", reason=reason, progress=progress, odd=odd)
-    return RunStatus(key, "begun" if status_files.begun() else "missing", progress=progress, odd=odd)
+        state: RunState = "diverged" if status_files.diverged() else "failed"
+        return RunStatus(key, state, reason=reason, progress=progress, odd=odd, name=name)
+    return RunStatus(key, "begun" if status_files.begun() else "missing", progress=progress, odd=odd, name=name)
 
 
 class ProgressWriter:

@@ -91,6 +91,7 @@ def execute(resolved: ResolvedRun, session: Session, *, wait: bool = True) -> Ou
 def _train(resolved: ResolvedRun, session: Session) -> Outcome:
     """Train and test; to be called by the holder of the lock."""
     key, status_files = resolved.key, StatusFiles(session.store.work(resolved.key))
+    status_files.declare(resolved.identity())
     status_files.claim()
     try:
         session.store.sweep(key)

@@ -89,6 +89,15 @@ class Home:
         """Folder of speed records."""
         return self.root / "speed"
 
+    def step_time(self, name: str) -> Path:
+        """File with the time of a training step on a machine, which may be deleted."""
+        return self.root / "step-times" / f"{name}.json"
+
+    @property
+    def downloads(self) -> Path:
+        """Folder in which `prepare` looks for published files that the user fetched; it writes nothing there."""
+        return self.root / "downloads"
+
     @property
     def mlflow_database(self) -> Path:
         """SQLite file in which MLflow tracks runs."""

@@ -1,4 +1,4 @@
-"""Record where a result was made: versions, commit, device, memory."""
+"""Record where a result was made: versions, commit, device, memory. Imports torch inside functions alone."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ import resource
 import subprocess
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
+if TYPE_CHECKING:
+    import torch
 
 RECORDED = (
     "rssam-bench", "torch", "torchvision", "segment-anything", "segmentation-models-pytorch", "timm", "lightning",
@@ -22,6 +23,8 @@ RECORDED = (
 
 def provenance(device: torch.device) -> dict[str, Any]:
     """Where and with what a result was made: versions, source commit, machine, time. None of it is in the key."""
+    import torch
+
     return {
         "versions": {"python": platform.python_version(), **{name: _version(name) for name in RECORDED}},
         "commit": source_commit(),
@@ -52,6 +55,8 @@ def source_commit() -> str | None:
 def peak_memory(device: torch.device) -> int:
     """Highest memory so far in bytes: allocated on a CUDA device, resident of this process on the CPU."""
     if device.type == "cuda":
+        import torch
+
         return int(torch.cuda.max_memory_allocated(device))
     kilobytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return kilobytes if platform.system() == "Darwin" else kilobytes * 1024
@@ -59,10 +64,14 @@ def peak_memory(device: torch.device) -> int:
 
 def device_name(device: torch.device) -> str:
     """What the maker calls it."""
-    return torch.cuda.get_device_name(device) if device.type == "cuda" else _processor()
+    if device.type != "cuda":
+        return processor_name()
+    import torch
+
+    return torch.cuda.get_device_name(device)
 
 
-def _processor() -> str:
+def processor_name() -> str:
     """Return the name of the processor, if the system gives it, otherwise its architecture."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()

@@ -1,29 +1,51 @@
-"""What a plan says before it is run."""
+"""What a plan says before it is run. Run it to renew the counted costs: 30 seconds."""
 
 import dataclasses
 import json
+import subprocess
+import sys
 
 import pytest
 
 from baselines.sam_lora import SamLora
 from baselines.unet import UNet
-from benchmarks.execution.cost_estimate import SUSTAINED, forecast, gpu_hours
+from benchmarks.execution.cost_estimate import COUNTED_COSTS, SUSTAINED, cost_key, forecast, gpu_hours
 from benchmarks.execution.observer import NullObserver
 from benchmarks.execution.plan import resolve_all
 from benchmarks.execution.runner import execute_all
 from benchmarks.execution.session import Session
+from benchmarks.protocol.cost import measure
 from benchmarks.protocol.recipe import PAPER
 from benchmarks.protocol.run import Run
 from benchmarks.protocol.setting import Setting
+from benchmarks.protocol.tables import TABLES
+from benchmarks.speed.step_time import StepTime, time_step
 from data_prep.registry import DATASETS
 from tests.benchmarks.prepared import TINY, make_session, tiny_run
+from tests.conftest import REPOSITORY
+
+SETTINGS = (Setting("paper"), Setting("mini"), Setting("mini", "vit_t", "scratch"), Setting("smoke"))
+"""Those in README; of the fair profile networks are those of the paper's."""
+
+
+def counted_runs():
+    """One run for each cost that is kept: of every row and control under every setting."""
+    runs = {}
+    for setting in SETTINGS:
+        for table in TABLES.values():
+            if table.compares_encoders and setting.encoder:
+                continue
+            for row in table.every_row:
+                run = setting.run(row.model, table.dataset)
+                runs.setdefault(cost_key(run.model, run.task), run)
+    return runs
 
 
 def test_states(tmp_path):
     empty = Session(tmp_path / "empty", "cpu", NullObserver())
     (nothing,) = forecast([tiny_run()], empty)
     assert (nothing.state, nothing.key) == ("no data", None)
-    assert nothing.remedy == "rssam-bench prepare deepglobe --source DIR"
+    assert nothing.remedy == "rssam-bench prepare deepglobe"
 
     session = make_session(tmp_path / "home")
     recipe = dataclasses.replace(TINY, epochs=1)
@@ -49,7 +71,7 @@ def test_hours_are_those_of_finished_runs_of_the_same_system(tmp_path):
     found, unknown = forecast([longer, other], session)
     wanted = outcome.result.seconds / 3600 * (5 * once + test) / (once + test)
     assert (found.measured, found.left) == (True, pytest.approx(wanted))
-    assert (unknown.measured, unknown.hours) == (False, unknown.gpu_hours)
+    assert (unknown.basis, unknown.hours) == ("unknown", None)  # a U-Net of width 8 was never counted
 
 
 @pytest.mark.slow
@@ -69,3 +91,79 @@ def test_crops_rates_and_epochs_multiply():
     assert gpu_hours(rates, (1, 0, 0)) == pytest.approx(2 * once)
     # 14 crops of 3 passes against the 16 windows of a test image
     assert gpu_hours(run, (0, 0, 1)) == pytest.approx(once * 16 / 42)
+
+
+def test_every_row_has_a_counted_cost_and_no_other_has():
+    """A row without one would be left out of the hours of a plan."""
+    assert json.loads(COUNTED_COSTS.read_text()).keys() == counted_runs().keys()
+
+
+def counted(run):
+    cost = measure(run.model, run.task)
+    return [cost.total, cost.trainable, round(cost.gmacs, 6)]
+
+
+def test_counted_costs_are_what_the_networks_have():
+    kept = json.loads(COUNTED_COSTS.read_text())
+    small = {key: run for key, run in counted_runs().items() if run.recipe.name == "smoke"}
+    for key, run in list(small.items())[::6]:
+        assert kept[key] == counted(run), key
+
+
+@pytest.mark.slow
+def test_all_counted_costs_are_what_the_networks_have():
+    assert json.loads(COUNTED_COSTS.read_text()) == {key: counted(run) for key, run in counted_runs().items()}
+
+
+@pytest.mark.parametrize("arguments", [["all"], ["table5", "--profile", "smoke"]])
+def test_a_dry_run_counts_nothing_and_loads_no_torch(tmp_path, arguments):
+    """It built every network on the meta device first: 19 s of a core for the 39 runs of the paper."""
+    code = (
+        "import sys, benchmarks.cli.app as c\n"
+        "sys.argv = ['rssam-bench', '--home', sys.argv[1], 'reproduce', *sys.argv[2:], '--device', 'cpu', '--dry-run']\n"
+        "try: c.main()\n"
+        "except SystemExit: pass\n"
+        "sys.exit(bool({'torch', 'lightning', 'mlflow', 'pandas'} & set(sys.modules)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, tmp_path, *arguments], cwd=REPOSITORY, capture_output=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert b"RS-SAM" in done.stdout
+
+
+def test_timed_steps_give_hours_and_memory(tmp_path):
+    """The forecast of the smoke profile on a CPU was "0.0 GPU hours"."""
+    session = make_session(tmp_path)
+    run = tiny_run()
+    (before,) = forecast([run], session)
+    assert (before.basis, before.left) == ("unknown", None)
+    timed = time_step(session.home, run, "cpu", session.precision)
+    (found,) = forecast([run], session)
+    sizes = {"train": 10, "val": 2, "test": 2}  # of 14 images
+    passes = 2 * (sizes["train"] + 64 * sizes["val"] / 3) + 64 * sizes["test"] / 3  # an image of 512 is 64 windows
+    assert (found.basis, found.left) == ("steps", pytest.approx(passes * timed.seconds_an_image / 3600))
+    assert found.memory == timed.memory
+    assert timed.memory is None or timed.memory > 2**20
+    other = dataclasses.replace(run, recipe=dataclasses.replace(run.recipe, group=4))
+    assert forecast([other], session)[0].basis == "unknown"
+
+
+def test_a_damaged_step_time_is_timed_anew(tmp_path):
+    session = make_session(tmp_path)
+    time_step(session.home, tiny_run(), "cpu", session.precision)
+    (path,) = (tmp_path / "step-times").iterdir()
+    for content in ("{", "[]", '{"seconds_an_image": "x", "memory": 1}'):
+        path.write_text(content)
+        assert forecast([tiny_run()], session)[0].basis == "unknown"
+    assert isinstance(time_step(session.home, tiny_run(), "cpu", session.precision), StepTime)
+
+
+def main():
+    """Renew the counted costs."""
+    lines = [f"{json.dumps(key)}: {json.dumps(counted(run))}" for key, run in counted_runs().items()]
+    COUNTED_COSTS.write_text("{\n" + ",\n".join(lines) + "\n}\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -95,7 +95,9 @@ def test_a_run_all_of_whose_rates_diverge_is_diverged(tmp_path, rates):
     assert (failed.key, failed.state, failed.diverged) == (outcome.key, "diverged", outcome.diverged)
     assert failed.identity == resolved(session, dataclasses.replace(TINY, rates=rates)).identity()
     assert failed.data_description.startswith("synthetic")
-    assert run_status(session.store, outcome.key).state == "failed"
+    status = run_status(session.store, outcome.key)
+    assert status.state == "diverged"  # it was "failed", as is a run whose data or memory failed
+    assert (status.name.title, status.name.recipe) == ("UNet · 4", "tiny")
 
 
 def test_a_failure_is_remembered_while_it_is_tried_again(tmp_path):

@@ -1,0 +1,145 @@
+"""Name runs and rows for people: "RS-SAM · Neck + MFF", table5:3. Names are printed and looked up, never hashed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from benchmarks.protocol.recipe import PROFILES
+from benchmarks.protocol.registry import MODELS
+from benchmarks.protocol.run import plain_fields
+from benchmarks.protocol.tables import TABLE5, TABLE6, TABLES, Row, Table
+from rssam.errors import UnknownName
+
+
+@dataclass(frozen=True)
+class RunName:
+    """What a person calls a run."""
+
+    system: str
+    variant: str  # the row's switches, then its size
+    rows: tuple[str, ...]  # of the paper's tables, as table5:3, and the controls after them
+    dataset: str
+    recipe: str
+    split_seed: int
+    seed: int
+
+    @property
+    def title(self) -> str:
+        """System and variant."""
+        return " · ".join(filter(None, (self.system, self.variant)))
+
+    @property
+    def place(self) -> str:
+        """Data, recipe, seeds and rows."""
+        seeds = f"split {self.split_seed} seed {self.seed}"
+        return " · ".join(filter(None, (self.dataset, self.recipe, seeds, " ".join(self.rows))))
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain values."""
+        return {**asdict(self), "rows": list(self.rows)}
+
+
+def run_name(declared: Mapping[str, Any]) -> RunName:
+    """Return the name of a declared run, from `Run.declared` or the identity of a result."""
+    model, dataset, recipe = declared["model"], declared["dataset"]["name"], declared["recipe"]["name"]
+    listed = MODELS.get(model["name"])
+    return RunName(
+        model["name"] if listed is None else listed.title, _variant(model), rows_of(declared), dataset, recipe,
+        declared["split_seed"], declared["seed"],
+    )  # fmt: skip
+
+
+def row_name(table: Table, row: Row) -> str:
+    """Return the row's label; of a row of switches those that are on, without any the system's title."""
+    odd = [label for label in row.labels if label not in ("yes", "no")]
+    if odd:
+        return odd[0].removeprefix("yes: ").removeprefix("no: ")
+    on = [column for column, label in zip(table.label_columns, row.labels, strict=True) if label == "yes"]
+    return _short(" + ".join(on)) or row.model.title
+
+
+def find_rows(table: Table, wishes: Sequence[str]) -> tuple[Row, ...]:
+    """Return rows by number from 1, controls after the paper's, by name, or by the beginning of one name alone.
+
+    Raises UnknownName listing the choices.
+    """
+    rows = (*table.rows, *table.controls)
+    names = [row_name(table, row) for row in rows]
+    found = []
+    for wish in wishes:
+        asked = _short(wish).casefold()
+        numbers = [number for number, name in enumerate(names) if asked in (str(number + 1), _short(name).casefold())]
+        numbers = numbers or [number for number, name in enumerate(names) if name.casefold().startswith(asked)]
+        if len(numbers) != 1:
+            choices = ", ".join(f'{number} "{name}"' for number, name in enumerate(names, start=1))
+            raise UnknownName(f"{table.id} has no row {wish!r}: choose from {choices}")
+        found.append(rows[numbers[0]])
+    return tuple(dict.fromkeys(found))
+
+
+def rows_of(declared: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the rows of the paper's tables that a declared run fills, as table5:3.
+
+    A run with another encoder than its profile's has the rows that it would have with that one.
+    """
+    dataset, places = declared["dataset"]["name"], [*_places(declared["model"]["name"])]
+    of_dataset = [(table, number, row) for table, number, row in places if table.dataset == dataset]
+    profile = PROFILES.get(declared["recipe"]["name"])
+    encoders = profile.encoders if profile else {}
+
+    def fits(row: Row, *, any_encoder: bool) -> bool:
+        options, own = plain_fields(row.model), declared["model"]["options"]
+        if not _same_switches(row, own):
+            return False
+        encoder = options.get("encoder")
+        return any_encoder or encoder is None or own.get("encoder") == encoders.get(encoder, encoder)
+
+    exact = [place for place in of_dataset if fits(place[2], any_encoder=False)]
+    loose = [place for place in of_dataset if not place[0].compares_encoders and fits(place[2], any_encoder=True)]
+    return tuple(f"{table.id}:{number}" for table, number, _ in exact or loose)
+
+
+def is_listed(model: Mapping[str, Any]) -> bool:
+    """Whether a declared system is, apart from its size and start, the one listed under its name: no ablation."""
+    listed = MODELS.get(model["name"])
+    return listed is None or _same_switches(Row((), listed, {}), model["options"])
+
+
+def _places(system: str) -> Iterator[tuple[Table, int, Row]]:
+    for table in TABLES.values():
+        for number, row in enumerate((*table.rows, *table.controls), start=1):
+            if row.model.name == system:
+                yield table, number, row
+
+
+def _same_switches(row: Row, options: Mapping[str, Any]) -> bool:
+    """Whether all options are the row's but those of size and start."""
+    free = {"encoder", "init", *row.model.small}
+    return all(options.get(name) == value for name, value in plain_fields(row.model).items() if name not in free)
+
+
+def _variant(model: Mapping[str, Any]) -> str:
+    """Return the switches by the name of their row, then size and start where it is not the listed one."""
+    options, listed = model["options"], MODELS.get(model["name"])
+    size = str(next(iter(options.values()), ""))  # the option that names the size is the first of every system
+    if listed is None:
+        return size
+    given = plain_fields(listed)
+    start = "scratch" if options.get("init") == "scratch" and given["init"] != "scratch" else ""
+    sized = ", ".join(filter(None, (size, start)))
+    if is_listed(model):
+        return sized
+    rows = [(table, row) for table in (TABLE5, TABLE6) for row in (*table.rows, *table.controls)]
+    names = [
+        row_name(table, row) for table, row in rows if row.model.name == model["name"] and _same_switches(row, options)
+    ]
+    free = {"encoder", "init", *listed.small}
+    changed = [f"{name}={value}" for name, value in options.items() if name not in free and value != given.get(name)]
+    return " · ".join([names[0] if names else " ".join(changed), sized])
+
+
+def _short(name: str) -> str:
+    return re.sub("multi-scale ", "", " ".join(name.split()), flags=re.IGNORECASE)
