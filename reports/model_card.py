@@ -34,7 +34,7 @@ def interval_record(result: Result) -> dict[str, Any]:
 
 
 def write_with_card(path: Path, trained: TrainedNetwork, result: Result) -> tuple[dict[str, Any], Path]:
-    """Write the adapter of a finished run, and its card beside it; return the adapter's metadata and the card's path."""
+    """Write the adapter of a finished run and its card beside it; return the adapter's metadata and the card's path."""
     from benchmarks.export.adapter import write_adapter  # imports torch
 
     about = write_adapter(path, trained, result, interval_record(result))

@@ -186,7 +186,7 @@ class MlflowTracker(Tracker):
 
 
 def _points(metrics: Mapping[str, float]) -> list[Point]:
-    return [(name, int(metrics["epoch"]), value) for name, value in metrics.items()]
+    return [(name, int(metrics["epoch"]), value) for name, value in metrics.items() if name != "epoch"]
 
 
 def _bytes(folder: Path) -> int:

@@ -93,7 +93,6 @@ def _test_strip(home: Home, resolved: ResolvedRun, result: Result) -> np.ndarray
         raise DataError(f"{dataset.name} has no image {missing[0]} any more")
     items = PreparedDataset(home.dataset(dataset.name), [by_stem[stem] for stem in stems], cache=False)
     predictions = read_predictions(home.run(result.key) / PREDICTIONS, binary=result.task.binary)
-    images, truth = (
-        np.stack([items[number][part].numpy() for number in range(len(items))]) for part in ("image", "mask")
-    )
+    read = [items[number] for number in range(len(items))]
+    images, truth = np.stack([item["image"] for item in read]), np.stack([item["mask"] for item in read])
     return strip(images, truth, np.stack([predictions.labels(stem) for stem in stems]), dataset.palette)

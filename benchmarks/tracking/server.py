@@ -19,6 +19,8 @@ from rssam.errors import UserError
 
 HOST = "127.0.0.1"
 SECONDS_TO_START = 120.0
+_QUIET = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_LOGGING_LEVEL": "WARNING", "PYTHONWARNINGS": "ignore"}
+"""Environment of the server: none of its jobs is of use here, and its log would bury the link."""
 
 
 def serve(home: Home, port: int, say: Callable[[str], None]) -> int:
@@ -31,7 +33,8 @@ def serve(home: Home, port: int, say: Callable[[str], None]) -> int:
         raise UserError(f"runs are tracked at {without_credentials(uri)}, by MLFLOW_TRACKING_URI: open that address")
     if "MLFLOW_TRACKING_URI" not in os.environ and not home.mlflow_database.is_file():
         raise UserError(
-            f"no run of {home.root} was tracked yet. Run: rssam-bench --home {home.root} reproduce table5 --profile smoke"
+            f"no run of {home.root} was tracked yet. Run: "
+            f"rssam-bench --home {home.root} reproduce table5 --profile smoke"
         )
     with socket.socket() as asked:
         asked.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the server does
@@ -46,7 +49,7 @@ def serve(home: Home, port: int, say: Callable[[str], None]) -> int:
         sys.executable, "-m", "mlflow", "server", "--host", HOST, "--port", str(port), "--workers", "1",
         "--backend-store-uri", uri, "--default-artifact-root", home.mlflow_artifacts.as_uri(),
         "--uvicorn-opts", "--log-level warning",
-    ])  # fmt: skip
+    ], env={**os.environ, **_QUIET})  # fmt: skip
     try:
         _wait_for(server, port)
         say(f"http://{HOST}:{port}/#/experiments/{experiment}/runs?workflowType=machine_learning")
