@@ -49,7 +49,7 @@ def write_files(
         draw_curves(result.history, result.best_epoch, files / "curves.png")
 
     def test_strip() -> None:
-        Image.fromarray(_test_strip(home, resolved, result)).save(files / "test.png")
+        Image.fromarray(_test_strip(home, resolved, result)).save(files / "test - image truth prediction.png")
 
     def adapter() -> None:
         if write_adapter is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
+from contextlib import suppress
 
 from benchmarks.failures import first_line
 from benchmarks.results.home import Home
@@ -49,7 +51,8 @@ def serve(home: Home, port: int, say: Callable[[str], None]) -> int:
         sys.executable, "-m", "mlflow", "server", "--host", HOST, "--port", str(port), "--workers", "1",
         "--backend-store-uri", uri, "--default-artifact-root", home.mlflow_artifacts.as_uri(),
         "--uvicorn-opts", "--log-level warning",
-    ], env={**os.environ, **_QUIET})  # fmt: skip
+    ], env={**os.environ, **_QUIET}, start_new_session=True)  # fmt: skip
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         _wait_for(server, port)
         say(f"http://{HOST}:{port}/#/experiments/{experiment}/runs?workflowType=machine_learning")
@@ -57,7 +60,8 @@ def serve(home: Home, port: int, say: Callable[[str], None]) -> int:
     except KeyboardInterrupt:
         return 0
     finally:
-        server.terminate()
+        with suppress(ProcessLookupError):
+            os.killpg(server.pid, signal.SIGTERM)  # MLflow leaves its own children when it is ended alone
         server.wait()
 
 

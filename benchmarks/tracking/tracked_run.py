@@ -40,7 +40,7 @@ class TrackedRun:
         """Add metrics, and a sample of a validation, to what is to be sent."""
         now, prefix = int(time.time() * 1000), f"{candidate}." if candidate else ""
         self.pending += [(f"{prefix}{name}", value, now, step) for name, step, value in points]
-        self.samples += [(f"{prefix}validation", sample)] if sample else []
+        self.samples += [(f"{prefix}validation - image truth prediction", sample)] if sample else []
 
     def open(self, connection: Connection, images: Mapping[str, int]) -> None:
         """Go on in the MLflow run that has the note's name, or make one; `images` are those of each split."""
