@@ -7,12 +7,15 @@ import platform
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from benchmarks.earlier_version import left_by_0_1
 from benchmarks.execution.hardware import cuda_devices
+from benchmarks.needs import Need, data_need, needs
+from benchmarks.protocol.run import Run
 from benchmarks.results.home import Home
 from data_prep.errors import DataError
 from data_prep.manifest import load_manifest
@@ -20,10 +23,13 @@ from data_prep.registry import DATASETS
 from rssam.sam.encoder_sizes import CHAINS
 from rssam.weights.folder import WeightsDamaged, WeightsFolder, WeightsNotFound
 from rssam.weights.registry import WEIGHTS, SamWeights
+from rssam_bench import in_words, shadowed
 
 CheckState = Literal["ok", "missing", "problem"]
 ENOUGH_GIGABYTES = 60
 """Disk that the 39 runs of the paper, the data sets and SAM's weights want together."""
+GIGABYTES_OF_A_RUN = 0.5
+"""At most, of an RS-SAM run."""
 
 _TORCH_CHECK = (
     "import torch, torchvision, torchvision.ops; "
@@ -60,12 +66,41 @@ class DoctorCheck:
         return asdict(self)
 
 
-def examine(home: Path) -> list[DoctorCheck]:
-    """Look at Python, torch, GPU, disk, what 0.1 left, weights, RS-SAM's class tokens and data, in this order."""
+def examine(home: Path, runs: Sequence[Run] | None = None) -> list[DoctorCheck]:
+    """Look at Python, torch, GPU, disk, what 0.1 left, weights, RS-SAM's class tokens and data, in this order.
+
+    With `runs` only at what these need: their data and weights, and the disk that these and the runs take.
+    """
+    machine = [_python(), _package(), *_shadowed(), _torch(), _gpu()]
+    if runs is not None:
+        wanted = needs(home, runs)
+        names = [need.name.removeprefix("weights ") for need in wanted if need.name.startswith("weights ")]
+        return [
+            *machine, _disk(home, _gigabytes(wanted, runs)), *_earlier(home), *_weights(home, names),
+            *_data(home, list(dict.fromkeys(run.dataset.name for run in runs))),
+        ]  # fmt: skip
     return [
-        _python(), _package(), _torch(), _gpu(), _disk(home), *_earlier(home), *_weights(home),
-        *_class_distance(home), *_data(home),
+        *machine, _disk(home, ENOUGH_GIGABYTES), *_earlier(home), *_weights(home, list(WEIGHTS)),
+        *_class_distance(home), *_data(home, list(DATASETS)),
     ]  # fmt: skip
+
+
+def _gigabytes(wanted: Sequence[Need], runs: Sequence[Run]) -> float:
+    """Disk that these runs want: checkpoints twice while they are converted, images decoded and as PNG, results.
+
+    A byte for each value of an image and of its mask; PNG takes about half of that.
+    """
+    checkpoints = sum(2 * (need.megabytes or 0) for need in wanted if not need.ready)
+    data = {run.dataset.name: run.dataset for run in runs}
+    values = sum(
+        4 * (dataset.expected_pairs or 0) * dataset.image_size[0] * dataset.image_size[1] for dataset in data.values()
+    )
+    return checkpoints / 1e3 + 1.5 * values / 1e9 + GIGABYTES_OF_A_RUN * len(runs)
+
+
+def _shadowed() -> list[DoctorCheck]:
+    found = shadowed()
+    return [DoctorCheck("packages", "problem", in_words(found))] if found else []
 
 
 def _python() -> DoctorCheck:
@@ -104,14 +139,14 @@ def _gpu() -> DoctorCheck:
     )
 
 
-def _disk(home: Path) -> DoctorCheck:
+def _disk(home: Path, wanted: float) -> DoctorCheck:
     existing = next(folder for folder in (home, *home.parents) if folder.exists())
     free = shutil.disk_usage(existing).free / 1e9
-    if free >= ENOUGH_GIGABYTES:
+    if free >= wanted:
         return DoctorCheck("disk", "ok", f"{free:.0f} GB free at {home}")
     return DoctorCheck(
         "disk", "problem", f"{free:.0f} GB free at {home}",
-        f"everything together wants {ENOUGH_GIGABYTES} GB: set RSSAM_HOME or --home to a larger disk",
+        f"all of it together wants about {wanted:.0f} GB: set RSSAM_HOME or --home to a larger disk",
     )  # fmt: skip
 
 
@@ -120,15 +155,17 @@ def _earlier(home: Path) -> list[DoctorCheck]:
     return [DoctorCheck("home", "problem", sentence, "rssam-bench --home FOLDER COMMAND")] if sentence else []
 
 
-def _weights(home: Path) -> list[DoctorCheck]:
+def _weights(home: Path, names: Sequence[str]) -> list[DoctorCheck]:
     """Read every checkpoint in full: one that rotted has the right name and size."""
     folder, findings = WeightsFolder(Home(home).weights), []
-    for name in WEIGHTS:
+    for name in names:
         what, remedy = f"weights {name}", f"rssam-bench prepare weights {name}"
         try:
             findings.append(DoctorCheck(what, "ok", str(folder.path_of(name))))
         except WeightsNotFound:
-            findings.append(DoctorCheck(what, "missing", f"not in {folder.root}", remedy))
+            weights = WEIGHTS[name]
+            found = f"not in {folder.root}; {weights.megabytes} MB ({weights.licence}) from {weights.url}"
+            findings.append(DoctorCheck(what, "missing", found, remedy))
         except WeightsDamaged as error:
             findings.append(DoctorCheck(what, "problem", str(error), remedy))
     return findings
@@ -155,12 +192,15 @@ def _class_distance(home: Path) -> list[DoctorCheck]:
     return [DoctorCheck(what, "problem", found, "compare the chains: rssam-bench reproduce table5 --controls")]
 
 
-def _data(home: Path) -> list[DoctorCheck]:
+def _data(home: Path, names: Sequence[str]) -> list[DoctorCheck]:
     findings = []
-    for name in DATASETS:
+    for name in names:
         remedy = f"rssam-bench prepare {name} --source DIR, or --synthetic 24 for stand-ins"
         if not (Home(home).dataset(name)).exists():
-            findings.append(DoctorCheck(f"data {name}", "missing", f"not in {Home(home).data}", remedy))
+            facts = dict(data_need(home, name).facts)
+            known = "; ".join(facts[heading] for heading in ("source", "size", "licence") if heading in facts)
+            found = "; ".join(filter(None, (f"not in {Home(home).data}", known)))
+            findings.append(DoctorCheck(f"data {name}", "missing", found, remedy))
             continue
         try:
             findings.append(DoctorCheck(f"data {name}", "ok", load_manifest(Home(home).dataset(name), name).describe()))

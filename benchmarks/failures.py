@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import errno
+import os
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
 
 from rssam.errors import UserError
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_FORBIDDEN = (errno.EROFS, errno.EACCES, errno.EPERM)
 
 FAULTS_SHOWN = 20
 """Names or faults that a message lists."""
@@ -18,12 +22,16 @@ def explain(error: Exception, home: Path) -> tuple[str, str]:
     if isinstance(error, UserError):
         return str(error), ""
     if isinstance(error, OSError):
-        where = error.filename or home
-        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        where = error.filename or home if error.errno in (*_FULL, *_FORBIDDEN) else error.filename
+        if error.errno in _FULL:
             return f"no space left for {where}: free some and run again; what is finished and saved is kept", ""
-        if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
-            return f"{where} cannot be written ({error.strerror}): choose another folder with --home", ""
-        return f"{where}: {error.strerror or error}", ""
+        if error.errno in _FORBIDDEN:
+            verb = "written" if error.errno == errno.EROFS else "read or written"
+            below_home = Path(os.fsdecode(where)).is_relative_to(home)
+            remedy = "choose another folder with --home" if below_home else "choose another place, or mend its rights"
+            return f"{where} cannot be {verb} ({error.strerror}): {remedy}", ""
+        words = error.strerror or first_line(error, type(error).__name__)
+        return (f"{where}: {words}" if where else f"{type(error).__name__}: {words}"), ""
     return (
         f"{type(error).__name__}: {first_line(error)}. "
         "This was not foreseen; the traceback is in the run's failure.json",

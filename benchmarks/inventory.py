@@ -90,14 +90,14 @@ def planned_statuses(runs: Sequence[Run], session: Session) -> list[RunStatus]:
             manifests[name] = str(error)
     statuses = []
     for run in runs:
-        manifest, name = manifests[run.dataset.name], run_name(run.declared())
+        manifest, named = manifests[run.dataset.name], run_name(run.declared())
         if isinstance(manifest, str):
-            statuses.append(RunStatus("", "missing", reason=manifest, name=name))
+            statuses.append(RunStatus("", "missing", reason=manifest, name=named))
             continue
         try:
             key = resolve_run(run, manifest, session.weights, session.precision).key
         except UserError as error:
-            statuses.append(RunStatus("", "missing", reason=str(error), name=name))
+            statuses.append(RunStatus("", "missing", reason=str(error), name=named))
             continue
-        statuses.append(replace(run_status(session.store, key), name=name))
+        statuses.append(replace(run_status(session.store, key), name=named))
     return statuses

@@ -16,6 +16,7 @@ from data_prep.dataset import Dataset
 from data_prep.datasets.declared import DeclaredElsewhere
 from data_prep.datasets.deepglobe import DeepGlobe
 from data_prep.datasets.folder import Folder, load_folder, own_folders
+from data_prep.datasets.published import Publication
 from data_prep.datasets.whdld import Whdld
 from data_prep.datasets.whu import Whu
 from data_prep.errors import DataError, UnknownDataset
@@ -27,6 +28,9 @@ BUILT_IN = tuple(entry.name for entry in _ALL)
 
 DATASETS: dict[str, Dataset] = {entry.name: entry for entry in _ALL}
 
+
+PUBLICATIONS: dict[str, Publication] = {entry.name: entry.publication for entry in (DeepGlobe, Whu, Whdld)}
+"""What is known of the sources of the published sets."""
 
 GROUP = "rssam_bench.datasets"
 """Entry points of other packages: the name of a data set, and the class that declares it."""

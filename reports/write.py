@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,7 +19,7 @@ from reports.figures.files import figure_files
 from reports.render import csv, html, latex, markdown
 from reports.render.html_figures import figure_views
 from reports.select.results import PUBLISHED, collect
-from reports.tables.assemble import assemble
+from reports.tables.assemble import Report, assemble
 from reports.verdicts.output import claims_json, verdicts_json
 from reports.verdicts.summary import summarize
 from rssam.errors import UnknownName
@@ -29,10 +30,11 @@ FORMATS = ("md", "tex", "csv", "html")
 
 @dataclass(frozen=True)
 class WrittenReport:
-    """Files of a report, and notes on figures that could not be drawn whole."""
+    """Files of a report, notes on figures that could not be drawn whole, and what has results, in a few words each."""
 
     paths: tuple[Path, ...]
     notes: tuple[str, ...]
+    filled: tuple[str, ...] = ()
 
 
 def write_report(
@@ -115,4 +117,22 @@ def write_report(
     files |= {f"{table.id}.png": table.picture for table in extra_tables if table.picture is not None}
     for file, content in files.items():
         write_atomic(out / file, content)
-    return WrittenReport(tuple(out / file for file in files), tuple(notes))
+    filled = [
+        *_filled_tables(report),
+        *(figure.id for figure in figures if any(picture.figure == figure for picture in pictures)),
+        *(section.short for section in extra_sections if section.tables),
+    ]
+    return WrittenReport(tuple(out / file for file in files), tuple(notes), tuple(filled))
+
+
+def _filled_tables(report: Report) -> list[str]:
+    """Return how many rows of each table have a result under the setting that fills most."""
+    filled = []
+    for table, frames in report.tables:
+        counts = [Counter(frame.rows["state"]) for frame in frames]
+        best = max(counts, key=lambda count: count["done"])
+        others = [f"{best[state]} {state}" for state in ("collapsed", "diverged", "failed", "scored") if best[state]]
+        if best["done"] or others:
+            total = max(len(table.rows), best["done"])  # controls and own systems are rows too
+            filled.append(" and ".join([f"{table.id} {best['done']} of {total} rows", *others]))
+    return filled

@@ -38,7 +38,7 @@ ORDER: tuple[frozenset[str], ...] = tuple(
     benchmarks.signals benchmarks.failures benchmarks.divergence benchmarks.metrics
     benchmarks.protocol
     benchmarks.results benchmarks.training
-    benchmarks.earlier_version
+    benchmarks.earlier_version benchmarks.find_run benchmarks.needs
     benchmarks.export benchmarks.speed benchmarks.conformance
     benchmarks.tracking
     benchmarks.execution

@@ -12,7 +12,7 @@ import pytest
 from tests.conftest import REPOSITORY
 
 PACKAGES = ("rssam", "baselines", "data_prep", "benchmarks", "reports")
-DATA = ("reports/templates/", "reports/results/")
+DATA = ("reports/templates/", "reports/results/", "benchmarks/execution/counted_costs.json")
 
 
 @pytest.fixture(scope="module")
@@ -21,7 +21,7 @@ def wheel(tmp_path_factory):
     folder = tmp_path_factory.mktemp("wheel")
     for name in PACKAGES:
         shutil.copytree(REPOSITORY / name, folder / "source" / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
+    for name in ("pyproject.toml", "README.md", "LICENSE", "rssam_bench.py"):
         shutil.copy(REPOSITORY / name, folder / "source" / name)
     options = ("--no-deps", "--no-index", "--no-build-isolation", "--disable-pip-version-check", "--quiet")
     command = [sys.executable, "-m", "pip", "wheel", *options, "--wheel-dir", folder, folder / "source"]
@@ -54,7 +54,7 @@ def command(wheel, tmp_path_factory):
 
 
 def test_every_module_and_data_file_is_in_it(wheel):
-    expected = {
+    expected = {"rssam_bench.py"} | {
         path.relative_to(REPOSITORY).as_posix()
         for package in PACKAGES
         for path in (REPOSITORY / package).rglob("*")

@@ -21,12 +21,12 @@ from benchmarks.cli.reproduce import reproduce
 from benchmarks.cli.score import evaluate, score
 from benchmarks.cli.speed import speed
 from benchmarks.cli.status import datasets, doctor, models, status
+from benchmarks.failures import explain
 from benchmarks.results.home import Home, default_home
 from benchmarks.training.device_layout import DevicesUnfit, local_rank
 from rssam.errors import UnknownName, UserError
 
 app = typer.Typer(
-    add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     help="Reproduce RS-SAM (ACCV 2024), and compare SAM-based segmentation of remote-sensing images fairly.",
@@ -48,7 +48,7 @@ def options(
     ] = False,
 ) -> None:
     """Root options, before the command."""
-    root.home, root.debug = (home or default_home()).expanduser().resolve(), debug
+    root.home, root.debug, root.given_home = (home or default_home()).expanduser().resolve(), debug, home
     from data_prep.registry import register_home
 
     for problem in register_home(Home(root.home).data):
@@ -75,5 +75,5 @@ def main() -> None:
     except OSError as error:
         if root.debug:
             raise
-        warnings.print(f"error: {error}; free or choose another disk with --home", soft_wrap=True)
+        warnings.print(f"error: {explain(error, root.home)[0]}", soft_wrap=True)
         sys.exit(1)

@@ -7,11 +7,18 @@ from typing import Annotated, Any
 
 import typer
 
-from benchmarks.cli.options import Json, OwnModel, print_json, root, screen, warnings
+from benchmarks.cli.options import Json, OwnModel, complete_keys, finished_run, print_json, root, screen, warnings
 
 
 def export(
-    run: Annotated[str, typer.Option(metavar="KEY", help="The finished run; see: rssam-bench status")],
+    run: Annotated[
+        str,
+        typer.Option(
+            metavar="RUN",
+            autocompletion=complete_keys,
+            help="The finished run: its key or the beginning of it, table5:3, or rs-sam@deepglobe.",
+        ),
+    ],
     out: Annotated[
         Path | None, typer.Option(metavar="FILE.safetensors", help="What was trained, and a model card beside it.")
     ] = None,
@@ -35,6 +42,7 @@ def export(
     from benchmarks.protocol.custom import find_model
     from benchmarks.results.store import Store
 
+    run = finished_run(run)
     trained = load_run(root.home, run, None if model is None else find_model(model))
     written: dict[str, Any] = {"key": run}
     if out is not None:

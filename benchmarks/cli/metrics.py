@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from benchmarks.cli.options import Json, print_json, root, screen, warnings
+from benchmarks.cli.options import Json, complete_items, complete_keys, finished_run, print_json, root, screen, warnings
 from rssam.errors import UserError
 
 if TYPE_CHECKING:
@@ -18,9 +18,19 @@ if TYPE_CHECKING:
 
 def metrics(
     items: Annotated[
-        list[str] | None, typer.Argument(metavar="[ITEM...]", help="Runs of these tables. [all runs of this home]")
+        list[str] | None,
+        typer.Argument(
+            metavar="[ITEM...]", help="Runs of these tables. [all runs of this home]", autocompletion=complete_items
+        ),
     ] = None,
-    run: Annotated[list[str] | None, typer.Option(help="Key of a run; may be repeated.")] = None,
+    run: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="RUN",
+            autocompletion=complete_keys,
+            help="A finished run: its key or the beginning of it, table5:3, or rs-sam@deepglobe; may be repeated.",
+        ),
+    ] = None,
     metric: Annotated[
         list[str] | None,
         typer.Option(help="relaxed, cldice, apls, boundary_iou; may be repeated. [as declared for the data set]"),
@@ -70,7 +80,7 @@ def metrics(
     if as_json:
         print_json(records)
     elif not results:
-        screen.print("no finished run here; see: rssam-bench reproduce table5 --profile smoke")
+        screen.print("no finished run here; see: rssam-bench reproduce table5 --profile smoke", soft_wrap=True)
     if failed:
         raise typer.Exit(1)
 
@@ -80,7 +90,7 @@ def _named(keys: list[str]) -> list[Result]:
     from rssam.errors import UnknownName
 
     store, results = Store(root.home), []
-    for key in dict.fromkeys(keys):
+    for key in dict.fromkeys(map(finished_run, keys)):
         result = store.get(key)
         if result is None:
             raise UnknownName(store.no_result(key))
@@ -115,6 +125,7 @@ def _record(
 ) -> dict[str, Any]:  # fmt: skip
     """Pooled scores of one run for programs; None where there is nothing to score."""
     from benchmarks.metrics.object_metrics import parameters
+    from benchmarks.protocol.run_names import run_name
     from benchmarks.results.json_files import nan_to_none
 
     records: list[dict[str, Any]] = []
@@ -131,6 +142,7 @@ def _record(
         })  # fmt: skip
     return {
         "key": result.key,
+        **run_name(result.identity).to_json(),
         "images": len(result.images),
         "state": "measured" if fresh else "cached",
         "metrics": records,
@@ -138,7 +150,8 @@ def _record(
 
 
 def _show(record: dict[str, Any]) -> None:
-    screen.print(f"{record['key']}: {record['images']} test images, {record['state']}", soft_wrap=True)
+    title = " · ".join(filter(None, (record["system"], record["variant"])))
+    screen.print(f"{record['key']} ({title}): {record['images']} test images, {record['state']}", soft_wrap=True)
     for metric in record["metrics"]:
         scores = ", ".join(
             f"{name.replace('_', ' ')} {'-' if value is None else f'{value:.3f}'}"

@@ -1,19 +1,27 @@
-"""What all commands share: the root options, options of several commands, two consoles, JSON for programs."""
+"""What all commands share: root options, options of several commands, completion, two consoles, JSON for programs."""
 
 from __future__ import annotations
 
 import json
+import re
+import shlex
 import sys
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeGuard
 
 import typer
 from rich.console import Console
+from rich.table import Table
 from rich.text import Text
 
 from benchmarks.protocol.recipe import PrecisionChoice
+from benchmarks.results.home import Home, default_home
 from rssam.escape import terminal
+
+if TYPE_CHECKING:
+    from benchmarks.needs import Need
 
 ProfileName = Literal["smoke", "mini", "fair", "paper"]
 Json = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
@@ -33,14 +41,39 @@ class Root:
 
     home: Path = Path()
     debug: bool = False
+    given_home: Path | None = None  # as --home was typed; None if it was not
+
+    def repeated(self, text: str) -> str:
+        """Repeat the --home that was given in every command that a text names: without it the hint is of another."""
+        if self.given_home is None:
+            return text
+        home = shlex.quote(str(self.given_home))
+        return _COMMAND.sub(lambda found: f"rssam-bench --home {home} ", text)
+
+
+_COMMAND = re.compile(
+    r"\brssam-bench (?=(?:prepare|reproduce|report|status|predict|score|evaluate|metrics|export|publish|verify|speed|"
+    r"models|datasets|doctor)\b)"
+)
 
 
 class PlainConsole(Console):
-    """A console that no printed text controls: names and messages may come from files of others."""
+    """A console that no printed text controls, for names and messages may come from files of others.
+
+    Commands in what it prints repeat the --home that was given.
+    """
 
     def render_str(self, text: str, **options: Any) -> Text:
         """See Console."""
-        return super().render_str(terminal(text), **options)
+        return super().render_str(terminal(root.repeated(text)), **options)
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        """See Console."""
+        super().print(*(Text(root.repeated(item.plain)) if _is_plain(item) else item for item in objects), **options)
+
+
+def _is_plain(item: object) -> TypeGuard[Text]:
+    return isinstance(item, Text) and not item.spans
 
 
 root = Root()
@@ -48,12 +81,104 @@ screen = PlainConsole(highlight=False, markup=False)  # no markup: "[Errno 28]" 
 warnings = PlainConsole(stderr=True, highlight=False, markup=False)
 
 
+def show_needs(needs: Iterable[Need]) -> None:
+    """Say on the error screen what is missing, where it comes from, and what to run."""
+    for need in needs:
+        warnings.print(need.missing, soft_wrap=True)
+        facts = Table.grid(padding=(0, 1))
+        for heading, text in need.facts:
+            facts.add_row(f"  {heading}:", text)
+        warnings.print(facts)
+        for purpose, command in need.commands:
+            warnings.print(f"  {purpose}:\n    {command}", soft_wrap=True)
+
+
 def print_json(value: Any) -> None:
     """Write a value to the standard output, for programs."""
-    sys.stdout.write(json.dumps(value, indent=1) + "\n")
+    sys.stdout.write(json.dumps(_repeated(value), indent=1) + "\n")
 
 
-def require_one(run: str | None, adapter: Path | None) -> None:
-    """Raise a usage error unless one of the two options is given that name a trained network."""
+def _repeated(value: Any) -> Any:
+    """Return a value whose texts repeat the --home that was given."""
+    if isinstance(value, Mapping):
+        return {name: _repeated(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_repeated(item) for item in value]
+    return root.repeated(value) if isinstance(value, str) else value
+
+
+def complete_items(incomplete: str) -> list[str]:
+    """Return tables, figures and the rest that begin so, for the shell."""
+    from benchmarks.protocol.targets import ITEMS
+
+    return [name for name in (*ITEMS, "all") if name.startswith(incomplete)]
+
+
+def complete_systems(incomplete: str) -> list[str]:
+    """Return systems that begin so, of this suite and of installed packages, which are not imported."""
+    from benchmarks.protocol.custom import GROUP
+    from benchmarks.protocol.registry import MODELS
+    from data_prep.plugins import declared
+
+    names = dict.fromkeys((*MODELS, *(entry.name for entry in declared(GROUP))))
+    return [name for name in names if name.startswith(incomplete)]
+
+
+def complete_datasets(context: typer.Context, incomplete: str) -> list[str]:
+    """Return data sets that begin so, with those of the home that is typed before."""
+    from data_prep.plugins import declared
+    from data_prep.registry import DATASETS, GROUP, register_home
+
+    register_home(Home(_typed_home(context)).data)
+    names = dict.fromkeys((*DATASETS, *(entry.name for entry in declared(GROUP))))
+    return [name for name in names if name.startswith(incomplete)]
+
+
+def complete_prepared(context: typer.Context, incomplete: str) -> list[str]:
+    """Return what `prepare` takes that begins so."""
+    return [*complete_datasets(context, incomplete), *(n for n in ("weights", "folder") if n.startswith(incomplete))]
+
+
+def complete_weights(incomplete: str) -> list[str]:
+    """Return checkpoints that begin so."""
+    from rssam.weights.registry import WEIGHTS
+
+    return [name for name in WEIGHTS if name.startswith(incomplete)]
+
+
+def complete_keys(context: typer.Context, incomplete: str) -> list[str]:
+    """Return keys of finished runs that begin so, of the home that is typed before."""
+    from benchmarks.find_run import finished_keys
+
+    return [key for key in finished_keys(_typed_home(context)) if key.startswith(incomplete)]
+
+
+def _typed_home(context: typer.Context) -> Path:
+    """Return the home of a command line that is not run yet."""
+    typed = context.find_root().params.get("home")
+    return (Path(typed) if typed else default_home()).expanduser().resolve()
+
+
+RunOption = Annotated[
+    str | None,
+    typer.Option(
+        "--run",
+        metavar="RUN",
+        autocompletion=complete_keys,
+        help="A finished run: its key or the beginning of it, table5:3, or rs-sam@deepglobe; see: rssam-bench status",
+    ),
+]
+
+
+def finished_run(text: str) -> str:
+    """Return the key of the run that was typed, see `find_run`."""
+    from benchmarks.find_run import find_run
+
+    return find_run(root.home, text)
+
+
+def require_one(run: str | None, adapter: Path | None) -> str | None:
+    """Return the key of the run, if one was named. Raises a usage error unless one of the two options is given."""
     if (run is None) == (adapter is None):
         raise typer.BadParameter("give one of --run KEY and --adapter FILE")
+    return None if run is None else finished_run(run)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from benchmarks.cli.options import Json, OwnModel, print_json, require_one, root, screen, warnings
+from benchmarks.cli.options import Json, OwnModel, RunOption, print_json, require_one, root, screen, warnings
 from benchmarks.execution.hardware import DeviceChoice
 from benchmarks.protocol.recipe import PRECISION_NAMES, PrecisionChoice
 from rssam.errors import UserError
@@ -24,7 +24,7 @@ def predict(
         list[Path], typer.Argument(metavar="IMAGE...", help="GeoTIFF, COG, VRT, JPEG 2000, PNG, JPEG; of any size.")
     ],
     out: Annotated[Path, typer.Option(help="Class map (.tif); for several images a folder.")],
-    run: Annotated[str | None, typer.Option(metavar="KEY", help="A finished run of this home.")] = None,
+    run: RunOption = None,
     adapter: Annotated[Path | None, typer.Option(metavar="FILE", help="Or an exported adapter.")] = None,
     model: OwnModel = None,
     probabilities: Annotated[
@@ -53,7 +53,7 @@ def predict(
     as_json: Json = False,
 ) -> None:
     """Predict rasters of any size with a finished run, in bounded memory; goes on where it was ended."""
-    require_one(run, adapter)
+    key = require_one(run, adapter)
     import torch
 
     from benchmarks.console.progress import data_progress
@@ -69,7 +69,7 @@ def predict(
     value_range = None if scale is None else _pair(_numbers("--scale", scale, 2))
     outputs_of_images = outputs_for(images, out, vectors, quicklook, probabilities=probabilities, overwrite=overwrite)
     chosen_device = choose_device(device)
-    trained = load_either(root.home, run, adapter, model)
+    trained = load_either(root.home, key, adapter, model)
     chosen_precision = choose_predicting_precision(precision, chosen_device, trained.precision)
     network = network_of(trained, chosen_precision)
     tile_size = network.task.image_size if tile is None else (tile, tile)

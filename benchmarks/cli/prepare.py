@@ -5,17 +5,29 @@ from __future__ import annotations
 import os
 import tempfile
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
-from benchmarks.cli.options import Json, print_json, root, screen, warnings
+from benchmarks.cli.options import (
+    Json,
+    complete_prepared,
+    complete_weights,
+    print_json,
+    root,
+    screen,
+    show_needs,
+    warnings,
+)
 from benchmarks.results.home import Home
 from data_prep.dataset import Dataset
-from data_prep.manifest import Manifest
+from data_prep.manifest import Manifest, load_manifest
 from data_prep.prepare.tiles import EdgeTiles
+from data_prep.registry import PUBLICATIONS
 from data_prep.rules import rules_to_json, sentences
+from rssam.errors import UnknownName, UserError
 from rssam.files import scratch_folder
 
 FolderFit = Literal["tile", "resize"]
@@ -23,10 +35,21 @@ SYNTHETIC_SEED = 0
 
 
 def prepare(
-    name: Annotated[str, typer.Argument(help="A data set, or: weights, or: folder (your own images and masks)")],
-    checkpoint: Annotated[str | None, typer.Argument(help="With weights: vit_b, vit_l, resnet50, ...")] = None,
+    name: Annotated[
+        str,
+        typer.Argument(
+            help="A data set, or: weights, or: folder (your own images and masks)", autocompletion=complete_prepared
+        ),
+    ],
+    checkpoint: Annotated[
+        str | None,
+        typer.Argument(help="With weights: vit_b, vit_l, resnet50, ...", autocompletion=complete_weights),
+    ] = None,
     source: Annotated[
-        Path | None, typer.Option(help="Folder or archive of the data set, or a .pth checkpoint.")
+        Path | None,
+        typer.Option(
+            help="Folder or archive of the data set, or a .pth checkpoint. [looked for in HOME/downloads and here]"
+        ),
     ] = None,
     synthetic: Annotated[int | None, typer.Option(min=4, help="Make so many stand-in scenes instead.")] = None,
     skip_bad: Annotated[
@@ -87,11 +110,18 @@ def prepare(
         if not isinstance(data, Whu) or source is None:
             raise typer.BadParameter(f"--edges is for the raw rasters of whu, not for {name}")
         data = Whu(edges)
-    if (source is None) == (synthetic is None):
+    if source is not None and synthetic is not None:
         raise typer.BadParameter(f"give one of --source DIR|ARCHIVE and --synthetic N to prepare {name}")
+    out = Home(root.home).dataset(name)
+    if source is None and synthetic is None and (source := _look_for_archive(name)) is None:
+        _show_manifest(name, load_manifest(out, data.name), out, as_json)
+        if name in PUBLICATIONS:
+            warnings.print(
+                f"not verified; to do so: rssam-bench prepare {name} --source FILE_OR_FOLDER", soft_wrap=True
+            )
+        return
     from benchmarks.console.progress import data_progress
 
-    out = Home(root.home).dataset(name)
     processes = workers or os.cpu_count() or 1
     temporary = Path(tempfile.gettempdir())
     with data_progress(warnings) as progress, scratch_folder(temporary, "rssam-bench-prepare") as scratch:
@@ -102,6 +132,23 @@ def prepare(
         origin: Literal["source", "synthetic"] = "source" if synthetic is None else "synthetic"
         manifest = data.prepare(source, out, origin=origin, workers=processes, progress=progress, skip_bad=skip_bad)
     _show_manifest(name, manifest, out, as_json)
+
+
+def _look_for_archive(name: str) -> Path | None:
+    """Return the published archive where it lies ready, None if the data set is prepared.
+
+    If neither, say where the data comes from, and exit.
+    """
+    from benchmarks.needs import data_need, find_archive
+
+    if name in PUBLICATIONS and (found := find_archive(root.home, name)) is not None:
+        warnings.print(f"found {found}", soft_wrap=True)
+        return found
+    need = data_need(root.home, name)
+    if not need.ready:
+        show_needs([need])
+        raise typer.Exit(1)
+    return None
 
 
 def _own_dataset(
@@ -134,7 +181,6 @@ def _check(name: str, out: Path, workers: int, as_json: bool) -> None:
     from benchmarks.console.progress import data_progress
     from data_prep.checks.card import examine
     from data_prep.checks.card_markdown import findings, write_card
-    from data_prep.manifest import load_manifest
     from data_prep.registry import dataset
 
     folder = Home(root.home).dataset(name)
@@ -182,22 +228,38 @@ def _show_manifest(name: str, manifest: Manifest, out: Path, as_json: bool) -> N
 
 
 def _prepare_weights(name: str | None, source: Path | None) -> None:
+    from benchmarks.needs import find_checkpoint, weights_need
     from rssam.weights.convert import convert_checkpoint
     from rssam.weights.download import download
     from rssam.weights.folder import CUSTOM, DIGITS, WeightsFolder
     from rssam.weights.registry import WEIGHTS
 
+    if name is None:
+        for known in map(partial(weights_need, root.home), WEIGHTS):
+            facts = dict(known.facts)
+            state = "ready" if known.ready else facts["size"]
+            warnings.print(f"{known.name}: {state}, {facts['licence']}, {facts['source']}", soft_wrap=True)
+        warnings.print("name the one to prepare, as in: rssam-bench prepare weights vit_b", soft_wrap=True)
+        raise typer.Exit(1)
     if name not in WEIGHTS:
-        raise typer.BadParameter(f"name the checkpoint: choose from {', '.join(WEIGHTS)}")
+        raise UnknownName(f"unknown weights {name!r}: choose from {', '.join(WEIGHTS)}")
     folder = WeightsFolder(Home(root.home).weights)
     if folder.path(name).is_file():
         screen.print(f"{folder.path_of(name)} is there", soft_wrap=True)
         return
+    if source is None and (source := find_checkpoint(root.home, name)) is not None:
+        warnings.print(f"found {source}", soft_wrap=True)
     if source is None:
         from benchmarks.console.progress import data_progress
 
-        with data_progress(warnings) as progress:
-            download(name, folder, progress)
+        weights = WEIGHTS[name]
+        warnings.print(f"downloading {weights.megabytes} MB from {weights.url} ({weights.licence})", soft_wrap=True)
+        try:
+            with data_progress(warnings) as progress:
+                download(name, folder, progress)
+        except UserError:
+            show_needs([weights_need(root.home, name)])
+            raise
     else:
         convert_checkpoint(name, source, folder)
     screen.print(f"{name} ({WEIGHTS[name].licence}): {folder.path(name)}", soft_wrap=True)

@@ -7,13 +7,16 @@ from typing import Annotated
 
 import typer
 
-from benchmarks.cli.options import Json, print_json, root, screen, warnings
+from benchmarks.cli.options import Json, complete_items, print_json, root, screen, warnings
 
 
 def publish(
     out: Annotated[Path, typer.Option(metavar="FILE.zip", help="The bundle to write.")],
     items: Annotated[
-        list[str] | None, typer.Argument(metavar="[ITEM...]", help="The results behind table1 to table7. [all]")
+        list[str] | None,
+        typer.Argument(
+            metavar="[ITEM...]", help="The results behind table1 to table7. [all]", autocompletion=complete_items
+        ),
     ] = None,
     as_json: Json = False,
 ) -> None:

@@ -7,12 +7,13 @@ from typing import Annotated
 
 import typer
 
-from benchmarks.cli.options import Json, print_json, root, screen, warnings
+from benchmarks.cli.options import Json, complete_items, print_json, root, screen, warnings
 
 
 def report(
     items: Annotated[
-        list[str] | None, typer.Argument(metavar="[ITEM...]", help="Tables, figures, claims. [all]")
+        list[str] | None,
+        typer.Argument(metavar="[ITEM...]", help="Tables, figures, claims. [all]", autocompletion=complete_items),
     ] = None,
     formats: Annotated[str, typer.Option("--format", help="Of: md, tex, csv, html.")] = "md,tex,csv,html",
     out: Annotated[Path, typer.Option(help="Folder to write.")] = Path("report"),
@@ -27,11 +28,24 @@ def report(
     written = write_report(items or ["all"], formats.split(","), out, root.home, named=image or [])
     if as_json:
         print_json([str(path) for path in written.paths])
-    else:
+    elif written.filled:
         for path in written.paths:
             screen.print(f"wrote {path.resolve()}", soft_wrap=True)
-    for note in written.notes:
-        warnings.print(note, soft_wrap=True)
+    if as_json or written.filled:
+        for note in written.notes:
+            warnings.print(note, soft_wrap=True)
+    if as_json:
+        return
+    page = min(written.paths, key=lambda path: {".html": 0, ".md": 1}.get(path.suffix, 2))
+    if written.filled:
+        screen.print(f"filled: {', '.join(written.filled)}; open {page}", soft_wrap=True)
+    else:
+        asked, next_item = " ".join(items or ["these tables"]), " ".join(items or ["table5"])
+        screen.print(
+            f"nothing is filled yet, because no run of {asked} is finished in {root.home}: {page} has the paper's "
+            f"numbers alone; next: rssam-bench reproduce {next_item}",
+            soft_wrap=True,
+        )
 
 
 def audit(as_json: Json = False) -> None:

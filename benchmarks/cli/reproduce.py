@@ -5,11 +5,23 @@ from __future__ import annotations
 import shlex
 import sys
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from benchmarks.cli.options import Json, PrecisionOption, ProfileName, print_json, root, screen, warnings
+from benchmarks.cli.options import (
+    Json,
+    PrecisionOption,
+    ProfileName,
+    complete_datasets,
+    complete_items,
+    complete_systems,
+    print_json,
+    root,
+    screen,
+    show_needs,
+    warnings,
+)
 from benchmarks.execution.hardware import DeviceChoice
 from benchmarks.execution.observer import Outcome
 from benchmarks.training.device_layout import Device, DevicesUnfit
@@ -17,14 +29,25 @@ from data_prep.splits import SplitRule
 from rssam.errors import UserError
 from rssam.sam.encoder_sizes import EncoderInit
 
+if TYPE_CHECKING:
+    from benchmarks.execution.session import Session
+    from benchmarks.protocol.run import Run
+
 Executor = Literal["local", "ray"]
 
 
 def reproduce(
     context: typer.Context,
-    items: Annotated[list[str], typer.Argument(metavar="ITEM...", help="table1 to table7, fig6, fig7, claims, or all")],
+    items: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="ITEM...", help="table1 to table7, fig6, fig7, claims, or all", autocompletion=complete_items
+        ),
+    ],
     profile: Annotated[ProfileName, typer.Option(help="How much: the recipe.")] = "paper",
-    dataset: Annotated[str | None, typer.Option(help="Run the rows on another data set.")] = None,
+    dataset: Annotated[
+        str | None, typer.Option(help="Run the rows on another data set.", autocompletion=complete_datasets)
+    ] = None,
     encoder: Annotated[
         str | None, typer.Option(help="SAM encoder of every row: vit_b, vit_l, vit_h, vit_t, vit_s")
     ] = None,
@@ -40,9 +63,17 @@ def reproduce(
         SplitRule, typer.Option(help="Split image by image, or by whole scenes (see: prepare NAME --check).")
     ] = "random",
     controls: Annotated[bool, typer.Option("--controls", help="Also the rows that the paper does not have.")] = False,
+    row: Annotated[
+        list[str] | None,
+        typer.Option(help='Only this row of a table, by number or name: 3 or "Neck + MFF"; may be repeated.'),
+    ] = None,
     model: Annotated[
         list[str] | None,
-        typer.Option(metavar="MODULE:CLASS", help="Train this system of yours in place of the rows; may be repeated."),
+        typer.Option(
+            metavar="NAME|MODULE:CLASS",
+            autocompletion=complete_systems,
+            help="Train this system in place of the rows: one of: rssam-bench models, or your own; may be repeated.",
+        ),
     ] = None,
     device: Annotated[DeviceChoice, typer.Option(help="Where to train.")] = "auto",
     precision: PrecisionOption = "auto",
@@ -66,7 +97,10 @@ def reproduce(
     ] = 10,
     track: Annotated[bool, typer.Option(help="Mirror the runs to MLflow.")] = True,
     compiled: Annotated[bool, typer.Option("--compile", help="Compile networks, on CUDA (torch.compile).")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would run, and stop.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would run and how long, and stop.")] = False,
+    timed: Annotated[
+        bool, typer.Option("--time", help="With --dry-run: time two training steps of each network here, once.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Train and test what is missing for tables and figures of the paper; what is finished is not run again.
@@ -80,9 +114,10 @@ def reproduce(
     from benchmarks.execution.plan import part_of, plan, resolve_all
     from benchmarks.execution.runner import execute_all
     from benchmarks.execution.session import Session
+    from benchmarks.needs import needs
     from benchmarks.protocol.custom import find_model
     from benchmarks.protocol.setting import Setting
-    from benchmarks.protocol.targets import find_items, require_suitable
+    from benchmarks.protocol.targets import find_items, only_rows, require_suitable
     from benchmarks.results.custom_system import changes
     from benchmarks.signals import handle_signals
     from benchmarks.tracking.mlflow import MlflowTracker
@@ -94,6 +129,8 @@ def reproduce(
     setting = Setting(profile, encoder, init, dataset, "blocked" if split == "blocked" else None)
     own_models = [find_model(name) for name in model or []]
     require_suitable(chosen_items, setting, own_models)
+    if row and own_models:
+        raise UserError("--row chooses rows of a table, and --model replaces them: leave one out")
     if earlier := left_by_0_1(root.home).sentence:
         warnings.print(f"note: {earlier}", soft_wrap=True)
     observer = ProgressBars(warnings if as_json else screen)
@@ -115,7 +152,10 @@ def reproduce(
     )  # fmt: skip
     if (text := precision_note(session.precision, chosen_device)) is not None:
         warnings.print(f"note: {text}", soft_wrap=True)
-    runs = plan(chosen_items, setting, seed or [0], split_seed, repeats, controls, own_models)
+    if timed and not dry_run:
+        raise UserError("--time goes with --dry-run, which forecasts: add it, or leave --time out")
+    planned_items = [only_rows(chosen_items, row)] if row else chosen_items
+    runs = plan(planned_items, setting, seed or [0], split_seed, repeats, controls and not row, own_models)
     if part is not None:
         runs = part_of(runs, part)
     layout = find_layout(devices, nodes)
@@ -125,15 +165,21 @@ def reproduce(
             raise DevicesUnfit(f"{option} runs several at a time, and --devices shares each run: leave one out")
         available = cuda_devices() if session.device == "cuda" else None
         require_fit(layout, dict.fromkeys(run.recipe for run in runs), available)
+    lacking = [need for need in needs(root.home, runs) if not need.ready]
     if dry_run:
         from benchmarks.execution.cost_estimate import forecast
 
+        if timed:
+            _time_steps(runs, session)
         forecasts = forecast(runs, session)
         if as_json:
             print_json([item.to_json() for item in forecasts])
         else:
-            show_forecasts(forecasts, screen)
+            show_forecasts(forecasts, lacking, screen)
         return
+    if lacking:
+        show_needs(lacking)
+        raise typer.Exit(1)
     with handle_signals(session.stop, lambda text: warnings.print(text, soft_wrap=True)):
         resolved = resolve_all(runs, session)
         for note in changes(resolved, session.store):
@@ -165,6 +211,22 @@ def reproduce(
         (warnings if as_json else screen).print(line, soft_wrap=True)
     if summary:
         raise typer.Exit(1)
+
+
+def _time_steps(runs: Sequence[Run], session: Session) -> None:
+    """Time every network of the plan that was not timed on this device before, and that is not finished."""
+    from benchmarks.execution.cost_estimate import cost_key, forecast
+    from benchmarks.protocol.run_names import run_name
+    from benchmarks.speed.step_time import time_step
+
+    todo = {
+        (cost_key(item.run.model, item.run.task), item.run.recipe.group): item.run
+        for item in forecast(runs, session)
+        if item.left != 0 and not item.measured
+    }
+    for number, run in enumerate(todo.values(), start=1):
+        warnings.print(f"[{number}/{len(todo)}] timing {run_name(run.declared()).title} ...", soft_wrap=True)
+        time_step(session.home, run, session.device, session.precision)
 
 
 def _join_ray(context: typer.Context, address: str | None, device: DeviceChoice, jobs: int) -> Device:
@@ -215,4 +277,4 @@ def _show_items(items: list[Any], setting: Any) -> None:
         if isinstance(item, ClaimSet):
             for line in answers(summarize(collection, root.home), setting):
                 screen.print(line.replace("`", ""), soft_wrap=True)
-        screen.print(f"{item.id}: in full with rssam-bench report {item.id}")
+        screen.print(f"{item.id}: in full with rssam-bench report {item.id}", soft_wrap=True)

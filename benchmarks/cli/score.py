@@ -7,7 +7,20 @@ from typing import Annotated, Any
 
 import typer
 
-from benchmarks.cli.options import Json, OwnModel, PrecisionOption, print_json, require_one, root, screen, warnings
+from benchmarks.cli.options import (
+    Json,
+    OwnModel,
+    PrecisionOption,
+    RunOption,
+    complete_datasets,
+    complete_keys,
+    finished_run,
+    print_json,
+    require_one,
+    root,
+    screen,
+    warnings,
+)
 from benchmarks.execution.hardware import DeviceChoice
 from benchmarks.results.submission import ImageSelection
 from data_prep.splits import SplitRule
@@ -17,7 +30,9 @@ def score(
     predictions: Annotated[
         Path | None, typer.Option(help="Folder of predicted masks, one for each test image: PNG, TIFF or NPY.")
     ] = None,
-    dataset: Annotated[str | None, typer.Option(help="The prepared data set they are of.")] = None,
+    dataset: Annotated[
+        str | None, typer.Option(help="The prepared data set they are of.", autocompletion=complete_datasets)
+    ] = None,
     name: Annotated[str | None, typer.Option(help="The row's name in the tables. [the folder's]")] = None,
     suffix: Annotated[str, typer.Option(help="What follows the stem in file names, as _mask in 104_mask.png.")] = "",
     split_seed: Annotated[int, typer.Option(min=0, help="Seed of the 70/15/15 split.")] = 0,
@@ -26,7 +41,12 @@ def score(
         bool, typer.Option("--list", help="Only list the test images to predict, one path a line.")
     ] = False,
     run: Annotated[
-        str | None, typer.Option(metavar="KEY", help="Instead: what this finished run saved, held against its result.")
+        str | None,
+        typer.Option(
+            metavar="RUN",
+            autocompletion=complete_keys,
+            help="Instead: what this finished run saved, held against its result.",
+        ),
     ] = None,
     out: Annotated[Path | None, typer.Option(help="With --run: write its predictions there as PNG files.")] = None,
     as_json: Json = False,
@@ -38,7 +58,7 @@ def score(
     if run is not None:
         if predictions is not None or dataset is not None or name is not None or suffix:
             raise typer.BadParameter("--run takes neither --predictions nor --dataset, --name and --suffix")
-        _score_run(run, out, as_json)
+        _score_run(finished_run(run), out, as_json)
         return
     if listed and dataset is not None and predictions is None:
         _list_images(dataset, split_seed, split, as_json)
@@ -59,8 +79,13 @@ def score(
 
 
 def evaluate(
-    dataset: Annotated[str, typer.Option(help="The prepared data set to try it on; not the one it was trained on.")],
-    run: Annotated[str | None, typer.Option(metavar="KEY", help="A finished run of this home.")] = None,
+    dataset: Annotated[
+        str,
+        typer.Option(
+            help="The prepared data set to try it on; not the one it was trained on.", autocompletion=complete_datasets
+        ),
+    ],
+    run: RunOption = None,
     adapter: Annotated[Path | None, typer.Option(metavar="FILE", help="Or a trained system that was exported.")] = None,
     model: OwnModel = None,
     classes: Annotated[
@@ -75,7 +100,7 @@ def evaluate(
     as_json: Json = False,
 ) -> None:
     """How a trained system does on another data set of the same classes; reports show it in a table of its own."""
-    require_one(run, adapter)
+    key = require_one(run, adapter)
     pairs = [pair.partition("=") for text in classes or [] for pair in text.split(",")]
     if any(not (system_class.strip() and equals and data_class.strip()) for system_class, equals, data_class in pairs):
         raise typer.BadParameter('give --classes as SYSTEM=DATA, as in --classes "road=street"')
@@ -90,7 +115,7 @@ def evaluate(
     session = Session(root.home, choose_device(device), NullObserver(), precision_choice=precision)
     if (note := precision_note(session.precision, session.device)) is not None:
         warnings.print(f"note: {note}", soft_wrap=True)
-    trained = load_either(root.home, run, adapter, model)
+    trained = load_either(root.home, key, adapter, model)
     test_images = select_test_images(root.home, dataset, split_seed, "random", split)
     declared = {system_class.strip(): data_class.strip() for system_class, _, data_class in pairs}
     mapping = match_classes(trained.task.classes, test_images.dataset.classes, declared)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 from rich.table import Table as RichTable
 
-from benchmarks.cli.options import Json, PrecisionOption, print_json, root, screen
+from benchmarks.cli.options import Json, PrecisionOption, complete_datasets, complete_systems, print_json, root, screen
 from benchmarks.execution.hardware import DeviceChoice
 from benchmarks.failures import first_line
 from benchmarks.results.home import Home
@@ -22,11 +22,17 @@ if TYPE_CHECKING:
 def speed(
     systems: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[SYSTEM...]", help="Names as in: models; MODULE:CLASS; encoder; all. [rs-sam]"),
+        typer.Argument(
+            metavar="[SYSTEM...]",
+            help="Names as in: models; MODULE:CLASS; encoder; all. [rs-sam]",
+            autocompletion=complete_systems,
+        ),
     ] = None,
     encoder: Annotated[str | None, typer.Option(help="SAM encoder: vit_b, vit_l, vit_h, vit_t, vit_s")] = None,
     size: Annotated[int, typer.Option(min=32, help="Side of the image in pixels, a multiple of 32.")] = 512,
-    dataset: Annotated[str, typer.Option(help="Its classes, and its images if prepared.")] = "deepglobe",
+    dataset: Annotated[
+        str, typer.Option(help="Its classes, and its images if prepared.", autocompletion=complete_datasets)
+    ] = "deepglobe",
     device: Annotated[DeviceChoice, typer.Option(help="Where to measure.")] = "auto",
     precision: PrecisionOption = "auto",
     batch: Annotated[int | None, typer.Option(min=1, help="Images of a forward pass. [8; on the CPU 2]")] = None,

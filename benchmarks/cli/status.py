@@ -7,7 +7,17 @@ from typing import Annotated
 import typer
 from rich.table import Table as RichTable
 
-from benchmarks.cli.options import Json, PrecisionOption, ProfileName, print_json, root, screen, warnings
+from benchmarks.cli.options import (
+    Json,
+    PrecisionOption,
+    ProfileName,
+    complete_datasets,
+    complete_items,
+    print_json,
+    root,
+    screen,
+    warnings,
+)
 from benchmarks.execution.hardware import DeviceChoice
 from data_prep.splits import SplitRule
 from rssam.sam.encoder_sizes import EncoderInit
@@ -17,7 +27,9 @@ def models(
     model: Annotated[
         list[str] | None, typer.Option(metavar="MODULE:CLASS", help="Also this system of yours; may be repeated.")
     ] = None,
-    dataset: Annotated[str, typer.Option(help="Count for the classes of this data set.")] = "deepglobe",
+    dataset: Annotated[
+        str, typer.Option(help="Count for the classes of this data set.", autocompletion=complete_datasets)
+    ] = "deepglobe",
     size: Annotated[int, typer.Option(help="Side of the image in pixels.")] = 512,
     as_json: Json = False,
 ) -> None:
@@ -63,10 +75,15 @@ def datasets(as_json: Json = False) -> None:
 
 def status(
     items: Annotated[
-        list[str] | None, typer.Argument(metavar="[ITEM...]", help="table1 to table7, fig6, fig7, all. [this home]")
+        list[str] | None,
+        typer.Argument(
+            metavar="[ITEM...]", help="table1 to table7, fig6, fig7, all. [this home]", autocompletion=complete_items
+        ),
     ] = None,
     profile: Annotated[ProfileName, typer.Option(help="With ITEM: how much, the recipe.")] = "paper",
-    dataset: Annotated[str | None, typer.Option(help="With ITEM: the rows on another data set.")] = None,
+    dataset: Annotated[
+        str | None, typer.Option(help="With ITEM: the rows on another data set.", autocompletion=complete_datasets)
+    ] = None,
     encoder: Annotated[str | None, typer.Option(help="With ITEM: SAM encoder of every row.")] = None,
     init: Annotated[EncoderInit | None, typer.Option(help="With ITEM: how networks start.")] = None,
     repeats: Annotated[int, typer.Option(min=1, help="With ITEM: pairs of seed and split seed.")] = 1,
@@ -78,7 +95,10 @@ def status(
     precision: PrecisionOption = "auto",
     as_json: Json = False,
 ) -> None:
-    """What is finished, running (where, how far, time left), failed (why) and missing: of this home, or of items."""
+    """What is finished, running (where, how far, time left), diverged or failed (why), and missing, with keys.
+
+    Without ITEM that of this home. A key is found by its beginning, by a row such as table5:3, or by rs-sam@deepglobe.
+    """
     from benchmarks.console.tables import show_statuses
     from benchmarks.earlier_version import left_by_0_1
     from benchmarks.inventory import by_state, planned_statuses, run_statuses
@@ -109,14 +129,39 @@ def status(
     if statuses:
         show_statuses(statuses, screen)
     else:
-        screen.print("nothing run yet; see: rssam-bench reproduce table5 --profile smoke")
+        screen.print("nothing run yet; see: rssam-bench reproduce table5 --profile smoke", soft_wrap=True)
 
 
-def doctor(as_json: Json = False) -> None:
+def doctor(
+    items: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[ITEM...]",
+            help="Only what these need: table1 to table7, fig6, fig7, all. [everything]",
+            autocompletion=complete_items,
+        ),
+    ] = None,
+    profile: Annotated[ProfileName, typer.Option(help="With ITEM: how much, the recipe.")] = "paper",
+    dataset: Annotated[
+        str | None, typer.Option(help="With ITEM: the rows on another data set.", autocompletion=complete_datasets)
+    ] = None,
+    encoder: Annotated[str | None, typer.Option(help="With ITEM: SAM encoder of every row.")] = None,
+    init: Annotated[EncoderInit | None, typer.Option(help="With ITEM: how networks start.")] = None,
+    as_json: Json = False,
+) -> None:
     """Python, torch, GPU, disk, weights, data: what is there, what is missing, the command that mends it."""
     from benchmarks.doctor import examine
 
-    checks = examine(root.home)
+    runs = None
+    if items:
+        from benchmarks.execution.plan import plan
+        from benchmarks.protocol.setting import Setting
+        from benchmarks.protocol.targets import find_items, require_suitable
+
+        chosen_items, setting = find_items(items), Setting(profile, encoder, init, dataset)
+        require_suitable(chosen_items, setting)
+        runs = plan(chosen_items, setting, [0], 0, None)
+    checks = examine(root.home, runs)
     if as_json:
         print_json([check.to_json() for check in checks])
     else:

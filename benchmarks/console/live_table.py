@@ -57,5 +57,6 @@ def _table(running: Sequence[RunStatus]) -> Table:
     for name in ("run", "how far", "where"):
         table.add_column(name, no_wrap=name == "run")
     for status in running:
-        table.add_row(status.key, status.progress.text if status.progress else "begins", status.who)
+        run = status.key if status.name is None else f"{status.key}\n{status.name.title}"
+        table.add_row(run, status.progress.text if status.progress else "begins", status.who)
     return table

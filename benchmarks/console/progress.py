@@ -12,6 +12,7 @@ from rich.text import Text
 
 from benchmarks.execution.observer import Outcome
 from benchmarks.protocol.run import ResolvedRun
+from benchmarks.protocol.run_names import run_name
 from data_prep.processes import Progress as DataProgress
 
 SECONDS_BETWEEN_LINES = 30.0
@@ -25,12 +26,13 @@ class ProgressBars:
         self.console = console
         self._bar: Progress | None = None
         self._task: TaskID | None = None
-        self._title = ""
+        self._title = self._name = ""
         self._epoch_line = 0.0
 
     def begin(self, number: int, total: int, resolved: ResolvedRun) -> None:
         """Announce a run; its bar appears with its first step, so that a cached run shows none."""
         self._title = f"[{number}/{total}] {resolved.key}"
+        self._name = run_name(resolved.run.declared()).title
         self._epoch_line = 0.0
 
     def step(self, epoch: int, epochs: int, step: int, steps: int) -> None:
@@ -61,12 +63,12 @@ class ProgressBars:
         for note in outcome.notes:
             self.note(note)
         if outcome.result is None:
-            self._line(f"{self._title} {outcome.status}: {outcome.reason}")
+            self._line(f"{self._title} ({self._name}) {outcome.status}: {outcome.reason}")
             return
         scores, seconds = outcome.result.scores, outcome.result.seconds
         took = "" if outcome.status == "cached" else f", {seconds:.0f} s"
         collapsed = " (collapsed: below the constant answer)" if outcome.result.collapsed else ""
-        self._line(f"{self._title} {outcome.status}: Dice {scores.dice:.3f}{collapsed}{took}")
+        self._line(f"{self._title} ({self._name}) {outcome.status}: Dice {scores.dice:.3f}{collapsed}{took}")
 
     def _show(self, phase: str, done: int, total: int) -> None:
         if not self.console.is_terminal:

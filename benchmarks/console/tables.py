@@ -10,17 +10,24 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from benchmarks.execution.cost_estimate import SUSTAINED, Basis, Forecast
+from benchmarks.execution.cost_estimate import SUSTAINED, Basis, Forecast, cost_key
 from benchmarks.execution.run_status import RunStatus, duration
+from benchmarks.needs import Need
 from benchmarks.protocol.run_names import RunName, run_name
 from rssam.escape import one_line
 
 NARROW = 60
 """On fewer columns, and without a terminal, a run is one line that the terminal may wrap."""
 
+HOURS_WORTH_COUNTING = 1 / 60
+"""By operation count; of a shorter run the arithmetic tells nothing."""
+
 BASES: dict[Basis, str] = {
-    "runs": "by finished runs", "steps": "by timed steps", "operations": "by operation count", "unknown": "not timed",
-}  # fmt: skip
+    "runs": "by finished runs",
+    "steps": "by timed steps",
+    "operations": "of a GPU, by operation count",
+    "unknown": "not timed",
+}
 
 
 @dataclass(frozen=True)
@@ -33,16 +40,17 @@ class RunLine:
     more: str
 
 
-def show_forecasts(forecasts: Sequence[Forecast], console: Console) -> None:
-    """Every run of a plan, then what is missing and how long the rest would take."""
+def show_forecasts(forecasts: Sequence[Forecast], lacking: Sequence[Need], console: Console) -> None:
+    """Every run of a plan, then what it lacks with the command for each, and how long the rest would take."""
     lines = [
         RunLine(forecast.state, run_name(forecast.run.declared()), forecast.key or "", _cost(forecast))
         for forecast in forecasts
     ]
     show_runs(lines, console)
     states = ", ".join(f"{count} {state}" for state, count in Counter(forecast.state for forecast in forecasts).items())
-    console.print(f"{len(forecasts)} runs: {states}", soft_wrap=True)
-    for remedy in dict.fromkeys(forecast.remedy for forecast in forecasts if forecast.remedy):
+    console.print(f"{_runs(forecasts)}: {states}", soft_wrap=True)
+    reasons = [forecast.remedy for forecast in forecasts if forecast.remedy and forecast.key]
+    for remedy in dict.fromkeys([*reasons, *(need.commands[0][1] for need in lacking)]):
         console.print(f"  -> {remedy}", soft_wrap=True)
     for line in left_in_words(forecasts):
         console.print(line, soft_wrap=True)
@@ -54,23 +62,21 @@ def left_in_words(forecasts: Sequence[Forecast]) -> list[str]:
     measured, assumed = left["runs"] + left["steps"], left["operations"]
     lines = []
     if measured:
-        how = " and ".join(
-            text for basis, text in (("runs", "finished runs"), ("steps", "timed steps")) if left[basis]  # type: ignore[index]
-        )
-        lines.append(f"about {_sum(measured)} for {len(measured)} runs on this device, from {how} in this home")
+        how = " and ".join(["finished runs"] * bool(left["runs"]) + ["timed steps"] * bool(left["steps"]))
+        lines.append(f"about {_sum(measured)} for {_runs(measured)} on this device, from {how} in this home")
     memory = [item.memory for item in forecasts if item.left != 0 and item.memory]
     if memory:
         lines.append(f"about {max(memory) / 2**30:.1f} GiB of memory for the largest run, measured on this device")
-    if assumed:
+    if assumed and sum(item.left or 0.0 for item in assumed) >= HOURS_WORTH_COUNTING:
         lines.append(
-            f"about {_sum(assumed)} of a GPU for {len(assumed)} runs: not measured, by operation count for a card that "
+            f"about {_sum(assumed)} of a GPU for {_runs(assumed)}: not measured, by operation count for a card that "
             f"sustains {SUSTAINED / 1e12:.0f} TFLOP/s"
         )
     if assumed or left["unknown"]:
-        count = len({(item.run.model, item.run.task) for item in assumed + left["unknown"]})
+        count = len({cost_key(item.run.model, item.run.task) for item in assumed + left["unknown"]})
         lines.append(
-            f"not timed here yet: add --time to --dry-run, which times two training steps of each of {count} networks "
-            "once and keeps the times"
+            f"how long on this machine: add --time, which times two training steps of {count} "
+            f"network{'s' if count > 1 else ''} once"
         )
     return lines or ["nothing is left to do"]
 
@@ -84,7 +90,7 @@ def show_statuses(statuses: Sequence[RunStatus], console: Console) -> None:
     show_runs(lines, console)
     states = Counter(status.state for status in statuses)
     words = ", ".join(f"{count} {state}" for state, count in states.items())
-    console.print(f"{len(statuses)} runs: {words}", soft_wrap=True)
+    console.print(f"{_runs(statuses)}: {words}", soft_wrap=True)
     for reason in dict.fromkeys(status.reason for status in statuses if status.state == "missing" and status.reason):
         console.print(f"  -> {reason}", soft_wrap=True)
 
@@ -102,7 +108,8 @@ def show_runs(lines: Iterable[RunLine], console: Console) -> None:
     for line in lines:
         title, *place = _name(line) or [one_line(line.key)]
         below = filter(None, (one_line(line.key) if line.name else "", *place))
-        table.add_row(line.state, Text(f"{': '.join(filter(None, (title, line.more)))}\n{' · '.join(below)}".rstrip()))
+        table.add_row(line.state, ": ".join(filter(None, (title, line.more))))
+        table.add_row("", " · ".join(below))
     console.print(table)
 
 
@@ -111,14 +118,19 @@ def _name(line: RunLine) -> list[str]:
 
 
 def _cost(forecast: Forecast) -> str:
-    """Time and memory of what is left of a run, and how they are known."""
+    """Time and memory of what is left of a run, and how they are known; of a finished run its Dice."""
     if forecast.left == 0:
-        return ""
-    if forecast.left is None:
+        return forecast.outcome
+    if forecast.left is None or (forecast.basis == "operations" and forecast.left < HOURS_WORTH_COUNTING):
         return BASES["unknown"]
     memory = f", {forecast.memory / 2**30:.1f} GiB" if forecast.memory else ""
     return f"{duration(3600 * forecast.left)}{memory} {BASES[forecast.basis]}"
 
 
+def _runs(runs: Sequence[object]) -> str:
+    return f"{len(runs)} run{'' if len(runs) == 1 else 's'}"
+
+
 def _sum(forecasts: Sequence[Forecast]) -> str:
-    return duration(3600 * sum(item.left or 0.0 for item in forecasts))
+    hours = sum(item.left or 0.0 for item in forecasts)
+    return f"{hours:.1f} hours" if hours >= 1 else duration(3600 * hours)

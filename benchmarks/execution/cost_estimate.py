@@ -55,6 +55,7 @@ class Forecast:
     basis: Basis
     left: float | None  # of these hours, for what is not done
     memory: int | None  # bytes at the peak of training, from a finished run or steps on this machine
+    outcome: str = ""  # of a finished run, in words
 
     @property
     def measured(self) -> bool:
@@ -118,7 +119,8 @@ def _forecast(
             left, basis = status.progress.seconds_left / 3600, "runs"
         elif left is not None:
             left *= 1 - status.progress.done
-    return Forecast(run, resolved.key, status.state, status.reason, by_operations, hours, basis, left, memory)
+    outcome = status.text if status.state == "finished" else ""
+    return Forecast(run, resolved.key, status.state, status.reason, by_operations, hours, basis, left, memory, outcome)
 
 
 def _estimate(
@@ -156,7 +158,7 @@ def _hours_as(result: Result, run: Run, images: tuple[int, int, int]) -> float:
     recipe, windows = result.identity["recipe"], _windows(run)
     train, val, test = (int(result.data[split]) for split in SPLITS)
     passes = len(recipe["rates"]) * recipe["epochs"] * (train * recipe["crops"] * _STEP + val * windows)
-    return _passes(run, images, _STEP) * result.seconds / (passes + test * windows) / 3600
+    return float(_passes(run, images, _STEP) * result.seconds / (passes + test * windows) / 3600)
 
 
 def hours_by_step(run: Run, images: tuple[int, int, int], step: StepTime) -> float:

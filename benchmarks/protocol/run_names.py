@@ -68,7 +68,7 @@ def find_rows(table: Table, wishes: Sequence[str]) -> tuple[Row, ...]:
     """
     rows = (*table.rows, *table.controls)
     names = [row_name(table, row) for row in rows]
-    found = []
+    found: list[Row] = []
     for wish in wishes:
         asked = _short(wish).casefold()
         numbers = [number for number, name in enumerate(names) if asked in (str(number + 1), _short(name).casefold())]
@@ -76,8 +76,9 @@ def find_rows(table: Table, wishes: Sequence[str]) -> tuple[Row, ...]:
         if len(numbers) != 1:
             choices = ", ".join(f'{number} "{name}"' for number, name in enumerate(names, start=1))
             raise UnknownName(f"{table.id} has no row {wish!r}: choose from {choices}")
-        found.append(rows[numbers[0]])
-    return tuple(dict.fromkeys(found))
+        if rows[numbers[0]] not in found:
+            found.append(rows[numbers[0]])
+    return tuple(found)
 
 
 def rows_of(declared: Mapping[str, Any]) -> tuple[str, ...]:
@@ -124,10 +125,11 @@ def _same_switches(row: Row, options: Mapping[str, Any]) -> bool:
 def _variant(model: Mapping[str, Any]) -> str:
     """Return the switches by the name of their row, then size and start where it is not the listed one."""
     options, listed = model["options"], MODELS.get(model["name"])
-    size = str(next(iter(options.values()), ""))  # the option that names the size is the first of every system
+    given = plain_fields(listed) if listed is not None else options
+    first = "encoder" if listed is None and "encoder" in options else next(iter(given), "")
+    size = str(options.get(first, ""))  # the option that names the size is the first of every system of this suite
     if listed is None:
         return size
-    given = plain_fields(listed)
     start = "scratch" if options.get("init") == "scratch" and given["init"] != "scratch" else ""
     sized = ", ".join(filter(None, (size, start)))
     if is_listed(model):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 
 from benchmarks.protocol.claims import REPLICATES, ClaimSet, claim_bearing
 from benchmarks.protocol.figures import FIGURES, Figure
 from benchmarks.protocol.paper_runs import PAPER_RUNS
+from benchmarks.protocol.run_names import find_rows
 from benchmarks.protocol.setting import Setting
 from benchmarks.protocol.tables import TABLES, Table
 from rssam.contract import Model
@@ -29,6 +31,13 @@ def find_items(names: Sequence[str]) -> list[Item]:
         if name not in ITEMS:
             raise UnknownName(f"unknown item {name!r}: choose from {', '.join((*ITEMS, 'all'))}")
     return [ITEMS[name] for name in dict.fromkeys(item_names)]
+
+
+def only_rows(items: Sequence[Item], wishes: Sequence[str]) -> Table:
+    """The only item, with these rows alone. Raises UnknownName unless it is a table that has them."""
+    if len(items) != 1 or not isinstance(items[0], Table):
+        raise UnknownName(f"--row goes with one table, found {', '.join(item.id for item in items)}: choose one table")
+    return dataclasses.replace(items[0], rows=find_rows(items[0], wishes), controls=())
 
 
 def systems(item: Item, controls: bool = False, own: Sequence[Model] = ()) -> list[tuple[Model, str]]:

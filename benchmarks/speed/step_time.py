@@ -47,7 +47,7 @@ def read_step_time(home: Path, run: Run, device: str, precision: Precision) -> S
 
 
 def time_step(home: Path, run: Run, device: Device, precision: Precision) -> StepTime:
-    """Time two steps with random weights and images, the first of which allocates; keep and return the faster."""
+    """Time two steps with random weights and images, the first of which allocates; keep and return the second."""
     import torch
 
     from benchmarks.results.provenance import device_name
@@ -83,7 +83,7 @@ def time_step(home: Path, run: Run, device: Device, precision: Precision) -> Ste
     if not seconds[1:]:  # where memory cannot be told the call above ended after its first step
         step()
     peak = None if memory is None else round(memory.peak - memory.above + memory.above * recipe.group / count)
-    timed = StepTime(min(seconds) / count, peak)
+    timed = StepTime(seconds[1] / count, peak)
     path = _file(home, run, device_name(fabric.device), precision)
     write_atomic(path, (json.dumps(asdict(timed)) + "\n").encode(), durable=False)
     return timed

@@ -28,7 +28,7 @@ from benchmarks.tracking.tracked_run import TrackedRun
 from benchmarks.tracking.tracker import Tracker, Warn
 
 if TYPE_CHECKING:
-    from benchmarks.training.watch import Point, Sample  # imports torch
+    from benchmarks.metrics.watch_training import Point, Sample  # imports torch
 
 SYSTEM_METRICS_SECONDS = 10
 NOTE = "mlflow.json"

@@ -83,7 +83,7 @@ def images_of_splits(home: Home, run: Run) -> dict[str, int]:
 
 
 def _test_strip(home: Home, resolved: ResolvedRun, result: Result) -> np.ndarray[Any, Any]:
-    from benchmarks.training.watch import SAMPLE_SIZE
+    from benchmarks.metrics.watch_training import SAMPLE_SIZE
     from data_prep.loading.torch_dataset import PreparedDataset
 
     dataset = resolved.run.dataset

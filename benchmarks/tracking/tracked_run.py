@@ -16,7 +16,7 @@ from benchmarks.tracking.note import IDEMPOTENCY_KEY
 from benchmarks.tracking.pictures import strip
 
 if TYPE_CHECKING:
-    from benchmarks.training.watch import Point, Sample  # imports torch
+    from benchmarks.metrics.watch_training import Point, Sample  # imports torch
 
 MODEL = "model"
 """Tag of an MLflow run: the address of its model."""

@@ -10,7 +10,7 @@ from benchmarks.protocol.run import ResolvedRun
 from benchmarks.results.result import Result
 
 if TYPE_CHECKING:
-    from benchmarks.training.watch import Point, Sample  # imports torch
+    from benchmarks.metrics.watch_training import Point, Sample  # imports torch
 
 Warn = Callable[[str], None]
 

@@ -19,6 +19,7 @@ from lightning.fabric import Fabric
 from torch import Tensor, nn
 
 from benchmarks.divergence import DivergedRate, LossPhase, TrainingDiverged
+from benchmarks.metrics.watch_training import Point, Sample, StepLosses, ValidationWatch
 from benchmarks.protocol.recipe import Precision, Recipe
 from benchmarks.signals import Interrupted, Stop
 from benchmarks.training.batches import groups_per_epoch, read_groups
@@ -29,7 +30,6 @@ from benchmarks.training.optimizer import learning_rate, make_optimizer
 from benchmarks.training.precision import LossScale, precision_plugin
 from benchmarks.training.rank_group import SingleProcess
 from benchmarks.training.reproducibility import random_states, restore_random_states
-from benchmarks.training.watch import Point, Sample, StepLosses, ValidationWatch
 from data_prep.loading.torch_dataset import PreparedDataset
 
 SECONDS_BETWEEN_CHECKPOINTS = 600.0
@@ -213,7 +213,7 @@ def train(
         if state.best_epoch == epoch and ranks.is_rank_zero:
             checkpoints.save_best(net, epoch)
         save()
-        listener.watched(watch.points(ranks), watch.sample)
+        listener.watched(watch.points(ranks.total), watch.sample)
         listener.epoch(metrics)
     ranks.barrier()  # the file is written
     checkpoints.load_best(net, state.best_epoch)

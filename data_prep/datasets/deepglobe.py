@@ -10,6 +10,7 @@ from typing import ClassVar, Literal
 import numpy as np
 from PIL import Image
 
+from data_prep.datasets.published import Publication
 from data_prep.images.encode import encode_picture
 from data_prep.images.masks import THRESHOLD, binary_mask
 from data_prep.manifest import Manifest
@@ -53,8 +54,6 @@ class DeepGlobe:
         Only the 6226 of `train/` have masks; 1243 in `valid/` and 1101 in `test/` never got any and are left out.
     Formats: `ID_sat.jpg` (JPEG, RGB); `ID_mask.png` (three equal channels, road white). The official readme warns that
         masks are not purely 0 and 255 and asks for a threshold of 128.
-    Licence: research and education under the challenge's terms; the images must not be passed on.
-    Citation: I. Demir et al., DeepGlobe 2018: A Challenge to Parse the Earth through Satellite Images, CVPR Workshops.
     """
 
     name: ClassVar[str] = "deepglobe"
@@ -66,6 +65,16 @@ class DeepGlobe:
     expected_pairs: ClassVar[int | None] = 6226
     official_sizes: ClassVar[tuple[int, int, int] | None] = None
     palette: ClassVar[tuple[Colour, ...]] = ((255, 255, 255),)
+    publication: ClassVar[Publication] = Publication(
+        source="DeepGlobe 2018 Road Extraction Challenge, at its own site",
+        registration="needed there",
+        holds="8570 images of 1024x1024 pixels; only the 6226 of train/ have masks",
+        size="about 3 GB once prepared",
+        licence="research and education under the challenge's terms; the images must not be passed on",
+        citation="I. Demir et al., DeepGlobe 2018: A Challenge to Parse the Earth through Satellite Images, CVPR "
+        "Workshops",
+        layout=LAYOUT.described,
+    )
 
     def prepare(
         self, source: Path, out: Path, *, origin: Origin, workers: int, progress: Progress, skip_bad: bool = False

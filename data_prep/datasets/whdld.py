@@ -11,6 +11,7 @@ from typing import ClassVar, Literal
 import numpy as np
 from PIL import Image
 
+from data_prep.datasets.published import Publication
 from data_prep.datasets.whdld_class_order import CLASSES, KNOWN, first_number, measure, verify_order
 from data_prep.errors import DataError
 from data_prep.images.decode import header
@@ -113,10 +114,6 @@ class Whdld:
         pavement (192, 192, 0), vegetation (0, 255, 0), bare soil (128, 128, 128) and water (0, 0, 255). Labels are read
         by colour, RGB or palette; copies with class numbers count them in different orders, so that these need
         `class_order`, the class of each number from the first, which is held against the colours of the images.
-    Licence: research only; the images must not be passed on.
-    Citation: Z. Shao, K. Yang, W. Zhou, Performance Evaluation of Single-Label and Multi-Label Remote Sensing Image
-        Retrieval Using a Dense Labeling Dataset, Remote Sensing 10(6), 2018; Z. Shao et al., Multilabel Remote Sensing
-        Image Retrieval Based on Fully Convolutional Network, IEEE JSTARS 13, 2020.
     """
 
     name: ClassVar[str] = "whdld"
@@ -128,6 +125,15 @@ class Whdld:
     expected_pairs: ClassVar[int | None] = 4940
     official_sizes: ClassVar[tuple[int, int, int] | None] = None
     palette: ClassVar[tuple[Colour, ...]] = PALETTE
+    publication: ClassVar[Publication] = Publication(
+        source="Wuhan Dense Labeling Dataset",
+        holds="4940 images of 256x256 pixels with labels of six classes",
+        licence="research only; the images must not be passed on",
+        citation="Z. Shao, K. Yang, W. Zhou, Performance Evaluation of Single-Label and Multi-Label Remote Sensing "
+        "Image Retrieval Using a Dense Labeling Dataset, Remote Sensing 10(6), 2018; Z. Shao et al., Multilabel Remote "
+        "Sensing Image Retrieval Based on Fully Convolutional Network, IEEE JSTARS 13, 2020",
+        layout=LAYOUT.described,
+    )
 
     class_order: tuple[str, ...] | None = None
 

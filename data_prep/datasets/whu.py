@@ -10,6 +10,7 @@ from typing import ClassVar, Literal
 import numpy as np
 from PIL import Image
 
+from data_prep.datasets.published import Publication
 from data_prep.errors import DataError
 from data_prep.images.decode import BadPicture, decode, header
 from data_prep.images.encode import encode_picture
@@ -120,9 +121,6 @@ class Whu:
     Formats: `train/image/NAME.tif` and `train/label/NAME.tif` (or `images` and `labels`), the same below `val` and
         `test`, in capitals or not, TIFF or PNG; labels of one bit, or of 0 and 255, or of 0 and 1 in the whole source.
         Or a folder of large GeoTIFFs with label rasters, see `data_prep.rasters.image_label_pairs`.
-    Licence: free for research, with citation; the images must not be passed on.
-    Citation: S. Ji, S. Wei, M. Lu, Fully Convolutional Networks for Multisource Building Extraction From an Open Aerial
-        and Satellite Imagery Data Set, IEEE Transactions on Geoscience and Remote Sensing 57(1), 2019.
     """
 
     name: ClassVar[str] = "whu"
@@ -134,6 +132,14 @@ class Whu:
     expected_pairs: ClassVar[int | None] = sum(TILES.values())
     official_sizes: ClassVar[tuple[int, int, int] | None] = (TILES["train"], TILES["val"], TILES["test"])
     palette: ClassVar[tuple[Colour, ...]] = ((255, 255, 255),)
+    publication: ClassVar[Publication] = Publication(
+        source="WHU Building Dataset, the aerial imagery: its cropped tiles, or the raster that they were cut from",
+        holds="8188 tiles of 512x512 pixels with the published split",
+        licence="free for research, with citation; the images must not be passed on",
+        citation="S. Ji, S. Wei, M. Lu, Fully Convolutional Networks for Multisource Building Extraction From an Open "
+        "Aerial and Satellite Imagery Data Set, IEEE Transactions on Geoscience and Remote Sensing 57(1), 2019",
+        layout=LAYOUT.described,
+    )
 
     edges: EdgeTiles | None = None  # of tiles that are cut here; None for "drop"
 

@@ -20,7 +20,7 @@ def download(name: str, folder: WeightsFolder, progress: DownloadProgress = lamb
     """
     weights = weights_named(name)
     remedy = f"fetch it elsewhere and run: rssam-bench prepare weights {name} --source FILE"
-    published = weights.url.rsplit("/", 1)[1]
+    published = weights.published_file
     fetch = Fetch(weights.url, folder.root / "downloads" / f"{published}.part", name, progress)
     fetch.part.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(fetch.part.with_name(f"{published}.lock")):

@@ -19,6 +19,11 @@ class Weights:
     licence: str
 
     @property
+    def published_file(self) -> str:
+        """Name of the file at the URL."""
+        return self.url.rsplit("/", 1)[1]
+
+    @property
     def file(self) -> str:
         """Name of the prepared file."""
         return f"{self.name}.safetensors"

@@ -30,7 +30,7 @@ def tiny_smoke(monkeypatch):
     [
         (["reproduce", "table9"], 2, "unknown item 'table9': choose from table1, table2"),
         (["report", "table9"], 2, "unknown item 'table9'"),
-        (["reproduce", "table5"], 1, "rssam-bench prepare deepglobe"),
+        (["reproduce", "table5"], 1, "prepare deepglobe --synthetic 24"),
         (["reproduce", "table5", "--profile", "huge"], 2, "smoke"),
         (["reproduce", "table5", "--dataset", "nowhere"], 2, "choose from deepglobe"),
         (["reproduce", "table5", "--encoder", "vit_x"], 2, "vit_b"),
@@ -41,11 +41,16 @@ def tiny_smoke(monkeypatch):
         (["reproduce", "table5", "--executor", "ray", "--jobs", "2"], 1, "--jobs is for --executor local"),
         (["reproduce", "table5", "--part", "5/4"], 1, "--part is I/N with 1 <= I <= N"),
         (["prepare", "nowhere", "--source", "x"], 2, "choose from deepglobe"),
-        (["prepare", "deepglobe"], 2, "--source"),
+        (["prepare", "deepglobe"], 1, "deepglobe --source FILE_OR_FOLDER"),
         (["prepare", "deepglobe", "--source", "/not/there"], 1, "/not/there"),
         (["prepare", "whu", "--source", "x", "--class-order", "a"], 2, "--class-order is for whdld, not for whu"),
         (["prepare", "whdld", "--source", "x", "--class-order", "road,water"], 1, "expected each of building, road"),
-        (["prepare", "weights"], 2, "vit_b, vit_l, vit_h"),
+        (["prepare", "weights"], 1, "weights vit_b: 375 MB, Apache-2.0, https://dl.fbaipublicfiles.com"),
+        (["prepare", "weights", "vit_x"], 2, "choose from vit_b, vit_l, vit_h"),
+        (["reproduce", "table5", "--time"], 1, "--time goes with --dry-run"),
+        (["reproduce", "table5", "fig7", "--row", "3"], 2, "--row goes with one table, found table5, fig7"),
+        (["reproduce", "table5", "--row", "Nek"], 2, 'choose from 1 "Baseline (SAM LoRA)", 2 "Neck", 3 "Neck + MFF"'),
+        (["reproduce", "table1", "--row", "3", "--model", "unet"], 1, "leave one out"),
         (["prepare", "weights", "vit_b", "--source", "/not/there.pth"], 1, "/not/there.pth"),
     ],
 )
@@ -135,8 +140,8 @@ def test_doctor_names_what_is_missing_and_the_remedy(command):
     code, output, _ = command("doctor", "--json")
     findings = {item["what"]: item for item in json.loads(output)}
     assert findings["torch"]["state"] == "ok"
-    assert findings["weights vit_b"]["remedy"] == "rssam-bench prepare weights vit_b"
-    assert "rssam-bench prepare deepglobe" in findings["data deepglobe"]["remedy"]
+    assert findings["weights vit_b"]["remedy"].endswith("prepare weights vit_b")
+    assert "prepare deepglobe --source DIR" in findings["data deepglobe"]["remedy"]
     assert code == int(any(item["state"] == "problem" for item in findings.values()))
 
 

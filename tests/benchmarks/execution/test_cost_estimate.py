@@ -54,6 +54,7 @@ def test_states(tmp_path):
     execute_all(resolve_all([done], session), session)
     states = [item.state for item in forecast([done, missing, lacking], session)]
     assert states == ["finished", "missing", "no weights"]
+    assert forecast([done], session)[0].outcome.startswith(("Dice 0.", "collapsed"))
     assert "prepare weights vit_b" in forecast([lacking], session)[0].remedy
     json.dumps([item.to_json() for item in forecast([done, lacking], session)])
 
@@ -120,7 +121,8 @@ def test_a_dry_run_counts_nothing_and_loads_no_torch(tmp_path, arguments):
     """It built every network on the meta device first: 19 s of a core for the 39 runs of the paper."""
     code = (
         "import sys, benchmarks.cli.app as c\n"
-        "sys.argv = ['rssam-bench', '--home', sys.argv[1], 'reproduce', *sys.argv[2:], '--device', 'cpu', '--dry-run']\n"
+        "given = ['reproduce', *sys.argv[2:], '--device', 'cpu', '--dry-run']\n"
+        "sys.argv = ['rssam-bench', '--home', sys.argv[1], *given]\n"
         "try: c.main()\n"
         "except SystemExit: pass\n"
         "sys.exit(bool({'torch', 'lightning', 'mlflow', 'pandas'} & set(sys.modules)))"

@@ -6,6 +6,7 @@ Tensors stay on the device until the loop waits for it anyway, so that watching 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +15,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from benchmarks.metrics.quotient import quotient
-from benchmarks.training.rank_group import SingleProcess
 from rssam.contract import IGNORE
 
 Point = tuple[str, int, float]
@@ -86,9 +86,12 @@ class ValidationWatch:
             kept = (part[:SAMPLE_SIZE].cpu().numpy() for part in (images, truth, predicted))
             self.sample = Sample(self.epoch, *kept)
 
-    def points(self, ranks: SingleProcess) -> list[Point]:
-        """Return the Dice pooled over all images: of the foreground, else the mean over classes that are there."""
-        both, true, predicted = ranks.total(self._counts.cpu()).numpy()
+    def points(self, total: Callable[[Tensor], Tensor]) -> list[Point]:
+        """Return the Dice pooled over all images: of the foreground, else the mean over classes that are there.
+
+        `total` returns the sum of counts over all ranks.
+        """
+        both, true, predicted = total(self._counts.cpu()).numpy()
         if self._classes is None:  # not on rank zero, which has the first group
             return []
         dice = quotient(2 * both, true + predicted)[self._classes]

@@ -8,12 +8,12 @@ import pytest
 import torch
 
 from benchmarks.metrics.counts import Counts, scores
+from benchmarks.metrics.watch_training import StepLosses, ValidationWatch
 from benchmarks.training.checkpoint import Checkpoints
 from benchmarks.training.evaluate import confusion_matrix
 from benchmarks.training.loop import Listener, make_fabric, train
 from benchmarks.training.rank_group import SingleProcess
 from benchmarks.training.reproducibility import seeded
-from benchmarks.training.watch import StepLosses, ValidationWatch
 from data_prep.loading.torch_dataset import PreparedDataset
 from rssam.contract import IGNORE, Task
 from tests.benchmarks.prepared import TINY, write_prepared
@@ -53,9 +53,7 @@ def test_dice_is_that_of_the_confusion_matrices(classes):
     watch, confusions = ValidationWatch(epoch=1, epochs=9), []
     for number in range(3):
         logits = torch.randn(2, classes, 32, 32, generator=generator)
-        truth = torch.randint(
-            0, 2, (2, 32, 32), generator=generator, dtype=torch.uint8
-        )  # of three one is absent
+        truth = torch.randint(0, 2, (2, 32, 32), generator=generator, dtype=torch.uint8)  # of three one is absent
         truth[:, :4] = IGNORE
         labels = (logits[:, 0] > 0) if classes == 1 else logits[:, :2].argmax(dim=1)
         logits[:, 2:] = -9
@@ -64,7 +62,7 @@ def test_dice_is_that_of_the_confusion_matrices(classes):
         confusions += [confusion_matrix(*pair, task).numpy() for pair in pairs]
     counts = Counts.from_confusion(np.stack(confusions), binary=classes == 1)
     expected = scores(counts, "foreground" if classes == 1 else "classes").dice
-    [(name, epoch, dice)] = watch.points(SingleProcess())
+    [(name, epoch, dice)] = watch.points(SingleProcess().total)
     assert (name, epoch, dice) == ("val_dice", 1, pytest.approx(expected, rel=1e-12))
     assert watch.sample is not None
     assert watch.sample.truth.shape == (2, 32, 32)
@@ -75,7 +73,7 @@ def test_samples_are_few_and_there_is_no_dice_of_nothing():
     assert sampled == [1, 13, 26, 39, 52, 65, 78, 91, 100]
     watch = ValidationWatch(1, 1)
     watch.group(0, torch.zeros(1, 3, 8, 8), torch.full((1, 8, 8), IGNORE, dtype=torch.uint8), torch.zeros(1, 1, 8, 8))
-    assert watch.points(SingleProcess()) == []
+    assert watch.points(SingleProcess().total) == []
 
 
 def test_the_steps_of_an_epoch_make_its_loss_up(tmp_path):
