@@ -49,9 +49,8 @@ def serve(home: Home, port: int, say: Callable[[str], None]) -> int:
     experiment = _experiment(home)
     server = subprocess.Popen([
         sys.executable, "-m", "mlflow", "server", "--host", HOST, "--port", str(port), "--workers", "1",
-        "--backend-store-uri", uri, "--default-artifact-root", home.mlflow_artifacts.as_uri(),
-        "--uvicorn-opts", "--log-level warning",
-    ], env={**os.environ, **_QUIET}, start_new_session=True)  # fmt: skip
+        "--default-artifact-root", home.mlflow_artifacts.as_uri(), "--uvicorn-opts", "--log-level warning",
+    ], env={**os.environ, **_QUIET, "MLFLOW_BACKEND_STORE_URI": uri}, start_new_session=True)  # fmt: skip
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         _wait_for(server, port)

@@ -56,8 +56,9 @@ class TrackedRun:
             if not name.startswith("system/"):  # these are many, and not sent from here
                 self.logged |= {(name, point.step) for point in client.get_metric_history(run_id, name)}
         missing = {name: value for name, value in parameters(self.resolved).items() if name not in run.data.params}
-        described = [RunTag(*item) for item in tags(self.resolved, source_commit()).items()]
-        client.log_batch(run_id, params=[Param(*item) for item in missing.items()], tags=described)
+        described = tags(self.resolved, source_commit())
+        absent = [RunTag(*item) for item in described.items() if item[0] not in run.data.tags]  # others may be edited
+        client.log_batch(run_id, params=[Param(*item) for item in missing.items()], tags=absent)
         client.log_inputs(run_id, data_sets(self.resolved, images))
         self.run_id = run_id
 

@@ -23,6 +23,7 @@ from benchmarks.results.predictions import PREDICTIONS, read_predictions
 from benchmarks.tracking.connection import EXPERIMENT
 from benchmarks.tracking.describe import flat, tags, title
 from benchmarks.tracking.mlflow import MlflowTracker
+from benchmarks.tracking.tracker import Tracker
 from data_prep.manifest import load_manifest
 from reports.model_card import write_with_card
 from rssam.config import RSSAM
@@ -123,6 +124,16 @@ def test_a_model_that_cannot_be_made_is_said_and_the_rest_arrives(tmp_path, data
     assert (outcome.status, runs[outcome.key].info.status) == ("trained", "FINISHED")
     assert "model" not in runs[outcome.key].data.tags
     assert not (session.store.work(outcome.key) / "mlflow.json").exists()
+
+
+def test_trackers_of_other_processes_are_equal(tmp_path, database):
+    """A worker opens its session anew, and verifies all data again, for settings that differ."""
+    import pickle
+
+    other = MlflowTracker(tmp_path, print, write_with_card).elsewhere()
+    assert pickle.loads(pickle.dumps(other)) == other
+    assert isinstance(other(print), MlflowTracker)
+    assert Tracker().elsewhere() == Tracker().elsewhere()
 
 
 def test_a_call_may_take_longer_for_more_bytes():
