@@ -53,8 +53,8 @@ def serve(home: Home, port: int, say: Callable[[str], None]) -> int:
     ], env={**os.environ, **_QUIET, "MLFLOW_BACKEND_STORE_URI": uri}, start_new_session=True)  # fmt: skip
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        _wait_for(server, port)
-        say(f"http://{HOST}:{port}/#/experiments/{experiment}/runs?workflowType=machine_learning")
+        if _answers(server, port):
+            say(f"http://{HOST}:{port}/#/experiments/{experiment}/runs?workflowType=machine_learning")
         return server.wait()
     except KeyboardInterrupt:
         return 0
@@ -76,14 +76,15 @@ def _experiment(home: Home) -> str:
         raise UserError(f"{without_credentials(uri)} cannot be opened ({redacted(first_line(error), uri)})") from error
 
 
-def _wait_for(server: subprocess.Popen[bytes], port: int) -> None:
-    """Wait until the server answers or has ended. Raises UserError if it does neither."""
+def _answers(server: subprocess.Popen[bytes], port: int) -> bool:
+    """Wait until the server answers, or return False if it has ended. Raises UserError if it does neither."""
     until = time.monotonic() + SECONDS_TO_START
     while server.poll() is None:
         try:
             with urllib.request.urlopen(f"http://{HOST}:{port}/health", timeout=5):
-                return
+                return True
         except (urllib.error.URLError, OSError):
             if time.monotonic() > until:
                 raise UserError(f"MLflow's server did not answer within {SECONDS_TO_START:.0f} s") from None
             time.sleep(0.2)
+    return False

@@ -52,6 +52,16 @@ def test_a_port_that_is_taken_is_named(tmp_path):
             serve(Home(tmp_path), taken, print)
 
 
+def test_a_server_that_ends_at_once_has_no_link(tmp_path, port, monkeypatch):
+    Home(tmp_path).mlflow_database.touch()
+    monkeypatch.setattr(server, "_experiment", lambda home: "7")
+    real = subprocess.Popen
+    command = [sys.executable, "-c", "raise SystemExit(3)"]
+    monkeypatch.setattr(server.subprocess, "Popen", lambda _, **options: real(command, **options))
+    links = []
+    assert (serve(Home(tmp_path), port, links.append), links) == (3, [])
+
+
 def test_the_link_of_the_training_view_comes_when_the_server_answers(tmp_path, port, monkeypatch):
     """MLflow 3 opens an experiment on its page for GenAI, which is empty, whatever tags it has."""
     Home(tmp_path).mlflow_database.touch()
