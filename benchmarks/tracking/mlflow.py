@@ -131,7 +131,7 @@ class MlflowTracker(Tracker):
         words = f"{type(fault).__name__}: {redacted(first_line(fault), uri)}"
         self.warn(
             f"MLflow at {without_credentials(uri)} failed ({words}); this session goes on without it and asks again"
-            f"  after {self.caller.seconds_of_pause / 60:.0f} minutes. Results do not depend on it"
+            f" after {self.caller.seconds_of_pause / 60:.0f} minutes. Results do not depend on it"
         )
 
     def _connect(self) -> Connection:
