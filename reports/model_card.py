@@ -6,7 +6,8 @@ Everything on the card is in the metadata too, so a card that was lost can be wr
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from benchmarks.protocol.recipe import Recipe
 from benchmarks.results.result import Result
@@ -15,7 +16,11 @@ from reports.formatting import format_number, join_words
 from reports.render.templates import environment
 from reports.statistics.units import dice_interval
 from reports.tables.recipe_text import describe_recipe
+from rssam.files import write_atomic
 from rssam.weights.folder import custom_digits
+
+if TYPE_CHECKING:
+    from benchmarks.export.load_run import TrainedNetwork
 
 METRES: Mapping[str, float] = {"deepglobe": 1.0, "whu": 0.3, "whdld": 2.0}
 """Ground resolution in metres of a pixel as prepared, by the data sheets: DeepGlobe's 0.5 m are halved."""
@@ -26,6 +31,16 @@ def interval_record(result: Result) -> dict[str, Any]:
     found = dice_interval(result)
     bounds = None if found.why else [found.low, found.high]
     return {"dice_interval": bounds, "interval_over": found.units, "no_interval": found.why}
+
+
+def write_with_card(path: Path, trained: TrainedNetwork, result: Result) -> tuple[dict[str, Any], Path]:
+    """Write the adapter of a finished run and its card beside it; return the adapter's metadata and the card's path."""
+    from benchmarks.export.adapter import write_adapter  # imports torch
+
+    about = write_adapter(path, trained, result, interval_record(result))
+    card = path.with_suffix(".md")
+    write_atomic(card, render(about, path.name).encode())
+    return about, card
 
 
 def render(about: Mapping[str, Any], file: str) -> str:

@@ -39,7 +39,8 @@ ORDER: tuple[frozenset[str], ...] = tuple(
     benchmarks.protocol
     benchmarks.results benchmarks.training benchmarks.starting_weights
     benchmarks.earlier_version benchmarks.find_run benchmarks.needs
-    benchmarks.export benchmarks.tracking benchmarks.speed benchmarks.conformance
+    benchmarks.export benchmarks.speed benchmarks.conformance
+    benchmarks.tracking
     benchmarks.execution
     benchmarks.scoring benchmarks.console benchmarks.doctor benchmarks.inventory
     reports.formatting reports.thop_parameters

@@ -16,7 +16,7 @@ from benchmarks.cli.options import root, screen, warnings
 from benchmarks.cli.predict import predict
 from benchmarks.cli.prepare import prepare
 from benchmarks.cli.publish import publish, verify
-from benchmarks.cli.report import audit, report
+from benchmarks.cli.report import audit, mlflow, report
 from benchmarks.cli.reproduce import reproduce
 from benchmarks.cli.score import evaluate, score
 from benchmarks.cli.speed import speed
@@ -57,7 +57,7 @@ def options(
 
 for command in (
     prepare, reproduce, report, status, predict, score, evaluate, metrics, export, publish, verify, speed, audit,
-    models, datasets, doctor, conformance,
+    models, datasets, doctor, conformance, mlflow,
 ):  # fmt: skip
     app.command()(command)
 

@@ -46,15 +46,11 @@ def export(
     trained = load_run(root.home, run, None if model is None else find_model(model))
     written: dict[str, Any] = {"key": run}
     if out is not None:
-        from benchmarks.export.adapter import write_adapter
-        from reports.model_card import interval_record, render
-        from rssam.files import write_atomic
+        from reports.model_card import write_with_card
 
         result = Store(root.home).get(run)
         assert result is not None  # or there were no network
-        metadata = write_adapter(out, trained, result, interval_record(result))
-        card = out.with_suffix(".md")
-        write_atomic(card, render(metadata, out.name).encode())
+        metadata, card = write_with_card(out, trained, result)
         base = {name: checkpoint["sha256"] for name, checkpoint in metadata["base"].items()}
         written |= {"adapter": str(out), "card": str(card), "bytes": out.stat().st_size, "base": base}
         if not as_json:

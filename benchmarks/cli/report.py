@@ -1,4 +1,4 @@
-"""The commands `report` and `audit`: tables and figures of stored results, the paper's arithmetic. Train nothing."""
+"""The commands `report`, `audit` and `mlflow`: what was run, and the paper's arithmetic, to look at. Train nothing."""
 
 from __future__ import annotations
 
@@ -62,3 +62,12 @@ def audit(as_json: Json = False) -> None:
         for line in finding.evidence:
             screen.print(f"    {line}", soft_wrap=True)
         screen.print(f"    -> {finding.consequence}\n", soft_wrap=True)
+
+
+def mlflow(port: Annotated[int, typer.Option(min=1, max=65535, help="Port on this machine.")] = 5000) -> None:
+    """Show the runs of this home in MLflow, on this machine alone, until Ctrl-C; prints the link to open."""
+    from benchmarks.results.home import Home
+    from benchmarks.tracking.server import serve
+
+    if code := serve(Home(root.home), port, lambda link: screen.print(f"open {link}", soft_wrap=True)):
+        raise typer.Exit(code)

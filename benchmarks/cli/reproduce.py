@@ -121,8 +121,9 @@ def reproduce(
     from benchmarks.results.custom_system import changes
     from benchmarks.signals import handle_signals
     from benchmarks.tracking.mlflow import MlflowTracker
-    from benchmarks.tracking.tracker import NullTracker
+    from benchmarks.tracking.tracker import Tracker
     from benchmarks.training.device_layout import find_layout, require_fit
+    from reports.model_card import write_with_card
 
     chosen_items = find_items(items)
     setting = Setting(profile, encoder, init, dataset, "blocked" if split == "blocked" else None)
@@ -133,7 +134,9 @@ def reproduce(
     if earlier := left_by_0_1(root.home).sentence:
         warnings.print(f"note: {earlier}", soft_wrap=True)
     observer = ProgressBars(warnings if as_json else screen)
-    tracker = MlflowTracker(root.home, lambda text: warnings.print(text, soft_wrap=True)) if track else NullTracker()
+    tracker = Tracker()
+    if track:
+        tracker = MlflowTracker(root.home, lambda text: warnings.print(text, soft_wrap=True), write_with_card)
     if executor == "ray":
         chosen_device = _join_ray(context, ray_address, device, jobs)
     elif ray_address is not None:

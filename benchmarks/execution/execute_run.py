@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import time
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import nn
@@ -52,7 +53,7 @@ def train_and_test(resolved: ResolvedRun, session: Session) -> Outcome:
     splits = _select_entries(manifest, run)
     work = session.store.work(key)
     resumed = StatusFiles(work).begun()
-    session.tracker.start(key, run.declared())
+    session.tracker.start(resolved)
     if session.ranks is not None:
         session.ranks.on_failure = report_other_rank(resolved, session)
         session.ranks.broadcast_run(resolved)
@@ -257,7 +258,8 @@ class _DeviceRun:
             self._seconds_waited += waited
             self._seconds_trained += seconds
 
-        return Listener(step, epoch, self.session.stop, waited, self.progress.overflowed)
+        watched = partial(self.session.tracker.watch, candidate)
+        return Listener(step, epoch, self.session.stop, waited, self.progress.overflowed, watched)
 
     @property
     def waiting(self) -> float | None:

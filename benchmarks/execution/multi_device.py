@@ -10,7 +10,7 @@ from benchmarks.execution.runner import execute_all
 from benchmarks.execution.session import Session
 from benchmarks.protocol.run import ResolvedRun
 from benchmarks.signals import ignore_ctrl_c
-from benchmarks.tracking.tracker import NullTracker
+from benchmarks.tracking.tracker import Tracker
 from benchmarks.training.device_layout import Layout, start_others
 from benchmarks.training.rank_group import RankGroup
 
@@ -27,6 +27,6 @@ def execute_on_devices(resolved: Sequence[ResolvedRun], session: Session, layout
         session.ranks.release()
         return outcomes
     ignore_ctrl_c(session.stop)  # the first passes the wish to stop on
-    session.observer, session.tracker = NullObserver(), NullTracker()
+    session.observer, session.tracker = NullObserver(), Tracker()
     follow_rank_zero(session)
     return None

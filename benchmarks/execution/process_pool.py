@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import queue
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -21,8 +21,7 @@ from benchmarks.execution.session import Session
 from benchmarks.protocol.recipe import PRECISION_NAMES, PrecisionChoice
 from benchmarks.protocol.run import ResolvedRun
 from benchmarks.signals import ignore_ctrl_c
-from benchmarks.tracking.mlflow import MlflowTracker
-from benchmarks.tracking.tracker import NullTracker
+from benchmarks.tracking.tracker import Tracker, Warn
 from benchmarks.training.device_layout import Device
 from data_prep.processes import worker_pool
 
@@ -57,7 +56,7 @@ class SessionSettings:
     device: Device
     workers: int
     save_every: float
-    tracked: bool
+    tracker: Callable[[Warn], Tracker]
     compiled: bool = False
     precision_choice: PrecisionChoice = "auto"
 
@@ -65,16 +64,15 @@ class SessionSettings:
     def of(cls, session: Session) -> SessionSettings:
         """Return the settings of a session; its tracker gets ready for trackers in other processes."""
         return cls(
-            session.home, session.device, session.workers, session.save_every, session.tracker.open(),
+            session.home, session.device, session.workers, session.save_every, session.tracker.elsewhere(),
             session.compiled, PRECISION_NAMES[session.precision],
         )  # fmt: skip
 
     def open(self) -> Session:
         """Return a session whose observer keeps its notes for `execute_keeping_notes`."""
         observer = NoteCollector()
-        tracker = MlflowTracker(self.home, observer.note) if self.tracked else NullTracker()
         return Session(
-            self.home, self.device, observer, tracker, self.workers, save_every=self.save_every,
+            self.home, self.device, observer, self.tracker(observer.note), self.workers, save_every=self.save_every,
             compiled=self.compiled, precision_choice=self.precision_choice,
         )  # fmt: skip
 

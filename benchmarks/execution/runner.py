@@ -72,14 +72,14 @@ def execute(resolved: ResolvedRun, session: Session, *, wait: bool = True) -> Ou
     """
     key = resolved.key
     try:
-        if (stored := _stored_outcome(key, session)) is not None:
+        if (stored := _stored_outcome(resolved, session)) is not None:
             return stored
         lock = session.store.lock(key)
         if not _acquired(lock, key, session, wait):
             return Outcome(key, "busy", reason=StatusFiles(session.store.work(key)).holder())
         try:
             # another process may just have finished it
-            return _stored_outcome(key, session) or _train(resolved, session)
+            return _stored_outcome(resolved, session) or _train(resolved, session)
         finally:
             lock.release()
     except Interrupted as stopped:  # while waiting for another process
@@ -113,12 +113,12 @@ def _train(resolved: ResolvedRun, session: Session) -> Outcome:
         status_files.release()
 
 
-def _stored_outcome(key: str, session: Session) -> Outcome | None:
+def _stored_outcome(resolved: ResolvedRun, session: Session) -> Outcome | None:
     """Return the stored result, None if there is none; a tracker that lacks a part of it gets it."""
-    if (result := session.store.get(key)) is None:
+    if (result := session.store.get(resolved.key)) is None:
         return None
-    session.tracker.backfill(result, session.store.path(key))
-    return Outcome(key, "cached", result)
+    session.tracker.backfill(resolved, result, session.store.path(resolved.key))
+    return Outcome(resolved.key, "cached", result)
 
 
 def _acquired(lock: BaseFileLock, key: str, session: Session, wait: bool) -> bool:

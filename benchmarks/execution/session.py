@@ -22,7 +22,7 @@ from benchmarks.results.failed_run import FailedRun
 from benchmarks.results.home import Home
 from benchmarks.results.store import Store
 from benchmarks.signals import Stop
-from benchmarks.tracking.tracker import NullTracker, Tracker
+from benchmarks.tracking.tracker import Tracker
 from benchmarks.training.device_layout import Device
 from data_prep.errors import DataError
 from data_prep.manifest import Entry, Manifest, load_manifest, verify_files
@@ -41,7 +41,7 @@ class Session:
     home: Path
     device: Device
     observer: Observer
-    tracker: Tracker = field(default_factory=NullTracker)
+    tracker: Tracker = field(default_factory=Tracker)
     workers: int = 0  # processes that read images; 0 reads in this one
     stop: Stop = field(default_factory=Stop)
     save_every: float = 600.0  # seconds between checkpoints within an epoch

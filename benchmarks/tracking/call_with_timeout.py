@@ -21,8 +21,13 @@ class TimeoutCaller:
     _paused_until: float = field(default=0.0, init=False)
     _calling: threading.Thread | None = field(default=None, init=False)
 
-    def call(self, function: Callable[[], object], before: Callable[[], object]) -> None:
-        """Call `before`, which has no time limit, and then `function`; or neither, in the pause after a fault."""
+    def call(
+        self, function: Callable[[], object], before: Callable[[], object], more: Callable[[], float] = float
+    ) -> None:
+        """Call `before`, which has no time limit, and then `function`; or neither, in the pause after a fault.
+
+        `more` returns, after `before`, how many seconds `function` may take beyond `seconds_to_answer`.
+        """
         if time.monotonic() < self._paused_until or (self._calling is not None and self._calling.is_alive()):
             return
         faults: list[Exception] = []
@@ -35,11 +40,12 @@ class TimeoutCaller:
 
         attempt(before)
         if not faults:
+            seconds = self.seconds_to_answer + more()
             self._calling = threading.Thread(target=attempt, args=(function,), name="call-with-timeout", daemon=True)
             self._calling.start()
-            self._calling.join(self.seconds_to_answer)
+            self._calling.join(seconds)
             if self._calling.is_alive():
-                faults.append(TimeoutError(f"no answer within {self.seconds_to_answer:.0f} s"))
+                faults.append(TimeoutError(f"no answer within {seconds:.0f} s"))
         if faults:
             self._paused_until = time.monotonic() + self.seconds_of_pause
             self.report(faults[0])

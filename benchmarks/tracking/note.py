@@ -1,45 +1,35 @@
-"""The note in the work folder of a run that names its run in MLflow; it holds no credentials."""
+"""The note in the work folder of a run that MLflow lacks a part of: a random name that its MLflow run has as a tag."""
 
 from __future__ import annotations
 
 import json
+import uuid
 from contextlib import suppress
-from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from benchmarks.tracking.redact import without_credentials
 from data_prep.errors import DataError
 from rssam.files import write_atomic
 from rssam.foreign_json import Unreadable, read_json
-from rssam.kinds import TEXT, WORD, fault
+from rssam.kinds import matches
 
-_KINDS = {"uri": TEXT, "run_id": (None, WORD), "idempotency_key": WORD}
-
-
-@dataclass(frozen=True)
-class Note:
-    """Where a run is tracked."""
-
-    uri: str  # without credentials
-    run_id: str | None  # once it is made
-    idempotency_key: str
+IDEMPOTENCY_KEY = "idempotency_key"
 
 
-def read_note(path: Path) -> Note | None:
-    """Return the note, None for one that cannot be used. Raises OSError if there is none."""
+def read_note(path: Path) -> str | None:
+    """Return the name in a note, a new one in place of one that cannot be read; None if there is no note."""
     try:
-        raw = read_json(path, most_bytes=1 << 16)
+        note = read_json(path, most_bytes=1 << 16)
     except Unreadable:
+        note = None
+    except OSError:
         return None
-    if fault(raw, _KINDS):
-        return None
-    note = Note(without_credentials(raw["uri"]), raw["run_id"], raw["idempotency_key"])
-    if note.uri != raw["uri"]:  # written before credentials were left out
-        write_note(path, note)
-    return note
+    name = note.get(IDEMPOTENCY_KEY) if isinstance(note, dict) else None
+    return write_note(path, name if matches(r"[0-9a-f]{32}", name) else None)  # earlier versions noted addresses too
 
 
-def write_note(path: Path, note: Note) -> None:
-    """Write the note. A full disk is reported by files that matter."""
+def write_note(path: Path, name: str | None = None) -> str:
+    """Write a note with the name, otherwise with a new one, and return it. A full disk is reported by other files."""
+    name = name or uuid.uuid4().hex
     with suppress(OSError, DataError):
-        write_atomic(path, json.dumps(asdict(note)).encode(), durable=False)
+        write_atomic(path, json.dumps({IDEMPOTENCY_KEY: name}).encode(), durable=False)
+    return name

@@ -1,27 +1,36 @@
-"""The protocol of a tracker, which receives the metrics and results of runs; no result depends on one."""
+"""The base class of trackers, which receive the metrics and results of runs; no result depends on one."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING
 
+from benchmarks.protocol.run import ResolvedRun
 from benchmarks.results.result import Result
 
+if TYPE_CHECKING:
+    from benchmarks.metrics.watch_training import Point, Sample  # imports torch
 
-class Tracker(Protocol):
-    """Receives what happens to the runs of a process, one run at a time."""
+Warn = Callable[[str], None]
 
-    def start(self, key: str, declared: Mapping[str, Any]) -> None:
+
+class Tracker:
+    """Receives what happens to the runs of a process, one run at a time. This one ignores everything."""
+
+    def start(self, resolved: ResolvedRun) -> None:
         """A run begins, or goes on."""
 
+    def watch(self, candidate: str, points: Sequence[Point], sample: Sample | None) -> None:
+        """Steps or a validation of the current run are done; of several candidates, the named one's."""
+
     def epoch(self, metrics: Mapping[str, float], candidate: str = "") -> None:
-        """An epoch of the current run has ended; of several candidates that are trained, the named one's."""
+        """An epoch of the current run has ended."""
 
     def finish(self, result: Result, result_file: Path) -> None:
         """The current run is finished and stored."""
 
-    def backfill(self, result: Result, result_file: Path) -> None:
+    def backfill(self, resolved: ResolvedRun, result: Result, result_file: Path) -> None:
         """A result of an earlier command is met."""
 
     def fail(self, reason: str) -> None:
@@ -30,32 +39,10 @@ class Tracker(Protocol):
     def stop(self, reason: str) -> None:
         """The current run was asked to stop."""
 
-    def open(self) -> bool:
-        """Get ready for trackers in other processes; return whether they should track at all."""
-        ...
+    def elsewhere(self) -> Callable[[Warn], Tracker]:
+        """Get ready for trackers in other processes, and return what makes one there; equal for equal trackers."""
+        return _ignoring
 
 
-class NullTracker:
-    """A tracker that ignores everything."""
-
-    def start(self, key: str, declared: Mapping[str, Any]) -> None:
-        """Ignored."""
-
-    def epoch(self, metrics: Mapping[str, float], candidate: str = "") -> None:
-        """Ignored."""
-
-    def finish(self, result: Result, result_file: Path) -> None:
-        """Ignored."""
-
-    def backfill(self, result: Result, result_file: Path) -> None:
-        """Ignored."""
-
-    def fail(self, reason: str) -> None:
-        """Ignored."""
-
-    def stop(self, reason: str) -> None:
-        """Ignored."""
-
-    def open(self) -> bool:
-        """Return False: other processes need not track either."""
-        return False
+def _ignoring(warn: Warn) -> Tracker:
+    return Tracker()

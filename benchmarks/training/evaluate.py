@@ -54,6 +54,7 @@ def validation_loss(
     device: torch.device,
     between: Callable[[], None] | None = None,
     ranks: SingleProcess | None = None,
+    watch: Callable[[int, Tensor, Tensor, Tensor], None] | None = None,
 ) -> float:
     """Compute the mean loss over groups of `recipe.group` images (or windows) in the order of stems, each image once.
 
@@ -66,6 +67,7 @@ def validation_loss(
         device: where the network is.
         between: called after every group, equally often on each rank; what it raises ends the pass.
         ranks: the ranks of a run on several devices.
+        watch: gets the number, images uint8, labels and logits of every group of this rank.
     """
     ranks = ranks or SingleProcess()
     net.eval()
@@ -76,9 +78,11 @@ def validation_loss(
     for first in range(0, len(groups), ranks.size):
         if (number := first + ranks.rank) < len(groups):
             images, labels = _stacked(read, groups[number], recipe.crop)
-            logits = net(to_float(images, device))  # [B, C, H, W]
-            loss = segmentation_loss(logits, labels.to(device), recipe.ce_weight, recipe.dice_weight)
+            labels, logits = labels.to(device), net(to_float(images, device))  # logits [B, C, H, W]
+            loss = segmentation_loss(logits, labels, recipe.ce_weight, recipe.dice_weight)
             sums[number] = loss.double() * len(images)
+            if watch is not None:
+                watch(number, images, labels, logits)
         if between is not None:
             between()
     total = 0.0
@@ -120,7 +124,7 @@ def evaluate(
         if (index := first + ranks.rank) < len(data):
             item = data[index]
             mask, native = item["mask"], item.get("native_mask")
-            logits = _predict(net, item["image"], crop, device)  # [C, H, W]
+            logits = predict_logits(net, item["image"], crop, device)  # [C, H, W]
             labels = predicted_labels(logits)  # [H, W]
             finer = None
             if native is not None and native.shape != mask.shape:
@@ -164,8 +168,8 @@ def confusion_matrix(truth: Tensor, labels: Tensor, task: Task) -> Tensor:
     return counts.view(size, size)
 
 
-def _predict(net: nn.Module, image: Tensor, crop: int | None, device: torch.device) -> Tensor:
-    """Logits fp32 [C, H, W] of one uint8 image [3, H, W]."""
+def predict_logits(net: nn.Module, image: Tensor, crop: int | None, device: torch.device) -> Tensor:
+    """Return logits fp32 [C, H, W] of one uint8 image [3, H, W]; a grid of crops covers it where there is a crop."""
     if crop is None:
         whole: Tensor = net(to_float(image[None], device)).float()[0]
         return whole

@@ -19,6 +19,7 @@ from lightning.fabric import Fabric
 from torch import Tensor, nn
 
 from benchmarks.divergence import DivergedRate, LossPhase, TrainingDiverged
+from benchmarks.metrics.watch_training import Point, Sample, StepLosses, ValidationWatch
 from benchmarks.protocol.recipe import Precision, Recipe
 from benchmarks.signals import Interrupted, Stop
 from benchmarks.training.batches import groups_per_epoch, read_groups
@@ -60,6 +61,7 @@ class Listener:
     stop: Stop = field(default_factory=Stop)
     waited: Callable[[float, float], None] = lambda waited, seconds: None  # for images, and the steps of an epoch
     overflowed: Callable[[int], None] = lambda steps: None  # all steps so far that float16 left out
+    watched: Callable[[Sequence[Point], Sample | None], None] = lambda points, sample: None  # decide nothing
 
 
 def make_fabric(device: str, precision: Precision) -> Fabric:
@@ -145,6 +147,7 @@ def train(
             restore_random_states(random, fabric.device)
         else:
             torch.empty((), dtype=torch.int64).random_()  # a number that the order of an epoch has always taken
+        losses = StepLosses(total, steps)
         model.train()
         current_rate = learning_rate(recipe, rate, state.epoch * steps + steps - 1, recipe.epochs * steps)
         for share in shares[state.step :]:
@@ -174,19 +177,25 @@ def train(
                 )
             optimizer.zero_grad(set_to_none=True)
             state.step += 1
+            losses.add(state.epoch * steps + state.step, total, len(share.groups), current_rate)
             listener.overflowed(overflows(state.history) + state.overflows)
             listener.step(epoch, recipe.epochs, state.step, steps)
             stop, due = ranks.sync_stop(listener.stop, time.monotonic() - saved >= save_every)
             if stop or due:
+                listener.watched(losses.take(), None)
                 _pause(state, total, started, rate, current_rate, ranks)
                 save()
                 if stop:
                     listener.stop.check()
                 saved = time.monotonic()
+        listener.watched(losses.take(), None)
         _pause(state, total, started, rate, current_rate, ranks)
         listener.waited(waited, time.perf_counter() - began)
+        watch = ValidationWatch(epoch, recipe.epochs)
         try:
-            val_loss = validation_loss(model, val_set, recipe, fabric.device, lambda: ranks.check(listener.stop), ranks)
+            val_loss = validation_loss(
+                model, val_set, recipe, fabric.device, lambda: ranks.check(listener.stop), ranks, watch.group
+            )
         except Interrupted:
             save()
             raise
@@ -204,6 +213,7 @@ def train(
         if state.best_epoch == epoch and ranks.is_rank_zero:
             checkpoints.save_best(net, epoch)
         save()
+        listener.watched(watch.points(ranks.total), watch.sample)
         listener.epoch(metrics)
     ranks.barrier()  # the file is written
     checkpoints.load_best(net, state.best_epoch)

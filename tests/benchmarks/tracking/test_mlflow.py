@@ -11,13 +11,22 @@ import sqlite3
 import threading
 import time
 
+import mlflow
+import numpy as np
 import pytest
+from PIL import Image
 
 from benchmarks.execution.plan import resolve_all
 from benchmarks.execution.runner import execute
-from benchmarks.protocol.run import resolve_run
-from benchmarks.tracking.mlflow import EXPERIMENT, MlflowTracker, flat
+from benchmarks.protocol.run import ResolvedRun, resolve_run
+from benchmarks.results.predictions import PREDICTIONS, read_predictions
+from benchmarks.tracking.connection import EXPERIMENT
+from benchmarks.tracking.describe import flat, tags, title
+from benchmarks.tracking.mlflow import MlflowTracker
+from benchmarks.tracking.tracker import Tracker
 from data_prep.manifest import load_manifest
+from reports.model_card import write_with_card
+from rssam.config import RSSAM
 from tests.benchmarks.prepared import TINY, Watcher, make_session, tiny_run
 from tests.benchmarks.processes import outcome_of
 
@@ -46,9 +55,10 @@ def finished(home, tracker):
     return execute(resolved, session), session
 
 
-def test_parameters_metrics_and_the_result_arrive(tmp_path):
+def test_everything_of_a_run_arrives(tmp_path, monkeypatch):
+    """A run was called by its key, and of its predictions and parameters nothing was there."""
     messages = []
-    outcome, _ = finished(tmp_path, MlflowTracker(tmp_path, messages.append))
+    outcome, session = finished(tmp_path, MlflowTracker(tmp_path, messages.append, write_with_card))
     assert messages == []
     assert outcome.status == "trained"
 
@@ -56,17 +66,83 @@ def test_parameters_metrics_and_the_result_arrive(tmp_path):
 
     client = MlflowClient(f"sqlite:///{tmp_path / 'mlflow.db'}")
     [run] = client.search_runs([client.get_experiment_by_name(EXPERIMENT).experiment_id])
-    assert run.info.run_name == outcome.key
+    assert run.info.run_name == "UNet · 4 · deepglobe · tiny · split 0 seed 0"
     assert run.info.status == "FINISHED"
     assert run.data.params["model.name"] == "unet"
     assert run.data.params["recipe.epochs"] == "2"
     assert run.data.metrics["test_dice"] == pytest.approx(outcome.result.scores.dice)
     losses = [point.value for point in client.get_metric_history(run.info.run_id, "val_loss")]
     assert losses == pytest.approx([epoch["val_loss"] for epoch in outcome.result.history])
-    [artifact] = client.list_artifacts(run.info.run_id)
-    copy = client.download_artifacts(run.info.run_id, artifact.path, str(tmp_path))
+    steps = {name: client.get_metric_history(run.info.run_id, name) for name in ("step/loss", "step/rate", "val_dice")}
+    assert {name: [point.step for point in points] for name, points in steps.items()} == {
+        "step/loss": [1, 2, 3, 4, 5, 6], "step/rate": [1, 2, 3, 4, 5, 6], "val_dice": [1, 2],
+    }  # fmt: skip
+    assert run.data.metrics["total_seconds"] == outcome.result.seconds  # was lost: an epoch's seconds had its name
+    inputs = {each.dataset.name: (each.dataset.digest, each.tags[0].value) for each in run.inputs.dataset_inputs}
+    digest = outcome.result.identity["data"][:36]
+    assert inputs == {
+        "deepglobe train": (digest, "training"), "deepglobe val": (digest, "validation"),
+        "deepglobe test": (digest, "testing"),
+    }  # fmt: skip
+    artifacts = {artifact.path for artifact in client.list_artifacts(run.info.run_id)}
+    strip = "test - image truth prediction.png"
+    assert artifacts == {f"{outcome.key}.json", "curves.png", "images", "model_card.md", strip}
+    samples = [artifact.path for artifact in client.list_artifacts(run.info.run_id, "images")]
+    assert len([path for path in samples if path.endswith(".png")]) == 2  # of each epoch
+    copy = client.download_artifacts(run.info.run_id, f"{outcome.key}.json", str(tmp_path))
     with open(copy) as stream:
         assert json.load(stream)["counts"] == outcome.result.counts.to_json()
+    assert not (session.store.work(outcome.key) / "mlflow-files").exists()
+
+    monkeypatch.setenv("RSSAM_HOME", str(tmp_path))
+    logged = client.get_logged_model(run.data.tags["model"].removeprefix("models:/"))
+    model = mlflow.pyfunc.load_model(logged.artifact_location)
+    predictions = read_predictions(session.store.work(outcome.key) / PREDICTIONS, binary=True)
+    folder = session.data_folder("deepglobe") / "images"
+    images = np.stack([np.array(Image.open(folder / f"{stem}.png")) for stem in predictions.images])
+    assert (model.predict(images) == np.stack([predictions.labels(stem) for stem in predictions.images])).all()
+
+
+def test_a_run_is_described_for_people():
+    resolved = ResolvedRun(tiny_run(RSSAM("vit_t", "scratch", mhff=False), seed=3), "0" * 64, (), "32-true")
+    assert title(resolved) == "RS-SAM · Neck + MFF · vit_t, scratch · deepglobe · tiny · split 0 seed 3"
+    found = tags(resolved, "0123456789ab-dirty")
+    assert (found["rows"], found["table5"], found["key"]) == ("table5:3", "3", resolved.key)
+    assert found["mlflow.source.git.commit"] == "0123456789ab"
+    assert "table5:3" in found["mlflow.note.content"]
+
+
+def test_a_model_that_cannot_be_made_is_said_and_the_rest_arrives(tmp_path, database):
+    def broken(path, trained, result):
+        raise OSError(28, "No space left on device", str(path))
+
+    messages = []
+    outcome, session = finished(tmp_path, MlflowTracker(tmp_path, messages.append, broken))
+    [message] = messages
+    assert message.startswith(f"note: MLflow gets no model of {outcome.key} (")
+    _, runs, _ = runs_in(tmp_path)
+    assert (outcome.status, runs[outcome.key].info.status) == ("trained", "FINISHED")
+    assert "model" not in runs[outcome.key].data.tags
+    assert not (session.store.work(outcome.key) / "mlflow.json").exists()
+
+
+def test_trackers_of_other_processes_are_equal(tmp_path, database):
+    """A worker opens its session anew, and verifies all data again, for settings that differ."""
+    import pickle
+
+    other = MlflowTracker(tmp_path, print, write_with_card).elsewhere()
+    assert pickle.loads(pickle.dumps(other)) == other
+    assert isinstance(other(print), MlflowTracker)
+    assert Tracker().elsewhere() == Tracker().elsewhere()
+
+
+def test_a_call_may_take_longer_for_more_bytes():
+    from benchmarks.tracking.call_with_timeout import TimeoutCaller
+
+    faults = []
+    caller = TimeoutCaller(faults.append, seconds_to_answer=0.0)
+    caller.call(lambda: time.sleep(0.05), lambda: None, lambda: 20.0)
+    assert faults == []  # an upload of 300 MB had a minute
 
 
 def test_a_server_that_is_not_there_stops_nothing(tmp_path, monkeypatch):
@@ -129,12 +205,12 @@ def runs_in(home):
 
     client = MlflowClient(f"sqlite:///{home / 'mlflow.db'}")
     found = client.search_runs([client.get_experiment_by_name(EXPERIMENT).experiment_id])
-    return client, {run.info.run_name: run for run in found}, len(found)
+    return client, {run.data.tags["key"]: run for run in found}, len(found)
 
 
 def test_a_locked_database_is_told_later(tmp_path, database):
     """Locked all the time: a sentence, the result is stored; the next command tells MLflow the whole of it."""
-    assert MlflowTracker(tmp_path, print).open()
+    MlflowTracker(tmp_path, print).elsewhere()
     messages = []
     locking = sqlite3.connect(database, check_same_thread=False)
     locking.execute("BEGIN EXCLUSIVE")
@@ -161,7 +237,7 @@ def test_a_locked_database_is_told_later(tmp_path, database):
 @pytest.mark.parametrize("freed", ["while it trains", "after it has ended"])
 def test_a_database_locked_for_a_minute(tmp_path, capfd, freed):
     """Longer than SQLite or the mirror waits. The training goes on, and in the end MLflow has every epoch once."""
-    assert MlflowTracker(tmp_path, print).open()
+    MlflowTracker(tmp_path, print).elsewhere()
     locking = sqlite3.connect(tmp_path / "mlflow.db", check_same_thread=False, isolation_level=None)
     messages, times, unlocked = [], [], threading.Event()
 
@@ -214,33 +290,30 @@ def test_a_database_locked_for_a_minute(tmp_path, capfd, freed):
     assert not (session.store.work(item.key) / "mlflow.json").exists()
 
 
-def train_until(home, moment):
-    """Ends by kill -9 after MLflow has made the run: before it has its parameters, or before the note names it."""
+def train_until_made(home):
+    """Ends by kill -9 after MLflow has made the run, before it has its parameters."""
     from mlflow import MlflowClient
 
     def die(*_, **__):
         os.kill(os.getpid(), signal.SIGKILL)
 
-    mirror = MlflowTracker(home, print)
-    if moment == "parameters":
-        MlflowClient.log_batch = die
-    else:
-        written, mirror._write_note = mirror._write_note, lambda key, note: (die if note.run_id else written)(key, note)
-    finished(home, mirror)
+    MlflowClient.log_batch = die
+    finished(home, MlflowTracker(home, print))
 
 
-@pytest.mark.parametrize("moment", ["parameters", pytest.param("note", marks=pytest.mark.slow)])
-def test_a_run_that_was_made_and_not_noted_is_found_again(tmp_path, moment):
+def test_a_run_that_was_made_and_not_noted_is_found_again(tmp_path):
     """It stayed RUNNING for ever, beside the one that the next command made."""
-    assert outcome_of(train_until, tmp_path, moment) == -9
-    _, runs, count = runs_in(tmp_path)
-    ((key, left),) = runs.items()
-    assert (count, left.info.status, len(left.data.params) > 0) == (1, "RUNNING", moment == "note")
-    assert json.loads((tmp_path / "runs" / key / "mlflow.json").read_text())["run_id"] is None
+    from mlflow import MlflowClient
+
+    assert outcome_of(train_until_made, tmp_path) == -9
+    client = MlflowClient(f"sqlite:///{tmp_path / 'mlflow.db'}")
+    [left] = client.search_runs([client.get_experiment_by_name(EXPERIMENT).experiment_id])
+    assert (left.info.status, left.data.params) == ("RUNNING", {})
 
     messages = []
     outcome, _ = finished(tmp_path, MlflowTracker(tmp_path, messages.append))
-    assert (outcome.key, messages) == (key, [])
+    key = outcome.key
+    assert messages == []
     _, runs, count = runs_in(tmp_path)
     assert (count, runs[key].info.run_id, runs[key].info.status) == (1, left.info.run_id, "FINISHED")
     assert runs[key].data.params["model.name"] == "unet"
@@ -251,7 +324,7 @@ def test_the_same_run_of_another_home_is_not_taken_for_it(tmp_path, database, mo
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{database}")
     mirrors = [MlflowTracker(tmp_path / name, print) for name in ("one", "two")]
     for mirror in mirrors:
-        mirror.start("key", {"seed": 0})
+        mirror.start(ResolvedRun(tiny_run(), "0" * 64, (), "32-true"))
     for mirror in mirrors:
         mirror.stop("SIGTERM")
     assert runs_in(tmp_path)[2] == 2
@@ -271,8 +344,8 @@ def test_a_stopped_run_is_killed_and_goes_on_in_the_same(tmp_path, database):
     client, runs, count = runs_in(tmp_path)
     assert (outcome.status, count) == ("resumed", 1)
     assert (runs[resolved.key].info.run_id, runs[resolved.key].info.status) == (killed.info.run_id, "FINISHED")
-    steps = [point.step for point in client.get_metric_history(killed.info.run_id, "val_loss")]
-    assert steps == [1, 2]
+    for name, expected in (("val_loss", [1, 2]), ("step/loss", [1, 2, 3, 4, 5, 6])):
+        assert [point.step for point in client.get_metric_history(killed.info.run_id, name)] == expected
 
 
 def test_a_failed_run_is_marked(tmp_path, database):

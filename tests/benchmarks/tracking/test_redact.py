@@ -8,9 +8,12 @@ import json
 
 import pytest
 
+from benchmarks.protocol.run import ResolvedRun
 from benchmarks.results.home import Home
 from benchmarks.tracking.mlflow import MlflowTracker
+from benchmarks.tracking.note import read_note
 from benchmarks.tracking.redact import redacted, without_credentials
+from tests.benchmarks.prepared import tiny_run
 
 ADDRESS = "http://someone:s3cret%21pw@127.0.0.1:9/path?token=t0ken-value#frag9"
 
@@ -68,12 +71,13 @@ def test_neither_note_nor_message_holds_the_password(tmp_path, monkeypatch):
     messages = []
     tracker = MlflowTracker(tmp_path, messages.append)
     monkeypatch.setattr(tracker, "_connect", lambda: (_ for _ in ()).throw(OSError(f"no answer from {ADDRESS}")))
-    tracker.start("deepglobe-unet-0123456789", {})
-    note = Home(tmp_path).run("deepglobe-unet-0123456789") / "mlflow.json"
+    resolved = ResolvedRun(tiny_run(), "0" * 64, (), "32-true")
+    tracker.start(resolved)
+    note = Home(tmp_path).run(resolved.key) / "mlflow.json"
     assert "s3cret" not in note.read_text() + "".join(messages)
     assert "t0ken" not in note.read_text() + "".join(messages)
     assert "http://127.0.0.1:9/path" in messages[0]
     old = json.loads(note.read_text()) | {"uri": ADDRESS, "run_id": "abc"}
     note.write_text(json.dumps(old))
-    assert tracker._read_note("deepglobe-unet-0123456789").run_id == "abc"  # it is found again, and cleaned
+    assert read_note(note) == old["idempotency_key"]  # it is found again, and cleaned
     assert "s3cret" not in note.read_text()
