@@ -89,10 +89,10 @@ def _explained(collection: Collection, table: Table) -> dict[Setting, set[str]]:
 
     Worked out once for a collection: every table of a report asks for those of all tables.
     """
-    of_table, known = collection.known.get(table.id, (None, {}))
+    of_table, _ = collection.known.get(table.id, (None, None))
     if of_table is not table:
-        known = _explained_anew(collection, with_own_systems(table, collection))
-        collection.known[table.id] = table, known
+        collection.known[table.id] = table, _explained_anew(collection, with_own_systems(table, collection))
+    known: dict[Setting, set[str]] = collection.known[table.id][1]
     return known
 
 

@@ -92,8 +92,8 @@ def test_other_bytes_of_the_same_pixels_change_no_digest(shared_source, tmp_path
     with monkeypatch.context() as earlier:
         earlier.setattr(encode, "encode_image", by_pillow)
         before = prepare(shared_source, out)
+        halfway = tmp_path / "halfway"
         with pytest.raises(KeyboardInterrupt):
-            halfway = tmp_path / "halfway"
             DeepGlobe().prepare(shared_source, halfway, origin="source", workers=1, progress=interrupt_after(2))
     assert {entry.image_sha256 for entry in now.entries}.isdisjoint(entry.image_sha256 for entry in before.entries)
     assert before.digest(0) == now.digest(0)

@@ -538,7 +538,8 @@ FORGERIES = {
     # bundle.json
     "a field of no bundle": (lambda bundle: bundle.about.update(note="x"), "bundle.json: no bundle has its fields"),
     "too many tables": (
-        lambda bundle: bundle.about.update(tables=["table1"] * (2 * len(TABLES) + 1)), "tables: expected a list of at most",
+        lambda bundle: bundle.about.update(tables=["table1"] * (2 * len(TABLES) + 1)),
+        "tables: expected a list of at most",
     ),
     "a long version": (lambda bundle: bundle.about.update(made_with="0" * 99), "made_with: expected one printable"),
     # what every record says
