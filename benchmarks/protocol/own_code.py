@@ -34,11 +34,11 @@ def source_files(declaration: type) -> dict[str, str]:
     if file is None or root is None:
         return {}
     own = declaration.__module__.partition(".")[0]
-    names = {file.relative_to(root)}
+    names, installed = {file.relative_to(root)}, _is_installed(root)
     for module_name, module in list(sys.modules.items()):
         top = module_name.partition(".")[0]
         path = getattr(module, "__file__", None)
-        if top == own or (top not in OF_THIS_SUITE and not _is_installed(root)):
+        if top == own or (top not in OF_THIS_SUITE and not installed):
             names |= _below(root, path, top) if isinstance(path, str) else set()
     digests = {name.as_posix(): _digest(root / name) for name in sorted(names)}
     return {name: digest for name, digest in digests.items() if digest is not None}

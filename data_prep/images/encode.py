@@ -13,6 +13,7 @@ from PIL import Image
 
 from data_prep.images.decode import BadPicture
 from data_prep.images.masks import IGNORED, UNLABELLED
+from data_prep.images.png import rgb_png
 from rssam.contract import Colour
 
 
@@ -51,7 +52,7 @@ def take_every(labels: NDArray[np.uint8], factor: int) -> NDArray[np.uint8]:
 
 def encode_image(image: NDArray[np.uint8]) -> bytes:
     """Return a lossless RGB PNG; the same pixels give the same bytes."""
-    return _png(Image.fromarray(image))
+    return rgb_png(image)
 
 
 def encode_labels(labels: NDArray[np.uint8], colours: Sequence[Colour]) -> bytes:

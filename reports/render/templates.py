@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import cache
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -18,6 +19,7 @@ class Markdown(str):
     __slots__ = ()
 
 
+@cache  # with the templates it has compiled
 def environment(*, html: bool = False) -> Environment:
     """Return the environment: blocks leave no lines, missing variables are errors. Texts are prose, in HTML plain."""
     templates = Environment(

@@ -79,6 +79,11 @@ class Collection:
         return tuple(submission for submission in self._scored if submission.dataset == dataset)
 
     @cached_property
+    def known(self) -> dict[str, tuple[object, Any]]:
+        """What `settings` worked out for a table of this collection, by the table's id, with the table itself."""
+        return {}
+
+    @cached_property
     def _scored(self) -> list[Submission]:
         scored = [submission for submission in self.submissions if submission.kind == "scored"]
         return sorted(scored, key=lambda submission: (submission.name.casefold(), submission.key))

@@ -85,8 +85,18 @@ def describe(setting: Setting) -> str:
 
 
 def _explained(collection: Collection, table: Table) -> dict[Setting, set[str]]:
-    """Each candidate setting with the keys of the table's results under it."""
-    table = with_own_systems(table, collection)
+    """Each candidate setting with the keys of the table's results under it.
+
+    Worked out once for a collection: every table of a report asks for those of all tables.
+    """
+    of_table, _ = collection.known.get(table.id, (None, None))
+    if of_table is not table:
+        collection.known[table.id] = table, _explained_anew(collection, with_own_systems(table, collection))
+    known: dict[Setting, set[str]] = collection.known[table.id][1]
+    return known
+
+
+def _explained_anew(collection: Collection, table: Table) -> dict[Setting, set[str]]:
     systems = {row.model.name for row in table.every_row}
     candidates = {
         setting

@@ -9,6 +9,7 @@ import json
 import re
 import tempfile
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -145,16 +146,21 @@ def digest_of(manifest: Manifest) -> str:
     return dataclasses.replace(manifest, entries=tuple(sources), rules=rules).digest(0)[:16]
 
 
-@pytest.mark.parametrize("name", CASES)
-def test_no_rule_is_changed_by_accident(name, tmp_path):
-    digest, prepare = CASES[name]
-    manifest = prepare(tmp_path)
-    assert digest_of(manifest) == digest, manifest.rules
+@pytest.fixture(scope="module")
+def manifest_of(tmp_path_factory):
+    """Return a function from the name of a case to its manifest; each is prepared once."""
+    return cache(lambda name: CASES[name][1](tmp_path_factory.mktemp("case")))
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_every_rule_of_this_suite_is_a_code_with_a_sentence(name, tmp_path):
-    manifest = CASES[name][1](tmp_path)
+def test_no_rule_is_changed_by_accident(name, manifest_of):
+    manifest = manifest_of(name)
+    assert digest_of(manifest) == CASES[name][0], manifest.rules
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_every_rule_of_this_suite_is_a_code_with_a_sentence(name, manifest_of):
+    manifest = manifest_of(name)
     for given in manifest.rules.values():
         for rule in given:
             assert re.fullmatch("[a-z-]+", rule.code)
@@ -162,13 +168,13 @@ def test_every_rule_of_this_suite_is_a_code_with_a_sentence(name, tmp_path):
             assert "{" not in rule.sentence
 
 
-def test_no_rewording_changes_a_digest(tmp_path, monkeypatch):
+def test_no_rewording_changes_a_digest(tmp_path, monkeypatch, manifest_of):
     """A comma in a sentence gave every run on that data another key, so no message could be mended."""
-    before = {name: digest_of(prepare(tmp_path / "a" / name)) for name, (_, prepare) in CASES.items()}
+    before = {name: digest_of(manifest_of(name)) for name in CASES}
     reworded = {code: f"Otherwise worded: {template}!" for code, template in SENTENCES.items()}
     monkeypatch.setattr("data_prep.rules.SENTENCES", reworded)
     for name, (_, prepare) in CASES.items():
-        manifest = prepare(tmp_path / "b" / name)
+        manifest = prepare(tmp_path / name)
         assert all("Otherwise worded" in text for text in sentences(manifest.rules).values())
         assert digest_of(manifest) == before[name]
 
@@ -189,9 +195,9 @@ def test_a_string_of_a_users_own_data_set_is_its_own_code(tmp_path):
     assert sentences(own) == {"mask": "water where the value is at least 128"}
 
 
-def test_rules_pass_through_json(tmp_path):
-    for name, (_, prepare) in CASES.items():
-        rules = prepare(tmp_path / name).rules
+def test_rules_pass_through_json(manifest_of):
+    for name in CASES:
+        rules = manifest_of(name).rules
         assert rules_from_json(json.loads(json.dumps(rules_to_json(rules)))) == rules
 
 

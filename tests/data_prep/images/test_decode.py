@@ -154,6 +154,18 @@ def test_written_files_read_back_as_they_were():
     assert (np.asarray(bits) == labels).all()
 
 
+@pytest.mark.parametrize("shape", [(1, 1, 3), (1, 7, 3), (5, 1, 3), (33, 20, 3)])
+def test_an_image_of_any_size_reads_back_as_it_was(shape):
+    """Noise, whose differences between rows wrap around 256; every other column of another array."""
+    noise = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+    columns = np.repeat(noise, 2, axis=1)[:, ::2]
+    for image in (noise, columns, np.zeros_like(noise), np.full_like(noise, 255)):
+        written = Image.open(io.BytesIO(encode.encode_image(image)))
+        written.verify()  # the checksums
+        assert (np.asarray(Image.open(io.BytesIO(encode.encode_image(image)))) == image).all()
+        assert (written.mode, written.format) == ("RGB", "PNG")
+
+
 def test_labels_without_foreground_read_back_too():
     empty = np.zeros((8, 8), np.uint8)
     assert not np.asarray(Image.open(io.BytesIO(encode.encode_labels(empty, BLACK_AND_WHITE)))).any()

@@ -10,9 +10,12 @@ import threading
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from data_prep.datasets.deepglobe import DeepGlobe
 from data_prep.errors import DataError
+from data_prep.images import encode
+from data_prep.images.encode import encode_picture
 from data_prep.prepare import pipeline
 from rssam.errors import UserError
 from tests.data_prep.samples import contents, prepare, squares, write_pair, write_source
@@ -77,6 +80,31 @@ def test_a_record_of_another_rule_is_not_used(source, tmp_path, out):
     prepare(source, out)
     prepare(source, tmp_path / "straight")
     assert contents(out) == contents(tmp_path / "straight")
+
+
+def by_pillow(image):
+    return encode_picture(Image.fromarray(image), "PNG", compress_level=3)
+
+
+def test_other_bytes_of_the_same_pixels_change_no_digest(shared_source, tmp_path, out, monkeypatch):
+    """A folder that an earlier version prepared stays as it is; an interrupted one keeps its finished files."""
+    now = prepare(shared_source, tmp_path / "now")
+    with monkeypatch.context() as earlier:
+        earlier.setattr(encode, "encode_image", by_pillow)
+        before = prepare(shared_source, out)
+        halfway = tmp_path / "halfway"
+        with pytest.raises(KeyboardInterrupt):
+            DeepGlobe().prepare(shared_source, halfway, origin="source", workers=1, progress=interrupt_after(2))
+    assert {entry.image_sha256 for entry in now.entries}.isdisjoint(entry.image_sha256 for entry in before.entries)
+    assert before.digest(0) == now.digest(0)
+    written = contents(out)
+    assert prepare(shared_source, out) == before
+    assert {name: written[name] for name in contents(out) if name in written} == written
+    mixed = prepare(shared_source, halfway)
+    assert mixed.digest(0) == now.digest(0)
+    sources = {entry.image_sha256 for entry in (*now.entries, *before.entries)}
+    assert {entry.image_sha256 for entry in mixed.entries} < sources
+    assert len({entry.image_sha256 for entry in mixed.entries} - {entry.image_sha256 for entry in now.entries}) == 2
 
 
 def test_an_edited_or_missing_file_is_named(shared_source, out):

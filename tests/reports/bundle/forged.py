@@ -24,7 +24,7 @@ class Forger:
     """The records of an unpacked bundle as plain values, to be changed and written back."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder = folder
+        self.folder, self.printed = folder, None
         self.results, self.scores, self.splits = (self._read(name) for name in ("results", "scores", "splits"))
         self.about = json.loads((folder / "bundle.json").read_text())
         ledger = folder / "ledger.jsonl"
@@ -81,7 +81,8 @@ class Forger:
         for path in (self.folder / "tables").glob("*"):
             path.unlink()
         with contextlib.suppress(Exception):
-            for name, content in documents(self.folder, self.about["tables"]).items():
+            self.printed = documents(self.folder, self.about["tables"])
+            for name, content in self.printed.items():
                 (self.folder / name).write_bytes(content)
 
     def _read(self, name):

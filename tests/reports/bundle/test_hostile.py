@@ -8,7 +8,7 @@ import pytest
 
 from reports.bundle.verify import check
 from rssam.files import scratch_folder
-from tests.reports.bundle.test_publish import home, seal, unpacked  # noqa: F401
+from tests.reports.bundle.test_publish import bundle_file, home, seal, unpacked  # noqa: F401
 
 
 def test_a_pipe_is_named_and_not_opened(unpacked):  # noqa: F811

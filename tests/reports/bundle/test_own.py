@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shutil
 import zipfile
 from typing import ClassVar
 
@@ -40,10 +41,11 @@ class Lakes:
     months: tuple[str, ...] = ("May",)
 
 
-@pytest.fixture
-def bundle(tmp_path):
+@pytest.fixture(scope="module")
+def genuine(tmp_path_factory):
     """An unpacked bundle of an own system on roads and on the lakes, whose package is not installed here."""
-    home, rng = tmp_path / "home", np.random.default_rng(0)
+    root = tmp_path_factory.mktemp("own")
+    home, rng = root / "home", np.random.default_rng(0)
     DATASETS["lakes"] = Lakes()
     registry._installed.add("lakes")
     write_prepared(home / "data" / "deepglobe")
@@ -52,14 +54,20 @@ def bundle(tmp_path):
     save_manifest(home / "data" / "lakes", lakes)
     for setting in (Setting("smoke"), Setting("smoke", dataset="lakes")):
         put_run(home, setting.run(MyNet(), "deepglobe"), rng)
-    found = publish(["table1"], tmp_path / "bundle.zip", home)
+    found = publish(["table1"], root / "bundle.zip", home)
     assert found.results == 2
     del DATASETS["lakes"]
     registry._installed.discard("lakes")
-    with zipfile.ZipFile(tmp_path / "bundle.zip") as archive:
-        archive.extractall(tmp_path / "bundle")
+    with zipfile.ZipFile(root / "bundle.zip") as archive:
+        archive.extractall(root / "bundle")
+    return root / "bundle"
+
+
+@pytest.fixture
+def bundle(genuine, tmp_path):
+    shutil.copytree(genuine, tmp_path / "bundle")
     yield tmp_path / "bundle"
-    registry.register_home(home)  # has no data set: forget those of the bundle
+    registry.register_home(tmp_path / "nowhere")  # has no data set: forget those of the bundle
 
 
 def test_rows_of_an_own_system_stand_in_the_bundle_and_in_a_report_on_it(bundle):

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import re
+import shutil
 import zipfile
 
 import numpy as np
@@ -41,10 +42,18 @@ def home(tmp_path_factory):
     return home
 
 
+@pytest.fixture(scope="module")
+def bundle_file(home, tmp_path_factory):
+    path = tmp_path_factory.mktemp("packed") / "bundle.zip"
+    publish([], path, home)
+    return path
+
+
 @pytest.fixture
-def unpacked(home, tmp_path):
-    publish([], tmp_path / "bundle.zip", home)
-    with zipfile.ZipFile(tmp_path / "bundle.zip") as archive:
+def unpacked(bundle_file, tmp_path):
+    """The bundle as a folder that a test may spoil, beside the file."""
+    shutil.copy(bundle_file, tmp_path)
+    with zipfile.ZipFile(bundle_file) as archive:
         archive.extractall(tmp_path / "bundle")
     return tmp_path / "bundle"
 
