@@ -3,6 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/installed
 DEMO := .demo
+SMOKE := .smoke
 
 STAGE ?= tests
 OUT ?= gpu
@@ -11,8 +12,8 @@ GPU_HOME ?= .gpu-home
 .PHONY: help install demo smoke test test-slow check gpu readme lock clean
 
 help:
-	@echo "make demo       Table 5 end to end on stand-in scenes, a few minutes on a laptop; report in $(DEMO)/report"
-	@echo "make smoke      all tables and figures end to end on stand-in scenes; report in $(DEMO)/report"
+	@echo "make demo       Table 5 end to end on wide stand-in roads, some minutes on a laptop; report in $(DEMO)/report"
+	@echo "make smoke      all tables and figures end to end on stand-in scenes; report in $(SMOKE)/report"
 	@echo "make test       the test suite, a few minutes on two cores"
 	@echo "make test-slow  the long tests: full-size networks, forty kills, two commands at once"
 	@echo "make check      ruff and mypy --strict"
@@ -26,19 +27,22 @@ $(INSTALLED): requirements.lock pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	test -x $(BIN)/uv || $(BIN)/python -m ensurepip --upgrade > /dev/null
 	test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet --disable-pip-version-check uv
-	$(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode -r requirements.lock
+	@echo "installing into .venv: up to 8 GB with torch for CUDA; TORCH_BACKEND=cpu takes its CPU build"
+	$(BIN)/uv pip install --python $(BIN)/python $(if $(TORCH_BACKEND),--torch-backend $(TORCH_BACKEND)) \
+		--compile-bytecode -r requirements.lock
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
 	touch $@
 
 demo: $(INSTALLED)
-	$(BIN)/rssam-bench --home $(DEMO) prepare deepglobe --synthetic 24
-	$(BIN)/rssam-bench --home $(DEMO) reproduce table5 --profile smoke
-	$(BIN)/rssam-bench --home $(DEMO) report table5 --out $(DEMO)/report
+	$(BIN)/rssam-bench --home $(DEMO) prepare deepglobe --synthetic 24 --wide
+	$(BIN)/rssam-bench --home $(DEMO) reproduce table5 --profile demo --jobs 2
+	$(BIN)/rssam-bench --home $(DEMO) report table5 fig7 --out $(DEMO)/report
+	@echo "open $(DEMO)/report/report.html"
 
 smoke: $(INSTALLED)
-	for data in deepglobe whu whdld; do $(BIN)/rssam-bench --home $(DEMO) prepare $$data --synthetic 24 || exit 1; done
-	$(BIN)/rssam-bench --home $(DEMO) reproduce all --profile smoke --jobs 2
-	$(BIN)/rssam-bench --home $(DEMO) report --out $(DEMO)/report
+	for data in deepglobe whu whdld; do $(BIN)/rssam-bench --home $(SMOKE) prepare $$data --synthetic 24 || exit 1; done
+	$(BIN)/rssam-bench --home $(SMOKE) reproduce all --profile smoke --jobs 2
+	$(BIN)/rssam-bench --home $(SMOKE) report --out $(SMOKE)/report
 
 test: $(INSTALLED)
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow"
@@ -63,4 +67,4 @@ lock:
 		--no-header --no-annotate --no-emit-index-url --no-emit-find-links pyproject.toml --output-file requirements.lock
 
 clean:
-	rm -rf .venv $(DEMO) build *.egg-info .mypy_cache .ruff_cache
+	rm -rf .venv $(DEMO) $(SMOKE) build *.egg-info .mypy_cache .ruff_cache

@@ -61,6 +61,7 @@ OTHER_SETTINGS = {
     Setting("fair"): "d13259a278df37cb",
     Setting("mini"): "0744770bc2c45f2c",
     Setting("smoke"): "69b77578932706fa",
+    Setting("demo"): "f657585678eba694",
     Setting("paper", split="blocked"): "7f820830f52c4268",
     Setting("mini", "vit_t", "scratch"): "4c6a9c92a3aef026",
 }
