@@ -46,7 +46,14 @@ class StepLosses:
         self._steps: list[tuple[int, float]] = []  # number, rate
 
     def add(self, step: int, total: Tensor, groups: int, rate: float) -> None:
-        """Note a step, with the sum of all losses so far, and how many groups this device added to it."""
+        """Note a step.
+
+        Args:
+            step: its number in the training, from 1.
+            total: the sum of the losses of all groups so far.
+            groups: how many groups this device added to it in this step.
+            rate: the learning rate.
+        """
         self._groups[-1] += groups
         if step % self._every == 0 and self._groups[-1]:
             self._sums.append(total.clone())
