@@ -46,7 +46,14 @@ class StepLosses:
         self._steps: list[tuple[int, float]] = []  # number, rate
 
     def add(self, step: int, total: Tensor, groups: int, rate: float) -> None:
-        """Note a step, with the sum of all losses so far, and how many groups this device added to it."""
+        """Note a step.
+
+        Args:
+            step: its number in the training, from 1.
+            total: the sum of the losses of all groups so far.
+            groups: how many groups this device added to it in this step.
+            rate: the learning rate.
+        """
         self._groups[-1] += groups
         if step % self._every == 0 and self._groups[-1]:
             self._sums.append(total.clone())
@@ -72,7 +79,7 @@ class ValidationWatch:
         self._counts = torch.zeros(3, IGNORE, dtype=torch.int64)  # of both, truth and prediction, by class
         self._classes: range | None = None
 
-    def group(self, number: int, images: Tensor, truth: Tensor, logits: Tensor) -> None:
+    def group(self, images: Tensor, truth: Tensor, logits: Tensor) -> None:
         """Count a group: images uint8 [B, 3, H, W], truth uint8 [B, H, W], logits [B, C, H, W]."""
         predicted = (logits[:, 0] > 0 if logits.shape[1] == 1 else logits.argmax(dim=1)).to(torch.uint8)
         self._classes = range(1, 2) if logits.shape[1] == 1 else range(logits.shape[1])
@@ -82,8 +89,12 @@ class ValidationWatch:
             is_true, is_predicted = truth == label, (predicted == label) & labelled
             counted = [(is_true & is_predicted).sum(), is_true.sum(), is_predicted.sum()]
             self._counts[:, label] += torch.stack(counted)
-        if number == 0 and self._sampled:
-            kept = (part[:SAMPLE_SIZE].cpu().numpy() for part in (images, truth, predicted))
+        have = 0 if self.sample is None else len(self.sample.images)
+        if self._sampled and have < SAMPLE_SIZE:
+            kept = [part[: SAMPLE_SIZE - have].cpu().numpy() for part in (images, truth, predicted)]
+            if self.sample is not None:
+                before = self.sample.images, self.sample.truth, self.sample.predicted
+                kept = [np.concatenate(parts) for parts in zip(before, kept, strict=True)]
             self.sample = Sample(self.epoch, *kept)
 
     def points(self, total: Callable[[Tensor], Tensor]) -> list[Point]:

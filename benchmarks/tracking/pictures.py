@@ -20,9 +20,13 @@ VEIL = 0.6
 def strip(
     images: NDArray[np.uint8], truth: NDArray[np.uint8], predicted: NDArray[np.uint8], palette: Sequence[Colour]
 ) -> NDArray[np.uint8]:
-    """Return a picture uint8 [3 h, N w, 3] of images [N, 3, H, W]: bare, with true, and with predicted labels.
+    """Return a picture uint8 [3 h, N w, 3] of images: bare, below with true, and below that with predicted labels.
 
-    Labels are uint8 [N, H, W]; a palette of one colour is that of a binary task, whose background stays bare.
+    Args:
+        images: uint8 [N, 3, H, W].
+        truth: labels uint8 [N, H, W]; ignored pixels stay bare.
+        predicted: labels uint8 [N, H, W].
+        palette: a colour for each class; of one class the task is binary, and its background stays bare.
     """
     every = -(-max(images.shape[-2:]) // LONGEST_SIDE)
     pixels = images[:, :, ::every, ::every].transpose(0, 2, 3, 1)  # [N, h, w, 3]

@@ -34,13 +34,15 @@ class TrackedRun:
     run_id: str = ""  # once it is open
     logged: set[tuple[str, int]] = field(default_factory=set)  # (metric, step)
     pending: list[tuple[str, float, int, int]] = field(default_factory=list)  # metric, value, time in ms, step
-    samples: list[tuple[str, Sample]] = field(default_factory=list)  # of validations, by the name of their pictures
+    samples: list[tuple[str, Sample]] = field(default_factory=list)  # of validations, by the files of their strips
 
     def add(self, candidate: str, points: Sequence[Point], sample: Sample | None = None) -> None:
         """Add metrics, and a sample of a validation, to what is to be sent."""
         now, prefix = int(time.time() * 1000), f"{candidate}." if candidate else ""
         self.pending += [(f"{prefix}{name}", value, now, step) for name, step, value in points]
-        self.samples += [(f"{prefix}validation - image truth prediction", sample)] if sample else []
+        if sample is not None:
+            strip_file = f"validation/{candidate} epoch {sample.epoch:04d} - image truth prediction.png"
+            self.samples.append((strip_file.replace("/ ", "/"), sample))
 
     def open(self, connection: Connection, images: Mapping[str, int]) -> None:
         """Go on in the MLflow run that has the note's name, or make one; `images` are those of each split."""
@@ -76,9 +78,9 @@ class TrackedRun:
         del self.pending[: len(sent)]  # more may have come while this call was given up
         palette = self.resolved.run.dataset.palette
         while self.samples:
-            name, sample = self.samples[0]
+            strip_file, sample = self.samples[0]
             picture = strip(sample.images, sample.truth, sample.predicted, palette)
-            connection.client.log_image(self.run_id, picture, key=name, step=sample.epoch)
+            connection.client.log_image(self.run_id, picture, strip_file)
             del self.samples[0]
 
     def log_model(self, connection: Connection, folder: Path) -> None:

@@ -54,7 +54,7 @@ def validation_loss(
     device: torch.device,
     between: Callable[[], None] | None = None,
     ranks: SingleProcess | None = None,
-    watch: Callable[[int, Tensor, Tensor, Tensor], None] | None = None,
+    watch: Callable[[Tensor, Tensor, Tensor], None] | None = None,
 ) -> float:
     """Compute the mean loss over groups of `recipe.group` images (or windows) in the order of stems, each image once.
 
@@ -67,7 +67,7 @@ def validation_loss(
         device: where the network is.
         between: called after every group, equally often on each rank; what it raises ends the pass.
         ranks: the ranks of a run on several devices.
-        watch: gets the number, images uint8, labels and logits of every group of this rank.
+        watch: gets images uint8, labels and logits of every group of this rank.
     """
     ranks = ranks or SingleProcess()
     net.eval()
@@ -82,7 +82,7 @@ def validation_loss(
             loss = segmentation_loss(logits, labels, recipe.ce_weight, recipe.dice_weight)
             sums[number] = loss.double() * len(images)
             if watch is not None:
-                watch(number, images, labels, logits)
+                watch(images, labels, logits)
         if between is not None:
             between()
     total = 0.0

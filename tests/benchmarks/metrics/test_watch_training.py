@@ -51,13 +51,13 @@ def test_dice_is_that_of_the_confusion_matrices(classes):
     generator = torch.Generator().manual_seed(0)
     task = Task(tuple("abc"[:classes]), (32, 32))
     watch, confusions = ValidationWatch(epoch=1, epochs=9), []
-    for number in range(3):
+    for _ in range(3):
         logits = torch.randn(2, classes, 32, 32, generator=generator)
         truth = torch.randint(0, 2, (2, 32, 32), generator=generator, dtype=torch.uint8)  # of three one is absent
         truth[:, :4] = IGNORE
         labels = (logits[:, 0] > 0) if classes == 1 else logits[:, :2].argmax(dim=1)
         logits[:, 2:] = -9
-        watch.group(number, torch.zeros(2, 3, 32, 32, dtype=torch.uint8), truth, logits)
+        watch.group(torch.zeros(2, 3, 32, 32, dtype=torch.uint8), truth, logits)
         pairs = zip(truth, labels.to(torch.uint8), strict=True)
         confusions += [confusion_matrix(*pair, task).numpy() for pair in pairs]
     counts = Counts.from_confusion(np.stack(confusions), binary=classes == 1)
@@ -65,14 +65,14 @@ def test_dice_is_that_of_the_confusion_matrices(classes):
     [(name, epoch, dice)] = watch.points(SingleProcess().total)
     assert (name, epoch, dice) == ("val_dice", 1, pytest.approx(expected, rel=1e-12))
     assert watch.sample is not None
-    assert watch.sample.truth.shape == (2, 32, 32)
+    assert watch.sample.truth.shape == (4, 32, 32)  # of three groups of two; groups of one gave one picture
 
 
 def test_samples_are_few_and_there_is_no_dice_of_nothing():
     sampled = [epoch for epoch in range(1, 101) if ValidationWatch(epoch, 100)._sampled]
     assert sampled == [1, 13, 26, 39, 52, 65, 78, 91, 100]
     watch = ValidationWatch(1, 1)
-    watch.group(0, torch.zeros(1, 3, 8, 8), torch.full((1, 8, 8), IGNORE, dtype=torch.uint8), torch.zeros(1, 1, 8, 8))
+    watch.group(torch.zeros(1, 3, 8, 8), torch.full((1, 8, 8), IGNORE, dtype=torch.uint8), torch.zeros(1, 1, 8, 8))
     assert watch.points(SingleProcess().total) == []
 
 

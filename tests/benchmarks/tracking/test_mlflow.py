@@ -86,9 +86,9 @@ def test_everything_of_a_run_arrives(tmp_path, monkeypatch):
     }  # fmt: skip
     artifacts = {artifact.path for artifact in client.list_artifacts(run.info.run_id)}
     strip = "test - image truth prediction.png"
-    assert artifacts == {f"{outcome.key}.json", "curves.png", "images", "model_card.md", strip}
-    samples = [artifact.path for artifact in client.list_artifacts(run.info.run_id, "images")]
-    assert len([path for path in samples if path.endswith(".png")]) == 2  # of each epoch
+    assert artifacts == {f"{outcome.key}.json", "curves.png", "model_card.md", strip, "validation"}
+    samples = [artifact.path for artifact in client.list_artifacts(run.info.run_id, "validation")]
+    assert samples == [f"validation/epoch {epoch:04d} - image truth prediction.png" for epoch in (1, 2)]
     copy = client.download_artifacts(run.info.run_id, f"{outcome.key}.json", str(tmp_path))
     with open(copy) as stream:
         assert json.load(stream)["counts"] == outcome.result.counts.to_json()
