@@ -68,7 +68,8 @@ class DeepGlobe:
     official_sizes: ClassVar[tuple[int, int, int] | None] = None
     palette: ClassVar[tuple[Colour, ...]] = ((255, 255, 255),)
     publication: ClassVar[Publication] = Publication(
-        source="DeepGlobe 2018 Road Extraction Challenge, at its own site",
+        source="DeepGlobe 2018 Road Extraction Challenge",
+        page="https://competitions.codalab.org/competitions/18467",
         registration="needed there",
         holds="8570 images of 1024x1024 pixels; only the 6226 of train/ have masks",
         size="about 3 GB once prepared",

@@ -14,6 +14,7 @@ class Publication:
     """Where a data set comes from and what is fetched. A fact that is not known is empty and is not shown."""
 
     source: str
+    page: str  # where the publisher offers it
     holds: str
     licence: str
     citation: str
@@ -24,7 +25,7 @@ class Publication:
     def facts(self) -> list[tuple[str, str]]:
         """The facts that are known, each with its heading."""
         facts = (
-            ("source", self.source), ("registration", self.registration), ("holds", self.holds), ("size", self.size),
+            ("source", self.source), ("page", self.page), ("registration", self.registration), ("holds", self.holds), ("size", self.size),
             ("licence", self.licence), ("files", self.layout), ("citation", self.citation),
         )  # fmt: skip
         return [(heading, text) for heading, text in facts if text]

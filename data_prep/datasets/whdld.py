@@ -128,6 +128,7 @@ class Whdld:
     palette: ClassVar[tuple[Colour, ...]] = PALETTE
     publication: ClassVar[Publication] = Publication(
         source="Wuhan Dense Labeling Dataset",
+        page="https://sites.google.com/view/zhouwx/dataset",
         holds="4940 images of 256x256 pixels with labels of six classes",
         licence="research only; the images must not be passed on",
         citation="Z. Shao, K. Yang, W. Zhou, Performance Evaluation of Single-Label and Multi-Label Remote Sensing "

@@ -138,6 +138,7 @@ class Whu:
     palette: ClassVar[tuple[Colour, ...]] = ((255, 255, 255),)
     publication: ClassVar[Publication] = Publication(
         source="WHU Building Dataset, the aerial imagery: its cropped tiles, or the raster that they were cut from",
+        page="http://gpcv.whu.edu.cn/data/building_dataset.html",
         holds="8188 tiles of 512x512 pixels with the published split",
         licence="free for research, with citation; the images must not be passed on",
         citation="S. Ji, S. Wei, M. Lu, Fully Convolutional Networks for Multisource Building Extraction From an Open "
