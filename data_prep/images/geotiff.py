@@ -143,8 +143,8 @@ def without_data(
     return (None, empty) if any(MaskFlags.nodata in flags for flags in raster.mask_flag_enums) else (empty, None)
 
 
-def image_pixels(raster: DatasetReader, window: Window | None = None) -> Image.Image:
-    """Return an image in RGB, grey or a palette. Raises BadPicture for other bands, and more than 8 bits."""
+def image_bands(raster: DatasetReader) -> list[int]:
+    """Return the numbers of the bands that are an image: red, green and blue, or one. Raises BadPicture for others."""
     bands = [number for number, colour in enumerate(raster.colorinterp, start=1) if colour != ColorInterp.alpha]
     if ColorInterp.cyan in raster.colorinterp or len(bands) == 2:
         found = "print colours (CMYK)" if len(bands) > 2 else "2 bands"
@@ -152,20 +152,30 @@ def image_pixels(raster: DatasetReader, window: Window | None = None) -> Image.I
             f"expected an image in RGB or grey, found {found}; save it as RGB, or keep one band: "
             "gdal_translate -b 1 OLD NEW"
         )
-    if len(bands) == 1:
-        return _with_palette(Image.fromarray(_eight_bits(raster, bands, window)[0]), raster)
-    return Image.fromarray(_eight_bits(raster, colour_bands(raster), window).transpose(1, 2, 0))
+    if len(bands) == 1 and raster.colorinterp[0] == ColorInterp.palette and raster.dtypes[0] != "uint8":
+        raise BadPicture(
+            f"expected a palette of 8 bits, found {raster.dtypes[0]}; save it as RGB: "
+            "gdal_translate -expand rgb OLD NEW"
+        )
+    return bands if len(bands) == 1 else colour_bands(raster)
 
 
-def _eight_bits(raster: DatasetReader, bands: list[int], window: Window | None) -> NDArray[np.uint8]:
-    """Return bands uint8 [bands, H, W]. Raises BadPicture for wider ones: how to scale them is the user's to say."""
-    pixels: NDArray[np.uint8] = raster.read(bands, window=window)
+def image_values(raster: DatasetReader, window: Window | None = None) -> NDArray[np.generic]:
+    """Return the values [1 or 3, H, W] of an image, of its own type. Raises BadPicture for other bands."""
+    values: NDArray[np.generic] = raster.read(image_bands(raster), window=window)
+    return values
+
+
+def image_of(raster: DatasetReader, pixels: NDArray[np.generic]) -> Image.Image:
+    """Return bytes [1 or 3, H, W] as an image in RGB, grey or a palette. Raises BadPicture for wider values."""
     if pixels.dtype != np.uint8:
         raise BadPicture(
             f"expected 8 bits a band, found {pixels.dtype} from {pixels.min():g} to {pixels.max():g}; scale all images "
             "alike: gdal_translate -ot Byte -scale LOW HIGH 0 255 OLD NEW"
         )
-    return pixels
+    if len(pixels) == 1:
+        return _with_palette(Image.fromarray(pixels[0]), raster)
+    return Image.fromarray(pixels.transpose(1, 2, 0))
 
 
 def label_pixels(

@@ -2,7 +2,7 @@
 
 The rules, which the command prints where they apply:
 - bands: those declared red, green and blue, else the first three, or the ones that were named; a palette gives colours.
-- values: the range that `rssam/inference/value_range.py` decided for all files becomes 0 to 255.
+- values: the range that `rssam/value_range.py` decided for all files becomes 0 to 255.
 - no data: a nodata value, an alpha band or a mask band, by GDAL's own rules, and what is no finite number. Such pixels
   are black to the network, as `prepare` makes them, and no data in every output. A band that is named as a colour, or
   whose values are no mask, masks nothing, whatever its tag.
@@ -30,13 +30,10 @@ from rasterio.io import DatasetReader
 from rasterio.windows import Window
 
 from rssam.inference.raster_bands import BadRaster, alpha_band, choose_bands, is_mask, palette_of, require_upright
-from rssam.inference.value_range import BYTES, Sample, ValueRange
+from rssam.value_range import BYTES, Sample, ValueRange, sampled_places
 
 SAMPLES = 24
 """Windows of the sample along each side."""
-
-SAMPLE_SIDE = 48
-"""Pixels of one of them."""
 
 SEARCH_SIDE = 1024
 """Pixels of the windows that are searched one after another where no window of the sample has data."""
@@ -178,14 +175,8 @@ class RasterSource(AbstractContextManager["RasterSource"]):
         return Sample(str(self.path), self.types, ends, None if kept is None else kept.astype(np.float64))
 
     def _windows(self) -> Iterator[Window]:
-        height, width = self.size
-        tops, lefts = (
-            sorted({int(place) for place in np.linspace(0, max(side - SAMPLE_SIDE, 0), SAMPLES)})
-            for side in (height, width)
-        )
-        for top in tops:
-            for left in lefts:
-                yield Window(left, top, min(SAMPLE_SIDE, width - left), min(SAMPLE_SIDE, height - top))
+        for top, left, height, width in sampled_places(self.size, SAMPLES):
+            yield Window(left, top, width, height)
 
     def _all_windows(self) -> Iterator[Window]:
         height, width = self.size

@@ -10,7 +10,7 @@ from rasterio.enums import ColorInterp
 
 from rssam.contract import IGNORE
 from rssam.inference.raster_input import BadRaster, RasterSource
-from rssam.inference.value_range import BYTES, UNIT
+from rssam.value_range import BYTES, UNIT
 from tests.rssam.inference.made_rasters import UTM, colours, expected_labels, run, write
 
 RGBA = [ColorInterp.red, ColorInterp.green, ColorInterp.blue, ColorInterp.alpha]
