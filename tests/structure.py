@@ -20,7 +20,7 @@ ORDER: tuple[frozenset[str], ...] = tuple(
     rssam.files rssam.value_range
     rssam.weights
     rssam.contract
-    rssam.sam
+    rssam.sam rssam.overlay
     rssam.lora rssam.modules rssam.inference
     rssam.model
     rssam.config

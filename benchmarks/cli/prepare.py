@@ -120,8 +120,8 @@ def prepare(
         name = data.name
     elif any((own_name, classes, class_map, ignore, fit, side, threshold, ignore_split, images, masks, scale)):
         raise typer.BadParameter(
-            "--name, --classes, --class-map, --ignore, --fit, --side, --threshold, --scale, --ignore-split, --images "
-            "and --masks go with: prepare folder"
+            "prepare folder alone takes --name, --classes, --class-map, --ignore, --fit, --side, --threshold, "
+            "--scale, --ignore-split, --images and --masks"
         )
     else:
         data = dataset(name)

@@ -19,6 +19,9 @@ Scale = tuple[float, float] | Recognised
 AUTO = "auto"
 RECOGNISED: Mapping[Recognised, ValueRange] = {"0..1": UNIT, "0..255": BYTES}
 
+SCALES = ("scaled", "values-within")
+"""Codes of the rules of a scale."""
+
 ACROSS = 24
 """Windows of the sample along each side of a single image; less where there are many."""
 

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from data_prep.images.alpha import AlphaCount, declared_transparent, refuse_one_hot
+from data_prep.images.alpha import ONE_BAND, AlphaCount, declared_transparent, refuse_one_hot
 from data_prep.images.decode import UNDECODABLE, BadPicture, decode, without_warnings
 from data_prep.images.place import Place, world_file
 from data_prep.images.tiff_header import MAGIC, TiffHeader, read_tiff_header
@@ -110,9 +110,12 @@ def read_image(
     return _read(source, kinds, labels=False, own=own, value_range=value_range)
 
 
-def read_labels(source: SourceFile, kinds: tuple[str, ...], *, own: bool = True) -> Picture:
-    """Decode a mask of colours or numbers, of any width if it is `own`. Raises BadPicture, also for more bands."""
-    return _read(source, kinds, labels=True, own=own)
+def read_labels(source: SourceFile, kinds: tuple[str, ...], *, own: bool = True, remedy: str = ONE_BAND) -> Picture:
+    """Decode a mask of colours or numbers, of any width if it is `own`.
+
+    Raises BadPicture, also for more bands; `remedy` is what to do where each stands for a class.
+    """
+    return _read(source, kinds, labels=True, own=own, remedy=remedy)
 
 
 def read_bands(source: SourceFile, kinds: tuple[str, ...]) -> NDArray[Any]:
@@ -131,16 +134,22 @@ def read_bands(source: SourceFile, kinds: tuple[str, ...]) -> NDArray[Any]:
 
 
 def _read(
-    source: SourceFile, kinds: tuple[str, ...], *, labels: bool, own: bool, value_range: ValueRange | None = None
+    source: SourceFile,
+    kinds: tuple[str, ...],
+    *,
+    labels: bool,
+    own: bool,
+    value_range: ValueRange | None = None,
+    remedy: str = ONE_BAND,
 ) -> Picture:
     header = _header(source, kinds)
     if header is None:
-        return _beside(_by_pillow(source.content, kinds, labels, own), source)
-    refuse_unfit(header, labels=labels)
+        return _beside(_by_pillow(source.content, kinds, labels, own, remedy), source)
+    refuse_unfit(header, labels=labels, remedy=remedy)
     if _needs_gdal(header, own or not labels):
         return _beside(_by_gdal(source.content, header, labels, value_range), source)
     try:
-        picture = _by_pillow(source.content, kinds, labels, own)
+        picture = _by_pillow(source.content, kinds, labels, own, remedy)
     except BadPicture:
         if _opens_in_pillow(source.content):
             raise
@@ -150,9 +159,9 @@ def _read(
     return _beside(picture, source)
 
 
-def _by_pillow(content: bytes, kinds: tuple[str, ...], labels: bool, own: bool) -> Picture:
+def _by_pillow(content: bytes, kinds: tuple[str, ...], labels: bool, own: bool, remedy: str) -> Picture:
     pixels = decode(content, *kinds, deep=labels and own)
-    return _visible(pixels, labels) if own else Picture(pixels)
+    return _visible(pixels, labels, remedy) if own else Picture(pixels)
 
 
 def _opens_in_pillow(content: bytes) -> bool:
@@ -171,15 +180,14 @@ def _header(source: SourceFile, kinds: tuple[str, ...]) -> TiffHeader | None:
     return read_tiff_header(io.BytesIO(source.content))
 
 
-def refuse_unfit(header: TiffHeader, *, labels: bool) -> None:
+def refuse_unfit(header: TiffHeader, *, labels: bool, remedy: str = ONE_BAND) -> None:
     """Raise BadPicture for several pictures in one file, and for a mask of more bands than a colour and alpha."""
     if header.pictures > 1:
         raise BadPicture(f"expected one picture, found {header.pictures} in one file")
     if labels and header.extra and not header.has_alpha:
         raise BadPicture(
             f"expected a mask of one number or one colour a pixel, found {header.bands} bands (one for each class?); "
-            "save the number of the class in one band; or, if the others are no classes, keep one: "
-            "gdal_translate -b 1 OLD NEW"
+            f"{remedy}; or, if the others are no classes, keep one: gdal_translate -b 1 OLD NEW"
         )
     by_gdal = header.placed or header.nodata or header.masked or header.bits > 8 or header.compression in ONLY_GDAL
     if header.turned and by_gdal:  # Pillow turns pixels, GDAL does not
@@ -258,12 +266,12 @@ def _beside(picture: Picture, source: SourceFile) -> Picture:
     return replace(picture, hidden=hidden if hidden.any() else None, place=place)
 
 
-def _visible(pixels: Image.Image, labels: bool) -> Picture:
+def _visible(pixels: Image.Image, labels: bool, remedy: str) -> Picture:
     """Return a picture without its alpha, and what that hides."""
     if pixels.mode in ("RGBA", "LA"):
         values = np.asarray(pixels)
         if labels:
-            refuse_one_hot(values)
+            refuse_one_hot(values, remedy)
         alpha = AlphaCount()
         alpha.add(values[..., -1])
         alpha.refuse_other(values.shape[-1])

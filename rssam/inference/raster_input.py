@@ -25,7 +25,7 @@ import rasterio
 from affine import Affine
 from numpy.typing import NDArray
 from rasterio.enums import MaskFlags
-from rasterio.errors import NotGeoreferencedWarning, RasterioError
+from rasterio.errors import NodataShadowWarning, NotGeoreferencedWarning, RasterioError
 from rasterio.io import DatasetReader
 from rasterio.windows import Window
 
@@ -65,6 +65,7 @@ class RasterSource(AbstractContextManager["RasterSource"]):
             self.value_range = None if self.types == {"uint8"} and value_range == BYTES else value_range
             flags = [self.raster.mask_flag_enums[band - 1] for band in self.bands]
             self.full = all(MaskFlags.all_valid in flag for flag in flags)
+            self.by_value = any(MaskFlags.nodata in flag for flag in flags)
         except RasterioError as error:
             self.raster.close()
             raise BadRaster(f"{path} cannot be read ({error.__cause__ or error})") from error
@@ -201,10 +202,15 @@ class RasterSource(AbstractContextManager["RasterSource"]):
         return pixels, valid
 
     def _valid(self, shape: tuple[int, ...], options: dict[str, Any]) -> NDArray[np.bool_]:
-        """Return where the raster has data [h, w]. GDAL takes alpha for the mask only without a nodata value."""
-        if self.full or self.unmasked is not None:
-            return np.ones(shape, bool)
-        return np.asarray(self.raster.dataset_mask(**options) > 0)
+        """Return where the raster has data [h, w]: by its nodata value and by alpha, where it has both."""
+        if not self.by_value:
+            whole = self.full or self.unmasked is not None
+            return np.ones(shape, bool) if whole else np.asarray(self.raster.dataset_mask(**options) > 0)
+        valid: NDArray[np.bool_] = self.raster.read_masks(self.bands, **options).any(axis=0)
+        band = alpha_band(self.raster)
+        if band is not None and self.unmasked is None:
+            valid &= self.raster.read(band, **options) > 0
+        return valid
 
     def _shown(self, pixels: NDArray[Any], valid: NDArray[np.bool_]) -> NDArray[np.uint8]:
         shown = pixels if self.value_range is None else self.value_range.to_bytes(pixels)
@@ -214,9 +220,11 @@ class RasterSource(AbstractContextManager["RasterSource"]):
 
     @contextmanager
     def _decoding(self, where: str) -> Iterator[None]:
-        """Raise BadRaster for what GDAL raises inside."""
+        """Raise BadRaster for what GDAL raises inside, and read alpha beside a nodata value without a warning."""
         try:
-            yield
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", NodataShadowWarning)
+                yield
         except RasterioError as error:
             reason = error.__cause__ or error
             raise BadRaster(f"{self.path} cannot be decoded in {where} ({reason})") from error
