@@ -114,12 +114,10 @@ def _overlay(folder: Path, entry: Entry, colours: Mapping[int, Colour]) -> Image
 def _liveliest(labels: NDArray[np.uint8]) -> tuple[int, int]:
     """Return (top, left) of the square with the most borders of labels, padding not counted, on a coarse grid."""
     borders = outlined(labels) & (labels != IGNORE)
-    corners = [
-        (top, left)
-        for top in range(0, max(labels.shape[0] - THUMB, 0) + 1, THUMB // 2)
-        for left in range(0, max(labels.shape[1] - THUMB, 0) + 1, THUMB // 2)
-    ]
-    return max(corners, key=lambda corner: borders[corner[0] : corner[0] + THUMB, corner[1] : corner[1] + THUMB].sum())
+    furthest = [max(side - THUMB, 0) for side in labels.shape]
+    tops, lefts = ([*range(0, last, THUMB // 2), last] for last in furthest)
+    counts = {(top, left): int(borders[top : top + THUMB, left : left + THUMB].sum()) for top in tops for left in lefts}
+    return max(counts, key=counts.__getitem__)
 
 
 def label(split: Split, stem: str) -> str:

@@ -350,3 +350,12 @@ def test_the_file_of_a_scene_may_be_larger_than_a_picture_that_is_read_whole(tmp
     source = write_scene(tmp_path / "s")
     assert (source / "masks" / "scene.tif").stat().st_size > 1000
     assert len(prepared(source, own(source, side=64)).entries) == 9
+
+
+@pytest.mark.parametrize(("stored", "declared"), [(1, 255), (255, 1)])
+def test_the_value_of_the_one_class_is_named_where_another_was_declared(tmp_path, stored, declared):
+    """Of masks of 0 and 1 declared as 255 it said: soft borders, --threshold 128, which empties them."""
+    source = write(tmp_path / "s", change=lambda _, pixels: pixels * np.uint8(stored))
+    data = declare(replace(from_options([f"road={declared}"], None), name="own"), source, ())
+    with pytest.raises(DataError, match=rf'found also {stored}\. If it .* say so: --classes "NAME={stored}"'):
+        prepared(source, data)
