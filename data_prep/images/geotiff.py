@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from rasterio._err import CPLE_BaseError  # what some headers raise; of no public class
 from rasterio.enums import ColorInterp, MaskFlags
-from rasterio.errors import NotGeoreferencedWarning, RasterioError, RasterioIOError
+from rasterio.errors import NodataShadowWarning, NotGeoreferencedWarning, RasterioError, RasterioIOError
 from rasterio.io import DatasetReader, MemoryFile
 from rasterio.windows import Window
 
@@ -117,8 +117,10 @@ def colour_bands(raster: DatasetReader) -> list[int]:
 
 
 def image_data(raster: DatasetReader, window: Window | None = None) -> NDArray[np.bool_]:
-    """Return where an image has data, by its no-data value, mask or alpha."""
-    mask: NDArray[np.bool_] = raster.dataset_mask(window=window) > 0
+    """Return where an image has data, by its mask or alpha, or without them by its no-data value."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NodataShadowWarning)
+        mask: NDArray[np.bool_] = raster.dataset_mask(window=window) > 0
     return mask
 
 
@@ -137,10 +139,18 @@ def without_data(
     """Return where a mask or alpha hides pixels [H, W], and where they have the no-data value; None where nowhere."""
     if all(MaskFlags.all_valid in flags for flags in raster.mask_flag_enums):
         return None, None
+    declared = any(MaskFlags.nodata in flags for flags in raster.mask_flag_enums)
+    if declared and (alpha := alpha_band(raster, window)) is not None:
+        transparent = alpha == 0
+        bands = [number for number, colour in enumerate(raster.colorinterp, start=1) if colour != ColorInterp.alpha]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", NodataShadowWarning)
+            unset = ~raster.read_masks(bands, window=window).any(axis=0)
+        return (transparent if transparent.any() else None), (unset if unset.any() else None)
     empty = ~image_data(raster, window)
     if not empty.any():
         return None, None
-    return (None, empty) if any(MaskFlags.nodata in flags for flags in raster.mask_flag_enums) else (empty, None)
+    return (None, empty) if declared else (empty, None)
 
 
 def image_bands(raster: DatasetReader) -> list[int]:

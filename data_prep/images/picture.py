@@ -231,7 +231,8 @@ def read_window(
             outside = value_range.count_outside(values, valid if hidden is None else valid & ~hidden)
             values = value_range.to_bytes(values)[: len(values)]
         return Picture(geotiff.image_of(raster, values), hidden, nodata, outside=outside)
-    pixels, no_number = geotiff.label_pixels(raster, hidden if nodata is None else nodata, window)
+    empty = nodata if hidden is None else hidden if nodata is None else hidden | nodata
+    pixels, no_number = geotiff.label_pixels(raster, empty, window)
     if no_number is not None:  # stored as 0 here, which is no value of theirs
         hidden = no_number if hidden is None else hidden | no_number
         nodata = None if nodata is None else nodata & ~no_number

@@ -40,7 +40,9 @@ def sample_of(path: Path, name: str, across: int) -> Sample | None:
             for top, left, height, width in sampled_places(raster.shape, across):
                 window = Window(left, top, width, height)
                 pixels = raster.read(bands, window=window).astype(np.float64)  # [1 or 3, h, w]
-                valid = geotiff.image_data(raster, window) & np.isfinite(pixels).all(axis=0)
+                valid = np.isfinite(pixels).all(axis=0)
+                for empty in geotiff.without_data(raster, window):
+                    valid &= True if empty is None else ~empty
                 read.append(pixels[:, valid])
             types = frozenset(raster.dtypes[band - 1] for band in bands)
     except (*geotiff.GDAL_ERRORS, *UNDECODABLE):  # a fault, which preparing lists

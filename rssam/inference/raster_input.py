@@ -203,12 +203,16 @@ class RasterSource(AbstractContextManager["RasterSource"]):
 
     def _valid(self, shape: tuple[int, ...], options: dict[str, Any]) -> NDArray[np.bool_]:
         """Return where the raster has data [h, w]: by its nodata value and by alpha, where it has both."""
-        if not self.by_value:
-            whole = self.full or self.unmasked is not None
-            return np.ones(shape, bool) if whole else np.asarray(self.raster.dataset_mask(**options) > 0)
-        valid: NDArray[np.bool_] = self.raster.read_masks(self.bands, **options).any(axis=0)
+        valid: NDArray[np.bool_] = np.ones(shape, bool)
+        if self.full:
+            return valid
         band = alpha_band(self.raster)
-        if band is not None and self.unmasked is None:
+        if band is None:
+            return np.asarray(self.raster.dataset_mask(**options) > 0)
+        if self.by_value:
+            others = [number for number in self.raster.indexes if number != band or self.unmasked is not None]
+            valid = np.any([self.raster.read_masks(number, **options) > 0 for number in others], axis=0)
+        if self.unmasked is None:
             valid &= self.raster.read(band, **options) > 0
         return valid
 

@@ -140,6 +140,8 @@ def test_a_nodata_value_beside_alpha_counts_too_without_a_warning(tmp_path, band
     path = write(tmp_path / "both.tif", pixels, nodata=0, colorinterp=RGBA, **UTM)
     with RasterSource(path, bands, BYTES) as source:
         _, valid = source.read(0, 64, 0, 64)
+        _, small = source.read_small((64, 64))
+    np.testing.assert_array_equal(small, valid)
     hidden = 9 if bands is None else 5  # a band that is a colour masks nothing
     np.testing.assert_array_equal(valid, np.broadcast_to(np.arange(64)[:, None] >= hidden, (64, 64)))
 
