@@ -34,14 +34,16 @@ def choose_scale(given: str | None, pairs: Sequence[Pair]) -> Scale | None:
     `given` is what the user says: MIN,MAX or "auto". Raises RangeUnknown if neither that nor the values say it,
     DataError if a scale is given for images of 8 bits.
     """
-    wide = [pair for pair in pairs if is_wide(pair.image)]
+    found = [(is_wide(pair.image), pair) for pair in pairs]
+    wide = [pair for is_so, pair in found if is_so]
+    narrow = [pair.image_name for is_so, pair in found if is_so is False]  # an unreadable file is a fault, listed later
     if given is None:
-        samples = _samples(wide)
-        samples += [Sample(pair.image_name, frozenset({"uint8"}), None) for pair in pairs if not is_wide(pair.image)]
-        recognised = decide(samples).range if wide else None
+        if not wide:
+            return None
+        samples = [*_samples(wide), *(Sample(name, frozenset({"uint8"}), None) for name in narrow)]
+        recognised = decide(samples).range
         return next((name for name, range_ in RECOGNISED.items() if range_ == recognised), None)
-    narrow = [pair.image_name for pair in pairs if pair not in wide]
-    if narrow:
+    if narrow or not wide:
         more = f" and {len(narrow) - SHOWN} more" if len(narrow) > SHOWN else ""
         raise DataError(
             f"--scale: expected images of more than 8 bits, found 8 bits in {', '.join(narrow[:SHOWN])}{more}; "

@@ -12,16 +12,16 @@ from data_prep.images.tiff_header import read_tiff_header
 from rssam.value_range import Sample, sampled_places
 
 
-def is_wide(path: Path) -> bool:
-    """Return whether an image has other values than bytes, by its header; not if that cannot be read."""
+def is_wide(path: Path) -> bool | None:
+    """Return whether an image has other values than bytes, by its header; None if that cannot be read."""
     if path.suffix.lower() not in (".tif", ".tiff"):
         return False
     try:
         with path.open("rb") as stream:
             header = read_tiff_header(stream)
     except (OSError, BadPicture):
-        return False
-    return header is not None and (header.bits > 8 or not header.unsigned)
+        return None
+    return None if header is None else header.bits > 8 or not header.unsigned
 
 
 def sample_of(path: Path, name: str, across: int) -> Sample | None:

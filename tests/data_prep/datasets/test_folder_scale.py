@@ -113,6 +113,18 @@ def test_files_that_disagree_are_listed_and_refused(tmp_path):
         declared(tmp_path / "s", "0,1")
 
 
+def test_damaged_files_are_faults_of_their_own(tmp_path):
+    for name in "abcde":
+        pair(tmp_path / "s", name, values(1, 0, 3000, np.uint16))
+    (tmp_path / "s" / "images" / "a.tif").write_bytes(b"II*\0nothing")
+    path = tmp_path / "s" / "images" / "b.tif"
+    path.write_bytes(path.read_bytes()[:9000])
+    data = declared(tmp_path / "s", "0,3000")
+    with pytest.raises(DataError, match=r"2 files .*\n  images/a\.tif: .*\n  images/b\.tif: "):
+        prepared(data, tmp_path / "s", tmp_path / "out")
+    assert declared(tmp_path / "s", "auto").scale[1] < 3000
+
+
 def test_images_of_8_bits_stay_as_they_are_and_take_no_scale(tmp_path):
     pair(tmp_path / "s", "a", values(1, 0, 255, np.uint8))
     data = declared(tmp_path / "s")
