@@ -3,9 +3,9 @@
 The rules, which the command prints where they apply:
 - bands: those declared red, green and blue, else the first three, or the ones that were named; a palette gives colours.
 - values: the range that `rssam/value_range.py` decided for all files becomes 0 to 255.
-- no data: a nodata value, an alpha band or a mask band, by GDAL's own rules, and what is no finite number. Such pixels
-  are black to the network, as `prepare` makes them, and no data in every output. A band that is named as a colour, or
-  whose values are no mask, masks nothing, whatever its tag.
+- no data: a nodata value, an alpha band or a mask band, the first beside the second too, and what is no finite number.
+  Such pixels are black to the network, as `prepare` makes them, and no data in every output. A band that is named as a
+  colour, or whose values are no mask, masks nothing, whatever its tag.
 
 Imports no torch.
 """
