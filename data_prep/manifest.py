@@ -165,6 +165,7 @@ class Manifest:
     @property
     def facts(self) -> dict[str, Any]:
         """What results and submissions store of the data, as JSON values; `describe_data` makes a sentence of it."""
+        scaled = [dict(rule.values) for rule in self.rules.get("image", ()) if rule.code == "scaled"]
         return {
             "origin": self.origin,
             "complete": self.complete,
@@ -173,6 +174,7 @@ class Manifest:
             "expected": self.expected_pairs,
             "cut_anew": self.cut_anew,
             "skipped": len(self.skipped),
+            **({"scale": scaled[0]} if scaled else {}),
         }
 
     def describe(self) -> str:

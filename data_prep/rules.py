@@ -23,6 +23,9 @@ SENTENCES: Mapping[str, str] = {
     "the last row and column, stored without loss",
     "resized": "RGB, resized to {size:x} whatever its shape: means of whole blocks where it is a whole multiple, "
     "otherwise bilinear; stored without loss",
+    "scaled": "values of {min} to {max} become 0 to 255",
+    "values-within": "values of more than 8 bits, taken as lying within {range}",
+    "clipped": "{values} values of {images} images lay outside and were clipped",
     # masks
     "threshold": "{of} where the value is at least {at}",
     "one-bit-set": "or where it is set in a one-bit file",

@@ -17,10 +17,10 @@ ORDER: tuple[frozenset[str], ...] = tuple(
     frozenset(line.split())
     for line in """
     rssam.errors rssam.escape rssam.foreign_json rssam.kinds rssam.parameters
-    rssam.files
+    rssam.files rssam.value_range
     rssam.weights
     rssam.contract
-    rssam.sam
+    rssam.sam rssam.overlay
     rssam.lora rssam.modules rssam.inference
     rssam.model
     rssam.config

@@ -16,7 +16,7 @@ from rssam.errors import UserError
 
 if TYPE_CHECKING:
     from rssam.inference.predict_raster import Network, Outputs, PredictionSummary
-    from rssam.inference.value_range import ValueRange
+    from rssam.value_range import ValueRange
 
 Symmetries = Literal["none", "flips", "all"]
 

@@ -88,6 +88,12 @@ def prepare(
         int | None,
         typer.Option(min=1, max=255, help="With folder, of one class: the grey value where it begins."),
     ] = None,
+    scale: Annotated[
+        str | None,
+        typer.Option(
+            metavar="MIN,MAX|auto", help="With folder, images of more than 8 bits: the values that become 0 and 255."
+        ),
+    ] = None,
     edges: Annotated[
         EdgeTiles | None, typer.Option(help="With large rasters: tiles that reach beyond them. [drop]")
     ] = None,
@@ -108,12 +114,14 @@ def prepare(
 
     if name == "folder":
         globs = (images, masks)
-        data = _own_dataset(source, own_name, classes, class_map, ignore, fit, side, threshold, ignore_split, globs)
+        data = _own_dataset(
+            source, own_name, classes, class_map, ignore, fit, side, threshold, ignore_split, globs, scale
+        )
         name = data.name
-    elif own_name or classes or class_map or ignore or fit or side or threshold or ignore_split or images or masks:
+    elif any((own_name, classes, class_map, ignore, fit, side, threshold, ignore_split, images, masks, scale)):
         raise typer.BadParameter(
-            "--name, --classes, --class-map, --ignore, --fit, --side, --threshold, --ignore-split, --images and "
-            "--masks go with: prepare folder"
+            "prepare folder alone takes --name, --classes, --class-map, --ignore, --fit, --side, --threshold, "
+            "--scale, --ignore-split, --images and --masks"
         )
     else:
         data = dataset(name)
@@ -188,6 +196,7 @@ def _own_dataset(
     threshold: int | None,
     ignore_split: bool,
     globs: tuple[str | None, str | None],
+    scale: str | None,
 ) -> Dataset:
     """The data set that the options declare; options stand above the class map."""
     from data_prep.datasets.folder_options import BadDeclaration, declare, from_file, from_options
@@ -201,7 +210,7 @@ def _own_dataset(
         declared = from_options(classes or [], ignore) if class_map is None else from_file(class_map)
         declared = replace(
             declared, name=name or declared.name, fit=fit or declared.fit, side=side or declared.side,
-            threshold=threshold or declared.threshold, ignore_split=ignore_split, globs=globs,
+            threshold=threshold or declared.threshold, ignore_split=ignore_split, globs=globs, scale=scale,
         )  # fmt: skip
         return declare(declared, source, (*BUILT_IN, "folder", "weights"))
     except BadDeclaration as error:

@@ -21,7 +21,7 @@ from benchmarks.training.checkpoint import LAST, Checkpoints, candidate_name, re
 from benchmarks.training.reproducibility import seeded
 from rssam.contract import Model, Task
 from rssam.errors import UnknownName, UserError
-from rssam.inference.value_range import ValueRange
+from rssam.value_range import ValueRange
 from rssam.weights.folder import WeightsFolder
 
 

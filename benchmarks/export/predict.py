@@ -16,7 +16,7 @@ from rssam.contract import Colour
 from rssam.errors import UserError
 from rssam.inference.predict_raster import Network, Outputs
 from rssam.inference.raster_input import RasterSource
-from rssam.inference.value_range import Decision, Sample, ValueRange, decide, percentiles
+from rssam.value_range import Decision, Sample, ValueRange, decide, percentiles
 
 BACKGROUND: Colour = (0, 0, 0)
 MAP_SUFFIXES = (".tif", ".tiff")
@@ -97,7 +97,7 @@ def choose_range(
     Raises UserError for a scale that is none, RangeUnknown if the values do not show a range.
     """
     if scale is not None and scale != AUTO:
-        return Decision(ValueRange.alike(*_two_numbers(scale)))
+        return Decision(ValueRange.parsed(scale))
     samples = []
     for image in images:
         try:
@@ -113,16 +113,6 @@ def choose_range(
     if not samples:
         return None
     return percentiles(samples) if scale == AUTO else decide(samples, recorded)
-
-
-def _two_numbers(scale: str) -> tuple[float, float]:
-    try:
-        low, high = map(float, scale.split(","))
-    except ValueError as error:
-        raise UserError(
-            f"--scale {scale}: expected 2 numbers with a comma between, such as 0,3000, or {AUTO}"
-        ) from error
-    return low, high
 
 
 def _named(image: Path, path: Path, option: str, suffixes: Sequence[str], images: int) -> Path:

@@ -36,6 +36,9 @@ READ = (".npy", ".png", ".tif", ".tiff")
 JPEG = (".jpg", ".jpeg")
 """Endings of files that are refused: JPEG blurs a mask's borders into values of no class."""
 
+ONE_HOT = "declare it: --encoding one-hot"
+"""What to do with a map of a band for each class."""
+
 WHITE = 255
 BLACK: Colour = (0, 0, 0)
 
@@ -108,7 +111,7 @@ class LabelReader:
             bands, where = values
             _refuse_gaps(where)
             return self.of_array(path, bands)
-        picture = read_labels(source, ("PNG", "TIFF"))
+        picture = read_labels(source, ("PNG", "TIFF"), remedy=ONE_HOT)
         _refuse_gaps(picture)
         return self._picture(path, picture.pixels)
 

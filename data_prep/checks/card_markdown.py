@@ -64,7 +64,13 @@ def markdown(card: Card, pictures: Sequence[str] = ()) -> str:
         *_seams(card),
         *(_picture(pictures, "seams.png", "Abutting tiles as they lie; red: in different splits.")),
         "## Images and masks",
-        *(_picture(pictures, "contact.png", "Images of each split above their masks.")),
+        *(
+            _picture(
+                pictures,
+                "contact.png",
+                "Images of each split above their masks; below, a part in full size under its mask.",
+            )
+        ),
     ]
     return "\n\n".join(blocks) + "\n"
 

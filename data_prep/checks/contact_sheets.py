@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import cast
 
+import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from data_prep.checks.adjacent_tiles import Seam
@@ -12,6 +15,8 @@ from data_prep.checks.card import Card
 from data_prep.checks.duplicates import TRANSPOSED, TURNS
 from data_prep.manifest import Entry, Manifest
 from data_prep.splits import Split
+from rssam.contract import IGNORE, Colour
+from rssam.overlay import drawn_over, legend, outlined, told_apart
 
 THUMB = 176
 """Side in pixels of an image on a contact sheet."""
@@ -21,6 +26,9 @@ PER_SPLIT = 6
 
 PAIRS = 12
 """Pairs that a picture shows, those across splits first."""
+
+UNREADABLE = (OSError, SyntaxError, ValueError)
+"""What Pillow raises for damaged files."""
 
 GAP, LINE, WIDE = 8, 16, 1120
 FONT = ImageFont.load_default(11)
@@ -43,14 +51,19 @@ TURN: dict[str, Transpose | None] = dict(
 def contact_sheet(folder: Path, manifest: Manifest) -> Image.Image:
     """Draw images above their masks in the palette: of each split at most PER_SPLIT, evenly over its stems.
 
-    A line of pictures for each split, or one for all where they fit into it.
+    Below stands a part of each at full resolution with the mask drawn over it, so that a shift of pixels is seen. A
+    line of pictures for each split, or one for all where they fit into it.
     """
     chosen = [
         [(split, entry) for entry in _spread(entries)] for split, entries in manifest.splits(0).items() if entries
     ]
     rows = chosen if sum(map(len, chosen)) > PER_SPLIT else [[item for row in chosen for item in row]]
     across = max(map(len, rows))
-    width, height = GAP + across * (THUMB + GAP), len(rows) * (2 * THUMB + LINE + 2 * GAP) + GAP
+    colours = _colours(folder, manifest)
+    strip = legend([(manifest.classes[label - _first(manifest)], colour) for label, colour in colours.items()], WIDE)
+    width, height = GAP + across * (THUMB + GAP), len(rows) * (3 * THUMB + LINE + 2 * GAP) + GAP
+    if colours:
+        width, height = max(width, strip.width), height + strip.height
     sheet = Image.new("RGB", (width, height), PAPER)
     top = GAP
     for row in rows:
@@ -59,8 +72,52 @@ def contact_sheet(folder: Path, manifest: Manifest) -> Image.Image:
             _write(sheet, (left, top), label(split, entry.stem), INK)
             sheet.paste(_image(folder / entry.image, THUMB), (left, top + LINE))
             sheet.paste(_image(folder / entry.mask, THUMB, smooth=False), (left, top + LINE + THUMB + 2))
-        top += 2 * THUMB + LINE + 2 * GAP
+            sheet.paste(_overlay(folder, entry, colours), (left, top + LINE + 2 * THUMB + 4))
+        top += 3 * THUMB + LINE + 2 * GAP
+    if colours:
+        sheet.paste(strip, (0, top))
     return sheet
+
+
+def _first(manifest: Manifest) -> int:
+    """Return the label of the first class: a single class has the background before it."""
+    return int(len(manifest.classes) == 1)
+
+
+def _colours(folder: Path, manifest: Manifest) -> dict[int, Colour]:
+    """Return the colour of each class over an image, from the palette of a mask; nothing where none can be read."""
+    labels = range(_first(manifest), _first(manifest) + len(manifest.classes))
+    for entry in manifest.entries:
+        try:
+            with Image.open(folder / entry.mask) as mask:
+                palette = mask.getpalette("RGB") or []
+        except UNREADABLE:
+            continue
+        shown = [tuple(palette[3 * label : 3 * label + 3]) for label in labels]
+        if all(len(colour) == 3 for colour in shown):
+            return dict(zip(labels, told_apart(cast("list[Colour]", shown)), strict=True))
+    return {}
+
+
+def _overlay(folder: Path, entry: Entry, colours: Mapping[int, Colour]) -> Image.Image:
+    """Return the square of an image in which most borders of classes lie, at full resolution under its mask."""
+    try:
+        with Image.open(folder / entry.image) as picture, Image.open(folder / entry.mask) as mask:
+            pixels, labels = np.asarray(picture.convert("RGB")), np.asarray(mask).astype(np.uint8)
+    except UNREADABLE:
+        return _crossed(THUMB)
+    top, left = _liveliest(labels)
+    window = slice(top, top + THUMB), slice(left, left + THUMB)
+    return Image.fromarray(drawn_over(pixels[window], labels[window], colours))
+
+
+def _liveliest(labels: NDArray[np.uint8]) -> tuple[int, int]:
+    """Return (top, left) of the square with the most borders of labels, padding not counted, on a coarse grid."""
+    borders = outlined(labels) & (labels != IGNORE)
+    furthest = [max(side - THUMB, 0) for side in labels.shape]
+    tops, lefts = ([*range(0, last, THUMB // 2), last] for last in furthest)
+    counts = {(top, left): int(borders[top : top + THUMB, left : left + THUMB].sum()) for top in tops for left in lefts}
+    return max(counts, key=counts.__getitem__)
 
 
 def label(split: Split, stem: str) -> str:
@@ -147,10 +204,14 @@ def _image(path: Path, side: int, *, smooth: bool = True) -> Image.Image:
             return picture.convert("RGB").resize(
                 (side, side), Image.Resampling.BOX if smooth else Image.Resampling.NEAREST
             )
-    except (OSError, SyntaxError, ValueError):
-        placeholder = Image.new("RGB", (side, side), (190, 190, 190))
-        ImageDraw.Draw(placeholder).line([(0, 0), (side, side), (side, 0), (0, side)], fill=PARTED, width=3)
-        return placeholder
+    except UNREADABLE:
+        return _crossed(side)
+
+
+def _crossed(side: int) -> Image.Image:
+    placeholder = Image.new("RGB", (side, side), (190, 190, 190))
+    ImageDraw.Draw(placeholder).line([(0, 0), (side, side), (side, 0), (0, side)], fill=PARTED, width=3)
+    return placeholder
 
 
 def _write(sheet: Image.Image, place: tuple[int, int], words: str, ink: tuple[int, int, int]) -> None:

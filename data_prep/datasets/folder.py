@@ -15,6 +15,7 @@ from data_prep.dataset import Dataset
 from data_prep.datasets.declared import DECLARED, declared_dataset
 from data_prep.datasets.folder_layout import OwnSplit, is_own, own_layout
 from data_prep.datasets.folder_names import Globs
+from data_prep.datasets.folder_scale import Scale, range_of, scale_rules
 from data_prep.errors import DataError
 from data_prep.images.class_values import MaskValue, ThresholdReader, ValueReader
 from data_prep.images.masks import IGNORED, Mask
@@ -27,7 +28,7 @@ from data_prep.processes import Progress
 from data_prep.rules import deep_tuples, rule
 from rssam.contract import Colour
 from rssam.foreign_json import Unreadable, read_json
-from rssam.kinds import COUNT, LONGEST_CLASS, Leaf, fault, is_line, matches, one_of, whole
+from rssam.kinds import COUNT, LONGEST_CLASS, NUMBER, Leaf, fault, is_line, matches, one_of, whole
 
 DECLARATION = "dataset.json"
 """The file beside the manifest that a data set of the user's own is known by."""
@@ -58,6 +59,7 @@ KINDS = {
     "split?": one_of("folders", "lists", "ignored"),
     "globs?": Leaf("two patterns of paths", lambda value: isinstance(value, list) and _are_globs(value)),
     "threshold?": whole(1, 255),
+    "scale?": (one_of("0..1", "0..255"), Leaf("two numbers, the lower one first", lambda value: _is_scale(value))),
 }
 """Kinds of the fields of `dataset.json`."""
 
@@ -80,6 +82,8 @@ class Folder:
     globs: Globs | None = field(default=None, metadata={"added": True})  # where images and masks are, if it was said
     # Added later: at its default it is in no key and not in dataset.json, see `benchmarks.protocol.recipe.added`.
     threshold: int | None = field(default=None, metadata={"added": True})  # grey value from which a pixel is the class
+
+    scale: Scale | None = field(default=None, metadata={"added": True})  # of images of more than 8 bits
 
     expected_pairs: ClassVar[int | None] = None
     official_sizes: ClassVar[tuple[int, int, int] | None] = None
@@ -168,13 +172,14 @@ class Folder:
             mask_kinds=("PNG", "TIFF", "JPEG"),  # JPEG without a threshold only to be refused with what to do
             read_mask=read_mask,
             rules={
-                "image": image,
+                "image": (*scale_rules(self.scale), image),
                 "mask": masks,
                 **({"official split": search.split_rules} if search.split_rules else {}),
             },
             expected=", ".join(each.sentence for each in meanings),
             remedy="Give the values of the masks with --classes.",
             fit=self.fit,
+            value_range=range_of(self.scale),
             extra_files={DECLARATION: self.to_json()},
         )
 
@@ -207,6 +212,10 @@ def _is_triple(value: list[Any]) -> bool:
 
 def _is_size(value: list[Any]) -> bool:
     return len(value) == 2 and all(whole(1, 1 << 16).fits(side) for side in value)
+
+
+def _is_scale(value: Any) -> bool:
+    return isinstance(value, list) and len(value) == 2 and all(map(NUMBER.fits, value)) and value[0] < value[1]
 
 
 def _are_globs(value: list[Any]) -> bool:

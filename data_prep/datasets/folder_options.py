@@ -14,12 +14,13 @@ import yaml
 from data_prep.datasets.folder import CLASS_NAMES, MOST_CLASSES, NAMES, Folder
 from data_prep.datasets.folder_layout import find_published, is_own, own_layout
 from data_prep.datasets.folder_names import Globs
+from data_prep.datasets.folder_scale import choose_scale
 from data_prep.errors import DataError
 from data_prep.images.class_values import MaskValue
 from data_prep.images.picture import stated_size
 from data_prep.prepare.archive import opened_source
 from data_prep.prepare.convert import FitMode
-from data_prep.prepare.pairs import Pair, find_pairs
+from data_prep.prepare.pairs import NoPairs, Pair, find_pairs
 from rssam.files import scratch_folder
 from rssam.foreign_json import MOST_DEPTH, Unreadable, read_bytes
 from rssam.kinds import LONGEST_CLASS, is_line, matches, one_of
@@ -57,6 +58,7 @@ class ClassMap:
     ignore_split: bool = False
     globs: tuple[str | None, str | None] = (None, None)  # of images and masks
     threshold: int | None = None
+    scale: str | None = None  # MIN,MAX or "auto"
 
 
 def from_options(classes: Sequence[str], ignore: str | None) -> ClassMap:
@@ -142,7 +144,8 @@ def declare(class_map: ClassMap, source: Path, taken: Sequence[str]) -> Folder:
     """Return the data set that a user declares; `taken` are names it cannot have.
 
     Where neither fit nor side is given and all images of `source` have one usable size, they are kept as they are.
-    Raises BadDeclaration; DataError if there are no pairs, or if the published split contradicts itself.
+    Raises BadDeclaration; RangeUnknown if the values of images of more than 8 bits need --scale; DataError if there are
+    no pairs, or if the published split contradicts itself.
     """
     name = _name(class_map.name, taken)
     classes, background = _classes(class_map)
@@ -165,6 +168,7 @@ def declare(class_map: ClassMap, source: Path, taken: Sequence[str]) -> Folder:
             f"expected average: {declared.average} for {len(classes)} class(es), found {class_map.average}: "
             "foreground is the score of one class, classes the mean over several"
         )
+    measured = class_map.fit is None and class_map.side is None
     with (
         scratch_folder(Path(tempfile.gettempdir()), "rssam-bench-folder") as scratch,
         opened_source(source, scratch / "source", is_own) as folder,
@@ -174,10 +178,15 @@ def declare(class_map: ClassMap, source: Path, taken: Sequence[str]) -> Folder:
             raise BadDeclaration(f"--ignore-split: expected a published split in {source}, found none; run without it")
         if published is not None:
             declared = replace(declared, split="ignored" if class_map.ignore_split else published.origin)
-        if class_map.fit is None and class_map.side is None:
-            layout = own_layout(folder, declared.globs, declared.split)
-            if size := common_size(find_pairs(folder, str(source), layout).pairs):
-                return replace(declared, fit="keep", image_size=size)
+        try:
+            pairs = find_pairs(folder, str(source), own_layout(folder, declared.globs, declared.split)).pairs
+        except NoPairs:
+            if measured:
+                raise
+            return declared  # preparing says what is there instead
+        declared = replace(declared, scale=choose_scale(class_map.scale, pairs))
+        if measured and (size := common_size(pairs)):
+            return replace(declared, fit="keep", image_size=size)
     return declared
 
 

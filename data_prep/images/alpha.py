@@ -38,13 +38,17 @@ class AlphaCount:
             )
 
 
-def refuse_one_hot(values: NDArray[np.uint8]) -> None:
+ONE_BAND = "save the number of the class in one band"
+"""What to do with a mask of a band for each class where nothing reads those."""
+
+
+def refuse_one_hot(values: NDArray[np.uint8], remedy: str) -> None:
     """Raise BadPicture for a mask [H, W, bands] of which one band is set in each pixel, and not always the same."""
     lit = values > 0
     if (lit.sum(axis=-1) == 1).all() and lit.any(axis=(0, 1)).sum() > 1:
         raise BadPicture(
             f"expected a mask of one number or one colour a pixel, found {values.shape[-1]} bands of which one is set "
-            "in each pixel (one for each class?); save the number of the class in one band"
+            f"in each pixel (one for each class?); {remedy}"
         )
 
 

@@ -44,14 +44,16 @@ class ValueReader:
         if unknown:
             expected = ", ".join(shown(value) for value in self.values)
             names = listed([_name(code, in_colour) for code in unknown])
-            remedy = self._remedy(unknown, in_colour)
+            remedy = self._remedy(unknown, present.tolist(), in_colour)
             raise BadPicture(f"expected the declared values {expected}, found also {names}{remedy}")
         by_place = np.array([labels[code] for code in present.tolist()], np.uint8)
         return Mask(by_place[places.reshape(codes.shape)], tuple(_name(code, in_colour) for code in present.tolist()))
 
-    def _remedy(self, unknown: Sequence[int], in_colour: bool) -> str:
-        """Return what to do about greys between background and the one class, as smoothing gives them, or nothing."""
+    def _remedy(self, unknown: Sequence[int], present: Sequence[int], in_colour: bool) -> str:
+        """Return what to do about a class of another value, about greys as smoothing gives them, or nothing."""
         declared = sorted(_code(value) for value, label in self.values.items() if label != IGNORED)
+        if not in_colour and len(declared) == 2 and len(unknown) == 1 and declared[1] not in present:
+            return f'. If it stands for the one class, say so: --classes "NAME={unknown[0]}"'
         step = DARKEST if in_colour else 1
         between = len(declared) == 2 and all(declared[0] < code < declared[1] for code in unknown)
         if not between or any(code % step or code // step > 255 for code in (*declared, *unknown)):

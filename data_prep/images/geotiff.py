@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from rasterio._err import CPLE_BaseError  # what some headers raise; of no public class
 from rasterio.enums import ColorInterp, MaskFlags
-from rasterio.errors import NotGeoreferencedWarning, RasterioError, RasterioIOError
+from rasterio.errors import NodataShadowWarning, NotGeoreferencedWarning, RasterioError, RasterioIOError
 from rasterio.io import DatasetReader, MemoryFile
 from rasterio.windows import Window
 
@@ -117,8 +117,10 @@ def colour_bands(raster: DatasetReader) -> list[int]:
 
 
 def image_data(raster: DatasetReader, window: Window | None = None) -> NDArray[np.bool_]:
-    """Return where an image has data, by its no-data value, mask or alpha."""
-    mask: NDArray[np.bool_] = raster.dataset_mask(window=window) > 0
+    """Return where an image has data, by its mask or alpha, or without them by its no-data value."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NodataShadowWarning)
+        mask: NDArray[np.bool_] = raster.dataset_mask(window=window) > 0
     return mask
 
 
@@ -137,14 +139,22 @@ def without_data(
     """Return where a mask or alpha hides pixels [H, W], and where they have the no-data value; None where nowhere."""
     if all(MaskFlags.all_valid in flags for flags in raster.mask_flag_enums):
         return None, None
+    declared = any(MaskFlags.nodata in flags for flags in raster.mask_flag_enums)
+    if declared and (alpha := alpha_band(raster, window)) is not None:
+        transparent = alpha == 0
+        bands = [number for number, colour in enumerate(raster.colorinterp, start=1) if colour != ColorInterp.alpha]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", NodataShadowWarning)
+            unset = ~raster.read_masks(bands, window=window).any(axis=0)
+        return (transparent if transparent.any() else None), (unset if unset.any() else None)
     empty = ~image_data(raster, window)
     if not empty.any():
         return None, None
-    return (None, empty) if any(MaskFlags.nodata in flags for flags in raster.mask_flag_enums) else (empty, None)
+    return (None, empty) if declared else (empty, None)
 
 
-def image_pixels(raster: DatasetReader, window: Window | None = None) -> Image.Image:
-    """Return an image in RGB, grey or a palette. Raises BadPicture for other bands, and more than 8 bits."""
+def image_bands(raster: DatasetReader) -> list[int]:
+    """Return the numbers of the bands that are an image: red, green and blue, or one. Raises BadPicture for others."""
     bands = [number for number, colour in enumerate(raster.colorinterp, start=1) if colour != ColorInterp.alpha]
     if ColorInterp.cyan in raster.colorinterp or len(bands) == 2:
         found = "print colours (CMYK)" if len(bands) > 2 else "2 bands"
@@ -152,20 +162,30 @@ def image_pixels(raster: DatasetReader, window: Window | None = None) -> Image.I
             f"expected an image in RGB or grey, found {found}; save it as RGB, or keep one band: "
             "gdal_translate -b 1 OLD NEW"
         )
-    if len(bands) == 1:
-        return _with_palette(Image.fromarray(_eight_bits(raster, bands, window)[0]), raster)
-    return Image.fromarray(_eight_bits(raster, colour_bands(raster), window).transpose(1, 2, 0))
+    if len(bands) == 1 and raster.colorinterp[0] == ColorInterp.palette and raster.dtypes[0] != "uint8":
+        raise BadPicture(
+            f"expected a palette of 8 bits, found {raster.dtypes[0]}; save it as RGB: "
+            "gdal_translate -expand rgb OLD NEW"
+        )
+    return bands if len(bands) == 1 else colour_bands(raster)
 
 
-def _eight_bits(raster: DatasetReader, bands: list[int], window: Window | None) -> NDArray[np.uint8]:
-    """Return bands uint8 [bands, H, W]. Raises BadPicture for wider ones: how to scale them is the user's to say."""
-    pixels: NDArray[np.uint8] = raster.read(bands, window=window)
+def image_values(raster: DatasetReader, window: Window | None = None) -> NDArray[np.generic]:
+    """Return the values [1 or 3, H, W] of an image, of its own type. Raises BadPicture for other bands."""
+    values: NDArray[np.generic] = raster.read(image_bands(raster), window=window)
+    return values
+
+
+def image_of(raster: DatasetReader, pixels: NDArray[np.generic]) -> Image.Image:
+    """Return bytes [1 or 3, H, W] as an image in RGB, grey or a palette. Raises BadPicture for wider values."""
     if pixels.dtype != np.uint8:
         raise BadPicture(
             f"expected 8 bits a band, found {pixels.dtype} from {pixels.min():g} to {pixels.max():g}; scale all images "
             "alike: gdal_translate -ot Byte -scale LOW HIGH 0 255 OLD NEW"
         )
-    return pixels
+    if len(pixels) == 1:
+        return _with_palette(Image.fromarray(pixels[0]), raster)
+    return Image.fromarray(pixels.transpose(1, 2, 0))
 
 
 def label_pixels(

@@ -16,11 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from data_prep.images.alpha import AlphaCount, declared_transparent, refuse_one_hot
+from data_prep.images.alpha import ONE_BAND, AlphaCount, declared_transparent, refuse_one_hot
 from data_prep.images.decode import UNDECODABLE, BadPicture, decode, without_warnings
 from data_prep.images.place import Place, world_file
 from data_prep.images.tiff_header import MAGIC, TiffHeader, read_tiff_header
 from rssam.files import sha256_file
+from rssam.value_range import ValueRange
 
 if TYPE_CHECKING:  # rasterio is slow to import
     from rasterio.io import DatasetReader
@@ -70,6 +71,7 @@ class Picture:
     hidden: NDArray[np.bool_] | None = None  # pixels that a mask or alpha hides, whatever they hold
     nodata: NDArray[np.bool_] | None = None  # pixels of the value that the file declares as no data
     place: Place | None = None
+    outside: int = 0  # values of more than 8 bits that the range clipped
 
     @property
     def without_data(self) -> NDArray[np.bool_] | None:
@@ -97,17 +99,23 @@ def stated_size(path: Path) -> tuple[int, int] | None:
         return None
 
 
-def read_image(source: SourceFile, kinds: tuple[str, ...], *, own: bool = True) -> Picture:
-    """Decode an image: 8 bits in RGB, grey or a palette; `own` for other data than a published set. Raises BadPicture.
+def read_image(
+    source: SourceFile, kinds: tuple[str, ...], *, own: bool = True, value_range: ValueRange | None = None
+) -> Picture:
+    """Decode an image: RGB, grey or a palette; `own` for other data than a published set. Raises BadPicture.
 
-    A file of a published set is taken as it was published: alpha is kept, for its reader to refuse.
+    A file of a published set is taken as it was published: alpha is kept, for its reader to refuse. More than 8 bits
+    are taken with the range that becomes 0 to 255.
     """
-    return _read(source, kinds, labels=False, own=own)
+    return _read(source, kinds, labels=False, own=own, value_range=value_range)
 
 
-def read_labels(source: SourceFile, kinds: tuple[str, ...], *, own: bool = True) -> Picture:
-    """Decode a mask of colours or numbers, of any width if it is `own`. Raises BadPicture, also for more bands."""
-    return _read(source, kinds, labels=True, own=own)
+def read_labels(source: SourceFile, kinds: tuple[str, ...], *, own: bool = True, remedy: str = ONE_BAND) -> Picture:
+    """Decode a mask of colours or numbers, of any width if it is `own`.
+
+    Raises BadPicture, also for more bands; `remedy` is what to do where each stands for a class.
+    """
+    return _read(source, kinds, labels=True, own=own, remedy=remedy)
 
 
 def read_bands(source: SourceFile, kinds: tuple[str, ...]) -> NDArray[Any]:
@@ -125,15 +133,23 @@ def read_bands(source: SourceFile, kinds: tuple[str, ...]) -> NDArray[Any]:
         return bands
 
 
-def _read(source: SourceFile, kinds: tuple[str, ...], *, labels: bool, own: bool) -> Picture:
+def _read(
+    source: SourceFile,
+    kinds: tuple[str, ...],
+    *,
+    labels: bool,
+    own: bool,
+    value_range: ValueRange | None = None,
+    remedy: str = ONE_BAND,
+) -> Picture:
     header = _header(source, kinds)
     if header is None:
-        return _beside(_by_pillow(source.content, kinds, labels, own), source)
-    refuse_unfit(header, labels=labels)
+        return _beside(_by_pillow(source.content, kinds, labels, own, remedy), source)
+    refuse_unfit(header, labels=labels, remedy=remedy)
     if _needs_gdal(header, own or not labels):
-        return _beside(_by_gdal(source.content, header, labels), source)
+        return _beside(_by_gdal(source.content, header, labels, value_range), source)
     try:
-        picture = _by_pillow(source.content, kinds, labels, own)
+        picture = _by_pillow(source.content, kinds, labels, own, remedy)
     except BadPicture:
         if _opens_in_pillow(source.content):
             raise
@@ -143,9 +159,9 @@ def _read(source: SourceFile, kinds: tuple[str, ...], *, labels: bool, own: bool
     return _beside(picture, source)
 
 
-def _by_pillow(content: bytes, kinds: tuple[str, ...], labels: bool, own: bool) -> Picture:
+def _by_pillow(content: bytes, kinds: tuple[str, ...], labels: bool, own: bool, remedy: str) -> Picture:
     pixels = decode(content, *kinds, deep=labels and own)
-    return _visible(pixels, labels) if own else Picture(pixels)
+    return _visible(pixels, labels, remedy) if own else Picture(pixels)
 
 
 def _opens_in_pillow(content: bytes) -> bool:
@@ -164,15 +180,14 @@ def _header(source: SourceFile, kinds: tuple[str, ...]) -> TiffHeader | None:
     return read_tiff_header(io.BytesIO(source.content))
 
 
-def refuse_unfit(header: TiffHeader, *, labels: bool) -> None:
+def refuse_unfit(header: TiffHeader, *, labels: bool, remedy: str = ONE_BAND) -> None:
     """Raise BadPicture for several pictures in one file, and for a mask of more bands than a colour and alpha."""
     if header.pictures > 1:
         raise BadPicture(f"expected one picture, found {header.pictures} in one file")
     if labels and header.extra and not header.has_alpha:
         raise BadPicture(
             f"expected a mask of one number or one colour a pixel, found {header.bands} bands (one for each class?); "
-            "save the number of the class in one band; or, if the others are no classes, keep one: "
-            "gdal_translate -b 1 OLD NEW"
+            f"{remedy}; or, if the others are no classes, keep one: gdal_translate -b 1 OLD NEW"
         )
     by_gdal = header.placed or header.nodata or header.masked or header.bits > 8 or header.compression in ONLY_GDAL
     if header.turned and by_gdal:  # Pillow turns pixels, GDAL does not
@@ -185,7 +200,7 @@ def _needs_gdal(header: TiffHeader, deep: bool) -> bool:
     return header.compression in ONLY_GDAL or not header.unsigned or (header.bits > 8 and deep) or one_band
 
 
-def _by_gdal(content: bytes, header: TiffHeader, labels: bool) -> Picture:
+def _by_gdal(content: bytes, header: TiffHeader, labels: bool, value_range: ValueRange | None = None) -> Picture:
     from data_prep.images import geotiff  # rasterio is slow to import
 
     _refuse_huge(header)
@@ -194,17 +209,30 @@ def _by_gdal(content: bytes, header: TiffHeader, labels: bool) -> Picture:
             count = AlphaCount()
             count.add(alpha)
             count.refuse_other(raster.count)
-        return replace(read_window(raster, labels=labels), place=geotiff.place_of(raster))
+        return replace(read_window(raster, labels=labels, value_range=value_range), place=geotiff.place_of(raster))
 
 
-def read_window(raster: DatasetReader, window: Window | None = None, *, labels: bool) -> Picture:
-    """Return an image or a mask, or a window of it, of an opened GeoTIFF; without its place. Raises BadPicture."""
+def read_window(
+    raster: DatasetReader, window: Window | None = None, *, labels: bool, value_range: ValueRange | None = None
+) -> Picture:
+    """Return an image or a mask, or a window of it, of an opened GeoTIFF; without its place. Raises BadPicture.
+
+    `value_range` becomes 0 to 255 in images of more than 8 bits.
+    """
     from data_prep.images import geotiff  # rasterio is slow to import
 
     hidden, nodata = geotiff.without_data(raster, window)
     if not labels:
-        return Picture(geotiff.image_pixels(raster, window), hidden, nodata)
-    pixels, no_number = geotiff.label_pixels(raster, hidden if nodata is None else nodata, window)
+        values, outside = geotiff.image_values(raster, window), 0
+        if values.dtype != np.uint8 and value_range is not None:
+            finite = np.isfinite(values).all(axis=0)
+            hidden = hidden if finite.all() else ~finite if hidden is None else hidden | ~finite
+            valid = finite if nodata is None else finite & ~nodata
+            outside = value_range.count_outside(values, valid if hidden is None else valid & ~hidden)
+            values = value_range.to_bytes(values)[: len(values)]
+        return Picture(geotiff.image_of(raster, values), hidden, nodata, outside=outside)
+    empty = nodata if hidden is None else hidden if nodata is None else hidden | nodata
+    pixels, no_number = geotiff.label_pixels(raster, empty, window)
     if no_number is not None:  # stored as 0 here, which is no value of theirs
         hidden = no_number if hidden is None else hidden | no_number
         nodata = None if nodata is None else nodata & ~no_number
@@ -239,12 +267,12 @@ def _beside(picture: Picture, source: SourceFile) -> Picture:
     return replace(picture, hidden=hidden if hidden.any() else None, place=place)
 
 
-def _visible(pixels: Image.Image, labels: bool) -> Picture:
+def _visible(pixels: Image.Image, labels: bool, remedy: str) -> Picture:
     """Return a picture without its alpha, and what that hides."""
     if pixels.mode in ("RGBA", "LA"):
         values = np.asarray(pixels)
         if labels:
-            refuse_one_hot(values)
+            refuse_one_hot(values, remedy)
         alpha = AlphaCount()
         alpha.add(values[..., -1])
         alpha.refuse_other(values.shape[-1])

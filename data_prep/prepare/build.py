@@ -18,7 +18,7 @@ from data_prep.errors import DataError
 from data_prep.images.masks import LISTED
 from data_prep.manifest import MANIFEST_NAME, Entry, Manifest, save_manifest
 from data_prep.prepare.convert import Faults, Job, Record
-from data_prep.prepare.finalize import finalize_entries, no_data_rules
+from data_prep.prepare.finalize import clipped_rules, finalize_entries, no_data_rules
 from data_prep.prepare.pairs import Origin, PairSearch, bad_files, kinds, shown
 from data_prep.prepare.reading import Reading, make_job
 from data_prep.processes import Progress, map_in_processes
@@ -115,6 +115,8 @@ def build(
     rules = {**as_rules(reading.rules), "split": split_rules}
     if no_data := no_data_rules(records):
         rules["mask"] = (*rules.get("mask", ()), *no_data)
+    if clipped := clipped_rules(records):
+        rules["image"] = (*rules.get("image", ()), *clipped)
     manifest = Manifest(
         dataset=dataset.name,
         version=dataset.version,

@@ -26,6 +26,7 @@ from data_prep.prepare.pairs import Pair
 from rssam.contract import Colour
 from rssam.files import sha256_file, write_atomic
 from rssam.foreign_json import read_json
+from rssam.value_range import ValueRange
 
 BLACK = (0, 0, 0)
 
@@ -47,6 +48,7 @@ class Job:
     mask_kinds: tuple[str, ...]
     read_mask: Callable[[Image.Image], Mask]
     fit: FitMode | None = None  # where images may have any size: how they come to that one, see `resize_or_tile`
+    value_range: ValueRange | None = None  # of images of more than 8 bits, what becomes 0 and 255
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,7 @@ class Record:
     values: tuple[str, ...]  # of the mask's own file, see `Mask`
     edges: str  # of the prepared image, see `Edges.packed`
     no_data: int  # pixels of the source pair that have a label, and no data: ignored
+    outside: int = 0  # values of the source image that the range clipped
 
 
 @dataclass(frozen=True)
@@ -90,6 +93,7 @@ class DecodedPair:
     mask: Mask
     factor: int = 1
     no_data: int = 0  # pixels that have a label, and no data in image or mask: ignored
+    outside: int = 0  # values of the image that the range clipped
 
 
 def convert(job: Job) -> Record | Faults:
@@ -128,7 +132,7 @@ def decode_pair(job: Job, source: SourceFiles) -> DecodedPair | Faults:
     """Decode image and mask fully, or return all that is wrong with them."""
     faults, factor, no_data = [], 1, 0
     try:
-        picture = read_image(source.image, job.image_kinds, own=job.fit is not None)
+        picture = read_image(source.image, job.image_kinds, own=job.fit is not None, value_range=job.value_range)
         image = rgb(picture.pixels) if job.fit is None else any_rgb(picture.pixels)
         image = black_where(image, picture.without_data)
         if job.fit in (None, "keep"):
@@ -153,7 +157,7 @@ def decode_pair(job: Job, source: SourceFiles) -> DecodedPair | Faults:
             )
     except BadPicture as bad:
         faults.append(f"{job.pair.mask_name}: {bad}")
-    return Faults(tuple(faults)) if faults else DecodedPair(image, mask, factor, no_data)
+    return Faults(tuple(faults)) if faults else DecodedPair(image, mask, factor, no_data, picture.outside)
 
 
 def label_colours(job: Job) -> tuple[Colour, ...]:

@@ -46,6 +46,13 @@ def no_data_rules(records: Sequence[Record]) -> tuple[Rule, ...]:
     return (rule("no-data", pixels=sum(pixels.values()), pairs=len(pixels), ignored=IGNORED),)
 
 
+def clipped_rules(records: Sequence[Record]) -> tuple[Rule, ...]:
+    """Return the rule on values outside of the range that became 0 to 255; none where there are none."""
+    # hashed: part of every run key
+    outside = {record.entry.source: record.outside for record in records if record.outside}
+    return (rule("clipped", values=sum(outside.values()), images=len(outside)),) if outside else ()
+
+
 def drawn_rules(entries: Sequence[Entry], whole: bool) -> tuple[Rule, ...]:
     """Return the rules of a split that was drawn; `entries` have that of seed 0."""
     counts, exact = _sizes(entries), exact_counts(len(entries))

@@ -38,12 +38,13 @@ class _Seen:
 
     digest: hashlib._Hash = field(default_factory=hashlib.sha256)  # of its tiles' pixels
     no_data: int = 0
+    outside: int = 0
     alpha: AlphaCount = field(default_factory=AlphaCount)
     mask_alpha: AlphaCount = field(default_factory=AlphaCount)
 
     def complete(self, record: Record) -> Record:
         """Return a tile's record with what holds for the whole scene."""
-        return replace(record, pixel_digest=self.digest.hexdigest(), no_data=self.no_data)
+        return replace(record, pixel_digest=self.digest.hexdigest(), no_data=self.no_data, outside=self.outside)
 
 
 def cut_pair(job: Job) -> tuple[Record, ...] | Faults:
@@ -110,7 +111,7 @@ def _pieces(job: Job, digests: tuple[str, str], seen: _Seen) -> Iterator[Piece]:
             bottom, right = min(top + job.image_size[0], raster.height), min(left + job.image_size[1], raster.width)
             window = Window(left, top, right - left, bottom - top)
             with _named(pair.image_name):
-                picture = read_window(raster, window, labels=False)
+                picture = read_window(raster, window, labels=False, value_range=job.value_range)
                 image = black_where(any_rgb(picture.pixels), picture.without_data)
                 if (alpha := alpha_band(raster, window)) is not None:
                     seen.alpha.add(alpha)
@@ -120,6 +121,7 @@ def _pieces(job: Job, digests: tuple[str, str], seen: _Seen) -> Iterator[Piece]:
                 if (alpha := alpha_band(drawn, window)) is not None:
                     seen.mask_alpha.add(alpha)
             seen.no_data += changed + more
+            seen.outside += picture.outside
             digest = pixel_digest(image)
             seen.digest.update(digest.encode())
             image, labels = padded(image, mask.labels, job.image_size)

@@ -13,6 +13,7 @@ from data_prep.images.masks import Mask
 from data_prep.prepare.convert import FitMode, Job
 from data_prep.prepare.pairs import Pair
 from data_prep.rules import DeclaredRules, as_rules, rules_to_json
+from rssam.value_range import ValueRange
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,7 @@ class Reading:
     remedy: str
     shrink: bool = False  # whether images of a whole multiple of the prepared size are shrunk, or refused
     fit: FitMode | None = None  # where images may have any size: how they come to the prepared one
+    value_range: ValueRange | None = None  # of images of more than 8 bits, what becomes 0 and 255
     extra_files: Mapping[str, str] = field(default_factory=dict)  # of the prepared folder: name and text
 
 
@@ -44,4 +46,5 @@ def make_job(dataset: Dataset, reading: Reading, pair: Pair, work: Path) -> Job:
         mask_kinds=reading.mask_kinds,
         read_mask=reading.read_mask,
         fit=reading.fit,
+        value_range=reading.value_range,
     )

@@ -45,6 +45,7 @@ class Piece:
     tile_of: str | None  # stem of the source pair where that has several pieces
     crs: str | None = None  # see `Entry`
     transform: AffineCoefficients | None = None
+    outside: int = 0  # see `Record`, of the whole image
 
 
 def cut(job: Job) -> tuple[Record, ...] | Faults:
@@ -76,6 +77,7 @@ def cut(job: Job) -> tuple[Record, ...] | Faults:
                 digest,
                 decoded.no_data,
                 source_stem if stem != source_stem else None,
+                outside=decoded.outside,
             )
             for stem, tile, labels in _pieces(source_stem, image, mask.labels, job.image_size, job.fit)
         ),
@@ -184,4 +186,4 @@ def _write(job: Job, piece: Piece) -> Record:
     )
     occurring = tuple(np.unique(labels[kept]).tolist())
     edges = edges_of(image).packed()
-    return Record(job.rule, entry, piece.pixel_digest, occurring, piece.values, edges, piece.no_data)
+    return Record(job.rule, entry, piece.pixel_digest, occurring, piece.values, edges, piece.no_data, piece.outside)

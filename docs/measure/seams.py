@@ -7,6 +7,8 @@ From the root of the repository: python docs/measure/seams.py --samples DIR [--t
 Tiles of 512x512 whose truth is known: every real image of 1024x1024 cut into 2x2, each tile stretched and compressed
 by itself; crops of the same images that nowhere abut, turned and mirrored, at two scales; tiles of invented scenes
 with a strip left out between them; and copies of some tiles, turned and compressed anew.
+
+With --block DIR alone: real tiles that abut as they were published, by the places in their names, NAME_X_Y_i.jpg.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ import io
 import resource
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -197,6 +200,43 @@ def rows(large: list[Path], fillers: Tiles, count: int) -> Iterator[str]:
             sys.stderr.write(f"false: {seam}\n")
 
 
+def block(folder: Path) -> list[str]:
+    """Return what is found among tiles whose names hold their places, in pixels of one scene."""
+    tiles: Tiles = {}
+    places: dict[str, tuple[int, int]] = {}
+    for path in sorted(folder.glob("*_i.jpg")):
+        with Image.open(path) as picture:
+            tiles[path.stem] = fingerprint(picture.convert("RGB"))
+        first, second = path.stem.split("_")[-3:-1]
+        places[path.stem] = int(first), int(second)
+    step = min(abs(a[0] - b[0]) for a in places.values() for b in places.values() if a[0] != b[0])
+    offsets = {(0, step), (step, 0)}  # which of the two numbers runs to the right is not said
+    truth = {
+        frozenset((a, b))
+        for a, (x, y) in places.items()
+        for b, (right, below) in places.items()
+        if (right - x, below - y) in offsets
+    }
+    seams = find_seams(tiles)
+    found = {frozenset((seam.first, seam.second)) for seam in seams.abutting}
+    sides = Counter(
+        (seam.side, tuple(np.sign(np.subtract(places[seam.second], places[seam.first])).tolist()))
+        for seam in seams.abutting
+    )
+    for pair in sorted(map(sorted, truth - found)):
+        sys.stderr.write(f"missed: {' '.join(pair)}\n")
+    for pair in sorted(map(sorted, found - truth)):
+        sys.stderr.write(f"false: {' '.join(pair)}\n")
+    for seam in seams.refused:
+        known = "abut" if frozenset((seam.first, seam.second)) in truth else "do not abut"
+        sys.stderr.write(f"refused: {seam.correlation:.2f} {seam.side} {seam.first} {seam.second} {known}\n")
+    right = len(found & truth)
+    return [
+        f"{len(tiles)} tiles, {len(truth)} true seams: {right} found (recall {right / len(truth):.3f}), "
+        f"{len(found - truth)} false; {', '.join(f'{side} {way}: {number}' for (side, way), number in sides.items())}."
+    ]
+
+
 def near(tiles: Tiles) -> list[str]:
     """What near copies are found among tiles that do not abut."""
     began = time.perf_counter()
@@ -216,10 +256,15 @@ def near(tiles: Tiles) -> list[str]:
 def main() -> None:
     """Make the tiles, look for seams and copies, print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--samples", type=Path, required=True)
+    chosen = parser.add_mutually_exclusive_group(required=True)
+    chosen.add_argument("--samples", type=Path)
+    chosen.add_argument("--block", type=Path)
     parser.add_argument("--tiles", type=int, default=6226)
     parser.add_argument("--workers", type=int, default=2)
     options = parser.parse_args()
+    if options.block is not None:
+        sys.stdout.write("\n".join(block(options.block)) + "\n")
+        return
     folders = ("deepglobe-layout-vegas/train", "deepglobe-sample/train", "deepglobe-sample/valid")
     large = [path for folder in folders for path in sorted((options.samples / folder).glob("*_sat.jpg"))]
     small = sorted((options.samples / "roads-gsi" / "images").glob("*.png"))

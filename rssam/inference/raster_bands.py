@@ -76,9 +76,10 @@ def palette_of(raster: DatasetReader, path: Path) -> NDArray[np.uint8] | None:
 
 
 def alpha_band(raster: DatasetReader) -> int | None:
-    """Return the number of the band that is tagged alpha and that GDAL takes for the mask of the others."""
+    """Return the number of the band that is tagged alpha; None where a mask beside the bands has its place."""
     tagged = [number for number, meaning in enumerate(raster.colorinterp, start=1) if meaning == ColorInterp.alpha]
-    return tagged[0] if tagged and MaskFlags.alpha in raster.mask_flag_enums[0] else None
+    used = {MaskFlags.alpha, MaskFlags.nodata} & set(raster.mask_flag_enums[0])
+    return tagged[0] if tagged and used else None
 
 
 def is_mask(values: NDArray[Any]) -> bool:

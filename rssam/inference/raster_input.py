@@ -2,10 +2,10 @@
 
 The rules, which the command prints where they apply:
 - bands: those declared red, green and blue, else the first three, or the ones that were named; a palette gives colours.
-- values: the range that `rssam/inference/value_range.py` decided for all files becomes 0 to 255.
-- no data: a nodata value, an alpha band or a mask band, by GDAL's own rules, and what is no finite number. Such pixels
-  are black to the network, as `prepare` makes them, and no data in every output. A band that is named as a colour, or
-  whose values are no mask, masks nothing, whatever its tag.
+- values: the range that `rssam/value_range.py` decided for all files becomes 0 to 255.
+- no data: a nodata value, an alpha band or a mask band, the first beside the second too, and what is no finite number.
+  Such pixels are black to the network, as `prepare` makes them, and no data in every output. A band that is named as a
+  colour, or whose values are no mask, masks nothing, whatever its tag.
 
 Imports no torch.
 """
@@ -25,18 +25,15 @@ import rasterio
 from affine import Affine
 from numpy.typing import NDArray
 from rasterio.enums import MaskFlags
-from rasterio.errors import NotGeoreferencedWarning, RasterioError
+from rasterio.errors import NodataShadowWarning, NotGeoreferencedWarning, RasterioError
 from rasterio.io import DatasetReader
 from rasterio.windows import Window
 
 from rssam.inference.raster_bands import BadRaster, alpha_band, choose_bands, is_mask, palette_of, require_upright
-from rssam.inference.value_range import BYTES, Sample, ValueRange
+from rssam.value_range import BYTES, Sample, ValueRange, sampled_places
 
 SAMPLES = 24
 """Windows of the sample along each side."""
-
-SAMPLE_SIDE = 48
-"""Pixels of one of them."""
 
 SEARCH_SIDE = 1024
 """Pixels of the windows that are searched one after another where no window of the sample has data."""
@@ -68,6 +65,7 @@ class RasterSource(AbstractContextManager["RasterSource"]):
             self.value_range = None if self.types == {"uint8"} and value_range == BYTES else value_range
             flags = [self.raster.mask_flag_enums[band - 1] for band in self.bands]
             self.full = all(MaskFlags.all_valid in flag for flag in flags)
+            self.by_value = any(MaskFlags.nodata in flag for flag in flags)
         except RasterioError as error:
             self.raster.close()
             raise BadRaster(f"{path} cannot be read ({error.__cause__ or error})") from error
@@ -178,14 +176,8 @@ class RasterSource(AbstractContextManager["RasterSource"]):
         return Sample(str(self.path), self.types, ends, None if kept is None else kept.astype(np.float64))
 
     def _windows(self) -> Iterator[Window]:
-        height, width = self.size
-        tops, lefts = (
-            sorted({int(place) for place in np.linspace(0, max(side - SAMPLE_SIDE, 0), SAMPLES)})
-            for side in (height, width)
-        )
-        for top in tops:
-            for left in lefts:
-                yield Window(left, top, min(SAMPLE_SIDE, width - left), min(SAMPLE_SIDE, height - top))
+        for top, left, height, width in sampled_places(self.size, SAMPLES):
+            yield Window(left, top, width, height)
 
     def _all_windows(self) -> Iterator[Window]:
         height, width = self.size
@@ -210,10 +202,19 @@ class RasterSource(AbstractContextManager["RasterSource"]):
         return pixels, valid
 
     def _valid(self, shape: tuple[int, ...], options: dict[str, Any]) -> NDArray[np.bool_]:
-        """Return where the raster has data [h, w]. GDAL takes alpha for the mask only without a nodata value."""
-        if self.full or self.unmasked is not None:
-            return np.ones(shape, bool)
-        return np.asarray(self.raster.dataset_mask(**options) > 0)
+        """Return where the raster has data [h, w]: by its nodata value and by alpha, where it has both."""
+        valid: NDArray[np.bool_] = np.ones(shape, bool)
+        if self.full:
+            return valid
+        band = alpha_band(self.raster)
+        if band is None:
+            return np.asarray(self.raster.dataset_mask(**options) > 0)
+        if self.by_value:
+            others = [number for number in self.raster.indexes if number != band or self.unmasked is not None]
+            valid = np.any([self.raster.read_masks(number, **options) > 0 for number in others], axis=0)
+        if self.unmasked is None:
+            valid &= self.raster.read(band, **options) > 0
+        return valid
 
     def _shown(self, pixels: NDArray[Any], valid: NDArray[np.bool_]) -> NDArray[np.uint8]:
         shown = pixels if self.value_range is None else self.value_range.to_bytes(pixels)
@@ -223,9 +224,11 @@ class RasterSource(AbstractContextManager["RasterSource"]):
 
     @contextmanager
     def _decoding(self, where: str) -> Iterator[None]:
-        """Raise BadRaster for what GDAL raises inside."""
+        """Raise BadRaster for what GDAL raises inside, and read alpha beside a nodata value without a warning."""
         try:
-            yield
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", NodataShadowWarning)
+                yield
         except RasterioError as error:
             reason = error.__cause__ or error
             raise BadRaster(f"{self.path} cannot be decoded in {where} ({reason})") from error

@@ -12,6 +12,7 @@ from benchmarks.protocol.run import PROTOCOL, canonical, plain_fields
 from benchmarks.results.data_record import run_data_record, shared_scenes
 from benchmarks.results.result import Result
 from data_prep.datasets.folder import Folder
+from data_prep.datasets.folder_scale import SCALES, scale_rules
 from data_prep.manifest import Entry
 from data_prep.prepare.finalize import drawn_rules, published_rules
 from data_prep.registry import dataset as find_dataset
@@ -121,6 +122,12 @@ def declared_split(split: RebuiltSplit) -> Iterator[str]:
         yield f"whether its split is official is {manifest.official_split!r}, expected true or false"
     sizes = tuple(len(split.splits[name]) for name in SPLITS)
     if isinstance(dataset, Folder):
+        scaled = tuple(rule for rule in manifest.rules.get("image", ()) if rule.code in SCALES)
+        if scaled != scale_rules(dataset.scale):
+            said, declared_as = (
+                sentences({"": rules})[""] or "8 bits" for rules in (scaled, scale_rules(dataset.scale))
+            )
+            yield f"its values are said to be: {said}; those of {dataset.name} are declared as: {declared_as}"
         if manifest.official_split != dataset.published_split:
             said, declared_as = (
                 "published" if known else "dealt" for known in (manifest.official_split, dataset.published_split)

@@ -11,7 +11,7 @@ from benchmarks.export import adapter, predict
 from benchmarks.export.load_run import load_run
 from benchmarks.signals import Interrupted
 from rssam.inference import predict_raster
-from rssam.inference.value_range import RangeUnknown, ValueRange
+from rssam.value_range import RangeUnknown, ValueRange
 from tests.benchmarks.cli.test_predict import call, home, picture  # noqa: F401
 from tests.rssam.inference.made_rasters import UTM, write
 

@@ -19,8 +19,8 @@ from data_prep.facts import FACTS
 from data_prep.manifest import load_manifest
 from reports.model_card import interval_record, render
 from rssam.config import RSSAM
-from rssam.inference.value_range import ValueRange
 from rssam.kinds import fault
+from rssam.value_range import ValueRange
 from rssam.weights.convert import convert_checkpoint
 from rssam.weights.folder import WeightsFolder
 from rssam.weights.registry import WEIGHTS

@@ -15,6 +15,7 @@ from benchmarks.protocol.tables import TABLE3, TABLE4, TABLE5
 from benchmarks.results.store import Store
 from data_prep.datasets.folder_options import ClassMap, declare
 from data_prep.registry import BUILT_IN, DATASETS, register_home
+from data_prep.rules import rule
 from reports.bundle.checks.checked import RebuiltSplit
 from reports.bundle.checks.data_checks import declared_split
 from reports.select.results import collect
@@ -196,6 +197,20 @@ def test_a_bundle_whose_split_is_not_as_declared_is_found(tmp_path, source, spli
     (problem,) = declared_split(RebuiltSplit(forged, forged.splits(0)))
     words = {"folders": ("dealt", "published"), "ignored": ("published", "dealt")}[split]
     assert problem == f"its split is {words[0]}, that of mine is declared as {words[1]}"
+
+
+def test_a_bundle_whose_scale_is_not_as_declared_is_found(tmp_path, source):
+    mine = declare(ClassMap("mine", (("a", 0), ("b", 1), ("c", 2)), side=64), tmp_path / "mine", ())
+    manifest = mine.prepare(
+        tmp_path / "mine", tmp_path / "data" / "mine", origin="source", workers=1, progress=lambda *_: None
+    )
+    register_home(tmp_path / "data")
+    image = (rule("scaled", min=0, max=3000), *manifest.rules["image"])
+    forged = dataclasses.replace(manifest, rules={**manifest.rules, "image": image})
+    (problem,) = declared_split(RebuiltSplit(forged, forged.splits(0)))
+    assert problem == (
+        "its values are said to be: values of 0 to 3000 become 0 to 255; those of mine are declared as: 8 bits"
+    )
 
 
 def test_padding_and_absent_classes_are_said(command, tmp_path):

@@ -59,7 +59,7 @@ def test_several_pictures_stay_refused(tmp_path):
 def test_a_band_for_each_class_is_refused(tmp_path):
     """Of a perfect map the first band was read, "not road": Dice 0."""
     write_raster(tmp_path / "a.tif", np.stack([1 - ROADS, ROADS]))
-    with pytest.raises(BadPicture, match=r"found 2 bands \(one for each class\?\)"):
+    with pytest.raises(BadPicture, match=r"found 2 bands \(one for each class\?\); declare it: --encoding one-hot"):
         read(tmp_path / "a.tif")
 
 

@@ -292,6 +292,26 @@ def test_the_contact_sheet_shows_images_above_their_masks(home, manifest):
     assert (sheet[202:378, 8:184] == below).all()
 
 
+@pytest.mark.parametrize("shift", [0, 3])
+def test_the_contact_sheet_shows_a_mask_that_is_shifted(tmp_path, shift):
+    """Beside each other, and a fifth as large, a shift of pixels was seen by nobody."""
+    truth = np.zeros((192, 192), np.uint8)
+    truth[:, 60:100] = 1
+    image = np.repeat(np.where(truth, 200, 50)[..., None], 3, axis=-1).astype(np.uint8)
+    for folder in ("images", "masks"):
+        (tmp_path / "s" / folder).mkdir(parents=True)
+    for number in range(3):
+        Image.fromarray(image).save(tmp_path / "s" / "images" / f"{number}.png")
+        Image.fromarray(np.roll(truth, shift, axis=1)).save(tmp_path / "s" / "masks" / f"{number}.png")
+    mine = declare(replace(from_options(["road=1"], None), name="mine"), tmp_path / "s", ())
+    manifest = mine.prepare(tmp_path / "s", tmp_path / "out", origin="source", workers=1, progress=lambda *_: None)
+    sheet = np.asarray(contact_sheet(tmp_path / "out", manifest)).astype(int)
+    part = sheet[24 + 2 * THUMB + 4 : 24 + 3 * THUMB + 4, 8 : 8 + THUMB]
+    bright = part.min(axis=-1) == 200  # road of the image that the mask leaves clear
+    assert bright.sum() == shift * THUMB
+    assert (np.ptp(part[:, 60 + shift], axis=-1) > 200).all()  # the outline, in the colour of the class alone
+
+
 def test_a_second_card_is_the_same_and_takes_away_what_no_longer_holds(home, manifest, card, tmp_path):
     folder = home / "data" / "deepglobe"
     write_card(card, manifest, folder, tmp_path / "a")

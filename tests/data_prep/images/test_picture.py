@@ -352,3 +352,20 @@ def test_no_file_is_opened_that_another_names(tmp_path):
     assert (labels(SourceFile.read(tmp_path / "aux.tif")) == plain).all()
     with pytest.raises(RasterioIOError, match="name another file"):
         geotiff.opened(tmp_path / "aux.tif")
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_no_data_value_beside_alpha_counts_too_without_a_warning(tmp_path):
+    """rasterio warned that alpha was not used; it was, and the no-data value was not."""
+    pixels = np.concatenate([image(), np.full((1, 48, 64), 255, np.uint8)])
+    pixels[:3, :5], pixels[3, 5:9] = 0, 0
+    source = tiff(tmp_path, pixels, PLACED, nodata=0, photometric="RGB", alpha="YES")
+    empty = read_image(source, KINDS).without_data
+    assert (empty == np.broadcast_to(np.arange(48)[:, None] < 9, (48, 64))).all()
+    marks = np.stack([drawn(), np.full((48, 64), 255)]).astype(np.uint8)
+    marks[0, :5], marks[1, 5:9] = 7, 0
+    found = labels(tiff(tmp_path, marks, PLACED, nodata=7, alpha="YES"))
+    assert (found == np.where(np.arange(48)[:, None] < 9, IGNORED, drawn())).all()
+
+
+PLACED = Affine(0.5, 0, 500000, 0, -0.5, 5000000)

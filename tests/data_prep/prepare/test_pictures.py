@@ -12,12 +12,13 @@ import pytest
 from affine import Affine
 from PIL import Image
 
-from data_prep.datasets.folder import LAYOUT, Folder, load_folder
+from data_prep.datasets.folder import Folder, load_folder
 from data_prep.datasets.folder_options import BadDeclaration, declare, from_file, from_options
 from data_prep.datasets.whu import Whu
 from data_prep.errors import DataError
 from data_prep.images import tiff_header
 from data_prep.manifest import Manifest
+from data_prep.prepare.layouts import NamedFiles
 from data_prep.rules import Rule, sentences
 from tests.data_prep.raster_files import write_raster
 
@@ -63,7 +64,9 @@ def mask(source: Path, stem: str) -> np.ndarray:
 def test_a_mask_of_a_band_for_each_class_is_a_fault(tmp_path):
     """It gave 91.7 % foreground where 8.3 % is true: Pillow kept the first band, "not road"."""
     source = write(tmp_path / "s", change=lambda _, pixels: np.stack([1 - pixels, pixels]))
-    with pytest.raises(DataError, match=r"masks/0\.tif: .*found 2 bands \(one for each class\?\)"):
+    with pytest.raises(
+        DataError, match=r"masks/0\.tif: .*found 2 bands \(one for each class\?\); save the number of the class"
+    ):
         prepared(source)
 
 
@@ -343,7 +346,16 @@ def test_files_beside_pictures_come_out_of_archives(tmp_path):
 
 
 def test_the_file_of_a_scene_may_be_larger_than_a_picture_that_is_read_whole(tmp_path, small_limit, monkeypatch):
-    monkeypatch.setattr("data_prep.datasets.folder.LAYOUT", replace(LAYOUT, largest=1000))
+    monkeypatch.setattr(NamedFiles, "largest", 1000)
     source = write_scene(tmp_path / "s")
     assert (source / "masks" / "scene.tif").stat().st_size > 1000
     assert len(prepared(source, own(source, side=64)).entries) == 9
+
+
+@pytest.mark.parametrize(("stored", "declared"), [(1, 255), (255, 1)])
+def test_the_value_of_the_one_class_is_named_where_another_was_declared(tmp_path, stored, declared):
+    """Of masks of 0 and 1 declared as 255 it said: soft borders, --threshold 128, which empties them."""
+    source = write(tmp_path / "s", change=lambda _, pixels: pixels * np.uint8(stored))
+    data = declare(replace(from_options([f"road={declared}"], None), name="own"), source, ())
+    with pytest.raises(DataError, match=rf'found also {stored}\. If it .* say so: --classes "NAME={stored}"'):
+        prepared(source, data)

@@ -10,7 +10,7 @@ from rasterio.enums import ColorInterp
 
 from rssam.contract import IGNORE
 from rssam.inference.raster_input import BadRaster, RasterSource
-from rssam.inference.value_range import BYTES, UNIT
+from rssam.value_range import BYTES, UNIT
 from tests.rssam.inference.made_rasters import UTM, colours, expected_labels, run, write
 
 RGBA = [ColorInterp.red, ColorInterp.green, ColorInterp.blue, ColorInterp.alpha]
@@ -127,6 +127,23 @@ def test_a_named_mask_masks_nothing(tmp_path):
     path = write(tmp_path / "rgba.tif", pixels, colorinterp=RGBA, **UTM)
     assert (map_of(path, tmp_path, [4, 1, 2])[0] != IGNORE).all()
     assert ((map_of(path, tmp_path, [1, 2, 3])[0] == IGNORE) == (pixels[3] == 0)).all()
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("bands", [None, [4, 1, 2]])
+def test_a_nodata_value_beside_alpha_counts_too_without_a_warning(tmp_path, bands):
+    """rasterio warned four times a tile that alpha was not used; it was, and the nodata value was not."""
+    pixels = np.concatenate([colours(64, 64), np.full((1, 64, 64), 255, np.uint8)])
+    pixels[:, :5] = 0
+    pixels[3, 5:9] = 0
+    pixels[3, :5] = 255 if bands is None else 0
+    path = write(tmp_path / "both.tif", pixels, nodata=0, colorinterp=RGBA, **UTM)
+    with RasterSource(path, bands, BYTES) as source:
+        _, valid = source.read(0, 64, 0, 64)
+        _, small = source.read_small((64, 64))
+    np.testing.assert_array_equal(small, valid)
+    hidden = 9 if bands is None else 5  # a band that is a colour masks nothing
+    np.testing.assert_array_equal(valid, np.broadcast_to(np.arange(64)[:, None] >= hidden, (64, 64)))
 
 
 def test_a_soft_alpha_is_a_mask_still(tmp_path):

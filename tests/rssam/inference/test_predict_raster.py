@@ -15,7 +15,7 @@ from rssam.errors import UserError
 from rssam.inference.partial_output import PartialOutput
 from rssam.inference.predict_raster import partial_folder, require_fit
 from rssam.inference.raster_input import BadRaster, RasterSource
-from rssam.inference.value_range import BYTES, ValueRange, percentiles
+from rssam.value_range import BYTES, ValueRange, percentiles
 from tests.rssam.inference.made_rasters import (
     CLASSES,
     PALETTE,

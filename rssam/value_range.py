@@ -11,7 +11,7 @@ torch.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -21,10 +21,15 @@ from numpy.typing import NDArray
 from rssam.errors import UserError
 
 PERCENTILES = (2.0, 98.0)
+SAMPLE_SIDE = 48
+"""Pixels of a window of a sample."""
+
 SHOWN = 10
 """Files that a message lists."""
 
 Triple = tuple[float, float, float]
+Place = tuple[int, int, int, int]
+"""Top, left, height and width of a window."""
 
 
 class RangeUnknown(UserError):
@@ -44,6 +49,17 @@ class ValueRange:
         if not (math.isfinite(low) and math.isfinite(high) and low < high):
             raise UserError(f"--scale {low:g},{high:g}: expected two numbers MIN,MAX with MIN below MAX")
         return cls((low, low, low), (high, high, high))
+
+    @classmethod
+    def parsed(cls, text: str) -> ValueRange:
+        """Return the range that a user wrote as MIN,MAX. Raises UserError."""
+        try:
+            low, high = map(float, text.split(","))
+        except ValueError as error:
+            raise UserError(
+                f"--scale {text}: expected 2 numbers with a comma between, such as 0,3000, or auto"
+            ) from error
+        return cls.alike(low, high)
 
     @property
     def text(self) -> str:
@@ -112,6 +128,17 @@ class Decision:
     note: str | None = None
 
 
+def sampled_places(size: tuple[int, int], across: int) -> Iterator[Place]:
+    """Yield at most `across` times `across` windows of a file of (height, width), in a regular grid."""
+    height, width = size
+    tops, lefts = (
+        sorted({int(place) for place in np.linspace(0, max(side - SAMPLE_SIDE, 0), across)}) for side in size
+    )
+    for top in tops:
+        for left in lefts:
+            yield top, left, min(SAMPLE_SIDE, height - top), min(SAMPLE_SIDE, width - left)
+
+
 def decide(samples: Sequence[Sample], recorded: ValueRange | None = None) -> Decision:
     """Return the range that all files share, or that of the data which a network was trained on.
 
@@ -128,7 +155,7 @@ def decide(samples: Sequence[Sample], recorded: ValueRange | None = None) -> Dec
     if unknown:
         raise RangeUnknown(
             "expected values of 8 bits, within 0..255, or real numbers within 0..1, found "
-            f"{_listed(unknown)}. {_HOW_TO_SAY}"
+            f"{_listed(unknown)}{_together(unknown)}. {_HOW_TO_SAY}"
         )
     as_bytes, as_unit = ([sample for sample, range_ in shown if range_ == ends] for ends in (BYTES, UNIT))
     if as_bytes and as_unit:
@@ -141,8 +168,8 @@ def decide(samples: Sequence[Sample], recorded: ValueRange | None = None) -> Dec
     return Decision(BYTES, f"values of {_types(wide)} within 0..255 are taken as 8 bits (--scale)")
 
 
-def percentiles(samples: Sequence[Sample]) -> Decision:
-    """Return the 2nd to 98th percentile of each band over the samples of all files.
+def percentiles(samples: Sequence[Sample], *, alike: bool = False) -> Decision:
+    """Return the 2nd to 98th percentile of each band over the samples of all files, or with `alike` of all bands.
 
     Pixels that are 0 in all bands are left out: borders of scenes are so, and often not declared as no data.
     """
@@ -151,6 +178,8 @@ def percentiles(samples: Sequence[Sample]) -> Decision:
     values = values[:, (values != 0).any(axis=0)]
     if not values.size:
         return Decision(BYTES, "no value of a sample differs from 0: there is nothing to stretch")
+    if alike:
+        values = np.broadcast_to(values.ravel(), (3, values.size))
     low, high = np.percentile(values, PERCENTILES, axis=1)
     high = np.maximum(high, low + 1e-6 * np.maximum(np.abs(low), 1))  # a band of one value
     chosen = ValueRange(_triple(low), _triple(high))
@@ -177,7 +206,7 @@ _HOW_TO_SAY = (
 
 def _disagreeing(found: str) -> RangeUnknown:
     return RangeUnknown(
-        f"the files differ in their range of values, and all files of a command are stretched alike: {found}. Predict "
+        f"the files differ in their range of values, and all files of a command are stretched alike: {found}. Take "
         "them apart, or give one range for all: --scale MIN,MAX"
     )
 
@@ -185,6 +214,14 @@ def _disagreeing(found: str) -> RangeUnknown:
 def _listed(samples: Sequence[Sample]) -> str:
     more = f" and {len(samples) - SHOWN} more" if len(samples) > SHOWN else ""
     return ", ".join(sample.text for sample in samples[:SHOWN]) + more
+
+
+def _together(samples: Sequence[Sample]) -> str:
+    """Return the range of several files together, as the end of a list of them."""
+    ends = [sample.ends for sample in samples if sample.ends is not None]
+    if len(ends) < 2:
+        return ""
+    return f"; all together from {min(low for low, _ in ends):g} to {max(high for _, high in ends):g}"
 
 
 def _types(samples: Sequence[Sample]) -> str:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from rssam.errors import UserError
-from rssam.inference.value_range import BYTES, UNIT, RangeUnknown, Sample, ValueRange, decide, percentiles
+from rssam.value_range import BYTES, UNIT, RangeUnknown, Sample, ValueRange, decide, percentiles
 
 
 def sample(name, kind, ends=None, values=None):
