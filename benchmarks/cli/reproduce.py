@@ -95,6 +95,9 @@ def reproduce(
     save_every: Annotated[
         float, typer.Option(min=0, help="Minutes between checkpoints within an epoch; after each there is one anyway.")
     ] = 10,
+    keep: Annotated[
+        bool, typer.Option("--keep", help="Keep a finished run's last checkpoint with its optimiser's state.")
+    ] = False,
     track: Annotated[bool, typer.Option(help="Mirror the runs to MLflow.")] = True,
     compiled: Annotated[bool, typer.Option("--compile", help="Compile networks, on CUDA (torch.compile).")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would run and how long, and stop.")] = False,
@@ -148,7 +151,7 @@ def reproduce(
     readers = choose_workers(workers, chosen_device, jobs * (devices or 1))
     session = Session(
         root.home, chosen_device, observer, tracker, readers, save_every=60 * save_every, compiled=compiled,
-        precision_choice=precision,
+        precision_choice=precision, keep=keep,
     )  # fmt: skip
     if (text := precision_note(session.precision, chosen_device)) is not None:
         warnings.print(f"note: {text}", soft_wrap=True)
