@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from benchmarks.cli.options import (
+    EncoderOption,
     Json,
     PrecisionOption,
     ProfileName,
@@ -48,9 +49,7 @@ def reproduce(
     dataset: Annotated[
         str | None, typer.Option(help="Run the rows on another data set.", autocompletion=complete_datasets)
     ] = None,
-    encoder: Annotated[
-        str | None, typer.Option(help="SAM encoder of every row: vit_b, vit_l, vit_h, vit_t, vit_s")
-    ] = None,
+    encoder: EncoderOption = None,
     init: Annotated[
         EncoderInit | None, typer.Option(help="Start from SAM's checkpoint, or everything from scratch.")
     ] = None,

@@ -108,7 +108,9 @@ def _best_folder(store: Store, result: Result) -> Path:
     """Where the parameters of the result's best epoch are: in the folder of the chosen rate. Raises NotTrained."""
     work, rates = store.work(result.key), result.identity["recipe"]["rates"]
     if result.best_rate is not None and result.best_rate not in rates:
-        raise NotTrained(f"{store.path(result.key)} names the rate {result.best_rate:g}, which its recipe does not have")
+        raise NotTrained(
+            f"{store.path(result.key)} names the rate {result.best_rate:g}, which its recipe does not have"
+        )
     diverged = {rate.rate for rate in result.diverged}  # their losses before that may be lower
     chosen = [rate for rate in rates if rate == result.best_rate] or [rate for rate in rates if rate not in diverged]
     folders = [work / candidate_name(rates, rate) for rate in chosen]

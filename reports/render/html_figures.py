@@ -143,7 +143,9 @@ def _scene(block: Block, scene: Scene, titles: Sequence[str]) -> SceneView:
 def photograph(picture: Picture, side: int = SIDE) -> str:
     """Return an aerial image as a JPEG data URI of at most `side` pixels."""
     buffer = io.BytesIO()
-    _bounded(Image.fromarray(picture), Image.Resampling.BOX, side).save(buffer, "JPEG", quality=JPEG_QUALITY, optimize=True)
+    _bounded(Image.fromarray(picture), Image.Resampling.BOX, side).save(
+        buffer, "JPEG", quality=JPEG_QUALITY, optimize=True
+    )
     return f"data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode()}"
 
 

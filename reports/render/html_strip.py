@@ -80,15 +80,23 @@ def _strip(result: Result, home: Path) -> Strip | None:
     scenes = []
     for stem in _spread(result):
         image, truth = read_pair(folder, entries[stem])
-        pictures: list[Picture] = [image, *(draw_over(image, mask, colours) for mask in (truth, predicted.labels(stem)))]
+        pictures: list[Picture] = [
+            image,
+            *(draw_over(image, mask, colours) for mask in (truth, predicted.labels(stem))),
+        ]
         scenes.append(StripScene(stem, format_number(dice[stem]), *(photograph(picture, SIDE) for picture in pictures)))
     if not scenes:
         return None
     legend = tuple((names[label].replace("_", " "), "rgb({} {} {})".format(*colours[label])) for label in labels)
     return Strip(
-        run_name(result.identity).title, result.data_description, result.key, format_number(result.scores.dice), len(result.images),
-        tuple(scenes), legend,
-    )  # fmt: skip
+        system=run_name(result.identity).title,
+        data=result.data_description,
+        key=result.key,
+        dice=format_number(result.scores.dice),
+        images=len(result.images),
+        scenes=tuple(scenes),
+        legend=legend,
+    )
 
 
 def _spread(result: Result) -> tuple[str, ...]:

@@ -17,6 +17,7 @@ from reports.tables.frames import TableFrame, known
 from reports.tables.ranking import RankMark, differs, paper_ranks, ranks
 from reports.tables.recipe_text import describe_replicate
 from reports.tables.rows import row_title, rows_with_results
+from rssam.amounts import format_bytes
 
 ColumnKind = Literal["label", "ours", "paper", "difference", "verdict", "extra", "runs"]
 
@@ -268,7 +269,7 @@ def _replicate(frame: TableFrame, result: Result) -> ReplicateDetails:
         ("device", record.get("device") or "not recorded"),
         ("finished", str(record.get("finished") or "not recorded").replace("T", " ").replace("+00:00", " UTC")),
         ("diverged", ", ".join(f"rate {lost.rate:g} in epoch {lost.epoch}" for lost in result.diverged)),
-        ("took", f"{duration(result.seconds)}; peak memory {result.peak_memory / 2**30:.1f} GiB"),
+        ("took", f"{duration(result.seconds)}; peak memory {format_bytes(result.peak_memory)}"),
     )
     shown = (*frame.table.scores, *frame.extras)
     scores = tuple((heading(name), number(float(run[name]), name)) for name in shown)

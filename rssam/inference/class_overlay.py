@@ -17,9 +17,7 @@ SATURATED = 0.5
 """Saturation and brightness below which a colour cannot be told from ground, roofs and shadow."""
 
 
-def draw_over(
-    pixels: NDArray[np.uint8], labels: NDArray[np.uint8], colours: Mapping[int, Colour]
-) -> NDArray[np.uint8]:
+def draw_over(pixels: NDArray[np.uint8], labels: NDArray[np.uint8], colours: Mapping[int, Colour]) -> NDArray[np.uint8]:
     """Return the pixels [h, w, 3] with a veil over each region, and its outline, in the colour of its class."""
     table = np.zeros((IGNORE + 1, 3), np.float32)
     share = np.zeros(IGNORE + 1, np.float32)

@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from benchmarks.execution.plan import resolve_all
+from benchmarks.execution.run_status import run_status
 from benchmarks.execution.runner import execute_all
 from benchmarks.export.load_run import NotTrained, declared_model, load_run
-from benchmarks.execution.run_status import run_status
 from benchmarks.protocol.registry import MODELS, smallest
 from benchmarks.results.result import Result
 from benchmarks.training.evaluate import evaluate

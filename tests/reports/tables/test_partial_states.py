@@ -113,7 +113,9 @@ def test_one_seed_of_one_row_and_three_of_another(home):
     assert "- No interval: 3 test images with something to score, where an interval takes 20." in lines
     assert "- ± is the standard deviation over replicates, which holds the luck of split and training." in lines
     (replicates,) = (line for line in lines if line.startswith("- Rows rest on different replicates. "))
-    assert replicates.endswith("with seed 2. Numbers are means over a row's replicates. No verdict: it takes 5 replicates.")
+    assert replicates.endswith(
+        "with seed 2. Numbers are means over a row's replicates. No verdict: it takes 5 replicates."
+    )
 
 
 def test_mixed_recipes_have_a_table_each(home):
