@@ -240,7 +240,8 @@ def bad_files(faults: Sequence[str]) -> DataError:
     """Return the error that lists the files which cannot be used."""
     return DataError(
         f"{counted(len(faults), 'file')} of the source cannot be used; nothing was prepared. Mend or remove them (an "
-        "image always with its mask) and run prepare again, or leave them out with --skip-bad. Kinds: {kinds(faults)}.\n"
+        "image always with its mask) and run prepare again, or leave them out with --skip-bad. "
+        f"Kinds: {kinds(faults)}.\n"
         f"{shown(faults)}"
     )
 
