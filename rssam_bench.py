@@ -36,6 +36,10 @@ def main() -> None:
     """Run `rssam-bench`."""
     if found := shadowed():
         sys.exit(f"error: {in_words(found)}")
-    from benchmarks.cli.app import main as run
+    from rssam.errors import UserError
 
+    try:
+        from benchmarks.cli.app import main as run
+    except UserError as error:  # a system that lacks what the packages are built on
+        sys.exit(f"error: {error}")
     run()

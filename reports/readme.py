@@ -11,7 +11,7 @@ from reports.formatting import format_number
 from reports.render.markdown import lines, marked, reading
 from reports.select.results import PUBLISHED, collect
 from reports.tables.assemble import assemble
-from reports.tables.cells import cells
+from reports.tables.cells import cells, parts
 from reports.tables.frames import TableFrame
 from reports.tables.mixed_software import MIXED
 from reports.tables.without_result import LOST
@@ -49,9 +49,10 @@ def renewed(text: str, published: Path = PUBLISHED) -> str:
 def _block(frame: TableFrame) -> str:
     """Dice of the rows of one table that were run."""
     width = len(frame.table.label_columns)
-    heads = [*frame.table.label_columns, "Dice", "paper", "difference", "runs"]
+    _, *others = parts(frame)
+    heads = [*frame.table.label_columns, "Dice", *others, "runs"]
     rows = [
-        [*(marked(cell) for cell in row[: width + 3]), markdown(row[-1].text)]
+        [*(marked(cell) for cell in row[: width + 1 + len(others)]), markdown(row[-1].text)]
         for row, state in zip(cells(frame), frame.rows["state"], strict=True)
         if state != "not run"
     ]

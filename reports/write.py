@@ -18,6 +18,7 @@ from reports.extra_tables.speed import Efficiency, efficiency_section, read_effi
 from reports.figures.files import figure_files
 from reports.render import csv, html, latex, markdown
 from reports.render.html_figures import figure_views
+from reports.render.html_strip import prediction_strip
 from reports.select.results import PUBLISHED, collect
 from reports.tables.assemble import Report, assemble
 from reports.verdicts.output import claims_json, verdicts_json
@@ -106,8 +107,9 @@ def write_report(
         elif name == "html":
             views = figure_views(figures, collection, home, named)
             page = html.render(
-                report, collection, views, summary, extra_sections, costs.records, claims=CLAIM_SET in chosen
-            )
+                report, collection, views, summary, extra_sections, costs.records,
+                prediction_strip(report.results("own"), home), claims=CLAIM_SET in chosen,
+            )  # fmt: skip
             files["report.html"] = page.encode()
         else:
             render = {"tex": latex.render, "csv": csv.render}[name]

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import errno
-import fcntl
 import hashlib
 import os
 import re
 import secrets
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -16,11 +16,34 @@ from pathlib import Path
 
 from rssam.errors import UserError
 
+try:
+    import fcntl
+except ImportError as error:
+    raise UserError(
+        f"rssam-bench holds its runs with file locks that {sys.platform} does not have: it runs on Linux, and on "
+        "Windows inside WSL 2"
+    ) from error
+
 
 def sha256_file(path: Path) -> str:
     """Compute the SHA-256 of a file's bytes in hex, read in pieces."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def is_locked(path: Path) -> bool:
+    """Return whether a living process holds the lock on a file. Nothing is written, so it may be read-only."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
 
 
 def require_writable(folder: Path, what: str) -> None:

@@ -29,6 +29,13 @@ OwnModel = Annotated[
     str | None,
     typer.Option("--model", metavar="MODULE:CLASS", help="The class of a system of your own, which no file may name."),
 ]
+EncoderOption = Annotated[
+    str | None,
+    typer.Option(
+        "--encoder",
+        help="SAM encoder of every row: vit_b, vit_l, vit_h; vit_t and vit_s, with the smallest variants of systems.",
+    ),
+]
 PrecisionOption = Annotated[
     PrecisionChoice,
     typer.Option("--precision", help="auto is fp32 on the CPU; on GPUs bf16, or fp16 if they lack native bf16."),

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from benchmarks.cli.options import (
+    EncoderOption,
     Json,
     PrecisionOption,
     ProfileName,
@@ -48,9 +49,7 @@ def reproduce(
     dataset: Annotated[
         str | None, typer.Option(help="Run the rows on another data set.", autocompletion=complete_datasets)
     ] = None,
-    encoder: Annotated[
-        str | None, typer.Option(help="SAM encoder of every row: vit_b, vit_l, vit_h, vit_t, vit_s")
-    ] = None,
+    encoder: EncoderOption = None,
     init: Annotated[
         EncoderInit | None, typer.Option(help="Start from SAM's checkpoint, or everything from scratch.")
     ] = None,
@@ -95,6 +94,9 @@ def reproduce(
     save_every: Annotated[
         float, typer.Option(min=0, help="Minutes between checkpoints within an epoch; after each there is one anyway.")
     ] = 10,
+    keep: Annotated[
+        bool, typer.Option("--keep", help="Keep a finished run's last checkpoint with its optimiser's state.")
+    ] = False,
     track: Annotated[bool, typer.Option(help="Mirror the runs to MLflow.")] = True,
     compiled: Annotated[bool, typer.Option("--compile", help="Compile networks, on CUDA (torch.compile).")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would run and how long, and stop.")] = False,
@@ -148,7 +150,7 @@ def reproduce(
     readers = choose_workers(workers, chosen_device, jobs * (devices or 1))
     session = Session(
         root.home, chosen_device, observer, tracker, readers, save_every=60 * save_every, compiled=compiled,
-        precision_choice=precision,
+        precision_choice=precision, keep=keep,
     )  # fmt: skip
     if (text := precision_note(session.precision, chosen_device)) is not None:
         warnings.print(f"note: {text}", soft_wrap=True)

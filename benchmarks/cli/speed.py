@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 from rich.table import Table as RichTable
 
-from benchmarks.cli.options import Json, PrecisionOption, complete_datasets, complete_systems, print_json, root, screen
+from benchmarks.cli.options import (
+    EncoderOption,
+    Json,
+    PrecisionOption,
+    complete_datasets,
+    complete_systems,
+    print_json,
+    root,
+    screen,
+)
 from benchmarks.execution.hardware import DeviceChoice
 from benchmarks.failures import first_line
 from benchmarks.results.home import Home
@@ -17,6 +26,7 @@ from rssam.errors import UserError
 
 if TYPE_CHECKING:
     from rssam.sam.attention import AttentionKind
+    from rssam.sam.encoder_sizes import EncoderInit
 
 
 def speed(
@@ -28,7 +38,7 @@ def speed(
             autocompletion=complete_systems,
         ),
     ] = None,
-    encoder: Annotated[str | None, typer.Option(help="SAM encoder: vit_b, vit_l, vit_h, vit_t, vit_s")] = None,
+    encoder: EncoderOption = None,
     size: Annotated[int, typer.Option(min=32, help="Side of the image in pixels, a multiple of 32.")] = 512,
     dataset: Annotated[
         str, typer.Option(help="Its classes, and its images if prepared.", autocompletion=complete_datasets)
@@ -47,17 +57,16 @@ def speed(
     as_json: Json = False,
 ) -> None:
     """Parameters, GMACs, latency, throughput, training step and memory of systems, with random weights."""
-    from dataclasses import replace
-
     from benchmarks.execution.hardware import choose_device, choose_precision, choose_workers
     from benchmarks.protocol.custom import find_model
     from benchmarks.protocol.registry import MODELS
+    from benchmarks.protocol.setting import Setting
     from benchmarks.speed.loading import share_of_waiting
     from benchmarks.speed.timing import Conditions, measure_encoder, measure_system, save_record
     from benchmarks.training.compile import COMPILE_FAULTS
     from data_prep.registry import dataset as find_dataset
-    from rssam.contract import Task, cli_options
-    from rssam.sam.encoder_sizes import check_encoder
+    from rssam.contract import Task
+    from rssam.sam.encoder_sizes import SMALL_ENCODERS, check_encoder
 
     if size % 32:
         raise UserError(f"--size is a multiple of 32, found {size}: use {max(32, size // 32 * 32)}")
@@ -81,9 +90,9 @@ def speed(
                 record = measure_encoder(encoder or "vit_b", task, conditions, ways)
             else:
                 model = declared[name]
-                if encoder is not None and "encoder" in cli_options(model):
-                    start = {"init": "scratch"} if encoder in ("vit_t", "vit_s") else {}
-                    model = replace(model, encoder=encoder, **start)  # type: ignore[type-var]
+                if encoder is not None:  # the network that `reproduce --encoder` trains: its results find the record
+                    start: EncoderInit | None = "scratch" if encoder in SMALL_ENCODERS else None
+                    model = Setting("paper", encoder, start).run(model, dataset).model
                 record = measure_system(model, task, conditions, ways)
                 readers = choose_workers(workers, chosen_device)
                 record["waiting_for_images"] = share_of_waiting(root.home, dataset, model, task, conditions, readers)

@@ -14,6 +14,7 @@ from benchmarks.execution.cost_estimate import SUSTAINED, Basis, Forecast, cost_
 from benchmarks.execution.run_status import RunStatus, duration
 from benchmarks.needs import Need
 from benchmarks.protocol.run_names import RunName, run_name
+from rssam.amounts import format_bytes
 from rssam.escape import one_line
 
 NARROW = 60
@@ -66,7 +67,7 @@ def left_in_words(forecasts: Sequence[Forecast]) -> list[str]:
         lines.append(f"about {_sum(measured)} for {_runs(measured)} on this device, from {how} in this home")
     memory = [item.memory for item in forecasts if item.left != 0 and item.memory]
     if memory:
-        lines.append(f"about {max(memory) / 2**30:.1f} GiB of memory for the largest run, measured on this device")
+        lines.append(f"about {format_bytes(max(memory))} of memory for the largest run, measured on this device")
     if assumed and sum(item.left or 0.0 for item in assumed) >= HOURS_WORTH_COUNTING:
         lines.append(
             f"about {_sum(assumed)} of a GPU for {_runs(assumed)}: not measured, by operation count for a card that "
@@ -123,7 +124,7 @@ def _cost(forecast: Forecast) -> str:
         return forecast.outcome
     if forecast.left is None or (forecast.basis == "operations" and forecast.left < HOURS_WORTH_COUNTING):
         return BASES["unknown"]
-    memory = f", {forecast.memory / 2**30:.1f} GiB" if forecast.memory else ""
+    memory = f", {format_bytes(forecast.memory)}" if forecast.memory else ""
     return f"{duration(3600 * forecast.left)}{memory} {BASES[forecast.basis]}"
 
 

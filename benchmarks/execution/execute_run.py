@@ -28,7 +28,7 @@ from benchmarks.results.test_set_log import record_use
 from benchmarks.signals import Interrupted, Stop
 from benchmarks.training.activation_checkpointing import enable_activation_checkpointing
 from benchmarks.training.batches import worker_faults
-from benchmarks.training.checkpoint import PREVIOUS, Checkpoints, candidate_name
+from benchmarks.training.checkpoint import LAST, PREVIOUS, Checkpoints, candidate_name
 from benchmarks.training.class_distances import class_distances
 from benchmarks.training.compile import COMPILE_FAULTS, channels_last, compile_network
 from benchmarks.training.evaluate import Evaluation, evaluate
@@ -93,6 +93,8 @@ def train_and_test(resolved: ResolvedRun, session: Session) -> Outcome:
         native_counts=evaluation.native_counts,
         history=tuple(training.history),
         best_epoch=training.best_epoch,
+        best_rate=tested.rate,
+        best_loss=training.best_loss,
         parameters={**parameter_counts(net), "as_published": cost.as_published, "macs": round(cost.gmacs * 1e9)},
         seconds=training.seconds + tested.test_seconds,
         peak_memory=peak_memory(device_run.fabric.device),
@@ -112,8 +114,9 @@ def train_and_test(resolved: ResolvedRun, session: Session) -> Outcome:
     save_predictions(work / PREDICTIONS, evaluation.images, evaluation.predictions, binary=run.task.binary)
     save_probabilities(work / PROBABILITIES, evaluation.images, evaluation.histograms)
     session.store.put(result)
-    for path in work.rglob(PREVIOUS):  # nothing will be gone on from
-        path.unlink()
+    for name in (PREVIOUS, *(() if session.keep else (LAST,))):  # nothing will be gone on from
+        for path in work.rglob(name):
+            path.unlink()
     session.tracker.finish(result, session.store.path(key))
     return Outcome(key, "resumed" if resumed else "trained", result)
 
@@ -137,14 +140,15 @@ class _TestedNetwork:
 
     net: nn.Module
     training: Training
+    rate: float
     diverged: tuple[DivergedRate, ...]
     evaluation: Evaluation
     test_seconds: float
     class_distances: dict[str, list[float]]  # at "start" and "end", by decoder; empty where a network has none
 
 
-_Trained = tuple[nn.Module, Training, dict[str, list[float]]]
-"""A network, its training, and its class distances at start and end."""
+_Trained = tuple[nn.Module, Training, float, dict[str, list[float]]]
+"""A network, its training, its learning rate, and its class distances at start and end."""
 
 
 class _DeviceRun:
@@ -168,7 +172,7 @@ class _DeviceRun:
             torch.cuda.reset_peak_memory_stats()
         try:
             trained, diverged = self._train_candidates(saving_memory)
-            net, training, distances = trained
+            net, training, rate, distances = trained
             began = time.perf_counter()
             if self.ranks.is_rank_zero:
                 self.progress.testing()
@@ -186,7 +190,7 @@ class _DeviceRun:
                 f"the GPU has too little memory for {self.key}, with activation checkpointing too "
                 f"({memory_reason(error)}): use a card with more; a smaller group would be another run"
             ) from error
-        return _TestedNetwork(net, training, diverged, evaluation, time.perf_counter() - began, distances)
+        return _TestedNetwork(net, training, rate, diverged, evaluation, time.perf_counter() - began, distances)
 
     def _train_candidates(self, saving_memory: bool) -> tuple[_Trained, tuple[DivergedRate, ...]]:
         """Train once for every rate of the recipe, ordinarily one; the lowest validation loss chooses.
@@ -227,7 +231,7 @@ class _DeviceRun:
                     self._note_divergence(checkpoints, error)
                     continue
             end = class_distances(net, data[0], self.run.task, self.fabric)
-            candidates.append((net, training, {"start": start, "end": end}))
+            candidates.append((net, training, rate, {"start": start, "end": end}))
         if not candidates:
             at = "; ".join(f"{lost.rate:g} in epoch {lost.epoch} ({lost.phase})" for lost in diverged)
             raise TrainingDiverged(

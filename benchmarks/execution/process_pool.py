@@ -59,13 +59,14 @@ class SessionSettings:
     tracker: Callable[[Warn], Tracker]
     compiled: bool = False
     precision_choice: PrecisionChoice = "auto"
+    keep: bool = False
 
     @classmethod
     def of(cls, session: Session) -> SessionSettings:
         """Return the settings of a session; its tracker gets ready for trackers in other processes."""
         return cls(
             session.home, session.device, session.workers, session.save_every, session.tracker.elsewhere(),
-            session.compiled, PRECISION_NAMES[session.precision],
+            session.compiled, PRECISION_NAMES[session.precision], session.keep,
         )  # fmt: skip
 
     def open(self) -> Session:
@@ -73,7 +74,7 @@ class SessionSettings:
         observer = NoteCollector()
         return Session(
             self.home, self.device, observer, self.tracker(observer.note), self.workers, save_every=self.save_every,
-            compiled=self.compiled, precision_choice=self.precision_choice,
+            compiled=self.compiled, precision_choice=self.precision_choice, keep=self.keep,
         )  # fmt: skip
 
 

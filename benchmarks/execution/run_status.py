@@ -6,7 +6,6 @@ happens. The small files beside the lock are for people: holder, progress, failu
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import socket
@@ -26,7 +25,7 @@ from benchmarks.results.result import IDENTITY
 from benchmarks.results.store import Store
 from data_prep.errors import DataError
 from rssam.escape import one_line
-from rssam.files import write_atomic
+from rssam.files import is_locked, write_atomic
 from rssam.foreign_json import Unreadable, read_json
 from rssam.kinds import COUNT, LINE, NUMBER, SECONDS, TEXT, fault
 
@@ -170,17 +169,7 @@ class StatusFiles:
 
     def held(self) -> bool:
         """Whether a living process holds the run. Writes nothing, so it can be asked of a read-only home."""
-        try:
-            descriptor = os.open(self.folder / "lock", os.O_RDONLY)
-        except OSError:
-            return False
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except OSError:
-            return True
-        finally:
-            os.close(descriptor)
-        return False
+        return is_locked(self.folder / "lock")
 
     def begun(self) -> bool:
         """Whether a checkpoint lies there to go on from."""

@@ -46,6 +46,7 @@ class Session:
     stop: Stop = field(default_factory=Stop)
     save_every: float = 600.0  # seconds between checkpoints within an epoch
     ranks: RankGroup | None = None  # where one run has several devices
+    keep: bool = False  # whether the last checkpoint of a finished run stays, with its optimiser's state
     compiled: bool = False  # whether networks are compiled, on CUDA
     precision_choice: PrecisionChoice = "auto"
     _verified: set[str] = field(default_factory=set)  # data sets

@@ -93,7 +93,7 @@ def load_run(home: Path, key: str, given: Model | None = None) -> TrainedNetwork
     with seeded(result.identity["seed"], deterministic=False):  # as in training: some may be frozen at random numbers
         net = model.build(task, weights)
     start = {name: weights.digest(name) for name in model.weights_needed()}
-    Checkpoints(_folder(store, result), start).load_best(net, result.best_epoch)
+    Checkpoints(_best_folder(store, result), start).load_best(net, result.best_epoch)
     identity = result.identity
     dataset, value_range = identity["dataset"]["name"], recorded_range(result.data)
     return TrainedNetwork(net.eval(), model, task, identity["precision"], key, dataset, start, value_range)
@@ -104,14 +104,24 @@ def recorded_range(data: Mapping[str, Any]) -> ValueRange | None:
     return ValueRange.alike(data["scale"]["min"], data["scale"]["max"]) if "scale" in data else None
 
 
-def _folder(store: Store, result: Result) -> Path:
-    """Where the parameters of the result's best epoch are: of several candidate rates that of the lowest loss."""
+def _best_folder(store: Store, result: Result) -> Path:
+    """Where the parameters of the result's best epoch are: in the folder of the chosen rate. Raises NotTrained."""
     work, rates = store.work(result.key), result.identity["recipe"]["rates"]
+    if result.best_rate is not None and result.best_rate not in rates:
+        raise NotTrained(
+            f"{store.path(result.key)} names the rate {result.best_rate:g}, which its recipe does not have"
+        )
     diverged = {rate.rate for rate in result.diverged}  # their losses before that may be lower
-    folders = [work / candidate_name(rates, rate) for rate in rates if rate not in diverged]
-    if missing := [folder / LAST for folder in folders if not (folder / LAST).is_file()]:
+    chosen = [rate for rate in rates if rate == result.best_rate] or [rate for rate in rates if rate not in diverged]
+    folders = [work / candidate_name(rates, rate) for rate in chosen]
+    # Earlier versions recorded no rate: among several their last checkpoints say which was chosen.
+    needed = [folder / LAST for folder in folders] if len(folders) > 1 else []
+    needed = needed or [Checkpoints(folders[0]).best(result.best_epoch)]
+    if missing := [path for path in needed if not path.is_file()]:
         raise NotTrained(
             f"the run {result.key} has a result, but its parameters are gone: expected {missing[0]}. "
             f"Delete {store.path(result.key)} and reproduce its table to train it again"
         )
+    if len(folders) == 1:
+        return folders[0]
     return min(folders, key=lambda folder: float(read_checkpoint(folder / LAST).progress["best_loss"]))

@@ -68,6 +68,8 @@ RESULT_KINDS: dict[str, Any] = {
     "provenance": {**PROVENANCE, "system?": (SYSTEM, None)},
     "history": [Each(FIELD, FIGURE)],
     "best_epoch": COUNT,
+    "best_rate?": NUMBER,
+    "best_loss?": NUMBER,
     "parameters": Each(FIELD, COUNT),
     "seconds": SECONDS,
     "peak_memory": COUNT,
@@ -107,6 +109,8 @@ class Result(CountedTest):
     peak_memory: int  # bytes, of the device on CUDA and of the process on CPU
     probabilities: Histogram | None = None  # of all test images together; None where they were not counted
     diverged: tuple[DivergedRate, ...] = ()  # rates of the recipe that were out of the choice by validation loss
+    best_rate: float | None = None  # of the recipe's rates the chosen one; None in results of earlier versions
+    best_loss: float | None = None  # its validation loss in the best epoch
 
     @cached_property
     def key(self) -> str:
@@ -147,6 +151,8 @@ class Result(CountedTest):
             "schema": RESULT_SCHEMA,
             "history": [dict(epoch) for epoch in self.history],
             "best_epoch": self.best_epoch,
+            **({"best_rate": self.best_rate} if self.best_rate is not None else {}),
+            **({"best_loss": self.best_loss} if self.best_loss is not None else {}),
             "parameters": dict(self.parameters),
             "seconds": self.seconds,
             "peak_memory": self.peak_memory,
@@ -163,6 +169,8 @@ class Result(CountedTest):
                 **cls.counted_fields(raw),
                 history=tuple(raw["history"]),
                 best_epoch=raw["best_epoch"],
+                best_rate=raw.get("best_rate"),
+                best_loss=raw.get("best_loss"),
                 parameters=raw["parameters"],
                 seconds=raw["seconds"],
                 peak_memory=raw["peak_memory"],

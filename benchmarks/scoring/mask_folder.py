@@ -18,6 +18,7 @@ from data_prep.file_names import nfc
 from data_prep.images.decode import BadPicture
 from data_prep.manifest import Entry
 from data_prep.processes import Progress
+from rssam.amounts import counted
 from rssam.errors import UserError
 
 
@@ -87,7 +88,9 @@ def read_folder(
     if missing or faults:
         raise PredictionsUnfit(_all_wrong(folder, test_images, missing, faults, foreign))
     ordered = [label_files[stem] for stem in entries]
-    notes = [f"left out: {of_other_splits} files of images that are not in this test split"] if of_other_splits else []
+    notes = []
+    if of_other_splits:
+        notes.append(f"left out: {counted(of_other_splits, 'file')} of images that are not in this test split")
     if foreign:
         notes.append(f"left out, of no image of {test_images.dataset.name}: {shortened(foreign)}")
     return PredictedLabels(

@@ -12,6 +12,7 @@ from data_prep.checks.contact_sheets import contact_sheet, copy_sheet, seam_shee
 from data_prep.images.encode import encode_picture
 from data_prep.manifest import Manifest
 from rssam import escape
+from rssam.amounts import counted
 from rssam.files import write_atomic
 
 LISTED = 30
@@ -249,7 +250,7 @@ def _sizes(sizes: Sequence[tuple[str, int]]) -> str:
 
 
 def _files(lines: Sequence[str]) -> str:
-    return "1 file is" if len(lines) == 1 else f"{len(lines)} files are"
+    return f"{counted(len(lines), 'file')} {'is' if len(lines) == 1 else 'are'}"
 
 
 def _sentence(words: str) -> str:

@@ -25,8 +25,8 @@ class Publication:
     def facts(self) -> list[tuple[str, str]]:
         """The facts that are known, each with its heading."""
         facts = (
-            ("source", self.source), ("page", self.page), ("registration", self.registration), ("holds", self.holds), ("size", self.size),
-            ("licence", self.licence), ("files", self.layout), ("citation", self.citation),
+            ("source", self.source), ("page", self.page), ("registration", self.registration), ("holds", self.holds),
+            ("size", self.size), ("licence", self.licence), ("files", self.layout), ("citation", self.citation),
         )  # fmt: skip
         return [(heading, text) for heading, text in facts if text]
 

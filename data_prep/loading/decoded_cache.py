@@ -22,6 +22,7 @@ from filelock import FileLock, Timeout
 
 from data_prep.loading.torch_dataset import PreparedDataset
 from data_prep.manifest import Entry
+from rssam.amounts import format_bytes
 from rssam.files import replacement, sync_folder
 
 SHARE_OF_MEMORY = 0.5
@@ -85,8 +86,8 @@ def decoded(
     available = psutil.virtual_memory().available
     if needed > SHARE_OF_MEMORY * available:
         say(
-            f"{name} takes {_gib(needed)} decoded, more than {SHARE_OF_MEMORY:.0%} of the {_gib(available)} of memory "
-            "available: its images are decoded anew in every epoch"
+            f"{name} takes {format_bytes(needed)} decoded, more than {SHARE_OF_MEMORY:.0%} of the "
+            f"{format_bytes(available)} of memory available: its images are decoded anew in every epoch"
         )
         return None
     pixels = Pixels(cache / f"{name}-{_digest(entries)}.pixels", [entry.stem for entry in entries], size)
@@ -96,11 +97,17 @@ def decoded(
         _acquire(lock, check)
         try:
             if pixels.path.is_file() and pixels.path.stat().st_size == needed and not pixels.damaged():
-                say(f"{name} is read from memory, {_gib(needed)} decoded by an earlier command, in {pixels.path}")
+                say(
+                    f"{name} is read from memory, {format_bytes(needed)} decoded by an earlier command, "
+                    f"in {pixels.path}"
+                )
                 return pixels
             free = shutil.disk_usage(cache).free
             if free < 1.05 * needed:
-                say(f"{name} takes {_gib(needed)} decoded, and {cache} has {_gib(free)} free: its images are not kept")
+                say(
+                    f"{name} takes {format_bytes(needed)} decoded, and {cache} has {format_bytes(free)} free: "
+                    "its images are not kept"
+                )
                 return None
             for path in (*cache.glob(f"{name}-*.pixels"), *cache.glob(f".{name}-*.tmp")):
                 path.unlink()  # of a set prepared otherwise, or of a command that was killed
@@ -110,7 +117,7 @@ def decoded(
     except OSError as error:
         say(f"{name} is not kept decoded ({error.strerror or error}: {error.filename or cache})")
         return None
-    say(f"{name} is decoded once, {_gib(needed)} of memory for all processes, in {pixels.path}")
+    say(f"{name} is decoded once, {format_bytes(needed)} of memory for all processes, in {pixels.path}")
     return pixels
 
 
@@ -159,7 +166,3 @@ def _digest(entries: Sequence[Entry]) -> str:
     """Digest of what the file holds: names, order, and content of the prepared files."""
     lines = "\n".join(f"{entry.stem} {entry.image_sha256} {entry.mask_sha256} {entry.size}" for entry in entries)
     return hashlib.sha256(lines.encode()).hexdigest()[:12]
-
-
-def _gib(count: int | float) -> str:
-    return f"{count / 2**30:.1f} GiB"

@@ -18,6 +18,7 @@ from data_prep.prepare.layouts import FileRole, Layout, NamedFiles
 from data_prep.prepare.tiles import Tile
 from data_prep.rules import Rule
 from data_prep.splits import Split
+from rssam.amounts import counted
 from rssam.files import sha256_file
 
 Origin = Literal["source", "synthetic"]
@@ -238,8 +239,9 @@ FAULT_KINDS = (
 def bad_files(faults: Sequence[str]) -> DataError:
     """Return the error that lists the files which cannot be used."""
     return DataError(
-        f"{len(faults)} files of the source cannot be used; nothing was prepared. Mend or remove them (an image always "
-        f"with its mask) and run prepare again, or leave them out with --skip-bad. Kinds: {kinds(faults)}.\n"
+        f"{counted(len(faults), 'file')} of the source cannot be used; nothing was prepared. Mend or remove them (an "
+        "image always with its mask) and run prepare again, or leave them out with --skip-bad. "
+        f"Kinds: {kinds(faults)}.\n"
         f"{shown(faults)}"
     )
 

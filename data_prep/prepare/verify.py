@@ -16,6 +16,7 @@ from data_prep.prepare.pairs import Origin, Pair, PairSearch, bad_files, shown
 from data_prep.prepare.reading import Reading, make_job
 from data_prep.processes import Progress, map_in_threads
 from data_prep.splits import SPLITS, Split
+from rssam.amounts import counted
 
 
 def verify(
@@ -77,7 +78,7 @@ def verify(
     faults = verify_files(out, manifest.entries, progress)
     if faults:
         raise DataError(
-            f"{len(faults)} files of {out} are not as they were prepared. Delete the folder and run prepare again.\n"
+            f"{counted(len(faults), 'file')} of {out}: not as prepared. Delete the folder and run prepare again.\n"
             f"{shown(faults)}"
         )
     shutil.rmtree(work, ignore_errors=True)  # left if a run was killed between its last two steps

@@ -13,7 +13,9 @@ from markupsafe import Markup
 
 from reports.extra_tables.extra_table import ExtraSection
 from reports.render.html_figures import FigureView
+from reports.render.html_matrix import runs_at_a_glance
 from reports.render.html_overview import overview, results
+from reports.render.html_strip import Strip
 from reports.render.html_table import Badges, TableView, table_view
 from reports.render.html_verdicts import badges, claim_badges, gaps, verdict_badge
 from reports.render.templates import environment
@@ -33,6 +35,7 @@ def render(
     summary: VerdictSummary | None = None,
     extra_sections: Sequence[ExtraSection] = (),
     speed: Sequence[Mapping[str, Any]] = (),
+    strip: Strip | None = None,
     *,
     claims: bool = True,
 ) -> str:
@@ -45,6 +48,7 @@ def render(
         summary: verdicts for the tables' rows.
         extra_sections: tables beyond the paper's, after the paper's.
         speed: records of `rssam-bench speed`, for the charts of cost.
+        strip: predictions of one run, for the head.
         claims: whether verdicts and claims have sections of their own.
     """
     templates = environment(html=True)
@@ -56,6 +60,9 @@ def render(
     return templates.get_template("report.html.j2").render(
         report=report,
         overview=overview(report, collection),
+        glance=runs_at_a_glance([(anchor, view.frame) for _, views in tables for anchor, view, _ in views]),
+        compared=any(frame.compared for frame in report.frames),
+        strip=strip,
         tables=tables,
         boxes={row.keys: row.box for _, views in tables for _, view, _ in views for row in view.rows if row.keys},
         summary=summary if claims else None,

@@ -140,10 +140,12 @@ def _scene(block: Block, scene: Scene, titles: Sequence[str]) -> SceneView:
     return SceneView(block.dataset.title, scene.stem, tuple(panels))
 
 
-def photograph(picture: Picture) -> str:
-    """Return an aerial image as a JPEG data URI."""
+def photograph(picture: Picture, side: int = SIDE) -> str:
+    """Return an aerial image as a JPEG data URI of at most `side` pixels."""
     buffer = io.BytesIO()
-    _bounded(Image.fromarray(picture), Image.Resampling.BOX).save(buffer, "JPEG", quality=JPEG_QUALITY, optimize=True)
+    _bounded(Image.fromarray(picture), Image.Resampling.BOX, side).save(
+        buffer, "JPEG", quality=JPEG_QUALITY, optimize=True
+    )
     return f"data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode()}"
 
 
@@ -159,12 +161,12 @@ def class_map(picture: Picture) -> str:
     return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"
 
 
-def _bounded(image: Image.Image, resampling: Image.Resampling) -> Image.Image:
-    """The image, downsampled to SIDE if it is larger."""
+def _bounded(image: Image.Image, resampling: Image.Resampling, side: int = SIDE) -> Image.Image:
+    """The image, downsampled to `side` if it is larger."""
     longer = max(image.size)
-    if longer <= SIDE:
+    if longer <= side:
         return image
-    width, height = (max(1, round(side * SIDE / longer)) for side in image.size)
+    width, height = (max(1, round(length * side / longer)) for length in image.size)
     return image.resize((width, height), resampling)
 
 

@@ -17,8 +17,12 @@ from reports.tables.frames import TableFrame, known
 from reports.tables.ranking import RankMark, differs, paper_ranks, ranks
 from reports.tables.recipe_text import describe_replicate
 from reports.tables.rows import row_title, rows_with_results
+from rssam.amounts import format_bytes
 
 ColumnKind = Literal["label", "ours", "paper", "difference", "verdict", "extra", "runs"]
+
+OTHER_KINDS: tuple[ColumnKind, ...] = ("paper", "difference")
+"""Kinds of the columns behind ours, of which a table without comparison has the first alone."""
 
 WIDE, NARROW = 100, 60
 """Width in pixels of a drawn interval: where one score has intervals, and where several do."""
@@ -128,7 +132,7 @@ def table_view(
         charts: False if the page shows the charts of the same runs elsewhere.
     """
     sources = {row["keys"]: (badges.get(frozenset(row["keys"])), results) for row, results in rows_with_results(frame)}
-    columns = _columns(frame, with_verdicts=any(badge for badge, _ in sources.values()))
+    columns = _columns(frame, with_verdicts=frame.compared and any(badge for badge, _ in sources.values()))
     heads = _heads(frame, columns)
     groups: list[tuple[str, int]] = []
     for head in heads:
@@ -179,14 +183,11 @@ def _columns(frame: TableFrame, *, with_verdicts: bool) -> list[_ScoreColumn]:
 
 def _heads(frame: TableFrame, columns: list[_ScoreColumn]) -> tuple[ColumnHead, ...]:
     heads = [ColumnHead("", name, "label") for name in frame.table.label_columns]
-    own, paper, gap = parts(frame)
+    own, *others = parts(frame)
     for column in columns:
         group = heading(column.name)
-        heads += [
-            ColumnHead(group, own, "ours", column.scale),
-            ColumnHead(group, paper, "paper"),
-            ColumnHead(group, gap, "difference"),
-        ]
+        heads.append(ColumnHead(group, own, "ours", column.scale))
+        heads += [ColumnHead(group, part, kind) for part, kind in zip(others, OTHER_KINDS, strict=False)]
         if column.verdicts:
             heads.append(ColumnHead(group, "verdict", "verdict"))
     return (*heads, *(ColumnHead("", heading(name), "extra") for name in frame.extras), ColumnHead("", "Runs", "runs"))
@@ -214,8 +215,9 @@ def _table_row(
                 "ours", text, known(row[name]), _bar(row, column), None, column.marks[place], column.differs[place]
             ),
             HtmlCell("paper", number(printed, name), known(printed), mark=column.paper_marks[place]),
-            HtmlCell("difference", difference(gap, name).replace("-", "\N{MINUS SIGN}"), known(gap)),
         ]
+        if frame.compared:
+            cells.append(HtmlCell("difference", difference(gap, name).replace("-", "\N{MINUS SIGN}"), known(gap)))
         if column.verdicts:
             shown = ROW_STATES.get(row["state"], badge)
             cells.append(HtmlCell("verdict", shown.word if shown else "", shown.word if shown else None, badge=shown))
@@ -267,7 +269,7 @@ def _replicate(frame: TableFrame, result: Result) -> ReplicateDetails:
         ("device", record.get("device") or "not recorded"),
         ("finished", str(record.get("finished") or "not recorded").replace("T", " ").replace("+00:00", " UTC")),
         ("diverged", ", ".join(f"rate {lost.rate:g} in epoch {lost.epoch}" for lost in result.diverged)),
-        ("took", f"{duration(result.seconds)}; peak memory {result.peak_memory / 2**30:.1f} GiB"),
+        ("took", f"{duration(result.seconds)}; peak memory {format_bytes(result.peak_memory)}"),
     )
     shown = (*frame.table.scores, *frame.extras)
     scores = tuple((heading(name), number(float(run[name]), name)) for name in shown)

@@ -36,6 +36,7 @@ def render(report: Report, pictures: Sequence[Picture] = ()) -> str:
         own=report.results("own"),
         published=report.results("published"),
         made_with=made_with,
+        compared=any(frame.compared for frame in report.frames),
         grid=grid,
         reading=reading,
         sources=sources,

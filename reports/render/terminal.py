@@ -37,7 +37,8 @@ def terminal_table(frame: TableFrame) -> RichTable:
     for name in frame.table.label_columns:
         table.add_column(name, overflow="fold")
     for score in scores:
-        for part in (*parts(frame)[:2], "diff."):
+        for part in parts(frame):
+            part = "diff." if part == "difference" else part
             table.add_column(f"{heading(score)}\n{part}", justify="right", no_wrap=True)
     if not scores:
         for score in frame.table.scores:
@@ -46,7 +47,8 @@ def terminal_table(frame: TableFrame) -> RichTable:
         texts = [row[name] for name in frame.table.label_columns]
         for score in scores:
             gap = row[f"{score}_difference"]
-            texts += [ours(frame, row, score), number(row[f"{score}_paper"], score), difference(gap, score)]
+            texts += [ours(frame, row, score), number(row[f"{score}_paper"], score)]
+            texts += [difference(gap, score)] if frame.compared else []
         if not scores:
             for score in frame.table.scores:
                 gap = difference(row[f"{score}_difference"], score)

@@ -43,6 +43,11 @@ def row_reasons(group: ResultGroup, row: ResultGroupRow, *, any_recipe: bool = F
     return tuple(reason for reason in reasons if reason)
 
 
+def is_compared(group: ResultGroup, row: ResultGroupRow) -> bool:
+    """Return whether a row has differences from the paper: another recipe has, other data or another network do not."""
+    return not (PROFILES[group.setting.profile].claims_nothing or row_reasons(group, row, any_recipe=True))
+
+
 def from_scratch(row: ResultGroupRow) -> bool:
     """Return whether a row starts from scratch although its declaration starts from pretrained weights."""
     declared = getattr(row.row.model, "init", None)

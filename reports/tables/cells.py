@@ -60,13 +60,17 @@ def label_columns(frame: TableFrame) -> list[Column]:
 
 
 def columns(frame: TableFrame) -> list[Column]:
-    """Return all columns in order: labels, three for each score, extras, number of runs."""
+    """Return all columns in order: labels, those of `parts` for each score, extras, number of runs."""
     return _with_scores(frame, [Column(heading(score), part) for score in frame.table.scores for part in parts(frame)])
 
 
-def parts(frame: TableFrame) -> tuple[str, str, str]:
-    """Return the headings of a score's three columns; a published number is not called ours."""
-    return "ours" if frame.source == "own" else "published", "paper", "difference"
+def parts(frame: TableFrame) -> tuple[str, ...]:
+    """Return the headings of a score's columns; a published number is not called ours.
+
+    Without any number that can be compared with the paper's there is no column of differences.
+    """
+    own = "ours" if frame.source == "own" else "published"
+    return (own, "paper", "difference") if frame.compared else (own, "paper")
 
 
 def cells(frame: TableFrame) -> list[list[Cell]]:
@@ -78,7 +82,8 @@ def cells(frame: TableFrame) -> list[list[Cell]]:
             mark, differs_here, paper_mark = marks[score]
             own = Cell(ours(frame, row, score), mark, differs_here, format_interval(row, score))
             paper = Cell(number(row[f"{score}_paper"], score), paper_mark)
-            scored += [own, paper, Cell(difference(row[f"{score}_difference"], score))]
+            gap = [Cell(difference(row[f"{score}_difference"], score))] if frame.compared else []
+            scored += [own, paper, *gap]
         labels = [Cell(row[name]) for name in frame.table.label_columns]
         extras = [Cell(number(row[name], name)) for name in frame.extras]
         printed.append([*labels, *scored, *extras, Cell(row["runs"])])
@@ -99,15 +104,14 @@ def paper_columns(frame: TableFrame) -> list[Column]:
 
 def paper_cells(frame: TableFrame) -> list[list[Cell]]:
     """Return the cells of each row, in the order of `paper_columns`."""
-    width = 1 + len(parts(frame)) - is_wide(frame)
+    shown_parts = 2 if is_wide(frame) else len(parts(frame))
     printed = []
     for row in cells(frame):
         left, step = len(frame.table.label_columns), len(parts(frame))
         scored: list[Cell] = []
         for index, score in enumerate(frame.table.scores):
-            own, paper, gap = row[left + step * index : left + step * (index + 1)]
-            shown = [replace(own, interval=""), *([Cell(own.interval)] if score == INTERVAL_SCORE else []), paper, gap]
-            scored += shown[: width - (score != INTERVAL_SCORE)]
+            own, *others = row[left + step * index : left + step * index + shown_parts]
+            scored += [replace(own, interval=""), *([Cell(own.interval)] if score == INTERVAL_SCORE else []), *others]
         printed.append([*row[:left], *scored, *row[left + step * len(frame.table.scores) :]])
     return printed
 
@@ -152,10 +156,10 @@ def _with_scores(frame: TableFrame, scored: list[Column]) -> list[Column]:
 
 
 def _paper_parts(frame: TableFrame, score: str) -> list[str]:
-    own, paper, gap = parts(frame)
+    own, *others = parts(frame)[: 2 if is_wide(frame) else None]
     spread = score == INTERVAL_SCORE and frame.rows[f"{score}_spread"].notna().any()
     interval = [f"{'± and ' if spread else ''}{LEVEL_TEXT}"] if score == INTERVAL_SCORE else []
-    return [own, *interval, paper, *([] if is_wide(frame) else [gap])]
+    return [own, *interval, *others]
 
 
 def _decimals(score: str) -> int:

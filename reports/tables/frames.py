@@ -11,14 +11,13 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.metrics.counts import Scores, class_scores, scores
-from benchmarks.protocol.recipe import PROFILES
 from benchmarks.protocol.setting import Setting
 from benchmarks.protocol.tables import Table
 from benchmarks.results.failed_run import FailedRun
 from benchmarks.results.result import Result
 from benchmarks.results.submission import Submission
 from reports.select.comparable import ResultGroup, ResultGroupRow, RowState, comparable_groups
-from reports.select.not_comparable import row_reasons
+from reports.select.not_comparable import is_compared
 from reports.select.results import Collection, ResultSource
 from reports.select.row_name import row_name
 from reports.select.settings import describe
@@ -82,6 +81,16 @@ class TableFrame:
         """A run of the frame, one with a result if there is one: data and precision are those of all."""
         runs: tuple[Result | FailedRun, ...] = (*self.results, *self.failed)
         return runs[0] if runs else None
+
+    @property
+    def compared(self) -> bool:
+        """Whether any number of ours has a difference from the paper's; otherwise no format has a column for them."""
+        return any(bool(self.rows[f"{name}_difference"].notna().any()) for name in self.table.scores)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing was run or scored, so that there is nothing to show beside the paper's numbers."""
+        return not (self.results or self.failed or self.rows["scored"].any())
 
     @property
     def dataset(self) -> str:
@@ -176,8 +185,7 @@ def _row(group: ResultGroup, row: ResultGroupRow, names: tuple[str, ...]) -> dic
     if state != "done":
         ours = {name: value if name in PARAMETER_COLUMNS else math.nan for name, value in ours.items()}
     paper: Mapping[str, float] = row.row.paper if group.setting.dataset is None else {}
-    # Another recipe is named in a note and has its difference; other data or another network have none.
-    compared = not (PROFILES[group.setting.profile].claims_nothing or row_reasons(group, row, any_recipe=True))
+    compared = is_compared(group, row)
     cells: dict[str, Any] = {}
     for name in group.table.scores:
         printed = paper.get(name, math.nan)

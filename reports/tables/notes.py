@@ -13,7 +13,7 @@ from benchmarks.results.custom_system import SYSTEM
 from data_prep.splits import SPLITS
 from reports.formatting import format_number, format_range, join_words, plural
 from reports.select.comparable import ResultGroup
-from reports.select.not_comparable import from_scratch, group_reasons, replaced, variant
+from reports.select.not_comparable import from_scratch, group_reasons, is_compared, replaced, variant
 from reports.select.row_name import row_name
 from reports.select.settings import PAPER_SETTING, command
 from reports.tables.class_means import class_mean_notes
@@ -276,12 +276,9 @@ def _replicates(group: ResultGroup) -> str:
         replicates = join_words([describe_replicate(result, " with ") for result in row.results])
         rows_by_replicates[replicates].append(row_name(group, row))
     counts = {len(row.results) for row in group.filled}
-    if counts == {1}:
-        meaning = " One replicate: no verdict."
-    else:
-        meaning = " Numbers are means over a row's replicates."
-        if max(counts) < REPLICATES:
-            meaning += f" Fewer than {REPLICATES}: no verdict."
+    meaning = "" if counts == {1} else " Numbers are means over a row's replicates."
+    if max(counts) < REPLICATES and any(is_compared(group, row) for row in group.filled):
+        meaning += f" No verdict: it takes {REPLICATES} replicates."
     if len(rows_by_replicates) == 1:
         return f"Replicates: {next(iter(rows_by_replicates))}.{meaning}"
     listed = "; ".join(f"{join_words(names)}: {replicates}" for replicates, names in rows_by_replicates.items())

@@ -78,7 +78,7 @@ def summary_lines(verdict_set: VerdictSet) -> list[str]:
     total = len(verdict_set.verdicts)
     if not verdict_set.groups:
         return [
-            "Nothing run under this setting, so no verdict. `rssam-bench reproduce claims` makes five replicates of "
+            "No verdict: nothing was run under this setting. `rssam-bench reproduce claims` makes five replicates of "
             "the runs that claims rest on and one of each other run; `rssam-bench reproduce all --repeats 5` "
             "makes five of every run."
         ]

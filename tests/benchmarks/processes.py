@@ -54,7 +54,9 @@ class Killer(Watcher):
 
 def train_killed(home, run, options, save_every=600.0, precision="auto"):
     """Execute one run on `home`; dies as `options` say."""
-    session = make_session(home, observer=Killer(**options), save_every=save_every, precision_choice=precision)
+    session = make_session(
+        home, observer=Killer(**options), save_every=save_every, precision_choice=precision, keep=True
+    )
     (resolved,) = resolve_all([run], session)
     outcome = execute(resolved, session)
     assert outcome.result is not None, outcome.reason

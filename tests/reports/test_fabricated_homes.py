@@ -46,9 +46,9 @@ WORDS = {
             "2 of 5 rows not run. To fill them: `rssam-bench reproduce table5`.",
         ),
         legend=("Of ours nothing is marked: 2 of 5 rows have no result.",),
-        markdown=("| yes | yes | no | not run | *0.759* |  | not run | *0.611* |  | 0 |",),
-        latex=(r"yes & yes & no & not run &  & \underline{0.759} &  & not run & \underline{0.611} &  & 0 \\",),
-        html=("yes yes no not run 0.759 not run – 0.611 0 yes no yes",),
+        markdown=("| yes | yes | no | not run | *0.759* | not run | *0.611* | 0 |",),
+        latex=(r"yes & yes & no & not run &  & \underline{0.759} & not run & \underline{0.611} & 0 \\",),
+        html=("yes yes no not run 0.759 – 0.611 0 yes no yes",),
         verdicts=("Of the paper's 39 runs: 3 not comparable and 36 not run.",),
         absent=("diverged", "Not all made alike"),
     ),
@@ -99,9 +99,9 @@ WORDS = {
         markdown=(
             "No result of yours is in these tables.",
             "### Profile fair; complete: all 6226 pairs; bf16-mixed",
-            "| no | no | no | diverged | 0.703 |  | diverged | 0.542 |  | 0 of 1 run, 1 diverged |",
+            "| no | no | no | diverged | 0.703 | diverged | 0.542 | 0 of 1 run, 1 diverged |",
         ),
-        latex=(r"no & no & no & diverged &  & 0.703 &  & diverged & 0.542 &  & 0 of 1 run, 1 diverged \\",),
+        latex=(r"no & no & no & diverged &  & 0.703 & diverged & 0.542 & 0 of 1 run, 1 diverged \\",),
         html=("Nothing of yours has a result.", "no no no diverged 0.703 – 0.542 0 of 1 run, 1 diverged"),
         csv=('no,no,no,"0 of 1 run, 1 diverged",dice,,0.703,',),
         verdicts=("Of the paper's 39 runs: 1 not comparable and 38 not run.",),
@@ -161,7 +161,7 @@ WORDS = {
     "one_replicate": Words(
         notes=(
             "No interval: 3 test images with something to score, where an interval takes 20.",
-            "Replicates: split seed 0 with seed 0. One replicate: no verdict.",
+            "Replicates: split seed 0 with seed 0. No verdict: it takes 5 replicates.",
         ),
         legend=("No difference is tested: 3 test images with something to score, where a test takes 30.",),
         markdown=("| yes | yes | yes | **0.765** | **0.765** | 0.000 | **0.619** | **0.620** | -0.001 | 1 |",),

@@ -299,3 +299,13 @@ def test_text_of_others_is_no_command(monkeypatch):
         "rssam-bench 0.1 rssam-bench --home x status"
     )
     assert options.root.repeated("run `rssam-bench report`") == "run `rssam-bench --home h report`"
+
+
+def test_a_system_without_file_locks_is_told(tmp_path):
+    """On Windows the first words were a traceback: ModuleNotFoundError, No module named 'fcntl'."""
+    code = "import sys; sys.modules['fcntl'] = None; import rssam_bench; rssam_bench.main()"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: rssam-bench holds its runs with file locks that linux does not have")
+    assert "inside WSL 2" in done.stderr
+    assert "Traceback" not in done.stderr

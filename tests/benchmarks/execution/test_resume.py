@@ -150,7 +150,7 @@ def train_with_workers(home, run, steps):
     from benchmarks.execution.runner import execute
     from tests.benchmarks.processes import Killer
 
-    session = make_session(home, observer=Killer(steps=steps), save_every=0.0, workers=1)
+    session = make_session(home, observer=Killer(steps=steps), save_every=0.0, workers=1, keep=True)
     (resolved,) = resolve_all([run], session)
     assert execute(resolved, session).result is not None
 
@@ -160,7 +160,7 @@ def test_a_damaged_checkpoint_costs_an_epoch_and_no_bit(tmp_path):
     assert outcome_of(train_killed, tmp_path / "straight", run, {}) == 0
     assert outcome_of(train_killed, tmp_path / "killed", run, {"epochs": 2}) == -9
     watcher = Watcher()
-    session = make_session(tmp_path / "killed", observer=watcher)
+    session = make_session(tmp_path / "killed", observer=watcher, keep=True)
     (resolved,) = resolve_all([run], session)
     path = session.store.work(resolved.key) / LAST
     path.write_bytes(path.read_bytes()[:-1])

@@ -7,9 +7,11 @@ import pytest
 import torch
 
 from benchmarks.execution.plan import resolve_all
+from benchmarks.execution.run_status import run_status
 from benchmarks.execution.runner import execute_all
 from benchmarks.export.load_run import NotTrained, declared_model, load_run
 from benchmarks.protocol.registry import MODELS, smallest
+from benchmarks.results.result import Result
 from benchmarks.training.evaluate import evaluate
 from data_prep.loading.torch_dataset import PreparedDataset
 from data_prep.manifest import load_manifest
@@ -36,6 +38,34 @@ def test_the_network_of_a_run_counts_as_the_run_did(tmp_path, model, rates):
     assert again.native_counts.to_json() == result.native_counts.to_json()
 
 
+@pytest.mark.parametrize("keep", [False, True])
+def test_a_finished_run_keeps_no_optimiser_unless_asked(tmp_path, keep):
+    """Each finished smoke run of a transformer left 270 to 310 MB that nothing went on from."""
+    session = make_session(tmp_path, keep=keep)
+    run = tiny_run(recipe=dataclasses.replace(TINY, rates=(1e-2, 1e-3)))
+    result = trained(session, run)
+    assert len(list(session.store.work(result.key).rglob("last.safetensors"))) == 2 * keep
+    assert result.best_rate in (1e-2, 1e-3)
+    assert result.best_loss == min(epoch["val_loss"] for epoch in result.history)
+    assert Result.from_json(json.loads(json.dumps(result.to_json()))).best_rate == result.best_rate
+    assert load_run(session.home, result.key).key == result.key
+    again = make_session(tmp_path)
+    assert execute_all(resolve_all([run], again), again)[0].status == "cached"
+    assert run_status(session.store, result.key).state == "finished"
+
+
+def test_a_result_of_an_earlier_version_names_its_rate_by_its_checkpoints(tmp_path):
+    session = make_session(tmp_path, keep=True)
+    result = trained(session, tiny_run(recipe=dataclasses.replace(TINY, rates=(1e-2, 1e-3))))
+    new = load_run(session.home, result.key).net.state_dict()
+    session.store.put(dataclasses.replace(result, best_rate=None, best_loss=None))
+    old = load_run(session.home, result.key).net.state_dict()
+    assert all(torch.equal(new[name], value) for name, value in old.items())
+    session.store.put(dataclasses.replace(result, best_rate=0.5))
+    with pytest.raises(NotTrained, match=r"names the rate 0\.5, which its recipe does not have"):
+        load_run(session.home, result.key)
+
+
 @pytest.mark.parametrize("model", MODELS.values(), ids=lambda model: model.name)
 def test_every_declaration_is_found_again(model):
     for declared in (model, smallest(model)):
@@ -50,7 +80,8 @@ def test_what_cannot_be_had_is_said(tmp_path):
     result = trained(session, tiny_run())
     with pytest.raises(NotTrained, match=f"choose from {result.key}"):
         load_run(session.home, "deepglobe-x")
-    (session.store.work(result.key) / "last.safetensors").unlink()
+    for best in session.store.work(result.key).glob("best-*.safetensors"):
+        best.unlink()
     with pytest.raises(NotTrained, match="its parameters are gone"):
         load_run(session.home, result.key)
     identity = json.loads(json.dumps(result.identity))

@@ -5,6 +5,9 @@ import json
 import pytest
 import torch
 
+from benchmarks.protocol.registry import MODELS
+from benchmarks.protocol.run import plain_fields
+from benchmarks.protocol.setting import Setting
 from benchmarks.speed.memory import memory_of
 from benchmarks.speed.timing import Conditions, measure_encoder
 from rssam.contract import Task
@@ -45,12 +48,24 @@ def test_the_command_takes_an_own_system_beside_a_known_one(command, tmp_path, m
     )
     assert code == 0
     own, other, encoder = json.loads(output)
-    assert [one["system"]["options"]["encoder"] for one in (own, other)] == ["vit_t", "resnet34"]  # both were vit_t
+    assert [one["system"]["options"]["encoder"] for one in (own, other)] == ["vit_t", "resnet18"]  # both were vit_t
     assert (own["system"]["title"], encoder["system"]["title"]) == ("Net", "SAM's encoder vit_t")
     assert own["parameters"] == {"total": 4, "trainable": 4, "as_published": 4}
     assert own["gmacs"] == pytest.approx(3 * 32 * 32 / 1e9)
     code, _, said = command("speed", "nonet", *options)
     assert (code, "unknown system 'nonet': choose from fcn" in said) == (2, True)
+
+
+def test_an_encoder_means_the_network_that_reproduce_trains(command, monkeypatch):
+    """With vit_t `speed` measured full-size systems, and `reproduce` trained their smallest variants."""
+    monkeypatch.setattr("benchmarks.speed.timing.SECONDS_OF_AN_OPERATION", 0.005)
+    options = ("--size", "32", "--batch", "1", "--group", "1", "--device", "cpu", "--json")
+    code, output, _ = command("speed", "unet", "sam-lora", "--encoder", "vit_t", *options)
+    assert code == 0
+    trained = [
+        Setting("paper", "vit_t", "scratch").run(MODELS[name], "deepglobe").model for name in ("unet", "sam-lora")
+    ]
+    assert [record["system"]["options"] for record in json.loads(output)] == [plain_fields(model) for model in trained]
 
 
 def test_memory_of_a_call_is_what_it_needs_more():

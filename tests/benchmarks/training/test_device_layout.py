@@ -174,7 +174,7 @@ def member(rank, port, size, home, run, stop_after, save_every):
             if self.left == 0:
                 stop.signal = "SIGTERM"
 
-    session = Session(home, "cpu", Stopper(), stop=stop, save_every=save_every)
+    session = Session(home, "cpu", Stopper(), stop=stop, save_every=save_every, keep=True)
     outcomes = execute_on_devices(resolve_all([run], session), session, Layout(size, started=True))
     assert (outcomes is None) == (rank > 0)
     if outcomes:

@@ -104,7 +104,7 @@ def test_labels_that_once_were_jpeg_are_refused(source, tmp_path):
     Image.open(path).save(tmp_path / "lossy.jpg", quality=95)
     Image.open(tmp_path / "lossy.jpg").save(path)
     message = refusal(source, tmp_path / "out")
-    assert message.startswith("1 files of the source cannot be used")
+    assert message.startswith("1 file of the source cannot be used")
     assert "ImagesPNG/wh0001.png: expected the colours of the 6 classes, found also (" in message
     assert " more" in message
 

@@ -150,7 +150,7 @@ def test_a_label_of_0_and_1_is_refused_though_others_are_good(source, out):
     """Under the threshold of the others it would be an empty tile."""
     Image.fromarray((road(11) > 0).astype(np.uint8)).save(source / "train" / "label" / "1.tif")
     message = refusal(source, out)
-    assert message.startswith("1 files of the source cannot be used")
+    assert message.startswith("1 file of the source cannot be used")
     assert "train/label/1.tif: expected 0 and values of 128 and more, found only 0, 1; multiply" in message
 
 

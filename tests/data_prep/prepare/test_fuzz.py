@@ -163,7 +163,7 @@ def test_a_damaged_picture(name, target, damage, copied, tmp_path, capfd):
     (source / target).write_bytes(CONTENTS[damage](source / target))
     message = refused(name, source, tmp_path, capfd)
     assert f"{target}: " in message
-    assert message.startswith("1 files of the source cannot be used")
+    assert message.startswith("1 file of the source cannot be used")
 
 
 def a_folder(path: Path) -> None:
@@ -204,7 +204,7 @@ def test_something_that_is_no_picture(name, target, thing, copied, tmp_path, cap
     THINGS[thing](source / target)
     message = refused(name, source, tmp_path, capfd)
     assert f"{target}: " in message
-    assert message.startswith("1 files of the source cannot be used")
+    assert message.startswith("1 file of the source cannot be used")
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")

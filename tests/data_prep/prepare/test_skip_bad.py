@@ -143,7 +143,7 @@ def test_every_data_set_knows_the_option(tmp_path, stand_ins, name):
     )
     first.write_bytes(first.read_bytes()[:-2000])
     asked = {"origin": "synthetic", "workers": 1, "progress": lambda *_: None}
-    with pytest.raises(DataError, match="1 files of the source cannot be used"):
+    with pytest.raises(DataError, match="1 file of the source cannot be used"):
         entry.prepare(source, tmp_path / "out", **asked)
     manifest = entry.prepare(source, tmp_path / "out", **asked, skip_bad=True)
     assert len(manifest.entries) == 3

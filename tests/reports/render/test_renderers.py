@@ -76,7 +76,7 @@ def test_latex(report):
     assert r"checkpoint vit\_b" in text
     assert text.count(r"\begin{table}") == text.count(r"\end{table}") == text.count(r"\bottomrule") == 2
     rows = [line for line in text.splitlines() if line.endswith(r"\\") and "multicolumn" not in line]
-    assert {line.count("&") for line in rows} == {10, 11}
+    assert {line.count("&") for line in rows} == {8, 11}  # without any number to compare there are no differences
     # Notes once stood in the caption, which then had 1,967 characters.
     captions = re.findall(r"\\caption\{(.*)\}", text)
     assert len(captions) == 2

@@ -39,6 +39,7 @@ class Roofs:
     image_size: ClassVar[tuple[int, int]] = (512, 512)
     average: ClassVar[str] = "foreground"
     expected_pairs: ClassVar[None] = None
+    official_sizes: ClassVar[None] = None
 
 
 @pytest.fixture(autouse=True)

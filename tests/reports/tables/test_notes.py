@@ -33,7 +33,7 @@ def test_nothing_run():
 def test_half_run_with_one_seed():
     found = notes(*all_rows()[:2])
     assert "3 of 5 rows not run. To fill them: `rssam-bench reproduce table5`." in found
-    assert "Replicates: split seed 0 with seed 0. One replicate: no verdict." in found
+    assert "Replicates: split seed 0 with seed 0. No verdict: it takes 5 replicates." in found
 
 
 def test_a_whole_run_of_the_paper_is_not_called_anything_else():
@@ -48,7 +48,7 @@ def test_a_whole_run_of_the_paper_is_not_called_anything_else():
         "Data: deepglobe, complete: all 6226 pairs; images used: 4358 train, 934 val, 934 test.",
         "Foreground share of the test pixels: 4.13 %, within the 4.10 to 4.16 % that the paper's tables imply.",
         "A constant answer (everything foreground) has Dice 0.079.",
-        "Replicates: split seed 0 with seed 0. One replicate: no verdict.",
+        "Replicates: split seed 0 with seed 0. No verdict: it takes 5 replicates.",
         "Precision: bf16-mixed.",
     )
 
@@ -68,13 +68,13 @@ def test_two_replicates():
     both = [fabricate(row_run(0, seed=n, split_seed=n)) for n in range(2)]
     assert (
         "Replicates: split seed 0 with seed 0 and split seed 1 with seed 1. Numbers are means over a row's "
-        "replicates. Fewer than 5: no verdict."
+        "replicates. No verdict: it takes 5 replicates."
     ) in notes(*both)
     uneven = notes(*both, fabricate(row_run(4)))
     assert (
         "Rows rest on different replicates. Multi-scale Neck no, MFF no, MHFF no: split seed 0 with seed 0 and split "
         "seed 1 with seed 1; Multi-scale Neck yes, MFF yes, MHFF yes: split seed 0 with seed 0. "
-        "Numbers are means over a row's replicates. Fewer than 5: no verdict."
+        "Numbers are means over a row's replicates. No verdict: it takes 5 replicates."
     ) in uneven
 
 

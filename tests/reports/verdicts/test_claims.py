@@ -166,7 +166,7 @@ def test_fairness_is_tested_under_the_fair_recipe_alone(tmp_path):
 def test_words_of_a_home_with_nothing(tmp_path):
     page = render(summary_of(tmp_path))
     assert (
-        "- Nothing run under this setting, so no verdict. `rssam-bench reproduce claims` makes five replicates" in page
+        "- No verdict: nothing was run under this setting. `rssam-bench reproduce claims` makes five replicates" in page
     )
     assert "- No use of a test split is recorded in this home." in page
     assert "| 4 | On the aerial imagery (WHU), Dice of RS-SAM is 0.9 to 2.8 points above" in page

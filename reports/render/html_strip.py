@@ -1,0 +1,108 @@
+"""Choose a few test images of the best run for the HTML page: the image, its truth and its prediction, outlined."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.protocol.run_names import run_name
+from benchmarks.results.home import Home
+from benchmarks.results.pixels import Picture, read_pair, read_predictions
+from benchmarks.results.predictions import PREDICTIONS
+from benchmarks.results.result import Result
+from benchmarks.results.store import Store
+from data_prep.errors import DataError
+from data_prep.manifest import load_manifest
+from data_prep.registry import dataset as find_dataset
+from reports.formatting import format_number
+from reports.render.html_figures import photograph
+from reports.statistics.per_image import image_dice
+from rssam.overlay import drawn_over, told_apart
+
+SIDE = 512
+"""Pixels of the longer side of a picture, at most."""
+
+QUANTILES = (0.75, 0.5, 0.25)
+"""Of Dice over the test images: those shown are a good, a middling and a poor image."""
+
+
+@dataclass(frozen=True)
+class StripScene:
+    """One test image with the data URIs of its three pictures."""
+
+    stem: str
+    dice: str
+    image: str
+    truth: str
+    prediction: str
+
+
+@dataclass(frozen=True)
+class Strip:
+    """A few test images of one run, with the colours of its classes as CSS."""
+
+    system: str
+    data: str
+    key: str
+    dice: str
+    images: int
+    scenes: tuple[StripScene, ...]
+    legend: tuple[tuple[str, str], ...]
+
+
+def prediction_strip(results: Sequence[Result], home: Path) -> Strip | None:
+    """Return images of the result of highest Dice whose predictions and data are in the home; None without any."""
+    ranked = sorted(results, key=lambda result: (result.collapsed, -result.scores.dice, result.key))
+    for result in ranked:
+        try:
+            return _strip(result, home)
+        except (DataError, ValueError):  # its pictures are not here: the figures name what is missing
+            continue
+    return None
+
+
+def _strip(result: Result, home: Path) -> Strip | None:
+    name = result.identity["dataset"]["name"]
+    dataset, folder = find_dataset(name), Home(home).dataset(name)
+    manifest = load_manifest(folder, name)
+    if manifest.digest(result.identity["split_seed"], result.identity["split_rule"]) != result.identity["data"]:
+        raise DataError(f"{folder} does not hold the data that {result.key} was tested on")
+    binary = len(result.classes) == 1
+    predicted = read_predictions(Store(home).work(result.key) / PREDICTIONS, binary=binary)
+    entries = {entry.stem: entry for entry in manifest.entries}
+    dice = dict(zip(result.images, image_dice(result.counts).tolist(), strict=True))
+    labels = [1] if binary else list(range(len(result.classes)))
+    names = dict(zip(labels, result.classes, strict=True))
+    colours = dict(zip(labels, told_apart(dataset.palette), strict=True))
+    scenes = []
+    for stem in _spread(result):
+        image, truth = read_pair(folder, entries[stem])
+        pictures: list[Picture] = [
+            image,
+            *(drawn_over(image, mask, colours) for mask in (truth, predicted.labels(stem))),
+        ]
+        scenes.append(StripScene(stem, format_number(dice[stem]), *(photograph(picture, SIDE) for picture in pictures)))
+    if not scenes:
+        return None
+    legend = tuple((names[label].replace("_", " "), "rgb({} {} {})".format(*colours[label])) for label in labels)
+    return Strip(
+        system=run_name(result.identity).title,
+        data=result.data_description,
+        key=result.key,
+        dice=format_number(result.scores.dice),
+        images=len(result.images),
+        scenes=tuple(scenes),
+        legend=legend,
+    )
+
+
+def _spread(result: Result) -> tuple[str, ...]:
+    """The images at the quantiles of Dice among those whose truth holds a class."""
+    dice = image_dice(result.counts)
+    has_truth = np.flatnonzero((result.counts.tp + result.counts.fn).sum(axis=1) > 0).tolist()
+    ordered = sorted(has_truth, key=lambda index: (dice[index], result.images[index]))
+    places = [int(quantile * len(ordered)) for quantile in QUANTILES] if ordered else []
+    return tuple(dict.fromkeys(result.images[ordered[place]] for place in places))
