@@ -1,6 +1,7 @@
 """The pages for readers: what they name is there, and the diagram of docs/architecture.md is that of the code."""
 
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -108,3 +109,9 @@ def test_the_diagram_draws_an_arrow_or_a_chain_for_every_import():
 def test_a_page_without_the_marks_is_refused(text):
     with pytest.raises(ValueError, match=r"architecture.md needs the lines"):
         renewed(text)
+
+
+def test_the_citation_names_the_papers_page():
+    """It named the conference in words alone, with no page to go to."""
+    urls = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]["urls"]
+    assert f'  url: "{urls["Paper"]}"\n' in (REPOSITORY / "CITATION.cff").read_text()

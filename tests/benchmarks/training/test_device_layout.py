@@ -185,7 +185,7 @@ def member(rank, port, size, home, run, stop_after, save_every):
 def prepared_home(home):
     """23 images to train, 11 groups and an odd one for the last step; 5 to validate and 5 to test."""
     write_prepared(home / "data" / "deepglobe", count=33)
-    return make_session(home)
+    return make_session(home, keep=True)  # the last checkpoints are compared
 
 
 def left_behind(session, run):

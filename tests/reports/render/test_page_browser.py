@@ -102,6 +102,19 @@ def test_the_page_keeps_its_width_and_its_silence(visit, size, scheme):
     assert too_wide(page) <= 0
 
 
+def test_on_a_phone_the_first_column_stays_and_ours_is_seen(visit):
+    """In Table 5 three columns of switches filled the screen, and our number began beyond its edge."""
+    page = visit(PHONE)
+    page.evaluate("document.querySelectorAll('details.idle').forEach((one) => { one.open = true; })")
+    for table in page.locator("table.scores:has(td.ours)").all():
+        head, ours = table.locator("tbody th.label").first, table.locator("tbody td.ours").first
+        before, box = head.bounding_box(), ours.bounding_box()
+        assert before["x"] + before["width"] <= box["x"] + 1
+        assert box["x"] + box["width"] <= PHONE["width"]
+        table.evaluate("(one) => { one.closest('.scroll').scrollLeft = 120; }")
+        assert head.bounding_box()["x"] == before["x"]
+
+
 def test_the_width_is_measured_at_all(visit):
     """The check above would see a table that is not in a box of its own."""
     page = visit(PHONE)
