@@ -35,7 +35,7 @@ SYSTEMS = (
     "sam-adapter", "rsam-seg", "sam-lora", "rs-sam", "unet-smp",
 )  # fmt: skip
 OTHERS = (*SYSTEMS[:7], "unet-smp")
-PATIENCE_ON_CPU = 20.0
+PATIENCE_ON_CPU = 6.0
 """Limits are so many times as long where no lease runs out, only other work on the same cores."""
 
 
@@ -54,7 +54,7 @@ STEPS: tuple[Step, ...] = (
     Step("ceilings", 1, 14, "gpu_steps:ceilings"),
     *(Step(f"{name} as on the CPU", 1, 9, "gpu_steps:system", {"name": name}) for name in SYSTEMS),
     Step("ViT-B blocks", 1, 25, "gpu_steps:blocks"),
-    *(Step(f"{name} resumed", 1, 14, "gpu_steps:resumed", {"name": name}) for name in ("fcn", "sam-lora")),
+    *(Step(f"{name} resumed", 1, 18, "gpu_steps:resumed", {"name": name}) for name in ("fcn", "sam-lora")),
     Step("training step of rs-sam", 1, 32, "gpu_steps:training_steps", {"names": ["rs-sam"], "profiled": True}),
     Step("training step of sam-lora", 1, 20, "gpu_steps:training_steps", {"names": ["sam-lora"]}),
     *(Step(f"encoder at {side}", 2, 16, "gpu_steps:encoder", {"side": side}) for side in (256, 512, 1024)),
