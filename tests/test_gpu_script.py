@@ -91,9 +91,10 @@ def lease(tmp_path_factory):
         "--home",
         str(folder / "home"),
     ]
+    carried = [str(folder / "wheels"), os.environ.get("PYTHONPATH", "")]
     done = subprocess.run(
         [sys.executable, "-c", LEASE.format(folder=str(FOLDER)), *options],
-        env={**os.environ, "PYTHONPATH": str(folder / "wheels"), "OMP_NUM_THREADS": "1"},
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(carried), "OMP_NUM_THREADS": "1"},
         capture_output=True, text=True, timeout=900, check=False,
     )  # fmt: skip
     assert done.returncode == 1, done.stderr

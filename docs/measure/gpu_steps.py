@@ -120,7 +120,7 @@ def _step(
     if cuda:
         channels_last(net)
     if compiled:
-        compile_network(net)
+        compile_network(net, "aot_eager" if site.quick else "inductor")  # Inductor takes minutes on two cores
     network, optimizer = set_up_training(fabric, net, make_optimizer(net, PAPER, 1e-3, fused=cuda))
     net.train()
     scale = LossScale(fabric, {})
@@ -342,7 +342,7 @@ def _prepared(site: Any) -> tuple[Path, bool]:
     except NotPrepared:
         source = site.kept.parent / "stand-ins"
         chosen = find_dataset("deepglobe")
-        chosen.synthesize(source, 24, 0)
+        chosen.synthesize(source, 12 if site.quick else 24, 0)
         chosen.prepare(source, folder, origin="synthetic", workers=0, progress=lambda *_: None, skip_bad=False)
         manifest = load_manifest(folder, "deepglobe")
     return folder, getattr(manifest, "origin", None) != "synthetic"
