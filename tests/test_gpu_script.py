@@ -46,7 +46,7 @@ import gpu
 from gpu import Step
 steps = (
     Step("ceilings", 1, 60, "gpu_steps:ceilings"),
-    Step("fcn resumed", 1, 120, "gpu_steps:resumed", {{"name": "fcn"}}),
+    Step("fcn resumed", 1, 120, "gpu_trainings:resumed", {{"name": "fcn"}}),
     Step("one system", 1, 60, "carried:raises"),
     Step("an abrupt end", 1, 60, "carried:ends_abruptly"),
     Step("an import", 1, 60, "carried:needs", {{"package": "mlflow"}}),
@@ -54,7 +54,7 @@ steps = (
     Step("one timeout", 1, 0.5, "carried:sleeps"),
     Step("another stage", 2, 60, "carried:sleeps"),
     Step("steps", 1, 60, "gpu_steps:training_steps", {{"names": ["unet"], "forward": True}}),
-    Step("a short training", 1, 60, "gpu_steps:short_training"),
+    Step("a short training", 1, 60, "gpu_trainings:short_training"),
     Step("files", 1, 60, "carried:keeps"),
 )
 sys.exit(gpu.main(steps))
@@ -137,8 +137,8 @@ def test_limits_fit_into_four_minutes():
     for stage in (1, 2):
         assert sum(step.seconds for step in gpu.STEPS if step.stage == stage) <= gpu.SECONDS_OF_A_STAGE < 240
     assert set(gpu.SYSTEMS) == set(MODELS)
-    named = {step.function.partition(":")[2] for step in gpu.STEPS}
-    assert all(callable(getattr(load("gpu_steps"), name)) for name in named)
+    named = {tuple(step.function.split(":")) for step in gpu.STEPS}
+    assert all(callable(getattr(load(module), name)) for module, name in named)
 
 
 def test_no_step_begins_after_the_stage(tmp_path):

@@ -5,7 +5,7 @@
 
 Every step of `STEPS` is a process of its own with a limit of its own. What it finds is appended to OUT/stage1.jsonl at
 once, so that no failure loses what was found before. Last come a summary, and the steps' histories and pictures: at
-most eight files of 16 MiB. This module imports nothing but Python's own; `gpu_steps` holds the steps.
+most eight files of 16 MiB. The steps are in `gpu_steps` and `gpu_trainings`; this module imports Python's own alone.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ STEPS: tuple[Step, ...] = (
     Step("ceilings", 1, 14, "gpu_steps:ceilings"),
     *(Step(f"{name} as on the CPU", 1, 9, "gpu_steps:system", {"name": name}) for name in SYSTEMS),
     Step("ViT-B blocks", 1, 25, "gpu_steps:blocks"),
-    *(Step(f"{name} resumed", 1, 18, "gpu_steps:resumed", {"name": name}) for name in ("fcn", "sam-lora")),
+    *(Step(f"{name} resumed", 1, 18, "gpu_trainings:resumed", {"name": name}) for name in ("fcn", "sam-lora")),
     Step("training step of rs-sam", 1, 32, "gpu_steps:training_steps", {"names": ["rs-sam"], "profiled": True}),
     Step("training step of sam-lora", 1, 20, "gpu_steps:training_steps", {"names": ["sam-lora"]}),
     *(Step(f"encoder at {side}", 2, 16, "gpu_steps:encoder", {"side": side}) for side in (256, 512, 1024)),
@@ -63,7 +63,7 @@ STEPS: tuple[Step, ...] = (
     Step("steps of SAM's other systems", 2, 20, "gpu_steps:training_steps",
          {"names": ["sam-adapter", "rsam-seg"], "forward": True}),
     Step("rs-sam compiled", 2, 90, "gpu_steps:training_steps", {"names": ["rs-sam"], "compiled": True}),
-    Step("a short training", 2, 50, "gpu_steps:short_training"),
+    Step("a short training", 2, 50, "gpu_trainings:short_training"),
 )  # fmt: skip
 
 
@@ -85,9 +85,8 @@ class Site:
 
 def append(path: Path, record: dict[str, Any]) -> None:
     """Append a line of JSON that is on the disk when this returns."""
-    with path.open("a", encoding="utf-8") as file:
-        file.write(json.dumps(record) + "\n")
-        file.flush()
+    with path.open("ab", buffering=0) as file:  # one call writes a line, whole or not at all
+        file.write((json.dumps(record) + "\n").encode())
         os.fsync(file.fileno())
 
 
@@ -112,30 +111,36 @@ def run_stage(steps: Sequence[Step], site: Site, seconds: float) -> list[dict[st
     context = multiprocessing.get_context("forkserver")  # imports once, and never has a CUDA context to hand on
     context.set_forkserver_preload(["gpu_preload"])
     until = time.monotonic() + seconds
-    ends = []
+    ends, said = [], site.kept.parent / "said.txt"
     for step in steps:
         there = Site(step.name, site.device, site.quick, site.home, site.records, site.kept)
         limit = min(step.seconds, until - time.monotonic())
         end: dict[str, Any] = {"status": "left out", "reason": f"the {seconds:.0f} s of the stage were over"}
         if limit > 1:
             began = time.monotonic()
-            said = site.kept.parent / "said.txt"
-            process = context.Process(target=run_step, args=(step, there, said))
-            process.start()
-            process.join(limit)
-            end = {"status": "done"}
-            if process.is_alive():
-                end = {"status": "timeout", "reason": f"not done after {limit:.0f} s"}
-                _kill(process.pid)
-                process.join()
-            elif process.exitcode != 0:
-                lines = said.read_text(errors="replace").strip().splitlines() if said.exists() else []
-                end = {"status": "failed", "reason": f"exit {process.exitcode}: {(lines or [''])[-1]}"[:500]}
+            end = _end(context.Process(target=run_step, args=(step, there, said)), limit, said)
             end["seconds"] = round(time.monotonic() - began, 1)
         there.record(end=True, **end)
         ends.append({"step": step.name, **end})
         print(f"{step.name}: {end['status']} {end.get('reason', '')}", flush=True)
     return ends
+
+
+def _end(process: Any, limit: float, said: Path) -> dict[str, Any]:
+    """Start a step's process, and return how it ended within its limit."""
+    try:
+        process.start()
+    except (OSError, EOFError) as error:  # the process that forks ended in what it imports; the next is another
+        return {"status": "failed", "reason": f"{type(error).__name__}: {error}"}
+    process.join(limit)
+    if process.is_alive():
+        _kill(process.pid)
+        process.join()
+        return {"status": "timeout", "reason": f"not done after {limit:.0f} s"}
+    if process.exitcode == 0:
+        return {"status": "done"}
+    lines = said.read_text(errors="replace").strip().splitlines() if said.exists() else []
+    return {"status": "failed", "reason": f"exit {process.exitcode}: {(lines or [''])[-1]}"[:500]}
 
 
 def _kill(pid: int | None) -> None:
