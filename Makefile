@@ -5,7 +5,7 @@ INSTALLED := .venv/installed
 DEMO := .demo
 SMOKE := .smoke
 
-STAGE ?= tests
+STAGE ?= 1
 OUT ?= gpu
 GPU_HOME ?= .gpu-home
 
@@ -17,7 +17,7 @@ help:
 	@echo "make test       the test suite, a few minutes on two cores"
 	@echo "make test-slow  the long tests: full-size networks, forty kills, two commands at once"
 	@echo "make check      ruff and mypy --strict"
-	@echo "make gpu        STAGE=tests|speed|tables on a graphics card, into the folder OUT; data from GPU_HOME if it has any"
+	@echo "make gpu        STAGE=1|2 on a graphics card, at most four minutes each, into the folder OUT; data from GPU_HOME if it has any"
 	@echo "make readme     renew the README's result table from the published results"
 	@echo "make lock       renew requirements.lock"
 
@@ -55,9 +55,9 @@ check: $(INSTALLED)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-# Installs nothing: such a machine may have no network, and brings its own torch.
+# Installs nothing: such a machine may have no network, and brings its own torch. PYTHONPATH stays: wheels may lie there.
 gpu:
-	PYTHONPATH=. $(if $(wildcard $(BIN)/python),$(BIN)/python,$(PYTHON)) docs/measure/gpu.py --stage $(STAGE) --out $(OUT) --home $(GPU_HOME)
+	$(if $(wildcard $(BIN)/python),$(BIN)/python,$(PYTHON)) docs/measure/gpu.py --stage $(STAGE) --out $(OUT) --home $(GPU_HOME)
 
 readme: $(INSTALLED)
 	$(BIN)/python -m reports.readme

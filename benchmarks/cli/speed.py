@@ -63,7 +63,7 @@ def speed(
     from benchmarks.protocol.setting import Setting
     from benchmarks.speed.loading import share_of_waiting
     from benchmarks.speed.timing import Conditions, measure_encoder, measure_system, save_record
-    from benchmarks.training.compile import COMPILE_FAULTS
+    from benchmarks.training.compile import COMPILE_FAULTS, is_compile_fault
     from data_prep.registry import dataset as find_dataset
     from rssam.contract import Task
     from rssam.sam.encoder_sizes import SMALL_ENCODERS, check_encoder
@@ -97,6 +97,8 @@ def speed(
                 readers = choose_workers(workers, chosen_device)
                 record["waiting_for_images"] = share_of_waiting(root.home, dataset, model, task, conditions, readers)
         except COMPILE_FAULTS as error:
+            if not is_compile_fault(error):
+                raise
             reason = first_line(error, "no reason given")
             raise UserError(f"{name} cannot be compiled here ({reason}): leave out --compile") from error
         record["command"] = shlex.join(["rssam-bench", *sys.argv[1:]])

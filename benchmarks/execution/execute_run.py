@@ -30,7 +30,7 @@ from benchmarks.training.activation_checkpointing import enable_activation_check
 from benchmarks.training.batches import worker_faults
 from benchmarks.training.checkpoint import LAST, PREVIOUS, Checkpoints, candidate_name
 from benchmarks.training.class_distances import class_distances
-from benchmarks.training.compile import COMPILE_FAULTS, channels_last, compile_network
+from benchmarks.training.compile import COMPILE_FAULTS, channels_last, compile_network, is_compile_fault
 from benchmarks.training.evaluate import Evaluation, evaluate
 from benchmarks.training.loop import Listener, Training, make_fabric, train
 from benchmarks.training.rank_group import SingleProcess
@@ -67,7 +67,7 @@ def train_and_test(resolved: ResolvedRun, session: Session) -> Outcome:
                 tested = device_run.train_and_evaluate(saving_memory)
             break
         except COMPILE_FAULTS as error:
-            if not device_run.compiled:
+            if not device_run.compiled or not is_compile_fault(error):
                 raise
             device_run.compiled = False
             message = f"{key} cannot be compiled ({memory_reason(error)}): it goes on as written"

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import torch
 
+COMMIT_VARIABLE = "RSSAM_BENCH_COMMIT"
+"""Names the commit of a copy of the source tree that came without its history."""
 RECORDED = (
     "rssam-bench", "torch", "torchvision", "segment-anything", "segmentation-models-pytorch", "timm", "lightning",
     "numpy", "pillow",
@@ -38,10 +40,13 @@ def provenance(device: torch.device) -> dict[str, Any]:
 
 
 def source_commit() -> str | None:
-    """Commit of the source tree this runs from, "-dirty" if it was changed since; None outside a clone."""
+    """Commit of the source tree this runs from, "-dirty" if it was changed since.
+
+    Outside a clone it is what RSSAM_BENCH_COMMIT says, None without.
+    """
     root = Path(__file__).resolve().parents[2]
     if not (root / ".git").exists():
-        return None
+        return os.environ.get(COMMIT_VARIABLE) or None
     try:
         done = subprocess.run(
             ["git", "-C", str(root), "describe", "--always", "--abbrev=12", "--dirty", "--exclude", "*"],

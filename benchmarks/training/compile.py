@@ -6,6 +6,7 @@ No parameter changes. Neither is done on the CPU, where equal commands give equa
 from __future__ import annotations
 
 from collections.abc import Callable
+from traceback import walk_tb
 from types import MethodType
 from typing import Any
 
@@ -22,8 +23,17 @@ COMPILE_FAULTS: tuple[type[Exception], ...] = (
     torch._inductor.exc.CppCompileError,
     torch._inductor.exc.InvalidCxxCompiler,
     torch._inductor.exc.OperatorIssue,
+    AttributeError,
 )
-"""What torch.compile raises where it cannot compile, for want of a compiler or of an operator."""
+"""What torch.compile raises where it cannot compile, for example without a compiler. Ask `is_compile_fault` then."""
+
+
+def is_compile_fault(error: Exception) -> bool:
+    """Return whether torch.compile raised this one of COMPILE_FAULTS: an AttributeError may be the network's own."""
+    if not isinstance(error, AttributeError):
+        return isinstance(error, COMPILE_FAULTS)
+    modules = (frame.f_globals.get("__name__", "") for frame, _ in walk_tb(error.__traceback__))
+    return any(str(module).startswith("torch._inductor.") for module in modules)
 
 
 GRAPHS = 64

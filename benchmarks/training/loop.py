@@ -34,6 +34,8 @@ from data_prep.loading.torch_dataset import PreparedDataset
 
 SECONDS_BETWEEN_CHECKPOINTS = 600.0
 """Within an epoch; after each epoch there is one anyway."""
+STEPS_BETWEEN_LOOKS = 10
+"""Optimiser steps in float16 between looks at how many were left out, each of which waits for the device."""
 
 
 @dataclass
@@ -129,6 +131,16 @@ def train(
         if ranks.is_rank_zero:
             checkpoints.save(net, raw, vars(state), states)
 
+    def look_for_overflows() -> None:
+        """Add up the steps that float16 left out, and tell of them. Raises TrainingDiverged if no scale is left."""
+        state.overflows += loss_scale.take_left_out()
+        if loss_scale.exhausted:
+            raise TrainingDiverged(
+                f"no gradient of the last steps of epoch {state.epoch + 1} fits float16, however small the loss is "
+                "scaled: train with --precision bf16 or fp32"
+            )
+        listener.overflowed(overflows(state.history) + state.overflows)
+
     epoch_begun = [(state.epoch, shares[state.step :])] if state.step else []
     epochs_ahead = [*epoch_begun, *((epoch, shares) for epoch in range(state.epoch + len(epoch_begun), recipe.epochs))]
     numbers = (
@@ -169,19 +181,16 @@ def train(
                 if share.groups:
                     total += loss.detach().double()
             ranks.merge(net, before, share)
-            state.overflows += loss_scale.step(optimizer)
-            if loss_scale.exhausted:
-                raise TrainingDiverged(
-                    f"no gradient of the last steps of epoch {epoch} fits float16, however small the loss is scaled: "
-                    "train with --precision bf16 or fp32"
-                )
+            loss_scale.step(optimizer)
             optimizer.zero_grad(set_to_none=True)
             state.step += 1
+            if loss_scale.used and (state.step % STEPS_BETWEEN_LOOKS == 0 or state.step == steps):
+                look_for_overflows()
             losses.add(state.epoch * steps + state.step, total, len(share.groups), current_rate)
-            listener.overflowed(overflows(state.history) + state.overflows)
             listener.step(epoch, recipe.epochs, state.step, steps)
             stop, due = ranks.sync_stop(listener.stop, time.monotonic() - saved >= save_every)
             if stop or due:
+                look_for_overflows()
                 listener.watched(losses.take(), None)
                 _pause(state, total, started, rate, current_rate, ranks)
                 save()

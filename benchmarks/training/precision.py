@@ -42,6 +42,8 @@ class LossScale:
     def __init__(self, fabric: Fabric, state: dict[str, float]) -> None:
         """Go on from the `state` of a checkpoint, or begin anew if it is empty."""
         self._scaler: torch.amp.GradScaler | None = getattr(fabric.strategy.precision, "scaler", None)
+        self._one = torch.ones((), device=fabric.device)
+        self._left_out = torch.zeros((), dtype=torch.int64, device=fabric.device)
         if self._scaler is not None:  # one scaler serves all candidates of a run
             self._scaler.load_state_dict(state or torch.amp.GradScaler(fabric.device.type).state_dict())
 
@@ -54,16 +56,30 @@ class LossScale:
         """Return what a checkpoint holds, empty where there is no scale."""
         return {} if self._scaler is None else self._scaler.state_dict()
 
-    @property
-    def exhausted(self) -> bool:
-        """Whether gradients overflow whatever the scale."""
-        return self._scaler is not None and self._scaler.get_scale() < SMALLEST_SCALE
+    def step(self, optimizer: Any) -> None:
+        """Take a step of Fabric's wrapper, and count it on the device if it is left out because a gradient overflowed.
 
-    def step(self, optimizer: Any) -> bool:
-        """Take a step of Fabric's wrapper, and return whether it was left out because a gradient overflowed."""
+        The device is not waited for: `take_left_out` reads the count.
+        """
         if self._scaler is None:
             optimizer.step()
-            return False
-        before = self._scaler.get_scale()
+            return
+        before = self._scale()
         optimizer.step()
-        return self._scaler.get_scale() < before
+        self._left_out = self._left_out + (self._scale() < before)
+
+    def take_left_out(self) -> int:
+        """Return how many steps were left out since the last call. On CUDA it waits for the device."""
+        left_out, self._left_out = int(self._left_out), torch.zeros_like(self._left_out)
+        return left_out
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether gradients overflow whatever the scale. On CUDA it waits for the device."""
+        return self._scaler is not None and self._scaler.get_scale() < SMALLEST_SCALE
+
+    def _scale(self) -> torch.Tensor:
+        """Return the scale on the device, where `get_scale` would wait for it."""
+        assert self._scaler is not None
+        scaled: torch.Tensor = self._scaler.scale(self._one)
+        return scaled

@@ -189,6 +189,29 @@ def test_what_cannot_be_compiled_goes_on_as_written(tmp_path, monkeypatch, no_co
     assert "compiled" not in compiled.provenance
 
 
+@pytest.mark.parametrize(("place", "goes_on"), [("torch._inductor.codecache", True), ("own_network", False)])
+def test_an_attribute_error_of_inductor_goes_on_as_written(tmp_path, monkeypatch, place, goes_on):
+    """Of torch 2.11 it ended the run: "AttributeError: 'NoneType' object has no attribute 'emit_kernel'"."""
+    namespace = {"__name__": place}
+    exec("def emit(kernel): return kernel.emit_kernel", namespace)
+    trained = benchmarks.execution.execute_run.train
+    monkeypatch.setattr(benchmarks.execution.execute_run, "_DeviceRun", OnTheCpuToo)
+    monkeypatch.setattr(benchmarks.execution.execute_run, "compile_network", lambda net: None)
+    monkeypatch.setattr(
+        benchmarks.execution.execute_run,
+        "train",
+        lambda *given, **named: tried.append(0) or namespace["emit"](None) if not tried else trained(*given, **named),
+    )
+    tried, notes = [], []
+    session = make_session(tmp_path, compiled=True)
+    session.observer.note = notes.append
+    run = tiny_run(UNet(width=4), dataclasses.replace(TINY, epochs=1))
+    outcome = execute(resolve_all([run], session)[0], session)
+    assert (outcome.result is not None) == goes_on
+    said = "cannot be compiled ('NoneType' object has no attribute 'emit_kernel'): it goes on as written"
+    assert any(said in note for note in notes) == goes_on
+
+
 def test_a_fault_of_the_compiler_where_nothing_is_compiled_is_no_excuse(tmp_path, monkeypatch):
     """It would otherwise be tried again for ever."""
 

@@ -101,7 +101,7 @@ def test_an_overflow_leaves_its_whole_step_out(data, tmp_path, group):
     assert all(not torch.equal(before, after) for before, after in pairwise(passes))
     assert [epoch["overflows"] for epoch in state.history] == [1.0, 0.0]
     assert overflows(state.history) == 1
-    assert told == [1] * 6
+    assert told == [1, 1]  # at the end of each epoch: to read the count waits for the device
     scaling = read_checkpoint(tmp_path / "work" / LAST).progress["scaling"]
     assert (scaling["scale"], scaling["_growth_tracker"]) == (2.0**15, 5)
 
@@ -177,9 +177,10 @@ def test_fused_adamw_leaves_out_the_same_steps(fused):
             with torch.autocast("cpu", enabled=False):
                 loss = model.module.conv(torch.rand(1, 3, 8, 8)).square().mean() * factor
             fabric.backward(loss)
-            left_out.append(scale.step(optimizer))
+            scale.step(optimizer)
+            left_out.append(scale.take_left_out())
             optimizer.zero_grad(set_to_none=True)
-        assert left_out == ([False, True, False] if precision == "16-mixed" else [False, False])
+        assert left_out == ([0, 1, 0] if precision == "16-mixed" else [0, 0])
         nets[precision] = vector(net)
     torch.testing.assert_close(nets["16-mixed"], nets["32-true"], atol=1e-6, rtol=0)
 

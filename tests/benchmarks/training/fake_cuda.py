@@ -1,0 +1,254 @@
+"""Train on CUDA tensors that have no content, where there is no card: what a step asks of the device, and of what type.
+
+`records` runs this module in a process of its own, because it changes torch there. The loop is that of `train` itself;
+only the images are made here. It says nothing of values, times or memory: that is not measured on a GPU.
+"""
+
+import ctypes
+import json
+import os
+import subprocess
+import sys
+import warnings
+from collections import Counter
+from contextlib import ExitStack
+from dataclasses import replace
+from functools import partial
+from itertools import chain, repeat
+from pathlib import Path
+from types import SimpleNamespace
+from unittest.mock import patch
+
+import torch
+from lightning.fabric import Fabric
+from torch import nn
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+from benchmarks.protocol.recipe import PAPER
+from benchmarks.protocol.registry import MODELS, smallest
+from benchmarks.protocol.tables import TABLES
+from benchmarks.training import loop
+from benchmarks.training.checkpoint import Checkpoints
+from benchmarks.training.compile import channels_last
+from benchmarks.training.precision import LossScale
+from data_prep.registry import dataset
+from rssam.contract import Task
+
+FEW = ("unet", "sam-lora", "rs-sam")
+"""A network of convolutions, SAM with LoRA, and all of SAM's parts; every system takes most of a minute."""
+STEPS = 2
+"""Of the optimiser; the first allocates, what the second asks of the device is counted."""
+DRIVER = """
+extern "C" {
+int cards;
+int cuDevicePrimaryCtxGetState(int, unsigned* flags, int* active) { *flags = 0; *active = 1; return 0; }
+}
+namespace c10::cuda { signed char device_count() noexcept { return cards; } }
+"""
+"""What the backward pass of a torch built for CUDA asks of a driver, even for tensors without content."""
+CARD = {
+    "torch.cuda.is_available": True, "torch.cuda.device_count": 1, "torch.cuda.current_device": 0,
+    "torch.cuda.is_bf16_supported": True, "torch.cuda.set_device": None,
+    "torch.cuda.is_current_stream_capturing": False, "torch.cuda.get_device_capability": (9, 0),
+    "torch.cuda.get_device_name": "none",
+    "torch.cuda.empty_cache": None, "torch.cuda.get_rng_state": torch.zeros(16, dtype=torch.uint8),
+    "torch.cuda.manual_seed_all": None,
+}  # fmt: skip
+"""What torch answers instead of looking for a card."""
+
+
+class Waits(TorchDispatchMode):
+    """Counts the calls for which the processor would wait for the device: copies between the two that block."""
+
+    def __init__(self):
+        super().__init__()
+        self.found = Counter()
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        kwargs = kwargs or {}
+        made = func(*args, **kwargs)
+        before, after = (
+            {leaf.device.type for leaf in tree_leaves(leaves) if isinstance(leaf, torch.Tensor)}
+            for leaves in ((args, kwargs), made)
+        )
+        name = func.overloadpacket.__name__
+        blocking = not kwargs.get("non_blocking", len(args) > 2 and name == "copy_" and args[2])
+        if name in ("_to_copy", "copy_") and {"cpu", "cuda"} <= before | after and blocking:
+            self.found[f"{name} from {'-'.join(sorted(before))}"] += 1
+        return made
+
+
+def with_cards(run, count):
+    """Let the C++ of torch count so many cards while `run` is called: its backward pass wants all, others none."""
+    cards = ctypes.c_int.in_dll(ctypes.CDLL(None), "cards")
+
+    def told(*given, **named):
+        before, cards.value = cards.value, count
+        try:
+            return run(*given, **named)
+        finally:
+            cards.value = before
+
+    return told
+
+
+class EndOfTrial(Exception):
+    """Ends the training after its steps."""
+
+
+def on_card(net):
+    """Put parameters and buffers of a network without content on the card, in their layout, in place."""
+    moved = {}
+
+    def move(tensor):
+        if tensor is None:
+            return None
+        if id(tensor) not in moved:
+            made = torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype, device="cuda")
+            if isinstance(tensor, nn.Parameter):
+                made = nn.Parameter(made, tensor.requires_grad)
+            moved[id(tensor)] = tensor, made
+        return moved[id(tensor)][1]
+
+    for module in net.modules():
+        for tensors in (module._parameters, module._buffers):
+            tensors.update({name: move(tensor) for name, tensor in tensors.items()})
+    return net
+
+
+def attempt(model, task, precision, group):
+    """Return what `STEPS` steps of a system were made of; "failed" names what kept it from them."""
+    with torch.device("meta"):
+        net = model.architecture(task)
+    channels_last(net)
+    recipe = replace(PAPER, batch=group, group=group, crop=None)
+    found = {"system": model.title, "precision": precision, "size": task.image_size[0], "group": group}
+    logits, losses, gradients, done = set(), set(), [], []
+    plain_outputs, plain_loss, plain_step = loop.training_outputs, loop.outputs_loss, LossScale.step
+
+    def outputs(*given):
+        made = plain_outputs(*given)
+        logits.update(f"{one.dtype} on {one.device.type}" for _, one in made)
+        return made
+
+    def loss(*given):
+        made = plain_loss(*given)
+        losses.add(f"{made.dtype} on {made.device.type}")
+        return made
+
+    def step(scale, optimizer):
+        trained = {name: parameter for name, parameter in net.named_parameters() if parameter.requires_grad}
+        gradients.append([name for name, one in trained.items() if one.grad is None or one.grad.device.type != "cuda"])
+        plain_step(scale, optimizer)
+
+    def after(*_):
+        done.append(1)
+        if len(done) == 1:
+            waits.found.clear()
+        if len(done) == STEPS:
+            raise EndOfTrial
+
+    with ExitStack() as stack:
+        stack.enter_context(patch.object(FakeTensorMode, "avoid_device_init", True))
+        stack.enter_context(patch.object(torch.Tensor, "backward", with_cards(torch.Tensor.backward, 127)))
+        stack.enter_context(patch("torch._C._select_conv_backend", with_cards(torch._C._select_conv_backend, 0)))
+        stack.enter_context(FakeTensorMode())
+        for name, value in CARD.items():
+            stack.enter_context(patch(name, lambda *_, value=value, **__: value))
+        stack.enter_context(patch.object(Fabric, "_move_model_to_device", lambda self, model, optimizers: model))
+        stack.enter_context(patch.object(loop, "training_outputs", outputs))
+        stack.enter_context(patch.object(loop, "outputs_loss", loss))
+        stack.enter_context(patch.object(LossScale, "step", step))
+        stack.enter_context(warnings.catch_warnings())
+        warnings.simplefilter("ignore")
+        on_card(net)
+        images = torch.empty(group, 3, *task.image_size, dtype=torch.uint8)
+        labels = torch.empty(group, *task.image_size, dtype=torch.uint8)
+        stack.enter_context(patch.object(loop, "read_groups", lambda *_, **__: repeat((images, labels))))
+        stack.enter_context(patch.object(loop, "groups_per_epoch", lambda *_: 200))
+        waits = stack.enter_context(Waits())
+        listener = loop.Listener(after, lambda _: None)
+        fabric = loop.make_fabric("cuda", precision)
+        try:
+            loop.train(net, recipe, 1e-3, 0, (None, None), fabric, Checkpoints(Path("nowhere")), listener)
+        except EndOfTrial:
+            pass
+        except Exception as error:  # noqa: BLE001  # of whatever kind, it is the finding
+            found["failed"] = f"{type(error).__name__}: {error}"[:600]
+    found |= {
+        "steps": len(done),
+        "logits": sorted(logits),
+        "loss": sorted(losses),
+        "without_gradient": sorted({name for names in gradients for name in names}),
+        "waits": dict(waits.found),
+    }
+    return found
+
+
+class Waiting(nn.Module):
+    """A network that asks the device in every step: what the count must find."""
+
+    def __init__(self, ask):
+        super().__init__()
+        self.conv, self.ask = nn.Conv2d(3, 1, 1), ask
+
+    def forward(self, images):
+        logits = self.conv(images)
+        self.ask(logits)
+        return logits
+
+
+ASKED = {
+    "item": lambda logits: logits.sum().item(),
+    "nonzero": lambda logits: logits[logits > 0].sum(),
+    "cpu": lambda logits: logits.cpu(),
+    "constant": lambda logits: logits + torch.zeros(1).to(logits.device),
+    "nothing": lambda logits: logits + 1,
+}
+
+
+def trials(what):
+    """Return systems with their tasks and groups: of `few`, `small`, `table5`, `tables` (at their size), `controls`."""
+    task = Task(("road",), (64, 64))
+    if what == "controls":
+        made = {name: partial(Waiting, ask) for name, ask in ASKED.items()}
+        return [(SimpleNamespace(title=name, architecture=lambda _, m=m: m()), task, 2) for name, m in made.items()]
+    if what == "few":
+        return [(smallest(MODELS[name]), task, 2) for name in FEW]
+    if what == "small":
+        return [(smallest(model), task, 2) for model in MODELS.values()]
+    if what == "table5":
+        return [(smallest(row.model), task, 2) for row in TABLES["table5"].every_row]
+    found = {
+        (row.model, Task(dataset(TABLES[name].dataset).classes, (512, 512)), PAPER.group): None
+        for name in ("table1", "table5")
+        for row in TABLES[name].every_row
+    }
+    return list(found)
+
+
+def records(folder, what, *precisions):
+    """Return a record of every trial, made in a process of its own; needs g++ for a driver of three lines."""
+    library = folder / "libcuda.so.1"
+    options = ["-shared", "-fPIC", "-Wl,-soname,libcuda.so.1", "-o", str(library), "-x", "c++", "-"]
+    subprocess.run(["g++", *options], input=DRIVER, text=True, check=True, timeout=60)
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.benchmarks.training.fake_cuda", what, *precisions],
+        env={**os.environ, "LD_PRELOAD": str(library)}, capture_output=True, text=True, timeout=1800, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-2000:]
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def main():
+    what, *precisions = sys.argv[1:]
+    for model, task, group in chain.from_iterable(map(trials, what.split("+"))):
+        for precision in precisions:
+            sys.stdout.write(json.dumps(attempt(model, task, precision, group)) + "\n")
+            sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()

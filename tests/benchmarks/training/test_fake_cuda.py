@@ -1,0 +1,70 @@
+"""The training step of every system on CUDA tensors without content: devices, types, gradients, no wait for the device.
+
+Nothing here was measured on a GPU. The scaler of float16 was asked for its scale twice a step, each time a wait:
+"DataDependentOutputException: aten._local_scalar_dense.default".
+"""
+
+import shutil
+
+import pytest
+
+from benchmarks.protocol.registry import MODELS
+from benchmarks.protocol.tables import TABLES
+from tests.benchmarks.training.fake_cuda import ASKED, FEW, STEPS, records
+
+pytestmark = pytest.mark.skipif(shutil.which("g++") is None, reason="the stand-in for a driver is compiled by g++")
+
+WHOLE = {"steps": STEPS, "logits": ["torch.float32 on cuda"], "loss": ["torch.float32 on cuda"],
+         "without_gradient": [], "waits": {}}  # fmt: skip
+"""Of a step with nothing to find; the losses are taken of logits in float32."""
+
+
+def faults(found):
+    return {
+        f"{one['system']} {one['precision']} {one['size']}": one
+        for one in found
+        if one.get("failed") or {name: one[name] for name in WHOLE} != WHOLE
+    }
+
+
+@pytest.fixture(scope="module")
+def in_float16(tmp_path_factory):
+    """Records of the controls and of a few systems in float16, the precision with more in its step: the scaler."""
+    return records(tmp_path_factory.mktemp("driver"), "controls+few", "16-mixed")
+
+
+def test_the_count_finds_what_waits(in_float16):
+    """Otherwise the tests below would show nothing."""
+    found = {one["system"]: one for one in in_float16[: len(ASKED)]}
+    assert "_local_scalar_dense" in found["item"]["failed"]
+    assert "nonzero" in found["nonzero"]["failed"]
+    assert found["cpu"]["waits"] == {"_to_copy from cuda": 1}
+    assert found["constant"]["waits"] == {"_to_copy from cpu": 1}
+    assert found["nothing"]["waits"] == {}
+
+
+def test_a_few_systems_in_float16(in_float16):
+    found = in_float16[len(ASKED) :]
+    assert len(found) == len(FEW)
+    assert faults(found) == {}
+
+
+@pytest.mark.slow
+def test_every_system(tmp_path):
+    found = records(tmp_path, "small", "bf16-mixed", "16-mixed")
+    assert len(found) == 2 * len(MODELS)
+    assert faults(found) == {}
+
+
+@pytest.mark.slow
+def test_every_row_of_table_5(tmp_path):
+    found = records(tmp_path, "table5", "bf16-mixed", "16-mixed")
+    assert len(found) == 2 * len(TABLES["table5"].every_row)
+    assert faults(found) == {}
+
+
+@pytest.mark.slow
+def test_the_systems_of_tables_1_and_5_at_their_size(tmp_path):
+    found = records(tmp_path, "tables", "bf16-mixed", "16-mixed")
+    assert {one["size"] for one in found} == {512}
+    assert faults(found) == {}
