@@ -249,22 +249,17 @@ def test_narrow_encoder_equals_sams(size, batch):
     agree(NARROW, size, batch, ("auto", *WAYS))
 
 
-def sams_size(name, batch, blocks):
-    """Blocks of SAM's own width, the second one global; for a batch a quarter of the heads, each as wide as SAM's.
-
-    In a batch only the number of maps is new, and heads are maps too.
-    """
-    full, share = ENCODERS[name], 1 if batch == 1 else 4
-    return EncoderSize(full.name, full.width // share, blocks, full.heads // share, (1,))
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("batch", [1, 3])
 @pytest.mark.parametrize("size", [(256, 256), (512, 512), (384, 640), (1024, 1024)])
 @pytest.mark.parametrize("name", ["vit_b", "vit_l"])
 def test_encoder_equals_sams_at_full_size(name, size, batch):
-    """Three blocks, so that gradients go from windows to the whole map and back."""
-    agree(sams_size(name, batch, blocks=3), size, batch, ("auto",))
+    """Three blocks, so that gradients go from windows to the whole map and back.
+
+    In a batch only the number of maps is new, and heads are maps too: a quarter of them, each as wide as SAM's.
+    """
+    full, share = ENCODERS[name], 1 if batch == 1 else 4
+    agree(EncoderSize(name, full.width // share, 3, full.heads // share, (1,)), size, batch, ("auto",))
 
 
 @pytest.mark.parametrize("way", ["reference", *WAYS])
@@ -304,7 +299,8 @@ def test_bfloat16_is_within_its_noise_at_full_size(name, size, batch):
 
     One block in windows, one global. The truth is made tile by tile, for SAM's own blocks would need 10 GiB for it.
     """
-    encoder, images = adapted(sams_size(name, batch, blocks=2), size, batch)
+    full = ENCODERS[name]
+    encoder, images = adapted(EncoderSize(full.name, full.width, 2, full.heads, (1,)), size, batch)
     truth = step(copy.deepcopy(encoder).double(), images.detach().double().requires_grad_(), "tiled")
     assert max(deviations(sams_step(encoder, images), truth).values()) < 1e-4
     with Float32Products():
