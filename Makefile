@@ -15,7 +15,7 @@ help:
 	@echo "make demo       Table 5 end to end on wide stand-in roads, some minutes on a laptop; report in $(DEMO)/report"
 	@echo "make smoke      all tables and figures end to end on stand-in scenes; report in $(SMOKE)/report"
 	@echo "make test       the test suite, a few minutes on two cores"
-	@echo "make test-slow  the long tests: full-size networks, forty kills, two commands at once"
+	@echo "make test-slow  the long tests: full-size networks, kills at many moments, two commands at once"
 	@echo "make check      ruff and mypy --strict"
 	@echo "make gpu        STAGE=1|2 on a graphics card, at most four minutes each, into the folder OUT; data from GPU_HOME if it has any"
 	@echo "make readme     renew the README's result table from the published results"
@@ -48,7 +48,7 @@ test: $(INSTALLED)
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow"
 
 test-slow: $(INSTALLED)
-	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m slow
 
 check: $(INSTALLED)
 	$(BIN)/ruff check .

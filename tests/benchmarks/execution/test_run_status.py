@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -329,6 +330,15 @@ def test_states_of_a_plan(tmp_path):
     assert isinstance(found[1].progress, Progress)
 
 
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory):
+    """A home with four images to train on, one to validate on and one to test on."""
+    home = tmp_path_factory.mktemp("prepared")
+    prepare = [sys.executable, "-m", "benchmarks.cli", "--home", str(home), "prepare", "deepglobe"]
+    subprocess.run([*prepare, "--synthetic", "6"], cwd=REPOSITORY, check=True, capture_output=True)
+    return home
+
+
 def start(home, *arguments):
     """The first and the fourth of the five runs."""
     command = [sys.executable, "-m", "benchmarks.cli", "--home", home, "reproduce", "table5", "--profile", "smoke"]
@@ -341,10 +351,9 @@ def start(home, *arguments):
 @pytest.mark.slow
 @pytest.mark.parametrize("group", [False, True], ids=["alone", "group"])
 @pytest.mark.parametrize("jobs", ["1", "2"])
-def test_a_signal_from_outside(tmp_path, jobs, group):
+def test_a_signal_from_outside(tmp_path, prepared, jobs, group):
     """SIGTERM to the command alone, and to all its processes: all save, it exits with 1 and says how to go on."""
-    prepare = [sys.executable, "-m", "benchmarks.cli", "--home", str(tmp_path), "prepare", "deepglobe"]
-    subprocess.run([*prepare, "--synthetic", "12"], cwd=REPOSITORY, check=True, capture_output=True)
+    shutil.copytree(prepared, tmp_path, dirs_exist_ok=True)
     options = ("--jobs", jobs, "--workers", "1" if group else "0")
     child = start(tmp_path, *options)
     while len(list(tmp_path.glob("runs/*/progress.json"))) < int(jobs):
