@@ -19,7 +19,7 @@ from data_prep.synthetic.marker import MARKER
 from tests.benchmarks.prepared import SIDE
 from tests.benchmarks.processes import FORKSERVER, command
 
-KILLS = 20
+KILLS = 40
 """Half at a touch of the home, thirty apart on average; half after at most eight seconds, then fewer."""
 SMOKE = dataclasses.replace(recipes.SMOKE, epochs=2, crops=1, crop=SIDE, limit=4)
 """Two epochs, so that there is a checkpoint before the last, of four steps that save 200 MB each."""
