@@ -100,7 +100,7 @@ def table(home):
 
 
 @pytest.mark.slow
-def test_twenty_kills_then_one_clean_run(tmp_path, monkeypatch):
+def test_forty_kills_then_one_clean_run(tmp_path, monkeypatch):
     seed = int(os.environ.get("RSSAM_TEST_SEED") or random.SystemRandom().randrange(10**6))
     print(f"RSSAM_TEST_SEED={seed}")
     chance = random.Random(seed)
