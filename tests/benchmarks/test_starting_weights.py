@@ -124,7 +124,7 @@ def test_an_imagenet_file_is_tried_on_a_system(command, tmp_path):
     torch.save({"state_dict": {f"module.{name}": tensor for name, tensor in state.items()}}, tmp_path / "good.pth")
     code, _, err = command(*prepare, "--source", tmp_path / "bad.pth")
     assert code == 1
-    assert "expected tensors named fc.* in the checkpoint resnet18, found none. Run: rssam-bench prepare w" in err
+    assert "expected tensors named fc.* in the checkpoint resnet18, found none. Run: rssam-bench --home" in err
     assert list((home / "weights").iterdir()) == []
     put(WeightsFolder(home / "weights").path("resnet18"), {"layer4.1.conv2.weight": state["layer4.1.conv2.weight"]})
     code, _, err = command(*prepare, "--source", tmp_path / "good.pth")
