@@ -2,6 +2,7 @@
 
 import copy
 import json
+import sys
 
 STRINGS = (
     "a\n\\input{/etc/passwd}", "</script><script>alert(1)</script>", "a | b\n| c |", "`x` <!-- ", "\u202eevil\u200b",
@@ -24,7 +25,7 @@ def mutated(value, rng, guard):
 
 def text(value, rng):
     """JSON of a value; now and then a name comes twice in it, or it is nested deep."""
-    written = json.dumps(value)
+    written = _dumped(value)
     draw = rng.random()
     if draw < 0.04 and written.startswith("{"):
         return '{"schema": 9,' + written[1:]
@@ -34,6 +35,16 @@ def text(value, rng):
     if draw < 0.1:
         return written.replace("1", "1" * 400, 1)
     return written
+
+
+def _dumped(value):
+    """JSON of a value that changes may have nested deeper than Python's own limit."""
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(20 * limit)
+    try:
+        return json.dumps(value)
+    finally:
+        sys.setrecursionlimit(limit)
 
 
 def bytes_mutated(content, rng):
