@@ -1,6 +1,6 @@
 """List systems with their cost, data sets with their state, and the runs of a home, as plain values.
 
-Imports torch only to count systems.
+Imports torch only to count systems whose cost is not kept.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.earlier_version import left_by_0_1
+from benchmarks.execution.cost_estimate import kept_cost
 from benchmarks.execution.run_status import RunState, RunStatus, run_status
 from benchmarks.execution.session import Session
 from benchmarks.protocol.paper_numbers import PUBLISHED_PARAMETERS
@@ -34,17 +35,19 @@ def systems(task: Task, own: Sequence[Model] = ()) -> list[dict[str, Any]]:
 
     Parameters counted three ways, the paper's count, and cost.
     """
-    from benchmarks.protocol.cost import measure
-
     records = []
     for model in (*variants(), *own):
         options = plain_fields(model)
+        if (cost := kept_cost(model, task)) is None:
+            from benchmarks.protocol.cost import measure
+
+            cost = asdict(measure(model, task))
         encoder = options.get("encoder")
         # The option that names the size is the first of every system that has one.
         records.append({
             "name": model.name, "title": model.title, "version": model.version, "encoder": encoder,
             "size": str(next(iter(options.values()), "")), "options": options,
-            "classes": len(task.classes), "image_size": list(task.image_size), **asdict(measure(model, task)),
+            "classes": len(task.classes), "image_size": list(task.image_size), **cost,
             "paper_m": PUBLISHED_PARAMETERS.get((model.name, encoder or "")),
         })  # fmt: skip
     return records

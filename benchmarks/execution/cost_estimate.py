@@ -32,7 +32,7 @@ SUSTAINED = 40e12
 """Floating-point operations a second that a GPU is taken to sustain in bf16 training. An assumption, not measured."""
 
 COUNTED_COSTS = Path(__file__).with_name("counted_costs.json")
-"""Parameters, those that train, and 1e9 multiply-accumulates by `cost_key`: to count them anew takes 20 seconds.
+"""The fields of `Cost` by `cost_key`: to count them anew takes 20 seconds.
 
 Made by `python -m tests.benchmarks.execution.test_cost_estimate`.
 """
@@ -197,10 +197,10 @@ def gpu_hours(run: Run, images: tuple[int, int, int]) -> float | None:
     A training step costs a forward pass, a backward pass of the same size through the activations, and one through
     the weights that train.
     """
-    if (counted := _counted_costs().get(cost_key(run.model, run.task))) is None:
+    if (counted := kept_cost(run.model, run.task)) is None:
         return None
-    total, trainable, gmacs = counted
-    return float(_passes(run, images, 2 + trainable / total) * 2e9 * gmacs / SUSTAINED / 3600)
+    passes = _passes(run, images, 2 + counted["trainable"] / counted["total"])
+    return float(passes * 2e9 * counted["gmacs"] / SUSTAINED / 3600)
 
 
 def _passes(run: Run, images: tuple[int, int, int], step: float) -> float:
@@ -222,9 +222,14 @@ def cost_key(model: Model, task: Task) -> str:
     return f"{model.name} {model.version} {canonical(plain_fields(model))} {len(task.classes)} {height}x{width}"
 
 
+def kept_cost(model: Model, task: Task) -> dict[str, float] | None:
+    """Return the fields of `Cost` as they were counted for this version, without torch; None if they never were."""
+    return _counted_costs().get(cost_key(model, task))
+
+
 @cache
-def _counted_costs() -> dict[str, list[float]]:
-    counted: dict[str, list[float]] = json.loads(COUNTED_COSTS.read_text())
+def _counted_costs() -> dict[str, dict[str, float]]:
+    counted: dict[str, dict[str, float]] = json.loads(COUNTED_COSTS.read_text())
     return counted
 
 
