@@ -45,6 +45,17 @@ def test_equals_sams_with_every_gradient(shape, layout):
         assert (found[name] - value).abs().max() <= 4e-15 * scale, name
 
 
+def test_gradients_are_summed_over_pixels_in_float32():
+    """On a CPU they were summed in bfloat16: that of the weight was off by 0.08 here, and that of the bias by 1.0."""
+    norm, x = LayerNorm2d(24), torch.randn(4, 24, 64, 64)
+    expected, found = outcome(norm, x), {}
+    with torch.autocast("cpu", torch.bfloat16):
+        norm.zero_grad(set_to_none=True)
+        found = outcome(norm, x.bfloat16())
+    for name in ("weight", "bias"):
+        assert (found[name] - expected[name]).norm() < 0.01 * expected[name].norm(), name
+
+
 @pytest.mark.parametrize("half", [torch.bfloat16, torch.float16])
 def test_under_autocast_it_is_the_float32_norm_rounded_once(half):
     """SAM's squares of 300 are infinite in float16, and its result was 0 everywhere; in bfloat16 it was off by 1 %."""
