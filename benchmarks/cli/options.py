@@ -19,6 +19,7 @@ from rich.text import Text
 from benchmarks.protocol.recipe import PrecisionChoice
 from benchmarks.results.home import Home, default_home
 from rssam.escape import terminal
+from rssam.sam.encoder_sizes import EncoderInit
 
 if TYPE_CHECKING:
     from benchmarks.needs import Need
@@ -189,3 +190,11 @@ def require_one(run: str | None, adapter: Path | None) -> str | None:
     if (run is None) == (adapter is None):
         raise typer.BadParameter("give one of --run KEY and --adapter FILE")
     return None if run is None else finished_run(run)
+
+
+ItemProfile = Annotated[ProfileName, typer.Option(help="With ITEM: how much, the recipe.")]
+ItemDataset = Annotated[
+    str | None, typer.Option(help="With ITEM: the rows on another data set.", autocompletion=complete_datasets)
+]
+ItemEncoder = Annotated[str | None, typer.Option(help="With ITEM: SAM encoder of every row.")]
+ItemInit = Annotated[EncoderInit | None, typer.Option(help="With ITEM: how networks start.")]

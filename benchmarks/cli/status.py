@@ -8,9 +8,12 @@ import typer
 from rich.table import Table as RichTable
 
 from benchmarks.cli.options import (
+    ItemDataset,
+    ItemEncoder,
+    ItemInit,
+    ItemProfile,
     Json,
     PrecisionOption,
-    ProfileName,
     complete_datasets,
     complete_items,
     print_json,
@@ -20,7 +23,6 @@ from benchmarks.cli.options import (
 )
 from benchmarks.execution.hardware import DeviceChoice
 from data_prep.splits import SplitRule
-from rssam.sam.encoder_sizes import EncoderInit
 
 
 def models(
@@ -80,12 +82,10 @@ def status(
             metavar="[ITEM...]", help="table1 to table7, fig6, fig7, all. [this home]", autocompletion=complete_items
         ),
     ] = None,
-    profile: Annotated[ProfileName, typer.Option(help="With ITEM: how much, the recipe.")] = "paper",
-    dataset: Annotated[
-        str | None, typer.Option(help="With ITEM: the rows on another data set.", autocompletion=complete_datasets)
-    ] = None,
-    encoder: Annotated[str | None, typer.Option(help="With ITEM: SAM encoder of every row.")] = None,
-    init: Annotated[EncoderInit | None, typer.Option(help="With ITEM: how networks start.")] = None,
+    profile: ItemProfile = "paper",
+    dataset: ItemDataset = None,
+    encoder: ItemEncoder = None,
+    init: ItemInit = None,
     repeats: Annotated[int, typer.Option(min=1, help="With ITEM: pairs of seed and split seed.")] = 1,
     seed: Annotated[list[int] | None, typer.Option(min=0, help="With ITEM: seed; may be repeated. [0]")] = None,
     split_seed: Annotated[int, typer.Option(min=0, help="With ITEM: seed of the split.")] = 0,
@@ -141,12 +141,10 @@ def doctor(
             autocompletion=complete_items,
         ),
     ] = None,
-    profile: Annotated[ProfileName, typer.Option(help="With ITEM: how much, the recipe.")] = "paper",
-    dataset: Annotated[
-        str | None, typer.Option(help="With ITEM: the rows on another data set.", autocompletion=complete_datasets)
-    ] = None,
-    encoder: Annotated[str | None, typer.Option(help="With ITEM: SAM encoder of every row.")] = None,
-    init: Annotated[EncoderInit | None, typer.Option(help="With ITEM: how networks start.")] = None,
+    profile: ItemProfile = "paper",
+    dataset: ItemDataset = None,
+    encoder: ItemEncoder = None,
+    init: ItemInit = None,
     as_json: Json = False,
 ) -> None:
     """Python, torch, GPU, disk, weights, data: what is there, what is missing, the command that mends it."""

@@ -93,22 +93,22 @@ SMOKE = Recipe(name="smoke", rates=(3e-4,), warmup=0.1, epochs=1, batch=1, group
 DEMO = Recipe(name="demo", rates=(3e-4,), warmup=0.1, epochs=1, batch=4, group=4, crop=64, crops=24, limit=8)
 
 
+_SMOKE_PROFILE = Profile(
+    SMOKE,
+    "a few images and tiny encoders: proves the wiring, claims nothing",
+    encoders={"vit_b": "vit_t", "vit_l": "vit_s", "vit_h": "vit_s"},
+    init="scratch",
+    small=True,
+    claims_nothing=True,
+)
+
+
 PROFILES: dict[str, Profile] = {
-    "smoke": Profile(
-        SMOKE,
-        "a few images and tiny encoders: proves the wiring, claims nothing",
-        encoders={"vit_b": "vit_t", "vit_l": "vit_s", "vit_h": "vit_s"},
-        init="scratch",
-        small=True,
-        claims_nothing=True,
-    ),
-    "demo": Profile(
-        DEMO,
-        "tiny encoders that learn wide stand-in roads within minutes on a CPU; claims nothing",
-        encoders={"vit_b": "vit_t", "vit_l": "vit_s", "vit_h": "vit_s"},
-        init="scratch",
-        small=True,
-        claims_nothing=True,
+    "smoke": _SMOKE_PROFILE,
+    "demo": dataclasses.replace(
+        _SMOKE_PROFILE,
+        recipe=DEMO,
+        summary="tiny encoders that learn wide stand-in roads within minutes on a CPU; claims nothing",
     ),
     "mini": Profile(MINI, "small real data on one GPU, or on a CPU with --encoder vit_t --init scratch"),
     "fair": Profile(FAIR, "the same budget and augmentation for all, the rate of each system chosen by validation"),
