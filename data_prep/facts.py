@@ -15,6 +15,7 @@ FACTS: dict[str, Any] = {
     "expected": (COUNT, None),
     "cut_anew": BOOLEAN,
     "skipped": COUNT,
+    "bands?": {"red": COUNT, "green": COUNT, "blue": COUNT},  # declared: numbers from 1
     "scale?": {"min": NUMBER, "max": NUMBER},  # declared: the values that became 0 and 255
 }
 """Kinds of the facts of `Manifest.facts` in a file."""

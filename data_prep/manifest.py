@@ -165,7 +165,8 @@ class Manifest:
     @property
     def facts(self) -> dict[str, Any]:
         """What results and submissions store of the data, as JSON values; `describe_data` makes a sentence of it."""
-        scaled = [dict(rule.values) for rule in self.rules.get("image", ()) if rule.code == "scaled"]
+        named = {"bands": "bands", "scaled": "scale"}
+        declared = {named[rule.code]: dict(rule.values) for rule in self.rules.get("image", ()) if rule.code in named}
         return {
             "origin": self.origin,
             "complete": self.complete,
@@ -174,7 +175,7 @@ class Manifest:
             "expected": self.expected_pairs,
             "cut_anew": self.cut_anew,
             "skipped": len(self.skipped),
-            **({"scale": scaled[0]} if scaled else {}),
+            **declared,
         }
 
     def describe(self) -> str:

@@ -23,6 +23,7 @@ SENTENCES: Mapping[str, str] = {
     "the last row and column, stored without loss",
     "resized": "RGB, resized to {size:x} whatever its shape: means of whole blocks where it is a whole multiple, "
     "otherwise bilinear; stored without loss",
+    "bands": "bands {red}, {green} and {blue} are read as red, green and blue",
     "scaled": "values of {min} to {max} become 0 to 255",
     "values-within": "values of more than 8 bits, taken as lying within {range}",
     "clipped": "{values} values of {images} images lay outside and were clipped",

@@ -63,14 +63,16 @@ def predict(
     from benchmarks.export.adapter import load_either
     from benchmarks.export.predict import CPU_BATCH, CUDA_BATCH, choose_range, network_of, outputs_for
     from benchmarks.signals import Interrupted, Stop, handle_signals
+    from data_prep.images.bands import parse_bands
     from rssam.inference.predict_raster import Settings, predict_raster, require_fit
     from rssam.inference.raster_input import RasterSource
     from rssam.inference.tile_grid import aligned
 
-    band_numbers = None if bands is None else _band_numbers(bands)
+    named = None if bands is None else parse_bands(bands)
     outputs_of_images = outputs_for(images, out, vectors, quicklook, probabilities=probabilities, overwrite=overwrite)
     chosen_device = choose_device(device)
     trained = load_either(root.home, key, adapter, model)
+    band_numbers = named or trained.bands
     chosen_precision = choose_predicting_precision(precision, chosen_device, trained.precision)
     network = network_of(trained, chosen_precision)
     tile_size = network.task.image_size if tile is None else (tile, tile)
@@ -91,6 +93,9 @@ def predict(
         say(f"error: {error}" if foreseen else f"error: {image}: {type(error).__name__}: {first_line(error)} (--debug)")
         failed.add(image)
 
+    if named is None and trained.bands is not None:
+        read = ",".join(map(str, trained.bands))
+        say(f"note: the network was trained on bands {read} as red, green and blue, and so are these read (--bands)")
     decision = choose_range(images, band_numbers, scale, trained.value_range, refuse)
 
     if (note := precision_note(chosen_precision, chosen_device)) is not None:
@@ -138,17 +143,6 @@ def predict(
         if len(images) > 1:
             say(f"{len(records)} of {len(images)} were predicted")
         raise typer.Exit(1)
-
-
-def _band_numbers(text: str) -> list[int]:
-    """Return three band numbers. Raises UserError for another count, or what is no whole number."""
-    try:
-        numbers = [int(part) for part in text.split(",")]
-    except ValueError:
-        numbers = []
-    if len(numbers) != 3:
-        raise UserError(f"--bands {text}: expected 3 whole numbers with commas between, such as 4,3,2")
-    return numbers
 
 
 def _said_of(clipped: dict[Path, float], used: ValueRange) -> str:

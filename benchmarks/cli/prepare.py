@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import os
 import tempfile
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -24,14 +23,17 @@ from benchmarks.cli.options import (
 from benchmarks.results.home import Home
 from data_prep.dataset import Dataset
 from data_prep.manifest import Manifest, load_manifest
-from data_prep.prepare.tiles import EdgeTiles, padding
+from data_prep.prepare.padding import padding_advice
+from data_prep.prepare.tiles import EdgeTiles
 from data_prep.registry import PUBLICATIONS
 from data_prep.rules import rules_to_json, sentences
 from rssam.errors import UnknownName, UserError
 from rssam.files import scratch_folder
 
+if TYPE_CHECKING:
+    from data_prep.datasets.folder_options import ClassMap
+
 FolderFit = Literal["tile", "resize"]
-SYNTHETIC_SEED = 0
 
 
 def prepare(
@@ -94,6 +96,9 @@ def prepare(
             metavar="MIN,MAX|auto", help="With folder, images of more than 8 bits: the values that become 0 and 255."
         ),
     ] = None,
+    bands: Annotated[
+        str | None, typer.Option(help="With folder, GeoTIFFs: those read as red, green and blue, such as 4,3,2.")
+    ] = None,
     edges: Annotated[
         EdgeTiles | None, typer.Option(help="With large rasters: tiles that reach beyond them. [drop]")
     ] = None,
@@ -110,18 +115,20 @@ def prepare(
             raise typer.BadParameter("--check looks at what is prepared: it takes no --source and no --synthetic")
         _check(name, out_card or Home(root.home).data_card(name), workers or os.cpu_count() or 1, as_json)
         return
+    from data_prep.datasets.folder_options import ClassMap
     from data_prep.registry import dataset
 
+    options = ClassMap(
+        name=own_name, fit=fit, side=side, ignore_split=ignore_split, globs=(images, masks), threshold=threshold,
+        scale=scale, bands=bands,
+    )  # fmt: skip
     if name == "folder":
-        globs = (images, masks)
-        data = _own_dataset(
-            source, own_name, classes, class_map, ignore, fit, side, threshold, ignore_split, globs, scale
-        )
+        data = _own_dataset(source, classes, class_map, ignore, options)
         name = data.name
-    elif any((own_name, classes, class_map, ignore, fit, side, threshold, ignore_split, images, masks, scale)):
+    elif options != ClassMap() or classes or class_map or ignore:
         raise typer.BadParameter(
             "prepare folder alone takes --name, --classes, --class-map, --ignore, --fit, --side, --threshold, "
-            "--scale, --ignore-split, --images and --masks"
+            "--scale, --bands, --ignore-split, --images and --masks"
         )
     else:
         data = dataset(name)
@@ -156,12 +163,11 @@ def prepare(
         return
     from benchmarks.console.progress import data_progress
 
-    processes = workers or os.cpu_count() or 1
-    temporary = Path(tempfile.gettempdir())
+    temporary, processes = Path(tempfile.gettempdir()), workers or os.cpu_count() or 1
     with data_progress(warnings) as progress, scratch_folder(temporary, "rssam-bench-prepare") as scratch:
         if synthetic is not None:
             source = scratch / name
-            data.synthesize(source, synthetic, SYNTHETIC_SEED)
+            data.synthesize(source, synthetic, seed=0)
         assert source is not None
         origin: Literal["source", "synthetic"] = "source" if synthetic is None else "synthetic"
         manifest = data.prepare(source, out, origin=origin, workers=processes, progress=progress, skip_bad=skip_bad)
@@ -186,17 +192,7 @@ def _look_for_archive(name: str) -> Path | None:
 
 
 def _own_dataset(
-    source: Path | None,
-    name: str | None,
-    classes: list[str] | None,
-    class_map: Path | None,
-    ignore: str | None,
-    fit: FolderFit | None,
-    side: int | None,
-    threshold: int | None,
-    ignore_split: bool,
-    globs: tuple[str | None, str | None],
-    scale: str | None,
+    source: Path | None, classes: list[str] | None, class_map: Path | None, ignore: str | None, options: ClassMap
 ) -> Dataset:
     """The data set that the options declare; options stand above the class map."""
     from data_prep.datasets.folder_options import BadDeclaration, declare, from_file, from_options
@@ -208,11 +204,7 @@ def _own_dataset(
         raise typer.BadParameter("give --class-map, or --classes and --ignore, not both")
     try:
         declared = from_options(classes or [], ignore) if class_map is None else from_file(class_map)
-        declared = replace(
-            declared, name=name or declared.name, fit=fit or declared.fit, side=side or declared.side,
-            threshold=threshold or declared.threshold, ignore_split=ignore_split, globs=globs, scale=scale,
-        )  # fmt: skip
-        return declare(declared, source, (*BUILT_IN, "folder", "weights"))
+        return declare(declared.overruled(options), source, (*BUILT_IN, "folder", "weights"))
     except BadDeclaration as error:
         raise typer.BadParameter(str(error)) from error
 
@@ -246,10 +238,9 @@ def _show_manifest(name: str, manifest: Manifest, out: Path, as_json: bool) -> N
         record = {
             "dataset": name, "folder": str(out), "describe": manifest.describe(), "complete": manifest.complete,
             "pairs": len(manifest.entries), "splits": sizes, "without_mask": manifest.without_mask,
-            "skipped": list(manifest.skipped),
+            "skipped": list(manifest.skipped), "absent": list(manifest.absent),
             "foreground": manifest.foreground, "rules": rules_to_json(manifest.rules), "digest": manifest.digest(0),
-            "copies_across_splits": manifest.copies_across_splits,
-            "official_split": manifest.official_split, "absent": list(manifest.absent),
+            "copies_across_splits": manifest.copies_across_splits, "official_split": manifest.official_split,
         }  # fmt: skip
         print_json(record)
         return
@@ -259,7 +250,7 @@ def _show_manifest(name: str, manifest: Manifest, out: Path, as_json: bool) -> N
         screen.print(f"foreground: {manifest.foreground:.2%} of the pixels")
     if manifest.labelled < 1:
         screen.print(f"ignored, or padding of edge tiles: {1 - manifest.labelled:.1%} of the prepared pixels")
-    if advice := _padding(manifest):
+    if advice := padding_advice(manifest):
         screen.print(advice, soft_wrap=True)
     if manifest.absent:
         screen.print(f"no pixel in any mask: {', '.join(manifest.absent)}", soft_wrap=True)
@@ -271,26 +262,6 @@ def _show_manifest(name: str, manifest: Manifest, out: Path, as_json: bool) -> N
         screen.print(f"{subject}: {sentence}", soft_wrap=True)
     for stems in manifest.copies_across_splits:
         screen.print(f"identical in several splits: {', '.join(stems)}", soft_wrap=True)
-
-
-MOST_PADDING = 0.2
-"""Share of padding from which the side that pads least is named."""
-
-SIDES = range(256, 1025, 32)
-"""Sides in pixels that it is chosen from."""
-
-
-def _padding(manifest: Manifest) -> str:
-    """Return a sentence with the side that pads least if tiles of this one are mostly padding; otherwise nothing."""
-    sizes = {entry.tile_of: entry.source_size for entry in manifest.entries if entry.tile_of is not None}.values()
-    height, width = manifest.image_size
-    if height != width or manifest.expected_pairs is not None or (now := padding(sizes, height)) <= MOST_PADDING:
-        return ""
-    best = min(reversed(SIDES), key=lambda side: padding(sizes, side))
-    return (
-        f"padding: {now:.1%} with tiles of {height} pixels; least with --side {best}: {padding(sizes, best):.1%}. To "
-        "change it, delete the folder and run prepare again"
-    )
 
 
 def _prepare_weights(name: str | None, source: Path | None) -> None:

@@ -17,7 +17,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from benchmarks.export.load_run import TrainedNetwork, declared_model, load_run, recorded_range
+from benchmarks.export.load_run import TrainedNetwork, declared_model, load_run, recorded_bands, recorded_range
 from benchmarks.metrics.counts import Scores
 from benchmarks.protocol.custom import find_model
 from benchmarks.results.counted_test import CLASS, TITLE
@@ -126,8 +126,8 @@ def load_adapter(path: Path, weights: WeightsFolder, given: Model | None = None)
     _fill(path, net, tensors)
     start = {name: checkpoint["sha256"] for name, checkpoint in description["start"].items()}
     precision, dataset = description["identity"]["precision"], description["identity"]["dataset"]["name"]
-    value_range = recorded_range(description["data"])
-    return TrainedNetwork(net.eval(), model, task, precision, description["key"], dataset, start, value_range)
+    bands, value_range = recorded_bands(description["data"]), recorded_range(description["data"])
+    return TrainedNetwork(net.eval(), model, task, precision, description["key"], dataset, start, bands, value_range)
 
 
 def load_either(home: Path, run: str | None, adapter: Path | None, model: str | None = None) -> TrainedNetwork:

@@ -40,6 +40,7 @@ class TrainedNetwork:
     key: str  # of the run
     dataset: str  # it was trained on
     start: Mapping[str, str]  # digest of each pretrained checkpoint beneath, by name
+    bands: tuple[int, int, int] | None = None  # of its training data that were read as red, green and blue, if named
     value_range: ValueRange | None = None  # of its training data that became 0 and 255, where it was declared
 
 
@@ -95,8 +96,15 @@ def load_run(home: Path, key: str, given: Model | None = None) -> TrainedNetwork
     start = {name: weights.digest(name) for name in model.weights_needed()}
     Checkpoints(_best_folder(store, result), start).load_best(net, result.best_epoch)
     identity = result.identity
-    dataset, value_range = identity["dataset"]["name"], recorded_range(result.data)
-    return TrainedNetwork(net.eval(), model, task, identity["precision"], key, dataset, start, value_range)
+    return TrainedNetwork(
+        net.eval(), model, task, identity["precision"], key, identity["dataset"]["name"], start,
+        recorded_bands(result.data), recorded_range(result.data),
+    )  # fmt: skip
+
+
+def recorded_bands(data: Mapping[str, Any]) -> tuple[int, int, int] | None:
+    """Return the bands that were named when the training data were prepared; None where none were."""
+    return (data["bands"]["red"], data["bands"]["green"], data["bands"]["blue"]) if "bands" in data else None
 
 
 def recorded_range(data: Mapping[str, Any]) -> ValueRange | None:

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from data_prep.images.decode import BadPicture
-from data_prep.images.picture import Picture, SourceFile, read_bands
+from data_prep.images.picture import Picture, read_bands
+from data_prep.images.source_file import SourceFile
 from data_prep.images.tiff_header import read_tiff_header
 
 Encoding = Literal["probabilities", "logits", "labels", "one-hot"]

@@ -27,7 +27,8 @@ from benchmarks.scoring.float_maps import Encoding, read_values, threshold
 from data_prep.images.class_values import colour_codes, number_codes
 from data_prep.images.decode import BadPicture
 from data_prep.images.masks import LISTED
-from data_prep.images.picture import Picture, SourceFile, read_labels
+from data_prep.images.picture import Picture, read_labels
+from data_prep.images.source_file import SourceFile
 from rssam.contract import Colour
 
 READ = (".npy", ".png", ".tif", ".tiff")

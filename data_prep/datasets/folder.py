@@ -15,8 +15,9 @@ from data_prep.dataset import Dataset
 from data_prep.datasets.declared import DECLARED, declared_dataset
 from data_prep.datasets.folder_layout import OwnSplit, is_own, own_layout
 from data_prep.datasets.folder_names import Globs
-from data_prep.datasets.folder_scale import Scale, range_of, scale_rules
+from data_prep.datasets.folder_scale import Scale, range_of, value_rules
 from data_prep.errors import DataError
+from data_prep.images.bands import Bands
 from data_prep.images.class_values import MaskValue, ThresholdReader, ValueReader
 from data_prep.images.masks import IGNORED, Mask
 from data_prep.manifest import Manifest
@@ -59,9 +60,13 @@ KINDS = {
     "split?": one_of("folders", "lists", "ignored"),
     "globs?": Leaf("two patterns of paths", lambda value: isinstance(value, list) and _are_globs(value)),
     "threshold?": whole(1, 255),
+    "bands?": Leaf("three numbers of bands", lambda value: isinstance(value, list) and _are_bands(value)),
     "scale?": (one_of("0..1", "0..255"), Leaf("two numbers, the lower one first", lambda value: _is_scale(value))),
 }
 """Kinds of the fields of `dataset.json`."""
+
+MOST_BANDS = (1 << 16) - 1
+"""Of a TIFF."""
 
 MOST_CLASSES = len(COLOURS) * len(SHADES)
 
@@ -84,6 +89,7 @@ class Folder:
     threshold: int | None = field(default=None, metadata={"added": True})  # grey value from which a pixel is the class
 
     scale: Scale | None = field(default=None, metadata={"added": True})  # of images of more than 8 bits
+    bands: Bands | None = field(default=None, metadata={"added": True})  # of images, if they were named
 
     expected_pairs: ClassVar[int | None] = None
     official_sizes: ClassVar[tuple[int, int, int] | None] = None
@@ -172,7 +178,7 @@ class Folder:
             mask_kinds=("PNG", "TIFF", "JPEG"),  # JPEG without a threshold only to be refused with what to do
             read_mask=read_mask,
             rules={
-                "image": (*scale_rules(self.scale), image),
+                "image": (*value_rules(self.bands, self.scale), image),
                 "mask": masks,
                 **({"official split": search.split_rules} if search.split_rules else {}),
             },
@@ -180,6 +186,7 @@ class Folder:
             remedy="Give the values of the masks with --classes.",
             fit=self.fit,
             value_range=range_of(self.scale),
+            bands=self.bands,
             extra_files={DECLARATION: self.to_json()},
         )
 
@@ -216,6 +223,10 @@ def _is_size(value: list[Any]) -> bool:
 
 def _is_scale(value: Any) -> bool:
     return isinstance(value, list) and len(value) == 2 and all(map(NUMBER.fits, value)) and value[0] < value[1]
+
+
+def _are_bands(value: list[Any]) -> bool:
+    return len(value) == 3 and all(whole(1, MOST_BANDS).fits(number) for number in value)
 
 
 def _are_globs(value: list[Any]) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -16,6 +16,7 @@ from data_prep.datasets.folder_layout import find_published, is_own, own_layout
 from data_prep.datasets.folder_names import Globs
 from data_prep.datasets.folder_scale import choose_scale
 from data_prep.errors import DataError
+from data_prep.images.bands import parse_bands
 from data_prep.images.class_values import MaskValue
 from data_prep.images.picture import stated_size
 from data_prep.prepare.archive import opened_source
@@ -59,6 +60,13 @@ class ClassMap:
     globs: tuple[str | None, str | None] = (None, None)  # of images and masks
     threshold: int | None = None
     scale: str | None = None  # MIN,MAX or "auto"
+    bands: str | None = None  # as in "4,3,2"
+
+    def overruled(self, options: ClassMap) -> ClassMap:
+        """Return this declaration with all that `options` say besides."""
+        default = ClassMap()
+        said = {each.name: getattr(options, each.name) for each in fields(options)}
+        return replace(self, **{name: value for name, value in said.items() if value != getattr(default, name)})
 
 
 def from_options(classes: Sequence[str], ignore: str | None) -> ClassMap:
@@ -77,8 +85,7 @@ def from_options(classes: Sequence[str], ignore: str | None) -> ClassMap:
 
 
 def from_file(path: Path) -> ClassMap:
-    """Return the declaration in a YAML file: name, classes (a list of name and value), ignore, average, fit, side and
-    threshold.
+    """Return the declaration in a YAML file: classes as a list of name and value, and other fields of `ClassMap`.
 
     Raises BadDeclaration.
     """
@@ -86,7 +93,7 @@ def from_file(path: Path) -> ClassMap:
         raw = _read_yaml(path)
     except (OSError, ValueError, yaml.YAMLError) as error:
         raise BadDeclaration(f"{path} cannot be read as a class map ({' '.join(str(error).split())})") from error
-    keys = ("name", "classes", "ignore", "average", "fit", "side", "threshold")
+    keys = ("name", "classes", "ignore", "average", "fit", "side", "threshold", "scale", "bands")
     if not isinstance(raw, dict) or set(raw) - set(keys):
         found = _shown(", ".join(map(str, raw))).strip("'") if isinstance(raw, dict) else type(raw).__name__
         raise BadDeclaration(f"{path}: expected the keys {', '.join(keys)}, found {found}")
@@ -98,6 +105,9 @@ def from_file(path: Path) -> ClassMap:
     for key, unit in (("side", "number of pixels"), ("threshold", "grey value")):
         if raw.get(key) is not None and type(raw[key]) is not int:
             raise BadDeclaration(f"{path}: expected {key} as a {unit}, found {_shown(raw[key])}")
+    for key, example in (("scale", "0,3000"), ("bands", "4,3,2")):
+        if raw.get(key) is not None and not isinstance(raw[key], str):
+            raise BadDeclaration(f"{path}: expected {key} as a text such as {example}, found {_shown(raw[key])}")
     for key, choices in (("fit", ("tile", "resize")), ("average", ("foreground", "classes"))):
         if raw.get(key) is not None and not one_of(*choices).fits(raw[key]):
             raise BadDeclaration(f"{path}: expected {key} as one of {', '.join(choices)}, found {_shown(raw[key])}")
@@ -109,6 +119,8 @@ def from_file(path: Path) -> ClassMap:
         fit=raw.get("fit"),
         side=raw.get("side"),
         threshold=raw.get("threshold"),
+        scale=raw.get("scale"),
+        bands=raw.get("bands"),
     )
 
 
@@ -162,6 +174,7 @@ def declare(class_map: ClassMap, source: Path, taken: Sequence[str]) -> Folder:
         image_size=(side, side),
         globs=_globs(class_map.globs),
         threshold=_threshold(class_map, classes),
+        bands=None if class_map.bands is None else parse_bands(class_map.bands),
     )
     if class_map.average not in (None, declared.average):
         raise BadDeclaration(
@@ -184,7 +197,7 @@ def declare(class_map: ClassMap, source: Path, taken: Sequence[str]) -> Folder:
             if measured:
                 raise
             return declared  # preparing says what is there instead
-        declared = replace(declared, scale=choose_scale(class_map.scale, pairs))
+        declared = replace(declared, scale=choose_scale(class_map.scale, pairs, declared.bands))
         if measured and (size := common_size(pairs)):
             return replace(declared, fit="keep", image_size=size)
     return declared

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from data_prep.errors import DataError
 from data_prep.images.decode import BadPicture, rgb
-from data_prep.images.picture import SourceFile, read_image, read_labels
+from data_prep.images.picture import read_image, read_labels
+from data_prep.images.source_file import SourceFile
 from data_prep.prepare.pairs import Pair
 from data_prep.processes import Progress
 

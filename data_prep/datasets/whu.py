@@ -16,7 +16,8 @@ from data_prep.images.decode import BadPicture, header
 from data_prep.images.encode import encode_picture
 from data_prep.images.masks import THRESHOLD, Mask, binary_mask
 from data_prep.images.no_data import labels_of
-from data_prep.images.picture import SourceFile, read_labels
+from data_prep.images.picture import read_labels
+from data_prep.images.source_file import SourceFile
 from data_prep.manifest import Manifest
 from data_prep.prepare.layouts import Layout
 from data_prep.prepare.pairs import Origin, PairSearch, holds_tiffs

@@ -38,6 +38,10 @@ UNDECODABLE = (
 )
 """What Pillow raises for damaged files, from its own errors to those of code that trusted a damaged header."""
 
+PNG_START = b"\x89PNG\r\n\x1a\n"
+PNG_BITS = 24
+"""Where a PNG states the bits of a channel: in its header chunk, which is always the first."""
+
 STDERR = 2
 LIBTIFF = re.compile(rb"(tempfile\.tif|_?TIFF\w+|(Fax|LZW|ZIP|PackBits|O?JPEG|Predictor|LERC|LZMA|ZSTD)\w*): ")
 """How libtiff's complaints begin: with its own function, or the name that Pillow gives to every file."""
@@ -84,6 +88,20 @@ def decode(content: bytes, *kinds: str, deep: bool = False) -> Image.Image:
     return picture
 
 
+def is_deep_png(start: bytes) -> bool:
+    """Return whether a file that begins so is a PNG of 16 bits a channel."""
+    return start.startswith(PNG_START) and start[PNG_BITS : PNG_BITS + 1] == b"\x10"
+
+
+def verify_chunks(content: bytes) -> None:
+    """Raise BadPicture if a checksum of a PNG is wrong or its end is missing; decode no pixel."""
+    try:
+        with without_warnings(), Image.open(io.BytesIO(content)) as picture:
+            picture.verify()
+    except UNDECODABLE as error:
+        raise BadPicture(f"cannot be decoded ({error})") from error
+
+
 def header(path: Path) -> tuple[str | None, str] | None:
     """Read the format and mode of a picture, by Pillow's names; None if it is none, or unreadable."""
     try:
@@ -96,7 +114,7 @@ def header(path: Path) -> tuple[str | None, str] | None:
 def _bits(content: bytes, picture: Image.Image) -> int:
     """Bits of a channel; for a mode of several bytes, such as "I;16", what the file says too."""
     if picture.format == "PNG":
-        return content[24]  # in the header chunk, which is always the first
+        return content[PNG_BITS]
     if isinstance(picture, TiffImageFile):
         return int(max(picture.tag_v2.get(BITSPERSAMPLE, (1,))))
     return 8

@@ -1,4 +1,4 @@
-"""Open GeoTIFFs with GDAL, and tell where they have data; for whole files, and for windows of rasters of any size.
+"""Open GeoTIFFs, and PNG of 16 bits, with GDAL, and tell where they have data; whole, or by windows of any raster.
 
 A foreign file may name others: as a virtual raster under the name of a TIFF, as overviews in its metadata, as a mask or
 overview beside it. GDAL would open those, over the network too. So only its TIFF driver is asked, also of the files
@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -44,7 +44,7 @@ BESIDE = (".msk", ".ovr")
 """What GDAL opens beside a raster on its own."""
 
 
-def opened(path: Path) -> DatasetReader:
+def opened(path: Path, driver: str = DRIVER) -> DatasetReader:
     """Open a GeoTIFF for windows, without a warning if it has no georeference.
 
     Raises RasterioIOError for another format, and for files that name others.
@@ -58,18 +58,18 @@ def opened(path: Path) -> DatasetReader:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
         try:
-            return _of_itself(rasterio.open(path, driver=DRIVER))
+            return _of_itself(rasterio.open(path, driver=driver))
         except UnicodeDecodeError as error:
             raise RasterioIOError(f"names in its header are no UTF-8 ({error})") from error
 
 
 @contextmanager
-def opened_content(content: bytes) -> Iterator[DatasetReader]:
+def opened_content(content: bytes, driver: str = DRIVER) -> Iterator[DatasetReader]:
     """Open the bytes of a GeoTIFF: nothing beside the file is seen. Raises BadPicture if it is damaged, then too."""
     try:
         with warnings.catch_warnings(), MemoryFile(content) as file:
             warnings.simplefilter("ignore", NotGeoreferencedWarning)
-            with _of_itself(file.open(driver=DRIVER)) as raster:
+            with _of_itself(file.open(driver=driver)) as raster:
                 yield raster
     except BadPicture:
         raise
@@ -134,15 +134,22 @@ def label_data(raster: DatasetReader, window: Window) -> NDArray[np.bool_]:
 
 
 def without_data(
-    raster: DatasetReader, window: Window | None = None
+    raster: DatasetReader, window: Window | None = None, named: Sequence[int] | None = None
 ) -> tuple[NDArray[np.bool_] | None, NDArray[np.bool_] | None]:
-    """Return where a mask or alpha hides pixels [H, W], and where they have the no-data value; None where nowhere."""
+    """Return where a mask or alpha hides pixels [H, W], and where they have the no-data value; None where nowhere.
+
+    A band tagged alpha hides nothing if it is one of the `named` bands, which are read as colours.
+    """
     if all(MaskFlags.all_valid in flags for flags in raster.mask_flag_enums):
         return None, None
     declared = any(MaskFlags.nodata in flags for flags in raster.mask_flag_enums)
-    if declared and (alpha := alpha_band(raster, window)) is not None:
-        transparent = alpha == 0
-        bands = [number for number, colour in enumerate(raster.colorinterp, start=1) if colour != ColorInterp.alpha]
+    number = _alpha_number(raster)
+    as_colour = named is not None and number in named
+    if as_colour and any(MaskFlags.alpha in flags for flags in raster.mask_flag_enums):
+        return None, None
+    if declared and number is not None:
+        transparent = np.zeros((), bool) if as_colour else raster.read(number, window=window) == 0
+        bands = [band for band in raster.indexes if as_colour or band != number]
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", NodataShadowWarning)
             unset = ~raster.read_masks(bands, window=window).any(axis=0)
@@ -153,8 +160,16 @@ def without_data(
     return (None, empty) if declared else (empty, None)
 
 
-def image_bands(raster: DatasetReader) -> list[int]:
-    """Return the numbers of the bands that are an image: red, green and blue, or one. Raises BadPicture for others."""
+def image_bands(raster: DatasetReader, named: Sequence[int] | None = None) -> list[int]:
+    """Return the numbers of the bands that are an image: those `named`, else red, green and blue, or one.
+
+    Raises BadPicture for others.
+    """
+    if named is not None:
+        if max(named) > raster.count:
+            numbers = ",".join(map(str, named))
+            raise BadPicture(f"expected the bands {numbers} (--bands), found {raster.count} in all")
+        return list(named)
     bands = [number for number, colour in enumerate(raster.colorinterp, start=1) if colour != ColorInterp.alpha]
     if ColorInterp.cyan in raster.colorinterp or len(bands) == 2:
         found = "print colours (CMYK)" if len(bands) > 2 else "2 bands"
@@ -170,9 +185,11 @@ def image_bands(raster: DatasetReader) -> list[int]:
     return bands if len(bands) == 1 else colour_bands(raster)
 
 
-def image_values(raster: DatasetReader, window: Window | None = None) -> NDArray[np.generic]:
-    """Return the values [1 or 3, H, W] of an image, of its own type. Raises BadPicture for other bands."""
-    values: NDArray[np.generic] = raster.read(image_bands(raster), window=window)
+def image_values(
+    raster: DatasetReader, window: Window | None = None, named: Sequence[int] | None = None
+) -> NDArray[np.generic]:
+    """Return the values [1 or 3, H, W] of an image, of its own type, see `image_bands`."""
+    values: NDArray[np.generic] = raster.read(image_bands(raster, named), window=window)
     return values
 
 
@@ -223,9 +240,16 @@ def _with_palette(pixels: Image.Image, raster: DatasetReader) -> Image.Image:
     return pixels
 
 
-def alpha_band(raster: DatasetReader, window: Window | None = None) -> NDArray[np.generic] | None:
-    """Return the values [H, W] of the alpha band; None without one."""
-    if ColorInterp.alpha not in raster.colorinterp:
+def alpha_band(
+    raster: DatasetReader, window: Window | None = None, named: Sequence[int] | None = None
+) -> NDArray[np.generic] | None:
+    """Return the values [H, W] of the alpha band; None without one, or if it is `named` as a colour."""
+    number = _alpha_number(raster)
+    if number is None or (named is not None and number in named):
         return None
-    alpha: NDArray[np.generic] = raster.read(raster.colorinterp.index(ColorInterp.alpha) + 1, window=window)
+    alpha: NDArray[np.generic] = raster.read(number, window=window)
     return alpha
+
+
+def _alpha_number(raster: DatasetReader) -> int | None:
+    return raster.colorinterp.index(ColorInterp.alpha) + 1 if ColorInterp.alpha in raster.colorinterp else None

@@ -6,8 +6,8 @@ WEBP, several bands) by GDAL. Bands are counted as the file states them, because
 
 from __future__ import annotations
 
-import hashlib
 import io
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from data_prep.images.alpha import ONE_BAND, AlphaCount, declared_transparent, refuse_one_hot
-from data_prep.images.decode import UNDECODABLE, BadPicture, decode, without_warnings
-from data_prep.images.place import Place, world_file
+from data_prep.images.decode import UNDECODABLE, BadPicture, decode, is_deep_png, verify_chunks, without_warnings
+from data_prep.images.place import Place
+from data_prep.images.source_file import SourceFile
 from data_prep.images.tiff_header import MAGIC, TiffHeader, read_tiff_header
-from rssam.files import sha256_file
 from rssam.value_range import ValueRange
 
 if TYPE_CHECKING:  # rasterio is slow to import
@@ -32,35 +32,6 @@ ONLY_GDAL = (34887, 50001, 50002)
 
 MOST_BYTES = 1 << 30
 """Of decoded pixels: a small file may state any size."""
-
-
-@dataclass(frozen=True)
-class SourceFile:
-    """The bytes of a picture file, and what lies beside it."""
-
-    content: bytes
-    mask: bytes | None = None  # of the mask file beside it, FILE.msk
-    place: Place | None = None  # of its world file
-
-    @classmethod
-    def read(cls, path: Path) -> SourceFile:
-        """Read a file and what lies beside it. Raises OSError."""
-        mask = mask_beside(path)
-        return cls(path.read_bytes(), mask.read_bytes() if mask is not None else None, world_file(path))
-
-    @property
-    def digest(self) -> str:
-        """SHA-256 in hex, of the mask file too where there is one: it decides on labels."""
-        return _joined(*(hashlib.sha256(each).hexdigest() for each in (self.content, self.mask) if each is not None))
-
-
-def digest_of(path: Path) -> str:
-    """Compute `SourceFile.digest` of a file of any size. Raises OSError."""
-    return _joined(*(sha256_file(each) for each in (path, mask_beside(path)) if each is not None))
-
-
-def _joined(digest: str, *more: str) -> str:
-    return hashlib.sha256(" ".join((digest, *more)).encode()).hexdigest() if more else digest
 
 
 @dataclass(frozen=True)
@@ -81,12 +52,6 @@ class Picture:
         return self.hidden | self.nodata
 
 
-def mask_beside(path: Path) -> Path | None:
-    """Return the file beside a picture in which GDAL keeps its mask, or None."""
-    beside = path.with_name(f"{path.name}.msk")
-    return beside if beside.is_file() else None
-
-
 def stated_size(path: Path) -> tuple[int, int] | None:
     """Read (height, width) of a picture from its header; None if it has none that can be read."""
     try:
@@ -100,14 +65,25 @@ def stated_size(path: Path) -> tuple[int, int] | None:
 
 
 def read_image(
-    source: SourceFile, kinds: tuple[str, ...], *, own: bool = True, value_range: ValueRange | None = None
+    source: SourceFile,
+    kinds: tuple[str, ...],
+    *,
+    own: bool = True,
+    value_range: ValueRange | None = None,
+    bands: Sequence[int] | None = None,
 ) -> Picture:
-    """Decode an image: RGB, grey or a palette; `own` for other data than a published set. Raises BadPicture.
+    """Decode an image: RGB, grey or a palette, or three bands of a raster. Raises BadPicture.
 
-    A file of a published set is taken as it was published: alpha is kept, for its reader to refuse. More than 8 bits
-    are taken with the range that becomes 0 to 255.
+    A file of a published set is taken as it was published: alpha is kept, for its reader to refuse.
+
+    Args:
+        source: the file.
+        kinds: the formats that are accepted, by Pillow's names.
+        own: whether it belongs to other data than a published set.
+        value_range: the values of more than 8 bits that become 0 and 255.
+        bands: the numbers of those that are read as red, green and blue; None: as declared, or the first three.
     """
-    return _read(source, kinds, labels=False, own=own, value_range=value_range)
+    return _read(source, kinds, labels=False, own=own, value_range=value_range, bands=bands)
 
 
 def read_labels(source: SourceFile, kinds: tuple[str, ...], *, own: bool = True, remedy: str = ONE_BAND) -> Picture:
@@ -127,8 +103,8 @@ def read_bands(source: SourceFile, kinds: tuple[str, ...]) -> NDArray[Any]:
     from data_prep.images.geotiff import opened_content  # rasterio is slow to import
 
     refuse_unfit(header, labels=False)
-    _refuse_huge(header)
     with opened_content(source.content) as raster:
+        _refuse_huge(raster)
         bands: NDArray[Any] = raster.read()
         return bands
 
@@ -140,20 +116,29 @@ def _read(
     labels: bool,
     own: bool,
     value_range: ValueRange | None = None,
+    bands: Sequence[int] | None = None,
     remedy: str = ONE_BAND,
 ) -> Picture:
     header = _header(source, kinds)
+    if bands is not None:
+        if header is None:
+            raise BadPicture("expected a GeoTIFF with --bands; convert it: gdal_translate OLD NEW.tif")
+        refuse_unfit(header, labels=labels, by_gdal=True)
+        return _beside(_by_gdal(source.content, labels, value_range, bands), source)
     if header is None:
+        if value_range is not None and is_deep_png(source.content):
+            verify_chunks(source.content)
+            return _beside(_by_gdal(source.content, labels, value_range, driver="PNG"), source)
         return _beside(_by_pillow(source.content, kinds, labels, own, remedy), source)
     refuse_unfit(header, labels=labels, remedy=remedy)
     if _needs_gdal(header, own or not labels):
-        return _beside(_by_gdal(source.content, header, labels, value_range), source)
+        return _beside(_by_gdal(source.content, labels, value_range), source)
     try:
         picture = _by_pillow(source.content, kinds, labels, own, remedy)
     except BadPicture:
         if _opens_in_pillow(source.content):
             raise
-        return _beside(_by_gdal(source.content, header, labels), source)
+        return _beside(_by_gdal(source.content, labels), source)
     if header.placed or header.nodata or header.masked:
         picture = _completed(picture, source.content, header)
     return _beside(picture, source)
@@ -180,7 +165,7 @@ def _header(source: SourceFile, kinds: tuple[str, ...]) -> TiffHeader | None:
     return read_tiff_header(io.BytesIO(source.content))
 
 
-def refuse_unfit(header: TiffHeader, *, labels: bool, remedy: str = ONE_BAND) -> None:
+def refuse_unfit(header: TiffHeader, *, labels: bool, remedy: str = ONE_BAND, by_gdal: bool = False) -> None:
     """Raise BadPicture for several pictures in one file, and for a mask of more bands than a colour and alpha."""
     if header.pictures > 1:
         raise BadPicture(f"expected one picture, found {header.pictures} in one file")
@@ -189,7 +174,7 @@ def refuse_unfit(header: TiffHeader, *, labels: bool, remedy: str = ONE_BAND) ->
             f"expected a mask of one number or one colour a pixel, found {header.bands} bands (one for each class?); "
             f"{remedy}; or, if the others are no classes, keep one: gdal_translate -b 1 OLD NEW"
         )
-    by_gdal = header.placed or header.nodata or header.masked or header.bits > 8 or header.compression in ONLY_GDAL
+    by_gdal |= header.placed or header.nodata or header.masked or header.bits > 8 or header.compression in ONLY_GDAL
     if header.turned and by_gdal:  # Pillow turns pixels, GDAL does not
         raise BadPicture("expected an upright picture, found one that viewers turn; save it upright")
 
@@ -200,30 +185,39 @@ def _needs_gdal(header: TiffHeader, deep: bool) -> bool:
     return header.compression in ONLY_GDAL or not header.unsigned or (header.bits > 8 and deep) or one_band
 
 
-def _by_gdal(content: bytes, header: TiffHeader, labels: bool, value_range: ValueRange | None = None) -> Picture:
+def _by_gdal(
+    content: bytes,
+    labels: bool,
+    value_range: ValueRange | None = None,
+    bands: Sequence[int] | None = None,
+    driver: str = "GTiff",
+) -> Picture:
     from data_prep.images import geotiff  # rasterio is slow to import
 
-    _refuse_huge(header)
-    with geotiff.opened_content(content) as raster:
-        if (alpha := geotiff.alpha_band(raster)) is not None:
+    with geotiff.opened_content(content, driver) as raster:
+        _refuse_huge(raster)
+        if (alpha := geotiff.alpha_band(raster, named=bands)) is not None:
             count = AlphaCount()
             count.add(alpha)
             count.refuse_other(raster.count)
-        return replace(read_window(raster, labels=labels, value_range=value_range), place=geotiff.place_of(raster))
+        picture = read_window(raster, labels=labels, value_range=value_range, bands=bands)
+        return replace(picture, place=geotiff.place_of(raster))
 
 
 def read_window(
-    raster: DatasetReader, window: Window | None = None, *, labels: bool, value_range: ValueRange | None = None
+    raster: DatasetReader,
+    window: Window | None = None,
+    *,
+    labels: bool,
+    value_range: ValueRange | None = None,
+    bands: Sequence[int] | None = None,
 ) -> Picture:
-    """Return an image or a mask, or a window of it, of an opened GeoTIFF; without its place. Raises BadPicture.
-
-    `value_range` becomes 0 to 255 in images of more than 8 bits.
-    """
+    """Return an image or a mask, or a window of it, of an opened GeoTIFF; without its place, see `read_image`."""
     from data_prep.images import geotiff  # rasterio is slow to import
 
-    hidden, nodata = geotiff.without_data(raster, window)
+    hidden, nodata = geotiff.without_data(raster, window, bands)
     if not labels:
-        values, outside = geotiff.image_values(raster, window), 0
+        values, outside = geotiff.image_values(raster, window, bands), 0
         if values.dtype != np.uint8 and value_range is not None:
             finite = np.isfinite(values).all(axis=0)
             hidden = hidden if finite.all() else ~finite if hidden is None else hidden | ~finite
@@ -286,10 +280,11 @@ def _visible(pixels: Image.Image, labels: bool, remedy: str) -> Picture:
     return Picture(pixels, nodata=nodata if nodata.any() else None)
 
 
-def _refuse_huge(header: TiffHeader) -> None:
-    height, width = header.size
-    if height * width * header.bands * max(header.bits, 8) // 8 > MOST_BYTES:
+def _refuse_huge(raster: DatasetReader) -> None:
+    height, width = raster.shape
+    itemsize = max(np.dtype(kind).itemsize for kind in raster.dtypes)
+    if height * width * raster.count * itemsize > MOST_BYTES:
         raise BadPicture(
-            f"expected at most {MOST_BYTES >> 20} MB of pixels, found {width}x{height} in {header.bands} bands of "
-            f"{header.bits} bits; cut it: gdal_retile.py -ps 4096 4096 -targetDir NEW OLD"
+            f"expected at most {MOST_BYTES >> 20} MB of pixels, found {width}x{height} in {raster.count} bands of "
+            f"{8 * itemsize} bits; cut it: gdal_retile.py -ps 4096 4096 -targetDir NEW OLD"
         )

@@ -1,16 +1,25 @@
-"""Where a picture lies on the ground, as its own tags or a world file have it; and whether a mask lies there too."""
+"""Where a picture lies on the ground, by its own tags or a file beside it; and whether a mask lies there too."""
 
 from __future__ import annotations
 
+import html
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from affine import Affine
 
+from rssam.foreign_json import read_bytes
+
 TOLERANCE = 0.5 + 1e-3
 """Pixels by which a mask may lie beside its image: files round, and half a pixel is a habit of counting."""
 
+
+AUXILIARY = ".aux.xml"
+MOST_BYTES = 1 << 22
+TRANSFORM = re.compile(r"<GeoTransform>([^<]*)</GeoTransform>")
+SYSTEM = re.compile(r"<SRS[^>]*>([^<]*)</SRS>")
 
 KINDS = ("tif", "tiff", "png", "jpg", "jpeg")
 
@@ -29,11 +38,44 @@ def world_endings(kind: str) -> tuple[str, ...]:
 
 
 def pictures_of(name: str) -> tuple[str, ...]:
-    """Return the names that a picture may have for a file beside it to be its world file or its mask."""
+    """Return the names that a picture may have for a file beside it to be its mask, or to say where it lies."""
+    if name.lower().endswith(AUXILIARY):
+        return (name[: -len(AUXILIARY)],)
     stem, _, ending = name.rpartition(".")
     if ending.lower() == "msk":
         return (stem,)
     return tuple(f"{stem}.{kind}" for kind in KINDS if ending.lower() in world_endings(kind))
+
+
+def place_beside(path: Path) -> Place | None:
+    """Return the place that a file beside a picture gives: GDAL's `.aux.xml`, or a world file; None without one."""
+    return auxiliary_file(path) or world_file(path)
+
+
+def auxiliary_file(path: Path) -> Place | None:
+    """Read the place that GDAL writes beside a picture that cannot hold one; None without a readable one.
+
+    Only these two texts are sought: nothing else of the XML is read.
+    """
+    try:
+        text = read_bytes(path.with_name(path.name + AUXILIARY), most_bytes=MOST_BYTES).decode()
+        found = TRANSFORM.search(text)
+        if found is None:
+            return None
+        transform = Affine.from_gdal(*(float(number) for number in found[1].split(",")))
+    except (OSError, ValueError, TypeError):  # TypeError: of other than six numbers
+        return None
+    system = SYSTEM.search(text)
+    return Place(transform, None if system is None else _system(html.unescape(system[1])))
+
+
+def _system(text: str) -> Any:
+    from rasterio.crs import CRS, CRSError  # slow to import
+
+    try:
+        return CRS.from_wkt(text)
+    except CRSError:
+        return None
 
 
 def world_file(path: Path) -> Place | None:

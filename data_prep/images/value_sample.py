@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from data_prep.images.decode import UNDECODABLE, BadPicture
+from data_prep.images.decode import PNG_BITS, UNDECODABLE, BadPicture, is_deep_png
 from data_prep.images.tiff_header import read_tiff_header
 from rssam.value_range import Sample, sampled_places
 
 
 def is_wide(path: Path) -> bool | None:
     """Return whether an image has other values than bytes, by its header; None if that cannot be read."""
-    if path.suffix.lower() not in (".tif", ".tiff"):
-        return False
     try:
+        if path.suffix.lower() == ".png":
+            return _is_deep_png(path)
+        if path.suffix.lower() not in (".tif", ".tiff"):
+            return False
         with path.open("rb") as stream:
             header = read_tiff_header(stream)
     except (OSError, BadPicture):
@@ -24,8 +27,13 @@ def is_wide(path: Path) -> bool | None:
     return None if header is None else header.bits > 8 or not header.unsigned
 
 
-def sample_of(path: Path, name: str, across: int) -> Sample | None:
-    """Read at most `across` times `across` windows of a GeoTIFF; None for one that cannot be read.
+def _is_deep_png(path: Path) -> bool:
+    with path.open("rb") as stream:
+        return is_deep_png(stream.read(PNG_BITS + 1))
+
+
+def sample_of(path: Path, name: str, across: int, named: Sequence[int] | None = None) -> Sample | None:
+    """Read at most `across` times `across` windows of an image that `is_wide`; None for one that cannot be read.
 
     Pixels without data are left out: of a no-data value, a mask or alpha, and what is no finite number.
     """
@@ -34,14 +42,14 @@ def sample_of(path: Path, name: str, across: int) -> Sample | None:
     from data_prep.images import geotiff  # rasterio is slow to import
 
     try:
-        with geotiff.opened(path) as raster:
-            bands = geotiff.image_bands(raster)
+        with geotiff.opened(path, "PNG" if _is_deep_png(path) else geotiff.DRIVER) as raster:
+            bands = geotiff.image_bands(raster, named)
             read: list[NDArray[np.float64]] = []
             for top, left, height, width in sampled_places(raster.shape, across):
                 window = Window(left, top, width, height)
                 pixels = raster.read(bands, window=window).astype(np.float64)  # [1 or 3, h, w]
                 valid = np.isfinite(pixels).all(axis=0)
-                for empty in geotiff.without_data(raster, window):
+                for empty in geotiff.without_data(raster, window, named):
                     valid &= True if empty is None else ~empty
                 read.append(pixels[:, valid])
             types = frozenset(raster.dtypes[band - 1] for band in bands)

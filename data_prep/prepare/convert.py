@@ -19,8 +19,9 @@ from data_prep.images.class_values import any_rgb
 from data_prep.images.decode import BadPicture, rgb
 from data_prep.images.masks import IGNORED, Mask
 from data_prep.images.no_data import black_where, ignored_where, labels_of
-from data_prep.images.picture import SourceFile, read_image, read_labels
+from data_prep.images.picture import read_image, read_labels
 from data_prep.images.place import misplaced
+from data_prep.images.source_file import SourceFile
 from data_prep.manifest import Entry, with_tuples
 from data_prep.prepare.pairs import Pair
 from rssam.contract import Colour
@@ -49,6 +50,7 @@ class Job:
     read_mask: Callable[[Image.Image], Mask]
     fit: FitMode | None = None  # where images may have any size: how they come to that one, see `resize_or_tile`
     value_range: ValueRange | None = None  # of images of more than 8 bits, what becomes 0 and 255
+    bands: tuple[int, ...] | None = None  # of images, read as red, green and blue; None: as declared, or the first
 
 
 @dataclass(frozen=True)
@@ -132,7 +134,8 @@ def decode_pair(job: Job, source: SourceFiles) -> DecodedPair | Faults:
     """Decode image and mask fully, or return all that is wrong with them."""
     faults, factor, no_data = [], 1, 0
     try:
-        picture = read_image(source.image, job.image_kinds, own=job.fit is not None, value_range=job.value_range)
+        own = job.fit is not None
+        picture = read_image(source.image, job.image_kinds, own=own, value_range=job.value_range, bands=job.bands)
         image = rgb(picture.pixels) if job.fit is None else any_rgb(picture.pixels)
         image = black_where(image, picture.without_data)
         if job.fit in (None, "keep"):

@@ -14,8 +14,9 @@ from data_prep.images.class_values import any_rgb
 from data_prep.images.decode import BadPicture
 from data_prep.images.encode import pixel_digest
 from data_prep.images.no_data import black_where, ignored_where, labels_of
-from data_prep.images.picture import digest_of, read_window, refuse_unfit
+from data_prep.images.picture import read_window, refuse_unfit
 from data_prep.images.place import misplaced
+from data_prep.images.source_file import digest_of
 from data_prep.images.tiff_header import is_large, read_tiff_header
 from data_prep.prepare.convert import Faults, Job, Record, faults_of, finished_records
 from data_prep.prepare.resize_or_tile import Piece, corners, cut, keep, padded
@@ -111,9 +112,9 @@ def _pieces(job: Job, digests: tuple[str, str], seen: _Seen) -> Iterator[Piece]:
             bottom, right = min(top + job.image_size[0], raster.height), min(left + job.image_size[1], raster.width)
             window = Window(left, top, right - left, bottom - top)
             with _named(pair.image_name):
-                picture = read_window(raster, window, labels=False, value_range=job.value_range)
+                picture = read_window(raster, window, labels=False, value_range=job.value_range, bands=job.bands)
                 image = black_where(any_rgb(picture.pixels), picture.without_data)
-                if (alpha := alpha_band(raster, window)) is not None:
+                if (alpha := alpha_band(raster, window, job.bands)) is not None:
                     seen.alpha.add(alpha)
             with _named(pair.mask_name):
                 mask, changed = labels_of(read_window(drawn, window, labels=True), job.read_mask)
@@ -153,7 +154,7 @@ def _opened(job: Job, path: Path, *, labels: bool = False) -> DatasetReader:
     if job.fit != "tile":
         height, width = header.size
         raise BadPicture(f"expected a picture, found a scene of {width}x{height} pixels; cut it: --fit tile")
-    refuse_unfit(header, labels=labels)
+    refuse_unfit(header, labels=labels, by_gdal=True)
     raster = opened(path)
     if wrong := too_large_block(raster):
         raise BadPicture(wrong)

@@ -29,6 +29,7 @@ class Reading:
     shrink: bool = False  # whether images of a whole multiple of the prepared size are shrunk, or refused
     fit: FitMode | None = None  # where images may have any size: how they come to the prepared one
     value_range: ValueRange | None = None  # of images of more than 8 bits, what becomes 0 and 255
+    bands: tuple[int, ...] | None = None  # of images, read as red, green and blue; None: as declared, or the first
     extra_files: Mapping[str, str] = field(default_factory=dict)  # of the prepared folder: name and text
 
 
@@ -47,4 +48,5 @@ def make_job(dataset: Dataset, reading: Reading, pair: Pair, work: Path) -> Job:
         read_mask=reading.read_mask,
         fit=reading.fit,
         value_range=reading.value_range,
+        bands=reading.bands,
     )

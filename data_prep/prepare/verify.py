@@ -9,7 +9,7 @@ from pathlib import Path
 
 from data_prep.dataset import Dataset
 from data_prep.errors import DataError
-from data_prep.images.picture import digest_of
+from data_prep.images.source_file import digest_of
 from data_prep.manifest import Manifest, load_manifest, skipped_name, verify_files
 from data_prep.prepare.convert import Job
 from data_prep.prepare.pairs import Origin, Pair, PairSearch, bad_files, shown

@@ -12,7 +12,7 @@ from benchmarks.protocol.run import PROTOCOL, canonical, plain_fields
 from benchmarks.results.data_record import run_data_record, shared_scenes
 from benchmarks.results.result import Result
 from data_prep.datasets.folder import Folder
-from data_prep.datasets.folder_scale import SCALES, scale_rules
+from data_prep.datasets.folder_scale import VALUE_RULES, value_rules
 from data_prep.manifest import Entry
 from data_prep.prepare.finalize import drawn_rules, published_rules
 from data_prep.registry import dataset as find_dataset
@@ -122,11 +122,9 @@ def declared_split(split: RebuiltSplit) -> Iterator[str]:
         yield f"whether its split is official is {manifest.official_split!r}, expected true or false"
     sizes = tuple(len(split.splits[name]) for name in SPLITS)
     if isinstance(dataset, Folder):
-        scaled = tuple(rule for rule in manifest.rules.get("image", ()) if rule.code in SCALES)
-        if scaled != scale_rules(dataset.scale):
-            said, declared_as = (
-                sentences({"": rules})[""] or "8 bits" for rules in (scaled, scale_rules(dataset.scale))
-            )
+        scaled = tuple(rule for rule in manifest.rules.get("image", ()) if rule.code in VALUE_RULES)
+        if scaled != (expected := value_rules(dataset.bands, dataset.scale)):
+            said, declared_as = (sentences({"": rules})[""] or "8 bits" for rules in (scaled, expected))
             yield f"its values are said to be: {said}; those of {dataset.name} are declared as: {declared_as}"
         if manifest.official_split != dataset.published_split:
             said, declared_as = (

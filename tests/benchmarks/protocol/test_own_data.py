@@ -199,18 +199,23 @@ def test_a_bundle_whose_split_is_not_as_declared_is_found(tmp_path, source, spli
     assert problem == f"its split is {words[0]}, that of mine is declared as {words[1]}"
 
 
-def test_a_bundle_whose_scale_is_not_as_declared_is_found(tmp_path, source):
+@pytest.mark.parametrize(
+    ("added", "words"),
+    [
+        (rule("scaled", min=0, max=3000), "values of 0 to 3000 become 0 to 255"),
+        (rule("bands", red=4, green=3, blue=2), "bands 4, 3 and 2 are read as red, green and blue"),
+    ],
+)
+def test_a_bundle_whose_scale_or_bands_are_not_as_declared_is_found(tmp_path, source, added, words):
     mine = declare(ClassMap("mine", (("a", 0), ("b", 1), ("c", 2)), side=64), tmp_path / "mine", ())
     manifest = mine.prepare(
         tmp_path / "mine", tmp_path / "data" / "mine", origin="source", workers=1, progress=lambda *_: None
     )
     register_home(tmp_path / "data")
-    image = (rule("scaled", min=0, max=3000), *manifest.rules["image"])
+    image = (added, *manifest.rules["image"])
     forged = dataclasses.replace(manifest, rules={**manifest.rules, "image": image})
     (problem,) = declared_split(RebuiltSplit(forged, forged.splits(0)))
-    assert problem == (
-        "its values are said to be: values of 0 to 3000 become 0 to 255; those of mine are declared as: 8 bits"
-    )
+    assert problem == (f"its values are said to be: {words}; those of mine are declared as: 8 bits")
 
 
 def test_padding_and_absent_classes_are_said(command, tmp_path):

@@ -259,7 +259,8 @@ def test_all_faults_are_listed_at_once(tmp_path):
     (source / "images" / "5.png").write_bytes((source / "images" / "5.png").read_bytes()[:200])
     (source / "masks" / "6.png").unlink()
     save(source / "masks" / "6.jpg", COLOURS[labels_of(6, (32, 32))])
-    save(source / "images" / "7.png", picture(7, 32)[..., 0].astype(np.uint16))
+    (source / "images" / "7.png").unlink()
+    Image.fromarray(picture(7, 32)).convert("CMYK").save(source / "images" / "7.jpg")
     turned = Image.Exif()
     turned[0x0112] = 6
     (source / "images" / "8.png").unlink()
@@ -274,7 +275,7 @@ def test_all_faults_are_listed_at_once(tmp_path):
         "masks/4.png: expected the size of its image, 32x32, found 64x32 (width x height)",
         "images/5.png: cannot be decoded",
         "masks/6.jpg: expected a mask without loss (PNG, TIFF), found JPEG",
-        "images/7.png: expected at most 8 bits a channel, found 16",
+        "images/7.jpg: expected an image of 8 bits in RGB or grey, found mode CMYK (print colours)",
         "images/8.jpg: expected an upright picture, found EXIF orientation 6",
     ):
         assert line in message

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import warnings
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import rasterio
 from PIL import Image
+from rasterio.errors import NotGeoreferencedWarning
 from rasterio.transform import from_origin
 
 from data_prep.datasets.folder import load_folder
@@ -179,6 +181,45 @@ def test_grey_images_become_three_equal_channels(tmp_path):
     pair(tmp_path / "s", "a", bands)
     prepared(declared(tmp_path / "s", "0,3000"), tmp_path / "s", tmp_path / "out")
     assert (pixels(tmp_path / "out", "a") == np.rint(bands.astype(np.float32) * np.float32(255 / 3000))).all()
+
+
+def deep_png(path, bands):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    count, height, width = bands.shape
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        with rasterio.open(
+            path, "w", driver="PNG", count=count, height=height, width=width, dtype=bands.dtype
+        ) as picture:
+            picture.write(bands)
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_a_png_of_16_bits_is_scaled_as_a_raster(tmp_path, count):
+    """It was refused: "save them as TIFF"."""
+    bands = values(0, 100, 2100, np.uint16)[:count]
+    pair(tmp_path / "s", "a", bands)
+    (tmp_path / "s" / "images" / "a.tif").unlink()
+    deep_png(tmp_path / "s" / "images" / "a.png", bands)
+    with pytest.raises(RangeUnknown, match=r"uint16 from 100 to 2100.* --scale"):
+        declared(tmp_path / "s")
+    data = declared(tmp_path / "s", "100,2100")
+    prepared(data, tmp_path / "s", tmp_path / "out")
+    expected = np.rint((bands.astype(float) - 100) * 255 / 2000)
+    assert (pixels(tmp_path / "out", "a") == np.broadcast_to(expected, (3, SIDE, SIDE))).all()
+
+
+@pytest.mark.parametrize("harm", ["cut", "flipped"])
+def test_a_damaged_png_of_16_bits_is_a_fault(tmp_path, harm):
+    pair(tmp_path / "s", "a", values(0, 0, 3000, np.uint16))
+    image = tmp_path / "s" / "images" / "a.tif"
+    image.unlink()
+    deep_png(image.with_suffix(".png"), values(0, 0, 3000, np.uint16))
+    content = bytearray(image.with_suffix(".png").read_bytes())
+    content[-5] ^= 1  # of the last checksum
+    image.with_suffix(".png").write_bytes(content[: 2 * len(content) // 3] if harm == "cut" else content)
+    with pytest.raises(DataError, match=r"images/a.png: cannot be decoded \("):
+        prepared(declared(tmp_path / "s", "0,3000"), tmp_path / "s", tmp_path / "out")
 
 
 def test_a_large_scene_is_scaled_as_a_small_one(tmp_path, monkeypatch):

@@ -19,7 +19,8 @@ from data_prep.images.class_values import ValueReader, any_rgb
 from data_prep.images.decode import BadPicture
 from data_prep.images.masks import IGNORED
 from data_prep.images.no_data import labels_of
-from data_prep.images.picture import SourceFile, digest_of, read_bands, read_image, read_labels
+from data_prep.images.picture import read_bands, read_image, read_labels
+from data_prep.images.source_file import SourceFile, digest_of
 from tests.data_prep.raster_files import write_raster
 
 KINDS = ("PNG", "JPEG", "TIFF")

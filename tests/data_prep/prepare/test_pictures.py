@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import rasterio
 from affine import Affine
 from PIL import Image
 
@@ -118,6 +119,40 @@ def test_world_files_are_places_too(tmp_path, shift):
             prepared(tmp_path / "s")
     else:
         prepared(tmp_path / "s")
+
+
+@pytest.mark.parametrize("shift", [0, 40])
+@pytest.mark.parametrize("other_system", [False, True])
+def test_places_in_auxiliary_files_are_compared(tmp_path, shift, other_system):
+    """GDAL writes them beside PNG and JPEG; a mask that lies elsewhere was taken pixel on pixel."""
+    for seed in range(4):
+        for folder, pixels, left in (("images", image(seed), 0), ("masks", labels(seed)[None], shift)):
+            path = tmp_path / "s" / folder / f"{seed}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            place = {"crs": "EPSG:32631" if other_system and folder == "masks" else UTM}
+            place["transform"] = Affine(0.5, 0, 1000 + left * 0.5, 0, -0.5, 2000)
+            count, height, width = pixels.shape
+            options = {"count": count, "height": height, "width": width, "dtype": pixels.dtype, **place}
+            with rasterio.open(path, "w", driver="PNG", **options) as picture:
+                picture.write(pixels)
+            assert path.with_name(f"{seed}.png.aux.xml").is_file()
+    if other_system:
+        with pytest.raises(DataError, match="system of its image, EPSG:32633, found EPSG:32631"):
+            prepared(tmp_path / "s")
+    elif shift:
+        with pytest.raises(DataError, match="40 pixels to the right and 0 down"):
+            prepared(tmp_path / "s")
+    else:
+        prepared(tmp_path / "s")
+
+
+@pytest.mark.parametrize(
+    "text", ["", "<GeoTransform>1,2,3</GeoTransform>", "<GeoTransform>a,0,0,0,0,0</GeoTransform>", "\xff"]
+)
+def test_auxiliary_files_without_a_place_say_nothing(tmp_path, text):
+    source = write(tmp_path / "s")
+    (source / "masks" / "0.tif.aux.xml").write_text(text, encoding="latin-1")
+    prepared(source)
 
 
 # Pixels without data.
