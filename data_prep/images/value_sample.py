@@ -16,6 +16,8 @@ from rssam.value_range import Sample, sampled_places
 def is_wide(path: Path) -> bool | None:
     """Return whether an image has other values than bytes, by its header; None if that cannot be read."""
     try:
+        if not path.is_file():  # a pipe would wait for ever
+            return None
         if path.suffix.lower() == ".png":
             return _is_deep_png(path)
         if path.suffix.lower() not in (".tif", ".tiff"):
