@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from importlib.metadata import version as package_version
 from pathlib import Path
 from typing import Annotated
 
@@ -35,6 +34,8 @@ app = typer.Typer(
 
 def _show_version(asked_for: bool) -> None:
     if asked_for:
+        from importlib.metadata import version as package_version
+
         screen.print(f"rssam-bench {package_version('rssam-bench')}")
         raise typer.Exit
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import os
 import tempfile
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -22,13 +21,13 @@ from benchmarks.cli.options import (
     warnings,
 )
 from benchmarks.results.home import Home
-from data_prep.dataset import Dataset
-from data_prep.manifest import Manifest, load_manifest
-from data_prep.prepare.tiles import EdgeTiles, padding
-from data_prep.registry import PUBLICATIONS
-from data_prep.rules import rules_to_json, sentences
+from data_prep.rules import EdgeTiles, rules_to_json, sentences
 from rssam.errors import UnknownName, UserError
 from rssam.files import scratch_folder
+
+if TYPE_CHECKING:
+    from data_prep.dataset import Dataset
+    from data_prep.manifest import Manifest
 
 FolderFit = Literal["tile", "resize"]
 SYNTHETIC_SEED = 0
@@ -110,7 +109,8 @@ def prepare(
             raise typer.BadParameter("--check looks at what is prepared: it takes no --source and no --synthetic")
         _check(name, out_card or Home(root.home).data_card(name), workers or os.cpu_count() or 1, as_json)
         return
-    from data_prep.registry import dataset
+    from data_prep.manifest import load_manifest
+    from data_prep.registry import PUBLICATIONS, dataset
 
     if name == "folder":
         globs = (images, masks)
@@ -174,6 +174,7 @@ def _look_for_archive(name: str) -> Path | None:
     If neither, say where the data comes from, and exit.
     """
     from benchmarks.needs import data_need, find_archive
+    from data_prep.registry import PUBLICATIONS
 
     if name in PUBLICATIONS and (found := find_archive(root.home, name)) is not None:
         warnings.print(f"found {found}", soft_wrap=True)
@@ -199,6 +200,8 @@ def _own_dataset(
     scale: str | None,
 ) -> Dataset:
     """The data set that the options declare; options stand above the class map."""
+    from dataclasses import replace
+
     from data_prep.datasets.folder_options import BadDeclaration, declare, from_file, from_options
     from data_prep.registry import BUILT_IN
 
@@ -222,6 +225,7 @@ def _check(name: str, out: Path, workers: int, as_json: bool) -> None:
     from benchmarks.console.progress import data_progress
     from data_prep.checks.card import examine
     from data_prep.checks.card_markdown import findings, write_card
+    from data_prep.manifest import load_manifest
     from data_prep.registry import dataset
 
     folder = Home(root.home).dataset(name)
@@ -282,6 +286,8 @@ SIDES = range(256, 1025, 32)
 
 def _padding(manifest: Manifest) -> str:
     """Return a sentence with the side that pads least if tiles of this one are mostly padding; otherwise nothing."""
+    from data_prep.prepare.tiles import padding
+
     sizes = {entry.tile_of: entry.source_size for entry in manifest.entries if entry.tile_of is not None}.values()
     height, width = manifest.image_size
     if height != width or manifest.expected_pairs is not None or (now := padding(sizes, height)) <= MOST_PADDING:

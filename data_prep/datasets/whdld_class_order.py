@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 from data_prep.errors import DataError
 from data_prep.images.decode import BadPicture, rgb
-from data_prep.images.picture import SourceFile, read_image, read_labels
 from data_prep.prepare.pairs import Pair
 from data_prep.processes import Progress
 
@@ -50,6 +49,8 @@ def class_order(text: str) -> tuple[str, ...]:
 
 def measure(pairs: Sequence[Pair], progress: Progress) -> Colours:
     """Sum the colours under each class number over all pairs; unreadable pairs are listed later, by preparing."""
+    from data_prep.images.picture import SourceFile, read_image, read_labels
+
     counts, sums = np.zeros(256, np.int64), np.zeros((256, 3), np.int64)
     for done, pair in enumerate(pairs, start=1):
         try:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from affine import Affine
+if TYPE_CHECKING:
+    from affine import Affine
 
 TOLERANCE = 0.5 + 1e-3
 """Pixels by which a mask may lie beside its image: files round, and half a pixel is a habit of counting."""
@@ -45,6 +46,8 @@ def world_file(path: Path) -> Place | None:
             a, d, b, e, x, y = map(float, text.split())
         except (OSError, ValueError):
             continue
+        from affine import Affine
+
         # Its last two lines are the centre of the first pixel.
         return Place(Affine(a, b, x, d, e, y) @ Affine.translation(-0.5, -0.5))
     return None
