@@ -8,12 +8,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from benchmarks.earlier_version import left_by_0_1
-from benchmarks.execution.cost_estimate import kept_cost
 from benchmarks.execution.run_status import RunState, RunStatus, run_status
-from benchmarks.execution.session import Session
 from benchmarks.protocol.paper_numbers import PUBLISHED_PARAMETERS
 from benchmarks.protocol.registry import variants
 from benchmarks.protocol.run import Run, plain_fields, resolve_run
@@ -26,6 +24,9 @@ from data_prep.registry import DATASETS
 from rssam.contract import Model, Task
 from rssam.errors import UserError
 
+if TYPE_CHECKING:
+    from benchmarks.execution.session import Session
+
 STATES: tuple[RunState, ...] = ("running", "diverged", "failed", "damaged", "begun", "finished", "missing")
 """In the order in which they are listed."""
 
@@ -35,6 +36,8 @@ def systems(task: Task, own: Sequence[Model] = ()) -> list[dict[str, Any]]:
 
     Parameters counted three ways, the paper's count, and cost.
     """
+    from benchmarks.execution.cost_estimate import kept_cost
+
     records = []
     for model in (*variants(), *own):
         options = plain_fields(model)

@@ -8,9 +8,12 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from rssam.kinds import LINE, OPTION, PLAIN, TEXT, Each
+
+EdgeTiles = Literal["drop", "pad"]
+"""What becomes of tiles that reach beyond the raster: left out, or padded as `resize_or_tile.padded` does."""
 
 SENTENCES: Mapping[str, str] = {
     # images

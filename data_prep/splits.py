@@ -25,6 +25,10 @@ SplitRule = Literal["random", "blocked"]
 """How a split is drawn: image by image, or scene by scene, so that abutting tiles never part."""
 
 
+ImageSelection = Literal["all", "test"]
+"""Which images of a data set are scored: all, or those of its test split."""
+
+
 FRACTIONS = (70, 15, 15)
 """Per cent of the images in train, val and test (paper, section 4.1)."""
 

@@ -3,10 +3,15 @@
 These names are for whoever writes a system; see docs/extend.md.
 """
 
-from rssam.config import RSSAM
-from rssam.contract import IGNORE, Model, Optimisation, Task, require_float, to_unit_range
-from rssam.errors import UserError
-from rssam.weights.folder import WeightsFolder
+from typing import TYPE_CHECKING
+
+from rssam.deferred import deferred
+
+if TYPE_CHECKING:
+    from rssam.config import RSSAM
+    from rssam.contract import IGNORE, Model, Optimisation, Task, require_float, to_unit_range
+    from rssam.errors import UserError
+    from rssam.weights.folder import WeightsFolder
 
 __all__ = [
     "IGNORE",
@@ -19,3 +24,18 @@ __all__ = [
     "require_float",
     "to_unit_range",
 ]
+
+__getattr__ = deferred(
+    __name__,
+    {
+        "IGNORE": "rssam.contract:IGNORE",
+        "Model": "rssam.contract:Model",
+        "Optimisation": "rssam.contract:Optimisation",
+        "RSSAM": "rssam.config:RSSAM",
+        "Task": "rssam.contract:Task",
+        "UserError": "rssam.errors:UserError",
+        "WeightsFolder": "rssam.weights.folder:WeightsFolder",
+        "require_float": "rssam.contract:require_float",
+        "to_unit_range": "rssam.contract:to_unit_range",
+    },
+)

@@ -16,7 +16,7 @@ END = "<!-- end of packages -->"
 ORDER: tuple[frozenset[str], ...] = tuple(
     frozenset(line.split())
     for line in """
-    rssam.amounts rssam.errors rssam.escape rssam.foreign_json rssam.kinds rssam.parameters
+    rssam.amounts rssam.deferred rssam.errors rssam.escape rssam.foreign_json rssam.kinds rssam.parameters
     rssam.files rssam.value_range
     rssam.weights
     rssam.contract

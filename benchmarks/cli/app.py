@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import sys
-from importlib.metadata import version as package_version
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand, TyperGroup
 
 from benchmarks.cli.conformance import conformance
 from benchmarks.cli.export import export
@@ -26,7 +26,45 @@ from benchmarks.results.home import Home, default_home
 from benchmarks.training.device_layout import DevicesUnfit, local_rank
 from rssam.errors import UnknownName, UserError
 
+
+def _keep_default(parameter: Any) -> Any:
+    """Return a parameter that converts what was typed alone: a default has its type already.
+
+    To convert anything typer imports pydantic, which takes as long as all that `status` does.
+    """
+    convert = parameter.process_value
+
+    def process(context: typer.Context, value: Any) -> Any:
+        source = context.get_parameter_source(parameter.name)
+        if source is None or source.name != "DEFAULT" or parameter.required:
+            return convert(context, value)
+        several = parameter.nargs == -1 or getattr(parameter, "multiple", False)
+        default = () if value is None and several else value
+        return default if parameter.callback is None else parameter.callback(context, parameter, default)
+
+    if "process_value" not in vars(parameter):
+        parameter.process_value = process
+    return parameter
+
+
+class Command(TyperCommand):
+    """A command whose defaults are kept as they are."""
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        """Return its parameters, with `--help`."""
+        return [_keep_default(parameter) for parameter in super().get_params(ctx)]
+
+
+class Program(TyperGroup):
+    """The program, whose defaults are kept as they are."""
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        """Return its parameters, with `--help`."""
+        return [_keep_default(parameter) for parameter in super().get_params(ctx)]
+
+
 app = typer.Typer(
+    cls=Program,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     help="Reproduce RS-SAM (ACCV 2024), and compare SAM-based segmentation of remote-sensing images fairly.",
@@ -35,6 +73,8 @@ app = typer.Typer(
 
 def _show_version(asked_for: bool) -> None:
     if asked_for:
+        from importlib.metadata import version as package_version
+
         screen.print(f"rssam-bench {package_version('rssam-bench')}")
         raise typer.Exit
 
@@ -49,9 +89,12 @@ def options(
 ) -> None:
     """Root options, before the command."""
     root.home, root.debug, root.given_home = (home or default_home()).expanduser().resolve(), debug, home
+    data = Home(root.home).data
+    if not any(data.glob("*/")) and "data_prep.registry" not in sys.modules:
+        return  # nothing to register, and nothing of another home to take out: importing the registry takes long
     from data_prep.registry import register_home
 
-    for problem in register_home(Home(root.home).data):
+    for problem in register_home(data):
         warnings.print(f"note: {problem}", soft_wrap=True)
 
 
@@ -59,7 +102,7 @@ for command in (
     prepare, reproduce, report, status, predict, score, evaluate, metrics, export, publish, verify, speed, audit,
     models, datasets, doctor, conformance, mlflow,
 ):  # fmt: skip
-    app.command()(command)
+    app.command(cls=Command)(command)
 
 
 def main() -> None:

@@ -21,17 +21,14 @@ from benchmarks.cli.options import (
     warnings,
 )
 from benchmarks.results.home import Home
-from data_prep.dataset import Dataset
-from data_prep.manifest import Manifest, load_manifest
-from data_prep.prepare.padding import padding_advice
-from data_prep.prepare.tiles import EdgeTiles
-from data_prep.registry import PUBLICATIONS
-from data_prep.rules import rules_to_json, sentences
+from data_prep.rules import EdgeTiles, rules_to_json, sentences
 from rssam.errors import UnknownName, UserError
 from rssam.files import scratch_folder
 
 if TYPE_CHECKING:
+    from data_prep.dataset import Dataset
     from data_prep.datasets.folder_options import ClassMap
+    from data_prep.manifest import Manifest
 
 FolderFit = Literal["tile", "resize"]
 
@@ -116,7 +113,8 @@ def prepare(
         _check(name, out_card or Home(root.home).data_card(name), workers or os.cpu_count() or 1, as_json)
         return
     from data_prep.datasets.folder_options import ClassMap
-    from data_prep.registry import dataset
+    from data_prep.manifest import load_manifest
+    from data_prep.registry import PUBLICATIONS, dataset
 
     options = ClassMap(
         name=own_name, fit=fit, side=side, ignore_split=ignore_split, globs=(images, masks), threshold=threshold,
@@ -180,6 +178,7 @@ def _look_for_archive(name: str) -> Path | None:
     If neither, say where the data comes from, and exit.
     """
     from benchmarks.needs import data_need, find_archive
+    from data_prep.registry import PUBLICATIONS
 
     if name in PUBLICATIONS and (found := find_archive(root.home, name)) is not None:
         warnings.print(f"found {found}", soft_wrap=True)
@@ -195,6 +194,7 @@ def _own_dataset(
     source: Path | None, classes: list[str] | None, class_map: Path | None, ignore: str | None, options: ClassMap
 ) -> Dataset:
     """The data set that the options declare; options stand above the class map."""
+
     from data_prep.datasets.folder_options import BadDeclaration, declare, from_file, from_options
     from data_prep.registry import BUILT_IN
 
@@ -214,6 +214,7 @@ def _check(name: str, out: Path, workers: int, as_json: bool) -> None:
     from benchmarks.console.progress import data_progress
     from data_prep.checks.card import examine
     from data_prep.checks.card_markdown import findings, write_card
+    from data_prep.manifest import load_manifest
     from data_prep.registry import dataset
 
     folder = Home(root.home).dataset(name)
@@ -250,6 +251,8 @@ def _show_manifest(name: str, manifest: Manifest, out: Path, as_json: bool) -> N
         screen.print(f"foreground: {manifest.foreground:.2%} of the pixels")
     if manifest.labelled < 1:
         screen.print(f"ignored, or padding of edge tiles: {1 - manifest.labelled:.1%} of the prepared pixels")
+    from data_prep.prepare.padding import padding_advice
+
     if advice := padding_advice(manifest):
         screen.print(advice, soft_wrap=True)
     if manifest.absent:

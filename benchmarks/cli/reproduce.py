@@ -24,13 +24,13 @@ from benchmarks.cli.options import (
     warnings,
 )
 from benchmarks.execution.hardware import DeviceChoice
-from benchmarks.execution.observer import Outcome
 from benchmarks.training.device_layout import Device, DevicesUnfit
 from data_prep.splits import SplitRule
 from rssam.errors import UserError
 from rssam.sam.encoder_sizes import EncoderInit
 
 if TYPE_CHECKING:
+    from benchmarks.execution.observer import Outcome
     from benchmarks.execution.session import Session
     from benchmarks.protocol.run import Run
 

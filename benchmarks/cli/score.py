@@ -22,9 +22,8 @@ from benchmarks.cli.options import (
     warnings,
 )
 from benchmarks.execution.hardware import DeviceChoice
-from benchmarks.results.submission import ImageSelection
-from benchmarks.scoring.float_maps import Encoding
-from data_prep.splits import SplitRule
+from benchmarks.scoring.encoding import Encoding
+from data_prep.splits import ImageSelection, SplitRule
 
 
 def score(

@@ -22,6 +22,7 @@ from benchmarks.cli.options import (
     warnings,
 )
 from benchmarks.execution.hardware import DeviceChoice
+from benchmarks.results.home import Home
 from data_prep.splits import SplitRule
 
 
@@ -99,6 +100,11 @@ def status(
 
     Without ITEM that of this home. A key is found by its beginning, by a row such as table5:3, or by rs-sam@deepglobe.
     """
+    nothing = "nothing run yet; see: rssam-bench reproduce table5 --profile smoke"
+    if not items and not as_json and Home(root.home).is_new:
+        screen.print(f"home: {root.home}", soft_wrap=True)
+        screen.print(nothing, soft_wrap=True)
+        return
     from benchmarks.console.tables import show_statuses
     from benchmarks.earlier_version import left_by_0_1
     from benchmarks.inventory import by_state, planned_statuses, run_statuses
@@ -129,7 +135,7 @@ def status(
     if statuses:
         show_statuses(statuses, screen)
     else:
-        screen.print("nothing run yet; see: rssam-bench reproduce table5 --profile smoke", soft_wrap=True)
+        screen.print(nothing, soft_wrap=True)
 
 
 def doctor(

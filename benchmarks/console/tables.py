@@ -5,17 +5,20 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from benchmarks.execution.cost_estimate import SUSTAINED, Basis, Forecast, cost_key
 from benchmarks.execution.run_status import RunStatus, duration
-from benchmarks.needs import Need
 from benchmarks.protocol.run_names import RunName, run_name
 from rssam.amounts import format_bytes
 from rssam.escape import one_line
+
+if TYPE_CHECKING:
+    from benchmarks.execution.cost_estimate import Basis, Forecast
+    from benchmarks.needs import Need
 
 NARROW = 60
 """On fewer columns, and without a terminal, a run is one line that the terminal may wrap."""
@@ -59,6 +62,8 @@ def show_forecasts(forecasts: Sequence[Forecast], lacking: Sequence[Need], conso
 
 def left_in_words(forecasts: Sequence[Forecast]) -> list[str]:
     """What is left to do, in time and memory, and how that is known."""
+    from benchmarks.execution.cost_estimate import SUSTAINED, cost_key
+
     left = {basis: [item for item in forecasts if item.left != 0 and item.basis == basis] for basis in BASES}
     measured, assumed = left["runs"] + left["steps"], left["operations"]
     lines = []

@@ -21,6 +21,12 @@ class Home:
         """Folder of the prepared data sets."""
         return self.root / "data"
 
+    @property
+    def is_new(self) -> bool:
+        """Whether nothing was prepared, run or scored here, by this version or another."""
+        folders = (self.data, self.weights, self.runs, self.results, self.scores)
+        return not any(any(folder.glob("*")) for folder in folders)
+
     def dataset(self, name: str) -> Path:
         """Folder of one prepared data set."""
         return self.data / name

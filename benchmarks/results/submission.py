@@ -24,6 +24,7 @@ from benchmarks.results.json_files import (
     write_record,
 )
 from data_prep.dataset import Dataset
+from data_prep.splits import ImageSelection
 from rssam.kinds import COUNT, LINE, WORD, Leaf, is_line, one_of
 
 SUBMISSION_SCHEMA = 2
@@ -56,9 +57,6 @@ SUBMISSION_KINDS = {
     "reading": [LINE],
 }
 """Kinds of all parts of a submission in a file."""
-
-ImageSelection = Literal["all", "test"]
-"""The images of a data set that are counted: all, or those of its test split."""
 
 
 @dataclass(frozen=True, eq=False)

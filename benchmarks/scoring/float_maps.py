@@ -8,18 +8,16 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any
 
 from numpy.typing import NDArray
 from PIL import Image
 
+from benchmarks.scoring.encoding import Encoding
 from data_prep.images.decode import BadPicture
 from data_prep.images.picture import Picture, read_bands
 from data_prep.images.source_file import SourceFile
 from data_prep.images.tiff_header import read_tiff_header
-
-Encoding = Literal["probabilities", "logits", "labels", "one-hot"]
-"""What a user declares the values of all files to be."""
 
 BEYOND = 0.5
 """How far resized probabilities may get out of 0..1; cubic convolution and Lanczos stay within 0.3."""

@@ -23,7 +23,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from benchmarks.failures import shortened
-from benchmarks.scoring.float_maps import Encoding, read_values, threshold
+from benchmarks.scoring.encoding import Encoding
+from benchmarks.scoring.float_maps import read_values, threshold
 from data_prep.images.class_values import colour_codes, number_codes
 from data_prep.images.decode import BadPicture
 from data_prep.images.masks import LISTED

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.failures import FAULTS_SHOWN, shortened
-from benchmarks.scoring.float_maps import Encoding
+from benchmarks.scoring.encoding import Encoding
 from benchmarks.scoring.mask_files import JPEG, READ, LabelFile, LabelReader, labels_of, resolve_encoding
 from benchmarks.scoring.test_images import ImagesToScore
 from data_prep.file_names import nfc

@@ -30,7 +30,7 @@ from benchmarks.results.submission import (
     submission_key,
 )
 from benchmarks.results.test_set_log import append_use
-from benchmarks.scoring.float_maps import Encoding
+from benchmarks.scoring.encoding import Encoding
 from benchmarks.scoring.mask_folder import PredictedLabels, PredictionsUnfit, read_folder
 from benchmarks.scoring.test_images import ImagesToScore, select_test_images
 from benchmarks.training.evaluate import confusion_matrix

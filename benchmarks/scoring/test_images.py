@@ -10,12 +10,11 @@ from benchmarks.execution.session import require_unchanged
 from benchmarks.protocol.run import require_scenes
 from benchmarks.results.data_record import shared_scenes
 from benchmarks.results.home import Home
-from benchmarks.results.submission import ImageSelection
 from data_prep.dataset import Dataset
 from data_prep.errors import DataError
 from data_prep.manifest import Entry, Manifest, load_manifest
 from data_prep.registry import dataset as find_dataset
-from data_prep.splits import SplitRule
+from data_prep.splits import ImageSelection, SplitRule
 from rssam.contract import Task
 
 

@@ -5,26 +5,24 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 from PIL import Image
 
 from data_prep.datasets.published import Publication
-from data_prep.images.encode import encode_picture
 from data_prep.images.masks import THRESHOLD, binary_mask
 from data_prep.manifest import Manifest
 from data_prep.prepare.layouts import Layout
 from data_prep.prepare.pairs import Origin
-from data_prep.prepare.pipeline import prepare_from
 from data_prep.prepare.reading import Reading
 from data_prep.processes import Progress
 from data_prep.rules import rule
-from data_prep.synthetic.marker import mark
-from data_prep.synthetic.road_scenes import Scene, road_scene
-from data_prep.synthetic.wide_roads import wide_road_scene
 from rssam.contract import Colour
 from rssam.files import write_atomic
+
+if TYPE_CHECKING:
+    from data_prep.synthetic.road_scenes import Scene
 
 SOURCE_SIDE = 1024
 
@@ -83,6 +81,8 @@ class DeepGlobe:
         self, source: Path, out: Path, *, origin: Origin, workers: int, progress: Progress, skip_bad: bool = False
     ) -> Manifest:
         """See `Dataset.prepare`; `source` is a folder or an archive with the files at any depth."""
+        from data_prep.prepare.pipeline import prepare_from  # slow to import: commands that list data prepare none
+
         return prepare_from(source, out, self, LAYOUT, READING, origin, workers, progress, skip_bad)
 
     def synthesize(self, out: Path, count: int, seed: int) -> None:
@@ -90,6 +90,9 @@ class DeepGlobe:
 
         The marker keeps `prepare` from taking the scenes for DeepGlobe.
         """
+        from data_prep.images.encode import encode_picture
+        from data_prep.synthetic.marker import mark
+
         mark(out, self.title)
         for index in range(count + 1):
             scene = self._scene(np.random.default_rng([seed, index]))
@@ -101,6 +104,8 @@ class DeepGlobe:
                 write_atomic(stem.with_name(f"{stem.name}_mask.png"), mask)
 
     def _scene(self, rng: np.random.Generator) -> Scene:
+        from data_prep.synthetic.road_scenes import road_scene
+
         return road_scene(SOURCE_SIDE, rng)
 
 
@@ -108,4 +113,6 @@ class WideStandIns(DeepGlobe):
     """DeepGlobe with stand-ins of wide, light roads, which a small network learns within minutes."""
 
     def _scene(self, rng: np.random.Generator) -> Scene:
+        from data_prep.synthetic.wide_roads import wide_road_scene
+
         return wide_road_scene(SOURCE_SIDE, rng)

@@ -7,9 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field, fields
 from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar, Literal, cast
-
-from PIL import Image
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast
 
 from data_prep.dataset import Dataset
 from data_prep.datasets.declared import DECLARED, declared_dataset
@@ -21,15 +19,18 @@ from data_prep.images.bands import Bands
 from data_prep.images.class_values import MaskValue, ThresholdReader, ValueReader
 from data_prep.images.masks import IGNORED, Mask
 from data_prep.manifest import Manifest
-from data_prep.prepare.convert import FitMode
 from data_prep.prepare.pairs import Origin, PairSearch
-from data_prep.prepare.pipeline import prepare_from
 from data_prep.prepare.reading import Reading
 from data_prep.processes import Progress
 from data_prep.rules import deep_tuples, rule
 from rssam.contract import Colour
 from rssam.foreign_json import Unreadable, read_json
 from rssam.kinds import COUNT, LONGEST_CLASS, NUMBER, Leaf, fault, is_line, matches, one_of, whole
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from data_prep.prepare.convert import FitMode
 
 DECLARATION = "dataset.json"
 """The file beside the manifest that a data set of the user's own is known by."""
@@ -128,6 +129,8 @@ class Folder:
                 f"{out} was prepared with {_difference(earlier, self)}. Delete it and run prepare again, or use "
                 f"another --name.{_earlier_split(earlier, self)}"
             )
+        from data_prep.prepare.pipeline import prepare_from
+
         layout = partial(own_layout, globs=self.globs, split=self.split)
         return prepare_from(
             source, out, self, layout, self._reading, origin, workers, progress, skip_bad, is_wanted=is_own

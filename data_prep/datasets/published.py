@@ -6,8 +6,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from data_prep.prepare.archive import READ
-
 
 @dataclass(frozen=True)
 class Publication:
@@ -33,6 +31,8 @@ class Publication:
 
 def archive_names(name: str) -> tuple[str, ...]:
     """Return the names under which `prepare` looks for the archive of a data set, in capitals or not."""
+    from data_prep.prepare.archive import READ
+
     return tuple(f"{name}{suffix}" for suffix in READ)
 
 

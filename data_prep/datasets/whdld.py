@@ -15,17 +15,13 @@ from data_prep.datasets.published import Publication
 from data_prep.datasets.whdld_class_order import CLASSES, KNOWN, first_number, measure, verify_order
 from data_prep.errors import DataError
 from data_prep.images.decode import header
-from data_prep.images.encode import encode_picture
 from data_prep.images.masks import Mask, colour_labels, numbered_labels, refuse_jpeg
 from data_prep.manifest import Manifest
 from data_prep.prepare.layouts import Layout
 from data_prep.prepare.pairs import Origin, PairSearch
-from data_prep.prepare.pipeline import prepare_from
 from data_prep.prepare.reading import Reading
 from data_prep.processes import Progress
 from data_prep.rules import rule, sentences
-from data_prep.synthetic.land_cover_scenes import land_cover_scene
-from data_prep.synthetic.marker import mark
 from rssam.contract import Colour
 from rssam.files import write_atomic
 
@@ -143,6 +139,8 @@ class Whdld:
         self, source: Path, out: Path, *, origin: Origin, workers: int, progress: Progress, skip_bad: bool = False
     ) -> Manifest:
         """See `Dataset.prepare`; `source` is a folder or an archive with `Images` and `ImagesPNG` at any depth."""
+        from data_prep.prepare.pipeline import prepare_from
+
         reading = partial(choose_reading, self.class_order)
         manifest = prepare_from(source, out, self, LAYOUT, reading, origin, workers, progress, skip_bad)
         mask_rules = manifest.rules["mask"]
@@ -155,6 +153,10 @@ class Whdld:
 
     def synthesize(self, out: Path, count: int, seed: int) -> None:
         """Write `count` pairs of invented scenes, and the marker that keeps `prepare` from taking them for WHDLD."""
+        from data_prep.images.encode import encode_picture
+        from data_prep.synthetic.land_cover_scenes import land_cover_scene
+        from data_prep.synthetic.marker import mark
+
         mark(out, self.title)
         for index in range(count):
             scene = land_cover_scene(SIDE, np.random.default_rng([seed, index]))

@@ -13,8 +13,6 @@ from numpy.typing import NDArray
 
 from data_prep.errors import DataError
 from data_prep.images.decode import BadPicture, rgb
-from data_prep.images.picture import read_image, read_labels
-from data_prep.images.source_file import SourceFile
 from data_prep.prepare.pairs import Pair
 from data_prep.processes import Progress
 
@@ -51,6 +49,9 @@ def class_order(text: str) -> tuple[str, ...]:
 
 def measure(pairs: Sequence[Pair], progress: Progress) -> Colours:
     """Sum the colours under each class number over all pairs; unreadable pairs are listed later, by preparing."""
+    from data_prep.images.picture import read_image, read_labels
+    from data_prep.images.source_file import SourceFile
+
     counts, sums = np.zeros(256, np.int64), np.zeros((256, 3), np.int64)
     for done, pair in enumerate(pairs, start=1):
         try:

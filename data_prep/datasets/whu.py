@@ -13,22 +13,14 @@ from PIL import Image
 from data_prep.datasets.published import Publication
 from data_prep.errors import DataError
 from data_prep.images.decode import BadPicture, header
-from data_prep.images.encode import encode_picture
 from data_prep.images.masks import THRESHOLD, Mask, binary_mask
-from data_prep.images.no_data import labels_of
-from data_prep.images.picture import read_labels
-from data_prep.images.source_file import SourceFile
 from data_prep.manifest import Manifest
 from data_prep.prepare.layouts import Layout
 from data_prep.prepare.pairs import Origin, PairSearch, holds_tiffs
-from data_prep.prepare.pipeline import prepare_from
 from data_prep.prepare.reading import Reading
-from data_prep.prepare.tiles import EdgeTiles
 from data_prep.processes import Progress
-from data_prep.rules import rule
+from data_prep.rules import EdgeTiles, rule
 from data_prep.splits import Split
-from data_prep.synthetic.building_scenes import roof_scene
-from data_prep.synthetic.marker import mark
 from rssam.contract import Colour
 from rssam.files import write_atomic
 
@@ -100,6 +92,10 @@ def choose_reading(search: PairSearch, progress: Progress) -> Reading:
 
     One file is not enough: in a source of 0 and 255 a label of 0 and 1 was saved wrongly. One-bit files fit both.
     """
+    from data_prep.images.no_data import labels_of
+    from data_prep.images.picture import read_labels
+    from data_prep.images.source_file import SourceFile
+
     ones = False
     for done, pair in enumerate(search.pairs, start=1):
         if (mask_header := header(pair.mask)) is not None and mask_header[1] != "1":
@@ -157,6 +153,8 @@ class Whu:
         Or a folder of large GeoTIFFs, cut into tiles; those that reach beyond a raster are dropped or padded as `edges`
         says. Raises DataError if that is given for ready tiles.
         """
+        from data_prep.prepare.pipeline import prepare_from
+
         if source.is_dir() and holds_tiffs(source, LAYOUT):
             from data_prep.rasters.prepare_rasters import holds_rasters, prepare_rasters  # rasterio is slow to import
 
@@ -176,6 +174,10 @@ class Whu:
 
         The marker keeps `prepare` from taking the scenes for WHU. From four pairs on every split has one.
         """
+        from data_prep.images.encode import encode_picture
+        from data_prep.synthetic.building_scenes import roof_scene
+        from data_prep.synthetic.marker import mark
+
         mark(out, self.title)
         for index in range(count):
             scene = roof_scene(SIDE, np.random.default_rng([seed, index]))

@@ -6,9 +6,10 @@ import html
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from affine import Affine
+if TYPE_CHECKING:
+    from affine import Affine
 
 from rssam.foreign_json import read_bytes
 
@@ -87,6 +88,8 @@ def world_file(path: Path) -> Place | None:
             a, d, b, e, x, y = map(float, text.split())
         except (OSError, ValueError):
             continue
+        from affine import Affine
+
         # Its last two lines are the centre of the first pixel.
         return Place(Affine(a, b, x, d, e, y) @ Affine.translation(-0.5, -0.5))
     return None

@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-
-from PIL import Image
+from typing import TYPE_CHECKING
 
 from data_prep.dataset import Dataset
 from data_prep.images.masks import Mask
-from data_prep.prepare.convert import FitMode, Job
 from data_prep.prepare.pairs import Pair
 from data_prep.rules import DeclaredRules, as_rules, rules_to_json
 from rssam.value_range import ValueRange
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from data_prep.prepare.convert import FitMode, Job
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,8 @@ class Reading:
 
 def make_job(dataset: Dataset, reading: Reading, pair: Pair, work: Path) -> Job:
     """Return the job of one pair for a worker; prepared files and records go below `work`."""
+    from data_prep.prepare.convert import Job
+
     return Job(
         pair=pair,
         out=work / "prepared",

@@ -6,12 +6,9 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from data_prep.manifest import AffineCoefficients
-
-EdgeTiles = Literal["drop", "pad"]
-"""What becomes of tiles that reach beyond the raster: left out, or padded as `resize_or_tile.padded` does."""
+from data_prep.rules import EdgeTiles
 
 SNAP = 1e-3
 """A ratio of pixel sizes this near to a whole number, relatively, is taken as whole: files round their pixel sizes."""

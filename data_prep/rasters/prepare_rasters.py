@@ -18,14 +18,14 @@ from data_prep.manifest import MANIFEST_NAME, AffineCoefficients, Manifest, load
 from data_prep.prepare.build import build, workplace
 from data_prep.prepare.pairs import Origin, Pair, PairSearch, bad_files
 from data_prep.prepare.reading import Reading
-from data_prep.prepare.tiles import EdgeTiles, LabelRaster, Tile, tile_counts, tile_stem
+from data_prep.prepare.tiles import LabelRaster, Tile, tile_counts, tile_stem
 from data_prep.prepare.verify import verify
 from data_prep.processes import Progress
 from data_prep.rasters.headers import Raster, holds_rasters, read_foreground
 from data_prep.rasters.image_label_pairs import RasterPair, find_raster_pairs, overlapping
 from data_prep.rasters.tile_job import cut_tile, faults_of_tile
 from data_prep.rasters.windowed_reads import close_rasters
-from data_prep.rules import Rules, as_rules, rule, sentences
+from data_prep.rules import EdgeTiles, Rules, as_rules, rule, sentences
 from data_prep.synthetic.marker import refuse_marked
 
 __all__ = ["holds_rasters", "prepare_rasters"]

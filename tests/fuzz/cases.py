@@ -4,7 +4,7 @@ import random
 from dataclasses import dataclass
 from typing import get_args
 
-from benchmarks.scoring.float_maps import Encoding
+from benchmarks.scoring.encoding import Encoding
 
 REPORT = ["report", "table5", "--format", "md,tex,csv", "--out", "{out}/report"]
 PAGE = ["report", "table5", "--format", "html", "--out", "{out}/report"]

@@ -158,6 +158,45 @@ def test_light_commands_import_no_torch(tmp_path, arguments):
     assert done.returncode == 0
 
 
+@pytest.mark.parametrize("arguments", [["--help"], ["status"], ["status", "--help"]])
+def test_what_lists_nothing_prepared_is_light(tmp_path, arguments):
+    """Each took 0.5 to 0.6 s of processor time: the data sets with all that prepares them, and pydantic for typer."""
+    code = (
+        "import sys, benchmarks.cli.app as c; sys.argv = ['rssam-bench', '--home', sys.argv[1], *sys.argv[2:]]\n"
+        "try: c.main()\n"
+        "except SystemExit: pass\n"
+        "heavy = {'numpy', 'PIL', 'data_prep.registry', 'data_prep.prepare.pipeline', 'benchmarks.results.result'}\n"
+        "print(*sorted(heavy & set(sys.modules)), file=sys.stderr)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path), *arguments],
+        cwd=REPOSITORY, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "\n")
+
+
+def test_defaults_are_not_converted_and_what_is_typed_is(tmp_path):
+    """To convert the defaults of `status` typer imported pydantic: 0.1 s."""
+    code = (
+        "import sys, benchmarks.cli.app as c; sys.argv = ['rssam-bench', *sys.argv[1:]]\n"
+        "try: c.main()\n"
+        "except SystemExit as stop: print(stop.code, file=sys.stderr)\n"
+        "print('pydantic' in sys.modules, file=sys.stderr)"
+    )
+
+    def said(*arguments):
+        done = subprocess.run(
+            [sys.executable, "-c", code, "--home", str(tmp_path), *arguments],
+            cwd=REPOSITORY, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        return done.stderr
+
+    assert said("doctor", "--help").splitlines()[-1] == "False"
+    wrong = said("status", "--repeats", "0", "table5")
+    assert "0 is not in the range x>=1" in wrong or "greater than or equal to 1" in wrong
+    assert "2\n" in wrong
+
+
 def test_without_ray_the_extra_is_named(command, monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)
     monkeypatch.delitem(sys.modules, "benchmarks.execution.ray_cluster", raising=False)
