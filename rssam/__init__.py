@@ -1,12 +1,24 @@
 """RS-SAM, the parts of SAM it is made of, and the contract that every system keeps. Importing it imports no torch.
 
-These names are for whoever writes a system; see docs/extend.md.
+For whoever writes a system, see docs/extend.md; for whoever predicts with one, docs/python.md.
 """
+
+from typing import TYPE_CHECKING
 
 from rssam.config import RSSAM
 from rssam.contract import IGNORE, Model, Optimisation, Task, require_float, to_unit_range
 from rssam.errors import UserError
+from rssam.on_demand import on_demand
 from rssam.weights.folder import WeightsFolder
+
+if TYPE_CHECKING:
+    from rssam.inference.predict_array import predict_array
+    from rssam.inference.sliding_window import labels_of
+else:
+    __getattr__, __dir__ = on_demand(
+        __name__,
+        {"rssam.inference.predict_array": ("predict_array",), "rssam.inference.sliding_window": ("labels_of",)},
+    )
 
 __all__ = [
     "IGNORE",
@@ -16,6 +28,8 @@ __all__ = [
     "Task",
     "UserError",
     "WeightsFolder",
+    "labels_of",
+    "predict_array",
     "require_float",
     "to_unit_range",
 ]

@@ -110,7 +110,7 @@ def prepare(
             raise typer.BadParameter("--check looks at what is prepared: it takes no --source and no --synthetic")
         _check(name, out_card or Home(root.home).data_card(name), workers or os.cpu_count() or 1, as_json)
         return
-    from data_prep.registry import dataset
+    from data_prep.registry import find_dataset
 
     if name == "folder":
         globs = (images, masks)
@@ -124,7 +124,7 @@ def prepare(
             "--scale, --ignore-split, --images and --masks"
         )
     else:
-        data = dataset(name)
+        data = find_dataset(name)
     if class_order is not None:
         from data_prep.datasets.whdld import Whdld
         from data_prep.datasets.whdld_class_order import class_order as in_order
@@ -199,8 +199,8 @@ def _own_dataset(
     scale: str | None,
 ) -> Dataset:
     """The data set that the options declare; options stand above the class map."""
-    from data_prep.datasets.folder_options import BadDeclaration, declare, from_file, from_options
-    from data_prep.registry import BUILT_IN
+    from data_prep.datasets.folder_options import BadDeclaration, from_file, from_options
+    from data_prep.prepared import declare_own
 
     if source is None:
         raise typer.BadParameter("give the folder of images and masks: --source DIR|ZIP")
@@ -212,7 +212,7 @@ def _own_dataset(
             declared, name=name or declared.name, fit=fit or declared.fit, side=side or declared.side,
             threshold=threshold or declared.threshold, ignore_split=ignore_split, globs=globs, scale=scale,
         )  # fmt: skip
-        return declare(declared, source, (*BUILT_IN, "folder", "weights"))
+        return declare_own(declared, source)
     except BadDeclaration as error:
         raise typer.BadParameter(str(error)) from error
 
@@ -222,10 +222,10 @@ def _check(name: str, out: Path, workers: int, as_json: bool) -> None:
     from benchmarks.console.progress import data_progress
     from data_prep.checks.card import examine
     from data_prep.checks.card_markdown import findings, write_card
-    from data_prep.registry import dataset
+    from data_prep.registry import find_dataset
 
     folder = Home(root.home).dataset(name)
-    manifest = load_manifest(folder, dataset(name).name)
+    manifest = load_manifest(folder, find_dataset(name).name)
     with data_progress(warnings) as progress:
         card = examine(folder, manifest, workers, progress)
     paths = write_card(card, manifest, folder, out)

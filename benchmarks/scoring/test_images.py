@@ -14,7 +14,7 @@ from benchmarks.results.submission import ImageSelection
 from data_prep.dataset import Dataset
 from data_prep.errors import DataError
 from data_prep.manifest import Entry, Manifest, load_manifest
-from data_prep.registry import dataset as find_dataset
+from data_prep.registry import find_dataset
 from data_prep.splits import SplitRule
 from rssam.contract import Task
 
