@@ -64,7 +64,7 @@ def read_table(item: str, home: Path | str | Home | None = None) -> tuple[TableF
         >>> from reports import read_table
         >>> (frame,) = read_table("table5", "example")
         >>> frame.title
-        "profile demo, data set roads; the user's own data: 6 pairs; 32-true"
+        "profile demo, dataset roads; the user's own data: 6 pairs; 32-true"
         >>> frame.rows["state"].tolist()[:4]
         ['not run', 'not run', 'not run', 'not run']
     """

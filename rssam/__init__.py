@@ -14,10 +14,15 @@ from rssam.weights.folder import WeightsFolder
 if TYPE_CHECKING:
     from rssam.inference.predict_array import predict_array
     from rssam.inference.sliding_window import labels_of
+    from rssam.overlay import drawn_over
 else:
     __getattr__, __dir__ = on_demand(
         __name__,
-        {"rssam.inference.predict_array": ("predict_array",), "rssam.inference.sliding_window": ("labels_of",)},
+        {
+            "rssam.inference.predict_array": ("predict_array",),
+            "rssam.inference.sliding_window": ("labels_of",),
+            "rssam.overlay": ("drawn_over",),
+        },
     )
 
 __all__ = [
@@ -28,6 +33,7 @@ __all__ = [
     "Task",
     "UserError",
     "WeightsFolder",
+    "drawn_over",
     "labels_of",
     "predict_array",
     "require_float",

@@ -56,15 +56,15 @@ def prepare_from(
 
         >>> from pathlib import Path
         >>> from data_prep import find_dataset, prepare_from
-        >>> from data_prep.datasets.deepglobe import LAYOUT, READING
-        >>> deepglobe = find_dataset("deepglobe")
-        >>> deepglobe.synthesize(Path("invented-roads"), 4, seed=0)
+        >>> from data_prep.datasets.whdld import LAYOUT, READING
+        >>> whdld = find_dataset("whdld")
+        >>> whdld.synthesize(Path("land"), 4, seed=0)
         >>> manifest = prepare_from(
-        ...     Path("invented-roads"), Path("prepared/deepglobe"), deepglobe, LAYOUT, READING,
+        ...     Path("land"), Path("prepared/whdld"), whdld, LAYOUT, READING,
         ...     origin="synthetic", workers=1, progress=lambda done, total, what: None,
         ... )
         >>> manifest.describe()
-        'synthetic stand-in scenes (4 pairs), not deepglobe'
+        'synthetic stand-in scenes (4 pairs), not whdld'
     """
 
     def is_unpacked(name: str) -> bool:
