@@ -40,7 +40,7 @@ def read_results(home: Path | str | Home | None = None) -> pd.DataFrame:
         >>> from reports import read_results
         >>> frame = read_results("example")
         >>> frame[["system", "dataset", "profile", "test_images"]].to_string(index=False).splitlines()
-        [' system dataset profile  test_images', ' RS-SAM   roads    demo            1']
+        ['system dataset profile  test_images', 'RS-SAM   roads    demo            1']
     """
     collection = collect(open_home(home).root, published=None)
     for sentence in (*collection.damaged, *collection.left_out):

@@ -7,6 +7,7 @@ import ast
 import json
 import os
 import re
+import resource
 import signal
 import subprocess
 import sys
@@ -19,6 +20,11 @@ from tests.conftest import REPOSITORY
 
 PATH = REPOSITORY / "docs" / "notebooks" / "fine_tune.ipynb"
 SECONDS = 180
+"""Of one core, as the notebook promises."""
+
+PATIENCE = 900
+"""Seconds that a busy machine may take."""
+
 RUN = """
 import json, sys
 import matplotlib
@@ -59,7 +65,8 @@ def test_a_card_without_bf16_can_run_it():
 
 @pytest.mark.slow  # a minute of training
 def test_it_runs_goes_on_and_is_not_run_twice(tmp_path):
-    began = time.monotonic()
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    before = used.ru_utime + used.ru_stime
     first = start(tmp_path)
     seen = []
     while line := first.stdout.readline():  # the first system is trained: the second is at work soon
@@ -72,15 +79,16 @@ def test_it_runs_goes_on_and_is_not_run_twice(tmp_path):
     while not list(work.glob("mine-rs-sam-*/progress.json")) and first.poll() is None:
         time.sleep(0.1)
     first.send_signal(signal.SIGINT)
-    rest, _ = first.communicate(timeout=SECONDS)
+    rest, _ = first.communicate(timeout=PATIENCE)
     assert "KeyboardInterrupt: stopped by SIGINT; the same call goes on from what is saved" in rest
 
     second = start(tmp_path)
-    output, _ = second.communicate(timeout=SECONDS)
+    output, _ = second.communicate(timeout=PATIENCE)
     assert second.returncode == 0, output
     assert "sam-lora: cached" in output
     assert "rs-sam: resumed" in output
-    assert time.monotonic() - began < SECONDS
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert used.ru_utime + used.ru_stime - before < SECONDS  # of one core, both times together
     results = pd.read_csv(tmp_path / "comparison.csv")
     assert list(results["variant"]) == ["vit_t, scratch", "vit_t, scratch"]
     assert (results["dice"] > 0.5).all()
