@@ -60,7 +60,7 @@ check: $(INSTALLED)
 
 docs: $(INSTALLED)
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet --site-dir $(SITE)
-	@echo "open $(SITE)/index.html"
+	@echo "open $(SITE)/index.html; with its search: python3 -m http.server --directory $(SITE)"
 
 notebook: $(INSTALLED)
 	$(BIN)/python -m pytest -m slow tests/test_notebook.py tests/test_tutorial.py
