@@ -4,12 +4,13 @@ BIN := .venv/bin
 INSTALLED := .venv/installed
 DEMO := .demo
 SMOKE := .smoke
+SITE := site
 
 STAGE ?= 1
 OUT ?= gpu
 GPU_HOME ?= .gpu-home
 
-.PHONY: help install demo smoke test test-slow check gpu readme lock clean
+.PHONY: help install demo smoke test test-slow check docs notebook gpu readme lock clean
 
 help:
 	@echo "make demo       Table 5 end to end on wide stand-in roads, some minutes on a laptop; report in $(DEMO)/report"
@@ -17,6 +18,8 @@ help:
 	@echo "make test       the test suite, a few minutes on two cores"
 	@echo "make test-slow  the long tests: full-size networks, kills at many moments, two commands at once"
 	@echo "make check      ruff and mypy --strict"
+	@echo "make docs       the documentation site in $(SITE); a broken link ends it"
+	@echo "make notebook   run the notebook and the tutorial on invented scenes, under three minutes each on one core"
 	@echo "make gpu        STAGE=1|2 on a graphics card, at most four minutes each, into the folder OUT; data from GPU_HOME if it has any"
 	@echo "make readme     renew the README's result table from the published results"
 	@echo "make lock       renew requirements.lock"
@@ -55,6 +58,13 @@ check: $(INSTALLED)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+docs: $(INSTALLED)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet --site-dir $(SITE)
+	@echo "open $(SITE)/index.html; with its search: python3 -m http.server --directory $(SITE)"
+
+notebook: $(INSTALLED)
+	$(BIN)/python -m pytest -m slow tests/test_notebook.py tests/test_tutorial.py
+
 # Installs nothing: such a machine may have no network, and brings its own torch. PYTHONPATH stays: wheels may lie there.
 gpu:
 	$(if $(wildcard $(BIN)/python),$(BIN)/python,$(PYTHON)) docs/measure/gpu.py --stage $(STAGE) --out $(OUT) --home $(GPU_HOME)
@@ -63,8 +73,8 @@ readme: $(INSTALLED)
 	$(BIN)/python -m reports.readme
 
 lock:
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --extra dev --extra onnx --extra ray --upgrade \
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --extra dev --extra docs --extra onnx --extra ray --upgrade \
 		--no-header --no-annotate --no-emit-index-url --no-emit-find-links pyproject.toml --output-file requirements.lock
 
 clean:
-	rm -rf .venv $(DEMO) $(SMOKE) build *.egg-info .mypy_cache .ruff_cache
+	rm -rf .venv $(DEMO) $(SMOKE) $(SITE) build *.egg-info .mypy_cache .ruff_cache

@@ -42,8 +42,12 @@ class Stop:
 def handle_signals(stop: Stop, say: Callable[[str], None]) -> Iterator[None]:
     """Set `stop` on SIGINT or SIGTERM, and pass it on to child processes as SIGTERM. A second Ctrl-C ends at once.
 
-    A scheduler may send SIGTERM to the whole group and so twice: therefore only a second Ctrl-C ends at once.
+    A scheduler may send SIGTERM to the whole group and so twice: therefore only a second Ctrl-C ends at once. Outside
+    of the main thread, where Python delivers no signal, nothing is handled.
     """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
 
     def handle(number: int, frame: FrameType | None) -> None:
         if stop.wanted:

@@ -1,57 +1,68 @@
 """Prepare data sets: from published archives to verified, split and resized folders. Importing it imports no torch.
 
-These names are for whoever writes a data set; see docs/extend.md. Each is imported when it is first used, because
-commands that only list what there is read no picture.
+For whoever writes a data set, see docs/extend.md; for whoever prepares or opens one, docs/python.md.
+Each name is imported when it is first used, because commands that only list what there is read no picture.
 """
 
 from typing import TYPE_CHECKING
 
-from rssam.deferred import deferred
+from rssam.on_demand import on_demand
 
 if TYPE_CHECKING:
     from data_prep.dataset import Dataset
     from data_prep.errors import DataError
     from data_prep.images.masks import Mask, binary_mask, colour_labels
-    from data_prep.manifest import Manifest
+    from data_prep.loading.torch_dataset import PreparedDataset
+    from data_prep.manifest import Entry, Manifest, load_manifest
     from data_prep.prepare.layouts import Layout
     from data_prep.prepare.pairs import Origin
     from data_prep.prepare.pipeline import prepare_from
     from data_prep.prepare.reading import Reading
+    from data_prep.prepared import PreparedSet, open_prepared, prepare_folders
     from data_prep.processes import Progress
-    from data_prep.synthetic.marker import mark as mark_synthetic
+    from data_prep.registry import find_dataset
+    from data_prep.synthetic.marker import mark_synthetic
     from rssam.contract import Colour
+else:
+    __getattr__, __dir__ = on_demand(
+        __name__,
+        {
+            "data_prep.dataset": ("Dataset",),
+            "data_prep.errors": ("DataError",),
+            "data_prep.images.masks": ("Mask", "binary_mask", "colour_labels"),
+            "data_prep.loading.torch_dataset": ("PreparedDataset",),
+            "data_prep.manifest": ("Entry", "Manifest", "load_manifest"),
+            "data_prep.prepare.layouts": ("Layout",),
+            "data_prep.prepare.pairs": ("Origin",),
+            "data_prep.prepare.pipeline": ("prepare_from",),
+            "data_prep.prepare.reading": ("Reading",),
+            "data_prep.prepared": ("PreparedSet", "open_prepared", "prepare_folders"),
+            "data_prep.processes": ("Progress",),
+            "data_prep.registry": ("find_dataset",),
+            "data_prep.synthetic.marker": ("mark_synthetic",),
+            "rssam.contract": ("Colour",),
+        },
+    )
 
 __all__ = [
     "Colour",
     "DataError",
     "Dataset",
+    "Entry",
     "Layout",
     "Manifest",
     "Mask",
     "Origin",
+    "PreparedDataset",
+    "PreparedSet",
     "Progress",
     "Reading",
     "binary_mask",
     "colour_labels",
+    "find_dataset",
+    "load_manifest",
     "mark_synthetic",
+    "open_prepared",
+    "prepare_folders",
     "prepare_from",
 ]
-
-__getattr__ = deferred(
-    __name__,
-    {
-        "Colour": "rssam.contract:Colour",
-        "DataError": "data_prep.errors:DataError",
-        "Dataset": "data_prep.dataset:Dataset",
-        "Layout": "data_prep.prepare.layouts:Layout",
-        "Manifest": "data_prep.manifest:Manifest",
-        "Mask": "data_prep.images.masks:Mask",
-        "Origin": "data_prep.prepare.pairs:Origin",
-        "Progress": "data_prep.processes:Progress",
-        "Reading": "data_prep.prepare.reading:Reading",
-        "binary_mask": "data_prep.images.masks:binary_mask",
-        "colour_labels": "data_prep.images.masks:colour_labels",
-        "mark_synthetic": "data_prep.synthetic.marker:mark",
-        "prepare_from": "data_prep.prepare.pipeline:prepare_from",
-    },
-)

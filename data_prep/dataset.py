@@ -12,7 +12,14 @@ from rssam.contract import Colour
 
 @runtime_checkable
 class Dataset(Protocol):
-    """A data set: a frozen dataclass that is its own data sheet."""
+    """A data set: a frozen dataclass that is its own data sheet.
+
+    Examples:
+        >>> from data_prep import Dataset, find_dataset
+        >>> deepglobe = find_dataset("deepglobe")
+        >>> isinstance(deepglobe, Dataset), deepglobe.classes, deepglobe.image_size
+        (True, ('road',), (512, 512))
+    """
 
     # Properties, so that a class variable of a published set and a field of a user's own both will do.
     @property

@@ -6,7 +6,16 @@ from rssam.errors import UnknownName, UserError
 
 
 class DataError(UserError):
-    """Data that the user can fix: a source, a prepared folder, a declaration."""
+    """Data that the user can fix: a source, a prepared folder, a declaration.
+
+    Examples:
+        >>> from data_prep import DataError, find_dataset
+        >>> try:
+        ...     find_dataset("moon")
+        ... except DataError as error:
+        ...     print(str(error).partition(":")[0])
+        unknown data set 'moon'
+    """
 
 
 class UnknownDataset(DataError, UnknownName):

@@ -34,7 +34,16 @@ AffineCoefficients = tuple[float, float, float, float, float, float]
 
 @dataclass(frozen=True)
 class Entry:
-    """One prepared image with its mask. Paths are relative to the prepared folder, digests are SHA-256 in hex."""
+    """One prepared image with its mask. Paths are relative to the prepared folder, digests are SHA-256 in hex.
+
+    Examples:
+        The first image of docs/python.md, which was taken as it is:
+
+        >>> from data_prep import open_prepared
+        >>> entry = open_prepared("example/data/roads").manifest.entries[0]
+        >>> entry.image, entry.source_size == entry.size
+        ('images/0.png', True)
+    """
 
     stem: str
     split: Split  # the official split, or the one of split seed 0
@@ -77,7 +86,18 @@ class Entry:
 
 @dataclass(frozen=True)
 class Manifest:
-    """What a prepared folder holds and how it was made; `reproduce` refuses a folder without one."""
+    """What a prepared folder holds and how it was made; `reproduce` refuses a folder without one.
+
+    Examples:
+        The set of docs/python.md. Another split seed deals the pairs otherwise:
+
+        >>> from data_prep import open_prepared
+        >>> manifest = open_prepared("example/data/roads").manifest
+        >>> [len(manifest.splits(1)[name]) for name in ("train", "val", "test")]
+        [4, 1, 1]
+        >>> manifest.digest(split_seed=0) == manifest.digest(split_seed=1)
+        False
+    """
 
     dataset: str
     version: int
@@ -204,7 +224,21 @@ def save_manifest(folder: Path, manifest: Manifest) -> None:
 def load_manifest(folder: Path, dataset: str) -> Manifest:
     """Read the manifest of a prepared folder.
 
-    Raises NotPrepared if there is none, DataError if it is damaged or of another format.
+    Args:
+        folder: the prepared folder.
+        dataset: the data set that is expected there.
+
+    Raises:
+        NotPrepared: The folder has no manifest.
+        DataError: The manifest is damaged, of another format, or of another data set.
+
+    Examples:
+        The folder of docs/python.md:
+
+        >>> from pathlib import Path
+        >>> from data_prep import load_manifest
+        >>> load_manifest(Path("example/data/roads"), "roads").describe()
+        "the user's own data: 6 pairs"
     """
     path = folder / MANIFEST_NAME
     remedy = f"rssam-bench prepare {dataset} --source DIR"
@@ -221,6 +255,11 @@ def load_manifest(folder: Path, dataset: str) -> Manifest:
             )
         if words := fault(raw, KINDS):
             raise Unreadable(words)
+        if raw["dataset"] != dataset:
+            raise DataError(
+                f"expected the data set {dataset} in {folder}, found {raw['dataset']}: name that one, or delete the "
+                f"folder and run: {remedy}"
+            )
         entries = tuple(Entry(**with_tuples(entry)) for entry in raw.pop("entries"))
         rules = rules_from_json(raw.pop("rules"))
         return Manifest(**with_tuples(raw), rules=rules, entries=entries)

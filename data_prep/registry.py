@@ -38,11 +38,18 @@ GROUP = "rssam_bench.datasets"
 _installed: set[str] = set()  # those of DATASETS that came from other packages
 
 
-def dataset(name: str) -> Dataset:
+def find_dataset(name: str) -> Dataset:
     """Return the data set called `name`.
+
+    Data sets of a user's own are known after `benchmarks.open_home`, which the command line calls itself.
 
     Raises UnknownDataset listing the choices if there is none, DataError if the name is declared twice, or by a package
     that is broken.
+
+    Examples:
+        >>> from data_prep import find_dataset
+        >>> find_dataset("whdld").average
+        'classes'
     """
     entry = find(GROUP, name, _owner(name))
     if name not in DATASETS and entry is not None:
@@ -67,7 +74,7 @@ def load_installed() -> list[str]:
     problems = []
     for name in dict.fromkeys(entry.name for entry in declared(GROUP)):
         try:
-            dataset(name)
+            find_dataset(name)
         except DataError as error:
             problems.append(str(error))
     return problems

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from benchmarks.protocol.tables import TABLES
-from data_prep.registry import dataset as find_dataset
+from data_prep.registry import find_dataset
 from reports.formatting import format_number
 from reports.render.markdown import lines, marked, reading
 from reports.select.results import PUBLISHED, collect

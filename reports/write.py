@@ -31,7 +31,14 @@ FORMATS = ("md", "tex", "csv", "html")
 
 @dataclass(frozen=True)
 class WrittenReport:
-    """Files of a report, notes on figures that could not be drawn whole, and what has results, in a few words each."""
+    """Files of a report, notes on figures that could not be drawn whole, and what has results, in a few words each.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> from reports import WrittenReport
+        >>> WrittenReport((Path("report/report.md"),), notes=(), filled=("table5 1 of 5 rows",)).paths[0].name
+        'report.md'
+    """
 
     paths: tuple[Path, ...]
     notes: tuple[str, ...]
@@ -64,6 +71,15 @@ def write_report(
 
     Raises:
         UnknownName: unknown item, format or image; nothing is written.
+
+    Examples:
+        The report on the home of docs/python.md, as CSV files:
+
+        >>> from pathlib import Path
+        >>> from reports import write_report
+        >>> written = write_report(["table5"], ["csv"], Path("report"), Path("example"))
+        >>> Path("report/table5.csv") in written.paths, written.filled[0]
+        (True, 'table5 1 of 5 rows')
     """
     unknown = [name for name in formats if name not in FORMATS]
     if unknown or not formats:

@@ -24,7 +24,28 @@ NOT_THE_PRINTED_MODEL = "not the printed model"
 
 @dataclass(frozen=True)
 class RSSAM:
-    """RS-SAM and its ablations. The defaults are the full model of Tables 1-4."""
+    """RS-SAM and its ablations. The defaults are the full model of Tables 1-4.
+
+    Source: RS-SAM, ACCV 2024, section 3; SAM's parts are facebookresearch/segment-anything's. Options that do not fit
+    together raise ValueError.
+
+    Examples:
+        The full model, and the row "Neck + MFF" of Table 5:
+
+        >>> from rssam import RSSAM
+        >>> RSSAM().weights_needed()
+        ('vit_b',)
+        >>> RSSAM(mhff=False).mff
+        True
+
+        The smallest network, from scratch, which takes images float [B, 3, 32, 32] in 0..1:
+
+        >>> import torch
+        >>> from rssam import Task
+        >>> net = RSSAM(encoder="vit_t", init="scratch").architecture(Task(("road",), (32, 32)))
+        >>> net(torch.rand(2, 3, 32, 32)).shape
+        torch.Size([2, 1, 32, 32])
+    """
 
     name: ClassVar[str] = "rs-sam"
     title: ClassVar[str] = "RS-SAM"

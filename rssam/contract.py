@@ -24,7 +24,15 @@ IGNORE = 255
 class Task:
     """What to segment: class names and the size of the images, fixed when a network is built.
 
-    One class means binary: the background is implied and the network gives one logit.
+    One class means binary: the background is implied and the network gives one logit. Raises ValueError without a
+    class, UserError for a size that is not of multiples of 32.
+
+    Examples:
+        >>> from rssam import Task
+        >>> Task(classes=("road",), image_size=(512, 512)).binary
+        True
+        >>> Task(("building", "road", "water"), (256, 256)).channels
+        3
     """
 
     classes: tuple[str, ...]
@@ -51,7 +59,16 @@ class Task:
 
 
 def require_float(images: Tensor) -> None:
-    """Raise TypeError if images are integers, because 0..255 would be taken for 0..1. Reads the dtype alone."""
+    """Raise TypeError if images are integers, because 0..255 would be taken for 0..1. Reads the dtype alone.
+
+    Examples:
+        >>> import torch
+        >>> from rssam import require_float
+        >>> require_float(torch.rand(1, 3, 32, 32))
+        >>> require_float(torch.zeros(1, 3, 32, 32, dtype=torch.uint8))
+        Traceback (most recent call last):
+        TypeError: expected images float [B, 3, H, W] in 0..1, found torch.uint8: divide 0..255 by 255
+    """
     if not images.is_floating_point():
         raise TypeError(f"expected images float [B, 3, H, W] in 0..1, found {images.dtype}: divide 0..255 by 255")
 
@@ -61,6 +78,12 @@ def to_unit_range(pixels: Tensor) -> Tensor:
 
     uint8 is divided by 255; floats must lie in 0..1 already. Their values are read, so call this on the CPU, before
     images go to a device, and never in a network. Raises TypeError for other types, ValueError for another range.
+
+    Examples:
+        >>> import torch
+        >>> from rssam import to_unit_range
+        >>> to_unit_range(torch.full((3, 1, 1), 255, dtype=torch.uint8)).flatten()
+        tensor([1., 1., 1.])
     """
     if str(pixels.dtype) == "torch.uint8":
         return pixels.float().div_(255)
@@ -77,6 +100,11 @@ class Optimisation:
     """The optimiser and weight decay that a system's own paper or repository published; the FAIR recipe takes both.
 
     Rates, schedule and epochs are those of the recipe, the same for every system.
+
+    Examples:
+        >>> from rssam import Optimisation
+        >>> Optimisation(optimizer="sgd", weight_decay=1e-4)
+        Optimisation(optimizer='sgd', weight_decay=0.0001)
     """
 
     optimizer: Literal["adamw", "sgd"]
@@ -93,6 +121,13 @@ class Model(Protocol):
     A network with auxiliary losses declares `training_outputs(images) -> list[(weight, logits)]`.
     One whose class tokens may meet declares `class_distances(images) -> list[float]`; a run records them at both ends.
     A declaration may have `cli_options`, see the function of that name.
+
+    Examples:
+        Every system keeps this contract; docs/extend.md has one to start from.
+
+        >>> from rssam import RSSAM, Model
+        >>> isinstance(RSSAM(), Model)
+        True
     """
 
     name: ClassVar[str]

@@ -4,7 +4,18 @@ from __future__ import annotations
 
 
 class UserError(Exception):
-    """Something the user can fix; says what was expected, what was found, and the command that fixes it."""
+    """Something the user can fix; says what was expected, what was found, and the command that fixes it.
+
+    Examples:
+        Every error of this suite that has a remedy is one of these, so one clause catches them all:
+
+        >>> from rssam import Task, UserError
+        >>> try:
+        ...     Task(("road",), (500, 500))
+        ... except UserError as error:
+        ...     print(error)
+        image size 500x500 does not fit: height and width must be multiples of 32 and at least 32
+    """
 
 
 class UnknownName(UserError):

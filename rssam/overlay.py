@@ -27,7 +27,22 @@ LINE, SWATCH, MARGIN = 18, 12, 6
 def drawn_over(
     pixels: NDArray[np.uint8], labels: NDArray[np.uint8], colours: Mapping[int, Colour]
 ) -> NDArray[np.uint8]:
-    """Return the pixels [h, w, 3] with a veil over each region, and its outline, in the colour of its class."""
+    """Return pixels uint8 [H, W, 3] with a veil over each region, and its outline, in the colour of its class.
+
+    Args:
+        pixels: an image, uint8 [H, W, 3] in 0..255.
+        labels: its labels, uint8 [H, W].
+        colours: the colour of each label to show; other labels stay as they are.
+
+    Examples:
+        A grey image of one row, whose right half is of class 1:
+
+        >>> import numpy as np
+        >>> from rssam import drawn_over
+        >>> image, labels = np.full((1, 4, 3), 100, np.uint8), np.array([[0, 0, 1, 1]], np.uint8)
+        >>> drawn_over(image, labels, {1: (255, 0, 255)})[0, :, 1].tolist()
+        [100, 100, 0, 55]
+    """
     table = np.zeros((IGNORE + 1, 3), np.float32)
     share = np.zeros(IGNORE + 1, np.float32)
     for label, colour in colours.items():

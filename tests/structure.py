@@ -16,7 +16,7 @@ END = "<!-- end of packages -->"
 ORDER: tuple[frozenset[str], ...] = tuple(
     frozenset(line.split())
     for line in """
-    rssam.amounts rssam.deferred rssam.errors rssam.escape rssam.foreign_json rssam.kinds rssam.parameters
+    rssam.amounts rssam.errors rssam.escape rssam.foreign_json rssam.kinds rssam.on_demand rssam.parameters
     rssam.files rssam.value_range
     rssam.weights
     rssam.contract
@@ -35,6 +35,7 @@ ORDER: tuple[frozenset[str], ...] = tuple(
     data_prep.rasters
     data_prep.datasets
     data_prep.registry
+    data_prep.prepared
     benchmarks.signals benchmarks.failures benchmarks.divergence benchmarks.metrics
     benchmarks.protocol
     benchmarks.results benchmarks.training benchmarks.starting_weights
@@ -43,13 +44,14 @@ ORDER: tuple[frozenset[str], ...] = tuple(
     benchmarks.tracking
     benchmarks.execution
     benchmarks.scoring benchmarks.console benchmarks.doctor benchmarks.inventory
+    benchmarks.reproduction
     reports.formatting reports.thop_parameters
     reports.statistics reports.select reports.audit
     reports.tables
     reports.verdicts reports.figures
     reports.extra_tables
     reports.render
-    reports.bundle reports.model_card reports.readme reports.write
+    reports.bundle reports.model_card reports.read reports.readme reports.write
     benchmarks.cli
     """.strip().splitlines()
 )

@@ -9,9 +9,9 @@ import pytest
 from tests.conftest import REPOSITORY
 from tests.structure import PACKAGES, PAGE, arrows, drawn_arrows, renewed
 
-PAGES = [REPOSITORY / "README.md", REPOSITORY / "CONTRIBUTING.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
-USERS_FILES = {"mynet.py", "lakes.py", "ranks.py"}
-"""Of docs/extend.md, where the reader writes them."""
+PAGES = [REPOSITORY / "README.md", REPOSITORY / "CONTRIBUTING.md", *sorted((REPOSITORY / "docs").rglob("*.md"))]
+USERS_FILES = {"mynet.py", "lakes.py", "ranks.py", "sheets.py"}
+"""Of docs/extend.md and docs/tutorial.md, where the reader writes them."""
 SEVERAL = r"`[^`\n]+`(?:(?:,| and|, and)\s`[^`\n]+`)*"
 PLACEHOLDER = re.compile(r"<\w+>")
 

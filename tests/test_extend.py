@@ -86,7 +86,7 @@ def test_the_system_conforms_trains_and_stands_in_the_report(written, tmp_path, 
 
 def test_the_data_set_is_found_prepared_and_trained_on(written, tmp_path, quick):
     install(written, rssam_bench__datasets="lakes = lakes:Lakes")
-    lakes = catalog.dataset("lakes")
+    lakes = catalog.find_dataset("lakes")
     source, session = tmp_path / "source", make_session(tmp_path / "home")
     lakes.synthesize(source, 12, seed=0)
     manifest = lakes.prepare(

@@ -22,7 +22,7 @@ from benchmarks.cli.score import evaluate, score
 from benchmarks.cli.speed import speed
 from benchmarks.cli.status import datasets, doctor, models, status
 from benchmarks.failures import explain
-from benchmarks.results.home import Home, default_home
+from benchmarks.results.home import open_home
 from benchmarks.training.device_layout import DevicesUnfit, local_rank
 from rssam.errors import UnknownName, UserError
 
@@ -88,14 +88,8 @@ def options(
     ] = False,
 ) -> None:
     """Root options, before the command."""
-    root.home, root.debug, root.given_home = (home or default_home()).expanduser().resolve(), debug, home
-    data = Home(root.home).data
-    if not any(data.glob("*/")) and "data_prep.registry" not in sys.modules:
-        return  # nothing to register, and nothing of another home to take out: importing the registry takes long
-    from data_prep.registry import register_home
-
-    for problem in register_home(data):
-        warnings.print(f"note: {problem}", soft_wrap=True)
+    root.debug, root.given_home = debug, home
+    root.home = open_home(home, lambda problem: warnings.print(f"note: {problem}", soft_wrap=True)).root
 
 
 for command in (

@@ -60,7 +60,7 @@ def predict(
 
     from benchmarks.console.progress import data_progress
     from benchmarks.execution.hardware import choose_device, choose_predicting_precision, precision_note
-    from benchmarks.export.adapter import load_either
+    from benchmarks.export.adapter import load_network
     from benchmarks.export.predict import CPU_BATCH, CUDA_BATCH, choose_range, network_of, outputs_for
     from benchmarks.signals import Interrupted, Stop, handle_signals
     from data_prep.images.bands import parse_bands
@@ -71,7 +71,7 @@ def predict(
     named = None if bands is None else parse_bands(bands)
     outputs_of_images = outputs_for(images, out, vectors, quicklook, probabilities=probabilities, overwrite=overwrite)
     chosen_device = choose_device(device)
-    trained = load_either(root.home, key, adapter, model)
+    trained = load_network(key, adapter=adapter, model=model, home=root.home)
     band_numbers = named or trained.bands
     chosen_precision = choose_predicting_precision(precision, chosen_device, trained.precision)
     network = network_of(trained, chosen_precision)

@@ -114,7 +114,7 @@ def prepare(
         return
     from data_prep.datasets.folder_options import ClassMap
     from data_prep.manifest import load_manifest
-    from data_prep.registry import PUBLICATIONS, dataset
+    from data_prep.registry import PUBLICATIONS, find_dataset
 
     options = ClassMap(
         name=own_name, fit=fit, side=side, ignore_split=ignore_split, globs=(images, masks), threshold=threshold,
@@ -129,7 +129,7 @@ def prepare(
             "--scale, --bands, --ignore-split, --images and --masks"
         )
     else:
-        data = dataset(name)
+        data = find_dataset(name)
     if class_order is not None:
         from data_prep.datasets.whdld import Whdld
         from data_prep.datasets.whdld_class_order import class_order as in_order
@@ -194,9 +194,8 @@ def _own_dataset(
     source: Path | None, classes: list[str] | None, class_map: Path | None, ignore: str | None, options: ClassMap
 ) -> Dataset:
     """The data set that the options declare; options stand above the class map."""
-
-    from data_prep.datasets.folder_options import BadDeclaration, declare, from_file, from_options
-    from data_prep.registry import BUILT_IN
+    from data_prep.datasets.folder_options import BadDeclaration, from_file, from_options
+    from data_prep.prepared import declare_own
 
     if source is None:
         raise typer.BadParameter("give the folder of images and masks: --source DIR|ZIP")
@@ -204,7 +203,7 @@ def _own_dataset(
         raise typer.BadParameter("give --class-map, or --classes and --ignore, not both")
     try:
         declared = from_options(classes or [], ignore) if class_map is None else from_file(class_map)
-        return declare(declared.overruled(options), source, (*BUILT_IN, "folder", "weights"))
+        return declare_own(declared.overruled(options), source)
     except BadDeclaration as error:
         raise typer.BadParameter(str(error)) from error
 
@@ -215,10 +214,10 @@ def _check(name: str, out: Path, workers: int, as_json: bool) -> None:
     from data_prep.checks.card import examine
     from data_prep.checks.card_markdown import findings, write_card
     from data_prep.manifest import load_manifest
-    from data_prep.registry import dataset
+    from data_prep.registry import find_dataset
 
     folder = Home(root.home).dataset(name)
-    manifest = load_manifest(folder, dataset(name).name)
+    manifest = load_manifest(folder, find_dataset(name).name)
     with data_progress(warnings) as progress:
         card = examine(folder, manifest, workers, progress)
     paths = write_card(card, manifest, folder, out)

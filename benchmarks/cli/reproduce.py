@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
@@ -33,8 +34,9 @@ if TYPE_CHECKING:
     from benchmarks.execution.observer import Outcome
     from benchmarks.execution.session import Session
     from benchmarks.protocol.run import Run
+    from benchmarks.reproduction import Executor
 
-Executor = Literal["local", "ray"]
+ExecutorName = Literal["local", "ray"]
 
 
 def reproduce(
@@ -87,7 +89,9 @@ def reproduce(
     part: Annotated[
         str | None, typer.Option(metavar="I/N", help="Only this part of the runs, as one of N jobs of a cluster.")
     ] = None,
-    executor: Annotated[Executor, typer.Option(help="This machine, or a Ray cluster (see docs/cluster.md).")] = "local",
+    executor: Annotated[
+        ExecutorName, typer.Option(help="This machine, or a Ray cluster (see docs/cluster.md).")
+    ] = "local",
     ray_address: Annotated[
         str | None, typer.Option(help="HOST:PORT of the cluster. [a Ray of this machine alone]")
     ] = None,
@@ -113,26 +117,21 @@ def reproduce(
     from benchmarks.console.tables import show_forecasts
     from benchmarks.earlier_version import left_by_0_1
     from benchmarks.execution.hardware import choose_device, choose_workers, cuda_devices, precision_note
-    from benchmarks.execution.plan import part_of, plan, resolve_all
-    from benchmarks.execution.runner import execute_all
+    from benchmarks.execution.plan import part_of, plan
     from benchmarks.execution.session import Session
     from benchmarks.needs import needs
     from benchmarks.protocol.custom import find_model
     from benchmarks.protocol.setting import Setting
-    from benchmarks.protocol.targets import find_items, only_rows, require_suitable
-    from benchmarks.results.custom_system import changes
-    from benchmarks.signals import handle_signals
+    from benchmarks.protocol.targets import choose_items, find_items
+    from benchmarks.reproduction import execute_runs, on_this_machine
     from benchmarks.tracking.mlflow import MlflowTracker
     from benchmarks.tracking.tracker import Tracker
     from benchmarks.training.device_layout import find_layout, require_fit
     from reports.model_card import write_with_card
 
-    chosen_items = find_items(items)
     setting = Setting(profile, encoder, init, dataset, "blocked" if split == "blocked" else None)
     own_models = [find_model(name) for name in model or []]
-    require_suitable(chosen_items, setting, own_models)
-    if row and own_models:
-        raise UserError("--row chooses rows of a table, and --model replaces them: leave one out")
+    planned_items = choose_items(items, row or [], setting, own_models)
     if earlier := left_by_0_1(root.home).sentence:
         warnings.print(f"note: {earlier}", soft_wrap=True)
     observer = ProgressBars(warnings if as_json else screen)
@@ -156,8 +155,7 @@ def reproduce(
         warnings.print(f"note: {text}", soft_wrap=True)
     if timed and not dry_run:
         raise UserError("--time goes with --dry-run, which forecasts: add it, or leave --time out")
-    planned_items = [only_rows(chosen_items, row)] if row else chosen_items
-    runs = plan(planned_items, setting, seed or [0], split_seed, repeats, controls and not row, own_models)
+    runs = plan(planned_items, setting, seed or [0], split_seed, repeats, controls, own_models)
     if part is not None:
         runs = part_of(runs, part)
     layout = find_layout(devices, nodes)
@@ -182,33 +180,24 @@ def reproduce(
     if lacking:
         show_needs(lacking)
         raise typer.Exit(1)
-    with handle_signals(session.stop, lambda text: warnings.print(text, soft_wrap=True)):
-        resolved = resolve_all(runs, session)
-        for note in changes(resolved, session.store):
-            warnings.print(f"note: {note}", soft_wrap=True)
-        if layout.size > 1:
-            from benchmarks.execution.multi_device import execute_on_devices
+    execute: Executor[list[Outcome] | None] = on_this_machine(jobs)
+    if layout.size > 1:
+        from benchmarks.execution.multi_device import execute_on_devices
 
-            outcomes_of_rank_zero = execute_on_devices(resolved, session, layout)
-            if outcomes_of_rank_zero is None:
-                return  # rank zero prints them
-            outcomes = outcomes_of_rank_zero
-        elif executor == "ray":
-            from benchmarks.console.live_table import LiveTable
-            from benchmarks.execution.ray_executor import execute_on_ray
+        execute = partial(execute_on_devices, layout=layout)
+    elif executor == "ray":
+        from benchmarks.console.live_table import LiveTable
+        from benchmarks.execution.ray_executor import execute_on_ray
 
-            outcomes = execute_on_ray(resolved, session, LiveTable(observer.console))
-        elif jobs == 1:
-            outcomes = execute_all(resolved, session)
-        else:
-            from benchmarks.execution.process_pool import execute_in_processes
-
-            outcomes = execute_in_processes(resolved, session, jobs)
+        execute = partial(execute_on_ray, table=LiveTable(observer.console))
+    outcomes = execute_runs(runs, session, execute, lambda text: warnings.print(text, soft_wrap=True))
+    if outcomes is None:
+        return  # rank zero prints them
     if as_json:
         print_json([{"key": outcome.key, "status": outcome.status, "reason": outcome.reason} for outcome in outcomes])
     elif not session.stop.wanted:
-        _show_items(chosen_items, setting)
-    summary = _unfinished(outcomes, len(resolved))
+        _show_items(find_items(items), setting)
+    summary = _unfinished(outcomes, len(runs))
     for line in summary:
         (warnings if as_json else screen).print(line, soft_wrap=True)
     if summary:

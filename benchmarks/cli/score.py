@@ -111,14 +111,14 @@ def evaluate(
     from benchmarks.execution.hardware import choose_device, precision_note
     from benchmarks.execution.observer import NullObserver
     from benchmarks.execution.session import Session
-    from benchmarks.export.adapter import load_either
+    from benchmarks.export.adapter import load_network
     from benchmarks.scoring.cross_dataset import evaluate_elsewhere, match_classes
     from benchmarks.scoring.test_images import select_test_images
 
     session = Session(root.home, choose_device(device), NullObserver(), precision_choice=precision)
     if (note := precision_note(session.precision, session.device)) is not None:
         warnings.print(f"note: {note}", soft_wrap=True)
-    trained = load_either(root.home, key, adapter, model)
+    trained = load_network(key, adapter=adapter, model=model, home=root.home)
     test_images = select_test_images(root.home, dataset, split_seed, "random", split)
     declared = {system_class.strip(): data_class.strip() for system_class, _, data_class in pairs}
     mapping = match_classes(trained.task.classes, test_images.dataset.classes, declared)

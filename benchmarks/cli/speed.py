@@ -64,7 +64,7 @@ def speed(
     from benchmarks.speed.loading import share_of_waiting
     from benchmarks.speed.timing import Conditions, measure_encoder, measure_system, save_record
     from benchmarks.training.compile import COMPILE_FAULTS, is_compile_fault
-    from data_prep.registry import dataset as find_dataset
+    from data_prep.registry import find_dataset
     from rssam.contract import Task
     from rssam.sam.encoder_sizes import SMALL_ENCODERS, check_encoder
 

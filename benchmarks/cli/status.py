@@ -39,7 +39,7 @@ def models(
     """Every system with its parameters, counted three ways, and its cost; needs no weights."""
     from benchmarks.inventory import systems
     from benchmarks.protocol.custom import find_model, installed_models
-    from data_prep.registry import dataset as find_dataset
+    from data_prep.registry import find_dataset
     from rssam.contract import Task
 
     own, problems = installed_models()

@@ -17,7 +17,20 @@ OutcomeStatus = Literal["cached", "resumed", "trained", "failed", "interrupted",
 
 @dataclass(frozen=True)
 class Outcome:
-    """The outcome of one run. `reason` says why it failed or who holds it; `notes` are what the observer was given."""
+    """The outcome of one run. `reason` says why it failed or who holds it; `notes` are what the observer was given.
+
+    `status` is "trained" or "resumed" for a run that was trained now, "cached" for one that was finished before,
+    "failed", or "interrupted". The first three have a `result`.
+
+    Examples:
+        The run of docs/python.md:
+
+        >>> from benchmarks import reproduce
+        >>> options = {"dataset": "roads", "profile": "demo", "home": "example", "progress": False}
+        >>> (outcome,) = reproduce("table5", rows=[5], **options)
+        >>> outcome.status, outcome.reason, outcome.result is not None
+        ('cached', '', True)
+    """
 
     key: str
     status: OutcomeStatus

@@ -18,10 +18,11 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from benchmarks.export.load_run import TrainedNetwork, declared_model, load_run, recorded_bands, recorded_range
+from benchmarks.find_run import find_run
 from benchmarks.metrics.counts import Scores
 from benchmarks.protocol.custom import find_model
 from benchmarks.results.counted_test import CLASS, TITLE
-from benchmarks.results.home import Home
+from benchmarks.results.home import Home, open_home
 from benchmarks.results.json_files import nan_to_none
 from benchmarks.results.result import IDENTITY, RESULT_KINDS, Result
 from benchmarks.training.checkpoint import content_digest, differences, trained_state
@@ -130,16 +131,44 @@ def load_adapter(path: Path, weights: WeightsFolder, given: Model | None = None)
     return TrainedNetwork(net.eval(), model, task, precision, description["key"], dataset, start, bands, value_range)
 
 
-def load_either(home: Path, run: str | None, adapter: Path | None, model: str | None = None) -> TrainedNetwork:
-    """Return the network of the adapter, if there is one, otherwise of the finished run of this home.
+def load_network(
+    run: str | None = None,
+    *,
+    adapter: Path | str | None = None,
+    model: str | None = None,
+    home: Path | str | Home | None = None,
+) -> TrainedNetwork:
+    """Return the network of a finished run, or of an exported adapter, in evaluation mode and on the CPU.
 
-    `model` is the system that the user named, as `module:Class` or by its registered name.
+    Args:
+        run: a key or its beginning, a row as "table5:5", or "rs-sam@roads". Leave it out with an adapter.
+        adapter: a file of `rssam-bench export`.
+        model: the class "module:Class" of a system that is not registered, for a file names no code.
+        home: the home folder with the run, and with the checkpoint beneath an adapter; see `open_home`.
+
+    Raises:
+        UserError: Neither or both of run and adapter are given.
+        UnknownName: Several runs are named, or an unknown system; the message lists the choices.
+        NotTrained: There is no such run, or its parameters are gone.
+        AdapterUnusable: The adapter is damaged, or does not fit its network or its checkpoint.
+        WeightsNotFound: A checkpoint beneath is not prepared in the home.
+
+    Examples:
+        The run of docs/python.md, by system and data set:
+
+        >>> from benchmarks import load_network
+        >>> trained = load_network("rs-sam@roads", home="example")
+        >>> trained.task.classes, trained.precision
+        (('road',), '32-true')
     """
+    if (run is None) == (adapter is None):
+        raise UserError("give one of run and adapter")
+    folder = open_home(home)
     given = None if model is None else find_model(model)
-    if adapter is not None:
-        return load_adapter(adapter, WeightsFolder(Home(home).weights), given)
-    assert run is not None
-    return load_run(home, run, given)
+    if run is not None:
+        return load_run(folder.root, find_run(folder.root, run), given)
+    assert adapter is not None
+    return load_adapter(Path(adapter), WeightsFolder(folder.weights), given)
 
 
 def _start(model: Model, task: Task, weights: WeightsFolder, base: Mapping[str, Any]) -> nn.Module:

@@ -31,7 +31,18 @@ class NotTrained(UserError):
 
 @dataclass(frozen=True)
 class TrainedNetwork:
-    """A network with the parameters of its best epoch, in evaluation mode, on the CPU."""
+    """A network with the parameters of its best epoch, in evaluation mode, on the CPU.
+
+    Examples:
+        The network of docs/python.md, on an image float [1, 3, H, W] in 0..1:
+
+        >>> import torch
+        >>> from benchmarks import load_network
+        >>> trained = load_network("rs-sam@roads", home="example")
+        >>> with torch.inference_mode():
+        ...     trained.net(torch.rand(1, 3, *trained.task.image_size)).shape
+        torch.Size([1, 1, 64, 64])
+    """
 
     net: nn.Module
     model: Model

@@ -15,9 +15,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from benchmarks.export.adapter import load_either
+from benchmarks.export.adapter import load_network
 from benchmarks.export.load_run import TrainedNetwork
-from benchmarks.results.home import default_home
 from benchmarks.training.evaluate import predict_logits, predicted_labels
 from benchmarks.training.loop import make_fabric
 from rssam.errors import UserError
@@ -69,5 +68,4 @@ class LabelPredictor:
 def _load_pyfunc(path: str, model_config: Mapping[str, Any] | None = None) -> LabelPredictor:
     """Load the model for MLflow. Raises AdapterUnusable, with the command, if its base is not prepared."""
     given = model_config or {}
-    home = Path(given["home"]) if "home" in given else default_home()
-    return LabelPredictor(load_either(home, None, Path(path), given.get("model")))
+    return LabelPredictor(load_network(adapter=path, model=given.get("model"), home=given.get("home")))

@@ -47,6 +47,11 @@ def find_model(name: str) -> Model:
     Only for names that the user typed. A name out of a file goes to `registered_model` or `model_of_result`.
     Raises UnknownName listing the choices, NotAModel if the class declares none, DataError if a package is broken or
     declares a name that is taken.
+
+    Examples:
+        >>> from benchmarks import find_model
+        >>> find_model("sam-lora").weights_needed()
+        ('vit_b',)
     """
     return _from_class(name) if ":" in name else registered_model(name)
 

@@ -8,8 +8,7 @@ from typing import Any, Literal
 
 from benchmarks.protocol.recipe import PROFILES
 from benchmarks.protocol.run import Run
-from data_prep.registry import dataset as find_dataset
-from data_prep.registry import has_published_split
+from data_prep.registry import find_dataset, has_published_split
 from data_prep.splits import SplitRule
 from rssam.contract import Model, cli_options
 from rssam.errors import UnknownName

@@ -12,7 +12,7 @@ from benchmarks.protocol.run_names import find_rows
 from benchmarks.protocol.setting import Setting
 from benchmarks.protocol.tables import TABLES, Table
 from rssam.contract import Model
-from rssam.errors import UnknownName
+from rssam.errors import UnknownName, UserError
 
 Item = Table | Figure | ClaimSet
 
@@ -38,6 +38,19 @@ def only_rows(items: Sequence[Item], wishes: Sequence[str]) -> Table:
     if len(items) != 1 or not isinstance(items[0], Table):
         raise UnknownName(f"--row goes with one table, found {', '.join(item.id for item in items)}: choose one table")
     return dataclasses.replace(items[0], rows=find_rows(items[0], wishes), controls=())
+
+
+def choose_items(names: Sequence[str], rows: Sequence[str], setting: Setting, own: Sequence[Model] = ()) -> list[Item]:
+    """Return the items to run under a setting; with `rows` the only table with these rows alone.
+
+    Raises UnknownName for a name or a row that does not exist, or an item that does not suit, see `require_suitable`;
+    UserError for rows together with `own` systems, which replace them.
+    """
+    chosen = find_items(names)
+    require_suitable(chosen, setting, own)
+    if rows and own:
+        raise UserError("--row chooses rows of a table, and --model replaces them: leave one out")
+    return [only_rows(chosen, rows)] if rows else chosen
 
 
 def systems(item: Item, controls: bool = False, own: Sequence[Model] = ()) -> list[tuple[Model, str]]:

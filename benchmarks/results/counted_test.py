@@ -11,7 +11,7 @@ from typing import Any
 from benchmarks.metrics.counts import Average, Counts, Scores, constant_dice, scores
 from benchmarks.results.json_files import ResultDamaged
 from data_prep.facts import FACTS, describe_data
-from data_prep.registry import dataset as find_dataset
+from data_prep.registry import find_dataset
 from rssam.kinds import (
     COUNT,
     LINE,

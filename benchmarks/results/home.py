@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import sys
+import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +14,14 @@ from pathlib import Path
 class Home:
     """The folder where data, weights, runs and results lie: `--home`, RSSAM_HOME, or ~/.cache/rssam-bench.
 
-    An unpacked bundle has the same layout in part: `results`, `scores` and `data`.
+    An unpacked bundle has the same layout in part: `results`, `scores` and `data`. `open_home` makes one whose own data
+    sets are known by name.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> from benchmarks import Home
+        >>> Home(Path("example")).dataset("roads").as_posix()
+        'example/data/roads'
     """
 
     root: Path
@@ -118,6 +128,34 @@ class Home:
     def mlflow_artifacts(self) -> Path:
         """Folder of MLflow's artifacts."""
         return self.root / "mlflow"
+
+
+def open_home(home: Path | str | Home | None = None, note: Callable[[str], object] = warnings.warn) -> Home:
+    """Return a home folder, after registering the data sets that `prepare folder` made in it.
+
+    From then on `data_prep.find_dataset` knows them by name, in place of those of another home. Every function of
+    `benchmarks` and `reports` that takes a home opens it so. Nothing is written.
+
+    Args:
+        home: the folder; $RSSAM_HOME or ~/.cache/rssam-bench if None. It need not exist.
+        note: called with a sentence for each data set that cannot be used.
+
+    Examples:
+        The home of docs/python.md:
+
+        >>> from benchmarks import open_home
+        >>> from data_prep import find_dataset
+        >>> home = open_home("example")
+        >>> find_dataset("roads").classes
+        ('road',)
+    """
+    opened = home if isinstance(home, Home) else Home(Path(home or default_home()).expanduser().resolve())
+    if any(opened.data.glob("*/")) or "data_prep.registry" in sys.modules:  # nothing to register: it imports slowly
+        from data_prep.registry import register_home
+
+        for problem in register_home(opened.data):
+            note(problem)
+    return opened
 
 
 def default_home() -> Path:

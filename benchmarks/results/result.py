@@ -15,7 +15,7 @@ from benchmarks.protocol.registry import MODELS
 from benchmarks.protocol.run import declared_part, make_key
 from benchmarks.results.counted_test import DATASET, DECLARED, GIVEN, KINDS, PROVENANCE, TITLE, CountedTest
 from benchmarks.results.json_files import ResultDamaged, decoding, require_schema
-from data_prep.registry import dataset as find_dataset
+from data_prep.registry import find_dataset
 from rssam.contract import Task
 from rssam.kinds import (
     COUNT,
@@ -100,6 +100,14 @@ class Result(CountedTest):
     """What a finished run left: integer counts of every test image, its history, and where it came from.
 
     `identity` is that of `ResolvedRun`; `data` has train, val and test too, and train_neighbours if scenes are known.
+
+    Examples:
+        The run of docs/python.md:
+
+        >>> from benchmarks import fine_tune
+        >>> result = fine_tune("roads", profile="demo", home="example", progress=False).result
+        >>> result.classes, result.counts.tp.shape, 0 <= result.scores.dice <= 1
+        (('road',), (1, 1), True)
     """
 
     history: tuple[Mapping[str, float], ...]  # per epoch: epoch, train_loss, val_loss, rate, seconds; in fp16 overflows

@@ -13,7 +13,7 @@ from benchmarks.results.home import Home
 from data_prep.dataset import Dataset
 from data_prep.errors import DataError
 from data_prep.manifest import Entry, Manifest, load_manifest
-from data_prep.registry import dataset as find_dataset
+from data_prep.registry import find_dataset
 from data_prep.splits import ImageSelection, SplitRule
 from rssam.contract import Task
 

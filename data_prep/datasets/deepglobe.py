@@ -91,9 +91,9 @@ class DeepGlobe:
         The marker keeps `prepare` from taking the scenes for DeepGlobe.
         """
         from data_prep.images.encode import encode_picture
-        from data_prep.synthetic.marker import mark
+        from data_prep.synthetic.marker import mark_synthetic
 
-        mark(out, self.title)
+        mark_synthetic(out, self.title)
         for index in range(count + 1):
             scene = self._scene(np.random.default_rng([seed, index]))
             stem = out / ("train" if index < count else "valid") / str(100000 + index)

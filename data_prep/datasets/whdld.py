@@ -155,9 +155,9 @@ class Whdld:
         """Write `count` pairs of invented scenes, and the marker that keeps `prepare` from taking them for WHDLD."""
         from data_prep.images.encode import encode_picture
         from data_prep.synthetic.land_cover_scenes import land_cover_scene
-        from data_prep.synthetic.marker import mark
+        from data_prep.synthetic.marker import mark_synthetic
 
-        mark(out, self.title)
+        mark_synthetic(out, self.title)
         for index in range(count):
             scene = land_cover_scene(SIDE, np.random.default_rng([seed, index]))
             image = encode_picture(Image.fromarray(scene.image), "JPEG", quality=92)

@@ -176,9 +176,9 @@ class Whu:
         """
         from data_prep.images.encode import encode_picture
         from data_prep.synthetic.building_scenes import roof_scene
-        from data_prep.synthetic.marker import mark
+        from data_prep.synthetic.marker import mark_synthetic
 
-        mark(out, self.title)
+        mark_synthetic(out, self.title)
         for index in range(count):
             scene = roof_scene(SIDE, np.random.default_rng([seed, index]))
             folder = out / published_split(index, count)

@@ -30,7 +30,14 @@ LISTED = 8
 
 @dataclass(frozen=True)
 class Mask:
-    """Labels uint8 [H, W], and a few of the file's own values, for messages about wrong encodings."""
+    """Labels uint8 [H, W], and a few of the file's own values, for messages about wrong encodings.
+
+    Examples:
+        >>> import numpy as np
+        >>> from data_prep import Mask
+        >>> Mask(np.array([[0, 1]], np.uint8), values=("0", "255")).labels
+        array([[0, 1]], dtype=uint8)
+    """
 
     labels: NDArray[np.uint8]
     values: tuple[str, ...]
@@ -40,6 +47,13 @@ def binary_mask(picture: Image.Image, threshold: int = THRESHOLD) -> Mask:
     """Return labels 0 and 1 of a black-and-white picture: 1 where the grey value is at least `threshold`.
 
     Reads one-bit (as 0 and 255), grey, palette and three-channel pictures; raises BadPicture where channels differ.
+
+    Examples:
+        >>> import numpy as np
+        >>> from PIL import Image
+        >>> from data_prep import binary_mask
+        >>> binary_mask(Image.fromarray(np.array([[0, 127, 128, 255]], np.uint8))).labels
+        array([[0, 0, 1, 1]], dtype=uint8)
     """
     if picture.mode == "P":
         with without_warnings():
@@ -60,6 +74,14 @@ def colour_labels(picture: Image.Image, palette: Sequence[Colour]) -> Mask:
     """Return the labels of a picture in which colours stand for classes: each pixel's place in `palette`.
 
     Reads three-channel and palette pictures; raises BadPicture listing colours that stand for no class.
+
+    Examples:
+        >>> import numpy as np
+        >>> from PIL import Image
+        >>> from data_prep import colour_labels
+        >>> picture = Image.fromarray(np.array([[[0, 0, 255], [255, 0, 0]]], np.uint8))
+        >>> colour_labels(picture, palette=((255, 0, 0), (0, 0, 255))).labels
+        array([[1, 0]], dtype=uint8)
     """
     if picture.mode not in ("P", "RGB"):
         # Class numbers without colours are refused: their order differs between published copies.

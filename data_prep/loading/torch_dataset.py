@@ -39,6 +39,15 @@ class PreparedDataset(torch.utils.data.Dataset[Item]):
     masks come from `pixels`, if there are any (see `decoded_cache`); else, with `cache`, decoded items stay in
     memory if the whole set fits into CACHE_LIMIT. Reading raises DataError for a file that is missing or damaged, and
     TypeError if `pixels` are not uint8: whoever reads an item divides by 255, whatever the range was.
+
+    Examples:
+        The training images of docs/python.md in batches; images are uint8 [B, 3, H, W]:
+
+        >>> from torch.utils.data import DataLoader
+        >>> from data_prep import open_prepared
+        >>> batch = next(iter(DataLoader(open_prepared("example/data/roads").split("train"), batch_size=4)))
+        >>> batch["image"].shape, batch["mask"].shape
+        (torch.Size([4, 3, 64, 64]), torch.Size([4, 64, 64]))
     """
 
     def __init__(

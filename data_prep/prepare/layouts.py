@@ -20,10 +20,21 @@ LARGEST = 1 << 30
 
 @dataclass(frozen=True)
 class Layout:
-    """Where a data set keeps its files: patterns of their whole paths in the source, with "/" on every system.
+    r"""Where a data set keeps its files: patterns of their whole paths in the source, with "/" on every system.
 
     Both patterns name a group "stem", which an image and its mask share, and both or none a group "split". Where a
     folder's name makes its files images or masks, a group "folder" names it, and two that fit are an error.
+
+    Examples:
+        >>> import re
+        >>> from data_prep import Layout
+        >>> layout = Layout(
+        ...     image=re.compile(r"(?:.*/)?photos/(?P<stem>[^/]+)\.png"),
+        ...     mask=re.compile(r"(?:.*/)?water/(?P<stem>[^/]+)\.png"),
+        ...     described="images photos/NAME.png with masks water/NAME.png",
+        ... )
+        >>> layout.classify("lakes/water/lake7.png")
+        ('mask', 'lake7', None)
     """
 
     image: re.Pattern[str]

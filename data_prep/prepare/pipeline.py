@@ -47,6 +47,24 @@ def prepare_from(
         progress: called while long work runs.
         skip_bad: leave out pairs with a bad file.
         is_wanted: which members of an archive are unpacked, for a layout that is found.
+
+    Raises:
+        DataError: The source has no pairs, or files that cannot be used; the message lists every one.
+
+    Examples:
+        `Dataset.prepare` of a class is one call of this function; docs/extend.md has a whole class.
+
+        >>> from pathlib import Path
+        >>> from data_prep import find_dataset, prepare_from
+        >>> from data_prep.datasets.whdld import LAYOUT, READING
+        >>> whdld = find_dataset("whdld")
+        >>> whdld.synthesize(Path("land"), 4, seed=0)
+        >>> manifest = prepare_from(
+        ...     Path("land"), Path("prepared/whdld"), whdld, LAYOUT, READING,
+        ...     origin="synthetic", workers=1, progress=lambda done, total, what: None,
+        ... )
+        >>> manifest.describe()
+        'synthetic stand-in scenes (4 pairs), not whdld'
     """
 
     def is_unpacked(name: str) -> bool:

@@ -21,7 +21,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Reading:
-    """How the pictures of a data set are read. `read_mask` is a function at module level, for other processes."""
+    """How the pictures of a data set are read. `read_mask` is a function at module level, for other processes.
+
+    Examples:
+        >>> from data_prep import Reading, binary_mask
+        >>> reading = Reading(
+        ...     image_kinds=("PNG",), mask_kinds=("PNG",), read_mask=binary_mask,
+        ...     rules={"image": "as it is", "mask": "water from 128"},
+        ...     expected="values of 128 and more", remedy="Give the original masks.",
+        ... )
+        >>> reading.shrink
+        False
+    """
 
     image_kinds: tuple[str, ...]  # Pillow's names of the formats
     mask_kinds: tuple[str, ...]

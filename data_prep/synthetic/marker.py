@@ -11,8 +11,19 @@ from rssam.files import write_atomic
 MARKER = "SYNTHETIC.txt"
 
 
-def mark(folder: Path, title: str) -> None:
-    """Write the marker of scenes in the layout of the data set called `title`."""
+def mark_synthetic(folder: Path, title: str) -> None:
+    """Write the marker of scenes in the layout of the data set called `title`.
+
+    `prepare` refuses a folder with the marker where published data are expected.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> from data_prep import mark_synthetic
+        >>> mark_synthetic(Path("invented"), "Lakes")
+        >>> print(Path("invented/SYNTHETIC.txt").read_text())
+        Invented scenes in the layout of Lakes. They show no real place.
+        <BLANKLINE>
+    """
     write_atomic(folder / MARKER, f"Invented scenes in the layout of {title}. They show no real place.\n".encode())
 
 

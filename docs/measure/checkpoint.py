@@ -25,7 +25,7 @@ from benchmarks.training.checkpoint import LAST, Checkpoints, trained_state
 from benchmarks.training.loop import training_loss
 from benchmarks.training.optimizer import make_optimizer
 from benchmarks.training.reproducibility import random_states, seeded
-from data_prep.registry import dataset
+from data_prep.registry import find_dataset
 from rssam.config import RSSAM
 from rssam.contract import Task
 from rssam.weights.folder import WeightsFolder
@@ -71,7 +71,7 @@ def measured(model: RSSAM | SamLora, side: int, rounds: int) -> None:
 
 def on_paper(model: RSSAM | SamLora) -> None:
     """Bytes by count, time by bandwidth, the epoch by operations."""
-    task = Task(dataset("deepglobe").classes, (512, 512))
+    task = Task(find_dataset("deepglobe").classes, (512, 512))
     cost = measure(model, task)
     with torch.device("meta"):
         net = model.architecture(task)

@@ -49,7 +49,7 @@ def _result(model: Model, dataset: str, dice: float, seed: int, rng: np.random.G
     from benchmarks.protocol.run import ResolvedRun
     from benchmarks.protocol.setting import Setting
     from benchmarks.results.result import Result
-    from data_prep.registry import dataset as find_dataset
+    from data_prep.registry import find_dataset
 
     declared = find_dataset(dataset)
     official = declared.official_sizes is not None

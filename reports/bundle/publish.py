@@ -27,8 +27,7 @@ from data_prep.datasets.declared import declared_json
 from data_prep.datasets.folder import DECLARATION, Folder
 from data_prep.errors import DataError
 from data_prep.manifest import Manifest, load_manifest
-from data_prep.registry import BUILT_IN
-from data_prep.registry import dataset as find_dataset
+from data_prep.registry import BUILT_IN, find_dataset
 from reports.bundle.failures import failure_files, failures_of_tables
 from reports.bundle.files import ABOUT, README, SCHEMA, SUMS
 from reports.bundle.ledger import LEDGER, UNLOGGED, published_ledger

@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.metrics.probability_histogram import Histogram
-from data_prep.registry import dataset as find_dataset
+from data_prep.registry import find_dataset
 from reports.extra_tables.extra_table import ExtraSection, ExtraTable
 from reports.tables.frames import TableFrame
 from reports.tables.rows import GroupedRow, RowGroup, grouped, numbered

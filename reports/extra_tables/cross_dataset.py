@@ -11,7 +11,7 @@ import pandas as pd
 from benchmarks.protocol.tables import TABLES
 from benchmarks.results.submission import Submission
 from data_prep.errors import DataError
-from data_prep.registry import dataset as find_dataset
+from data_prep.registry import find_dataset
 from reports.extra_tables.extra_table import ExtraSection, ExtraTable
 from reports.formatting import format_limits, format_number, join_words
 from reports.select.results import Collection

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from benchmarks.metrics.object_metrics import METRICS, ObjectMetric, parameters
-from data_prep.registry import dataset as find_dataset
+from data_prep.registry import find_dataset
 from reports.extra_tables.extra_table import ExtraSection, ExtraTable
 from reports.extra_tables.objects import ObjectRow, ObjectTable
 from reports.formatting import format_limits, format_number, join_words

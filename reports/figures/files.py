@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from benchmarks.protocol.figures import Figure
 from benchmarks.protocol.setting import Setting
 from data_prep.errors import DataError
-from data_prep.registry import dataset as find_dataset
+from data_prep.registry import find_dataset
 from reports.figures.captions import caption
 from reports.figures.examples import Block, find_block, missing_panels
 from reports.select.figures import datasets, figure_settings, remedy

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from benchmarks.protocol.paper_runs import PAPER_RUNS, PaperRun
 from benchmarks.protocol.setting import Setting
-from data_prep.registry import dataset as find_dataset
+from data_prep.registry import find_dataset
 from reports.formatting import format_number, join_words, plural
 from reports.select.comparable import RowState
 from reports.select.settings import PAPER_SETTING, describe, setting_order

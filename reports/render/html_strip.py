@@ -16,7 +16,7 @@ from benchmarks.results.result import Result
 from benchmarks.results.store import Store
 from data_prep.errors import DataError
 from data_prep.manifest import load_manifest
-from data_prep.registry import dataset as find_dataset
+from data_prep.registry import find_dataset
 from reports.formatting import format_number
 from reports.render.html_figures import photograph
 from reports.statistics.per_image import image_dice

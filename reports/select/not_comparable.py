@@ -12,7 +12,7 @@ from benchmarks.protocol.paper_numbers import IMPLIED_FOREGROUND
 from benchmarks.protocol.recipe import PROFILES
 from benchmarks.protocol.run import plain_fields
 from benchmarks.results.result import Result
-from data_prep.registry import dataset as find_dataset
+from data_prep.registry import find_dataset
 from data_prep.splits import SPLITS
 from reports.formatting import join_words
 from reports.select.comparable import ResultGroup, ResultGroupRow

@@ -20,7 +20,7 @@ from benchmarks.results.json_files import MadeBy01, ResultDamaged, decoding
 from benchmarks.results.result import Result
 from benchmarks.results.store import read_results
 from benchmarks.results.submission import Submission, read_submissions
-from data_prep.registry import dataset as find_dataset
+from data_prep.registry import find_dataset
 from rssam.errors import UserError
 
 PUBLISHED = Path(__file__).parents[1] / "results"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from benchmarks.metrics.counts import IntArray
+from benchmarks.metrics.counts import Counts, IntArray
 from benchmarks.results.counted_test import CountedTest
 from reports.formatting import plural
 from reports.statistics.jackknife import FEWEST_UNITS, Jackknife, effective_needed, jackknife_dice
@@ -46,7 +46,16 @@ class Units:
 
 @dataclass(frozen=True)
 class Interval:
-    """The 95 % interval of a score and the units it rests on; NaN without one, and `why`."""
+    """The 95 % interval of a score and the units it rests on; NaN without one, and `why`.
+
+    Examples:
+        >>> import numpy as np
+        >>> from benchmarks import count_masks
+        >>> from reports import count_interval
+        >>> mask = np.ones((2, 2), int)
+        >>> count_interval(count_masks([mask] * 25, [mask] * 25)).why
+        '25 test images, all alike, so they show no spread'
+    """
 
     low: float
     high: float
@@ -97,6 +106,57 @@ def lacking(estimate: Jackknife, units: Units, fewest: int, wanted: str) -> str:
 
 
 def dice_interval(test: CountedTest) -> Interval:
-    """Return the interval of the Dice of one test."""
+    """Return the 95 % interval of the Dice of a finished run or of scored predictions, over its test units.
+
+    Units are scenes where they are recorded, otherwise images.
+
+    Examples:
+        The run of docs/python.md has too few test images for an interval:
+
+        >>> from benchmarks import fine_tune
+        >>> from reports import dice_interval
+        >>> outcome = fine_tune("roads", profile="demo", home="example", progress=False)
+        >>> dice_interval(outcome.result).why
+        '1 test image with something to score, where an interval takes 20'
+    """
     units = number_units([test])
     return interval(units.dice([test])[-1], units)
+
+
+def count_interval(counts: Counts, scenes: Sequence[str] | None = None) -> Interval:
+    """Return the 95 % interval of the mean Dice of counts, by the jackknife over images or scenes.
+
+    Source: Efron and Tibshirani, "An Introduction to the Bootstrap" (1993), chapter 11; see docs/numbers.md.
+
+    Args:
+        counts: of every image, as `benchmarks.count_masks` gives them.
+        scenes: the scene of each image, for tiles of one scene err alike; every image by itself if None.
+
+    Returns:
+        Lower and upper limit in 0..1; NaN with the reason in `why` where units are too few, too unequal or all alike.
+
+    Raises:
+        ValueError: There are not as many scenes as images.
+
+    Examples:
+        Forty images of four pixels; in every fourth image one pixel is missed:
+
+        >>> import numpy as np
+        >>> from benchmarks import count_masks
+        >>> from reports import count_interval
+        >>> truth = np.ones((2, 2), int)
+        >>> missed = np.array([[1, 1], [1, 0]])
+        >>> counts = count_masks([truth] * 40, [missed, truth, truth, truth] * 10)
+        >>> found = count_interval(counts)
+        >>> round(found.low, 3), round(found.high, 3), found.units
+        (0.949, 0.986, '40 test images')
+        >>> count_interval(count_masks([truth], [missed])).why
+        '1 test image with something to score, where an interval takes 20'
+    """
+    named = [str(number) for number in range(counts.images)] if scenes is None else [*map(str, scenes)]
+    if len(named) != counts.images:
+        raise ValueError(f"expected the scene of each of {counts.images} images, found {len(named)}")
+    place = {name: number for number, name in enumerate(dict.fromkeys(named))}
+    units = Units({str(image): place[name] for image, name in enumerate(named)}, len(place), scenes is not None)
+    owners = np.array([place[name] for name in named], dtype=np.int64)
+    return interval(jackknife_dice([counts], [owners], len(place))[-1], units)

@@ -51,6 +51,16 @@ class TableFrame:
     `collapsed` and every score. NaN is "no number".
     `unranked` says why no row of ours may be called best, `untested` why none is tested against the reference; both
     are empty where it is done.
+
+    Examples:
+        Table 5 with the run of docs/python.md:
+
+        >>> from reports import read_table
+        >>> (frame,) = read_table("table5", "example")
+        >>> frame.rows[["Multi-scale Neck", "MFF", "MHFF", "state"]].iloc[-1].tolist()
+        ['yes', 'yes', 'yes', 'done']
+        >>> frame.runs["seed"].tolist()
+        [0]
     """
 
     table: Table

@@ -131,14 +131,23 @@ def probabilities(logits: Tensor) -> Tensor:
     return logits.sigmoid() if logits.shape[1] == 1 else logits.softmax(dim=1)
 
 
-def labels_of(values: NDArray[np.float32], valid: NDArray[np.bool_]) -> NDArray[np.uint8]:
-    """Turn probabilities [C, rows, width] into labels [rows, width]; 255 without data.
+def labels_of(values: NDArray[np.float32], valid: NDArray[np.bool_] | None = None) -> NDArray[np.uint8]:
+    """Turn probabilities [C, H, W] into labels uint8 [H, W]; 255 where `valid` [H, W] says that there is no data.
 
     One channel gives 1 above a half, as everywhere in this suite; of several channels the largest is taken.
+
+    Examples:
+        >>> import numpy as np
+        >>> from rssam import labels_of
+        >>> labels_of(np.array([[[0.2, 0.5, 0.9]]], np.float32))
+        array([[0, 0, 1]], dtype=uint8)
+        >>> labels_of(np.array([[[0.2]], [[0.5]], [[0.3]]], np.float32))
+        array([[1]], dtype=uint8)
     """
     foreground_or_class = values[0] > 0.5 if len(values) == 1 else values.argmax(axis=0)
     labels: NDArray[np.uint8] = foreground_or_class.astype(np.uint8)
-    labels[~valid] = IGNORE
+    if valid is not None:
+        labels[~valid] = IGNORE
     return labels
 
 

@@ -45,7 +45,20 @@ class WeightsOfEarlierVersion(WeightsDamaged):
 
 @dataclass(frozen=True)
 class WeightsFolder:
-    """The folder of prepared checkpoints: one safetensors file a name, written by `prepare weights`."""
+    """The folder of prepared checkpoints: one safetensors file a name, written by `prepare weights`.
+
+    `Model.build` takes one. Its methods raise WeightsNotFound, naming the command that prepares a missing checkpoint,
+    and WeightsDamaged.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> from rssam import UserError, WeightsFolder
+        >>> try:
+        ...     WeightsFolder(Path("weights")).path_of("vit_b")
+        ... except UserError as error:
+        ...     print(str(error).partition(" (")[0])
+        checkpoint vit_b is not in weights. Run: rssam-bench prepare weights vit_b
+    """
 
     root: Path
 

@@ -12,7 +12,7 @@ from benchmarks.execution.session import Session
 from benchmarks.protocol.recipe import Recipe
 from benchmarks.protocol.run import ResolvedRun, Run
 from data_prep.manifest import Entry, Manifest, save_manifest
-from data_prep.registry import dataset
+from data_prep.registry import find_dataset
 from data_prep.rules import as_rules
 from data_prep.splits import assign_splits
 from rssam.contract import Model
@@ -103,4 +103,4 @@ def make_session(home: Path, **options) -> Session:
 
 def tiny_run(model: Model | None = None, recipe: Recipe = TINY, seed: int = 0) -> Run:
     """Return a run of 0.3 seconds: a U-Net of four channels, with batch norm, unless `model` names another network."""
-    return Run(model or UNet(4), dataset("deepglobe"), recipe, seed)
+    return Run(model or UNet(4), find_dataset("deepglobe"), recipe, seed)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from data_prep.registry import dataset
+from data_prep.registry import find_dataset
 from tests.data_prep.samples import squares, write_source
 
 
@@ -23,7 +23,7 @@ def stand_ins(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]
     def folder_of(name: str) -> Path:
         if name not in folders:
             folders[name] = tmp_path_factory.mktemp(name) / "source"
-            dataset(name).synthesize(folders[name], 4, seed=0)
+            find_dataset(name).synthesize(folders[name], 4, seed=0)
         return folders[name]
 
     return folder_of

@@ -7,12 +7,12 @@ import pytest
 
 from data_prep.dataset import Dataset
 from data_prep.errors import DataError
-from data_prep.registry import DATASETS, PUBLICATIONS, dataset
+from data_prep.registry import DATASETS, PUBLICATIONS, find_dataset
 
 
 @pytest.mark.parametrize("name", DATASETS)
 def test_every_entry_is_a_data_sheet(name):
-    entry = dataset(name)
+    entry = find_dataset(name)
     assert isinstance(entry, Dataset)
     assert entry.name == name
     assert "Source" in type(entry).__doc__
@@ -24,12 +24,12 @@ def test_every_entry_is_a_data_sheet(name):
 
 def test_an_unknown_name_lists_the_choices():
     with pytest.raises(DataError, match="unknown data set 'x': choose from deepglobe, whu, whdld"):
-        dataset("x")
+        find_dataset("x")
 
 
 @pytest.mark.parametrize("name", DATASETS)
 def test_stand_ins_become_a_prepared_folder_that_a_second_call_verifies(tmp_path, stand_ins, name):
-    entry, source, out = dataset(name), stand_ins(name), tmp_path / "out"
+    entry, source, out = find_dataset(name), stand_ins(name), tmp_path / "out"
     with pytest.raises(DataError, match=f"holds synthetic scenes, not {entry.title}"):
         entry.prepare(source, out, origin="source", workers=1, progress=lambda *_: None)
     first, second = (

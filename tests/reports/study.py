@@ -8,7 +8,7 @@ from benchmarks.metrics.counts import Counts
 from benchmarks.protocol.claims import RUNS
 from benchmarks.protocol.setting import Setting
 from data_prep.manifest import describe_data
-from data_prep.registry import dataset as find_dataset
+from data_prep.registry import find_dataset
 from reports.select.results import Collection, StoredResult
 from tests.reports.fabricate import WHOLE, binary_counts, fabricate
 

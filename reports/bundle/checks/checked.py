@@ -15,8 +15,7 @@ from benchmarks.results.submission import Submission
 from data_prep.dataset import Dataset
 from data_prep.datasets.folder import Folder
 from data_prep.manifest import Entry, Manifest
-from data_prep.registry import BUILT_IN
-from data_prep.registry import dataset as find_dataset
+from data_prep.registry import BUILT_IN, find_dataset
 from data_prep.splits import Split
 
 SHOWN = 3

@@ -15,7 +15,7 @@ from data_prep.datasets.folder import Folder
 from data_prep.datasets.folder_scale import VALUE_RULES, value_rules
 from data_prep.manifest import Entry
 from data_prep.prepare.finalize import drawn_rules, published_rules
-from data_prep.registry import dataset as find_dataset
+from data_prep.registry import find_dataset
 from data_prep.rules import sentences
 from data_prep.splits import SPLITS
 from reports.bundle.checks.checked import Checked, RebuiltSplit, is_text, some

@@ -112,12 +112,12 @@ def test_every_checkpoint_says_where_it_comes_from_when_it_cannot_be_fetched(com
 @pytest.mark.parametrize("folder", ["home/downloads", "here"])
 def test_an_archive_that_lies_ready_is_taken(command, tmp_path, monkeypatch, folder):
     """WHDLD.zip beside the user, or in the downloads of the home."""
-    from data_prep.registry import dataset
+    from data_prep.registry import find_dataset
 
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
     source, archive = tmp_path / "source", tmp_path / folder / "WHDLD.zip"
-    dataset("whdld").synthesize(source, 6, 0)
+    find_dataset("whdld").synthesize(source, 6, 0)
     archive.parent.mkdir(parents=True, exist_ok=True)
     subprocess.run([sys.executable, "-m", "zipfile", "-c", archive, *source.iterdir()], check=True)
     code, _, said = command("prepare", "whdld", "--workers", "1")

@@ -13,7 +13,7 @@ from benchmarks.protocol import recipe as recipes
 from benchmarks.protocol.tables import TABLE5
 from benchmarks.results.store import Store
 from data_prep.datasets import deepglobe
-from data_prep.registry import dataset
+from data_prep.registry import find_dataset
 from data_prep.rules import rule
 from data_prep.synthetic.marker import MARKER
 from tests.benchmarks.prepared import SIDE
@@ -75,7 +75,7 @@ def lived(*arguments, seconds=None):
 def scenes(source, monkeypatch):
     """A source of twelve small invented scenes, taken for a real one."""
     monkeypatch.setattr(deepglobe, "SOURCE_SIDE", 2 * SIDE)
-    dataset("deepglobe").synthesize(source, 12, 0)
+    find_dataset("deepglobe").synthesize(source, 12, 0)
     (source / MARKER).unlink()
     return source
 

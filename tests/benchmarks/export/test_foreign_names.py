@@ -13,14 +13,14 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 
 from benchmarks.doctor import examine
-from benchmarks.export.adapter import ENTRY, load_adapter, load_either, write_adapter
+from benchmarks.export.adapter import ENTRY, load_adapter, load_network, write_adapter
 from benchmarks.export.load_run import load_run
 from benchmarks.protocol.custom import NotAModel, model_of_result
 from benchmarks.protocol.setting import Setting
 from benchmarks.results.custom_system import SYSTEM, record
 from benchmarks.results.store import Store
 from benchmarks.training.checkpoint import content_digest
-from data_prep.registry import dataset as find_dataset
+from data_prep.registry import find_dataset
 from reports.bundle.verify import check
 from reports.select.results import collect
 from reports.write import write_report
@@ -151,10 +151,10 @@ def test_the_class_that_the_user_names_must_be_that_system(adapter, tmp_path, mo
     monkeypatch.setattr(sys, "path", list(sys.path))
     session = make_session(tmp_path / "home")
     with pytest.raises(UserError, match="is of the system 'unet', and --model declares 'sam-lora'"):
-        load_either(session.home, None, adapter, "sam-lora")
+        load_network(adapter=adapter, model="sam-lora", home=session.home)
     with pytest.raises(NotAModel, match="cannot be imported"):
-        load_either(session.home, None, adapter, "nowhere_at_all:Net")
-    assert load_either(session.home, None, adapter, "unet").model.name == "unet"
+        load_network(adapter=adapter, model="nowhere_at_all:Net", home=session.home)
+    assert load_network(adapter=adapter, model="unet", home=session.home).model.name == "unet"
 
 
 def test_entry_points_in_the_working_folder_are_not_those_of_a_package(evil, tmp_path, monkeypatch):

@@ -244,17 +244,17 @@ def test_data_sets_likewise(folder):
     """
     (folder / "sets.py").write_text(textwrap.dedent(code))
     install(folder, "kit", "datasets", land="sets:Land", part="sets:Part", whu="sets:Land", gone="nowhere_at_all:X")
-    assert catalog.dataset("land").title == "WHDLD"
-    assert catalog.dataset("land") is catalog.dataset("land")
+    assert catalog.find_dataset("land").title == "WHDLD"
+    assert catalog.find_dataset("land") is catalog.find_dataset("land")
     problems = catalog.load_installed()
     assert len(problems) == 3
     assert problems[0].startswith("the package kit (nowhere_at_all:X) cannot be imported (ModuleNotFoundError")
     assert problems[1].startswith("the package kit (sets:Part) is no data set: it lacks title, version, classes")
     assert problems[2].startswith("the name whu is declared twice, by this suite and by the package kit (sets:Land)")
     with pytest.raises(DataError, match="whu is declared twice"):
-        catalog.dataset("whu")
+        catalog.find_dataset("whu")
     with pytest.raises(UnknownDataset, match="choose from deepglobe, whu, whdld, land, "):
-        catalog.dataset("lands")
+        catalog.find_dataset("lands")
 
 
 @pytest.mark.parametrize("arguments", [["reproduce", "--help"], ["audit", "--json"]])

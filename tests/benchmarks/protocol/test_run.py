@@ -13,13 +13,13 @@ from benchmarks.protocol.registry import smallest
 from benchmarks.protocol.run import ResolvedRun, Run, canonical, make_key, plain_fields, resolve_run
 from benchmarks.protocol.setting import Setting
 from data_prep.errors import DataError
-from data_prep.registry import dataset
+from data_prep.registry import find_dataset
 from rssam.config import RSSAM
 from rssam.errors import UnknownName, UserError
 from rssam.weights.folder import WeightsFolder
 from tests.benchmarks.prepared import write_prepared
 
-RUN = Run(RSSAM(), dataset("deepglobe"), PAPER)
+RUN = Run(RSSAM(), find_dataset("deepglobe"), PAPER)
 OTHER = {"optimizer": "sgd", "augmentation": "flips", "name": "other", "rates": (1e-4,), "batch": 48, "group": 3}
 
 

@@ -12,7 +12,7 @@ from benchmarks.protocol.run import ResolvedRun, Run, make_key
 from benchmarks.results.json_files import ResultDamaged
 from benchmarks.results.result import Result
 from benchmarks.results.store import Store, read_results
-from data_prep.registry import dataset
+from data_prep.registry import find_dataset
 from rssam.config import RSSAM
 from tests.reports.fabricate import PART, row_run
 from tests.reports.fabricate import fabricate as fabricate_result
@@ -21,7 +21,7 @@ from tests.reports.fabricate import fabricate as fabricate_result
 def fabricate(seed: int = 0) -> Result:
     rng = np.random.default_rng(seed)
     counts = Counts(*rng.integers(1, 2**40, (4, 3, 1)))
-    identity = ResolvedRun(Run(RSSAM(), dataset("deepglobe"), PAPER, seed), "d", ("w",), "32-true").identity()
+    identity = ResolvedRun(Run(RSSAM(), find_dataset("deepglobe"), PAPER, seed), "d", ("w",), "32-true").identity()
     return Result(
         identity=json.loads(json.dumps(identity)), average="foreground", classes=("road",), images=("1", "2", "3"),
         counts=counts, native_counts=None, history=({"epoch": 1.0, "val_loss": 0.5},), best_epoch=1,
@@ -36,7 +36,7 @@ def test_round_trip_is_exact(tmp_path):
     again = store.get(result.key)
     assert again.to_json() == result.to_json()
     assert again.counts.tp.dtype == np.int64
-    assert again.declared() == Run(RSSAM(), dataset("deepglobe"), PAPER).declared()
+    assert again.declared() == Run(RSSAM(), find_dataset("deepglobe"), PAPER).declared()
 
 
 def test_native_counts_survive(tmp_path):

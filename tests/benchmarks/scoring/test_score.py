@@ -24,11 +24,11 @@ from data_prep.errors import DataError
 from data_prep.images.decode import BadPicture
 from data_prep.images.encode import encode_labels
 from data_prep.manifest import load_manifest, save_manifest
-from data_prep.registry import dataset
+from data_prep.registry import find_dataset
 from tests.benchmarks.prepared import SIDE, TINY, make_session
 
 ROAD = LabelReader(("road",), ((255, 255, 255),))
-COVER = LabelReader(dataset("whdld").classes, dataset("whdld").palette)
+COVER = LabelReader(find_dataset("whdld").classes, find_dataset("whdld").palette)
 PATTERN = np.array([[0, 1, 1], [0, 0, 1]], np.uint8)
 SIX = np.array([[0, 1, 2], [3, 4, 5]], np.uint8)
 
@@ -54,7 +54,7 @@ def read_alone(reader, path):
 
 def prepare_cover(session, scratch):
     """Six stand-in scenes of WHDLD."""
-    cover = dataset("whdld")
+    cover = find_dataset("whdld")
     cover.synthesize(scratch, 6, 0)
     cover.prepare(scratch, session.data_folder("whdld"), origin="synthetic", workers=1, progress=silent)
 
@@ -63,7 +63,7 @@ def test_what_a_run_saved_scores_as_the_run_did(tmp_path):
     """By its own file, and as PNGs that any tool could have written: equal counts, image by image, six classes."""
     session = make_session(tmp_path / "home")
     prepare_cover(session, tmp_path / "source")
-    run = Run(SamLora("vit_t", "scratch"), dataset("whdld"), replace(TINY, epochs=1, crop=128))
+    run = Run(SamLora("vit_t", "scratch"), find_dataset("whdld"), replace(TINY, epochs=1, crop=128))
     result = execute_all(resolve_all([run], session), session)[0].result
     chosen, saved = read_run(session.home, result)
     counts, native = count(chosen, saved, silent)

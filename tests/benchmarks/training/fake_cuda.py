@@ -33,7 +33,7 @@ from benchmarks.training import loop
 from benchmarks.training.checkpoint import Checkpoints
 from benchmarks.training.compile import channels_last
 from benchmarks.training.precision import LossScale
-from data_prep.registry import dataset
+from data_prep.registry import find_dataset
 from rssam.contract import Task
 
 FEW = ("unet", "sam-lora", "rs-sam")
@@ -222,7 +222,7 @@ def trials(what):
     if what == "table5":
         return [(smallest(row.model), task, 2) for row in TABLES["table5"].every_row]
     found = {
-        (row.model, Task(dataset(TABLES[name].dataset).classes, (512, 512)), PAPER.group): None
+        (row.model, Task(find_dataset(TABLES[name].dataset).classes, (512, 512)), PAPER.group): None
         for name in ("table1", "table5")
         for row in TABLES[name].every_row
     }

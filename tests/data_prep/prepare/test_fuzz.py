@@ -21,7 +21,7 @@ from PIL import Image
 from data_prep.datasets.whdld import Whdld
 from data_prep.errors import DataError, NotPrepared
 from data_prep.manifest import load_manifest
-from data_prep.registry import dataset
+from data_prep.registry import find_dataset
 from tests.data_prep.samples import road, squares, write_image, write_mask
 
 FILES = {
@@ -67,7 +67,7 @@ def refused(name: str, source: Path, tmp_path: Path, capfd) -> str:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         with pytest.raises(DataError) as caught:
-            dataset(name).prepare(source, out, origin="source", workers=1, progress=lambda *_: None)
+            find_dataset(name).prepare(source, out, origin="source", workers=1, progress=lambda *_: None)
     printed = capfd.readouterr()
     assert printed.out + printed.err == ""
     with pytest.raises(NotPrepared):
@@ -247,7 +247,9 @@ def test_names_with_spaces_brackets_and_other_letters_are_fine(name, copied, tmp
     for target in FILES[name]:
         path = source / target
         path.rename(path.with_name(f"{stem}{path.name[1:]}"))
-    manifest = dataset(name).prepare(source, tmp_path / "out", origin="source", workers=1, progress=lambda *_: None)
+    manifest = find_dataset(name).prepare(
+        source, tmp_path / "out", origin="source", workers=1, progress=lambda *_: None
+    )
     assert any(entry.stem.endswith(stem) for entry in manifest.entries)
     assert load_manifest(tmp_path / "out", name) == manifest
 
@@ -385,7 +387,7 @@ def test_there_are_at_least_a_hundred():
 def test_the_same_archives_unspoilt_are_prepared(pack, name, sources, tmp_path):
     (tmp_path / "good").write_bytes(pack(sources / name))
     packed, plain = (
-        dataset(name).prepare(source, tmp_path / out, origin="source", workers=1, progress=lambda *_: None)
+        find_dataset(name).prepare(source, tmp_path / out, origin="source", workers=1, progress=lambda *_: None)
         for source, out in ((tmp_path / "good", "packed"), (sources / name, "plain"))
     )
     assert packed == plain

@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from data_prep.datasets.deepglobe import DeepGlobe
-from data_prep.registry import dataset
+from data_prep.registry import find_dataset
 from tests.conftest import REPOSITORY
 from tests.data_prep import raster_files
 from tests.data_prep.samples import contents, picture, prepare, squares, write_image, write_mask, write_pair
@@ -110,7 +110,7 @@ def killed_at(event, whdld, source, out):
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_a_kill_before_any_touch_of_the_file_system(tmp_path):
-    whdld, source = dataset("whdld"), tmp_path / "source"
+    whdld, source = find_dataset("whdld"), tmp_path / "source"
     whdld.synthesize(source, 3, seed=0)
     (source / "ImagesPNG" / "wh0001.png").write_bytes(b"")
     asked = {"origin": "synthetic", "workers": 1, "progress": lambda *_: None, "skip_bad": True}

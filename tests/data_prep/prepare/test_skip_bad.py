@@ -9,7 +9,7 @@ import pytest
 
 from data_prep.errors import DataError
 from data_prep.manifest import load_manifest
-from data_prep.registry import DATASETS, dataset
+from data_prep.registry import DATASETS, find_dataset
 from tests.data_prep.samples import contents, prepare, road, squares, write_image, write_mask, write_pair
 
 
@@ -129,7 +129,7 @@ def test_a_source_where_all_is_bad_is_an_error(source, out):
 
 
 def test_a_published_split_of_which_nothing_is_left_is_an_error(tmp_path, stand_ins):
-    whu, source = dataset("whu"), shutil.copytree(stand_ins("whu"), tmp_path / "source")
+    whu, source = find_dataset("whu"), shutil.copytree(stand_ins("whu"), tmp_path / "source")
     next((source / "val" / "label").iterdir()).write_bytes(b"II*\0")
     with pytest.raises(DataError, match=r"every pair of val has a bad file"):
         whu.prepare(source, tmp_path / "out", origin="synthetic", workers=1, progress=lambda *_: None, skip_bad=True)
@@ -137,7 +137,7 @@ def test_a_published_split_of_which_nothing_is_left_is_an_error(tmp_path, stand_
 
 @pytest.mark.parametrize("name", DATASETS)
 def test_every_data_set_knows_the_option(tmp_path, stand_ins, name):
-    entry, source = dataset(name), shutil.copytree(stand_ins(name), tmp_path / "source")
+    entry, source = find_dataset(name), shutil.copytree(stand_ins(name), tmp_path / "source")
     first = min(
         path for path in source.rglob("*") if path.suffix in (".jpg", ".tif") and path.parts[-3] not in ("val", "test")
     )

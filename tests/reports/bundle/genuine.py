@@ -24,14 +24,14 @@ from benchmarks.results.test_set_log import append_use, record_use
 from benchmarks.training.optimizer import learning_rate
 from data_prep.datasets.folder import Folder
 from data_prep.manifest import Entry, Manifest, load_manifest, save_manifest
-from data_prep.registry import dataset, register_home
+from data_prep.registry import find_dataset, register_home
 from data_prep.rules import rule
 from rssam.contract import IGNORE, Optimisation
 from tests.benchmarks.prepared import write_prepared
 from tests.reports.fabricate import PROVENANCE
 
 MACHINE = {"platform": "Linux", "device": "AMD EPYC", "device_type": "cpu", "cores": 4, "threads": 2}
-WHDLD = dataset("whdld")
+WHDLD = find_dataset("whdld")
 SIDE, OWN_SIDE = 64, 128
 
 
@@ -157,7 +157,7 @@ def put_run(home, run, rng):
 
 def put_score(home, name, manifest, rng, *, of_run=None):
     """Store a submission on the test split; with a result, an evaluation of its network there."""
-    data, entries = dataset(manifest.dataset), manifest.splits(0)["test"]
+    data, entries = find_dataset(manifest.dataset), manifest.splits(0)["test"]
     counts, native, _ = test_of(home / "data" / data.name, entries, len(data.classes), rng)
     system = of_run and {
         "key": of_run.key, "parameters": f"{int(of_run.key[-10:], 16):064x}", "crop": None,

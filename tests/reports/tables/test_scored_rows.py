@@ -14,7 +14,7 @@ from benchmarks.protocol.tables import TABLES
 from benchmarks.results.store import Store
 from benchmarks.results.submission import Submission, identify, put_submission
 from data_prep.manifest import describe_data
-from data_prep.registry import dataset
+from data_prep.registry import find_dataset
 from reports.render import csv as csv_table
 from reports.render import latex, markdown
 from reports.render.html import render
@@ -36,7 +36,7 @@ FULL = [0.70, 0.71, 0.72, 0.73, 0.74]
 def submission(
     dice=0.9, *, name=NAME, kind="scored", data=WHOLE, digest=None, of="deepglobe", system=None, part="test"
 ):
-    declared = dataset(of)
+    declared = find_dataset(of)
     identity = identify(
         kind, name, declared, data=digest or f"{describe_data('deepglobe', data)} 0", split_seed=0,
         split_rule="random", images=part,

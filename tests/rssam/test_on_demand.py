@@ -8,7 +8,7 @@ import pytest
 from tests.conftest import REPOSITORY
 
 
-@pytest.mark.parametrize("package", ["rssam", "data_prep"])
+@pytest.mark.parametrize("package", ["rssam", "data_prep", "benchmarks", "reports"])
 def test_every_public_name_is_what_the_type_checker_sees(package):
     """Against the imports for type checking in the same file."""
     module = importlib.import_module(package)
@@ -25,7 +25,7 @@ def test_every_public_name_is_what_the_type_checker_sees(package):
     assert all(getattr(module, name) is value for name, value in imported.items())
 
 
-@pytest.mark.parametrize("package", ["rssam", "data_prep"])
+@pytest.mark.parametrize("package", ["rssam", "data_prep", "benchmarks", "reports"])
 def test_another_name_is_an_attribute_error(package):
     with pytest.raises(AttributeError, match=f"module '{package}' has no attribute 'nothing'"):
         _ = importlib.import_module(package).nothing

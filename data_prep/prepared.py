@@ -1,0 +1,164 @@
+"""Prepare two folders of images and masks from Python, and open a prepared set with its splits."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from data_prep.dataset import Dataset
+from data_prep.datasets.folder import DECLARATION, Folder, load_folder
+from data_prep.datasets.folder_options import ClassMap, declare
+from data_prep.errors import DataError
+from data_prep.images.class_values import MaskValue
+from data_prep.manifest import Manifest, load_manifest
+from data_prep.prepare.convert import FitMode
+from data_prep.processes import Progress
+from data_prep.registry import BUILT_IN, find_dataset
+from data_prep.splits import Split, SplitRule
+from rssam.files import scratch_folder
+
+if TYPE_CHECKING:
+    from data_prep.loading.torch_dataset import PreparedDataset
+
+TAKEN = (*BUILT_IN, "folder", "weights")
+"""Names that a data set of the user's own cannot have."""
+
+
+@dataclass(frozen=True)
+class PreparedSet:
+    """A prepared folder with its declaration and its manifest.
+
+    Examples:
+        The set of docs/python.md:
+
+        >>> from data_prep import open_prepared
+        >>> roads = open_prepared("example/data/roads")
+        >>> roads.dataset.classes, roads.manifest.image_size
+        (('road',), (64, 64))
+        >>> item = roads.split("train")[0]
+        >>> item["image"].shape, item["mask"].shape
+        (torch.Size([3, 64, 64]), torch.Size([64, 64]))
+    """
+
+    folder: Path
+    dataset: Dataset
+    manifest: Manifest
+
+    def split(self, name: Split, split_seed: int = 0, rule: SplitRule = "random") -> PreparedDataset:
+        """Return "train", "val" or "test" as a PyTorch data set, in the order of stems. Imports torch.
+
+        An item has `name`, `image` uint8 [3, H, W], and `mask` uint8 [H, W] with class labels, 255 where pixels are
+        ignored. A published split is the same for every seed and rule.
+        """
+        from data_prep.loading.torch_dataset import PreparedDataset
+
+        return PreparedDataset(self.folder, self.manifest.splits(split_seed, rule)[name])
+
+
+def open_prepared(folder: Path | str) -> PreparedSet:
+    """Read a prepared folder, as `Home.dataset` names it; no image is read yet.
+
+    Raises:
+        NotPrepared: The folder has no manifest.
+        DataError: Its manifest or its declaration is damaged, or it is named for another data set.
+
+    Examples:
+        The set of docs/python.md, with the sizes of its splits:
+
+        >>> from data_prep import open_prepared
+        >>> roads = open_prepared("example/data/roads")
+        >>> {name: len(roads.split(name)) for name in ("train", "val", "test")}
+        {'train': 4, 'val': 1, 'test': 1}
+    """
+    folder = Path(folder).resolve()
+    declared = load_folder(folder) if (folder / DECLARATION).exists() else None
+    manifest = load_manifest(folder, folder.name if declared is None else declared.name)
+    return PreparedSet(folder, declared or find_dataset(manifest.dataset), manifest)
+
+
+def declare_own(declared: ClassMap, source: Path) -> Folder:
+    """Return the data set that a user declares of a source; see `declare`, which names the errors."""
+    return declare(declared, source, TAKEN)
+
+
+def prepare_folders(
+    images: Path | str,
+    masks: Path | str,
+    out: Path | str,
+    classes: Mapping[str, MaskValue],
+    *,
+    ignore: MaskValue | None = None,
+    threshold: int | None = None,
+    fit: FitMode | None = None,
+    side: int | None = None,
+    scale: str | None = None,
+    ignore_split: bool = False,
+    skip_bad: bool = False,
+    workers: int = 1,
+    progress: Progress | None = None,
+) -> PreparedSet:
+    """Prepare images and masks of equal file names for training; a second call verifies and changes nothing.
+
+    It does what `rssam-bench prepare folder` does with a source that holds both folders, and gives the same run keys.
+    Pairs are dealt 70/15/15 by a hash of their names, unless sub-folders train, val and test say otherwise.
+
+    Args:
+        images: folder of PNG, JPEG or TIFF files, of 8 bits or more.
+        masks: folder of PNG or TIFF files.
+        out: the folder to write. Its name is that of the data set: small letters, digits, - and _.
+        classes: value of each class in the masks, a number or a colour (R, G, B). A single class implies a background
+            of 0 or black.
+        ignore: value of pixels that are in neither loss nor counts.
+        threshold: of one class, the grey value 1..255 from which a pixel belongs to it.
+        fit: "tile" or "resize". If None, images of one usable size are kept and others are cut in tiles.
+        side: side in pixels of the prepared images, a multiple of 32; 512 if None.
+        scale: "MIN,MAX" or "auto", the values of images of more than 8 bits that become 0 and 255.
+        ignore_split: deal a published split anew.
+        skip_bad: leave out pairs with a bad file; every report says how many.
+        workers: processes. A script that asks for more than one needs `if __name__ == "__main__":`.
+        progress: called as progress(done, total, what).
+
+    Raises:
+        DataError: The declaration, or a file; the message lists every bad file. Nothing half-written is left.
+
+    Examples:
+        Four pairs of 64 pixels, with a road of the value 255:
+
+        >>> from pathlib import Path
+        >>> import numpy as np
+        >>> from PIL import Image
+        >>> from data_prep import prepare_folders
+        >>> for number in range(4):
+        ...     mask = np.zeros((64, 64), np.uint8)
+        ...     mask[8 * number : 8 * number + 20] = 255
+        ...     for folder, pixels in (("photos", np.stack([mask // 2 + 60] * 3, -1)), ("roads", mask)):
+        ...         Path("scenes", folder).mkdir(parents=True, exist_ok=True)
+        ...         Image.fromarray(pixels).save(Path("scenes", folder, f"scene{number}.png"))
+        >>> prepared = prepare_folders("scenes/photos", "scenes/roads", "prepared/lanes", {"road": 255})
+        >>> prepared.manifest.describe()
+        "the user's own data: 4 pairs"
+    """
+    out = Path(out)
+    folders = {"images": Path(images), "masks": Path(masks)}
+    for what, folder in folders.items():
+        if not folder.is_dir():
+            raise DataError(f"expected a folder of {what} at {folder}, found {'a file' if folder.exists() else 'none'}")
+    class_map = ClassMap(
+        name=out.name, classes=tuple(classes.items()), ignore=ignore, fit=fit, side=side, ignore_split=ignore_split,
+        threshold=threshold, scale=scale,
+    )  # fmt: skip
+    with scratch_folder(Path(tempfile.gettempdir()), "rssam-bench-folders") as source:
+        for name, folder in folders.items():  # as a source with both, wherever they lie
+            (source / name).symlink_to(folder.resolve(), target_is_directory=True)
+        own = declare_own(class_map, source)
+        manifest = own.prepare(
+            source, out, origin="source", workers=workers, progress=progress or _silent, skip_bad=skip_bad
+        )
+    return PreparedSet(out.resolve(), own, manifest)
+
+
+def _silent(done: int, total: int, what: str) -> None:
+    """Show no progress."""

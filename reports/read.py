@@ -1,0 +1,84 @@
+"""Read the results of a home as data frames: a line for each run, or a table of the paper with ours beside it."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import asdict
+from pathlib import Path
+
+import pandas as pd
+
+from benchmarks.protocol.recipe import PRECISION_NAMES
+from benchmarks.protocol.run_names import run_name
+from benchmarks.protocol.tables import TABLES
+from benchmarks.results.home import Home, open_home
+from benchmarks.results.result import Result
+from reports.select.results import collect
+from reports.statistics.units import dice_interval
+from reports.tables.assemble import assemble
+from reports.tables.frames import PARAMETER_COLUMNS, TableFrame, score
+from rssam.errors import UnknownName
+
+COLUMNS = (
+    "key", "system", "variant", "dataset", "profile", "split_seed", "seed", "computed_in", "test_images", "dice",
+    "dice_low", "dice_high", "jaccard", "precision", "recall", "accuracy", "overall_accuracy", "collapsed",
+    *PARAMETER_COLUMNS, "seconds",
+)  # fmt: skip
+"""Columns of `read_results`."""
+
+
+def read_results(home: Path | str | Home | None = None) -> pd.DataFrame:
+    """Read the finished runs of a home, a row each, in the order of their keys.
+
+    Scores are in 0..1 under the data set's own average, `dice_low` and `dice_high` are its 95 % interval (NaN without
+    one), parameters are in millions, `seconds` are of training and test, and `computed_in` is fp32, bf16 or fp16. A run
+    is `collapsed` if it is no better than a constant answer. Results that no table uses are left out with a warning.
+
+    Examples:
+        The home of docs/python.md:
+
+        >>> from reports import read_results
+        >>> frame = read_results("example")
+        >>> frame[["system", "dataset", "profile", "test_images"]].to_string(index=False).splitlines()
+        ['system dataset profile  test_images', 'RS-SAM   roads    demo            1']
+    """
+    collection = collect(open_home(home).root, published=None)
+    for sentence in (*collection.damaged, *collection.left_out):
+        warnings.warn(sentence, stacklevel=2)
+    rows = [_row(stored.result) for stored in collection.stored]
+    return pd.DataFrame(rows, columns=[*COLUMNS])
+
+
+def read_table(item: str, home: Path | str | Home | None = None) -> tuple[TableFrame, ...]:
+    """Read a table of the paper with the results of a home beside it, a frame for each setting that has results.
+
+    Runs share a frame only where recipe, data, start and arithmetic are the same; without any result there is one frame
+    under the paper's setting, whose rows are "not run". Results that come with this version are read too.
+
+    Raises:
+        UnknownName: There is no such table; the message lists the choices.
+
+    Examples:
+        Table 5 on the set of docs/python.md, where one of its rows is run:
+
+        >>> from reports import read_table
+        >>> (frame,) = read_table("table5", "example")
+        >>> frame.title
+        "profile demo, dataset roads; the user's own data: 6 pairs; 32-true"
+        >>> frame.rows["state"].tolist()[:4]
+        ['not run', 'not run', 'not run', 'not run']
+    """
+    if item not in TABLES:
+        raise UnknownName(f"unknown table {item!r}: choose from {', '.join(TABLES)}")
+    return assemble([TABLES[item]], collect(open_home(home).root)).frames
+
+
+def _row(result: Result) -> dict[str, object]:
+    name, interval = run_name(result.identity), dice_interval(result)
+    return {
+        "key": result.key, "system": name.system, "variant": name.variant, "dataset": name.dataset,
+        "profile": name.recipe, "split_seed": name.split_seed, "seed": name.seed,
+        "computed_in": PRECISION_NAMES[result.identity["precision"]], "test_images": len(result.images),
+        **asdict(result.scores), "dice_low": interval.low, "dice_high": interval.high, "collapsed": result.collapsed,
+        **{column: score(result, column) for column in PARAMETER_COLUMNS}, "seconds": result.seconds,
+    }  # fmt: skip
