@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, cast, get_args
 
 import typer
 from rich.table import Table as RichTable
@@ -22,10 +22,9 @@ from benchmarks.cli.options import (
 from benchmarks.execution.hardware import DeviceChoice
 from benchmarks.failures import first_line
 from benchmarks.results.home import Home
-from rssam.errors import UserError
+from rssam.errors import UnknownName, UserError
 
 if TYPE_CHECKING:
-    from rssam.sam.attention import AttentionKind
     from rssam.sam.encoder_sizes import EncoderInit
 
 
@@ -49,8 +48,11 @@ def speed(
     group: Annotated[int | None, typer.Option(min=1, help="Images of a training step. [6; on the CPU 2]")] = None,
     rounds: Annotated[int, typer.Option(min=7, help="Rounds, in each of which everything is timed once.")] = 7,
     compare: Annotated[
-        Literal["reference", "tiled", "folded", "dense"] | None,
-        typer.Option(help="In the same rounds also this way of SAM's blocks; reference: segment_anything's own."),
+        list[str] | None,
+        typer.Option(
+            help="In the same rounds also: reference (segment_anything's blocks, LoRA as SAMed writes it), tiled, "
+            "folded, dense; of encoder also stock, transformers, transformers-sdpa, timm. May be repeated."
+        ),
     ] = None,
     compiled: Annotated[bool, typer.Option("--compile", help="Compile the networks (torch.compile).")] = False,
     workers: Annotated[int | None, typer.Option(min=0, help="Processes that read images. [by the cores]")] = None,
@@ -62,10 +64,12 @@ def speed(
     from benchmarks.protocol.registry import MODELS
     from benchmarks.protocol.setting import Setting
     from benchmarks.speed.loading import share_of_waiting
+    from benchmarks.speed.peers import PEERS
     from benchmarks.speed.timing import Conditions, measure_encoder, measure_system, save_record
     from benchmarks.training.compile import COMPILE_FAULTS, is_compile_fault
     from data_prep.registry import find_dataset
     from rssam.contract import Task
+    from rssam.sam.attention import AttentionKind
     from rssam.sam.encoder_sizes import SMALL_ENCODERS, check_encoder
 
     if size % 32:
@@ -81,13 +85,19 @@ def speed(
         chosen_device, choose_precision(precision, chosen_device), batch or (8 if cuda else 2),
         group or (6 if cuda else 2), rounds, compiled,
     )  # fmt: skip
-    ways: tuple[AttentionKind, ...] = ("auto",) if compare is None else ("auto", compare)
+    peers = tuple(name for name in compare or () if name in PEERS)
+    known = (*get_args(AttentionKind)[1:], *PEERS)
+    if unknown := [name for name in compare or () if name not in known]:
+        raise UnknownName(f"unknown --compare {unknown[0]!r}: choose from {', '.join(known)}")
+    if peers and names != ["encoder"]:
+        raise UserError(f"--compare {peers[0]} compares encoders: run rssam-bench speed encoder --compare {peers[0]}")
+    ways = cast("tuple[AttentionKind, ...]", ("auto", *(name for name in compare or () if name not in PEERS)))
     task = Task(find_dataset(dataset).classes, (size, size))
     records = []
     for name in names:
         try:
             if name == "encoder":
-                record = measure_encoder(encoder or "vit_b", task, conditions, ways)
+                record = measure_encoder(encoder or "vit_b", task, conditions, ways, peers)
             else:
                 model = declared[name]
                 if encoder is not None:  # the network that `reproduce --encoder` trains: its results find the record

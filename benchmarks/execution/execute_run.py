@@ -179,9 +179,10 @@ class _DeviceRun:
                 record_use(self.session.home, self.resolved)
             folder = self.session.data_folder(self.run.dataset.name)
             test = PreparedDataset(folder, self.splits["test"], native=True, cache=False)  # each is read once
+            together = self.recipe.group if self.session.device == "cuda" else 1  # on the CPU the batch may change bits
             evaluation = evaluate(
                 self.fabric.setup(net), test, self.run.task, self.run.recipe.crop, self.fabric.device,
-                self._test_progress, self.ranks,
+                self._test_progress, self.ranks, together, self.session.workers,
             )  # fmt: skip
         except torch.OutOfMemoryError as error:
             if not saving_memory:

@@ -60,8 +60,8 @@ class LabelPredictor:
             raise UserError(f"expected images of {self.size[0]}x{self.size[1]} pixels, found {size[0]}x{size[1]}")
         labels = []
         for image in torch.from_numpy(np.array(images)).permute(0, 3, 1, 2):
-            logits = predict_logits(self.net, image, None if whole else side, self.fabric.device)
-            labels.append(predicted_labels(logits).cpu().numpy())
+            logits = predict_logits(self.net, image[None], None if whole else side, self.fabric.device)
+            labels.append(predicted_labels(logits)[0].cpu().numpy())
         return np.stack(labels)
 
 

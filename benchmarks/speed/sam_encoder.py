@@ -1,4 +1,4 @@
-"""SAM's image encoder by itself, ours and that of segment_anything, as networks whose speed can be measured."""
+"""SAM's image encoder by itself, as a network whose speed can be measured."""
 
 from __future__ import annotations
 
@@ -30,15 +30,3 @@ def encoder_alone(name: str, task: Task) -> nn.Module:
     add_lora(encoder, 4)
     freeze_encoder(encoder, "sam")
     return EncoderAlone(encoder)
-
-
-def stock_encoder(name: str, task: Task) -> nn.Module:
-    """Return the same encoder from segment_anything alone, every module its own; it takes normalised images."""
-    from segment_anything.modeling import ImageEncoderViT
-
-    size = ENCODERS[name]
-    net: nn.Module = ImageEncoderViT(
-        img_size=task.image_size[0], patch_size=16, embed_dim=size.width, depth=size.blocks, num_heads=size.heads,
-        out_chans=256, qkv_bias=True, use_rel_pos=True, window_size=14, global_attn_indexes=size.global_blocks,
-    )  # fmt: skip
-    return net.requires_grad_(False)

@@ -25,6 +25,7 @@ from benchmarks.protocol.run import plain_fields, short_digest
 from benchmarks.results.home import Home
 from benchmarks.results.provenance import provenance
 from benchmarks.speed.memory import CallMemory, memory_of
+from benchmarks.speed.peers import peer_encoder
 from benchmarks.speed.sam_encoder import EncoderAlone, encoder_alone
 from benchmarks.training.compile import channels_last, compile_network
 from benchmarks.training.device_layout import Device
@@ -57,11 +58,12 @@ class Conditions:
 
 @dataclass(frozen=True)
 class Operation:
-    """Something to time: `run` does it once, `images` are what it handles then."""
+    """Something to time: `run` does it once, after `ready` was called, which is not timed."""
 
     name: str
     run: Callable[[], object]
-    images: int
+    images: int  # that `run` handles
+    ready: Callable[[], object] = lambda: None
 
 
 def measure_system(
@@ -78,48 +80,63 @@ def measure_system(
 
 
 def measure_encoder(
-    name: str, task: Task, conditions: Conditions, ways: tuple[AttentionKind, ...] = ("auto", "reference", "dense")
+    name: str,
+    task: Task,
+    conditions: Conditions,
+    ways: tuple[AttentionKind, ...] = ("auto",),
+    peers: tuple[str, ...] = (),
 ) -> dict[str, Any]:
-    """The record of SAM's encoder by itself."""
+    """The record of SAM's encoder by itself, and how much longer the encoders of `peers` take.
+
+    Raises PeerMissing for one that is not installed.
+    """
     with seeded(0, deterministic=False):
         net = encoder_alone(name, task)
+        others = {peer: peer_encoder(peer, name, task) for peer in peers}
     title = f"SAM's encoder {name}"
     description: dict[str, Any] = {
         "system": {"name": "encoder", "title": title, "version": 1, "options": {"encoder": name}},
         "classes": [],
     }
     cost = measure_network(partial(encoder_alone, name), task)
-    return _record(description, time_network(net, task, conditions, ways), task, conditions, cost)
+    return _record(description, time_network(net, task, conditions, ways, others), task, conditions, cost)
 
 
-def time_network(net: nn.Module, task: Task, conditions: Conditions, ways: tuple[AttentionKind, ...]) -> dict[str, Any]:
-    """Seconds of every operation by way, "auto.latency" and so on, each a list with one entry a round."""
+def time_network(
+    net: nn.Module,
+    task: Task,
+    conditions: Conditions,
+    ways: tuple[AttentionKind, ...],
+    others: Mapping[str, nn.Module] | None = None,
+) -> dict[str, Any]:
+    """Seconds of every operation by way, "auto.latency" and so on, each a list with one entry a round.
+
+    Args:
+        net: the network, the figures of whose first way stand for it.
+        task: size of the images.
+        conditions: where and how it is timed.
+        ways: ways of the network's blocks.
+        others: networks that the first way is compared with, by name.
+    """
     fabric = make_fabric(conditions.device, conditions.precision)
     device, cuda = fabric.device, conditions.device == "cuda"
-    if cuda:
-        channels_last(net)
-    if conditions.compiled:
-        compile_network(net)
-    raw = make_optimizer(net, PAPER, 0.0, fused=cuda)  # at rate 0, so that thousands of steps diverge nowhere
-    model, optimizer = set_up_training(fabric, net, raw)
     images = torch.rand(max(conditions.batch, conditions.group), 3, *task.image_size, device=device)
     labels = torch.randint(max(2, len(task.classes)), (conditions.group, *task.image_size), device=device)
     labels = labels.to(torch.uint8)
     segments = not isinstance(net, EncoderAlone)
 
-    def forward(way: AttentionKind, count: int) -> Callable[[], object]:
-        def run() -> object:
-            set_attention(net, way)
-            net.eval()
+    def operations(name: str, network: nn.Module, set_up: tuple[Any, Any], way: AttentionKind) -> list[Operation]:
+        model, optimizer = set_up
+
+        def ready(training: bool) -> None:
+            set_attention(network, way)
+            network.train(training)
+
+        def forward(count: int) -> object:
             with torch.inference_mode():
                 return model(images[:count])
 
-        return run
-
-    def step(way: AttentionKind) -> Callable[[], object]:
-        def run() -> object:
-            set_attention(net, way)
-            net.train()
+        def step() -> object:
             with fabric.autocast():
                 if segments:
                     loss = training_loss(model, images[: conditions.group], labels, 0.2, 0.8)
@@ -130,31 +147,42 @@ def time_network(net: nn.Module, task: Task, conditions: Conditions, ways: tuple
             optimizer.zero_grad(set_to_none=True)
             return loss
 
-        return run
+        to_predict, to_train = partial(ready, training=False), partial(ready, training=True)
+        return [
+            Operation(f"{name}.latency", partial(forward, 1), 1, to_predict),
+            Operation(f"{name}.throughput", partial(forward, conditions.batch), conditions.batch, to_predict),
+            Operation(f"{name}.step", step, conditions.group, to_train),
+        ]
 
-    forwards = [
-        operation
-        for way in ways
-        for operation in (
-            Operation(f"{way}.latency", forward(way, 1), 1),
-            Operation(f"{way}.throughput", forward(way, conditions.batch), conditions.batch),
-        )
-    ]
-    steps = [Operation(f"{way}.step", step(way), conditions.group) for way in ways]
+    def set_up(network: nn.Module) -> tuple[Any, Any]:
+        if cuda:
+            channels_last(network)
+        if conditions.compiled:
+            compile_network(network)
+        raw = make_optimizer(network, PAPER, 0.0, fused=cuda)  # at rate 0, so that thousands of steps diverge nowhere
+        return set_up_training(fabric, network, raw)
+
+    own = set_up(net)
+    found = [operation for way in ways for operation in operations(way, net, own, way)]
+    for name, other in (others or {}).items():
+        found += operations(name, other, set_up(other), "auto")
     memory: dict[str, CallMemory | None] = {}
     seconds: dict[str, list[float]] = {}
+    forwards = [operation for operation in found if not operation.name.endswith(".step")]
     # What predicts has not trained: after a step an allocator keeps so much that large temporaries cost nothing.
-    for operations in ([*forwards, _product(conditions)], steps):
-        memory |= {operation.name: memory_of(operation.run, device) for operation in operations}
-        seconds |= alternating(operations, conditions.rounds, device)
-    first, *others = ways
+    for part in ([*forwards, _product(conditions)], [operation for operation in found if operation not in forwards]):
+        for operation in part:
+            operation.ready()
+            memory[operation.name] = memory_of(operation.run, device)
+        seconds |= alternating(part, conditions.rounds, device)
+    first, *compared = *ways, *(others or {})
     ratios, memory_above = {}, {}
-    for way, name in product(others, OPERATIONS):
+    for way, name in product(compared, OPERATIONS):
         pairs = zip(seconds[f"{way}.{name}"], seconds[f"{first}.{name}"], strict=True)
-        ratios[f"{way}.{name}"] = summary([other / own for other, own in pairs])
-        own, other = memory[f"{first}.{name}"], memory[f"{way}.{name}"]
-        if own is not None and other is not None:
-            memory_above[f"{way}.{name}"] = {"own": own.above, "other": other.above}
+        ratios[f"{way}.{name}"] = summary([theirs / ours for theirs, ours in pairs])
+        of_ours, of_theirs = memory[f"{first}.{name}"], memory[f"{way}.{name}"]
+        if of_ours is not None and of_theirs is not None:
+            memory_above[f"{way}.{name}"] = {"own": of_ours.above, "other": of_theirs.above}
     calls = {name: memory[f"{first}.{name}"] for name in OPERATIONS}
     peaks = {name: None if call is None else call.peak for name, call in calls.items()}
     return {
@@ -167,11 +195,13 @@ def alternating(operations: list[Operation], rounds: int, device: torch.device) 
     """Seconds of each operation in every round, after one round to warm up and a look at how often to repeat each."""
     repeats = {}
     for operation in operations:
+        operation.ready()
         operation.run()  # compiles, allocates, chooses kernels
         repeats[operation.name] = max(1, round(SECONDS_OF_AN_OPERATION / max(timed(operation.run, 1, device), 1e-6)))
     seconds: dict[str, list[float]] = {operation.name: [] for operation in operations}
     for number in range(rounds):
         for operation in operations if number % 2 == 0 else reversed(operations):
+            operation.ready()
             seconds[operation.name].append(timed(operation.run, min(repeats[operation.name], 200), device))
     return seconds
 

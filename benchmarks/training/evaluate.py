@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -12,7 +14,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from benchmarks.metrics.count_probabilities import probability_histogram
+from benchmarks.metrics.count_probabilities import probability_histograms
 from benchmarks.metrics.counts import Counts
 from benchmarks.protocol.recipe import Recipe
 from benchmarks.training.loss import segmentation_loss
@@ -29,7 +31,7 @@ _ImageCounts = tuple[str, Tensor, Tensor | None, Tensor]
 class Evaluation:
     """The counts of a pass over a split, with the predicted labels [H, W] of every image and histograms.
 
-    Histograms are int64 [images, channels, bins, 2], at the prepared label's resolution; see `probability_histogram`.
+    Histograms are int64 [images, channels, bins, 2], at the prepared label's resolution; see `probability_histograms`.
     """
 
     images: tuple[str, ...]
@@ -37,6 +39,11 @@ class Evaluation:
     native_counts: Counts | None
     predictions: tuple[NDArray[np.uint8], ...]
     histograms: NDArray[np.int64] | None = None
+
+
+def sent(pixels: Tensor, device: torch.device) -> Tensor:
+    """Return pixels on the device; nothing waits for a GPU, because they leave from pinned memory."""
+    return (pixels.pin_memory() if device.type == "cuda" else pixels).to(device, non_blocking=True)
 
 
 def to_float(images: Tensor, device: torch.device) -> Tensor:
@@ -78,7 +85,7 @@ def validation_loss(
     for first in range(0, len(groups), ranks.size):
         if (number := first + ranks.rank) < len(groups):
             images, labels = _stacked(read, groups[number], recipe.crop)
-            labels, logits = labels.to(device), net(to_float(images, device))  # logits [B, C, H, W]
+            labels, logits = sent(labels, device), net(to_float(sent(images, device), device))  # logits [B, C, H, W]
             loss = segmentation_loss(logits, labels, recipe.ce_weight, recipe.dice_weight)
             sums[number] = loss.double() * len(images)
             if watch is not None:
@@ -100,6 +107,8 @@ def evaluate(
     device: torch.device,
     progress: Callable[[int, int], None] | None = None,
     ranks: SingleProcess | None = None,
+    together: int = 1,
+    readers: int = 1,
 ) -> Evaluation:
     """Predict every image of `data` once and count; images larger than the crop are covered by a grid of crops.
 
@@ -115,27 +124,26 @@ def evaluate(
         device: where the network is.
         progress: called as progress(done, total), equally often on each rank.
         ranks: the ranks of a run on several devices.
+        together: images or squares that are predicted at once, as far as whole images give so many.
+        readers: threads that read the next images meanwhile.
     """
     ranks = ranks or SingleProcess()
     net.eval()
+    sizes = {entry.size for entry in data.entries}
+    squares = max(1 if crop is None else len(grid(size, crop)) for size in sizes)
+    images = max(1, together // squares) if len(sizes) == 1 else 1  # of a batch
+    starts = range(0, len(data), images * ranks.size)
+    batches = [range(first, len(data))[images * ranks.rank :][:images] for first in starts]
     counted: dict[int, _ImageCounts] = {}
     predicted: dict[int, NDArray[np.uint8]] = {}
-    for first in range(0, len(data), ranks.size):
-        if (index := first + ranks.rank) < len(data):
-            item = data[index]
-            mask, native = item["mask"], item.get("native_mask")
-            logits = predict_logits(net, item["image"], crop, device)  # [C, H, W]
-            labels = predicted_labels(logits)  # [H, W]
-            finer = None
-            if native is not None and native.shape != mask.shape:
-                upsampled = F.interpolate(logits[None], tuple(native.shape), mode="bilinear", align_corners=False)[0]
-                finer = confusion_matrix(native.to(device), predicted_labels(upsampled), task).cpu()
-            mask = mask.to(device)
-            histogram = probability_histogram(mask, logits)  # [C, bins, 2]
-            counted[index] = item["name"], confusion_matrix(mask, labels, task).cpu(), finer, histogram
-            predicted[index] = labels.cpu().numpy()
-        if progress is not None:
-            progress(min(first + ranks.size, len(data)), len(data))
+    with closing(_read_ahead(data, batches, readers)) as read:
+        for first, batch, items in zip(starts, batches, read, strict=True):
+            if items:
+                counts, labels = _count(net, items, task, crop, device)
+                counted.update(zip(batch, counts, strict=True))
+                predicted.update(zip(batch, labels, strict=True))
+            if progress is not None:
+                progress(min(first + images * ranks.size, len(data)), len(data))
     counted = ranks.collect(counted, len(data))
     predicted = ranks.collect(predicted, len(data), rank_zero_only=True)
     names, confusions, finer_confusions, histograms = zip(*(counted[index] for index in range(len(data))), strict=True)
@@ -149,37 +157,89 @@ def evaluate(
     )
 
 
+def _read_ahead(
+    data: PreparedDataset, batches: Sequence[Sequence[int]], readers: int
+) -> Generator[list[Item], None, None]:
+    """Yield the items of each batch, while those of the next are read."""
+    with ThreadPoolExecutor(max(1, readers)) as pool:
+        begun = [[pool.submit(data.__getitem__, index) for index in batch] for batch in batches[:1]]
+        for number in range(len(batches)):
+            begun.append([pool.submit(data.__getitem__, index) for index in [*batches, ()][number + 1]])
+            yield [item.result() for item in begun.pop(0)]
+
+
+def _count(
+    net: nn.Module, items: Sequence[Item], task: Task, crop: int | None, device: torch.device
+) -> tuple[list[_ImageCounts], NDArray[np.uint8]]:
+    """Predict a batch; return the counts of each image, and labels [B, H, W]. The device is waited for at the end."""
+    natives = [item.get("native_mask") for item in items]
+    finer = [native if native is not None and native.shape != item["mask"].shape else None
+             for native, item in zip(natives, items, strict=True)]  # fmt: skip
+    masks = sent(torch.stack([item["mask"] for item in items]), device)
+    logits = predict_logits(net, torch.stack([item["image"] for item in items]), crop, device)  # [B, C, H, W]
+    labels = predicted_labels(logits)  # [B, H, W]
+    confusions, histograms = confusion_matrices(masks, labels, task), probability_histograms(masks, logits)
+    finer_confusions = [
+        None if native is None else _finer_confusion(sent(native, device), one, task)
+        for native, one in zip(finer, logits, strict=True)
+    ]
+    of_images = zip(confusions.cpu(), finer_confusions, histograms, strict=True)
+    counts = [
+        (item["name"], confusion, None if finest is None else finest.cpu(), histogram)
+        for item, (confusion, finest, histogram) in zip(items, of_images, strict=True)
+    ]
+    return counts, labels.cpu().numpy()
+
+
+def _finer_confusion(native: Tensor, logits: Tensor, task: Task) -> Tensor:
+    """Return the confusion matrix of a native mask [h, w] and logits [C, H, W], which are upsampled to it."""
+    upsampled = F.interpolate(logits[None], tuple(native.shape), mode="bilinear", align_corners=False)
+    return confusion_matrices(native[None], predicted_labels(upsampled), task)[0]
+
+
 def predicted_labels(logits: Tensor) -> Tensor:
-    """Return labels uint8 [H, W] of logits [C, H, W]."""
-    labels: Tensor = logits[0] > 0 if logits.shape[0] == 1 else logits.argmax(dim=0)
+    """Return labels uint8 [..., H, W] of logits [..., C, H, W]."""
+    labels: Tensor = logits.select(-3, 0) > 0 if logits.shape[-3] == 1 else logits.argmax(dim=-3)
     return labels.to(torch.uint8)
 
 
-def confusion_matrix(truth: Tensor, labels: Tensor, task: Task) -> Tensor:
-    """Return the confusion matrix int64 [K, K] of one image from truth and labels uint8 [H, W].
+def confusion_matrices(truth: Tensor, labels: Tensor, task: Task) -> Tensor:
+    """Return the confusion matrices int64 [B, K, K] of images from truth and labels uint8 [B, H, W].
 
     Rows are truth, columns prediction; ignored pixels are in no cell. Raises RuntimeError for a truth of no class.
     """
     size = max(2, task.channels)
-    # A pixel's cell from 1 on, 0 where it is ignored. Narrow numbers are counted several times faster than int64; with
-    # up to 128 classes no value of a byte overflows int16.
+    # A pixel's cell from 1 on, 0 where it is ignored, and one beyond them all for a truth of no class. Narrow numbers
+    # are counted several times faster than int64; with up to 128 classes no value of a byte overflows int16.
     cells = truth.to(torch.int16 if size <= 128 else torch.int32).mul_(size).add_(labels).add_(1)
-    counts: Tensor = torch.bincount(cells.masked_fill_(truth == IGNORE, 0).flatten(), minlength=size * size + 1)[1:]
-    return counts.view(size, size)
+    cells = cells.masked_fill_(truth == IGNORE, 0)
+    cells_of_one = size * size + 2
+    if len(cells) > 1:
+        places = torch.arange(len(cells), dtype=torch.int32, device=cells.device).mul_(cells_of_one)
+        cells = cells.clamp_(max=cells_of_one - 1).to(torch.int32).add_(places[:, None, None])
+    counts = torch.bincount(cells.flatten(), minlength=len(cells) * cells_of_one).view(-1, cells_of_one)
+    if counts.shape[0] != len(cells) or counts[:, -1].any():
+        raise RuntimeError(f"a mask has labels that are of none of the {size} classes")
+    return counts[:, 1:-1].view(-1, size, size)
 
 
-def predict_logits(net: nn.Module, image: Tensor, crop: int | None, device: torch.device) -> Tensor:
-    """Return logits fp32 [C, H, W] of one uint8 image [3, H, W]; a grid of crops covers it where there is a crop."""
+def confusion_matrix(truth: Tensor, labels: Tensor, task: Task) -> Tensor:
+    """Return the confusion matrix int64 [K, K] of one image from truth and labels uint8 [H, W]."""
+    return confusion_matrices(truth[None], labels[None], task)[0]
+
+
+def predict_logits(net: nn.Module, images: Tensor, crop: int | None, device: torch.device) -> Tensor:
+    """Return logits fp32 [B, C, H, W] of images uint8 [B, 3, H, W]; grids of crops cover them where there is a crop."""
     if crop is None:
-        whole: Tensor = net(to_float(image[None], device)).float()[0]
+        whole: Tensor = net(to_float(sent(images, device), device)).float()
         return whole
-    height, width = image.shape[-2:]
+    height, width = images.shape[-2:]
     windows = grid((height, width), crop)
-    batch = torch.stack([image[:, top : top + crop, left : left + crop] for top, left in windows])
-    parts = net(to_float(batch, device)).float()  # [windows, C, crop, crop]
-    logits: Tensor = parts.new_empty(parts.shape[1], height, width)
-    for (top, left), part in zip(windows, parts, strict=True):
-        logits[:, top : top + crop, left : left + crop] = part
+    batch = torch.stack([image[:, top : top + crop, left : left + crop] for image in images for top, left in windows])
+    parts = net(to_float(sent(batch, device), device)).float()  # [B * windows, C, crop, crop]
+    logits: Tensor = parts.new_empty(len(images), parts.shape[1], height, width)
+    for number, (top, left) in enumerate(windows):
+        logits[..., top : top + crop, left : left + crop] = parts[number :: len(windows)]
     return logits
 
 

@@ -19,10 +19,11 @@ from pathlib import Path
 from types import SimpleNamespace
 from unittest.mock import patch
 
+import numpy as np
 import torch
 from lightning.fabric import Fabric
 from torch import nn
-from torch._subclasses.fake_tensor import FakeTensorMode
+from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
@@ -32,7 +33,9 @@ from benchmarks.protocol.tables import TABLES
 from benchmarks.training import loop
 from benchmarks.training.checkpoint import Checkpoints
 from benchmarks.training.compile import channels_last
+from benchmarks.training.evaluate import evaluate, validation_loss
 from benchmarks.training.precision import LossScale
+from data_prep.loading.torch_dataset import Item
 from data_prep.registry import find_dataset
 from rssam.contract import Task
 
@@ -60,24 +63,51 @@ CARD = {
 
 
 class Waits(TorchDispatchMode):
-    """Counts the calls for which the processor would wait for the device: copies between the two that block."""
+    """Counts the calls for which the processor would wait for the device: copies between the two that block.
 
-    def __init__(self):
+    And the kernels and the bytes that they read and write, taking each operator for one kernel. With `values` a value
+    that is asked for is 0, and its wait counted; otherwise that is an error.
+    """
+
+    def __init__(self, *, values=False):
         super().__init__()
-        self.found = Counter()
+        self.found, self.kernels, self.bytes, self.values = Counter(), 0, 0, values
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
         kwargs = kwargs or {}
+        with self:  # in inference mode composed operators come whole
+            composed = func.namespace == "aten"
+            if composed and (made := func.decompose(*args, **kwargs)) is not NotImplemented:
+                return made
+        name = func.overloadpacket.__name__
+        if self.values and name == "_local_scalar_dense":
+            self.found["value"] += 1
+            return 0
+        if self.values and name == "bincount":  # its extremes are asked for first
+            self.found[name] += 2
+            self.kernels += 3
+            return torch.empty(kwargs.get("minlength", args[-1]), dtype=torch.int64, device=args[0].device)
         made = func(*args, **kwargs)
-        before, after = (
-            {leaf.device.type for leaf in tree_leaves(leaves) if isinstance(leaf, torch.Tensor)}
+        given, got = (
+            [leaf for leaf in tree_leaves(leaves) if isinstance(leaf, torch.Tensor)]
             for leaves in ((args, kwargs), made)
         )
-        name = func.overloadpacket.__name__
-        blocking = not kwargs.get("non_blocking", len(args) > 2 and name == "copy_" and args[2])
-        if name in ("_to_copy", "copy_") and {"cpu", "cuda"} <= before | after and blocking:
+        before, after = ({leaf.device.type for leaf in leaves} for leaves in (given, got))
+        asked = kwargs.get("non_blocking", len(args) > 2 and name == "copy_" and args[2])
+        pageable = name == "_to_copy" and before == {"cpu"} and not getattr(given[0], "pinned", False)
+        if name in ("_to_copy", "copy_") and {"cpu", "cuda"} <= before | after and (pageable or not asked):
             self.found[f"{name} from {'-'.join(sorted(before))}"] += 1
+        if "cuda" in after and not func.is_view:
+            self.kernels += 1
+            touched = {id(leaf): leaf for leaf in (*given, *got) if leaf.device.type == "cuda"}
+            self.bytes += sum(leaf.numel() * leaf.element_size() for leaf in touched.values())
         return made
+
+
+def pinned(tensor):
+    """Stand in for `pin_memory`, which needs a driver."""
+    tensor.pinned = True
+    return tensor
 
 
 def with_cards(run, count):
@@ -118,6 +148,62 @@ def on_card(net):
     return net
 
 
+def enter_card(stack):
+    """Let torch take tensors without content for those of a card, until the stack is left."""
+    stack.enter_context(patch.object(FakeTensorMode, "avoid_device_init", True))
+    stack.enter_context(patch.object(torch.Tensor, "backward", with_cards(torch.Tensor.backward, 127)))
+    stack.enter_context(patch("torch._C._select_conv_backend", with_cards(torch._C._select_conv_backend, 0)))
+    stack.enter_context(FakeTensorMode())
+    for name, value in CARD.items():
+        stack.enter_context(patch(name, lambda *_, value=value, **__: value))
+    stack.enter_context(patch.object(Fabric, "_move_model_to_device", lambda self, model, optimizers: model))
+    stack.enter_context(patch.object(torch.Tensor, "pin_memory", pinned))
+    stack.enter_context(warnings.catch_warnings())
+    warnings.simplefilter("ignore")
+
+
+def attempt_passes(model, task, precision, images):
+    """Return what `validation_loss` and `evaluate` ask of the device for so many images, all at once."""
+    with torch.device("meta"):
+        net = model.architecture(task)
+    channels_last(net)
+    found = {"system": model.title, "precision": precision, "size": task.image_size[0], "images": images}
+    with ExitStack() as stack:
+        enter_card(stack)
+        stack.enter_context(patch.object(torch.Tensor, "numpy", lambda self: np.zeros(tuple(self.shape), np.int64)))
+        stack.enter_context(patch.object(FakeTensor, "tolist", lambda self: [0.0] * len(self)))
+        stack.enter_context(
+            patch.object(torch, "from_numpy", lambda array: torch.empty(array.shape, dtype=torch.int64))
+        )
+        net = loop.make_fabric("cuda", precision).setup(on_card(net))
+        items = [
+            Item(
+                name=str(number),
+                image=torch.empty(3, *task.image_size, dtype=torch.uint8),
+                mask=torch.empty(*task.image_size, dtype=torch.uint8),
+            )
+            for number in range(images)
+        ]
+        data = Items(items, [SimpleNamespace(size=task.image_size)] * images)
+        device, recipe = torch.device("cuda"), replace(PAPER, batch=images, group=images, crop=None)
+        for name, run in {
+            "validation": lambda: validation_loss(net, data, recipe, device),
+            "test": lambda: evaluate(net, data, task, None, device, together=images),
+        }.items():
+            with Waits(values=True) as waits:
+                run()
+            found[name] = {"waits": dict(waits.found), "kernels": waits.kernels, "bytes": waits.bytes}
+    return found
+
+
+class Items(list):
+    """Images with what is known of their files."""
+
+    def __init__(self, items, entries):
+        super().__init__(items)
+        self.entries = entries
+
+
 def attempt(model, task, precision, group):
     """Return what `STEPS` steps of a system were made of; "failed" names what kept it from them."""
     with torch.device("meta"):
@@ -151,21 +237,13 @@ def attempt(model, task, precision, group):
             raise EndOfTrial
 
     with ExitStack() as stack:
-        stack.enter_context(patch.object(FakeTensorMode, "avoid_device_init", True))
-        stack.enter_context(patch.object(torch.Tensor, "backward", with_cards(torch.Tensor.backward, 127)))
-        stack.enter_context(patch("torch._C._select_conv_backend", with_cards(torch._C._select_conv_backend, 0)))
-        stack.enter_context(FakeTensorMode())
-        for name, value in CARD.items():
-            stack.enter_context(patch(name, lambda *_, value=value, **__: value))
-        stack.enter_context(patch.object(Fabric, "_move_model_to_device", lambda self, model, optimizers: model))
+        enter_card(stack)
         stack.enter_context(patch.object(loop, "training_outputs", outputs))
         stack.enter_context(patch.object(loop, "outputs_loss", loss))
         stack.enter_context(patch.object(LossScale, "step", step))
-        stack.enter_context(warnings.catch_warnings())
-        warnings.simplefilter("ignore")
         on_card(net)
-        images = torch.empty(group, 3, *task.image_size, dtype=torch.uint8)
-        labels = torch.empty(group, *task.image_size, dtype=torch.uint8)
+        images = pinned(torch.empty(group, 3, *task.image_size, dtype=torch.uint8))  # by the reader of groups
+        labels = pinned(torch.empty(group, *task.image_size, dtype=torch.uint8))
         stack.enter_context(patch.object(loop, "read_groups", lambda *_, **__: repeat((images, labels))))
         stack.enter_context(patch.object(loop, "groups_per_epoch", lambda *_: 200))
         waits = stack.enter_context(Waits())
@@ -215,6 +293,8 @@ def trials(what):
     if what == "controls":
         made = {name: partial(Waiting, ask) for name, ask in ASKED.items()}
         return [(SimpleNamespace(title=name, architecture=lambda _, m=m: m()), task, 2) for name, m in made.items()]
+    if what == "passes":
+        return [(smallest(MODELS["unet"]), task, 4)]
     if what == "few":
         return [(smallest(MODELS[name]), task, 2) for name in FEW]
     if what == "small":
@@ -238,7 +318,7 @@ def records(folder, what, *precisions):
         [sys.executable, "-m", "tests.benchmarks.training.fake_cuda", what, *precisions],
         env={**os.environ, "LD_PRELOAD": str(library)}, capture_output=True, text=True, timeout=1800, check=False,
     )  # fmt: skip
-    assert done.returncode == 0, done.stderr[-2000:]
+    assert done.returncode == 0, done.stderr[-9000:]
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
@@ -246,7 +326,8 @@ def main():
     what, *precisions = sys.argv[1:]
     for model, task, group in chain.from_iterable(map(trials, what.split("+"))):
         for precision in precisions:
-            sys.stdout.write(json.dumps(attempt(model, task, precision, group)) + "\n")
+            made = attempt_passes if what == "passes" else attempt
+            sys.stdout.write(json.dumps(made(model, task, precision, group)) + "\n")
             sys.stdout.flush()
 
 

@@ -7,8 +7,9 @@ import pytest
 import torch
 from torch import nn
 
-from benchmarks.training.evaluate import confusion_matrix, evaluate, to_float, validation_loss
+from benchmarks.training.evaluate import confusion_matrices, confusion_matrix, evaluate, to_float, validation_loss
 from benchmarks.training.loss import segmentation_loss
+from data_prep.errors import DataError
 from data_prep.loading.torch_dataset import PreparedDataset
 from rssam.contract import Task
 from tests.benchmarks.prepared import SIDE, TINY, write_prepared
@@ -74,6 +75,38 @@ def test_counts_equal_a_loop_whole_and_in_windows(data, crop):
         assert evaluation.counts.fn[number, 0] == int((~guess & truth).sum())
         assert evaluation.counts.tn[number, 0] == int((~guess & ~truth).sum())
         assert np.array_equal(evaluation.predictions[number], guess.numpy())
+
+
+@pytest.mark.parametrize(("crop", "together"), [(None, 2), (None, 8), (32, 8), (32, 3)])
+def test_images_predicted_together_count_as_one_by_one(data, crop, together):
+    """Against the same pass with one image at a time: counts, histograms, labels, in the order of the images."""
+    one = evaluate(Brightness(), data, TASK, crop, CPU)
+    told = []
+    several = evaluate(
+        Brightness(), data, TASK, crop, CPU, lambda *progress: told.append(progress), together=together, readers=2
+    )
+    assert several.images == one.images
+    for name in ("counts", "native_counts"):
+        for ours, theirs in zip(vars(getattr(several, name)).values(), vars(getattr(one, name)).values(), strict=True):
+            np.testing.assert_array_equal(ours, theirs)
+    np.testing.assert_array_equal(several.histograms, one.histograms)
+    np.testing.assert_array_equal(np.stack(several.predictions), np.stack(one.predictions))
+    at_once = max(1, together // (1 if crop is None else (SIDE // crop) ** 2))
+    assert told == [(min(done, 5), 5) for done in range(at_once, 5 + at_once, at_once)]
+
+
+def test_a_truth_of_no_class_is_found_in_a_batch():
+    """Cells of a batch lie one after another: it would have been counted for the image that follows."""
+    truth = torch.zeros(3, 4, 4, dtype=torch.uint8)
+    truth[1, 2, 2] = 6
+    with pytest.raises(RuntimeError, match="none of the 6 classes"):
+        confusion_matrices(truth, torch.zeros_like(truth), Task(tuple("abcdef"), (32, 32)))
+
+
+def test_an_image_that_cannot_be_read_ends_the_pass(data):
+    (data.folder / data.entries[3].image).write_bytes(b"no picture")
+    with pytest.raises(DataError, match="cannot be read"):
+        evaluate(Brightness(), data, TASK, None, CPU, readers=2)
 
 
 def test_native_counts_are_of_the_native_mask(data):

@@ -1,0 +1,134 @@
+"""SAM's image encoder beside what people would take instead: stock SAM, SAMed's LoRA, transformers, timm. On the CPU.
+
+From the root of the repository, needing no weights (random numbers are as slow):
+
+    python docs/measure/peers.py [--encoder vit_b] [--sides 256 512 1024] [--threads 1 2] [--rounds 7]
+
+Batch 1. Ours has LoRA of rank 4, as it is trained; SAMed's LoRA is on segment_anything's blocks, unmerged; the others
+have none, and a position table that learns, so that a gradient passes every block. A step is forward and backward,
+without an optimiser. Contenders take turns in one process, in an order that is turned round every round. Ratios are
+medians of ratios within a round, of processor time, which other work on the same cores disturbs less; behind them the
+lowest and the highest. A package that is not installed is named and left out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+from collections.abc import Callable
+from statistics import median
+
+import torch
+from torch import Tensor, nn
+
+from benchmarks.execution.hardware import has_native_bf16
+from benchmarks.speed.peers import PEERS, PeerMissing, peer_encoder
+from benchmarks.speed.sam_encoder import encoder_alone
+from rssam.contract import Task
+from rssam.sam.attention import set_attention
+
+OURS, SAMED = "ours", "SAMed's LoRA"
+SLOW = 1024
+"""Side from which a third of the rounds is made."""
+
+Contenders = dict[str, Callable[[], object]]
+
+
+def networks(encoder: str, side: int) -> dict[str, nn.Module]:
+    """Return the contenders by name; what is missing is said."""
+    task = Task(("road",), (side, side))
+    torch.manual_seed(0)
+    found = {OURS: encoder_alone(encoder, task), SAMED: encoder_alone(encoder, task)}
+    set_attention(found[SAMED], "reference")
+    for net in found.values():
+        for parameter in net.parameters():
+            nn.init.normal_(parameter, std=0.02)  # some are zero at the start
+    for peer in PEERS:
+        try:
+            found[peer] = peer_encoder(peer, encoder, task)
+        except PeerMissing as error:
+            _line(f"{peer} is left out: {error}")
+    return found
+
+
+def forward(net: nn.Module, images: Tensor) -> object:
+    """As in prediction."""
+    with torch.inference_mode():
+        return net(images)
+
+
+def step(net: nn.Module, images: Tensor) -> object:
+    """As in training, without the optimiser."""
+    for parameter in net.parameters():
+        parameter.grad = None
+    loss = net(images).float().square().mean()
+    loss.backward()
+    return loss
+
+
+def rounds_of(contenders: Contenders, rounds: int) -> dict[str, list[float]]:
+    """Return the processor seconds of each contender in every round; a first one is not counted."""
+    taken: dict[str, list[float]] = {name: [] for name in contenders}
+    for number in range(rounds + 1):
+        for name in contenders if number % 2 else reversed(contenders):
+            began = time.process_time()
+            contenders[name]()
+            if number:
+                taken[name].append(time.process_time() - began)
+    return taken
+
+
+def row(label: str, taken: dict[str, list[float]], names: list[str]) -> str:
+    """Return a row: seconds of ours, and how many times as long the others take."""
+    cells = [label, f"{median(taken[OURS]):.2f}"]
+    for name in names:
+        if name not in taken:
+            cells.append("")
+            continue
+        ratios = [theirs / ours for theirs, ours in zip(taken[name], taken[OURS], strict=True)]
+        cells.append(f"**{median(ratios):.2f}** ({min(ratios):.2f} to {max(ratios):.2f})")
+    return f"| {' | '.join(cells)} | {os.getloadavg()[0]:.1f} |"
+
+
+def _line(text: str) -> None:
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+def main() -> None:
+    """Print the table, every row as soon as it is measured."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--encoder", default="vit_b")
+    parser.add_argument("--sides", type=int, nargs="+", default=[256, 512, 1024])
+    parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--what", nargs="+", choices=("forward", "step"), default=("forward", "step"))
+    options = parser.parse_args()
+    precisions = ["fp32", *(["bf16"] if has_native_bf16("cpu") else [])]
+    names = [SAMED, *PEERS]
+    _line(f"| {options.encoder}, batch 1 | ours, s | {' | '.join(names)} | load |")
+    _line("|---" + "|--:" * (len(names) + 2) + "|")
+    for what in options.what:  # what predicts has not trained
+        run = forward if what == "forward" else step
+        for side in options.sides:
+            nets, images = networks(options.encoder, side), torch.rand(1, 3, side, side)
+            for net in nets.values():
+                net.train(what == "step")
+            for precision in precisions:
+                for threads in options.threads:
+                    torch.set_num_threads(threads)
+                    with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16"):
+                        contenders: Contenders = {
+                            name: lambda net=net: run(net, images)  # type: ignore[misc]  # noqa: B023
+                            for name, net in nets.items()
+                        }
+                        taken = rounds_of(contenders, max(3, options.rounds // (3 if side >= SLOW else 1)))
+                    label = f"{what}, {side}, {precision}, {threads} thread{'s' if threads > 1 else ''}"
+                    _line(row(label, taken, names))
+    _line(f"\nPyTorch {torch.__version__}, {torch.backends.cpu.get_cpu_capability()}")
+
+
+if __name__ == "__main__":
+    main()
