@@ -92,8 +92,8 @@ ENCODERS: dict[str, Encoder] = {
                 "ImageNet-21k, labels", _HALF),
         Encoder("sam2_b_plus", "sam2_hiera_base_plus.fb_r896_2pt1", 112, 24, 2, "sam2_nano", "SA-1B and SA-V, masks",
                 stages=(2, 3, 16, 3), global_blocks=(12, 16, 20)),
-        Encoder("pe_b", "vit_pe_spatial_base_patch16_512.fb", 768, 12, 12, "pe_nano", "5.4 B image-text pairs, aligned with SAM 2.1",
-                _HALF),
+        Encoder("pe_b", "vit_pe_spatial_base_patch16_512.fb", 768, 12, 12, "pe_nano",
+                "5.4 B image-text pairs, aligned with SAM 2.1", _HALF),
         # Ours, without published weights: for tests, smoke runs and training on a CPU.
         Encoder("dinov3_nano", "vit_tiny_patch16_dinov3_qkvb", 192, 4, 3, "dinov3_nano"),
         Encoder("imagenet_nano", "vit_tiny_patch16_224", 192, 4, 3, "imagenet_nano", normalisation=_HALF),
