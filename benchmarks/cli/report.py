@@ -13,7 +13,7 @@ from benchmarks.cli.options import Json, complete_items, print_json, root, scree
 def report(
     items: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[ITEM...]", help="Tables, figures, claims. [all]", autocompletion=complete_items),
+        typer.Argument(metavar="[ITEM...]", help="Tables, figures, claims, still-sam. [all]", autocompletion=complete_items),
     ] = None,
     formats: Annotated[str, typer.Option("--format", help="Of: md, tex, csv, html.")] = "md,tex,csv,html",
     out: Annotated[Path, typer.Option(help="Folder to write.")] = Path("report"),

@@ -42,10 +42,12 @@ def reproduce(
     items: Annotated[
         list[str],
         typer.Argument(
-            metavar="ITEM...", help="table1 to table7, fig6, fig7, claims, or all", autocompletion=complete_items
+            metavar="ITEM...", help="table1 to table7, fig6, fig7, claims, all; or still-sam", autocompletion=complete_items
         ),
     ],
-    profile: Annotated[ProfileName, typer.Option(help="How much: the recipe.")] = "paper",
+    profile: Annotated[
+        ProfileName | None, typer.Option(help="How much: the recipe. [paper; of still-sam fair]")
+    ] = None,
     dataset: Annotated[
         str | None, typer.Option(help="Run the rows on another data set.", autocompletion=complete_datasets)
     ] = None,
@@ -107,6 +109,7 @@ def reproduce(
 ) -> None:
     """Train and test what is missing for tables and figures of the paper; what is finished is not run again.
 
+    still-sam is not in the paper: newer encoders and heads beside RS-SAM, on the paper's three data sets.
     Ctrl-C lets the step finish and saves; the same command goes on from there.
     """
     from benchmarks.console.progress import ProgressBars
@@ -119,7 +122,7 @@ def reproduce(
     from benchmarks.needs import needs
     from benchmarks.protocol.custom import find_model
     from benchmarks.protocol.setting import Setting
-    from benchmarks.protocol.targets import find_items, only_rows, require_suitable
+    from benchmarks.protocol.targets import default_profile, find_items, only_rows, require_suitable
     from benchmarks.results.custom_system import changes
     from benchmarks.signals import handle_signals
     from benchmarks.tracking.mlflow import MlflowTracker
@@ -128,7 +131,8 @@ def reproduce(
     from reports.model_card import write_with_card
 
     chosen_items = find_items(items)
-    setting = Setting(profile, encoder, init, dataset, "blocked" if split == "blocked" else None)
+    chosen_profile = profile or default_profile(chosen_items)
+    setting = Setting(chosen_profile, encoder, init, dataset, "blocked" if split == "blocked" else None)
     own_models = [find_model(name) for name in model or []]
     require_suitable(chosen_items, setting, own_models)
     if row and own_models:

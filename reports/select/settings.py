@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from itertools import product
 
 from benchmarks.protocol.recipe import PROFILES
+from benchmarks.protocol.registry import MODELS
 from benchmarks.protocol.run import Run
 from benchmarks.protocol.setting import Setting
 from benchmarks.protocol.tables import TABLES, Row, Table
@@ -73,9 +74,9 @@ def command(table: Table, setting: Setting) -> str:
     """Return the command that fills a table under a setting."""
     chosen = dataclasses.asdict(setting)
     profile = chosen.pop("profile")
-    options = [] if profile == PAPER_SETTING.profile else [f"--profile {profile}"]
+    options = [] if profile == table.profile else [f"--profile {profile}"]
     options += [f"--{name} {value}" for name, value in chosen.items() if value is not None]
-    return " ".join(["rssam-bench reproduce", table.id, *options])
+    return " ".join(["rssam-bench reproduce", table.study or table.id, *options])
 
 
 def describe(setting: Setting) -> str:
@@ -111,14 +112,14 @@ def _explained_anew(collection: Collection, table: Table) -> dict[Setting, set[s
 def _candidates(result: Result | FailedRun, table: Table) -> list[Setting]:
     """Settings that could have led to this run if the table were run under them."""
     profile, identity = profile_of(result), result.identity
-    if profile is None:
+    if profile is None or (table.study and profile == PAPER_SETTING.profile):
         return []
     options, data = identity["model"]["options"], identity["dataset"]["name"]
     # A system without a SAM encoder is small along with the small encoders, which it does not name.
-    own = stand_in(result)
-    named = "encoder" in (options if own is None else cli_options(own))
+    model = MODELS.get(identity["model"]["name"]) or stand_in(result)
+    named = "encoder" in (options if model is None else cli_options(model))
     encoders = dict.fromkeys((None, options.get("encoder") if named else SMALL_ENCODERS[0]))
-    if table.compares_encoders:
+    if table.compares_encoders or (table.study and not encoders.keys() <= {None, *SMALL_ENCODERS}):
         encoders = {None: None}
     inits = dict.fromkeys((None, *(init for init in ("sam", "scratch") if init == options.get("init"))))
     dataset = None if data == table.dataset else data
