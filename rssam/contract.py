@@ -99,8 +99,11 @@ class Model(Protocol):
     title: ClassVar[str]  # as printed in the paper's tables
     version: ClassVar[int]  # raised when the same options would now build another network
     published: ClassVar[Optimisation | None]  # None: FAIR takes its own optimiser and weight decay
-    small: ClassVar[Mapping[str, Any]]
-    """Options of the smallest variant, for the smoke profile and for tests; it has no pretrained weights."""
+
+    @property
+    def small(self) -> Mapping[str, Any]:
+        """Options of the smallest variant, for the smoke profile and for tests; it has no pretrained weights."""
+        ...
 
     def __hash__(self) -> int: ...
 

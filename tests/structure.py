@@ -21,7 +21,7 @@ ORDER: tuple[frozenset[str], ...] = tuple(
     rssam.weights
     rssam.contract
     rssam.sam rssam.overlay
-    rssam.lora rssam.modules rssam.inference
+    rssam.lora rssam.modules rssam.inference rssam.encoders
     rssam.model
     rssam.config
     baselines

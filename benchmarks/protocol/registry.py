@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import dataclasses
 
+from baselines.encoder_swap import EncoderSwap
 from baselines.fcn import Fcn
 from baselines.hrnet import HRNet
 from baselines.manet import MANet
@@ -32,10 +33,10 @@ MODELS: dict[str, Model] = {
     model.name: model
     for model in (
         Fcn(), UNet(), TransUNet(), MANet(), HRNet(), UNetFormer(), SegNet(),
-        SamAdapter(), RsamSeg(), SamLora(), RSSAM(), SmpUNet(),
+        SamAdapter(), RsamSeg(), SamLora(), RSSAM(), SmpUNet(), EncoderSwap(),
     )
 }  # fmt: skip
-"""The eleven systems in the order of the paper's tables, and a control."""
+"""The eleven systems in the order of the paper's tables, a control, and other encoders."""
 
 TITLES = frozenset(model.title for model in MODELS.values())
 """What reports call them; predictions made elsewhere may not be called so."""

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 class Weights:
     """A published checkpoint. `sha256` is that of the published file, or its leading digits where no more is known.
 
-    torchvision and timm write the first eight digits into the file's name.
+    torchvision, timm and DINOv3 write the first eight digits into the file's name. "" is a file without a published
+    digest: that of the file that was prepared is recorded with it, and is in the key of every run.
     """
 
     name: str
@@ -52,6 +53,22 @@ class BackboneWeights(Weights):
     shape: tuple[int, ...]
 
 
+@dataclass(frozen=True)
+class EncoderWeights(BackboneWeights):
+    """An encoder that can stand in the place of SAM's; the strict names and shapes are those of its network.
+
+    Where `licence_first`, the URL is the page on which the licence must be accepted before anybody is sent the file.
+    """
+
+    filename: str
+    licence_first: bool = False
+
+    @property
+    def published_file(self) -> str:
+        """Name of the file that the publisher sends."""
+        return self.filename
+
+
 _SAM = "https://dl.fbaipublicfiles.com/segment_anything"
 
 
@@ -59,6 +76,26 @@ _TORCHVISION = "https://download.pytorch.org/models"
 
 
 _TIMM = "https://github.com/rwightman/pytorch-image-models/releases/download"
+
+
+_HUGGING_FACE = "https://huggingface.co/timm"
+
+
+_PATCHES = "patch_embed.proj.weight"
+
+
+def _dinov3(name: str, variant: str, sha256: str, megabytes: int, width: int) -> EncoderWeights:
+    return EncoderWeights(
+        name=name,
+        url="https://ai.meta.com/resources/models-and-libraries/dinov3-downloads/",
+        sha256=sha256,
+        megabytes=megabytes,
+        licence="DINOv3 License",
+        tensor=_PATCHES,
+        shape=(width, 3, 16, 16),
+        filename=f"dinov3_{variant}-{sha256}.pth",
+        licence_first=True,
+    )
 
 
 _ALL: tuple[Weights, ...] = (
@@ -167,8 +204,33 @@ _ALL: tuple[Weights, ...] = (
         sha256="6f7c7740",
         megabytes=458,
         licence="Apache-2.0",
-        tensor="patch_embed.proj.weight",
+        tensor=_PATCHES,
         shape=(768, 1024, 1, 1),
+    ),
+    # Encoders in the place of SAM's: DINOv3's digests from facebookresearch/dinov3
+    _dinov3("dinov3_s", "vits16_pretrain_lvd1689m", "08c60483", 86, 384),
+    _dinov3("dinov3_b", "vitb16_pretrain_lvd1689m", "73cec8be", 343, 768),
+    _dinov3("dinov3_l", "vitl16_pretrain_lvd1689m", "8aa4cbdd", 1213, 1024),
+    _dinov3("dinov3_l_sat", "vitl16_pretrain_sat493m", "eadcf0ff", 1213, 1024),
+    EncoderWeights(
+        name="imagenet_b",
+        url=f"{_HUGGING_FACE}/vit_base_patch16_224.augreg_in21k/resolve/main/model.safetensors",
+        sha256="",
+        megabytes=410,
+        licence="Apache-2.0",
+        tensor=_PATCHES,
+        shape=(768, 3, 16, 16),
+        filename="vit_base_patch16_224.augreg_in21k.safetensors",
+    ),
+    EncoderWeights(
+        name="sam2_b_plus",
+        url="https://dl.fbaipublicfiles.com/segment_anything_2/092824/sam2.1_hiera_base_plus.pt",
+        sha256="",
+        megabytes=324,
+        licence="Apache-2.0",
+        tensor=_PATCHES,
+        shape=(112, 3, 7, 7),
+        filename="sam2.1_hiera_base_plus.pt",
     ),
 )
 

@@ -1,0 +1,87 @@
+"""Declaration of a segmentation network on an encoder of choice, without torch; sources are in `network.py`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
+
+from rssam.contract import Optimisation, Task
+from rssam.encoders.declared import ENCODERS, SAM
+from rssam.errors import UnknownName, UserError
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from rssam.weights.folder import WeightsFolder
+
+Start = Literal["pretrained", "scratch"]
+"""The start of an encoder: its published weights, or random numbers, trained as a whole."""
+
+Tuning = Literal["frozen", "lora", "full"]
+"""What of a pretrained encoder is trained: nothing, LoRA on queries and values, or all, at a tenth of the rate."""
+
+Head = Literal["dpt", "sam", "rssam"]
+"""DPT's decoder, SAM's mask decoder as in the Baseline, or RS-SAM's neck, decoders and refinement."""
+
+
+@dataclass(frozen=True)
+class EncoderSwap:
+    """Systems that are not in the paper: another encoder, or SAM's, under one of three heads."""
+
+    name: ClassVar[str] = "encoder-swap"
+    title: ClassVar[str] = "Encoder swap"
+    version: ClassVar[int] = 1
+    published: ClassVar[Optimisation | None] = None
+    cli_options: ClassVar[tuple[str, ...]] = ("init",)
+    size_option: ClassVar[str] = "encoder"
+    sizes: ClassVar[Mapping[Any, str | None]] = {name: encoder.weights for name, encoder in ENCODERS.items()}
+
+    encoder: str = "dinov3_b"
+    init: Start = "pretrained"
+    tuning: Tuning = "frozen"
+    head: Head = "dpt"
+    rank: int = 4  # of LoRA, as the Baseline's
+
+    def __post_init__(self) -> None:
+        if self.encoder not in ENCODERS:
+            raise UnknownName(f"unknown encoder {self.encoder!r}: choose one of {', '.join(ENCODERS)}")
+        for option, choices in (("init", Start), ("tuning", Tuning), ("head", Head)):
+            if getattr(self, option) not in get_args(choices):
+                raise UnknownName(
+                    f"unknown {option} {getattr(self, option)!r}: choose {' or '.join(get_args(choices))}"
+                )
+        encoder = ENCODERS[self.encoder]
+        if self.init == "pretrained" and encoder.weights is None:
+            raise UserError(f"{self.encoder} has no published weights: use --init scratch")
+        if encoder.network == SAM and self.head != "dpt":
+            raise UserError(f"{self.encoder} with head {self.head} is sam-lora or rs-sam: use that system, or head dpt")
+        if encoder.stages and self.head != "dpt":
+            raise UserError(f"{self.encoder} has maps of four strides, not of 16 alone: use head dpt")
+        if self.rank < 1:
+            raise ValueError(f"rank must be 1 or more, not {self.rank}")
+
+    @property
+    def small(self) -> Mapping[str, Any]:
+        """Options of the smallest variant: a small encoder of the same family."""
+        return {"encoder": ENCODERS[self.encoder].small}
+
+    def architecture(self, task: Task) -> nn.Module:
+        """Return the network with random parameters; see `rssam.contract.Model.architecture`."""
+        from baselines.encoder_swap import network
+
+        return network.architecture(
+            task, encoder=self.encoder, init=self.init, tuning=self.tuning, head=self.head, rank=self.rank
+        )
+
+    def build(self, task: Task, weights: WeightsFolder) -> nn.Module:
+        """Return a fresh network for `task`; see `rssam.contract.Model.build`."""
+        from baselines.encoder_swap import network
+
+        paths = [weights.path_of(name) for name in self.weights_needed()]  # raises before the network is built
+        return network.load(self.architecture(task), *paths)
+
+    def weights_needed(self) -> tuple[str, ...]:
+        """Return the name of the encoder's weights, or nothing if trained from scratch."""
+        weights = ENCODERS[self.encoder].weights
+        return (weights,) if self.init == "pretrained" and weights is not None else ()
