@@ -42,7 +42,9 @@ def reproduce(
     items: Annotated[
         list[str],
         typer.Argument(
-            metavar="ITEM...", help="table1 to table7, fig6, fig7, claims, all; or still-sam", autocompletion=complete_items
+            metavar="ITEM...",
+            help="table1 to table7, fig6, fig7, claims, all; or still-sam",
+            autocompletion=complete_items,
         ),
     ],
     profile: Annotated[
@@ -262,9 +264,12 @@ def _unfinished(outcomes: Sequence[Outcome], total: int) -> list[str]:
 
 def _show_items(items: list[Any], setting: Any) -> None:
     from benchmarks.protocol.claims import ClaimSet
+    from benchmarks.protocol.studies.study import Study
     from benchmarks.protocol.tables import Table
     from reports.extra_tables.objects import object_tables
     from reports.extra_tables.objects_text import object_section
+    from reports.extra_tables.speed import read_efficiency
+    from reports.extra_tables.study import study_section
     from reports.render.terminal import print_extra, show
     from reports.select.results import collect
     from reports.tables.frames import table_frames
@@ -280,6 +285,9 @@ def _show_items(items: list[Any], setting: Any) -> None:
                 for table in section.tables:
                     print_extra(table, screen)
             continue
+        if isinstance(item, Study):
+            for table in study_section(item, collection, read_efficiency(root.home).records, setting).tables:
+                print_extra(table, screen)
         if isinstance(item, ClaimSet):
             for line in answers(summarize(collection, root.home), setting):
                 screen.print(line.replace("`", ""), soft_wrap=True)

@@ -79,7 +79,9 @@ def status(
     items: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[ITEM...]", help="table1 to table7, fig6, fig7, all, still-sam. [this home]", autocompletion=complete_items
+            metavar="[ITEM...]",
+            help="table1 to table7, fig6, fig7, all, still-sam. [this home]",
+            autocompletion=complete_items,
         ),
     ] = None,
     profile: ItemProfile = None,

@@ -117,9 +117,9 @@ def _study_rows(declared: Mapping[str, Any]) -> Iterator[str]:
     options = declared["model"]["options"]
     for number, row in enumerate(STILL_SAM.rows, start=1):
         sizes = (plain_fields(row.model).get("encoder"), row.model.small.get("encoder"))
-        if row.model.name == declared["model"]["name"] and _same_switches(row, options):
-            if options.get("encoder") in sizes:
-                yield f"{STILL_SAM.id}:{number}"
+        same = row.model.name == declared["model"]["name"] and _same_switches(row, options)
+        if same and options.get("encoder") in sizes:
+            yield f"{STILL_SAM.id}:{number}"
 
 
 def _places(system: str) -> Iterator[tuple[Table, int, Row]]:

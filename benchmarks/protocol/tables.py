@@ -33,7 +33,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Table:
-    """One table, of the paper or of a study. `scores` are the columns to regenerate, named as in `reports.tables.frames.score`.
+    """One table. `scores` are the columns to regenerate, named as in `reports.tables.frames.score`.
 
     `controls` are rows that the paper does not have; they are run when asked for. `own` are those of systems that are
     not of this suite; reports add them from results. A table that `compares_encoders` cannot be run with one encoder

@@ -9,6 +9,7 @@ from benchmarks.metrics.counts import foreground_share
 from benchmarks.protocol.claims import REPLICATES
 from benchmarks.protocol.paper_numbers import IMPLIED_FOREGROUND
 from benchmarks.protocol.recipe import PROFILES
+from benchmarks.protocol.setting import Setting
 from benchmarks.results.custom_system import SYSTEM
 from data_prep.splits import SPLITS
 from reports.formatting import format_number, format_range, join_words, plural
@@ -27,6 +28,7 @@ from rssam.config import RSSAM
 INITIALISATIONS = {
     "sam": "from SAM's checkpoint",
     "imagenet": "from ImageNet weights",
+    "pretrained": "from the published weights of its encoder",
     "scratch": "from scratch: no pretrained weights, not comparable with the paper",
 }
 
@@ -72,7 +74,7 @@ def notes(group: ResultGroup, intervals: Sequence[str] = (), scored: Sequence[st
         _split_rule(group),
         _neighbours(group),
         _disputed(group),
-        _foreground(group),
+        "" if group.table.study else _foreground(group),
         _constant(group),
         _replicates(group),
         _parameters(group),
@@ -98,10 +100,13 @@ def _missing(group: ResultGroup) -> str:
 
 
 def _not_a_reproduction(group: ResultGroup) -> str:
-    """Why the numbers cannot confirm or contradict the paper; empty where they can."""
+    """Why the numbers cannot confirm or contradict the paper, or answer a study; empty where they can."""
     reasons = group_reasons(group)
     if not reasons:
         return ""
+    if group.table.study:
+        own = command(group.table, Setting(group.table.profile))
+        return f"It answers none of its questions: {'; '.join(reasons)}. As it is declared: `{own}`."
     return f"Not a reproduction: {'; '.join(reasons)}. The paper's setting: `{command(group.table, PAPER_SETTING)}`."
 
 

@@ -13,7 +13,7 @@ from benchmarks.protocol.recipe import PROFILES, Recipe
 from benchmarks.protocol.registry import MODELS
 from benchmarks.protocol.run import canonical, from_json_value, plain_fields
 from benchmarks.protocol.setting import Setting
-from benchmarks.protocol.tables import TABLES
+from benchmarks.protocol.targets import WITH_TABLES, tables_of
 from benchmarks.results.custom_system import SYSTEM, stand_in
 from benchmarks.results.failed_run import FailedRun
 from benchmarks.results.result import Result
@@ -215,7 +215,10 @@ def _declared_models() -> frozenset[Model]:
     choices = product(PROFILES, (None, *ENCODERS), (None, "sam", "scratch"))
     settings = [Setting(profile, encoder, init) for profile, encoder, init in choices]  # type: ignore[arg-type]
     runs = (
-        declare(setting, table, row) for table in TABLES.values() for row in table.every_row for setting in settings
+        declare(setting, table, row)
+        for table in tables_of(WITH_TABLES.values())
+        for row in table.every_row
+        for setting in settings
     )
     return frozenset(run.model for run in runs if run is not None)
 
