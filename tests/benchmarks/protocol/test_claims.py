@@ -2,7 +2,7 @@
 
 import pytest
 
-from benchmarks.protocol.claims import CLAIMS, RUNS, TITLES, Comparison, claim_bearing
+from benchmarks.protocol.claims import CLAIMS, RUNS, TITLES, Claim, Comparison, claim_bearing
 from benchmarks.protocol.paper_numbers import PAPER_TABLES
 from benchmarks.protocol.paper_runs import DATASET_TABLES, PAPER_RUNS
 from benchmarks.protocol.tables import TABLES
