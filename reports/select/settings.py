@@ -10,7 +10,8 @@ from benchmarks.protocol.recipe import PROFILES
 from benchmarks.protocol.registry import MODELS
 from benchmarks.protocol.run import Run
 from benchmarks.protocol.setting import Setting
-from benchmarks.protocol.tables import TABLES, Row, Table
+from benchmarks.protocol.tables import Row, Table
+from benchmarks.protocol.targets import WITH_TABLES, tables_of
 from benchmarks.results.custom_system import stand_in
 from benchmarks.results.failed_run import FailedRun
 from benchmarks.results.result import Result
@@ -28,10 +29,10 @@ def settings(collection: Collection, table: Table, tables: Iterable[Table] | Non
 
     One run may stand in many tables, and a system without an encoder is the same run whatever the encoder of its
     neighbours. So an override is shown only if it explains a result that no setting with fewer overrides explains in
-    any of `tables` (Table 2's runs are not "Table 1 on another data set"), and a setting only if no other setting of
-    the same table explains all its results and more.
+    any of `tables`, by default all (Table 2's runs are not "Table 1 on another data set"), and a setting only if no
+    other setting of the same table explains all its results and more.
     """
-    by_id = {other.id: other for other in (table, *(TABLES.values() if tables is None else tables))}
+    by_id = {other.id: other for other in (table, *(tables_of(WITH_TABLES.values()) if tables is None else tables))}
     explained = {table_id: _explained(collection, other) for table_id, other in by_id.items()}
     simpler: dict[int, set[str]] = {  # keys of results that a setting with fewer overrides explains
         count: {

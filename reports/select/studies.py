@@ -13,8 +13,7 @@ from reports.select.settings import declare, setting_order, settings
 
 def study_settings(study: Study, collection: Collection) -> list[Setting]:
     """Return settings under which a row has a result on any data set: the study's own first, the smoke run last."""
-    tables = (*study.tables.values(), *TABLES.values())
-    used = {setting for table in study.tables.values() for setting in settings(collection, table, tables)}
+    used = {setting for table in study.tables.values() for setting in settings(collection, table)}
     return sorted(used, key=setting_order)
 
 
