@@ -92,7 +92,7 @@ class Model(Protocol):
     Images of integers are refused, see `require_float`.
     A network with auxiliary losses declares `training_outputs(images) -> list[(weight, logits)]`.
     One whose class tokens may meet declares `class_distances(images) -> list[float]`; a run records them at both ends.
-    A declaration may have `cli_options`, see the function of that name.
+    A declaration may have `cli_options` and `encoder_rate`, see the functions of these names.
     """
 
     name: ClassVar[str]
@@ -131,3 +131,13 @@ def cli_options(model: Model) -> tuple[str, ...]:
     """
     declared: tuple[str, ...] = getattr(model, "cli_options", ())
     return declared
+
+
+def encoder_rate(model: Model) -> float:
+    """Return which share of the learning rate the part `encoder` of the system's network has.
+
+    A system declares it as `encoder_rate: float`, for a pretrained encoder that is tuned as a whole; without it all of
+    the network has the same rate. What it depends on must be a field, for fields are what is in a run's key.
+    """
+    share: float = getattr(model, "encoder_rate", 1.0)
+    return share

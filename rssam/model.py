@@ -25,12 +25,15 @@ from rssam.modules.neck import MultiScaleNeck, source_blocks
 from rssam.modules.upscaling import SamUpscaling
 from rssam.sam.autocast import full_precision
 from rssam.sam.encoder import EMBEDDING, SamEncoder
-from rssam.sam.encoder_sizes import ENCODERS, Chain, EncoderInit
+from rssam.sam.encoder_sizes import ENCODERS, SCALES, Chain, EncoderInit
 from rssam.sam.loading import checkpoint_part, encoder_state, load_exactly
 
 
 class RsSam(nn.Module):
-    """The forward pass of Algorithm 1. `sources` maps each stride in `scales` to the encoder block its map is from."""
+    """The forward pass of Algorithm 1. `sources` maps each stride in `scales` to the encoder block its map is from.
+
+    `early` is the block after which F_early is taken.
+    """
 
     def __init__(
         self,
@@ -43,12 +46,14 @@ class RsSam(nn.Module):
         upscaling: SamUpscaling | None,
         scales: tuple[int, ...],
         sources: Mapping[int, int],
+        early: int,
     ) -> None:
         super().__init__()
         self.binary = task.binary
         self.scales = scales
         self.sources = dict(sources)
-        self.taps = sorted({encoder.size.global_blocks[0], *sources.values()})
+        self.early = early
+        self.taps = sorted({early, *sources.values()})
         self.encoder = encoder
         self.neck = neck
         self.mask_tokens = nn.Embedding(2 if task.binary else task.channels, EMBEDDING)
@@ -83,7 +88,7 @@ class RsSam(nn.Module):
         blocks = dict(zip(self.taps, self.encoder(images, self.taps).taps, strict=True))  # each [B, width, H/16, W/16]
         pyramid = self.neck({scale: blocks[index] for scale, index in self.sources.items()})
         features, tokens = self.decoders([pyramid[scale] for scale in self.scales], self.mask_tokens.weight)
-        return features, tokens, blocks[self.encoder.size.global_blocks[0]]
+        return features, tokens, blocks[self.early]
 
 
 def architecture(
@@ -118,7 +123,24 @@ def architecture(
         None if scales[-1] == 4 else SamUpscaling(tokens),
         scales,
         {scale: sources.get(scale, size.blocks - 1) for scale in scales},
+        size.global_blocks[0],
     )
+
+
+def refine(task: Task, encoder: SamEncoder, width: int, *, early: int, last: int) -> RsSam:
+    """Return RS-SAM's neck, decoders and refinement, all with random parameters, on an encoder of any kind.
+
+    Args:
+        task: what is segmented.
+        encoder: called as SAM's is, `encoder(images, taps).taps`; its maps have stride 16.
+        width: channels of its maps.
+        early: the block after which F_early is taken.
+        last: the block after which the neck takes its map.
+    """
+    return RsSam(
+        task, encoder, MultiScaleNeck(width), DecoderChain(len(SCALES), "sam_first"), MFF(), MHFF(width), None,
+        SCALES, dict.fromkeys(SCALES, last), early,
+    )  # fmt: skip
 
 
 def load_pretrained(net: RsSam, checkpoint: Mapping[str, Tensor], decoders: bool = True) -> None:

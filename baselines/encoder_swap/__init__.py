@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
+from typing import TYPE_CHECKING, Any, ClassVar, get_args
 
+from baselines.encoder_swap.options import Head, Start, Tuning
 from rssam.contract import Optimisation, Task
 from rssam.encoders.declared import ENCODERS, SAM
 from rssam.errors import UnknownName, UserError
@@ -14,15 +15,6 @@ if TYPE_CHECKING:
     from torch import nn
 
     from rssam.weights.folder import WeightsFolder
-
-Start = Literal["pretrained", "scratch"]
-"""The start of an encoder: its published weights, or random numbers, trained as a whole."""
-
-Tuning = Literal["frozen", "lora", "full"]
-"""What of a pretrained encoder is trained: nothing, LoRA on queries and values, or all, at a tenth of the rate."""
-
-Head = Literal["dpt", "sam", "rssam"]
-"""DPT's decoder, SAM's mask decoder as in the Baseline, or RS-SAM's neck, decoders and refinement."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +34,7 @@ class EncoderSwap:
     tuning: Tuning = "frozen"
     head: Head = "dpt"
     rank: int = 4  # of LoRA, as the Baseline's
+    dpt_channels: int = 256  # of DPT's fused maps, as published; the maps before them have one, two and four times that
 
     def __post_init__(self) -> None:
         if self.encoder not in ENCODERS:
@@ -58,20 +51,31 @@ class EncoderSwap:
             raise UserError(f"{self.encoder} with head {self.head} is sam-lora or rs-sam: use that system, or head dpt")
         if encoder.stages and self.head != "dpt":
             raise UserError(f"{self.encoder} has maps of four strides, not of 16 alone: use head dpt")
-        if self.rank < 1:
-            raise ValueError(f"rank must be 1 or more, not {self.rank}")
+        if self.rank < 1 or self.dpt_channels < 1:
+            raise ValueError(f"rank and dpt_channels must be 1 or more, not {self.rank} and {self.dpt_channels}")
+
+    @property
+    def encoder_rate(self) -> float:
+        """Factor of the encoder's learning rate: a tenth where all of it is tuned, as is usual for pretrained ones."""
+        return 0.1 if self.tuning == "full" else 1.0
 
     @property
     def small(self) -> Mapping[str, Any]:
-        """Options of the smallest variant: a small encoder of the same family."""
-        return {"encoder": ENCODERS[self.encoder].small}
+        """Options of the smallest variant: a small encoder of the same family, and a narrow DPT."""
+        return {"encoder": ENCODERS[self.encoder].small, "dpt_channels": 32}
 
     def architecture(self, task: Task) -> nn.Module:
         """Return the network with random parameters; see `rssam.contract.Model.architecture`."""
         from baselines.encoder_swap import network
 
         return network.architecture(
-            task, encoder=self.encoder, init=self.init, tuning=self.tuning, head=self.head, rank=self.rank
+            task,
+            encoder=self.encoder,
+            init=self.init,
+            tuning=self.tuning,
+            head=self.head,
+            rank=self.rank,
+            dpt_channels=self.dpt_channels,
         )
 
     def build(self, task: Task, weights: WeightsFolder) -> nn.Module:

@@ -47,7 +47,7 @@ class SamLora(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Return logits [B, channels, H, W] of images [B, 3, H, W] in 0..1."""
-        embedding = self.encoder(images).neck  # [B, 256, H/16, W/16]
+        embedding = self.embed(images)  # [B, 256, H/16, W/16]
         with full_precision(images.device):  # the positional code of neighbouring pixels would blur in bfloat16
             position = self.prompt_encoder.get_dense_pe()  # [1, 256, H/16, W/16]
         _, no_mask = self.prompt_encoder(points=None, boxes=None, masks=None)  # [1, 256, H/16, W/16]
@@ -56,13 +56,22 @@ class SamLora(nn.Module):
             masks = masks[:, 1:] - masks[:, :1]  # [B, 1, H/4, W/4]
         return F.interpolate(masks, images.shape[-2:], mode="bilinear", align_corners=False)  # [B, channels, H, W]
 
+    def embed(self, images: Tensor) -> Tensor:
+        """Return SAM's image embedding [B, 256, H/16, W/16]."""
+        embedding: Tensor = self.encoder(images).neck
+        return embedding
+
 
 def architecture(task: Task, *, encoder: str, init: EncoderInit, rank: int) -> SamLora:
     """Return the network with random parameters, frozen as `init` says; also for the meta device."""
     image_encoder = SamEncoder(ENCODERS[encoder], task.image_size, neck=True)
     add_lora(image_encoder, rank)
     freeze_encoder(image_encoder, init)
+    return SamLora(task, image_encoder, *mask_head(task))
 
+
+def mask_head(task: Task) -> tuple[PromptEncoder, BatchMaskDecoder]:
+    """Return SAM's prompt encoder and a mask decoder with a token a class, random but with their final freezing."""
     grid = (task.image_size[0] // PATCH, task.image_size[1] // PATCH)
     prompt_encoder = PromptEncoder(EMBEDDING, grid, task.image_size, mask_in_chans=16)
     prompt_encoder.requires_grad_(False)
@@ -70,7 +79,7 @@ def architecture(task: Task, *, encoder: str, init: EncoderInit, rank: int) -> S
 
     mask_decoder = BatchMaskDecoder(2 if task.binary else task.channels)
     mask_decoder.iou_prediction_head.requires_grad_(False)  # it has no loss
-    return SamLora(task, image_encoder, prompt_encoder, mask_decoder)
+    return prompt_encoder, mask_decoder
 
 
 def without_parts(tensors: Mapping[str, Tensor], parts: tuple[str, ...]) -> dict[str, Tensor]:

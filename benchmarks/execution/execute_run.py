@@ -39,6 +39,7 @@ from data_prep.errors import DataError
 from data_prep.loading.torch_dataset import PreparedDataset
 from data_prep.manifest import Manifest, load_manifest
 from data_prep.splits import Split
+from rssam.contract import encoder_rate
 from rssam.errors import UserError
 
 
@@ -223,6 +224,7 @@ class _DeviceRun:
                         training = train(
                             net, self.recipe, rate, self.run.seed, data, self.fabric, checkpoints,
                             self._listener(name), session.workers, session.save_every, self.ranks,
+                            encoder_rate(self.run.model),
                         )  # fmt: skip
                 except TrainingDiverged as error:
                     if not name:

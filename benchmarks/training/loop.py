@@ -26,7 +26,7 @@ from benchmarks.training.batches import groups_per_epoch, read_groups
 from benchmarks.training.checkpoint import Checkpoints
 from benchmarks.training.evaluate import to_float, validation_loss
 from benchmarks.training.loss import segmentation_loss
-from benchmarks.training.optimizer import learning_rate, make_optimizer
+from benchmarks.training.optimizer import learning_rate, make_optimizer, set_rate
 from benchmarks.training.precision import LossScale, precision_plugin
 from benchmarks.training.rank_group import SingleProcess
 from benchmarks.training.reproducibility import random_states, restore_random_states
@@ -91,6 +91,7 @@ def train(
     workers: int = 0,
     save_every: float = SECONDS_BETWEEN_CHECKPOINTS,
     ranks: SingleProcess | None = None,
+    encoder_rate: float = 1.0,
 ) -> Training:
     """Train `net` in place, from its last checkpoint on, and leave it with the parameters of its best epoch.
 
@@ -108,12 +109,13 @@ def train(
         workers: processes that read images; 0 reads in this one.
         save_every: seconds between checkpoints within an epoch; after each epoch there is one anyway.
         ranks: the ranks of a run on several devices.
+        encoder_rate: share of the learning rate that the part `encoder` of `net` has.
 
     Raises TrainingDiverged if the loss is not finite, and Interrupted, after saving, if the listener asks for a stop.
     """
     ranks = ranks or SingleProcess()
     train_set, val_set = data
-    raw = make_optimizer(net, recipe, rate, fused=fabric.device.type == "cuda")
+    raw = make_optimizer(net, recipe, rate, encoder_rate=encoder_rate, fused=fabric.device.type == "cuda")
     model, optimizer = set_up_training(fabric, net, raw)  # the wrapper steps; state and settings are those of `raw`
     state, random = _resumed(net, raw, checkpoints, ranks)
     if random:
@@ -164,8 +166,7 @@ def train(
         current_rate = learning_rate(recipe, rate, state.epoch * steps + steps - 1, recipe.epochs * steps)
         for share in shares[state.step :]:
             current_rate = learning_rate(recipe, rate, state.epoch * steps + state.step, recipe.epochs * steps)
-            for parameters in raw.param_groups:
-                parameters["lr"] = current_rate
+            set_rate(raw, current_rate)
             before = ranks.statistics(net)
             began_waiting = time.perf_counter()
             batch = list(islice(loaded, len(share.read)))
