@@ -19,7 +19,7 @@ from benchmarks.protocol.recipe import PAPER
 from benchmarks.protocol.registry import variants
 from benchmarks.protocol.run import Run
 from benchmarks.protocol.setting import Setting
-from benchmarks.protocol.tables import TABLES
+from benchmarks.protocol.targets import WITH_TABLES, tables_of
 from benchmarks.speed.step_time import StepTime, time_step
 from data_prep.registry import DATASETS
 from tests.benchmarks.prepared import TINY, make_session, tiny_run
@@ -33,7 +33,7 @@ def counted_runs():
     """One run for each cost that is kept: of every row and control under every setting."""
     runs = {}
     for setting in SETTINGS:
-        for table in TABLES.values():
+        for table in tables_of(WITH_TABLES.values()):
             if table.compares_encoders and setting.encoder:
                 continue
             for row in table.every_row:

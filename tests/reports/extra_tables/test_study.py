@@ -43,7 +43,7 @@ def test_every_format_has_the_numbers_and_says_that_they_are_not_in_the_paper(tm
     assert names == {f"still-sam{part}.{kind}" for part in ("", "-questions") for kind in ("tex", "csv")} | {
         "report.md", "report.html"
     }  # fmt: skip
-    screen = Console(file=io.StringIO(), width=100)
+    screen = Console(file=io.StringIO(), width=160)
     for table in section(tmp_path / "home").tables:
         print_extra(table, screen)
     texts = {name: (out / name).read_text() for name in ("report.md", "report.html", "still-sam.tex")}
