@@ -72,8 +72,8 @@ def weights_need(home: Path, name: str) -> Need:
         ("with the file anywhere", f"rssam-bench prepare weights {name} --source FILE"),
     )
     return Need(
-        f"weights {name}", folder.path(name).is_file(), f"weights {name} are not in {folder.root}", facts, commands,
-        weights.megabytes,
+        f"weights {name}", folder.path(name).is_file(), f"weights {name} are not in {folder.root}", facts,
+        commands[1:] if weights.licence_first else commands, weights.megabytes,
     )  # fmt: skip
 
 

@@ -106,4 +106,7 @@ def _notes(name: str, folder: WeightsFolder) -> tuple[str, ...]:
     if folder.start(name).startswith(CUSTOM):
         digits = folder.digest(name)[:DIGITS]
         notes += (f"{name} is not the file that was published: keys and tables call it custom weights {digits}",)
+    elif not weights_named(name).sha256:
+        digits = folder.digest(name)[:DIGITS]
+        notes += (f"no digest of {name} is published: this file's, {digits}..., is recorded and in the keys of runs",)
     return notes

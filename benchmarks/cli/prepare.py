@@ -313,8 +313,7 @@ def _prepare_weights(name: str | None, source: Path | None) -> None:
     if source is None and not folder.path(name).is_file():
         if (source := find_checkpoint(root.home, name)) is not None:
             warnings.print(f"found {source}", soft_wrap=True)
-        else:
-            weights = WEIGHTS[name]
+        elif not (weights := WEIGHTS[name]).licence_first:
             warnings.print(f"downloading {weights.megabytes} MB from {weights.url} ({weights.licence})", soft_wrap=True)
     try:
         with data_progress(warnings) as progress:

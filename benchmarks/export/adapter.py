@@ -201,12 +201,13 @@ def _require_base(path: Path, base: Mapping[str, Mapping[str, Any]], weights: We
         if name not in WEIGHTS:
             raise AdapterUnusable(f"{path} is on top of the checkpoint {name}, which this version does not know")
         official = checkpoint["sha256"].startswith(WEIGHTS[name].sha256)
-        remedy = f"rssam-bench prepare weights {name}"
-        if official:
-            remedy += f" (downloads {WEIGHTS[name].megabytes} MB), or add --source FILE.pth if you have it"
-        else:
+        remedy = WEIGHTS[name].remedy
+        if not official:
             digest = checkpoint["sha256"]
-            remedy += f" --source FILE.pth, with the file of SHA-256 {digest}: it is not the published one"
+            remedy = (
+                f"rssam-bench prepare weights {name} --source FILE.pth, with the file of SHA-256 {digest}: "
+                "it is not the published one"
+            )
         if not weights.path(name).is_file():
             raise AdapterUnusable(f"{path} needs the checkpoint {name}, which is not in {weights.root}. Run: {remedy}")
         if (prepared := weights.digest(name)) != checkpoint["sha256"]:

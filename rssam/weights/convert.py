@@ -50,6 +50,12 @@ def convert_checkpoint(name: str, source: Path, folder: WeightsFolder, expected_
             f"expected SHA-256 {expected_sha256[:12]}... for {name}, found {digest[:12]}... in {source}: "
             f"delete it and run: rssam-bench prepare weights {name}"
         )
+    for other in WEIGHTS.values():  # two checkpoints may have tensors of the same names and shapes
+        if other is not weights and other.sha256 and digest.startswith(other.sha256):
+            raise WeightsDamaged(
+                f"{source} is the published file of {other.name}, not of {name}. "
+                f"Run: rssam-bench prepare weights {other.name} --source FILE"
+            )
     tensors, notes = read_checkpoint(weights, source)
     metadata = {"source_sha256": digest, "name": name, **({READ_AS: "; ".join(notes)} if notes else {})}
     return _write(tensors, folder.path(name), metadata)

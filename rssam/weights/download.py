@@ -23,10 +23,12 @@ def download(
     """Download the checkpoint `name`, verify its digest, convert it, delete the download; return the prepared path.
 
     A good file in place is returned, unless it is to be replaced. The next call resumes what a lost connection or a
-    kill leaves. Raises UserError if the network fails, WeightsDamaged if the file is not the published one; such a
-    file is deleted.
+    kill leaves. Raises UserError if the network fails or the licence must be accepted first, WeightsDamaged if the file
+    is not the published one; such a file is deleted.
     """
     weights = weights_named(name)
+    if weights.licence_first:
+        raise UserError(f"{name} is not downloaded, for its licence is accepted at its source. Run: {weights.remedy}")
     remedy = f"fetch it elsewhere and run: rssam-bench prepare weights {name} --source FILE"
     published = weights.published_file
     fetch = Fetch(weights.url, folder.root / "downloads" / f"{published}.part", name, progress)

@@ -91,8 +91,7 @@ class WeightsFolder:
         path = self.path(name)
         if not path.is_file():
             raise WeightsNotFound(
-                f"checkpoint {name} is not in {self.root}. Run: rssam-bench prepare weights {name} "
-                f"(downloads {WEIGHTS[name].megabytes} MB), or add --source FILE.pth if you have it, "
+                f"checkpoint {name} is not in {self.root}. Run: {WEIGHTS[name].remedy}, "
                 "or use --init scratch to train without it"
             )
         return path

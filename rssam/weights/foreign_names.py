@@ -11,8 +11,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from rssam.weights import encoder_names
 from rssam.weights.layout import LONGEST, SHOWN, marker, names_in_words
-from rssam.weights.registry import SamWeights, Weights
+from rssam.weights.registry import EncoderWeights, SamWeights, Weights
 
 MOST_DEPTH = 4
 """Dictionaries inside one another that are searched for tensors."""
@@ -86,6 +87,9 @@ def find(weights: Weights, value: Any, is_tensor: type) -> Found:
         notes.append(f"names behind {_quoted(prefix)}")
     if beside := {name for name in names if not name.startswith(prefix)}:
         notes.append(f"without the tensors beside it: {names_in_words(beside)}")
+    if isinstance(weights, EncoderWeights):
+        tensors, more, words = encoder_names.timms(tensors)
+        return Found(tensors, (*notes, *more), words)
     if not isinstance(weights, SamWeights):
         return Found(tensors, tuple(notes))
     if _HUGGING_FACE in tensors:

@@ -29,6 +29,24 @@ class Weights:
         """Name of the prepared file."""
         return f"{self.name}.safetensors"
 
+    @property
+    def licence_first(self) -> bool:
+        """Whether the URL is a page on which the licence must be accepted before anybody is sent the file."""
+        return False
+
+    @property
+    def remedy(self) -> str:
+        """The command that prepares it, in words."""
+        if not self.licence_first:
+            return (
+                f"rssam-bench prepare weights {self.name} (downloads {self.megabytes} MB), "
+                "or add --source FILE.pth if you have it"
+            )
+        return (
+            f"rssam-bench prepare weights {self.name} --source FILE, with the file {self.published_file} "
+            f"that {self.url} sends once the {self.licence} is accepted there"
+        )
+
 
 @dataclass(frozen=True)
 class SamWeights(Weights):
@@ -55,18 +73,24 @@ class BackboneWeights(Weights):
 
 @dataclass(frozen=True)
 class EncoderWeights(BackboneWeights):
-    """An encoder that can stand in the place of SAM's; the strict names and shapes are those of its network.
-
-    Where `licence_first`, the URL is the page on which the licence must be accepted before anybody is sent the file.
-    """
+    """An encoder that can stand in the place of SAM's; its network has the names and shapes of all its tensors."""
 
     filename: str
-    licence_first: bool = False
 
     @property
     def published_file(self) -> str:
         """Name of the file that the publisher sends."""
         return self.filename
+
+
+@dataclass(frozen=True)
+class LicensedWeights(EncoderWeights):
+    """An encoder whose file is sent from the page at `url` to whoever accepts the licence there."""
+
+    @property
+    def licence_first(self) -> bool:
+        """Whether the licence must be accepted first: yes."""
+        return True
 
 
 _SAM = "https://dl.fbaipublicfiles.com/segment_anything"
@@ -84,8 +108,8 @@ _HUGGING_FACE = "https://huggingface.co/timm"
 _PATCHES = "patch_embed.proj.weight"
 
 
-def _dinov3(name: str, variant: str, sha256: str, megabytes: int, width: int) -> EncoderWeights:
-    return EncoderWeights(
+def _dinov3(name: str, variant: str, sha256: str, megabytes: int, width: int) -> LicensedWeights:
+    return LicensedWeights(
         name=name,
         url="https://ai.meta.com/resources/models-and-libraries/dinov3-downloads/",
         sha256=sha256,
@@ -94,7 +118,6 @@ def _dinov3(name: str, variant: str, sha256: str, megabytes: int, width: int) ->
         tensor=_PATCHES,
         shape=(width, 3, 16, 16),
         filename=f"dinov3_{variant}-{sha256}.pth",
-        licence_first=True,
     )
 
 

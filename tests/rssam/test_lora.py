@@ -118,3 +118,66 @@ def test_a_module_without_fused_layers_is_refused():
         add_lora(layers, 4)
     add_lora(layers, 0)
     assert not any(isinstance(module, LoraQkv) for module in layers.modules())
+
+
+# ---- in each class of attention of timm
+
+
+def attentions():
+    """One layer of each class, called on tokens [2, 16, 32] of two heads, with what its heads see recorded."""
+    from timm.layers import Attention, AttentionRope
+    from timm.models.eva import EvaAttention
+    from timm.models.hieradet_sam2 import MultiScaleAttention
+
+    pool = nn.MaxPool2d(2)
+    return {
+        "fused": Attention(32, 2, qkv_bias=True),
+        "fused rope": AttentionRope(32, 2),
+        "separate rope": AttentionRope(32, 2, qkv_fused=False),
+        "eva fused": EvaAttention(32, 2, norm_layer=nn.LayerNorm, scale_norm=False),
+        "eva without bias": EvaAttention(32, 2, qkv_bias=False, scale_norm=False),
+        "eva separate": EvaAttention(32, 2, qkv_fused=False, scale_norm=False),
+        "hiera": MultiScaleAttention(32, 32, 2),
+        "hiera at a change of stages": MultiScaleAttention(32, 64, 2, q_pool=pool),
+    }
+
+
+def seen(layer, x, monkeypatch):
+    """Queries, keys and values as the attention product takes them, and the layer's output."""
+    found = []
+
+    def record(query, key, value, **_):
+        found.append((query, key, value))
+        return torch.zeros_like(query) + value.mean()
+
+    with monkeypatch.context() as patch, torch.no_grad():
+        patch.setattr("torch.nn.functional.scaled_dot_product_attention", record)
+        layer(x)
+    with torch.no_grad():
+        return *found[0], layer(x)
+
+
+@pytest.mark.parametrize("name", attentions())
+def test_lora_changes_queries_and_values_alone_in_every_class_of_attention(name, monkeypatch):
+    """In EvaAttention with biases it changed nothing: it multiplies by `qkv.weight` itself, past the layer."""
+    torch.manual_seed(0)
+    layer = shake(attentions()[name]).eval()
+    x = torch.rand(2, 4, 4, 32) if name.startswith("hiera") else torch.rand(2, 16, 32)
+    holder = nn.ModuleDict({"attn": layer})
+    before = seen(layer, x, monkeypatch)
+    add_lora(holder, 4)
+    for plain, started in zip(before, seen(layer, x, monkeypatch), strict=True):
+        torch.testing.assert_close(started, plain, atol=1e-6, rtol=1e-5)
+    state = lora_parameters(holder)
+    assert len(state) == 4
+    with torch.no_grad():
+        for parameter in state.values():
+            parameter += 0.3 * torch.randn_like(parameter)
+    query, key, value, out = (
+        float((after - plain).abs().max()) for after, plain in zip(seen(layer, x, monkeypatch), before, strict=True)
+    )
+    assert key < 1e-5
+    assert min(query, value, out) > 1e-2
+    x.requires_grad_(True)
+    layer(x).square().sum().backward()
+    assert all(parameter.grad.any() for parameter in state.values())
