@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from rssam.lora import LoraQkv
 from rssam.sam.attention import Selectable
 
 CompileBackend = str | Callable[..., Any]
@@ -45,7 +46,7 @@ def channels_last(net: nn.Module) -> None:
 
     cuDNN then computes so whatever the layout of the input. Values and names stay.
     """
-    if not any(isinstance(module, Selectable) for module in net.modules()):
+    if not any(isinstance(module, Selectable) and not isinstance(module, LoraQkv) for module in net.modules()):
         net.to(memory_format=torch.channels_last)
 
 

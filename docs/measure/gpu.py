@@ -32,9 +32,9 @@ SECONDS_OF_A_STAGE = 235.0
 MOST_FILES, MOST_BYTES = 8, 16 << 20
 SYSTEMS = (
     "fcn", "unet", "transunet", "manet", "hrnet", "unetformer", "segnet",
-    "sam-adapter", "rsam-seg", "sam-lora", "rs-sam", "unet-smp",
+    "sam-adapter", "rsam-seg", "sam-lora", "rs-sam", "unet-smp", "encoder-swap",
 )  # fmt: skip
-OTHERS = (*SYSTEMS[:7], "unet-smp")
+OTHERS = (*SYSTEMS[:7], "unet-smp", "encoder-swap")
 PATIENCE_ON_CPU = 6.0
 """Limits are so many times as long where no lease runs out, only other work on the same cores."""
 

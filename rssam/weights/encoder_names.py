@@ -53,7 +53,7 @@ def timms(tensors: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[str, ...], 
 
 
 def _with_biases(tensors: dict[str, Any], notes: tuple[str, ...]) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """Add biases of zero to the queries and values of a DINOv3 without any: timm leaves them out where they are zero."""
+    """Add biases of zero to queries and values of a DINOv3 without any: timm leaves them out where they are zero."""
     added = {}
     for name, tensor in tensors.items():
         if match := _FIRST_NORM.match(name):

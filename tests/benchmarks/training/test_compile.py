@@ -13,10 +13,10 @@ from benchmarks.training.checkpoint import Checkpoints
 from benchmarks.training.compile import channels_last
 from benchmarks.training.optimizer import make_optimizer
 from benchmarks.training.reproducibility import seeded
-from rssam.contract import Task
+from rssam.contract import Task, cli_options
 
 TASK = Task(("road",), (64, 64))
-SAM = {name for name, model in MODELS.items() if hasattr(model, "encoder")}
+SAM = {name for name, model in MODELS.items() if "encoder" in cli_options(model)}
 
 
 def apart(net):

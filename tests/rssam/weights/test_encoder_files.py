@@ -120,9 +120,7 @@ def test_the_published_file_of_another_name_is_refused(tmp_path, monkeypatch):
     torch.save({"patch_embed.proj.weight": torch.rand(8, 3, 16, 16)}, source)
     digest = hashlib.sha256(source.read_bytes()).hexdigest()
     monkeypatch.setitem(WEIGHTS, "dinov3_l", replace(WEIGHTS["dinov3_l"], sha256=digest[:8]))
-    with pytest.raises(
-        WeightsDamaged, match=r"the published file of dinov3_l, not of dinov3_l_sat\. Run: .* dinov3_l "
-    ):
+    with pytest.raises(WeightsDamaged, match=r"published file of dinov3_l, not of dinov3_l_sat\. Run: .* dinov3_l "):
         convert_checkpoint("dinov3_l_sat", source, WeightsFolder(tmp_path))
 
 
