@@ -82,4 +82,5 @@ def test_small_encoders_from_scratch_answer_nothing():
     stored = [*replicates(RS_SAM, OURS, setting=setting), *replicates(FROZEN, FROZENS, setting=setting)]
     found = answered(*stored, setting=setting)["dinov3", "deepglobe"]
     assert (found.word, found.contrast) == ("not tested", None)
-    assert found.why == ("trained from scratch, without the pretrained weights; another encoder than the declared one")
+    words = "trained from scratch, without the pretrained weights; another encoder than the declared one"
+    assert found.why.startswith(words)
