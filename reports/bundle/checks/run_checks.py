@@ -23,8 +23,9 @@ from reports.bundle.checks.data_checks import SHA256
 from reports.select.results import profile_of
 from reports.select.settings import declare
 from rssam.contract import Model, Task
+from rssam.encoders.declared import ENCODERS
 from rssam.errors import UserError
-from rssam.sam.encoder_sizes import ENCODERS
+from rssam.sam.encoder_sizes import ENCODERS as SAM_ENCODERS
 from rssam.weights.folder import CUSTOM, DIGITS
 from rssam.weights.registry import WEIGHTS
 
@@ -212,7 +213,7 @@ def _model(result: Result | FailedRun) -> Model:
 @cache
 def _declared_models() -> frozenset[Model]:
     """Return every system of every table under every setting, so that a bundle's options cannot ask for others."""
-    choices = product(PROFILES, (None, *ENCODERS), (None, "sam", "scratch"))
+    choices = product(PROFILES, (None, *SAM_ENCODERS), (None, "sam", "scratch"))
     settings = [Setting(profile, encoder, init) for profile, encoder, init in choices]  # type: ignore[arg-type]
     runs = (
         declare(setting, table, row)

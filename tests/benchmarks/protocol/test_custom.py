@@ -222,9 +222,7 @@ def test_a_name_declared_twice_is_refused_naming_both(folder):
         find_model("net")
     with pytest.raises(Collision, match=r"unet is declared twice, by this suite and by the package kit"):
         find_model("unet")
-    with pytest.raises(
-        UnknownName, match=r"choose from fcn, .*encoder-swap, net, or name a class: module:Class"
-    ):
+    with pytest.raises(UnknownName, match=r"choose from fcn, .*encoder-swap, net, or name a class: module:Class"):
         find_model("nett")
 
 
