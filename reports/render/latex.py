@@ -25,10 +25,12 @@ def extra(table: ExtraTable) -> str:
     """Return the table environment of a table beyond the paper's."""
     tabulars = []
     for part in table.parts:
-        heads, *body = (" & ".join(map(latex, row)) + r" \\" for row in (part.heads, *part.texts))
+        heads, *body = (" & ".join(map(_signed, row)) + r" \\" for row in (part.heads, *part.texts))
         alignment = "l" * part.left + "r" * (len(part.heads) - part.left)
         tabulars.append(_tabular(alignment, (heads,), body))
-    return _environment(latex(table.caption), table.notes, tabulars)
+    return _environment(
+        latex(table.caption), table.notes, tabulars, r"\scriptsize" if table.panels else r"\footnotesize"
+    )
 
 
 def document(body: str) -> str:
@@ -55,7 +57,9 @@ def _tabular(alignment: str, heads: Sequence[str], body: Sequence[str]) -> tuple
     return begin, r"\toprule", *heads, r"\midrule", *body, r"\bottomrule", r"\end{tabular}}"
 
 
-def _environment(title: str, notes: Sequence[str], tabulars: Sequence[Sequence[str]]) -> str:
+def _environment(
+    title: str, notes: Sequence[str], tabulars: Sequence[Sequence[str]], size: str = r"\footnotesize"
+) -> str:
     """Return a table environment around tabulars, with the title as caption and notes, not yet escaped, below."""
     boxes = range(0, 2 * len(tabulars), 2)  # TeX's scratch boxes have even numbers
     used = [rf"\resizebox{{\ifdim\wd{n}>\linewidth\linewidth\else\wd{n}\fi}}{{!}}{{\usebox{n}}}" for n in boxes]
@@ -69,9 +73,9 @@ def _environment(title: str, notes: Sequence[str], tabulars: Sequence[Sequence[s
         rf"\caption{{{title}.}}",
         # A wide table is shrunk to the line, a narrow one keeps its size. Notes are as wide as the tabular around it.
         r"\begin{tabular}{@{}c@{}}",
-        *"\n\\\\[1ex]\n".join(used).split("\n"),
+        *"\n\\\\\\noalign{\\vskip 2ex}\n".join(used).split("\n"),
         r"\end{tabular}",
-        *_notes(notes),
+        *_notes(notes, size),
         r"\end{threeparttable}",
         r"\end{table}",
         "",
@@ -79,9 +83,14 @@ def _environment(title: str, notes: Sequence[str], tabulars: Sequence[Sequence[s
     return "\n".join(lines)
 
 
-def _notes(notes: Sequence[str]) -> tuple[str, ...]:
+def _notes(notes: Sequence[str], size: str) -> tuple[str, ...]:
     items = tuple(rf"\item {latex_prose(note)}" for note in notes)
-    return (r"\begin{tablenotes}[flushleft]", r"\footnotesize", *items, r"\end{tablenotes}") if notes else ()
+    return (r"\begin{tablenotes}[flushleft]", size, *items, r"\end{tablenotes}") if notes else ()
+
+
+def _signed(text: str) -> str:
+    """Return a cell of numbers in words with true minus signs."""
+    return re.sub(r"(?<![\w.])-(?=\d)", "$-$", latex(text))
 
 
 def _heads(heads: Sequence[Column]) -> tuple[str, ...]:

@@ -65,7 +65,7 @@ def notes(group: ResultGroup, intervals: Sequence[str] = (), scored: Sequence[st
         *intervals,
         *scored,
         f"Recipe {group.setting.profile}: {describe_recipe(PROFILES[group.setting.profile].recipe)}.",
-        _start(group),
+        _start(group) if not group.table.study or _other_start(group) else "",
         _encoders(group),
         _variants(group),
         _controls(group),
@@ -74,8 +74,7 @@ def notes(group: ResultGroup, intervals: Sequence[str] = (), scored: Sequence[st
         _split_rule(group),
         _neighbours(group),
         _disputed(group),
-        "" if group.table.study else _foreground(group),
-        _constant(group),
+        *(() if group.table.study else (_foreground(group), _constant(group))),
         _replicates(group),
         _parameters(group),
         f"Precision: {join_words(sorted({result.identity['precision'] for result in group.results}))}.",
@@ -165,6 +164,11 @@ def _start(group: ResultGroup) -> str:
     if len(starts) == 1:
         return f"Initialisation: {next(iter(starts))}."
     return f"Initialisation: {'; '.join(f'{join_words(names)} {words}' for words, names in starts.items())}."
+
+
+def _other_start(group: ResultGroup) -> bool:
+    """Whether a row started from other weights than the declared ones, which a study has in a column."""
+    return any(from_scratch(row) or any(result.custom_weights for result in row.results) for row in group.filled)
 
 
 def _encoders(group: ResultGroup) -> str:
