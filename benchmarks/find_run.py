@@ -8,7 +8,7 @@ from typing import Any
 
 from benchmarks.protocol.registry import MODELS
 from benchmarks.protocol.run_names import find_rows, is_listed, rows_of, run_name
-from benchmarks.protocol.tables import TABLES
+from benchmarks.protocol.targets import WITH_TABLES, tables_of
 from benchmarks.results.result import Result
 from benchmarks.results.store import Store, read_results
 from rssam.errors import UnknownName
@@ -53,9 +53,10 @@ def _results(home: Path) -> list[Result]:
 def _test(text: str) -> Callable[[Identity], bool] | None:
     """Return which identities the text means, None if it is neither a row nor system@data."""
     table, colon, row = text.partition(":")
-    if colon and table in TABLES:
-        (wanted,) = find_rows(TABLES[table], [row])
-        number = [*TABLES[table].rows, *TABLES[table].controls].index(wanted) + 1
+    if colon and table in WITH_TABLES:
+        first = tables_of([WITH_TABLES[table]])[0]  # of a study the rows are the same on every data set
+        (wanted,) = find_rows(first, [row])
+        number = [*first.rows, *first.controls].index(wanted) + 1
         return lambda identity: f"{table}:{number}" in rows_of(identity)
     system, at, dataset = text.partition("@")
     if not at:

@@ -20,7 +20,7 @@ from benchmarks.protocol.custom import find_model
 from benchmarks.protocol.recipe import PrecisionChoice
 from benchmarks.protocol.run import ResolvedRun, Run
 from benchmarks.protocol.setting import Setting
-from benchmarks.protocol.targets import choose_items
+from benchmarks.protocol.targets import choose_items, default_profile, find_items
 from benchmarks.results.custom_system import changes
 from benchmarks.results.home import Home, open_home
 from benchmarks.signals import handle_signals
@@ -75,7 +75,7 @@ def reproduce(
     rows: Sequence[str | int] = (),
     models: Sequence[str] = (),
     dataset: str | None = None,
-    profile: str = "paper",
+    profile: str | None = None,
     encoder: str | None = None,
     init: EncoderInit | None = None,
     seeds: Sequence[int] = (0,),
@@ -95,11 +95,11 @@ def reproduce(
     call goes on from the last saved step.
 
     Args:
-        items: "table1" to "table7", "fig6", "fig7", "claims", or "all".
+        items: "table1" to "table7", "fig6", "fig7", "claims", "all"; or "still-sam".
         rows: only these rows of one table, by number from 1 or by name.
         models: run these systems in place of the rows: names, or "module:Class".
         dataset: run the rows on this data set instead of the table's.
-        profile: the recipe: "smoke", "demo", "mini", "fair" or "paper".
+        profile: the recipe: "smoke", "demo", "mini", "fair" or "paper"; None is "paper", of "still-sam" "fair".
         encoder: SAM encoder of every row: "vit_b", "vit_l", "vit_h", and "vit_t" or "vit_s" without weights.
         init: "sam" starts from SAM's checkpoint, "scratch" trains everything.
         seeds: first seeds; each gives runs of its own.
@@ -133,7 +133,7 @@ def reproduce(
         ('cached', True)
     """
     folder = open_home(home).root
-    setting = Setting(profile, encoder, init, dataset, "blocked" if split == "blocked" else None)
+    setting = Setting(profile or default_profile(find_items(items)), encoder, init, dataset, "blocked" if split == "blocked" else None)
     own = [find_model(name) for name in models]
     chosen = choose_items(items, [str(row) for row in rows], setting, own)
     runs = plan(chosen, setting, seeds, split_seed, repeats, controls, own)

@@ -8,18 +8,21 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from benchmarks.protocol.figures import Figure
-from benchmarks.protocol.tables import Table
-from benchmarks.protocol.targets import CLAIM_SET, find_items
+from benchmarks.protocol.studies.still_sam import STILL_SAM
+from benchmarks.protocol.targets import CLAIM_SET, find_items, tables_of
 from reports.extra_tables.calibration import calibration_section
 from reports.extra_tables.cross_dataset import scored_sections
 from reports.extra_tables.objects import object_tables
 from reports.extra_tables.objects_text import object_section
 from reports.extra_tables.speed import Efficiency, efficiency_section, read_efficiency
+from reports.extra_tables.study import study_section
 from reports.figures.files import figure_files
+from reports.formatting import plural
 from reports.render import csv, html, latex, markdown
 from reports.render.html_figures import figure_views
 from reports.render.html_strip import prediction_strip
 from reports.select.results import PUBLISHED, collect
+from reports.select.studies import has_runs_of_its_own
 from reports.tables.assemble import Report, assemble
 from reports.verdicts.output import claims_json, verdicts_json
 from reports.verdicts.summary import summarize
@@ -61,6 +64,8 @@ def write_report(
     The claims are a part of the page, or `claims.md` if nothing else is asked for, and `verdicts.json` and
     `claims.json` for programs. Nothing is trained: a row without a result names the command that fills it.
 
+    A study has a chapter of its own where it is named, and in a report on all once a row was run that only it has.
+
     Args:
         items: names of tables and figures, "claims", or "all", which includes the claims.
         formats: of FORMATS.
@@ -84,14 +89,17 @@ def write_report(
     unknown = [name for name in formats if name not in FORMATS]
     if unknown or not formats:
         raise UnknownName(f"unknown format {', '.join(unknown) or 'none'!r}: choose from {', '.join(FORMATS)}")
-    chosen = find_items([*items, CLAIM_SET.id] if "all" in items else items)
     collection = collect(home, published)
-    report = assemble([item for item in chosen if isinstance(item, Table)], collection)
+    found = [STILL_SAM.id] if "all" in items and has_runs_of_its_own(STILL_SAM, collection) else []
+    chosen = find_items([*items, CLAIM_SET.id, *found] if "all" in items else items)
+    report = assemble(tables_of(chosen), collection)
     objects = object_tables(report.frames, home)
     report = replace(report, damaged=(*report.damaged, *objects.damaged))
     pictures_shown = bool({"md", "html"} & set(formats))
-    costs = read_efficiency(home) if "all" in items or "html" in formats else Efficiency((), ())
+    about_costs = "all" in items or "html" in formats or STILL_SAM in chosen
+    costs = read_efficiency(home) if about_costs else Efficiency((), ())
     extra_sections = [
+        *([study_section(STILL_SAM, collection, costs.records)] if STILL_SAM in chosen else []),
         *scored_sections(report, collection),
         *object_section(objects.tables),
         *calibration_section(report.frames, pictures=pictures_shown),
@@ -137,8 +145,9 @@ def write_report(
         write_atomic(out / file, content)
     filled = [
         *_filled_tables(report),
+        *_filled_studies(report),
         *(figure.id for figure in figures if any(picture.figure == figure for picture in pictures)),
-        *(section.short for section in extra_sections if section.tables),
+        *(section.short for section in extra_sections if section.tables and section.id != STILL_SAM.id),
     ]
     return WrittenReport(tuple(out / file for file in files), tuple(notes), tuple(filled))
 
@@ -154,3 +163,9 @@ def _filled_tables(report: Report) -> list[str]:
             total = max(len(table.rows), best["done"])  # controls and own systems are rows too
             filled.append(" and ".join([f"{table.id} {best['done']} of {total} rows", *others]))
     return filled
+
+
+def _filled_studies(report: Report) -> list[str]:
+    """Return how many results stand in the chapter of each study."""
+    counts = Counter(group.table.study for group in report.studies for _ in group.results)
+    return [f"{study} {count} {plural(count, 'result')}" for study, count in counts.items()]

@@ -192,7 +192,9 @@ def require_one(run: str | None, adapter: Path | None) -> str | None:
     return None if run is None else finished_run(run)
 
 
-ItemProfile = Annotated[ProfileName, typer.Option(help="With ITEM: how much, the recipe.")]
+ItemProfile = Annotated[
+    ProfileName | None, typer.Option(help="With ITEM: how much, the recipe. [paper; of still-sam fair]")
+]
 ItemDataset = Annotated[
     str | None, typer.Option(help="With ITEM: the rows on another data set.", autocompletion=complete_datasets)
 ]

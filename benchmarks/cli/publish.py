@@ -15,7 +15,9 @@ def publish(
     items: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[ITEM...]", help="The results behind table1 to table7. [all]", autocompletion=complete_items
+            metavar="[ITEM...]",
+            help="The results behind table1 to table7, still-sam. [all]",
+            autocompletion=complete_items,
         ),
     ] = None,
     as_json: Json = False,

@@ -13,7 +13,9 @@ from benchmarks.cli.options import Json, complete_items, print_json, root, scree
 def report(
     items: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[ITEM...]", help="Tables, figures, claims. [all]", autocompletion=complete_items),
+        typer.Argument(
+            metavar="[ITEM...]", help="Tables, figures, claims, still-sam. [all]", autocompletion=complete_items
+        ),
     ] = None,
     formats: Annotated[str, typer.Option("--format", help="Of: md, tex, csv, html.")] = "md,tex,csv,html",
     out: Annotated[Path, typer.Option(help="Folder to write.")] = Path("report"),
@@ -42,8 +44,8 @@ def report(
     else:
         asked, next_item = " ".join(items or ["these tables"]), " ".join(items or ["table5"])
         screen.print(
-            f"nothing is filled yet, because no run of {asked} is finished in {root.home}: {page} has the paper's "
-            f"numbers alone; next: rssam-bench reproduce {next_item}",
+            f"nothing is filled yet, because no run of {asked} is finished in {root.home}: {page} has no number of "
+            f"yours; next: rssam-bench reproduce {next_item}",
             soft_wrap=True,
         )
 

@@ -44,10 +44,14 @@ def reproduce(
     items: Annotated[
         list[str],
         typer.Argument(
-            metavar="ITEM...", help="table1 to table7, fig6, fig7, claims, or all", autocompletion=complete_items
+            metavar="ITEM...",
+            help="table1 to table7, fig6, fig7, claims, all; or still-sam",
+            autocompletion=complete_items,
         ),
     ],
-    profile: Annotated[ProfileName, typer.Option(help="How much: the recipe.")] = "paper",
+    profile: Annotated[
+        ProfileName | None, typer.Option(help="How much: the recipe. [paper; of still-sam fair]")
+    ] = None,
     dataset: Annotated[
         str | None, typer.Option(help="Run the rows on another data set.", autocompletion=complete_datasets)
     ] = None,
@@ -111,6 +115,7 @@ def reproduce(
 ) -> None:
     """Train and test what is missing for tables and figures of the paper; what is finished is not run again.
 
+    still-sam is not in the paper: newer encoders and heads beside RS-SAM, on the paper's three data sets.
     Ctrl-C lets the step finish and saves; the same command goes on from there.
     """
     from benchmarks.console.progress import ProgressBars
@@ -122,14 +127,15 @@ def reproduce(
     from benchmarks.needs import needs
     from benchmarks.protocol.custom import find_model
     from benchmarks.protocol.setting import Setting
-    from benchmarks.protocol.targets import choose_items, find_items
+    from benchmarks.protocol.targets import choose_items, default_profile, find_items
     from benchmarks.reproduction import execute_runs, on_this_machine
     from benchmarks.tracking.mlflow import MlflowTracker
     from benchmarks.tracking.tracker import Tracker
     from benchmarks.training.device_layout import find_layout, require_fit
     from reports.model_card import write_with_card
 
-    setting = Setting(profile, encoder, init, dataset, "blocked" if split == "blocked" else None)
+    chosen_profile = profile or default_profile(find_items(items))
+    setting = Setting(chosen_profile, encoder, init, dataset, "blocked" if split == "blocked" else None)
     own_models = [find_model(name) for name in model or []]
     planned_items = choose_items(items, row or [], setting, own_models)
     if earlier := left_by_0_1(root.home).sentence:
@@ -247,9 +253,12 @@ def _unfinished(outcomes: Sequence[Outcome], total: int) -> list[str]:
 
 def _show_items(items: list[Any], setting: Any) -> None:
     from benchmarks.protocol.claims import ClaimSet
+    from benchmarks.protocol.studies.study import Study
     from benchmarks.protocol.tables import Table
     from reports.extra_tables.objects import object_tables
     from reports.extra_tables.objects_text import object_section
+    from reports.extra_tables.speed import read_efficiency
+    from reports.extra_tables.study import study_section
     from reports.render.terminal import print_extra, show
     from reports.select.results import collect
     from reports.tables.frames import table_frames
@@ -265,6 +274,9 @@ def _show_items(items: list[Any], setting: Any) -> None:
                 for table in section.tables:
                     print_extra(table, screen)
             continue
+        if isinstance(item, Study):
+            for table in study_section(item, collection, read_efficiency(root.home).records, setting).tables:
+                print_extra(table, screen)
         if isinstance(item, ClaimSet):
             for line in answers(summarize(collection, root.home), setting):
                 screen.print(line.replace("`", ""), soft_wrap=True)

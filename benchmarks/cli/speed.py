@@ -33,7 +33,7 @@ def speed(
         list[str] | None,
         typer.Argument(
             metavar="[SYSTEM...]",
-            help="Names as in: models; MODULE:CLASS; encoder; all. [rs-sam]",
+            help="Names as in: models; MODULE:CLASS; encoder; all; still-sam. [rs-sam]",
             autocompletion=complete_systems,
         ),
     ] = None,
@@ -63,6 +63,7 @@ def speed(
     from benchmarks.protocol.custom import find_model
     from benchmarks.protocol.registry import MODELS
     from benchmarks.protocol.setting import Setting
+    from benchmarks.protocol.studies.still_sam import STILL_SAM
     from benchmarks.speed.loading import share_of_waiting
     from benchmarks.speed.peers import PEERS
     from benchmarks.speed.timing import Conditions, measure_encoder, measure_system, save_record
@@ -78,7 +79,9 @@ def speed(
         check_encoder(encoder, "scratch")
     names = systems or ["rs-sam"]
     names = list(MODELS) if names == ["all"] else names
-    declared = {name: find_model(name) for name in names if name != "encoder"}
+    rows = {row.labels[0]: row.model for row in STILL_SAM.rows} if STILL_SAM.id in names else {}
+    declared = {name: find_model(name) for name in names if name not in ("encoder", STILL_SAM.id)} | rows
+    names = [label for name in names for label in (rows if name == STILL_SAM.id else (name,))]
     chosen_device = choose_device(device)
     cuda = chosen_device == "cuda"
     conditions = Conditions(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 from rich.table import Table as RichTable
@@ -80,10 +80,12 @@ def status(
     items: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[ITEM...]", help="table1 to table7, fig6, fig7, all. [this home]", autocompletion=complete_items
+            metavar="[ITEM...]",
+            help="table1 to table7, fig6, fig7, all, still-sam. [this home]",
+            autocompletion=complete_items,
         ),
     ] = None,
-    profile: ItemProfile = "paper",
+    profile: ItemProfile = None,
     dataset: ItemDataset = None,
     encoder: ItemEncoder = None,
     init: ItemInit = None,
@@ -115,10 +117,11 @@ def status(
         from benchmarks.execution.plan import plan
         from benchmarks.execution.session import Session
         from benchmarks.protocol.setting import Setting
-        from benchmarks.protocol.targets import find_items, require_suitable
+        from benchmarks.protocol.targets import default_profile, find_items, require_suitable
 
         chosen_items = find_items(items)
-        setting = Setting(profile, encoder, init, dataset, "blocked" if split == "blocked" else None)
+        rule: Literal["blocked"] | None = "blocked" if split == "blocked" else None
+        setting = Setting(profile or default_profile(chosen_items), encoder, init, dataset, rule)
         require_suitable(chosen_items, setting)
         runs = plan(chosen_items, setting, seed or [0], split_seed, repeats, controls)
         session = Session(root.home, choose_device(device), NullObserver(), precision_choice=precision)
@@ -143,11 +146,11 @@ def doctor(
         list[str] | None,
         typer.Argument(
             metavar="[ITEM...]",
-            help="Only what these need: table1 to table7, fig6, fig7, all. [everything]",
+            help="Only what these need: table1 to table7, fig6, fig7, all, still-sam. [everything]",
             autocompletion=complete_items,
         ),
     ] = None,
-    profile: ItemProfile = "paper",
+    profile: ItemProfile = None,
     dataset: ItemDataset = None,
     encoder: ItemEncoder = None,
     init: ItemInit = None,
@@ -160,9 +163,10 @@ def doctor(
     if items:
         from benchmarks.execution.plan import plan
         from benchmarks.protocol.setting import Setting
-        from benchmarks.protocol.targets import find_items, require_suitable
+        from benchmarks.protocol.targets import default_profile, find_items, require_suitable
 
-        chosen_items, setting = find_items(items), Setting(profile, encoder, init, dataset)
+        chosen_items = find_items(items)
+        setting = Setting(profile or default_profile(chosen_items), encoder, init, dataset)
         require_suitable(chosen_items, setting)
         runs = plan(chosen_items, setting, [0], 0, None)
     checks = examine(root.home, runs)

@@ -1,4 +1,4 @@
-"""Plan runs: from tables, figures and claims to distinct runs with their data and weights."""
+"""Plan runs: from tables, figures, claims and studies to distinct runs with their data and weights."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from benchmarks.execution.session import Session
 from benchmarks.protocol.run import ResolvedRun, Run, resolve_run
 from benchmarks.protocol.setting import Setting
-from benchmarks.protocol.targets import Item, replicates, systems
+from benchmarks.protocol.targets import Item, replicates, systems, under
 from data_prep.manifest import load_manifest
 from rssam.contract import Model
 from rssam.errors import UserError
@@ -35,7 +35,7 @@ def plan(
     """
     systems_of_items = [
         (model, dataset, replicates(item, model, dataset, repeats))
-        for item in items
+        for item in (under(asked, setting) for asked in items)
         for model, dataset in systems(item, controls, own)
     ]
     most_replicates = max((count for *_, count in systems_of_items), default=0)

@@ -45,11 +45,6 @@ class Comparison:
     points: float | None = None
     decides: bool = True
 
-    def __post_init__(self) -> None:
-        for name in (self.better, self.worse):
-            if (self.dataset, name) not in RUNS:
-                raise ValueError(f"no run {name!r} on {self.dataset} in the paper's tables")
-
     def printed(self, score: ScoreName) -> float:
         """The difference in the paper's tables, in points with one decimal, as printed scores allow."""
         above, below = (RUNS[self.dataset, name].printed[score] for name in (self.better, self.worse))
@@ -73,6 +68,12 @@ class Claim:
     stated: tuple[float, float] | None = None
     sweeping: bool = False
     profile: Literal["paper", "fair"] = "paper"
+
+    def __post_init__(self) -> None:
+        for comparison in self.comparisons:
+            for name in (comparison.better, comparison.worse):
+                if (comparison.dataset, name) not in RUNS:
+                    raise ValueError(f"no run {name!r} on {comparison.dataset} in the paper's tables")
 
 
 TITLES = {"deepglobe": "DeepGlobe", "whu": "the aerial imagery (WHU)", "whdld": "WHDLD"}

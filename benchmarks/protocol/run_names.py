@@ -10,6 +10,7 @@ from typing import Any
 from benchmarks.protocol.recipe import PROFILES
 from benchmarks.protocol.registry import MODELS
 from benchmarks.protocol.run import plain_fields
+from benchmarks.protocol.studies.still_sam import STILL_SAM
 from benchmarks.protocol.tables import TABLE5, TABLE6, TABLES, Row, Table
 from rssam.errors import UnknownName
 
@@ -82,9 +83,9 @@ def find_rows(table: Table, wishes: Sequence[str]) -> tuple[Row, ...]:
 
 
 def rows_of(declared: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return the rows of the paper's tables that a declared run fills, as table5:3.
+    """Return the rows of the paper's tables that a declared run fills, as table5:3, then those of a study.
 
-    A run with another encoder than its profile's has the rows that it would have with that one.
+    A run with another encoder than its profile's has the rows of the paper that it would have with that one.
     """
     dataset, places = declared["dataset"]["name"], [*_places(declared["model"]["name"])]
     of_dataset = [(table, number, row) for table, number, row in places if table.dataset == dataset]
@@ -100,13 +101,25 @@ def rows_of(declared: Mapping[str, Any]) -> tuple[str, ...]:
 
     exact = [place for place in of_dataset if fits(place[2], any_encoder=False)]
     loose = [place for place in of_dataset if not place[0].compares_encoders and fits(place[2], any_encoder=True)]
-    return tuple(f"{table.id}:{number}" for table, number, _ in exact or loose)
+    return (*(f"{table.id}:{number}" for table, number, _ in exact or loose), *_study_rows(declared))
 
 
 def is_listed(model: Mapping[str, Any]) -> bool:
     """Whether a declared system is, apart from its size and start, the one listed under its name: no ablation."""
     listed = MODELS.get(model["name"])
     return listed is None or _same_switches(Row((), listed, {}), model["options"])
+
+
+def _study_rows(declared: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the rows of the study that a run fills, whatever the data set: with the row's encoder or its small one."""
+    if declared["recipe"]["name"] == "paper":
+        return
+    options = declared["model"]["options"]
+    for number, row in enumerate(STILL_SAM.rows, start=1):
+        sizes = (plain_fields(row.model).get("encoder"), row.model.small.get("encoder"))
+        same = row.model.name == declared["model"]["name"] and _same_switches(row, options)
+        if same and options.get("encoder") in sizes:
+            yield f"{STILL_SAM.id}:{number}"
 
 
 def _places(system: str) -> Iterator[tuple[Table, int, Row]]:

@@ -33,11 +33,12 @@ class Row:
 
 @dataclass(frozen=True)
 class Table:
-    """One table of the paper. `scores` are the columns to regenerate, named as in `reports.tables.frames.score`.
+    """One table. `scores` are the columns to regenerate, named as in `reports.tables.frames.score`.
 
     `controls` are rows that the paper does not have; they are run when asked for. `own` are those of systems that are
     not of this suite; reports add them from results. A table that `compares_encoders` cannot be run with one encoder
-    for all rows.
+    for all rows. `study` is the item whose rows on one data set a table holds: then it is not of the paper. `profile`
+    is what its rows are run under if nothing else is asked for.
     """
 
     id: str
@@ -49,6 +50,8 @@ class Table:
     controls: tuple[Row, ...] = ()
     compares_encoders: bool = False
     own: tuple[Row, ...] = ()
+    study: str = ""
+    profile: str = "paper"
 
     def __post_init__(self) -> None:
         for row in self.every_row:

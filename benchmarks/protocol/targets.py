@@ -1,31 +1,38 @@
-"""What `reproduce` can be asked for: tables, figures and claims by name, and the runs behind each."""
+"""What `reproduce` can be asked for: tables, figures, claims and a study by name, and the runs behind each."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from benchmarks.protocol.claims import REPLICATES, ClaimSet, claim_bearing
 from benchmarks.protocol.figures import FIGURES, Figure
 from benchmarks.protocol.paper_runs import PAPER_RUNS
+from benchmarks.protocol.recipe import PROFILES
 from benchmarks.protocol.run_names import find_rows
 from benchmarks.protocol.setting import Setting
+from benchmarks.protocol.studies.still_sam import STILL_SAM
+from benchmarks.protocol.studies.study import Study
 from benchmarks.protocol.tables import TABLES, Table
 from rssam.contract import Model
 from rssam.errors import UnknownName, UserError
+from rssam.sam.encoder_sizes import SMALL_ENCODERS
 
-Item = Table | Figure | ClaimSet
+Item = Table | Figure | ClaimSet | Study
 
 CLAIM_SET = ClaimSet()
-ITEMS: dict[str, Item] = {**TABLES, **FIGURES, CLAIM_SET.id: CLAIM_SET}
+WITH_TABLES: dict[str, Table | Study] = {**TABLES, STILL_SAM.id: STILL_SAM}
+"""What results are tabled in, and bundles hold."""
+ITEMS: dict[str, Item] = {**TABLES, **FIGURES, CLAIM_SET.id: CLAIM_SET, STILL_SAM.id: STILL_SAM}
 
 
 def find_items(names: Sequence[str]) -> list[Item]:
     """The items of those names, in the given order without repeats; "all" is every table and figure.
 
-    The claims are asked for by name: they repeat runs. Raises UnknownName listing the choices.
+    The claims are asked for by name, because they repeat runs, and a study, because the paper does not have it. Raises
+    UnknownName listing the choices.
     """
-    all_names = [name for name in ITEMS if name != CLAIM_SET.id]
+    all_names = [*TABLES, *FIGURES]
     item_names = [item_name for name in names for item_name in (all_names if name == "all" else (name,))]
     for name in item_names:
         if name not in ITEMS:
@@ -33,11 +40,39 @@ def find_items(names: Sequence[str]) -> list[Item]:
     return [ITEMS[name] for name in dict.fromkeys(item_names)]
 
 
-def only_rows(items: Sequence[Item], wishes: Sequence[str]) -> Table:
-    """The only item, with these rows alone. Raises UnknownName unless it is a table that has them."""
-    if len(items) != 1 or not isinstance(items[0], Table):
+def tables_of(items: Iterable[Item]) -> list[Table]:
+    """Return the tables among items, and those of studies, one for each data set."""
+    tables: list[Table] = []
+    for item in items:
+        tables += item.tables.values() if isinstance(item, Study) else [item] if isinstance(item, Table) else []
+    return tables
+
+
+def default_profile(items: Sequence[Item]) -> str:
+    """Return the profile of items for which none is named. Raises UnknownName if a study is asked for beside others."""
+    profiles = {item.profile if isinstance(item, Study) else "paper": item.id for item in items}
+    if len(profiles) > 1:
+        found = " and ".join(f"{profile} for {name}" for profile, name in profiles.items())
+        raise UnknownName(f"expected items of one profile, found {found}: name a --profile, or ask for them apart")
+    return next(iter(profiles), "paper")
+
+
+def under(item: Item, setting: Setting) -> Item:
+    """Return the item as it is run under a setting: a study for its wiring alone is run on its first data set."""
+    if isinstance(item, Study) and PROFILES[setting.profile].claims_nothing:
+        return dataclasses.replace(item, datasets=item.datasets[:1])
+    return item
+
+
+def only_rows(items: Sequence[Item], wishes: Sequence[str]) -> Table | Study:
+    """The only item, with these rows alone. Raises UnknownName unless it is a table or a study that has them."""
+    (item, *others) = items
+    if others or not isinstance(item, Table | Study):
         raise UnknownName(f"--row goes with one table, found {', '.join(item.id for item in items)}: choose one table")
-    return dataclasses.replace(items[0], rows=find_rows(items[0], wishes), controls=())
+    if isinstance(item, Study):
+        rows = find_rows(next(iter(item.tables.values())), wishes)
+        return dataclasses.replace(item, rows=rows, questions=())
+    return dataclasses.replace(item, rows=find_rows(item, wishes), controls=())
 
 
 def choose_items(names: Sequence[str], rows: Sequence[str], setting: Setting, own: Sequence[Model] = ()) -> list[Item]:
@@ -67,6 +102,8 @@ def systems(item: Item, controls: bool = False, own: Sequence[Model] = ()) -> li
         claim_runs = claim_bearing()
         other_runs = [run for run in PAPER_RUNS if run not in claim_runs]
         return [(run.model, run.dataset) for run in (*claim_runs, *other_runs)]
+    if isinstance(item, Study):
+        return [(row.model, dataset) for dataset in item.datasets for row in item.rows]
     return [(panel.model, dataset) for dataset in item.datasets for panel in item.panels]
 
 
@@ -85,9 +122,20 @@ def require_suitable(items: Sequence[Item], setting: Setting, own: Sequence[Mode
     """Raise UnknownName for an item that cannot be run under the setting.
 
     These are a table of encoder sizes, or the claims, which compare them too, with one encoder; and the claims, which
-    are on three data sets, with one. And with `own` systems what is no table of systems.
+    are on three data sets, with one. A study under the paper's recipe, or with an encoder that not every row has a
+    counterpart of. And with `own` systems what is no table of systems.
     """
     for item in items:
+        if isinstance(item, Study) and setting.profile == "paper":
+            raise UnknownName(
+                f"{item.id} is not in the paper: it is run under the recipe {item.profile}, with the same budget for "
+                f"every system and a rate chosen by validation. Leave --profile out, or choose {item.profile}"
+            )
+        if isinstance(item, Study) and setting.encoder not in (None, *SMALL_ENCODERS):
+            raise UnknownName(
+                f"{item.id} compares encoders: --encoder is {' or '.join(SMALL_ENCODERS)} there, with which every row "
+                f"takes the small encoder of its own family; found {setting.encoder}"
+            )
         if own and not (isinstance(item, Table) and item.compares_systems):
             tables = ", ".join(name for name, table in TABLES.items() if table.compares_systems)
             raise UnknownName(f"{item.id} has no place for a system of your own: --model goes with {tables}")
@@ -96,8 +144,7 @@ def require_suitable(items: Sequence[Item], setting: Setting, own: Sequence[Mode
                 "the claims are on the paper's three data sets, so they take no --dataset: leave it out, or name a "
                 f"table ({', '.join(TABLES)})"
             )
-        compares_encoders = isinstance(item, ClaimSet) or (isinstance(item, Table) and item.compares_encoders)
-        if compares_encoders and setting.encoder is not None:
+        if setting.encoder is not None and not _takes_any_encoder(item) and not isinstance(item, Study):
             raise UnknownName(
                 f"{item.id} compares encoders, so it takes no --encoder: leave it out, or name other items "
                 f"({', '.join(_with_any_encoder())})"
@@ -106,8 +153,8 @@ def require_suitable(items: Sequence[Item], setting: Setting, own: Sequence[Mode
 
 def _with_any_encoder() -> list[str]:
     """Names of the items that can be run with one encoder for all rows."""
-    return [
-        name
-        for name, item in ITEMS.items()
-        if not isinstance(item, ClaimSet) and not (isinstance(item, Table) and item.compares_encoders)
-    ]
+    return [name for name, item in ITEMS.items() if _takes_any_encoder(item)]
+
+
+def _takes_any_encoder(item: Item) -> bool:
+    return not (isinstance(item, ClaimSet | Study) or (isinstance(item, Table) and item.compares_encoders))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from benchmarks.protocol.tables import TABLES
+from benchmarks.protocol.targets import WITH_TABLES
 from reports.bundle.failures import FAILURE_NAMES
 from reports.bundle.ledger import LEDGER, UNLOGGED
 from rssam.kinds import COUNT, LONGEST_NAME, WORD, Leaf, name
@@ -34,7 +34,7 @@ def _names(most: int) -> Leaf:
 ABOUT_KINDS: dict[str, Any] = {
     "schema": COUNT,
     "made_with": name(LONGEST_NAME),
-    "tables": _names(2 * len(TABLES)),
+    "tables": _names(2 * len(WITH_TABLES)),
     f"{UNLOGGED}?": _names(MOST_FILES),
 }
 """Kinds of all parts of `bundle.json`, which has no others."""

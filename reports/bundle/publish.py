@@ -18,8 +18,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from benchmarks.protocol.tables import TABLES, Table
-from benchmarks.protocol.targets import find_items
+from benchmarks.protocol.studies.study import Study
+from benchmarks.protocol.tables import Table
+from benchmarks.protocol.targets import WITH_TABLES, find_items, tables_of
 from benchmarks.results.custom_system import SYSTEM
 from benchmarks.results.home import Home
 from benchmarks.results.submission import Submission
@@ -34,11 +35,12 @@ from reports.bundle.ledger import LEDGER, UNLOGGED, published_ledger
 from reports.bundle.splits import split_name, split_record
 from reports.extra_tables.cross_dataset import scored_sections
 from reports.extra_tables.extra_table import ExtraSection
+from reports.extra_tables.study import study_section
 from reports.formatting import plural
 from reports.render import csv, markdown
 from reports.render.markdown import grid, reading, sources
 from reports.select.results import Collection, collect
-from reports.tables.assemble import Report, assemble, made_with, results_of_tables
+from reports.tables.assemble import Report, assemble, groups_of_tables, made_with, results_of_tables
 from reports.tables.frames import TableFrame
 from rssam import escape
 from rssam.errors import UserError
@@ -79,7 +81,7 @@ def publish(items: Sequence[str], out: Path, home: Path) -> PublishedBundle:
         raise UserError(f"expected a name that ends in .zip, found {out}: --out FILE.zip")
     chosen = _tables(items)
     everything = collect(home, published=None)
-    failed = failures_of_tables(chosen, everything)
+    failed = failures_of_tables(tables_of(chosen), everything)
     collection = _chosen(everything, chosen)
     results, submissions = [stored.result for stored in collection.stored], collection.submissions
     if not (results or submissions or failed):
@@ -95,18 +97,18 @@ def publish(items: Sequence[str], out: Path, home: Path) -> PublishedBundle:
     ledger = published_ledger(home, (*results, *submissions))
     files[LEDGER] = ledger.text
     about = {
-        "schema": SCHEMA, "made_with": version("rssam-bench"), "tables": [table.id for table in chosen],
+        "schema": SCHEMA, "made_with": version("rssam-bench"), "tables": [item.id for item in chosen],
         UNLOGGED: list(ledger.unlogged),
     }  # fmt: skip
     files[ABOUT] = _plain(about)
     with scratch_folder(Path(tempfile.gettempdir()), "rssam-bench-publish") as scratch:
         _write(files, scratch)
-        files |= documents(scratch, [table.id for table in chosen])
+        files |= documents(scratch, [item.id for item in chosen])
     _refuse_private(files, home)
     files[SUMS] = sums(files)
     write_durable(out, _zip(files))
     splits = sum(name.startswith("splits/") for name in files)
-    in_no_table = _in_no_table(everything, collection) if len(chosen) == len(TABLES) else ()
+    in_no_table = _in_no_table(everything, collection) if len(chosen) == len(WITH_TABLES) else ()
     notes = tuple(f"left out: {line}" for line in (*collection.damaged, *collection.left_out, *in_no_table))
     return PublishedBundle(out, len(results), len(submissions), splits, notes)
 
@@ -114,8 +116,12 @@ def publish(items: Sequence[str], out: Path, home: Path) -> PublishedBundle:
 def documents(folder: Path, tables: Sequence[str]) -> dict[str, bytes]:
     """Return README.md and the tables as CSV from the results in a bundle's folder alone: equal for equal results."""
     collection = collect(folder, folder / "nothing published")
-    report = assemble([TABLES[name] for name in tables], collection)
-    extra_sections = scored_sections(report, collection)
+    items = [WITH_TABLES[name] for name in tables]
+    report = assemble(tables_of(items), collection)
+    studies = {item.id: item for item in items if isinstance(item, Study)}
+    filled_studies = dict.fromkeys(group.table.study for group in report.studies if group.tried)
+    extra_sections = [study_section(studies[name], collection) for name in filled_studies]
+    extra_sections += scored_sections(report, collection)
     filled = [(table, [frame for frame in frames if _has_rows(frame)]) for table, frames in report.tables]
     files = {README: _readme(filled, extra_sections, report, collection).encode()}
     files |= {f"tables/{table.id}.csv": csv.render(frames).encode() for table, frames in filled if frames}
@@ -130,20 +136,20 @@ def sums(files: Mapping[str, bytes]) -> bytes:
     return ("\n".join(lines) + "\n").encode()
 
 
-def _tables(items: Sequence[str]) -> list[Table]:
-    chosen = list(TABLES.values()) if list(items) in ([], ["all"]) else find_items(items)
-    if others := [item.id for item in chosen if not isinstance(item, Table)]:
+def _tables(items: Sequence[str]) -> list[Table | Study]:
+    chosen = list(WITH_TABLES.values()) if list(items) in ([], ["all"]) else find_items(items)
+    if others := [item.id for item in chosen if not isinstance(item, Table | Study)]:
         raise UserError(f"a bundle holds tables: {', '.join(others)} cannot be published, for figures show pixels")
-    return [item for item in chosen if isinstance(item, Table)]
+    return [item for item in chosen if isinstance(item, Table | Study)]
 
 
-def _chosen(collection: Collection, tables: Sequence[Table]) -> Collection:
+def _chosen(collection: Collection, items: Sequence[Table | Study]) -> Collection:
     """The results in some tables with their evaluations on other data; of all tables every submission."""
+    tables = tables_of(items)
     keys = {result.key for result in results_of_tables(tables, collection)}
     submissions = collection.submissions
-    if len(tables) < len(TABLES):
-        frames = assemble(tables, collection).frames
-        scored = {key for frame in frames for key in frame.rows["scored"]}
+    if len(items) < len(WITH_TABLES):
+        scored = {submission.key for group in groups_of_tables(tables, collection) for submission in group.scored}
         submissions = tuple(
             submission for submission in submissions if submission.key in scored or _of_run(submission, keys)
         )

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 
-from benchmarks.protocol.tables import TABLES
+from benchmarks.protocol.targets import WITH_TABLES
 from benchmarks.results.failed_run import read_failed_run
 from benchmarks.results.home import Home
 from benchmarks.results.json_files import ResultDamaged
@@ -212,9 +212,9 @@ def _about(folder: Path, names: set[str], problems: BundleProblems) -> list[str]
         if unknown := sorted(raw.keys() - {name.removesuffix("?") for name in ABOUT_KINDS}):
             problems.add(ABOUT, f"no bundle has its fields {some(unknown)}")
         tables = raw["tables"]
-        if unknown := [name for name in tables if name not in TABLES]:
+        if unknown := [name for name in tables if name not in WITH_TABLES]:
             problems.add(ABOUT, f"names unknown tables: {', '.join(unknown)}")
-    return [name for name in tables if name in TABLES]
+    return [name for name in tables if name in WITH_TABLES]
 
 
 def _made_by_0_1(folder: Path) -> bool:

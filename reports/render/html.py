@@ -75,6 +75,7 @@ def render(
         legend=legend,
         figures=figures,
         extra_sections=extra_sections,
+        beyond=extra_sections[0] if report.studies and not (report.tables or figures or claims) else None,
         own=results(report, collection, "own"),
         published=results(report, collection, "published"),
         style=part("page.css"),

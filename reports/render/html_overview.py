@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from benchmarks.protocol.recipe import PROFILES
 from benchmarks.protocol.run import Run, canonical
+from benchmarks.protocol.setting import Setting
 from benchmarks.protocol.tables import TABLES, Table
 from benchmarks.results.result import Result
 from reports.formatting import join_words
@@ -59,7 +60,7 @@ def _is_done(collection: Collection, run: Run) -> bool:
 
 def results(report: Report, collection: Collection, source: ResultSource) -> tuple[Result, ...]:
     """Return the results of one owner behind the tables; all of the owner's if the report has no table."""
-    if report.tables:
+    if report.tables or report.studies:
         return report.results(source)
     return tuple(stored.result for stored in collection.stored if stored.source == source)
 
@@ -74,16 +75,16 @@ def _state(
     report: Report, own: Sequence[Result], published: Sequence[Result], done: int, runs: int
 ) -> list[str]:  # fmt: skip
     """The sentences that a reader must know first."""
-    first = report.tables[0][0] if report.tables else TABLES["table5"]
-    begin = command(first, PAPER_SETTING)
+    asked = [*(table for table, _ in report.tables), *(group.table for group in report.studies), TABLES["table5"]]
+    begin = command(asked[0], Setting(asked[0].profile))
     lost = [sentence] if (sentence := report.without_result("own")) else []
     published_note = "The numbers in its tables are published results that come with this version." if published else ""
     if not own:
         lines = [
             "Nothing of yours has a result." if lost else "Nothing of yours has been run.",
-            published_note or "The tables show what the paper printed, and no other number.",
+            published_note or ("The tables show what the paper printed, and no other number." if report.tables else ""),
         ]
-        return [*lines, *lost, f"To run the first: `{begin}`."]
+        return [*filter(None, lines), *lost, f"To run the first: `{begin}`."]
     profiles = [name for name in reversed(PROFILES) if any(profile_of(result) == name for result in own)]
     collapsed = sum(result.collapsed for result in own)
     lines = []
@@ -92,7 +93,7 @@ def _state(
     elif "paper" not in profiles:
         lines.append(f"No run under the paper's recipe: what was run is {join_words(profiles)}.")
     if not report.tables:
-        lines.append("This report was asked for without any table.")
+        lines.append(f"This report was asked for without any table{' of the paper' if report.studies else ''}.")
     elif done:
         lines.append(f"{done} of the {runs} different runs behind these tables are done as the paper declares them.")
     else:

@@ -23,10 +23,14 @@ def render(frames: Sequence[TableFrame]) -> str:
 
 def extra(table: ExtraTable) -> str:
     """Return the table environment of a table beyond the paper's."""
-    heads = " & ".join(map(latex, table.heads)) + r" \\"
-    body = [" & ".join(map(latex, row)) + r" \\" for row in table.texts]
-    alignment = "l" * table.left + "r" * (len(table.heads) - table.left)
-    return _environment(latex(table.caption), table.notes, alignment, (heads,), body)
+    tabulars = []
+    for part in table.parts:
+        heads, *body = (" & ".join(map(_signed, row)) + r" \\" for row in (part.heads, *part.texts))
+        alignment = "l" * part.left + "r" * (len(part.heads) - part.left)
+        tabulars.append(_tabular(alignment, (heads,), body))
+    return _environment(
+        latex(table.caption), table.notes, tabulars, r"\scriptsize" if table.panels else r"\footnotesize"
+    )
 
 
 def document(body: str) -> str:
@@ -43,30 +47,35 @@ def _table(frame: TableFrame) -> str:
     rows = frame.rows.to_dict("records")
     body = [" & ".join(_cell(cell) for cell in row) + r" \\" for row in paper_cells(frame)]
     sources = [f"% {one_line(', '.join(row['keys']) or row['scored'])}" for row in rows if row["keys"] or row["scored"]]
-    return "\n".join((*sources, _environment(title, notes, "l" * left + "r" * (width - left), _heads(heads), body)))
+    tabular = _tabular("l" * left + "r" * (width - left), _heads(heads), body)
+    return "\n".join((*sources, _environment(title, notes, [tabular])))
 
 
-def _environment(title: str, notes: Sequence[str], alignment: str, heads: Sequence[str], body: Sequence[str]) -> str:
-    """Return a table environment around escaped lines, with the title as caption and notes, not yet escaped, below."""
+def _tabular(alignment: str, heads: Sequence[str], body: Sequence[str]) -> tuple[str, ...]:
+    """Return a tabular around escaped lines."""
+    begin = rf"\begin{{tabular}}{{{alignment}}}"
+    return begin, r"\toprule", *heads, r"\midrule", *body, r"\bottomrule", r"\end{tabular}}"
+
+
+def _environment(
+    title: str, notes: Sequence[str], tabulars: Sequence[Sequence[str]], size: str = r"\footnotesize"
+) -> str:
+    """Return a table environment around tabulars, with the title as caption and notes, not yet escaped, below."""
+    boxes = range(0, 2 * len(tabulars), 2)  # TeX's scratch boxes have even numbers
+    used = [rf"\resizebox{{\ifdim\wd{n}>\linewidth\linewidth\else\wd{n}\fi}}{{!}}{{\usebox{n}}}" for n in boxes]
     lines = (
         r"\begin{table}[htbp]",
         r"\centering",
         r"\setlength{\tabcolsep}{3pt}",
-        r"\sbox0{%",  # made first: threeparttable measures every tabular within it
-        rf"\begin{{tabular}}{{{alignment}}}",
-        r"\toprule",
-        *heads,
-        r"\midrule",
-        *body,
-        r"\bottomrule",
-        r"\end{tabular}}",
+        # made first: threeparttable measures every tabular within it
+        *(line for n, tabular in zip(boxes, tabulars, strict=True) for line in (rf"\sbox{n}{{%", *tabular)),
         r"\begin{threeparttable}",
         rf"\caption{{{title}.}}",
         # A wide table is shrunk to the line, a narrow one keeps its size. Notes are as wide as the tabular around it.
         r"\begin{tabular}{@{}c@{}}",
-        r"\resizebox{\ifdim\wd0>\linewidth\linewidth\else\wd0\fi}{!}{\usebox0}",
+        *"\n\\\\\\noalign{\\vskip 2ex}\n".join(used).split("\n"),
         r"\end{tabular}",
-        *_notes(notes),
+        *_notes(notes, size),
         r"\end{threeparttable}",
         r"\end{table}",
         "",
@@ -74,9 +83,14 @@ def _environment(title: str, notes: Sequence[str], alignment: str, heads: Sequen
     return "\n".join(lines)
 
 
-def _notes(notes: Sequence[str]) -> tuple[str, ...]:
+def _notes(notes: Sequence[str], size: str) -> tuple[str, ...]:
     items = tuple(rf"\item {latex_prose(note)}" for note in notes)
-    return (r"\begin{tablenotes}[flushleft]", r"\footnotesize", *items, r"\end{tablenotes}") if notes else ()
+    return (r"\begin{tablenotes}[flushleft]", size, *items, r"\end{tablenotes}") if notes else ()
+
+
+def _signed(text: str) -> str:
+    """Return a cell of numbers in words with true minus signs."""
+    return re.sub(r"(?<![\w.])-(?=\d)", "$-$", latex(text))
 
 
 def _heads(heads: Sequence[Column]) -> tuple[str, ...]:

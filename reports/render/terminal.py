@@ -61,12 +61,14 @@ def terminal_table(frame: TableFrame) -> RichTable:
 
 def print_extra(table: ExtraTable, console: Console) -> None:
     """Print a table beyond the paper's, with its notes; numbers fold instead of being clipped."""
-    printed = RichTable(title=table.caption, title_justify="left", box=SIMPLE, padding=(0, 1, 0, 0))
-    for place, head in enumerate(table.heads):
-        printed.add_column(head, justify="left" if place < table.left else "right", overflow="fold")
-    for row in table.texts:
-        printed.add_row(*(Text(one_line(text)) for text in row))
-    console.print(printed)
+    for place_of_part, part in enumerate(table.parts):
+        title = None if place_of_part else table.caption
+        printed = RichTable(title=title, title_justify="left", box=SIMPLE, padding=(0, 1, 0, 0))
+        for place, head in enumerate(part.heads):
+            printed.add_column(head, justify="left" if place < part.left else "right", overflow="fold")
+        for row in part.texts:
+            printed.add_row(*(Text(one_line(text)) for text in row))
+        console.print(printed)
     _print_notes(table.notes, console)
 
 

@@ -16,7 +16,6 @@ from data_prep.registry import find_dataset
 from data_prep.splits import SPLITS
 from reports.formatting import join_words
 from reports.select.comparable import ResultGroup, ResultGroupRow
-from reports.select.settings import PAPER_SETTING
 
 Reason = str
 """Half a sentence without a full stop; empty for "no reason"."""
@@ -92,13 +91,19 @@ def _options(row: ResultGroupRow) -> dict[str, object]:
     return options
 
 
+def _whose(group: ResultGroup, declared: str = "the declared one") -> str:
+    """What a table of the paper, or of a study, is declared with."""
+    return declared if group.table.study else "the paper's"
+
+
 def _recipe(group: ResultGroup, row: ResultGroupRow) -> Reason:
     setting = group.setting
     profile = PROFILES[setting.profile]
     recipe = profile.recipe
     if profile.claims_nothing:
         return f"the {setting.profile} profile claims nothing"
-    return "" if recipe == PROFILES[PAPER_SETTING.profile].recipe else f"the recipe is {recipe.name}, not the paper's"
+    declared = PROFILES[group.table.profile].recipe
+    return "" if recipe == declared else f"the recipe is {recipe.name}, not {_whose(group, declared.name)}"
 
 
 def _start(group: ResultGroup, row: ResultGroupRow) -> Reason:
@@ -109,17 +114,20 @@ def _start(group: ResultGroup, row: ResultGroupRow) -> Reason:
 
 
 def _encoder(group: ResultGroup, row: ResultGroupRow) -> Reason:
-    return "another encoder than the paper's" if replaced(row) else ""
+    return f"another encoder than {_whose(group)}" if replaced(row) else ""
 
 
 def _variant(group: ResultGroup, row: ResultGroupRow) -> Reason:
-    return "smaller variants than the paper's" if variant(row) else ""
+    return f"smaller variants than {_whose(group)}" if variant(row) else ""
 
 
 def _elsewhere(group: ResultGroup, row: ResultGroupRow) -> Reason:
     if group.setting.dataset is None:
         return ""
-    return f"data set {group.setting.dataset} in place of {group.table.dataset}, for which the paper has no row here"
+    elsewhere = f"data set {group.setting.dataset} in place of"
+    if group.table.study:
+        return f"{elsewhere} those of {group.table.study}"
+    return f"{elsewhere} {group.table.dataset}, for which the paper has no row here"
 
 
 def _blocked(group: ResultGroup, row: ResultGroupRow) -> Reason:

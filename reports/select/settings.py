@@ -7,9 +7,11 @@ from collections.abc import Iterable
 from itertools import product
 
 from benchmarks.protocol.recipe import PROFILES
+from benchmarks.protocol.registry import MODELS
 from benchmarks.protocol.run import Run
 from benchmarks.protocol.setting import Setting
-from benchmarks.protocol.tables import TABLES, Row, Table
+from benchmarks.protocol.tables import Row, Table
+from benchmarks.protocol.targets import WITH_TABLES, tables_of
 from benchmarks.results.custom_system import stand_in
 from benchmarks.results.failed_run import FailedRun
 from benchmarks.results.result import Result
@@ -27,10 +29,10 @@ def settings(collection: Collection, table: Table, tables: Iterable[Table] | Non
 
     One run may stand in many tables, and a system without an encoder is the same run whatever the encoder of its
     neighbours. So an override is shown only if it explains a result that no setting with fewer overrides explains in
-    any of `tables` (Table 2's runs are not "Table 1 on another data set"), and a setting only if no other setting of
-    the same table explains all its results and more.
+    any of `tables`, by default all (Table 2's runs are not "Table 1 on another data set"), and a setting only if no
+    other setting of the same table explains all its results and more.
     """
-    by_id = {other.id: other for other in (table, *(TABLES.values() if tables is None else tables))}
+    by_id = {other.id: other for other in (table, *(tables_of(WITH_TABLES.values()) if tables is None else tables))}
     explained = {table_id: _explained(collection, other) for table_id, other in by_id.items()}
     simpler: dict[int, set[str]] = {  # keys of results that a setting with fewer overrides explains
         count: {
@@ -73,9 +75,9 @@ def command(table: Table, setting: Setting) -> str:
     """Return the command that fills a table under a setting."""
     chosen = dataclasses.asdict(setting)
     profile = chosen.pop("profile")
-    options = [] if profile == PAPER_SETTING.profile else [f"--profile {profile}"]
+    options = [] if profile == table.profile else [f"--profile {profile}"]
     options += [f"--{name} {value}" for name, value in chosen.items() if value is not None]
-    return " ".join(["rssam-bench reproduce", table.id, *options])
+    return " ".join(["rssam-bench reproduce", table.study or table.id, *options])
 
 
 def describe(setting: Setting) -> str:
@@ -111,14 +113,14 @@ def _explained_anew(collection: Collection, table: Table) -> dict[Setting, set[s
 def _candidates(result: Result | FailedRun, table: Table) -> list[Setting]:
     """Settings that could have led to this run if the table were run under them."""
     profile, identity = profile_of(result), result.identity
-    if profile is None:
+    if profile is None or (table.study and profile == PAPER_SETTING.profile):
         return []
     options, data = identity["model"]["options"], identity["dataset"]["name"]
     # A system without a SAM encoder is small along with the small encoders, which it does not name.
-    own = stand_in(result)
-    named = "encoder" in (options if own is None else cli_options(own))
+    model = MODELS.get(identity["model"]["name"]) or stand_in(result)
+    named = "encoder" in (options if model is None else cli_options(model))
     encoders = dict.fromkeys((None, options.get("encoder") if named else SMALL_ENCODERS[0]))
-    if table.compares_encoders:
+    if table.compares_encoders or (table.study and not encoders.keys() <= {None, *SMALL_ENCODERS}):
         encoders = {None: None}
     inits = dict.fromkeys((None, *(init for init in ("sam", "scratch") if init == options.get("init"))))
     dataset = None if data == table.dataset else data

@@ -18,11 +18,12 @@ from rssam.escape import in_prose
 
 @dataclass(frozen=True, eq=False)
 class Report:
-    """Frames by table, in the order asked for, and the files no table uses."""
+    """Frames by table, in the order asked for, and the files no table uses; results of studies have no frames."""
 
     tables: tuple[tuple[Table, tuple[TableFrame, ...]], ...]
     damaged: tuple[str, ...]
     left_out: tuple[str, ...]
+    studies: tuple[ResultGroup, ...] = ()
 
     @property
     def frames(self) -> tuple[TableFrame, ...]:
@@ -31,7 +32,7 @@ class Report:
 
     def without_result(self, source: str) -> str:
         """Return how many runs of one owner behind the tables have no result, in a sentence; empty without one."""
-        failed = {lost.key: lost for frame in self.frames if frame.source == source for lost in frame.failed}
+        failed = {lost.key: lost for found in self._behind if found.source == source for lost in found.failed}
         if not failed:
             return ""
         counts = Counter(lost.state for lost in failed.values())
@@ -40,15 +41,24 @@ class Report:
 
     def results(self, source: str) -> tuple[Result, ...]:
         """Return the results of one owner behind any of the tables, each once."""
-        by_key = {result.key: result for frame in self.frames if frame.source == source for result in frame.results}
+        by_key = {result.key: result for found in self._behind if found.source == source for result in found.results}
         return tuple(by_key.values())
+
+    @property
+    def _behind(self) -> tuple[TableFrame | ResultGroup, ...]:
+        return (*self.frames, *self.studies)
 
 
 def assemble(tables: Sequence[Table], collection: Collection) -> Report:
-    """Return the report on these tables; a table without results is under the paper's setting with rows "not run"."""
-    grouped = [(table, _groups(table, collection)) for table in tables]
+    """Return the report on these tables; a table without results is under the paper's setting with rows "not run".
+
+    Of a study's tables there are the results alone, because its chapter sets the data sets side by side.
+    """
+    papers = [table for table in tables if not table.study]
+    grouped = [(table, _groups(table, collection)) for table in papers]
     framed = tuple((table, tuple(make_frame(group) for group in groups)) for table, groups in grouped)
-    return Report(framed, collection.damaged, collection.left_out)
+    studies = groups_of_tables([table for table in tables if table.study], collection)
+    return Report(framed, collection.damaged, collection.left_out, tuple(studies))
 
 
 def results_of_tables(tables: Sequence[Table], collection: Collection) -> list[Result]:

@@ -9,6 +9,7 @@ from benchmarks.metrics.counts import foreground_share
 from benchmarks.protocol.claims import REPLICATES
 from benchmarks.protocol.paper_numbers import IMPLIED_FOREGROUND
 from benchmarks.protocol.recipe import PROFILES
+from benchmarks.protocol.setting import Setting
 from benchmarks.results.custom_system import SYSTEM
 from data_prep.splits import SPLITS
 from reports.formatting import format_number, format_range, join_words, plural
@@ -27,6 +28,7 @@ from rssam.config import RSSAM
 INITIALISATIONS = {
     "sam": "from SAM's checkpoint",
     "imagenet": "from ImageNet weights",
+    "pretrained": "from the published weights of its encoder",
     "scratch": "from scratch: no pretrained weights, not comparable with the paper",
 }
 
@@ -63,7 +65,7 @@ def notes(group: ResultGroup, intervals: Sequence[str] = (), scored: Sequence[st
         *intervals,
         *scored,
         f"Recipe {group.setting.profile}: {describe_recipe(PROFILES[group.setting.profile].recipe)}.",
-        _start(group),
+        _start(group) if not group.table.study or _other_start(group) else "",
         _encoders(group),
         _variants(group),
         _controls(group),
@@ -72,8 +74,7 @@ def notes(group: ResultGroup, intervals: Sequence[str] = (), scored: Sequence[st
         _split_rule(group),
         _neighbours(group),
         _disputed(group),
-        _foreground(group),
-        _constant(group),
+        *(() if group.table.study else (_foreground(group), _constant(group))),
         _replicates(group),
         _parameters(group),
         f"Precision: {join_words(sorted({result.identity['precision'] for result in group.results}))}.",
@@ -98,10 +99,13 @@ def _missing(group: ResultGroup) -> str:
 
 
 def _not_a_reproduction(group: ResultGroup) -> str:
-    """Why the numbers cannot confirm or contradict the paper; empty where they can."""
+    """Why the numbers cannot confirm or contradict the paper, or answer a study; empty where they can."""
     reasons = group_reasons(group)
     if not reasons:
         return ""
+    if group.table.study:
+        own = command(group.table, Setting(group.table.profile))
+        return f"It answers none of its questions: {'; '.join(reasons)}. As it is declared: `{own}`."
     return f"Not a reproduction: {'; '.join(reasons)}. The paper's setting: `{command(group.table, PAPER_SETTING)}`."
 
 
@@ -160,6 +164,11 @@ def _start(group: ResultGroup) -> str:
     if len(starts) == 1:
         return f"Initialisation: {next(iter(starts))}."
     return f"Initialisation: {'; '.join(f'{join_words(names)} {words}' for words, names in starts.items())}."
+
+
+def _other_start(group: ResultGroup) -> bool:
+    """Whether a row started from other weights than the declared ones, which a study has in a column."""
+    return any(from_scratch(row) or any(result.custom_weights for result in row.results) for row in group.filled)
 
 
 def _encoders(group: ResultGroup) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -76,13 +76,22 @@ def compare(verdict_set: VerdictSet) -> PairedByKey:
         if claim.profile == ("fair" if verdict_set.setting.profile == "fair" else "paper")
         for comparison in claim.comparisons
     )
-    by_key = {key: _paired(key, verdict_set.groups.get(key[0].dataset)) for key in keys}
+    return tested(keys, verdict_set.groups, family)
+
+
+def tested(
+    keys: Iterable[ComparisonKey],
+    groups: Mapping[str, ResultGroup],
+    family_of: Callable[[Comparison, ScoreName], tuple[str, ...]],
+) -> PairedByKey:
+    """Test comparisons in the results of each data set, adjusted within the family that `family_of` gives each."""
+    by_key = {key: _paired(key, groups.get(key[0].dataset)) for key in keys}
     families: dict[tuple[str, ...], list[ComparisonKey]] = {}
     for key in by_key:
-        families.setdefault(family(*key), []).append(key)
+        families.setdefault(family_of(*key), []).append(key)
     for members in families.values():
         by_key |= _adjusted({key: by_key[key] for key in members if by_key[key].contrast is not None})
-    return {key: _with_imagery(paired, verdict_set.groups.get(key[0].dataset)) for key, paired in by_key.items()}
+    return {key: _with_imagery(paired, groups.get(key[0].dataset)) for key, paired in by_key.items()}
 
 
 def family(comparison: Comparison, score: ScoreName) -> tuple[str, ...]:
@@ -135,8 +144,8 @@ def _paired(key: ComparisonKey, group: ResultGroup | None) -> PairedComparison:
         return PairedComparison(comparison, score, "not tested", why, differences)
     if any(alike(values) for values in (*zip(*scores, strict=True), differences)):
         return PairedComparison(comparison, score, "not tested", f"{EQUAL_REPLICATES}: difference only", differences)
-    tested = contrast(differences, test_over_train(replicate_pairs))
-    return PairedComparison(comparison, score, "undecided", "", differences, tested, pairs=replicate_pairs)
+    found = contrast(differences, test_over_train(replicate_pairs))
+    return PairedComparison(comparison, score, "undecided", "", differences, found, pairs=replicate_pairs)
 
 
 def _named(row: ResultGroupRow) -> str:
@@ -161,9 +170,9 @@ def _adjusted(members: PairedByKey) -> PairedByKey:
         # Holm steps down until one test fails: all after it would have to pass where that one failed.
         divisor = len(ordered) - min(place, undecided)
         overlap = test_over_train(paired.pairs)
-        tested = contrast(paired.differences, overlap, level=1 - (1 - LEVEL) / divisor)
-        word: ClaimWord = "undecided" if place >= undecided else "supported" if tested.mean > 0 else "contradicted"
-        by_key[key] = replace(paired, word=word, contrast=tested, divisor=divisor)
+        found = contrast(paired.differences, overlap, level=1 - (1 - LEVEL) / divisor)
+        word: ClaimWord = "undecided" if place >= undecided else "supported" if found.mean > 0 else "contradicted"
+        by_key[key] = replace(paired, word=word, contrast=found, divisor=divisor)
     return by_key
 
 

@@ -8,8 +8,7 @@ for an unsteady one. Splits are shared by all systems, so all together may be of
 from __future__ import annotations
 
 import math
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -20,11 +19,10 @@ from benchmarks.protocol.paper_runs import DATASET_TABLES, PAPER_RUNS, PaperRun
 from benchmarks.protocol.run import Run
 from benchmarks.protocol.setting import Setting
 from benchmarks.protocol.tables import Row, Table
-from benchmarks.results.failed_run import FailedRun
-from benchmarks.results.result import Result
 from reports.formatting import plural
-from reports.select.comparable import ResultGroup, ResultGroupRow, RowState, comparable_groups, replicate_identity
-from reports.select.not_comparable import group_reasons, row_reasons
+from reports.select.comparable import ResultGroup, ResultGroupRow, RowState, replicate_identity
+from reports.select.not_comparable import row_reasons
+from reports.select.owners import ChosenGroups, chosen_by_owner
 from reports.select.results import Collection, ResultSource
 from reports.select.settings import declare
 from reports.statistics.replicates import alike, mean_dice, single_run_reach, tolerance
@@ -118,13 +116,9 @@ class VerdictSet:
 
 def judge(collection: Collection, setting: Setting) -> list[VerdictSet]:
     """Return the verdicts on each owner's results under a setting, the user's first; all "not run" without results."""
-    by_owner: dict[ResultSource, dict[str, list[ResultGroup]]] = {}
-    for dataset, table in DATASET_TABLES.items():
-        for group in comparable_groups(_runnable(table, setting), collection, setting):
-            if group.tried:
-                by_owner.setdefault(group.source, defaultdict(list))[dataset].append(group)
-    owners: Sequence[ResultSource] = sorted(by_owner) or ["own"]
-    return [_verdict_set(setting, owner, by_owner.get(owner, {})) for owner in owners]
+    tables = {dataset: _runnable(table, setting) for dataset, table in DATASET_TABLES.items()}
+    by_owner = chosen_by_owner(tables, collection, setting) or {"own": ChosenGroups({}, ())}
+    return [_verdict_set(setting, owner, chosen) for owner, chosen in by_owner.items()]
 
 
 def _runnable(table: Table, setting: Setting) -> Table:
@@ -135,28 +129,11 @@ def _runnable(table: Table, setting: Setting) -> Table:
     return replace(table, rows=tuple(rows.values()))
 
 
-def _verdict_set(setting: Setting, source: ResultSource, groups_of: Mapping[str, Sequence[ResultGroup]]) -> VerdictSet:
-    chosen: dict[str, ResultGroup] = {}
-    passed_over = []
-    for dataset, groups in groups_of.items():
-        # They differ in data or precision. Verdicts are on the group that can say most: comparable, then larger.
-        chosen[dataset], *others = sorted(groups, key=_says_less)
-        for group in others:
-            first: Result | FailedRun = group.results[0] if group.results else group.failed[0]
-            facts = [first.data_description, first.identity["precision"]]
-            lost = len(group.failed)
-            runs = f"{len(group.results)} results{f' and {lost} runs without one' if lost else ''}"
-            passed_over.append(
-                f"{runs} on {dataset} with other data or precision ({', '.join(fact for fact in facts if fact)}) stand "
-                "in the tables and are not judged here"
-            )
-    verdicts = tuple(_verdict(run, chosen.get(run.dataset)) for run in PAPER_RUNS)
-    shifts = {dataset: _shift(dataset, group) for dataset, group in chosen.items()}
-    return VerdictSet(setting, source, verdicts, shifts, chosen, tuple(passed_over))
-
-
-def _says_less(group: ResultGroup) -> tuple[bool, int, int]:
-    return not group.results, len(group_reasons(group)), -len(group.results)
+def _verdict_set(setting: Setting, source: ResultSource, chosen: ChosenGroups) -> VerdictSet:
+    verdicts = tuple(_verdict(run, chosen.groups.get(run.dataset)) for run in PAPER_RUNS)
+    shifts = {dataset: _shift(dataset, group) for dataset, group in chosen.groups.items()}
+    passed_over = tuple(f"{results} stand in the tables and are not judged here" for results in chosen.passed_over)
+    return VerdictSet(setting, source, verdicts, shifts, chosen.groups, passed_over)
 
 
 def find_row(group: ResultGroup | None, name: str) -> ResultGroupRow | None:

@@ -26,10 +26,15 @@ def class_counts(dice, images=3, classes=6, pixels=256 * 256):
     return Counts(*(np.full((images, classes), part, dtype=np.int64) for part in parts))
 
 
-def made(dataset, name, dice, replicate=0, setting=PAPER, *, data=None, share=None, split_seed=None, **changes):
+def made(dataset, name, dice, replicate=0, setting=PAPER, **options):
     """The result of one of the paper's runs with that Dice; replicate k has seed k and split seed k."""
+    return made_by(RUNS[dataset, name].model, dataset, dice, replicate, setting, **options)
+
+
+def made_by(model, dataset, dice, replicate=0, setting=PAPER, *, data=None, share=None, split_seed=None, **changes):
+    """The result of a system with that Dice."""
     split_seed = replicate if split_seed is None else split_seed
-    run = setting.run(RUNS[dataset, name].model, dataset, replicate, split_seed)
+    run = setting.run(model, dataset, replicate, split_seed)
     official = find_dataset(dataset).official_sizes is not None
     share = SHARES.get(dataset, 0.1) if share is None else share
     data = data or {**WHOLE, "pairs": PAIRS[dataset], "sources": PAIRS[dataset], "expected": PAIRS[dataset]}

@@ -9,7 +9,7 @@ from dataclasses import replace
 from benchmarks.metrics.counts import Counts
 from benchmarks.protocol.registry import MODELS
 from benchmarks.protocol.run import canonical
-from benchmarks.protocol.tables import TABLES
+from benchmarks.protocol.targets import WITH_TABLES, tables_of
 from benchmarks.results.custom_system import stand_in
 from benchmarks.results.home import Home
 from benchmarks.results.result import Result
@@ -181,7 +181,7 @@ def shown(bundle: WholeBundle) -> Iterator[Finding]:
     if len(set(bundle.tables)) != len(bundle.tables):
         yield "bundle.json", f"it names a table twice: {some(bundle.tables)}"
     collection = collect(bundle.folder, None)
-    tables = [TABLES[name] for name in bundle.tables]
+    tables = tables_of(WITH_TABLES[name] for name in bundle.tables)
     in_tables = {result.key for result in results_of_tables(tables, collection)}
     failures = {stored.result.key for stored in failures_of_tables(tables, collection)}
     keys = [*((file, result.key) for file, result in bundle.results), *((file, run.key) for file, run in bundle.failed)]

@@ -13,7 +13,7 @@ from benchmarks.protocol.recipe import PROFILES, Recipe
 from benchmarks.protocol.registry import MODELS
 from benchmarks.protocol.run import canonical, from_json_value, plain_fields
 from benchmarks.protocol.setting import Setting
-from benchmarks.protocol.tables import TABLES
+from benchmarks.protocol.targets import WITH_TABLES, tables_of
 from benchmarks.results.custom_system import SYSTEM, stand_in
 from benchmarks.results.failed_run import FailedRun
 from benchmarks.results.result import Result
@@ -23,8 +23,9 @@ from reports.bundle.checks.data_checks import SHA256
 from reports.select.results import profile_of
 from reports.select.settings import declare
 from rssam.contract import Model, Task
+from rssam.encoders.declared import ENCODERS
 from rssam.errors import UserError
-from rssam.sam.encoder_sizes import ENCODERS
+from rssam.sam.encoder_sizes import ENCODERS as SAM_ENCODERS
 from rssam.weights.folder import CUSTOM, DIGITS
 from rssam.weights.registry import WEIGHTS
 
@@ -212,10 +213,13 @@ def _model(result: Result | FailedRun) -> Model:
 @cache
 def _declared_models() -> frozenset[Model]:
     """Return every system of every table under every setting, so that a bundle's options cannot ask for others."""
-    choices = product(PROFILES, (None, *ENCODERS), (None, "sam", "scratch"))
+    choices = product(PROFILES, (None, *SAM_ENCODERS), (None, "sam", "scratch"))
     settings = [Setting(profile, encoder, init) for profile, encoder, init in choices]  # type: ignore[arg-type]
     runs = (
-        declare(setting, table, row) for table in TABLES.values() for row in table.every_row for setting in settings
+        declare(setting, table, row)
+        for table in tables_of(WITH_TABLES.values())
+        for row in table.every_row
+        for setting in settings
     )
     return frozenset(run.model for run in runs if run is not None)
 

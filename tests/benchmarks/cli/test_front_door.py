@@ -74,7 +74,7 @@ def test_report_on_nothing_is_one_sentence(empty):
     code, output, said = empty("rssam-bench report")
     assert (code, said, len(output)) == (0, [], 1)
     assert output[0].startswith("nothing is filled yet, because no run")
-    assert output[0].endswith("report/report.html has the paper's numbers alone; next: rssam-bench reproduce table5")
+    assert output[0].endswith("report/report.html has no number of yours; next: rssam-bench reproduce table5")
     assert Path("report/report.html").is_file()
 
 

@@ -19,7 +19,7 @@ from benchmarks.protocol.recipe import PAPER
 from benchmarks.protocol.registry import variants
 from benchmarks.protocol.run import Run
 from benchmarks.protocol.setting import Setting
-from benchmarks.protocol.tables import TABLES
+from benchmarks.protocol.targets import WITH_TABLES, tables_of
 from benchmarks.speed.step_time import StepTime, time_step
 from data_prep.registry import DATASETS
 from tests.benchmarks.prepared import TINY, make_session, tiny_run
@@ -34,7 +34,7 @@ def counted_runs():
     listed = [Setting("paper").run(model, "deepglobe") for model in variants()]
     runs = {cost_key(run.model, run.task): run for run in listed}
     for setting in SETTINGS:
-        for table in TABLES.values():
+        for table in tables_of(WITH_TABLES.values()):
             if table.compares_encoders and setting.encoder:
                 continue
             for row in table.every_row:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from benchmarks.protocol.claims import CLAIMS, RUNS, TITLES, Comparison, claim_bearing
+from benchmarks.protocol.claims import CLAIMS, RUNS, TITLES, Claim, Comparison, claim_bearing
 from benchmarks.protocol.paper_numbers import PAPER_TABLES
 from benchmarks.protocol.paper_runs import DATASET_TABLES, PAPER_RUNS
 from benchmarks.protocol.tables import TABLES
@@ -64,4 +64,4 @@ def test_the_ends_of_a_range_are_those_of_the_papers_tables():
 
 def test_a_run_that_the_paper_does_not_have_cannot_be_compared():
     with pytest.raises(ValueError, match="no run 'ViT' on whu"):
-        Comparison("whu", "RS-SAM", "ViT")
+        Claim("id", "sentence", "where", "says", (Comparison("whu", "RS-SAM", "ViT"),))

@@ -89,5 +89,5 @@ def test_a_table_named_beside_the_claims_is_not_repeated_with_them():
 
 def test_names():
     assert find_items(["fig7", "table5", "fig7"]) == [FIGURES["fig7"], TABLES["table5"]]
-    with pytest.raises(UnknownName, match=r"choose from table1, .*fig6, fig7, claims, all"):
+    with pytest.raises(UnknownName, match=r"choose from table1, .*fig6, fig7, claims, still-sam, all"):
         find_items(["table8"])

@@ -1,0 +1,1 @@
+"""Comparisons of this suite's own, which are not in the paper."""
