@@ -1,10 +1,10 @@
-"""The RS-SAM network (Eq. 3, Algorithm 1, Fig. 1) and its ablations (Tables 5 and 6), assembled from plain options.
+"""RS-SAM's network (Eq. 3, Algorithm 1, Fig. 1) and its ablations (Tables 5 and 6), assembled from plain options.
 
 Source: the paper, which has no public code; SAM's parts are facebookresearch/segment-anything's (Apache-2.0).
 What the paper leaves open and what we take, none of it in the paper: F_early is the output of the first
-global-attention block; the prediction is divided by sqrt(256), as attention is; a binary task has SAMed's two tokens,
+global-attention block. The prediction is divided by sqrt(256), as attention is. A binary task has SAMed's two tokens,
 background and foreground, and their difference is the one logit. A row of Table 5 differs from the full model in the
-named part only: without MHFF the features are F-hat of the last decoder, without MFF the tokens are M of the last.
+named part only. Without MHFF the features are F-hat of the last decoder; without MFF the tokens are M of the last.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from rssam.sam.loading import checkpoint_part, encoder_state, load_exactly
 
 
 class RsSam(nn.Module):
-    """The forward pass of Algorithm 1. `sources` maps each stride in `scales` to the encoder block its map is from."""
+    """Network of Algorithm 1. `sources` maps each stride in `scales` to the encoder block its map is from."""
 
     def __init__(
         self,

@@ -1,11 +1,11 @@
-"""The Baseline, SAM LoRA = SAMed (Zhang and Liu, "Customized Segment Anything Model", arXiv:2304.13785).
+"""Baseline of the paper, SAM LoRA = SAMed (Zhang and Liu, "Customized Segment Anything Model", arXiv:2304.13785).
 
 Source: hitachinsk/SAMed (Apache-2.0), read for its facts; SAM's parts are facebookresearch/segment-anything's
 (Apache-2.0), imported.
 What we do differently, and why:
 - SAM's pixel normalisation, where SAMed has none for its CT slices: these are RGB images.
-- a binary task returns foreground minus background, the same as the softmax over SAMed's two tokens; classes without
-  a background (WHDLD) have one token each, where SAMed would add a dead one.
+- a binary task returns foreground minus background, the same as the softmax over SAMed's two tokens. Classes without a
+  background (WHDLD) have one token each, where SAMed would add a dead one.
 - logits are brought to the input's size, where SAMed shrinks the labels to a quarter.
 - the IoU head and the prompt parts that no loss reaches are frozen: SAMed lists 138,062 parameters as trainable
   that never get a gradient.

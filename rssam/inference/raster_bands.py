@@ -34,7 +34,7 @@ FOREIGN = {
 
 
 class BadRaster(UserError):
-    """A raster that cannot be predicted, with the reason."""
+    """Raised for a raster that cannot be predicted; the message has the reason."""
 
 
 def choose_bands(raster: DatasetReader, path: Path, requested: Sequence[int] | None) -> list[int]:

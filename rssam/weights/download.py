@@ -22,9 +22,14 @@ def download(
 ) -> Path:
     """Download the checkpoint `name`, verify its digest, convert it, delete the download; return the prepared path.
 
-    A good file in place is returned, unless it is to be replaced. The next call resumes what a lost connection or a
-    kill leaves. Raises UserError if the network fails, WeightsDamaged if the file is not the published one; such a
-    file is deleted.
+    The next call resumes what a lost connection or a kill leaves. Raises UserError if the network fails, WeightsDamaged
+    if the file is not the published one; such a file is deleted.
+
+    Args:
+        name: of the checkpoint, a key of `WEIGHTS`.
+        folder: where the prepared checkpoint goes.
+        progress: called with the bytes done, the bytes of all, and the name.
+        replace: download also where a good file is in place, which is returned otherwise.
     """
     weights = weights_named(name)
     remedy = f"fetch it elsewhere and run: rssam-bench prepare weights {name} --source FILE"

@@ -32,20 +32,20 @@ _intact: set[tuple[str, int, int, int]] = set()
 
 
 class WeightsNotFound(UserError):
-    """A checkpoint is missing in the weights folder; the message names the remedy."""
+    """Raised for a checkpoint that is missing in the weights folder; the message names the remedy."""
 
 
 class WeightsDamaged(UserError):
-    """A checkpoint cannot be read, or is not the one that its name says."""
+    """Raised for a checkpoint that cannot be read, or is not the one that its name says."""
 
 
 class WeightsOfEarlierVersion(WeightsDamaged):
-    """A checkpoint that rssam-bench 0.1 prepared: it is neither read nor changed."""
+    """Raised for a checkpoint that rssam-bench 0.1 prepared: it is neither read nor changed."""
 
 
 @dataclass(frozen=True)
 class WeightsFolder:
-    """The folder of prepared checkpoints: one safetensors file a name, written by `prepare weights`."""
+    """Folder of prepared checkpoints: one safetensors file a name, written by `prepare weights`."""
 
     root: Path
 
@@ -57,7 +57,8 @@ class WeightsFolder:
         """Return the path of the prepared checkpoint, whose content has been compared with its digest.
 
         It is read once a session, and again if size, time or inode change. Raises WeightsNotFound with the command that
-        prepares it, WeightsDamaged if it is not as it was prepared, or was prepared from a file that is of no use.
+        prepares it. Raises WeightsDamaged if it is not as it was prepared, or was prepared from a file that is of no
+        use.
         """
         path = self._prepared(name)
         stat = path.stat()
@@ -112,7 +113,7 @@ class WeightsFolder:
 
 
 def _mend(name: str) -> str:
-    """The command that puts a good file in the place of a bad one."""
+    """Return the command that puts a good file in the place of a bad one."""
     return f"run: rssam-bench prepare weights {name}, with --source FILE.pth if you have it"
 
 

@@ -1,4 +1,4 @@
-"""The published checkpoints by name: URL, SHA-256, licence, and what they are recognised by."""
+"""List the published checkpoints by name: URL, SHA-256, licence, and what they are recognised by."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Weights:
-    """A published checkpoint. `sha256` is that of the published file, or its leading digits where no more is known.
+    """Published checkpoint. `sha256` is that of the published file, or its leading digits where no more is known.
 
     torchvision and timm write the first eight digits into the file's name.
     """
@@ -31,7 +31,7 @@ class Weights:
 
 @dataclass(frozen=True)
 class SamWeights(Weights):
-    """One of SAM's checkpoints. The image encoder's numbers say which tensors a file must have."""
+    """Checkpoint of SAM. The image encoder's numbers say which tensors a file must have."""
 
     width: int  # channels of a token
     blocks: int
@@ -46,7 +46,7 @@ class SamWeights(Weights):
 
 @dataclass(frozen=True)
 class BackboneWeights(Weights):
-    """A classifier trained on ImageNet, of which a baseline takes the backbone. One tensor tells whether it is it."""
+    """Classifier trained on ImageNet, of which a baseline takes the backbone. One tensor tells whether it is it."""
 
     tensor: str
     shape: tuple[int, ...]
