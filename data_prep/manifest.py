@@ -1,4 +1,4 @@
-"""The manifest of a prepared folder: its entries with digests, splits and rules, written, read and verified."""
+"""Write, read and verify the manifest of a prepared folder: its entries with digests, splits and rules."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ AffineCoefficients = tuple[float, float, float, float, float, float]
 
 @dataclass(frozen=True)
 class Entry:
-    """One prepared image with its mask. Paths are relative to the prepared folder, digests are SHA-256 in hex."""
+    """Prepared image with its mask. Paths are relative to the prepared folder, digests are SHA-256 in hex."""
 
     stem: str
     split: Split  # the official split, or the one of split seed 0
@@ -63,12 +63,12 @@ class Entry:
 
     @property
     def source(self) -> str:
-        """Stem of the source pair."""
+        """Return the stem of the source pair."""
         return self.tile_of or self.stem
 
     @property
     def files(self) -> tuple[tuple[str, str], ...]:
-        """Every prepared file of this entry as (relative path, digest)."""
+        """Return every prepared file of this entry as (relative path, digest)."""
         files = [(self.image, self.image_sha256), (self.mask, self.mask_sha256)]
         if self.native_mask is not None and self.native_mask_sha256 is not None:
             files.append((self.native_mask, self.native_mask_sha256))
@@ -77,7 +77,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Manifest:
-    """What a prepared folder holds and how it was made; `reproduce` refuses a folder without one."""
+    """Contents of a prepared folder, and how they were made; `reproduce` refuses a folder without a manifest."""
 
     dataset: str
     version: int
@@ -95,19 +95,19 @@ class Manifest:
 
     @property
     def complete(self) -> bool:
-        """Whether all pairs of the published set are here, and none is a stand-in or was cut anew."""
+        """Return whether all pairs of the published set are here, and none is a stand-in or was cut anew."""
         if self.origin != "source":
             return False
         return self.expected_pairs is None or (self.expected_pairs == len(self.entries) and not self.cut_anew)
 
     @property
     def cut_anew(self) -> bool:
-        """Whether a published set was cut from its raw rasters here: its tiles are not the published ones."""
+        """Return whether a published set was cut from its raw rasters here: its tiles are not the published ones."""
         return self.expected_pairs is not None and any(entry.tile_of is not None for entry in self.entries)
 
     @property
     def scenes_known(self) -> bool:
-        """Whether abutting tiles were looked for; a data set that does its own preparation may not."""
+        """Return whether abutting tiles were looked for; a data set that does its own preparation may not."""
         return any(entry.scene is not None for entry in self.entries)
 
     def split_by_stem(self, split_seed: int, rule: SplitRule = "random") -> dict[str, Split]:
@@ -143,19 +143,19 @@ class Manifest:
 
     @cached_property
     def foreground(self) -> float:
-        """Share of foreground among the labelled pixels of all entries, 0..1."""
+        """Return the share of foreground among the labelled pixels of all entries, 0..1."""
         # All entries have one size. A tile that is mostly padding must not count as much as a full one.
         labelled = sum(entry.labelled for entry in self.entries)
         return sum(entry.foreground * entry.labelled for entry in self.entries) / labelled if labelled else 0.0
 
     @cached_property
     def labelled(self) -> float:
-        """Share of the prepared pixels that are not ignored, 0..1; all entries have one size."""
+        """Return the share of the prepared pixels that are not ignored, 0..1; all entries have one size."""
         return sum(entry.labelled for entry in self.entries) / max(len(self.entries), 1)
 
     @property
     def copies_across_splits(self) -> tuple[tuple[str, ...], ...]:
-        """Stems of identical images in more than one split, a tuple a group: only a published split parts such."""
+        """Return stems of identical images in more than one split, a tuple a group: only a published split has such."""
         groups: dict[str, list[Entry]] = defaultdict(list)
         for entry in self.entries:
             groups[entry.group].append(entry)
@@ -164,7 +164,7 @@ class Manifest:
 
     @property
     def facts(self) -> dict[str, Any]:
-        """What results and submissions store of the data, as JSON values; `describe_data` makes a sentence of it."""
+        """Return JSON values that results and submissions store of the data; `describe_data` makes a sentence of it."""
         scaled = [dict(rule.values) for rule in self.rules.get("image", ()) if rule.code == "scaled"]
         return {
             "origin": self.origin,

@@ -1,4 +1,4 @@
-"""The data sets by name: those of this suite, a user's own, and those of other packages.
+"""List the data sets by name: those of this suite, a user's own, and those of other packages.
 
 To add one, write a file with its data sheet and add a line here.
 

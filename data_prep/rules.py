@@ -79,7 +79,7 @@ SENTENCES: Mapping[str, str] = {
 
 @dataclass(frozen=True)
 class Rule:
-    """One rule: a code, and its values as JSON has them, with tuples in place of lists.
+    """Rule of preparation: a code, and its values as JSON has them, with tuples in place of lists.
 
     A plain string in a user's own data set is its own code, without values.
     """
@@ -89,7 +89,7 @@ class Rule:
 
     @property
     def identity(self) -> str:
-        """Text that is equal for equal rules; it is hashed."""
+        """Return a text that is equal for equal rules; it is hashed."""
         return json.dumps([self.code, dict(self.values)], sort_keys=True, separators=(",", ":"), allow_nan=False)
 
     @property
@@ -112,7 +112,7 @@ class Rule:
 
 
 class _List(tuple[Any, ...]):
-    """A list of values that joins itself by the format specification: "{size:x}" gives 512x512."""
+    """List of values that joins itself by the format specification: "{size:x}" gives 512x512."""
 
     def __format__(self, separator: str) -> str:
         return (separator or ",").join(map(str, self))

@@ -82,7 +82,7 @@ class DeepGlobe:
     def prepare(
         self, source: Path, out: Path, *, origin: Origin, workers: int, progress: Progress, skip_bad: bool = False
     ) -> Manifest:
-        """See `Dataset.prepare`; `source` is a folder or an archive with the files at any depth."""
+        """Prepare DeepGlobe; see `Dataset.prepare`. The files may lie at any depth of the folder or archive."""
         return prepare_from(source, out, self, LAYOUT, READING, origin, workers, progress, skip_bad)
 
     def synthesize(self, out: Path, count: int, seed: int) -> None:

@@ -80,7 +80,7 @@ class ThresholdReader:
 
 
 def number_codes(picture: Image.Image) -> NDArray[np.int64]:
-    """Return the numbers [H, W] of a mask: grey values of 8 or 16 bits, the places of a palette, 0 and 1 of one bit.
+    """Return the numbers [H, W] of a mask: grey values of 8 or 16 bits, places of a palette, or single bits.
 
     Three equal channels count as grey. Raises BadPicture for colours and other modes.
     """

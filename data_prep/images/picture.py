@@ -1,7 +1,7 @@
-"""The one reader of picture files: an image or a mask with where it has data, and where it lies on the ground.
+"""Read picture files: an image or a mask with where it has data, and where it lies on the ground.
 
-Files of 8 bits are decoded by Pillow, as they always were; those that Pillow cannot give whole (16 bits, floats, LERC,
-WEBP, several bands) by GDAL. Bands are counted as the file states them, because Pillow drops those it has no mode for.
+Files of 8 bits are decoded by Pillow. Files that Pillow cannot give whole (16 bits, floats, LERC, WEBP, several bands)
+are decoded by GDAL. Bands are counted as the file states them, because Pillow drops those it has no mode for.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ MOST_BYTES = 1 << 30
 
 @dataclass(frozen=True)
 class SourceFile:
-    """The bytes of a picture file, and what lies beside it."""
+    """Bytes of a picture file, and what lies beside it."""
 
     content: bytes
     mask: bytes | None = None  # of the mask file beside it, FILE.msk
@@ -50,7 +50,7 @@ class SourceFile:
 
     @property
     def digest(self) -> str:
-        """SHA-256 in hex, of the mask file too where there is one: it decides on labels."""
+        """Return the SHA-256 in hex, of the mask file too where there is one: it decides on labels."""
         return _joined(*(hashlib.sha256(each).hexdigest() for each in (self.content, self.mask) if each is not None))
 
 
@@ -65,7 +65,7 @@ def _joined(digest: str, *more: str) -> str:
 
 @dataclass(frozen=True)
 class Picture:
-    """A decoded file. `pixels` has no alpha; the arrays [H, W] are None where no pixel is so."""
+    """Decoded file. `pixels` has no alpha; the arrays [H, W] are None where no pixel is so."""
 
     pixels: Image.Image
     hidden: NDArray[np.bool_] | None = None  # pixels that a mask or alpha hides, whatever they hold
@@ -75,7 +75,7 @@ class Picture:
 
     @property
     def without_data(self) -> NDArray[np.bool_] | None:
-        """Pixels without data, for either reason."""
+        """Return the pixels without data, for either reason."""
         if self.hidden is None or self.nodata is None:
             return self.nodata if self.hidden is None else self.hidden
         return self.hidden | self.nodata
@@ -102,18 +102,29 @@ def stated_size(path: Path) -> tuple[int, int] | None:
 def read_image(
     source: SourceFile, kinds: tuple[str, ...], *, own: bool = True, value_range: ValueRange | None = None
 ) -> Picture:
-    """Decode an image: RGB, grey or a palette; `own` for other data than a published set. Raises BadPicture.
+    """Decode an image: RGB, grey or a palette. Raises BadPicture.
 
-    A file of a published set is taken as it was published: alpha is kept, for its reader to refuse. More than 8 bits
-    are taken with the range that becomes 0 to 255.
+    A file of a published set is taken as it was published: alpha is kept, for its reader to refuse.
+
+    Args:
+        source: the file's bytes.
+        kinds: Pillow's names of the formats.
+        own: for other data than a published set.
+        value_range: becomes 0 to 255 in images of more than 8 bits.
     """
     return _read(source, kinds, labels=False, own=own, value_range=value_range)
 
 
 def read_labels(source: SourceFile, kinds: tuple[str, ...], *, own: bool = True, remedy: str = ONE_BAND) -> Picture:
-    """Decode a mask of colours or numbers, of any width if it is `own`.
+    """Decode a mask of colours or numbers.
 
-    Raises BadPicture, also for more bands; `remedy` is what to do where each stands for a class.
+    Raises BadPicture, also for more bands.
+
+    Args:
+        source: the file's bytes.
+        kinds: Pillow's names of the formats.
+        own: for other data than a published set: numbers of any width.
+        remedy: what to do where each band stands for a class.
     """
     return _read(source, kinds, labels=True, own=own, remedy=remedy)
 
@@ -217,7 +228,11 @@ def read_window(
 ) -> Picture:
     """Return an image or a mask, or a window of it, of an opened GeoTIFF; without its place. Raises BadPicture.
 
-    `value_range` becomes 0 to 255 in images of more than 8 bits.
+    Args:
+        raster: the opened GeoTIFF.
+        window: the part to read; None for all of it.
+        labels: read it as a mask.
+        value_range: becomes 0 to 255 in images of more than 8 bits.
     """
     from data_prep.images import geotiff  # rasterio is slow to import
 

@@ -1,4 +1,4 @@
-"""Where a picture lies on the ground, as its own tags or a world file have it; and whether a mask lies there too."""
+"""Tell where a picture lies on the ground, by its own tags or a world file; and whether a mask lies there too."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ KINDS = ("tif", "tiff", "png", "jpg", "jpeg")
 
 @dataclass(frozen=True)
 class Place:
-    """A coordinate system as rasterio has it, and the transform from (column, row) to coordinates; None if unknown."""
+    """Coordinate system as rasterio has it, and the transform from (column, row) to coordinates; None if unknown."""
 
     transform: Affine | None
     crs: Any = None

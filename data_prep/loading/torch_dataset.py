@@ -18,7 +18,7 @@ CACHE_LIMIT = 6 << 30
 
 
 class Item(TypedDict):
-    """An image with its labels; the default collation of a DataLoader stacks items. Not to be changed in place."""
+    """Image with its labels; the default collation of a DataLoader stacks items. Not to be changed in place."""
 
     name: str
     image: torch.Tensor  # uint8 [3, H, W]; for a network: `rssam.to_unit_range`
@@ -36,9 +36,9 @@ class PreparedDataset(torch.utils.data.Dataset[Item]):
     """Entries of a prepared folder, in their order.
 
     With `native` every item has a native mask; where the source was not shrunk that is the mask itself. Images and
-    masks come from `pixels`, if there are any (see `decoded_cache`); else, with `cache`, decoded items stay in
-    memory if the whole set fits into CACHE_LIMIT. Reading raises DataError for a file that is missing or damaged, and
-    TypeError if `pixels` are not uint8: whoever reads an item divides by 255, whatever the range was.
+    masks come from `pixels`, if there are any (see `decoded_cache`). Otherwise, with `cache`, decoded items stay in
+    memory if the whole set fits into CACHE_LIMIT. Reading raises DataError for a file that is missing or damaged. It
+    raises TypeError if `pixels` are not uint8, because readers of an item divide by 255.
     """
 
     def __init__(

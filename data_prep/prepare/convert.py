@@ -35,7 +35,7 @@ FitMode = Literal["keep", "tile", "resize"]
 
 @dataclass(frozen=True)
 class Job:
-    """All that a worker needs for a pair. Picklable: `read_mask` is a function at module level."""
+    """Input of a worker for a pair. Picklable: `read_mask` is a function at module level."""
 
     pair: Pair
     out: Path  # prepared files go below it
@@ -53,7 +53,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Record:
-    """A finished pair. The entry's split and group are drafts until all pairs are known."""
+    """Record of a finished pair. The entry's split and group are drafts until all pairs are known."""
 
     rule: str
     entry: Entry
@@ -67,27 +67,27 @@ class Record:
 
 @dataclass(frozen=True)
 class Faults:
-    """Why a pair cannot be used: one line per file, each beginning with the file's name."""
+    """Faults for which a pair cannot be used: one line per file, each beginning with the file's name."""
 
     lines: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class SourceFiles:
-    """An image file and its mask file, read."""
+    """Image file and its mask file, read."""
 
     image: SourceFile
     mask: SourceFile
 
     @property
     def digests(self) -> tuple[str, str]:
-        """SHA-256 of both in hex, see `SourceFile.digest`."""
+        """Return the SHA-256 of both in hex, see `SourceFile.digest`."""
         return self.image.digest, self.mask.digest
 
 
 @dataclass(frozen=True)
 class DecodedPair:
-    """A pair as decoded: image uint8 [H, W, 3], its mask, and by how much both are to be shrunk."""
+    """Pair as decoded: image uint8 [H, W, 3], its mask, and by how much both are to be shrunk."""
 
     image: NDArray[np.uint8]
     mask: Mask

@@ -20,7 +20,7 @@ LARGEST = 1 << 30
 
 @dataclass(frozen=True)
 class Layout:
-    """Where a data set keeps its files: patterns of their whole paths in the source, with "/" on every system.
+    """Patterns of the files of a data set: of whole paths in the source, with "/" on every system.
 
     Both patterns name a group "stem", which an image and its mask share, and both or none a group "split". Where a
     folder's name makes its files images or masks, a group "folder" names it, and two that fit are an error.
@@ -60,7 +60,7 @@ class Layout:
 
 @dataclass(frozen=True)
 class NamedFiles:
-    """A layout that was found by looking at all names of a source: role, stem and published split by composed path.
+    """Layout that was found by looking at all names of a source: role, stem and published split by composed path.
 
     A stem may name folders, as in "cityA/0". Either all pairs have a split, or none.
     """

@@ -18,7 +18,10 @@ from rssam.value_range import ValueRange
 
 @dataclass(frozen=True)
 class Reading:
-    """How the pictures of a data set are read. `read_mask` is a function at module level, for other processes."""
+    """Way in which the pictures of a data set are read.
+
+    `read_mask` is a function at module level, for other processes.
+    """
 
     image_kinds: tuple[str, ...]  # Pillow's names of the formats
     mask_kinds: tuple[str, ...]
@@ -33,7 +36,14 @@ class Reading:
 
 
 def make_job(dataset: Dataset, reading: Reading, pair: Pair, work: Path) -> Job:
-    """Return the job of one pair for a worker; prepared files and records go below `work`."""
+    """Return the job of a pair for a worker.
+
+    Args:
+        dataset: the declaration.
+        reading: how its pictures are decoded.
+        pair: the files.
+        work: folder below which prepared files and records go.
+    """
     return Job(
         pair=pair,
         out=work / "prepared",
