@@ -18,18 +18,18 @@ from typing import NoReturn
 
 
 class Interrupted(Exception):
-    """The run was asked to stop; what it had done is saved."""
+    """Raised when the run was asked to stop; what it had done is saved."""
 
 
 @dataclass
 class Stop:
-    """Whether the runs of this process shall stop, and which signal said so."""
+    """State of the wish to stop the runs of this process, and the signal that brought it."""
 
     signal: str | None = None
 
     @property
     def wanted(self) -> bool:
-        """Whether to stop at the next step."""
+        """Return whether to stop at the next step."""
         return self.signal is not None
 
     def check(self) -> None:
@@ -71,7 +71,7 @@ def handle_signals(stop: Stop, say: Callable[[str], None]) -> Iterator[None]:
 
 
 def ignore_ctrl_c(stop: Stop) -> None:
-    """In a child process: leave Ctrl-C to the parent, take its SIGTERM as the wish to stop."""
+    """Leave Ctrl-C to the parent, in a child process; take its SIGTERM as the wish to stop."""
 
     def handle(number: int, frame: FrameType | None) -> None:
         stop.signal = signal.Signals(number).name

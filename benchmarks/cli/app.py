@@ -1,4 +1,7 @@
-"""The command line with its root options. Heavy imports stand inside the commands: help and status need no torch."""
+"""Assemble the command line with its root options.
+
+Heavy imports stand inside the commands: help and status need no torch.
+"""
 
 from __future__ import annotations
 
@@ -47,7 +50,7 @@ def options(
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and stop.")
     ] = False,
 ) -> None:
-    """Root options, before the command."""
+    """Set the root options, before the command."""
     root.home, root.debug, root.given_home = (home or default_home()).expanduser().resolve(), debug, home
     from data_prep.registry import register_home
 

@@ -1,4 +1,4 @@
-"""The command `predict`: class maps of rasters of any size, from a trained system. Heavy imports stand inside."""
+"""Predict class maps of rasters of any size by a trained system: the command `predict`. Heavy imports stand inside."""
 
 from __future__ import annotations
 

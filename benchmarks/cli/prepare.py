@@ -1,4 +1,4 @@
-"""The command `prepare`: make a data set or pretrained weights ready for runs. Heavy imports stand inside."""
+"""Make a data set or pretrained weights ready for runs: the command `prepare`. Heavy imports stand inside."""
 
 from __future__ import annotations
 
@@ -198,7 +198,7 @@ def _own_dataset(
     globs: tuple[str | None, str | None],
     scale: str | None,
 ) -> Dataset:
-    """The data set that the options declare; options stand above the class map."""
+    """Return the data set that the options declare; options stand above the class map."""
     from data_prep.datasets.folder_options import BadDeclaration, declare, from_file, from_options
     from data_prep.registry import BUILT_IN
 

@@ -33,7 +33,7 @@ BASES: dict[Basis, str] = {
 
 @dataclass(frozen=True)
 class RunLine:
-    """What is shown of a run: its state, its name, its key, and what else there is to say."""
+    """Line on a run: its state, its name, its key, and what else there is to say."""
 
     state: str
     name: RunName | None  # None where nothing says what it is
@@ -42,7 +42,7 @@ class RunLine:
 
 
 def show_forecasts(forecasts: Sequence[Forecast], lacking: Sequence[Need], console: Console) -> None:
-    """Every run of a plan, then what it lacks with the command for each, and how long the rest would take."""
+    """Print every run of a plan, then what it lacks with the command for each, and how long the rest would take."""
     lines = [
         RunLine(forecast.state, run_name(forecast.run.declared()), forecast.key or "", _cost(forecast))
         for forecast in forecasts
@@ -58,7 +58,7 @@ def show_forecasts(forecasts: Sequence[Forecast], lacking: Sequence[Need], conso
 
 
 def left_in_words(forecasts: Sequence[Forecast]) -> list[str]:
-    """What is left to do, in time and memory, and how that is known."""
+    """Return what is left to do, in time and memory, and how that is known."""
     left = {basis: [item for item in forecasts if item.left != 0 and item.basis == basis] for basis in BASES}
     measured, assumed = left["runs"] + left["steps"], left["operations"]
     lines = []
@@ -83,7 +83,7 @@ def left_in_words(forecasts: Sequence[Forecast]) -> list[str]:
 
 
 def show_statuses(statuses: Sequence[RunStatus], console: Console) -> None:
-    """Every run, then how many are in which state."""
+    """Print every run, then how many are in which state."""
     lines = [
         RunLine(status.state, status.name, status.key, "" if status.state == "missing" else one_line(status.text))
         for status in statuses

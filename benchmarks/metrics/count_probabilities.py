@@ -20,10 +20,10 @@ STARTS = (0, *(round(CELLS * edge) + 1 for edge in EDGES[1:-1]))
 
 
 def probability_histogram(truth: Tensor, logits: Tensor) -> Tensor:
-    """Pixels int64 [channels, bins, 2], on the CPU, of a mask [H, W] and logits [C, H, W]; ignored ones are in no bin.
+    """Return pixels int64 [channels, bins, 2], on the CPU, of a mask [H, W] and logits [C, H, W].
 
-    One channel is a sigmoid, and its threshold 0.5 a logit of exactly 0, as in the counts. Several are a softmax, each
-    class against the rest. What is no number is nowhere foreground.
+    Ignored pixels are in no bin. A single channel is a sigmoid, and its threshold 0.5 a logit of exactly 0, as in the
+    counts. Several are a softmax, each class against the rest. Values that are no number are nowhere foreground.
     """
     binary = len(logits) == 1
     values = (logits.sigmoid() if binary else logits.softmax(dim=0)).nan_to_num(0)  # [C, H, W]

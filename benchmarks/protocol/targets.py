@@ -1,4 +1,4 @@
-"""What `reproduce` can be asked for: tables, figures and claims by name, and the runs behind each."""
+"""Find what `reproduce` can be asked for: tables, figures and claims by name, and the runs behind each."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ ITEMS: dict[str, Item] = {**TABLES, **FIGURES, CLAIM_SET.id: CLAIM_SET}
 
 
 def find_items(names: Sequence[str]) -> list[Item]:
-    """The items of those names, in the given order without repeats; "all" is every table and figure.
+    """Return the items of those names, in the given order without repeats; "all" is every table and figure.
 
     The claims are asked for by name: they repeat runs. Raises UnknownName listing the choices.
     """
@@ -34,16 +34,17 @@ def find_items(names: Sequence[str]) -> list[Item]:
 
 
 def only_rows(items: Sequence[Item], wishes: Sequence[str]) -> Table:
-    """The only item, with these rows alone. Raises UnknownName unless it is a table that has them."""
+    """Return the only item, with these rows alone. Raises UnknownName unless it is a table that has them."""
     if len(items) != 1 or not isinstance(items[0], Table):
         raise UnknownName(f"--row goes with one table, found {', '.join(item.id for item in items)}: choose one table")
     return dataclasses.replace(items[0], rows=find_rows(items[0], wishes), controls=())
 
 
 def systems(item: Item, controls: bool = False, own: Sequence[Model] = ()) -> list[tuple[Model, str]]:
-    """The systems of an item with the data set each is run on, as declared; with `controls`, those of a table too.
+    """Return the systems of an item with the data set each is run on, as declared.
 
-    With `own` systems of the user these and no others, of an item that `require_suitable` has let pass.
+    With `controls` those of a table too. With `own` systems of the user these and no others, of an item that
+    `require_suitable` has let pass.
     """
     if isinstance(item, Table):
         if own:
@@ -58,9 +59,15 @@ def systems(item: Item, controls: bool = False, own: Sequence[Model] = ()) -> li
 
 
 def replicates(item: Item, model: Model, dataset: str, repeats: int | None) -> int:
-    """How many replicates of one of an item's systems are run; `repeats` is what was asked for, None if nothing was.
+    """Return how many replicates of a system of an item are run.
 
     Of the claims, those runs are repeated that they rest on, and each other run is made once.
+
+    Args:
+        item: the table, figure or claims.
+        model: a system of it.
+        dataset: name of the data set it is run on.
+        repeats: the number asked for, None if none was.
     """
     if not isinstance(item, ClaimSet):
         return repeats or 1
@@ -71,8 +78,8 @@ def replicates(item: Item, model: Model, dataset: str, repeats: int | None) -> i
 def require_suitable(items: Sequence[Item], setting: Setting, own: Sequence[Model] = ()) -> None:
     """Raise UnknownName for an item that cannot be run under the setting.
 
-    These are a table of encoder sizes, or the claims, which compare them too, with one encoder; and the claims, which
-    are on three data sets, with one. And with `own` systems what is no table of systems.
+    With an encoder these are a table of encoder sizes, and the claims, which compare sizes too. With a data set these
+    are the claims, which are on three. With `own` systems these are all but tables of systems.
     """
     for item in items:
         if own and not (isinstance(item, Table) and item.compares_systems):
@@ -92,7 +99,7 @@ def require_suitable(items: Sequence[Item], setting: Setting, own: Sequence[Mode
 
 
 def _with_any_encoder() -> list[str]:
-    """Names of the items that can be run with one encoder for all rows."""
+    """Return the names of the items that can be run with one encoder for all rows."""
     return [
         name
         for name, item in ITEMS.items()

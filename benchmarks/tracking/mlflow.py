@@ -1,8 +1,8 @@
-"""Track runs in MLflow. Nothing depends on it: whatever goes wrong with MLflow, the run goes on and says so once.
+"""Track runs in MLflow. Nothing depends on it: whatever goes wrong with MLflow, the run goes on with one note.
 
-One tracker serves all runs of a process, so that the database is opened once; `caller` limits how long MLflow is waited
+One tracker serves all runs of a process, so that the database is opened once. `caller` limits how long MLflow is waited
 for. What MLflow missed is kept for later. A note in the run's work folder is written before the MLflow run is made, and
-stays until MLflow has everything: a resumed run goes on in the same MLflow run, however its process ended, and a
+stays until MLflow has everything. So a resumed run goes on in the same MLflow run, however its process ended. A
 finished run that MLflow lacks is sent again by the next command that meets it.
 """
 

@@ -26,7 +26,7 @@ MOST_METRICS = 1000
 
 @dataclass
 class TrackedRun:
-    """The run that is being tracked, and what MLflow lacks of it. The methods raise what the client raises."""
+    """Run that is being tracked, and what MLflow lacks of it. The methods raise what the client raises."""
 
     resolved: ResolvedRun
     live: bool  # it is running now, not sent after its end

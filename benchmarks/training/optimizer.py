@@ -9,9 +9,13 @@ from benchmarks.protocol.recipe import Recipe
 
 
 def make_optimizer(net: nn.Module, recipe: Recipe, rate: float, *, fused: bool = False) -> torch.optim.Optimizer:
-    """The recipe's optimiser over everything trainable; weight decay, as SAMed's, spares nothing.
+    """Return the recipe's optimiser over everything trainable; weight decay, as SAMed's, spares nothing.
 
-    `fused` is AdamW in one kernel, which rounds otherwise: for CUDA, where no two runs are equal bit for bit anyway.
+    Args:
+        net: the network.
+        recipe: names the optimiser and its weight decay.
+        rate: the learning rate.
+        fused: AdamW in one kernel, which rounds otherwise: for CUDA, where no two runs are equal bit for bit anyway.
     """
     parameters = [parameter for parameter in net.parameters() if parameter.requires_grad]
     if recipe.optimizer == "sgd":
@@ -20,10 +24,16 @@ def make_optimizer(net: nn.Module, recipe: Recipe, rate: float, *, fused: bool =
 
 
 def learning_rate(recipe: Recipe, rate: float, step: int, steps: int) -> float:
-    """Rate of the step counted from 0: linear warm-up from rate / warm-up, then SAMed's polynomial decay.
+    """Return the learning rate of a step: linear warm-up from rate / warm-up, then SAMed's polynomial decay.
 
-    After the warm-up it is rate * (1 - (step - warm-up) / steps) ** power: as in SAMed's code, the decay is sized for
+    After the warm-up it is rate * (1 - (step - warm-up) / steps) ** power. As in SAMed's code, the decay is sized for
     all steps and does not quite reach zero.
+
+    Args:
+        recipe: names warm-up and power.
+        rate: the largest learning rate.
+        step: counted from 0.
+        steps: of the whole training.
     """
     warmup = recipe.warmup if isinstance(recipe.warmup, int) else round(recipe.warmup * steps)
     if step < warmup:

@@ -66,8 +66,8 @@ def extract(
 ) -> None:
     """Unpack the members of an archive that `wanted` accepts as folder `out`, which appears when it is whole.
 
-    Raises DataError for a damaged or encrypted archive, and for sizes beyond belief. So it does for any member, wanted
-    or not, that would be written outside of `out` or is a link or a device.
+    Raises DataError for a damaged or encrypted archive, and for sizes beyond belief. The same for any member, wanted or
+    not, that would be written outside of `out` or is a link or a device.
 
     Args:
         archive: the ZIP or TAR file.
