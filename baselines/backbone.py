@@ -24,7 +24,7 @@ _STD = (0.229, 0.224, 0.225)
 
 
 class ImageNetNormalise(nn.Module):
-    """Normalises pixels in 0..1 to the mean and deviation that ImageNet weights were trained with."""
+    """Normalisation of pixels in 0..1 to the mean and deviation that ImageNet weights were trained with."""
 
     mean: Tensor
     std: Tensor

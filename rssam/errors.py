@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 class UserError(Exception):
-    """Something the user can fix; says what was expected, what was found, and the command that fixes it."""
+    """Error that the user can fix; says what was expected, what was found, and the command that fixes it."""
 
 
 class UnknownName(UserError):

@@ -27,7 +27,7 @@ _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
 class Unreadable(ValueError):
-    """Content that is not read; the message is half a sentence without the file's name."""
+    """Raised for content that is not read; the message is half a sentence without the file's name."""
 
 
 def read_json(path: Path, *, most_bytes: int = MOST_BYTES, follow_links: bool = True) -> Any:

@@ -20,7 +20,7 @@ SECONDS_BETWEEN_LINES = 30.0
 
 
 class ProgressBars:
-    """Shows the runs of a session; an `Observer`."""
+    """Bars and lines on the runs of a session; an `Observer`."""
 
     def __init__(self, console: Console) -> None:
         self.console = console

@@ -119,7 +119,7 @@ def _name(line: RunLine) -> list[str]:
 
 
 def _cost(forecast: Forecast) -> str:
-    """Time and memory of what is left of a run, and how they are known; of a finished run its Dice."""
+    """Return time and memory of what is left of a run, and how they are known; of a finished run its Dice."""
     if forecast.left == 0:
         return forecast.outcome
     if forecast.left is None or (forecast.basis == "operations" and forecast.left < HOURS_WORTH_COUNTING):

@@ -85,7 +85,7 @@ class Estimate:
 
 
 def forecast(runs: Sequence[Run], session: Session) -> list[Forecast]:
-    """State and cost of every run; each manifest is read once. Raises DataError if one is damaged."""
+    """Return state and cost of every run; each manifest is read once. Raises DataError if one is damaged."""
     manifests = {name: _manifest(name, session) for name in {run.dataset.name for run in runs}}
     results = [result for result in read_results(session.store.results) if isinstance(result, Result)]
     device = _device_name(session.device)

@@ -28,10 +28,10 @@ class Outcome:
 
 
 class Observer(Protocol):
-    """Receives the progress of the runs of a session, to show it to a person."""
+    """Receiver of the progress of the runs of a session, to show it to a person."""
 
     def begin(self, number: int, total: int, resolved: ResolvedRun) -> None:
-        """Run `number` of `total` begins."""
+        """Note that run `number` of `total` begins."""
 
     def step(self, epoch: int, epochs: int, step: int, steps: int) -> None:
         """Note that optimiser step `step` of `steps` is done, in `epoch` of `epochs`; both from 1."""
@@ -40,7 +40,7 @@ class Observer(Protocol):
         """Note that an epoch is done."""
 
     def testing(self, done: int, total: int) -> None:
-        """Test images are being predicted."""
+        """Note that `done` of `total` test images are predicted."""
 
     def note(self, text: str) -> None:
         """Note what a person should know: a wait, a damaged checkpoint, a second try."""

@@ -228,7 +228,7 @@ def run_status(store: Store, key: str) -> RunStatus:
 
 
 class ProgressWriter:
-    """Notes the progress of one run now and then; it may train several candidates one after another."""
+    """Notes on the progress of a run, taken now and then; it may train several candidates one after another."""
 
     def __init__(self, status_files: StatusFiles, candidates: int, device: str) -> None:
         self.status_files, self.candidates, self.device = status_files, candidates, device

@@ -70,7 +70,7 @@ class StepLosses:
 
 
 class ValidationWatch:
-    """Counts what the Dice of a pass over the val split needs, and keeps its first images where a sample is due."""
+    """Counts for the Dice of a pass over the val split, and its first images where a sample is due."""
 
     def __init__(self, epoch: int, epochs: int) -> None:
         self.epoch = epoch

@@ -79,7 +79,7 @@ class ResolvedRun:
 
     @property
     def key(self) -> str:
-        """Name of the result: data set, system, and ten hex digits of the identity's SHA-256."""
+        """Return the name of the result: data set, system, and ten hex digits of the identity's SHA-256."""
         return make_key(self.identity())
 
 

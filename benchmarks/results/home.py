@@ -105,7 +105,7 @@ class Home:
 
     @property
     def mlflow_lock(self) -> Path:
-        """Lock of the process that makes the database."""
+        """Return the lock file of the process that makes the database."""
         return self.root / "mlflow.lock"
 
     @property

@@ -25,7 +25,7 @@ def read_pair(folder: Path, entry: Entry) -> tuple[Picture, Labels]:
 
 
 def read_mask(folder: Path, entry: Entry) -> Labels:
-    """Mask of a prepared folder, [H, W]. Raises DataError if it is missing or was changed since."""
+    """Return the mask of a prepared folder, [H, W]. Raises DataError if it is missing or was changed since."""
     return _read(folder, entry.mask, entry.mask_sha256)
 
 

@@ -88,7 +88,7 @@ class LabelFile:
 
 @dataclass(frozen=True)
 class LabelReader:
-    """Reads files of one data set: `classes` are its names, `palette` the colour of each."""
+    """Reader of the files of a data set: `classes` are its names, `palette` the colour of each."""
 
     classes: tuple[str, ...]
     palette: tuple[Colour, ...]
@@ -101,7 +101,7 @@ class LabelReader:
 
     @property
     def colours(self) -> Mapping[int, int]:
-        """Label of each colour, packed into one number as in `colour_codes`."""
+        """Return the label of each colour, packed into one number as in `colour_codes`."""
         palette = (BLACK, self.palette[0]) if self.binary else self.palette
         return {red << 16 | green << 8 | blue: label for label, (red, green, blue) in enumerate(palette)}
 

@@ -57,7 +57,7 @@ class Conditions:
 
 @dataclass(frozen=True)
 class Operation:
-    """Something to time: `run` does it once, `images` are what it handles then."""
+    """Operation to time: `run` does it once, `images` are what it handles then."""
 
     name: str
     run: Callable[[], object]

@@ -40,7 +40,7 @@ SLOWEST_BYTES = 1e6
 
 @dataclass(frozen=True)
 class MlflowElsewhere:
-    """Makes the trackers of other processes."""
+    """Maker of the trackers of other processes."""
 
     home: Path
     write_adapter: WriteAdapter | None

@@ -16,7 +16,7 @@ Warn = Callable[[str], None]
 
 
 class Tracker:
-    """Receives what happens to the runs of a process, one run at a time. This one ignores everything."""
+    """Receiver of what happens to the runs of a process, one run at a time; this base class ignores everything."""
 
     def start(self, resolved: ResolvedRun) -> None:
         """Note that a run begins, or goes on."""

@@ -153,7 +153,7 @@ def crown(
 
 
 def through_the_lens(picture: Image.Image, rng: np.random.Generator) -> NDArray[np.uint8]:
-    """Blur of the optics, grain of the sensor, and the light of the day."""
+    """Add the blur of the optics, grain of the sensor, and the light of the day."""
     soft = np.asarray(picture.filter(ImageFilter.GaussianBlur(0.7)), np.float32)
     grain = rng.standard_normal((picture.height, picture.width, 1), np.float32) * np.float32(3.5)
     gain = (rng.uniform(0.8, 1.15) * rng.normal(1, 0.03, 3)).astype(np.float32)

@@ -95,7 +95,7 @@ class PredictionSummary:
 
 
 class _RowWriter:
-    """Writes finished rows to the partial output."""
+    """Writer of finished rows to the partial output."""
 
     def __init__(self, partial: PartialOutput) -> None:
         self.partial = partial

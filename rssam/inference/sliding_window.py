@@ -53,7 +53,7 @@ class Source(Protocol):
 
 
 class Sink(Protocol):
-    """Takes finished rows."""
+    """Receiver of finished rows."""
 
     def write(self, probabilities: NDArray[np.float32], valid: NDArray[np.bool_]) -> None:
         """Take the next rows: probabilities [C, rows, width] in 0..1, and where the raster has data [rows, width]."""

@@ -59,7 +59,7 @@ class _OpenRegion:
 
 
 class Ground:
-    """Converts pixels to map coordinates, and measures rings in metres, or in pixels where there are no metres."""
+    """Converter of pixels to map coordinates; it measures rings in metres, or in pixels where there are no metres."""
 
     def __init__(self, georeference: Georeference, size: tuple[int, int]) -> None:
         self.transform = georeference.transform or Affine.scale(1, -1)  # rows count downwards as negative y

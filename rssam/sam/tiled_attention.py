@@ -40,7 +40,7 @@ class Region(NamedTuple):
     side: tuple[int, int]  # of a window, padding included
 
     def cut(self, tokens: Tensor, parts: int, heads: int) -> Tensor:
-        """View of a map [B, H, W, parts * width] as [parts, B, down, across, heads, high, wide, d]."""
+        """Return a view of a map [B, H, W, parts * width] as [parts, B, down, across, heads, high, wide, d]."""
         down, across, high, wide = self.down, self.across, self.high, self.wide
         tokens = tokens[:, self.top : self.top + down * high, self.left : self.left + across * wide]
         tokens = tokens.view(tokens.shape[0], down, high, across, wide, parts, heads, -1)

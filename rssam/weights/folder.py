@@ -80,7 +80,7 @@ class WeightsFolder:
         return self._metadata(name)["source_sha256"]
 
     def read_as(self, name: str) -> str:
-        """Read in what the checkpoint's source differed from a published file, "" if in nothing that matters."""
+        """Return how the checkpoint's source differed from a published file, "" if in nothing that matters."""
         return self._metadata(name).get(READ_AS, "")
 
     def start(self, name: str) -> str:

@@ -20,12 +20,12 @@ class Weights:
 
     @property
     def published_file(self) -> str:
-        """Name of the file at the URL."""
+        """Return the name of the file at the URL."""
         return self.url.rsplit("/", 1)[1]
 
     @property
     def file(self) -> str:
-        """Name of the prepared file."""
+        """Return the name of the prepared file."""
         return f"{self.name}.safetensors"
 
 
@@ -40,7 +40,7 @@ class SamWeights(Weights):
 
     @property
     def file(self) -> str:
-        """Name of the prepared file."""
+        """Return the name of the prepared file."""
         return f"sam_{self.name}.safetensors"
 
 
