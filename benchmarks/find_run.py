@@ -27,7 +27,7 @@ def find_run(home: Path, text: str) -> str:
         home: folder of the results.
         text: a key or the beginning of one, a row, or system@data.
 
-    Raises UnknownName listing the candidates if there are several, or the rows if the table has no such one.
+    Raises UnknownName listing the candidates if there are several, or the rows if the table has no such row.
     """
     keys = finished_keys(home)
     if text in keys or not text:

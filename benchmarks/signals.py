@@ -23,7 +23,7 @@ class Interrupted(Exception):
 
 @dataclass
 class Stop:
-    """State of the wish to stop the runs of this process, and the signal that brought it."""
+    """State of the request to stop the runs of this process, and the signal that brought it."""
 
     signal: str | None = None
 
@@ -51,7 +51,7 @@ def handle_signals(stop: Stop, say: Callable[[str], None]) -> Iterator[None]:
                 exit_now()
             return
         stop.signal = signal.Signals(number).name
-        # those that read images for this process are daemons: they go on, for the step needs its images
+        # those that read images for this process are daemons: they go on, because the step needs its images
         children = [child for child in multiprocessing.active_children() if not child.daemon]
         for child in children:
             child.terminate()  # their handler finishes the step and saves
@@ -71,7 +71,7 @@ def handle_signals(stop: Stop, say: Callable[[str], None]) -> Iterator[None]:
 
 
 def ignore_ctrl_c(stop: Stop) -> None:
-    """Leave Ctrl-C to the parent, in a child process; take its SIGTERM as the wish to stop."""
+    """Leave Ctrl-C to the parent, in a child process; take its SIGTERM as the request to stop."""
 
     def handle(number: int, frame: FrameType | None) -> None:
         stop.signal = signal.Signals(number).name

@@ -194,7 +194,7 @@ def _blocks(entries: Sequence[Entry]) -> dict[str, str]:
 
 
 def save_manifest(folder: Path, manifest: Manifest) -> None:
-    """Write the manifest; it comes last, so that a folder with one is whole."""
+    """Write the manifest; it comes last, so that a folder with a manifest is whole."""
     raw = {**asdict(replace(manifest, rules={})), "rules": rules_to_json(manifest.rules)}
     text = json.dumps(raw, indent=1, sort_keys=True)
     write_atomic(folder / MANIFEST_NAME, text.encode())

@@ -66,7 +66,7 @@ def architecture(task: Task, *, encoder: str, init: EncoderInit, rank: int) -> S
     grid = (task.image_size[0] // PATCH, task.image_size[1] // PATCH)
     prompt_encoder = PromptEncoder(EMBEDDING, grid, task.image_size, mask_in_chans=16)
     prompt_encoder.requires_grad_(False)
-    prompt_encoder.no_mask_embed.requires_grad_(True)  # the one prompt that is used
+    prompt_encoder.no_mask_embed.requires_grad_(True)  # the only prompt that is used
 
     mask_decoder = BatchMaskDecoder(2 if task.binary else task.channels)
     mask_decoder.iou_prediction_head.requires_grad_(False)  # it has no loss

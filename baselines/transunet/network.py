@@ -3,7 +3,7 @@ arXiv:2102.04306). It is a ResNet, a ViT on its last map, and a U-Net decoder.
 
 Source: Beckschen/TransUNet (Apache-2.0), read for its facts; ResNet and ViT blocks are timm's (Apache-2.0), imported.
 What we do differently, and why:
-- the ResNet is the one of timm's `vit_base_r50_s16_224`, which computes what the published weights were trained to.
+- the ResNet is that of timm's `vit_base_r50_s16_224`, which computes what the published weights were trained to.
   TransUNet's own pads its strided convolutions on both sides and its max-pooling not at all. So its maps at stride 4
   end one pixel early and are filled up with zeros. It normalises the shortcuts per channel instead of in 32 groups. The
   parameters are as many.

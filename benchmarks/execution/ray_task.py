@@ -63,7 +63,7 @@ def execute_task(resolved: ResolvedRun, settings: TaskSettings, wait: bool) -> O
 
 
 def _difference(resolved: ResolvedRun, settings: TaskSettings, session: Session) -> str | None:
-    """Return what keeps this node from executing the run: data or weights that it lacks or that differ; else None.
+    """Return what keeps this node from executing the run: data or weights that it lacks or that differ; otherwise None.
 
     The prepared images are compared with the manifest's digests when the run begins, on every node.
     """

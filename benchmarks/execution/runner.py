@@ -71,7 +71,7 @@ def in_two_rounds(total: int, session: Session, execute_round: ExecuteRound, lat
 
 
 def execute(resolved: ResolvedRun, session: Session, *, wait: bool = True) -> Outcome:
-    """Bring one run to its result: from the store if it is there, else by training, from its checkpoint if it has one.
+    """Bring one run to its result: from the store, or by training, from its checkpoint if there is one.
 
     If another process has it, waits for that one to finish or to end, or without `wait` returns as "busy". Failures are
     noted in the work folder, never stored as results: the next call tries again.

@@ -68,7 +68,7 @@ class Session:
         return choose_precision(self.precision_choice, self.device)
 
     def require_precision(self, precision: Precision) -> None:
-        """Raise UserError if this process would train a run in another precision than the one it was planned in."""
+        """Raise UserError if this process would train a run in another precision than it was planned in."""
         if self.precision != precision:
             raise UserError(
                 f"expected {precision} as on the first device, found {self.precision}, which suits the device here: "

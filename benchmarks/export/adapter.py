@@ -204,7 +204,7 @@ def _require_fit(path: Path, net: nn.Module, tensors: Mapping[str, Tensor]) -> N
 
 
 def _require_base(path: Path, base: Mapping[str, Mapping[str, Any]], weights: WeightsFolder) -> None:
-    """Raise AdapterUnusable unless every checkpoint beneath the adapter is prepared, and the very one."""
+    """Raise AdapterUnusable unless every checkpoint beneath the adapter is prepared, and identical."""
     for name, checkpoint in base.items():
         if name not in WEIGHTS:
             raise AdapterUnusable(f"{path} is on top of the checkpoint {name}, which this version does not know")

@@ -53,7 +53,7 @@ def export_onnx(trained: TrainedNetwork, path: Path) -> float:
     require_onnx()
     path.parent.mkdir(parents=True, exist_ok=True)
     with scratch_folder(path.parent, path.name) as folder:
-        fresh = folder / path.name  # under its own name, for a second file is named in the first
+        fresh = folder / path.name  # under its own name, because a second file is named in the first
         _write(trained, fresh)
         difference = _compare(trained, fresh)
         for file in sorted(folder.iterdir(), reverse=True):  # the parameters before the network that names them
@@ -62,7 +62,7 @@ def export_onnx(trained: TrainedNetwork, path: Path) -> float:
 
 
 def _write(trained: TrainedNetwork, path: Path) -> None:
-    # Folded attention: the scores [N, N] are the one large tensor of it, where the dense way has a bias besides; and
+    # Folded attention: the scores [N, N] are its only large tensor, where the dense way has a bias besides; and
     # "auto" would ask for the size of the batch, which is free here.
     set_attention(trained.net, "folded")
     try:

@@ -121,6 +121,6 @@ def parameters(metric: ObjectMetric) -> dict[str, Any]:
 def with_parameters(name: str, values: Mapping[str, Any]) -> ObjectMetric:
     """Return the metric of that name with these fields.
 
-    Raises KeyError, TypeError or ValueError if there is none such.
+    Raises KeyError, TypeError or ValueError if there is no such metric.
     """
     return replace(METRICS[name], **values)  # type: ignore[type-var]

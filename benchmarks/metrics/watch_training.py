@@ -98,7 +98,7 @@ class ValidationWatch:
             self.sample = Sample(self.epoch, *kept)
 
     def points(self, total: Callable[[Tensor], Tensor]) -> list[Point]:
-        """Return the Dice pooled over all images: of the foreground, else the mean over classes that are there.
+        """Return the Dice pooled over all images: of the foreground, or the mean over classes that are there.
 
         `total` returns the sum of counts over all ranks.
         """

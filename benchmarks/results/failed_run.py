@@ -53,7 +53,7 @@ class FailedRun:
     when: str  # UTC, ISO 8601
     diverged: tuple[DivergedRate, ...]  # all rates of the recipe; empty for a run that failed otherwise
     data: Mapping[str, Any]  # as of a result, or empty if the data could not be read
-    provenance: Mapping[str, Any]  # the record of a system that is not of this suite, else empty
+    provenance: Mapping[str, Any]  # the record of a system that is not of this suite, otherwise empty
 
     @cached_property
     def key(self) -> str:

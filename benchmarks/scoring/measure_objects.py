@@ -1,6 +1,6 @@
 """Measure object metrics on the maps a run has left in its home, image by image in processes.
 
-Trains and predicts nothing. The masks and maps must give the very counts of the run's result, pixel for pixel: so what
+Trains and predicts nothing. The masks and maps must give the counts of the run's result, pixel for pixel: so what
 is measured is what was scored.
 """
 

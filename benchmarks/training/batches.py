@@ -140,7 +140,7 @@ def worker_faults(stop: Stop) -> Iterator[None]:
     """Turn what goes wrong in a process that reads images into a sentence.
 
     Raises DataWorkerDied, DataError or Interrupted. The death of a process is noticed anywhere, even within a step, so
-    nothing is saved then. If the wish to stop reached the worker too, it is an interruption.
+    nothing is saved then. If the request to stop reached the worker too, it is an interruption.
     """
     try:
         yield

@@ -115,7 +115,7 @@ def local_rank(environment: Mapping[str, str] = os.environ) -> int:
 
 
 def start_others(layout: Layout) -> list[subprocess.Popen[bytes]]:
-    """Start this very command once for each other device of this node, unless this process was started so itself.
+    """Start the same command once for each other device of this node, unless this process was started so itself.
 
     What each must know stands in its environment, under the names that PyTorch gave it.
     """

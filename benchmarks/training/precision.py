@@ -36,7 +36,7 @@ def precision_plugin(device: str, precision: Precision) -> FabricPrecision:
 class LossScale:
     """Scale of the loss in a training: in float16 it adapts itself, otherwise there is none.
 
-    On several devices gradients are averaged before they are looked at, so all ranks leave out the same steps.
+    On several devices gradients are averaged before they are checked, so all ranks leave out the same steps.
     """
 
     def __init__(self, fabric: Fabric, state: dict[str, float]) -> None:

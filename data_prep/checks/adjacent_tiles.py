@@ -133,7 +133,7 @@ def with_scenes(
 
 
 def representatives(entries: Sequence[Entry], fingerprints: Sequence[EdgesT | None]) -> dict[str, EdgesT]:
-    """Return fingerprints by stem without copies: of identical images the first one counts, with all its tiles."""
+    """Return fingerprints by stem without copies: of identical images the first counts, with all its tiles."""
     sources = {entry.stem: entry.source for entry in entries}
     return {
         entry.stem: fingerprint
@@ -144,7 +144,7 @@ def representatives(entries: Sequence[Entry], fingerprints: Sequence[EdgesT | No
 
 def profiles(edges: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Turn edges [n, length, 3] into unit vectors [n, 6 * length] whose products are correlations; zero if plain."""
-    # Imported here, for it costs more than a whole verification, in every process that prepares.
+    # Imported here, because it costs more than a whole verification, in every process that prepares.
     from scipy.ndimage import gaussian_filter1d, uniform_filter1d
 
     colours = edges.astype(np.float32) @ OPPONENT

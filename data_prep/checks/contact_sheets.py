@@ -121,7 +121,7 @@ def _liveliest(labels: NDArray[np.uint8]) -> tuple[int, int]:
 
 
 def label(split: Split, stem: str) -> str:
-    """Return split and stem as they are written above an image; of one that is too wide the end of the stem."""
+    """Return split and stem as they are written above an image; where that is too wide the end of the stem."""
     words, rest = stem if stem.startswith(split) else f"{split}: {stem}", stem
     while rest and FONT.getlength(words) > THUMB:
         rest = rest[1:]

@@ -100,7 +100,7 @@ class Folder:
 
     @property
     def average(self) -> Literal["foreground", "classes"]:
-        """Return which scores are printed: those of the one class, or of all classes."""
+        """Return which scores are printed: those of the only class, or of all classes."""
         return "foreground" if len(self.classes) == 1 else "classes"
 
     @property

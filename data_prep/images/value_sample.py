@@ -25,7 +25,7 @@ def is_wide(path: Path) -> bool | None:
 
 
 def sample_of(path: Path, name: str, across: int) -> Sample | None:
-    """Read at most `across` times `across` windows of a GeoTIFF; None for one that cannot be read.
+    """Read at most `across` times `across` windows of a GeoTIFF; None if it cannot be read.
 
     Pixels without data are left out: of a no-data value, a mask or alpha, and what is no finite number.
     """

@@ -207,7 +207,7 @@ def _write(job: Job, decoded: DecodedPair, digests: tuple[str, str]) -> Record:
     occurring = tuple(label for label, count in enumerate(counts) if count and label != IGNORED)
     digest, edges = encode.pixel_digest(image), edges_of(image).packed()
     record = Record(job.rule, entry, digest, occurring, mask.values, edges, decoded.no_data)
-    # Last, for a record vouches for its files; a power cut may spoil it, and then the pair is done again.
+    # Last, because a record vouches for its files; a power cut may spoil it, and then the pair is done again.
     write_atomic(job.record, json.dumps(asdict(record)).encode(), durable=False)
     return record
 

@@ -134,7 +134,7 @@ def padded(
 
 
 def resized(image: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
-    """Resize an image to `size` (height, width): means of whole blocks where it is a whole multiple, else bilinear."""
+    """Resize an image to `size` (height, width): means of whole blocks for a whole multiple, otherwise bilinear."""
     factor = image.shape[0] // size[0]
     if factor and image.shape[:2] == (factor * size[0], factor * size[1]):
         return encode.average_area(image, factor)

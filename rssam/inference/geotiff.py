@@ -1,7 +1,7 @@
 """Write finished rows as a cloud-optimised GeoTIFF: georeference, palette, class names, overviews; whole or not at all.
 
 GDAL's COG driver copies block by block, so memory does not grow with the raster. What it wrote is read back and
-compared, for it reports a full disk late. Imports no torch.
+compared, because GDAL reports a full disk late. Imports no torch.
 """
 
 from __future__ import annotations

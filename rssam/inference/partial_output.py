@@ -2,8 +2,8 @@
 
 Rows are appended to plain files of bytes, band by band within a row, and a note says how many are whole. The note is
 written after the rows have reached the disk; whatever lies behind them is cut off. A note of other settings belongs to
-another prediction: its rows are not used. Plain files, because a full disk is an error of the very write that met it,
-where a GeoTIFF would tell when it is closed. GDAL reads them by a virtual raster. Imports no torch.
+another prediction: its rows are not used. Plain files, because a full disk is an error of the write that met it; a
+GeoTIFF reports it when it is closed. GDAL reads them by a virtual raster. Imports no torch.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Read a raster file as pixels for a network: any format of GDAL, three bands of 8 bits, and where it has data.
 
 The rules, which the command prints where they apply:
-- bands: those declared red, green and blue, else the first three, or the ones that were named; a palette gives colours.
+- bands: those declared red, green and blue, otherwise the first three, or those that were named; a palette gives
+colours.
 - values: the range that `rssam/value_range.py` decided for all files becomes 0 to 255.
 - no data: a nodata value, an alpha band or a mask band, the first beside the second too, and what is no finite number.
   Such pixels are black to the network, as `prepare` makes them, and no data in every output. A band that is named as a

@@ -145,7 +145,7 @@ def labels_of(values: NDArray[np.float32], valid: NDArray[np.bool_]) -> NDArray[
 def read_tiles(source: Source, grid: Grid, first_row: int, batch: int) -> Iterator[Tiles]:
     """Yield the tiles of the grid from tile row `first_row` on, in batches; those without any data are left out.
 
-    Each pixel is read once: a buffer of rows keeps what the next tile row shares with this one.
+    Each pixel is read once: a buffer of rows keeps what the next tile row shares with this row.
     """
     rows, columns = grid.tile
     buffer = _RowBuffer(source, rows)

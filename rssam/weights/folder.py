@@ -36,7 +36,7 @@ class WeightsNotFound(UserError):
 
 
 class WeightsDamaged(UserError):
-    """Raised for a checkpoint that cannot be read, or is not the one that its name says."""
+    """Raised for a checkpoint that cannot be read, or is another than its name says."""
 
 
 class WeightsOfEarlierVersion(WeightsDamaged):
@@ -113,7 +113,7 @@ class WeightsFolder:
 
 
 def _mend(name: str) -> str:
-    """Return the command that puts a good file in the place of a bad one."""
+    """Return the command that replaces a bad file by a good file."""
     return f"run: rssam-bench prepare weights {name}, with --source FILE.pth if you have it"
 
 
