@@ -167,7 +167,7 @@ def check_range(model: Model) -> None:
     """
     net = built(model).eval()
     first, second = (product_inputs(net, torch.rand(1, 3, 64, 64)) for _ in range(2))
-    depends = (one for one, other in zip(first, second, strict=False) if not torch.equal(one, other))
+    depends = (values for values, other in zip(first, second, strict=False) if not torch.equal(values, other))
     if (pixels := next(depends, None)) is None:
         return  # products of another kind: nothing is known of its scale
     mean, deviation = float(pixels.mean()), float(pixels.std())
