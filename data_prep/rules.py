@@ -147,17 +147,17 @@ def as_rules(declared: DeclaredRules) -> dict[str, tuple[Rule, ...]]:
 
 def sentences(rules: Rules) -> dict[str, str]:
     """Return each subject's rules in words."""
-    return {subject: "; ".join(each.sentence for each in given) for subject, given in rules.items()}
+    return {subject: "; ".join(rule.sentence for rule in given) for subject, given in rules.items()}
 
 
 def rules_to_json(rules: Rules) -> dict[str, list[dict[str, Any]]]:
     """Return plain values; `rules_from_json` gives the same rules back."""
-    return {subject: [each.to_json() for each in given] for subject, given in rules.items()}
+    return {subject: [rule.to_json() for rule in given] for subject, given in rules.items()}
 
 
 def rules_from_json(raw: Mapping[str, Any]) -> dict[str, tuple[Rule, ...]]:
     """Return rules from JSON that is of the kind `RULES`."""
-    return {subject: tuple(Rule.from_json(each) for each in given) for subject, given in raw.items()}
+    return {subject: tuple(Rule.from_json(rule) for rule in given) for subject, given in raw.items()}
 
 
 def deep_tuples(value: Any) -> Any:

@@ -91,7 +91,7 @@ def require_consistent(identity: Mapping[str, Any], system: Mapping[str, Any] | 
         for part in ("added", "small", "cli_options"):
             if unknown := set(system[part]) - set(defaults):
                 raise ResultDamaged(f"{part} of its system names {min(unknown)}, which is no option of it")
-    if odd := [name for name in replaced if not all(is_line(each.get(name, "")) for each in given)]:
+    if odd := [name for name in replaced if not all(is_line(values.get(name, "")) for values in given)]:
         raise ResultDamaged(f"its option {odd[0]} is expected to be a line")
 
 

@@ -62,8 +62,8 @@ def threshold(ranges: Sequence[tuple[str, float, float]], declared: Encoding | N
     """
     if not ranges or declared == "logits":
         return 0.0
-    lowest, low, _ = min(ranges, key=lambda each: each[1])
-    highest, _, high = max(ranges, key=lambda each: each[2])
+    lowest, low, _ = min(ranges, key=lambda file: file[1])
+    highest, _, high = max(ranges, key=lambda file: file[2])
     found = f"floats from {low:g} ({lowest}) to {high:g} ({highest})"
     near = low >= -BEYOND and high <= 1 + BEYOND
     if declared == "probabilities":

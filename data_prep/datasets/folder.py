@@ -136,7 +136,7 @@ class Folder:
 
     def to_json(self) -> str:
         """Return the text of `dataset.json`."""
-        added = {each.name: each.default for each in fields(self) if each.metadata.get("added")}
+        added = {option.name: option.default for option in fields(self) if option.metadata.get("added")}
         stored = {name: value for name, value in asdict(self).items() if name not in added or value != added[name]}
         return json.dumps(stored, indent=1) + "\n"
 
@@ -179,7 +179,7 @@ class Folder:
                 "mask": masks,
                 **({"official split": search.split_rules} if search.split_rules else {}),
             },
-            expected=", ".join(each.sentence for each in meanings),
+            expected=", ".join(meaning.sentence for meaning in meanings),
             remedy="Give the values of the masks with --classes.",
             fit=self.fit,
             value_range=range_of(self.scale),

@@ -149,7 +149,7 @@ class Whdld:
         reading = partial(choose_reading, self.class_order)
         manifest = prepare_from(source, out, self, LAYOUT, reading, origin, workers, progress, skip_bad)
         mask_rules = manifest.rules["mask"]
-        if self.class_order is not None and self.class_order not in (each.values.get("order") for each in mask_rules):
+        if self.class_order is not None and self.class_order not in (rule.values.get("order") for rule in mask_rules):
             raise DataError(
                 f"{out} was prepared by another rule than the class order {','.join(self.class_order)}: "
                 f"{sentences(manifest.rules)['mask']}. Delete it and run prepare again, or leave the order out."

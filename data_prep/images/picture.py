@@ -51,12 +51,12 @@ class SourceFile:
     @property
     def digest(self) -> str:
         """Return the SHA-256 in hex, of the mask file too where there is one: it decides on labels."""
-        return _joined(*(hashlib.sha256(each).hexdigest() for each in (self.content, self.mask) if each is not None))
+        return _joined(*(hashlib.sha256(file).hexdigest() for file in (self.content, self.mask) if file is not None))
 
 
 def digest_of(path: Path) -> str:
     """Compute `SourceFile.digest` of a file of any size. Raises OSError."""
-    return _joined(*(sha256_file(each) for each in (path, mask_beside(path)) if each is not None))
+    return _joined(*(sha256_file(file) for file in (path, mask_beside(path)) if file is not None))
 
 
 def _joined(digest: str, *more: str) -> str:

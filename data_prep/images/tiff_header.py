@@ -100,7 +100,7 @@ def _directories(stream: BinaryIO) -> Iterator[ImageFileDirectory_v2]:
 
 def _header(directories: list[ImageFileDirectory_v2]) -> TiffHeader:
     first = directories[0]
-    kinds = [_first(each, 254) for each in directories]
+    kinds = [_first(directory, 254) for directory in directories]
     if isinstance(text := first.get(METADATA), str):
         text.encode("latin-1").decode()  # raises ValueError: on other bytes GDAL's message is a traceback on the screen
     bands = _first(first, 277, 1)
