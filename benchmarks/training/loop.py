@@ -268,7 +268,7 @@ def training_loss(model: Any, images: Tensor, labels: Tensor, ce_weight: float, 
     Args:
         model: the network.
         images: float [B, 3, H, W] in 0..1.
-        labels: uint8 [B, H, W], 255 is ignored.
+        labels: integers [B, H, W], 255 is ignored.
         ce_weight: of the cross-entropy.
         dice_weight: of the Dice loss.
     """
@@ -285,7 +285,7 @@ def outputs_loss(outputs: list[tuple[float, Tensor]], labels: Tensor, ce_weight:
 
     Args:
         outputs: weights and logits [B, C, H, W].
-        labels: uint8 [B, H, W], 255 is ignored.
+        labels: integers [B, H, W], 255 is ignored.
         ce_weight: of the cross-entropy.
         dice_weight: of the Dice loss.
     """

@@ -146,6 +146,12 @@ def read_tiles(source: Source, grid: Grid, first_row: int, batch: int) -> Iterat
     """Yield the tiles of the grid from tile row `first_row` on, in batches; those without any data are left out.
 
     Each pixel is read once: a buffer of rows keeps what the next tile row shares with this row.
+
+    Args:
+        source: the raster.
+        grid: where the tiles lie.
+        first_row: the first tile row to read.
+        batch: tiles of a batch; the last may have fewer.
     """
     rows, columns = grid.tile
     buffer = _RowBuffer(source, rows)
@@ -219,7 +225,14 @@ class Band:
         self.valid = np.zeros((grid.tile[0], grid.width), bool)
 
     def add(self, row: int, column: int, weighted: NDArray[np.float32], valid: NDArray[np.bool_]) -> None:
-        """Add the weighted probabilities [C, h, w] of a tile, and where it has data [h, w]; tile rows never descend."""
+        """Add a tile; tile rows never descend.
+
+        Args:
+            row: the tile's row in the grid.
+            column: the tile's column in the grid.
+            weighted: probabilities [C, h, w] times their weights.
+            valid: where the tile has data [h, w].
+        """
         self.finish(row)
         top, left = self.grid.rows.starts[row], self.grid.columns.starts[column]
         bottom = min(top + self.grid.tile[0], self.grid.height)

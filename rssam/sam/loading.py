@@ -132,6 +132,5 @@ def _command(weights: str) -> str:
 
 
 def _first_names(names: set[str]) -> str:
-    """Return the first few names in words."""
     shown = ", ".join(sorted(names)[:3]) or "nothing"
     return shown if len(names) <= 3 else f"{shown} and {len(names) - 3} more"
