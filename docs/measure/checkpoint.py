@@ -70,7 +70,7 @@ def measured(model: RSSAM | SamLora, side: int, rounds: int) -> None:
 
 
 def on_paper(model: RSSAM | SamLora) -> None:
-    """Bytes by count, time by bandwidth, the epoch by operations."""
+    """Print bytes by count, time by bandwidth, the epoch by operations."""
     task = Task(dataset("deepglobe").classes, (512, 512))
     cost = measure(model, task)
     with torch.device("meta"):
