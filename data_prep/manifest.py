@@ -155,7 +155,7 @@ class Manifest:
 
     @property
     def copies_across_splits(self) -> tuple[tuple[str, ...], ...]:
-        """Return stems of identical images in more than one split, a tuple a group: only a published split has such."""
+        """Return stems of identical images in more than one split, a tuple a group: only a published split has any."""
         groups: dict[str, list[Entry]] = defaultdict(list)
         for entry in self.entries:
             groups[entry.group].append(entry)

@@ -89,7 +89,7 @@ def _value(value: object, depth: int = DEEPEST_VALUE) -> bool:
 
 
 def _plain(value: object) -> bool:
-    """Return whether it is lines, numbers, lists and objects of such, and not many."""
+    """Return whether it is lines, numbers, lists and objects of these, and not many."""
     todo, count = [value], 0
     while todo:
         item = todo.pop()

@@ -241,7 +241,7 @@ def _join_ray(context: typer.Context, address: str | None, device: DeviceChoice,
 
 
 def _unfinished(outcomes: Sequence[Outcome], total: int) -> list[str]:
-    """Return what has no result, why, and the command that goes on; empty if everything has a result."""
+    """Return what has no result, why, and the command that resumes; empty if everything has a result."""
     failed = [outcome for outcome in outcomes if outcome.status == "failed"]
     interrupted = [outcome for outcome in outcomes if outcome.status == "interrupted"]
     not_begun = total - len(outcomes)

@@ -167,7 +167,10 @@ class _DeviceRun:
         self.progress = ProgressWriter(StatusFiles(self.work), len(self.recipe.rates), session.device)
 
     def train_and_evaluate(self, saving_memory: bool) -> _TestedNetwork:
-        """Train every candidate, or go on, and test the best. Raises OutOfMemoryError, or UserError the second time."""
+        """Train every candidate, or resume its training, and test the best.
+
+        Raises OutOfMemoryError, or UserError the second time.
+        """
         if self.session.device == "cuda":
             torch.cuda.reset_peak_memory_stats()
         try:

@@ -172,7 +172,7 @@ class StatusFiles:
         return is_locked(self.folder / "lock")
 
     def begun(self) -> bool:
-        """Return whether a checkpoint lies there to go on from."""
+        """Return whether a checkpoint lies there to resume from."""
         return any(any(self.folder.rglob(name)) for name in ("last.safetensors", "previous.safetensors"))
 
     def _write(self, name: str, values: Mapping[str, Any]) -> None:

@@ -56,7 +56,7 @@ class BoundaryIou:
 
 
 def boundary(mask: Mask, pixels: int) -> Mask:
-    """Return the part of a mask within so many pixels of its outside, diagonal steps included, and of the border."""
+    """Return the part of a mask within `pixels` of its outside, diagonal steps included, and of the image's border."""
     from scipy import ndimage
 
     # Outside of the image is background for SciPy's erosion: that is the frame.

@@ -85,7 +85,7 @@ class Histogram:
         return float((pixels * gaps).sum() / total), float((pixels * (high - low) / 2).sum() / total)
 
     def reliability(self, parts: int = 10) -> tuple[FloatArray, FloatArray, IntArray]:
-        """Return mean predicted probability, share that is true, and pixels [parts] of so many equal parts of 0..1.
+        """Return mean predicted probability, share that is true, and pixels, each [parts], of equal parts of 0..1.
 
         All channels together; NaN where no pixel is. The mean is of the middles of the bins.
         """

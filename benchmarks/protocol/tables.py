@@ -24,7 +24,7 @@ from rssam.sam.encoder_sizes import CHAINS
 
 @dataclass(frozen=True)
 class Row:
-    """Row of a table: labels at its left, the system, and the paper's numbers by column (none without such)."""
+    """Row of a table: labels at its left, the system, and the paper's numbers by column (none of a control)."""
 
     labels: tuple[str, ...]
     model: Model

@@ -139,7 +139,7 @@ class LabelReader:
         raise BadPicture(f"expected {self.expected}, found also the colours {unknown}")
 
     def _by_colour(self, picture: Image.Image) -> tuple[NDArray[np.uint8] | None, str]:
-        """Return labels by the data set's colours; None, and the unknown colours, where there are such."""
+        """Return labels by the data set's colours; None, and the unknown colours, if there are any."""
         codes = colour_codes(picture)
         present, places = np.unique(codes, return_inverse=True)
         unknown = [code for code in present.tolist() if code not in self.colours]

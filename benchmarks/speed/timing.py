@@ -67,7 +67,7 @@ class Operation:
 def measure_system(
     model: Model, task: Task, conditions: Conditions, ways: tuple[AttentionKind, ...] = ("auto",), seed: int = 0
 ) -> dict[str, Any]:
-    """Return the record of a system; the first of `ways` is that whose figures stand for it, others are compared.
+    """Return the record of a system; the first of `ways` gives its figures, others are compared with it.
 
     Args:
         model: the declaration.

@@ -61,7 +61,7 @@ class MlflowTracker(Tracker):
         self._monitor: Any = None
 
     def start(self, resolved: ResolvedRun) -> None:
-        """Open the run, or go on in the MLflow run that it had before."""
+        """Open the run, or resume the MLflow run that it had before."""
         self._stop_monitor()
         note = self._note(resolved.key)
         self._run = TrackedRun(resolved, live=True, name=read_note(note) or write_note(note))
@@ -106,7 +106,7 @@ class MlflowTracker(Tracker):
         self._end("FAILED", reason)
 
     def stop(self, reason: str) -> None:
-        """Mark the run as killed; it may go on later."""
+        """Mark the run as killed; it may be resumed later."""
         self._end("KILLED", reason)
 
     def elsewhere(self) -> Callable[[Warn], Tracker]:

@@ -19,7 +19,7 @@ class Tracker:
     """Receiver of what happens to the runs of a process, one run at a time; this base class ignores everything."""
 
     def start(self, resolved: ResolvedRun) -> None:
-        """Note that a run begins, or goes on."""
+        """Note that a run begins, or is resumed."""
 
     def watch(self, candidate: str, points: Sequence[Point], sample: Sample | None) -> None:
         """Take steps or a validation of the current run that are done; of several candidates, the named candidate's."""

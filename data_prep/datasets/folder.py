@@ -105,7 +105,7 @@ class Folder:
 
     @property
     def palette(self) -> tuple[Colour, ...]:
-        """Return the colours of the masks where they have such, otherwise colours that anybody can tell apart."""
+        """Return the colours of the masks where they have colours, otherwise colours that anybody can tell apart."""
         colours = tuple(value for value in self.values if not isinstance(value, int))
         if len(colours) == len(self.values) and colours != ((0, 0, 0),):  # black is the background of a binary label
             return colours

@@ -117,7 +117,7 @@ def without_warnings() -> Iterator[None]:
 
 @contextmanager
 def _complaints(picture: Image.Image) -> Iterator[list[str]]:
-    """Collect the errors of libtiff, which writes them to the screen and goes on with wrong pixels."""
+    """Collect the errors of libtiff, which writes them to the screen and continues with wrong pixels."""
     complaints: list[str] = []
     if picture.format != "TIFF" or picture.info.get("compression", "raw") == "raw":  # libtiff reads the others
         yield complaints

@@ -206,7 +206,7 @@ def refuse_unfit(header: TiffHeader, *, labels: bool, remedy: str = ONE_BAND) ->
 
 
 def _needs_gdal(header: TiffHeader, deep: bool) -> bool:
-    """Return whether Pillow would not give a file whole; `deep` if more than 8 bits are of use."""
+    """Return whether Pillow would not give a file whole; `deep` if more than 8 bits are used."""
     one_band = header.bands == len(header.extra) + 1 and bool(header.extra) and not header.has_alpha
     return header.compression in ONLY_GDAL or not header.unsigned or (header.bits > 8 and deep) or one_band
 

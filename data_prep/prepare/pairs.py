@@ -217,7 +217,7 @@ def readable(name: str) -> str:
 
 
 def hidden(name: str) -> bool:
-    """Return whether a path inside the source was left by an operating system, such as ._1_sat.jpg."""
+    """Return whether a path inside the source was left by an operating system, for example ._1_sat.jpg."""
     return any(part.startswith(".") or part == "__MACOSX" for part in PurePosixPath(name).parts)
 
 

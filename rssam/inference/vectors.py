@@ -52,7 +52,7 @@ class Region:
 
 @dataclass
 class _OpenRegion:
-    """Outlines so far of a region that may go on below."""
+    """Outlines so far of a region that may continue below."""
 
     label: int
     pieces: list[shapely.Polygon] = field(default_factory=list)
