@@ -1,1 +1,1 @@
-"""A folder for each comparison system: its declaration in `__init__.py`, its network in `network.py`."""
+"""Comparison systems, a folder each: the declaration in `__init__.py`, the network in `network.py`."""

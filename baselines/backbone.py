@@ -1,8 +1,8 @@
 """Backbones with ImageNet weights for the CNN and Transformer baselines: timm's networks, loaded strictly.
 
-Source: timm (Apache-2.0), whose ResNets have the layers and the parameter names of torchvision's (BSD-3-Clause); the
-weights are those of `rssam.weights`. What we do differently: nothing is downloaded while a network is built, loading
-accepts neither a missing nor an unexpected tensor, and pixels are normalised inside the network.
+Source: timm (Apache-2.0), whose ResNets have the layers and the parameter names of torchvision's (BSD-3-Clause). The
+weights are those of `rssam.weights`. What we do differently: nothing is downloaded while a network is built, and pixels
+are normalised inside the network. Loading accepts neither a missing nor an unexpected tensor.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _STD = (0.229, 0.224, 0.225)
 
 
 class ImageNetNormalise(nn.Module):
-    """Normalises pixels in 0..1 to the mean and deviation that ImageNet weights were trained with."""
+    """Normalisation of pixels in 0..1 to the mean and deviation that ImageNet weights were trained with."""
 
     mean: Tensor
     std: Tensor

@@ -13,7 +13,7 @@ BackboneInit = Literal["imagenet", "scratch"]
 
 
 class SamBaseline:
-    """A declaration whose network has SAM's encoder."""
+    """Base of declarations whose network has SAM's encoder."""
 
     cli_options: ClassVar[tuple[str, ...]] = ("encoder", "init")
     encoder: str
@@ -28,7 +28,7 @@ class SamBaseline:
 
 
 class ImageNetBaseline:
-    """A declaration whose network has a backbone with published weights.
+    """Base of declarations whose network has a backbone with published weights.
 
     `sizes` maps each value of the field `size_option` to the name of its weights, or to None if none are published.
     """

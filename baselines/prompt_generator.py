@@ -4,9 +4,9 @@ Paper: Liu et al., "Explicit Visual Prompting for Low-Level Structure Segmentati
 taken over by SAM Adapter. Source: tianrun-chen/SAM-Adapter-PyTorch (MIT), read for its facts.
 What we do differently, and why:
 - a token's prompt is made from its own patch, as in Explicit Visual Prompting. SAM Adapter's code keeps that code's
-  reshape, meant for channels first, on channels last, and so gives each token numbers of other patches and channels.
-- the frequencies removed are those in the lower half of both axes, on squares the published box of a quarter of the
-  area; the published rule for its sides does not fit every rectangle.
+  reshape, meant for channels first, on channels last. So it gives each token numbers of other patches and channels.
+- the frequencies removed are those in the lower half of both axes. On squares that is the published box of a quarter of
+  the area. The published rule for its sides does not fit every rectangle.
 - the Fourier transform stays in float32 under autocast: in half precision it takes only powers of two.
 """
 
@@ -63,7 +63,7 @@ def _low_pass(side: int, device: torch.device) -> tuple[Tensor, Tensor]:
 
 
 class PromptGenerator(nn.Module):
-    """One prompt a block from features shared by all blocks, `SCALE_FACTOR` times narrower than the encoder."""
+    """Generator of a prompt for each block from shared features, `SCALE_FACTOR` times narrower than the encoder."""
 
     def __init__(self, width: int, blocks: int) -> None:
         super().__init__()

@@ -32,12 +32,15 @@ STEPS = 200
 
 
 class CheckFailed(AssertionError):
-    """A failed check; the message says what was expected and what was found."""
+    """Raised for a failed check; the message says what was expected and what was found."""
 
 
 @dataclass(frozen=True)
 class Check:
-    """One thing that a system must keep. `run` raises CheckFailed, or whatever the system raises, where it does not."""
+    """Check of a thing that a system must keep.
+
+    `run` raises CheckFailed, or whatever the system raises, where it is not kept.
+    """
 
     name: str
     promise: str
@@ -46,7 +49,7 @@ class Check:
 
 @dataclass(frozen=True)
 class CheckResult:
-    """The result of a check; an empty `fault` is passed."""
+    """Result of a check; an empty `fault` is passed."""
 
     check: Check
     fault: str
@@ -72,7 +75,7 @@ def require(holds: bool, message: str) -> None:
 
 
 def tiles() -> tuple[Tensor, Tensor]:
-    """Four images [4, 3, 64, 64] with one bright square of 26 pixels each, and their masks [4, 1, 64, 64]."""
+    """Return four images [4, 3, 64, 64] with a bright square of 26 pixels each, and their masks [4, 1, 64, 64]."""
     images = 0.3 * torch.rand(4, 3, 64, 64, generator=torch.Generator().manual_seed(0))
     masks = torch.zeros(4, 1, 64, 64)
     for index, (top, left) in enumerate(((0, 8), (20, 30), (36, 2), (10, 36))):
@@ -83,8 +86,8 @@ def tiles() -> tuple[Tensor, Tensor]:
 def has_zero_gradient(name: str) -> bool:
     """Return whether the parameter of that name changes no prediction: its gradient is zero except for rounding.
 
-    A bias of keys is the same for every weight in a softmax; the last bias of the last decoder's tokens is the same for
-    both classes where nothing but their difference is used.
+    A bias of keys is the same for every weight in a softmax. The last bias of the last decoder's tokens is the same for
+    both classes, of which only the difference is used.
     """
     return name.endswith("k_proj.bias") or name.endswith("transformer.norm_final_attn.bias")
 
@@ -92,23 +95,30 @@ def has_zero_gradient(name: str) -> bool:
 def built(
     model: Model, classes: tuple[str, ...] = BINARY, size: tuple[int, int] = (64, 64), seed: int = 0
 ) -> nn.Module:
-    """A fresh network from that random state."""
+    """Return a fresh network from the random state of `seed`.
+
+    Args:
+        model: the declaration.
+        classes: of its task.
+        size: (height, width) of the images in pixels.
+        seed: of torch.
+    """
     torch.manual_seed(seed)
     return model.build(Task(classes, size), NOWHERE)
 
 
 def loss_of(net: nn.Module, images: Tensor, masks: Tensor) -> Tensor:
-    """The paper's loss on images [B, 3, H, W] and masks [B, 1, H, W] of 0 and 1."""
+    """Return the paper's loss on images [B, 3, H, W] and masks [B, 1, H, W] of 0 and 1."""
     return training_loss(net, images, masks[:, 0].long(), ce_weight=0.2, dice_weight=0.8)
 
 
 def trainable(net: nn.Module) -> dict[str, nn.Parameter]:
-    """The parameters that training changes, by name."""
+    """Return the parameters that training changes, by name."""
     return {name: parameter for name, parameter in net.named_parameters() if parameter.requires_grad}
 
 
 def check_declaration(model: Model) -> None:
-    """A value that can be compared and hashed, and whose smallest variant wants no file."""
+    """Check for a value that can be compared and hashed, and whose smallest variant needs no file."""
     require(isinstance(model, Model), "it lacks a part of rssam.contract.Model")
     require(hash(model) == hash(copy.deepcopy(model)), "two equal declarations have different hashes")
     needed = model.weights_needed()
@@ -117,7 +127,7 @@ def check_declaration(model: Model) -> None:
 
 @torch.no_grad()
 def check_forward(model: Model, classes: tuple[str, ...], size: tuple[int, int]) -> None:
-    """Logits float32 [B, channels, H, W] at the input's resolution, alike in training and evaluation."""
+    """Check for logits float32 [B, channels, H, W] at the input's resolution, alike in training and evaluation."""
     net = built(model, classes, size)
     for batch in (1, 3):
         images = torch.rand(batch, 3, *size)
@@ -151,13 +161,13 @@ def check_integers(model: Model) -> None:
 
 @torch.no_grad()
 def check_range(model: Model) -> None:
-    """Images uniform in 0..1, whose deviation is 0.29, reach the first layer on its scale.
+    """Check that images uniform in 0..1, whose deviation is 0.29, reach the first layer on its scale.
 
     Normalised with ImageNet's numbers theirs is 1.3; normalised twice 5.7, and as if they were 0..255 below 0.01.
     """
     net = built(model).eval()
     first, second = (product_inputs(net, torch.rand(1, 3, 64, 64)) for _ in range(2))
-    depends = (one for one, other in zip(first, second, strict=False) if not torch.equal(one, other))
+    depends = (values for values, other in zip(first, second, strict=False) if not torch.equal(values, other))
     if (pixels := next(depends, None)) is None:
         return  # products of another kind: nothing is known of its scale
     mean, deviation = float(pixels.mean()), float(pixels.std())
@@ -170,7 +180,7 @@ def check_range(model: Model) -> None:
 
 @torch.no_grad()
 def check_batch(model: Model) -> None:
-    """In evaluation the logits of an image do not depend on its neighbours in the batch."""
+    """Check that in evaluation the logits of an image do not depend on its neighbours in the batch."""
     net = built(model).eval()
     images = torch.rand(3, 3, 64, 64)
     together, alone = net(images)[1:2], net(images[1:2])
@@ -180,7 +190,7 @@ def check_batch(model: Model) -> None:
 
 
 def check_training(model: Model) -> None:
-    """Two optimiser steps change what is trainable and nothing else, and every trainable parameter has a gradient."""
+    """Check that two optimiser steps change all that is trainable, nothing else, and that gradients reach all of it."""
     net = built(model)
     images, masks = tiles()
     before = {name: parameter.detach().clone() for name, parameter in net.named_parameters()}
@@ -201,7 +211,7 @@ def check_training(model: Model) -> None:
 
 @torch.no_grad()
 def check_state(model: Model) -> None:
-    """The same random state builds the same network, another another, and `state_dict` carries all of it."""
+    """Check that equal random states build equal networks, and others not, and that `state_dict` carries everything."""
     first, second, other = built(model).eval(), built(model).eval(), built(model, seed=1).eval()
     images = torch.rand(1, 3, 64, 64)
     logits = first(images)
@@ -212,7 +222,7 @@ def check_state(model: Model) -> None:
 
 
 def check_global_state(model: Model) -> None:
-    """Building leaves the settings of torch and the random numbers of NumPy alone."""
+    """Check that building leaves the settings of torch and the random numbers of NumPy alone."""
 
     def flags() -> tuple[bool, torch.dtype, bool]:
         return torch.is_grad_enabled(), torch.get_default_dtype(), torch.are_deterministic_algorithms_enabled()
@@ -225,7 +235,7 @@ def check_global_state(model: Model) -> None:
 
 
 def check_overfitting(model: Model) -> None:
-    """Four tiles are learned by heart; a network that cannot is wired wrongly."""
+    """Check that four tiles are learned by heart; a network that cannot is wired wrongly."""
     net = built(model)
     images, masks = tiles()
     optimizer = torch.optim.AdamW(trainable(net).values(), lr=1e-3)
@@ -241,13 +251,13 @@ def check_overfitting(model: Model) -> None:
 
 @torch.no_grad()
 def dice(net: nn.Module, images: Tensor, masks: Tensor) -> float:
-    """Dice in training mode: the running statistics of batch norm are young, and tested elsewhere."""
+    """Return Dice in training mode: the running statistics of batch norm are young, and tested elsewhere."""
     predicted = net(images) > 0
     return float(2 * (predicted * masks).sum() / (predicted.sum() + masks.sum()))
 
 
 def check_half(model: Model, half: torch.dtype) -> None:
-    """Under autocast logits come back as float32, and logits and gradients are finite."""
+    """Check that under autocast logits come back as float32, and that logits and gradients are finite."""
     name = str(half).removeprefix("torch.")
     net = built(model)
     images, masks = (part[:2] for part in tiles())  # a CPU takes ten times as long as in float32
@@ -262,7 +272,7 @@ def check_half(model: Model, half: torch.dtype) -> None:
 
 
 def check_counting(model: Model) -> None:
-    """Parameters and operations can be counted on the meta device, as every result records them."""
+    """Check that parameters and operations can be counted on the meta device, as every result records them."""
     cost = measure(model, Task(BINARY, (64, 64)))
     require(cost.trainable > 0, "it has no trainable parameter")
     require(cost.gmacs > 0, "its forward pass multiplies nothing")

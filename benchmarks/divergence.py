@@ -21,26 +21,26 @@ DIVERGED = {
 
 @dataclass(frozen=True)
 class DivergedRate:
-    """A learning rate of a recipe, and the epoch, from 1, in which its loss was no longer a number."""
+    """Learning rate of a recipe, and the epoch, from 1, in which its loss was no longer a number."""
 
     rate: float
     epoch: int
     phase: LossPhase
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values; `from_json` gives the same rate back."""
+        """Return plain values; `from_json` gives the same rate back."""
         return asdict(self)
 
     @classmethod
     def from_json(cls, raw: Mapping[str, Any]) -> DivergedRate:
-        """Raises ValueError for a value that is missing or of another kind."""
+        """Return the rate of plain values. Raises ValueError for a value that is missing or of another kind."""
         if words := fault(raw, DIVERGED):
             raise ValueError(f"a rate that diverged is malformed ({words})")
         return cls(float(raw["rate"]), raw["epoch"], raw["phase"])
 
 
 class TrainingDiverged(UserError):
-    """The loss is no longer a number, under all of these rates."""
+    """Raised if the loss is no longer a number, under all of these rates."""
 
     def __init__(self, message: str, rates: Sequence[DivergedRate] = ()) -> None:
         super().__init__(message)

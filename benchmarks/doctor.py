@@ -56,7 +56,7 @@ TOO_CLOSE = 1e-6
 
 @dataclass(frozen=True)
 class DoctorCheck:
-    """One line of the doctor: what was checked, its state, what was found, and the command that fixes it."""
+    """Check by the doctor: what was checked, its state, what was found, and the command that fixes it."""
 
     what: str
     state: CheckState
@@ -64,7 +64,7 @@ class DoctorCheck:
     remedy: str = ""
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values."""
+        """Return plain values."""
         return asdict(self)
 
 
@@ -88,9 +88,10 @@ def examine(home: Path, runs: Sequence[Run] | None = None) -> list[DoctorCheck]:
 
 
 def _gigabytes(wanted: Sequence[Need], runs: Sequence[Run]) -> float:
-    """Disk that these runs want: checkpoints twice while they are converted, images decoded and as PNG, results.
+    """Return the GB of disk that these runs need: checkpoints twice, decoded images and PNGs, results.
 
-    A byte for each value of an image and of its mask; PNG takes about half of that.
+    While they are converted, checkpoints are there twice. A byte for each value of an image and of its mask; PNG takes
+    about half of that.
     """
     checkpoints = sum(2 * (need.megabytes or 0) for need in wanted if not need.ready)
     data = {run.dataset.name: run.dataset for run in runs}
@@ -182,7 +183,7 @@ def _weights(home: Path, names: Sequence[str]) -> list[DoctorCheck]:
 
 
 def _class_distance(home: Path) -> list[DoctorCheck]:
-    """How far apart each chain leaves RS-SAM's class tokens on SAM's smallest checkpoint here; nothing without one."""
+    """Check how far apart each chain leaves RS-SAM's class tokens on SAM's smallest checkpoint here, if any."""
     folder = WeightsFolder(Home(home).weights)
     published = [name for name, weights in WEIGHTS.items() if isinstance(weights, SamWeights)]
     encoder = next((name for name in published if folder.path(name).is_file()), None)

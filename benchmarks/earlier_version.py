@@ -23,7 +23,7 @@ CHECKPOINTS = ("last.safetensors", "*/last.safetensors")
 
 @dataclass(frozen=True)
 class Leftovers:
-    """What rssam-bench 0.1 left, by name."""
+    """Names of what rssam-bench 0.1 left."""
 
     results: tuple[str, ...]  # keys of results and submissions
     data: tuple[str, ...]
@@ -33,7 +33,7 @@ class Leftovers:
 
     @property
     def keys(self) -> set[str]:
-        """Keys of runs that have anything here."""
+        """Return the keys of runs that have anything here."""
         return {*self.results, *self.runs, *self.failed}
 
     @property
@@ -80,7 +80,7 @@ def _of_0_1(paths: Iterable[Path]) -> list[Path]:
 
 
 def _bytes(path: Path) -> bytes:
-    """The content of a file; none if it cannot be read, which whoever reads it as a record says."""
+    """Return the content of a file; empty if it cannot be read, which its reader as a record reports."""
     try:
         return read_bytes(path, most_bytes=MOST_BYTES)
     except (OSError, Unreadable):
@@ -88,7 +88,7 @@ def _bytes(path: Path) -> bytes:
 
 
 def _lacks(path: Path, entry: str) -> bool:
-    """Whether a readable file of tensors has no such entry in its metadata."""
+    """Return whether a readable file of tensors has no such entry in its metadata."""
     try:
         return entry not in read_metadata(path)
     except WeightsDamaged:
@@ -96,7 +96,7 @@ def _lacks(path: Path, entry: str) -> bool:
 
 
 def _trained_by_0_1(folder: Path) -> bool:
-    """Whether a run's folder holds a checkpoint without the format that this version writes."""
+    """Return whether a run's folder holds a checkpoint without the format that this version writes."""
     for path in (path for pattern in CHECKPOINTS for path in folder.glob(pattern)):
         try:
             if "format" not in parse_json(read_metadata(path)["rssam-bench"].encode()):

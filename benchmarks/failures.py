@@ -18,7 +18,7 @@ FAULTS_SHOWN = 20
 
 
 def explain(error: Exception, home: Path) -> tuple[str, str]:
-    """Return what failed and what to do about it, and the traceback of an exception that was not foreseen, else ""."""
+    """Return what failed and what to do about it, and the traceback of an unforeseen exception, otherwise ""."""
     if isinstance(error, UserError):
         return str(error), ""
     if isinstance(error, OSError):

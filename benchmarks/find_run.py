@@ -20,12 +20,14 @@ MOST_SHOWN = 12
 def find_run(home: Path, text: str) -> str:
     """Return the key of the only finished run that `text` names; `text` itself if it names none.
 
+    A row is written as table5:5 or "table5:Neck + MFF". As system@data it means the system as it is listed, and no
+    ablation of it where there is such a run.
+
     Args:
         home: folder of the results.
-        text: a key or the beginning of one; a row as table5:5 or "table5:Neck + MFF"; or system@data, which means the
-            system as it is listed and no ablation of it where there is such a run.
+        text: a key or the beginning of one, a row, or system@data.
 
-    Raises UnknownName listing the candidates if there are several, or the rows if the table has no such one.
+    Raises UnknownName listing the candidates if there are several, or the rows if the table has no such row.
     """
     keys = finished_keys(home)
     if text in keys or not text:
@@ -66,7 +68,7 @@ def _test(text: str) -> Callable[[Identity], bool] | None:
 
 
 def _shown(home: Path, keys: Sequence[str]) -> str:
-    """A line for each candidate."""
+    """Return a line for each candidate."""
     names = {result.key: run_name(result.identity) for result in _results(home) if result.key in keys}
     lines = [f"{key}  {names[key].title} · {names[key].place}" if key in names else key for key in keys[:MOST_SHOWN]]
     more = len(keys) - len(lines)

@@ -32,9 +32,9 @@ STATES: tuple[RunState, ...] = ("running", "diverged", "failed", "damaged", "beg
 
 
 def systems(task: Task, own: Sequence[Model] = ()) -> list[dict[str, Any]]:
-    """Every system at every size the paper runs, and `own` ones of the user.
+    """Return every system at every size the paper runs, and `own` systems of the user.
 
-    Parameters counted three ways, the paper's count, and cost.
+    Each has its parameters counted three ways, the paper's count, and its cost.
     """
     from benchmarks.execution.cost_estimate import kept_cost
 
@@ -57,7 +57,7 @@ def systems(task: Task, own: Sequence[Model] = ()) -> list[dict[str, Any]]:
 
 
 def data_sets(home: Path) -> list[dict[str, Any]]:
-    """Every data set: its declaration, and whether and how completely it is prepared in this home."""
+    """Return every data set: its declaration, and whether and how completely it is prepared in this home."""
     records = []
     for name, data in DATASETS.items():
         try:
@@ -74,7 +74,7 @@ def data_sets(home: Path) -> list[dict[str, Any]]:
 
 
 def run_statuses(home: Path) -> list[RunStatus]:
-    """Every run of which this home has a result or a work folder, by state and key; not those of rssam-bench 0.1."""
+    """Return every run with a result or a work folder in this home, by state and key; not those of rssam-bench 0.1."""
     store = Store(home)
     keys = {path.stem for path in store.results.glob("*.json")} | {path.name for path in Home(home).runs.glob("*/")}
     statuses = [run_status(store, key) for key in keys - left_by_0_1(home).keys]
@@ -82,12 +82,12 @@ def run_statuses(home: Path) -> list[RunStatus]:
 
 
 def by_state(statuses: Sequence[RunStatus]) -> dict[str, list[dict[str, Any]]]:
-    """The same for a program: every state with its runs."""
+    """Return the same for a program: every state with its runs."""
     return {state: [status.to_json() for status in statuses if status.state == state] for state in STATES}
 
 
 def planned_statuses(runs: Sequence[Run], session: Session) -> list[RunStatus]:
-    """The state of every run of a plan, in its order; a run without its data or weights is missing, and says so."""
+    """Return the state of every run of a plan, in its order; a run without data or weights is missing, and says why."""
     manifests: dict[str, Manifest | str] = {}
     for name in {run.dataset.name for run in runs}:
         try:

@@ -1,4 +1,4 @@
-"""What runs need that has to be fetched: data sets and checkpoints, where each comes from, and the next command."""
+"""List what runs need that has to be fetched: data sets and checkpoints, where each comes from, the next command."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ STAND_INS = 24
 
 @dataclass(frozen=True)
 class Need:
-    """A data set or a checkpoint: whether it is there, what is known of its source, and the commands that make it."""
+    """Data set or checkpoint: whether it is there, what is known of its source, and the commands that make it."""
 
     name: str  # "data deepglobe", "weights vit_b"
     ready: bool

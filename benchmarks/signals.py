@@ -18,18 +18,18 @@ from typing import NoReturn
 
 
 class Interrupted(Exception):
-    """The run was asked to stop; what it had done is saved."""
+    """Raised when the run was asked to stop; what it had done is saved."""
 
 
 @dataclass
 class Stop:
-    """Whether the runs of this process shall stop, and which signal said so."""
+    """State of the request to stop the runs of this process, and the signal that brought it."""
 
     signal: str | None = None
 
     @property
     def wanted(self) -> bool:
-        """Whether to stop at the next step."""
+        """Return whether to stop at the next step."""
         return self.signal is not None
 
     def check(self) -> None:
@@ -55,7 +55,7 @@ def handle_signals(stop: Stop, say: Callable[[str], None]) -> Iterator[None]:
                 exit_now()
             return
         stop.signal = signal.Signals(number).name
-        # those that read images for this process are daemons: they go on, for the step needs its images
+        # those that read images for this process are daemons: they go on, because the step needs its images
         children = [child for child in multiprocessing.active_children() if not child.daemon]
         for child in children:
             child.terminate()  # their handler finishes the step and saves
@@ -75,7 +75,7 @@ def handle_signals(stop: Stop, say: Callable[[str], None]) -> Iterator[None]:
 
 
 def ignore_ctrl_c(stop: Stop) -> None:
-    """In a child process: leave Ctrl-C to the parent, take its SIGTERM as the wish to stop."""
+    """Leave Ctrl-C to the parent, in a child process; take its SIGTERM as the request to stop."""
 
     def handle(number: int, frame: FrameType | None) -> None:
         stop.signal = signal.Signals(number).name

@@ -25,6 +25,12 @@ def prepare_weights(
     """Prepare the checkpoint `name` from a file, or download it; return what was done in a sentence, and notes.
 
     A good file in place stays. Raises UserError if it is another than `source`, WeightsDamaged if that is of no use.
+
+    Args:
+        name: of the checkpoint.
+        source: its file; None to download it.
+        folder: of the prepared checkpoints.
+        progress: called while it is downloaded.
     """
     weights, path = weights_named(name), folder.path(name)
     damage = _damage(name, folder) if path.is_file() else ""
@@ -56,7 +62,10 @@ def _convert(name: str, source: Path, folder: WeightsFolder) -> None:
 
 
 def _damage(name: str, folder: WeightsFolder) -> str:
-    """Why the prepared file is of no use, "" if it is good. Raises WeightsOfEarlierVersion, for those are left."""
+    """Return why the prepared file is of no use, "" if it is good.
+
+    Raises WeightsOfEarlierVersion, because such files are left.
+    """
     try:
         folder.path_of(name)
         _try(name, folder)
@@ -83,7 +92,7 @@ def _system(name: str) -> Model | None:
 
 
 def _comparison(name: str, source: Path, folder: WeightsFolder) -> str:
-    """How the prepared file and a source agree. Raises UserError if they do not."""
+    """Return how the prepared file and a source agree. Raises UserError if they do not."""
     digest, stored = source_digest(name, source), folder.digest(name)
     if digest == stored:
         return ", made from this file"
@@ -101,7 +110,7 @@ def _comparison(name: str, source: Path, folder: WeightsFolder) -> str:
 
 
 def _notes(name: str, folder: WeightsFolder) -> tuple[str, ...]:
-    """In what the file is not the published one."""
+    """Return notes on how the file differs from the published file."""
     notes: tuple[str, ...] = (f"{name} was read so: {words}",) if (words := folder.read_as(name)) else ()
     if folder.start(name).startswith(CUSTOM):
         digits = folder.digest(name)[:DIGITS]

@@ -1,4 +1,4 @@
-"""The protocol of a data set: what a class must declare to be prepared and trained on."""
+"""Declare the protocol of a data set: what a class must have to be prepared and trained on."""
 
 from __future__ import annotations
 
@@ -24,47 +24,47 @@ class Dataset(Protocol):
     # Properties, so that a class variable of a published set and a field of a user's own both will do.
     @property
     def name(self) -> str:
-        """As the command line, keys and folders have it."""
+        """Return the name as the command line, keys and folders have it."""
         ...
 
     @property
     def title(self) -> str:
-        """As reports have it."""
+        """Return the title as reports have it."""
         ...
 
     @property
     def version(self) -> int:
-        """Raised when the same source would now be prepared otherwise."""
+        """Return the version, which is raised when the same source would now be prepared otherwise."""
         ...
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """One for a binary task, with the background implied; else all that a pixel may be."""
+        """Return the names of the classes: one for a binary task, with the background implied; otherwise all."""
         ...
 
     @property
     def image_size(self) -> tuple[int, int]:
-        """(height, width) as prepared."""
+        """Return (height, width) of the prepared images, in pixels."""
         ...
 
     @property
     def average(self) -> Literal["foreground", "classes"]:
-        """Which scores the paper prints."""
+        """Return which scores the paper prints."""
         ...
 
     @property
     def expected_pairs(self) -> int | None:
-        """Pairs of the full published set; None for a user's own."""
+        """Return the number of pairs of the full published set; None for a user's own."""
         ...
 
     @property
     def official_sizes(self) -> tuple[int, int, int] | None:
-        """Sizes of train, val and test where the split comes with the data."""
+        """Return the sizes of train, val and test where the split comes with the data; otherwise None."""
         ...
 
     @property
     def palette(self) -> tuple[Colour, ...]:
-        """How figures and label files show each class."""
+        """Return the colour of each class in figures and label files."""
         ...
 
     def prepare(
@@ -77,10 +77,17 @@ class Dataset(Protocol):
         progress: Progress,
         skip_bad: bool = False,
     ) -> Manifest:
-        """Read `source` (folder or archive), write the prepared folder `out`, return its manifest.
+        """Read `source`, write the prepared folder `out`, return its manifest.
 
         A second call verifies and writes nothing. Raises DataError listing every bad file; leaves nothing half-written.
-        With `skip_bad` pairs with a bad file are left out instead, and the manifest lists the files.
+
+        Args:
+            source: folder or archive.
+            out: the prepared folder.
+            origin: whether the source is real or made up here.
+            workers: processes.
+            progress: called after each file.
+            skip_bad: leave out pairs with a bad file, which the manifest then lists.
         """
         ...
 

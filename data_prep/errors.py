@@ -1,4 +1,4 @@
-"""The errors of data sets that a user can fix."""
+"""Define the errors of data sets that a user can fix."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ class DataError(UserError):
 
 
 class UnknownDataset(DataError, UnknownName):
-    """A name that no data set has; the message lists the choices."""
+    """Raised for a name that no data set has; the message lists the choices."""
 
 
 class NotPrepared(DataError):
-    """A data set that `prepare` has not made yet."""
+    """Raised for a data set that `prepare` has not made yet."""

@@ -1,4 +1,4 @@
-"""What a record of results keeps of a prepared data set, and the sentence that is made of it when it is printed."""
+"""Keep facts on a prepared data set in a record of results, and make a sentence of them when it is printed."""
 
 from __future__ import annotations
 

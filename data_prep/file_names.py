@@ -16,7 +16,7 @@ def nfc(name: str) -> str:
 
 
 def same_composed(names: Sequence[str]) -> list[str]:
-    """Return a fault for each name that another one equals once both are composed, see `nfc`."""
+    """Return a fault for each name that another name equals once both are composed, see `nfc`."""
     by_name: dict[str, list[str]] = defaultdict(list)
     for name in names:
         by_name[nfc(name)].append(name)

@@ -1,4 +1,4 @@
-"""The manifest of a prepared folder: its entries with digests, splits and rules, written, read and verified."""
+"""Write, read and verify the manifest of a prepared folder: its entries with digests, splits and rules."""
 
 from __future__ import annotations
 
@@ -72,12 +72,12 @@ class Entry:
 
     @property
     def source(self) -> str:
-        """Stem of the source pair."""
+        """Return the stem of the source pair."""
         return self.tile_of or self.stem
 
     @property
     def files(self) -> tuple[tuple[str, str], ...]:
-        """Every prepared file of this entry as (relative path, digest)."""
+        """Return every prepared file of this entry as (relative path, digest)."""
         files = [(self.image, self.image_sha256), (self.mask, self.mask_sha256)]
         if self.native_mask is not None and self.native_mask_sha256 is not None:
             files.append((self.native_mask, self.native_mask_sha256))
@@ -115,19 +115,19 @@ class Manifest:
 
     @property
     def complete(self) -> bool:
-        """Whether all pairs of the published set are here, and none is a stand-in or was cut anew."""
+        """Return whether all pairs of the published set are here, and none is a stand-in or was cut anew."""
         if self.origin != "source":
             return False
         return self.expected_pairs is None or (self.expected_pairs == len(self.entries) and not self.cut_anew)
 
     @property
     def cut_anew(self) -> bool:
-        """Whether a published set was cut from its raw rasters here: its tiles are not the published ones."""
+        """Return whether a published set was cut from its raw rasters here: its tiles are not the published ones."""
         return self.expected_pairs is not None and any(entry.tile_of is not None for entry in self.entries)
 
     @property
     def scenes_known(self) -> bool:
-        """Whether abutting tiles were looked for; a data set that does its own preparation may not."""
+        """Return whether abutting tiles were looked for; a data set that does its own preparation may not."""
         return any(entry.scene is not None for entry in self.entries)
 
     def split_by_stem(self, split_seed: int, rule: SplitRule = "random") -> dict[str, Split]:
@@ -163,19 +163,19 @@ class Manifest:
 
     @cached_property
     def foreground(self) -> float:
-        """Share of foreground among the labelled pixels of all entries, 0..1."""
+        """Return the share of foreground among the labelled pixels of all entries, 0..1."""
         # All entries have one size. A tile that is mostly padding must not count as much as a full one.
         labelled = sum(entry.labelled for entry in self.entries)
         return sum(entry.foreground * entry.labelled for entry in self.entries) / labelled if labelled else 0.0
 
     @cached_property
     def labelled(self) -> float:
-        """Share of the prepared pixels that are not ignored, 0..1; all entries have one size."""
+        """Return the share of the prepared pixels that are not ignored, 0..1; all entries have one size."""
         return sum(entry.labelled for entry in self.entries) / max(len(self.entries), 1)
 
     @property
     def copies_across_splits(self) -> tuple[tuple[str, ...], ...]:
-        """Stems of identical images in more than one split, a tuple a group: only a published split parts such."""
+        """Return stems of identical images in more than one split, a tuple a group: only a published split has any."""
         groups: dict[str, list[Entry]] = defaultdict(list)
         for entry in self.entries:
             groups[entry.group].append(entry)
@@ -215,7 +215,7 @@ def _blocks(entries: Sequence[Entry]) -> dict[str, str]:
 
 
 def save_manifest(folder: Path, manifest: Manifest) -> None:
-    """Write the manifest; it comes last, so that a folder with one is whole."""
+    """Write the manifest; it comes last, so that a folder with a manifest is whole."""
     raw = {**asdict(replace(manifest, rules={})), "rules": rules_to_json(manifest.rules)}
     text = json.dumps(raw, indent=1, sort_keys=True)
     write_atomic(folder / MANIFEST_NAME, text.encode())

@@ -16,11 +16,11 @@ from data_prep.errors import DataError
 
 
 class Collision(DataError):
-    """One name, declared twice."""
+    """Raised for a name that is declared twice."""
 
 
 class Broken(DataError):
-    """A declaration that cannot be imported, or is not what it should be."""
+    """Raised for a declaration that cannot be imported, or is not what it should be."""
 
 
 def declared(group: str) -> tuple[EntryPoint, ...]:

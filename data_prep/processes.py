@@ -34,7 +34,13 @@ def map_in_processes(
 ) -> Generator[Outcome, None, None]:
     """Yield work(item) in the order of the items, in this process if there is one worker. Close it to end early.
 
-    Raises DataError with the text `died` if a worker process ends abruptly.
+    Raises DataError if a worker process ends abruptly.
+
+    Args:
+        work: a function that can be pickled.
+        items: its arguments.
+        workers: processes.
+        died: the text of the error.
     """
     if workers <= 1:
         yield from map(work, items)

@@ -1,10 +1,10 @@
-"""The data sets by name: those of this suite, a user's own, and those of other packages.
+"""List the data sets by name: those of this suite, a user's own, and those of other packages.
 
 To add one, write a file with its data sheet and add a line here.
 
-A user's own sets, made with `prepare folder`, belong to a home. Importing finds none: whoever opens a home (the command
-line, once) registers them. Sets of other installed packages, declared as entry points `rssam_bench.datasets`, are
-imported when their name is asked for.
+A user's own sets, made with `prepare folder`, belong to a home. Importing finds none: the code that opens a home (the
+command line, once) registers them. Sets of other installed packages, declared as entry points `rssam_bench.datasets`,
+are imported when their name is asked for.
 """
 
 from __future__ import annotations

@@ -83,7 +83,7 @@ SENTENCES: Mapping[str, str] = {
 
 @dataclass(frozen=True)
 class Rule:
-    """One rule: a code, and its values as JSON has them, with tuples in place of lists.
+    """Rule of preparation: a code, and its values as JSON has them, with tuples in place of lists.
 
     A plain string in a user's own data set is its own code, without values.
     """
@@ -93,7 +93,7 @@ class Rule:
 
     @property
     def identity(self) -> str:
-        """Text that is equal for equal rules; it is hashed."""
+        """Return a text that is equal for equal rules; it is hashed."""
         return json.dumps([self.code, dict(self.values)], sort_keys=True, separators=(",", ":"), allow_nan=False)
 
     @property
@@ -116,7 +116,7 @@ class Rule:
 
 
 class _List(tuple[Any, ...]):
-    """A list of values that joins itself by the format specification: "{size:x}" gives 512x512."""
+    """List of values that joins itself by the format specification: "{size:x}" gives 512x512."""
 
     def __format__(self, separator: str) -> str:
         return (separator or ",").join(map(str, self))
@@ -151,17 +151,17 @@ def as_rules(declared: DeclaredRules) -> dict[str, tuple[Rule, ...]]:
 
 def sentences(rules: Rules) -> dict[str, str]:
     """Return each subject's rules in words."""
-    return {subject: "; ".join(each.sentence for each in given) for subject, given in rules.items()}
+    return {subject: "; ".join(rule.sentence for rule in given) for subject, given in rules.items()}
 
 
 def rules_to_json(rules: Rules) -> dict[str, list[dict[str, Any]]]:
     """Return plain values; `rules_from_json` gives the same rules back."""
-    return {subject: [each.to_json() for each in given] for subject, given in rules.items()}
+    return {subject: [rule.to_json() for rule in given] for subject, given in rules.items()}
 
 
 def rules_from_json(raw: Mapping[str, Any]) -> dict[str, tuple[Rule, ...]]:
     """Return rules from JSON that is of the kind `RULES`."""
-    return {subject: tuple(Rule.from_json(each) for each in given) for subject, given in raw.items()}
+    return {subject: tuple(Rule.from_json(rule) for rule in given) for subject, given in raw.items()}
 
 
 def deep_tuples(value: Any) -> Any:

@@ -43,12 +43,12 @@ def exact_counts(total: int) -> tuple[int, int, int]:
 
 
 def assign_splits(groups: Mapping[str, str], split_seed: int) -> dict[str, Split]:
-    """Split stems 70/15/15 by a rule that knows neither listing order nor machine.
+    """Split stems 70/15/15 by a rule that depends neither on listing order nor on the machine.
 
     `groups` maps each stem to its group. Stems are ordered and hashed composed, see `nfc`. Groups are ordered by the
-    SHA-256 of "seed:first stem" and fill train, then val, then test; a group that no longer fits goes to the next split
-    with room for it, and where none has, to the one with most room left. The fractions are exact whenever every group
-    has one member.
+    SHA-256 of "seed:first stem" and fill train, then val, then test. A group that no longer fits goes to the next split
+    with room for it. Where no split has room, it goes to the split with most room left. The fractions are exact
+    whenever every group has one member.
     """
     members: dict[str, list[str]] = defaultdict(list)
     for stem in sorted(groups, key=nfc):

@@ -1,4 +1,7 @@
-"""The contract between benchmark and system: `Task`, `Optimisation`, and the protocol `Model`. Imports no torch."""
+"""Declare the contract between benchmark and system: `Task`, `Optimisation`, and the protocol `Model`.
+
+Imports no torch.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,7 @@ IGNORE = 255
 
 @dataclass(frozen=True)
 class Task:
-    """What to segment: class names and the size of the images, fixed when a network is built.
+    """Task of segmentation: class names and the size of the images, fixed when a network is built.
 
     One class means binary: the background is implied and the network gives one logit. Raises ValueError without a
     class, UserError for a size that is not of multiples of 32.
@@ -49,12 +52,12 @@ class Task:
 
     @property
     def binary(self) -> bool:
-        """Whether there is one foreground class and an implied background."""
+        """Return whether there is one foreground class and an implied background."""
         return len(self.classes) == 1
 
     @property
     def channels(self) -> int:
-        """Number of logits per pixel: 1 for a binary task, else one per class."""
+        """Return the number of logits per pixel: 1 for a binary task, otherwise one per class."""
         return len(self.classes)
 
 
@@ -97,7 +100,7 @@ def to_unit_range(pixels: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Optimisation:
-    """The optimiser and weight decay that a system's own paper or repository published; the FAIR recipe takes both.
+    """Optimiser and weight decay that a system's own paper or repository published; the FAIR recipe takes both.
 
     Rates, schedule and epochs are those of the recipe, the same for every system.
 
@@ -113,7 +116,7 @@ class Optimisation:
 
 @runtime_checkable
 class Model(Protocol):
-    """A system: a frozen dataclass whose fields are its options.
+    """System under test: a frozen dataclass whose fields are its options.
 
     The network that `build` returns keeps this contract, in training and in evaluation alike:
     `images float [B, 3, H, W] in 0..1 -> logits float [B, task.channels, H, W]`. It normalises its own input.

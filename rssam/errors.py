@@ -1,4 +1,4 @@
-"""The errors that a user can fix. Every boundary catches `UserError`, the base class of them all."""
+"""Define the errors that a user can fix. Every boundary catches `UserError`, their base class."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class UserError(Exception):
 
 
 class UnknownName(UserError):
-    """A name that is on no list; the message lists the choices."""
+    """Raised for a name that is on no list; the message lists the choices."""
 
 
 def made_by_0_1(what: str, command: str) -> str:

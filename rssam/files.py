@@ -51,7 +51,7 @@ def require_writable(folder: Path, what: str) -> None:
 
     `what` would be written. Nothing is: the file that tries has no name.
     """
-    there = next(each for each in (folder, *folder.absolute().parents) if each.exists())
+    there = next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())
     try:
         with tempfile.TemporaryFile(dir=there):
             pass

@@ -27,7 +27,7 @@ _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
 class Unreadable(ValueError):
-    """Content that is not read; the message is half a sentence without the file's name."""
+    """Raised for content that is not read; the message is half a sentence without the file's name."""
 
 
 def read_json(path: Path, *, most_bytes: int = MOST_BYTES, follow_links: bool = True) -> Any:
@@ -36,7 +36,7 @@ def read_json(path: Path, *, most_bytes: int = MOST_BYTES, follow_links: bool = 
 
 
 def read_bytes(path: Path, *, most_bytes: int = MOST_BYTES, follow_links: bool = True) -> bytes:
-    """Return the content of a regular file. Raises Unreadable for one that is larger, or no file: a pipe would hang."""
+    """Return the content of a regular file. Raises Unreadable for a larger file, or no file: a pipe would hang."""
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | (0 if follow_links else os.O_NOFOLLOW))
     try:
         mode = os.fstat(descriptor).st_mode

@@ -1,7 +1,7 @@
 """Check values from a file against kinds that are declared as data: what each field must be, in words and as a test.
 
-A kind is a `Leaf`, `None` for null, `[kind]` for a list, `Each` for an object of any names, a dict of names and kinds
-for an object with these fields (a name with "?" may be missing, other fields hold `PLAIN`), or a tuple of kinds of
+A kind is a `Leaf`, `None` for null, `[kind]` for a list, or `Each` for an object of any names. A dict of names and
+kinds is an object with these fields: a name with "?" may be missing, other fields hold `PLAIN`. A tuple holds kinds of
 which one must fit.
 """
 
@@ -30,7 +30,7 @@ MOST_PLAIN = 20_000
 
 @dataclass(frozen=True)
 class Leaf:
-    """A kind of single values."""
+    """Kind of single values."""
 
     words: str
     fits: Callable[[Any], bool]
@@ -38,7 +38,7 @@ class Leaf:
 
 @dataclass(frozen=True)
 class Each:
-    """The kind of an object of any names, all of one kind, with values of one kind."""
+    """Kind of an object of any names, all of one kind, with values of one kind."""
 
     name: Leaf
     value: Any
@@ -89,7 +89,7 @@ def _value(value: object, depth: int = DEEPEST_VALUE) -> bool:
 
 
 def _plain(value: object) -> bool:
-    """Return whether it is lines, numbers, lists and objects of such, and not many."""
+    """Return whether it is lines, numbers, lists and objects of these, and not many."""
     todo, count = [value], 0
     while todo:
         item = todo.pop()

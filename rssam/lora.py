@@ -2,8 +2,8 @@
 
 Source: the paper follows SAMed (hitachinsk/SAMed, Apache-2.0): rank 4, factor 1, no bias, no dropout, A uniform and
 B zero at the start.
-What we do differently, and why: the layer is itself the linear layer it adapts, so parameter names stay the ViT's and a
-checkpoint loads before or after; the additions are out of place, where SAMed writes into the frozen layer's output.
+What we do differently, and why: the layer is itself the linear layer it adapts, so parameter names stay the ViT's. A
+checkpoint loads before or after. The additions are out of place, where SAMed writes into the frozen layer's output.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from rssam.sam.encoder_sizes import EncoderInit
 
 
 class LoraQkv(Selectable, nn.Linear):
-    """A fused query, key and value layer, with a low-rank addition to the query and to the value third."""
+    """Fused query, key and value layer, with a low-rank addition to the query and to the value third."""
 
     def __init__(self, qkv: nn.Linear, rank: int) -> None:
         super().__init__(qkv.in_features, qkv.out_features, device="meta")

@@ -1,10 +1,10 @@
-"""The RS-SAM network (Eq. 3, Algorithm 1, Fig. 1) and its ablations (Tables 5 and 6), assembled from plain options.
+"""RS-SAM's network (Eq. 3, Algorithm 1, Fig. 1) and its ablations (Tables 5 and 6), assembled from plain options.
 
 Source: the paper, which has no public code; SAM's parts are facebookresearch/segment-anything's (Apache-2.0).
 What the paper leaves open and what we take, none of it in the paper: F_early is the output of the first
-global-attention block; the prediction is divided by sqrt(256), as attention is; a binary task has SAMed's two tokens,
-background and foreground, and their difference is the one logit. A row of Table 5 differs from the full model in the
-named part only: without MHFF the features are F-hat of the last decoder, without MFF the tokens are M of the last.
+global-attention block. The prediction is divided by sqrt(256), as attention is. A binary task has SAMed's two tokens,
+background and foreground, and their difference is the only logit. A row of Table 5 differs from the full model in the
+named part only. Without MHFF the features are F-hat of the last decoder; without MFF the tokens are M of the last.
 """
 
 from __future__ import annotations
@@ -161,7 +161,7 @@ def load_pretrained(net: RsSam, checkpoint: Mapping[str, Tensor], decoders: bool
     if net.upscaling is not None:
         upscaling = checkpoint_part(checkpoint, "mask_decoder.output_upscaling.")
         load_exactly(net.upscaling.output_upscaling, upscaling)
-    if "16" in net.neck.levels:  # the one level of SAM's shape; it has nothing else to load
+    if "16" in net.neck.levels:  # the only level of SAM's shape; it has nothing else to load
         (no_mask,) = checkpoint_part(checkpoint, "prompt_encoder.no_mask_embed.").values()  # [1, 256]
         neck["neck.3.bias"] = neck["neck.3.bias"] + no_mask[0]
         load_exactly(net.neck.levels["16"], neck)

@@ -38,7 +38,7 @@ class RangeUnknown(UserError):
 
 @dataclass(frozen=True)
 class ValueRange:
-    """The values that become 0 and 255, for each of the three bands."""
+    """Values that become 0 and 255, for each of the three bands."""
 
     low: Triple
     high: Triple
@@ -63,7 +63,7 @@ class ValueRange:
 
     @property
     def text(self) -> str:
-        """The range in words."""
+        """Return the range in words."""
         ranges = [f"{low:g} to {high:g}" for low, high in zip(self.low, self.high, strict=True)]
         return ranges[0] if len(set(ranges)) == 1 else ", ".join(ranges)
 
@@ -88,7 +88,7 @@ UNIT = ValueRange.alike(0, 1)
 
 @dataclass(frozen=True, eq=False)
 class Sample:
-    """What was seen of the values of a file."""
+    """Types and values that were seen in a file."""
 
     name: str
     types: frozenset[str]  # of its bands, as numpy names them
@@ -97,12 +97,12 @@ class Sample:
 
     @property
     def eight_bits(self) -> bool:
-        """Whether every band has bytes."""
+        """Return whether every band has bytes."""
         return self.types == {"uint8"}
 
     @property
     def text(self) -> str:
-        """Types and values in words."""
+        """Return types and values in words."""
         found = "" if self.ends is None else " from {:g} to {:g}".format(*self.ends)
         return f"{self.name} ({' and '.join(sorted(self.types))}{found})"
 
@@ -122,7 +122,7 @@ class Sample:
 
 @dataclass(frozen=True)
 class Decision:
-    """The range for all files of a command, and what is said of it; no note where 8 bits stay as they are."""
+    """Range for all files of a command, and what is said of it; no note where 8 bits stay as they are."""
 
     range: ValueRange
     note: str | None = None

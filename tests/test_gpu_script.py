@@ -99,7 +99,7 @@ def lease(tmp_path_factory):
     )  # fmt: skip
     assert done.returncode == 1, done.stderr
     records = [json.loads(line) for line in (folder / "out" / "stage1.jsonl").read_text().splitlines()]
-    return folder / "out", records, {one["step"]: one for one in records if "end" in one}
+    return folder / "out", records, {record["step"]: record for record in records if "end" in record}
 
 
 def test_what_fails_costs_only_itself(lease):
@@ -110,8 +110,8 @@ def test_what_fails_costs_only_itself(lease):
     assert {name: end["status"] for name, end in ends.items()} == {
         **dict.fromkeys(done, "done"), **dict.fromkeys(failed, "failed"), "one timeout": "timeout",
     }  # fmt: skip
-    assert {one["system"] for one in records if "differs" in one} == {"Half", "Whole", "Slow"}
-    reasons = " ".join(str(one.get("reason")) for one in records)
+    assert {record["system"] for record in records if "differs" in record} == {"Half", "Whole", "Slow"}
+    reasons = " ".join(str(record.get("reason")) for record in records)
     assert "KeyError: 'one system'" in reasons
     assert "ModuleNotFoundError: no mlflow on this machine" in reasons
     assert "No module named 'no_such_module'" in reasons
@@ -127,8 +127,8 @@ def test_the_archive_holds_everything_else(lease):
     summary = (out / "stage1.md").read_text()
     assert "Files left out: a-large.bin, z4.json, z5.json" in summary
     assert "| one timeout | timeout |" in summary
-    assert any(one["step"] == "steps" and one.get("forward_seconds") for one in records)
-    assert [one["real"] for one in records if "val_loss" in one] == [False]
+    assert any(record["step"] == "steps" and record.get("forward_seconds") for record in records)
+    assert [record["real"] for record in records if "val_loss" in record] == [False]
 
 
 def test_limits_fit_into_four_minutes():

@@ -3,9 +3,9 @@
 Source: torchvision's `fcn_resnet50` without its auxiliary head (BSD-3-Clause); the head is imported, the ResNet is
 timm's (Apache-2.0).
 What we do differently, and why:
-- a ResNet-50 of stride 8, where the paper the comparison cites has VGG16 and three strides: it is the form in use, and
-  no other has weights and code in a maintained library. With the same parameters it is torchvision's very function.
-- from scratch it starts as timm starts a ResNet, the last norm of every block at zero; torchvision starts it at one.
+- a ResNet-50 of stride 8, where the cited paper has VGG16 and three strides. It is the form in use, and no other has
+  weights and code in a maintained library. With the same parameters it is the same function as torchvision's.
+- from scratch it starts as timm starts a ResNet, the last norm of every block at zero; torchvision's start is one.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from rssam.weights.folder import WeightsFolder
 
 
 class Fcn(nn.Module):
-    """A backbone whose last map keeps stride 8, a head on it, and its logits brought to the input's size."""
+    """Backbone whose last map keeps stride 8, a head on it, and its logits brought to the input's size."""
 
     def __init__(self, normalise: nn.Module, backbone: nn.Module, classifier: nn.Module) -> None:
         super().__init__()

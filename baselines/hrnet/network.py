@@ -1,12 +1,12 @@
 """HRNetV2 with its plain head (Sun et al., "High-Resolution Representations for Labeling Pixels and Regions",
-arXiv:1904.04514; the RS-SAM paper cites the CVPR 2019 paper of the same network).
+arXiv:1904.04514). The RS-SAM paper cites the CVPR 2019 paper of the same network.
 
 Source: HRNet/HRNet-Semantic-Segmentation (MIT), read for its facts; the trunk and its ImageNet weights are timm's
 (Apache-2.0 and MIT).
 What we do differently, and why:
 - the four branches themselves go into the head, as in the source. timm's features are by default those of the
   ImageNet classifier, widened to 128 ... 1024 channels: another network.
-- between branches, coarse maps are enlarged bilinearly, as in the source; timm keeps the nearest neighbour of the
+- between branches, coarse maps are enlarged bilinearly, as in the source. timm keeps the nearest neighbour of the
   classifier. There are no parameters in it, so the ImageNet weights fit both.
 - every resize has align_corners=False; the source's branches differ (unset, False, True).
 - logits are brought to the input's size here, where the source leaves a quarter and resizes in its loss.

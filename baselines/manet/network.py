@@ -5,7 +5,7 @@ Source: lironui/Multi-Attention-Network (no licence) and WangLibo1995/GeoSeg (MI
 The channel attention is DANet's (Fu et al., CVPR 2019), the decoder's blocks are LinkNet's.
 What we do differently, and why:
 - both attentions are computed in float32 under autocast. In float16 the normaliser of the kernel attention passes
-  65,504 on an image of 512 x 512, its inverse is zero, and the attention silently is none; in bfloat16 rounding decides
+  65,504 on an image of 512 x 512. Its inverse is zero, and the attention silently is none. In bfloat16 rounding decides
   which channels the channel attention takes for alike.
 """
 
@@ -70,7 +70,7 @@ class ChannelAttention(nn.Module):
 
 
 class Attention(nn.Module):
-    """The sum of both; each adds to its input, so that at the start this is twice the input."""
+    """Sum of both attentions; each adds to its input, so that at the start this is twice the input."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -100,7 +100,7 @@ def up(channels: int, out_channels: int) -> nn.Sequential:
 
 
 class MANet(nn.Module):
-    """A U of four strides, 4 to 32, every map attended to before it goes down or across.
+    """U of four strides, 4 to 32, with attention on every map before it goes down or across.
 
     `widths` are the backbone's channels from stride 4 to stride 32.
     """

@@ -4,14 +4,14 @@ Semantic Segmentation", Remote Sensing 17(4):590, 2025, arXiv:2402.19004).
 Source: Chief-byte/RSAM-Seg (no licence stated), read for its facts: it is SAM Adapter with adapters in every block.
 What we do differently, and why:
 - the adapters are trained, as the paper says. The published code freezes them at their random numbers, where they can
-  only disturb SAM's features; that is `train_adapters=False`. With ViT-B and one class we train 10,670,800 parameters
-  (3,569,872 without the adapters); the published code lists 4,121,908, which includes what no loss reaches.
+  only disturb SAM's features (`train_adapters=False`). With ViT-B and one class we train 10,670,800 parameters
+  (3,569,872 without the adapters). The published code lists 4,121,908, which includes what no loss reaches.
 - a third adapter a block, declared in the published code but never called (3,550,464 parameters), is left out.
-Where paper and published code part we follow the code: GELU where the paper draws ReLU; the adapter of the attention
-behind it and unscaled, where the paper scales both by 0.5; linear layers that start as PyTorch's do, so that SAM's
-features are moved before the first step (it trains without a start at zero).
-Attention is that of `rssam.sam.attention`, the same function made faster; `kind == "reference"` is the published way.
-All else is SAM Adapter's, and so are the differences named there and in `baselines.prompt_generator`.
+Where paper and published code differ we follow the code. It has GELU where the paper draws ReLU. Its adapter of the
+attention is behind it and unscaled, where the paper scales both by 0.5. Linear layers start as PyTorch's do, so that
+SAM's features are moved before the first step (it trains without a start at zero). Attention is that of
+`rssam.sam.attention`, the same function made faster; `kind == "reference"` is the published way. All else is SAM
+Adapter's, and so are the differences named there and in `baselines.prompt_generator`.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ MLP_SCALE = 0.5
 
 
 class Adapter(nn.Sequential):
-    """A bottleneck of a quarter of the width, over the last axis."""
+    """Bottleneck of a quarter of the width, over the last axis."""
 
     def __init__(self, width: int) -> None:
         super().__init__(nn.Linear(width, width // 4), nn.GELU(), nn.Linear(width // 4, width))

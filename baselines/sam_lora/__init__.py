@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class SamLora(SamBaseline):
-    """The paper's Baseline: SAMed, LoRA in SAM's encoder and SAM's own mask decoder."""
+    """Baseline of the paper: SAMed, LoRA in SAM's encoder and SAM's own mask decoder."""
 
     name: ClassVar[str] = "sam-lora"
     title: ClassVar[str] = "Baseline (SAM LoRA)"

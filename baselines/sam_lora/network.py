@@ -1,11 +1,11 @@
-"""The Baseline, SAM LoRA = SAMed (Zhang and Liu, "Customized Segment Anything Model", arXiv:2304.13785).
+"""Baseline of the paper, SAM LoRA = SAMed (Zhang and Liu, "Customized Segment Anything Model", arXiv:2304.13785).
 
 Source: hitachinsk/SAMed (Apache-2.0), read for its facts; SAM's parts are facebookresearch/segment-anything's
 (Apache-2.0), imported.
 What we do differently, and why:
 - SAM's pixel normalisation, where SAMed has none for its CT slices: these are RGB images.
-- a binary task returns foreground minus background, the same as the softmax over SAMed's two tokens; classes without
-  a background (WHDLD) have one token each, where SAMed would add a dead one.
+- a binary task returns foreground minus background, the same as the softmax over SAMed's two tokens. Classes without a
+  background (WHDLD) have one token each, where SAMed would add a dead one.
 - logits are brought to the input's size, where SAMed shrinks the labels to a quarter.
 - the IoU head and the prompt parts that no loss reaches are frozen: SAMed lists 138,062 parameters as trainable
   that never get a gradient.
@@ -75,7 +75,7 @@ def mask_head(task: Task) -> tuple[PromptEncoder, BatchMaskDecoder]:
     grid = (task.image_size[0] // PATCH, task.image_size[1] // PATCH)
     prompt_encoder = PromptEncoder(EMBEDDING, grid, task.image_size, mask_in_chans=16)
     prompt_encoder.requires_grad_(False)
-    prompt_encoder.no_mask_embed.requires_grad_(True)  # the one prompt that is used
+    prompt_encoder.no_mask_embed.requires_grad_(True)  # the only prompt that is used
 
     mask_decoder = BatchMaskDecoder(2 if task.binary else task.channels)
     mask_decoder.iou_prediction_head.requires_grad_(False)  # it has no loss

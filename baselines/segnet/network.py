@@ -1,5 +1,6 @@
 """SegNet (Badrinarayanan, Kendall and Cipolla, "SegNet: A Deep Convolutional Encoder-Decoder Architecture for Image
-Segmentation", arXiv:1511.00561): VGG16 without its classifier, and a mirror of it that unpools with VGG's indices.
+Segmentation", arXiv:1511.00561). It is VGG16 without its classifier, and a mirror of it that unpools with VGG's
+indices.
 
 Source: alexgkendall/SegNet-Tutorial (CC-BY-NC-4.0), the authors' Caffe net, read for its facts: layer table, biases in
 front of batch norm, He's start. The weights of the encoder are torchvision's VGG16 with batch norm (BSD-3-Clause).
@@ -10,7 +11,7 @@ What we do differently, and why:
 - one logit for a binary task, where the authors advise two outputs; the loss is the same for all systems.
 - the last convolution is bare, as the authors'. The PyTorch code most copied (meetps/pytorch-semseg) ends in batch norm
   and ReLU: no logit is ever negative, and every pixel becomes foreground.
-- values are unpooled by scatter: the same map as PyTorch's max_unpool2d, which has no deterministic form.
+- values are unpooled by scatter: the same map as PyTorch's `max_unpool2d`, which has no deterministic form.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ _CLASSIFIER = ("classifier.",)
 
 
 class SegNet(nn.Module):
-    """An encoder that remembers where each maximum was, and a decoder that puts it back there."""
+    """Encoder that remembers where each maximum was, and a decoder that puts it back there."""
 
     def __init__(self, encoder: nn.Sequential, decoder: list[nn.Sequential]) -> None:
         super().__init__()

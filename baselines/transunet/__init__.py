@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class TransUNet(ImageNetBaseline):
-    """A ResNet with a ViT on top and a U-Net decoder."""
+    """ResNet with a ViT on top and a U-Net decoder."""
 
     name: ClassVar[str] = "transunet"
     title: ClassVar[str] = "TransUNet"

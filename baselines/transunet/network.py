@@ -1,21 +1,21 @@
 """TransUNet (Chen et al., "TransUNet: Transformers Make Strong Encoders for Medical Image Segmentation",
-arXiv:2102.04306): a ResNet, a ViT on its last map, and a U-Net decoder.
+arXiv:2102.04306). It is a ResNet, a ViT on its last map, and a U-Net decoder.
 
 Source: Beckschen/TransUNet (Apache-2.0), read for its facts; ResNet and ViT blocks are timm's (Apache-2.0), imported.
 What we do differently, and why:
-- the ResNet is the one of timm's `vit_base_r50_s16_224`, which computes what the published weights were trained to.
-  TransUNet's own pads its strided convolutions on both sides and its max-pooling not at all, so that the maps at
-  stride 4 end one pixel early and are filled up with zeros; it normalises the shortcuts per channel instead of in 32
-  groups. The parameters are as many.
-- the weights are timm's copy of Google's (ImageNet-21k), since the link to the `.npz` is dead, and pixels are
-  normalised to -1..1, as they were trained with; TransUNet gives its CT slices as 0..1.
+- the ResNet is that of timm's `vit_base_r50_s16_224`, which computes what the published weights were trained to.
+  TransUNet's own pads its strided convolutions on both sides and its max-pooling not at all. So its maps at stride 4
+  end one pixel early and are filled up with zeros. It normalises the shortcuts per channel instead of in 32 groups. The
+  parameters are as many.
+- the weights are timm's copy of Google's (ImageNet-21k), because the link to the `.npz` is dead. Pixels are normalised
+  to -1..1, as they were trained with; TransUNet gives its CT slices as 0..1.
 - a patch is one pixel of the map at stride 16, at any size and for oblong images. The original derives patches from a
-  grid set by hand, and its default of 16 x 16 makes patches of 2 x 2 at 512 that no longer fit the skips.
+  grid set by hand. Its default of 16 x 16 makes patches of 2 x 2 at 512 pixels, which no longer fit the skips.
 - sizes are frozen values. The original changes its shared configuration while it builds.
 - a random start is timm's for a ViT, with a random position embedding; TransUNet's is zero, meant to be loaded over.
 
-As in the original, training drops 0.1 after the position embedding and after both layers of each MLP, and none in the
-attention: two forward passes in train mode differ.
+As in the original, training drops 0.1 after the position embedding and after both layers of each MLP. None is dropped
+in the attention. Two forward passes in train mode differ.
 """
 
 from __future__ import annotations
@@ -115,7 +115,7 @@ def _block(size: Size) -> Block:
 
 
 class ConvPatches(nn.Module):
-    """The ResNet and the projection of its last map, under timm's parameter names."""
+    """ResNet and the projection of its last map, under timm's parameter names."""
 
     def __init__(self, backbone: ResNetV2, hidden: int) -> None:
         super().__init__()
@@ -170,7 +170,7 @@ def _conv(in_channels: int, out_channels: int) -> nn.Sequential:
 
 
 class Decoder(nn.Module):
-    """The cascaded upsampler: a convolution at stride 16, then twice as large four times, with a skip but for the last.
+    """Cascaded upsampler: a convolution at stride 16, then twice as large four times, the first three with a skip.
 
     `channels` are those at strides 16, 8, 4, 2, 1, `skips` those of the maps at strides 8, 4, 2.
     """

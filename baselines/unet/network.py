@@ -3,7 +3,7 @@
 Source: milesial/Pytorch-UNet (GPL-3.0), the most used public code, read for its facts. It differs from the paper's
 network in padded convolutions, so that the output has the input's size, and in batch norm.
 What we do differently, and why:
-- ImageNet's mean and deviation, where the source only divides by 255: RS-SAM's paper says that pixels are normalised,
+- ImageNet's mean and deviation, where the source only divides by 255. RS-SAM's paper says that pixels are normalised,
   and all systems then see the same input.
 - transposed convolutions, the source's default and the paper's "up-convolution"; not its bilinear option, a network of
   little more than half the size.

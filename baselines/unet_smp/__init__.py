@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class SmpUNet(ImageNetBaseline):
-    """A control that is not in the paper: smp's U-Net on an ImageNet encoder."""
+    """Control that is not in the paper: smp's U-Net on an ImageNet encoder."""
 
     name: ClassVar[str] = "unet-smp"
     title: ClassVar[str] = "UNet (smp)"

@@ -1,9 +1,9 @@
-"""A control that is not in the paper: smp's U-Net on a ResNet trained on ImageNet.
+"""Control that is not in the paper: smp's U-Net on a ResNet trained on ImageNet.
 
-Source: segmentation_models_pytorch (MIT), whose `Unet` is imported. It is not the paper's U-Net: a ResNet encoder, five
-decoder levels with nearest-neighbour upsampling, the last of them without a skip, and a 3x3 head.
+Source: segmentation_models_pytorch (MIT), whose `Unet` is imported. It is not the paper's U-Net. It has a ResNet
+encoder, five decoder levels with nearest-neighbour upsampling, the last without a skip, and a 3x3 head.
 What we do differently, and why:
-- the encoder loads the published weights of torchvision, strictly and from the weights folder; smp would download its
+- the encoder loads the published weights of torchvision, strictly and from the weights folder. smp would download its
   own copy of them while the network is built.
 - it normalises its own input, which smp leaves to the user.
 """

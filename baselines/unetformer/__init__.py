@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class UNetFormer(ImageNetBaseline):
-    """A ResNet-18 with a decoder of windowed attention."""
+    """ResNet-18 with a decoder of windowed attention."""
 
     name: ClassVar[str] = "unetformer"
     title: ClassVar[str] = "UNetFormer"

@@ -6,12 +6,12 @@ bias are timm's (Apache-2.0).
 The published weights, a semi-weakly supervised ResNet-18, are CC-BY-NC-4.0: not for commercial use.
 What we do differently, and why:
 - a map is filled up to whole windows by reflecting it as often as it takes. The public code reflects once, which fails
-  where a map is smaller than a window, as on tiles of 64 pixels and crops of 128, and PyTorch refuses the form of its
+  where a map is smaller than a window, as on tiles of 64 pixels and crops of 128. PyTorch refuses the form of its
   padding of the width. Where one reflection is enough, this is the same.
-- the auxiliary head always exists and is used through `training_outputs`; in the public code it exists if the network
-  was built in training mode, and training mode returns a tuple where evaluation returns logits.
-Kept, though it looks odd: the norm between the two halves of a separable convolution; and PyTorch's own start of every
-layer, for the public code's initialisation reaches none.
+- the auxiliary head always exists and is used through `training_outputs`. In the public code it exists if the network
+  was built in training mode, which returns a tuple where evaluation returns logits.
+Kept, though it looks odd: the norm between the two halves of a separable convolution. Kept too: PyTorch's own start of
+every layer, because the public code's initialisation reaches none.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ class WindowAttention(nn.Module):
 
 
 class GlobalLocalAttention(nn.Module):
-    """A global branch, windows that a cross-shaped mean joins, and a local one, two convolutions; then they are mixed.
+    """Global branch, windows that a cross-shaped mean joins, and a local branch, two convolutions; then they are mixed.
 
     Mean and mixing reach over 8 positions, one more after a position than before it.
     """
@@ -111,7 +111,7 @@ class GlobalLocalAttention(nn.Module):
 
 
 class Block(nn.Module):
-    """The global-local transformer block: attention and a perceptron, each behind a batch norm and with a residual."""
+    """Global-local transformer block: attention and a perceptron, each behind a batch norm and with a residual."""
 
     def __init__(self, channels: int, ratio: int = 4) -> None:
         super().__init__()
@@ -132,7 +132,7 @@ class Block(nn.Module):
 
 
 class WeightedFusion(nn.Module):
-    """A map of the decoder at twice its size and one of the backbone, in learnt shares that sum to one."""
+    """Map of the decoder at twice its size and a map of the backbone, added in learnt shares that sum to one."""
 
     def __init__(self, skip_channels: int, channels: int) -> None:
         super().__init__()
@@ -150,7 +150,7 @@ class WeightedFusion(nn.Module):
 
 
 class FeatureRefinement(nn.Module):
-    """The finest map weighed pixel by pixel and channel by channel."""
+    """Refinement of the finest map, weighed pixel by pixel and channel by channel."""
 
     def __init__(self, channels: int, reduction: int = 16) -> None:
         super().__init__()
@@ -184,7 +184,7 @@ def head(width: int, channels: int, dropout: nn.Module) -> nn.Sequential:
 
 
 class UNetFormer(nn.Module):
-    """A convolutional way down, and a way up of `width` channels with attention at strides 32, 16 and 8."""
+    """Convolutional way down, and a way up of `width` channels with attention at strides 32, 16 and 8."""
 
     def __init__(self, normalise: nn.Module, backbone: nn.Module, skips: list[int], width: int, channels: int) -> None:
         super().__init__()

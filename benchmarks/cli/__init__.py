@@ -1,1 +1,1 @@
-"""The command line; heavy imports stand inside the commands."""
+"""Command line; heavy imports stand inside the commands."""

@@ -1,4 +1,7 @@
-"""The command line with its root options. Heavy imports stand inside the commands: help and status need no torch."""
+"""Assemble the command line with its root options.
+
+Heavy imports stand inside the commands: help and status need no torch.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The command `conformance`: whether a user's system keeps what every system must. Torch is imported inside."""
+"""Check by the command `conformance` whether a user's system keeps what every system must. Torch is imported inside."""
 
 from __future__ import annotations
 

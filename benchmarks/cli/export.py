@@ -1,4 +1,7 @@
-"""The command `export`: a finished run as an adapter with a model card, or as ONNX. Heavy imports stand inside."""
+"""Write a finished run by the command `export`: as an adapter with a model card, or as ONNX.
+
+Heavy imports stand inside.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The command `metrics`: object metrics, beside Dice, from maps that runs have left. Predicts nothing."""
+"""Measure object metrics, beside Dice, from maps that runs have left: the command `metrics`. Predicts nothing."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def metrics(
     again: Annotated[bool, typer.Option("--again", help="Measure anew what is stored, or damaged.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Relaxed F1, clDice and APLS of roads, boundary IoU of buildings, from saved maps; `report` shows them after."""
+    """Measure relaxed F1, clDice and APLS of roads, boundary IoU of buildings, from saved maps; `report` shows them."""
     from benchmarks.console.progress import data_progress
     from benchmarks.metrics.object_metrics import choose_metrics
     from benchmarks.results.json_files import ResultDamaged
@@ -99,9 +99,9 @@ def _named(keys: list[str]) -> list[Result]:
 
 
 def _of_tables(items: list[str]) -> list[Result]:
-    """The user's results behind these tables under every setting; without a name all of the home that tables may use.
+    """Return the user's results behind these tables under every setting.
 
-    Damaged result files are left out, and named.
+    Without a name these are all of the home that tables may use. Damaged result files are left out, and named.
     """
     from benchmarks.protocol.tables import TABLES, Table
     from benchmarks.protocol.targets import find_items
@@ -123,7 +123,7 @@ def _of_tables(items: list[str]) -> list[Result]:
 def _record(
     result: Result, measured: MeasuredRun, metrics: tuple[ObjectMetric, ...], fresh: bool
 ) -> dict[str, Any]:  # fmt: skip
-    """Pooled scores of one run for programs; None where there is nothing to score."""
+    """Return the pooled scores of a run for programs; None where there is nothing to score."""
     from benchmarks.metrics.object_metrics import parameters
     from benchmarks.protocol.run_names import run_name
     from benchmarks.results.json_files import nan_to_none

@@ -1,4 +1,4 @@
-"""What all commands share: root options, options of several commands, completion, two consoles, JSON for programs."""
+"""Declare what all commands share: root options, common options, completion, two consoles, JSON for programs."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ PrecisionOption = Annotated[
 
 @dataclass
 class Root:
-    """The root options; one process runs one command."""
+    """Root options; a process runs one command."""
 
     home: Path = Path()
     debug: bool = False
@@ -66,17 +66,17 @@ _COMMAND = re.compile(
 
 
 class PlainConsole(Console):
-    """A console that no printed text controls, for names and messages may come from files of others.
+    """Console that no printed text controls, because names and messages may come from files of others.
 
     Commands in what it prints repeat the --home that was given.
     """
 
     def render_str(self, text: str, **options: Any) -> Text:
-        """See Console."""
+        """Return text in which `--home` is repeated and nothing controls the terminal; see `Console`."""
         return super().render_str(terminal(root.repeated(text)), **options)
 
     def print(self, *objects: Any, **options: Any) -> None:
-        """See Console."""
+        """Print objects with `--home` repeated in their text; see `Console`."""
         super().print(*(Text(root.repeated(item.plain)) if _is_plain(item) else item for item in objects), **options)
 
 

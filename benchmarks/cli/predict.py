@@ -1,4 +1,4 @@
-"""The command `predict`: class maps of rasters of any size, from a trained system. Heavy imports stand inside."""
+"""Predict class maps of rasters of any size by a trained system: the command `predict`. Heavy imports stand inside."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def predict(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace results that are there.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Predict rasters of any size with a finished run, in bounded memory; goes on where it was ended."""
+    """Predict rasters of any size with a finished run, in bounded memory; an ended prediction is resumed."""
     key = require_one(run, adapter)
     import torch
 

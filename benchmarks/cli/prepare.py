@@ -1,4 +1,4 @@
-"""The command `prepare`: make a data set or pretrained weights ready for runs. Heavy imports stand inside."""
+"""Make a data set or pretrained weights ready for runs: the command `prepare`. Heavy imports stand inside."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The commands `publish` and `verify`: bundle results for others, check a bundle. Heavy imports stand inside."""
+"""Bundle results for others, and check a bundle: the commands `publish` and `verify`. Heavy imports stand inside."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The commands `report`, `audit` and `mlflow`: what was run, and the paper's arithmetic, to look at. Train nothing."""
+"""Show what was run, and the paper's arithmetic: the commands `report`, `audit` and `mlflow`. They train nothing."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def report(
 
 
 def audit(as_json: Json = False) -> None:
-    """The paper's arithmetic: what its numbers say of how they were made, and which of them contradict each other."""
+    """Check the paper's arithmetic: how its numbers were made, and which of them contradict each other."""
     from dataclasses import asdict
 
     from reports.audit.audit import audit as findings

@@ -1,4 +1,4 @@
-"""The command `reproduce`: train and test what tables and figures lack. Heavy imports stand inside."""
+"""Train and test what tables and figures lack: the command `reproduce`. Heavy imports stand inside."""
 
 from __future__ import annotations
 
@@ -236,7 +236,7 @@ def _join_ray(context: typer.Context, address: str | None, device: DeviceChoice,
 
 
 def _unfinished(outcomes: Sequence[Outcome], total: int) -> list[str]:
-    """What has no result, why, and the command that goes on; empty if everything has one."""
+    """Return what has no result, why, and the command that resumes; empty if everything has a result."""
     failed = [outcome for outcome in outcomes if outcome.status == "failed"]
     interrupted = [outcome for outcome in outcomes if outcome.status == "interrupted"]
     not_begun = total - len(outcomes)

@@ -1,4 +1,4 @@
-"""The commands `score` and `evaluate`: predicted masks of any tool, trained systems on other data sets."""
+"""Score predicted masks of any tool, and trained systems on other data sets: the commands `score` and `evaluate`."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def evaluate(
     precision: PrecisionOption = "auto",
     as_json: Json = False,
 ) -> None:
-    """How a trained system does on another data set of the same classes; reports show it in a table of its own."""
+    """Evaluate a trained system on another data set of the same classes; reports show it in a table of its own."""
     key = require_one(run, adapter)
     pairs = [pair.partition("=") for text in classes or [] for pair in text.split(",")]
     if any(not (system_class.strip() and equals and data_class.strip()) for system_class, equals, data_class in pairs):
@@ -131,7 +131,7 @@ def evaluate(
 
 
 def _list_images(dataset: str, split_seed: int, split: SplitRule, as_json: bool) -> None:
-    """The prepared images of a test split; their masks stay unread."""
+    """Print the prepared images of a test split; their masks stay unread."""
     from benchmarks.scoring.test_images import select_test_images
 
     test_images = select_test_images(root.home, dataset, split_seed, split)
@@ -182,7 +182,7 @@ def _score_run(key: str, out: Path | None, as_json: bool) -> None:
 
 
 def _show(scored: Any, as_json: bool) -> None:
-    """Scores with the interval of Dice, and where they are."""
+    """Print the scores with the interval of Dice, and where they are."""
     from dataclasses import asdict
 
     from benchmarks.results.json_files import nan_to_none
@@ -223,7 +223,7 @@ def _show(scored: Any, as_json: bool) -> None:
 
 
 def _name(text: str) -> str:
-    """A name that fits a row of a table."""
+    """Return a name that fits a row of a table. Raises BadParameter."""
     from rssam.kinds import LONGEST_NAME, is_line
 
     if not (text.strip() and is_line(text, LONGEST_NAME)) or "`" in text:

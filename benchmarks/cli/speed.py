@@ -1,4 +1,4 @@
-"""The command `speed`: measure what systems cost on this machine, into the home's folder of speed records."""
+"""Measure what systems cost on this machine, into the home's folder of speed records: the command `speed`."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def speed(
     workers: Annotated[int | None, typer.Option(min=0, help="Processes that read images. [by the cores]")] = None,
     as_json: Json = False,
 ) -> None:
-    """Parameters, GMACs, latency, throughput, training step and memory of systems, with random weights."""
+    """Measure parameters, GMACs, latency, throughput, training step and memory of systems, with random weights."""
     from benchmarks.execution.hardware import choose_device, choose_precision, choose_workers
     from benchmarks.protocol.custom import find_model
     from benchmarks.protocol.registry import MODELS

@@ -1,4 +1,4 @@
-"""The commands `models`, `datasets`, `status` and `doctor`, which list what there is. Heavy imports stand inside."""
+"""List what there is: the commands `models`, `datasets`, `status` and `doctor`. Heavy imports stand inside."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def models(
     size: Annotated[int, typer.Option(help="Side of the image in pixels.")] = 512,
     as_json: Json = False,
 ) -> None:
-    """Every system with its parameters, counted three ways, and its cost; needs no weights."""
+    """List every system with its parameters, counted three ways, and its cost; needs no weights."""
     from benchmarks.inventory import systems
     from benchmarks.protocol.custom import find_model, installed_models
     from data_prep.registry import find_dataset
@@ -60,7 +60,7 @@ def models(
 
 
 def datasets(as_json: Json = False) -> None:
-    """Every data set: classes, size, the average its scores are under, and whether it is prepared."""
+    """List every data set: classes, size, the average its scores are under, and whether it is prepared."""
     from benchmarks.inventory import data_sets
     from data_prep.registry import load_installed
 
@@ -98,7 +98,7 @@ def status(
     precision: PrecisionOption = "auto",
     as_json: Json = False,
 ) -> None:
-    """What is finished, running (where, how far, time left), diverged or failed (why), and missing, with keys.
+    """Show what is finished, running (where, how far, time left), diverged or failed (why), and missing, with keys.
 
     Without ITEM that of this home. A key is found by its beginning, by a row such as table5:3, or by rs-sam@deepglobe.
     """
@@ -156,7 +156,7 @@ def doctor(
     init: ItemInit = None,
     as_json: Json = False,
 ) -> None:
-    """Python, torch, GPU, disk, weights, data: what is there, what is missing, the command that mends it."""
+    """Check Python, torch, GPU, disk, weights, data: what is there, what is missing, the command that mends it."""
     from benchmarks.doctor import examine
 
     runs = None

@@ -16,7 +16,7 @@ from benchmarks.execution.run_status import RunStatus
 
 
 class LiveTable:
-    """A live table of the running runs on a terminal, a line now and then without one; shows nothing before `with`."""
+    """Table of the running runs on a terminal, a line now and then without a terminal; shows nothing before `with`."""
 
     def __init__(self, console: Console) -> None:
         self.console = console
@@ -34,7 +34,7 @@ class LiveTable:
         self._live.stop()
 
     def show(self, running: Sequence[RunStatus], ended: Mapping[OutcomeStatus, int], queued: int) -> None:
-        """The runs at work as they stand now, and how many have ended how and how many wait for room."""
+        """Show the runs at work as they stand now, and how many have ended how and how many wait for room."""
         footer = in_words(len(running), ended, queued)
         if self.console.is_terminal:
             self._live.update(Group(_table(running), Text(footer)), refresh=True)
@@ -46,7 +46,7 @@ class LiveTable:
 
 
 def in_words(running: int, ended: Mapping[OutcomeStatus, int], queued: int) -> str:
-    """One line on a plan."""
+    """Return a plan in a line."""
     counts = [("running", running), ("queued", queued), *ended.items()]
     total = running + queued + sum(ended.values())
     return f"{total} runs: " + ", ".join(f"{count} {state}" for state, count in counts if count)

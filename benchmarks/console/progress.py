@@ -20,7 +20,7 @@ SECONDS_BETWEEN_LINES = 30.0
 
 
 class ProgressBars:
-    """Shows the runs of a session; an `Observer`."""
+    """Bars and lines on the runs of a session; an `Observer`."""
 
     def __init__(self, console: Console) -> None:
         self.console = console
@@ -36,11 +36,11 @@ class ProgressBars:
         self._epoch_line = 0.0
 
     def step(self, epoch: int, epochs: int, step: int, steps: int) -> None:
-        """Move the bar."""
+        """Move the bar to optimiser step `step` of `steps` in `epoch` of `epochs`."""
         self._show("training", (epoch - 1) * steps + step, epochs * steps)
 
     def epoch(self, metrics: dict[str, float]) -> None:
-        """One line an epoch where there is no bar, but not more often than is readable."""
+        """Print a line an epoch where there is no bar, but not more often than is readable."""
         if self.console.is_terminal or time.monotonic() - self._epoch_line < SECONDS_BETWEEN_LINES:
             return
         self._epoch_line = time.monotonic()
@@ -54,11 +54,11 @@ class ProgressBars:
         self._show("testing", done, total)
 
     def note(self, text: str) -> None:
-        """One line a note."""
+        """Print a note as a line."""
         self._line(f"note: {text}")
 
     def end(self, outcome: Outcome) -> None:
-        """One line with what became of the run."""
+        """Print in a line what became of the run."""
         self._stop()
         for note in outcome.notes:
             self.note(note)
@@ -91,7 +91,7 @@ class ProgressBars:
 
 @contextmanager
 def data_progress(console: Console) -> Iterator[DataProgress]:
-    """A callback for `prepare`: a bar, or a line now and then."""
+    """Yield a callback for `prepare`: a bar, or a line now and then."""
     last, tasks = time.monotonic(), dict[str, TaskID]()
     with make_bar(console) as bar:
 
@@ -120,7 +120,7 @@ class _Rate(TextColumn):
 
 
 def make_bar(console: Console) -> Progress:
-    """A bar that vanishes when done and shows nothing without a terminal."""
+    """Return a bar that vanishes when done and shows nothing without a terminal."""
     return Progress(
         TextColumn("{task.description}", markup=False),
         BarColumn(),

@@ -36,7 +36,7 @@ BASES: dict[Basis, str] = {
 
 @dataclass(frozen=True)
 class RunLine:
-    """What is shown of a run: its state, its name, its key, and what else there is to say."""
+    """Line on a run: its state, its name, its key, and what else there is to say."""
 
     state: str
     name: RunName | None  # None where nothing says what it is
@@ -45,7 +45,7 @@ class RunLine:
 
 
 def show_forecasts(forecasts: Sequence[Forecast], lacking: Sequence[Need], console: Console) -> None:
-    """Every run of a plan, then what it lacks with the command for each, and how long the rest would take."""
+    """Print every run of a plan, then what it lacks with the command for each, and how long the rest would take."""
     lines = [
         RunLine(forecast.state, run_name(forecast.run.declared()), forecast.key or "", _cost(forecast))
         for forecast in forecasts
@@ -88,7 +88,7 @@ def left_in_words(forecasts: Sequence[Forecast]) -> list[str]:
 
 
 def show_statuses(statuses: Sequence[RunStatus], console: Console) -> None:
-    """Every run, then how many are in which state."""
+    """Print every run, then how many are in which state."""
     lines = [
         RunLine(status.state, status.name, status.key, "" if status.state == "missing" else one_line(status.text))
         for status in statuses
@@ -124,7 +124,7 @@ def _name(line: RunLine) -> list[str]:
 
 
 def _cost(forecast: Forecast) -> str:
-    """Time and memory of what is left of a run, and how they are known; of a finished run its Dice."""
+    """Return time and memory of what is left of a run, and how they are known; of a finished run its Dice."""
     if forecast.left == 0:
         return forecast.outcome
     if forecast.left is None or (forecast.basis == "operations" and forecast.left < HOURS_WORTH_COUNTING):

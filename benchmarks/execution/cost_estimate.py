@@ -44,7 +44,10 @@ Basis = Literal["runs", "steps", "operations", "unknown"]
 
 @dataclass(frozen=True)
 class Forecast:
-    """One run of a plan. `key` is None as long as data or weights are missing; `remedy` is what mends that."""
+    """Forecast of a run of a plan.
+
+    `key` is None as long as data or weights are missing; `remedy` is what mends that.
+    """
 
     run: Run
     key: str | None
@@ -59,11 +62,11 @@ class Forecast:
 
     @property
     def measured(self) -> bool:
-        """Whether the hours are those of this machine."""
+        """Return whether the hours are those of this machine."""
         return self.basis in ("runs", "steps")
 
     def to_json(self) -> dict[str, Any]:
-        """As plain values."""
+        """Return plain values."""
         return {
             "key": self.key, "model": self.run.model.name, "dataset": self.run.dataset.name, "state": self.state,
             "gpu_hours": _rounded(self.gpu_hours, 3), "hours": _rounded(self.hours, 4), "left": _rounded(self.left, 4),
@@ -74,7 +77,7 @@ class Forecast:
 
 @dataclass(frozen=True)
 class Estimate:
-    """What a whole run takes, as far as is known."""
+    """Estimate of what a whole run takes, as far as is known."""
 
     hours: float | None
     basis: Basis
@@ -82,7 +85,7 @@ class Estimate:
 
 
 def forecast(runs: Sequence[Run], session: Session) -> list[Forecast]:
-    """State and cost of every run; each manifest is read once. Raises DataError if one is damaged."""
+    """Return state and cost of every run; each manifest is read once. Raises DataError if one is damaged."""
     manifests = {name: _manifest(name, session) for name in {run.dataset.name for run in runs}}
     results = [result for result in read_results(session.store.results) if isinstance(result, Result)]
     device = _device_name(session.device)
@@ -126,7 +129,7 @@ def _forecast(
 def _estimate(
     run: Run, images: tuple[int, int, int], results: Sequence[Result], session: Session, device: str
 ) -> Estimate:
-    """What the run takes: from finished runs, else steps that were timed here, else by operation count on a GPU."""
+    """Return what the run takes: from finished runs, from steps timed here, or by operation count on a GPU."""
     step = read_step_time(session.home, run, device, session.precision)
     same = _finished_alike(run, results, device)
     memory = max((result.peak_memory for result in same), default=step.memory if step else None)
@@ -139,7 +142,7 @@ def _estimate(
 
 
 def _finished_alike(run: Run, results: Sequence[Result], device: str) -> list[Result]:
-    """Finished runs of the same system at the same size on the same device."""
+    """Return the finished runs of the same system at the same size on the same device."""
     declared, alike = run.declared(), []
     for result in results:
         recipe, dataset = result.identity["recipe"], DATASETS.get(result.identity["dataset"]["name"])
@@ -154,7 +157,7 @@ def _finished_alike(run: Run, results: Sequence[Result], device: str) -> list[Re
 
 
 def _hours_as(result: Result, run: Run, images: tuple[int, int, int]) -> float:
-    """Hours of `run` by the seconds of `result`: time is taken to grow with the images that pass."""
+    """Return hours of `run` by the seconds of `result`: time is taken to grow with the images that pass."""
     recipe, windows = result.identity["recipe"], _windows(run)
     train, val, test = (int(result.data[split]) for split in SPLITS)
     passes = len(recipe["rates"]) * recipe["epochs"] * (train * recipe["crops"] * _STEP + val * windows)
@@ -162,7 +165,7 @@ def _hours_as(result: Result, run: Run, images: tuple[int, int, int]) -> float:
 
 
 def hours_by_step(run: Run, images: tuple[int, int, int], step: StepTime) -> float:
-    """Hours of `run` by the seconds of a training pass; a pass forward is taken for a third of one."""
+    """Return hours of `run` by the seconds of a training pass; a pass forward is taken for a third of that."""
     return _passes(run, images, _STEP) / _STEP * step.seconds_an_image / 3600
 
 
@@ -171,7 +174,7 @@ _STEP = 3.0
 
 
 def _device_name(device: str) -> str:
-    """As it stands in a result's provenance."""
+    """Return the device's name as it stands in a result's provenance."""
     if device == "cpu":
         return processor_name()
     import torch
@@ -180,7 +183,7 @@ def _device_name(device: str) -> str:
 
 
 def _images(run: Run, manifest: Manifest | None) -> tuple[int, int, int]:
-    """Images in train, val and test: as prepared, else as the published set would be."""
+    """Return the images in train, val and test: as prepared, otherwise as the published set would be."""
     if manifest is None:
         sizes = list(run.dataset.official_sizes or exact_counts(run.dataset.expected_pairs or 0))
     else:
@@ -192,10 +195,10 @@ def _images(run: Run, manifest: Manifest | None) -> tuple[int, int, int]:
 
 
 def gpu_hours(run: Run, images: tuple[int, int, int]) -> float | None:
-    """Hours at SUSTAINED, from multiply-accumulates; `images` counts train, val and test. None if never counted.
+    """Return hours at SUSTAINED, from multiply-accumulates; `images` counts train, val and test. None if never counted.
 
-    A training step costs a forward pass, a backward pass of the same size through the activations, and one through
-    the weights that train.
+    A training step costs a forward pass and a backward pass of the same size through the activations. Another backward
+    pass goes through the weights that train.
     """
     if (counted := kept_cost(run.model, run.task)) is None:
         return None
@@ -211,7 +214,7 @@ def _passes(run: Run, images: tuple[int, int, int], step: float) -> float:
 
 
 def _windows(run: Run) -> int:
-    """Windows of the grid that covers an image."""
+    """Return the windows of the grid that covers an image."""
     crop, (height, width) = run.recipe.crop, run.dataset.image_size
     return 1 if crop is None else (height // crop) * (width // crop)
 

@@ -137,7 +137,7 @@ def follow_rank_zero(session: Session) -> None:
 
 @dataclass(frozen=True)
 class _TestedNetwork:
-    """A trained network with the evaluation of its test, and the rates that were not in the choice of it."""
+    """Trained network with the evaluation of its test, and the rates that were not in the choice of it."""
 
     net: nn.Module
     training: Training
@@ -153,7 +153,7 @@ _Trained = tuple[nn.Module, Training, float, dict[str, list[float]]]
 
 
 class _DeviceRun:
-    """One run's training and test on this device, which may be done a second time with less memory."""
+    """Training and test of a run on this device, which may be done a second time with less memory."""
 
     def __init__(self, resolved: ResolvedRun, session: Session, splits: Splits) -> None:
         self.resolved, self.run, self.session, self.splits = resolved, resolved.run, session, splits
@@ -168,7 +168,10 @@ class _DeviceRun:
         self.progress = ProgressWriter(StatusFiles(self.work), len(self.recipe.rates), session.device)
 
     def train_and_evaluate(self, saving_memory: bool) -> _TestedNetwork:
-        """Train every candidate, or go on, and test the best. Raises OutOfMemoryError, or UserError the second time."""
+        """Train every candidate, or resume its training, and test the best.
+
+        Raises OutOfMemoryError, or UserError the second time.
+        """
         if self.session.device == "cuda":
             torch.cuda.reset_peak_memory_stats()
         try:
@@ -270,7 +273,7 @@ class _DeviceRun:
 
     @property
     def waiting(self) -> float | None:
-        """Share of the training in this process that was spent waiting for images; None where it only tested."""
+        """Return the share of training in this process spent waiting for images, 0..1; None where it only tested."""
         return round(self._seconds_waited / self._seconds_trained, 5) if self._seconds_trained else None
 
     def _test_progress(self, done: int, total: int) -> None:
@@ -278,7 +281,7 @@ class _DeviceRun:
         self.ranks.check(self.session.stop)
 
     def _dataset(self, split: Split) -> PreparedDataset:
-        """A split, from pixels decoded for all processes unless the recipe takes a few images only."""
+        """Return a split, from pixels decoded for all processes unless the recipe takes a few images only."""
         few = self.run.recipe.limit is not None
         pixels = None if few else self.session.decoded_pixels(self.run.dataset.name)
         return PreparedDataset(
@@ -287,7 +290,10 @@ class _DeviceRun:
 
 
 def _select_entries(manifest: Manifest, run: Run) -> Splits:
-    """Entries of each split, at most `recipe.limit` of them. Raises DataError if they do not suit the recipe."""
+    """Return the entries of each split, at most `recipe.limit` of them.
+
+    Raises DataError if they do not suit the recipe.
+    """
     crop, (height, width) = run.recipe.crop, manifest.image_size
     if crop is not None and (height % crop or width % crop):
         raise DataError(

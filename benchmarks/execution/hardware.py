@@ -87,7 +87,7 @@ def precision_note(precision: Precision, device: Device) -> str | None:
 
 
 def choose_workers(wish: int | None, device: Device, jobs: int = 1) -> int:
-    """Return how many processes read images for each of `jobs` runs: the wish, otherwise a number by the cores.
+    """Return how many processes read images for each of `jobs` runs: as requested, otherwise a number by the cores.
 
     On the CPU it is 0: the network uses every core itself, and reading takes next to none of its time.
     """
@@ -98,7 +98,7 @@ def choose_workers(wish: int | None, device: Device, jobs: int = 1) -> int:
 
 
 def choose_device(wish: DeviceChoice) -> Device:
-    """Return the device for a wish. Raises UserError if a GPU is asked for and there is none."""
+    """Return the requested device. Raises UserError if a GPU is asked for and there is none."""
     if wish == "cpu":
         return "cpu"
     if cuda_devices():

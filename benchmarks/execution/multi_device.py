@@ -26,7 +26,7 @@ def execute_on_devices(resolved: Sequence[ResolvedRun], session: Session, layout
         outcomes = execute_all(resolved, session)
         session.ranks.release()
         return outcomes
-    ignore_ctrl_c(session.stop)  # the first passes the wish to stop on
+    ignore_ctrl_c(session.stop)  # the first passes the request to stop on
     session.observer, session.tracker = NullObserver(), Tracker()
     follow_rank_zero(session)
     return None

@@ -1,4 +1,4 @@
-"""The protocol of an observer, which shows the progress of runs, and the outcome with which a run ends."""
+"""Declare the protocol of an observer, which shows the progress of runs, and the outcome with which a run ends."""
 
 from __future__ import annotations
 
@@ -41,29 +41,29 @@ class Outcome:
 
 
 class Observer(Protocol):
-    """Receives the progress of the runs of a session, to show it to a person."""
+    """Receiver of the progress of the runs of a session, to show it to a person."""
 
     def begin(self, number: int, total: int, resolved: ResolvedRun) -> None:
-        """Run `number` of `total` begins."""
+        """Note that run `number` of `total` begins."""
 
     def step(self, epoch: int, epochs: int, step: int, steps: int) -> None:
-        """An optimiser step is done."""
+        """Note that optimiser step `step` of `steps` is done, in `epoch` of `epochs`; both from 1."""
 
     def epoch(self, metrics: dict[str, float]) -> None:
-        """An epoch is done."""
+        """Note that an epoch is done."""
 
     def testing(self, done: int, total: int) -> None:
-        """Test images are being predicted."""
+        """Note that `done` of `total` test images are predicted."""
 
     def note(self, text: str) -> None:
-        """Something a person should know: a wait, a damaged checkpoint, a second try."""
+        """Note what a person should know: a wait, a damaged checkpoint, a second try."""
 
     def end(self, outcome: Outcome) -> None:
-        """The run has ended."""
+        """Note that the run has ended."""
 
 
 class RunTable(Protocol):
-    """A table of the runs that are at work, shown between `__enter__` and `__exit__`."""
+    """Table of the runs that are at work, shown between `__enter__` and `__exit__`."""
 
     def __enter__(self) -> RunTable:
         """Begin to show."""
@@ -77,22 +77,22 @@ class RunTable(Protocol):
 
 
 class NullObserver:
-    """An observer that ignores everything."""
+    """Observer that ignores everything."""
 
     def begin(self, number: int, total: int, resolved: ResolvedRun) -> None:
-        """Ignored."""
+        """Ignore the beginning of a run."""
 
     def step(self, epoch: int, epochs: int, step: int, steps: int) -> None:
-        """Ignored."""
+        """Ignore the step."""
 
     def epoch(self, metrics: dict[str, float]) -> None:
-        """Ignored."""
+        """Ignore the epoch."""
 
     def testing(self, done: int, total: int) -> None:
-        """Ignored."""
+        """Ignore the tested images."""
 
     def note(self, text: str) -> None:
-        """Ignored."""
+        """Ignore the note."""
 
     def end(self, outcome: Outcome) -> None:
-        """Ignored."""
+        """Ignore the end of a run."""

@@ -50,7 +50,7 @@ def plan(
 
 
 def part_of(runs: Sequence[Run], part: str) -> list[Run]:
-    """The runs of a plan that are part I of N, written I/N and counted from 1; all parts together are the plan.
+    """Return the runs of a plan that are part I of N, written I/N and counted from 1; all parts together are the plan.
 
     Raises UserError if it is written otherwise.
     """

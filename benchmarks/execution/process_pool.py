@@ -50,7 +50,7 @@ def execute_in_processes(resolved: Sequence[ResolvedRun], session: Session, jobs
 
 @dataclass(frozen=True)
 class SessionSettings:
-    """What another process needs to open the session again."""
+    """Settings with which another process opens the session again."""
 
     home: Path
     device: Device
@@ -86,7 +86,7 @@ def _execute_in_threads(
     jobs: int,
     wait: bool,
 ) -> Iterator[tuple[int, Outcome]]:
-    """Outcomes as they come, from `jobs` threads that each feed a process of their own."""
+    """Yield outcomes as they come, from `jobs` threads that each feed a process of their own."""
     todo, done = queue.SimpleQueue[int](), queue.SimpleQueue[tuple[int, Outcome] | None]()
     for number in numbers:
         todo.put(number)
@@ -139,7 +139,7 @@ def _open_session(settings: SessionSettings) -> None:
 
 
 class NoteCollector(NullObserver):
-    """An observer that keeps notes until the outcome of the run can carry them."""
+    """Observer that keeps notes until the outcome of the run can carry them."""
 
     def __init__(self) -> None:
         self.kept: list[str] = []

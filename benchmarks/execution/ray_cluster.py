@@ -30,7 +30,10 @@ GIB = 2**30
 
 @dataclass(frozen=True)
 class Reservation:
-    """What a run reserves on a node. Ray adds reservations up and does not enforce them; memory is that of the host."""
+    """Resources that a run reserves on a node.
+
+    Ray adds reservations up and does not enforce them; memory is that of the host.
+    """
 
     gpus: int
     cpus: int
@@ -38,7 +41,7 @@ class Reservation:
 
     @property
     def text(self) -> str:
-        """For a person."""
+        """Return the reservation for a person."""
         gpus = f"{self.gpus} GPU, " if self.gpus else ""
         return f"{gpus}{self.cpus} CPU and {self.memory / GIB:.0f} GiB of memory"
 

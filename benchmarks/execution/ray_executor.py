@@ -41,7 +41,7 @@ def execute_on_ray(resolved: Sequence[ResolvedRun], session: Session, table: Run
 
 @dataclass
 class _Dispatch:
-    """The driver's side of one plan."""
+    """Driver's side of a plan."""
 
     resolved: Sequence[ResolvedRun]
     session: Session

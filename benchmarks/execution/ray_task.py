@@ -21,7 +21,7 @@ from rssam.files import sha256_file
 
 @dataclass(frozen=True)
 class TaskSettings:
-    """What every task of a plan gets besides its run."""
+    """Settings that every task of a plan gets besides its run."""
 
     session: SessionSettings
     mlflow: Mapping[str, str]  # environment by which MLflow is reached
@@ -41,7 +41,7 @@ _compared: set[str] = set()  # checkpoints that this process has found to be the
 
 
 def execute_task(resolved: ResolvedRun, settings: TaskSettings, wait: bool) -> Outcome:
-    """In a worker of the cluster: execute one run. A cancelled task finishes its step and saves."""
+    """Execute a run, in a worker of the cluster. A cancelled task finishes its step and saves."""
     global _worker
     if _worker is None or _worker[0] != settings:
         os.environ.update(settings.mlflow)
@@ -63,7 +63,7 @@ def execute_task(resolved: ResolvedRun, settings: TaskSettings, wait: bool) -> O
 
 
 def _difference(resolved: ResolvedRun, settings: TaskSettings, session: Session) -> str | None:
-    """Return what keeps this node from executing the run: data or weights that it lacks or that differ; else None.
+    """Return what keeps this node from executing the run: data or weights that it lacks or that differ; otherwise None.
 
     The prepared images are compared with the manifest's digests when the run begins, on every node.
     """

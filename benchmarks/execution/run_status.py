@@ -1,4 +1,4 @@
-"""The status files of a run's work folder: who holds it, how far it is, why it failed. Imports no torch.
+"""Write and read the status files of a run's work folder: who holds it, how far it is, why it failed. Imports no torch.
 
 Whether a run is running is decided by its lock alone, which the system frees when its holder ends, however that
 happens. The small files beside the lock are for people: holder, progress, failure. Nothing else is decided by them.
@@ -52,7 +52,7 @@ LONGEST_REASON = 1000
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a run is, as last noted."""
+    """Progress of a run, as last noted."""
 
     what: str  # training, testing
     epoch: int
@@ -67,7 +67,7 @@ class Progress:
 
     @property
     def text(self) -> str:
-        """For a person."""
+        """Return the progress for a person."""
         if self.what == "testing":
             return "testing"
         left = "" if self.seconds_left is None else f", {duration(self.seconds_left)} left"
@@ -77,7 +77,7 @@ class Progress:
 
 @dataclass(frozen=True)
 class RunStatus:
-    """The state of one run. `who` holds it while it runs; `reason` says why it failed or is damaged."""
+    """State of a run. `who` holds it while it runs; `reason` says why it failed or is damaged."""
 
     key: str
     state: RunState
@@ -93,7 +93,7 @@ class RunStatus:
 
     @property
     def text(self) -> str:
-        """What there is to say beside the state."""
+        """Return what there is to say beside the state."""
         progress = self.progress.text if self.progress else ""
         if self.state == "finished":
             ended = "collapsed" if self.collapsed else f"Dice {self.dice:.3f}"
@@ -102,14 +102,14 @@ class RunStatus:
         return "; ".join(part for part in (self.who, self.reason, saved, self.odd) if part)
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values, without what is empty."""
+        """Return plain values, without what is empty."""
         values = {name: value for name, value in asdict(self).items() if name != "name" and value not in (None, "")}
         return values if self.name is None else {**values, **self.name.to_json()}
 
 
 @dataclass(frozen=True)
 class StatusFiles:
-    """The status files in one work folder. None may stop a run: a full disk is reported by the files that matter."""
+    """Status files in a work folder. None may stop a run: a full disk is reported by the files that matter."""
 
     folder: Path
 
@@ -126,7 +126,7 @@ class StatusFiles:
         self._remove(HOLDER)
 
     def holder(self) -> str:
-        """Who says to hold it."""
+        """Return who says to hold it."""
         values = self._read(HOLDER)
         if not values:
             return "another process"
@@ -141,16 +141,16 @@ class StatusFiles:
         self._remove(FAILURE)
 
     def failure(self) -> str:
-        """Why it failed the last time, in one line, or nothing. A note that cannot be read is of a failure too."""
+        """Return why it failed the last time, in a line, or nothing. A note that cannot be read is of a failure too."""
         values, odd = self._values(FAILURE)
         return odd or one_line(values.get("reason", ""))[:LONGEST_REASON]
 
     def diverged(self) -> bool:
-        """Whether it failed because its loss was no longer a number."""
+        """Return whether it failed because its loss was no longer a number."""
         return bool(self._read(FAILURE).get("diverged"))
 
     def name(self) -> RunName | None:
-        """What people call the run; None if it was never begun here, or its declaration cannot be read."""
+        """Return what people call the run; None if it was never begun here, or its declaration cannot be read."""
         identity = self._read(DECLARATION)
         return run_name(identity) if identity else None
 
@@ -159,20 +159,20 @@ class StatusFiles:
         self._write(PROGRESS, asdict(progress))
 
     def progress(self) -> Progress | None:
-        """How far it was when last noted."""
+        """Return how far it was when last noted."""
         values = self._read(PROGRESS)
         return Progress(**{field: values[field] for field in KINDS[PROGRESS]}) if values else None
 
     def odd(self) -> str:
-        """Which of holder and progress cannot be read, and why; nothing if both can, or are not there."""
+        """Return which of holder and progress cannot be read, and why; nothing if both can, or are not there."""
         return "; ".join(words for name in (HOLDER, PROGRESS) if (words := self._values(name)[1]))
 
     def held(self) -> bool:
-        """Whether a living process holds the run. Writes nothing, so it can be asked of a read-only home."""
+        """Return whether a living process holds the run. Writes nothing, so it can be asked of a read-only home."""
         return is_locked(self.folder / "lock")
 
     def begun(self) -> bool:
-        """Whether a checkpoint lies there to go on from."""
+        """Return whether a checkpoint lies there to resume from."""
         return any(any(self.folder.rglob(name)) for name in ("last.safetensors", "previous.safetensors"))
 
     def _write(self, name: str, values: Mapping[str, Any]) -> None:
@@ -185,11 +185,11 @@ class StatusFiles:
             (self.folder / name).unlink(missing_ok=True)
 
     def _read(self, name: str) -> dict[str, Any]:
-        """The values of a file, none where it is missing or odd."""
+        """Return the values of a file, none where it is missing or odd."""
         return self._values(name)[0]
 
     def _values(self, name: str) -> tuple[dict[str, Any], str]:
-        """The values of a file, or why it cannot be read."""
+        """Return the values of a file, or why it cannot be read."""
         try:
             values = read_json(self.folder / name, most_bytes=MOST_BYTES)
         except FileNotFoundError:
@@ -203,7 +203,7 @@ class StatusFiles:
 
 
 def run_status(store: Store, key: str) -> RunStatus:
-    """The state of the run of that key."""
+    """Return the state of the run of that key."""
     status_files = StatusFiles(store.work(key))
     try:
         result = store.get(key)
@@ -228,7 +228,7 @@ def run_status(store: Store, key: str) -> RunStatus:
 
 
 class ProgressWriter:
-    """Notes the progress of one run now and then; it may train several candidates one after another."""
+    """Notes on the progress of a run, taken now and then; it may train several candidates one after another."""
 
     def __init__(self, status_files: StatusFiles, candidates: int, device: str) -> None:
         self.status_files, self.candidates, self.device = status_files, candidates, device
@@ -238,7 +238,7 @@ class ProgressWriter:
         self._written = -SECONDS_BETWEEN_NOTES
 
     def step(self, epoch: int, epochs: int, step: int, steps: int) -> None:
-        """A step is done."""
+        """Note a step that is done, at most every `SECONDS_BETWEEN_NOTES` seconds."""
         now = time.monotonic()
         done = (self.candidate + ((epoch - 1) * steps + step) / (epochs * steps)) / self.candidates
         if self._first is None:
@@ -253,11 +253,11 @@ class ProgressWriter:
         )
 
     def overflowed(self, steps: int) -> None:
-        """So many steps of this candidate were left out, in float16."""
+        """Note how many steps of this candidate were left out so far, in float16."""
         self.overflows = steps
 
     def testing(self) -> None:
-        """The test begins."""
+        """Note that the test begins."""
         self.status_files.note(Progress("testing", 0, 0, 0, 0, 1.0, None, self.device, _now()))
 
 
@@ -267,7 +267,7 @@ def overflow_text(steps: int | None) -> str:
 
 
 def duration(seconds: float) -> str:
-    """A length of time in the two units that matter: 3 d 4 h, 2 h 5 min, 40 s."""
+    """Return a length of time in the two units that matter: 3 d 4 h, 2 h 5 min, 40 s."""
     rounded = round(seconds)
     for size, name, part_size, part_name in ((86400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s")):
         if rounded >= size:

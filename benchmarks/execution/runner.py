@@ -49,7 +49,13 @@ def execute_all(resolved: Sequence[ResolvedRun], session: Session) -> list[Outco
 def in_two_rounds(total: int, session: Session, execute_round: ExecuteRound, later: str) -> list[Outcome]:
     """Return the outcomes in the order of the runs: first of those that are free, then of those another process had.
 
-    `later` says in the observer's note what becomes of a busy run. Runs that were not begun have no outcome.
+    Runs that were not begun have no outcome.
+
+    Args:
+        total: number of runs.
+        session: the session they share.
+        execute_round: yields outcomes by the number of the run; told whether to wait for busy runs.
+        later: says in the observer's note what becomes of a busy run.
     """
     outcomes: dict[int, Outcome] = {}
     busy: list[int] = []
@@ -65,7 +71,7 @@ def in_two_rounds(total: int, session: Session, execute_round: ExecuteRound, lat
 
 
 def execute(resolved: ResolvedRun, session: Session, *, wait: bool = True) -> Outcome:
-    """Bring one run to its result: from the store if it is there, else by training, from its checkpoint if it has one.
+    """Bring one run to its result: from the store, or by training, from its checkpoint if there is one.
 
     If another process has it, waits for that one to finish or to end, or without `wait` returns as "busy". Failures are
     noted in the work folder, never stored as results: the next call tries again.

@@ -1,4 +1,4 @@
-"""The session of one command, which its runs share: home, device, store, observer, tracker. Imports no torch."""
+"""Open the session of a command, which its runs share: home, device, store, observer, tracker. Imports no torch."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class Session:
-    """One command's view of the home folder and the machine. None of it is in a run's key but the precision."""
+    """Session of a command: its view of the home folder and the machine. Of it only the precision is in a run's key."""
 
     home: Path
     device: Device
@@ -54,21 +54,21 @@ class Session:
 
     @cached_property
     def store(self) -> Store:
-        """Results and work folders of this home."""
+        """Return results and work folders of this home."""
         return Store(self.home)
 
     @property
     def weights(self) -> WeightsFolder:
-        """Prepared checkpoints of this home."""
+        """Return the prepared checkpoints of this home."""
         return WeightsFolder(Home(self.home).weights)
 
     @cached_property
     def precision(self) -> Precision:
-        """The precision of every run."""
+        """Return the precision of every run."""
         return choose_precision(self.precision_choice, self.device)
 
     def require_precision(self, precision: Precision) -> None:
-        """Raise UserError if this process would train a run in another precision than the one it was planned in."""
+        """Raise UserError if this process would train a run in another precision than it was planned in."""
         if self.precision != precision:
             raise UserError(
                 f"expected {precision} as on the first device, found {self.precision}, which suits the device here: "
@@ -76,7 +76,7 @@ class Session:
             )
 
     def data_folder(self, dataset: str) -> Path:
-        """Prepared folder of a data set."""
+        """Return the prepared folder of a data set."""
         return Home(self.home).dataset(dataset)
 
     def note_failure(

@@ -1,8 +1,8 @@
 """Write and read adapters: a trained system as one safetensors file of what was trained, with its origin.
 
 Frozen parameters are not in it: they are those of published checkpoints (the base), named by their SHA-256. So an
-adapter of a SAM-based system is a few per cent of the network, and gives the network back bit for bit wherever the
-base is prepared. What is read is tensors and JSON; no file of this kind can carry code.
+adapter of a SAM-based system is a few per cent of the network. It gives the network back bit for bit wherever the base
+is prepared. What is read is tensors and JSON; no file of this kind can carry code.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ KINDS = {
 
 
 class AdapterUnusable(UserError):
-    """A file that is no adapter, is damaged, or does not fit the network or the base that is there."""
+    """Raised for a file that is no adapter, is damaged, or does not fit the network or the base that is there."""
 
 
 def write_adapter(
@@ -72,7 +72,11 @@ def write_adapter(
 ) -> dict[str, Any]:
     """Write the adapter of a finished run, down to the disk, and return its metadata. Raises DataError if it is full.
 
-    `interval` is what the metadata say of the interval of the result's Dice, as JSON values; None for nothing.
+    Args:
+        path: the file.
+        trained: the network.
+        result: of the same run.
+        interval: what the metadata say of the interval of the result's Dice, as JSON values; None for nothing.
     """
     tensors = {name: value.cpu().contiguous() for name, value in trained_state(trained.net).items()}
     description = describe(trained, result, interval)
@@ -82,7 +86,7 @@ def write_adapter(
 
 
 def describe(trained: TrainedNetwork, result: Result, interval: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Everything that is said of an adapter in its metadata, as JSON values, but for the digest of its content."""
+    """Return the metadata of an adapter as JSON values, except the digest of its content."""
     frozen = trained.net.state_dict().keys() - trained_state(trained.net).keys()
     base = trained.start if frozen else {}  # where everything was trained, nothing of the base is left
     scores = {name: nan_to_none(getattr(result.scores, name)) for name in Scores.__dataclass_fields__}
@@ -115,7 +119,7 @@ def load_adapter(path: Path, weights: WeightsFolder, given: Model | None = None)
     `given` is the system that the user named with --model, for one that is not registered: an adapter names no code.
 
     Raises AdapterUnusable if the file is damaged, if it does not fit the network (listing every tensor), or if the base
-    is missing or another one; UnknownName if this version has no such system.
+    is missing or another. Raises UnknownName if this version has no such system.
     """
     description, tensors = _read(path)
     model = declared_model(description["identity"], given)
@@ -172,12 +176,12 @@ def load_network(
 
 
 def _start(model: Model, task: Task, weights: WeightsFolder, base: Mapping[str, Any]) -> nn.Module:
-    """The network before its adapter: without a base, one that would start from a checkpoint need not read it."""
+    """Return the network before its adapter: without a base, no checkpoint of its start need be read."""
     return model.build(task, weights) if base or not model.weights_needed() else model.architecture(task)
 
 
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """Metadata and tensors of a whole adapter."""
+    """Return metadata and tensors of a whole adapter. Raises AdapterUnusable."""
     if not path.is_file():
         raise AdapterUnusable(f"expected an adapter at {path}, found no file: rssam-bench export --run KEY --out FILE")
     try:
@@ -225,7 +229,7 @@ def _require_fit(path: Path, net: nn.Module, tensors: Mapping[str, Tensor]) -> N
 
 
 def _require_base(path: Path, base: Mapping[str, Mapping[str, Any]], weights: WeightsFolder) -> None:
-    """Raise AdapterUnusable unless every checkpoint beneath the adapter is prepared, and the very one."""
+    """Raise AdapterUnusable unless every checkpoint beneath the adapter is prepared, and identical."""
     for name, checkpoint in base.items():
         if name not in WEIGHTS:
             raise AdapterUnusable(f"{path} is on top of the checkpoint {name}, which this version does not know")

@@ -26,7 +26,7 @@ from rssam.weights.folder import WeightsFolder
 
 
 class NotTrained(UserError):
-    """A key without a usable result, or whose parameters are no longer there."""
+    """Raised for a key without a usable result, or whose parameters are no longer there."""
 
 
 @dataclass(frozen=True)
@@ -93,8 +93,8 @@ def load_run(home: Path, key: str, given: Model | None = None) -> TrainedNetwork
     """Return the network of a finished run of `home`.
 
     `given` is the system that the user named with --model, for one that is not registered: a result names no code.
-    Raises NotTrained if the key has no result or its parameters are gone, UnknownName if its system is not registered,
-    WeightsNotFound if a checkpoint beneath is not prepared, CheckpointForeign if another one is.
+    Raises NotTrained if the key has no result or its parameters are gone. Raises UnknownName if its system is not
+    registered. Raises WeightsNotFound if a checkpoint beneath is not prepared, CheckpointForeign if another is.
     """
     store, weights = Store(home), WeightsFolder(Home(home).weights)
     result = store.get(key)
@@ -124,7 +124,7 @@ def recorded_range(data: Mapping[str, Any]) -> ValueRange | None:
 
 
 def _best_folder(store: Store, result: Result) -> Path:
-    """Where the parameters of the result's best epoch are: in the folder of the chosen rate. Raises NotTrained."""
+    """Return the folder with the parameters of the result's best epoch: that of the chosen rate. Raises NotTrained."""
     work, rates = store.work(result.key), result.identity["recipe"]["rates"]
     if result.best_rate is not None and result.best_rate not in rates:
         raise NotTrained(

@@ -40,7 +40,7 @@ def describe_model(folder: Path) -> None:
 
 
 class LabelPredictor:
-    """Predicts as the run was tested: on CUDA in the precision of its training, on a CPU in fp32."""
+    """Predictor that works as the run was tested: on CUDA in the precision of its training, on a CPU in fp32."""
 
     def __init__(self, trained: TrainedNetwork) -> None:
         device = "cuda" if torch.cuda.is_available() else "cpu"

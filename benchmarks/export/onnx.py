@@ -1,8 +1,8 @@
 """Write a trained system as one ONNX file: the whole network, base weights included, for runtimes without torch.
 
 The height and width of the images are fixed, the batch is free. What is written is compared with the network in
-onnxruntime before it takes its name, so that a file that is there is one that agrees. Parameters are float32, whatever
-the precision of training: the logits of a network trained in bfloat16 differ from those of its test by that rounding.
+onnxruntime before it takes its name, so that every file agrees. Parameters are float32, whatever the precision of
+training. The logits of a network trained in bfloat16 differ from those of its test by that rounding.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ ONE_FILE = 1_900_000_000
 
 
 class NotExported(UserError):
-    """The network could not be written as ONNX, or what was written gives other logits."""
+    """Raised if the network could not be written as ONNX, or if what was written gives other logits."""
 
 
 def require_onnx() -> None:
@@ -53,7 +53,7 @@ def export_onnx(trained: TrainedNetwork, path: Path) -> float:
     require_onnx()
     path.parent.mkdir(parents=True, exist_ok=True)
     with scratch_folder(path.parent, path.name) as folder:
-        fresh = folder / path.name  # under its own name, for a second file is named in the first
+        fresh = folder / path.name  # under its own name, because a second file is named in the first
         _write(trained, fresh)
         difference = _compare(trained, fresh)
         for file in sorted(folder.iterdir(), reverse=True):  # the parameters before the network that names them
@@ -62,7 +62,7 @@ def export_onnx(trained: TrainedNetwork, path: Path) -> float:
 
 
 def _write(trained: TrainedNetwork, path: Path) -> None:
-    # Folded attention: the scores [N, N] are the one large tensor of it, where the dense way has a bias besides; and
+    # Folded attention: the scores [N, N] are its only large tensor, where the dense way has a bias besides; and
     # "auto" would ask for the size of the batch, which is free here.
     set_attention(trained.net, "folded")
     try:
@@ -89,7 +89,7 @@ def _write(trained: TrainedNetwork, path: Path) -> None:
 
 
 def _properties(trained: TrainedNetwork) -> Mapping[str, str]:
-    """What a user of the file must know of it, as its metadata."""
+    """Return what a user of the file must know of it, as its metadata."""
     facts: dict[str, Any] = {
         "key": trained.key,
         "system": trained.model.name,
@@ -104,7 +104,7 @@ def _properties(trained: TrainedNetwork) -> Mapping[str, str]:
 
 
 def _compare(trained: TrainedNetwork, path: Path) -> float:
-    """The largest difference over batches of one and of three images. Raises NotExported if it is too large."""
+    """Return the largest difference over batches of one and of three images. Raises NotExported if it is too large."""
     import onnxruntime
 
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
@@ -130,5 +130,5 @@ def _logits(net: nn.Module, images: Tensor) -> np.ndarray[Any, np.dtype[np.float
 
 
 def _images(trained: TrainedNetwork, batch: int) -> Tensor:
-    """Images [batch, 3, H, W] of the task's size, always the same."""
+    """Return images [batch, 3, H, W] of the task's size, always the same."""
     return torch.rand(batch, 3, *trained.task.image_size, generator=torch.Generator().manual_seed(0))

@@ -52,9 +52,17 @@ def outputs_for(
     probabilities: bool,
     overwrite: bool,
 ) -> list[Outputs]:
-    """The files to make of each image. `out`, `vectors` and `quicklook` are files, or folders for several images.
+    """Return the files to make of each image.
 
     Raises UserError if a name does not fit, is there already, or would be that of an input.
+
+    Args:
+        images: the rasters.
+        out: the class map, or a folder for several images.
+        vectors: the polygons, or a folder; None for no polygons.
+        quicklook: the small picture, or a folder; None for no picture.
+        probabilities: write the probabilities of each class too.
+        overwrite: accept names that are there.
     """
     if twice := [stem for stem, count in Counter(image.stem for image in images).items() if count > 1]:
         raise UserError(f"several images are called {twice[0]}: their results would have one name; predict them apart")
@@ -116,7 +124,7 @@ def choose_range(
 
 
 def _named(image: Path, path: Path, option: str, suffixes: Sequence[str], images: int) -> Path:
-    """The wish itself for one image, else a file in the folder of that name."""
+    """Return the requested path itself for a single image, otherwise a file in the folder of that name."""
     if path.is_dir() or (images > 1 and not path.exists() and path.suffix not in suffixes):
         return path / f"{image.stem}{suffixes[0]}"
     if images > 1:

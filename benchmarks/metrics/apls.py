@@ -1,15 +1,15 @@
 """APLS of roads: whether paths between two places are as long on the map as on the ground.
 
-Average path length similarity, Van Etten, Lindenbaum and Bacastow, "SpaceNet: A Remote Sensing Dataset and Challenge
-Series" (2018). Control points on the one graph are snapped to the other, and each path between two of them costs
-min(1, |L - L'| / L), or 1 where a point finds no road nearby or the path is broken; the score is 1 minus the mean. It
-is taken both ways, truth to prediction and back, and the harmonic mean of the two is APLS.
+Source: average path length similarity, Van Etten, Lindenbaum and Bacastow, "SpaceNet: A Remote Sensing Dataset and
+Challenge Series" (2018). Control points on a graph are snapped to the other graph, and each path between two points
+costs min(1, |L - L'| / L). It costs 1 where a point finds no road nearby or the path is broken. The score is 1 minus
+the mean. It is taken both ways, truth to prediction and back, and the harmonic mean of both is APLS.
 
-Ours and SpaceNet's: both graphs come from skeletons of masks here, theirs of the truth from drawn lines; lengths are in
-pixels of the prepared mask (1 m on DeepGlobe), with their numbers of metres: points at most 50 apart, a reach of 4,
-paths of at least 10, at most 500 points (theirs are drawn at random, ours are evenly spaced in the order of the lines).
-Dead ends below 10 pixels are dropped. Where neither mask has a path, APLS is undefined, and 0 where one of them has
-none; their code gives 0 for both.
+Ours and SpaceNet's: both graphs come from skeletons of masks here; SpaceNet's graph of the truth comes from drawn
+lines. Lengths are in pixels of the prepared mask (1 m on DeepGlobe), with SpaceNet's numbers of metres. Points are at
+most 50 apart, the reach is 4, paths have at least 10. At most 500 points are taken: SpaceNet's are drawn at random,
+ours are evenly spaced in the order of the lines. Dead ends below 10 pixels are dropped. APLS is undefined where neither
+mask has a path, and 0 where one of them has none; SpaceNet's code gives 0 for both.
 """
 
 from __future__ import annotations
@@ -46,16 +46,16 @@ class Apls:
     title: ClassVar[str] = "APLS"
 
     def sums(self, pair: MaskPair) -> tuple[float, ...]:
-        """APLS and 1, or 0 and 0 where it is undefined: their sums give the mean over the images that have one."""
+        """Return APLS and 1, or 0 and 0 where it is undefined: sums of both give the mean over images with a score."""
         score = self.between(pair.truth_skeleton, pair.prediction_skeleton)
         return (0.0, 0) if math.isnan(score) else (score, 1)
 
     def scores(self, sums: FloatArray) -> dict[str, FloatArray]:
-        """Mean over images where it is defined, of sums [..., 2]; NaN if there is none."""
+        """Return the mean over images where it is defined, of sums [..., 2]; NaN if there is none."""
         return {self.headline: quotient(sums[..., 0], sums[..., 1])}
 
     def between(self, truth: Mask, prediction: Mask) -> float:
-        """APLS of two skeletons [H, W], 0..1; NaN where neither has a path."""
+        """Return the APLS of two skeletons [H, W], 0..1; NaN where neither has a path."""
         from benchmarks.metrics.road_graph import (
             road_graph,  # SciPy's graphs take a while to import: reports go without
         )
@@ -67,7 +67,7 @@ class Apls:
         return 2 * forth * back / (forth + back) if forth > 0 and back > 0 else 0.0
 
     def one_way(self, ground: RoadGraph, other: RoadGraph) -> float:
-        """Similarity of the paths of one graph to those of another, 0..1; NaN where the first has no path."""
+        """Return the similarity of the paths of a graph to those of another, 0..1; NaN where the first has no path."""
         points = self._at_most_points(ground.control_points(self.spacing))
         if len(points) < 2:
             return math.nan
@@ -85,7 +85,7 @@ class Apls:
         return float(1 - costs.mean())
 
     def _at_most_points(self, points: Indices) -> Indices:
-        """At most `self.points` of them, evenly spaced in their order."""
+        """Return at most `self.points` of the points, evenly spaced in their order."""
         if len(points) <= self.points:
             return points
         return points[np.linspace(0, len(points) - 1, self.points).round().astype(np.int64)]

@@ -1,9 +1,9 @@
 """Boundary IoU of buildings: how well outlines fit, whatever the size of what they enclose.
 
-Cheng et al., "Boundary IoU: Improving Object-Centric Image Segmentation Evaluation" (CVPR 2021): the boundary region of
-a mask is what an erosion of d pixels takes from it, and Boundary IoU is the IoU of two such regions. As in the
-authors' published code, d is 2 % of the image's diagonal, rounded, and at least 1; the erosion is d times that by a 3x3
-square; and the image is framed by background first, so that where a mask is cut by the border, the cut is boundary too.
+Source: Cheng et al., "Boundary IoU: Improving Object-Centric Image Segmentation Evaluation" (CVPR 2021). The boundary
+region of a mask is what an erosion of d pixels takes from it. Boundary IoU is the IoU of two such regions. As in the
+authors' published code, d is 2 % of the image's diagonal, rounded, and at least 1. The erosion is d times that by a 3x3
+square. The image is framed by background first, so that the cut of a mask by the border is boundary too.
 """
 
 from __future__ import annotations
@@ -37,26 +37,26 @@ class BoundaryIou:
 
     @property
     def title(self) -> str:
-        """As a column's heading."""
+        """Return the heading of its column."""
         return f"Boundary IoU ({100 * self.width:g} %)"
 
     def sums(self, pair: MaskPair) -> tuple[int, ...]:
-        """Pixels in both boundary regions, and in either."""
+        """Return the pixels in both boundary regions, and in either."""
         pixels = self.pixels(pair.truth.shape)
         truth, prediction = boundary(pair.truth, pixels), boundary(pair.prediction, pixels)
         return int((truth & prediction).sum()), int((truth | prediction).sum())
 
     def scores(self, sums: FloatArray) -> dict[str, FloatArray]:
-        """Boundary IoU of pooled sums [..., 2]; NaN where neither mask has a boundary."""
+        """Return the Boundary IoU of pooled sums [..., 2]; NaN where neither mask has a boundary."""
         return {self.headline: quotient(sums[..., 0], sums[..., 1])}
 
     def pixels(self, shape: tuple[int, ...]) -> int:
-        """Width of the boundary region in an image of that (height, width)."""
+        """Return the width in pixels of the boundary region in an image of that (height, width)."""
         return max(1, round(self.width * math.hypot(*shape)))
 
 
 def boundary(mask: Mask, pixels: int) -> Mask:
-    """The part of a mask within so many pixels of what is not mask, diagonal steps included, and of the border."""
+    """Return the part of a mask within `pixels` of its outside, diagonal steps included, and of the image's border."""
     from scipy import ndimage
 
     # Outside of the image is background for SciPy's erosion: that is the frame.

@@ -1,8 +1,8 @@
 """clDice of roads: how much of the centre lines of each mask lies within the other.
 
-Shit et al., "clDice - a Novel Topology-Preserving Loss Function for Tubular Structure Segmentation" (CVPR 2021), as
-they define the score, from hard masks V and their skeletons S of truth (L) and prediction (P): topology precision
-|S_P and V_L| / |S_P|, topology sensitivity |S_L and V_P| / |S_L|, and clDice is their harmonic mean. Skeletons are
+Source: Shit et al., "clDice - a Novel Topology-Preserving Loss Function for Tubular Structure Segmentation" (CVPR
+2021). The score is defined from hard masks V and their skeletons S of truth (L) and prediction (P). Topology precision
+is |S_P and V_L| / |S_P|, topology sensitivity |S_L and V_P| / |S_L|, and clDice is their harmonic mean. Skeletons are
 scikit-image's `skeletonize`, which the authors' code takes too.
 """
 
@@ -28,7 +28,7 @@ class ClDice:
     title: ClassVar[str] = "clDice"
 
     def sums(self, pair: MaskPair) -> tuple[int, ...]:
-        """Pixels of each skeleton, and how many of them lie within the other mask, in the order of `columns`."""
+        """Return pixels of each skeleton, and how many of them lie within the other mask, in the order of `columns`."""
         skeleton, truth_skeleton = pair.prediction_skeleton, pair.truth_skeleton
         return (
             int((skeleton & pair.truth).sum()),
@@ -38,6 +38,6 @@ class ClDice:
         )
 
     def scores(self, sums: FloatArray) -> dict[str, FloatArray]:
-        """Topology precision, topology sensitivity and clDice of pooled sums [..., 4]; see `two_sided`."""
+        """Return topology precision, topology sensitivity and clDice of pooled sums [..., 4]; see `two_sided`."""
         precision, sensitivity, cldice = two_sided(sums)
         return {"topology_precision": precision, "topology_sensitivity": sensitivity, self.headline: cldice}

@@ -1,10 +1,10 @@
-"""Integer confusion counts per image and class, and every score computed from them. NumPy only.
+"""Count confusion per image and class in integers, and compute every score from the counts. NumPy only.
 
-Scores are never stored. The average is always named: "foreground" pools the one class of a binary task over all pixels
-of all images (Tables 1, 2, 5, 6 and 7 of the paper); "classes" pools each class the same way and then takes the plain
-mean over classes (Tables 3 and 4). All means are over the same classes, those that truth or prediction has. So 0/0, the
-precision of a class that is never predicted and the recall of one that is never true, counts as 0 in the mean, as the
-Dice of such a class does. A class absent from both has no score: NaN, left out of every mean. `undefined` names both.
+Scores are never stored. The average is always named. "foreground" pools the class of a binary task over all pixels of
+all images (Tables 1, 2, 5, 6 and 7 of the paper). "classes" pools each class the same way and then takes the plain mean
+over classes (Tables 3 and 4). All means are over the same classes, those that truth or prediction has. So 0/0 counts as
+0 in the mean: the precision of a class that is never predicted, the recall of one never true. The Dice of such a class
+counts as 0 too. A class absent from both has no score: NaN, left out of every mean. `undefined` names both.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class Counts:
 
     @classmethod
     def from_confusion(cls, confusion: IntArray, *, binary: bool) -> Counts:
-        """Counts from confusion matrices [images, K, K], rows truth and columns prediction.
+        """Return counts from confusion matrices [images, K, K], rows truth and columns prediction.
 
         A binary task has K = 2 (background, foreground) and keeps the foreground alone: [images, 1].
         """
@@ -60,30 +60,30 @@ class Counts:
 
     @classmethod
     def concatenate(cls, parts: Sequence[Counts]) -> Counts:
-        """Counts of several image lists as one, in order."""
+        """Return the counts of several image lists as one, in order."""
         return cls(*(np.concatenate([getattr(part, name) for part in parts]) for name in ("tp", "fp", "fn", "tn")))
 
     @property
     def images(self) -> int:
-        """Number of images counted."""
+        """Return the number of images counted."""
         return int(self.tp.shape[0])
 
     @property
     def classes(self) -> int:
-        """Number of classes counted: 1 for a binary task."""
+        """Return the number of classes counted: 1 for a binary task."""
         return int(self.tp.shape[1])
 
     def pooled(self) -> Counts:
-        """The sum over all images, as counts of one image: [1, classes]."""
+        """Return the sum over all images, as counts of a single image: [1, classes]."""
         return Counts(*(part.sum(axis=0, keepdims=True) for part in (self.tp, self.fp, self.fn, self.tn)))
 
     def to_json(self) -> dict[str, list[list[int]]]:
-        """Plain lists, exact."""
+        """Return plain lists, exact."""
         return {name: getattr(self, name).tolist() for name in ("tp", "fp", "fn", "tn")}
 
     @classmethod
     def from_json(cls, raw: dict[str, list[list[int]]]) -> Counts:
-        """The inverse of `to_json`. Raises ValueError if the four arrays do not agree or hold no integers."""
+        """Return the counts of `to_json`. Raises ValueError if the four arrays do not agree or hold no integers."""
         parts = [np.asarray(raw[name]) for name in ("tp", "fp", "fn", "tn")]
         if any(part.ndim != 2 or part.shape != parts[0].shape or part.dtype.kind != "i" for part in parts):
             raise ValueError("counts must be four integer tables of one shape [images, classes]")
@@ -198,7 +198,7 @@ def undefined(counts: Counts) -> Undefined:
 
 
 def constant_dice(counts: Counts, average: Average) -> float:
-    """Dice of the best constant answer: "everything is foreground", or everything the commonest class.
+    """Return the Dice of the best constant answer: "everything is foreground", or everything the commonest class.
 
     With foreground share p it is 2p / (1 + p). A trained system below it has learnt nothing.
     """
@@ -214,7 +214,10 @@ def constant_dice(counts: Counts, average: Average) -> float:
 
 
 def foreground_share(counts: Counts) -> float:
-    """Share of labelled test pixels that belong to the first class, 0..1; the paper's tables imply one for each set."""
+    """Return the share of labelled test pixels that belong to the first class, 0..1; NaN without a labelled pixel.
+
+    The paper's tables imply such a share for each set.
+    """
     pooled = counts.pooled()
     positive = int(pooled.tp[0, 0] + pooled.fn[0, 0])
     total = positive + int(pooled.fp[0, 0] + pooled.tn[0, 0])
@@ -222,6 +225,6 @@ def foreground_share(counts: Counts) -> float:
 
 
 def _mean(values: FloatArray) -> float:
-    """Mean over defined values; NaN if there is none."""
+    """Return the mean over defined values; NaN if there is none."""
     defined = values[~np.isnan(values)]
     return float(defined.mean()) if defined.size else float("nan")

@@ -22,7 +22,7 @@ class MaskPair:
 
     @classmethod
     def from_labels(cls, truth: NDArray[np.generic], prediction: NDArray[np.generic]) -> MaskPair:
-        """The foreground (label 1, or True) of labels [H, W]; where the truth is to be ignored, neither has any.
+        """Return the foreground (label 1, or True) of labels [H, W]; where the truth is to be ignored, neither has any.
 
         Raises ValueError if the two do not have one shape [H, W].
         """
@@ -33,17 +33,17 @@ class MaskPair:
 
     @cached_property
     def truth_skeleton(self) -> Mask:
-        """Centre lines of the truth, one pixel wide."""
+        """Return the centre lines of the truth, one pixel wide."""
         return skeleton(self.truth)
 
     @cached_property
     def prediction_skeleton(self) -> Mask:
-        """Centre lines of the prediction, one pixel wide."""
+        """Return the centre lines of the prediction, one pixel wide."""
         return skeleton(self.prediction)
 
 
 def skeleton(mask: Mask) -> Mask:
-    """Centre lines by Zhang and Suen's thinning, as scikit-image has it; lines of one pixel stay as they are."""
+    """Return centre lines by Zhang and Suen's thinning, as scikit-image has it; lines of one pixel stay as they are."""
     from skimage.morphology import skeletonize  # scikit-image takes a while to import: reports go without
 
     thin: Mask = skeletonize(mask)  # type: ignore[no-untyped-call]

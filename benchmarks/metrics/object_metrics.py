@@ -1,7 +1,7 @@
-"""The registry of object metrics, beside Dice: which there are, on which data set, and one call for a pair.
+"""Register the object metrics, beside Dice: which there are, on which data set, and one call for a pair.
 
-A metric gives sums for each image, integers where it has them, and its scores are functions of sums pooled over images:
-so the mean over a test set, its interval and a comparison need no pixels any more (`reports.statistics`).
+A metric gives sums for each image, integers where it has them. Its scores are functions of sums pooled over images. So
+the mean over a test set, its interval and a comparison need no pixels any more (`reports.statistics`).
 """
 
 from __future__ import annotations
@@ -23,44 +23,44 @@ from rssam.errors import UnknownName, UserError
 
 
 class ObjectMetric(Protocol):
-    """A metric of two binary masks: a frozen dataclass whose fields are its parameters."""
+    """Metric of two binary masks: a frozen dataclass whose fields are its parameters."""
 
     @property
     def name(self) -> str:
-        """As the command line and files have it."""
+        """Return the name as the command line and files have it."""
         ...
 
     @property
     def version(self) -> int:
-        """Raised when the same parameters would now give other sums."""
+        """Return the version, which is raised when the same parameters would now give other sums."""
         ...
 
     @property
     def title(self) -> str:
-        """Of its headline score, as a column's heading."""
+        """Return the title of its headline score, as a column's heading."""
         ...
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """What each of the sums is."""
+        """Return the name of each of the sums."""
         ...
 
     @property
     def integer(self) -> bool:
-        """Whether sums are integers, and so exact."""
+        """Return whether sums are integers, and so exact."""
         ...
 
     @property
     def headline(self) -> str:
-        """The one of its scores that tables show with an interval."""
+        """Return the name of the score that tables show with an interval."""
         ...
 
     def sums(self, pair: MaskPair) -> tuple[float, ...]:
-        """The sums of one image, in the order of `columns`."""
+        """Return the sums of an image, in the order of `columns`."""
         ...
 
     def scores(self, sums: FloatArray) -> dict[str, FloatArray]:
-        """Scores in 0..1 of sums pooled over images [..., columns]; NaN where there is nothing to score."""
+        """Return scores in 0..1 of sums pooled over images [..., columns]; NaN where there is nothing to score."""
         ...
 
 
@@ -94,8 +94,8 @@ def choose_metrics(
         names: metrics by name; none for those declared.
         buffer: buffer of the relaxed scores in pixels.
 
-    Raises UnknownName for a metric that does not exist, UserError for a data set of several classes, for one without a
-    declaration where no metric is named, and for a buffer without the relaxed scores.
+    Raises UnknownName for a metric that does not exist. Raises UserError for a data set of several classes, and for a
+    buffer without the relaxed scores. The same for a data set without a declaration where no metric is named.
     """
     if unknown := [name for name in names if name not in METRICS]:
         raise UnknownName(f"unknown metric {', '.join(unknown)!r}: choose from {', '.join(METRICS)}")
@@ -114,10 +114,13 @@ def choose_metrics(
 
 
 def parameters(metric: ObjectMetric) -> dict[str, Any]:
-    """The fields of a metric."""
+    """Return the fields of a metric."""
     return asdict(metric)  # type: ignore[call-overload, no-any-return]
 
 
 def with_parameters(name: str, values: Mapping[str, Any]) -> ObjectMetric:
-    """The metric of that name with these fields. Raises KeyError, TypeError or ValueError if there is none such."""
+    """Return the metric of that name with these fields.
+
+    Raises KeyError, TypeError or ValueError if there is no such metric.
+    """
     return replace(METRICS[name], **values)  # type: ignore[type-var]

@@ -47,17 +47,17 @@ class Histogram:
 
     @classmethod
     def of_images(cls, counts: IntArray) -> Histogram:
-        """Of histograms [images, channels, bins, 2]."""
+        """Return the sum of histograms [images, channels, bins, 2]."""
         return cls(counts.sum(axis=0))
 
     def __add__(self, other: Histogram) -> Histogram:
-        """Both together. Raises ValueError if they are not of the same bins and channels."""
+        """Return both together. Raises ValueError if they are not of the same bins and channels."""
         if self.edges != other.edges or self.counts.shape != other.counts.shape:
             raise ValueError("histograms of different bins or classes cannot be added")
         return Histogram(self.counts + other.counts, self.edges)
 
     def dice(self) -> FloatArray:
-        """Dice of each channel with each inner edge as threshold, float [channels, bins - 1]; NaN without any truth."""
+        """Return Dice of each channel, each inner edge as threshold, float [channels, bins - 1]; NaN without truth."""
         above = self.counts[:, ::-1].cumsum(axis=1)[:, ::-1][:, 1:]  # [channels, bins - 1, 2]: pixels above each edge
         true = self.counts[:, :, 1].sum(axis=1)[:, None]
         return quotient(2.0 * above[..., 1], (above.sum(axis=-1) + true) * (true > 0))
@@ -70,10 +70,11 @@ class Histogram:
         return thresholds, with_truth.mean(axis=0) if len(with_truth) else np.full(len(thresholds), np.nan)
 
     def calibration_error(self) -> tuple[float, float]:
-        """Expected calibration error in 0..1 over all channels together, and how far its bins leave it open.
+        """Return the expected calibration error in 0..1 over all channels together, and how far its bins leave it open.
 
-        The mean over pixels of the distance between what was predicted, taken as the middle of its bin, and the share
-        that is true in that bin. The second number is the mean half width of the bins that pixels are in.
+        The error is the mean over pixels of the distance between prediction and truth. The prediction is the middle of
+        its bin, the truth the share that is true in that bin. The second number is the mean half width of the bins that
+        pixels are in.
         """
         pixels, low, high = self.counts.sum(axis=(0, 2)), *self._limits()
         share = quotient(self.counts.sum(axis=0)[:, 1], pixels)
@@ -84,7 +85,7 @@ class Histogram:
         return float((pixels * gaps).sum() / total), float((pixels * (high - low) / 2).sum() / total)
 
     def reliability(self, parts: int = 10) -> tuple[FloatArray, FloatArray, IntArray]:
-        """Mean predicted probability, share that is true, and pixels of so many equal parts of 0..1, [parts] each.
+        """Return mean predicted probability, share that is true, and pixels, each [parts], of equal parts of 0..1.
 
         All channels together; NaN where no pixel is. The mean is of the middles of the bins.
         """
@@ -101,17 +102,17 @@ class Histogram:
         )
 
     def _limits(self) -> tuple[FloatArray, FloatArray]:
-        """Lower and upper edge of each bin."""
+        """Return the lower and upper edge of each bin."""
         edges = np.asarray(self.edges)
         return edges[:-1], edges[1:]
 
     def to_json(self) -> dict[str, Any]:
-        """Plain lists, exact."""
+        """Return plain lists, exact."""
         return {"edges": list(self.edges), "counts": self.counts.tolist()}
 
     @classmethod
     def from_json(cls, raw: Mapping[str, Any]) -> Histogram:
-        """The inverse of `to_json`. Raises ValueError if it holds no such counts."""
+        """Return the histogram of `to_json`. Raises ValueError if it holds no such counts."""
         counts, edges = np.asarray(raw["counts"]), tuple(float(edge) for edge in raw["edges"])
         if counts.ndim != 3 or counts.shape[1:] != (len(edges) - 1, 2) or counts.dtype.kind != "i":
             raise ValueError("probabilities must be integers [channels, bins, 2]")

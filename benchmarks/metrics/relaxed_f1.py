@@ -1,8 +1,9 @@
 """Relaxed precision, recall and F1 of roads: a pixel counts as right within a buffer of the other mask.
 
-Mnih and Hinton, "Learning to Detect Roads in High-Resolution Aerial Images" (ECCV 2010): relaxed precision is the share
-of predicted pixels that lie within a buffer of a true one, relaxed recall the share of true pixels within the buffer of
-a predicted one. Their buffer is 3 pixels. "Within" is Euclidean here, between pixel centres; they do not say.
+Source: Mnih and Hinton, "Learning to Detect Roads in High-Resolution Aerial Images" (ECCV 2010). Relaxed precision is
+the share of predicted pixels that lie within a buffer of a true pixel. Relaxed recall is the share of true pixels
+within the buffer of a predicted pixel. Their buffer is 3 pixels. "Within" is Euclidean here, between pixel centres;
+they do not say.
 """
 
 from __future__ import annotations
@@ -35,11 +36,11 @@ class RelaxedF1:
 
     @property
     def title(self) -> str:
-        """As a column's heading."""
+        """Return the heading of its column."""
         return f"Relaxed F1 ({self.buffer} px)"
 
     def sums(self, pair: MaskPair) -> tuple[int, ...]:
-        """Pixels of each mask, and how many of them are near the other, in the order of `columns`."""
+        """Return the pixels of each mask, and how many of them are near the other, in the order of `columns`."""
         near_truth, near_prediction = (self._near(mask) for mask in (pair.truth, pair.prediction))
         return (
             int((pair.prediction & near_truth).sum()),
@@ -49,12 +50,12 @@ class RelaxedF1:
         )
 
     def scores(self, sums: FloatArray) -> dict[str, FloatArray]:
-        """Relaxed precision, recall and F1 of pooled sums [..., 4]; see `two_sided`."""
+        """Return relaxed precision, recall and F1 of pooled sums [..., 4]; see `two_sided`."""
         precision, recall, f1 = two_sided(sums)
         return {"relaxed_precision": precision, "relaxed_recall": recall, self.headline: f1}
 
     def _near(self, mask: Mask) -> Mask:
-        """Pixels within the buffer of the mask: the mask, moved by every step of the buffer, and all of it together."""
+        """Return the pixels within the buffer of the mask: the union of the mask moved by every step of the buffer."""
         reach, (height, width) = self.buffer, mask.shape
         framed, near = np.pad(mask, reach), np.zeros_like(mask)
         for down in range(-reach, reach + 1):
@@ -66,7 +67,7 @@ class RelaxedF1:
 
 
 def two_sided(sums: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Two shares and their harmonic mean, of sums [..., 4]: part and whole of the one, part and whole of the other.
+    """Return two shares and their harmonic mean, of sums [..., 4]: part and whole of each share.
 
     A share of nothing is NaN. The mean is NaN only where both wholes are 0, and 0 where one of them is.
     """

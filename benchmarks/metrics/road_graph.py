@@ -1,4 +1,4 @@
-"""The graph of roads from a skeleton: its pixels, cut into chains between ends and junctions, with lengths.
+"""Build the graph of roads from a skeleton: its pixels, cut into chains between ends and junctions, with lengths.
 
 Own code on SciPy's graph routines: skan needs numba, which weighs more than all else here together, and sknw is not
 kept any more. Neighbours touch by a side (1 pixel apart) or a corner (1.41).
@@ -39,7 +39,7 @@ class RoadGraph:
     lengths: FloatArray  # [chains]
 
     def control_points(self, spacing: float) -> Indices:
-        """Pixels of all nodes, and of points that cut each chain into equal parts of at most `spacing`, in order."""
+        """Return pixels of all nodes, and of points that cut chains into equal parts of at most `spacing`, sorted."""
         points = list(self.centres)
         in_chains = np.flatnonzero(self.chain >= 0)
         in_chains = in_chains[np.argsort(self.chain[in_chains], kind="stable")]
@@ -52,14 +52,14 @@ class RoadGraph:
         return np.unique(np.asarray(points, dtype=np.int64))
 
     def nearest(self, places: FloatArray, reach: float) -> Indices:
-        """The pixel nearest to each place [k, 2]; -1 where none is within `reach`."""
+        """Return the pixel nearest to each place [k, 2]; -1 where none is within `reach`."""
         if not len(self.pixels):
             return np.full(len(places), -1)
         distance, pixel = cKDTree(self.pixels).query(places)
         return np.where(distance <= reach, pixel, -1)
 
     def between(self, points: Indices) -> FloatArray:
-        """Length of the shortest path between each two of these pixels, [k, k]; infinite where there is none."""
+        """Return the shortest paths' lengths between each two of these pixels, [k, k]; infinite where there is none."""
         stops = np.unique(points[self.node[points] < 0])  # pixels inside of chains become nodes for now
         nodes, chains = len(self.centres), np.arange(len(self.lengths))
         vertex = self.node.copy()
@@ -78,7 +78,7 @@ class RoadGraph:
 
 
 def road_graph(thin: Mask, spur: float = 0.0) -> RoadGraph:
-    """The graph of a skeleton [H, W]; dead ends shorter than `spur` at junctions are left out, once.
+    """Return the graph of a skeleton [H, W]; dead ends shorter than `spur` at junctions are left out, once.
 
     Thinning gives such spurs to every bump of a mask's outline.
     """
@@ -134,7 +134,7 @@ def _graph(thin: Mask) -> RoadGraph:
 
 
 def _neighbours(thin: Mask) -> tuple[Indices, Indices]:
-    """Each pair of skeleton pixels that touch, once, as numbers of pixels line by line."""
+    """Return each pair of skeleton pixels that touch, once, as numbers of pixels line by line."""
     number = np.full(np.add(thin.shape, (1, 2)), -1, dtype=np.int64)
     number[:-1, 1:-1][thin] = np.arange(np.count_nonzero(thin))
     height, width = thin.shape
@@ -145,7 +145,7 @@ def _neighbours(thin: Mask) -> tuple[Indices, Indices]:
 
 
 def _labelled(selected: NDArray[np.bool_], first: Indices, second: Indices, steps: FloatArray) -> Indices:
-    """The number of the connected group of chosen pixels that each is in, in the order of their first; -1 elsewhere."""
+    """Return the number of each chosen pixel's connected group, in the order of first pixels; otherwise -1."""
     kept = selected[first] & selected[second]
     groups = csgraph.connected_components(
         _symmetric(first[kept], second[kept], steps[kept], len(selected)), directed=False
@@ -156,7 +156,7 @@ def _labelled(selected: NDArray[np.bool_], first: Indices, second: Indices, step
 
 
 def _middles(places: FloatArray, node: Indices) -> Indices:
-    """For each node the pixel nearest to the mean of its pixels, the first of several."""
+    """Return for each node the pixel nearest to the mean of its pixels, the first of several."""
     members = np.flatnonzero(node >= 0)
     sizes = np.bincount(node[members])
     means = np.stack([np.bincount(node[members], places[members, axis]) for axis in (0, 1)], axis=1) / sizes[:, None]
@@ -166,7 +166,7 @@ def _middles(places: FloatArray, node: Indices) -> Indices:
 
 
 def _shortest(first: Indices, second: Indices, length: FloatArray) -> tuple[Indices, Indices, FloatArray]:
-    """The shortest of the edges between the same two vertices, for a sparse matrix would add them up; no loops."""
+    """Return the shortest of the edges between the same vertices, without loops: a sparse matrix would add them up."""
     low, high = np.minimum(first, second), np.maximum(first, second)
     order = np.lexsort((length, high, low))
     low, high, length = low[order], high[order], length[order]
@@ -176,6 +176,6 @@ def _shortest(first: Indices, second: Indices, length: FloatArray) -> tuple[Indi
 
 
 def _symmetric(first: Indices, second: Indices, length: FloatArray, count: int) -> sparse.csr_array:
-    """Edges in both directions as a sparse matrix [count, count]."""
+    """Return edges in both directions as a sparse matrix [count, count]."""
     ends = np.concatenate([first, second]), np.concatenate([second, first])
     return sparse.csr_array((np.concatenate([length, length]), ends), shape=(count, count))

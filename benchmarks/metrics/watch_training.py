@@ -70,7 +70,7 @@ class StepLosses:
 
 
 class ValidationWatch:
-    """Counts what the Dice of a pass over the val split needs, and keeps its first images where a sample is due."""
+    """Counts for the Dice of a pass over the val split, and its first images where a sample is due."""
 
     def __init__(self, epoch: int, epochs: int) -> None:
         self.epoch = epoch
@@ -98,7 +98,7 @@ class ValidationWatch:
             self.sample = Sample(self.epoch, *kept)
 
     def points(self, total: Callable[[Tensor], Tensor]) -> list[Point]:
-        """Return the Dice pooled over all images: of the foreground, else the mean over classes that are there.
+        """Return the Dice pooled over all images: of the foreground, or the mean over classes that are there.
 
         `total` returns the sum of counts over all ranks.
         """

@@ -1,7 +1,7 @@
-"""The claims of the paper's text as data: which run is said to exceed which, and by how much.
+"""Declare the claims of the paper's text as data: which run is said to exceed which, and by how much.
 
-A claim is tested by comparisons of runs on the same replicates. Those it rests on are the claim-bearing runs, which
-`reproduce claims` repeats; claims over every system would make all runs such, and are tested with what is there.
+A claim is tested by comparisons of runs on the same replicates. The runs it rests on are the claim-bearing runs, which
+`reproduce claims` repeats. Claims over every system would make all runs such, and are tested with what is there.
 Sentences are quoted as printed, slips included.
 """
 
@@ -26,7 +26,7 @@ REPLICATES = 5
 
 @dataclass(frozen=True)
 class ClaimSet:
-    """All claims as one item that can be reproduced and reported."""
+    """Claims as a single item that can be reproduced and reported."""
 
     id: str = "claims"
     title: str = "Verdicts and claims"
@@ -46,14 +46,14 @@ class Comparison:
     decides: bool = True
 
     def printed(self, score: ScoreName) -> float:
-        """The difference in the paper's tables, in points with one decimal, as printed scores allow."""
+        """Return the difference in the paper's tables, in points with one decimal, as printed scores allow."""
         above, below = (RUNS[self.dataset, name].printed[score] for name in (self.better, self.worse))
         return round(100 * (above - below), 1)
 
 
 @dataclass(frozen=True)
 class Claim:
-    """One claim: the sentence as printed, where it stands, what it says in plain words, and what it compares.
+    """Claim of the paper: the sentence as printed, where it stands, what it says in plain words, and what it compares.
 
     `stated` is the range of differences the sentence gives, in points. A `sweeping` claim is over more systems than
     `reproduce claims` repeats. `profile` is the recipe under which the claim is tested.
@@ -82,7 +82,7 @@ SAM_VARIANTS = ("SAM Adapter", "Baseline", "RSAM-Seg")
 
 
 def _range(number: int, sentence: str) -> Claim:
-    """A claim on a line of TEXT_RANGES; the systems that make the ends in the paper's tables decide it."""
+    """Return a claim on a line of TEXT_RANGES; the systems that make the ends in the paper's tables decide it."""
     where, table, score, systems, low, high = TEXT_RANGES[number]
     assert score in ("dice", "jaccard")
     named: ScoreName = "dice" if score == "dice" else "jaccard"
@@ -224,7 +224,7 @@ CLAIMS: tuple[Claim, ...] = (
 
 
 def claim_bearing() -> tuple[PaperRun, ...]:
-    """The runs on which claims under the paper's recipe are decided, in the order of the tables.
+    """Return the runs on which claims under the paper's recipe are decided, in the order of the tables.
 
     Sweeping claims bear none: they are over all eleven systems, and would call for replicates of every run.
     """

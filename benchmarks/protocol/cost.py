@@ -1,9 +1,9 @@
 """Count parameters and operations of a system on the meta device: no weights, no memory, no time.
 
-Parameters are reported three ways, because Table 7 counts in a way of its own:
-total; trainable; and "as published", the rule of the counter (thop) whose figures the paper prints: weights and biases
-of registered layers that ran in the forward pass. It misses raw parameters (position embeddings, relative position
-tables), embeddings (mask tokens) and layers it does not know (SAM's LayerNorm2d).
+Parameters are reported three ways, because Table 7 counts in a way of its own: total, trainable, and "as published".
+The last is the rule of the counter (thop) whose figures the paper prints. It counts weights and biases of registered
+layers that ran in the forward pass. It misses raw parameters (position embeddings, relative position tables),
+embeddings (mask tokens) and layers it does not know (SAM's LayerNorm2d).
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def measure_network(architecture: Callable[[Task], nn.Module], task: Task) -> Co
 
 
 def parameter_counts(net: nn.Module) -> dict[str, int]:
-    """Total and trainable numbers of parameters."""
+    """Return the total and trainable numbers of parameters."""
     sizes = [(parameter.numel(), parameter.requires_grad) for parameter in net.parameters()]
     return {"total": sum(size for size, _ in sizes), "trainable": sum(size for size, trains in sizes if trains)}
 

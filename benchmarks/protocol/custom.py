@@ -38,7 +38,7 @@ _PARTS = ("name", "title", "version", "published", "small", "architecture", "bui
 
 
 class NotAModel(UserError):
-    """A class that does not declare a system; the message says what it lacks."""
+    """Raised for a class that does not declare a system; the message says what it lacks."""
 
 
 def find_model(name: str) -> Model:
@@ -109,7 +109,7 @@ def _shown(value: object) -> str:
 
 
 def installed_models() -> tuple[list[Model], list[str]]:
-    """The systems of all installed packages, and one sentence for each that cannot be had."""
+    """Return the systems of all installed packages, and a sentence for each that cannot be had."""
     models, problems = [], []
     for name in dict.fromkeys(entry.name for entry in declared(GROUP)):
         try:
@@ -120,12 +120,12 @@ def installed_models() -> tuple[list[Model], list[str]]:
 
 
 def is_own(model: Model) -> bool:
-    """Whether a system is not of this suite."""
+    """Return whether a system is not of this suite."""
     return type(model) is not type(MODELS.get(model.name))
 
 
 def checked(declaration: object, origin: str) -> Model:
-    """The system of a class with its default options. Raises NotAModel saying all that is missing or wrong."""
+    """Return the system of a class with its default options. Raises NotAModel saying all that is missing or wrong."""
     if not (isinstance(declaration, type) and dataclasses.is_dataclass(declaration)):
         raise NotAModel(f"{origin} is no frozen dataclass: a system's options are its fields; see docs/extend.md")
     faults = [f"it lacks {part}" for part in _PARTS if not hasattr(declaration, part)]
@@ -193,7 +193,7 @@ def _where(declaration: type) -> str:
 
 
 def _from_class(name: str) -> Model:
-    """The system of `module:Class`; the module may lie in the working folder."""
+    """Return the system of `module:Class`; the module may lie in the working folder. Raises NotAModel."""
     module, _, attribute = name.partition(":")
     try:
         importable = importlib.util.find_spec(module.partition(".")[0]) is not None

@@ -1,4 +1,4 @@
-"""The paper's figures of segmentation results as declarations: the systems in the columns, and the data sets."""
+"""Declare the paper's figures of segmentation results: the systems in the columns, and the data sets."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from rssam.contract import Model
 
 @dataclass(frozen=True)
 class Panel:
-    """One column of predictions: its title and the system, as declared."""
+    """Column of predictions: its title and the system, as declared."""
 
     title: str
     model: Model
@@ -20,10 +20,10 @@ class Panel:
 
 @dataclass(frozen=True)
 class Figure:
-    """One figure: image, truth and one column a panel; `images` rows for each data set, in the order of `datasets`.
+    """Figure of the paper: image, truth and a column for each panel, in `images` rows for each data set.
 
-    The rows are test images chosen by a rule, not by eye: those nearest the median, over the test images, of the Dice
-    of the panel `ours` less that of the panel `reference`.
+    The rows are test images chosen by a rule, not by eye. The rule takes the Dice of the panel `ours` less that of the
+    panel `reference`: rows are nearest its median over the test images.
     """
 
     id: str

@@ -1,4 +1,4 @@
-"""The numbers printed in the paper's seven tables, as data, with what they imply. Imports nothing.
+"""List the numbers printed in the paper's seven tables, as data, with what they imply. Imports nothing.
 
 Reference: Zhang et al., "RS-SAM: Integrating Multi-Scale Information for Enhanced Remote Sensing Image Segmentation",
 ACCV 2024, section 4. `test_paper_numbers.py` checks every row against the others by arithmetic.
@@ -12,7 +12,7 @@ RowLabels = tuple[str, ...]
 
 
 def _rows(columns: tuple[str, ...], rows: dict[RowLabels, tuple[float, ...]]) -> dict[RowLabels, dict[str, float]]:
-    """Rows keyed by column, in the paper's order of columns."""
+    """Return the rows keyed by column, in the paper's order of columns."""
     return {labels: dict(zip(columns, values, strict=True)) for labels, values in rows.items()}
 
 

@@ -1,4 +1,4 @@
-"""The distinct runs behind the rows of the paper's tables: 55 rows are 39 runs, 17 of them on DeepGlobe."""
+"""List the distinct runs behind the rows of the paper's tables: 55 rows are 39 runs, 17 of them on DeepGlobe."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from rssam.contract import Model
 
 @dataclass(frozen=True)
 class PaperRun:
-    """One run of the paper: its name (one on its data set), every table it stands in, what was printed of it."""
+    """Run of the paper: its name (unique on its data set), every table it stands in, what was printed of it."""
 
     name: str
     model: Model
@@ -21,7 +21,7 @@ class PaperRun:
 
 
 def _name(table: Table, row: Row) -> str:
-    """The row's label; of a row of switches, those that are on."""
+    """Return the row's label; of a row of switches, those that are on."""
     if len(row.labels) == 1:
         return row.labels[0]
     return " + ".join(column for column, label in zip(table.label_columns, row.labels, strict=True) if label == "yes")
@@ -45,7 +45,7 @@ PAPER_RUNS: tuple[PaperRun, ...] = _paper_runs()
 
 
 def _of_dataset(dataset: str) -> Table:
-    """All runs on one data set as one table, so that results are chosen for all of them alike."""
+    """Return all runs on a data set as a table, so that results are chosen for all of them alike."""
     runs = [run for run in PAPER_RUNS if run.dataset == dataset]
     return Table(
         id=dataset,

@@ -18,12 +18,12 @@ PRECISION_NAMES: Mapping[Precision, PrecisionChoice] = {stored: name for name, s
 
 
 def _from(origin: Literal["paper", "SAMed", "ours"], default: Any) -> Any:
-    """A recipe field whose default was fixed by the paper, taken from SAMed's code, or chosen by us."""
+    """Declare a recipe field whose default was fixed by the paper, taken from SAMed's code, or chosen by us."""
     return field(default=default, metadata={"origin": origin})
 
 
 def added(default: Any) -> Any:
-    """A field added to a declaration later: at its default it is left out, so that old keys stay as they are."""
+    """Declare a field added later: at its default it is left out, so that old keys stay as they are."""
     return field(default=default, metadata={"added": True})
 
 
@@ -64,9 +64,9 @@ class Recipe:
 
 @dataclass(frozen=True)
 class Profile:
-    """A recipe with the sizes it is run with: `encoders` replaces SAM's, `init` is how networks start.
+    """Recipe with the sizes it is run with: `encoders` replaces SAM's, `init` is how networks start.
 
-    With `small`, systems take the options of their smallest variant; `encoders` decides of SAM's encoder all the same.
+    With `small`, systems take the options of their smallest variant; `encoders` decides on SAM's encoder all the same.
     A profile that `claims_nothing` is never compared: no difference from the paper, no test, no best row.
     """
 

@@ -1,4 +1,4 @@
-"""A run: its declaration, identity and key. The key holds everything that changes the number, and nothing else.
+"""Declare a run, and compute its identity and key. The key holds everything that changes the number, and nothing else.
 
 Not in the key: device, workers, paths, log level, the kind of attention kernel.
 """
@@ -26,7 +26,7 @@ PROTOCOL = 2
 
 @dataclass(frozen=True)
 class Run:
-    """One training and one test of one system on one data set, as declared."""
+    """Training and test of a system on a data set, as declared."""
 
     model: Model
     dataset: Dataset
@@ -37,13 +37,13 @@ class Run:
 
     @property
     def task(self) -> Task:
-        """What the network is built for: the crop where there is one, else the whole image."""
+        """Return what the network is built for: the crop where there is one, otherwise the whole image."""
         side = self.recipe.crop
         size = self.dataset.image_size if side is None else (side, side)
         return Task(self.dataset.classes, size)
 
     def declared(self) -> dict[str, Any]:
-        """The declaration as plain values; reports find results by it."""
+        """Return the declaration as plain values; reports find results by it."""
         return {
             "model": {"name": self.model.name, "version": self.model.version, "options": plain_fields(self.model)},
             # A published set is named by its name; what a user declared of an own one decides the number too.
@@ -57,7 +57,7 @@ class Run:
 
 @dataclass(frozen=True)
 class ResolvedRun:
-    """A run with what only the disk knows: digests of data and weights, and the precision of the device.
+    """Run with what only the disk has: digests of data and weights, and the precision of the device.
 
     `weights` are the checkpoints it starts from, as `WeightsFolder.start` names them.
     """
@@ -68,7 +68,7 @@ class ResolvedRun:
     precision: Precision
 
     def identity(self) -> dict[str, Any]:
-        """Everything that changes the number, as plain values."""
+        """Return everything that changes the number, as plain values."""
         return {
             **self.run.declared(),
             "data": self.data_digest,
@@ -79,7 +79,7 @@ class ResolvedRun:
 
     @property
     def key(self) -> str:
-        """Name of the result: data set, system, and ten hex digits of the identity's SHA-256."""
+        """Return the name of the result: data set, system, and ten hex digits of the identity's SHA-256."""
         return make_key(self.identity())
 
 
@@ -99,12 +99,12 @@ def short_digest(identity: Mapping[str, Any]) -> str:
 
 
 def canonical(value: Any) -> str:
-    """JSON text that is equal for equal values, whatever the order of their keys."""
+    """Return JSON text that is equal for equal values, whatever the order of their keys."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
 def plain_fields(declaration: Any) -> dict[str, Any]:
-    """Fields of a frozen dataclass as JSON values, without those `added` later that have their default."""
+    """Return the fields of a frozen dataclass as JSON values, without those `added` later that have their default."""
     values = {}
     for field in dataclasses.fields(declaration):
         value = getattr(declaration, field.name)
@@ -134,10 +134,16 @@ def require_scenes(manifest: Manifest, rule: SplitRule) -> None:
 
 
 def resolve_run(run: Run, manifest: Manifest, weights: WeightsFolder, precision: Precision) -> ResolvedRun:
-    """Add what the disk knows.
+    """Add digests of data and weights to a run.
 
-    Raises `WeightsNotFound` if the run needs a checkpoint that is not there, DataError if it is to be split by scenes
-    and none were looked for in the data.
+    Raises WeightsNotFound if the run needs a checkpoint that is not there. Raises DataError if it is to be split by
+    scenes and none were looked for in the data.
+
+    Args:
+        run: the declaration.
+        manifest: of its prepared data.
+        weights: the prepared checkpoints.
+        precision: in which it trains.
     """
     require_scenes(manifest, run.split_rule)
     starts = tuple(weights.start(name) for name in run.model.weights_needed())

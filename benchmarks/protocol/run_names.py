@@ -17,7 +17,7 @@ from rssam.errors import UnknownName
 
 @dataclass(frozen=True)
 class RunName:
-    """What a person calls a run."""
+    """Name that a person calls a run by."""
 
     system: str
     variant: str  # the row's switches, then its size
@@ -29,17 +29,17 @@ class RunName:
 
     @property
     def title(self) -> str:
-        """System and variant."""
+        """Return system and variant."""
         return " · ".join(filter(None, (self.system, self.variant)))
 
     @property
     def place(self) -> str:
-        """Data, recipe, seeds and rows."""
+        """Return data, recipe, seeds and rows."""
         seeds = f"split {self.split_seed} seed {self.seed}"
         return " · ".join(filter(None, (self.dataset, self.recipe, seeds, " ".join(self.rows))))
 
     def to_json(self) -> dict[str, Any]:
-        """As plain values."""
+        """Return plain values."""
         return {**asdict(self), "rows": list(self.rows)}
 
 
@@ -105,7 +105,7 @@ def rows_of(declared: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def is_listed(model: Mapping[str, Any]) -> bool:
-    """Whether a declared system is, apart from its size and start, the one listed under its name: no ablation."""
+    """Return whether a declared system is, apart from its size and start, that listed under its name: no ablation."""
     listed = MODELS.get(model["name"])
     return listed is None or _same_switches(Row((), listed, {}), model["options"])
 
@@ -130,7 +130,7 @@ def _places(system: str) -> Iterator[tuple[Table, int, Row]]:
 
 
 def _same_switches(row: Row, options: Mapping[str, Any]) -> bool:
-    """Whether all options are the row's but those of size and start."""
+    """Return whether all options are the row's, except those of size and start."""
     free = {"encoder", "init", *row.model.small}
     return all(options.get(name) == value for name, value in plain_fields(row.model).items() if name not in free)
 

@@ -1,4 +1,4 @@
-"""A setting: the profile with which the rows of a table are run, and the overrides of the command line."""
+"""Declare a setting: the profile with which the rows of a table are run, and the overrides of the command line."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from rssam.sam.encoder_sizes import SMALL_ENCODERS, EncoderInit
 
 @dataclass(frozen=True)
 class Setting:
-    """How the rows of a table are run: a profile, and what the command line overrides for every row.
+    """Setting under which the rows of a table are run: a profile, and what the command line overrides for every row.
 
-    With one of the small encoders that have no published weights, every system takes the options of its smallest
-    variant, so that sizes stay comparable; a SAM encoder is the one that profile or command line names. `init` "sam"
-    leaves systems without one at their ImageNet weights.
+    With a small encoder, which has no published weights, every system takes the options of its smallest variant, so
+    that sizes stay comparable. A SAM encoder is that which profile or command line names. `init` "sam" leaves systems
+    without a SAM encoder at their ImageNet weights.
     """
 
     profile: str
@@ -35,16 +35,23 @@ class Setting:
             raise UnknownName(f"unknown profile {self.profile!r}: choose from {', '.join(PROFILES)}")
 
     def on(self, dataset: str) -> Setting:
-        """This setting for a table of `dataset`: naming that very data set overrides nothing."""
+        """Return this setting for a table of `dataset`: naming the same data set overrides nothing."""
         return dataclasses.replace(self, dataset=None) if self.dataset == dataset else self
 
     @property
     def small(self) -> bool:
-        """Whether systems take the options of their smallest variant."""
+        """Return whether systems take the options of their smallest variant."""
         return PROFILES[self.profile].small or self.encoder in SMALL_ENCODERS
 
     def run(self, model: Model, dataset: str, seed: int = 0, split_seed: int = 0) -> Run:
-        """The run of one table row under this setting."""
+        """Return the run of a table's row under this setting.
+
+        Args:
+            model: the system as declared.
+            dataset: name of the table's data set.
+            seed: of the training.
+            split_seed: of the split.
+        """
         profile = PROFILES[self.profile]
         init = self.init or profile.init
         taken = cli_options(model)

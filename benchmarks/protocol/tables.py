@@ -1,4 +1,4 @@
-"""The paper's tables as declarations: the run of each row, and the numbers printed there."""
+"""Declare the paper's tables: the run of each row, and the numbers printed there."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from rssam.sam.encoder_sizes import CHAINS
 
 @dataclass(frozen=True)
 class Row:
-    """One row: what is printed at its left, the system, and the paper's numbers by column (none if it has no such)."""
+    """Row of a table: labels at its left, the system, and the paper's numbers by column (none of a control)."""
 
     labels: tuple[str, ...]
     model: Model
@@ -35,7 +35,7 @@ class Row:
 class Table:
     """One table. `scores` are the columns to regenerate, named as in `reports.tables.frames.score`.
 
-    `controls` are rows that the paper does not have; they are run when asked for. `own` are those of systems that are
+    `controls` are rows that the paper does not have; they are run when asked for. `own` are rows of systems that are
     not of this suite; reports add them from results. A table that `compares_encoders` cannot be run with one encoder
     for all rows. `study` is the item whose rows on one data set a table holds: then it is not of the paper. `profile`
     is what its rows are run under if nothing else is asked for.
@@ -65,12 +65,12 @@ class Table:
 
     @property
     def every_row(self) -> tuple[Row, ...]:
-        """The paper's rows and those it does not have."""
+        """Return the paper's rows and those it does not have."""
         return (*self.rows, *self.controls, *self.own)
 
     @property
     def compares_systems(self) -> bool:
-        """Whether a row is a whole system, so that one of the user's own may stand below; else rows are its parts."""
+        """Return whether a row is a whole system, so that a user's own may stand below, and not a part of a system."""
         return self.label_columns == ("Method",)
 
 
@@ -91,12 +91,12 @@ SYSTEMS: tuple[tuple[str, Model], ...] = (
 
 
 def _row(table: str, labels: tuple[str, ...], model: Model) -> Row:
-    """A row whose paper numbers stand in `benchmarks.protocol.paper_numbers` under the same labels."""
+    """Return a row whose paper numbers stand in `benchmarks.protocol.paper_numbers` under the same labels."""
     return Row(labels, model, PAPER_TABLES[table][labels])
 
 
 def _comparison(table: str, title: str, dataset: str, scores: tuple[str, ...]) -> Table:
-    """All systems on one data set, with smp's U-Net as a control."""
+    """Return the table of all systems on a data set, with smp's U-Net as a control."""
     return Table(
         id=table,
         title=title,

@@ -27,7 +27,7 @@ ITEMS: dict[str, Item] = {**TABLES, **FIGURES, CLAIM_SET.id: CLAIM_SET, STILL_SA
 
 
 def find_items(names: Sequence[str]) -> list[Item]:
-    """The items of those names, in the given order without repeats; "all" is every table and figure.
+    """Return the items of those names, in the given order without repeats; "all" is every table and figure.
 
     The claims are asked for by name, because they repeat runs, and a study, because the paper does not have it. Raises
     UnknownName listing the choices.
@@ -89,9 +89,10 @@ def choose_items(names: Sequence[str], rows: Sequence[str], setting: Setting, ow
 
 
 def systems(item: Item, controls: bool = False, own: Sequence[Model] = ()) -> list[tuple[Model, str]]:
-    """The systems of an item with the data set each is run on, as declared; with `controls`, those of a table too.
+    """Return the systems of an item with the data set each is run on, as declared.
 
-    With `own` systems of the user these and no others, of an item that `require_suitable` has let pass.
+    With `controls` those of a table too. With `own` systems of the user these and no others, of an item that
+    `require_suitable` has let pass.
     """
     if isinstance(item, Table):
         if own:
@@ -108,9 +109,15 @@ def systems(item: Item, controls: bool = False, own: Sequence[Model] = ()) -> li
 
 
 def replicates(item: Item, model: Model, dataset: str, repeats: int | None) -> int:
-    """How many replicates of one of an item's systems are run; `repeats` is what was asked for, None if nothing was.
+    """Return how many replicates of a system of an item are run.
 
     Of the claims, those runs are repeated that they rest on, and each other run is made once.
+
+    Args:
+        item: the table, figure or claims.
+        model: a system of it.
+        dataset: name of the data set it is run on.
+        repeats: the number asked for, None if none was.
     """
     if not isinstance(item, ClaimSet):
         return repeats or 1

@@ -1,4 +1,4 @@
-"""The base class of results and submissions: integer counts of every test image, and their origin."""
+"""Define the base class of results and submissions: integer counts of every test image, and their origin."""
 
 from __future__ import annotations
 
@@ -76,33 +76,33 @@ class CountedTest(ABC):
     @property
     @abstractmethod
     def key(self) -> str:
-        """Its file's name, from the identity."""
+        """Return the name of its file, from the identity."""
 
     @cached_property
     def scores(self) -> Scores:
-        """Scores under the data set's own average."""
+        """Return the scores under the data set's own average."""
         return scores(self.counts, self.average)
 
     @cached_property
     def constant_dice(self) -> float:
-        """Dice of the best constant answer on the same images."""
+        """Return the Dice of the best constant answer on the same images."""
         return constant_dice(self.counts, self.average)
 
     @property
     def data_description(self) -> str:
-        """One sentence on how complete the data is."""
+        """Return a sentence on how complete the data is."""
         return describe_data(self.identity["dataset"]["name"], self.data)
 
     @property
     def published_split(self) -> bool:
-        """Whether its split came with the data: then no split seed draws another."""
+        """Return whether its split came with the data: then no split seed draws another."""
         dataset = self.identity["dataset"]
         if dataset.get("split") in ("folders", "lists"):  # of a user's own data, see `Folder`
             return True
         return find_dataset(dataset["name"]).official_sizes is not None and not self.data.get("cut_anew")
 
     def counted_json(self) -> dict[str, Any]:
-        """The common parts and the key, as plain values."""
+        """Return the common parts and the key, as plain values."""
         return {
             "key": self.key,
             "identity": dict(self.identity),
@@ -117,7 +117,7 @@ class CountedTest(ABC):
 
     @staticmethod
     def counted_fields(raw: Mapping[str, Any]) -> dict[str, Any]:
-        """The common fields by name, from `counted_json`."""
+        """Return the common fields by name, from `counted_json`."""
         native = raw["native_counts"]
         return {
             "identity": raw["identity"],

@@ -1,6 +1,6 @@
 """Record a system that is not of this suite in its results, so that reports can show it without its code.
 
-A report asks how a row is run under a setting, and which results that explains; for that it needs a declaration with
+A report asks how a row is run under a setting, and which results that explains. For that it needs a declaration with
 its fields and defaults, not the network.
 """
 
@@ -34,7 +34,7 @@ FILES = "source_files"
 
 
 def record(model: Model) -> dict[str, Any]:
-    """What to keep of a system beside its identity: title, class, defaults, and the SHA-256 of its source files.
+    """Return what to keep of a system beside its identity: title, class, defaults, and the SHA-256 of its source files.
 
     `files` are those that are imported when this is called: see `with_files`.
     """
@@ -60,7 +60,7 @@ def with_files(recorded: Mapping[str, Any], model: Model) -> dict[str, Any]:
 
 
 def stand_in(result: Result | FailedRun) -> Model | None:
-    """The declaration of a result's system, from what the result keeps of it; None if it keeps nothing.
+    """Return the declaration of a result's system, from what the result keeps of it; None if it keeps nothing.
 
     Equal records give the same class, so that results of one system are rows of one row.
     """
@@ -74,7 +74,7 @@ def stand_in(result: Result | FailedRun) -> Model | None:
 
 
 def changes(runs: Sequence[ResolvedRun], store: Store) -> list[str]:
-    """A sentence for each finished run of a system whose code is another than when its result was made.
+    """Return a sentence for each finished run of a system whose code is another than when its result was made.
 
     The number of a system's own code is its version, raised by hand; to forget it would show an old score as the new.
     """
@@ -104,7 +104,7 @@ def _changed(model: Model, stored: Mapping[str, Any]) -> str:
 
 
 class StandIn:
-    """A declaration without a network."""
+    """Declaration without a network."""
 
     def architecture(self, task: Task) -> NoReturn:
         """Raise UserError: the code is not here."""
@@ -115,7 +115,7 @@ class StandIn:
         raise UserError("a system known from its results only cannot be built")
 
     def weights_needed(self) -> tuple[str, ...]:
-        """None is known."""
+        """Return nothing: the weights are unknown."""
         return ()
 
 

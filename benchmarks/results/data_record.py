@@ -1,4 +1,4 @@
-"""What a stored result says of its data: origin, sizes of the splits, scenes of the test images, train neighbours."""
+"""Keep what a stored result says of its data: origin, sizes of splits, scenes of test images, train neighbours."""
 
 from __future__ import annotations
 

@@ -46,41 +46,41 @@ KINDS: dict[str, Any] = {
 
 @dataclass(frozen=True, eq=False)
 class FailedRun:
-    """A run without a result: its identity as a result would have it, and why there is none."""
+    """Run without a result: its identity as a result would have it, and why there is none."""
 
     identity: Mapping[str, Any]
     reason: str  # one line, where it was read
     when: str  # UTC, ISO 8601
     diverged: tuple[DivergedRate, ...]  # all rates of the recipe; empty for a run that failed otherwise
     data: Mapping[str, Any]  # as of a result, or empty if the data could not be read
-    provenance: Mapping[str, Any]  # the record of a system that is not of this suite, else empty
+    provenance: Mapping[str, Any]  # the record of a system that is not of this suite, otherwise empty
 
     @cached_property
     def key(self) -> str:
-        """The run's name, from its identity."""
+        """Return the run's name, from its identity."""
         return make_key(self.identity)
 
     @property
     def state(self) -> FailureState:
-        """Whether its loss diverged, or something else kept it from a result."""
+        """Return whether its loss diverged, or something else kept it from a result."""
         return "diverged" if self.diverged else "failed"
 
     @property
     def custom_weights(self) -> tuple[str, ...]:
-        """First digits of the checkpoints it started from that are not the published files."""
+        """Return the first digits of the checkpoints it started from that are not the published files."""
         return custom_digits(self.identity["weights"])
 
     @property
     def data_description(self) -> str:
-        """One sentence on how complete the data is; empty if the data could not be read."""
+        """Return a sentence on how complete the data is; empty if the data could not be read."""
         return describe_data(self.identity["dataset"]["name"], self.data) if self.data else ""
 
     def declared(self) -> dict[str, Any]:
-        """The declared part of the identity, comparable with `Run.declared`."""
+        """Return the declared part of the identity, comparable with `Run.declared`."""
         return declared_part(self.identity)
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values; `from_json` gives the same run back."""
+        """Return plain values; `from_json` gives the same run back."""
         return {
             "key": self.key,
             "schema": FAILURE_SCHEMA,
@@ -94,7 +94,10 @@ class FailedRun:
 
     @classmethod
     def from_json(cls, raw: Any) -> FailedRun:
-        """Raises ResultDamaged if a part is missing, of another kind, or does not fit its key."""
+        """Return the failed run of plain values.
+
+        Raises ResultDamaged if a part is missing, of another kind, or does not fit its key.
+        """
         if "schema" not in raw:
             raise MadeBy01()
         require_schema(raw, FAILURE_SCHEMA, "failure")

@@ -1,4 +1,4 @@
-"""Every path below the home folder; no other module joins one. Imports no torch."""
+"""Join every path below the home folder; no other module joins one. Imports no torch."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Home:
-    """The folder where data, weights, runs and results lie: `--home`, RSSAM_HOME, or ~/.cache/rssam-bench.
+    """Folder where data, weights, runs and results lie: `--home`, RSSAM_HOME, or ~/.cache/rssam-bench.
 
     An unpacked bundle has the same layout in part: `results`, `scores` and `data`. `open_home` makes one whose own data
     sets are known by name.
@@ -28,7 +28,7 @@ class Home:
 
     @property
     def data(self) -> Path:
-        """Folder of the prepared data sets."""
+        """Return the folder of the prepared data sets."""
         return self.root / "data"
 
     @property
@@ -38,95 +38,95 @@ class Home:
         return not any(any(folder.glob("*")) for folder in folders)
 
     def dataset(self, name: str) -> Path:
-        """Folder of one prepared data set."""
+        """Return the folder of a prepared data set."""
         return self.data / name
 
     def data_card(self, name: str) -> Path:
-        """Folder of the data card of one data set."""
+        """Return the folder of the data card of a data set."""
         return self.root / "data-cards" / name
 
     @property
     def decoded(self) -> Path:
-        """Folder of decoded images, which may be deleted."""
+        """Return the folder of decoded images, which may be deleted."""
         return self.root / "cache"
 
     @property
     def weights(self) -> Path:
-        """Folder of the prepared checkpoints."""
+        """Return the folder of the prepared checkpoints."""
         return self.root / "weights"
 
     @property
     def runs(self) -> Path:
-        """Folder of the work folders of all runs."""
+        """Return the folder of the work folders of all runs."""
         return self.root / "runs"
 
     def run(self, key: str) -> Path:
-        """Folder of a run's large and private files: checkpoints, log, predictions."""
+        """Return the folder of a run's large and private files: checkpoints, log, predictions."""
         return self.runs / key
 
     def failure(self, key: str) -> Path:
-        """File that says why a run has no result."""
+        """Return the file that says why a run has no result."""
         return self.run(key) / "failure.json"
 
     @property
     def failures(self) -> list[Path]:
-        """Files of `failure` that are there, by key."""
+        """Return the files of `failure` that are there, by key."""
         return sorted(self.root.glob("runs/*/failure.json"))
 
     @property
     def results(self) -> Path:
-        """Folder of finished results, one JSON file a run."""
+        """Return the folder of finished results, a JSON file for each run."""
         return self.root / "results"
 
     def result(self, key: str) -> Path:
-        """File of a finished result."""
+        """Return the file of a finished result."""
         return self.results / f"{key}.json"
 
     @property
     def scores(self) -> Path:
-        """Folder of submissions: scored predictions, and systems evaluated on other data sets."""
+        """Return the folder of submissions: scored predictions, and systems evaluated on other data sets."""
         return self.root / "scores"
 
     def score(self, key: str) -> Path:
-        """File of a submission."""
+        """Return the file of a submission."""
         return self.scores / f"{key}.json"
 
     def metrics(self, key: str) -> Path:
-        """File of the object metrics of a run."""
+        """Return the file of the object metrics of a run."""
         return self.root / "metrics" / f"{key}.json"
 
     @property
     def test_set_log(self) -> Path:
-        """File with a line for every use of a test split."""
+        """Return the file with a line for every use of a test split."""
         return self.root / "ledger.jsonl"
 
     @property
     def speed(self) -> Path:
-        """Folder of speed records."""
+        """Return the folder of speed records."""
         return self.root / "speed"
 
     def step_time(self, name: str) -> Path:
-        """File with the time of a training step on a machine, which may be deleted."""
+        """Return the file with the time of a training step on a machine, which may be deleted."""
         return self.root / "step-times" / f"{name}.json"
 
     @property
     def downloads(self) -> Path:
-        """Folder in which `prepare` looks for published files that the user fetched; it writes nothing there."""
+        """Return the folder in which `prepare` looks for files that the user fetched; nothing is written there."""
         return self.root / "downloads"
 
     @property
     def mlflow_database(self) -> Path:
-        """SQLite file in which MLflow tracks runs."""
+        """Return the SQLite file in which MLflow tracks runs."""
         return self.root / "mlflow.db"
 
     @property
     def mlflow_lock(self) -> Path:
-        """Lock of the process that makes the database."""
+        """Return the lock file of the process that makes the database."""
         return self.root / "mlflow.lock"
 
     @property
     def mlflow_artifacts(self) -> Path:
-        """Folder of MLflow's artifacts."""
+        """Return the folder of MLflow's artifacts."""
         return self.root / "mlflow"
 
 

@@ -18,29 +18,29 @@ Record = TypeVar("Record")
 
 
 class Keyed(Protocol):
-    """A record that its file is named after."""
+    """Record that its file is named after."""
 
     @property
     def key(self) -> str:
-        """The file's name without its ending."""
+        """Return the file's name without its ending."""
 
 
 KeyedRecord = TypeVar("KeyedRecord", bound=Keyed)
 
 
 class ResultDamaged(UserError):
-    """A result file that cannot be used; the message names the file and the reason."""
+    """Raised for a result file that cannot be used; the message names the file and the reason."""
 
 
 class MadeBy01(ResultDamaged):
-    """A record of rssam-bench 0.1, which is whole and is left as it is."""
+    """Raised for a record of rssam-bench 0.1, which is whole and is left as it is."""
 
     def __init__(self, message: str = "made by rssam-bench 0.1: use rssam-bench 0.1.0 for it, and run it anew") -> None:
         super().__init__(message)
 
 
 def read_record(path: Path, decode: Callable[[Any], Record], *, follow_links: bool = True) -> Record:
-    """What `decode` makes of the file. Raises ResultDamaged naming the file, also for one that `decode` raised."""
+    """Return what `decode` makes of the file. Raises ResultDamaged naming the file, also for an error of `decode`."""
     try:
         return decode(read_json(path, follow_links=follow_links))
     except OSError as error:
@@ -64,7 +64,7 @@ def read_keyed(path: Path, decode: Callable[[Any], KeyedRecord], *, follow_links
 
 
 def read_records(folder: Path, read: Callable[[Path], Record]) -> Iterator[Record | ResultDamaged]:
-    """What `read` makes of every file of a folder, in the order of their names; a damaged one comes as its error."""
+    """Yield what `read` makes of every file of a folder, in the order of names; a damaged file comes as its error."""
     for path in sorted(folder.glob("*.json")):
         try:
             yield read(path)
@@ -104,7 +104,7 @@ def require_schema(raw: Any, schema: int, what: str) -> None:
 
 @contextmanager
 def decoding(raw: Any = None, kinds: Any = None) -> Iterator[None]:
-    """Within the block, what a missing or malformed part raises becomes ResultDamaged; so do values not of `kinds`."""
+    """Turn what a missing or malformed part raises inside into ResultDamaged; the same for values not of `kinds`."""
     if kinds is not None and (words := fault(raw, kinds)):
         raise ResultDamaged(f"a part is missing or malformed ({words})")
     try:

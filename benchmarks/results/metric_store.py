@@ -38,7 +38,7 @@ class MeasuredRun:
     sums: Mapping[ObjectMetric, FloatArray] = field(default_factory=dict)  # [images, columns] each
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values; integers stay integers."""
+        """Return plain values; integers stay integers."""
         metrics = [
             {
                 "name": metric.name,
@@ -73,7 +73,7 @@ class MeasuredRun:
 
 @dataclass(frozen=True)
 class MetricStore:
-    """The metrics below one home folder."""
+    """Store of the metrics below a home folder."""
 
     home: Path
 
@@ -88,7 +88,7 @@ class MetricStore:
 
 
 def _table(rows: Any, metric: ObjectMetric, images: int) -> FloatArray:
-    """Sums [images, columns]. Raises ValueError if they do not fit the metric."""
+    """Return sums [images, columns]. Raises ValueError if they do not fit the metric."""
     sums = np.asarray(rows)
     if sums.shape != (images, len(metric.columns)) or sums.dtype.kind not in ("i" if metric.integer else "if"):
         kind = "integers" if metric.integer else "numbers"

@@ -20,12 +20,12 @@ Picture = NDArray[np.uint8]  # [H, W, 3]
 
 
 def read_pair(folder: Path, entry: Entry) -> tuple[Picture, Labels]:
-    """Image and mask of a prepared folder. Raises DataError if one is missing or was changed since."""
+    """Return image and mask of a prepared folder. Raises DataError if a file is missing or was changed since."""
     return _read(folder, entry.image, entry.image_sha256), read_mask(folder, entry)
 
 
 def read_mask(folder: Path, entry: Entry) -> Labels:
-    """Mask of a prepared folder, [H, W]. Raises DataError if it is missing or was changed since."""
+    """Return the mask of a prepared folder, [H, W]. Raises DataError if it is missing or was changed since."""
     return _read(folder, entry.mask, entry.mask_sha256)
 
 

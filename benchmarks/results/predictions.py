@@ -28,9 +28,9 @@ Labels = NDArray[np.uint8]  # [H, W]
 
 @dataclass(frozen=True, eq=False)
 class Predictions:
-    """The labels of every test image, as `save_predictions` leaves them.
+    """Labels of every test image, as `save_predictions` leaves them.
 
-    Those of a binary task are still packed, eight pixels of a line in a byte.
+    Labels of a binary task are still packed, eight pixels of a line in a byte.
     """
 
     images: tuple[str, ...]
@@ -39,13 +39,16 @@ class Predictions:
     packed: bool
 
     def labels(self, image: str) -> Labels:
-        """Labels uint8 [H, W] of one image: its classes, or for a binary task 1 in the foreground."""
+        """Return labels uint8 [H, W] of an image: its classes, or for a binary task 1 in the foreground."""
         rows = self.stored[self.images.index(image)]
         return np.unpackbits(rows, axis=-1, count=self.shape[1]) if self.packed else rows
 
 
 def read_predictions(path: Path, *, binary: bool) -> Predictions:
-    """Raises DataError, naming the file, if it is missing, damaged, or of another kind of task."""
+    """Read the predictions of a run.
+
+    Raises DataError, naming the file, if it is missing, damaged, or of another kind of task.
+    """
     try:
         with np.load(path, allow_pickle=False) as archive:
             count, height, width = (int(size) for size in archive["shape"])
@@ -61,7 +64,14 @@ def read_predictions(path: Path, *, binary: bool) -> Predictions:
 
 
 def save_predictions(path: Path, images: Sequence[str], labels: Sequence[Labels], *, binary: bool) -> None:
-    """Write the predicted labels of the test images: bits for a binary task, bytes otherwise. They stay at home."""
+    """Write the predicted labels of the test images: bits for a binary task, bytes otherwise. They stay at home.
+
+    Args:
+        path: the file.
+        images: stems of the test images.
+        labels: of each image, uint8 [H, W], all of one size.
+        binary: whether the task has one class.
+    """
     stacked = np.stack(labels)  # [images, H, W]
     buffer = io.BytesIO()
     np.savez_compressed(
@@ -74,7 +84,10 @@ def save_predictions(path: Path, images: Sequence[str], labels: Sequence[Labels]
 
 
 def save_probabilities(path: Path, images: Sequence[str], histograms: NDArray[np.int64]) -> None:
-    """Histograms [images, channels, bins, 2] of every test image, with the edges of their bins. They stay at home."""
+    """Write histograms [images, channels, bins, 2] of all test images, with the edges of their bins.
+
+    They stay at home.
+    """
     buffer = io.BytesIO()
     np.savez_compressed(buffer, images=np.asarray(images), edges=np.asarray(EDGES), counts=histograms)
     write_atomic(path, buffer.getvalue())

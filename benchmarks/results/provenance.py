@@ -24,7 +24,10 @@ RECORDED = (
 
 
 def provenance(device: torch.device) -> dict[str, Any]:
-    """Where and with what a result was made: versions, source commit, machine, time. None of it is in the key."""
+    """Return where and with what a result was made: versions, source commit, machine, time.
+
+    None of it is in the key.
+    """
     import torch
 
     return {
@@ -40,7 +43,7 @@ def provenance(device: torch.device) -> dict[str, Any]:
 
 
 def source_commit() -> str | None:
-    """Commit of the source tree this runs from, "-dirty" if it was changed since.
+    """Return the commit of the source tree this runs from, "-dirty" if it was changed since.
 
     Outside a clone it is what RSSAM_BENCH_COMMIT says, None without.
     """
@@ -58,7 +61,7 @@ def source_commit() -> str | None:
 
 
 def peak_memory(device: torch.device) -> int:
-    """Highest memory so far in bytes: allocated on a CUDA device, resident of this process on the CPU."""
+    """Return the highest memory so far in bytes: allocated on a CUDA device, resident of this process on the CPU."""
     if device.type == "cuda":
         import torch
 
@@ -68,7 +71,7 @@ def peak_memory(device: torch.device) -> int:
 
 
 def device_name(device: torch.device) -> str:
-    """What the maker calls it."""
+    """Return the maker's name of the device."""
     if device.type != "cuda":
         return processor_name()
     import torch

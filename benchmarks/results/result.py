@@ -1,4 +1,4 @@
-"""The result of one run: integer counts of every test image, history, provenance."""
+"""Define the result of a run: integer counts of every test image, history, provenance."""
 
 from __future__ import annotations
 
@@ -91,13 +91,13 @@ def require_consistent(identity: Mapping[str, Any], system: Mapping[str, Any] | 
         for part in ("added", "small", "cli_options"):
             if unknown := set(system[part]) - set(defaults):
                 raise ResultDamaged(f"{part} of its system names {min(unknown)}, which is no option of it")
-    if odd := [name for name in replaced if not all(is_line(each.get(name, "")) for each in given)]:
+    if odd := [name for name in replaced if not all(is_line(values.get(name, "")) for values in given)]:
         raise ResultDamaged(f"its option {odd[0]} is expected to be a line")
 
 
 @dataclass(frozen=True)
 class Result(CountedTest):
-    """What a finished run left: integer counts of every test image, its history, and where it came from.
+    """Result of a finished run: integer counts of every test image, its history, and where it came from.
 
     `identity` is that of `ResolvedRun`; `data` has train, val and test too, and train_neighbours if scenes are known.
 
@@ -122,38 +122,38 @@ class Result(CountedTest):
 
     @cached_property
     def key(self) -> str:
-        """The run's name, from its identity."""
+        """Return the run's name, from its identity."""
         return make_key(self.identity)
 
     @property
     def task(self) -> Task:
-        """What its network was built for: the crop where its recipe has one, else the whole image."""
+        """Return what its network was built for: the crop where its recipe has one, otherwise the whole image."""
         crop = self.identity["recipe"]["crop"]
         whole = find_dataset(self.identity["dataset"]["name"]).image_size
         return Task(self.classes, whole if crop is None else (crop, crop))
 
     @property
     def overflows(self) -> int:
-        """How many optimiser steps were left out because their gradients overflowed float16."""
+        """Return how many optimiser steps were left out because their gradients overflowed float16."""
         return sum(int(epoch.get("overflows", 0)) for epoch in self.history)
 
     @property
     def custom_weights(self) -> tuple[str, ...]:
-        """First digits of the checkpoints it starts from that are not the published files."""
+        """Return the first digits of the checkpoints it starts from that are not the published files."""
         return custom_digits(self.identity["weights"])
 
     @property
     def collapsed(self) -> bool:
-        """Whether the run did not even reach the constant answer: such a run is never tabled as a score."""
+        """Return whether the run did not even reach the constant answer: such a run is never tabled as a score."""
         dice = self.scores.dice
         return not dice > self.constant_dice
 
     def declared(self) -> dict[str, Any]:
-        """The declared part of the identity, comparable with `Run.declared`."""
+        """Return the declared part of the identity, comparable with `Run.declared`."""
         return declared_part(self.identity)
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values; `from_json` gives the same result back."""
+        """Return plain values; `from_json` gives the same result back."""
         return {
             **self.counted_json(),
             "schema": RESULT_SCHEMA,
@@ -170,7 +170,10 @@ class Result(CountedTest):
 
     @classmethod
     def from_json(cls, raw: Mapping[str, Any]) -> Result:
-        """Raises ResultDamaged if a part is missing, of another format, or does not fit its key."""
+        """Return the result of plain values.
+
+        Raises ResultDamaged if a part is missing, of another format, or does not fit its key.
+        """
         require_schema(raw, RESULT_SCHEMA, "result")
         with decoding(raw, RESULT_KINDS):
             result = cls(

@@ -22,19 +22,22 @@ class Store:
 
     @property
     def results(self) -> Path:
-        """Folder of finished results."""
+        """Return the folder of finished results."""
         return Home(self.home).results
 
     def path(self, key: str) -> Path:
-        """File of a finished result."""
+        """Return the file of a finished result."""
         return Home(self.home).result(key)
 
     def work(self, key: str) -> Path:
-        """Folder of a run's large and private files: checkpoints, log, predictions."""
+        """Return the folder of a run's large and private files: checkpoints, log, predictions."""
         return Home(self.home).run(key)
 
     def get(self, key: str) -> Result | None:
-        """The finished result of that key, or None. Raises ResultDamaged, naming the file, if it cannot be used."""
+        """Return the finished result of that key, or None.
+
+        Raises ResultDamaged, naming the file, if it cannot be used.
+        """
         path = self.path(key)
         return read_result(path) if os.path.lexists(path) else None
 
@@ -49,7 +52,7 @@ class Store:
         write_record(self.path(result.key), result.to_json())
 
     def lock(self, key: str) -> FileLock:
-        """The lock of a run; the operating system frees it when its holder ends, however that happens."""
+        """Return the lock of a run; the operating system frees it when its holder ends, however that happens."""
         self.work(key).mkdir(parents=True, exist_ok=True)
         return FileLock(self.work(key) / "lock")
 
@@ -65,5 +68,5 @@ def read_result(path: Path, *, follow_links: bool = True) -> Result:
 
 
 def read_results(folder: Path) -> Iterator[Result | ResultDamaged]:
-    """Every result file of a folder in the order of their names; a damaged one comes as its error."""
+    """Yield every result file of a folder in the order of their names; a damaged file comes as its error."""
     return read_records(folder, read_result)

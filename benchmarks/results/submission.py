@@ -67,37 +67,40 @@ class Submission(CountedTest):
 
     @property
     def kind(self) -> SubmissionKind:
-        """Which of the two."""
+        """Return whether predictions were scored or a system was evaluated."""
         kind: SubmissionKind = self.identity["kind"]
         return kind
 
     @property
     def name(self) -> str:
-        """What the user calls it, or the title of the system that predicted."""
+        """Return the user's name for it, or the title of the system that predicted."""
         return str(self.data.get("title", self.identity["name"]))
 
     @property
     def dataset(self) -> str:
-        """The data set it was counted on."""
+        """Return the name of the data set it was counted on."""
         return str(self.identity["dataset"]["name"])
 
     @cached_property
     def key(self) -> str:
-        """Its file's name, from the identity."""
+        """Return the name of its file, from the identity."""
         return submission_key(self.identity)
 
     @property
     def parameters(self) -> Mapping[str, int]:
-        """No counts of parameters, because the network is unknown."""
+        """Return no counts of parameters, because the network is unknown."""
         return {}
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values; `from_json` gives the same submission back."""
+        """Return plain values; `from_json` gives the same submission back."""
         return {**self.counted_json(), "schema": SUBMISSION_SCHEMA, "reading": list(self.reading)}
 
     @classmethod
     def from_json(cls, raw: Any) -> Submission:
-        """Raises ResultDamaged if a part is missing, of another format, or does not fit its key."""
+        """Return the submission of plain values.
+
+        Raises ResultDamaged if a part is missing, of another format, or does not fit its key.
+        """
         require_schema(raw, SUBMISSION_SCHEMA, "score")
         with decoding(raw, SUBMISSION_KINDS):
             submission = cls(**cls.counted_fields(raw), reading=tuple(raw["reading"]))
@@ -164,5 +167,5 @@ def read_submission(path: Path, *, follow_links: bool = True) -> Submission:
 
 
 def read_submissions(home: Path) -> Iterator[Submission | ResultDamaged]:
-    """Every submission of a home in the order of their files; a damaged one comes as its error."""
+    """Yield every submission of a home in the order of their files; a damaged file comes as its error."""
     return read_records(Home(home).scores, read_submission)

@@ -1,7 +1,7 @@
 """Log every use of a test split, never rewritten: a test set wears out by being looked at.
 
-One line of JSON a use in `ledger.jsonl` of the home, appended by one write of the operating system, so that processes
-that test at the same time do not mix their lines.
+Each use is a line of JSON in `ledger.jsonl` of the home. It is appended by one write of the operating system, so that
+processes that test at the same time do not mix their lines.
 """
 
 from __future__ import annotations
@@ -35,7 +35,10 @@ MOST_BYTES = 256 << 20
 
 @dataclass(frozen=True)
 class TestSetUse:
-    """One use of a test split. `split` is the digest of data and split; an interrupted test that is repeated is two."""
+    """Use of a test split.
+
+    `split` is the digest of data and split; an interrupted test that is repeated counts as two uses.
+    """
 
     time: str  # UTC, ISO 8601
     key: str
@@ -47,7 +50,7 @@ class TestSetUse:
 
 @dataclass(frozen=True)
 class Ledger:
-    """All uses in the order they were written, and one sentence for each line that cannot be read."""
+    """Uses in the order they were written, and a sentence for each line that cannot be read."""
 
     uses: tuple[TestSetUse, ...]
     damaged: tuple[str, ...]
@@ -55,7 +58,7 @@ class Ledger:
 
 @dataclass(frozen=True)
 class SplitUses:
-    """How often one test split was used: by how many runs, of how many systems; and how often by anything else."""
+    """Number of uses of a test split: by how many runs, of how many systems, and by anything else."""
 
     dataset: str
     split: str
@@ -73,7 +76,18 @@ def record_use(home: Path, resolved: ResolvedRun, purpose: UsePurpose = "test") 
 
 
 def append_use(home: Path, key: str, system: str, dataset: str, split: str, purpose: UsePurpose) -> None:
-    """Append a use of what may be no run; see `record_use`. Raises UserError if the home is for reading alone."""
+    """Append a use of what may be no run; see `record_use`.
+
+    Raises UserError if the home is for reading alone.
+
+    Args:
+        home: the home folder.
+        key: of the run or submission.
+        system: its name.
+        dataset: its name.
+        split: digest of data and split.
+        purpose: what the split was used for.
+    """
     time = datetime.now(UTC).isoformat(timespec="seconds")
     use = TestSetUse(time=time, key=key, system=system, dataset=dataset, split=split, purpose=purpose)
     require_writable(home, f"the log of the test split's uses, {Home(home).test_set_log.name},")
@@ -92,13 +106,13 @@ def append_use(home: Path, key: str, system: str, dataset: str, split: str, purp
 
 
 def _torn(descriptor: int) -> bool:
-    """Whether the file ends within a line, as a power cut may leave it: the next line must not be spoiled by it."""
+    """Return whether the file ends within a line, as a power cut may leave it: the next line must start anew."""
     size = os.fstat(descriptor).st_size
     return size > 0 and os.pread(descriptor, 1, size - 1) != b"\n"
 
 
 def read_ledger(home: Path, *, most_damaged: int | None = None) -> Ledger:
-    """The home's ledger; empty if there is none. Never raises for its content.
+    """Return the home's ledger; empty if there is none. Never raises for its content.
 
     After `most_damaged` lines that cannot be read, the rest of the file is left and a sentence says so.
     """
@@ -130,7 +144,7 @@ def read_ledger(home: Path, *, most_damaged: int | None = None) -> Ledger:
 
 
 def count_uses(uses: Sequence[TestSetUse]) -> tuple[SplitUses, ...]:
-    """Uses by test split, the most used of each data set first."""
+    """Return uses by test split, the most used of each data set first."""
     splits: dict[tuple[str, str], list[TestSetUse]] = {}
     for use in uses:
         splits.setdefault((use.dataset, use.split), []).append(use)

@@ -1,7 +1,7 @@
 """Evaluate a trained system on a data set it was not trained on: no training, no choice, one pass.
 
-Classes are matched by their names, whatever their case and their order; `--classes a=b` says that what the system calls
-a is b in the data. Several classes of the system may be one class of the data; on a data set with one class, all other
+Classes are matched by their names, whatever their case and their order. `--classes a=b` says that what the system calls
+a is b in the data. Several classes of the system may be one class of the data. On a data set with one class, all other
 classes of the system are background.
 """
 
@@ -38,19 +38,19 @@ from rssam.parameters import parameters_digest
 
 
 class ClassesDoNotMatch(UserError):
-    """A system and a data set whose classes do not match."""
+    """Raised for a system and a data set whose classes do not match."""
 
 
 @dataclass(frozen=True)
 class ClassMapping:
-    """Which classes of a trained system count as which class of a data set; `sources[i]` are those of class i."""
+    """Mapping of the classes of a trained system to those of a data set; `sources[i]` are those of class i."""
 
     trained: tuple[str, ...]
     tested: tuple[str, ...]
     sources: tuple[tuple[int, ...], ...]
 
     def to_json(self) -> list[list[str]]:
-        """Pairs of names: the system's, the data set's."""
+        """Return pairs of names: the system's, the data set's."""
         return [
             [self.trained[source], name]
             for name, sources in zip(self.tested, self.sources, strict=True)
@@ -61,8 +61,8 @@ class ClassMapping:
 def match_classes(trained: Sequence[str], tested: Sequence[str], declared: Mapping[str, str]) -> ClassMapping:
     """Match classes by name; `declared` says for a class of the system which of the data set it is.
 
-    Raises ClassesDoNotMatch if a name is unknown, if a class of the data set stays without one, or if a class of a
-    system for several has no place in a data set of several.
+    Raises ClassesDoNotMatch if a name is unknown, or if a class of the data set stays without a class of the system.
+    The same if a data set of several classes has no place for a class of the system.
     """
     unknown = [name for name in declared if _plain(name) not in map(_plain, trained)]
     foreign = [name for name in declared.values() if _plain(name) not in map(_plain, tested)]
@@ -94,7 +94,7 @@ def match_classes(trained: Sequence[str], tested: Sequence[str], declared: Mappi
 
 
 class MappedNetwork(nn.Module):
-    """A network whose logits are brought to another list of classes: of several that are one, the largest counts.
+    """Network whose logits are brought to another list of classes: of several that are one, the largest counts.
 
     So the largest logit of the data set's classes belongs to the class with the largest of the system's. For one class
     the logit is what it has above the largest of all others.
@@ -105,7 +105,7 @@ class MappedNetwork(nn.Module):
         self.net, self.mapping = net, mapping
 
     def forward(self, images: Tensor) -> Tensor:
-        """Images [B, 3, H, W] to logits [B, channels of the data set's task, H, W]."""
+        """Map images [B, 3, H, W] to logits [B, channels of the data set's task, H, W]."""
         logits: Tensor = self.net(images)  # [B, channels of the system, H, W]
         if len(self.mapping.trained) == 1:
             return logits
@@ -210,7 +210,7 @@ def _size_rule(trained: TrainedNetwork, crop: int | None) -> str:
 
 
 def _copies(session: Session, trained_on: str, test_images: ImagesToScore) -> int | None:
-    """How many of the images are also in the data set it was trained on; None if that one is not prepared here."""
+    """Return how many of the images are also in the data set it was trained on; None if that is not prepared here."""
     try:
         manifest = load_manifest(session.data_folder(trained_on), trained_on)
     except NotPrepared:
@@ -220,5 +220,5 @@ def _copies(session: Session, trained_on: str, test_images: ImagesToScore) -> in
 
 
 def _plain(name: str) -> str:
-    """A class name without case, and with one kind of gap."""
+    """Return a class name without case, and with one kind of gap."""
     return " ".join(name.casefold().replace("_", " ").replace("-", " ").split())

@@ -55,13 +55,14 @@ def read_values(source: SourceFile, declared: Encoding | None) -> tuple[NDArray[
 def threshold(ranges: Sequence[tuple[str, float, float]], declared: Encoding | None) -> float:
     """Return the number above which floats are foreground, of the name, lowest and highest value of each file.
 
-    Within 0..1 they are probabilities. Of both signs and more than `BEYOND` out of 0..1 they are logits, if no file is
-    within 0..1 and the highest value is none of another scale. Raises BadPicture for anything else, unless declared.
+    Within 0..1 they are probabilities. Of both signs and more than `BEYOND` out of 0..1 they are logits. Not so if a
+    file is within 0..1, or if the highest value is of another scale. Raises BadPicture for anything else, unless
+    declared.
     """
     if not ranges or declared == "logits":
         return 0.0
-    lowest, low, _ = min(ranges, key=lambda each: each[1])
-    highest, _, high = max(ranges, key=lambda each: each[2])
+    lowest, low, _ = min(ranges, key=lambda file: file[1])
+    highest, _, high = max(ranges, key=lambda file: file[2])
     found = f"floats from {low:g} ({lowest}) to {high:g} ({highest})"
     near = low >= -BEYOND and high <= 1 + BEYOND
     if declared == "probabilities":

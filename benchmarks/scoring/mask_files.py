@@ -3,8 +3,8 @@
 Of a task with one class:
 - 0 and 1, 0 and 255, one bit or boolean: which of the first two is decided over all files together;
 - colours: black, and the colour of the data set's class;
-- floats [H, W] or [1, H, W]: probabilities (foreground above 0.5) or logits (above 0), as `float_maps` decides; floats
-  [2, H, W]: background and foreground, the larger one.
+- floats [H, W] or [1, H, W]: probabilities (foreground above 0.5) or logits (above 0), as `float_maps` decides;
+- floats [2, H, W]: background and foreground, of which the larger counts.
 Of several classes: their numbers from 0, in the order of the data set; its colours; floats [classes, H, W], the
 largest.
 One channel for each class, of which one is set (one-hot), is declared: other bands look alike.
@@ -54,7 +54,7 @@ LOW, HIGH = 1, 2
 
 @dataclass(frozen=True)
 class LabelFile:
-    """One decoded file, a byte for each pixel, packed: a whole test split fits into memory."""
+    """Decoded file, a byte for each pixel, packed: a whole test split fits into memory."""
 
     path: Path
     encoding: MaskEncoding
@@ -68,21 +68,29 @@ class LabelFile:
     def of(
         cls, path: Path, encoding: MaskEncoding, codes: NDArray[np.uint8], low: float = 0.0, high: float = 0.0
     ) -> LabelFile:
-        """A file of codes uint8 [H, W]."""
+        """Return a file of codes uint8 [H, W].
+
+        Args:
+            path: the file.
+            encoding: what the codes stand for.
+            codes: uint8 [H, W].
+            low: lowest value of a file of floats.
+            high: highest value of a file of floats.
+        """
         values = frozenset(np.unique(codes).tolist()) if encoding == "numbers" else frozenset()
         size = codes.shape[0], codes.shape[1]
         return cls(path, encoding, size, zlib.compress(np.ascontiguousarray(codes).tobytes(), 1), values, low, high)
 
     @property
     def codes(self) -> NDArray[np.uint8]:
-        """The bytes, uint8 [H, W]."""
+        """Return the bytes, uint8 [H, W]."""
         codes: NDArray[np.uint8] = np.frombuffer(zlib.decompress(self.packed), np.uint8).reshape(self.size)
         return codes
 
 
 @dataclass(frozen=True)
 class LabelReader:
-    """Reads files of one data set: `classes` are its names, `palette` the colour of each."""
+    """Reader of the files of a data set: `classes` are its names, `palette` the colour of each."""
 
     classes: tuple[str, ...]
     palette: tuple[Colour, ...]
@@ -90,12 +98,12 @@ class LabelReader:
 
     @property
     def binary(self) -> bool:
-        """Whether there is one class, and a background."""
+        """Return whether there is one class, and a background."""
         return len(self.classes) == 1
 
     @property
     def colours(self) -> Mapping[int, int]:
-        """Label of each colour, packed into one number as in `colour_codes`."""
+        """Return the label of each colour, packed into one number as in `colour_codes`."""
         palette = (BLACK, self.palette[0]) if self.binary else self.palette
         return {red << 16 | green << 8 | blue: label for label, (red, green, blue) in enumerate(palette)}
 
@@ -133,7 +141,7 @@ class LabelReader:
         raise BadPicture(f"expected {self.expected}, found also the colours {unknown}")
 
     def _by_colour(self, picture: Image.Image) -> tuple[NDArray[np.uint8] | None, str]:
-        """Labels by the data set's colours; None, and the colours that are not, where there are others."""
+        """Return labels by the data set's colours; None, and the unknown colours, if there are any."""
         codes = colour_codes(picture)
         present, places = np.unique(codes, return_inverse=True)
         unknown = [code for code in present.tolist() if code not in self.colours]
@@ -143,7 +151,7 @@ class LabelReader:
         return table[places.reshape(codes.shape)], ""
 
     def _palette(self, path: Path, places: NDArray[np.int64], by_colour: NDArray[np.uint8] | None) -> LabelFile:
-        """A picture that has both numbers and colours: both are believed if they agree, or if only one can be."""
+        """Return the file of a picture with numbers and colours: both count if they agree, or the only possible one."""
         if by_colour is None:
             return self._numbers(path, places)
         try:
@@ -160,7 +168,7 @@ class LabelReader:
         return LabelFile.of(path, "labels", by_colour)
 
     def _numbers(self, path: Path, numbers: NDArray[Any]) -> LabelFile:
-        """A file of whole numbers or booleans [H, W]."""
+        """Return the file of whole numbers or booleans [H, W]. Raises BadPicture for other numbers than classes."""
         present = np.unique(numbers).tolist()
         allowed = {0, 1, WHITE} if self.binary else set(range(len(self.classes)))
         unknown = [str(value) for value in present if value not in allowed]
@@ -196,7 +204,7 @@ class LabelReader:
         raise BadPicture(f"expected {self.expected}, found {array.dtype} of shape {list(array.shape)}{hint}")
 
     def _floats(self, path: Path, array: NDArray[np.floating[Any]]) -> LabelFile:
-        """Probabilities or logits [H, W] or [channels, H, W]; or whole numbers, unless it is declared otherwise."""
+        """Return the file of probabilities or logits [H, W] or [channels, H, W]; whole numbers if not declared so."""
         if np.isnan(array).any():
             raise BadPicture(f"{int(np.isnan(array).sum())} of its values are no numbers (NaN)")
         if array.ndim == 3:
@@ -212,7 +220,7 @@ class LabelReader:
         return LabelFile.of(path, "floats", codes, float(values[0]), float(values[-1]))
 
     def _one_hot(self, path: Path, array: NDArray[Any]) -> LabelFile:
-        """A channel for each class, in which its pixels alone are set: to 1, or all to one other number."""
+        """Return the file of a channel for each class, in which its pixels alone are set: to one number in all."""
         self._require_channels(array)
         is_set = array != 0
         other = int((is_set.sum(axis=0) != 1).sum())
@@ -235,7 +243,7 @@ class LabelReader:
 
     @property
     def expected(self) -> str:
-        """What a file may hold, in words."""
+        """Return in words what a file may hold."""
         if self.encoding == "one-hot":
             channels = ("background", *self.classes) if self.binary else self.classes
             return f"a channel for each of {', '.join(channels)}, [{len(channels)}, H, W]"
@@ -250,7 +258,7 @@ class LabelReader:
 
 
 def resolve_encoding(files: Sequence[LabelFile], declared: Encoding | None = None) -> tuple[int, float]:
-    """What all files together say of undecided ones: the number that is foreground, and the threshold of floats.
+    """Return the number that is foreground, and the threshold of floats, from all files together.
 
     Raises BadPicture naming files that cannot be of one kind, or floats that could be of two.
     """
@@ -277,7 +285,7 @@ def _require_declared(files: Sequence[LabelFile], declared: Encoding) -> None:
 
 
 def labels_of(file: LabelFile, foreground: int, threshold: float) -> NDArray[np.uint8]:
-    """Labels uint8 [H, W] of a file, under what `resolve_encoding` found."""
+    """Return labels uint8 [H, W] of a file, under what `resolve_encoding` found."""
     if file.encoding in ("labels", "largest", "one-hot"):
         return file.codes
     if file.encoding == "numbers":

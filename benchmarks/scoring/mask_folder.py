@@ -41,7 +41,14 @@ def read_folder(
 ) -> PredictedLabels:
     """Read the predictions of a folder: a file for each test image, named by its stem and `suffix`.
 
-    `encoding` is what the user declares their values to be. Raises PredictionsUnfit listing all that is wrong.
+    Raises PredictionsUnfit listing all that is wrong.
+
+    Args:
+        folder: the folder of masks.
+        test_images: the images to score.
+        suffix: what follows the stem in file names.
+        progress: called after each file.
+        encoding: what the user declares their values to be; None to read it off the files.
     """
     if not folder.is_dir():
         instead = "a file" if folder.is_file() else "nothing"
@@ -102,7 +109,7 @@ def read_folder(
 
 
 def _read(paths: Sequence[Path], reader: LabelReader, entry: Entry) -> tuple[str, LabelFile | None]:
-    """What is wrong with the file of one image, or the file."""
+    """Return what is wrong with the file of an image, or the file."""
     if len(paths) > 1:
         return f"{' and '.join(path.name for path in paths)}: several files for one image", None
     try:
@@ -117,7 +124,7 @@ def _read(paths: Sequence[Path], reader: LabelReader, entry: Entry) -> tuple[str
 
 
 def _sizes(label_files: dict[str, LabelFile], entries: dict[str, Entry], native: bool) -> list[str]:
-    """Files of the prepared size among others of the source's: which of the two is meant must be the same for all."""
+    """Return a sentence on files of the prepared size among files of the source's; nothing if all are alike."""
     if not native:
         return []
     small = [file.path.name for stem, file in label_files.items() if file.size != entries[stem].source_size]
@@ -150,7 +157,7 @@ def _reading(
 def _all_wrong(
     folder: Path, test_images: ImagesToScore, missing: Sequence[str], faults: Sequence[str], foreign: Sequence[str]
 ) -> str:
-    """One message with everything that is wrong."""
+    """Return a message with everything that is wrong."""
     split = f"seed {test_images.split_seed}" + (", by scenes" if test_images.split_rule == "blocked" else "")
     count, name = len(test_images.entries), test_images.dataset.name
     parts = [f"{folder} cannot be scored on the {count} test images of {name} ({split}):"]

@@ -1,6 +1,6 @@
 """Measure object metrics on the maps a run has left in its home, image by image in processes.
 
-Trains and predicts nothing. The masks and maps must give the very counts of the run's result, pixel for pixel: so what
+Trains and predicts nothing. The masks and maps must give the counts of the run's result, pixel for pixel: so what
 is measured is what was scored.
 """
 
@@ -31,7 +31,7 @@ from rssam.files import require_writable, sha256_file
 
 @dataclass(frozen=True, eq=False)
 class _Job:
-    """One image to measure."""
+    """Image to measure."""
 
     folder: Path
     entry: Entry
@@ -66,8 +66,8 @@ def measure_run(
 
     Returns: the sums of the run, and the metrics that had to be measured.
 
-    Raises DataError if maps or masks are missing, damaged, or not those that the result was counted on; UserError
-    before anything is measured if the sums could not be stored.
+    Raises DataError if maps or masks are missing, damaged, or not those that the result was counted on. Raises
+    UserError before anything is measured if the sums could not be stored.
     """
     maps = Store(home).work(result.key) / PREDICTIONS
     if not maps.is_file():
@@ -103,7 +103,10 @@ def measure_run(
 
 
 def _entries(folder: Path, result: Result) -> list[Entry]:
-    """The prepared pairs of the test images, in the order of the result."""
+    """Return the prepared pairs of the test images, in the order of the result.
+
+    Raises DataError if some are missing.
+    """
     name = result.identity["dataset"]["name"]
     by_stem = {entry.stem: entry for entry in load_manifest(folder, name).entries}
     if missing := [stem for stem in result.images if stem not in by_stem]:

@@ -43,7 +43,7 @@ from rssam.errors import UserError
 
 @dataclass(frozen=True)
 class ScoredSubmission:
-    """A stored submission, its file, and notes for the user; `cached` if it was counted before."""
+    """Submission as stored, its file, and notes for the user; `cached` if it was counted before."""
 
     submission: Submission
     path: Path
@@ -164,7 +164,7 @@ def digest(test_images: ImagesToScore, predicted: PredictedLabels) -> str:
 
 
 def _namesakes(home: Path, key: str, name: str, dataset: str) -> list[str]:
-    """Other submissions that a table would show under the same name."""
+    """Return a sentence for each other submission that a table would show under the same name."""
     sentences = []
     for path in sorted(Home(home).scores.glob(f"{dataset}-scored-*.json")):
         submission = _readable(path)
@@ -174,7 +174,7 @@ def _namesakes(home: Path, key: str, name: str, dataset: str) -> list[str]:
 
 
 def _readable(path: Path) -> Submission | None:
-    """A stored submission; None if its file is damaged, for it is about to be written again."""
+    """Return a stored submission; None if its file is damaged, because it is about to be written again."""
     try:
         return read_submission(path)
     except ResultDamaged:

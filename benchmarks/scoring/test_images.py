@@ -32,17 +32,17 @@ class ImagesToScore:
 
     @property
     def digest(self) -> str:
-        """Of data and split, as in the identity of a run."""
+        """Return the digest of data and split, as in the identity of a run."""
         return self.manifest.digest(self.split_seed, self.split_rule)
 
     @property
     def task(self) -> Task:
-        """Classes and size of the images."""
+        """Return classes and size of the images."""
         return Task(self.dataset.classes, self.manifest.image_size)
 
     @property
     def record(self) -> dict[str, Any]:
-        """What reports say of the data."""
+        """Return what reports say of the data."""
         return {**self.manifest.facts, **shared_scenes(self.entries)}
 
 

@@ -30,7 +30,15 @@ STEPS = 6
 def images_per_second(
     data: PreparedDataset, recipe: Recipe, workers: int, groups: int, *, pinned: bool = False
 ) -> float:
-    """Images that come as a training asks for them, with nothing to wait for; the first group is not timed."""
+    """Return how many images a second come as a training asks for them; the first group is not timed.
+
+    Args:
+        data: the prepared images.
+        recipe: decides on groups, crops and flips.
+        workers: processes that read.
+        groups: how many are timed.
+        pinned: read into pinned memory, as for a GPU.
+    """
     group = min(recipe.group, len(data) * recipe.crops)
     stream = _read_some_groups(data, recipe, workers, groups + 1, pinned=pinned)
     next(stream)
@@ -43,7 +51,16 @@ def images_per_second(
 def share_of_waiting(
     home: Path, dataset: str, model: Model, task: Task, conditions: Conditions, workers: int
 ) -> float | None:
-    """Share of a few training steps spent waiting for images of the prepared set; None if it has none of that size."""
+    """Return the share of a few training steps spent waiting for images, 0..1; None if there are none of that size.
+
+    Args:
+        home: the home folder.
+        dataset: name of the prepared set.
+        model: the system.
+        task: its classes and size of images.
+        conditions: device, precision and sizes.
+        workers: processes that read.
+    """
     folder = Home(home).dataset(dataset)
     try:
         entries: Sequence[Entry] = load_manifest(folder, dataset).entries

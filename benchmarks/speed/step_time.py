@@ -38,7 +38,14 @@ class StepTime:
 
 
 def read_step_time(home: Path, run: Run, device: str, precision: Precision) -> StepTime | None:
-    """Return what was timed before on a device of this name, None if nothing was or it cannot be read."""
+    """Return what was timed before on a device of this name, None if nothing was or it cannot be read.
+
+    Args:
+        home: the home folder.
+        run: the declaration.
+        device: its maker's name.
+        precision: of the training.
+    """
     try:
         values = read_json(_file(home, run, device, precision), most_bytes=MOST_BYTES)
     except (OSError, Unreadable):
@@ -47,7 +54,14 @@ def read_step_time(home: Path, run: Run, device: str, precision: Precision) -> S
 
 
 def time_step(home: Path, run: Run, device: Device, precision: Precision) -> StepTime:
-    """Time two steps with random weights and images, the first of which allocates; keep and return the second."""
+    """Time two steps with random weights and images, the first of which allocates; keep and return the second.
+
+    Args:
+        home: where the time is kept.
+        run: the declaration.
+        device: "cpu" or "cuda".
+        precision: of the training.
+    """
     import torch
 
     from benchmarks.results.provenance import device_name

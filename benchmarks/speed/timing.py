@@ -1,7 +1,7 @@
 """Measure what a system costs on this machine: latency, throughput, training step and memory.
 
 Weights are random: time does not depend on their values. Each round times every operation of every way once, so that
-what else the machine does hits all of them alike; ratios are of one round each, and their median is given.
+other work of the machine hits all of them alike. Ratios are of one round each, and their median is given.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ SIDE_OF_PRODUCT = {"cuda": 4096, "cpu": 1024}
 
 @dataclass(frozen=True)
 class Conditions:
-    """Where and how everything of one measurement is timed."""
+    """Conditions of a measurement: where and how everything is timed."""
 
     device: Device
     precision: Precision
@@ -69,7 +69,15 @@ class Operation:
 def measure_system(
     model: Model, task: Task, conditions: Conditions, ways: tuple[AttentionKind, ...] = ("auto",), seed: int = 0
 ) -> dict[str, Any]:
-    """The record of one system; the first of `ways` is the one whose figures stand for it, others are compared."""
+    """Return the record of a system; the first of `ways` gives its figures, others are compared with it.
+
+    Args:
+        model: the declaration.
+        task: its classes and size of images.
+        conditions: device, precision and sizes.
+        ways: kinds of attention.
+        seed: of the weights.
+    """
     with seeded(seed, deterministic=False):
         net = model.architecture(task)
     description = {
@@ -192,7 +200,7 @@ def time_network(
 
 
 def alternating(operations: list[Operation], rounds: int, device: torch.device) -> dict[str, list[float]]:
-    """Seconds of each operation in every round, after one round to warm up and a look at how often to repeat each."""
+    """Return seconds of each operation in every round, after a round to warm up and to find how often to repeat it."""
     repeats = {}
     for operation in operations:
         operation.ready()
@@ -207,7 +215,7 @@ def alternating(operations: list[Operation], rounds: int, device: torch.device) 
 
 
 def timed(run: Callable[[], object], repeats: int, device: torch.device) -> float:
-    """Seconds of one call, as the mean of `repeats` calls in a row; waits for the device before and after."""
+    """Return seconds of a call, as the mean of `repeats` calls in a row; waits for the device before and after."""
     _wait(device)
     began = time.perf_counter()
     for _ in range(repeats):
@@ -217,7 +225,7 @@ def timed(run: Callable[[], object], repeats: int, device: torch.device) -> floa
 
 
 def summary(values: list[float]) -> dict[str, Any]:
-    """Median and extremes over the rounds, and the rounds themselves."""
+    """Return median and extremes over the rounds, and the rounds themselves."""
     return {"median": median(values), "low": min(values), "high": max(values), "rounds": values}
 
 
@@ -264,7 +272,7 @@ def _record(
 
 
 def _product(conditions: Conditions) -> Operation:
-    """A product of square matrices in the precision of the networks: what the device can do at best."""
+    """Return a product of square matrices in the precision of the networks: what the device can do at best."""
     side = SIDE_OF_PRODUCT[conditions.device]
     dtype = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16, "32-true": torch.float32}[conditions.precision]
     left, right = torch.rand(2, side, side, device=conditions.device, dtype=dtype)

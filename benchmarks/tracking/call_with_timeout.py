@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 @dataclass
 class TimeoutCaller:
-    """Calls functions of a service, each for at most `seconds_to_answer`, and makes none for a while after a fault.
+    """Caller of a service, each time for at most `seconds_to_answer`; it makes no calls for a while after a fault.
 
     A call that was given up goes on in its thread; no other is made before it has ended. Each fault goes to `report`.
     """

@@ -1,8 +1,8 @@
-"""Track runs in MLflow. Nothing depends on it: whatever goes wrong with MLflow, the run goes on and says so once.
+"""Track runs in MLflow. Nothing depends on it: whatever goes wrong with MLflow, the run goes on with one note.
 
-One tracker serves all runs of a process, so that the database is opened once; `caller` limits how long MLflow is waited
+One tracker serves all runs of a process, so that the database is opened once. `caller` limits how long MLflow is waited
 for. What MLflow missed is kept for later. A note in the run's work folder is written before the MLflow run is made, and
-stays until MLflow has everything: a resumed run goes on in the same MLflow run, however its process ended, and a
+stays until MLflow has everything. So a resumed run goes on in the same MLflow run, however its process ended. A
 finished run that MLflow lacks is sent again by the next command that meets it.
 """
 
@@ -40,7 +40,7 @@ SLOWEST_BYTES = 1e6
 
 @dataclass(frozen=True)
 class MlflowElsewhere:
-    """Makes the trackers of other processes."""
+    """Maker of the trackers of other processes."""
 
     home: Path
     write_adapter: WriteAdapter | None
@@ -61,7 +61,7 @@ class MlflowTracker(Tracker):
         self._monitor: Any = None
 
     def start(self, resolved: ResolvedRun) -> None:
-        """Open the run, or go on in the MLflow run that it had before."""
+        """Open the run, or resume the MLflow run that it had before."""
         self._stop_monitor()
         note = self._note(resolved.key)
         self._run = TrackedRun(resolved, live=True, name=read_note(note) or write_note(note))
@@ -106,7 +106,7 @@ class MlflowTracker(Tracker):
         self._end("FAILED", reason)
 
     def stop(self, reason: str) -> None:
-        """Mark the run as killed; it may go on later."""
+        """Mark the run as killed; it may be resumed later."""
         self._end("KILLED", reason)
 
     def elsewhere(self) -> Callable[[Warn], Tracker]:

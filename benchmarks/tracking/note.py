@@ -1,4 +1,7 @@
-"""The note in the work folder of a run that MLflow lacks a part of: a random name that its MLflow run has as a tag."""
+"""Write and read the note in the work folder of a run that MLflow lacks a part of.
+
+It holds a random name that its MLflow run has as a tag.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Draw what a run is looked at by: its curves, and strips of images with true and predicted labels."""
+"""Draw what shows a run: its curves, and strips of images with true and predicted labels."""
 
 from __future__ import annotations
 

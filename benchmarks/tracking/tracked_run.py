@@ -26,7 +26,7 @@ MOST_METRICS = 1000
 
 @dataclass
 class TrackedRun:
-    """The run that is being tracked, and what MLflow lacks of it. The methods raise what the client raises."""
+    """Run that is being tracked, and what MLflow lacks of it. The methods raise what the client raises."""
 
     resolved: ResolvedRun
     live: bool  # it is running now, not sent after its end
@@ -45,7 +45,7 @@ class TrackedRun:
             self.samples.append((strip_file.replace("/ ", "/"), sample))
 
     def open(self, connection: Connection, images: Mapping[str, int]) -> None:
-        """Go on in the MLflow run that has the note's name, or make one; `images` are those of each split."""
+        """Resume the MLflow run that has the note's name, or make one; `images` are those of each split."""
         from mlflow.entities import Param, RunTag
 
         client, experiment, name_tag = connection.client, connection.experiment, {IDEMPOTENCY_KEY: self.name}

@@ -1,4 +1,4 @@
-"""The base class of trackers, which receive the metrics and results of runs; no result depends on one."""
+"""Define the base class of trackers, which receive the metrics and results of runs; no result depends on a tracker."""
 
 from __future__ import annotations
 
@@ -16,28 +16,28 @@ Warn = Callable[[str], None]
 
 
 class Tracker:
-    """Receives what happens to the runs of a process, one run at a time. This one ignores everything."""
+    """Receiver of what happens to the runs of a process, one run at a time; this base class ignores everything."""
 
     def start(self, resolved: ResolvedRun) -> None:
-        """A run begins, or goes on."""
+        """Note that a run begins, or is resumed."""
 
     def watch(self, candidate: str, points: Sequence[Point], sample: Sample | None) -> None:
-        """Steps or a validation of the current run are done; of several candidates, the named one's."""
+        """Take steps or a validation of the current run that are done; of several candidates, the named candidate's."""
 
     def epoch(self, metrics: Mapping[str, float], candidate: str = "") -> None:
-        """An epoch of the current run has ended."""
+        """Take the metrics of an epoch of the current run that has ended."""
 
     def finish(self, result: Result, result_file: Path) -> None:
-        """The current run is finished and stored."""
+        """Take the result of the current run, which is finished and stored."""
 
     def backfill(self, resolved: ResolvedRun, result: Result, result_file: Path) -> None:
-        """A result of an earlier command is met."""
+        """Take a result of an earlier command."""
 
     def fail(self, reason: str) -> None:
-        """The current run has failed."""
+        """Note that the current run has failed."""
 
     def stop(self, reason: str) -> None:
-        """The current run was asked to stop."""
+        """Note that the current run was asked to stop."""
 
     def elsewhere(self) -> Callable[[Warn], Tracker]:
         """Get ready for trackers in other processes, and return what makes one there; equal for equal trackers."""

@@ -26,7 +26,7 @@ def enable_activation_checkpointing(net: nn.Module) -> int:
 
 
 def _blocks(module: nn.Module, in_container: bool) -> Iterator[nn.Module]:
-    """Elements of lists and sequences that have parts but no such list within, and sequences of bare layers."""
+    """Yield elements of lists and sequences that have parts but no such list within, and sequences of bare layers."""
     layers = isinstance(module, nn.Sequential) and len(module) > 1 and not any(map(_composed, module))
     block = in_container and not isinstance(module, CONTAINERS) and _composed(module)
     if layers or (block and not any(map(_list, module.modules()))):
@@ -41,7 +41,7 @@ def _composed(module: nn.Module) -> bool:
 
 
 def _list(module: nn.Module) -> bool:
-    """Whether it is a list of two or more modules that have parts themselves."""
+    """Return whether it is a list of two or more modules that have parts themselves."""
     return isinstance(module, CONTAINERS) and sum(map(_composed, module)) > 1
 
 

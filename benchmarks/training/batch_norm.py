@@ -1,7 +1,7 @@
 """Merge running statistics of batch norm over ranks, as one device that saw all groups in turn would have them.
 
-An update is r <- (1 - m) r + m s, so k updates take r to a r + b with a = (1 - m)^k, whatever r was. A device that went
-from r to r' thus sends b = r' - a r, and the updates of all devices are made one after the other from their a and b.
+An update is r <- (1 - m) r + m s. So k updates take r to a r + b with a = (1 - m)^k, whatever r was. A device that went
+from r to r' thus sends b = r' - a r. The updates of all devices are made one after the other from their a and b.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class BatchNormStats:
 
 
 def read_stats(net: nn.Module) -> BatchNormStats:
-    """A copy, on the CPU."""
+    """Return a copy of the running statistics, on the CPU."""
     norms = _norms(net)
     values = [buffer.detach().double().cpu().reshape(-1) for norm in norms for buffer in _moments(norm)]
     updates = [norm.num_batches_tracked for norm in norms]
@@ -47,7 +47,7 @@ def write_stats(net: nn.Module, stats: BatchNormStats) -> None:
 
 
 def merge_in_order(net: nn.Module, before: BatchNormStats, after: Sequence[BatchNormStats]) -> BatchNormStats:
-    """The updates that each device made from `before` on, made one device after the other.
+    """Return the updates that each device made from `before` on, made one device after the other.
 
     Raises UserError if a batch norm of `net` averages over all updates instead (momentum None).
     """

@@ -24,11 +24,11 @@ GROUPS_AHEAD = 4
 
 
 class DataWorkerDied(UserError):
-    """A process that reads images ended abruptly."""
+    """Raised if a process that reads images ended abruptly."""
 
 
 class _EpochDataset(TorchDataset[tuple[Tensor, Tensor]]):
-    """The images of one epoch in the order they are drawn, cropped and turned as the recipe says."""
+    """Images of an epoch in the order they are drawn, cropped and turned as the recipe says."""
 
     def __init__(self, data: PreparedDataset, recipe: Recipe, seed: int, epoch: int) -> None:
         rng = np.random.default_rng([seed, epoch])
@@ -51,13 +51,13 @@ class _EpochDataset(TorchDataset[tuple[Tensor, Tensor]]):
 
 
 def _dihedral(pixels: Tensor, turn: int) -> Tensor:
-    """One of the eight symmetries of the square, by number; 0 is the identity."""
+    """Return a symmetry of the square, by its number 0..7; 0 is the identity."""
     turned = torch.rot90(pixels, turn % 4, dims=(-2, -1))
     return turned.flip(-1) if turn >= 4 else turned
 
 
 class _StreamDataset(TorchDataset[tuple[Tensor, Tensor]]):
-    """The draws of all epochs, asked for as (epoch, position)."""
+    """Draws of all epochs, asked for as (epoch, position)."""
 
     def __init__(self, data: PreparedDataset, recipe: Recipe, seed: int) -> None:
         self.data, self.recipe, self.seed = data, recipe, seed
@@ -84,10 +84,18 @@ def read_groups(
     *,
     pinned: bool = False,
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """The groups (uint8 [group, 3, H, W], uint8 [group, H, W]) of these (epoch, number in it), one after another.
+    """Return the groups (uint8 [group, 3, H, W], uint8 [group, H, W]) of these (epoch, number in it), in turn.
 
-    One stream for a whole training: `workers` start once, and read ahead into the next epoch while this one is being
-    validated. What fills no whole group is left out, others in every epoch. A set smaller than one group is one group.
+    One stream serves a whole training: `workers` start once, and read ahead into the next epoch during validation.
+    Images that fill no whole group are left out, others in every epoch. A set smaller than a group is one group.
+
+    Args:
+        data: the prepared images.
+        recipe: decides on groups, crops and flips.
+        seed: of the order, crops and flips.
+        numbers: (epoch, number in it) of the groups.
+        workers: processes that read; 0 reads in this process.
+        pinned: read into pinned memory, as for a GPU.
     """
     group = min(recipe.group, len(data) * recipe.crops)
     loader = DataLoader(
@@ -110,7 +118,7 @@ SIGNAL_COMES = 2.0
 
 
 def _raise_as_dataloader(batches: Iterator[tuple[Tensor, Tensor]]) -> Iterator[tuple[Tensor, Tensor]]:
-    """The batches; a worker's end met while its tensors were being received is raised as torch raises it elsewhere.
+    """Yield the batches; a worker's end met while its tensors were received is raised as torch raises it elsewhere.
 
     Which of the two comes first, the signal or the broken connection, is chance.
     """
@@ -129,10 +137,10 @@ def _leave_signals_to_parent(worker: int) -> None:
 
 @contextmanager
 def worker_faults(stop: Stop) -> Iterator[None]:
-    """What goes wrong in a process that reads images as one sentence. Raises DataWorkerDied, DataError or Interrupted.
+    """Turn what goes wrong in a process that reads images into a sentence.
 
-    The death of one is noticed anywhere, even within a step, so nothing is saved then. If the wish to stop reached the
-    worker too, it is an interruption.
+    Raises DataWorkerDied, DataError or Interrupted. The death of a process is noticed anywhere, even within a step, so
+    nothing is saved then. If the request to stop reached the worker too, it is an interruption.
     """
     try:
         yield

@@ -1,7 +1,7 @@
 """Write and read checkpoints without pickles: trained tensors, optimiser, random states, progress in safetensors.
 
 Frozen parameters are not written: they are in the pretrained checkpoint whose digest stands in the metadata. Each file
-holds the SHA-256 of its own content, so that a damaged file is found; the one before it is kept to fall back on.
+holds the SHA-256 of its own content, so that a damaged file is found. The file before it is kept to fall back on.
 """
 
 from __future__ import annotations
@@ -33,16 +33,16 @@ _MODEL, _OPTIMIZER, _RANDOM = "model.", "optimizer.", "random."
 
 
 class CheckpointDamaged(UserError):
-    """A checkpoint that cannot be read, or whose content is not what was written."""
+    """Raised for a checkpoint that cannot be read, or whose content is not what was written."""
 
 
 class CheckpointForeign(UserError):
-    """A whole checkpoint that belongs to another network."""
+    """Raised for a whole checkpoint that belongs to another network."""
 
 
 @dataclass(frozen=True)
 class CheckpointContent:
-    """What a checkpoint file holds."""
+    """Content of a checkpoint file."""
 
     model: dict[str, Tensor]
     optimizer: dict[str, Tensor]  # "<index of the parameter>.<name>"
@@ -53,7 +53,7 @@ class CheckpointContent:
 
 @dataclass
 class Checkpoints:
-    """The checkpoints of one training in its folder: the last, the one before it, and the best of each.
+    """Checkpoints of a training in its folder: the last, the one before it, and the best of each.
 
     `start` gives the digest of each pretrained checkpoint the network was built from; `say` is told of damage.
     """
@@ -63,7 +63,7 @@ class Checkpoints:
     say: Callable[[str], None] = lambda _: None
 
     def best(self, epoch: int) -> Path:
-        """File with the parameters of an epoch that was the best so far."""
+        """Return the file with the parameters of an epoch that was the best so far."""
         return self.folder / f"best-{epoch:04d}.safetensors"
 
     def save_best(self, net: nn.Module, epoch: int) -> None:
@@ -77,9 +77,13 @@ class Checkpoints:
         progress: Mapping[str, Any],
         random: Mapping[str, Tensor],
     ) -> None:
-        """Write the last checkpoint; the one before stays as the previous. Raises DataError if the disk is full.
+        """Write the last checkpoint; the last so far stays as the previous. Raises DataError if the disk is full.
 
-        `progress` (JSON values) names its best epoch as "best_epoch".
+        Args:
+            net: the network.
+            optimizer: its optimiser.
+            progress: JSON values, which name the best epoch as "best_epoch".
+            random: states of the random generators.
         """
         last, previous = self.folder / LAST, self.folder / PREVIOUS
         fresh = self.folder / FRESH
@@ -142,12 +146,12 @@ class Checkpoints:
 
 
 def candidate_name(rates: Sequence[float], rate: float) -> str:
-    """Folder of one rate's checkpoints within a run's; a recipe of one rate has them in the run's own."""
+    """Return the folder of a rate's checkpoints within a run's; a recipe of one rate has them in the run's own."""
     return f"rate-{rate:g}" if len(rates) > 1 else ""
 
 
 def trained_state(net: nn.Module) -> dict[str, Tensor]:
-    """What training can change: trainable parameters and persistent buffers (running statistics), by name."""
+    """Return what training can change: trainable parameters and persistent buffers (running statistics), by name."""
     frozen = {name for name, parameter in net.named_parameters() if not parameter.requires_grad}
     return {name: value.detach() for name, value in net.state_dict().items() if name not in frozen}
 
@@ -160,7 +164,16 @@ def write_checkpoint(
     start: Mapping[str, str],
     random: Mapping[str, Tensor] | None = None,
 ) -> None:
-    """Write one checkpoint atomically, down to the disk. Raises DataError if the disk is full."""
+    """Write a checkpoint atomically, down to the disk. Raises DataError if the disk is full.
+
+    Args:
+        path: the file.
+        net: the network.
+        optimizer: None for parameters alone.
+        progress: JSON values.
+        start: digest of each pretrained checkpoint that the network was built from.
+        random: states of the random generators.
+    """
     tensors = {f"{_MODEL}{name}": value for name, value in trained_state(net).items()}
     tensors |= {f"{_RANDOM}{name}": value for name, value in (random or {}).items()}
     if optimizer is not None:
@@ -206,6 +219,13 @@ def restore(
 
     Raises CheckpointForeign listing every tensor that is missing, unexpected or of another shape, or if the pretrained
     checkpoint beneath is another one.
+
+    Args:
+        path: the file, for messages.
+        content: what was read of it.
+        net: the network.
+        optimizer: None for parameters alone.
+        start: digest of each pretrained checkpoint that the network was built from.
     """
     if content.start != dict(start):
         raise CheckpointForeign(
@@ -235,7 +255,7 @@ def restore(
 
 
 def differences(expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> list[str]:
-    """One phrase for every kind of difference, with every name."""
+    """Return a phrase for every kind of difference, with every name."""
     missing, unexpected = sorted(expected.keys() - found.keys()), sorted(found.keys() - expected.keys())
     of_another_kind = [
         f"{name} (expected {_kind(expected[name])}, found {_kind(found[name])})"
@@ -247,7 +267,10 @@ def differences(expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> 
 
 
 def _optimizer_differences(parameters: list[Tensor], found: Mapping[str, Tensor]) -> list[str]:
-    """The same for the optimiser's state: every parameter has the same entries or none, of its own shape or scalars."""
+    """Return the differences of the optimiser's state.
+
+    Every parameter must have the same entries or none, of its own shape or scalars.
+    """
     by_index: dict[str, dict[str, Tensor]] = {}
     for name, value in found.items():
         index, _, key = name.partition(".")
@@ -272,7 +295,10 @@ def _kind(value: Tensor) -> tuple[str, tuple[int, ...]]:
 
 
 def content_digest(tensors: Mapping[str, Tensor], metadata: Mapping[str, Any]) -> str:
-    """SHA-256 of names, types, shapes and bytes of all tensors (on the CPU, contiguous) and of what is said of them."""
+    """Return the SHA-256 of names, types, shapes and bytes of all tensors, and of `metadata`.
+
+    Tensors are on the CPU and contiguous.
+    """
     digest = hashlib.sha256(json.dumps(dict(metadata), sort_keys=True).encode())
     for name in sorted(tensors):
         value = tensors[name]
@@ -282,7 +308,7 @@ def content_digest(tensors: Mapping[str, Tensor], metadata: Mapping[str, Any]) -
 
 
 def _best_epoch(path: Path) -> int:
-    """The best epoch that a checkpoint names, 0 if there is none or the file cannot be read."""
+    """Return the best epoch that a checkpoint names, 0 if there is none or the file cannot be read."""
     try:
         with safe_open(path, framework="pt", device="cpu") as stream:
             return int(json.loads(stream.metadata()[METADATA])["progress"]["best_epoch"])

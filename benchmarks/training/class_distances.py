@@ -17,6 +17,12 @@ def class_distances(net: nn.Module, data: PreparedDataset, task: Task, fabric: F
 
     They are of the first image, at its top left where the task's images are smaller, in the precision of `fabric`.
     No random number is drawn. The network is left on the device of `fabric`, in the mode it was in.
+
+    Args:
+        net: the network.
+        data: prepared images, of which the first is taken.
+        task: the size of images that the network takes.
+        fabric: device and precision.
     """
     measure: Callable[[Tensor], list[float]] | None = getattr(net, "class_distances", None)
     if measure is None:

@@ -1,7 +1,7 @@
 """Lay one run out on several devices: how many there are, who starts them, what each takes. Imports no torch.
 
-A process has one device. The loss is pooled over whole groups of images, so each device takes whole groups of a batch,
-and the batch stays that of the recipe: the number of devices is in no key.
+A process has one device. The loss is pooled over whole groups of images, so each device takes whole groups of a batch.
+The batch stays that of the recipe: the number of devices is in no key.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ Device = Literal["cpu", "cuda"]
 
 
 class DevicesUnfit(UserError):
-    """A number of devices that cannot be had, or that does not divide the groups of a batch."""
+    """Raised for a number of devices that cannot be had, or that does not divide the groups of a batch."""
 
 
 @dataclass(frozen=True)
@@ -34,28 +34,37 @@ class Layout:
 
     @property
     def size(self) -> int:
-        """Devices on all nodes together, each with a process."""
+        """Return the number of devices on all nodes together, each with a process."""
         return self.devices * self.nodes
 
 
 @dataclass(frozen=True)
 class Share:
-    """What one device takes of one optimiser step: `groups`, by number in the epoch, of all the groups of the step."""
+    """Share of a device in an optimiser step: `groups`, by number in the epoch, of all the groups of the step."""
 
     groups: range
     step: range
 
     @property
     def read(self) -> range:
-        """The groups to compute: a device without any computes the first one at weight 0: the others wait for it."""
+        """Return the groups to compute.
+
+        A device without any computes the first at weight 0, because the others wait for it.
+        """
         return self.groups or self.step[:1]
 
 
 def shares(groups: int, per_step: int, rank: int, size: int) -> list[Share]:
-    """The share of device `rank` of `size` in every step of an epoch of `groups` groups, `per_step` behind each step.
+    """Return the share of device `rank` of `size` in every step of an epoch.
 
     Neighbouring groups stay on one device, in their order. The last step of an epoch may have fewer groups, and then
     the last devices have fewer or none.
+
+    Args:
+        groups: number of groups in the epoch.
+        per_step: groups of an optimiser step.
+        rank: number of the device, from 0.
+        size: number of devices.
     """
     groups_of_rank = per_step // size
     steps = [range(first, min(first + per_step, groups)) for first in range(0, groups, per_step)]
@@ -63,7 +72,7 @@ def shares(groups: int, per_step: int, rank: int, size: int) -> list[Share]:
 
 
 def find_layout(devices: int | None, nodes: int | None, environment: Mapping[str, str] = os.environ) -> Layout:
-    """What was asked for, or what torchrun has started. Raises DevicesUnfit if the two differ."""
+    """Return what was asked for, or what torchrun has started. Raises DevicesUnfit if the two differ."""
     if "TORCHELASTIC_RUN_ID" not in environment:
         layout = Layout(devices or 1, nodes or 1)
         missing = [name for name in ("MASTER_ADDR", "MASTER_PORT", "NODE_RANK") if name not in environment]
@@ -101,12 +110,12 @@ def require_fit(layout: Layout, recipes: Iterable[Recipe], available: int | None
 
 
 def local_rank(environment: Mapping[str, str] = os.environ) -> int:
-    """Number of this process on its node; 0 for one that was started by hand."""
+    """Return the number of this process on its node; 0 for a process that was started by hand."""
     return int(environment.get("LOCAL_RANK", "0"))
 
 
 def start_others(layout: Layout) -> list[subprocess.Popen[bytes]]:
-    """Start this very command once for each other device of this node, unless this process was started so itself.
+    """Start the same command once for each other device of this node, unless this process was started so itself.
 
     What each must know stands in its environment, under the names that PyTorch gave it.
     """

@@ -29,7 +29,7 @@ _ImageCounts = tuple[str, Tensor, Tensor | None, Tensor]
 
 @dataclass(frozen=True)
 class Evaluation:
-    """The counts of a pass over a split, with the predicted labels [H, W] of every image and histograms.
+    """Counts of a pass over a split, with the predicted labels [H, W] of every image and histograms.
 
     Histograms are int64 [images, channels, bins, 2], at the prepared label's resolution; see `probability_histograms`.
     """
@@ -244,7 +244,7 @@ def predict_logits(net: nn.Module, images: Tensor, crop: int | None, device: tor
 
 
 def _windows(data: PreparedDataset, side: int | None) -> list[tuple[int, int, int]]:
-    """(index, top, left) of every window of the grids that cover the images; of every image where `side` is None."""
+    """Return (index, top, left) of all windows of the grids that cover the images; of images where `side` is None."""
     return [
         (index, top, left)
         for index, entry in enumerate(data.entries)
@@ -255,7 +255,7 @@ def _windows(data: PreparedDataset, side: int | None) -> list[tuple[int, int, in
 def _stacked(
     read: Callable[[int], Item], places: Sequence[tuple[int, int, int]], side: int | None
 ) -> tuple[Tensor, Tensor]:
-    """Images and labels of some windows; `read` gives an image with its mask by its index."""
+    """Return images and labels of some windows; `read` gives an image with its mask by its index."""
     items = [read(index) if side is None else crop_item(read(index), top, left, side) for index, top, left in places]
     return torch.stack([item["image"] for item in items]), torch.stack([item["mask"] for item in items])
 

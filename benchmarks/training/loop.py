@@ -1,8 +1,8 @@
-"""The one training loop, for every system: accumulated groups, warm-up and decay, choice by validation loss.
+"""Train every system in the same loop: accumulated groups, warm-up and decay, choice by validation loss.
 
 Straight-line code on Lightning Fabric, which brings device and precision and nothing else. What an epoch draws depends
-on the seed and the epoch alone, and a checkpoint holds the rest, so a run that was interrupted goes on from its last
-saved step as if it had not been.
+on the seed and the epoch alone, and a checkpoint holds the rest. So an interrupted run goes on from its last saved step
+as if it had not been interrupted.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ STEPS_BETWEEN_LOOKS = 10
 
 @dataclass
 class Training:
-    """How far a training has come; saved in every checkpoint."""
+    """State of a training; saved in every checkpoint."""
 
     epoch: int = 0  # whole epochs done
     step: int = 0  # optimiser steps done of the epoch begun
@@ -67,7 +67,7 @@ class Listener:
 
 
 def make_fabric(device: str, precision: Precision) -> Fabric:
-    """Fabric on one device, "cpu" or "cuda"."""
+    """Return Fabric on one device, "cpu" or "cuda"."""
     return Fabric(accelerator=device, devices=1, plugins=[precision_plugin(device, precision)])
 
 
@@ -233,7 +233,7 @@ def train(
 def _resumed(
     net: nn.Module, optimizer: torch.optim.Optimizer, checkpoints: Checkpoints, ranks: SingleProcess
 ) -> tuple[Training, dict[str, Tensor]]:
-    """Training and random states of the last checkpoint, or a new training and none; the same on every device."""
+    """Return training and random states of the last checkpoint, or a new training and none; alike on every device."""
     resumed = checkpoints.resume(net, optimizer) if ranks.is_rank_zero else None  # rank zero removes damaged ones
     ranks.barrier()
     resumed = resumed if ranks.is_rank_zero else checkpoints.resume(net, optimizer)
@@ -264,17 +264,32 @@ def _diverged(phase: LossPhase, loss: float, epoch: int, rate: float, current_ra
 
 
 def training_loss(model: Any, images: Tensor, labels: Tensor, ce_weight: float, dice_weight: float) -> Tensor:
-    """Loss of one group, with the auxiliary outputs that the network declares."""
+    """Return the loss of a group, with the auxiliary outputs that the network declares.
+
+    Args:
+        model: the network.
+        images: float [B, 3, H, W] in 0..1.
+        labels: integers [B, H, W], 255 is ignored.
+        ce_weight: of the cross-entropy.
+        dice_weight: of the Dice loss.
+    """
     return outputs_loss(training_outputs(model, images), labels, ce_weight, dice_weight)
 
 
 def training_outputs(model: Any, images: Tensor) -> list[tuple[float, Tensor]]:
-    """Weights and logits [B, C, H, W] of the outputs that are trained."""
+    """Return weights and logits [B, C, H, W] of the outputs that are trained."""
     return model.training_outputs(images) if hasattr(model, "training_outputs") else [(1.0, model(images))]
 
 
 def outputs_loss(outputs: list[tuple[float, Tensor]], labels: Tensor, ce_weight: float, dice_weight: float) -> Tensor:
-    """Weighted sum of the losses of these outputs."""
+    """Return the weighted sum of the losses of these outputs.
+
+    Args:
+        outputs: weights and logits [B, C, H, W].
+        labels: integers [B, H, W], 255 is ignored.
+        ce_weight: of the cross-entropy.
+        dice_weight: of the Dice loss.
+    """
     losses = [weight * segmentation_loss(logits, labels, ce_weight, dice_weight) for weight, logits in outputs]
     return torch.stack(losses).sum()
 

@@ -1,4 +1,4 @@
-"""The loss of every system: 0.2 cross-entropy + 0.8 Dice on logits at the label's resolution (paper, Eq. 7).
+"""Compute the loss of every system: 0.2 cross-entropy + 0.8 Dice on logits at the label's resolution (paper, Eq. 7).
 
 The Dice term has squared sums, as SAMed's (0.2 and 0.8 are SAMed's defaults too). Unlike SAMed's it leaves the implied
 background of a binary task out: with 4 % roads the mean over background and roads is another loss.
@@ -16,10 +16,15 @@ SMOOTH = 1e-5
 
 
 def segmentation_loss(logits: Tensor, labels: Tensor, ce_weight: float, dice_weight: float) -> Tensor:
-    """Loss of one group of images, a scalar in fp32.
+    """Return the loss of a group of images, a scalar in fp32.
 
-    `logits` [B, C, H, W], `labels` [B, H, W] with 0..C-1 (binary, C = 1: 0 and 1) or 255 for pixels to ignore. Both
-    terms are pooled over the whole group: the mean of several groups' losses is not the loss of their union.
+    Both terms are pooled over the whole group: the mean of several groups' losses is not the loss of their union.
+
+    Args:
+        logits: [B, C, H, W].
+        labels: [B, H, W] with 0..C-1 (binary, C = 1: 0 and 1) or 255 for pixels to ignore.
+        ce_weight: of the cross-entropy.
+        dice_weight: of the Dice loss.
     """
     logits = logits.float()
     valid = (labels != IGNORE).unsqueeze(1)  # [B, 1, H, W]
@@ -37,7 +42,7 @@ def segmentation_loss(logits: Tensor, labels: Tensor, ce_weight: float, dice_wei
 
 
 def dice_loss(probability: Tensor, target: Tensor) -> Tensor:
-    """1 - (2 sum pg + s) / (sum p^2 + sum g^2 + s) of each class over the group [B, C, H, W], then the class mean."""
+    """Return the class mean of 1 - (2 sum pg + s) / (sum p^2 + sum g^2 + s) over the group [B, C, H, W]."""
     pixels = (0, 2, 3)
     overlap = (probability * target).sum(dim=pixels)  # [C]
     mass = probability.square().sum(dim=pixels) + target.square().sum(dim=pixels)  # [C]

@@ -40,10 +40,16 @@ def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
 
 
 def learning_rate(recipe: Recipe, rate: float, step: int, steps: int) -> float:
-    """Rate of the step counted from 0: linear warm-up from rate / warm-up, then SAMed's polynomial decay.
+    """Return the learning rate of a step: linear warm-up from rate / warm-up, then SAMed's polynomial decay.
 
-    After the warm-up it is rate * (1 - (step - warm-up) / steps) ** power: as in SAMed's code, the decay is sized for
+    After the warm-up it is rate * (1 - (step - warm-up) / steps) ** power. As in SAMed's code, the decay is sized for
     all steps and does not quite reach zero.
+
+    Args:
+        recipe: names warm-up and power.
+        rate: the largest learning rate.
+        step: counted from 0.
+        steps: of the whole training.
     """
     warmup = recipe.warmup if isinstance(recipe.warmup, int) else round(recipe.warmup * steps)
     if step < warmup:

@@ -34,9 +34,9 @@ def precision_plugin(device: str, precision: Precision) -> FabricPrecision:
 
 
 class LossScale:
-    """The scale of the loss in one training: in float16 it adapts itself, otherwise there is none.
+    """Scale of the loss in a training: in float16 it adapts itself, otherwise there is none.
 
-    On several devices gradients are averaged before they are looked at, so all ranks leave out the same steps.
+    On several devices gradients are averaged before they are checked, so all ranks leave out the same steps.
     """
 
     def __init__(self, fabric: Fabric, state: dict[str, float]) -> None:
@@ -49,7 +49,7 @@ class LossScale:
 
     @property
     def used(self) -> bool:
-        """Whether the loss is scaled."""
+        """Return whether the loss is scaled."""
         return self._scaler is not None
 
     def state(self) -> dict[str, float]:
@@ -75,7 +75,7 @@ class LossScale:
 
     @property
     def exhausted(self) -> bool:
-        """Whether gradients overflow whatever the scale. On CUDA it waits for the device."""
+        """Return whether gradients overflow whatever the scale. On CUDA it waits for the device."""
         return self._scaler is not None and self._scaler.get_scale() < SMALLEST_SCALE
 
     def _scale(self) -> torch.Tensor:

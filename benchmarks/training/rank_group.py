@@ -44,14 +44,14 @@ Value = TypeVar("Value")
 
 
 class SingleProcess:
-    """The one process of a run on one device: no other rank to wait for, nothing to add up."""
+    """Only process of a run on one device: no other rank to wait for, nothing to add up."""
 
     rank = 0
     size = 1
 
     @property
     def is_rank_zero(self) -> bool:
-        """Whether this process writes files and prints."""
+        """Return whether this process writes files and prints."""
         return self.rank == 0
 
     def shares(self, groups: int, per_step: int) -> list[Share]:
@@ -102,7 +102,7 @@ class SingleProcess:
 
 
 class RankGroup(SingleProcess):
-    """The ranks of a run on several devices. Every rank makes one at the same time.
+    """Ranks of a run on several devices. Every rank makes one at the same time.
 
     `children` are the processes that this one has started.
     """
@@ -155,13 +155,13 @@ class RankGroup(SingleProcess):
         return run
 
     def total(self, values: Tensor) -> Tensor:
-        """See SingleProcess."""
+        """Return the sum of `values` over all ranks."""
         result = values.clone()
         dist.all_reduce(result, group=self._cpu_group)
         return result
 
     def barrier(self, place: object = None) -> None:
-        """See SingleProcess."""
+        """Wait for all ranks; raise UserError if they are at different places of the training."""
         places = self._all_gather(place)
         if any(other != places[0] for other in places):
             raise UserError(
@@ -170,42 +170,42 @@ class RankGroup(SingleProcess):
             )
 
     def sync_stop(self, stop: Stop, save: bool = False) -> tuple[bool, bool]:
-        """See SingleProcess."""
+        """Return whether any rank was asked to stop, and whether rank zero asks to save; the same on every rank."""
         wishes = self.total(torch.tensor([int(stop.wanted), int(save and self.is_rank_zero)]))
         if int(wishes[0]) and not stop.wanted:
             stop.signal = "a signal to another device"
         return bool(wishes[0]), bool(wishes[1])
 
     def all_states(self, states: dict[str, Tensor]) -> dict[str, Tensor]:
-        """See SingleProcess."""
+        """Return the states of all ranks together, those of other ranks under names that begin with the rank."""
         gathered = self._all_gather(states)
         others = {f"{rank}.{name}": value for rank in range(1, self.size) for name, value in gathered[rank].items()}
         return {**gathered[0], **others}
 
     def own_states(self, states: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """See SingleProcess."""
+        """Return the states of this rank out of those of all ranks."""
         if self.is_rank_zero:
             return super().own_states(states)
         prefix = f"{self.rank}."
         return {name.removeprefix(prefix): value for name, value in states.items() if name.startswith(prefix)}
 
     def accumulating(self, model: Any, more: bool) -> AbstractContextManager[None]:
-        """See SingleProcess."""
+        """Return a context in which gradients are not averaged as long as `more` groups follow."""
         return self.fabric.no_backward_sync(model, enabled=more)
 
     def statistics(self, net: nn.Module) -> BatchNormStats | None:
-        """See SingleProcess."""
+        """Return the running statistics of the network's batch norms."""
         return read_stats(net)
 
     def merge(self, net: nn.Module, before: BatchNormStats | None, share: Share) -> None:
-        """See SingleProcess."""
+        """Merge the running statistics of all ranks into the network; see `merge_in_order`."""
         assert before is not None
         if before.updates.numel():
             after = read_stats(net) if share.groups else before
             write_stats(net, merge_in_order(net, before, self._all_gather(after)))
 
     def collect(self, parts: dict[int, Value], count: int, *, rank_zero_only: bool = False) -> dict[int, Value]:
-        """See SingleProcess."""
+        """Return parts 0..count-1 from all ranks; see `SingleProcess.collect`."""
         if not rank_zero_only:
             return _merge_parts(self._all_gather(parts), count)
         gathered: list[Any] | None = [None] * self.size if self.is_rank_zero else None
@@ -230,7 +230,7 @@ class RankGroup(SingleProcess):
         return f"{reason}; the other devices have ended with it, and what was saved is kept"
 
     def _watch_other_ranks(self) -> None:
-        """In a thread of its own: end this process if another rank has failed, because it may wait for ever."""
+        """End this process if another rank has failed, in a thread of its own, because it may wait for ever."""
         while not self._finished.wait(SECONDS_BETWEEN_LOOKS):
             try:
                 failed = json.loads(self._store.get("failed")) if self._store.check(["failed"]) else None

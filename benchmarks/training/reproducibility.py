@@ -34,7 +34,7 @@ def seeded(seed: int, *, deterministic: bool = True) -> Iterator[None]:
 
 
 def random_states(device: torch.device) -> dict[str, torch.Tensor]:
-    """The states of all random generators, as tensors."""
+    """Return the states of all random generators, as tensors."""
     version, words, gauss = random.getstate()
     state: Any = np.random.get_state(legacy=True)
     _, keys, position, has_gauss, cached = state

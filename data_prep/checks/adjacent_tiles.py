@@ -67,7 +67,7 @@ class Seam:
 
 @dataclass(frozen=True)
 class Seams:
-    """The pairs of tiles that abut, and the best pairs that were refused; both by falling correlation."""
+    """Pairs of tiles that abut, and the best pairs that were refused; both by falling correlation."""
 
     abutting: tuple[Seam, ...]
     refused: tuple[Seam, ...]
@@ -133,7 +133,7 @@ def with_scenes(
 
 
 def representatives(entries: Sequence[Entry], fingerprints: Sequence[EdgesT | None]) -> dict[str, EdgesT]:
-    """Return fingerprints by stem without copies: of identical images the first one counts, with all its tiles."""
+    """Return fingerprints by stem without copies: of identical images the first counts, with all its tiles."""
     sources = {entry.stem: entry.source for entry in entries}
     return {
         entry.stem: fingerprint
@@ -144,7 +144,7 @@ def representatives(entries: Sequence[Entry], fingerprints: Sequence[EdgesT | No
 
 def profiles(edges: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Turn edges [n, length, 3] into unit vectors [n, 6 * length] whose products are correlations; zero if plain."""
-    # Imported here, for it costs more than a whole verification, in every process that prepares.
+    # Imported here, because it costs more than a whole verification, in every process that prepares.
     from scipy.ndimage import gaussian_filter1d, uniform_filter1d
 
     colours = edges.astype(np.float32) @ OPPONENT
@@ -206,20 +206,20 @@ def _match(
 
 
 def _two_largest(values: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The largest and second largest of each column [2, n]; -1 where there is none."""
+    """Return the largest and second largest of each column [2, n]; -1 where there is none."""
     padded = np.concatenate([values, np.full((2, values.shape[1]), -1, np.float32)])
     return np.sort(np.partition(padded, -2, axis=0)[-2:], axis=0)[::-1]
 
 
 def _edge(edges: Edges, side: Side, *, facing: bool = False) -> NDArray[np.uint8]:
-    """The edge that looks to `side`, or the one that faces it in the neighbour."""
+    """Return the edge that looks to `side`, or the edge that faces it in the neighbour."""
     if side == "right":
         return edges.left if facing else edges.right
     return edges.top if facing else edges.bottom
 
 
 def _by_length(stems: Sequence[str], fingerprints: Mapping[str, Edges], side: Side) -> Iterator[list[str]]:
-    """Stems whose edges can be compared: those of one length, at least two."""
+    """Yield groups of at least two stems whose edges are of one length, so that they can be compared."""
     groups: dict[int, list[str]] = defaultdict(list)
     for stem in stems:
         groups[len(_edge(fingerprints[stem], side))].append(stem)

@@ -29,7 +29,7 @@ LabelHistogram = Mapping[int, int]
 
 @dataclass(frozen=True)
 class SplitFacts:
-    """What one split holds."""
+    """Contents of a split."""
 
     split: Split
     images: int
@@ -39,7 +39,7 @@ class SplitFacts:
 
 @dataclass(frozen=True)
 class Division:
-    """The splits that a rule gives with split seed 0, and the abutting pairs it parts."""
+    """Splits that a rule gives with split seed 0, and the abutting pairs that they part."""
 
     rule: SplitRule | Literal["official"]
     splits: tuple[SplitFacts, ...]
@@ -55,7 +55,7 @@ class Copies:
 
     @property
     def across(self) -> bool:
-        """Whether they lie in more than one split."""
+        """Return whether the copies lie in more than one split."""
         return len(set(self.splits)) > 1
 
 
@@ -69,7 +69,7 @@ class Near:
 
 @dataclass(frozen=True)
 class Card:
-    """Every finding on one prepared data set. Splits are those of split seed 0."""
+    """Findings on a prepared data set. Splits are those of split seed 0."""
 
     dataset: str
     describe: str
@@ -100,12 +100,19 @@ class Card:
     rules: Mapping[str, str]
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values for programs."""
+        """Return plain values for programs."""
         return asdict(self)
 
 
 def examine(folder: Path, manifest: Manifest, workers: int, progress: Progress) -> Card:
-    """Read every file of a prepared folder and return all findings; damaged files are a finding, not an error."""
+    """Read every file of a prepared folder and return all findings; damaged files are a finding, not an error.
+
+    Args:
+        folder: the prepared folder.
+        manifest: its manifest.
+        workers: threads.
+        progress: called after each file.
+    """
     entries = tuple(sorted(manifest.entries, key=lambda entry: entry.stem))
     damaged = verify_files(folder, entries, progress)
     fingerprints = fingerprint_all(folder, entries, workers, progress)
@@ -204,13 +211,13 @@ def _facts(
 
 
 def _classes(histogram: LabelHistogram, classes: tuple[str, ...]) -> list[int]:
-    """Pixels of each class: with one class label 0 is background, with several it is the first of them."""
+    """Return the pixels of each class: with one class label 0 is background, with several it is the first of them."""
     first = 1 if len(classes) == 1 else 0
     return [histogram.get(first + number, 0) for number in range(len(classes))]
 
 
 def _histograms(folder: Path, entries: Sequence[Entry], workers: int, progress: Progress) -> dict[str, LabelHistogram]:
-    """Pixels of each label by stem, without masks that cannot be read."""
+    """Return the pixels of each label by stem, without masks that cannot be read."""
 
     def read(entry: Entry) -> LabelHistogram | None:
         try:
@@ -227,5 +234,5 @@ def _histograms(folder: Path, entries: Sequence[Entry], workers: int, progress: 
 
 
 def _counted(sizes: Iterable[tuple[int, int]]) -> tuple[tuple[str, int], ...]:
-    """(height, width) pairs as "width x height" with their number, the commonest first."""
+    """Return (height, width) pairs as "width x height" with their number, the commonest first."""
     return tuple(Counter(f"{width}x{height}" for height, width in sizes).most_common())

@@ -27,7 +27,14 @@ RULES: Mapping[str, str] = {"random": "image by image", "blocked": "by whole sce
 
 
 def write_card(card: Card, manifest: Manifest, folder: Path, out: Path) -> list[Path]:
-    """Write `card.md`, `card.json` and the pictures that there is something to show on; return their paths."""
+    """Write `card.md`, `card.json` and the pictures that there is something to show on; return their paths.
+
+    Args:
+        card: the findings.
+        manifest: of the prepared folder.
+        folder: the prepared folder.
+        out: where the files go.
+    """
     pictures = {
         "contact.png": contact_sheet(folder, manifest) if manifest.entries else None,
         "seams.png": seam_sheet(folder, manifest, card),
@@ -108,7 +115,7 @@ def findings(card: Card) -> Iterator[str]:
 
 
 def _different(card: Card) -> tuple[Division, ...]:
-    """The divisions without those that are equal to the first."""
+    """Return the divisions without those that are equal to the first."""
     first, *others = card.divisions
     return (first, *(division for division in others if card.seams or division.splits != first.splits))
 
@@ -228,7 +235,7 @@ def _meaning(card: Card, label: int) -> str:
 
 
 def _groups(lines: Sequence[str]) -> str:
-    """A count, and the lines as a list below it."""
+    """Return a count, and the lines as a list below it."""
     if not lines:
         return "none."
     rest = [f"- and {len(lines) - LISTED} more, see card.json"] if len(lines) > LISTED else []

@@ -121,7 +121,7 @@ def _liveliest(labels: NDArray[np.uint8]) -> tuple[int, int]:
 
 
 def label(split: Split, stem: str) -> str:
-    """Return split and stem as they are written above an image; of one that is too wide the end of the stem."""
+    """Return split and stem as they are written above an image; where that is too wide the end of the stem."""
     words, rest = stem if stem.startswith(split) else f"{split}: {stem}", stem
     while rest and FONT.getlength(words) > THUMB:
         rest = rest[1:]
@@ -163,7 +163,7 @@ def copy_sheet(folder: Path, manifest: Manifest, card: Card) -> Image.Image | No
 
 
 def _together(folder: Path, manifest: Manifest, seam: Seam) -> Image.Image:
-    """Two tiles without a gap between them."""
+    """Return two tiles without a gap between them."""
     paths = {entry.stem: folder / entry.image for entry in manifest.entries}
     in_a_row = seam.side == "right"
     picture = Image.new("RGB", (2 * THUMB, THUMB) if in_a_row else (THUMB, 2 * THUMB), PAPER)
@@ -173,7 +173,7 @@ def _together(folder: Path, manifest: Manifest, seam: Seam) -> Image.Image:
 
 
 def _gallery(tiles: Sequence[tuple[Image.Image, str, bool]]) -> Image.Image | None:
-    """Pictures in rows, as they fit, a line of words above each: red where they lie in different splits."""
+    """Return pictures in rows, as they fit, a line of words above each: red where they lie in different splits."""
     if not tiles:
         return None
     placed, left, top, bottom = [], GAP, GAP, GAP
@@ -191,13 +191,13 @@ def _gallery(tiles: Sequence[tuple[Image.Image, str, bool]]) -> Image.Image | No
 
 
 def _spread(entries: Sequence[Entry]) -> list[Entry]:
-    """At most PER_SPLIT entries, evenly over all."""
+    """Return at most PER_SPLIT entries, evenly over all."""
     count = min(PER_SPLIT, len(entries))
     return [entries[number * len(entries) // count] for number in range(count)]
 
 
 def _image(path: Path, side: int, *, smooth: bool = True) -> Image.Image:
-    """A square thumbnail; a grey one with a cross for a file that cannot be read."""
+    """Return a square thumbnail; for a file that cannot be read a grey square with a cross."""
     try:
         with Image.open(path) as picture:
             picture.load()

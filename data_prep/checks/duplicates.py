@@ -1,8 +1,8 @@
 """Find copies among images: exact ones, and near ones after compression, brightness, a turn or a mirror.
 
-Exact copies share `Entry.group`. Near copies are found by a perceptual hash, the signs of a thumbnail's low
-frequencies against their median, and confirmed by correlating the thumbnails: a hash alone takes two plain fields
-for one another. Nothing is moved here: copies are reported.
+Exact copies share `Entry.group`. Near copies are found by a perceptual hash: the signs of a thumbnail's low frequencies
+against their median. They are confirmed by correlating the thumbnails, because a hash alone takes two plain fields for
+one another. Nothing is moved here: copies are reported.
 """
 
 from __future__ import annotations
@@ -107,7 +107,7 @@ def _signs(low: NDArray[np.float64]) -> NDArray[np.uint64]:
 
 
 def _close(first: NDArray[np.uint64], second: NDArray[np.uint64]) -> list[tuple[int, int, int]]:
-    """(i, j, distance) with i < j of all hashes that differ in at most DISTANCE bits."""
+    """Return (i, j, distance) with i < j of all hashes that differ in at most DISTANCE bits."""
     close = []
     for i in range(len(first) - 1):
         distances = np.bitwise_count(first[i] ^ second[i + 1 :])

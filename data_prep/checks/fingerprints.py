@@ -21,7 +21,7 @@ THUMBNAIL = 32
 
 @dataclass(frozen=True, eq=False)
 class Edges:
-    """The outermost pixels of one image, downwards or to the right."""
+    """Outermost pixels of an image, downwards or to the right."""
 
     left: NDArray[np.uint8]  # [height, 3]
     right: NDArray[np.uint8]  # [height, 3]
@@ -36,7 +36,7 @@ class Edges:
 
 @dataclass(frozen=True, eq=False)
 class Fingerprint(Edges):
-    """A few kilobytes of one image."""
+    """Fingerprint of an image, in a few kilobytes."""
 
     thumbnail: NDArray[np.uint8]  # grey [THUMBNAIL, THUMBNAIL], each pixel the mean of its area
     blank: bool  # every pixel has the same colour
@@ -78,6 +78,12 @@ def fingerprint_all(
     """Compute the fingerprint of every entry's prepared image, in their order; None for a file that cannot be read.
 
     Memory holds one decoded image a worker.
+
+    Args:
+        folder: the prepared folder.
+        entries: of its manifest.
+        workers: threads.
+        progress: called after each file.
     """
     return map_in_threads(lambda entry: _read(folder / entry.image), entries, workers, progress, "compare edges")
 

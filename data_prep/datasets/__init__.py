@@ -1,1 +1,1 @@
-"""The data sets that are prepared: a data sheet each, with its layout and stand-ins."""
+"""Data sets that are prepared: a data sheet each, with its layout and stand-ins."""

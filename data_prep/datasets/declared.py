@@ -1,4 +1,4 @@
-"""A data set that another package declares, known from its declaration as data where that package is not installed."""
+"""Declare a data set of another package as data, where that package is not installed."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ KINDS = {
 
 
 class DeclaredElsewhere:
-    """A data set without files, of which results can be shown and not made."""
+    """Data set without files, of which results can be shown and not made."""
 
     def prepare(self, *_: object, **__: object) -> NoReturn:
         """Raise DataError: the code is not here."""

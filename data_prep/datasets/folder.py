@@ -1,4 +1,4 @@
-"""A user's own folder of images and masks as a data set: its declaration, layout and preparation rules."""
+"""Declare a user's own folder of images and masks as a data set: its options, layout and preparation rules."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ MOST_CLASSES = len(COLOURS) * len(SHADES)
 
 @dataclass(frozen=True)
 class Folder:
-    """A data set of the user's own. Every field is in the identity of its runs, for it changes the number."""
+    """Data set of the user's own. Every field is in the identity of its runs, because it changes the number."""
 
     name: str
     classes: tuple[str, ...]  # one: a binary task
@@ -97,22 +97,22 @@ class Folder:
 
     @property
     def title(self) -> str:
-        """Its name: nobody gave it another."""
+        """Return the name: nobody gave it another title."""
         return self.name
 
     @property
     def published_split(self) -> bool:
-        """Whether the split came with the data and is kept."""
+        """Return whether the split came with the data and is kept."""
         return self.split in ("folders", "lists")
 
     @property
     def average(self) -> Literal["foreground", "classes"]:
-        """That of the one class, or of all classes."""
+        """Return which scores are printed: those of the only class, or of all classes."""
         return "foreground" if len(self.classes) == 1 else "classes"
 
     @property
     def palette(self) -> tuple[Colour, ...]:
-        """The colours of the masks themselves where they have such, else colours that anybody can tell apart."""
+        """Return the colours of the masks where they have colours, otherwise colours that anybody can tell apart."""
         colours = tuple(value for value in self.values if not isinstance(value, int))
         if len(colours) == len(self.values) and colours != ((0, 0, 0),):  # black is the background of a binary label
             return colours
@@ -121,7 +121,10 @@ class Folder:
     def prepare(
         self, source: Path, out: Path, *, origin: Origin, workers: int, progress: Progress, skip_bad: bool = False
     ) -> Manifest:
-        """See `Dataset.prepare`; `source` is a folder or an archive, see `own_layout`."""
+        """Prepare the folder or archive `source`; see `Dataset.prepare` and `own_layout`.
+
+        Raises DataError also if `out` was prepared with other options.
+        """
         if (out / DECLARATION).exists() and (earlier := load_folder(out)) != self:
             if not isinstance(earlier, Folder):
                 raise DataError(f"{out} holds the declaration of another package's data set: use another --name")
@@ -142,13 +145,13 @@ class Folder:
 
     def to_json(self) -> str:
         """Return the text of `dataset.json`."""
-        added = {each.name: each.default for each in fields(self) if each.metadata.get("added")}
+        added = {option.name: option.default for option in fields(self) if option.metadata.get("added")}
         stored = {name: value for name, value in asdict(self).items() if name not in added or value != added[name]}
         return json.dumps(stored, indent=1) + "\n"
 
     @property
     def _size(self) -> tuple[int, int]:
-        """(width, height), as people write it."""
+        """Return (width, height), as people write it."""
         return self.image_size[1], self.image_size[0]
 
     def _reading(self, search: PairSearch, progress: Progress) -> Reading:
@@ -185,7 +188,7 @@ class Folder:
                 "mask": masks,
                 **({"official split": search.split_rules} if search.split_rules else {}),
             },
-            expected=", ".join(each.sentence for each in meanings),
+            expected=", ".join(meaning.sentence for meaning in meanings),
             remedy="Give the values of the masks with --classes.",
             fit=self.fit,
             value_range=range_of(self.scale),

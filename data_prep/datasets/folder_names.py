@@ -39,7 +39,7 @@ ACCEPTED = (
 
 @dataclass(frozen=True)
 class OwnFile:
-    """A picture of the source: its role, its name without ending and suffix, and the folders it lies in."""
+    """Picture of the source: its role, its name without ending and suffix, and the folders it lies in."""
 
     name: str  # whole path in the source, composed
     role: FileRole
@@ -49,7 +49,7 @@ class OwnFile:
 
     @property
     def place(self) -> str:
-        """Folders and stem, which an image and its mask share."""
+        """Return folders and stem, which an image and its mask share."""
         return "/".join((*self.folders, self.stem))
 
 
@@ -87,8 +87,10 @@ def count_pairs(files: Iterable[OwnFile], name: Callable[[OwnFile], str] = lambd
 
 
 def _by_folders(names: Sequence[str], image_words: tuple[str, ...], mask_words: tuple[str, ...]) -> list[OwnFile]:
-    """Return the files whose innermost folder with a role says what they are; files without such a folder are images
-    only where no folder says so."""
+    """Return the files whose innermost folder with a role says what they are.
+
+    Files without such a folder are images only where no folder says so.
+    """
     files, others = [], []
     for name in names:
         *folders, base = name.split("/")

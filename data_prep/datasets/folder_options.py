@@ -48,7 +48,7 @@ class BadDeclaration(DataError):
 
 @dataclass(frozen=True)
 class ClassMap:
-    """What a user declares; None where an option was not given."""
+    """Options that a user declares; None where an option was not given."""
 
     name: str | None = None
     classes: tuple[tuple[str, MaskValue], ...] = ()
@@ -156,8 +156,8 @@ def declare(class_map: ClassMap, source: Path, taken: Sequence[str]) -> Folder:
     """Return the data set that a user declares; `taken` are names it cannot have.
 
     Where neither fit nor side is given and all images of `source` have one usable size, they are kept as they are.
-    Raises BadDeclaration; RangeUnknown if the values of images of more than 8 bits need --scale; DataError if there are
-    no pairs, or if the published split contradicts itself.
+    Raises BadDeclaration. Raises RangeUnknown if the values of images of more than 8 bits need --scale. Raises
+    DataError if there are no pairs, or if the published split contradicts itself.
     """
     name = _name(class_map.name, taken)
     classes, background = _classes(class_map)
@@ -281,7 +281,7 @@ def _classes(class_map: ClassMap) -> tuple[tuple[tuple[str, MaskValue], ...], Ma
 
 
 def _value(given: Any, where: str) -> MaskValue:
-    """A number, or a colour of three numbers 0..255, as text or as YAML has it."""
+    """Return a number, or a colour of three numbers 0..255, from text or as YAML has it. Raises BadDeclaration."""
     channels = given.split(",") if isinstance(given, str) else given if isinstance(given, list) else [given]
     numbers = []
     for channel in channels:

@@ -34,7 +34,7 @@ REMEDY = "Mend the source, or deal the pairs anew with --ignore-split."
 
 @dataclass(frozen=True)
 class PublishedSplit:
-    """The split of each pair by its stem, and how it was found. Pairs that it does not name are in none."""
+    """Split of each pair by its stem, and how it was found. Pairs that it does not name are in no split."""
 
     of_stem: Mapping[str, Split]
     origin: SplitOrigin
@@ -54,12 +54,12 @@ class PublishedSplit:
 
     @property
     def val_as_test(self) -> bool:
-        """Whether the validation pairs are the only ones held out: they are the test split then."""
+        """Return whether the validation pairs are the only ones held out: they are the test split then."""
         return "test" not in self.of_stem.values()
 
     @property
     def used(self) -> dict[str, Split]:
-        """The split of each stem, with validation pairs as test where no others were published."""
+        """Return the split of each stem, with validation pairs as test where no others were published."""
         held = {"val": "test"} if self.val_as_test else {}
         return {stem: held.get(split, split) for stem, split in self.of_stem.items()}  # type: ignore[misc]
 
@@ -143,8 +143,8 @@ def _of_lists(
 def _listed(path: Path, name: str, pairs: OwnPairs, by_name: Mapping[str, set[str]]) -> Iterable[str]:
     """Yield the stems of the pairs that the lines of a list name: by file name, with or without ending and folders.
 
-    A line may go on behind the name, with the mask or a number; lines without a pair are passed over, so that a text
-    of something else is no list. Raises DataError if a line could be several pairs, or if the file cannot be read.
+    A line may go on behind the name, with the mask or a number. Lines without a pair are passed over, so that another
+    text is no list. Raises DataError if a line could be several pairs, or if the file cannot be read.
     """
     try:
         content = read_bytes(path, most_bytes=MOST_BYTES)

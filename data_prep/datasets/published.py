@@ -1,4 +1,4 @@
-"""What is known of the source of a published data set, for whoever has to fetch it."""
+"""Declare what is known of the source of a published data set, for whoever has to fetch it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Publication:
-    """Where a data set comes from and what is fetched. A fact that is not known is empty and is not shown."""
+    """Source of a data set, and what is fetched there. A fact that is not known is empty and is not shown."""
 
     source: str
     page: str  # where the publisher offers it
@@ -21,7 +21,7 @@ class Publication:
     size: str = ""
 
     def facts(self) -> list[tuple[str, str]]:
-        """The facts that are known, each with its heading."""
+        """Return the facts that are known, each with its heading."""
         facts = (
             ("source", self.source), ("page", self.page), ("registration", self.registration), ("holds", self.holds),
             ("size", self.size), ("licence", self.licence), ("files", self.layout), ("citation", self.citation),

@@ -107,9 +107,9 @@ class Whdld:
 
     Source: 4940 images of Wuhan (Gaofen-1 and Ziyuan-3, pan-sharpened), 256x256 pixels of 2 m, three bands. Every pixel
         belongs to one of six classes.
-    Formats: `Images/NAME.jpg` (JPEG, RGB); `ImagesPNG/NAME.png`, in which building is (255, 0, 0), road (255, 255, 0),
-        pavement (192, 192, 0), vegetation (0, 255, 0), bare soil (128, 128, 128) and water (0, 0, 255). Labels are read
-        by colour, RGB or palette; copies with class numbers count them in different orders, so that these need
+    Formats: `Images/NAME.jpg` (JPEG, RGB) and `ImagesPNG/NAME.png`. Colours of labels: building (255, 0, 0), road (255,
+        255, 0), pavement (192, 192, 0), vegetation (0, 255, 0), bare soil (128, 128, 128), water (0, 0, 255). Labels
+        are read by colour, RGB or palette; copies with class numbers count them in different orders. So they need
         `class_order`, the class of each number from the first, which is held against the colours of the images.
     """
 
@@ -144,7 +144,7 @@ class Whdld:
         reading = partial(choose_reading, self.class_order)
         manifest = prepare_from(source, out, self, LAYOUT, reading, origin, workers, progress, skip_bad)
         mask_rules = manifest.rules["mask"]
-        if self.class_order is not None and self.class_order not in (each.values.get("order") for each in mask_rules):
+        if self.class_order is not None and self.class_order not in (rule.values.get("order") for rule in mask_rules):
             raise DataError(
                 f"{out} was prepared by another rule than the class order {','.join(self.class_order)}: "
                 f"{sentences(manifest.rules)['mask']}. Delete it and run prepare again, or leave the order out."

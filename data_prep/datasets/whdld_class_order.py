@@ -34,7 +34,7 @@ class Colours:
     sums: NDArray[np.int64]
 
     def mean(self, number: int) -> NDArray[np.float64]:
-        """Mean colour (3), NaN if the number does not occur."""
+        """Return the mean colour (3), NaN if the number does not occur."""
         with np.errstate(invalid="ignore"):
             return np.asarray(self.sums[number] / self.pixels[number], np.float64)
 

@@ -44,8 +44,8 @@ LAYOUT = Layout(
 def read_label(picture: Image.Image) -> Mask:
     """Return labels 0 and 1 of a black-and-white picture, see `binary_mask`.
 
-    Raises BadPicture where values other than 0 are all below the threshold: taken as they are, every building of such
-    a file would silently become background.
+    Raises BadPicture where values other than 0 are all below the threshold. Taken as they are, every building of such a
+    file would silently become background.
     """
     mask = binary_mask(picture)
     if mask.values != ("0",) and not mask.labels.any():
@@ -115,13 +115,13 @@ def choose_reading(search: PairSearch, progress: Progress) -> Reading:
 class Whu:
     """WHU Building Dataset, the aerial imagery in its cropped tiles.
 
-    Source: 8188 tiles of Christchurch, New Zealand, 512x512 pixels of 0.3 m (down-sampled from 0.075 m), three bands,
-        with the published split of 4736 for training, 1036 for validation and 2416 for testing, which is kept. The
-        8189 of the RS-SAM paper is a number of its text. Or the raster that they were cut from, of 0.075 m, with its
-        labels: its tiles are then not the published ones.
+    Source: 8188 tiles of Christchurch, New Zealand, 512x512 pixels of 0.3 m (down-sampled from 0.075 m), three bands.
+        The published split of 4736 for training, 1036 for validation and 2416 for testing is kept. The 8189 of the
+        RS-SAM paper is a number of its text. Or the raster that they were cut from, of 0.075 m, with its labels: its
+        tiles are then not the published ones.
     Formats: `train/image/NAME.tif` and `train/label/NAME.tif` (or `images` and `labels`), the same below `val` and
-        `test`, in capitals or not, TIFF or PNG; labels of one bit, or of 0 and 255, or of 0 and 1 in the whole source.
-        Or a folder of large GeoTIFFs with label rasters, see `data_prep.rasters.image_label_pairs`.
+        `test`. Capitals do not count; TIFF or PNG. Labels are of one bit, or of 0 and 255, or of 0 and 1 in the whole
+        source. Or a folder of large GeoTIFFs with label rasters, see `data_prep.rasters.image_label_pairs`.
     """
 
     name: ClassVar[str] = "whu"
@@ -148,10 +148,10 @@ class Whu:
     def prepare(
         self, source: Path, out: Path, *, origin: Origin, workers: int, progress: Progress, skip_bad: bool = False
     ) -> Manifest:
-        """See `Dataset.prepare`; `source` is a folder or an archive with `train`, `val`, `test` at any depth.
+        """Prepare WHU; see `Dataset.prepare`. Folders `train`, `val` and `test` may lie at any depth.
 
-        Or a folder of large GeoTIFFs, cut into tiles; those that reach beyond a raster are dropped or padded as `edges`
-        says. Raises DataError if that is given for ready tiles.
+        The source may also be a folder of large GeoTIFFs, which are cut into tiles. Tiles that reach beyond a raster
+        are dropped or padded, as `edges` says. Raises DataError if that is given for ready tiles.
         """
         from data_prep.prepare.pipeline import prepare_from
 

@@ -14,7 +14,7 @@ from data_prep.images.decode import BadPicture
 
 @dataclass
 class AlphaCount:
-    """How many pixels of an alpha band are transparent, opaque and between, over all parts of a picture."""
+    """Numbers of transparent, opaque and other pixels of an alpha band, over all parts of a picture."""
 
     none: int = 0
     full: int = 0

@@ -25,7 +25,7 @@ MaskValue = int | Colour
 
 @dataclass(frozen=True)
 class ValueReader:
-    """Reads masks in which `values` stand for labels; all are numbers, or all colours. Picklable."""
+    """Reader of masks in which `values` stand for labels; all are numbers, or all colours. Picklable."""
 
     values: Mapping[MaskValue, int]
 
@@ -65,7 +65,10 @@ class ValueReader:
 
 @dataclass(frozen=True)
 class ThresholdReader:
-    """Reads masks of one class with soft borders: foreground from a value on; `ignore` counts nowhere. Picklable."""
+    """Reader of masks of one class with soft borders: foreground from a value on; `ignore` counts nowhere.
+
+    Picklable.
+    """
 
     threshold: int
     ignore: int | None = None
@@ -80,7 +83,7 @@ class ThresholdReader:
 
 
 def number_codes(picture: Image.Image) -> NDArray[np.int64]:
-    """Return the numbers [H, W] of a mask: grey values of 8 or 16 bits, the places of a palette, 0 and 1 of one bit.
+    """Return the numbers [H, W] of a mask: grey values of 8 or 16 bits, places of a palette, or single bits.
 
     Three equal channels count as grey. Raises BadPicture for colours and other modes.
     """

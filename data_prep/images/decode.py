@@ -50,14 +50,14 @@ _quiet = threading.Lock()  # filters of warnings belong to the process, not to a
 
 
 class BadPicture(ValueError):
-    """A picture that cannot be used, with the reason; the caller adds its path."""
+    """Raised for a picture that cannot be used, with the reason; the caller adds its path."""
 
 
 def decode(content: bytes, *kinds: str, deep: bool = False) -> Image.Image:
     """Decode all pixels of a picture in one of the formats `kinds`, by Pillow's names ("JPEG", "PNG", "TIFF").
 
-    Raises BadPicture for another format, a file cut short, a broken checksum, or more than 8 bits a channel; with
-    `deep` one channel may have 16, which Pillow gives whole.
+    Raises BadPicture for another format, a file cut short, a broken checksum, or more than 8 bits a channel. With
+    `deep` a single channel may have 16 bits, which Pillow gives whole.
     """
     try:
         with without_warnings():
@@ -112,7 +112,7 @@ def header(path: Path) -> tuple[str | None, str] | None:
 
 
 def _bits(content: bytes, picture: Image.Image) -> int:
-    """Bits of a channel; for a mode of several bytes, such as "I;16", what the file says too."""
+    """Return the bits of a channel; for a mode of several bytes, such as "I;16", what the file says too."""
     if picture.format == "PNG":
         return content[PNG_BITS]
     if isinstance(picture, TiffImageFile):
@@ -135,7 +135,7 @@ def without_warnings() -> Iterator[None]:
 
 @contextmanager
 def _complaints(picture: Image.Image) -> Iterator[list[str]]:
-    """Collect the errors of libtiff, which writes them to the screen and goes on with wrong pixels."""
+    """Collect the errors of libtiff, which writes them to the screen and continues with wrong pixels."""
     complaints: list[str] = []
     if picture.format != "TIFF" or picture.info.get("compression", "raw") == "raw":  # libtiff reads the others
         yield complaints

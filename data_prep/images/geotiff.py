@@ -1,8 +1,8 @@
 """Open GeoTIFFs, and PNG of 16 bits, with GDAL, and tell where they have data; whole, or by windows of any raster.
 
-A foreign file may name others: as a virtual raster under the name of a TIFF, as overviews in its metadata, as a mask or
+A foreign file may bring others: a virtual raster under the name of a TIFF, overviews in its metadata, a mask or
 overview beside it. GDAL would open those, over the network too. So only its TIFF driver is asked, also of the files
-beside a raster, and what names an overview file is refused before GDAL looks for masks or overviews.
+beside a raster. A file that names an overview file is refused before GDAL looks for masks or overviews.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ def labels_of(picture: Picture, read_mask: Callable[[Image.Image], Mask]) -> tup
     """Return what `read_mask` reads where a mask has data, ignored elsewhere; and how many pixels that changed.
 
     A no-data value of 0 that `read_mask` knows stays the background: many masks declare it. Raises BadPicture where
-    another one is also the value of a class.
+    another number is also the value of a class.
     """
     empty = picture.without_data
     if empty is None:

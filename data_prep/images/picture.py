@@ -1,7 +1,7 @@
-"""The one reader of picture files: an image or a mask with where it has data, and where it lies on the ground.
+"""Read picture files: an image or a mask with where it has data, and where it lies on the ground.
 
-Files of 8 bits are decoded by Pillow, as they always were; those that Pillow cannot give whole (16 bits, floats, LERC,
-WEBP, several bands) by GDAL. Bands are counted as the file states them, because Pillow drops those it has no mode for.
+Files of 8 bits are decoded by Pillow. Files that Pillow cannot give whole (16 bits, floats, LERC, WEBP, several bands)
+are decoded by GDAL. Bands are counted as the file states them, because Pillow drops those it has no mode for.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ MOST_BYTES = 1 << 30
 
 @dataclass(frozen=True)
 class Picture:
-    """A decoded file. `pixels` has no alpha; the arrays [H, W] are None where no pixel is so."""
+    """Decoded file. `pixels` has no alpha; the arrays [H, W] are None where no pixel is so."""
 
     pixels: Image.Image
     hidden: NDArray[np.bool_] | None = None  # pixels that a mask or alpha hides, whatever they hold
@@ -46,7 +46,7 @@ class Picture:
 
     @property
     def without_data(self) -> NDArray[np.bool_] | None:
-        """Pixels without data, for either reason."""
+        """Return the pixels without data, for either reason."""
         if self.hidden is None or self.nodata is None:
             return self.nodata if self.hidden is None else self.hidden
         return self.hidden | self.nodata
@@ -87,9 +87,15 @@ def read_image(
 
 
 def read_labels(source: SourceFile, kinds: tuple[str, ...], *, own: bool = True, remedy: str = ONE_BAND) -> Picture:
-    """Decode a mask of colours or numbers, of any width if it is `own`.
+    """Decode a mask of colours or numbers.
 
-    Raises BadPicture, also for more bands; `remedy` is what to do where each stands for a class.
+    Raises BadPicture, also for more bands.
+
+    Args:
+        source: the file's bytes.
+        kinds: Pillow's names of the formats.
+        own: for other data than a published set: numbers of any width.
+        remedy: what to do where each band stands for a class.
     """
     return _read(source, kinds, labels=True, own=own, remedy=remedy)
 
@@ -180,7 +186,7 @@ def refuse_unfit(header: TiffHeader, *, labels: bool, remedy: str = ONE_BAND, by
 
 
 def _needs_gdal(header: TiffHeader, deep: bool) -> bool:
-    """Return whether Pillow would not give a file whole; `deep` if more than 8 bits are of use."""
+    """Return whether Pillow would not give a file whole; `deep` if more than 8 bits are used."""
     one_band = header.bands == len(header.extra) + 1 and bool(header.extra) and not header.has_alpha
     return header.compression in ONLY_GDAL or not header.unsigned or (header.bits > 8 and deep) or one_band
 

@@ -27,7 +27,7 @@ KINDS = ("tif", "tiff", "png", "jpg", "jpeg")
 
 @dataclass(frozen=True)
 class Place:
-    """A coordinate system as rasterio has it, and the transform from (column, row) to coordinates; None if unknown."""
+    """Coordinate system as rasterio has it, and the transform from (column, row) to coordinates; None if unknown."""
 
     transform: Affine | None
     crs: Any = None

@@ -37,7 +37,7 @@ MOST_PIXELS = 2 * (Image.MAX_IMAGE_PIXELS or 0)
 
 @dataclass(frozen=True)
 class TiffHeader:
-    """The first picture of a TIFF as its tags have it."""
+    """First picture of a TIFF as its tags have it."""
 
     size: tuple[int, int]  # (height, width)
     bands: int
@@ -53,7 +53,7 @@ class TiffHeader:
 
     @property
     def has_alpha(self) -> bool:
-        """Whether its only band beyond the colour says where it is transparent."""
+        """Return whether its only band beyond the colour says where it is transparent."""
         return len(self.extra) == 1 and self.extra[0] in ALPHA
 
 
@@ -100,7 +100,7 @@ def _directories(stream: BinaryIO) -> Iterator[ImageFileDirectory_v2]:
 
 def _header(directories: list[ImageFileDirectory_v2]) -> TiffHeader:
     first = directories[0]
-    kinds = [_first(each, 254) for each in directories]
+    kinds = [_first(directory, 254) for directory in directories]
     if isinstance(text := first.get(METADATA), str):
         text.encode("latin-1").decode()  # raises ValueError: on other bytes GDAL's message is a traceback on the screen
     bands = _first(first, 277, 1)

@@ -1,8 +1,8 @@
 """Decode a prepared folder once, into one file that every process of the machine maps into memory.
 
 Decoding a PNG takes milliseconds, copying its pixels a fraction of one. The system keeps the pages of a mapped file in
-memory once for all who map it: data workers, runs at a time, the next command; and it may take them back when memory is
-short. The file is made whole or not at all, and every image in it has a checksum.
+memory once for data workers, concurrent runs and the next command. It may take them back when memory is short. The file
+is made whole or not at all, and every image in it has a checksum.
 """
 
 from __future__ import annotations
@@ -163,6 +163,6 @@ def _acquire(lock: FileLock, check: Callable[[], None]) -> None:
 
 
 def _digest(entries: Sequence[Entry]) -> str:
-    """Digest of what the file holds: names, order, and content of the prepared files."""
+    """Return a digest of what the file holds: names, order, and content of the prepared files."""
     lines = "\n".join(f"{entry.stem} {entry.image_sha256} {entry.mask_sha256} {entry.size}" for entry in entries)
     return hashlib.sha256(lines.encode()).hexdigest()[:12]

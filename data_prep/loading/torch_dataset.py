@@ -18,7 +18,7 @@ CACHE_LIMIT = 6 << 30
 
 
 class Item(TypedDict):
-    """An image with its labels; the default collation of a DataLoader stacks items. Not to be changed in place."""
+    """Image with its labels; the default collation of a DataLoader stacks items. Not to be changed in place."""
 
     name: str
     image: torch.Tensor  # uint8 [3, H, W]; for a network: `rssam.to_unit_range`

@@ -66,10 +66,15 @@ def extract(
 ) -> None:
     """Unpack the members of an archive that `wanted` accepts as folder `out`, which appears when it is whole.
 
-    `most_bytes` and `most_members` are those of the unpacked archive up to which it is believed.
+    Raises DataError for a damaged or encrypted archive, and for sizes beyond belief. The same for any member, wanted or
+    not, that would be written outside of `out` or is a link or a device.
 
-    Raises DataError for a damaged or encrypted archive; for any member, wanted or not, that would be written outside
-    of `out` or is a link or a device; and for sizes beyond belief.
+    Args:
+        archive: the ZIP or TAR file.
+        out: the folder.
+        wanted: returns whether a member of that name is unpacked.
+        most_bytes: unpacked size up to which the archive is believed.
+        most_members: their number up to which the archive is believed.
     """
     kind = archive_kind(archive)
     bounds = (most_bytes or MAX_BYTES, most_members or MAX_MEMBERS)
@@ -129,7 +134,7 @@ def archives_within(source: Path) -> list[str]:
 
 
 def _is_old_header(block: bytes) -> bool:
-    """Whether 512 bytes are the header of a TAR from before 1988, which has no magic number."""
+    """Return whether 512 bytes are the header of a TAR from before 1988, which has no magic number."""
     try:
         tarfile.TarInfo.frombuf(block, "utf-8", "surrogateescape")
     except tarfile.TarError:
@@ -193,7 +198,7 @@ def _extract_tar(
 
 
 class _Measured:
-    """A stream of unpacked bytes that refuses to give more than `limit`; `last` is what was read last."""
+    """Stream of unpacked bytes that refuses to give more than `limit`; `last` is what was read last."""
 
     def __init__(self, stream: IO[bytes], archive: Path, packed: int, limit: int) -> None:
         self._stream, self._archive, self._packed, self._limit = stream, archive, packed, limit
@@ -229,7 +234,10 @@ def _write(packed: IO[bytes], target: Path, size: int | None = None) -> None:
 
 
 def _safe_name(archive: Path, name: str, file_or_folder: bool) -> str:
-    """The path of a member with "/" on every system, "" for the archive's own folder; raises DataError if unsafe."""
+    """Return the path of a member with "/" on every system, "" for the archive's own folder.
+
+    Raises DataError if unsafe.
+    """
     path = PurePosixPath(name.replace("\\", "/"))
     if path.is_absolute() or ".." in path.parts or (path.parts and ":" in path.parts[0]):
         problem = "would be written outside of its folder"

@@ -36,7 +36,7 @@ FitMode = Literal["keep", "tile", "resize"]
 
 @dataclass(frozen=True)
 class Job:
-    """All that a worker needs for a pair. Picklable: `read_mask` is a function at module level."""
+    """Input of a worker for a pair. Picklable: `read_mask` is a function at module level."""
 
     pair: Pair
     out: Path  # prepared files go below it
@@ -55,7 +55,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Record:
-    """A finished pair. The entry's split and group are drafts until all pairs are known."""
+    """Record of a finished pair. The entry's split and group are drafts until all pairs are known."""
 
     rule: str
     entry: Entry
@@ -69,27 +69,27 @@ class Record:
 
 @dataclass(frozen=True)
 class Faults:
-    """Why a pair cannot be used: one line per file, each beginning with the file's name."""
+    """Faults for which a pair cannot be used: one line per file, each beginning with the file's name."""
 
     lines: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class SourceFiles:
-    """An image file and its mask file, read."""
+    """Image file and its mask file, read."""
 
     image: SourceFile
     mask: SourceFile
 
     @property
     def digests(self) -> tuple[str, str]:
-        """SHA-256 of both in hex, see `SourceFile.digest`."""
+        """Return the SHA-256 of both in hex, see `SourceFile.digest`."""
         return self.image.digest, self.mask.digest
 
 
 @dataclass(frozen=True)
 class DecodedPair:
-    """A pair as decoded: image uint8 [H, W, 3], its mask, and by how much both are to be shrunk."""
+    """Pair as decoded: image uint8 [H, W, 3], its mask, and by how much both are to be shrunk."""
 
     image: NDArray[np.uint8]
     mask: Mask
@@ -210,7 +210,7 @@ def _write(job: Job, decoded: DecodedPair, digests: tuple[str, str]) -> Record:
     occurring = tuple(label for label, count in enumerate(counts) if count and label != IGNORED)
     digest, edges = encode.pixel_digest(image), edges_of(image).packed()
     record = Record(job.rule, entry, digest, occurring, mask.values, edges, decoded.no_data)
-    # Last, for a record vouches for its files; a power cut may spoil it, and then the pair is done again.
+    # Last, because a record vouches for its files; a power cut may spoil it, and then the pair is done again.
     write_atomic(job.record, json.dumps(asdict(record)).encode(), durable=False)
     return record
 

@@ -76,7 +76,7 @@ def published_rules(entries: Sequence[Entry]) -> tuple[Rule, ...]:
 
 
 def _sizes(entries: Sequence[Entry]) -> tuple[int, ...]:
-    """Number of entries in train, val and test."""
+    """Return the number of entries in train, val and test."""
     sizes = Counter(entry.split for entry in entries)
     return tuple(sizes[split] for split in SPLITS)
 

@@ -30,12 +30,12 @@ CACHE = 128 << 20
 
 
 class _Fault(Exception):
-    """Why a scene cannot be used, with the file's name."""
+    """Raised for a scene that cannot be used, with the file's name."""
 
 
 @dataclass
 class _Seen:
-    """What is known of a scene once all its tiles were read."""
+    """Facts on a scene once all its tiles were read."""
 
     digest: hashlib._Hash = field(default_factory=hashlib.sha256)  # of its tiles' pixels
     no_data: int = 0

@@ -71,7 +71,7 @@ class Layout:
 
 @dataclass(frozen=True)
 class NamedFiles:
-    """A layout that was found by looking at all names of a source: role, stem and published split by composed path.
+    """Layout that was found by looking at all names of a source: role, stem and published split by composed path.
 
     A stem may name folders, as in "cityA/0". Either all pairs have a split, or none.
     """

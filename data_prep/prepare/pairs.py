@@ -31,12 +31,12 @@ LONGEST_STEM = 200
 
 
 class NoPairs(DataError):
-    """A source in which no image has a mask."""
+    """Raised for a source in which no image has a mask."""
 
 
 @dataclass(frozen=True)
 class Pair:
-    """An image and its mask in the source; `name` is how messages call the files, relative to the source."""
+    """Image and its mask in the source; `name` is how messages call the files, relative to the source."""
 
     stem: str
     image: Path
@@ -49,7 +49,7 @@ class Pair:
 
 @dataclass(frozen=True)
 class PairSearch:
-    """What a source holds: pairs ordered by stem, images without a mask, and wrong files, one line each."""
+    """Contents of a source: pairs ordered by stem, images without a mask, and wrong files, one line each."""
 
     pairs: tuple[Pair, ...]
     without_mask: int
@@ -59,12 +59,12 @@ class PairSearch:
 
     @property
     def in_tiles(self) -> bool:
-        """Whether the pairs are pieces of large rasters."""
+        """Return whether the pairs are pieces of large rasters."""
         return any(pair.tile is not None for pair in self.pairs)
 
     @property
     def published_splits(self) -> dict[str, Split]:
-        """The split of each stem as published; empty if the data set came without splits."""
+        """Return the split of each stem as published; empty if the data set came without splits."""
         return {pair.stem: pair.split for pair in self.pairs if pair.split is not None}
 
 
@@ -72,8 +72,8 @@ def find_pairs(folder: Path, source: str, layout: Layout | NamedFiles) -> PairSe
     """Find all pairs below `folder`, ordered by stem; `source` is its name in messages.
 
     Copies of a file count once; copies that differ, masks without an image and files that cannot be pictures are
-    faults. Raises NoPairs if there is no image with a mask at all, and DataError if there is none in one of the
-    published splits, or if two folders may be the one of images or masks.
+    faults. Raises NoPairs if there is no image with a mask at all. Raises DataError if there is none in one of the
+    published splits, or if two folders may be that of images or masks.
     """
     copies: dict[tuple[FileRole, str], list[Path]] = defaultdict(list)
     splits: dict[str, Split | None] = {}
@@ -155,7 +155,14 @@ def walk(folder: Path) -> Iterator[tuple[Path, str | None]]:
 
 
 def problem_of(path: Path, name: str, stem: str, largest: int) -> str | None:
-    """Return why a file of the right name cannot be a picture, without reading it; None if it can."""
+    """Return why a file of the right name cannot be a picture, without reading it; None if it can.
+
+    Args:
+        path: the file.
+        name: its path in the source, for messages.
+        stem: its name without ending.
+        largest: most bytes that such a file may have.
+    """
     if readable(name) != name:
         return "expected a name in UTF-8 without control characters; rename it"
     if len(stem.encode()) > LONGEST_STEM:
@@ -210,7 +217,7 @@ def readable(name: str) -> str:
 
 
 def hidden(name: str) -> bool:
-    """Return whether a path inside the source was left by an operating system, such as ._1_sat.jpg."""
+    """Return whether a path inside the source was left by an operating system, for example ._1_sat.jpg."""
     return any(part.startswith(".") or part == "__MACOSX" for part in PurePosixPath(name).parts)
 
 

@@ -32,7 +32,7 @@ from rssam.files import write_atomic
 
 @dataclass(frozen=True)
 class Piece:
-    """One prepared picture, uint8 [H, W, 3], with its labels [H, W], and what it was cut from."""
+    """Prepared picture, uint8 [H, W, 3], with its labels [H, W], and what it was cut from."""
 
     stem: str
     image: NDArray[np.uint8]
@@ -100,7 +100,7 @@ def keep(
 def _pieces(
     stem: str, image: NDArray[np.uint8], labels: NDArray[np.uint8], size: tuple[int, int], fit: FitMode | None
 ) -> Iterator[tuple[str, NDArray[np.uint8], NDArray[np.uint8]]]:
-    """Stem, image [H, W, 3] and labels [H, W] of every prepared picture of `size` (height, width)."""
+    """Yield stem, image [H, W, 3] and labels [H, W] of every prepared picture of `size` (height, width)."""
     if fit == "tile":
         for top, left in corners(image.shape[:2], size):
             # Every image gets the suffix, also one of a single tile: no two images can then give the same stem.
@@ -134,7 +134,7 @@ def padded(
 
 
 def resized(image: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
-    """Resize an image to `size` (height, width): means of whole blocks where it is a whole multiple, else bilinear."""
+    """Resize an image to `size` (height, width): means of whole blocks for a whole multiple, otherwise bilinear."""
     factor = image.shape[0] // size[0]
     if factor and image.shape[:2] == (factor * size[0], factor * size[1]):
         return encode.average_area(image, factor)

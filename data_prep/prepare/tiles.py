@@ -16,7 +16,7 @@ SNAP = 1e-3
 
 @dataclass(frozen=True)
 class LabelRaster:
-    """A raster of labels: 0 is background, `foreground` the class, all else was refused when it was first read."""
+    """Raster of labels: 0 is background, `foreground` the class, all else was refused when it was first read."""
 
     path: Path
     name: str
@@ -25,7 +25,7 @@ class LabelRaster:
 
 @dataclass(frozen=True)
 class Tile:
-    """A square piece of an image raster, with the rasters that label it. Picklable, for other processes."""
+    """Square piece of an image raster, with the rasters that label it. Picklable, for other processes."""
 
     image: Path
     name: str  # how messages call the image raster
@@ -43,7 +43,7 @@ class Tile:
 
     @property
     def source_size(self) -> tuple[int, int]:
-        """(height, width) in pixels of the raster, to the nearest whole one."""
+        """Return (height, width) of the tile in pixels of the raster, to the nearest whole one."""
         return round(self.side * self.factor[0]), round(self.side * self.factor[1])
 
 

@@ -124,7 +124,7 @@ def _differences(manifest: Manifest, pairs: Sequence[Pair], workers: int, progre
 
 
 def _other_split(manifest: Manifest, search: PairSearch) -> list[str]:
-    """Return one line per pair whose published split is not the one of the manifest."""
+    """Return a line for each pair whose published split is not that of the manifest."""
     published = search.published_splits
     if manifest.official_split != bool(published):
         there, here = ("published" if known else "dealt" for known in (manifest.official_split, bool(published)))

@@ -26,7 +26,7 @@ IMAGE_WORD = re.compile(r"(?:^|(?<=[_\-. ]))(?:images?|rgb)(?:$|(?=[_\-. ]))", r
 
 @dataclass(frozen=True)
 class Raster:
-    """A raster's header, and the digest of its files."""
+    """Header of a raster, and the digest of its files."""
 
     path: Path
     name: str  # relative to the source
@@ -37,18 +37,18 @@ class Raster:
 
     @property
     def key(self) -> str:
-        """What an image raster and its label raster share: the name without the words for label and image."""
+        """Return what an image raster and its label raster share: the name without the words for label and image."""
         bare = IMAGE_WORD.sub("", LABEL_WORD.sub("", nfc(self.path.stem)))
         return bare.strip("_-. ").lower()
 
     @property
     def crs_name(self) -> str:
-        """The coordinate system as messages have it."""
+        """Return the coordinate system as messages have it."""
         return self.crs.to_string() if self.crs else "no coordinate system"
 
     @property
     def bounds(self) -> tuple[float, float, float, float] | None:
-        """Left, bottom, right and top on the ground, of a turned raster too; None without a georeference."""
+        """Return left, bottom, right and top on the ground, of a turned raster too; None without a georeference."""
         if self.transform is None:
             return None
         corners = [self.transform @ (x, y) for x in (0, self.size[1]) for y in (0, self.size[0])]
@@ -56,7 +56,7 @@ class Raster:
         return min(xs), min(ys), max(xs), max(ys)
 
     def overlaps(self, other: Raster, margin: float = 0) -> bool:
-        """Whether the bounds of both overlap by more than `margin`, in the unit of the coordinates."""
+        """Return whether the bounds of both overlap by more than `margin`, in the unit of the coordinates."""
         if self.bounds is None or other.bounds is None:
             return False
         left, bottom, right, top = self.bounds

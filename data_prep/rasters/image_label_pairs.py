@@ -1,8 +1,8 @@
 """Match label rasters to image rasters, and check that they fit together on the ground.
 
 Label rasters lie in a folder `label` (or `labels`, `mask`, `masks`), or have that word in their names; all others are
-images. A label raster belongs to the image raster of the same name without that word; where names do not tell,
-label rasters serve all image rasters under them on the ground.
+images. A label raster belongs to the image raster of the same name without that word. Where names do not tell, label
+rasters serve all image rasters under them on the ground.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ MAX_FACTOR = 64
 
 @dataclass(frozen=True)
 class RasterPair:
-    """An image raster with the label rasters that serve it."""
+    """Image raster with the label rasters that serve it."""
 
     image: Raster
     labels: tuple[Raster, ...]

@@ -116,7 +116,7 @@ def _expected(pairs: Sequence[Pair], earlier: Manifest, rules: Rules, out: Path)
 def _pairs(
     raster_pairs: Sequence[RasterPair], dataset: Dataset, edges: EdgeTiles, foreground: Mapping[Raster, int], cache: int
 ) -> list[Pair]:
-    """All tiles of all rasters, those without data too, by stem."""
+    """Return all tiles of all rasters, those without data too, by stem."""
     side = dataset.image_size[0]
     pairs = []
     for raster_pair in raster_pairs:

@@ -1,7 +1,7 @@
 """Read one tile out of large rasters by windowed reads: memory depends on the tile, never on the raster.
 
 Images are averaged in area, exactly, whatever the ratio of pixel sizes. Labels are read at the centre of each prepared
-pixel, which keeps areas unbiased and invents no class; it is what drawing the outlines at the lower resolution gives.
+pixel, which keeps areas unbiased and invents no class. Drawing the outlines at the lower resolution gives the same.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ TIE = 1e-3
 
 @dataclass(frozen=True)
 class TilePixels:
-    """A tile as prepared: image uint8 [side, side, 3], and a mask of labels 0, 1 and 255."""
+    """Tile as prepared: image uint8 [side, side, 3], and a mask of labels 0, 1 and 255."""
 
     image: NDArray[np.uint8]
     mask: Mask

@@ -46,7 +46,7 @@ SHADE = (40, 42, 44)
 
 @dataclass(frozen=True)
 class RoofScene:
-    """An image uint8 [H, W, 3] and its buildings as bool [H, W]."""
+    """Image uint8 [H, W, 3] and its buildings as bool [H, W]."""
 
     image: NDArray[np.uint8]
     buildings: NDArray[np.bool_]
@@ -54,7 +54,7 @@ class RoofScene:
 
 @dataclass(frozen=True)
 class _Site:
-    """The picture, the mask, and the direction from which the light comes, as a unit vector."""
+    """Picture, mask, and the direction from which the light comes, as a unit vector."""
 
     picture: Image.Image
     mask: Image.Image
@@ -68,7 +68,7 @@ class _Site:
             self.ground([(x, y) for x, y in np.array(corners) - share * length * self.sun], SHADE)
 
     def facet(self, corners: Sequence[Vector], tint: Colour, slope: Vector | None = None) -> None:
-        """A piece of roof that falls towards `slope` (unit vector), or lies flat."""
+        """Draw a piece of roof that falls towards `slope` (unit vector), or lies flat."""
         points = [(float(x), float(y)) for x, y in corners]
         self.ground(points, tint if slope is None else shaded(tint, 1 + 0.2 * float(slope @ self.sun)))
         ImageDraw.Draw(self.mask).polygon(points, fill=1)
@@ -98,7 +98,7 @@ def roof_scene(size: int, rng: np.random.Generator) -> RoofScene:
 
 
 def _ground(size: int, rng: np.random.Generator, lots: Sequence[Lot]) -> Image.Image:
-    """Grass land, and a lawn of its own on each lot."""
+    """Return grass land, and a lawn of its own on each lot."""
     cells = split_fields(size, rng, smallest=120)
     tints = np.array([tinted(rng, LAWNS) for _ in cells], np.uint8)
     picture = Image.fromarray(tints[field_map(size, rng, cells)])
@@ -112,7 +112,7 @@ def _ground(size: int, rng: np.random.Generator, lots: Sequence[Lot]) -> Image.I
 
 
 def _pave(site: _Site, rng: np.random.Generator, streets: Sequence[Street]) -> Image.Image:
-    """Footpaths and streets; returns where they are, anything but 0."""
+    """Draw footpaths and streets; return where they are, anything but 0."""
     size = site.picture.width
     paths = line_coverage(size, [replace(street, width=street.width + 12) for street in streets])
     site.picture.paste(tinted(rng, CONCRETE), mask=paths)
@@ -121,7 +121,7 @@ def _pave(site: _Site, rng: np.random.Generator, streets: Sequence[Street]) -> I
 
 
 def _garden(site: _Site, rng: np.random.Generator, lot: Lot) -> None:
-    """A drive, often with a car on it, and a patio."""
+    """Draw a drive, often with a car on it, and a patio."""
     drive = lot.drive * (lot.wide / 2 - 8)
     site.ground(lot.area(drive, 14, 5, 22), tinted(rng, CONCRETE))
     patio = lot.area(rng.uniform(-0.2, 0.2) * lot.wide, 0.7 * lot.deep, rng.uniform(6, 14), rng.uniform(4, 8))
@@ -131,7 +131,7 @@ def _garden(site: _Site, rng: np.random.Generator, lot: Lot) -> None:
 
 
 def _house(site: _Site, rng: np.random.Generator, lot: Lot) -> None:
-    """A house, in most gardens, with a wing or without, and a shed."""
+    """Draw a house, in most gardens, with a wing or without, and a shed."""
     if rng.random() < 0.1:
         return
     heading, tint = lot.heading + rng.normal(0, 0.04), tinted(rng, SHEETS, 12)
@@ -157,7 +157,7 @@ def _house(site: _Site, rng: np.random.Generator, lot: Lot) -> None:
 def _roof(
     site: _Site, rng: np.random.Generator, centre: Vector, heading: float, long: float, deep: float, tint: Colour
 ) -> None:
-    """A roof of two or four sides with its ridge along `heading`."""
+    """Draw a roof of two or four sides with its ridge along `heading`."""
     a, b, c, d = (np.array(corner) for corner in box(centre, long, deep, heading))
     along = np.array([math.cos(heading), math.sin(heading)])
     across = np.array([-along[1], along[0]])
@@ -173,7 +173,7 @@ def _roof(
 
 
 def _car_park(site: _Site, rng: np.random.Generator, lot: Lot) -> None:
-    """Asphalt over the whole lot, stalls along the street, cars in some."""
+    """Draw asphalt over the whole lot, stalls along the street, cars in some."""
     site.ground(lot.area(0, lot.deep / 2 - 8, lot.wide / 2 - 1, lot.deep / 2 + 8), tinted(rng, ASPHALT, 10))
     draw = ImageDraw.Draw(site.picture)
     for along in np.arange(8 - lot.wide / 2, lot.wide / 2 - 8, 9):
@@ -183,7 +183,7 @@ def _car_park(site: _Site, rng: np.random.Generator, lot: Lot) -> None:
 
 
 def _hall(site: _Site, rng: np.random.Generator, lot: Lot) -> None:
-    """A flat roof behind the stalls, with its edge and its plant."""
+    """Draw a flat roof behind the stalls, with its edge and its plant."""
     deep, long = (lot.deep - 26) / 2, lot.wide / 2 * rng.uniform(0.5, 0.85)
     along = rng.uniform(-1, 1) * (lot.wide / 2 - long - 4)
     hall, tint = lot.area(along, 24 + deep, long, deep), tinted(rng, FLAT_ROOFS)
@@ -205,7 +205,7 @@ def _car(site: _Site, rng: np.random.Generator, centre: Vector, heading: float) 
 
 
 def _trees(site: _Site, rng: np.random.Generator, roads: Image.Image) -> None:
-    """Trees of several crowns, in groups, rooted neither in a roof nor in a street."""
+    """Draw trees of several crowns, in groups, rooted neither in a roof nor in a street."""
     size = site.picture.width
     draw, shadow = ImageDraw.Draw(site.picture), tuple(-5 * site.sun)
     groves = noise(size, rng, (128, 32))

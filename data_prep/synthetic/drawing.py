@@ -35,20 +35,20 @@ def noise(size: int, rng: np.random.Generator, cells: Sequence[int]) -> NDArray[
 
 
 def tinted(rng: np.random.Generator, colours: Sequence[Colour], spread: float = 8.0) -> Colour:
-    """One of the colours, shifted a little in brightness and less in hue."""
+    """Return a colour of the list, shifted a little in brightness and less in hue."""
     base = np.array(colours[int(rng.integers(len(colours)))]) + rng.normal(0, spread) + rng.normal(0, spread / 3, 3)
     red, green, blue = base.clip(0, 255).astype(int).tolist()
     return red, green, blue
 
 
 def shaded(colour: Colour, factor: float) -> Colour:
-    """The colour in more or less light, full at most."""
+    """Return the colour in more or less light, full at most."""
     red, green, blue = (min(255, int(channel * factor)) for channel in colour)
     return red, green, blue
 
 
 def split_fields(size: int, rng: np.random.Generator, smallest: float) -> list[NDArray[np.float64]]:
-    """Corners [4, 2] (x, y) of the cells of a rectangle that covers the scene, split until `smallest` pixels."""
+    """Return corners [4, 2] (x, y) of the cells of a rectangle that covers the scene, split until `smallest` pixels."""
     angle = rng.uniform(0, math.pi / 2)
     turn = np.array([[math.cos(angle), math.sin(angle)], [-math.sin(angle), math.cos(angle)]])
     pending = [(-0.75 * size, -0.75 * size, 0.75 * size, 0.75 * size)]
@@ -69,7 +69,7 @@ def split_fields(size: int, rng: np.random.Generator, smallest: float) -> list[N
 
 
 def field_map(size: int, rng: np.random.Generator, cells: Sequence[NDArray[np.float64]]) -> NDArray[np.int32]:
-    """Which of the cells each pixel of a scene belongs to, [size, size]."""
+    """Return [size, size] the number of the cell that each pixel of a scene belongs to."""
     index = Image.new("I", (size, size))
     draw = ImageDraw.Draw(index)
     for number, corners in enumerate(cells):
@@ -84,7 +84,7 @@ def field_map(size: int, rng: np.random.Generator, cells: Sequence[NDArray[np.fl
 
 
 def furrows(field: NDArray[np.int32], rng: np.random.Generator, strength: NDArray[np.float64]) -> NDArray[np.float32]:
-    """Light and dark lines of a direction of its own in each field; `strength` 0..1 of each."""
+    """Return light and dark lines of a direction of its own in each field; `strength` 0..1 of each."""
     count = len(strength)
     angles = rng.uniform(0, math.pi, count)
     pitch = math.tau / rng.uniform(4, 11, count)
@@ -96,7 +96,7 @@ def furrows(field: NDArray[np.int32], rng: np.random.Generator, strength: NDArra
 
 
 def line_coverage(size: int, streets: Sequence[Street]) -> Image.Image:
-    """Share of each pixel that lies on a street, 0..255: drawn at twice the size, then averaged."""
+    """Return the share of each pixel that lies on a street, 0..255: drawn at twice the size, then averaged."""
     fine = Image.new("L", (2 * size, 2 * size))
     draw = ImageDraw.Draw(fine)
     for street in streets:
@@ -105,7 +105,7 @@ def line_coverage(size: int, streets: Sequence[Street]) -> Image.Image:
 
 
 def street_surface(size: int, rng: np.random.Generator, streets: Sequence[Street]) -> Image.Image:
-    """The colours under the coverage: tracks below, wide roads on top, centre lines and wheel marks."""
+    """Return the colours under the coverage: tracks below, wide roads on top, centre lines and wheel marks."""
     surface = Image.new("RGB", (size, size), ASPHALT[0])
     draw = ImageDraw.Draw(surface)
     asphalt, track = tinted(rng, ASPHALT, 14), tinted(rng, TRACK, 12)
@@ -121,7 +121,7 @@ def street_surface(size: int, rng: np.random.Generator, streets: Sequence[Street
 
 
 def cars(picture: Image.Image, rng: np.random.Generator, streets: Sequence[Street], scale: float = 1.0) -> None:
-    """A few cars on paved roads, 9 by 4 pixels times `scale`, on the right-hand lane."""
+    """Draw a few cars on paved roads, 9 by 4 pixels times `scale`, on the right-hand lane."""
     draw = ImageDraw.Draw(picture)
     for street in streets:
         if street.paved and street.width > 6 * scale:
@@ -135,7 +135,16 @@ def cars(picture: Image.Image, rng: np.random.Generator, streets: Sequence[Stree
 def crown(
     draw: ImageDraw.ImageDraw, rng: np.random.Generator, x: float, y: float, radius: float, shadow: tuple[float, float]
 ) -> None:
-    """A tree from above: its shadow, its crown, and the crown's side to the sun."""
+    """Draw a tree from above: its shadow, its crown, and the crown's side to the sun.
+
+    Args:
+        draw: the picture.
+        rng: decides its tint.
+        x: column of its centre in pixels.
+        y: row of its centre in pixels.
+        radius: of the crown in pixels.
+        shadow: offset (x, y) of its shadow in pixels.
+    """
     tint = tinted(rng, CROWNS, 5)
     draw.ellipse(bounds((x + shadow[0], y + shadow[1]), radius), fill=(30, 34, 30))
     draw.ellipse(bounds((x, y), radius), fill=tint)
@@ -144,7 +153,7 @@ def crown(
 
 
 def through_the_lens(picture: Image.Image, rng: np.random.Generator) -> NDArray[np.uint8]:
-    """Blur of the optics, grain of the sensor, and the light of the day."""
+    """Add the blur of the optics, grain of the sensor, and the light of the day."""
     soft = np.asarray(picture.filter(ImageFilter.GaussianBlur(0.7)), np.float32)
     grain = rng.standard_normal((picture.height, picture.width, 1), np.float32) * np.float32(3.5)
     gain = (rng.uniform(0.8, 1.15) * rng.normal(1, 0.03, 3)).astype(np.float32)
@@ -152,7 +161,7 @@ def through_the_lens(picture: Image.Image, rng: np.random.Generator) -> NDArray[
 
 
 def box(centre: NDArray[np.float64], long: float, deep: float, heading: float) -> list[tuple[float, float]]:
-    """Corners of a turned rectangle of half lengths `long` and `deep`."""
+    """Return the corners of a rectangle turned by `heading` (radians), of half lengths `long` and `deep`."""
     along = np.array([math.cos(heading), math.sin(heading)])
     across = np.array([-along[1], along[0]])
     signs = ((-1, -1), (1, -1), (1, 1), (-1, 1))
@@ -160,7 +169,7 @@ def box(centre: NDArray[np.float64], long: float, deep: float, heading: float) -
 
 
 def values_within(layer: Image.Image, corners: Corners) -> set[int]:
-    """Values of a one-band picture at fifteen points of a shape of four corners; points beyond its border have none."""
+    """Return the values of a one-band picture at fifteen points of a shape of four corners; none beyond its border."""
     a, b, c, d = np.array(corners)
     along, across = np.linspace(0, 1, 5)[:, None, None], np.linspace(0, 1, 3)[None, :, None]
     points = ((a + (b - a) * along) * (1 - across) + (d + (c - d) * along) * across).reshape(-1, 2)
@@ -170,6 +179,6 @@ def values_within(layer: Image.Image, corners: Corners) -> set[int]:
 
 
 def bounds(centre: Sequence[float] | NDArray[np.float64], radius: float) -> tuple[int, int, int, int]:
-    """Pixel box around a circle."""
+    """Return the pixel box around a circle: left, top, right, bottom."""
     x, y = centre
     return round(x - radius), round(y - radius), round(x + radius), round(y + radius)

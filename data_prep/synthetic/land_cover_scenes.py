@@ -1,6 +1,6 @@
 """Draw invented scenes of six kinds of land cover, every pixel labelled, at two metres a pixel.
 
-Colour alone does not tell the classes apart: flat roofs, yards and roads share their greys, tiled roofs and dry fields
+Colour alone does not tell the classes apart. Flat roofs, yards and roads share their greys, tiled roofs and dry fields
 share theirs with bare soil, muddy water with crops. Outline, texture, shadow and neighbours do.
 """
 
@@ -58,7 +58,7 @@ TILES_AND_SHEETS = (*ROOFS, (92, 122, 168), (206, 208, 210))
 
 @dataclass(frozen=True)
 class LandCover:
-    """An image uint8 [H, W, 3] and its labels uint8 [H, W], 0..5 in the order of `data_prep.synthetic.land_parcels`."""
+    """Image uint8 [H, W, 3] and its labels uint8 [H, W], 0..5 in the order of `data_prep.synthetic.land_parcels`."""
 
     image: NDArray[np.uint8]
     labels: NDArray[np.uint8]
@@ -66,7 +66,7 @@ class LandCover:
 
 @dataclass(frozen=True)
 class _Scene:
-    """A picture and its labels, drawn together."""
+    """Picture and its labels, drawn together."""
 
     picture: Image.Image
     labels: Image.Image
@@ -80,7 +80,7 @@ class _Scene:
         self.labels.paste(cover, mask=Image.fromarray(np.uint8(255) * (share >= 128)))
 
     def is_free(self, corners: Corners) -> bool:
-        """Whether a shape lies on open land."""
+        """Return whether a shape lies on open land."""
         return not values_within(self.labels, corners) & {BUILDING, ROAD, WATER}
 
 
@@ -118,7 +118,7 @@ def _water_surface(size: int, rng: np.random.Generator) -> Image.Image:
 
 
 def _ponds(scene: _Scene, rng: np.random.Generator, plots: Sequence[Plot]) -> None:
-    """Fish ponds: a plot cut into one to six basins between banks."""
+    """Draw fish ponds: a plot cut into one to six basins between banks."""
     for plot in plots:
         if plot.use is PONDS:
             a, b, _, d = plot.corners
@@ -133,7 +133,7 @@ def _ponds(scene: _Scene, rng: np.random.Generator, plots: Sequence[Plot]) -> No
 
 
 def _open_water(scene: _Scene, rng: np.random.Generator) -> None:
-    """A lake with a bank in some scenes, a river or canal in others."""
+    """Draw a lake with a bank in some scenes, a river or canal in others."""
     size = scene.picture.width
     if rng.random() < 0.4:
         depth = noise(size, rng, (128, 32)) - rng.uniform(0.3, 1.4)
@@ -147,7 +147,7 @@ def _open_water(scene: _Scene, rng: np.random.Generator) -> None:
 
 
 def _roads(scene: _Scene, rng: np.random.Generator, plots: Sequence[Plot]) -> list[Street]:
-    """Streets around the plots of the town and country roads, which end at water; one road bridges it."""
+    """Draw streets around the plots of the town and country roads, which end at water; a single road bridges it."""
     size = scene.picture.width
     around = [
         Street(np.array([*plot.corners, plot.corners[0]]), rng.uniform(2.5, 4), paved=True)
@@ -165,7 +165,7 @@ def _roads(scene: _Scene, rng: np.random.Generator, plots: Sequence[Plot]) -> li
 def _put_up(
     scene: _Scene, rng: np.random.Generator, corners: Corners, height: float, shadow: tuple[float, float]
 ) -> None:
-    """A roof, flat or of two sides, with its shadow."""
+    """Draw a roof, flat or of two sides, with its shadow."""
     draw = ImageDraw.Draw(scene.picture)
     for share in (0.5, 1.0):
         reach = share * height * np.array(shadow)
@@ -184,7 +184,10 @@ def _trees_and_cars(
     streets: Sequence[Street],
     shadow: tuple[float, float],
 ) -> None:
-    """Crowns count as vegetation on open land only: they hide edges of roads and roofs that the labels keep."""
+    """Draw crowns and cars.
+
+    Crowns count as vegetation on open land only: they hide edges of roads and roofs that the labels keep.
+    """
     draw, labels = ImageDraw.Draw(scene.picture), np.asarray(scene.labels)
     traffic = scene.picture.copy()
     cars(traffic, rng, streets, scale=0.4)

@@ -19,7 +19,7 @@ YARDS = (*ASPHALT, (150, 148, 142), (168, 164, 156), (142, 134, 124))
 
 @dataclass(frozen=True)
 class Use:
-    """What a plot of land is used for: its cover, its tints, and how rough it looks."""
+    """Use of a plot of land: its cover, its tints, and how rough it looks."""
 
     cover: int
     tints: Sequence[Colour]
@@ -45,21 +45,21 @@ TOWN = (SLABS, SLABS, SLABS, VILLAGE, VILLAGE, WORKS, WORKS, SQUARE, PARK, SITE)
 
 @dataclass(frozen=True)
 class Plot:
-    """A rectangle of land: its corners [4, 2] (x, y) in pixels, and its use."""
+    """Rectangle of land: its corners [4, 2] (x, y) in pixels, and its use."""
 
     corners: NDArray[np.float64]
     use: Use
 
     @property
     def sides(self) -> tuple[float, float, float]:
-        """Length of the longer side, of the shorter one, and the heading of the longer."""
+        """Return the length of the longer side, that of the shorter one, and the heading of the longer in radians."""
         first, second = self.corners[1] - self.corners[0], self.corners[3] - self.corners[0]
         long, short = sorted((first, second), key=lambda side: -float(np.hypot(*side)))
         return float(np.hypot(*long)), float(np.hypot(*short)), math.atan2(long[1], long[0])
 
 
 def plan_plots(size: int, rng: np.random.Generator) -> list[Plot]:
-    """Town where smooth noise is high, country elsewhere: often both in one scene."""
+    """Return the plots: town where smooth noise is high, country elsewhere, often both in one scene."""
     town, level = noise(size, rng, (128, 64)), rng.uniform(-1.2, 0.5)
     plots = []
     for corners in split_fields(size, rng, smallest=34):
@@ -70,7 +70,7 @@ def plan_plots(size: int, rng: np.random.Generator) -> list[Plot]:
 
 
 def ground_plans(rng: np.random.Generator, plot: Plot) -> Iterator[tuple[Corners, float]]:
-    """The buildings that the use of a plot brings: corners, and height as pixels of shadow."""
+    """Yield the buildings that the use of a plot brings: corners, and height as pixels of shadow."""
     wide, deep, heading = plot.sides
     if plot.use is SLABS:
         long, short, gap_beside, gap_behind, likely = rng.uniform(14, 32), rng.uniform(6, 9), 4.0, 5.0, 0.97

@@ -1,6 +1,6 @@
-"""Draw invented aerial scenes with exact road masks: a model can learn on them; they show no real place.
+"""Draw invented aerial scenes with exact road masks. A model can learn on them; they show no real place.
 
-Colour alone does not give the roads away: tracks share their tint with bare soil, asphalt with flat roofs, canals and
+Colour alone does not give the roads away. Tracks share their tint with bare soil, asphalt with flat roofs, canals and
 field paths share the shape. Trees and their shadows hide parts of a road that the mask keeps, as annotators do.
 """
 
@@ -38,7 +38,7 @@ from data_prep.synthetic.streets import Street, street_network
 
 @dataclass(frozen=True)
 class Scene:
-    """An image uint8 [H, W, 3] and its roads as bool [H, W]."""
+    """Image uint8 [H, W, 3] and its roads as bool [H, W]."""
 
     image: NDArray[np.uint8]
     roads: NDArray[np.bool_]
@@ -62,7 +62,7 @@ def road_scene(size: int, rng: np.random.Generator) -> Scene:
 
 
 def _ground(size: int, rng: np.random.Generator, urban: float) -> Image.Image:
-    """Fields as a turned, recursively split rectangle: each with its tint, its furrows and its share of bare soil."""
+    """Return fields as a turned, recursively split rectangle: each with its tint, furrows and share of bare soil."""
     dry = rng.random()
     cells = split_fields(size, rng, smallest=70 + 90 * urban)
     field = field_map(size, rng, cells)
@@ -76,7 +76,7 @@ def _ground(size: int, rng: np.random.Generator, urban: float) -> Image.Image:
 
 
 def _water_and_paths(picture: Image.Image, rng: np.random.Generator) -> list[Street]:
-    """Lines that are no roads: thin field paths and, in every second scene, the canal that is returned."""
+    """Draw lines that are no roads: thin field paths and, in every second scene, the canal that is returned."""
     plan = street_network(picture.width, rng, urban=0.0)
     draw = ImageDraw.Draw(picture)
     for path in plan[2:]:
@@ -95,7 +95,7 @@ def _houses(
     urban: float,
     shadow: tuple[float, float],
 ) -> None:
-    """Two-sided roofs with shadows beside the streets, never on them and never in the water."""
+    """Draw two-sided roofs with shadows beside the streets, never on them and never in the water."""
     taken = Image.new("L", picture.size)
     block = ImageDraw.Draw(taken)
     for street in (*streets, *canal):
@@ -123,7 +123,7 @@ def _houses(
 def _trees(
     picture: Image.Image, rng: np.random.Generator, streets: Sequence[Street], shadow: tuple[float, float]
 ) -> None:
-    """Woods and single trees, and rows along some streets whose crowns hang over the road."""
+    """Draw woods and single trees, and rows along some streets whose crowns hang over the road."""
     size = picture.width
     woods = noise(size, rng, (256, 64, 32))
     spots = rng.uniform(0, size, (round(rng.uniform(400, 5000) * (size / 1024) ** 2), 2))

@@ -17,7 +17,7 @@ MARGIN = 40.0
 
 @dataclass(frozen=True)
 class Street:
-    """A centre line as points [N, 2] (x, y) in pixels, with its full width in pixels."""
+    """Centre line of a street as points [N, 2] (x, y) in pixels, with its full width in pixels."""
 
     points: NDArray[np.float64]
     width: float
@@ -25,7 +25,7 @@ class Street:
 
 
 def street_network(size: int, rng: np.random.Generator, urban: float) -> list[Street]:
-    """Streets of a square scene of `size` pixels; `urban` in 0..1 moves it from farmland to suburb."""
+    """Return the streets of a square scene of `size` pixels; `urban` in 0..1 moves it from farmland to suburb."""
     streets: list[Street] = []
     for _ in range(1 + int(rng.random() < 0.6)):
         _add_through_road(streets, size, rng, urban)
@@ -37,7 +37,7 @@ def street_network(size: int, rng: np.random.Generator, urban: float) -> list[St
 
 
 def _add_through_road(streets: list[Street], size: int, rng: np.random.Generator, urban: float) -> None:
-    """A road that runs from border to border."""
+    """Add a road that runs from border to border."""
     angle = rng.uniform(0, 2 * math.pi)
     middle = rng.uniform(0.2, 0.8, 2) * size
     onward, back = (_march(middle, angle + turn, size, rng, bend=0.02) for turn in (0, math.pi))
@@ -49,7 +49,7 @@ def _add_through_road(streets: list[Street], size: int, rng: np.random.Generator
 
 
 def _add_side_road(streets: list[Street], size: int, rng: np.random.Generator, urban: float) -> None:
-    """A narrow road that leaves an existing one and ends in a field, at another road or at the border."""
+    """Add a narrow road that leaves an existing one and ends in a field, at another road or at the border."""
     parent = streets[rng.integers(len(streets))]
     inside = np.flatnonzero(((parent.points > 0) & (parent.points < size)).all(axis=1))
     if len(inside) < 4:
@@ -65,7 +65,7 @@ def _add_side_road(streets: list[Street], size: int, rng: np.random.Generator, u
 
 
 def _district(size: int, rng: np.random.Generator, urban: float) -> list[Street]:
-    """Parallel streets with a few cross streets, turned and slightly warped as one."""
+    """Return parallel streets with a few cross streets, turned and slightly warped as one."""
     angle = rng.uniform(0, math.pi)
     half = rng.uniform(0.15, 0.25 + 0.3 * urban) * size
     centre = rng.uniform(0.2, 0.8, 2) * size

@@ -19,7 +19,7 @@ LARGEST_HOME = 100.0
 
 @dataclass(frozen=True)
 class Lot:
-    """A piece of ground on a street: the middle of its front and its size in pixels."""
+    """Piece of ground on a street: the middle of its front and its size in pixels."""
 
     front: Vector
     heading: float  # of the street, with the lot on its left
@@ -28,21 +28,21 @@ class Lot:
     drive: int  # -1 or 1: the side of the drive
 
     def at(self, along: float, inward: float) -> Vector:
-        """The point `along` pixels beside the middle and `inward` pixels behind the front."""
+        """Return the point `along` pixels beside the middle and `inward` pixels behind the front."""
         c, s = math.cos(self.heading), math.sin(self.heading)
         return self.front + along * np.array([c, s]) + inward * np.array([-s, c])
 
     def area(self, along: float, inward: float, long: float, deep: float) -> list[tuple[float, float]]:
-        """Corners of a rectangle of half sizes `long` and `deep` around such a point."""
+        """Return the corners of a rectangle of half sizes `long` and `deep` around the point of `at`."""
         return box(self.at(along, inward), long, deep, self.heading)
 
     def outline(self, margin: float = 0.0) -> list[tuple[float, float]]:
-        """Corners of the whole lot, or of what lies `margin` pixels inside."""
+        """Return the corners of the whole lot, or of what lies `margin` pixels inside."""
         return self.area(0, self.deep / 2, self.wide / 2 - margin, self.deep / 2 - margin)
 
 
 def suburb(size: int, rng: np.random.Generator) -> tuple[list[Street], list[Lot]]:
-    """Slightly bent parallel streets with lots on both sides, and a street or two across."""
+    """Return slightly bent parallel streets with lots on both sides, and a street or two across."""
     turn = rng.uniform(0, math.pi)
     axes = np.array([[math.cos(turn), math.sin(turn)], [-math.sin(turn), math.cos(turn)]])
     bow, half = rng.normal(0, 0.15) / size, 0.8 * size

@@ -45,7 +45,7 @@ CLASSES = {
 
 
 def encoder(side: int, size: str = "vit_b") -> SamEncoder:
-    """SAM's encoder as it is trained: LoRA and the neck learn, all else is frozen. No parameter is zero."""
+    """Return SAM's encoder as it is trained: LoRA and the neck learn, all else is frozen. No parameter is zero."""
     torch.manual_seed(0)
     net = SamEncoder(ENCODERS[size], (side, side), neck=True)
     add_lora(net, 4)
@@ -58,13 +58,13 @@ def encoder(side: int, size: str = "vit_b") -> SamEncoder:
 
 
 def forward(net: SamEncoder, images: Tensor) -> None:
-    """As in prediction."""
+    """Run the encoder as in prediction."""
     with torch.inference_mode():
         net(images)
 
 
 def step(net: SamEncoder, images: Tensor) -> None:
-    """As in training, without the optimiser."""
+    """Run the encoder as in training, without the optimiser."""
     neck = net(images).neck
     assert neck is not None
     neck.square().mean().backward()
@@ -73,7 +73,7 @@ def step(net: SamEncoder, images: Tensor) -> None:
 def alternate(
     runs: dict[AttentionKind, Callable[[], None]], rounds: int
 ) -> dict[AttentionKind, list[tuple[float, float]]]:
-    """Seconds on the clock and of the processor of each round; a first one is not counted."""
+    """Return seconds on the clock and of the processor of each round; a first round is not counted."""
     taken: dict[AttentionKind, list[tuple[float, float]]] = defaultdict(list)
     for number in range(rounds + 1):
         for kind, run in runs.items():
@@ -85,7 +85,7 @@ def alternate(
 
 
 def compare(what: str, side: int, run: Callable[[SamEncoder, Tensor], None], rounds: int) -> str:
-    """A row of the table of times."""
+    """Return a row of the table of times."""
     net, images = encoder(side), torch.rand(1, 3, side, side)
 
     def told(kind: AttentionKind) -> None:
@@ -101,7 +101,7 @@ def compare(what: str, side: int, run: Callable[[SamEncoder, Tensor], None], rou
 
 
 def kept(net: SamEncoder, images: Tensor) -> int:
-    """Bytes that wait for the backward pass, every storage once, parameters left out."""
+    """Return the bytes that wait for the backward pass, every storage once, parameters left out."""
     own = {p.untyped_storage().data_ptr() for p in (*net.parameters(), *net.buffers())}
     storages: dict[int, int] = {}
 
@@ -118,7 +118,7 @@ def kept(net: SamEncoder, images: Tensor) -> int:
 
 
 def peak(kind: AttentionKind, side: int) -> int:
-    """Bytes by which the resident memory of this process rises in one step; a small encoder loads the code before."""
+    """Return the bytes by which resident memory rises in one step; a small encoder loads the code first."""
     step(encoder(64, "vit_t"), torch.rand(1, 3, 64, 64))
     net, images = encoder(side), torch.rand(1, 3, side, side)
     set_attention(net, kind)
@@ -134,7 +134,7 @@ def _status(field: str) -> int:
 
 
 def memory(side: int, threads: int) -> list[str]:
-    """Rows of the table of memory; each peak is that of a process of its own."""
+    """Return rows of the table of memory; each peak is that of a process of its own."""
     net, images = encoder(side), torch.rand(1, 3, side, side)
     waiting, peaks = [], []
     for kind in COMPARED:
@@ -149,7 +149,7 @@ def memory(side: int, threads: int) -> list[str]:
 
 
 def shares(side: int) -> list[str]:
-    """Rows of the profile of a step."""
+    """Return rows of the profile of a step."""
     net, images = encoder(side), torch.rand(1, 3, side, side)
     spent: list[dict[str, float]] = []
     for kind in COMPARED:
@@ -171,7 +171,7 @@ def shares(side: int) -> list[str]:
 
 
 def ways(rounds: int) -> list[str]:
-    """Rows of the table of ways: one block's attention, without its layers."""
+    """Return rows of the table of ways: one block's attention, without its layers."""
     rows = []
     for what, side, window in (("global, 512", 32, 0), ("windows, 512", 32, WINDOW), ("windows, 256", 16, WINDOW)):
         block = ExactBlock(dim=768, num_heads=12, use_rel_pos=True, window_size=window, input_size=(side, side))
@@ -196,7 +196,7 @@ def ways(rounds: int) -> list[str]:
 
 
 def flex(rounds: int) -> list[str]:
-    """FlexAttention, compiled, beside tiles: the forward pass of a global block at 512 pixels."""
+    """Return rows on FlexAttention, compiled, beside tiles: the forward pass of a global block at 512 pixels."""
     from torch.nn.attention.flex_attention import flex_attention
 
     block = ExactBlock(dim=768, num_heads=12, use_rel_pos=True, window_size=0, input_size=(32, 32))
@@ -230,7 +230,7 @@ def flex(rounds: int) -> list[str]:
 
 
 def _table(head: str, rows: Iterable[str]) -> None:
-    """Every row as soon as it is measured."""
+    """Print every row as soon as it is measured."""
     for line in (head, "|---" + "|--:" * (head.count("|") - 2) + "|"):
         _line(line)
     for row in rows:

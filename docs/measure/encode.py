@@ -23,21 +23,21 @@ SIDE = 512
 
 
 def by_pillow(image: np.ndarray) -> bytes:
-    """As `prepare` wrote images before."""
+    """Encode an image as `prepare` wrote images before."""
     stream = io.BytesIO()
     Image.fromarray(image).save(stream, "PNG", compress_level=3)
     return stream.getvalue()
 
 
 def images_of(folder: Path, count: int) -> Iterator[np.ndarray]:
-    """Corners of the first images of a folder."""
+    """Yield corners of the first images of a folder."""
     paths = [path for path in sorted(folder.rglob("*.jpg")) if "mask" not in path.name]
     for path in paths[:: max(1, len(paths) // count)][:count]:
         yield np.ascontiguousarray(np.asarray(Image.open(path).convert("RGB"))[:SIDE, :SIDE])
 
 
 def measure(folder: Path, count: int, rounds: int) -> str:
-    """The table as markdown."""
+    """Return the table as markdown."""
     from data_prep.images.encode import encode_image
 
     ways = {"Pillow, level 3": by_pillow, "`encode_image`": encode_image}

@@ -86,7 +86,7 @@ class Population:
         return made
 
     def _normal(self, rng: np.random.Generator, units: int, tiles: int | Sequence[int]) -> Floats:
-        """Standard normal values [tiles of all units], correlated within a unit."""
+        """Return standard normal values [tiles of all units], correlated within a unit."""
         shared = np.repeat(rng.normal(size=units), tiles)
         return math.sqrt(self.common) * shared + math.sqrt(1 - self.common) * rng.normal(size=len(shared))
 
@@ -201,7 +201,7 @@ def verdict_rates(arguments: argparse.Namespace) -> None:
         shape = (simulations, systems)
 
         def runs(count: int) -> Floats:
-            """Dice of replicates about their mean, [simulations, systems, count]; splits are shared by systems."""
+            """Return Dice of replicates about their mean, [simulations, systems, count]; systems share splits."""
             split = rng.normal(size=(simulations, 1, count))  # noqa: B023
             own = rng.normal(size=(*shape, count))  # noqa: B023
             return s[:, None] * (math.sqrt(shared) * split + math.sqrt(1 - shared) * own)  # noqa: B023

@@ -33,7 +33,7 @@ GROUP = 2
 
 
 def say(text: str) -> None:
-    """A line of the output."""
+    """Print a line of the output."""
     sys.stdout.write(f"{text}\n")
 
 

@@ -39,12 +39,12 @@ METRICS: tuple[ObjectMetric, ...] = (RelaxedF1(), ClDice(), Apls(), BoundaryIou(
 
 
 def say(text: str) -> None:
-    """One line or more of the tables."""
+    """Print one line or more of the tables."""
     sys.stdout.write(text + "\n")
 
 
 def read_masks(folder: Path | None, count: int) -> list[Mask]:
-    """Masks of SIDE pixels with a road in them: every second pixel of 1024, or the upper left of what is larger."""
+    """Return masks of SIDE pixels with a road in them: every second pixel of 1024, or a larger mask's upper left."""
     if folder is None:
         rng = np.random.default_rng(0)
         return [np.asarray(road_scene(SIDE, rng).roads) > 0 for _ in range(count)]
@@ -59,7 +59,7 @@ def read_masks(folder: Path | None, count: int) -> list[Mask]:
 
 
 def with_gaps(mask: Mask, count: int = 6, reach: int = 8) -> Mask:
-    """Squares of 16 pixels cut out at random places on roads."""
+    """Cut squares of 16 pixels out of a mask at random places on roads."""
     rng = np.random.default_rng(1)
     broken = mask.copy()
     places = np.argwhere(mask)
@@ -69,7 +69,7 @@ def with_gaps(mask: Mask, count: int = 6, reach: int = 8) -> Mask:
 
 
 def noisy(mask: Mask) -> Mask:
-    """A prediction with ragged edges, holes and specks, as a network that has learnt little makes."""
+    """Return a prediction with ragged edges, holes and specks, as a network that has learnt little makes."""
     rng = np.random.default_rng(2)
     noise = ndimage.gaussian_filter(rng.normal(size=mask.shape), 3)
     return ndimage.gaussian_filter(mask.astype(float), 2) + 0.25 * noise / noise.std() > 0.5
@@ -89,7 +89,7 @@ EDITS: dict[str, Callable[[Mask], Mask]] = {
 
 
 def show_values(masks: list[Mask]) -> None:
-    """Scores pooled over the masks for each kind of error."""
+    """Print scores pooled over the masks for each kind of error."""
     say("| prediction | Dice | relaxed F1 | clDice | APLS | boundary IoU |\n| :-- | --: | --: | --: | --: | --: |")
     for name, edit in EDITS.items():
         pairs = [MaskPair(mask, edit(mask)) for mask in masks]
@@ -103,7 +103,7 @@ def show_values(masks: list[Mask]) -> None:
 
 
 def timed(work: dict[str, Callable[[], object]], rounds: int) -> dict[str, float]:
-    """Median milliseconds of the core of each, taking turns."""
+    """Return the median milliseconds of the core of each work, taking turns."""
     taken: dict[str, list[float]] = {name: [] for name in work}
     for _ in range(rounds):
         for name, call in work.items():
@@ -114,7 +114,10 @@ def timed(work: dict[str, Callable[[], object]], rounds: int) -> dict[str, float
 
 
 def rivals(truth: Mask, prediction: Mask) -> dict[str, Callable[[], object]]:
-    """The metrics on one pair of masks, and other ways to the same sums. Skeletons are made anew in each call."""
+    """Return the metrics on one pair of masks, and other ways to the same sums.
+
+    Skeletons are made anew in each call.
+    """
 
     def together() -> None:
         pair = MaskPair(truth, prediction)
@@ -141,7 +144,7 @@ def rivals(truth: Mask, prediction: Mask) -> dict[str, Callable[[], object]]:
 
 
 def show_costs(masks: list[Mask], rounds: int) -> None:
-    """Milliseconds an image of the metrics, on predictions with a few gaps and on ragged ones."""
+    """Print milliseconds an image of the metrics, on predictions with a few gaps and on ragged ones."""
     say("\n| | gaps, ms (median) | largest | ragged, ms (median) | largest |\n| :-- | --: | --: | --: | --: |")
     found: dict[str, list[list[float]]] = {}
     for edit in (with_gaps, noisy):
@@ -153,7 +156,7 @@ def show_costs(masks: list[Mask], rounds: int) -> None:
 
 
 def at_test_time(classes: tuple[str, ...]) -> dict[str, Callable[[], object]]:
-    """Histogram, confusion matrix and one forward pass of the smallest network."""
+    """Return histogram, confusion matrix and one forward pass of the smallest network."""
     import torch
 
     from baselines.sam_lora import SamLora
@@ -177,7 +180,7 @@ def at_test_time(classes: tuple[str, ...]) -> dict[str, Callable[[], object]]:
 
 
 def show_histogram(rounds: int) -> None:
-    """Milliseconds of what testing does with one image."""
+    """Print milliseconds of what testing does with one image."""
     say("\n| | histogram, ms | confusion matrix, ms | forward pass, ms |\n| :-- | --: | --: | --: |")
     for classes in (("road",), tuple("abcdef")):
         taken = timed(at_test_time(classes), rounds + 2)
@@ -186,7 +189,7 @@ def show_histogram(rounds: int) -> None:
 
 
 def main() -> None:
-    """All three tables, with the load of the machine."""
+    """Print all three tables, with the load of the machine."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--samples", type=Path)
     parser.add_argument("--images", type=int, default=12)

@@ -42,13 +42,13 @@ PLACE: dict[str, Any] = {"transform": Affine(0.2, 0, 370000, 0, -0.2, 3950000), 
 
 
 def say(line: str) -> None:
-    """One line at once, also into a file."""
+    """Print a line at once, also where the output is a file."""
     sys.stdout.write(f"{line}\n")
     sys.stdout.flush()
 
 
 def write_raster(path: Path, height: int, width: int) -> None:
-    """An invented suburb, enlarged and repeated, as a GeoTIFF in blocks of 512 pixels."""
+    """Write an invented suburb, enlarged and repeated, as a GeoTIFF in blocks of 512 pixels."""
     from data_prep.synthetic.building_scenes import roof_scene
 
     scene = np.moveaxis(roof_scene(1024, np.random.default_rng(5)).image, -1, 0)  # [3, 1024, 1024]
@@ -63,7 +63,7 @@ def write_raster(path: Path, height: int, width: int) -> None:
 
 
 def random_network(model: Any) -> Any:
-    """The network of a system with random parameters, for six classes."""
+    """Return the network of a system with random parameters, for six classes."""
     import torch
 
     from rssam.contract import Task
@@ -93,7 +93,7 @@ def predict_whole(path: Path, out: Path, net: Any, device: str, batch: int, over
 
 
 def peak_of(command: list[str]) -> tuple[int, float]:
-    """Largest resident set of a command in bytes, and its seconds."""
+    """Return the largest resident set of a command in bytes, and its seconds."""
     began, peak = time.perf_counter(), 0
     process = subprocess.Popen(command, env=ENVIRONMENT)
     watched = psutil.Process(process.pid)
@@ -109,7 +109,7 @@ def peak_of(command: list[str]) -> tuple[int, float]:
 
 
 def measure_memory(folder: Path, width: int, heights: list[int], channels: int, extras: bool) -> None:
-    """A table of peaks by height."""
+    """Print a table of peaks by height."""
     say("| raster | pixels, decoded | peak memory | against the first | seconds |\n|---|--:|--:|--:|--:|")
     first = 0
     for height in heights:
@@ -128,7 +128,7 @@ def measure_memory(folder: Path, width: int, heights: list[int], channels: int, 
 
 
 def measure_throughput(folder: Path, device: str, batch: int, rounds: int, tiles: int) -> None:
-    """Tiles a second of the bare network and of the whole prediction of `tiles` x `tiles` tiles, alternating."""
+    """Print tiles a second of the bare network and of the whole prediction of `tiles` x `tiles` tiles, alternating."""
     import torch
 
     from rssam.config import RSSAM
@@ -175,7 +175,7 @@ def measure_throughput(folder: Path, device: str, batch: int, rounds: int, tiles
 def measure_shift(
     folder: Path, raster: Path, home: Path, key: str, tile: int | None, parts: list[int], sooner: int | None
 ) -> None:
-    """Share of pixels that change sides where tiles start elsewhere, for overlaps of 1/`parts` of a tile.
+    """Print the share of pixels that change sides where tiles start elsewhere, for overlaps of 1/`parts` of a tile.
 
     Of the map, and of one that is cut at the median probability of the first class, where most change sides: a network
     that gives one class everywhere would feign a map that does not change.
@@ -217,7 +217,7 @@ def measure_shift(
 
 
 def spent(work: Callable[[], None]) -> tuple[float, float]:
-    """Seconds of the clock, and of all processors."""
+    """Return seconds of the clock, and of all processors."""
     clock, processors = time.perf_counter(), time.process_time()
     work()
     return time.perf_counter() - clock, time.process_time() - processors

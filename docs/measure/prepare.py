@@ -28,7 +28,7 @@ ENVIRONMENT = {**os.environ, "PYTHONPATH": str(REPOSITORY), "OMP_NUM_THREADS": "
 
 
 def plain(source: Path, out: Path) -> None:
-    """What one writes by hand: open, shrink, threshold, save; no checks, digests, split or way to go on."""
+    """Prepare as one writes by hand: open, shrink, threshold, save; no checks, digests, split or way to go on."""
     for folder in ("images", "masks", "native_masks"):
         (out / folder).mkdir(parents=True)
     for path in sorted((source / "train").glob("*_sat.jpg")):
@@ -41,7 +41,7 @@ def plain(source: Path, out: Path) -> None:
 
 
 def prepare_command(source: Path, home: Path, workers: int) -> list[str]:
-    """The command line that a user gives."""
+    """Return the command line that a user gives."""
     command = [sys.executable, "-m", "benchmarks.cli", "--home", str(home), "prepare", "deepglobe"]
     return [*command, "--source", str(source), "--workers", str(workers)]
 
@@ -67,7 +67,7 @@ def _cores() -> float:
 
 
 def peak_bytes(command: list[str]) -> int:
-    """The largest memory of a command and all its workers together."""
+    """Return the largest memory of a command and all its workers together."""
     child, peak = psutil.Popen(command, env=ENVIRONMENT, cwd=REPOSITORY, stdout=subprocess.DEVNULL), 0
     while child.poll() is None:
         held = 0
@@ -91,7 +91,7 @@ def _descendants(process: psutil.Popen) -> list[psutil.Process]:
 
 
 def measure(folder: Path, pairs: int, rounds: int, workers: int) -> str:
-    """All figures as markdown."""
+    """Return all figures as markdown."""
     from data_prep.datasets.deepglobe import DeepGlobe
     from data_prep.synthetic.marker import MARKER
 

@@ -44,7 +44,7 @@ class Cost:
 
 
 def write_raster(folder: Path, side: int, blocks: dict[str, Any]) -> None:
-    """An image raster and its labels, each of `side` x `side` pixels."""
+    """Write an image raster and its labels, each of `side` x `side` pixels."""
     from data_prep.synthetic.building_scenes import roof_scene
 
     scene = roof_scene(1024, np.random.default_rng(5))
@@ -74,7 +74,7 @@ def cost(source: Path, home: Path, workers: int) -> Cost:
 
 
 def resident(root: psutil.Popen) -> int:
-    """Bytes of a process and of all that it started."""
+    """Return the bytes of a process and of all that it started."""
     total = 0
     with suppress(psutil.NoSuchProcess):
         for process in (root, *root.children(recursive=True)):
@@ -84,7 +84,7 @@ def resident(root: psutil.Popen) -> int:
 
 
 def row(folder: Path, name: str, side: int, workers: int) -> str:
-    """One line of the table: the first call, which prepares, and the second, which verifies."""
+    """Return a line of the table: the first call, which prepares, and the second, which verifies."""
     from data_prep.manifest import load_manifest
 
     home = folder / f"home {name} {workers}"

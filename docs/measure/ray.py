@@ -22,7 +22,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 
 
 def command(home: Path, *arguments: str) -> float:
-    """Seconds of one command of the command line, each run of which has one thread."""
+    """Return the seconds of one command of the command line, each run of which has one thread."""
     environment = {**os.environ, "PYTHONPATH": str(REPOSITORY), "OMP_NUM_THREADS": "1"}
     began = time.perf_counter()
     subprocess.run(
@@ -33,7 +33,7 @@ def command(home: Path, *arguments: str) -> float:
 
 
 def scores(home: Path) -> dict[str, object]:
-    """Counts of every result, by key."""
+    """Return the counts of every result, by key."""
     return {path.stem: json.loads(path.read_text())["counts"] for path in (home / "results").glob("*.json")}
 
 

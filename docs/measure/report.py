@@ -34,7 +34,7 @@ FOREGROUND = {"deepglobe": 0.0413, "whu": 0.1113}
 
 
 def make_home(home: Path, seeds: int) -> int:
-    """Results of all runs in a home; returns how many."""
+    """Write results of all runs in a home; return how many."""
     from benchmarks.protocol.paper_runs import PAPER_RUNS
     from benchmarks.results.store import Store
 
@@ -88,7 +88,7 @@ def _result(model: Model, dataset: str, dice: float, seed: int, rng: np.random.G
 
 
 def _counts(rng: np.random.Generator, dice: float, dataset: str, images: int, classes: int, side: int) -> Counts:
-    """Counts whose pooled Dice is about `dice`, precision as recall."""
+    """Return counts whose pooled Dice is about `dice`, precision as recall."""
     from benchmarks.metrics.counts import Counts
 
     pixels = side * side
@@ -100,7 +100,7 @@ def _counts(rng: np.random.Generator, dice: float, dataset: str, images: int, cl
 
 
 def measure(folder: Path, seeds: int, rounds: int, formats: str) -> str:
-    """All figures as markdown."""
+    """Return all figures as markdown."""
     home = folder / "home"
     results = make_home(home, seeds)
     held = sum(path.stat().st_size for path in (home / "results").iterdir())

@@ -85,7 +85,7 @@ MILD, USUAL, HARD = (
 
 
 def cut(path: Path, treatment: Treatment) -> Tiles:
-    """The four quarters of an image of 1024x1024, called "stem/row column"."""
+    """Return the four quarters of an image of 1024x1024, called "stem/row column"."""
     whole, rng = _pixels(path), np.random.default_rng([1, *path.name.encode()])
     return {
         f"{path.stem}/{row}{column}": treatment(
@@ -96,7 +96,7 @@ def cut(path: Path, treatment: Treatment) -> Tiles:
 
 
 def true_seams(tiles: Iterable[str]) -> set[Pair]:
-    """Pairs of quarters that abut: of one image, and of the images that abut themselves."""
+    """Return pairs of quarters that abut: of one image, and of the images that abut themselves."""
     stems = {name.partition("/")[0] for name in tiles}
     pairs = {(f"{stem}/{a}", f"{stem}/{b}") for stem in stems for a, b in _QUARTERS}
     for (first, second), side in VEGAS.items():
@@ -110,7 +110,7 @@ _QUARTERS = (("00", "01"), ("10", "11"), ("00", "10"), ("01", "11"))
 
 
 def crops(path: Path) -> Tiles:
-    """Crops of an image, each turned in its own way, that abut no other tile: "stem at scale number"."""
+    """Return crops of an image, each turned in its own way, that abut no other tile: "stem at scale number"."""
     rng, tiles = np.random.default_rng([2, *path.name.encode()]), {}
     whole = Image.fromarray(_pixels(path))
     scales = (1.0, 0.75) if whole.width >= 2 * SIDE else (1.5,)
@@ -126,7 +126,7 @@ def crops(path: Path) -> Tiles:
 
 
 def invented(number: int) -> Tiles:
-    """Tiles of one invented scene that do not touch; "invented number row column"."""
+    """Return tiles of one invented scene that do not touch; "invented number row column"."""
     rng = np.random.default_rng([3, number])
     if number % 12 == 0:  # dear, and so few
         return {f"invented {number}": USUAL(land_cover_scene(SIDE, rng).image, rng)}
@@ -139,7 +139,7 @@ def invented(number: int) -> Tiles:
 
 
 def copies(path: Path) -> Tiles:
-    """A crop of an image and its copy, turned and treated anew; "copied stem" and "copied stem again"."""
+    """Return a crop of an image and its copy, turned and treated anew; "copied stem" and "copied stem again"."""
     rng = np.random.default_rng([4, *path.name.encode()])
     pixels = _pixels(path)
     crop = pixels[7 : 7 + SIDE, 13 : 13 + SIDE]
@@ -153,7 +153,7 @@ def _pixels(path: Path) -> Picture:
 
 
 def others(large: list[Path], small: list[Path], count: int, workers: int) -> Tiles:
-    """`count` tiles of which none abuts another, real ones first."""
+    """Return `count` tiles of which none abuts another, real ones first."""
     tiles: Tiles = {}
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
         for part in (*pool.map(copies, [*large, *small]), *pool.map(crops, [*large, *small])):
@@ -167,13 +167,13 @@ def others(large: list[Path], small: list[Path], count: int, workers: int) -> Ti
 
 
 def _source(name: str) -> str:
-    """The image or scene that a tile is of."""
+    """Return the image or scene that a tile is of."""
     words = name.removeprefix("copied ").split("/")[0].split(" ")
     return " ".join(words[:2]) if words[0] == "invented" else words[0]
 
 
 def rows(large: list[Path], fillers: Tiles, count: int) -> Iterator[str]:
-    """A line of the table for each treatment of the tiles that truly abut."""
+    """Yield a line of the table for each treatment of the tiles that truly abut."""
     for treatment in (MILD, USUAL, HARD):
         tiles: Tiles = {}
         for path in large:
@@ -238,7 +238,7 @@ def block(folder: Path) -> list[str]:
 
 
 def near(tiles: Tiles) -> list[str]:
-    """What near copies are found among tiles that do not abut."""
+    """Return what near copies are found among tiles that do not abut."""
     began = time.perf_counter()
     pairs = [(one.first, one.second) for one in near_copies(tiles)]
     took = time.perf_counter() - began

@@ -1,7 +1,7 @@
 """Write finished rows as a cloud-optimised GeoTIFF: georeference, palette, class names, overviews; whole or not at all.
 
 GDAL's COG driver copies block by block, so memory does not grow with the raster. What it wrote is read back and
-compared, for it reports a full disk late. Imports no torch.
+compared, because GDAL reports a full disk late. Imports no torch.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ LEVELS = 254
 
 @dataclass(frozen=True)
 class Georeference:
-    """Where the pixels lie; nothing for a plain picture."""
+    """Place of the pixels on the ground; all fields are empty for a plain picture."""
 
     crs: CRS | None
     transform: Affine | None
@@ -54,7 +54,7 @@ class Georeference:
 
 @dataclass(frozen=True)
 class LayerStyle:
-    """The band names, tags and colours that a layer has as a file."""
+    """Band names, tags and colours that a layer has as a file."""
 
     names: tuple[str, ...]  # of the bands
     tags: Mapping[str, str]

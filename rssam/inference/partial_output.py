@@ -1,9 +1,9 @@
-"""The partial output of a prediction: finished rows on the disk, from which an interrupted prediction resumes.
+"""Keep the finished rows of a prediction on the disk, from which an interrupted prediction resumes.
 
 Rows are appended to plain files of bytes, band by band within a row, and a note says how many are whole. The note is
 written after the rows have reached the disk; whatever lies behind them is cut off. A note of other settings belongs to
-another prediction: its rows are not used. Plain files, because a full disk is an error of the very write that met it,
-where a GeoTIFF would tell when it is closed. GDAL reads them by a virtual raster. Imports no torch.
+another prediction: its rows are not used. Plain files, because a full disk is an error of the write that met it; a
+GeoTIFF reports it when it is closed. GDAL reads them by a virtual raster. Imports no torch.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ class PartialOutput(AbstractContextManager["PartialOutput"]):
 
     @property
     def bytes_left(self) -> int:
-        """Bytes that the rows still to come need on the disk."""
+        """Return the bytes of disk that the rows not yet written need."""
         return (self.height - self.written) * sum(map(self._row_bytes, self.layers))
 
     def path(self, name: str) -> Path:

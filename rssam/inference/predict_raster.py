@@ -37,7 +37,7 @@ LABELS, PROBABILITIES = "labels", "probabilities"
 
 @dataclass(frozen=True)
 class Network:
-    """A trained network, and what its labels mean."""
+    """Trained network, and what its labels mean."""
 
     net: nn.Module
     task: Task
@@ -47,18 +47,18 @@ class Network:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Names of the labels from 0: a binary task has an implied background."""
+        """Return the names of the labels from 0: a binary task has an implied background."""
         return ("background", *self.task.classes) if self.task.binary else self.task.classes
 
     @property
     def mapped(self) -> dict[int, str]:
-        """Labels that become polygons: all but an implied background."""
+        """Return the labels that become polygons, with their names: all but an implied background."""
         return dict(list(enumerate(self.names))[1 if self.task.binary else 0 :])
 
 
 @dataclass(frozen=True)
 class Settings:
-    """How a raster is covered by tiles; every field changes the map, and none depends on the raster."""
+    """Settings by which tiles cover a raster; every field changes the map, and none depends on the raster."""
 
     tile: tuple[int, int]
     overlap: tuple[int, int]
@@ -77,7 +77,7 @@ class Outputs:
 
     @property
     def all(self) -> tuple[Path, ...]:
-        """The requested files, the class map last."""
+        """Return the requested files, the class map last."""
         return (
             *(path for path in (self.probabilities, self.vectors, self.quicklook) if path is not None),
             self.class_map,
@@ -86,7 +86,7 @@ class Outputs:
 
 @dataclass(frozen=True)
 class PredictionSummary:
-    """The result of a prediction: pixels of each label, and how much was resumed."""
+    """Result of a prediction: pixels of each label, and how much was resumed."""
 
     counts: tuple[int, ...]  # pixels of each label
     no_data: int  # pixels
@@ -95,7 +95,7 @@ class PredictionSummary:
 
 
 class _RowWriter:
-    """Writes finished rows to the partial output."""
+    """Writer of finished rows to the partial output."""
 
     def __init__(self, partial: PartialOutput) -> None:
         self.partial = partial

@@ -34,11 +34,11 @@ FOREIGN = {
 
 
 class BadRaster(UserError):
-    """A raster that cannot be predicted, with the reason."""
+    """Raised for a raster that cannot be predicted; the message has the reason."""
 
 
 def choose_bands(raster: DatasetReader, path: Path, requested: Sequence[int] | None) -> list[int]:
-    """Return the numbers of three bands: those requested, else those declared red, green and blue, else the first.
+    """Return the numbers of three bands: those requested, or those declared red, green and blue, or the first.
 
     Raises BadRaster if the raster has not enough, or other colours.
     """
@@ -64,7 +64,7 @@ def choose_bands(raster: DatasetReader, path: Path, requested: Sequence[int] | N
 
 
 def palette_of(raster: DatasetReader, path: Path) -> NDArray[np.uint8] | None:
-    """Return the colours [values, 3] of a single band whose values stand for colours, else None."""
+    """Return the colours [values, 3] of a single band whose values stand for colours, otherwise None."""
     if raster.count != 1 or raster.colorinterp[0] != ColorInterp.palette:
         return None
     if raster.dtypes[0] not in ("uint8", "uint16"):
@@ -83,7 +83,7 @@ def alpha_band(raster: DatasetReader) -> int | None:
 
 
 def is_mask(values: NDArray[Any]) -> bool:
-    """Return whether values of a band can be a mask: at least half of those above 0 are the largest one.
+    """Return whether values of a band can be a mask: at least half of those above 0 are the largest.
 
     At soft borders a mask has some in between; an infrared band has many.
     """

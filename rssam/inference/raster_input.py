@@ -1,7 +1,8 @@
 """Read a raster file as pixels for a network: any format of GDAL, three bands of 8 bits, and where it has data.
 
 The rules, which the command prints where they apply:
-- bands: those declared red, green and blue, else the first three, or the ones that were named; a palette gives colours.
+- bands: those declared red, green and blue, otherwise the first three, or those that were named; a palette gives
+colours.
 - values: the range that `rssam/value_range.py` decided for all files becomes 0 to 255.
 - no data: a nodata value, an alpha band or a mask band, the first beside the second too, and what is no finite number.
   Such pixels are black to the network, as `prepare` makes them, and no data in every output. A band that is named as a
@@ -43,7 +44,7 @@ CACHE = 128 << 20
 
 
 class RasterSource(AbstractContextManager["RasterSource"]):
-    """A raster, opened. Raises BadRaster if it cannot be read, or has not the bands that a network needs.
+    """Raster opened for reading. Raises BadRaster if it cannot be read, or has not the bands that a network needs.
 
     `value_range` becomes 0 to 255. Without it 8 bits stay as they are, and other values can only be sampled.
     """
@@ -80,19 +81,19 @@ class RasterSource(AbstractContextManager["RasterSource"]):
 
     @property
     def size(self) -> tuple[int, int]:
-        """(height, width) in pixels."""
+        """Return (height, width) in pixels."""
         height, width = self.raster.shape
         return height, width
 
     @property
     def transform(self) -> Affine | None:
-        """From (column, row) to map coordinates; None for a plain picture."""
+        """Return the transform from (column, row) to map coordinates; None for a plain picture."""
         transform: Affine = self.raster.transform
         return None if transform == Affine.identity() else transform
 
     @cached_property
     def unmasked(self) -> int | None:
-        """The number of the band that is tagged alpha and masks nothing: a colour by --bands, or near infrared."""
+        """Return the number of the band tagged alpha that masks nothing: a colour by --bands, or near infrared."""
         band = alpha_band(self.raster)
         if band is None or band in self.bands:
             return band
@@ -102,7 +103,7 @@ class RasterSource(AbstractContextManager["RasterSource"]):
 
     @cached_property
     def notes(self) -> tuple[str, ...]:
-        """Sentences on what was chosen, and on what the outputs lack."""
+        """Return sentences on what was chosen, and on what the outputs lack."""
         return tuple(note for note in (self._note_on_alpha(), self._note_on_bands(), self._note_on_place()) if note)
 
     def _note_on_alpha(self) -> str | None:
@@ -138,7 +139,7 @@ class RasterSource(AbstractContextManager["RasterSource"]):
 
     @property
     def identity(self) -> dict[str, Any]:
-        """What the pixels depend on: equal for an unchanged file read in the same way."""
+        """Return what the pixels depend on: equal for an unchanged file read in the same way."""
         status = self.path.stat()
         return {
             "raster": [str(self.path.resolve()), status.st_size, status.st_mtime_ns, *self.size],

@@ -1,8 +1,8 @@
 """Predict a raster of any size by overlapping tiles, in memory that grows with its width and never with its height.
 
-A `Source` gives pixels by windows, overlapping tiles go through the network in batches, and weighted probabilities are
-summed in one band of rows as high as a tile; rows that no further tile touches leave it at once. Reading, the network
-and writing run at the same time. Files and formats are those of `rssam/inference/predict_raster.py`.
+A `Source` gives pixels by windows, and overlapping tiles go through the network in batches. Weighted probabilities are
+summed in one band of rows as high as a tile. Rows that no further tile touches leave the band at once. Reading, the
+network and writing run at the same time. Files and formats are those of `rssam/inference/predict_raster.py`.
 
 Not in the paper, which predicts ready tiles only.
 """
@@ -40,11 +40,11 @@ ROWS_AT_ONCE = 64
 
 
 class Source(Protocol):
-    """A raster that pixels are read from."""
+    """Raster that pixels are read from."""
 
     @property
     def size(self) -> tuple[int, int]:
-        """(height, width) in pixels."""
+        """Return (height, width) in pixels."""
         ...
 
     def read(self, top: int, bottom: int, left: int, right: int) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
@@ -53,7 +53,7 @@ class Source(Protocol):
 
 
 class Sink(Protocol):
-    """Takes finished rows."""
+    """Receiver of finished rows."""
 
     def write(self, probabilities: NDArray[np.float32], valid: NDArray[np.bool_]) -> None:
         """Take the next rows: probabilities [C, rows, width] in 0..1, and where the raster has data [rows, width]."""
@@ -62,7 +62,7 @@ class Sink(Protocol):
 
 @dataclass(frozen=True)
 class Tiles:
-    """A batch: pixels uint8 [B, 3, h, w], their places in the grid as (tile row, tile column), where they have data."""
+    """Batch of tiles: pixels uint8 [B, 3, h, w], places in the grid as (tile row, column), where they have data."""
 
     images: Tensor
     places: tuple[tuple[int, int], ...]
@@ -78,7 +78,7 @@ class WeightedTiles:
 
 
 class Predictor:
-    """A network on a device: batches of tiles in, weighted probabilities out."""
+    """Network on a device: batches of tiles in, weighted probabilities out."""
 
     def __init__(
         self,
@@ -154,7 +154,13 @@ def labels_of(values: NDArray[np.float32], valid: NDArray[np.bool_] | None = Non
 def read_tiles(source: Source, grid: Grid, first_row: int, batch: int) -> Iterator[Tiles]:
     """Yield the tiles of the grid from tile row `first_row` on, in batches; those without any data are left out.
 
-    Each pixel is read once: a buffer of rows keeps what the next tile row shares with this one.
+    Each pixel is read once: a buffer of rows keeps what the next tile row shares with this row.
+
+    Args:
+        source: the raster.
+        grid: where the tiles lie.
+        first_row: the first tile row to read.
+        batch: tiles of a batch; the last may have fewer.
     """
     rows, columns = grid.tile
     buffer = _RowBuffer(source, rows)
@@ -176,7 +182,7 @@ def read_tiles(source: Source, grid: Grid, first_row: int, batch: int) -> Iterat
 
 
 class _RowBuffer:
-    """The rows of the raster that a row of tiles needs, read chunk by chunk from left to right."""
+    """Rows of the raster that a row of tiles needs, read chunk by chunk from left to right."""
 
     def __init__(self, source: Source, tile: int) -> None:
         self.source, self.tile_height = source, tile
@@ -228,7 +234,14 @@ class Band:
         self.valid = np.zeros((grid.tile[0], grid.width), bool)
 
     def add(self, row: int, column: int, weighted: NDArray[np.float32], valid: NDArray[np.bool_]) -> None:
-        """Add the weighted probabilities [C, h, w] of a tile, and where it has data [h, w]; tile rows never descend."""
+        """Add a tile; tile rows never descend.
+
+        Args:
+            row: the tile's row in the grid.
+            column: the tile's column in the grid.
+            weighted: probabilities [C, h, w] times their weights.
+            valid: where the tile has data [h, w].
+        """
         self.finish(row)
         top, left = self.grid.rows.starts[row], self.grid.columns.starts[column]
         bottom = min(top + self.grid.tile[0], self.grid.height)

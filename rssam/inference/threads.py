@@ -30,7 +30,7 @@ class _Stopped(Exception):
 
 
 class _Channel(Generic[Item]):
-    """A bounded queue between two threads that ends, or breaks off when `stopped` is set."""
+    """Bounded queue between two threads that ends, or breaks off when `stopped` is set."""
 
     def __init__(self, stopped: Event) -> None:
         self._queue: queue.Queue[object] = queue.Queue(DEPTH)

@@ -1,11 +1,12 @@
 """Place the overlapping tiles that cover a raster, and weigh their pixels where several overlap.
 
 The places of tiles follow from the raster's size alone, never from how it is stored or read: the same raster gives the
-same map. Along each axis they stand `tile - overlap` pixels apart. The last one is moved back inside, but for up to 31
-pixels, for it keeps the phase of the others; its reader reflects the border, as it does for a raster below a tile.
+same map. Along each axis they stand `tile - overlap` pixels apart. The last tile is moved back inside, except for up to
+31 pixels, because it keeps the phase of the others. Its reader reflects the border there, as it does for a raster below
+a tile.
 
-Weights are the square of a Hann window, for a network knows least at the border of its tile, normalised so that over
-every row and column they add up to one. The weight of a pixel is the product of its row's and its column's, so that two
+Weights are the square of a Hann window, because a network knows least at the border of its tile. They are normalised:
+over every row and column they add up to one. The weight of a pixel is the product of its row's and its column's. So two
 short tables stand for the weight maps of all tiles, and a blended probability needs no division. Imports no torch.
 """
 
@@ -44,7 +45,7 @@ class Axis:
 
     @cached_property
     def starts(self) -> tuple[int, ...]:
-        """First pixel of every tile, ascending, from 0 to `length - tile` or up to 31 more (0 alone if negative)."""
+        """Return the first pixel of each tile, ascending: 0 to `length - tile` or up to 31 more (0 if negative)."""
         step = self.tile - self.overlap
         phase = PHASE if step % PHASE == 0 else 1
         last = -(-max(self.length - self.tile, 0) // phase) * phase
@@ -52,7 +53,7 @@ class Axis:
 
     @cached_property
     def weights(self) -> NDArray[np.float32]:
-        """[tiles, tile]: what each pixel of each tile counts, 0..1; over all tiles every pixel under them has 1."""
+        """Return weights [tiles, tile] of each tile's pixels, 0..1; over all tiles a pixel's weights add up to 1."""
         raw = np.sin((np.arange(self.tile) + 0.5) * np.pi / self.tile) ** 4
         total = np.zeros(self.starts[-1] + self.tile)
         for start in self.starts:
@@ -62,7 +63,7 @@ class Axis:
 
 @dataclass(frozen=True)
 class Grid:
-    """The tiles of a raster, row after row. Raises UserError if the overlap does not fit the tile."""
+    """Tiles of a raster, row after row. Raises UserError if the overlap does not fit the tile."""
 
     height: int
     width: int
@@ -77,17 +78,17 @@ class Grid:
 
     @cached_property
     def rows(self) -> Axis:
-        """Tiles from top to bottom."""
+        """Return the tiles from top to bottom."""
         return Axis(self.height, self.tile[0], self.overlap[0], self.shift[0])
 
     @cached_property
     def columns(self) -> Axis:
-        """Tiles from left to right."""
+        """Return the tiles from left to right."""
         return Axis(self.width, self.tile[1], self.overlap[1], self.shift[1])
 
     @property
     def digest(self) -> str:
-        """SHA-256 in hex of where tiles stand and what their pixels count."""
+        """Return the SHA-256 in hex of where tiles stand and of the weights of their pixels."""
         axes = self.rows, self.columns
         content = b"".join(np.array(axis.starts).tobytes() + axis.weights.tobytes() for axis in axes)
         return hashlib.sha256(content).hexdigest()
@@ -108,7 +109,7 @@ class Grid:
 
 @dataclass(frozen=True)
 class Ring:
-    """A ring buffer of `height` rows of pixels: where its rows lie."""
+    """Ring buffer of `height` rows of pixels: the places of its rows."""
 
     height: int
 

@@ -3,8 +3,8 @@
 Area and perimeter are geodesic, on the ellipsoid of the raster's coordinate system, so that feet, degrees and Web
 Mercator give square metres too. Outlines follow pixel edges: the perimeter of a slanting edge is that of its steps, up
 to 1.41 times the edge. Where the place on the ellipsoid is not known, both are counted in pixels, whatever the
-transform: without a coordinate system, in a local one, or where its coordinates lie outside of the earth. Imports no
-torch.
+transform. It is unknown without a coordinate system, in a local one, and where coordinates lie outside of the earth.
+Imports no torch.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ UNWRITABLE = (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError, pyo
 
 @dataclass(frozen=True)
 class Region:
-    """A region of one label; its outline in pixels, (column, row) from the upper left corner."""
+    """Region of a single label; its outline in pixels, (column, row) from the upper left corner."""
 
     label: int
     outline: shapely.Polygon
@@ -52,14 +52,14 @@ class Region:
 
 @dataclass
 class _OpenRegion:
-    """The outlines so far of a region that may go on below."""
+    """Outlines so far of a region that may continue below."""
 
     label: int
     pieces: list[shapely.Polygon] = field(default_factory=list)
 
 
 class Ground:
-    """Converts pixels to map coordinates, and measures rings in metres, or in pixels where there are no metres."""
+    """Converter of pixels to map coordinates; it measures rings in metres, or in pixels where there are no metres."""
 
     def __init__(self, georeference: Georeference, size: tuple[int, int]) -> None:
         self.transform = georeference.transform or Affine.scale(1, -1)  # rows count downwards as negative y
@@ -88,7 +88,7 @@ class Ground:
 
     @property
     def units(self) -> tuple[str, str]:
-        """Names of the fields of area and perimeter."""
+        """Return the names of the fields of area and perimeter."""
         return ("area_m2", "perimeter_m") if self.geod is not None else ("area_px", "perimeter_px")
 
     def on_map(self, outlines: NDArray[np.object_]) -> NDArray[np.object_]:

@@ -1,1 +1,1 @@
-"""The parts that RS-SAM adds to SAM: neck, decoder chain, fusion."""
+"""Modules that RS-SAM adds to SAM: neck, decoder chain, fusion."""

@@ -1,11 +1,11 @@
-"""The decoders (Eq. 2): one SAM decoder transformer a stride, from coarse to fine, handing on the mask tokens.
+"""Decoders (Eq. 2): one SAM decoder transformer a stride, from coarse to fine, handing on the mask tokens.
 
 Source: the paper; the transformer is facebookresearch/segment-anything's `TwoWayTransformer` (Apache-2.0), subclassed
-in `rssam.sam.two_way_transformer`, which keeps tokens in float32 under autocast.
-The chain as printed draws the class tokens together, for SAM's transformer replaces its queries in the first
-self-attention instead of adding to them. In float32 it learns all the same from a random start. Where tokens are
-rounded to bfloat16, whose rounding is larger than their distance, nothing tells them apart; hence their type here.
-From attention ten times as steep it does not learn, where `sam_first` does (docs/measurements.md).
+in `rssam.sam.two_way_transformer`, which keeps tokens in float32 under autocast. The chain as printed draws the class
+tokens together, because SAM's transformer replaces its queries in the first self-attention instead of adding to them.
+In float32 it learns all the same from a random start. The rounding of bfloat16 is larger than the tokens' distance:
+nothing would tell them apart, hence their type here. From attention ten times as steep it does not learn, where
+`sam_first` does (docs/measurements.md).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from rssam.sam.two_way_transformer import MixedTwoWayTransformer
 
 
 class ScaleDecoder(nn.Module):
-    """The decoder of one stride: SAM's two-way transformer between image features and mask tokens."""
+    """Decoder of one stride: SAM's two-way transformer between image features and mask tokens."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,11 +1,11 @@
-"""The Multi-scale Progressive Refinement Module: AFFM (Eq. 4, Fig. 5), MHFF (Fig. 4) and MFF (Eq. 5 and 6).
+"""Multi-scale Progressive Refinement Module: AFFM (Eq. 4, Fig. 5), MHFF (Fig. 4) and MFF (Eq. 5 and 6).
 
 Source: the paper, which has no public code; Attn_local and Attn_global are those of attentional feature fusion (Dai et
 al., WACV 2021), written anew.
-What the paper leaves open and what we take, none of it in the paper: all widths 256, bottleneck 64; Up is a transposed
-2x2 convolution; AP is the mean over channels and ConvLayer a 7x7 convolution ("spatial attention module"); f is applied
-three times; the Down module of Fig. 4 is not built, for nothing in the text or in Eq. 3 goes down in scale.
-Norms are over channels: batch norm fails on the pooled 1x1 map of a single image.
+What the paper leaves open and what we take, none of it in the paper: all widths 256, bottleneck 64. Up is a transposed
+2x2 convolution. AP is the mean over channels and ConvLayer a 7x7 convolution ("spatial attention module"). The function
+f is applied three times. The Down module of Fig. 4 is not built, because nothing in the text or in Eq. 3 goes down in
+scale. Norms are over channels: batch norm fails on the pooled 1x1 map of a single image.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""The Multi-scale Neck (Eq. 1, Fig. 3): four strides from ViT maps of stride 16.
+"""Multi-scale Neck (Eq. 1, Fig. 3): four strides from ViT maps of stride 16.
 
 Source: the paper; its reference is ViTDet's feature pyramid (detectron2, Apache-2.0), written anew here.
-What the paper leaves open and what we take: U_1, U_2, U_3 are transposed convolutions that halve the channels, D is a
-max-pool, and Neck is SAM's own neck, so that the 1/16 level can start from SAM's weights. For "layers 3, 6, 9, and 12"
-of Table 6 the same neck is fed four maps instead of one.
+What the paper leaves open and what we take: U_1, U_2, U_3 are transposed convolutions that halve the channels, and D is
+a max-pool. Neck is SAM's own neck, so that the 1/16 level can start from SAM's weights. For "layers 3, 6, 9, and 12" of
+Table 6 the same neck is fed four maps instead of one.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from rssam.sam.layer_norm import LayerNorm2d
 
 
 class NeckLevel(nn.Module):
-    """One line of Eq. 1: resample a map of stride 16 to stride `scale`, then SAM's neck."""
+    """Line of Eq. 1: resample a map of stride 16 to stride `scale`, then SAM's neck."""
 
     def __init__(self, width: int, scale: int) -> None:
         super().__init__()

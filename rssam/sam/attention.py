@@ -2,12 +2,12 @@
 
 Source: the blocks of facebookresearch/segment-anything (Apache-2.0), which are the base classes and stay the reference.
 What we do differently, and why:
-- windows are cut after the queries, keys and values are made, not before: a padded token is zero, so all three equal
+- windows are cut after the queries, keys and values are made, not before. A padded token is zero, so all three equal
   the layer's bias (LoRA has none), and its output is thrown away. Norm, both projections, LoRA and MLP see real tokens
-  alone: at 256, 512 and 1024 pixels SAM's windows hold 3.06, 1.72 and 1.20 times as many.
+  alone. At 256, 512 and 1024 pixels SAM's windows hold 3.06, 1.72 and 1.20 times as many.
 - on the CPU attention goes tile by tile, forward and backward, on real tokens alone (`rssam.sam.tiled_attention`).
 - elsewhere the decomposed relative positions are folded into queries and keys. With q' = [q / sqrt(d), q R_h, q R_w]
-  and k' = [k, one-hot row, one-hot column], q' k' is q k / sqrt(d) plus both biases, exactly; so a fused kernel without
+  and k' = [k, one-hot row, one-hot column], q' k' is q k / sqrt(d) plus both biases, exactly. So a fused kernel without
   any bias carries them, forward and backward, and no map [N, N] is kept for the backward pass.
 """
 
@@ -33,7 +33,7 @@ AttentionKind = Literal["auto", "reference", "tiled", "folded", "dense"]
 
 
 class Windows(NamedTuple):
-    """A map cut into windows: their side (height, width) and number down and across; global attention has one."""
+    """Map cut into windows: their side (height, width) and number down and across; global attention has one."""
 
     side: tuple[int, int]
     down: int
@@ -48,7 +48,7 @@ class Windows(NamedTuple):
 
 
 class Selectable:
-    """A module that computes the same function in the way that `kind` selects."""
+    """Base of modules that compute the same function in the way that `kind` selects."""
 
     kind: AttentionKind = "auto"
 

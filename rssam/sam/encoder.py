@@ -2,10 +2,10 @@
 
 Source: facebookresearch/segment-anything (Apache-2.0), whose blocks are those of `rssam.sam.attention`, made faster.
 What we do differently, and why:
-- any height and width that are multiples of 16, where SAM is built for 1024 x 1024: the positional embedding and the
-  relative-position tables of the global blocks are resampled when a checkpoint is loaded, once, as SAMed does. The
+- any height and width that are multiples of 16, where SAM is built for 1024 x 1024. The positional embedding and the
+  relative-position tables of the global blocks are resampled once, when a checkpoint is loaded, as SAMed does. The
   global blocks are known by index; SAMed finds them by substring, which is wrong for ViT-L.
-- outputs of inner blocks can be had, for the paper's F_early and for "layers 3, 6, 9, and 12" of Table 6; prompts can
+- outputs of inner blocks can be had, for the paper's F_early and for "layers 3, 6, 9, and 12" of Table 6. Prompts can
   be added before every block, for SAM Adapter and RSAM-Seg.
 - it normalises its own input, and loading accepts neither a missing nor an unexpected tensor.
 """
@@ -38,7 +38,7 @@ _PIXEL_STD = (58.395, 57.12, 57.375)
 
 
 class EncoderOutput(NamedTuple):
-    """A map [B, width, H/16, W/16] for each tap, and the neck's map [B, 256, H/16, W/16] if there is a neck."""
+    """Maps [B, width, H/16, W/16] of the taps, and the neck's map [B, 256, H/16, W/16] if there is a neck."""
 
     taps: list[Tensor]
     neck: Tensor | None

@@ -1,4 +1,4 @@
-"""The sizes of SAM's image encoders, strides and chains of decoders, and what an encoder starts from. No torch.
+"""Sizes of SAM's image encoders, strides and chains of decoders, and what an encoder starts from. No torch.
 
 Source: facebookresearch/segment-anything (Apache-2.0).
 """
@@ -14,7 +14,7 @@ from rssam.weights.registry import WEIGHTS, SamWeights
 
 @dataclass(frozen=True)
 class EncoderSize:
-    """The numbers in which SAM's image encoders differ. Patch 16, window 14 and MLP ratio 4 are common to all."""
+    """Numbers in which SAM's image encoders differ. Patch 16, window 14 and MLP ratio 4 are common to all."""
 
     name: str
     width: int  # channels of a token

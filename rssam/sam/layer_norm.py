@@ -3,8 +3,9 @@
 Source: facebookresearch/segment-anything (Apache-2.0), subclassed: parameter names and start are SAM's.
 What we do differently, and why: the same function goes through `layer_norm` over the map with its channels last. SAM
 writes it as seven passes over the map, each of which is kept for the backward pass. Maps in half precision are normed
-in float32 and keep their type: in float16 SAM's squares overflow from 256 on, and a CPU sums the gradients of weight
-and bias over all pixels in the type of the map, in bfloat16 off by 5 % for 768 pixels and more for more.
+in float32 and keep their type. In float16 SAM's squares overflow from 256 on. A CPU sums the gradients of weight and
+bias over all pixels in the type of the map. In bfloat16 these sums are off by 5 % for 768 pixels, and by more for more
+pixels.
 """
 
 from __future__ import annotations

@@ -96,10 +96,14 @@ def load_exactly(
 ) -> None:
     """Load `state` into `module`; every name must match, except those in `fresh`, which keep their random start.
 
-    `weights` is the checkpoint's name, for messages.
+    Raises WeightsDamaged on a missing or unexpected name or another shape. Raises ValueError if a name in `fresh` is no
+    name of the module, so that the list cannot go stale.
 
-    Raises WeightsDamaged on a missing or unexpected name or another shape, and ValueError if a name in `fresh` is not
-    one of the module's, so that the list cannot go stale.
+    Args:
+        module: the network or part whose parameters are replaced.
+        state: tensors by their names in `module`.
+        fresh: names that are not loaded.
+        weights: the checkpoint's name, for messages.
     """
     expected = module.state_dict()
     if stale := sorted(set(fresh) - expected.keys()):
@@ -128,6 +132,5 @@ def _command(weights: str) -> str:
 
 
 def _first_names(names: set[str]) -> str:
-    """Return the first few names in words."""
     shown = ", ".join(sorted(names)[:3]) or "nothing"
     return shown if len(names) <= 3 else f"{shown} and {len(names) - 3} more"

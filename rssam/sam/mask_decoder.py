@@ -1,10 +1,10 @@
 """SAM's mask decoder for batches of images, without point or box prompts, for the SAM baselines.
 
 Source: facebookresearch/segment-anything (Apache-2.0), subclassed, so parameter names and start are SAM's.
-What we do differently, and why: SAM repeats the image embedding once a prompt, which is right for one image only
-(batch 2 raises); here tokens are expanded to the batch. All masks are returned, as in SAMed: a token is a class.
-Tokens, their perceptrons and their product with pixels are in float32 under autocast, for in bfloat16 the difference of
-two close logits is lost.
+What we do differently, and why: SAM repeats the image embedding once a prompt, which is right for one image only (batch
+2 raises). Here tokens are expanded to the batch. All masks are returned, as in SAMed: a token is a class. Tokens, their
+perceptrons and their product with pixels are in float32 under autocast. In bfloat16 the difference of two close logits
+is lost.
 """
 
 from __future__ import annotations

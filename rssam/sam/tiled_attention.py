@@ -1,14 +1,14 @@
 """Attention with SAM's relative positions on the CPU, forward and backward tile by tile, without padded tokens.
 
-Source: the attention of facebookresearch/segment-anything (Apache-2.0), of which this is the same function; it goes
+Source: the attention of facebookresearch/segment-anything (Apache-2.0), of which this is the same function. It goes
 through the scores in tiles, as FlashAttention does (Dao et al. 2022).
 What we do differently, and why:
 - a tile of scores [heads, queries, keys] is no larger than the cache, where biases, softmax and products find it. The
-  backward pass makes the tiles again: but for queries, keys and values nothing is kept, no map [N, N] ever.
-- SAM fills windows up with zeros before the layer that makes queries, keys and values, so every padded key is that
-  layer's bias, and so is every padded value. Those of one rectangle are one key: with relative positions a_r + b_c the
-  sum of exp(s + a_r + b_c) over it is exp(s + logsumexp(a) + logsumexp(b)). What is below and what is beside the real
-  tokens of a window are two more keys, where SAM has up to 192 (a window of 2 x 2 tokens), and no more queries.
+  backward pass makes the tiles again: except queries, keys and values nothing is kept, no map [N, N] ever.
+- SAM fills windows up with zeros before the layer that makes queries, keys and values. So every padded key is that
+  layer's bias, and so is every padded value. The padded keys of one rectangle are one key. With relative positions a_r
+  + b_c the sum of exp(s + a_r + b_c) over it is exp(s + logsumexp(a) + logsumexp(b)). The rectangles below and beside
+  the real tokens of a window are two more keys, and no more queries. SAM has up to 192 (a window of 2 x 2 tokens).
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Region(NamedTuple):
     side: tuple[int, int]  # of a window, padding included
 
     def cut(self, tokens: Tensor, parts: int, heads: int) -> Tensor:
-        """View of a map [B, H, W, parts * width] as [parts, B, down, across, heads, high, wide, d]."""
+        """Return a view of a map [B, H, W, parts * width] as [parts, B, down, across, heads, high, wide, d]."""
         down, across, high, wide = self.down, self.across, self.high, self.wide
         tokens = tokens[:, self.top : self.top + down * high, self.left : self.left + across * wide]
         tokens = tokens.view(tokens.shape[0], down, high, across, wide, parts, heads, -1)
@@ -76,7 +76,7 @@ class Tokens(NamedTuple):
 
 
 class PositionScores(NamedTuple):
-    """What each query adds to its scores by position, or its gradient: by row, by column, and for the padding."""
+    """Additions to each query's scores by position, or their gradients: by row, by column, and for the padding."""
 
     rows: Tensor  # [G, T, high]
     columns: Tensor  # [G, T, wide]
@@ -84,17 +84,23 @@ class PositionScores(NamedTuple):
 
 
 class TiledAttention(torch.autograd.Function):
-    """Attention over the windows of a map: qkv [B, H, W, 3 * width] to [B, H, W, width], before the projection.
-
-    Further arguments: the bias of the layer that made qkv, tables of offsets [2 * side - 1, d] along height and width,
-    the number of heads, and the side of a window, 0 for one window over all.
-    """
+    """Attention over the windows of a map: qkv [B, H, W, 3 * width] to [B, H, W, width], before the projection."""
 
     @staticmethod
     def forward(
         ctx: Any, qkv: Tensor, bias: Tensor, table_h: Tensor, table_w: Tensor, heads: int, window: int
     ) -> Tensor:
-        """Return [B, H, W, width]. Half precision is computed in float32, softmax and sums too, and rounded once."""
+        """Return [B, H, W, width]. Half precision is computed in float32, softmax and sums too, and rounded once.
+
+        Args:
+            ctx: keeps the inputs for the backward pass.
+            qkv: queries, keys and values [B, H, W, 3 * width].
+            bias: of the layer that made `qkv`, [3 * width].
+            table_h: relative positions along the height, [2 * side - 1, d].
+            table_w: relative positions along the width, [2 * side - 1, d].
+            heads: their number.
+            window: the side of a window in tokens; 0 for one window over all.
+        """
         ctx.save_for_backward(qkv, bias, table_h, table_w)
         ctx.heads, ctx.window = heads, window
         batch, height, width, channels = qkv.shape

@@ -42,6 +42,12 @@ def convert_checkpoint(name: str, source: Path, folder: WeightsFolder, expected_
     Nothing but tensors is read from `source`, and an existing prepared file is replaced only by a complete one.
     Raises WeightsDamaged if the file's digest does not begin with `expected_sha256`, if it is truncated, or if it is
     not the checkpoint of that name.
+
+    Args:
+        name: of the checkpoint, a key of `WEIGHTS`.
+        source: the file as it was published.
+        folder: where the prepared checkpoint goes.
+        expected_sha256: leading hex digits of the published file's digest; None accepts any.
     """
     weights = weights_named(name)
     digest = source_digest(name, source)

@@ -32,15 +32,15 @@ _intact: set[tuple[str, int, int, int]] = set()
 
 
 class WeightsNotFound(UserError):
-    """A checkpoint is missing in the weights folder; the message names the remedy."""
+    """Raised for a checkpoint that is missing in the weights folder; the message names the remedy."""
 
 
 class WeightsDamaged(UserError):
-    """A checkpoint cannot be read, or is not the one that its name says."""
+    """Raised for a checkpoint that cannot be read, or is another than its name says."""
 
 
 class WeightsOfEarlierVersion(WeightsDamaged):
-    """A checkpoint that rssam-bench 0.1 prepared: it is neither read nor changed."""
+    """Raised for a checkpoint that rssam-bench 0.1 prepared: it is neither read nor changed."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,8 @@ class WeightsFolder:
         """Return the path of the prepared checkpoint, whose content has been compared with its digest.
 
         It is read once a session, and again if size, time or inode change. Raises WeightsNotFound with the command that
-        prepares it, WeightsDamaged if it is not as it was prepared, or was prepared from a file that is of no use.
+        prepares it. Raises WeightsDamaged if it is not as it was prepared, or was prepared from a file that is of no
+        use.
         """
         path = self._prepared(name)
         stat = path.stat()
@@ -92,7 +93,7 @@ class WeightsFolder:
         return self._metadata(name)["source_sha256"]
 
     def read_as(self, name: str) -> str:
-        """Read in what the checkpoint's source differed from a published file, "" if in nothing that matters."""
+        """Return how the checkpoint's source differed from a published file, "" if in nothing that matters."""
         return self._metadata(name).get(READ_AS, "")
 
     def start(self, name: str) -> str:
@@ -124,7 +125,7 @@ class WeightsFolder:
 
 
 def _mend(name: str) -> str:
-    """The command that puts a good file in the place of a bad one."""
+    """Return the command that replaces a bad file by a good file."""
     return f"run: rssam-bench prepare weights {name}, with --source FILE.pth if you have it"
 
 

@@ -61,7 +61,7 @@ _SAM_HQ = re.compile(
 
 @dataclass(frozen=True)
 class Found:
-    """The tensors of a checkpoint under their published names, and how they were found, half a sentence each."""
+    """Tensors of a checkpoint under their published names, and how they were found, half a sentence each."""
 
     tensors: Mapping[str, Any]
     notes: tuple[str, ...]
@@ -103,7 +103,7 @@ def find(weights: Weights, value: Any, is_tensor: type) -> Found:
 
 
 def _quoted(name: str) -> str:
-    """A name from the file, for a sentence."""
+    """Return a name from the file, for a sentence."""
     return f'"{ascii(name)[1:-1][:LONGEST]}"'
 
 
@@ -115,7 +115,7 @@ def _flat(value: Any, is_tensor: type) -> dict[str, Any]:
 def _places(
     weights: Weights, value: Any, is_tensor: type, path: tuple[str, ...], seen: set[int]
 ) -> Iterator[tuple[tuple[str, ...], dict[str, Any], str]]:
-    """Where the tensor that marks the checkpoint lies: the dictionaries above, its dictionary, the prefix of names."""
+    """Yield places of the tensor that marks the checkpoint: dictionaries above, its dictionary, the prefix of names."""
     if not isinstance(value, Mapping) or len(path) > MOST_DEPTH or id(value) in seen:
         return
     seen.add(id(value))  # a dictionary may hold itself
@@ -131,7 +131,7 @@ def _places(
 
 
 def _published_names(tensors: Mapping[str, Any]) -> tuple[dict[str, Any], str]:
-    """Tensors under SAM's names for Hugging Face's, and a name that two unequal ones would have."""
+    """Return tensors under SAM's names for Hugging Face's, and a name that two unequal tensors would have."""
     renamed: dict[str, Any] = {}
     for name, tensor in tensors.items():
         for pattern, replacement in _RENAMED:

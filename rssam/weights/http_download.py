@@ -23,7 +23,7 @@ TIMEOUT = (15, 60)
 
 @dataclass(frozen=True)
 class Fetch:
-    """The download of the file at `url` into `part`, resumed there by a later call or process.
+    """Download of the file at `url` into `part`, resumed there by a later call or process.
 
     It is resumed only if the server's file is still the same by ETag or date. The caller checks the digest.
     """
@@ -57,7 +57,7 @@ class Fetch:
 
     @property
     def _note(self) -> Path:
-        """The file that notes which version of the server's file the part is of."""
+        """Return the file that notes which version of the server's file the part is of."""
         return self.part.with_name(f"{self.part.name}.json")
 
     def _size(self) -> int:

@@ -1,7 +1,7 @@
 """Names and shapes of the tensors in each published checkpoint, and what a file has instead. Imports no torch.
 
 Source: facebookresearch/segment-anything (Apache-2.0). What we do differently: the position tables of the image encoder
-may be those of another image size, for they are resampled when they are loaded.
+may be those of another image size. They are resampled when they are loaded.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ def _published_tables(weights: SamWeights) -> dict[str, Shape]:
 
 
 def _tables(weights: SamWeights, found: Mapping[str, Shape]) -> dict[str, Shape]:
-    """The tables that are resampled, of the lengths they have in the file where it can be resampled from."""
+    """Return the shapes of the tables that are resampled, with the file's lengths where it can be resampled."""
     tables: dict[str, Shape] = {}
     for name, shape in _published_tables(weights).items():
         there = found.get(name, ())
@@ -168,7 +168,7 @@ def _mask_decoder(shapes: dict[str, Shape]) -> None:
 
 
 def _layer(shapes: dict[str, Shape], name: str, *weight: int) -> None:
-    """A weight of that shape, and a bias of its first length."""
+    """Add the shape of a weight, and that of a bias of its first length."""
     shapes[f"{name}.weight"] = weight
     shapes[f"{name}.bias"] = weight[:1]
 

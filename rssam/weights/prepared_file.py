@@ -40,7 +40,7 @@ def prepared_fault(weights: Weights, path: Path) -> str:
 
 
 def _header(path: Path) -> tuple[dict[str, Any], int]:
-    """The header of a safetensors file, and the place of the first tensor."""
+    """Return the header of a safetensors file, and the place of the first tensor."""
     with path.open("rb") as stream:
         length = int.from_bytes(stream.read(8), "little")
         if not length <= min(MOST_HEADER, path.stat().st_size):

@@ -1,4 +1,4 @@
-"""The published checkpoints by name: URL, SHA-256, licence, and what they are recognised by."""
+"""List the published checkpoints by name: URL, SHA-256, licence, and what they are recognised by."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Weights:
-    """A published checkpoint. `sha256` is that of the published file, or its leading digits where no more is known.
+    """Published checkpoint. `sha256` is that of the published file, or its leading digits where no more is known.
 
     torchvision, timm and DINOv3 write the first eight digits into the file's name. "" is a file without a published
     digest: that of the file that was prepared is recorded with it, and is in the key of every run.
@@ -21,12 +21,12 @@ class Weights:
 
     @property
     def published_file(self) -> str:
-        """Name of the file at the URL."""
+        """Return the name of the file at the URL."""
         return self.url.rsplit("/", 1)[1]
 
     @property
     def file(self) -> str:
-        """Name of the prepared file."""
+        """Return the name of the prepared file."""
         return f"{self.name}.safetensors"
 
     @property
@@ -50,7 +50,7 @@ class Weights:
 
 @dataclass(frozen=True)
 class SamWeights(Weights):
-    """One of SAM's checkpoints. The image encoder's numbers say which tensors a file must have."""
+    """Checkpoint of SAM. The image encoder's numbers say which tensors a file must have."""
 
     width: int  # channels of a token
     blocks: int
@@ -59,13 +59,13 @@ class SamWeights(Weights):
 
     @property
     def file(self) -> str:
-        """Name of the prepared file."""
+        """Return the name of the prepared file."""
         return f"sam_{self.name}.safetensors"
 
 
 @dataclass(frozen=True)
 class BackboneWeights(Weights):
-    """A classifier trained on ImageNet, of which a baseline takes the backbone. One tensor tells whether it is it."""
+    """Classifier trained on ImageNet, of which a baseline takes the backbone. One tensor tells whether it is it."""
 
     tensor: str
     shape: tuple[int, ...]

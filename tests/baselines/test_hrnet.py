@@ -15,11 +15,11 @@ LAND = tuple("abcdef")
 
 
 @pytest.mark.parametrize(
-    ("width", "one", "six"),
+    ("width", "roads", "six"),
     [("w48", 65_846_401, 65_850_006), ("w32", 29_537_857, 29_540_262), ("w18", 9_636_241, 9_637_596)],
 )
-def test_totals(width, one, six):
-    for classes, side, total in ((("road",), 512, one), (LAND, 256, six)):
+def test_totals(width, roads, six):
+    for classes, side, total in ((("road",), 512, roads), (LAND, 256, six)):
         with torch.device("meta"):
             net = architecture(Task(classes, (side, side)), width=width)
             logits = net(torch.zeros(1, 3, side, side))

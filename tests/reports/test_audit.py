@@ -75,9 +75,9 @@ def test_every_finding_has_evidence_and_is_plain():
     ],
 )
 def test_a_slip_is_named(table, labels, scores, finding, words):
-    one = found(changed(table, labels, **scores))[finding]
-    assert one.verdict == "broken"
-    assert any(words in line for line in (one.finding, *one.evidence))
+    answer = found(changed(table, labels, **scores))[finding]
+    assert answer.verdict == "broken"
+    assert any(words in line for line in (answer.finding, *answer.evidence))
 
 
 Images = namedtuple("Images", "tp fp fn tn")

@@ -91,7 +91,7 @@ def test_threads_write_one_target_at_a_time_or_together(tmp_path):
             for _ in range(100):
                 write_atomic(target, letter * 1000, durable=False)
                 found = target.read_bytes()
-                assert found in {one * 1000 for one in (b"a", b"b", b"c", b"d")}
+                assert found in {byte * 1000 for byte in (b"a", b"b", b"c", b"d")}
         except BaseException as error:
             faults.append(error)
             raise

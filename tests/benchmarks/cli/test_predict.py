@@ -127,15 +127,15 @@ def test_what_does_not_fit_is_refused(tmp_path, home):
 
 
 def test_names_of_outputs(tmp_path):
-    one, two = tmp_path / "a" / "x.tif", tmp_path / "b" / "y.tif"
+    first, second = tmp_path / "a" / "x.tif", tmp_path / "b" / "y.tif"
     options = {"probabilities": False, "overwrite": False}
-    found = outputs_for([one, two], tmp_path / "maps", None, None, **options)
+    found = outputs_for([first, second], tmp_path / "maps", None, None, **options)
     assert [outputs.class_map for outputs in found] == [tmp_path / "maps" / "x.tif", tmp_path / "maps" / "y.tif"]
     for images, out, words in (
-        ([one, two], tmp_path / "map.tif", "expected a folder, for 2 images"),
-        ([one], tmp_path / "map.png", r"expected a name ending in \.tif or \.tiff"),
-        ([one, tmp_path / "c" / "x.png"], tmp_path / "maps", "several images are called x"),
-        ([one], one, "is an image to be predicted"),
+        ([first, second], tmp_path / "map.tif", "expected a folder, for 2 images"),
+        ([first], tmp_path / "map.png", r"expected a name ending in \.tif or \.tiff"),
+        ([first, tmp_path / "c" / "x.png"], tmp_path / "maps", "several images are called x"),
+        ([first], first, "is an image to be predicted"),
     ):
         with pytest.raises(UserError, match=words):
             outputs_for(images, out, None, None, **options)

@@ -29,13 +29,13 @@ def test_a_bad_file_ends_no_batch(tmp_path, home):  # noqa: F811
     """A palette of 16 bits raised IndexError: the images after it were never predicted."""
     session, key = home
     good = write(tmp_path / "good.tif", scene(), **UTM)
-    one = write(tmp_path / "one.tif", scene()[:, :1, :1], **UTM)
+    point = write(tmp_path / "one.tif", scene()[:, :1, :1], **UTM)
     broken = write(tmp_path / "broken.tif", scene(), compress="deflate", **UTM)
     broken.write_bytes(broken.read_bytes()[:-9000])
     (tmp_path / "text.tif").write_text("no image")
     (tmp_path / "folder.tif").mkdir()
     grey = write(tmp_path / "grey.tif", scene()[:1], **UTM)
-    images = [tmp_path / "text.tif", tmp_path / "folder.tif", tmp_path / "none.tif", grey, broken, one, good]
+    images = [tmp_path / "text.tif", tmp_path / "folder.tif", tmp_path / "none.tif", grey, broken, point, good]
     done = call(session, *images, "--run", key, "--out", tmp_path / "maps", "--device", "cpu")
     assert done.exit_code == 1
     assert done.stderr.count("error: ") == 5

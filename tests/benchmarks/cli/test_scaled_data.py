@@ -81,8 +81,8 @@ def test_a_scale_goes_from_the_data_to_the_maps(command, tmp_path, monkeypatch):
             assert ("trained on bands 4,3,2" in " ".join(errors.split())) == (bands == ())
             maps.append(out)
         for suffix in (".tif", ".probabilities.tif"):
-            one, other = (label_map(path.with_suffix(suffix)) for path in maps)
-            np.testing.assert_array_equal(one, other)
+            first, other = (label_map(path.with_suffix(suffix)) for path in maps)
+            np.testing.assert_array_equal(first, other)
 
     bundle = tmp_path / "bundle.zip"
     code, output, errors = command("publish", "table5", "--out", str(bundle))

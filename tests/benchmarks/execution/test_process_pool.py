@@ -31,10 +31,10 @@ def test_two_at_a_time(tmp_path, forked_jobs):
     assert {item.key for item in outcomes if item.result} == {
         path.stem for path in together.store.results.glob("*.json")
     }
-    for one, other in zip(outcomes, expected, strict=True):
-        assert (one.result is None) == (other.result is None)
-        if one.result and other.result:
-            assert one.result.counts.images == other.result.counts.images
+    for outcome, other in zip(outcomes, expected, strict=True):
+        assert (outcome.result is None) == (other.result is None)
+        if outcome.result and other.result:
+            assert outcome.result.counts.images == other.result.counts.images
     again = execute_in_processes(resolve_all(runs[:1], together), together, 2)
     assert [item.status for item in again] == ["cached"]
 

@@ -175,7 +175,7 @@ def test_too_little_gpu_memory(tmp_path, monkeypatch, times):
     monkeypatch.undo()
     undisturbed = execute(resolved(make_session(tmp_path / "a"), tiny_run(LORA, ONE))[0], make_session(tmp_path / "a"))
     assert outcome.result.counts.to_json() == undisturbed.result.counts.to_json()
-    losses = [[epoch["val_loss"] for epoch in one.result.history] for one in (outcome, undisturbed)]
+    losses = [[epoch["val_loss"] for epoch in ended.result.history] for ended in (outcome, undisturbed)]
     assert losses[0] == losses[1]
     assert outcome.result.provenance["activation_checkpointing"] is True
     assert undisturbed.result.provenance["activation_checkpointing"] is False

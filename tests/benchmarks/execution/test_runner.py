@@ -55,7 +55,9 @@ def test_a_split_by_scenes_is_trained_and_tested_on(tmp_path):
     session = make_session(tmp_path)
     folder = session.data_folder("deepglobe")
     manifest = load_manifest(folder, "deepglobe")
-    entries = tuple(dataclasses.replace(one, scene=f"{(int(one.stem) - 1000) // 2}") for one in manifest.entries)
+    entries = tuple(
+        dataclasses.replace(prepared, scene=f"{(int(prepared.stem) - 1000) // 2}") for prepared in manifest.entries
+    )
     manifest = dataclasses.replace(manifest, entries=entries)
     save_manifest(folder, manifest)
     run = dataclasses.replace(tiny_run(), split_rule="blocked")
@@ -77,7 +79,9 @@ def test_a_result_remembers_which_test_images_have_neighbours_in_training(tmp_pa
     splits = manifest.splits(0)
     test, trained, chosen = (splits[name] for name in ("test", "train", "val"))
     scenes = {test[0].stem: "s", trained[0].stem: "s", test[1].stem: "t", chosen[0].stem: "t"}
-    entries = tuple(dataclasses.replace(one, scene=scenes.get(one.stem, one.stem)) for one in manifest.entries)
+    entries = tuple(
+        dataclasses.replace(prepared, scene=scenes.get(prepared.stem, prepared.stem)) for prepared in manifest.entries
+    )
     save_manifest(folder, dataclasses.replace(manifest, entries=entries, official_split=official))
     [item] = resolved(session)
     result = execute(item, session).result
@@ -89,12 +93,15 @@ def test_what_is_trained_on_decides_who_is_a_neighbour(tmp_path):
     """A neighbour that the recipe's limit leaves out was never seen."""
     manifest = load_manifest(make_session(tmp_path).data_folder("deepglobe"), "deepglobe")
     splits = {
-        name: tuple(dataclasses.replace(one, scene="all") for one in some) for name, some in manifest.splits(0).items()
+        name: tuple(dataclasses.replace(prepared, scene="all") for prepared in some)
+        for name, some in manifest.splits(0).items()
     }
-    assert train_neighbours(splits) == [one.stem for one in splits["test"]]
+    assert train_neighbours(splits) == [prepared.stem for prepared in splits["test"]]
     apart = dataclasses.replace(splits["train"][0], scene="another")
     assert train_neighbours({**splits, "train": (apart,)}) == []
-    unknown = {name: tuple(dataclasses.replace(one, scene=None) for one in some) for name, some in splits.items()}
+    unknown = {
+        name: tuple(dataclasses.replace(prepared, scene=None) for prepared in some) for name, some in splits.items()
+    }
     assert train_neighbours(unknown) == []
 
 

@@ -120,15 +120,15 @@ def formula(ground, other, metric):
         away = np.hypot(*(other.pixels - ground.pixels[point]).T) if len(other.pixels) else np.array([np.inf])
         snapped.append(int(away.argmin()) if away.min() <= metric.reach else None)
     costs = []
-    for one in range(len(points)):
-        for two in range(one + 1, len(points)):
-            if not math.isfinite(lengths[one, two]) or lengths[one, two] < metric.shortest:
+    for start in range(len(points)):
+        for end in range(start + 1, len(points)):
+            if not math.isfinite(lengths[start, end]) or lengths[start, end] < metric.shortest:
                 continue
-            if snapped[one] is None or snapped[two] is None:
+            if snapped[start] is None or snapped[end] is None:
                 costs.append(1.0)
                 continue
-            there = other.between(np.array([snapped[one], snapped[two]]))[0, 1]
-            costs.append(min(1.0, abs(lengths[one, two] - there) / lengths[one, two]))
+            there = other.between(np.array([snapped[start], snapped[end]]))[0, 1]
+            costs.append(min(1.0, abs(lengths[start, end] - there) / lengths[start, end]))
     return 1 - sum(costs) / len(costs)
 
 

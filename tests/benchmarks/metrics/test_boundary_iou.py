@@ -30,10 +30,10 @@ def test_the_width_is_two_per_cent_of_the_diagonal_and_at_least_one():
 
 def test_frames_of_squares():
     assert int(boundary(square(20, 20, 40), 3).sum()) == 40**2 - 34**2
-    one, larger = square(20, 20, 40), square(19, 19, 42)
+    smaller, larger = square(20, 20, 40), square(19, 19, 42)
     both = 40**2 - 36**2  # the larger one's frame of 3 reaches 2 pixels into the smaller
     either = (40**2 - 34**2) + (42**2 - 36**2) - both
-    assert BoundaryIou().sums(MaskPair(one, larger)) == (both, either)
+    assert BoundaryIou().sums(MaskPair(smaller, larger)) == (both, either)
 
 
 def test_where_the_border_cuts_a_mask_the_cut_is_boundary():

@@ -91,7 +91,7 @@ def test_six_class_scores_are_means_of_pooled_classes():
     result = scores(counted(truths, predictions, 6, binary=False), "classes")
     classes = [by_hand(truths, predictions, k) for k in range(6)]
     for name in ("dice", "jaccard", "precision", "recall", "accuracy"):
-        assert getattr(result, name) == pytest.approx(sum(one[name] for one in classes) / 6)
+        assert getattr(result, name) == pytest.approx(sum(scored[name] for scored in classes) / 6)
     right = sum(int((t[t != IGNORE] == p[t != IGNORE]).sum()) for t, p in zip(truths, predictions, strict=True))
     labelled = sum(int((t != IGNORE).sum()) for t in truths)
     assert result.overall_accuracy == pytest.approx(right / labelled)
@@ -132,12 +132,12 @@ def test_a_class_never_predicted_has_precision_zero_in_the_mean():
     prediction[0, :5] = 1
     counts = counted([truth], [prediction], 3, binary=False)
     classes = [by_hand([truth], [prediction], k) for k in range(3)]
-    assert [one["precision"] for one in classes[:2]] == pytest.approx([55 / 70, 25 / 30])
+    assert [scored["precision"] for scored in classes[:2]] == pytest.approx([55 / 70, 25 / 30])
     assert math.isnan(classes[2]["precision"])
     result = scores(counts, "classes")
     assert result.precision == pytest.approx((55 / 70 + 25 / 30 + 0) / 3)
     assert result.recall == pytest.approx((55 / 60 + 1 + 0) / 3)
-    assert result.dice == pytest.approx(sum(one["dice"] for one in classes) / 3)
+    assert result.dice == pytest.approx(sum(scored["dice"] for scored in classes) / 3)
     found = undefined(counts)
     assert (found.absent, found.unpredicted, found.untrue) == ((), (2,), ())
     assert found.precision == pytest.approx((55 / 70 + 25 / 30) / 2)

@@ -139,10 +139,10 @@ def test_no_truth_gives_no_dice_and_an_empty_prediction_zero():
 
 
 def test_histograms_add_up_unless_their_bins_differ():
-    one = histogram({3: (1, 2)})
-    assert (one + one).counts.sum() == 6
+    small = histogram({3: (1, 2)})
+    assert (small + small).counts.sum() == 6
     with pytest.raises(ValueError, match="different bins"):
-        one + Histogram(one.counts[:, :2], EDGES[:3])
+        small + Histogram(small.counts[:, :2], EDGES[:3])
 
 
 def test_results_keep_the_pooled_histogram_where_there_is_one():

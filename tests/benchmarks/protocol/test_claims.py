@@ -50,15 +50,15 @@ def test_claims_have_names_of_their_own():
 
 @pytest.mark.parametrize("claim", CLAIMS, ids=lambda claim: claim.id)
 def test_every_claim_compares_something_and_decides_by_it(claim):
-    assert any(one.decides for one in claim.comparisons)
+    assert any(comparison.decides for comparison in claim.comparisons)
     assert len(set(claim.comparisons)) == len(claim.comparisons)
-    assert {one.dataset for one in claim.comparisons} <= set(TITLES)
+    assert {comparison.dataset for comparison in claim.comparisons} <= set(TITLES)
 
 
 def test_the_ends_of_a_range_are_those_of_the_papers_tables():
-    ends = {one.worse: one.points for one in BY_ID["whdld-dice"].comparisons if one.decides}
+    ends = {comparison.worse: comparison.points for comparison in BY_ID["whdld-dice"].comparisons if comparison.decides}
     assert ends == {"RSAM-Seg": 0.3, "SAM Adapter": 3.2}
-    (middle,) = (one for one in BY_ID["whdld-dice"].comparisons if not one.decides)
+    (middle,) = (comparison for comparison in BY_ID["whdld-dice"].comparisons if not comparison.decides)
     assert (middle.worse, middle.points) == ("Baseline", None)
 
 

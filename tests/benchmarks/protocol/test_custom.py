@@ -303,13 +303,17 @@ def test_a_report_shows_an_own_system_from_its_result_alone(folder, setting):
     forget(folder)
     found = Collection(tuple(StoredResult(result, "own") for result in results))
     assert settings(found, TABLE1) == [setting]
-    (frame,) = [one for one in table_frames(TABLE1, found, setting) if one.results]
+    (frame,) = [table_frame for table_frame in table_frames(TABLE1, found, setting) if table_frame.results]
     last = frame.rows.iloc[-1]
     assert (last["Method"], last["keys"]) == ("Net (own system)", (results[0].key,))
     assert last["dice"] == pytest.approx(0.81, abs=1e-3)
     assert any("Net (own system), declared in `somebodys:Net`" in note for note in frame.notes)
     others = assemble([TABLES["table5"], TABLES["table7"]], found).frames
-    assert all("Net" not in str(one.rows.to_dict()) for one in others if "Method" not in one.table.label_columns)
+    assert all(
+        "Net" not in str(table_frame.rows.to_dict())
+        for table_frame in others
+        if "Method" not in table_frame.table.label_columns
+    )
 
 
 @pytest.mark.parametrize(

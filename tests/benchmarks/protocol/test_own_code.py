@@ -161,7 +161,7 @@ def test_files_are_no_part_of_the_system(code):
     run = Setting("paper").run(model, "deepglobe")
     kept = recorded(model)
     older = {name: value for name, value in kept.items() if name != FILES}
-    stands = [stand_in(fabricate(run, provenance={**PROVENANCE, SYSTEM: one})) for one in (kept, older)]
+    stands = [stand_in(fabricate(run, provenance={**PROVENANCE, SYSTEM: kept_code})) for kept_code in (kept, older)]
     assert stands[0] is stands[1]
 
 

@@ -107,7 +107,9 @@ def test_one_class_in_table5_in_processes_of_their_own(command, source, one_row,
     ],
 )
 def test_mistakes_end_in_a_sentence(command, tmp_path, source, arguments, code, words):
-    found, output, errors = command("prepare", *[source if one == "SOURCE" else one for one in arguments])
+    found, output, errors = command(
+        "prepare", *[source if argument == "SOURCE" else argument for argument in arguments]
+    )
     plain = " ".join(errors.replace("│", " ").split())
     assert (found, output, "Traceback" in errors) == (code, "", False)
     assert words in plain

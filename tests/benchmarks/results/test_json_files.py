@@ -31,7 +31,7 @@ def test_files_come_in_order_and_damaged_ones_as_their_errors(tmp_path):
     (tmp_path / ".b.json.1.tmp").write_text("half")
     found = list(read_records(tmp_path, lambda path: read_record(path, number)))
     assert (found[1], found[7]) == (4, 8)
-    said = [str(one) for one in found if isinstance(one, ResultDamaged)]
+    said = [str(record) for record in found if isinstance(record, ResultDamaged)]
     beginnings = [
         "it cannot be read (Is a directory)",
         "it is cut off or no JSON (",

@@ -40,7 +40,7 @@ def test_predictions_of_another_task_or_damaged_are_refused(tmp_path):
         read_predictions(path, binary=True)
 
 
-@pytest.mark.parametrize("dataset", [Roads(), LandCover()], ids=lambda one: one.name)
+@pytest.mark.parametrize("dataset", [Roads(), LandCover()], ids=lambda dataset: dataset.name)
 def test_masks_are_read_as_labels(tmp_path, dataset):
     (mask,) = draw_masks(dataset, 1)
     image = np.random.default_rng(0).integers(0, 256, (*mask.shape, 3), dtype=np.uint8)

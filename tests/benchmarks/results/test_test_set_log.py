@@ -68,8 +68,8 @@ def test_no_ledger_holds_nothing(tmp_path):
 
 
 def test_wear_counts_runs_and_systems_by_split(tmp_path):
-    for one in (resolved(), resolved(), resolved(UNet()), resolved(digest="another")):
-        record_use(tmp_path, one)
+    for used in (resolved(), resolved(), resolved(UNet()), resolved(digest="another")):
+        record_use(tmp_path, used)
     assert count_uses(read_ledger(tmp_path).uses) == (
         SplitUses("deepglobe", "a split", 3, 2, 2),
         SplitUses("deepglobe", "another", 1, 1, 1),

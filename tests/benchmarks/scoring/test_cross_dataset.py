@@ -61,19 +61,19 @@ def run(session, system, mapping, *, part="all", name="Mine"):
 def test_counts_are_those_of_the_network_by_hand(tmp_path, part, side):
     session = make_session(tmp_path)
     scored = run(session, trained(side=side), match_classes(("road",), ("road",), {}), part=part)
-    one = scored.submission
+    submission = scored.submission
     chosen = select_test_images(tmp_path, "deepglobe", 0, "random", part)
     data = PreparedDataset(chosen.folder, chosen.entries)
-    assert one.images == tuple(item["name"] for item in data)
+    assert submission.images == tuple(item["name"] for item in data)
     for index, item in enumerate(data):
         guess, mask = item["image"][0].numpy() / 255 > 0.4, item["mask"].numpy() == 1
         wanted = [(guess & mask).sum(), (guess & ~mask).sum(), (~guess & mask).sum(), (~guess & ~mask).sum()]
-        assert [int(getattr(one.counts, name)[index, 0]) for name in ("tp", "fp", "fn", "tn")] == wanted
-    assert (one.kind, one.identity["system"]["crop"]) == ("evaluated", None if side == SIDE else 32)
-    assert one.native_counts.images == len(one.images)
-    assert "copies" not in one.data  # whu is not prepared in this home
+        assert [int(getattr(submission.counts, name)[index, 0]) for name in ("tp", "fp", "fn", "tn")] == wanted
+    assert (submission.kind, submission.identity["system"]["crop"]) == ("evaluated", None if side == SIDE else 32)
+    assert submission.native_counts.images == len(submission.images)
+    assert "copies" not in submission.data  # whu is not prepared in this home
     again = run(session, trained(side=side), match_classes(("road",), ("road",), {}), part=part)
-    assert (again.cached, again.submission.to_json()) == (True, one.to_json())
+    assert (again.cached, again.submission.to_json()) == (True, submission.to_json())
     assert [use.purpose for use in read_ledger(tmp_path).uses] == ["evaluate"]
     other = trained(side=side)
     torch.nn.init.ones_(other.net.unused)  # trained once more under the same key
@@ -100,14 +100,14 @@ def test_of_several_classes_one_is_foreground(tmp_path):
     """Roads of a land-cover system: everything else it says is background."""
     session = make_session(tmp_path)
     known = ("building", "water", "road", "bare soil")
-    one = run(session, trained(known), match_classes(known, ("road",), {})).submission
+    submission = run(session, trained(known), match_classes(known, ("road",), {})).submission
     chosen = select_test_images(tmp_path, "deepglobe", 0, "random", "all")
     data = PreparedDataset(chosen.folder, chosen.entries)
     hits = 0
     for item in data:
         red = item["image"][0].numpy() / 255
         hits += int(((np.minimum((red * 4).astype(int), 3) == 2) & (item["mask"].numpy() == 1)).sum())
-    assert int(one.counts.tp.sum()) == hits > 0
+    assert int(submission.counts.tp.sum()) == hits > 0
 
 
 def test_joined_and_reordered_classes_win_where_theirs_would():
@@ -159,7 +159,7 @@ def test_images_it_may_have_been_trained_on_are_counted(tmp_path):
     (tmp_path / "data" / "mine" / "dataset.json").write_text(own.to_json())
     try:
         assert register_home(tmp_path / "data") == []
-        one = run(session, trained(dataset="mine"), match_classes(("road",), ("road",), {})).submission
+        submission = run(session, trained(dataset="mine"), match_classes(("road",), ("road",), {})).submission
     finally:
         register_home(tmp_path / "none")
-    assert one.data["copies"] == 5
+    assert submission.data["copies"] == 5

@@ -98,10 +98,10 @@ def test_counts_against_plain_loops_and_ignored_pixels(tmp_path):
     for stem, guess in guesses.items():
         save(tmp_path / "png", f"{stem}_pred.png", 255 * guess)
         save(tmp_path / "npy", f"{stem}.npy", guess.astype(bool))
-    one = score(tmp_path, chosen, tmp_path / "png", "A", "_pred", silent).submission
+    submission = score(tmp_path, chosen, tmp_path / "png", "A", "_pred", silent).submission
     other = score(tmp_path, chosen, tmp_path / "npy", "A", "", silent)
     assert other.cached
-    assert other.submission.identity["predictions"] == one.identity["predictions"]
+    assert other.submission.identity["predictions"] == submission.identity["predictions"]
     guess = guesses[chosen.entries[0].stem]
     cells = {"tp": 0, "fp": 0, "fn": 0, "tn": 0}
     for row in range(SIDE):
@@ -109,7 +109,7 @@ def test_counts_against_plain_loops_and_ignored_pixels(tmp_path):
             if truth[row, column] != 255:
                 right = truth[row, column] == guess[row, column]
                 cells[("t" if right else "f") + ("p" if guess[row, column] else "n")] += 1
-    assert {name: int(getattr(one.counts, name)[0, 0]) for name in cells} == cells
+    assert {name: int(getattr(submission.counts, name)[0, 0]) for name in cells} == cells
     assert sum(cells.values()) == SIDE * (SIDE - 3)
 
 
@@ -119,9 +119,9 @@ def test_the_native_size_counts_there_and_is_thinned_like_masks(tmp_path):
     for entry in chosen.entries:
         with Image.open(tmp_path / "data" / "deepglobe" / entry.native_mask) as fine:
             save(tmp_path / "fine", f"{entry.stem}.png", np.asarray(fine).astype(np.uint8))
-    one = score(tmp_path, chosen, tmp_path / "fine", "Perfect", "", silent).submission
-    assert (one.scores.dice, one.native_counts.fp.sum(), one.native_counts.fn.sum()) == (1.0, 0, 0)
-    assert one.native_counts.tp.sum() == 4 * one.counts.tp.sum()
+    submission = score(tmp_path, chosen, tmp_path / "fine", "Perfect", "", silent).submission
+    assert (submission.scores.dice, submission.native_counts.fp.sum(), submission.native_counts.fn.sum()) == (1.0, 0, 0)
+    assert submission.native_counts.tp.sum() == 4 * submission.counts.tp.sum()
     save(tmp_path / "fine", f"{chosen.entries[0].stem}.png", np.zeros((SIDE, SIDE), np.uint8))
     with pytest.raises(PredictionsUnfit, match="of the prepared size, where other files have the size of the source"):
         score(tmp_path, chosen, tmp_path / "fine", "Mixed", "", silent)
@@ -189,12 +189,12 @@ def test_one_file_of_ones_among_files_of_255_is_refused(tmp_path):
     with pytest.raises(BadPicture, match=r"1.png holds 0 and 1, and 255.png 0 and 255"):
         resolve_encoding(files)
     empty = ROAD.read(save(tmp_path, "0.png", 0 * PATTERN))
-    assert [labels_of(one, *resolve_encoding([empty, files[1]])).sum() for one in (empty, files[1])] == [0, 3]
+    assert [labels_of(file, *resolve_encoding([empty, files[1]])).sum() for file in (empty, files[1])] == [0, 3]
 
 
 def test_a_file_of_saturated_probabilities_is_read_as_its_neighbours_are(tmp_path):
     low, high = (ROAD.read(save(tmp_path, f"{n}.npy", np.full((2, 2), n))) for n in (0.3, 0.9))
-    assert [int(labels_of(one, *resolve_encoding([low, high])).sum()) for one in (low, high)] == [0, 4]
+    assert [int(labels_of(file, *resolve_encoding([low, high])).sum()) for file in (low, high)] == [0, 4]
 
 
 def test_a_file_of_probabilities_among_logits_is_refused(tmp_path):
@@ -406,10 +406,10 @@ def test_scenes_of_the_images_are_recorded(tmp_path):
     folder = session.data_folder("deepglobe")
     manifest = load_manifest(folder, "deepglobe")
     assert "test_scenes" not in select_test_images(tmp_path, "deepglobe", 0, "random", "all").record
-    entries = tuple(replace(one, scene=f"{int(one.stem) // 2 * 2}") for one in manifest.entries)
+    entries = tuple(replace(entry, scene=f"{int(entry.stem) // 2 * 2}") for entry in manifest.entries)
     save_manifest(folder, replace(manifest, entries=entries))
     chosen = select_test_images(tmp_path, "deepglobe", 0, "random", "all")
-    assert chosen.record["test_scenes"] == [f"{int(one.stem) // 2 * 2}" for one in chosen.entries]
+    assert chosen.record["test_scenes"] == [f"{int(entry.stem) // 2 * 2}" for entry in chosen.entries]
 
 
 def raster(path, bands, **options):

@@ -50,7 +50,10 @@ def test_the_command_takes_an_own_system_beside_a_known_one(command, tmp_path, m
     )
     assert code == 0
     own, other, encoder = json.loads(output)
-    assert [one["system"]["options"]["encoder"] for one in (own, other)] == ["vit_t", "resnet18"]  # both were vit_t
+    assert [record["system"]["options"]["encoder"] for record in (own, other)] == [
+        "vit_t",
+        "resnet18",
+    ]  # both were vit_t
     assert (own["system"]["title"], encoder["system"]["title"]) == ("Net", "SAM's encoder vit_t")
     assert own["parameters"] == {"total": 4, "trainable": 4, "as_published": 4}
     assert own["gmacs"] == pytest.approx(3 * 32 * 32 / 1e9)

@@ -216,7 +216,7 @@ def attempt(model, task, precision, group):
 
     def outputs(*given):
         made = plain_outputs(*given)
-        logits.update(f"{one.dtype} on {one.device.type}" for _, one in made)
+        logits.update(f"{tensor.dtype} on {tensor.device.type}" for _, tensor in made)
         return made
 
     def loss(*given):
@@ -226,7 +226,9 @@ def attempt(model, task, precision, group):
 
     def step(scale, optimizer):
         trained = {name: parameter for name, parameter in net.named_parameters() if parameter.requires_grad}
-        gradients.append([name for name, one in trained.items() if one.grad is None or one.grad.device.type != "cuda"])
+        gradients.append(
+            [name for name, tensor in trained.items() if tensor.grad is None or tensor.grad.device.type != "cuda"]
+        )
         plain_step(scale, optimizer)
 
     def after(*_):

@@ -76,11 +76,11 @@ def test_the_key_does_not_know_the_kind(tmp_path):
     def walk(value):
         if isinstance(value, dict):
             words.update(value)
-            for one in value.values():
-                walk(one)
+            for part in value.values():
+                walk(part)
         elif isinstance(value, list | tuple):
-            for one in value:
-                walk(one)
+            for part in value:
+                walk(part)
         else:
             words.add(value)
 

@@ -120,21 +120,21 @@ def test_the_command_is_started_again_for_each_other_device(tmp_path, way):
 
 def test_merged_running_statistics_are_those_of_one_device():
     torch.manual_seed(0)
-    one = nn.Sequential(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4), nn.Conv2d(4, 5, 1), nn.BatchNorm2d(5, momentum=0.03))
-    one(torch.rand(2, 3, 8, 8))
-    start, images = {name: value.clone() for name, value in one.state_dict().items()}, torch.rand(5, 2, 3, 8, 8)
-    before, after = read_stats(one), []
+    net = nn.Sequential(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4), nn.Conv2d(4, 5, 1), nn.BatchNorm2d(5, momentum=0.03))
+    net(torch.rand(2, 3, 8, 8))
+    start, images = {name: value.clone() for name, value in net.state_dict().items()}, torch.rand(5, 2, 3, 8, 8)
+    before, after = read_stats(net), []
     for part in (images[:3], images[3:5], images[5:]):  # three groups, two, none
-        one.load_state_dict(start)
+        net.load_state_dict(start)
         for group in part:
-            one(group)
-        after.append(read_stats(one))
-    write_stats(one, merge_in_order(one, before, after))
-    found = {name: value.clone() for name, value in one.state_dict().items()}
-    one.load_state_dict(start)
+            net(group)
+        after.append(read_stats(net))
+    write_stats(net, merge_in_order(net, before, after))
+    found = {name: value.clone() for name, value in net.state_dict().items()}
+    net.load_state_dict(start)
     for group in images:
-        one(group)
-    for name, value in one.state_dict().items():
+        net(group)
+    for name, value in net.state_dict().items():
         assert torch.allclose(found[name], value, rtol=1e-6, atol=1e-7), name
 
 
@@ -227,11 +227,11 @@ def test_two_devices_train_as_one(tmp_path, system, group):
     alone, shared = prepared_home(tmp_path / "alone"), prepared_home(tmp_path / "shared")
     execute(resolve_all([run], alone)[0], alone)
     assert together(member, shared.home, run, None, 600.0) == [0, 0]
-    (one, last), (two, last_two) = left_behind(alone, run), left_behind(shared, run)
+    (undivided, last), (two, last_two) = left_behind(alone, run), left_behind(shared, run)
     assert_close(last_two, last, 2e-5)
-    assert (two.key, two.images) == (one.key, one.images)
+    assert (two.key, two.images) == (undivided.key, undivided.images)
     assert two.provenance["devices"] == 2
-    for found, wanted in zip(two.history, one.history, strict=True):
+    for found, wanted in zip(two.history, undivided.history, strict=True):
         assert found["train_loss"] == pytest.approx(wanted["train_loss"], rel=1e-6)
         assert found["val_loss"] == pytest.approx(wanted["val_loss"], rel=1e-6)
 
@@ -277,11 +277,11 @@ def test_a_stop_in_the_middle_of_an_epoch_changes_nothing(tmp_path):
     assert together(member, straight.home, run, None, 600.0) == [0, 0]
     assert together(member, stopped.home, run, 4, 600.0) == [0, 0]
     assert together(member, stopped.home, run, None, 600.0) == [0, 0]
-    (one, last), (two, last_two) = left_behind(straight, run), left_behind(stopped, run)
-    assert_close(last_two, last, 0.0)
-    assert last_two.random.keys() == last.random.keys()
-    assert all(torch.equal(value, last.random[name]) for name, value in last_two.random.items())
-    assert two.counts.to_json() == one.counts.to_json()
+    (whole, last), (resumed, last_resumed) = left_behind(straight, run), left_behind(stopped, run)
+    assert_close(last_resumed, last, 0.0)
+    assert last_resumed.random.keys() == last.random.keys()
+    assert all(torch.equal(value, last.random[name]) for name, value in last_resumed.random.items())
+    assert resumed.counts.to_json() == whole.counts.to_json()
 
 
 def command(home, *before, **environment):

@@ -21,9 +21,9 @@ WHOLE = {"steps": STEPS, "logits": ["torch.float32 on cuda"], "loss": ["torch.fl
 
 def faults(found):
     return {
-        f"{one['system']} {one['precision']} {one['size']}": one
-        for one in found
-        if one.get("failed") or {name: one[name] for name in WHOLE} != WHOLE
+        f"{record['system']} {record['precision']} {record['size']}": record
+        for record in found
+        if record.get("failed") or {name: record[name] for name in WHOLE} != WHOLE
     }
 
 
@@ -35,7 +35,7 @@ def in_float16(tmp_path_factory):
 
 def test_the_count_finds_what_waits(in_float16):
     """Otherwise the tests below would show nothing."""
-    found = {one["system"]: one for one in in_float16[: len(ASKED)]}
+    found = {record["system"]: record for record in in_float16[: len(ASKED)]}
     assert "_local_scalar_dense" in found["item"]["failed"]
     assert "nonzero" in found["nonzero"]["failed"]
     assert found["cpu"]["waits"] == {"_to_copy from cuda": 1}
@@ -66,5 +66,5 @@ def test_every_row_of_table_5(tmp_path):
 @pytest.mark.slow
 def test_the_systems_of_tables_1_and_5_at_their_size(tmp_path):
     found = records(tmp_path, "tables", "bf16-mixed", "16-mixed")
-    assert {one["size"] for one in found} == {512}
+    assert {record["size"] for record in found} == {512}
     assert faults(found) == {}

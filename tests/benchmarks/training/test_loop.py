@@ -171,9 +171,9 @@ def test_auxiliary_outputs_are_weighed(data, tmp_path):
     with_auxiliary.load_state_dict(plain.state_dict())
     start = plain.weight.detach().clone()
     tripled = dataclasses.replace(recipe, limit=None)
-    one = (PreparedDataset(data[0].folder, data[0].entries[:2]), data[1])
-    run(plain, tmp_path / "a", one, tripled)
-    run(with_auxiliary, tmp_path / "b", one, tripled)
+    two_images = (PreparedDataset(data[0].folder, data[0].entries[:2]), data[1])
+    run(plain, tmp_path / "a", two_images, tripled)
+    run(with_auxiliary, tmp_path / "b", two_images, tripled)
     # Steps are differences of weights, which float32 rounds to about 3e-8 each; a step is 1e-4 or so.
     assert (plain.weight - start).abs().max() > 1e-5
     assert torch.allclose(with_auxiliary.weight - start, 1.5 * (plain.weight - start), rtol=1e-4, atol=1.5e-7)

@@ -91,8 +91,8 @@ def test_the_best_partners_are_those_of_a_plain_loop():
     first, second = (profiles(np.stack([tile[:, column] for tile in cut])) for column in (-1, 0))
     taken, left = module._match([str(k) for k in range(9)], first, second, "right")
     for seam in (*taken, *left):
-        one = int(seam.first)
-        each = [-1 if other == one else np.corrcoef(first[one], second[other])[0, 1] for other in range(9)]
+        number = int(seam.first)
+        each = [-1 if other == number else np.corrcoef(first[number], second[other])[0, 1] for other in range(9)]
         assert int(seam.second) == int(np.argmax(each))
         assert seam.correlation == pytest.approx(max(each), abs=0.01)  # profiles have a mean of almost, not quite, zero
 
@@ -233,7 +233,7 @@ def test_a_random_split_parts_neighbours(cut):
 
 def test_scenes_change_no_digest_but_that_of_a_blocked_split(cut):
     """A result trained before scenes were known must be found again."""
-    without = dataclasses.replace(cut, entries=tuple(dataclasses.replace(one, scene=None) for one in cut.entries))
+    without = dataclasses.replace(cut, entries=tuple(dataclasses.replace(entry, scene=None) for entry in cut.entries))
     for seed in (0, 1):
         assert cut.digest(seed) == without.digest(seed) == cut.digest(seed, "random")
         assert cut.splits(seed) == cut.splits(seed, "random")
@@ -244,7 +244,7 @@ def test_scenes_change_no_digest_but_that_of_a_blocked_split(cut):
 def test_a_folder_prepared_before_scenes_stays_valid(cut_source, cut, tmp_path):
     folder = tmp_path / "deepglobe"
     prepare(cut_source, folder)
-    without = dataclasses.replace(cut, entries=tuple(dataclasses.replace(one, scene=None) for one in cut.entries))
+    without = dataclasses.replace(cut, entries=tuple(dataclasses.replace(entry, scene=None) for entry in cut.entries))
     save_manifest(folder, without)
     assert prepare(cut_source, folder) == load_manifest(folder, "deepglobe") == without
     assert not without.scenes_known

@@ -123,8 +123,8 @@ def test_ignored_pixels_count_nowhere(folder, manifest):
     spoiled = Image.fromarray(labels)
     spoiled.putpalette(palette + [0] * (768 - len(palette)))  # else Pillow writes one bit a pixel
     spoiled.save(folder / entry.mask)
-    one = replace(manifest, entries=(replace(entry, split="test"),), official_split=True)
-    card = card_of(folder, one)
+    single = replace(manifest, entries=(replace(entry, split="test"),), official_split=True)
+    card = card_of(folder, single)
     assert card.divisions[0].splits[2].shares == (1.0,)
     assert card.labels == ((1, 1), (255, 1))
 
@@ -224,11 +224,11 @@ def test_every_tile_of_an_image_is_compared_with_those_of_others(cut):
 
 def test_the_next_best_pair_is_none_of_those_found(cut, card):
     """It once named a pair that abuts, in the direction in which it does not."""
-    for one in (cut[0], card):
-        assert one.next_seam is not None
-        found = [{seam.first, seam.second} for seam in one.seams]
-        assert {one.next_seam.first, one.next_seam.second} not in found
-        assert f"{one.next_seam.second} {SIDES[one.next_seam.side]} {one.next_seam.first}" in markdown(one)
+    for shown in (cut[0], card):
+        assert shown.next_seam is not None
+        found = [{seam.first, seam.second} for seam in shown.seams]
+        assert {shown.next_seam.first, shown.next_seam.second} not in found
+        assert f"{shown.next_seam.second} {SIDES[shown.next_seam.side]} {shown.next_seam.first}" in markdown(shown)
 
 
 def test_classes_absent_from_a_split(tmp_path):

@@ -76,7 +76,7 @@ def test_all_eight_hashes_are_those_of_the_turned_images():
     thumbnails = rng.integers(0, 256, (5, 32, 32), dtype=np.uint8)
     fast = hashes(thumbnails)
     for number in range(8):
-        slow = hashes(np.stack([turned(one, number) for one in thumbnails]))[0]
+        slow = hashes(np.stack([turned(thumbnail, number) for thumbnail in thumbnails]))[0]
         assert np.bitwise_count(fast[number] ^ slow).max() <= 1
 
 
@@ -106,7 +106,7 @@ def test_exact_copies_are_groups(source, out):
 def test_no_tile_of_vegas_is_a_copy_until_one_is(out):
     manifest = prepare(SAMPLES / "deepglobe-layout-vegas", out, workers=2)
     fingerprints = fingerprint_all(out, manifest.entries, 2, lambda *_: None)
-    seen = {entry.stem: one for entry, one in zip(manifest.entries, fingerprints, strict=True)}
+    seen = {entry.stem: taken for entry, taken in zip(manifest.entries, fingerprints, strict=True)}
     assert near_copies(seen) == ()
     with Image.open(out / manifest.entries[4].image) as picture:
         copies = {f"quality {quality}": fingerprint(jpeg(picture, quality)) for quality in (30, 60)}

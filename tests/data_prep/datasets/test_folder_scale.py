@@ -232,8 +232,8 @@ def test_a_large_scene_is_scaled_as_a_small_one(tmp_path, monkeypatch):
     (tmp_path / "s" / "masks" / "a.png").unlink()
     write(tmp_path / "s" / "masks" / "a.tif", np.eye(SIDE, dtype=np.uint8)[None])
     large = prepared(data, tmp_path / "s", tmp_path / "large")
-    for one, other in zip(small.entries, large.entries, strict=True):
-        assert one.image_sha256 == other.image_sha256
+    for entry, other in zip(small.entries, large.entries, strict=True):
+        assert entry.image_sha256 == other.image_sha256
     assert sentences(small.rules)["image"] == sentences(large.rules)["image"]
     assert "9 values" in sentences(large.rules)["image"]
 

@@ -29,10 +29,10 @@ def test_pixels_are_those_of_the_files(made):
         assert (pixels[entry.stem][3].numpy() == np.asarray(mask)).all()
     some = entries[4:1:-1]  # a split is some of the entries in another order
     mapped, read = (PreparedDataset(folder, some, native=True, pixels=source) for source in (pixels, None))
-    for one, other in zip(mapped, read, strict=True):
-        assert one.keys() == other.keys()
-        assert one["name"] == other["name"]
-        assert all(torch.equal(one[key], other[key]) for key in ("image", "mask", "native_mask"))
+    for item, other in zip(mapped, read, strict=True):
+        assert item.keys() == other.keys()
+        assert item["name"] == other["name"]
+        assert all(torch.equal(item[key], other[key]) for key in ("image", "mask", "native_mask"))
     assert len(said) == 1
     assert {path.suffix for path in cache.iterdir()} == {".pixels", ".lock"}
 
@@ -44,8 +44,8 @@ def test_the_file_serves_again_and_elsewhere(made, monkeypatch):
     again = decoded(folder, entries, cache, said.append)
     elsewhere = pickle.loads(pickle.dumps(pixels))
     assert len(pickle.dumps(pixels)) < 2000
-    for one in (again, elsewhere):
-        assert torch.equal(one[entries[2].stem], pixels[entries[2].stem])
+    for other_pixels in (again, elsewhere):
+        assert torch.equal(other_pixels[entries[2].stem], pixels[entries[2].stem])
 
 
 def test_a_damaged_file_is_made_anew_and_one_changed_in_memory_is_not_written(made):

@@ -52,13 +52,13 @@ def test_a_set_too_large_is_not_kept(prepared, monkeypatch):
 
 def test_workers_change_nothing(prepared):
     items = PreparedDataset(*prepared)
-    one, two = (
+    first, second = (
         list(torch.utils.data.DataLoader(items, batch_size=2, num_workers=workers, shuffle=False)) for workers in (0, 2)
     )
-    assert one[0]["name"] == two[0]["name"] == ["1", "2"]
-    assert one[0]["image"].shape == (2, 3, 512, 512)
-    assert torch.equal(one[0]["image"], two[0]["image"])
-    assert torch.equal(one[0]["mask"], two[0]["mask"])
+    assert first[0]["name"] == second[0]["name"] == ["1", "2"]
+    assert first[0]["image"].shape == (2, 3, 512, 512)
+    assert torch.equal(first[0]["image"], second[0]["image"])
+    assert torch.equal(first[0]["mask"], second[0]["mask"])
 
 
 def test_missing_damaged_and_swapped_files_are_told(prepared, tmp_path):

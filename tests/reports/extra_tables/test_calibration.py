@@ -79,7 +79,7 @@ def test_several_classes_are_swept_one_against_the_rest(tmp_path):
     part = np.full((3, 6), 1000, np.int64)
     result = fabricate(row_run(0, table=table), counts=Counts(part, part // 4, part // 4, 8 * part), classes=names)
     Store(tmp_path).put(replace(result, average="classes", probabilities=overconfident(1, channels=6)))
-    ((line,),) = [one.texts for one in calibration_section(frames(tmp_path, table), pictures=False)[0].tables]
+    ((line,),) = [extra.texts for extra in calibration_section(frames(tmp_path, table), pictures=False)[0].tables]
     assert line[3] == f"{overconfident(1, channels=6).dice()[:, HALF - 1].mean():.3f}"
 
 

@@ -55,7 +55,7 @@ def home(drawn, tmp_path):
 
 
 def results(home, dataset="deepglobe"):
-    stored = [one.result for one in collect(home).stored if one.source == "own"]
+    stored = [stored_result.result for stored_result in collect(home).stored if stored_result.source == "own"]
     return [result for result in stored if result.identity["dataset"]["name"] == dataset]
 
 
@@ -105,7 +105,9 @@ def test_what_is_stored_is_not_measured_again_until_maps_change(home):
 def test_missing_maps_and_changed_masks_are_named(home):
     result = results(home)[0]
     entry = next(
-        one for one in load_manifest(home / "data" / "deepglobe", "deepglobe").entries if one.stem == result.images[0]
+        prepared
+        for prepared in load_manifest(home / "data" / "deepglobe", "deepglobe").entries
+        if prepared.stem == result.images[0]
     )
     mask = home / "data" / "deepglobe" / entry.mask
     content = mask.read_bytes()
@@ -207,7 +209,7 @@ def test_the_command_as_json_by_table_by_run_and_by_option(home):
     key = results(home, "whu")[0].key
     (record,) = json.loads(invoke(home, "metrics", "--run", key, "--json", "--workers", "1").output)
     assert record["state"] == "measured"
-    assert [one["name"] for one in record["metrics"]] == ["boundary_iou"]
+    assert [metric["name"] for metric in record["metrics"]] == ["boundary_iou"]
     assert 0 < record["metrics"][0]["scores"]["boundary_iou"] < 1
     (record,) = json.loads(invoke(home, "metrics", "table2", "--json", "--workers", "1").output)
     assert (record["key"], record["state"]) == (key, "cached")

@@ -95,9 +95,9 @@ def assert_disjoint(page):
     renderer = page.canvas.get_renderer()
     page.canvas.draw()
     boxes = [(text.get_text(), text.get_window_extent(renderer)) for text in texts(page)]
-    for (one, first), (other, second) in combinations(boxes, 2):
+    for (name, first), (other, second) in combinations(boxes, 2):
         apart = first.x1 <= second.x0 or second.x1 <= first.x0 or first.y1 <= second.y0 or second.y1 <= first.y0
-        assert apart, f"{one!r} and {other!r} overlap"
+        assert apart, f"{name!r} and {other!r} overlap"
     for text, box in boxes:
         assert box.x0 >= 0, text
         assert box.y0 >= 0, text
@@ -157,7 +157,8 @@ class TestFigure6:
         assert "Not a reproduction of the paper's figure: partial data of DeepGlobe; " in lines[1]
         assert any(line.startswith("Setting: profile paper. Recipe: AdamW") for line in lines)
         assert any(
-            "the 2 test images whose difference of Dice, RS-SAM less Baseline, is nearest" in one for one in lines
+            "the 2 test images whose difference of Dice, RS-SAM less Baseline, is nearest" in sentence
+            for sentence in lines
         )
         assert sum(line.startswith("Rows of ") for line in lines) == 3
         assert "split seed 0 with seed 0; precision bf16-mixed." in lines[-1]
@@ -167,7 +168,7 @@ class TestFigure6:
         assert {"hit", "background", "missed", "invented", "building", "bare soil", "water"} <= set(words)
 
 
-@pytest.mark.parametrize("dataset", [Roads(), LandCover()], ids=lambda one: one.name)
+@pytest.mark.parametrize("dataset", [Roads(), LandCover()], ids=lambda dataset: dataset.name)
 def test_the_number_under_a_map_is_the_dice_of_what_is_drawn(full, dataset):
     block = find_block(FIG6, dataset.name, PAPER, collect(full, NONE), full)
     assert len(block.scenes) == 2

@@ -195,11 +195,11 @@ def test_any_two_pictures_of_a_scene_can_be_compared(visit):
 
     viewer.locator("select[name=left]").select_option("image")
     viewer.locator("select[name=right]").select_option("truth")
-    assert [one.get_attribute("src") for one in images.all()] == [source(0, "image"), source(0, "truth")]
+    assert [image.get_attribute("src") for image in images.all()] == [source(0, "image"), source(0, "truth")]
     viewer.locator("select[name=scene]").select_option("1")
-    assert [one.get_attribute("src") for one in images.all()] == [source(1, "image"), source(1, "truth")]
+    assert [image.get_attribute("src") for image in images.all()] == [source(1, "image"), source(1, "truth")]
     figure.locator("tr[data-scene]").nth(2).locator(".shot[data-title='RS-SAM']").click()
-    assert [one.get_attribute("src") for one in images.all()] == [source(2, "image"), source(2, "RS-SAM")]
+    assert [image.get_attribute("src") for image in images.all()] == [source(2, "image"), source(2, "RS-SAM")]
     assert len({source(0, "image"), source(1, "image"), source(0, "truth"), source(2, "RS-SAM")}) == 4
 
 

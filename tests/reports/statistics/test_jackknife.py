@@ -129,7 +129,7 @@ def test_scenes_of_very_unequal_size_have_no_interval(sizes, effective, why):
     assert estimate.effective == pytest.approx(effective, rel=0.05)
     images = tuple(f"{index:04d}" for index in range(len(owner)))
     made = fabricate(row_run(0), counts=counts, images=images)
-    found = dice_interval(replace(made, data={**made.data, "test_scenes": [f"scene {one}" for one in owner]}))
+    found = dice_interval(replace(made, data={**made.data, "test_scenes": [f"scene {unit}" for unit in owner]}))
     assert found.why == why
     assert math.isnan(found.low) == bool(why)
 
@@ -158,9 +158,11 @@ def test_units_that_are_all_alike_show_no_spread():
     images = tuple(map(str, range(FEWEST_TESTED)))
     found = dice_interval(fabricate(row_run(0), counts=better, images=images))
     assert (math.isnan(found.low), found.why) == (True, "30 test images, all alike, so they show no spread")
-    one, other = (jackknife_dice([counts], [np.arange(FEWEST_TESTED)], FEWEST_TESTED)[-1] for counts in (better, worse))
-    assert math.isnan((one - other).p)
-    assert all(math.isnan(end) for end in (one - other).interval)
+    higher, other = (
+        jackknife_dice([counts], [np.arange(FEWEST_TESTED)], FEWEST_TESTED)[-1] for counts in (better, worse)
+    )
+    assert math.isnan((higher - other).p)
+    assert all(math.isnan(end) for end in (higher - other).interval)
 
 
 def test_an_interval_of_a_score_stays_within_0_and_1_and_that_of_a_difference_does_not():

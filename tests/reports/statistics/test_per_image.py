@@ -19,12 +19,12 @@ def random_counts(rng, images, classes):
     return Counts(*(rng.integers(0, 4, (images, classes)) * rng.integers(0, 50, (images, classes)) for _ in range(4)))
 
 
-def loop_dice(one):
+def loop_dice(counts):
     found = []
-    for image in range(one.images):
+    for image in range(counts.images):
         values = []
-        for number in range(one.classes):
-            tp, fp, fn = (int(part[image, number]) for part in (one.tp, one.fp, one.fn))
+        for number in range(counts.classes):
+            tp, fp, fn = (int(part[image, number]) for part in (counts.tp, counts.fp, counts.fn))
             if tp + fp + fn:
                 values.append(2 * tp / (2 * tp + fp + fn))
         found.append(sum(values) / len(values) if values else math.nan)
@@ -33,8 +33,8 @@ def loop_dice(one):
 
 @pytest.mark.parametrize("classes", [1, 6])
 def test_dice_of_each_image_against_a_loop(classes):
-    one = random_counts(np.random.default_rng(0), 50, classes)
-    assert image_dice(one) == pytest.approx(loop_dice(one), nan_ok=True)
+    counts = random_counts(np.random.default_rng(0), 50, classes)
+    assert image_dice(counts) == pytest.approx(loop_dice(counts), nan_ok=True)
 
 
 @pytest.mark.parametrize("images", [9, 10])

@@ -41,7 +41,7 @@ def result(index, seed=0, **changes):
 
 
 def frame(*results, table=TABLE3):
-    (found,) = assemble([table], Collection(tuple(StoredResult(one, "own") for one in results))).frames
+    (found,) = assemble([table], Collection(tuple(StoredResult(result, "own") for result in results))).frames
     return found
 
 
@@ -53,7 +53,7 @@ def test_a_class_never_predicted():
     found = frame(made, result(1))
     precisions = [80 / 200, 80 / 100, 80 / 100, 100 / 120, 80 / 80]
     assert found.rows["precision"][0] == pytest.approx(sum(precisions) / 6)
-    (note,) = [one for one in found.notes if "never predicted" in one]
+    (note,) = [note_text for note_text in found.notes if "never predicted" in note_text]
     assert note == (
         "A class never predicted counts as precision 0; over the predicted classes alone, FCN has "
         f"{sum(precisions) / 5:.3f} in place of {sum(precisions) / 6:.3f} (bare soil)."
@@ -75,8 +75,10 @@ def test_a_class_predicted_and_never_true_and_means_over_replicates():
         confusion[0, k, k], confusion[0, k, 5] = 90, 10
     falsely = Counts.from_confusion(confusion, binary=False)
     both = [
-        fabricate(row_run(0, seed=seed, table=TABLE3), average="classes", classes=CLASSES, images=("a",), counts=one)
-        for seed, one in enumerate((falsely, counts()))
+        fabricate(
+            row_run(0, seed=seed, table=TABLE3), average="classes", classes=CLASSES, images=("a",), counts=seed_counts
+        )
+        for seed, seed_counts in enumerate((falsely, counts()))
     ]
     expected = (0.9 + 0.8) / 2, (0.75 + 0.8) / 2
     assert class_mean_notes({"FCN": both}) == (

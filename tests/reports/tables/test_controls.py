@@ -36,7 +36,7 @@ def test_smaller_variants_are_named():
     assert setting == SMALL
     (frame,) = table_frames(TABLE1, collection(*results), setting)
     (note,) = (note for note in frame.notes if note.startswith("Smaller variants"))
-    assert any("UNet from random numbers, as published" in one for one in frame.notes)
+    assert any("UNet from random numbers, as published" in sentence for sentence in frame.notes)
     assert note == "Smaller variants than the paper's: FCN (backbone test_resnet) and UNet (width 16)."
 
 

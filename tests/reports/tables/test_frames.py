@@ -90,7 +90,7 @@ def test_a_collapsed_replicate_takes_its_row(home, published):
 
 
 @pytest.mark.parametrize(
-    ("one", "other"),
+    ("first_options", "other"),
     [
         ({"data": WHOLE}, {"data": PART}),
         ({"data": WHOLE}, {"data": MADE_UP}),
@@ -99,8 +99,8 @@ def test_a_collapsed_replicate_takes_its_row(home, published):
     ],
     ids=["partial", "synthetic", "precision", "digest"],
 )
-def test_what_differs_in_data_or_precision_is_never_in_one_column(home, published, one, other):
-    first = fabricate(row_run(0), 0.70, **one)
+def test_what_differs_in_data_or_precision_is_never_in_one_column(home, published, first_options, other):
+    first = fabricate(row_run(0), 0.70, **first_options)
     second = fabricate(row_run(4), 0.77, **other)
     for result in (first, second):
         Store(home).put(result)

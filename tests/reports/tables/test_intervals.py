@@ -39,8 +39,8 @@ def result(index, dice=0.7, seed=0, *, table=TABLE5, images=60, first=0, setting
 
 
 def frame(*results, table=TABLE5, setting=PAPER):
-    (one,) = table_frames(table, Collection(tuple(StoredResult(each, "own") for each in results)), setting)
-    return one
+    (table_frame,) = table_frames(table, Collection(tuple(StoredResult(each, "own") for each in results)), setting)
+    return table_frame
 
 
 def scened(result, count):
@@ -56,9 +56,9 @@ def whole(dices=(0.70, 0.75, 0.75, 0.75, 0.77), **options):
 
 class TestIntervals:
     def test_of_one_replicate_it_is_that_of_its_images(self):
-        one = result(0)
-        row = frame(one).rows.iloc[0]
-        expected = jackknife_dice([one.counts], [np.arange(60)], 60)[-1].interval
+        stored = result(0)
+        row = frame(stored).rows.iloc[0]
+        expected = jackknife_dice([stored.counts], [np.arange(60)], 60)[-1].interval
         assert (row["dice_low"], row["dice_high"]) == pytest.approx(expected, rel=1e-12)
         assert row["dice_low"] < row["dice"] < row["dice_high"]
         assert math.isnan(row["dice_spread"])
@@ -72,10 +72,10 @@ class TestIntervals:
     )
     def test_few_units_have_none_and_the_reason_below(self, images, scenes, note):
         """At 8 images a table once printed one, which held the truth in about 0.81; tiles counted as images."""
-        one = frame(scened(result(0, images=images), scenes))
-        assert one.rows[["dice_low", "dice_high"]].iloc[0].isna().all()
-        assert note in one.notes
-        assert "[" not in markdown.grid(one)
+        shown = frame(scened(result(0, images=images), scenes))
+        assert shown.rows[["dice_low", "dice_high"]].iloc[0].isna().all()
+        assert note in shown.notes
+        assert "[" not in markdown.grid(shown)
 
     def test_tiles_of_one_scene_count_as_one_unit(self):
         """Sixty equal tiles of twenty scenes once looked sqrt(3) times as sure as twenty images."""
@@ -93,10 +93,12 @@ class TestIntervals:
         )
 
     def test_the_order_of_images_in_a_file_changes_nothing(self):
-        one = result(0)
-        back = Counts(*(part[::-1] for part in (one.counts.tp, one.counts.fp, one.counts.fn, one.counts.tn)))
-        turned = replace(one, images=one.images[::-1], counts=back)
-        first, second = frame(one).rows, frame(turned).rows
+        stored = result(0)
+        back = Counts(
+            *(part[::-1] for part in (stored.counts.tp, stored.counts.fp, stored.counts.fn, stored.counts.tn))
+        )
+        turned = replace(stored, images=stored.images[::-1], counts=back)
+        first, second = frame(stored).rows, frame(turned).rows
         assert first["dice_low"][0] == second["dice_low"][0]
 
     def test_replicates_on_other_images_narrow_it_and_on_the_same_images_do_not(self):
@@ -143,12 +145,12 @@ class TestMarks:
         made[3] = replace(
             made[3], counts=Counts(*(part[::-1] for part in (counts.tp, counts.fp, counts.fn, counts.tn)))
         )
-        one = frame(*made)
-        assert ranks(one, "dice") == ["", "", "", "second", "best"]
-        assert paper_ranks(one, "dice") == ["", "", "second", "", "best"]
-        assert differs(one, "dice") == [True, True, True, False, False]
-        assert one.rows["dice_p"].isna().tolist() == [False] * 4 + [True]
-        assert legend(one, "in bold", "in italics") == (
+        shown = frame(*made)
+        assert ranks(shown, "dice") == ["", "", "", "second", "best"]
+        assert paper_ranks(shown, "dice") == ["", "", "second", "", "best"]
+        assert differs(shown, "dice") == [True, True, True, False, False]
+        assert shown.rows["dice_p"].isna().tolist() == [False] * 4 + [True]
+        assert legend(shown, "in bold", "in italics") == (
             "Best of a column in bold, second in italics. † these runs differ from those of Multi-scale Neck yes, MFF "
             "yes, MHFF yes: paired jackknife over the units of the intervals, "
             "not over training; two-sided, p < 0.05 after Holm's "
@@ -156,15 +158,15 @@ class TestMarks:
         )
 
     def test_numbers_that_print_alike_share_a_mark(self):
-        one = frame(*whole((0.70, 0.75, 0.76, 0.77, 0.77)))
-        assert ranks(one, "dice") == ["", "", "", "best", "best"]
+        shown = frame(*whole((0.70, 0.75, 0.76, 0.77, 0.77)))
+        assert ranks(shown, "dice") == ["", "", "", "best", "best"]
 
     def test_the_reference_of_table_7_is_its_smaller_model(self):
         made = [result(index, dice, table=TABLE7) for index, dice in enumerate((0.70, 0.76, 0.75, 0.78))]
-        one = frame(*made, table=TABLE7)
-        assert one.reference == "RS-SAM (ViT-B)"
-        assert differs(one, "dice") == [True, False, True, True]
-        assert ranks(one, "params_m") == [""] * 4
+        shown = frame(*made, table=TABLE7)
+        assert shown.reference == "RS-SAM (ViT-B)"
+        assert differs(shown, "dice") == [True, False, True, True]
+        assert ranks(shown, "params_m") == [""] * 4
 
     @pytest.mark.parametrize(
         ("results", "setting", "words"),
@@ -177,26 +179,26 @@ class TestMarks:
         ids=["half", "uneven", "synthetic", "smoke"],
     )
     def test_what_may_not_be_ranked_has_no_mark_of_ours_and_says_why(self, results, setting, words):
-        one = frame(*results, setting=setting)
-        assert ranks(one, "dice") == [""] * 5
-        assert differs(one, "dice") == [False] * 5
-        assert paper_ranks(one, "dice")[4] == "best"
-        assert legend(one, "in bold", "in italics") == (
+        shown = frame(*results, setting=setting)
+        assert ranks(shown, "dice") == [""] * 5
+        assert differs(shown, "dice") == [False] * 5
+        assert paper_ranks(shown, "dice")[4] == "best"
+        assert legend(shown, "in bold", "in italics") == (
             f"Best of a column in bold, second in italics. Of ours nothing is marked: {words}."
         )
-        own = [line[3] for line in cells(one)]
+        own = [line[3] for line in cells(shown)]
         assert not any(cell.mark or cell.differs for cell in own)
 
     def test_a_collapsed_row_is_never_marked(self):
-        one = frame(*whole((0.03, 0.75, 0.76, 0.755, 0.77)))
-        assert ranks(one, "dice") == ["", "", "second", "", "best"]
-        assert differs(one, "dice")[0] is False
-        assert legend(one, "in bold", "in italics").endswith("correction for 3 tests.")
+        shown = frame(*whole((0.03, 0.75, 0.76, 0.755, 0.77)))
+        assert ranks(shown, "dice") == ["", "", "second", "", "best"]
+        assert differs(shown, "dice")[0] is False
+        assert legend(shown, "in bold", "in italics").endswith("correction for 3 tests.")
 
     def test_a_collapsed_reference_leaves_nothing_to_test_against(self):
-        one = frame(*whole((0.70, 0.75, 0.76, 0.755, 0.03)))
-        assert differs(one, "dice") == [False] * 5
-        assert legend(one, "in bold", "in italics") == (
+        shown = frame(*whole((0.70, 0.75, 0.76, 0.755, 0.03)))
+        assert differs(shown, "dice") == [False] * 5
+        assert legend(shown, "in bold", "in italics") == (
             "Best of a column in bold, second in italics. No difference is tested: Multi-scale Neck yes, MFF yes, MHFF "
             "yes has no score."
         )
@@ -210,9 +212,9 @@ class TestMarks:
     )
     def test_few_units_are_not_tested(self, options, scenes, few):
         """Sixty tiles of twenty scenes were once tested as sixty images, and had four daggers."""
-        one = frame(*(scened(each, scenes) for each in whole(**options)))
-        assert differs(one, "dice") == [False] * 5
-        assert legend(one, "in bold", "in italics").endswith(
+        shown = frame(*(scened(each, scenes) for each in whole(**options)))
+        assert differs(shown, "dice") == [False] * 5
+        assert legend(shown, "in bold", "in italics").endswith(
             f"No difference is tested: {few} with something to score, where a test takes 30."
         )
 
@@ -230,8 +232,8 @@ class TestMarks:
         assert differs(frame(*(scened(each, 40) for each in made)), "dice")[0] is False
 
     def test_nothing_run_marks_the_papers_column_alone(self):
-        one = frame()
-        assert legend(one, "in bold", "in italics") == "Best of a column in bold, second in italics."
+        shown = frame()
+        assert legend(shown, "in bold", "in italics") == "Best of a column in bold, second in italics."
 
     def test_equal_runs_differ_in_nothing(self):
         """Images' own difficulty cancels in a paired test."""
@@ -240,10 +242,10 @@ class TestMarks:
 
     def test_the_test_is_paired(self):
         """Half a point of Dice on every image is seen although the intervals overlap nearly whole."""
-        one = frame(*whole((0.765, 0.77, 0.77, 0.77, 0.77)))
-        low, high = one.rows["dice_low"], one.rows["dice_high"]
-        assert high[0] > one.rows["dice"][4] > low[0]
-        assert differs(one, "dice") == [True, False, False, False, False]
+        shown = frame(*whole((0.765, 0.77, 0.77, 0.77, 0.77)))
+        low, high = shown.rows["dice_low"], shown.rows["dice_high"]
+        assert high[0] > shown.rows["dice"][4] > low[0]
+        assert differs(shown, "dice") == [True, False, False, False, False]
 
 
 class TestOnThePage:
@@ -256,8 +258,8 @@ class TestOnThePage:
         assert "† [" not in last
 
     def test_latex(self):
-        one = frame(*whole((0.70, 0.75, 0.76, 0.7697, 0.77)))
-        text = latex.render([one])
+        shown = frame(*whole((0.70, 0.75, 0.76, 0.7697, 0.77)))
+        text = latex.render([shown])
         assert r"\rlap{$^\dagger$} & {[}0." in text
         assert r"\underline{0." in text
         assert r"& \textbf{0.765} &" in text
@@ -266,5 +268,5 @@ class TestOnThePage:
 
     @pytest.mark.parametrize("table", TABLES.values(), ids=list(TABLES))
     def test_cells_fit_their_columns(self, table):
-        one = frame(table=table)
-        assert all(len(line) == len(paper_columns(one)) for line in paper_cells(one))
+        shown = frame(table=table)
+        assert all(len(line) == len(paper_columns(shown)) for line in paper_cells(shown))

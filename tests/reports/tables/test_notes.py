@@ -54,14 +54,14 @@ def test_a_whole_run_of_the_paper_is_not_called_anything_else():
 
 
 def test_steps_that_overflowed_float16_are_counted():
-    one = fabricate(row_run(0), precision="16-mixed")
-    epoch = one.history[0]
-    one = replace(one, history=({**epoch, "overflows": 2.0}, {**epoch, "overflows": 1.0}))
+    overflowed = fabricate(row_run(0), precision="16-mixed")
+    epoch = overflowed.history[0]
+    overflowed = replace(overflowed, history=({**epoch, "overflows": 2.0}, {**epoch, "overflows": 1.0}))
     two = fabricate(row_run(1), precision="16-mixed")
-    found = notes(one, replace(two, history=({**epoch, "overflows": 0.0},)))
+    found = notes(overflowed, replace(two, history=({**epoch, "overflows": 0.0},)))
     assert "Precision: 16-mixed." in found
     assert found[-1] == "Steps whose gradients overflowed float16 and were left out: 3, in 1 of the runs."
-    assert one.overflows == 3
+    assert overflowed.overflows == 3
 
 
 def test_two_replicates():

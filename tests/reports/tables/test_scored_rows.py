@@ -61,8 +61,8 @@ def reported(home, tables=(TABLE5,)):
 
 def test_the_row_stands_below_the_systems_in_every_table_and_format(tmp_path):
     fill(tmp_path, FULL)
-    one = submission()
-    put_submission(tmp_path, one)
+    stored = submission()
+    put_submission(tmp_path, stored)
     report, collection = reported(tmp_path, tuple(TABLES.values()))
     of_data = [frame for frame in report.frames if frame.table.dataset == "deepglobe"]
     assert len(of_data) == 4
@@ -71,16 +71,16 @@ def test_the_row_stands_below_the_systems_in_every_table_and_format(tmp_path):
         assert len(found) == (frame in of_data)
         if len(found):
             assert found.index[0] == len(frame.rows) - 1
-            assert found.iloc[0]["dice"] == one.scores.dice
-            assert found.iloc[0]["scored"] == one.key
+            assert found.iloc[0]["dice"] == stored.scores.dice
+            assert found.iloc[0]["scored"] == stored.key
     text = markdown.render(report)
     assert "| Deep \\| \\<b\\>Roads\\</b\\> 2 (scored predictions) |  |  | 0.900 | - |  | 0.818 | - |  | 0 |" in text
-    assert f"scores/{one.key}.json" in text
+    assert f"scores/{stored.key}.json" in text
     assert r"Deep \textbar{} \textless{}b\textgreater{}Roads" in latex.render(report.frames)
     frame = next(frame for frame in of_data if frame.table is TABLE5)
     lines = [line for line in csv.DictReader(io.StringIO(csv_table.render([frame]))) if line["state"] == "scored"]
     assert [(line["score"], line["keys"], line["paper"]) for line in lines] == [
-        ("dice", one.key, ""), ("jaccard", one.key, ""),
+        ("dice", stored.key, ""), ("jaccard", stored.key, ""),
     ]  # fmt: skip
     assert lines[0]["low"] == ""  # three images
     console = Console(width=80, record=True, file=io.StringIO())
@@ -104,7 +104,7 @@ def test_it_is_in_no_rank_no_test_and_no_verdict(tmp_path):
     assert ranks(frame, "dice") == [*ranks(plain, "dice"), ""]
     assert ranks(plain, "dice")[-1] == "best"
     assert frame.rows["dice_p"].isna().iloc[-1]
-    assert [one.key for one in frame.results] == [one.key for one in plain.results]
+    assert [result.key for result in frame.results] == [result.key for result in plain.results]
 
 
 def test_its_interval_is_that_of_a_run_with_the_same_counts(tmp_path):
@@ -154,14 +154,14 @@ def test_without_any_run_it_stands_beside_the_paper_alone(tmp_path):
 
 
 def test_each_class_of_a_land_cover_map_has_its_dice(tmp_path):
-    one = submission(of="whdld")
+    stored = submission(of="whdld")
     counts = Counts(*np.random.default_rng(0).integers(1, 900, (4, 20, 6)))
-    put_submission(tmp_path, replace(one, counts=counts, images=tuple(map(str, range(20)))))
+    put_submission(tmp_path, replace(stored, counts=counts, images=tuple(map(str, range(20)))))
     (frame,) = reported(tmp_path, (TABLES["table4"],))[0].frames
     row = frame.rows.iloc[-1]
-    one = collect(tmp_path, tmp_path / "none").submissions[0]
-    assert row["bare_soil"] == score(one, "bare_soil")
-    assert row["bare_soil_low"] == limits(one)["bare_soil"].low < row["bare_soil"]
+    stored = collect(tmp_path, tmp_path / "none").submissions[0]
+    assert row["bare_soil"] == score(stored, "bare_soil")
+    assert row["bare_soil_low"] == limits(stored)["bare_soil"].low < row["bare_soil"]
 
 
 def test_two_rows_of_one_name_are_told_apart(tmp_path):
@@ -178,8 +178,8 @@ def test_evaluations_stand_under_a_heading_of_their_own(tmp_path):
         "key": results[4].key, "dataset": "deepglobe", "classes": [["road", "building"]],
         "precision": "32-true", "crop": 256,
     }  # fmt: skip
-    one = submission(0.5, kind="evaluated", of="whu", name="RS-SAM", system=system, part="all")
-    put_submission(tmp_path, replace(one, data={**WHOLE, "copies": 2}))
+    stored = submission(0.5, kind="evaluated", of="whu", name="RS-SAM", system=system, part="all")
+    put_submission(tmp_path, replace(stored, data={**WHOLE, "copies": 2}))
     written = write_report(["table5"], ["md", "tex", "csv", "html"], tmp_path / "out", tmp_path, tmp_path / "none")
     names = {path.name for path in written.paths}
     assert names >= {"transfer.tex", "transfer.csv", "report.md", "report.html"}

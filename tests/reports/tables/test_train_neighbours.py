@@ -100,9 +100,9 @@ def test_a_collapsed_row_is_no_example():
 def test_replicates_are_averaged():
     """Each re-split has neighbours of its own."""
     setting = Setting("paper")
-    one = known(0, ["a"])
+    first = known(0, ["a"])
     two = known(0, ["a", "b"], run=row_run(0, setting, split_seed=1, seed=1))
-    words = describe_neighbours({"SAM-LoRA": (one, two)})
+    words = describe_neighbours({"SAM-LoRA": (first, two)})
     without = (2 * 30 / 130 + 40 / 80) / 2
     assert words == (
         "1 to 2 of 3 test images lie in a scene that holds training images too. Over the others alone Dice changes by "

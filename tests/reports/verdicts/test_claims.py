@@ -30,7 +30,7 @@ def summary_of(tmp_path, *results):
 
 
 def claims(tmp_path, *results):
-    return {one.claim.id: one for one in summary_of(tmp_path, *results).claims["own"]}
+    return {ranked.claim.id: ranked for ranked in summary_of(tmp_path, *results).claims["own"]}
 
 
 def near_paper(runs, setting=PAPER, **options):
@@ -39,7 +39,7 @@ def near_paper(runs, setting=PAPER, **options):
     for number, (dataset, name) in enumerate(runs):
         turned = WIGGLE[number % len(WIGGLE) :] + WIGGLE[: number % len(WIGGLE)]
         centre = RUNS[dataset, name].printed["dice"]
-        found += replicated(dataset, name, [centre + one for one in turned], setting, **options)
+        found += replicated(dataset, name, [centre + turn for turn in turned], setting, **options)
     return found
 
 
@@ -74,7 +74,7 @@ def test_evidence_names_table_and_numbers():
 
 def test_nothing_run(tmp_path):
     found = claims(tmp_path)
-    assert {one.word for one in found.values()} == {"not tested"}
+    assert {claim_verdict.word for claim_verdict in found.values()} == {"not tested"}
     assert found["baseline"].why == "nothing run under profile paper"
     assert remedy(found["baseline"]) == "rssam-bench reproduce claims"
     assert remedy(found["best-whu"]) == "rssam-bench reproduce table2 --repeats 5"
@@ -91,7 +91,7 @@ def test_the_claim_bearing_runs_decide_every_claim_that_is_not_sweeping(tmp_path
 
 def test_near_the_paper_what_is_large_is_supported_and_what_is_small_undecided(tmp_path):
     found = claims(tmp_path, *near_paper(BEARING))
-    words = {name: one.word for name, one in found.items()}
+    words = {name: claim_verdict.word for name, claim_verdict in found.items()}
     assert words["baseline"] == words["deepglobe-dice"] == words["neck"] == "supported"
     assert words["mff"] == words["mhff"] == "undecided"
     assert paper_answer(found["neck"]) == "does not hold: not by that amount"
@@ -139,7 +139,7 @@ def test_what_is_missing_is_named_or_counted(tmp_path):
 def test_the_papers_setting_comes_first_and_smoke_last(tmp_path):
     stored = [made("whu", "FCN", 0.7, setting=Setting(name)) for name in ("smoke", "mini", "fair")]
     found = summary_of(tmp_path, *stored, made("deepglobe", "FCN", 0.6, setting=Setting("smoke")))
-    assert [one.verdict_set.setting.profile for one in found.ranked] == ["paper", "fair", "mini", "smoke"]
+    assert [ranked.verdict_set.setting.profile for ranked in found.ranked] == ["paper", "fair", "mini", "smoke"]
 
 
 def test_a_run_inside_a_range_does_not_decide_it(tmp_path):
@@ -202,7 +202,7 @@ def test_words_of_smoke_and_of_mixed_recipes(tmp_path):
     found = summary_of(
         tmp_path, made("deepglobe", "RS-SAM", 0.5, setting=Setting("smoke")), made("deepglobe", "FCN", 0.6)
     )
-    paper, smoke = (summary_lines(one.verdict_set) for one in found.ranked)
+    paper, smoke = (summary_lines(ranked.verdict_set) for ranked in found.ranked)
     assert paper == ["Of the paper's 39 runs: 1 difference only and 38 not run."]
     assert smoke[0] == "Of the paper's 39 runs: 1 not comparable and 38 not run."
     assert smoke[1].startswith("Not comparable, because: the smoke profile claims nothing (1 run); ")
@@ -243,7 +243,7 @@ def test_json_has_every_verdict_and_no_nan(tmp_path):
     verdicts = json.loads(verdicts_json(found), parse_constant=refuse)
     assert len(verdicts["judged"][0]["runs"]) == 39
     told = json.loads(claims_json(found), parse_constant=refuse)["own"]
-    assert [one["id"] for one in told] == [claim.id for claim in CLAIMS]
+    assert [record["id"] for record in told] == [claim.id for claim in CLAIMS]
     contrast = told[0]["comparisons"][0]["contrast"]
     assert math.isclose(contrast["mean"], 0.062, abs_tol=1e-4)
 
@@ -271,6 +271,6 @@ def test_published_results_are_judged_by_themselves(tmp_path):
     own, published = collection(made("whu", "FCN", 0.78)), collection(made("whu", "UNet", 0.74))
     stored = (*own.stored, *(type(item)(item.result, "published") for item in published.stored))
     found = summarize(Collection(stored), tmp_path)
-    assert [one.verdict_set.source for one in found.ranked] == ["own", "published"]
+    assert [ranked.verdict_set.source for ranked in found.ranked] == ["own", "published"]
     assert set(found.claims) == {"own", "published"}
     assert found.unrecorded == 1

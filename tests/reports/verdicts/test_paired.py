@@ -94,7 +94,7 @@ def test_the_baseline_is_alone_and_the_other_nine_are_one_family():
     assert members.count(("deepglobe", "dice", "primary")) == 1
     assert members.count(("deepglobe", "dice", "table5")) == 6
     assert members.count(("deepglobe", "jaccard", "systems")) == 2
-    assert len([one for one in members if one[0] == "whdld" and one[1:] == ("dice", "systems")]) == 9
+    assert len([member for member in members if member[0] == "whdld" and member[1:] == ("dice", "systems")]) == 9
 
 
 def whole_table(rng, dataset="deepglobe", gap=0.01):
@@ -112,14 +112,14 @@ def test_words_are_those_of_holm_and_intervals_agree_with_them():
     seen = set()
     for _ in range(6):
         found = compare(verdicts_on(*whole_table(rng)))
-        nine = [one for key, one in found.items() if family(*key) == ("deepglobe", "dice", "systems")]
-        plain = [contrast(one.differences, 934 / 4358).p for one in nine]
-        for one, p in zip(nine, holm(plain), strict=True):
-            assert (one.word == "undecided") == (p >= 0.05)
-            assert (one.contrast.low <= 0 <= one.contrast.high) == (one.word == "undecided")
-            assert (abs(one.contrast.mean) > one.contrast.smallest) == (one.word != "undecided")
-            assert 1 <= one.divisor <= 9
-            seen.add(one.word)
+        nine = [comparison for key, comparison in found.items() if family(*key) == ("deepglobe", "dice", "systems")]
+        plain = [contrast(comparison.differences, 934 / 4358).p for comparison in nine]
+        for comparison, p in zip(nine, holm(plain), strict=True):
+            assert (comparison.word == "undecided") == (p >= 0.05)
+            assert (comparison.contrast.low <= 0 <= comparison.contrast.high) == (comparison.word == "undecided")
+            assert (abs(comparison.contrast.mean) > comparison.contrast.smallest) == (comparison.word != "undecided")
+            assert 1 <= comparison.divisor <= 9
+            seen.add(comparison.word)
         primary = found[key_of(OVER_BASELINE, "dice")]
         assert primary.divisor == 1
     assert seen == {"supported", "contradicted", "undecided"}
@@ -135,10 +135,10 @@ def test_two_that_fail_together_are_both_undecided_and_so_are_their_intervals():
     ]
     found = compare(verdicts_on(*stored))
     for name in ("SAM Adapter", "RSAM-Seg"):
-        one = found[key_of(Comparison("whu", "RS-SAM", name), "dice")]
-        assert contrast(one.differences, 0).low > 0
-        assert (one.word, one.divisor) == ("undecided", 2)
-        assert one.contrast.low < 0 < one.contrast.high
+        comparison = found[key_of(Comparison("whu", "RS-SAM", name), "dice")]
+        assert contrast(comparison.differences, 0).low > 0
+        assert (comparison.word, comparison.divisor) == ("undecided", 2)
+        assert comparison.contrast.low < 0 < comparison.contrast.high
 
 
 def test_only_tested_comparisons_share_the_five_per_cent():
@@ -174,8 +174,8 @@ def test_new_images_are_drawn_by_scene_where_scenes_are_known(known):
     for name in ("RS-SAM", "Baseline"):
         results = [imaged(name, images, rng, number, scenes) for number in range(5)]
         if not known:
-            for one in results:
-                del one.data["test_scenes"]
+            for result in results:
+                del result.data["test_scenes"]
         stored += results
     found = compared(*stored)
     width = found.imagery.high - found.imagery.low
@@ -214,9 +214,9 @@ def test_rank_agreement_against_counting_pairs():
     pairs = [(a, b) for a in range(4) for b in range(a)]
     values = list(dices.values())
     agree = sum(np.sign(values[a] - values[b]) * np.sign(printed[a] - printed[b]) for a, b in pairs)
-    (one,) = found
-    assert (one.table, one.systems, one.rows) == ("table1", 4, 11)
-    assert one.tau == pytest.approx(agree / 6)
+    (ranking,) = found
+    assert (ranking.table, ranking.systems, ranking.rows) == ("table1", 4, 11)
+    assert ranking.tau == pytest.approx(agree / 6)
 
 
 def test_two_systems_have_no_order_worth_telling():

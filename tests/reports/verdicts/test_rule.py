@@ -29,7 +29,9 @@ def verdict(
     for other in others:
         stored += replicated(dataset, other, five(RUNS[dataset, other].printed["dice"], step))
     (verdict_set,) = judge(collection(*stored), setting)
-    return next(one for one in verdict_set.verdicts if (one.run.dataset, one.run.name) == (dataset, name))
+    return next(
+        verdict for verdict in verdict_set.verdicts if (verdict.run.dataset, verdict.run.name) == (dataset, name)
+    )
 
 
 def test_tolerance_by_hand():
@@ -223,10 +225,10 @@ def varied(share, deviation, images=934):
 def test_a_random_split_may_differ_in_its_share_by_chance_and_no_more():
     """Shares 3 % apart alternate: 1.5 % / sqrt(934) = 0.049 %, three of that times sqrt(2) for one split 0.208 %."""
     for share, word in ((0.0450, "not comparable"), (0.0435, "difference only")):
-        one = made("deepglobe", "Baseline", 0.7, counts=varied(share, 0.015), images=tuple(map(str, range(934))))
-        (verdict_set,) = judge(collection(one), PAPER)
+        baseline = made("deepglobe", "Baseline", 0.7, counts=varied(share, 0.015), images=tuple(map(str, range(934))))
+        (verdict_set,) = judge(collection(baseline), PAPER)
         assert next(v for v in verdict_set.verdicts if v.run.name == "Baseline").word == word
-    assert share_error([one]) == pytest.approx(0.015 / math.sqrt(933), rel=0.01)
+    assert share_error([baseline]) == pytest.approx(0.015 / math.sqrt(933), rel=0.01)
 
 
 def test_the_error_of_a_share_against_resampling():
@@ -241,14 +243,14 @@ def test_the_error_of_a_share_against_resampling():
 def test_settings_and_owners_are_judged_apart():
     stored = [made("deepglobe", "FCN", 0.65), made("deepglobe", "FCN", 0.5, setting=Setting("mini"))]
     (paper,), (mini,) = (judge(collection(*stored), setting) for setting in (PAPER, Setting("mini")))
-    words = [next(v.word for v in one.verdicts if v.run.name == "FCN") for one in (paper, mini)]
+    words = [next(v.word for v in judged.verdicts if v.run.name == "FCN") for judged in (paper, mini)]
     assert words == ["difference only", "not comparable"]
 
 
 def test_the_whole_data_set_is_judged_where_there_is_a_part_too():
     stored = [made("deepglobe", "FCN", 0.65), *replicated("deepglobe", "UNet", [0.5] * 3, data=PART)]
     (verdict_set,) = judge(collection(*stored), PAPER)
-    words = {one.run.name: one.word for one in verdict_set.verdicts if one.run.dataset == "deepglobe"}
+    words = {verdict.run.name: verdict.word for verdict in verdict_set.verdicts if verdict.run.dataset == "deepglobe"}
     assert (words["FCN"], words["UNet"]) == ("difference only", "not run")
     assert verdict_set.passed_over == (
         "3 results on deepglobe with other data or precision (partial: 36 pairs of 6226 known, bf16-mixed) stand in "
@@ -278,7 +280,7 @@ def study(rng, shift=0.0, shared=0.0):
 def test_an_unsteady_system_is_rarely_called_different():
     """By a spread pooled over systems 12 of these 30 true replications were "higher" or "lower"; 1.5 are expected."""
     rng = np.random.default_rng(20)
-    words = [next(one.word for one in study(rng).verdicts if one.run.name == "RS-SAM") for _ in range(30)]
+    words = [next(verdict.word for verdict in study(rng).verdicts if verdict.run.name == "RS-SAM") for _ in range(30)]
     assert sum(word in ("higher", "lower") for word in words) <= 4
 
 
@@ -286,7 +288,7 @@ def test_numbers_that_are_off_lie_outside_and_so_does_their_shift():
     verdict_set = study(np.random.default_rng(0), shift=0.03)
     decided = verdict_set.decided
     assert len(decided) >= 10
-    assert all(one.word == "higher" for one in decided)
+    assert all(verdict.word == "higher" for verdict in decided)
     assert verdict_set.shifts["deepglobe"].low > 0
 
 
@@ -294,4 +296,4 @@ def test_a_split_that_all_share_moves_verdicts_and_not_the_joint_rate():
     """Thirty studies: the joint interval excludes 0 in 1.5 of them by chance."""
     rng = np.random.default_rng(3)
     shifts = [study(rng, shared=0.9).shifts["deepglobe"] for _ in range(30)]
-    assert sum(not one.low <= 0 <= one.high for one in shifts) <= 4
+    assert sum(not shift.low <= 0 <= shift.high for shift in shifts) <= 4

@@ -33,8 +33,8 @@ def test_two_images_equal_twice_one():
     chain, features, tokens = DecoderChain(4, "printed"), pyramid(), torch.randn(2, 256)
     refined, states = chain(features, tokens)
     for index in range(2):
-        one = chain([feature[index : index + 1] for feature in features], tokens)
-        for both, single in zip(refined + states, one[0] + one[1], strict=True):
+        alone = chain([feature[index : index + 1] for feature in features], tokens)
+        for both, single in zip(refined + states, alone[0] + alone[1], strict=True):
             torch.testing.assert_close(both[index : index + 1], single, atol=1e-4, rtol=1e-4)
 
 

@@ -102,9 +102,9 @@ def test_regions_hold_every_token_once(grid, window):
     places = torch.stack(torch.meshgrid(*map(torch.arange, grid), indexing="ij"), dim=-1)[None]  # [1, H, W, 2]
     for region in regions(*grid, window):
         cut = region.cut(places, 1, 1).flatten(0, 2).flatten(1, 2)  # [down, windows, high, wide, 2]
-        for one in cut.reshape(-1, region.high * region.wide, 2):
-            assert len({(int(y) // side[0], int(x) // side[1]) for y, x in one}) == 1
-            found += [(int(y), int(x)) for y, x in one]
+        for positions in cut.reshape(-1, region.high * region.wide, 2):
+            assert len({(int(y) // side[0], int(x) // side[1]) for y, x in positions}) == 1
+            found += [(int(y), int(x)) for y, x in positions]
     assert sorted(found) == [(y, x) for y in range(grid[0]) for x in range(grid[1])]
 
 

@@ -34,9 +34,9 @@ def test_two_images_equal_twice_one():
     assert masks.shape == (2, 2, 24, 24)
     assert iou.shape == (2, 2)
     for index in range(2):
-        one = decoder(image[index : index + 1], position, dense)
-        torch.testing.assert_close(masks[index : index + 1], one[0], atol=1e-5, rtol=1e-5)
-        torch.testing.assert_close(iou[index : index + 1], one[1], atol=1e-5, rtol=1e-5)
+        alone = decoder(image[index : index + 1], position, dense)
+        torch.testing.assert_close(masks[index : index + 1], alone[0], atol=1e-5, rtol=1e-5)
+        torch.testing.assert_close(iou[index : index + 1], alone[1], atol=1e-5, rtol=1e-5)
 
 
 def test_masks_are_float32_under_autocast():

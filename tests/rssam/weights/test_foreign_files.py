@@ -41,8 +41,8 @@ def refused(content, tmp_path, write=torch.save):
     return str(error.value)
 
 
-def equal(one, other):
-    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
+def equal(found, other):
+    return found.keys() == other.keys() and all(torch.equal(found[name], other[name]) for name in found)
 
 
 @pytest.mark.parametrize("name", [name for name, weights in WEIGHTS.items() if isinstance(weights, SamWeights)])
