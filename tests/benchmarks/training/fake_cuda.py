@@ -20,12 +20,12 @@ from types import SimpleNamespace
 from unittest.mock import patch
 
 import torch
-from lightning.fabric import Fabric
 from torch import nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from benchmarks.fabric import Fabric
 from benchmarks.protocol.recipe import PAPER
 from benchmarks.protocol.registry import MODELS, smallest
 from benchmarks.protocol.tables import TABLES
