@@ -38,6 +38,22 @@ def _no_connections():
     assert not attempts, f"the test tried to leave this machine:\n{attempts}"
 
 
+LONGEST = (
+    "tests/test_gpu_script.py",
+    "tests/test_wheel.py",
+    "tests/fuzz/test_slice.py",
+    "tests/benchmarks/training/test_half_precision_losses.py",
+    "tests/benchmarks/training/test_fake_cuda.py",
+    "tests/benchmarks/training/test_compiled_graphs.py",
+)
+"""Files with tests or fixtures of ten seconds and more."""
+
+
+def pytest_collection_modifyitems(items):
+    """Put the longest tests first: for one that comes last the other worker waits, and may make its fixture anew."""
+    items.sort(key=lambda item: not item.nodeid.startswith(LONGEST))
+
+
 def pytest_collection_finish():
     """Keep everything imported out of garbage collection, where each full collection of it takes 0.3 seconds."""
     gc.freeze()

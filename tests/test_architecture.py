@@ -126,7 +126,7 @@ MODEL = "import rssam, rssam.model, rssam.inference.vectors"
 
 
 def test_declarations_and_command_line_import_nothing_heavy():
-    assert not imported("torch lightning mlflow", by=f"import {LIGHT}")
+    assert not imported("torch lightning_fabric mlflow", by=f"import {LIGHT}")
     assert imported("torch", by=MODEL)  # so the test can fail
 
 

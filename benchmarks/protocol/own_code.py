@@ -63,10 +63,10 @@ def _inside(names: Iterable[str]) -> list[str]:
 
 def _below(root: Path, file: str, top: str) -> set[Path]:
     """Return the file of a module as a path below the folder, if its top-level module lies directly there."""
-    path = Path(os.path.abspath(file))
-    if not path.is_relative_to(root):
+    path, inside = os.path.abspath(file), os.path.join(root, "")
+    if not path.startswith(inside):  # as text: thousands of modules are looked at
         return set()
-    relative = path.relative_to(root)
+    relative = Path(path.removeprefix(inside))
     return {relative} if relative.parts[0].partition(".")[0] == top else set()
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from lightning.fabric import Fabric
 from torch import Tensor, nn
 
+from benchmarks.fabric import Fabric
 from benchmarks.training.evaluate import to_float
 from data_prep.loading.torch_dataset import PreparedDataset
 from rssam.contract import Task

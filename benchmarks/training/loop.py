@@ -15,10 +15,10 @@ from itertools import islice
 from typing import Any
 
 import torch
-from lightning.fabric import Fabric
 from torch import Tensor, nn
 
 from benchmarks.divergence import DivergedRate, LossPhase, TrainingDiverged
+from benchmarks.fabric import Fabric
 from benchmarks.metrics.watch_training import Point, Sample, StepLosses, ValidationWatch
 from benchmarks.protocol.recipe import Precision, Recipe
 from benchmarks.signals import Interrupted, Stop

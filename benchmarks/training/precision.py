@@ -10,10 +10,9 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from lightning.fabric import Fabric
-from lightning.fabric.plugins.precision.amp import MixedPrecision
-from lightning.fabric.plugins.precision.precision import Precision as FabricPrecision
 
+from benchmarks.fabric import Fabric, MixedPrecision
+from benchmarks.fabric import Precision as FabricPrecision
 from benchmarks.protocol.recipe import Precision
 
 SMALLEST_SCALE = 2.0**-14

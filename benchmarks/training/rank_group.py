@@ -20,13 +20,10 @@ from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
-from lightning.fabric import Fabric
-from lightning.fabric.plugins.environments.lightning import LightningEnvironment
-from lightning.fabric.plugins.environments.torchelastic import TorchElasticEnvironment
-from lightning.fabric.strategies.ddp import DDPStrategy
 from torch import Tensor, nn
 from torch.distributed.distributed_c10d import ProcessGroup
 
+from benchmarks.fabric import DDPStrategy, Fabric, LightningEnvironment, TorchElasticEnvironment
 from benchmarks.protocol.recipe import Precision
 from benchmarks.signals import Stop, exit_now
 from benchmarks.training.batch_norm import BatchNormStats, merge_in_order, read_stats, write_stats
@@ -110,8 +107,7 @@ class RankGroup(SingleProcess):
     def __init__(
         self, layout: Layout, device: str, precision: Precision, children: list[subprocess.Popen[bytes]]
     ) -> None:
-        for name in ("lightning.fabric", "lightning.pytorch"):  # they print a banner
-            logging.getLogger(name).setLevel(logging.WARNING)
+        logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it prints a banner
         warnings.filterwarnings("ignore", "`broadcast_buffers` is deprecated")  # old versions lack its successor
         environment = TorchElasticEnvironment() if layout.started else LightningEnvironment()
         strategy = DDPStrategy(broadcast_buffers=False, timeout=LONGEST_WAIT)

@@ -3,6 +3,6 @@
 from contextlib import suppress
 from importlib import import_module
 
-for name in ("torch", "lightning.fabric", "gpu_steps", "gpu_trainings"):
+for name in ("torch", "benchmarks.fabric", "gpu_steps", "gpu_trainings"):
     with suppress(Exception):  # the step that needs it imports it again, fails, and says why
         import_module(name)

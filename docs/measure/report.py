@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 REPOSITORY = Path(__file__).resolve().parents[2]
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(REPOSITORY), "OMP_NUM_THREADS": "2", "OPENBLAS_NUM_THREADS": "2"}
 SIZES = {"deepglobe": (4358, 934, 934), "whu": (4736, 1036, 2416), "whdld": (3458, 741, 741)}
-HEAVY = {"torch", "lightning", "mlflow"}
+HEAVY = {"torch", "lightning_fabric", "mlflow"}
 FOREGROUND = {"deepglobe": 0.0413, "whu": 0.1113}
 
 

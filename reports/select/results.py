@@ -102,7 +102,14 @@ class Collection:
 
     def tried(self, run: Run) -> list[StoredRun]:
         """Return every result and failure of a declaration, whatever its seed and split seed."""
+        if (run.model.name, run.dataset.name) not in self._tried_systems:
+            return []  # without its declaration as text, which most runs of a table need not have
         return self._by_declaration[_without_seeds(run.declared())]
+
+    @cached_property
+    def _tried_systems(self) -> frozenset[tuple[str, str]]:
+        identities = [stored.result.identity for stored in self.runs]
+        return frozenset((identity["model"]["name"], identity["dataset"]["name"]) for identity in identities)
 
     @cached_property
     def _by_declaration(self) -> defaultdict[str, list[StoredRun]]:

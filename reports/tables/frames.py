@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -92,7 +93,7 @@ class TableFrame:
         runs: tuple[Result | FailedRun, ...] = (*self.results, *self.failed)
         return runs[0] if runs else None
 
-    @property
+    @cached_property
     def compared(self) -> bool:
         """Whether any number of ours has a difference from the paper's; otherwise no format has a column for them."""
         return any(bool(self.rows[f"{name}_difference"].notna().any()) for name in self.table.scores)

@@ -7,6 +7,7 @@ import pytest
 
 from benchmarks.cli import app as cli
 from benchmarks.cli import options as root
+from benchmarks.doctor import DoctorCheck
 
 
 @pytest.fixture
@@ -25,6 +26,12 @@ def command(tmp_path, monkeypatch, capsys):
         return code, *capsys.readouterr()
 
     return call
+
+
+@pytest.fixture
+def torch_found(monkeypatch):
+    """Let the doctor find torch without a child that imports it, where the claim is another: four CPU seconds."""
+    monkeypatch.setattr("benchmarks.doctor._torch", lambda: DoctorCheck("torch", "ok", "2"))
 
 
 @pytest.fixture

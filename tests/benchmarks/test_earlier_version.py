@@ -73,7 +73,7 @@ def nn_optimizer(net):
     return torch.optim.SGD(net.parameters(), lr=0.1)
 
 
-def test_all_of_it_is_named_in_one_sentence_and_left(home, tmp_path):
+def test_all_of_it_is_named_in_one_sentence_and_left(home, tmp_path, torch_found):
     before = contents(home)
     assert left_by_0_1(home).sentence == SENTENCE
     (key,) = left_by_0_1(home).results

@@ -5,8 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from data_prep.manifest import Manifest
 from data_prep.registry import find_dataset
-from tests.data_prep.samples import squares, write_source
+from tests.conftest import SHARED
+from tests.data_prep.samples import prepare, squares, write_source
 
 
 @pytest.fixture(scope="session")
@@ -27,6 +29,15 @@ def stand_ins(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]
         return folders[name]
 
     return folder_of
+
+
+@pytest.fixture(scope="session")
+def vegas(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Manifest]:
+    """The folder that 36 real pairs of Las Vegas were prepared in, and its manifest; tests must not change it."""
+    if not SHARED.is_dir():
+        pytest.skip("no real samples beside the repository")
+    out = tmp_path_factory.mktemp("vegas") / "deepglobe"
+    return out, prepare(SHARED / "deepglobe-layout-vegas", out, workers=2)
 
 
 @pytest.fixture

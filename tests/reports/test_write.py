@@ -24,7 +24,7 @@ home = Path(sys.argv[1])
 write_report(["all"], ["md", "tex", "csv", "html"], home / "report", home)
 for frame in assemble(list(TABLES.values()), collect(home)).frames:
     show(frame, Console())
-heavy = sorted({"torch", "lightning", "mlflow", "torchvision"} & set(sys.modules))
+heavy = sorted({"torch", "lightning_fabric", "mlflow", "torchvision"} & set(sys.modules))
 assert not heavy, heavy
 """
 

@@ -6,11 +6,12 @@ from torch.utils._pytree import tree_leaves, tree_map_only
 
 ATEN = torch.ops.aten
 FLASH = ATEN._scaled_dot_product_flash_attention_for_cpu.default
+IN_PLACE = {ATEN.addmm_.default: ATEN.addmm.default}
 PRODUCTS = {
     ATEN.mm.default, ATEN.addmm.default, ATEN.bmm.default, ATEN.baddbmm.default, ATEN.convolution.default,
     ATEN.convolution_backward.default, FLASH, ATEN._scaled_dot_product_flash_attention_for_cpu_backward.default,
+    *IN_PLACE,
 }  # fmt: skip
-IN_PLACE = {ATEN.addmm_.default: ATEN.addmm.default}
 
 
 class Float32Products(TorchDispatchMode):
@@ -22,9 +23,10 @@ class Float32Products(TorchDispatchMode):
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
         kwargs = kwargs or {}
+        if func not in PRODUCTS:  # first, because most operators are none
+            return func(*args, **kwargs)
         tensors = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, torch.Tensor)]
-        half = any(tensor.dtype == self.half for tensor in tensors)
-        if not half or func not in PRODUCTS | IN_PLACE.keys():
+        if not any(tensor.dtype == self.half for tensor in tensors):
             return func(*args, **kwargs)
         exact, named = tree_map_only(torch.Tensor, self._widened, (args, kwargs))
         made = IN_PLACE.get(func, func)(*exact, **named)

@@ -83,7 +83,7 @@ try:
     cli.main()
 except SystemExit as stop:
     sys.exit(stop.code)
-sys.exit(3 if {"torch", "lightning", "mlflow"} & set(sys.modules) else 0)
+sys.exit(3 if {"torch", "lightning_fabric", "mlflow"} & set(sys.modules) else 0)
 """
 
 
@@ -152,7 +152,7 @@ def test_light_commands_import_no_torch(tmp_path, arguments):
         "import sys, benchmarks.cli.app as c; sys.argv = ['rssam-bench', '--home', sys.argv[1], *sys.argv[2:]]\n"
         "try: c.main()\n"
         "except SystemExit: pass\n"
-        "sys.exit(bool({'torch', 'lightning', 'mlflow'} & set(sys.modules)))"
+        "sys.exit(bool({'torch', 'lightning_fabric', 'mlflow'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code, str(tmp_path), *arguments], cwd=REPOSITORY, check=False)
     assert done.returncode == 0

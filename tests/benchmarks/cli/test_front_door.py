@@ -135,7 +135,7 @@ def test_a_checkpoint_that_lies_ready_is_taken(command, tmp_path):
     assert "downloading" not in said
 
 
-def test_hints_repeat_the_home_that_was_given(command, tmp_path):
+def test_hints_repeat_the_home_that_was_given(command, tmp_path, torch_found):
     """They named another home: `rssam-bench prepare deepglobe` would have prepared it in the default one."""
     home = tmp_path / "my home"
     for arguments in (["prepare", "deepglobe"], ["reproduce", "table5"], ["doctor", "table5"], ["status"], ["report"]):
@@ -171,7 +171,7 @@ def test_an_oserror_says_what_failed(command, tmp_path, monkeypatch, error, word
     assert (code, words.replace("HOME", str(tmp_path / "home")) in said) == (1, True)
 
 
-def test_doctor_of_a_table_has_only_what_it_needs_here(tmp_path):
+def test_doctor_of_a_table_has_only_what_it_needs_here(tmp_path, torch_found):
     """It listed eleven checkpoints and three data sets."""
     setting = Setting("paper")
     checks = examine(tmp_path, plan([TABLE5], setting, [0], 0, None))
@@ -199,7 +199,7 @@ def test_packages_that_stand_before_ours_are_named(tmp_path, name):
     assert f"{name} is {tmp_path / name}" in done.stderr
 
 
-def test_doctor_names_them_too(tmp_path, monkeypatch):
+def test_doctor_names_them_too(tmp_path, monkeypatch, torch_found):
     monkeypatch.setattr("benchmarks.doctor.shadowed", lambda: [("reports", tmp_path)])
     assert [check.state for check in examine(tmp_path, []) if check.what == "packages"] == ["problem"]
     assert "reports" in PACKAGES

@@ -140,7 +140,7 @@ def test_a_dry_run_counts_nothing_and_loads_no_torch(tmp_path, arguments):
         "sys.argv = ['rssam-bench', '--home', sys.argv[1], *given]\n"
         "try: c.main()\n"
         "except SystemExit: pass\n"
-        "sys.exit(bool({'torch', 'lightning', 'mlflow', 'pandas'} & set(sys.modules)))"
+        "sys.exit(bool({'torch', 'lightning_fabric', 'mlflow', 'pandas'} & set(sys.modules)))"
     )
     done = subprocess.run(
         [sys.executable, "-c", code, tmp_path, *arguments], cwd=REPOSITORY, capture_output=True, check=False

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from importlib.util import find_spec
 
 import pytest
 from rich.console import Console
@@ -26,8 +27,11 @@ from rssam.errors import UserError
 from tests.benchmarks.prepared import LORA, TINY, Watcher, make_session, tiny_run
 from tests.conftest import REPOSITORY
 
-pytest.importorskip("ray", reason='Ray is an extra: pip install "ray>=2.40"')
-pytestmark = pytest.mark.slow
+pytestmark = [
+    pytest.mark.slow,
+    # Not importorskip, which imports it in each worker that collects this file.
+    pytest.mark.skipif(find_spec("ray") is None, reason='Ray is an extra: pip install "ray>=2.40"'),
+]
 
 LONG = dataclasses.replace(TINY, epochs=6)
 BASELINE = RSSAM("vit_t", "scratch", mff=False, mhff=False)

@@ -21,7 +21,7 @@ from data_prep.manifest import load_manifest, save_manifest
 from rssam.config import RSSAM
 from rssam.errors import UserError
 from rssam.weights.folder import WeightsNotFound
-from tests.benchmarks.prepared import LORA, SIDE, TINY, Watcher, make_session, tiny_run
+from tests.benchmarks.prepared import LORA, SIDE, TINY, Watcher, make_session, tiny_run, write_prepared
 
 
 def resolved(session, *runs):
@@ -120,8 +120,9 @@ def test_same_command_same_counts(tmp_path, model):
     """Bit for bit on the CPU, in two homes."""
     results = []
     for name in ("a", "b"):
+        write_prepared(tmp_path / name / "data" / "deepglobe", count=9)
         session = make_session(tmp_path / name)
-        recipe = dataclasses.replace(TINY, epochs=1)
+        recipe = dataclasses.replace(TINY, epochs=1, batch=2)  # three steps, as of ten images by fours
         results.append(execute(resolved(session, tiny_run(model, recipe))[0], session).result)
     assert results[0].key == results[1].key
     assert results[0].counts.to_json() == results[1].counts.to_json()
@@ -191,8 +192,6 @@ def test_edited_and_missing_files_are_named(tmp_path):
 
 
 def test_too_few_pairs_to_split(tmp_path):
-    from tests.benchmarks.prepared import write_prepared
-
     write_prepared(tmp_path / "data" / "deepglobe", count=1)
     session = make_session(tmp_path)
     outcome = execute(resolved(session)[0], session)

@@ -1,7 +1,6 @@
 """The ledger of test splits: nothing is lost between processes, nothing damaged is fatal."""
 
 import json
-import multiprocessing
 
 import pytest
 
@@ -14,6 +13,7 @@ from benchmarks.protocol.setting import Setting
 from benchmarks.results.home import Home
 from benchmarks.results.test_set_log import SplitUses, count_uses, read_ledger, record_use
 from tests.benchmarks.prepared import make_session, tiny_run
+from tests.benchmarks.processes import FORKSERVER
 
 EACH = 200
 
@@ -29,8 +29,7 @@ def write_many(home, seed):
 
 
 def test_two_processes_lose_and_mix_no_line(tmp_path):
-    context = multiprocessing.get_context("spawn")
-    writers = [context.Process(target=write_many, args=(tmp_path, seed)) for seed in (0, 1)]
+    writers = [FORKSERVER.Process(target=write_many, args=(tmp_path, seed)) for seed in (0, 1)]
     for writer in writers:
         writer.start()
     for writer in writers:

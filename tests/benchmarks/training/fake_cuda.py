@@ -21,12 +21,12 @@ from unittest.mock import patch
 
 import numpy as np
 import torch
-from lightning.fabric import Fabric
 from torch import nn
 from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from benchmarks.fabric import Fabric
 from benchmarks.protocol.recipe import PAPER
 from benchmarks.protocol.registry import MODELS, smallest
 from benchmarks.protocol.tables import TABLES

@@ -1,5 +1,7 @@
 """Each run of RS-SAM records how far apart its class tokens are; none of it is in the key, and nothing is drawn."""
 
+from dataclasses import replace
+
 import torch
 from torch import nn
 
@@ -12,14 +14,14 @@ from data_prep.loading.torch_dataset import PreparedDataset
 from data_prep.manifest import load_manifest
 from rssam.config import RSSAM
 from rssam.weights.folder import WeightsFolder
-from tests.benchmarks.prepared import make_session, tiny_run
+from tests.benchmarks.prepared import TINY, make_session, tiny_run
 
 SMALL = RSSAM("vit_t", "scratch", mff=False, mhff=False)
 
 
 def test_a_run_records_its_start_and_end(tmp_path):
     """A run said nothing of its tokens: whether they had met was seen in the score alone."""
-    session, run = make_session(tmp_path), tiny_run(SMALL)
+    session, run = make_session(tmp_path), tiny_run(SMALL, replace(TINY, epochs=1, limit=2))
     [resolved] = resolve_all([run], session)
     result = execute(resolved, session).result
     recorded = result.provenance["class_distances"]

@@ -22,7 +22,6 @@ from data_prep.errors import DataError
 from data_prep.manifest import load_manifest, save_manifest
 from data_prep.splits import joined
 from data_prep.synthetic.road_scenes import road_scene
-from tests.data_prep.datasets.test_real_samples import SAMPLES
 from tests.data_prep.samples import prepare, write_image, write_mask
 from tests.data_prep.tiles import neighbours, scene, seen, tiles
 
@@ -179,7 +178,7 @@ def cut_source(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def cut(cut_source, tmp_path_factory):
-    return prepare(cut_source, tmp_path_factory.mktemp("home") / "deepglobe", workers=2)
+    return prepare(cut_source, tmp_path_factory.mktemp("home") / "deepglobe")
 
 
 def test_edges_survive_as_text():
@@ -258,9 +257,8 @@ def test_an_official_split_knows_no_rule(cut):
     assert official.digest(3, "blocked") == official.digest(0)
 
 
-@pytest.mark.skipif(not SAMPLES.is_dir(), reason="no real samples beside the repository")
-def test_the_eight_pairs_of_vegas(out):
-    manifest = prepare(SAMPLES / "deepglobe-layout-vegas", out, workers=2)
+def test_the_eight_pairs_of_vegas(vegas):
+    out, manifest = vegas
     seams = find_seams(representatives(manifest.entries, fingerprint_all(out, manifest.entries, 2, lambda *_: None)))
     assert pairs(seams.abutting) == VEGAS
     assert min(seam.correlation for seam in seams.abutting) > 0.7

@@ -59,7 +59,7 @@ def source(tmp_path_factory):
 @pytest.fixture(scope="module")
 def home(source, tmp_path_factory):
     home = tmp_path_factory.mktemp("home")
-    prepare(source, home / "data" / "deepglobe", workers=2)
+    prepare(source, home / "data" / "deepglobe")
     return home
 
 

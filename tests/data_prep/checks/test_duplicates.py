@@ -12,7 +12,6 @@ from data_prep.checks.adjacent_tiles import representatives
 from data_prep.checks.duplicates import ORIENTATIONS, exact_copies, hashes, near_copies, turned
 from data_prep.checks.fingerprints import fingerprint, fingerprint_all
 from data_prep.synthetic.road_scenes import road_scene
-from tests.data_prep.datasets.test_real_samples import SAMPLES
 from tests.data_prep.samples import prepare
 
 
@@ -102,9 +101,8 @@ def test_exact_copies_are_groups(source, out):
     assert near_copies(fingerprints) == ()
 
 
-@pytest.mark.skipif(not SAMPLES.is_dir(), reason="no real samples beside the repository")
-def test_no_tile_of_vegas_is_a_copy_until_one_is(out):
-    manifest = prepare(SAMPLES / "deepglobe-layout-vegas", out, workers=2)
+def test_no_tile_of_vegas_is_a_copy_until_one_is(vegas):
+    out, manifest = vegas
     fingerprints = fingerprint_all(out, manifest.entries, 2, lambda *_: None)
     seen = {entry.stem: taken for entry, taken in zip(manifest.entries, fingerprints, strict=True)}
     assert near_copies(seen) == ()

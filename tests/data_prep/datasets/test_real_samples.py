@@ -18,8 +18,8 @@ def test_genuine_deepglobe_files(out):
     assert all(0.008 < entry.foreground < 0.02 for entry in manifest.entries)
 
 
-def test_vegas_in_the_layout_of_deepglobe(out):
-    manifest = prepare(SAMPLES / "deepglobe-layout-vegas", out, workers=2)
+def test_vegas_in_the_layout_of_deepglobe(vegas):
+    _, manifest = vegas
     assert [len(entries) for entries in manifest.splits(0).values()] == [25, 5, 6]
     assert manifest.describe() == "partial: 36 pairs of 6226 known"
     assert manifest.without_mask == 0

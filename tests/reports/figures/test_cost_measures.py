@@ -82,7 +82,7 @@ def test_the_size_is_that_of_the_crops_a_network_was_trained_on(tmp_path, monkey
     fill(tmp_path, [None, 0.6], setting, table=TABLE1, data=MADE_UP, precision="32-true")
     model = row_run(1, setting, table=TABLE1).model
     monkeypatch.setattr("benchmarks.speed.timing.SECONDS_OF_AN_OPERATION", 0.005)
-    conditions = Conditions("cpu", "32-true", batch=2, group=2, rounds=7)
+    conditions = Conditions("cpu", "32-true", batch=2, group=2, rounds=2)
     put(tmp_path, model)  # of whole images
     assert charts_of(tmp_path, setting) == []
     record = measure_system(model, Task(("road",), (128, 128)), conditions)

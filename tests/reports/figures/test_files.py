@@ -309,7 +309,7 @@ class TestNothingToShow:
 SCRIPT = """
 import sys
 import benchmarks.protocol.figures, reports.figures.files
-heavy = sorted({"torch", "lightning", "mlflow", "torchvision", "matplotlib.pyplot"} & set(sys.modules))
+heavy = sorted({"torch", "lightning_fabric", "mlflow", "torchvision", "matplotlib.pyplot"} & set(sys.modules))
 assert not heavy, heavy
 """
 
