@@ -72,7 +72,7 @@ def predict(
     chosen_device = choose_device(device)
     trained = load_either(root.home, key, adapter, model)
     chosen_precision = choose_predicting_precision(precision, chosen_device, trained.precision)
-    network = network_of(trained, chosen_precision)
+    network = network_of(trained, chosen_precision, chosen_device)
     tile_size = network.task.image_size if tile is None else (tile, tile)
     require_fit(network.net, tile_size, network.task.image_size)
     wished = (tile_size[0] // 2, tile_size[1] // 2) if overlap is None else (overlap, overlap)
