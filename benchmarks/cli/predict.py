@@ -74,7 +74,7 @@ def predict(
     trained = load_network(key, adapter=adapter, model=model, home=root.home)
     band_numbers = named or trained.bands
     chosen_precision = choose_predicting_precision(precision, chosen_device, trained.precision)
-    network = network_of(trained, chosen_precision)
+    network = network_of(trained, chosen_precision, chosen_device)
     tile_size = network.task.image_size if tile is None else (tile, tile)
     require_fit(network.net, tile_size, network.task.image_size)
     wished = (tile_size[0] // 2, tile_size[1] // 2) if overlap is None else (overlap, overlap)

@@ -11,6 +11,8 @@ import torch
 
 from benchmarks.export.load_run import TrainedNetwork
 from benchmarks.protocol.recipe import Precision
+from benchmarks.training.compile import channels_last
+from benchmarks.training.device_layout import Device
 from data_prep.registry import DATASETS
 from rssam.contract import Colour
 from rssam.errors import UserError
@@ -31,11 +33,13 @@ HALF: Mapping[Precision, torch.dtype | None] = {
 }  # fmt: skip
 
 
-def network_of(trained: TrainedNetwork, precision: Precision) -> Network:
-    """Return a trained network as `predict` takes it, to compute in `precision`.
+def network_of(trained: TrainedNetwork, precision: Precision, device: Device = "cpu") -> Network:
+    """Return a trained network as `predict` takes it, to compute in `precision`; on a GPU laid out as it was tested.
 
     Colours are those of its data set; where the set is of another home and unknown here, evenly spaced hues.
     """
+    if device == "cuda":
+        channels_last(trained.net)
     task = trained.task
     dataset = DATASETS.get(trained.dataset)
     colours = dataset.palette if dataset is not None and dataset.classes == task.classes else _hues(len(task.classes))

@@ -183,7 +183,7 @@ def time_network(
             operation.ready()
             memory[operation.name] = memory_of(operation.run, device)
         seconds |= alternating(part, conditions.rounds, device)
-    first, *compared = *ways, *(others or {})
+    first, compared = ways[0], (*ways[1:], *(others or {}))
     ratios, memory_above = {}, {}
     for way, name in product(compared, OPERATIONS):
         pairs = zip(seconds[f"{way}.{name}"], seconds[f"{first}.{name}"], strict=True)

@@ -190,7 +190,7 @@ def measure_shift(
     from rssam.inference.tile_grid import aligned
 
     register_home(home / "data")
-    network = network_of(load_run(home, key))
+    network = network_of(load_run(home, key), "32-true")
     side = tile or network.task.image_size[0]
     say(
         "| overlap | pixels of the map that differ, a tile or more from the border | cut at the median "

@@ -141,6 +141,19 @@ def test_names_of_outputs(tmp_path):
             outputs_for(images, out, None, None, **options)
 
 
+def test_on_a_gpu_a_network_predicts_in_the_layout_of_its_test(home):
+    """It was tested channels last there, and predicted in the other layout; on the CPU both are as trained."""
+    session, key = home
+    trained = load_run(session.home, key)
+    kernels = [module.weight for module in trained.net.modules() if isinstance(module, torch.nn.Conv2d)]
+    wide = [kernel for kernel in kernels if min(kernel.shape[1:]) > 1]
+    network_of(trained, "32-true")
+    assert wide
+    assert all(kernel.is_contiguous() for kernel in wide)
+    network_of(trained, "32-true", "cuda")
+    assert all(kernel.is_contiguous(memory_format=torch.channels_last) for kernel in wide)
+
+
 def test_colours_are_those_of_the_data_set_or_can_be_told_apart(home, monkeypatch):
     session, key = home
     trained = load_run(session.home, key)

@@ -320,7 +320,7 @@ def records(folder, what, *precisions):
         [sys.executable, "-m", "tests.benchmarks.training.fake_cuda", what, *precisions],
         env={**os.environ, "LD_PRELOAD": str(library)}, capture_output=True, text=True, timeout=1800, check=False,
     )  # fmt: skip
-    assert done.returncode == 0, done.stderr[-9000:]
+    assert done.returncode == 0, done.stderr[-2000:]
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 

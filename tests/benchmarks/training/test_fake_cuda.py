@@ -49,6 +49,13 @@ def test_a_few_systems_in_float16(in_float16):
     assert faults(found) == {}
 
 
+def test_passes_over_images_wait_once_a_batch(tmp_path):
+    """The test of six images waited 54 times: copies from pageable memory, counts and labels image by image."""
+    (found,) = records(tmp_path, "passes", "bf16-mixed")
+    assert found["validation"]["waits"] == {"_to_copy from cuda": 1}
+    assert found["test"]["waits"] == {"bincount": 4, "value": 1, "_to_copy from cuda": 3}
+
+
 @pytest.mark.slow
 def test_every_system(tmp_path):
     found = records(tmp_path, "small", "bf16-mixed", "16-mixed")

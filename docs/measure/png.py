@@ -1,0 +1,66 @@
+"""What an image with its mask takes to be read from PNG, beside torchvision, in processor time of one thread.
+
+From the root of the repository: python docs/measure/png.py --home HOME [--rounds 9]. HOME has deepglobe prepared; its
+native masks are not read, and both read masks by Pillow. torchvision's image is not yet planar in memory: with
+`.contiguous()`, as a batch needs it, it takes longer. Rounds alternate, each reads every image once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+import torch
+from PIL import Image
+from torchvision.io import ImageReadMode, decode_image
+
+from data_prep.loading.torch_dataset import PreparedDataset
+from data_prep.manifest import load_manifest
+
+
+def main() -> None:
+    """Print the medians and their ratios."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--home", type=Path, required=True)
+    parser.add_argument("--rounds", type=int, default=9)
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    folder = options.home / "data" / "deepglobe"
+    data = PreparedDataset(folder, load_manifest(folder, "deepglobe").entries, cache=False)
+
+    def ours(index: int) -> tuple[torch.Tensor, torch.Tensor]:
+        item = data[index]
+        return item["image"], item["mask"]
+
+    def theirs(index: int) -> tuple[torch.Tensor, torch.Tensor]:
+        entry = data.entries[index]
+        image = decode_image(str(folder / entry.image), ImageReadMode.RGB)
+        with Image.open(folder / entry.mask) as mask:  # of a palette torchvision gives the colours
+            return image, torch.from_numpy(np.array(mask))
+
+    def planar(index: int) -> tuple[torch.Tensor, torch.Tensor]:
+        image, mask = theirs(index)
+        return image.contiguous(), mask
+
+    readers = {"ours": ours, "torchvision": theirs, "torchvision, planar": planar}
+    differ = sum(not torch.equal(a, b) for n in range(len(data)) for a, b in zip(ours(n), theirs(n), strict=True))
+    taken: dict[str, list[float]] = {name: [] for name in readers}
+    for _ in range(options.rounds):
+        for name, read in readers.items():
+            began = time.process_time()
+            for index in range(len(data)):
+                read(index)
+            taken[name].append((time.process_time() - began) / len(data))
+    for name, seconds in taken.items():
+        ratio = median(mine / its for mine, its in zip(taken["ours"], seconds, strict=True))
+        sys.stdout.write(f"{name}: {1e3 * median(seconds):.2f} ms an image; ours takes {ratio:.2f} times as long\n")
+    sys.stdout.write(f"{len(data)} images, {differ} differ; load average {os.getloadavg()[0]:.1f}\n")
+
+
+if __name__ == "__main__":
+    main()
