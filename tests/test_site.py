@@ -106,6 +106,9 @@ def test_the_site_builds_and_loads_nothing_from_elsewhere(tmp_path):
         for found in re.findall(r'<(?:script|link|img)[^>]+(?:src|href)="(https?://[^"]+)"', path.read_text())
     ]
     assert not foreign
+    page = (tmp_path / "site" / "api" / "rssam.html").read_text()
+    assert "(height, width) in pixels" in page  # the comment behind a field of `Task`
+    assert "red, green and blue, uint8 [H, W, 3] in 0..255" in page
 
 
 @GENERATOR
