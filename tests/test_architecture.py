@@ -130,6 +130,12 @@ def test_declarations_and_command_line_import_nothing_heavy():
     assert imported("torch", by=MODEL)  # so the test can fail
 
 
+def test_importing_a_door_imports_no_library_of_what_is_behind_it():
+    heavy = "torch lightning mlflow pandas scipy rasterio matplotlib typer rich"
+    assert not imported(heavy, by="import rssam, data_prep, benchmarks, reports")
+    assert imported("pandas", by="from reports import read_results")  # so the test can fail
+
+
 def test_preparing_imports_no_scipy():
     """Every worker would: with scipy.stats in three processes `prepare` took half as long again."""
     assert not imported("scipy", by="import benchmarks.cli.app, data_prep.registry")

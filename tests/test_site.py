@@ -3,6 +3,7 @@
 import importlib.util
 import io
 import re
+import shutil
 import subprocess
 import sys
 
@@ -15,6 +16,7 @@ from tests.conftest import REPOSITORY
 from tests.test_python_api import NAMES
 
 DOCS = REPOSITORY / "docs"
+MAKEFILE = (REPOSITORY / "Makefile").read_text()
 CONFIG = yaml.safe_load((REPOSITORY / "mkdocs.yml").read_text())
 
 
@@ -74,7 +76,7 @@ def test_pictures_are_those_that_their_script_draws():
 
 
 def test_the_hooks_before_a_commit_are_the_checks_of_make():
-    recipe = re.search(r"^check:.*\n((?:\t.*\n)+)", (REPOSITORY / "Makefile").read_text(), re.M)[1]
+    recipe = re.search(r"^check:.*\n((?:\t.*\n)+)", MAKEFILE, re.M)[1]
     checks = {" ".join(line.replace("--check", "").replace(" .", "").split()) for line in recipe.strip().split("\n")}
     hooks = yaml.safe_load((REPOSITORY / ".pre-commit-config.yaml").read_text())["repos"][0]["hooks"]
     entries = {hook["entry"].replace(" --force-exclude", "") for hook in hooks}
@@ -82,16 +84,43 @@ def test_the_hooks_before_a_commit_are_the_checks_of_make():
     assert all(hook["language"] == "system" for hook in hooks)
 
 
-@pytest.mark.skipif(importlib.util.find_spec("mkdocs") is None, reason="the site's generator is not installed")
+GENERATOR = pytest.mark.skipif(importlib.util.find_spec("mkdocs") is None, reason="the site's generator is missing")
+
+
+def build(repository, out):
+    """Build the site as `make docs` does. With --quiet it would pass over every broken link."""
+    recipe = re.search(r"^docs:.*\n\tNO_MKDOCS_2_WARNING=1 \$\(BIN\)/(.+) --site-dir", MAKEFILE, re.M)[1]
+    assert recipe == "mkdocs build --strict"
+    command = [sys.executable, "-m", *recipe.split(), "--site-dir", out]
+    return subprocess.run(command, cwd=repository, capture_output=True, text=True, check=False)
+
+
+@GENERATOR
 @pytest.mark.slow  # `make docs` builds it too
-def test_the_site_builds_without_a_warning(tmp_path):
-    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", tmp_path / "site"]
-    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
+def test_the_site_builds_and_loads_nothing_from_elsewhere(tmp_path):
+    done = build(REPOSITORY, tmp_path / "site")
     assert done.returncode == 0, done.stderr
-    pages = (tmp_path / "site").rglob("*.html")
     foreign = [
         found
-        for path in pages
+        for path in (tmp_path / "site").rglob("*.html")
         for found in re.findall(r'<(?:script|link|img)[^>]+(?:src|href)="(https?://[^"]+)"', path.read_text())
     ]
     assert not foreign
+    page = (tmp_path / "site" / "api" / "rssam.html").read_text()
+    assert "(height, width) in pixels" in page  # the comment behind a field of `Task`
+    assert "red, green and blue, uint8 [H, W, 3] in 0..255" in page
+
+
+@GENERATOR
+@pytest.mark.slow
+@pytest.mark.parametrize("link", ["[a](nowhere.md)", "[a](numbers.md#nowhere)", "![a](pictures/nowhere.png)"])
+def test_a_broken_link_ends_the_build(tmp_path, link):
+    for path in REPOSITORY.iterdir():
+        if path.name not in ("docs", "site", ".git"):
+            (tmp_path / path.name).symlink_to(path)
+    shutil.copytree(DOCS, tmp_path / "docs")
+    with (tmp_path / "docs" / "score.md").open("a") as page:
+        page.write(f"\n{link}\n")
+    done = build(tmp_path, tmp_path / "site")
+    assert done.returncode == 1
+    assert "nowhere" in done.stderr
