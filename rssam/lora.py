@@ -9,6 +9,7 @@ checkpoint loads before or after; the additions are out of place, where SAMed wr
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -81,7 +82,7 @@ def add_lora(module: nn.Module, rank: int) -> None:
     """
     if rank == 0:
         return
-    layers = [
+    layers: list[tuple[Any, str, nn.Linear]] = [
         (owner, name, layer)
         for owner in module.modules()
         for name, layer in owner.named_children()

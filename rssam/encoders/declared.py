@@ -20,6 +20,8 @@ _IMAGENET = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 _HALF = (0.5, 0.5, 0.5), (0.5, 0.5, 0.5)
 _SATELLITE = (0.430, 0.411, 0.296), (0.213, 0.156, 0.143)  # of the satellite images that it was trained on
 
+_WEB = "LVD-1689M, self-supervised"
+
 Normalisation = tuple[tuple[float, float, float], tuple[float, float, float]]
 """Mean and standard deviation of images in 0..1."""
 
@@ -32,7 +34,7 @@ class Encoder:
     """
 
     name: str
-    network: str  # timm's name, or `SAM`
+    network: str  # timm's name with the tag of its weights, or `SAM`
     width: int  # channels of a token; of the first stage, which the next ones double
     blocks: int
     heads: int  # of the first stage, which the next ones double
@@ -73,12 +75,6 @@ class Encoder:
         return WEIGHTS[self.weights].licence if self.weights else "none"
 
 
-def _dinov3(name: str, network: str, width: int, blocks: int, heads: int) -> Encoder:
-    return Encoder(
-        name, f"vit_{network}_patch16_dinov3_qkvb", width, blocks, heads, "dinov3_nano", "LVD-1689M, self-supervised"
-    )
-
-
 ENCODERS: dict[str, Encoder] = {
     encoder.name: encoder
     for encoder in (
@@ -87,17 +83,21 @@ ENCODERS: dict[str, Encoder] = {
                     "SA-1B, masks" if size.name in WEIGHTS else "none")
             for size in SAM_ENCODERS.values()
         ),
-        _dinov3("dinov3_s", "small", 384, 12, 6),
-        _dinov3("dinov3_b", "base", 768, 12, 12),
-        _dinov3("dinov3_l", "large", 1024, 24, 16),
-        Encoder("dinov3_l_sat", "vit_large_patch16_dinov3_qkvb", 1024, 24, 16, "dinov3_nano",
+        Encoder("dinov3_s", "vit_small_patch16_dinov3_qkvb.lvd1689m", 384, 12, 6, "dinov3_nano", _WEB),
+        Encoder("dinov3_b", "vit_base_patch16_dinov3_qkvb.lvd1689m", 768, 12, 12, "dinov3_nano", _WEB),
+        Encoder("dinov3_l", "vit_large_patch16_dinov3_qkvb.lvd1689m", 1024, 24, 16, "dinov3_nano", _WEB),
+        Encoder("dinov3_l_sat", "vit_large_patch16_dinov3_qkvb.sat493m", 1024, 24, 16, "dinov3_nano",
                 "SAT-493M, self-supervised", _SATELLITE),
-        Encoder("imagenet_b", "vit_base_patch16_224", 768, 12, 12, "imagenet_nano", "ImageNet-21k, labels", _HALF),
-        Encoder("sam2_b_plus", "sam2_hiera_base_plus", 112, 24, 2, "sam2_nano", "SA-1B and SA-V, masks",
+        Encoder("imagenet_b", "vit_base_patch16_224.augreg_in21k", 768, 12, 12, "imagenet_nano",
+                "ImageNet-21k, labels", _HALF),
+        Encoder("sam2_b_plus", "sam2_hiera_base_plus.fb_r896_2pt1", 112, 24, 2, "sam2_nano", "SA-1B and SA-V, masks",
                 stages=(2, 3, 16, 3), global_blocks=(12, 16, 20)),
+        Encoder("pe_b", "vit_pe_spatial_base_patch16_512.fb", 768, 12, 12, "pe_nano",
+                "5.4 B image-text pairs, aligned with SAM 2.1", _HALF),
         # Ours, without published weights: for tests, smoke runs and training on a CPU.
         Encoder("dinov3_nano", "vit_tiny_patch16_dinov3_qkvb", 192, 4, 3, "dinov3_nano"),
         Encoder("imagenet_nano", "vit_tiny_patch16_224", 192, 4, 3, "imagenet_nano", normalisation=_HALF),
+        Encoder("pe_nano", "vit_pe_spatial_tiny_patch16_512", 192, 4, 3, "pe_nano", normalisation=_HALF),
         Encoder("sam2_nano", "sam2_hiera_tiny", 32, 5, 1, "sam2_nano", stages=(1, 1, 2, 1), global_blocks=(3,)),
     )
 }  # fmt: skip

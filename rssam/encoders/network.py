@@ -16,7 +16,7 @@ from typing import Any
 
 import timm
 import torch
-from timm.layers import resample_abs_pos_embed
+from timm.layers.pos_embed import resample_abs_pos_embed
 from torch import Tensor, nn
 
 from rssam.contract import require_float
@@ -44,7 +44,7 @@ class TimmEncoder(nn.Module):
             options |= {"stages": declared.stages, "global_att_blocks": declared.global_blocks}
         else:
             options |= {"depth": declared.blocks, "img_size": image_size, "dynamic_img_size": False, "global_pool": ""}
-        self.net = timm.create_model(declared.network, pretrained=False, **options)
+        self.net: Any = timm.create_model(declared.network, pretrained=False, **options)
         if declared.stages:
             self.net.head = nn.Identity()  # its norm has no place before the map of the last stage
         self.taken: dict[str, Any] = {"coarse": False} if declared.stages else {"norm": True}
@@ -96,4 +96,5 @@ def _resampled(table: Tensor, encoder: TimmEncoder) -> Tensor:
     """Return a position embedding [1, prefix + N, width] of a square for the grid of the encoder's images."""
     prefix = encoder.net.num_prefix_tokens
     height, width = (side // PATCH for side in encoder.image_size)
-    return resample_abs_pos_embed(table, [height, width], num_prefix_tokens=prefix)
+    resampled: Tensor = resample_abs_pos_embed(table, [height, width], num_prefix_tokens=prefix)
+    return resampled

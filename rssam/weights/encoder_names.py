@@ -32,7 +32,7 @@ _FIRST_NORM = re.compile(r"(blocks\.\d+)\.gamma_1$")
 def timms(tensors: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[str, ...], str]:
     """Return the tensors under timm's names, notes on how they were found, and a fault, "" if there is none."""
     found: dict[str, Any] = {}
-    notes = ()
+    notes: tuple[str, ...] = ()
     own = _DINOV3 in tensors
     for name, tensor in tensors.items():
         if own and _LEFT_OUT.fullmatch(name):

@@ -246,6 +246,16 @@ _ALL: tuple[Weights, ...] = (
         filename="vit_base_patch16_224.augreg_in21k.safetensors",
     ),
     EncoderWeights(
+        name="pe_b",
+        url=f"{_HUGGING_FACE}/vit_pe_spatial_base_patch16_512.fb/resolve/main/model.safetensors",
+        sha256="",
+        megabytes=343,
+        licence="Apache-2.0",
+        tensor=_PATCHES,
+        shape=(768, 3, 16, 16),
+        filename="vit_pe_spatial_base_patch16_512.fb.safetensors",
+    ),
+    EncoderWeights(
         name="sam2_b_plus",
         url="https://dl.fbaipublicfiles.com/segment_anything_2/092824/sam2.1_hiera_base_plus.pt",
         sha256="",

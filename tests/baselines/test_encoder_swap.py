@@ -8,17 +8,24 @@ from segmentation_models_pytorch import DPT
 
 from baselines.encoder_swap import EncoderSwap
 from benchmarks.conformance import BINARY, CHECKS, built
+from benchmarks.execution.plan import resolve_all
+from benchmarks.execution.runner import execute_all
 from benchmarks.protocol.cost import measure, measure_network
 from benchmarks.protocol.recipe import PAPER
 from benchmarks.protocol.registry import smallest
 from benchmarks.protocol.run import plain_fields
+from benchmarks.training.checkpoint import Checkpoints
 from benchmarks.training.optimizer import make_optimizer, set_rate
 from rssam.contract import Task, encoder_rate
-from rssam.encoders.declared import ENCODERS
+from rssam.encoders.declared import ENCODERS, SAM, Encoder
 from rssam.encoders.network import make_encoder
 from rssam.errors import UnknownName, UserError
 from rssam.lora import lora_parameters
 from rssam.model import RsSam
+from rssam.sam.attention import set_attention
+from rssam.sam.loading import encoder_state, load_weights
+from tests.benchmarks.prepared import TINY, make_session, tiny_run
+from tests.rssam.fakes import TINY as TINY_SAM
 from tests.rssam.fakes import train_two_steps, trainable_parameters
 
 TASK = Task(BINARY, (64, 64))
@@ -157,6 +164,32 @@ def test_a_tuned_encoder_has_a_tenth_of_the_rate(optimizer):
     assert {rate for parameter, rate in rates.items() if parameter not in encoder} == {5e-3}
 
 
+def test_a_run_trains_and_resumes_at_both_rates(tmp_path, monkeypatch):
+    """The share is kept with a checkpoint: without it the encoder went on at the rate of the head."""
+    made = []
+
+    def record(*arguments, **options):
+        made.append(make_optimizer(*arguments, **options))
+        return made[-1]
+
+    monkeypatch.setattr("benchmarks.training.loop.make_optimizer", record)
+    session, system = make_session(tmp_path), EncoderSwap("vit_t", "scratch", "full", dpt_channels=8)
+    run = tiny_run(system, dataclasses.replace(TINY, epochs=1))
+    execute_all(resolve_all([run], session), session)
+    (optimizer,) = made
+    head, encoder = optimizer.param_groups
+    assert encoder["lr"] == 0.1 * head["lr"] > 0
+
+    net, progress = built(system), {"epoch": 1, "best_epoch": 0}
+    before, after = (make_optimizer(net, TINY, 1e-3, encoder_rate=0.1) for _ in range(2))
+    net(torch.rand(2, 3, 64, 64)).mean().backward()
+    before.step()
+    Checkpoints(tmp_path / "saved").save(net, before, progress, {})
+    Checkpoints(tmp_path / "saved").resume(net, after)
+    assert [group.get("share") for group in after.param_groups] == [None, 0.1]
+    assert after.state_dict()["state"].keys() == before.state_dict()["state"].keys()
+
+
 def test_every_other_system_has_one_rate():
     """And one group of parameters, as its stored checkpoints have."""
     for system in (SYSTEMS["SAM frozen, DPT"], SYSTEMS["DINOv3 LoRA, DPT"]):
@@ -167,6 +200,21 @@ def test_every_other_system_has_one_rate():
 
 def test_what_the_rate_depends_on_is_in_the_key():
     assert plain_fields(SYSTEMS["SAM tuned, DPT"])["tuning"] == "full"
+
+
+# ---- SAM's weights; those of other encoders are in tests/rssam/weights/test_encoder_files.py
+
+
+@pytest.mark.parametrize("tuning", ["frozen", "lora", "full"])
+def test_sams_encoder_starts_from_sams_checkpoint(weights, monkeypatch, tuning):
+    monkeypatch.setitem(
+        ENCODERS, "vit_b", Encoder("vit_b", SAM, TINY_SAM.width, TINY_SAM.blocks, TINY_SAM.heads, "vit_t")
+    )
+    net = EncoderSwap("vit_b", tuning=tuning).build(TASK, weights)
+    expected = encoder_state(load_weights(weights.path_of("vit_b")), TINY_SAM, TASK.image_size)
+    state = net.encoder.state_dict()
+    assert all(torch.equal(state[name], tensor) for name, tensor in expected.items() if not name.startswith("neck."))
+    assert state.keys() - expected.keys() == lora_parameters(net.encoder).keys()
 
 
 # ---- declarations
@@ -202,6 +250,7 @@ def test_the_smallest_variant_is_of_the_same_family():
 @pytest.mark.parametrize("name", SYSTEMS)
 def test_one_graph(name):
     net = built(smallest(SYSTEMS[name]))
+    set_attention(net, "folded")  # SAM's, as on CUDA
     net.compile(backend="aot_eager", fullgraph=True)
     images = torch.rand(2, 3, 64, 64)
     net(images).square().mean().backward()

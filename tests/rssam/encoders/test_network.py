@@ -12,8 +12,9 @@ from rssam.sam.encoder import SamEncoder
 from tests.rssam.encoders.published import own_forward, timms_own
 from tests.rssam.fakes import parameters, shake
 
-NANO = ("dinov3_nano", "imagenet_nano", "sam2_nano")
-FULL = tuple(name for name, encoder in ENCODERS.items() if encoder.network != SAM and name not in NANO)
+TIMMS = {name: encoder for name, encoder in ENCODERS.items() if encoder.network != SAM}
+NANO = sorted({encoder.small for encoder in TIMMS.values()})
+FULL = [name for name, encoder in TIMMS.items() if encoder.weights]
 
 
 def loaded(name, net, side, folder):
@@ -72,20 +73,16 @@ def test_images_of_another_size_or_of_integers_are_refused():
 @pytest.mark.parametrize("name", FULL)
 def test_names_shapes_and_normalisation_are_those_of_timms_weights(name):
     """A declaration of another width, depth, number of heads or normalisation would be another network than trained."""
-    tags = {
-        "dinov3_l_sat": "sat493m", "imagenet_b": "augreg_in21k", "sam2_b_plus": "fb_r896_2pt1",
-    }  # fmt: skip
     declared = ENCODERS[name]
-    tag = f"{declared.network}.{tags.get(name, 'lvd1689m')}"
     with torch.device("meta"):
-        ours = TimmEncoder(declared, (224, 224))
-        timms = timm.create_model(tag, pretrained=False, num_classes=0)
+        timms = timm.create_model(declared.network, pretrained=False, num_classes=0)
+        ours = TimmEncoder(declared, timms.pretrained_cfg["input_size"][1:])
     published = {key: tensor.shape for key, tensor in timms.state_dict().items() if not key.startswith("head.")}
     assert {key: tensor.shape for key, tensor in ours.net.state_dict().items()} == published
     heads = [block.attn.num_heads for block in timms.blocks]
     assert [block.attn.num_heads for block in ours.net.blocks] == heads
-    config = timm.get_pretrained_cfg(tag)
-    assert (tuple(config.mean), tuple(config.std)) == declared.normalisation
+    assert timms.pretrained_cfg["tag"]  # else it is a network of that name with no weights
+    assert (timms.pretrained_cfg["mean"], timms.pretrained_cfg["std"]) == declared.normalisation
 
 
 @pytest.mark.parametrize(
