@@ -121,11 +121,11 @@ def speed(
         print_json(records)
         return
     table = RichTable("system", "total", "GMACs", "latency", "images/s", "step", "memory", "of product", box=None)
-    for record in records:
+    for name, record in zip(names, records, strict=True):
         gmacs, share = record["gmacs"], record["share_of_product_rate"]
         memory = record["peak_memory"]["step"]
         table.add_row(
-            record["system"]["title"],
+            name if name in rows else record["system"]["title"],
             f"{record['parameters']['total'] / 1e6:.2f} M",
             f"{gmacs:.1f}",
             f"{1e3 * record['latency_seconds']['median']:.1f} ms",

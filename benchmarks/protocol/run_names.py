@@ -48,7 +48,7 @@ def run_name(declared: Mapping[str, Any]) -> RunName:
     model, dataset, recipe = declared["model"], declared["dataset"]["name"], declared["recipe"]["name"]
     listed = MODELS.get(model["name"])
     return RunName(
-        model["name"] if listed is None else listed.title, _variant(model), rows_of(declared), dataset, recipe,
+        model["name"] if listed is None else listed.title, variant(model), rows_of(declared), dataset, recipe,
         declared["split_seed"], declared["seed"],
     )  # fmt: skip
 
@@ -135,8 +135,8 @@ def _same_switches(row: Row, options: Mapping[str, Any]) -> bool:
     return all(options.get(name) == value for name, value in plain_fields(row.model).items() if name not in free)
 
 
-def _variant(model: Mapping[str, Any]) -> str:
-    """Return the switches by the name of their row, then size and start where it is not the listed one."""
+def variant(model: Mapping[str, Any]) -> str:
+    """Return a system's switches by the name of their row, then its size, and its start if that is not as listed."""
     options, listed = model["options"], MODELS.get(model["name"])
     given = plain_fields(listed) if listed is not None else options
     first = "encoder" if listed is None and "encoder" in options else next(iter(given), "")

@@ -26,6 +26,19 @@ class ExtraTable:
         """The table in parts that fit a narrow page; itself without panels."""
         return tuple(self._part((0, *columns)) for columns in self.panels) or (self,)
 
+    def parts_within(self, width: int) -> tuple[ExtraTable, ...]:
+        """Return the parts for lines of `width` letters: of a longer part its words stand above its numbers."""
+        if not self.panels:
+            return (self,)
+        return tuple(narrow for part in self.parts for narrow in part._split(width))
+
+    def _split(self, width: int) -> tuple[ExtraTable, ...]:
+        longest = [max(map(len, column)) + 1 for column in zip(self.heads, *self.texts, strict=True)]
+        if self.left == 1 or sum(longest) <= width:
+            return (self,)
+        words, numbers = range(self.left), (0, *range(self.left, len(self.heads)))
+        return self._part(tuple(words)), self._part(numbers)
+
     def _part(self, columns: tuple[int, ...]) -> ExtraTable:
         heads, *texts = (tuple(row[column] for column in columns) for row in (self.heads, *self.texts))
         left = sum(column < self.left for column in columns)

@@ -10,6 +10,7 @@ from typing import Any
 
 import pandas as pd
 
+from benchmarks.protocol.run_names import variant
 from benchmarks.results.counted_test import CLASS, TITLE
 from benchmarks.results.home import Home
 from reports.extra_tables.extra_table import ExtraSection, ExtraTable
@@ -104,9 +105,10 @@ def _order(record: Mapping[str, Any]) -> tuple[str, str, int, int]:
 
 def _cells(record: Mapping[str, Any]) -> list[str]:
     conditions, memory, share = record["conditions"], record["peak_memory"]["step"], record["share_of_product_rate"]
-    encoder = record["system"]["options"].get("encoder")
+    system = record["system"]
+    sized = "encoder" in system["options"] and system["name"] != "encoder"
     return [
-        record["system"]["title"] + (f", {encoder}" if encoder and record["system"]["name"] != "encoder" else ""),
+        system["title"] + (f", {variant(system)}" if sized else ""),
         str(record["image_size"][0]),
         f"{record['device']}, {PRECISIONS[conditions['precision']]}{', compiled' if conditions['compiled'] else ''}",
         f"{record['parameters']['total'] / 1e6:.2f} M",

@@ -128,8 +128,8 @@ def _runs(rows: Mapping[str, Mapping[Any, Any]]) -> str:
 def _notes(study: Study, results: StudyResults, costs: Costs) -> list[str]:
     """What this table is, then the notes of each data set, once where they are equal."""
     lines = [
-        f"{NOT_IN_THE_PAPER}: a comparison of this suite's own, under the recipe {study.profile} and not the paper's. "
-        f"No number here confirms or contradicts one of the paper's."
+        f"{NOT_IN_THE_PAPER}: a comparison of this suite's own, declared for the recipe {study.profile}. No number "
+        "here confirms or contradicts one of the paper's."
     ]
     where: dict[str, list[str]] = {}
     for dataset, frame in results.frames.items():

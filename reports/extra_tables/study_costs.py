@@ -77,7 +77,8 @@ def read_costs(
     }
     origins = {label: _origin(run) for label, run in runs.items()}
     tasks = {run.task for run in runs.values()}
-    return Costs(origins, numbers, tuple(_notes(study, dataset, tasks.pop().image_size, conditions)) if tasks else ())
+    notes = _notes(study, setting, dataset, tasks.pop().image_size, conditions) if tasks else []
+    return Costs(origins, numbers, tuple(notes))
 
 
 def _origin(run: Run) -> tuple[str, str]:
@@ -126,7 +127,11 @@ def _fits(record: Mapping[str, Any], run: Run) -> bool:
 
 
 def _notes(
-    study: Study, dataset: str, size: tuple[int, int], conditions: tuple[TimingConditions, int] | None
+    study: Study,
+    setting: Setting,
+    dataset: str,
+    size: tuple[int, int],
+    conditions: tuple[TimingConditions, int] | None,
 ) -> list[str]:
     title, (height, width) = find_dataset(dataset).title, size
     lines = [
@@ -134,7 +139,8 @@ def _notes(
         f"{height}x{width}. Pretraining and licence are those of the encoder's weights."
     ]
     if conditions is None:
-        return [*lines, f"Latency and memory are not measured here: `rssam-bench speed {study.id} --size {height}`."]
+        ask = f": `rssam-bench speed {study.id}`" if setting == Setting(study.profile) else ""
+        return [*lines, f"Latency and memory are not measured here{ask}."]
     timed, group = conditions
     return [
         *lines,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 from rich.box import SIMPLE
 from rich.console import Console
@@ -16,6 +17,9 @@ from rssam.escape import one_line, prose_pieces
 
 THREE_COLUMN_SCORES = ("dice", "jaccard")
 """Scores with three columns each; the others have room only in a file."""
+
+LABEL = 32
+"""Letters of a label beside numbers, which are folded last."""
 
 
 def show(frame: TableFrame, console: Console) -> None:
@@ -61,11 +65,13 @@ def terminal_table(frame: TableFrame) -> RichTable:
 
 def print_extra(table: ExtraTable, console: Console) -> None:
     """Print a table beyond the paper's, with its notes; numbers fold instead of being clipped."""
-    for place_of_part, part in enumerate(table.parts):
+    for place_of_part, part in enumerate(table.parts_within(console.width)):
         title = None if place_of_part else table.caption
         printed = RichTable(title=title, title_justify="left", box=SIMPLE, padding=(0, 1, 0, 0))
         for place, head in enumerate(part.heads):
-            printed.add_column(head, justify="left" if place < part.left else "right", overflow="fold")
+            justify: Literal["left", "right"] = "left" if place < part.left else "right"
+            kept = LABEL if table.panels and place == 0 else None
+            printed.add_column(head, justify=justify, overflow="fold", min_width=kept, max_width=kept)
         for row in part.texts:
             printed.add_row(*(Text(one_line(text)) for text in row))
         console.print(printed)

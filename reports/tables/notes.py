@@ -178,6 +178,9 @@ def _encoders(group: ResultGroup) -> str:
 
 def _variants(group: ResultGroup) -> str:
     """Options other than encoder and start in which what was run differs from what the table declares."""
+    if group.table.study:
+        small = dict.fromkeys(option for row in group.filled for option in variant(row))
+        return f"Smaller than declared: {join_words(list(small))}." if small else ""
     variants = [f"{row_name(group, row)} ({', '.join(variant(row))})" for row in group.filled if variant(row)]
     return f"Smaller variants than the paper's: {join_words(variants)}." if variants else ""
 

@@ -169,3 +169,13 @@ def test_a_narrow_page_has_the_scores_above_the_costs():
     assert {*scores.heads} | {*costs.heads} == {*table.heads}
     assert (scores.left, costs.left) == (1, 3)
     assert [row[0] for row in costs.texts] == [row[0] for row in table.texts]
+
+
+def test_eighty_columns_show_every_label_whole():
+    """ "SAM-B LoRA (Baseline) was folded into four lines, and heads were cut within words."""
+    screen = Console(file=io.StringIO(), width=80)
+    print_extra(study_section(STILL_SAM, collection()).tables[0], screen)
+    text = screen.file.getvalue()
+    assert all(text.count(f" {label} ") == 3 for label in MODELS)
+    assert "Trainable" in text
+    assert " 151.4 " in text
