@@ -27,8 +27,8 @@ def settings(collection: Collection, table: Table, tables: Iterable[Table] | Non
 
     One run may stand in many tables, and a system without an encoder is the same run whatever the encoder of its
     neighbours. So an override is shown only if it explains a result that no setting with fewer overrides explains in
-    any of `tables` (Table 2's runs are not "Table 1 on another data set"), and a setting only if no other setting of
-    the same table explains all its results and more.
+    any of `tables`. Table 2's runs are not "Table 1 on another data set". A setting is shown only if no other setting
+    of the same table explains all its results and more.
     """
     by_id = {other.id: other for other in (table, *(TABLES.values() if tables is None else tables))}
     explained = {table_id: _explained(collection, other) for table_id, other in by_id.items()}
@@ -85,9 +85,9 @@ def describe(setting: Setting) -> str:
 
 
 def _explained(collection: Collection, table: Table) -> dict[Setting, set[str]]:
-    """Each candidate setting with the keys of the table's results under it.
+    """Return each candidate setting with the keys of the table's results under it.
 
-    Worked out once for a collection: every table of a report asks for those of all tables.
+    It is worked out once for a collection: every table of a report asks for those of all tables.
     """
     of_table, _ = collection.known.get(table.id, (None, None))
     if of_table is not table:
@@ -109,7 +109,7 @@ def _explained_anew(collection: Collection, table: Table) -> dict[Setting, set[s
 
 
 def _candidates(result: Result | FailedRun, table: Table) -> list[Setting]:
-    """Settings that could have led to this run if the table were run under them."""
+    """Return settings that could have led to this run if the table were run under them."""
     profile, identity = profile_of(result), result.identity
     if profile is None:
         return []
