@@ -98,7 +98,7 @@ def _interval(result: Mapping[str, Any]) -> str:
 
 
 def _resolution(about: Mapping[str, Any]) -> str:
-    """Metres a pixel of the training images, where known: of a published data set that was not tiled again."""
+    """Return metres a pixel of the training images, where known: of a published data set that was not tiled again."""
     metres = METRES.get(about["identity"]["dataset"]["name"])
     data = about["data"]
     if metres is None or data.get("origin") != "source" or data["cut_anew"]:
@@ -107,7 +107,7 @@ def _resolution(about: Mapping[str, Any]) -> str:
 
 
 def _recipe(fields: Mapping[str, Any]) -> str:
-    """The recipe in words. A FAIR run recorded the optimiser it used, so the recipe's name must not be read."""
+    """Return the recipe in words. A FAIR run recorded the optimiser it used, so the recipe's name must not be read."""
     values: dict[str, Any] = {
         name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()
     }

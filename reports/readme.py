@@ -47,7 +47,7 @@ def renewed(text: str, published: Path = PUBLISHED) -> str:
 
 
 def _block(frame: TableFrame) -> str:
-    """Dice of the rows of one table that were run."""
+    """Return Dice of the rows of a table that were run."""
     width = len(frame.table.label_columns)
     _, *others = parts(frame)
     heads = [*frame.table.label_columns, "Dice", *others, "runs"]
@@ -63,7 +63,7 @@ def _block(frame: TableFrame) -> str:
 
 
 def _paper_alone() -> str:
-    """The paper's numbers, named as such."""
+    """Return the paper's numbers, named as such."""
     tables = [TABLES[name] for name in SHOWN]
     printed = [{row.labels[0]: row.paper["dice"] for row in table.rows} for table in tables]
     rows = [[name, *(format_number(dice[name]) for dice in printed)] for name in NAMED]

@@ -28,7 +28,7 @@ def audit(tables: PaperTables = PAPER_TABLES) -> tuple[AuditFinding, ...]:
 
 
 def _same_runs(tables: PaperTables) -> AuditFinding:
-    """RS-SAM and the Baseline on DeepGlobe stand in four tables."""
+    """Check that RS-SAM and the Baseline on DeepGlobe have the same numbers in all four tables they stand in."""
     same = (
         (("table1", ("RS-SAM",)), ("table5", ("yes", "yes", "yes"))),
         (("table1", ("RS-SAM",)), ("table6", ("last layer",))),
@@ -56,7 +56,7 @@ def _same_runs(tables: PaperTables) -> AuditFinding:
 
 
 def _text(tables: PaperTables) -> AuditFinding:
-    """Differences that the text states, in points, against the tables."""
+    """Compare differences that the text states, in points, with the tables."""
     broken: list[str] = []
     held: list[str] = []
     for where, table, score, systems, low, high in TEXT_RANGES:
@@ -77,7 +77,7 @@ def _text(tables: PaperTables) -> AuditFinding:
 
 
 def _baseline_parameters(tables: PaperTables) -> AuditFinding:
-    """Table 7's count of the Baseline from SAM's dimensions: weights of layers that run, as thop counts."""
+    """Count the Baseline's parameters of Table 7 from SAM's dimensions: weights of layers that run, as thop counts."""
     lines, equal = [], True
     for encoder, label in (("vit_b", "Baseline (ViT-B)"), ("vit_l", "Baseline (ViT-L)")):
         counted, printed = baseline_parameters(encoder), tables["table7"][(label,)]["params_m"]
@@ -96,7 +96,7 @@ def _baseline_parameters(tables: PaperTables) -> AuditFinding:
 
 
 def _rs_sam_parameters(tables: PaperTables) -> AuditFinding:
-    """The distance between RS-SAM's two rows against that between their encoders."""
+    """Compare the distance between RS-SAM's two rows with the distance between their encoders."""
     small, large = (tables["table7"][(f"RS-SAM (ViT-{size})",)]["params_m"] for size in "BL")
     encoders = (encoder_parameters("vit_l") - encoder_parameters("vit_b")) / 1e6
     possible = large - small + 0.055 >= encoders  # 107.4 has one decimal, 324.13 two
@@ -115,7 +115,7 @@ def _rs_sam_parameters(tables: PaperTables) -> AuditFinding:
 
 
 def _citations() -> AuditFinding:
-    """One reference number for two systems."""
+    """Find reference numbers that stand for two systems."""
     shared: dict[str, list[str]] = {}
     for system, number in CITATIONS.items():
         if number is not None:
@@ -131,7 +131,7 @@ def _citations() -> AuditFinding:
 
 
 def _tiles() -> AuditFinding:
-    """The official lists of the aerial imagery against the text."""
+    """Compare the official lists of the aerial imagery with the text."""
     total = sum(TILES.values())
     lists = " + ".join(f"{count:,} {split}" for split, count in TILES.items())
     return AuditFinding(

@@ -121,7 +121,7 @@ def class_precision(tables: PaperTables) -> AuditFinding:
 
 
 def accuracy(tables: PaperTables) -> AuditFinding:
-    """Overall accuracy lies between the lowest and the highest class Dice; the printed one often does not."""
+    """Check that overall accuracy lies between the lowest and highest class Dice; the printed one often does not."""
     above, outside = [], []
     for _, labels, row in rows(tables, ("table3",)):
         classes = tables["table4"][labels].values()
@@ -153,7 +153,7 @@ def foreground_interval(row: Mapping[str, float]) -> Bounds:
 
 
 def foreground_shares(tables: PaperTables) -> Iterator[AuditFinding]:
-    """The test split's foreground share, which all rows of a data set must agree on."""
+    """Yield the foreground share of each test split, which all rows of a data set must agree on."""
     for data, names in (("deepglobe", ("table1", "table7")), ("whu", ("table2",))):
         intervals = {row_name(table, labels): foreground_interval(row) for table, labels, row in rows(tables, names)}
         agreed, outside = _agreement(intervals)
@@ -170,7 +170,7 @@ def foreground_shares(tables: PaperTables) -> Iterator[AuditFinding]:
 
 
 def _agreement(intervals: Mapping[str, Bounds]) -> tuple[Bounds, tuple[str, ...]]:
-    """The interval that most of them share, and the names of those that do not reach it."""
+    """Return the interval that most of the intervals share, and the names of those that do not reach it."""
     best: tuple[Bounds, tuple[str, ...]] | None = None
     for low, _ in sorted(intervals.values()):
         members = {name: bounds for name, bounds in intervals.items() if bounds[0] <= low <= bounds[1]}

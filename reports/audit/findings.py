@@ -1,4 +1,4 @@
-"""What every question of the audit shares: findings, and printed numbers that may be off by half their last digit."""
+"""Define findings, and printed numbers that may be off by half their last digit, for every question of the audit."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ HALF = 0.0005
 
 @dataclass(frozen=True)
 class AuditFinding:
-    """The answer of the paper's numbers to one question."""
+    """Answer of the paper's numbers to a question."""
 
     id: str
     verdict: Literal["holds", "broken", "recovered"]  # recovered: a convention the paper does not state

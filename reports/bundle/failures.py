@@ -47,9 +47,15 @@ def failure_files(failed: Iterable[StoredFailure]) -> dict[str, bytes]:
 
 
 def failure_faults(failed: FailedRun, file: str, home: Home, split: RebuiltSplit | None) -> Iterator[str]:
-    """Yield all problems of a run without a result that was read from `file` of an unpacked bundle.
+    """Yield all problems of a run without a result that was read from an unpacked bundle.
 
-    It is held against the same rules as a result, but that it has tested: it may have ended before.
+    It is held against the same rules as a result, except that it has tested: it may have ended before.
+
+    Args:
+        failed: the run.
+        file: its path in the bundle.
+        home: the unpacked bundle.
+        split: the bundle's split that has its digest; None without such.
     """
     if PurePosixPath(file).parent.name != failed.key:
         yield f"its folder is not its key, {failed.key}"

@@ -1,4 +1,4 @@
-"""The ledger of test-split uses in a bundle: its lines on the bundle's splits, and whether they fit the records."""
+"""Write and check the ledger of test-split uses in a bundle: its lines on the bundle's splits must fit the records."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ NOT_HERE = "not in this bundle"
 
 @dataclass(frozen=True)
 class PublishedLedger:
-    """The text of a bundle's ledger, and the keys of its records of which the home logged no use."""
+    """Text of a bundle's ledger, and the keys of its records of which the home logged no use."""
 
     text: bytes
     unlogged: tuple[str, ...]
@@ -94,7 +94,7 @@ def _lines(bundle: WholeBundle, uses: Sequence[TestSetUse]) -> Iterator[Finding]
 
 
 def _is_key(use: TestSetUse) -> bool:
-    """Whether a key is that of a run of its system, or of a submission, which alone may have any name."""
+    """Return whether a key is that of a run of its system, or of a submission, which alone may have any name."""
     start, _, digest = use.key.rpartition("-")
     dataset, name = start[: len(use.dataset)], start[len(use.dataset) + 1 :]
     if dataset != use.dataset or not DIGEST.fullmatch(digest):
@@ -141,7 +141,7 @@ def _uses_of_records(bundle: WholeBundle, uses: Sequence[TestSetUse], unlogged: 
 
 
 def expected_use(record: Result | Submission) -> tuple[str, str, UsePurpose, str | None]:
-    """Data set, split, purpose and name of a record's use; None for a name that the record does not have."""
+    """Return data set, split, purpose and name of a record's use; None for a name that the record does not have."""
     dataset, split = record.identity["dataset"]["name"], record.identity["data"]
     if isinstance(record, Result):
         return dataset, split, "test", record.identity["model"]["name"]

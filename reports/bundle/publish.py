@@ -74,8 +74,8 @@ class PublishedBundle:
 def publish(items: Sequence[str], out: Path, home: Path) -> PublishedBundle:
     """Write the bundle of the results behind some items, or of all; the file appears when it is whole.
 
-    Raises UserError if there is nothing to publish, if the split of a result cannot be written because its data is not
-    prepared here, or if a file would hold a path of this machine.
+    Raises UserError if there is nothing to publish, or if a file would hold a path of this machine. The same if the
+    split of a result cannot be written because its data is not prepared here.
     """
     if out.suffix.lower() != ".zip":
         raise UserError(f"expected a name that ends in .zip, found {out}: --out FILE.zip")
@@ -144,7 +144,7 @@ def _tables(items: Sequence[str]) -> list[Table | Study]:
 
 
 def _chosen(collection: Collection, items: Sequence[Table | Study]) -> Collection:
-    """The results in some tables with their evaluations on other data; of all tables every submission."""
+    """Return the results in some tables with their evaluations on other data; of all tables every submission."""
     tables = tables_of(items)
     keys = {result.key for result in results_of_tables(tables, collection)}
     submissions = collection.submissions
@@ -158,19 +158,19 @@ def _chosen(collection: Collection, items: Sequence[Table | Study]) -> Collectio
 
 
 def _in_no_table(everything: Collection, chosen: Collection) -> tuple[str, ...]:
-    """A sentence for each result that no table shows, such as a second run of one training."""
+    """Return a sentence for each result that no table shows, such as a second run of one training."""
     keys = {stored.result.key for stored in chosen.stored}
     left = [stored.result.key for stored in everything.stored if stored.result.key not in keys]
     return tuple(f"{key}: it stands in no table" for key in left)
 
 
 def _of_run(submission: Submission, keys: set[str]) -> bool:
-    """Whether it is an evaluation of one of these runs."""
+    """Return whether it is an evaluation of one of these runs."""
     return submission.kind == "evaluated" and submission.identity["system"]["key"] in keys
 
 
 def _splits(identities: Iterable[Mapping[str, Any]], home: Path) -> dict[str, bytes]:
-    """A file for every split that something was counted on, or would have been."""
+    """Return a file for every split that something was counted on, or would have been."""
     files: dict[str, bytes] = {}
     absent: dict[str, str] = {}
     manifests: dict[str, Manifest] = {}
@@ -199,7 +199,7 @@ def _splits(identities: Iterable[Mapping[str, Any]], home: Path) -> dict[str, by
 
 
 def _own_data(identities: Iterable[Mapping[str, Any]]) -> dict[str, bytes]:
-    """The declarations of data sets that are not of this suite, which no other machine has."""
+    """Return the declarations of data sets that are not of this suite, which no other machine has."""
     datasets = (find_dataset(name) for name in sorted({identity["dataset"]["name"] for identity in identities}))
     return {
         f"data/{dataset.name}/{DECLARATION}": (
@@ -211,7 +211,7 @@ def _own_data(identities: Iterable[Mapping[str, Any]]) -> dict[str, bytes]:
 
 
 def _plain(raw: dict[str, Any]) -> bytes:
-    """JSON text, with the public parts of a provenance alone."""
+    """Return JSON text, with the public parts of a provenance alone."""
     if "provenance" in raw:
         raw = {
             **raw,
@@ -293,7 +293,7 @@ def _write(files: Mapping[str, bytes], folder: Path) -> None:
 
 
 def _zip(files: Mapping[str, bytes]) -> bytes:
-    """The archive of the files, without times, so that the same files give the same bytes."""
+    """Return the archive of the files, without times, so that the same files give the same bytes."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, content in sorted(files.items()):

@@ -142,7 +142,7 @@ class _guarded:
 
 
 def _names(folder: Path, problems: BundleProblems) -> tuple[set[str], bool]:
-    """The files of the folder that a bundle may hold, and whether it is safe to read what is in them.
+    """Return the files of the folder that a bundle may hold, and whether it is safe to read what is in them.
 
     Links, pipes and devices are named, and neither followed nor opened.
     """
@@ -195,7 +195,7 @@ def _content(path: Path) -> bytes:
 
 
 def _about(folder: Path, names: set[str], problems: BundleProblems) -> list[str]:
-    """The tables of a bundle."""
+    """Return the tables of a bundle."""
     tables: list[str] = []
     if ABOUT not in names:
         return tables
@@ -218,7 +218,7 @@ def _about(folder: Path, names: set[str], problems: BundleProblems) -> list[str]
 
 
 def _made_by_0_1(folder: Path) -> bool:
-    """Whether the bundle says that it is of rssam-bench 0.1; then no file of it can be checked here."""
+    """Return whether the bundle says that it is of rssam-bench 0.1; then no file of it can be checked here."""
     try:
         return bool(read_json(folder / ABOUT, follow_links=False)["schema"] == 1)
     except MALFORMED:
@@ -265,13 +265,13 @@ def _check_documents(folder: Path, names: set[str], tables: list[str], problems:
 
 
 def _difference(printed: str, expected: str) -> str:
-    """The parts of two lines around their first difference."""
+    """Return the parts of two lines around their first difference."""
     start = _first_difference(printed, expected) or 0
     begin = max(0, start - 20)
     return f"printed ...{printed[begin : start + 30]!r}, expected ...{expected[begin : start + 30]!r}"
 
 
 def _first_difference(printed: Sequence[str], expected: Sequence[str]) -> int | None:
-    """The index of the first item in which two sequences differ; None if they agree as far as both go."""
+    """Return the index of the first item in which two sequences differ; None if they agree as far as both go."""
     pairs = zip(printed, expected, strict=False)
     return next((index for index, (left, right) in enumerate(pairs) if left != right), None)

@@ -1,7 +1,7 @@
 """Tabulate calibration errors of predicted probabilities, and Dice at other thresholds, from results alone.
 
-None of it is a score. A threshold chosen on test images would be fitted to them; the best one is shown to tell whether
-a system was held back by its threshold.
+None of it is a score. A threshold chosen on test images would be fitted to them. The best is shown to tell whether a
+system was held back by its threshold.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from reports.tables.rs_sam_note import rs_sam_note
 
 @dataclass(frozen=True, eq=False)
 class CalibratedRow:
-    """One system: the histogram of all its replicates together."""
+    """System with the histogram of all its replicates together."""
 
     row: GroupedRow
     histogram: Histogram
@@ -40,7 +40,10 @@ def calibration_section(frames: Sequence[TableFrame], *, pictures: bool = True) 
 
 
 def _calibrated(group: RowGroup) -> list[CalibratedRow]:
-    """Rows all of whose replicates have a histogram, of the same bins; a collapsed row has no place beside scores."""
+    """Return rows all of whose replicates have a histogram, of the same bins.
+
+    A collapsed row has no place beside scores.
+    """
     rows = []
     for row in group.rows:
         histograms = [result.probabilities for result in row.results if result.probabilities is not None]

@@ -40,7 +40,7 @@ def scored_sections(report: Report, collection: Collection) -> list[ExtraSection
 
 
 def _transfer(collection: Collection) -> ExtraTable:
-    """Systems that were trained on one data set and tested on another."""
+    """Return the table of systems that were trained on one data set and tested on another."""
     by_key = {stored.result.key: stored.result for stored in collection.stored}
     rows, models = [], []
     for submission in collection.evaluated:
@@ -85,7 +85,7 @@ def _model(title: str) -> dict[str, Any]:
 
 
 def _others(scored: Sequence[Submission]) -> ExtraTable:
-    """Scored predictions on data sets without a row in any table."""
+    """Return the table of scored predictions on data sets without a row in any table."""
     return ExtraTable(
         id=OTHERS,
         caption="Scored predictions on data sets without a table here",
@@ -123,7 +123,7 @@ def _shared_notes(submissions: Sequence[Submission]) -> tuple[str, ...]:
 
 
 def _circumstances(submission: Submission) -> str:
-    """Mapped classes of one evaluation, images it may have been trained on, and whether it is a constant answer."""
+    """Return mapped classes of an evaluation, images that may be training images, whether it is a constant answer."""
     system = submission.identity["system"]
     pairs = [f"{before} as {after}" for before, after in system["classes"] if before != after]
     parts = [f"classes {', '.join(pairs)}"] if pairs else []
@@ -142,7 +142,7 @@ def _circumstances(submission: Submission) -> str:
 
 
 def _numbers(submission: Submission) -> tuple[str, str, str]:
-    """Dice, its interval, and Jaccard."""
+    """Return Dice, its interval, and Jaccard."""
     scores, limits = submission.scores, dice_interval(submission)
     shown = format_limits(limits.low, limits.high, missing="-")
     return format_number(scores.dice), shown, format_number(scores.jaccard)
@@ -164,7 +164,7 @@ def _title(dataset: str) -> str:
 
 
 def _tidy(submissions: Sequence[Submission]) -> pd.DataFrame:
-    """One line for each submission, not rounded."""
+    """Return a line for each submission, not rounded."""
     lines = []
     for submission in submissions:
         identity, limits = submission.identity, dice_interval(submission)

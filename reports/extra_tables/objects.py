@@ -24,7 +24,7 @@ from reports.tables.rows import GroupedRow, RowGroup, grouped, results_of
 
 @dataclass(frozen=True, eq=False)
 class ObjectScore:
-    """One metric of one row, means over its replicates: all its scores, and the interval of its headline score.
+    """Metric of a row, means over its replicates: all its scores, and the interval of its headline score.
 
     `undefined` counts the test images of all replicates that have nothing to score by themselves.
     """
@@ -36,7 +36,7 @@ class ObjectScore:
 
 @dataclass(frozen=True, eq=False)
 class ObjectRow:
-    """One system. `scores` lack the metrics that were not measured for all of its replicates."""
+    """System with its scores. `scores` lack the metrics that were not measured for all of its replicates."""
 
     row: GroupedRow
     scores: Mapping[ObjectMetric, ObjectScore]
@@ -44,7 +44,7 @@ class ObjectRow:
 
 @dataclass(frozen=True, eq=False)
 class ObjectTable:
-    """The measured rows of one data set under one setting, whose results may share a column."""
+    """Measured rows of a data set under a setting, whose results may share a column."""
 
     group: RowGroup
     metrics: tuple[ObjectMetric, ...]
@@ -54,7 +54,7 @@ class ObjectTable:
 
 @dataclass(frozen=True, eq=False)
 class ObjectTables:
-    """All tables of a report, and one sentence for each file of metrics that was left out."""
+    """Tables of a report, and a sentence for each file of metrics that was left out."""
 
     tables: tuple[ObjectTable, ...]
     damaged: tuple[str, ...]
@@ -86,7 +86,7 @@ def _table(group: RowGroup, measured: Mapping[str, MeasuredRun]) -> ObjectTable 
 def _scored(
     row: GroupedRow, metrics: Sequence[ObjectMetric], measured: Mapping[str, MeasuredRun], units: Units
 ) -> dict[ObjectMetric, ObjectScore]:
-    """The scores of a row under the metrics that all of its replicates have; none for a collapsed row."""
+    """Return the scores of a row under the metrics that all of its replicates have; none for a collapsed row."""
     if row.state != "done":
         return {}
     owners = units.owners(row.results)

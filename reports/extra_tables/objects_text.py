@@ -72,7 +72,7 @@ def cell(row: ObjectRow, metric: ObjectMetric) -> str:
 
 
 def _notes(table: ObjectTable) -> list[str]:
-    """The notes that a reader needs before comparing; commands stand in backquotes."""
+    """Return the notes that a reader needs before comparing; commands stand in backquotes."""
     names = {metric.name for metric in table.metrics}
     lines = ["; ".join(DEFINITIONS[name] for name in METRICS if name in names) + "."]
     if pooled := [metric.title for metric in table.metrics if metric.integer]:
@@ -90,7 +90,7 @@ def _notes(table: ObjectTable) -> list[str]:
 
 
 def _interval_notes(table: ObjectTable) -> list[str]:
-    """What intervals rest on, and why scores have none."""
+    """Return what intervals rest on, and why scores have none."""
     found = [score.interval for row in table.rows for score in row.scores.values()]
     over = dict.fromkeys(one.units for one in found if not one.why)
     missing = dict.fromkeys(one.why for one in found if one.why)
@@ -104,7 +104,7 @@ def _interval_notes(table: ObjectTable) -> list[str]:
 
 
 def _tidy(table: ObjectTable) -> pd.DataFrame:
-    """One line for each row and score, not rounded. `low` and `high` are of the headline score of each metric.
+    """Return a line for each row and score, not rounded. `low` and `high` are of the headline score of each metric.
 
     `undefined_images` of all replicates together have nothing to score by themselves.
     """

@@ -50,7 +50,7 @@ def draw_calibration(rows: Sequence[tuple[str, Histogram]]) -> bytes:
 
 
 def _reliability(axes: Axes, name: str, histogram: Histogram) -> None:
-    """Share that is true against predicted probability; a dot's area grows with the logarithm of its pixels."""
+    """Draw the share that is true against predicted probability; a dot's area grows with the log of its pixels."""
     mean, share, pixels = histogram.reliability(PARTS)
     axes.plot([0, 1], [0, 1], color=TRUTH, linewidth=0.8, linestyle=(0, (3, 2)))
     axes.plot(mean, share, color=LINE, linewidth=1)
@@ -60,7 +60,7 @@ def _reliability(axes: Axes, name: str, histogram: Histogram) -> None:
 
 
 def _sweep(axes: Axes, histogram: Histogram) -> None:
-    """Dice against the threshold, with what 0.5 gives and where it would be best."""
+    """Draw Dice against the threshold, with what 0.5 gives and where it would be best."""
     thresholds, dice = histogram.sweep()
     axes.axvline(0.5, color=TRUTH, linewidth=0.8, linestyle=(0, (3, 2)))
     axes.plot(thresholds, dice, color=SWEEP, linewidth=1)

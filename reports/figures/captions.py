@@ -43,7 +43,7 @@ def _not_a_reproduction(setting: Setting, blocks: Sequence[Block]) -> str:
 
 
 def _colours(blocks: Sequence[Block]) -> str:
-    """The colours of the maps, and the numbers under them."""
+    """Return a sentence on the colours of the maps, and the numbers under them."""
     binary = [block.dataset.title for block in blocks if len(block.dataset.classes) == 1]
     several = [block.dataset.title for block in blocks if len(block.dataset.classes) > 1]
     parts = []
@@ -86,7 +86,7 @@ def _rows(block: Block) -> str:
 
 
 def _data(figure: Figure, block: Block) -> str:
-    """Data, seeds and precision of one data set's rows, and the panels with another seed."""
+    """Return data, seeds and precision of the rows of a data set, and the panels with another seed."""
     titles = [panel.title for panel in figure.panels]
     ours = block.results[titles.index(figure.ours)]
     assert ours is not None

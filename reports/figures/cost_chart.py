@@ -26,7 +26,7 @@ LabelPlace = tuple[float, float, str]
 
 @dataclass(frozen=True)
 class CostMark:
-    """A system in a chart of cost. None where a number is not known."""
+    """System in a chart of cost. None where a number is not known."""
 
     title: str
     x: float
@@ -55,7 +55,7 @@ class CostChart:
 
 @dataclass(frozen=True)
 class _Point:
-    """A row before it is placed. The paper's number is left out where nothing can be compared with it."""
+    """Row before it is placed. The paper's number is left out where nothing can be compared with it."""
 
     title: str
     cost: float
@@ -66,7 +66,7 @@ class _Point:
 
     @property
     def values(self) -> list[float]:
-        """All numbers on the axis of Dice."""
+        """Return all numbers on the axis of Dice."""
         return [value for value in (self.dice, self.low, self.high, self.paper) if value is not None]
 
 
@@ -92,7 +92,7 @@ def cost_charts(
 def _chart(
     frame: TableFrame, kind: CostKind, rows: Sequence[tuple[dict[Any, Any], Result]], width: float, height: float
 ) -> CostChart | None:
-    """The chart of one kind of cost; None if the cost of no row is known."""
+    """Return the chart of one kind of cost; None if the cost of no row is known."""
     points, shown, without = [], [], []
     for row, result in rows:
         cost = kind.cost_of(result)
@@ -137,7 +137,7 @@ PixelBox = tuple[float, float, float, float]  # left, top, right, bottom
 
 
 def _covered(place: tuple[float, float], tops: Sequence[float]) -> PixelBox:
-    """The box of a mark with its interval and the paper's number."""
+    """Return the box of a mark with its interval and the paper's number."""
     left, top = place
     return left - 5, min(top - 5, *tops), left + 5, max(top + 5, *tops)
 
@@ -145,7 +145,7 @@ def _covered(place: tuple[float, float], tops: Sequence[float]) -> PixelBox:
 def _labels(
     places: Sequence[tuple[float, float]], titles: Sequence[str], marks: Sequence[PixelBox], width: float
 ) -> list[LabelPlace]:
-    """A place for each name near its mark that covers no mark and no name before it, as far as there is one."""
+    """Return a place for each name near its mark that covers no mark and no name before it, as far as there is one."""
     boxes = list(marks)
     labels = []
     for (left, top), title in zip(places, titles, strict=True):
@@ -166,7 +166,7 @@ def _labels(
 
 
 def _overlap(first: PixelBox, second: PixelBox) -> float:
-    """Square pixels that two boxes share."""
+    """Return the square pixels that two boxes share."""
     across = min(first[2], second[2]) - max(first[0], second[0])
     down = min(first[3], second[3]) - max(first[1], second[1])
     return across * down if across > 0 and down > 0 else 0.0

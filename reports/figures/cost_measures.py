@@ -1,7 +1,7 @@
 """Look up what a result's system costs: counted with the result, or measured by `rssam-bench speed`.
 
-A record of speed is of a result's system only if name, version and options, classes and the size of the images are
-those of the result. Nothing is scaled from another size, batch or device.
+A record of speed is of a result's system only if both have the same name, version, options, classes and size of images.
+Nothing is scaled from another size, batch or device.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ PRECISIONS: Mapping[str, str] = {"bf16-mixed": "bf16", "16-mixed": "fp16", "32-t
 
 
 class CostKind(Protocol):
-    """One chart's scale of cost."""
+    """Scale of cost of a chart."""
 
     @property
     def title(self) -> str:
-        """Title of the chart."""
+        """Return the title of the chart."""
 
     @property
     def unit(self) -> str:
-        """Unit of the cost."""
+        """Return the unit of the cost."""
 
     @property
     def where(self) -> str:
-        """Device and conditions of the measurement; "" for what is counted."""
+        """Return device and conditions of the measurement; "" for what is counted."""
 
     def cost_of(self, result: Result) -> float | None:
         """Return the cost of a result's system in `unit`; None where it is not known."""
@@ -43,7 +43,7 @@ class CostKind(Protocol):
 
 @dataclass(frozen=True)
 class CountedCost:
-    """A count that results carry; old ones lack some."""
+    """Count that results carry; old results lack some."""
 
     title: str
     unit: str
@@ -52,7 +52,7 @@ class CountedCost:
     where: str = ""
 
     def cost_of(self, result: Result) -> float | None:
-        """See CostKind."""
+        """Return the count in the chart's unit; None if the result lacks it."""
         count = result.parameters.get(self.name)
         return None if count is None else count / self.scale
 
@@ -122,7 +122,7 @@ class MeasuredCost:
 
     @property
     def where(self) -> str:
-        """Device, precision, and conditions that are not the usual ones."""
+        """Return device, precision, and conditions that are not the usual ones."""
         return str(self.conditions)
 
     def timing(self, result: Result) -> Timing | None:
@@ -131,7 +131,7 @@ class MeasuredCost:
         return max(fitting, key=lambda timing: timing.finished, default=None)
 
     def cost_of(self, result: Result) -> float | None:
-        """See CostKind."""
+        """Return the measured milliseconds; None if the result's system was not measured."""
         timing = self.timing(result)
         return None if timing is None else timing.milliseconds
 

@@ -67,7 +67,7 @@ def style() -> Iterator[None]:
 
 
 class _Sheet:
-    """One page being drawn, from the top."""
+    """Page being drawn, from the top."""
 
     def __init__(self, figure: Figure, blocks: Sequence[Block]) -> None:
         self.figure = figure
@@ -154,7 +154,7 @@ class _Sheet:
                     axes.add_patch(circle)
 
     def _cell(self, column: int, top: float, height: float) -> Axes:
-        """Empty axes at a place of the grid."""
+        """Return empty axes at a place of the grid."""
         box = (self._left(column), self.height - top - height, self.cell, height)
         scale = (self.figure.width, self.height, self.figure.width, self.height)
         left, bottom, across, up = (value / whole for value, whole in zip(box, scale, strict=True))
@@ -166,7 +166,7 @@ class _Sheet:
         return axes
 
     def _text(self, x: float, y: float, text: str, **style: Any) -> None:
-        """Centred text at a place counted from the top left."""
+        """Write centred text at a place counted from the top left."""
         position = x / self.figure.width, 1 - y / self.height
         self.page.text(*position, text, ha="center", fontsize=self.size, linespacing=1.0, **style)
 
@@ -187,7 +187,7 @@ class _Sheet:
 
 
 def _shortened(name: str, letters: int) -> str:
-    """A long name without its middle."""
+    """Return a long name without its middle."""
     if len(name) <= letters:
         return name
     kept = max(letters - 1, 2)
@@ -195,7 +195,7 @@ def _shortened(name: str, letters: int) -> str:
 
 
 def _legends(figure: Figure, blocks: Sequence[Block]) -> list[list[Artist]]:
-    """One line for the errors, one for the classes of each data set that has several, one for the circles."""
+    """Return a line for the errors, one for the classes of each data set that has several, one for the circles."""
     lines: list[list[Artist]] = []
     scenes = [scene for block in blocks if len(block.dataset.classes) == 1 for scene in block.scenes]
     if scenes:

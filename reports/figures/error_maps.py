@@ -26,7 +26,7 @@ THINNEST = 3
 
 @dataclass(frozen=True)
 class Change:
-    """A connected part of an image on which two predictions differ in correctness, as the circle around its box."""
+    """Connected part of an image on which two predictions differ in correctness, as the circle around its box."""
 
     row: float
     column: float

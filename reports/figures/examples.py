@@ -28,7 +28,10 @@ from reports.statistics.per_image import image_dice, typical_images
 
 @dataclass(frozen=True, eq=False)
 class Scene:
-    """One test image. `predictions` and `dice` have one entry a panel, None where nothing can be shown."""
+    """Test image with what is shown of it.
+
+    `predictions` and `dice` have one entry a panel, None where nothing can be shown.
+    """
 
     stem: str
     image: Picture
@@ -39,7 +42,7 @@ class Scene:
 
 @dataclass(frozen=True, eq=False)
 class Block:
-    """The rows of one data set. All its results were made on the same data with the same precision."""
+    """Rows of a data set. All its results were made on the same data with the same precision."""
 
     dataset: Dataset
     results: tuple[Result | None, ...]  # one a panel; None where nothing can be shown
@@ -53,7 +56,7 @@ class Block:
 
     @property
     def shown(self) -> tuple[Result, ...]:
-        """The results that can be shown."""
+        """Return the results that can be shown."""
         return tuple(result for result in self.results if result is not None)
 
 
@@ -100,7 +103,7 @@ ResultPair = tuple[Result, Result]
 
 
 def _pairs(figure: Figure, group: ResultGroup) -> list[ResultPair]:
-    """Results of `ours` and `reference` with the same seed on the same images, lowest (split seed, seed) first."""
+    """Return results of `ours` and `reference` with equal seeds and images, lowest (split seed, seed) first."""
     by_title = {row.row.labels[0]: row.results for row in group.rows}
     return [
         (ours, reference)
@@ -168,7 +171,7 @@ def _block(
 
 
 def _companion(results: Sequence[Result], ours: Result) -> Result | None:
-    """The result to show beside `ours`: on the same images, with its seed or otherwise the lowest."""
+    """Return the result to show beside `ours`: on the same images, with its seed or otherwise the lowest."""
     alike = [result for result in results if _same_images(result, ours)]
     return min(alike, key=lambda result: result.identity["seed"] != ours.identity["seed"], default=None)
 
@@ -178,7 +181,10 @@ def _same_images(result: Result, other: Result) -> bool:
 
 
 def _predicted(home: Path, result: Result, stems: Sequence[str]) -> dict[str, Labels]:
-    """Predicted labels of these images. Only they are kept: all predictions of eleven systems are large."""
+    """Return the predicted labels of these images.
+
+    Only they are kept: all predictions of eleven systems are large. Raises DataError.
+    """
     store = Store(home)
     try:
         stored = read_predictions(store.work(result.key) / PREDICTIONS, binary=len(result.classes) == 1)

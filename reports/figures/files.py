@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class RenderedFigure:
-    """One figure under one setting. `page` is None where there is nothing to show; `notes` say what is missing."""
+    """Figure under a setting. `page` is None where there is nothing to show; `notes` say what is missing."""
 
     name: str  # of its files, without the ending
     page: Page | None
@@ -35,7 +35,7 @@ class RenderedFigure:
 
 @dataclass(frozen=True, eq=False)
 class FigureFiles:
-    """The files of one figure by name, the caption of each by its name without the ending, and what is missing."""
+    """Files of a figure by name, the caption of each by its name without the ending, and what is missing."""
 
     files: dict[str, bytes]
     captions: dict[str, tuple[str, ...]]
@@ -131,7 +131,7 @@ def named_images(named: Sequence[str]) -> list[tuple[str, str]]:
 
 
 def _missing(figure: Figure, setting: Setting, block: Block, named: Sequence[str]) -> list[str]:
-    """Notes on what cannot be shown on one data set."""
+    """Return notes on what cannot be shown on a data set."""
     notes = [f"{problem}." for problem in block.problems]
     if absent := missing_panels(figure, block):
         notes.append(f"not run on {block.dataset.name}: {', '.join(absent)}. To fill them: `{remedy(figure, setting)}`")

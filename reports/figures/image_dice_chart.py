@@ -35,7 +35,7 @@ class Ridge:
 
 @dataclass(frozen=True)
 class Distribution:
-    """All rows of a table, from the top."""
+    """Rows of a table, from the top."""
 
     x: Axis
     height: float
@@ -77,7 +77,7 @@ def _ridge(title: str, results: Sequence[Result], x: Axis, base: float) -> Ridge
 
 
 def _outline(values: FloatArray, x: Axis, base: float) -> str:
-    """A closed outline of the histogram, smoothed over its neighbours, in points."""
+    """Return a closed outline of the histogram, smoothed over its neighbours, in points."""
     if not values.size:
         return ""
     heights, edges = np.histogram(values, BINS, (0.0, 1.0))

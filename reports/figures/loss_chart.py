@@ -25,7 +25,7 @@ class LossCurve:
 
 @dataclass(frozen=True)
 class LossCurves:
-    """The losses of one row: all its replicates on the axes that the whole table shares."""
+    """Losses of a row: all its replicates on the axes that the whole table shares."""
 
     title: str
     x: Axis

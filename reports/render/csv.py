@@ -14,9 +14,9 @@ from rssam.escape import csv_cell
 def render(frames: Sequence[TableFrame]) -> str:
     """Return all frames of one table; a missing number is an empty field, the paper has none for the extra scores.
 
-    `low` and `high` are the 95 % interval over test units, `spread` the standard deviation over replicates,
-    `p_adjusted` that of no difference from the reference row (see `TableFrame`). `runs` says in words which replicates
-    have no result.
+    `low` and `high` are the 95 % interval over test units, `spread` the standard deviation over replicates.
+    `p_adjusted` is that of no difference from the reference row (see `TableFrame`). `runs` says in words which
+    replicates have no result.
     """
     return _text(pd.DataFrame([line for frame in frames for line in _lines(frame)]))
 

@@ -98,7 +98,7 @@ def prose(text: str) -> Markup:
 def _table_views(
     report: Report, verdicts: Badges, speed: Sequence[Mapping[str, Any]]
 ) -> list[tuple[object, list[tuple[str, TableView, str]]]]:
-    """Each table with its frames: an anchor, the view, and the anchor of the frame that shows the same runs' charts."""
+    """Return each table with its frames: an anchor, the view, and the anchor of the frame with the same charts."""
     tables: list[tuple[object, list[tuple[str, TableView, str]]]] = []
     charted: dict[tuple[str, ...], str] = {}
     taken: set[str] = set()

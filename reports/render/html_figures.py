@@ -35,7 +35,7 @@ JPEG_QUALITY = 85
 
 @dataclass(frozen=True)
 class Panel:
-    """One picture of a scene. `uri` is None where the system was not run."""
+    """Picture of a scene. `uri` is None where the system was not run."""
 
     title: str
     uri: str | None
@@ -46,7 +46,7 @@ class Panel:
 
 @dataclass(frozen=True)
 class SceneView:
-    """One test image: panels of the image itself, its truth, then of every system."""
+    """Test image with panels of the image itself, its truth, then of every system."""
 
     dataset: str
     stem: str
@@ -55,7 +55,7 @@ class SceneView:
 
 @dataclass(frozen=True)
 class FigureView:
-    """One figure under one setting; without scenes there are only notes that say why, and how to get them."""
+    """Figure under a setting; without scenes there are only notes that say why, and how to get them."""
 
     figure: Figure
     setting: str
@@ -162,7 +162,7 @@ def class_map(picture: Picture) -> str:
 
 
 def _bounded(image: Image.Image, resampling: Image.Resampling, side: int = SIDE) -> Image.Image:
-    """The image, downsampled to `side` if it is larger."""
+    """Return the image, downsampled to `side` if it is larger."""
     longer = max(image.size)
     if longer <= side:
         return image
@@ -171,7 +171,7 @@ def _bounded(image: Image.Image, resampling: Image.Resampling, side: int = SIDE)
 
 
 def _legend(blocks: Sequence[Block]) -> tuple[tuple[str, str], ...]:
-    """The names of the maps' colours, each once."""
+    """Return the names of the maps' colours, each once."""
     entries: dict[tuple[str, str], None] = {}
     for block in blocks:
         colours = error_maps.ERROR_COLOURS

@@ -23,7 +23,7 @@ AnchoredFrames = Sequence[tuple[str, TableFrame]]
 
 @dataclass(frozen=True)
 class MatrixCell:
-    """One run: its Dice, or its state in words; `anchor` is where the page shows more."""
+    """Run in the matrix: its Dice, or its state in words; `anchor` is where the page shows more."""
 
     text: str
     state: RowState
@@ -41,7 +41,7 @@ class RunMatrix:
 
 @dataclass(frozen=True)
 class RunsAtAGlance:
-    """All runs of the reported tables under one setting: the systems, and the variants of RS-SAM on one data set."""
+    """Runs of the reported tables under a setting: the systems, and the variants of RS-SAM on one data set."""
 
     caption: str
     matrices: tuple[RunMatrix, ...]
@@ -68,7 +68,7 @@ def runs_at_a_glance(frames: AnchoredFrames) -> RunsAtAGlance | None:
 
 
 def _setting(frames: AnchoredFrames) -> Setting:
-    """The setting of most results on the paper's own data sets; of equals the paper's first."""
+    """Return the setting of most results on the paper's own data sets; of equals the paper's first."""
     keys: dict[Setting, set[str]] = {PAPER_SETTING: set()}
     for _, frame in frames:
         if frame.setting.dataset is None:
@@ -77,7 +77,7 @@ def _setting(frames: AnchoredFrames) -> Setting:
 
 
 def _is_variant(found: Mapping[str, PaperRun]) -> bool:
-    """Whether runs of a name are in none of the tables that compare systems."""
+    """Return whether runs of a name are in none of the tables that compare systems."""
     return not any({"table1", "table2", "table3"} & set(run.tables) for run in found.values())
 
 
@@ -91,7 +91,7 @@ def _matrix(by_name: Mapping[str, Mapping[str, PaperRun]], cells: Mapping[int, M
 
 
 def _cell(run: PaperRun, setting: Setting, frames: AnchoredFrames) -> MatrixCell:
-    """A run as the first frame with a result of it shows it; without a result, as not run."""
+    """Return a run as the first frame with a result of it shows it; without a result, as not run."""
     where = " and ".join(name.replace("table", "Table ") for name in run.tables)
     title = f"{run.name} on {find_dataset(run.dataset).title}, {where}"
     first = run.tables[0]

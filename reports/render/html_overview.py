@@ -28,7 +28,7 @@ class Coverage:
 
 @dataclass(frozen=True)
 class Overview:
-    """The head of a report. `state` has one sentence a line, the gravest first; `facts` are terms with their texts."""
+    """Head of a report. `state` has one sentence a line, the gravest first; `facts` are terms with their texts."""
 
     state: tuple[str, ...]
     facts: tuple[tuple[str, str], ...]
@@ -53,7 +53,7 @@ def overview(report: Report, collection: Collection) -> Overview:
 
 
 def _is_done(collection: Collection, run: Run) -> bool:
-    """Whether the user has a result of a run, and no replicate of it without one."""
+    """Return whether the user has a result of a run, and no replicate of it without a result."""
     own = [stored for stored in collection.tried(run) if stored.source == "own"]
     return bool(own) and all(isinstance(stored, StoredResult) for stored in own)
 
@@ -66,7 +66,7 @@ def results(report: Report, collection: Collection, source: ResultSource) -> tup
 
 
 def _different_runs(tables: Sequence[Table]) -> list[Run]:
-    """The runs behind all rows under the paper's setting, each once."""
+    """Return the runs behind all rows under the paper's setting, each once."""
     runs = (declare(PAPER_SETTING, table, row) for table in tables for row in table.rows)
     return list({canonical(run.declared()): run for run in runs if run is not None}.values())
 
@@ -74,7 +74,7 @@ def _different_runs(tables: Sequence[Table]) -> list[Run]:
 def _state(
     report: Report, own: Sequence[Result], published: Sequence[Result], done: int, runs: int
 ) -> list[str]:  # fmt: skip
-    """The sentences that a reader must know first."""
+    """Return the sentences that a reader must know first."""
     asked = [*(table for table, _ in report.tables), *(group.table for group in report.studies), TABLES["table5"]]
     begin = command(asked[0], Setting(asked[0].profile))
     lost = [sentence] if (sentence := report.without_result("own")) else []
@@ -111,7 +111,7 @@ def _state(
 
 
 def _facts(results: Sequence[Result]) -> list[tuple[str, str]]:
-    """Profile, data, seeds, software, device and days, as the results recorded them."""
+    """Return profile, data, seeds, software, device and days, as the results recorded them."""
     records = [result.provenance for result in results]
     versions = [record.get("versions") or {} for record in records]
     software = {
@@ -146,5 +146,5 @@ def _coverage(report: Report, table: Table) -> Coverage:
 
 
 def _distinct(values: Iterable[object]) -> str:
-    """The different values that were recorded, in a sentence."""
+    """Return the different values that were recorded, in a sentence."""
     return join_words(sorted({str(value) for value in values if value}))

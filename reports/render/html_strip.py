@@ -31,7 +31,7 @@ QUANTILES = (0.75, 0.5, 0.25)
 
 @dataclass(frozen=True)
 class StripScene:
-    """One test image with the data URIs of its three pictures."""
+    """Test image with the data URIs of its three pictures."""
 
     stem: str
     dice: str
@@ -42,7 +42,7 @@ class StripScene:
 
 @dataclass(frozen=True)
 class Strip:
-    """A few test images of one run, with the colours of its classes as CSS."""
+    """Test images of a run, a few, with the colours of its classes as CSS."""
 
     system: str
     data: str
@@ -100,7 +100,7 @@ def _strip(result: Result, home: Path) -> Strip | None:
 
 
 def _spread(result: Result) -> tuple[str, ...]:
-    """The images at the quantiles of Dice among those whose truth holds a class."""
+    """Return the images at the quantiles of Dice among those whose truth holds a class."""
     dice = image_dice(result.counts)
     has_truth = np.flatnonzero((result.counts.tp + result.counts.fn).sum(axis=1) > 0).tolist()
     ordered = sorted(has_truth, key=lambda index: (dice[index], result.images[index]))

@@ -32,7 +32,7 @@ BadgeShape = Literal["circle", "up", "down", "diamond", "cross", "dash", "ring"]
 
 @dataclass(frozen=True)
 class Badge:
-    """A verdict: its word, a shape that says the same without colour, and the details shown on demand."""
+    """Verdict on the page: its word, a shape that says the same without colour, and the details shown on demand."""
 
     word: str
     shape: BadgeShape
@@ -63,7 +63,10 @@ class IntervalBar:
 
 @dataclass(frozen=True)
 class HtmlCell:
-    """One cell. `value` is what a column sorts by: a number, a text, or None for what stands last."""
+    """Cell of a table on the page.
+
+    `value` is what a column sorts by: a number, a text, or None for what stands last.
+    """
 
     kind: ColumnKind
     text: str
@@ -76,7 +79,7 @@ class HtmlCell:
 
 @dataclass(frozen=True)
 class ColumnHead:
-    """A column. `group` is the score it stands under; `scale` the axis its intervals are drawn on."""
+    """Head of a column. `group` is the score it stands under; `scale` the axis its intervals are drawn on."""
 
     group: str
     text: str
@@ -86,7 +89,7 @@ class ColumnHead:
 
 @dataclass(frozen=True)
 class ReplicateDetails:
-    """One result behind a row: its seeds, scores and provenance in words."""
+    """Result behind a row: its seeds, scores and provenance in words."""
 
     seeds: str
     scores: tuple[tuple[str, str], ...]
@@ -95,7 +98,7 @@ class ReplicateDetails:
 
 @dataclass(frozen=True)
 class TableRow:
-    """A row; `replicates` is empty where nothing was run."""
+    """Row of a table on the page; `replicates` is empty where nothing was run."""
 
     title: str
     state: str
@@ -108,7 +111,7 @@ class TableRow:
 
 @dataclass(frozen=True)
 class TableView:
-    """One frame on the page."""
+    """Frame on the page."""
 
     frame: TableFrame
     heads: tuple[ColumnHead, ...]
@@ -157,7 +160,7 @@ def table_view(
 
 @dataclass(frozen=True)
 class _ScoreColumn:
-    """One score over all rows, and whether verdicts follow it."""
+    """Score over all rows, and whether verdicts follow it."""
 
     name: str
     verdicts: bool
@@ -237,7 +240,7 @@ def _table_row(
 
 
 def _scale(frame: TableFrame, score: str) -> Axis | None:
-    """The common scale of a column that has intervals; None where there is nothing to draw."""
+    """Return the common scale of a column that has intervals; None where there is nothing to draw."""
     if score not in frame.interval_columns:
         return None
     names = [name for name in (score, f"{score}_paper", f"{score}_low", f"{score}_high") if name in frame.rows]

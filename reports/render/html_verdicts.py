@@ -27,7 +27,7 @@ WIDTH = 200
 
 @dataclass(frozen=True)
 class Gap:
-    """A verdict with its difference from the paper and its ±T in pixels; None where there is no such number."""
+    """Verdict with its difference from the paper and its ±T in pixels; None where there is no such number."""
 
     verdict: Verdict
     badge: Badge
@@ -38,7 +38,7 @@ class Gap:
 
 @dataclass(frozen=True)
 class Gaps:
-    """All verdicts on one data set, drawn on one scale."""
+    """Verdicts on a data set, drawn on one scale."""
 
     axis: Axis
     zero: float

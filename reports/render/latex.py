@@ -94,7 +94,7 @@ def _signed(text: str) -> str:
 
 
 def _heads(heads: Sequence[Column]) -> tuple[str, ...]:
-    """Scores over their columns with rules below them; a heading by itself on both lines, so that it stays narrow."""
+    """Return scores over their columns with rules below them; a lone heading is on both lines, and so stays narrow."""
     upper, rules, lower, first = [], [], [], 1
     for group, members in groupby(heads, key=lambda column: column.group):
         names = [column.heading for column in members]
@@ -111,7 +111,7 @@ def _heads(heads: Sequence[Column]) -> tuple[str, ...]:
 
 
 def _cell(cell: Cell) -> str:
-    """A cell with a true minus sign where a number is negative, marked, and with a dagger where it differs."""
+    """Return a cell with a true minus sign where a number is negative, marked, and with a dagger where it differs."""
     text = f"${cell.text}$" if re.fullmatch(r"[+-][\d.]+", cell.text) else latex(cell.text)
     marked = {"best": rf"\textbf{{{text}}}", "second": rf"\underline{{{text}}}"}.get(cell.mark, text)
     # No width, so that digits stay below each other.

@@ -20,7 +20,7 @@ from rssam.escape import markdown, markdown_prose
 
 @dataclass(frozen=True)
 class Picture:
-    """A figure on the page: its file without the ending, and its caption in sentences."""
+    """Figure on the page: its file without the ending, and its caption in sentences."""
 
     figure: Figure
     name: str

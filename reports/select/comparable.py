@@ -28,7 +28,7 @@ RowState = Literal["done", "not run", "collapsed", "diverged", "failed", "scored
 
 @dataclass(frozen=True, eq=False)
 class ResultGroupRow:
-    """A row of a table with its run (None where the setting does not suit the system) and the replicates found.
+    """Row of a table with its run (None where the setting does not suit the system) and the replicates found.
 
     One replicate that collapsed, diverged or failed takes the row: a mean over the others would flatter the system.
     """
@@ -40,12 +40,12 @@ class ResultGroupRow:
 
     @property
     def collapsed(self) -> tuple[Result, ...]:
-        """Replicates that did not reach the constant answer."""
+        """Return the replicates that did not reach the constant answer."""
         return tuple(result for result in self.results if result.collapsed)
 
     @property
     def state(self) -> RowState:
-        """What the row is in one word; it has a score only where that is "done"."""
+        """Return the state of the row in one word; it has a score only where that is "done"."""
         states = {failed.state for failed in self.failed}
         if "diverged" in states:
             return "diverged"
@@ -57,7 +57,7 @@ class ResultGroupRow:
 
     @property
     def runs(self) -> str:
-        """The replicates in words where some have no result: "2 of 3 runs, 1 diverged"; otherwise their number."""
+        """Return replicates in words if some have no result: "2 of 3 runs, 1 diverged"; otherwise their number."""
         if not self.failed:
             return str(len(self.results))
         total = len(self.results) + len(self.failed)
@@ -68,7 +68,7 @@ class ResultGroupRow:
 
 @dataclass(frozen=True, eq=False)
 class ResultGroup:
-    """One table under one setting, all of whose results were made on the same data with the same precision."""
+    """Group of results of a table under a setting, all of them made on the same data with the same precision."""
 
     table: Table
     setting: Setting
@@ -79,32 +79,32 @@ class ResultGroup:
 
     @property
     def results(self) -> tuple[Result, ...]:
-        """Every result of the group, each once."""
+        """Return every result of the group, each once."""
         return tuple({result.key: result for row in self.rows for result in row.results}.values())
 
     @property
     def failed(self) -> tuple[FailedRun, ...]:
-        """Every run of the group without a result, each once."""
+        """Return every run of the group without a result, each once."""
         return tuple({failed.key: failed for row in self.rows for failed in row.failed}.values())
 
     @property
     def dataset(self) -> str:
-        """Name of the data set that the results are on."""
+        """Return the name of the data set that the results are on."""
         return self.setting.dataset or self.table.dataset
 
     @property
     def filled(self) -> tuple[ResultGroupRow, ...]:
-        """Rows that have a result."""
+        """Return the rows that have a result."""
         return tuple(row for row in self.rows if row.results)
 
     @property
     def tried(self) -> tuple[ResultGroupRow, ...]:
-        """Rows that have a result, or a run without one."""
+        """Return the rows that have a result, or a run without a result."""
         return tuple(row for row in self.rows if row.results or row.failed)
 
     @property
     def missing(self) -> int:
-        """Number of rows of the table that were not run, controls and own systems not counted."""
+        """Return the number of rows of the table that were not run, controls and own systems not counted."""
         return len(self.table.rows) - len([row for row in self.tried if row.row in self.table.rows])
 
 
@@ -113,8 +113,8 @@ def comparable_groups(table: Table, collection: Collection, setting: Setting) ->
 
     A control, and a system of the user's own, is a row of every group in which it has a result.
 
-    Results are in different groups if owner, precision or the sentence on the data differ. Of the others, those are in
-    different groups that disagree on the digest of one split, or of one checkpoint: a replicate that could belong to
+    Results are in different groups if owner, precision or the sentence on the data differ. Other results are in
+    different groups if they disagree on the digest of one split, or of one checkpoint. A replicate that could belong to
     either side then stands alone.
     """
     table = with_own_systems(table, collection)
@@ -156,7 +156,7 @@ def _split(all_stored: Sequence[StoredRun]) -> list[tuple[list[StoredRun], Dispu
 
 
 def _belongs(stored: StoredFailure, members: Sequence[StoredRun]) -> bool:
-    """Whether a run without a result has owner, precision, data (if known) and files of these runs."""
+    """Return whether a run without a result has owner, precision, data (if known) and files of these runs."""
     known = {name: digest for member in members for name, digest in _digests(member.result).items()}
     own = _digests(stored.result)
     *column, data = _column(stored)
@@ -166,7 +166,7 @@ def _belongs(stored: StoredFailure, members: Sequence[StoredRun]) -> bool:
 
 
 def _column(stored: StoredRun) -> tuple[str, ...]:
-    """What is alike in all runs of a column: owner, precision, and the sentence on the data."""
+    """Return what is alike in all runs of a column: owner, precision, and the sentence on the data."""
     return stored.source, stored.result.identity["precision"], stored.result.data_description
 
 
@@ -195,7 +195,7 @@ def _group_order(group: tuple[list[StoredRun], DisputedFiles]) -> tuple[str, int
 
 
 def _digests(result: Result | FailedRun) -> dict[str, str]:
-    """What must not differ between results that share a column: the files of a split and of each checkpoint."""
+    """Return what must not differ between results that share a column: the files of a split and of each checkpoint."""
     identity = result.identity
     encoder = identity["model"]["options"].get("encoder", identity["model"]["name"])
     weights = {f"weights {encoder} {number}": digest for number, digest in enumerate(identity["weights"])}

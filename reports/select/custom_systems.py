@@ -27,7 +27,7 @@ def with_own_systems(table: Table, collection: Collection) -> Table:
 
 
 def _labels(models: list[Model], classes: dict[Model, str]) -> dict[Model, str]:
-    """Titles marked as the user's own, with version or class where titles are equal."""
+    """Return titles marked as the user's own, with version or class where titles are equal."""
     labels = {model: f"{model.title} ({OWN_SYSTEM})" for model in models}
     more = {model: f"version {model.version}" for model in models}, classes
     for distinction in more:

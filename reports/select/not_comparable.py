@@ -153,12 +153,12 @@ def _without_result(group: ResultGroup, row: ResultGroupRow) -> Reason:
 
 
 def _whole(group: ResultGroup, row: ResultGroupRow) -> bool:
-    """Whether all images of the data set were used: of a part, its size and share say nothing more."""
+    """Return whether all images of the data set were used: of a part, its size and share say nothing more."""
     return not _data(group, row) and PROFILES[group.setting.profile].recipe.limit is None
 
 
 def _official(group: ResultGroup, row: ResultGroupRow) -> Reason:
-    """A published split must have its published sizes."""
+    """Return why a published split has not its published sizes, "" if it has."""
     official = find_dataset(group.dataset).official_sizes
     if official is None or not _whole(group, row):
         return ""
@@ -171,10 +171,10 @@ def _official(group: ResultGroup, row: ResultGroupRow) -> Reason:
 
 
 def _share(group: ResultGroup, row: ResultGroupRow) -> Reason:
-    """Another share of foreground in the test images than the paper's tables imply: then other images or labels.
+    """Return why the test images have another share of foreground than the paper's tables imply, "" if they do not.
 
-    The paper's own split and each of ours are random draws of the same images, so that a share may differ by chance;
-    an official split may not.
+    They are then other images or labels. The paper's own split and each of ours are random draws of the same images, so
+    that a share may differ by chance. An official split may not.
     """
     implied = IMPLIED_FOREGROUND.get(group.dataset)
     if implied is None or not _whole(group, row) or any(result.average != "foreground" for result in row.results):

@@ -32,27 +32,27 @@ AnyRecord = TypeVar("AnyRecord", Result, FailedRun, Submission)
 
 @dataclass(frozen=True, eq=False)
 class StoredResult:
-    """A usable result and whose it is. A published result never counts as a run of the user's."""
+    """Result that a report may use, and whose it is. A published result never counts as a run of the user's."""
 
     result: Result
     source: ResultSource
 
     @property
     def replicate(self) -> tuple[int, int]:
-        """(split seed, seed)."""
+        """Return (split seed, seed)."""
         return self.result.identity["split_seed"], self.result.identity["seed"]
 
 
 @dataclass(frozen=True, eq=False)
 class StoredFailure:
-    """A run without a result, because it diverged or failed, and whose it is."""
+    """Run without a result, because it diverged or failed, and whose it is."""
 
     result: FailedRun  # what there is in place of one
     source: ResultSource
 
     @property
     def replicate(self) -> tuple[int, int]:
-        """(split seed, seed)."""
+        """Return (split seed, seed)."""
         return self.result.identity["split_seed"], self.result.identity["seed"]
 
 
@@ -61,7 +61,7 @@ StoredRun = StoredResult | StoredFailure
 
 @dataclass(frozen=True, eq=False)
 class Collection:
-    """All usable results. `damaged` and `left_out` have one sentence for each file that no table uses."""
+    """Collection of all usable results. `damaged` and `left_out` have one sentence for each file that no table uses."""
 
     stored: tuple[StoredResult, ...]
     damaged: tuple[str, ...] = ()
@@ -71,7 +71,7 @@ class Collection:
 
     @property
     def runs(self) -> tuple[StoredRun, ...]:
-        """Every run that was tried: those with a result, then those without."""
+        """Return every run that was tried: those with a result, then those without."""
         return (*self.stored, *self.failed)
 
     def scored_on(self, dataset: str) -> tuple[Submission, ...]:
@@ -80,7 +80,7 @@ class Collection:
 
     @cached_property
     def known(self) -> dict[str, tuple[object, Any]]:
-        """What `settings` worked out for a table of this collection, by the table's id, with the table itself."""
+        """Return what `settings` worked out for tables of this collection, by table id, with the table itself."""
         return {}
 
     @cached_property
@@ -90,7 +90,7 @@ class Collection:
 
     @cached_property
     def evaluated(self) -> tuple[Submission, ...]:
-        """Systems that were evaluated on other data than they were trained on."""
+        """Return the systems that were evaluated on other data than they were trained on."""
         evaluated = [submission for submission in self.submissions if submission.kind == "evaluated"]
         return tuple(
             sorted(evaluated, key=lambda submission: (submission.dataset, submission.name.casefold(), submission.key))
@@ -170,7 +170,10 @@ def profile_of(result: Result | FailedRun) -> str | None:
 
 
 def _reason(record: Result | FailedRun | Submission) -> str | None:
-    """Why a record belongs in no table; one that fits its kinds and cannot be told has its error as the reason."""
+    """Return why a record belongs in no table.
+
+    A record that fits its kinds and cannot be told has its error as the reason.
+    """
     try:
         with decoding():
             if not isinstance(record, FailedRun):
@@ -181,7 +184,7 @@ def _reason(record: Result | FailedRun | Submission) -> str | None:
 
 
 def _outdated(result: Result | FailedRun) -> str | None:
-    """Why a complete record belongs in no table of this version."""
+    """Return why a complete record belongs in no table of this version; None if it does."""
     identity = result.identity
     if reason := _superseded(identity):
         return reason
@@ -194,7 +197,7 @@ def _outdated(result: Result | FailedRun) -> str | None:
 
 
 def _superseded(identity: Mapping[str, Any]) -> str | None:
-    """Why counts under this identity belong to another version: of the protocol, or of their data set."""
+    """Return why counts under this identity belong to another version: of the protocol, or of their data set."""
     if identity.get("protocol") != PROTOCOL:
         return f"made under protocol {identity.get('protocol')}, this version has {PROTOCOL}"
     try:

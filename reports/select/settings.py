@@ -87,9 +87,9 @@ def describe(setting: Setting) -> str:
 
 
 def _explained(collection: Collection, table: Table) -> dict[Setting, set[str]]:
-    """Each candidate setting with the keys of the table's results under it.
+    """Return each candidate setting with the keys of the table's results under it.
 
-    Worked out once for a collection: every table of a report asks for those of all tables.
+    It is worked out once for a collection: every table of a report asks for those of all tables.
     """
     of_table, _ = collection.known.get(table.id, (None, None))
     if of_table is not table:
@@ -111,7 +111,7 @@ def _explained_anew(collection: Collection, table: Table) -> dict[Setting, set[s
 
 
 def _candidates(result: Result | FailedRun, table: Table) -> list[Setting]:
-    """Settings that could have led to this run if the table were run under them."""
+    """Return settings that could have led to this run if the table were run under them."""
     profile, identity = profile_of(result), result.identity
     if profile is None or (table.study and profile == PAPER_SETTING.profile):
         return []

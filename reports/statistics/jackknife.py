@@ -34,7 +34,7 @@ Limits = tuple[float, float]
 
 @dataclass(frozen=True, eq=False)
 class Jackknife:
-    """An estimate, what it would be without each unit, and the share of each unit in the sums it is made of.
+    """Estimate, its value without each unit, and the share of each unit in the sums it is made of.
 
     A unit with something to score has a share above 0; the shares add up to 1.
     """
@@ -46,17 +46,17 @@ class Jackknife:
 
     @property
     def units(self) -> int:
-        """Number of units with something to score."""
+        """Return the number of units with something to score."""
         return int((self.shares > 0).sum())
 
     @property
     def effective(self) -> float:
-        """How many units of equal shares would tell as much: 1 / (sum of squared shares); NaN without any share."""
+        """Return how many units of equal shares would tell as much: 1 / (sum of squared shares); NaN without shares."""
         return float(quotient(1.0, np.square(self.shares).sum()))
 
     @property
     def alike(self) -> bool:
-        """Whether leaving out one unit is as leaving out any other, so that their spread says nothing."""
+        """Return whether leaving out a unit is as leaving out any other, so that their spread says nothing."""
         return self.error <= NO_SPREAD
 
     def suffices(self, fewest: int) -> bool:
@@ -65,13 +65,13 @@ class Jackknife:
 
     @property
     def error(self) -> float:
-        """Standard error: sqrt((n - 1) / n * sum of squares about the mean of the n values); NaN below 2 units."""
+        """Return the standard error: sqrt((n - 1) / n * sum of squares about the mean of n values); NaN below 2."""
         values = self.without[self.shares > 0]
         return math.nan if len(values) < 2 else float(np.sqrt((len(values) - 1) * np.var(values)))
 
     @property
     def interval(self) -> Limits:
-        """The 95 % interval, value -+ t * error with units - 1 degrees of freedom.
+        """Return the 95 % interval, value -+ t * error with units - 1 degrees of freedom.
 
         NaN where units do not suffice or are all alike.
         """
@@ -79,7 +79,7 @@ class Jackknife:
 
     @property
     def p(self) -> float:
-        """Two-sided p of "the value is 0", by the same t; NaN where units do not suffice, or all differ alike."""
+        """Return two-sided p of "the value is 0", by the same t; NaN where units are too few, or all differ alike."""
         from scipy.special import stdtr
 
         if not self.suffices(FEWEST_TESTED) or math.isnan(self.value):
@@ -134,7 +134,7 @@ def jackknife(
 
 
 def _shares(by_unit: FloatArray) -> FloatArray:
-    """Shares [units] of units in their sums [units, columns], mean over the columns that are not all 0."""
+    """Return shares [units] of units in their sums [units, columns], mean over the columns that are not all 0."""
     total = by_unit.sum(axis=0)
     present = by_unit[:, total > 0] / total[total > 0]
     return present.mean(axis=1) if present.size else np.zeros(len(by_unit))
@@ -163,5 +163,5 @@ def mean_over_classes(scores: FloatArray) -> FloatArray:
 
 
 def _ratio(sums: FloatArray) -> FloatArray:
-    """Dice [...] of sums [..., 2]; NaN where a class is in neither truth nor prediction."""
+    """Return Dice [...] of sums [..., 2]; NaN where a class is in neither truth nor prediction."""
     return quotient(sums[..., 0], sums[..., 1])

@@ -69,9 +69,9 @@ def reach_factor(replicates: int) -> float:
 def contrast(differences: Sequence[float], test_over_train: float, level: float = LEVEL) -> Contrast:
     """Return the mean of paired differences, with the variance of Nadeau and Bengio (2003) for re-splits of a data set.
 
-    SE^2 = s_d^2 (1/n + test_over_train), since re-splits share training images and so differ less than new data would;
-    `test_over_train` is 0 for an official split, where seeds alone vary. Raises ValueError for fewer than two, and for
-    differences that are all alike: without a spread there is no test.
+    SE^2 = s_d^2 (1/n + test_over_train), because re-splits share training images and so differ less than new data
+    would. `test_over_train` is 0 for an official split, where seeds alone vary. Raises ValueError for fewer than two,
+    and for differences that are all alike: without a spread there is no test.
     """
     from scipy.special import stdtr
 

@@ -16,7 +16,7 @@ from reports.statistics.jackknife import FEWEST_UNITS, Jackknife, effective_need
 
 @dataclass(frozen=True, eq=False)
 class Units:
-    """The units of some tests together: the number of its unit for each image."""
+    """Units of some tests together: the number of its unit for each image."""
 
     number: Mapping[str, int]
     count: int
@@ -24,12 +24,12 @@ class Units:
 
     @property
     def scenes(self) -> bool:
-        """Whether some unit is a scene of several images."""
+        """Return whether some unit is a scene of several images."""
         return self.count < len(self.number)
 
     @property
     def noun(self) -> str:
-        """The name of a unit."""
+        """Return the name of a unit."""
         return "test scene" if self.scenes else "test image"
 
     def owners(self, tests: Sequence[CountedTest]) -> list[IntArray]:
@@ -92,7 +92,14 @@ def interval(estimate: Jackknife, units: Units) -> Interval:
 
 
 def lacking(estimate: Jackknife, units: Units, fewest: int, wanted: str) -> str:
-    """Return why units are too few or too unequal for what is wanted, an interval or a test; else empty."""
+    """Return why units are too few or too unequal for what is wanted, an interval or a test; otherwise empty.
+
+    Args:
+        estimate: the score over the units.
+        units: of the test.
+        fewest: units that are needed.
+        wanted: the name of what is wanted.
+    """
     if estimate.suffices(fewest):
         return ""
     number = f"{estimate.units} {plural(estimate.units, units.noun)}"

@@ -27,7 +27,7 @@ class Report:
 
     @property
     def frames(self) -> tuple[TableFrame, ...]:
-        """All frames in order."""
+        """Return all frames in order."""
         return tuple(frame for _, frames in self.tables for frame in frames)
 
     def without_result(self, source: str) -> str:
@@ -100,6 +100,6 @@ def _groups(table: Table, collection: Collection) -> list[ResultGroup]:
 
 
 def _named(name: str, values: Iterable[object]) -> str:
-    """A name with its distinct values, or nothing if none was recorded."""
+    """Return a name with its distinct values, or nothing if none was recorded."""
     known = sorted({in_prose(str(value)) for value in values if value})
     return f"{name} {' and '.join(known)}" if known else ""

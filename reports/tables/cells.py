@@ -33,7 +33,7 @@ INTERVAL_SCORE = "dice"
 
 @dataclass(frozen=True)
 class Column:
-    """A column: `group` is the score that its ours, paper and difference stand under, empty for a column by itself."""
+    """Column of a table: `group` is the score that ours, paper and difference stand under, empty for a lone column."""
 
     group: str
     heading: str
@@ -41,7 +41,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Cell:
-    """A number or a word, how it stands out, and its spread and interval."""
+    """Number or word, how it stands out, and its spread and interval."""
 
     text: str
     mark: RankMark = ""
@@ -141,7 +141,7 @@ def difference(value: float, score: str) -> str:
 
 
 def _marked(frame: TableFrame) -> list[tuple[dict[Any, Any], dict[str, tuple[RankMark, bool, RankMark]]]]:
-    """Each row with, by score, the mark of our number, whether it differs, and the mark of the paper's."""
+    """Return each row with, by score, the mark of our number, whether it differs, and the mark of the paper's."""
     by_score = {
         score: list(zip(ranks(frame, score), differs(frame, score), paper_ranks(frame, score), strict=True))
         for score in frame.table.scores
@@ -151,7 +151,7 @@ def _marked(frame: TableFrame) -> list[tuple[dict[Any, Any], dict[str, tuple[Ran
 
 
 def _with_scores(frame: TableFrame, scored: list[Column]) -> list[Column]:
-    """All columns of a frame with these for its scores."""
+    """Return all columns of a frame with these for its scores."""
     return [*label_columns(frame), *scored, *(Column("", heading(name)) for name in frame.extras), Column("", "Runs")]
 
 

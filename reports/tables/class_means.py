@@ -48,7 +48,7 @@ def class_mean_notes(
 
 
 class _Row:
-    """A row with its tests, and which classes have no score in them."""
+    """Row with its tests, and which classes have no score in them."""
 
     def __init__(self, name: str, tests: Sequence[CountedTest]) -> None:
         self.name, self.tests = name, tests

@@ -80,7 +80,7 @@ class TableFrame:
 
     @property
     def title(self) -> str:
-        """Setting, owner, data and precision: what tells a frame from its neighbours."""
+        """Return setting, owner, data and precision: what tells a frame from its neighbours."""
         owner = ["published results"] if self.source == "published" else []
         facts = [self.first.data_description, self.first.identity["precision"]] if self.first else []
         runs: tuple[Result | FailedRun, ...] = (*self.results, *self.failed)
@@ -89,18 +89,18 @@ class TableFrame:
 
     @property
     def first(self) -> Result | FailedRun | None:
-        """A run of the frame, one with a result if there is one: data and precision are those of all."""
+        """Return a run of the frame, with a result if there is any: data and precision are those of all."""
         runs: tuple[Result | FailedRun, ...] = (*self.results, *self.failed)
         return runs[0] if runs else None
 
     @cached_property
     def compared(self) -> bool:
-        """Whether any number of ours has a difference from the paper's; otherwise no format has a column for them."""
+        """Return whether a number of ours has a difference from the paper's; otherwise no format has the column."""
         return any(bool(self.rows[f"{name}_difference"].notna().any()) for name in self.table.scores)
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing was run or scored, so that there is nothing to show beside the paper's numbers."""
+        """Return whether nothing was run or scored, so that there is nothing to show beside the paper's numbers."""
         return not (self.results or self.failed or self.rows["scored"].any())
 
     @property
@@ -178,7 +178,7 @@ def score(result: Result | Submission, name: str) -> float:
 
 
 def _on_classes(group: ResultGroup) -> ResultGroup:
-    """The group with the classes of its own data set as columns, if the table has a column for each class."""
+    """Return the group with the classes of its own data set as columns, if the table has a column for each class."""
     table = group.table
     if group.setting.dataset is None or not group.results or SCORE_COLUMNS & set(table.scores):
         return group
@@ -221,7 +221,7 @@ def _scored_row(
     names: tuple[str, ...],
     interval_columns: tuple[str, ...],
 ) -> dict[str, Any]:
-    """The row of scored predictions: numbers and intervals, but no run, no paper's number, no test."""
+    """Return the row of scored predictions: numbers and intervals, but no run, no paper's number, no test."""
     cells: dict[str, Any] = dict(zip(group.table.label_columns, labels, strict=True))
     for name in group.table.scores:
         cells |= {name: score(submission, name), f"{name}_paper": math.nan, f"{name}_difference": math.nan}
@@ -236,7 +236,7 @@ def _scored_row(
 def _interval_cells(
     row: ResultGroupRow, interval_columns: tuple[str, ...], found: RowIntervals | None
 ) -> dict[str, float]:
-    """Interval, spread and p of a row; NaN for a row without a score."""
+    """Return interval, spread and p of a row; NaN for a row without a score."""
     cells: dict[str, float] = {}
     for name in interval_columns:
         known = found is not None and name in found.intervals
@@ -253,7 +253,7 @@ def _labels(group: ResultGroup, row: ResultGroupRow) -> dict[str, str]:
 
 
 def _has_column(name: str, group: ResultGroup) -> bool:
-    """Whether an extra column says more than the table's own columns."""
+    """Return whether an extra column says more than the table's own columns."""
     results: tuple[Result | Submission, ...] = (*group.results, *group.scored)
     if name in PARAMETER_COLUMNS:
         return "params_m" in group.table.scores and bool(group.results)
@@ -268,5 +268,5 @@ def known(value: float) -> float | None:
 
 
 def _mean(values: list[float]) -> float:
-    """Plain mean; NaN if there is no value, or if one of them has none."""
+    """Return the plain mean; NaN if there is no value, or if one of them is NaN."""
     return float(np.mean(values)) if values else math.nan

@@ -19,9 +19,9 @@ from rssam.config import RSSAM
 
 @dataclass(frozen=True)
 class RowIntervals:
-    """The intervals of one row by column, "dice" and each class, with the estimates behind them; `whole` is of Dice.
+    """Intervals of a row by column, "dice" and each class, with the estimates behind them; `whole` is of Dice.
 
-    `p` is that of no difference from the table's reference row, adjusted for the number of such tests in the table; a
+    `p` is that of no difference from the table's reference row, adjusted for the number of such tests in the table. A
     column without a test is missing.
     """
 
@@ -112,7 +112,7 @@ def sentences(group: ResultGroup, row_intervals: Sequence[RowIntervals | None]) 
 
 
 def _over(group: ResultGroup, shown: Sequence[RowIntervals]) -> str:
-    """The units in words: how many, and whether they are scenes."""
+    """Return the units in words: how many, and whether they are scenes."""
     units = number_units(group.results)
     counts = sorted({found.whole.units for found in shown})
     number = format_range(f"{counts[0]:,}", f"{counts[-1]:,}")
@@ -123,7 +123,7 @@ def _over(group: ResultGroup, shown: Sequence[RowIntervals]) -> str:
 
 
 def _without(group: ResultGroup, done: Sequence[tuple[ResultGroupRow, RowIntervals]]) -> list[str]:
-    """Why columns have no interval, with their rows where others have one."""
+    """Return why columns have no interval, with their rows where others have one."""
     rows_by_reason: dict[str, list[str]] = {}
     for row, found in done:
         for name, one in found.intervals.items():
@@ -138,7 +138,7 @@ def _without(group: ResultGroup, done: Sequence[tuple[ResultGroupRow, RowInterva
 
 
 def _estimated(row: ResultGroupRow, names: Sequence[str], units: Units) -> RowIntervals | None:
-    """The estimates and intervals of one row; None without a score, or if its replicates have other classes."""
+    """Return the estimates and intervals of a row; None without a score, or if its replicates have other classes."""
     if row.state != "done" or len({result.classes for result in row.results}) > 1:
         return None
     named = by_column(row.results, units)
@@ -147,7 +147,7 @@ def _estimated(row: ResultGroupRow, names: Sequence[str], units: Units) -> RowIn
 
 
 def _tests(group: ResultGroup, rows: Sequence[RowIntervals | None]) -> dict[tuple[int, str], float]:
-    """Adjusted p by row and column against the reference row; none where rows may not be ranked."""
+    """Return adjusted p by row and column against the reference row; none where rows may not be ranked."""
     reference_row = reference(group)
     if reference_row is None or untested(group):
         return {}

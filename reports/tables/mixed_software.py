@@ -41,7 +41,7 @@ def mixed_software(group: ResultGroup) -> str:
 
 
 def _rows(group: ResultGroup, made: Mapping[str, str], circumstances: str) -> str:
-    """The rows whose results were made so, and of how many where a row has others too."""
+    """Return the rows whose results were made so, and of how many where a row has others too."""
     named = []
     for row in group.filled:
         count = sum(made[result.key] == circumstances for result in row.results)
@@ -94,5 +94,5 @@ def _checkpointing(result: Result) -> str:
 
 
 def _plain(value: object) -> str:
-    """What a record says, without a letter that could be markup, and of bounded length."""
+    """Return what a record says, without a letter that could be markup, and of bounded length."""
     return re.sub(r"[^\w .,+/()@:-]", "?", str(value))[:LONGEST]

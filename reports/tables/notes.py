@@ -110,7 +110,7 @@ def _not_a_reproduction(group: ResultGroup) -> str:
 
 
 def _collapsed(group: ResultGroup) -> str:
-    """Each row with a collapsed replicate; its survivors are named, not averaged."""
+    """Return a note on each row with a collapsed replicate; its survivors are named, not averaged."""
     parts = []
     for row in group.filled:
         if not row.collapsed:
@@ -126,7 +126,7 @@ def _collapsed(group: ResultGroup) -> str:
 
 
 def _average(group: ResultGroup) -> str:
-    """Which average the scores are."""
+    """Return which average the scores are."""
     results, columns = group.results, group.table.scores
     if all(result.average == "foreground" for result in results):
         return "Scores of the foreground class, pooled over all test pixels."
@@ -145,7 +145,7 @@ def _class_means(group: ResultGroup) -> tuple[str, ...]:
 
 
 def _start(group: ResultGroup) -> str:
-    """How the networks are initialised, by system where they differ."""
+    """Return how the networks are initialised, by system where they differ."""
     starts: dict[str, list[str]] = defaultdict(list)
     for row in group.filled:
         options = row.results[0].identity["model"]["options"]
@@ -177,7 +177,7 @@ def _encoders(group: ResultGroup) -> str:
 
 
 def _variants(group: ResultGroup) -> str:
-    """Options other than encoder and start in which what was run differs from what the table declares."""
+    """Return options other than encoder and start in which what was run differs from what the table declares."""
     if group.table.study:
         small = dict.fromkeys(option for row in group.filled for option in variant(row))
         return f"Smaller than declared: {join_words(list(small))}." if small else ""
@@ -186,7 +186,7 @@ def _variants(group: ResultGroup) -> str:
 
 
 def _controls(group: ResultGroup) -> str:
-    """Rows the paper does not have: which stand here, or how to get them."""
+    """Return a note on rows the paper does not have: which stand here, or how to get them."""
     table = group.table
     if not table.controls:
         return ""
@@ -203,14 +203,14 @@ def _class(system: Mapping[str, str]) -> str:
 
 
 def _own(group: ResultGroup) -> str:
-    """Systems that are not of this suite: who declares them."""
+    """Return a note on systems that are not of this suite: who declares them."""
     rows = [row for row in group.filled if row.row in group.table.own]
     names = [f"{row_name(group, row)}, declared in {_class(row.results[0].provenance[SYSTEM])}" for row in rows]
     return f"Neither in the paper nor of this suite: {join_words(names, '; ')}." if names else ""
 
 
 def _data(group: ResultGroup) -> str:
-    """Completeness of the data and sizes of the splits."""
+    """Return completeness of the data and sizes of the splits."""
     result = group.results[0]
     described = result.data_description + SPLIT_NOTES.get(str(result.identity["dataset"].get("split")), "")
     recorded = {
@@ -232,7 +232,7 @@ def _split_rule(group: ResultGroup) -> str:
 
 
 def _neighbours(group: ResultGroup) -> str:
-    """Dice without the test images that have neighbours in training; rows without a score are left out."""
+    """Return Dice without the test images that have neighbours in training; rows without a score are left out."""
     if _split_rule(group) and not any(neighbours(result) for result in group.results):
         return ""  # the note on the split says so
     sound = [row for row in group.filled if row.state == "done"]
@@ -241,7 +241,7 @@ def _neighbours(group: ResultGroup) -> str:
 
 
 def _overflows(group: ResultGroup) -> str:
-    """How many optimiser steps float16 left out."""
+    """Return how many optimiser steps float16 left out."""
     runs = [result.overflows for result in group.results if result.overflows]
     if not runs:
         return ""
@@ -249,7 +249,7 @@ def _overflows(group: ResultGroup) -> str:
 
 
 def _disputed(group: ResultGroup) -> str:
-    """Which files set this group apart from others of the same data and precision."""
+    """Return which files set this group apart from others of the same data and precision."""
     if not group.disputed:
         return ""
     files = [f"{name} is {digest[:12]}" for name, digest in group.disputed]
@@ -257,7 +257,7 @@ def _disputed(group: ResultGroup) -> str:
 
 
 def _foreground(group: ResultGroup) -> str:
-    """The test split's foreground share beside the one the paper's tables imply."""
+    """Return the test split's foreground share beside the share that the paper's tables imply."""
     results = group.results
     if any(result.average != "foreground" for result in results):
         return ""
@@ -282,7 +282,7 @@ def _constant(group: ResultGroup) -> str:
 
 
 def _replicates(group: ResultGroup) -> str:
-    """The replicates that rows rest on, by row where they differ."""
+    """Return the replicates that rows rest on, by row where they differ."""
     rows_by_replicates: dict[str, list[str]] = defaultdict(list)
     for row in group.filled:
         replicates = join_words([describe_replicate(result, " with ") for result in row.results])

@@ -44,7 +44,7 @@ def legend(frame: TableFrame, best: str, second: str) -> str:
 
 
 def _tested(frame: TableFrame) -> str:
-    """Which rows of ours differ from the reference row by which test, or why none is tested."""
+    """Return which rows of ours differ from the reference row by which test, or why none is tested."""
     if frame.unranked:
         return f"Of ours nothing is marked: {frame.unranked}."
     if frame.untested:
@@ -58,9 +58,10 @@ def _tested(frame: TableFrame) -> str:
 
 
 def _ranks(values: Sequence[float], score: str) -> list[RankMark]:
-    """Marks of numbers as printed, larger first: those that print alike share a mark, and a shared best has no second.
+    """Return marks of numbers as printed, larger first.
 
-    Of two rows the second is the last, and gets no mark; nor do parameters.
+    Numbers that print alike share a mark, and a shared best has no second. Of two rows the second is the last, and gets
+    no mark; nor do parameters.
     """
     printed = [math.nan if math.isnan(value) else round(value, DECIMALS) for value in values]
     known = [value for value in printed if not math.isnan(value)]

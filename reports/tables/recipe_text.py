@@ -37,7 +37,7 @@ def describe_replicate(result: Result | FailedRun, joint: str = ", ") -> str:
 
 
 def _crops(recipe: Recipe) -> str:
-    """Which parts of each image are seen in an epoch."""
+    """Return which parts of each image are seen in an epoch."""
     if recipe.crop is None:
         return "whole images"
     if recipe.crops == 1:

@@ -14,7 +14,7 @@ from reports.tables.frames import TableFrame
 
 @dataclass(frozen=True, eq=False)
 class GroupedRow:
-    """One system with its replicates."""
+    """System with its replicates."""
 
     tables: tuple[str, ...]  # that it stands in
     name: str  # as in the first of them
@@ -24,7 +24,7 @@ class GroupedRow:
 
     @property
     def places(self) -> str:
-        """The tables in words."""
+        """Return the tables in words."""
         return ", ".join(name.replace("table", "Table ") for name in self.tables)
 
 

@@ -68,7 +68,7 @@ def _origin(scored: Sequence[Submission]) -> str:
 
 
 def _over(submission: Submission) -> str:
-    """The test images, the scenes they are of where those are fewer, and why there is no interval."""
+    """Return the test images, their scenes where those are fewer, and why there is no interval."""
     limits = dice_interval(submission)
     images = f"{len(submission.images)} test images"
     of = f" of {limits.units}" if limits.scenes else ""
@@ -76,7 +76,7 @@ def _over(submission: Submission) -> str:
 
 
 def _not_comparable(group: ResultGroup, submission: Submission) -> str:
-    """Why a scored row may not be compared with the column it stands in; empty where it may."""
+    """Return why a scored row may not be compared with the column it stands in; empty where it may."""
     reasons = []
     digests = {result.identity["data"] for result in group.results}
     data = submission.data

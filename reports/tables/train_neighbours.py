@@ -1,6 +1,6 @@
 """Compute Dice without the test images that have neighbours in training, from stored counts alone.
 
-Tiles cut from one scene show the same streets and roofs in the same light: a random split that parts them tests partly
+Tiles cut from one scene show the same streets and roofs in the same light. A random split that parts them tests partly
 on what was trained on.
 """
 

@@ -48,7 +48,7 @@ def _row(group: ResultGroup, row: ResultGroupRow) -> str:
 
 
 def _cause(failed: FailedRun) -> str:
-    """A run without a result with its seeds, and why: from its numbers alone, never in the words of foreign code."""
+    """Return a run without a result with its seeds, and why: from its numbers alone, never in words of foreign code."""
     seeds = describe_replicate(failed, " with ")
     if not failed.diverged:
         return f"{seeds} failed, see `runs/{failed.key}/failure.json`"

@@ -20,7 +20,7 @@ OnPaperWord = Literal["holds", "does not hold", "cannot be told"]
 
 @dataclass(frozen=True)
 class OnPaper:
-    """Whether the paper's own printed numbers say what the sentence says, and which numbers those are."""
+    """Answer of the paper's own printed numbers to a sentence, and which numbers those are."""
 
     word: OnPaperWord
     evidence: tuple[str, ...]
@@ -28,7 +28,7 @@ class OnPaper:
 
 @dataclass(frozen=True, eq=False)
 class ClaimVerdict:
-    """A claim with its two answers; `why` is the ground of one that is not tested.
+    """Claim with its two answers; `why` is the ground of a claim that is not tested.
 
     `incomparable`: there are runs, but diverged, collapsed or made in another way than the paper's.
     """
@@ -42,12 +42,12 @@ class ClaimVerdict:
 
     @property
     def deciding(self) -> tuple[PairedComparison, ...]:
-        """The comparisons the answer rests on."""
+        """Return the comparisons the answer rests on."""
         return tuple(paired for paired in self.paired if paired.comparison.decides)
 
     @property
     def tally(self) -> str:
-        """The words of the comparisons behind it, counted: "2 of 3 supported, 1 undecided"."""
+        """Return the words of the comparisons behind it, counted: "2 of 3 supported, 1 undecided"."""
         words = [paired.word for paired in self.deciding]
         counted = [f"{words.count(word)} {word}" for word in dict.fromkeys(words)]
         return f"{len(words)} comparisons: {', '.join(counted)}" if len(words) > 1 else ""
@@ -77,7 +77,7 @@ def on_paper(claim: Claim) -> OnPaper:
 
 
 def _most_telling(claim: Claim) -> list[Comparison]:
-    """All comparisons of a claim with few, otherwise the closest on each data set."""
+    """Return all comparisons of a claim with few, otherwise the closest on each data set."""
     if len(claim.comparisons) <= FEW_COMPARISONS:
         return list(claim.comparisons)
     closest: dict[str, Comparison] = {}
@@ -87,7 +87,7 @@ def _most_telling(claim: Claim) -> list[Comparison]:
 
 
 def _printed(claim: Claim, comparison: Comparison) -> str:
-    """Both printed numbers, their difference, and the table they stand in."""
+    """Return both printed numbers, their difference, and the table they stand in."""
     above, below = (RUNS[comparison.dataset, name] for name in (comparison.better, comparison.worse))
     shared = [table for table in below.tables if table in above.tables]
     table = (shared or [below.tables[0]])[0].removeprefix("table")
@@ -125,7 +125,7 @@ def _verdict(claim: Claim, results: tuple[VerdictSet, PairedByKey] | None) -> Cl
 
 
 def _lacking(deciding: Sequence[PairedComparison]) -> str:
-    """What the comparisons behind a claim lack; many missing runs are counted, not listed."""
+    """Return what the comparisons behind a claim lack; many missing runs are counted, not listed."""
     missing = {(paired.comparison.dataset, name): None for paired in deciding for name in paired.missing}
     several = len({dataset for dataset, _ in missing}) > 1
     names = [f"{name} on {dataset}" if several else name for dataset, name in missing]
@@ -135,7 +135,10 @@ def _lacking(deciding: Sequence[PairedComparison]) -> str:
 
 
 def _reasons(claim: Claim, verdict_set: VerdictSet) -> tuple[str, ...]:
-    """Why the runs behind a claim cannot be set beside the paper's; a row without a score is said of its comparison."""
+    """Return why the runs behind a claim cannot be set beside the paper's.
+
+    A row without a score is said of its comparison.
+    """
     reasons: list[str] = []
     for comparison in claim.comparisons:
         group = verdict_set.groups.get(comparison.dataset)

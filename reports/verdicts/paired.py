@@ -31,7 +31,7 @@ PRIMARY = "Baseline"
 
 @dataclass(frozen=True, eq=False)
 class PairedComparison:
-    """A comparison in our results. Differences are `better` less `worse`, in the order of `pairs`.
+    """Comparison of two systems in our results. Differences are `better` less `worse`, in the order of `pairs`.
 
     `divisor` is Holm's: the number of comparisons of its family that share the 5 % at its place; 1 for a comparison by
     itself. The interval of `contrast` is widened accordingly, so that it excludes 0 exactly where the word is not
@@ -52,7 +52,7 @@ class PairedComparison:
 
     @property
     def points_held(self) -> bool | None:
-        """Whether the amount that the text states lies in our interval; None where nothing is stated or tested."""
+        """Return whether the amount that the text states lies in our interval; None where none is stated or tested."""
         if self.comparison.points is None or self.contrast is None:
             return None
         return self.contrast.low <= self.comparison.points / 100 <= self.contrast.high
@@ -121,7 +121,7 @@ def pairs(better: ResultGroupRow, worse: ResultGroupRow) -> list[ReplicatePair]:
 
 
 def _paired(key: ComparisonKey, group: ResultGroup | None) -> PairedComparison:
-    """The comparison with its contrast, not adjusted yet: "undecided", or "not tested" with why."""
+    """Return the comparison with its contrast, not adjusted yet: "undecided", or "not tested" with why."""
     comparison, score = key
     rows = [find_row(group, name) for name in (comparison.better, comparison.worse)]
     better, worse = rows
@@ -160,7 +160,7 @@ def test_over_train(replicate_pairs: Sequence[ReplicatePair]) -> float:
 
 
 def _adjusted(members: PairedByKey) -> PairedByKey:
-    """The members of one family with Holm's words, and intervals that agree with them."""
+    """Return the members of a family with Holm's words, and intervals that agree with them."""
     ordered = sorted(members, key=lambda key: _contrast(members[key]).p)
     adjusted = holm([_contrast(members[key]).p for key in ordered])
     undecided = next((place for place, p in enumerate(adjusted) if p >= 1 - LEVEL), len(ordered))
@@ -182,7 +182,7 @@ def _contrast(paired: PairedComparison) -> Contrast:
 
 
 def _with_imagery(paired: PairedComparison, group: ResultGroup | None) -> PairedComparison:
-    """The comparison with the interval of its mean difference of Dice over the units of all its test sets together."""
+    """Return the comparison with the interval of its mean difference of Dice over the units of all its test sets."""
     if group is None or paired.score != "dice" or paired.contrast is None:
         return paired
     better, worse = zip(*paired.pairs, strict=True)

@@ -1,8 +1,9 @@
 """Decide for each run of the paper whether its Dice reproduces, by one rule for all runs.
 
-A replicate is a pair of split seed and seed. From the spread of a run's own replicates follows T: how far their mean
-may lie from the paper's single run by the luck of split and training. A spread pooled over systems would be too small
-for an unsteady one. Splits are shared by all systems, so all together may be off at once: `Shift` says by how much.
+A replicate is a pair of split seed and seed. T follows from the spread of a run's own replicates. It is how far their
+mean may lie from the paper's single run by the luck of split and training. A spread pooled over systems would be too
+small for an unsteady one. Splits are shared by all systems, so all together may be off at once: `Shift` says by how
+much.
 """
 
 from __future__ import annotations
@@ -52,7 +53,7 @@ WORDS: Mapping[VerdictWord, str] = {
 
 @dataclass(frozen=True, eq=False)
 class Verdict:
-    """The verdict on one number of the paper: `why` it is open, if it is, and the `keys` of the results behind it."""
+    """Verdict on a number of the paper: `why` it is open, if it is, and the `keys` of the results behind it."""
 
     run: PaperRun
     word: VerdictWord
@@ -65,20 +66,21 @@ class Verdict:
 
     @property
     def text(self) -> str:
-        """The verdict as readers see it; it says where the run is not of the printed model."""
+        """Return the verdict as readers see it; it says where the run is not of the printed model."""
         text = WORDS[self.word].format(t=self.tolerance)
         printed = getattr(self.run.model, "chain", "printed") == "printed" or self.word == "not run"
         return text if printed else f"{text}, {NOT_THE_PRINTED_MODEL}"
 
     @property
     def difference(self) -> float | None:
-        """Ours less the paper's; None without ours, and where it is not comparable."""
+        """Return ours less the paper's; None without ours, and where it is not comparable."""
         return None if self.mean is None or self.word == "not comparable" else self.mean - self.run.printed["dice"]
 
 
 @dataclass(frozen=True)
 class Shift:
-    """The mean difference from the paper of all comparable runs on a data set, mean over replicates; NaN where `why`.
+    """Shift of all comparable runs on a data set: their mean difference from the paper, over replicates; NaN where
+    `why`.
 
     Its interval is that of a single replicate of them all, as the paper's numbers are. It may hold a common cause, such
     as a split that all share, which verdicts one by one do not show.
@@ -94,7 +96,7 @@ class Shift:
 
 @dataclass(frozen=True, eq=False)
 class VerdictSet:
-    """All verdicts on one owner's results under one setting, with the joint shift and results by data set."""
+    """Verdicts on an owner's results under a setting, with the joint shift and results by data set."""
 
     setting: Setting
     source: ResultSource
@@ -105,12 +107,12 @@ class VerdictSet:
 
     @property
     def decided(self) -> tuple[Verdict, ...]:
-        """Verdicts that say yes or no."""
+        """Return the verdicts that say yes or no."""
         return tuple(verdict for verdict in self.verdicts if verdict.word in ("reproduced", "higher", "lower"))
 
     @property
     def outside(self) -> tuple[Verdict, ...]:
-        """Verdicts that say no."""
+        """Return the verdicts that say no."""
         return tuple(verdict for verdict in self.decided if verdict.word != "reproduced")
 
 
@@ -122,7 +124,7 @@ def judge(collection: Collection, setting: Setting) -> list[VerdictSet]:
 
 
 def _runnable(table: Table, setting: Setting) -> Table:
-    """The table without rows that the setting makes the same run as a row before: one encoder for two sizes."""
+    """Return the table without rows that the setting makes the same run as a row before: one encoder for two sizes."""
     rows: dict[Run | tuple[str, ...], Row] = {}
     for row in table.rows:
         rows.setdefault(declare(setting, table, row) or row.labels, row)
@@ -143,7 +145,7 @@ def find_row(group: ResultGroup | None, name: str) -> ResultGroupRow | None:
 
 
 def _shift(dataset: str, group: ResultGroup) -> Shift:
-    """The joint shift of the runs that have a spread, over the replicates that all of them have."""
+    """Return the joint shift of the runs that have a spread, over the replicates that all of them have."""
     differences = []  # of each run, by replicate
     for run in PAPER_RUNS:
         row = find_row(group, run.name) if run.dataset == dataset else None

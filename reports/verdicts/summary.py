@@ -19,7 +19,7 @@ from reports.verdicts.rule import VerdictSet, judge
 
 @dataclass(frozen=True, eq=False)
 class VerdictsWithRanks:
-    """One owner's results under one setting: verdicts, comparisons, and the order of the systems."""
+    """Results of an owner under a setting: verdicts, comparisons, and the order of the systems."""
 
     verdict_set: VerdictSet
     paired: PairedByKey

@@ -1,4 +1,4 @@
-"""What a check looks at: a record with the split and the data set that it names, or the whole bundle."""
+"""Give checks a record with the split and the data set that it names, or the whole bundle."""
 
 from __future__ import annotations
 
@@ -24,29 +24,29 @@ SHOWN = 3
 
 @dataclass(frozen=True)
 class RebuiltSplit:
-    """A split of the bundle, made again by its own rule."""
+    """Split of the bundle, made again by its own rule."""
 
     manifest: Manifest
     splits: Mapping[Split, tuple[Entry, ...]]
 
     @cached_property
     def entries(self) -> dict[str, Entry]:
-        """The images by their stems."""
+        """Return the images by their stems."""
         return {entry.stem: entry for entry in self.manifest.entries}
 
     @cached_property
     def dataset(self) -> Dataset:
-        """The data set it names. Raises UnknownDataset if there is none such."""
+        """Return the data set it names. Raises UnknownDataset if there is no such data set."""
         return find_dataset(self.manifest.dataset)
 
     @cached_property
     def full(self) -> Manifest:
-        """The manifest with the number of published pairs, which the data set declares and no split says."""
+        """Return the manifest with the number of published pairs, which the data set declares and no split says."""
         return replace(self.manifest, expected_pairs=self.dataset.expected_pairs)
 
     @property
     def may_be_tiled(self) -> bool:
-        """Whether images may be tiles of larger ones, by the declaration of the data set."""
+        """Return whether images may be tiles of larger ones, by the declaration of the data set."""
         if isinstance(self.dataset, Folder):
             return self.dataset.fit == "tile"
         cut_anew = self.dataset.official_sizes is not None and not self.manifest.official_split
@@ -55,7 +55,7 @@ class RebuiltSplit:
 
 @dataclass(frozen=True, eq=False)
 class Checked:
-    """A result or a submission, the file it was read from, and the bundle's split that has its digest."""
+    """Result or submission, the file it was read from, and the bundle's split that has its digest."""
 
     record: Result | Submission
     file: str
@@ -63,24 +63,24 @@ class Checked:
 
     @property
     def identity(self) -> Mapping[str, Any]:
-        """The identity of the record."""
+        """Return the identity of the record."""
         return self.record.identity
 
     @cached_property
     def dataset(self) -> Dataset:
-        """The data set it was counted on. Raises UnknownDataset if there is none such."""
+        """Return the data set it was counted on. Raises UnknownDataset if there is no such data set."""
         return find_dataset(self.identity["dataset"]["name"])
 
     @cached_property
     def used(self) -> Splits:
-        """The images of each split that a run used: as many as its recipe allows. Only with a split."""
+        """Return the images of each split that a run used: as many as its recipe allows. Only with a split."""
         assert self.split is not None
         limit = self.identity["recipe"]["limit"]
         return {name: entries[:limit] for name, entries in self.split.splits.items()}
 
     @cached_property
     def entries(self) -> tuple[Entry, ...] | None:
-        """The images it counts, in their order; None without a split, or if some image is not in it."""
+        """Return the images it counts, in their order; None without a split, or if some image is not in it."""
         if self.split is None or not set(self.record.images) <= set(self.split.entries):
             return None
         return tuple(self.split.entries[stem] for stem in self.record.images)
@@ -92,7 +92,7 @@ Finding = tuple[str, str]
 
 @dataclass(frozen=True, eq=False)
 class WholeBundle:
-    """An unpacked bundle with its records, splits and failures that could be read, and the tables that it names."""
+    """Bundle, unpacked, with its records, splits and failures that could be read, and the tables that it names."""
 
     folder: Path
     tables: Sequence[str]
@@ -102,27 +102,27 @@ class WholeBundle:
 
     @property
     def identities(self) -> list[Mapping[str, Any]]:
-        """Those of its records and failures."""
+        """Return the identities of its records and failures."""
         return [*(checked.identity for checked in self.records), *(failed.identity for _, failed in self.failed)]
 
     @property
     def results(self) -> list[tuple[str, Result]]:
-        """Its results with their files."""
+        """Return its results with their files."""
         return [(checked.file, checked.record) for checked in self.records if isinstance(checked.record, Result)]
 
     @property
     def submissions(self) -> list[tuple[str, Submission]]:
-        """Its submissions with their files."""
+        """Return its submissions with their files."""
         return [(checked.file, checked.record) for checked in self.records if isinstance(checked.record, Submission)]
 
 
 def is_whole(value: object, low: int = 0) -> TypeGuard[int]:
-    """Whether a value is an integer, no truth value, and not below `low`."""
+    """Return whether a value is an integer, no truth value, and not below `low`."""
     return isinstance(value, int) and not isinstance(value, bool) and value >= low
 
 
 def is_text(value: object, most: int = 200) -> TypeGuard[str]:
-    """Whether a value is one printable line of bounded length."""
+    """Return whether a value is one printable line of bounded length."""
     return isinstance(value, str) and 0 < len(value) <= most and value.isprintable()
 
 

@@ -93,19 +93,19 @@ def _traces(result: Result) -> Iterator[tuple[str, Traces]]:
 
 
 def _both_own(first: Result, second: Result) -> bool:
-    """Whether two results are of different systems, neither of this suite."""
+    """Return whether two results are of different systems, neither of this suite."""
     models = [result.identity["model"] for result in (first, second)]
     return models[0] != models[1] and not any(model["name"] in MODELS for model in models)
 
 
 def _constant(counts: Counts) -> bool:
-    """Whether every image was given one class as a whole, or none."""
+    """Return whether every image was given one class as a whole, or none."""
     positive, negative = counts.tp + counts.fp, counts.fn + counts.tn
     return bool(np.all((positive == 0) | (negative == 0)))
 
 
 def _one_sided(counts: Counts) -> bool:
-    """Whether much less than the truth was predicted of a class, or of its background: such tests are all alike."""
+    """Return whether much less than the truth was predicted of a class or its background: then all tests are alike."""
     tp, fp, fn, tn = (getattr(counts, name).sum(axis=0) for name in ("tp", "fp", "fn", "tn"))
     return bool(np.any(2 * (tp + fp) < tp + fn) or np.any(2 * (tn + fn) < tn + fp))
 

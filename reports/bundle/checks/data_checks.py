@@ -192,7 +192,7 @@ SPLIT_CHECKS = (declared_split, split_rule, split_images, identical_images)
 
 
 def _may_be_ignored(split: RebuiltSplit) -> bool:
-    """Whether the data set may have pixels without a label: tiles beyond the edge of an image, and a user's own."""
+    """Return whether the data set may have pixels without a label: tiles beyond the edge of an image, a user's own."""
     return split.may_be_tiled or isinstance(split.dataset, Folder)
 
 

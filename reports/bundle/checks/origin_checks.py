@@ -88,7 +88,7 @@ def moment(text: object) -> datetime | None:
 
 
 def has_been(text: object) -> bool:
-    """Whether a text is a time between the beginning of this suite and now."""
+    """Return whether a text is a time between the beginning of this suite and now."""
     time = moment(text)
     return time is not None and EARLIEST <= time <= latest()
 

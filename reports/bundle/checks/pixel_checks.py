@@ -127,12 +127,12 @@ def _pixel_faults(counts: Counts, entries: Sequence[Entry], pixels: Callable[[En
 
 
 def _errors(counts: Counts) -> float:
-    """Share of wrong pixels, 0..1."""
+    """Return the share of wrong pixels, 0..1."""
     wrong = float((counts.fp + counts.fn).sum())
     return wrong / max(wrong + float((counts.tp + counts.tn).sum()), 1)
 
 
 def _is_multiple(entry: Entry) -> bool:
-    """Whether the prepared mask is every n-th pixel of the source's."""
+    """Return whether the prepared mask is every n-th pixel of the source's."""
     factor = entry.source_size[0] // entry.size[0]
     return entry.source_size == (factor * entry.size[0], factor * entry.size[1])

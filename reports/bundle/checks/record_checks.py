@@ -1,4 +1,4 @@
-"""The checks of a bundle's records, in one list each: of any record, of results, of submissions, of the whole.
+"""List the checks of a bundle's records: of any record, of results, of submissions, of the whole.
 
 A check takes a record and yields its problems, a sentence each; those of the whole bundle name the file too. To add
 one, write the function beside its like and list it here.
