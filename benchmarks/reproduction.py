@@ -133,7 +133,9 @@ def reproduce(
         ('cached', True)
     """
     folder = open_home(home).root
-    setting = Setting(profile or default_profile(find_items(items)), encoder, init, dataset, "blocked" if split == "blocked" else None)
+    setting = Setting(
+        profile or default_profile(find_items(items)), encoder, init, dataset, "blocked" if split == "blocked" else None
+    )
     own = [find_model(name) for name in models]
     chosen = choose_items(items, [str(row) for row in rows], setting, own)
     runs = plan(chosen, setting, seeds, split_seed, repeats, controls, own)

@@ -11,8 +11,7 @@ import pytest
 
 from tests.conftest import REPOSITORY
 
-REPORTS = ("audit", "bundle", "figures", "select", "statistics")
-PLACES = ("rssam", "baselines", "data_prep", "benchmarks", *(f"reports/{folder}" for folder in REPORTS))
+PLACES = ("rssam", "baselines", "data_prep", "benchmarks", "reports")
 MOST_WORDS = 25
 NO_VERB = re.compile(
     r"(A|All|An|As|At|By|Each|Every|For|From|How|In|Its|No|None|Nothing|Of|On|One|See|So|That|The|Their|These|This|"

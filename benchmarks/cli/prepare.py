@@ -193,7 +193,7 @@ def _look_for_archive(name: str) -> Path | None:
 def _own_dataset(
     source: Path | None, classes: list[str] | None, class_map: Path | None, ignore: str | None, options: ClassMap
 ) -> Dataset:
-    """The data set that the options declare; options stand above the class map."""
+    """Return the data set that the options declare; options stand above the class map."""
     from data_prep.datasets.folder_options import BadDeclaration, from_file, from_options
     from data_prep.prepared import declare_own
 

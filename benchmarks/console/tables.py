@@ -61,7 +61,7 @@ def show_forecasts(forecasts: Sequence[Forecast], lacking: Sequence[Need], conso
 
 
 def left_in_words(forecasts: Sequence[Forecast]) -> list[str]:
-    """What is left to do, in time and memory, and how that is known."""
+    """Return what is left to do, in time and memory, and how that is known."""
     from benchmarks.execution.cost_estimate import SUSTAINED, cost_key
 
     left = {basis: [item for item in forecasts if item.left != 0 and item.basis == basis] for basis in BASES}

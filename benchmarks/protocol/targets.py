@@ -65,7 +65,7 @@ def under(item: Item, setting: Setting) -> Item:
 
 
 def only_rows(items: Sequence[Item], wishes: Sequence[str]) -> Table | Study:
-    """The only item, with these rows alone. Raises UnknownName unless it is a table or a study that has them."""
+    """Return the only item, with these rows alone. Raises UnknownName unless it is a table or a study that has them."""
     (item, *others) = items
     if others or not isinstance(item, Table | Study):
         raise UnknownName(f"--row goes with one table, found {', '.join(item.id for item in items)}: choose one table")

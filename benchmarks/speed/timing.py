@@ -94,7 +94,7 @@ def measure_encoder(
     ways: tuple[AttentionKind, ...] = ("auto",),
     peers: tuple[str, ...] = (),
 ) -> dict[str, Any]:
-    """The record of SAM's encoder by itself, and how much longer the encoders of `peers` take.
+    """Measure SAM's encoder by itself, and how much longer the encoders of `peers` take.
 
     Raises PeerMissing for one that is not installed.
     """

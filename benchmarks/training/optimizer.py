@@ -16,7 +16,7 @@ SHARE = "share"
 def make_optimizer(
     net: nn.Module, recipe: Recipe, rate: float, *, encoder_rate: float = 1.0, fused: bool = False
 ) -> torch.optim.Optimizer:
-    """The recipe's optimiser over everything trainable; weight decay, as SAMed's, spares nothing.
+    """Return the recipe's optimiser over everything trainable; weight decay, as SAMed's, spares nothing.
 
     With another `encoder_rate` than 1 the part `encoder` of `net` is a group of its own, and its rate that share.
     `fused` is AdamW in one kernel, which rounds otherwise: for CUDA, where no two runs are equal bit for bit anyway.

@@ -71,7 +71,7 @@ def study_section(
 
 
 def _results(study: Study, collection: Collection, setting: Setting) -> list[StudyResults]:
-    """The results of each owner; without a run one empty set, which may hold scored predictions."""
+    """Return the results of each owner; without a run one empty set, which may hold scored predictions."""
     tables = tables_under(study, setting)
     planned = under(study, setting)
     assert isinstance(planned, Study)
@@ -120,13 +120,13 @@ def _dice(results: StudyResults, dataset: str, row: dict[Any, Any] | None) -> st
 
 
 def _runs(rows: Mapping[str, Mapping[Any, Any]]) -> str:
-    """The runs on each data set, once where they are equal."""
+    """Return the runs on each data set, once where they are equal."""
     counts = [str(row["runs"]) for row in rows.values()]
     return counts[0] if len(set(counts)) == 1 else " / ".join(counts)
 
 
 def _notes(study: Study, results: StudyResults, costs: Costs) -> list[str]:
-    """What this table is, then the notes of each data set, once where they are equal."""
+    """Return what this table is, then the notes of each data set, once where they are equal."""
     lines = [
         f"{NOT_IN_THE_PAPER}: a comparison of this suite's own, declared for the recipe {study.profile}. No number "
         "here confirms or contradicts one of the paper's."
@@ -166,7 +166,7 @@ def _tidy(
 
 
 def _questions(study: Study, results: StudyResults) -> ExtraTable:
-    """The questions with their answers on each data set."""
+    """Return the questions with their answers on each data set."""
     found = answers(study, results.chosen.groups)
     texts = tuple(
         (question.asks, short(paired.comparison.dataset), ANSWERS[paired.word], mean_points(paired), smallest(paired),

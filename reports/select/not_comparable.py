@@ -92,7 +92,7 @@ def _options(row: ResultGroupRow) -> dict[str, object]:
 
 
 def _whose(group: ResultGroup, declared: str = "the declared one") -> str:
-    """What a table of the paper, or of a study, is declared with."""
+    """Return what a table of the paper, or of a study, is declared with."""
     return declared if group.table.study else "the paper's"
 
 
