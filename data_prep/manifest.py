@@ -184,7 +184,7 @@ class Manifest:
 
     @property
     def facts(self) -> dict[str, Any]:
-        """What results and submissions store of the data, as JSON values; `describe_data` makes a sentence of it."""
+        """Return what results and submissions store of the data, as JSON values, see `describe_data`."""
         named = {"bands": "bands", "scaled": "scale"}
         declared = {named[rule.code]: dict(rule.values) for rule in self.rules.get("image", ()) if rule.code in named}
         return {

@@ -30,9 +30,10 @@ COLUMNS = (
 def read_results(home: Path | str | Home | None = None) -> pd.DataFrame:
     """Read the finished runs of a home, a row each, in the order of their keys.
 
-    Scores are in 0..1 under the data set's own average, `dice_low` and `dice_high` are its 95 % interval (NaN without
-    one), parameters are in millions, `seconds` are of training and test, and `computed_in` is fp32, bf16 or fp16. A run
-    is `collapsed` if it is no better than a constant answer. Results that no table uses are left out with a warning.
+    Scores are in 0..1 under the data set's own average. `dice_low` and `dice_high` are the 95 % interval of Dice, NaN
+    without one. Parameters are in millions, `seconds` are of training and test, and `computed_in` is fp32, bf16 or
+    fp16. A run is `collapsed` if it is no better than a constant answer. Results that no table uses are left out with a
+    warning.
 
     Examples:
         The home of docs/python.md:
@@ -52,7 +53,7 @@ def read_results(home: Path | str | Home | None = None) -> pd.DataFrame:
 def read_table(item: str, home: Path | str | Home | None = None) -> tuple[TableFrame, ...]:
     """Read a table of the paper with the results of a home beside it, a frame for each setting that has results.
 
-    Runs share a frame only where recipe, data, start and arithmetic are the same; without any result there is one frame
+    Runs share a frame only where recipe, data, start and arithmetic are the same. Without any result there is one frame
     under the paper's setting, whose rows are "not run". Results that come with this version are read too.
 
     Raises:

@@ -64,7 +64,7 @@ def write_report(
     The claims are a part of the page, or `claims.md` if nothing else is asked for, and `verdicts.json` and
     `claims.json` for programs. Nothing is trained: a row without a result names the command that fills it.
 
-    A study has a chapter of its own where it is named, and in a report on all once a row was run that only it has.
+    A study has a chapter of its own where it is named. A report on all has it once a row was run that only it has.
 
     Args:
         items: names of tables and figures, "claims", or "all", which includes the claims.

@@ -118,8 +118,8 @@ class Optimisation:
 class Model(Protocol):
     """System under test: a frozen dataclass whose fields are its options.
 
-    The network that `build` returns keeps this contract, in training and in evaluation alike:
-    `images float [B, 3, H, W] in 0..1 -> logits float [B, task.channels, H, W]`. It normalises its own input.
+    The network that `build` returns keeps this:
+    `images float [B, 3, H, W] in 0..1 -> logits float [B, task.channels, H, W]`. It does so in training and in evaluation, and normalises its own input.
     Images of integers are refused, see `require_float`.
     A network with auxiliary losses declares `training_outputs(images) -> list[(weight, logits)]`.
     One whose class tokens may meet declares `class_distances(images) -> list[float]`; a run records them at both ends.
@@ -174,7 +174,7 @@ def cli_options(model: Model) -> tuple[str, ...]:
 def encoder_rate(model: Model) -> float:
     """Return which share of the learning rate the part `encoder` of the system's network has.
 
-    A system declares it as `encoder_rate: float`, for a pretrained encoder that is tuned as a whole; without it all of
+    A system declares it as `encoder_rate: float`, for a pretrained encoder that is tuned as a whole. Without it all of
     the network has the same rate. What it depends on must be a field, for fields are what is in a run's key.
     """
     share: float = getattr(model, "encoder_rate", 1.0)

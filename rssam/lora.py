@@ -77,8 +77,8 @@ def add_lora(module: nn.Module, rank: int) -> None:
 
     They are a linear layer named `qkv` with outputs for all three, or layers named `q_proj` and `v_proj`. Their owner
     must call them: LoRA has no effect where only a layer's weight is read. timm's `EvaAttention` reads it to add a bias
-    for queries and values, and calls the layer where it adds the bias apart; so that is what it does here.
-    Raises ValueError if there is no such layer.
+    for queries and values. It calls the layer where it adds the bias apart, so that is what it does here. Raises
+    ValueError if there is no such layer.
     """
     if rank == 0:
         return

@@ -1,8 +1,8 @@
 """Segmentation networks on an encoder of choice, for the question what SAM's encoder is still worth.
 
 Sources: DPT (Ranftl et al., "Vision Transformers for Dense Prediction", ICCV 2021) as segmentation_models_pytorch (MIT)
-has it, imported; the Baseline's mask decoder and RS-SAM's neck, decoders and refinement, imported; the encoders are
-those of `rssam.encoders`.
+has it, imported. The Baseline's mask decoder and RS-SAM's neck, decoders and refinement are imported too. The
+encoders are those of `rssam.encoders`.
 What we do differently, and why:
 - DPT reads no class token: SAM has none, and so every encoder has the same head.
 - RS-SAM's parts start at random, as DPT's do, for SAM's weights are of another encoder's features.

@@ -136,8 +136,8 @@ class Undefined:
 def class_scores(counts: Counts) -> dict[str, FloatArray]:
     """Compute the scores of each class from counts pooled over all images, float [classes] in 0..1 each.
 
-    NaN where a score is 0/0: the Dice of a class in neither truth nor prediction, the precision of one that is never
-    predicted, the recall of one that is never true.
+    NaN where a score is 0/0: the Dice of a class in neither truth nor prediction. So are the precision of a class never
+    predicted and the recall of one never true.
 
     Examples:
         >>> import numpy as np
@@ -160,7 +160,7 @@ def class_scores(counts: Counts) -> dict[str, FloatArray]:
 def scores(counts: Counts, average: Average) -> Scores:
     """Compute the scores of counts under a named average.
 
-    "foreground" is of the one class of a binary task, pooled over all pixels of all images; "classes" is the plain mean
+    "foreground" is of the one class of a binary task, pooled over all pixels of all images. "classes" is the plain mean
     over classes, each pooled so. Classes in neither truth nor prediction are left out of the mean.
 
     Raises:

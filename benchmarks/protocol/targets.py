@@ -78,8 +78,8 @@ def only_rows(items: Sequence[Item], wishes: Sequence[str]) -> Table | Study:
 def choose_items(names: Sequence[str], rows: Sequence[str], setting: Setting, own: Sequence[Model] = ()) -> list[Item]:
     """Return the items to run under a setting; with `rows` the only table with these rows alone.
 
-    Raises UnknownName for a name or a row that does not exist, or an item that does not suit, see `require_suitable`;
-    UserError for rows together with `own` systems, which replace them.
+    Raises UnknownName for a name or a row that does not exist, or an item that does not suit, see `require_suitable`.
+    Raises UserError for rows together with `own` systems, which replace them.
     """
     chosen = find_items(names)
     require_suitable(chosen, setting, own)
@@ -128,7 +128,7 @@ def replicates(item: Item, model: Model, dataset: str, repeats: int | None) -> i
 def require_suitable(items: Sequence[Item], setting: Setting, own: Sequence[Model] = ()) -> None:
     """Raise UnknownName for an item that cannot be run under the setting.
 
-    These are a table of encoder sizes, or the claims, which compare them too, with one encoder; and the claims, which
+    These are a table of encoder sizes, or the claims, which compare them too, with one encoder. And the claims, which
     are on three data sets, with one. A study under the paper's recipe, or with an encoder that not every row has a
     counterpart of. And with `own` systems what is no table of systems.
     """

@@ -33,7 +33,7 @@ class Home:
 
     @property
     def is_new(self) -> bool:
-        """Whether nothing was prepared, run or scored here, by this version or another."""
+        """Return whether nothing was prepared, run or scored here, by this version or another."""
         folders = (self.data, self.weights, self.runs, self.results, self.scores)
         return not any(any(folder.glob("*")) for folder in folders)
 

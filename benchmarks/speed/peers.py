@@ -1,7 +1,7 @@
 """SAM's image encoder as people would take it elsewhere, to be timed beside ours. None of them is a dependency.
 
-Each is built for the size of the image with random numbers, takes images in 0..1, and is frozen except for its position
-table, so that a gradient passes every block, as it does to the LoRA of ours.
+Each is built for the size of the image with random numbers, and takes images in 0..1. Each is frozen except for its
+position table, so that a gradient passes every block, as it does to the LoRA of ours.
 """
 
 from __future__ import annotations

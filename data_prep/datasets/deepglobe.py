@@ -80,7 +80,7 @@ class DeepGlobe:
     def prepare(
         self, source: Path, out: Path, *, origin: Origin, workers: int, progress: Progress, skip_bad: bool = False
     ) -> Manifest:
-        """See `Dataset.prepare`; `source` is a folder or an archive with the files at any depth."""
+        """Prepare as `Dataset.prepare` says; `source` is a folder or an archive with the files at any depth."""
         from data_prep.prepare.pipeline import prepare_from  # slow to import: commands that list data prepare none
 
         return prepare_from(source, out, self, LAYOUT, READING, origin, workers, progress, skip_bad)

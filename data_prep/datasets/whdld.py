@@ -138,7 +138,7 @@ class Whdld:
     def prepare(
         self, source: Path, out: Path, *, origin: Origin, workers: int, progress: Progress, skip_bad: bool = False
     ) -> Manifest:
-        """See `Dataset.prepare`; `source` is a folder or an archive with `Images` and `ImagesPNG` at any depth."""
+        """Prepare as `Dataset.prepare` says; `source` has `Images` and `ImagesPNG` at any depth."""
         from data_prep.prepare.pipeline import prepare_from
 
         reading = partial(choose_reading, self.class_order)

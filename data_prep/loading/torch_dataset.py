@@ -37,9 +37,9 @@ class PreparedDataset(torch.utils.data.Dataset[Item]):
     """Entries of a prepared folder, in their order.
 
     With `native` every item has a native mask; where the source was not shrunk that is the mask itself. Images and
-    masks come from `pixels`, if there are any (see `decoded_cache`); else, with `cache`, decoded items stay in
+    masks come from `pixels`, if there are any (see `decoded_cache`). Otherwise, with `cache`, decoded items stay in
     memory if the whole set fits into CACHE_LIMIT. Reading raises DataError for a file that is missing or damaged, and
-    TypeError if `pixels` are not uint8: whoever reads an item divides by 255, whatever the range was.
+    TypeError if `pixels` are not uint8. Whoever reads an item divides by 255, whatever the range was.
 
     Examples:
         The training images of docs/python.md in batches; images are uint8 [B, 3, H, W]:

@@ -23,7 +23,7 @@ class ExtraTable:
 
     @property
     def parts(self) -> tuple[ExtraTable, ...]:
-        """The table in parts that fit a narrow page; itself without panels."""
+        """Return the table in parts that fit a narrow page; itself without panels."""
         return tuple(self._part((0, *columns)) for columns in self.panels) or (self,)
 
     def parts_within(self, width: int) -> tuple[ExtraTable, ...]:

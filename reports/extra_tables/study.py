@@ -44,7 +44,7 @@ class StudyResults:
 
     @property
     def filled(self) -> bool:
-        """Whether anything was run or scored."""
+        """Return whether anything was run or scored."""
         return any(not frame.is_empty for frame in self.frames.values())
 
 
@@ -148,7 +148,7 @@ def _notes(study: Study, results: StudyResults, costs: Costs) -> list[str]:
 def _tidy(
     study: Study, results: StudyResults, costs: Costs, lines: Mapping[str, Mapping[str, Mapping[Any, Any]]]
 ) -> pd.DataFrame:
-    """One line for each row and data set, not rounded."""
+    """Return one line for each row and data set, not rounded."""
     setting = results.setting
     return pd.DataFrame([
         {

@@ -117,7 +117,7 @@ def _measured(
 
 
 def _fits(record: Mapping[str, Any], run: Run) -> bool:
-    """Whether a record of speed is of the network of a run."""
+    """Return whether a record of speed is of the network of a run."""
     declared = {"name": run.model.name, "version": run.model.version, "options": plain_fields(run.model)}
     return (
         all(record["system"][name] == value for name, value in declared.items())

@@ -29,7 +29,7 @@ def settings(collection: Collection, table: Table, tables: Iterable[Table] | Non
 
     One run may stand in many tables, and a system without an encoder is the same run whatever the encoder of its
     neighbours. So an override is shown only if it explains a result that no setting with fewer overrides explains in
-    any of `tables`, by default all (Table 2's runs are not "Table 1 on another data set"), and a setting only if no
+    any of `tables`, by default all. Table 2's runs are not "Table 1 on another data set". A setting is shown only if no
     other setting of the same table explains all its results and more.
     """
     by_id = {other.id: other for other in (table, *(tables_of(WITH_TABLES.values()) if tables is None else tables))}

@@ -43,15 +43,14 @@ Dice at the source's own resolution, the share of all pixels that are right, and
 class TableFrame:
     """One table under one setting.
 
-    `rows` has one line per table row: the label columns; `<score>`, `<score>_paper` and `<score>_difference` (ours
-    minus the paper) for each score; the extras; `replicates`, `runs` (in words where a replicate has no result),
-    `keys`, `scored` and `state`. Below them stand scored predictions, without a run: `scored` is the key of their file.
-    For each of `interval_columns` (Dice, or Dice of each class) also `<score>_low` and `<score>_high` (95 % interval
-    over test units), `<score>_spread` (standard deviation over replicates) and `<score>_p` (of no difference from the
-    row `reference`, adjusted). `runs` has one line per result, with its labels, `key`, `split_seed`, `seed`,
-    `collapsed` and every score. NaN is "no number".
-    `unranked` says why no row of ours may be called best, `untested` why none is tested against the reference; both
-    are empty where it is done.
+    `rows` has one line per table row. Its columns are the label columns; `<score>`, `<score>_paper` and
+    `<score>_difference` (ours minus the paper) for each score; and the extras. Then come `replicates`, `runs` (in words
+    where a replicate has no result), `keys`, `scored` and `state`. Below them stand scored predictions, without a run:
+    `scored` is the key of their file. For each of `interval_columns` (Dice, or Dice of each class) there are also
+    `<score>_low` and `<score>_high` (95 % interval over test units). `<score>_spread` is the standard deviation over
+    replicates. `<score>_p` is of no difference from the row `reference`, adjusted. `runs` has one line per result, with
+    its labels, `key`, `split_seed`, `seed`, `collapsed` and every score. NaN is "no number". `unranked` says why no row
+    of ours may be called best, `untested` why none is tested against the reference. Both are empty where it is done.
 
     Examples:
         Table 5 with the run of docs/python.md:

@@ -99,7 +99,7 @@ def _missing(group: ResultGroup) -> str:
 
 
 def _not_a_reproduction(group: ResultGroup) -> str:
-    """Why the numbers cannot confirm or contradict the paper, or answer a study; empty where they can."""
+    """Return why the numbers cannot confirm or contradict the paper, or answer a study; empty where they can."""
     reasons = group_reasons(group)
     if not reasons:
         return ""
@@ -167,7 +167,7 @@ def _start(group: ResultGroup) -> str:
 
 
 def _other_start(group: ResultGroup) -> bool:
-    """Whether a row started from other weights than the declared ones, which a study has in a column."""
+    """Return whether a row started from other weights than the declared ones, which a study has in a column."""
     return any(from_scratch(row) or any(result.custom_weights for result in row.results) for row in group.filled)
 
 

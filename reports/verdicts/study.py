@@ -41,7 +41,7 @@ def _refused(comparison: Comparison, why: str) -> PairedComparison:
 
 
 def _incomparable(comparison: Comparison, group: ResultGroup | None) -> str:
-    """Why the runs are not those that the question is about, although they have a score."""
+    """Return why the runs are not those that the question is about, although they have a score."""
     rows = (find_row(group, name) for name in (comparison.better, comparison.worse))
     reasons = [
         reason

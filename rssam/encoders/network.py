@@ -2,8 +2,8 @@
 
 Source: timm (Apache-2.0), whose ViTs and Hiera are used as they are, under their parameter names.
 What we do differently, and why:
-- a ViT is built for the size of the images, and its position embedding is resampled once, when weights are loaded;
-  timm would resample it in every forward pass. Hiera's is made for 7 x 7 and resampled by timm itself.
+- a ViT is built for the size of the images. Its position embedding is resampled once, when weights are loaded; timm
+  would resample it in every forward pass. Hiera's is made for 7 x 7 and resampled by timm itself.
 - maps pass the ViT's last norm, as in DINOv3's own dense tasks: the channels of inner blocks differ a hundredfold.
 - it normalises its own input, and loading accepts neither a missing nor an unexpected tensor.
 """

@@ -23,11 +23,11 @@ class _Array:
         self.written = 0
 
     def read(self, top: int, bottom: int, left: int, right: int) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
-        """See `Source`: every pixel has data."""
+        """Return a window as `Source.read` does: every pixel has data."""
         return self.pixels[:, top:bottom, left:right], np.ones((bottom - top, right - left), bool)
 
     def write(self, probabilities: NDArray[np.float32], valid: NDArray[np.bool_]) -> None:
-        """See `Sink`."""
+        """Take rows as `Sink.write` does."""
         rows = slice(self.written, self.written + probabilities.shape[1])
         self.probabilities[:, rows] = probabilities
         self.written = rows.stop

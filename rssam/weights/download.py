@@ -23,8 +23,8 @@ def download(
     """Download the checkpoint `name`, verify its digest, convert it, delete the download; return the prepared path.
 
     A good file in place is returned, unless it is to be replaced. The next call resumes what a lost connection or a
-    kill leaves. Raises UserError if the network fails or the licence must be accepted first, WeightsDamaged if the file
-    is not the published one; such a file is deleted.
+    kill leaves. Raises UserError if the network fails or the licence must be accepted first. Raises WeightsDamaged if
+    the file is not the published one; such a file is deleted.
     """
     weights = weights_named(name)
     if weights.licence_first:

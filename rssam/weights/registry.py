@@ -10,7 +10,7 @@ class Weights:
     """Published checkpoint. `sha256` is that of the published file, or its leading digits where no more is known.
 
     torchvision, timm and DINOv3 write the first eight digits into the file's name. "" is a file without a published
-    digest: that of the file that was prepared is recorded with it, and is in the key of every run.
+    digest. The digest of the file that was prepared is recorded with it, and is in the key of every run.
     """
 
     name: str
@@ -31,12 +31,12 @@ class Weights:
 
     @property
     def licence_first(self) -> bool:
-        """Whether the URL is a page on which the licence must be accepted before anybody is sent the file."""
+        """Return whether the URL is a page on which the licence must be accepted before anybody is sent the file."""
         return False
 
     @property
     def remedy(self) -> str:
-        """The command that prepares it, in words."""
+        """Return the command that prepares it, in words."""
         if not self.licence_first:
             return (
                 f"rssam-bench prepare weights {self.name} (downloads {self.megabytes} MB), "
@@ -89,7 +89,7 @@ class LicensedWeights(EncoderWeights):
 
     @property
     def licence_first(self) -> bool:
-        """Whether the licence must be accepted first: yes."""
+        """Return True: the licence must be accepted first."""
         return True
 
 

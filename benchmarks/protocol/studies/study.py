@@ -42,7 +42,7 @@ class Study:
 
     @cached_property
     def tables(self) -> dict[str, Table]:
-        """A table for each data set, so that settings and results are found by the rules of tables."""
+        """Return a table for each data set, so that settings and results are found by the rules of tables."""
         return {
             dataset: Table(
                 id=f"{self.id}-{dataset}",
