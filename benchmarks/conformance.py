@@ -227,7 +227,9 @@ def check_overfitting(model: Model) -> None:
     """Four tiles are learned by heart; a network that cannot is wired wrongly."""
     net = built(model)
     images, masks = tiles()
-    optimizer = torch.optim.AdamW(trainable(net).values(), lr=1e-3)
+    learned = trainable(net).values()
+    # Fused it takes a quarter of the time on a CPU; it takes no complex numbers.
+    optimizer = torch.optim.AdamW(learned, lr=1e-3, fused=all(p.is_floating_point() for p in learned))
     score = 0.0
     for step in range(STEPS):
         optimizer.zero_grad()
