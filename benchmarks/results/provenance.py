@@ -8,6 +8,7 @@ import platform
 import resource
 import subprocess
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -89,6 +90,7 @@ def processor_name() -> str:
     return names[0] if names else (platform.processor() or platform.machine())
 
 
+@cache
 def _version(package: str) -> str | None:
     try:
         return importlib.metadata.version(package)
