@@ -1,7 +1,8 @@
 """Give an encoder's published tensors timm's names, as timm's own conversions do. Imports no torch.
 
 Source: timm (Apache-2.0), `checkpoint_filter_fn` of its Eva and of its HieraDet; facebookresearch/dinov3 for its names.
-What we do differently: what is left out must be known, and the biases left out must be without effect.
+What we do differently: what is left out must be known; DINOv3's mask of biases, which timm ignores, is applied, and keys
+must then have none.
 """
 
 from __future__ import annotations
@@ -38,9 +39,9 @@ def timms(tensors: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[str, ...], 
         if own and _LEFT_OUT.fullmatch(name):
             continue
         if own and name.endswith(".attn.qkv.bias"):
-            query, key, value = tensor.chunk(3)
-            mask = tensors.get(f"{name}_mask")
-            if not bool((key == 0).all()) and (mask is None or not bool((mask.chunk(3)[1] == 0).all())):
+            mask = tensors.get(f"{name}_mask")  # DINOv3 adds their product; in the released files both are zero
+            query, key, value = (tensor if mask is None else tensor * mask).chunk(3)
+            if not bool((key == 0).all()):
                 return {}, (), f"expected keys without bias, found {name} with one"
             found[name.replace("qkv.bias", "q_bias")], found[name.replace("qkv.bias", "v_bias")] = query, value
             continue

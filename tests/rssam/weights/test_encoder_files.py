@@ -64,6 +64,18 @@ def test_dinov3s_own_names(small, tmp_path):
     assert all(torch.equal(prepared[key], timms[key]) for key in prepared)
 
 
+def test_the_mask_of_biases_is_applied(small, tmp_path):
+    """In DINOv3's released files it is zero throughout: a bias beside it has no effect there, and had one here."""
+    state = timms_own("dinov3_nano").state_dict()
+    published = as_dinov3_publishes(state)
+    for key in published:
+        if key.endswith("bias_mask"):
+            published[key] = torch.zeros_like(published[key])
+    prepare("dinov3_b", published, tmp_path)
+    none = {key: torch.zeros_like(t) if key.endswith(("q_bias", "v_bias")) else t for key, t in state.items()}
+    require_started("dinov3_b", none, tmp_path)
+
+
 def test_timms_files_without_biases_of_zero(small, tmp_path):
     """timm publishes DINOv3 twice; the one without biases is the same network, and is said to be read so."""
     state = timms_own("dinov3_nano").state_dict()
