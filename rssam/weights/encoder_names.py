@@ -42,13 +42,8 @@ def timms(tensors: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[str, ...], 
         if own and _LEFT_OUT.fullmatch(name):
             continue
         mask = tensors.get(f"{name}_mask", tensor)
-        if (
-            own
-            and name.endswith(".attn.qkv.bias")
-            and _is_bias(tensor)
-            and _is_bias(mask)
-            and mask.shape == tensor.shape
-        ):
+        fits = _is_bias(tensor) and _is_bias(mask) and mask.shape == tensor.shape
+        if own and name.endswith(".attn.qkv.bias") and fits:
             # DINOv3 adds the product with the mask; in the released files both are zero.
             query, key, value = (tensor if mask is tensor else tensor * mask).chunk(3)
             if not bool((key == 0).all()):
@@ -60,7 +55,7 @@ def timms(tensors: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[str, ...], 
         found[name] = tensor
     if own:
         notes = ("DINOv3's own names",)
-    return *_with_biases(found, notes), ""
+    return *(_with_biases(found, notes) if "reg_token" in found else (found, notes)), ""
 
 
 def _is_bias(tensor: Any) -> bool:
