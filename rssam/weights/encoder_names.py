@@ -1,7 +1,8 @@
 """Give an encoder's published tensors timm's names, as timm's own conversions do. Imports no torch.
 
 Source: timm (Apache-2.0), `checkpoint_filter_fn` of its Eva and of its HieraDet; facebookresearch/dinov3 for its names.
-What we do differently: what is left out must be known, and the biases left out must be without effect.
+What we do differently: what is left out must be known; DINOv3's mask of biases, which timm ignores, is applied, and
+keys must then have none.
 """
 
 from __future__ import annotations
@@ -26,6 +27,9 @@ _RENAMED = tuple(
     )
 )
 
+MOST_BIAS = 1 << 16
+"""Numbers in a bias; the widest DINOv3 has 12,288."""
+
 _FIRST_NORM = re.compile(r"(blocks\.\d+)\.gamma_1$")
 
 
@@ -37,10 +41,12 @@ def timms(tensors: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[str, ...], 
     for name, tensor in tensors.items():
         if own and _LEFT_OUT.fullmatch(name):
             continue
-        if own and name.endswith(".attn.qkv.bias"):
-            query, key, value = tensor.chunk(3)
-            mask = tensors.get(f"{name}_mask")
-            if not bool((key == 0).all()) and (mask is None or not bool((mask.chunk(3)[1] == 0).all())):
+        mask = tensors.get(f"{name}_mask", tensor)
+        fits = _is_bias(tensor) and _is_bias(mask) and mask.shape == tensor.shape
+        if own and name.endswith(".attn.qkv.bias") and fits:
+            # DINOv3 adds the product with the mask; in the released files both are zero.
+            query, key, value = (tensor if mask is tensor else tensor * mask).chunk(3)
+            if not bool((key == 0).all()):
                 return {}, (), f"expected keys without bias, found {name} with one"
             found[name.replace("qkv.bias", "q_bias")], found[name.replace("qkv.bias", "v_bias")] = query, value
             continue
@@ -49,15 +55,24 @@ def timms(tensors: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[str, ...], 
         found[name] = tensor
     if own:
         notes = ("DINOv3's own names",)
-    return *_with_biases(found, notes), ""
+    return *(_with_biases(found, notes) if "reg_token" in found else (found, notes)), ""
+
+
+def _is_bias(tensor: Any) -> bool:
+    """Return whether it is a plain vector for queries, keys and values; a file of anybody may hold other tensors."""
+    return (
+        str(tensor.layout) == "torch.strided" and tensor.device.type == "cpu" and not tensor.is_quantized
+        and tensor.ndim == 1 and 0 < tensor.shape[0] <= MOST_BIAS and tensor.shape[0] % 3 == 0
+    )  # fmt: skip
 
 
 def _with_biases(tensors: dict[str, Any], notes: tuple[str, ...]) -> tuple[dict[str, Any], tuple[str, ...]]:
     """Add biases of zero to queries and values of a DINOv3 without any: timm leaves them out where they are zero."""
-    added = {}
+    added: dict[str, Any] = {}
     for name, tensor in tensors.items():
-        if match := _FIRST_NORM.match(name):
+        if (match := _FIRST_NORM.match(name)) and str(tensor.layout) == "torch.strided" and not tensor.is_quantized:
+            zero = tensor.new_zeros(())
             for bias in (f"{match[1]}.attn.q_bias", f"{match[1]}.attn.v_bias"):
                 if bias not in tensors:
-                    added[bias] = tensor.new_zeros(tensor.shape)
+                    added[bias] = zero.expand(tensor.shape)  # takes no memory, whatever the shape
     return {**tensors, **added}, (*notes, *(("without biases of queries and values, which are zero",) if added else ()))

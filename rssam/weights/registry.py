@@ -258,7 +258,8 @@ _ALL: tuple[Weights, ...] = (
     EncoderWeights(
         name="sam2_b_plus",
         url="https://dl.fbaipublicfiles.com/segment_anything_2/092824/sam2.1_hiera_base_plus.pt",
-        sha256="",
+        # Meta publishes none; several projects that fetched the file recorded this one.
+        sha256="a2345aede8715ab1d5d31b4a509fb160c5a4af1970f199d9054ccfb746c004c5",
         megabytes=324,
         licence="Apache-2.0",
         tensor=_PATCHES,

@@ -64,6 +64,18 @@ def test_dinov3s_own_names(small, tmp_path):
     assert all(torch.equal(prepared[key], timms[key]) for key in prepared)
 
 
+def test_the_mask_of_biases_is_applied(small, tmp_path):
+    """In DINOv3's released files it is zero throughout: a bias beside it has no effect there, and had one here."""
+    state = timms_own("dinov3_nano").state_dict()
+    published = as_dinov3_publishes(state)
+    for key in published:
+        if key.endswith("bias_mask"):
+            published[key] = torch.zeros_like(published[key])
+    prepare("dinov3_b", published, tmp_path)
+    none = {key: torch.zeros_like(t) if key.endswith(("q_bias", "v_bias")) else t for key, t in state.items()}
+    require_started("dinov3_b", none, tmp_path)
+
+
 def test_timms_files_without_biases_of_zero(small, tmp_path):
     """timm publishes DINOv3 twice; the one without biases is the same network, and is said to be read so."""
     state = timms_own("dinov3_nano").state_dict()
@@ -102,10 +114,27 @@ def test_sam_2s_own_file(small, tmp_path):
         (lambda s: {**s, "storage_tokens": s["storage_tokens"][:, :2]}, "net.reg_token of shape"),
         (lambda s: {**s, "blocks.1.attn.qkv.bias_mask": torch.ones(576)}, "expected keys without bias"),
         (lambda s: {k: t for k, t in s.items() if k != "blocks.1.attn.qkv.bias_mask"}, "expected keys without bias"),
+        (lambda s: {**s, "blocks.1.attn.qkv.bias": torch.tensor(1.0)}, "unexpected net.blocks.1.attn.qkv.bias"),
+        (lambda s: {**s, "blocks.1.attn.qkv.bias_mask": torch.ones(7)}, "unexpected net.blocks.1.attn.qkv.bias"),
+        (lambda s: {**s, "blocks.1.attn.qkv.bias": torch.rand(576).to_sparse()}, "of another kind"),
+        (lambda s: {**s, "blocks.1.ls1.gamma": torch.rand(1).expand(1 << 40)}, "MB of tensors, found"),
         (lambda s: {**s, "patch_embed.proj.weight": torch.rand(384, 3, 16, 16)}, r"found shape \(384, 3, 16, 16\)"),
         (lambda s: {**s, "cls_token": torch.full((1, 1, 192), torch.nan)}, "not finite in 1 "),
     ],
-    ids=["missing", "unexpected", "shape", "renamed shape", "bias of keys", "no mask", "another width", "not finite"],
+    ids=[
+        "missing",
+        "unexpected",
+        "shape",
+        "renamed shape",
+        "bias of keys",
+        "no mask",
+        "scalar",
+        "short mask",
+        "sparse",
+        "huge",
+        "another width",
+        "not finite",
+    ],
 )
 def test_a_file_that_is_not_it_is_refused(small, tmp_path, change, words):
     published = change(as_dinov3_publishes(timms_own("dinov3_nano").state_dict()))
