@@ -167,5 +167,6 @@ def _filled_tables(report: Report) -> list[str]:
 
 def _filled_studies(report: Report) -> list[str]:
     """Return how many results stand in the chapter of each study."""
-    counts = Counter(group.table.study for group in report.studies for _ in group.results)
+    results = {(group.table.study, result.key) for group in report.studies for result in group.results}
+    counts = Counter(study for study, _ in results)
     return [f"{study} {count} {plural(count, 'result')}" for study, count in counts.items()]

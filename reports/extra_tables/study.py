@@ -137,12 +137,24 @@ def _notes(study: Study, results: StudyResults, costs: Costs) -> list[str]:
             where.setdefault(note, []).append(find_dataset(dataset).title)
     for note, datasets in where.items():
         lines.append(note if len(datasets) == len(results.frames) else f"{join_words(datasets)}: {note}")
+    lines += _one_run(results)
     lines += [f"Not shown: {words}." for words in results.chosen.passed_over]
     lines += costs.notes
     if results.setting != Setting(study.profile):
         ask = command(next(iter(study.tables.values())), Setting(study.profile))
         lines.append(f"The questions of this study are answered as it is declared alone: `{ask} --repeats 5`.")
     return lines
+
+
+def _one_run(results: StudyResults) -> list[str]:
+    """Which rows are one run, where an encoder stands in for several."""
+    rows: dict[tuple[str, ...], dict[str, None]] = defaultdict(dict)
+    for frame in results.frames.values():
+        for row in frame.rows.to_dict("records"):
+            if row["keys"]:
+                rows[row["keys"]][row[SYSTEM]] = None
+    shared = "; ".join(dict.fromkeys(join_words(list(labels)) for labels in rows.values() if len(labels) > 1))
+    return [f"One run stands in several rows, because their small encoders are one: {shared}."] if shared else []
 
 
 def _tidy(

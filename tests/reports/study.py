@@ -37,10 +37,15 @@ def made_by(model, dataset, dice, replicate=0, setting=PAPER, *, data=None, shar
     run = setting.run(model, dataset, replicate, split_seed)
     official = find_dataset(dataset).official_sizes is not None
     share = SHARES.get(dataset, 0.1) if share is None else share
-    data = data or {**WHOLE, "pairs": PAIRS[dataset], "sources": PAIRS[dataset], "expected": PAIRS[dataset]}
+    data = data or {
+        **WHOLE,
+        "pairs": PAIRS.get(dataset, 100),
+        "sources": PAIRS.get(dataset, 100),
+        "expected": PAIRS.get(dataset, 100),
+    }
     digest = f"{describe_data(dataset, data)} official" if official else None
     result = fabricate(run, dice, data=data, digest=digest, share=share)
-    sizes = dict(zip(("train", "val", "test"), SIZES[dataset], strict=True))
+    sizes = dict(zip(("train", "val", "test"), SIZES.get(dataset, SIZES["deepglobe"]), strict=True))
     result = replace(result, data={**result.data, **sizes, **changes.pop("recorded", {})})
     if dataset == "whdld":
         names = find_dataset(dataset).classes

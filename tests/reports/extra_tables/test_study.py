@@ -9,6 +9,8 @@ from rich.console import Console
 from benchmarks.execution.cost_estimate import kept_cost
 from benchmarks.protocol.setting import Setting
 from benchmarks.protocol.studies.still_sam import STILL_SAM
+from data_prep.datasets.folder import Folder
+from data_prep.registry import DATASETS
 from reports.extra_tables.speed import read_efficiency
 from reports.extra_tables.study import study_section
 from reports.render.terminal import print_extra
@@ -133,6 +135,17 @@ def test_a_run_for_the_wiring_shows_one_data_set_and_answers_nothing(tmp_path):
     assert "It answers none of its questions: the smoke profile claims nothing; trained from scratch" in notes
     assert "As it is declared: `rssam-bench reproduce still-sam`." in notes
     assert "the paper's setting" not in notes.lower()
+    one = "DINOv3-B frozen + DPT, DINOv3-L web frozen + DPT and DINOv3-L satellite frozen + DPT"
+    assert f"because their small encoders are one: {one}." in notes
+
+
+def test_results_on_other_data_are_counted_once(tmp_path, monkeypatch):
+    """Of four runs on a data set of the user's it said "12 results": each of the three tables has them."""
+    monkeypatch.setitem(DATASETS, "mine", Folder("mine", ("road",), (1,), 0, None, "tile", (512, 512)))
+    elsewhere = Setting("fair", dataset="mine")
+    put(tmp_path / "home", *(of_row(label, 0.7, dataset="mine", setting=elsewhere) for label in (RS_SAM, FROZEN)))
+    written = write_report(["still-sam"], ["md"], tmp_path / "out", tmp_path / "home", published=tmp_path / "none")
+    assert written.filled == ("still-sam 2 results",)
 
 
 def test_notes_of_several_data_sets_stand_once(tmp_path):
