@@ -147,7 +147,7 @@ def _notes(study: Study, results: StudyResults, costs: Costs) -> list[str]:
 
 
 def _one_run(results: StudyResults) -> list[str]:
-    """Which rows are one run, where an encoder stands in for several."""
+    """Return which rows are one run, where an encoder stands in for several."""
     rows: dict[tuple[str, ...], dict[str, None]] = defaultdict(dict)
     for frame in results.frames.values():
         for row in frame.rows.to_dict("records"):

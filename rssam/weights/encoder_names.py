@@ -1,7 +1,7 @@
 """Give an encoder's published tensors timm's names, as timm's own conversions do. Imports no torch.
 
 Source: timm (Apache-2.0), `checkpoint_filter_fn` of its Eva and of its HieraDet; facebookresearch/dinov3 for its names.
-What we do differently: what is left out must be known; DINOv3's mask of biases, which timm ignores, is applied, and
+What we do differently: what is left out must be known. DINOv3's mask of biases, which timm ignores, is applied, and
 keys must then have none.
 """
 
