@@ -120,7 +120,8 @@ class Model(Protocol):
 
     The network that `build` returns keeps this:
     `images float [B, 3, H, W] in 0..1 -> logits float [B, task.channels, H, W]`.
-    Training and evaluation give the same shapes. It normalises its own input. Images of integers are refused, see `require_float`.
+    Training and evaluation give the same shapes. It normalises its own input. Images of integers are
+    refused, see `require_float`.
     A network with auxiliary losses declares `training_outputs(images) -> list[(weight, logits)]`.
     One whose class tokens may meet declares `class_distances(images) -> list[float]`; a run records them at both ends.
     A declaration may have `cli_options` and `encoder_rate`, see the functions of these names.

@@ -21,6 +21,7 @@ from benchmarks.protocol.setting import Setting
 from benchmarks.protocol.targets import choose_items
 from benchmarks.signals import Stop, handle_signals
 from data_prep import DataError, find_dataset, load_manifest, open_prepared, prepare_folders
+from data_prep.datasets.folder_options import ClassMap
 from data_prep.registry import register_home
 from reports import count_interval, read_results, read_table
 from rssam import UserError
@@ -120,7 +121,7 @@ def test_two_folders_are_prepared_as_a_source_with_both(folder, tmp_path):
     """So runs have one key, whichever way their data were prepared."""
     command = importlib.import_module("benchmarks.cli.prepare")._own_dataset
     source = folder[0] / "scenes"
-    own = command(source, "roads", ["road=255"], None, None, None, None, None, False, (None, None), None)
+    own = command(source, ["road=255"], None, None, ClassMap(name="roads"))
     manifest = own.prepare(source, tmp_path / "roads", origin="source", workers=1, progress=lambda *_: None)
     assert own == open_prepared(folder[0] / "example" / "data" / "roads").dataset
     assert manifest.digest(0) == load_manifest(folder[0] / "example" / "data" / "roads", "roads").digest(0)

@@ -58,6 +58,8 @@ def auxiliary_file(path: Path) -> Place | None:
 
     Only these two texts are sought: nothing else of the XML is read.
     """
+    from affine import Affine  # light commands read no place
+
     try:
         text = read_bytes(path.with_name(path.name + AUXILIARY), most_bytes=MOST_BYTES).decode()
         found = TRANSFORM.search(text)

@@ -15,7 +15,7 @@ import pytest
 from baselines.fcn import Fcn
 from benchmarks.divergence import DivergedRate
 from benchmarks.protocol.setting import Setting
-from benchmarks.protocol.tables import TABLES
+from benchmarks.protocol.targets import WITH_TABLES
 from benchmarks.results.failed_run import FailedRun
 from benchmarks.results.home import Home
 from benchmarks.results.test_set_log import read_ledger
@@ -538,7 +538,7 @@ FORGERIES = {
     # bundle.json
     "a field of no bundle": (lambda bundle: bundle.about.update(note="x"), "bundle.json: no bundle has its fields"),
     "too many tables": (
-        lambda bundle: bundle.about.update(tables=["table1"] * (2 * len(TABLES) + 1)),
+        lambda bundle: bundle.about.update(tables=["table1"] * (2 * len(WITH_TABLES) + 1)),
         "tables: expected a list of at most",
     ),
     "a long version": (lambda bundle: bundle.about.update(made_with="0" * 99), "made_with: expected one printable"),
