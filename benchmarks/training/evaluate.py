@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
 from functools import lru_cache
@@ -162,10 +162,12 @@ def _read_ahead(
 ) -> Generator[list[Item], None, None]:
     """Yield the items of each batch, while those of the next are read."""
     with ThreadPoolExecutor(max(1, readers)) as pool:
-        begun = [[pool.submit(data.__getitem__, index) for index in batch] for batch in batches[:1]]
-        for number in range(len(batches)):
-            begun.append([pool.submit(data.__getitem__, index) for index in [*batches, ()][number + 1]])
-            yield [item.result() for item in begun.pop(0)]
+        begun: list[Future[Item]] | None = None
+        for batch in (*batches, ()):
+            following = [pool.submit(data.__getitem__, index) for index in batch]
+            if begun is not None:
+                yield [item.result() for item in begun]
+            begun = following
 
 
 def _count(
@@ -180,8 +182,8 @@ def _count(
     labels = predicted_labels(logits)  # [B, H, W]
     confusions, histograms = confusion_matrices(masks, labels, task), probability_histograms(masks, logits)
     finer_confusions = [
-        None if native is None else _finer_confusion(sent(native, device), one, task)
-        for native, one in zip(finer, logits, strict=True)
+        None if native is None else _finer_confusion(sent(native, device), of_image, task)
+        for native, of_image in zip(finer, logits, strict=True)
     ]
     of_images = zip(confusions.cpu(), finer_confusions, histograms, strict=True)
     counts = [
