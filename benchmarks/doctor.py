@@ -149,7 +149,7 @@ def _disk(home: Path, wanted: float) -> DoctorCheck:
         return DoctorCheck("disk", "ok", f"{free:.0f} GB free at {home}")
     return DoctorCheck(
         "disk", "problem", f"{free:.0f} GB free at {home}",
-        f"all of it together wants about {wanted:.0f} GB: set RSSAM_HOME or --home to a larger disk",
+        f"all data, weights and runs together need about {wanted:.0f} GB: set RSSAM_HOME or --home to a larger disk",
     )  # fmt: skip
 
 

@@ -54,7 +54,7 @@ def find(group: str, name: str, taken: str = "") -> EntryPoint | None:
     owners += [source(entry) for entry in entries]
     if len(owners) > 1:
         raise Collision(
-            f"the name {name} is declared twice, by {' and by '.join(owners)}: uninstall one, or have it renamed"
+            f"the name {name} is declared twice, by {' and by '.join(owners)}: uninstall one of the packages"
         )
     return entries[0] if entries else None
 

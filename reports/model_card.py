@@ -82,7 +82,7 @@ def limits(about: Mapping[str, Any]) -> list[str]:
         "It was trained from scratch, without pretrained weights." if options.get("init") == "scratch" else "",
         f"It started from custom weights {join_words(custom)}, not the published file." if custom else "",
         "It is one training on one split: the luck of either is in no interval here.",
-        f"The network takes images of {height}x{width} pixels; larger ones are to be cut into such.",
+        f"The network takes images of {height}x{width} pixels; cut larger images into tiles of this size.",
         "Other sensors, ground resolutions, regions and seasons than those of its test images were not tested.",
         f"The system is declared in {own['class']}, which must be installed to load it." if own else "",
     ]

@@ -74,7 +74,7 @@ def parse_json(content: bytes) -> Any:
     except Unreadable:
         raise
     except ValueError as error:
-        raise Unreadable(f"it is cut off or no JSON ({error})") from error
+        raise Unreadable(f"it is cut off, or is not JSON ({error})") from error
     return values
 
 

@@ -10,7 +10,7 @@ from benchmarks.cli.options import Json, print_json, screen
 
 
 def conformance(
-    system: Annotated[str, typer.Argument(metavar="MODULE:CLASS", help="Your system, or the name of a known one.")],
+    system: Annotated[str, typer.Argument(metavar="MODULE:CLASS", help="Your system, or a system of this suite.")],
     as_json: Json = False,
 ) -> None:
     """Check a system of your own: shapes, gradients, determinism, round trip, a task it must learn. Exit 1 if not."""

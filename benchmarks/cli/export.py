@@ -23,7 +23,7 @@ def export(
         ),
     ],
     out: Annotated[
-        Path | None, typer.Option(metavar="FILE.safetensors", help="What was trained, and a model card beside it.")
+        Path | None, typer.Option(metavar="FILE.safetensors", help="Trained parameters and a model card beside them.")
     ] = None,
     onnx: Annotated[
         Path | None, typer.Option(metavar="FILE.onnx", help="The whole network, base weights included.")

@@ -37,7 +37,7 @@ def metrics(
     ] = None,
     buffer: Annotated[int | None, typer.Option(min=0, help="Buffer of relaxed scores in pixels. [3]")] = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Processes. [all cores]")] = None,
-    again: Annotated[bool, typer.Option("--again", help="Measure anew what is stored, or damaged.")] = False,
+    again: Annotated[bool, typer.Option("--again", help="Measure stored or damaged metrics again.")] = False,
     as_json: Json = False,
 ) -> None:
     """Measure relaxed F1, clDice and APLS of roads, boundary IoU of buildings, from saved maps; `report` shows them."""
@@ -116,7 +116,7 @@ def _of_tables(items: list[str]) -> list[Result]:
         return [stored.result for stored in collection.stored if stored.source == "own"]
     tables = [item for item in find_items(items) if isinstance(item, Table)]
     if not tables:
-        raise UnknownName(f"metrics are of the runs of tables: choose from {', '.join(TABLES)}, or --run KEY")
+        raise UnknownName(f"metrics are measured on runs of tables: choose from {', '.join(TABLES)}, or --run KEY")
     return results_of_tables(tables, collection)
 
 

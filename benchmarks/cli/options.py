@@ -193,7 +193,7 @@ def require_one(run: str | None, adapter: Path | None) -> str | None:
 
 
 ItemProfile = Annotated[
-    ProfileName | None, typer.Option(help="With ITEM: how much, the recipe. [paper; of still-sam fair]")
+    ProfileName | None, typer.Option(help="With ITEM: the recipe and its sizes. [paper; still-sam: fair]")
 ]
 ItemDataset = Annotated[
     str | None, typer.Option(help="With ITEM: the rows on another data set.", autocompletion=complete_datasets)

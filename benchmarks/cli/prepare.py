@@ -50,7 +50,7 @@ def prepare(
             help="Folder or archive of the data set, or a .pth checkpoint. [looked for in HOME/downloads and here]"
         ),
     ] = None,
-    synthetic: Annotated[int | None, typer.Option(min=4, help="Make so many stand-in scenes instead.")] = None,
+    synthetic: Annotated[int | None, typer.Option(min=4, help="Draw this number of stand-in scenes instead.")] = None,
     wide: Annotated[
         bool, typer.Option("--wide", help="With deepglobe --synthetic: wide, light roads that a small network learns.")
     ] = False,
@@ -69,23 +69,23 @@ def prepare(
     class_map: Annotated[Path | None, typer.Option(help="With folder: the same and more as a YAML file.")] = None,
     ignore: Annotated[str | None, typer.Option(help="With folder: the value of pixels that count nowhere.")] = None,
     fit: Annotated[
-        FolderFit | None, typer.Option(help="With folder: how images come to one size. [tile, if they have not]")
+        FolderFit | None, typer.Option(help="With folder: how images of several sizes get one size. [tile]")
     ] = None,
     side: Annotated[
         int | None, typer.Option(min=32, help="With folder: side in pixels, a multiple of 32. [512]")
     ] = None,
     ignore_split: Annotated[
-        bool, typer.Option("--ignore-split", help="With folder: deal a published split anew, 70/15/15.")
+        bool, typer.Option("--ignore-split", help="With folder: ignore a published split, and split 70/15/15.")
     ] = False,
     images: Annotated[
-        str | None, typer.Option(metavar="GLOB", help='With folder: where images are in the source, "rgb/**/*_x.tif".')
+        str | None, typer.Option(metavar="GLOB", help='With folder: pattern of images in the source, "rgb/**/*_x.tif".')
     ] = None,
     masks: Annotated[
-        str | None, typer.Option(metavar="GLOB", help='The same of masks: "gt/**/*_y.tif"; wildcards must agree.')
+        str | None, typer.Option(metavar="GLOB", help='The same for masks: "gt/**/*_y.tif"; wildcards must agree.')
     ] = None,
     threshold: Annotated[
         int | None,
-        typer.Option(min=1, max=255, help="With folder, of one class: the grey value where it begins."),
+        typer.Option(min=1, max=255, help="With folder, one class: the lowest grey value of the class."),
     ] = None,
     scale: Annotated[
         str | None,
@@ -94,12 +94,12 @@ def prepare(
         ),
     ] = None,
     bands: Annotated[
-        str | None, typer.Option(help="With folder, GeoTIFFs: those read as red, green and blue, such as 4,3,2.")
+        str | None, typer.Option(help="With folder, GeoTIFFs: the bands read as red, green and blue, such as 4,3,2.")
     ] = None,
     edges: Annotated[
         EdgeTiles | None, typer.Option(help="With large rasters: tiles that reach beyond them. [drop]")
     ] = None,
-    check: Annotated[bool, typer.Option("--check", help="Write the data card of what is prepared.")] = False,
+    check: Annotated[bool, typer.Option("--check", help="Write the data card of the prepared data set.")] = False,
     out_card: Annotated[Path | None, typer.Option("--out", help="Folder of the card. [HOME/data-cards/NAME]")] = None,
     as_json: Json = False,
 ) -> None:
@@ -109,7 +109,7 @@ def prepare(
         return
     if check:
         if source is not None or synthetic is not None:
-            raise typer.BadParameter("--check looks at what is prepared: it takes no --source and no --synthetic")
+            raise typer.BadParameter("--check reads the prepared data set: it takes no --source and no --synthetic")
         _check(name, out_card or Home(root.home).data_card(name), workers or os.cpu_count() or 1, as_json)
         return
     from data_prep.datasets.folder_options import ClassMap

@@ -50,14 +50,14 @@ def reproduce(
         ),
     ],
     profile: Annotated[
-        ProfileName | None, typer.Option(help="How much: the recipe. [paper; of still-sam fair]")
+        ProfileName | None, typer.Option(help="The recipe and its sizes. [paper; still-sam: fair]")
     ] = None,
     dataset: Annotated[
         str | None, typer.Option(help="Run the rows on another data set.", autocompletion=complete_datasets)
     ] = None,
     encoder: EncoderOption = None,
     init: Annotated[
-        EncoderInit | None, typer.Option(help="Start from SAM's checkpoint, or everything from scratch.")
+        EncoderInit | None, typer.Option(help="Start from SAM's checkpoint, or train everything from scratch.")
     ] = None,
     repeats: Annotated[
         int | None, typer.Option(min=1, help="Pairs of seed and split seed, counted up. [1; of claims 5]")
@@ -77,13 +77,13 @@ def reproduce(
         typer.Option(
             metavar="NAME|MODULE:CLASS",
             autocompletion=complete_systems,
-            help="Train this system in place of the rows: one of: rssam-bench models, or your own; may be repeated.",
+            help="Train this system in place of the rows: a name of rssam-bench models, or your own; may be repeated.",
         ),
     ] = None,
     device: Annotated[DeviceChoice, typer.Option(help="Where to train.")] = "auto",
     precision: PrecisionOption = "auto",
     workers: Annotated[
-        int | None, typer.Option(min=0, help="Processes that read images, for each run. [by the cores]")
+        int | None, typer.Option(min=0, help="Processes that read images, for each run. [from the cores]")
     ] = None,
     jobs: Annotated[int, typer.Option(min=1, help="Runs at a time, each with its share of the cores.")] = 1,
     devices: Annotated[
@@ -100,7 +100,7 @@ def reproduce(
         str | None, typer.Option(help="HOST:PORT of the cluster. [a Ray of this machine alone]")
     ] = None,
     save_every: Annotated[
-        float, typer.Option(min=0, help="Minutes between checkpoints within an epoch; after each there is one anyway.")
+        float, typer.Option(min=0, help="Minutes between checkpoints within an epoch, beside that at its end.")
     ] = 10,
     keep: Annotated[
         bool, typer.Option("--keep", help="Keep a finished run's last checkpoint with its optimiser's state.")
@@ -147,7 +147,7 @@ def reproduce(
     if executor == "ray":
         chosen_device = _join_ray(context, ray_address, device, jobs)
     elif ray_address is not None:
-        raise UserError("--ray-address is for --executor ray, which was not asked for")
+        raise UserError("--ray-address is for --executor ray: add that option, or leave --ray-address out")
     else:
         chosen_device = choose_device(device)
     if compiled and chosen_device == "cpu":

@@ -31,12 +31,12 @@ def score(
         Path | None, typer.Option(help="Folder of predicted masks, one for each test image: PNG, TIFF or NPY.")
     ] = None,
     dataset: Annotated[
-        str | None, typer.Option(help="The prepared data set they are of.", autocompletion=complete_datasets)
+        str | None, typer.Option(help="The prepared data set of the masks.", autocompletion=complete_datasets)
     ] = None,
     name: Annotated[str | None, typer.Option(help="The row's name in the tables. [the folder's]")] = None,
     suffix: Annotated[str, typer.Option(help="What follows the stem in file names, as _mask in 104_mask.png.")] = "",
     encoding: Annotated[
-        Encoding | None, typer.Option(help="What the values are, where that could be two things. [read off the files]")
+        Encoding | None, typer.Option(help="The kind of values, if the files leave it open. [read from the files]")
     ] = None,
     split_seed: Annotated[int, typer.Option(min=0, help="Seed of the 70/15/15 split.")] = 0,
     split: Annotated[SplitRule, typer.Option(help="Split image by image, or by whole scenes.")] = "random",
@@ -48,7 +48,7 @@ def score(
         typer.Option(
             metavar="RUN",
             autocompletion=complete_keys,
-            help="Instead: what this finished run saved, held against its result.",
+            help="Instead: compare the saved predictions of this finished run with its result.",
         ),
     ] = None,
     out: Annotated[Path | None, typer.Option(help="With --run: write its predictions there as PNG files.")] = None,
@@ -85,7 +85,7 @@ def evaluate(
     dataset: Annotated[
         str,
         typer.Option(
-            help="The prepared data set to try it on; not the one it was trained on.", autocompletion=complete_datasets
+            help="The prepared data set to test on; not that of its training.", autocompletion=complete_datasets
         ),
     ],
     run: RunOption = None,
@@ -97,7 +97,7 @@ def evaluate(
     ] = None,
     split: Annotated[ImageSelection, typer.Option(help="All images, or its test split alone.")] = "all",
     split_seed: Annotated[int, typer.Option(min=0, help="With --split test: seed of the split.")] = 0,
-    name: Annotated[str | None, typer.Option(help="What reports call it. [the system's title]")] = None,
+    name: Annotated[str | None, typer.Option(help="The name in reports. [the system's title]")] = None,
     device: Annotated[DeviceChoice, typer.Option(help="Where to predict.")] = "auto",
     precision: PrecisionOption = "auto",
     as_json: Json = False,

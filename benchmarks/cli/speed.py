@@ -40,13 +40,13 @@ def speed(
     encoder: EncoderOption = None,
     size: Annotated[int, typer.Option(min=32, help="Side of the image in pixels, a multiple of 32.")] = 512,
     dataset: Annotated[
-        str, typer.Option(help="Its classes, and its images if prepared.", autocompletion=complete_datasets)
+        str, typer.Option(help="Take its classes, and its images if it is prepared.", autocompletion=complete_datasets)
     ] = "deepglobe",
     device: Annotated[DeviceChoice, typer.Option(help="Where to measure.")] = "auto",
     precision: PrecisionOption = "auto",
     batch: Annotated[int | None, typer.Option(min=1, help="Images of a forward pass. [8; on the CPU 2]")] = None,
     group: Annotated[int | None, typer.Option(min=1, help="Images of a training step. [6; on the CPU 2]")] = None,
-    rounds: Annotated[int, typer.Option(min=7, help="Rounds, in each of which everything is timed once.")] = 7,
+    rounds: Annotated[int, typer.Option(min=7, help="Rounds; each times everything once.")] = 7,
     compare: Annotated[
         list[str] | None,
         typer.Option(
@@ -55,7 +55,7 @@ def speed(
         ),
     ] = None,
     compiled: Annotated[bool, typer.Option("--compile", help="Compile the networks (torch.compile).")] = False,
-    workers: Annotated[int | None, typer.Option(min=0, help="Processes that read images. [by the cores]")] = None,
+    workers: Annotated[int | None, typer.Option(min=0, help="Processes that read images. [from the cores]")] = None,
     as_json: Json = False,
 ) -> None:
     """Measure parameters, GMACs, latency, throughput, training step and memory of systems, with random weights."""

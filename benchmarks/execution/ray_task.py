@@ -74,10 +74,10 @@ def _difference(resolved: ResolvedRun, settings: TaskSettings, session: Session)
     except UserError as error:
         return str(error)
     if local.data_digest != resolved.data_digest:
-        return f"{session.data_folder(name)} was prepared otherwise than where the command was given: copy it anew"
+        return f"{session.data_folder(name)} differs from the data set where the command was given: copy it again"
     for needed in run.model.weights_needed():
         path = session.weights.path(needed)
         if needed not in _compared and sha256_file(path) != settings.weights[needed]:
-            return f"{path} is not the file that it is where the command was given: copy it anew"
+            return f"{path} differs from the file where the command was given: copy it again"
         _compared.add(needed)
     return None

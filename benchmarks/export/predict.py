@@ -69,7 +69,9 @@ def outputs_for(
         overwrite: accept names that are there.
     """
     if twice := [stem for stem, count in Counter(image.stem for image in images).items() if count > 1]:
-        raise UserError(f"several images are called {twice[0]}: their results would have one name; predict them apart")
+        raise UserError(
+            f"several images are called {twice[0]}: their results would have one name; use several commands"
+        )
     outputs_of_images = []
     for image in images:
         class_map = _named(image, out, "--out", MAP_SUFFIXES, len(images))
@@ -132,7 +134,7 @@ def _named(image: Path, path: Path, option: str, suffixes: Sequence[str], images
     if path.is_dir() or (images > 1 and not path.exists() and path.suffix not in suffixes):
         return path / f"{image.stem}{suffixes[0]}"
     if images > 1:
-        raise UserError(f"{option} {path}: expected a folder, for {images} images are to be predicted")
+        raise UserError(f"{option} {path}: expected a folder, because there are {images} images")
     if path.suffix.lower() not in suffixes:
         raise UserError(
             f"{option} {path}: expected a name ending in {' or '.join(suffixes)}, or a folder that is there"

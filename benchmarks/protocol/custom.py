@@ -150,7 +150,7 @@ def checked(declaration: object, origin: str) -> Model:
     if not isinstance(small, Mapping):
         faults.append(f"small must be an object of fields and values, found {_shown(small)}")
     elif unknown_fields := [str(name) for name in small if name not in names]:
-        faults.append(f"small names {', '.join(unknown_fields)}, which is no field of it")
+        faults.append(f"small names {', '.join(unknown_fields)}, which is not a field of it")
     else:
         faults.append(fault(_plain(small), OPTIONS, "small"))
     if not isinstance(options, tuple | list):

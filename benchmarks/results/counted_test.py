@@ -139,4 +139,4 @@ class CountedTest(ABC):
         if (scenes := self.data.get("test_scenes")) is not None and len(scenes) != len(self.images):
             raise ResultDamaged(f"the scenes of {len(scenes)} test images, and {len(self.images)} images")
         if self.average == "foreground" and len(self.classes) != 1:
-            raise ResultDamaged(f"the average of one class, and {len(self.classes)} classes")
+            raise ResultDamaged(f"expected one class for the average foreground, found {len(self.classes)} classes")

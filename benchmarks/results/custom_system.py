@@ -85,7 +85,7 @@ def changes(runs: Sequence[ResolvedRun], store: Store) -> list[str]:
         stored = result.provenance.get(SYSTEM, {}) if result else {}
         if changed := _changed(model, stored):
             sentences[resolved.key] = (
-                f"{changed} changed since {resolved.key} was made, whose result is shown: if the network is another, "
+                f"{changed} changed since {resolved.key} was made, whose result is shown: if the network has changed, "
                 f"raise its version (now {model.version}) to train it"
             )
     return list(sentences.values())

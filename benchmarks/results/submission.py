@@ -106,7 +106,7 @@ class Submission(CountedTest):
             submission = cls(**cls.counted_fields(raw), reading=tuple(raw["reading"]))
             submission.require_fit(raw["key"])
             if (submission.kind == "evaluated") != (submission.identity["system"] is not None):
-                raise ResultDamaged("it names a system and is not evaluated, or the other way round")
+                raise ResultDamaged("expected a system if the record is an evaluation and none otherwise")
         return submission
 
 

@@ -88,7 +88,7 @@ def match_classes(trained: Sequence[str], tested: Sequence[str], declared: Mappi
         reasons = [f"nothing of the system is {', '.join(empty)}"] if empty else []
         reasons += [f"nothing of the data set is {', '.join(unplaced)}"] if unplaced and len(tested) > 1 else []
         raise ClassesDoNotMatch(
-            f"the classes do not meet: {' and '.join(reasons)} ({lists}). Give --classes SYSTEM=DATA"
+            f"the classes do not match: {' and '.join(reasons)} ({lists}). Give --classes SYSTEM=DATA"
         )
     return ClassMapping(tuple(trained), tuple(tested), tuple(map(tuple, sources)))
 
@@ -130,8 +130,8 @@ def crop_for(trained: TrainedNetwork, test_images: ImagesToScore) -> int | None:
         return height
     raise UserError(
         f"{trained.key} takes images of {width}x{height} pixels, and those of {test_images.dataset.name} have "
-        f"{size[1]}x{size[0]}, which no grid of such squares covers. Resizing would change the scale of what it "
-        "has learnt and is not done: take a system trained on that size, or on a crop that divides it"
+        f"{size[1]}x{size[0]}, which no grid of such squares covers. Resizing would change the scale "
+        "and is not done: take a system trained on that size, or on a crop that divides it"
     )
 
 
@@ -158,7 +158,7 @@ def evaluate_elsewhere(
     if trained.dataset == test_images.dataset.name:
         raise UserError(
             f"{trained.key} was trained on {trained.dataset}: its test is in its result (rssam-bench report). Name "
-            "another data set, for these images it may have seen"
+            "another data set, because it may have seen these images"
         )
     crop = crop_for(trained, test_images)
     system = {

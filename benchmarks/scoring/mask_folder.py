@@ -146,7 +146,7 @@ def _reading(
     if "largest" in encodings:
         parts.append("Floats of several channels: the largest.")
     if "one-hot" in encodings:
-        parts.append("A channel for each class: the one that is set.")
+        parts.append("A channel for each class, of which one is set.")
     if declared is not None:
         parts.append(f"Declared: {declared}.")
     if native:

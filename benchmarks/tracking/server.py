@@ -44,7 +44,7 @@ def serve(home: Home, port: int, say: Callable[[str], None]) -> int:
             asked.bind((HOST, port))
         except OSError as error:
             raise UserError(
-                f"port {port} of {HOST} cannot be had ({error.strerror}): choose another one with --port"
+                f"port {port} of {HOST} cannot be used ({error.strerror}): choose another one with --port"
             ) from error
     experiment = _experiment(home)
     server = subprocess.Popen([

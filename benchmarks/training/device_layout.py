@@ -78,7 +78,7 @@ def find_layout(devices: int | None, nodes: int | None, environment: Mapping[str
         missing = [name for name in ("MASTER_ADDR", "MASTER_PORT", "NODE_RANK") if name not in environment]
         if layout.nodes > 1 and missing:
             raise DevicesUnfit(
-                f"--nodes {layout.nodes} needs to know the others: set {', '.join(missing)} on every node (address "
+                f"--nodes {layout.nodes} must know the other nodes: set {', '.join(missing)} on every node (address "
                 "and a free port of the first one, and 0, 1, ... as the node's own number), or start with torchrun"
             )
         return layout

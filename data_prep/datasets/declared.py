@@ -87,11 +87,11 @@ def declared_dataset(raw: Mapping[str, Any]) -> Dataset:
         raise Unreadable(words)
     sheet = raw[DECLARED]
     if other := [name for name, value in sheet["fields"].items() if name in SHEET and value != sheet[name]]:
-        raise Unreadable(f"{other[0]} is another in its fields than in its sheet")
+        raise Unreadable(f"{other[0]} differs between its fields and its sheet")
     if not 0 < len(sheet["classes"]) <= MOST_CLASSES:
         raise Unreadable(f"expected 1 to {MOST_CLASSES} classes, found {len(sheet['classes'])}")
     if sheet["average"] == "foreground" and len(sheet["classes"]) != 1:
-        raise Unreadable(f"the average of one class, and {len(sheet['classes'])} classes")
+        raise Unreadable(f"expected one class for the average foreground, found {len(sheet['classes'])} classes")
     if len(sheet["palette"]) != len(sheet["classes"]):
         raise Unreadable(f"{len(sheet['palette'])} colours of {len(sheet['classes'])} classes")
     return _declared(json.dumps(raw[DECLARED], sort_keys=True))

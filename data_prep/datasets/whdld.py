@@ -82,7 +82,7 @@ def choose_reading(order: tuple[str, ...] | None, search: PairSearch, progress: 
         choices = " or ".join(f"--class-order {','.join(known_order)}" for known_order in KNOWN)
         raise DataError(
             f"expected labels in colours, found class numbers ({numbered[0].mask_name} and {len(numbered) - 1} more), "
-            f"of which two orders go round. Name the one of your copy: {choices}"
+            f"which exist in two orders. Name the order of your copy: {choices}"
         )
     if order is None or not readable:
         return READING

@@ -98,7 +98,7 @@ def verify_order(order: Sequence[str], colours: Colours, first: int) -> None:
     )
     better = "as well" if fits[rival][0] == held else "better"
     raise DataError(
-        f"the class order {','.join(order)} cannot be right, or cannot be told: of {total} signs (vegetation greener, "
+        f"the class order {','.join(order)} is wrong or cannot be verified: of {total} signs (vegetation greener, "
         f"water darker, bare soil redder than others) it meets {held}, but {','.join(rival)} fits {better} with "
         f"{fits[rival][0]}. Mean colours by number: {means}. Give --class-order {','.join(rival)} if that is the order "
         "of your copy, or the colour labels (ImagesPNG)."

@@ -164,7 +164,7 @@ class Whu:
                 )
         if self.edges is not None:
             raise DataError(
-                f"--edges is for tiles that are cut from large rasters, expected a folder of such, found {source}: run "
+                f"--edges is for tiles cut from large rasters: expected a folder of rasters, found {source}: run "
                 f"without it"
             )
         return prepare_from(source, out, self, LAYOUT, choose_reading, origin, workers, progress, skip_bad)

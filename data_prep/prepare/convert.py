@@ -155,9 +155,7 @@ def decode_pair(job: Job, source: SourceFiles) -> DecodedPair | Faults:
             mask, more = ignored_where(mask, picture.without_data)
             no_data += more
         if no_data and factor > 1:
-            raise BadPicture(
-                f"expected data in every pixel, found {no_data} without, which a mask of one bit cannot say"
-            )
+            raise BadPicture(f"expected data in every pixel, found {no_data} pixels without, which one bit cannot mark")
     except BadPicture as bad:
         faults.append(f"{job.pair.mask_name}: {bad}")
     return Faults(tuple(faults)) if faults else DecodedPair(image, mask, factor, no_data, picture.outside)

@@ -85,7 +85,7 @@ def _pair(image: Raster, labels: tuple[Raster, ...], resolution: tuple[float, fl
         if by_pixels and (label.size != image.size or len(labels) > 1):
             sizes = " and ".join("{1}x{0}".format(*raster.size) for raster in (image, *labels))
             raise ValueError(
-                f"expected a georeference, or a label raster of equal size, found {label.name} without one of both "
+                f"expected a georeference, or a label raster of equal size, found {label.name} with neither "
                 f"({sizes}, width x height); set it: gdal_edit -a_srs CRS -a_ullr LEFT TOP RIGHT BOTTOM FILE"
             )
         if not by_pixels and label.crs != image.crs:

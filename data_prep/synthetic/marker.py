@@ -31,6 +31,6 @@ def refuse_marked(folder: Path, source: Path, dataset: Dataset) -> None:
     """Raise DataError if there is a marker anywhere below `folder`; `source` is its name in the message."""
     if any(folder.rglob(MARKER)):
         raise DataError(
-            f"{source} holds synthetic scenes, not {dataset.title}: to use such, run "
+            f"{source} holds synthetic scenes, not {dataset.title}: to use these, run "
             f"rssam-bench prepare {dataset.name} --synthetic N"
         )

@@ -115,7 +115,7 @@ def class_precision(tables: PaperTables) -> AuditFinding:
             f"the Dice of their two means is not the printed one in {harmonic} of 11 rows",
             f"the lowest class Dice of Table 4 is {lowest}",
         ),
-        "How a class would count that is never predicted, whose precision is 0/0, the paper cannot tell. This suite "
+        "The paper does not say how a class counts that is never predicted, with a precision of 0/0. This suite "
         "counts 0, as its Dice and recall are, and reports show the mean without it too.",
     )
 

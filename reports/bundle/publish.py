@@ -139,7 +139,7 @@ def sums(files: Mapping[str, bytes]) -> bytes:
 def _tables(items: Sequence[str]) -> list[Table | Study]:
     chosen = list(WITH_TABLES.values()) if list(items) in ([], ["all"]) else find_items(items)
     if others := [item.id for item in chosen if not isinstance(item, Table | Study)]:
-        raise UserError(f"a bundle holds tables: {', '.join(others)} cannot be published, for figures show pixels")
+        raise UserError(f"a bundle holds tables: {', '.join(others)} cannot be published, because figures show pixels")
     return [item for item in chosen if isinstance(item, Table | Study)]
 
 
@@ -192,7 +192,7 @@ def _splits(identities: Iterable[Mapping[str, Any]], home: Path) -> dict[str, by
     if absent:
         listed = "".join(f"\n  {name}: {reason}" for name, reason in absent.items())
         raise UserError(
-            f"a bundle lists the images of every split, and of these results the data is not here:{listed}\n"
+            f"a bundle lists the images of every split, and the data of these results is missing:{listed}\n"
             "Prepare it again, or publish the tables of other data: rssam-bench publish ITEM... --out FILE.zip"
         )
     return files
@@ -228,7 +228,7 @@ def _refuse_private(files: Mapping[str, bytes], home: Path) -> None:
         if private or str(home) in text:
             path = private.group() if private else home
             raise UserError(
-                f"{name} would tell others the path {path}: nothing was written. Rename what holds it (a score's "
+                f"{name} contains the path {path}: nothing was written. Rename the thing that holds it (a score's "
                 "--name, a file of your own data)"
             )
 

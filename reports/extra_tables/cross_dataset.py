@@ -71,7 +71,7 @@ def _transfer(collection: Collection) -> ExtraTable:
         tidy=_tidy(collection.evaluated),
         notes=(
             *_shared_notes(collection.evaluated),
-            "Dice at home is that of the same run on the test split of what it was trained on; - where its result is "
+            "Dice at home is that of the same run on the test split of its own data set; - where its result is "
             "not in this home. Nothing was trained or chosen on the data it was tested on; no verdict is drawn.",
             *dict.fromkeys(note for submission in collection.evaluated if (note := _circumstances(submission))),
             *rs_sam_note(models),

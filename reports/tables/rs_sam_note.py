@@ -27,5 +27,5 @@ def rs_sam_note(systems: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
         return ()
     words = {"printed": "as printed (Eq. 2)", None: "not known here"}
     used = join_words([words.get(chain, f"{chain} ({NOT_THE_PRINTED_MODEL})") for chain in chains])
-    rebuilt = "RS-SAM is rebuilt from the paper, for no code of its authors exists"
+    rebuilt = "RS-SAM is rebuilt from the paper, because no code of its authors exists"
     return (f"{rebuilt}. Decoder chain: {used}. {PAPERS_AND_OURS}",)

@@ -39,7 +39,7 @@ FORMULA = (
     "T = t · s · sqrt(1 + 1/n) + 0.0005. Here s is the standard deviation of the run's own n replicates; t is the "
     "97.5 % point of Student's distribution with n - 1 degrees of freedom; the 1 stands for the luck of the paper's "
     f"own single run, and {ROUNDING} is half the last digit it prints. A true replication lies outside of ±T in about "
-    f"one case of twenty, be the run steady or not. The price: with {FEWEST_REPLICATES} replicates T is {FACTOR:.2f} s "
+    f"one case of twenty, steady or not. The price: with {FEWEST_REPLICATES} replicates T is {FACTOR:.2f} s "
     f"+ {ROUNDING}, so a T of {CAPS['whu']:.3f} needs an s of at most {(CAPS['whu'] - ROUNDING) / FACTOR:.4f}. Runs "
     "share their splits, so several may lie outside together: the joint shift of all runs on a data set shows that."
 )
@@ -51,8 +51,8 @@ CLAIM_RULE = (
     "difference is above 0 beyond the luck of split and training, at 5 %; *contradicted*: below 0 likewise; "
     "*undecided*: the difference is smaller than the smallest that could have been seen; *not tested*: the runs are "
     f"not there, or fewer than {FEWEST_REPLICATES} pairs of them, or replicates that are equal to the last pixel, or a "
-    "replicate of either system collapsed, diverged or failed. The word is about which system is better; where a "
-    "sentence also says by how much, it is said whether that amount lies in our interval. A point is 0.01 of Dice or "
+    "replicate of either system collapsed, diverged or failed. The word says which system is better; if a "
+    "sentence also says by how much, a note says whether that amount lies in our interval. A point is 0.01 of Dice or "
     "Jaccard.",
     "The variance allows for the overlap of re-drawn training sets: SE² = s² (1/n + test/train) for n pairs "
     "(Nadeau and Bengio, 2003), and s²/n on the published split. RS-SAM against the Baseline is tested by itself on "

@@ -60,7 +60,7 @@ class RasterSource(AbstractContextManager["RasterSource"]):
             self.bands = [1] if self.palette is not None else choose_bands(self.raster, path, bands)
             kinds = {self.raster.dtypes[band - 1] for band in self.bands}
             if any(kind.startswith("complex") for kind in kinds):
-                raise BadRaster(f"{path} has complex numbers: expected bands of whole or real ones")
+                raise BadRaster(f"{path} has complex numbers: expected bands of whole or real numbers")
             self.types = frozenset({"uint8"} if self.palette is not None else kinds)
             self.floating = any(kind.startswith("float") for kind in kinds)
             self.value_range = None if self.types == {"uint8"} and value_range == BYTES else value_range
@@ -134,7 +134,7 @@ class RasterSource(AbstractContextManager["RasterSource"]):
             kept = "" if self.transform is None else ", only its transform"
             return f"{self.path} has no coordinate system: neither have the results{kept}"
         if self.transform is None:
-            return f"{self.path} has a coordinate system and no transform: where it lies is not known"
+            return f"{self.path} has a coordinate system and no transform, so its place is not known"
         return None
 
     @property

@@ -59,7 +59,7 @@ def _read_pth(path: Path) -> Any:
         objects = re.search(r"GLOBAL ([A-Za-z_][\w.]{0,80}) was not an allowed global", str(error))
         if isinstance(error, pickle.UnpicklingError) and objects:
             raise Unreadable(
-                f"Python objects ({objects[1]}), which are never loaded. Save its tensors alone, where you trust it: "
+                f"Python objects ({objects[1]}), which are never loaded. If you trust it, save its tensors alone: "
                 "torch.save(net.state_dict(), FILE)"
             ) from error
         raise Unreadable("a truncated or foreign file") from error

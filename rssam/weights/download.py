@@ -28,7 +28,7 @@ def download(
     """
     weights = weights_named(name)
     if weights.licence_first:
-        raise UserError(f"{name} is not downloaded, for its licence is accepted at its source. Run: {weights.remedy}")
+        raise UserError(f"{name} is not downloaded: accept its licence at its source first. Run: {weights.remedy}")
     remedy = f"fetch it elsewhere and run: rssam-bench prepare weights {name} --source FILE"
     published = weights.published_file
     fetch = Fetch(weights.url, folder.root / "downloads" / f"{published}.part", name, progress)

@@ -232,7 +232,7 @@ def test_data_that_differ_on_the_node_are_not_trained_on(tmp_path, cluster):
     with open_cluster(cluster.address, "cpu"):
         (outcome,) = execute_on_ray(resolved, session, LiveTable(Console(file=sys.stderr)))
     assert outcome.status == "failed"
-    assert "was prepared otherwise than where the command was given" in outcome.reason
+    assert "differs from the data set where the command was given" in outcome.reason
 
 
 def test_what_no_node_can_take_is_said_at_once(tmp_path, cluster):

@@ -185,7 +185,7 @@ def test_a_module_in_the_working_folder_is_found(tmp_path, monkeypatch):
         ("somebodys:SYSTEM", r"cannot be imported|is no frozen dataclass"),
         ("somebodys:Any", r"somebodys:Any is no frozen dataclass"),
         ("somebodys:Imposter", r"its name unet is that of a system of this suite, baselines\.unet:UNet"),
-        ("somebodys:Vain", r"small names height, which is no field of it; published must be an Optimisation"),
+        ("somebodys:Vain", r"small names height, which is not a field of it; published must be an Optimisation"),
         ("somebodys:Deaf", r"cli_options names start, taps: choose from its fields encoder and init"),
         ("somebodys:Picky", r"cannot be made with its defaults, .*\(ValueError: not so\)"),
         ("somebodys:Pathy", r"options that no result can hold \(its defaults.file: expected a line, .*frozenset"),

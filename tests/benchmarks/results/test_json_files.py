@@ -34,12 +34,12 @@ def test_files_come_in_order_and_damaged_ones_as_their_errors(tmp_path):
     said = [str(record) for record in found if isinstance(record, ResultDamaged)]
     beginnings = [
         "it cannot be read (Is a directory)",
-        "it is cut off or no JSON (",
+        "it is cut off, or is not JSON (",
         "another format",
         "a part is missing or malformed (KeyError('number'))",
         "a part is missing or malformed (AttributeError(",
         "a part is missing or malformed (TypeError(",
-        "it is cut off or no JSON ('utf-8' codec",
+        "it is cut off, or is not JSON ('utf-8' codec",
     ]
     for text, name, beginning in zip(said, "acdefgi", beginnings, strict=True):
         assert text.startswith(f"{tmp_path}/{name}.json: {beginning}")

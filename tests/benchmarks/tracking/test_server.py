@@ -48,7 +48,7 @@ def test_a_port_that_is_taken_is_named(tmp_path):
         other.bind(("127.0.0.1", 0))
         other.listen()
         taken = other.getsockname()[1]
-        with pytest.raises(UserError, match=rf"port {taken} of 127.0.0.1 cannot be had .* --port"):
+        with pytest.raises(UserError, match=rf"port {taken} of 127.0.0.1 cannot be used .* --port"):
             serve(Home(tmp_path), taken, print)
 
 

@@ -75,7 +75,7 @@ SHEET = {
         (SHEET | {"palette": [[1, 2, 300], [4, 5, 6]]}, "expected a colour"),
         (SHEET | {"palette": [[1, 2, 3]]}, "1 colours of 2 classes"),
         (SHEET | {"version": True}, "version: expected a whole number"),
-        (SHEET | {"average": "foreground"}, "the average of one class"),
+        (SHEET | {"average": "foreground"}, "expected one class for the average foreground"),
         ([], "expected an object"),
     ],
 )

@@ -66,7 +66,7 @@ def test_numbers_in_the_right_order_give_the_labels_of_the_colours(tmp_path, wan
 def test_the_other_order_is_refused_with_the_numbers(tmp_path, claimed, true, first):
     """Read so, roads would be scored as vegetation, and vegetation as bare soil."""
     message = refusal(write(tmp_path / "source", true, first), tmp_path / "out", claimed)
-    assert f"the class order {','.join(claimed)} cannot be right" in message
+    assert f"the class order {','.join(claimed)} is wrong or cannot be verified" in message
     assert f"but {','.join(true)} fits better with 9" in message
     assert f"{first + 3}: red " in message
 

@@ -104,7 +104,7 @@ def test_results_without_their_data_are_not_published(home, tmp_path):
     (tmp_path / "results").mkdir()
     for path in (home / "results").iterdir():
         (tmp_path / "results" / path.name).write_bytes(path.read_bytes())
-    with pytest.raises(UserError, match="the data is not here"):
+    with pytest.raises(UserError, match="the data of these results is missing"):
         publish([], tmp_path / "a.zip", tmp_path)
     write_prepared(tmp_path / "data" / "deepglobe", seed=1)
     with pytest.raises(UserError, match="is other data"):
@@ -204,7 +204,7 @@ def test_a_score_that_names_a_folder_of_a_person_stays_at_home(home, tmp_path):
         home, select_test_images(home, "deepglobe", 0, "random"), masks, "/home/ann/model", "", lambda *_: None
     )
     try:
-        with pytest.raises(UserError, match="would tell others the path /home/ann/model"):
+        with pytest.raises(UserError, match="contains the path /home/ann/model"):
             publish([], tmp_path / "a.zip", home)
     finally:
         found.path.unlink()

@@ -11,8 +11,8 @@ from reports.tables.rs_sam_note import PAPERS_AND_OURS
 from tests.reports.fabricate import MADE_UP, PART, TABLE5, fabricate, row_run
 
 REBUILT = (
-    "RS-SAM is rebuilt from the paper, for no code of its authors exists. Decoder chain: sam_first (not the printed "
-    "model)."
+    "RS-SAM is rebuilt from the paper, because no code of its authors exists. Decoder chain: sam_first (not the "
+    "printed model)."
 )
 SMALL = Setting("mini", encoder="vit_t", init="scratch")
 

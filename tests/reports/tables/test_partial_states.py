@@ -176,7 +176,7 @@ def test_files_that_cannot_be_used_are_named_with_their_reason(home):
     assert lines[:4] == opening("1 result")
     start = lines.index("Result files that cannot be used, left out:")
     named = lines[start + 2 : start + 7]
-    assert named[0].startswith("- cut.json: it is cut off or no JSON (")
+    assert named[0].startswith("- cut.json: it is cut off, or is not JSON (")
     assert named[1] == "- folder.json: it cannot be read (Is a directory)"
     assert named[2].startswith(
         f"- forged.json: the key {good.key} does not belong to its identity (deepglobe-sam-lora-"

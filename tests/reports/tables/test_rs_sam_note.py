@@ -27,7 +27,7 @@ def notes(*runs):
 def test_a_table_with_rs_sam_says_its_chain_and_what_is_ours():
     """Nothing was said of either."""
     (note,) = (note for note in notes(row_run(0), row_run(4)) if "chain:" in note)
-    rebuilt = "RS-SAM is rebuilt from the paper, for no code of its authors exists."
+    rebuilt = "RS-SAM is rebuilt from the paper, because no code of its authors exists."
     assert note.startswith(f"{rebuilt} Decoder chain: sam_first (not the printed model).")
     assert note.endswith(PAPERS_AND_OURS)
     assert not any("chain:" in note for note in notes(row_run(0)))
