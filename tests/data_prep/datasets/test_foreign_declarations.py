@@ -69,7 +69,7 @@ SHEET = {
         (SHEET | {"fields": []}, "fields: expected an object"),  # AttributeError
         (SHEET | {"fields": {"prepare": 1}}, "the name of a field"),
         (SHEET | {"fields": {"__class__": 1}}, "the name of a field"),
-        (SHEET | {"fields": {"image_size": [0, 5]}}, "image_size is another"),
+        (SHEET | {"fields": {"image_size": [0, 5]}}, "image_size differs between"),
         (SHEET | {"title": "a\nb"}, "title: expected one printable line"),
         (SHEET | {"image_size": [64, 10**9]}, "image_size: expected height and width"),
         (SHEET | {"palette": [[1, 2, 300], [4, 5, 6]]}, "expected a colour"),

@@ -114,7 +114,7 @@ def test_images_that_tell_nothing_are_refused(tmp_path):
     for path in (source / "images").iterdir():
         Image.new("RGB", (256, 256), (90, 90, 90)).save(path)
     message = refusal(source, tmp_path / "out", PUBLISHED)
-    assert "cannot be told: of 9 signs" in message
+    assert "is wrong or cannot be verified: of 9 signs" in message
     assert "fits as well with 0" in message
 
 
