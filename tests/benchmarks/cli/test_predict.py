@@ -132,7 +132,7 @@ def test_names_of_outputs(tmp_path):
     found = outputs_for([first, second], tmp_path / "maps", None, None, **options)
     assert [outputs.class_map for outputs in found] == [tmp_path / "maps" / "x.tif", tmp_path / "maps" / "y.tif"]
     for images, out, words in (
-        ([first, second], tmp_path / "map.tif", "expected a folder, for 2 images"),
+        ([first, second], tmp_path / "map.tif", "expected a folder, because there are 2 images"),
         ([first], tmp_path / "map.png", r"expected a name ending in \.tif or \.tiff"),
         ([first, tmp_path / "c" / "x.png"], tmp_path / "maps", "several images are called x"),
         ([first], first, "is an image to be predicted"),

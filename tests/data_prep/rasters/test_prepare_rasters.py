@@ -516,7 +516,7 @@ def test_edges_are_refused_for_ready_tiles(tmp_path, out, stand_ins):
     shutil.copytree(stand_ins("whu"), tmp_path / "tiles")
     for path in (tmp_path / "tiles").glob("*.txt"):
         path.unlink()
-    assert "--edges is for tiles that are cut from large rasters" in refusal(tmp_path / "tiles", out, edges="drop")
+    assert "--edges is for tiles cut from large rasters" in refusal(tmp_path / "tiles", out, edges="drop")
 
 
 def test_the_command_line(source, tmp_path):
