@@ -16,9 +16,9 @@ from rssam.foreign_json import MOST_VALUES, Unreadable, parse_json, read_json
         (b"1" + b"0" * 400, "a number of 32 digits"),  # OverflowError
         (b'{"a": 1, "a": 2}', "'a' comes twice"),  # the last one counted
         (b'["\\ud800"]', "half of a surrogate pair"),  # UnicodeEncodeError when it was written
-        (b"[1, 2", "cut off or no JSON"),
-        (b"\xff\xfe", "cut off or no JSON"),
-        (b'"' + b'\\"' * 200_000, "cut off or no JSON"),  # in time that grows with the length alone
+        (b"[1, 2", "cut off, or is not JSON"),
+        (b"\xff\xfe", "cut off, or is not JSON"),
+        (b'"' + b'\\"' * 200_000, "cut off, or is not JSON"),  # in time that grows with the length alone
     ],
 )
 def test_what_is_not_read(content, words):
