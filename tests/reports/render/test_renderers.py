@@ -11,12 +11,13 @@ from rich.console import Console
 
 from benchmarks.protocol.setting import Setting
 from benchmarks.protocol.tables import TABLES
+from reports.formatting import format_difference
 from reports.render import csv as csv_table
 from reports.render import latex, markdown
 from reports.render.terminal import show
 from reports.select.results import Collection, StoredResult, collect
 from reports.tables.assemble import assemble
-from reports.tables.cells import difference, number
+from reports.tables.cells import number
 from reports.tables.frames import table_frames
 from rssam.escape import latex_prose
 from tests.reports.fabricate import MADE_UP, TABLE5, fabricate, fill, row_run
@@ -33,7 +34,7 @@ def report(tmp_path):
 def test_numbers_and_differences():
     nan = float("nan")
     assert [number(0.76549, "dice"), number(nan, "dice"), number(107.4, "params_m")] == ["0.765", "-", "107.40"]
-    assert [difference(value, "dice") for value in (0.0049, -0.0101, -0.0004, nan)] == ["+0.005", "-0.010", "0.000", ""]
+    assert [format_difference(value) for value in (0.0049, -0.0101, -0.0004, nan)] == ["+0.005", "-0.010", "0.000", ""]
 
 
 def test_markdown(report):
