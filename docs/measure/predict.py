@@ -18,33 +18,21 @@ step or --sooner pixels.
 from __future__ import annotations
 
 import argparse
-import os
 import statistics
-import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import psutil
 import rasterio
 from affine import Affine
 from rasterio.windows import Window
+from turns import peak_of, say, take_turns
 
-REPOSITORY = Path(__file__).resolve().parents[2]
-ENVIRONMENT = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
 CLASSES = ("building", "road", "pavement", "vegetation", "soil", "water")
 TILE, OVERLAP = 512, 256
 PLACE: dict[str, Any] = {"transform": Affine(0.2, 0, 370000, 0, -0.2, 3950000), "crs": "EPSG:32654"}
-
-
-def say(line: str) -> None:
-    """Print a line at once, also where the output is a file."""
-    sys.stdout.write(f"{line}\n")
-    sys.stdout.flush()
 
 
 def write_raster(path: Path, height: int, width: int) -> None:
@@ -92,22 +80,6 @@ def predict_whole(path: Path, out: Path, net: Any, device: str, batch: int, over
         )  # fmt: skip
 
 
-def peak_of(command: list[str]) -> tuple[int, float]:
-    """Return the largest resident set of a command in bytes, and its seconds."""
-    began, peak = time.perf_counter(), 0
-    process = subprocess.Popen(command, env=ENVIRONMENT)
-    watched = psutil.Process(process.pid)
-    while process.poll() is None:
-        try:
-            peak = max(peak, watched.memory_info().rss)
-        except psutil.NoSuchProcess:
-            break
-        time.sleep(0.02)
-    if process.wait():
-        raise SystemExit(f"{command} failed")
-    return peak, time.perf_counter() - began
-
-
 def measure_memory(folder: Path, width: int, heights: list[int], channels: int, extras: bool) -> None:
     """Print a table of peaks by height."""
     say("| raster | pixels, decoded | peak memory | against the first | seconds |\n|---|--:|--:|--:|--:|")
@@ -153,15 +125,14 @@ def measure_throughput(folder: Path, device: str, batch: int, rounds: int, tiles
         predict_whole(path, out, net, device, batch, OVERLAP, extras=False)
         out.unlink()
 
-    bare()  # warm
+    turns = take_turns({"bare": bare, "whole": whole}, rounds)
     rows = []
-    for _ in range(rounds):
-        alone, all_of_it = spent(bare), spent(whole)
-        ratios = tuple(a / b for a, b in zip(alone, all_of_it, strict=True))
-        rows.append((alone[0], all_of_it[0], *ratios))
+    for alone, all_of_it in zip(turns["bare"], turns["whole"], strict=True):
+        ratio, of_processor = alone.clock / all_of_it.clock, alone.cores / all_of_it.cores
+        rows.append((alone.clock, all_of_it.clock, ratio, of_processor))
         say(
-            f"bare {alone[0]:.2f} s, whole {all_of_it[0]:.2f} s, ratio {ratios[0]:.3f}, "
-            f"of processor time {ratios[1]:.3f}"
+            f"bare {alone.clock:.2f} s, whole {all_of_it.clock:.2f} s, ratio {ratio:.3f}, "
+            f"of processor time {of_processor:.3f}"
         )
     alone_s, whole_s, ratio, processor = (statistics.median(values) for values in zip(*rows, strict=True))
     count = grid.count()
@@ -216,13 +187,6 @@ def measure_shift(
         say(f"| {overlap} of {side} | {changed:.3%} | {halved:.3%} | {steps_apart / 254:.5f} |")
 
 
-def spent(work: Callable[[], None]) -> tuple[float, float]:
-    """Return seconds of the clock, and of all processors."""
-    clock, processors = time.perf_counter(), time.process_time()
-    work()
-    return time.perf_counter() - clock, time.process_time() - processors
-
-
 def main() -> None:
     """Measure what was asked for, or everything."""
     if sys.argv[1:2] == ["child"]:
@@ -259,5 +223,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.path.insert(0, str(REPOSITORY))
     main()
