@@ -85,17 +85,8 @@ def measure(folder: Path, seeds: int, rounds: int, formats: str) -> str:
     environment = {**ENVIRONMENT, **THREADS, "PYTHONPYCACHEPREFIX": str(folder / "bytecode")}
     environment.pop("PYTHONDONTWRITEBYTECODE", None)
 
-    command = [
-        "-m",
-        "benchmarks.cli",
-        "--home",
-        str(home),
-        "report",
-        "--format",
-        formats,
-        "--out",
-        str(folder / "report"),
-    ]
+    command = ["-m", "benchmarks.cli", "--home", str(home), "report"]
+    command += ["--format", formats, "--out", str(folder / "report")]
     # The first call compiles the bytecode, as the installation does, and tells what is imported.
     first = [sys.executable, "-X", "importtime", *command]
     said = subprocess.run(first, env=environment, cwd=REPOSITORY, capture_output=True, text=True, check=True).stderr

@@ -109,7 +109,7 @@ def _measured(conditions: TimingConditions, records: Sequence[Mapping[str, Any]]
     group = conditions.group
 
     def latest(result: Result) -> Mapping[str, Any] | None:
-        """Records of other batches or rounds have the same system and conditions."""
+        """Return the latest of the records of a system: those of other batches or rounds are of it too."""
         model, size = result.identity["model"], result.task.image_size
         fitting = [record for record in records if is_of(record, model, result.classes, size)]
         return max(fitting, key=lambda record: str(record["provenance"]["finished"]), default=None)

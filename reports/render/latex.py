@@ -33,12 +33,6 @@ def extra(table: ExtraTable) -> str:
     )
 
 
-def document(body: str) -> str:
-    """Return rendered tables as a whole document, to look at them."""
-    head = r"\documentclass{article}", r"\usepackage[T1]{fontenc}", r"\usepackage{booktabs,graphicx,threeparttable}"
-    return "\n".join((*head, r"\begin{document}", body, r"\end{document}", ""))
-
-
 def _table(frame: TableFrame) -> str:
     heads, printed = paper_table(frame)
     left = len(frame.table.label_columns)
