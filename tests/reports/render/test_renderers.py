@@ -95,7 +95,9 @@ def test_latex_escapes_what_it_must():
 
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="no pdflatex here")
 def test_latex_compiles(report, tmp_path):
-    (tmp_path / "tables.tex").write_text(latex.document(latex.render(report.frames)))
+    head = r"\documentclass{article}\usepackage[T1]{fontenc}\usepackage{booktabs,graphicx,threeparttable}"
+    whole = f"{head}\n\\begin{{document}}\n{latex.render(report.frames)}\n\\end{{document}}\n"
+    (tmp_path / "tables.tex").write_text(whole)
     done = subprocess.run(
         ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "tables.tex"],
         cwd=tmp_path, capture_output=True, text=True, check=False,
