@@ -98,15 +98,11 @@ def _chart(
         if cost is None:
             without.append(row_title(frame, row))
         else:
-            points.append(_point(frame, row, cost))
+            low, high, paper = (known(row.get(name, math.nan)) for name in ("dice_low", "dice_high", "dice_paper"))
+            printed = paper if frame.setting == PAPER_SETTING else None
+            points.append(_Point(row_title(frame, row), cost, float(row["dice"]), low, high, printed))
             shown.append(result)
     return _drawn(kind, points, kind.sentences(shown, without), width, height) if points else None
-
-
-def _point(frame: TableFrame, row: Mapping[Any, Any], cost: float) -> _Point:
-    low, high, paper = (known(row.get(name, math.nan)) for name in ("dice_low", "dice_high", "dice_paper"))
-    compared = paper if frame.setting == PAPER_SETTING else None
-    return _Point(row_title(frame, row), cost, float(row["dice"]), low, high, compared)
 
 
 def _drawn(
