@@ -96,24 +96,20 @@ def write_report(
     report = assemble(tables_of(chosen), collection)
     objects = object_tables(report.frames, home)
     report = replace(report, damaged=(*report.damaged, *objects.damaged))
-    pictures_shown = bool({"md", "html"} & set(formats))
     about_costs = "all" in items or "html" in formats or STILL_SAM in chosen
     costs = read_efficiency(home) if about_costs else Efficiency((), ())
     extra_sections = [
         *([study_section(STILL_SAM, collection, costs.records)] if STILL_SAM in chosen else []),
         *scored_sections(report, collection),
         *object_section(objects.tables),
-        *calibration_section(report.frames, pictures=pictures_shown),
+        *calibration_section(report.frames, pictures=bool({"md", "html"} & set(formats))),
         *(efficiency_section(costs) if "all" in items else ()),
     ]
     extra_tables = [table for section in extra_sections for table in section.tables]
-    files: dict[str, bytes] = {}
-    notes = [f"speed/{line}" for line in costs.damaged]
     figures = find_figures([item for item in chosen if isinstance(item, Figure)], collection, home, named)
     drawn = [render_figure(rows) for rows in figures]
-    for figure in drawn:
-        files |= figure.files
-        notes += figure.notes
+    files = {name: content for figure in drawn for name, content in figure.files.items()}
+    notes = [f"speed/{line}" for line in costs.damaged] + [note for figure in drawn for note in figure.notes]
     pictures = [figure for figure in drawn if figure.page is not None]
     verdicts = ""
     summary = summarize(collection, home) if CLAIM_SET in chosen or "html" in formats else None

@@ -18,7 +18,7 @@ from benchmarks.results.result import Result
 from benchmarks.results.store import Store
 from data_prep.dataset import Dataset
 from data_prep.errors import DataError
-from data_prep.manifest import Manifest, load_manifest
+from data_prep.manifest import Entry, Manifest, load_manifest
 from data_prep.registry import find_dataset
 from reports.select.comparable import ResultGroup, comparable_groups
 from reports.select.figures import as_table, datasets, figure_settings, remedy
@@ -183,8 +183,7 @@ def _block(
 ) -> Block:
     ours, reference = pair
     folder = Home(home).dataset(manifest.dataset)
-    if manifest.digest(ours.identity["split_seed"], ours.identity["split_rule"]) != ours.identity["data"]:
-        raise DataError(f"{folder} does not hold the data that {ours.key} was tested on: prepare that data again")
+    entries = tested_entries(folder, manifest, ours)
     ordered, median = typical_images(ours.images, ours.counts, reference.counts)
     first = tuple(dict.fromkeys(stem for stem in named if stem in ours.images))
     stems = (*first, *[stem for stem in ordered if stem not in first][: figure.images])
@@ -200,7 +199,7 @@ def _block(
         title = row.row.labels[0]
         result = chosen.get(title) or _companion(row.results, ours)
         try:
-            predictions.append(_predicted(home, result, stems) if result else {})
+            predictions.append(predicted(home, result, stems) if result else {})
         except DataError as problem:
             if title in chosen:
                 raise
@@ -212,7 +211,6 @@ def _block(
         dict(zip(result.images, image_dice(result.counts).tolist(), strict=True)) if result else {}
         for result in results
     ]
-    entries = {entry.stem: entry for entry in manifest.entries}
     scenes = tuple(
         Scene(
             stem,
@@ -235,6 +233,13 @@ def _block(
     )
 
 
+def tested_entries(folder: Path, manifest: Manifest, result: Result) -> dict[str, Entry]:
+    """Return the images of a prepared folder by stem. Raises DataError unless the result was tested on that data."""
+    if manifest.digest(result.identity["split_seed"], result.identity["split_rule"]) != result.identity["data"]:
+        raise DataError(f"{folder} does not hold the data that {result.key} was tested on: prepare that data again")
+    return {entry.stem: entry for entry in manifest.entries}
+
+
 def _companion(results: Sequence[Result], ours: Result) -> Result | None:
     """Return the result to show beside `ours`: on the same images, with its seed or otherwise the lowest."""
     alike = [result for result in results if _same_images(result, ours)]
@@ -245,7 +250,7 @@ def _same_images(result: Result, other: Result) -> bool:
     return (result.identity["data"], result.images) == (other.identity["data"], other.images)
 
 
-def _predicted(home: Path, result: Result, stems: Sequence[str]) -> dict[str, Labels]:
+def predicted(home: Path, result: Result, stems: Sequence[str]) -> dict[str, Labels]:
     """Return the predicted labels of these images.
 
     Only they are kept: all predictions of eleven systems are large. Raises DataError.
