@@ -60,24 +60,32 @@ def random_network(model: Any) -> Any:
     return model.architecture(Task(CLASSES, (TILE, TILE))).eval()
 
 
-def predict_whole(path: Path, out: Path, net: Any, device: str, batch: int, overlap: int, *, extras: bool) -> None:
-    """Predict a raster from file to file."""
+def predict_whole(path: Path, network: Any, settings: Any, device: str, batch: int, *outputs: Path) -> None:
+    """Predict a raster from file to file: the map, and with a second output its probabilities too."""
     import torch
 
     import benchmarks.export.predict  # noqa: F401  # what the command holds in memory, too
-    from rssam.contract import Task
-    from rssam.inference.predict_raster import Network, Outputs, Settings, predict_raster
+    from rssam.inference.predict_raster import Outputs, predict_raster
     from rssam.inference.raster_input import RasterSource
 
-    task = Task(CLASSES, (TILE, TILE))
-    palette = tuple((40 * number, 255 - 40 * number, 128) for number in range(6))
-    network = Network(net, task, palette, torch.bfloat16 if device == "cuda" else None, "random parameters")
-    probabilities = out.with_suffix(".probabilities.tif") if extras else None
     with RasterSource(path) as source:
         predict_raster(
-            source, network, Settings((TILE, TILE), (overlap, overlap)), Outputs(out, probabilities),
-            torch.device(device), batch, say=say, progress=lambda done, total, what: None, check=lambda: None,
+            source, network, settings, Outputs(*outputs), torch.device(device), batch,
+            say=say, progress=lambda done, total, what: None, check=lambda: None,
         )  # fmt: skip
+
+
+def at_random(net: Any, device: str, overlap: int) -> tuple[Any, Any]:
+    """Return a network of random parameters with its task and colours, and tiles that overlap so."""
+    import torch
+
+    from rssam.contract import Task
+    from rssam.inference.predict_raster import Network, Settings
+
+    palette = tuple((40 * number, 255 - 40 * number, 128) for number in range(6))
+    precision = torch.bfloat16 if device == "cuda" else None
+    network = Network(net, Task(CLASSES, (TILE, TILE)), palette, precision, "random parameters")
+    return network, Settings((TILE, TILE), (overlap, overlap))
 
 
 def measure_memory(folder: Path, width: int, heights: list[int], channels: int, extras: bool) -> None:
@@ -122,7 +130,7 @@ def measure_throughput(folder: Path, device: str, batch: int, rounds: int, tiles
                 net(images.to(device).float().div_(255)).cpu()
 
     def whole() -> None:
-        predict_whole(path, out, net, device, batch, OVERLAP, extras=False)
+        predict_whole(path, *at_random(net, device, OVERLAP), device, batch, out)
         out.unlink()
 
     turns = take_turns({"bare": bare, "whole": whole}, rounds)
@@ -151,13 +159,10 @@ def measure_shift(
     Of the map, and of one that is cut at the median probability of the first class, where most change sides: a network
     that gives one class everywhere would feign a map that does not change.
     """
-    import torch
-
     from benchmarks.export.load_run import load_run
     from benchmarks.export.predict import network_of
     from data_prep.registry import register_home
-    from rssam.inference.predict_raster import Outputs, Settings, predict_raster
-    from rssam.inference.raster_input import RasterSource
+    from rssam.inference.predict_raster import Settings
     from rssam.inference.tile_grid import aligned
 
     register_home(home / "data")
@@ -172,11 +177,7 @@ def measure_shift(
         for shift in (0, (side - overlap) // 2 if sooner is None else sooner):
             settings = Settings((side, side), (overlap, overlap), "none", (shift, shift))
             out, steps = folder / "map.tif", folder / "steps.tif"
-            with RasterSource(raster) as source:
-                predict_raster(
-                    source, network, settings, Outputs(out, steps), torch.device("cpu"), 2,
-                    say=say, progress=lambda done, total, what: None, check=lambda: None,
-                )  # fmt: skip
+            predict_whole(raster, network, settings, "cpu", 2, out, steps)
             with rasterio.open(steps) as made:
                 maps.append(made.read(1)[side:-side, side:-side])
             out.unlink()
@@ -193,7 +194,8 @@ def main() -> None:
         from baselines.unet import UNet
 
         path, out, channels, *extras = sys.argv[2:]
-        predict_whole(Path(path), Path(out), random_network(UNet(int(channels))), "cpu", 2, 32, extras=bool(extras))
+        outputs = [Path(out), *(Path(out).with_suffix(".probabilities.tif") for _ in extras)]
+        predict_whole(Path(path), *at_random(random_network(UNet(int(channels))), "cpu", 32), "cpu", 2, *outputs)
         return
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("what", nargs="?", choices=("memory", "throughput", "shift"))

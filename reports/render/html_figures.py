@@ -125,11 +125,8 @@ def _scene(block: Block, scene: Scene, titles: Sequence[str]) -> SceneView:
 
 def photograph(picture: Picture, side: int = SIDE) -> str:
     """Return an aerial image as a JPEG data URI of at most `side` pixels."""
-    buffer = io.BytesIO()
-    _bounded(Image.fromarray(picture), Image.Resampling.BOX, side).save(
-        buffer, "JPEG", quality=JPEG_QUALITY, optimize=True
-    )
-    return f"data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode()}"
+    image = _bounded(Image.fromarray(picture), Image.Resampling.BOX, side)
+    return _data_uri(image, "jpeg", quality=JPEG_QUALITY)
 
 
 def class_map(picture: Picture) -> str:
@@ -139,9 +136,13 @@ def class_map(picture: Picture) -> str:
     image = Image.fromarray(places.reshape(packed.shape).astype(np.uint8), "P")
     image.putpalette([part for colour in colours.tolist() for part in (colour >> 16, colour >> 8 & 255, colour & 255)])
     bits = next(bits for bits in (1, 2, 4, 8) if len(colours) <= 1 << bits)
+    return _data_uri(_bounded(image, Image.Resampling.NEAREST), "png", bits=bits)
+
+
+def _data_uri(image: Image.Image, kind: str, **options: int) -> str:
     buffer = io.BytesIO()
-    _bounded(image, Image.Resampling.NEAREST).save(buffer, "PNG", optimize=True, bits=bits)
-    return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"
+    image.save(buffer, kind.upper(), optimize=True, **options)
+    return f"data:image/{kind};base64,{base64.b64encode(buffer.getvalue()).decode()}"
 
 
 def _bounded(image: Image.Image, resampling: Image.Resampling, side: int = SIDE) -> Image.Image:
