@@ -75,11 +75,11 @@ def split_manifest(raw: dict[str, Any]) -> Manifest:
     Raises KeyError, TypeError or ValueError for a malformed record.
     """
     given: dict[str, Split] = {stem: name for name in SPLITS for stem in raw[name]}
-    no_files = dict.fromkeys(("image", "mask", "image_sha256", "mask_sha256"), "")
-    no_native = dict.fromkeys(("native_mask", "native_mask_sha256"))
+    no_files: dict[str, Any] = dict.fromkeys(("image", "mask", "image_sha256", "mask_sha256"), "")
+    no_files |= dict.fromkeys(("native_mask", "native_mask_sha256"))
     entries = tuple(
         Entry(
-            split=given.get(image["stem"], "train"), foreground=0.0, **no_files, **no_native,
+            split=given.get(image["stem"], "train"), foreground=0.0, **no_files,
             **with_tuples({part: image[part] for part in IMAGE_PARTS}),
         )
         for image in raw["images"]

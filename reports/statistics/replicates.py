@@ -1,4 +1,4 @@
-"""Compute spread, t intervals and paired contrasts of replicates, and Holm's correction."""
+"""Compute spread, t intervals and paired contrasts of replicates, Holm's correction, and Kendall's tau."""
 
 from __future__ import annotations
 
@@ -97,6 +97,18 @@ def holm(p: Sequence[float]) -> tuple[float, ...]:
     adjusted = np.empty_like(values)
     adjusted[order] = np.minimum(steps, 1)
     return tuple(adjusted.tolist())
+
+
+def kendall(first: Sequence[float], second: Sequence[float]) -> float:
+    """Return Kendall's tau-b of two lists of scores, in -1..1 (ties handled); NaN if one list is all ties.
+
+    Raises ValueError for lists of different lengths.
+    """
+    if len(first) != len(second):
+        raise ValueError(f"rank agreement needs lists of one length, found {len(first)} and {len(second)}")
+    left, right = (np.sign(np.subtract.outer(values, values)) for values in (np.asarray(first), np.asarray(second)))
+    untied = math.sqrt(float((left**2).sum()) * float((right**2).sum()))
+    return float((left * right).sum()) / untied if untied else math.nan
 
 
 def student_quantile(df: int, level: float) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from benchmarks.protocol.tables import TABLES
+from reports.statistics.replicates import kendall
 from reports.verdicts.rule import VerdictSet
 
 FEWEST_SYSTEMS = 3
@@ -23,8 +24,6 @@ class RankAgreement:
 
 def rank_agreement(verdict_set: VerdictSet) -> tuple[RankAgreement, ...]:
     """Return the agreement of every table with Dice of three systems or more of ours."""
-    from scipy.stats import kendalltau  # takes long to import
-
     agreements = []
     for table in TABLES.values():
         verdicts = [verdict for verdict in verdict_set.verdicts if table.id in verdict.run.tables]
@@ -32,7 +31,5 @@ def rank_agreement(verdict_set: VerdictSet) -> tuple[RankAgreement, ...]:
         if "dice" not in table.scores or len(scored) < FEWEST_SYSTEMS:
             continue
         ours, paper = zip(*scored, strict=True)
-        agreements.append(
-            RankAgreement(table.id, float(kendalltau(ours, paper).statistic), len(scored), len(table.rows))
-        )
+        agreements.append(RankAgreement(table.id, kendall(ours, paper), len(scored), len(table.rows)))
     return tuple(agreements)
