@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from benchmarks.protocol.recipe import Recipe
 from benchmarks.results.result import Result
 from data_prep.facts import describe_data
+from data_prep.manifest import with_tuples
 from reports.formatting import format_number, join_words
 from reports.render.templates import environment
 from reports.statistics.units import dice_interval
@@ -108,7 +109,4 @@ def _resolution(about: Mapping[str, Any]) -> str:
 
 def _recipe(fields: Mapping[str, Any]) -> str:
     """Return the recipe in words. A FAIR run recorded the optimiser it used, so the recipe's name must not be read."""
-    values: dict[str, Any] = {
-        name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()
-    }
-    return describe_recipe(Recipe(**(values | {"name": ""})))
+    return describe_recipe(Recipe(**(with_tuples(fields) | {"name": ""})))

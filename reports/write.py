@@ -16,7 +16,8 @@ from reports.extra_tables.objects import object_tables
 from reports.extra_tables.objects_text import object_section
 from reports.extra_tables.speed import Efficiency, efficiency_section, read_efficiency
 from reports.extra_tables.study import study_section
-from reports.figures.files import figure_files
+from reports.figures.examples import find_figures
+from reports.figures.files import render_figure
 from reports.formatting import plural
 from reports.render import csv, html, latex, markdown
 from reports.render.html_figures import figure_views
@@ -95,26 +96,21 @@ def write_report(
     report = assemble(tables_of(chosen), collection)
     objects = object_tables(report.frames, home)
     report = replace(report, damaged=(*report.damaged, *objects.damaged))
-    pictures_shown = bool({"md", "html"} & set(formats))
     about_costs = "all" in items or "html" in formats or STILL_SAM in chosen
     costs = read_efficiency(home) if about_costs else Efficiency((), ())
     extra_sections = [
         *([study_section(STILL_SAM, collection, costs.records)] if STILL_SAM in chosen else []),
         *scored_sections(report, collection),
         *object_section(objects.tables),
-        *calibration_section(report.frames, pictures=pictures_shown),
+        *calibration_section(report.frames, pictures=bool({"md", "html"} & set(formats))),
         *(efficiency_section(costs) if "all" in items else ()),
     ]
     extra_tables = [table for section in extra_sections for table in section.tables]
-    files: dict[str, bytes] = {}
-    notes = [f"speed/{line}" for line in costs.damaged]
-    pictures: list[markdown.Picture] = []
-    figures = [item for item in chosen if isinstance(item, Figure)]
-    for figure in figures:
-        drawn = figure_files(figure, collection, home, named)
-        files |= drawn.files
-        notes += drawn.notes
-        pictures += [markdown.Picture(figure, name, caption) for name, caption in drawn.captions.items()]
+    figures = find_figures([item for item in chosen if isinstance(item, Figure)], collection, home, named)
+    drawn = [render_figure(rows) for rows in figures]
+    files = {name: content for figure in drawn for name, content in figure.files.items()}
+    notes = [f"speed/{line}" for line in costs.damaged] + [note for figure in drawn for note in figure.notes]
+    pictures = [figure for figure in drawn if figure.page is not None]
     verdicts = ""
     summary = summarize(collection, home) if CLAIM_SET in chosen or "html" in formats else None
     if summary and CLAIM_SET in chosen:
@@ -129,9 +125,8 @@ def write_report(
                 page = f"{page.rstrip()}\n\n{part}" if part else page
             files["report.md"] = page.encode()
         elif name == "html":
-            views = figure_views(figures, collection, home, named)
             page = html.render(
-                report, collection, views, summary, extra_sections, costs.records,
+                report, collection, figure_views(figures, home), summary, extra_sections, costs.records,
                 prediction_strip(report.results("own"), home), claims=CLAIM_SET in chosen,
             )  # fmt: skip
             files["report.html"] = page.encode()
@@ -146,7 +141,7 @@ def write_report(
     filled = [
         *_filled_tables(report),
         *_filled_studies(report),
-        *(figure.id for figure in figures if any(picture.figure == figure for picture in pictures)),
+        *dict.fromkeys(picture.figure.id for picture in pictures),
         *(section.short for section in extra_sections if section.tables and section.id != STILL_SAM.id),
     ]
     return WrittenReport(tuple(out / file for file in files), tuple(notes), tuple(filled))

@@ -22,6 +22,7 @@ from statistics import median
 import torch
 from torch import Tensor
 from torch.profiler import ProfilerActivity, profile
+from turns import say, take_turns
 
 from rssam.lora import add_lora, freeze_encoder
 from rssam.sam.attention import AttentionKind, ExactBlock, attend, set_attention
@@ -70,20 +71,6 @@ def step(net: SamEncoder, images: Tensor) -> None:
     neck.square().mean().backward()
 
 
-def alternate(
-    runs: dict[AttentionKind, Callable[[], None]], rounds: int
-) -> dict[AttentionKind, list[tuple[float, float]]]:
-    """Return seconds on the clock and of the processor of each round; a first round is not counted."""
-    taken: dict[AttentionKind, list[tuple[float, float]]] = defaultdict(list)
-    for number in range(rounds + 1):
-        for kind, run in runs.items():
-            clock, processor = time.perf_counter(), time.process_time()
-            run()
-            if number:
-                taken[kind].append((time.perf_counter() - clock, time.process_time() - processor))
-    return taken
-
-
 def compare(what: str, side: int, run: Callable[[SamEncoder, Tensor], None], rounds: int) -> str:
     """Return a row of the table of times."""
     net, images = encoder(side), torch.rand(1, 3, side, side)
@@ -92,8 +79,9 @@ def compare(what: str, side: int, run: Callable[[SamEncoder, Tensor], None], rou
         set_attention(net, kind)
         run(net, images)
 
-    taken = alternate({kind: partial(told, kind) for kind in COMPARED}, rounds)
-    wall, processor = ([[one[clock] for one in taken[kind]] for kind in COMPARED] for clock in (0, 1))
+    taken = take_turns({kind: partial(told, kind) for kind in COMPARED}, rounds)
+    wall = [[one.clock for one in taken[kind]] for kind in COMPARED]
+    processor = [[one.cores for one in taken[kind]] for kind in COMPARED]
     ratios = sorted(reference / ours for reference, ours in zip(*wall, strict=True))
     cells = [f"{median(one):.2f}" for one in wall] + [f"**{median(wall[0]) / median(wall[1]):.2f}**"]
     cells += [f"{ratios[0]:.2f} to {ratios[-1]:.2f}", f"{median(processor[0]) / median(processor[1]):.2f}"]
@@ -189,8 +177,8 @@ def ways(rounds: int) -> list[str]:
             attend(block.attn, qkv, block.window_size, way).backward(gradient)
 
         for name, run in (("forward", ahead), ("forward and backward", both)):
-            taken = alternate({way: partial(run, way) for way in WAYS}, rounds)
-            cells = (f"{1000 * median(clock for clock, _ in taken[way]):.0f}" for way in WAYS)
+            taken = take_turns({way: partial(run, way) for way in WAYS}, rounds)
+            cells = (f"{1000 * median(one.clock for one in taken[way]):.0f}" for way in WAYS)
             rows.append(f"| {what}, {name} | " + " | ".join(cells) + " |")
     return rows
 
@@ -219,8 +207,8 @@ def flex(rounds: int) -> list[str]:
             "reference": lambda: compiled(query, key, value, score_mod=placed),
             "tiled": lambda: attend(block.attn, qkv, 0, "tiled"),
         }
-        taken = alternate(runs, rounds)
-    theirs, ours = (1000 * median(clock for clock, _ in taken[way]) for way in ("reference", "tiled"))
+        taken = take_turns(runs, rounds)
+    theirs, ours = (1000 * median(one.clock for one in taken[way]) for way in ("reference", "tiled"))
     lines = [f"FlexAttention: {ready:.0f} s to compile; forward {theirs:.0f} ms, tiled {ours:.0f} ms."]
     try:
         compiled(query.clone().requires_grad_(), key, value, score_mod=placed)
@@ -232,15 +220,10 @@ def flex(rounds: int) -> list[str]:
 def _table(head: str, rows: Iterable[str]) -> None:
     """Print every row as soon as it is measured."""
     for line in (head, "|---" + "|--:" * (head.count("|") - 2) + "|"):
-        _line(line)
+        say(line)
     for row in rows:
-        _line(row)
-    _line("")
-
-
-def _line(text: str) -> None:
-    sys.stdout.write(text + "\n")
-    sys.stdout.flush()
+        say(row)
+    say("")
 
 
 def main() -> None:
@@ -270,8 +253,8 @@ def main() -> None:
     _table("| a block's attention, ms | " + " | ".join(WAYS) + " |", ways(options.rounds))
     _table("| step at 512, by operator | SAM | | ours | |", shares(512))
     for line in flex(options.rounds) if options.flex else []:
-        _line(line)
-    _line(
+        say(line)
+    say(
         f"{load} at the start and {os.getloadavg()[0]:.1f} at the end; {torch.get_num_threads()} threads, "
         f"{options.rounds} rounds, {time.perf_counter() - began:.0f} s"
     )

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 import tempfile
 import time
 from pathlib import Path
 from statistics import median
 
 import torch
+from turns import say
 
 from baselines.sam_lora import SamLora
 from benchmarks.protocol.cost import measure
@@ -62,7 +62,7 @@ def measured(model: RSSAM | SamLora, side: int, rounds: int) -> None:
         best = checkpoints.best(rounds).stat().st_size
         total = sum(4 * value.numel() for value in net.state_dict().values())
     epoch = median(groups) * (TRAIN + VAL / 3) / 6
-    _line(
+    say(
         f"{model.name} {model.encoder} at {side}: network {total / 1e6:.1f} MB; last {size / 1e6:.1f} MB, best "
         f"{best / 1e6:.1f} MB; saved in {median(saves):.3f} s (each {', '.join(f'{one:.3f}' for one in saves)}); "
         f"group {median(groups):.2f} s, epoch {epoch:.0f} s: {median(saves) / epoch:.3%}"
@@ -84,14 +84,10 @@ def on_paper(model: RSSAM | SamLora) -> None:
         for rate in SUSTAINED
         for epoch in [(TRAIN * step + VAL) * 2e9 * cost.gmacs / rate]
     ]
-    _line(
+    say(
         f"{model.name} {model.encoder} at 512: network {4 * cost.total / 1e6:.0f} MB; last {last / 1e6:.0f} MB, best "
         f"{best / 1e6:.0f} MB, {seconds:.2f} s at {DISK / 1e6:.0f} MB/s; {'; '.join(shares)}"
     )
-
-
-def _line(text: str) -> None:
-    sys.stdout.write(text + "\n")
 
 
 def main() -> None:
@@ -100,7 +96,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--side", type=int, default=256)
     options = parser.parse_args()
-    _line(f"load average {os.getloadavg()[0]:.1f}, {torch.get_num_threads()} thread(s)")
+    say(f"load average {os.getloadavg()[0]:.1f}, {torch.get_num_threads()} thread(s)")
     for small in (SamLora("vit_t", "scratch"), RSSAM("vit_t", "scratch")):
         measured(small, options.side, options.rounds)
     for large in (SamLora(), RSSAM()):

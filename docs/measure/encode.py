@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import io
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -18,6 +17,7 @@ from statistics import median
 
 import numpy as np
 from PIL import Image
+from turns import say
 
 SIDE = 512
 
@@ -76,9 +76,8 @@ def main() -> None:
         source = options.source or Path(scratch) / "source"
         if options.source is None:
             DeepGlobe().synthesize(source, options.images, seed=0)
-        sys.stdout.write(measure(source, options.images, options.rounds) + "\n")
+        say(measure(source, options.images, options.rounds))
 
 
 if __name__ == "__main__":
-    sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
     main()

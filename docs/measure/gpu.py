@@ -78,6 +78,16 @@ class Site:
     records: Path
     kept: Path
 
+    @property
+    def cuda(self) -> bool:
+        """Return whether it is a graphics card."""
+        return self.device == "cuda"
+
+    @property
+    def precision(self) -> str:
+        """Return the usual precision there."""
+        return "bf16-mixed" if self.cuda else "32-true"
+
     def record(self, **found: Any) -> None:
         """Append a record to the file of the stage."""
         append(self.records, {"step": self.step, **found})

@@ -99,27 +99,34 @@ def _losses(site: Any, model: Model, task: Task, precision: Any) -> tuple[list[f
     return torch.stack(losses).tolist(), scale.take_left_out()
 
 
+def network(site: Any, model: Model, task: Task) -> nn.Module:
+    """Return the network of a system with the same random parameters, laid out as the suite does."""
+    with seeded(0, deterministic=False):
+        net = model.architecture(task)
+    if site.cuda:
+        channels_last(net)
+    return net
+
+
 def _step(
     site: Any, model: Model, task: Task, group: int, precision: Any, *, compiled: bool = False
 ) -> tuple[Callable[[], Tensor], LossScale]:
     """Return one training step as the suite's loop takes it, and the scale of its loss."""
-    cuda = site.device == "cuda"
     fabric = make_fabric(site.device, precision)
+    net = network(site, model, task)
     with seeded(0, deterministic=False):
-        net, images = model.architecture(task), torch.rand(group, 3, *task.image_size)
+        images = torch.rand(group, 3, *task.image_size)
     labels = (images.mean(dim=1) > 0.5).to(torch.uint8).to(fabric.device)
     images = images.to(fabric.device)
-    if cuda:
-        channels_last(net)
     if compiled:
         compile_network(net, "aot_eager" if site.quick else "inductor")  # Inductor takes minutes on two cores
-    network, optimizer = set_up_training(fabric, net, make_optimizer(net, PAPER, 1e-3, fused=cuda))
+    trained, optimizer = set_up_training(fabric, net, make_optimizer(net, PAPER, 1e-3, fused=site.cuda))
     net.train()
     scale = LossScale(fabric, {})
 
     def step() -> Tensor:
         with fabric.autocast():
-            loss = training_loss(network, images, labels, 0.2, 0.8)
+            loss = training_loss(trained, images, labels, 0.2, 0.8)
         fabric.backward(loss)
         scale.step(optimizer)
         optimizer.zero_grad(set_to_none=True)
@@ -188,9 +195,8 @@ def training_steps(
     site: Any, names: list[str], *, compiled: bool = False, profiled: bool = False, forward: bool = False
 ) -> None:
     """Record seconds and memory of a training step of each system at 512, group 6; then of a forward pass."""
-    cuda = site.device == "cuda"
     side, group, rounds = (64, 2, 1) if site.quick else (512, 6, 5)
-    precision = "bf16-mixed" if cuda else "32-true"
+    precision = site.precision
     task = Task(ROAD, (side, side))
     failed = []
     for name in names:
@@ -201,7 +207,7 @@ def training_steps(
             step()
             first = float(step()), time.perf_counter() - began  # reading the loss waits for the device
             seconds = alternating([Operation("step", step, group)], rounds, torch.device(site.device))["step"]
-            memory = torch.cuda.max_memory_allocated() if cuda else None
+            memory = torch.cuda.max_memory_allocated() if site.cuda else None
             site.record(system=model.title, size=side, group=group, compiled=compiled, step_seconds=seconds,
                         seconds_of_first_two=first[1], peak_memory=memory)  # fmt: skip
             if profiled:
@@ -209,7 +215,7 @@ def training_steps(
         except (RuntimeError, ImportError, AttributeError) as error:  # the next system is measured all the same
             failed.append(name)
             site.record(system=model.title, failed=f"{type(error).__name__}: {str(error)[:300]}")
-        if cuda:
+        if site.cuda:
             torch.cuda.empty_cache()
             torch.cuda.reset_peak_memory_stats()
     for name in names if forward else []:
@@ -220,24 +226,20 @@ def training_steps(
 
 
 def _keep_profile(site: Any, name: str, step: Callable[[], Tensor]) -> None:
-    cuda = site.device == "cuda"
-    with profile(activities=[ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if cuda else [])]) as found:
+    with profile(activities=[ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if site.cuda else [])]) as found:
         float(step())
-    order = "self_device_time_total" if cuda else "self_cpu_time_total"
+    order = "self_device_time_total" if site.cuda else "self_cpu_time_total"
     (site.kept / f"profile-{name}.txt").write_text(found.key_averages().table(sort_by=order, row_limit=60))
 
 
 def _forward(site: Any, model: Model, task: Task, precision: Any, rounds: int) -> None:
     fabric = make_fabric(site.device, precision)
-    net = model.architecture(task)
-    if site.device == "cuda":
-        channels_last(net)
-    network = fabric.setup(net.eval())
+    ready = fabric.setup(network(site, model, task).eval())
     images = torch.rand(1 if site.quick else 8, 3, *task.image_size, device=fabric.device)
 
     def run() -> object:
         with torch.inference_mode():
-            return network(images)
+            return ready(images)
 
     seconds = alternating([Operation("forward", run, len(images))], rounds, fabric.device)["forward"]
     site.record(system=model.title, size=task.image_size[0], batch=len(images), forward_seconds=seconds)
@@ -245,10 +247,9 @@ def _forward(site: Any, model: Model, task: Task, precision: Any, rounds: int) -
 
 def encoder(site: Any, side: int) -> None:
     """Record SAM's encoder: forward and step, ours, with segment_anything's blocks, and with a bias for all pairs."""
-    cuda = site.device == "cuda"
     side = side // 8 if site.quick else side
     batch = 1 if site.quick else max(1, 8 * 256 // side)
-    conditions = Conditions(site.device, "bf16-mixed" if cuda else "32-true", batch, batch, 1 if site.quick else 5)
+    conditions = Conditions(site.device, site.precision, batch, batch, 1 if site.quick else 5)
     record = measure_encoder("vit_t" if site.quick else "vit_b", Task(ROAD, (side, side)), conditions)
     names = ("latency_seconds", "step_seconds", "times_as_long", "memory_above_weights", "share_of_product_rate")
     site.record(size=side, batch=batch, **{name: record[name] for name in names})

@@ -12,15 +12,14 @@ from typing import Any
 
 import numpy as np
 import torch
+from gpu_steps import network
 from PIL import Image
 
 from benchmarks.protocol.recipe import MINI
 from benchmarks.protocol.registry import MODELS, smallest
 from benchmarks.signals import Interrupted, Stop
 from benchmarks.training.checkpoint import Checkpoints
-from benchmarks.training.compile import channels_last
 from benchmarks.training.loop import Listener, make_fabric, train
-from benchmarks.training.reproducibility import seeded
 from data_prep.errors import NotPrepared
 from data_prep.loading.torch_dataset import PreparedDataset
 from data_prep.manifest import load_manifest
@@ -35,14 +34,11 @@ def resumed(site: Any, name: str) -> None:
     splits = load_manifest(folder, "deepglobe").splits(0)
     data = PreparedDataset(folder, splits["train"][:4]), PreparedDataset(folder, splits["val"][:2])
     recipe = dataclasses.replace(MINI, epochs=2, batch=2, group=2, crop=128)
-    fabric = make_fabric(site.device, "bf16-mixed" if site.device == "cuda" else "32-true")
+    fabric = make_fabric(site.device, site.precision)
     stop = Stop()
 
     def run(folder: str, epoch: Callable[[dict[str, float]], None]) -> float:
-        with seeded(0, deterministic=False):
-            net = model.architecture(task)
-        if site.device == "cuda":
-            channels_last(net)
+        net = network(site, model, task)
         checkpoints = Checkpoints(site.kept.parent / site.step / folder)
         listener = Listener(lambda *_: None, epoch, stop)
         return train(net, recipe, 1e-3, 0, data, fabric, checkpoints, listener).history[-1]["train_loss"]
@@ -74,11 +70,8 @@ def short_training(site: Any) -> None:
     data = PreparedDataset(folder, splits["train"][:count]), PreparedDataset(folder, splits["val"][: count // 4 + 1])
     group = 2 if site.quick else 6
     recipe = dataclasses.replace(MINI, epochs=1 if site.quick else 2, batch=group, group=group, crop=side)
-    fabric = make_fabric(site.device, "bf16-mixed" if site.device == "cuda" else "32-true")
-    with seeded(0, deterministic=False):
-        net = model.architecture(task)
-    if site.device == "cuda":
-        channels_last(net)
+    fabric = make_fabric(site.device, site.precision)
+    net = network(site, model, task)
     work = site.kept.parent / "work"
     listener = Listener(lambda *_: None, lambda epoch: site.record(real=real, **epoch))
     began = time.perf_counter()

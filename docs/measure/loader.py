@@ -11,12 +11,12 @@ import argparse
 import dataclasses
 import json
 import os
-import sys
 import time
 from pathlib import Path
 from statistics import median
 
 import torch
+from turns import say
 
 from benchmarks.protocol.recipe import PAPER
 from benchmarks.speed.loading import images_per_second
@@ -30,11 +30,6 @@ from rssam.config import RSSAM
 from rssam.contract import Task
 
 GROUP = 2
-
-
-def say(text: str) -> None:
-    """Print a line of the output."""
-    sys.stdout.write(f"{text}\n")
 
 
 def main() -> None:

@@ -9,13 +9,13 @@ medians, and the median, lowest and highest ratio of a round.
 from __future__ import annotations
 
 import argparse
-import time
 from collections.abc import Callable
 from statistics import median
 
 import torch
 from segment_anything.modeling.common import LayerNorm2d as SamLayerNorm2d
 from torch import nn
+from turns import take_turns
 
 from baselines.sam_lora import SamLora
 from benchmarks.training.loop import training_loss
@@ -38,7 +38,7 @@ def use(net: nn.Module, norm: type[nn.Module]) -> None:
 def step(
     net: nn.Module,
     x: torch.Tensor,
-    loss_of: Callable[[nn.Module, torch.Tensor], torch.Tensor],
+    loss_of: Loss,
     half: torch.dtype | None,
 ) -> None:
     """Compute one forward and one backward pass."""
@@ -49,32 +49,24 @@ def step(
     x.grad = None
 
 
-def timed(run: Callable[[], object], device: str) -> float:
-    """Return the seconds of a call."""
-    began = time.perf_counter()
-    run()
-    if device == "cuda":
-        torch.cuda.synchronize()
-    return time.perf_counter() - began
-
-
 def compare(
     name: str,
     net: nn.Module,
     x: torch.Tensor,
-    loss_of: Callable[[nn.Module, torch.Tensor], torch.Tensor],
+    loss_of: Loss,
     half: torch.dtype | None,
     rounds: int,
 ) -> None:
     """Print one line of the table."""
-    seconds: dict[type[nn.Module], list[float]] = {SamLayerNorm2d: [], LayerNorm2d: []}
-    for number in range(rounds + 1):
-        for norm, found in seconds.items():
-            use(net, norm)
-            spent = timed(lambda: step(net, x, loss_of, half), x.device.type)
-            if number:  # the first round warms up
-                found.append(spent)
-    before, after = seconds.values()
+
+    def run(norm: type[nn.Module]) -> None:
+        use(net, norm)
+        step(net, x, loss_of, half)
+        if x.device.type == "cuda":
+            torch.cuda.synchronize()
+
+    work = {"SAM's": lambda: run(SamLayerNorm2d), "ours": lambda: run(LayerNorm2d)}
+    before, after = ([one.clock for one in found] for found in take_turns(work, rounds).values())
     ratios = [new / old for old, new in zip(before, after, strict=True)]
     cells = (f"{1e3 * median(before):.0f} ms", f"{1e3 * median(after):.0f} ms", f"{median(ratios):.2f}")
     print(f"| {name} | {' | '.join(cells)} | {min(ratios):.2f} to {max(ratios):.2f} |", flush=True)

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from statistics import median
@@ -21,26 +19,19 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
+from turns import say, take_turns
 
-REPOSITORY = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(REPOSITORY))
-
-from benchmarks.metrics.apls import Apls  # noqa: E402
-from benchmarks.metrics.boundary_iou import BoundaryIou  # noqa: E402
-from benchmarks.metrics.cldice import ClDice  # noqa: E402
-from benchmarks.metrics.mask_pair import MaskPair  # noqa: E402
-from benchmarks.metrics.object_metrics import ObjectMetric  # noqa: E402
-from benchmarks.metrics.relaxed_f1 import RelaxedF1  # noqa: E402
-from data_prep.synthetic.road_scenes import road_scene  # noqa: E402
+from benchmarks.metrics.apls import Apls
+from benchmarks.metrics.boundary_iou import BoundaryIou
+from benchmarks.metrics.cldice import ClDice
+from benchmarks.metrics.mask_pair import MaskPair
+from benchmarks.metrics.object_metrics import ObjectMetric
+from benchmarks.metrics.relaxed_f1 import RelaxedF1
+from data_prep.synthetic.road_scenes import road_scene
 
 Mask = NDArray[np.bool_]
 SIDE = 512
 METRICS: tuple[ObjectMetric, ...] = (RelaxedF1(), ClDice(), Apls(), BoundaryIou())
-
-
-def say(text: str) -> None:
-    """Print one line or more of the tables."""
-    sys.stdout.write(text + "\n")
 
 
 def read_masks(folder: Path | None, count: int) -> list[Mask]:
@@ -104,13 +95,8 @@ def show_values(masks: list[Mask]) -> None:
 
 def timed(work: dict[str, Callable[[], object]], rounds: int) -> dict[str, float]:
     """Return the median milliseconds of the core of each work, taking turns."""
-    taken: dict[str, list[float]] = {name: [] for name in work}
-    for _ in range(rounds):
-        for name, call in work.items():
-            began = time.process_time()
-            call()
-            taken[name].append(1000 * (time.process_time() - began))
-    return {name: median(values) for name, values in taken.items()}
+    turns = take_turns(work, rounds, warm=False)
+    return {name: median(1000 * one.cores for one in found) for name, found in turns.items()}
 
 
 def rivals(truth: Mask, prediction: Mask) -> dict[str, Callable[[], object]]:

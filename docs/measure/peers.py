@@ -15,13 +15,12 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
-import time
 from collections.abc import Callable
 from statistics import median
 
 import torch
 from torch import Tensor, nn
+from turns import say, take_turns
 
 from benchmarks.execution.hardware import has_native_bf16
 from benchmarks.speed.peers import PEERS, PeerMissing, peer_encoder
@@ -49,7 +48,7 @@ def networks(encoder: str, side: int) -> dict[str, nn.Module]:
         try:
             found[peer] = peer_encoder(peer, encoder, task)
         except PeerMissing as error:
-            _line(f"{peer} is left out: {error}")
+            say(f"{peer} is left out: {error}")
     return found
 
 
@@ -68,18 +67,6 @@ def step(net: nn.Module, images: Tensor) -> object:
     return loss
 
 
-def rounds_of(contenders: Contenders, rounds: int) -> dict[str, list[float]]:
-    """Return the processor seconds of each contender in every round; a first one is not counted."""
-    taken: dict[str, list[float]] = {name: [] for name in contenders}
-    for number in range(rounds + 1):
-        for name in contenders if number % 2 else reversed(contenders):
-            began = time.process_time()
-            contenders[name]()
-            if number:
-                taken[name].append(time.process_time() - began)
-    return taken
-
-
 def row(label: str, taken: dict[str, list[float]], names: list[str]) -> str:
     """Return a row: seconds of ours, and how many times as long the others take."""
     cells = [label, f"{median(taken[OURS]):.2f}"]
@@ -90,11 +77,6 @@ def row(label: str, taken: dict[str, list[float]], names: list[str]) -> str:
         ratios = [theirs / ours for theirs, ours in zip(taken[name], taken[OURS], strict=True)]
         cells.append(f"**{median(ratios):.2f}** ({min(ratios):.2f} to {max(ratios):.2f})")
     return f"| {' | '.join(cells)} | {os.getloadavg()[0]:.1f} |"
-
-
-def _line(text: str) -> None:
-    sys.stdout.write(text + "\n")
-    sys.stdout.flush()
 
 
 def main() -> None:
@@ -108,8 +90,8 @@ def main() -> None:
     options = parser.parse_args()
     precisions = ["fp32", *(["bf16"] if has_native_bf16("cpu") else [])]
     names = [SAMED, *PEERS]
-    _line(f"| {options.encoder}, batch 1 | ours, s | {' | '.join(names)} | load |")
-    _line("|---" + "|--:" * (len(names) + 2) + "|")
+    say(f"| {options.encoder}, batch 1 | ours, s | {' | '.join(names)} | load |")
+    say("|---" + "|--:" * (len(names) + 2) + "|")
     for what in options.what:  # what predicts has not trained
         run = forward if what == "forward" else step
         for side in options.sides:
@@ -124,10 +106,12 @@ def main() -> None:
                             name: lambda net=net: run(net, images)  # type: ignore[misc]  # noqa: B023
                             for name, net in nets.items()
                         }
-                        taken = rounds_of(contenders, max(3, options.rounds // (3 if side >= SLOW else 1)))
+                        rounds = max(3, options.rounds // (3 if side >= SLOW else 1))
+                        turns = take_turns(contenders, rounds, reverse=True)
+                    taken = {name: [one.cores for one in found] for name, found in turns.items()}
                     label = f"{what}, {side}, {precision}, {threads} thread{'s' if threads > 1 else ''}"
-                    _line(row(label, taken, names))
-    _line(f"\nPyTorch {torch.__version__}, {torch.backends.cpu.get_cpu_capability()}")
+                    say(row(label, taken, names))
+    say(f"\nPyTorch {torch.__version__}, {torch.backends.cpu.get_cpu_capability()}")
 
 
 if __name__ == "__main__":

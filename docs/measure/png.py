@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
-import time
 from pathlib import Path
 from statistics import median
 
@@ -18,6 +16,7 @@ import numpy as np
 import torch
 from PIL import Image
 from torchvision.io import ImageReadMode, decode_image
+from turns import say, take_turns
 
 from data_prep.loading.torch_dataset import PreparedDataset
 from data_prep.manifest import load_manifest
@@ -49,17 +48,13 @@ def main() -> None:
 
     readers = {"ours": ours, "torchvision": theirs, "torchvision, planar": planar}
     differ = sum(not torch.equal(a, b) for n in range(len(data)) for a, b in zip(ours(n), theirs(n), strict=True))
-    taken: dict[str, list[float]] = {name: [] for name in readers}
-    for _ in range(options.rounds):
-        for name, read in readers.items():
-            began = time.process_time()
-            for index in range(len(data)):
-                read(index)
-            taken[name].append((time.process_time() - began) / len(data))
+    work = {name: lambda read=read: [read(index) for index in range(len(data))] for name, read in readers.items()}
+    turns = take_turns(work, options.rounds, warm=False)
+    taken = {name: [one.cores / len(data) for one in found] for name, found in turns.items()}
     for name, seconds in taken.items():
         ratio = median(mine / its for mine, its in zip(taken["ours"], seconds, strict=True))
-        sys.stdout.write(f"{name}: {1e3 * median(seconds):.2f} ms an image; ours takes {ratio:.2f} times as long\n")
-    sys.stdout.write(f"{len(data)} images, {differ} differ; load average {os.getloadavg()[0]:.1f}\n")
+        say(f"{name}: {1e3 * median(seconds):.2f} ms an image; ours takes {ratio:.2f} times as long")
+    say(f"{len(data)} images, {differ} differ; load average {os.getloadavg()[0]:.1f}")
 
 
 if __name__ == "__main__":

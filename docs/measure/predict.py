@@ -18,33 +18,21 @@ step or --sooner pixels.
 from __future__ import annotations
 
 import argparse
-import os
 import statistics
-import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import psutil
 import rasterio
 from affine import Affine
 from rasterio.windows import Window
+from turns import peak_of, say, take_turns
 
-REPOSITORY = Path(__file__).resolve().parents[2]
-ENVIRONMENT = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
 CLASSES = ("building", "road", "pavement", "vegetation", "soil", "water")
 TILE, OVERLAP = 512, 256
 PLACE: dict[str, Any] = {"transform": Affine(0.2, 0, 370000, 0, -0.2, 3950000), "crs": "EPSG:32654"}
-
-
-def say(line: str) -> None:
-    """Print a line at once, also where the output is a file."""
-    sys.stdout.write(f"{line}\n")
-    sys.stdout.flush()
 
 
 def write_raster(path: Path, height: int, width: int) -> None:
@@ -72,40 +60,32 @@ def random_network(model: Any) -> Any:
     return model.architecture(Task(CLASSES, (TILE, TILE))).eval()
 
 
-def predict_whole(path: Path, out: Path, net: Any, device: str, batch: int, overlap: int, *, extras: bool) -> None:
-    """Predict a raster from file to file."""
+def predict_whole(path: Path, network: Any, settings: Any, device: str, batch: int, *outputs: Path) -> None:
+    """Predict a raster from file to file: the map, and with a second output its probabilities too."""
     import torch
 
     import benchmarks.export.predict  # noqa: F401  # what the command holds in memory, too
-    from rssam.contract import Task
-    from rssam.inference.predict_raster import Network, Outputs, Settings, predict_raster
+    from rssam.inference.predict_raster import Outputs, predict_raster
     from rssam.inference.raster_input import RasterSource
 
-    task = Task(CLASSES, (TILE, TILE))
-    palette = tuple((40 * number, 255 - 40 * number, 128) for number in range(6))
-    network = Network(net, task, palette, torch.bfloat16 if device == "cuda" else None, "random parameters")
-    probabilities = out.with_suffix(".probabilities.tif") if extras else None
     with RasterSource(path) as source:
         predict_raster(
-            source, network, Settings((TILE, TILE), (overlap, overlap)), Outputs(out, probabilities),
-            torch.device(device), batch, say=say, progress=lambda done, total, what: None, check=lambda: None,
+            source, network, settings, Outputs(*outputs), torch.device(device), batch,
+            say=say, progress=lambda done, total, what: None, check=lambda: None,
         )  # fmt: skip
 
 
-def peak_of(command: list[str]) -> tuple[int, float]:
-    """Return the largest resident set of a command in bytes, and its seconds."""
-    began, peak = time.perf_counter(), 0
-    process = subprocess.Popen(command, env=ENVIRONMENT)
-    watched = psutil.Process(process.pid)
-    while process.poll() is None:
-        try:
-            peak = max(peak, watched.memory_info().rss)
-        except psutil.NoSuchProcess:
-            break
-        time.sleep(0.02)
-    if process.wait():
-        raise SystemExit(f"{command} failed")
-    return peak, time.perf_counter() - began
+def at_random(net: Any, device: str, overlap: int) -> tuple[Any, Any]:
+    """Return a network of random parameters with its task and colours, and tiles that overlap so."""
+    import torch
+
+    from rssam.contract import Task
+    from rssam.inference.predict_raster import Network, Settings
+
+    palette = tuple((40 * number, 255 - 40 * number, 128) for number in range(6))
+    precision = torch.bfloat16 if device == "cuda" else None
+    network = Network(net, Task(CLASSES, (TILE, TILE)), palette, precision, "random parameters")
+    return network, Settings((TILE, TILE), (overlap, overlap))
 
 
 def measure_memory(folder: Path, width: int, heights: list[int], channels: int, extras: bool) -> None:
@@ -150,18 +130,17 @@ def measure_throughput(folder: Path, device: str, batch: int, rounds: int, tiles
                 net(images.to(device).float().div_(255)).cpu()
 
     def whole() -> None:
-        predict_whole(path, out, net, device, batch, OVERLAP, extras=False)
+        predict_whole(path, *at_random(net, device, OVERLAP), device, batch, out)
         out.unlink()
 
-    bare()  # warm
+    turns = take_turns({"bare": bare, "whole": whole}, rounds)
     rows = []
-    for _ in range(rounds):
-        alone, all_of_it = spent(bare), spent(whole)
-        ratios = tuple(a / b for a, b in zip(alone, all_of_it, strict=True))
-        rows.append((alone[0], all_of_it[0], *ratios))
+    for alone, all_of_it in zip(turns["bare"], turns["whole"], strict=True):
+        ratio, of_processor = alone.clock / all_of_it.clock, alone.cores / all_of_it.cores
+        rows.append((alone.clock, all_of_it.clock, ratio, of_processor))
         say(
-            f"bare {alone[0]:.2f} s, whole {all_of_it[0]:.2f} s, ratio {ratios[0]:.3f}, "
-            f"of processor time {ratios[1]:.3f}"
+            f"bare {alone.clock:.2f} s, whole {all_of_it.clock:.2f} s, ratio {ratio:.3f}, "
+            f"of processor time {of_processor:.3f}"
         )
     alone_s, whole_s, ratio, processor = (statistics.median(values) for values in zip(*rows, strict=True))
     count = grid.count()
@@ -180,13 +159,10 @@ def measure_shift(
     Of the map, and of one that is cut at the median probability of the first class, where most change sides: a network
     that gives one class everywhere would feign a map that does not change.
     """
-    import torch
-
     from benchmarks.export.load_run import load_run
     from benchmarks.export.predict import network_of
     from data_prep.registry import register_home
-    from rssam.inference.predict_raster import Outputs, Settings, predict_raster
-    from rssam.inference.raster_input import RasterSource
+    from rssam.inference.predict_raster import Settings
     from rssam.inference.tile_grid import aligned
 
     register_home(home / "data")
@@ -201,11 +177,7 @@ def measure_shift(
         for shift in (0, (side - overlap) // 2 if sooner is None else sooner):
             settings = Settings((side, side), (overlap, overlap), "none", (shift, shift))
             out, steps = folder / "map.tif", folder / "steps.tif"
-            with RasterSource(raster) as source:
-                predict_raster(
-                    source, network, settings, Outputs(out, steps), torch.device("cpu"), 2,
-                    say=say, progress=lambda done, total, what: None, check=lambda: None,
-                )  # fmt: skip
+            predict_whole(raster, network, settings, "cpu", 2, out, steps)
             with rasterio.open(steps) as made:
                 maps.append(made.read(1)[side:-side, side:-side])
             out.unlink()
@@ -216,20 +188,14 @@ def measure_shift(
         say(f"| {overlap} of {side} | {changed:.3%} | {halved:.3%} | {steps_apart / 254:.5f} |")
 
 
-def spent(work: Callable[[], None]) -> tuple[float, float]:
-    """Return seconds of the clock, and of all processors."""
-    clock, processors = time.perf_counter(), time.process_time()
-    work()
-    return time.perf_counter() - clock, time.process_time() - processors
-
-
 def main() -> None:
     """Measure what was asked for, or everything."""
     if sys.argv[1:2] == ["child"]:
         from baselines.unet import UNet
 
         path, out, channels, *extras = sys.argv[2:]
-        predict_whole(Path(path), Path(out), random_network(UNet(int(channels))), "cpu", 2, 32, extras=bool(extras))
+        outputs = [Path(out), *(Path(out).with_suffix(".probabilities.tif") for _ in extras)]
+        predict_whole(Path(path), *at_random(random_network(UNet(int(channels))), "cpu", 32), "cpu", 2, *outputs)
         return
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("what", nargs="?", choices=("memory", "throughput", "shift"))
@@ -259,5 +225,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.path.insert(0, str(REPOSITORY))
     main()

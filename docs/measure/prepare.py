@@ -10,21 +10,14 @@ from __future__ import annotations
 
 import argparse
 import os
-import resource
 import shutil
-import subprocess
 import sys
 import tempfile
-import time
-from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
-import psutil
 from PIL import Image
-
-REPOSITORY = Path(__file__).resolve().parents[2]
-ENVIRONMENT = {**os.environ, "PYTHONPATH": str(REPOSITORY), "OMP_NUM_THREADS": "1"}
+from turns import Took, peak_of, say, timed
 
 
 def plain(source: Path, out: Path) -> None:
@@ -46,48 +39,9 @@ def prepare_command(source: Path, home: Path, workers: int) -> list[str]:
     return [*command, "--source", str(source), "--workers", str(workers)]
 
 
-@dataclass(frozen=True)
-class Took:
-    """Seconds of a command: on the clock, and of all cores it and its workers used."""
-
-    clock: float
-    cores: float
-
-
-def timed(command: list[str]) -> Took:
-    """Run a command that must succeed."""
-    before, began = _cores(), time.perf_counter()
-    subprocess.run(command, check=True, env=ENVIRONMENT, cwd=REPOSITORY, stdout=subprocess.DEVNULL)
-    return Took(time.perf_counter() - began, _cores() - before)
-
-
-def _cores() -> float:
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
-
-
 def peak_bytes(command: list[str]) -> int:
-    """Return the largest memory of a command and all its workers together."""
-    child, peak = psutil.Popen(command, env=ENVIRONMENT, cwd=REPOSITORY, stdout=subprocess.DEVNULL), 0
-    while child.poll() is None:
-        held = 0
-        for process in [child, *_descendants(child)]:
-            try:
-                held += process.memory_full_info().uss
-            except (psutil.NoSuchProcess, psutil.AccessDenied):
-                continue
-        peak = max(peak, held)
-        time.sleep(0.05)
-    if child.returncode:
-        raise subprocess.CalledProcessError(child.returncode, command)
-    return peak
-
-
-def _descendants(process: psutil.Popen) -> list[psutil.Process]:
-    try:
-        return process.children(recursive=True)
-    except psutil.NoSuchProcess:
-        return []
+    """Return the largest memory of a command and all its workers together, of what each holds alone."""
+    return peak_of(command, lambda process: int(process.memory_full_info().uss), 0.05)[0]
 
 
 def measure(folder: Path, pairs: int, rounds: int, workers: int) -> str:
@@ -149,9 +103,8 @@ def main() -> None:
         plain(*options.plain)
         return
     with tempfile.TemporaryDirectory(prefix="rssam-measure-") as folder:
-        sys.stdout.write(measure(Path(folder), options.pairs, options.rounds, options.workers) + "\n")
+        say(measure(Path(folder), options.pairs, options.rounds, options.workers))
 
 
 if __name__ == "__main__":
-    sys.path.insert(0, str(REPOSITORY))
     main()

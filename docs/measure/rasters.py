@@ -11,36 +11,22 @@ from __future__ import annotations
 
 import argparse
 import os
-import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Sequence
-from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import psutil
 import rasterio
 from affine import Affine
 from rasterio.windows import Window
+from turns import peak_of, say
 
-REPOSITORY = Path(__file__).resolve().parents[2]
-ENVIRONMENT = {**os.environ, "PYTHONPATH": str(REPOSITORY), "OMP_NUM_THREADS": "1"}
 PLACE = {"transform": Affine(0.075, 0, 1570000, 0, -0.075, 5180000), "crs": "EPSG:2193"}
 TILED: dict[str, Any] = {"tiled": True, "blockxsize": 512, "blockysize": 512}
 STRIPS: dict[str, Any] = {"tiled": False, "blockysize": 1}
 STRIPS_SIDE = 20000
-
-
-@dataclass(frozen=True)
-class Cost:
-    """What one call of the command took."""
-
-    seconds: float
-    peak: int  # bytes
 
 
 def write_raster(folder: Path, side: int, blocks: dict[str, Any]) -> None:
@@ -59,56 +45,32 @@ def write_raster(folder: Path, side: int, blocks: dict[str, Any]) -> None:
                 raster.write(wide[:, rows], window=Window(0, top, side, len(rows)))
 
 
-def cost(source: Path, home: Path, workers: int) -> Cost:
-    """Run the command as a user does; it must succeed."""
-    command = [sys.executable, "-m", "benchmarks.cli", "--home", str(home), "prepare", "whu"]
-    began, peak = time.perf_counter(), 0
-    options = ["--source", str(source), "--workers", str(workers)]
-    child = psutil.Popen([*command, *options], env=ENVIRONMENT, cwd=REPOSITORY, stdout=subprocess.DEVNULL)
-    while child.poll() is None:
-        peak = max(peak, resident(child))
-        time.sleep(0.02)
-    if child.returncode:
-        raise subprocess.CalledProcessError(child.returncode, [*command, *options])
-    return Cost(time.perf_counter() - began, peak)
-
-
-def resident(root: psutil.Popen) -> int:
-    """Return the bytes of a process and of all that it started."""
-    total = 0
-    with suppress(psutil.NoSuchProcess):
-        for process in (root, *root.children(recursive=True)):
-            with suppress(psutil.NoSuchProcess):
-                total += process.memory_info().rss
-    return total
-
-
 def row(folder: Path, name: str, side: int, workers: int) -> str:
     """Return a line of the table: the first call, which prepares, and the second, which verifies."""
     from data_prep.manifest import load_manifest
 
     home = folder / f"home {name} {workers}"
-    first, second = (cost(folder / name, home, workers) for _ in range(2))
+    command = [sys.executable, "-m", "benchmarks.cli", "--home", str(home), "prepare", "whu"]
+    command += ["--source", str(folder / name), "--workers", str(workers)]
+    (peak, seconds), (later_peak, later) = (peak_of(command) for _ in range(2))
     tiles = len(load_manifest(home / "data" / "whu", "whu").entries)
     image = 3 * side**2 / 2**30
     return (
-        f"| {name} | {image:.1f} GiB | {tiles} | {workers} | {first.peak / 2**20:.0f} MiB | {first.seconds:.0f} | "
-        f"{second.peak / 2**20:.0f} MiB | {second.seconds:.1f} |"
+        f"| {name} | {image:.1f} GiB | {tiles} | {workers} | {peak / 2**20:.0f} MiB | {seconds:.0f} | "
+        f"{later_peak / 2**20:.0f} MiB | {later:.1f} |"
     )
 
 
 def measure(folder: Path, sides: Sequence[int], workers: Sequence[int]) -> None:
     """Print all figures as markdown, each when it is there."""
-    say = sys.stdout.write
-    say("| raster | image, decoded | tiles | workers | peak memory | seconds | second call | seconds |\n")
-    say("|---|--:|--:|--:|--:|--:|--:|--:|\n")
+    say("| raster | image, decoded | tiles | workers | peak memory | seconds | second call | seconds |")
+    say("|---|--:|--:|--:|--:|--:|--:|--:|")
     kinds = [(f"{side}x{side}", side, TILED) for side in sides]
     for name, side, blocks in [*kinds, (f"{STRIPS_SIDE}x{STRIPS_SIDE} in strips", STRIPS_SIDE, STRIPS)]:
         write_raster(folder / name, side, blocks)
         for number in workers:
-            say(row(folder, name, side, number) + "\n")
-            sys.stdout.flush()
-    say(f"\n{os.cpu_count()} cores, load average at the end {os.getloadavg()[0]:.1f}\n")
+            say(row(folder, name, side, number))
+    say(f"\n{os.cpu_count()} cores, load average at the end {os.getloadavg()[0]:.1f}")
 
 
 def main() -> None:
@@ -122,5 +84,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.path.insert(0, str(REPOSITORY))
     main()

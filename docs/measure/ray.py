@@ -11,25 +11,17 @@ import argparse
 import json
 import os
 import shutil
-import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 from statistics import median
 
-REPOSITORY = Path(__file__).resolve().parents[2]
+from turns import say, timed
 
 
 def command(home: Path, *arguments: str) -> float:
     """Return the seconds of one command of the command line, each run of which has one thread."""
-    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY), "OMP_NUM_THREADS": "1"}
-    began = time.perf_counter()
-    subprocess.run(
-        [sys.executable, "-m", "benchmarks.cli", "--home", str(home), *arguments],
-        check=True, cwd=REPOSITORY, env=environment, stdout=subprocess.DEVNULL,
-    )  # fmt: skip
-    return time.perf_counter() - began
+    return timed([sys.executable, "-m", "benchmarks.cli", "--home", str(home), *arguments]).clock
 
 
 def scores(home: Path) -> dict[str, object]:
@@ -59,16 +51,11 @@ def main() -> None:
                 seconds[way].append(command(home, *plan, *arguments))
                 found[way] = scores(home)
             equal = "equal" if found["jobs"] == found["ray"] else "DIFFERENT"
-            _line(
+            say(
                 f"round {number + 1}: --jobs {count} {seconds['jobs'][-1]:.1f} s, Ray {seconds['ray'][-1]:.1f} s, "
                 f"{len(found['ray'])} results, {equal}; load average {os.getloadavg()[0]:.1f}"
             )
-    _line(f"Ray takes {median(seconds['ray']) / median(seconds['jobs']) - 1:+.1%} of the time of --jobs {count}")
-
-
-def _line(text: str) -> None:
-    sys.stdout.write(text + "\n")
-    sys.stdout.flush()
+    say(f"Ray takes {median(seconds['ray']) / median(seconds['jobs']) - 1:+.1%} of the time of --jobs {count}")
 
 
 if __name__ == "__main__":

@@ -14,21 +14,20 @@ import resource
 import subprocess
 import sys
 import tempfile
-import time
+from dataclasses import replace
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING
 
 import numpy as np
+from turns import ENVIRONMENT, REPOSITORY, say, timed
 
 if TYPE_CHECKING:
     from benchmarks.metrics.counts import Counts
+    from benchmarks.protocol.paper_runs import PaperRun
     from benchmarks.results.result import Result
-    from rssam.contract import Model
 
-REPOSITORY = Path(__file__).resolve().parents[2]
-ENVIRONMENT = {**os.environ, "PYTHONPATH": str(REPOSITORY), "OMP_NUM_THREADS": "2", "OPENBLAS_NUM_THREADS": "2"}
-SIZES = {"deepglobe": (4358, 934, 934), "whu": (4736, 1036, 2416), "whdld": (3458, 741, 741)}
+THREADS = {"OMP_NUM_THREADS": "2", "OPENBLAS_NUM_THREADS": "2"}
 HEAVY = {"torch", "lightning_fabric", "mlflow"}
 FOREGROUND = {"deepglobe": 0.0413, "whu": 0.1113}
 
@@ -40,50 +39,29 @@ def make_home(home: Path, seeds: int) -> int:
 
     for number, run in enumerate(PAPER_RUNS):
         for seed in range(seeds):
-            rng = np.random.default_rng([number, seed])
-            Store(home).put(_result(run.model, run.dataset, run.printed["dice"], seed, rng))
+            Store(home).put(_result(run, seed, np.random.default_rng([number, seed])))
     return len(PAPER_RUNS) * seeds
 
 
-def _result(model: Model, dataset: str, dice: float, seed: int, rng: np.random.Generator) -> Result:
-    from benchmarks.protocol.run import ResolvedRun
-    from benchmarks.protocol.setting import Setting
-    from benchmarks.results.result import Result
+def _result(run: PaperRun, seed: int, rng: np.random.Generator) -> Result:
+    """Return a result as the tests make it, with a whole test split and a long history."""
     from data_prep.registry import find_dataset
+    from tests.reports.study import SIZES, made
 
-    declared = find_dataset(dataset)
-    official = declared.official_sizes is not None
-    train, val, test = SIZES[dataset]
-    digest = f"made up: {dataset} {0 if official else seed}"
-    weights = tuple(f"digest of {name}" for name in model.weights_needed())
-    resolved = ResolvedRun(Setting("paper").run(model, dataset, seed, seed), digest, weights, "bf16-mixed")
+    declared, test = find_dataset(run.dataset), SIZES[run.dataset][2]
+    official, dice = declared.official_sizes is not None, run.printed["dice"]
     chosen = np.random.default_rng([0 if official else seed]).permutation(declared.expected_pairs)[:test]
-    side = declared.image_size[0]
     history = [
         {"epoch": epoch, "train_loss": 0.5 / epoch, "val_loss": 0.6 / epoch, "rate": 0.005, "seconds": 61.234567}
         for epoch in range(1, 201)
     ]
-    return Result(
-        identity=resolved.identity(),
-        average=declared.average,
-        classes=declared.classes,
+    native = _counts(rng, dice, run.dataset, test, 1, 1024) if run.dataset == "deepglobe" else None
+    return replace(
+        made(run.dataset, run.name, dice, seed), average=declared.average, classes=declared.classes,
         images=tuple(f"{image:06d}" for image in chosen),
-        counts=_counts(rng, dice, dataset, test, len(declared.classes), side),
-        native_counts=_counts(rng, dice, dataset, test, 1, 1024) if dataset == "deepglobe" else None,
-        history=tuple(history),
-        best_epoch=150,
+        counts=_counts(rng, dice, run.dataset, test, len(declared.classes), declared.image_size[0]),
+        native_counts=native, history=tuple(history), best_epoch=150,
         parameters={"total": 107_866_582, "trainable": 21_375_190, "as_published": 107_007_446, "macs": 10**11},
-        seconds=12_345.6,
-        peak_memory=20 << 30,
-        data={
-            "origin": "source", "complete": True, "pairs": declared.expected_pairs, "sources": declared.expected_pairs,
-            "expected": declared.expected_pairs, "cut_anew": False, "skipped": 0,
-            "train": train, "val": val, "test": test,
-        },
-        provenance={
-            "versions": {"python": "3.11.9", "rssam-bench": "0.2.0", "torch": "2.11.0"}, "commit": "0123456789ab",
-            "device": "made up", "finished": "2025-02-03T04:05:06+00:00",
-        },
     )  # fmt: skip
 
 
@@ -104,26 +82,20 @@ def measure(folder: Path, seeds: int, rounds: int, formats: str) -> str:
     home = folder / "home"
     results = make_home(home, seeds)
     held = sum(path.stat().st_size for path in (home / "results").iterdir())
-    environment = {**ENVIRONMENT, "PYTHONPYCACHEPREFIX": str(folder / "bytecode")}
+    environment = {**ENVIRONMENT, **THREADS, "PYTHONPYCACHEPREFIX": str(folder / "bytecode")}
     environment.pop("PYTHONDONTWRITEBYTECODE", None)
 
-    def report(*options: str) -> str:
-        command = [sys.executable, *options, "-m", "benchmarks.cli", "--home", str(home), "report"]
-        command += ["--format", formats, "--out", str(folder / "report")]
-        done = subprocess.run(command, env=environment, cwd=REPOSITORY, capture_output=True, text=True, check=False)
-        if done.returncode:
-            raise SystemExit(done.stderr)
-        return done.stderr
-
+    command = ["-m", "benchmarks.cli", "--home", str(home), "report"]
+    command += ["--format", formats, "--out", str(folder / "report")]
     # The first call compiles the bytecode, as the installation does, and tells what is imported.
-    imported = set(re.findall(r"\| +(\w+)$", report("-X", "importtime"), re.MULTILINE))
-    clock, cores, loads = [], [], []
+    first = [sys.executable, "-X", "importtime", *command]
+    said = subprocess.run(first, env=environment, cwd=REPOSITORY, capture_output=True, text=True, check=True).stderr
+    imported = set(re.findall(r"\| +(\w+)$", said, re.MULTILINE))
+    took, loads = [], []
     for _ in range(rounds):
         loads.append(os.getloadavg()[0])
-        before, began = _used(), time.perf_counter()
-        report()
-        clock.append(time.perf_counter() - began)
-        cores.append(_used() - before)
+        took.append(timed([sys.executable, *command], environment))
+    clock, cores = [one.clock for one in took], [one.cores for one in took]
     peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
     lines = [
         f"{results} results ({held / 2**20:.0f} MiB), {formats}, {os.cpu_count()} cores, load average before each "
@@ -140,11 +112,6 @@ def measure(folder: Path, seeds: int, rounds: int, formats: str) -> str:
     return "\n".join(lines)
 
 
-def _used() -> float:
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
-
-
 def main() -> None:
     """Measure in a temporary folder and print."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -157,9 +124,8 @@ def main() -> None:
         make_home(options.keep, options.seeds)
         return
     with tempfile.TemporaryDirectory(prefix="rssam-measure-") as folder:
-        sys.stdout.write(measure(Path(folder), options.seeds, options.rounds, options.formats) + "\n")
+        say(measure(Path(folder), options.seeds, options.rounds, options.formats))
 
 
 if __name__ == "__main__":
-    sys.path.insert(0, str(REPOSITORY))
     main()

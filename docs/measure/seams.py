@@ -28,16 +28,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+from turns import say
 
-REPOSITORY = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(REPOSITORY))
-
-from data_prep.checks.adjacent_tiles import find_seams  # noqa: E402
-from data_prep.checks.duplicates import near_copies  # noqa: E402
-from data_prep.checks.fingerprints import Fingerprint, fingerprint  # noqa: E402
-from data_prep.synthetic.building_scenes import roof_scene  # noqa: E402
-from data_prep.synthetic.land_cover_scenes import land_cover_scene  # noqa: E402
-from data_prep.synthetic.road_scenes import road_scene  # noqa: E402
+from data_prep.checks.adjacent_tiles import find_seams
+from data_prep.checks.duplicates import near_copies
+from data_prep.checks.fingerprints import Fingerprint, fingerprint
+from data_prep.synthetic.building_scenes import roof_scene
+from data_prep.synthetic.land_cover_scenes import land_cover_scene
+from data_prep.synthetic.road_scenes import road_scene
 
 Picture = NDArray[np.uint8]
 Tiles = dict[str, Fingerprint]
@@ -263,7 +261,7 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=2)
     options = parser.parse_args()
     if options.block is not None:
-        sys.stdout.write("\n".join(block(options.block)) + "\n")
+        say("\n".join(block(options.block)))
         return
     folders = ("deepglobe-layout-vegas/train", "deepglobe-sample/train", "deepglobe-sample/valid")
     large = [path for folder in folders for path in sorted((options.samples / folder).glob("*_sat.jpg"))]
@@ -283,7 +281,7 @@ def main() -> None:
         *near(fillers),
         f"Peak memory {_peak():.0f} MiB, of which {before:.0f} MiB with the tiles' edges and thumbnails alone.",
     ]
-    sys.stdout.write("\n".join(lines) + "\n")
+    say("\n".join(lines))
 
 
 def _peak() -> float:

@@ -15,10 +15,10 @@ from typing import get_args
 from benchmarks.results.home import Home
 from benchmarks.results.result import Result
 from benchmarks.results.submission import Submission
-from benchmarks.results.test_set_log import SplitUses, TestSetUse, UsePurpose, count_uses, read_ledger
+from benchmarks.results.test_set_log import TestSetUse, UsePurpose, count_uses, read_ledger
 from reports.bundle.checks.checked import Finding, WholeBundle, is_text
 from reports.bundle.checks.origin_checks import CLOCKS, EARLIEST, latest, moment
-from reports.formatting import plural
+from reports.verdicts.wording import describe_uses
 from rssam.foreign_json import read_json
 
 LEDGER = "ledger.jsonl"
@@ -108,7 +108,8 @@ def _is_key(use: TestSetUse) -> bool:
 def use_counts(folder: Path) -> tuple[str, ...]:
     """Return how often each test split was used, a sentence each, and of how many results no use was logged."""
     said = _said_unlogged(folder)
-    sentences = [_sentence(split) for split in count_uses(read_ledger(folder, most_damaged=MOST_DAMAGED).uses)]
+    uses = count_uses(read_ledger(folder, most_damaged=MOST_DAMAGED).uses)
+    sentences = [f"Test split {split.split[:12]} of {split.dataset}: {describe_uses(split)}." for split in uses]
     if said:
         sentences.append(f"No use was logged of {len(said)} of its results and scores.")
     return tuple(sentences)
@@ -152,12 +153,3 @@ def _said_unlogged(folder: Path) -> list[str] | None:
     """Return the keys that bundle.json lists as without a use; None if it has no such list."""
     about = read_json(folder / "bundle.json", follow_links=False)
     return [str(key) for key in about[UNLOGGED]] if UNLOGGED in about else None
-
-
-def _sentence(split: SplitUses) -> str:
-    others = f"; {split.others} of them by predictions that were scored or systems of other data"
-    return (
-        f"Test split {split.split[:12]} of {split.dataset}: {split.uses} {plural(split.uses, 'use')} by {split.runs} "
-        f"{plural(split.runs, 'run')} of {split.systems} {plural(split.systems, 'system')}"
-        f"{others if split.others else ''}."
-    )

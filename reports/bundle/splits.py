@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from data_prep.manifest import Entry, Manifest, skipped_name
+from data_prep.manifest import Entry, Manifest, skipped_name, with_tuples
 from data_prep.rules import RULES, rules_from_json, rules_to_json
 from data_prep.splits import SPLITS, Split, SplitRule
 from rssam.kinds import BOOLEAN, COUNT, LINE, NUMBER, STEM, TEXT, WORD, Leaf, one_of, whole
@@ -39,6 +39,12 @@ SPLIT_KINDS: dict[str, Any] = {
 }
 """Kinds of the parts of a split in a file."""
 
+MANIFEST_PARTS = ("dataset", "version", "classes", "image_size", "origin", "official_split")
+IMAGE_PARTS = (
+    "stem", "group", "scene", "source_image_sha256", "source_mask_sha256", "size", "source_size", "labelled", "tile_of",
+)  # fmt: skip
+"""What a split says of its manifest and of each image, by the names of their fields."""
+
 
 def split_name(dataset: str, digest: str) -> str:
     """Return the name of a split's file in a bundle."""
@@ -47,33 +53,17 @@ def split_name(dataset: str, digest: str) -> str:
 
 def split_record(manifest: Manifest, split_seed: int, rule: SplitRule) -> dict[str, Any]:
     """Return a split with all that `split_manifest` needs to make it again."""
-    splits = manifest.splits(split_seed, rule)
     return {
         "schema": SPLIT_SCHEMA,
-        "dataset": manifest.dataset,
-        "version": manifest.version,
-        "classes": list(manifest.classes),
-        "image_size": list(manifest.image_size),
-        "origin": manifest.origin,
+        **{part: getattr(manifest, part) for part in MANIFEST_PARTS},
         "rules": rules_to_json(manifest.rules),
-        "official_split": manifest.official_split,
         "skipped": [skipped_name(line) for line in manifest.skipped],
         "split_seed": split_seed,
         "split_rule": rule,
         "digest": manifest.digest(split_seed, rule),
-        **{name: [entry.stem for entry in entries] for name, entries in splits.items()},
+        **{name: [entry.stem for entry in entries] for name, entries in manifest.splits(split_seed, rule).items()},
         "images": [
-            {
-                "stem": entry.stem,
-                "group": entry.group,
-                "scene": entry.scene,
-                "source_image_sha256": entry.source_image_sha256,
-                "source_mask_sha256": entry.source_mask_sha256,
-                "size": list(entry.size),
-                "source_size": list(entry.source_size),
-                "labelled": entry.labelled,
-                "tile_of": entry.tile_of,
-            }
+            {part: getattr(entry, part) for part in IMAGE_PARTS}
             for entry in sorted(manifest.entries, key=lambda entry: entry.stem)
         ],
     }
@@ -85,40 +75,21 @@ def split_manifest(raw: dict[str, Any]) -> Manifest:
     Raises KeyError, TypeError or ValueError for a malformed record.
     """
     given: dict[str, Split] = {stem: name for name in SPLITS for stem in raw[name]}
+    no_files: dict[str, Any] = dict.fromkeys(("image", "mask", "image_sha256", "mask_sha256"), "")
+    no_files |= dict.fromkeys(("native_mask", "native_mask_sha256"))
     entries = tuple(
         Entry(
-            stem=image["stem"],
-            split=given.get(image["stem"], "train"),
-            image="",
-            mask="",
-            native_mask=None,
-            image_sha256="",
-            mask_sha256="",
-            native_mask_sha256=None,
-            source_image_sha256=image["source_image_sha256"],
-            source_mask_sha256=image["source_mask_sha256"],
-            source_size=_size(image["source_size"]),
-            size=_size(image["size"]),
-            foreground=0.0,
-            group=image["group"],
-            scene=image["scene"],
-            tile_of=image["tile_of"],
-            labelled=float(image["labelled"]),
+            split=given.get(image["stem"], "train"), foreground=0.0, **no_files,
+            **with_tuples({part: image[part] for part in IMAGE_PARTS}),
         )
         for image in raw["images"]
-    )
+    )  # fmt: skip
     return Manifest(
-        dataset=raw["dataset"],
-        version=raw["version"],
-        classes=tuple(raw["classes"]),
-        image_size=_size(raw["image_size"]),
-        origin=raw["origin"],
+        **with_tuples({part: raw[part] for part in (*MANIFEST_PARTS, "skipped")}),
         expected_pairs=None,
         without_mask=0,
         rules=rules_from_json(raw["rules"]),
-        official_split=raw["official_split"],
         entries=entries,
-        skipped=tuple(raw["skipped"]),
     )
 
 
@@ -142,8 +113,3 @@ def split_faults(raw: dict[str, Any], manifest: Manifest) -> list[str]:
     if manifest.digest(seed, rule) != raw["digest"]:
         faults.append(f"its digest is not that of its files and lists ({manifest.digest(seed, rule)[:12]}...)")
     return faults
-
-
-def _size(pair: list[int]) -> tuple[int, int]:
-    height, width = pair
-    return int(height), int(width)

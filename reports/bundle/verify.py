@@ -9,8 +9,10 @@ import hashlib
 import os
 import stat
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib.metadata import version
+from itertools import takewhile
 from pathlib import Path
 
 from benchmarks.protocol.targets import WITH_TABLES
@@ -24,11 +26,11 @@ from data_prep.prepare.archive import extract
 from data_prep.registry import register_home
 from reports.bundle.checks.checked import RebuiltSplit, some
 from reports.bundle.checks.record_checks import RecordChecks
+from reports.bundle.documents import documents
 from reports.bundle.failures import failure_faults
 from reports.bundle.files import ABOUT, ABOUT_KINDS, FOLDERS, MOST_FILES, NAMES, README, SCHEMA, SUMS
 from reports.bundle.ledger import use_counts
 from reports.bundle.problems import BundleProblems
-from reports.bundle.publish import documents
 from reports.bundle.splits import SPLIT_KINDS, SPLIT_SCHEMA, split_faults, split_manifest, split_name
 from rssam.errors import UserError
 from rssam.files import scratch_folder
@@ -122,23 +124,15 @@ def _check_folder(folder: Path, problems: BundleProblems) -> None:
     _check_documents(folder, names, tables, problems)
 
 
-class _guarded:
-    """Context that turns an error of reading a made-up file into a problem of that file."""
-
-    def __init__(self, name: str, problems: BundleProblems) -> None:
-        self.name, self.problems = name, problems
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> bool:
-        if isinstance(error, ResultDamaged):
-            self.problems.add(self.name, str(error).rpartition(f"{Path(self.name).name}: ")[2])
-        elif isinstance(error, MALFORMED):
-            self.problems.add(self.name, f"a part is missing or malformed ({type(error).__name__}: {error})")
-        else:
-            return False
-        return True
+@contextmanager
+def _guarded(name: str, problems: BundleProblems) -> Iterator[None]:
+    """Turn an error of reading a made-up file into a problem of that file."""
+    try:
+        yield
+    except ResultDamaged as error:
+        problems.add(name, str(error).rpartition(f"{Path(name).name}: ")[2])
+    except MALFORMED as error:
+        problems.add(name, f"a part is missing or malformed ({type(error).__name__}: {error})")
 
 
 def _names(folder: Path, problems: BundleProblems) -> tuple[set[str], bool]:
@@ -253,8 +247,8 @@ def _check_documents(folder: Path, names: set[str], tables: list[str], problems:
             read_bytes(folder / name, most_bytes=MOST_BYTES, follow_links=False).decode(errors="replace").splitlines()
         )
         expected = content.decode().splitlines()
-        place = _first_difference(printed, expected)
-        if place is not None:
+        place = _agreement(printed, expected)
+        if place < min(len(printed), len(expected)):
             difference = _difference(printed[place], expected[place])
             problems.add(name, f"line {place + 1} is not what the results give: {difference}")
         elif len(printed) != len(expected):
@@ -266,12 +260,12 @@ def _check_documents(folder: Path, names: set[str], tables: list[str], problems:
 
 def _difference(printed: str, expected: str) -> str:
     """Return the parts of two lines around their first difference."""
-    start = _first_difference(printed, expected) or 0
+    start = _agreement(printed, expected)
     begin = max(0, start - 20)
     return f"printed ...{printed[begin : start + 30]!r}, expected ...{expected[begin : start + 30]!r}"
 
 
-def _first_difference(printed: Sequence[str], expected: Sequence[str]) -> int | None:
-    """Return the index of the first item in which two sequences differ; None if they agree as far as both go."""
+def _agreement(printed: Sequence[str], expected: Sequence[str]) -> int:
+    """Return the number of items before the first in which two sequences differ, as far as both go."""
     pairs = zip(printed, expected, strict=False)
-    return next((index for index, (left, right) in enumerate(pairs) if left != right), None)
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))

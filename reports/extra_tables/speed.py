@@ -66,11 +66,9 @@ def read_efficiency(home: Path) -> Efficiency:
     for path in sorted(Home(home).speed.glob("*.json")):
         try:
             record = read_json(path)
-        except OSError as error:
-            damaged.append(f"{path.name}: cannot be used ({error.strerror})")
-            continue
-        except Unreadable as error:
-            damaged.append(f"{path.name}: cannot be used ({error})")
+        except (OSError, Unreadable) as error:
+            reason = error.strerror if isinstance(error, OSError) else error
+            damaged.append(f"{path.name}: cannot be used ({reason})")
             continue
         if isinstance(record, dict) and record.get("schema") != SCHEMA:
             damaged.append(f"{path.name}: of schema {ascii(record.get('schema'))[:60]}, this version has {SCHEMA}")

@@ -12,7 +12,7 @@ from benchmarks.protocol.run import Run, plain_fields
 from benchmarks.protocol.setting import Setting
 from benchmarks.protocol.studies.study import Study
 from data_prep.registry import find_dataset
-from reports.figures.cost_measures import TimingConditions, timings
+from reports.figures.cost_measures import TimingConditions, conditions_of, is_of
 from reports.formatting import format_number
 from reports.select.comparable import ResultGroup, ResultGroupRow
 from reports.select.settings import declare
@@ -105,8 +105,9 @@ def _measured(
     found: dict[tuple[TimingConditions, int], dict[str, Mapping[str, Any]]] = defaultdict(dict)
     for record in sorted(speed, key=lambda record: str(record["provenance"]["finished"])):
         for label, run in runs.items():
-            if _fits(record, run):
-                found[timings(record)[0].conditions, record["conditions"]["group"]][label] = record
+            system = {"name": run.model.name, "version": run.model.version, "options": plain_fields(run.model)}
+            if is_of(record, system, run.task.classes, run.task.image_size):
+                found[conditions_of(record), record["conditions"]["group"]][label] = record
     if not found:
         return None, {}
     conditions = max(found, key=lambda key: (len(found[key]), key))
@@ -114,16 +115,6 @@ def _measured(
         label: (record["latency_seconds"]["median"], record["peak_memory"]["step"])
         for label, record in found[conditions].items()
     }
-
-
-def _fits(record: Mapping[str, Any], run: Run) -> bool:
-    """Return whether a record of speed is of the network of a run."""
-    declared = {"name": run.model.name, "version": run.model.version, "options": plain_fields(run.model)}
-    return (
-        all(record["system"][name] == value for name, value in declared.items())
-        and tuple(record["classes"]) == run.task.classes
-        and tuple(record["image_size"]) == run.task.image_size
-    )
 
 
 def _notes(

@@ -22,32 +22,24 @@ class Axis:
     high: float
     start: float
     end: float
-    ticks: tuple[tuple[float, str], ...]  # pixel and text
+    marks: tuple[tuple[float, str], ...]  # value and text
     log: bool = False
+
+    @property
+    def ticks(self) -> tuple[tuple[float, str], ...]:
+        """Return pixel and text of each mark."""
+        return tuple((self.at(value), text) for value, text in self.marks)
 
     def at(self, value: float) -> float:
         """Return the pixel of a value, to a tenth."""
-        return place(value, self.low, self.high, self.start, self.end, log=self.log)
+        low, high = self.low, self.high
+        if self.log:
+            value, low, high = (math.log10(number) for number in (value, low, high))
+        return round(self.start + (value - low) / (high - low) * (self.end - self.start), 1)
 
     def at_known(self, value: float | None) -> float | None:
         """Return the pixel of a value, to a tenth; None for None and NaN."""
         return None if value is None or math.isnan(value) else self.at(value)
-
-
-def place(value: float, low: float, high: float, start: float, end: float, *, log: bool = False) -> float:
-    """Return the pixel of a value, to a tenth.
-
-    Args:
-        value: to place.
-        low: value at the pixel `start`.
-        high: value at the pixel `end`.
-        start: pixel.
-        end: pixel; less than `start` if values grow upwards.
-        log: whether the axis is logarithmic.
-    """
-    if log:
-        value, low, high = (math.log10(number) for number in (value, low, high))
-    return round(start + (value - low) / (high - low) * (end - start), 1)
 
 
 def linear(values: Iterable[float], start: float, end: float, count: int = 5) -> Axis:
@@ -67,8 +59,7 @@ def linear(values: Iterable[float], start: float, end: float, count: int = 5) ->
     first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
     decimals = max(0, -math.floor(math.log10(step) + 1e-9))
     marks = [number * step for number in range(first, last + 1)]
-    ticks = tuple((place(mark, marks[0], marks[-1], start, end), f"{mark:.{decimals}f}") for mark in marks)
-    return Axis(marks[0], marks[-1], start, end, ticks)
+    return Axis(marks[0], marks[-1], start, end, tuple((mark, f"{mark:.{decimals}f}") for mark in marks))
 
 
 def logarithmic(values: Iterable[float], start: float, end: float) -> Axis:
@@ -81,8 +72,7 @@ def logarithmic(values: Iterable[float], start: float, end: float) -> Axis:
         marks = [mark for power in powers for step in steps if low <= (mark := step * 10.0**power) <= high]
         if len(marks) >= FEWEST_TICKS:
             break
-    ticks = tuple((place(mark, low, high, start, end, log=True), f"{mark:g}") for mark in marks)
-    return Axis(low, high, start, end, ticks, log=True)
+    return Axis(low, high, start, end, tuple((mark, f"{mark:g}") for mark in marks), log=True)
 
 
 def round_step(rough: float) -> float:

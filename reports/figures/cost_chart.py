@@ -84,8 +84,7 @@ def cost_charts(
     if "dice" not in frame.table.scores:
         return ()
     rows = [(row, results[0]) for row, results in rows_with_results(frame) if not math.isnan(row["dice"])]
-    kinds: tuple[CostKind, ...] = (*COUNTED_COSTS, *measured(speed))
-    charts = [_chart(frame, kind, rows, width, height) for kind in kinds]
+    charts = [_chart(frame, kind, rows, width, height) for kind in (*COUNTED_COSTS, *measured(speed))]
     return tuple(chart for chart in charts if chart is not None)
 
 
@@ -99,18 +98,14 @@ def _chart(
         if cost is None:
             without.append(row_title(frame, row))
         else:
-            points.append(_point(frame, row, cost))
+            low, high, paper = (known(row.get(name, math.nan)) for name in ("dice_low", "dice_high", "dice_paper"))
+            printed = paper if frame.setting == PAPER_SETTING else None
+            points.append(_Point(row_title(frame, row), cost, float(row["dice"]), low, high, printed))
             shown.append(result)
-    return _cost(kind, points, kind.sentences(shown, without), width, height) if points else None
+    return _drawn(kind, points, kind.sentences(shown, without), width, height) if points else None
 
 
-def _point(frame: TableFrame, row: Mapping[Any, Any], cost: float) -> _Point:
-    low, high, paper = (known(row.get(name, math.nan)) for name in ("dice_low", "dice_high", "dice_paper"))
-    compared = paper if frame.setting == PAPER_SETTING else None
-    return _Point(row_title(frame, row), cost, float(row["dice"]), low, high, compared)
-
-
-def _cost(
+def _drawn(
     kind: CostKind, points: Sequence[_Point], sentences: tuple[str, ...], width: float, height: float
 ) -> CostChart:
     y = linear([value for point in points for value in point.values], height - 40, 12)

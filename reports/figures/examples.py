@@ -18,12 +18,14 @@ from benchmarks.results.result import Result
 from benchmarks.results.store import Store
 from data_prep.dataset import Dataset
 from data_prep.errors import DataError
-from data_prep.manifest import Manifest, load_manifest
+from data_prep.manifest import Entry, Manifest, load_manifest
 from data_prep.registry import find_dataset
 from reports.select.comparable import ResultGroup, comparable_groups
-from reports.select.figures import as_table, remedy
+from reports.select.figures import as_table, datasets, figure_settings, remedy
 from reports.select.results import Collection
+from reports.select.settings import PAPER_SETTING
 from reports.statistics.per_image import image_dice, typical_images
+from rssam.errors import UnknownName
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,10 +62,73 @@ class Block:
         return tuple(result for result in self.results if result is not None)
 
 
-def missing_panels(figure: Figure, block: Block) -> list[str]:
-    """Return the titles of panels that were not run on a data set, or cannot be shown."""
-    shown = zip(figure.panels, block.results, strict=True)
-    return [panel.title for panel, result in shown if result is None and panel.title not in block.lost]
+@dataclass(frozen=True, eq=False)
+class FigureRows:
+    """Figure under a setting: of each data set its rows, or why it has none."""
+
+    figure: Figure
+    setting: Setting
+    by_dataset: Mapping[str, Block | DataError]
+    named: tuple[tuple[str, str], ...]  # data set and stem of images that the user asked for
+
+    @property
+    def blocks(self) -> tuple[Block, ...]:
+        """Return the rows of the data sets that have some."""
+        return tuple(found for found in self.by_dataset.values() if isinstance(found, Block))
+
+    def not_run(self, block: Block) -> str:
+        """Return which panels were not run on a data set, or cannot be shown, and the command; empty without one."""
+        shown = zip(self.figure.panels, block.results, strict=True)
+        absent = [panel.title for panel, result in shown if result is None and panel.title not in block.lost]
+        fill = remedy(self.figure, self.setting)
+        return f"not run on {block.dataset.name}: {', '.join(absent)}. To fill them: `{fill}`" if absent else ""
+
+
+def find_figures(
+    figures: Sequence[Figure], collection: Collection, home: Path, named: Sequence[str] = ()
+) -> list[FigureRows]:
+    """Return every figure under every setting that has runs of it; without any, under the paper's.
+
+    Args:
+        figures: to show.
+        collection: all usable results.
+        home: with the prepared data and the predictions.
+        named: images to show besides those chosen by the rule, as "deepglobe:STEM".
+
+    Raises:
+        UnknownName: a text in `named` has another form; UnknownDataset if it names an unknown data set.
+    """
+    return [
+        find_rows(figure, setting, collection, home, named)
+        for figure in figures
+        for setting in figure_settings(figure, collection) or [PAPER_SETTING]
+    ]
+
+
+def find_rows(
+    figure: Figure, setting: Setting, collection: Collection, home: Path, named: Sequence[str] = ()
+) -> FigureRows:
+    """Return a figure under one setting; see `find_figures`. A data set without `ours` or `reference` has no rows."""
+    images = _named_images(named)
+    found: dict[str, Block | DataError] = {}
+    for dataset in datasets(figure, setting):
+        stems = [stem for image_dataset, stem in images if image_dataset == dataset]
+        try:
+            found[dataset] = find_block(figure, dataset, setting, collection, home, stems)
+        except DataError as problem:
+            found[dataset] = problem
+    return FigureRows(figure, setting, found, images)
+
+
+def _named_images(named: Sequence[str]) -> tuple[tuple[str, str], ...]:
+    """Return data set and stem of images named as "deepglobe:STEM". Raises UnknownName or UnknownDataset."""
+    pairs = []
+    for text in named:
+        dataset, _, stem = text.partition(":")
+        if not stem:
+            raise UnknownName(f"unknown image {text!r}: write a data set and the name of an image, as deepglobe:104")
+        pairs.append((find_dataset(dataset).name, stem))
+    return tuple(pairs)
 
 
 def find_block(
@@ -118,8 +183,7 @@ def _block(
 ) -> Block:
     ours, reference = pair
     folder = Home(home).dataset(manifest.dataset)
-    if manifest.digest(ours.identity["split_seed"], ours.identity["split_rule"]) != ours.identity["data"]:
-        raise DataError(f"{folder} does not hold the data that {ours.key} was tested on: prepare that data again")
+    entries = tested_entries(folder, manifest, ours)
     ordered, median = typical_images(ours.images, ours.counts, reference.counts)
     first = tuple(dict.fromkeys(stem for stem in named if stem in ours.images))
     stems = (*first, *[stem for stem in ordered if stem not in first][: figure.images])
@@ -135,7 +199,7 @@ def _block(
         title = row.row.labels[0]
         result = chosen.get(title) or _companion(row.results, ours)
         try:
-            predictions.append(_predicted(home, result, stems) if result else {})
+            predictions.append(predicted(home, result, stems) if result else {})
         except DataError as problem:
             if title in chosen:
                 raise
@@ -147,7 +211,6 @@ def _block(
         dict(zip(result.images, image_dice(result.counts).tolist(), strict=True)) if result else {}
         for result in results
     ]
-    entries = {entry.stem: entry for entry in manifest.entries}
     scenes = tuple(
         Scene(
             stem,
@@ -170,6 +233,13 @@ def _block(
     )
 
 
+def tested_entries(folder: Path, manifest: Manifest, result: Result) -> dict[str, Entry]:
+    """Return the images of a prepared folder by stem. Raises DataError unless the result was tested on that data."""
+    if manifest.digest(result.identity["split_seed"], result.identity["split_rule"]) != result.identity["data"]:
+        raise DataError(f"{folder} does not hold the data that {result.key} was tested on: prepare that data again")
+    return {entry.stem: entry for entry in manifest.entries}
+
+
 def _companion(results: Sequence[Result], ours: Result) -> Result | None:
     """Return the result to show beside `ours`: on the same images, with its seed or otherwise the lowest."""
     alike = [result for result in results if _same_images(result, ours)]
@@ -180,7 +250,7 @@ def _same_images(result: Result, other: Result) -> bool:
     return (result.identity["data"], result.images) == (other.identity["data"], other.images)
 
 
-def _predicted(home: Path, result: Result, stems: Sequence[str]) -> dict[str, Labels]:
+def predicted(home: Path, result: Result, stems: Sequence[str]) -> dict[str, Labels]:
     """Return the predicted labels of these images.
 
     Only they are kept: all predictions of eleven systems are large. Raises DataError.

@@ -23,6 +23,7 @@ from reports.select.results import Collection
 from reports.select.settings import PAPER_SETTING
 from reports.tables.assemble import Report
 from reports.tables.ranking import legend
+from reports.tables.rows import numbered
 from reports.verdicts import wording
 from reports.verdicts.summary import VerdictSummary
 from rssam.escape import prose_pieces
@@ -99,17 +100,14 @@ def _table_views(
     report: Report, verdicts: Badges, speed: Sequence[Mapping[str, Any]]
 ) -> list[tuple[object, list[tuple[str, TableView, str]]]]:
     """Return each table with its frames: an anchor, the view, and the anchor of the frame with the same charts."""
+    words = [f"{frame.table.id} {frame.setting.profile} {frame.source}".lower() for frame in report.frames]
+    anchors = iter(numbered([re.sub(r"[^a-z0-9]+", "-", text).strip("-") for text in words]))
     tables: list[tuple[object, list[tuple[str, TableView, str]]]] = []
     charted: dict[tuple[str, ...], str] = {}
-    taken: set[str] = set()
     for table, frames in report.tables:
         views = []
         for frame in frames:
-            base = re.sub(r"[^a-z0-9]+", "-", f"{table.id} {frame.setting.profile} {frame.source}".lower()).strip("-")
-            anchor = next(
-                name for name in (base, *(f"{base}-{number}" for number in range(2, 99))) if name not in taken
-            )
-            taken.add(anchor)
+            anchor = next(anchors)
             keys = tuple(result.key for result in frame.results)
             same = charted.get(keys, "") if keys else ""
             if "dice" in frame.table.scores and keys:

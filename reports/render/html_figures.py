@@ -12,17 +12,13 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.protocol.figures import Figure
-from benchmarks.protocol.setting import Setting
 from benchmarks.results.pixels import Picture
 from data_prep.errors import DataError
 from reports.figures import error_maps
 from reports.figures.captions import caption
-from reports.figures.examples import Block, Scene, find_block, missing_panels
-from reports.figures.files import named_images
+from reports.figures.examples import Block, FigureRows, Scene
 from reports.formatting import format_number
-from reports.select.figures import datasets, figure_settings, remedy
-from reports.select.results import Collection
-from reports.select.settings import PAPER_SETTING, describe
+from reports.select.settings import describe
 
 SIDE = 1024
 """Pixels of the longer side above which a picture is downsampled."""
@@ -67,40 +63,25 @@ class FigureView:
     size: int  # bytes of its pictures
 
 
-def figure_views(
-    figures: Sequence[Figure], collection: Collection, home: Path, named: Sequence[str] = ()
-) -> tuple[FigureView, ...]:
-    """Return every figure under every setting with runs to show.
-
-    Args:
-        figures: to show.
-        collection: all usable results.
-        home: with the prepared data and the predictions.
-        named: images to show besides those chosen by the rule, as "deepglobe:STEM".
-    """
+def figure_views(figures: Sequence[FigureRows], home: Path) -> tuple[FigureView, ...]:
+    """Return every figure with its pictures, as far as they are within `BUDGET`; notes name no folder of the home."""
     views, left = [], BUDGET
-    for figure in figures:
-        for setting in figure_settings(figure, collection) or [PAPER_SETTING]:
-            views.append(_view(figure, setting, collection, home, named, left))
-            left -= views[-1].size
+    for rows in figures:
+        views.append(_view(rows, home, left))
+        left -= views[-1].size
     return tuple(views)
 
 
-def _view(
-    figure: Figure, setting: Setting, collection: Collection, home: Path, named: Sequence[str], budget: int
-) -> FigureView:
-    blocks: list[Block] = []
+def _view(rows: FigureRows, home: Path, budget: int) -> FigureView:
+    figure, blocks = rows.figure, rows.blocks
     notes = []
-    for dataset in datasets(figure, setting):
-        try:
-            stems = [stem for image_dataset, stem in named_images(named) if image_dataset == dataset]
-            blocks.append(find_block(figure, dataset, setting, collection, home, stems))
-        except DataError as problem:
-            notes.append(f"{dataset} is not shown. {_without_home(str(problem), home)}")
+    for dataset, found in rows.by_dataset.items():
+        if isinstance(found, DataError):
+            notes.append(f"{dataset} is not shown. {_without_home(str(found), home)}")
             continue
-        notes += [f"{_without_home(problem, home)}." for problem in blocks[-1].problems]
-        if absent := missing_panels(figure, blocks[-1]):
-            notes.append(f"Not run on {dataset}: {', '.join(absent)}. To fill them: `{remedy(figure, setting)}`.")
+        notes += [f"{_without_home(problem, home)}." for problem in found.problems]
+        if not_run := rows.not_run(found):
+            notes.append(f"{not_run[0].upper()}{not_run[1:]}.")
     titles = ("image", "truth", *(panel.title for panel in figure.panels))
     scenes, size = [], 0
     for block in blocks:
@@ -113,8 +94,10 @@ def _view(
             scenes.append(view)
             size += taken
     # The circles of the printed figure are not drawn here: the slider shows the change itself.
-    sentences = caption(replace(figure, circles=0), setting, blocks)[1:] if blocks else ()
-    return FigureView(figure, describe(setting), tuple(scenes), titles, _legend(blocks), sentences, tuple(notes), size)
+    sentences = caption(replace(figure, circles=0), rows.setting, blocks)[1:] if blocks else ()
+    return FigureView(
+        figure, describe(rows.setting), tuple(scenes), titles, _legend(blocks), sentences, tuple(notes), size
+    )
 
 
 def _without_home(text: str, home: Path) -> str:
@@ -142,11 +125,8 @@ def _scene(block: Block, scene: Scene, titles: Sequence[str]) -> SceneView:
 
 def photograph(picture: Picture, side: int = SIDE) -> str:
     """Return an aerial image as a JPEG data URI of at most `side` pixels."""
-    buffer = io.BytesIO()
-    _bounded(Image.fromarray(picture), Image.Resampling.BOX, side).save(
-        buffer, "JPEG", quality=JPEG_QUALITY, optimize=True
-    )
-    return f"data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode()}"
+    image = _bounded(Image.fromarray(picture), Image.Resampling.BOX, side)
+    return _data_uri(image, "jpeg", quality=JPEG_QUALITY)
 
 
 def class_map(picture: Picture) -> str:
@@ -156,9 +136,13 @@ def class_map(picture: Picture) -> str:
     image = Image.fromarray(places.reshape(packed.shape).astype(np.uint8), "P")
     image.putpalette([part for colour in colours.tolist() for part in (colour >> 16, colour >> 8 & 255, colour & 255)])
     bits = next(bits for bits in (1, 2, 4, 8) if len(colours) <= 1 << bits)
+    return _data_uri(_bounded(image, Image.Resampling.NEAREST), "png", bits=bits)
+
+
+def _data_uri(image: Image.Image, kind: str, **options: int) -> str:
     buffer = io.BytesIO()
-    _bounded(image, Image.Resampling.NEAREST).save(buffer, "PNG", optimize=True, bits=bits)
-    return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"
+    image.save(buffer, kind.upper(), optimize=True, **options)
+    return f"data:image/{kind};base64,{base64.b64encode(buffer.getvalue()).decode()}"
 
 
 def _bounded(image: Image.Image, resampling: Image.Resampling, side: int = SIDE) -> Image.Image:

@@ -41,7 +41,8 @@ def overview(report: Report, collection: Collection) -> Overview:
     """Return the head of a report."""
     own, published = results(report, collection, "own"), results(report, collection, "published")
     tables = [table for table, _ in report.tables]
-    runs = _different_runs(tables)
+    declared = (declare(PAPER_SETTING, table, row) for table in tables for row in table.rows)
+    runs = {canonical(run.declared()): run for run in declared if run is not None}.values()  # each once
     done = [run for run in runs if _is_done(collection, run)]
     return Overview(
         state=tuple(_state(report, own, published, len(done), len(runs))),
@@ -63,12 +64,6 @@ def results(report: Report, collection: Collection, source: ResultSource) -> tup
     if report.tables or report.studies:
         return report.results(source)
     return tuple(stored.result for stored in collection.stored if stored.source == source)
-
-
-def _different_runs(tables: Sequence[Table]) -> list[Run]:
-    """Return the runs behind all rows under the paper's setting, each once."""
-    runs = (declare(PAPER_SETTING, table, row) for table in tables for row in table.rows)
-    return list({canonical(run.declared()): run for run in runs if run is not None}.values())
 
 
 def _state(

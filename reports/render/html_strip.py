@@ -10,13 +10,12 @@ import numpy as np
 
 from benchmarks.protocol.run_names import run_name
 from benchmarks.results.home import Home
-from benchmarks.results.pixels import Picture, read_pair, read_predictions
-from benchmarks.results.predictions import PREDICTIONS
+from benchmarks.results.pixels import Picture, read_pair
 from benchmarks.results.result import Result
-from benchmarks.results.store import Store
 from data_prep.errors import DataError
 from data_prep.manifest import load_manifest
 from data_prep.registry import find_dataset
+from reports.figures.examples import predicted, tested_entries
 from reports.formatting import format_number
 from reports.render.html_figures import photograph
 from reports.statistics.per_image import image_dice
@@ -59,7 +58,7 @@ def prediction_strip(results: Sequence[Result], home: Path) -> Strip | None:
     for result in ranked:
         try:
             return _strip(result, home)
-        except (DataError, ValueError):  # its pictures are not here: the figures name what is missing
+        except DataError:  # its pictures are not here: the figures name what is missing
             continue
     return None
 
@@ -67,22 +66,19 @@ def prediction_strip(results: Sequence[Result], home: Path) -> Strip | None:
 def _strip(result: Result, home: Path) -> Strip | None:
     name = result.identity["dataset"]["name"]
     dataset, folder = find_dataset(name), Home(home).dataset(name)
-    manifest = load_manifest(folder, name)
-    if manifest.digest(result.identity["split_seed"], result.identity["split_rule"]) != result.identity["data"]:
-        raise DataError(f"{folder} does not hold the data that {result.key} was tested on")
-    binary = len(result.classes) == 1
-    predicted = read_predictions(Store(home).work(result.key) / PREDICTIONS, binary=binary)
-    entries = {entry.stem: entry for entry in manifest.entries}
+    entries = tested_entries(folder, load_manifest(folder, name), result)
+    stems = _spread(result)
+    labels_of = predicted(home, result, stems)
     dice = dict(zip(result.images, image_dice(result.counts).tolist(), strict=True))
-    labels = [1] if binary else list(range(len(result.classes)))
+    labels = [1] if len(result.classes) == 1 else list(range(len(result.classes)))
     names = dict(zip(labels, result.classes, strict=True))
     colours = dict(zip(labels, told_apart(dataset.palette), strict=True))
     scenes = []
-    for stem in _spread(result):
+    for stem in stems:
         image, truth = read_pair(folder, entries[stem])
         pictures: list[Picture] = [
             image,
-            *(drawn_over(image, mask, colours) for mask in (truth, predicted.labels(stem))),
+            *(drawn_over(image, mask, colours) for mask in (truth, labels_of[stem])),
         ]
         scenes.append(StripScene(stem, format_number(dice[stem]), *(photograph(picture, SIDE) for picture in pictures)))
     if not scenes:

@@ -12,17 +12,11 @@ from reports.figures.axes import Axis, linear
 from reports.figures.cost_chart import CostChart, cost_charts
 from reports.figures.image_dice_chart import Distribution, image_distribution
 from reports.figures.loss_chart import LossCurves, training_curves
-from reports.tables.cells import difference, format_interval, heading, number, ours, parts
-from reports.tables.frames import TableFrame, known
-from reports.tables.ranking import RankMark, differs, paper_ranks, ranks
+from reports.tables.cells import Cell, Column, ColumnKind, cells, columns, heading, number
+from reports.tables.frames import TableFrame
 from reports.tables.recipe_text import describe_replicate
 from reports.tables.rows import row_title, rows_with_results
 from rssam.amounts import format_bytes
-
-ColumnKind = Literal["label", "ours", "paper", "difference", "verdict", "extra", "runs"]
-
-OTHER_KINDS: tuple[ColumnKind, ...] = ("paper", "difference")
-"""Kinds of the columns behind ours, of which a table without comparison has the first alone."""
 
 WIDE, NARROW = 100, 60
 """Width in pixels of a drawn interval: where one score has intervals, and where several do."""
@@ -62,28 +56,18 @@ class IntervalBar:
 
 
 @dataclass(frozen=True)
-class HtmlCell:
-    """Cell of a table on the page.
+class HtmlCell(Cell):
+    """Cell of a table on the page, with its interval drawn or the verdict that it holds."""
 
-    `value` is what a column sorts by: a number, a text, or None for what stands last.
-    """
-
-    kind: ColumnKind
-    text: str
-    value: float | str | None = None
+    kind: ColumnKind = "label"
     bar: IntervalBar | None = None
     badge: Badge | None = None
-    mark: RankMark = ""
-    differs: bool = False  # from the row the table's tests refer to
 
 
 @dataclass(frozen=True)
-class ColumnHead:
-    """Head of a column. `group` is the score it stands under; `scale` the axis its intervals are drawn on."""
+class ColumnHead(Column):
+    """Head of a column; `scale` is the axis its intervals are drawn on."""
 
-    group: str
-    text: str
-    kind: ColumnKind
     scale: Axis | None = None
 
 
@@ -135,108 +119,58 @@ def table_view(
         charts: False if the page shows the charts of the same runs elsewhere.
     """
     sources = {row["keys"]: (badges.get(frozenset(row["keys"])), results) for row, results in rows_with_results(frame)}
-    columns = _columns(frame, with_verdicts=frame.compared and any(badge for badge, _ in sources.values()))
-    heads = _heads(frame, columns)
+    scales = {score: _scale(frame, score) for score in frame.table.scores}
+    shown = columns(frame)
+    heads = [
+        ColumnHead(**vars(column), scale=scales[column.score] if column.kind == "ours" else None) for column in shown
+    ]
+    verdict_place = None
+    if frame.compared and "dice" in scales and any(badge for badge, _ in sources.values()):
+        verdict_place = 1 + max(place for place, column in enumerate(shown) if column.score == "dice")
+        heads.insert(verdict_place, ColumnHead(shown[verdict_place - 1].group, "verdict", "verdict"))
     groups: list[tuple[str, int]] = []
     for head in heads:
         if head.group and groups and groups[-1][0] == head.group:
             groups[-1] = (head.group, groups[-1][1] + 1)
         else:
             groups.append((head.group, 1))
-    rows = tuple(
-        _table_row(frame, row, number, f"{anchor}-row-{number + 1}", columns, *sources.get(row["keys"], (None, ())))
-        for number, row in enumerate(frame.rows.to_dict("records"))
-    )
+    rows = []
+    for place, (row, printed) in enumerate(zip(frame.rows.to_dict("records"), cells(frame), strict=True), start=1):
+        badge, results = sources.get(row["keys"], (None, ()))
+        entries = [_entry(frame, row, *pair, scales) for pair in zip(shown, printed, strict=True)]
+        if verdict_place is not None:
+            badge = ROW_STATES.get(row["state"], badge)
+            word = badge.word if badge else ""
+            entries.insert(verdict_place, HtmlCell(word, word or None, kind="verdict", badge=badge))
+        named = zip(shown, printed, strict=True)
+        intervals = ((column.group, f"{cell.text} {cell.interval}") for column, cell in named if cell.interval)
+        replicates = tuple(_replicate(frame, result) for result in results)
+        title, box = row_title(frame, row), f"{anchor}-row-{place}"
+        keys = frozenset(row["keys"])
+        rows.append(TableRow(title, str(row["state"]), box, keys, tuple(entries), tuple(intervals), replicates))
     return TableView(
         frame=frame,
-        heads=heads,
+        heads=tuple(heads),
         groups=tuple(groups),
-        rows=rows,
+        rows=tuple(rows),
         costs=cost_charts(frame, speed) if charts else (),
         distribution=image_distribution(frame) if charts else None,
         curves=training_curves(frame) if charts else (),
     )
 
 
-@dataclass(frozen=True)
-class _ScoreColumn:
-    """Score over all rows, and whether verdicts follow it."""
-
-    name: str
-    verdicts: bool
-    scale: Axis | None
-    marks: list[RankMark]
-    paper_marks: list[RankMark]
-    differs: list[bool]
-
-
-def _columns(frame: TableFrame, *, with_verdicts: bool) -> list[_ScoreColumn]:
-    return [
-        _ScoreColumn(
-            name=name,
-            verdicts=with_verdicts and name == "dice",
-            scale=_scale(frame, name),
-            marks=ranks(frame, name),
-            paper_marks=paper_ranks(frame, name),
-            differs=differs(frame, name),
-        )
-        for name in frame.table.scores
-    ]
-
-
-def _heads(frame: TableFrame, columns: list[_ScoreColumn]) -> tuple[ColumnHead, ...]:
-    heads = [ColumnHead("", name, "label") for name in frame.table.label_columns]
-    own, *others = parts(frame)
-    for column in columns:
-        group = heading(column.name)
-        heads.append(ColumnHead(group, own, "ours", column.scale))
-        heads += [ColumnHead(group, part, kind) for part, kind in zip(others, OTHER_KINDS, strict=False)]
-        if column.verdicts:
-            heads.append(ColumnHead(group, "verdict", "verdict"))
-    return (*heads, *(ColumnHead("", heading(name), "extra") for name in frame.extras), ColumnHead("", "Runs", "runs"))
-
-
-def _table_row(
-    frame: TableFrame,
-    row: dict[Any, Any],
-    place: int,
-    box: str,
-    columns: list[_ScoreColumn],
-    badge: Badge | None,
-    results: tuple[Result, ...],
-) -> TableRow:
-    cells = [HtmlCell("label", str(row[name]), str(row[name])) for name in frame.table.label_columns]
-    intervals = []
-    for column in columns:
-        name = column.name
-        printed, gap = row[f"{name}_paper"], row[f"{name}_difference"]
-        # Why there is no number is written once a row.
-        repeated = math.isnan(row[name]) and name != frame.table.scores[0]
-        text = "\N{EN DASH}" if repeated else ours(frame, row, name)
-        cells += [
-            HtmlCell(
-                "ours", text, known(row[name]), _bar(row, column), None, column.marks[place], column.differs[place]
-            ),
-            HtmlCell("paper", number(printed, name), known(printed), mark=column.paper_marks[place]),
-        ]
-        if frame.compared:
-            cells.append(HtmlCell("difference", difference(gap, name).replace("-", "\N{MINUS SIGN}"), known(gap)))
-        if column.verdicts:
-            shown = ROW_STATES.get(row["state"], badge)
-            cells.append(HtmlCell("verdict", shown.word if shown else "", shown.word if shown else None, badge=shown))
-        if format_interval(row, name):
-            intervals.append((heading(name), f"{text} {format_interval(row, name)}"))
-    cells += [HtmlCell("extra", number(row[name], name), known(row[name])) for name in frame.extras]
-    cells.append(HtmlCell("runs", row["runs"], float(row["replicates"])))
-    return TableRow(
-        title=row_title(frame, row),
-        state=str(row["state"]),
-        box=box,
-        keys=frozenset(row["keys"]),
-        cells=tuple(cells),
-        intervals=tuple(intervals),
-        replicates=tuple(_replicate(frame, result) for result in results),
-    )
+def _entry(
+    frame: TableFrame, row: Mapping[Any, Any], column: Column, cell: Cell, scales: Mapping[str, Axis | None]
+) -> HtmlCell:
+    """Return a cell of the page: with a true minus, and with the reason for a missing number once in a row."""
+    text, bar = cell.text, None
+    if column.kind == "ours":
+        bar = _bar(row, column.score, scales[column.score])
+        if cell.value is None and column.score != frame.table.scores[0]:
+            text = "\N{EN DASH}"
+    elif column.kind == "difference":
+        text = text.replace("-", "\N{MINUS SIGN}")
+    return HtmlCell(text, cell.value, cell.mark, cell.differs, cell.interval, column.kind, bar)
 
 
 def _scale(frame: TableFrame, score: str) -> Axis | None:
@@ -250,11 +184,9 @@ def _scale(frame: TableFrame, score: str) -> Axis | None:
     return linear(values, 4, (WIDE if len(frame.interval_columns) == 1 else NARROW) - 4, 4)
 
 
-def _bar(row: Mapping[Any, Any], column: _ScoreColumn) -> IntervalBar | None:
-    score, scale = column.name, column.scale
+def _bar(row: Mapping[Any, Any], score: str, scale: Axis | None) -> IntervalBar | None:
     if scale is None:
         return None
-
     at, low, high, paper = (
         scale.at_known(row.get(name, math.nan)) for name in (score, f"{score}_low", f"{score}_high", f"{score}_paper")
     )

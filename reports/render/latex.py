@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from itertools import groupby
 
 from reports.extra_tables.extra_table import ExtraTable
-from reports.tables.cells import Cell, Column, label_columns, paper_cells, paper_columns
+from reports.tables.cells import Cell, Column, paper_table
 from reports.tables.frames import TableFrame
 from reports.tables.ranking import DAGGER, legend
 from rssam.escape import latex, latex_prose, one_line
@@ -33,21 +33,15 @@ def extra(table: ExtraTable) -> str:
     )
 
 
-def document(body: str) -> str:
-    """Return rendered tables as a whole document, to look at them."""
-    head = r"\documentclass{article}", r"\usepackage[T1]{fontenc}", r"\usepackage{booktabs,graphicx,threeparttable}"
-    return "\n".join((*head, r"\begin{document}", body, r"\end{document}", ""))
-
-
 def _table(frame: TableFrame) -> str:
-    heads = paper_columns(frame)
-    width, left = len(heads), len(label_columns(frame))
+    heads, printed = paper_table(frame)
+    left = len(frame.table.label_columns)
     title = latex(f"{frame.table.title} ({frame.title})")
     notes = [note for note in (legend(frame, "in bold", "underlined"), *frame.notes) if note]
     rows = frame.rows.to_dict("records")
-    body = [" & ".join(_cell(cell) for cell in row) + r" \\" for row in paper_cells(frame)]
+    body = [" & ".join(_cell(cell) for cell in row) + r" \\" for row in printed]
     sources = [f"% {one_line(', '.join(row['keys']) or row['scored'])}" for row in rows if row["keys"] or row["scored"]]
-    tabular = _tabular("l" * left + "r" * (width - left), _heads(heads), body)
+    tabular = _tabular("l" * left + "r" * (len(heads) - left), _heads(heads), body)
     return "\n".join((*sources, _environment(title, notes, [tabular])))
 
 

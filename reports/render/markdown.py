@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
-from benchmarks.protocol.figures import Figure
 from reports.extra_tables.extra_table import ExtraSection
+from reports.figures.files import RenderedFigure
 from reports.render.templates import Markdown, environment
 from reports.select.settings import PAPER_SETTING
 from reports.tables.assemble import Report, made_with
-from reports.tables.cells import Cell, cells, columns, label_columns
+from reports.tables.cells import Cell, cells, columns
 from reports.tables.frames import TableFrame
 from reports.tables.ranking import DAGGER, legend
 from reports.verdicts import wording
@@ -18,16 +17,7 @@ from reports.verdicts.summary import VerdictSummary
 from rssam.escape import markdown, markdown_prose
 
 
-@dataclass(frozen=True)
-class Picture:
-    """Figure on the page: its file without the ending, and its caption in sentences."""
-
-    figure: Figure
-    name: str
-    caption: tuple[str, ...]
-
-
-def render(report: Report, pictures: Sequence[Picture] = ()) -> str:
+def render(report: Report, pictures: Sequence[RenderedFigure] = ()) -> str:
     """Return the whole page, except the sections of tables beyond the paper's (`extra_sections`)."""
     template = environment().get_template("report.md.j2")
     return template.render(
@@ -46,7 +36,7 @@ def render(report: Report, pictures: Sequence[Picture] = ()) -> str:
 def grid(frame: TableFrame) -> Markdown:
     """Return the rows as a Markdown table."""
     heads = [f"{column.group} {column.heading}".strip() for column in columns(frame)]
-    return lines(heads, [[marked(cell) for cell in row] for row in cells(frame)], len(label_columns(frame)))
+    return lines(heads, [[marked(cell) for cell in row] for row in cells(frame)], len(frame.table.label_columns))
 
 
 def verdicts(summary: VerdictSummary) -> str:

@@ -11,7 +11,7 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from reports.extra_tables.extra_table import ExtraTable
-from reports.tables.cells import difference, heading, number, ours, parts
+from reports.tables.cells import cells, columns
 from reports.tables.frames import TableFrame
 from rssam.escape import one_line, prose_pieces
 
@@ -38,28 +38,21 @@ def terminal_table(frame: TableFrame) -> RichTable:
         box=SIMPLE,
         padding=(0, 1, 0, 0),
     )
-    for name in frame.table.label_columns:
-        table.add_column(name, overflow="fold")
-    for score in scores:
-        for part in parts(frame):
-            part = "diff." if part == "difference" else part
-            table.add_column(f"{heading(score)}\n{part}", justify="right", no_wrap=True)
-    if not scores:
-        for score in frame.table.scores:
-            table.add_column(f"{heading(score)}\n{parts(frame)[0]}", justify="right", no_wrap=True)
-    for row in frame.rows.to_dict("records"):
-        texts = [row[name] for name in frame.table.label_columns]
-        for score in scores:
-            gap = row[f"{score}_difference"]
-            texts += [ours(frame, row, score), number(row[f"{score}_paper"], score)]
-            texts += [difference(gap, score)] if frame.compared else []
+    shown = columns(frame)
+    rows = [list(zip(shown, line, strict=True)) for line in cells(frame)]
+    for column in shown:
+        if column.kind == "label":
+            table.add_column(column.heading, overflow="fold")
+        elif column.score in scores or (not scores and column.kind == "ours"):
+            part = "diff." if column.kind == "difference" else column.heading
+            table.add_column(f"{column.group}\n{part}", justify="right", no_wrap=True)
+    for state, row in zip(frame.rows["state"], rows, strict=True):
+        texts = [cell.text for column, cell in row if column.kind == "label" or column.score in scores]
         if not scores:
-            for score in frame.table.scores:
-                gap = difference(row[f"{score}_difference"], score)
-                texts.append(ours(frame, row, score) + (f" ({gap})" if gap else ""))
-        table.add_row(
-            *(Text(one_line(text), style="" if row["state"] in ("done", "scored") else "dim") for text in texts)
-        )
+            known = [(column, cell) for column, cell in row if cell.text]
+            gaps = {column.score: f" ({cell.text})" for column, cell in known if column.kind == "difference"}
+            texts += [f"{cell.text}{gaps.get(column.score, '')}" for column, cell in row if column.kind == "ours"]
+        table.add_row(*(Text(one_line(text), style="" if state in ("done", "scored") else "dim") for text in texts))
     return table
 
 

@@ -215,7 +215,7 @@ def _replicates(row_stored: Sequence[StoredRun]) -> tuple[tuple[Result, ...], tu
 
     A replicate that has a result did not fail, because it was tried again.
     """
-    ordered = sorted(row_stored, key=lambda stored: stored.replicate)
+    ordered = sorted(row_stored, key=lambda stored: [stored.result.identity[name] for name in ("split_seed", "seed")])
     results: dict[tuple[str, int], Result] = {}
     failed: dict[tuple[str, int], FailedRun] = {}
     for stored in ordered:

@@ -37,11 +37,6 @@ class StoredResult:
     result: Result
     source: ResultSource
 
-    @property
-    def replicate(self) -> tuple[int, int]:
-        """Return (split seed, seed)."""
-        return self.result.identity["split_seed"], self.result.identity["seed"]
-
 
 @dataclass(frozen=True, eq=False)
 class StoredFailure:
@@ -49,11 +44,6 @@ class StoredFailure:
 
     result: FailedRun  # what there is in place of one
     source: ResultSource
-
-    @property
-    def replicate(self) -> tuple[int, int]:
-        """Return (split seed, seed)."""
-        return self.result.identity["split_seed"], self.result.identity["seed"]
 
 
 StoredRun = StoredResult | StoredFailure

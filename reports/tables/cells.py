@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 from reports.formatting import DECIMALS, format_difference, format_limits, format_number
 from reports.statistics.replicates import LEVEL_TEXT
-from reports.tables.frames import NATIVE, OVERALL, PARAMETER_COLUMNS, TableFrame
+from reports.tables.frames import NATIVE, OVERALL, PARAMETER_COLUMNS, TableFrame, known
 from reports.tables.ranking import RankMark, differs, paper_ranks, ranks
 
 HEADINGS = {
@@ -31,19 +31,26 @@ INTERVAL_SCORE = "dice"
 """The score whose interval has room on a printed page."""
 
 
+ColumnKind = Literal["label", "ours", "paper", "difference", "extra", "runs", "verdict"]
+"""What a column holds; verdicts stand on the HTML page alone."""
+
+
 @dataclass(frozen=True)
 class Column:
     """Column of a table: `group` is the score that ours, paper and difference stand under, empty for a lone column."""
 
     group: str
     heading: str
+    kind: ColumnKind
+    score: str = ""  # by its name in the frame
 
 
 @dataclass(frozen=True)
 class Cell:
-    """Number or word, how it stands out, and its spread and interval."""
+    """Number or word, how it stands out, and its spread and interval; `value` is what it sorts by, None for last."""
 
     text: str
+    value: float | str | None = None
     mark: RankMark = ""
     differs: bool = False  # from the table's reference row
     interval: str = ""  # "± 0.004 [0.751, 0.778]"
@@ -54,14 +61,19 @@ def heading(score: str) -> str:
     return HEADINGS.get(score, score.replace("_", " ").title())
 
 
-def label_columns(frame: TableFrame) -> list[Column]:
-    """Return the columns of labels, which stand at the left."""
-    return [Column("", name) for name in frame.table.label_columns]
-
-
 def columns(frame: TableFrame) -> list[Column]:
     """Return all columns in order: labels, those of `parts` for each score, extras, number of runs."""
-    return _with_scores(frame, [Column(heading(score), part) for score in frame.table.scores for part in parts(frame)])
+    kinds: tuple[ColumnKind, ...] = ("ours", "paper", "difference")
+    return [
+        *(Column("", name, "label") for name in frame.table.label_columns),
+        *(
+            Column(heading(score), part, kind, score)
+            for score in frame.table.scores
+            for part, kind in zip(parts(frame), kinds, strict=False)
+        ),
+        *(Column("", heading(name), "extra", name) for name in frame.extras),
+        Column("", "Runs", "runs"),
+    ]
 
 
 def parts(frame: TableFrame) -> tuple[str, ...]:
@@ -75,45 +87,44 @@ def parts(frame: TableFrame) -> tuple[str, ...]:
 
 def cells(frame: TableFrame) -> list[list[Cell]]:
     """Return the cells of each row, in the order of `columns`."""
+    marks = {
+        score: list(zip(ranks(frame, score), differs(frame, score), paper_ranks(frame, score), strict=True))
+        for score in frame.table.scores
+    }
     printed = []
-    for row, marks in _marked(frame):
-        scored = []
+    for place, row in enumerate(frame.rows.to_dict("records")):
+        line = [Cell(row[name], row[name]) for name in frame.table.label_columns]
         for score in frame.table.scores:
-            mark, differs_here, paper_mark = marks[score]
-            own = Cell(ours(frame, row, score), mark, differs_here, format_interval(row, score))
-            paper = Cell(number(row[f"{score}_paper"], score), paper_mark)
-            gap = [Cell(difference(row[f"{score}_difference"], score))] if frame.compared else []
-            scored += [own, paper, *gap]
-        labels = [Cell(row[name]) for name in frame.table.label_columns]
-        extras = [Cell(number(row[name], name)) for name in frame.extras]
-        printed.append([*labels, *scored, *extras, Cell(row["runs"])])
+            mark, differs_here, paper_mark = marks[score][place]
+            paper, gap = row[f"{score}_paper"], row[f"{score}_difference"]
+            own = Cell(ours(frame, row, score), known(row[score]), mark, differs_here, format_interval(row, score))
+            line += [own, Cell(number(paper, score), known(paper), paper_mark)]
+            if frame.compared:
+                line.append(Cell(format_difference(gap, _decimals(score)), known(gap)))
+        line += [Cell(number(row[name], name), known(row[name])) for name in frame.extras]
+        printed.append([*line, Cell(row["runs"], float(row["replicates"]))])
     return printed
 
 
-def is_wide(frame: TableFrame) -> bool:
-    """Return whether three columns for each score would not fit a printed page."""
-    return len(frame.table.scores) > MOST_SCORES
+def paper_table(frame: TableFrame) -> tuple[list[Column], list[list[Cell]]]:
+    """Return columns and cells for a printed page: the interval of Dice in a column of its own.
 
-
-def paper_columns(frame: TableFrame) -> list[Column]:
-    """Return columns for a printed page: the interval of Dice in its own, no differences where they have no room."""
-    return _with_scores(
-        frame, [Column(heading(score), part) for score in frame.table.scores for part in _paper_parts(frame, score)]
-    )
-
-
-def paper_cells(frame: TableFrame) -> list[list[Cell]]:
-    """Return the cells of each row, in the order of `paper_columns`."""
-    shown_parts = 2 if is_wide(frame) else len(parts(frame))
-    printed = []
-    for row in cells(frame):
-        left, step = len(frame.table.label_columns), len(parts(frame))
-        scored: list[Cell] = []
-        for index, score in enumerate(frame.table.scores):
-            own, *others = row[left + step * index : left + step * index + shown_parts]
-            scored += [replace(own, interval=""), *([Cell(own.interval)] if score == INTERVAL_SCORE else []), *others]
-        printed.append([*row[:left], *scored, *row[left + step * len(frame.table.scores) :]])
-    return printed
+    There are no differences where three columns for each score would not fit.
+    """
+    wide = len(frame.table.scores) > MOST_SCORES
+    spread = f"{INTERVAL_SCORE}_spread" in frame.rows and frame.rows[f"{INTERVAL_SCORE}_spread"].notna().any()
+    shown: list[Column] = []
+    lines: list[list[Cell]] = [[] for _ in range(len(frame.rows))]
+    for column, printed in zip(columns(frame), zip(*cells(frame), strict=True), strict=True):
+        if wide and column.kind == "difference":
+            continue
+        own_interval = (column.kind, column.score) == ("ours", INTERVAL_SCORE)
+        shown.append(column)
+        if own_interval:
+            shown.append(replace(column, heading=f"{'± and ' if spread else ''}{LEVEL_TEXT}"))
+        for line, cell in zip(lines, printed, strict=True):
+            line += [replace(cell, interval=""), *([Cell(cell.interval)] if own_interval else [])]
+    return shown, lines
 
 
 def format_interval(row: dict[Any, Any], score: str) -> str:
@@ -133,33 +144,6 @@ def ours(frame: TableFrame, row: dict[Any, Any], score: str) -> str:
 def number(value: float, score: str) -> str:
     """Return a number with the paper's decimals for this score; "-" where there is none."""
     return format_number(value, _decimals(score))
-
-
-def difference(value: float, score: str) -> str:
-    """Return a difference with its sign and the paper's decimals for this score; empty where there is none."""
-    return format_difference(value, _decimals(score))
-
-
-def _marked(frame: TableFrame) -> list[tuple[dict[Any, Any], dict[str, tuple[RankMark, bool, RankMark]]]]:
-    """Return each row with, by score, the mark of our number, whether it differs, and the mark of the paper's."""
-    by_score = {
-        score: list(zip(ranks(frame, score), differs(frame, score), paper_ranks(frame, score), strict=True))
-        for score in frame.table.scores
-    }
-    rows = frame.rows.to_dict("records")
-    return [(row, {score: marks[index] for score, marks in by_score.items()}) for index, row in enumerate(rows)]
-
-
-def _with_scores(frame: TableFrame, scored: list[Column]) -> list[Column]:
-    """Return all columns of a frame with these for its scores."""
-    return [*label_columns(frame), *scored, *(Column("", heading(name)) for name in frame.extras), Column("", "Runs")]
-
-
-def _paper_parts(frame: TableFrame, score: str) -> list[str]:
-    own, *others = parts(frame)[: 2 if is_wide(frame) else None]
-    spread = score == INTERVAL_SCORE and frame.rows[f"{score}_spread"].notna().any()
-    interval = [f"{'± and ' if spread else ''}{LEVEL_TEXT}"] if score == INTERVAL_SCORE else []
-    return [own, *interval, *others]
 
 
 def _decimals(score: str) -> int:

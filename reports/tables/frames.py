@@ -22,6 +22,7 @@ from reports.select.not_comparable import is_compared
 from reports.select.results import Collection, ResultSource
 from reports.select.row_name import row_name
 from reports.select.settings import describe
+from reports.statistics.units import Interval
 from reports.tables import scored_rows
 from reports.tables.intervals import RowIntervals, column, intervals, reference, sentences, unranked, untested
 from reports.tables.notes import notes
@@ -195,22 +196,27 @@ def _row(group: ResultGroup, row: ResultGroupRow, names: tuple[str, ...]) -> dic
     if state != "done":
         ours = {name: value if name in PARAMETER_COLUMNS else math.nan for name, value in ours.items()}
     paper: Mapping[str, float] = row.row.paper if group.setting.dataset is None else {}
-    compared = is_compared(group, row)
-    cells: dict[str, Any] = {}
-    for name in group.table.scores:
-        printed = paper.get(name, math.nan)
-        difference = ours[name] - printed if compared else math.nan
-        cells |= {name: ours[name], f"{name}_paper": printed, f"{name}_difference": difference}
     return {
         **_labels(group, row),
-        **cells,
-        **{name: ours[name] for name in names if name not in group.table.scores},
+        **_numbers(group, ours, paper, compared=is_compared(group, row)),
         "replicates": len(row.results),
         "runs": row.runs,
         "keys": tuple(result.key for result in row.results),
         "scored": "",
         "state": state,
     }
+
+
+def _numbers(
+    group: ResultGroup, ours: Mapping[str, float], paper: Mapping[str, float], *, compared: bool
+) -> dict[str, float]:
+    """Return our scores beside the paper's, with differences where they are compared, then our extras."""
+    cells: dict[str, float] = {}
+    for name in group.table.scores:
+        printed = paper.get(name, math.nan)
+        difference = ours[name] - printed if compared else math.nan
+        cells |= {name: ours[name], f"{name}_paper": printed, f"{name}_difference": difference}
+    return cells | {name: value for name, value in ours.items() if name not in cells}
 
 
 def _scored_row(
@@ -221,29 +227,34 @@ def _scored_row(
     interval_columns: tuple[str, ...],
 ) -> dict[str, Any]:
     """Return the row of scored predictions: numbers and intervals, but no run, no paper's number, no test."""
-    cells: dict[str, Any] = dict(zip(group.table.label_columns, labels, strict=True))
-    for name in group.table.scores:
-        cells |= {name: score(submission, name), f"{name}_paper": math.nan, f"{name}_difference": math.nan}
-    cells |= {name: score(submission, name) for name in names if name not in group.table.scores}
-    limits = scored_rows.limits(submission)
-    for name in interval_columns:
-        low, high = (limits[name].low, limits[name].high) if name in limits else (math.nan, math.nan)
-        cells |= {f"{name}_low": low, f"{name}_high": high, f"{name}_p": math.nan, f"{name}_spread": math.nan}
-    return {**cells, "replicates": 0, "runs": "0", "keys": (), "scored": submission.key, "state": "scored"}
+    return {
+        **dict(zip(group.table.label_columns, labels, strict=True)),
+        **_numbers(group, {name: score(submission, name) for name in names}, {}, compared=False),
+        **_limits(interval_columns, scored_rows.limits(submission), {}, {}),
+        **{"replicates": 0, "runs": "0", "keys": (), "scored": submission.key, "state": "scored"},
+    }
 
 
 def _interval_cells(
     row: ResultGroupRow, interval_columns: tuple[str, ...], found: RowIntervals | None
 ) -> dict[str, float]:
     """Return interval, spread and p of a row; NaN for a row without a score."""
+    if found is None:
+        return _limits(interval_columns, {}, {}, {})
+    values = {name: [score(result, name) for result in row.results] for name in found.intervals}
+    spreads = {name: float(np.std(known, ddof=1)) for name, known in values.items() if len(known) > 1}
+    return _limits(interval_columns, found.intervals, found.p, spreads)
+
+
+def _limits(
+    names: tuple[str, ...], found: Mapping[str, Interval], p: Mapping[str, float], spreads: Mapping[str, float]
+) -> dict[str, float]:
+    """Return interval, p and spread of each column of these names; NaN where there is none."""
     cells: dict[str, float] = {}
-    for name in interval_columns:
-        known = found is not None and name in found.intervals
-        low, high = (found.intervals[name].low, found.intervals[name].high) if found and known else (math.nan, math.nan)
-        values = [score(result, name) for result in row.results] if known else []
+    for name in names:
+        low, high = (found[name].low, found[name].high) if name in found else (math.nan, math.nan)
         cells |= {f"{name}_low": low, f"{name}_high": high}
-        cells[f"{name}_p"] = found.p.get(name, math.nan) if found else math.nan
-        cells[f"{name}_spread"] = float(np.std(values, ddof=1)) if len(values) > 1 else math.nan
+        cells |= {f"{name}_p": p.get(name, math.nan), f"{name}_spread": spreads.get(name, math.nan)}
     return cells
 
 

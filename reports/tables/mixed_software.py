@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 from benchmarks.results.result import Result
 from reports.formatting import join_words
@@ -21,19 +20,18 @@ LONGEST = 60
 DROPOUT = "dropout then draws other numbers"
 
 
-Fact = Callable[[Result], str]
-"""Words for one circumstance of a run."""
-
-
 def mixed_software(group: ResultGroup) -> str:
     """Return what differs between the runs of a group, and in which rows, in a sentence; empty where nothing does.
 
     None of it is in a run's identity, and each may move a number in its last digits. The commonest comes last.
     """
-    facts = [fact for fact in _facts(group) if len({fact(result) for result in group.results}) > 1]
-    if not facts:
+    packages = sorted({name for result in group.results for name in result.provenance.get("versions") or {}})
+    facts = zip(*(_circumstances(result, packages) for result in group.results), strict=True)
+    differing = [fact for fact in facts if len(set(fact)) > 1]
+    if not differing:
         return ""
-    made = {result.key: ", ".join(fact(result) for fact in facts) for result in group.results}
+    of_results = zip(group.results, zip(*differing, strict=True), strict=True)
+    made = {result.key: ", ".join(words) for result, words in of_results}
     ordered = sorted(Counter(made.values()).items(), key=lambda item: (-item[1], item[0]))
     commonest = ordered[0][0]
     others = [f"{_rows(group, made, circumstances)} {circumstances}" for circumstances, _ in ordered[1:]]
@@ -51,46 +49,21 @@ def _rows(group: ResultGroup, made: Mapping[str, str], circumstances: str) -> st
     return join_words(named)
 
 
-def _facts(group: ResultGroup) -> list[Fact]:
-    packages = sorted({name for result in group.results for name in _versions(result)})
-    return [*(_version_of(name) for name in packages), _commit, _device, _devices, _compiled, _checkpointing]
-
-
-def _versions(result: Result) -> Mapping[str, Any]:
-    return result.provenance.get("versions") or {}
-
-
-def _version_of(package: str) -> Fact:
-    def version(result: Result) -> str:
-        return f"with {_plain(package)} {_plain(_versions(result).get(package) or 'not recorded')}"
-
-    return version
-
-
-def _commit(result: Result) -> str:
-    commit = _plain(result.provenance.get("commit") or "")
-    if not commit:
-        return "from a commit not recorded"
+def _circumstances(result: Result, packages: Sequence[str]) -> tuple[str, ...]:
+    """Return words for each circumstance of a run: the versions of these packages, commit, devices and ways."""
+    record = result.provenance
+    versions, device, count = record.get("versions") or {}, record.get("device"), record.get("devices") or 1
+    commit = _plain(record.get("commit") or "")
     clean = commit.removesuffix("-dirty")
-    return f"from commit {clean}" if clean == commit else f"from commit {clean} with changes not committed"
-
-
-def _device(result: Result) -> str:
-    device = result.provenance.get("device")
-    return f"on {_plain(device)}" if device else "on a device not recorded"
-
-
-def _devices(result: Result) -> str:
-    count = result.provenance.get("devices") or 1
-    return f"on {_plain(count)} devices ({DROPOUT})" if count != 1 else "on one device"
-
-
-def _compiled(result: Result) -> str:
-    return "compiled" if result.provenance.get("compiled") else "not compiled"
-
-
-def _checkpointing(result: Result) -> str:
-    return f"{'with' if result.provenance.get('activation_checkpointing') else 'without'} activation checkpointing"
+    changed = "" if clean == commit else " with changes not committed"
+    return (
+        *(f"with {_plain(package)} {_plain(versions.get(package) or 'not recorded')}" for package in packages),
+        f"from commit {clean}{changed}" if commit else "from a commit not recorded",
+        f"on {_plain(device)}" if device else "on a device not recorded",
+        f"on {_plain(count)} devices ({DROPOUT})" if count != 1 else "on one device",
+        "compiled" if record.get("compiled") else "not compiled",
+        f"{'with' if record.get('activation_checkpointing') else 'without'} activation checkpointing",
+    )
 
 
 def _plain(value: object) -> str:

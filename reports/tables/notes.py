@@ -11,9 +11,10 @@ from benchmarks.protocol.paper_numbers import IMPLIED_FOREGROUND
 from benchmarks.protocol.recipe import PROFILES
 from benchmarks.protocol.setting import Setting
 from benchmarks.results.custom_system import SYSTEM
+from benchmarks.results.result import Result
 from data_prep.splits import SPLITS
 from reports.formatting import format_number, format_range, join_words, plural
-from reports.select.comparable import ResultGroup
+from reports.select.comparable import ResultGroup, ResultGroupRow
 from reports.select.not_comparable import from_scratch, group_reasons, is_compared, replaced, variant
 from reports.select.row_name import row_name
 from reports.select.settings import PAPER_SETTING, command
@@ -31,8 +32,6 @@ INITIALISATIONS = {
     "pretrained": "from the published weights of its encoder",
     "scratch": "from scratch: no pretrained weights, not comparable with the paper",
 }
-
-
 SPLIT_NOTES = {  # by the field `split` of `Folder`
     "folders": ", in the split of the source's folders",
     "lists": ", in the split of the source's lists",
@@ -51,6 +50,7 @@ def notes(group: ResultGroup, intervals: Sequence[str] = (), scored: Sequence[st
             ending = f"No row of this table has a result. To fill it: `{fill}`."
             return tuple(part for part in (_owner(group), without_result(group), ending, *scored) if part)
         return (f"Nothing of this table has been run. To fill it: `{fill}`.", *scored)
+    tabled = {row_name(group, row): row.results for row in group.filled if row.state == "done"}
     parts = (
         _owner(group),
         _not_a_reproduction(group),
@@ -61,7 +61,7 @@ def notes(group: ResultGroup, intervals: Sequence[str] = (), scored: Sequence[st
         diverged_rates(group),
         mixed_software(group),
         _average(group),
-        *_class_means(group),
+        *class_mean_notes(tabled, group.table.scores),
         *intervals,
         *scored,
         f"Recipe {group.setting.profile}: {describe_recipe(PROFILES[group.setting.profile].recipe)}.",
@@ -72,7 +72,7 @@ def notes(group: ResultGroup, intervals: Sequence[str] = (), scored: Sequence[st
         _own(group),
         _data(group),
         _split_rule(group),
-        _neighbours(group),
+        _neighbours(group, tabled),
         _disputed(group),
         *(() if group.table.study else (_foreground(group), _constant(group))),
         _replicates(group),
@@ -84,9 +84,7 @@ def notes(group: ResultGroup, intervals: Sequence[str] = (), scored: Sequence[st
 
 
 def _owner(group: ResultGroup) -> str:
-    if group.source == "own":
-        return ""
-    return "Published results that come with this version, not runs of yours."
+    return "" if group.source == "own" else "Published results that come with this version, not runs of yours."
 
 
 def _missing(group: ResultGroup) -> str:
@@ -138,32 +136,25 @@ def _average(group: ResultGroup) -> str:
     )
 
 
-def _class_means(group: ResultGroup) -> tuple[str, ...]:
-    """Return the rows and classes for which another mean over classes gives another number."""
-    tabled = {row_name(group, row): row.results for row in group.filled if row.state == "done"}
-    return class_mean_notes(tabled, group.table.scores)
-
-
 def _start(group: ResultGroup) -> str:
     """Return how the networks are initialised, by system where they differ."""
     starts: dict[str, list[str]] = defaultdict(list)
     for row in group.filled:
-        options = row.results[0].identity["model"]["options"]
-        init = options.get("init")
-        if init is None:
-            starts["from random numbers, as published"].append(row_name(group, row))
-            continue
-        words = INITIALISATIONS.get(init, str(init)) if init != "scratch" or from_scratch(row) else "from scratch"
-        if custom := row.results[0].custom_weights:
-            words = f"from custom weights {join_words(list(custom))}, in place of the published file"
-        starts[f"{words} {options['encoder']}" if init == "sam" and "encoder" in options else words].append(
-            row_name(group, row)
-        )
-    if not starts:
-        return ""
+        starts[_row_start(row)].append(row_name(group, row))
     if len(starts) == 1:
         return f"Initialisation: {next(iter(starts))}."
     return f"Initialisation: {'; '.join(f'{join_words(names)} {words}' for words, names in starts.items())}."
+
+
+def _row_start(row: ResultGroupRow) -> str:
+    options = row.results[0].identity["model"]["options"]
+    init = options.get("init")
+    if init is None:
+        return "from random numbers, as published"
+    words = INITIALISATIONS.get(init, str(init)) if init != "scratch" or from_scratch(row) else "from scratch"
+    if custom := row.results[0].custom_weights:
+        words = f"from custom weights {join_words(list(custom))}, in place of the published file"
+    return f"{words} {options['encoder']}" if init == "sam" and "encoder" in options else words
 
 
 def _other_start(group: ResultGroup) -> bool:
@@ -198,14 +189,11 @@ def _controls(group: ResultGroup) -> str:
     return f"{count} {plural(count, 'control')} that the paper does not have can be run: `{run} --controls`."
 
 
-def _class(system: Mapping[str, str]) -> str:
-    return f"`{system['class'].replace('`', '?')}`"
-
-
 def _own(group: ResultGroup) -> str:
     """Return a note on systems that are not of this suite: who declares them."""
     rows = [row for row in group.filled if row.row in group.table.own]
-    names = [f"{row_name(group, row)}, declared in {_class(row.results[0].provenance[SYSTEM])}" for row in rows]
+    classes = [row.results[0].provenance[SYSTEM]["class"].replace("`", "?") for row in rows]
+    names = [f"{row_name(group, row)}, declared in `{name}`" for row, name in zip(rows, classes, strict=True)]
     return f"Neither in the paper nor of this suite: {join_words(names, '; ')}." if names else ""
 
 
@@ -231,13 +219,12 @@ def _split_rule(group: ResultGroup) -> str:
     )
 
 
-def _neighbours(group: ResultGroup) -> str:
+def _neighbours(group: ResultGroup, tabled: Mapping[str, Sequence[Result]]) -> str:
     """Return Dice without the test images that have neighbours in training; rows without a score are left out."""
     if _split_rule(group) and not any(neighbours(result) for result in group.results):
         return ""  # the note on the split says so
-    sound = [row for row in group.filled if row.state == "done"]
-    ours = [row_name(group, row) for row in sound if row.row.model == RSSAM()]
-    return describe_neighbours({row_name(group, row): row.results for row in sound}, ours[0] if ours else None)
+    ours = [row_name(group, row) for row in group.filled if row.row.model == RSSAM()]
+    return describe_neighbours(tabled, ours[0] if ours else None)
 
 
 def _overflows(group: ResultGroup) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from benchmarks.protocol.claims import Comparison, ScoreName
+from benchmarks.protocol.claims import Comparison
 from benchmarks.protocol.studies.study import Question, Study
 from reports.select.comparable import ResultGroup
 from reports.select.not_comparable import row_reasons
@@ -25,19 +25,18 @@ def answers(study: Study, groups: Mapping[str, ResultGroup]) -> list[Answer]:
         for dataset in study.datasets
     ]
     why = {comparison: _incomparable(comparison, groups.get(comparison.dataset)) for _, comparison in asked}
-    found = tested([(comparison, "dice") for comparison in why if not why[comparison]], groups, _family)
+    found = tested(
+        [(comparison, "dice") for comparison in why if not why[comparison]],
+        groups,
+        lambda comparison, score: (comparison.dataset, score),  # a data set is one family
+    )
     return [
-        (question, found.get((comparison, "dice")) or _refused(comparison, why[comparison]))
+        (
+            question,
+            found.get((comparison, "dice")) or PairedComparison(comparison, "dice", "not tested", why[comparison], ()),
+        )
         for question, comparison in asked
     ]
-
-
-def _family(comparison: Comparison, score: ScoreName) -> tuple[str, ...]:
-    return comparison.dataset, score
-
-
-def _refused(comparison: Comparison, why: str) -> PairedComparison:
-    return PairedComparison(comparison, "dice", "not tested", why, ())
 
 
 def _incomparable(comparison: Comparison, group: ResultGroup | None) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from benchmarks.protocol.claims import REPLICATES, TITLES
 from benchmarks.protocol.setting import Setting
-from benchmarks.results.test_set_log import count_uses
+from benchmarks.results.test_set_log import SplitUses, count_uses
 from reports.formatting import format_difference, join_words, plural
 from reports.select.settings import PAPER_SETTING, describe
 from reports.statistics.replicates import LEVEL_TEXT, ROUNDING, reach_factor
@@ -265,13 +265,7 @@ def rank_sentence(ranks: Sequence[RankAgreement]) -> str:
 def split_use_lines(summary: VerdictSummary) -> list[str]:
     """Return how often each test split was used, lines that cannot be read, and results missing in the ledger."""
     lines = [
-        f"{short(split.dataset)}, split {split.split[:10]}: {split.uses} {plural(split.uses, 'use')} by {split.runs} "
-        f"{plural(split.runs, 'run')} of {split.systems} {plural(split.systems, 'system')}"
-        + (
-            f"; {split.others} of them by predictions that were scored or systems of other data."
-            if split.others
-            else "."
-        )
+        f"{short(split.dataset)}, split {split.split[:10]}: {describe_uses(split)}."
         for split in count_uses(summary.ledger.uses)
     ]
     if not lines:
@@ -283,3 +277,12 @@ def split_use_lines(summary: VerdictSummary) -> list[str]:
             "in another home, or before the record was kept."
         )
     return [*lines, *(f"Damaged: {sentence}." for sentence in summary.ledger.damaged)]
+
+
+def describe_uses(split: SplitUses) -> str:
+    """Return how often a test split was used, and by what."""
+    others = f"; {split.others} of them by predictions that were scored or systems of other data"
+    return (
+        f"{split.uses} {plural(split.uses, 'use')} by {split.runs} {plural(split.runs, 'run')} of {split.systems} "
+        f"{plural(split.systems, 'system')}{others if split.others else ''}"
+    )

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
+from typing import TypeVar
 
-from benchmarks.metrics.counts import Counts
 from benchmarks.protocol.registry import MODELS
 from benchmarks.protocol.run import canonical
 from benchmarks.protocol.targets import WITH_TABLES, tables_of
@@ -25,6 +25,21 @@ from reports.select.results import collect
 from reports.tables.assemble import results_of_tables
 from rssam.foreign_json import read_json
 
+Said = TypeVar("Said")
+
+
+def _disagreements(said: Iterable[tuple[str, object, Said]]) -> Iterator[tuple[str, Said, str, Said]]:
+    """Yield where a file says something else of a place than the first file that speaks of it: both with their words.
+
+    Args:
+        said: file, place and what the file says of it.
+    """
+    first: dict[object, tuple[str, Said]] = {}
+    for file, place, words in said:
+        other, known = first.setdefault(place, (file, words))
+        if known != words:
+            yield file, words, other, known
+
 
 def splits(bundle: WholeBundle) -> Iterator[Finding]:
     """Yield all problems of each split, and splits that nothing was counted on."""
@@ -40,16 +55,14 @@ def splits(bundle: WholeBundle) -> Iterator[Finding]:
 
 def same_data(bundle: WholeBundle) -> Iterator[Finding]:
     """Yield splits of one data set that are not of the same images."""
-    first: dict[str, tuple[str, object]] = {}
+    said = []
     for digest, split in bundle.splits.items():
-        manifest, file = split.manifest, split_name(split.manifest.dataset, digest)
-        entries = tuple(
-            replace(entry, split="train") for entry in sorted(manifest.entries, key=lambda entry: entry.stem)
-        )
-        content = replace(manifest, entries=entries)
-        known, other = first.setdefault(manifest.dataset, (file, content))
-        if other != content:
-            yield file, f"it says other things of the images of {manifest.dataset} than {known}"
+        manifest = split.manifest
+        ordered = sorted(manifest.entries, key=lambda entry: entry.stem)
+        content = replace(manifest, entries=tuple(replace(entry, split="train") for entry in ordered))
+        said.append((split_name(manifest.dataset, digest), manifest.dataset, content))
+    for file, content, other, _ in _disagreements(said):
+        yield file, f"it says other things of the images of {content.dataset} than {other}"
 
 
 def own_data(bundle: WholeBundle) -> Iterator[Finding]:
@@ -62,18 +75,20 @@ def own_data(bundle: WholeBundle) -> Iterator[Finding]:
 
 def same_truth(bundle: WholeBundle) -> Iterator[Finding]:
     """Yield images of which two records count different truths."""
-    truths: dict[tuple[str, str, bool], tuple[list[int], str]] = {}
+    for file, (stem, native, truth), other, (_, _, known) in _disagreements(_truths(bundle)):
+        word = " at native resolution" if native else ""
+        yield file, f"image {stem} has {truth} pixels of the truth{word}, and {known} in {other}"
+
+
+def _truths(bundle: WholeBundle) -> Iterator[tuple[str, object, tuple[str, bool, list[int]]]]:
+    """Yield the pixels of the truth of every image at each resolution, by file."""
     for checked in bundle.records:
         record = checked.record
         for native, counts in ((False, record.counts), (True, record.native_counts)):
             if counts is None or counts.images != len(record.images):
                 continue
             for stem, truth in zip(record.images, (counts.tp + counts.fn).tolist(), strict=True):
-                place = (record.identity["dataset"]["name"], stem, native)
-                known, other = truths.setdefault(place, (truth, checked.file))
-                if known != truth:
-                    word = " at native resolution" if native else ""
-                    yield checked.file, f"image {stem} has {truth} pixels of the truth{word}, and {known} in {other}"
+                yield checked.file, (record.identity["dataset"]["name"], stem, native), (stem, native, truth)
 
 
 def same_network(bundle: WholeBundle) -> Iterator[Finding]:
@@ -154,15 +169,17 @@ def versions(bundle: WholeBundle) -> Iterator[Finding]:
 
 def same_predictions(bundle: WholeBundle) -> Iterator[Finding]:
     """Yield scores of the same predictions on the same images with other counts."""
-    counted: dict[tuple[str, str, str], tuple[str, Counts]] = {}
-    for file, submission in bundle.submissions:
-        identity = submission.identity
-        if identity["predictions"] is None:
-            continue
-        place = identity["predictions"], identity["data"], identity["images"]
-        other, counts = counted.setdefault(place, (file, submission.counts))
-        if counts.to_json() != submission.counts.to_json():
-            yield file, f"its predictions are those of {other}, and its counts are others"
+    said = [
+        (
+            file,
+            tuple(submission.identity[part] for part in ("predictions", "data", "images")),
+            submission.counts.to_json(),
+        )
+        for file, submission in bundle.submissions
+        if submission.identity["predictions"] is not None
+    ]
+    for file, _, other, _ in _disagreements(said):
+        yield file, f"its predictions are those of {other}, and its counts are others"
 
 
 def same_parameters(bundle: WholeBundle) -> Iterator[Finding]:

@@ -41,11 +41,6 @@ def declared_identity(identity: Mapping[str, Any]) -> Iterator[str]:
         yield f"made under protocol {identity['protocol']}, this version has {PROTOCOL}"
 
 
-def split_of_record(checked: Checked) -> Iterator[str]:
-    """Yield what the split of a record's digest says otherwise than the record."""
-    yield from split_of_identity(checked.identity, checked.split)
-
-
 def split_of_identity(identity: Mapping[str, Any], split: RebuiltSplit | None) -> Iterator[str]:
     """Yield what the split of an identity's digest says otherwise than the identity."""
     if split is None:
@@ -112,14 +107,10 @@ def declared_split(split: RebuiltSplit) -> Iterator[str]:
     declared = (dataset.version, dataset.classes)
     if (manifest.version, manifest.classes) != declared:
         yield f"version and classes {(manifest.version, manifest.classes)}, its data set {dataset.name} has {declared}"
-    if manifest.origin not in ("source", "synthetic"):
-        yield f"its origin is {manifest.origin!r}, expected source or synthetic"
     if manifest.origin == "source" and manifest.image_size != dataset.image_size:
         yield f"its images have {manifest.image_size} pixels, those of {dataset.name} {dataset.image_size}"
     if manifest.origin == "synthetic" and isinstance(dataset, Folder):
         yield f"it calls itself synthetic, and there are no stand-ins for {dataset.name}, a user's own data"
-    if not isinstance(manifest.official_split, bool):
-        yield f"whether its split is official is {manifest.official_split!r}, expected true or false"
     sizes = tuple(len(split.splits[name]) for name in SPLITS)
     if isinstance(dataset, Folder):
         scaled = tuple(rule for rule in manifest.rules.get("image", ()) if rule.code in VALUE_RULES)

@@ -28,7 +28,7 @@ from reports.bundle.ledger import ledger
 
 RECORD_CHECKS: tuple[Callable[[Checked], Iterator[str]], ...] = (
     data_checks.declared_data,
-    data_checks.split_of_record,
+    lambda checked: data_checks.split_of_identity(checked.identity, checked.split),
     data_checks.counted_images,
     data_checks.recorded_data,
     pixel_checks.counted_pixels,

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from benchmarks.protocol.run import make_key
 from benchmarks.results.submission import submission_key
-from reports.bundle.publish import SUMS, documents, sums
+from reports.bundle.documents import documents
+from reports.bundle.publish import SUMS, sums
 from reports.bundle.splits import split_manifest, split_name
 
 

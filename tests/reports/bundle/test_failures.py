@@ -10,7 +10,8 @@ from benchmarks.divergence import DivergedRate
 from benchmarks.results.failed_run import FailedRun, read_failed_runs
 from benchmarks.results.store import Store
 from reports.bundle.failures import diverged_rates
-from reports.bundle.publish import README, publish
+from reports.bundle.files import README
+from reports.bundle.publish import publish
 from reports.bundle.verify import check
 from reports.select.results import collect
 from reports.tables.frames import table_frames

@@ -14,8 +14,9 @@ from baselines.unet import UNet
 from benchmarks.protocol.setting import Setting
 from benchmarks.scoring.score import score
 from benchmarks.scoring.test_images import select_test_images
+from reports.bundle.files import README
 from reports.bundle.ledger import NOT_HERE
-from reports.bundle.publish import README, publish
+from reports.bundle.publish import publish
 from reports.bundle.verify import check
 from rssam.errors import UserError
 from tests.benchmarks.prepared import write_prepared

@@ -19,8 +19,8 @@ from benchmarks.results.store import Store
 from data_prep import registry as catalog
 from data_prep.errors import UnknownDataset
 from reports.figures.drawing import draw
-from reports.figures.examples import find_block
-from reports.figures.files import figure_files, render_figure
+from reports.figures.examples import find_block, find_figures, find_rows
+from reports.figures.files import render_figure
 from reports.select.results import collect
 from reports.statistics.per_image import image_dice
 from rssam.errors import UnknownName
@@ -67,7 +67,8 @@ def full(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def files(full):
-    return figure_files(FIG6, collect(full, NONE), full)
+    (found,) = every_figure(full, FIG6)
+    return found
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +84,11 @@ def home(tmp_path):
 
 
 def rendered(home, figure=FIG7, setting=PAPER, named=()):
-    return render_figure(figure, setting, collect(home, NONE), home, named)
+    return render_figure(find_rows(figure, setting, collect(home, NONE), home, named))
+
+
+def every_figure(home, figure=FIG7, published=NONE):
+    return [render_figure(rows) for rows in find_figures([figure], collect(home, published), home)]
 
 
 def texts(page):
@@ -132,7 +137,7 @@ class TestFigure6:
         assert pdf.count(b"/Width 64 ") == 6 * 13 - 2
 
     def test_the_same_results_give_the_same_bytes(self, full, files):
-        assert figure_files(FIG6, collect(full, NONE), full).files == files.files
+        assert every_figure(full, FIG6)[0].files == files.files
 
     def test_what_is_missing_is_said_and_drawn(self, page, files):
         assert files.notes == ("fig6-paper: not run on whu: MANet. To fill them: `rssam-bench reproduce fig6`",)
@@ -153,7 +158,7 @@ class TestFigure6:
         assert sum("…" in word for word in words) == 2
 
     def test_caption(self, files):
-        lines = files.captions["fig6-paper"]
+        lines = files.caption
         assert "Not a reproduction of the paper's figure: partial data of DeepGlobe; " in lines[1]
         assert any(line.startswith("Setting: profile paper. Recipe: AdamW") for line in lines)
         assert any(
@@ -241,11 +246,11 @@ class TestFigure7:
     def test_every_setting_has_its_files(self, home):
         manifest = prepare(home, Roads(), 28)
         run_figure(home, FIG7, Roads(), manifest, setting=SMALL)
-        found = figure_files(FIG7, collect(home, NONE), home)
-        assert list(found.files) == [
+        found = every_figure(home)
+        assert [name for figure in found for name in figure.files] == [
             "fig7-paper.png", "fig7-paper.pdf", "fig7-mini-scratch.png", "fig7-mini-scratch.pdf",
         ]  # fmt: skip
-        assert "profile mini, init scratch" in found.captions["fig7-mini-scratch"][1]
+        assert "profile mini, init scratch" in found[1].caption[1]
 
     def test_a_collapsed_run_is_shown_and_named(self, tmp_path):
         manifest = prepare(tmp_path, Roads())
@@ -258,8 +263,8 @@ class TestNothingToShow:
     """A reason and a command in place of a figure."""
 
     def nothing(self, home, reason):
-        found = figure_files(FIG7, collect(home, NONE), home)
-        assert (found.files, found.captions) == ({}, {})
+        (found,) = every_figure(home)
+        assert (found.files, found.caption) == ({}, ())
         assert len(found.notes) == 1
         assert reason in found.notes[0]
 
@@ -276,7 +281,7 @@ class TestNothingToShow:
 
     def test_published_results_have_no_pixels(self, home, tmp_path_factory):
         empty = tmp_path_factory.mktemp("empty")
-        found = figure_files(FIG7, collect(empty, Store(home).results), empty)
+        (found,) = every_figure(empty, published=Store(home).results)
         assert found.files == {}
         assert "have not both been run" in found.notes[0]
 

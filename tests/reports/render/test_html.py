@@ -12,6 +12,7 @@ from benchmarks.protocol.figures import FIGURES
 from benchmarks.protocol.setting import Setting
 from benchmarks.protocol.tables import TABLES
 from benchmarks.results.store import Store
+from reports.figures.examples import find_figures
 from reports.render.html import prose, render
 from reports.render.html_figures import figure_views
 from reports.render.html_table import table_view
@@ -58,7 +59,7 @@ class Page(HTMLParser):
 def page_of(home, tables=None, figures=()):
     collection = collect(home, home / "none")
     report = assemble(tables or tuple(TABLES.values()), collection)
-    views = figure_views(figures, collection, home)
+    views = figure_views(find_figures(figures, collection, home), home)
     return Page(render(report, collection, views, summarize(collection, home)))
 
 
@@ -105,7 +106,8 @@ def test_a_page_of_figures_alone_still_says_what_was_run(tmp_path):
     """It once told the owner of five results that numbers will carry their origin one day."""
     fill(tmp_path, [0.6] * 5, Setting("smoke"), data=MADE_UP, precision="32-true")
     collection = collect(tmp_path, tmp_path / "none")
-    page = Page(render(assemble((), collection), collection, figure_views([FIGURES["fig7"]], collection, tmp_path)))
+    views = figure_views(find_figures([FIGURES["fig7"]], collection, tmp_path), tmp_path)
+    page = Page(render(assemble((), collection), collection, views))
     assert "Runs of smoke only" in page.text
     assert "This report was asked for without any table." in page.text
     assert "Results 5" in re.sub(r"\s+", " ", page.text.replace("Results5", "Results 5"))

@@ -12,7 +12,7 @@ from benchmarks.protocol.figures import FIGURES
 from benchmarks.results.store import Store
 from data_prep import registry as catalog
 from reports.figures import error_maps as errors
-from reports.figures.examples import find_block
+from reports.figures.examples import find_block, find_figures
 from reports.render import html_figures as viewer
 from reports.render.html_figures import SIDE, class_map, figure_views, photograph
 from reports.select.results import collect
@@ -45,6 +45,10 @@ def pixels(uri):
     return kind, Image.open(io.BytesIO(base64.b64decode(data)))
 
 
+def views(home, *named):
+    return figure_views(find_figures([FIG7], collect(home, home / "none"), home, named), home)
+
+
 def test_maps_lose_nothing():
     picture = np.random.default_rng(0).choice([0, 86, 255], (40, 60, 3)).astype(np.uint8)
     kind, image = pixels(class_map(picture))
@@ -66,7 +70,7 @@ def test_large_pictures_are_shrunk():
 
 
 def test_scenes_hold_what_the_figure_holds(home):
-    [view] = figure_views([FIG7], collect(home, home / "none"), home)
+    [view] = views(home)
     block = find_block(FIG7, "deepglobe", PAPER_SETTING, collect(home, home / "none"), home)
     assert [scene.stem for scene in view.scenes] == [scene.stem for scene in block.scenes]
     for shown, scene in zip(view.scenes, block.scenes, strict=True):
@@ -87,10 +91,9 @@ def test_scenes_hold_what_the_figure_holds(home):
 
 
 def test_images_asked_for_by_name_come_first(home):
-    collection = collect(home, home / "none")
-    [view] = figure_views([FIG7], collection, home)
+    [view] = views(home)
     last = view.scenes[-1].stem
-    [asked] = figure_views([FIG7], collection, home, [f"deepglobe:{last}"])
+    [asked] = views(home, f"deepglobe:{last}")
     assert asked.scenes[0].stem == last
 
 
@@ -98,24 +101,22 @@ def test_lost_predictions_are_told_without_a_folder_and_without_harm(home, tmp_p
     """The page named the home's folders, and advised to delete a good result."""
     copy = tmp_path / "someone" / "home"
     shutil.copytree(home, copy)
-    collection = collect(copy, copy / "none")
-    for item in collection.stored:
+    for item in collect(copy, copy / "none").stored:
         (Store(copy).work(item.result.key) / "predictions.npz").unlink()
-    [view] = figure_views([FIG7], collection, copy)
+    [view] = views(copy)
     notes = " ".join(view.notes)
     assert "predictions.npz cannot be read (No such file or directory): its result stands" in notes
     assert str(tmp_path) not in notes
     assert "elete" not in notes
     shutil.rmtree(copy / "data")
-    [view] = figure_views([FIG7], collection, copy)
+    [view] = views(copy)
     assert "is not prepared: no manifest.json in data/deepglobe" in " ".join(view.notes)
     assert str(tmp_path) not in " ".join(view.notes)
 
 
 def test_what_is_beyond_the_budget_is_left_out_and_named(home, monkeypatch):
-    collection = collect(home, home / "none")
-    [whole] = figure_views([FIG7], collection, home)
+    [whole] = views(home)
     monkeypatch.setattr(viewer, "BUDGET", whole.size - 1)
-    [view] = figure_views([FIG7], collection, home)
+    [view] = views(home)
     assert len(view.scenes) == len(whole.scenes) - 1
     assert view.notes[-1].endswith(f"{whole.scenes[-1].stem}.")

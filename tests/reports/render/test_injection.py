@@ -17,7 +17,7 @@ from benchmarks.cli.options import PlainConsole
 from benchmarks.console.tables import show_statuses
 from benchmarks.execution.run_status import RunStatus
 from data_prep.checks import card_markdown
-from reports.bundle.publish import _readme
+from reports.bundle.documents import _readme
 from reports.extra_tables.extra_table import ExtraSection, ExtraTable
 from reports.model_card import render as model_card
 from reports.render import csv, latex, markdown, terminal

@@ -8,6 +8,7 @@ from benchmarks.protocol.figures import FIGURES
 from benchmarks.protocol.tables import TABLES
 from data_prep import registry as catalog
 from reports.extra_tables.speed import read_efficiency
+from reports.figures.examples import find_figures
 from reports.render.html import render
 from reports.render.html_figures import figure_views
 from reports.select.results import collect
@@ -41,7 +42,7 @@ def address(tmp_path_factory):
         )  # fmt: skip
         collection = collect(home, home / "none")
         report = assemble(tuple(TABLES.values()), collection)
-        views = figure_views(tuple(FIGURES.values()), collection, home)
+        views = figure_views(find_figures(tuple(FIGURES.values()), collection, home), home)
         put(home, TABLES["table1"].rows[0].model, device=LONG, image_size=list(Roads.image_size))
         speed = read_efficiency(home).records
         text = render(report, collection, views, summarize(collection, home), speed=speed)

@@ -11,12 +11,13 @@ from rich.console import Console
 
 from benchmarks.protocol.setting import Setting
 from benchmarks.protocol.tables import TABLES
+from reports.formatting import format_difference
 from reports.render import csv as csv_table
 from reports.render import latex, markdown
 from reports.render.terminal import show
 from reports.select.results import Collection, StoredResult, collect
 from reports.tables.assemble import assemble
-from reports.tables.cells import difference, number
+from reports.tables.cells import number
 from reports.tables.frames import table_frames
 from rssam.escape import latex_prose
 from tests.reports.fabricate import MADE_UP, TABLE5, fabricate, fill, row_run
@@ -33,7 +34,7 @@ def report(tmp_path):
 def test_numbers_and_differences():
     nan = float("nan")
     assert [number(0.76549, "dice"), number(nan, "dice"), number(107.4, "params_m")] == ["0.765", "-", "107.40"]
-    assert [difference(value, "dice") for value in (0.0049, -0.0101, -0.0004, nan)] == ["+0.005", "-0.010", "0.000", ""]
+    assert [format_difference(value) for value in (0.0049, -0.0101, -0.0004, nan)] == ["+0.005", "-0.010", "0.000", ""]
 
 
 def test_markdown(report):
@@ -94,7 +95,9 @@ def test_latex_escapes_what_it_must():
 
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="no pdflatex here")
 def test_latex_compiles(report, tmp_path):
-    (tmp_path / "tables.tex").write_text(latex.document(latex.render(report.frames)))
+    head = r"\documentclass{article}\usepackage[T1]{fontenc}\usepackage{booktabs,graphicx,threeparttable}"
+    whole = f"{head}\n\\begin{{document}}\n{latex.render(report.frames)}\n\\end{{document}}\n"
+    (tmp_path / "tables.tex").write_text(whole)
     done = subprocess.run(
         ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "tables.tex"],
         cwd=tmp_path, capture_output=True, text=True, check=False,

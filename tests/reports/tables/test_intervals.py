@@ -12,7 +12,7 @@ from benchmarks.protocol.tables import TABLES
 from reports.render import latex, markdown
 from reports.select.results import Collection, StoredResult
 from reports.statistics.jackknife import FEWEST_TESTED, jackknife_dice
-from reports.tables.cells import cells, paper_cells, paper_columns
+from reports.tables.cells import cells, paper_table
 from reports.tables.frames import table_frames
 from reports.tables.ranking import differs, legend, paper_ranks, ranks
 from tests.reports.fabricate import MADE_UP, PART, PIXELS, TABLE5, fabricate, row_run
@@ -269,4 +269,5 @@ class TestOnThePage:
     @pytest.mark.parametrize("table", TABLES.values(), ids=list(TABLES))
     def test_cells_fit_their_columns(self, table):
         shown = frame(table=table)
-        assert all(len(line) == len(paper_columns(shown)) for line in paper_cells(shown))
+        heads, lines = paper_table(shown)
+        assert all(len(line) == len(heads) for line in lines)

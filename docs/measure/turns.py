@@ -1,0 +1,103 @@
+"""What measurements share: rivals that take turns, commands with their time and memory, and lines printed at once.
+
+Importing it first lets a script import the repository's packages.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import psutil
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(REPOSITORY), "OMP_NUM_THREADS": "1"}
+sys.path.insert(0, str(REPOSITORY))
+
+Name = TypeVar("Name", bound=str)
+
+
+@dataclass(frozen=True)
+class Took:
+    """Seconds on the clock, and of all processors."""
+
+    clock: float
+    cores: float
+
+
+def say(text: str) -> None:
+    """Print a line at once, also where the output is a file."""
+    print(text, flush=True)
+
+
+def take_turns(
+    work: Mapping[Name, Callable[[], object]], rounds: int, *, warm: bool = True, reverse: bool = False
+) -> dict[Name, list[Took]]:
+    """Return what each work takes in every round, by its name.
+
+    Args:
+        work: done once in a round, in turn, so that whatever else the machine does falls on all.
+        rounds: to count.
+        warm: whether a round before them is not counted.
+        reverse: whether every other round has the opposite order.
+    """
+    taken: dict[Name, list[Took]] = {name: [] for name in work}
+    for number in range(rounds + warm):
+        for name in reversed(list(work)) if reverse and number % 2 == 0 else work:
+            clock, processor = time.perf_counter(), time.process_time()
+            work[name]()
+            if number >= warm:
+                taken[name].append(Took(time.perf_counter() - clock, time.process_time() - processor))
+    return taken
+
+
+def timed(command: Sequence[str], environment: Mapping[str, str] = ENVIRONMENT) -> Took:
+    """Run a command that must succeed; the time of processors is also that of its workers."""
+    before, began = _cores_of_children(), time.perf_counter()
+    done = subprocess.run(command, env=environment, cwd=REPOSITORY, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise SystemExit(done.stderr)
+    return Took(time.perf_counter() - began, _cores_of_children() - before)
+
+
+def _cores_of_children() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def resident(process: psutil.Process) -> int:
+    """Return the resident set in bytes, in which shared pages count."""
+    return int(process.memory_info().rss)
+
+
+def peak_of(
+    command: Sequence[str], held: Callable[[psutil.Process], int] = resident, every: float = 0.02
+) -> tuple[int, float]:
+    """Return the largest sum, in bytes, of what a command and its workers hold, and its seconds.
+
+    Args:
+        command: must succeed.
+        held: bytes of one process.
+        every: seconds between two looks.
+    """
+    began, peak = time.perf_counter(), 0
+    child = psutil.Popen(list(command), env=ENVIRONMENT, cwd=REPOSITORY, stdout=subprocess.DEVNULL)
+    while child.poll() is None:
+        total = 0
+        with suppress(psutil.NoSuchProcess):
+            for process in (child, *child.children(recursive=True)):
+                with suppress(psutil.NoSuchProcess, psutil.AccessDenied):
+                    total += held(process)
+        peak = max(peak, total)
+        time.sleep(every)
+    if child.returncode:
+        raise SystemExit(f"{command} failed")
+    return peak, time.perf_counter() - began
