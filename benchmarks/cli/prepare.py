@@ -113,7 +113,7 @@ def prepare(
         _check(name, out_card or Home(root.home).data_card(name), workers or os.cpu_count() or 1, as_json)
         return
     from data_prep.datasets.folder_options import ClassMap
-    from data_prep.manifest import load_manifest
+    from data_prep.manifest_file import load_manifest
     from data_prep.registry import PUBLICATIONS, find_dataset
 
     options = ClassMap(
@@ -213,7 +213,7 @@ def _check(name: str, out: Path, workers: int, as_json: bool) -> None:
     from benchmarks.console.progress import data_progress
     from data_prep.checks.card import examine
     from data_prep.checks.card_markdown import findings, write_card
-    from data_prep.manifest import load_manifest
+    from data_prep.manifest_file import load_manifest
     from data_prep.registry import find_dataset
 
     folder = Home(root.home).dataset(name)

@@ -15,7 +15,8 @@ from data_prep.checks.adjacent_tiles import Seam, find_seams, representatives
 from data_prep.checks.duplicates import NearCopies, exact_copies, near_copies
 from data_prep.checks.fingerprints import fingerprint_all
 from data_prep.images.masks import IGNORED
-from data_prep.manifest import Entry, Manifest, verify_files
+from data_prep.manifest import Entry, Manifest
+from data_prep.manifest_file import verify_files
 from data_prep.processes import Progress, map_in_threads
 from data_prep.rules import sentences
 from data_prep.splits import SPLITS, Split, SplitRule

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from data_prep.images.decode import BadPicture
-from data_prep.images.masks import IGNORED, Mask, binary_mask, colour_name, listed, packed_colours
+from data_prep.images.masks import IGNORED, LISTED, Mask, binary_mask, colour_name, packed_colours
+from rssam.amounts import shortened
 from rssam.contract import Colour
 
 TURNED = 0x0112
@@ -42,8 +43,8 @@ class ValueReader:
         present, places = np.unique(codes, return_inverse=True)
         unknown = [code for code in present.tolist() if code not in labels]
         if unknown:
-            expected = ", ".join(shown(value) for value in self.values)
-            names = listed([_name(code, in_colour) for code in unknown])
+            expected = ", ".join(map(str, self.values))
+            names = shortened([_name(code, in_colour) for code in unknown], LISTED)
             remedy = self._remedy(unknown, present.tolist(), in_colour)
             raise BadPicture(f"expected the declared values {expected}, found also {names}{remedy}")
         by_place = np.array([labels[code] for code in present.tolist()], np.uint8)
@@ -119,11 +120,6 @@ def any_rgb(picture: Image.Image) -> NDArray[np.uint8]:
         hint = " (print colours); save it as RGB" if picture.mode == "CMYK" else ""
         raise BadPicture(f"expected an image of 8 bits in RGB or grey, found mode {picture.mode}{hint}")
     return np.asarray(picture.convert("RGB"))
-
-
-def shown(value: MaskValue) -> str:
-    """Return a value in words: "255", or "(255, 120, 80)"."""
-    return str(value) if isinstance(value, int) else "({}, {}, {})".format(*value)
 
 
 def _code(value: MaskValue) -> int:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from data_prep.images.decode import BadPicture, without_warnings
+from rssam.amounts import shortened
 from rssam.contract import Colour
 
 THRESHOLD = 128
@@ -92,7 +93,7 @@ def colour_labels(picture: Image.Image, palette: Sequence[Colour]) -> Mask:
     names = [colour_name(colour) for colour in colours.tolist()]
     unknown = [name for name, colour in zip(names, colours.tolist(), strict=True) if colour not in labels]
     if unknown:
-        raise BadPicture(f"expected the colours of the {len(palette)} classes, found also {listed(unknown)}")
+        raise BadPicture(f"expected the colours of the {len(palette)} classes, found also {shortened(unknown, LISTED)}")
     by_place = np.array([labels[colour] for colour in colours.tolist()], np.uint8)
     return Mask(by_place[places.reshape(packed.shape)], tuple(names))
 
@@ -111,7 +112,7 @@ def numbered_labels(picture: Image.Image, first: int, classes: Sequence[int]) ->
     unknown = [str(number) for number in present if table[number] == 255]
     if unknown:
         last = first + len(classes) - 1
-        raise BadPicture(f"expected class numbers {first} to {last}, found also {listed(unknown)}")
+        raise BadPicture(f"expected class numbers {first} to {last}, found also {shortened(unknown, LISTED)}")
     return Mask(table[numbers], tuple(map(str, present)))
 
 
@@ -119,7 +120,9 @@ def refuse_jpeg(picture: Image.Image) -> None:
     """Raise BadPicture listing the colours of labels stored as JPEG, which blurs each border into other classes."""
     if picture.format == "JPEG":
         colours = [colour_name(colour) for colour in np.unique(packed_colours(picture)).tolist()]
-        raise BadPicture(f"expected labels without loss (PNG), found JPEG, whose colours are {listed(colours)}")
+        raise BadPicture(
+            f"expected labels without loss (PNG), found JPEG, whose colours are {shortened(colours, LISTED)}"
+        )
 
 
 def packed_colours(picture: Image.Image) -> NDArray[np.uint32]:
@@ -133,9 +136,3 @@ def packed_colours(picture: Image.Image) -> NDArray[np.uint32]:
 def colour_name(colour: int) -> str:
     """Return a colour, given as one number, in words: "(255, 120, 80)"."""
     return f"({colour >> 16}, {colour >> 8 & 255}, {colour & 255})"
-
-
-def listed(values: Sequence[str]) -> str:
-    """Return the first LISTED values in words, and how many more there are."""
-    rest = f" and {len(values) - LISTED} more" if len(values) > LISTED else ""
-    return ", ".join(values[:LISTED]) + rest

@@ -16,18 +16,18 @@ from data_prep.checks.fingerprints import unpacked
 from data_prep.dataset import Dataset
 from data_prep.errors import DataError
 from data_prep.images.masks import LISTED
-from data_prep.manifest import MANIFEST_NAME, Entry, Manifest, save_manifest
-from data_prep.prepare.convert import Faults, Job, Record
+from data_prep.manifest import Entry, Manifest
+from data_prep.manifest_file import MANIFEST_NAME, save_manifest
+from data_prep.prepare.convert import Faults, Job, Record, make_job
 from data_prep.prepare.finalize import clipped_rules, finalize_entries, no_data_rules
 from data_prep.prepare.pairs import Origin, PairSearch, bad_files, kinds, shown
-from data_prep.prepare.reading import Reading, make_job
+from data_prep.prepare.reading import Reading
 from data_prep.processes import Progress, map_in_processes
 from data_prep.rules import as_rules
 from rssam.files import write_atomic
 
-PairOutcome = Record | tuple[Record, ...] | Faults
+PairOutcome = tuple[Record, ...] | Faults
 """What becomes of a pair: one prepared picture, several tiles or none, or the reasons why it cannot be used."""
-
 
 DIED = "a worker process ended abruptly (out of memory?). Run again with --workers 1; finished images are kept."
 
@@ -100,9 +100,9 @@ def build(
     with closing(map_in_processes(prepare_pair, jobs, min(workers, len(jobs)), DIED)) as outcomes:
         for done, (pair, outcome) in enumerate(zip(search.pairs, outcomes, strict=True), start=1):
             if isinstance(outcome, Faults):
-                faults += outcome.lines
+                faults += outcome.args
             elif pair.stem not in search.ambiguous:
-                records += outcome if isinstance(outcome, tuple) else (outcome,)
+                records += outcome
             progress(done, len(jobs), "prepare")
     if faults and not skip_bad:
         raise bad_files(faults)
@@ -111,7 +111,7 @@ def build(
 
     entries, split_rules = finalize_entries(records, search.published_splits, whole=not search.in_tiles)
     edges = {record.entry.stem: unpacked(record.edges, record.entry.size) for record in records}
-    entries = with_scenes(prepared, entries, edges, workers, progress)
+    entries = with_scenes(entries, edges, progress)
     rules = {**as_rules(reading.rules), "split": split_rules}
     if no_data := no_data_rules(records):
         rules["mask"] = (*rules.get("mask", ()), *no_data)

@@ -10,10 +10,11 @@ from pathlib import Path
 from data_prep.dataset import Dataset
 from data_prep.errors import DataError
 from data_prep.images.source_file import digest_of
-from data_prep.manifest import Manifest, load_manifest, skipped_name, verify_files
-from data_prep.prepare.convert import Job
+from data_prep.manifest import Manifest, skipped_name
+from data_prep.manifest_file import load_manifest, verify_files
+from data_prep.prepare.convert import Job, make_job
 from data_prep.prepare.pairs import Origin, Pair, PairSearch, bad_files, shown
-from data_prep.prepare.reading import Reading, make_job
+from data_prep.prepare.reading import Reading
 from data_prep.processes import Progress, map_in_threads
 from data_prep.splits import SPLITS, Split
 from rssam.amounts import counted

@@ -14,7 +14,8 @@ from data_prep.dataset import Dataset
 from data_prep.errors import DataError
 from data_prep.file_names import nfc
 from data_prep.images.masks import IGNORED
-from data_prep.manifest import MANIFEST_NAME, AffineCoefficients, Manifest, load_manifest
+from data_prep.manifest import AffineCoefficients, Manifest
+from data_prep.manifest_file import MANIFEST_NAME, load_manifest
 from data_prep.prepare.build import build, workplace
 from data_prep.prepare.pairs import Origin, Pair, PairSearch, bad_files
 from data_prep.prepare.reading import Reading

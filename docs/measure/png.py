@@ -20,7 +20,7 @@ from PIL import Image
 from torchvision.io import ImageReadMode, decode_image
 
 from data_prep.loading.torch_dataset import PreparedDataset
-from data_prep.manifest import load_manifest
+from data_prep.manifest_file import load_manifest
 
 
 def main() -> None:

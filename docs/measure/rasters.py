@@ -85,7 +85,7 @@ def resident(root: psutil.Popen) -> int:
 
 def row(folder: Path, name: str, side: int, workers: int) -> str:
     """Return a line of the table: the first call, which prepares, and the second, which verifies."""
-    from data_prep.manifest import load_manifest
+    from data_prep.manifest_file import load_manifest
 
     home = folder / f"home {name} {workers}"
     first, second = (cost(folder / name, home, workers) for _ in range(2))

@@ -15,7 +15,7 @@ from benchmarks.results.predictions import PREDICTIONS
 from benchmarks.results.result import Result
 from benchmarks.results.store import Store
 from data_prep.errors import DataError
-from data_prep.manifest import load_manifest
+from data_prep.manifest_file import load_manifest
 from data_prep.registry import find_dataset
 from reports.formatting import format_number
 from reports.render.html_figures import photograph
