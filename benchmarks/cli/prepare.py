@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -222,7 +223,7 @@ def _check(name: str, out: Path, workers: int, as_json: bool) -> None:
         card = examine(folder, manifest, workers, progress)
     paths = write_card(card, manifest, folder, out)
     if as_json:
-        print_json(card.to_json())
+        print_json(asdict(card))
     else:
         screen.print(f"{name}: {card.describe}", soft_wrap=True)
         for sentence in findings(card):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from PIL import Image
@@ -99,10 +99,6 @@ class Card:
     blank: tuple[str, ...]  # images of one colour
     empty: tuple[str, ...]  # masks without a pixel of any class
     rules: Mapping[str, str]
-
-    def to_json(self) -> dict[str, Any]:
-        """Return plain values for programs."""
-        return asdict(self)
 
 
 def examine(folder: Path, manifest: Manifest, workers: int, progress: Progress) -> Card:

@@ -11,7 +11,7 @@ from data_prep.images.place import pictures_of
 from data_prep.manifest import Manifest
 from data_prep.manifest_file import MANIFEST_NAME, load_manifest
 from data_prep.prepare.archive import READ, archives_within, opened_source
-from data_prep.prepare.build import build, workplace
+from data_prep.prepare.build import Preparation, build, workplace
 from data_prep.prepare.large_scenes import cut_pair, faults_of_pair
 from data_prep.prepare.layouts import Layout, NamedFiles
 from data_prep.prepare.pairs import NoPairs, Origin, PairSearch, find_pairs, hidden
@@ -76,7 +76,8 @@ def prepare_from(
 
     if (out / MANIFEST_NAME).exists():
         load_manifest(out, dataset.name)  # one that cannot be read is refused before a source of gigabytes is unpacked
-    with workplace(out, progress) as work, opened_source(source, work / "source", is_unpacked) as folder:
+    asked = Preparation(dataset, out, origin, workers, progress, skip_bad)
+    with workplace(asked), opened_source(source, asked.work / "source", is_unpacked) as folder:
         if origin == "source":
             refuse_marked(folder, source, dataset)
         try:
@@ -89,8 +90,8 @@ def prepare_from(
             return reading if isinstance(reading, Reading) else reading(search, progress)
 
         if (out / MANIFEST_NAME).exists():
-            return verify(dataset, choose, search, out, work, origin, workers, progress, skip_bad, faults_of_pair)
-        return build(dataset, choose(), search, out, work, origin, workers, progress, skip_bad, cut_pair)
+            return verify(asked, choose, search, faults_of_pair)
+        return build(asked, choose(), search, cut_pair)
 
 
 def _inner_archives(source: Path) -> str:
