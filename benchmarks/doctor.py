@@ -18,7 +18,7 @@ from benchmarks.needs import Need, data_need, needs
 from benchmarks.protocol.run import Run
 from benchmarks.results.home import Home
 from data_prep.errors import DataError
-from data_prep.manifest import load_manifest
+from data_prep.manifest_file import load_manifest
 from data_prep.registry import DATASETS
 from rssam.errors import UserError
 from rssam.files import require_writable

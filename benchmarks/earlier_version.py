@@ -10,7 +10,7 @@ from pathlib import Path
 from benchmarks.results.failed_run import read_failed_run
 from benchmarks.results.home import Home
 from benchmarks.results.json_files import MadeBy01, ResultDamaged
-from data_prep.manifest import MANIFEST_NAME, MOST_BYTES
+from data_prep.manifest_file import MANIFEST_NAME, MOST_BYTES
 from rssam.foreign_json import Unreadable, parse_json, read_bytes
 from rssam.weights.folder import CONTENT, WeightsDamaged, read_metadata
 

@@ -1,20 +1,16 @@
-"""Words for what went wrong: an exception as one sentence, and long lists of names cut short."""
+"""Words for what went wrong: an exception as one sentence."""
 
 from __future__ import annotations
 
 import errno
 import os
 import traceback
-from collections.abc import Sequence
 from pathlib import Path
 
 from rssam.errors import UserError
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _FORBIDDEN = (errno.EROFS, errno.EACCES, errno.EPERM)
-
-FAULTS_SHOWN = 20
-"""Names or faults that a message lists."""
 
 
 def explain(error: Exception, home: Path) -> tuple[str, str]:
@@ -42,9 +38,3 @@ def explain(error: Exception, home: Path) -> tuple[str, str]:
 def first_line(error: BaseException, without_text: str = "") -> str:
     """Return the first line of an exception's text, or `without_text` for an exception that has none."""
     return (str(error).strip().splitlines() or [without_text])[0]
-
-
-def shortened(names: Sequence[str], most: int = FAULTS_SHOWN) -> str:
-    """Return the names joined by commas, after the first `most` only how many more there are."""
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + more

@@ -19,7 +19,8 @@ from benchmarks.protocol.run_names import run_name
 from benchmarks.results.home import Home
 from benchmarks.results.store import Store
 from data_prep.errors import DataError, NotPrepared
-from data_prep.manifest import Manifest, load_manifest
+from data_prep.manifest import Manifest
+from data_prep.manifest_file import load_manifest
 from data_prep.registry import DATASETS
 from rssam.contract import Model, Task
 from rssam.errors import UserError

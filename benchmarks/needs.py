@@ -9,7 +9,7 @@ from pathlib import Path
 from benchmarks.protocol.run import Run
 from benchmarks.results.home import Home
 from data_prep.datasets.published import archive_names, find_file
-from data_prep.manifest import MANIFEST_NAME
+from data_prep.manifest_file import MANIFEST_NAME
 from data_prep.registry import PUBLICATIONS
 from rssam.weights.folder import WeightsFolder
 from rssam.weights.registry import WEIGHTS

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from data_prep.errors import DataError
     from data_prep.images.masks import Mask, binary_mask, colour_labels
     from data_prep.loading.torch_dataset import PreparedDataset
-    from data_prep.manifest import Entry, Manifest, load_manifest
+    from data_prep.manifest import Entry, Manifest
+    from data_prep.manifest_file import load_manifest
     from data_prep.prepare.layouts import Layout
     from data_prep.prepare.pairs import Origin
     from data_prep.prepare.pipeline import prepare_from
@@ -31,7 +32,8 @@ else:
             "data_prep.errors": ("DataError",),
             "data_prep.images.masks": ("Mask", "binary_mask", "colour_labels"),
             "data_prep.loading.torch_dataset": ("PreparedDataset",),
-            "data_prep.manifest": ("Entry", "Manifest", "load_manifest"),
+            "data_prep.manifest": ("Entry", "Manifest"),
+            "data_prep.manifest_file": ("load_manifest",),
             "data_prep.prepare.layouts": ("Layout",),
             "data_prep.prepare.pairs": ("Origin",),
             "data_prep.prepare.pipeline": ("prepare_from",),

@@ -13,8 +13,9 @@ from data_prep.datasets.folder import DECLARATION, Folder, load_folder
 from data_prep.datasets.folder_options import ClassMap, declare
 from data_prep.errors import DataError
 from data_prep.images.class_values import MaskValue
-from data_prep.manifest import Manifest, load_manifest
-from data_prep.prepare.convert import FitMode
+from data_prep.manifest import Manifest
+from data_prep.manifest_file import load_manifest
+from data_prep.prepare.reading import FitMode
 from data_prep.processes import Progress
 from data_prep.registry import BUILT_IN, find_dataset
 from data_prep.splits import Split, SplitRule

@@ -105,15 +105,6 @@ class Rule:
         except (KeyError, ValueError, TypeError):
             return " ".join([self.code, *(f"{name}={value}" for name, value in shown.items())])
 
-    def to_json(self) -> dict[str, Any]:
-        """Return plain values; `from_json` gives the same rule back."""
-        return {"code": self.code, "values": dict(self.values)}
-
-    @classmethod
-    def from_json(cls, raw: Mapping[str, Any]) -> Rule:
-        """Return a rule from JSON that is of the kind `RULES`."""
-        return cls(raw["code"], {name: deep_tuples(value) for name, value in raw["values"].items()})
-
 
 class _List(tuple[Any, ...]):
     """List of values that joins itself by the format specification: "{size:x}" gives 512x512."""
@@ -156,12 +147,20 @@ def sentences(rules: Rules) -> dict[str, str]:
 
 def rules_to_json(rules: Rules) -> dict[str, list[dict[str, Any]]]:
     """Return plain values; `rules_from_json` gives the same rules back."""
-    return {subject: [rule.to_json() for rule in given] for subject, given in rules.items()}
+    return {
+        subject: [{"code": rule.code, "values": dict(rule.values)} for rule in given]
+        for subject, given in rules.items()
+    }
 
 
 def rules_from_json(raw: Mapping[str, Any]) -> dict[str, tuple[Rule, ...]]:
     """Return rules from JSON that is of the kind `RULES`."""
-    return {subject: tuple(Rule.from_json(rule) for rule in given) for subject, given in raw.items()}
+    return {
+        subject: tuple(
+            Rule(rule["code"], {name: deep_tuples(value) for name, value in rule["values"].items()}) for rule in given
+        )
+        for subject, given in raw.items()
+    }
 
 
 def deep_tuples(value: Any) -> Any:

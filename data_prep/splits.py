@@ -50,15 +50,9 @@ def assign_splits(groups: Mapping[str, str], split_seed: int) -> dict[str, Split
     with room for it. Where no split has room, it goes to the split with most room left. The fractions are exact
     whenever every group has one member.
     """
-    members: dict[str, list[str]] = defaultdict(list)
-    for stem in sorted(groups, key=nfc):
-        members[groups[stem]].append(stem)
-    ordered = sorted(
-        members.values(), key=lambda stems: hashlib.sha256(f"{split_seed}:{nfc(stems[0])}".encode()).digest()
-    )
     room = dict(zip(SPLITS, exact_counts(len(groups)), strict=True))
     chosen: dict[str, Split] = {}
-    for stems in ordered:
+    for stems in _in_order(groups, groups, split_seed):
         fitting = [split for split in SPLITS if room[split] >= len(stems)]
         split = fitting[0] if fitting else max(SPLITS, key=lambda name: room[name])
         room[split] -= len(stems)
@@ -71,10 +65,7 @@ def deal_validation(splits: Mapping[str, Split], groups: Mapping[str, str]) -> d
 
     `groups` maps each stem to its group, which is never parted. The first group stays in train.
     """
-    members: dict[str, list[str]] = defaultdict(list)
-    for stem in sorted((stem for stem, split in splits.items() if split == "train"), key=nfc):
-        members[groups[stem]].append(stem)
-    ordered = sorted(members.values(), key=lambda stems: hashlib.sha256(f"0:{nfc(stems[0])}".encode()).digest())
+    ordered = _in_order([stem for stem, split in splits.items() if split == "train"], groups, 0)
     room = max(1, round(sum(map(len, ordered)) * FRACTIONS[1] / (FRACTIONS[0] + FRACTIONS[1])))
     dealt = dict(splits)
     for stems in ordered[1:]:
@@ -82,6 +73,14 @@ def deal_validation(splits: Mapping[str, Split], groups: Mapping[str, str]) -> d
             room -= len(stems)
             dealt.update(dict.fromkeys(stems, "val"))
     return dealt
+
+
+def _in_order(stems: Iterable[str], groups: Mapping[str, str], split_seed: int) -> list[list[str]]:
+    """Return the groups of stems by the SHA-256 of "seed:first stem", as no listing order decides."""
+    members: dict[str, list[str]] = defaultdict(list)
+    for stem in sorted(stems, key=nfc):
+        members[groups[stem]].append(stem)
+    return sorted(members.values(), key=lambda group: hashlib.sha256(f"{split_seed}:{nfc(group[0])}".encode()).digest())
 
 
 def joined(names: Sequence[str], pairs: Iterable[tuple[str, str]]) -> dict[str, str]:

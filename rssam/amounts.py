@@ -1,6 +1,11 @@
-"""Write counts and amounts of memory in words, alike in every message."""
+"""Write counts, long lists of names and amounts of memory in words, alike in every message."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+
+SHOWN = 20
+"""Names or faults that a message lists."""
 
 
 def counted(count: int, noun: str) -> str:
@@ -13,3 +18,9 @@ def format_bytes(count: float) -> str:
     if count >= 1 << 30:
         return f"{count / 2**30:.1f} GiB"
     return f"{count / 2**20:.0f} MiB" if count >= 1 << 20 else "below 1 MiB"
+
+
+def shortened(names: Sequence[str], most: int = SHOWN) -> str:
+    """Return the names joined by commas, after the first `most` only how many more there are."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more

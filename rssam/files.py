@@ -56,15 +56,10 @@ def require_writable(folder: Path, what: str) -> None:
         with tempfile.TemporaryFile(dir=there):
             pass
     except OSError as error:
-        raise UserError(not_writable(folder, error, what)) from error
-
-
-def not_writable(folder: Path, error: OSError, what: str) -> str:
-    """Return the sentence on a folder in which nothing can be written, with what to do."""
-    return (
-        f"{folder} cannot be written to ({error.strerror}), and {what} would be written there: copy what you need of "
-        "it to a folder of your own, or ask its owner"
-    )
+        raise UserError(
+            f"{folder} cannot be written to ({error.strerror}), and {what} would be written there: copy what you need "
+            "of it to a folder of your own, or ask its owner"
+        ) from error
 
 
 def write_atomic(path: Path, content: bytes, *, durable: bool = True) -> None:

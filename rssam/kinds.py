@@ -60,6 +60,11 @@ def whole(low: int, high: int) -> Leaf:
     return Leaf(f"a whole number from {low} to {high}", lambda value: type(value) is int and low <= value <= high)
 
 
+def row(words: str, length: int, item: Leaf) -> Leaf:
+    """Return the kind of lists of so many items of one kind."""
+    return Leaf(words, lambda value: isinstance(value, list) and len(value) == length and all(map(item.fits, value)))
+
+
 def name(longest: int) -> Leaf:
     """Return the kind of names that people give: one printable line, not blank."""
     return Leaf(

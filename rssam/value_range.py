@@ -18,6 +18,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from rssam.amounts import shortened
 from rssam.errors import UserError
 
 PERCENTILES = (2.0, 98.0)
@@ -212,8 +213,7 @@ def _disagreeing(found: str) -> RangeUnknown:
 
 
 def _listed(samples: Sequence[Sample]) -> str:
-    more = f" and {len(samples) - SHOWN} more" if len(samples) > SHOWN else ""
-    return ", ".join(sample.text for sample in samples[:SHOWN]) + more
+    return shortened([sample.text for sample in samples], SHOWN)
 
 
 def _together(samples: Sequence[Sample]) -> str:

@@ -29,6 +29,7 @@ ORDER: tuple[frozenset[str], ...] = tuple(
     data_prep.splits
     data_prep.plugins data_prep.processes data_prep.images
     data_prep.manifest
+    data_prep.manifest_file
     data_prep.dataset data_prep.loading data_prep.checks
     data_prep.synthetic
     data_prep.prepare

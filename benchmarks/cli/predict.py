@@ -10,8 +10,9 @@ import typer
 
 from benchmarks.cli.options import Json, OwnModel, RunOption, print_json, require_one, root, screen, warnings
 from benchmarks.execution.hardware import DeviceChoice
-from benchmarks.failures import first_line, shortened
+from benchmarks.failures import first_line
 from benchmarks.protocol.recipe import PRECISION_NAMES, PrecisionChoice
+from rssam.amounts import shortened
 from rssam.errors import UserError
 
 if TYPE_CHECKING:

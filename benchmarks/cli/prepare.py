@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -113,7 +114,7 @@ def prepare(
         _check(name, out_card or Home(root.home).data_card(name), workers or os.cpu_count() or 1, as_json)
         return
     from data_prep.datasets.folder_options import ClassMap
-    from data_prep.manifest import load_manifest
+    from data_prep.manifest_file import load_manifest
     from data_prep.registry import PUBLICATIONS, find_dataset
 
     options = ClassMap(
@@ -213,7 +214,7 @@ def _check(name: str, out: Path, workers: int, as_json: bool) -> None:
     from benchmarks.console.progress import data_progress
     from data_prep.checks.card import examine
     from data_prep.checks.card_markdown import findings, write_card
-    from data_prep.manifest import load_manifest
+    from data_prep.manifest_file import load_manifest
     from data_prep.registry import find_dataset
 
     folder = Home(root.home).dataset(name)
@@ -222,7 +223,7 @@ def _check(name: str, out: Path, workers: int, as_json: bool) -> None:
         card = examine(folder, manifest, workers, progress)
     paths = write_card(card, manifest, folder, out)
     if as_json:
-        print_json(card.to_json())
+        print_json(asdict(card))
     else:
         screen.print(f"{name}: {card.describe}", soft_wrap=True)
         for sentence in findings(card):

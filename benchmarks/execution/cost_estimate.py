@@ -22,7 +22,8 @@ from benchmarks.results.result import Result
 from benchmarks.results.store import read_results
 from benchmarks.speed.step_time import StepTime, read_step_time
 from data_prep.errors import NotPrepared
-from data_prep.manifest import Manifest, load_manifest
+from data_prep.manifest import Manifest
+from data_prep.manifest_file import load_manifest
 from data_prep.registry import DATASETS
 from data_prep.splits import SPLITS, exact_counts
 from rssam.contract import Model, Task

@@ -37,7 +37,8 @@ from benchmarks.training.rank_group import SingleProcess
 from benchmarks.training.reproducibility import seeded
 from data_prep.errors import DataError
 from data_prep.loading.torch_dataset import PreparedDataset
-from data_prep.manifest import Manifest, load_manifest
+from data_prep.manifest import Manifest
+from data_prep.manifest_file import load_manifest
 from data_prep.splits import Split
 from rssam.contract import encoder_rate
 from rssam.errors import UserError

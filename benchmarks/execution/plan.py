@@ -8,7 +8,7 @@ from benchmarks.execution.session import Session
 from benchmarks.protocol.run import ResolvedRun, Run, resolve_run
 from benchmarks.protocol.setting import Setting
 from benchmarks.protocol.targets import Item, replicates, systems, under
-from data_prep.manifest import load_manifest
+from data_prep.manifest_file import load_manifest
 from rssam.contract import Model
 from rssam.errors import UserError
 

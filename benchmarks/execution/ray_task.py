@@ -14,7 +14,7 @@ from benchmarks.execution.process_pool import SessionSettings, execute_keeping_n
 from benchmarks.execution.session import Session
 from benchmarks.protocol.run import ResolvedRun, resolve_run
 from benchmarks.signals import Stop
-from data_prep.manifest import load_manifest
+from data_prep.manifest_file import load_manifest
 from rssam.errors import UserError
 from rssam.files import sha256_file
 

@@ -13,7 +13,6 @@ from benchmarks.divergence import DivergedRate
 from benchmarks.execution.hardware import choose_precision
 from benchmarks.execution.observer import Observer
 from benchmarks.execution.run_status import StatusFiles
-from benchmarks.failures import FAULTS_SHOWN
 from benchmarks.protocol.custom import is_own
 from benchmarks.protocol.recipe import Precision, PrecisionChoice
 from benchmarks.protocol.run import ResolvedRun
@@ -25,7 +24,9 @@ from benchmarks.signals import Stop
 from benchmarks.tracking.tracker import Tracker
 from benchmarks.training.device_layout import Device
 from data_prep.errors import DataError
-from data_prep.manifest import Entry, Manifest, load_manifest, verify_files
+from data_prep.manifest import Entry, Manifest
+from data_prep.manifest_file import load_manifest, verify_files
+from rssam.amounts import SHOWN
 from rssam.errors import UserError
 from rssam.weights.folder import WeightsFolder
 
@@ -126,8 +127,8 @@ class Session:
 def require_unchanged(folder: Path, dataset: str, entries: Sequence[Entry]) -> None:
     """Raise DataError listing the prepared files of these entries whose digest is not that of the manifest."""
     if faults := verify_files(folder, entries):
-        shown = "".join(f"\n  {fault}" for fault in faults[:FAULTS_SHOWN])
-        more = f"\n  ... and {len(faults) - FAULTS_SHOWN} more" if len(faults) > FAULTS_SHOWN else ""
+        shown = "".join(f"\n  {fault}" for fault in faults[:SHOWN])
+        more = f"\n  ... and {len(faults) - SHOWN} more" if len(faults) > SHOWN else ""
         raise DataError(
             f"{len(faults)} prepared files of {dataset} are not as they were made:{shown}{more}\n"
             f"Delete {folder} and run: rssam-bench prepare {dataset} --source DIR"

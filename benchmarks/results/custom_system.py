@@ -12,7 +12,6 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from benchmarks.failures import shortened
 from benchmarks.protocol.custom import is_own
 from benchmarks.protocol.own_code import changed_files, source_digest, source_files
 from benchmarks.protocol.recipe import added
@@ -20,6 +19,7 @@ from benchmarks.protocol.run import ResolvedRun, canonical, from_json_value, to_
 from benchmarks.results.failed_run import FailedRun
 from benchmarks.results.result import Result
 from benchmarks.results.store import Store
+from rssam.amounts import shortened
 from rssam.contract import Model, Optimisation, Task, cli_options
 from rssam.errors import UserError
 

@@ -31,7 +31,7 @@ from benchmarks.training.evaluate import evaluate
 from benchmarks.training.loop import make_fabric
 from benchmarks.training.reproducibility import seeded
 from data_prep.errors import NotPrepared
-from data_prep.manifest import load_manifest
+from data_prep.manifest_file import load_manifest
 from rssam.contract import Task
 from rssam.errors import UserError
 from rssam.parameters import parameters_digest

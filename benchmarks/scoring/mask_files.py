@@ -22,7 +22,6 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from benchmarks.failures import shortened
 from benchmarks.scoring.encoding import Encoding
 from benchmarks.scoring.float_maps import read_values, threshold
 from data_prep.images.class_values import colour_codes, number_codes
@@ -30,6 +29,7 @@ from data_prep.images.decode import BadPicture
 from data_prep.images.masks import LISTED
 from data_prep.images.picture import Picture, read_labels
 from data_prep.images.source_file import SourceFile
+from rssam.amounts import shortened
 from rssam.contract import Colour
 
 READ = (".npy", ".png", ".tif", ".tiff")

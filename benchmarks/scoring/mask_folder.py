@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.failures import FAULTS_SHOWN, shortened
 from benchmarks.scoring.encoding import Encoding
 from benchmarks.scoring.mask_files import JPEG, READ, LabelFile, LabelReader, labels_of, resolve_encoding
 from benchmarks.scoring.test_images import ImagesToScore
@@ -18,7 +17,7 @@ from data_prep.file_names import nfc
 from data_prep.images.decode import BadPicture
 from data_prep.manifest import Entry
 from data_prep.processes import Progress
-from rssam.amounts import counted
+from rssam.amounts import SHOWN, counted, shortened
 from rssam.errors import UserError
 
 
@@ -163,9 +162,9 @@ def _all_wrong(
     parts = [f"{folder} cannot be scored on the {count} test images of {name} ({split}):"]
     if missing:
         parts.append(f"{len(missing)} without a file ({', '.join(READ)}): {shortened(missing)}")
-    parts += [f"{fault}" for fault in faults[:FAULTS_SHOWN]]
-    if len(faults) > FAULTS_SHOWN:
-        parts.append(f"... and {len(faults) - FAULTS_SHOWN} more files")
+    parts += [f"{fault}" for fault in faults[:SHOWN]]
+    if len(faults) > SHOWN:
+        parts.append(f"... and {len(faults) - SHOWN} more files")
     if foreign:
         parts.append(f"of no image of {name}: {shortened(foreign)}")
     if missing and foreign:

@@ -23,7 +23,8 @@ from benchmarks.results.predictions import PREDICTIONS
 from benchmarks.results.result import Result
 from benchmarks.results.store import Store
 from data_prep.errors import DataError
-from data_prep.manifest import Entry, load_manifest
+from data_prep.manifest import Entry
+from data_prep.manifest_file import load_manifest
 from data_prep.processes import Progress, map_in_processes
 from rssam.contract import IGNORE
 from rssam.files import require_writable, sha256_file

@@ -13,7 +13,6 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from benchmarks.failures import shortened
 from benchmarks.metrics.counts import Counts
 from benchmarks.protocol.registry import TITLES
 from benchmarks.results.home import Home
@@ -38,6 +37,7 @@ from data_prep.errors import DataError
 from data_prep.images.encode import take_every
 from data_prep.loading.torch_dataset import PreparedDataset
 from data_prep.processes import Progress
+from rssam.amounts import shortened
 from rssam.errors import UserError
 
 

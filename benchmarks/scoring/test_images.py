@@ -12,7 +12,8 @@ from benchmarks.results.data_record import shared_scenes
 from benchmarks.results.home import Home
 from data_prep.dataset import Dataset
 from data_prep.errors import DataError
-from data_prep.manifest import Entry, Manifest, load_manifest
+from data_prep.manifest import Entry, Manifest
+from data_prep.manifest_file import load_manifest
 from data_prep.registry import find_dataset
 from data_prep.splits import ImageSelection, SplitRule
 from rssam.contract import Task

@@ -21,7 +21,8 @@ from benchmarks.training.reproducibility import seeded
 from data_prep.errors import NotPrepared
 from data_prep.loading.decoded_cache import decoded
 from data_prep.loading.torch_dataset import PreparedDataset
-from data_prep.manifest import Entry, load_manifest
+from data_prep.manifest import Entry
+from data_prep.manifest_file import load_manifest
 from rssam.contract import Model, Task
 
 STEPS = 6

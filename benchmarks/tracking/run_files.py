@@ -21,7 +21,7 @@ from benchmarks.results.result import Result
 from benchmarks.tracking.pictures import draw_curves, strip
 from benchmarks.tracking.tracker import Warn
 from data_prep.errors import DataError
-from data_prep.manifest import load_manifest
+from data_prep.manifest_file import load_manifest
 from rssam.errors import UserError
 
 WriteAdapter = Callable[[Path, Any, Result], tuple[Any, Path]]

@@ -11,20 +11,21 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from statistics import NormalDist
 from typing import Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from data_prep.checks.fingerprints import Edges, fingerprint_all, require
+from data_prep.checks.fingerprints import Edges
 from data_prep.manifest import Entry
 from data_prep.processes import Progress
 from data_prep.splits import joined
 
 EdgesT = TypeVar("EdgesT", bound=Edges)
 Side = Literal["right", "below"]
+FACES: Mapping[Side, tuple[str, str]] = {"right": ("right", "left"), "below": ("bottom", "top")}
+"""The edge of a tile that looks to a side, and the edge that faces it in the neighbour."""
 
 SCALES = ((1, 31), (4, 127))
 """Fine and coarse detail: pixels by which an edge is smoothed (deviation of a Gaussian), and those over which its local
@@ -81,10 +82,9 @@ def find_seams(fingerprints: Mapping[str, Edges]) -> Seams:
     stems = sorted(fingerprints)
     accepted: list[Seam] = []
     refused: list[Seam] = []
-    for side in ("right", "below"):
-        for group in _by_length(stems, fingerprints, side):
-            first = np.stack([_edge(fingerprints[stem], side) for stem in group])
-            second = np.stack([_edge(fingerprints[stem], side, facing=True) for stem in group])
+    for side, faces in FACES.items():
+        for group in _by_length(stems, fingerprints, faces[0]):
+            first, second = (np.stack([getattr(fingerprints[stem], face) for stem in group]) for face in faces)
             mutual, others = _match(group, profiles(first), profiles(second), side)
             accepted += mutual
             refused += others
@@ -97,23 +97,11 @@ def find_seams(fingerprints: Mapping[str, Edges]) -> Seams:
     return Seams(_by_correlation(accepted), _by_correlation(refused)[:20])
 
 
-def with_scenes(
-    folder: Path, entries: Sequence[Entry], known: Mapping[str, Edges], workers: int, progress: Progress
-) -> tuple[Entry, ...]:
-    """Return the entries of a prepared folder with their scenes: the first stem of all that are joined by seams.
+def with_scenes(entries: Sequence[Entry], edges: Mapping[str, Edges], progress: Progress) -> tuple[Entry, ...]:
+    """Return entries with their scenes, from the edges of each stem: the first stem of all that are joined by seams.
 
-    Tiles of one picture or raster are joined whatever their edges show. Raises DataError if an image cannot be read.
-
-    Args:
-        folder: the prepared folder.
-        entries: its entries.
-        known: edges of images by stem; those of other images are read.
-        workers: threads that read.
-        progress: called after each image.
+    Tiles of one picture or raster are joined whatever their edges show.
     """
-    others = [entry for entry in entries if entry.stem not in known]
-    fingerprints = require(fingerprint_all(folder, others, workers, progress), others, folder)
-    edges = {**known, **{entry.stem: fingerprint for entry, fingerprint in zip(others, fingerprints, strict=True)}}
     progress(0, 1, "look for tiles that abut")
     seams = find_seams(representatives(entries, [edges[entry.stem] for entry in entries]))
     progress(1, 1, "look for tiles that abut")
@@ -211,18 +199,11 @@ def _two_largest(values: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.sort(np.partition(padded, -2, axis=0)[-2:], axis=0)[::-1]
 
 
-def _edge(edges: Edges, side: Side, *, facing: bool = False) -> NDArray[np.uint8]:
-    """Return the edge that looks to `side`, or the edge that faces it in the neighbour."""
-    if side == "right":
-        return edges.left if facing else edges.right
-    return edges.top if facing else edges.bottom
-
-
-def _by_length(stems: Sequence[str], fingerprints: Mapping[str, Edges], side: Side) -> Iterator[list[str]]:
+def _by_length(stems: Sequence[str], fingerprints: Mapping[str, Edges], face: str) -> Iterator[list[str]]:
     """Yield groups of at least two stems whose edges are of one length, so that they can be compared."""
     groups: dict[int, list[str]] = defaultdict(list)
     for stem in stems:
-        groups[len(_edge(fingerprints[stem], side))].append(stem)
+        groups[len(getattr(fingerprints[stem], face))].append(stem)
     yield from (group for _, group in sorted(groups.items()) if len(group) > 1)
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from PIL import Image
@@ -15,7 +15,8 @@ from data_prep.checks.adjacent_tiles import Seam, find_seams, representatives
 from data_prep.checks.duplicates import NearCopies, exact_copies, near_copies
 from data_prep.checks.fingerprints import fingerprint_all
 from data_prep.images.masks import IGNORED
-from data_prep.manifest import Entry, Manifest, verify_files
+from data_prep.manifest import Entry, Manifest
+from data_prep.manifest_file import verify_files
 from data_prep.processes import Progress, map_in_threads
 from data_prep.rules import sentences
 from data_prep.splits import SPLITS, Split, SplitRule
@@ -98,10 +99,6 @@ class Card:
     blank: tuple[str, ...]  # images of one colour
     empty: tuple[str, ...]  # masks without a pixel of any class
     rules: Mapping[str, str]
-
-    def to_json(self) -> dict[str, Any]:
-        """Return plain values for programs."""
-        return asdict(self)
 
 
 def examine(folder: Path, manifest: Manifest, workers: int, progress: Progress) -> Card:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 from data_prep.checks.adjacent_tiles import Seam
@@ -47,7 +48,7 @@ def write_card(card: Card, manifest: Manifest, folder: Path, out: Path) -> list[
             continue
         write_atomic(out / name, encode_picture(picture, "PNG"))
         paths.append(out / name)
-    write_atomic(out / "card.json", (json.dumps(card.to_json(), indent=1) + "\n").encode())
+    write_atomic(out / "card.json", (json.dumps(asdict(card), indent=1) + "\n").encode())
     write_atomic(out / "card.md", markdown(card, [path.name for path in paths]).encode())
     return [out / "card.md", out / "card.json", *paths]
 

@@ -47,11 +47,14 @@ class NearCopies:
     orientation: str
 
 
-def exact_copies(entries: Sequence[Entry]) -> tuple[tuple[Entry, ...], ...]:
-    """Return groups of at least two images with identical pixels, by first stem; tiles of one image count once."""
+def exact_copies(entries: Sequence[Entry], *, whole: bool = True) -> tuple[tuple[Entry, ...], ...]:
+    """Return groups of at least two images with identical pixels, by first stem.
+
+    Tiles of a `whole` image count once; otherwise each is an image.
+    """
     groups: dict[str, dict[str, Entry]] = defaultdict(dict)
     for entry in sorted(entries, key=lambda entry: entry.stem):
-        groups[entry.group].setdefault(entry.source, entry)
+        groups[entry.group].setdefault(entry.source if whole else entry.stem, entry)
     return tuple(tuple(group.values()) for _, group in sorted(groups.items()) if len(group) > 1)
 
 

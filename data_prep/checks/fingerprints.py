@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from data_prep.errors import DataError
 from data_prep.manifest import Entry
 from data_prep.processes import Progress, map_in_threads
 
@@ -61,15 +60,8 @@ def fingerprint(picture: Image.Image) -> Fingerprint:
     """Compute the edges and the thumbnail of an RGB image."""
     pixels = np.asarray(picture)
     small = picture.convert("L").resize((THUMBNAIL, THUMBNAIL), Image.Resampling.BOX)
-    edges = edges_of(pixels)
-    return Fingerprint(
-        left=edges.left,
-        right=edges.right,
-        top=edges.top,
-        bottom=edges.bottom,
-        thumbnail=np.asarray(small),
-        blank=bool((pixels == pixels[0, 0]).all()),
-    )
+    blank = bool((pixels == pixels[0, 0]).all())
+    return Fingerprint(**vars(edges_of(pixels)), thumbnail=np.asarray(small), blank=blank)
 
 
 def fingerprint_all(
@@ -86,14 +78,6 @@ def fingerprint_all(
         progress: called after each file.
     """
     return map_in_threads(lambda entry: _read(folder / entry.image), entries, workers, progress, "compare edges")
-
-
-def require(fingerprints: Sequence[Fingerprint | None], entries: Sequence[Entry], folder: Path) -> list[Fingerprint]:
-    """Return the fingerprints if none is missing. Raises DataError naming the files that cannot be read."""
-    missing = [entry.image for entry, result in zip(entries, fingerprints, strict=True) if result is None]
-    if missing:
-        raise DataError(f"{folder} holds files that cannot be read ({', '.join(missing[:8])}): run prepare again")
-    return [fingerprint for fingerprint in fingerprints if fingerprint is not None]
 
 
 def _read(path: Path) -> Fingerprint | None:

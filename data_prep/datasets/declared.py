@@ -24,6 +24,7 @@ from rssam.kinds import (
     matches,
     name,
     one_of,
+    row,
     whole,
 )
 
@@ -37,10 +38,6 @@ SHEET = ("name", "title", "version", "classes", "image_size", "average", "expect
 """What reports need of a data sheet."""
 
 
-def _row(words: str, length: int, item: Leaf) -> Leaf:
-    return Leaf(words, lambda value: isinstance(value, list) and len(value) == length and all(map(item.fits, value)))
-
-
 _MEMBERS = ("prepare", "synthesize")
 KINDS = {
     DECLARED: {
@@ -50,11 +47,11 @@ KINDS = {
         "title": name(LONGEST_TITLE),
         "version": whole(1, 2**53),
         "classes": [name(LONGEST_CLASS)],
-        "image_size": _row("height and width", 2, whole(1, 1 << 16)),
+        "image_size": row("height and width", 2, whole(1, 1 << 16)),
         "average": one_of("foreground", "classes"),
         "expected_pairs": (COUNT, None),
-        "official_sizes": (_row("three sizes", 3, COUNT), None),
-        "palette": [_row("a colour", 3, whole(0, 255))],
+        "official_sizes": (row("three sizes", 3, COUNT), None),
+        "palette": [row("a colour", 3, whole(0, 255))],
         "fields": Each(Leaf("the name of a field", lambda value: OPTION.fits(value) and value not in _MEMBERS), VALUE),
     }
 }

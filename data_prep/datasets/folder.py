@@ -20,17 +20,15 @@ from data_prep.images.class_values import MaskValue, ThresholdReader, ValueReade
 from data_prep.images.masks import IGNORED, Mask
 from data_prep.manifest import Manifest
 from data_prep.prepare.pairs import Origin, PairSearch
-from data_prep.prepare.reading import Reading
+from data_prep.prepare.reading import FitMode, Reading
 from data_prep.processes import Progress
 from data_prep.rules import deep_tuples, rule
 from rssam.contract import Colour
 from rssam.foreign_json import Unreadable, read_json
-from rssam.kinds import COUNT, LONGEST_CLASS, NUMBER, Leaf, fault, is_line, matches, one_of, whole
+from rssam.kinds import COUNT, LINE, LONGEST_CLASS, NUMBER, Leaf, fault, matches, one_of, row, whole
 
 if TYPE_CHECKING:
     from PIL import Image
-
-    from data_prep.prepare.convert import FitMode
 
 DECLARATION = "dataset.json"
 """The file beside the manifest that a data set of the user's own is known by."""
@@ -48,7 +46,10 @@ COLOURS: tuple[Colour, ...] = (
 SHADES = (1.0, 0.65, 0.4, 0.2)
 """How dark the colours are when they come round again."""
 
-_VALUE = (whole(0, 65535), Leaf("a colour", lambda value: isinstance(value, list) and _is_triple(value)))
+MOST_BANDS = (1 << 16) - 1
+"""Of a TIFF."""
+
+_VALUE = (whole(0, 65535), row("a colour", 3, whole(0, 255)))
 KINDS = {
     "name": Leaf("a name of small letters, digits, - and _", lambda value: matches(NAMES, value)),
     "classes": [Leaf("the name of a class", lambda value: matches(CLASS_NAMES, value))],
@@ -56,18 +57,15 @@ KINDS = {
     "background": (None, *_VALUE),
     "ignore": (None, *_VALUE),
     "fit": one_of("keep", "tile", "resize"),
-    "image_size": Leaf("height and width", lambda value: isinstance(value, list) and _is_size(value)),
+    "image_size": row("height and width", 2, whole(1, 1 << 16)),
     "version?": COUNT,
     "split?": one_of("folders", "lists", "ignored"),
-    "globs?": Leaf("two patterns of paths", lambda value: isinstance(value, list) and _are_globs(value)),
+    "globs?": row("two patterns of paths", 2, LINE),
     "threshold?": whole(1, 255),
-    "bands?": Leaf("three numbers of bands", lambda value: isinstance(value, list) and _are_bands(value)),
+    "bands?": row("three numbers of bands", 3, whole(1, MOST_BANDS)),
     "scale?": (one_of("0..1", "0..255"), Leaf("two numbers, the lower one first", lambda value: _is_scale(value))),
 }
 """Kinds of the fields of `dataset.json`."""
-
-MOST_BANDS = (1 << 16) - 1
-"""Of a TIFF."""
 
 MOST_CLASSES = len(COLOURS) * len(SHADES)
 
@@ -130,7 +128,7 @@ class Folder:
                 raise DataError(f"{out} holds the declaration of another package's data set: use another --name")
             raise DataError(
                 f"{out} was prepared with {_difference(earlier, self)}. Delete it and run prepare again, or use "
-                f"another --name.{_earlier_split(earlier, self)}"
+                f"another --name."
             )
         from data_prep.prepare.pipeline import prepare_from
 
@@ -219,24 +217,8 @@ def load_folder(folder: Path) -> Dataset:
         ) from error
 
 
-def _is_triple(value: list[Any]) -> bool:
-    return len(value) == 3 and all(whole(0, 255).fits(channel) for channel in value)
-
-
-def _is_size(value: list[Any]) -> bool:
-    return len(value) == 2 and all(whole(1, 1 << 16).fits(side) for side in value)
-
-
 def _is_scale(value: Any) -> bool:
     return isinstance(value, list) and len(value) == 2 and all(map(NUMBER.fits, value)) and value[0] < value[1]
-
-
-def _are_bands(value: list[Any]) -> bool:
-    return len(value) == 3 and all(whole(1, MOST_BANDS).fits(number) for number in value)
-
-
-def _are_globs(value: list[Any]) -> bool:
-    return len(value) == 2 and all(is_line(glob) for glob in value)
 
 
 def own_folders(data: Path) -> Iterable[Path]:
@@ -248,13 +230,6 @@ def _difference(earlier: Folder, declared: Folder) -> str:
     """Return the fields that differ in words: what they were, and what they are to be."""
     before, after = asdict(earlier), asdict(declared)
     return ", ".join(f"{name} {before[name]} (now {after[name]})" for name in before if before[name] != after[name])
-
-
-def _earlier_split(earlier: Folder, declared: Folder) -> str:
-    """Return what to know, as the end of a message, of a folder from before published splits were kept."""
-    if earlier.split is None and declared.split is not None:
-        return " Its pairs were dealt before published splits were kept; its runs stay valid for that split."
-    return ""
 
 
 def _shaded(number: int) -> Colour:

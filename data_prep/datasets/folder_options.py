@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 import yaml
 
@@ -20,11 +20,11 @@ from data_prep.images.bands import parse_bands
 from data_prep.images.class_values import MaskValue
 from data_prep.images.picture import stated_size
 from data_prep.prepare.archive import opened_source
-from data_prep.prepare.convert import FitMode
 from data_prep.prepare.pairs import NoPairs, Pair, find_pairs
+from data_prep.prepare.reading import FitMode
 from rssam.files import scratch_folder
 from rssam.foreign_json import MOST_DEPTH, Unreadable, read_bytes
-from rssam.kinds import LONGEST_CLASS, is_line, matches, one_of
+from rssam.kinds import LONGEST_CLASS, is_line, matches
 
 SIDE = 512
 """Side in pixels of tiles and of resized images, unless another is asked for."""
@@ -53,7 +53,6 @@ class ClassMap:
     name: str | None = None
     classes: tuple[tuple[str, MaskValue], ...] = ()
     ignore: MaskValue | None = None
-    average: Literal["foreground", "classes"] | None = None
     fit: FitMode | None = None
     side: int | None = None
     ignore_split: bool = False
@@ -93,7 +92,7 @@ def from_file(path: Path) -> ClassMap:
         raw = _read_yaml(path)
     except (OSError, ValueError, yaml.YAMLError) as error:
         raise BadDeclaration(f"{path} cannot be read as a class map ({' '.join(str(error).split())})") from error
-    keys = ("name", "classes", "ignore", "average", "fit", "side", "threshold", "scale", "bands")
+    keys = ("name", "classes", "ignore", "fit", "side", "threshold", "scale", "bands")
     if not isinstance(raw, dict) or set(raw) - set(keys):
         found = _shown(", ".join(map(str, raw))).strip("'") if isinstance(raw, dict) else type(raw).__name__
         raise BadDeclaration(f"{path}: expected the keys {', '.join(keys)}, found {found}")
@@ -108,14 +107,12 @@ def from_file(path: Path) -> ClassMap:
     for key, example in (("scale", "0,3000"), ("bands", "4,3,2")):
         if raw.get(key) is not None and not isinstance(raw[key], str):
             raise BadDeclaration(f"{path}: expected {key} as a text such as {example}, found {_shown(raw[key])}")
-    for key, choices in (("fit", ("tile", "resize")), ("average", ("foreground", "classes"))):
-        if raw.get(key) is not None and not one_of(*choices).fits(raw[key]):
-            raise BadDeclaration(f"{path}: expected {key} as one of {', '.join(choices)}, found {_shown(raw[key])}")
+    if raw.get("fit") not in (None, "tile", "resize"):
+        raise BadDeclaration(f"{path}: expected fit as one of tile, resize, found {_shown(raw['fit'])}")
     return ClassMap(
         name=None if raw.get("name") is None else str(raw["name"]),
         classes=tuple((str(item["name"]), _value(item["value"], f"{path}: {_class(item)}")) for item in classes),
         ignore=None if raw.get("ignore") is None else _value(raw["ignore"], f"{path}: ignore"),
-        average=raw.get("average"),
         fit=raw.get("fit"),
         side=raw.get("side"),
         threshold=raw.get("threshold"),
@@ -176,11 +173,6 @@ def declare(class_map: ClassMap, source: Path, taken: Sequence[str]) -> Folder:
         threshold=_threshold(class_map, classes),
         bands=None if class_map.bands is None else parse_bands(class_map.bands),
     )
-    if class_map.average not in (None, declared.average):
-        raise BadDeclaration(
-            f"expected average: {declared.average} for {len(classes)} class(es), found {class_map.average}: "
-            "foreground is the score of one class, classes the mean over several"
-        )
     measured = class_map.fit is None and class_map.side is None
     with (
         scratch_folder(Path(tempfile.gettempdir()), "rssam-bench-folder") as scratch,

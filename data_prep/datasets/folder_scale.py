@@ -11,6 +11,7 @@ from data_prep.images.bands import Bands
 from data_prep.images.value_sample import is_wide, sample_of
 from data_prep.prepare.pairs import Pair
 from data_prep.rules import Rule, rule
+from rssam.amounts import shortened
 from rssam.value_range import BYTES, SHOWN, UNIT, Sample, ValueRange, decide, percentiles
 
 Recognised = Literal["0..1", "0..255"]
@@ -45,9 +46,8 @@ def choose_scale(given: str | None, pairs: Sequence[Pair], bands: Bands | None =
         recognised = decide(samples).range
         return next((name for name, range_ in RECOGNISED.items() if range_ == recognised), None)
     if narrow or not wide:
-        more = f" and {len(narrow) - SHOWN} more" if len(narrow) > SHOWN else ""
         raise DataError(
-            f"--scale: expected images of more than 8 bits, found 8 bits in {', '.join(narrow[:SHOWN])}{more}; "
+            f"--scale: expected images of more than 8 bits, found 8 bits in {shortened(narrow, SHOWN)}; "
             + ("take those away" if wide else "run it without --scale")
         )
     range_ = percentiles(_samples(wide, bands), alike=True).range if given == AUTO else ValueRange.parsed(given)

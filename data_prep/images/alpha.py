@@ -20,13 +20,14 @@ class AlphaCount:
     full: int = 0
     between: int = 0
 
-    def add(self, alpha: NDArray[Any]) -> None:
-        """Count the pixels of a part."""
+    def add(self, alpha: NDArray[Any]) -> AlphaCount:
+        """Count the pixels of a part; return the count so far."""
         full = np.iinfo(alpha.dtype).max if alpha.dtype.kind in "iu" else 1
         none, opaque = int((alpha == 0).sum()), int((alpha == full).sum())
         self.none += none
         self.full += opaque
         self.between += alpha.size - none - opaque
+        return self
 
     def refuse_other(self, bands: int) -> None:
         """Raise BadPicture where most values are neither transparent nor opaque: that band is no alpha."""

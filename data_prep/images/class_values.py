@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from data_prep.images.decode import BadPicture
-from data_prep.images.masks import IGNORED, Mask, binary_mask, colour_name, listed, packed_colours
+from data_prep.images.masks import IGNORED, LISTED, Mask, binary_mask, colour_name, looked_up, packed_colours
+from rssam.amounts import shortened
 from rssam.contract import Colour
 
 TURNED = 0x0112
@@ -39,15 +40,14 @@ class ValueReader:
         in_colour = all(isinstance(value, tuple) for value in self.values)
         codes = colour_codes(picture) if in_colour else number_codes(picture)
         labels = {_code(value): label for value, label in self.values.items()}
-        present, places = np.unique(codes, return_inverse=True)
-        unknown = [code for code in present.tolist() if code not in labels]
+        name = colour_name if in_colour else str
+        mask, unknown = looked_up(codes, labels, name)
         if unknown:
-            expected = ", ".join(shown(value) for value in self.values)
-            names = listed([_name(code, in_colour) for code in unknown])
-            remedy = self._remedy(unknown, present.tolist(), in_colour)
+            expected = ", ".join(map(str, self.values))
+            names = shortened(list(map(name, unknown)), LISTED)
+            remedy = self._remedy(unknown, np.unique(codes).tolist(), in_colour)
             raise BadPicture(f"expected the declared values {expected}, found also {names}{remedy}")
-        by_place = np.array([labels[code] for code in present.tolist()], np.uint8)
-        return Mask(by_place[places.reshape(codes.shape)], tuple(_name(code, in_colour) for code in present.tolist()))
+        return mask
 
     def _remedy(self, unknown: Sequence[int], present: Sequence[int], in_colour: bool) -> str:
         """Return what to do about a class of another value, about greys as smoothing gives them, or nothing."""
@@ -121,14 +121,5 @@ def any_rgb(picture: Image.Image) -> NDArray[np.uint8]:
     return np.asarray(picture.convert("RGB"))
 
 
-def shown(value: MaskValue) -> str:
-    """Return a value in words: "255", or "(255, 120, 80)"."""
-    return str(value) if isinstance(value, int) else "({}, {}, {})".format(*value)
-
-
 def _code(value: MaskValue) -> int:
     return value if isinstance(value, int) else value[0] << 16 | value[1] << 8 | value[2]
-
-
-def _name(code: int, in_colour: bool) -> str:
-    return colour_name(code) if in_colour else str(code)

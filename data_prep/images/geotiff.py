@@ -25,9 +25,10 @@ from rasterio.io import DatasetReader, MemoryFile
 from rasterio.windows import Window
 
 from data_prep.images.decode import BadPicture
-from data_prep.images.masks import listed
+from data_prep.images.masks import LISTED
 from data_prep.images.place import Place
 from data_prep.images.tiff_header import MAGIC
+from rssam.amounts import shortened
 
 DRIVER = "GTiff"
 
@@ -185,14 +186,6 @@ def image_bands(raster: DatasetReader, named: Sequence[int] | None = None) -> li
     return bands if len(bands) == 1 else colour_bands(raster)
 
 
-def image_values(
-    raster: DatasetReader, window: Window | None = None, named: Sequence[int] | None = None
-) -> NDArray[np.generic]:
-    """Return the values [1 or 3, H, W] of an image, of its own type, see `image_bands`."""
-    values: NDArray[np.generic] = raster.read(image_bands(raster, named), window=window)
-    return values
-
-
 def image_of(raster: DatasetReader, pixels: NDArray[np.generic]) -> Image.Image:
     """Return bytes [1 or 3, H, W] as an image in RGB, grey or a palette. Raises BadPicture for wider values."""
     if pixels.dtype != np.uint8:
@@ -217,10 +210,12 @@ def label_pixels(
     no_number = np.isnan(values).any(axis=0) if values.dtype.kind == "f" else np.zeros(values.shape[1:], bool)
     seen = values[:, ~(no_number if empty is None else no_number | empty)]
     if (broken := seen[seen != np.rint(seen)]).size:
-        raise BadPicture(f"expected whole numbers, found {listed([f'{value:g}' for value in np.unique(broken)])}")
+        found = shortened([f"{value:g}" for value in np.unique(broken)], LISTED)
+        raise BadPicture(f"expected whole numbers, found {found}")
     limits = np.iinfo(np.int32)
     if (far := seen[(seen < limits.min) | (seen > limits.max)]).size:
-        raise BadPicture(f"expected numbers of a class, found {listed([f'{value:.0f}' for value in np.unique(far)])}")
+        found = shortened([f"{value:.0f}" for value in np.unique(far)], LISTED)
+        raise BadPicture(f"expected numbers of a class, found {found}")
     whole = np.clip(np.nan_to_num(values), limits.min, limits.max).astype(np.int32)
     small = whole.min() >= 0 and whole.max() <= 255
     missing = no_number if no_number.any() else None

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from data_prep.images.decode import BadPicture, without_warnings
+from rssam.amounts import shortened
 from rssam.contract import Colour
 
 THRESHOLD = 128
@@ -86,15 +88,21 @@ def colour_labels(picture: Image.Image, palette: Sequence[Colour]) -> Mask:
     if picture.mode not in ("P", "RGB"):
         # Class numbers without colours are refused: their order differs between published copies.
         raise BadPicture(f"expected labels as colours (RGB or palette), found mode {picture.mode}")
-    packed = packed_colours(picture)
-    colours, places = np.unique(packed, return_inverse=True)
     labels = {r << 16 | g << 8 | b: label for label, (r, g, b) in enumerate(palette)}
-    names = [colour_name(colour) for colour in colours.tolist()]
-    unknown = [name for name, colour in zip(names, colours.tolist(), strict=True) if colour not in labels]
+    mask, unknown = looked_up(packed_colours(picture), labels, colour_name)
     if unknown:
-        raise BadPicture(f"expected the colours of the {len(palette)} classes, found also {listed(unknown)}")
-    by_place = np.array([labels[colour] for colour in colours.tolist()], np.uint8)
-    return Mask(by_place[places.reshape(packed.shape)], tuple(names))
+        found = shortened(list(map(colour_name, unknown)), LISTED)
+        raise BadPicture(f"expected the colours of the {len(palette)} classes, found also {found}")
+    return mask
+
+
+def looked_up(codes: NDArray[Any], labels: Mapping[int, int], name: Callable[[int], str]) -> tuple[Mask, list[int]]:
+    """Return the mask of codes [H, W] that stand for labels, and the codes that stand for none; `name` words a code."""
+    present, places = np.unique(codes, return_inverse=True)
+    found: list[int] = present.tolist()
+    by_place = np.array([labels.get(code, IGNORED) for code in found], np.uint8)
+    mask = Mask(by_place[places.reshape(codes.shape)], tuple(map(name, found)))
+    return mask, [code for code in found if code not in labels]
 
 
 def numbered_labels(picture: Image.Image, first: int, classes: Sequence[int]) -> Mask:
@@ -111,7 +119,7 @@ def numbered_labels(picture: Image.Image, first: int, classes: Sequence[int]) ->
     unknown = [str(number) for number in present if table[number] == 255]
     if unknown:
         last = first + len(classes) - 1
-        raise BadPicture(f"expected class numbers {first} to {last}, found also {listed(unknown)}")
+        raise BadPicture(f"expected class numbers {first} to {last}, found also {shortened(unknown, LISTED)}")
     return Mask(table[numbers], tuple(map(str, present)))
 
 
@@ -119,7 +127,9 @@ def refuse_jpeg(picture: Image.Image) -> None:
     """Raise BadPicture listing the colours of labels stored as JPEG, which blurs each border into other classes."""
     if picture.format == "JPEG":
         colours = [colour_name(colour) for colour in np.unique(packed_colours(picture)).tolist()]
-        raise BadPicture(f"expected labels without loss (PNG), found JPEG, whose colours are {listed(colours)}")
+        raise BadPicture(
+            f"expected labels without loss (PNG), found JPEG, whose colours are {shortened(colours, LISTED)}"
+        )
 
 
 def packed_colours(picture: Image.Image) -> NDArray[np.uint32]:
@@ -133,9 +143,3 @@ def packed_colours(picture: Image.Image) -> NDArray[np.uint32]:
 def colour_name(colour: int) -> str:
     """Return a colour, given as one number, in words: "(255, 120, 80)"."""
     return f"({colour >> 16}, {colour >> 8 & 255}, {colour & 255})"
-
-
-def listed(values: Sequence[str]) -> str:
-    """Return the first LISTED values in words, and how many more there are."""
-    rest = f" and {len(values) - LISTED} more" if len(values) > LISTED else ""
-    return ", ".join(values[:LISTED]) + rest

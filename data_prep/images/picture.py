@@ -203,9 +203,7 @@ def _by_gdal(
     with geotiff.opened_content(content, driver) as raster:
         _refuse_huge(raster)
         if (alpha := geotiff.alpha_band(raster, named=bands)) is not None:
-            count = AlphaCount()
-            count.add(alpha)
-            count.refuse_other(raster.count)
+            AlphaCount().add(alpha).refuse_other(raster.count)
         picture = read_window(raster, labels=labels, value_range=value_range, bands=bands)
         return replace(picture, place=geotiff.place_of(raster))
 
@@ -223,7 +221,7 @@ def read_window(
 
     hidden, nodata = geotiff.without_data(raster, window, bands)
     if not labels:
-        values, outside = geotiff.image_values(raster, window, bands), 0
+        values, outside = raster.read(geotiff.image_bands(raster, bands), window=window), 0  # [1 or 3, H, W]
         if values.dtype != np.uint8 and value_range is not None:
             finite = np.isfinite(values).all(axis=0)
             hidden = hidden if finite.all() else ~finite if hidden is None else hidden | ~finite
@@ -273,8 +271,7 @@ def _visible(pixels: Image.Image, labels: bool, remedy: str) -> Picture:
         values = np.asarray(pixels)
         if labels:
             refuse_one_hot(values, remedy)
-        alpha = AlphaCount()
-        alpha.add(values[..., -1])
+        alpha = AlphaCount().add(values[..., -1])
         alpha.refuse_other(values.shape[-1])
         opaque = pixels.convert(pixels.mode[:-1])
         opaque.format = pixels.format

@@ -97,8 +97,11 @@ def world_file(path: Path) -> Place | None:
     return None
 
 
-def misplaced(image: Place | None, mask: Place | None, size: tuple[int, int]) -> str | None:
-    """Return why a mask of the image's `size` (height, width) does not lie on it, or None where either is unknown."""
+def misplaced(image: Place | None, mask: Place | None, size: tuple[int, int], mask_size: tuple[int, int]) -> str | None:
+    """Return why a mask does not lie on its image, by their sizes (height, width), and where both places are known."""
+    if mask_size != size:
+        found, expected = ("{1}x{0}".format(*shape) for shape in (mask_size, size))
+        return f"expected the size of its image, {expected}, found {found} (width x height)"
     if image is None or mask is None:
         return None
     if image.crs is not None and mask.crs is not None and image.crs != mask.crs:

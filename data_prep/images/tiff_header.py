@@ -57,15 +57,20 @@ class TiffHeader:
         return len(self.extra) == 1 and self.extra[0] in ALPHA
 
 
-def is_large(path: Path) -> bool:
-    """Return whether a file is a TIFF of more pixels than Pillow decodes; not if it cannot be read."""
+def tiff_header_of(path: Path) -> TiffHeader | None:
+    """Read the header of a file; None if it is no TIFF, or cannot be read."""
     try:
         if not path.is_file():  # a pipe would wait for ever
-            return False
+            return None
         with path.open("rb") as stream:
-            header = read_tiff_header(stream)
+            return read_tiff_header(stream)
     except (OSError, BadPicture):
-        return False
+        return None
+
+
+def is_large(path: Path) -> bool:
+    """Return whether a file is a TIFF of more pixels than Pillow decodes; not if it cannot be read."""
+    header = tiff_header_of(path)
     return header is not None and header.size[0] * header.size[1] > MOST_PIXELS
 
 

@@ -8,25 +8,22 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from data_prep.images.decode import PNG_BITS, UNDECODABLE, BadPicture, is_deep_png
-from data_prep.images.tiff_header import read_tiff_header
+from data_prep.images.decode import PNG_BITS, UNDECODABLE, is_deep_png
+from data_prep.images.tiff_header import tiff_header_of
 from rssam.value_range import Sample, sampled_places
 
 
 def is_wide(path: Path) -> bool | None:
     """Return whether an image has other values than bytes, by its header; None if that cannot be read."""
+    if path.suffix.lower() in (".tif", ".tiff"):
+        header = tiff_header_of(path)
+        return None if header is None else header.bits > 8 or not header.unsigned
     try:
         if not path.is_file():  # a pipe would wait for ever
             return None
-        if path.suffix.lower() == ".png":
-            return _is_deep_png(path)
-        if path.suffix.lower() not in (".tif", ".tiff"):
-            return False
-        with path.open("rb") as stream:
-            header = read_tiff_header(stream)
-    except (OSError, BadPicture):
+        return path.suffix.lower() == ".png" and _is_deep_png(path)
+    except OSError:
         return None
-    return None if header is None else header.bits > 8 or not header.unsigned
 
 
 def _is_deep_png(path: Path) -> bool:

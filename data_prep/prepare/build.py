@@ -7,6 +7,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -16,41 +17,58 @@ from data_prep.checks.fingerprints import unpacked
 from data_prep.dataset import Dataset
 from data_prep.errors import DataError
 from data_prep.images.masks import LISTED
-from data_prep.manifest import MANIFEST_NAME, Entry, Manifest, save_manifest
-from data_prep.prepare.convert import Faults, Job, Record
+from data_prep.manifest import Entry, Manifest
+from data_prep.manifest_file import MANIFEST_NAME, save_manifest
+from data_prep.prepare.convert import Faults, Job, Record, make_job
 from data_prep.prepare.finalize import clipped_rules, finalize_entries, no_data_rules
 from data_prep.prepare.pairs import Origin, PairSearch, bad_files, kinds, shown
-from data_prep.prepare.reading import Reading, make_job
+from data_prep.prepare.reading import Reading
 from data_prep.processes import Progress, map_in_processes
 from data_prep.rules import as_rules
 from rssam.files import write_atomic
 
-PairOutcome = Record | tuple[Record, ...] | Faults
+PairOutcome = tuple[Record, ...] | Faults
 """What becomes of a pair: one prepared picture, several tiles or none, or the reasons why it cannot be used."""
-
 
 DIED = "a worker process ended abruptly (out of memory?). Run again with --workers 1; finished images are kept."
 
 
+@dataclass(frozen=True)
+class Preparation:
+    """Call of `Dataset.prepare` whose source is known: what becomes of it, and by how many processes."""
+
+    dataset: Dataset
+    out: Path  # the prepared folder
+    origin: Origin  # whether the source is real or synthetic
+    workers: int
+    progress: Progress  # called while long work runs
+    skip_bad: bool  # leave out pairs with a bad file, unless no other is left
+
+    @property
+    def work(self) -> Path:
+        """Return the hidden folder beside `out` for unfinished work."""
+        return self.out.with_name(f".{self.out.name}.partial")
+
+
 @contextmanager
-def workplace(out: Path, progress: Progress) -> Iterator[Path]:
-    """Lock and yield a hidden folder beside `out` for unfinished work, for one process at a time.
+def workplace(asked: Preparation) -> Iterator[None]:
+    """Lock the folder of unfinished work for one process at a time.
 
     It survives errors and kills, so that the next call resumes the work. Raises DataError if the disk is full.
     """
-    work = out.with_name(f".{out.name}.partial")
+    out = asked.out
     lock = FileLock(out.with_name(f".{out.name}.lock"))
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        _acquire(lock, progress)
-        yield work
+        _acquire(lock, asked.progress)
+        yield
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise DataError(f"no space left on the disk to prepare {out}: free some and run again") from error
         raise
     finally:
         with suppress(OSError):
-            work.rmdir()  # only if empty
+            asked.work.rmdir()  # only if empty
         lock.release()
 
 
@@ -63,55 +81,40 @@ def _acquire(lock: FileLock, progress: Progress) -> None:
 
 
 def build(
-    dataset: Dataset,
-    reading: Reading,
-    search: PairSearch,
-    out: Path,
-    work: Path,
-    origin: Origin,
-    workers: int,
-    progress: Progress,
-    skip_bad: bool,
-    prepare_pair: Callable[[Job], PairOutcome],
+    asked: Preparation, reading: Reading, search: PairSearch, prepare_pair: Callable[[Job], PairOutcome]
 ) -> Manifest:
-    """Prepare all pairs below `work`, then rename the whole to `out`; return its manifest.
+    """Prepare all pairs below `asked.work`, then rename the whole to `asked.out`; return its manifest.
 
-    Raises DataError listing every bad file, or if all masks show the same single label; finished pairs stay below
-    `work` then.
+    Raises DataError listing every bad file, or if all masks show the same single label; finished pairs stay then.
 
     Args:
-        dataset: the declaration.
+        asked: what is prepared; its folder is not there yet.
         reading: how its pictures are decoded.
         search: the pairs of the source, and its faults.
-        out: the prepared folder, not there yet.
-        work: the folder of unfinished work, see `workplace`.
-        origin: whether the source is real or synthetic.
-        workers: processes.
-        progress: called after each pair.
-        skip_bad: leave out pairs with a bad file, unless no other is left.
         prepare_pair: called in a worker with each job.
     """
+    dataset, out, work, progress = asked.dataset, asked.out, asked.work, asked.progress
     if out.exists() and not (out.is_dir() and not any(out.iterdir())):
         raise DataError(f"{out} was not made by prepare: it has no {MANIFEST_NAME}. Move it away and run again.")
     prepared = work / "prepared"
     jobs = [make_job(dataset, reading, pair, work) for pair in search.pairs]
     records: list[Record] = []
     faults = list(search.faults)
-    with closing(map_in_processes(prepare_pair, jobs, min(workers, len(jobs)), DIED)) as outcomes:
+    with closing(map_in_processes(prepare_pair, jobs, min(asked.workers, len(jobs)), DIED)) as outcomes:
         for done, (pair, outcome) in enumerate(zip(search.pairs, outcomes, strict=True), start=1):
             if isinstance(outcome, Faults):
-                faults += outcome.lines
+                faults += outcome.args
             elif pair.stem not in search.ambiguous:
-                records += outcome if isinstance(outcome, tuple) else (outcome,)
+                records += outcome
             progress(done, len(jobs), "prepare")
-    if faults and not skip_bad:
+    if faults and not asked.skip_bad:
         raise bad_files(faults)
     _refuse_emptied(search, records, faults)
     _refuse_uniform(dataset, reading, records)
 
     entries, split_rules = finalize_entries(records, search.published_splits, whole=not search.in_tiles)
     edges = {record.entry.stem: unpacked(record.edges, record.entry.size) for record in records}
-    entries = with_scenes(prepared, entries, edges, workers, progress)
+    entries = with_scenes(entries, edges, progress)
     rules = {**as_rules(reading.rules), "split": split_rules}
     if no_data := no_data_rules(records):
         rules["mask"] = (*rules.get("mask", ()), *no_data)
@@ -122,7 +125,7 @@ def build(
         version=dataset.version,
         classes=dataset.classes,
         image_size=dataset.image_size,
-        origin=origin,
+        origin=asked.origin,
         expected_pairs=dataset.expected_pairs,
         without_mask=search.without_mask,
         rules=rules,

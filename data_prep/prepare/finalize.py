@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from data_prep.checks.duplicates import exact_copies
 from data_prep.images.masks import IGNORED
 from data_prep.manifest import Entry
 from data_prep.prepare.convert import Record
@@ -60,7 +61,7 @@ def drawn_rules(entries: Sequence[Entry], whole: bool) -> tuple[Rule, ...]:
     rules = [rule("stem-hash", percent=FRACTIONS, counts=counts)]
     if whole and any(entry.tile_of is not None for entry in entries):
         rules.append(rule("tiles-together"))
-    if shared := _copies(entries, whole):
+    if shared := exact_copies(entries, whole=whole):
         rules.append(rule("copies-together", images=sum(map(len, shared)), groups=len(shared)))
     return (*rules, rule("exact-counts", counts=exact)) if len(rules) > 1 else tuple(rules)
 
@@ -69,7 +70,7 @@ def published_rules(entries: Sequence[Entry]) -> tuple[Rule, ...]:
     """Return the rules of a split that came with the data."""
     # hashed: part of every run key
     rules = [rule("published-split", counts=_sizes(entries))]
-    if shared := _copies(entries, whole=True):
+    if shared := exact_copies(entries):
         parted = sum(len({entry.split for entry in group}) > 1 for group in shared)
         rules.append(rule("copies-parted", images=sum(map(len, shared)), groups=len(shared), parted=parted))
     return tuple(rules)
@@ -79,11 +80,3 @@ def _sizes(entries: Sequence[Entry]) -> tuple[int, ...]:
     """Return the number of entries in train, val and test."""
     sizes = Counter(entry.split for entry in entries)
     return tuple(sizes[split] for split in SPLITS)
-
-
-def _copies(entries: Sequence[Entry], whole: bool) -> list[list[Entry]]:
-    """Return the groups of at least two identical images; a `whole` image cut into tiles counts once."""
-    groups: dict[str, dict[str, Entry]] = defaultdict(dict)
-    for entry in entries:
-        groups[entry.group].setdefault((whole and entry.tile_of) or entry.stem, entry)
-    return [list(group.values()) for group in groups.values() if len(group) > 1]

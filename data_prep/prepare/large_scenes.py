@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import deque
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
@@ -18,7 +19,7 @@ from data_prep.images.picture import read_window, refuse_unfit
 from data_prep.images.place import misplaced
 from data_prep.images.source_file import digest_of
 from data_prep.images.tiff_header import is_large, read_tiff_header
-from data_prep.prepare.convert import Faults, Job, Record, faults_of, finished_records
+from data_prep.prepare.convert import Faults, Job, Record, decode_pair, finished_records, read_source
 from data_prep.prepare.resize_or_tile import Piece, corners, cut, keep, padded
 from data_prep.prepare.tiles import tile_stem
 
@@ -27,10 +28,6 @@ if TYPE_CHECKING:  # rasterio is slow to import
 
 CACHE = 128 << 20
 """Bytes of decoded blocks that GDAL keeps in a process: those of strips serve a whole row of tiles."""
-
-
-class _Fault(Exception):
-    """Raised for a scene that cannot be used, with the file's name."""
 
 
 @dataclass
@@ -50,48 +47,48 @@ class _Seen:
 
 def cut_pair(job: Job) -> tuple[Record, ...] | Faults:
     """Write the pictures that a pair becomes, see `cut`; a large scene is cut by windows."""
-    if not _large(job):
-        return cut(job)
     try:
-        with _named(job.pair.image_name):
-            image_digest = digest_of(job.pair.image)
-        with _named(job.pair.mask_name):
-            digests = image_digest, digest_of(job.pair.mask)
-        if records := finished_records(job, digests):
-            return records
-        seen = _Seen()
-        return keep(job, _pieces(job, digests, seen), seen.complete)
-    except _Fault as fault:
-        return Faults((str(fault),))
+        return _cut_scene(job) if _large(job) else cut(job)
+    except Faults as faults:
+        return faults
 
 
 def faults_of_pair(job: Job) -> tuple[str, ...]:
-    """Return what is wrong with the files of a pair, see `faults_of`; of a large scene too."""
-    if job.fit is None or not _large(job):
-        return faults_of(job)
+    """Return what is wrong with the files of a pair: read and decode them fully, and write nothing."""
     try:
-        for _ in _pieces(job, ("", ""), _Seen()):
-            pass
-    except _Fault as fault:
-        return (str(fault),)
+        if _large(job):
+            deque(_pieces(job, ("", ""), _Seen()), maxlen=0)
+        else:
+            decode_pair(job, read_source(job))
+    except Faults as faults:
+        return faults.args
     return ()
 
 
+def _cut_scene(job: Job) -> tuple[Record, ...]:
+    with _named(job.pair.image_name):
+        image_digest = digest_of(job.pair.image)
+    with _named(job.pair.mask_name):
+        digests = image_digest, digest_of(job.pair.mask)
+    seen = _Seen()
+    return finished_records(job, digests) or keep(job, _pieces(job, digests, seen), seen.complete)
+
+
 def _large(job: Job) -> bool:
-    return any(map(is_large, (job.pair.image, job.pair.mask)))
+    return job.reading.fit is not None and any(map(is_large, (job.pair.image, job.pair.mask)))
 
 
 @contextmanager
 def _named(name: str) -> Iterator[None]:
-    """Raise a fault with the file's name for what is wrong with it."""
+    """Raise Faults with the file's name for what is wrong with it."""
     from data_prep.images.geotiff import GDAL_ERRORS  # rasterio is slow to import
 
     try:
         yield
     except BadPicture as bad:
-        raise _Fault(f"{name}: {bad}") from bad
+        raise Faults(f"{name}: {bad}") from bad
     except (*GDAL_ERRORS, OSError) as error:
-        raise _Fault(f"{name}: cannot be decoded ({error.__cause__ or error})") from error
+        raise Faults(f"{name}: cannot be decoded ({error.__cause__ or error})") from error
 
 
 def _pieces(job: Job, digests: tuple[str, str], seen: _Seen) -> Iterator[Piece]:
@@ -99,25 +96,26 @@ def _pieces(job: Job, digests: tuple[str, str], seen: _Seen) -> Iterator[Piece]:
     import rasterio  # slow to import
     from rasterio.windows import Window
 
-    from data_prep.images.geotiff import alpha_band
+    from data_prep.images.geotiff import alpha_band, place_of
 
-    pair = job.pair
+    pair, values, bands = job.pair, job.reading.value_range, job.reading.bands
     with rasterio.Env(GDAL_CACHEMAX=CACHE), ExitStack() as stack:
         with _named(pair.image_name):
             raster = stack.enter_context(_opened(job, pair.image))
         with _named(pair.mask_name):
             drawn = stack.enter_context(_opened(job, pair.mask, labels=True))
-            _refuse_other_place(raster, drawn)
+            if elsewhere := misplaced(place_of(raster), place_of(drawn), raster.shape, drawn.shape):
+                raise BadPicture(elsewhere)
         for top, left in corners(raster.shape, job.image_size):
             bottom, right = min(top + job.image_size[0], raster.height), min(left + job.image_size[1], raster.width)
             window = Window(left, top, right - left, bottom - top)
             with _named(pair.image_name):
-                picture = read_window(raster, window, labels=False, value_range=job.value_range, bands=job.bands)
+                picture = read_window(raster, window, labels=False, value_range=values, bands=bands)
                 image = black_where(any_rgb(picture.pixels), picture.without_data)
-                if (alpha := alpha_band(raster, window, job.bands)) is not None:
+                if (alpha := alpha_band(raster, window, bands)) is not None:
                     seen.alpha.add(alpha)
             with _named(pair.mask_name):
-                mask, changed = labels_of(read_window(drawn, window, labels=True), job.read_mask)
+                mask, changed = labels_of(read_window(drawn, window, labels=True), job.reading.read_mask)
                 mask, more = ignored_where(mask, picture.without_data)
                 if (alpha := alpha_band(drawn, window)) is not None:
                     seen.mask_alpha.add(alpha)
@@ -151,7 +149,7 @@ def _opened(job: Job, path: Path, *, labels: bool = False) -> DatasetReader:
         header = read_tiff_header(stream)
     if header is None:
         raise BadPicture("expected a GeoTIFF, as its pair is a scene of that kind; run: gdal_translate OLD NEW.tif")
-    if job.fit != "tile":
+    if job.reading.fit != "tile":
         height, width = header.size
         raise BadPicture(f"expected a picture, found a scene of {width}x{height} pixels; cut it: --fit tile")
     refuse_unfit(header, labels=labels, by_gdal=True)
@@ -159,13 +157,3 @@ def _opened(job: Job, path: Path, *, labels: bool = False) -> DatasetReader:
     if wrong := too_large_block(raster):
         raise BadPicture(wrong)
     return raster
-
-
-def _refuse_other_place(raster: DatasetReader, drawn: DatasetReader) -> None:
-    from data_prep.images.geotiff import place_of
-
-    if drawn.shape != raster.shape:
-        found, expected = ("{1}x{0}".format(*shape) for shape in (drawn.shape, raster.shape))
-        raise BadPicture(f"expected the size of its image, {expected}, found {found} (width x height)")
-    if elsewhere := misplaced(place_of(raster), place_of(drawn), raster.shape):
-        raise BadPicture(elsewhere)

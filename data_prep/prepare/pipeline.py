@@ -8,10 +8,10 @@ from pathlib import Path, PurePosixPath
 from data_prep.dataset import Dataset
 from data_prep.errors import DataError
 from data_prep.images.place import pictures_of
-from data_prep.manifest import MANIFEST_NAME, Manifest, load_manifest
+from data_prep.manifest import Manifest
+from data_prep.manifest_file import MANIFEST_NAME, load_manifest
 from data_prep.prepare.archive import READ, archives_within, opened_source
-from data_prep.prepare.build import build, workplace
-from data_prep.prepare.convert import convert
+from data_prep.prepare.build import Preparation, build, workplace
 from data_prep.prepare.large_scenes import cut_pair, faults_of_pair
 from data_prep.prepare.layouts import Layout, NamedFiles
 from data_prep.prepare.pairs import NoPairs, Origin, PairSearch, find_pairs, hidden
@@ -19,6 +19,7 @@ from data_prep.prepare.reading import Reading
 from data_prep.prepare.verify import verify
 from data_prep.processes import Progress
 from data_prep.synthetic.marker import MARKER, refuse_marked
+from rssam.amounts import shortened
 
 
 def prepare_from(
@@ -75,7 +76,8 @@ def prepare_from(
 
     if (out / MANIFEST_NAME).exists():
         load_manifest(out, dataset.name)  # one that cannot be read is refused before a source of gigabytes is unpacked
-    with workplace(out, progress) as work, opened_source(source, work / "source", is_unpacked) as folder:
+    asked = Preparation(dataset, out, origin, workers, progress, skip_bad)
+    with workplace(asked), opened_source(source, asked.work / "source", is_unpacked) as folder:
         if origin == "source":
             refuse_marked(folder, source, dataset)
         try:
@@ -88,10 +90,8 @@ def prepare_from(
             return reading if isinstance(reading, Reading) else reading(search, progress)
 
         if (out / MANIFEST_NAME).exists():
-            return verify(dataset, choose, search, out, work, origin, workers, progress, skip_bad, faults_of_pair)
-        chosen = choose()
-        prepare_pair = cut_pair if chosen.fit else convert
-        return build(dataset, chosen, search, out, work, origin, workers, progress, skip_bad, prepare_pair)
+            return verify(asked, choose, search, faults_of_pair)
+        return build(asked, choose(), search, cut_pair)
 
 
 def _inner_archives(source: Path) -> str:
@@ -99,7 +99,7 @@ def _inner_archives(source: Path) -> str:
     names = archives_within(source)
     if not names:
         return ""
-    listed = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+    listed = shortened(names, 3)
     if source.is_dir() and names[0].lower().endswith(READ):
         return f". It holds {listed}: give the archive itself, --source {source / names[0]}"
     return f". It holds {listed}: unpack what is inside and give the folder"

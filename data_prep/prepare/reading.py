@@ -4,19 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
-from data_prep.dataset import Dataset
 from data_prep.images.masks import Mask
-from data_prep.prepare.pairs import Pair
-from data_prep.rules import DeclaredRules, as_rules, rules_to_json
+from data_prep.rules import DeclaredRules
 from rssam.value_range import ValueRange
 
 if TYPE_CHECKING:
     from PIL import Image
 
-    from data_prep.prepare.convert import FitMode, Job
+FitMode = Literal["keep", "tile", "resize"]
 
 
 @dataclass(frozen=True)
@@ -41,28 +38,7 @@ class Reading:
     expected: str  # what masks hold, for the message where all of them show one and the same label
     remedy: str
     shrink: bool = False  # whether images of a whole multiple of the prepared size are shrunk, or refused
-    fit: FitMode | None = None  # where images may have any size: how they come to the prepared one
+    fit: FitMode | None = None  # where images may have any size: how they come to that one, see `resize_or_tile`
     value_range: ValueRange | None = None  # of images of more than 8 bits, what becomes 0 and 255
     bands: tuple[int, ...] | None = None  # of images, read as red, green and blue; None: as declared, or the first
     extra_files: Mapping[str, str] = field(default_factory=dict)  # of the prepared folder: name and text
-
-
-def make_job(dataset: Dataset, reading: Reading, pair: Pair, work: Path) -> Job:
-    """Return the job of one pair for a worker; prepared files and records go below `work`."""
-    from data_prep.prepare.convert import Job
-
-    return Job(
-        pair=pair,
-        out=work / "prepared",
-        record=work / "records" / f"{pair.stem}.json",
-        rule=f"{dataset.name} {dataset.version} {rules_to_json(as_rules(reading.rules))} {dict(reading.extra_files)}",
-        image_size=dataset.image_size,
-        shrink=reading.shrink,
-        palette=dataset.palette,
-        image_kinds=reading.image_kinds,
-        mask_kinds=reading.mask_kinds,
-        read_mask=reading.read_mask,
-        fit=reading.fit,
-        value_range=reading.value_range,
-        bands=reading.bands,
-    )

@@ -1,10 +1,11 @@
-"""Bring images of any size to one size: keep them, cut them into tiles, or resize them, by a declared rule."""
+"""Bring images to one size: keep, shrink or resize them, or cut them into tiles, by a declared rule; and write them."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,20 +15,13 @@ from data_prep.checks.fingerprints import edges_of
 from data_prep.images import encode
 from data_prep.images.masks import IGNORED
 from data_prep.manifest import AffineCoefficients, Entry
-from data_prep.prepare.convert import (
-    Faults,
-    FitMode,
-    Job,
-    Record,
-    decode_pair,
-    finished_records,
-    label_colours,
-    read_source,
-    share_of_classes,
-    write_files,
-)
+from data_prep.prepare.convert import DecodedPair, Job, Record, decode_pair, finished_records, read_source
 from data_prep.prepare.tiles import tile_stem
+from rssam.contract import Colour
 from rssam.files import write_atomic
+
+BLACK: Colour = (0, 0, 0)
+"""The background of a binary task."""
 
 
 @dataclass(frozen=True)
@@ -42,46 +36,20 @@ class Piece:
     source_size: tuple[int, int]  # (height, width)
     pixel_digest: str  # pieces that share it are one group
     no_data: int  # see `Record`, of the whole pair
-    tile_of: str | None  # stem of the source pair where that has several pieces
+    tile_of: str | None = None  # stem of the source pair where that has several pieces
+    native: NDArray[np.uint8] | None = None  # labels 0 and 1 at the source's own resolution, where it was shrunk
     crs: str | None = None  # see `Entry`
     transform: AffineCoefficients | None = None
     outside: int = 0  # see `Record`, of the whole image
 
 
-def cut(job: Job) -> tuple[Record, ...] | Faults:
-    """Write the pictures that a pair becomes under `job.fit` and their records, or reuse those of an interrupted run.
+def cut(job: Job) -> tuple[Record, ...]:
+    """Write the pictures that a pair becomes and their records, or reuse those of an interrupted run.
 
-    Raises DataError only if the disk is full; bad source files come back as faults.
+    Raises Faults for bad source files, DataError only if the disk is full.
     """
     source = read_source(job)
-    if isinstance(source, Faults):
-        return source
-    if records := finished_records(job, source.digests):
-        return records
-    decoded = decode_pair(job, source)
-    if isinstance(decoded, Faults):
-        return decoded
-    image, mask, source_stem = decoded.image, decoded.mask, job.pair.stem
-    digest = encode.pixel_digest(image)  # of the whole image, so that its tiles are one group
-    size = (image.shape[0], image.shape[1])
-    return keep(
-        job,
-        (
-            Piece(
-                stem,
-                tile,
-                labels,
-                mask.values,
-                source.digests,
-                size,
-                digest,
-                decoded.no_data,
-                source_stem if stem != source_stem else None,
-                outside=decoded.outside,
-            )
-            for stem, tile, labels in _pieces(source_stem, image, mask.labels, job.image_size, job.fit)
-        ),
-    )
+    return finished_records(job, source.digests) or keep(job, _pieces(job, decode_pair(job, source), source.digests))
 
 
 def keep(
@@ -93,35 +61,45 @@ def keep(
     """
     written = [_write(job, piece) for piece in pieces]
     records = tuple(map(finished, written))
-    write_atomic(job.record, json.dumps([asdict(record) for record in records]).encode())  # last: it vouches for files
+    # Last, because a record vouches for its files; a power cut may spoil it, and then the pair is done again.
+    write_atomic(job.record, json.dumps([asdict(record) for record in records]).encode(), durable=False)
     return records
 
 
-def _pieces(
-    stem: str, image: NDArray[np.uint8], labels: NDArray[np.uint8], size: tuple[int, int], fit: FitMode | None
-) -> Iterator[tuple[str, NDArray[np.uint8], NDArray[np.uint8]]]:
-    """Yield stem, image [H, W, 3] and labels [H, W] of every prepared picture of `size` (height, width)."""
-    if fit == "tile":
+def _pieces(job: Job, decoded: DecodedPair, digests: tuple[str, str]) -> Iterator[Piece]:
+    """Yield every prepared picture of a pair."""
+    image, labels, native = decoded.image, decoded.mask.labels, None
+    if decoded.factor > 1:
+        image, native = encode.average_area(image, decoded.factor), labels
+        labels = encode.take_every(labels, decoded.factor)
+    stem, size = job.pair.stem, job.image_size
+    whole = Piece(
+        stem=stem,
+        image=image,
+        labels=labels,
+        values=decoded.mask.values,
+        digests=digests,
+        source_size=(decoded.image.shape[0], decoded.image.shape[1]),
+        pixel_digest=encode.pixel_digest(image),  # of the whole image, so that its tiles are one group
+        no_data=decoded.no_data,
+        native=native,
+        outside=decoded.outside,
+    )
+    if job.reading.fit == "tile":
         for top, left in corners(image.shape[:2], size):
+            window = slice(top, top + size[0]), slice(left, left + size[1])
+            tile, tile_labels = padded(image[window], labels[window], size)
             # Every image gets the suffix, also one of a single tile: no two images can then give the same stem.
-            yield tile_stem(stem, top, left), *tile(image, labels, (top, left), size)
-    elif fit == "resize":
-        yield stem, resized(image, size), nearest(labels, size)
+            yield replace(whole, stem=tile_stem(stem, top, left), image=tile, labels=tile_labels, tile_of=stem)
+    elif job.reading.fit == "resize":
+        yield replace(whole, image=resized(image, size), labels=nearest(labels, size))
     else:
-        yield stem, image, labels
+        yield whole
 
 
 def corners(image_size: tuple[int, int], size: tuple[int, int]) -> list[tuple[int, int]]:
     """Return (top, left) of the tiles of `size` (height, width) that cover an image of `image_size`, row by row."""
     return [(top, left) for top in range(0, image_size[0], size[0]) for left in range(0, image_size[1], size[1])]
-
-
-def tile(
-    image: NDArray[np.uint8], labels: NDArray[np.uint8], corner: tuple[int, int], size: tuple[int, int]
-) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """Cut the tile of `size` (height, width) at `corner` (top, left), padded where it leaves the image."""
-    rows, columns = (slice(start, start + side) for start, side in zip(corner, size, strict=True))
-    return padded(image[rows, columns], labels[rows, columns], size)
 
 
 def padded(
@@ -152,26 +130,29 @@ def _write(job: Job, piece: Piece) -> Record:
     """Write one prepared picture and its labels below `job.out`."""
     stem, image, labels = piece.stem, piece.image, piece.labels
     binary = len(job.palette) == 1
-    colours = label_colours(job)
-    if job.fit is not None:  # one palette for all labels of a user's own data set
+    colours = (BLACK, *job.palette) if binary else job.palette
+    if job.reading.fit is not None:  # one palette for all labels of a user's own data set
         colours = encode.whole_palette(colours)
-    (image_path, image_digest), (mask_path, mask_digest) = write_files(
-        job.out,
-        {
-            f"images/{stem}.png": encode.encode_image(image),
-            f"masks/{stem}.png": encode.encode_labels(labels, colours),
-        },
-    )
-    kept = labels != IGNORED
+    files = {
+        f"images/{stem}.png": encode.encode_image(image),
+        f"masks/{stem}.png": encode.encode_labels(labels, colours),
+    }
+    if piece.native is not None:
+        files[f"native_masks/{stem}.png"] = encode.encode_bits(piece.native)
+    for relative, content in files.items():
+        write_atomic(job.out / relative, content)
+    digests = {relative: hashlib.sha256(content).hexdigest() for relative, content in files.items()}
+    (image_path, mask_path, *native), kept = files, labels != IGNORED
+    native_path = native[0] if native else None
     entry = Entry(
         stem=stem,
         split="train",
         image=image_path,
         mask=mask_path,
-        native_mask=None,
-        image_sha256=image_digest,
-        mask_sha256=mask_digest,
-        native_mask_sha256=None,
+        native_mask=native_path,
+        image_sha256=digests[image_path],
+        mask_sha256=digests[mask_path],
+        native_mask_sha256=None if native_path is None else digests[native_path],
         source_image_sha256=piece.digests[0],
         source_mask_sha256=piece.digests[1],
         source_size=piece.source_size,
@@ -184,6 +165,15 @@ def _write(job: Job, piece: Piece) -> Record:
         tile_of=piece.tile_of,
         labelled=float(kept.mean()),
     )
-    occurring = tuple(np.unique(labels[kept]).tolist())
+    counts = Image.fromarray(labels if piece.native is None else piece.native).histogram()
+    occurring = tuple(label for label, count in enumerate(counts) if count and label != IGNORED)
     edges = edges_of(image).packed()
     return Record(job.rule, entry, piece.pixel_digest, occurring, piece.values, edges, piece.no_data, piece.outside)
+
+
+def share_of_classes(labels: NDArray[np.uint8], binary: bool) -> float:
+    """Return the share of labelled pixels that belong to a class; without a background those are all."""
+    kept = labels != IGNORED
+    labelled = int(kept.sum())
+    belonging = int((kept & (labels > 0)).sum()) if binary else labelled
+    return belonging / labelled if labelled else 0.0

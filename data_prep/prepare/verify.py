@@ -5,30 +5,24 @@ from __future__ import annotations
 import shutil
 from collections import Counter
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
-from data_prep.dataset import Dataset
 from data_prep.errors import DataError
 from data_prep.images.source_file import digest_of
-from data_prep.manifest import Manifest, load_manifest, skipped_name, verify_files
-from data_prep.prepare.convert import Job
-from data_prep.prepare.pairs import Origin, Pair, PairSearch, bad_files, shown
-from data_prep.prepare.reading import Reading, make_job
+from data_prep.manifest import Manifest, skipped_name
+from data_prep.manifest_file import load_manifest, verify_files
+from data_prep.prepare.build import Preparation
+from data_prep.prepare.convert import Job, make_job
+from data_prep.prepare.pairs import Pair, PairSearch, bad_files, shown
+from data_prep.prepare.reading import Reading
 from data_prep.processes import Progress, map_in_threads
 from data_prep.splits import SPLITS, Split
 from rssam.amounts import counted
 
 
 def verify(
-    dataset: Dataset,
+    asked: Preparation,
     choose_reading: Callable[[], Reading],
     search: PairSearch,
-    out: Path,
-    work: Path,
-    origin: Origin,
-    workers: int,
-    progress: Progress,
-    skip_bad: bool,
     faults_of: Callable[[Job], tuple[str, ...]],
 ) -> Manifest:
     """Return the manifest of a folder prepared earlier; write nothing.
@@ -36,17 +30,12 @@ def verify(
     Raises DataError if the folder was made from another source or by other rules, or if its files were changed.
 
     Args:
-        dataset: the declaration.
-        choose_reading: returns how its pictures are decoded; called with `skip_bad` only.
+        asked: what was prepared; its folder of unfinished work is removed.
+        choose_reading: returns how its pictures are decoded; called where bad files may have been left out.
         search: the pairs of the source, and its faults.
-        out: the prepared folder.
-        work: the folder of unfinished work, removed.
-        origin: whether the source is real or synthetic.
-        workers: threads.
-        progress: called after each file.
-        skip_bad: whether bad files may have been left out.
         faults_of: returns what is wrong with the files of a pair that was left out.
     """
+    dataset, out, work, progress, skip_bad = asked.dataset, asked.out, asked.work, asked.progress, asked.skip_bad
     manifest = load_manifest(out, dataset.name)
     found, expected = f"{manifest.dataset} {manifest.version}", f"{dataset.name} {dataset.version}"
     if found != expected:
@@ -65,10 +54,10 @@ def verify(
         reading = choose_reading()
         jobs = [make_job(dataset, reading, pair, work) for pair in search.pairs]
         usable, source_faults = _usable_pairs(manifest, search, jobs, faults_of)
-    differences = [*_differences(manifest, usable, workers, progress), *_other_faults(manifest, source_faults)]
+    differences = [*_differences(manifest, usable, asked.workers, progress), *_other_faults(manifest, source_faults)]
     differences += _other_split(manifest, search)
-    if manifest.origin != origin:
-        differences.insert(0, f"origin: {manifest.origin} there, {origin} here")
+    if manifest.origin != asked.origin:
+        differences.insert(0, f"origin: {manifest.origin} there, {asked.origin} here")
     if differences:
         prepared, in_source = len({entry.source for entry in manifest.entries}), len(set(map(_source, usable)))
         raise DataError(

@@ -14,8 +14,9 @@ from data_prep.dataset import Dataset
 from data_prep.errors import DataError
 from data_prep.file_names import nfc
 from data_prep.images.masks import IGNORED
-from data_prep.manifest import MANIFEST_NAME, AffineCoefficients, Manifest, load_manifest
-from data_prep.prepare.build import build, workplace
+from data_prep.manifest import AffineCoefficients, Manifest
+from data_prep.manifest_file import MANIFEST_NAME, load_manifest
+from data_prep.prepare.build import Preparation, build, workplace
 from data_prep.prepare.pairs import Origin, Pair, PairSearch, bad_files
 from data_prep.prepare.reading import Reading
 from data_prep.prepare.tiles import LabelRaster, Tile, tile_counts, tile_stem
@@ -62,7 +63,8 @@ def prepare_rasters(
         progress: called while long work runs.
         skip_bad: leave out rasters with bad headers or labels, and tiles that cannot be read.
     """
-    with workplace(out, progress) as work:
+    asked = Preparation(dataset, out, origin, workers, progress, skip_bad)
+    with workplace(asked):
         if origin == "source":
             refuse_marked(source, source, dataset)
         earlier = load_manifest(out, dataset.name) if (out / MANIFEST_NAME).exists() else None
@@ -87,11 +89,9 @@ def prepare_rasters(
         try:
             if earlier is None:
                 search = PairSearch(tuple(pairs), 0, tuple(faults))
-                return build(dataset, declared, search, out, work, origin, workers, progress, skip_bad, cut_tile)
+                return build(asked, declared, search, cut_tile)
             search = PairSearch(_expected(pairs, earlier, rules, out), 0, tuple(faults))
-            return verify(
-                dataset, lambda: declared, search, out, work, origin, workers, progress, skip_bad, faults_of_tile
-            )
+            return verify(asked, lambda: declared, search, faults_of_tile)
         finally:
             close_rasters()
 

@@ -21,7 +21,7 @@ def cut_tile(job: Job) -> tuple[Record, ...] | Faults:
     try:
         pixels = read_tile(tile)
     except BadPicture as bad:
-        return Faults((str(bad),))
+        return Faults(str(bad))
     if pixels is None:
         return ()
     piece = Piece(

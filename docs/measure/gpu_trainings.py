@@ -22,7 +22,7 @@ from benchmarks.training.checkpoint import Checkpoints
 from benchmarks.training.loop import Listener, make_fabric, train
 from data_prep.errors import NotPrepared
 from data_prep.loading.torch_dataset import PreparedDataset
-from data_prep.manifest import load_manifest
+from data_prep.manifest_file import load_manifest
 from data_prep.registry import find_dataset
 from rssam.contract import Task
 

@@ -25,7 +25,7 @@ from benchmarks.training.optimizer import make_optimizer
 from benchmarks.training.reproducibility import seeded
 from data_prep.loading.decoded_cache import decoded
 from data_prep.loading.torch_dataset import PreparedDataset
-from data_prep.manifest import load_manifest
+from data_prep.manifest_file import load_manifest
 from rssam.config import RSSAM
 from rssam.contract import Task
 

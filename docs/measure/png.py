@@ -19,7 +19,7 @@ from torchvision.io import ImageReadMode, decode_image
 from turns import say, take_turns
 
 from data_prep.loading.torch_dataset import PreparedDataset
-from data_prep.manifest import load_manifest
+from data_prep.manifest_file import load_manifest
 
 
 def main() -> None:

@@ -113,8 +113,8 @@ def measure_throughput(folder: Path, device: str, batch: int, rounds: int, tiles
 
     from rssam.config import RSSAM
     from rssam.inference.raster_input import RasterSource
-    from rssam.inference.sliding_window import read_tiles
     from rssam.inference.tile_grid import Grid
+    from rssam.inference.tile_reading import read_tiles
 
     size = TILE + (tiles - 1) * (TILE - OVERLAP)
     path, out = folder / "raster.tif", folder / "map.tif"

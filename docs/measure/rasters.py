@@ -47,7 +47,7 @@ def write_raster(folder: Path, side: int, blocks: dict[str, Any]) -> None:
 
 def row(folder: Path, name: str, side: int, workers: int) -> str:
     """Return a line of the table: the first call, which prepares, and the second, which verifies."""
-    from data_prep.manifest import load_manifest
+    from data_prep.manifest_file import load_manifest
 
     home = folder / f"home {name} {workers}"
     command = [sys.executable, "-m", "benchmarks.cli", "--home", str(home), "prepare", "whu"]

@@ -27,7 +27,8 @@ from benchmarks.results.submission import Submission
 from data_prep.datasets.declared import declared_json
 from data_prep.datasets.folder import DECLARATION, Folder
 from data_prep.errors import DataError
-from data_prep.manifest import Manifest, load_manifest
+from data_prep.manifest import Manifest
+from data_prep.manifest_file import load_manifest
 from data_prep.registry import BUILT_IN, find_dataset
 from reports.bundle.documents import documents
 from reports.bundle.failures import failure_files, failures_of_tables

@@ -18,7 +18,8 @@ from benchmarks.results.result import Result
 from benchmarks.results.store import Store
 from data_prep.dataset import Dataset
 from data_prep.errors import DataError
-from data_prep.manifest import Entry, Manifest, load_manifest
+from data_prep.manifest import Entry, Manifest
+from data_prep.manifest_file import load_manifest
 from data_prep.registry import find_dataset
 from reports.select.comparable import ResultGroup, comparable_groups
 from reports.select.figures import as_table, datasets, figure_settings, remedy

@@ -13,7 +13,7 @@ from benchmarks.results.home import Home
 from benchmarks.results.pixels import Picture, read_pair
 from benchmarks.results.result import Result
 from data_prep.errors import DataError
-from data_prep.manifest import load_manifest
+from data_prep.manifest_file import load_manifest
 from data_prep.registry import find_dataset
 from reports.figures.examples import predicted, tested_entries
 from reports.formatting import format_number

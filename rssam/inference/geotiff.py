@@ -7,10 +7,9 @@ compared, because GDAL reports a full disk late. Imports no torch.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from xml.etree import ElementTree
 
 import numpy as np
 import rasterio.shutil
@@ -79,8 +78,7 @@ def write_cog(partial: PartialOutput, layer: str, georeference: Georeference, st
         style: band names, tags and colours.
         out: the file.
     """
-    virtual_raster = partial.folder / f"{layer}.vrt"
-    virtual_raster.write_bytes(_describe(partial, layer, georeference, style))
+    virtual_raster = _describe(partial, layer, georeference, style)
     resampling = "nearest" if style.palette is not None else "average"
     try:
         rasterio.shutil.copy(virtual_raster, out, driver="COG", overview_resampling=resampling, **COG)
@@ -114,54 +112,33 @@ def _compare(partial: PartialOutput, layer: str, out: Path) -> None:
                 raise OSError(f"rows {top} to {bottom - 1} read back differently")
 
 
-def _describe(partial: PartialOutput, layer: str, georeference: Georeference, style: LayerStyle) -> bytes:
-    """Return a GDAL virtual raster (XML) of the layer with its georeference and style."""
-    root = ElementTree.Element("VRTDataset", rasterXSize=str(partial.width), rasterYSize=str(partial.height))
-    if georeference.crs is not None:
-        ElementTree.SubElement(root, "SRS").text = georeference.crs.to_wkt()
-    if georeference.transform is not None:
-        ElementTree.SubElement(root, "GeoTransform").text = ", ".join(map(repr, georeference.transform.to_gdal()))
-    _add_points(root, georeference)
-    _add_tags(root, style.tags)
-    bands = partial.layers[layer]
-    for number, name in enumerate(style.names, start=1):
-        band = ElementTree.SubElement(
-            root, "VRTRasterBand", dataType="Byte", band=str(number), subClass="VRTRawRasterBand"
-        )
-        ElementTree.SubElement(band, "Description").text = name
-        ElementTree.SubElement(band, "NoDataValue").text = str(IGNORE)
+def _describe(partial: PartialOutput, layer: str, georeference: Georeference, style: LayerStyle) -> Path:
+    """Write a GDAL virtual raster of the layer, with its georeference and style; return its path."""
+    path, width, bands = partial.folder / f"{layer}.vrt", partial.width, partial.layers[layer]
+    # Bytes row by row, in a row band by band. GDAL's own format for that, ENVI, refuses a file of one byte.
+    described = "".join(
+        f'<VRTRasterBand dataType="Byte" band="{band + 1}" subClass="VRTRawRasterBand">'
+        f'<SourceFilename relativeToVRT="1">{partial.path(layer).name}</SourceFilename>'
+        f"<ImageOffset>{band * width}</ImageOffset><PixelOffset>1</PixelOffset>"
+        f"<LineOffset>{bands * width}</LineOffset></VRTRasterBand>"
+        for band in range(bands)
+    )
+    path.write_text(
+        f'<VRTDataset rasterXSize="{width}" rasterYSize="{partial.height}">{described}</VRTDataset>', "ascii"
+    )
+    with open_quietly(path, "r+") as raster:
+        raster.nodata = IGNORE
+        raster.descriptions = style.names
+        raster.update_tags(**style.tags)
+        if georeference.crs is not None:
+            raster.crs = georeference.crs
+        if georeference.transform is not None:
+            raster.transform = georeference.transform
+        if georeference.points:
+            raster.gcps = list(georeference.points), georeference.points_crs or CRS()
         if style.scale is not None:
-            ElementTree.SubElement(band, "Scale").text = repr(style.scale)
+            raster.scales = [style.scale] * bands
         if style.palette is not None:
-            ElementTree.SubElement(band, "ColorInterp").text = "Palette"
-            _add_palette(band, style.palette)
-        ElementTree.SubElement(band, "SourceFilename", relativeToVRT="1").text = partial.path(layer).name
-        # Bytes row by row, in a row band by band. GDAL's own format for that, ENVI, refuses a file of one byte.
-        steps = {"ImageOffset": (number - 1) * partial.width, "PixelOffset": 1, "LineOffset": bands * partial.width}
-        for name, step in steps.items():
-            ElementTree.SubElement(band, name).text = str(step)
-    return ElementTree.tostring(root)
-
-
-def _add_points(root: ElementTree.Element, georeference: Georeference) -> None:
-    if not georeference.points:
-        return
-    projection = {} if georeference.points_crs is None else {"Projection": georeference.points_crs.to_wkt()}
-    points = ElementTree.SubElement(root, "GCPList", projection)
-    for number, point in enumerate(georeference.points, start=1):
-        place = {"Pixel": point.col, "Line": point.row, "X": point.x, "Y": point.y, "Z": point.z or 0.0}
-        ElementTree.SubElement(points, "GCP", {"Id": str(number), **{key: repr(at) for key, at in place.items()}})
-
-
-def _add_tags(root: ElementTree.Element, tags: Mapping[str, str]) -> None:
-    group = ElementTree.SubElement(root, "Metadata")
-    for key, value in tags.items():
-        ElementTree.SubElement(group, "MDI", key=key).text = value
-
-
-def _add_palette(band: ElementTree.Element, palette: Sequence[Colour]) -> None:
-    table = ElementTree.SubElement(band, "ColorTable")
-    for label in range(IGNORE + 1):
-        red, green, blue = palette[label] if label < len(palette) else (0, 0, 0)
-        shown = {"c1": red, "c2": green, "c3": blue, "c4": 0 if label == IGNORE else 255}
-        ElementTree.SubElement(table, "Entry", {name: str(value) for name, value in shown.items()})
+            clear = {IGNORE: (0, 0, 0, 0)}
+            raster.write_colormap(1, dict.fromkeys(range(IGNORE), (0, 0, 0)) | dict(enumerate(style.palette)) | clear)
+    return path

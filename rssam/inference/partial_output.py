@@ -12,8 +12,8 @@ import errno
 import json
 import os
 import shutil
-from collections.abc import Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO
@@ -80,22 +80,19 @@ class PartialOutput(AbstractContextManager["PartialOutput"]):
 
     def append(self, rows: Mapping[str, NDArray[np.uint8]]) -> None:
         """Add rows [bands, n, width] to every layer. Raises UserError if the disk is full."""
-        try:
+        with self._full_disk_named():
             for name, values in rows.items():
                 self._files[name].write(np.ascontiguousarray(values.transpose(1, 0, 2)).data)  # [n, bands, width]
-        except OSError as error:
-            raise self._full(error) from error
         self._appended += next(iter(rows.values())).shape[1]
 
     def commit(self) -> None:
         """Bring all rows appended so far to the disk, and note their number. Raises UserError if it is full."""
-        try:
+        with self._full_disk_named():
             for file in self._files.values():
                 file.flush()
                 os.fsync(file.fileno())
-        except OSError as error:
-            raise self._full(error) from error
-        self._note(self._appended)
+        note = {"digest": self.digest, "rows": self._appended}
+        write_durable(self.folder / NOTE, json.dumps(note).encode())
         self.written = self._appended
 
     def read(self, name: str, top: int, bottom: int) -> NDArray[np.uint8]:
@@ -130,13 +127,15 @@ class PartialOutput(AbstractContextManager["PartialOutput"]):
                 path.unlink()
         return rows if usable else 0
 
-    def _note(self, rows: int) -> None:
-        write_durable(self.folder / NOTE, json.dumps({"digest": self.digest, "rows": rows}).encode())
-
-    def _full(self, error: OSError) -> Exception:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-            return error
-        return UserError(
-            f"no space left on the disk while writing {self.folder}: {self.written} of {self.height} rows are kept; "
-            "free some and run the same command again"
-        )
+    @contextmanager
+    def _full_disk_named(self) -> Iterator[None]:
+        """Raise UserError for a full disk."""
+        try:
+            yield
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                raise
+            raise UserError(
+                f"no space left on the disk while writing {self.folder}: {self.written} of {self.height} rows are "
+                "kept; free some and run the same command again"
+            ) from error

@@ -235,11 +235,11 @@ class RasterSource(AbstractContextManager["RasterSource"]):
             raise BadRaster(f"{self.path} cannot be decoded in {where} ({reason})") from error
 
 
-def open_quietly(path: Path) -> DatasetReader:
-    """Open a raster, without a warning if it has no georeference."""
+def open_quietly(path: Path, mode: str = "r") -> Any:
+    """Open a raster in a mode of rasterio, without a warning if it has no georeference."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
-        return rasterio.open(path)
+        return rasterio.open(path, mode)
 
 
 def _opened(path: Path) -> DatasetReader:
@@ -247,7 +247,7 @@ def _opened(path: Path) -> DatasetReader:
     if not path.is_file():
         raise BadRaster(f"{path} is {'a folder' if path.is_dir() else 'not there'}: expected an image file")
     try:
-        raster = open_quietly(path)
+        raster: DatasetReader = open_quietly(path)
     except RasterioError as error:
         raise BadRaster(
             f"{path} is no image that GDAL {rasterio.__gdal_version__} can open ({error}): expected GeoTIFF, VRT, "

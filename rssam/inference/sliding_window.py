@@ -9,9 +9,8 @@ Not in the paper, which predicts ready tiles only.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import dataclass
 from typing import Literal, Protocol
 
 import numpy as np
@@ -23,6 +22,7 @@ from rssam.contract import IGNORE
 from rssam.errors import UserError
 from rssam.inference.threads import run_stages
 from rssam.inference.tile_grid import Grid, Ring
+from rssam.inference.tile_reading import Source, Tiles, read_tiles
 
 Symmetries = Literal["none", "flips", "all"]
 TURNS: dict[Symmetries, tuple[tuple[int, bool], ...]] = {
@@ -32,24 +32,8 @@ TURNS: dict[Symmetries, tuple[tuple[int, bool], ...]] = {
 }
 """Symmetries whose predictions are averaged: quarter turns, then whether left and right are swapped."""
 
-CHUNK = 2048
-"""Columns read at once: little to wait for before the first tile of a row."""
-
 ROWS_AT_ONCE = 64
 """Finished rows handed on at once, which bounds what is made of them."""
-
-
-class Source(Protocol):
-    """Raster that pixels are read from."""
-
-    @property
-    def size(self) -> tuple[int, int]:
-        """Return (height, width) in pixels."""
-        ...
-
-    def read(self, top: int, bottom: int, left: int, right: int) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
-        """Read pixels uint8 [3, bottom - top, right - left] and where they have data, for ascending `top`."""
-        ...
 
 
 class Sink(Protocol):
@@ -58,23 +42,6 @@ class Sink(Protocol):
     def write(self, probabilities: NDArray[np.float32], valid: NDArray[np.bool_]) -> None:
         """Take the next rows: probabilities [C, rows, width] in 0..1, and where the raster has data [rows, width]."""
         ...
-
-
-@dataclass(frozen=True)
-class Tiles:
-    """Batch of tiles: pixels uint8 [B, 3, h, w], places in the grid as (tile row, column), where they have data."""
-
-    images: Tensor
-    places: tuple[tuple[int, int], ...]
-    valid: NDArray[np.bool_]  # [B, h, w]
-
-
-@dataclass(frozen=True)
-class WeightedTiles:
-    """Weighted probabilities float32 [B, C, h, w] of a batch, still on the device."""
-
-    tiles: Tiles
-    weighted: Tensor
 
 
 class Predictor:
@@ -97,10 +64,11 @@ class Predictor:
         self.columns = torch.from_numpy(grid.columns.weights).to(device)  # [tile columns, w]
 
     @torch.inference_mode()
-    def __call__(self, tiles: Tiles) -> WeightedTiles:
+    def __call__(self, tiles: Tiles) -> Tensor:
         """Compute mean probabilities over the symmetries, times the weight of each pixel in its tile.
 
-        Raises UserError if the device has no memory for the batch, TypeError if the pixels are not uint8.
+        Returns float32 [B, C, h, w], still on the device. Raises UserError if the device has no memory for the batch,
+        TypeError if the pixels are not uint8.
         """
         if tiles.images.dtype != torch.uint8:
             raise TypeError(
@@ -115,7 +83,8 @@ class Predictor:
             ) from error
         rows, columns = (list(numbers) for numbers in zip(*tiles.places, strict=True))
         weights = self.rows[rows][:, :, None] * self.columns[columns][:, None, :]  # [B, h, w]
-        return WeightedTiles(tiles, total * (weights / len(self.turns))[:, None])
+        weighted: Tensor = total * (weights / len(self.turns))[:, None]
+        return weighted
 
     def _turned(self, images: Tensor, quarter: int, mirror: bool) -> Tensor:
         """Return the probabilities [B, C, h, w] of turned images, turned back."""
@@ -149,78 +118,6 @@ def labels_of(values: NDArray[np.float32], valid: NDArray[np.bool_] | None = Non
     if valid is not None:
         labels[~valid] = IGNORE
     return labels
-
-
-def read_tiles(source: Source, grid: Grid, first_row: int, batch: int) -> Iterator[Tiles]:
-    """Yield the tiles of the grid from tile row `first_row` on, in batches; those without any data are left out.
-
-    Each pixel is read once: a buffer of rows keeps what the next tile row shares with this row.
-
-    Args:
-        source: the raster.
-        grid: where the tiles lie.
-        first_row: the first tile row to read.
-        batch: tiles of a batch; the last may have fewer.
-    """
-    rows, columns = grid.tile
-    buffer = _RowBuffer(source, rows)
-    images, places, valid = [], [], []
-    for row, top in list(enumerate(grid.rows.starts))[first_row:]:
-        buffer.begin(top)
-        for column, left in enumerate(grid.columns.starts):
-            pixels, has_data = buffer.tile(left, columns)
-            if not has_data.any():
-                continue
-            images.append(pixels)
-            places.append((row, column))
-            valid.append(has_data)
-            if len(images) == batch:
-                yield Tiles(torch.from_numpy(np.stack(images)), tuple(places), np.stack(valid))
-                images, places, valid = [], [], []
-    if images:
-        yield Tiles(torch.from_numpy(np.stack(images)), tuple(places), np.stack(valid))
-
-
-class _RowBuffer:
-    """Rows of the raster that a row of tiles needs, read chunk by chunk from left to right."""
-
-    def __init__(self, source: Source, tile: int) -> None:
-        self.source, self.tile_height = source, tile
-        self.height, self.width = source.size
-        self.ring = Ring(tile)
-        self.pixels = np.zeros((3, tile, self.width), np.uint8)
-        self.valid = np.zeros((tile, self.width), bool)
-        self.top = self.bottom = self.fresh = self.filled = 0
-
-    def begin(self, top: int) -> None:
-        """Move on to the row of tiles that starts at pixel row `top`."""
-        self.fresh = max(self.bottom, top)  # the first row that is not in the buffer yet
-        self.top, self.bottom = top, min(top + self.tile_height, self.height)
-        self.filled = 0
-
-    def tile(self, left: int, width: int) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
-        """Return pixels [3, tile, width] and where they have data; a raster below a tile is reflected to fill it."""
-        right = min(left + width, self.width)
-        while self.filled < right:
-            self._read(self.filled, min(self.filled + CHUNK, self.width))
-        missing = ((0, self.tile_height - (self.bottom - self.top)), (0, width - (right - left)))
-        pixels = np.empty((3, self.bottom - self.top, right - left), np.uint8)
-        valid = np.empty(pixels.shape[1:], bool)
-        for buffered, rows in self.ring.pieces(self.top, self.bottom):
-            pixels[:, rows] = self.pixels[:, buffered, left:right]
-            valid[rows] = self.valid[buffered, left:right]
-        if missing == ((0, 0), (0, 0)):
-            return pixels, valid
-        return np.pad(pixels, ((0, 0), *missing), mode="reflect"), np.pad(valid, missing)
-
-    def _read(self, left: int, right: int) -> None:
-        pixels, valid = self.source.read(self.fresh, self.bottom, left, right)
-        if pixels.dtype != np.uint8:
-            raise TypeError(f"expected pixels uint8 in 0..255 from {type(self.source).__name__}, found {pixels.dtype}")
-        for buffered, rows in self.ring.pieces(self.fresh, self.bottom):
-            self.pixels[:, buffered, left:right] = pixels[:, rows]
-            self.valid[buffered, left:right] = valid[rows]
-        self.filled = right
 
 
 class Band:
@@ -289,28 +186,28 @@ def predict(
         batch: tiles at once.
         written: rows of pixels that an earlier call has written.
         before_batch: called in the caller's thread with the tiles of the batch; what it raises ends the prediction.
-        after_rows: called in the writing thread after each row of tiles whose pixels are written.
+        after_rows: called after each row of tiles whose pixels are written.
     """
     first_row = grid.first_row(written)
+    band = Band(grid, channels, first_row, written, sink)
 
-    def compute(tiles: Tiles) -> WeightedTiles:
+    def compute(tiles: Tiles) -> tuple[Tiles, Tensor]:
         if before_batch is not None:
             before_batch(len(tiles.places))
-        return predictor(tiles)
+        return tiles, predictor(tiles)
 
-    def write(results: Iterable[WeightedTiles]) -> None:
-        band = Band(grid, channels, first_row, written, sink)
-        for result in results:
-            weighted = result.weighted.cpu().numpy()  # waits for the device here, while the next batch starts there
-            places: Sequence[tuple[int, int]] = result.tiles.places
-            for (row, column), tile, valid in zip(places, weighted, result.tiles.valid, strict=True):
-                if row > band.row:
-                    band.finish(row)
-                    if after_rows is not None:
-                        after_rows()
-                band.add(row, column, tile, valid)
-        band.finish(len(grid.rows.starts))
+    def finish(row: int) -> None:
+        band.finish(row)
         if after_rows is not None:
             after_rows()
 
+    def write(computed: tuple[Tiles, Tensor]) -> None:
+        tiles, weighted = computed
+        values = weighted.cpu().numpy()  # waits for the device here, while the next batch starts there
+        for (row, column), tile, valid in zip(tiles.places, values, tiles.valid, strict=True):
+            if row > band.row:
+                finish(row)
+            band.add(row, column, tile, valid)
+
     run_stages(read_tiles(source, grid, first_row, batch), compute, write)
+    finish(len(grid.rows.starts))

@@ -13,38 +13,22 @@ What we do differently, and why:
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import torch
 from segment_anything.modeling.image_encoder import Attention, Block
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from rssam.sam.tiled_attention import TiledAttention, offset_table
+from rssam.sam.tiled_attention import Region, TiledAttention, offset_table
 
-__all__ = ["AttentionKind", "AttentionMethod", "ExactBlock", "Selectable", "Windows", "choose_kind", "set_attention"]
+__all__ = ["AttentionKind", "AttentionMethod", "ExactBlock", "Selectable", "choose_kind", "covering", "set_attention"]
 
 AttentionMethod = Literal["tiled", "folded", "dense"]
 """Ways to attend with relative positions: tile by tile, folded into queries and keys, or as a bias [N, N]."""
 
 AttentionKind = Literal["auto", "reference", "tiled", "folded", "dense"]
 """How a block attends: one of these ways, the fastest for the device ("auto"), or segment_anything's own code."""
-
-
-class Windows(NamedTuple):
-    """Map cut into windows: their side (height, width) and number down and across; global attention has one."""
-
-    side: tuple[int, int]
-    down: int
-    across: int
-
-    @classmethod
-    def covering(cls, height: int, width: int, window: int) -> Windows:
-        """Return squares of side `window` that cover a map, and may reach beyond its edges; 0 is one window."""
-        if window == 0:
-            return cls((height, width), 1, 1)
-        return cls((window, window), -(-height // window), -(-width // window))
 
 
 class Selectable:
@@ -89,15 +73,18 @@ def attend(attention: Attention, qkv: Tensor, window: int, kind: AttentionKind) 
     if method == "tiled":
         tables = attention.rel_pos_h, attention.rel_pos_w
         return TiledAttention.apply(qkv, attention.qkv.bias, *tables, heads, window)  # type: ignore[no-any-return]
-    windows = Windows.covering(height, width, window)
-    query, key, value = _cut(_pad(qkv, windows, attention.qkv.bias), windows, heads)  # [B * windows, heads, N, d] each
-    rows, columns = _relative(query, attention.rel_pos_h, attention.rel_pos_w, windows.side)
+    padded = covering(height, width, window)
+    parts = padded.cut(_pad(qkv, padded, attention.qkv.bias), 3, heads)  # [3, B, down, across, heads, high, wide, d]
+    query, key, value = parts.reshape(3, -1, heads, padded.high * padded.wide, parts.shape[-1]).unbind(0)
+    rows, columns = _relative(query, attention.rel_pos_h, attention.rel_pos_w, padded.side)
     if method == "folded":
-        out = _folded(query, key, value, rows, columns, windows.side)
+        out = _folded(query, key, value, rows, columns, padded.side)
     else:
         bias = rows.unsqueeze(-1) + columns.unsqueeze(-2)  # [B * windows, heads, N, rows, columns]
         out = F.scaled_dot_product_attention(query, key, value, attn_mask=bias.flatten(-2))
-    return _join(out, batch, windows)[:, :height, :width]
+    out = out.view(batch, padded.down, padded.across, heads, padded.high, padded.wide, -1)
+    out = out.permute(0, 1, 4, 2, 5, 3, 6)  # [B, down, high, across, wide, heads, d]
+    return out.reshape(batch, padded.down * padded.high, padded.across * padded.wide, -1)[:, :height, :width]
 
 
 def choose_kind(device: torch.device) -> AttentionMethod:
@@ -105,33 +92,23 @@ def choose_kind(device: torch.device) -> AttentionMethod:
     return "tiled" if device.type == "cpu" else "folded"
 
 
-def _pad(qkv: Tensor, windows: Windows, bias: Tensor) -> Tensor:
+def covering(height: int, width: int, window: int) -> Region:
+    """Return the squares of side `window` that cover a map, and may reach beyond its edges; 0 is one window."""
+    side = (window, window) if window else (height, width)
+    return Region(0, 0, -(-height // side[0]), -(-width // side[1]), *side, side)
+
+
+def _pad(qkv: Tensor, padded: Region, bias: Tensor) -> Tensor:
     """Pad a map [B, H, W, 3 * width] to whole windows with tokens that are the layer's bias."""
     batch, height, width, channels = qkv.shape
-    below = windows.down * windows.side[0] - height
-    right = windows.across * windows.side[1] - width
+    below = padded.down * padded.high - height
+    right = padded.across * padded.wide - width
     bias = bias.to(qkv.dtype)
     if right:
         qkv = torch.cat((qkv, bias.expand(batch, height, right, channels)), dim=2)
     if below:
         qkv = torch.cat((qkv, bias.expand(batch, below, width + right, channels)), dim=1)
     return qkv
-
-
-def _cut(qkv: Tensor, windows: Windows, heads: int) -> Iterator[Tensor]:
-    """Cut a padded map [B, H, W, 3 * width] into queries, keys and values [B * windows, heads, N, d]."""
-    (high, wide), down, across = windows
-    parts = qkv.view(qkv.shape[0], down, high, across, wide, 3, heads, -1)
-    parts = parts.permute(5, 0, 1, 3, 6, 2, 4, 7)  # [3, B, down, across, heads, high, wide, d]
-    return iter(parts.reshape(3, -1, heads, high * wide, parts.shape[-1]).unbind(0))
-
-
-def _join(out: Tensor, batch: int, windows: Windows) -> Tensor:
-    """Join windows [B * windows, heads, N, d] to a map [B, H, W, width]; inverse of `_cut`, padding included."""
-    (high, wide), down, across = windows
-    parts = out.view(batch, down, across, out.shape[1], high, wide, -1)
-    parts = parts.permute(0, 1, 4, 2, 5, 3, 6)  # [B, down, high, across, wide, heads, d]
-    return parts.reshape(batch, down * high, across * wide, -1)
 
 
 def _relative(query: Tensor, table_h: Tensor, table_w: Tensor, side: tuple[int, int]) -> tuple[Tensor, Tensor]:

@@ -14,6 +14,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from rssam.amounts import shortened
 from rssam.sam.encoder import PATCH, SamEncoder
 from rssam.sam.encoder_sizes import EncoderSize
 from rssam.weights import layout
@@ -47,8 +48,6 @@ def encoder_state(
     tables of the global blocks may have another length.
     """
     state = checkpoint_part(checkpoint, "image_encoder.")
-    with torch.device("meta"):
-        expected = SamEncoder(size, image_size, neck=True).state_dict()
     shape = layout.encoder_shape({name: tuple(tensor.shape) for name, tensor in checkpoint.items()})
     if shape != (size.width, size.blocks):
         raise WeightsDamaged(
@@ -56,21 +55,17 @@ def encoder_state(
             f"found {'no image encoder' if shape is None else f'{shape[0]} wide, {shape[1]} blocks'}: "
             f"run rssam-bench prepare weights {size.name}"
         )
-    _require_names(expected.keys(), state.keys(), f"a {size.name} image encoder", size.name)
-
     height, width = image_size[0] // PATCH, image_size[1] // PATCH
-    state["pos_embed"] = resample_pos_embed(state["pos_embed"], (height, width))
-    for index in size.global_blocks:
-        for axis, length in (("h", 2 * height - 1), ("w", 2 * width - 1)):
-            name = f"blocks.{index}.attn.rel_pos_{axis}"
-            state[name] = resample_rel_pos(state[name], length)
-
-    for name, tensor in state.items():
-        if tensor.shape != expected[name].shape:
-            raise WeightsDamaged(
-                f"expected image_encoder.{name} of shape {tuple(expected[name].shape)} for {size.name}, "
-                f"found {tuple(tensor.shape)}. Run: {_command(size.name)}"
-            )
+    tables = [f"blocks.{index}.attn.rel_pos_" for index in size.global_blocks]
+    lengths = {f"{table}{axis}": 2 * side - 1 for table in tables for axis, side in (("h", height), ("w", width))}
+    for name, table in state.items():
+        if name == "pos_embed":
+            state[name] = resample_pos_embed(table, (height, width))
+        elif name in lengths:
+            state[name] = resample_rel_pos(table, lengths[name])
+    with torch.device("meta"):
+        expected = SamEncoder(size, image_size, neck=True).state_dict()
+    _require_fit(expected, state, f"a {size.name} image encoder", size.name)
     return state
 
 
@@ -108,29 +103,26 @@ def load_exactly(
     expected = module.state_dict()
     if stale := sorted(set(fresh) - expected.keys()):
         raise ValueError(f"not parameters of {type(module).__name__}: {', '.join(stale)}")
-    _require_names(expected.keys() - set(fresh), state.keys(), type(module).__name__, weights)
-    for name, tensor in state.items():
-        if tensor.shape != expected[name].shape:
-            raise WeightsDamaged(
-                f"expected {name} of shape {tuple(expected[name].shape)} for {type(module).__name__}, "
-                f"found {tuple(tensor.shape)} in the checkpoint. Run: {_command(weights)}"
-            )
+    loaded = {name: tensor for name, tensor in expected.items() if name not in fresh}
+    _require_fit(loaded, state, type(module).__name__, weights)
     module.load_state_dict(dict(state), strict=False)
 
 
-def _require_names(expected: Collection[str], found: Collection[str], owner: str, weights: str) -> None:
-    missing, unexpected = set(expected) - set(found), set(found) - set(expected)
+def _require_fit(expected: Mapping[str, Tensor], found: Mapping[str, Tensor], owner: str, weights: str) -> None:
+    """Raise WeightsDamaged unless names and shapes are the same."""
+    missing, unexpected = sorted(expected.keys() - found.keys()), sorted(found.keys() - expected.keys())
     if missing or unexpected:
         raise WeightsDamaged(
-            f"the checkpoint does not fit {owner}: missing {_first_names(missing)}; unexpected "
-            f"{_first_names(unexpected)}. Run: {_command(weights)}"
+            f"the checkpoint does not fit {owner}: missing {shortened(missing, 3) or 'nothing'}; unexpected "
+            f"{shortened(unexpected, 3) or 'nothing'}. Run: {_command(weights)}"
         )
+    for name, tensor in found.items():
+        if tensor.shape != expected[name].shape:
+            raise WeightsDamaged(
+                f"expected {name} of shape {tuple(expected[name].shape)} for {owner}, found {tuple(tensor.shape)} in "
+                f"the checkpoint. Run: {_command(weights)}"
+            )
 
 
 def _command(weights: str) -> str:
     return f"rssam-bench prepare weights {weights}, with --source FILE.pth if you have it"
-
-
-def _first_names(names: set[str]) -> str:
-    shown = ", ".join(sorted(names)[:3]) or "nothing"
-    return shown if len(names) <= 3 else f"{shown} and {len(names) - 3} more"

@@ -1,4 +1,4 @@
-"""Names and shapes of the tensors in each published checkpoint, and what a file has instead. Imports no torch.
+"""Names and shapes of the tensors in each published checkpoint, and what a file has instead.
 
 Source: facebookresearch/segment-anything (Apache-2.0). What we do differently: the position tables of the image encoder
 may be those of another image size. They are resampled when they are loaded.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping
+from functools import cache
 
 from rssam.weights.registry import WEIGHTS, BackboneWeights, SamWeights, Weights
 
@@ -21,7 +22,7 @@ SHOWN = 3
 LONGEST = 100
 """Letters of a tensor's name in a sentence."""
 
-_EMBEDDING, _PATCH, _WINDOW, _GRID = 256, 16, 14, 64
+_PATCH = 16
 _PATCHES = "image_encoder.patch_embed.proj.weight"
 
 
@@ -56,7 +57,7 @@ def _sam_fault(weights: SamWeights, found: Mapping[str, Shape]) -> str:
             f"expected a {weights.name} checkpoint ({weights.width} wide, {weights.blocks} blocks), "
             f"found {size[0]} wide, {size[1]} blocks: {_advice(size)}"
         )
-    expected = sam_shapes(weights, _tables(weights, found))
+    expected = {**sam_shapes(weights), **_tables(weights, found)}
     missing, unexpected = expected.keys() - found.keys(), found.keys() - expected.keys()
     others = sorted(name for name in expected.keys() & found.keys() if expected[name] != found[name])
     faults = [f"missing {names_in_words(missing)}"] if missing else []
@@ -82,15 +83,9 @@ def other_grid(weights: Weights, found: Mapping[str, Shape]) -> str:
 
 
 def _published_tables(weights: SamWeights) -> dict[str, Shape]:
-    head = weights.width // weights.heads
-    return {
-        "image_encoder.pos_embed": (1, _GRID, _GRID, weights.width),
-        **{
-            f"image_encoder.blocks.{index}.attn.rel_pos_{axis}": (2 * _GRID - 1, head)
-            for index in weights.global_blocks
-            for axis in "hw"
-        },
-    }
+    """Return the shapes of the tables that follow the size of the images: 64 x 64 patches, as published."""
+    names = [f"image_encoder.blocks.{index}.attn.rel_pos_{axis}" for index in weights.global_blocks for axis in "hw"]
+    return {name: sam_shapes(weights)[name] for name in ("image_encoder.pos_embed", *names)}
 
 
 def _tables(weights: SamWeights, found: Mapping[str, Shape]) -> dict[str, Shape]:
@@ -107,81 +102,15 @@ def _tables(weights: SamWeights, found: Mapping[str, Shape]) -> dict[str, Shape]
     return tables
 
 
-def sam_shapes(weights: SamWeights, tables: Mapping[str, Shape] | None = None) -> dict[str, Shape]:
-    """Return the shape of every tensor of a SAM checkpoint by its name."""
-    shapes: dict[str, Shape] = {**(_published_tables(weights) if tables is None else tables)}
-    _encoder(shapes, weights)
-    _prompt_encoder(shapes)
-    _mask_decoder(shapes)
-    return shapes
+@cache
+def sam_shapes(weights: SamWeights) -> Mapping[str, Shape]:
+    """Return the shape of every tensor of a SAM checkpoint by its name, as segment_anything builds it."""
+    import torch
+    from segment_anything.build_sam import _build_sam  # the public functions build the three published sizes alone
 
-
-def _encoder(shapes: dict[str, Shape], weights: SamWeights) -> None:
-    width, part = weights.width, "image_encoder"
-    _layer(shapes, f"{part}.patch_embed.proj", width, 3, _PATCH, _PATCH)
-    for index in range(weights.blocks):
-        block = f"{part}.blocks.{index}"
-        for axis in "hw":
-            shapes.setdefault(f"{block}.attn.rel_pos_{axis}", (2 * _WINDOW - 1, width // weights.heads))
-        for norm in ("norm1", "norm2"):
-            _layer(shapes, f"{block}.{norm}", width)
-        _layer(shapes, f"{block}.attn.qkv", 3 * width, width)
-        _layer(shapes, f"{block}.attn.proj", width, width)
-        _layer(shapes, f"{block}.mlp.lin1", 4 * width, width)
-        _layer(shapes, f"{block}.mlp.lin2", width, 4 * width)
-    shapes[f"{part}.neck.0.weight"] = (_EMBEDDING, width, 1, 1)
-    shapes[f"{part}.neck.2.weight"] = (_EMBEDDING, _EMBEDDING, 3, 3)
-    for norm in ("neck.1", "neck.3"):
-        _layer(shapes, f"{part}.{norm}", _EMBEDDING)
-
-
-def _prompt_encoder(shapes: dict[str, Shape]) -> None:
-    part = "prompt_encoder"
-    shapes[f"{part}.pe_layer.positional_encoding_gaussian_matrix"] = (2, _EMBEDDING // 2)
-    for name in (*(f"point_embeddings.{index}" for index in range(4)), "not_a_point_embed", "no_mask_embed"):
-        shapes[f"{part}.{name}.weight"] = (1, _EMBEDDING)
-    for place, shape in {0: (4, 1, 2, 2), 1: (4,), 3: (16, 4, 2, 2), 4: (16,), 6: (_EMBEDDING, 16, 1, 1)}.items():
-        _layer(shapes, f"{part}.mask_downscaling.{place}", *shape)
-
-
-def _mask_decoder(shapes: dict[str, Shape]) -> None:
-    part, tokens = "mask_decoder", 4
-    for layer in (f"{part}.transformer.layers.0", f"{part}.transformer.layers.1"):
-        _attention(shapes, f"{layer}.self_attn", _EMBEDDING)
-        _attention(shapes, f"{layer}.cross_attn_token_to_image", _EMBEDDING // 2)
-        _attention(shapes, f"{layer}.cross_attn_image_to_token", _EMBEDDING // 2)
-        for norm in range(1, 5):
-            _layer(shapes, f"{layer}.norm{norm}", _EMBEDDING)
-        _layer(shapes, f"{layer}.mlp.lin1", 2048, _EMBEDDING)
-        _layer(shapes, f"{layer}.mlp.lin2", _EMBEDDING, 2048)
-    _attention(shapes, f"{part}.transformer.final_attn_token_to_image", _EMBEDDING // 2)
-    _layer(shapes, f"{part}.transformer.norm_final_attn", _EMBEDDING)
-    shapes[f"{part}.iou_token.weight"] = (1, _EMBEDDING)
-    shapes[f"{part}.mask_tokens.weight"] = (tokens, _EMBEDDING)
-    for place, out, into in ((0, 64, _EMBEDDING), (3, 32, 64)):  # transposed: inputs come first
-        shapes[f"{part}.output_upscaling.{place}.weight"] = (into, out, 2, 2)
-        shapes[f"{part}.output_upscaling.{place}.bias"] = (out,)
-    _layer(shapes, f"{part}.output_upscaling.1", 64)
-    for index in range(tokens):
-        _perceptron(shapes, f"{part}.output_hypernetworks_mlps.{index}", 32)
-    _perceptron(shapes, f"{part}.iou_prediction_head", tokens)
-
-
-def _layer(shapes: dict[str, Shape], name: str, *weight: int) -> None:
-    """Add the shape of a weight, and that of a bias of its first length."""
-    shapes[f"{name}.weight"] = weight
-    shapes[f"{name}.bias"] = weight[:1]
-
-
-def _attention(shapes: dict[str, Shape], name: str, inner: int) -> None:
-    for projection in "qkv":
-        _layer(shapes, f"{name}.{projection}_proj", inner, _EMBEDDING)
-    _layer(shapes, f"{name}.out_proj", _EMBEDDING, inner)
-
-
-def _perceptron(shapes: dict[str, Shape], name: str, out: int) -> None:
-    for place, length in enumerate((_EMBEDDING, _EMBEDDING, out)):
-        _layer(shapes, f"{name}.layers.{place}", length, _EMBEDDING)
+    with torch.device("meta"):
+        sam = _build_sam(weights.width, weights.blocks, weights.heads, list(weights.global_blocks))
+    return {name: tuple(tensor.shape) for name, tensor in sam.state_dict().items()}
 
 
 def _advice(size: tuple[int, int]) -> str:

@@ -1,4 +1,4 @@
-"""Read headers of safetensors files, and find what is wrong with a prepared checkpoint. Imports no torch."""
+"""Read headers of safetensors files, and find what is wrong with a prepared checkpoint. Torch comes with SAM's."""
 
 from __future__ import annotations
 

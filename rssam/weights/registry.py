@@ -93,180 +93,85 @@ class LicensedWeights(EncoderWeights):
         return True
 
 
-_SAM = "https://dl.fbaipublicfiles.com/segment_anything"
-
-
+_META = "https://dl.fbaipublicfiles.com"
 _TORCHVISION = "https://download.pytorch.org/models"
-
-
 _TIMM = "https://github.com/rwightman/pytorch-image-models/releases/download"
-
-
-_HUGGING_FACE = "https://huggingface.co/timm"
-
 
 _PATCHES = "patch_embed.proj.weight"
 
 
-def _dinov3(name: str, variant: str, sha256: str, megabytes: int, width: int) -> LicensedWeights:
-    return LicensedWeights(
-        name=name,
-        url="https://ai.meta.com/resources/models-and-libraries/dinov3-downloads/",
-        sha256=sha256,
-        megabytes=megabytes,
-        licence="DINOv3 License",
-        tensor=_PATCHES,
-        shape=(width, 3, 16, 16),
-        filename=f"dinov3_{variant}-{sha256}.pth",
+def _sam(name: str, file: str, sha256: str, megabytes: int, width: int, blocks: int, heads: int) -> SamWeights:
+    """Return a checkpoint in the list of segment-anything's README. Each quarter of its blocks ends in a global one."""
+    last = tuple(blocks * quarter // 4 - 1 for quarter in range(1, 5))
+    return SamWeights(
+        name, f"{_META}/segment_anything/{file}", sha256, megabytes, "Apache-2.0", width, blocks, heads, last
     )
 
 
+def _torchvision(name: str, sha256: str, megabytes: int, tensor: str, shape: tuple[int, ...]) -> BackboneWeights:
+    return BackboneWeights(
+        name, f"{_TORCHVISION}/{name}-{sha256}.pth", sha256, megabytes, "BSD-3-Clause", tensor, shape
+    )
+
+
+def _hrnet(width: int, sha256: str, megabytes: int) -> BackboneWeights:
+    return BackboneWeights(
+        f"hrnet_w{width}", f"{_TIMM}/v0.1-hrnet/hrnetv2_w{width}-{sha256}.pth", sha256, megabytes, "MIT",
+        "stage4.0.branches.3.0.conv1.weight", (8 * width, 8 * width, 3, 3),
+    )  # fmt: skip
+
+
+def _dinov3(name: str, variant: str, sha256: str, megabytes: int, width: int) -> LicensedWeights:
+    return LicensedWeights(
+        name, "https://ai.meta.com/resources/models-and-libraries/dinov3-downloads/", sha256, megabytes,
+        "DINOv3 License", _PATCHES, (width, 3, 16, 16), f"dinov3_{variant}-{sha256}.pth",
+    )  # fmt: skip
+
+
+def _from_hugging_face(name: str, published: str, megabytes: int) -> EncoderWeights:
+    """Return a ViT-B in timm's format, whose publisher gives no digest."""
+    return EncoderWeights(
+        name, f"https://huggingface.co/timm/{published}/resolve/main/model.safetensors", "", megabytes, "Apache-2.0",
+        _PATCHES, (768, 3, 16, 16), f"{published}.safetensors",
+    )  # fmt: skip
+
+
 _ALL: tuple[Weights, ...] = (
-    # SAM: from the list in the segment-anything README
-    SamWeights(
-        name="vit_b",
-        url=f"{_SAM}/sam_vit_b_01ec64.pth",
-        sha256="ec2df62732614e57411cdcf32a23ffdf28910380d03139ee0f4fcbe91eb8c912",
-        megabytes=375,
-        licence="Apache-2.0",
-        width=768,
-        blocks=12,
-        heads=12,
-        global_blocks=(2, 5, 8, 11),
-    ),
-    SamWeights(
-        name="vit_l",
-        url=f"{_SAM}/sam_vit_l_0b3195.pth",
-        sha256="3adcc4315b642a4d2101128f611684e8734c41232a17c648ed1693702a49a622",
-        megabytes=1250,
-        licence="Apache-2.0",
-        width=1024,
-        blocks=24,
-        heads=16,
-        global_blocks=(5, 11, 17, 23),
-    ),
-    SamWeights(
-        name="vit_h",
-        url=f"{_SAM}/sam_vit_h_4b8939.pth",
-        sha256="a7bf3b02f3ebf1267aba913ff637d9a2d5c33d3173bb679e46d9f338c26f262e",
-        megabytes=2565,
-        licence="Apache-2.0",
-        width=1280,
-        blocks=32,
-        heads=16,
-        global_blocks=(7, 15, 23, 31),
-    ),
+    _sam("vit_b", "sam_vit_b_01ec64.pth", "ec2df62732614e57411cdcf32a23ffdf28910380d03139ee0f4fcbe91eb8c912",
+         375, 768, 12, 12),
+    _sam("vit_l", "sam_vit_l_0b3195.pth", "3adcc4315b642a4d2101128f611684e8734c41232a17c648ed1693702a49a622",
+         1250, 1024, 24, 16),
+    _sam("vit_h", "sam_vit_h_4b8939.pth", "a7bf3b02f3ebf1267aba913ff637d9a2d5c33d3173bb679e46d9f338c26f262e",
+         2565, 1280, 32, 16),
     # Backbones of the CNN and Transformer baselines
+    _torchvision("resnet50", "0676ba61", 103, "layer4.2.conv3.weight", (2048, 512, 1, 1)),
+    _torchvision("resnet18", "f37072fd", 47, "layer4.1.conv2.weight", (512, 512, 3, 3)),
     BackboneWeights(
-        name="resnet50",
-        url=f"{_TORCHVISION}/resnet50-0676ba61.pth",
-        sha256="0676ba61",
-        megabytes=103,
-        licence="BSD-3-Clause",
-        tensor="layer4.2.conv3.weight",
-        shape=(2048, 512, 1, 1),
+        "resnet18_swsl",
+        f"{_META}/semiweaksupervision/model_files/semi_weakly_supervised_resnet18-118f1556.pth",
+        "118f1556", 47, "CC-BY-NC-4.0", "layer4.1.conv2.weight", (512, 512, 3, 3),
     ),
+    _torchvision("vgg16_bn", "6c64b313", 553, "features.40.weight", (512, 512, 3, 3)),
+    _hrnet(18, "8cb57bb9", 86),
+    _hrnet(32, "90d8c5fb", 166),
+    _hrnet(48, "abd2e6ab", 311),
     BackboneWeights(
-        name="resnet18",
-        url=f"{_TORCHVISION}/resnet18-f37072fd.pth",
-        sha256="f37072fd",
-        megabytes=47,
-        licence="BSD-3-Clause",
-        tensor="layer4.1.conv2.weight",
-        shape=(512, 512, 3, 3),
-    ),
-    BackboneWeights(
-        name="resnet18_swsl",
-        url="https://dl.fbaipublicfiles.com/semiweaksupervision/model_files/"
-        "semi_weakly_supervised_resnet18-118f1556.pth",
-        sha256="118f1556",
-        megabytes=47,
-        licence="CC-BY-NC-4.0",
-        tensor="layer4.1.conv2.weight",
-        shape=(512, 512, 3, 3),
-    ),
-    BackboneWeights(
-        name="vgg16_bn",
-        url=f"{_TORCHVISION}/vgg16_bn-6c64b313.pth",
-        sha256="6c64b313",
-        megabytes=553,
-        licence="BSD-3-Clause",
-        tensor="features.40.weight",
-        shape=(512, 512, 3, 3),
-    ),
-    BackboneWeights(
-        name="hrnet_w18",
-        url=f"{_TIMM}/v0.1-hrnet/hrnetv2_w18-8cb57bb9.pth",
-        sha256="8cb57bb9",
-        megabytes=86,
-        licence="MIT",
-        tensor="stage4.0.branches.3.0.conv1.weight",
-        shape=(144, 144, 3, 3),
-    ),
-    BackboneWeights(
-        name="hrnet_w32",
-        url=f"{_TIMM}/v0.1-hrnet/hrnetv2_w32-90d8c5fb.pth",
-        sha256="90d8c5fb",
-        megabytes=166,
-        licence="MIT",
-        tensor="stage4.0.branches.3.0.conv1.weight",
-        shape=(256, 256, 3, 3),
-    ),
-    BackboneWeights(
-        name="hrnet_w48",
-        url=f"{_TIMM}/v0.1-hrnet/hrnetv2_w48-abd2e6ab.pth",
-        sha256="abd2e6ab",
-        megabytes=311,
-        licence="MIT",
-        tensor="stage4.0.branches.3.0.conv1.weight",
-        shape=(384, 384, 3, 3),
-    ),
-    BackboneWeights(
-        name="r50_vit_b16",
-        url=f"{_TIMM}/v0.1-vitjx/jx_vit_base_resnet50_224_in21k-6f7c7740.pth",
-        sha256="6f7c7740",
-        megabytes=458,
-        licence="Apache-2.0",
-        tensor=_PATCHES,
-        shape=(768, 1024, 1, 1),
+        "r50_vit_b16", f"{_TIMM}/v0.1-vitjx/jx_vit_base_resnet50_224_in21k-6f7c7740.pth",
+        "6f7c7740", 458, "Apache-2.0", _PATCHES, (768, 1024, 1, 1),
     ),
     # Encoders in the place of SAM's: DINOv3's digests from facebookresearch/dinov3
     _dinov3("dinov3_s", "vits16_pretrain_lvd1689m", "08c60483", 86, 384),
     _dinov3("dinov3_b", "vitb16_pretrain_lvd1689m", "73cec8be", 343, 768),
     _dinov3("dinov3_l", "vitl16_pretrain_lvd1689m", "8aa4cbdd", 1213, 1024),
     _dinov3("dinov3_l_sat", "vitl16_pretrain_sat493m", "eadcf0ff", 1213, 1024),
+    _from_hugging_face("imagenet_b", "vit_base_patch16_224.augreg_in21k", 410),
+    _from_hugging_face("pe_b", "vit_pe_spatial_base_patch16_512.fb", 343),
     EncoderWeights(
-        name="imagenet_b",
-        url=f"{_HUGGING_FACE}/vit_base_patch16_224.augreg_in21k/resolve/main/model.safetensors",
-        sha256="",
-        megabytes=410,
-        licence="Apache-2.0",
-        tensor=_PATCHES,
-        shape=(768, 3, 16, 16),
-        filename="vit_base_patch16_224.augreg_in21k.safetensors",
-    ),
-    EncoderWeights(
-        name="pe_b",
-        url=f"{_HUGGING_FACE}/vit_pe_spatial_base_patch16_512.fb/resolve/main/model.safetensors",
-        sha256="",
-        megabytes=343,
-        licence="Apache-2.0",
-        tensor=_PATCHES,
-        shape=(768, 3, 16, 16),
-        filename="vit_pe_spatial_base_patch16_512.fb.safetensors",
-    ),
-    EncoderWeights(
-        name="sam2_b_plus",
-        url="https://dl.fbaipublicfiles.com/segment_anything_2/092824/sam2.1_hiera_base_plus.pt",
+        "sam2_b_plus", f"{_META}/segment_anything_2/092824/sam2.1_hiera_base_plus.pt",
         # Meta publishes none; several projects that fetched the file recorded this one.
-        sha256="a2345aede8715ab1d5d31b4a509fb160c5a4af1970f199d9054ccfb746c004c5",
-        megabytes=324,
-        licence="Apache-2.0",
-        tensor=_PATCHES,
-        shape=(112, 3, 7, 7),
-        filename="sam2.1_hiera_base_plus.pt",
+        "a2345aede8715ab1d5d31b4a509fb160c5a4af1970f199d9054ccfb746c004c5",
+        324, "Apache-2.0", _PATCHES, (112, 3, 7, 7), "sam2.1_hiera_base_plus.pt",
     ),
-)
-
+)  # fmt: skip
 
 WEIGHTS: dict[str, Weights] = {weights.name: weights for weights in _ALL}

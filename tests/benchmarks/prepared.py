@@ -11,7 +11,8 @@ from benchmarks.execution.observer import Outcome
 from benchmarks.execution.session import Session
 from benchmarks.protocol.recipe import Recipe
 from benchmarks.protocol.run import ResolvedRun, Run
-from data_prep.manifest import Entry, Manifest, save_manifest
+from data_prep.manifest import Entry, Manifest
+from data_prep.manifest_file import save_manifest
 from data_prep.registry import find_dataset
 from data_prep.rules import as_rules
 from data_prep.splits import assign_splits

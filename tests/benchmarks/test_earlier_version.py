@@ -19,7 +19,7 @@ from benchmarks.results.store import Store
 from benchmarks.training.checkpoint import LAST, METADATA, CheckpointForeign, Checkpoints, read_checkpoint
 from data_prep.datasets.deepglobe import DeepGlobe
 from data_prep.errors import DataError
-from data_prep.manifest import load_manifest
+from data_prep.manifest_file import load_manifest
 from reports.bundle.verify import check
 from reports.select.results import collect
 from tests.benchmarks.prepared import write_prepared

@@ -10,7 +10,7 @@ from fractions import Fraction
 import pytest
 
 from data_prep.errors import DataError, NotPrepared
-from data_prep.manifest import MANIFEST_NAME, load_manifest
+from data_prep.manifest_file import MANIFEST_NAME, load_manifest
 from data_prep.splits import assign_splits, exact_counts
 from rssam.errors import UserError
 from rssam.files import write_atomic

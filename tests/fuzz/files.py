@@ -27,7 +27,7 @@ from benchmarks.scoring.score import score
 from benchmarks.scoring.test_images import select_test_images
 from benchmarks.training.checkpoint import content_digest
 from data_prep.datasets.folder import Folder
-from data_prep.manifest import load_manifest
+from data_prep.manifest_file import load_manifest
 from reports.bundle.publish import SUMS, publish, sums
 from rssam.contract import Task
 from rssam.weights.folder import CONTENT, NO_DIGEST, WeightsFolder, write_content_digest

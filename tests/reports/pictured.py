@@ -12,7 +12,8 @@ from benchmarks.protocol.run import ResolvedRun
 from benchmarks.protocol.setting import Setting
 from benchmarks.results.predictions import save_predictions
 from benchmarks.results.store import Store
-from data_prep.manifest import Entry, Manifest, save_manifest
+from data_prep.manifest import Entry, Manifest
+from data_prep.manifest_file import save_manifest
 from data_prep.rules import as_rules
 from data_prep.splits import assign_splits
 from rssam.files import sha256_file

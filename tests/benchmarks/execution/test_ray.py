@@ -21,7 +21,7 @@ from benchmarks.execution.run_status import StatusFiles
 from benchmarks.execution.runner import execute_all
 from benchmarks.protocol.setting import Setting
 from benchmarks.protocol.tables import TABLE1
-from data_prep.manifest import load_manifest, save_manifest
+from data_prep.manifest_file import load_manifest, save_manifest
 from rssam.config import RSSAM
 from rssam.errors import UserError
 from tests.benchmarks.prepared import LORA, TINY, Watcher, make_session, tiny_run

@@ -17,7 +17,7 @@ from benchmarks.protocol.setting import Setting
 from benchmarks.protocol.tables import TABLE5, TABLES
 from benchmarks.results.data_record import train_neighbours
 from data_prep.errors import NotPrepared
-from data_prep.manifest import load_manifest, save_manifest
+from data_prep.manifest_file import load_manifest, save_manifest
 from rssam.config import RSSAM
 from rssam.errors import UserError
 from rssam.weights.folder import WeightsNotFound

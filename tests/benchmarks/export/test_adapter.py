@@ -16,7 +16,7 @@ from benchmarks.export.load_run import TrainedNetwork, load_run, recorded_range
 from benchmarks.protocol.run import resolve_run
 from benchmarks.training.checkpoint import content_digest, trained_state
 from data_prep.facts import FACTS
-from data_prep.manifest import load_manifest
+from data_prep.manifest_file import load_manifest
 from reports.model_card import interval_record, render
 from rssam.config import RSSAM
 from rssam.kinds import fault

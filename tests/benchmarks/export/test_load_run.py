@@ -14,7 +14,7 @@ from benchmarks.protocol.registry import MODELS, smallest
 from benchmarks.results.result import Result
 from benchmarks.training.evaluate import evaluate
 from data_prep.loading.torch_dataset import PreparedDataset
-from data_prep.manifest import load_manifest
+from data_prep.manifest_file import load_manifest
 from rssam.errors import UnknownName, UserError
 from tests.benchmarks.prepared import LORA, TINY, make_session, tiny_run
 

@@ -18,7 +18,7 @@ from benchmarks.protocol.tables import TABLES
 from benchmarks.results.submission import identify, submission_key
 from data_prep.datasets.folder import Folder
 from data_prep.errors import DataError
-from data_prep.manifest import load_manifest
+from data_prep.manifest_file import load_manifest
 from data_prep.registry import DATASETS
 from data_prep.rules import SENTENCES
 from tests.benchmarks.protocol.test_keys import keys

@@ -20,7 +20,7 @@ from benchmarks.scoring.cross_dataset import (
 from benchmarks.scoring.test_images import select_test_images
 from data_prep.datasets.folder import Folder
 from data_prep.loading.torch_dataset import PreparedDataset
-from data_prep.manifest import save_manifest
+from data_prep.manifest_file import save_manifest
 from data_prep.registry import register_home
 from rssam.contract import Task
 from rssam.errors import UserError

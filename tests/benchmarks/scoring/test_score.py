@@ -23,7 +23,7 @@ from benchmarks.scoring.test_images import select_test_images
 from data_prep.errors import DataError
 from data_prep.images.decode import BadPicture
 from data_prep.images.encode import encode_labels
-from data_prep.manifest import load_manifest, save_manifest
+from data_prep.manifest_file import load_manifest, save_manifest
 from data_prep.registry import find_dataset
 from tests.benchmarks.prepared import SIDE, TINY, make_session
 

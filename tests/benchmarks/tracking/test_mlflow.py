@@ -24,7 +24,7 @@ from benchmarks.tracking.connection import EXPERIMENT
 from benchmarks.tracking.describe import flat, tags, title
 from benchmarks.tracking.mlflow import MlflowTracker
 from benchmarks.tracking.tracker import Tracker
-from data_prep.manifest import load_manifest
+from data_prep.manifest_file import load_manifest
 from reports.model_card import write_with_card
 from rssam.config import RSSAM
 from tests.benchmarks.prepared import TINY, Watcher, make_session, tiny_run

@@ -11,7 +11,7 @@ from benchmarks.training.class_distances import class_distances
 from benchmarks.training.loop import make_fabric
 from benchmarks.training.reproducibility import seeded
 from data_prep.loading.torch_dataset import PreparedDataset
-from data_prep.manifest import load_manifest
+from data_prep.manifest_file import load_manifest
 from rssam.config import RSSAM
 from rssam.weights.folder import WeightsFolder
 from tests.benchmarks.prepared import TINY, make_session, tiny_run

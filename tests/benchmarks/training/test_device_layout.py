@@ -30,7 +30,7 @@ from benchmarks.training.device_layout import DevicesUnfit, Layout, find_layout,
 from benchmarks.training.evaluate import evaluate, validation_loss
 from benchmarks.training.rank_group import RankGroup
 from data_prep.loading.torch_dataset import PreparedDataset
-from data_prep.manifest import load_manifest
+from data_prep.manifest_file import load_manifest
 from tests.benchmarks.prepared import SIDE, TINY, Watcher, make_session, tiny_run, write_prepared
 from tests.benchmarks.processes import FORKSERVER
 from tests.benchmarks.training.test_evaluate import CPU, TASK, Brightness

@@ -19,7 +19,7 @@ from data_prep.checks import adjacent_tiles as module
 from data_prep.checks.adjacent_tiles import find_seams, profiles, representatives
 from data_prep.checks.fingerprints import edges_of, fingerprint_all, unpacked
 from data_prep.errors import DataError
-from data_prep.manifest import load_manifest, save_manifest
+from data_prep.manifest_file import load_manifest, save_manifest
 from data_prep.splits import joined
 from data_prep.synthetic.road_scenes import road_scene
 from tests.data_prep.samples import prepare, write_image, write_mask
@@ -202,9 +202,9 @@ def test_an_interrupted_run_goes_on_whatever_its_records_know_of_edges(cut_sourc
     records = sorted((tmp_path / ".deepglobe.partial" / "records").glob("*.json"))
     assert len(records) == 11
     for path in records[::2]:
-        record = json.loads(path.read_bytes())
+        (record,) = json.loads(path.read_bytes())
         assert len(record["edges"]) == 4 * 512 * 3 // 3 * 4
-        path.write_text(json.dumps({**record, "edges": text}))
+        path.write_text(json.dumps([{**record, "edges": text}]))
     assert prepare(source, out) == cut
 
 

@@ -20,7 +20,7 @@ from data_prep.checks.contact_sheets import FONT, THUMB, TURN, contact_sheet, la
 from data_prep.checks.duplicates import ORIENTATIONS, turned
 from data_prep.datasets.folder_options import declare, from_options
 from data_prep.datasets.whdld import Whdld
-from data_prep.manifest import load_manifest, save_manifest
+from data_prep.manifest_file import load_manifest, save_manifest
 from data_prep.synthetic.road_scenes import road_scene
 from tests.data_prep.samples import contents, prepare, write_image, write_mask
 from tests.data_prep.tiles import scene

@@ -12,7 +12,7 @@ from PIL import Image
 from data_prep.dataset import Dataset
 from data_prep.datasets.deepglobe import DeepGlobe
 from data_prep.errors import DataError
-from data_prep.manifest import load_manifest, verify_files
+from data_prep.manifest_file import load_manifest, verify_files
 from data_prep.rules import sentences
 from data_prep.synthetic.wide_roads import wide_road_scene
 from tests.data_prep.samples import contents, picture, prepare, road, write_image, write_mask, write_pair

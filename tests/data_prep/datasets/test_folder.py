@@ -15,7 +15,7 @@ from data_prep.datasets.folder import DECLARATION, MOST_CLASSES, Folder, load_fo
 from data_prep.datasets.folder_options import BadDeclaration, ClassMap, declare, from_file, from_options
 from data_prep.errors import DataError
 from data_prep.loading.torch_dataset import PreparedDataset
-from data_prep.manifest import load_manifest
+from data_prep.manifest_file import load_manifest
 from data_prep.prepare.resize_or_tile import corners, nearest, resized
 from data_prep.rules import sentences
 from tests.conftest import SHARED
@@ -375,7 +375,6 @@ def test_malformed_classes_are_refused_with_an_example(text):
         ("road=1,roof=1,2,3", {}, "expected numbers for all values"),
         ("road=1", {"ignore": "255,0,0"}, "expected numbers for all values"),
         ("road=1", {"ignore": "1"}, "a value of its own"),
-        ("road=1", {"average": "classes"}, "expected average: foreground"),
         ("background=1", {}, "besides background"),
         ("road=70000", {}, "up to 65535"),
         ("road=1,2,300", {}, "up to 255 each"),
@@ -391,7 +390,7 @@ def test_a_class_map_says_the_same_as_the_options(tmp_path):
     path = tmp_path / "map.yaml"
     path.write_text(
         "name: mine\nclasses:\n- {name: background, value: '9,9,9'}\n- {name: road, value: [255, 120, 80]}\n"
-        "ignore: [1, 2, 3]\naverage: foreground\nfit: tile\nside: 64\n"
+        "ignore: [1, 2, 3]\nfit: tile\nside: 64\n"
     )
     dataset = declare(from_file(path), tmp_path, ())
     assert dataset == Folder("mine", ("road",), (ROAD,), (9, 9, 9), (1, 2, 3), "tile", (64, 64))
@@ -410,7 +409,7 @@ def test_a_class_map_says_the_same_as_the_options(tmp_path):
         ("classes: [{name: road, value: 1}]\nside: big", "side as a number"),
         ("classes: [{name: road, value: 1}]\nside: true", "side as a number"),
         ("classes: [{name: road, value: 1}]\nfit: [crop]", "fit as one of tile, resize"),
-        ("classes: [{name: road, value: 1}]\naverage: mean", "average as one of"),
+        ("classes: [{name: road, value: 1}]\naverage: mean", "expected the keys name, classes, ignore, fit"),
     ],
 )
 def test_damaged_class_maps(tmp_path, text, words):

@@ -10,7 +10,7 @@ from PIL import Image
 from data_prep.datasets.folder_names import find_files
 from data_prep.datasets.folder_options import BadDeclaration, declare, from_options
 from data_prep.errors import DataError
-from data_prep.manifest import KINDS, load_manifest
+from data_prep.manifest_file import KINDS, load_manifest
 from rssam.kinds import fault
 from tests.data_prep.samples import picture
 

@@ -16,7 +16,7 @@ from rasterio.transform import from_origin
 from data_prep.datasets.folder import load_folder
 from data_prep.datasets.folder_options import declare, from_options
 from data_prep.errors import DataError
-from data_prep.manifest import load_manifest
+from data_prep.manifest_file import load_manifest
 from data_prep.prepare import large_scenes
 from data_prep.rules import sentences
 from rssam.errors import UserError

@@ -10,7 +10,7 @@ from benchmarks.protocol.paper_numbers import TABLE4
 from data_prep.datasets.whdld import Whdld
 from data_prep.errors import DataError
 from data_prep.loading.torch_dataset import PreparedDataset
-from data_prep.manifest import load_manifest
+from data_prep.manifest_file import load_manifest
 from tests.data_prep.samples import contents, picture, write_image
 
 COLOURS = {

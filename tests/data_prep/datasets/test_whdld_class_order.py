@@ -9,7 +9,7 @@ from PIL import Image
 from data_prep.datasets.whdld import Whdld
 from data_prep.datasets.whdld_class_order import CLASSES, KNOWN, class_order
 from data_prep.errors import DataError
-from data_prep.manifest import load_manifest
+from data_prep.manifest_file import load_manifest
 from data_prep.rules import rule
 from data_prep.synthetic.land_cover_scenes import land_cover_scene
 

@@ -9,7 +9,7 @@ from PIL import Image
 
 from data_prep.datasets.whu import Whu, published_split
 from data_prep.errors import DataError
-from data_prep.manifest import load_manifest
+from data_prep.manifest_file import load_manifest
 from data_prep.rules import rule, sentences
 from tests.data_prep.samples import contents, picture, road
 

@@ -20,7 +20,7 @@ from PIL import Image
 
 from data_prep.datasets.whdld import Whdld
 from data_prep.errors import DataError, NotPrepared
-from data_prep.manifest import load_manifest
+from data_prep.manifest_file import load_manifest
 from data_prep.registry import find_dataset
 from tests.data_prep.samples import road, squares, write_image, write_mask
 

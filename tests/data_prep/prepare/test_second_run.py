@@ -76,7 +76,8 @@ def test_a_record_of_another_rule_is_not_used(source, tmp_path, out):
     with pytest.raises(KeyboardInterrupt):
         DeepGlobe().prepare(source, out, origin="source", workers=1, progress=interrupt_after(1))
     record = out.parent / ".deepglobe.partial" / "records" / "100.json"
-    record.write_text(json.dumps({**json.loads(record.read_text()), "rule": "deepglobe 0", "pixel_digest": "wrong"}))
+    (fields,) = json.loads(record.read_text())
+    record.write_text(json.dumps([{**fields, "rule": "deepglobe 0", "pixel_digest": "wrong"}]))
     prepare(source, out)
     prepare(source, tmp_path / "straight")
     assert contents(out) == contents(tmp_path / "straight")
@@ -203,6 +204,6 @@ def die(job):
 
 
 def test_a_worker_that_dies_is_told(shared_source, out, monkeypatch):
-    monkeypatch.setattr(pipeline, "convert", die)
+    monkeypatch.setattr(pipeline, "cut_pair", die)
     with pytest.raises(DataError, match="a worker process ended abruptly"):
         prepare(shared_source, out, workers=2)

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from data_prep.errors import DataError
-from data_prep.manifest import load_manifest
+from data_prep.manifest_file import load_manifest
 from data_prep.registry import DATASETS, find_dataset
 from tests.data_prep.samples import contents, prepare, road, squares, write_image, write_mask, write_pair
 

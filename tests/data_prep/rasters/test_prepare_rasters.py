@@ -25,7 +25,7 @@ from typer.testing import CliRunner
 from data_prep.datasets.whu import Whu
 from data_prep.errors import DataError
 from data_prep.loading.torch_dataset import PreparedDataset
-from data_prep.manifest import load_manifest
+from data_prep.manifest_file import load_manifest
 from data_prep.prepare.tiles import LabelRaster, Tile
 from data_prep.rasters.windowed_reads import TilePixels, close_rasters, read_tile
 from data_prep.rules import sentences

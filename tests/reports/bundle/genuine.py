@@ -23,7 +23,8 @@ from benchmarks.results.submission import Submission, identify, put_submission
 from benchmarks.results.test_set_log import append_use, record_use
 from benchmarks.training.optimizer import learning_rate
 from data_prep.datasets.folder import Folder
-from data_prep.manifest import Entry, Manifest, load_manifest, save_manifest
+from data_prep.manifest import Entry, Manifest
+from data_prep.manifest_file import load_manifest, save_manifest
 from data_prep.registry import find_dataset, register_home
 from data_prep.rules import rule
 from rssam.contract import IGNORE, Optimisation

@@ -12,7 +12,7 @@ import pytest
 from benchmarks.protocol.setting import Setting
 from benchmarks.protocol.tables import TABLES
 from data_prep import registry
-from data_prep.manifest import save_manifest
+from data_prep.manifest_file import save_manifest
 from data_prep.registry import DATASETS
 from reports.bundle.publish import publish
 from reports.bundle.verify import check

@@ -17,7 +17,7 @@ from benchmarks.results.pixels import read_mask, read_predictions
 from benchmarks.results.store import Store
 from benchmarks.scoring.measure_objects import measure_run
 from data_prep.errors import DataError
-from data_prep.manifest import load_manifest
+from data_prep.manifest_file import load_manifest
 from reports.extra_tables.objects import object_tables
 from reports.extra_tables.objects_text import cell, object_section
 from reports.render.terminal import print_extra

@@ -7,9 +7,10 @@ from torch import nn
 
 from rssam.contract import IGNORE
 from rssam.errors import UserError
-from rssam.inference.sliding_window import TURNS, Predictor, Tiles, labels_of, predict, probabilities
+from rssam.inference.sliding_window import TURNS, Predictor, labels_of, predict, probabilities
 from rssam.inference.threads import run_stages
 from rssam.inference.tile_grid import Axis, Grid, aligned
+from rssam.inference.tile_reading import Tiles
 
 
 class Memory:
@@ -206,18 +207,21 @@ def test_an_error_in_any_stage_ends_all_and_is_the_one_raised(stage):
             raise UserError("compute")
         return number
 
-    def write(numbers):
-        for number in numbers:
-            if stage == "write" and number == 5:
-                raise UserError("write")
+    written = []
+
+    def write(number):
+        if stage == "write" and number == 5:
+            raise UserError("write")
+        written.append(number)
 
     with pytest.raises(UserError, match=stage):
         run_stages(read(), compute, write)
+    assert written == [0, 1, 2, 3, 4]  # nothing behind a gap
 
 
 def test_stages_keep_the_order():
     found = []
-    run_stages(range(100), lambda number: number * 2, found.extend)
+    run_stages(range(100), lambda number: number * 2, found.append)
     assert found == list(range(0, 200, 2))
 
 

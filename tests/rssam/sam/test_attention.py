@@ -8,10 +8,10 @@ from segment_anything.modeling.image_encoder import Block
 from torch.utils.flop_counter import FlopCounterMode
 
 from rssam.lora import LoraQkv, add_lora, freeze_encoder
-from rssam.sam.attention import ExactBlock, Windows, choose_kind, set_attention
+from rssam.sam.attention import ExactBlock, choose_kind, covering, set_attention
 from rssam.sam.encoder import SamEncoder
 from rssam.sam.encoder_sizes import ENCODERS, EncoderSize
-from rssam.sam.tiled_attention import regions
+from rssam.sam.tiled_attention import Region, regions
 from tests.rssam.fakes import shake
 from tests.rssam.half_precision import Float32Products
 
@@ -88,9 +88,9 @@ def test_padding_is_the_bias_not_zero(way):
 
 
 def test_windows_cover_the_map():
-    assert Windows.covering(32, 32, 14) == ((14, 14), 3, 3)
-    assert Windows.covering(28, 14, 14) == ((14, 14), 2, 1)
-    assert Windows.covering(24, 40, 0) == ((24, 40), 1, 1)
+    assert covering(32, 32, 14) == Region(0, 0, 3, 3, 14, 14, (14, 14))
+    assert covering(28, 14, 14) == Region(0, 0, 2, 1, 14, 14, (14, 14))
+    assert covering(24, 40, 0) == Region(0, 0, 1, 1, 24, 40, (24, 40))
 
 
 @pytest.mark.parametrize("grid", [(32, 32), (28, 14), (4, 6), (24, 40)])
