@@ -87,9 +87,7 @@ def architecture(
     return refine(task, cast(SamEncoder, image_encoder), declared.width, early=declared.taps[0], last=declared.taps[-1])
 
 
-def load(net: nn.Module, *paths: Path) -> nn.Module:
-    """Start the encoder of `net` from its prepared weights, if any are given; return `net`."""
+def load(net: nn.Module, path: Path) -> None:
+    """Start the encoder of `net` from its prepared weights."""
     encoder = cast(AnyEncoder, net.encoder)
-    for path in paths:
-        load_encoder(encoder, path, fresh=lora_parameters(encoder))
-    return net
+    load_encoder(encoder, path, fresh=lora_parameters(encoder))
