@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from benchmarks.failures import first_line, shortened
 from benchmarks.protocol.cost import measure, product_inputs
 from benchmarks.protocol.registry import smallest
-from benchmarks.training.loop import training_loss
+from benchmarks.training.loss import training_loss
 from benchmarks.training.reproducibility import seeded
 from rssam.contract import Model, Task
 from rssam.weights.folder import WeightsFolder

@@ -24,9 +24,9 @@ def conformance(
         results.append(result)
         if not as_json:
             state = "FAILED" if result.fault else "passed"
-            screen.print(f"{state} {result.check.name}: {result.check.promise}", soft_wrap=True)
+            screen.print(f"{state} {result.check.name}: {result.check.promise}")
             if result.fault:
-                screen.print(f"       -> {result.fault}", soft_wrap=True)
+                screen.print(f"       -> {result.fault}")
     failed = [result for result in results if result.fault]
     if as_json:
         checks = [

@@ -33,11 +33,10 @@ def publish(
         })  # fmt: skip
         return
     for note in bundle.notes:
-        warnings.print(note, soft_wrap=True)
+        warnings.print(note)
     screen.print(
         f"wrote {bundle.path.resolve()}: {bundle.results} results, {bundle.submissions} scores, {bundle.splits} splits"
-        f"; check it with: rssam-bench verify {bundle.path}",
-        soft_wrap=True,
+        f"; check it with: rssam-bench verify {bundle.path}"
     )
 
 
@@ -60,11 +59,11 @@ def verify(
         })  # fmt: skip
     else:
         for problem in checked.problems:
-            screen.print(f"- {problem}", soft_wrap=True)
+            screen.print(f"- {problem}")
         for sentence in checked.uses:
-            screen.print(sentence, soft_wrap=True, markup=False)
+            screen.print(sentence, markup=False)
         count = len(checked.problems)
         verdict = f"{count} problem{'s' if count > 1 else ''}" if count else "no problem found"
-        screen.print(f"{source}: {verdict} ({counted})", soft_wrap=True)
+        screen.print(f"{source}: {verdict} ({counted})")
     if checked.problems:
         raise typer.Exit(1)

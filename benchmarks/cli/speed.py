@@ -147,6 +147,4 @@ def speed(
             screen.print(f"{system}: {amounts}{ratio}")
         if (waiting := record["waiting_for_images"]) is not None:
             screen.print(f"{system}: {waiting:.2%} of a training was spent waiting for images")
-    screen.print(
-        f"random weights; medians of {rounds} alternating rounds; records in {Home(root.home).speed}", soft_wrap=True
-    )
+    screen.print(f"random weights; medians of {rounds} alternating rounds; records in {Home(root.home).speed}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 from rich.table import Table as RichTable
@@ -16,10 +16,10 @@ from benchmarks.cli.options import (
     PrecisionOption,
     complete_datasets,
     complete_items,
+    note,
     print_json,
     root,
     screen,
-    warnings,
 )
 from benchmarks.execution.hardware import DeviceChoice
 from benchmarks.results.home import Home
@@ -45,7 +45,7 @@ def models(
     own, problems = installed_models()
     own += [find_model(name) for name in model or []]
     for problem in problems:
-        warnings.print(f"note: {problem}", soft_wrap=True)
+        note(problem)
     records = systems(Task(find_dataset(dataset).classes, (size, size)), own)
     if as_json:
         print_json(records)
@@ -65,7 +65,7 @@ def datasets(as_json: Json = False) -> None:
     from data_prep.registry import load_installed
 
     for problem in load_installed():
-        warnings.print(f"note: {problem}", soft_wrap=True)
+        note(problem)
     records = data_sets(root.home)
     if as_json:
         print_json(records)
@@ -73,7 +73,7 @@ def datasets(as_json: Json = False) -> None:
     for record in records:
         height, width = record["image_size"]
         classes = ", ".join(record["classes"])
-        screen.print(f"{record['name']}: {classes}; {height}x{width}; {record['state']}", soft_wrap=True)
+        screen.print(f"{record['name']}: {classes}; {height}x{width}; {record['state']}")
 
 
 def status(
@@ -104,8 +104,8 @@ def status(
     """
     nothing = "nothing run yet; see: rssam-bench reproduce table5 --profile smoke"
     if not items and not as_json and Home(root.home).is_new:
-        screen.print(f"home: {root.home}", soft_wrap=True)
-        screen.print(nothing, soft_wrap=True)
+        screen.print(f"home: {root.home}")
+        screen.print(nothing)
         return
     from benchmarks.console.tables import show_statuses
     from benchmarks.earlier_version import left_by_0_1
@@ -113,32 +113,26 @@ def status(
 
     if items:
         from benchmarks.execution.hardware import choose_device
-        from benchmarks.execution.observer import NullObserver
         from benchmarks.execution.plan import plan
         from benchmarks.execution.session import Session
-        from benchmarks.protocol.setting import Setting
-        from benchmarks.protocol.targets import default_profile, find_items, require_suitable
+        from benchmarks.protocol.targets import choose
 
-        chosen_items = find_items(items)
-        rule: Literal["blocked"] | None = "blocked" if split == "blocked" else None
-        setting = Setting(profile or default_profile(chosen_items), encoder, init, dataset, rule)
-        require_suitable(chosen_items, setting)
-        runs = plan(chosen_items, setting, seed or [0], split_seed, repeats, controls)
-        session = Session(root.home, choose_device(device), NullObserver(), precision_choice=precision)
-        statuses = planned_statuses(runs, session)
+        chosen = choose(items, profile, encoder, init, dataset, split)
+        runs = plan(*chosen, seed or [0], split_seed, repeats, controls)
+        statuses = planned_statuses(runs, Session(root.home, choose_device(device), precision_choice=precision))
     else:
         statuses = run_statuses(root.home)
     earlier = left_by_0_1(root.home).sentence
     if as_json:
         print_json({"home": str(root.home), **by_state(statuses), **({"left_out": earlier} if earlier else {})})
         return
-    screen.print(f"home: {root.home}", soft_wrap=True)
+    screen.print(f"home: {root.home}")
     if earlier:
-        screen.print(f"note: {earlier}", soft_wrap=True)
+        screen.print(f"note: {earlier}")
     if statuses:
         show_statuses(statuses, screen)
     else:
-        screen.print(nothing, soft_wrap=True)
+        screen.print(nothing)
 
 
 def doctor(
@@ -162,20 +156,16 @@ def doctor(
     runs = None
     if items:
         from benchmarks.execution.plan import plan
-        from benchmarks.protocol.setting import Setting
-        from benchmarks.protocol.targets import default_profile, find_items, require_suitable
+        from benchmarks.protocol.targets import choose
 
-        chosen_items = find_items(items)
-        setting = Setting(profile or default_profile(chosen_items), encoder, init, dataset)
-        require_suitable(chosen_items, setting)
-        runs = plan(chosen_items, setting, [0], 0, None)
+        runs = plan(*choose(items, profile, encoder, init, dataset), [0], 0, None)
     checks = examine(root.home, runs)
     if as_json:
         print_json([check.to_json() for check in checks])
     else:
         for check in checks:
-            screen.print(f"{check.state:8} {check.what}: {check.found}", soft_wrap=True)
+            screen.print(f"{check.state:8} {check.what}: {check.found}")
             if check.remedy:
-                screen.print(f"         -> {check.remedy}", soft_wrap=True)
+                screen.print(f"         -> {check.remedy}")
     if any(check.state == "problem" for check in checks):
         raise typer.Exit(1)

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from benchmarks.execution.observer import NullObserver, Outcome
+from benchmarks.execution.observer import Observer, Outcome
 from benchmarks.execution.runner import execute, in_two_rounds
 from benchmarks.execution.session import Session
 from benchmarks.protocol.recipe import PRECISION_NAMES, PrecisionChoice
@@ -138,7 +138,7 @@ def _open_session(settings: SessionSettings) -> None:
     ignore_ctrl_c(_worker.stop)
 
 
-class NoteCollector(NullObserver):
+class NoteCollector(Observer):
     """Observer that keeps notes until the outcome of the run can carry them."""
 
     def __init__(self) -> None:

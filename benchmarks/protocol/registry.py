@@ -2,8 +2,8 @@
 
 To add a system, write a folder `baselines/<name>/` with two files, import its declaration here and list it in MODELS:
 
-- `network.py`: the network, `architecture`, which returns it, and `load`, which starts it from its weights. Its head states paper, source, licence and
-  what differs from the published code.
+- `network.py`: the network, `architecture`, which returns it, and `load`, which starts it from its weights. Its head
+  states paper, source, licence and what differs from the published code.
 - `__init__.py`: the declaration, a frozen dataclass as `rssam.contract.Model` describes. Every field is an option that
   changes the network; `small` holds the options of the variant for smoke runs and tests.
 

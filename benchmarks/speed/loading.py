@@ -15,7 +15,8 @@ from benchmarks.results.home import Home
 from benchmarks.speed.timing import Conditions
 from benchmarks.training.batches import groups_per_epoch, read_groups
 from benchmarks.training.evaluate import to_float
-from benchmarks.training.loop import make_fabric, set_up_training, training_loss
+from benchmarks.training.loop import make_fabric, set_up_training
+from benchmarks.training.loss import training_loss
 from benchmarks.training.optimizer import make_optimizer
 from benchmarks.training.reproducibility import seeded
 from data_prep.errors import NotPrepared

@@ -67,7 +67,8 @@ def time_step(home: Path, run: Run, device: Device, precision: Precision) -> Ste
     from benchmarks.results.provenance import device_name
     from benchmarks.speed.memory import memory_of
     from benchmarks.training.compile import channels_last
-    from benchmarks.training.loop import make_fabric, set_up_training, training_loss
+    from benchmarks.training.loop import make_fabric, set_up_training
+    from benchmarks.training.loss import training_loss
     from benchmarks.training.optimizer import make_optimizer
     from benchmarks.training.reproducibility import seeded
 

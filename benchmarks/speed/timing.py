@@ -29,7 +29,8 @@ from benchmarks.speed.peers import peer_encoder
 from benchmarks.speed.sam_encoder import EncoderAlone, encoder_alone
 from benchmarks.training.compile import channels_last, compile_network
 from benchmarks.training.device_layout import Device
-from benchmarks.training.loop import make_fabric, set_up_training, training_loss
+from benchmarks.training.loop import make_fabric, set_up_training
+from benchmarks.training.loss import training_loss
 from benchmarks.training.optimizer import make_optimizer
 from benchmarks.training.reproducibility import seeded
 from rssam.contract import Model, Task

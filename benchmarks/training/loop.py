@@ -25,7 +25,7 @@ from benchmarks.signals import Interrupted, Stop
 from benchmarks.training.batches import groups_per_epoch, read_groups
 from benchmarks.training.checkpoint import Checkpoints
 from benchmarks.training.evaluate import to_float, validation_loss
-from benchmarks.training.loss import segmentation_loss
+from benchmarks.training.loss import outputs_loss, training_outputs
 from benchmarks.training.optimizer import learning_rate, make_optimizer, set_rate
 from benchmarks.training.precision import LossScale, precision_plugin
 from benchmarks.training.rank_group import SingleProcess
@@ -261,37 +261,6 @@ def _diverged(phase: LossPhase, loss: float, epoch: int, rate: float, current_ra
         f"the loss became {loss:g} ({phase}) in epoch {epoch} at rate {current_rate:g}: lower the rate of the recipe",
         [DivergedRate(rate, epoch, phase)],
     )
-
-
-def training_loss(model: Any, images: Tensor, labels: Tensor, ce_weight: float, dice_weight: float) -> Tensor:
-    """Return the loss of a group, with the auxiliary outputs that the network declares.
-
-    Args:
-        model: the network.
-        images: float [B, 3, H, W] in 0..1.
-        labels: integers [B, H, W], 255 is ignored.
-        ce_weight: of the cross-entropy.
-        dice_weight: of the Dice loss.
-    """
-    return outputs_loss(training_outputs(model, images), labels, ce_weight, dice_weight)
-
-
-def training_outputs(model: Any, images: Tensor) -> list[tuple[float, Tensor]]:
-    """Return weights and logits [B, C, H, W] of the outputs that are trained."""
-    return model.training_outputs(images) if hasattr(model, "training_outputs") else [(1.0, model(images))]
-
-
-def outputs_loss(outputs: list[tuple[float, Tensor]], labels: Tensor, ce_weight: float, dice_weight: float) -> Tensor:
-    """Return the weighted sum of the losses of these outputs.
-
-    Args:
-        outputs: weights and logits [B, C, H, W].
-        labels: integers [B, H, W], 255 is ignored.
-        ce_weight: of the cross-entropy.
-        dice_weight: of the Dice loss.
-    """
-    losses = [weight * segmentation_loss(logits, labels, ce_weight, dice_weight) for weight, logits in outputs]
-    return torch.stack(losses).sum()
 
 
 def _remember(state: Training, metrics: dict[str, float]) -> None:

@@ -22,7 +22,7 @@ from baselines.sam_lora import SamLora
 from benchmarks.protocol.cost import measure
 from benchmarks.protocol.recipe import PAPER
 from benchmarks.training.checkpoint import LAST, Checkpoints, trained_state
-from benchmarks.training.loop import training_loss
+from benchmarks.training.loss import training_loss
 from benchmarks.training.optimizer import make_optimizer
 from benchmarks.training.reproducibility import random_states, seeded
 from data_prep.registry import find_dataset

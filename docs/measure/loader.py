@@ -20,7 +20,7 @@ import torch
 
 from benchmarks.protocol.recipe import PAPER
 from benchmarks.speed.loading import images_per_second
-from benchmarks.training.loop import training_loss
+from benchmarks.training.loss import training_loss
 from benchmarks.training.optimizer import make_optimizer
 from benchmarks.training.reproducibility import seeded
 from data_prep.loading.decoded_cache import decoded

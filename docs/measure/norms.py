@@ -18,7 +18,7 @@ from segment_anything.modeling.common import LayerNorm2d as SamLayerNorm2d
 from torch import nn
 
 from baselines.sam_lora import SamLora
-from benchmarks.training.loop import training_loss
+from benchmarks.training.loss import training_loss
 from rssam.config import RSSAM
 from rssam.contract import Model, Task
 from rssam.sam.layer_norm import LayerNorm2d

@@ -160,8 +160,8 @@ def at_test_time(classes: tuple[str, ...]) -> dict[str, Callable[[], object]]:
     import torch
 
     from baselines.sam_lora import SamLora
+    from benchmarks.metrics.confusion import confusion_matrix, predicted_labels
     from benchmarks.metrics.count_probabilities import probability_histogram
-    from benchmarks.training.evaluate import confusion_matrix, predicted_labels
     from rssam.contract import Task
     from rssam.weights.folder import WeightsFolder
 

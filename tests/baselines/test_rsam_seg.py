@@ -7,6 +7,7 @@ from torch.nn import functional as F
 
 from baselines.rsam_seg import RsamSeg
 from baselines.rsam_seg.network import AdaptedBlock, adapter_parameters, architecture
+from baselines.sam_adapter import SamAdapter
 from rssam.contract import Task
 from rssam.sam.attention import set_attention
 from rssam.sam.loading import encoder_state, load_weights
