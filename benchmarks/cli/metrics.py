@@ -66,12 +66,9 @@ def metrics(
                 measured, fresh = measure_run(
                     root.home, result, chosen_metrics, workers or os.cpu_count() or 1, progress, again=again
                 )
-            except ResultDamaged as error:
-                warnings.print(f"failed: {error}; add --again to measure anew")
-                failed = True
-                continue
-            except DataError as error:
-                warnings.print(f"failed: {error}")
+            except (ResultDamaged, DataError) as error:
+                remedy = "; add --again to measure anew" if isinstance(error, ResultDamaged) else ""
+                warnings.print(f"failed: {error}{remedy}")
                 failed = True
                 continue
             records.append(_record(result, measured, chosen_metrics, bool(fresh)))

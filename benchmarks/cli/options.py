@@ -161,9 +161,9 @@ def complete_weights() -> list[str]:
 
 def complete_keys(context: typer.Context) -> list[str]:
     """Return keys of finished runs of the home that is typed before."""
-    from benchmarks.find_run import finished_keys
+    from benchmarks.results.store import Store
 
-    return finished_keys(_typed_home(context))
+    return Store(_typed_home(context)).keys
 
 
 def _typed_home(context: typer.Context) -> Path:

@@ -16,6 +16,9 @@ from benchmarks.signals import Interrupted
 from benchmarks.training.rank_group import is_lost
 from rssam.errors import UserError
 
+OUT_OF_MEMORY = "out of memory"
+"""Why, where an exception has no text."""
+
 
 @contextmanager
 def failing_together(session: Session) -> Iterator[None]:
@@ -29,7 +32,9 @@ def failing_together(session: Session) -> Iterator[None]:
     except (Interrupted, TrainingDiverged):
         raise
     except torch.OutOfMemoryError as error:
-        reason = f"the GPU has too little memory ({memory_reason(error)}): use cards with more, or --devices 1"
+        reason = (
+            f"the GPU has too little memory ({first_line(error, OUT_OF_MEMORY)}): use cards with more, or --devices 1"
+        )
         reason = ranks.abort(reason, "", lost=False)
         session.stop.signal = "the failure of a run on several devices"
         raise UserError(reason) from error
@@ -49,8 +54,3 @@ def report_other_rank(resolved: ResolvedRun, session: Session) -> Callable[[str,
         session.tracker.fail(reason)
 
     return report
-
-
-def memory_reason(error: Exception) -> str:
-    """Return why there was too little memory, in a line."""
-    return first_line(error, "out of memory")

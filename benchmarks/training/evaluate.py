@@ -19,7 +19,7 @@ from benchmarks.metrics.count_probabilities import probability_histograms
 from benchmarks.metrics.counts import Counts
 from benchmarks.protocol.recipe import Recipe
 from benchmarks.training.loss import segmentation_loss
-from benchmarks.training.rank_group import SingleProcess
+from benchmarks.training.rank_group import ALONE, SingleProcess
 from data_prep.loading.torch_dataset import Item, PreparedDataset, grid
 from data_prep.loading.torch_dataset import crop as crop_item
 from rssam.contract import Task
@@ -39,7 +39,7 @@ class Evaluation:
     counts: Counts
     native_counts: Counts | None
     predictions: tuple[NDArray[np.uint8], ...]
-    histograms: NDArray[np.int64] | None = None
+    histograms: NDArray[np.int64]
 
 
 def sent(pixels: Tensor, device: torch.device) -> Tensor:
@@ -61,7 +61,7 @@ def validation_loss(
     recipe: Recipe,
     device: torch.device,
     between: Callable[[], None] | None = None,
-    ranks: SingleProcess | None = None,
+    ranks: SingleProcess = ALONE,
     watch: Callable[[Tensor, Tensor, Tensor], None] | None = None,
 ) -> float:
     """Compute the mean loss over groups of `recipe.group` images (or windows) in the order of stems, each image once.
@@ -77,7 +77,6 @@ def validation_loss(
         ranks: the ranks of a run on several devices.
         watch: gets images uint8, labels and logits of every group of this rank.
     """
-    ranks = ranks or SingleProcess()
     net.eval()
     places = _windows(data, recipe.crop)
     read = lru_cache(maxsize=1)(data.__getitem__)  # windows of one image follow each other: decode it once
@@ -107,7 +106,7 @@ def evaluate(
     crop: int | None,
     device: torch.device,
     progress: Callable[[int, int], None] | None = None,
-    ranks: SingleProcess | None = None,
+    ranks: SingleProcess = ALONE,
     together: int = 1,
     readers: int = 1,
 ) -> Evaluation:
@@ -128,7 +127,6 @@ def evaluate(
         together: images or squares that are predicted at once, as far as whole images give so many.
         readers: threads that read the next images meanwhile.
     """
-    ranks = ranks or SingleProcess()
     net.eval()
     sizes = {entry.size for entry in data.entries}
     squares = max(1 if crop is None else len(grid(size, crop)) for size in sizes)

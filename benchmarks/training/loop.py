@@ -28,7 +28,7 @@ from benchmarks.training.evaluate import to_float, validation_loss
 from benchmarks.training.loss import outputs_loss, training_outputs
 from benchmarks.training.optimizer import learning_rate, make_optimizer, set_rate
 from benchmarks.training.precision import LossScale, precision_plugin
-from benchmarks.training.rank_group import SingleProcess
+from benchmarks.training.rank_group import ALONE, SingleProcess
 from benchmarks.training.reproducibility import random_states, restore_random_states
 from data_prep.loading.torch_dataset import PreparedDataset
 
@@ -79,6 +79,15 @@ def set_up_training(fabric: Fabric, net: nn.Module, optimizer: torch.optim.Optim
     return model, wrapper
 
 
+def take_step(fabric: Fabric, optimizer: Any, compute_loss: Callable[[], Tensor]) -> None:
+    """Take one optimiser step by itself, as speed is measured."""
+    with fabric.autocast():
+        loss = compute_loss()
+    fabric.backward(loss)
+    optimizer.step()
+    optimizer.zero_grad(set_to_none=True)
+
+
 def train(
     net: nn.Module,
     recipe: Recipe,
@@ -90,7 +99,7 @@ def train(
     listener: Listener,
     workers: int = 0,
     save_every: float = SECONDS_BETWEEN_CHECKPOINTS,
-    ranks: SingleProcess | None = None,
+    ranks: SingleProcess = ALONE,
     encoder_rate: float = 1.0,
 ) -> Training:
     """Train `net` in place, from its last checkpoint on, and leave it with the parameters of its best epoch.
@@ -113,7 +122,6 @@ def train(
 
     Raises TrainingDiverged if the loss is not finite, and Interrupted, after saving, if the listener asks for a stop.
     """
-    ranks = ranks or SingleProcess()
     train_set, val_set = data
     raw = make_optimizer(net, recipe, rate, encoder_rate=encoder_rate, fused=fabric.device.type == "cuda")
     model, optimizer = set_up_training(fabric, net, raw)  # the wrapper steps; state and settings are those of `raw`
