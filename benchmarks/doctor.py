@@ -8,9 +8,9 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from benchmarks.earlier_version import left_by_0_1
 from benchmarks.execution.hardware import cuda_devices
@@ -62,10 +62,6 @@ class DoctorCheck:
     state: CheckState
     found: str
     remedy: str = ""
-
-    def to_json(self) -> dict[str, Any]:
-        """Return plain values."""
-        return asdict(self)
 
 
 def examine(home: Path, runs: Sequence[Run] | None = None) -> list[DoctorCheck]:

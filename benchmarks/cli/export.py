@@ -10,18 +10,21 @@ from typing import Annotated, Any
 
 import typer
 
-from benchmarks.cli.options import Json, OwnModel, complete_keys, finished_run, print_json, root, screen, warnings
+from benchmarks.cli.options import (
+    A_RUN,
+    Json,
+    OwnModel,
+    finished_run,
+    print_json,
+    root,
+    run_option,
+    screen,
+    warnings,
+)
 
 
 def export(
-    run: Annotated[
-        str,
-        typer.Option(
-            metavar="RUN",
-            autocompletion=complete_keys,
-            help="The finished run: its key or the beginning of it, table5:3, or rs-sam@deepglobe.",
-        ),
-    ],
+    run: Annotated[str, run_option(f"The {A_RUN}.")],
     out: Annotated[
         Path | None, typer.Option(metavar="FILE.safetensors", help="What was trained, and a model card beside it.")
     ] = None,

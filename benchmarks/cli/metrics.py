@@ -7,7 +7,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from benchmarks.cli.options import Json, complete_items, complete_keys, finished_run, print_json, root, screen, warnings
+from benchmarks.cli.options import (
+    A_RUN,
+    Json,
+    finished_run,
+    items_argument,
+    print_json,
+    root,
+    run_option,
+    screen,
+    warnings,
+)
 from rssam.errors import UserError
 
 if TYPE_CHECKING:
@@ -17,20 +27,8 @@ if TYPE_CHECKING:
 
 
 def metrics(
-    items: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="[ITEM...]", help="Runs of these tables. [all runs of this home]", autocompletion=complete_items
-        ),
-    ] = None,
-    run: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="RUN",
-            autocompletion=complete_keys,
-            help="A finished run: its key or the beginning of it, table5:3, or rs-sam@deepglobe; may be repeated.",
-        ),
-    ] = None,
+    items: Annotated[list[str] | None, items_argument("Runs of these tables. [all runs of this home]")] = None,
+    run: Annotated[list[str] | None, run_option(f"A {A_RUN}; may be repeated.")] = None,
     metric: Annotated[
         list[str] | None,
         typer.Option(help="relaxed, cldice, apls, boundary_iou; may be repeated. [as declared for the data set]"),

@@ -172,15 +172,23 @@ def _typed_home(context: typer.Context) -> Path:
     return (Path(typed) if typed else default_home()).expanduser().resolve()
 
 
-RunOption = Annotated[
-    str | None,
-    typer.Option(
-        "--run",
-        metavar="RUN",
-        autocompletion=complete_keys,
-        help="A finished run: its key or the beginning of it, table5:3, or rs-sam@deepglobe; see: rssam-bench status",
-    ),
-]
+def items_argument(text: str) -> Any:
+    """Declare tables, figures and other items as the arguments of a command."""
+    return typer.Argument(metavar="[ITEM...]", help=text, autocompletion=complete_items)
+
+
+def dataset_option(text: str) -> Any:
+    """Declare `--dataset`."""
+    return typer.Option("--dataset", help=text, autocompletion=complete_datasets)
+
+
+def run_option(text: str) -> Any:
+    """Declare `--run`, which names finished runs."""
+    return typer.Option("--run", metavar="RUN", help=text, autocompletion=complete_keys)
+
+
+A_RUN = "finished run: its key or the beginning of it, table5:3, or rs-sam@deepglobe"
+RunOption = Annotated[str | None, run_option(f"A {A_RUN}; see: rssam-bench status")]
 
 
 def finished_run(text: str) -> str:
@@ -200,8 +208,6 @@ def require_one(run: str | None, adapter: Path | None) -> str | None:
 ItemProfile = Annotated[
     ProfileName | None, typer.Option(help="With ITEM: how much, the recipe. [paper; of still-sam fair]")
 ]
-ItemDataset = Annotated[
-    str | None, typer.Option(help="With ITEM: the rows on another data set.", autocompletion=complete_datasets)
-]
+ItemDataset = Annotated[str | None, dataset_option("With ITEM: the rows on another data set.")]
 ItemEncoder = Annotated[str | None, typer.Option(help="With ITEM: SAM encoder of every row.")]
 ItemInit = Annotated[EncoderInit | None, typer.Option(help="With ITEM: how networks start.")]

@@ -7,19 +7,12 @@ from typing import Annotated
 
 import typer
 
-from benchmarks.cli.options import Json, complete_items, print_json, root, screen, warnings
+from benchmarks.cli.options import Json, items_argument, print_json, root, screen, warnings
 
 
 def publish(
     out: Annotated[Path, typer.Option(metavar="FILE.zip", help="The bundle to write.")],
-    items: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="[ITEM...]",
-            help="The results behind table1 to table7, still-sam. [all]",
-            autocompletion=complete_items,
-        ),
-    ] = None,
+    items: Annotated[list[str] | None, items_argument("The results behind table1 to table7, still-sam. [all]")] = None,
     as_json: Json = False,
 ) -> None:
     """Bundle results with their splits and provenance for others: counts and tables, no pixels, no private paths."""

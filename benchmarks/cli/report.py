@@ -7,16 +7,11 @@ from typing import Annotated
 
 import typer
 
-from benchmarks.cli.options import Json, complete_items, print_json, root, screen, warnings
+from benchmarks.cli.options import Json, items_argument, print_json, root, screen, warnings
 
 
 def report(
-    items: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="[ITEM...]", help="Tables, figures, claims, still-sam. [all]", autocompletion=complete_items
-        ),
-    ] = None,
+    items: Annotated[list[str] | None, items_argument("Tables, figures, claims, still-sam. [all]")] = None,
     formats: Annotated[str, typer.Option("--format", help="Of: md, tex, csv, html.")] = "md,tex,csv,html",
     out: Annotated[Path, typer.Option(help="Folder to write.")] = Path("report"),
     image: Annotated[

@@ -15,9 +15,9 @@ from benchmarks.cli.options import (
     Json,
     PrecisionOption,
     ProfileName,
-    complete_datasets,
     complete_items,
     complete_systems,
+    dataset_option,
     note,
     print_json,
     root,
@@ -53,9 +53,7 @@ def reproduce(
     profile: Annotated[
         ProfileName | None, typer.Option(help="How much: the recipe. [paper; of still-sam fair]")
     ] = None,
-    dataset: Annotated[
-        str | None, typer.Option(help="Run the rows on another data set.", autocompletion=complete_datasets)
-    ] = None,
+    dataset: Annotated[str | None, dataset_option("Run the rows on another data set.")] = None,
     encoder: EncoderOption = None,
     init: Annotated[
         EncoderInit | None, typer.Option(help="Start from SAM's checkpoint, or everything from scratch.")

@@ -12,13 +12,13 @@ from benchmarks.cli.options import (
     OwnModel,
     PrecisionOption,
     RunOption,
-    complete_datasets,
-    complete_keys,
+    dataset_option,
     finished_run,
     note,
     print_json,
     require_one,
     root,
+    run_option,
     screen,
     warnings,
 )
@@ -31,9 +31,7 @@ def score(
     predictions: Annotated[
         Path | None, typer.Option(help="Folder of predicted masks, one for each test image: PNG, TIFF or NPY.")
     ] = None,
-    dataset: Annotated[
-        str | None, typer.Option(help="The prepared data set they are of.", autocompletion=complete_datasets)
-    ] = None,
+    dataset: Annotated[str | None, dataset_option("The prepared data set they are of.")] = None,
     name: Annotated[str | None, typer.Option(help="The row's name in the tables. [the folder's]")] = None,
     suffix: Annotated[str, typer.Option(help="What follows the stem in file names, as _mask in 104_mask.png.")] = "",
     encoding: Annotated[
@@ -44,14 +42,7 @@ def score(
     listed: Annotated[
         bool, typer.Option("--list", help="Only list the test images to predict, one path a line.")
     ] = False,
-    run: Annotated[
-        str | None,
-        typer.Option(
-            metavar="RUN",
-            autocompletion=complete_keys,
-            help="Instead: what this finished run saved, held against its result.",
-        ),
-    ] = None,
+    run: Annotated[str | None, run_option("Instead: what this finished run saved, held against its result.")] = None,
     out: Annotated[Path | None, typer.Option(help="With --run: write its predictions there as PNG files.")] = None,
     as_json: Json = False,
 ) -> None:
@@ -83,12 +74,7 @@ def score(
 
 
 def evaluate(
-    dataset: Annotated[
-        str,
-        typer.Option(
-            help="The prepared data set to try it on; not the one it was trained on.", autocompletion=complete_datasets
-        ),
-    ],
+    dataset: Annotated[str, dataset_option("The prepared data set to try it on; not the one it was trained on.")],
     run: RunOption = None,
     adapter: Annotated[Path | None, typer.Option(metavar="FILE", help="Or a trained system that was exported.")] = None,
     model: OwnModel = None,

@@ -13,8 +13,8 @@ from benchmarks.cli.options import (
     EncoderOption,
     Json,
     PrecisionOption,
-    complete_datasets,
     complete_systems,
+    dataset_option,
     print_json,
     root,
     screen,
@@ -39,9 +39,7 @@ def speed(
     ] = None,
     encoder: EncoderOption = None,
     size: Annotated[int, typer.Option(min=32, help="Side of the image in pixels, a multiple of 32.")] = 512,
-    dataset: Annotated[
-        str, typer.Option(help="Its classes, and its images if prepared.", autocompletion=complete_datasets)
-    ] = "deepglobe",
+    dataset: Annotated[str, dataset_option("Its classes, and its images if prepared.")] = "deepglobe",
     device: Annotated[DeviceChoice, typer.Option(help="Where to measure.")] = "auto",
     precision: PrecisionOption = "auto",
     batch: Annotated[int | None, typer.Option(min=1, help="Images of a forward pass. [8; on the CPU 2]")] = None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Annotated
 
 import typer
@@ -14,8 +15,8 @@ from benchmarks.cli.options import (
     ItemProfile,
     Json,
     PrecisionOption,
-    complete_datasets,
-    complete_items,
+    dataset_option,
+    items_argument,
     note,
     print_json,
     root,
@@ -30,9 +31,7 @@ def models(
     model: Annotated[
         list[str] | None, typer.Option(metavar="MODULE:CLASS", help="Also this system of yours; may be repeated.")
     ] = None,
-    dataset: Annotated[
-        str, typer.Option(help="Count for the classes of this data set.", autocompletion=complete_datasets)
-    ] = "deepglobe",
+    dataset: Annotated[str, dataset_option("Count for the classes of this data set.")] = "deepglobe",
     size: Annotated[int, typer.Option(help="Side of the image in pixels.")] = 512,
     as_json: Json = False,
 ) -> None:
@@ -78,12 +77,7 @@ def datasets(as_json: Json = False) -> None:
 
 def status(
     items: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="[ITEM...]",
-            help="table1 to table7, fig6, fig7, all, still-sam. [this home]",
-            autocompletion=complete_items,
-        ),
+        list[str] | None, items_argument("table1 to table7, fig6, fig7, all, still-sam. [this home]")
     ] = None,
     profile: ItemProfile = None,
     dataset: ItemDataset = None,
@@ -138,11 +132,7 @@ def status(
 def doctor(
     items: Annotated[
         list[str] | None,
-        typer.Argument(
-            metavar="[ITEM...]",
-            help="Only what these need: table1 to table7, fig6, fig7, all, still-sam. [everything]",
-            autocompletion=complete_items,
-        ),
+        items_argument("Only what these need: table1 to table7, fig6, fig7, all, still-sam. [everything]"),
     ] = None,
     profile: ItemProfile = None,
     dataset: ItemDataset = None,
@@ -161,7 +151,7 @@ def doctor(
         runs = plan(*choose(items, profile, encoder, init, dataset), [0], 0, None)
     checks = examine(root.home, runs)
     if as_json:
-        print_json([check.to_json() for check in checks])
+        print_json([asdict(check) for check in checks])
     else:
         for check in checks:
             screen.print(f"{check.state:8} {check.what}: {check.found}")

@@ -177,13 +177,8 @@ def require_suitable(items: Sequence[Item], setting: Setting, own: Sequence[Mode
         if setting.encoder is not None and not _takes_any_encoder(item) and not isinstance(item, Study):
             raise UnknownName(
                 f"{item.id} compares encoders, so it takes no --encoder: leave it out, or name other items "
-                f"({', '.join(_with_any_encoder())})"
+                f"({', '.join(name for name, other in ITEMS.items() if _takes_any_encoder(other))})"
             )
-
-
-def _with_any_encoder() -> list[str]:
-    """Names of the items that can be run with one encoder for all rows."""
-    return [name for name, item in ITEMS.items() if _takes_any_encoder(item)]
 
 
 def _takes_any_encoder(item: Item) -> bool:
