@@ -31,15 +31,12 @@ def failing_together(session: Session) -> Iterator[None]:
         yield
     except (Interrupted, TrainingDiverged):
         raise
-    except torch.OutOfMemoryError as error:
-        reason = (
-            f"the GPU has too little memory ({first_line(error, OUT_OF_MEMORY)}): use cards with more, or --devices 1"
-        )
-        reason = ranks.abort(reason, "", lost=False)
-        session.stop.signal = "the failure of a run on several devices"
-        raise UserError(reason) from error
     except Exception as error:
-        reason = ranks.abort(*explain(error, session.home), lost=is_lost(error))
+        reason, trace = explain(error, session.home)
+        if isinstance(error, torch.OutOfMemoryError):
+            words = first_line(error, OUT_OF_MEMORY)
+            reason, trace = f"the GPU has too little memory ({words}): use cards with more, or --devices 1", ""
+        reason = ranks.abort(reason, trace, lost=is_lost(error))
         session.stop.signal = "the failure of a run on several devices"
         raise UserError(reason) from error
 
