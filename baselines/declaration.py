@@ -2,17 +2,53 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+from rssam.contract import Task
 from rssam.errors import UnknownName, UserError
 from rssam.sam.encoder_sizes import EncoderInit, check_encoder
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from rssam.weights.folder import WeightsFolder
 
 BackboneInit = Literal["imagenet", "scratch"]
 """The start of a backbone: weights trained on ImageNet, or random numbers."""
 
 
-class SamBaseline:
+class Baseline:
+    """Base of all declarations, whose fields are the options of `architecture` in their `network.py`."""
+
+    @staticmethod
+    def _network() -> Any:
+        """Return the module with `architecture(task, **options)` and `load(net, path)`, which imports torch."""
+        raise NotImplementedError
+
+    def _options(self) -> dict[str, Any]:
+        return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}  # type: ignore[arg-type]
+
+    def architecture(self, task: Task) -> nn.Module:
+        """Return the network with random parameters; see `rssam.contract.Model.architecture`."""
+        net: nn.Module = self._network().architecture(task, **self._options())
+        return net
+
+    def build(self, task: Task, weights: WeightsFolder) -> nn.Module:
+        """Return a fresh network for `task`; see `rssam.contract.Model.build`."""
+        paths = [weights.path_of(name) for name in self.weights_needed()]  # raises before the network is built
+        net = self.architecture(task)
+        for path in paths:
+            self._network().load(net, path)
+        return net
+
+    def weights_needed(self) -> tuple[str, ...]:
+        """Return nothing: without published weights it starts at random."""
+        return ()
+
+
+class SamBaseline(Baseline):
     """Base of declarations whose network has SAM's encoder."""
 
     cli_options: ClassVar[tuple[str, ...]] = ("encoder", "init")
@@ -27,7 +63,7 @@ class SamBaseline:
         return (self.encoder,) if self.init == "sam" else ()
 
 
-class ImageNetBaseline:
+class ImageNetBaseline(Baseline):
     """Base of declarations whose network has a backbone with published weights.
 
     `sizes` maps each value of the field `size_option` to the name of its weights, or to None if none are published.
@@ -46,6 +82,9 @@ class ImageNetBaseline:
             raise UnknownName(f"unknown init {self.init!r}: choose imagenet or scratch")
         if self.init == "imagenet" and self.sizes[size] is None:
             raise UserError(f"{self.size_option} {size} has no published weights: use --init scratch")
+
+    def _options(self) -> dict[str, Any]:
+        return {name: value for name, value in super()._options().items() if name != "init"}  # all parameters train
 
     def weights_needed(self) -> tuple[str, ...]:
         """Return the name of the ImageNet weights, or nothing if trained from scratch."""

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from benchmarks.failures import first_line
 from benchmarks.protocol.cost import measure, product_inputs
 from benchmarks.protocol.registry import smallest
-from benchmarks.training.loop import training_loss
+from benchmarks.training.loss import training_loss
 from benchmarks.training.reproducibility import seeded
 from rssam.amounts import shortened
 from rssam.contract import Model, Task
@@ -27,6 +27,7 @@ from rssam.weights.folder import WeightsFolder
 
 NOWHERE = WeightsFolder(Path("/nowhere"))
 BINARY = ("road",)
+TASK = Task(BINARY, (64, 64))
 SIX = ("building", "road", "pavement", "vegetation", "bare soil", "water")
 STEPS = 200
 """Within which four tiles must be learned by heart."""
@@ -48,25 +49,17 @@ class Check:
     run: Callable[[Model], None]
 
 
-@dataclass(frozen=True)
-class CheckResult:
-    """Result of a check; an empty `fault` is passed."""
-
-    check: Check
-    fault: str
-
-
-def examine(model: Model) -> Iterator[CheckResult]:
-    """Run every check on the system's smallest variant, and yield each result; after a failure the rest still runs."""
+def examine(model: Model) -> Iterator[tuple[Check, str]]:
+    """Run every check on the system's smallest variant, and yield each with its fault, empty if it passed."""
     for check in CHECKS:
+        fault = ""
         try:
             with seeded(0, deterministic=False):
                 check.run(smallest(model))
-        except Exception as error:  # noqa: BLE001  (it is the user's code)
+        except Exception as error:  # noqa: BLE001  (it is the user's code, and after a failure the rest still runs)
             first = first_line(error)
-            yield CheckResult(check, first if isinstance(error, CheckFailed) else f"{type(error).__name__}: {first}")
-        else:
-            yield CheckResult(check, "")
+            fault = first if isinstance(error, CheckFailed) else f"{type(error).__name__}: {first}"
+        yield check, fault
 
 
 def require(holds: bool, message: str) -> None:
@@ -93,24 +86,22 @@ def has_zero_gradient(name: str) -> bool:
     return name.endswith("k_proj.bias") or name.endswith("transformer.norm_final_attn.bias")
 
 
-def built(
-    model: Model, classes: tuple[str, ...] = BINARY, size: tuple[int, int] = (64, 64), seed: int = 0
-) -> nn.Module:
-    """Return a fresh network from the random state of `seed`.
-
-    Args:
-        model: the declaration.
-        classes: of its task.
-        size: (height, width) of the images in pixels.
-        seed: of torch.
-    """
+def built(model: Model, task: Task = TASK, seed: int = 0) -> nn.Module:
+    """Return a fresh network from the random state of `seed`."""
     torch.manual_seed(seed)
-    return model.build(Task(classes, size), NOWHERE)
+    return model.build(task, NOWHERE)
 
 
 def loss_of(net: nn.Module, images: Tensor, masks: Tensor) -> Tensor:
     """Return the paper's loss on images [B, 3, H, W] and masks [B, 1, H, W] of 0 and 1."""
     return training_loss(net, images, masks[:, 0].long(), ce_weight=0.2, dice_weight=0.8)
+
+
+def take_step(net: nn.Module, optimizer: torch.optim.Optimizer, images: Tensor, masks: Tensor) -> None:
+    """Take an optimiser step; gradients stay."""
+    optimizer.zero_grad()
+    loss_of(net, images, masks).backward()  # type: ignore[no-untyped-call]
+    optimizer.step()
 
 
 def trainable(net: nn.Module) -> dict[str, nn.Parameter]:
@@ -129,7 +120,7 @@ def check_declaration(model: Model) -> None:
 @torch.no_grad()
 def check_forward(model: Model, classes: tuple[str, ...], size: tuple[int, int]) -> None:
     """Check for logits float32 [B, channels, H, W] at the input's resolution, of one image and in training of three."""
-    net = built(model, classes, size)
+    net = built(model, Task(classes, size))
     for batch, training in ((1, False), (3, True)):
         images = torch.rand(batch, 3, *size)
         logits = net.train(training)(images)
@@ -198,10 +189,8 @@ def check_training(model: Model) -> None:
     optimizer = torch.optim.AdamW(training.values(), lr=1e-3)
     unused = {name for name in training if not has_zero_gradient(name)}
     for _ in range(2):
-        optimizer.zero_grad()
-        loss_of(net, images, masks).backward()  # type: ignore[no-untyped-call]
+        take_step(net, optimizer, images, masks)
         unused -= {name for name, p in training.items() if p.grad is not None and p.grad.any()}
-        optimizer.step()
     changed = {name for name, parameter in net.named_parameters() if not torch.equal(parameter, before[name])}
     require(not unused, f"no loss reaches {_some(unused)}: freeze them with requires_grad_(False), or use them")
     unchanged = {name for name in training if not has_zero_gradient(name)} - changed
@@ -243,9 +232,7 @@ def check_overfitting(model: Model) -> None:
     optimizer = torch.optim.AdamW(learned, lr=1e-3, fused=all(p.is_floating_point() for p in learned))
     score = 0.0
     for step in range(STEPS):
-        optimizer.zero_grad()
-        loss_of(net, images, masks).backward()  # type: ignore[no-untyped-call]
-        optimizer.step()
+        take_step(net, optimizer, images, masks)
         if step % 10 == 9 and (score := dice(net, images, masks)) > 0.9:
             return
     raise CheckFailed(f"four tiles must be learned to Dice 0.9 in {STEPS} steps, found {score:.3f}")
@@ -260,8 +247,7 @@ def dice(net: nn.Module, images: Tensor, masks: Tensor) -> float:
 
 def check_half(model: Model, half: torch.dtype) -> None:
     """Check that under autocast logits come back as float32, and that logits and gradients are finite."""
-    name = str(half).removeprefix("torch.")
-    net = built(model)
+    net, name = built(model), str(half).removeprefix("torch.")
     images, masks = (part[:2] for part in tiles())  # a CPU takes ten times as long as in float32
     with torch.autocast("cpu", half):
         logits = net(images)
@@ -275,7 +261,7 @@ def check_half(model: Model, half: torch.dtype) -> None:
 
 def check_counting(model: Model) -> None:
     """Check that parameters and operations can be counted on the meta device, as every result records them."""
-    cost = measure(model, Task(BINARY, (64, 64)))
+    cost = measure(model, TASK)
     require(cost.trainable > 0, "it has no trainable parameter")
     require(cost.gmacs > 0, "its forward pass multiplies nothing")
 
@@ -284,7 +270,7 @@ def _some(names: set[str]) -> str:
     return shortened(sorted(names), 5)
 
 
-_SIZES = ((64, 64), (128, 128), (96, 160))
+FINITE = "logits and gradients are finite under autocast"
 
 CHECKS: tuple[Check, ...] = (
     Check(
@@ -297,7 +283,7 @@ CHECKS: tuple[Check, ...] = (
             partial(check_forward, classes=classes, size=(height, width)),
         )
         for classes in (BINARY, SIX)
-        for height, width in _SIZES
+        for height, width in ((64, 64), (128, 128), (96, 160))
     ),
     Check("integers", "images of 0..255 are refused, not taken for 0..1", check_integers),
     Check("range", "images of 0..1 are normalised once, not as if they were 0..255", check_range),
@@ -306,13 +292,7 @@ CHECKS: tuple[Check, ...] = (
     Check("state", "one random state builds one network; its state makes the round trip", check_state),
     Check("global state", "building changes no global setting", check_global_state),
     Check("overfitting", f"four tiles are learned by heart within {STEPS} steps", check_overfitting),
-    *(
-        Check(
-            str(half).removeprefix("torch."),
-            "logits and gradients are finite under autocast",
-            partial(check_half, half=half),
-        )
-        for half in (torch.bfloat16, torch.float16)
-    ),
+    Check("bfloat16", FINITE, partial(check_half, half=torch.bfloat16)),
+    Check("float16", FINITE, partial(check_half, half=torch.float16)),
     Check("counting", "parameters and operations can be counted without weights", check_counting),
 )

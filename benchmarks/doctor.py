@@ -8,9 +8,9 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from benchmarks.earlier_version import left_by_0_1
 from benchmarks.execution.hardware import cuda_devices
@@ -62,10 +62,6 @@ class DoctorCheck:
     state: CheckState
     found: str
     remedy: str = ""
-
-    def to_json(self) -> dict[str, Any]:
-        """Return plain values."""
-        return asdict(self)
 
 
 def examine(home: Path, runs: Sequence[Run] | None = None) -> list[DoctorCheck]:
@@ -120,14 +116,21 @@ def _package() -> DoctorCheck:
         return DoctorCheck("rssam-bench", "problem", "not installed, run from a folder", "make install")
 
 
+def _printed(code: str, *arguments: str) -> tuple[list[str], str]:
+    """Return the words that Python code prints in a process of its own, and why it failed, or nothing."""
+    command = [sys.executable, "-P", "-c", code, *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    reason = (done.stderr.strip() or "the check ended without a word").splitlines()[-1] if done.returncode else ""
+    return done.stdout.split(), reason
+
+
 def _torch() -> DoctorCheck:
-    done = subprocess.run([sys.executable, "-P", "-c", _TORCH_CHECK], capture_output=True, text=True, check=False)
-    if done.returncode:
-        reason = done.stderr.strip().splitlines()[-1] if done.stderr.strip() else "import failed"
+    words, reason = _printed(_TORCH_CHECK)
+    if reason:
         return DoctorCheck(
             "torch", "problem", reason, "install the matching pair: uv pip install --reinstall torch torchvision"
         )
-    torch_version, vision_version, cuda, threads = done.stdout.split()
+    torch_version, vision_version, cuda, threads = words
     return DoctorCheck(
         "torch", "ok", f"{torch_version} with torchvision {vision_version}, CUDA {cuda}, {threads} threads"
     )
@@ -190,12 +193,10 @@ def _class_distance(home: Path) -> list[DoctorCheck]:
     if encoder is None:
         return []
     what = f"class distance {encoder}"
-    command = [sys.executable, "-P", "-c", _DISTANCE_CHECK, str(folder.root), encoder, *CHAINS]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        reason = done.stderr.strip().splitlines()[-1] if done.stderr.strip() else "the check ended without a word"
+    words, reason = _printed(_DISTANCE_CHECK, str(folder.root), encoder, *CHAINS)
+    if reason:
         return [DoctorCheck(what, "problem", reason, f"rssam-bench prepare weights {encoder}")]
-    distances = dict(zip(CHAINS, map(float, done.stdout.split()), strict=True))
+    distances = dict(zip(CHAINS, map(float, words), strict=True))
     found = ", ".join(f"{chain} {distance:.2g}" for chain, distance in distances.items())
     found = f"between the class tokens that SAM's decoders leave at stride 4, relative to their length: {found}"
     if distances["printed"] > TOO_CLOSE:

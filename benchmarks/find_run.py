@@ -29,7 +29,7 @@ def find_run(home: Path, text: str) -> str:
 
     Raises UnknownName listing the candidates if there are several, or the rows if the table has no such row.
     """
-    keys = finished_keys(home)
+    keys = Store(home).keys
     if text in keys or not text:
         return text
     named = [key for key in keys if key.startswith(text)]
@@ -41,11 +41,6 @@ def find_run(home: Path, text: str) -> str:
     if len(named) > 1:
         raise UnknownName(f"{text!r} names {len(named)} finished runs; choose one by its key:{_shown(home, named)}")
     return named[0] if named else text
-
-
-def finished_keys(home: Path) -> list[str]:
-    """Return the keys of all results of a home, which are not read."""
-    return sorted(path.stem for path in Store(home).results.glob("*.json"))
 
 
 def _results(home: Path) -> list[Result]:

@@ -77,7 +77,7 @@ def data_sets(home: Path) -> list[dict[str, Any]]:
 def run_statuses(home: Path) -> list[RunStatus]:
     """Return every run with a result or a work folder in this home, by state and key; not those of rssam-bench 0.1."""
     store = Store(home)
-    keys = {path.stem for path in store.results.glob("*.json")} | {path.name for path in Home(home).runs.glob("*/")}
+    keys = {*store.keys} | {path.name for path in Home(home).runs.glob("*/")}
     statuses = [run_status(store, key) for key in keys - left_by_0_1(home).keys]
     return sorted(statuses, key=lambda status: (STATES.index(status.state), status.key))
 

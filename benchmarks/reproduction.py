@@ -11,7 +11,7 @@ from rich.console import Console
 
 from benchmarks.console.progress import ProgressBars
 from benchmarks.execution.hardware import DeviceChoice, choose_device, choose_workers
-from benchmarks.execution.observer import NullObserver, Outcome
+from benchmarks.execution.observer import Observer, Outcome
 from benchmarks.execution.plan import plan, resolve_all
 from benchmarks.execution.process_pool import execute_in_processes
 from benchmarks.execution.runner import execute_all
@@ -20,7 +20,7 @@ from benchmarks.protocol.custom import find_model
 from benchmarks.protocol.recipe import PrecisionChoice
 from benchmarks.protocol.run import ResolvedRun, Run
 from benchmarks.protocol.setting import Setting
-from benchmarks.protocol.targets import choose_items, default_profile, find_items
+from benchmarks.protocol.targets import choose
 from benchmarks.results.custom_system import changes
 from benchmarks.results.home import Home, open_home
 from benchmarks.signals import handle_signals
@@ -133,11 +133,8 @@ def reproduce(
         ('cached', True)
     """
     folder = open_home(home).root
-    setting = Setting(
-        profile or default_profile(find_items(items)), encoder, init, dataset, "blocked" if split == "blocked" else None
-    )
     own = [find_model(name) for name in models]
-    chosen = choose_items(items, [str(row) for row in rows], setting, own)
+    chosen, setting = choose(items, profile, encoder, init, dataset, split, [str(row) for row in rows], own)
     runs = plan(chosen, setting, seeds, split_seed, repeats, controls, own)
     return _execute(runs, folder, device, precision, jobs, progress)
 
@@ -212,7 +209,7 @@ def _execute(
     console = Console(stderr=True, quiet=not progress, highlight=False, markup=False)
     chosen = choose_device(device)
     session = Session(
-        home, chosen, ProgressBars(console) if progress else NullObserver(),
+        home, chosen, ProgressBars(console) if progress else Observer(),
         workers=choose_workers(None, chosen, jobs), precision_choice=precision,
     )  # fmt: skip
     outcomes = execute_runs(runs, session, on_this_machine(jobs), lambda text: console.print(text, soft_wrap=True))

@@ -38,6 +38,7 @@ ORDER: tuple[frozenset[str], ...] = tuple(
     data_prep.registry
     data_prep.prepared
     benchmarks.fabric benchmarks.signals benchmarks.failures benchmarks.divergence benchmarks.metrics
+    benchmarks.tensors
     benchmarks.protocol
     benchmarks.results benchmarks.training benchmarks.starting_weights
     benchmarks.earlier_version benchmarks.find_run benchmarks.needs

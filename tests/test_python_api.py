@@ -17,8 +17,7 @@ from benchmarks.execution import observer
 from benchmarks.execution.plan import plan, resolve_all
 from benchmarks.execution.session import Session
 from benchmarks.protocol.recipe import PROFILES
-from benchmarks.protocol.setting import Setting
-from benchmarks.protocol.targets import choose_items
+from benchmarks.protocol.targets import choose
 from benchmarks.signals import Stop, handle_signals
 from data_prep import DataError, find_dataset, load_manifest, open_prepared, prepare_folders
 from data_prep.datasets.folder_options import ClassMap
@@ -134,9 +133,8 @@ def test_two_folders_are_prepared_as_a_source_with_both(folder, tmp_path):
 def test_a_fine_tuned_system_is_the_row_of_the_command(folder):
     """With the same key: `reproduce table5 --row 5 --dataset roads` finds what `fine_tune` trained."""
     home = open_home("example")
-    setting = Setting("demo", dataset="roads")
-    (run,) = plan(choose_items(["table5"], ["5"], setting), setting, [0], 0, None)
-    (resolved,) = resolve_all([run], Session(home.root, "cpu", observer.NullObserver()))
+    (run,) = plan(*choose(["table5"], "demo", dataset="roads", rows=["5"]), [0], 0, None)
+    (resolved,) = resolve_all([run], Session(home.root, "cpu", observer.Observer()))
     outcome = fine_tune("roads", profile="demo", home=home, progress=False)
     assert (outcome.status, outcome.key) == ("cached", resolved.key)
 

@@ -4,21 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, get_args
+from typing import Any, ClassVar, Literal, get_args
 
-from baselines.encoder_swap.options import Head, Start, Tuning
-from rssam.contract import Optimisation, Task
+from baselines.declaration import Baseline
+from rssam.contract import Optimisation
 from rssam.encoders.declared import ENCODERS, SAM
 from rssam.errors import UnknownName, UserError
 
-if TYPE_CHECKING:
-    from torch import nn
+Start = Literal["pretrained", "scratch"]
+"""The start of an encoder: its published weights, or random numbers, trained as a whole."""
 
-    from rssam.weights.folder import WeightsFolder
+Tuning = Literal["frozen", "lora", "full"]
+"""What of a pretrained encoder is trained: nothing, LoRA on queries and values, or all, at a tenth of the rate."""
+
+Head = Literal["dpt", "sam", "rssam"]
+"""DPT's decoder, SAM's mask decoder as in the Baseline, or RS-SAM's neck, decoders and refinement."""
 
 
 @dataclass(frozen=True)
-class EncoderSwap:
+class EncoderSwap(Baseline):
     """Systems that are not in the paper: another encoder, or SAM's, under one of three heads."""
 
     name: ClassVar[str] = "encoder-swap"
@@ -64,26 +68,11 @@ class EncoderSwap:
         """Options of the smallest variant: a small encoder of the same family, and a narrow DPT."""
         return {"encoder": ENCODERS[self.encoder].small, "dpt_channels": 32}
 
-    def architecture(self, task: Task) -> nn.Module:
-        """Return the network with random parameters; see `rssam.contract.Model.architecture`."""
+    @staticmethod
+    def _network() -> Any:
         from baselines.encoder_swap import network
 
-        return network.architecture(
-            task,
-            encoder=self.encoder,
-            init=self.init,
-            tuning=self.tuning,
-            head=self.head,
-            rank=self.rank,
-            dpt_channels=self.dpt_channels,
-        )
-
-    def build(self, task: Task, weights: WeightsFolder) -> nn.Module:
-        """Return a fresh network for `task`; see `rssam.contract.Model.build`."""
-        from baselines.encoder_swap import network
-
-        paths = [weights.path_of(name) for name in self.weights_needed()]  # raises before the network is built
-        return network.load(self.architecture(task), *paths)
+        return network
 
     def weights_needed(self) -> tuple[str, ...]:
         """Return the name of the encoder's weights, or nothing if trained from scratch."""

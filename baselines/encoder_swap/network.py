@@ -18,7 +18,7 @@ from segmentation_models_pytorch.base.initialization import initialize_decoder, 
 from segmentation_models_pytorch.decoders.dpt.decoder import DPTDecoder, DPTSegmentationHead
 from torch import Tensor, nn
 
-from baselines.encoder_swap.options import Head, Start, Tuning
+from baselines.encoder_swap import Head, Start, Tuning
 from baselines.sam_lora.network import SamLora, mask_head
 from rssam.contract import Task
 from rssam.encoders.declared import ENCODERS, Encoder
@@ -87,9 +87,7 @@ def architecture(
     return refine(task, cast(SamEncoder, image_encoder), declared.width, early=declared.taps[0], last=declared.taps[-1])
 
 
-def load(net: nn.Module, *paths: Path) -> nn.Module:
-    """Start the encoder of `net` from its prepared weights, if any are given; return `net`."""
+def load(net: nn.Module, path: Path) -> None:
+    """Start the encoder of `net` from its prepared weights."""
     encoder = cast(AnyEncoder, net.encoder)
-    for path in paths:
-        load_encoder(encoder, path, fresh=lora_parameters(encoder))
-    return net
+    load_encoder(encoder, path, fresh=lora_parameters(encoder))

@@ -10,14 +10,14 @@ What we do differently, and why:
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torchvision.models.segmentation.fcn import FCNHead
 
 from baselines.backbone import ImageNetNormalise, load_backbone, resnet
-from baselines.declaration import BackboneInit
 from rssam.contract import Task
-from rssam.weights.folder import WeightsFolder
 
 
 class Fcn(nn.Module):
@@ -43,10 +43,6 @@ def architecture(task: Task, *, backbone: str) -> Fcn:
     return Fcn(ImageNetNormalise(), layers, FCNHead(width, task.channels))
 
 
-def build(task: Task, weights: WeightsFolder, *, backbone: str, init: BackboneInit) -> Fcn:
-    """Return a fresh network; see `rssam.contract.Model.build`."""
-    path = weights.path_of(backbone) if init == "imagenet" else None  # raises before the network is built
-    net = architecture(task, backbone=backbone)
-    if path is not None:
-        load_backbone(net.backbone, path, dropped=("fc.",))
-    return net
+def load(net: Fcn, path: Path) -> None:
+    """Start the backbone from its prepared ImageNet weights."""
+    load_backbone(net.backbone, path, dropped=("fc.",))

@@ -16,6 +16,7 @@ What we do differently, and why:
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import timm
@@ -24,9 +25,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from baselines.backbone import ImageNetNormalise, load_backbone
-from baselines.declaration import BackboneInit
 from rssam.contract import Task
-from rssam.weights.folder import WeightsFolder
 
 _CLASSIFIER = ("incre_modules.", "downsamp_modules.", "final_layer.", "classifier.")
 
@@ -78,10 +77,6 @@ def architecture(task: Task, *, width: str) -> HRNet:
     return HRNet(trunk, head)
 
 
-def build(task: Task, weights: WeightsFolder, *, width: str, init: BackboneInit) -> HRNet:
-    """Return a fresh network; see `rssam.contract.Model.build`."""
-    path = weights.path_of(f"hrnet_{width}") if init == "imagenet" else None  # raises before the network is built
-    net = architecture(task, width=width)
-    if path is not None:
-        load_backbone(net.trunk, path, dropped=_CLASSIFIER)
-    return net
+def load(net: HRNet, path: Path) -> None:
+    """Start the trunk from its prepared ImageNet weights."""
+    load_backbone(net.trunk, path, dropped=_CLASSIFIER)

@@ -4,15 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from baselines.declaration import BackboneInit, ImageNetBaseline
-from rssam.contract import Optimisation, Task
-
-if TYPE_CHECKING:
-    from torch import nn
-
-    from rssam.weights.folder import WeightsFolder
+from rssam.contract import Optimisation
 
 
 @dataclass(frozen=True)
@@ -30,14 +25,8 @@ class MANet(ImageNetBaseline):
     backbone: str = "resnet50"
     init: BackboneInit = "imagenet"
 
-    def architecture(self, task: Task) -> nn.Module:
-        """Return the network with random parameters; see `rssam.contract.Model.architecture`."""
+    @staticmethod
+    def _network() -> Any:
         from baselines.manet import network
 
-        return network.architecture(task, backbone=self.backbone)
-
-    def build(self, task: Task, weights: WeightsFolder) -> nn.Module:
-        """Return a fresh network for `task`; see `rssam.contract.Model.build`."""
-        from baselines.manet import network
-
-        return network.build(task, weights, backbone=self.backbone, init=self.init)
+        return network

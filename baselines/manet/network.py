@@ -13,16 +13,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from baselines.backbone import ImageNetNormalise, load_backbone, resnet
-from baselines.declaration import BackboneInit
 from rssam.contract import Task
 from rssam.sam.autocast import full_precision
-from rssam.weights.folder import WeightsFolder
 
 _TAIL = 32
 """Channels of the two maps before the logits."""
@@ -137,10 +136,6 @@ def architecture(task: Task, *, backbone: str) -> MANet:
     return MANet(ImageNetNormalise(), layers, layers.feature_info.channels(), task.channels)
 
 
-def build(task: Task, weights: WeightsFolder, *, backbone: str, init: BackboneInit) -> MANet:
-    """Return a fresh network; see `rssam.contract.Model.build`."""
-    path = weights.path_of(backbone) if init == "imagenet" else None  # raises before the network is built
-    net = architecture(task, backbone=backbone)
-    if path is not None:
-        load_backbone(net.backbone, path, dropped=("fc.",))
-    return net
+def load(net: MANet, path: Path) -> None:
+    """Start the backbone from its prepared ImageNet weights."""
+    load_backbone(net.backbone, path, dropped=("fc.",))

@@ -16,6 +16,8 @@ Adapter's, and so are the differences named there and in `baselines.prompt_gener
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from segment_anything.modeling.image_encoder import Block, window_partition, window_unpartition
 from torch import Tensor, nn
 
@@ -26,7 +28,6 @@ from rssam.sam.attention import Selectable, attend
 from rssam.sam.encoder import SamEncoder
 from rssam.sam.encoder_sizes import EncoderInit
 from rssam.sam.loading import load_weights
-from rssam.weights.folder import WeightsFolder
 
 MLP_SCALE = 0.5
 """Weight of the adapter beside the MLP."""
@@ -103,10 +104,6 @@ def architecture(task: Task, *, encoder: str, init: EncoderInit, train_adapters:
     return net
 
 
-def build(task: Task, weights: WeightsFolder, *, encoder: str, init: EncoderInit, train_adapters: bool) -> SamAdapter:
-    """Return a fresh network; see `rssam.contract.Model.build`."""
-    path = weights.path_of(encoder) if init == "sam" else None
-    net = architecture(task, encoder=encoder, init=init, train_adapters=train_adapters)
-    if path is not None:
-        sam_adapter.load_pretrained(net, load_weights(path), fresh=adapter_parameters(net.encoder))
-    return net
+def load(net: SamAdapter, path: Path) -> None:
+    """Start from SAM's prepared checkpoint; the adapters keep their random start."""
+    sam_adapter.load_pretrained(net, load_weights(path), fresh=adapter_parameters(net.encoder))

@@ -17,6 +17,7 @@ What we do differently, and why:
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from pathlib import Path
 
 from segment_anything.modeling.prompt_encoder import PositionEmbeddingRandom
 from torch import Tensor, nn
@@ -31,7 +32,6 @@ from rssam.sam.encoder import EMBEDDING, PATCH, SamEncoder
 from rssam.sam.encoder_sizes import ENCODERS, EncoderInit
 from rssam.sam.loading import checkpoint_part, encoder_state, load_exactly, load_weights
 from rssam.sam.mask_decoder import BatchMaskDecoder
-from rssam.weights.folder import WeightsFolder
 
 SAM_TOKENS = 4
 """Mask tokens of SAM: one for a single mask, which is the one used here, and three for the parts of an object."""
@@ -110,10 +110,6 @@ def load_pretrained(net: SamAdapter, checkpoint: Mapping[str, Tensor], fresh: Co
     load_mask_decoder(net.mask_decoder, checkpoint, fresh=() if net.channels == 1 else TOKEN_PARTS)
 
 
-def build(task: Task, weights: WeightsFolder, *, encoder: str, init: EncoderInit) -> SamAdapter:
-    """Return a fresh network; see `rssam.contract.Model.build`."""
-    path = weights.path_of(encoder) if init == "sam" else None
-    net = architecture(task, encoder=encoder, init=init)
-    if path is not None:
-        load_pretrained(net, load_weights(path))
-    return net
+def load(net: SamAdapter, path: Path) -> None:
+    """Start from SAM's prepared checkpoint, see `load_pretrained`."""
+    load_pretrained(net, load_weights(path))

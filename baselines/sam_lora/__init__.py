@@ -4,16 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from baselines.declaration import SamBaseline
-from rssam.contract import Optimisation, Task
+from rssam.contract import Optimisation
 from rssam.sam.encoder_sizes import EncoderInit
-
-if TYPE_CHECKING:
-    from torch import nn
-
-    from rssam.weights.folder import WeightsFolder
 
 
 @dataclass(frozen=True)
@@ -31,14 +26,8 @@ class SamLora(SamBaseline):
     init: EncoderInit = "sam"
     rank: int = 4  # SAMed; the only rank that gives Table 7's parameter counts
 
-    def architecture(self, task: Task) -> nn.Module:
-        """Return the network with random parameters; see `rssam.contract.Model.architecture`."""
+    @staticmethod
+    def _network() -> Any:
         from baselines.sam_lora import network
 
-        return network.architecture(task, encoder=self.encoder, init=self.init, rank=self.rank)
-
-    def build(self, task: Task, weights: WeightsFolder) -> nn.Module:
-        """Return a fresh network for `task`; see `rssam.contract.Model.build`."""
-        from baselines.sam_lora import network
-
-        return network.build(task, weights, encoder=self.encoder, init=self.init, rank=self.rank)
+        return network

@@ -15,6 +15,7 @@ What we do differently, and why:
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 
 from segment_anything.modeling.prompt_encoder import PromptEncoder
 from torch import Tensor, nn
@@ -27,7 +28,6 @@ from rssam.sam.encoder import EMBEDDING, PATCH, SamEncoder
 from rssam.sam.encoder_sizes import ENCODERS, EncoderInit
 from rssam.sam.loading import checkpoint_part, encoder_state, load_exactly, load_weights
 from rssam.sam.mask_decoder import BatchMaskDecoder
-from rssam.weights.folder import WeightsFolder
 
 TOKEN_PARTS = ("mask_tokens.", "output_hypernetworks_mlps.", "iou_prediction_head.")
 """Parts of the mask decoder whose shape follows the number of tokens: SAM has 4, so they start at random (as SAMed)."""
@@ -103,10 +103,6 @@ def load_pretrained(net: SamLora, checkpoint: Mapping[str, Tensor]) -> None:
     load_mask_decoder(net.mask_decoder, checkpoint, fresh=TOKEN_PARTS)
 
 
-def build(task: Task, weights: WeightsFolder, *, encoder: str, init: EncoderInit, rank: int) -> SamLora:
-    """Return a fresh network; see `rssam.contract.Model.build`."""
-    path = weights.path_of(encoder) if init == "sam" else None
-    net = architecture(task, encoder=encoder, init=init, rank=rank)
-    if path is not None:
-        load_pretrained(net, load_weights(path))
-    return net
+def load(net: SamLora, path: Path) -> None:
+    """Start from SAM's prepared checkpoint, see `load_pretrained`."""
+    load_pretrained(net, load_weights(path))

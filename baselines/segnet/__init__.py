@@ -4,15 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from baselines.declaration import BackboneInit, ImageNetBaseline
-from rssam.contract import Optimisation, Task
-
-if TYPE_CHECKING:
-    from torch import nn
-
-    from rssam.weights.folder import WeightsFolder
+from rssam.contract import Optimisation
 
 
 @dataclass(frozen=True)
@@ -32,14 +27,8 @@ class SegNet(ImageNetBaseline):
     width: int = 64  # channels of the first stage
     init: BackboneInit = "imagenet"
 
-    def architecture(self, task: Task) -> nn.Module:
-        """Return the network with random parameters; see `rssam.contract.Model.architecture`."""
+    @staticmethod
+    def _network() -> Any:
         from baselines.segnet import network
 
-        return network.architecture(task, width=self.width)
-
-    def build(self, task: Task, weights: WeightsFolder) -> nn.Module:
-        """Return a fresh network for `task`; see `rssam.contract.Model.build`."""
-        from baselines.segnet import network
-
-        return network.build(task, weights, width=self.width, init=self.init)
+        return network

@@ -16,19 +16,16 @@ What we do differently, and why:
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import torch
 from torch import Tensor, nn
 
 from baselines.backbone import ImageNetNormalise, load_backbone
-from baselines.declaration import BackboneInit
 from rssam.contract import Task
-from rssam.weights.folder import WeightsFolder
 
 _STAGES = ((1, 1), (2, 2), (4, 4, 4), (8, 8, 8), (8, 8, 8))
 """Channels of VGG16's convolutions, stage by stage, in multiples of the width; each stage ends in a pooling."""
-
-_PUBLISHED = "vgg16_bn"
-_CLASSIFIER = ("classifier.",)
 
 
 class SegNet(nn.Module):
@@ -107,10 +104,6 @@ def architecture(task: Task, *, width: int) -> SegNet:
     return SegNet(vgg16_encoder(width), mirrored_decoder(width, task.channels))
 
 
-def build(task: Task, weights: WeightsFolder, *, width: int, init: BackboneInit) -> SegNet:
-    """Return a fresh network; see `rssam.contract.Model.build`."""
-    path = weights.path_of(_PUBLISHED) if init == "imagenet" else None  # raises before the network is built
-    net = architecture(task, width=width)
-    if path is not None:
-        load_backbone(net.encoder, path, dropped=_CLASSIFIER, prefix="features.")
-    return net
+def load(net: SegNet, path: Path) -> None:
+    """Start the encoder from its prepared ImageNet weights."""
+    load_backbone(net.encoder, path, dropped=("classifier.",), prefix="features.")

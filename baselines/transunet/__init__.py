@@ -4,15 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from baselines.declaration import BackboneInit, ImageNetBaseline
-from rssam.contract import Optimisation, Task
-
-if TYPE_CHECKING:
-    from torch import nn
-
-    from rssam.weights.folder import WeightsFolder
+from rssam.contract import Optimisation
 
 
 @dataclass(frozen=True)
@@ -31,14 +26,8 @@ class TransUNet(ImageNetBaseline):
     size: str = "base"  # R50-ViT-B/16
     init: BackboneInit = "imagenet"  # ImageNet-21k
 
-    def architecture(self, task: Task) -> nn.Module:
-        """Return the network with random parameters; see `rssam.contract.Model.architecture`."""
+    @staticmethod
+    def _network() -> Any:
         from baselines.transunet import network
 
-        return network.architecture(task, size=self.size)
-
-    def build(self, task: Task, weights: WeightsFolder) -> nn.Module:
-        """Return a fresh network for `task`; see `rssam.contract.Model.build`."""
-        from baselines.transunet import network
-
-        return network.build(task, weights, size=self.size, init=self.init)
+        return network

@@ -23,6 +23,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 import torch
 from timm.layers.norm_act import GroupNormAct
@@ -33,10 +34,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from baselines.backbone import ImageNetNormalise
-from baselines.declaration import BackboneInit
 from rssam.contract import Task
 from rssam.sam.loading import load_exactly, load_weights
-from rssam.weights.folder import WeightsDamaged, WeightsFolder
+from rssam.weights.folder import WeightsDamaged
 
 
 @dataclass(frozen=True)
@@ -252,10 +252,6 @@ def load_pretrained(net: TransUNet, checkpoint: Mapping[str, Tensor]) -> None:
     load_exactly(net.encoder, state, weights=_WEIGHTS)
 
 
-def build(task: Task, weights: WeightsFolder, *, size: str, init: BackboneInit) -> TransUNet:
-    """Return a fresh network; see `rssam.contract.Model.build`."""
-    path = weights.path_of(_WEIGHTS) if init == "imagenet" else None
-    net = architecture(task, size=size)
-    if path is not None:
-        load_pretrained(net, load_weights(path))
-    return net
+def load(net: TransUNet, path: Path) -> None:
+    """Start from the prepared weights, see `load_pretrained`."""
+    load_pretrained(net, load_weights(path))

@@ -4,18 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
-from rssam.contract import Optimisation, Task
-
-if TYPE_CHECKING:
-    from torch import nn
-
-    from rssam.weights.folder import WeightsFolder
+from baselines.declaration import Baseline
+from rssam.contract import Optimisation
 
 
 @dataclass(frozen=True)
-class UNet:
+class UNet(Baseline):
     """U-Net with transposed convolutions, from scratch."""
 
     name: ClassVar[str] = "unet"
@@ -26,16 +22,8 @@ class UNet:
 
     width: int = 64  # channels of the first level, doubled at each of the four below
 
-    def architecture(self, task: Task) -> nn.Module:
-        """Return the network with random parameters; see `rssam.contract.Model.architecture`."""
+    @staticmethod
+    def _network() -> Any:
         from baselines.unet import network
 
-        return network.architecture(task, width=self.width)
-
-    def build(self, task: Task, weights: WeightsFolder) -> nn.Module:
-        """Return a fresh network: there are no published weights."""
-        return self.architecture(task)
-
-    def weights_needed(self) -> tuple[str, ...]:
-        """Return nothing: it starts at random."""
-        return ()
+        return network

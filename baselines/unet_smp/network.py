@@ -10,15 +10,13 @@ What we do differently, and why:
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import segmentation_models_pytorch as smp
 from torch import Tensor, nn
 
 from baselines.backbone import ImageNetNormalise, load_backbone
-from baselines.declaration import BackboneInit
 from rssam.contract import Task
-from rssam.weights.folder import WeightsFolder
-
-_CLASSIFIER = ("fc.",)
 
 
 class SmpUNet(nn.Module):
@@ -46,10 +44,6 @@ def architecture(task: Task, *, backbone: str, width: int) -> SmpUNet:
     return SmpUNet(unet)
 
 
-def build(task: Task, weights: WeightsFolder, *, backbone: str, init: BackboneInit, width: int) -> SmpUNet:
-    """Return a fresh network; see `rssam.contract.Model.build`."""
-    path = weights.path_of(backbone) if init == "imagenet" else None  # raises before the network is built
-    net = architecture(task, backbone=backbone, width=width)
-    if path is not None:
-        load_backbone(net.unet.encoder, path, dropped=_CLASSIFIER)
-    return net
+def load(net: SmpUNet, path: Path) -> None:
+    """Start the encoder from its prepared ImageNet weights."""
+    load_backbone(net.unet.encoder, path, dropped=("fc.",))

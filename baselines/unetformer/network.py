@@ -16,18 +16,15 @@ every layer, because the public code's initialisation reaches none.
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import torch
 from timm.layers.pos_embed_rel import RelPosBias
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from baselines.backbone import ImageNetNormalise, load_backbone, resnet
-from baselines.declaration import BackboneInit
 from rssam.contract import Task
-from rssam.weights.folder import WeightsFolder
-
-_WEIGHTS = {"resnet18": "resnet18_swsl"}
-"""Published weights of each backbone."""
 
 _WINDOW = 8
 _HEADS = 8
@@ -233,10 +230,6 @@ def architecture(task: Task, *, backbone: str, width: int) -> UNetFormer:
     return UNetFormer(ImageNetNormalise(), layers, layers.feature_info.channels(), width, task.channels)
 
 
-def build(task: Task, weights: WeightsFolder, *, backbone: str, init: BackboneInit, width: int) -> UNetFormer:
-    """Return a fresh network; see `rssam.contract.Model.build`."""
-    path = weights.path_of(_WEIGHTS[backbone]) if init == "imagenet" else None  # raises before the network is built
-    net = architecture(task, backbone=backbone, width=width)
-    if path is not None:
-        load_backbone(net.backbone, path, dropped=("fc.",))
-    return net
+def load(net: UNetFormer, path: Path) -> None:
+    """Start the backbone from its prepared ImageNet weights."""
+    load_backbone(net.backbone, path, dropped=("fc.",))

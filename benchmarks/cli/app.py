@@ -15,7 +15,7 @@ from typer.core import TyperCommand, TyperGroup
 from benchmarks.cli.conformance import conformance
 from benchmarks.cli.export import export
 from benchmarks.cli.metrics import metrics
-from benchmarks.cli.options import root, screen, warnings
+from benchmarks.cli.options import note, root, screen, warnings
 from benchmarks.cli.predict import predict
 from benchmarks.cli.prepare import prepare
 from benchmarks.cli.publish import publish, verify
@@ -92,7 +92,7 @@ def options(
 ) -> None:
     """Root options, before the command."""
     root.debug, root.given_home = debug, home
-    root.home = open_home(home, lambda problem: warnings.print(f"note: {problem}", soft_wrap=True)).root
+    root.home = open_home(home, note).root
 
 
 for command in (
@@ -110,10 +110,10 @@ def main() -> None:
     except UserError as error:
         if root.debug:
             raise
-        warnings.print(f"error: {error}", soft_wrap=True)
+        warnings.print(f"error: {error}")
         sys.exit(2 if isinstance(error, UnknownName | DevicesUnfit) else 1)
     except OSError as error:
         if root.debug:
             raise
-        warnings.print(f"error: {explain(error, root.home)[0]}", soft_wrap=True)
+        warnings.print(f"error: {explain(error, root.home)[0]}")
         sys.exit(1)

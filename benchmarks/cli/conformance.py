@@ -19,20 +19,15 @@ def conformance(
     model = find_model(system)
     from benchmarks.conformance import CHECKS, examine
 
-    results = []
-    for result in examine(model):
-        results.append(result)
+    checks = []
+    for check, fault in examine(model):
+        checks.append({"check": check.name, "promise": check.promise, "passed": not fault, "fault": fault})
         if not as_json:
-            state = "FAILED" if result.fault else "passed"
-            screen.print(f"{state} {result.check.name}: {result.check.promise}", soft_wrap=True)
-            if result.fault:
-                screen.print(f"       -> {result.fault}", soft_wrap=True)
-    failed = [result for result in results if result.fault]
+            screen.print(f"{'FAILED' if fault else 'passed'} {check.name}: {check.promise}")
+            if fault:
+                screen.print(f"       -> {fault}")
+    failed = [check for check in checks if not check["passed"]]
     if as_json:
-        checks = [
-            {"check": check.name, "promise": check.promise, "passed": not fault, "fault": fault}
-            for check, fault in ((result.check, result.fault) for result in results)
-        ]
         print_json({"system": model.name, "passed": not failed, "checks": checks})
     else:
         screen.print(f"{model.name}: {len(CHECKS) - len(failed)} of {len(CHECKS)} checks passed")

@@ -10,18 +10,21 @@ from typing import Annotated, Any
 
 import typer
 
-from benchmarks.cli.options import Json, OwnModel, complete_keys, finished_run, print_json, root, screen, warnings
+from benchmarks.cli.options import (
+    A_RUN,
+    Json,
+    OwnModel,
+    finished_run,
+    print_json,
+    root,
+    run_option,
+    screen,
+    warnings,
+)
 
 
 def export(
-    run: Annotated[
-        str,
-        typer.Option(
-            metavar="RUN",
-            autocompletion=complete_keys,
-            help="The finished run: its key or the beginning of it, table5:3, or rs-sam@deepglobe.",
-        ),
-    ],
+    run: Annotated[str, run_option(f"The {A_RUN}.")],
     out: Annotated[
         Path | None, typer.Option(metavar="FILE.safetensors", help="Trained parameters and a model card beside them.")
     ] = None,
@@ -58,16 +61,16 @@ def export(
         written |= {"adapter": str(out), "card": str(card), "bytes": out.stat().st_size, "base": base}
         if not as_json:
             base_text = f", on top of {', '.join(base)}" if base else ", the whole network"
-            screen.print(f"wrote {out} ({out.stat().st_size / 1e6:.1f} MB{base_text}) and {card}", soft_wrap=True)
+            screen.print(f"wrote {out} ({out.stat().st_size / 1e6:.1f} MB{base_text}) and {card}")
     if onnx is not None:
         from benchmarks.export.onnx import export_onnx
 
         if not as_json:
-            warnings.print("writing ONNX, which takes minutes for a large network ...", soft_wrap=True)
+            warnings.print("writing ONNX, which takes minutes for a large network ...")
         difference = export_onnx(trained, onnx)
         written |= {"onnx": str(onnx), "largest_difference": difference}
         if not as_json:
             agreement = f"its logits are the network's to {difference:.1g} in onnxruntime"
-            screen.print(f"wrote {onnx} ({onnx.stat().st_size / 1e6:.1f} MB); {agreement}", soft_wrap=True)
+            screen.print(f"wrote {onnx} ({onnx.stat().st_size / 1e6:.1f} MB); {agreement}")
     if as_json:
         print_json(written)

@@ -7,7 +7,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from benchmarks.cli.options import Json, complete_items, complete_keys, finished_run, print_json, root, screen, warnings
+from benchmarks.cli.options import (
+    A_RUN,
+    Json,
+    finished_run,
+    items_argument,
+    print_json,
+    root,
+    run_option,
+    screen,
+    warnings,
+)
 from rssam.errors import UserError
 
 if TYPE_CHECKING:
@@ -17,20 +27,8 @@ if TYPE_CHECKING:
 
 
 def metrics(
-    items: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="[ITEM...]", help="Runs of these tables. [all runs of this home]", autocompletion=complete_items
-        ),
-    ] = None,
-    run: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="RUN",
-            autocompletion=complete_keys,
-            help="A finished run: its key or the beginning of it, table5:3, or rs-sam@deepglobe; may be repeated.",
-        ),
-    ] = None,
+    items: Annotated[list[str] | None, items_argument("Runs of these tables. [all runs of this home]")] = None,
+    run: Annotated[list[str] | None, run_option(f"A {A_RUN}; may be repeated.")] = None,
     metric: Annotated[
         list[str] | None,
         typer.Option(help="relaxed, cldice, apls, boundary_iou; may be repeated. [as declared for the data set]"),
@@ -60,18 +58,15 @@ def metrics(
             except UserError as error:
                 if run or metric or buffer is not None:
                     raise
-                warnings.print(f"left out: {result.key}: {error}", soft_wrap=True)
+                warnings.print(f"left out: {result.key}: {error}")
                 continue
             try:
                 measured, fresh = measure_run(
                     root.home, result, chosen_metrics, workers or os.cpu_count() or 1, progress, again=again
                 )
-            except ResultDamaged as error:
-                warnings.print(f"failed: {error}; add --again to measure anew", soft_wrap=True)
-                failed = True
-                continue
-            except DataError as error:
-                warnings.print(f"failed: {error}", soft_wrap=True)
+            except (ResultDamaged, DataError) as error:
+                remedy = "; add --again to measure anew" if isinstance(error, ResultDamaged) else ""
+                warnings.print(f"failed: {error}{remedy}")
                 failed = True
                 continue
             records.append(_record(result, measured, chosen_metrics, bool(fresh)))
@@ -80,7 +75,7 @@ def metrics(
     if as_json:
         print_json(records)
     elif not results:
-        screen.print("no finished run here; see: rssam-bench reproduce table5 --profile smoke", soft_wrap=True)
+        screen.print("no finished run here; see: rssam-bench reproduce table5 --profile smoke")
     if failed:
         raise typer.Exit(1)
 
@@ -111,7 +106,7 @@ def _of_tables(items: list[str]) -> list[Result]:
 
     collection = collect(root.home)
     for line in collection.damaged:
-        warnings.print(f"left out: {line}", soft_wrap=True)
+        warnings.print(f"left out: {line}")
     if not items:
         return [stored.result for stored in collection.stored if stored.source == "own"]
     tables = [item for item in find_items(items) if isinstance(item, Table)]
@@ -151,11 +146,11 @@ def _record(
 
 def _show(record: dict[str, Any]) -> None:
     title = " · ".join(filter(None, (record["system"], record["variant"])))
-    screen.print(f"{record['key']} ({title}): {record['images']} test images, {record['state']}", soft_wrap=True)
+    screen.print(f"{record['key']} ({title}): {record['images']} test images, {record['state']}")
     for metric in record["metrics"]:
         scores = ", ".join(
             f"{name.replace('_', ' ')} {'-' if value is None else f'{value:.3f}'}"
             for name, value in metric["scores"].items()
         )
         undefined = f"; {metric['undefined']} images have nothing to score" if metric["undefined"] else ""
-        screen.print(f"    {metric['title']}: {scores}{undefined}", soft_wrap=True)
+        screen.print(f"    {metric['title']}: {scores}{undefined}")

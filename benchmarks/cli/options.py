@@ -76,7 +76,8 @@ class PlainConsole(Console):
         return super().render_str(terminal(root.repeated(text)), **options)
 
     def print(self, *objects: Any, **options: Any) -> None:
-        """Print objects with `--home` repeated in their text; see `Console`."""
+        """Print objects with `--home` repeated in their text; lines of text are left to the terminal to wrap."""
+        options.setdefault("soft_wrap", all(isinstance(item, str) for item in objects))
         super().print(*(Text(root.repeated(item.plain)) if _is_plain(item) else item for item in objects), **options)
 
 
@@ -89,16 +90,22 @@ screen = PlainConsole(highlight=False, markup=False)  # no markup: "[Errno 28]" 
 warnings = PlainConsole(stderr=True, highlight=False, markup=False)
 
 
+def note(text: str | None) -> None:
+    """Print a note on the error screen, if there is one."""
+    if text:
+        warnings.print(f"note: {text}")
+
+
 def show_needs(needs: Iterable[Need]) -> None:
     """Say on the error screen what is missing, where it comes from, and what to run."""
     for need in needs:
-        warnings.print(need.missing, soft_wrap=True)
+        warnings.print(need.missing)
         facts = Table.grid(padding=(0, 1))
         for heading, text in need.facts:
             facts.add_row(f"  {heading}:", text)
         warnings.print(facts)
         for purpose, command in need.commands:
-            warnings.print(f"  {purpose}:\n    {command}", soft_wrap=True)
+            warnings.print(f"  {purpose}:\n    {command}")
 
 
 def print_json(value: Any) -> None:
@@ -115,50 +122,48 @@ def _repeated(value: Any) -> Any:
     return root.repeated(value) if isinstance(value, str) else value
 
 
-def complete_items(incomplete: str) -> list[str]:
-    """Return tables, figures and the rest that begin so, for the shell."""
+def complete_items() -> list[str]:
+    """Return tables, figures and the rest, of which typer offers the shell those that begin as what was typed."""
     from benchmarks.protocol.targets import ITEMS
 
-    return [name for name in (*ITEMS, "all") if name.startswith(incomplete)]
+    return [*ITEMS, "all"]
 
 
-def complete_systems(incomplete: str) -> list[str]:
-    """Return systems that begin so, of this suite and of installed packages, which are not imported."""
+def complete_systems() -> list[str]:
+    """Return systems of this suite and of installed packages, which are not imported."""
     from benchmarks.protocol.custom import GROUP
     from benchmarks.protocol.registry import MODELS
     from data_prep.plugins import declared
 
-    names = dict.fromkeys((*MODELS, *(entry.name for entry in declared(GROUP))))
-    return [name for name in names if name.startswith(incomplete)]
+    return list(dict.fromkeys((*MODELS, *(entry.name for entry in declared(GROUP)))))
 
 
-def complete_datasets(context: typer.Context, incomplete: str) -> list[str]:
-    """Return data sets that begin so, with those of the home that is typed before."""
+def complete_datasets(context: typer.Context) -> list[str]:
+    """Return data sets, with those of the home that is typed before."""
     from data_prep.plugins import declared
     from data_prep.registry import DATASETS, GROUP, register_home
 
     register_home(Home(_typed_home(context)).data)
-    names = dict.fromkeys((*DATASETS, *(entry.name for entry in declared(GROUP))))
-    return [name for name in names if name.startswith(incomplete)]
+    return list(dict.fromkeys((*DATASETS, *(entry.name for entry in declared(GROUP)))))
 
 
-def complete_prepared(context: typer.Context, incomplete: str) -> list[str]:
-    """Return what `prepare` takes that begins so."""
-    return [*complete_datasets(context, incomplete), *(n for n in ("weights", "folder") if n.startswith(incomplete))]
+def complete_prepared(context: typer.Context) -> list[str]:
+    """Return what `prepare` takes."""
+    return [*complete_datasets(context), "weights", "folder"]
 
 
-def complete_weights(incomplete: str) -> list[str]:
-    """Return checkpoints that begin so."""
+def complete_weights() -> list[str]:
+    """Return checkpoints."""
     from rssam.weights.registry import WEIGHTS
 
-    return [name for name in WEIGHTS if name.startswith(incomplete)]
+    return list(WEIGHTS)
 
 
-def complete_keys(context: typer.Context, incomplete: str) -> list[str]:
-    """Return keys of finished runs that begin so, of the home that is typed before."""
-    from benchmarks.find_run import finished_keys
+def complete_keys(context: typer.Context) -> list[str]:
+    """Return keys of finished runs of the home that is typed before."""
+    from benchmarks.results.store import Store
 
-    return [key for key in finished_keys(_typed_home(context)) if key.startswith(incomplete)]
+    return Store(_typed_home(context)).keys
 
 
 def _typed_home(context: typer.Context) -> Path:
@@ -167,15 +172,23 @@ def _typed_home(context: typer.Context) -> Path:
     return (Path(typed) if typed else default_home()).expanduser().resolve()
 
 
-RunOption = Annotated[
-    str | None,
-    typer.Option(
-        "--run",
-        metavar="RUN",
-        autocompletion=complete_keys,
-        help="A finished run: its key or the beginning of it, table5:3, or rs-sam@deepglobe; see: rssam-bench status",
-    ),
-]
+def items_argument(text: str) -> Any:
+    """Declare tables, figures and other items as the arguments of a command."""
+    return typer.Argument(metavar="[ITEM...]", help=text, autocompletion=complete_items)
+
+
+def dataset_option(text: str) -> Any:
+    """Declare `--dataset`."""
+    return typer.Option("--dataset", help=text, autocompletion=complete_datasets)
+
+
+def run_option(text: str) -> Any:
+    """Declare `--run`, which names finished runs."""
+    return typer.Option("--run", metavar="RUN", help=text, autocompletion=complete_keys)
+
+
+A_RUN = "finished run: its key or the beginning of it, table5:3, or rs-sam@deepglobe"
+RunOption = Annotated[str | None, run_option(f"A {A_RUN}; see: rssam-bench status")]
 
 
 def finished_run(text: str) -> str:
@@ -195,8 +208,6 @@ def require_one(run: str | None, adapter: Path | None) -> str | None:
 ItemProfile = Annotated[
     ProfileName | None, typer.Option(help="With ITEM: the recipe and its sizes. [paper; still-sam: fair]")
 ]
-ItemDataset = Annotated[
-    str | None, typer.Option(help="With ITEM: the rows on another data set.", autocompletion=complete_datasets)
-]
+ItemDataset = Annotated[str | None, dataset_option("With ITEM: the rows on another data set.")]
 ItemEncoder = Annotated[str | None, typer.Option(help="With ITEM: SAM encoder of every row.")]
 ItemInit = Annotated[EncoderInit | None, typer.Option(help="With ITEM: how networks start.")]

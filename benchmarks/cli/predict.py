@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from benchmarks.cli.options import Json, OwnModel, RunOption, print_json, require_one, root, screen, warnings
+from benchmarks.cli.options import Json, OwnModel, RunOption, note, print_json, require_one, root, screen, warnings
 from benchmarks.execution.hardware import DeviceChoice
 from benchmarks.failures import first_line
 from benchmarks.protocol.recipe import PRECISION_NAMES, PrecisionChoice
@@ -84,41 +84,39 @@ def predict(
     batch_size = batch or (CUDA_BATCH if chosen_device == "cuda" else CPU_BATCH)
     stop, records, failed = Stop(), list[dict[str, Any]](), set[Path]()
 
-    def say(text: str) -> None:
-        warnings.print(text, soft_wrap=True)
-
     def refuse(image: Path, error: Exception) -> None:
         if root.debug or len(images) == 1:
             raise error
         foreseen = isinstance(error, UserError)
-        say(f"error: {error}" if foreseen else f"error: {image}: {type(error).__name__}: {first_line(error)} (--debug)")
+        warnings.print(
+            f"error: {error}" if foreseen else f"error: {image}: {type(error).__name__}: {first_line(error)} (--debug)"
+        )
         failed.add(image)
 
     if named is None and trained.bands is not None:
         read = ",".join(map(str, trained.bands))
-        say(f"note: the network was trained on bands {read} as red, green and blue, and so are these read (--bands)")
+        note(f"the network was trained on bands {read} as red, green and blue, and so are these read (--bands)")
     decision = choose_range(images, band_numbers, scale, trained.value_range, refuse)
 
-    if (note := precision_note(chosen_precision, chosen_device)) is not None:
-        say(f"note: {note}")
+    note(precision_note(chosen_precision, chosen_device))
     if overlap is not None and used != wished:
-        say(f"note: tiles share {used[0]} pixels, not {overlap}, to stand a multiple of 32 apart (docs/predict.md)")
-    if decision is not None and decision.note is not None:
-        say(f"note: {decision.note}")
+        note(f"tiles share {used[0]} pixels, not {overlap}, to stand a multiple of 32 apart (docs/predict.md)")
+    if decision is not None:
+        note(decision.note)
     clipped: dict[Path, float] = {}
     ended: str | None = None
-    with handle_signals(stop, say):
+    with handle_signals(stop, warnings.print):
         for image, outputs in zip(images, outputs_of_images, strict=True):
             if decision is None or image in failed:
                 continue
             began = time.monotonic()
             try:
                 with RasterSource(image, band_numbers, decision.range) as source, data_progress(warnings) as progress:
-                    for note in source.notes:
-                        say(f"note: {note}")
+                    for text in source.notes:
+                        note(text)
                     summary = predict_raster(
                         source, network, settings, outputs, torch.device(chosen_device), batch_size,
-                        say=lambda text: say(f"note: {text}"), progress=progress, check=stop.check,
+                        say=note, progress=progress, check=stop.check,
                     )  # fmt: skip
             except Interrupted as stopped:
                 ended = f"{image}: {stopped}; its finished rows are kept, run the same command again to go on"
@@ -132,17 +130,17 @@ def predict(
             if not as_json:
                 _show(image, summary, network, time.monotonic() - began)
     if decision is not None and clipped:
-        say(f"note: {_said_of(clipped, decision.range)}")
+        note(f"{_said_of(clipped, decision.range)}")
     if as_json:
         print_json(records)
     else:
         for path in (path for record in records for path in record["written"]):
-            screen.print(f"wrote {path}", soft_wrap=True)
+            screen.print(f"wrote {path}")
     if ended is not None:
-        say(ended)
+        warnings.print(ended)
     if failed or ended is not None:
         if len(images) > 1:
-            say(f"{len(records)} of {len(images)} were predicted")
+            warnings.print(f"{len(records)} of {len(images)} were predicted")
         raise typer.Exit(1)
 
 
@@ -170,4 +168,4 @@ def _show(image: Path, summary: PredictionSummary, network: Network, seconds: fl
         f"; {summary.no_data / (sum(summary.counts) + summary.no_data):.1%} has no data" if summary.no_data else ""
     )
     polygons = "" if summary.polygons is None else f"; {summary.polygons} polygons"
-    screen.print(f"{image}: {shares}{no_data}{polygons}; {seconds:.0f} s", soft_wrap=True)
+    screen.print(f"{image}: {shares}{no_data}{polygons}; {seconds:.0f} s")

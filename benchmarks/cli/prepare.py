@@ -15,6 +15,7 @@ from benchmarks.cli.options import (
     Json,
     complete_prepared,
     complete_weights,
+    note,
     print_json,
     root,
     screen,
@@ -156,9 +157,7 @@ def prepare(
     if source is None and synthetic is None and (source := _look_for_archive(name)) is None:
         _show_manifest(name, load_manifest(out, data.name), out, as_json)
         if name in PUBLICATIONS:
-            warnings.print(
-                f"not verified; to do so: rssam-bench prepare {name} --source FILE_OR_FOLDER", soft_wrap=True
-            )
+            warnings.print(f"not verified; to do so: rssam-bench prepare {name} --source FILE_OR_FOLDER")
         return
     from benchmarks.console.progress import data_progress
 
@@ -182,7 +181,7 @@ def _look_for_archive(name: str) -> Path | None:
     from data_prep.registry import PUBLICATIONS
 
     if name in PUBLICATIONS and (found := find_archive(root.home, name)) is not None:
-        warnings.print(f"found {found}", soft_wrap=True)
+        warnings.print(f"found {found}")
         return found
     need = data_need(root.home, name)
     if not need.ready:
@@ -225,10 +224,10 @@ def _check(name: str, out: Path, workers: int, as_json: bool) -> None:
     if as_json:
         print_json(asdict(card))
     else:
-        screen.print(f"{name}: {card.describe}", soft_wrap=True)
+        screen.print(f"{name}: {card.describe}")
         for sentence in findings(card):
-            screen.print(f"- {sentence}", soft_wrap=True)
-        screen.print(f"wrote {', '.join(path.name for path in paths)} in {out}", soft_wrap=True)
+            screen.print(f"- {sentence}")
+        screen.print(f"wrote {', '.join(path.name for path in paths)} in {out}")
     if card.damaged:
         raise typer.Exit(1)
 
@@ -245,7 +244,7 @@ def _show_manifest(name: str, manifest: Manifest, out: Path, as_json: bool) -> N
         }  # fmt: skip
         print_json(record)
         return
-    screen.print(f"{name}: {manifest.describe()}, in {out}", soft_wrap=True)
+    screen.print(f"{name}: {manifest.describe()}, in {out}")
     screen.print("split: " + ", ".join(f"{size} {split}" for split, size in sizes.items()))
     if len(manifest.classes) == 1:
         screen.print(f"foreground: {manifest.foreground:.2%} of the pixels")
@@ -254,17 +253,17 @@ def _show_manifest(name: str, manifest: Manifest, out: Path, as_json: bool) -> N
     from data_prep.prepare.padding import padding_advice
 
     if advice := padding_advice(manifest):
-        screen.print(advice, soft_wrap=True)
+        screen.print(advice)
     if manifest.absent:
-        screen.print(f"no pixel in any mask: {', '.join(manifest.absent)}", soft_wrap=True)
+        screen.print(f"no pixel in any mask: {', '.join(manifest.absent)}")
     if manifest.without_mask:
         screen.print(f"left out: {manifest.without_mask} image(s) without a mask")
     for line in manifest.skipped:
-        screen.print(f"left out: {line}", soft_wrap=True)
+        screen.print(f"left out: {line}")
     for subject, sentence in sentences(manifest.rules).items():
-        screen.print(f"{subject}: {sentence}", soft_wrap=True)
+        screen.print(f"{subject}: {sentence}")
     for stems in manifest.copies_across_splits:
-        screen.print(f"identical in several splits: {', '.join(stems)}", soft_wrap=True)
+        screen.print(f"identical in several splits: {', '.join(stems)}")
 
 
 def _prepare_weights(name: str | None, source: Path | None) -> None:
@@ -278,17 +277,17 @@ def _prepare_weights(name: str | None, source: Path | None) -> None:
         for known in map(partial(weights_need, root.home), WEIGHTS):
             facts = dict(known.facts)
             state = "ready" if known.ready else facts["size"]
-            warnings.print(f"{known.name}: {state}, {facts['licence']}, {facts['source']}", soft_wrap=True)
-        warnings.print("name the one to prepare, as in: rssam-bench prepare weights vit_b", soft_wrap=True)
+            warnings.print(f"{known.name}: {state}, {facts['licence']}, {facts['source']}")
+        warnings.print("name the one to prepare, as in: rssam-bench prepare weights vit_b")
         raise typer.Exit(1)
     if name not in WEIGHTS:
         raise UnknownName(f"unknown weights {name!r}: choose from {', '.join(WEIGHTS)}")
     folder = WeightsFolder(Home(root.home).weights)
     if source is None and not folder.path(name).is_file():
         if (source := find_checkpoint(root.home, name)) is not None:
-            warnings.print(f"found {source}", soft_wrap=True)
+            warnings.print(f"found {source}")
         elif not (weights := WEIGHTS[name]).licence_first:
-            warnings.print(f"downloading {weights.megabytes} MB from {weights.url} ({weights.licence})", soft_wrap=True)
+            warnings.print(f"downloading {weights.megabytes} MB from {weights.url} ({weights.licence})")
     try:
         with data_progress(warnings) as progress:
             sentence, notes = prepare_weights(name, source, folder, progress)
@@ -296,6 +295,6 @@ def _prepare_weights(name: str | None, source: Path | None) -> None:
         if source is None:
             show_needs([weights_need(root.home, name)])
         raise
-    screen.print(sentence, soft_wrap=True)
-    for note in notes:
-        warnings.print(f"note: {note}", soft_wrap=True)
+    screen.print(sentence)
+    for text in notes:
+        note(text)

@@ -7,19 +7,12 @@ from typing import Annotated
 
 import typer
 
-from benchmarks.cli.options import Json, complete_items, print_json, root, screen, warnings
+from benchmarks.cli.options import Json, items_argument, print_json, root, screen, warnings
 
 
 def publish(
     out: Annotated[Path, typer.Option(metavar="FILE.zip", help="The bundle to write.")],
-    items: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="[ITEM...]",
-            help="The results behind table1 to table7, still-sam. [all]",
-            autocompletion=complete_items,
-        ),
-    ] = None,
+    items: Annotated[list[str] | None, items_argument("The results behind table1 to table7, still-sam. [all]")] = None,
     as_json: Json = False,
 ) -> None:
     """Bundle results with their splits and provenance for others: counts and tables, no pixels, no private paths."""
@@ -33,11 +26,10 @@ def publish(
         })  # fmt: skip
         return
     for note in bundle.notes:
-        warnings.print(note, soft_wrap=True)
+        warnings.print(note)
     screen.print(
         f"wrote {bundle.path.resolve()}: {bundle.results} results, {bundle.submissions} scores, {bundle.splits} splits"
-        f"; check it with: rssam-bench verify {bundle.path}",
-        soft_wrap=True,
+        f"; check it with: rssam-bench verify {bundle.path}"
     )
 
 
@@ -60,11 +52,11 @@ def verify(
         })  # fmt: skip
     else:
         for problem in checked.problems:
-            screen.print(f"- {problem}", soft_wrap=True)
+            screen.print(f"- {problem}")
         for sentence in checked.uses:
-            screen.print(sentence, soft_wrap=True, markup=False)
+            screen.print(sentence, markup=False)
         count = len(checked.problems)
         verdict = f"{count} problem{'s' if count > 1 else ''}" if count else "no problem found"
-        screen.print(f"{source}: {verdict} ({counted})", soft_wrap=True)
+        screen.print(f"{source}: {verdict} ({counted})")
     if checked.problems:
         raise typer.Exit(1)

@@ -7,16 +7,11 @@ from typing import Annotated
 
 import typer
 
-from benchmarks.cli.options import Json, complete_items, print_json, root, screen, warnings
+from benchmarks.cli.options import Json, items_argument, print_json, root, screen, warnings
 
 
 def report(
-    items: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="[ITEM...]", help="Tables, figures, claims, still-sam. [all]", autocompletion=complete_items
-        ),
-    ] = None,
+    items: Annotated[list[str] | None, items_argument("Tables, figures, claims, still-sam. [all]")] = None,
     formats: Annotated[str, typer.Option("--format", help="Of: md, tex, csv, html.")] = "md,tex,csv,html",
     out: Annotated[Path, typer.Option(help="Folder to write.")] = Path("report"),
     image: Annotated[
@@ -32,21 +27,20 @@ def report(
         print_json([str(path) for path in written.paths])
     elif written.filled:
         for path in written.paths:
-            screen.print(f"wrote {path.resolve()}", soft_wrap=True)
+            screen.print(f"wrote {path.resolve()}")
     if as_json or written.filled:
         for note in written.notes:
-            warnings.print(note, soft_wrap=True)
+            warnings.print(note)
     if as_json:
         return
     page = min(written.paths, key=lambda path: {".html": 0, ".md": 1}.get(path.suffix, 2))
     if written.filled:
-        screen.print(f"filled: {', '.join(written.filled)}; open {page}", soft_wrap=True)
+        screen.print(f"filled: {', '.join(written.filled)}; open {page}")
     else:
         asked, next_item = " ".join(items or ["these tables"]), " ".join(items or ["table5"])
         screen.print(
             f"nothing is filled yet, because no run of {asked} is finished in {root.home}: {page} has no number of "
-            f"yours; next: rssam-bench reproduce {next_item}",
-            soft_wrap=True,
+            f"yours; next: rssam-bench reproduce {next_item}"
         )
 
 
@@ -60,10 +54,10 @@ def audit(as_json: Json = False) -> None:
         print_json([asdict(finding) for finding in findings()])
         return
     for finding in findings():
-        screen.print(f"{finding.verdict}: {finding.finding}", soft_wrap=True)
+        screen.print(f"{finding.verdict}: {finding.finding}")
         for line in finding.evidence:
-            screen.print(f"    {line}", soft_wrap=True)
-        screen.print(f"    -> {finding.consequence}\n", soft_wrap=True)
+            screen.print(f"    {line}")
+        screen.print(f"    -> {finding.consequence}\n")
 
 
 def mlflow(port: Annotated[int, typer.Option(min=1, max=65535, help="Port on this machine.")] = 5000) -> None:
@@ -71,5 +65,5 @@ def mlflow(port: Annotated[int, typer.Option(min=1, max=65535, help="Port on thi
     from benchmarks.results.home import Home
     from benchmarks.tracking.server import serve
 
-    if code := serve(Home(root.home), port, lambda link: screen.print(f"open {link}", soft_wrap=True)):
+    if code := serve(Home(root.home), port, lambda link: screen.print(f"open {link}")):
         raise typer.Exit(code)

@@ -15,9 +15,10 @@ from benchmarks.cli.options import (
     Json,
     PrecisionOption,
     ProfileName,
-    complete_datasets,
     complete_items,
     complete_systems,
+    dataset_option,
+    note,
     print_json,
     root,
     screen,
@@ -52,9 +53,7 @@ def reproduce(
     profile: Annotated[
         ProfileName | None, typer.Option(help="The recipe and its sizes. [paper; still-sam: fair]")
     ] = None,
-    dataset: Annotated[
-        str | None, typer.Option(help="Run the rows on another data set.", autocompletion=complete_datasets)
-    ] = None,
+    dataset: Annotated[str | None, dataset_option("Run the rows on another data set.")] = None,
     encoder: EncoderOption = None,
     init: Annotated[
         EncoderInit | None, typer.Option(help="Start from SAM's checkpoint, or train everything from scratch.")
@@ -126,24 +125,20 @@ def reproduce(
     from benchmarks.execution.session import Session
     from benchmarks.needs import needs
     from benchmarks.protocol.custom import find_model
-    from benchmarks.protocol.setting import Setting
-    from benchmarks.protocol.targets import choose_items, default_profile, find_items
+    from benchmarks.protocol.targets import choose, find_items
     from benchmarks.reproduction import execute_runs, on_this_machine
     from benchmarks.tracking.mlflow import MlflowTracker
     from benchmarks.tracking.tracker import Tracker
     from benchmarks.training.device_layout import find_layout, require_fit
     from reports.model_card import write_with_card
 
-    chosen_profile = profile or default_profile(find_items(items))
-    setting = Setting(chosen_profile, encoder, init, dataset, "blocked" if split == "blocked" else None)
     own_models = [find_model(name) for name in model or []]
-    planned_items = choose_items(items, row or [], setting, own_models)
-    if earlier := left_by_0_1(root.home).sentence:
-        warnings.print(f"note: {earlier}", soft_wrap=True)
+    planned_items, setting = choose(items, profile, encoder, init, dataset, split, row or [], own_models)
+    note(left_by_0_1(root.home).sentence)
     observer = ProgressBars(warnings if as_json else screen)
     tracker = Tracker()
     if track:
-        tracker = MlflowTracker(root.home, lambda text: warnings.print(text, soft_wrap=True), write_with_card)
+        tracker = MlflowTracker(root.home, warnings.print, write_with_card)
     if executor == "ray":
         chosen_device = _join_ray(context, ray_address, device, jobs)
     elif ray_address is not None:
@@ -157,8 +152,7 @@ def reproduce(
         root.home, chosen_device, observer, tracker, readers, save_every=60 * save_every, compiled=compiled,
         precision_choice=precision, keep=keep,
     )  # fmt: skip
-    if (text := precision_note(session.precision, chosen_device)) is not None:
-        warnings.print(f"note: {text}", soft_wrap=True)
+    note(precision_note(session.precision, chosen_device))
     if timed and not dry_run:
         raise UserError("--time goes with --dry-run, which forecasts: add it, or leave --time out")
     runs = plan(planned_items, setting, seed or [0], split_seed, repeats, controls, own_models)
@@ -196,7 +190,7 @@ def reproduce(
         from benchmarks.execution.ray_executor import execute_on_ray
 
         execute = partial(execute_on_ray, table=LiveTable(observer.console))
-    outcomes = execute_runs(runs, session, execute, lambda text: warnings.print(text, soft_wrap=True))
+    outcomes = execute_runs(runs, session, execute, warnings.print)
     if outcomes is None:
         return  # rank zero prints them
     if as_json:
@@ -205,7 +199,7 @@ def reproduce(
         _show_items(find_items(items), setting)
     summary = _unfinished(outcomes, len(runs))
     for line in summary:
-        (warnings if as_json else screen).print(line, soft_wrap=True)
+        (warnings if as_json else screen).print(line)
     if summary:
         raise typer.Exit(1)
 
@@ -222,7 +216,7 @@ def _time_steps(runs: Sequence[Run], session: Session) -> None:
         if item.left != 0 and not item.measured
     }
     for number, run in enumerate(todo.values(), start=1):
-        warnings.print(f"[{number}/{len(todo)}] timing {run_name(run.declared()).title} ...", soft_wrap=True)
+        warnings.print(f"[{number}/{len(todo)}] timing {run_name(run.declared()).title} ...")
         time_step(session.home, run, session.device, session.precision)
 
 
@@ -279,5 +273,5 @@ def _show_items(items: list[Any], setting: Any) -> None:
                 print_extra(table, screen)
         if isinstance(item, ClaimSet):
             for line in answers(summarize(collection, root.home), setting):
-                screen.print(line.replace("`", ""), soft_wrap=True)
-        screen.print(f"{item.id}: in full with rssam-bench report {item.id}", soft_wrap=True)
+                screen.print(line.replace("`", ""))
+        screen.print(f"{item.id}: in full with rssam-bench report {item.id}")

@@ -12,12 +12,13 @@ from benchmarks.cli.options import (
     OwnModel,
     PrecisionOption,
     RunOption,
-    complete_datasets,
-    complete_keys,
+    dataset_option,
     finished_run,
+    note,
     print_json,
     require_one,
     root,
+    run_option,
     screen,
     warnings,
 )
@@ -30,9 +31,7 @@ def score(
     predictions: Annotated[
         Path | None, typer.Option(help="Folder of predicted masks, one for each test image: PNG, TIFF or NPY.")
     ] = None,
-    dataset: Annotated[
-        str | None, typer.Option(help="The prepared data set of the masks.", autocompletion=complete_datasets)
-    ] = None,
+    dataset: Annotated[str | None, dataset_option("The prepared data set of the masks.")] = None,
     name: Annotated[str | None, typer.Option(help="The row's name in the tables. [the folder's]")] = None,
     suffix: Annotated[str, typer.Option(help="What follows the stem in file names, as _mask in 104_mask.png.")] = "",
     encoding: Annotated[
@@ -44,12 +43,7 @@ def score(
         bool, typer.Option("--list", help="Only list the test images to predict, one path a line.")
     ] = False,
     run: Annotated[
-        str | None,
-        typer.Option(
-            metavar="RUN",
-            autocompletion=complete_keys,
-            help="Instead: compare the saved predictions of this finished run with its result.",
-        ),
+        str | None, run_option("Instead: compare the saved predictions of this finished run with its result.")
     ] = None,
     out: Annotated[Path | None, typer.Option(help="With --run: write its predictions there as PNG files.")] = None,
     as_json: Json = False,
@@ -82,12 +76,7 @@ def score(
 
 
 def evaluate(
-    dataset: Annotated[
-        str,
-        typer.Option(
-            help="The prepared data set to test on; not that of its training.", autocompletion=complete_datasets
-        ),
-    ],
+    dataset: Annotated[str, dataset_option("The prepared data set to test on; not that of its training.")],
     run: RunOption = None,
     adapter: Annotated[Path | None, typer.Option(metavar="FILE", help="Or a trained system that was exported.")] = None,
     model: OwnModel = None,
@@ -109,15 +98,13 @@ def evaluate(
         raise typer.BadParameter('give --classes as SYSTEM=DATA, as in --classes "road=street"')
     from benchmarks.console.progress import data_progress
     from benchmarks.execution.hardware import choose_device, precision_note
-    from benchmarks.execution.observer import NullObserver
     from benchmarks.execution.session import Session
     from benchmarks.export.adapter import load_network
     from benchmarks.scoring.cross_dataset import evaluate_elsewhere, match_classes
     from benchmarks.scoring.test_images import select_test_images
 
-    session = Session(root.home, choose_device(device), NullObserver(), precision_choice=precision)
-    if (note := precision_note(session.precision, session.device)) is not None:
-        warnings.print(f"note: {note}", soft_wrap=True)
+    session = Session(root.home, choose_device(device), precision_choice=precision)
+    note(precision_note(session.precision, session.device))
     trained = load_network(key, adapter=adapter, model=model, home=root.home)
     test_images = select_test_images(root.home, dataset, split_seed, "random", split)
     declared = {system_class.strip(): data_class.strip() for system_class, _, data_class in pairs}
@@ -140,7 +127,7 @@ def _list_images(dataset: str, split_seed: int, split: SplitRule, as_json: bool)
         print_json(paths)
         return
     for path in paths:
-        screen.print(path, soft_wrap=True)
+        screen.print(path)
 
 
 def _score_run(key: str, out: Path | None, as_json: bool) -> None:
@@ -174,9 +161,9 @@ def _score_run(key: str, out: Path | None, as_json: bool) -> None:
         print_json({"key": key, "images": len(test_images.entries), "equal": equal, "out": written})
     else:
         agreement = "the counts of every image are those of its result"
-        screen.print(f"{key}: {agreement if equal else 'THE COUNTS ARE NOT THOSE OF ITS RESULT'}", soft_wrap=True)
+        screen.print(f"{key}: {agreement if equal else 'THE COUNTS ARE NOT THOSE OF ITS RESULT'}")
         if out is not None:
-            screen.print(f"wrote {len(test_images.entries)} masks in {out.resolve()}", soft_wrap=True)
+            screen.print(f"wrote {len(test_images.entries)} masks in {out.resolve()}")
     if not equal:
         raise typer.Exit(1)
 
@@ -203,23 +190,23 @@ def _show(scored: Any, as_json: bool) -> None:
         }  # fmt: skip
         print_json(record)
         return
-    for note in scored.notes:
-        warnings.print(f"note: {note}", soft_wrap=True)
+    for text in scored.notes:
+        note(text)
     values = ", ".join(f"{name.replace('_', ' ')} {value:.3f}" for name, value in asdict(submission.scores).items())
     count = len(submission.images)
-    screen.print(f"{submission.name} on {count} images of {submission.dataset}: {values}", soft_wrap=True)
+    screen.print(f"{submission.name} on {count} images of {submission.dataset}: {values}")
     if interval.why:
-        screen.print(f"Dice: no interval: {interval.why}", soft_wrap=True)
+        screen.print(f"Dice: no interval: {interval.why}")
     else:
         screen.print(f"Dice: 95 % interval {interval.low:.3f} to {interval.high:.3f} over {interval.units}")
     for sentence in of_means:
-        screen.print(sentence, soft_wrap=True)
+        screen.print(sentence)
     if not submission.scores.dice > submission.constant_dice:
         screen.print(f"A constant answer has Dice {submission.constant_dice:.3f}: these predictions tell nothing.")
     for sentence in submission.reading:
-        screen.print(sentence, soft_wrap=True)
+        screen.print(sentence)
     state = "counted before, in" if scored.cached else "wrote"
-    screen.print(f"{state} {scored.path}; its row: rssam-bench report", soft_wrap=True)
+    screen.print(f"{state} {scored.path}; its row: rssam-bench report")
 
 
 def _name(text: str) -> str:

@@ -13,8 +13,8 @@ from benchmarks.cli.options import (
     EncoderOption,
     Json,
     PrecisionOption,
-    complete_datasets,
     complete_systems,
+    dataset_option,
     print_json,
     root,
     screen,
@@ -39,9 +39,7 @@ def speed(
     ] = None,
     encoder: EncoderOption = None,
     size: Annotated[int, typer.Option(min=32, help="Side of the image in pixels, a multiple of 32.")] = 512,
-    dataset: Annotated[
-        str, typer.Option(help="Take its classes, and its images if it is prepared.", autocompletion=complete_datasets)
-    ] = "deepglobe",
+    dataset: Annotated[str, dataset_option("Take its classes, and its images if it is prepared.")] = "deepglobe",
     device: Annotated[DeviceChoice, typer.Option(help="Where to measure.")] = "auto",
     precision: PrecisionOption = "auto",
     batch: Annotated[int | None, typer.Option(min=1, help="Images of a forward pass. [8; on the CPU 2]")] = None,
@@ -147,6 +145,4 @@ def speed(
             screen.print(f"{system}: {amounts}{ratio}")
         if (waiting := record["waiting_for_images"]) is not None:
             screen.print(f"{system}: {waiting:.2%} of a training was spent waiting for images")
-    screen.print(
-        f"random weights; medians of {rounds} alternating rounds; records in {Home(root.home).speed}", soft_wrap=True
-    )
+    screen.print(f"random weights; medians of {rounds} alternating rounds; records in {Home(root.home).speed}")

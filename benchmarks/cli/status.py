@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from dataclasses import asdict
+from typing import Annotated
 
 import typer
 from rich.table import Table as RichTable
@@ -14,12 +15,12 @@ from benchmarks.cli.options import (
     ItemProfile,
     Json,
     PrecisionOption,
-    complete_datasets,
-    complete_items,
+    dataset_option,
+    items_argument,
+    note,
     print_json,
     root,
     screen,
-    warnings,
 )
 from benchmarks.execution.hardware import DeviceChoice
 from benchmarks.results.home import Home
@@ -30,9 +31,7 @@ def models(
     model: Annotated[
         list[str] | None, typer.Option(metavar="MODULE:CLASS", help="Also this system of yours; may be repeated.")
     ] = None,
-    dataset: Annotated[
-        str, typer.Option(help="Count for the classes of this data set.", autocompletion=complete_datasets)
-    ] = "deepglobe",
+    dataset: Annotated[str, dataset_option("Count for the classes of this data set.")] = "deepglobe",
     size: Annotated[int, typer.Option(help="Side of the image in pixels.")] = 512,
     as_json: Json = False,
 ) -> None:
@@ -45,7 +44,7 @@ def models(
     own, problems = installed_models()
     own += [find_model(name) for name in model or []]
     for problem in problems:
-        warnings.print(f"note: {problem}", soft_wrap=True)
+        note(problem)
     records = systems(Task(find_dataset(dataset).classes, (size, size)), own)
     if as_json:
         print_json(records)
@@ -65,7 +64,7 @@ def datasets(as_json: Json = False) -> None:
     from data_prep.registry import load_installed
 
     for problem in load_installed():
-        warnings.print(f"note: {problem}", soft_wrap=True)
+        note(problem)
     records = data_sets(root.home)
     if as_json:
         print_json(records)
@@ -73,17 +72,12 @@ def datasets(as_json: Json = False) -> None:
     for record in records:
         height, width = record["image_size"]
         classes = ", ".join(record["classes"])
-        screen.print(f"{record['name']}: {classes}; {height}x{width}; {record['state']}", soft_wrap=True)
+        screen.print(f"{record['name']}: {classes}; {height}x{width}; {record['state']}")
 
 
 def status(
     items: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="[ITEM...]",
-            help="table1 to table7, fig6, fig7, all, still-sam. [this home]",
-            autocompletion=complete_items,
-        ),
+        list[str] | None, items_argument("table1 to table7, fig6, fig7, all, still-sam. [this home]")
     ] = None,
     profile: ItemProfile = None,
     dataset: ItemDataset = None,
@@ -104,8 +98,8 @@ def status(
     """
     nothing = "nothing run yet; see: rssam-bench reproduce table5 --profile smoke"
     if not items and not as_json and Home(root.home).is_new:
-        screen.print(f"home: {root.home}", soft_wrap=True)
-        screen.print(nothing, soft_wrap=True)
+        screen.print(f"home: {root.home}")
+        screen.print(nothing)
         return
     from benchmarks.console.tables import show_statuses
     from benchmarks.earlier_version import left_by_0_1
@@ -113,42 +107,32 @@ def status(
 
     if items:
         from benchmarks.execution.hardware import choose_device
-        from benchmarks.execution.observer import NullObserver
         from benchmarks.execution.plan import plan
         from benchmarks.execution.session import Session
-        from benchmarks.protocol.setting import Setting
-        from benchmarks.protocol.targets import default_profile, find_items, require_suitable
+        from benchmarks.protocol.targets import choose
 
-        chosen_items = find_items(items)
-        rule: Literal["blocked"] | None = "blocked" if split == "blocked" else None
-        setting = Setting(profile or default_profile(chosen_items), encoder, init, dataset, rule)
-        require_suitable(chosen_items, setting)
-        runs = plan(chosen_items, setting, seed or [0], split_seed, repeats, controls)
-        session = Session(root.home, choose_device(device), NullObserver(), precision_choice=precision)
-        statuses = planned_statuses(runs, session)
+        chosen = choose(items, profile, encoder, init, dataset, split)
+        runs = plan(*chosen, seed or [0], split_seed, repeats, controls)
+        statuses = planned_statuses(runs, Session(root.home, choose_device(device), precision_choice=precision))
     else:
         statuses = run_statuses(root.home)
     earlier = left_by_0_1(root.home).sentence
     if as_json:
         print_json({"home": str(root.home), **by_state(statuses), **({"left_out": earlier} if earlier else {})})
         return
-    screen.print(f"home: {root.home}", soft_wrap=True)
+    screen.print(f"home: {root.home}")
     if earlier:
-        screen.print(f"note: {earlier}", soft_wrap=True)
+        screen.print(f"note: {earlier}")
     if statuses:
         show_statuses(statuses, screen)
     else:
-        screen.print(nothing, soft_wrap=True)
+        screen.print(nothing)
 
 
 def doctor(
     items: Annotated[
         list[str] | None,
-        typer.Argument(
-            metavar="[ITEM...]",
-            help="Only what these need: table1 to table7, fig6, fig7, all, still-sam. [everything]",
-            autocompletion=complete_items,
-        ),
+        items_argument("Only what these need: table1 to table7, fig6, fig7, all, still-sam. [everything]"),
     ] = None,
     profile: ItemProfile = None,
     dataset: ItemDataset = None,
@@ -162,20 +146,16 @@ def doctor(
     runs = None
     if items:
         from benchmarks.execution.plan import plan
-        from benchmarks.protocol.setting import Setting
-        from benchmarks.protocol.targets import default_profile, find_items, require_suitable
+        from benchmarks.protocol.targets import choose
 
-        chosen_items = find_items(items)
-        setting = Setting(profile or default_profile(chosen_items), encoder, init, dataset)
-        require_suitable(chosen_items, setting)
-        runs = plan(chosen_items, setting, [0], 0, None)
+        runs = plan(*choose(items, profile, encoder, init, dataset), [0], 0, None)
     checks = examine(root.home, runs)
     if as_json:
-        print_json([check.to_json() for check in checks])
+        print_json([asdict(check) for check in checks])
     else:
         for check in checks:
-            screen.print(f"{check.state:8} {check.what}: {check.found}", soft_wrap=True)
+            screen.print(f"{check.state:8} {check.what}: {check.found}")
             if check.remedy:
-                screen.print(f"         -> {check.remedy}", soft_wrap=True)
+                screen.print(f"         -> {check.remedy}")
     if any(check.state == "problem" for check in checks):
         raise typer.Exit(1)

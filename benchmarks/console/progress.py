@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-from benchmarks.execution.observer import Outcome
+from benchmarks.execution.observer import Observer, Outcome
 from benchmarks.protocol.run import ResolvedRun
 from benchmarks.protocol.run_names import run_name
 from data_prep.processes import Progress as DataProgress
@@ -19,8 +19,8 @@ SECONDS_BETWEEN_LINES = 30.0
 """Without a terminal, at most one line of progress in so many seconds."""
 
 
-class ProgressBars:
-    """Bars and lines on the runs of a session; an `Observer`."""
+class ProgressBars(Observer):
+    """Bars and lines on the runs of a session."""
 
     def __init__(self, console: Console) -> None:
         self.console = console

@@ -12,15 +12,16 @@ from torch import nn
 
 from benchmarks.divergence import DivergedRate, TrainingDiverged
 from benchmarks.execution.observer import Outcome
-from benchmarks.execution.rank_failures import failing_together, memory_reason, report_other_rank
+from benchmarks.execution.rank_failures import OUT_OF_MEMORY, failing_together, report_other_rank
 from benchmarks.execution.run_status import ProgressWriter, StatusFiles
 from benchmarks.execution.session import Session
+from benchmarks.failures import first_line
 from benchmarks.metrics.probability_histogram import Histogram
 from benchmarks.protocol.cost import measure, parameter_counts
 from benchmarks.protocol.custom import is_own
-from benchmarks.protocol.run import ResolvedRun, Run
+from benchmarks.protocol.run import ResolvedRun
 from benchmarks.results.custom_system import SYSTEM, record, with_files
-from benchmarks.results.data_record import Splits, run_data_record
+from benchmarks.results.data_record import Splits, run_data_record, select_entries
 from benchmarks.results.predictions import PREDICTIONS, PROBABILITIES, save_predictions, save_probabilities
 from benchmarks.results.provenance import peak_memory, provenance
 from benchmarks.results.result import Result
@@ -33,11 +34,9 @@ from benchmarks.training.class_distances import class_distances
 from benchmarks.training.compile import COMPILE_FAULTS, channels_last, compile_network, is_compile_fault
 from benchmarks.training.evaluate import Evaluation, evaluate
 from benchmarks.training.loop import Listener, Training, make_fabric, train
-from benchmarks.training.rank_group import SingleProcess
+from benchmarks.training.rank_group import ALONE
 from benchmarks.training.reproducibility import seeded
-from data_prep.errors import DataError
 from data_prep.loading.torch_dataset import PreparedDataset
-from data_prep.manifest import Manifest
 from data_prep.manifest_file import load_manifest
 from data_prep.splits import Split
 from rssam.contract import encoder_rate
@@ -52,7 +51,7 @@ def train_and_test(resolved: ResolvedRun, session: Session) -> Outcome:
     run, key = resolved.run, resolved.key
     manifest = load_manifest(session.data_folder(run.dataset.name), run.dataset.name)
     session.verify(run.dataset.name, manifest)
-    splits = _select_entries(manifest, run)
+    splits = select_entries(manifest, run)
     work = session.store.work(key)
     resumed = StatusFiles(work).begun()
     session.tracker.start(resolved)
@@ -72,11 +71,11 @@ def train_and_test(resolved: ResolvedRun, session: Session) -> Outcome:
             if not device_run.compiled or not is_compile_fault(error):
                 raise
             device_run.compiled = False
-            message = f"{key} cannot be compiled ({memory_reason(error)}): it goes on as written"
+            message = f"{key} cannot be compiled ({first_line(error, OUT_OF_MEMORY)}): it goes on as written"
         except torch.OutOfMemoryError as error:
             saving_memory = True
             message = (
-                f"{key}: the GPU has too little memory ({memory_reason(error)}); once more with activation "
+                f"{key}: the GPU has too little memory ({first_line(error, OUT_OF_MEMORY)}); once more with activation "
                 f"checkpointing{', not compiled,' if device_run.compiled else ','} which takes longer and changes no "
                 "number"
             )
@@ -85,7 +84,6 @@ def train_and_test(resolved: ResolvedRun, session: Session) -> Outcome:
         torch.cuda.empty_cache()
         session.observer.note(message)
     net, training, evaluation = tested.net, tested.training, tested.evaluation
-    assert evaluation.histograms is not None
     result = Result(
         identity=resolved.identity(),
         average=run.dataset.average,
@@ -129,7 +127,7 @@ def follow_rank_zero(session: Session) -> None:
     while (resolved := session.ranks.receive_run()) is not None:
         with failing_together(session):
             name = resolved.run.dataset.name
-            splits = _select_entries(load_manifest(session.data_folder(name), name), resolved.run)
+            splits = select_entries(load_manifest(session.data_folder(name), name), resolved.run)
             try:
                 _DeviceRun(resolved, session, splits).train_and_evaluate(saving_memory=False)
             except (Interrupted, TrainingDiverged):  # on all ranks alike, and rank zero reports it
@@ -159,7 +157,7 @@ class _DeviceRun:
     def __init__(self, resolved: ResolvedRun, session: Session, splits: Splits) -> None:
         self.resolved, self.run, self.session, self.splits = resolved, resolved.run, session, splits
         self.key, self.work = resolved.key, session.store.work(resolved.key)
-        self.ranks = session.ranks or SingleProcess()
+        self.ranks = session.ranks or ALONE
         session.require_precision(resolved.precision)
         self.fabric = session.ranks.fabric if session.ranks else make_fabric(session.device, resolved.precision)
         self.start = {name: session.weights.digest(name) for name in self.run.model.weights_needed()}
@@ -194,7 +192,7 @@ class _DeviceRun:
                 raise
             raise UserError(
                 f"the GPU has too little memory for {self.key}, with activation checkpointing too "
-                f"({memory_reason(error)}): use a card with more; a smaller group would be another run"
+                f"({first_line(error, OUT_OF_MEMORY)}): use a card with more; a smaller group would be another run"
             ) from error
         return _TestedNetwork(net, training, rate, diverged, evaluation, time.perf_counter() - began, distances)
 
@@ -288,26 +286,3 @@ class _DeviceRun:
         return PreparedDataset(
             self.session.data_folder(self.run.dataset.name), self.splits[split], cache=few, pixels=pixels
         )
-
-
-def _select_entries(manifest: Manifest, run: Run) -> Splits:
-    """Return the entries of each split, at most `recipe.limit` of them.
-
-    Raises DataError if they do not suit the recipe.
-    """
-    crop, (height, width) = run.recipe.crop, manifest.image_size
-    if crop is not None and (height % crop or width % crop):
-        raise DataError(
-            f"the {run.recipe.name} profile cuts images into squares of {crop} pixels, which do not tile the "
-            f"{height}x{width} of {run.dataset.name}: choose another --profile"
-        )
-    splits = {
-        name: entries[: run.recipe.limit] for name, entries in manifest.splits(run.split_seed, run.split_rule).items()
-    }
-    empty = [name for name, entries in splits.items() if not entries]
-    if empty:
-        raise DataError(
-            f"{run.dataset.name} has no {' and no '.join(empty)} images: {len(manifest.entries)} pairs are too few "
-            f"to split; prepare more (rssam-bench prepare {run.dataset.name} --source DIR)"
-        )
-    return splits

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from benchmarks.execution.execute_run import follow_rank_zero
-from benchmarks.execution.observer import NullObserver, Outcome
+from benchmarks.execution.observer import Observer, Outcome
 from benchmarks.execution.runner import execute_all
 from benchmarks.execution.session import Session
 from benchmarks.protocol.run import ResolvedRun
@@ -27,6 +27,6 @@ def execute_on_devices(resolved: Sequence[ResolvedRun], session: Session, layout
         session.ranks.release()
         return outcomes
     ignore_ctrl_c(session.stop)  # the first passes the request to stop on
-    session.observer, session.tracker = NullObserver(), Tracker()
+    session.observer, session.tracker = Observer(), Tracker()
     follow_rank_zero(session)
     return None

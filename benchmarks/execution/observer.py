@@ -1,4 +1,4 @@
-"""Declare the protocol of an observer, which shows the progress of runs, and the outcome with which a run ends."""
+"""Define the base class of observers, which show the progress of runs, and the outcome with which a run ends."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ class Outcome:
     diverged: tuple[DivergedRate, ...] = ()  # the rates of a run that failed because all of them diverged
 
 
-class Observer(Protocol):
-    """Receiver of the progress of the runs of a session, to show it to a person."""
+class Observer:
+    """Receiver of the progress of the runs of a session, to show it to a person; this base class ignores everything."""
 
     def begin(self, number: int, total: int, resolved: ResolvedRun) -> None:
         """Note that run `number` of `total` begins."""
@@ -74,25 +74,3 @@ class RunTable(Protocol):
 
     def show(self, running: Sequence[RunStatus], ended: Mapping[OutcomeStatus, int], queued: int) -> None:
         """Show the runs at work as they stand now, and how many have ended how and how many wait for room."""
-
-
-class NullObserver:
-    """Observer that ignores everything."""
-
-    def begin(self, number: int, total: int, resolved: ResolvedRun) -> None:
-        """Ignore the beginning of a run."""
-
-    def step(self, epoch: int, epochs: int, step: int, steps: int) -> None:
-        """Ignore the step."""
-
-    def epoch(self, metrics: dict[str, float]) -> None:
-        """Ignore the epoch."""
-
-    def testing(self, done: int, total: int) -> None:
-        """Ignore the tested images."""
-
-    def note(self, text: str) -> None:
-        """Ignore the note."""
-
-    def end(self, outcome: Outcome) -> None:
-        """Ignore the end of a run."""

@@ -9,21 +9,23 @@ from __future__ import annotations
 import os
 import queue
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from pathlib import Path
+from typing import Any
 
-from benchmarks.execution.observer import NullObserver, Outcome
+from benchmarks.execution.observer import Observer, Outcome
 from benchmarks.execution.runner import execute, in_two_rounds
 from benchmarks.execution.session import Session
-from benchmarks.protocol.recipe import PRECISION_NAMES, PrecisionChoice
+from benchmarks.protocol.recipe import PRECISION_NAMES
 from benchmarks.protocol.run import ResolvedRun
 from benchmarks.signals import ignore_ctrl_c
 from benchmarks.tracking.tracker import Tracker, Warn
-from benchmarks.training.device_layout import Device
 from data_prep.processes import worker_pool
+
+_SHARED = ("home", "device", "workers", "save_every", "keep", "compiled")
+"""Fields of a session that are the same in every process."""
 
 _worker: Session | None = None  # one a process, so that prepared files are verified once in each
 
@@ -52,30 +54,19 @@ def execute_in_processes(resolved: Sequence[ResolvedRun], session: Session, jobs
 class SessionSettings:
     """Settings with which another process opens the session again."""
 
-    home: Path
-    device: Device
-    workers: int
-    save_every: float
     tracker: Callable[[Warn], Tracker]
-    compiled: bool = False
-    precision_choice: PrecisionChoice = "auto"
-    keep: bool = False
+    options: Mapping[str, Any]  # of `Session`
 
     @classmethod
     def of(cls, session: Session) -> SessionSettings:
         """Return the settings of a session; its tracker gets ready for trackers in other processes."""
-        return cls(
-            session.home, session.device, session.workers, session.save_every, session.tracker.elsewhere(),
-            session.compiled, PRECISION_NAMES[session.precision], session.keep,
-        )  # fmt: skip
+        options = {name: getattr(session, name) for name in _SHARED}
+        return cls(session.tracker.elsewhere(), {**options, "precision_choice": PRECISION_NAMES[session.precision]})
 
     def open(self) -> Session:
         """Return a session whose observer keeps its notes for `execute_keeping_notes`."""
         observer = NoteCollector()
-        return Session(
-            self.home, self.device, observer, self.tracker(observer.note), self.workers, save_every=self.save_every,
-            compiled=self.compiled, precision_choice=self.precision_choice, keep=self.keep,
-        )  # fmt: skip
+        return Session(observer=observer, tracker=self.tracker(observer.note), **self.options)
 
 
 def _execute_in_threads(
@@ -138,7 +129,7 @@ def _open_session(settings: SessionSettings) -> None:
     ignore_ctrl_c(_worker.stop)
 
 
-class NoteCollector(NullObserver):
+class NoteCollector(Observer):
     """Observer that keeps notes until the outcome of the run can carry them."""
 
     def __init__(self) -> None:

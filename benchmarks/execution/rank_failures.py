@@ -16,6 +16,9 @@ from benchmarks.signals import Interrupted
 from benchmarks.training.rank_group import is_lost
 from rssam.errors import UserError
 
+OUT_OF_MEMORY = "out of memory"
+"""Why, where an exception has no text."""
+
 
 @contextmanager
 def failing_together(session: Session) -> Iterator[None]:
@@ -28,13 +31,12 @@ def failing_together(session: Session) -> Iterator[None]:
         yield
     except (Interrupted, TrainingDiverged):
         raise
-    except torch.OutOfMemoryError as error:
-        reason = f"the GPU has too little memory ({memory_reason(error)}): use cards with more, or --devices 1"
-        reason = ranks.abort(reason, "", lost=False)
-        session.stop.signal = "the failure of a run on several devices"
-        raise UserError(reason) from error
     except Exception as error:
-        reason = ranks.abort(*explain(error, session.home), lost=is_lost(error))
+        reason, trace = explain(error, session.home)
+        if isinstance(error, torch.OutOfMemoryError):
+            words = first_line(error, OUT_OF_MEMORY)
+            reason, trace = f"the GPU has too little memory ({words}): use cards with more, or --devices 1", ""
+        reason = ranks.abort(reason, trace, lost=is_lost(error))
         session.stop.signal = "the failure of a run on several devices"
         raise UserError(reason) from error
 
@@ -49,8 +51,3 @@ def report_other_rank(resolved: ResolvedRun, session: Session) -> Callable[[str,
         session.tracker.fail(reason)
 
     return report
-
-
-def memory_reason(error: Exception) -> str:
-    """Return why there was too little memory, in a line."""
-    return first_line(error, "out of memory")

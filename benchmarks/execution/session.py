@@ -41,7 +41,7 @@ class Session:
 
     home: Path
     device: Device
-    observer: Observer
+    observer: Observer = field(default_factory=Observer)
     tracker: Tracker = field(default_factory=Tracker)
     workers: int = 0  # processes that read images; 0 reads in this one
     stop: Stop = field(default_factory=Stop)

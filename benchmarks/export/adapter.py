@@ -25,7 +25,7 @@ from benchmarks.results.counted_test import CLASS, TITLE
 from benchmarks.results.home import Home, open_home
 from benchmarks.results.json_files import nan_to_none
 from benchmarks.results.result import IDENTITY, RESULT_KINDS, Result
-from benchmarks.training.checkpoint import content_digest, differences, trained_state
+from benchmarks.tensors import content_digest, differences, trained_state
 from benchmarks.training.reproducibility import seeded
 from data_prep.facts import FACTS
 from rssam.contract import Model, Task
@@ -96,8 +96,8 @@ def describe(trained: TrainedNetwork, result: Result, interval: Mapping[str, Any
         "title": trained.model.title,
         "identity": dict(result.identity),
         "task": {"classes": list(trained.task.classes), "image_size": list(trained.task.image_size)},
-        "base": {name: {"sha256": sha256, **_published(name)} for name, sha256 in base.items()},
-        "start": {name: {"sha256": sha256, **_published(name)} for name, sha256 in trained.start.items()},
+        "base": _published(base),
+        "start": _published(trained.start),
         "result": {
             "scores": scores,
             **(interval or {"dice_interval": None}),
@@ -123,12 +123,17 @@ def load_adapter(path: Path, weights: WeightsFolder, given: Model | None = None)
     """
     description, tensors = _read(path)
     model = declared_model(description["identity"], given)
-    task = Task(tuple(description["task"]["classes"]), _size(description["task"]["image_size"]))
+    height, width = description["task"]["image_size"]
+    task = Task(tuple(description["task"]["classes"]), (height, width))
     _require_shapes(path, model, task, tensors)
     _require_base(path, description["base"], weights)
     with seeded(description["identity"]["seed"], deterministic=False):  # some may be frozen at random numbers
-        net = _start(model, task, weights, description["base"])
-    _fill(path, net, tensors)
+        # without a base, no checkpoint of its start need be read
+        base_is_read = description["base"] or not model.weights_needed()
+        net = model.build(task, weights) if base_is_read else model.architecture(task)
+    _require_fit(path, net, tensors)
+    for name, value in trained_state(net).items():
+        value.copy_(tensors[name])
     start = {name: checkpoint["sha256"] for name, checkpoint in description["start"].items()}
     precision, dataset = description["identity"]["precision"], description["identity"]["dataset"]["name"]
     bands, value_range = recorded_bands(description["data"]), recorded_range(description["data"])
@@ -173,11 +178,6 @@ def load_network(
         return load_run(folder.root, find_run(folder.root, run), given)
     assert adapter is not None
     return load_adapter(Path(adapter), WeightsFolder(folder.weights), given)
-
-
-def _start(model: Model, task: Task, weights: WeightsFolder, base: Mapping[str, Any]) -> nn.Module:
-    """Return the network before its adapter: without a base, no checkpoint of its start need be read."""
-    return model.build(task, weights) if base or not model.weights_needed() else model.architecture(task)
 
 
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
@@ -250,17 +250,8 @@ def _require_base(path: Path, base: Mapping[str, Mapping[str, Any]], weights: We
             )
 
 
-def _fill(path: Path, net: nn.Module, tensors: Mapping[str, Tensor]) -> None:
-    """Put the tensors into the network, all or none."""
-    _require_fit(path, net, tensors)
-    for name, value in trained_state(net).items():
-        value.copy_(tensors[name])
-
-
-def _published(name: str) -> dict[str, str]:
-    return {"licence": WEIGHTS[name].licence, "url": WEIGHTS[name].url}
-
-
-def _size(sides: list[int]) -> tuple[int, int]:
-    height, width = sides
-    return height, width
+def _published(start: Mapping[str, str]) -> dict[str, dict[str, str]]:
+    return {
+        name: {"sha256": sha256, "licence": WEIGHTS[name].licence, "url": WEIGHTS[name].url}
+        for name, sha256 in start.items()
+    }

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from benchmarks.export.adapter import load_network
 from benchmarks.export.load_run import TrainedNetwork
-from benchmarks.training.evaluate import predict_logits, predicted_labels
+from benchmarks.metrics.confusion import predicted_labels
+from benchmarks.training.evaluate import predict_logits
 from benchmarks.training.loop import make_fabric
 from rssam.errors import UserError
 

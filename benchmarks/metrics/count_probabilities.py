@@ -41,8 +41,3 @@ def probability_histograms(truth: Tensor, logits: Tensor) -> Tensor:
         rows.append(torch.bincount(codes.flatten(), minlength=images * 3 * (CELLS + 1)))
     counts = torch.stack(rows).cpu().numpy().reshape(channels, images, CELLS + 1, 3)[..., :2]
     return torch.from_numpy(np.add.reduceat(counts, STARTS, axis=2)).transpose(0, 1)  # [B, C, bins, 2]
-
-
-def probability_histogram(truth: Tensor, logits: Tensor) -> Tensor:
-    """Pixels int64 [channels, bins, 2] of one mask [H, W] and logits [C, H, W]."""
-    return probability_histograms(truth[None], logits[None])[0]

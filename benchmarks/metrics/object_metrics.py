@@ -28,40 +28,32 @@ class ObjectMetric(Protocol):
     @property
     def name(self) -> str:
         """Return the name as the command line and files have it."""
-        ...
 
     @property
     def version(self) -> int:
         """Return the version, which is raised when the same parameters would now give other sums."""
-        ...
 
     @property
     def title(self) -> str:
         """Return the title of its headline score, as a column's heading."""
-        ...
 
     @property
     def columns(self) -> tuple[str, ...]:
         """Return the name of each of the sums."""
-        ...
 
     @property
     def integer(self) -> bool:
         """Return whether sums are integers, and so exact."""
-        ...
 
     @property
     def headline(self) -> str:
         """Return the name of the score that tables show with an interval."""
-        ...
 
     def sums(self, pair: MaskPair) -> tuple[float, ...]:
         """Return the sums of an image, in the order of `columns`."""
-        ...
 
     def scores(self, sums: FloatArray) -> dict[str, FloatArray]:
         """Return scores in 0..1 of sums pooled over images [..., columns]; NaN where there is nothing to score."""
-        ...
 
 
 METRICS: dict[str, ObjectMetric] = {metric.name: metric for metric in (RelaxedF1(), ClDice(), Apls(), BoundaryIou())}

@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from benchmarks.metrics.confusion import predicted_labels
 from benchmarks.metrics.quotient import quotient
 from rssam.contract import IGNORE
 
@@ -81,7 +82,7 @@ class ValidationWatch:
 
     def group(self, images: Tensor, truth: Tensor, logits: Tensor) -> None:
         """Count a group: images uint8 [B, 3, H, W], truth uint8 [B, H, W], logits [B, C, H, W]."""
-        predicted = (logits[:, 0] > 0 if logits.shape[1] == 1 else logits.argmax(dim=1)).to(torch.uint8)
+        predicted = predicted_labels(logits)
         self._classes = range(1, 2) if logits.shape[1] == 1 else range(logits.shape[1])
         self._counts = self._counts.to(logits.device)
         labelled = truth != IGNORE

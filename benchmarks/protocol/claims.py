@@ -84,11 +84,9 @@ SAM_VARIANTS = ("SAM Adapter", "Baseline", "RSAM-Seg")
 def _range(number: int, sentence: str) -> Claim:
     """Return a claim on a line of TEXT_RANGES; the systems that make the ends in the paper's tables decide it."""
     where, table, score, systems, low, high = TEXT_RANGES[number]
-    assert score in ("dice", "jaccard")
-    named: ScoreName = "dice" if score == "dice" else "jaccard"
     dataset = TABLES[table].dataset
     comparisons = [Comparison(dataset, "RS-SAM", system) for system in systems]
-    ordered = sorted(comparisons, key=lambda comparison: comparison.printed(named))
+    ordered = sorted(comparisons, key=lambda comparison: comparison.printed(score))
     points = {ordered[0].worse: low, ordered[-1].worse: high}
     return Claim(
         id=f"{dataset}-{score}",
@@ -98,7 +96,7 @@ def _range(number: int, sentence: str) -> Claim:
         comparisons=tuple(
             Comparison(dataset, "RS-SAM", system, points.get(system), system in points) for system in systems
         ),
-        score=named,
+        score=score,
         stated=(low, high),
     )
 

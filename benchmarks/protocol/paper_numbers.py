@@ -7,6 +7,7 @@ ACCV 2024, section 4. `test_paper_numbers.py` checks every row against the other
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Literal
 
 RowLabels = tuple[str, ...]
 
@@ -163,7 +164,7 @@ PUBLISHED_PARAMETERS: Mapping[tuple[str, str], float] = {
 }
 """Table 7's parameters in millions, by system and encoder."""
 
-TextRange = tuple[str, str, str, tuple[str, ...], float, float]
+TextRange = tuple[str, str, Literal["dice", "jaccard"], tuple[str, ...], float, float]
 
 TEXT_RANGES: tuple[TextRange, ...] = (
     ("abstract: Dice over the baseline, lowest", "table3", "dice", ("Baseline",), 0.8, 0.8),

@@ -2,8 +2,8 @@
 
 To add a system, write a folder `baselines/<name>/` with two files, import its declaration here and list it in MODELS:
 
-- `network.py`: the network and `architecture` and `build`, which return it. Its head states paper, source, licence and
-  what differs from the published code.
+- `network.py`: the network, `architecture`, which returns it, and `load`, which starts it from its weights. Its head
+  states paper, source, licence and what differs from the published code.
 - `__init__.py`: the declaration, a frozen dataclass as `rssam.contract.Model` describes. Every field is an option that
   changes the network; `small` holds the options of the variant for smoke runs and tests.
 
@@ -15,27 +15,13 @@ from __future__ import annotations
 import dataclasses
 
 from baselines.encoder_swap import EncoderSwap
-from baselines.fcn import Fcn
-from baselines.hrnet import HRNet
-from baselines.manet import MANet
-from baselines.rsam_seg import RsamSeg
-from baselines.sam_adapter import SamAdapter
 from baselines.sam_lora import SamLora
-from baselines.segnet import SegNet
-from baselines.transunet import TransUNet
-from baselines.unet import UNet
 from baselines.unet_smp import SmpUNet
-from baselines.unetformer import UNetFormer
+from benchmarks.protocol.tables import SYSTEMS
 from rssam.config import RSSAM
 from rssam.contract import Model, cli_options
 
-MODELS: dict[str, Model] = {
-    model.name: model
-    for model in (
-        Fcn(), UNet(), TransUNet(), MANet(), HRNet(), UNetFormer(), SegNet(),
-        SamAdapter(), RsamSeg(), SamLora(), RSSAM(), SmpUNet(), EncoderSwap(),
-    )
-}  # fmt: skip
+MODELS: dict[str, Model] = {model.name: model for model in (*dict(SYSTEMS).values(), SmpUNet(), EncoderSwap())}
 """The eleven systems in the order of the paper's tables, a control, and other encoders."""
 
 TITLES = frozenset(model.title for model in MODELS.values())

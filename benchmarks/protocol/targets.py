@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Sequence
+from typing import Literal
 
 from benchmarks.protocol.claims import REPLICATES, ClaimSet, claim_bearing
 from benchmarks.protocol.figures import FIGURES, Figure
@@ -14,9 +15,10 @@ from benchmarks.protocol.setting import Setting
 from benchmarks.protocol.studies.still_sam import STILL_SAM
 from benchmarks.protocol.studies.study import Study
 from benchmarks.protocol.tables import TABLES, Table
+from data_prep.splits import SplitRule
 from rssam.contract import Model
 from rssam.errors import UnknownName, UserError
-from rssam.sam.encoder_sizes import SMALL_ENCODERS
+from rssam.sam.encoder_sizes import SMALL_ENCODERS, EncoderInit
 
 Item = Table | Figure | ClaimSet | Study
 
@@ -75,17 +77,38 @@ def only_rows(items: Sequence[Item], wishes: Sequence[str]) -> Table | Study:
     return dataclasses.replace(item, rows=find_rows(item, wishes), controls=())
 
 
-def choose_items(names: Sequence[str], rows: Sequence[str], setting: Setting, own: Sequence[Model] = ()) -> list[Item]:
-    """Return the items to run under a setting; with `rows` the only table with these rows alone.
+def choose(
+    names: Sequence[str],
+    profile: str | None = None,
+    encoder: str | None = None,
+    init: EncoderInit | None = None,
+    dataset: str | None = None,
+    split: SplitRule = "random",
+    rows: Sequence[str] = (),
+    own: Sequence[Model] = (),
+) -> tuple[list[Item], Setting]:
+    """Return the items to run, and the setting to run them under.
+
+    Args:
+        names: of the items.
+        profile: the recipe; None for that of the items, see `default_profile`.
+        encoder: SAM encoder of every row.
+        init: how networks start.
+        dataset: the data set to run the rows on.
+        split: how the split is drawn.
+        rows: of the only table, these alone, by number or name.
+        own: systems of the user, which replace the rows.
 
     Raises UnknownName for a name or a row that does not exist, or an item that does not suit, see `require_suitable`.
     Raises UserError for rows together with `own` systems, which replace them.
     """
     chosen = find_items(names)
+    blocked: Literal["blocked"] | None = "blocked" if split == "blocked" else None
+    setting = Setting(profile or default_profile(chosen), encoder, init, dataset, blocked)
     require_suitable(chosen, setting, own)
     if rows and own:
         raise UserError("--row chooses rows of a table, and --model replaces them: leave one out")
-    return [only_rows(chosen, rows)] if rows else chosen
+    return ([only_rows(chosen, rows)] if rows else chosen), setting
 
 
 def systems(item: Item, controls: bool = False, own: Sequence[Model] = ()) -> list[tuple[Model, str]]:
@@ -154,13 +177,8 @@ def require_suitable(items: Sequence[Item], setting: Setting, own: Sequence[Mode
         if setting.encoder is not None and not _takes_any_encoder(item) and not isinstance(item, Study):
             raise UnknownName(
                 f"{item.id} compares encoders, so it takes no --encoder: leave it out, or name other items "
-                f"({', '.join(_with_any_encoder())})"
+                f"({', '.join(name for name, other in ITEMS.items() if _takes_any_encoder(other))})"
             )
-
-
-def _with_any_encoder() -> list[str]:
-    """Names of the items that can be run with one encoder for all rows."""
-    return [name for name, item in ITEMS.items() if _takes_any_encoder(item)]
 
 
 def _takes_any_encoder(item: Item) -> bool:

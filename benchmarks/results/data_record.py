@@ -1,15 +1,40 @@
-"""Keep what a stored result says of its data: origin, sizes of splits, scenes of test images, train neighbours."""
+"""Select the images of a run, and keep what its result says of them: origin, splits, scenes, train neighbours."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from benchmarks.protocol.run import Run
+from data_prep.errors import DataError
 from data_prep.manifest import Entry, Manifest
 from data_prep.splits import Split
 
 Splits = Mapping[Split, tuple[Entry, ...]]
 """The images of each split."""
+
+
+def select_entries(manifest: Manifest, run: Run) -> Splits:
+    """Return the entries of each split, at most `recipe.limit` of them.
+
+    Raises DataError if they do not suit the recipe.
+    """
+    crop, (height, width) = run.recipe.crop, manifest.image_size
+    if crop is not None and (height % crop or width % crop):
+        raise DataError(
+            f"the {run.recipe.name} profile cuts images into squares of {crop} pixels, which do not tile the "
+            f"{height}x{width} of {run.dataset.name}: choose another --profile"
+        )
+    splits = {
+        name: entries[: run.recipe.limit] for name, entries in manifest.splits(run.split_seed, run.split_rule).items()
+    }
+    empty = [name for name, entries in splits.items() if not entries]
+    if empty:
+        raise DataError(
+            f"{run.dataset.name} has no {' and no '.join(empty)} images: {len(manifest.entries)} pairs are too few "
+            f"to split; prepare more (rssam-bench prepare {run.dataset.name} --source DIR)"
+        )
+    return splits
 
 
 def run_data_record(manifest: Manifest, splits: Splits) -> dict[str, Any]:

@@ -8,6 +8,7 @@ import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -73,14 +74,8 @@ def save_predictions(path: Path, images: Sequence[str], labels: Sequence[Labels]
         binary: whether the task has one class.
     """
     stacked = np.stack(labels)  # [images, H, W]
-    buffer = io.BytesIO()
-    np.savez_compressed(
-        buffer,
-        images=np.asarray(images),
-        shape=np.asarray(stacked.shape),
-        labels=np.packbits(stacked.astype(bool), axis=-1) if binary else stacked,
-    )
-    write_atomic(path, buffer.getvalue())
+    stored = np.packbits(stacked.astype(bool), axis=-1) if binary else stacked
+    _save(path, images=np.asarray(images), shape=np.asarray(stacked.shape), labels=stored)
 
 
 def save_probabilities(path: Path, images: Sequence[str], histograms: NDArray[np.int64]) -> None:
@@ -88,6 +83,10 @@ def save_probabilities(path: Path, images: Sequence[str], histograms: NDArray[np
 
     They stay at home.
     """
+    _save(path, images=np.asarray(images), edges=np.asarray(EDGES), counts=histograms)
+
+
+def _save(path: Path, **arrays: NDArray[Any]) -> None:
     buffer = io.BytesIO()
-    np.savez_compressed(buffer, images=np.asarray(images), edges=np.asarray(EDGES), counts=histograms)
+    np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]
     write_atomic(path, buffer.getvalue())

@@ -25,6 +25,11 @@ class Store:
         """Return the folder of finished results."""
         return Home(self.home).results
 
+    @property
+    def keys(self) -> list[str]:
+        """Return the keys of all results, which are not read."""
+        return sorted(path.stem for path in self.results.glob("*.json"))
+
     def path(self, key: str) -> Path:
         """Return the file of a finished result."""
         return Home(self.home).result(key)
@@ -43,8 +48,7 @@ class Store:
 
     def no_result(self, key: str) -> str:
         """Return the message for a key without a result: the keys of the home that have one."""
-        finished = sorted(path.stem for path in self.results.glob("*.json"))
-        shown = ", ".join(finished[:8]) + (", ..." if len(finished) > 8 else "")
+        shown = ", ".join(self.keys[:8]) + (", ..." if len(self.keys) > 8 else "")
         return f"no finished run {key!r} in {self.home}: choose from {shown or 'none yet'}"
 
     def put(self, result: Result) -> None:

@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from benchmarks.metrics.confusion import confusion_matrix, counts_of
 from benchmarks.metrics.counts import Counts
-from benchmarks.training.evaluate import confusion_matrix
 from rssam.contract import IGNORE, Task
 
 
@@ -50,4 +50,4 @@ def count_masks(
             raise ValueError(f"image {number}: expected labels 0 to {largest}, found also {unknown[0]}")
         labels = torch.from_numpy(truth.astype(np.uint8)), torch.from_numpy(prediction.astype(np.uint8))
         confusions.append(confusion_matrix(*labels, task))
-    return Counts.from_confusion(torch.stack(confusions).numpy().astype(np.int64), binary=task.binary)
+    return counts_of(confusions, task)

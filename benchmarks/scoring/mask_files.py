@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -65,27 +65,16 @@ class LabelFile:
     high: float = 0.0
 
     @classmethod
-    def of(
-        cls, path: Path, encoding: MaskEncoding, codes: NDArray[np.uint8], low: float = 0.0, high: float = 0.0
-    ) -> LabelFile:
-        """Return a file of codes uint8 [H, W].
-
-        Args:
-            path: the file.
-            encoding: what the codes stand for.
-            codes: uint8 [H, W].
-            low: lowest value of a file of floats.
-            high: highest value of a file of floats.
-        """
+    def of(cls, path: Path, encoding: MaskEncoding, codes: NDArray[np.uint8]) -> LabelFile:
+        """Return a file of codes uint8 [H, W], which stand for what `encoding` says."""
         values = frozenset(np.unique(codes).tolist()) if encoding == "numbers" else frozenset()
         size = codes.shape[0], codes.shape[1]
-        return cls(path, encoding, size, zlib.compress(np.ascontiguousarray(codes).tobytes(), 1), values, low, high)
+        return cls(path, encoding, size, zlib.compress(np.ascontiguousarray(codes).tobytes(), 1), values)
 
     @property
     def codes(self) -> NDArray[np.uint8]:
         """Return the bytes, uint8 [H, W]."""
-        codes: NDArray[np.uint8] = np.frombuffer(zlib.decompress(self.packed), np.uint8).reshape(self.size)
-        return codes
+        return np.frombuffer(zlib.decompress(self.packed), np.uint8).reshape(self.size)
 
 
 @dataclass(frozen=True)
@@ -100,6 +89,11 @@ class LabelReader:
     def binary(self) -> bool:
         """Return whether there is one class, and a background."""
         return len(self.classes) == 1
+
+    @property
+    def numbers(self) -> set[int]:
+        """Return the whole numbers that a file may hold."""
+        return {0, 1, WHITE} if self.binary else set(range(len(self.classes)))
 
     @property
     def colours(self) -> Mapping[int, int]:
@@ -144,8 +138,7 @@ class LabelReader:
         """Return labels by the data set's colours; None, and the unknown colours, if there are any."""
         codes = colour_codes(picture)
         present, places = np.unique(codes, return_inverse=True)
-        unknown = [code for code in present.tolist() if code not in self.colours]
-        if unknown:
+        if unknown := [code for code in present.tolist() if code not in self.colours]:
             return None, shortened([f"({code >> 16}, {code >> 8 & 255}, {code & 255})" for code in unknown], LISTED)
         table = np.array([self.colours[code] for code in present.tolist()], np.uint8)
         return table[places.reshape(codes.shape)], ""
@@ -170,8 +163,7 @@ class LabelReader:
     def _numbers(self, path: Path, numbers: NDArray[Any]) -> LabelFile:
         """Return the file of whole numbers or booleans [H, W]. Raises BadPicture for other numbers than classes."""
         present = np.unique(numbers).tolist()
-        allowed = {0, 1, WHITE} if self.binary else set(range(len(self.classes)))
-        unknown = [str(value) for value in present if value not in allowed]
+        unknown = [str(value) for value in present if value not in self.numbers]
         if unknown or (1 in present and WHITE in present and self.binary):
             shown = shortened(unknown or [str(value) for value in present], LISTED)
             raise BadPicture(f"expected {self.expected}, found {'also ' if unknown else ''}{shown}")
@@ -211,13 +203,13 @@ class LabelReader:
             self._require_channels(array)
             return LabelFile.of(path, "largest", array.argmax(axis=0).astype(np.uint8))
         values = np.unique(array)
-        whole = len(values) <= WHITE + 1 and (values == np.round(values)).all() and set(values.tolist()) <= self._whole
+        whole = len(values) <= WHITE + 1 and set(values.tolist()) <= self.numbers
         if whole and self.encoding in (None, "labels"):
             return self._numbers(path, array)
         if not self.binary or self.encoding == "labels":
             raise BadPicture(f"expected {self.expected}, found floats of shape {list(array.shape)}")
         codes = (array > 0).astype(np.uint8) + (array > 0.5)
-        return LabelFile.of(path, "floats", codes, float(values[0]), float(values[-1]))
+        return replace(LabelFile.of(path, "floats", codes), low=float(values[0]), high=float(values[-1]))
 
     def _one_hot(self, path: Path, array: NDArray[Any]) -> LabelFile:
         """Return the file of a channel for each class, in which its pixels alone are set: to one number in all."""
@@ -238,18 +230,15 @@ class LabelReader:
             raise BadPicture(f"expected {self.expected}, found {kind} of shape {list(array.shape)}{hint}")
 
     @property
-    def _whole(self) -> set[float]:
-        return {0.0, 1.0, float(WHITE)} if self.binary else {float(label) for label in range(len(self.classes))}
-
-    @property
     def expected(self) -> str:
         """Return in words what a file may hold."""
         if self.encoding == "one-hot":
             channels = ("background", *self.classes) if self.binary else self.classes
             return f"a channel for each of {', '.join(channels)}, [{len(channels)}, H, W]"
         if self.binary:
+            colour = "white" if self.palette[0] == (255, 255, 255) else str(self.palette[0])
             return (
-                f"0 and 1, or 0 and 255, or black and {_colour(self.palette[0])}, or floats (probabilities or logits) "
+                f"0 and 1, or 0 and 255, or black and {colour}, or floats (probabilities or logits) "
                 "[H, W] in a .npy or TIFF file"
             )
         names = ", ".join(f"{number} {name}" for number, name in enumerate(self.classes))
@@ -303,7 +292,3 @@ def _refuse_gaps(picture: Picture) -> None:
             f"expected a label in every pixel, found {gaps} without data (a no-data value, a mask or alpha); predict "
             "them too, or drop the declaration: gdal_edit.py -unsetnodata FILE"
         )
-
-
-def _colour(colour: Colour) -> str:
-    return "white" if colour == (255, 255, 255) else str(colour)

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from benchmarks.metrics.confusion import confusion_matrix, counts_of
 from benchmarks.metrics.counts import Counts
 from benchmarks.protocol.registry import TITLES
 from benchmarks.results.home import Home
@@ -32,7 +33,6 @@ from benchmarks.results.test_set_log import append_use
 from benchmarks.scoring.encoding import Encoding
 from benchmarks.scoring.mask_folder import PredictedLabels, PredictionsUnfit, read_folder
 from benchmarks.scoring.test_images import ImagesToScore, select_test_images
-from benchmarks.training.evaluate import confusion_matrix
 from data_prep.errors import DataError
 from data_prep.images.encode import take_every
 from data_prep.loading.torch_dataset import PreparedDataset
@@ -146,12 +146,8 @@ def count(test_images: ImagesToScore, predicted: PredictedLabels, progress: Prog
             labels = take_every(labels, entry.source_size[0] // entry.size[0])
         confusions.append(confusion_matrix(mask, torch.from_numpy(labels.copy()), task))
         progress(index + 1, len(test_images.entries), "count")
-    counts, native_counts = (
-        Counts.from_confusion(torch.stack(matrices).numpy().astype(np.int64), binary=task.binary) if matrices else None
-        for matrices in (confusions, finer)
-    )
-    assert counts is not None  # there is an image at least
-    return counts, native_counts if len(finer) == len(confusions) else None
+    native_counts = counts_of(finer, task) if len(finer) == len(confusions) else None
+    return counts_of(confusions, task), native_counts
 
 
 def digest(test_images: ImagesToScore, predicted: PredictedLabels) -> str:

@@ -1,4 +1,4 @@
-"""Measure how fast prepared images come, and how long a training waits for them."""
+"""Measure how long a training waits for its prepared images."""
 
 from __future__ import annotations
 
@@ -7,15 +7,16 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import torch
 from torch import Tensor
 
 from benchmarks.protocol.recipe import PAPER, Recipe
 from benchmarks.results.home import Home
+from benchmarks.speed.memory import wait_for
 from benchmarks.speed.timing import Conditions
 from benchmarks.training.batches import groups_per_epoch, read_groups
 from benchmarks.training.evaluate import to_float
-from benchmarks.training.loop import make_fabric, set_up_training, training_loss
+from benchmarks.training.loop import make_fabric, set_up_training, take_step
+from benchmarks.training.loss import training_loss
 from benchmarks.training.optimizer import make_optimizer
 from benchmarks.training.reproducibility import seeded
 from data_prep.errors import NotPrepared
@@ -26,27 +27,6 @@ from data_prep.manifest_file import load_manifest
 from rssam.contract import Model, Task
 
 STEPS = 6
-
-
-def images_per_second(
-    data: PreparedDataset, recipe: Recipe, workers: int, groups: int, *, pinned: bool = False
-) -> float:
-    """Return how many images a second come as a training asks for them; the first group is not timed.
-
-    Args:
-        data: the prepared images.
-        recipe: decides on groups, crops and flips.
-        workers: processes that read.
-        groups: how many are timed.
-        pinned: read into pinned memory, as for a GPU.
-    """
-    group = min(recipe.group, len(data) * recipe.crops)
-    stream = _read_some_groups(data, recipe, workers, groups + 1, pinned=pinned)
-    next(stream)
-    began = time.perf_counter()
-    for _ in range(groups):
-        next(stream)
-    return groups * group / (time.perf_counter() - began)
 
 
 def share_of_waiting(
@@ -82,29 +62,22 @@ def share_of_waiting(
     raw = make_optimizer(net, recipe, 0.0, fused=cuda)
     network, optimizer = set_up_training(fabric, net, raw)
     network.train()
-    stream = _read_some_groups(data, recipe, workers, STEPS + 1, pinned=cuda)
+    stream = read_some_groups(data, recipe, workers, STEPS + 1, pinned=cuda)
     waited = began = 0.0
     for number in range(STEPS + 1):
         if number == 1:  # the first warms up
-            if cuda:
-                torch.cuda.synchronize()
+            wait_for(fabric.device)
             began, waited = time.perf_counter(), 0.0
         began_waiting = time.perf_counter()
         images, labels = next(stream)
         waited += time.perf_counter() - began_waiting
-        with fabric.autocast():
-            loss = training_loss(
-                network, to_float(images, fabric.device), labels.to(fabric.device, non_blocking=True), 0.2, 0.8
-            )
-        fabric.backward(loss)
-        optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
-    if cuda:
-        torch.cuda.synchronize()
+        images, labels = to_float(images, fabric.device), labels.to(fabric.device, non_blocking=True)
+        take_step(fabric, optimizer, lambda: training_loss(network, images, labels, 0.2, 0.8))  # noqa: B023
+    wait_for(fabric.device)
     return waited / (time.perf_counter() - began)
 
 
-def _read_some_groups(
+def read_some_groups(
     data: PreparedDataset, recipe: Recipe, workers: int, count: int, *, pinned: bool
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Read the first `count` groups of a training, epoch after epoch."""

@@ -24,11 +24,11 @@ def memory_of(run: Callable[[], object], device: torch.device) -> CallMemory | N
     """Measure a call: memory allocated on CUDA, resident memory of this process on Linux; None elsewhere."""
     run()  # what is allocated once, gradients and states of the optimiser too, is no part of a call
     if device.type == "cuda":
-        torch.cuda.synchronize(device)
+        wait_for(device)
         torch.cuda.reset_peak_memory_stats(device)
         before = torch.cuda.memory_allocated(device)
         run()
-        torch.cuda.synchronize(device)
+        wait_for(device)
         return CallMemory(peak_memory(device), peak_memory(device) - before)
     try:
         ctypes.CDLL(None).malloc_trim(0)  # what glibc keeps for later would hide as much of the call
@@ -39,6 +39,12 @@ def memory_of(run: Callable[[], object], device: torch.device) -> CallMemory | N
     except (OSError, AttributeError):  # another system, or another libc
         return None
     return CallMemory(highest, highest - before)
+
+
+def wait_for(device: torch.device) -> None:
+    """Wait until a GPU has done what it was given."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
 
 
 def _resident(field: str) -> int:

@@ -15,15 +15,6 @@ from rssam.contract import Task
 from rssam.errors import UserError
 from rssam.sam.encoder_sizes import ENCODERS
 
-EXPLAINED: Mapping[str, str] = {
-    "reference": "segment_anything's blocks with LoRA as SAMed writes it: four layers, not merged into the weights",
-    "stock": "segment_anything's encoder without LoRA, every module its own",
-    "transformers": "SamVisionEncoder of transformers, eager attention, without LoRA",
-    "transformers-sdpa": "the same with scaled_dot_product_attention",
-    "timm": "samvit of timm, without LoRA",
-}
-"""The ways and peers that ours are compared with."""
-
 _PACKAGES = {"stock": "segment_anything", "transformers": "transformers", "transformers-sdpa": "transformers",
              "timm": "timm"}  # fmt: skip
 

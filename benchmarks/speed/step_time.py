@@ -65,9 +65,10 @@ def time_step(home: Path, run: Run, device: Device, precision: Precision) -> Ste
     import torch
 
     from benchmarks.results.provenance import device_name
-    from benchmarks.speed.memory import memory_of
+    from benchmarks.speed.memory import memory_of, wait_for
     from benchmarks.training.compile import channels_last
-    from benchmarks.training.loop import make_fabric, set_up_training, training_loss
+    from benchmarks.training.loop import make_fabric, set_up_training, take_step
+    from benchmarks.training.loss import training_loss
     from benchmarks.training.optimizer import make_optimizer
     from benchmarks.training.reproducibility import seeded
 
@@ -83,14 +84,13 @@ def time_step(home: Path, run: Run, device: Device, precision: Precision) -> Ste
     net.train()
     seconds: list[float] = []
 
+    def loss() -> torch.Tensor:
+        return training_loss(model, images, labels.to(torch.uint8), recipe.ce_weight, recipe.dice_weight)
+
     def step() -> None:
         began = time.perf_counter()
-        with fabric.autocast():
-            loss = training_loss(model, images, labels.to(torch.uint8), recipe.ce_weight, recipe.dice_weight)
-        fabric.backward(loss)
-        optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
-        _wait(fabric.device)
+        take_step(fabric, optimizer, loss)
+        wait_for(fabric.device)
         seconds.append(time.perf_counter() - began)
 
     memory = memory_of(step, fabric.device)
@@ -111,10 +111,3 @@ def _file(home: Path, run: Run, device: str, precision: Precision) -> Path:
         "device": device, "precision": precision,
     }  # fmt: skip
     return Home(home).step_time(f"{run.model.name}-{short_digest(declared)}")
-
-
-def _wait(device: torch.device) -> None:
-    if device.type == "cuda":
-        import torch
-
-        torch.cuda.synchronize(device)

@@ -17,19 +17,20 @@ from statistics import median
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from benchmarks.protocol.cost import Cost, measure, measure_network
 from benchmarks.protocol.recipe import PAPER, Precision
 from benchmarks.protocol.run import plain_fields, short_digest
 from benchmarks.results.home import Home
 from benchmarks.results.provenance import provenance
-from benchmarks.speed.memory import CallMemory, memory_of
+from benchmarks.speed.memory import CallMemory, memory_of, wait_for
 from benchmarks.speed.peers import peer_encoder
 from benchmarks.speed.sam_encoder import EncoderAlone, encoder_alone
 from benchmarks.training.compile import channels_last, compile_network
 from benchmarks.training.device_layout import Device
-from benchmarks.training.loop import make_fabric, set_up_training, training_loss
+from benchmarks.training.loop import make_fabric, set_up_training, take_step
+from benchmarks.training.loss import training_loss
 from benchmarks.training.optimizer import make_optimizer
 from benchmarks.training.reproducibility import seeded
 from rssam.contract import Model, Task
@@ -144,22 +145,17 @@ def time_network(
             with torch.inference_mode():
                 return model(images[:count])
 
-        def step() -> object:
-            with fabric.autocast():
-                if segments:
-                    loss = training_loss(model, images[: conditions.group], labels, 0.2, 0.8)
-                else:
-                    loss = model(images[: conditions.group]).float().square().mean()
-            fabric.backward(loss)
-            optimizer.step()
-            optimizer.zero_grad(set_to_none=True)
-            return loss
+        def loss() -> Tensor:
+            if segments:
+                return training_loss(model, images[: conditions.group], labels, 0.2, 0.8)
+            squares: Tensor = model(images[: conditions.group]).float().square()
+            return squares.mean()
 
         to_predict, to_train = partial(ready, training=False), partial(ready, training=True)
         return [
             Operation(f"{name}.latency", partial(forward, 1), 1, to_predict),
             Operation(f"{name}.throughput", partial(forward, conditions.batch), conditions.batch, to_predict),
-            Operation(f"{name}.step", step, conditions.group, to_train),
+            Operation(f"{name}.step", partial(take_step, fabric, optimizer, loss), conditions.group, to_train),
         ]
 
     def set_up(network: nn.Module) -> tuple[Any, Any]:
@@ -216,11 +212,11 @@ def alternating(operations: list[Operation], rounds: int, device: torch.device) 
 
 def timed(run: Callable[[], object], repeats: int, device: torch.device) -> float:
     """Return seconds of a call, as the mean of `repeats` calls in a row; waits for the device before and after."""
-    _wait(device)
+    wait_for(device)
     began = time.perf_counter()
     for _ in range(repeats):
         run()
-    _wait(device)
+    wait_for(device)
     return (time.perf_counter() - began) / repeats
 
 
@@ -277,8 +273,3 @@ def _product(conditions: Conditions) -> Operation:
     dtype = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16, "32-true": torch.float32}[conditions.precision]
     left, right = torch.rand(2, side, side, device=conditions.device, dtype=dtype)
     return Operation("product", lambda: left @ right, 1)
-
-
-def _wait(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)

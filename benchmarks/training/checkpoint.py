@@ -6,7 +6,6 @@ holds the SHA-256 of its own content, so that a damaged file is found. The file 
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -20,6 +19,7 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from benchmarks.divergence import DivergedRate
+from benchmarks.tensors import content_digest, differences, trained_state
 from rssam.errors import UserError
 from rssam.files import sync_folder, write_durable
 
@@ -150,12 +150,6 @@ def candidate_name(rates: Sequence[float], rate: float) -> str:
     return f"rate-{rate:g}" if len(rates) > 1 else ""
 
 
-def trained_state(net: nn.Module) -> dict[str, Tensor]:
-    """Return what training can change: trainable parameters and persistent buffers (running statistics), by name."""
-    frozen = {name for name, parameter in net.named_parameters() if not parameter.requires_grad}
-    return {name: value.detach() for name, value in net.state_dict().items() if name not in frozen}
-
-
 def write_checkpoint(
     path: Path,
     net: nn.Module,
@@ -254,18 +248,6 @@ def restore(
         optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
 
 
-def differences(expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> list[str]:
-    """Return a phrase for every kind of difference, with every name."""
-    missing, unexpected = sorted(expected.keys() - found.keys()), sorted(found.keys() - expected.keys())
-    of_another_kind = [
-        f"{name} (expected {_kind(expected[name])}, found {_kind(found[name])})"
-        for name in sorted(expected.keys() & found.keys())
-        if _kind(expected[name]) != _kind(found[name])
-    ]
-    lists = (("missing", missing), ("unexpected", unexpected), ("of another kind", of_another_kind))
-    return [f"{difference} {', '.join(names)}" for difference, names in lists if names]
-
-
 def _optimizer_differences(parameters: list[Tensor], found: Mapping[str, Tensor]) -> list[str]:
     """Return the differences of the optimiser's state.
 
@@ -288,23 +270,6 @@ def _optimizer_differences(parameters: list[Tensor], found: Mapping[str, Tensor]
     ]
     lists = (("missing", missing), ("unexpected", unexpected), ("of another shape", of_another_shape))
     return [f"in the optimiser's state {difference} {', '.join(names)}" for difference, names in lists if names]
-
-
-def _kind(value: Tensor) -> tuple[str, tuple[int, ...]]:
-    return str(value.dtype), tuple(value.shape)
-
-
-def content_digest(tensors: Mapping[str, Tensor], metadata: Mapping[str, Any]) -> str:
-    """Return the SHA-256 of names, types, shapes and bytes of all tensors, and of `metadata`.
-
-    Tensors are on the CPU and contiguous.
-    """
-    digest = hashlib.sha256(json.dumps(dict(metadata), sort_keys=True).encode())
-    for name in sorted(tensors):
-        value = tensors[name]
-        digest.update(f"|{name}|{value.dtype}|{tuple(value.shape)}|".encode())
-        digest.update(value.reshape(-1).view(torch.uint8).numpy().data)
-    return digest.hexdigest()
 
 
 def _best_epoch(path: Path) -> int:

@@ -14,14 +14,15 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from benchmarks.metrics.confusion import confusion_matrices, counts_of, predicted_labels
 from benchmarks.metrics.count_probabilities import probability_histograms
 from benchmarks.metrics.counts import Counts
 from benchmarks.protocol.recipe import Recipe
 from benchmarks.training.loss import segmentation_loss
-from benchmarks.training.rank_group import SingleProcess
+from benchmarks.training.rank_group import ALONE, SingleProcess
 from data_prep.loading.torch_dataset import Item, PreparedDataset, grid
 from data_prep.loading.torch_dataset import crop as crop_item
-from rssam.contract import IGNORE, Task
+from rssam.contract import Task
 
 _ImageCounts = tuple[str, Tensor, Tensor | None, Tensor]
 """Stem, confusion matrix, that of the native mask, and the histogram of probabilities."""
@@ -38,7 +39,7 @@ class Evaluation:
     counts: Counts
     native_counts: Counts | None
     predictions: tuple[NDArray[np.uint8], ...]
-    histograms: NDArray[np.int64] | None = None
+    histograms: NDArray[np.int64]
 
 
 def sent(pixels: Tensor, device: torch.device) -> Tensor:
@@ -60,7 +61,7 @@ def validation_loss(
     recipe: Recipe,
     device: torch.device,
     between: Callable[[], None] | None = None,
-    ranks: SingleProcess | None = None,
+    ranks: SingleProcess = ALONE,
     watch: Callable[[Tensor, Tensor, Tensor], None] | None = None,
 ) -> float:
     """Compute the mean loss over groups of `recipe.group` images (or windows) in the order of stems, each image once.
@@ -76,7 +77,6 @@ def validation_loss(
         ranks: the ranks of a run on several devices.
         watch: gets images uint8, labels and logits of every group of this rank.
     """
-    ranks = ranks or SingleProcess()
     net.eval()
     places = _windows(data, recipe.crop)
     read = lru_cache(maxsize=1)(data.__getitem__)  # windows of one image follow each other: decode it once
@@ -106,7 +106,7 @@ def evaluate(
     crop: int | None,
     device: torch.device,
     progress: Callable[[int, int], None] | None = None,
-    ranks: SingleProcess | None = None,
+    ranks: SingleProcess = ALONE,
     together: int = 1,
     readers: int = 1,
 ) -> Evaluation:
@@ -127,7 +127,6 @@ def evaluate(
         together: images or squares that are predicted at once, as far as whole images give so many.
         readers: threads that read the next images meanwhile.
     """
-    ranks = ranks or SingleProcess()
     net.eval()
     sizes = {entry.size for entry in data.entries}
     squares = max(1 if crop is None else len(grid(size, crop)) for size in sizes)
@@ -150,8 +149,8 @@ def evaluate(
     native_confusions = [confusion for confusion in finer_confusions if confusion is not None]
     return Evaluation(
         images=names,
-        counts=_counts(confusions, task),
-        native_counts=_counts(native_confusions, task) if len(native_confusions) == len(names) else None,
+        counts=counts_of(confusions, task),
+        native_counts=counts_of(native_confusions, task) if len(native_confusions) == len(names) else None,
         predictions=tuple(predicted[index] for index in sorted(predicted)),
         histograms=torch.stack(histograms).numpy(),
     )
@@ -199,37 +198,6 @@ def _finer_confusion(native: Tensor, logits: Tensor, task: Task) -> Tensor:
     return confusion_matrices(native[None], predicted_labels(upsampled), task)[0]
 
 
-def predicted_labels(logits: Tensor) -> Tensor:
-    """Return labels uint8 [..., H, W] of logits [..., C, H, W]."""
-    labels: Tensor = logits.select(-3, 0) > 0 if logits.shape[-3] == 1 else logits.argmax(dim=-3)
-    return labels.to(torch.uint8)
-
-
-def confusion_matrices(truth: Tensor, labels: Tensor, task: Task) -> Tensor:
-    """Return the confusion matrices int64 [B, K, K] of images from truth and labels uint8 [B, H, W].
-
-    Rows are truth, columns prediction; ignored pixels are in no cell. Raises RuntimeError for a truth of no class.
-    """
-    size = max(2, task.channels)
-    # A pixel's cell from 1 on, 0 where it is ignored, and one beyond them all for a truth of no class. Narrow numbers
-    # are counted several times faster than int64; with up to 128 classes no value of a byte overflows int16.
-    cells = truth.to(torch.int16 if size <= 128 else torch.int32).mul_(size).add_(labels).add_(1)
-    cells = cells.masked_fill_(truth == IGNORE, 0)
-    cells_of_one = size * size + 2
-    if len(cells) > 1:
-        places = torch.arange(len(cells), dtype=torch.int32, device=cells.device).mul_(cells_of_one)
-        cells = cells.clamp_(max=cells_of_one - 1).to(torch.int32).add_(places[:, None, None])
-    counts = torch.bincount(cells.flatten(), minlength=len(cells) * cells_of_one).view(-1, cells_of_one)
-    if counts.shape[0] != len(cells) or counts[:, -1].any():
-        raise RuntimeError(f"a mask has labels that are of none of the {size} classes")
-    return counts[:, 1:-1].view(-1, size, size)
-
-
-def confusion_matrix(truth: Tensor, labels: Tensor, task: Task) -> Tensor:
-    """Return the confusion matrix int64 [K, K] of one image from truth and labels uint8 [H, W]."""
-    return confusion_matrices(truth[None], labels[None], task)[0]
-
-
 def predict_logits(net: nn.Module, images: Tensor, crop: int | None, device: torch.device) -> Tensor:
     """Return logits fp32 [B, C, H, W] of images uint8 [B, 3, H, W]; grids of crops cover them where there is a crop."""
     if crop is None:
@@ -260,8 +228,3 @@ def _stacked(
     """Return images and labels of some windows; `read` gives an image with its mask by its index."""
     items = [read(index) if side is None else crop_item(read(index), top, left, side) for index, top, left in places]
     return torch.stack([item["image"] for item in items]), torch.stack([item["mask"] for item in items])
-
-
-def _counts(confusions: Sequence[Tensor], task: Task) -> Counts:
-    stacked = torch.stack(list(confusions)).cpu().numpy().astype(np.int64)
-    return Counts.from_confusion(stacked, binary=task.binary)

@@ -25,10 +25,10 @@ from benchmarks.signals import Interrupted, Stop
 from benchmarks.training.batches import groups_per_epoch, read_groups
 from benchmarks.training.checkpoint import Checkpoints
 from benchmarks.training.evaluate import to_float, validation_loss
-from benchmarks.training.loss import segmentation_loss
+from benchmarks.training.loss import outputs_loss, training_outputs
 from benchmarks.training.optimizer import learning_rate, make_optimizer, set_rate
 from benchmarks.training.precision import LossScale, precision_plugin
-from benchmarks.training.rank_group import SingleProcess
+from benchmarks.training.rank_group import ALONE, SingleProcess
 from benchmarks.training.reproducibility import random_states, restore_random_states
 from data_prep.loading.torch_dataset import PreparedDataset
 
@@ -79,6 +79,15 @@ def set_up_training(fabric: Fabric, net: nn.Module, optimizer: torch.optim.Optim
     return model, wrapper
 
 
+def take_step(fabric: Fabric, optimizer: Any, compute_loss: Callable[[], Tensor]) -> None:
+    """Take one optimiser step by itself, as speed is measured."""
+    with fabric.autocast():
+        loss = compute_loss()
+    fabric.backward(loss)
+    optimizer.step()
+    optimizer.zero_grad(set_to_none=True)
+
+
 def train(
     net: nn.Module,
     recipe: Recipe,
@@ -90,7 +99,7 @@ def train(
     listener: Listener,
     workers: int = 0,
     save_every: float = SECONDS_BETWEEN_CHECKPOINTS,
-    ranks: SingleProcess | None = None,
+    ranks: SingleProcess = ALONE,
     encoder_rate: float = 1.0,
 ) -> Training:
     """Train `net` in place, from its last checkpoint on, and leave it with the parameters of its best epoch.
@@ -113,7 +122,6 @@ def train(
 
     Raises TrainingDiverged if the loss is not finite, and Interrupted, after saving, if the listener asks for a stop.
     """
-    ranks = ranks or SingleProcess()
     train_set, val_set = data
     raw = make_optimizer(net, recipe, rate, encoder_rate=encoder_rate, fused=fabric.device.type == "cuda")
     model, optimizer = set_up_training(fabric, net, raw)  # the wrapper steps; state and settings are those of `raw`
@@ -261,37 +269,6 @@ def _diverged(phase: LossPhase, loss: float, epoch: int, rate: float, current_ra
         f"the loss became {loss:g} ({phase}) in epoch {epoch} at rate {current_rate:g}: lower the rate of the recipe",
         [DivergedRate(rate, epoch, phase)],
     )
-
-
-def training_loss(model: Any, images: Tensor, labels: Tensor, ce_weight: float, dice_weight: float) -> Tensor:
-    """Return the loss of a group, with the auxiliary outputs that the network declares.
-
-    Args:
-        model: the network.
-        images: float [B, 3, H, W] in 0..1.
-        labels: integers [B, H, W], 255 is ignored.
-        ce_weight: of the cross-entropy.
-        dice_weight: of the Dice loss.
-    """
-    return outputs_loss(training_outputs(model, images), labels, ce_weight, dice_weight)
-
-
-def training_outputs(model: Any, images: Tensor) -> list[tuple[float, Tensor]]:
-    """Return weights and logits [B, C, H, W] of the outputs that are trained."""
-    return model.training_outputs(images) if hasattr(model, "training_outputs") else [(1.0, model(images))]
-
-
-def outputs_loss(outputs: list[tuple[float, Tensor]], labels: Tensor, ce_weight: float, dice_weight: float) -> Tensor:
-    """Return the weighted sum of the losses of these outputs.
-
-    Args:
-        outputs: weights and logits [B, C, H, W].
-        labels: integers [B, H, W], 255 is ignored.
-        ce_weight: of the cross-entropy.
-        dice_weight: of the Dice loss.
-    """
-    losses = [weight * segmentation_loss(logits, labels, ce_weight, dice_weight) for weight, logits in outputs]
-    return torch.stack(losses).sum()
 
 
 def _remember(state: Training, metrics: dict[str, float]) -> None:

@@ -6,6 +6,8 @@ background of a binary task out: with 4 % roads the mean over background and roa
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -47,3 +49,34 @@ def dice_loss(probability: Tensor, target: Tensor) -> Tensor:
     overlap = (probability * target).sum(dim=pixels)  # [C]
     mass = probability.square().sum(dim=pixels) + target.square().sum(dim=pixels)  # [C]
     return (1 - (2 * overlap + SMOOTH) / (mass + SMOOTH)).mean()
+
+
+def training_loss(model: Any, images: Tensor, labels: Tensor, ce_weight: float, dice_weight: float) -> Tensor:
+    """Return the loss of a group, with the auxiliary outputs that the network declares.
+
+    Args:
+        model: the network.
+        images: float [B, 3, H, W] in 0..1.
+        labels: integers [B, H, W], 255 is ignored.
+        ce_weight: of the cross-entropy.
+        dice_weight: of the Dice loss.
+    """
+    return outputs_loss(training_outputs(model, images), labels, ce_weight, dice_weight)
+
+
+def training_outputs(model: Any, images: Tensor) -> list[tuple[float, Tensor]]:
+    """Return weights and logits [B, C, H, W] of the outputs that are trained."""
+    return model.training_outputs(images) if hasattr(model, "training_outputs") else [(1.0, model(images))]
+
+
+def outputs_loss(outputs: list[tuple[float, Tensor]], labels: Tensor, ce_weight: float, dice_weight: float) -> Tensor:
+    """Return the weighted sum of the losses of these outputs.
+
+    Args:
+        outputs: weights and logits [B, C, H, W].
+        labels: integers [B, H, W], 255 is ignored.
+        ce_weight: of the cross-entropy.
+        dice_weight: of the Dice loss.
+    """
+    losses = [weight * segmentation_loss(logits, labels, ce_weight, dice_weight) for weight, logits in outputs]
+    return torch.stack(losses).sum()

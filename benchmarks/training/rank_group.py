@@ -98,6 +98,9 @@ class SingleProcess:
         return _merge_parts([parts], count)
 
 
+ALONE = SingleProcess()
+
+
 class RankGroup(SingleProcess):
     """Ranks of a run on several devices. Every rank makes one at the same time.
 

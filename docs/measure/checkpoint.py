@@ -21,8 +21,9 @@ from turns import say
 from baselines.sam_lora import SamLora
 from benchmarks.protocol.cost import measure
 from benchmarks.protocol.recipe import PAPER
-from benchmarks.training.checkpoint import LAST, Checkpoints, trained_state
-from benchmarks.training.loop import training_loss
+from benchmarks.tensors import trained_state
+from benchmarks.training.checkpoint import LAST, Checkpoints
+from benchmarks.training.loss import training_loss
 from benchmarks.training.optimizer import make_optimizer
 from benchmarks.training.reproducibility import random_states, seeded
 from data_prep.registry import find_dataset

@@ -19,7 +19,8 @@ from benchmarks.protocol.registry import MODELS, smallest
 from benchmarks.results.provenance import provenance
 from benchmarks.speed.timing import Conditions, Operation, alternating, measure_encoder
 from benchmarks.training.compile import channels_last, compile_network
-from benchmarks.training.loop import make_fabric, set_up_training, training_loss
+from benchmarks.training.loop import make_fabric, set_up_training
+from benchmarks.training.loss import training_loss
 from benchmarks.training.optimizer import make_optimizer
 from benchmarks.training.precision import LossScale
 from benchmarks.training.reproducibility import seeded

@@ -18,7 +18,7 @@ from torch import nn
 from turns import take_turns
 
 from baselines.sam_lora import SamLora
-from benchmarks.training.loop import training_loss
+from benchmarks.training.loss import training_loss
 from rssam.config import RSSAM
 from rssam.contract import Model, Task
 from rssam.sam.layer_norm import LayerNorm2d

@@ -146,8 +146,8 @@ def at_test_time(classes: tuple[str, ...]) -> dict[str, Callable[[], object]]:
     import torch
 
     from baselines.sam_lora import SamLora
-    from benchmarks.metrics.count_probabilities import probability_histogram
-    from benchmarks.training.evaluate import confusion_matrix, predicted_labels
+    from benchmarks.metrics.confusion import confusion_matrix, predicted_labels
+    from benchmarks.metrics.count_probabilities import probability_histograms
     from rssam.contract import Task
     from rssam.weights.folder import WeightsFolder
 
@@ -159,7 +159,7 @@ def at_test_time(classes: tuple[str, ...]) -> dict[str, Callable[[], object]]:
     truth = torch.randint(0, max(2, len(classes)), (SIDE, SIDE), generator=generator).to(torch.uint8)
     image = torch.rand(1, 3, SIDE, SIDE, generator=generator)
     return {
-        "histogram": lambda: probability_histogram(truth, logits),
+        "histogram": lambda: probability_histograms(truth[None], logits[None]),
         "confusion": lambda: confusion_matrix(truth, predicted_labels(logits), task),
         "forward": torch.inference_mode()(lambda: net(image)),
     }

@@ -2,7 +2,8 @@ import pytest
 import torch
 from torchvision.models.segmentation import fcn_resnet50
 
-from baselines.fcn.network import architecture, build
+from baselines.fcn import Fcn
+from baselines.fcn.network import architecture
 from rssam.contract import Task
 from rssam.weights.folder import WeightsFolder, WeightsNotFound
 from tests.baselines.published import publish_resnet
@@ -48,8 +49,8 @@ def test_last_map_keeps_stride_8():
 
 @torch.no_grad()
 def test_backbone_is_loaded_and_the_head_starts_at_random(monkeypatch, tmp_path):
-    weights, published = publish_resnet(monkeypatch, tmp_path)
-    state = build(task(), weights, backbone="test_resnet", init="imagenet").state_dict()
+    weights, published = publish_resnet(monkeypatch, tmp_path, system=Fcn)
+    state = Fcn(backbone="test_resnet", init="imagenet").build(task(), weights).state_dict()
     loaded = {f"backbone.{name}" for name in published if not name.startswith("fc.")}
     assert loaded == {name for name in state if not name.startswith("classifier.")}
     assert all(torch.equal(state[name], published[name.removeprefix("backbone.")]) for name in loaded)
@@ -57,4 +58,4 @@ def test_backbone_is_loaded_and_the_head_starts_at_random(monkeypatch, tmp_path)
 
 def test_without_weights_nothing_is_built(tmp_path):
     with pytest.raises(WeightsNotFound, match="prepare weights resnet50"):
-        build(task(), WeightsFolder(tmp_path), backbone="resnet50", init="imagenet")
+        Fcn(backbone="resnet50", init="imagenet").build(task(), WeightsFolder(tmp_path))

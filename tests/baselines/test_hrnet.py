@@ -3,8 +3,9 @@ import timm
 import torch
 from torch.nn import functional as F
 
+from baselines.hrnet import HRNet
 from baselines.hrnet import network as hrnet
-from baselines.hrnet.network import architecture, branches_of, build
+from baselines.hrnet.network import architecture, branches_of
 from rssam.contract import Task
 from rssam.weights.convert import convert_checkpoint
 from rssam.weights.folder import WeightsDamaged, WeightsFolder, WeightsNotFound
@@ -95,7 +96,7 @@ def prepared(tmp_path, state):
 def test_trunk_is_the_published_classifier(classifier, tmp_path):
     state = classifier.state_dict()
     torch.manual_seed(0)
-    net = build(ROAD, prepared(tmp_path, state), width="w18", init="imagenet")
+    net = HRNet(width="w18", init="imagenet").build(ROAD, prepared(tmp_path, state))
     own = net.trunk.state_dict()
     for name, tensor in own.items():
         assert torch.equal(tensor, state[name])
@@ -110,10 +111,10 @@ def test_a_file_that_lacks_a_tensor_is_refused(classifier, tmp_path):
     state = classifier.state_dict()
     del state["stage4.2.fuse_layers.3.0.0.0.weight"]
     with pytest.raises(WeightsDamaged, match=r"stage4\.2\.fuse_layers\.3\.0\.0\.0\.weight"):
-        build(ROAD, prepared(tmp_path, state), width="w18", init="imagenet")
+        HRNet(width="w18", init="imagenet").build(ROAD, prepared(tmp_path, state))
 
 
 def test_without_weights_nothing_is_built(tmp_path, monkeypatch):
     monkeypatch.setattr(hrnet, "architecture", None)
     with pytest.raises(WeightsNotFound, match="prepare weights hrnet_w48"):
-        build(ROAD, WeightsFolder(tmp_path), width="w48", init="imagenet")
+        HRNet(width="w48", init="imagenet").build(ROAD, WeightsFolder(tmp_path))

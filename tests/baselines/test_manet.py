@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 import torch
 
-from baselines.manet.network import Attention, ChannelAttention, KernelAttention, architecture, build
+from baselines.manet import MANet
+from baselines.manet.network import Attention, ChannelAttention, KernelAttention, architecture
 from rssam.contract import Task
 from rssam.weights.folder import WeightsFolder, WeightsNotFound
 from tests.baselines.published import publish_resnet
@@ -123,15 +124,15 @@ def test_attention_starts_as_twice_its_input():
 
 
 def test_backbone_is_loaded(monkeypatch, tmp_path):
-    weights, published = publish_resnet(monkeypatch, tmp_path)
-    state = build(task(), weights, backbone="test_resnet", init="imagenet").backbone.state_dict()
+    weights, published = publish_resnet(monkeypatch, tmp_path, system=MANet)
+    state = MANet(backbone="test_resnet", init="imagenet").build(task(), weights).backbone.state_dict()
     assert all(torch.equal(tensor, published[name]) for name, tensor in state.items())
 
 
 @pytest.mark.parametrize("backbone", ["resnet50", "resnet18"])
 def test_without_weights_nothing_is_built(tmp_path, backbone):
     with pytest.raises(WeightsNotFound, match=f"prepare weights {backbone} "):
-        build(task(), WeightsFolder(tmp_path), backbone=backbone, init="imagenet")
+        MANet(backbone=backbone, init="imagenet").build(task(), WeightsFolder(tmp_path))
 
 
 @pytest.mark.parametrize("size", [300.0, 3000.0])

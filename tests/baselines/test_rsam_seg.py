@@ -5,8 +5,9 @@ import torch
 from segment_anything.modeling.image_encoder import Attention, Block
 from torch.nn import functional as F
 
-from baselines.rsam_seg.network import AdaptedBlock, adapter_parameters, architecture, build
-from baselines.sam_adapter import network as sam_adapter
+from baselines.rsam_seg import RsamSeg
+from baselines.rsam_seg.network import AdaptedBlock, adapter_parameters, architecture
+from baselines.sam_adapter import SamAdapter
 from rssam.contract import Task
 from rssam.sam.attention import set_attention
 from rssam.sam.loading import encoder_state, load_weights
@@ -113,8 +114,8 @@ def test_reference_is_segment_anythings_own_attention(monkeypatch):
 def seeded(train_adapters=True, task=ROAD, weights=None):
     torch.manual_seed(0)
     if weights is None:
-        return build(task, WeightsFolder("/"), encoder="vit_t", init="scratch", train_adapters=train_adapters)
-    return build(task, weights, encoder="vit_b", init="sam", train_adapters=train_adapters)
+        return RsamSeg(encoder="vit_t", init="scratch", train_adapters=train_adapters).build(task, WeightsFolder("/"))
+    return RsamSeg(encoder="vit_b", init="sam", train_adapters=train_adapters).build(task, weights)
 
 
 @pytest.mark.parametrize("train_adapters", [True, False])
@@ -135,7 +136,7 @@ def test_from_scratch(train_adapters):
 @torch.no_grad()
 def test_equals_sam_adapter_where_the_adapters_give_nothing(weights):
     net = seeded(task=Task(("road",), (64, 256)), weights=weights)
-    plain = sam_adapter.build(Task(("road",), (64, 256)), weights, encoder="vit_b", init="sam")
+    plain = SamAdapter(encoder="vit_b", init="sam").build(Task(("road",), (64, 256)), weights)
     plain.prompt_generator.load_state_dict(net.prompt_generator.state_dict())
     images = torch.rand(2, 3, 64, 256)
     assert (net(images) - plain(images)).abs().max() > 1e-3
@@ -167,4 +168,4 @@ def test_frozen_stays_and_the_rest_learns(weights, train_adapters):
 
 def test_without_weights_nothing_is_built(tmp_path):
     with pytest.raises(WeightsNotFound, match="prepare weights vit_b"):
-        build(ROAD, WeightsFolder(tmp_path), encoder="vit_b", init="sam", train_adapters=True)
+        RsamSeg(encoder="vit_b", init="sam", train_adapters=True).build(ROAD, WeightsFolder(tmp_path))

@@ -4,7 +4,8 @@ from segment_anything.modeling.prompt_encoder import PositionEmbeddingRandom
 from torch import nn
 from torch.nn import functional as F
 
-from baselines.sam_adapter.network import architecture, build, load_pretrained
+from baselines.sam_adapter import SamAdapter
+from baselines.sam_adapter.network import architecture, load_pretrained
 from rssam.contract import Task
 from rssam.sam.loading import load_weights
 from rssam.weights.folder import WeightsDamaged, WeightsFolder, WeightsNotFound
@@ -87,7 +88,7 @@ def silence(head):
 @torch.no_grad()
 def test_equals_sam_with_prompts_before_its_blocks(weights, sam_file):
     """Against segment_anything's own model, unprompted, whose tokens are moved before every block from outside."""
-    net = build(Task(("road",), (256, 256)), weights, encoder="vit_b", init="sam")
+    net = SamAdapter(encoder="vit_b", init="sam").build(Task(("road",), (256, 256)), weights)
     sam = official_sam()
     sam.load_state_dict(torch.load(sam_file, weights_only=True))
     resized_official(sam.image_encoder, TINY, (16, 16)).img_size = 256
@@ -122,7 +123,7 @@ def test_positional_code_and_no_mask_prompt_are_sams(weights):
     published.pe_layer, published.no_mask_embed = PositionEmbeddingRandom(128), nn.Embedding(1, 256)
     assert published.load_state_dict(checkpoint, strict=False).missing_keys == [CODE, NO_MASK]
 
-    state = build(ROAD, weights, encoder="vit_b", init="sam").prompt_encoder.state_dict()
+    state = SamAdapter(encoder="vit_b", init="sam").build(ROAD, weights).prompt_encoder.state_dict()
     assert state.keys() == {CODE, NO_MASK}
     for name in (CODE, NO_MASK):
         assert torch.equal(state[name], checkpoint[f"prompt_encoder.{name}"])
@@ -134,7 +135,7 @@ def test_positional_code_and_no_mask_prompt_are_sams(weights):
 )
 def test_the_decoder_is_sams_but_for_new_classes(weights, task, fresh):
     checkpoint = load_weights(weights.path_of("vit_b"))
-    net = build(task, weights, encoder="vit_b", init="sam")
+    net = SamAdapter(encoder="vit_b", init="sam").build(task, weights)
     for name, tensor in net.mask_decoder.state_dict().items():
         published = checkpoint.get(f"mask_decoder.{name}")
         same = published is not None and published.shape == tensor.shape and torch.equal(published, tensor)
@@ -142,7 +143,7 @@ def test_the_decoder_is_sams_but_for_new_classes(weights, task, fresh):
 
 
 def test_frozen_stays_and_the_rest_learns(weights):
-    net = build(ROAD, weights, encoder="vit_b", init="sam")
+    net = SamAdapter(encoder="vit_b", init="sam").build(ROAD, weights)
     changed, silent = train_two_steps(net)
     assert not changed
     assert not [name for name in silent if not has_zero_gradient(name)]
@@ -161,4 +162,4 @@ def test_a_missing_tensor_is_named(weights, gone):
 
 def test_without_weights_nothing_is_built(tmp_path):
     with pytest.raises(WeightsNotFound, match="prepare weights vit_b"):
-        build(ROAD, WeightsFolder(tmp_path), encoder="vit_b", init="sam")
+        SamAdapter(encoder="vit_b", init="sam").build(ROAD, WeightsFolder(tmp_path))

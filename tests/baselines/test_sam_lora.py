@@ -4,8 +4,9 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from baselines.sam_lora import SamLora
 from baselines.sam_lora import network as sam_lora
-from baselines.sam_lora.network import architecture, build
+from baselines.sam_lora.network import architecture
 from rssam.contract import Task
 from rssam.sam.loading import load_weights
 from rssam.weights.folder import WeightsDamaged, WeightsFolder, WeightsNotFound
@@ -23,7 +24,7 @@ ROAD = Task(("road",), (64, 64))
 
 def scratch(task=ROAD, seed=0):
     torch.manual_seed(seed)
-    return build(task, WeightsFolder("/nowhere"), encoder="vit_t", init="scratch", rank=4)
+    return SamLora(encoder="vit_t", init="scratch", rank=4).build(task, WeightsFolder("/nowhere"))
 
 
 @pytest.mark.parametrize(
@@ -94,7 +95,7 @@ def test_scratch_trains_all_it_calls_trainable():
 
 
 def test_frozen_stays_and_the_rest_learns(weights):
-    net = build(ROAD, weights, encoder="vit_b", init="sam", rank=4)
+    net = SamLora(encoder="vit_b", init="sam", rank=4).build(ROAD, weights)
     changed, silent = train_two_steps(net)
     assert not changed
     assert not [name for name in silent if not has_zero_gradient(name)]
@@ -107,7 +108,7 @@ def test_frozen_stays_and_the_rest_learns(weights):
 @torch.no_grad()
 def test_equals_sam_where_nothing_was_learnt(weights, sam_file):
     """With SAM's weights, LoRA at its start and two of SAM's tokens put in, it is SAM on each image, unprompted."""
-    net = build(Task(("road",), (1024, 1024)), weights, encoder="vit_b", init="sam", rank=4)
+    net = SamLora(encoder="vit_b", init="sam", rank=4).build(Task(("road",), (1024, 1024)), weights)
     sam = official_sam()
     sam.load_state_dict(torch.load(sam_file, weights_only=True))
     own, sams = net.mask_decoder, sam.mask_decoder
@@ -127,7 +128,7 @@ def test_equals_sam_where_nothing_was_learnt(weights, sam_file):
 
 def test_what_is_loaded_and_what_is_not(weights):
     checkpoint = load_weights(weights.path_of("vit_b"))
-    state = build(ROAD, weights, encoder="vit_b", init="sam", rank=4).state_dict()
+    state = SamLora(encoder="vit_b", init="sam", rank=4).build(ROAD, weights).state_dict()
     fresh = ("mask_tokens.", "output_hypernetworks_mlps.", "iou_prediction_head.")
     for name, tensor in checkpoint.items():
         part = name.removeprefix("mask_decoder.")
@@ -147,4 +148,4 @@ def test_a_part_expected_to_be_there_is_missed(weights):
 
 def test_without_weights_nothing_is_built(tmp_path):
     with pytest.raises(WeightsNotFound, match="prepare weights vit_b"):
-        build(ROAD, WeightsFolder(tmp_path), encoder="vit_b", init="sam", rank=4)
+        SamLora(encoder="vit_b", init="sam", rank=4).build(ROAD, WeightsFolder(tmp_path))

@@ -5,8 +5,9 @@ import torchvision
 from torch import nn
 from torch.nn import functional as F
 
+from baselines.segnet import SegNet
 from baselines.segnet import network as segnet
-from baselines.segnet.network import architecture, build, unpool
+from baselines.segnet.network import architecture, unpool
 from rssam.contract import Task
 from rssam.weights.convert import convert_checkpoint
 from rssam.weights.folder import WeightsDamaged, WeightsFolder, WeightsNotFound
@@ -133,7 +134,7 @@ CLASSIFIER = {"classifier.6.weight": torch.zeros(2, 4096), "classifier.6.bias": 
 @torch.no_grad()
 def test_encoder_is_the_published_classifier(published, tmp_path):
     torch.manual_seed(0)
-    net = build(ROAD, prepared(tmp_path, published, CLASSIFIER), width=64, init="imagenet").eval()
+    net = SegNet(width=64, init="imagenet").build(ROAD, prepared(tmp_path, published, CLASSIFIER)).eval()
     images = torch.rand(2, 3, 64, 64)
     x = images
     for layer in net.encoder:
@@ -147,10 +148,10 @@ def test_encoder_is_the_published_classifier(published, tmp_path):
 
 def test_a_file_without_a_classifier_is_refused(published, tmp_path):
     with pytest.raises(WeightsDamaged, match=r"classifier\.\*"):
-        build(ROAD, prepared(tmp_path, published, {}), width=64, init="imagenet")
+        SegNet(width=64, init="imagenet").build(ROAD, prepared(tmp_path, published, {}))
 
 
 def test_without_weights_nothing_is_built(tmp_path, monkeypatch):
     monkeypatch.setattr(segnet, "architecture", None)
     with pytest.raises(WeightsNotFound, match="prepare weights vgg16_bn"):
-        build(ROAD, WeightsFolder(tmp_path), width=64, init="imagenet")
+        SegNet(width=64, init="imagenet").build(ROAD, WeightsFolder(tmp_path))

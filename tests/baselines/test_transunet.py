@@ -8,8 +8,9 @@ from timm.data import resolve_model_data_config
 from torch import nn
 from torch.nn import functional as F
 
+from baselines.transunet import TransUNet
 from baselines.transunet import network as transunet
-from baselines.transunet.network import SIZES, Decoder, architecture, build, load_pretrained, resample_positions
+from baselines.transunet.network import SIZES, Decoder, architecture, load_pretrained, resample_positions
 from rssam.contract import Task
 from rssam.weights.convert import convert_checkpoint
 from rssam.weights.folder import WeightsDamaged, WeightsFolder, WeightsNotFound
@@ -28,7 +29,7 @@ def meta(classes, image_size, size="base"):
 def tiny(size=(64, 64), classes=1, seed=0):
     torch.manual_seed(seed)
     task = Task(tuple("abcdef")[:classes], size)
-    return build(task, WeightsFolder("/nowhere"), size="tiny", init="scratch")
+    return TransUNet(size="tiny", init="scratch").build(task, WeightsFolder("/nowhere"))
 
 
 # ---- against the counts of the published code
@@ -124,7 +125,7 @@ def assert_encodes_as_timm(net, classifier):
 
 
 def test_encodes_as_timm(weights, classifier):
-    assert_encodes_as_timm(build(AT_224, weights, size="base", init="imagenet"), classifier)
+    assert_encodes_as_timm(TransUNet(size="base", init="imagenet").build(AT_224, weights), classifier)
 
 
 @pytest.mark.slow
@@ -132,7 +133,7 @@ def test_encodes_as_timm_at_full_size(tmp_path):
     classifier = timm_classifier()
     torch.save(classifier.state_dict(), tmp_path / "published.pth")
     convert_checkpoint(NAME, tmp_path / "published.pth", WeightsFolder(tmp_path))
-    assert_encodes_as_timm(build(AT_224, WeightsFolder(tmp_path), size="base", init="imagenet"), classifier)
+    assert_encodes_as_timm(TransUNet(size="base", init="imagenet").build(AT_224, WeightsFolder(tmp_path)), classifier)
 
 
 def test_resnet_is_timms_layer_for_layer(classifier):
@@ -159,7 +160,7 @@ def test_positions_are_resampled_as_by_the_original(grid):
 
 
 def test_everything_but_the_positions_is_loaded_unchanged_at_another_size(weights, classifier):
-    net = build(Task(("road",), (64, 96)), weights, size="base", init="imagenet")
+    net = TransUNet(size="base", init="imagenet").build(Task(("road",), (64, 96)), weights)
     own, timms = net.encoder.state_dict(), classifier.state_dict()
     assert own["pos_embed"].shape == (1, 4 * 6, 96)
     assert torch.equal(own["pos_embed"], resample_positions(timms["pos_embed"][:, 1:], (4, 6)))
@@ -196,7 +197,7 @@ def test_without_weights_nothing_is_built(tmp_path, monkeypatch):
     """TransUNet trained without its file is 86 M random numbers of a ViT, and is not to be taken for the real one."""
     monkeypatch.setattr(transunet, "architecture", lambda *_, **__: pytest.fail("built before the file was looked for"))
     with pytest.raises(WeightsNotFound, match=f"prepare weights {NAME}"):
-        build(AT_224, WeightsFolder(tmp_path), size="base", init="imagenet")
+        TransUNet(size="base", init="imagenet").build(AT_224, WeightsFolder(tmp_path))
 
 
 # ---- the decoder, against the formula

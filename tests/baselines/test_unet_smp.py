@@ -3,7 +3,8 @@ import segmentation_models_pytorch as smp
 import torch
 import torchvision
 
-from baselines.unet_smp.network import architecture, build
+from baselines.unet_smp import SmpUNet
+from baselines.unet_smp.network import architecture
 from rssam.contract import Task
 from rssam.weights.convert import convert_checkpoint
 from rssam.weights.folder import WeightsDamaged, WeightsFolder, WeightsNotFound
@@ -53,7 +54,7 @@ def prepared(tmp_path, state):
 def test_encoder_is_the_published_classifier(classifier, tmp_path):
     folder = prepared(tmp_path, classifier.state_dict())
     torch.manual_seed(0)
-    net = build(ROAD, folder, backbone="resnet18", init="imagenet", width=4).eval()
+    net = SmpUNet(backbone="resnet18", init="imagenet", width=4).build(ROAD, folder).eval()
     images = torch.rand(2, 3, 64, 64)
     seen = []  # by the decoder, in the forward pass
     net.unet.encoder.register_forward_hook(lambda module, inputs, features: seen.extend(features))
@@ -70,9 +71,9 @@ def test_encoder_is_the_published_classifier(classifier, tmp_path):
 def test_decoder_starts_at_random_as_without_weights(classifier, tmp_path):
     folder = prepared(tmp_path, classifier.state_dict())
     torch.manual_seed(0)
-    loaded = build(ROAD, folder, backbone="resnet18", init="imagenet", width=4).state_dict()
+    loaded = SmpUNet(backbone="resnet18", init="imagenet", width=4).build(ROAD, folder).state_dict()
     torch.manual_seed(0)
-    scratch = build(ROAD, folder, backbone="resnet18", init="scratch", width=4).state_dict()
+    scratch = SmpUNet(backbone="resnet18", init="scratch", width=4).build(ROAD, folder).state_dict()
     for name, tensor in scratch.items():
         if name.startswith("unet.encoder.") and name.endswith("conv1.weight"):
             assert not torch.equal(loaded[name], tensor)
@@ -84,10 +85,10 @@ def test_a_file_that_lacks_a_tensor_is_refused(classifier, tmp_path):
     state = classifier.state_dict()
     del state["layer3.0.downsample.1.running_var"]
     with pytest.raises(WeightsDamaged, match=r"layer3\.0\.downsample\.1\.running_var"):
-        build(ROAD, prepared(tmp_path, state), backbone="resnet18", init="imagenet", width=4)
+        SmpUNet(backbone="resnet18", init="imagenet", width=4).build(ROAD, prepared(tmp_path, state))
 
 
 def test_without_weights_nothing_is_built(tmp_path, monkeypatch):
     monkeypatch.setattr(smp, "Unet", None)
     with pytest.raises(WeightsNotFound, match="prepare weights resnet50"):
-        build(ROAD, WeightsFolder(tmp_path), backbone="resnet50", init="imagenet", width=16)
+        SmpUNet(backbone="resnet50", init="imagenet", width=16).build(ROAD, WeightsFolder(tmp_path))

@@ -4,13 +4,12 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from baselines.unetformer import network as unetformer
+from baselines.unetformer import UNetFormer
 from baselines.unetformer.network import (
     GlobalLocalAttention,
     WeightedFusion,
     WindowAttention,
     architecture,
-    build,
     mirror,
     separable,
 )
@@ -155,12 +154,11 @@ def test_auxiliary_head_sees_all_three_blocks():
 
 
 def test_backbone_is_loaded(monkeypatch, tmp_path):
-    weights, published = publish_resnet(monkeypatch, tmp_path)
-    monkeypatch.setitem(unetformer._WEIGHTS, "test_resnet", "test_resnet")
-    state = build(task(), weights, backbone="test_resnet", init="imagenet", width=16).backbone.state_dict()
+    weights, published = publish_resnet(monkeypatch, tmp_path, system=UNetFormer)
+    state = UNetFormer(backbone="test_resnet", init="imagenet", width=16).build(task(), weights).backbone.state_dict()
     assert all(torch.equal(tensor, published[name]) for name, tensor in state.items())
 
 
 def test_without_weights_nothing_is_built(tmp_path):
     with pytest.raises(WeightsNotFound, match="prepare weights resnet18_swsl"):
-        build(task(), WeightsFolder(tmp_path), backbone="resnet18", init="imagenet", width=64)
+        UNetFormer(backbone="resnet18", init="imagenet", width=64).build(task(), WeightsFolder(tmp_path))

@@ -7,10 +7,10 @@ from PIL import Image
 
 from baselines.sam_lora import SamLora
 from baselines.unet import UNet
-from benchmarks.execution.observer import Outcome
+from benchmarks.execution.observer import Observer, Outcome
 from benchmarks.execution.session import Session
 from benchmarks.protocol.recipe import Recipe
-from benchmarks.protocol.run import ResolvedRun, Run
+from benchmarks.protocol.run import Run
 from data_prep.manifest import Entry, Manifest
 from data_prep.manifest_file import save_manifest
 from data_prep.registry import find_dataset
@@ -63,7 +63,7 @@ def write_prepared(folder: Path, count: int = 14, seed: int = 0) -> Manifest:
     return manifest
 
 
-class Watcher:
+class Watcher(Observer):
     """An observer that writes everything down, and calls `on_epoch` after each epoch."""
 
     def __init__(self, on_epoch=None) -> None:
@@ -72,19 +72,10 @@ class Watcher:
         self.notes: list[str] = []
         self.on_epoch = on_epoch
 
-    def begin(self, number: int, total: int, resolved: ResolvedRun) -> None:
-        pass
-
-    def step(self, epoch: int, epochs: int, step: int, steps: int) -> None:
-        pass
-
     def epoch(self, metrics: dict[str, float]) -> None:
         self.epochs.append(metrics)
         if self.on_epoch:
             self.on_epoch(metrics)
-
-    def testing(self, done: int, total: int) -> None:
-        pass
 
     def note(self, text: str) -> None:
         if ".pixels" not in text:  # where images are read from is said by every run

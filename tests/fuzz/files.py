@@ -25,7 +25,7 @@ from benchmarks.results.submission import submission_key
 from benchmarks.results.test_set_log import append_use
 from benchmarks.scoring.score import score
 from benchmarks.scoring.test_images import select_test_images
-from benchmarks.training.checkpoint import content_digest
+from benchmarks.tensors import content_digest
 from data_prep.datasets.folder import Folder
 from data_prep.manifest_file import load_manifest
 from reports.bundle.publish import SUMS, publish, sums

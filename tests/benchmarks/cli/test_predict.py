@@ -20,7 +20,7 @@ from benchmarks.execution.runner import execute_all
 from benchmarks.export import predict as prediction
 from benchmarks.export.load_run import load_run
 from benchmarks.export.predict import network_of, outputs_for
-from benchmarks.training.evaluate import predicted_labels
+from benchmarks.metrics.confusion import predicted_labels
 from rssam.errors import UserError
 from tests.benchmarks.prepared import LORA, make_session, tiny_run
 from tests.benchmarks.processes import FORKSERVER, command, outcome_of

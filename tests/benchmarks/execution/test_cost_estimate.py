@@ -10,7 +10,7 @@ import pytest
 from baselines.sam_lora import SamLora
 from baselines.unet import UNet
 from benchmarks.execution.cost_estimate import COUNTED_COSTS, SUSTAINED, cost_key, forecast, gpu_hours
-from benchmarks.execution.observer import NullObserver
+from benchmarks.execution.observer import Observer
 from benchmarks.execution.plan import resolve_all
 from benchmarks.execution.runner import execute_all
 from benchmarks.execution.session import Session
@@ -44,7 +44,7 @@ def counted_runs():
 
 
 def test_states(tmp_path):
-    empty = Session(tmp_path / "empty", "cpu", NullObserver())
+    empty = Session(tmp_path / "empty", "cpu", Observer())
     (nothing,) = forecast([tiny_run()], empty)
     assert (nothing.state, nothing.key) == ("no data", None)
     assert nothing.remedy == "rssam-bench prepare deepglobe"

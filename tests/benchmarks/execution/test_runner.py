@@ -159,14 +159,14 @@ def test_interrupted_then_resumed_has_the_same_result(tmp_path):
 
 def test_a_run_that_diverges_fails_alone(tmp_path, monkeypatch):
     """NaN in one system: that run is marked failed and not stored, the other is finished."""
-    build = network.build
+    architecture = network.architecture
 
     def broken(*arguments, **options):
-        net = build(*arguments, **options)
+        net = architecture(*arguments, **options)
         nn.init.constant_(net.mask_decoder.mask_tokens.weight, math.nan)
         return net
 
-    monkeypatch.setattr(network, "build", broken)
+    monkeypatch.setattr(network, "architecture", broken)
     watcher = Watcher()
     session = make_session(tmp_path, observer=watcher)
     recipe = dataclasses.replace(TINY, epochs=1)

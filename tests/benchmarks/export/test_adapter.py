@@ -14,7 +14,7 @@ from baselines.sam_lora import SamLora
 from benchmarks.export.adapter import ENTRY, AdapterUnusable, load_adapter, write_adapter
 from benchmarks.export.load_run import TrainedNetwork, load_run, recorded_range
 from benchmarks.protocol.run import resolve_run
-from benchmarks.training.checkpoint import content_digest, trained_state
+from benchmarks.tensors import content_digest, trained_state
 from data_prep.facts import FACTS
 from data_prep.manifest_file import load_manifest
 from reports.model_card import interval_record, render

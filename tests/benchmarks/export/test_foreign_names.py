@@ -19,7 +19,7 @@ from benchmarks.protocol.custom import NotAModel, model_of_result
 from benchmarks.protocol.setting import Setting
 from benchmarks.results.custom_system import SYSTEM, record
 from benchmarks.results.store import Store
-from benchmarks.training.checkpoint import content_digest
+from benchmarks.tensors import content_digest
 from data_prep.registry import find_dataset
 from reports.bundle.verify import check
 from reports.select.results import collect

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks.metrics.count_probabilities import probability_histogram
+from benchmarks.metrics.count_probabilities import probability_histograms
 from benchmarks.metrics.probability_histogram import BINS, EDGES, HALF, Histogram
 from benchmarks.results.json_files import ResultDamaged
 from benchmarks.results.result import Result
@@ -17,6 +17,11 @@ from data_prep.loading.torch_dataset import PreparedDataset
 from rssam.contract import Task
 from tests.benchmarks.prepared import SIDE, write_prepared
 from tests.reports.fabricate import fabricate, row_run
+
+
+def probability_histogram(truth, logits):
+    """Return the histogram of one image."""
+    return probability_histograms(truth[None], logits[None])[0]
 
 
 def looped(truth, probabilities):

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import torch
 
+from benchmarks.metrics.confusion import confusion_matrix
 from benchmarks.metrics.counts import Counts, scores
 from benchmarks.metrics.watch_training import StepLosses, ValidationWatch
 from benchmarks.training.checkpoint import Checkpoints
-from benchmarks.training.evaluate import confusion_matrix
 from benchmarks.training.loop import Listener, make_fabric, train
 from benchmarks.training.rank_group import SingleProcess
 from benchmarks.training.reproducibility import seeded

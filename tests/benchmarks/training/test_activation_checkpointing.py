@@ -9,7 +9,7 @@ import torch
 from benchmarks.protocol.registry import MODELS
 from benchmarks.protocol.setting import Setting
 from benchmarks.training.activation_checkpointing import enable_activation_checkpointing
-from benchmarks.training.loop import training_loss
+from benchmarks.training.loss import training_loss
 from benchmarks.training.reproducibility import seeded
 from rssam.contract import Task
 from rssam.weights.folder import WeightsFolder

@@ -9,7 +9,7 @@ import torch
 from baselines.sam_lora import SamLora
 from benchmarks.protocol.run import resolve_run
 from benchmarks.training.evaluate import evaluate
-from benchmarks.training.loop import training_loss
+from benchmarks.training.loss import training_loss
 from benchmarks.training.optimizer import make_optimizer
 from benchmarks.training.reproducibility import seeded
 from data_prep.loading.torch_dataset import PreparedDataset

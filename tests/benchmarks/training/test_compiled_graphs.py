@@ -16,7 +16,8 @@ from benchmarks.execution.plan import resolve_all
 from benchmarks.execution.runner import execute
 from benchmarks.protocol.registry import MODELS, smallest
 from benchmarks.training.compile import compile_network
-from benchmarks.training.loop import make_fabric, training_outputs
+from benchmarks.training.loop import make_fabric
+from benchmarks.training.loss import training_outputs
 from benchmarks.training.reproducibility import seeded
 from rssam.contract import Task
 from rssam.sam.attention import set_attention

@@ -7,7 +7,8 @@ import pytest
 import torch
 from torch import nn
 
-from benchmarks.training.evaluate import confusion_matrices, confusion_matrix, evaluate, to_float, validation_loss
+from benchmarks.metrics.confusion import confusion_matrices, confusion_matrix
+from benchmarks.training.evaluate import evaluate, to_float, validation_loss
 from benchmarks.training.loss import segmentation_loss
 from data_prep.errors import DataError
 from data_prep.loading.torch_dataset import PreparedDataset

@@ -15,7 +15,8 @@ from baselines.unet import UNet
 from baselines.unetformer import UNetFormer
 from benchmarks.protocol.recipe import PAPER
 from benchmarks.protocol.registry import MODELS
-from benchmarks.training.loop import make_fabric, set_up_training, training_loss
+from benchmarks.training.loop import make_fabric, set_up_training
+from benchmarks.training.loss import training_loss
 from benchmarks.training.optimizer import make_optimizer
 from benchmarks.training.precision import LossScale
 from benchmarks.training.reproducibility import seeded

@@ -8,7 +8,8 @@ import torch
 from torch import nn
 
 from benchmarks.protocol.recipe import PAPER
-from benchmarks.training.checkpoint import LAST, Checkpoints, trained_state
+from benchmarks.tensors import trained_state
+from benchmarks.training.checkpoint import LAST, Checkpoints
 from benchmarks.training.loop import Listener, TrainingDiverged, make_fabric, train
 from benchmarks.training.loss import segmentation_loss
 from benchmarks.training.optimizer import learning_rate, make_optimizer

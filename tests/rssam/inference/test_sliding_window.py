@@ -131,7 +131,7 @@ def test_the_last_tile_keeps_the_phase_of_the_others():
 
 
 def test_one_tile_gives_the_labels_of_the_evaluation():
-    from benchmarks.training.evaluate import predicted_labels
+    from benchmarks.metrics.confusion import predicted_labels
 
     pixels = raster(32, 32)
     for channels in (1, 4):
