@@ -12,8 +12,7 @@ from packaging.requirements import Requirement
 from typer.main import get_command
 
 from benchmarks.cli.app import app
-from benchmarks.protocol.setting import Setting
-from benchmarks.protocol.targets import choose_items, default_profile, find_items
+from benchmarks.protocol.targets import choose, find_items
 from data_prep.registry import DATASETS
 from rssam.weights.registry import WEIGHTS
 from tests.conftest import REPOSITORY
@@ -114,9 +113,9 @@ def require_command(arguments: list[str]) -> None:
     if not rest:
         return  # a page names the command
     given = command.make_context(name, rest).params
-    items = find_items(given.get("items") or ())
+    find_items(given.get("items") or ())
     if rows := given.get("row"):
-        choose_items(given["items"], rows, Setting(given["profile"] or default_profile(items)))
+        choose(given["items"], given["profile"], rows=rows)
     datasets = {given.get("dataset")} - {None}
     if name == "prepare" and given["name"] not in ("weights", "folder", "NAME"):
         datasets.add(given["name"])
