@@ -65,9 +65,12 @@ def paper_loss(logits, masks):
 
 
 def overfit(net, bfloat16, steps=60):
-    """Train on the four tiles until Dice passes 0.9 or the steps are used up; return the last Dice."""
+    """Train on the four tiles until Dice passes 0.9 or the steps are used up; return the last Dice.
+
+    At 1e-4 the rows without MFF take 8 steps with `sam_first`. At 1e-3 the same seed passed on one machine only.
+    """
     images, masks = tiles()
-    optimizer = torch.optim.AdamW([p for p in net.parameters() if p.requires_grad], lr=1e-3)
+    optimizer = torch.optim.AdamW([p for p in net.parameters() if p.requires_grad], lr=1e-4)
     dice = 0.0
     for _ in range(steps):
         with torch.autocast("cpu", torch.bfloat16, enabled=bfloat16):
