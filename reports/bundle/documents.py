@@ -17,7 +17,7 @@ from reports.render import csv, markdown
 from reports.render.markdown import grid, reading, sources
 from reports.select.results import Collection, collect
 from reports.tables.assemble import Report, assemble, made_with
-from reports.tables.frames import TableFrame
+from reports.tables.frames import TableFrame, heading
 from rssam import escape
 from rssam.escape import markdown_prose
 
@@ -76,7 +76,7 @@ def _readme(
         for frame in frames:
             lines += [
                 "",
-                f"## {table.id.replace('table', 'Table ')}. {markdown_prose(table.title)}",
+                f"## {table.id.replace('table', 'Table ')}. {markdown_prose(heading([frame]))}",
                 "",
                 markdown_prose(f"{frame.title}."),
             ]

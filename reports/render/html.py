@@ -22,6 +22,7 @@ from reports.render.templates import environment
 from reports.select.results import Collection
 from reports.select.settings import PAPER_SETTING
 from reports.tables.assemble import Report
+from reports.tables.frames import heading
 from reports.tables.ranking import legend
 from reports.tables.rows import numbered
 from reports.verdicts import wording
@@ -70,6 +71,7 @@ def render(
         wording=wording,
         keyed=frozenset,
         gaps=gaps,
+        heading=heading,
         claim_badges=claim_badges,
         verdict_badge=verdict_badge,
         paper_setting=PAPER_SETTING,

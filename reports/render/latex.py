@@ -11,7 +11,7 @@ from itertools import groupby
 
 from reports.extra_tables.extra_table import ExtraTable
 from reports.tables.cells import Cell, Column, paper_table
-from reports.tables.frames import TableFrame
+from reports.tables.frames import TableFrame, heading
 from reports.tables.ranking import DAGGER, legend
 from rssam.escape import latex, latex_prose, one_line
 
@@ -36,7 +36,7 @@ def extra(table: ExtraTable) -> str:
 def _table(frame: TableFrame) -> str:
     heads, printed = paper_table(frame)
     left = len(frame.table.label_columns)
-    title = latex(f"{frame.table.title} ({frame.title})")
+    title = latex(f"{heading([frame])} ({frame.title})")
     notes = [note for note in (legend(frame, "in bold", "underlined"), *frame.notes) if note]
     rows = frame.rows.to_dict("records")
     body = [" & ".join(_cell(cell) for cell in row) + r" \\" for row in printed]

@@ -10,7 +10,7 @@ from reports.render.templates import Markdown, environment
 from reports.select.settings import PAPER_SETTING
 from reports.tables.assemble import Report, made_with
 from reports.tables.cells import Cell, cells, columns
-from reports.tables.frames import TableFrame
+from reports.tables.frames import TableFrame, heading
 from reports.tables.ranking import DAGGER, legend
 from reports.verdicts import wording
 from reports.verdicts.summary import VerdictSummary
@@ -28,6 +28,7 @@ def render(report: Report, pictures: Sequence[RenderedFigure] = ()) -> str:
         made_with=made_with,
         compared=any(frame.compared for frame in report.frames),
         grid=grid,
+        heading=heading,
         reading=reading,
         sources=sources,
     )

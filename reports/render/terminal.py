@@ -12,7 +12,7 @@ from rich.text import Text
 
 from reports.extra_tables.extra_table import ExtraTable
 from reports.tables.cells import cells, columns
-from reports.tables.frames import TableFrame
+from reports.tables.frames import TableFrame, heading
 from rssam.escape import one_line, prose_pieces
 
 THREE_COLUMN_SCORES = ("dice", "jaccard")
@@ -33,7 +33,7 @@ def terminal_table(frame: TableFrame) -> RichTable:
     scores = [score for score in frame.table.scores if score in THREE_COLUMN_SCORES]
     # Table 5 with "collapsed" in it must fit 80 columns: a clipped number would be read as another one.
     table = RichTable(
-        title=f"{one_line(frame.table.title)}\n{one_line(frame.title)}",
+        title=f"{one_line(heading([frame]))}\n{one_line(frame.title)}",
         title_justify="left",
         box=SIMPLE,
         padding=(0, 1, 0, 0),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -17,6 +17,7 @@ from benchmarks.protocol.tables import Table
 from benchmarks.results.failed_run import FailedRun
 from benchmarks.results.result import Result
 from benchmarks.results.submission import Submission
+from reports.formatting import join_words
 from reports.select.comparable import ResultGroup, ResultGroupRow, RowState, comparable_groups
 from reports.select.not_comparable import is_compared
 from reports.select.results import Collection, ResultSource
@@ -107,6 +108,13 @@ class TableFrame:
     def dataset(self) -> str:
         """Name of the data set that the results are on."""
         return self.setting.dataset or self.table.dataset
+
+
+def heading(frames: Sequence[TableFrame]) -> str:
+    """Return the title of the frames' table. If it names another data set than the results are on, say so."""
+    table = frames[0].table
+    found = sorted({frame.dataset for frame in frames if not frame.is_empty})
+    return table.title if table.dataset in found or not found else f"{table.title}; here on {join_words(found)}"
 
 
 def table_frames(table: Table, collection: Collection, setting: Setting) -> list[TableFrame]:

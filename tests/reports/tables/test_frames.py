@@ -14,7 +14,7 @@ from benchmarks.protocol.tables import TABLES, Row, Table
 from benchmarks.results.store import Store
 from data_prep import registry as catalog
 from reports.select.results import Collection, StoredResult, collect
-from reports.tables.frames import table_frames
+from reports.tables.frames import heading, table_frames
 from tests.reports.fabricate import MADE_UP, PART, TABLE5, WHOLE, fabricate, fill, row_run
 
 PAPER = Setting("paper")
@@ -235,3 +235,21 @@ def test_a_table_of_classes_on_another_data_set_knows_what_was_run():
     assert frame.rows["road"].round(3).tolist() == [0.7] * 11
     assert not any("not run" in note for note in frame.notes)
     assert frame.unranked == ""
+
+
+def test_a_title_names_the_data_set_of_its_results():
+    """Results on own data stood under "Comparison on the DeepGlobe data set"."""
+    table, elsewhere = TABLES["table1"], Setting("mini", dataset="whu")
+    results = [
+        fabricate(setting.run(table.rows[0].model, dataset), 0.7)
+        for setting, dataset in (
+            (Setting("mini"), "deepglobe"),
+            (elsewhere, "whu"),
+        )
+    ]
+    own, other = (
+        table_frames(table, Collection((StoredResult(result, "own"),)), setting)[0]
+        for result, setting in zip(results, (Setting("mini"), elsewhere), strict=True)
+    )
+    assert heading([own]) == heading([own, other]) == "Comparison on the DeepGlobe data set"
+    assert heading([other]) == "Comparison on the DeepGlobe data set; here on whu"
