@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+from multiprocessing import forkserver
 from pathlib import Path
 
 import pytest
@@ -141,7 +142,9 @@ def test_limits_fit_into_four_minutes():
     assert all(callable(getattr(load(module), name)) for module, name in named)
 
 
-def test_no_step_begins_after_the_stage(tmp_path):
+def test_no_step_begins_after_the_stage(tmp_path, monkeypatch):
+    # The list is the whole process's: without it each process that later tests fork imported torch anew, for 3 seconds.
+    monkeypatch.setattr(forkserver._forkserver, "_preload_modules", [])
     gpu = load("gpu")
     site = gpu.Site("", "cpu", True, tmp_path, tmp_path / "records.jsonl", tmp_path)
     ends = gpu.run_stage([gpu.Step("late", 1, 60, "carried:sleeps")], site, 0.0)
