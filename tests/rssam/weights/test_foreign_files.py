@@ -1,18 +1,19 @@
 """Checkpoints of other origin: what is the network is taken and named, what is not is refused in a sentence."""
 
 import hashlib
+import math
 import re
 
 import pytest
 import torch
 from safetensors.torch import save_file
-from segment_anything.build_sam import _build_sam
+from segment_anything import sam_model_registry
 
 from rssam.sam.loading import load_weights
 from rssam.weights.convert import convert_checkpoint
 from rssam.weights.folder import WeightsDamaged, WeightsFolder, write_content_digest
 from rssam.weights.layout import sam_shapes
-from rssam.weights.registry import WEIGHTS, SamWeights
+from rssam.weights.registry import WEIGHTS
 
 TRANSFORMERS_NAMES = "0c52f6796f44ca24626b7a41452841bcf9bee50f9d8bcdbe62febfacc25c74c1"
 """Of sorted names and shapes in the state of `SamModel` of transformers 5.24.0 at the tiny size."""
@@ -45,12 +46,17 @@ def equal(found, other):
     return found.keys() == other.keys() and all(torch.equal(found[name], other[name]) for name in found)
 
 
-@pytest.mark.parametrize("name", [name for name, weights in WEIGHTS.items() if isinstance(weights, SamWeights)])
-def test_the_declared_shapes_are_those_of_segment_anything(name):
-    weights = WEIGHTS[name]
+@pytest.mark.parametrize(
+    ("name", "tensors", "numbers"),
+    [("vit_b", 314, 93_735_728), ("vit_l", 482, 312_343_088), ("vit_h", 594, 641_090_864)],
+)
+def test_the_shapes_of_the_declared_size_are_those_of_the_published_network(name, tensors, numbers):
+    """By segment_anything's own function for each size; a size is declared by width, blocks, heads and global blocks."""
     with torch.device("meta"):
-        sam = _build_sam(weights.width, weights.blocks, weights.heads, list(weights.global_blocks))
-    assert sam_shapes(weights) == {name: tuple(tensor.shape) for name, tensor in sam.state_dict().items()}
+        sam = sam_model_registry[name]()
+    shapes = sam_shapes(WEIGHTS[name])
+    assert shapes == {name: tuple(tensor.shape) for name, tensor in sam.state_dict().items()}
+    assert (len(shapes), sum(map(math.prod, shapes.values()))) == (tensors, numbers)
 
 
 def as_transformers(state):
