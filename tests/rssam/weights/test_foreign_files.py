@@ -51,7 +51,7 @@ def equal(found, other):
     [("vit_b", 314, 93_735_728), ("vit_l", 482, 312_343_088), ("vit_h", 594, 641_090_864)],
 )
 def test_the_shapes_of_the_declared_size_are_those_of_the_published_network(name, tensors, numbers):
-    """By segment_anything's own function for each size; a size is declared by width, blocks, heads and global blocks."""
+    """By segment_anything's own function; a size is declared by width, blocks, heads and global blocks."""
     with torch.device("meta"):
         sam = sam_model_registry[name]()
     shapes = sam_shapes(WEIGHTS[name])
