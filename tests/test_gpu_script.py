@@ -1,10 +1,10 @@
 """The script for graphics cards, on a lease that is made up on the CPU. Nothing here was measured on a GPU."""
 
-import importlib.util
 import json
 import os
 import subprocess
 import sys
+from importlib import import_module
 from multiprocessing import forkserver
 from pathlib import Path
 
@@ -65,12 +65,10 @@ ABSENT = ("mlflow", "rasterio", "ray")
 
 
 def load(name):
-    """Import a module of docs/measure."""
-    if name not in sys.modules:
-        spec = importlib.util.spec_from_file_location(name, FOLDER / f"{name}.py")
-        sys.modules[name] = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(sys.modules[name])
-    return sys.modules[name]
+    """Import a module of docs/measure, which imports its neighbours by name."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(FOLDER)
+        return import_module(name)
 
 
 @pytest.fixture(scope="module")
