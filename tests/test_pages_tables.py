@@ -9,6 +9,7 @@ from benchmarks.execution.plan import plan
 from benchmarks.protocol.recipe import PROFILES
 from benchmarks.protocol.targets import choose, default_profile
 from data_prep.splits import exact_counts
+from reports.statistics.jackknife import FEWEST_TESTED, FEWEST_UNITS
 from tests.conftest import REPOSITORY
 
 DOCS = REPOSITORY / "docs"
@@ -68,3 +69,12 @@ def test_the_page_names_the_default_profiles():
     sentence = "Without it, the profile is `{}`, for `still-sam` `{}`."
     text = " ".join((DOCS / "reproduce.md").read_text().split())
     assert sentence.format(*map(default_profile, items.values())) in text
+
+
+@pytest.mark.parametrize("fewest", [FEWEST_UNITS, FEWEST_TESTED])
+def test_the_tutorial_says_how_many_sheets_to_label(fewest):
+    """It said "several", and nobody learnt before labelling that an interval takes about 130."""
+    text = " ".join((DOCS / "tutorial.md").read_text().split())
+    about = int(re.search(rf"takes {fewest}\b[^.]*so about (\d+)", text)[1])
+    exact = next(total for total in range(1000) if exact_counts(total)[2] >= fewest)
+    assert about == pytest.approx(exact, abs=5)
