@@ -8,6 +8,7 @@ import tomllib
 from collections.abc import Iterator
 
 import pytest
+import yaml
 from packaging.requirements import Requirement
 from typer.main import get_command
 
@@ -210,6 +211,8 @@ def test_every_block_is_code(page):
             ast.parse(code)
         elif language == "toml":
             tomllib.loads(code)
+        elif language == "yaml":
+            yaml.safe_load(code)
         elif language in ("sh", ""):
             done = subprocess.run(["bash", "-n"], input=code, capture_output=True, text=True, check=False)
             assert not done.stderr, code

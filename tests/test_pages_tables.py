@@ -1,13 +1,16 @@
 """Tables and examples of the pages for readers, held against what they describe."""
 
+import dataclasses
 import re
 
 import pytest
+from PIL import Image
 
 from benchmarks.execution.cost_estimate import gpu_hours
 from benchmarks.execution.plan import plan
 from benchmarks.protocol.recipe import PROFILES
 from benchmarks.protocol.targets import choose, default_profile
+from data_prep.datasets.folder_options import declare, from_file, from_options
 from data_prep.splits import exact_counts
 from reports.statistics.jackknife import FEWEST_TESTED, FEWEST_UNITS
 from tests.conftest import REPOSITORY
@@ -78,3 +81,23 @@ def test_the_tutorial_says_how_many_sheets_to_label(fewest):
     about = int(re.search(rf"takes {fewest}\b[^.]*so about (\d+)", text)[1])
     exact = next(total for total in range(1000) if exact_counts(total)[2] >= fewest)
     assert about == pytest.approx(exact, abs=5)
+
+
+def test_the_class_map_of_the_page_is_that_of_its_command(tmp_path):
+    """No page had the format, and `"road=1,roof=2"` refused every mask with a 0."""
+    page = (DOCS / "data.md").read_text()
+    (code,) = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    (tmp_path / "land.yaml").write_text(code)
+    found = from_file(tmp_path / "land.yaml")
+    (given,) = re.findall(r'--classes "(background=0,.*?)" --ignore (\d+)', page)
+    assert (found.classes, found.ignore) == (from_options([given[0]], None).classes, int(given[1]))
+    assert (found.name, found.side, found.fit, found.scale, found.bands) == ("land", 256, "tile", "0,3000", "4,3,2")
+    for number in range(8):
+        for folder in ("images", "masks"):
+            (tmp_path / "source" / folder).mkdir(parents=True, exist_ok=True)
+            Image.new("L", (256, 256), number % 3).save(tmp_path / "source" / folder / f"{number}.png")
+    named = dataclasses.replace(found, scale=None, bands=None)  # of GeoTIFFs
+    manifest = declare(named, tmp_path / "source", []).prepare(
+        tmp_path / "source", tmp_path / "out", origin="source", workers=1, progress=lambda *_: None
+    )
+    assert manifest.classes == ("background", "road", "roof")
