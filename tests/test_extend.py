@@ -5,8 +5,10 @@ import importlib
 import re
 import runpy
 import sys
+import textwrap
 
 import pytest
+import torch
 
 from benchmarks.conformance import examine
 from benchmarks.execution.plan import plan, resolve_all
@@ -14,12 +16,14 @@ from benchmarks.execution.runner import execute_all
 from benchmarks.protocol.custom import GROUP as MODELS_GROUP
 from benchmarks.protocol.custom import find_model
 from benchmarks.protocol.recipe import PROFILES
+from benchmarks.protocol.registry import smallest
 from benchmarks.protocol.setting import Setting
 from benchmarks.protocol.tables import TABLES
 from data_prep import registry as catalog
 from data_prep.registry import DATASETS
 from reports.select.results import collect
 from reports.tables.frames import table_frames
+from rssam import Task, WeightsFolder
 from tests.benchmarks.prepared import make_session, write_prepared
 from tests.conftest import REPOSITORY
 
@@ -82,6 +86,19 @@ def test_the_system_conforms_trains_and_stands_in_the_report(written, tmp_path, 
     (frame,) = table_frames(TABLE1, collect(tmp_path / "home"), Setting("smoke"))
     assert frame.rows["Method"].to_list()[-1] == "MyNet (own system)"
     assert frame.rows["keys"].to_list()[-1] == (outcome.key,)
+
+
+def test_a_system_may_start_from_a_file_of_its_own(written):
+    """The page named checkpoints of this suite alone, and said that nothing here needs a change."""
+    (snippet,) = re.findall(r"```python\n(small = .*?)```", PAGE, re.DOTALL)
+    names = {"MyNet": importlib.import_module("mynet").MyNet, "dataclass": dataclasses.dataclass, "torch": torch}
+    exec(f"@dataclass(frozen=True)\nclass Started(MyNet):\n{textwrap.indent(snippet, '    ')}", names)
+    model, task = names["Started"](), Task(("road",), (32, 32))
+    saved = model.architecture(task).state_dict()
+    torch.save(saved, model.start)
+    loaded = model.build(task, WeightsFolder(written)).state_dict()
+    assert all(torch.equal(loaded[name], value) for name, value in saved.items())
+    assert smallest(model).start == ""
 
 
 def test_the_data_set_is_found_prepared_and_trained_on(written, tmp_path, quick):
