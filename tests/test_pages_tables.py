@@ -12,7 +12,9 @@ from benchmarks.protocol.recipe import PROFILES
 from benchmarks.protocol.targets import choose, default_profile
 from data_prep.datasets.folder_options import declare, from_file, from_options
 from data_prep.splits import exact_counts
-from reports.statistics.jackknife import FEWEST_TESTED, FEWEST_UNITS
+from reports.statistics.jackknife import FEWEST_TESTED, FEWEST_UNITS, effective_needed
+from reports.verdicts.rule import CAPS, FEWEST_REPLICATES, WORDS
+from rssam.sam.encoder_sizes import CHAINS
 from tests.conftest import REPOSITORY
 
 DOCS = REPOSITORY / "docs"
@@ -101,3 +103,32 @@ def test_the_class_map_of_the_page_is_that_of_its_command(tmp_path):
         tmp_path / "source", tmp_path / "out", origin="source", workers=1, progress=lambda *_: None
     )
     assert manifest.classes == ("background", "road", "roof")
+
+
+def test_what_intervals_tests_and_verdicts_need_is_what_the_code_asks():
+    """Four sentences had the numbers, of which "less than 8 equal units" had no formula."""
+    units, effective, replicates = rows("numbers.md", "| least | interval | dagger | verdict, test of a claim |")
+    assert units[1:3] == [str(FEWEST_UNITS), str(FEWEST_TESTED)]
+    assert effective[1:3] == [str(effective_needed(fewest)) for fewest in (FEWEST_UNITS, FEWEST_TESTED)]
+    assert replicates[1:] == ["1", "1", str(FEWEST_REPLICATES)]
+    text = " ".join((DOCS / "numbers.md").read_text().split())
+    caps = re.search(r"if T is above (\S+) on DeepGlobe, or (\S+) on WHU and WHDLD", text)
+    assert [float(caps[number]) for number in (1, 2, 2)] == [CAPS[name] for name in ("deepglobe", "whu", "whdld")]
+
+
+@pytest.mark.parametrize("row", rows("glossary.md", "| word | sense | page |"), ids=lambda row: row[0])
+def test_a_word_of_the_glossary_is_on_its_page(row):
+    """Eight led to pages without the word: adapter, bundle, collapsed, complete, constant answer, start, stem."""
+    word, _, link = row
+    target = re.search(r"\]\((.+?\.md)", link)[1]
+    assert re.search(rf"\b{re.escape(word)}s?\b", " ".join((DOCS / target).read_text().split()), re.IGNORECASE)
+
+
+def test_the_glossary_is_in_order_and_names_every_verdict_profile_and_chain():
+    glossary = rows("glossary.md", "| word | sense | page |")
+    words = [word.lower() for word, *_ in glossary]
+    assert words == sorted(words)
+    senses = {word: sense for word, sense, _ in glossary}
+    assert set(re.findall(r'"(.+?)"', senses["verdict"])) == set(WORDS)
+    assert set(re.findall(r"`(.+?)`", senses["profile"])) == set(PROFILES)
+    assert set(re.findall(r"`(.+?)`", senses["chain"])) == set(CHAINS)
