@@ -76,7 +76,7 @@ def measure(folder: Path, pairs: int, rounds: int, workers: int) -> str:
         f"{pairs} pairs, {workers} workers, {os.cpu_count()} cores, medians of {rounds}; load average between rounds "
         f"{' '.join(f'{load:.1f}' for load in loads)} (the measurement alone makes 1 to {workers}).",
         "",
-        "| | seconds | each round | seconds of cores |",
+        "| | seconds | each round | CPU seconds |",
         "|---|--:|---|--:|",
         *(
             f"| {name} | {middle[name]:.2f} | {' '.join(f'{one.clock:.2f}' for one in took[name])} "

@@ -104,7 +104,7 @@ def measure(folder: Path, seeds: int, rounds: int, formats: str) -> str:
         "| | median | each round |",
         "|---|--:|---|",
         f"| seconds | {median(clock):.2f} | {' '.join(f'{one:.2f}' for one in clock)} |",
-        f"| seconds of cores | {median(cores):.2f} | {' '.join(f'{one:.2f}' for one in cores)} |",
+        f"| CPU seconds | {median(cores):.2f} | {' '.join(f'{one:.2f}' for one in cores)} |",
         f"| peak memory, MiB | {peak:.0f} | |",
         "",
         f"Imported of torch, lightning and mlflow: {', '.join(sorted(imported & HEAVY)) or 'none'}.",
