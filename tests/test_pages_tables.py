@@ -6,8 +6,10 @@ import re
 import pytest
 from PIL import Image
 
+from benchmarks import doctor
 from benchmarks.execution.cost_estimate import gpu_hours
 from benchmarks.execution.plan import plan
+from benchmarks.needs import needs
 from benchmarks.protocol.recipe import PROFILES
 from benchmarks.protocol.targets import choose, default_profile
 from data_prep.datasets.folder_options import declare, from_file, from_options
@@ -74,6 +76,16 @@ def test_the_page_names_the_default_profiles():
     sentence = "Without it, the profile is `{}`, for `still-sam` `{}`."
     text = " ".join((DOCS / "reproduce.md").read_text().split())
     assert sentence.format(*map(default_profile, items.values())) in text
+
+
+def test_the_page_says_what_disk_items_need(tmp_path):
+    """It had 0.4 GB of weights, those of one encoder."""
+    text = " ".join((DOCS / "reproduce.md").read_text().split())
+    said = re.search(r"what an item needs: (\d+) GB for Table 5, (\d+) GB for `all`", text)
+    for item, found in zip(("table5", "all"), said.groups(), strict=True):
+        items, setting = choose([item])
+        runs = plan(items, setting, [0], 0, None)
+        assert int(found) == round(doctor._gigabytes(needs(tmp_path, runs), runs))
 
 
 @pytest.mark.parametrize("fewest", [FEWEST_UNITS, FEWEST_TESTED])
