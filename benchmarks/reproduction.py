@@ -107,10 +107,10 @@ def reproduce(
         dataset: run the rows on this data set instead of the table's.
         profile: the recipe: "smoke", "demo", "mini", "fair" or "paper"; None is "paper", of "still-sam" "fair".
             `fine_tune` says what they are.
-        encoder: SAM encoder of every row: "vit_b", "vit_l", "vit_h", and "vit_t" or "vit_s" without weights. Rows
-            without a SAM encoder stay as they are.
-        init: "sam" starts from SAM's checkpoint, "scratch" trains everything. Rows without SAM take "scratch" alone.
-        seeds: first seeds; each gives runs of its own.
+        encoder: SAM encoder of every row, and what it does to the others, see `fine_tune`.
+        init: "sam" starts from SAM's checkpoint, "scratch" trains everything; as declared if None. Under "sam" rows
+            without SAM keep their own weights.
+        seeds: of the training; each gives runs of its own.
         split_seed: first seed of the 70/15/15 split.
         repeats: replicates, with seed and split seed counted up; 1 if None, of the claims 5.
         split: deal image by image ("random") or whole scenes ("blocked"). A published split stays as it is.
@@ -173,10 +173,11 @@ def fine_tune(
             of whole images, "fair" as many under each of three learning rates. "smoke" and "demo", for sides of a
             multiple of 128 and of 64, only try the installation. They take 8 images of each split at most and the
             smallest variant in place of the declared options.
-        encoder: SAM encoder in place of the declared one: "vit_b", "vit_l", "vit_h", "vit_t" or "vit_s". Systems
-            without a SAM encoder stay as they are.
-        init: "sam" starts from SAM's checkpoint, "scratch" trains everything; as declared if None. Systems without SAM
-            take "scratch" alone.
+        encoder: SAM encoder in place of the declared one. "vit_b", "vit_l" or "vit_h" leave systems without a SAM
+            encoder as they are. "vit_t" and "vit_s" have no weights and need init "scratch". They give every system
+            the options of its smallest variant.
+        init: "sam" starts from SAM's checkpoint, "scratch" trains everything; as declared if None. Under "sam" systems
+            without SAM keep their own weights.
         seed: of the training.
         split_seed: of the 70/15/15 split.
         split: deal image by image ("random") or whole scenes ("blocked"). A published split stays as it is.

@@ -41,9 +41,8 @@ _installed: set[str] = set()  # those of DATASETS that came from other packages
 def find_dataset(name: str) -> Dataset:
     """Return the declaration of the data set called `name`, prepared or not: "deepglobe", "whu", "whdld" or your own.
 
-    Data sets made with `prepare_folders` are known after `benchmarks.open_home` of the home in which they lie, as
-    functions that take a home call it. Those of installed packages are known at once. To open the prepared images, see
-    `open_prepared`.
+    Data sets made with `prepare_folders` are known once `benchmarks.open_home` has opened the home in which they lie.
+    Those of installed packages are known at once. To open the prepared images, see `open_prepared`.
 
     Raises:
         UnknownDataset: There is none; the message lists the choices. A DataError.

@@ -65,7 +65,7 @@ def read_table(item: str, home: Path | str | Home | None = None) -> tuple[TableF
 
     Runs share a frame only if recipe, data, start and precision are the same. Without any result there is one frame
     under the paper's setting, whose rows are "not run". Results that come with this version have frames of their own,
-    whose `source` is "published". A result that no table uses is left out; `read_results` warns of it.
+    whose `source` is "published". Damaged and outdated results are left out; `read_results` warns of them.
 
     Args:
         item: "table1" to "table7".

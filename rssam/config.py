@@ -36,10 +36,12 @@ class RSSAM:
         mff: fuse the class tokens of all scales, Table 5.
         mhff: fuse the features of all scales, Table 5.
         scales: strides of the decoders in order. Others than all four are controls and need mhff=False.
-        rank: of LoRA. Not in the paper: SAMed's rank, which Table 7's Baseline row confirms for the Baseline.
-        chain: how decoders pass tokens on. Not in the paper: "printed" is Eq. 2, "continued" and "residual" are
-            controls, see modules/decoder.py.
-        pretrained_decoders: start decoders, 1/16 neck and positional code from SAM's. Not in the paper.
+        rank: of LoRA in every block. Not in the paper: SAMed's rank, which Table 7's Baseline row confirms for the
+            Baseline.
+        chain: how decoders pass tokens on, see modules/decoder.py. "sam_first" is not in the paper, "printed" is its
+            Eq. 2, "continued" and "residual" are controls.
+        pretrained_decoders: under init "sam", start decoders, 1/16 neck and positional code from SAM's too. Not in the
+            paper.
 
     Raises:
         UserError: There is no such encoder or init, or init is "sam" for an encoder without published weights.

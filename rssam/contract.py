@@ -27,8 +27,8 @@ IGNORE = 255
 class Task:
     """Task of segmentation: class names and the size of the images, fixed when a network is built.
 
-    One class means binary: the background is implied and the network gives one logit. Of several classes every pixel
-    is of one, so a background among them is a class too.
+    One class means binary: the background is implied and the network gives one logit. With several classes every pixel
+    belongs to one of them, so a background is a class too.
 
     Attributes:
         classes: names in the order of logits and labels.
@@ -114,8 +114,11 @@ def to_unit_range(pixels: Tensor) -> Tensor:
 class Optimisation:
     """Optimiser and weight decay that a system's own paper or repository published; only the recipe "fair" takes both.
 
-    Rates, schedule and epochs are those of the recipe, the same for every system. "adamw" has betas (0.9, 0.999), "sgd"
-    momentum 0.9.
+    Rates, schedule and epochs are those of the recipe, the same for every system.
+
+    Attributes:
+        optimizer: "adamw" with betas (0.9, 0.999), or "sgd" with momentum 0.9.
+        weight_decay: as PyTorch's optimiser of that name takes it.
 
     Examples:
         >>> from rssam import Optimisation

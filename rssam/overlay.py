@@ -35,13 +35,13 @@ def drawn_over(
     Args:
         pixels: an image, uint8 [H, W, 3] in 0..255; it is not changed.
         labels: its labels, uint8 [H, W].
-        colours: (R, G, B) in 0..255 of each label to show. Pixels of other labels stay as they are, 255 too.
+        colours: (R, G, B) in 0..255 of each label to show. Pixels of other labels stay as they are.
 
     Raises:
         ValueError: Height and width of pixels and labels differ.
 
     Examples:
-        Green of a grey image of one row, whose right half is of class 1. The third pixel is outline, the fourth fill:
+        The green channel of a grey row whose right half is of class 1. Its third pixel is outline, its fourth fill:
 
         >>> import numpy as np
         >>> from rssam import drawn_over

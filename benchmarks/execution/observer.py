@@ -22,11 +22,14 @@ class Outcome:
     Attributes:
         key: name of the run, which is also the file name of its result.
         status: "trained" from the start now, "resumed" from a checkpoint, "cached" if it was finished before, or
-            "failed". To functions "interrupted" and "busy" are not returned: they raise KeyboardInterrupt or wait.
+            "failed". `reproduce` and `fine_tune` return no other: they raise KeyboardInterrupt at Ctrl-C, and wait for
+            a run that another process has.
         result: the result of the first three; None of a failed run.
         reason: why it failed; otherwise empty.
-        notes: sentences that a run of `jobs` beside others printed, such as on a damaged checkpoint.
-        diverged: if the run failed because its loss was no number: each learning rate with the epoch, from 1.
+        notes: with `jobs` above 1, what was said during the run, such as on a damaged checkpoint. Otherwise empty,
+            because it is shown at once.
+        diverged: if the run failed because its loss was no number, each `rate` with its `epoch`, from 1, and `phase`,
+            "training" or "validation".
 
     Examples:
         The run of docs/python.md:

@@ -39,7 +39,8 @@ class TrainedNetwork:
         net: takes images float [B, 3, H, W] in 0..1, and gives logits float32 [B, channels, H, W].
         model: its declaration, with the options of the run.
         task: classes, and the size of the images that it takes.
-        precision: it was trained and tested in: "32-true", "bf16-mixed" or "16-mixed".
+        precision: it was trained and tested in: "32-true", "bf16-mixed" or "16-mixed". `predict_array` computes in
+            float32 unless `half` is given.
         key: of the run.
         dataset: name of the data set that it was trained on.
         start: SHA-256 of each pretrained checkpoint beneath, by name.

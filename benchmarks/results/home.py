@@ -14,8 +14,8 @@ from pathlib import Path
 class Home:
     """Folder where data, weights, runs and results lie: `--home`, RSSAM_HOME, or ~/.cache/rssam-bench.
 
-    Use `open_home`, which also registers its own data sets. The methods join paths only: nothing is read or made, and
-    none of the paths need exist. An unpacked bundle has the same layout in part: `results`, `scores` and `data`.
+    Use `open_home`, which also registers its own data sets. Nothing is made here, and no path need exist. An unpacked
+    bundle has the same layout in part: `results`, `scores` and `data`.
 
     Attributes:
         root: the folder.

@@ -99,8 +99,7 @@ def require_consistent(identity: Mapping[str, Any], system: Mapping[str, Any] | 
 class Result(CountedTest):
     """Result of a finished run: integer counts of every test image, its history, and where it came from.
 
-    `key` is its name, `scores` are computed under `average`, and `collapsed` says that a constant answer has as good a
-    Dice. `task` is what the network was built for.
+    `key` is its name, `scores` are computed under `average`. `constant_dice` is the Dice of the best constant answer.
 
     Attributes:
         identity: everything that decides the numbers, as plain values: system, data, recipe, seeds, precision.
@@ -164,7 +163,7 @@ class Result(CountedTest):
 
     @property
     def collapsed(self) -> bool:
-        """Return whether the run did not even reach the constant answer: such a run is never tabled as a score."""
+        """Return whether Dice is NaN or not above `constant_dice`: such a run is never tabled as a score."""
         dice = self.scores.dice
         return not dice > self.constant_dice
 
@@ -192,7 +191,7 @@ class Result(CountedTest):
     def from_json(cls, raw: Mapping[str, Any]) -> Result:
         """Return the result of plain values.
 
-        Raises ResultDamaged if a part is missing, of another format, or does not fit its key.
+        Raises ResultDamaged, a UserError, if a part is missing, of another format, or does not fit its key.
         """
         require_schema(raw, RESULT_SCHEMA, "result")
         with decoding(raw, RESULT_KINDS):

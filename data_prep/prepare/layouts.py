@@ -23,8 +23,8 @@ class Layout:
     r"""Where a data set keeps its files: patterns of their whole paths in the source, with "/" on every system.
 
     Both patterns name a group "stem", which an image and its mask share. Both or none name a group "split", whose text
-    is train, val or test in any case. A group "folder" may name the folder that makes files images or masks; a source
-    with two such folders is an error.
+    is train, val or test in any case. A group "folder" may name the folder that makes files images or masks. A source
+    with two such folders of images, or of masks, is refused.
 
     Attributes:
         image: pattern of the whole path of an image.

@@ -122,8 +122,8 @@ def lacking(estimate: Jackknife, units: Units, fewest: int, wanted: str) -> str:
 def dice_interval(test: CountedTest) -> Interval:
     """Return the 95 % interval of the Dice of a finished run, by the jackknife over its test scenes or images.
 
-    Scenes are taken if the run recorded them, otherwise images. The Dice is that of `test.scores`. It covers which
-    images were tested, not the luck of training.
+    Scenes are taken if the run recorded them, otherwise images. The Dice is that of `test.scores`. The interval covers
+    which images were tested, not the luck of split and training.
 
     Args:
         test: a `benchmarks.Result`, such as `outcome.result`. For masks of other origin see `count_interval`.

@@ -43,12 +43,12 @@ Dice at the source's own resolution, the share of all pixels that are right, and
 
 @dataclass(frozen=True, eq=False)
 class TableFrame:
-    """One table under one setting, as `read_table` returns it.
+    """One `table` under one `setting`, with the `results` behind it and the `notes` below it; see `read_table`.
 
     The columns of `rows`, of which scores are in 0..1 and NaN is "no number":
 
     - the headings of the paper's labels, such as "Method";
-    - `<score>`, `<score>_paper` and `<score>_difference` (ours minus the paper) for each score of the table;
+    - `<score>`, `<score>_paper` and `<score>_difference` (ours minus the paper) for each of `table.scores`;
     - those of `extras`: `native_dice`, `overall_accuracy`, `total_m` and `trainable_m`, parameters in millions;
     - `<score>_low` and `<score>_high`, the 95 % interval over test units, of `interval_columns`: Dice, or each class;
     - `<score>_spread`, the standard deviation over replicates; `<score>_p` of no difference from `reference`, adjusted;
@@ -115,7 +115,7 @@ class TableFrame:
 
     @property
     def dataset(self) -> str:
-        """Name of the data set that the results are on."""
+        """Return the name of the data set that the results are on."""
         return self.setting.dataset or self.table.dataset
 
 
