@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -195,10 +195,10 @@ def scores(counts: Counts, average: Average) -> Scores:
     Args:
         counts: of every image.
         average: "foreground" is of the one class of a binary task, pooled over all pixels of all images. "classes" is
-            the plain mean over classes, each pooled so. No other name is meant; it is not refused.
+            the plain mean over classes, each pooled so.
 
     Raises:
-        ValueError: "foreground" is asked of several classes.
+        ValueError: "foreground" is asked of several classes, or there is no such average.
 
     Examples:
         >>> import numpy as np
@@ -213,6 +213,8 @@ def scores(counts: Counts, average: Average) -> Scores:
         >>> scores(counts, "classes").precision
         0.25
     """
+    if average not in get_args(Average):
+        raise ValueError(f"expected the average {' or '.join(get_args(Average))}, found {average!r}")
     if average == "foreground" and counts.classes != 1:
         raise ValueError(f'the average "foreground" needs one class, these counts have {counts.classes}')
     per_class = class_scores(counts)
