@@ -114,7 +114,7 @@ class Manifest:
         absent: classes that no mask shows.
 
     Examples:
-        The set of docs/python.md. Another split seed deals the pairs otherwise:
+        The set of docs/python.md. Another split seed gives another split:
 
         >>> from data_prep import open_prepared
         >>> manifest = open_prepared("example/data/roads").manifest
@@ -160,7 +160,7 @@ class Manifest:
     def split_by_stem(self, split_seed: int, rule: SplitRule = "random") -> dict[str, Split]:
         """Return the split of every entry by its stem; a published split is the same for every seed and rule.
 
-        The rule "random" deals image by image, "blocked" keeps scenes whole.
+        The rule "random" splits image by image, "blocked" keeps scenes whole.
         """
         if self.official_split:
             return {entry.stem: entry.split for entry in self.entries}
