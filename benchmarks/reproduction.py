@@ -113,7 +113,7 @@ def reproduce(
         seeds: of the training; each gives runs of its own.
         split_seed: first seed of the 70/15/15 split.
         repeats: replicates, with seed and split seed counted up; 1 if None, of the claims 5.
-        split: image by image ("random"), or with whole scenes in one part ("blocked"). A published split stays as it is.
+        split: image by image ("random"), or whole scenes together ("blocked"). A published split stays as it is.
         controls: also run the rows that the paper does not have.
         home: the home folder, see `open_home`.
         device: "auto", "cpu" or "cuda"; "auto" takes a GPU if there is one.
@@ -180,7 +180,7 @@ def fine_tune(
             without SAM keep their own weights.
         seed: of the training.
         split_seed: of the 70/15/15 split.
-        split: image by image ("random"), or with whole scenes in one part ("blocked"). A published split stays as it is.
+        split: image by image ("random"), or whole scenes together ("blocked"). A published split stays as it is.
         home: the home folder, see `open_home`.
         device: "auto", "cpu" or "cuda"; "auto" takes a GPU if there is one.
         precision: "fp32", "bf16", "fp16" or "auto": fp32 on the CPU; on GPUs bf16, or fp16 without native bf16.
