@@ -1,6 +1,7 @@
 """Run the benchmark: protocol, training, scoring, stored results, command line. Importing it imports no torch.
 
-For whoever works in Python, see docs/python.md.
+For whoever works in Python, see docs/python.md. `MODELS` has the systems of this suite by name, with default options:
+`MODELS["unet"]`.
 """
 
 from typing import TYPE_CHECKING

@@ -35,13 +35,18 @@ Executor = Callable[[Sequence[ResolvedRun], Session], Outcomes]
 
 
 class RunFailed(UserError):
-    """A run that ended without a result; the message has its key and the reason.
+    """Raised by `fine_tune` for a run that ended without a result; the message has its key and the reason. A UserError.
+
+    `reproduce` does not raise it: one run that fails stops no other, and its `Outcome` has the reason.
 
     Examples:
-        >>> from benchmarks import RunFailed
-        >>> from rssam import UserError
-        >>> issubclass(RunFailed, UserError)
-        True
+        >>> from benchmarks import RunFailed, fine_tune
+        >>> try:
+        ...     outcome = fine_tune("roads", profile="demo", home="example", progress=False)
+        ... except RunFailed as error:
+        ...     print(error)
+        >>> outcome.reason
+        ''
     """
 
 
@@ -95,21 +100,24 @@ def reproduce(
     call goes on from the last saved step.
 
     Args:
-        items: "table1" to "table7", "fig6", "fig7", "claims", "all"; or "still-sam".
+        items: "table1" to "table7", "fig6", "fig7", "claims", "still-sam", or "all" tables and figures. Without any
+            nothing is run.
         rows: only these rows of one table, by number from 1 or by name.
-        models: run these systems in place of the rows: names, or "module:Class".
+        models: run these systems in place of the rows of a table of systems: names, or "module:Class".
         dataset: run the rows on this data set instead of the table's.
         profile: the recipe: "smoke", "demo", "mini", "fair" or "paper"; None is "paper", of "still-sam" "fair".
-        encoder: SAM encoder of every row: "vit_b", "vit_l", "vit_h", and "vit_t" or "vit_s" without weights.
-        init: "sam" starts from SAM's checkpoint, "scratch" trains everything.
-        seeds: first seeds; each gives runs of its own.
+            `fine_tune` says what they are.
+        encoder: SAM encoder of every row, and what it does to the others, see `fine_tune`.
+        init: "sam" starts from SAM's checkpoint, "scratch" trains everything; as declared if None. Under "sam" rows
+            without SAM keep their own weights.
+        seeds: of the training; each gives runs of its own.
         split_seed: first seed of the 70/15/15 split.
         repeats: replicates, with seed and split seed counted up; 1 if None, of the claims 5.
-        split: deal image by image ("random") or whole scenes ("blocked").
+        split: image by image ("random"), or whole scenes together ("blocked"). A published split stays as it is.
         controls: also run the rows that the paper does not have.
         home: the home folder, see `open_home`.
-        device: "auto", "cpu" or "cuda".
-        precision: "auto" is fp32 on the CPU; on GPUs bf16, or fp16 without native bf16.
+        device: "auto", "cpu" or "cuda"; "auto" takes a GPU if there is one.
+        precision: "fp32", "bf16", "fp16" or "auto": fp32 on the CPU; on GPUs bf16, or fp16 without native bf16.
         jobs: runs at a time. A script that asks for more than one needs `if __name__ == "__main__":`.
         progress: show progress on the standard error.
 
@@ -117,9 +125,8 @@ def reproduce(
         An outcome for each run, in the order of the plan; a run that failed says why in `reason`.
 
     Raises:
-        UnknownName: An item, row, system, data set or profile that does not exist; the message lists the choices.
-        NotPrepared: The data set is not prepared in this home.
-        WeightsNotFound: A checkpoint is not prepared in this home.
+        UserError: A name does not exist, and the message lists the choices. Or a data set or a checkpoint is not
+            prepared in this home, and the message has the command. Nothing is run then.
         KeyboardInterrupt: Ctrl-C; what was done is saved.
 
     Examples:
@@ -157,29 +164,34 @@ def fine_tune(
     """Train and test one system on one prepared data set, or return the finished run.
 
     After an interruption the same call goes on from the last saved step. For two folders of images and masks, see
-    `data_prep.prepare_folders`.
+    `data_prep.prepare_folders`. `load_network` gives the trained network.
 
     Args:
         dataset: name of a data set that is prepared in the home.
         system: a name of `MODELS`, "module:Class", or a declaration such as `RSSAM(rank=8)`.
-        profile: the recipe: "mini" for own data; "smoke" and "demo" for a try on the CPU; "fair" or "paper".
-        encoder: SAM encoder in place of the declared one: "vit_b", "vit_l", "vit_h", "vit_t" or "vit_s".
-        init: "sam" starts from SAM's checkpoint, "scratch" trains everything; as declared if None.
+        profile: the recipe. "mini" is for own data with sides of a multiple of 256: 30 epochs. "paper" has 200 epochs
+            of whole images, "fair" as many under each of three learning rates. "smoke" and "demo", for sides of a
+            multiple of 128 and of 64, only try the installation. They take 8 images of each split at most and the
+            smallest variant in place of the declared options.
+        encoder: SAM encoder in place of the declared one. "vit_b", "vit_l" or "vit_h" leave systems without a SAM
+            encoder as they are. "vit_t" and "vit_s" have no weights and need init "scratch". They give every system
+            the options of its smallest variant.
+        init: "sam" starts from SAM's checkpoint, "scratch" trains everything; as declared if None. Under "sam" systems
+            without SAM keep their own weights.
         seed: of the training.
         split_seed: of the 70/15/15 split.
-        split: deal image by image ("random") or whole scenes ("blocked").
+        split: image by image ("random"), or whole scenes together ("blocked"). A published split stays as it is.
         home: the home folder, see `open_home`.
-        device: "auto", "cpu" or "cuda".
-        precision: "auto" is fp32 on the CPU; on GPUs bf16, or fp16 without native bf16, as on a T4.
+        device: "auto", "cpu" or "cuda"; "auto" takes a GPU if there is one.
+        precision: "fp32", "bf16", "fp16" or "auto": fp32 on the CPU; on GPUs bf16, or fp16 without native bf16.
         progress: show progress on the standard error.
 
     Returns:
         The outcome, whose `result` has the counts of every test image.
 
     Raises:
-        UnknownName: A data set, system or profile that does not exist; the message lists the choices.
-        NotPrepared: The data set is not prepared in this home.
-        WeightsNotFound: A checkpoint is not prepared in this home.
+        UserError: A name does not exist, and the message lists the choices. Or data set or checkpoint is not prepared
+            in this home, and the message has the command.
         RunFailed: The run ended without a result.
         KeyboardInterrupt: Ctrl-C; what was done is saved.
 

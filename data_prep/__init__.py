@@ -1,6 +1,9 @@
 """Prepare data sets: from published archives to verified, split and resized folders. Importing it imports no torch.
 
-For whoever writes a data set, see docs/extend.md; for whoever prepares or opens one, docs/python.md.
+For whoever writes a data set, see docs/extend.md; for whoever prepares or opens one, docs/python.md. Three names are
+types: `Colour` is (red, green, blue) in 0..255. `Origin` is "source" for real data, "synthetic" for stand-ins. A
+`Progress` is called as progress(done, total, what) while long work runs, with what is done in words.
+
 Each name is imported when it is first used, because commands that only list what there is read no picture.
 """
 
@@ -11,6 +14,7 @@ from rssam.on_demand import on_demand
 if TYPE_CHECKING:
     from data_prep.dataset import Dataset
     from data_prep.errors import DataError
+    from data_prep.images.decode import BadPicture
     from data_prep.images.masks import Mask, binary_mask, colour_labels
     from data_prep.loading.torch_dataset import PreparedDataset
     from data_prep.manifest import Entry, Manifest
@@ -30,6 +34,7 @@ else:
         {
             "data_prep.dataset": ("Dataset",),
             "data_prep.errors": ("DataError",),
+            "data_prep.images.decode": ("BadPicture",),
             "data_prep.images.masks": ("Mask", "binary_mask", "colour_labels"),
             "data_prep.loading.torch_dataset": ("PreparedDataset",),
             "data_prep.manifest": ("Entry", "Manifest"),
@@ -47,6 +52,7 @@ else:
     )
 
 __all__ = [
+    "BadPicture",
     "Colour",
     "DataError",
     "Dataset",

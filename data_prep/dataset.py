@@ -12,13 +12,17 @@ from rssam.contract import Colour
 
 @runtime_checkable
 class Dataset(Protocol):
-    """A data set: a frozen dataclass that is its own data sheet.
+    """A data set: a frozen dataclass that is its own data sheet, and prepares its source.
+
+    docs/extend.md has a whole class. `prepare_folders` makes one of two folders without code.
 
     Examples:
         >>> from data_prep import Dataset, find_dataset
         >>> deepglobe = find_dataset("deepglobe")
         >>> isinstance(deepglobe, Dataset), deepglobe.classes, deepglobe.image_size
         (True, ('road',), (512, 512))
+        >>> deepglobe.average, deepglobe.expected_pairs, deepglobe.official_sizes
+        ('foreground', 6226, None)
     """
 
     # Properties, so that a class variable of a published set and a field of a user's own both will do.
@@ -39,7 +43,7 @@ class Dataset(Protocol):
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """Return the names of the classes: one for a binary task, with the background implied; otherwise all."""
+        """Return the names of the classes: one if the background is implied; otherwise all, by label from 0."""
         ...
 
     @property
@@ -49,7 +53,7 @@ class Dataset(Protocol):
 
     @property
     def average(self) -> Literal["foreground", "classes"]:
-        """Return which scores the paper prints."""
+        """Return "foreground" for one class, "classes" for the mean over several; see `benchmarks.scores`."""
         ...
 
     @property
@@ -64,7 +68,7 @@ class Dataset(Protocol):
 
     @property
     def palette(self) -> tuple[Colour, ...]:
-        """Return the colour of each class in figures and label files."""
+        """Return the colour (R, G, B) in 0..255 of each class in figures and label files."""
         ...
 
     def prepare(
@@ -84,13 +88,13 @@ class Dataset(Protocol):
         Args:
             source: folder or archive.
             out: the prepared folder.
-            origin: whether the source is real or made up here.
+            origin: "source" for real data, "synthetic" for stand-ins; only these may have the marker.
             workers: processes.
-            progress: called after each file.
+            progress: called as progress(done, total, what) after each pair, such as (3, 40, "prepare").
             skip_bad: leave out pairs with a bad file, which the manifest then lists.
         """
         ...
 
     def synthesize(self, out: Path, count: int, seed: int) -> None:
-        """Write `count` stand-in pairs in the real layout below `out`."""
+        """Write `count` stand-in pairs in the real layout below `out`, the same ones for the same `seed`."""
         ...

@@ -6,7 +6,9 @@ from rssam.errors import UnknownName, UserError
 
 
 class DataError(UserError):
-    """Data that the user can fix: a source, a prepared folder, a declaration.
+    """Data that the user can fix: a source, a prepared folder, a declaration. It is a `rssam.UserError`.
+
+    NotPrepared, for a folder without a manifest, and UnknownDataset, for a name, are DataErrors.
 
     Examples:
         >>> from data_prep import DataError, find_dataset

@@ -24,34 +24,56 @@ AffineCoefficients = tuple[float, float, float, float, float, float]
 class Entry:
     """One prepared image with its mask. Paths are relative to the prepared folder, digests are SHA-256 in hex.
 
+    Attributes:
+        stem: its name: the file name without ending, of a tile with its place.
+        split: the published split, otherwise that of split seed 0. For another seed see `Manifest.split_by_stem`.
+        image: path of the image, PNG of 8 bits in RGB.
+        mask: path of the mask, PNG with a palette whose indices are the labels.
+        native_mask: path of the mask at the source's resolution; None if the source was not shrunk.
+        image_sha256: digest of the prepared image.
+        mask_sha256: digest of the prepared mask.
+        native_mask_sha256: digest of the native mask.
+        source_image_sha256: digest of the image file in the source.
+        source_mask_sha256: digest of the mask file in the source.
+        source_size: (height, width) in pixels of the source.
+        size: (height, width) in pixels as prepared.
+        foreground: share of labelled pixels that belong to any class, 0..1.
+        group: equal for images of identical content. Only a published split parts them.
+        scene: equal for tiles that abut; None where this was not looked for.
+        crs: coordinate system of the source raster, as WKT.
+        transform: (a, b, c, d, e, f) from prepared pixels to `crs`: x = a * column + b * row + c,
+            y = d * column + e * row + f.
+        tile_of: stem of the source pair that it was cut from; None for a whole image.
+        labelled: share of pixels that are not ignored, 0..1.
+
     Examples:
         The first image of docs/python.md, which was taken as it is:
 
         >>> from data_prep import open_prepared
         >>> entry = open_prepared("example/data/roads").manifest.entries[0]
-        >>> entry.image, entry.source_size == entry.size
-        ('images/0.png', True)
+        >>> entry.stem, entry.image, entry.source_size == entry.size
+        ('0', 'images/0.png', True)
     """
 
     stem: str
-    split: Split  # the official split, or the one of split seed 0
+    split: Split
     image: str
     mask: str
-    native_mask: str | None  # the mask at the source's own resolution, for scores beside the headline
+    native_mask: str | None
     image_sha256: str
     mask_sha256: str
     native_mask_sha256: str | None
     source_image_sha256: str
     source_mask_sha256: str
-    source_size: tuple[int, int]  # (height, width) before resizing
-    size: tuple[int, int]  # (height, width) as prepared
-    foreground: float  # share of labelled pixels that belong to any class, 0..1
-    group: str  # equal for images of identical content: only an official split parts such
-    scene: str | None = None  # equal for tiles that abut, where known
-    crs: str | None = None  # coordinate system of the source raster, as WKT
-    transform: AffineCoefficients | None = None  # prepared pixels to coordinates in crs
-    tile_of: str | None = None  # stem of the source pair that it was cut from; None for a whole image
-    labelled: float = 1.0  # share of pixels that are not ignored, 0..1
+    source_size: tuple[int, int]
+    size: tuple[int, int]
+    foreground: float
+    group: str
+    scene: str | None = None
+    crs: str | None = None
+    transform: AffineCoefficients | None = None
+    tile_of: str | None = None
+    labelled: float = 1.0
 
     def __post_init__(self) -> None:
         for name in ("stem", "group", "scene", "tile_of"):  # they are hashed and ordered: see `nfc`
@@ -76,8 +98,23 @@ class Entry:
 class Manifest:
     """What a prepared folder holds and how it was made; `reproduce` refuses a folder without one.
 
+    Attributes:
+        dataset: name of the data set.
+        version: of its declaration.
+        classes: their names, in the order of the labels.
+        image_size: (height, width) in pixels.
+        origin: "source" for real data, "synthetic" for stand-ins.
+        expected_pairs: pairs of the full published set; None for your own data.
+        without_mask: images of the source that have no mask and were left out.
+        rules: how "image", "mask" and "split" were made, as rules with a `sentence` each.
+        official_split: whether the split came with the data. Split seeds change nothing then.
+        entries: the prepared images, ordered by stem.
+        schema: version of the file format.
+        skipped: bad files of the source that were left out on demand, one line each.
+        absent: classes that no mask shows.
+
     Examples:
-        The set of docs/python.md. Another split seed deals the pairs otherwise:
+        The set of docs/python.md. Another split seed gives another split:
 
         >>> from data_prep import open_prepared
         >>> manifest = open_prepared("example/data/roads").manifest
@@ -85,21 +122,23 @@ class Manifest:
         [4, 1, 1]
         >>> manifest.digest(split_seed=0) == manifest.digest(split_seed=1)
         False
+        >>> manifest.rules["split"][0].sentence
+        'train/val/test 70/15/15 by the SHA-256 of seed and stem; seed 0 gives 4/1/1'
     """
 
     dataset: str
     version: int
     classes: tuple[str, ...]
-    image_size: tuple[int, int]  # (height, width)
+    image_size: tuple[int, int]
     origin: Literal["source", "synthetic"]
-    expected_pairs: int | None  # pairs known to be in the full published set
-    without_mask: int  # images of the source that have no mask and were left out
-    rules: Rules  # how image, mask and split were made
-    official_split: bool  # the split came with the data: split seeds change nothing
+    expected_pairs: int | None
+    without_mask: int
+    rules: Rules
+    official_split: bool
     entries: tuple[Entry, ...]
     schema: int = MANIFEST_SCHEMA
-    skipped: tuple[str, ...] = ()  # bad files of the source that were left out on demand, one line each
-    absent: tuple[str, ...] = ()  # classes that no mask shows
+    skipped: tuple[str, ...] = ()
+    absent: tuple[str, ...] = ()
 
     @property
     def complete(self) -> bool:
@@ -119,7 +158,10 @@ class Manifest:
         return any(entry.scene is not None for entry in self.entries)
 
     def split_by_stem(self, split_seed: int, rule: SplitRule = "random") -> dict[str, Split]:
-        """Return the split of every entry; an official split is the same for every seed and rule."""
+        """Return the split of every entry by its stem; a published split is the same for every seed and rule.
+
+        The rule "random" splits image by image, "blocked" keeps scenes whole.
+        """
         if self.official_split:
             return {entry.stem: entry.split for entry in self.entries}
         if rule == "blocked":
@@ -127,7 +169,7 @@ class Manifest:
         return assign_splits({entry.stem: entry.group for entry in self.entries}, split_seed)
 
     def splits(self, split_seed: int, rule: SplitRule = "random") -> dict[Split, tuple[Entry, ...]]:
-        """Return the entries of each split, ordered by stem."""
+        """Return the entries of "train", "val" and "test", ordered by stem; see `split_by_stem`."""
         split_of = self.split_by_stem(split_seed, rule)
         ordered = sorted(self.entries, key=lambda entry: entry.stem)
         return {split: tuple(entry for entry in ordered if split_of[entry.stem] == split) for split in SPLITS}

@@ -32,14 +32,14 @@ def save_manifest(folder: Path, manifest: Manifest) -> None:
 
 
 def load_manifest(folder: Path, dataset: str) -> Manifest:
-    """Read the manifest of a prepared folder.
+    """Read the manifest of a prepared folder; no image is read, so none is compared with its digest.
 
     Args:
         folder: the prepared folder.
-        dataset: the data set that is expected there.
+        dataset: the name of the data set that is expected there.
 
     Raises:
-        NotPrepared: The folder has no manifest.
+        NotPrepared: The folder has no manifest. A DataError.
         DataError: The manifest is damaged, of another format, or of another data set.
 
     Examples:

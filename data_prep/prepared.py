@@ -32,6 +32,11 @@ TAKEN = (*BUILT_IN, "folder", "weights")
 class PreparedSet:
     """A prepared folder with its declaration and its manifest.
 
+    Attributes:
+        folder: the prepared folder.
+        dataset: the declaration: classes, image size, palette.
+        manifest: the prepared images with their digests and splits.
+
     Examples:
         The set of docs/python.md:
 
@@ -51,8 +56,14 @@ class PreparedSet:
     def split(self, name: Split, split_seed: int = 0, rule: SplitRule = "random") -> PreparedDataset:
         """Return "train", "val" or "test" as a PyTorch data set, in the order of stems. Imports torch.
 
-        An item has `name`, `image` uint8 [3, H, W], and `mask` uint8 [H, W] with class labels, 255 where pixels are
-        ignored. A published split is the same for every seed and rule.
+        An item has `name`, `image` uint8 [3, H, W], and `mask` uint8 [H, W], 255 where pixels are ignored. With one
+        class the mask has 0 for the background and 1; with more, 0, 1, ... in the order of `dataset.classes`.
+
+        Args:
+            name: "train", "val" or "test"; anything else raises KeyError.
+            split_seed: each seed gives another split.
+            rule: "random" splits image by image; "blocked" keeps tiles that abut in one part. A published split is the
+                same for every seed and rule.
         """
         from data_prep.loading.torch_dataset import PreparedDataset
 
@@ -60,11 +71,14 @@ class PreparedSet:
 
 
 def open_prepared(folder: Path | str) -> PreparedSet:
-    """Read a prepared folder, as `Home.dataset` names it; no image is read yet.
+    """Read a prepared folder, such as `home.dataset("roads")`; no image is read yet.
+
+    The folder of a published data set must have its name, such as "whu". The folder of your own data may have any.
 
     Raises:
-        NotPrepared: The folder has no manifest.
-        DataError: Its manifest or its declaration is damaged, or it is named for another data set.
+        NotPrepared: The folder has no manifest. A DataError.
+        DataError: Its manifest or its declaration is damaged, or holds another published data set than its name says:
+            rename the folder.
 
     Examples:
         The set of docs/python.md, with the sizes of its splits:
@@ -103,27 +117,32 @@ def prepare_folders(
 ) -> PreparedSet:
     """Prepare images and masks of equal file names for training; a second call verifies and changes nothing.
 
-    It does what `rssam-bench prepare folder` does with a source that holds both folders, and gives the same run keys.
-    Pairs are dealt 70/15/15 by a hash of their names, unless sub-folders train, val and test say otherwise.
+    A source with both folders gives the same run keys under `rssam-bench prepare folder`, whose --bands and patterns
+    are missing here. Pairs are split 70/15/15 by a hash of their names. A published split is kept instead: sub-folders
+    train, val and test, or lists train.txt, val.txt and test.txt in one of the folders.
 
     Args:
         images: folder of PNG, JPEG or TIFF files, of 8 bits or more.
-        masks: folder of PNG or TIFF files.
-        out: the folder to write. Its name is that of the data set: small letters, digits, - and _.
-        classes: value of each class in the masks, a number or a colour (R, G, B). A single class implies a background
-            of 0 or black.
+        masks: folder of PNG or TIFF files; with `threshold` of JPEG files too.
+        out: the folder to write. Its name is that of the data set: small letters, digits, - and _, at most 40. Runs
+            find `open_home(...).dataset(name)` alone; from another folder `open_prepared` reads it.
+        classes: value of each class in the masks, a number or a colour (R, G, B). With a single class the background is
+            0 or black; name it "background" to give another value.
         ignore: value of pixels that are in neither loss nor counts.
         threshold: of one class, the grey value 1..255 from which a pixel belongs to it.
-        fit: "tile" or "resize". If None, images of one usable size are kept and others are cut in tiles.
-        side: side in pixels of the prepared images, a multiple of 32; 512 if None.
+        fit: "tile" or "resize". If neither it nor `side` is given, images that share a size up to 1024, a multiple of
+            32, are kept. Others are cut in tiles.
+        side: side in pixels of the prepared images, a multiple of 32; 512 if None. The profile "mini" of `fine_tune`
+            needs a multiple of 256.
         scale: "MIN,MAX" or "auto", the values of images of more than 8 bits that become 0 and 255.
-        ignore_split: deal a published split anew.
+        ignore_split: split 70/15/15 in place of a published split.
         skip_bad: leave out pairs with a bad file; every report says how many.
         workers: processes. A script that asks for more than one needs `if __name__ == "__main__":`.
-        progress: called as progress(done, total, what).
+        progress: called as progress(done, total, what), such as (3, 40, "prepare"); nothing is shown if None.
 
     Raises:
-        DataError: The declaration, or a file; the message lists every bad file. Nothing half-written is left.
+        DataError: The declaration, or a file; the message lists every bad file. Nothing half-written is left. So is a
+            second call with other files or options than `out` was prepared with.
 
     Examples:
         Four pairs of 64 pixels, with a road of the value 255:
@@ -141,6 +160,8 @@ def prepare_folders(
         >>> prepared = prepare_folders("scenes/photos", "scenes/roads", "prepared/lanes", {"road": 255})
         >>> prepared.manifest.describe()
         "the user's own data: 4 pairs"
+        >>> prepared.split("train")[0]["mask"].unique().tolist()
+        [0, 1]
     """
     out = Path(out)
     folders = {"images": Path(images), "masks": Path(masks)}

@@ -39,12 +39,14 @@ _installed: set[str] = set()  # those of DATASETS that came from other packages
 
 
 def find_dataset(name: str) -> Dataset:
-    """Return the data set called `name`.
+    """Return the declaration of the data set called `name`, prepared or not: "deepglobe", "whu", "whdld" or your own.
 
-    Data sets of a user's own are known after `benchmarks.open_home`, which the command line calls itself.
+    Data sets made with `prepare_folders` are known once `benchmarks.open_home` has opened the home in which they lie.
+    Those of installed packages are known at once. To open the prepared images, see `open_prepared`.
 
-    Raises UnknownDataset listing the choices if there is none, DataError if the name is declared twice, or by a package
-    that is broken.
+    Raises:
+        UnknownDataset: There is none; the message lists the choices. A DataError.
+        DataError: The name is declared twice, or by a package that is broken.
 
     Examples:
         >>> from data_prep import find_dataset

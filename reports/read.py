@@ -28,12 +28,22 @@ COLUMNS = (
 
 
 def read_results(home: Path | str | Home | None = None) -> pd.DataFrame:
-    """Read the finished runs of a home, a row each, in the order of their keys.
+    """Read the finished runs of a home, a row each, in the order of their keys. Without any the frame has no rows.
 
-    Scores are in 0..1 under the data set's own average. `dice_low` and `dice_high` are the 95 % interval of Dice, NaN
-    without one. Parameters are in millions, `seconds` are of training and test, and `computed_in` is fp32, bf16 or
-    fp16. A run is `collapsed` if it is no better than a constant answer. Results that no table uses are left out with a
-    warning.
+    The columns:
+
+    - `key`, `system`, `variant` (switches and size), `dataset`, `profile`, `split_seed` and `seed` say what was run.
+    - `computed_in` is the precision: fp32, bf16 or fp16. The column `precision` is a score.
+    - `test_images` is their number.
+    - `dice`, `jaccard`, `precision`, `recall`, `accuracy` and `overall_accuracy` are in 0..1, see `benchmarks.Scores`,
+      under the average of the data set.
+    - `dice_low` and `dice_high` are the 95 % interval of Dice, NaN without one.
+    - `collapsed` says that the run is no better than a constant answer. No table shows its scores.
+    - `params_m` (as the paper counts), `total_m` and `trainable_m` are parameters in millions.
+    - `seconds` are of training and test.
+
+    Runs on your own data and of your own systems have a row. A warning names each result that is left out: damaged, of
+    another version, or on a data set that the home lacks. Failed runs and scored predictions are not read.
 
     Examples:
         The home of docs/python.md:
@@ -53,11 +63,16 @@ def read_results(home: Path | str | Home | None = None) -> pd.DataFrame:
 def read_table(item: str, home: Path | str | Home | None = None) -> tuple[TableFrame, ...]:
     """Read a table of the paper with the results of a home beside it, a frame for each setting that has results.
 
-    Runs share a frame only where recipe, data, start and arithmetic are the same. Without any result there is one frame
-    under the paper's setting, whose rows are "not run". Results that come with this version are read too.
+    Runs share a frame only if recipe, data, start and precision are the same. Without any result there is one frame
+    under the paper's setting, whose rows are "not run". Results that come with this version have frames of their own,
+    whose `source` is "published". Damaged and outdated results are left out; `read_results` warns of them.
+
+    Args:
+        item: "table1" to "table7".
+        home: the home folder, see `benchmarks.open_home`.
 
     Raises:
-        UnknownName: There is no such table; the message lists the choices.
+        UserError: There is no such table; the message lists the choices.
 
     Examples:
         Table 5 on the set of docs/python.md, where one of its rows is run:

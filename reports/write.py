@@ -35,7 +35,12 @@ FORMATS = ("md", "tex", "csv", "html")
 
 @dataclass(frozen=True)
 class WrittenReport:
-    """Files of a report, notes on figures that could not be drawn whole, and what has results, in a few words each.
+    """What `write_report` wrote.
+
+    Attributes:
+        paths: the files.
+        notes: sentences on figures that could not be drawn whole, and on damaged records of speed.
+        filled: what has results, in a few words each: "table5 1 of 5 rows".
 
     Examples:
         >>> from pathlib import Path
@@ -67,16 +72,19 @@ def write_report(
 
     A study has a chapter of its own where it is named. A report on all has it once a row was run that only it has.
 
+    Call `benchmarks.open_home` first if results are on your own data. Otherwise these results are left out, which only
+    `report.md` and `report.html` say.
+
     Args:
-        items: names of tables and figures, "claims", or "all", which includes the claims.
-        formats: of FORMATS.
-        out: folder to write.
-        home: with the user's results.
-        published: folder of published results.
+        items: "table1" to "table7", "fig6", "fig7", "claims", "still-sam", or "all", which includes the claims.
+        formats: of "md", "tex", "csv" and "html".
+        out: folder to write. Files of the same names are replaced.
+        home: folder with your results, such as `open_home().root`.
+        published: folder of published results; by default those that come with this version.
         named: images that the figures show besides those chosen by their rule, as "deepglobe:STEM".
 
     Raises:
-        UnknownName: unknown item, format or image; nothing is written.
+        UserError: There is no such item, format or image, and the message lists the choices; nothing is written.
 
     Examples:
         The report on the home of docs/python.md, as CSV files:

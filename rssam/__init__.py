@@ -1,6 +1,7 @@
 """RS-SAM, the parts of SAM it is made of, and the contract that every system keeps. Importing it imports no torch.
 
-For whoever writes a system, see docs/extend.md; for whoever predicts with one, docs/python.md.
+For whoever writes a system, see docs/extend.md; for whoever predicts with one, docs/python.md. `IGNORE`, 255, is the
+label of pixels outside loss and counts in every data set.
 """
 
 from typing import TYPE_CHECKING

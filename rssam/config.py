@@ -2,7 +2,7 @@
 
 Source: the paper, which has no public code.
 What we do differently: the decoder chain is not quite Eq. 2 as printed (`chain`), which fails in trials in which this
-one learns (docs/measurements.md). Every field below marked "not in the paper" is a choice it leaves open.
+one learns (docs/measurements.md). Every field marked "not in the paper" is a choice it leaves open.
 """
 
 from __future__ import annotations
@@ -24,10 +24,28 @@ NOT_THE_PRINTED_MODEL = "not the printed model"
 
 @dataclass(frozen=True)
 class RSSAM:
-    """RS-SAM and its ablations. The defaults are the full model of Tables 1-4.
+    """RS-SAM and its ablations, as a declaration of options. The defaults are the full model of Tables 1-4.
 
-    Source: RS-SAM, ACCV 2024, section 3; SAM's parts are facebookresearch/segment-anything's. Options that do not fit
-    together raise ValueError.
+    Source: RS-SAM, ACCV 2024, section 3; SAM's parts are facebookresearch/segment-anything's.
+
+    Attributes:
+        encoder: SAM's "vit_b", "vit_l" or "vit_h"; or "vit_t" or "vit_s", small encoders without published weights.
+        init: "sam" starts the encoder from SAM's checkpoint and freezes it under LoRA; "scratch" trains all of it.
+        neck_source: what the neck reads, Table 6: the "last" block, or "layers" at a quarter, half, three quarters and
+            the end of the encoder.
+        mff: fuse the class tokens of all scales, Table 5.
+        mhff: fuse the features of all scales, Table 5.
+        scales: strides of the decoders in order. Others than all four are controls and need mhff=False.
+        rank: of LoRA in every block. Not in the paper: SAMed's rank, which Table 7's Baseline row confirms for the
+            Baseline.
+        chain: how decoders pass tokens on, see modules/decoder.py. "sam_first" is not in the paper, "printed" is its
+            Eq. 2, "continued" and "residual" are controls.
+        pretrained_decoders: under init "sam", start decoders, 1/16 neck and positional code from SAM's too. Not in the
+            paper.
+
+    Raises:
+        UserError: There is no such encoder or init, or init is "sam" for an encoder without published weights.
+        ValueError: Another option has no such value, or options do not fit together.
 
     Examples:
         The full model, and the row "Neck + MFF" of Table 5:
@@ -56,13 +74,13 @@ class RSSAM:
 
     encoder: str = "vit_b"
     init: EncoderInit = "sam"
-    neck_source: Literal["last", "layers"] = "last"  # Table 6: last block, or "layers 3, 6, 9, and 12"
-    mff: bool = True  # Table 5
-    mhff: bool = True  # Table 5
-    scales: tuple[int, ...] = SCALES  # strides of the decoders in order; others are controls, see upscaling.py
-    rank: int = 4  # not in the paper: SAMed's rank, which Table 7's Baseline row confirms for the Baseline
-    chain: Chain = "sam_first"  # not in the paper: "printed" is Eq. 2; the others are controls, see modules/decoder.py
-    pretrained_decoders: bool = True  # not in the paper: decoders, 1/16 neck and positional code start from SAM's
+    neck_source: Literal["last", "layers"] = "last"
+    mff: bool = True
+    mhff: bool = True
+    scales: tuple[int, ...] = SCALES
+    rank: int = 4
+    chain: Chain = "sam_first"
+    pretrained_decoders: bool = True
 
     def __post_init__(self) -> None:
         check_encoder(self.encoder, self.init)
@@ -100,7 +118,7 @@ class RSSAM:
         )
 
     def build(self, task: Task, weights: WeightsFolder) -> RsSam:
-        """Return a fresh network for `task`. Raises WeightsNotFound if init is "sam" and the checkpoint is missing."""
+        """Return a fresh network for `task`. Raises UserError if init is "sam" and the checkpoint is missing."""
         from rssam.model import load_pretrained
         from rssam.sam.loading import load_weights
 

@@ -27,8 +27,16 @@ IGNORE = 255
 class Task:
     """Task of segmentation: class names and the size of the images, fixed when a network is built.
 
-    One class means binary: the background is implied and the network gives one logit. Raises ValueError without a
-    class, UserError for a size that is not of multiples of 32.
+    One class means binary: the background is implied and the network gives one logit. With several classes every pixel
+    belongs to one of them, so a background is a class too.
+
+    Attributes:
+        classes: names in the order of logits and labels.
+        image_size: (height, width) in pixels, multiples of 32.
+
+    Raises:
+        ValueError: There is no class.
+        UserError: The size is not of multiples of 32.
 
     Examples:
         >>> from rssam import Task
@@ -39,7 +47,7 @@ class Task:
     """
 
     classes: tuple[str, ...]
-    image_size: tuple[int, int]  # (height, width) in pixels
+    image_size: tuple[int, int]
 
     def __post_init__(self) -> None:
         if not self.classes:
@@ -79,8 +87,12 @@ def require_float(images: Tensor) -> None:
 def to_unit_range(pixels: Tensor) -> Tensor:
     """Return images [..., 3, H, W] as every system takes them, float32 in 0..1.
 
-    uint8 is divided by 255; floats must lie in 0..1 already. Their values are read, so call this on the CPU, before
-    images go to a device, and never in a network. Raises TypeError for other types, ValueError for another range.
+    uint8 is divided by 255; floats must lie in 0..1 already, and float32 comes back as it is, not copied. Their values
+    are read, so call this on the CPU, before images go to a device, and never in a network. The shape is not checked.
+
+    Raises:
+        TypeError: The pixels are neither uint8 nor float.
+        ValueError: A float is below 0, above 1 or NaN.
 
     Examples:
         >>> import torch
@@ -100,9 +112,13 @@ def to_unit_range(pixels: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Optimisation:
-    """Optimiser and weight decay that a system's own paper or repository published; the FAIR recipe takes both.
+    """Optimiser and weight decay that a system's own paper or repository published; only the recipe "fair" takes both.
 
     Rates, schedule and epochs are those of the recipe, the same for every system.
+
+    Attributes:
+        optimizer: "adamw" with betas (0.9, 0.999), or "sgd" with momentum 0.9.
+        weight_decay: as PyTorch's optimiser of that name takes it.
 
     Examples:
         >>> from rssam import Optimisation
@@ -119,15 +135,26 @@ class Model(Protocol):
     """System under test: a frozen dataclass whose fields are its options.
 
     The network that `build` returns keeps this:
-    `images float [B, 3, H, W] in 0..1 -> logits float [B, task.channels, H, W]`.
-    Training and evaluation give the same shapes. It normalises its own input. Images of integers are
-    refused, see `require_float`.
-    A network with auxiliary losses declares `training_outputs(images) -> list[(weight, logits)]`.
-    One whose class tokens may meet declares `class_distances(images) -> list[float]`; a run records them at both ends.
-    A declaration may have `cli_options` and `encoder_rate`, see the functions of these names.
+    `images float [B, 3, H, W] in 0..1 -> logits float32 [B, task.channels, H, W]`, under autocast too.
+    Training and evaluation give the same shapes. The network normalises its own input and refuses images of integers,
+    see `require_float`.
+
+    A network may have two more methods. The losses of `training_outputs(images) -> list[(weight, logits)]` are added
+    with these weights in training, in place of the loss of the logits. The provenance of a run has what
+    `class_distances(images) -> list[float]` returns before and after training.
+
+    A declaration may have two more attributes. `cli_options`, of "encoder" and "init", names fields that arguments of
+    these names replace. `encoder_rate`, 1 if missing, is the share of the learning rate for the part `encoder`.
+
+    Attributes:
+        name: in keys and folders, of small letters, digits and hyphens.
+        title: as printed in tables.
+        version: a number from 1, raised when the same options would now build another network.
+        published: optimiser and weight decay for the recipe "fair"; None takes the recipe's own.
 
     Examples:
-        Every system keeps this contract; docs/extend.md has one to start from.
+        Every system keeps this contract; docs/extend.md has one to start from. `isinstance` compares names only, and
+        `rssam-bench conformance module:Class` checks the whole contract:
 
         >>> from rssam import RSSAM, Model
         >>> isinstance(RSSAM(), Model)
@@ -135,9 +162,9 @@ class Model(Protocol):
     """
 
     name: ClassVar[str]
-    title: ClassVar[str]  # as printed in the paper's tables
-    version: ClassVar[int]  # raised when the same options would now build another network
-    published: ClassVar[Optimisation | None]  # None: FAIR takes its own optimiser and weight decay
+    title: ClassVar[str]
+    version: ClassVar[int]
+    published: ClassVar[Optimisation | None]
 
     @property
     def small(self) -> Mapping[str, Any]:
@@ -153,12 +180,12 @@ class Model(Protocol):
     def build(self, task: Task, weights: WeightsFolder) -> nn.Module:
         """Return a fresh network for `task`; the same random state gives the same network.
 
-        Never downloads. Raises `rssam.weights.folder.WeightsNotFound` if a checkpoint it needs is not in `weights`.
+        Never downloads. Raises UserError if a checkpoint that is needed is not in `weights`.
         """
         ...
 
     def weights_needed(self) -> tuple[str, ...]:
-        """Return the names (keys of `WEIGHTS` in `rssam.weights.registry`) of the checkpoints that `build` reads."""
+        """Return the names of the checkpoints that `build` reads, as `rssam-bench prepare weights` lists them."""
         ...
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 
 class UserError(Exception):
-    """Something the user can fix; says what was expected, what was found, and the command that fixes it.
+    """Something the user can fix; says what was expected, what was found and, where there is one, the command for it.
 
     Examples:
-        Every error of this suite that has a remedy is one of these, so one clause catches them all:
+        Every error of this suite that has a remedy is of a subclass, so one clause catches them all:
 
         >>> from rssam import Task, UserError
         >>> try:

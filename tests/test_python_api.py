@@ -72,6 +72,13 @@ def test_the_example_of_every_public_name_runs(folder, name):
     assert not report
 
 
+@pytest.mark.parametrize("name", [name for name in NAMES if dataclasses.is_dataclass(public(name))])
+def test_help_says_what_every_field_is(name):
+    """Comments behind fields are on the site alone: `help(Outcome)` did not say what `diverged` holds."""
+    words = re.findall(r"\w+", inspect.getdoc(public(name)) or "")
+    assert not {field.name for field in dataclasses.fields(public(name))} - set(words)
+
+
 @pytest.mark.parametrize("door", DOORS)
 def test_a_door_names_what_it_imports_when_used(door):
     """Its list, what type checkers read and what is imported on demand are the same names from the same modules."""

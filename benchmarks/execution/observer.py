@@ -17,10 +17,19 @@ OutcomeStatus = Literal["cached", "resumed", "trained", "failed", "interrupted",
 
 @dataclass(frozen=True)
 class Outcome:
-    """The outcome of one run. `reason` says why it failed or who holds it; `notes` are what the observer was given.
+    """The outcome of one run. A failed run of `fine_tune` raises `RunFailed` in its place.
 
-    `status` is "trained" or "resumed" for a run that was trained now, "cached" for one that was finished before,
-    "failed", or "interrupted". The first three have a `result`.
+    Attributes:
+        key: name of the run, which is also the file name of its result.
+        status: "trained" from the start now, "resumed" from a checkpoint, "cached" if it was finished before, or
+            "failed". `reproduce` and `fine_tune` return no other: they raise KeyboardInterrupt at Ctrl-C, and wait for
+            a run that another process has.
+        result: the result of the first three; None of a failed run.
+        reason: why it failed; otherwise empty.
+        notes: with `jobs` above 1, what was said during the run, such as on a damaged checkpoint. Otherwise empty,
+            because it is shown at once.
+        diverged: if the run failed because its loss was no number, each `rate` with its `epoch`, from 1, and `phase`,
+            "training" or "validation".
 
     Examples:
         The run of docs/python.md:
@@ -37,7 +46,7 @@ class Outcome:
     result: Result | None = None
     reason: str = ""
     notes: tuple[str, ...] = ()
-    diverged: tuple[DivergedRate, ...] = ()  # the rates of a run that failed because all of them diverged
+    diverged: tuple[DivergedRate, ...] = ()
 
 
 class Observer:

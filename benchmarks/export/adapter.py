@@ -150,17 +150,16 @@ def load_network(
     """Return the network of a finished run, or of an exported adapter, in evaluation mode and on the CPU.
 
     Args:
-        run: a key or its beginning, a row as "table5:5", or "rs-sam@roads". Leave it out with an adapter.
+        run: a key or its beginning, a row as "table5:5", or "rs-sam@roads". It must name one finished run. Leave it out
+            with an adapter.
         adapter: a file of `rssam-bench export`.
-        model: the class "module:Class" of a system that is not registered, for a file names no code.
+        model: the class "module:Class" of a system of your own. It is needed because neither results nor adapters may
+            name code to import.
         home: the home folder with the run, and with the checkpoint beneath an adapter; see `open_home`.
 
     Raises:
-        UserError: Neither or both of run and adapter are given.
-        UnknownName: Several runs are named, or an unknown system; the message lists the choices.
-        NotTrained: There is no such run, or its parameters are gone.
-        AdapterUnusable: The adapter is damaged, or does not fit its network or its checkpoint.
-        WeightsNotFound: A checkpoint beneath is not prepared in the home.
+        UserError: Neither or both of run and adapter are given. No finished run is so named, or several, which the
+            message lists. Parameters or a checkpoint beneath are missing or damaged, or do not fit the system.
 
     Examples:
         The run of docs/python.md, by system and data set:

@@ -31,7 +31,22 @@ class NotTrained(UserError):
 
 @dataclass(frozen=True)
 class TrainedNetwork:
-    """A network with the parameters of its best epoch, in evaluation mode, on the CPU.
+    """A network with the parameters of its best epoch, in evaluation mode, on the CPU; `load_network` returns it.
+
+    `rssam.predict_array(trained.net, trained.task, pixels)` maps an image of any size.
+
+    Attributes:
+        net: takes images float [B, 3, H, W] in 0..1, and gives logits float32 [B, channels, H, W].
+        model: its declaration, with the options of the run.
+        task: classes, and the size of the images that it takes.
+        precision: it was trained and tested in: "32-true", "bf16-mixed" or "16-mixed". `predict_array` computes in
+            float32 unless `half` is given.
+        key: of the run.
+        dataset: name of the data set that it was trained on.
+        start: SHA-256 of each pretrained checkpoint beneath, by name.
+        bands: numbers from 1 of the bands that the training images were read by, if they were named.
+        value_range: the values that became 0 and 255 in the training images; None for images of 8 bits. Its method
+            `to_bytes` stretches pixels [3, H, W] likewise.
 
     Examples:
         The network of docs/python.md, on an image float [1, 3, H, W] in 0..1:
@@ -46,13 +61,13 @@ class TrainedNetwork:
 
     net: nn.Module
     model: Model
-    task: Task  # classes, and the size of the images it takes
-    precision: Precision  # it was trained and tested in
-    key: str  # of the run
-    dataset: str  # it was trained on
-    start: Mapping[str, str]  # digest of each pretrained checkpoint beneath, by name
-    bands: tuple[int, int, int] | None = None  # of its training data that were read as red, green and blue, if named
-    value_range: ValueRange | None = None  # of its training data that became 0 and 255, where it was declared
+    task: Task
+    precision: Precision
+    key: str
+    dataset: str
+    start: Mapping[str, str]
+    bands: tuple[int, int, int] | None = None
+    value_range: ValueRange | None = None
 
 
 def declared_model(identity: Mapping[str, Any], given: Model | None = None, noted: object = None) -> Model:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +29,15 @@ Average = Literal["foreground", "classes"]
 @dataclass(frozen=True)
 class Counts:
     """True and false positives and negatives in pixels, int64 [images, classes]; ignored pixels are in none.
+
+    `count_masks` makes them. Of several classes each is counted against the rest. The constructor checks nothing,
+    `from_json` all.
+
+    Attributes:
+        tp: pixels of the class that were predicted so.
+        fp: pixels of other classes, or the background, that were predicted as the class.
+        fn: pixels of the class that were predicted otherwise.
+        tn: all other pixels with a label.
 
     Examples:
         Two images of one class:
@@ -98,9 +107,18 @@ class Counts:
 
 @dataclass(frozen=True)
 class Scores:
-    """Scores in 0..1 under one named average; NaN where nothing was there to score.
+    """Scores in 0..1 under one named average, see `scores`; NaN where nothing was there to score.
 
     Source: the identities that the paper's Tables 1 to 4 obey; `rssam-bench audit` shows the arithmetic.
+
+    Attributes:
+        dice: 2 tp / (2 tp + fp + fn).
+        jaccard: tp / (tp + fp + fn).
+        precision: tp / (tp + fp).
+        recall: tp / (tp + fn).
+        accuracy: (tp + tn) / all, of each class against the rest. The mean over n classes is
+            1 - 2 (1 - overall_accuracy) / n.
+        overall_accuracy: share of labelled pixels that are right.
 
     Examples:
         >>> import numpy as np
@@ -115,8 +133,8 @@ class Scores:
     jaccard: float
     precision: float
     recall: float
-    accuracy: float  # one-vs-rest; of several classes the mean, 1 - 2 (1 - overall) / (classes in truth or prediction)
-    overall_accuracy: float  # share of labelled pixels that are right
+    accuracy: float
+    overall_accuracy: float
 
 
 @dataclass(frozen=True)
@@ -134,10 +152,14 @@ class Undefined:
 
 
 def class_scores(counts: Counts) -> dict[str, FloatArray]:
-    """Compute the scores of each class from counts pooled over all images, float [classes] in 0..1 each.
+    """Compute the scores of each class from counts pooled over all images, float64 [classes] in 0..1 each.
 
-    NaN where a score is 0/0: the Dice of a class in neither truth nor prediction. So are the precision of a class never
-    predicted and the recall of one never true.
+    The keys are "dice", "jaccard", "precision", "recall" and "accuracy". A score of 0/0 is NaN: Dice and Jaccard of a
+    class in neither truth nor prediction. So are the precision of a class never predicted and the recall of one never
+    true.
+
+    The mean of precision or recall over these classes is not that of `scores` under "classes". It counts the NaN of a
+    class that truth or prediction has as 0, and leaves out all scores of a class in neither.
 
     Examples:
         >>> import numpy as np
@@ -145,6 +167,12 @@ def class_scores(counts: Counts) -> dict[str, FloatArray]:
         >>> counts = count_masks([np.array([[0, 1, 1, 2]])], [np.array([[0, 1, 2, 2]])], classes=3)
         >>> class_scores(counts)["dice"].round(3).tolist()
         [1.0, 0.667, 0.667]
+
+        Class 1 is never predicted, and class 2 is in neither:
+
+        >>> counts = count_masks([np.array([[0, 1]])], [np.array([[0, 0]])], classes=3)
+        >>> class_scores(counts)["precision"].tolist()
+        [0.5, nan, nan]
     """
     pooled = counts.pooled()
     tp, fp, fn, tn = (part[0].astype(np.float64) for part in (pooled.tp, pooled.fp, pooled.fn, pooled.tn))
@@ -160,11 +188,17 @@ def class_scores(counts: Counts) -> dict[str, FloatArray]:
 def scores(counts: Counts, average: Average) -> Scores:
     """Compute the scores of counts under a named average.
 
-    "foreground" is of the one class of a binary task, pooled over all pixels of all images. "classes" is the plain mean
-    over classes, each pooled so. Classes in neither truth nor prediction are left out of the mean.
+    All scores are means over the same classes, those in truth or prediction. So under "classes" 0/0 counts as 0: the
+    precision of a class never predicted, the recall of one never true. `class_scores` gives NaN there, and so does
+    "foreground". A class in neither is left out; if all are, every score except `overall_accuracy` is NaN.
+
+    Args:
+        counts: of every image.
+        average: "foreground" is of the one class of a binary task, pooled over all pixels of all images. "classes" is
+            the plain mean over classes, each pooled so.
 
     Raises:
-        ValueError: "foreground" is asked of several classes.
+        ValueError: "foreground" is asked of several classes, or there is no such average.
 
     Examples:
         >>> import numpy as np
@@ -172,7 +206,15 @@ def scores(counts: Counts, average: Average) -> Scores:
         >>> counts = count_masks([np.array([[0, 1, 1, 2]])], [np.array([[0, 1, 2, 2]])], classes=3)
         >>> round(scores(counts, "classes").dice, 3)
         0.778
+
+        Class 1 is never predicted, and class 2 is in neither. The mean precision is that of 0.5 and 0:
+
+        >>> counts = count_masks([np.array([[0, 1]])], [np.array([[0, 0]])], classes=3)
+        >>> scores(counts, "classes").precision
+        0.25
     """
+    if average not in get_args(Average):
+        raise ValueError(f"expected the average {' or '.join(get_args(Average))}, found {average!r}")
     if average == "foreground" and counts.classes != 1:
         raise ValueError(f'the average "foreground" needs one class, these counts have {counts.classes}')
     per_class = class_scores(counts)

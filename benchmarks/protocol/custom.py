@@ -42,11 +42,14 @@ class NotAModel(UserError):
 
 
 def find_model(name: str) -> Model:
-    """Return the system that a user named: a registered name, or `module:Class`, which is imported.
+    """Return the declaration of a system, with default options: of a registered name, or of `module:Class`.
 
-    Only for names that the user typed. A name out of a file goes to `registered_model` or `model_of_result`.
-    Raises UnknownName listing the choices, NotAModel if the class declares none, DataError if a package is broken or
-    declares a name that is taken.
+    Registered are `MODELS` and the systems of installed packages. The module of a class is imported, from the working
+    folder too, which runs its code. So name only code that you trust, and no name out of a file.
+
+    Raises:
+        UserError: There is no such system, and the message lists the choices. Or the class declares no system, or a
+            package is broken or declares a name that is taken.
 
     Examples:
         >>> from benchmarks import find_model

@@ -62,14 +62,14 @@ KINDS: dict[str, Any] = {
 
 @dataclass(frozen=True, eq=False)
 class CountedTest(ABC):
-    """Integer counts of every image that was tested on, and where they came from."""
+    """Integer counts of every image that was tested on, and where they came from; `Result` describes the fields."""
 
-    identity: Mapping[str, Any]  # everything that decides the number
+    identity: Mapping[str, Any]
     average: Average
     classes: tuple[str, ...]
-    images: tuple[str, ...]  # stems, in the order of the counts
-    counts: Counts  # at the prepared label's resolution
-    native_counts: Counts | None  # at the source's own resolution, where predictions were that fine
+    images: tuple[str, ...]
+    counts: Counts
+    native_counts: Counts | None
     data: Mapping[str, Any]  # `Manifest.facts` of the data set, and more for a run
     provenance: Mapping[str, Any]  # see environment.provenance
 

@@ -14,8 +14,11 @@ from pathlib import Path
 class Home:
     """Folder where data, weights, runs and results lie: `--home`, RSSAM_HOME, or ~/.cache/rssam-bench.
 
-    An unpacked bundle has the same layout in part: `results`, `scores` and `data`. `open_home` makes one whose own data
-    sets are known by name.
+    Use `open_home`, which also registers its own data sets. Nothing is made here, and no path need exist. An unpacked
+    bundle has the same layout in part: `results`, `scores` and `data`.
+
+    Attributes:
+        root: the folder.
 
     Examples:
         >>> from pathlib import Path
@@ -61,11 +64,11 @@ class Home:
         return self.root / "runs"
 
     def run(self, key: str) -> Path:
-        """Return the folder of a run's large and private files: checkpoints, log, predictions."""
+        """Return the folder of a run's large and private files: checkpoints, predictions, notes for `status`."""
         return self.runs / key
 
     def failure(self, key: str) -> Path:
-        """Return the file that says why a run has no result."""
+        """Return the file that says why a run failed; it is there until the run has a result."""
         return self.run(key) / "failure.json"
 
     @property
@@ -84,11 +87,11 @@ class Home:
 
     @property
     def scores(self) -> Path:
-        """Return the folder of submissions: scored predictions, and systems evaluated on other data sets."""
+        """Return the folder of counts without a run: scored predictions, and trained systems on other data sets."""
         return self.root / "scores"
 
     def score(self, key: str) -> Path:
-        """Return the file of a submission."""
+        """Return the file of scored predictions, or of a trained system on another data set."""
         return self.scores / f"{key}.json"
 
     def metrics(self, key: str) -> Path:
@@ -97,7 +100,7 @@ class Home:
 
     @property
     def test_set_log(self) -> Path:
-        """Return the file with a line for every use of a test split."""
+        """Return the ledger, the file with a line for every use of a test split."""
         return self.root / "ledger.jsonl"
 
     @property
@@ -131,14 +134,14 @@ class Home:
 
 
 def open_home(home: Path | str | Home | None = None, note: Callable[[str], object] = warnings.warn) -> Home:
-    """Return a home folder, after registering the data sets that `prepare folder` made in it.
+    """Return a home folder, after registering the data sets of your own that were prepared in it.
 
     From then on `data_prep.find_dataset` knows them by name, in place of those of another home. Every function of
-    `benchmarks` and `reports` that takes a home opens it so. Nothing is written.
+    `benchmarks` and `reports` that takes a home opens it so, except `reports.write_report`. Nothing is written.
 
     Args:
         home: the folder; $RSSAM_HOME or ~/.cache/rssam-bench if None. It need not exist.
-        note: called with a sentence for each data set that cannot be used.
+        note: called with a sentence for each data set that cannot be used; by default a warning.
 
     Examples:
         The home of docs/python.md:

@@ -99,7 +99,26 @@ def require_consistent(identity: Mapping[str, Any], system: Mapping[str, Any] | 
 class Result(CountedTest):
     """Result of a finished run: integer counts of every test image, its history, and where it came from.
 
-    `identity` is that of `ResolvedRun`; `data` has train, val and test too, and train_neighbours if scenes are known.
+    `key` is its name, `scores` are computed under `average`. `constant_dice` is the Dice of the best constant answer.
+
+    Attributes:
+        identity: everything that decides the numbers, as plain values: system, data, recipe, seeds, precision.
+        average: "foreground" or "classes", see `scores`.
+        classes: names of the classes counted.
+        images: stems of the test images, in the order of the counts.
+        counts: of each test image, at the size of the prepared masks.
+        native_counts: the same at the size of the source's masks; None if images were not shrunk.
+        data: how complete the data are, and the numbers of images in "train", "val" and "test".
+        provenance: versions, commit, device and time.
+        history: for each epoch "epoch", "train_loss", "val_loss", "rate" and "seconds"; in fp16 also "overflows".
+        best_epoch: the epoch of lowest validation loss, from 1, whose network was tested.
+        parameters: numbers "total", "trainable" and "as_published"; "macs" are multiply-adds for an image of the task.
+        seconds: of training and test, all sessions of the run added.
+        peak_memory: bytes, of the device on CUDA and of the process on the CPU.
+        probabilities: histogram of all test images together; None if they were not counted.
+        diverged: rates of the recipe whose loss was no number, with the epoch.
+        best_rate: the learning rate that was chosen by validation; None in results of earlier versions.
+        best_loss: validation loss of the best epoch; None in results of earlier versions.
 
     Examples:
         The run of docs/python.md:
@@ -110,15 +129,15 @@ class Result(CountedTest):
         (('road',), (1, 1), True)
     """
 
-    history: tuple[Mapping[str, float], ...]  # per epoch: epoch, train_loss, val_loss, rate, seconds; in fp16 overflows
-    best_epoch: int  # the epoch of lowest validation loss, from 1
-    parameters: Mapping[str, int]  # total, trainable, as_published; macs: multiply-adds for an image of the task
-    seconds: float  # training and evaluation, all sessions of the run added
-    peak_memory: int  # bytes, of the device on CUDA and of the process on CPU
-    probabilities: Histogram | None = None  # of all test images together; None where they were not counted
-    diverged: tuple[DivergedRate, ...] = ()  # rates of the recipe that were out of the choice by validation loss
-    best_rate: float | None = None  # of the recipe's rates the chosen one; None in results of earlier versions
-    best_loss: float | None = None  # its validation loss in the best epoch
+    history: tuple[Mapping[str, float], ...]
+    best_epoch: int
+    parameters: Mapping[str, int]
+    seconds: float
+    peak_memory: int
+    probabilities: Histogram | None = None
+    diverged: tuple[DivergedRate, ...] = ()
+    best_rate: float | None = None
+    best_loss: float | None = None
 
     @cached_property
     def key(self) -> str:
@@ -144,7 +163,7 @@ class Result(CountedTest):
 
     @property
     def collapsed(self) -> bool:
-        """Return whether the run did not even reach the constant answer: such a run is never tabled as a score."""
+        """Return whether Dice is NaN or not above `constant_dice`: such a run is never tabled as a score."""
         dice = self.scores.dice
         return not dice > self.constant_dice
 
@@ -172,7 +191,7 @@ class Result(CountedTest):
     def from_json(cls, raw: Mapping[str, Any]) -> Result:
         """Return the result of plain values.
 
-        Raises ResultDamaged if a part is missing, of another format, or does not fit its key.
+        Raises ResultDamaged, a UserError, if a part is missing, of another format, or does not fit its key.
         """
         require_schema(raw, RESULT_SCHEMA, "result")
         with decoding(raw, RESULT_KINDS):

@@ -19,12 +19,18 @@ def count_masks(
     """Count true and false positives and negatives of every image; `scores` computes scores of them.
 
     Args:
-        truths: labels [H, W] of each image, integers or bool; 255 is ignored.
-        predictions: labels [H, W] of each image, without 255.
-        classes: number of classes. With 1 the labels are 0 and 1; with more, 0 to classes - 1.
+        truths: labels [H, W] of each image, integers or bool; 255 is ignored. Masks of 0 and 255 are to be divided by
+            255 before: otherwise the foreground is ignored.
+        predictions: labels [H, W] of each image, without 255. Images may differ in size.
+        classes: number of classes. With 1 the labels are 0 and 1; with more, 0 to classes - 1, and a background is one
+            of them.
+
+    Returns:
+        Counts int64 [images, classes], in the order of the images.
 
     Raises:
-        ValueError: The lists or the shapes of a pair differ, or a label is of no class; the message names the image.
+        ValueError: There is no image, or the lists have different lengths. Or the shapes of a pair differ, or a label
+            is of no class; the message names the image.
 
     Examples:
         One row of four pixels: one right, one missed, one wrong, one ignored.

@@ -50,7 +50,20 @@ _quiet = threading.Lock()  # filters of warnings belong to the process, not to a
 
 
 class BadPicture(ValueError):
-    """Raised for a picture that cannot be used, with the reason; the caller adds its path."""
+    """Raised for a picture that cannot be used, with the reason; the caller adds its path. It is a ValueError.
+
+    A `Reading.read_mask` of your own raises it too: `prepare_from` lists such files together, and any other error ends
+    it.
+
+    Examples:
+        >>> from PIL import Image
+        >>> from data_prep import BadPicture, binary_mask
+        >>> try:
+        ...     binary_mask(Image.new("RGBA", (32, 32)))
+        ... except BadPicture as error:
+        ...     print(error)
+        expected a mask in grey or RGB, found mode RGBA
+    """
 
 
 def decode(content: bytes, *kinds: str, deep: bool = False) -> Image.Image:

@@ -32,7 +32,11 @@ LISTED = 8
 
 @dataclass(frozen=True)
 class Mask:
-    """Labels uint8 [H, W], and a few of the file's own values, for messages about wrong encodings.
+    """Labels of one mask, as `Reading.read_mask` returns them.
+
+    Attributes:
+        labels: uint8 [H, W]: 0 and 1 for one class, 0, 1, ... in the order of the classes for several; 255 is ignored.
+        values: a few of the file's own values in words, for messages about wrong encodings.
 
     Examples:
         >>> import numpy as np
@@ -48,7 +52,10 @@ class Mask:
 def binary_mask(picture: Image.Image, threshold: int = THRESHOLD) -> Mask:
     """Return labels 0 and 1 of a black-and-white picture: 1 where the grey value is at least `threshold`.
 
-    Reads one-bit (as 0 and 255), grey, palette and three-channel pictures; raises BadPicture where channels differ.
+    Reads one-bit (as 0 and 255), grey, palette and RGB pictures of 8 bits.
+
+    Raises:
+        BadPicture: Channels differ, or the picture has another mode: alpha, 16 bits. It is a ValueError.
 
     Examples:
         >>> import numpy as np
@@ -73,9 +80,17 @@ def binary_mask(picture: Image.Image, threshold: int = THRESHOLD) -> Mask:
 
 
 def colour_labels(picture: Image.Image, palette: Sequence[Colour]) -> Mask:
-    """Return the labels of a picture in which colours stand for classes: each pixel's place in `palette`.
+    """Return the labels of a picture in which colours stand for classes: each pixel's place in `palette`, from 0.
 
-    Reads three-channel and palette pictures; raises BadPicture listing colours that stand for no class.
+    Reads RGB and palette pictures.
+
+    Args:
+        picture: the mask, as Pillow opened it.
+        palette: the colour (R, G, B) in 0..255 of each class. Of two equal colours the last counts.
+
+    Raises:
+        BadPicture: Colours stand for no class, which the message lists, or the mode is another: grey, RGBA. Convert
+            RGBA with `picture.convert("RGB")`. It is a ValueError.
 
     Examples:
         >>> import numpy as np

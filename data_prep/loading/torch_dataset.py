@@ -34,12 +34,20 @@ class Decoded(Protocol):
 
 
 class PreparedDataset(torch.utils.data.Dataset[Item]):
-    """Entries of a prepared folder, in their order.
+    """Images of a prepared folder with their masks, as tensors; `PreparedSet.split` returns one for a split.
 
-    With `native` every item has a native mask; where the source was not shrunk that is the mask itself. Images and
-    masks come from `pixels`, if there are any (see `decoded_cache`). Otherwise, with `cache`, decoded items stay in
-    memory if the whole set fits into CACHE_LIMIT. Reading raises DataError for a file that is missing or damaged, and
-    TypeError if `pixels` are not uint8. Whoever reads an item divides by 255, whatever the range was.
+    An item has `name`, `image` uint8 [3, H, W] and `mask` uint8 [H, W], 255 where pixels are ignored. Divide the image
+    by 255 before the network, as `rssam.to_unit_range` does, also for data prepared with `scale`. Items are not to be
+    changed in place, because they may be kept. Reading raises DataError for a file that is missing or damaged.
+
+    Args:
+        folder: the prepared folder.
+        entries: which images, in this order.
+        native: items also have `native_mask` uint8 [h, w], at the size of the source. If the source was not shrunk, it
+            is the mask itself.
+        cache: keep decoded items in memory, if all together take at most 6 GiB.
+        pixels: decoded pixels uint8 [4, H, W] by name, red, green, blue and labels, to be taken in place of files.
+            Another type raises TypeError.
 
     Examples:
         The training images of docs/python.md in batches; images are uint8 [B, 3, H, W]:

@@ -22,8 +22,16 @@ LARGEST = 1 << 30
 class Layout:
     r"""Where a data set keeps its files: patterns of their whole paths in the source, with "/" on every system.
 
-    Both patterns name a group "stem", which an image and its mask share, and both or none a group "split". Where a
-    folder's name makes its files images or masks, a group "folder" names it, and two that fit are an error.
+    Both patterns name a group "stem", which an image and its mask share. Both or none name a group "split", whose text
+    is train, val or test in any case. A group "folder" may name the folder that makes files images or masks. A source
+    with two such folders of images, or of masks, is refused.
+
+    Attributes:
+        image: pattern of the whole path of an image.
+        mask: pattern of the whole path of a mask; a path that fits both is an image.
+        described: what both say, for messages: "images ID_sat.jpg with masks ID_mask.png".
+        largest: bytes that a file may have, because pictures are read whole; 1 GiB.
+        scenes: whether larger TIFFs are taken too, and cut by windows.
 
     Examples:
         >>> import re
@@ -39,9 +47,9 @@ class Layout:
 
     image: re.Pattern[str]
     mask: re.Pattern[str]
-    described: str  # "images ID_sat.jpg with masks ID_mask.png"
+    described: str
     largest: int = LARGEST
-    scenes: bool = False  # whether TIFFs too large for that are cut by windows, whatever their size
+    scenes: bool = False
     splits: ClassVar[tuple[Split, ...]] = SPLITS
     found: ClassVar[str] = ""
     split_rules: ClassVar[tuple[Rule, ...]] = ()

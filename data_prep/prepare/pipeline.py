@@ -37,20 +37,23 @@ def prepare_from(
 ) -> Manifest:
     """Prepare `source` as the folder `out`, or verify that folder; return its manifest. See `Dataset.prepare`.
 
+    A folder with a manifest is verified: source, rules and the digest of every file must be as they were.
+
     Args:
-        source: a folder or an archive with the data set's folders at any depth.
-        out: the prepared folder.
+        source: a folder, or a ZIP, TAR or TAR.GZ, with the data set's folders at any depth.
+        out: the prepared folder, `home.dataset(name)` for runs.
         dataset: the declaration.
         layout: which files are images and masks, or a function that finds this in the folder of the source.
         reading: how they are decoded, or a function that chooses this for all pairs of the source.
-        origin: whether the source is real or synthetic.
+        origin: "source" for real data, "synthetic" for stand-ins.
         workers: processes.
-        progress: called while long work runs.
-        skip_bad: leave out pairs with a bad file.
+        progress: called as progress(done, total, what) while long work runs.
+        skip_bad: leave out pairs with a bad file, which the manifest then lists.
         is_wanted: which members of an archive are unpacked, for a layout that is found.
 
     Raises:
-        DataError: The source has no pairs, or files that cannot be used; the message lists every one.
+        DataError: The source has no pairs, or files that cannot be used; the message lists every one. So is an `out`
+            that was changed, or made of another source.
 
     Examples:
         `Dataset.prepare` of a class is one call of this function; docs/extend.md has a whole class.

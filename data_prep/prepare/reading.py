@@ -18,7 +18,22 @@ FitMode = Literal["keep", "tile", "resize"]
 
 @dataclass(frozen=True)
 class Reading:
-    """How the pictures of a data set are read. `read_mask` is a function at module level, for other processes.
+    """How the pictures of a data set are read, for `prepare_from`.
+
+    Attributes:
+        image_kinds: formats of images by Pillow's names, such as "PNG", "JPEG", "TIFF".
+        mask_kinds: formats of masks.
+        read_mask: turns Pillow's picture of a mask into labels. It is a function at module level, because other
+            processes import it. It raises `BadPicture` for a mask that cannot be used.
+        rules: what is done to "image" and "mask", in words. They are in the manifest and hashed into every run key.
+        expected: what masks hold, for the message where all of them show the same single label.
+        remedy: what to do then.
+        shrink: whether images of a whole multiple of the prepared size are shrunk to it, or refused.
+        fit: how images of any size come to the prepared size: "keep", "tile" or "resize". If None, only that size and,
+            with `shrink`, its multiples are taken.
+        value_range: of images of more than 8 bits, which values become 0 and 255; None refuses such images.
+        bands: numbers from 1 of the bands that are read as red, green and blue; None: as declared, or the first three.
+        extra_files: more files of the prepared folder: text by name.
 
     Examples:
         >>> from data_prep import Reading, binary_mask
@@ -31,14 +46,14 @@ class Reading:
         False
     """
 
-    image_kinds: tuple[str, ...]  # Pillow's names of the formats
+    image_kinds: tuple[str, ...]
     mask_kinds: tuple[str, ...]
     read_mask: Callable[[Image.Image], Mask]
-    rules: DeclaredRules  # on image and mask, for the manifest and every run key
-    expected: str  # what masks hold, for the message where all of them show one and the same label
+    rules: DeclaredRules
+    expected: str
     remedy: str
-    shrink: bool = False  # whether images of a whole multiple of the prepared size are shrunk, or refused
-    fit: FitMode | None = None  # where images may have any size: how they come to that one, see `resize_or_tile`
-    value_range: ValueRange | None = None  # of images of more than 8 bits, what becomes 0 and 255
-    bands: tuple[int, ...] | None = None  # of images, read as red, green and blue; None: as declared, or the first
-    extra_files: Mapping[str, str] = field(default_factory=dict)  # of the prepared folder: name and text
+    shrink: bool = False
+    fit: FitMode | None = None
+    value_range: ValueRange | None = None
+    bands: tuple[int, ...] | None = None
+    extra_files: Mapping[str, str] = field(default_factory=dict)

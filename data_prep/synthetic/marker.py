@@ -12,9 +12,10 @@ MARKER = "SYNTHETIC.txt"
 
 
 def mark_synthetic(folder: Path, title: str) -> None:
-    """Write the marker of scenes in the layout of the data set called `title`.
+    """Write `SYNTHETIC.txt`, the marker of invented scenes in the layout of the data set called `title`.
 
-    `prepare` refuses a folder with the marker where published data are expected.
+    `Dataset.synthesize` calls it. `prepare_from` refuses a source with the marker anywhere in it as origin "source".
+    The folder is made if it is missing.
 
     Examples:
         >>> from pathlib import Path

@@ -46,7 +46,14 @@ class Units:
 
 @dataclass(frozen=True)
 class Interval:
-    """The 95 % interval of a score and the units it rests on; NaN without one, and `why`.
+    """The 95 % interval of a score over its test units, as `count_interval` and `dice_interval` return it.
+
+    Attributes:
+        low: lower limit in 0..1; NaN if there is no interval.
+        high: upper limit in 0..1; NaN if there is no interval.
+        units: what it rests on, images or scenes with something to score, in words: "934 test images".
+        scenes: whether a unit is a scene of several images.
+        why: why there is no interval; empty if there is one.
 
     Examples:
         >>> import numpy as np
@@ -59,7 +66,7 @@ class Interval:
 
     low: float
     high: float
-    units: str  # "934 test images"
+    units: str
     scenes: bool
     why: str
 
@@ -113,9 +120,16 @@ def lacking(estimate: Jackknife, units: Units, fewest: int, wanted: str) -> str:
 
 
 def dice_interval(test: CountedTest) -> Interval:
-    """Return the 95 % interval of the Dice of a finished run or of scored predictions, over its test units.
+    """Return the 95 % interval of the Dice of a finished run, by the jackknife over its test scenes or images.
 
-    Units are scenes where they are recorded, otherwise images.
+    Scenes are taken if the run recorded them, otherwise images. The Dice is that of `test.scores`. The interval covers
+    which images were tested, not the luck of split and training.
+
+    Args:
+        test: a `benchmarks.Result`, such as `outcome.result`. For masks of other origin see `count_interval`.
+
+    Returns:
+        The interval; NaN with the reason in `why` if units are fewer than 20, too unequal or all alike.
 
     Examples:
         The run of docs/python.md has too few test images for an interval:
@@ -131,16 +145,19 @@ def dice_interval(test: CountedTest) -> Interval:
 
 
 def count_interval(counts: Counts, scenes: Sequence[str] | None = None) -> Interval:
-    """Return the 95 % interval of the mean Dice of counts, by the jackknife over images or scenes.
+    """Return the 95 % interval of the Dice of counts, by the jackknife over images or scenes.
+
+    The Dice is pooled over the images and averaged over the classes in truth or prediction, as `benchmarks.scores`
+    computes it. It is no mean over images.
 
     Source: Efron and Tibshirani, "An Introduction to the Bootstrap" (1993), chapter 11; see docs/numbers.md.
 
     Args:
         counts: of every image, as `benchmarks.count_masks` gives them.
-        scenes: the scene of each image, for tiles of one scene err alike; every image by itself if None.
+        scenes: the scene of each image, because tiles of one scene err alike; every image by itself if None.
 
     Returns:
-        Lower and upper limit in 0..1; NaN with the reason in `why` where units are too few, too unequal or all alike.
+        The interval, limits in 0..1; NaN with the reason in `why` if units are fewer than 20, too unequal or all alike.
 
     Raises:
         ValueError: There are not as many scenes as images.

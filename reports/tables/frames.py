@@ -43,16 +43,25 @@ Dice at the source's own resolution, the share of all pixels that are right, and
 
 @dataclass(frozen=True, eq=False)
 class TableFrame:
-    """One table under one setting.
+    """One `table` under one `setting`, with the `results` behind it and the `notes` below it; see `read_table`.
 
-    `rows` has one line per table row. Its columns are the label columns; `<score>`, `<score>_paper` and
-    `<score>_difference` (ours minus the paper) for each score; and the extras. Then come `replicates`, `runs` (in words
-    where a replicate has no result), `keys`, `scored` and `state`. Below them stand scored predictions, without a run:
-    `scored` is the key of their file. For each of `interval_columns` (Dice, or Dice of each class) there are also
-    `<score>_low` and `<score>_high` (95 % interval over test units). `<score>_spread` is the standard deviation over
-    replicates. `<score>_p` is of no difference from the row `reference`, adjusted. `runs` has one line per result, with
-    its labels, `key`, `split_seed`, `seed`, `collapsed` and every score. NaN is "no number". `unranked` says why no row
-    of ours may be called best, `untested` why none is tested against the reference. Both are empty where it is done.
+    The columns of `rows`, of which scores are in 0..1 and NaN is "no number":
+
+    - the headings of the paper's labels, such as "Method";
+    - `<score>`, `<score>_paper` and `<score>_difference` (ours minus the paper) for each of `table.scores`;
+    - those of `extras`: `native_dice`, `overall_accuracy`, `total_m` and `trainable_m`, parameters in millions;
+    - `<score>_low` and `<score>_high`, the 95 % interval over test units, of `interval_columns`: Dice, or each class;
+    - `<score>_spread`, the standard deviation over replicates; `<score>_p` of no difference from `reference`, adjusted;
+    - `replicates`, their number; `runs`, in words if some have no result; `keys` of their results;
+    - `state`: "done", "not run", "collapsed", "diverged", "failed" or "scored";
+    - `scored`: the key of predictions without a run, which stand below the others; otherwise empty.
+
+    Attributes:
+        source: "own", or "published" for results that come with this version.
+        runs: a line for each result: labels, `key`, `split_seed`, `seed`, `collapsed` and every score.
+        reference: the row that the others are tested against; empty if there is none.
+        unranked: why no row of ours may be called best; `untested`, why none is tested. Empty if it is done.
+        failed: runs without a result.
 
     Examples:
         Table 5 with the run of docs/python.md:
@@ -77,7 +86,7 @@ class TableFrame:
     untested: str
     notes: tuple[str, ...]
     results: tuple[Result, ...]
-    failed: tuple[FailedRun, ...] = ()  # runs without a result
+    failed: tuple[FailedRun, ...] = ()
 
     @property
     def title(self) -> str:
@@ -106,7 +115,7 @@ class TableFrame:
 
     @property
     def dataset(self) -> str:
-        """Name of the data set that the results are on."""
+        """Return the name of the data set that the results are on."""
         return self.setting.dataset or self.table.dataset
 
 

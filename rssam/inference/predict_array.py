@@ -50,12 +50,15 @@ def predict_array(
     which predicts ready tiles only.
 
     Args:
-        net: a network that keeps the contract of `Model`. It is moved to `device` and put in evaluation mode.
+        net: a network that keeps the contract of `Model`. It is moved to `device`, put in evaluation mode, and stays
+            so.
         task: what the network was built for; a tile has `task.image_size`.
-        pixels: red, green and blue, uint8 [H, W, 3] in 0..255. Smaller images than a tile are reflected at the border.
+        pixels: red, green and blue, uint8 [H, W, 3] in 0..255. Stretch more bits as the training images were, see
+            `benchmarks.TrainedNetwork`. Smaller images than a tile are reflected at the border.
         overlap: pixels that neighbouring tiles share, raised so that tiles stand a multiple of 32 pixels apart; half a
             tile if None.
-        symmetries: "none", or the mean over 4 "flips", or over "all" 8 symmetries of each tile.
+        symmetries: "none", or the mean over 4 "flips", or over "all" 8 turns and flips of each tile. They take 4 and 8
+            times as long.
         device: where the network runs, such as "cuda".
         half: `torch.bfloat16` or `torch.float16` for autocast; None computes in float32.
         batch: tiles at once.

@@ -101,9 +101,14 @@ def probabilities(logits: Tensor) -> Tensor:
 
 
 def labels_of(values: NDArray[np.float32], valid: NDArray[np.bool_] | None = None) -> NDArray[np.uint8]:
-    """Turn probabilities [C, H, W] into labels uint8 [H, W]; 255 where `valid` [H, W] says that there is no data.
+    """Turn probabilities [C, H, W] into labels uint8 [H, W].
 
-    One channel gives 1 above a half, as everywhere in this suite; of several channels the largest is taken.
+    One channel gives 1 above a half, otherwise 0. Several give the number of the largest channel, of equal ones the
+    first. NaN is not refused: as the only channel it gives 0.
+
+    Args:
+        values: probabilities, as `predict_array` returns them.
+        valid: bool [H, W], False where there is no data: these pixels become 255. All have data if None.
 
     Examples:
         >>> import numpy as np
@@ -112,6 +117,8 @@ def labels_of(values: NDArray[np.float32], valid: NDArray[np.bool_] | None = Non
         array([[0, 0, 1]], dtype=uint8)
         >>> labels_of(np.array([[[0.2]], [[0.5]], [[0.3]]], np.float32))
         array([[1]], dtype=uint8)
+        >>> labels_of(np.array([[[0.2, 0.9]]], np.float32), valid=np.array([[False, True]]))
+        array([[255,   1]], dtype=uint8)
     """
     foreground_or_class = values[0] > 0.5 if len(values) == 1 else values.argmax(axis=0)
     labels: NDArray[np.uint8] = foreground_or_class.astype(np.uint8)

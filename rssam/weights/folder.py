@@ -45,10 +45,14 @@ class WeightsOfEarlierVersion(WeightsDamaged):
 
 @dataclass(frozen=True)
 class WeightsFolder:
-    """The folder of prepared checkpoints: one safetensors file a name, written by `prepare weights`.
+    """The folder of prepared checkpoints: one safetensors file a name, written by `rssam-bench prepare weights`.
 
-    `Model.build` takes one. Its methods raise WeightsNotFound, naming the command that prepares a missing checkpoint,
-    and WeightsDamaged.
+    `Model.build` takes one. A home has its own: `WeightsFolder(open_home().weights)`. Names are those of
+    `Model.weights_needed`, and any other raises KeyError. All methods except `path` raise UserError if the checkpoint
+    is missing or damaged, naming the command that prepares it.
+
+    Attributes:
+        root: the folder, which need not exist.
 
     Examples:
         >>> from pathlib import Path
@@ -63,7 +67,7 @@ class WeightsFolder:
     root: Path
 
     def path(self, name: str) -> Path:
-        """Return the path of the checkpoint `name` once it is prepared."""
+        """Return where the checkpoint `name` lies once it is prepared; nothing is read."""
         return self.root / WEIGHTS[name].file
 
     def path_of(self, name: str) -> Path:
@@ -71,7 +75,7 @@ class WeightsFolder:
 
         It is read once a session, and again if size, time or inode change. Raises WeightsNotFound with the command that
         prepares it. Raises WeightsDamaged if it is not as it was prepared, or was prepared from a file that is of no
-        use.
+        use. Both are UserErrors.
         """
         path = self._prepared(name)
         stat = path.stat()

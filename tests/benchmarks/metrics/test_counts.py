@@ -200,6 +200,14 @@ def test_the_average_must_fit_the_counts():
         scores(counted(truths, predictions, 6, binary=False), "foreground")
 
 
+def test_an_unknown_average_is_refused():
+    """Under "macro" the mean precision left out a class never predicted: 0.5 where "classes" gives 0.25."""
+    counts = counted([np.array([[0, 1]])], [np.array([[0, 0]])], 3, binary=False)
+    assert scores(counts, "classes").precision == pytest.approx(0.25)
+    with pytest.raises(ValueError, match="expected the average foreground or classes, found 'macro'"):
+        scores(counts, "macro")
+
+
 def test_constant_answer_is_everything_foreground():
     truths, _ = random_masks(2)
     ones = [np.ones_like(truth) for truth in truths]
