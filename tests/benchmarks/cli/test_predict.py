@@ -173,7 +173,7 @@ def predict_to_the_end(home, log, *arguments):
 def test_a_signal_costs_no_finished_row(tmp_path, home, number):
     """The same command goes on behind the rows that were noted, to the bytes of a prediction without an end."""
     session, key = home
-    picture(tmp_path / "scene.png", size=(2000, 100))
+    picture(tmp_path / "scene.png", size=(1000, 100))
     arguments = (tmp_path / "scene.png", "--run", key, "--device", "cpu", "--out")
     calm, out, log = tmp_path / "calm.tif", tmp_path / "map.tif", tmp_path / "log"
     assert call(session, *arguments, calm).exit_code == 0
@@ -187,7 +187,7 @@ def test_a_signal_costs_no_finished_row(tmp_path, home, number):
     os.kill(child.pid, number)
     child.join(60)
     rows = json.loads(note.read_text())["rows"]
-    assert 0 < rows < 2000
+    assert 0 < rows < 1000
     assert not out.exists()
     if number == signal.SIGKILL:
         assert child.exitcode == -number
@@ -196,6 +196,6 @@ def test_a_signal_costs_no_finished_row(tmp_path, home, number):
         assert "its finished rows are kept, run the same command again to go on" in log.read_text()
     assert "Traceback" not in log.read_text()
     assert outcome_of(predict_to_the_end, session.home, log, *arguments, out) == 0
-    assert f"goes on after {rows} of 2000 finished rows" in log.read_text()
+    assert f"goes on after {rows} of 1000 finished rows" in log.read_text()
     assert out.read_bytes() == calm.read_bytes()
     assert not note.parent.exists()

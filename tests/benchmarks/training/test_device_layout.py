@@ -216,13 +216,13 @@ SYSTEMS = {
 
 @pytest.mark.parametrize(("system", "group"), [("without batch norm", 1), ("with batch norm", 2)])
 def test_two_devices_train_as_one(tmp_path, system, group):
-    """Up to the order of float sums: with SGD, each tensor to 2e-5 of its largest value after 12 steps.
+    """Up to the order of float sums: with SGD, each tensor to 2e-5 of its largest value after six steps.
 
     Adam divides a gradient by its own size, which makes much of the last digits where it is all but zero; so SGD. Of
     23 groups the last step has three, unevenly shared; of 11 it has one and leaves the second device without. Batch
     norm sees whole groups, and its running statistics are merged: left to each device, they were off by their own size.
     """
-    recipe = dataclasses.replace(RECIPE, group=group, optimizer="sgd", rates=(0.05,), weight_decay=1e-3)
+    recipe = dataclasses.replace(RECIPE, epochs=group, group=group, optimizer="sgd", rates=(0.05,), weight_decay=1e-3)
     run = tiny_run(SYSTEMS[system], recipe)
     alone, shared = prepared_home(tmp_path / "alone"), prepared_home(tmp_path / "shared")
     execute(resolve_all([run], alone)[0], alone)

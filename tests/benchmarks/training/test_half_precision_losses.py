@@ -65,7 +65,11 @@ def losses(model, precision):
     return torch.tensor(found), scale.take_left_out()
 
 
-@pytest.mark.parametrize("system", SYSTEMS)
+BESIDES = ("manet", "unetformer")
+"""Further networks of convolutions, whose losses differ least: only among the slow tests."""
+
+
+@pytest.mark.parametrize("system", [pytest.param(n, marks=pytest.mark.slow if n in BESIDES else ()) for n in SYSTEMS])
 def test_losses_are_those_of_fp32(system):
     exact, _ = losses(SYSTEMS[system], "32-true")
     assert exact[-1] < exact[0]
