@@ -15,6 +15,7 @@ from benchmarks.cli.options import (
     Json,
     OwnModel,
     finished_run,
+    note,
     print_json,
     root,
     run_option,
@@ -50,6 +51,7 @@ def export(
 
     run = finished_run(run)
     trained = load_run(root.home, run, None if model is None else find_model(model))
+    note(trained.warning)
     written: dict[str, Any] = {"key": run}
     if out is not None:
         from reports.model_card import write_with_card

@@ -93,6 +93,7 @@ def predict(
         )
         failed.add(image)
 
+    note(trained.warning)
     if named is None and trained.bands is not None:
         read = ",".join(map(str, trained.bands))
         note(f"the network was trained on bands {read} as red, green and blue, and so are these read (--bands)")

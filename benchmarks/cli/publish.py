@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from benchmarks.cli.options import Json, items_argument, print_json, root, screen, warnings
+from rssam.amounts import counted
 
 
 def publish(
@@ -28,8 +29,8 @@ def publish(
     for note in bundle.notes:
         warnings.print(note)
     screen.print(
-        f"wrote {bundle.path.resolve()}: {bundle.results} results, {bundle.submissions} scores, {bundle.splits} splits"
-        f"; check it with: rssam-bench verify {bundle.path}"
+        f"wrote {bundle.path.resolve()}: {counted(bundle.results, 'result')}, {counted(bundle.submissions, 'score')}, "
+        f"{counted(bundle.splits, 'split')}; check it with: rssam-bench verify {bundle.path}"
     )
 
 
@@ -41,9 +42,9 @@ def verify(
     from reports.bundle.verify import check
 
     checked = check(source)
-    counted = (
-        f"{checked.results} results, {checked.submissions} scores, {checked.splits} splits, "
-        f"{checked.images} image counts"
+    amounts = (
+        f"{counted(checked.results, 'result')}, {counted(checked.submissions, 'score')}, "
+        f"{counted(checked.splits, 'split')}, {counted(checked.images, 'image count')}"
     )
     if as_json:
         print_json({
@@ -55,8 +56,7 @@ def verify(
             screen.print(f"- {problem}")
         for sentence in checked.uses:
             screen.print(sentence, markup=False)
-        count = len(checked.problems)
-        verdict = f"{count} problem{'s' if count > 1 else ''}" if count else "no problem found"
-        screen.print(f"{source}: {verdict} ({counted})")
+        verdict = counted(len(checked.problems), "problem") if checked.problems else "no problem found"
+        screen.print(f"{source}: {verdict} ({amounts})")
     if checked.problems:
         raise typer.Exit(1)

@@ -137,7 +137,19 @@ def load_adapter(path: Path, weights: WeightsFolder, given: Model | None = None)
     start = {name: checkpoint["sha256"] for name, checkpoint in description["start"].items()}
     precision, dataset = description["identity"]["precision"], description["identity"]["dataset"]["name"]
     bands, value_range = recorded_bands(description["data"]), recorded_range(description["data"])
-    return TrainedNetwork(net.eval(), model, task, precision, description["key"], dataset, start, bands, value_range)
+    collapsed = is_collapsed(description["result"])
+    return TrainedNetwork(
+        net.eval(), model, task, precision, description["key"], dataset, start, bands, value_range, collapsed
+    )
+
+
+def is_collapsed(result: Any) -> bool:
+    """Return whether an adapter says of its test that Dice is NaN, or not above that of a constant answer."""
+    try:
+        dice, constant = result["scores"]["dice"], result["constant_dice"]
+        return constant is not None and (dice is None or not dice > constant)
+    except (LookupError, TypeError):
+        return False  # it is for people to read, and so of no kind
 
 
 def load_network(

@@ -47,6 +47,7 @@ class TrainedNetwork:
         bands: numbers from 1 of the bands that the training images were read by, if they were named.
         value_range: the values that became 0 and 255 in the training images; None for images of 8 bits. Its method
             `to_bytes` stretches pixels [3, H, W] likewise.
+        collapsed: whether its Dice on the test images was not above that of a constant answer.
 
     Examples:
         The network of docs/python.md, on an image float [1, 3, H, W] in 0..1:
@@ -68,6 +69,14 @@ class TrainedNetwork:
     start: Mapping[str, str]
     bands: tuple[int, int, int] | None = None
     value_range: ValueRange | None = None
+    collapsed: bool = False
+
+    @property
+    def warning(self) -> str | None:
+        """Return what whoever uses the network must know; None if there is nothing."""
+        if not self.collapsed:
+            return None
+        return f"{self.key} is collapsed: on its test images its Dice was not above that of a constant answer"
 
 
 def declared_model(identity: Mapping[str, Any], given: Model | None = None, noted: object = None) -> Model:
@@ -124,7 +133,7 @@ def load_run(home: Path, key: str, given: Model | None = None) -> TrainedNetwork
     identity = result.identity
     return TrainedNetwork(
         net.eval(), model, task, identity["precision"], key, identity["dataset"]["name"], start,
-        recorded_bands(result.data), recorded_range(result.data),
+        recorded_bands(result.data), recorded_range(result.data), result.collapsed,
     )  # fmt: skip
 
 

@@ -13,6 +13,7 @@ from benchmarks.results.result import Result
 from reports.select.comparable import ResultGroup, comparable_groups
 from reports.select.not_comparable import group_reasons
 from reports.select.results import Collection, ResultSource
+from rssam.amounts import counted
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,7 +52,7 @@ def _chosen(groups_of: Mapping[str, Sequence[ResultGroup]]) -> ChosenGroups:
             first: Result | FailedRun = group.results[0] if group.results else group.failed[0]
             facts = [first.data_description, first.identity["precision"]]
             lost = len(group.failed)
-            runs = f"{len(group.results)} results{f' and {lost} runs without one' if lost else ''}"
+            runs = counted(len(group.results), "result") + (f" and {counted(lost, 'run')} without one" if lost else "")
             passed_over.append(
                 f"{runs} on {dataset} with other data or precision ({', '.join(fact for fact in facts if fact)})"
             )

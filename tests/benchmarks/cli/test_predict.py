@@ -21,6 +21,7 @@ from benchmarks.export import predict as prediction
 from benchmarks.export.load_run import load_run
 from benchmarks.export.predict import network_of, outputs_for
 from benchmarks.metrics.confusion import predicted_labels
+from benchmarks.results.result import Result
 from rssam.errors import UserError
 from tests.benchmarks.prepared import LORA, make_session, tiny_run
 from tests.benchmarks.processes import FORKSERVER, command, outcome_of
@@ -68,6 +69,17 @@ def test_a_run_predicts_files_as_it_was_tested(tmp_path, home):
     turned = call(session, images[0], "--run", key, "--out", out, "--overwrite", "--tta", "all", "--overlap", 0)
     assert turned.exit_code == 0
     assert "1.png: background" in turned.stdout
+
+
+def test_a_collapsed_run_is_said(tmp_path, home, monkeypatch):
+    """Its map was empty, without a word: "background 100.0%, road 0.0%"."""
+    session, key = home
+    picture(tmp_path / "scene.png")
+    for collapsed in (False, True):
+        monkeypatch.setattr(Result, "collapsed", collapsed)
+        done = call(session, tmp_path / "scene.png", "--run", key, "--out", tmp_path / f"{collapsed}.tif")
+        assert done.exit_code == 0, done.output
+        assert (f"note: {key} is collapsed: on its test images its Dice" in done.stderr) == collapsed
 
 
 def test_bf16_on_a_cpu_is_for_the_asking(tmp_path, home, monkeypatch):

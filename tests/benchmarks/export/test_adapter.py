@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 
 from baselines.rsam_seg import RsamSeg
 from baselines.sam_lora import SamLora
-from benchmarks.export.adapter import ENTRY, AdapterUnusable, load_adapter, write_adapter
+from benchmarks.export.adapter import ENTRY, AdapterUnusable, is_collapsed, load_adapter, write_adapter
 from benchmarks.export.load_run import TrainedNetwork, load_run, recorded_range
 from benchmarks.protocol.run import resolve_run
 from benchmarks.tensors import content_digest, trained_state
@@ -251,3 +251,18 @@ def test_full_size_with_vit_b(model, most, tmp_path):
     found = load_adapter(path, folder)
     assert torch.equal(logits(found.net, (512, 512)), logits(trained.net, (512, 512)))
     print(f"{model.name}: {path.stat().st_size / 1e6:.2f} MB")
+
+
+@pytest.mark.parametrize(
+    ("said", "collapsed"),
+    [
+        ({"scores": {"dice": 0.1}, "constant_dice": 0.1}, True),
+        ({"scores": {"dice": None}, "constant_dice": 0.1}, True),
+        ({"scores": {"dice": 0.2}, "constant_dice": 0.1}, False),
+        ({"scores": {"dice": "high"}, "constant_dice": 0.1}, False),
+        ({"scores": 1}, False),
+        ([], False),
+    ],
+)
+def test_an_adapter_says_whether_it_is_collapsed(said, collapsed):
+    assert is_collapsed(said) == collapsed

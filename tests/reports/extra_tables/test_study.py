@@ -161,9 +161,7 @@ def test_results_of_another_precision_are_said_and_not_averaged_in(tmp_path):
     put(tmp_path, *replicates(FROZEN, [0.7, 0.7]), *in_fp32([of_row(FROZEN, 0.9, 2)]))
     (table, _) = section(tmp_path).tables
     assert row_of(table, FROZEN)["Dice, DeepGlobe"].startswith("0.700")
-    assert any(
-        note.startswith("Not shown: 1 results on deepglobe with other data or precision") for note in table.notes
-    )
+    assert any(note.startswith("Not shown: 1 result on deepglobe with other data or precision") for note in table.notes)
 
 
 def test_the_asked_setting_alone(tmp_path):
