@@ -20,7 +20,7 @@ from reports.select.row_name import row_name
 from reports.select.settings import PAPER_SETTING, command
 from reports.tables.class_means import class_mean_notes
 from reports.tables.mixed_software import mixed_software
-from reports.tables.recipe_text import describe_recipe, describe_replicate
+from reports.tables.recipe_text import describe_recipe, describe_replicates
 from reports.tables.rs_sam_note import rs_sam_note
 from reports.tables.train_neighbours import describe_neighbours, neighbours
 from reports.tables.without_result import diverged_rates, without_result
@@ -272,7 +272,7 @@ def _replicates(group: ResultGroup) -> str:
     """Return the replicates that rows rest on, by row where they differ."""
     rows_by_replicates: dict[str, list[str]] = defaultdict(list)
     for row in group.filled:
-        replicates = join_words([describe_replicate(result, " with ") for result in row.results])
+        replicates = describe_replicates(row.results)
         rows_by_replicates[replicates].append(row_name(group, row))
     counts = {len(row.results) for row in group.filled}
     meaning = "" if counts == {1} else " Numbers are means over a row's replicates."

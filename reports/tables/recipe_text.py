@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from benchmarks.protocol.recipe import Recipe
 from benchmarks.results.failed_run import FailedRun
 from benchmarks.results.result import Result
-from reports.formatting import plural
+from reports.formatting import join_words, plural
 
 OPTIMIZERS = {"adamw": "AdamW", "sgd": "SGD"}
 
@@ -34,6 +36,15 @@ def describe_recipe(recipe: Recipe) -> str:
 def describe_replicate(result: Result | FailedRun, joint: str = ", ") -> str:
     """Return the seeds of a replicate in words."""
     return f"split seed {result.identity['split_seed']}{joint}seed {result.identity['seed']}"
+
+
+def describe_replicates(results: Sequence[Result]) -> str:
+    """Return the seeds of several replicates in words, in one span where both seeds count on together."""
+    pairs = [(result.identity["split_seed"], result.identity["seed"]) for result in results]
+    first, last = pairs[0][0], pairs[-1][0]
+    if len(pairs) > 2 and pairs == [(seed, seed) for seed in range(first, last + 1)]:
+        return f"split seeds {first} to {last}, each with the seed of the same number"
+    return join_words([describe_replicate(result, " with ") for result in results])
 
 
 def _crops(recipe: Recipe) -> str:

@@ -180,8 +180,8 @@ WORDS = {
     "five_replicates": Words(
         notes=(
             "± is the standard deviation over replicates, which holds the luck of split and training.",
-            "Replicates: split seed 0 with seed 0, split seed 1 with seed 1, split seed 2 with seed 2, split seed 3 "
-            "with seed 3 and split seed 4 with seed 4. Numbers are means over a row's replicates.",
+            "Replicates: split seeds 0 to 4, each with the seed of the same number. Numbers are means over a row's "
+            "replicates.",
         ),
         markdown=(
             "| no | no | no | 0.690 ± 0.001 | 0.703 | -0.013 | 0.527 | 0.542 | -0.015 | 5 |",
