@@ -22,7 +22,7 @@ from benchmarks.signals import Stop, handle_signals
 from data_prep import DataError, find_dataset, load_manifest, open_prepared, prepare_folders
 from data_prep.datasets.folder_options import ClassMap
 from data_prep.registry import register_home
-from reports import count_interval, read_results, read_table
+from reports import count_interval, read_results, read_table, write_report
 from rssam import UserError
 from tests.benchmarks.prepared import make_session, write_prepared
 from tests.conftest import REPOSITORY
@@ -112,6 +112,20 @@ def test_a_data_set_of_a_home_is_known_once_the_home_is_open(folder, tmp_path):
     (tmp_path / "data" / "bad" / "dataset.json").write_text("{")
     with pytest.warns(UserWarning, match=r"dataset\.json is damaged"):
         open_home(tmp_path)
+
+
+def test_a_report_knows_the_data_sets_of_its_home(folder, tmp_path):
+    """In a process that had not opened the home, `filled` was () and table5.csv had no result: 0 of 5 rows.
+
+    CSV and LaTeX did not say so, as they do not say what else is left out.
+    """
+    register_home(tmp_path / "nowhere")
+    written = write_report(["table5"], ["csv"], str(tmp_path), "example")
+    assert (written.filled[0], written.notes) == ("table5 1 of 5 rows", ())
+    (tmp_path / "results").mkdir()
+    (tmp_path / "results" / "torn.json").write_text("{")
+    (note,) = write_report(["table5"], ["tex"], tmp_path, Home(tmp_path)).notes
+    assert note.startswith("Left out: torn.json")
 
 
 def test_a_manifest_of_another_data_set_is_refused(tmp_path):
