@@ -235,6 +235,27 @@ def test_masks_that_cannot_be_counted(truth, prediction, words):
         count_masks([truth], [prediction])
 
 
+def test_masks_of_0_and_255_are_no_ignored_foreground():
+    """Such truths gave no true positive, 0 of 6: all of the foreground was ignored, without a word."""
+    truth = np.array([[0, 255, 255], [0, 0, 255]])
+    empty, prediction = np.zeros((2, 3), int), truth // 255
+    with pytest.raises(ValueError, match=r"found 255 and no 1: divide them by 255 .* or pass ignore=255"):
+        count_masks([truth, empty, truth], [prediction, empty, prediction])
+    assert count_masks([truth // 255] * 2, [prediction] * 2).tp.sum() == 6
+    # Background and ignored pixels alone: beside an image with the class, or where the caller says so.
+    assert count_masks([truth, prediction], [empty, prediction]).tp[:, 0].tolist() == [0, 3]
+    counts = count_masks([truth], [np.ones((2, 3), int)], ignore=255)
+    assert (counts.tp.sum(), counts.fp.sum(), counts.fn.sum(), counts.tn.sum()) == (0, 3, 0, 0)
+
+
+def test_another_label_can_be_the_ignored_one():
+    truth, prediction = np.array([[0, 1, 9, 9]]), np.array([[1, 1, 1, 0]])
+    counts = count_masks([truth], [prediction], ignore=9)
+    assert (counts.tp.sum(), counts.fp.sum(), counts.fn.sum(), counts.tn.sum()) == (1, 1, 0, 0)
+    with pytest.raises(ValueError, match="image 0: expected labels 0 to 1, found also 255"):
+        count_masks([np.where(truth == 9, 255, truth)], [prediction], ignore=9)
+
+
 def test_scenes_are_the_units_of_an_interval():
     """Tiles of one scene err alike: as images they would give an interval that is too narrow."""
     mask = np.ones((2, 2), int)
