@@ -160,6 +160,26 @@ def test_a_fine_tuned_system_is_the_row_of_the_command(folder):
     assert (outcome.status, outcome.key) == ("cached", resolved.key)
 
 
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"split": "zzz"}, "unknown split rule 'zzz': choose from random, blocked"),  # trained on the split of "random"
+        ({"init": "zzz", "system": "unet"}, "unknown init 'zzz': choose from sam, scratch"),  # trained from ImageNet's
+        ({"encoder": "vit_b", "system": "unet"}, "unet has no SAM encoder that --encoder vit_b could"),  # trained UNet
+    ],
+)
+def test_an_option_is_never_dropped(folder, options, words):
+    """These came back "cached" or were trained, as if the option had not been given."""
+    with pytest.raises(UserError, match=words):
+        fine_tune("roads", profile="demo", home="example", progress=False, **options)
+
+
+def test_something_must_be_asked_for(tmp_path):
+    """`reproduce()` returned [], as if all was done; the command says that ITEM is missing."""
+    with pytest.raises(UserError, match=r"expected an item, found none: choose from table1, .*fig7, claims, .* all"):
+        reproduce(home=tmp_path)
+
+
 @pytest.fixture
 def quick(monkeypatch):
     """The smoke profile on few small crops."""

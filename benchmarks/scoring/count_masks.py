@@ -66,5 +66,7 @@ def count_masks(
         if unknown := sorted(value for value in found if value not in range(largest + 1)):
             raise ValueError(f"image {number}: expected labels 0 to {largest}, found also {unknown[0]}")
         known = np.where(truth == ignored, IGNORE, truth).astype(np.uint8)
-        confusions.append(confusion_matrix(torch.from_numpy(known), torch.from_numpy(prediction.astype(np.uint8)), task))
+        confusions.append(
+            confusion_matrix(torch.from_numpy(known), torch.from_numpy(prediction.astype(np.uint8)), task)
+        )
     return counts_of(confusions, task)
