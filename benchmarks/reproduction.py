@@ -192,7 +192,8 @@ def fine_tune(
 
     Raises:
         UserError: A name does not exist, and the message lists the choices. Or data set or checkpoint is not prepared
-            in this home, and the message has the command. Or the system has no SAM encoder that `encoder` could replace.
+            in this home, and the message has the command. Or the system has no SAM encoder to
+            replace.
         RunFailed: The run ended without a result.
         KeyboardInterrupt: Ctrl-C; what was done is saved.
 

@@ -204,8 +204,5 @@ def require_encoder_taken(models: Sequence[Model], setting: Setting) -> None:
     """Raise UnknownName for a SAM encoder that would change none of these systems; small encoders change every one."""
     if setting.encoder in (None, *SMALL_ENCODERS) or any("encoder" in cli_options(model) for model in models):
         return
-    names = " and ".join(model.name for model in models)
-    raise UnknownName(
-        f"{names} {'have' if len(models) > 1 else 'has'} no SAM encoder that --encoder {setting.encoder} could replace: "
-        "leave it out"
-    )
+    having = f"{' and '.join(model.name for model in models)} {'have' if len(models) > 1 else 'has'}"
+    raise UnknownName(f"{having} no SAM encoder that --encoder {setting.encoder} could replace: leave it out")

@@ -70,8 +70,8 @@ class WeightsFolder:
         """Return where the checkpoint `name` lies once it is prepared; nothing is read. Raises UnknownName."""
         if name not in WEIGHTS:
             raise UnknownName(
-                f"unknown checkpoint {name!r}: choose from {', '.join(WEIGHTS)}. A system of your own opens any other "
-                "file by its path"
+                f"unknown checkpoint {name!r}: choose from {', '.join(WEIGHTS)}; for a file of your own declare its "
+                "path as a field of your system"
             )
         return self.root / WEIGHTS[name].file
 
