@@ -8,6 +8,7 @@ import inspect
 import os
 import re
 import threading
+from functools import partial
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from benchmarks.execution.plan import plan, resolve_all
 from benchmarks.execution.session import Session
 from benchmarks.protocol.recipe import PROFILES
 from benchmarks.protocol.targets import choose
+from benchmarks.results.store import Store
 from benchmarks.signals import Stop, handle_signals
 from data_prep import DataError, find_dataset, load_manifest, open_prepared, prepare_folders
 from data_prep.datasets.folder_options import ClassMap
@@ -26,6 +28,7 @@ from reports import count_interval, read_results, read_table, write_report
 from rssam import UserError
 from tests.benchmarks.prepared import make_session, write_prepared
 from tests.conftest import REPOSITORY
+from tests.reports.fabricate import fill
 
 DOORS = ("rssam", "data_prep", "benchmarks", "reports")
 NAMES = [f"{door}.{name}" for door in DOORS for name in importlib.import_module(door).__all__]
@@ -126,6 +129,22 @@ def test_a_report_knows_the_data_sets_of_its_home(folder, tmp_path):
     (tmp_path / "results" / "torn.json").write_text("{")
     (note,) = write_report(["table5"], ["tex"], tmp_path, Home(tmp_path)).notes
     assert note.startswith("Left out: torn.json")
+
+
+@pytest.mark.parametrize("read", [read_results, partial(read_table, "table5")])
+def test_what_is_left_out_is_named_by_a_warning(tmp_path, read):
+    """`read_table` gave 5 rows "not run" and no warning: of a damaged file, and of one of an earlier protocol."""
+    damaged, result = fill(tmp_path, [0.70, 0.75])
+    Store(tmp_path).path(damaged.key).write_text("{")
+    Store(tmp_path).path(result.key).unlink()
+    outdated = dataclasses.replace(result, identity={**result.identity, "protocol": 0})
+    Store(tmp_path).put(outdated)
+    with pytest.warns(UserWarning, match=f"{damaged.key}|made under protocol 0") as caught:
+        read(tmp_path)
+    texts = [str(warning.message) for warning in caught]
+    assert [text.partition(" ")[0].rstrip(":") for text in texts] == [f"{damaged.key}.json", outdated.key]
+    assert "made under protocol 0" in texts[1]
+    assert {warning.filename for warning in caught} == {__file__}
 
 
 def test_a_manifest_of_another_data_set_is_refused(tmp_path):
