@@ -184,6 +184,8 @@ def test_a_fine_tuned_system_is_the_row_of_the_command(folder):
     [
         ({"split": "zzz"}, "unknown split rule 'zzz': choose from random, blocked"),  # trained on the split of "random"
         ({"init": "zzz", "system": "unet"}, "unknown init 'zzz': choose from sam, scratch"),  # trained from ImageNet's
+        ({"device": "gpu"}, "unknown device 'gpu': choose from auto, cpu, cuda"),  # "auto" was taken
+        ({"precision": "half"}, "unknown precision 'half': choose from auto, bf16, fp16, fp32"),  # KeyError
         ({"encoder": "vit_b", "system": "unet"}, "unet has no SAM encoder that --encoder vit_b could"),  # trained UNet
     ],
 )

@@ -66,6 +66,6 @@ def count_masks(
         if unknown := sorted(value for value in found if value not in range(largest + 1)):
             raise ValueError(f"image {number}: expected labels 0 to {largest}, found also {unknown[0]}")
         known = np.where(truth == ignored, IGNORE, truth)
-        labels = [torch.from_numpy(mask.astype(np.uint8)) for mask in (known, prediction)]
-        confusions.append(confusion_matrix(*labels, task))
+        pair = torch.from_numpy(known.astype(np.uint8)), torch.from_numpy(prediction.astype(np.uint8))
+        confusions.append(confusion_matrix(*pair, task))
     return counts_of(confusions, task)
