@@ -12,7 +12,7 @@ from typing import Any, Literal
 from data_prep.facts import describe_data
 from data_prep.file_names import nfc
 from data_prep.rules import Rules
-from data_prep.splits import SPLITS, Split, SplitRule, assign_splits, joined
+from data_prep.splits import SPLITS, Split, SplitRule, assign_splits, joined, require_rule
 
 MANIFEST_SCHEMA = 2
 
@@ -160,8 +160,9 @@ class Manifest:
     def split_by_stem(self, split_seed: int, rule: SplitRule = "random") -> dict[str, Split]:
         """Return the split of every entry by its stem; a published split is the same for every seed and rule.
 
-        The rule "random" splits image by image, "blocked" keeps scenes whole.
+        The rule "random" splits image by image, "blocked" keeps scenes whole. Any other raises UserError.
         """
+        require_rule(rule)
         if self.official_split:
             return {entry.stem: entry.split for entry in self.entries}
         if rule == "blocked":

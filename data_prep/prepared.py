@@ -62,8 +62,8 @@ class PreparedSet:
         Args:
             name: "train", "val" or "test"; anything else raises KeyError.
             split_seed: each seed gives another split.
-            rule: "random" splits image by image; "blocked" keeps tiles that abut in one part. A published split is the
-                same for every seed and rule.
+            rule: "random" splits image by image; "blocked" keeps tiles that abut in one part; anything else raises
+                UserError. A published split is the same for every seed and rule.
         """
         from data_prep.loading.torch_dataset import PreparedDataset
 
