@@ -52,10 +52,12 @@ class PreparedSet:
         """Return "train", "val" or "test" as a PyTorch data set, in the order of stems. Imports torch.
 
         An item has `name`, `image` uint8 [3, H, W], and `mask` uint8 [H, W] with class labels, 255 where pixels are
-        ignored. A published split is the same for every seed and rule.
+        ignored. A published split is the same for every seed and rule. Raises DataError for the rule "blocked" where
+        whole scenes cannot be split.
         """
         from data_prep.loading.torch_dataset import PreparedDataset
 
+        self.manifest.require_split(split_seed, rule)
         return PreparedDataset(self.folder, self.manifest.splits(split_seed, rule)[name])
 
 

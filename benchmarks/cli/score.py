@@ -70,6 +70,7 @@ def score(
     from benchmarks.scoring.test_images import select_test_images
 
     test_images = select_test_images(root.home, dataset, split_seed, split)
+    note(test_images.split_note)
     with data_progress(warnings) as progress:
         scored = score_folder(root.home, test_images, predictions, row_name, suffix, progress, encoding)
     _show(scored, as_json)
@@ -122,6 +123,7 @@ def _list_images(dataset: str, split_seed: int, split: SplitRule, as_json: bool)
     from benchmarks.scoring.test_images import select_test_images
 
     test_images = select_test_images(root.home, dataset, split_seed, split)
+    note(test_images.split_note)
     paths = [str(test_images.folder / entry.image) for entry in test_images.entries]
     if as_json:
         print_json(paths)

@@ -43,7 +43,13 @@ class _Seen:
 
     def complete(self, record: Record) -> Record:
         """Return a tile's record with what holds for the whole scene."""
-        return replace(record, pixel_digest=self.digest.hexdigest(), no_data=self.no_data, outside=self.outside, no_mask=self.no_mask)
+        return replace(
+            record,
+            pixel_digest=self.digest.hexdigest(),
+            no_data=self.no_data,
+            outside=self.outside,
+            no_mask=self.no_mask,
+        )
 
 
 def cut_pair(job: Job) -> tuple[Record, ...] | Faults:

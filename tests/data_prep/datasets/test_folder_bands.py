@@ -76,7 +76,7 @@ def test_a_named_band_that_is_tagged_alpha_hides_nothing(tmp_path):
 @pytest.mark.parametrize("large", [False, True])
 @pytest.mark.parametrize("kind", [np.uint8, np.uint16])
 def test_infrared_that_is_tagged_alpha_and_not_named_hides_nothing(tmp_path, monkeypatch, large, kind):
-    """`--bands 1,2,3` refused it, "expected an alpha band of 0 and 255 ... drop the band"; 4,1,2 and predict took it."""
+    """`--bands 1,2,3` refused it, "expected an alpha band of 0 and 255"; 4,1,2 and `predict` took it."""
     scene = np.random.default_rng(0).integers(1, 200, (4, SIDE, SIDE)).astype(kind)
     scene[3, 10:20] = 0  # water
     pair(tmp_path / "s", "a", scene, photometric="RGB", alpha="YES")
