@@ -12,14 +12,14 @@ from rich.console import Console
 from benchmarks.console.progress import ProgressBars
 from benchmarks.execution.hardware import DeviceChoice, choose_device, choose_workers
 from benchmarks.execution.observer import Observer, Outcome
-from benchmarks.execution.plan import plan, resolve_all
+from benchmarks.execution.plan import plan, resolve_all, settle_split
 from benchmarks.execution.process_pool import execute_in_processes
 from benchmarks.execution.runner import execute_all
 from benchmarks.execution.session import Session
 from benchmarks.protocol.custom import find_model
 from benchmarks.protocol.recipe import PrecisionChoice
 from benchmarks.protocol.run import ResolvedRun, Run
-from benchmarks.protocol.targets import ITEMS, choose, require_encoder_taken, setting_of
+from benchmarks.protocol.targets import ITEMS, choose, datasets_of, require_encoder_taken, setting_of
 from benchmarks.results.custom_system import changes
 from benchmarks.results.home import Home, open_home
 from benchmarks.signals import handle_signals
@@ -144,8 +144,9 @@ def reproduce(
     folder = open_home(home).root
     own = [find_model(name) for name in models]
     chosen, setting = choose(items, profile, encoder, init, dataset, split, [str(row) for row in rows], own)
+    setting, notes = settle_split(setting, datasets_of(chosen, setting, own), folder)
     runs = plan(chosen, setting, seeds, split_seed, repeats, controls, own)
-    return _execute(runs, folder, device, precision, jobs, progress)
+    return _execute(runs, folder, device, precision, jobs, progress, notes)
 
 
 def fine_tune(
@@ -208,21 +209,29 @@ def fine_tune(
         (1, (1, 1))
     """
     folder = open_home(home).root
-    setting = setting_of(profile, encoder, init, split=split)
+    setting, notes = settle_split(setting_of(profile, encoder, init, split=split), [dataset], folder)
     model = find_model(system) if isinstance(system, str) else system
     require_encoder_taken([model], setting)
     run = setting.run(model, dataset, seed, split_seed)
-    (outcome,) = _execute([run], folder, device, precision, 1, progress)
+    (outcome,) = _execute([run], folder, device, precision, 1, progress, notes)
     if outcome.result is None:
         raise RunFailed(f"{outcome.key}: {outcome.reason}")
     return outcome
 
 
 def _execute(
-    runs: Sequence[Run], home: Path, device: DeviceChoice, precision: PrecisionChoice, jobs: int, progress: bool
+    runs: Sequence[Run],
+    home: Path,
+    device: DeviceChoice,
+    precision: PrecisionChoice,
+    jobs: int,
+    progress: bool,
+    notes: Sequence[str],
 ) -> list[Outcome]:
-    """Execute runs on this machine. Raises KeyboardInterrupt after Ctrl-C."""
+    """Execute runs on this machine, after notes on them. Raises KeyboardInterrupt after Ctrl-C."""
     console = Console(stderr=True, quiet=not progress, highlight=False, markup=False)
+    for text in notes:
+        console.print(f"note: {text}", soft_wrap=True)
     chosen = choose_device(device)
     session = Session(
         home, chosen, ProgressBars(console) if progress else Observer(),

@@ -144,6 +144,12 @@ def systems(item: Item, controls: bool = False, own: Sequence[Model] = ()) -> li
     return [(panel.model, dataset) for dataset in item.datasets for panel in item.panels]
 
 
+def datasets_of(items: Sequence[Item], setting: Setting, own: Sequence[Model] = ()) -> list[str]:
+    """Return the names of the data sets that the items are run on, each once."""
+    names = [dataset for asked in items for _, dataset in systems(under(asked, setting), own=own)]
+    return list(dict.fromkeys(names if setting.dataset is None else [setting.dataset]))
+
+
 def replicates(item: Item, model: Model, dataset: str, repeats: int | None) -> int:
     """Return how many replicates of a system of an item are run.
 
