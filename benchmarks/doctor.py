@@ -13,9 +13,12 @@ from pathlib import Path
 from typing import Literal
 
 from benchmarks.earlier_version import left_by_0_1
+from benchmarks.execution.cost_estimate import trained_parameters
 from benchmarks.execution.hardware import cuda_devices
+from benchmarks.execution.plan import plan
 from benchmarks.needs import Need, data_need, needs
 from benchmarks.protocol.run import Run
+from benchmarks.protocol.targets import choose
 from benchmarks.results.home import Home
 from data_prep.errors import DataError
 from data_prep.manifest_file import load_manifest
@@ -28,10 +31,15 @@ from rssam.weights.registry import WEIGHTS, SamWeights
 from rssam_bench import in_words, shadowed
 
 CheckState = Literal["ok", "missing", "problem"]
-ENOUGH_GIGABYTES = 60
-"""Disk that the 39 runs of the paper, the data sets and SAM's weights want together."""
-GIGABYTES_OF_A_RUN = 0.5
-"""At most, of an RS-SAM run."""
+
+FLOAT = 4e-9
+"""GB of a parameter, or of a moment of the optimiser."""
+MOMENTS = {"adamw": 2, "sgd": 1}
+"""Of each parameter in an optimiser's state."""
+SAVED = 2
+"""Checkpoints of each rate, as `Checkpoints` keeps them: the last and the previous, and the best epoch of both."""
+GIGABYTES_OF_RESULTS = 0.1
+"""At most, of a run beside its checkpoints: 2,416 test images of WHU in bits are 0.08, counts and strips less."""
 
 _TORCH_CHECK = (
     "import torch, torchvision, torchvision.ops; "
@@ -67,7 +75,8 @@ class DoctorCheck:
 def examine(home: Path, runs: Sequence[Run] | None = None) -> list[DoctorCheck]:
     """Look at Python, torch, GPU, disk, home, what 0.1 left, weights, RS-SAM's class tokens and data, in this order.
 
-    With `runs` only at what these need: their data and weights, and the disk that these and the runs take.
+    With `runs` only at what these need: their data and weights, and the disk that these and the runs take. Without it
+    the disk is that of all items of the paper.
     """
     machine = [_python(), _package(), *_shadowed(), _torch(), _gpu()]
     if runs is not None:
@@ -77,24 +86,40 @@ def examine(home: Path, runs: Sequence[Run] | None = None) -> list[DoctorCheck]:
             *machine, _disk(home, _gigabytes(wanted, runs)), *_writable(home), *_earlier(home), *_weights(home, names),
             *_data(home, list(dict.fromkeys(run.dataset.name for run in runs))),
         ]  # fmt: skip
+    of_paper = plan(*choose(["all"]), [0], 0, None)
     return [
-        *machine, _disk(home, ENOUGH_GIGABYTES), *_writable(home), *_earlier(home), *_weights(home, list(WEIGHTS)),
-        *_class_distance(home), *_data(home, list(DATASETS)),
+        *machine, _disk(home, _gigabytes(needs(home, of_paper), of_paper)), *_writable(home), *_earlier(home),
+        *_weights(home, list(WEIGHTS)), *_class_distance(home), *_data(home, list(DATASETS)),
     ]  # fmt: skip
 
 
 def _gigabytes(wanted: Sequence[Need], runs: Sequence[Run]) -> float:
-    """Return the GB of disk that these runs need: checkpoints twice, decoded images and PNGs, results.
+    """Return the GB of disk that these runs need, one at a time: weights twice, decoded images and PNGs, runs.
 
-    While they are converted, checkpoints are there twice. A byte for each value of an image and of its mask; PNG takes
-    about half of that.
+    While they are converted, weights are there twice. A byte for each value of an image and of its mask; PNG takes
+    about half of that. All runs but one are finished, and that one trains.
     """
-    checkpoints = sum(2 * (need.megabytes or 0) for need in wanted if not need.ready)
+    stays, most = [finished_gigabytes(run) for run in runs], [training_gigabytes(run) for run in runs]
+    of_runs = sum(stays) + max((more - less for more, less in zip(most, stays, strict=True)), default=0)
+    weights = sum(2 * (need.megabytes or 0) for need in wanted if not need.ready)
     data = {run.dataset.name: run.dataset for run in runs}
     values = sum(
         4 * (dataset.expected_pairs or 0) * dataset.image_size[0] * dataset.image_size[1] for dataset in data.values()
     )
-    return checkpoints / 1e3 + 1.5 * values / 1e9 + GIGABYTES_OF_A_RUN * len(runs)
+    return weights / 1e3 + 1.5 * values / 1e9 + of_runs
+
+
+def finished_gigabytes(run: Run) -> float:
+    """Return the GB that stay of a finished run: parameters of the best epochs, MLflow's copy, predictions."""
+    parameters = FLOAT * trained_parameters(run.model, run.task)
+    return parameters * (SAVED * len(run.recipe.rates) + 1) + GIGABYTES_OF_RESULTS
+
+
+def training_gigabytes(run: Run) -> float:
+    """Return the most GB of a run while it trains: the checkpoints of all rates, and that which is written."""
+    parameters = FLOAT * trained_parameters(run.model, run.task)
+    whole = parameters * (1 + MOMENTS[run.recipe.for_model(run.model).optimizer])
+    return (SAVED * len(run.recipe.rates) + 1) * (whole + parameters)
 
 
 def _shadowed() -> list[DoctorCheck]:

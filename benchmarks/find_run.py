@@ -43,6 +43,14 @@ def find_run(home: Path, text: str) -> str:
     return named[0] if named else text
 
 
+def names_run(text: str, key: str, identity: Identity) -> bool:
+    """Return whether `text` names a run, as `find_run` takes it; `identity` is empty where nothing says what it is."""
+    if not text or key.startswith(text):
+        return bool(text)
+    fits = _test(text)
+    return bool(identity) and fits is not None and fits(identity)
+
+
 def _results(home: Path) -> list[Result]:
     return [result for result in read_results(Store(home).results) if isinstance(result, Result)]
 

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.earlier_version import left_by_0_1
-from benchmarks.execution.run_status import RunState, RunStatus, run_status
+from benchmarks.execution.run_status import RunState, RunStatus, StatusFiles, run_status
+from benchmarks.find_run import MOST_SHOWN, names_run
 from benchmarks.protocol.paper_numbers import PUBLISHED_PARAMETERS
 from benchmarks.protocol.registry import variants
 from benchmarks.protocol.run import Run, plain_fields, resolve_run
@@ -22,6 +23,7 @@ from data_prep.errors import DataError, NotPrepared
 from data_prep.manifest import Manifest
 from data_prep.manifest_file import load_manifest
 from data_prep.registry import DATASETS
+from rssam.amounts import shortened
 from rssam.contract import Model, Task
 from rssam.errors import UserError
 
@@ -80,6 +82,19 @@ def run_statuses(home: Path) -> list[RunStatus]:
     keys = {*store.keys} | {path.name for path in Home(home).runs.glob("*/")}
     statuses = [run_status(store, key) for key in keys - left_by_0_1(home).keys]
     return sorted(statuses, key=lambda status: (STATES.index(status.state), status.key))
+
+
+def without_result(home: Path, text: str) -> str:
+    """Return the message for a name that no finished run has, see `find_run`: which runs have it, and their state."""
+    store = Store(home)
+    named = [
+        f"{status.key} is {status.state}" + (f" ({status.text})" if status.text else "")
+        for status in run_statuses(home)
+        if names_run(text, status.key, StatusFiles(store.work(status.key)).identity())
+    ]
+    if not named:
+        return store.no_result(text)
+    return f"no finished run {text!r} in {home}: {shortened(named, MOST_SHOWN)}. {store.list_command}"
 
 
 def by_state(statuses: Sequence[RunStatus]) -> dict[str, list[dict[str, Any]]]:

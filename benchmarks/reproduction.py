@@ -12,15 +12,14 @@ from rich.console import Console
 from benchmarks.console.progress import ProgressBars
 from benchmarks.execution.hardware import DeviceChoice, choose_device, choose_workers
 from benchmarks.execution.observer import Observer, Outcome
-from benchmarks.execution.plan import plan, resolve_all
+from benchmarks.execution.plan import plan, resolve_all, settle_split
 from benchmarks.execution.process_pool import execute_in_processes
 from benchmarks.execution.runner import execute_all
 from benchmarks.execution.session import Session
 from benchmarks.protocol.custom import find_model
 from benchmarks.protocol.recipe import PrecisionChoice
 from benchmarks.protocol.run import ResolvedRun, Run
-from benchmarks.protocol.setting import Setting
-from benchmarks.protocol.targets import choose
+from benchmarks.protocol.targets import ITEMS, choose, datasets_of, require_encoder_taken, setting_of
 from benchmarks.results.custom_system import changes
 from benchmarks.results.home import Home, open_home
 from benchmarks.signals import handle_signals
@@ -100,14 +99,15 @@ def reproduce(
     call goes on from the last saved step.
 
     Args:
-        items: "table1" to "table7", "fig6", "fig7", "claims", "still-sam", or "all" tables and figures. Without any
-            nothing is run.
+        items: "table1" to "table7", "fig6", "fig7", "claims", "still-sam", or "all" tables and figures. At least
+            one.
         rows: only these rows of one table, by number from 1 or by name.
         models: run these systems in place of the rows of a table of systems: names, or "module:Class".
         dataset: run the rows on this data set instead of the table's.
         profile: the recipe: "smoke", "demo", "mini", "fair" or "paper"; None is "paper", of "still-sam" "fair".
             `fine_tune` says what they are.
-        encoder: SAM encoder of every row, and what it does to the others, see `fine_tune`.
+        encoder: SAM encoder of every row, see `fine_tune`. "vit_b", "vit_l" or "vit_h" leave rows without a SAM
+            encoder as they are.
         init: "sam" starts from SAM's checkpoint, "scratch" trains everything; as declared if None. Under "sam" rows
             without SAM keep their own weights.
         seeds: of the training; each gives runs of its own.
@@ -139,11 +139,14 @@ def reproduce(
         >>> outcome.status, outcome.key.startswith("roads-rs-sam-")
         ('cached', True)
     """
+    if not items:
+        raise UserError(f"expected an item, found none: choose from {', '.join((*ITEMS, 'all'))}")
     folder = open_home(home).root
     own = [find_model(name) for name in models]
     chosen, setting = choose(items, profile, encoder, init, dataset, split, [str(row) for row in rows], own)
+    setting, notes = settle_split(setting, datasets_of(chosen, setting, own), folder)
     runs = plan(chosen, setting, seeds, split_seed, repeats, controls, own)
-    return _execute(runs, folder, device, precision, jobs, progress)
+    return _execute(runs, folder, device, precision, jobs, progress, notes)
 
 
 def fine_tune(
@@ -173,9 +176,8 @@ def fine_tune(
             of whole images, "fair" as many under each of three learning rates. "smoke" and "demo", for sides of a
             multiple of 128 and of 64, only try the installation. They take 8 images of each split at most and the
             smallest variant in place of the declared options.
-        encoder: SAM encoder in place of the declared one. "vit_b", "vit_l" or "vit_h" leave systems without a SAM
-            encoder as they are. "vit_t" and "vit_s" have no weights and need init "scratch". They give every system
-            the options of its smallest variant.
+        encoder: SAM encoder in place of the declared one: "vit_b", "vit_l" or "vit_h". "vit_t" and "vit_s" have no
+            weights and need init "scratch". They give every system the options of its smallest variant.
         init: "sam" starts from SAM's checkpoint, "scratch" trains everything; as declared if None. Under "sam" systems
             without SAM keep their own weights.
         seed: of the training.
@@ -191,7 +193,8 @@ def fine_tune(
 
     Raises:
         UserError: A name does not exist, and the message lists the choices. Or data set or checkpoint is not prepared
-            in this home, and the message has the command.
+            in this home, and the message has the command. Or the system has no SAM encoder to
+            replace.
         RunFailed: The run ended without a result.
         KeyboardInterrupt: Ctrl-C; what was done is saved.
 
@@ -206,19 +209,29 @@ def fine_tune(
         (1, (1, 1))
     """
     folder = open_home(home).root
-    setting = Setting(profile, encoder, init, split="blocked" if split == "blocked" else None)
-    run = setting.run(find_model(system) if isinstance(system, str) else system, dataset, seed, split_seed)
-    (outcome,) = _execute([run], folder, device, precision, 1, progress)
+    setting, notes = settle_split(setting_of(profile, encoder, init, split=split), [dataset], folder)
+    model = find_model(system) if isinstance(system, str) else system
+    require_encoder_taken([model], setting)
+    run = setting.run(model, dataset, seed, split_seed)
+    (outcome,) = _execute([run], folder, device, precision, 1, progress, notes)
     if outcome.result is None:
         raise RunFailed(f"{outcome.key}: {outcome.reason}")
     return outcome
 
 
 def _execute(
-    runs: Sequence[Run], home: Path, device: DeviceChoice, precision: PrecisionChoice, jobs: int, progress: bool
+    runs: Sequence[Run],
+    home: Path,
+    device: DeviceChoice,
+    precision: PrecisionChoice,
+    jobs: int,
+    progress: bool,
+    notes: Sequence[str],
 ) -> list[Outcome]:
-    """Execute runs on this machine. Raises KeyboardInterrupt after Ctrl-C."""
+    """Execute runs on this machine, after notes on them. Raises KeyboardInterrupt after Ctrl-C."""
     console = Console(stderr=True, quiet=not progress, highlight=False, markup=False)
+    for text in notes:
+        console.print(f"note: {text}", soft_wrap=True)
     chosen = choose_device(device)
     session = Session(
         home, chosen, ProgressBars(console) if progress else Observer(),

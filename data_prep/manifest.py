@@ -9,10 +9,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
 
+from data_prep.errors import DataError
 from data_prep.facts import describe_data
 from data_prep.file_names import nfc
 from data_prep.rules import Rules
-from data_prep.splits import SPLITS, Split, SplitRule, assign_splits, joined
+from data_prep.splits import SPLITS, Split, SplitRule, assign_splits, joined, require_rule
+from rssam.amounts import counted
 
 MANIFEST_SCHEMA = 2
 
@@ -160,13 +162,37 @@ class Manifest:
     def split_by_stem(self, split_seed: int, rule: SplitRule = "random") -> dict[str, Split]:
         """Return the split of every entry by its stem; a published split is the same for every seed and rule.
 
-        The rule "random" splits image by image, "blocked" keeps scenes whole.
+        The rule "random" splits image by image, "blocked" keeps scenes whole. Any other raises UserError.
         """
+        require_rule(rule)
         if self.official_split:
             return {entry.stem: entry.split for entry in self.entries}
         if rule == "blocked":
             return assign_splits(_blocks(self.entries), split_seed)
         return assign_splits({entry.stem: entry.group for entry in self.entries}, split_seed)
+
+    def require_split(self, split_seed: int, rule: SplitRule) -> None:
+        """Raise DataError for a split by scenes that cannot be drawn: no scenes are known, or a part has no image."""
+        if rule != "blocked" or self.official_split:
+            return
+        if not self.scenes_known:
+            raise DataError(
+                f"expected the scenes of {self.dataset} to split by, found a folder prepared without. Delete the "
+                f"folder data/{self.dataset} of your home and run: rssam-bench prepare {self.dataset} --source DIR"
+            )
+        if empty := [name for name, entries in self.splits(split_seed, rule).items() if not entries]:
+            units = len(set(_blocks(self.entries).values()))
+            raise DataError(
+                f"{self.dataset} has no {' and no '.join(empty)} images if whole scenes are split: its "
+                f"{counted(len(self.entries), 'image')} lie in {counted(units, 'scene')}. Leave out "
+                "--split blocked, or prepare more scenes"
+            )
+
+    def split_note(self, rule: SplitRule) -> str:
+        """Return a sentence where a rule changes nothing, because the split came with the data; otherwise empty."""
+        if rule == "random" or not self.official_split:
+            return ""
+        return f"{self.dataset} has a published split, which is kept: --split {rule} changes nothing"
 
     def splits(self, split_seed: int, rule: SplitRule = "random") -> dict[Split, tuple[Entry, ...]]:
         """Return the entries of "train", "val" and "test", ordered by stem; see `split_by_stem`."""

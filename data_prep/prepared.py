@@ -62,11 +62,15 @@ class PreparedSet:
         Args:
             name: "train", "val" or "test"; anything else raises KeyError.
             split_seed: each seed gives another split.
-            rule: "random" splits image by image; "blocked" keeps tiles that abut in one part. A published split is the
-                same for every seed and rule.
+            rule: "random" splits image by image; "blocked" keeps tiles that abut in one part; anything else raises
+                UserError. A published split is the same for every seed and rule.
+
+        Raises:
+            DataError: The rule is "blocked", and whole scenes cannot be split so that no part is empty.
         """
         from data_prep.loading.torch_dataset import PreparedDataset
 
+        self.manifest.require_split(split_seed, rule)
         return PreparedDataset(self.folder, self.manifest.splits(split_seed, rule)[name])
 
 

@@ -10,6 +10,7 @@ are imported when their name is asked for.
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from pathlib import Path
 
 from data_prep.dataset import Dataset
@@ -66,9 +67,13 @@ def find_dataset(name: str) -> Dataset:
     return DATASETS[name]
 
 
-def has_published_split(declared: Dataset) -> bool:
-    """Return whether a data set declares that its split comes with the data; of WHU cut anew the manifest knows."""
-    return declared.official_sizes is not None or (isinstance(declared, Folder) and declared.published_split)
+def has_published_split(declared: Dataset, drawn: Collection[str] = ()) -> bool:
+    """Return whether the split of a data set comes with it, as it declares.
+
+    `drawn` are names of sets of which the manifest knows better: they were cut anew, and their split was drawn.
+    """
+    official = declared.official_sizes is not None and declared.name not in drawn
+    return official or (isinstance(declared, Folder) and declared.published_split)
 
 
 def load_installed() -> list[str]:

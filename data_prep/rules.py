@@ -30,6 +30,8 @@ SENTENCES: Mapping[str, str] = {
     "scaled": "values of {min} to {max} become 0 to 255",
     "values-within": "values of more than 8 bits, taken as lying within {range}",
     "clipped": "{values} values of {images} images lay outside and were clipped",
+    "alpha-no-mask": "{images} images have a band that is tagged alpha and has values that are no mask (near "
+    "infrared?): it masks nothing",
     # masks
     "threshold": "{of} where the value is at least {at}",
     "one-bit-set": "or where it is set in a one-bit file",

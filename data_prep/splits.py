@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Literal
+from typing import Literal, get_args
 
 from data_prep.file_names import nfc
+from rssam.errors import UnknownName
 
 Split = Literal["train", "val", "test"]
 
@@ -23,6 +24,12 @@ SPLIT_NAMES: Mapping[str, Split] = {
 
 SplitRule = Literal["random", "blocked"]
 """How a split is drawn: image by image, or scene by scene, so that abutting tiles never part."""
+
+
+def require_rule(rule: str) -> None:
+    """Raise UnknownName listing the rules unless `rule` is a `SplitRule`."""
+    if rule not in get_args(SplitRule):
+        raise UnknownName(f"unknown split rule {rule!r}: choose from {', '.join(get_args(SplitRule))}")
 
 
 ImageSelection = Literal["all", "test"]

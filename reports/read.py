@@ -13,7 +13,7 @@ from benchmarks.protocol.run_names import run_name
 from benchmarks.protocol.tables import TABLES
 from benchmarks.results.home import Home, open_home
 from benchmarks.results.result import Result
-from reports.select.results import collect
+from reports.select.results import Collection, collect
 from reports.statistics.units import dice_interval
 from reports.tables.assemble import assemble
 from reports.tables.frames import PARAMETER_COLUMNS, TableFrame, score
@@ -53,9 +53,7 @@ def read_results(home: Path | str | Home | None = None) -> pd.DataFrame:
         >>> frame[["system", "dataset", "profile", "test_images"]].to_string(index=False).splitlines()
         ['system dataset profile  test_images', 'RS-SAM   roads    demo            1']
     """
-    collection = collect(open_home(home).root, published=None)
-    for sentence in (*collection.damaged, *collection.left_out):
-        warnings.warn(sentence, stacklevel=2)
+    collection = _warned(collect(open_home(home).root, published=None))
     rows = [_row(stored.result) for stored in collection.stored]
     return pd.DataFrame(rows, columns=[*COLUMNS])
 
@@ -65,7 +63,7 @@ def read_table(item: str, home: Path | str | Home | None = None) -> tuple[TableF
 
     Runs share a frame only if recipe, data, start and precision are the same. Without any result there is one frame
     under the paper's setting, whose rows are "not run". Results that come with this version have frames of their own,
-    whose `source` is "published". Damaged and outdated results are left out; `read_results` warns of them.
+    whose `source` is "published". A warning names each result that is left out, as in `read_results`.
 
     Args:
         item: "table1" to "table7".
@@ -86,7 +84,14 @@ def read_table(item: str, home: Path | str | Home | None = None) -> tuple[TableF
     """
     if item not in TABLES:
         raise UnknownName(f"unknown table {item!r}: choose from {', '.join(TABLES)}")
-    return assemble([TABLES[item]], collect(open_home(home).root)).frames
+    return assemble([TABLES[item]], _warned(collect(open_home(home).root))).frames
+
+
+def _warned(collection: Collection) -> Collection:
+    """Return the collection, after a warning for each result that is left out, at the caller of the public function."""
+    for sentence in (*collection.damaged, *collection.left_out):
+        warnings.warn(sentence, stacklevel=3)
+    return collection
 
 
 def _row(result: Result) -> dict[str, object]:

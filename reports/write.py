@@ -10,6 +10,7 @@ from pathlib import Path
 from benchmarks.protocol.figures import Figure
 from benchmarks.protocol.studies.still_sam import STILL_SAM
 from benchmarks.protocol.targets import CLAIM_SET, find_items, tables_of
+from benchmarks.results.home import Home, open_home
 from reports.extra_tables.calibration import calibration_section
 from reports.extra_tables.cross_dataset import scored_sections
 from reports.extra_tables.objects import object_tables
@@ -39,7 +40,8 @@ class WrittenReport:
 
     Attributes:
         paths: the files.
-        notes: sentences on figures that could not be drawn whole, and on damaged records of speed.
+        notes: sentences on figures that could not be drawn whole, and on damaged records of speed. Without a page,
+            also on results that were left out.
         filled: what has results, in a few words each: "table5 1 of 5 rows".
 
     Examples:
@@ -57,9 +59,9 @@ class WrittenReport:
 def write_report(
     items: Sequence[str],
     formats: Sequence[str],
-    out: Path,
-    home: Path,
-    published: Path = PUBLISHED,
+    out: Path | str,
+    home: Path | str | Home | None = None,
+    published: Path | str = PUBLISHED,
     named: Sequence[str] = (),
 ) -> WrittenReport:
     """Write a report: `report.md`, `report.html`, and for each table `<table>.tex` and `<table>.csv`.
@@ -72,14 +74,11 @@ def write_report(
 
     A study has a chapter of its own where it is named. A report on all has it once a row was run that only it has.
 
-    Call `benchmarks.open_home` first if results are on your own data. Otherwise these results are left out, which only
-    `report.md` and `report.html` say.
-
     Args:
         items: "table1" to "table7", "fig6", "fig7", "claims", "still-sam", or "all", which includes the claims.
         formats: of "md", "tex", "csv" and "html".
         out: folder to write. Files of the same names are replaced.
-        home: folder with your results, such as `open_home().root`.
+        home: the home folder, see `benchmarks.open_home`.
         published: folder of published results; by default those that come with this version.
         named: images that the figures show besides those chosen by their rule, as "deepglobe:STEM".
 
@@ -91,10 +90,22 @@ def write_report(
 
         >>> from pathlib import Path
         >>> from reports import write_report
-        >>> written = write_report(["table5"], ["csv"], Path("report"), Path("example"))
+        >>> written = write_report(["table5"], ["csv"], "report", "example")
         >>> Path("report/table5.csv") in written.paths, written.filled[0]
         (True, 'table5 1 of 5 rows')
     """
+    return write_report_of(items, formats, Path(out), open_home(home).root, Path(published), named)
+
+
+def write_report_of(
+    items: Sequence[str],
+    formats: Sequence[str],
+    out: Path,
+    home: Path,
+    published: Path = PUBLISHED,
+    named: Sequence[str] = (),
+) -> WrittenReport:
+    """Write the report of a home that is open, see `write_report`."""
     unknown = [name for name in formats if name not in FORMATS]
     if unknown or not formats:
         raise UnknownName(f"unknown format {', '.join(unknown) or 'none'!r}: choose from {', '.join(FORMATS)}")
@@ -118,6 +129,8 @@ def write_report(
     drawn = [render_figure(rows) for rows in figures]
     files = {name: content for figure in drawn for name, content in figure.files.items()}
     notes = [f"speed/{line}" for line in costs.damaged] + [note for figure in drawn for note in figure.notes]
+    if not {"md", "html"} & set(formats):  # CSV and LaTeX have no place for it
+        notes += [f"Left out: {line}" for line in (*report.damaged, *report.left_out)]
     pictures = [figure for figure in drawn if figure.page is not None]
     verdicts = ""
     summary = summarize(collection, home) if CLAIM_SET in chosen or "html" in formats else None

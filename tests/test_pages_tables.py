@@ -11,11 +11,13 @@ from benchmarks.execution.cost_estimate import gpu_hours
 from benchmarks.execution.plan import plan
 from benchmarks.needs import needs
 from benchmarks.protocol.recipe import PROFILES
+from benchmarks.protocol.setting import Setting
 from benchmarks.protocol.targets import choose, default_profile
 from data_prep.datasets.folder_options import declare, from_file, from_options
 from data_prep.splits import exact_counts
 from reports.statistics.jackknife import FEWEST_TESTED, FEWEST_UNITS, effective_needed
 from reports.verdicts.rule import CAPS, FEWEST_REPLICATES, WORDS
+from rssam.config import RSSAM
 from rssam.sam.encoder_sizes import CHAINS
 from tests.conftest import REPOSITORY
 
@@ -86,6 +88,21 @@ def test_the_page_says_what_disk_items_need(tmp_path):
         items, setting = choose([item])
         runs = plan(items, setting, [0], 0, None)
         assert int(found) == round(doctor._gigabytes(needs(tmp_path, runs), runs))
+
+
+def test_the_page_says_what_disk_a_run_takes():
+    """It said 0.7 GB and 0.2 GB: without the checkpoint that is being written, without MLflow's copy."""
+    text = " ".join((DOCS / "reproduce.md").read_text().split())
+    said = re.findall(r"at most (\S+) GB\b[^.]*?under `fair` (\S+) GB\.", text)
+    for pair, gigabytes, beside in zip(
+        said,
+        (doctor.training_gigabytes, doctor.finished_gigabytes),
+        (0, doctor.GIGABYTES_OF_RESULTS),
+        strict=True,
+    ):
+        for profile, found in zip(("paper", "fair"), pair, strict=True):
+            run = Setting(profile).run(RSSAM(), "deepglobe")
+            assert found == f"{gigabytes(run) - beside:.1f}"
 
 
 @pytest.mark.parametrize("fewest", [FEWEST_UNITS, FEWEST_TESTED])

@@ -8,6 +8,7 @@ import inspect
 import os
 import re
 import threading
+from functools import partial
 
 import numpy as np
 import pytest
@@ -18,14 +19,16 @@ from benchmarks.execution.plan import plan, resolve_all
 from benchmarks.execution.session import Session
 from benchmarks.protocol.recipe import PROFILES
 from benchmarks.protocol.targets import choose
+from benchmarks.results.store import Store
 from benchmarks.signals import Stop, handle_signals
 from data_prep import DataError, find_dataset, load_manifest, open_prepared, prepare_folders
 from data_prep.datasets.folder_options import ClassMap
 from data_prep.registry import register_home
-from reports import count_interval, read_results, read_table
+from reports import count_interval, read_results, read_table, write_report
 from rssam import UserError
 from tests.benchmarks.prepared import make_session, write_prepared
 from tests.conftest import REPOSITORY
+from tests.reports.fabricate import fill
 
 DOORS = ("rssam", "data_prep", "benchmarks", "reports")
 NAMES = [f"{door}.{name}" for door in DOORS for name in importlib.import_module(door).__all__]
@@ -114,6 +117,36 @@ def test_a_data_set_of_a_home_is_known_once_the_home_is_open(folder, tmp_path):
         open_home(tmp_path)
 
 
+def test_a_report_knows_the_data_sets_of_its_home(folder, tmp_path):
+    """In a process that had not opened the home, `filled` was () and table5.csv had no result: 0 of 5 rows.
+
+    CSV and LaTeX did not say so, as they do not say what else is left out.
+    """
+    register_home(tmp_path / "nowhere")
+    written = write_report(["table5"], ["csv"], str(tmp_path), "example")
+    assert (written.filled[0], written.notes) == ("table5 1 of 5 rows", ())
+    (tmp_path / "results").mkdir()
+    (tmp_path / "results" / "torn.json").write_text("{")
+    (note,) = write_report(["table5"], ["tex"], tmp_path, Home(tmp_path)).notes
+    assert note.startswith("Left out: torn.json")
+
+
+@pytest.mark.parametrize("read", [read_results, partial(read_table, "table5")])
+def test_what_is_left_out_is_named_by_a_warning(tmp_path, read):
+    """`read_table` gave 5 rows "not run" and no warning: of a damaged file, and of one of an earlier protocol."""
+    damaged, result = fill(tmp_path, [0.70, 0.75])
+    Store(tmp_path).path(damaged.key).write_text("{")
+    Store(tmp_path).path(result.key).unlink()
+    outdated = dataclasses.replace(result, identity={**result.identity, "protocol": 0})
+    Store(tmp_path).put(outdated)
+    with pytest.warns(UserWarning, match=f"{damaged.key}|made under protocol 0") as caught:
+        read(tmp_path)
+    texts = [str(warning.message) for warning in caught]
+    assert [text.partition(" ")[0].rstrip(":") for text in texts] == [f"{damaged.key}.json", outdated.key]
+    assert "made under protocol 0" in texts[1]
+    assert {warning.filename for warning in caught} == {__file__}
+
+
 def test_a_manifest_of_another_data_set_is_refused(tmp_path):
     """The manifest of DeepGlobe was returned as that of WHU."""
     write_prepared(tmp_path / "whu")
@@ -144,6 +177,28 @@ def test_a_fine_tuned_system_is_the_row_of_the_command(folder):
     (resolved,) = resolve_all([run], Session(home.root, "cpu", observer.Observer()))
     outcome = fine_tune("roads", profile="demo", home=home, progress=False)
     assert (outcome.status, outcome.key) == ("cached", resolved.key)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"split": "zzz"}, "unknown split rule 'zzz': choose from random, blocked"),  # trained on the split of "random"
+        ({"init": "zzz", "system": "unet"}, "unknown init 'zzz': choose from sam, scratch"),  # trained from ImageNet's
+        ({"device": "gpu"}, "unknown device 'gpu': choose from auto, cpu, cuda"),  # "auto" was taken
+        ({"precision": "half"}, "unknown precision 'half': choose from auto, bf16, fp16, fp32"),  # KeyError
+        ({"encoder": "vit_b", "system": "unet"}, "unet has no SAM encoder that --encoder vit_b could"),  # trained UNet
+    ],
+)
+def test_an_option_is_never_dropped(folder, options, words):
+    """These came back "cached" or were trained, as if the option had not been given."""
+    with pytest.raises(UserError, match=words):
+        fine_tune("roads", profile="demo", home="example", progress=False, **options)
+
+
+def test_something_must_be_asked_for(tmp_path):
+    """`reproduce()` returned [], as if all was done; the command says that ITEM is missing."""
+    with pytest.raises(UserError, match=r"expected an item, found none: choose from table1, .*fig7, claims, .* all"):
+        reproduce(home=tmp_path)
 
 
 @pytest.fixture
@@ -219,6 +274,27 @@ def test_counts_are_those_of_a_loop_over_pixels():
 def test_masks_that_cannot_be_counted(truth, prediction, words):
     with pytest.raises(ValueError, match=words):
         count_masks([truth], [prediction])
+
+
+def test_masks_of_0_and_255_are_no_ignored_foreground():
+    """Such truths gave no true positive, 0 of 6: all of the foreground was ignored, without a word."""
+    truth = np.array([[0, 255, 255], [0, 0, 255]])
+    empty, prediction = np.zeros((2, 3), int), truth // 255
+    with pytest.raises(ValueError, match=r"found 255 and no 1: divide them by 255 .* or pass ignore=255"):
+        count_masks([truth, empty, truth], [prediction, empty, prediction])
+    assert count_masks([truth // 255] * 2, [prediction] * 2).tp.sum() == 6
+    # Background and ignored pixels alone: beside an image with the class, or where the caller says so.
+    assert count_masks([truth, prediction], [empty, prediction]).tp[:, 0].tolist() == [0, 3]
+    counts = count_masks([truth], [np.ones((2, 3), int)], ignore=255)
+    assert (counts.tp.sum(), counts.fp.sum(), counts.fn.sum(), counts.tn.sum()) == (0, 3, 0, 0)
+
+
+def test_another_label_can_be_the_ignored_one():
+    truth, prediction = np.array([[0, 1, 9, 9]]), np.array([[1, 1, 1, 0]])
+    counts = count_masks([truth], [prediction], ignore=9)
+    assert (counts.tp.sum(), counts.fp.sum(), counts.fn.sum(), counts.tn.sum()) == (1, 1, 0, 0)
+    with pytest.raises(ValueError, match="image 0: expected labels 0 to 1, found also 255"):
+        count_masks([np.where(truth == 9, 255, truth)], [prediction], ignore=9)
 
 
 def test_scenes_are_the_units_of_an_interval():

@@ -192,10 +192,16 @@ RunOption = Annotated[str | None, run_option(f"A {A_RUN}; see: rssam-bench statu
 
 
 def finished_run(text: str) -> str:
-    """Return the key of the run that was typed, see `find_run`."""
+    """Return the key of the finished run that was typed, see `find_run`. Raises UserError if there is none."""
     from benchmarks.find_run import find_run
+    from benchmarks.inventory import without_result
+    from benchmarks.results.store import Store
+    from rssam.errors import UserError
 
-    return find_run(root.home, text)
+    key = find_run(root.home, text)
+    if key not in Store(root.home).keys:
+        raise UserError(without_result(root.home, text))
+    return key
 
 
 def require_one(run: str | None, adapter: Path | None) -> str | None:

@@ -20,9 +20,9 @@ def report(
     as_json: Json = False,
 ) -> None:
     """Write every table, ours beside the paper, from result files alone, and the figures (PNG, PDF); trains nothing."""
-    from reports.write import write_report
+    from reports.write import write_report_of
 
-    written = write_report(items or ["all"], formats.split(","), out, root.home, named=image or [])
+    written = write_report_of(items or ["all"], formats.split(","), out, root.home, named=image or [])
     if as_json:
         print_json([str(path) for path in written.paths])
     elif written.filled:

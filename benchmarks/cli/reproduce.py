@@ -121,11 +121,11 @@ def reproduce(
     from benchmarks.console.tables import show_forecasts
     from benchmarks.earlier_version import left_by_0_1
     from benchmarks.execution.hardware import choose_device, choose_workers, cuda_devices, precision_note
-    from benchmarks.execution.plan import part_of, plan
+    from benchmarks.execution.plan import part_of, plan, settle_split
     from benchmarks.execution.session import Session
     from benchmarks.needs import needs
     from benchmarks.protocol.custom import find_model
-    from benchmarks.protocol.targets import choose, find_items
+    from benchmarks.protocol.targets import choose, datasets_of, find_items
     from benchmarks.reproduction import execute_runs, on_this_machine
     from benchmarks.tracking.mlflow import MlflowTracker
     from benchmarks.tracking.tracker import Tracker
@@ -134,7 +134,9 @@ def reproduce(
 
     own_models = [find_model(name) for name in model or []]
     planned_items, setting = choose(items, profile, encoder, init, dataset, split, row or [], own_models)
-    note(left_by_0_1(root.home).sentence)
+    setting, kept_splits = settle_split(setting, datasets_of(planned_items, setting, own_models), root.home)
+    for text in (left_by_0_1(root.home).sentence, *kept_splits):
+        note(text)
     observer = ProgressBars(warnings if as_json else screen)
     tracker = Tracker()
     if track:

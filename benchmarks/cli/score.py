@@ -70,6 +70,7 @@ def score(
     from benchmarks.scoring.test_images import select_test_images
 
     test_images = select_test_images(root.home, dataset, split_seed, split)
+    note(test_images.split_note)
     with data_progress(warnings) as progress:
         scored = score_folder(root.home, test_images, predictions, row_name, suffix, progress, encoding)
     _show(scored, as_json)
@@ -92,10 +93,10 @@ def evaluate(
     as_json: Json = False,
 ) -> None:
     """Evaluate a trained system on another data set of the same classes; reports show it in a table of its own."""
-    key = require_one(run, adapter)
     pairs = [pair.partition("=") for text in classes or [] for pair in text.split(",")]
     if any(not (system_class.strip() and equals and data_class.strip()) for system_class, equals, data_class in pairs):
         raise typer.BadParameter('give --classes as SYSTEM=DATA, as in --classes "road=street"')
+    key = require_one(run, adapter)
     from benchmarks.console.progress import data_progress
     from benchmarks.execution.hardware import choose_device, precision_note
     from benchmarks.execution.session import Session
@@ -122,6 +123,7 @@ def _list_images(dataset: str, split_seed: int, split: SplitRule, as_json: bool)
     from benchmarks.scoring.test_images import select_test_images
 
     test_images = select_test_images(root.home, dataset, split_seed, split)
+    note(test_images.split_note)
     paths = [str(test_images.folder / entry.image) for entry in test_images.entries]
     if as_json:
         print_json(paths)
@@ -142,7 +144,7 @@ def _score_run(key: str, out: Path | None, as_json: bool) -> None:
 
     result = Store(root.home).get(key)
     if result is None:
-        raise UserError(f"no finished run {key!r} in {root.home}: rssam-bench status lists them")
+        raise UserError(Store(root.home).no_result(key))
     if out is not None:
         require_writable(out, "the predictions")  # before the use of the split is logged
     test_images, predicted = read_run(root.home, result)

@@ -107,12 +107,15 @@ def status(
 
     if items:
         from benchmarks.execution.hardware import choose_device
-        from benchmarks.execution.plan import plan
+        from benchmarks.execution.plan import plan, settle_split
         from benchmarks.execution.session import Session
-        from benchmarks.protocol.targets import choose
+        from benchmarks.protocol.targets import choose, datasets_of
 
-        chosen = choose(items, profile, encoder, init, dataset, split)
-        runs = plan(*chosen, seed or [0], split_seed, repeats, controls)
+        chosen, setting = choose(items, profile, encoder, init, dataset, split)
+        setting, kept_splits = settle_split(setting, datasets_of(chosen, setting), root.home)
+        for text in kept_splits:
+            note(text)
+        runs = plan(chosen, setting, seed or [0], split_seed, repeats, controls)
         statuses = planned_statuses(runs, Session(root.home, choose_device(device), precision_choice=precision))
     else:
         statuses = run_statuses(root.home)

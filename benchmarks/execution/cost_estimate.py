@@ -231,6 +231,19 @@ def kept_cost(model: Model, task: Task) -> dict[str, float] | None:
     return _counted_costs().get(cost_key(model, task))
 
 
+def trained_parameters(model: Model, task: Task) -> int:
+    """Return how many parameters train, as they were counted.
+
+    Of a size or of classes that were never counted those of the system elsewhere; of another system the most of all.
+    """
+    if (counted := kept_cost(model, task)) is not None:
+        return int(counted["trainable"])
+    key = cost_key(model, task)
+    size = " ".join(key.split(" ")[-2:])
+    alike = [cost for other, cost in _counted_costs().items() if other.startswith(key.removesuffix(size))]
+    return int(max(cost["trainable"] for cost in alike or _counted_costs().values()))
+
+
 @cache
 def _counted_costs() -> dict[str, dict[str, float]]:
     counted: dict[str, dict[str, float]] = json.loads(COUNTED_COSTS.read_text())

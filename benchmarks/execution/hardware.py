@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import ctypes
 import os
-from typing import Literal
+from typing import Literal, get_args
 
 from benchmarks.protocol.recipe import PRECISION_NAMES, PRECISIONS, Precision, PrecisionChoice
 from benchmarks.training.device_layout import Device
-from rssam.errors import UserError
+from rssam.errors import UnknownName, UserError
 
 DeviceChoice = Literal["auto", "cpu", "cuda"]
 NATIVE_BF16 = 8
@@ -58,7 +58,7 @@ def has_native_bf16(device: Device) -> bool:
 def choose_precision(wish: PrecisionChoice, device: Device) -> Precision:
     """Return the precision of a training: auto is fp32 on the CPU, and on GPUs bf16, or fp16 without native bf16."""
     if wish != "auto":
-        return PRECISIONS[wish]
+        return _named(wish)
     if device == "cpu":
         return "32-true"
     return "bf16-mixed" if has_native_bf16(device) else "16-mixed"
@@ -70,9 +70,15 @@ def choose_predicting_precision(wish: PrecisionChoice, device: Device, trained: 
     Otherwise auto is fp32: float16 might overflow in a network that was trained in bfloat16.
     """
     if wish != "auto":
-        return PRECISIONS[wish]
+        return _named(wish)
     native = device == "cuda" and (trained != "bf16-mixed" or has_native_bf16(device))
     return trained if native else "32-true"
+
+
+def _named(wish: PrecisionChoice) -> Precision:
+    if wish not in PRECISIONS:
+        raise UnknownName(f"unknown precision {wish!r}: choose from auto, {', '.join(PRECISIONS)}")
+    return PRECISIONS[wish]
 
 
 def precision_note(precision: Precision, device: Device) -> str | None:
@@ -98,7 +104,9 @@ def choose_workers(wish: int | None, device: Device, jobs: int = 1) -> int:
 
 
 def choose_device(wish: DeviceChoice) -> Device:
-    """Return the requested device. Raises UserError if a GPU is asked for and there is none."""
+    """Return the requested device. Raises UserError if a GPU is asked for and there is none, or for another name."""
+    if wish not in get_args(DeviceChoice):
+        raise UnknownName(f"unknown device {wish!r}: choose from {', '.join(get_args(DeviceChoice))}")
     if wish == "cpu":
         return "cpu"
     if cuda_devices():

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
 
 from benchmarks.execution.session import Session
 from benchmarks.protocol.run import ResolvedRun, Run, resolve_run
 from benchmarks.protocol.setting import Setting
 from benchmarks.protocol.targets import Item, replicates, systems, under
+from benchmarks.results.home import Home
+from data_prep.errors import DataError
 from data_prep.manifest_file import load_manifest
+from data_prep.registry import find_dataset, has_published_split
 from rssam.contract import Model
 from rssam.errors import UserError
 
@@ -47,6 +52,23 @@ def plan(
         if replicate < count
     ]
     return list(dict.fromkeys(runs))
+
+
+def settle_split(setting: Setting, datasets: Iterable[str], home: Path) -> tuple[Setting, list[str]]:
+    """Return the setting with the published sets that were cut anew in a home, whose split is drawn by scenes too.
+
+    And a sentence for each data set of which the split stays as it was published. Only manifests know both.
+    """
+    drawn, notes = [], []
+    for name in datasets if setting.split is not None else ():
+        try:
+            manifest = load_manifest(Home(home).dataset(name), name)
+        except DataError:
+            continue  # resolving the runs says so, with the command that mends it
+        if not manifest.official_split and has_published_split(find_dataset(name)):
+            drawn.append(name)
+        notes += [note for note in [manifest.split_note("blocked")] if note]
+    return replace(setting, drawn=tuple(drawn)), notes
 
 
 def part_of(runs: Sequence[Run], part: str) -> list[Run]:

@@ -149,9 +149,13 @@ class StatusFiles:
         """Return whether it failed because its loss was no longer a number."""
         return bool(self._read(FAILURE).get("diverged"))
 
+    def identity(self) -> Mapping[str, Any]:
+        """Return what is run; empty if it was never begun here, or its declaration cannot be read."""
+        return self._read(DECLARATION)
+
     def name(self) -> RunName | None:
-        """Return what people call the run; None if it was never begun here, or its declaration cannot be read."""
-        identity = self._read(DECLARATION)
+        """Return what people call the run; None where its identity is empty."""
+        identity = self.identity()
         return run_name(identity) if identity else None
 
     def note(self, progress: Progress) -> None:

@@ -14,7 +14,6 @@ from typing import Any
 
 from benchmarks.protocol.recipe import Precision, Recipe
 from data_prep.dataset import Dataset
-from data_prep.errors import DataError
 from data_prep.manifest import Manifest
 from data_prep.splits import SplitRule
 from rssam.contract import Model, Task
@@ -124,20 +123,11 @@ def from_json_value(value: Any) -> Any:
     return tuple(map(from_json_value, value)) if isinstance(value, list) else value
 
 
-def require_scenes(manifest: Manifest, rule: SplitRule) -> None:
-    """Raise DataError if data is to be split by scenes in which none were looked for."""
-    if rule == "blocked" and not (manifest.official_split or manifest.scenes_known):
-        raise DataError(
-            f"expected the scenes of {manifest.dataset} to split by, found a folder prepared without. Delete the "
-            f"folder data/{manifest.dataset} of your home and run: rssam-bench prepare {manifest.dataset} --source DIR"
-        )
-
-
 def resolve_run(run: Run, manifest: Manifest, weights: WeightsFolder, precision: Precision) -> ResolvedRun:
     """Add digests of data and weights to a run.
 
     Raises WeightsNotFound if the run needs a checkpoint that is not there. Raises DataError if it is to be split by
-    scenes and none were looked for in the data.
+    scenes and that cannot be drawn, see `Manifest.require_split`.
 
     Args:
         run: the declaration.
@@ -145,6 +135,6 @@ def resolve_run(run: Run, manifest: Manifest, weights: WeightsFolder, precision:
         weights: the prepared checkpoints.
         precision: in which it trains.
     """
-    require_scenes(manifest, run.split_rule)
+    manifest.require_split(run.split_seed, run.split_rule)
     starts = tuple(weights.start(name) for name in run.model.weights_needed())
     return ResolvedRun(run, manifest.digest(run.split_seed, run.split_rule), starts, precision)

@@ -29,6 +29,7 @@ class Setting:
     init: EncoderInit | None = None
     dataset: str | None = None
     split: Literal["blocked"] | None = None  # a published split stays as it is
+    drawn: tuple[str, ...] = ()  # data sets with a published split that were cut anew, so that it is drawn
 
     def __post_init__(self) -> None:
         if self.profile not in PROFILES:
@@ -42,6 +43,12 @@ class Setting:
     def small(self) -> bool:
         """Return whether systems take the options of their smallest variant."""
         return PROFILES[self.profile].small or self.encoder in SMALL_ENCODERS
+
+    @property
+    def overridden(self) -> dict[str, str]:
+        """Return what the command line overrides, by the names of its options."""
+        options = {"encoder": self.encoder, "init": self.init, "dataset": self.dataset, "split": self.split}
+        return {name: value for name, value in options.items() if value is not None}
 
     def run(self, model: Model, dataset: str, seed: int = 0, split_seed: int = 0) -> Run:
         """Return the run of a table's row under this setting.
@@ -63,5 +70,6 @@ class Setting:
             changes["init"] = init
         adapted = dataclasses.replace(model, **changes)  # type: ignore[type-var]
         data = find_dataset(self.dataset or dataset)
-        rule: SplitRule = "blocked" if self.split == "blocked" and not has_published_split(data) else "random"
+        kept = self.split is None or has_published_split(data, self.drawn)
+        rule: SplitRule = "random" if kept else "blocked"
         return Run(adapted, data, profile.recipe, seed, split_seed, rule)

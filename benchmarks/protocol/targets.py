@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Sequence
-from typing import Literal
+from typing import get_args
 
 from benchmarks.protocol.claims import REPLICATES, ClaimSet, claim_bearing
 from benchmarks.protocol.figures import FIGURES, Figure
@@ -15,8 +15,8 @@ from benchmarks.protocol.setting import Setting
 from benchmarks.protocol.studies.still_sam import STILL_SAM
 from benchmarks.protocol.studies.study import Study
 from benchmarks.protocol.tables import TABLES, Table
-from data_prep.splits import SplitRule
-from rssam.contract import Model
+from data_prep.splits import SplitRule, require_rule
+from rssam.contract import Model, cli_options
 from rssam.errors import UnknownName, UserError
 from rssam.sam.encoder_sizes import SMALL_ENCODERS, EncoderInit
 
@@ -77,6 +77,20 @@ def only_rows(items: Sequence[Item], wishes: Sequence[str]) -> Table | Study:
     return dataclasses.replace(item, rows=find_rows(item, wishes), controls=())
 
 
+def setting_of(
+    profile: str,
+    encoder: str | None = None,
+    init: EncoderInit | None = None,
+    dataset: str | None = None,
+    split: SplitRule = "random",
+) -> Setting:
+    """Return the setting of these options, see `choose`. Raises UnknownName for a name that does not exist."""
+    require_rule(split)
+    if init not in (None, *get_args(EncoderInit)):
+        raise UnknownName(f"unknown init {init!r}: choose from {', '.join(get_args(EncoderInit))}")
+    return Setting(profile, encoder, init, dataset, "blocked" if split == "blocked" else None)
+
+
 def choose(
     names: Sequence[str],
     profile: str | None = None,
@@ -103,8 +117,7 @@ def choose(
     Raises UserError for rows together with `own` systems, which replace them.
     """
     chosen = find_items(names)
-    blocked: Literal["blocked"] | None = "blocked" if split == "blocked" else None
-    setting = Setting(profile or default_profile(chosen), encoder, init, dataset, blocked)
+    setting = setting_of(profile or default_profile(chosen), encoder, init, dataset, split)
     require_suitable(chosen, setting, own)
     if rows and own:
         raise UserError("--row chooses rows of a table, and --model replaces them: leave one out")
@@ -131,6 +144,12 @@ def systems(item: Item, controls: bool = False, own: Sequence[Model] = ()) -> li
     return [(panel.model, dataset) for dataset in item.datasets for panel in item.panels]
 
 
+def datasets_of(items: Sequence[Item], setting: Setting, own: Sequence[Model] = ()) -> list[str]:
+    """Return the names of the data sets that the items are run on, each once."""
+    names = [dataset for asked in items for _, dataset in systems(under(asked, setting), own=own)]
+    return list(dict.fromkeys(names if setting.dataset is None else [setting.dataset]))
+
+
 def replicates(item: Item, model: Model, dataset: str, repeats: int | None) -> int:
     """Return how many replicates of a system of an item are run.
 
@@ -153,8 +172,10 @@ def require_suitable(items: Sequence[Item], setting: Setting, own: Sequence[Mode
 
     These are a table of encoder sizes, or the claims, which compare them too, with one encoder. And the claims, which
     are on three data sets, with one. A study under the paper's recipe, or with an encoder that not every row has a
-    counterpart of. And with `own` systems what is no table of systems.
+    counterpart of. And with `own` systems what is no table of systems, or an encoder that none of them takes.
     """
+    if own:
+        require_encoder_taken(own, setting)
     for item in items:
         if isinstance(item, Study) and setting.profile == "paper":
             raise UnknownName(
@@ -183,3 +204,11 @@ def require_suitable(items: Sequence[Item], setting: Setting, own: Sequence[Mode
 
 def _takes_any_encoder(item: Item) -> bool:
     return not (isinstance(item, ClaimSet | Study) or (isinstance(item, Table) and item.compares_encoders))
+
+
+def require_encoder_taken(models: Sequence[Model], setting: Setting) -> None:
+    """Raise UnknownName for a SAM encoder that would change none of these systems; small encoders change every one."""
+    if setting.encoder in (None, *SMALL_ENCODERS) or any("encoder" in cli_options(model) for model in models):
+        return
+    having = f"{' and '.join(model.name for model in models)} {'have' if len(models) > 1 else 'has'}"
+    raise UnknownName(f"{having} no SAM encoder that --encoder {setting.encoder} could replace: leave it out")

@@ -137,7 +137,7 @@ def open_home(home: Path | str | Home | None = None, note: Callable[[str], objec
     """Return a home folder, after registering the data sets of your own that were prepared in it.
 
     From then on `data_prep.find_dataset` knows them by name, in place of those of another home. Every function of
-    `benchmarks` and `reports` that takes a home opens it so, except `reports.write_report`. Nothing is written.
+    `benchmarks` and `reports` that takes a home opens it so. Nothing is written.
 
     Args:
         home: the folder; $RSSAM_HOME or ~/.cache/rssam-bench if None. It need not exist.

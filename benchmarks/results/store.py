@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,9 +48,16 @@ class Store:
         return read_result(path) if os.path.lexists(path) else None
 
     def no_result(self, key: str) -> str:
-        """Return the message for a key without a result: the keys of the home that have one."""
+        """Return the message for a key without a result: the keys of the home that have one, or how to list others."""
+        if not self.keys:
+            return f"no finished run {key!r} in {self.home}: none is finished there. {self.list_command}"
         shown = ", ".join(self.keys[:8]) + (", ..." if len(self.keys) > 8 else "")
-        return f"no finished run {key!r} in {self.home}: choose from {shown or 'none yet'}"
+        return f"no finished run {key!r} in {self.home}: choose from {shown}"
+
+    @property
+    def list_command(self) -> str:
+        """Return a sentence with the command that lists the runs of this home."""
+        return f"All runs: {shlex.join(['rssam-bench', '--home', str(self.home), 'status'])}"
 
     def put(self, result: Result) -> None:
         """Write a finished result, down to the disk; a reader sees all of it or nothing."""

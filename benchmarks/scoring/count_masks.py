@@ -14,23 +14,27 @@ from rssam.contract import IGNORE, Task
 
 
 def count_masks(
-    truths: Sequence[NDArray[np.generic]], predictions: Sequence[NDArray[np.generic]], classes: int = 1
+    truths: Sequence[NDArray[np.generic]],
+    predictions: Sequence[NDArray[np.generic]],
+    classes: int = 1,
+    ignore: int | None = None,
 ) -> Counts:
     """Count true and false positives and negatives of every image; `scores` computes scores of them.
 
     Args:
-        truths: labels [H, W] of each image, integers or bool; 255 is ignored. Masks of 0 and 255 are to be divided by
-            255 before: otherwise the foreground is ignored.
-        predictions: labels [H, W] of each image, without 255. Images may differ in size.
+        truths: labels [H, W] of each image, integers or bool. Masks of 0 and 255 are to be divided by 255 before.
+        predictions: labels [H, W] of each image, none of them ignored. Images may differ in size.
         classes: number of classes. With 1 the labels are 0 and 1; with more, 0 to classes - 1, and a background is one
             of them.
+        ignore: label of the truths' pixels that do not count; 255 if None. Truths of one class that hold 255 and no 1
+            are refused without it, because 255 may be the class.
 
     Returns:
         Counts int64 [images, classes], in the order of the images.
 
     Raises:
         ValueError: There is no image, or the lists have different lengths. Or the shapes of a pair differ, or a label
-            is of no class; the message names the image.
+            is of no class; the message names the image. Or 255 may be the class, see `ignore`.
 
     Examples:
         One row of four pixels: one right, one missed, one wrong, one ignored.
@@ -47,13 +51,21 @@ def count_masks(
         raise ValueError(f"expected a prediction for each truth, found {len(truths)} and {len(predictions)}")
     task = Task(tuple(f"class {number}" for number in range(classes)), (32, 32))
     largest = max(1, classes - 1)
+    ignored = IGNORE if ignore is None else ignore
+    labels_of = [{*np.unique(truth).tolist()} for truth in truths]
+    if ignore is None and classes == 1 and set.union(*labels_of) in ({IGNORE}, {0, IGNORE}):
+        raise ValueError(
+            f"expected truths of 0 and 1, found {IGNORE} and no 1: divide them by {IGNORE} if it is the class, or pass "
+            f"ignore={IGNORE} if it marks pixels that do not count"
+        )
     confusions = []
     for number, (truth, prediction) in enumerate(zip(truths, predictions, strict=True)):
         if truth.shape != prediction.shape or truth.ndim != 2:
             raise ValueError(f"image {number}: expected two masks [H, W], found {truth.shape} and {prediction.shape}")
-        found = {*np.unique(truth).tolist()} - {IGNORE} | {*np.unique(prediction).tolist()}
+        found = labels_of[number] - {ignored} | {*np.unique(prediction).tolist()}
         if unknown := sorted(value for value in found if value not in range(largest + 1)):
             raise ValueError(f"image {number}: expected labels 0 to {largest}, found also {unknown[0]}")
-        labels = torch.from_numpy(truth.astype(np.uint8)), torch.from_numpy(prediction.astype(np.uint8))
-        confusions.append(confusion_matrix(*labels, task))
+        known = np.where(truth == ignored, IGNORE, truth)
+        pair = torch.from_numpy(known.astype(np.uint8)), torch.from_numpy(prediction.astype(np.uint8))
+        confusions.append(confusion_matrix(*pair, task))
     return counts_of(confusions, task)

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.execution.session import require_unchanged
-from benchmarks.protocol.run import require_scenes
 from benchmarks.results.data_record import shared_scenes
 from benchmarks.results.home import Home
 from data_prep.dataset import Dataset
@@ -37,6 +36,11 @@ class ImagesToScore:
         return self.manifest.digest(self.split_seed, self.split_rule)
 
     @property
+    def split_note(self) -> str:
+        """Return a sentence where the rule of the split changes nothing; otherwise empty."""
+        return self.manifest.split_note(self.split_rule)
+
+    @property
     def task(self) -> Task:
         """Return classes and size of the images."""
         return Task(self.dataset.classes, self.manifest.image_size)
@@ -59,12 +63,13 @@ def select_test_images(
         rule: how the split is drawn.
         selection: the images of the test split, or all.
 
-    Raises UnknownDataset or NotPrepared; DataError if a file was changed, or if there is no such image.
+    Raises UnknownDataset or NotPrepared; DataError if a file was changed, if there is no such image, or
+    if whole scenes cannot be split.
     """
     dataset = find_dataset(name)
     folder = Home(home).dataset(name)
     manifest = load_manifest(folder, name)
-    require_scenes(manifest, rule)
+    manifest.require_split(split_seed, rule)
     splits = manifest.splits(split_seed, rule)
     entries = splits["test"] if selection == "test" else tuple(sorted(manifest.entries, key=lambda entry: entry.stem))
     if not entries:

@@ -102,6 +102,8 @@ def findings(card: Card) -> Iterator[str]:
                 yield f"No image in {where}."
             if facts.absent:
                 yield f"No pixel of {', '.join(facts.absent)} in {where}."
+        if division.rule == "blocked" and not all(facts.images for facts in division.splits):
+            yield "--split blocked is refused, because a part would be empty."
     if across := [group for group in card.exact if group.across]:
         yield f"{len(across)} groups of identical images lie in more than one split."
     if near := [copies for copies in card.near if copies.splits[0] != copies.splits[1]]:

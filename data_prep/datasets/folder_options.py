@@ -76,7 +76,7 @@ def from_options(classes: Sequence[str], ignore: str | None) -> ClassMap:
     pairs: list[tuple[str, MaskValue]] = []
     for text in classes:
         if not re.fullmatch(rf"{ONE_CLASS}(?:,{ONE_CLASS})*", text):
-            raise BadDeclaration(f'expected classes such as {EXAMPLE} or "road=1,roof=2", found {text!r}')
+            raise BadDeclaration(f'expected classes such as {EXAMPLE} or "background=0,road=1,roof=2", found {text!r}')
         for item in re.findall(rf"({ONE_CLASS})(?:,|$)", text):
             name, _, value = item.partition("=")
             pairs.append((name.strip(), _value(value, f"class {name.strip()}")))

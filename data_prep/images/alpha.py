@@ -19,6 +19,8 @@ class AlphaCount:
     none: int = 0
     full: int = 0
     between: int = 0
+    largest: float = 0  # the largest value so far, and the number of pixels that have it
+    at_largest: int = 0
 
     def add(self, alpha: NDArray[Any]) -> AlphaCount:
         """Count the pixels of a part; return the count so far."""
@@ -27,15 +29,30 @@ class AlphaCount:
         self.none += none
         self.full += opaque
         self.between += alpha.size - none - opaque
+        if (largest := float(alpha.max())) > self.largest:
+            self.largest, self.at_largest = largest, 0
+        self.at_largest += int((alpha == self.largest).sum()) if self.largest else 0
         return self
 
-    def refuse_other(self, bands: int) -> None:
-        """Raise BadPicture where most values are neither transparent nor opaque: that band is no alpha."""
+    @property
+    def is_mask(self) -> bool:
+        """Return whether at least half of the values above 0 are the largest, as `predict` tells a mask too."""
+        return 2 * self.at_largest >= self.full + self.between
+
+    def refuse_other(self, bands: int, *, nameable: bool = False) -> None:
+        """Raise BadPicture where most values are neither transparent nor opaque: that band is no alpha.
+
+        Args:
+            bands: the number of all bands; alpha is the last.
+            nameable: whether the option --bands is for such a file.
+        """
         if self.between > self.full:
-            rest = " ".join(f"-b {band}" for band in range(1, bands))
+            rest = range(1, bands)
+            named = "1,2,3" if bands > 3 else "1,1,1"
             raise BadPicture(
-                f"expected an alpha band of 0 and 255, found other values in {self.between} pixels (infrared?); drop "
-                f"the band: gdal_translate {rest} OLD NEW"
+                f"expected an alpha band of 0 and 255, found other values in {self.between} pixels (infrared?); "
+                + f"name the bands that are red, green and blue: --bands {named}; or " * nameable
+                + f"drop the band: gdal_translate {' '.join(f'-b {band}' for band in rest)} OLD NEW"
             )
 
 

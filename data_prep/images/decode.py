@@ -52,8 +52,7 @@ _quiet = threading.Lock()  # filters of warnings belong to the process, not to a
 class BadPicture(ValueError):
     """Raised for a picture that cannot be used, with the reason; the caller adds its path. It is a ValueError.
 
-    A `Reading.read_mask` of your own raises it too: `prepare_from` lists such files together, and any other error ends
-    it.
+    A `Reading.read_mask` of your own raises it too: `prepare_from` lists such files together.
 
     Examples:
         >>> from PIL import Image

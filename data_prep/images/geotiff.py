@@ -24,6 +24,7 @@ from rasterio.errors import NodataShadowWarning, NotGeoreferencedWarning, Raster
 from rasterio.io import DatasetReader, MemoryFile
 from rasterio.windows import Window
 
+from data_prep.images.alpha import AlphaCount
 from data_prep.images.decode import BadPicture
 from data_prep.images.masks import LISTED
 from data_prep.images.place import Place
@@ -135,17 +136,21 @@ def label_data(raster: DatasetReader, window: Window) -> NDArray[np.bool_]:
 
 
 def without_data(
-    raster: DatasetReader, window: Window | None = None, named: Sequence[int] | None = None
+    raster: DatasetReader,
+    window: Window | None = None,
+    named: Sequence[int] | None = None,
+    *,
+    no_mask: bool = False,
 ) -> tuple[NDArray[np.bool_] | None, NDArray[np.bool_] | None]:
     """Return where a mask or alpha hides pixels [H, W], and where they have the no-data value; None where nowhere.
 
-    A band tagged alpha hides nothing if it is one of the `named` bands, which are read as colours.
+    A band tagged alpha hides nothing if it is one of the `named` bands, which are read as colours, or is `no_mask`.
     """
     if all(MaskFlags.all_valid in flags for flags in raster.mask_flag_enums):
         return None, None
     declared = any(MaskFlags.nodata in flags for flags in raster.mask_flag_enums)
     number = _alpha_number(raster)
-    as_colour = named is not None and number in named
+    as_colour = no_mask or (named is not None and number in named)
     if as_colour and any(MaskFlags.alpha in flags for flags in raster.mask_flag_enums):
         return None, None
     if declared and number is not None:
@@ -235,15 +240,25 @@ def _with_palette(pixels: Image.Image, raster: DatasetReader) -> Image.Image:
     return pixels
 
 
-def alpha_band(
-    raster: DatasetReader, window: Window | None = None, named: Sequence[int] | None = None
-) -> NDArray[np.generic] | None:
-    """Return the values [H, W] of the alpha band; None without one, or if it is `named` as a colour."""
+def alpha_band(raster: DatasetReader, window: Window | None = None) -> NDArray[np.generic] | None:
+    """Return the values [H, W] of the alpha band; None without one."""
     number = _alpha_number(raster)
-    if number is None or (named is not None and number in named):
-        return None
-    alpha: NDArray[np.generic] = raster.read(number, window=window)
+    alpha: NDArray[np.generic] | None = None if number is None else raster.read(number, window=window)
     return alpha
+
+
+def alpha_is_no_mask(raster: DatasetReader, named: Sequence[int] | None) -> bool:
+    """Return whether a band is tagged alpha whose values are no mask, near infrared mostly.
+
+    It is asked only where the bands of colours are `named`, and this band is none of them.
+    """
+    number = _alpha_number(raster)
+    if number is None or named is None or number in named:
+        return False
+    count = AlphaCount()
+    for _, window in raster.block_windows(number):
+        count.add(raster.read(number, window=window))
+    return not count.is_mask
 
 
 def _alpha_number(raster: DatasetReader) -> int | None:

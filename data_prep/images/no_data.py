@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,9 @@ from data_prep.images.decode import BadPicture
 from data_prep.images.masks import IGNORED, Mask
 from data_prep.images.picture import Picture
 
+READER_ERRORS = (ValueError, LookupError, ArithmeticError)
+"""What a `read_mask` raises for values that it does not know; other errors are mistakes of its code, and end all."""
+
 
 def labels_of(picture: Picture, read_mask: Callable[[Image.Image], Mask]) -> tuple[Mask, int]:
     """Return what `read_mask` reads where a mask has data, ignored elsewhere; and how many pixels that changed.
@@ -20,17 +24,28 @@ def labels_of(picture: Picture, read_mask: Callable[[Image.Image], Mask]) -> tup
     A no-data value of 0 that `read_mask` knows stays the background: many masks declare it. Raises BadPicture where
     another number is also the value of a class.
     """
-    empty = picture.without_data
+    empty, read = picture.without_data, partial(_read, read_mask)
     if empty is None:
-        return read_mask(picture.pixels), 0
+        return read(picture.pixels), 0
     try:
-        stored = read_mask(picture.pixels)
+        stored = read(picture.pixels)
     except BadPicture:  # perhaps of what pixels without data hold
-        return _visible_labels(picture.pixels, empty, read_mask), int(empty.sum())
+        return _visible_labels(picture.pixels, empty, read), int(empty.sum())
     if picture.nodata is not None and (claimed := picture.nodata & (stored.labels != IGNORED)).any():
         _refuse_class(picture.pixels, claimed)
         empty = np.zeros_like(claimed) if picture.hidden is None else picture.hidden
     return ignored_where(stored, empty)
+
+
+def _read(read_mask: Callable[[Image.Image], Mask], pixels: Image.Image) -> Mask:
+    """Return what `read_mask` reads. Raises BadPicture, also in place of `READER_ERRORS`."""
+    try:
+        return read_mask(pixels)
+    except BadPicture:
+        raise
+    except READER_ERRORS as error:
+        text = next(iter(str(error).splitlines()), "")
+        raise BadPicture(f"read_mask raised {type(error).__name__}: {text}") from error
 
 
 def black_where(image: NDArray[np.uint8], empty: NDArray[np.bool_] | None) -> NDArray[np.uint8]:

@@ -43,6 +43,7 @@ class Picture:
     nodata: NDArray[np.bool_] | None = None  # pixels of the value that the file declares as no data
     place: Place | None = None
     outside: int = 0  # values of more than 8 bits that the range clipped
+    no_mask: bool = False  # a band tagged alpha masks nothing, see `alpha_is_no_mask`
 
     @property
     def without_data(self) -> NDArray[np.bool_] | None:
@@ -202,9 +203,10 @@ def _by_gdal(
 
     with geotiff.opened_content(content, driver) as raster:
         _refuse_huge(raster)
-        if (alpha := geotiff.alpha_band(raster, named=bands)) is not None:
-            AlphaCount().add(alpha).refuse_other(raster.count)
-        picture = read_window(raster, labels=labels, value_range=value_range, bands=bands)
+        if bands is None and (alpha := geotiff.alpha_band(raster)) is not None:
+            AlphaCount().add(alpha).refuse_other(raster.count, nameable=not labels and driver == geotiff.DRIVER)
+        no_mask = geotiff.alpha_is_no_mask(raster, bands)
+        picture = read_window(raster, labels=labels, value_range=value_range, bands=bands, no_mask=no_mask)
         return replace(picture, place=geotiff.place_of(raster))
 
 
@@ -215,11 +217,15 @@ def read_window(
     labels: bool,
     value_range: ValueRange | None = None,
     bands: Sequence[int] | None = None,
+    no_mask: bool = False,
 ) -> Picture:
-    """Return an image or a mask, or a window of it, of an opened GeoTIFF; without its place, see `read_image`."""
+    """Return an image or a mask, or a window of it, of an opened GeoTIFF; without its place, see `read_image`.
+
+    `no_mask` is what `alpha_is_no_mask` says of the whole raster.
+    """
     from data_prep.images import geotiff  # rasterio is slow to import
 
-    hidden, nodata = geotiff.without_data(raster, window, bands)
+    hidden, nodata = geotiff.without_data(raster, window, bands, no_mask=no_mask)
     if not labels:
         values, outside = raster.read(geotiff.image_bands(raster, bands), window=window), 0  # [1 or 3, H, W]
         if values.dtype != np.uint8 and value_range is not None:
@@ -228,7 +234,7 @@ def read_window(
             valid = finite if nodata is None else finite & ~nodata
             outside = value_range.count_outside(values, valid if hidden is None else valid & ~hidden)
             values = value_range.to_bytes(values)[: len(values)]
-        return Picture(geotiff.image_of(raster, values), hidden, nodata, outside=outside)
+        return Picture(geotiff.image_of(raster, values), hidden, nodata, outside=outside, no_mask=no_mask)
     empty = nodata if hidden is None else hidden if nodata is None else hidden | nodata
     pixels, no_number = geotiff.label_pixels(raster, empty, window)
     if no_number is not None:  # stored as 0 here, which is no value of theirs
@@ -272,7 +278,7 @@ def _visible(pixels: Image.Image, labels: bool, remedy: str) -> Picture:
         if labels:
             refuse_one_hot(values, remedy)
         alpha = AlphaCount().add(values[..., -1])
-        alpha.refuse_other(values.shape[-1])
+        alpha.refuse_other(values.shape[-1], nameable=not labels and pixels.format == "TIFF")
         opaque = pixels.convert(pixels.mode[:-1])
         opaque.format = pixels.format
         return Picture(opaque, hidden=values[..., -1] == 0 if alpha.none else None)

@@ -43,12 +43,13 @@ def sample_of(path: Path, name: str, across: int, named: Sequence[int] | None = 
     try:
         with geotiff.opened(path, "PNG" if _is_deep_png(path) else geotiff.DRIVER) as raster:
             bands = geotiff.image_bands(raster, named)
+            no_mask = geotiff.alpha_is_no_mask(raster, named)
             read: list[NDArray[np.float64]] = []
             for top, left, height, width in sampled_places(raster.shape, across):
                 window = Window(left, top, width, height)
                 pixels = raster.read(bands, window=window).astype(np.float64)  # [1 or 3, h, w]
                 valid = np.isfinite(pixels).all(axis=0)
-                for empty in geotiff.without_data(raster, window, named):
+                for empty in geotiff.without_data(raster, window, named, no_mask=no_mask):
                     valid &= True if empty is None else ~empty
                 read.append(pixels[:, valid])
             types = frozenset(raster.dtypes[band - 1] for band in bands)

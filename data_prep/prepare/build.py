@@ -20,7 +20,7 @@ from data_prep.images.masks import LISTED
 from data_prep.manifest import Entry, Manifest
 from data_prep.manifest_file import MANIFEST_NAME, save_manifest
 from data_prep.prepare.convert import Faults, Job, Record, make_job
-from data_prep.prepare.finalize import clipped_rules, finalize_entries, no_data_rules
+from data_prep.prepare.finalize import clipped_rules, finalize_entries, no_data_rules, no_mask_rules
 from data_prep.prepare.pairs import Origin, PairSearch, bad_files, kinds, shown
 from data_prep.prepare.reading import Reading
 from data_prep.processes import Progress, map_in_processes
@@ -120,6 +120,8 @@ def build(
         rules["mask"] = (*rules.get("mask", ()), *no_data)
     if clipped := clipped_rules(records):
         rules["image"] = (*rules.get("image", ()), *clipped)
+    if no_mask := no_mask_rules(records):
+        rules["image"] = (*rules.get("image", ()), *no_mask)
     manifest = Manifest(
         dataset=dataset.name,
         version=dataset.version,

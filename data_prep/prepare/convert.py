@@ -68,6 +68,7 @@ class Record:
     edges: str  # of the prepared image, see `Edges.packed`
     no_data: int  # pixels of the source pair that have a label, and no data: ignored
     outside: int = 0  # values of the source image that the range clipped
+    no_mask: bool = False  # a band of the source image is tagged alpha and masks nothing
 
 
 class Faults(Exception):
@@ -96,6 +97,7 @@ class DecodedPair:
     factor: int = 1
     no_data: int = 0  # pixels that have a label, and no data in image or mask: ignored
     outside: int = 0  # values of the image that the range clipped
+    no_mask: bool = False  # see `Record`
 
 
 def read_source(job: Job) -> SourceFiles:
@@ -139,7 +141,7 @@ def decode_pair(job: Job, source: SourceFiles) -> DecodedPair:
         faults.append(f"{job.pair.mask_name}: {bad}")
     if faults:
         raise Faults(*faults)
-    return DecodedPair(image, mask, factor, no_data, picture.outside)
+    return DecodedPair(image, mask, factor, no_data, picture.outside, picture.no_mask)
 
 
 def finished_records(job: Job, digests: tuple[str, str]) -> tuple[Record, ...]:

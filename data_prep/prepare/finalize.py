@@ -54,6 +54,13 @@ def clipped_rules(records: Sequence[Record]) -> tuple[Rule, ...]:
     return (rule("clipped", values=sum(outside.values()), images=len(outside)),) if outside else ()
 
 
+def no_mask_rules(records: Sequence[Record]) -> tuple[Rule, ...]:
+    """Return the rule on bands that are tagged alpha and mask nothing; none where there are none."""
+    # hashed: part of every run key
+    images = {record.entry.source for record in records if record.no_mask}
+    return (rule("alpha-no-mask", images=len(images)),) if images else ()
+
+
 def drawn_rules(entries: Sequence[Entry], whole: bool) -> tuple[Rule, ...]:
     """Return the rules of a split that was drawn; `entries` have that of seed 0."""
     counts, exact = _sizes(entries), exact_counts(len(entries))

@@ -37,12 +37,19 @@ class _Seen:
     digest: hashlib._Hash = field(default_factory=hashlib.sha256)  # of its tiles' pixels
     no_data: int = 0
     outside: int = 0
+    no_mask: bool = False
     alpha: AlphaCount = field(default_factory=AlphaCount)
     mask_alpha: AlphaCount = field(default_factory=AlphaCount)
 
     def complete(self, record: Record) -> Record:
         """Return a tile's record with what holds for the whole scene."""
-        return replace(record, pixel_digest=self.digest.hexdigest(), no_data=self.no_data, outside=self.outside)
+        return replace(
+            record,
+            pixel_digest=self.digest.hexdigest(),
+            no_data=self.no_data,
+            outside=self.outside,
+            no_mask=self.no_mask,
+        )
 
 
 def cut_pair(job: Job) -> tuple[Record, ...] | Faults:
@@ -96,12 +103,13 @@ def _pieces(job: Job, digests: tuple[str, str], seen: _Seen) -> Iterator[Piece]:
     import rasterio  # slow to import
     from rasterio.windows import Window
 
-    from data_prep.images.geotiff import alpha_band, place_of
+    from data_prep.images.geotiff import alpha_band, alpha_is_no_mask, place_of
 
     pair, values, bands = job.pair, job.reading.value_range, job.reading.bands
     with rasterio.Env(GDAL_CACHEMAX=CACHE), ExitStack() as stack:
         with _named(pair.image_name):
             raster = stack.enter_context(_opened(job, pair.image))
+            seen.no_mask = alpha_is_no_mask(raster, bands)
         with _named(pair.mask_name):
             drawn = stack.enter_context(_opened(job, pair.mask, labels=True))
             if elsewhere := misplaced(place_of(raster), place_of(drawn), raster.shape, drawn.shape):
@@ -110,9 +118,11 @@ def _pieces(job: Job, digests: tuple[str, str], seen: _Seen) -> Iterator[Piece]:
             bottom, right = min(top + job.image_size[0], raster.height), min(left + job.image_size[1], raster.width)
             window = Window(left, top, right - left, bottom - top)
             with _named(pair.image_name):
-                picture = read_window(raster, window, labels=False, value_range=values, bands=bands)
+                picture = read_window(
+                    raster, window, labels=False, value_range=values, bands=bands, no_mask=seen.no_mask
+                )
                 image = black_where(any_rgb(picture.pixels), picture.without_data)
-                if (alpha := alpha_band(raster, window, bands)) is not None:
+                if bands is None and (alpha := alpha_band(raster, window)) is not None:
                     seen.alpha.add(alpha)
             with _named(pair.mask_name):
                 mask, changed = labels_of(read_window(drawn, window, labels=True), job.reading.read_mask)
@@ -136,7 +146,7 @@ def _pieces(job: Job, digests: tuple[str, str], seen: _Seen) -> Iterator[Piece]:
                 tile_of=pair.stem,
             )
         with _named(pair.image_name):
-            seen.alpha.refuse_other(raster.count)
+            seen.alpha.refuse_other(raster.count, nameable=True)
         with _named(pair.mask_name):
             seen.mask_alpha.refuse_other(drawn.count)
 

@@ -97,7 +97,7 @@ def find_pairs(folder: Path, source: str, layout: Layout | NamedFiles) -> PairSe
     images = {stem for role, stem in copies.keys() | unusable if role == "image"}
     masks = {stem for role, stem in copies.keys() | unusable if role == "mask"}
     if not images & masks:
-        listed = "".join(f"\n  {fault}" for fault in faults[:SHOWN])
+        listed = f"\n{shown(faults)}" if faults else ""
         raise NoPairs(
             f"expected {layout.described} in {source}, found no such pair "
             f"({len(images)} images, {len(masks)} masks, {other_files} other files){layout.found}{listed}"

@@ -24,7 +24,8 @@ class Reading:
         image_kinds: formats of images by Pillow's names, such as "PNG", "JPEG", "TIFF".
         mask_kinds: formats of masks.
         read_mask: turns Pillow's picture of a mask into labels. It is a function at module level, because other
-            processes import it. It raises `BadPicture` for a mask that cannot be used.
+            processes import it. It raises `BadPicture`, or another ValueError, LookupError or ArithmeticError,
+            for a mask that cannot be used.
         rules: what is done to "image" and "mask", in words. They are in the manifest and hashed into every run key.
         expected: what masks hold, for the message where all of them show the same single label.
         remedy: what to do then.

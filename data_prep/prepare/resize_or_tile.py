@@ -41,6 +41,7 @@ class Piece:
     crs: str | None = None  # see `Entry`
     transform: AffineCoefficients | None = None
     outside: int = 0  # see `Record`, of the whole image
+    no_mask: bool = False  # see `Record`
 
 
 def cut(job: Job) -> tuple[Record, ...]:
@@ -84,6 +85,7 @@ def _pieces(job: Job, decoded: DecodedPair, digests: tuple[str, str]) -> Iterato
         no_data=decoded.no_data,
         native=native,
         outside=decoded.outside,
+        no_mask=decoded.no_mask,
     )
     if job.reading.fit == "tile":
         for top, left in corners(image.shape[:2], size):
@@ -168,7 +170,17 @@ def _write(job: Job, piece: Piece) -> Record:
     counts = Image.fromarray(labels if piece.native is None else piece.native).histogram()
     occurring = tuple(label for label, count in enumerate(counts) if count and label != IGNORED)
     edges = edges_of(image).packed()
-    return Record(job.rule, entry, piece.pixel_digest, occurring, piece.values, edges, piece.no_data, piece.outside)
+    return Record(
+        rule=job.rule,
+        entry=entry,
+        pixel_digest=piece.pixel_digest,
+        labels=occurring,
+        values=piece.values,
+        edges=edges,
+        no_data=piece.no_data,
+        outside=piece.outside,
+        no_mask=piece.no_mask,
+    )
 
 
 def share_of_classes(labels: NDArray[np.uint8], binary: bool) -> float:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -52,8 +51,7 @@ def render_figure(rows: FigureRows) -> RenderedFigure:
 
 def slug(figure: Figure, setting: Setting) -> str:
     """Return the name of a figure's files: "fig6-mini-vit_t-scratch"."""
-    chosen = dataclasses.asdict(setting).values()
-    return "-".join([figure.id, *(value for value in chosen if value is not None)])
+    return "-".join([figure.id, setting.profile, *setting.overridden.values()])
 
 
 def _missing(rows: FigureRows) -> Iterator[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterable
 from itertools import product
 
@@ -15,6 +14,7 @@ from benchmarks.protocol.targets import WITH_TABLES, tables_of
 from benchmarks.results.custom_system import stand_in
 from benchmarks.results.failed_run import FailedRun
 from benchmarks.results.result import Result
+from data_prep.registry import DATASETS, has_published_split
 from reports.select.custom_systems import with_own_systems
 from reports.select.results import Collection, profile_of
 from rssam.contract import cli_options
@@ -60,7 +60,7 @@ def setting_order(setting: Setting) -> tuple[int, int, str]:
 
 def overrides(setting: Setting) -> int:
     """Return how many of encoder, initialisation, data set and split rule the command line overrides."""
-    return sum(value is not None for value in (setting.encoder, setting.init, setting.dataset, setting.split))
+    return len(setting.overridden)
 
 
 def declare(setting: Setting, table: Table, row: Row) -> Run | None:
@@ -73,17 +73,14 @@ def declare(setting: Setting, table: Table, row: Row) -> Run | None:
 
 def command(table: Table, setting: Setting) -> str:
     """Return the command that fills a table under a setting."""
-    chosen = dataclasses.asdict(setting)
-    profile = chosen.pop("profile")
-    options = [] if profile == table.profile else [f"--profile {profile}"]
-    options += [f"--{name} {value}" for name, value in chosen.items() if value is not None]
+    options = [] if setting.profile == table.profile else [f"--profile {setting.profile}"]
+    options += [f"--{name} {value}" for name, value in setting.overridden.items()]
     return " ".join(["rssam-bench reproduce", table.study or table.id, *options])
 
 
 def describe(setting: Setting) -> str:
     """Return a short title: "profile mini, encoder vit_t"."""
-    chosen = dataclasses.asdict(setting)
-    return ", ".join(f"{name} {value}" for name, value in chosen.items() if value is not None)
+    return ", ".join(f"{name} {value}" for name, value in {"profile": setting.profile, **setting.overridden}.items())
 
 
 def _explained(collection: Collection, table: Table) -> dict[Setting, set[str]]:
@@ -125,7 +122,9 @@ def _candidates(result: Result | FailedRun, table: Table) -> list[Setting]:
     inits = dict.fromkeys((None, *(init for init in ("sam", "scratch") if init == options.get("init"))))
     dataset = None if data == table.dataset else data
     rule = None if identity["split_rule"] == "random" else identity["split_rule"]
-    return [Setting(profile, encoder, init, dataset, rule) for encoder, init in product(encoders, inits)]
+    declared = DATASETS.get(data)
+    drawn = (data,) if rule and declared is not None and has_published_split(declared) else ()
+    return [Setting(profile, encoder, init, dataset, rule, drawn) for encoder, init in product(encoders, inits)]
 
 
 def _keys(collection: Collection, table: Table, setting: Setting) -> set[str]:

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from rssam.errors import UserError, made_by_0_1
+from rssam.errors import UnknownName, UserError, made_by_0_1
 from rssam.foreign_json import Unreadable
 from rssam.weights.prepared_file import prepared_fault, read_header
 from rssam.weights.registry import WEIGHTS
@@ -48,8 +48,8 @@ class WeightsFolder:
     """The folder of prepared checkpoints: one safetensors file a name, written by `rssam-bench prepare weights`.
 
     `Model.build` takes one. A home has its own: `WeightsFolder(open_home().weights)`. Names are those of
-    `Model.weights_needed`, and any other raises KeyError. All methods except `path` raise UserError if the checkpoint
-    is missing or damaged, naming the command that prepares it.
+    `Model.weights_needed`, and any other raises UserError with the choices. All methods except `path` raise UserError
+    if the checkpoint is missing or damaged, naming the command that prepares it.
 
     Attributes:
         root: the folder, which need not exist.
@@ -67,7 +67,12 @@ class WeightsFolder:
     root: Path
 
     def path(self, name: str) -> Path:
-        """Return where the checkpoint `name` lies once it is prepared; nothing is read."""
+        """Return where the checkpoint `name` lies once it is prepared; nothing is read. Raises UnknownName."""
+        if name not in WEIGHTS:
+            raise UnknownName(
+                f"unknown checkpoint {name!r}: choose from {', '.join(WEIGHTS)}; for a file of your own declare its "
+                "path as a field of your system"
+            )
         return self.root / WEIGHTS[name].file
 
     def path_of(self, name: str) -> Path:

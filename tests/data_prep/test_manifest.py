@@ -5,12 +5,15 @@ import json
 import os
 import random
 from collections import Counter
+from dataclasses import replace
 from fractions import Fraction
+from functools import partial
 
 import pytest
 
 from data_prep.errors import DataError, NotPrepared
 from data_prep.manifest_file import MANIFEST_NAME, load_manifest
+from data_prep.prepared import open_prepared
 from data_prep.splits import assign_splits, exact_counts
 from rssam.errors import UserError
 from rssam.files import write_atomic
@@ -127,3 +130,13 @@ def test_no_entry_leads_out_of_the_folder(tmp_path, part, value):
     path.write_text(json.dumps(raw))
     with pytest.raises(DataError, match=r"is damaged \(.*expected a (path inside of the folder|file name)"):
         load_manifest(tmp_path, "deepglobe")
+
+
+def test_a_misspelt_split_rule_is_not_taken_as_random(tmp_path):
+    """`split(rule="zzz")` gave the images of "random", and `digest(0, "zzz")` its digest."""
+    manifest = write_prepared(tmp_path / "deepglobe")
+    for use in (manifest.split_by_stem, manifest.digest, partial(open_prepared(tmp_path / "deepglobe").split, "train")):
+        with pytest.raises(UserError, match="unknown split rule 'zzz': choose from random, blocked"):
+            use(0, "zzz")
+    with pytest.raises(UserError, match="unknown split rule 'zzz'"):
+        replace(manifest, official_split=True).splits(0, "zzz")

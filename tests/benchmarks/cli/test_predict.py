@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 from benchmarks.cli.app import app
 from benchmarks.execution import hardware
 from benchmarks.execution.plan import resolve_all
+from benchmarks.execution.run_status import Progress, StatusFiles
 from benchmarks.execution.runner import execute_all
 from benchmarks.export import predict as prediction
 from benchmarks.export.load_run import load_run
@@ -136,6 +137,26 @@ def test_what_does_not_fit_is_refused(tmp_path, home):
         done = call(session, image, "--out", out, *options)
         assert (done.exit_code, "give one of --run KEY and --adapter FILE" in done.stderr) == (2, True)
     assert not out.exists()
+
+
+@pytest.mark.parametrize("text", ["unet@deepglobe", "UNet@deepglobe", "deepglobe-unet"])
+def test_a_run_that_is_only_begun_is_said(tmp_path, text):
+    """It said "choose from none yet", whatever was begun."""
+    session = make_session(tmp_path / "home")
+    [item] = resolve_all([tiny_run()], session)
+    files = StatusFiles(session.store.work(item.key))
+    files.folder.mkdir(parents=True)
+    (files.folder / "last.safetensors").touch()
+    files.declare(item.identity())
+    files.note(Progress("training", 3, 30, 4, 10, 0.1, None, "cpu", "now"))
+    picture(tmp_path / "a.png")
+    command = f"rssam-bench --home {session.home} status"
+    with pytest.raises(UserError) as error:
+        raise call(session, tmp_path / "a.png", "--out", tmp_path / "a.tif", "--run", text).exception
+    state = f"{item.key} is begun (saved near epoch 3 of 30, step 4 of 10)"
+    assert str(error.value) == f"no finished run {text!r} in {session.home}: {state}. All runs: {command}"
+    with pytest.raises(UserError, match=r"none is finished there\. All runs: rssam-bench --home"):
+        raise call(session, tmp_path / "a.png", "--out", tmp_path / "a.tif", "--run", "rs-sam@mine").exception
 
 
 def test_names_of_outputs(tmp_path):

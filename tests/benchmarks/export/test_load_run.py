@@ -75,7 +75,7 @@ def test_every_declaration_is_found_again(model):
 
 def test_what_cannot_be_had_is_said(tmp_path):
     session = make_session(tmp_path)
-    with pytest.raises(NotTrained, match=r"no finished run 'deepglobe-x' in .*: choose from none yet"):
+    with pytest.raises(NotTrained, match=r"no finished run 'deepglobe-x' in .*: none is finished there"):
         load_run(session.home, "deepglobe-x")
     result = trained(session, tiny_run())
     with pytest.raises(NotTrained, match=f"choose from {result.key}"):

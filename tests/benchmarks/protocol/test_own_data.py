@@ -163,7 +163,9 @@ def test_a_published_split_from_its_folders_to_a_table(command, tmp_path, source
     result = Store(tmp_path / "home").get(done["key"])
     assert [result.data[split] for split in ("train", "val", "test")] == [2 * count for count in (6, 2, 2)]
     assert {stem[:6] for stem in result.images} == {"test/0", "test/1"}
-    (blocked,) = json.loads(command(*run, "--split", "blocked")[1])
+    _, output, errors = command(*run, "--split", "blocked")
+    (blocked,) = json.loads(output)
+    assert "note: paths has a published split, which is kept: --split blocked changes nothing" in errors
     assert (blocked["key"], blocked["status"]) == (done["key"], "cached")
     assert result.published_split
     code, _, errors = command("report", "table5", "--out", tmp_path / "r")

@@ -94,7 +94,7 @@ def test_a_split_by_scenes_needs_scenes(tmp_path):
     weights = WeightsFolder(tmp_path / "weights")
     with pytest.raises(DataError, match="rssam-bench prepare deepglobe --source DIR"):
         resolve_run(run, manifest, weights, "32-true")
-    entries = tuple(dataclasses.replace(entry, scene=f"{int(entry.stem) // 3}") for entry in manifest.entries)
+    entries = tuple(dataclasses.replace(entry, scene=f"{int(entry.stem) // 2}") for entry in manifest.entries)
     known = dataclasses.replace(manifest, entries=entries)
     blocked = resolve_run(run, known, weights, "32-true")
     random = resolve_run(dataclasses.replace(run, split_rule="random"), known, weights, "32-true")

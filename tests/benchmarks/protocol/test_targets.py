@@ -7,9 +7,10 @@ from benchmarks.protocol.claims import claim_bearing
 from benchmarks.protocol.figures import FIGURES
 from benchmarks.protocol.paper_numbers import PAPER_TABLES
 from benchmarks.protocol.recipe import PROFILES
+from benchmarks.protocol.registry import MODELS
 from benchmarks.protocol.setting import Setting
 from benchmarks.protocol.tables import SYSTEMS, TABLES
-from benchmarks.protocol.targets import ITEMS, find_items, require_suitable, systems
+from benchmarks.protocol.targets import ITEMS, choose, find_items, require_suitable, systems
 from data_prep.registry import DATASETS
 from rssam.config import RSSAM
 from rssam.errors import UnknownName
@@ -70,6 +71,31 @@ def test_claims_take_neither_one_encoder_nor_one_data_set():
         require_suitable(CLAIMS, Setting("mini", encoder="vit_t"))
     with pytest.raises(UnknownName, match="on the paper's three data sets"):
         require_suitable(CLAIMS, Setting("paper", dataset="whu"))
+
+
+def test_systems_named_in_place_of_the_rows_take_the_encoder():
+    """`--model unet --encoder vit_b` gave the run of `--model unet`, and so did the misspelt `--encoder vit-b`."""
+    tables, unet = find_items(["table1"]), MODELS["unet"]
+    for encoder in ("vit_b", "vit-b"):
+        with pytest.raises(UnknownName, match=f"unet has no SAM encoder that --encoder {encoder} could replace: leave"):
+            require_suitable(tables, Setting("paper", encoder=encoder), [unet])
+    with pytest.raises(UnknownName, match="unet and fcn have no SAM encoder"):
+        require_suitable(tables, Setting("paper", encoder="vit_b"), [unet, MODELS["fcn"]])
+    require_suitable(tables, Setting("paper", encoder="vit_b"), [unet, MODELS["rs-sam"]])
+    require_suitable(tables, Setting("paper", encoder="vit_t"), [unet])  # its smallest variant
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"split": "zzz"}, "unknown split rule 'zzz': choose from random, blocked"),
+        ({"init": "imagenet"}, "unknown init 'imagenet': choose from sam, scratch"),
+    ],
+)
+def test_options_of_python_are_those_of_the_command(options, words):
+    """Another split rule was taken as "random", and another start left systems without SAM at their own."""
+    with pytest.raises(UnknownName, match=words):
+        choose(["table1"], "mini", **options)
 
 
 @pytest.mark.parametrize(("repeats", "replicates"), [(None, 5), (1, 1), (3, 3)])

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from dataclasses import replace
 from fractions import Fraction
@@ -224,6 +225,17 @@ def test_numbers_are_read_in_every_mode(tmp_path, kind, suffix):
     assert (mask(tmp_path / "out", manifest.entries[0]) == np.array([0, 1, 2, 255])[labels]).all()
     assert manifest.entries[0].foreground == 1.0
     assert manifest.entries[0].labelled == pytest.approx((labels != 3).mean())
+
+
+def test_classes_that_a_message_proposes_are_taken(tmp_path):
+    """It proposed "road=1,roof=2", which refuses every mask that has a 0."""
+    with pytest.raises(BadDeclaration) as error:
+        from_options(["road"], None)
+    proposed = re.findall(r'"(\S+)"', str(error.value))[-1]
+    save(tmp_path / "s" / "images" / "a.png", picture(1, 32))
+    save(tmp_path / "s" / "masks" / "a.png", labels_of(5, (32, 32), 3))
+    manifest = prepare(declared(tmp_path / "s", proposed), tmp_path / "s", tmp_path / "out")
+    assert (manifest.classes, manifest.labelled) == (("background", "road", "roof"), 1)
 
 
 def test_one_bit_masks_are_0_and_1(tmp_path):

@@ -15,6 +15,8 @@ from data_prep.errors import DataError
 from data_prep.prepare import large_scenes
 from data_prep.rules import sentences
 from rssam.errors import UserError
+from rssam.inference.raster_input import RasterSource
+from rssam.value_range import ValueRange
 from tests.data_prep.datasets.test_folder_scale import SIDE, declared, pair, pixels, prepared, values, write
 
 RED_GREEN_BLUE = [4 - 1, 3 - 1, 2 - 1]
@@ -69,6 +71,57 @@ def test_a_named_band_that_is_tagged_alpha_hides_nothing(tmp_path):
     manifest = prepared(declared(tmp_path / "s", bands="4,1,2"), tmp_path / "s", tmp_path / "out")
     assert (pixels(tmp_path / "out", "a") == scene[[3, 0, 1]]).all()
     assert manifest.labelled == 1
+
+
+@pytest.mark.parametrize("large", [False, True])
+@pytest.mark.parametrize("kind", [np.uint8, np.uint16])
+def test_infrared_that_is_tagged_alpha_and_not_named_hides_nothing(tmp_path, monkeypatch, large, kind):
+    """`--bands 1,2,3` refused it, "expected an alpha band of 0 and 255"; 4,1,2 and `predict` took it."""
+    scene = np.random.default_rng(0).integers(1, 200, (4, SIDE, SIDE)).astype(kind)
+    scene[3, 10:20] = 0  # water
+    pair(tmp_path / "s", "a", scene, photometric="RGB", alpha="YES")
+    data = declared(tmp_path / "s", None if kind is np.uint8 else "0,255", bands="1,2,3")
+    data = dataclasses.replace(data, fit="tile")
+    if large:
+        (tmp_path / "s" / "masks" / "a.png").unlink()
+        write(tmp_path / "s" / "masks" / "a.tif", np.eye(SIDE, dtype=np.uint8)[None])
+        monkeypatch.setattr(large_scenes, "is_large", lambda path: path.suffix == ".tif")
+    manifest = prepared(data, tmp_path / "s", tmp_path / "out")
+    assert (pixels(tmp_path / "out", "a_y00000_x00000") == scene[:3]).all()
+    assert manifest.labelled == 1
+    note = RasterSource(tmp_path / "s" / "images" / "a.tif", (1, 2, 3), ValueRange(0, 255)).notes[0]
+    words = note.split("band 4 ")[1]  # of predict
+    assert sentences(manifest.rules)["image"].endswith(f"1 images have a band that {words}")
+    assert prepared(data, tmp_path / "s", tmp_path / "out") == manifest
+
+
+@pytest.mark.parametrize("full", [1, 255])
+def test_a_mask_that_is_not_named_hides_pixels_still(tmp_path, full):
+    """Also one of 0 and 1, which `predict` takes for a mask: it was refused as infrared."""
+    scene = bytes_of(0, count=4)
+    scene[3] = full
+    scene[3, 10:20] = 0
+    pair(tmp_path / "s", "a", scene, photometric="RGB", alpha="YES")
+    manifest = prepared(declared(tmp_path / "s", bands="1,2,3"), tmp_path / "s", tmp_path / "out")
+    assert manifest.labelled == pytest.approx(1 - 10 / SIDE)
+    assert "alpha-no-mask" not in {rule.code for rule in manifest.rules["image"]}
+
+
+def test_the_range_of_values_counts_pixels_where_infrared_is_zero(tmp_path):
+    """Pixels that infrared "hides" were left out of the percentiles: 2 of 3 here, and all high values."""
+    scene = np.full((4, SIDE, SIDE), 100, np.uint16)
+    scene[:3, 20:] = 3000
+    scene[3] = np.random.default_rng(0).integers(1, 200, (SIDE, SIDE))
+    scene[3, 20:] = 0
+    pair(tmp_path / "s", "a", scene, photometric="RGB", alpha="YES")
+    assert declared(tmp_path / "s", "auto", bands="1,2,3").scale == (100, 3000)
+
+
+def test_the_refusal_of_infrared_names_the_bands(tmp_path):
+    """The only way that it named was another file without the band."""
+    pair(tmp_path / "s", "a", bytes_of(0, count=4), photometric="RGB", alpha="YES")
+    with pytest.raises(DataError, match=r"--bands 1,2,3; or drop the band: gdal_translate -b 1 -b 2 -b 3 OLD NEW"):
+        prepared(declared(tmp_path / "s"), tmp_path / "s", tmp_path / "out")
 
 
 def test_no_data_is_that_of_all_bands(tmp_path):

@@ -85,6 +85,17 @@ def test_a_long_list_is_cut(source, out):
     assert message.endswith("... and 10 more")
 
 
+def test_a_long_list_is_cut_where_no_pair_is_left(tmp_path, out):
+    """It ended after 20 of 300 files, as if there were no more."""
+    for index in range(300):
+        path = tmp_path / "s" / "train" / f"{index}_sat.jpg"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        os.symlink("nowhere", path)
+    message = refusal(tmp_path / "s", out)
+    assert message.startswith("expected ")
+    assert message.endswith("... and 280 more")
+
+
 def test_copies_that_differ_name_both(source, out):
     write_image(source / "test" / "100_sat.jpg", picture(77))
     assert "test/100_sat.jpg and train/100_sat.jpg: same ID, different content" in refusal(source, out)

@@ -285,7 +285,9 @@ def test_infrared_marked_as_alpha_of_a_scene_is_refused(tmp_path, small_limit):
     source = write_scene(tmp_path / "s")
     near = np.random.default_rng(0).integers(0, 200, (4, 150, 170), dtype=np.uint8)
     write_raster(source / "images" / "scene.tif", near, **TILE)
-    with pytest.raises(DataError, match=r"images/scene\.tif: .*\(infrared\?\); drop the band"):
+    with pytest.raises(
+        DataError, match=r"images/scene\.tif: .*\(infrared\?\); name the bands .* --bands 1,2,3; or drop the band"
+    ):
         prepared(source, own(source, side=64))
 
 

@@ -7,7 +7,9 @@ from dataclasses import replace
 
 import pytest
 
+from data_prep.datasets import deepglobe
 from data_prep.errors import DataError
+from data_prep.images.masks import Mask, binary_mask
 from data_prep.manifest_file import load_manifest
 from data_prep.registry import DATASETS, find_dataset
 from tests.data_prep.samples import contents, prepare, road, squares, write_image, write_mask, write_pair
@@ -55,6 +57,35 @@ def test_without_the_option_all_faults_are_listed_with_their_kind_and_the_option
     assert "leave them out with --skip-bad" in message
     assert "Kinds: 2 damaged, 1 in several versions, 1 not as expected, 1 unreadable, 1 without its image." in message
     assert all(f"{name}: {reason}" in message for name, reason in BAD.items())
+
+
+def picky(picture) -> Mask:
+    """Read masks as a data set of the user's might: errors for what it does not know, and a mistake."""
+    if (width := picture.size[0]) == 128:
+        return picture.labels
+    return {512: binary_mask}[width](picture) if width < 1024 else int("1,024")
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_errors_of_a_reader_are_faults_of_its_files(source, out, workers, monkeypatch):
+    """The first of them ended `prepare_from` with a traceback, and neither it nor the others were listed."""
+    monkeypatch.setattr(deepglobe, "READING", replace(deepglobe.READING, read_mask=picky))
+    write_mask(source / "train" / "100_mask.png", road(100, 1024))
+    write_mask(source / "train" / "101_mask.png", road(101, 256))
+    with pytest.raises(DataError, match="2 files of the source cannot be used") as caught:
+        prepare(source, out, workers=workers)
+    assert "100_mask.png: read_mask raised ValueError: invalid literal for int() with base 10: '1,024'" in str(
+        caught.value
+    )
+    assert "101_mask.png: read_mask raised KeyError: 256" in str(caught.value)
+    assert [entry.stem for entry in prepare(source, out, workers=workers, skip_bad=True).entries] == ["102"]
+
+
+def test_a_mistake_in_a_reader_is_no_fault_of_a_file(source, out, monkeypatch):
+    monkeypatch.setattr(deepglobe, "READING", replace(deepglobe.READING, read_mask=picky))
+    write_mask(source / "train" / "100_mask.png", road(100, 128))
+    with pytest.raises(AttributeError, match="labels"):
+        prepare(source, out, skip_bad=True)
 
 
 @pytest.mark.parametrize("workers", [1, 2])

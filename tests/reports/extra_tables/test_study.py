@@ -15,7 +15,7 @@ from reports.extra_tables.speed import read_efficiency
 from reports.extra_tables.study import study_section
 from reports.render.terminal import print_extra
 from reports.select.results import collect
-from reports.write import write_report
+from reports.write import write_report, write_report_of
 from tests.reports.fabricate import fill
 from tests.reports.still_sam import BASELINE, FAIR, FROZEN, MODELS, RS_SAM, in_fp32, of_row, put, replicates
 from tests.reports.study import collection
@@ -144,7 +144,7 @@ def test_results_on_other_data_are_counted_once(tmp_path, monkeypatch):
     monkeypatch.setitem(DATASETS, "mine", Folder("mine", ("road",), (1,), 0, None, "tile", (512, 512)))
     elsewhere = Setting("fair", dataset="mine")
     put(tmp_path / "home", *(of_row(label, 0.7, dataset="mine", setting=elsewhere) for label in (RS_SAM, FROZEN)))
-    written = write_report(["still-sam"], ["md"], tmp_path / "out", tmp_path / "home", published=tmp_path / "none")
+    written = write_report_of(["still-sam"], ["md"], tmp_path / "out", tmp_path / "home", published=tmp_path / "none")
     assert written.filled == ("still-sam 2 results",)
 
 

@@ -141,6 +141,15 @@ def test_splits_by_scenes_and_by_image_stand_in_sections_of_their_own():
     assert any(words in note for note in second.notes)
 
 
+def test_runs_on_tiles_cut_anew_and_split_by_scenes_are_found():
+    """Their declaration said "random", so a report had no row for them."""
+    setting = Setting("paper", dataset="whu", split="blocked", drawn=("whu",))
+    run = row_run(1, setting)
+    assert run.split_rule == "blocked"
+    assert found(TABLE5, run) == [setting]
+    assert command(TABLE5, setting) == "rssam-bench reproduce table5 --dataset whu --split blocked"
+
+
 def test_commands():
     assert command(TABLE5, Setting("paper", split="blocked")) == "rssam-bench reproduce table5 --split blocked"
     assert command(TABLE5, Setting("paper")) == "rssam-bench reproduce table5"

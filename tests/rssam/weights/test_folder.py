@@ -4,8 +4,9 @@ from dataclasses import replace
 import pytest
 from safetensors.torch import load_file, save_file
 
+from rssam.errors import UserError
 from rssam.weights import folder as folder_module
-from rssam.weights.folder import WeightsDamaged
+from rssam.weights.folder import WeightsDamaged, WeightsFolder
 from rssam.weights.registry import WEIGHTS
 
 
@@ -23,6 +24,13 @@ def test_weights_that_rotted_are_refused_when_they_are_loaded(weights):
     assert weights.digest("vit_b")  # a header alone, so that `status` stays quick
     with pytest.raises(WeightsDamaged, match=r"is not as it was prepared.*prepare weights vit_b"):
         weights.path_of("vit_b")
+
+
+@pytest.mark.parametrize("method", ["path", "path_of", "digest", "read_as", "start"])
+def test_a_checkpoint_of_no_name_lists_the_names(tmp_path, method):
+    """`path_of("foo")` ended in KeyError: 'foo'."""
+    with pytest.raises(UserError, match=r"unknown checkpoint 'foo': choose from vit_b, .*; for a file of your own"):
+        getattr(WeightsFolder(tmp_path), method)("foo")
 
 
 def test_a_flipped_bit_of_the_header_is_found(weights):
