@@ -114,7 +114,8 @@ def test_one_seed_of_one_row_and_three_of_another(home):
     assert "- ± is the standard deviation over replicates, which holds the luck of split and training." in lines
     (replicates,) = (line for line in lines if line.startswith("- Rows rest on different replicates. "))
     assert replicates.endswith(
-        "with seed 2. Numbers are means over a row's replicates. No verdict: it takes 5 replicates."
+        "split seeds 0 to 2, each with the seed of the same number. Numbers are means over a row's replicates. "
+        "No verdict: it takes 5 replicates."
     )
 
 
