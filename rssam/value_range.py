@@ -49,6 +49,11 @@ class ValueRange:
         """Return one range for all three bands. Raises UserError unless both are finite and `low` is the lower one."""
         if not (math.isfinite(low) and math.isfinite(high) and low < high):
             raise UserError(f"--scale {low:g},{high:g}: expected two numbers MIN,MAX with MIN below MAX")
+        if not 0 < float(np.float32(high)) - float(np.float32(low)) < float(np.finfo(np.float32).max):
+            raise UserError(
+                f"--scale {low!r},{high!r}: expected ends that 32 bits tell apart, found equal or infinite ones; "
+                "subtract an offset first: gdal_calc.py"
+            )
         return cls((low, low, low), (high, high, high))
 
     @classmethod
