@@ -33,7 +33,8 @@ def _refuse_values(header: TiffHeader, *, labels: bool, by_gdal: bool) -> None:
 
     Pillow stretches grey of 2 and 4 bits to 0..255, and turns values of which 0 is white. GDAL does neither.
     """
-    save, most = "gdal_translate -co NBITS=8 -co PHOTOMETRIC=MINISBLACK -ot Byte", (1 << header.bits) - 1
+    save = "gdal_translate -co NBITS=8 -co PHOTOMETRIC=MINISBLACK -ot Byte"
+    most = (1 << min(header.bits, 64)) - 1  # a header may state any number
     if header.complex:
         raise BadPicture(
             "expected whole or real numbers, found complex ones; keep the real part: gdal_translate -ot Float32 OLD NEW"
