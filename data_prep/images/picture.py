@@ -144,6 +144,7 @@ def _read(
     except BadPicture:
         if _opens_in_pillow(source.content):
             raise
+        refuse_unfit(header, labels=labels, remedy=remedy, by_gdal=True)
         return _beside(_by_gdal(source.content, labels), source)
     if header.placed or header.nodata or header.masked:
         picture = _completed(picture, source.content, header)

@@ -51,7 +51,7 @@ class TiffHeader:
     bits: int  # the most of a band
     unsigned: bool  # whether all values are whole numbers from 0
     complex: bool  # whether values have an imaginary part
-    grey: bool  # whether values are brightness, and no places of a palette
+    palette: bool  # whether values are places of a palette
     inverted: bool  # whether 0 is white
     unwritten: bool  # whether blocks of it were never written
     compression: int
@@ -128,7 +128,7 @@ def _header(directories: list[ImageFileDirectory_v2]) -> TiffHeader:
         bits=max(first.get(258, (1,))),
         unsigned=set(first.get(339, (1,))) <= {1, 4},
         complex=bool(COMPLEX & set(first.get(339, (1,)))),
-        grey=_first(first, 262, 1) in (0, 1),
+        palette=_first(first, 262, 1) == 3,
         inverted=_first(first, 262, 1) == 0,
         unwritten=any(0 in _all(first, tag) for tag in BYTES_OF_BLOCKS),
         compression=_first(first, 259, 1),

@@ -31,15 +31,15 @@ def refuse_unfit(header: TiffHeader, *, labels: bool, remedy: str = ONE_BAND, by
 def _refuse_values(header: TiffHeader, *, labels: bool, by_gdal: bool) -> None:
     """Raise BadPicture for complex numbers, and for values that Pillow and GDAL would read as different ones.
 
-    Pillow stretches grey of 2 and 4 bits to 0..255, and turns values of which 0 is white. GDAL does neither.
+    Pillow stretches 2 and 4 bits to 0..255, and turns values of which 0 is white. GDAL does neither.
     """
-    save = "gdal_translate -co NBITS=8 -co PHOTOMETRIC=MINISBLACK -ot Byte"
+    save = f"gdal_translate -co NBITS=8 {'-co PHOTOMETRIC=MINISBLACK ' if header.inverted else ''}-ot Byte"
     most = (1 << min(header.bits, 64)) - 1  # a header may state any number
     if header.complex:
         raise BadPicture(
             "expected whole or real numbers, found complex ones; keep the real part: gdal_translate -ot Float32 OLD NEW"
         )
-    if header.grey and header.bits < 8 and (header.bits > 1 if labels else by_gdal):
+    if not header.palette and header.bits < 8 and (header.bits > 1 if labels else by_gdal):
         scale = "" if labels else f" -scale 0 {most} 0 255"
         raise BadPicture(f"expected 8 bits a value, found {header.bits}; rewrite it: {save}{scale} OLD NEW")
     if header.inverted and by_gdal:

@@ -104,10 +104,10 @@ def require_whole_bytes(raster: DatasetReader, path: Path, bands: Sequence[int])
     if bits >= 8 and not inverted:
         return
     most = (1 << bits) - 1 if bits < 8 else np.iinfo(raster.dtypes[bands[0] - 1]).max
-    found, ends = ("0 as white", "255 0") if inverted else (f"{bits} bits a band", "0 255")
+    found, ends = ("0 as white", "255 0 -co PHOTOMETRIC=MINISBLACK") if inverted else (f"{bits} bits a band", "0 255")
     raise BadRaster(
         f"{path}: expected 8 bits a band and 0 as black, found {found}. Run first: gdal_translate -ot Byte "
-        f"-scale 0 {most} {ends} -co NBITS=8 -co PHOTOMETRIC=MINISBLACK IN OUT"
+        f"-scale 0 {most} {ends} -co NBITS=8 IN OUT"
     )
 
 

@@ -58,10 +58,11 @@ def test_one_bit_stays_a_number(tmp_path):
 
 
 def test_bands_of_few_bits_are_not_taken_as_bytes(tmp_path):
-    """With --bands a picture of 0..15 was nearly black; without, it was bright."""
-    source = tiff(tmp_path, np.stack([DRAWN * 15] * 3), nbits=4)
-    with pytest.raises(BadPicture, match="found 4; rewrite it"):
-        read_image(source, TIFF, bands=(1, 1, 1))
+    """With --bands, and in three bands, a picture of 0..15 was nearly black; one band without was bright."""
+    for count, bands in ((1, (1, 1, 1)), (3, (3, 2, 1)), (3, None)):
+        source = tiff(tmp_path, np.stack([DRAWN * 15] * count), nbits=4)
+        with pytest.raises(BadPicture, match="expected 8 bits a value, found 4; rewrite it"):
+            read_image(source, TIFF, bands=bands)
 
 
 def test_white_zeros_are_turned_or_refused(tmp_path):
