@@ -49,6 +49,13 @@ class ValueRange:
         """Return one range for all three bands. Raises UserError unless both are finite and `low` is the lower one."""
         if not (math.isfinite(low) and math.isfinite(high) and low < high):
             raise UserError(f"--scale {low:g},{high:g}: expected two numbers MIN,MAX with MIN below MAX")
+        with np.errstate(over="ignore"):
+            width = np.float32(high) - np.float32(low)  # as `to_bytes` computes
+        if not 0 < width < np.inf:
+            raise UserError(
+                f"--scale {low!r},{high!r}: expected ends that 32 bits tell apart, found equal or infinite ones; "
+                "subtract an offset first: gdal_calc.py"
+            )
         return cls((low, low, low), (high, high, high))
 
     @classmethod

@@ -103,6 +103,8 @@ class LabelReader:
 
     def read(self, path: Path) -> LabelFile:
         """Decode a file. Raises BadPicture saying what was expected and which values were found."""
+        if path.exists() and not path.is_file():  # a pipe would wait for ever, a device would fill the memory
+            raise BadPicture("expected a file, found a folder, a device or a pipe")
         if path.suffix.lower() == ".npy":
             return self._array(path)
         if path.suffix.lower() in JPEG:

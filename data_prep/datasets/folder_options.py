@@ -11,6 +11,7 @@ from typing import Any, cast
 
 import yaml
 
+from data_prep.datasets.class_map_yaml import read_yaml
 from data_prep.datasets.folder import CLASS_NAMES, MOST_CLASSES, NAMES, Folder
 from data_prep.datasets.folder_layout import find_published, is_own, own_layout
 from data_prep.datasets.folder_names import Globs
@@ -23,7 +24,6 @@ from data_prep.prepare.archive import opened_source
 from data_prep.prepare.pairs import NoPairs, Pair, find_pairs
 from data_prep.prepare.reading import FitMode
 from rssam.files import scratch_folder
-from rssam.foreign_json import MOST_DEPTH, Unreadable, read_bytes
 from rssam.kinds import LONGEST_CLASS, is_line, matches
 
 SIDE = 512
@@ -32,13 +32,13 @@ SIDE = 512
 STRIDE = 32
 """What the sides of prepared images are multiples of: the deepest features of every system are 1/32."""
 
+LONGEST = 8192
+"""Longest side of tiles and of resized images: a tile is padded to it in memory, however small its image."""
+
 KEPT = 1024
 """Longest side in pixels of images that are taken as they are."""
 
 EXAMPLE = '--classes "road=255,120,80"'
-MOST_BYTES = 1 << 17
-"""Of a class map."""
-
 ONE_CLASS = r"\s*[^=,]+=\s*\d+\s*(?:,\s*\d+\s*,\s*\d+\s*)?"
 
 
@@ -89,7 +89,7 @@ def from_file(path: Path) -> ClassMap:
     Raises BadDeclaration.
     """
     try:
-        raw = _read_yaml(path)
+        raw = read_yaml(path)
     except (OSError, ValueError, yaml.YAMLError) as error:
         raise BadDeclaration(f"{path} cannot be read as a class map ({' '.join(str(error).split())})") from error
     keys = ("name", "classes", "ignore", "fit", "side", "threshold", "scale", "bands")
@@ -101,6 +101,9 @@ def from_file(path: Path) -> ClassMap:
         isinstance(item, dict) and set(item) == {"name", "value"} for item in classes
     ):
         raise BadDeclaration(f"{path}: expected classes as a list of name and value, found {_shown(classes)}")
+    for name in (item["name"] for item in classes):
+        if not isinstance(name, str):  # YAML reads no, off and y as true or false
+            raise BadDeclaration(f'{path}: expected the name of a class as text, found {_shown(name)}; quote it: "no"')
     for key, unit in (("side", "number of pixels"), ("threshold", "grey value")):
         if raw.get(key) is not None and type(raw[key]) is not int:
             raise BadDeclaration(f"{path}: expected {key} as a {unit}, found {_shown(raw[key])}")
@@ -111,7 +114,7 @@ def from_file(path: Path) -> ClassMap:
         raise BadDeclaration(f"{path}: expected fit as one of tile, resize, found {_shown(raw['fit'])}")
     return ClassMap(
         name=None if raw.get("name") is None else str(raw["name"]),
-        classes=tuple((str(item["name"]), _value(item["value"], f"{path}: {_class(item)}")) for item in classes),
+        classes=tuple((item["name"], _value(item["value"], f"{path}: {_class(item)}")) for item in classes),
         ignore=None if raw.get("ignore") is None else _value(raw["ignore"], f"{path}: ignore"),
         fit=raw.get("fit"),
         side=raw.get("side"),
@@ -119,24 +122,6 @@ def from_file(path: Path) -> ClassMap:
         scale=raw.get("scale"),
         bands=raw.get("bands"),
     )
-
-
-def _read_yaml(path: Path) -> Any:
-    """Return the values of a small YAML file. Raises Unreadable, OSError or YAMLError.
-
-    Not read: deep ones, and aliases, with which a few lines stand for billions.
-    """
-    text = read_bytes(path, most_bytes=MOST_BYTES).decode()
-    depth = 0
-    for event in yaml.parse(text, yaml.SafeLoader):
-        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
-        if depth > MOST_DEPTH:
-            raise Unreadable(f"it is nested more than {MOST_DEPTH} deep")
-        if isinstance(event, yaml.AliasEvent):
-            raise Unreadable("it has an alias, which a class map does not need")
-    values = yaml.safe_load(text)
-    ascii(values)  # raises ValueError for a number of thousands of digits, which no message could show
-    return values
 
 
 def _class(item: dict[str, Any]) -> str:
@@ -159,8 +144,8 @@ def declare(class_map: ClassMap, source: Path, taken: Sequence[str]) -> Folder:
     name = _name(class_map.name, taken)
     classes, background = _classes(class_map)
     side = SIDE if class_map.side is None else class_map.side
-    if side < STRIDE or side % STRIDE:
-        raise BadDeclaration(f"expected --side as a multiple of {STRIDE}, found {side}")
+    if not STRIDE <= side <= LONGEST or side % STRIDE:
+        raise BadDeclaration(f"expected --side as a multiple of {STRIDE}, at most {LONGEST}, found {_shown(side)}")
     declared = Folder(
         name=name,
         classes=tuple(title for title, _ in classes),

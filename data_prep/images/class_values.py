@@ -20,6 +20,9 @@ TURNED = 0x0112
 DARKEST = 0x010101
 """The darkest grey but black as a colour packed into one number; other greys are its multiples."""
 
+STATED = range(1 << 16)
+"""Numbers that a declaration may give to a class."""
+
 MaskValue = int | Colour
 """What a mask's file holds for a class: a grey value or index, or a colour."""
 
@@ -52,7 +55,8 @@ class ValueReader:
     def _remedy(self, unknown: Sequence[int], present: Sequence[int], in_colour: bool) -> str:
         """Return what to do about a class of another value, about greys as smoothing gives them, or nothing."""
         declared = sorted(_code(value) for value, label in self.values.items() if label != IGNORED)
-        if not in_colour and len(declared) == 2 and len(unknown) == 1 and declared[1] not in present:
+        one_other = len(declared) == 2 and len(unknown) == 1 and declared[1] not in present
+        if not in_colour and one_other and unknown[0] in STATED:
             return f'. If it stands for the one class, say so: --classes "NAME={unknown[0]}"'
         step = DARKEST if in_colour else 1
         between = len(declared) == 2 and all(declared[0] < code < declared[1] for code in unknown)
@@ -116,8 +120,8 @@ def any_rgb(picture: Image.Image) -> NDArray[np.uint8]:
     if turned != 1:
         raise BadPicture(f"expected an upright picture, found EXIF orientation {turned}; save it upright")
     if picture.mode not in ("RGB", "L", "P"):
-        hint = " (print colours); save it as RGB" if picture.mode == "CMYK" else ""
-        raise BadPicture(f"expected an image of 8 bits in RGB or grey, found mode {picture.mode}{hint}")
+        hint = " (print colours)" if picture.mode == "CMYK" else " (1 bit)" if picture.mode == "1" else ""
+        raise BadPicture(f"expected an image of 8 bits in RGB or grey, found mode {picture.mode}{hint}; save it as RGB")
     return np.asarray(picture.convert("RGB"))
 
 

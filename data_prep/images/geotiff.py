@@ -27,7 +27,7 @@ from rasterio.windows import Window
 from data_prep.images.alpha import AlphaCount
 from data_prep.images.decode import BadPicture
 from data_prep.images.masks import LISTED
-from data_prep.images.place import Place
+from data_prep.images.place import Place, placed
 from data_prep.images.tiff_header import MAGIC
 from rssam.amounts import shortened
 
@@ -95,7 +95,7 @@ def _reason(error: Exception) -> str:
 def place_of(raster: DatasetReader) -> Place | None:
     """Return where a raster lies; None if it does not say."""
     # GDAL gives the identity to rasters that have no place on the ground.
-    return None if raster.transform.is_identity else Place(raster.transform, raster.crs)
+    return None if raster.transform.is_identity else placed(raster.transform, raster.crs)
 
 
 def too_large_block(raster: DatasetReader) -> str | None:

@@ -21,14 +21,12 @@ from data_prep.images.decode import UNDECODABLE, BadPicture, decode, is_deep_png
 from data_prep.images.place import Place
 from data_prep.images.source_file import SourceFile
 from data_prep.images.tiff_header import MAGIC, TiffHeader, read_tiff_header
+from data_prep.images.unfit_tiffs import ONLY_GDAL, refuse_unfit, refuse_unwritten
 from rssam.value_range import ValueRange
 
 if TYPE_CHECKING:  # rasterio is slow to import
     from rasterio.io import DatasetReader
     from rasterio.windows import Window
-
-ONLY_GDAL = (34887, 50001, 50002)
-"""Compressions that GDAL decodes and Pillow does not: LERC, WEBP, JPEG XL."""
 
 MOST_BYTES = 1 << 30
 """Of decoded pixels: a small file may state any size."""
@@ -137,14 +135,17 @@ def _read(
             verify_chunks(source.content)
             return _beside(_by_gdal(source.content, labels, value_range, driver="PNG"), source)
         return _beside(_by_pillow(source.content, kinds, labels, own, remedy), source)
-    refuse_unfit(header, labels=labels, remedy=remedy)
-    if _needs_gdal(header, own or not labels):
+    by_gdal = _needs_gdal(header, own or not labels)
+    refuse_unfit(header, labels=labels, remedy=remedy, by_gdal=by_gdal)
+    if by_gdal:
         return _beside(_by_gdal(source.content, labels, value_range), source)
+    refuse_unwritten(header)
     try:
         picture = _by_pillow(source.content, kinds, labels, own, remedy)
     except BadPicture:
         if _opens_in_pillow(source.content):
             raise
+        refuse_unfit(header, labels=labels, remedy=remedy, by_gdal=True)
         return _beside(_by_gdal(source.content, labels), source)
     if header.placed or header.nodata or header.masked:
         picture = _completed(picture, source.content, header)
@@ -170,20 +171,6 @@ def _header(source: SourceFile, kinds: tuple[str, ...]) -> TiffHeader | None:
     if "TIFF" not in kinds or source.content[:4] not in MAGIC:
         return None
     return read_tiff_header(io.BytesIO(source.content))
-
-
-def refuse_unfit(header: TiffHeader, *, labels: bool, remedy: str = ONE_BAND, by_gdal: bool = False) -> None:
-    """Raise BadPicture for several pictures in one file, and for a mask of more bands than a colour and alpha."""
-    if header.pictures > 1:
-        raise BadPicture(f"expected one picture, found {header.pictures} in one file")
-    if labels and header.extra and not header.has_alpha:
-        raise BadPicture(
-            f"expected a mask of one number or one colour a pixel, found {header.bands} bands (one for each class?); "
-            f"{remedy}; or, if the others are no classes, keep one: gdal_translate -b 1 OLD NEW"
-        )
-    by_gdal |= header.placed or header.nodata or header.masked or header.bits > 8 or header.compression in ONLY_GDAL
-    if header.turned and by_gdal:  # Pillow turns pixels, GDAL does not
-        raise BadPicture("expected an upright picture, found one that viewers turn; save it upright")
 
 
 def _needs_gdal(header: TiffHeader, deep: bool) -> bool:

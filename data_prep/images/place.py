@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import math
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +32,11 @@ class Place:
 
     transform: Affine | None
     crs: Any = None
+
+
+def placed(transform: Affine, crs: Any = None) -> Place | None:
+    """Return the place of a transform; None if its numbers are not finite, which is nowhere."""
+    return Place(transform, crs) if all(map(math.isfinite, transform)) else None
 
 
 def world_endings(kind: str) -> tuple[str, ...]:
@@ -69,7 +75,7 @@ def auxiliary_file(path: Path) -> Place | None:
     except (OSError, ValueError, TypeError):  # TypeError: of other than six numbers
         return None
     system = SYSTEM.search(text)
-    return Place(transform, None if system is None else _system(html.unescape(system[1])))
+    return placed(transform, None if system is None else _system(html.unescape(system[1])))
 
 
 def _system(text: str) -> Any:
@@ -86,14 +92,15 @@ def world_file(path: Path) -> Place | None:
     endings = world_endings(path.suffix.removeprefix("."))
     for name in (*endings, *map(str.upper, endings)):
         try:
-            text = path.with_suffix(f".{name}").read_text(encoding="ascii")
+            # A pipe would wait for ever, a device would never end.
+            text = read_bytes(path.with_suffix(f".{name}"), most_bytes=MOST_BYTES).decode("ascii")
             a, d, b, e, x, y = map(float, text.split())
         except (OSError, ValueError):
             continue
         from affine import Affine
 
         # Its last two lines are the centre of the first pixel.
-        return Place(Affine(a, b, x, d, e, y) @ Affine.translation(-0.5, -0.5))
+        return placed(Affine(a, b, x, d, e, y) @ Affine.translation(-0.5, -0.5))
     return None
 
 

@@ -26,6 +26,12 @@ PLACED = (33550, 33922, 34264)
 """Tags of a place on the ground: pixel scale, tie points, transformation."""
 
 METADATA, NODATA = 42112, 42113
+COMPLEX = {5, 6}
+"""Kinds of values with an imaginary part."""
+
+BYTES_OF_BLOCKS = (279, 325)
+"""Tags of the length of each strip or tile; one that was never written has none."""
+
 MOST_PICTURES = 4096
 
 MAX_FILE = 1 << 42
@@ -44,6 +50,10 @@ class TiffHeader:
     extra: tuple[int, ...]  # what bands beyond the colour are; empty where they are none
     bits: int  # the most of a band
     unsigned: bool  # whether all values are whole numbers from 0
+    complex: bool  # whether values have an imaginary part
+    palette: bool  # whether values are places of a palette
+    inverted: bool  # whether 0 is white
+    unwritten: bool  # whether blocks of it were never written
     compression: int
     turned: bool  # whether a viewer turns it
     placed: bool  # whether it states where it lies
@@ -117,6 +127,10 @@ def _header(directories: list[ImageFileDirectory_v2]) -> TiffHeader:
         extra=(*stated, *[0] * (extra - len(stated))),
         bits=max(first.get(258, (1,))),
         unsigned=set(first.get(339, (1,))) <= {1, 4},
+        complex=bool(COMPLEX & set(first.get(339, (1,)))),
+        palette=_first(first, 262, 1) == 3,
+        inverted=_first(first, 262, 1) == 0,
+        unwritten=any(0 in _all(first, tag) for tag in BYTES_OF_BLOCKS),
         compression=_first(first, 259, 1),
         turned=_first(first, 274, 1) != 1,
         placed=any(tag in first for tag in PLACED),
@@ -129,3 +143,8 @@ def _header(directories: list[ImageFileDirectory_v2]) -> TiffHeader:
 def _first(directory: ImageFileDirectory_v2, tag: int, default: int = 0) -> int:
     value: Any = directory.get(tag, default)
     return int(value[0] if isinstance(value, tuple) else value)
+
+
+def _all(directory: ImageFileDirectory_v2, tag: int) -> tuple[int, ...]:
+    value: Any = directory.get(tag, ())
+    return value if isinstance(value, tuple) else (value,)

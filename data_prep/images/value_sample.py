@@ -43,6 +43,8 @@ def sample_of(path: Path, name: str, across: int, named: Sequence[int] | None = 
     try:
         with geotiff.opened(path, "PNG" if _is_deep_png(path) else geotiff.DRIVER) as raster:
             bands = geotiff.image_bands(raster, named)
+            if any(raster.dtypes[band - 1].startswith("complex") for band in bands):
+                return None
             no_mask = geotiff.alpha_is_no_mask(raster, named)
             read: list[NDArray[np.float64]] = []
             for top, left, height, width in sampled_places(raster.shape, across):

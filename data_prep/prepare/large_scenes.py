@@ -15,10 +15,11 @@ from data_prep.images.class_values import any_rgb
 from data_prep.images.decode import BadPicture
 from data_prep.images.encode import pixel_digest
 from data_prep.images.no_data import black_where, ignored_where, labels_of
-from data_prep.images.picture import read_window, refuse_unfit
+from data_prep.images.picture import read_window
 from data_prep.images.place import misplaced
 from data_prep.images.source_file import digest_of
 from data_prep.images.tiff_header import is_large, read_tiff_header
+from data_prep.images.unfit_tiffs import refuse_unfit
 from data_prep.prepare.convert import Faults, Job, Record, decode_pair, finished_records, read_source
 from data_prep.prepare.resize_or_tile import Piece, corners, cut, keep, padded
 from data_prep.prepare.tiles import tile_stem

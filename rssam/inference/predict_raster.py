@@ -135,8 +135,9 @@ def predict_raster(
         check: called before every batch; what it raises ends the prediction, and keeps the finished rows.
     """
     height, width = source.size
-    grid = Grid(height, width, settings.tile, settings.overlap, settings.shift)
     layers = {LABELS: 1, **({PROBABILITIES: network.task.channels} if outputs.probabilities else {})}
+    _require_disk(source, outputs.class_map, sum(layers.values()))
+    grid = Grid(height, width, settings.tile, settings.overlap, settings.shift)
     digest = _digest(
         {
             **source.identity, **asdict(settings), "layers": layers, "parameters": parameters_digest(network.net),
@@ -256,6 +257,22 @@ def _move(finished: Path, final: Path) -> None:
     with finished.open("rb") as stream:
         os.fsync(stream.fileno())
     os.replace(finished, final)
+
+
+def _require_disk(source: RasterSource, out: Path, bands: int) -> None:
+    """Raise UserError for a raster whose rows no disk here could hold: listing its tiles alone would take hours.
+
+    A few bytes of a virtual raster can state any size.
+    """
+    height, width = source.size
+    folder = next(parent for parent in out.absolute().parents if parent.is_dir())
+    total = shutil.disk_usage(folder).total
+    if height * width * bands > total:
+        raise UserError(
+            f"{source.path} states {width} x {height} pixels (width x height): its rows need "
+            f"{height * width * bands >> 30} GiB, and the disk of {folder} has {total >> 30} GiB in all; cut it first: "
+            "gdal_translate -srcwin LEFT TOP WIDTH HEIGHT IN OUT"
+        )
 
 
 def _require_space(partial: PartialOutput) -> None:

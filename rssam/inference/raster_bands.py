@@ -17,6 +17,9 @@ from rasterio.io import DatasetReader
 
 from rssam.errors import UserError
 
+STRUCTURE = "IMAGE_STRUCTURE"
+"""GDAL's domain of what a file says of its bits."""
+
 ORIENTATION = 274
 """The tag of EXIF and of TIFF that says how a viewer turns a picture; 1 is upright."""
 
@@ -89,6 +92,32 @@ def is_mask(values: NDArray[Any]) -> bool:
     """
     above = values[values > 0]
     return not above.size or bool((above == above.max()).mean() >= 0.5)
+
+
+def require_whole_bytes(raster: DatasetReader, path: Path, bands: Sequence[int]) -> None:
+    """Raise BadRaster for grey of fewer than 8 bits, and where 0 is white: GDAL gives the numbers as they are stored.
+
+    `prepare` shows such grey as viewers do, so a map of the stored numbers would be of another picture.
+    """
+    bits = min(int(raster.tags(band, ns=STRUCTURE).get("NBITS", 8)) for band in bands)
+    inverted = raster.tags(ns=STRUCTURE).get("MINISWHITE") == "YES"
+    if bits >= 8 and not inverted:
+        return
+    most = (1 << bits) - 1 if bits < 8 else np.iinfo(raster.dtypes[bands[0] - 1]).max
+    found, ends = ("0 as white", "255 0 -co PHOTOMETRIC=MINISBLACK") if inverted else (f"{bits} bits a band", "0 255")
+    raise BadRaster(
+        f"{path}: expected 8 bits a band and 0 as black, found {found}. Run first: gdal_translate -ot Byte "
+        f"-scale 0 {most} {ends} -co NBITS=8 IN OUT"
+    )
+
+
+def require_finite_place(raster: DatasetReader, path: Path) -> None:
+    """Raise BadRaster if a number of the transform is NaN or infinite: no map and no polygon could have a place."""
+    if not np.isfinite(raster.transform[:6]).all():
+        raise BadRaster(
+            f"{path}: expected a transform of finite numbers, found {tuple(raster.transform[:6])}. Drop it: "
+            "gdal_edit.py -unsetgt FILE"
+        )
 
 
 def require_upright(raster: DatasetReader, path: Path) -> None:

@@ -30,7 +30,16 @@ from rasterio.errors import NodataShadowWarning, NotGeoreferencedWarning, Raster
 from rasterio.io import DatasetReader
 from rasterio.windows import Window
 
-from rssam.inference.raster_bands import BadRaster, alpha_band, choose_bands, is_mask, palette_of, require_upright
+from rssam.inference.raster_bands import (
+    BadRaster,
+    alpha_band,
+    choose_bands,
+    is_mask,
+    palette_of,
+    require_finite_place,
+    require_upright,
+    require_whole_bytes,
+)
 from rssam.value_range import BYTES, Sample, ValueRange, sampled_places
 
 SAMPLES = 24
@@ -56,8 +65,11 @@ class RasterSource(AbstractContextManager["RasterSource"]):
         self.raster = _opened(path)
         try:
             require_upright(self.raster, path)
+            require_finite_place(self.raster, path)
             self.palette = palette_of(self.raster, path) if bands is None else None
             self.bands = [1] if self.palette is not None else choose_bands(self.raster, path, bands)
+            if self.palette is None:
+                require_whole_bytes(self.raster, path, self.bands)
             kinds = {self.raster.dtypes[band - 1] for band in self.bands}
             if any(kind.startswith("complex") for kind in kinds):
                 raise BadRaster(f"{path} has complex numbers: expected bands of whole or real numbers")
@@ -245,7 +257,8 @@ def open_quietly(path: Path, mode: str = "r") -> Any:
 def _opened(path: Path) -> DatasetReader:
     """Open the raster of a user. Raises BadRaster if it is missing or cannot be opened."""
     if not path.is_file():
-        raise BadRaster(f"{path} is {'a folder' if path.is_dir() else 'not there'}: expected an image file")
+        found = "a folder" if path.is_dir() else "a device or a pipe" if path.exists() else "not there"
+        raise BadRaster(f"{path} is {found}: expected an image file")
     try:
         raster: DatasetReader = open_quietly(path)
     except RasterioError as error:

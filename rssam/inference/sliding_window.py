@@ -211,6 +211,11 @@ def predict(
     def write(computed: tuple[Tiles, Tensor]) -> None:
         tiles, weighted = computed
         values = weighted.cpu().numpy()  # waits for the device here, while the next batch starts there
+        if not np.isfinite(values).all():  # NaN would become background without a word
+            raise UserError(
+                "expected numbers from the network, found NaN: parameters of it are no numbers, or 16 bits are too few "
+                "for it (--precision fp32)"
+            )
         for (row, column), tile, valid in zip(tiles.places, values, tiles.valid, strict=True):
             if row > band.row:
                 finish(row)

@@ -99,3 +99,10 @@ def test_what_is_clipped_is_counted():
     assert made.count_outside(pixels, np.array([[True, True, True, True, True, False]])) == 6
     real = np.array([np.nan, -np.inf, np.inf, 1e300], np.float64).reshape(1, 1, 4).repeat(3, axis=0)
     assert made.to_bytes(real)[0, 0].tolist() == [0, 0, 255, 255]
+
+
+@pytest.mark.parametrize("text", ["16777216,16777217", "0,1e308", "-3e38,3e38", "1e-320,2e-320"])
+def test_ends_that_32_bits_do_not_tell_apart_are_refused(text):
+    """All pixels became black without a word."""
+    with pytest.raises(UserError, match="ends that 32 bits tell apart"):
+        ValueRange.parsed(text)

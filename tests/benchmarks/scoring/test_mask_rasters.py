@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 
 import numpy as np
@@ -47,6 +48,16 @@ def test_a_map_of_the_suite_is_read(tmp_path):
         raster.write(pixels[None])
         raster.write_colormap(1, {0: (0, 0, 0), 1: (255, 255, 255)})
     assert (read(tmp_path / "a.tif") == pixels).all()
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.npy"])
+def test_what_is_no_file_is_refused(tmp_path, name):
+    """A pipe was waited for without end; a link to /dev/zero filled the memory until the process was killed."""
+    os.mkfifo(tmp_path / name)
+    (tmp_path / f"zero-{name}").symlink_to("/dev/zero")
+    for path in tmp_path.iterdir():
+        with pytest.raises(BadPicture, match="expected a file, found a folder, a device or a pipe"):
+            read(path)
 
 
 def test_several_pictures_stay_refused(tmp_path):

@@ -15,6 +15,8 @@ from data_prep.dataset import Dataset
 from data_prep.datasets.folder import DECLARATION, MOST_CLASSES, Folder, load_folder
 from data_prep.datasets.folder_options import BadDeclaration, ClassMap, declare, from_file, from_options
 from data_prep.errors import DataError
+from data_prep.images.class_values import ValueReader
+from data_prep.images.decode import BadPicture
 from data_prep.loading.torch_dataset import PreparedDataset
 from data_prep.manifest_file import load_manifest
 from data_prep.prepare.resize_or_tile import corners, nearest, resized
@@ -381,6 +383,7 @@ def test_malformed_classes_are_refused_with_an_example(text):
         ("road=1", {"name": "deepglobe"}, "is taken"),
         ("road=1", {"side": 500}, "multiple of 32"),
         ("road=1", {"side": 0}, "multiple of 32"),
+        ("road=1", {"side": 100_000}, "at most 8192, found 100000"),  # 27.9 GiB for one tile: a traceback
         ("road=0", {}, "a value of its own"),
         ("road=1,roof=1", {}, "a value of its own"),
         ("road=1,road=2", {}, "every class once"),
@@ -422,6 +425,12 @@ def test_a_class_map_says_the_same_as_the_options(tmp_path):
         ("classes: [{name: road, value: 1}]\nside: true", "side as a number"),
         ("classes: [{name: road, value: 1}]\nfit: [crop]", "fit as one of tile, resize"),
         ("classes: [{name: road, value: 1}]\naverage: mean", "expected the keys name, classes, ignore, fit"),
+        # A class called False; the last of two values; 90, as YAML counts minutes; 10.
+        ("classes: [{name: no, value: 1}]", "name of a class as text, found False; quote it"),
+        ("classes: [{name: road, value: 1, value: 2}]", "'value' comes twice"),
+        ("classes: [{name: road, value: 1}]\nclasses: [{name: roof, value: 1}]", "'classes' comes twice"),
+        ("classes: [{name: road, value: 1:30}]", "expected a number or R,G,B, found '1:30'"),
+        ("classes: [{name: road, value: 1}]\nthreshold: 1_0", "threshold as a grey value, found '1_0'"),
     ],
 )
 def test_damaged_class_maps(tmp_path, text, words):
@@ -430,6 +439,20 @@ def test_damaged_class_maps(tmp_path, text, words):
         from_file(tmp_path / "map.yaml")
     with pytest.raises(BadDeclaration, match="cannot be read"):
         from_file(tmp_path / "none.yaml")
+
+
+def test_a_number_of_a_class_map_is_decimal(tmp_path):
+    """YAML 1.1 reads 010 as 8."""
+    (tmp_path / "map.yaml").write_text("classes: [{name: road, value: 010}, {name: roof, value: 0x1f}]\nside: 64\n")
+    assert from_file(tmp_path / "map.yaml") == ClassMap(classes=(("road", 10), ("roof", 31)), side=64)
+
+
+def test_a_number_that_no_class_can_have_is_not_proposed():
+    """--classes "NAME=-1" was proposed, which is refused in turn."""
+    for number, proposed in ((-1, False), (70_000, False), (3, True)):
+        with pytest.raises(BadPicture) as raised:
+            ValueReader({0: 0, 1: 1})(Image.fromarray(np.full((2, 2), number, np.int32)))
+        assert ("say so: --classes" in str(raised.value)) == proposed
 
 
 def test_colours_tell_classes_apart(tmp_path):

@@ -1,5 +1,7 @@
 """Files as people have them: nothing stops a prediction without a sentence, nothing masks or turns it in silence."""
 
+import os
+
 import numpy as np
 import pytest
 import rasterio
@@ -9,9 +11,10 @@ from rasterio.control import GroundControlPoint
 from rasterio.enums import ColorInterp
 
 from rssam.contract import IGNORE
+from rssam.errors import UserError
 from rssam.inference.raster_input import BadRaster, RasterSource
 from rssam.value_range import BYTES, UNIT
-from tests.rssam.inference.made_rasters import UTM, colours, expected_labels, run, write
+from tests.rssam.inference.made_rasters import UTM, Pointwise, colours, expected_labels, run, write
 
 RGBA = [ColorInterp.red, ColorInterp.green, ColorInterp.blue, ColorInterp.alpha]
 
@@ -207,3 +210,61 @@ def test_values_outside_of_the_range_are_counted_once(tmp_path):
     with RasterSource(path, None, UNIT) as source:
         run(source, tmp_path / "map.tif", quicklook=tmp_path / "q.png")
         assert source.outside == 8
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"nbits": 4}, r"found 4 bits a band\. Run first: gdal_translate -ot Byte -scale 0 15 0 255"),
+        ({"nbits": 1}, r"found 1 bits a band\. Run first: gdal_translate -ot Byte -scale 0 1 0 255"),
+        ({"photometric": "miniswhite"}, r"found 0 as white\. Run first: gdal_translate -ot Byte -scale 0 255 255 0"),
+    ],
+)
+def test_grey_is_not_taken_for_darker_or_for_its_negative(tmp_path, options, words):
+    """0..15 were read as bytes, nearly black, and of MINISWHITE the negative; `prepare` shows both as viewers do."""
+    path = write(tmp_path / "grey.tif", colours()[:1] >> 7, **options)
+    with pytest.raises(BadRaster, match=words):
+        RasterSource(path, (1, 1, 1))
+
+
+def test_one_bit_with_its_colours_is_read(tmp_path):
+    pixels = colours()[:1] >> 7
+    path = write(tmp_path / "bit.tif", pixels, nbits=1)
+    with RasterSource(path) as source:
+        np.testing.assert_array_equal(source.read(0, 150, 0, 130)[0], np.repeat(pixels * 255, 3, axis=0))
+
+
+@pytest.mark.parametrize("number", [np.nan, np.inf])
+def test_a_place_that_is_none_is_refused(tmp_path, number):
+    """Polygons ended in a GEOSException: "Points of LinearRing do not form a closed linestring"."""
+    path = write(tmp_path / "a.tif", colours(), crs="EPSG:32654", transform=Affine(number, 0, 0, 0, -1, 0))
+    with pytest.raises(BadRaster, match=r"transform of finite numbers, found .* gdal_edit.py -unsetgt"):
+        RasterSource(path)
+
+
+def test_a_size_that_no_disk_holds_is_refused_at_once(tmp_path):
+    """300 bytes that state 2e9 x 2e9 pixels: minutes and 6.7 GB for a list of tiles."""
+    band = '<VRTRasterBand dataType="Byte" band="{}"/>'
+    path = tmp_path / "huge.vrt"
+    bands = "".join(map(band.format, (1, 2, 3)))
+    path.write_text(f'<VRTDataset rasterXSize="2000000000" rasterYSize="2000000000">{bands}</VRTDataset>')
+    with pytest.raises(UserError, match=r"states 2000000000 x 2000000000 pixels .* cut it first"):
+        map_of(path, tmp_path)
+    assert [file.name for file in tmp_path.iterdir()] == ["huge.vrt"]
+
+
+def test_a_network_that_gives_no_numbers_makes_no_map(tmp_path):
+    """With NaN among its parameters the map was background everywhere, and the command ended well."""
+    net = Pointwise()
+    net.layer.bias.data[1] = np.nan
+    path = write(tmp_path / "a.tif", colours(), **UTM)
+    with RasterSource(path, None, BYTES) as source, pytest.raises(UserError, match="from the network, found NaN"):
+        run(source, tmp_path / "map.tif", net)
+    assert not (tmp_path / "map.tif").exists()
+
+
+def test_a_pipe_is_named(tmp_path):
+    """It "is not there"."""
+    os.mkfifo(tmp_path / "a.tif")
+    with pytest.raises(BadRaster, match="is a device or a pipe: expected an image file"):
+        RasterSource(tmp_path / "a.tif")
