@@ -38,6 +38,18 @@ def _no_connections():
     assert not attempts, f"the test tried to leave this machine:\n{attempts}"
 
 
+@pytest.fixture(autouse=True)
+def _own_data_sets_are_forgotten():
+    """Put the list of data sets back: a set "mine" of one test stood among the choices of a later one."""
+    from data_prep.registry import DATASETS
+
+    before = dict(DATASETS)
+    yield
+    if before != DATASETS:
+        DATASETS.clear()
+        DATASETS.update(before)
+
+
 LONGEST = (
     "tests/test_gpu_script.py",
     "tests/test_wheel.py",

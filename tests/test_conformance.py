@@ -14,7 +14,17 @@ from rssam.contract import Task
 SMALL = [pytest.param(smallest(model), id=name) for name, model in MODELS.items()]
 
 
-@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.name.replace(" ", "-"))
+SLOW = ("float16",)
+"""Of a CPU; the quick checks have bfloat16, and losses in float16 have a test of their own."""
+
+
+@pytest.mark.parametrize(
+    "check",
+    [
+        pytest.param(check, id=check.name.replace(" ", "-"), marks=pytest.mark.slow if check.name in SLOW else ())
+        for check in CHECKS
+    ],
+)
 @pytest.mark.parametrize("model", SMALL)
 def test_conformance(model, check):
     check.run(model)

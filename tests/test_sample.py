@@ -5,19 +5,12 @@ import re
 
 import pytest
 
-from data_prep.registry import register_home
 from reports.bundle.verify import check
 from tests.conftest import REPOSITORY
 from tests.test_site import load
 
 sample = load("sample")
 PAGE = sample.PAGE.read_text()
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _own_data_sets_are_forgotten():
-    yield
-    register_home(REPOSITORY / "no home")
 
 
 def test_the_bundle_verifies():

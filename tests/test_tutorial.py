@@ -9,7 +9,6 @@ import rasterio
 from typer.testing import CliRunner
 
 from benchmarks.cli.app import app
-from data_prep.registry import register_home
 from tests.conftest import REPOSITORY
 
 PAGE = (REPOSITORY / "docs" / "tutorial.md").read_text()
@@ -31,7 +30,6 @@ def test_every_command_of_the_page_runs_in_its_order(tmp_path, monkeypatch):
         assert program == "rssam-bench"
         done = CliRunner().invoke(app, arguments)
         assert done.exit_code == 0, (arguments, done.output)
-    register_home(tmp_path / "nowhere")
     with rasterio.open("new.tif") as scene, rasterio.open("map.tif") as found:
         assert (found.crs, found.transform, found.shape) == (scene.crs, scene.transform, scene.shape)
         assert {*found.read(1).flat} == {0, 1}

@@ -4,7 +4,6 @@ import dataclasses
 import json
 
 import numpy as np
-import pytest
 import rasterio
 from PIL import Image
 
@@ -12,16 +11,8 @@ from benchmarks.protocol import recipe as recipes
 from benchmarks.protocol import targets as items
 from benchmarks.protocol.tables import TABLE5
 from benchmarks.results.store import Store
-from data_prep.registry import register_home
 from tests.benchmarks.prepared import SIDE, TINY
 from tests.rssam.inference.made_rasters import UTM, write
-
-
-@pytest.fixture(autouse=True)
-def _forgotten(tmp_path):
-    """The catalog belongs to the process: what a test registers, others must not see."""
-    yield
-    register_home(tmp_path / "nowhere")
 
 
 def deep(seed, height=SIDE, width=SIDE):

@@ -115,7 +115,10 @@ def test_a_cached_run_reads_no_image(tmp_path):
     assert execute(resolved(fresh)[0], fresh).status == "cached"
 
 
-@pytest.mark.parametrize("model", [LORA, RSSAM("vit_t", "scratch")], ids=["sam-lora", "rs-sam"])
+@pytest.mark.parametrize(
+    "model",
+    [pytest.param(LORA, id="sam-lora"), pytest.param(RSSAM("vit_t", "scratch"), id="rs-sam", marks=pytest.mark.slow)],
+)
 def test_same_command_same_counts(tmp_path, model):
     """Bit for bit on the CPU, in two homes."""
     results = []

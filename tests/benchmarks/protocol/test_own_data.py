@@ -24,13 +24,6 @@ from tests.benchmarks.prepared import SIDE, TINY
 from tests.data_prep.samples import picture
 
 
-@pytest.fixture(autouse=True)
-def _forgotten(tmp_path):
-    """The catalog belongs to the process: what a test registers, others must not see."""
-    yield
-    register_home(tmp_path / "nowhere")
-
-
 @pytest.fixture
 def one_row(monkeypatch):
     """The smoke profile in seconds, and tables of the SAM-LoRA row alone."""

@@ -66,8 +66,7 @@ def genuine(tmp_path_factory):
 @pytest.fixture
 def bundle(genuine, tmp_path):
     shutil.copytree(genuine, tmp_path / "bundle")
-    yield tmp_path / "bundle"
-    registry.register_home(tmp_path / "nowhere")  # has no data set: forget those of the bundle
+    return tmp_path / "bundle"
 
 
 def test_rows_of_an_own_system_stand_in_the_bundle_and_in_a_report_on_it(bundle):

@@ -24,6 +24,10 @@ pytestmark = pytest.mark.skipif(BROWSER is None, reason="no Chromium here: apt-g
 
 DESK, PHONE = {"width": 1400, "height": 900}, {"width": 390, "height": 844}
 WIDTHS = pytest.mark.parametrize("size", [DESK, PHONE], ids=["desk", "phone"])
+DESK_FIRST = pytest.mark.parametrize(
+    "size", [pytest.param(DESK, id="desk"), pytest.param(PHONE, id="phone", marks=pytest.mark.slow)]
+)
+"""Where the width changes nothing of what is claimed."""
 LONG = "A device of 64 letters without any space, " + "x" * 64
 
 
@@ -123,7 +127,7 @@ def test_the_width_is_measured_at_all(visit):
     assert too_wide(page) > 100
 
 
-@WIDTHS
+@DESK_FIRST
 def test_a_click_and_a_key_sort(visit, size):
     page = visit(size)
     table = page.locator("#table1 table.scores").first
@@ -204,7 +208,7 @@ def test_any_two_pictures_of_a_scene_can_be_compared(visit):
     assert len({source(0, "image"), source(1, "image"), source(0, "truth"), source(2, "RS-SAM")}) == 4
 
 
-@WIDTHS
+@DESK_FIRST
 def test_a_number_tells_where_it_comes_from(visit, size):
     page = visit(size)
     number = page.locator("#table1 button.number").first
