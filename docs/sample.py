@@ -15,8 +15,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from benchmarks.results.home import Home
-from data_prep.registry import register_home
+from benchmarks.results.home import open_home
 from reports import read_results, write_report
 from reports.bundle.documents import documents
 from reports.bundle.files import README
@@ -35,7 +34,7 @@ BEGIN, END = "<!-- begin of results: made by `python docs/sample.py HOME`, not b
 
 def results() -> str:
     """Return the tables of the committed bundle in Markdown, with all their notes."""
-    register_home(Home(BUNDLE).data)
+    open_home(BUNDLE)
     text = documents(BUNDLE, TABLES)[README].decode()
     return text[text.index("\n## ") :].strip()
 
@@ -72,7 +71,7 @@ def write_pictures(home: Path) -> None:
         for figure in FIGURES:
             (drawn,) = out.glob(f"{figure}-*.png")
             shutil.copy(drawn, PICTURES / f"sample-{figure}.png")
-        image = Home(home).dataset(NAME) / "images" / f"{PREDICTED}.png"
+        image = open_home(home).dataset(NAME) / "images" / f"{PREDICTED}.png"
         command = [sys.executable, "-m", "benchmarks.cli", "--home", str(home), "predict", str(image)]
         options = ["--run", shown_run(), "--out", str(out / "map.tif"), "--quicklook", str(out / "map.png")]
         subprocess.run([*command, *options], check=True)
@@ -102,7 +101,7 @@ def _save(picture: Image.Image, name: str) -> None:
 def main() -> None:
     """Write the bundle, the pictures and the page."""
     (home,) = map(Path, sys.argv[1:])
-    register_home(Home(home).data)
+    open_home(home)
     write_bundle(home)
     write_pictures(home)
     PAGE.write_text(renewed(PAGE.read_text()))
