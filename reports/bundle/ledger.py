@@ -6,7 +6,7 @@ import json
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from datetime import datetime
 from itertools import islice
 from pathlib import Path
@@ -35,18 +35,11 @@ NOT_HERE = "not in this bundle"
 """Stands for the name of predictions that a bundle does not hold."""
 
 
-@dataclass(frozen=True)
-class PublishedLedger:
-    """Text of a bundle's ledger, and the keys of its records of which the home logged no use."""
+def published_ledger(home: Path, records: Sequence[Result | Submission]) -> tuple[bytes, list[str]]:
+    """Return the text of a bundle's ledger, and the keys of its records of which the home logged no use.
 
-    text: bytes
-    unlogged: tuple[str, ...]
-
-
-def published_ledger(home: Path, records: Sequence[Result | Submission]) -> PublishedLedger:
-    """Return all uses of the splits that some records were counted on, those by other runs too.
-
-    Names of predictions that are not in the bundle are left out: a user chose them, not for others.
+    The ledger holds all uses of the splits that the records were counted on, those by other runs too. Names of
+    predictions that are not in the bundle are left out: a user chose them, not for others.
     """
     keys = {record.key for record in records}
     splits = {(record.identity["dataset"]["name"], record.identity["data"]) for record in records}
@@ -55,7 +48,7 @@ def published_ledger(home: Path, records: Sequence[Result | Submission]) -> Publ
     logged = {(use.key, use.purpose) for use in uses}
     unlogged = sorted(record.key for record in records if (record.key, expected_use(record)[2]) not in logged)
     lines = [json.dumps(asdict(use), sort_keys=True) + "\n" for use in shown]
-    return PublishedLedger("".join(lines).encode(), tuple(unlogged))
+    return "".join(lines).encode(), unlogged
 
 
 def ledger(bundle: WholeBundle) -> Iterator[Finding]:

@@ -23,7 +23,6 @@ from benchmarks.protocol.tables import Table
 from benchmarks.protocol.targets import WITH_TABLES, find_items, tables_of
 from benchmarks.results.custom_system import SYSTEM
 from benchmarks.results.home import Home
-from benchmarks.results.submission import Submission
 from data_prep.datasets.declared import declared_json
 from data_prep.datasets.folder import DECLARATION, Folder
 from data_prep.errors import DataError
@@ -87,13 +86,11 @@ def publish(items: Sequence[str], out: Path, home: Path) -> PublishedBundle:
     files |= _splits(identities, home)
     files |= _own_data(identities)
     files |= failure_files(failed)
-    ledger = published_ledger(home, (*results, *submissions))
-    files[LEDGER] = ledger.text
-    about = {
+    files[LEDGER], unlogged = published_ledger(home, (*results, *submissions))
+    files[ABOUT] = _plain({
         "schema": SCHEMA, "made_with": version("rssam-bench"), "tables": [item.id for item in chosen],
-        UNLOGGED: list(ledger.unlogged),
-    }  # fmt: skip
-    files[ABOUT] = _plain(about)
+        UNLOGGED: unlogged,
+    })  # fmt: skip
     with scratch_folder(Path(tempfile.gettempdir()), "rssam-bench-publish") as scratch:
         _write(files, scratch)
         files |= documents(scratch, [item.id for item in chosen])
@@ -101,8 +98,11 @@ def publish(items: Sequence[str], out: Path, home: Path) -> PublishedBundle:
     files[SUMS] = sums(files)
     write_durable(out, _zip(files))
     splits = sum(name.startswith("splits/") for name in files)
-    in_no_table = _in_no_table(everything, collection) if len(chosen) == len(WITH_TABLES) else ()
-    notes = tuple(f"left out: {line}" for line in (*collection.damaged, *collection.left_out, *in_no_table))
+    left_out = [*collection.damaged, *collection.left_out]
+    if len(chosen) == len(WITH_TABLES):
+        left = [stored.result.key for stored in everything.stored if stored not in collection.stored]
+        left_out += [f"{key}: it stands in no table" for key in left]  # such as a second run of one training
+    notes = tuple(f"left out: {line}" for line in left_out)
     return PublishedBundle(out, len(results), len(submissions), splits, notes)
 
 
@@ -127,22 +127,12 @@ def _chosen(collection: Collection, items: Sequence[Table | Study]) -> Collectio
     if len(items) < len(WITH_TABLES):
         scored = {submission.key for group in groups_of_tables(tables, collection) for submission in group.scored}
         submissions = tuple(
-            submission for submission in submissions if submission.key in scored or _of_run(submission, keys)
+            submission
+            for submission in submissions
+            if submission.key in scored or (submission.identity["system"] or {}).get("key") in keys
         )
     stored = tuple(stored for stored in collection.stored if stored.result.key in keys)
     return Collection(stored, collection.damaged, collection.left_out, submissions)
-
-
-def _in_no_table(everything: Collection, chosen: Collection) -> tuple[str, ...]:
-    """Return a sentence for each result that no table shows, such as a second run of one training."""
-    keys = {stored.result.key for stored in chosen.stored}
-    left = [stored.result.key for stored in everything.stored if stored.result.key not in keys]
-    return tuple(f"{key}: it stands in no table" for key in left)
-
-
-def _of_run(submission: Submission, keys: set[str]) -> bool:
-    """Return whether it is an evaluation of one of these runs."""
-    return submission.kind == "evaluated" and submission.identity["system"]["key"] in keys
 
 
 def _splits(identities: Iterable[Mapping[str, Any]], home: Path) -> dict[str, bytes]:

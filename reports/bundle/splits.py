@@ -8,12 +8,10 @@ from data_prep.manifest import Entry, Manifest, skipped_name
 from data_prep.manifest_file import with_tuples
 from data_prep.rules import RULES, rules_from_json, rules_to_json
 from data_prep.splits import SPLITS, Split, SplitRule
-from rssam.kinds import BOOLEAN, COUNT, LINE, NUMBER, STEM, TEXT, WORD, Leaf, one_of, whole
+from rssam.kinds import BOOLEAN, COUNT, LINE, NUMBER, STEM, TEXT, WORD, Leaf, one_of, row, whole
 
 SPLIT_SCHEMA = 2
-_SIZE = Leaf(
-    "height and width", lambda value: isinstance(value, list) and [*map(whole(1, 1 << 20).fits, value)] == [True, True]
-)
+_SIZE = row("height and width", 2, whole(1, 1 << 20))
 SPLIT_KINDS: dict[str, Any] = {
     "schema": COUNT,
     "dataset": WORD,

@@ -16,7 +16,7 @@ from itertools import takewhile
 from pathlib import Path
 
 from benchmarks.protocol.targets import WITH_TABLES
-from benchmarks.results.failed_run import read_failed_run
+from benchmarks.results.failed_run import FailedRun, read_failed_run
 from benchmarks.results.home import Home
 from benchmarks.results.json_files import ResultDamaged
 from benchmarks.results.result import Result
@@ -24,8 +24,8 @@ from benchmarks.results.store import read_result
 from benchmarks.results.submission import Submission, read_submission
 from data_prep.prepare.archive import extract
 from data_prep.registry import register_home
-from reports.bundle.checks.checked import RebuiltSplit, some
-from reports.bundle.checks.record_checks import RecordChecks
+from reports.bundle.checks.checked import Checked, RebuiltSplit, WholeBundle, some
+from reports.bundle.checks.record_checks import bundle_faults, record_faults
 from reports.bundle.documents import documents
 from reports.bundle.failures import failure_faults
 from reports.bundle.files import ABOUT, ABOUT_KINDS, FOLDERS, MOST_FILES, NAMES, README, SCHEMA, SUMS
@@ -98,7 +98,7 @@ def _check_folder(folder: Path, problems: BundleProblems) -> None:
         with _guarded(name, problems):
             digest, split = _check_split(folder / name, name, problems)
             splits[digest] = split
-    checks = RecordChecks(splits)
+    records: list[Checked] = []
     for name in sorted(name for name in names if name.startswith(("results/", "scores/"))):
         with _guarded(name, problems):
             record: Result | Submission
@@ -109,16 +109,18 @@ def _check_folder(folder: Path, problems: BundleProblems) -> None:
                 problems.submissions += 1
                 record = read_submission(folder / name, follow_links=False)
             problems.images += len(record.images)
-            for problem in checks.faults(record, name):
+            records.append(Checked(record, name, splits.get(record.identity["data"])))
+            for problem in record_faults(records[-1]):
                 problems.add(name, problem)
+    failures: list[tuple[str, FailedRun]] = []
     for name in sorted(name for name in names if name.startswith("runs/")):
         with _guarded(name, problems):
             failed = read_failed_run(folder / name, follow_links=False)
-            checks.failed.append((name, failed))
+            failures.append((name, failed))
             for problem in failure_faults(failed, name, Home(folder), splits.get(failed.identity["data"])):
                 problems.add(name, problem)
     with _guarded(ABOUT, problems):
-        for name, problem in checks.of_whole(folder, tables):
+        for name, problem in bundle_faults(WholeBundle(folder, tables, records, splits, failures)):
             problems.add(name, problem)
         problems.uses = use_counts(folder)
     _check_documents(folder, names, tables, problems)
@@ -168,9 +170,8 @@ def _check_sums(folder: Path, names: set[str], problems: BundleProblems) -> None
     if SUMS not in names:
         return
     listed: dict[str, str] = {}
-    for number, line in enumerate(
-        read_bytes(folder / SUMS, follow_links=False).decode(errors="replace").splitlines(), start=1
-    ):
+    lines = read_bytes(folder / SUMS, follow_links=False).decode(errors="replace").splitlines()
+    for number, line in enumerate(lines, start=1):
         digest, gap, name = line.partition("  ")
         if not gap or len(digest) != 64 or name in listed:
             problems.add(SUMS, f"line {number} is no digest and name, or its name comes twice")
@@ -243,9 +244,7 @@ def _check_documents(folder: Path, names: set[str], tables: list[str], problems:
             if name != README:
                 problems.add(name, "missing: its results give such a table")
             continue
-        printed = (
-            read_bytes(folder / name, most_bytes=MOST_BYTES, follow_links=False).decode(errors="replace").splitlines()
-        )
+        printed = _content(folder / name).decode(errors="replace").splitlines()
         expected = content.decode().splitlines()
         place = _agreement(printed, expected)
         if place < min(len(printed), len(expected)):

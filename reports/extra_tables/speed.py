@@ -10,11 +10,11 @@ from typing import Any
 
 import pandas as pd
 
+from benchmarks.protocol.recipe import PRECISION_NAMES
 from benchmarks.protocol.run_names import variant
 from benchmarks.results.counted_test import CLASS, TITLE
 from benchmarks.results.home import Home
 from reports.extra_tables.extra_table import ExtraSection, ExtraTable
-from reports.figures.cost_measures import PRECISIONS
 from reports.tables.rs_sam_note import rs_sam_note
 from rssam.foreign_json import Unreadable, read_json
 from rssam.kinds import BOOLEAN, COUNT, LINE, NUMBER, OPTION, SECONDS, VALUE, WORD, Each, Leaf, fault, one_of, whole
@@ -37,7 +37,7 @@ KINDS = {
     ),
     "parameters": {"total": COUNT},
     "conditions": {
-        **{"device": LINE, "precision": one_of(*PRECISIONS), "compiled": BOOLEAN, "group": whole(1, 1 << 20)},
+        **{"device": LINE, "precision": one_of(*PRECISION_NAMES), "compiled": BOOLEAN, "group": whole(1, 1 << 20)},
         **dict.fromkeys(("batch", "rounds"), COUNT),
     },
     "way": LINE,
@@ -103,12 +103,12 @@ def _order(record: Mapping[str, Any]) -> tuple[str, str, int, int]:
 
 def _cells(record: Mapping[str, Any]) -> list[str]:
     conditions, memory, share = record["conditions"], record["peak_memory"]["step"], record["share_of_product_rate"]
-    system = record["system"]
+    system, precision = record["system"], PRECISION_NAMES[conditions["precision"]]
     sized = "encoder" in system["options"] and system["name"] != "encoder"
     return [
         system["title"] + (f", {variant(system)}" if sized else ""),
         str(record["image_size"][0]),
-        f"{record['device']}, {PRECISIONS[conditions['precision']]}{', compiled' if conditions['compiled'] else ''}",
+        f"{record['device']}, {precision}{', compiled' if conditions['compiled'] else ''}",
         f"{record['parameters']['total'] / 1e6:.2f} M",
         f"{record['gmacs']:.1f}",
         f"{1e3 * record['latency_seconds']['median']:.1f} ms",

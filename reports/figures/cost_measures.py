@@ -11,11 +11,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from benchmarks.protocol.recipe import PRECISION_NAMES, Precision
 from benchmarks.results.result import Result
 from reports.formatting import format_range, plural
-
-PRECISIONS: Mapping[str, str] = {"bf16-mixed": "bf16", "16-mixed": "fp16", "32-true": "fp32"}
-"""Names of precisions as a reader knows them."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +52,7 @@ class TimingConditions:
     """Device and conditions that a time depends on, besides the system; each has charts of its own."""
 
     device: str
-    precision: str
+    precision: Precision
     compiled: bool
     way: str  # in which SAM's blocks attend
     threads: int  # of the CPU; 0 on other devices
@@ -63,7 +61,7 @@ class TimingConditions:
     def __str__(self) -> str:
         parts = [
             self.device,
-            PRECISIONS[self.precision],
+            PRECISION_NAMES[self.precision],
             "compiled" if self.compiled else "",
             "" if self.way == "auto" else f"attention {self.way}",
             {0: "", 1: "1 thread"}.get(self.threads, f"{self.threads} threads"),

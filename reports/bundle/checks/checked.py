@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeGuard
+from typing import Any
 
 from benchmarks.results.data_record import Splits
 from benchmarks.results.failed_run import FailedRun
@@ -17,9 +17,8 @@ from data_prep.datasets.folder import Folder
 from data_prep.manifest import Entry, Manifest
 from data_prep.registry import BUILT_IN, find_dataset
 from data_prep.splits import Split
-
-SHOWN = 3
-"""Names in a sentence."""
+from rssam.amounts import shortened
+from rssam.kinds import is_line
 
 
 @dataclass(frozen=True)
@@ -98,7 +97,7 @@ class WholeBundle:
     tables: Sequence[str]
     records: Sequence[Checked]
     splits: Mapping[str, RebuiltSplit]
-    failed: Sequence[tuple[str, FailedRun]] = ()
+    failed: Sequence[tuple[str, FailedRun]]
 
     @property
     def identities(self) -> list[Mapping[str, Any]]:
@@ -116,17 +115,11 @@ class WholeBundle:
         return [(checked.file, checked.record) for checked in self.records if isinstance(checked.record, Submission)]
 
 
-def is_whole(value: object, low: int = 0) -> TypeGuard[int]:
-    """Return whether a value is an integer, no truth value, and not below `low`."""
-    return isinstance(value, int) and not isinstance(value, bool) and value >= low
-
-
-def is_text(value: object, most: int = 200) -> TypeGuard[str]:
-    """Return whether a value is one printable line of bounded length."""
-    return isinstance(value, str) and 0 < len(value) <= most and value.isprintable()
+def is_text(value: str) -> bool:
+    """Return whether a text is one printable line of bounded length, not empty."""
+    return bool(value) and is_line(value, 200)
 
 
 def some(names: Iterable[object]) -> str:
     """Return the first few names in a line."""
-    listed = [str(name) for name in names]
-    return ", ".join(listed[:SHOWN]) + (f" and {len(listed) - SHOWN} more" if len(listed) > SHOWN else "")
+    return shortened([str(name) for name in names], 3)

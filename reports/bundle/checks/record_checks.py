@@ -6,13 +6,9 @@ one, write the function beside its like and list it here.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Callable, Iterator
 
-from benchmarks.results.failed_run import FailedRun
 from benchmarks.results.result import Result
-from benchmarks.results.submission import Submission
 from reports.bundle.checks import (
     bundle_checks,
     copy_checks,
@@ -22,7 +18,7 @@ from reports.bundle.checks import (
     run_checks,
     score_checks,
 )
-from reports.bundle.checks.checked import Checked, Finding, RebuiltSplit, WholeBundle
+from reports.bundle.checks.checked import Checked, Finding, WholeBundle
 from reports.bundle.failures import diverged_rates
 from reports.bundle.ledger import ledger
 
@@ -35,7 +31,6 @@ RECORD_CHECKS: tuple[Callable[[Checked], Iterator[str]], ...] = (
     pixel_checks.counted_native_pixels,
     pixel_checks.native_errors,
     pixel_checks.probabilities,
-    origin_checks.finite,
     origin_checks.due,
     origin_checks.origin,
 )
@@ -50,8 +45,6 @@ RESULT_CHECKS: tuple[Callable[[Result], Iterator[str]], ...] = (
     run_checks.parameters,
     diverged_rates,
 )
-
-SUBMISSION_CHECKS: tuple[Callable[[Checked], Iterator[str]], ...] = (score_checks.submission,)
 
 BUNDLE_CHECKS: tuple[Callable[[WholeBundle], Iterator[Finding]], ...] = (
     bundle_checks.splits,
@@ -70,29 +63,18 @@ BUNDLE_CHECKS: tuple[Callable[[WholeBundle], Iterator[Finding]], ...] = (
 )
 
 
-@dataclass(frozen=True)
-class RecordChecks:
-    """Checks of one bundle's records. `splits` are by digest; `records` and `failed` were read so far."""
+def record_faults(checked: Checked) -> Iterator[str]:
+    """Yield all problems of a record, a sentence each."""
+    for check in RECORD_CHECKS:
+        yield from check(checked)
+    if isinstance(checked.record, Result):
+        for check_result in RESULT_CHECKS:
+            yield from check_result(checked.record)
+    else:
+        yield from score_checks.submission(checked)
 
-    splits: Mapping[str, RebuiltSplit]
-    records: list[Checked] = field(default_factory=list)
-    failed: list[tuple[str, FailedRun]] = field(default_factory=list)
 
-    def faults(self, record: Result | Submission, file: str) -> Iterator[str]:
-        """Yield all problems of a record that was read from `file`, a sentence each."""
-        checked = Checked(record, file, self.splits.get(record.identity["data"]))
-        self.records.append(checked)
-        for check in RECORD_CHECKS:
-            yield from check(checked)
-        if isinstance(record, Result):
-            for check_result in RESULT_CHECKS:
-                yield from check_result(record)
-        else:
-            for check in SUBMISSION_CHECKS:
-                yield from check(checked)
-
-    def of_whole(self, folder: Path, tables: Sequence[str]) -> Iterator[Finding]:
-        """Yield the problems of the records with each other, and with the splits, the tables and the ledger."""
-        bundle = WholeBundle(folder, tables, self.records, self.splits, self.failed)
-        for check in BUNDLE_CHECKS:
-            yield from check(bundle)
+def bundle_faults(bundle: WholeBundle) -> Iterator[Finding]:
+    """Yield the problems of the records with each other, and with the splits, the tables and the ledger."""
+    for check in BUNDLE_CHECKS:
+        yield from check(bundle)

@@ -18,7 +18,6 @@ from benchmarks.results.custom_system import SYSTEM, stand_in
 from benchmarks.results.failed_run import FailedRun
 from benchmarks.results.result import Result
 from benchmarks.training.optimizer import learning_rate
-from reports.bundle.checks.checked import is_whole
 from reports.bundle.checks.data_checks import SHA256
 from reports.select.results import profile_of
 from reports.select.settings import declare
@@ -48,7 +47,6 @@ COUNTED_ALIKE = 0.01
 """By how much two versions of torch may differ in the operations that they count."""
 
 PARAMETERS = ("total", "trainable", "as_published", "macs")
-EPOCH = ("epoch", "train_loss", "val_loss", "rate", "seconds")
 
 
 def system(result: Result | FailedRun) -> Iterator[str]:
@@ -118,19 +116,18 @@ def numbers(result: Result) -> Iterator[str]:
     counted = result.parameters.items()
     counts = [(f"number of parameters or operations ({name})", value, MOST) for name, value in counted]
     for name, value, most in (*counts, ("peak memory", result.peak_memory, MOST_MEMORY)):
-        if not is_whole(value, 1) or value > most:
+        if not 1 <= value <= most:
             yield f"its {name} is {value!r}, expected a whole number from 1 to {most}"
     if missing := {"total", "trainable"} - result.parameters.keys() or result.parameters.keys() - set(PARAMETERS):
         yield f"its numbers of parameters are {sorted(result.parameters)}: {sorted(missing)} lacks or is unknown"
-    if not _is_number(result.seconds) or not 0 < result.seconds <= LONGEST:
+    if not 0 < result.seconds <= LONGEST:
         yield f"it took {result.seconds!r} seconds, expected more than 0 and at most a year"
 
 
 def seeds(run: Result | FailedRun) -> Iterator[str]:
-    """Yield seeds that no run can have."""
-    for name in ("seed", "split_seed"):
-        if not is_whole(run.identity[name]) or run.identity[name] > MOST_SEED:
-            yield f"its {name} is {run.identity[name]!r}, expected a whole number from 0 to {MOST_SEED}"
+    """Yield a split seed that no run can have; of a seed the kind in its file says so."""
+    if (split_seed := run.identity["split_seed"]) > MOST_SEED:
+        yield f"its split_seed is {split_seed}, expected a whole number from 0 to {MOST_SEED}"
 
 
 def parameters(result: Result) -> Iterator[str]:
@@ -154,7 +151,7 @@ def history(result: Result) -> Iterator[str]:
     """Yield epochs whose numbers cannot be, and a best epoch that is not the best."""
     epochs, expected = result.history, result.identity["recipe"]["epochs"]
     for number, epoch in enumerate(epochs, start=1):
-        if wrong := [name for name in EPOCH if not _is_number(epoch[name])]:
+        if wrong := [name for name, value in epoch.items() if not value >= 0]:  # NaN is not
             yield f"epoch {number} has {wrong[0]} = {epoch[wrong[0]]!r}, expected a finite number from 0"
             return
         if (most := max(epoch["train_loss"], epoch["val_loss"])) > MOST_LOSS:
@@ -166,7 +163,7 @@ def history(result: Result) -> Iterator[str]:
         yield "its epochs are not numbered from 1"
     elif len(epochs) != expected:
         yield f"{len(epochs)} epochs, its recipe has {expected}"
-    elif not is_whole(result.best_epoch, 1) or losses.index(min(losses)) + 1 != result.best_epoch:
+    elif losses.index(min(losses)) + 1 != result.best_epoch:
         yield f"epoch {result.best_epoch} is not the one of lowest validation loss"
     seconds = [float(epoch["seconds"]) for epoch in epochs]
     if not all(0 < spent <= LONGEST for spent in seconds):
@@ -237,7 +234,3 @@ def _alike(found: list[float], expected: list[float]) -> bool:
     return len(found) == len(expected) and all(
         math.isclose(*pair, rel_tol=1e-6) for pair in zip(found, expected, strict=True)
     )
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value) and value >= 0
