@@ -2,6 +2,7 @@
 
 import dataclasses
 import re
+from typing import get_args
 
 import pytest
 from PIL import Image
@@ -16,7 +17,7 @@ from benchmarks.protocol.targets import choose, default_profile
 from data_prep.datasets.folder_options import declare, from_file, from_options
 from data_prep.splits import exact_counts
 from reports.statistics.jackknife import FEWEST_TESTED, FEWEST_UNITS, effective_needed
-from reports.verdicts.rule import CAPS, FEWEST_REPLICATES, WORDS
+from reports.verdicts.rule import CAPS, FEWEST_REPLICATES, VerdictWord
 from rssam.config import RSSAM
 from rssam.sam.encoder_sizes import CHAINS
 from tests.conftest import REPOSITORY
@@ -158,6 +159,6 @@ def test_the_glossary_is_in_order_and_names_every_verdict_profile_and_chain():
     words = [word.lower() for word, *_ in glossary]
     assert words == sorted(words)
     senses = {word: sense for word, sense, _ in glossary}
-    assert set(re.findall(r'"(.+?)"', senses["verdict"])) == set(WORDS)
+    assert set(re.findall(r'"(.+?)"', senses["verdict"])) == set(get_args(VerdictWord))
     assert set(re.findall(r"`(.+?)`", senses["profile"])) == set(PROFILES)
     assert set(re.findall(r"`(.+?)`", senses["chain"])) == set(CHAINS)

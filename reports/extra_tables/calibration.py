@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import reduce
 from operator import add
 
@@ -22,13 +21,8 @@ from reports.tables.frames import TableFrame
 from reports.tables.rows import GroupedRow, RowGroup, grouped, numbered
 from reports.tables.rs_sam_note import rs_sam_note
 
-
-@dataclass(frozen=True, eq=False)
-class CalibratedRow:
-    """System with the histogram of all its replicates together."""
-
-    row: GroupedRow
-    histogram: Histogram
+CalibratedRow = tuple[GroupedRow, Histogram]
+"""System with the histogram of all its replicates together."""
 
 
 def calibration_section(frames: Sequence[TableFrame], *, pictures: bool = True) -> list[ExtraSection]:
@@ -49,16 +43,15 @@ def _calibrated(group: RowGroup) -> list[CalibratedRow]:
         histograms = [result.probabilities for result in row.results if result.probabilities is not None]
         same = len({(histogram.edges, histogram.counts.shape) for histogram in histograms}) == 1
         if row.state == "done" and len(histograms) == len(row.results) and same:
-            rows.append(CalibratedRow(row, reduce(add, histograms)))
+            rows.append((row, reduce(add, histograms)))
     return rows
 
 
 def _table(name: str, group: RowGroup, rows: Sequence[CalibratedRow], pictured: bool) -> ExtraTable:
     texts, tidy = [], []
-    for calibrated in rows:
-        row = calibrated.row
-        error, within = calibrated.histogram.calibration_error()
-        thresholds, dice = calibrated.histogram.sweep()
+    for row, histogram in rows:
+        error, within = histogram.calibration_error()
+        thresholds, dice = histogram.sweep()
         half = float(dice[np.argmin(np.abs(thresholds - 0.5))])
         best = int(np.nanargmax(dice)) if not np.isnan(dice).all() else None
         best_at, best_dice = (math.nan, math.nan) if best is None else (float(thresholds[best]), float(dice[best]))
@@ -76,7 +69,7 @@ def _table(name: str, group: RowGroup, rows: Sequence[CalibratedRow], pictured: 
     if pictured:
         from reports.figures.calibration import draw_calibration  # imports matplotlib
 
-        picture = draw_calibration([(calibrated.row.name, calibrated.histogram) for calibrated in rows])
+        picture = draw_calibration([(row.name, histogram) for row, histogram in rows])
     title = find_dataset(group.dataset).title
     return ExtraTable(
         id=name,
@@ -90,7 +83,7 @@ def _table(name: str, group: RowGroup, rows: Sequence[CalibratedRow], pictured: 
 
 
 def _notes(rows: Sequence[CalibratedRow]) -> list[str]:
-    several = rows[0].histogram.counts.shape[0] > 1
+    several = rows[0][1].counts.shape[0] > 1
     lines = [
         "A diagnosis, not scores: the best threshold is that of these very test images, and no number of the tables "
         "above is taken at it.",
@@ -98,16 +91,14 @@ def _notes(rows: Sequence[CalibratedRow]) -> list[str]:
         "how often pixels of that probability are true; ± is how far the bins leave it open. Most pixels are "
         "background predicted with near certainty, which makes it small.",
         "Each pixel counts once, at the prepared mask's resolution; replicates are taken together.",
-    ]
-    lines.append(
         "In the picture, above: the share that is true by predicted probability, with the size of a dot growing with "
         "its pixels; below: Dice by threshold, with a dot where it is best. On the dashed lines probabilities are "
-        "right, and the threshold is 0.5."
-    )
+        "right, and the threshold is 0.5.",
+    ]
     if several:
         lines.append(
             "Each class is held against the rest; Dice is the mean over classes at one threshold for all, where the "
             "scores of the tables take the likeliest class."
         )
-    lines += rs_sam_note(result.identity["model"] for calibrated in rows for result in calibrated.row.results)
+    lines += rs_sam_note(result.identity["model"] for row, _ in rows for result in row.results)
     return lines

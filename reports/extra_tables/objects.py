@@ -19,7 +19,7 @@ from benchmarks.scoring.measure_objects import read_measured
 from reports.statistics.jackknife import jackknife
 from reports.statistics.units import Interval, Units, interval, number_units
 from reports.tables.frames import TableFrame
-from reports.tables.rows import GroupedRow, RowGroup, grouped, results_of
+from reports.tables.rows import GroupedRow, RowGroup, grouped
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,7 +63,7 @@ class ObjectTables:
 def object_tables(frames: Sequence[TableFrame], home: Path) -> ObjectTables:
     """Return the measured scores of the user's own results behind these frames."""
     groups = grouped(frame for frame in frames if frame.source == "own")
-    results = results_of(groups)
+    results = {result.key: result for group in groups for row in group.rows for result in row.results}
     measured, damaged = read_measured(home, results)
     usable = {key: metrics for key, metrics in measured.items() if metrics.images == results[key].images}
     foreign = sorted(measured.keys() - usable.keys())

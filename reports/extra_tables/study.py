@@ -42,11 +42,6 @@ class StudyResults:
     frames: Mapping[str, TableFrame]
     chosen: ChosenGroups
 
-    @property
-    def filled(self) -> bool:
-        """Return whether anything was run or scored."""
-        return any(not frame.is_empty for frame in self.frames.values())
-
 
 def study_section(
     study: Study, collection: Collection, speed: Sequence[Mapping[str, Any]] = (), setting: Setting | None = None

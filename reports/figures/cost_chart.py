@@ -14,6 +14,9 @@ from reports.select.settings import PAPER_SETTING
 from reports.tables.frames import TableFrame, known
 from reports.tables.rows import row_title, rows_with_results
 
+WIDTH, HEIGHT = 600, 300
+"""Pixels of a chart, which charts.html.j2 knows too."""
+
 LETTER = 6.6
 """Width in pixels of a letter, at most."""
 
@@ -45,8 +48,6 @@ class CostChart:
     title: str
     where: str
     unit: str
-    width: float
-    height: float
     x: Axis
     y: Axis
     marks: tuple[CostMark, ...]
@@ -70,27 +71,19 @@ class _Point:
         return [value for value in (self.dice, self.low, self.high, self.paper) if value is not None]
 
 
-def cost_charts(
-    frame: TableFrame, speed: Sequence[Mapping[str, Any]] = (), width: float = 600, height: float = 300
-) -> tuple[CostChart, ...]:
+def cost_charts(frame: TableFrame, speed: Sequence[Mapping[str, Any]] = ()) -> tuple[CostChart, ...]:
     """Return charts of Dice against every kind of cost that is known for a row; none for a table without Dice.
 
-    Args:
-        frame: the table.
-        speed: records of `rssam-bench speed`.
-        width: of a chart, pixels.
-        height: of a chart, pixels.
+    `speed` are records of `rssam-bench speed`.
     """
     if "dice" not in frame.table.scores:
         return ()
     rows = [(row, results[0]) for row, results in rows_with_results(frame) if not math.isnan(row["dice"])]
-    charts = [_chart(frame, kind, rows, width, height) for kind in (*COUNTED_COSTS, *measured(speed))]
+    charts = [_chart(frame, kind, rows) for kind in (*COUNTED_COSTS, *measured(speed))]
     return tuple(chart for chart in charts if chart is not None)
 
 
-def _chart(
-    frame: TableFrame, kind: CostKind, rows: Sequence[tuple[dict[Any, Any], Result]], width: float, height: float
-) -> CostChart | None:
+def _chart(frame: TableFrame, kind: CostKind, rows: Sequence[tuple[dict[Any, Any], Result]]) -> CostChart | None:
     """Return the chart of one kind of cost; None if the cost of no row is known."""
     points, shown, without = [], [], []
     for row, result in rows:
@@ -102,23 +95,19 @@ def _chart(
             printed = paper if frame.setting == PAPER_SETTING else None
             points.append(_Point(row_title(frame, row), cost, float(row["dice"]), low, high, printed))
             shown.append(result)
-    return _drawn(kind, points, kind.sentences(shown, without), width, height) if points else None
-
-
-def _drawn(
-    kind: CostKind, points: Sequence[_Point], sentences: tuple[str, ...], width: float, height: float
-) -> CostChart:
-    y = linear([value for point in points for value in point.values], height - 40, 12)
-    x = logarithmic([point.cost for point in points], LEFT, width - 14)
+    if not points:
+        return None
+    y = linear([value for point in points for value in point.values], HEIGHT - 40, 12)
+    x = logarithmic([point.cost for point in points], LEFT, WIDTH - 14)
     places = [(x.at(point.cost), y.at(point.dice)) for point in points]
     covered = [
         _covered(place, [y.at(value) for value in point.values]) for place, point in zip(places, points, strict=True)
     ]
-    labels = _labels(places, [point.title for point in points], covered, width)
+    labels = _labels(places, [point.title for point in points], covered)
     marks = tuple(
         _mark(point, place, label, y, kind.unit) for point, place, label in zip(points, places, labels, strict=True)
     )
-    return CostChart(kind.title, kind.where, kind.unit, width, height, x, y, marks, sentences)
+    return CostChart(kind.title, kind.where, kind.unit, x, y, marks, kind.sentences(shown, without))
 
 
 def _mark(point: _Point, place: tuple[float, float], label: LabelPlace, y: Axis, unit: str) -> CostMark:
@@ -138,7 +127,7 @@ def _covered(place: tuple[float, float], tops: Sequence[float]) -> PixelBox:
 
 
 def _labels(
-    places: Sequence[tuple[float, float]], titles: Sequence[str], marks: Sequence[PixelBox], width: float
+    places: Sequence[tuple[float, float]], titles: Sequence[str], marks: Sequence[PixelBox]
 ) -> list[LabelPlace]:
     """Return a place for each name near its mark that covers no mark and no name before it, as far as there is one."""
     boxes = list(marks)
@@ -150,7 +139,7 @@ def _labels(
                 at, base, long = left + 9 * side, top + 4 + drop, LETTER * len(title)
                 first = at if side > 0 else at - long
                 box = (first, base - 10, first + long, base + 2)
-                outside = max(0.0, LEFT - first) + max(0.0, first + long - width)
+                outside = max(0.0, LEFT - first) + max(0.0, first + long - WIDTH)
                 harm = sum(_overlap(box, other) for other in boxes) + 20 * outside + abs(drop)
                 if best is None or harm < best[0]:
                     best = harm, box, (at, base, anchor)

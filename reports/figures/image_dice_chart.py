@@ -42,15 +42,15 @@ class Distribution:
     rows: tuple[Ridge, ...]
 
 
-def image_distribution(frame: TableFrame, width: float = 960) -> Distribution | None:
+def image_distribution(frame: TableFrame) -> Distribution | None:
     """Return the distribution of Dice over the test images of each row, without collapsed rows; None without a row.
 
-    Images whose truth is empty are counted separately. `width` is in pixels.
+    Images whose truth is empty are counted separately.
     """
     shown = [(row, results) for row, results in rows_with_results(frame) if row["state"] == "done"]
     if not shown or "dice" not in frame.table.scores:
         return None
-    x = linear([0.0, 1.0], 190, width - 250)
+    x = linear([0.0, 1.0], 190, 710)
     rows, base = [], 14.0
     for row, results in shown:
         base += RIDGE + 8

@@ -34,16 +34,16 @@ class LossCurves:
     best: str  # in words
 
 
-def training_curves(frame: TableFrame, width: float = 196, height: float = 116) -> tuple[LossCurves, ...]:
-    """Return one chart for each row, all on the same axes; `width` and `height` are in pixels."""
+def training_curves(frame: TableFrame) -> tuple[LossCurves, ...]:
+    """Return one chart for each row, all on the same axes."""
     rows = [(row, [result for result in results if result.history]) for row, results in rows_with_results(frame)]
     epochs = [epoch for _, results in rows for result in results for epoch in result.history]
     if not epochs:
         return ()
     losses = [float(epoch.get(name, math.nan)) for epoch in epochs for name in ("train_loss", "val_loss")]
-    y = linear([0.0, *losses], height - 18, 6, 3)
+    y = linear([0.0, *losses], 98, 6, 3)
     last = max(len(result.history) for _, results in rows for result in results)
-    x = linear([0, last], 30, width - 16, min(4, last))
+    x = linear([0, last], 30, 180, min(4, last))
     return tuple(
         LossCurves(row_title(frame, row), x, y, tuple(_curve(result, x, y) for result in results), _best(results))
         for row, results in rows

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any, Literal
 
 from benchmarks.results.result import Result
@@ -128,12 +129,7 @@ def table_view(
     if frame.compared and "dice" in scales and any(badge for badge, _ in sources.values()):
         verdict_place = 1 + max(place for place, column in enumerate(shown) if column.score == "dice")
         heads.insert(verdict_place, ColumnHead(shown[verdict_place - 1].group, "verdict", "verdict"))
-    groups: list[tuple[str, int]] = []
-    for head in heads:
-        if head.group and groups and groups[-1][0] == head.group:
-            groups[-1] = (head.group, groups[-1][1] + 1)
-        else:
-            groups.append((head.group, 1))
+    members = [list(found) for _, found in groupby(heads, key=lambda head: head.group or id(head))]
     rows = []
     for place, (row, printed) in enumerate(zip(frame.rows.to_dict("records"), cells(frame), strict=True), start=1):
         badge, results = sources.get(row["keys"], (None, ()))
@@ -151,7 +147,7 @@ def table_view(
     return TableView(
         frame=frame,
         heads=tuple(heads),
-        groups=tuple(groups),
+        groups=tuple((found[0].group, len(found)) for found in members),
         rows=tuple(rows),
         costs=cost_charts(frame, speed) if charts else (),
         distribution=image_distribution(frame) if charts else None,

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from benchmarks.protocol.run import Run
 from benchmarks.protocol.setting import Setting
 from benchmarks.protocol.tables import Row, Table
 from benchmarks.results.failed_run import FailedRun
@@ -17,6 +16,7 @@ from reports.formatting import plural
 from reports.select.custom_systems import with_own_systems
 from reports.select.results import Collection, ResultSource, StoredFailure, StoredResult, StoredRun
 from reports.select.settings import declare
+from rssam.escape import in_prose
 
 DisputedFiles = tuple[tuple[str, str], ...]
 """Files of which other results under the same setting have another version: (what, digest here)."""
@@ -28,13 +28,12 @@ RowState = Literal["done", "not run", "collapsed", "diverged", "failed", "scored
 
 @dataclass(frozen=True, eq=False)
 class ResultGroupRow:
-    """Row of a table with its run (None where the setting does not suit the system) and the replicates found.
+    """Row of a table with the replicates found.
 
     One replicate that collapsed, diverged or failed takes the row: a mean over the others would flatter the system.
     """
 
     row: Row
-    run: Run | None
     results: tuple[Result, ...]
     failed: tuple[FailedRun, ...] = ()  # replicates without a result
 
@@ -102,6 +101,13 @@ class ResultGroup:
         """Return the rows that have a result, or a run without a result."""
         return tuple(row for row in self.rows if row.results or row.failed)
 
+    def name(self, row: ResultGroupRow) -> str:
+        """Return a row in prose: its only label, or its labels with their columns."""
+        labels = [*map(in_prose, row.row.labels)]
+        if len(labels) == 1:
+            return labels[0]
+        return ", ".join(f"{column} {label}" for column, label in zip(self.table.label_columns, labels, strict=True))
+
     @property
     def missing(self) -> int:
         """Return the number of rows of the table that were not run, controls and own systems not counted."""
@@ -119,15 +125,15 @@ def comparable_groups(table: Table, collection: Collection, setting: Setting) ->
     """
     table = with_own_systems(table, collection)
     setting = setting.on(table.dataset)
-    runs = [(row, declare(setting, table, row)) for row in table.every_row]
-    stored_by_row = [collection.tried(run) if run else [] for _, run in runs]
-    all_stored = list({id(stored): stored for row_stored in stored_by_row for stored in row_stored}.values())
+    runs = ((row, declare(setting, table, row)) for row in table.every_row)
+    stored_by_row = [(row, collection.tried(run) if run else []) for row, run in runs]
+    all_stored = list({id(stored): stored for _, row_stored in stored_by_row for stored in row_stored}.values())
     groups: list[ResultGroup] = []
     scored = collection.scored_on(setting.dataset or table.dataset)
     for members, disputed in _split(all_stored) or [([], ())]:
         rows = tuple(
-            ResultGroupRow(row, run, *_replicates([stored for stored in row_stored if stored in members]))
-            for (row, run), row_stored in zip(runs, stored_by_row, strict=True)
+            ResultGroupRow(row, *_replicates([stored for stored in row_stored if stored in members]))
+            for row, row_stored in stored_by_row
             if row in table.rows or any(stored in members for stored in row_stored)
         )
         groups.append(ResultGroup(table, setting, members[0].source if members else "own", rows, disputed, scored))

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from benchmarks.earlier_version import left_by_0_1
-from benchmarks.protocol.recipe import PROFILES
+from benchmarks.protocol.recipe import PROFILES, Recipe
 from benchmarks.protocol.registry import MODELS
 from benchmarks.protocol.run import PROTOCOL, Run, canonical, plain_fields
 from benchmarks.results.custom_system import stand_in
@@ -21,6 +21,7 @@ from benchmarks.results.result import Result
 from benchmarks.results.store import read_results
 from benchmarks.results.submission import Submission, read_submissions
 from data_prep.registry import find_dataset
+from rssam.contract import Model
 from rssam.errors import UserError
 
 PUBLISHED = Path(__file__).parents[1] / "results"
@@ -86,10 +87,6 @@ class Collection:
             sorted(evaluated, key=lambda submission: (submission.dataset, submission.name.casefold(), submission.key))
         )
 
-    def replicates(self, run: Run) -> list[StoredResult]:
-        """Return every result of a declaration, whatever its seed and split seed."""
-        return [stored for stored in self.tried(run) if isinstance(stored, StoredResult)]
-
     def tried(self, run: Run) -> list[StoredRun]:
         """Return every result and failure of a declaration, whatever its seed and split seed."""
         if (run.model.name, run.dataset.name) not in self._tried_systems:
@@ -148,15 +145,24 @@ def _usable(
             yield record
 
 
-def profile_of(result: Result | FailedRun) -> str | None:
-    """Return the profile whose recipe, resolved for the run's system, is the run's; None if there is none."""
-    recorded = result.identity["recipe"]
-    profile = PROFILES.get(recorded["name"])
+def declared_system(result: Result | FailedRun) -> Model | None:
+    """Return a run's system as this version declares it, or its own record; None where neither does."""
+    return MODELS.get(result.identity["model"]["name"]) or stand_in(result)
+
+
+def declared_recipe(result: Result | FailedRun) -> Recipe | None:
+    """Return the recipe that this version declares under the name of a run's, resolved for its system, if any."""
+    profile = PROFILES.get(result.identity["recipe"]["name"])
     if profile is None:
         return None
-    model = MODELS.get(result.identity["model"]["name"]) or stand_in(result)
-    recipe = profile.recipe if model is None else profile.recipe.for_model(model)
-    return recorded["name"] if plain_fields(recipe) == recorded else None
+    model = declared_system(result)
+    return profile.recipe if model is None else profile.recipe.for_model(model)
+
+
+def profile_of(result: Result | FailedRun) -> str | None:
+    """Return the profile whose recipe, resolved for the run's system, is the run's; None if there is none."""
+    recorded, recipe = result.identity["recipe"], declared_recipe(result)
+    return recorded["name"] if recipe is not None and plain_fields(recipe) == recorded else None
 
 
 def _reason(record: Result | FailedRun | Submission) -> str | None:

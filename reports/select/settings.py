@@ -6,17 +6,15 @@ from collections.abc import Iterable
 from itertools import product
 
 from benchmarks.protocol.recipe import PROFILES
-from benchmarks.protocol.registry import MODELS
 from benchmarks.protocol.run import Run
 from benchmarks.protocol.setting import Setting
 from benchmarks.protocol.tables import Row, Table
 from benchmarks.protocol.targets import WITH_TABLES, tables_of
-from benchmarks.results.custom_system import stand_in
 from benchmarks.results.failed_run import FailedRun
 from benchmarks.results.result import Result
 from data_prep.registry import DATASETS, has_published_split
 from reports.select.custom_systems import with_own_systems
-from reports.select.results import Collection, profile_of
+from reports.select.results import Collection, declared_system, profile_of
 from rssam.contract import cli_options
 from rssam.errors import UserError
 from rssam.sam.encoder_sizes import SMALL_ENCODERS
@@ -39,7 +37,7 @@ def settings(collection: Collection, table: Table, tables: Iterable[Table] | Non
             key
             for by_setting in explained.values()
             for setting, keys in by_setting.items()
-            if overrides(setting) < count
+            if len(setting.overridden) < count
             for key in keys
         }
         for count in range(1, 5)
@@ -47,7 +45,7 @@ def settings(collection: Collection, table: Table, tables: Iterable[Table] | Non
     needed = {
         setting: keys
         for setting, keys in explained[table.id].items()
-        if overrides(setting) == 0 or keys - simpler[overrides(setting)]
+        if not setting.overridden or keys - simpler[len(setting.overridden)]
     }
     kept = [setting for setting, keys in needed.items() if not any(keys < others for others in needed.values())]
     return sorted(kept, key=setting_order)
@@ -55,12 +53,7 @@ def settings(collection: Collection, table: Table, tables: Iterable[Table] | Non
 
 def setting_order(setting: Setting) -> tuple[int, int, str]:
     """Return a sort key of settings: the paper's first, the smoke run last, fewer overrides before more."""
-    return list(reversed(PROFILES)).index(setting.profile), overrides(setting), str(setting)
-
-
-def overrides(setting: Setting) -> int:
-    """Return how many of encoder, initialisation, data set and split rule the command line overrides."""
-    return len(setting.overridden)
+    return list(reversed(PROFILES)).index(setting.profile), len(setting.overridden), str(setting)
 
 
 def declare(setting: Setting, table: Table, row: Row) -> Run | None:
@@ -114,7 +107,7 @@ def _candidates(result: Result | FailedRun, table: Table) -> list[Setting]:
         return []
     options, data = identity["model"]["options"], identity["dataset"]["name"]
     # A system without a SAM encoder is small along with the small encoders, which it does not name.
-    model = MODELS.get(identity["model"]["name"]) or stand_in(result)
+    model = declared_system(result)
     named = "encoder" in (options if model is None else cli_options(model))
     encoders = dict.fromkeys((None, options.get("encoder") if named else SMALL_ENCODERS[0]))
     if table.compares_encoders or (table.study and not encoders.keys() <= {None, *SMALL_ENCODERS}):

@@ -21,7 +21,6 @@ from reports.formatting import join_words
 from reports.select.comparable import ResultGroup, ResultGroupRow, RowState, comparable_groups
 from reports.select.not_comparable import is_compared
 from reports.select.results import Collection, ResultSource
-from reports.select.row_name import row_name
 from reports.select.settings import describe
 from reports.statistics.units import Interval
 from reports.tables import scored_rows
@@ -169,7 +168,7 @@ def make_frame(group: ResultGroup) -> TableFrame:
         runs=pd.DataFrame(runs, columns=headings),
         extras=extras,
         interval_columns=interval_columns,
-        reference=row_name(group, reference_row) if reference_row else "",
+        reference=group.name(reference_row) if reference_row else "",
         unranked=unranked(group),
         untested=untested(group),
         notes=notes(group, sentences(group, row_intervals), scored_rows.notes(group)),

@@ -10,7 +10,6 @@ from benchmarks.protocol.recipe import PROFILES
 from benchmarks.results.counted_test import CountedTest
 from reports.formatting import format_range, join_words, plural
 from reports.select.comparable import ResultGroup, ResultGroupRow, replicate_identity
-from reports.select.row_name import row_name
 from reports.statistics.jackknife import FEWEST_TESTED, Jackknife
 from reports.statistics.replicates import LEVEL_TEXT, holm
 from reports.statistics.units import Interval, Units, interval, lacking, number_units
@@ -78,7 +77,7 @@ def untested(group: ResultGroup) -> str:
     if reference_row is None:
         return "the table has no full RS-SAM"
     if reference_row.state != "done":
-        return f"{row_name(group, reference_row)} has no score"
+        return f"{group.name(reference_row)} has no score"
     units = number_units(group.results)
     return lacking(units.dice(reference_row.results)[-1], units, FEWEST_TESTED, "a test")
 
@@ -129,7 +128,7 @@ def _without(group: ResultGroup, done: Sequence[tuple[ResultGroupRow, RowInterva
         for name, one in found.intervals.items():
             if one.why:
                 where = f"{one.why} ({name.replace('_', ' ')})" if len(found.intervals) > 1 else one.why
-                rows_by_reason.setdefault(where, []).append(row_name(group, row))
+                rows_by_reason.setdefault(where, []).append(group.name(row))
     parts = [
         reason if len(names) == len(done) else f"{join_words(names)}: {reason}"
         for reason, names in rows_by_reason.items()

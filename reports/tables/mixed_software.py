@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 from benchmarks.results.result import Result
 from reports.formatting import join_words
 from reports.select.comparable import ResultGroup
-from reports.select.row_name import row_name
 
 MIXED = "Not all made alike"
 """First words of the note."""
@@ -45,7 +44,7 @@ def _rows(group: ResultGroup, made: Mapping[str, str], circumstances: str) -> st
         count = sum(made[result.key] == circumstances for result in row.results)
         if count:
             part = "" if count == len(row.results) else f"{count} of {len(row.results)} runs of "
-            named.append(f"{part}{row_name(group, row)}")
+            named.append(f"{part}{group.name(row)}")
     return join_words(named)
 
 

@@ -16,7 +16,6 @@ from data_prep.splits import SPLITS
 from reports.formatting import format_number, format_range, join_words, plural
 from reports.select.comparable import ResultGroup, ResultGroupRow
 from reports.select.not_comparable import from_scratch, group_reasons, is_compared, replaced, variant
-from reports.select.row_name import row_name
 from reports.select.settings import PAPER_SETTING, command
 from reports.tables.class_means import class_mean_notes
 from reports.tables.mixed_software import mixed_software
@@ -50,7 +49,7 @@ def notes(group: ResultGroup, intervals: Sequence[str] = (), scored: Sequence[st
             ending = f"No row of this table has a result. To fill it: `{fill}`."
             return tuple(part for part in (_owner(group), without_result(group), ending, *scored) if part)
         return (f"Nothing of this table has been run. To fill it: `{fill}`.", *scored)
-    tabled = {row_name(group, row): row.results for row in group.filled if row.state == "done"}
+    tabled = {group.name(row): row.results for row in group.filled if row.state == "done"}
     parts = (
         _owner(group),
         _not_a_reproduction(group),
@@ -117,7 +116,7 @@ def _collapsed(group: ResultGroup) -> str:
         answers = join_words(sorted({_score(result.constant_dice) for result in row.collapsed}))
         kept = [_score(result.scores.dice) for result in row.results if result not in row.collapsed]
         rest = f" (its other replicates, not tabled either: {join_words(kept)})" if kept else ""
-        parts.append(f"{row_name(group, row)}: Dice {dices} against {answers}{rest}")
+        parts.append(f"{group.name(row)}: Dice {dices} against {answers}{rest}")
     if not parts:
         return ""
     return f"Collapsed, not above the constant answer, and so not tabled as a score. {'; '.join(parts)}."
@@ -140,7 +139,7 @@ def _start(group: ResultGroup) -> str:
     """Return how the networks are initialised, by system where they differ."""
     starts: dict[str, list[str]] = defaultdict(list)
     for row in group.filled:
-        starts[_row_start(row)].append(row_name(group, row))
+        starts[_row_start(row)].append(group.name(row))
     if len(starts) == 1:
         return f"Initialisation: {next(iter(starts))}."
     return f"Initialisation: {'; '.join(f'{join_words(names)} {words}' for words, names in starts.items())}."
@@ -172,7 +171,7 @@ def _variants(group: ResultGroup) -> str:
     if group.table.study:
         small = dict.fromkeys(option for row in group.filled for option in variant(row))
         return f"Smaller than declared: {join_words(list(small))}." if small else ""
-    variants = [f"{row_name(group, row)} ({', '.join(variant(row))})" for row in group.filled if variant(row)]
+    variants = [f"{group.name(row)} ({', '.join(variant(row))})" for row in group.filled if variant(row)]
     return f"Smaller variants than the paper's: {join_words(variants)}." if variants else ""
 
 
@@ -181,7 +180,7 @@ def _controls(group: ResultGroup) -> str:
     table = group.table
     if not table.controls:
         return ""
-    shown = [row_name(group, row) for row in group.filled if row.row in table.controls]
+    shown = [group.name(row) for row in group.filled if row.row in table.controls]
     if shown:
         return f"Not in the paper, run as a control: {join_words(shown, '; ')}."
     run = command(table, group.setting)
@@ -193,7 +192,7 @@ def _own(group: ResultGroup) -> str:
     """Return a note on systems that are not of this suite: who declares them."""
     rows = [row for row in group.filled if row.row in group.table.own]
     classes = [row.results[0].provenance[SYSTEM]["class"].replace("`", "?") for row in rows]
-    names = [f"{row_name(group, row)}, declared in `{name}`" for row, name in zip(rows, classes, strict=True)]
+    names = [f"{group.name(row)}, declared in `{name}`" for row, name in zip(rows, classes, strict=True)]
     return f"Neither in the paper nor of this suite: {join_words(names, '; ')}." if names else ""
 
 
@@ -223,7 +222,7 @@ def _neighbours(group: ResultGroup, tabled: Mapping[str, Sequence[Result]]) -> s
     """Return Dice without the test images that have neighbours in training; rows without a score are left out."""
     if _split_rule(group) and not any(neighbours(result) for result in group.results):
         return ""  # the note on the split says so
-    ours = [row_name(group, row) for row in group.filled if row.row.model == RSSAM()]
+    ours = [group.name(row) for row in group.filled if row.row.model == RSSAM()]
     return describe_neighbours(tabled, ours[0] if ours else None)
 
 
@@ -273,7 +272,7 @@ def _replicates(group: ResultGroup) -> str:
     rows_by_replicates: dict[str, list[str]] = defaultdict(list)
     for row in group.filled:
         replicates = describe_replicates(row.results)
-        rows_by_replicates[replicates].append(row_name(group, row))
+        rows_by_replicates[replicates].append(group.name(row))
     counts = {len(row.results) for row in group.filled}
     meaning = "" if counts == {1} else " Numbers are means over a row's replicates."
     if max(counts) < REPLICATES and any(is_compared(group, row) for row in group.filled):

@@ -60,11 +60,6 @@ def numbered(names: Sequence[str]) -> list[str]:
     return unique
 
 
-def results_of(groups: Iterable[RowGroup]) -> Mapping[str, Result]:
-    """Return every result of some groups by its key."""
-    return {result.key: result for group in groups for row in group.rows for result in row.results}
-
-
 def row_title(frame: TableFrame, row: Mapping[Any, Any]) -> str:
     """Return a row in a few words: its only label, or the columns that say "yes"."""
     labels = [(name, str(row[name])) for name in frame.table.label_columns]

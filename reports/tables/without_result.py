@@ -8,7 +8,6 @@ from benchmarks.results.failed_run import FailedRun
 from benchmarks.results.result import Result
 from reports.formatting import format_number, join_words, plural
 from reports.select.comparable import ResultGroup, ResultGroupRow
-from reports.select.row_name import row_name
 from reports.tables.recipe_text import describe_replicate
 
 LOST = "Diverged or failed"
@@ -32,7 +31,7 @@ def diverged_rates(group: ResultGroup) -> str:
             for lost in result.diverged:
                 epochs[lost.rate].append(lost.epoch)
         parts += [
-            f"{row_name(group, row)} at rate {rate:g} in {len(found)} of {len(row.results)} "
+            f"{group.name(row)} at rate {rate:g} in {len(found)} of {len(row.results)} "
             f"{plural(len(row.results), 'run')} (epoch {join_words([str(epoch) for epoch in sorted(set(found))])})"
             for rate, found in epochs.items()
         ]
@@ -44,7 +43,7 @@ def diverged_rates(group: ResultGroup) -> str:
 def _row(group: ResultGroup, row: ResultGroupRow) -> str:
     kept = [_dice(result) for result in row.results]
     rest = f"; its other {plural(len(kept), 'replicate')}, not tabled: Dice {join_words(kept)}" if kept else ""
-    return f"{row_name(group, row)}, {row.runs} ({', '.join(_cause(failed) for failed in row.failed)}{rest})"
+    return f"{group.name(row)}, {row.runs} ({', '.join(_cause(failed) for failed in row.failed)}{rest})"
 
 
 def _cause(failed: FailedRun) -> str:

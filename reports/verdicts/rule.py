@@ -40,16 +40,6 @@ EQUAL_REPLICATES = "the replicates are equal to the last pixel, so they show no 
 
 VerdictWord = Literal["reproduced", "higher", "lower", "undecided", "difference only", "not comparable", "not run"]
 
-WORDS: Mapping[VerdictWord, str] = {
-    "reproduced": "reproduced to ±{t:.3f}",
-    "higher": "higher",
-    "lower": "lower",
-    "undecided": "undecided",
-    "difference only": "difference only",
-    "not comparable": "not comparable",
-    "not run": "not run",
-}
-
 
 @dataclass(frozen=True, eq=False)
 class Verdict:
@@ -67,7 +57,7 @@ class Verdict:
     @property
     def text(self) -> str:
         """Return the verdict as readers see it; it says where the run is not of the printed model."""
-        text = WORDS[self.word].format(t=self.tolerance)
+        text = f"reproduced to ±{self.tolerance:.3f}" if self.word == "reproduced" else self.word
         printed = getattr(self.run.model, "chain", "printed") == "printed" or self.word == "not run"
         return text if printed else f"{text}, {NOT_THE_PRINTED_MODEL}"
 

@@ -8,13 +8,27 @@ from pathlib import Path
 
 from benchmarks.protocol.paper_runs import DATASET_TABLES
 from benchmarks.protocol.setting import Setting
+from benchmarks.protocol.tables import TABLES
 from benchmarks.results.test_set_log import Ledger, read_ledger
 from reports.select.results import Collection, ResultSource
 from reports.select.settings import PAPER_SETTING, setting_order, settings
+from reports.statistics.replicates import kendall
 from reports.verdicts.claims import ClaimVerdict, claim_verdicts
 from reports.verdicts.paired import PairedByKey, compare
-from reports.verdicts.rank_agreement import RankAgreement, rank_agreement
 from reports.verdicts.rule import VerdictSet, judge
+
+FEWEST_SYSTEMS = 3
+"""Systems below which an order says nothing."""
+
+
+@dataclass(frozen=True)
+class RankAgreement:
+    """Kendall's tau between our Dice and the paper's in one table: 1 the same order, 0 no relation, -1 the reverse."""
+
+    table: str
+    tau: float
+    systems: int  # compared: those with a score of ours
+    rows: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,3 +70,16 @@ def summarize(collection: Collection, home: Path) -> VerdictSummary:
     known = {use.key for use in ledger.uses}
     unrecorded = sum(stored.source == "own" and stored.result.key not in known for stored in collection.stored)
     return VerdictSummary(tuple(ranked), claims, ledger, unrecorded)
+
+
+def rank_agreement(verdict_set: VerdictSet) -> tuple[RankAgreement, ...]:
+    """Return the agreement of every table with Dice of three systems or more of ours."""
+    agreements = []
+    for table in TABLES.values():
+        verdicts = [verdict for verdict in verdict_set.verdicts if table.id in verdict.run.tables]
+        scored = [(verdict.mean, verdict.run.printed["dice"]) for verdict in verdicts if verdict.mean is not None]
+        if "dice" not in table.scores or len(scored) < FEWEST_SYSTEMS:
+            continue
+        ours, paper = zip(*scored, strict=True)
+        agreements.append(RankAgreement(table.id, kendall(ours, paper), len(scored), len(table.rows)))
+    return tuple(agreements)

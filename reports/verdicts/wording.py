@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from typing import get_args
 
 from benchmarks.protocol.claims import REPLICATES, TITLES
 from benchmarks.protocol.setting import Setting
@@ -13,11 +14,9 @@ from reports.select.settings import PAPER_SETTING, describe
 from reports.statistics.replicates import LEVEL_TEXT, ROUNDING, reach_factor
 from reports.verdicts.claims import FEW_COMPARISONS, ClaimVerdict
 from reports.verdicts.paired import PairedComparison
-from reports.verdicts.rank_agreement import RankAgreement
-from reports.verdicts.rule import CAPS, FEWEST_REPLICATES, WORDS, Shift, Verdict, VerdictSet, VerdictWord
-from reports.verdicts.summary import VerdictSummary, VerdictsWithRanks
+from reports.verdicts.rule import CAPS, FEWEST_REPLICATES, Shift, Verdict, VerdictSet, VerdictWord
+from reports.verdicts.summary import RankAgreement, VerdictSummary, VerdictsWithRanks
 
-NOT_COMPARABLE: VerdictWord = "not comparable"
 COMPARISON_TABLES = (("table1", "deepglobe"), ("table2", "whu"), ("table3", "whdld"))
 """The tables of all eleven systems."""
 
@@ -68,9 +67,8 @@ TEST_SPLIT_USES = (
 def title(verdict_set: VerdictSet) -> str:
     """Return the heading of a set of verdicts."""
     owner = "published results" if verdict_set.source == "published" else "your results"
-    if verdict_set.setting == PAPER_SETTING:
-        return f"The paper's setting, {owner}"
-    return f"{describe(verdict_set.setting)[0].upper()}{describe(verdict_set.setting)[1:]}, {owner}"
+    setting = "the paper's setting" if verdict_set.setting == PAPER_SETTING else describe(verdict_set.setting)
+    return f"{setting[0].upper()}{setting[1:]}, {owner}"
 
 
 def summary_lines(verdict_set: VerdictSet) -> list[str]:
@@ -83,7 +81,7 @@ def summary_lines(verdict_set: VerdictSet) -> list[str]:
             "makes five of every run."
         ]
     counts = Counter(verdict.word for verdict in verdict_set.verdicts)
-    counted = [f"{counts[word]} {WORDS[word].partition(' to ±')[0]}" for word in WORDS if counts[word]]
+    counted = [f"{counts[word]} {word}" for word in get_args(VerdictWord) if counts[word]]
     lines = [f"Of the paper's {total} runs: {join_words(counted)}."]
     if verdict_set.decided:
         decided, outside = len(verdict_set.decided), len(verdict_set.outside)
@@ -95,7 +93,7 @@ def summary_lines(verdict_set: VerdictSet) -> list[str]:
     reasons = Counter(
         reason
         for verdict in verdict_set.verdicts
-        if verdict.word == NOT_COMPARABLE
+        if verdict.word == "not comparable"
         for reason in verdict.why.split("; ")
     )
     if reasons:

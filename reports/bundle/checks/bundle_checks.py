@@ -7,10 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import TypeVar
 
-from benchmarks.protocol.registry import MODELS
 from benchmarks.protocol.run import canonical
 from benchmarks.protocol.targets import WITH_TABLES, tables_of
-from benchmarks.results.custom_system import stand_in
 from benchmarks.results.home import Home
 from benchmarks.results.result import Result
 from benchmarks.results.submission import Submission
@@ -21,7 +19,7 @@ from reports.bundle.checks.data_checks import SPLIT_CHECKS
 from reports.bundle.checks.origin_checks import CLOCKS, moment
 from reports.bundle.failures import failures_of_tables
 from reports.bundle.splits import split_name
-from reports.select.results import collect
+from reports.select.results import collect, declared_system
 from reports.tables.assemble import results_of_tables
 from rssam.foreign_json import read_json
 
@@ -117,7 +115,7 @@ def same_network(bundle: WholeBundle) -> Iterator[Finding]:
                 file,
                 f"its system was trained on {system['dataset']}, {of_run} on {result.identity['dataset']['name']}",
             )
-        model = MODELS.get(result.identity["model"]["name"]) or stand_in(result)
+        model = declared_system(result)
         title = submission.data.get("title")
         if model is not None and title is not None and title != model.title:
             yield file, f"its system is called {title!r}, that of {of_run} {model.title!r}"

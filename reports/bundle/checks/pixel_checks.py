@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import math
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -22,7 +23,8 @@ FINER = 0.25
 def counted_pixels(checked: Checked) -> Iterator[str]:
     """Yield images whose counts do not add up to their labelled pixels."""
     if checked.entries is not None:
-        yield from _pixel_faults(checked.record.counts, checked.entries, labelled)
+        pixels = [round(entry.labelled * math.prod(entry.size)) for entry in checked.entries]
+        yield from _pixel_faults(checked.record.counts, checked.entries, pixels)
 
 
 def counted_native_pixels(checked: Checked) -> Iterator[str]:
@@ -33,7 +35,8 @@ def counted_native_pixels(checked: Checked) -> Iterator[str]:
     if native.classes != counts.classes:
         yield f"native resolution: {native.classes} classes, the other counts have {counts.classes}"
         return
-    yield from (f"native resolution: {fault}" for fault in _pixel_faults(native, entries, source_pixels))
+    pixels = [math.prod(entry.source_size) for entry in entries]
+    yield from (f"native resolution: {fault}" for fault in _pixel_faults(native, entries, pixels))
     if native.images != len(entries):
         return
     truth, finer = counts.tp + counts.fn, native.tp + native.fn
@@ -100,24 +103,14 @@ def probabilities(checked: Checked) -> Iterator[str]:
             yield f"its probabilities add up to {least:.0f} to {most:.0f} pixels over the classes, expected {total[0]}"
 
 
-def labelled(entry: Entry) -> int:
-    """Return the number of labelled pixels of a prepared image."""
-    return round(entry.labelled * entry.size[0] * entry.size[1])
-
-
-def source_pixels(entry: Entry) -> int:
-    """Return the number of pixels of an image's source."""
-    return entry.source_size[0] * entry.source_size[1]
-
-
-def _pixel_faults(counts: Counts, entries: Sequence[Entry], pixels: Callable[[Entry], int]) -> Iterator[str]:
-    """Yield images whose counts do not add up to their pixels, class by class and over the classes."""
+def _pixel_faults(counts: Counts, entries: Sequence[Entry], pixels: Sequence[int]) -> Iterator[str]:
+    """Yield images whose counts do not add up to their labelled pixels, class by class and over the classes."""
     if counts.images != len(entries):
         yield f"{counts.images} rows of counts for {len(entries)} images"
         return
     for index, entry in enumerate(entries):
         parts = [getattr(counts, name)[index].tolist() for name in ("tp", "fp", "fn", "tn")]  # of any size: no overflow
-        expected, totals = pixels(entry), [sum(of_class) for of_class in zip(*parts, strict=True)]
+        expected, totals = pixels[index], [sum(of_class) for of_class in zip(*parts, strict=True)]
         if any(total != expected for total in totals):
             yield f"image {entry.stem} has {expected} labelled pixels, its counts add up to {totals}"
         elif len(totals) > 1:

@@ -14,12 +14,12 @@ from benchmarks.protocol.registry import MODELS
 from benchmarks.protocol.run import canonical, from_json_value, plain_fields
 from benchmarks.protocol.setting import Setting
 from benchmarks.protocol.targets import WITH_TABLES, tables_of
-from benchmarks.results.custom_system import SYSTEM, stand_in
+from benchmarks.results.custom_system import SYSTEM
 from benchmarks.results.failed_run import FailedRun
 from benchmarks.results.result import Result
 from benchmarks.training.optimizer import learning_rate
 from reports.bundle.checks.data_checks import SHA256
-from reports.select.results import profile_of
+from reports.select.results import declared_recipe, declared_system, profile_of
 from reports.select.settings import declare
 from rssam.contract import Model, Task
 from rssam.encoders.declared import ENCODERS
@@ -99,12 +99,11 @@ def recipe(result: Result | FailedRun) -> Iterator[str]:
     recorded = result.identity["recipe"]
     if profile_of(result) is not None:
         return
-    profile = PROFILES.get(recorded["name"])
-    if profile is None:
+    of_version = declared_recipe(result)
+    if of_version is None:
         yield f"its recipe {recorded['name']!r} is not one of this version"
         return
-    model = MODELS.get(result.identity["model"]["name"]) or stand_in(result)
-    declared = plain_fields(profile.recipe if model is None else profile.recipe.for_model(model))
+    declared = plain_fields(of_version)
     for name in sorted(recorded.keys() | declared.keys()):
         if recorded.get(name) != declared.get(name):
             yield f"its recipe {recorded['name']} has {name} {recorded.get(name)}, expected {declared.get(name)}"
@@ -199,7 +198,7 @@ def rates(result: Result) -> Iterator[str]:
 def _model(result: Result | FailedRun) -> Model:
     """Return the declaration of a result's system with its options. Raises TypeError if it does not have them."""
     identity = result.identity["model"]
-    declared = MODELS.get(identity["name"]) or stand_in(result)
+    declared = declared_system(result)
     if declared is None:
         raise TypeError(f"nothing declares the system {identity['name']}")
     options = {name: from_json_value(value) for name, value in identity["options"].items()}

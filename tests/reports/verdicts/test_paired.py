@@ -11,8 +11,8 @@ from benchmarks.protocol.claims import RUNS, Comparison
 from reports.statistics.replicates import contrast, holm
 from reports.verdicts import paired
 from reports.verdicts.paired import compare, family, key_of
-from reports.verdicts.rank_agreement import rank_agreement
 from reports.verdicts.rule import judge
+from reports.verdicts.summary import rank_agreement
 from tests.reports.study import PAPER, collection, made, replicated
 
 EQUAL = "the replicates are equal to the last pixel, so they show no spread: difference only"
