@@ -63,7 +63,6 @@ def _block(frame: TableFrame) -> str:
 
 
 def _paper_alone() -> str:
-    """Return the paper's numbers, named as such."""
     tables = [TABLES[name] for name in SHOWN]
     printed = [{row.labels[0]: row.paper["dice"] for row in table.rows} for table in tables]
     rows = [[name, *(format_number(dice[name]) for dice in printed)] for name in NAMED]

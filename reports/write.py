@@ -113,14 +113,14 @@ def write_report_of(
     found = [STILL_SAM.id] if "all" in items and has_runs_of_its_own(STILL_SAM, collection) else []
     chosen = find_items([*items, CLAIM_SET.id, *found] if "all" in items else items)
     report = assemble(tables_of(chosen), collection)
-    objects = object_tables(report.frames, home)
-    report = replace(report, damaged=(*report.damaged, *objects.damaged))
+    objects, damaged = object_tables(report.frames, home)
+    report = replace(report, damaged=(*report.damaged, *damaged))
     about_costs = "all" in items or "html" in formats or STILL_SAM in chosen
     costs = read_efficiency(home) if about_costs else Efficiency((), ())
     extra_sections = [
         *([study_section(STILL_SAM, collection, costs.records)] if STILL_SAM in chosen else []),
         *scored_sections(report, collection),
-        *object_section(objects.tables),
+        *object_section(objects),
         *calibration_section(report.frames, pictures=bool({"md", "html"} & set(formats))),
         *(efficiency_section(costs) if "all" in items else ()),
     ]
@@ -182,7 +182,6 @@ def _filled_tables(report: Report) -> list[str]:
 
 
 def _filled_studies(report: Report) -> list[str]:
-    """Return how many results stand in the chapter of each study."""
     results = {(group.table.study, result.key) for group in report.studies for result in group.results}
     counts = Counter(study for study, _ in results)
     return [f"{study} {count} {plural(count, 'result')}" for study, count in counts.items()]

@@ -266,7 +266,7 @@ def _show_items(items: list[Any], setting: Any) -> None:
         if isinstance(item, Table):
             for frame in (frames := table_frames(item, collection, setting)):
                 show(frame, screen)
-            for section in object_section(object_tables(frames, root.home).tables):
+            for section in object_section(object_tables(frames, root.home)[0]):
                 for table in section.tables:
                     print_extra(table, screen)
             continue

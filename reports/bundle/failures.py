@@ -78,8 +78,7 @@ def failure_faults(failed: FailedRun, file: str, home: Home, split: RebuiltSplit
 
 def _data_faults(failed: FailedRun, split: RebuiltSplit) -> Iterator[str]:
     """Yield what it says of its data, and its split denies; it may say nothing."""
-    limit = failed.identity["recipe"]["limit"]
-    known = run_data_record(split.full, {name: entries[:limit] for name, entries in split.splits.items()})
+    known = run_data_record(split.full, split.used(failed.identity))
     for name, value in failed.data.items():
         if name not in known or known[name] != value or type(known[name]) is not type(value):
             yield f"it says of its data {name} = {str(value)[:60]}, its split gives {str(known.get(name))[:60]}"

@@ -67,7 +67,6 @@ def ledger(bundle: WholeBundle) -> Iterator[Finding]:
 
 
 def _lines(bundle: WholeBundle, uses: Sequence[TestSetUse]) -> Iterator[Finding]:
-    """Yield the faults of each line of the ledger."""
     before = datetime.min
     until = latest()
     for number, use in enumerate(uses, start=1):

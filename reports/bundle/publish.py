@@ -187,7 +187,6 @@ def _plain(raw: dict[str, Any]) -> bytes:
 
 
 def _refuse_private(files: Mapping[str, bytes], home: Path) -> None:
-    """Raise UserError if a file names a folder of this machine or of a person."""
     for name, content in files.items():
         text = content.decode()
         private = PRIVATE.search(text)

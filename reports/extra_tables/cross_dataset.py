@@ -40,7 +40,6 @@ def scored_sections(report: Report, collection: Collection) -> list[ExtraSection
 
 
 def _transfer(collection: Collection) -> ExtraTable:
-    """Return the table of systems that were trained on one data set and tested on another."""
     by_key = {stored.result.key: stored.result for stored in collection.stored}
     rows, models = [], []
     for submission in collection.evaluated:
@@ -85,7 +84,6 @@ def _model(title: str) -> dict[str, Any]:
 
 
 def _others(scored: Sequence[Submission]) -> ExtraTable:
-    """Return the table of scored predictions on data sets without a row in any table."""
     return ExtraTable(
         id=OTHERS,
         caption="Scored predictions on data sets without a table here",
@@ -142,7 +140,6 @@ def _circumstances(submission: Submission) -> str:
 
 
 def _numbers(submission: Submission) -> tuple[str, str, str]:
-    """Return Dice, its interval, and Jaccard."""
     scores, limits = submission.scores, dice_interval(submission)
     shown = format_limits(limits.low, limits.high, missing="-")
     return format_number(scores.dice), shown, format_number(scores.jaccard)

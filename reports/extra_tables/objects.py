@@ -52,16 +52,11 @@ class ObjectTable:
     missing: tuple[str, ...]  # names of rows without any metric
 
 
-@dataclass(frozen=True, eq=False)
-class ObjectTables:
-    """Tables of a report, and a sentence for each file of metrics that was left out."""
+def object_tables(frames: Sequence[TableFrame], home: Path) -> tuple[list[ObjectTable], tuple[str, ...]]:
+    """Return the measured scores of the user's own results behind these frames.
 
-    tables: tuple[ObjectTable, ...]
-    damaged: tuple[str, ...]
-
-
-def object_tables(frames: Sequence[TableFrame], home: Path) -> ObjectTables:
-    """Return the measured scores of the user's own results behind these frames."""
+    The second value is a sentence for each file of metrics that was left out.
+    """
     groups = grouped(frame for frame in frames if frame.source == "own")
     results = {result.key: result for group in groups for row in group.rows for result in row.results}
     measured, damaged = read_measured(home, results)
@@ -69,7 +64,7 @@ def object_tables(frames: Sequence[TableFrame], home: Path) -> ObjectTables:
     foreign = sorted(measured.keys() - usable.keys())
     damaged = (*damaged, *(f"metrics/{key}.json: it is of other images than the result" for key in foreign))
     tables = (_table(group, usable) for group in groups)
-    return ObjectTables(tuple(table for table in tables if table is not None), damaged)
+    return [table for table in tables if table is not None], damaged
 
 
 def _table(group: RowGroup, measured: Mapping[str, MeasuredRun]) -> ObjectTable | None:

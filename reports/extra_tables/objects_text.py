@@ -72,7 +72,6 @@ def cell(row: ObjectRow, metric: ObjectMetric) -> str:
 
 
 def _notes(table: ObjectTable) -> list[str]:
-    """Return the notes that a reader needs before comparing; commands stand in backquotes."""
     names = {metric.name for metric in table.metrics}
     lines = ["; ".join(DEFINITIONS[name] for name in METRICS if name in names) + "."]
     if pooled := [metric.title for metric in table.metrics if metric.integer]:
@@ -90,7 +89,6 @@ def _notes(table: ObjectTable) -> list[str]:
 
 
 def _interval_notes(table: ObjectTable) -> list[str]:
-    """Return what intervals rest on, and why scores have none."""
     found = [score.interval for row in table.rows for score in row.scores.values()]
     over = dict.fromkeys(one.units for one in found if not one.why)
     missing = dict.fromkeys(one.why for one in found if one.why)

@@ -115,7 +115,6 @@ def _dice(results: StudyResults, dataset: str, row: dict[Any, Any] | None) -> st
 
 
 def _runs(rows: Mapping[str, Mapping[Any, Any]]) -> str:
-    """Return the runs on each data set, once where they are equal."""
     counts = [str(row["runs"]) for row in rows.values()]
     return counts[0] if len(set(counts)) == 1 else " / ".join(counts)
 
@@ -173,7 +172,6 @@ def _tidy(
 
 
 def _questions(study: Study, results: StudyResults) -> ExtraTable:
-    """Return the questions with their answers on each data set."""
     found = answers(study, results.chosen.groups)
     texts = tuple(
         (question.asks, short(paired.comparison.dataset), ANSWERS[paired.word], mean_points(paired), smallest(paired),

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from benchmarks.protocol.figures import Figure
 from benchmarks.protocol.recipe import PROFILES
 from benchmarks.protocol.setting import Setting
-from benchmarks.results.result import Result
 from reports.figures.error_maps import THINNEST
 from reports.figures.examples import Block
 from reports.select.settings import PAPER_SETTING, describe
@@ -43,7 +42,6 @@ def _not_a_reproduction(setting: Setting, blocks: Sequence[Block]) -> str:
 
 
 def _colours(blocks: Sequence[Block]) -> str:
-    """Return a sentence on the colours of the maps, and the numbers under them."""
     binary = [block.dataset.title for block in blocks if len(block.dataset.classes) == 1]
     several = [block.dataset.title for block in blocks if len(block.dataset.classes) > 1]
     parts = []
@@ -95,17 +93,13 @@ def _data(figure: Figure, block: Block) -> str:
         for title, result in zip(titles, block.results, strict=True)
         if result is not None and result.identity["seed"] != ours.identity["seed"]
     ]
+    rule = "blocked " if ours.identity["split_rule"] == "blocked" else ""
     lowest = f", the lowest of {block.replicates} replicates" if block.replicates > 1 else ""
     return (
-        f"Data: {block.dataset.title}, {ours.data_description}; {_replicate(ours)}{lowest}"
+        f"Data: {block.dataset.title}, {ours.data_description}; {rule}{describe_replicate(ours, ' with ')}{lowest}"
         + (f" ({', '.join(others)})" if others else "")
         + f"; precision {ours.identity['precision']}."
     )
-
-
-def _replicate(result: Result) -> str:
-    rule = "blocked " if result.identity["split_rule"] == "blocked" else ""
-    return rule + describe_replicate(result, " with ")
 
 
 def _collapsed(figure: Figure, blocks: Sequence[Block]) -> str:

@@ -119,7 +119,7 @@ class _Sheet:
 
     def _row(self, block: Block, scene: Scene, top: float, height: float) -> None:
         palette = block.dataset.palette
-        pictures = [scene.image, error_maps.truth_picture(scene.truth, palette)]
+        pictures = [scene.image, error_maps.prediction_picture(scene.truth, scene.truth, palette)]
         for column, picture in enumerate(pictures):
             self._cell(column, top, height).imshow(picture, aspect="auto", resample=True)
         cells = []
@@ -187,7 +187,6 @@ class _Sheet:
 
 
 def _shortened(name: str, letters: int) -> str:
-    """Return a long name without its middle."""
     if len(name) <= letters:
         return name
     kept = max(letters - 1, 2)

@@ -35,13 +35,11 @@ class Change:
     better: bool  # whether more of it became right than wrong
 
 
-def truth_picture(truth: Labels, palette: Sequence[Colour]) -> Picture:
-    """Return the truth as a picture: one class white on black, several in the colours of the palette."""
-    return error_picture(truth, truth) if len(palette) == 1 else class_picture(truth, palette)
-
-
 def prediction_picture(truth: Labels, labels: Labels, palette: Sequence[Colour]) -> Picture:
-    """Return a prediction as a picture: of one class with its errors, of several in the colours of the palette."""
+    """Return a prediction as a picture: of one class with its errors, of several in the colours of the palette.
+
+    The truth itself has no errors: of one class it is white on black.
+    """
     return error_picture(truth, labels) if len(palette) == 1 else class_picture(labels, palette)
 
 

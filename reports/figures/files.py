@@ -8,7 +8,6 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from benchmarks.protocol.figures import Figure
-from benchmarks.protocol.setting import Setting
 from data_prep.errors import DataError
 from reports.figures.captions import caption
 from reports.figures.examples import FigureRows
@@ -40,7 +39,7 @@ class RenderedFigure:
 def render_figure(rows: FigureRows) -> RenderedFigure:
     """Return a figure drawn, with its caption; without rows there are only notes."""
     figure, setting, blocks = rows.figure, rows.setting, rows.blocks
-    name = slug(figure, setting)
+    name = "-".join([figure.id, setting.profile, *setting.overridden.values()])  # as fig6-mini-vit_t-scratch
     notes = tuple(f"{name}: {note}" for note in _missing(rows))
     if not blocks:
         return RenderedFigure(figure, name, None, (), notes)
@@ -49,13 +48,7 @@ def render_figure(rows: FigureRows) -> RenderedFigure:
     return RenderedFigure(figure, name, draw(figure, blocks), caption(figure, setting, blocks), notes)
 
 
-def slug(figure: Figure, setting: Setting) -> str:
-    """Return the name of a figure's files: "fig6-mini-vit_t-scratch"."""
-    return "-".join([figure.id, setting.profile, *setting.overridden.values()])
-
-
 def _missing(rows: FigureRows) -> Iterator[str]:
-    """Yield what cannot be shown, and why."""
     for dataset, stem in rows.named:
         if dataset not in rows.by_dataset:
             yield f"no rows of {dataset}, so {dataset}:{stem} is not shown"

@@ -107,20 +107,17 @@ def _without_home(text: str, home: Path) -> str:
 
 def _scene(block: Block, scene: Scene, titles: Sequence[str]) -> SceneView:
     palette = block.dataset.palette
-    pictures: list[Picture | None] = [scene.image, error_maps.truth_picture(scene.truth, palette)]
-    pictures += [
-        None if labels is None else error_maps.prediction_picture(scene.truth, labels, palette)
-        for labels in scene.predictions
+    maps = [
+        None if labels is None else class_map(error_maps.prediction_picture(scene.truth, labels, palette))
+        for labels in (scene.truth, *scene.predictions)
     ]
     absent = ["no result" if title in block.lost else "not run" for title in titles[2:]]
     known = zip(scene.dice, absent, strict=True)
     scores = ["", "", *(word if dice is None else format_number(dice) for dice, word in known)]
-    panels = []
-    for number, (title, picture, score) in enumerate(zip(titles, pictures, scores, strict=True)):
-        height, width = scene.truth.shape
-        uri = None if picture is None else (photograph(picture) if number == 0 else class_map(picture))
-        panels.append(Panel(title, uri, width, height, score))
-    return SceneView(block.dataset.title, scene.stem, tuple(panels))
+    height, width = scene.truth.shape
+    shown = zip(titles, [photograph(scene.image), *maps], scores, strict=True)
+    panels = tuple(Panel(title, uri, width, height, score) for title, uri, score in shown)
+    return SceneView(block.dataset.title, scene.stem, panels)
 
 
 def photograph(picture: Picture, side: int = SIDE) -> str:

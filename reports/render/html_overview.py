@@ -66,9 +66,7 @@ def results(report: Report, collection: Collection, source: ResultSource) -> tup
     return tuple(stored.result for stored in collection.stored if stored.source == source)
 
 
-def _state(
-    report: Report, own: Sequence[Result], published: Sequence[Result], done: int, runs: int
-) -> list[str]:  # fmt: skip
+def _state(report: Report, own: Sequence[Result], published: Sequence[Result], done: int, runs: int) -> list[str]:
     """Return the sentences that a reader must know first."""
     asked = [*(table for table, _ in report.tables), *(group.table for group in report.studies), TABLES["table5"]]
     begin = command(asked[0], Setting(asked[0].profile))
@@ -106,7 +104,6 @@ def _state(
 
 
 def _facts(results: Sequence[Result]) -> list[tuple[str, str]]:
-    """Return profile, data, seeds, software, device and days, as the results recorded them."""
     records = [result.provenance for result in results]
     versions = [record.get("versions") or {} for record in records]
     software = {
@@ -141,5 +138,4 @@ def _coverage(report: Report, table: Table) -> Coverage:
 
 
 def _distinct(values: Iterable[object]) -> str:
-    """Return the different values that were recorded, in a sentence."""
     return join_words(sorted({str(value) for value in values if value}))

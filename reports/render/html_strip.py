@@ -71,7 +71,6 @@ def _strip(result: Result, home: Path) -> Strip | None:
     labels_of = predicted(home, result, stems)
     dice = dict(zip(result.images, image_dice(result.counts).tolist(), strict=True))
     labels = [1] if len(result.classes) == 1 else list(range(len(result.classes)))
-    names = dict(zip(labels, result.classes, strict=True))
     colours = dict(zip(labels, told_apart(dataset.palette), strict=True))
     scenes = []
     for stem in stems:
@@ -83,7 +82,8 @@ def _strip(result: Result, home: Path) -> Strip | None:
         scenes.append(StripScene(stem, format_number(dice[stem]), *(photograph(picture, SIDE) for picture in pictures)))
     if not scenes:
         return None
-    legend = tuple((names[label].replace("_", " "), "rgb({} {} {})".format(*colours[label])) for label in labels)
+    named = zip(result.classes, colours.values(), strict=True)
+    legend = tuple((name.replace("_", " "), "rgb({} {} {})".format(*colour)) for name, colour in named)
     return Strip(
         system=run_name(result.identity).title,
         data=result.data_description,

@@ -23,13 +23,10 @@ LABEL = 32
 
 
 def show(frame: TableFrame, console: Console) -> None:
-    """Print the table with its notes."""
-    console.print(terminal_table(frame))
-    _print_notes(frame.notes, console)
+    """Print the table: labels, then ours, paper and difference of Dice and Jaccard; without either, one column a class.
 
-
-def terminal_table(frame: TableFrame) -> RichTable:
-    """Return labels, then ours, paper and difference of Dice and Jaccard; without either, one column a class."""
+    Its notes stand below it.
+    """
     scores = [score for score in frame.table.scores if score in THREE_COLUMN_SCORES]
     # Table 5 with "collapsed" in it must fit 80 columns: a clipped number would be read as another one.
     table = RichTable(
@@ -53,7 +50,8 @@ def terminal_table(frame: TableFrame) -> RichTable:
             gaps = {column.score: f" ({cell.text})" for column, cell in known if column.kind == "difference"}
             texts += [f"{cell.text}{gaps.get(column.score, '')}" for column, cell in row if column.kind == "ours"]
         table.add_row(*(Text(one_line(text), style="" if state in ("done", "scored") else "dim") for text in texts))
-    return table
+    console.print(table)
+    _print_notes(frame.notes, console)
 
 
 def print_extra(table: ExtraTable, console: Console) -> None:

@@ -111,7 +111,6 @@ def sentences(group: ResultGroup, row_intervals: Sequence[RowIntervals | None]) 
 
 
 def _over(group: ResultGroup, shown: Sequence[RowIntervals]) -> str:
-    """Return the units in words: how many, and whether they are scenes."""
     units = number_units(group.results)
     counts = sorted({found.whole.units for found in shown})
     number = format_range(f"{counts[0]:,}", f"{counts[-1]:,}")

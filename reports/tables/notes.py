@@ -123,7 +123,6 @@ def _collapsed(group: ResultGroup) -> str:
 
 
 def _average(group: ResultGroup) -> str:
-    """Return which average the scores are."""
     results, columns = group.results, group.table.scores
     if all(result.average == "foreground" for result in results):
         return "Scores of the foreground class, pooled over all test pixels."
@@ -136,7 +135,6 @@ def _average(group: ResultGroup) -> str:
 
 
 def _start(group: ResultGroup) -> str:
-    """Return how the networks are initialised, by system where they differ."""
     starts: dict[str, list[str]] = defaultdict(list)
     for row in group.filled:
         starts[_row_start(row)].append(group.name(row))
@@ -176,7 +174,6 @@ def _variants(group: ResultGroup) -> str:
 
 
 def _controls(group: ResultGroup) -> str:
-    """Return a note on rows the paper does not have: which stand here, or how to get them."""
     table = group.table
     if not table.controls:
         return ""
@@ -189,7 +186,6 @@ def _controls(group: ResultGroup) -> str:
 
 
 def _own(group: ResultGroup) -> str:
-    """Return a note on systems that are not of this suite: who declares them."""
     rows = [row for row in group.filled if row.row in group.table.own]
     classes = [row.results[0].provenance[SYSTEM]["class"].replace("`", "?") for row in rows]
     names = [f"{group.name(row)}, declared in `{name}`" for row, name in zip(rows, classes, strict=True)]
@@ -197,7 +193,6 @@ def _own(group: ResultGroup) -> str:
 
 
 def _data(group: ResultGroup) -> str:
-    """Return completeness of the data and sizes of the splits."""
     result = group.results[0]
     described = result.data_description + SPLIT_NOTES.get(str(result.identity["dataset"].get("split")), "")
     recorded = {
@@ -227,7 +222,6 @@ def _neighbours(group: ResultGroup, tabled: Mapping[str, Sequence[Result]]) -> s
 
 
 def _overflows(group: ResultGroup) -> str:
-    """Return how many optimiser steps float16 left out."""
     runs = [result.overflows for result in group.results if result.overflows]
     if not runs:
         return ""
@@ -235,7 +229,6 @@ def _overflows(group: ResultGroup) -> str:
 
 
 def _disputed(group: ResultGroup) -> str:
-    """Return which files set this group apart from others of the same data and precision."""
     if not group.disputed:
         return ""
     files = [f"{name} is {digest[:12]}" for name, digest in group.disputed]
@@ -243,7 +236,6 @@ def _disputed(group: ResultGroup) -> str:
 
 
 def _foreground(group: ResultGroup) -> str:
-    """Return the test split's foreground share beside the share that the paper's tables imply."""
     results = group.results
     if any(result.average != "foreground" for result in results):
         return ""
@@ -268,7 +260,6 @@ def _constant(group: ResultGroup) -> str:
 
 
 def _replicates(group: ResultGroup) -> str:
-    """Return the replicates that rows rest on, by row where they differ."""
     rows_by_replicates: dict[str, list[str]] = defaultdict(list)
     for row in group.filled:
         replicates = describe_replicates(row.results)

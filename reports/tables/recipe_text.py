@@ -48,7 +48,6 @@ def describe_replicates(results: Sequence[Result]) -> str:
 
 
 def _crops(recipe: Recipe) -> str:
-    """Return which parts of each image are seen in an epoch."""
     if recipe.crop is None:
         return "whole images"
     if recipe.crops == 1:

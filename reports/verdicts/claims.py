@@ -112,14 +112,9 @@ def _verdict(claim: Claim, results: tuple[VerdictSet, PairedByKey] | None) -> Cl
         return ClaimVerdict(claim, paper, "not tested", why, paired, incomparable=True)
     deciding = [tested for tested in paired if tested.comparison.decides]
     words = [tested.word for tested in deciding]
-    why = ""
-    word: ClaimWord = "supported"
-    if "contradicted" in words:
-        word = "contradicted"
-    elif "not tested" in words:
-        word, why = "not tested", _lacking(deciding)
-    elif "undecided" in words:
-        word = "undecided"
+    decisive: tuple[ClaimWord, ...] = ("contradicted", "not tested", "undecided")
+    word: ClaimWord = next((word for word in decisive if word in words), "supported")
+    why = _lacking(deciding) if word == "not tested" else ""
     futile = any(tested.why.startswith(FUTILE) for tested in deciding)
     return ClaimVerdict(claim, paper, word, why, paired, incomparable=futile)
 

@@ -43,6 +43,11 @@ class RebuiltSplit:
         """Return the manifest with the number of published pairs, which the data set declares and no split says."""
         return replace(self.manifest, expected_pairs=self.dataset.expected_pairs)
 
+    def used(self, identity: Mapping[str, Any]) -> Splits:
+        """Return the images of each split that a run used: as many as its recipe allows."""
+        limit = identity["recipe"]["limit"]
+        return {name: entries[:limit] for name, entries in self.splits.items()}
+
     @property
     def may_be_tiled(self) -> bool:
         """Return whether images may be tiles of larger ones, by the declaration of the data set."""
@@ -69,13 +74,6 @@ class Checked:
     def dataset(self) -> Dataset:
         """Return the data set it was counted on. Raises UnknownDataset if there is no such data set."""
         return find_dataset(self.identity["dataset"]["name"])
-
-    @cached_property
-    def used(self) -> Splits:
-        """Return the images of each split that a run used: as many as its recipe allows. Only with a split."""
-        assert self.split is not None
-        limit = self.identity["recipe"]["limit"]
-        return {name: entries[:limit] for name, entries in self.split.splits.items()}
 
     @cached_property
     def entries(self) -> tuple[Entry, ...] | None:

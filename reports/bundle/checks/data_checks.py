@@ -65,7 +65,7 @@ def counted_images(checked: Checked) -> Iterator[str]:
         yield f"{len(strangers)} images are not in its data set: {some(strangers)}"
     part = "test" if isinstance(record, Result) else identity["images"]
     if isinstance(record, Result):
-        expected = checked.used["test"]
+        expected = split.used(identity)["test"]
     else:
         everything = tuple(sorted(split.manifest.entries, key=lambda entry: entry.stem))
         expected = split.splits["test"] if part == "test" else everything
@@ -83,7 +83,7 @@ def recorded_data(checked: Checked) -> Iterator[str]:
         return
     found = dict(record.data)
     if isinstance(record, Result):
-        expected = run_data_record(split.full, checked.used)
+        expected = run_data_record(split.full, split.used(record.identity))
     else:
         expected = {**split.full.facts, **shared_scenes(checked.entries or ())}
     known = {*expected, *(("copies", "title") if checked.identity.get("system") is not None else ())}

@@ -13,7 +13,6 @@ from reports.figures.error_maps import (
     error_picture,
     largest_changes,
     prediction_picture,
-    truth_picture,
 )
 
 WHITE = ((255, 255, 255),)
@@ -37,7 +36,8 @@ def test_a_two_by_two_example():
 
 
 def test_truth_of_one_class_is_white_on_black():
-    assert truth_picture(array([1, 0], [0, 1]), WHITE).tolist() == [
+    truth = array([1, 0], [0, 1])
+    assert prediction_picture(truth, truth, WHITE).tolist() == [
         [[255, 255, 255], [0, 0, 0]],
         [[0, 0, 0], [255, 255, 255]],
     ]
@@ -46,7 +46,7 @@ def test_truth_of_one_class_is_white_on_black():
 def test_several_classes_have_the_palettes_colours_in_truth_and_prediction():
     labels = array([0, 1], [2, 255])
     expected = [[[255, 0, 0], [255, 255, 0]], [[0, 0, 255], list(UNLABELLED)]]
-    for picture in (class_picture(labels, LAND), truth_picture(labels, LAND)):
+    for picture in (class_picture(labels, LAND), prediction_picture(labels, labels, LAND)):
         assert picture.tolist() == expected
     assert prediction_picture(array([2, 2], [2, 2]), labels, LAND).tolist() == expected
 
