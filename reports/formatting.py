@@ -1,9 +1,14 @@
-"""Print numbers, ranges and lists of words alike in every table, note and page."""
+"""Print numbers, ranges and lists of words alike in every table, note and page, and gather items by key."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from typing import TypeVar
+
+Key = TypeVar("Key")
+Item = TypeVar("Item")
 
 DECIMALS = 3
 """Decimals that scores are printed and ranked with, as in the paper."""
@@ -35,6 +40,14 @@ def format_range(first: str, last: str) -> str:
 def join_words(words: Sequence[str], comma: str = ", ") -> str:
     """Return "a, b and c"; empty without a word."""
     return f"{comma.join(words[:-1])} and {words[-1]}" if len(words) > 1 else "".join(words)
+
+
+def gathered(pairs: Iterable[tuple[Key, Item]]) -> dict[Key, list[Item]]:
+    """Group items by their keys, both in the order of the pairs (key, item)."""
+    items = defaultdict(list)
+    for key, item in pairs:
+        items[key].append(item)
+    return dict(items)
 
 
 def plural(count: int, noun: str) -> str:

@@ -57,7 +57,8 @@ def render(about: Mapping[str, Any], file: str) -> str:
         others={name: value for name, value in about["result"]["scores"].items() if name != "dice" and value},
         data=describe_data(about["identity"]["dataset"]["name"], about["data"]),
         resolution=_resolution(about),
-        recipe=_recipe(about["identity"]["recipe"]),
+        # A FAIR run recorded the optimiser it used, so the recipe's name must not be read.
+        recipe=describe_recipe(Recipe(**(with_tuples(about["identity"]["recipe"]) | {"name": ""}))),
         limits=limits(about),
     )
 
@@ -105,8 +106,3 @@ def _resolution(about: Mapping[str, Any]) -> str:
     if metres is None or data.get("origin") != "source" or data["cut_anew"]:
         return "ground resolution not known"
     return f"{metres:g} m a pixel on the ground"
-
-
-def _recipe(fields: Mapping[str, Any]) -> str:
-    """Return the recipe in words. A FAIR run recorded the optimiser it used, so the recipe's name must not be read."""
-    return describe_recipe(Recipe(**(with_tuples(fields) | {"name": ""})))

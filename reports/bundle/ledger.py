@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
 from datetime import datetime
@@ -18,6 +17,7 @@ from benchmarks.results.submission import Submission
 from benchmarks.results.test_set_log import TestSetUse, UsePurpose, count_uses, read_ledger
 from reports.bundle.checks.checked import Finding, WholeBundle, is_text
 from reports.bundle.checks.origin_checks import CLOCKS, EARLIEST, latest, moment
+from reports.formatting import gathered
 from reports.verdicts.wording import describe_uses
 from rssam.foreign_json import read_json
 
@@ -109,11 +109,9 @@ def use_counts(folder: Path) -> tuple[str, ...]:
 
 def _uses_of_records(bundle: WholeBundle, uses: Sequence[TestSetUse], unlogged: Sequence[str]) -> Iterator[Finding]:
     """Yield records whose uses are missing, or say other things than the record."""
-    by_key: dict[str, list[TestSetUse]] = defaultdict(list)
-    for use in uses:
-        by_key[use.key].append(use)
+    by_key = gathered((use.key, use) for use in uses)
     for checked in bundle.records:
-        record, own = checked.record, by_key[checked.record.key]
+        record, own = checked.record, by_key.get(checked.record.key, [])
         dataset, split, purpose, system = expected_use(record)
         if any(use.purpose == purpose for use in own) == (record.key in unlogged):
             word = "a use of it, which bundle.json denies" if own else "no use of it, so fewer uses than results"

@@ -179,10 +179,8 @@ def _own_data(identities: Iterable[Mapping[str, Any]]) -> dict[str, bytes]:
 def _plain(raw: dict[str, Any]) -> bytes:
     """Return JSON text, with the public parts of a provenance alone."""
     if "provenance" in raw:
-        raw = {
-            **raw,
-            "provenance": {name: raw["provenance"][name] for name in PUBLISHED_PROVENANCE if name in raw["provenance"]},
-        }
+        said = raw["provenance"]
+        raw = {**raw, "provenance": {name: said[name] for name in PUBLISHED_PROVENANCE if name in said}}
     return (json.dumps(raw, sort_keys=True, separators=(",", ":")) + "\n").encode()
 
 

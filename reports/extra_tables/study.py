@@ -15,7 +15,7 @@ from benchmarks.protocol.targets import under
 from data_prep.registry import find_dataset
 from reports.extra_tables.extra_table import ExtraSection, ExtraTable
 from reports.extra_tables.study_costs import COST_HEADS, COST_NAMES, Costs, read_costs
-from reports.formatting import join_words
+from reports.formatting import gathered, join_words
 from reports.select.comparable import comparable_groups
 from reports.select.owners import ChosenGroups, chosen_by_owner
 from reports.select.results import Collection, ResultSource
@@ -125,10 +125,8 @@ def _notes(study: Study, results: StudyResults, costs: Costs) -> list[str]:
         f"{NOT_IN_THE_PAPER}: a comparison of this suite's own, declared for the recipe {study.profile}. No number "
         "here confirms or contradicts one of the paper's."
     ]
-    where: dict[str, list[str]] = {}
-    for dataset, frame in results.frames.items():
-        for note in frame.notes:
-            where.setdefault(note, []).append(find_dataset(dataset).title)
+    frames = results.frames.items()
+    where = gathered((note, find_dataset(dataset).title) for dataset, frame in frames for note in frame.notes)
     for note, datasets in where.items():
         lines.append(note if len(datasets) == len(results.frames) else f"{join_words(datasets)}: {note}")
     lines += _one_run(results)
@@ -195,10 +193,8 @@ def _question_notes(study: Study, found: Sequence[Answer]) -> list[str]:
         "likewise; undecided: smaller than the smallest difference that would have been seen.",
     ]
     for question in study.questions:
-        why: dict[str, list[str]] = defaultdict(list)
-        for asked, paired in found:
-            if asked == question and paired.why:
-                why[paired.why].append(short(paired.comparison.dataset))
+        lacking = (paired for asked, paired in found if asked == question and paired.why)
+        why = gathered((paired.why, short(paired.comparison.dataset)) for paired in lacking)
         lost = "".join(f" Not compared on {join_words(datasets)}: {reason}." for reason, datasets in why.items())
         lines.append(f"{question.asks} Compared: {question.better} less {question.worse}.{lost}")
     return lines

@@ -6,14 +6,13 @@ Nothing is scaled from another size, batch or device.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from benchmarks.protocol.recipe import PRECISION_NAMES, Precision
 from benchmarks.results.result import Result
-from reports.formatting import format_range, plural
+from reports.formatting import format_range, gathered, plural
 
 
 @dataclass(frozen=True)
@@ -95,10 +94,9 @@ def conditions_of(record: Mapping[str, Any], group: int = 0) -> TimingConditions
 
 def measured(records: Sequence[Mapping[str, Any]]) -> tuple[CostKind, ...]:
     """Return latency and training time under all conditions of these records, which `read_efficiency` has checked."""
-    by_conditions: dict[TimingConditions, list[Mapping[str, Any]]] = defaultdict(list)
-    for record in records:
-        for group in (0, record["conditions"]["group"]):
-            by_conditions[conditions_of(record, group)].append(record)
+    by_conditions = gathered(
+        (conditions_of(record, group), record) for record in records for group in (0, record["conditions"]["group"])
+    )
     return tuple(_measured(conditions, by_conditions[conditions]) for conditions in sorted(by_conditions))
 
 

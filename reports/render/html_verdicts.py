@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from reports.figures.axes import Axis, linear
+from reports.formatting import gathered
 from reports.render.html_table import Badge, BadgeShape
 from reports.verdicts.claims import ClaimVerdict
 from reports.verdicts.rule import Verdict, VerdictSet
@@ -85,10 +85,7 @@ def gaps(verdict_set: VerdictSet) -> dict[str, Gaps]:
 
 
 def _grounds(verdicts: Sequence[Verdict]) -> tuple[tuple[str, tuple[str, ...]], ...]:
-    names: dict[str, list[str]] = defaultdict(list)
-    for verdict in verdicts:
-        if verdict.why:
-            names[f"{verdict.word}: {verdict.why}"].append(verdict.run.name)
+    names = gathered((f"{verdict.word}: {verdict.why}", verdict.run.name) for verdict in verdicts if verdict.why)
     return tuple((ground, tuple(runs)) for ground, runs in names.items())
 
 

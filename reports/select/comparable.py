@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -12,7 +12,7 @@ from benchmarks.protocol.tables import Row, Table
 from benchmarks.results.failed_run import FailedRun
 from benchmarks.results.result import Result
 from benchmarks.results.submission import Submission
-from reports.formatting import plural
+from reports.formatting import gathered, plural
 from reports.select.custom_systems import with_own_systems
 from reports.select.results import Collection, ResultSource, StoredFailure, StoredResult, StoredRun
 from reports.select.settings import declare
@@ -178,20 +178,13 @@ def _column(stored: StoredRun) -> tuple[str, ...]:
 
 def _split_alike(all_stored: Sequence[StoredRun]) -> list[tuple[list[StoredRun], DisputedFiles]]:
     """Return the same for runs of one kind."""
-    alike: dict[tuple[str, ...], list[StoredRun]] = defaultdict(list)
-    for stored in all_stored:
-        alike[_column(stored)].append(stored)
     groups: list[tuple[list[StoredRun], DisputedFiles]] = []
-    for candidates in alike.values():
-        versions: dict[str, set[str]] = defaultdict(set)
-        for stored in candidates:
-            for name, digest in _digests(stored.result).items():
-                versions[name].add(digest)
-        by_version: dict[DisputedFiles, list[StoredRun]] = defaultdict(list)
-        for stored in candidates:
-            digests = _digests(stored.result).items()
-            by_version[tuple((name, digest) for name, digest in digests if len(versions[name]) > 1)].append(stored)
-        groups += [(members, disputed) for disputed, members in by_version.items()]
+    for candidates in gathered((_column(stored), stored) for stored in all_stored).values():
+        files = [_digests(stored.result) for stored in candidates]
+        versions = gathered(version for digests in files for version in digests.items())
+        disputed = {name for name, found in versions.items() if len(set(found)) > 1}
+        own = (tuple(version for version in digests.items() if version[0] in disputed) for digests in files)
+        groups += [(members, differing) for differing, members in gathered(zip(own, candidates, strict=True)).items()]
     return sorted(groups, key=_group_order)
 
 

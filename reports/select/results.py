@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -21,6 +20,7 @@ from benchmarks.results.result import Result
 from benchmarks.results.store import read_results
 from benchmarks.results.submission import Submission, read_submissions
 from data_prep.registry import find_dataset
+from reports.formatting import gathered
 from rssam.contract import Model
 from rssam.errors import UserError
 
@@ -91,7 +91,7 @@ class Collection:
         """Return every result and failure of a declaration, whatever its seed and split seed."""
         if (run.model.name, run.dataset.name) not in self._tried_systems:
             return []  # without its declaration as text, which most runs of a table need not have
-        return self._by_declaration[_without_seeds(run.declared())]
+        return self._by_declaration.get(_without_seeds(run.declared()), [])
 
     @cached_property
     def _tried_systems(self) -> frozenset[tuple[str, str]]:
@@ -99,11 +99,8 @@ class Collection:
         return frozenset((identity["model"]["name"], identity["dataset"]["name"]) for identity in identities)
 
     @cached_property
-    def _by_declaration(self) -> defaultdict[str, list[StoredRun]]:
-        index: defaultdict[str, list[StoredRun]] = defaultdict(list)
-        for stored in self.runs:
-            index[_without_seeds(stored.result.declared())].append(stored)
-        return index
+    def _by_declaration(self) -> dict[str, list[StoredRun]]:
+        return gathered((_without_seeds(stored.result.declared()), stored) for stored in self.runs)
 
 
 def collect(home: Path, published: Path | None = PUBLISHED) -> Collection:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
 from benchmarks.metrics.counts import foreground_share
@@ -13,7 +12,7 @@ from benchmarks.protocol.setting import Setting
 from benchmarks.results.custom_system import SYSTEM
 from benchmarks.results.result import Result
 from data_prep.splits import SPLITS
-from reports.formatting import format_number, format_range, join_words, plural
+from reports.formatting import format_number, format_range, gathered, join_words, plural
 from reports.select.comparable import ResultGroup, ResultGroupRow
 from reports.select.not_comparable import from_scratch, group_reasons, is_compared, replaced, variant
 from reports.select.settings import PAPER_SETTING, command
@@ -135,9 +134,7 @@ def _average(group: ResultGroup) -> str:
 
 
 def _start(group: ResultGroup) -> str:
-    starts: dict[str, list[str]] = defaultdict(list)
-    for row in group.filled:
-        starts[_row_start(row)].append(group.name(row))
+    starts = gathered((_row_start(row), group.name(row)) for row in group.filled)
     if len(starts) == 1:
         return f"Initialisation: {next(iter(starts))}."
     return f"Initialisation: {'; '.join(f'{join_words(names)} {words}' for words, names in starts.items())}."
@@ -260,10 +257,7 @@ def _constant(group: ResultGroup) -> str:
 
 
 def _replicates(group: ResultGroup) -> str:
-    rows_by_replicates: dict[str, list[str]] = defaultdict(list)
-    for row in group.filled:
-        replicates = describe_replicates(row.results)
-        rows_by_replicates[replicates].append(group.name(row))
+    rows_by_replicates = gathered((describe_replicates(row.results), group.name(row)) for row in group.filled)
     counts = {len(row.results) for row in group.filled}
     meaning = "" if counts == {1} else " Numbers are means over a row's replicates."
     if max(counts) < REPLICATES and any(is_compared(group, row) for row in group.filled):

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-
 from benchmarks.results.failed_run import FailedRun
 from benchmarks.results.result import Result
-from reports.formatting import format_number, join_words, plural
+from reports.formatting import format_number, gathered, join_words, plural
 from reports.select.comparable import ResultGroup, ResultGroupRow
 from reports.tables.recipe_text import describe_replicate
 
@@ -26,10 +24,7 @@ def diverged_rates(group: ResultGroup) -> str:
     """Return the rates that diverged in runs whose other rates went on; empty without one."""
     parts = []
     for row in group.filled:
-        epochs: dict[float, list[int]] = defaultdict(list)
-        for result in row.results:
-            for lost in result.diverged:
-                epochs[lost.rate].append(lost.epoch)
+        epochs = gathered((lost.rate, lost.epoch) for result in row.results for lost in result.diverged)
         parts += [
             f"{group.name(row)} at rate {rate:g} in {len(found)} of {len(row.results)} "
             f"{plural(len(row.results), 'run')} (epoch {join_words([str(epoch) for epoch in sorted(set(found))])})"

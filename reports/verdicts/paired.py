@@ -11,7 +11,7 @@ import numpy as np
 from benchmarks.protocol.claims import CLAIMS, Comparison, ScoreName
 from benchmarks.protocol.tables import SYSTEMS
 from benchmarks.results.result import Result
-from reports.formatting import plural
+from reports.formatting import gathered, plural
 from reports.select.comparable import ResultGroup, ResultGroupRow, RowState, replicate_identity
 from reports.statistics.replicates import LEVEL, Contrast, alike, contrast, holm
 from reports.statistics.units import Interval, interval, number_units
@@ -86,10 +86,7 @@ def tested(
 ) -> PairedByKey:
     """Test comparisons in the results of each data set, adjusted within the family that `family_of` gives each."""
     by_key = {key: _paired(key, groups.get(key[0].dataset)) for key in keys}
-    families: dict[tuple[str, ...], list[ComparisonKey]] = {}
-    for key in by_key:
-        families.setdefault(family_of(*key), []).append(key)
-    for members in families.values():
+    for members in gathered((family_of(*key), key) for key in by_key).values():
         by_key |= _adjusted({key: by_key[key] for key in members if by_key[key].contrast is not None})
     return {key: _with_imagery(paired, groups.get(key[0].dataset)) for key, paired in by_key.items()}
 

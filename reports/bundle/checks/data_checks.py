@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
@@ -13,12 +12,12 @@ from benchmarks.results.data_record import run_data_record, shared_scenes
 from benchmarks.results.result import Result
 from data_prep.datasets.folder import Folder
 from data_prep.datasets.folder_scale import VALUE_RULES, value_rules
-from data_prep.manifest import Entry
 from data_prep.prepare.finalize import drawn_rules, published_rules
 from data_prep.registry import find_dataset
 from data_prep.rules import sentences
 from data_prep.splits import SPLITS
 from reports.bundle.checks.checked import Checked, RebuiltSplit, is_text, some
+from reports.formatting import gathered
 
 SHA256 = re.compile(r"[0-9a-f]{64}")
 
@@ -162,13 +161,10 @@ def split_images(split: RebuiltSplit) -> Iterator[str]:
 
 def identical_images(split: RebuiltSplit) -> Iterator[str]:
     """Yield images of one digest that are not of one group: they could lie in train and test."""
-    by_digest: dict[str, list[Entry]] = defaultdict(list)
-    for entry in split.manifest.entries:
-        by_digest[entry.source_image_sha256].append(entry)
     if split.may_be_tiled and not isinstance(split.dataset, Folder):
         return  # cut from rasters here: a tile has the digest of its raster, and is split by itself
     of_stem = {entry.stem: name for name, entries in split.splits.items() for entry in entries}
-    for same in by_digest.values():
+    for same in gathered((entry.source_image_sha256, entry) for entry in split.manifest.entries).values():
         if len({entry.group for entry in same}) > 1:
             places = some(f"{entry.stem} ({of_stem[entry.stem]})" for entry in same)
             yield f"images of identical content are taken for different ones: {places} have one digest"
