@@ -68,11 +68,9 @@ class SplitUses:
     others: int = 0  # of the uses, those that are no test of a run: predictions scored, systems of other data
 
 
-def record_use(home: Path, resolved: ResolvedRun, purpose: UsePurpose = "test") -> None:
-    """Append a use to the home's ledger. Call it before the split is read: a use that fails has still been one."""
-    append_use(
-        home, resolved.key, resolved.run.model.name, resolved.run.dataset.name, resolved.data_digest, purpose
-    )  # fmt: skip
+def record_use(home: Path, resolved: ResolvedRun) -> None:
+    """Append the test of a run to the home's ledger. Call it before the split is read: a failed use has been one."""
+    append_use(home, resolved.key, resolved.run.model.name, resolved.run.dataset.name, resolved.data_digest, "test")
 
 
 def append_use(home: Path, key: str, system: str, dataset: str, split: str, purpose: UsePurpose) -> None:
