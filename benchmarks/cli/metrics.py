@@ -81,16 +81,9 @@ def metrics(
 
 
 def _named(keys: list[str]) -> list[Result]:
-    from benchmarks.results.store import Store
-    from rssam.errors import UnknownName
+    from benchmarks.results.store import Store, read_result
 
-    store, results = Store(root.home), []
-    for key in dict.fromkeys(map(finished_run, keys)):
-        result = store.get(key)
-        if result is None:
-            raise UnknownName(store.no_result(key))
-        results.append(result)
-    return results
+    return [read_result(Store(root.home).path(key)) for key in dict.fromkeys(map(finished_run, keys))]
 
 
 def _of_tables(items: list[str]) -> list[Result]:

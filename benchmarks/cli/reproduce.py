@@ -135,8 +135,7 @@ def reproduce(
     own_models = [find_model(name) for name in model or []]
     planned_items, setting = choose(items, profile, encoder, init, dataset, split, row or [], own_models)
     setting, kept_splits = settle_split(setting, datasets_of(planned_items, setting, own_models), root.home)
-    for text in (left_by_0_1(root.home).sentence, *kept_splits):
-        note(text)
+    note(left_by_0_1(root.home).sentence, *kept_splits)
     observer = ProgressBars(warnings if as_json else screen)
     tracker = Tracker()
     if track:
