@@ -15,9 +15,6 @@ from rssam.contract import Task
 from rssam.errors import UserError
 from rssam.sam.encoder_sizes import ENCODERS
 
-_PACKAGES = {"stock": "segment_anything", "transformers": "transformers", "transformers-sdpa": "transformers",
-             "timm": "timm"}  # fmt: skip
-
 
 class PeerMissing(UserError):
     """A peer whose package is not installed."""
@@ -39,10 +36,10 @@ class _FirstOutput(nn.Module):
 
 def peer_encoder(peer: str, name: str, task: Task) -> nn.Module:
     """Return SAM's encoder `name` as the peer has it, for images of the task. Raises PeerMissing."""
-    package = _PACKAGES[peer]
+    package, build = _BUILDERS[peer]
     if find_spec(package) is None:
         raise PeerMissing(f"{peer} needs the package {package}, which is not installed: pip install {package}")
-    net = _BUILDERS[peer](name, task.image_size[0])
+    net = build(name, task.image_size[0])
     net.requires_grad_(False)
     (position,) = (value for label, value in net.named_parameters() if label.split(".")[-1] == "pos_embed")
     position.requires_grad_(True)
@@ -88,10 +85,12 @@ def _timm(name: str, side: int) -> nn.Module:
     return net
 
 
-_BUILDERS: Mapping[str, Callable[[str, int], nn.Module]] = {
-    "stock": _stock,
-    "transformers": _transformers("eager"),
-    "transformers-sdpa": _transformers("sdpa"),
-    "timm": _timm,
+_BUILDERS: Mapping[str, tuple[str, Callable[[str, int], nn.Module]]] = {
+    "stock": ("segment_anything", _stock),
+    "transformers": ("transformers", _transformers("eager")),
+    "transformers-sdpa": ("transformers", _transformers("sdpa")),
+    "timm": ("timm", _timm),
 }
+"""The package of each peer, and what builds its encoder for a side of images."""
+
 PEERS = tuple(_BUILDERS)
