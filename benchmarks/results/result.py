@@ -79,6 +79,10 @@ RESULT_KINDS: dict[str, Any] = {
 """Kinds of all parts of a result in a file."""
 
 
+AS_THEY_ARE = ("best_epoch", "best_rate", "best_loss", "parameters", "seconds", "peak_memory")
+"""Fields of a result that a file holds unchanged; those that are None are left out."""
+
+
 def require_consistent(identity: Mapping[str, Any], system: Mapping[str, Any] | None) -> None:
     """Raise ResultDamaged unless the record of a system of the user's own is one that its options can be set in."""
     options = identity["model"]["options"]
@@ -184,12 +188,7 @@ class Result(RunRecord, CountedTest):
             **self.counted_json(),
             "schema": RESULT_SCHEMA,
             "history": [dict(epoch) for epoch in self.history],
-            "best_epoch": self.best_epoch,
-            **({"best_rate": self.best_rate} if self.best_rate is not None else {}),
-            **({"best_loss": self.best_loss} if self.best_loss is not None else {}),
-            "parameters": dict(self.parameters),
-            "seconds": self.seconds,
-            "peak_memory": self.peak_memory,
+            **{name: value for name in AS_THEY_ARE if (value := getattr(self, name)) is not None},
             **({"probabilities": self.probabilities.to_json()} if self.probabilities else {}),
             **({"diverged": [rate.to_json() for rate in self.diverged]} if self.diverged else {}),
         }
@@ -205,12 +204,7 @@ class Result(RunRecord, CountedTest):
             result = cls(
                 **cls.counted_fields(raw),
                 history=tuple(raw["history"]),
-                best_epoch=raw["best_epoch"],
-                best_rate=raw.get("best_rate"),
-                best_loss=raw.get("best_loss"),
-                parameters=raw["parameters"],
-                seconds=raw["seconds"],
-                peak_memory=raw["peak_memory"],
+                **{name: raw[name] for name in AS_THEY_ARE if name in raw},
                 probabilities=Histogram.from_json(raw["probabilities"]) if "probabilities" in raw else None,
                 diverged=tuple(DivergedRate.from_json(rate) for rate in raw.get("diverged", ())),
             )

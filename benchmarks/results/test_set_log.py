@@ -131,10 +131,10 @@ def read_ledger(home: Path, *, most_damaged: int | None = None) -> Ledger:
             break
         try:
             raw = parse_json(line)
+            words = fault(raw, KINDS)
         except Unreadable as error:
-            damaged.append(f"line {number} of {path.name} cannot be read ({error})")
-            continue
-        if words := fault(raw, KINDS):
+            words = str(error)
+        if words:
             damaged.append(f"line {number} of {path.name} cannot be read ({words})")
         else:
             uses.append(TestSetUse(**{name: raw[name] for name in KINDS}))
