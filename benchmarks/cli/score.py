@@ -168,7 +168,6 @@ def _score_run(key: str, out: Path | None, as_json: bool) -> None:
 
 
 def _show(scored: Any, as_json: bool) -> None:
-    """Print the scores with the interval of Dice, and where they are."""
     from dataclasses import asdict
 
     from benchmarks.results.json_files import nan_to_none

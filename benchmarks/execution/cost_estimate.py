@@ -17,7 +17,7 @@ from typing import Any, Literal
 from benchmarks.execution.run_status import RunState, run_status
 from benchmarks.execution.session import Session
 from benchmarks.protocol.run import Run, canonical, plain_fields, resolve_run
-from benchmarks.results.provenance import device_name, processor_name
+from benchmarks.results.provenance import device_name
 from benchmarks.results.result import Result
 from benchmarks.results.store import read_results
 from benchmarks.speed.step_time import StepTime, read_step_time
@@ -80,7 +80,7 @@ def forecast(runs: Sequence[Run], session: Session) -> list[Forecast]:
     """Return state and cost of every run; each manifest is read once. Raises DataError if one is damaged."""
     manifests = {name: _manifest(name, session) for name in {run.dataset.name for run in runs}}
     results = [result for result in read_results(session.store.results) if isinstance(result, Result)]
-    device = _device_name(session.device)
+    device = device_name(session.device)
     return [_forecast(run, manifests[run.dataset.name], session, results, device) for run in runs]
 
 
@@ -162,15 +162,6 @@ def hours_by_step(run: Run, images: tuple[int, int, int], step: StepTime) -> flo
 
 _STEP = 3.0
 """Cost of a training pass against a forward pass, where only their ratio to others of their kind matters."""
-
-
-def _device_name(device: str) -> str:
-    """Return the device's name as it stands in a result's provenance."""
-    if device == "cpu":
-        return processor_name()
-    import torch
-
-    return device_name(torch.device(device))
 
 
 def _images(run: Run, manifest: Manifest | None) -> tuple[int, int, int]:
