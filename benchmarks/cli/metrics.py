@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -130,7 +131,7 @@ def _record(
         })  # fmt: skip
     return {
         "key": result.key,
-        **run_name(result.identity).to_json(),
+        **asdict(run_name(result.identity)),
         "images": len(result.images),
         "state": "measured" if fresh else "cached",
         "metrics": records,

@@ -103,8 +103,9 @@ class RunStatus:
 
     def to_json(self) -> dict[str, Any]:
         """Return plain values, without what is empty."""
-        values = {name: value for name, value in asdict(self).items() if name != "name" and value not in (None, "")}
-        return values if self.name is None else {**values, **self.name.to_json()}
+        values = asdict(self)
+        named = values.pop("name") or {}
+        return {**{name: value for name, value in values.items() if value not in (None, "")}, **named}
 
 
 @dataclass(frozen=True)

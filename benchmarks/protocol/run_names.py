@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from benchmarks.protocol.recipe import PROFILES
@@ -37,10 +37,6 @@ class RunName:
         """Return data, recipe, seeds and rows."""
         seeds = f"split {self.split_seed} seed {self.seed}"
         return " · ".join(filter(None, (self.dataset, self.recipe, seeds, " ".join(self.rows))))
-
-    def to_json(self) -> dict[str, Any]:
-        """Return plain values."""
-        return {**asdict(self), "rows": list(self.rows)}
 
 
 def run_name(declared: Mapping[str, Any]) -> RunName:
