@@ -78,18 +78,14 @@ def examine(home: Path, runs: Sequence[Run] | None = None) -> list[DoctorCheck]:
     With `runs` only at what these need: their data and weights, and the disk that these and the runs take. Without it
     the disk is that of all items of the paper.
     """
-    machine = [_python(), _package(), *_shadowed(), _torch(), _gpu()]
+    planned = plan(*choose(["all"]), [0], 0, None) if runs is None else runs
+    weights, data = list(WEIGHTS), list(DATASETS)
     if runs is not None:
-        wanted = needs(home, runs)
-        names = [need.name.removeprefix("weights ") for need in wanted if need.name.startswith("weights ")]
-        return [
-            *machine, _disk(home, _gigabytes(wanted, runs)), *_writable(home), *_earlier(home), *_weights(home, names),
-            *_data(home, list(dict.fromkeys(run.dataset.name for run in runs))),
-        ]  # fmt: skip
-    of_paper = plan(*choose(["all"]), [0], 0, None)
+        weights = list(dict.fromkeys(name for run in runs for name in run.model.weights_needed()))
+        data = list(dict.fromkeys(run.dataset.name for run in runs))
     return [
-        *machine, _disk(home, _gigabytes(needs(home, of_paper), of_paper)), *_writable(home), *_earlier(home),
-        *_weights(home, list(WEIGHTS)), *_class_distance(home), *_data(home, list(DATASETS)),
+        _python(), _package(), *_shadowed(), _torch(), _gpu(), _disk(home, _gigabytes(needs(home, planned), planned)),
+        *_home(home), *_weights(home, weights), *(_class_distance(home) if runs is None else []), *_data(home, data),
     ]  # fmt: skip
 
 
@@ -181,17 +177,13 @@ def _disk(home: Path, wanted: float) -> DoctorCheck:
     )  # fmt: skip
 
 
-def _writable(home: Path) -> list[DoctorCheck]:
+def _home(home: Path) -> list[DoctorCheck]:
+    problems = [left_by_0_1(home).sentence]
     try:
         require_writable(home, "every run, metric and score")
     except UserError as error:
-        return [DoctorCheck("home", "problem", str(error), "rssam-bench --home FOLDER COMMAND")]
-    return []
-
-
-def _earlier(home: Path) -> list[DoctorCheck]:
-    sentence = left_by_0_1(home).sentence
-    return [DoctorCheck("home", "problem", sentence, "rssam-bench --home FOLDER COMMAND")] if sentence else []
+        problems.insert(0, str(error))
+    return [DoctorCheck("home", "problem", words, "rssam-bench --home FOLDER COMMAND") for words in problems if words]
 
 
 def _weights(home: Path, names: Sequence[str]) -> list[DoctorCheck]:

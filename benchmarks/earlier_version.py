@@ -11,6 +11,7 @@ from benchmarks.results.failed_run import read_failed_run
 from benchmarks.results.home import Home
 from benchmarks.results.json_files import MadeBy01, ResultDamaged
 from data_prep.manifest_file import MANIFEST_NAME, MOST_BYTES
+from rssam.amounts import counted
 from rssam.foreign_json import Unreadable, parse_json, read_bytes
 from rssam.weights.folder import CONTENT, WeightsDamaged, read_metadata
 
@@ -39,14 +40,14 @@ class Leftovers:
     @property
     def sentence(self) -> str:
         """Return what there is and what to do; empty if there is nothing. It names no folder of this machine."""
-        counts = [
-            _counted(self.results, "result"),
-            _counted(self.data, "prepared data set"),
-            _counted(self.weights, "checkpoint of weights", "checkpoints of weights"),
-            _counted(self.runs, "run with checkpoints", "runs with checkpoints"),
-            _counted(self.failed, "failed run"),
-        ]
-        parts = [count for count in counts if count]
+        counts = (
+            (len(self.results), "result", ""),
+            (len(self.data), "prepared data set", ""),
+            (len(self.weights), "checkpoint", " of weights"),
+            (len(self.runs), "run", " with checkpoints"),
+            (len(self.failed), "failed run", ""),
+        )
+        parts = [counted(count, noun) + words for count, noun, words in counts if count]
         if not parts:
             return ""
         listed = " and ".join(filter(None, [", ".join(parts[:-1]), parts[-1]]))
@@ -61,7 +62,7 @@ def left_by_0_1(home: Path) -> Leftovers:
     folder = Home(home)
     trained = tuple(path.name for path in sorted(folder.runs.glob("*/")) if _trained_by_0_1(path))
     return Leftovers(
-        results=_stems([*folder.results.glob("*.json"), *folder.scores.glob("*.json")]),
+        results=tuple(path.stem for path in _of_0_1([*folder.results.glob("*.json"), *folder.scores.glob("*.json")])),
         data=tuple(path.parent.name for path in _of_0_1(folder.data.glob(f"*/{MANIFEST_NAME}"))),
         weights=tuple(path.stem for path in sorted(folder.weights.glob("*.safetensors")) if _lacks(path, CONTENT)),
         runs=trained,
@@ -69,10 +70,6 @@ def left_by_0_1(home: Path) -> Leftovers:
             path.parent.name for path in folder.failures if path.parent.name not in trained and _failed_in_0_1(path)
         ),
     )
-
-
-def _stems(paths: Iterable[Path]) -> tuple[str, ...]:
-    return tuple(path.stem for path in _of_0_1(paths))
 
 
 def _of_0_1(paths: Iterable[Path]) -> list[Path]:
@@ -109,12 +106,6 @@ def _trained_by_0_1(folder: Path) -> bool:
 def _failed_in_0_1(path: Path) -> bool:
     try:
         read_failed_run(path)
-    except MadeBy01:
-        return True
-    except ResultDamaged:
-        return False
+    except ResultDamaged as error:
+        return isinstance(error, MadeBy01)
     return False
-
-
-def _counted(names: tuple[str, ...], one: str, several: str = "") -> str:
-    return f"{len(names)} {one if len(names) == 1 else several or f'{one}s'}" if names else ""

@@ -16,16 +16,12 @@ NAME = "torchmetrics"
 
 @contextmanager
 def _version_alone() -> Iterator[None]:
-    """Let a module that has a version and nothing else stand for torchmetrics, unless that is loaded or missing."""
-    try:
-        version = importlib.metadata.version(NAME)
-    except importlib.metadata.PackageNotFoundError:
-        version = None
-    if version is None or NAME in sys.modules:
+    """Let a module that has a version and nothing else stand for torchmetrics, unless that is loaded."""
+    if NAME in sys.modules:
         yield
         return
     sys.modules[NAME] = stand_in = ModuleType(NAME)
-    stand_in.__version__ = version  # type: ignore[attr-defined]
+    stand_in.__version__ = importlib.metadata.version(NAME)  # type: ignore[attr-defined]
     try:
         yield
     finally:

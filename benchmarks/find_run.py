@@ -71,7 +71,6 @@ def _test(text: str) -> Callable[[Identity], bool] | None:
 
 
 def _shown(home: Path, keys: Sequence[str]) -> str:
-    """Return a line for each candidate."""
     names = {result.key: run_name(result.identity) for result in _results(home) if result.key in keys}
     lines = [f"{key}  {names[key].title} · {names[key].place}" if key in names else key for key in keys[:MOST_SHOWN]]
     more = len(keys) - len(lines)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, replace
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -104,22 +105,16 @@ def by_state(statuses: Sequence[RunStatus]) -> dict[str, list[dict[str, Any]]]:
 
 def planned_statuses(runs: Sequence[Run], session: Session) -> list[RunStatus]:
     """Return the state of every run of a plan, in its order; a run without data or weights is missing, and says why."""
-    manifests: dict[str, Manifest | str] = {}
-    for name in {run.dataset.name for run in runs}:
+
+    @cache
+    def manifest(name: str) -> Manifest:
+        return load_manifest(session.data_folder(name), name)
+
+    def status(run: Run) -> RunStatus:
         try:
-            manifests[name] = load_manifest(session.data_folder(name), name)
-        except DataError as error:
-            manifests[name] = str(error)
-    statuses = []
-    for run in runs:
-        manifest, named = manifests[run.dataset.name], run_name(run.declared())
-        if isinstance(manifest, str):
-            statuses.append(RunStatus("", "missing", reason=manifest, name=named))
-            continue
-        try:
-            key = resolve_run(run, manifest, session.weights, session.precision).key
+            key = resolve_run(run, manifest(run.dataset.name), session.weights, session.precision).key
         except UserError as error:
-            statuses.append(RunStatus("", "missing", reason=str(error), name=named))
-            continue
-        statuses.append(replace(run_status(session.store, key), name=named))
-    return statuses
+            return RunStatus("", "missing", reason=str(error))
+        return run_status(session.store, key)
+
+    return [replace(status(run), name=run_name(run.declared())) for run in runs]

@@ -110,7 +110,6 @@ def _comparison(name: str, source: Path, folder: WeightsFolder) -> str:
 
 
 def _notes(name: str, folder: WeightsFolder) -> tuple[str, ...]:
-    """Return notes on how the file differs from the published file."""
     notes: tuple[str, ...] = (f"{name} was read so: {words}",) if (words := folder.read_as(name)) else ()
     if folder.start(name).startswith(CUSTOM):
         digits = folder.digest(name)[:DIGITS]

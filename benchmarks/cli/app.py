@@ -107,13 +107,8 @@ def main() -> None:
     screen.quiet = warnings.quiet = local_rank() > 0  # of several ranks the first prints
     try:
         app()
-    except UserError as error:
-        if root.debug:
-            raise
-        warnings.print(f"error: {error}")
-        sys.exit(2 if isinstance(error, UnknownName | DevicesUnfit) else 1)
-    except OSError as error:
+    except (UserError, OSError) as error:
         if root.debug:
             raise
         warnings.print(f"error: {explain(error, root.home)[0]}")
-        sys.exit(1)
+        sys.exit(2 if isinstance(error, UnknownName | DevicesUnfit) else 1)

@@ -47,7 +47,7 @@ def export(
         require_onnx()
     from benchmarks.export.load_run import load_run
     from benchmarks.protocol.custom import find_model
-    from benchmarks.results.store import Store
+    from benchmarks.results.store import Store, read_result
 
     run = finished_run(run)
     trained = load_run(root.home, run, None if model is None else find_model(model))
@@ -56,9 +56,7 @@ def export(
     if out is not None:
         from reports.model_card import write_with_card
 
-        result = Store(root.home).get(run)
-        assert result is not None  # or there were no network
-        metadata, card = write_with_card(out, trained, result)
+        metadata, card = write_with_card(out, trained, read_result(Store(root.home).path(run)))
         base = {name: checkpoint["sha256"] for name, checkpoint in metadata["base"].items()}
         written |= {"adapter": str(out), "card": str(card), "bytes": out.stat().st_size, "base": base}
         if not as_json:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -81,16 +82,9 @@ def metrics(
 
 
 def _named(keys: list[str]) -> list[Result]:
-    from benchmarks.results.store import Store
-    from rssam.errors import UnknownName
+    from benchmarks.results.store import Store, read_result
 
-    store, results = Store(root.home), []
-    for key in dict.fromkeys(map(finished_run, keys)):
-        result = store.get(key)
-        if result is None:
-            raise UnknownName(store.no_result(key))
-        results.append(result)
-    return results
+    return [read_result(Store(root.home).path(key)) for key in dict.fromkeys(map(finished_run, keys))]
 
 
 def _of_tables(items: list[str]) -> list[Result]:
@@ -137,7 +131,7 @@ def _record(
         })  # fmt: skip
     return {
         "key": result.key,
-        **run_name(result.identity).to_json(),
+        **asdict(run_name(result.identity)),
         "images": len(result.images),
         "state": "measured" if fresh else "cached",
         "metrics": records,

@@ -90,9 +90,9 @@ screen = PlainConsole(highlight=False, markup=False)  # no markup: "[Errno 28]" 
 warnings = PlainConsole(stderr=True, highlight=False, markup=False)
 
 
-def note(text: str | None) -> None:
-    """Print a note on the error screen, if there is one."""
-    if text:
+def note(*texts: str | None) -> None:
+    """Print notes on the error screen, those that there are."""
+    for text in filter(None, texts):
         warnings.print(f"note: {text}")
 
 

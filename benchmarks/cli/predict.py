@@ -113,8 +113,7 @@ def predict(
             began = time.monotonic()
             try:
                 with RasterSource(image, band_numbers, decision.range) as source, data_progress(warnings) as progress:
-                    for text in source.notes:
-                        note(text)
+                    note(*source.notes)
                     summary = predict_raster(
                         source, network, settings, outputs, torch.device(chosen_device), batch_size,
                         say=note, progress=progress, check=stop.check,

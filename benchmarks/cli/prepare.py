@@ -296,5 +296,4 @@ def _prepare_weights(name: str | None, source: Path | None) -> None:
             show_needs([weights_need(root.home, name)])
         raise
     screen.print(sentence)
-    for text in notes:
-        note(text)
+    note(*notes)

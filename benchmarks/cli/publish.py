@@ -55,7 +55,7 @@ def verify(
         for problem in checked.problems:
             screen.print(f"- {problem}")
         for sentence in checked.uses:
-            screen.print(sentence, markup=False)
+            screen.print(sentence)
         verdict = counted(len(checked.problems), "problem") if checked.problems else "no problem found"
         screen.print(f"{source}: {verdict} ({amounts})")
     if checked.problems:

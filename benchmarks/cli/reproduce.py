@@ -135,12 +135,9 @@ def reproduce(
     own_models = [find_model(name) for name in model or []]
     planned_items, setting = choose(items, profile, encoder, init, dataset, split, row or [], own_models)
     setting, kept_splits = settle_split(setting, datasets_of(planned_items, setting, own_models), root.home)
-    for text in (left_by_0_1(root.home).sentence, *kept_splits):
-        note(text)
+    note(left_by_0_1(root.home).sentence, *kept_splits)
     observer = ProgressBars(warnings if as_json else screen)
-    tracker = Tracker()
-    if track:
-        tracker = MlflowTracker(root.home, warnings.print, write_with_card)
+    tracker = MlflowTracker(root.home, warnings.print, write_with_card) if track else Tracker()
     if executor == "ray":
         chosen_device = _join_ray(context, ray_address, device, jobs)
     elif ray_address is not None:

@@ -135,16 +135,13 @@ def _list_images(dataset: str, split_seed: int, split: SplitRule, as_json: bool)
 def _score_run(key: str, out: Path | None, as_json: bool) -> None:
     """Score what a run saved, and say whether its result has the same counts; exit code 1 if not."""
     from benchmarks.console.progress import data_progress
-    from benchmarks.results.store import Store
+    from benchmarks.results.store import Store, read_result
     from benchmarks.results.test_set_log import append_use
     from benchmarks.scoring.score import count, read_run
     from data_prep.images.encode import encode_labels
-    from rssam.errors import UserError
     from rssam.files import require_writable, write_atomic
 
-    result = Store(root.home).get(key)
-    if result is None:
-        raise UserError(Store(root.home).no_result(key))
+    result = read_result(Store(root.home).path(key))
     if out is not None:
         require_writable(out, "the predictions")  # before the use of the split is logged
     test_images, predicted = read_run(root.home, result)
@@ -171,7 +168,6 @@ def _score_run(key: str, out: Path | None, as_json: bool) -> None:
 
 
 def _show(scored: Any, as_json: bool) -> None:
-    """Print the scores with the interval of Dice, and where they are."""
     from dataclasses import asdict
 
     from benchmarks.results.json_files import nan_to_none
@@ -192,8 +188,7 @@ def _show(scored: Any, as_json: bool) -> None:
         }  # fmt: skip
         print_json(record)
         return
-    for text in scored.notes:
-        note(text)
+    note(*scored.notes)
     values = ", ".join(f"{name.replace('_', ' ')} {value:.3f}" for name, value in asdict(submission.scores).items())
     count = len(submission.images)
     screen.print(f"{submission.name} on {count} images of {submission.dataset}: {values}")

@@ -43,8 +43,7 @@ def models(
 
     own, problems = installed_models()
     own += [find_model(name) for name in model or []]
-    for problem in problems:
-        note(problem)
+    note(*problems)
     records = systems(Task(find_dataset(dataset).classes, (size, size)), own)
     if as_json:
         print_json(records)
@@ -63,8 +62,7 @@ def datasets(as_json: Json = False) -> None:
     from benchmarks.inventory import data_sets
     from data_prep.registry import load_installed
 
-    for problem in load_installed():
-        note(problem)
+    note(*load_installed())
     records = data_sets(root.home)
     if as_json:
         print_json(records)
@@ -113,8 +111,7 @@ def status(
 
         chosen, setting = choose(items, profile, encoder, init, dataset, split)
         setting, kept_splits = settle_split(setting, datasets_of(chosen, setting), root.home)
-        for text in kept_splits:
-            note(text)
+        note(*kept_splits)
         runs = plan(chosen, setting, seed or [0], split_seed, repeats, controls)
         statuses = planned_statuses(runs, Session(root.home, choose_device(device), precision_choice=precision))
     else:

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from benchmarks.execution.run_status import RunStatus, duration
 from benchmarks.protocol.run_names import RunName, run_name
-from rssam.amounts import format_bytes
+from rssam.amounts import counted, format_bytes
 from rssam.escape import one_line
 
 if TYPE_CHECKING:
@@ -81,8 +81,7 @@ def left_in_words(forecasts: Sequence[Forecast]) -> list[str]:
     if assumed or left["unknown"]:
         count = len({cost_key(item.run.model, item.run.task) for item in assumed + left["unknown"]})
         lines.append(
-            f"how long on this machine: add --time, which times two training steps of {count} "
-            f"network{'s' if count > 1 else ''} once"
+            f"how long on this machine: add --time, which times two training steps of {counted(count, 'network')} once"
         )
     return lines or ["nothing is left to do"]
 
@@ -134,7 +133,7 @@ def _cost(forecast: Forecast) -> str:
 
 
 def _runs(runs: Sequence[object]) -> str:
-    return f"{len(runs)} run{'' if len(runs) == 1 else 's'}"
+    return counted(len(runs), "run")
 
 
 def _sum(forecasts: Sequence[Forecast]) -> str:

@@ -17,7 +17,7 @@ from typing import Any, Literal
 from benchmarks.execution.run_status import RunState, run_status
 from benchmarks.execution.session import Session
 from benchmarks.protocol.run import Run, canonical, plain_fields, resolve_run
-from benchmarks.results.provenance import device_name, processor_name
+from benchmarks.results.provenance import device_name
 from benchmarks.results.result import Result
 from benchmarks.results.store import read_results
 from benchmarks.speed.step_time import StepTime, read_step_time
@@ -76,20 +76,11 @@ class Forecast:
         }  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Estimate:
-    """Estimate of what a whole run takes, as far as is known."""
-
-    hours: float | None
-    basis: Basis
-    memory: int | None
-
-
 def forecast(runs: Sequence[Run], session: Session) -> list[Forecast]:
     """Return state and cost of every run; each manifest is read once. Raises DataError if one is damaged."""
     manifests = {name: _manifest(name, session) for name in {run.dataset.name for run in runs}}
     results = [result for result in read_results(session.store.results) if isinstance(result, Result)]
-    device = _device_name(session.device)
+    device = device_name(session.device)
     return [_forecast(run, manifests[run.dataset.name], session, results, device) for run in runs]
 
 
@@ -105,8 +96,7 @@ def _forecast(
 ) -> Forecast:
     images = _images(run, manifest)
     by_operations = gpu_hours(run, images)
-    whole = _estimate(run, images, results, session, device)
-    hours, basis, memory = whole.hours, whole.basis, whole.memory
+    hours, basis, memory = _estimate(run, images, results, session, device)
     if manifest is None:
         remedy = f"rssam-bench prepare {run.dataset.name}"
         return Forecast(run, None, "no data", remedy, by_operations, hours, basis, hours, memory)
@@ -129,17 +119,17 @@ def _forecast(
 
 def _estimate(
     run: Run, images: tuple[int, int, int], results: Sequence[Result], session: Session, device: str
-) -> Estimate:
-    """Return what the run takes: from finished runs, from steps timed here, or by operation count on a GPU."""
+) -> tuple[float | None, Basis, int | None]:
+    """Return hours and memory: from finished runs, from steps timed here, or by operation count on a GPU."""
     step = read_step_time(session.home, run, device, session.precision)
     same = _finished_alike(run, results, device)
     memory = max((result.peak_memory for result in same), default=step.memory if step else None)
     if same:
-        return Estimate(median(_hours_as(result, run, images) for result in same), "runs", memory)
+        return median(_hours_as(result, run, images) for result in same), "runs", memory
     if step is not None:
-        return Estimate(hours_by_step(run, images, step), "steps", memory)
+        return hours_by_step(run, images, step), "steps", memory
     by_operations = gpu_hours(run, images)
-    return Estimate(by_operations, "unknown" if by_operations is None else "operations", None)
+    return by_operations, "unknown" if by_operations is None else "operations", None
 
 
 def _finished_alike(run: Run, results: Sequence[Result], device: str) -> list[Result]:
@@ -172,15 +162,6 @@ def hours_by_step(run: Run, images: tuple[int, int, int], step: StepTime) -> flo
 
 _STEP = 3.0
 """Cost of a training pass against a forward pass, where only their ratio to others of their kind matters."""
-
-
-def _device_name(device: str) -> str:
-    """Return the device's name as it stands in a result's provenance."""
-    if device == "cpu":
-        return processor_name()
-    import torch
-
-    return device_name(torch.device(device))
 
 
 def _images(run: Run, manifest: Manifest | None) -> tuple[int, int, int]:

@@ -107,9 +107,7 @@ def choose_device(wish: DeviceChoice) -> Device:
     """Return the requested device. Raises UserError if a GPU is asked for and there is none, or for another name."""
     if wish not in get_args(DeviceChoice):
         raise UnknownName(f"unknown device {wish!r}: choose from {', '.join(get_args(DeviceChoice))}")
-    if wish == "cpu":
-        return "cpu"
-    if cuda_devices():
+    if wish != "cpu" and cuda_devices():
         return "cuda"
     if wish == "cuda":
         raise UserError("--device cuda was asked for, but the driver offers no CUDA device; use --device cpu")

@@ -41,8 +41,6 @@ def execute_on_ray(resolved: Sequence[ResolvedRun], session: Session, table: Run
 
 @dataclass
 class _Dispatch:
-    """Driver's side of a plan."""
-
     resolved: Sequence[ResolvedRun]
     session: Session
     table: RunTable

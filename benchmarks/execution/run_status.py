@@ -103,8 +103,9 @@ class RunStatus:
 
     def to_json(self) -> dict[str, Any]:
         """Return plain values, without what is empty."""
-        values = {name: value for name, value in asdict(self).items() if name != "name" and value not in (None, "")}
-        return values if self.name is None else {**values, **self.name.to_json()}
+        values = asdict(self)
+        named = values.pop("name") or {}
+        return {**{name: value for name, value in values.items() if value not in (None, "")}, **named}
 
 
 @dataclass(frozen=True)
@@ -152,11 +153,6 @@ class StatusFiles:
     def identity(self) -> Mapping[str, Any]:
         """Return what is run; empty if it was never begun here, or its declaration cannot be read."""
         return self._read(DECLARATION)
-
-    def name(self) -> RunName | None:
-        """Return what people call the run; None where its identity is empty."""
-        identity = self.identity()
-        return run_name(identity) if identity else None
 
     def note(self, progress: Progress) -> None:
         """Note how far it is."""
@@ -219,11 +215,11 @@ def run_status(store: Store, key: str) -> RunStatus:
             key, "finished", dice=result.scores.dice, collapsed=result.collapsed, recipe=recipe,
             overflows=result.overflows or None, name=run_name(result.identity),
         )  # fmt: skip
-    odd, name = status_files.odd(), status_files.name()
+    identity, odd = status_files.identity(), status_files.odd()
+    name = run_name(identity) if identity else None
     if status_files.held():
-        return RunStatus(
-            key, "running", who=status_files.holder(), progress=status_files.progress(), odd=odd, name=name
-        )
+        who, progress = status_files.holder(), status_files.progress()
+        return RunStatus(key, "running", who=who, progress=progress, odd=odd, name=name)
     progress = status_files.progress() if status_files.begun() else None
     if reason := status_files.failure():
         state: RunState = "diverged" if status_files.diverged() else "failed"

@@ -34,7 +34,6 @@ FIELD = Leaf("the name of an option", lambda value: OPTION.fits(value) and value
 """A field that would hide a part of the declaration is no option."""
 
 OPTIONS = Each(FIELD, VALUE)
-_PARTS = ("name", "title", "version", "published", "small", "architecture", "build", "weights_needed")
 
 
 class NotAModel(UserError):
@@ -131,10 +130,12 @@ def checked(declaration: object, origin: str) -> Model:
     """Return the system of a class with its default options. Raises NotAModel saying all that is missing or wrong."""
     if not (isinstance(declaration, type) and dataclasses.is_dataclass(declaration)):
         raise NotAModel(f"{origin} is no frozen dataclass: a system's options are its fields; see docs/extend.md")
-    faults = [f"it lacks {part}" for part in _PARTS if not hasattr(declaration, part)]
+    fields = dataclasses.fields(declaration)
+    names = [field.name for field in fields]
+    faults = [f"it lacks {part}" for part in OWN_PARTS if part != "cli_options" and not hasattr(declaration, part)]
     if not declaration.__dataclass_params__.frozen:  # type: ignore[attr-defined]
         faults.append("it is not frozen")
-    if needed := [field.name for field in dataclasses.fields(declaration) if _required(field)]:
+    if needed := [field.name for field in fields if field.default is field.default_factory is dataclasses.MISSING]:
         faults.append(f"it has no default for {', '.join(needed)}")
     name, version = getattr(declaration, "name", ""), getattr(declaration, "version", 1)
     if isinstance(name, str) and len(name) > LONGEST_SHOWN:  # a result with a longer name cannot be read
@@ -146,8 +147,8 @@ def checked(declaration: object, origin: str) -> Model:
     if not (COUNT.fits(version) and version >= 1):
         faults.append(f"its version must be a whole number from 1, found {version!r}")
     if name in MODELS:
-        faults.append(f"its name {name} is that of a system of this suite, {_where(type(MODELS[name]))}")
-    names = [field.name for field in dataclasses.fields(declaration)]
+        taken = type(MODELS[name])
+        faults.append(f"its name {name} is that of a system of this suite, {taken.__module__}:{taken.__qualname__}")
     faults += [words for name in names if (words := fault(name, FIELD, "the name of a field"))]
     small, options = getattr(declaration, "small", {}), getattr(declaration, "cli_options", ())
     if not isinstance(small, Mapping):
@@ -185,14 +186,6 @@ def checked(declaration: object, origin: str) -> Model:
 
 def _plain(options: Mapping[str, object]) -> dict[str, object]:
     return {name: to_json_value(value) for name, value in options.items()}
-
-
-def _required(field: dataclasses.Field[object]) -> bool:
-    return field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
-
-
-def _where(declaration: type) -> str:
-    return f"{declaration.__module__}:{declaration.__qualname__}"
 
 
 def _from_class(name: str) -> Model:

@@ -1,13 +1,6 @@
 """MODELS, the registry of every system. No torch: a declaration imports its network when it builds it.
 
-To add a system, write a folder `baselines/<name>/` with two files, import its declaration here and list it in MODELS:
-
-- `network.py`: the network, `architecture`, which returns it, and `load`, which starts it from its weights. Its head
-  states paper, source, licence and what differs from the published code.
-- `__init__.py`: the declaration, a frozen dataclass as `rssam.contract.Model` describes. Every field is an option that
-  changes the network; `small` holds the options of the variant for smoke runs and tests.
-
-The tests run over MODELS. A system outside this repository needs no entry here: see docs/extend.md.
+CONTRIBUTING.md says how to add a system. One outside this repository needs no entry here: see docs/extend.md.
 """
 
 from __future__ import annotations

@@ -82,11 +82,6 @@ class ResolvedRun:
         return make_key(self.identity())
 
 
-def declared_part(identity: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the declared part of an identity, comparable with `Run.declared`."""
-    return {name: identity[name] for name in ("model", "dataset", "recipe", "seed", "split_seed", "split_rule")}
-
-
 def make_key(identity: Mapping[str, Any]) -> str:
     """Return the key that belongs to the identity of a run."""
     return f"{identity['dataset']['name']}-{identity['model']['name']}-{short_digest(identity)}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from benchmarks.protocol.recipe import PROFILES
@@ -37,10 +37,6 @@ class RunName:
         """Return data, recipe, seeds and rows."""
         seeds = f"split {self.split_seed} seed {self.seed}"
         return " · ".join(filter(None, (self.dataset, self.recipe, seeds, " ".join(self.rows))))
-
-    def to_json(self) -> dict[str, Any]:
-        """Return plain values."""
-        return {**asdict(self), "rows": list(self.rows)}
 
 
 def run_name(declared: Mapping[str, Any]) -> RunName:
@@ -87,20 +83,23 @@ def rows_of(declared: Mapping[str, Any]) -> tuple[str, ...]:
 
     A run with another encoder than its profile's has the rows of the paper that it would have with that one.
     """
-    dataset, places = declared["dataset"]["name"], [*_places(declared["model"]["name"])]
-    of_dataset = [(table, number, row) for table, number, row in places if table.dataset == dataset]
+    model, dataset = declared["model"], declared["dataset"]["name"]
     profile = PROFILES.get(declared["recipe"]["name"])
     encoders = profile.encoders if profile else {}
 
-    def fits(row: Row, *, any_encoder: bool) -> bool:
-        options, own = plain_fields(row.model), declared["model"]["options"]
-        if not _same_switches(row, own):
-            return False
-        encoder = options.get("encoder")
-        return any_encoder or encoder is None or own.get("encoder") == encoders.get(encoder, encoder)
+    def has_encoder(row: Row) -> bool:
+        encoder = plain_fields(row.model).get("encoder")
+        return encoder is None or model["options"].get("encoder") == encoders.get(encoder, encoder)
 
-    exact = [place for place in of_dataset if fits(place[2], any_encoder=False)]
-    loose = [place for place in of_dataset if not place[0].compares_encoders and fits(place[2], any_encoder=True)]
+    places = [
+        (table, number, row)
+        for table in TABLES.values()
+        if table.dataset == dataset
+        for number, row in enumerate((*table.rows, *table.controls), start=1)
+        if _is_of_row(row, model)
+    ]
+    exact = [place for place in places if has_encoder(place[2])]
+    loose = [place for place in places if not place[0].compares_encoders]
     return (*(f"{table.id}:{number}" for table, number, _ in exact or loose), *_study_rows(declared))
 
 
@@ -114,19 +113,14 @@ def _study_rows(declared: Mapping[str, Any]) -> Iterator[str]:
     """Yield the rows of the study that a run fills, whatever the data set: with the row's encoder or its small one."""
     if declared["recipe"]["name"] == "paper":
         return
-    options = declared["model"]["options"]
     for number, row in enumerate(STILL_SAM.rows, start=1):
         sizes = (plain_fields(row.model).get("encoder"), row.model.small.get("encoder"))
-        same = row.model.name == declared["model"]["name"] and _same_switches(row, options)
-        if same and options.get("encoder") in sizes:
+        if _is_of_row(row, declared["model"]) and declared["model"]["options"].get("encoder") in sizes:
             yield f"{STILL_SAM.id}:{number}"
 
 
-def _places(system: str) -> Iterator[tuple[Table, int, Row]]:
-    for table in TABLES.values():
-        for number, row in enumerate((*table.rows, *table.controls), start=1):
-            if row.model.name == system:
-                yield table, number, row
+def _is_of_row(row: Row, model: Mapping[str, Any]) -> bool:
+    return row.model.name == model["name"] and _same_switches(row, model["options"])
 
 
 def _same_switches(row: Row, options: Mapping[str, Any]) -> bool:
@@ -148,9 +142,7 @@ def variant(model: Mapping[str, Any]) -> str:
     if is_listed(model):
         return sized
     rows = [(table, row) for table in (TABLE5, TABLE6) for row in (*table.rows, *table.controls)]
-    names = [
-        row_name(table, row) for table, row in rows if row.model.name == model["name"] and _same_switches(row, options)
-    ]
+    names = [row_name(table, row) for table, row in rows if _is_of_row(row, model)]
     free = {"encoder", "init", *listed.small}
     changed = [f"{name}={value}" for name, value in options.items() if name not in free and value != given.get(name)]
     return " · ".join([names[0] if names else " ".join(changed), sized])

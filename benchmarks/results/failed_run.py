@@ -8,18 +8,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
 from benchmarks.divergence import DIVERGED, DivergedRate
-from benchmarks.protocol.run import declared_part, make_key
 from benchmarks.results.home import Home
 from benchmarks.results.json_files import MadeBy01, ResultDamaged, decoding, read_record, require_schema
-from benchmarks.results.result import IDENTITY, SYSTEM, require_consistent
+from benchmarks.results.result import IDENTITY, SYSTEM, RunRecord, require_consistent
 from data_prep.facts import FACTS, describe_data
 from rssam.kinds import COUNT, TEXT, WORD, Leaf
-from rssam.weights.folder import custom_digits
 
 FAILURE_SCHEMA = 2
 """Version 0.1 wrote none."""
@@ -45,7 +42,7 @@ KINDS: dict[str, Any] = {
 
 
 @dataclass(frozen=True, eq=False)
-class FailedRun:
+class FailedRun(RunRecord):
     """Run without a result: its identity as a result would have it, and why there is none."""
 
     identity: Mapping[str, Any]
@@ -55,29 +52,15 @@ class FailedRun:
     data: Mapping[str, Any]  # as of a result, or empty if the data could not be read
     provenance: Mapping[str, Any]  # the record of a system that is not of this suite, otherwise empty
 
-    @cached_property
-    def key(self) -> str:
-        """Return the run's name, from its identity."""
-        return make_key(self.identity)
-
     @property
     def state(self) -> FailureState:
         """Return whether its loss diverged, or something else kept it from a result."""
         return "diverged" if self.diverged else "failed"
 
     @property
-    def custom_weights(self) -> tuple[str, ...]:
-        """Return the first digits of the checkpoints it started from that are not the published files."""
-        return custom_digits(self.identity["weights"])
-
-    @property
     def data_description(self) -> str:
         """Return a sentence on how complete the data is; empty if the data could not be read."""
         return describe_data(self.identity["dataset"]["name"], self.data) if self.data else ""
-
-    def declared(self) -> dict[str, Any]:
-        """Return the declared part of the identity, comparable with `Run.declared`."""
-        return declared_part(self.identity)
 
     def to_json(self) -> dict[str, Any]:
         """Return plain values; `from_json` gives the same run back."""

@@ -71,9 +71,9 @@ def peak_memory(device: torch.device) -> int:
     return kilobytes if platform.system() == "Darwin" else kilobytes * 1024
 
 
-def device_name(device: torch.device) -> str:
+def device_name(device: torch.device | str) -> str:
     """Return the maker's name of the device."""
-    if device.type != "cuda":
+    if not str(device).startswith("cuda"):
         return processor_name()
     import torch
 

@@ -12,7 +12,7 @@ from benchmarks.metrics.probability_histogram import Histogram
 from benchmarks.protocol.custom import FIELD, OPTIONS
 from benchmarks.protocol.recipe import PRECISION_NAMES
 from benchmarks.protocol.registry import MODELS
-from benchmarks.protocol.run import declared_part, make_key
+from benchmarks.protocol.run import make_key
 from benchmarks.results.counted_test import DATASET, DECLARED, GIVEN, KINDS, PROVENANCE, TITLE, CountedTest
 from benchmarks.results.json_files import ResultDamaged, decoding, require_schema
 from data_prep.registry import find_dataset
@@ -79,6 +79,10 @@ RESULT_KINDS: dict[str, Any] = {
 """Kinds of all parts of a result in a file."""
 
 
+AS_THEY_ARE = ("best_epoch", "best_rate", "best_loss", "parameters", "seconds", "peak_memory")
+"""Fields of a result that a file holds unchanged; those that are None are left out."""
+
+
 def require_consistent(identity: Mapping[str, Any], system: Mapping[str, Any] | None) -> None:
     """Raise ResultDamaged unless the record of a system of the user's own is one that its options can be set in."""
     options = identity["model"]["options"]
@@ -95,8 +99,29 @@ def require_consistent(identity: Mapping[str, Any], system: Mapping[str, Any] | 
         raise ResultDamaged(f"its option {odd[0]} is expected to be a line")
 
 
+class RunRecord:
+    """Names of a run, finished or failed, that its identity gives."""
+
+    identity: Mapping[str, Any]
+
+    @cached_property
+    def key(self) -> str:
+        """Return the run's name, from its identity."""
+        return make_key(self.identity)
+
+    @property
+    def custom_weights(self) -> tuple[str, ...]:
+        """Return the first digits of the checkpoints it started from that are not the published files."""
+        return custom_digits(self.identity["weights"])
+
+    def declared(self) -> dict[str, Any]:
+        """Return the declared part of the identity, comparable with `Run.declared`."""
+        parts = ("model", "dataset", "recipe", "seed", "split_seed", "split_rule")
+        return {name: self.identity[name] for name in parts}
+
+
 @dataclass(frozen=True)
-class Result(CountedTest):
+class Result(RunRecord, CountedTest):
     """Result of a finished run: integer counts of every test image, its history, and where it came from.
 
     `key` is its name, `scores` are computed under `average`. `constant_dice` is the Dice of the best constant answer.
@@ -139,11 +164,6 @@ class Result(CountedTest):
     best_rate: float | None = None
     best_loss: float | None = None
 
-    @cached_property
-    def key(self) -> str:
-        """Return the run's name, from its identity."""
-        return make_key(self.identity)
-
     @property
     def task(self) -> Task:
         """Return what its network was built for: the crop where its recipe has one, otherwise the whole image."""
@@ -157,19 +177,10 @@ class Result(CountedTest):
         return sum(int(epoch.get("overflows", 0)) for epoch in self.history)
 
     @property
-    def custom_weights(self) -> tuple[str, ...]:
-        """Return the first digits of the checkpoints it starts from that are not the published files."""
-        return custom_digits(self.identity["weights"])
-
-    @property
     def collapsed(self) -> bool:
         """Return whether Dice is NaN or not above `constant_dice`: such a run is never tabled as a score."""
         dice = self.scores.dice
         return not dice > self.constant_dice
-
-    def declared(self) -> dict[str, Any]:
-        """Return the declared part of the identity, comparable with `Run.declared`."""
-        return declared_part(self.identity)
 
     def to_json(self) -> dict[str, Any]:
         """Return plain values; `from_json` gives the same result back."""
@@ -177,12 +188,7 @@ class Result(CountedTest):
             **self.counted_json(),
             "schema": RESULT_SCHEMA,
             "history": [dict(epoch) for epoch in self.history],
-            "best_epoch": self.best_epoch,
-            **({"best_rate": self.best_rate} if self.best_rate is not None else {}),
-            **({"best_loss": self.best_loss} if self.best_loss is not None else {}),
-            "parameters": dict(self.parameters),
-            "seconds": self.seconds,
-            "peak_memory": self.peak_memory,
+            **{name: value for name in AS_THEY_ARE if (value := getattr(self, name)) is not None},
             **({"probabilities": self.probabilities.to_json()} if self.probabilities else {}),
             **({"diverged": [rate.to_json() for rate in self.diverged]} if self.diverged else {}),
         }
@@ -198,12 +204,7 @@ class Result(CountedTest):
             result = cls(
                 **cls.counted_fields(raw),
                 history=tuple(raw["history"]),
-                best_epoch=raw["best_epoch"],
-                best_rate=raw.get("best_rate"),
-                best_loss=raw.get("best_loss"),
-                parameters=raw["parameters"],
-                seconds=raw["seconds"],
-                peak_memory=raw["peak_memory"],
+                **{name: raw[name] for name in AS_THEY_ARE if name in raw},
                 probabilities=Histogram.from_json(raw["probabilities"]) if "probabilities" in raw else None,
                 diverged=tuple(DivergedRate.from_json(rate) for rate in raw.get("diverged", ())),
             )

@@ -68,11 +68,9 @@ class SplitUses:
     others: int = 0  # of the uses, those that are no test of a run: predictions scored, systems of other data
 
 
-def record_use(home: Path, resolved: ResolvedRun, purpose: UsePurpose = "test") -> None:
-    """Append a use to the home's ledger. Call it before the split is read: a use that fails has still been one."""
-    append_use(
-        home, resolved.key, resolved.run.model.name, resolved.run.dataset.name, resolved.data_digest, purpose
-    )  # fmt: skip
+def record_use(home: Path, resolved: ResolvedRun) -> None:
+    """Append the test of a run to the home's ledger. Call it before the split is read: a failed use has been one."""
+    append_use(home, resolved.key, resolved.run.model.name, resolved.run.dataset.name, resolved.data_digest, "test")
 
 
 def append_use(home: Path, key: str, system: str, dataset: str, split: str, purpose: UsePurpose) -> None:
@@ -133,10 +131,10 @@ def read_ledger(home: Path, *, most_damaged: int | None = None) -> Ledger:
             break
         try:
             raw = parse_json(line)
+            words = fault(raw, KINDS)
         except Unreadable as error:
-            damaged.append(f"line {number} of {path.name} cannot be read ({error})")
-            continue
-        if words := fault(raw, KINDS):
+            words = str(error)
+        if words:
             damaged.append(f"line {number} of {path.name} cannot be read ({words})")
         else:
             uses.append(TestSetUse(**{name: raw[name] for name in KINDS}))

@@ -1,6 +1,6 @@
-"""SAM's image encoder as people would take it elsewhere, to be timed beside ours. None of them is a dependency.
+"""SAM's image encoder by itself: ours, and its peers, as people would take it elsewhere.
 
-Each is built for the size of the image with random numbers, and takes images in 0..1. Each is frozen except for its
+A peer is built for the size of the image with random numbers, and takes images in 0..1. It is frozen except for its
 position table, so that a gradient passes every block, as it does to the LoRA of ours.
 """
 
@@ -13,10 +13,30 @@ from torch import Tensor, nn
 
 from rssam.contract import Task
 from rssam.errors import UserError
+from rssam.lora import add_lora, freeze_encoder
+from rssam.sam.encoder import SamEncoder
 from rssam.sam.encoder_sizes import ENCODERS
 
-_PACKAGES = {"stock": "segment_anything", "transformers": "transformers", "transformers-sdpa": "transformers",
-             "timm": "timm"}  # fmt: skip
+
+class EncoderAlone(nn.Module):
+    """SAM's image encoder with its neck, as segment_anything has it, under the forward contract of a network."""
+
+    def __init__(self, encoder: nn.Module) -> None:
+        super().__init__()
+        self.encoder = encoder
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return the neck's map [B, 256, H/16, W/16] of images [B, 3, H, W]."""
+        neck: Tensor = self.encoder(images).neck
+        return neck
+
+
+def encoder_alone(name: str, task: Task) -> nn.Module:
+    """Return an encoder of SAM with LoRA, frozen except for LoRA."""
+    encoder = SamEncoder(ENCODERS[name], task.image_size, neck=True)
+    add_lora(encoder, 4)
+    freeze_encoder(encoder, "sam")
+    return EncoderAlone(encoder)
 
 
 class PeerMissing(UserError):
@@ -39,10 +59,10 @@ class _FirstOutput(nn.Module):
 
 def peer_encoder(peer: str, name: str, task: Task) -> nn.Module:
     """Return SAM's encoder `name` as the peer has it, for images of the task. Raises PeerMissing."""
-    package = _PACKAGES[peer]
+    package, build = _BUILDERS[peer]
     if find_spec(package) is None:
         raise PeerMissing(f"{peer} needs the package {package}, which is not installed: pip install {package}")
-    net = _BUILDERS[peer](name, task.image_size[0])
+    net = build(name, task.image_size[0])
     net.requires_grad_(False)
     (position,) = (value for label, value in net.named_parameters() if label.split(".")[-1] == "pos_embed")
     position.requires_grad_(True)
@@ -88,10 +108,12 @@ def _timm(name: str, side: int) -> nn.Module:
     return net
 
 
-_BUILDERS: Mapping[str, Callable[[str, int], nn.Module]] = {
-    "stock": _stock,
-    "transformers": _transformers("eager"),
-    "transformers-sdpa": _transformers("sdpa"),
-    "timm": _timm,
+_BUILDERS: Mapping[str, tuple[str, Callable[[str, int], nn.Module]]] = {
+    "stock": ("segment_anything", _stock),
+    "transformers": ("transformers", _transformers("eager")),
+    "transformers-sdpa": ("transformers", _transformers("sdpa")),
+    "timm": ("timm", _timm),
 }
+"""The package of each peer, and what builds its encoder for a side of images."""
+
 PEERS = tuple(_BUILDERS)

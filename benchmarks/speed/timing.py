@@ -25,8 +25,7 @@ from benchmarks.protocol.run import plain_fields, short_digest
 from benchmarks.results.home import Home
 from benchmarks.results.provenance import provenance
 from benchmarks.speed.memory import CallMemory, memory_of, wait_for
-from benchmarks.speed.peers import peer_encoder
-from benchmarks.speed.sam_encoder import EncoderAlone, encoder_alone
+from benchmarks.speed.peers import EncoderAlone, encoder_alone, peer_encoder
 from benchmarks.training.compile import channels_last, compile_network
 from benchmarks.training.device_layout import Device
 from benchmarks.training.loop import make_fabric, set_up_training, take_step
@@ -68,7 +67,7 @@ class Operation:
 
 
 def measure_system(
-    model: Model, task: Task, conditions: Conditions, ways: tuple[AttentionKind, ...] = ("auto",), seed: int = 0
+    model: Model, task: Task, conditions: Conditions, ways: tuple[AttentionKind, ...] = ("auto",)
 ) -> dict[str, Any]:
     """Return the record of a system; the first of `ways` gives its figures, others are compared with it.
 
@@ -77,9 +76,8 @@ def measure_system(
         task: its classes and size of images.
         conditions: device, precision and sizes.
         ways: kinds of attention.
-        seed: of the weights.
     """
-    with seeded(seed, deterministic=False):
+    with seeded(0, deterministic=False):
         net = model.architecture(task)
     description = {
         "system": {"name": model.name, "title": model.title, "version": model.version, "options": plain_fields(model)},
@@ -190,7 +188,7 @@ def time_network(
     calls = {name: memory[f"{first}.{name}"] for name in OPERATIONS}
     peaks = {name: None if call is None else call.peak for name, call in calls.items()}
     return {
-        "seconds": seconds, "memory": peaks, "way": first, "times_as_long": ratios,
+        "seconds": seconds, "way": first, "peak_memory": peaks, "times_as_long": ratios,
         "memory_above_weights": memory_above,
     }  # fmt: skip
 
@@ -234,9 +232,9 @@ def save_record(home: Path, record: Mapping[str, Any]) -> Path:
 
 
 def _record(
-    description: Mapping[str, Any], timings: Mapping[str, Any], task: Task, conditions: Conditions, cost: Cost
+    description: Mapping[str, Any], timings: dict[str, Any], task: Task, conditions: Conditions, cost: Cost
 ) -> dict[str, Any]:
-    seconds, way = timings["seconds"], timings["way"]
+    seconds, way = timings.pop("seconds"), timings["way"]
     device = torch.device(conditions.device)
     rate = 2 * SIDE_OF_PRODUCT[conditions.device] ** 3 / median(seconds["product"])  # operations a second
     seconds_an_image = median(seconds[f"{way}.throughput"]) / conditions.batch  # seconds an image
@@ -255,9 +253,7 @@ def _record(
         "images_per_second": summary([conditions.batch / value for value in seconds[f"{way}.throughput"]]),
         "step_seconds": summary(seconds[f"{way}.step"]),
         "trained_images_per_second": summary([conditions.group / value for value in seconds[f"{way}.step"]]),
-        "peak_memory": timings["memory"],
-        "times_as_long": timings["times_as_long"],
-        "memory_above_weights": timings["memory_above_weights"],
+        **timings,
         "product_rate": rate,
         "achieved_rate": achieved,
         "share_of_product_rate": achieved / rate,

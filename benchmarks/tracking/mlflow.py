@@ -119,7 +119,6 @@ class MlflowTracker(Tracker):
         self._run = None
 
     def _call_with_run(self, function: Callable[[TrackedRun], object]) -> None:
-        """Call with the current run, if there is one."""
         if (run := self._run) is not None:
             # The import takes seconds on a busy machine, which is no fault of a server.
             self.caller.call(lambda: function(run), import_mlflow)

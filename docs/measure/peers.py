@@ -23,8 +23,7 @@ from torch import Tensor, nn
 from turns import say, take_turns
 
 from benchmarks.execution.hardware import has_native_bf16
-from benchmarks.speed.peers import PEERS, PeerMissing, peer_encoder
-from benchmarks.speed.sam_encoder import encoder_alone
+from benchmarks.speed.peers import PEERS, PeerMissing, encoder_alone, peer_encoder
 from rssam.contract import Task
 from rssam.sam.attention import set_attention
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmarks.protocol.paper_numbers import TABLE4
+from benchmarks.protocol.paper_numbers import PAPER_TABLES
 from data_prep.datasets.whdld import Whdld
 from data_prep.errors import DataError
 from data_prep.loading.torch_dataset import PreparedDataset
@@ -52,7 +52,7 @@ def refusal(source, out) -> str:
 
 def test_classes_stand_in_the_order_of_the_papers_table():
     """Shifted by one, every Dice of Table 4 would be that of its neighbour."""
-    assert Whdld.classes == tuple(COLOURS) == tuple(TABLE4["RS-SAM",])
+    assert Whdld.classes == tuple(COLOURS) == tuple(PAPER_TABLES["table4"]["RS-SAM",])
     assert Whdld.palette == tuple(COLOURS.values())
 
 
