@@ -172,7 +172,6 @@ def _opens_in_pillow(content: bytes) -> bool:
 
 
 def _header(source: SourceFile, kinds: tuple[str, ...]) -> TiffHeader | None:
-    """Return the header of a TIFF, or None."""
     return read_tiff_header(io.BytesIO(source.content)) if "TIFF" in kinds else None
 
 

@@ -68,7 +68,6 @@ def keep(
 
 
 def _pieces(job: Job, decoded: DecodedPair, digests: tuple[str, str]) -> Iterator[Piece]:
-    """Yield every prepared picture of a pair."""
     image, labels, native = decoded.image, decoded.mask.labels, None
     if decoded.factor > 1:
         image, native = encode.average_area(image, decoded.factor), labels
@@ -129,7 +128,6 @@ def nearest(labels: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint
 
 
 def _write(job: Job, piece: Piece) -> Record:
-    """Write one prepared picture and its labels below `job.out`."""
     stem, image, labels = piece.stem, piece.image, piece.labels
     binary = len(job.palette) == 1
     colours = (BLACK, *job.palette) if binary else job.palette

@@ -138,14 +138,12 @@ def _placed(raster_pair: RasterPair, side: int, row: int, column: int) -> Affine
 
 
 def _digest(lines: Iterable[str]) -> str:
-    """Return one SHA-256 for several lines."""
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
 def _rules(
     raster_pairs: Sequence[RasterPair], resolution: tuple[float, float], dataset: Dataset, edges: EdgeTiles
 ) -> Rules:
-    """Return the manifest's rules on what was done to large rasters."""
     # hashed: part of every run key, from here to the end
     side = dataset.image_size[0]
     digest = _digest(
