@@ -201,16 +201,15 @@ def _copies(card: Card) -> list[str]:
 
 
 def _seams(card: Card) -> list[str]:
-    cut = card.tiles > card.pairs
-    within = (
-        ["Tiles of one image abut, and never part. What follows is about tiles of different images."] if cut else []
-    )
+    lines = []
+    if card.tiles > card.pairs:
+        lines.append("Tiles of one image abut, and never part. What follows is about tiles of different images.")
     if not card.seams:
-        lines = [*within, "No two tiles were found to abut."]
+        lines.append("No two tiles were found to abut.")
     else:
         parted = set(card.divisions[0].parted)
         listed = [_seam_text(seam) + (", parted" if (seam.first, seam.second) in parted else "") for seam in card.seams]
-        lines = [*within, f"Found by the correlation of their edges (parted: in different splits): {_groups(listed)}"]
+        lines.append(f"Found by the correlation of their edges (parted: in different splits): {_groups(listed)}")
     if card.next_seam is not None:
         lines.append(f"The next best pair, refused: {escape.markdown(_seam_text(card.next_seam))}.")
     if not card.scenes_known and not card.official_split:
