@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from rssam.amounts import counted
 from rssam.kinds import BOOLEAN, COUNT, NUMBER, one_of
 
 FACTS: dict[str, Any] = {
@@ -30,10 +31,9 @@ def describe_data(dataset: str, facts: Mapping[str, Any]) -> str:
         tiles = f" in {pairs} tiles" if pairs > sources else ""
         text = f"the user's own data: {sources} pairs{tiles}"
     elif facts["cut_anew"]:
-        rasters = f"{sources} raw raster{'s' if sources > 1 else ''}"
-        text = f"{pairs} tiles cut from {rasters}, not the {expected} published ones"
+        text = f"{pairs} tiles cut from {counted(sources, 'raw raster')}, not the {expected} published ones"
     elif facts["complete"]:
         text = f"complete: all {expected} pairs"
     else:
         text = f"partial: {pairs} pairs of {expected} known"
-    return f"{text}, {skipped} bad file{'s' if skipped > 1 else ''} left out" if skipped else text
+    return f"{text}, {counted(skipped, 'bad file')} left out" if skipped else text

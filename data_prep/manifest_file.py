@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from data_prep.errors import DataError, NotPrepared
 from data_prep.manifest import MANIFEST_SCHEMA, Entry, Manifest
 from data_prep.processes import Progress
-from data_prep.rules import RULES, rules_from_json, rules_to_json
+from data_prep.rules import RULES, rules_from_json, with_tuples
 from data_prep.splits import SPLITS
 from rssam.errors import made_by_0_1
 from rssam.files import sha256_file, write_atomic
@@ -26,9 +25,7 @@ MOST_BYTES = 128 << 20
 
 def save_manifest(folder: Path, manifest: Manifest) -> None:
     """Write the manifest; it comes last, so that a folder with a manifest is whole."""
-    raw = {**asdict(replace(manifest, rules={})), "rules": rules_to_json(manifest.rules)}
-    text = json.dumps(raw, indent=1, sort_keys=True)
-    write_atomic(folder / MANIFEST_NAME, text.encode())
+    write_atomic(folder / MANIFEST_NAME, json.dumps(asdict(manifest), indent=1, sort_keys=True).encode())
 
 
 def load_manifest(folder: Path, dataset: str) -> Manifest:
@@ -128,11 +125,6 @@ KINDS = {
     "absent?": [LINE],
 }
 """Kinds of the fields of a manifest and of its entries."""
-
-
-def with_tuples(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """Return fields read from JSON with tuples in place of lists, as the declarations have them."""
-    return {name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()}
 
 
 def verify_files(folder: Path, entries: Sequence[Entry], progress: Progress | None = None) -> list[str]:

@@ -180,11 +180,6 @@ def prepare_folders(
         for name, folder in folders.items():  # as a source with both, wherever they lie
             (source / name).symlink_to(folder.resolve(), target_is_directory=True)
         own = declare_own(class_map, source)
-        manifest = own.prepare(
-            source, out, origin="source", workers=workers, progress=progress or _silent, skip_bad=skip_bad
-        )
+        progress = progress or (lambda done, total, what: None)
+        manifest = own.prepare(source, out, origin="source", workers=workers, progress=progress, skip_bad=skip_bad)
     return PreparedSet(out.resolve(), own, manifest)
-
-
-def _silent(done: int, total: int, what: str) -> None:
-    """Show no progress."""

@@ -9,12 +9,11 @@ are imported when their name is asked for.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection
 from pathlib import Path
 
 from data_prep.dataset import Dataset
-from data_prep.datasets.declared import DeclaredElsewhere
+from data_prep.datasets.declared import METHODS, NAME, SHEET, DeclaredElsewhere
 from data_prep.datasets.deepglobe import DeepGlobe
 from data_prep.datasets.folder import Folder, load_folder, own_folders
 from data_prep.datasets.published import Publication
@@ -28,7 +27,6 @@ _ALL: tuple[Dataset, ...] = (DeepGlobe(), Whu(), Whdld())
 BUILT_IN = tuple(entry.name for entry in _ALL)
 
 DATASETS: dict[str, Dataset] = {entry.name: entry for entry in _ALL}
-
 
 PUBLICATIONS: dict[str, Publication] = {entry.name: entry.publication for entry in (DeepGlobe, Whu, Whdld)}
 """What is known of the sources of the published sets."""
@@ -108,21 +106,15 @@ def _checked(declaration: object, name: str, declared_by: str) -> Dataset:
     except TypeError as error:
         raise Broken(f"{declared_by} cannot be made without arguments ({error}) and is left out") from error
     if not isinstance(instance, Dataset):
-        lacking = [member for member in _MEMBERS if not hasattr(instance, member)]
+        lacking = [member for member in (*SHEET, *METHODS) if not hasattr(instance, member)]
         raise Broken(f"{declared_by} is no data set: it lacks {', '.join(lacking)}; see docs/extend.md. It is left out")
-    if not re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,59}", name):  # a result with another name cannot be read
+    if not NAME.fits(name):  # a result with another name cannot be read
         raise Broken(
             f"{declared_by} is declared as {name!r}: expected at most 60 small letters, digits, - and _. It is left out"
         )
     if instance.name != name:
         raise Broken(f"{declared_by} has the name {instance.name}, and is declared as {name}: left out")
     return instance
-
-
-_MEMBERS = (
-    "name", "title", "version", "classes", "image_size", "average", "expected_pairs", "official_sizes", "palette",
-    "prepare", "synthesize",
-)  # fmt: skip
 
 
 def register_home(data: Path) -> list[str]:

@@ -158,13 +158,15 @@ def rules_to_json(rules: Rules) -> dict[str, list[dict[str, Any]]]:
 def rules_from_json(raw: Mapping[str, Any]) -> dict[str, tuple[Rule, ...]]:
     """Return rules from JSON that is of the kind `RULES`."""
     return {
-        subject: tuple(
-            Rule(rule["code"], {name: deep_tuples(value) for name, value in rule["values"].items()}) for rule in given
-        )
+        subject: tuple(Rule(rule["code"], with_tuples(rule["values"])) for rule in given)
         for subject, given in raw.items()
     }
 
 
-def deep_tuples(value: Any) -> Any:
-    """Return a value read from JSON with tuples in place of lists, at every depth."""
-    return tuple(deep_tuples(item) for item in value) if isinstance(value, list) else value
+def with_tuples(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Return fields read from JSON with tuples in place of lists at every depth, as the declarations have them."""
+    return {name: _tuples(value) for name, value in fields.items()}
+
+
+def _tuples(value: Any) -> Any:
+    return tuple(map(_tuples, value)) if isinstance(value, list) else value

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from benchmarks.protocol.recipe import Recipe
 from benchmarks.results.result import Result
 from data_prep.facts import describe_data
-from data_prep.manifest_file import with_tuples
+from data_prep.rules import with_tuples
 from reports.formatting import format_number, join_words
 from reports.render.templates import environment
 from reports.statistics.units import dice_interval

@@ -250,7 +250,7 @@ def _show_manifest(name: str, manifest: Manifest, out: Path, as_json: bool) -> N
         screen.print(f"foreground: {manifest.foreground:.2%} of the pixels")
     if manifest.labelled < 1:
         screen.print(f"ignored, or padding of edge tiles: {1 - manifest.labelled:.1%} of the prepared pixels")
-    from data_prep.prepare.padding import padding_advice
+    from data_prep.prepare.tiles import padding_advice
 
     if advice := padding_advice(manifest):
         screen.print(advice)

@@ -105,16 +105,13 @@ def with_scenes(entries: Sequence[Entry], edges: Mapping[str, Edges], progress: 
     progress(0, 1, "look for tiles that abut")
     seams = find_seams(representatives(entries, [edges[entry.stem] for entry in entries]))
     progress(1, 1, "look for tiles that abut")
-    first_tile: dict[str, str] = {}  # the stem of one tile of each source that was cut
-    for entry in entries:
-        if entry.tile_of is not None:
-            first_tile.setdefault(entry.tile_of, entry.stem)
+    first: dict[str, str] = {}  # the stem of the first tile of each source
     scenes = joined(
         [entry.stem for entry in entries],
         [
             *((seam.first, seam.second) for seam in seams.abutting),
             *((entry.stem, entry.group) for entry in entries),
-            *((entry.stem, first_tile[entry.tile_of]) for entry in entries if entry.tile_of is not None),
+            *((entry.stem, first.setdefault(entry.source, entry.stem)) for entry in entries),
         ],
     )
     return tuple(replace(entry, scene=scenes[entry.stem]) for entry in entries)

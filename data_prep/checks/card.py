@@ -14,12 +14,12 @@ from PIL import Image
 from data_prep.checks.adjacent_tiles import Seam, find_seams, representatives
 from data_prep.checks.duplicates import NearCopies, exact_copies, near_copies
 from data_prep.checks.fingerprints import fingerprint_all
-from data_prep.images.masks import IGNORED
 from data_prep.manifest import Entry, Manifest
 from data_prep.manifest_file import verify_files
 from data_prep.processes import Progress, map_in_threads
 from data_prep.rules import sentences
 from data_prep.splits import SPLITS, Split, SplitRule
+from rssam.contract import IGNORE
 
 IMPLIED_FOREGROUND: Mapping[str, tuple[float, float]] = {"deepglobe": (0.0410, 0.0416), "whu": (0.1110, 0.1117)}
 """Foreground share of the test pixels that the paper's precision, recall and accuracy allow."""
@@ -197,12 +197,12 @@ def _divisions(
 def _facts(
     split: Split, stems: Sequence[str], histograms: Mapping[str, LabelHistogram], classes: tuple[str, ...]
 ) -> SplitFacts:
-    present = [histograms[stem] for stem in stems if stem in histograms]
-    pixels = (
-        np.sum([_classes(histogram, classes) for histogram in present], axis=0) if present else np.zeros(len(classes))
-    )
-    labelled = sum(count for histogram in present for label, count in histogram.items() if label != IGNORED)
-    shares = tuple(float(count) / labelled for count in pixels) if labelled else ()
+    total = Counter[int]()
+    for stem in stems:
+        total.update(histograms.get(stem, {}))
+    pixels = _classes(total, classes)
+    labelled = sum(count for label, count in total.items() if label != IGNORE)
+    shares = tuple(count / labelled for count in pixels) if labelled else ()
     absent = tuple(name for name, count in zip(classes, pixels, strict=True) if not count) if stems else ()
     return SplitFacts(split, len(stems), shares, absent)
 

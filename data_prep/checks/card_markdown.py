@@ -13,7 +13,8 @@ from data_prep.checks.contact_sheets import contact_sheet, copy_sheet, seam_shee
 from data_prep.images.encode import encode_picture
 from data_prep.manifest import Manifest
 from rssam import escape
-from rssam.amounts import counted
+from rssam.amounts import counted, shortened
+from rssam.contract import IGNORE
 from rssam.files import write_atomic
 
 LISTED = 30
@@ -58,7 +59,8 @@ def markdown(card: Card, pictures: Sequence[str] = ()) -> str:
     blocks = [
         f"# Data card: {escape.markdown(card.dataset)}",
         escape.markdown_prose(
-            f"{_sentence(card.describe)} SHA-256 of data and split, split seed 0: `{card.digest[:16]}`."
+            f"{card.describe[:1].upper()}{card.describe[1:]}. "
+            f"SHA-256 of data and split, split seed 0: `{card.digest[:16]}`."
         ),
         *_attention(card),
         "## Contents",
@@ -68,17 +70,15 @@ def markdown(card: Card, pictures: Sequence[str] = ()) -> str:
         *_foreground(card),
         "## Copies",
         *_copies(card),
-        *(_picture(pictures, "copies.png", "Exact and near copies; red: in different splits.")),
+        *_picture(pictures, "copies.png", "Exact and near copies; red: in different splits."),
         "## Abutting tiles",
         *_seams(card),
-        *(_picture(pictures, "seams.png", "Abutting tiles as they lie; red: in different splits.")),
+        *_picture(pictures, "seams.png", "Abutting tiles as they lie; red: in different splits."),
         "## Images and masks",
-        *(
-            _picture(
-                pictures,
-                "contact.png",
-                "Images of each split above their masks; below, a part in full size under its mask.",
-            )
+        *_picture(
+            pictures,
+            "contact.png",
+            "Images of each split above their masks; below, a part in full size under its mask.",
         ),
     ]
     return "\n\n".join(blocks) + "\n"
@@ -86,14 +86,13 @@ def markdown(card: Card, pictures: Sequence[str] = ()) -> str:
 
 def findings(card: Card) -> Iterator[str]:
     """Yield what asks for attention, a sentence each, the worst first."""
-    if card.damaged:
-        yield f"{_files(card.damaged)} not as prepared: delete the folder and run prepare again."
+    if count := len(card.damaged):
+        are = "is" if count == 1 else "are"
+        yield f"{counted(count, 'file')} {are} not as prepared: delete the folder and run prepare again."
     if card.origin == "synthetic":
         yield "These are invented scenes: no number made on them says anything about the real data."
-    if card.skipped:
-        count = len(card.skipped)
-        words = "1 bad file of the source was" if count == 1 else f"{count} bad files of the source were"
-        yield f"{words} left out (--skip-bad)."
+    if count := len(card.skipped):
+        yield f"{counted(count, 'bad file')} of the source {'was' if count == 1 else 'were'} left out (--skip-bad)."
     divisions = _different(card)
     for division in divisions:
         for facts in division.splits:
@@ -202,16 +201,15 @@ def _copies(card: Card) -> list[str]:
 
 
 def _seams(card: Card) -> list[str]:
-    cut = card.tiles > card.pairs
-    within = (
-        ["Tiles of one image abut, and never part. What follows is about tiles of different images."] if cut else []
-    )
+    lines = []
+    if card.tiles > card.pairs:
+        lines.append("Tiles of one image abut, and never part. What follows is about tiles of different images.")
     if not card.seams:
-        lines = [*within, "No two tiles were found to abut."]
+        lines.append("No two tiles were found to abut.")
     else:
         parted = set(card.divisions[0].parted)
         listed = [_seam_text(seam) + (", parted" if (seam.first, seam.second) in parted else "") for seam in card.seams]
-        lines = [*within, f"Found by the correlation of their edges (parted: in different splits): {_groups(listed)}"]
+        lines.append(f"Found by the correlation of their edges (parted: in different splits): {_groups(listed)}")
     if card.next_seam is not None:
         lines.append(f"The next best pair, refused: {escape.markdown(_seam_text(card.next_seam))}.")
     if not card.scenes_known and not card.official_split:
@@ -231,7 +229,7 @@ def _picture(pictures: Sequence[str], name: str, words: str) -> list[str]:
 
 
 def _meaning(card: Card, label: int) -> str:
-    if label == 255:
+    if label == IGNORE:
         return "ignored"
     names = ("background", *card.classes) if len(card.classes) == 1 else card.classes
     return escape.markdown(names[label]) if label < len(names) else "no class"
@@ -255,13 +253,4 @@ def _list(names: Sequence[str]) -> str:
 
 
 def _sizes(sizes: Sequence[tuple[str, int]]) -> str:
-    rest = f" and {len(sizes) - LISTED} more sizes" if len(sizes) > LISTED else ""
-    return ", ".join(f"{size} ({count})" for size, count in sizes[:LISTED]) + rest
-
-
-def _files(lines: Sequence[str]) -> str:
-    return f"{counted(len(lines), 'file')} {'is' if len(lines) == 1 else 'are'}"
-
-
-def _sentence(words: str) -> str:
-    return f"{words[:1].upper()}{words[1:]}."
+    return shortened([f"{size} ({count})" for size, count in sizes], LISTED)

@@ -10,9 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from data_prep.checks.adjacent_tiles import Seam
 from data_prep.checks.card import Card
-from data_prep.checks.duplicates import TRANSPOSED, TURNS
+from data_prep.checks.duplicates import ORIENTATIONS
 from data_prep.manifest import Entry, Manifest
 from data_prep.splits import Split
 from rssam.contract import IGNORE, Colour
@@ -35,16 +34,10 @@ FONT = ImageFont.load_default(11)
 INK, PAPER, PARTED = (20, 20, 20), (255, 255, 255), (200, 30, 30)
 
 Transpose = Image.Transpose
-TURN: dict[str, Transpose | None] = dict(
-    zip(
-        (*TURNS, *TRANSPOSED),
-        (
-            None, Transpose.FLIP_LEFT_RIGHT, Transpose.FLIP_TOP_BOTTOM, Transpose.ROTATE_180,
-            Transpose.TRANSPOSE, Transpose.ROTATE_270, Transpose.ROTATE_90, Transpose.TRANSVERSE,
-        ),
-        strict=True,
-    )
-)  # fmt: skip
+TURN: dict[str, Transpose | None] = dict(zip(ORIENTATIONS, (
+    None, Transpose.FLIP_LEFT_RIGHT, Transpose.FLIP_TOP_BOTTOM, Transpose.ROTATE_180,
+    Transpose.TRANSPOSE, Transpose.ROTATE_270, Transpose.ROTATE_90, Transpose.TRANSVERSE,
+), strict=True))  # fmt: skip
 """Pillow's names for the orientations of near copies; Pillow turns counter-clockwise."""
 
 
@@ -70,8 +63,8 @@ def contact_sheet(folder: Path, manifest: Manifest) -> Image.Image:
         for column, (split, entry) in enumerate(row):
             left = GAP + column * (THUMB + GAP)
             _write(sheet, (left, top), label(split, entry.stem), INK)
-            sheet.paste(_image(folder / entry.image, THUMB), (left, top + LINE))
-            sheet.paste(_image(folder / entry.mask, THUMB, smooth=False), (left, top + LINE + THUMB + 2))
+            sheet.paste(_image(folder / entry.image), (left, top + LINE))
+            sheet.paste(_image(folder / entry.mask, smooth=False), (left, top + LINE + THUMB + 2))
             sheet.paste(_overlay(folder, entry, colours), (left, top + LINE + 2 * THUMB + 4))
         top += 3 * THUMB + LINE + 2 * GAP
     if colours:
@@ -105,7 +98,7 @@ def _overlay(folder: Path, entry: Entry, colours: Mapping[int, Colour]) -> Image
         with Image.open(folder / entry.image) as picture, Image.open(folder / entry.mask) as mask:
             pixels, labels = np.asarray(picture.convert("RGB")), np.asarray(mask).astype(np.uint8)
     except UNREADABLE:
-        return _crossed(THUMB)
+        return _crossed()
     top, left = _liveliest(labels)
     window = slice(top, top + THUMB), slice(left, left + THUMB)
     return Image.fromarray(drawn_over(pixels[window], labels[window], colours))
@@ -132,13 +125,16 @@ def label(split: Split, stem: str) -> str:
 def seam_sheet(folder: Path, manifest: Manifest, card: Card) -> Image.Image | None:
     """Draw abutting pairs put together as they lie, their splits above; None without a pair."""
     split_of = manifest.split_by_stem(0)
+    paths = {entry.stem: folder / entry.image for entry in manifest.entries}
     parted = set(card.divisions[0].parted)
     ordered = sorted(card.seams, key=lambda seam: ((seam.first, seam.second) not in parted, seam.side))[:PAIRS]
     tiles = []
     for seam in ordered:
         first, second = f"{seam.first} ({split_of[seam.first]})", f"{seam.second} ({split_of[seam.second]})"
         words = f"{first}, {second}, r = {seam.correlation:.2f}"
-        tiles.append((_together(folder, manifest, seam), words, (seam.first, seam.second) in parted))
+        place = (THUMB, 0) if seam.side == "right" else (0, THUMB)
+        picture = _together(_image(paths[seam.first]), _image(paths[seam.second]), place)
+        tiles.append((picture, words, (seam.first, seam.second) in parted))
     return _gallery(tiles)
 
 
@@ -154,21 +150,18 @@ def copy_sheet(folder: Path, manifest: Manifest, card: Card) -> Image.Image | No
         pairs.append((pair.first, pair.second, *near.splits, words, TURN[pair.orientation]))
     tiles = []
     for first, second, split, other_split, words, turn in sorted(pairs, key=lambda pair: pair[2] == pair[3])[:PAIRS]:
-        picture = Image.new("RGB", (2 * THUMB + 2, THUMB), PAPER)
-        picture.paste(_image(paths[first], THUMB), (0, 0))
-        copy = _image(paths[second], THUMB)
-        picture.paste(copy if turn is None else copy.transpose(turn), (THUMB + 2, 0))
+        copy = _image(paths[second])
+        copy = copy if turn is None else copy.transpose(turn)
+        picture = _together(_image(paths[first]), copy, (THUMB + 2, 0))
         tiles.append((picture, f"{first} ({split}), {second} ({other_split}): {words}", split != other_split))
     return _gallery(tiles)
 
 
-def _together(folder: Path, manifest: Manifest, seam: Seam) -> Image.Image:
-    """Return two tiles without a gap between them."""
-    paths = {entry.stem: folder / entry.image for entry in manifest.entries}
-    in_a_row = seam.side == "right"
-    picture = Image.new("RGB", (2 * THUMB, THUMB) if in_a_row else (THUMB, 2 * THUMB), PAPER)
-    picture.paste(_image(paths[seam.first], THUMB), (0, 0))
-    picture.paste(_image(paths[seam.second], THUMB), (THUMB, 0) if in_a_row else (0, THUMB))
+def _together(first: Image.Image, second: Image.Image, place: tuple[int, int]) -> Image.Image:
+    """Return two thumbnails in one picture, the second at (left, top)."""
+    picture = Image.new("RGB", (place[0] + THUMB, place[1] + THUMB), PAPER)
+    picture.paste(first, (0, 0))
+    picture.paste(second, place)
     return picture
 
 
@@ -196,21 +189,20 @@ def _spread(entries: Sequence[Entry]) -> list[Entry]:
     return [entries[number * len(entries) // count] for number in range(count)]
 
 
-def _image(path: Path, side: int, *, smooth: bool = True) -> Image.Image:
+def _image(path: Path, *, smooth: bool = True) -> Image.Image:
     """Return a square thumbnail; for a file that cannot be read a grey square with a cross."""
     try:
         with Image.open(path) as picture:
             picture.load()
-            return picture.convert("RGB").resize(
-                (side, side), Image.Resampling.BOX if smooth else Image.Resampling.NEAREST
-            )
+            rule = Image.Resampling.BOX if smooth else Image.Resampling.NEAREST
+            return picture.convert("RGB").resize((THUMB, THUMB), rule)
     except UNREADABLE:
-        return _crossed(side)
+        return _crossed()
 
 
-def _crossed(side: int) -> Image.Image:
-    placeholder = Image.new("RGB", (side, side), (190, 190, 190))
-    ImageDraw.Draw(placeholder).line([(0, 0), (side, side), (side, 0), (0, side)], fill=PARTED, width=3)
+def _crossed() -> Image.Image:
+    placeholder = Image.new("RGB", (THUMB, THUMB), (190, 190, 190))
+    ImageDraw.Draw(placeholder).line([(0, 0), (THUMB, THUMB), (THUMB, 0), (0, THUMB)], fill=PARTED, width=3)
     return placeholder
 
 

@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 
 from data_prep.dataset import Dataset
 from data_prep.errors import DataError
-from data_prep.rules import deep_tuples
+from data_prep.rules import with_tuples
 from rssam.foreign_json import Unreadable
 from rssam.kinds import (
     COUNT,
@@ -37,13 +37,11 @@ MOST_CLASSES = 255
 SHEET = ("name", "title", "version", "classes", "image_size", "average", "expected_pairs", "official_sizes", "palette")
 """What reports need of a data sheet."""
 
-
-_MEMBERS = ("prepare", "synthesize")
+METHODS = ("prepare", "synthesize")
+NAME = Leaf("a name of small letters, digits, - and _", lambda value: matches(r"[a-z0-9][a-z0-9_-]{0,59}", value))
 KINDS = {
     DECLARED: {
-        "name": Leaf(
-            "a name of small letters, digits, - and _", lambda value: matches(r"[a-z0-9][a-z0-9_-]{0,59}", value)
-        ),
+        "name": NAME,
         "title": name(LONGEST_TITLE),
         "version": whole(1, 2**53),
         "classes": [name(LONGEST_CLASS)],
@@ -52,7 +50,7 @@ KINDS = {
         "expected_pairs": (COUNT, None),
         "official_sizes": (row("three sizes", 3, COUNT), None),
         "palette": [row("a colour", 3, whole(0, 255))],
-        "fields": Each(Leaf("the name of a field", lambda value: OPTION.fits(value) and value not in _MEMBERS), VALUE),
+        "fields": Each(Leaf("the name of a field", lambda value: OPTION.fits(value) and value not in METHODS), VALUE),
     }
 }
 """Kinds of the parts of such a file."""
@@ -97,9 +95,9 @@ def declared_dataset(raw: Mapping[str, Any]) -> Dataset:
 @cache
 def _declared(text: str) -> Dataset:
     raw = json.loads(text)
-    sheet = {name: deep_tuples(raw[name]) for name in SHEET}
-    fields = [(name, Any, dataclasses.field(default=deep_tuples(value))) for name, value in raw["fields"].items()]
-    namespace = {name: value for name, value in sheet.items() if name not in raw["fields"]}
+    sheet, stored = with_tuples(raw), with_tuples(raw["fields"])
+    fields = [(name, Any, dataclasses.field(default=value)) for name, value in stored.items()]
+    namespace = {name: sheet[name] for name in SHEET if name not in stored}
     declaration = dataclasses.make_dataclass(
         "DeclaredElsewhere", fields, bases=(DeclaredElsewhere,), namespace=namespace, frozen=True
     )

@@ -74,7 +74,7 @@ class DeepGlobe:
         licence="research and education under the challenge's terms; the images must not be passed on",
         citation="I. Demir et al., DeepGlobe 2018: A Challenge to Parse the Earth through Satellite Images, CVPR "
         "Workshops",
-        layout=LAYOUT.described,
+        files=LAYOUT.described,
     )
 
     def prepare(

@@ -16,14 +16,14 @@ from data_prep.datasets.folder_names import Globs
 from data_prep.datasets.folder_scale import Scale, range_of, value_rules
 from data_prep.errors import DataError
 from data_prep.images.bands import Bands
-from data_prep.images.class_values import MaskValue, ThresholdReader, ValueReader
-from data_prep.images.masks import IGNORED, Mask
+from data_prep.images.class_values import MaskValue, ValueReader, read_soft_borders
+from data_prep.images.masks import Mask
 from data_prep.manifest import Manifest
 from data_prep.prepare.pairs import Origin, PairSearch
 from data_prep.prepare.reading import FitMode, Reading
 from data_prep.processes import Progress
-from data_prep.rules import deep_tuples, rule
-from rssam.contract import Colour
+from data_prep.rules import rule, with_tuples
+from rssam.contract import IGNORE, Colour
 from rssam.foreign_json import Unreadable, read_json
 from rssam.kinds import COUNT, LINE, LONGEST_CLASS, NUMBER, Leaf, fault, matches, one_of, row, whole
 
@@ -46,8 +46,6 @@ COLOURS: tuple[Colour, ...] = (
 SHADES = (1.0, 0.65, 0.4, 0.2)
 """How dark the colours are when they come round again."""
 
-MOST_BANDS = (1 << 16) - 1
-"""Of a TIFF."""
 
 _VALUE = (whole(0, 65535), row("a colour", 3, whole(0, 255)))
 KINDS = {
@@ -62,7 +60,7 @@ KINDS = {
     "split?": one_of("folders", "lists", "ignored"),
     "globs?": row("two patterns of paths", 2, LINE),
     "threshold?": whole(1, 255),
-    "bands?": row("three numbers of bands", 3, whole(1, MOST_BANDS)),
+    "bands?": row("three numbers of bands", 3, whole(1, 65535)),  # a TIFF has no more
     "scale?": (one_of("0..1", "0..255"), Leaf("two numbers, the lower one first", lambda value: _is_scale(value))),
 }
 """Kinds of the fields of `dataset.json`."""
@@ -147,43 +145,36 @@ class Folder:
         stored = {name: value for name, value in asdict(self).items() if name not in added or value != added[name]}
         return json.dumps(stored, indent=1) + "\n"
 
-    @property
-    def _size(self) -> tuple[int, int]:
-        """Return (width, height), as people write it."""
-        return self.image_size[1], self.image_size[0]
-
     def _reading(self, search: PairSearch, progress: Progress) -> Reading:
         labels: dict[MaskValue, int] = {value: label for label, value in enumerate(self.values)}
-        if self.background is not None:
-            labels = {self.background: 0, self.values[0]: 1}
-        if self.ignore is not None:
-            labels[self.ignore] = IGNORED
-        # hashed: part of every run key, from here to `masks`
+        # hashed: part of every run key, from here to `image, mask`
         meanings = [
             rule("class", name=name, value=value) for name, value in zip(self.classes, self.values, strict=True)
         ]
         if self.background is not None:
+            labels = {self.background: 0, self.values[0]: 1}
             meanings.append(rule("background", value=self.background))
         if self.threshold is not None:
             meanings = [rule("threshold", of=self.classes[0], at=self.threshold)]
         if self.ignore is not None:
+            labels[self.ignore] = IGNORE
             meanings.append(rule("ignored", value=self.ignore))
         read_mask: Callable[[Image.Image], Mask] = ValueReader(labels)
         if self.threshold is not None:
-            read_mask = ThresholdReader(self.threshold, cast("int | None", self.ignore))
+            read_mask = partial(read_soft_borders, threshold=self.threshold, ignore=cast("int | None", self.ignore))
+        size = self.image_size[::-1]  # (width, height), as people write it
         image, mask = {
-            "keep": (rule("as-it-is", size=self._size), rule("mask-as-it-is")),
-            "tile": (rule("cut-in-tiles", size=self._size), rule("mask-cut-in-tiles", ignored=IGNORED)),
-            "resize": (rule("resized", size=self._size), rule("nearest", size=self._size)),
+            "keep": (rule("as-it-is", size=size), rule("mask-as-it-is")),
+            "tile": (rule("cut-in-tiles", size=size), rule("mask-cut-in-tiles", ignored=IGNORE)),
+            "resize": (rule("resized", size=size), rule("nearest", size=size)),
         }[self.fit]
-        masks = (*meanings, mask)
         return Reading(
             image_kinds=("PNG", "JPEG", "TIFF"),
             mask_kinds=("PNG", "TIFF", "JPEG"),  # JPEG without a threshold only to be refused with what to do
             read_mask=read_mask,
             rules={
                 "image": (*value_rules(self.bands, self.scale), image),
-                "mask": masks,
+                "mask": (*meanings, mask),
                 **({"official split": search.split_rules} if search.split_rules else {}),
             },
             expected=", ".join(meaning.sentence for meaning in meanings),
@@ -209,7 +200,7 @@ def load_folder(folder: Path) -> Dataset:
             raise Unreadable(words)
         if not raw["classes"] or len(raw["classes"]) != len(raw["values"]):
             raise Unreadable(f"{len(raw['classes'])} classes of {len(raw['values'])} values")
-        return Folder(**{name: deep_tuples(value) for name, value in raw.items()})
+        return Folder(**with_tuples(raw))
     except (OSError, ValueError, TypeError) as error:  # TypeError: of fields that only a later version has
         raise DataError(
             f"{path} is damaged ({error}). Delete {folder} and run: rssam-bench prepare folder --name {folder.name} "

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Literal
 
-from data_prep.datasets.folder_names import ACCEPTED, PICTURE, Globs, OwnFile, find_files
+from data_prep.datasets.folder_names import ACCEPTED, PICTURE, Globs, OwnFile, find_files, paired_names
 from data_prep.datasets.folder_splits import LIST, OwnPairs, PublishedSplit, published_split
 from data_prep.file_names import nfc
 from data_prep.prepare.layouts import FileRole, NamedFiles
@@ -52,16 +52,19 @@ def own_layout(folder: Path, globs: Globs | None, split: OwnSplit | None) -> Nam
     files = find_files(names, globs)
     stemmed = _stemmed(folder, files, parted=split is not None)
     published = None if split is None else published_split(folder, names, _pairs(stemmed))
+    expected = ACCEPTED
+    if globs is not None:
+        expected = f"images {globs[0]} and masks {globs[1]} that share what their wildcards stand for"
     if published is None or split == "ignored":
         ignored = () if published is None else (rule("split-ignored", names=published.names),)  # hashed: see `rule`
         of_file: dict[str, tuple[FileRole, str, Split | None]] = {
             file.name: (file.role, stem, None) for stem, file in _stemmed(folder, files, parted=False)
         }
-        return NamedFiles(of_file, _expected(globs), _found(names), split_rules=ignored)
+        return NamedFiles(of_file, expected, _found(names), split_rules=ignored)
     pairs, used = _pairs(stemmed), published.used
     return NamedFiles(
         {file.name: (file.role, stem, used.get(stem)) for stem, file in stemmed if stem in used or stem not in pairs},
-        _expected(globs),
+        expected,
         splits=tuple(name for name in SPLITS if name in used.values()),
         split_rules=published.rules(len(pairs)),
     )
@@ -105,9 +108,8 @@ def _are_different(folder: Path, group: Sequence[OwnFile], parted: bool) -> bool
 
 def _places_pair(files: Sequence[OwnFile]) -> bool:
     """Return whether folders and name pair each file that its name alone would pair, but in splits without masks."""
-    names = {role: {file.stem for file in files if file.role == role} for role in ("image", "mask")}
-    places = {role: {file.place for file in files if file.role == role} for role in ("image", "mask")}
-    paired = places["image"] & places["mask"]
+    paired = paired_names(files, lambda file: file.place)
+    paired_stems = paired_names(files)
     folders = {"/".join(file.folders[:depth]) for file in files for depth in range(1, len(file.folders) + 1)}
     if any(f"{place}.png" in folders for place in paired):
         return False  # a prepared picture and a folder would have one name
@@ -115,14 +117,8 @@ def _places_pair(files: Sequence[OwnFile]) -> bool:
     return all(
         file.place in paired or (file.split is not None and file.split not in splits)
         for file in files
-        if file.stem in names["image"] & names["mask"]
+        if file.stem in paired_stems
     )
-
-
-def _expected(globs: Globs | None) -> str:
-    if globs is None:
-        return ACCEPTED
-    return f"images {globs[0]} and masks {globs[1]} that share what their wildcards stand for"
 
 
 def _found(names: Iterable[str]) -> str:
@@ -132,7 +128,7 @@ def _found(names: Iterable[str]) -> str:
         if PICTURE.search(name):
             place, _, base = name.rpartition("/")
             pictures[place].append(base)
-    counted = Counter({place: len(bases) for place, bases in pictures.items()}).most_common()
-    lines = [f"{count} in {readable(place) or 'it'} such as {readable(pictures[place][0])}" for place, count in counted]
+    most_first = sorted(pictures.items(), key=lambda item: -len(item[1]))
+    lines = [f"{len(bases)} in {readable(place) or 'it'} such as {readable(bases[0])}" for place, bases in most_first]
     rest = [f"more in {len(lines) - PLACES} other folders"] if len(lines) > PLACES else []
     return f"; pictures: {', '.join([*lines[:PLACES], *rest])}" if lines else ""

@@ -73,17 +73,17 @@ def find_files(names: Iterable[str], globs: Globs | None) -> list[OwnFile]:
     tried = []
     for reading in readings:
         tried.append(reading())
-        if count_pairs(tried[-1]):
+        if paired_names(tried[-1]):
             return _without_common_folders(tried[-1])
     return max(tried, key=lambda files: len({file.role for file in files}))  # for the message that there is no pair
 
 
-def count_pairs(files: Iterable[OwnFile], name: Callable[[OwnFile], str] = lambda file: file.stem) -> int:
-    """Return how many images have a mask of the same name."""
+def paired_names(files: Iterable[OwnFile], name: Callable[[OwnFile], str] = lambda file: file.stem) -> set[str]:
+    """Return the names that an image and a mask share."""
     by_role: dict[FileRole, set[str]] = {"image": set(), "mask": set()}
     for file in files:
         by_role[file.role].add(name(file))
-    return len(by_role["image"] & by_role["mask"])
+    return by_role["image"] & by_role["mask"]
 
 
 def _by_folders(names: Sequence[str], image_words: tuple[str, ...], mask_words: tuple[str, ...]) -> list[OwnFile]:
@@ -94,12 +94,11 @@ def _by_folders(names: Sequence[str], image_words: tuple[str, ...], mask_words: 
     files, others = [], []
     for name in names:
         *folders, base = name.split("/")
-        roles = [_role(folder, image_words, mask_words) for folder in folders]
-        place = max((index for index, role in enumerate(roles) if role is not None), default=None)
-        role = None if place is None else roles[place]
-        if place is None or role is None:
+        roles = [(at, role) for at, folder in enumerate(folders) if (role := _role(folder, image_words, mask_words))]
+        if not roles:
             others.append(OwnFile(name, "image", tuple(folders), _stem(base), _split(folders)))
             continue
+        place, role = roles[-1]
         part = _split_word(folders[place])
         kept = (*folders[:place], *([part] if part else []), *folders[place + 1 :])
         files.append(OwnFile(name, role, kept, _stem(base), _split(kept)))
@@ -126,7 +125,7 @@ def _most_pairs(files: Sequence[OwnFile]) -> list[OwnFile]:
         return [replace(file, stem=_without_word(file.stem, words[file.role])) for file in files]
 
     readings = [read(images, masks) for masks in ((), MASK_ENDINGS) for images in ((), IMAGE_ENDINGS)]
-    return max(readings, key=count_pairs)  # of several the first
+    return max(readings, key=lambda files: len(paired_names(files)))  # of several the first
 
 
 def _by_globs(names: Iterable[str], globs: Globs) -> list[OwnFile]:
@@ -207,10 +206,10 @@ def _without_common_folders(files: Sequence[OwnFile]) -> list[OwnFile]:
     """Return the files without the folders that all share: of all, or where that gives more pairs, of each role."""
 
     def pairs(shortened: Sequence[OwnFile]) -> int:
-        return count_pairs(shortened, lambda file: file.place)
+        return len(paired_names(shortened, lambda file: file.place))
 
     joint = _shortened(files)
-    if pairs(joint) >= count_pairs(files):
+    if pairs(joint) >= len(paired_names(files)):
         return joint
     single = [short for role in ("image", "mask") for short in _shortened([f for f in files if f.role == role])]
     return single if pairs(single) > pairs(joint) else joint

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -63,9 +63,8 @@ class ClassMap:
 
     def overruled(self, options: ClassMap) -> ClassMap:
         """Return this declaration with all that `options` say besides."""
-        default = ClassMap()
-        said = {each.name: getattr(options, each.name) for each in fields(options)}
-        return replace(self, **{name: value for name, value in said.items() if value != getattr(default, name)})
+        said = vars(options).items()
+        return replace(self, **{name: value for name, value in said if value != getattr(ClassMap, name)})
 
 
 def from_options(classes: Sequence[str], ignore: str | None) -> ClassMap:
@@ -101,31 +100,28 @@ def from_file(path: Path) -> ClassMap:
         isinstance(item, dict) and set(item) == {"name", "value"} for item in classes
     ):
         raise BadDeclaration(f"{path}: expected classes as a list of name and value, found {_shown(classes)}")
-    for name in (item["name"] for item in classes):
+    pairs = []
+    for item in classes:
+        name = item["name"]
         if not isinstance(name, str):  # YAML reads no, off and y as true or false
             raise BadDeclaration(f'{path}: expected the name of a class as text, found {_shown(name)}; quote it: "no"')
-    for key, unit in (("side", "number of pixels"), ("threshold", "grey value")):
-        if raw.get(key) is not None and type(raw[key]) is not int:
-            raise BadDeclaration(f"{path}: expected {key} as a {unit}, found {_shown(raw[key])}")
-    for key, example in (("scale", "0,3000"), ("bands", "4,3,2")):
-        if raw.get(key) is not None and not isinstance(raw[key], str):
-            raise BadDeclaration(f"{path}: expected {key} as a text such as {example}, found {_shown(raw[key])}")
+        pairs.append((name, _value(item["value"], f"{path}: class {_shown(name)[1:-1]}")))
+    for key, kind, words in (
+        ("side", int, "a number of pixels"),
+        ("threshold", int, "a grey value"),
+        ("scale", str, "a text such as 0,3000"),
+        ("bands", str, "a text such as 4,3,2"),
+    ):
+        if type(raw.get(key)) not in (kind, type(None)):
+            raise BadDeclaration(f"{path}: expected {key} as {words}, found {_shown(raw[key])}")
     if raw.get("fit") not in (None, "tile", "resize"):
         raise BadDeclaration(f"{path}: expected fit as one of tile, resize, found {_shown(raw['fit'])}")
     return ClassMap(
         name=None if raw.get("name") is None else str(raw["name"]),
-        classes=tuple((item["name"], _value(item["value"], f"{path}: {_class(item)}")) for item in classes),
+        classes=tuple(pairs),
         ignore=None if raw.get("ignore") is None else _value(raw["ignore"], f"{path}: ignore"),
-        fit=raw.get("fit"),
-        side=raw.get("side"),
-        threshold=raw.get("threshold"),
-        scale=raw.get("scale"),
-        bands=raw.get("bands"),
+        **{key: raw[key] for key in ("fit", "side", "threshold", "scale", "bands") if key in raw},
     )
-
-
-def _class(item: dict[str, Any]) -> str:
-    return f"class {_shown(str(item['name']))[1:-1]}"
 
 
 def _shown(value: object) -> str:
@@ -182,10 +178,7 @@ def declare(class_map: ClassMap, source: Path, taken: Sequence[str]) -> Folder:
 
 def common_size(pairs: Sequence[Pair]) -> tuple[int, int] | None:
     """Read (height, width) of all images from their headers; None if they differ or do not fit."""
-    sizes = set()
-    for pair in pairs:
-        if (found := stated_size(pair.image)) is not None:  # else a fault, which preparing lists
-            sizes.add(found)
+    sizes = {stated_size(pair.image) for pair in pairs} - {None}  # None is a fault, which preparing lists
     size = sizes.pop() if len(sizes) == 1 else None
     return size if size and max(size) <= KEPT and not size[0] % STRIDE and not size[1] % STRIDE else None
 

@@ -17,8 +17,6 @@ from data_prep.rules import Rule, rule
 from data_prep.splits import FRACTIONS, SPLIT_NAMES, SPLITS, Split
 from rssam.foreign_json import read_bytes
 
-SplitOrigin = Literal["folders", "lists"]
-
 LIST = re.compile(rf"(?:.*/)?(?:{'|'.join(SPLIT_NAMES)})\.txt", re.IGNORECASE)
 MOST_BYTES = 64 << 20
 """Of a list: a million names."""
@@ -37,7 +35,7 @@ class PublishedSplit:
     """Split of each pair by its stem, and how it was found. Pairs that it does not name are in no split."""
 
     of_stem: Mapping[str, Split]
-    origin: SplitOrigin
+    origin: Literal["folders", "lists"]
     names: tuple[str, ...]  # of the folders or lists
 
     def rules(self, pairs: int) -> tuple[Rule, ...]:

@@ -7,26 +7,22 @@ from dataclasses import dataclass
 from pathlib import Path
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Publication:
-    """Source of a data set, and what is fetched there. A fact that is not known is empty and is not shown."""
+    """Source of a data set, and what is fetched there: facts by their headings, in order. Unknown ones are empty."""
 
     source: str
     page: str  # where the publisher offers it
-    holds: str
-    licence: str
-    citation: str
-    layout: str  # of the files within
     registration: str = ""
+    holds: str
     size: str = ""
+    licence: str
+    files: str  # their layout
+    citation: str
 
     def facts(self) -> list[tuple[str, str]]:
         """Return the facts that are known, each with its heading."""
-        facts = (
-            ("source", self.source), ("page", self.page), ("registration", self.registration), ("holds", self.holds),
-            ("size", self.size), ("licence", self.licence), ("files", self.layout), ("citation", self.citation),
-        )  # fmt: skip
-        return [(heading, text) for heading, text in facts if text]
+        return [(heading, text) for heading, text in vars(self).items() if text]
 
 
 def archive_names(name: str) -> tuple[str, ...]:

@@ -130,7 +130,7 @@ class Whdld:
         citation="Z. Shao, K. Yang, W. Zhou, Performance Evaluation of Single-Label and Multi-Label Remote Sensing "
         "Image Retrieval Using a Dense Labeling Dataset, Remote Sensing 10(6), 2018; Z. Shao et al., Multilabel Remote "
         "Sensing Image Retrieval Based on Fully Convolutional Network, IEEE JSTARS 13, 2020",
-        layout=LAYOUT.described,
+        files=LAYOUT.described,
     )
 
     class_order: tuple[str, ...] | None = None

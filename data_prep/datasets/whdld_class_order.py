@@ -81,14 +81,13 @@ def first_number(colours: Colours) -> int:
     return 0 if zeros else 1
 
 
-def verify_order(order: Sequence[str], colours: Colours, first: int) -> None:
+def verify_order(order: tuple[str, ...], colours: Colours, first: int) -> None:
     """Raise DataError unless the mean colours fit `order` better than every other known order."""
-    fits = {candidate: signs_held(candidate, colours, first) for candidate in (tuple(order), *KNOWN)}
-    held, total = fits[tuple(order)]
-    rivals = [candidate for candidate in KNOWN if candidate != tuple(order) and fits[candidate][0] >= held]
-    if not rivals:
+    fits = {candidate: signs_held(candidate, colours, first) for candidate in (order, *KNOWN)}
+    held, total = fits[order]
+    rival = max((known for known in KNOWN if known != order), key=lambda known: fits[known][0])
+    if fits[rival][0] < held:
         return
-    rival = max(rivals, key=lambda candidate: fits[candidate][0])
     means = "; ".join(
         f"{number}: "
         + (f"red {{:.0f}}, green {{:.0f}}, blue {{:.0f}} ({order[number - first]}?)".format(*colours.mean(number)))

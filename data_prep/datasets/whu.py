@@ -140,7 +140,7 @@ class Whu:
         licence="free for research, with citation; the images must not be passed on",
         citation="S. Ji, S. Wei, M. Lu, Fully Convolutional Networks for Multisource Building Extraction From an Open "
         "Aerial and Satellite Imagery Data Set, IEEE Transactions on Geoscience and Remote Sensing 57(1), 2019",
-        layout=LAYOUT.described,
+        files=LAYOUT.described,
     )
 
     edges: EdgeTiles | None = None  # of tiles that are cut here; None for "drop"
@@ -153,15 +153,16 @@ class Whu:
         The source may also be a folder of large GeoTIFFs, which are cut into tiles. Tiles that reach beyond a raster
         are dropped or padded, as `edges` says. Raises DataError if that is given for ready tiles.
         """
+        from data_prep.prepare.build import Preparation
         from data_prep.prepare.pipeline import prepare_from
 
         if source.is_dir() and holds_tiffs(source, LAYOUT):
-            from data_prep.rasters.prepare_rasters import holds_rasters, prepare_rasters  # rasterio is slow to import
+            from data_prep.rasters.headers import holds_rasters  # rasterio is slow to import
+            from data_prep.rasters.prepare_rasters import prepare_rasters
 
             if holds_rasters(source, SIDE):
-                return prepare_rasters(
-                    source, out, self, READING, RESOLUTION, self.edges or "drop", origin, workers, progress, skip_bad
-                )
+                asked = Preparation(self, out, origin, workers, progress, skip_bad)
+                return prepare_rasters(asked, source, READING, RESOLUTION, self.edges or "drop")
         if self.edges is not None:
             raise DataError(
                 f"--edges is for tiles cut from large rasters: expected a folder of rasters, found {source}: run "

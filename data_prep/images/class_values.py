@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from data_prep.images.decode import BadPicture
-from data_prep.images.masks import IGNORED, LISTED, Mask, binary_mask, colour_name, looked_up, packed_colours
+from data_prep.images.masks import LISTED, Mask, binary_mask, colour_name, looked_up, packed_colours
 from rssam.amounts import shortened
-from rssam.contract import Colour
+from rssam.contract import IGNORE, Colour
 
 TURNED = 0x0112
 """EXIF's tag of how a viewer turns the picture; 1 is upright."""
@@ -54,7 +54,7 @@ class ValueReader:
 
     def _remedy(self, unknown: Sequence[int], present: Sequence[int], in_colour: bool) -> str:
         """Return what to do about a class of another value, about greys as smoothing gives them, or nothing."""
-        declared = sorted(_code(value) for value, label in self.values.items() if label != IGNORED)
+        declared = sorted(_code(value) for value, label in self.values.items() if label != IGNORE)
         one_other = len(declared) == 2 and len(unknown) == 1 and declared[1] not in present
         if not in_colour and one_other and unknown[0] in STATED:
             return f'. If it stands for the one class, say so: --classes "NAME={unknown[0]}"'
@@ -67,23 +67,12 @@ class ValueReader:
         return f". For one class with soft borders say {as_grey}where it begins: --threshold {(low + high + 1) // 2}"
 
 
-@dataclass(frozen=True)
-class ThresholdReader:
-    """Reader of masks of one class with soft borders: foreground from a value on; `ignore` counts nowhere.
-
-    Picklable.
-    """
-
-    threshold: int
-    ignore: int | None = None
-
-    def __call__(self, picture: Image.Image) -> Mask:
-        """Return labels 0 and 1, and IGNORED. Raises BadPicture for colours."""
-        mask = binary_mask(picture, self.threshold)
-        if self.ignore is None:
-            return mask
-        ignored = number_codes(picture) == self.ignore
-        return Mask(np.where(ignored, np.uint8(IGNORED), mask.labels), mask.values)
+def read_soft_borders(picture: Image.Image, threshold: int, ignore: int | None) -> Mask:
+    """Return labels 0, and 1 from a grey value on; IGNORE for the value `ignore`. Raises BadPicture for colours."""
+    mask = binary_mask(picture, threshold)
+    if ignore is None:
+        return mask
+    return Mask(np.where(number_codes(picture) == ignore, np.uint8(IGNORE), mask.labels), mask.values)
 
 
 def number_codes(picture: Image.Image) -> NDArray[np.int64]:

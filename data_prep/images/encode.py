@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from data_prep.images.decode import PNG_START, BadPicture
-from data_prep.images.masks import IGNORED, UNLABELLED
-from rssam.contract import Colour
+from data_prep.images.masks import UNLABELLED
+from rssam.contract import IGNORE, Colour
 
 _COLOUR_TYPE_RGB = 2
 _FILTER_UP = 2  # each byte less the one above it; on aerial images no larger than the best filter of each row
@@ -77,7 +77,7 @@ def encode_image(image: NDArray[np.uint8]) -> bytes:
 def encode_labels(labels: NDArray[np.uint8], colours: Sequence[Colour]) -> bytes:
     """Return a palette PNG whose array is `labels`; a viewer shows label i in `colours[i]`, and 255 in UNLABELLED."""
     picture = Image.fromarray(labels)
-    shown = whole_palette(colours) if (labels == IGNORED).any() else colours
+    shown = whole_palette(colours) if (labels == IGNORE).any() else colours
     # Turns a grey picture into a palette one, values unchanged.
     picture.putpalette([channel for colour in shown for channel in colour])
     return _png(picture)
@@ -85,7 +85,7 @@ def encode_labels(labels: NDArray[np.uint8], colours: Sequence[Colour]) -> bytes
 
 def whole_palette(colours: Sequence[Colour]) -> tuple[Colour, ...]:
     """Return colours for all labels up to 255: with two, Pillow would store one bit a pixel and turn 255 into 1."""
-    return (*colours, *[UNLABELLED] * (IGNORED + 1 - len(colours)))
+    return (*colours, *[UNLABELLED] * (IGNORE + 1 - len(colours)))
 
 
 def encode_bits(labels: NDArray[np.uint8]) -> bytes:

@@ -7,7 +7,6 @@ beside a raster. A file that names an overview file is refused before GDAL looks
 
 from __future__ import annotations
 
-import math
 import re
 import warnings
 from collections.abc import Iterator, Sequence
@@ -102,7 +101,7 @@ def too_large_block(raster: DatasetReader) -> str | None:
     """Return why a raster cannot be read in windows, or None."""
     itemsize = max(np.dtype(kind).itemsize for kind in raster.dtypes)
     height, width = raster.block_shapes[0]
-    if math.prod((height, width)) * raster.count * itemsize <= MAX_BLOCK:
+    if height * width * raster.count * itemsize <= MAX_BLOCK:
         return None
     return (
         f"expected blocks of at most {MAX_BLOCK >> 20} MB, found one of {width}x{height}; "

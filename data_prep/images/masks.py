@@ -12,19 +12,13 @@ from PIL import Image
 
 from data_prep.images.decode import BadPicture, without_warnings
 from rssam.amounts import shortened
-from rssam.contract import Colour
+from rssam.contract import IGNORE, Colour
 
 THRESHOLD = 128
 """A grey value of a binary mask from which a pixel is foreground."""
 
-
-IGNORED = 255
-"""The label of pixels that are outside of loss and counts."""
-
-
 UNLABELLED: Colour = (90, 90, 90)
 """How a viewer shows pixels that are ignored."""
-
 
 LISTED = 8
 """Values or colours of a file that a message lists."""
@@ -115,7 +109,7 @@ def looked_up(codes: NDArray[Any], labels: Mapping[int, int], name: Callable[[in
     """Return the mask of codes [H, W] that stand for labels, and the codes that stand for none; `name` words a code."""
     present, places = np.unique(codes, return_inverse=True)
     found: list[int] = present.tolist()
-    by_place = np.array([labels.get(code, IGNORED) for code in found], np.uint8)
+    by_place = np.array([labels.get(code, IGNORE) for code in found], np.uint8)
     mask = Mask(by_place[places.reshape(codes.shape)], tuple(map(name, found)))
     return mask, [code for code in found if code not in labels]
 
@@ -127,15 +121,11 @@ def numbered_labels(picture: Image.Image, first: int, classes: Sequence[int]) ->
     """
     if picture.mode != "L":
         raise BadPicture(f"expected class numbers in one channel, found mode {picture.mode}")
-    numbers = np.asarray(picture)
-    table = np.full(256, 255, np.uint8)
-    table[first : first + len(classes)] = classes
-    present = np.flatnonzero(np.bincount(numbers.ravel(), minlength=256)).tolist()
-    unknown = [str(number) for number in present if table[number] == 255]
+    mask, unknown = looked_up(np.asarray(picture), dict(enumerate(classes, first)), str)
     if unknown:
-        last = first + len(classes) - 1
-        raise BadPicture(f"expected class numbers {first} to {last}, found also {shortened(unknown, LISTED)}")
-    return Mask(table[numbers], tuple(map(str, present)))
+        found = shortened(list(map(str, unknown)), LISTED)
+        raise BadPicture(f"expected class numbers {first} to {first + len(classes) - 1}, found also {found}")
+    return mask
 
 
 def refuse_jpeg(picture: Image.Image) -> None:

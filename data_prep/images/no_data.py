@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from data_prep.images.decode import BadPicture
-from data_prep.images.masks import IGNORED, Mask
+from data_prep.images.masks import Mask
 from data_prep.images.picture import Picture
+from rssam.contract import IGNORE
 
 READER_ERRORS = (ValueError, LookupError, ArithmeticError)
 """What a `read_mask` raises for values that it does not know; other errors are mistakes of its code, and end all."""
@@ -31,7 +32,7 @@ def labels_of(picture: Picture, read_mask: Callable[[Image.Image], Mask]) -> tup
         stored = read(picture.pixels)
     except BadPicture:  # perhaps of what pixels without data hold
         return _visible_labels(picture.pixels, empty, read), int(empty.sum())
-    if picture.nodata is not None and (claimed := picture.nodata & (stored.labels != IGNORED)).any():
+    if picture.nodata is not None and (claimed := picture.nodata & (stored.labels != IGNORE)).any():
         _refuse_class(picture.pixels, claimed)
         empty = np.zeros_like(claimed) if picture.hidden is None else picture.hidden
     return ignored_where(stored, empty)
@@ -55,9 +56,9 @@ def black_where(image: NDArray[np.uint8], empty: NDArray[np.bool_] | None) -> ND
 
 def ignored_where(mask: Mask, empty: NDArray[np.bool_] | None) -> tuple[Mask, int]:
     """Return a mask whose labels are ignored in these pixels, and how many were not so before."""
-    if empty is None or not (changed := int((empty & (mask.labels != IGNORED)).sum())):
+    if empty is None or not (changed := int((empty & (mask.labels != IGNORE)).sum())):
         return mask, 0
-    return replace(mask, labels=np.where(empty, np.uint8(IGNORED), mask.labels)), changed
+    return replace(mask, labels=np.where(empty, np.uint8(IGNORE), mask.labels)), changed
 
 
 def _refuse_class(pixels: Image.Image, claimed: NDArray[np.bool_]) -> None:
@@ -74,7 +75,7 @@ def _refuse_class(pixels: Image.Image, claimed: NDArray[np.bool_]) -> None:
 def _visible_labels(pixels: Image.Image, empty: NDArray[np.bool_], read_mask: Callable[[Image.Image], Mask]) -> Mask:
     """Return the labels of a mask in which pixels without data hold values of no label."""
     if empty.all():
-        return Mask(np.full(empty.shape, IGNORED, np.uint8), ())
+        return Mask(np.full(empty.shape, IGNORE, np.uint8), ())
     values = np.array(pixels)
     values[empty] = values[~empty][0]
     covered = Image.fromarray(values)

@@ -20,7 +20,7 @@ from data_prep.images.alpha import ONE_BAND, AlphaCount, declared_transparent, r
 from data_prep.images.decode import UNDECODABLE, BadPicture, decode, is_deep_png, verify_chunks, without_warnings
 from data_prep.images.place import Place
 from data_prep.images.source_file import SourceFile
-from data_prep.images.tiff_header import MAGIC, TiffHeader, read_tiff_header
+from data_prep.images.tiff_header import TiffHeader, read_tiff_header
 from data_prep.images.unfit_tiffs import ONLY_GDAL, refuse_unfit, refuse_unwritten
 from rssam.value_range import ValueRange
 
@@ -46,9 +46,14 @@ class Picture:
     @property
     def without_data(self) -> NDArray[np.bool_] | None:
         """Return the pixels without data, for either reason."""
-        if self.hidden is None or self.nodata is None:
-            return self.nodata if self.hidden is None else self.hidden
-        return self.hidden | self.nodata
+        return _either(self.hidden, self.nodata)
+
+
+def _either(first: NDArray[np.bool_] | None, second: NDArray[np.bool_] | None) -> NDArray[np.bool_] | None:
+    """Return where one of two is true; None stands for nowhere."""
+    if first is None or second is None:
+        return second if first is None else first
+    return first | second
 
 
 def stated_size(path: Path) -> tuple[int, int] | None:
@@ -82,7 +87,7 @@ def read_image(
         value_range: the values of more than 8 bits that become 0 and 255.
         bands: the numbers of those that are read as red, green and blue; None: as declared, or the first three.
     """
-    return _read(source, kinds, labels=False, own=own, value_range=value_range, bands=bands)
+    return _beside(_read(source, kinds, labels=False, own=own, value_range=value_range, bands=bands), source)
 
 
 def read_labels(source: SourceFile, kinds: tuple[str, ...], *, own: bool = True, remedy: str = ONE_BAND) -> Picture:
@@ -96,7 +101,7 @@ def read_labels(source: SourceFile, kinds: tuple[str, ...], *, own: bool = True,
         own: for other data than a published set: numbers of any width.
         remedy: what to do where each band stands for a class.
     """
-    return _read(source, kinds, labels=True, own=own, remedy=remedy)
+    return _beside(_read(source, kinds, labels=True, own=own, remedy=remedy), source)
 
 
 def read_bands(source: SourceFile, kinds: tuple[str, ...]) -> NDArray[Any]:
@@ -129,16 +134,16 @@ def _read(
         if header is None:
             raise BadPicture("expected a GeoTIFF with --bands; convert it: gdal_translate OLD NEW.tif")
         refuse_unfit(header, labels=labels, by_gdal=True)
-        return _beside(_by_gdal(source.content, labels, value_range, bands), source)
+        return _by_gdal(source.content, labels, value_range, bands)
     if header is None:
         if value_range is not None and is_deep_png(source.content):
             verify_chunks(source.content)
-            return _beside(_by_gdal(source.content, labels, value_range, driver="PNG"), source)
-        return _beside(_by_pillow(source.content, kinds, labels, own, remedy), source)
+            return _by_gdal(source.content, labels, value_range, driver="PNG")
+        return _by_pillow(source.content, kinds, labels, own, remedy)
     by_gdal = _needs_gdal(header, own or not labels)
     refuse_unfit(header, labels=labels, remedy=remedy, by_gdal=by_gdal)
     if by_gdal:
-        return _beside(_by_gdal(source.content, labels, value_range), source)
+        return _by_gdal(source.content, labels, value_range)
     refuse_unwritten(header)
     try:
         picture = _by_pillow(source.content, kinds, labels, own, remedy)
@@ -146,10 +151,10 @@ def _read(
         if _opens_in_pillow(source.content):
             raise
         refuse_unfit(header, labels=labels, remedy=remedy, by_gdal=True)
-        return _beside(_by_gdal(source.content, labels), source)
+        return _by_gdal(source.content, labels)
     if header.placed or header.nodata or header.masked:
-        picture = _completed(picture, source.content, header)
-    return _beside(picture, source)
+        return _completed(picture, source.content, header)
+    return picture
 
 
 def _by_pillow(content: bytes, kinds: tuple[str, ...], labels: bool, own: bool, remedy: str) -> Picture:
@@ -167,10 +172,7 @@ def _opens_in_pillow(content: bytes) -> bool:
 
 
 def _header(source: SourceFile, kinds: tuple[str, ...]) -> TiffHeader | None:
-    """Return the header of a TIFF, or None."""
-    if "TIFF" not in kinds or source.content[:4] not in MAGIC:
-        return None
-    return read_tiff_header(io.BytesIO(source.content))
+    return read_tiff_header(io.BytesIO(source.content)) if "TIFF" in kinds else None
 
 
 def _needs_gdal(header: TiffHeader, deep: bool) -> bool:
@@ -217,17 +219,15 @@ def read_window(
         values, outside = raster.read(geotiff.image_bands(raster, bands), window=window), 0  # [1 or 3, H, W]
         if values.dtype != np.uint8 and value_range is not None:
             finite = np.isfinite(values).all(axis=0)
-            hidden = hidden if finite.all() else ~finite if hidden is None else hidden | ~finite
-            valid = finite if nodata is None else finite & ~nodata
-            outside = value_range.count_outside(values, valid if hidden is None else valid & ~hidden)
+            hidden = hidden if finite.all() else _either(hidden, ~finite)
+            empty = _either(hidden, nodata)
+            outside = value_range.count_outside(values, finite if empty is None else ~empty)
             values = value_range.to_bytes(values)[: len(values)]
         return Picture(geotiff.image_of(raster, values), hidden, nodata, outside=outside, no_mask=no_mask)
-    empty = nodata if hidden is None else hidden if nodata is None else hidden | nodata
-    pixels, no_number = geotiff.label_pixels(raster, empty, window)
-    if no_number is not None:  # stored as 0 here, which is no value of theirs
-        hidden = no_number if hidden is None else hidden | no_number
-        nodata = None if nodata is None else nodata & ~no_number
-    return Picture(pixels, hidden, nodata)
+    pixels, no_number = geotiff.label_pixels(raster, _either(hidden, nodata), window)
+    if nodata is not None and no_number is not None:  # stored as 0 here, which is no value of theirs
+        nodata = nodata & ~no_number
+    return Picture(pixels, _either(hidden, no_number), nodata)
 
 
 def _completed(picture: Picture, content: bytes, header: TiffHeader) -> Picture:
@@ -253,9 +253,7 @@ def _beside(picture: Picture, source: SourceFile) -> Picture:
     if hidden.shape != (picture.pixels.height, picture.pixels.width):
         found, expected = "{1}x{0}".format(*hidden.shape), f"{picture.pixels.width}x{picture.pixels.height}"
         raise BadPicture(f"expected a mask file beside it (.msk) of its size, {expected}, found {found}")
-    if picture.hidden is not None:
-        hidden |= picture.hidden
-    return replace(picture, hidden=hidden if hidden.any() else None, place=place)
+    return replace(picture, hidden=_either(picture.hidden, hidden if hidden.any() else None), place=place)
 
 
 def _visible(pixels: Image.Image, labels: bool, remedy: str) -> Picture:

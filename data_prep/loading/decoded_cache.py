@@ -13,6 +13,7 @@ import shutil
 import zlib
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 
 import numpy as np
@@ -93,9 +94,7 @@ def decoded(
     pixels = Pixels(cache / f"{name}-{_digest(entries)}.pixels", [entry.stem for entry in entries], size)
     try:
         cache.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(cache / f"{name}.lock")
-        _acquire(lock, check)
-        try:
+        with _acquired(FileLock(cache / f"{name}.lock"), check):
             if pixels.path.is_file() and pixels.path.stat().st_size == needed and not pixels.damaged():
                 say(
                     f"{name} is read from memory, {format_bytes(needed)} decoded by an earlier command, "
@@ -112,8 +111,6 @@ def decoded(
             for path in (*cache.glob(f"{name}-*.pixels"), *cache.glob(f".{name}-*.tmp")):
                 path.unlink()  # of a set prepared otherwise, or of a command that was killed
             _write(pixels, PreparedDataset(folder, entries, cache=False), check)
-        finally:
-            lock.release()
     except OSError as error:
         say(f"{name} is not kept decoded ({error.strerror or error}: {error.filename or cache})")
         return None
@@ -152,14 +149,11 @@ def _write_at(descriptor: int, content: bytes, offset: int) -> None:
         view, offset = view[written:], offset + written
 
 
-def _acquire(lock: FileLock, check: Callable[[], None]) -> None:
+def _acquired(lock: FileLock, check: Callable[[], None]) -> AbstractContextManager[object]:
     while True:
         check()
-        try:
-            lock.acquire(timeout=SECONDS_TO_ASK)
-        except Timeout:
-            continue
-        return
+        with suppress(Timeout):
+            return lock.acquire(timeout=SECONDS_TO_ASK)
 
 
 def _digest(entries: Sequence[Entry]) -> str:

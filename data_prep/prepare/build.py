@@ -20,15 +20,12 @@ from data_prep.images.masks import LISTED
 from data_prep.manifest import Entry, Manifest
 from data_prep.manifest_file import MANIFEST_NAME, save_manifest
 from data_prep.prepare.convert import Faults, Job, Record, make_job
-from data_prep.prepare.finalize import clipped_rules, finalize_entries, no_data_rules, no_mask_rules
+from data_prep.prepare.finalize import finalize_entries, rules_of_sources
 from data_prep.prepare.pairs import Origin, PairSearch, bad_files, kinds, shown
 from data_prep.prepare.reading import Reading
 from data_prep.processes import Progress, map_in_processes
 from data_prep.rules import as_rules
 from rssam.files import write_atomic
-
-PairOutcome = tuple[Record, ...] | Faults
-"""What becomes of a pair: one prepared picture, several tiles or none, or the reasons why it cannot be used."""
 
 DIED = "a worker process ended abruptly (out of memory?). Run again with --workers 1; finished images are kept."
 
@@ -81,7 +78,7 @@ def _acquire(lock: FileLock, progress: Progress) -> None:
 
 
 def build(
-    asked: Preparation, reading: Reading, search: PairSearch, prepare_pair: Callable[[Job], PairOutcome]
+    asked: Preparation, reading: Reading, search: PairSearch, prepare_pair: Callable[[Job], tuple[Record, ...] | Faults]
 ) -> Manifest:
     """Prepare all pairs below `asked.work`, then rename the whole to `asked.out`; return its manifest.
 
@@ -91,7 +88,8 @@ def build(
         asked: what is prepared; its folder is not there yet.
         reading: how its pictures are decoded.
         search: the pairs of the source, and its faults.
-        prepare_pair: called in a worker with each job.
+        prepare_pair: called in a worker with each job. Returns one prepared picture, several tiles or none, or the
+            reasons why the pair cannot be used.
     """
     dataset, out, work, progress = asked.dataset, asked.out, asked.work, asked.progress
     if out.exists() and not (out.is_dir() and not any(out.iterdir())):
@@ -116,12 +114,8 @@ def build(
     edges = {record.entry.stem: unpacked(record.edges, record.entry.size) for record in records}
     entries = with_scenes(entries, edges, progress)
     rules = {**as_rules(reading.rules), "split": split_rules}
-    if no_data := no_data_rules(records):
-        rules["mask"] = (*rules.get("mask", ()), *no_data)
-    if clipped := clipped_rules(records):
-        rules["image"] = (*rules.get("image", ()), *clipped)
-    if no_mask := no_mask_rules(records):
-        rules["image"] = (*rules.get("image", ()), *no_mask)
+    for subject, found in rules_of_sources(records):
+        rules[subject] = (*rules.get(subject, ()), found)
     manifest = Manifest(
         dataset=dataset.name,
         version=dataset.version,

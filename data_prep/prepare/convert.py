@@ -21,10 +21,9 @@ from data_prep.images.picture import read_image, read_labels
 from data_prep.images.place import misplaced
 from data_prep.images.source_file import SourceFile
 from data_prep.manifest import Entry
-from data_prep.manifest_file import with_tuples
 from data_prep.prepare.pairs import Pair
 from data_prep.prepare.reading import Reading
-from data_prep.rules import as_rules, rules_to_json
+from data_prep.rules import as_rules, rules_to_json, with_tuples
 from rssam.contract import Colour
 from rssam.files import sha256_file
 from rssam.foreign_json import read_json
@@ -76,19 +75,6 @@ class Faults(Exception):
 
 
 @dataclass(frozen=True)
-class SourceFiles:
-    """Image file and its mask file, read."""
-
-    image: SourceFile
-    mask: SourceFile
-
-    @property
-    def digests(self) -> tuple[str, str]:
-        """Return the SHA-256 of both in hex, see `SourceFile.digest`."""
-        return self.image.digest, self.mask.digest
-
-
-@dataclass(frozen=True)
 class DecodedPair:
     """Pair as decoded: image uint8 [H, W, 3], its mask, and by how much both are to be shrunk."""
 
@@ -100,7 +86,7 @@ class DecodedPair:
     no_mask: bool = False  # see `Record`
 
 
-def read_source(job: Job) -> SourceFiles:
+def read_source(job: Job) -> list[SourceFile]:
     """Read the files of the image and of the mask. Raises Faults."""
     contents, faults = [], []
     for path, name in ((job.pair.image, job.pair.image_name), (job.pair.mask, job.pair.mask_name)):
@@ -110,16 +96,16 @@ def read_source(job: Job) -> SourceFiles:
             faults.append(f"{name}: cannot be read ({error.strerror})")
     if faults:
         raise Faults(*faults)
-    return SourceFiles(*contents)
+    return contents
 
 
-def decode_pair(job: Job, source: SourceFiles) -> DecodedPair:
+def decode_pair(job: Job, image_file: SourceFile, mask_file: SourceFile) -> DecodedPair:
     """Decode image and mask fully. Raises Faults with all that is wrong with them."""
     reading, own = job.reading, job.reading.fit is not None
     faults, factor, no_data = [], 1, 0
     try:
         kinds = reading.image_kinds
-        picture = read_image(source.image, kinds, own=own, value_range=reading.value_range, bands=reading.bands)
+        picture = read_image(image_file, kinds, own=own, value_range=reading.value_range, bands=reading.bands)
         image = any_rgb(picture.pixels) if own else rgb(picture.pixels)
         image = black_where(image, picture.without_data)
         if reading.fit in (None, "keep"):
@@ -128,7 +114,7 @@ def decode_pair(job: Job, source: SourceFiles) -> DecodedPair:
     except BadPicture as bad:
         faults.append(f"{job.pair.image_name}: {bad}")
     try:
-        drawn = read_labels(source.mask, reading.mask_kinds, own=own)
+        drawn = read_labels(mask_file, reading.mask_kinds, own=own)
         mask, no_data = labels_of(drawn, reading.read_mask)
         if not faults:
             if elsewhere := misplaced(picture.place, drawn.place, image.shape[:2], mask.labels.shape):

@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from data_prep.checks.duplicates import exact_copies
-from data_prep.images.masks import IGNORED
 from data_prep.manifest import Entry
 from data_prep.prepare.convert import Record
 from data_prep.rules import Rule, rule
 from data_prep.splits import FRACTIONS, SPLITS, Split, assign_splits, deal_validation, exact_counts
+from rssam.contract import IGNORE
 
 
 def finalize_entries(
@@ -38,27 +38,18 @@ def finalize_entries(
     return entries, published_rules(entries) if published else drawn_rules(entries, whole)
 
 
-def no_data_rules(records: Sequence[Record]) -> tuple[Rule, ...]:
-    """Return the rule on pixels that are ignored because files say they have no data; none where there are none."""
+def rules_of_sources(records: Sequence[Record]) -> list[tuple[str, Rule]]:
+    """Return rules on pixels without data, on clipped values and on alpha that masks nothing, each with its subject."""
     # hashed: part of every run key
-    pixels = {record.entry.source: record.no_data for record in records if record.no_data}
-    if not pixels:
-        return ()
-    return (rule("no-data", pixels=sum(pixels.values()), pairs=len(pixels), ignored=IGNORED),)
-
-
-def clipped_rules(records: Sequence[Record]) -> tuple[Rule, ...]:
-    """Return the rule on values outside of the range that became 0 to 255; none where there are none."""
-    # hashed: part of every run key
-    outside = {record.entry.source: record.outside for record in records if record.outside}
-    return (rule("clipped", values=sum(outside.values()), images=len(outside)),) if outside else ()
-
-
-def no_mask_rules(records: Sequence[Record]) -> tuple[Rule, ...]:
-    """Return the rule on bands that are tagged alpha and mask nothing; none where there are none."""
-    # hashed: part of every run key
-    images = {record.entry.source for record in records if record.no_mask}
-    return (rule("alpha-no-mask", images=len(images)),) if images else ()
+    sources = {record.entry.source: record for record in records}.values()  # all tiles of a source say the same
+    found = []
+    if no_data := [source.no_data for source in sources if source.no_data]:
+        found.append(("mask", rule("no-data", pixels=sum(no_data), pairs=len(no_data), ignored=IGNORE)))
+    if outside := [source.outside for source in sources if source.outside]:
+        found.append(("image", rule("clipped", values=sum(outside), images=len(outside))))
+    if no_mask := sum(source.no_mask for source in sources):
+        found.append(("image", rule("alpha-no-mask", images=no_mask)))
+    return found
 
 
 def drawn_rules(entries: Sequence[Entry], whole: bool) -> tuple[Rule, ...]:

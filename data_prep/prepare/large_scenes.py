@@ -67,7 +67,7 @@ def faults_of_pair(job: Job) -> tuple[str, ...]:
         if _large(job):
             deque(_pieces(job, ("", ""), _Seen()), maxlen=0)
         else:
-            decode_pair(job, read_source(job))
+            decode_pair(job, *read_source(job))
     except Faults as faults:
         return faults.args
     return ()

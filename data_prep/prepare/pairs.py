@@ -18,13 +18,11 @@ from data_prep.prepare.layouts import FileRole, Layout, NamedFiles
 from data_prep.prepare.tiles import Tile
 from data_prep.rules import Rule
 from data_prep.splits import Split
-from rssam.amounts import counted
+from rssam.amounts import SHOWN, counted
 from rssam.files import sha256_file
 
 Origin = Literal["source", "synthetic"]
 
-SHOWN = 20
-"""Lines of a long list that a message shows."""
 
 LONGEST_STEM = 200
 """Bytes of a stem: file systems take 255, and prepared files and their drafts add to it."""
@@ -96,20 +94,18 @@ def find_pairs(folder: Path, source: str, layout: Layout | NamedFiles) -> PairSe
             copies[role, stem].append(path)
     images = {stem for role, stem in copies.keys() | unusable if role == "image"}
     masks = {stem for role, stem in copies.keys() | unusable if role == "mask"}
-    if not images & masks:
+    paired = images & masks
+    if not paired:
         listed = f"\n{shown(faults)}" if faults else ""
         raise NoPairs(
             f"expected {layout.described} in {source}, found no such pair "
             f"({len(images)} images, {len(masks)} masks, {other_files} other files){layout.found}{listed}"
         )
-    published = {splits[stem] for stem in images & masks}
+    published = {splits[stem] for stem in paired}
     if published != {None} and (missing := [name for name in layout.splits if name not in published]):
         raise DataError(f"expected {layout.described} in {source}, found no pair in {' and none in '.join(missing)}")
     usable = {key: paths for key, paths in copies.items() if key not in unusable}
-    _refuse_two_folders(
-        folder, source, layout, {key: usable[key] for key in usable if key[1] in images & masks}, splits
-    )
-
+    _refuse_two_folders(folder, source, layout, {key: usable[key] for key in usable if key[1] in paired}, splits)
     ambiguous = set()
     for (_, stem), paths in copies.items():
         if twins := same_composed([_name(path, folder) for path in paths]):
@@ -122,7 +118,7 @@ def find_pairs(folder: Path, source: str, layout: Layout | NamedFiles) -> PairSe
         if ("mask", stem) in usable:
             faults.append(f"{_name(copies['mask', stem][0], folder)}: there is no image of this ID")
     pairs = []
-    for stem in sorted(images & masks):
+    for stem in sorted(paired):
         if ("image", stem) in usable and ("mask", stem) in usable:
             image, mask = copies["image", stem][0], copies["mask", stem][0]
             pairs.append(Pair(stem, image, mask, _name(image, folder), _name(mask, folder), splits[stem]))

@@ -13,11 +13,10 @@ from PIL import Image
 
 from data_prep.checks.fingerprints import edges_of
 from data_prep.images import encode
-from data_prep.images.masks import IGNORED
 from data_prep.manifest import AffineCoefficients, Entry
 from data_prep.prepare.convert import DecodedPair, Job, Record, decode_pair, finished_records, read_source
 from data_prep.prepare.tiles import tile_stem
-from rssam.contract import Colour
+from rssam.contract import IGNORE, Colour
 from rssam.files import write_atomic
 
 BLACK: Colour = (0, 0, 0)
@@ -49,8 +48,9 @@ def cut(job: Job) -> tuple[Record, ...]:
 
     Raises Faults for bad source files, DataError only if the disk is full.
     """
-    source = read_source(job)
-    return finished_records(job, source.digests) or keep(job, _pieces(job, decode_pair(job, source), source.digests))
+    image, mask = read_source(job)
+    digests = image.digest, mask.digest
+    return finished_records(job, digests) or keep(job, _pieces(job, decode_pair(job, image, mask), digests))
 
 
 def keep(
@@ -68,7 +68,6 @@ def keep(
 
 
 def _pieces(job: Job, decoded: DecodedPair, digests: tuple[str, str]) -> Iterator[Piece]:
-    """Yield every prepared picture of a pair."""
     image, labels, native = decoded.image, decoded.mask.labels, None
     if decoded.factor > 1:
         image, native = encode.average_area(image, decoded.factor), labels
@@ -110,7 +109,7 @@ def padded(
     """Pad image and labels to `size` (height, width): the last row and column repeated, with ignored labels."""
     below, right = size[0] - labels.shape[0], size[1] - labels.shape[1]
     filled = np.pad(image, ((0, below), (0, right), (0, 0)), mode="edge")
-    return filled, np.pad(labels, ((0, below), (0, right)), constant_values=IGNORED)
+    return filled, np.pad(labels, ((0, below), (0, right)), constant_values=IGNORE)
 
 
 def resized(image: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
@@ -129,7 +128,6 @@ def nearest(labels: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint
 
 
 def _write(job: Job, piece: Piece) -> Record:
-    """Write one prepared picture and its labels below `job.out`."""
     stem, image, labels = piece.stem, piece.image, piece.labels
     binary = len(job.palette) == 1
     colours = (BLACK, *job.palette) if binary else job.palette
@@ -144,8 +142,11 @@ def _write(job: Job, piece: Piece) -> Record:
     for relative, content in files.items():
         write_atomic(job.out / relative, content)
     digests = {relative: hashlib.sha256(content).hexdigest() for relative, content in files.items()}
-    (image_path, mask_path, *native), kept = files, labels != IGNORED
+    image_path, mask_path, *native = files
     native_path = native[0] if native else None
+    kept = labels != IGNORE
+    labelled = int(kept.sum())
+    belonging = int((kept & (labels > 0)).sum()) if binary else labelled  # without a background all belong to a class
     entry = Entry(
         stem=stem,
         split="train",
@@ -159,7 +160,7 @@ def _write(job: Job, piece: Piece) -> Record:
         source_mask_sha256=piece.digests[1],
         source_size=piece.source_size,
         size=(image.shape[0], image.shape[1]),
-        foreground=share_of_classes(labels, binary),
+        foreground=belonging / labelled if labelled else 0.0,
         group=stem,
         scene=piece.tile_of,
         crs=piece.crs,
@@ -168,7 +169,7 @@ def _write(job: Job, piece: Piece) -> Record:
         labelled=float(kept.mean()),
     )
     counts = Image.fromarray(labels if piece.native is None else piece.native).histogram()
-    occurring = tuple(label for label, count in enumerate(counts) if count and label != IGNORED)
+    occurring = tuple(label for label, count in enumerate(counts) if count and label != IGNORE)
     edges = edges_of(image).packed()
     return Record(
         rule=job.rule,
@@ -181,11 +182,3 @@ def _write(job: Job, piece: Piece) -> Record:
         outside=piece.outside,
         no_mask=piece.no_mask,
     )
-
-
-def share_of_classes(labels: NDArray[np.uint8], binary: bool) -> float:
-    """Return the share of labelled pixels that belong to a class; without a background those are all."""
-    kept = labels != IGNORED
-    labelled = int(kept.sum())
-    belonging = int((kept & (labels > 0)).sum()) if binary else labelled
-    return belonging / labelled if labelled else 0.0

@@ -7,11 +7,17 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from data_prep.manifest import AffineCoefficients
+from data_prep.manifest import AffineCoefficients, Manifest
 from data_prep.rules import EdgeTiles
 
 SNAP = 1e-3
 """A ratio of pixel sizes this near to a whole number, relatively, is taken as whole: files round their pixel sizes."""
+
+MOST_PADDING = 0.2
+"""Share of padding from which the side that pads least is named."""
+
+SIDES = range(256, 1025, 32)
+"""Sides in pixels that it is chosen from."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +71,19 @@ def padding(sizes: Iterable[tuple[int, int]], side: int) -> float:
         inside += height * width
         cut += math.ceil(height / side) * math.ceil(width / side) * side**2
     return 1 - inside / cut if cut else 0.0
+
+
+def padding_advice(manifest: Manifest) -> str:
+    """Return a sentence with the side that pads least if tiles of this one are mostly padding; otherwise nothing."""
+    sizes = {entry.tile_of: entry.source_size for entry in manifest.entries if entry.tile_of is not None}.values()
+    height, width = manifest.image_size
+    if height != width or manifest.expected_pairs is not None or (now := padding(sizes, height)) <= MOST_PADDING:
+        return ""
+    best = min(reversed(SIDES), key=lambda side: padding(sizes, side))
+    return (
+        f"padding: {now:.1%} with tiles of {height} pixels; least with --side {best}: {padding(sizes, best):.1%}. To "
+        "change it, delete the folder and run prepare again"
+    )
 
 
 def tile_counts(size: tuple[int, int], factor: tuple[float, float], side: int, edges: EdgeTiles) -> tuple[int, int]:

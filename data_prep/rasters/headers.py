@@ -99,13 +99,9 @@ def read_headers(source: Path, progress: Progress) -> tuple[list[Raster], list[R
             faults.append(f"{name}: cannot be opened ({error})")
         progress(done, len(tiffs), "read rasters")
     faults += same_composed([raster.name for raster in (*images, *labels)])
-    images.sort(key=_composed)
-    labels.sort(key=_composed)  # where several overlap, the first that has data counts
+    for rasters in (images, labels):  # of labels that overlap, the first that has data counts
+        rasters.sort(key=lambda raster: nfc(raster.name))
     return images, labels, faults
-
-
-def _composed(raster: Raster) -> str:
-    return nfc(raster.name)
 
 
 def _header(raster: DatasetReader, path: Path, name: str) -> Raster:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
 
 from data_prep.errors import DataError
@@ -59,10 +60,7 @@ def find_raster_pairs(
 
 def overlapping(pairs: Sequence[RasterPair], margin: float) -> int:
     """Count the pairs of image rasters whose bounds overlap by more than `margin`, in the unit of the coordinates."""
-    images = [pair.image for pair in pairs]
-    return sum(
-        a.crs == b.crs and a.overlaps(b, margin) for number, a in enumerate(images) for b in images[number + 1 :]
-    )
+    return sum(a.crs == b.crs and a.overlaps(b, margin) for a, b in combinations([pair.image for pair in pairs], 2))
 
 
 def _labels_of(image: Raster, images: Sequence[Raster], labels: Sequence[Raster]) -> tuple[Raster, ...]:

@@ -3,69 +3,54 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import rasterio
 from affine import Affine
 
 from data_prep.dataset import Dataset
 from data_prep.errors import DataError
 from data_prep.file_names import nfc
-from data_prep.images.masks import IGNORED
 from data_prep.manifest import AffineCoefficients, Manifest
 from data_prep.manifest_file import MANIFEST_NAME, load_manifest
 from data_prep.prepare.build import Preparation, build, workplace
-from data_prep.prepare.pairs import Origin, Pair, PairSearch, bad_files
+from data_prep.prepare.pairs import Pair, PairSearch, bad_files
 from data_prep.prepare.reading import Reading
 from data_prep.prepare.tiles import LabelRaster, Tile, tile_counts, tile_stem
 from data_prep.prepare.verify import verify
-from data_prep.processes import Progress
-from data_prep.rasters.headers import Raster, holds_rasters, read_foreground
+from data_prep.rasters.headers import Raster, read_foreground
 from data_prep.rasters.image_label_pairs import RasterPair, find_raster_pairs, overlapping
 from data_prep.rasters.tile_job import cut_tile, faults_of_tile
 from data_prep.rasters.windowed_reads import close_rasters
 from data_prep.rules import EdgeTiles, Rules, as_rules, rule, sentences
 from data_prep.synthetic.marker import refuse_marked
-
-__all__ = ["holds_rasters", "prepare_rasters"]
+from rssam.contract import IGNORE
 
 CACHE = 384 << 20
 """Bytes of decoded blocks that GDAL keeps, in all workers together; its own default is a share of the whole memory."""
 
 
 def prepare_rasters(
-    source: Path,
-    out: Path,
-    dataset: Dataset,
-    reading: Reading,
-    resolution: tuple[float, float],
-    edges: EdgeTiles,
-    origin: Origin,
-    workers: int,
-    progress: Progress,
-    skip_bad: bool = False,
+    asked: Preparation, source: Path, reading: Reading, resolution: tuple[float, float], edges: EdgeTiles
 ) -> Manifest:
-    """Prepare a folder of large rasters as `out`, or verify that folder; return its manifest. See `Dataset.prepare`.
+    """Prepare a folder of large rasters, or verify what was prepared; return its manifest. See `Dataset.prepare`.
 
     Bad headers and labels are listed before any tile is cut.
 
     Args:
+        asked: what is prepared.
         source: the folder of rasters.
-        out: the prepared folder.
-        dataset: the declaration.
         reading: its rules of decoding, completed here.
         resolution: metres a pixel as prepared, and as assumed of a raster without a georeference.
         edges: what becomes of tiles that reach beyond a raster.
-        origin: whether the source is real or synthetic.
-        workers: processes.
-        progress: called while long work runs.
-        skip_bad: leave out rasters with bad headers or labels, and tiles that cannot be read.
     """
-    asked = Preparation(dataset, out, origin, workers, progress, skip_bad)
+    dataset, out, skip_bad, progress = asked.dataset, asked.out, asked.skip_bad, asked.progress
     with workplace(asked):
-        if origin == "source":
+        if asked.origin == "source":
             refuse_marked(source, source, dataset)
         earlier = load_manifest(out, dataset.name) if (out / MANIFEST_NAME).exists() else None
         with rasterio.Env(GDAL_CACHEMAX=CACHE // 16):  # each block is read once here
@@ -80,7 +65,7 @@ def prepare_rasters(
         if earlier is None and faults and not skip_bad:
             raise bad_files(faults)
         rules = {**as_rules(reading.rules), **_rules(raster_pairs, resolution, dataset, edges)}
-        pairs = _pairs(raster_pairs, dataset, edges, foreground, max(CACHE // workers, CACHE // 16))
+        pairs = _pairs(raster_pairs, dataset, edges, foreground, max(CACHE // asked.workers, CACHE // 16))
         if not pairs and not faults:
             raise DataError(
                 f"{source} has no tile: {sentences(rules)['tiles']}. Give larger rasters, or use --edges pad."
@@ -123,26 +108,24 @@ def _pairs(
         image = raster_pair.image
         labels = tuple(LabelRaster(label.path, label.name, foreground.get(label, 1)) for label in raster_pair.labels)
         name = " and ".join(label.name for label in labels)
-        rows, columns = tile_counts(image.size, raster_pair.factor, side, edges)
-        for row in range(rows):
-            for column in range(columns):
-                tile = Tile(
-                    image=image.path,
-                    name=image.name,
-                    labels=labels,
-                    by_pixels=raster_pair.by_pixels,
-                    row=row,
-                    column=column,
-                    side=side,
-                    factor=raster_pair.factor,
-                    raster=nfc(image.path.stem),
-                    crs=image.crs.to_wkt() if image.crs else None,
-                    transform=_placed(raster_pair, side, row, column),
-                    cache=cache,
-                    digests=(image.digest, _digest(label.digest for label in raster_pair.labels)),
-                )
-                stem = tile_stem(tile.raster, row * side, column * side)
-                pairs.append(Pair(stem, image.path, labels[0].path, image.name, name, tile=tile))
+        for row, column in np.ndindex(tile_counts(image.size, raster_pair.factor, side, edges)):
+            tile = Tile(
+                image=image.path,
+                name=image.name,
+                labels=labels,
+                by_pixels=raster_pair.by_pixels,
+                row=row,
+                column=column,
+                side=side,
+                factor=raster_pair.factor,
+                raster=nfc(image.path.stem),
+                crs=image.crs.to_wkt() if image.crs else None,
+                transform=_placed(raster_pair, side, row, column),
+                cache=cache,
+                digests=(image.digest, _digest(label.digest for label in raster_pair.labels)),
+            )
+            stem = tile_stem(tile.raster, row * side, column * side)
+            pairs.append(Pair(stem, image.path, labels[0].path, image.name, name, tile=tile))
     return sorted(pairs, key=lambda pair: pair.stem)
 
 
@@ -155,34 +138,26 @@ def _placed(raster_pair: RasterPair, side: int, row: int, column: int) -> Affine
 
 
 def _digest(lines: Iterable[str]) -> str:
-    """Return one SHA-256 for several lines."""
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
 def _rules(
     raster_pairs: Sequence[RasterPair], resolution: tuple[float, float], dataset: Dataset, edges: EdgeTiles
 ) -> Rules:
-    """Return the manifest's rules on what was done to large rasters."""
     # hashed: part of every run key, from here to the end
     side = dataset.image_size[0]
     digest = _digest(
         f"{nfc(raster.name)} {raster.digest}" for pair in raster_pairs for raster in (pair.image, *pair.labels)
     )
-    label_rasters = {label for pair in raster_pairs for label in pair.labels}
-    factors = sorted({pair.factor for pair in raster_pairs})
-    grids = [tile_counts(pair.image.size, pair.factor, side, edges) for pair in raster_pairs]
-    counts = {
-        "images": len(raster_pairs),
-        "labels": len(label_rasters),
-        "tiles": sum(rows * columns for rows, columns in grids),
-    }
-    beyond = rule("edges-left-out") if edges == "drop" else rule("edges-padded", ignored=IGNORED)
-    ratios = tuple(f"{across:g}x{down:g}" for down, across in factors)
+    images, labels = len(raster_pairs), len({label for pair in raster_pairs for label in pair.labels})
+    tiles = sum(math.prod(tile_counts(pair.image.size, pair.factor, side, edges)) for pair in raster_pairs)
+    beyond = rule("edges-left-out") if edges == "drop" else rule("edges-padded", ignored=IGNORE)
+    ratios = tuple(f"{across:g}x{down:g}" for down, across in sorted({pair.factor for pair in raster_pairs}))
     rules = {
         "image": (rule("area-mean", metres=resolution[0], pixels=ratios),),
-        "mask": (rule("label-at-centre", ignored=IGNORED),),
+        "mask": (rule("label-at-centre", ignored=IGNORE),),
         "tiles": (rule("raster-tiles", size=(side, side)), beyond, rule("empty-left-out")),
-        "rasters": (rule("rasters", **counts, sha256=digest),),
+        "rasters": (rule("rasters", images=images, labels=labels, tiles=tiles, sha256=digest),),
         "official split": (rule("new-tiles"),),
     }
     if count := overlapping(raster_pairs, resolution[0]):

@@ -20,9 +20,10 @@ from scipy.sparse import csr_array
 
 from data_prep.images.decode import BadPicture
 from data_prep.images.geotiff import GDAL_ERRORS, colour_bands, image_data, label_data, opened
-from data_prep.images.masks import IGNORED, Mask
+from data_prep.images.masks import Mask
 from data_prep.prepare.resize_or_tile import padded
 from data_prep.prepare.tiles import LabelRaster, Tile
+from rssam.contract import IGNORE
 
 READ_AT_ONCE = 1 << 18
 """Pixels of a raster read at once, at least one row of prepared pixels."""
@@ -53,26 +54,22 @@ def close_rasters() -> None:
 
 def read_tile(tile: Tile) -> TilePixels | None:
     """Return the tile's pixels; None if it has no data or no label at all. Raises BadPicture for a damaged raster."""
+    name, values = tile.name, set[str]()
     with rasterio.Env(GDAL_CACHEMAX=tile.cache):
         try:
             raster = kept_open(tile.image)
             image, covered = average(raster, tile)
+            if not covered.any():
+                return None
+            labels = np.full((tile.side, tile.side), IGNORE, np.uint8)
+            for label in tile.labels:
+                name = label.name
+                values |= _fill(labels, label, kept_open(label.path), _to_label(raster, tile, label))
         except (*GDAL_ERRORS, OSError) as error:
             close_rasters()
-            raise BadPicture(f"{tile.name}: cannot be decoded in tile {tile.row}, {tile.column} ({error})") from error
-        if not covered.any():
-            return None
-        labels = np.full((tile.side, tile.side), IGNORED, np.uint8)
-        values: set[str] = set()
-        for label in tile.labels:
-            try:
-                values |= _fill(labels, label, kept_open(label.path), _to_label(raster, tile, label))
-            except (*GDAL_ERRORS, OSError) as error:
-                close_rasters()
-                where = f"cannot be decoded in tile {tile.row}, {tile.column}"
-                raise BadPicture(f"{label.name}: {where} ({error})") from error
-    labels[~covered] = IGNORED
-    if (labels == IGNORED).all():
+            raise BadPicture(f"{name}: cannot be decoded in tile {tile.row}, {tile.column} ({error})") from error
+    labels[~covered] = IGNORE
+    if (labels == IGNORE).all():
         return None
     height, width = _within(tile, raster)
     image, labels = padded(image[:height, :width], labels[:height, :width], labels.shape)
@@ -162,7 +159,7 @@ def _fill(labels: NDArray[np.uint8], label: LabelRaster, raster: DatasetReader, 
     rows, columns = np.arange(height)[:, None] + 0.5, np.arange(width) + 0.5
     x = np.floor(to_label.a * columns + to_label.b * rows + to_label.c + TIE).astype(int)
     y = np.floor(to_label.d * columns + to_label.e * rows + to_label.f + TIE).astype(int)
-    inside = (x >= 0) & (x < raster.width) & (y >= 0) & (y < raster.height) & (labels == IGNORED)
+    inside = (x >= 0) & (x < raster.width) & (y >= 0) & (y < raster.height) & (labels == IGNORE)
     if not inside.any():
         return set()
     x, y = x[inside], y[inside]
@@ -178,5 +175,5 @@ def _fill(labels: NDArray[np.uint8], label: LabelRaster, raster: DatasetReader, 
     values = np.unique(stored[has_data])
     if not set(values.tolist()) <= {0, label.foreground}:
         raise BadPicture(f"{label.name}: changed while it was read")
-    labels[inside] = np.where(has_data, (stored == label.foreground).astype(np.uint8), IGNORED)
+    labels[inside] = np.where(has_data, (stored == label.foreground).astype(np.uint8), IGNORE)
     return {f"{value:g}" for value in values}

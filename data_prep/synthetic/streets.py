@@ -26,9 +26,7 @@ class Street:
 
 def street_network(size: int, rng: np.random.Generator, urban: float) -> list[Street]:
     """Return the streets of a square scene of `size` pixels; `urban` in 0..1 moves it from farmland to suburb."""
-    streets: list[Street] = []
-    for _ in range(1 + int(rng.random() < 0.6)):
-        _add_through_road(streets, size, rng, urban)
+    streets = [_through_road(size, rng, urban) for _ in range(1 + int(rng.random() < 0.6))]
     if rng.random() < 0.25 + 0.75 * urban:
         streets += _district(size, rng, urban)
     for _ in range(round(rng.integers(5, 13) * size / 1024)):
@@ -36,16 +34,15 @@ def street_network(size: int, rng: np.random.Generator, urban: float) -> list[St
     return streets
 
 
-def _add_through_road(streets: list[Street], size: int, rng: np.random.Generator, urban: float) -> None:
-    """Add a road that runs from border to border."""
+def _through_road(size: int, rng: np.random.Generator, urban: float) -> Street:
+    """Return a road that runs from border to border."""
     angle = rng.uniform(0, 2 * math.pi)
     middle = rng.uniform(0.2, 0.8, 2) * size
     onward, back = (_march(middle, angle + turn, size, rng, bend=0.02) for turn in (0, math.pi))
     points = np.concatenate([back[:0:-1], onward])
     wide = rng.random() < 0.25 + 0.4 * urban
-    streets.append(
-        Street(points, rng.uniform(13, 22) if wide else rng.uniform(7, 12), paved=wide or rng.random() < 0.7)
-    )
+    width = rng.uniform(13, 22) if wide else rng.uniform(7, 12)
+    return Street(points, width, paved=wide or rng.random() < 0.7)
 
 
 def _add_side_road(streets: list[Street], size: int, rng: np.random.Generator, urban: float) -> None:

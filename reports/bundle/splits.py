@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from data_prep.manifest import Entry, Manifest, skipped_name
-from data_prep.manifest_file import with_tuples
-from data_prep.rules import RULES, rules_from_json, rules_to_json
+from data_prep.rules import RULES, rules_from_json, rules_to_json, with_tuples
 from data_prep.splits import SPLITS, Split, SplitRule
 from rssam.kinds import BOOLEAN, COUNT, LINE, NUMBER, STEM, TEXT, WORD, Leaf, one_of, row, whole
 

@@ -17,10 +17,10 @@ from rasterio.errors import NotGeoreferencedWarning, RasterioIOError
 from data_prep.images import geotiff
 from data_prep.images.class_values import ValueReader, any_rgb
 from data_prep.images.decode import BadPicture
-from data_prep.images.masks import IGNORED
 from data_prep.images.no_data import labels_of
 from data_prep.images.picture import read_bands, read_image, read_labels
 from data_prep.images.source_file import SourceFile, digest_of
+from rssam.contract import IGNORE
 from tests.data_prep.raster_files import write_raster
 
 KINDS = ("PNG", "JPEG", "TIFF")
@@ -213,15 +213,15 @@ def test_the_nodata_value_of_a_mask_is_ignored(tmp_path, kind):
     stored[:9] = 255
     mask, ignored = labels_of(read_labels(tiff(tmp_path, stored.astype(kind), nodata=255), KINDS), ROAD)
     assert ignored == 9 * 64
-    assert (mask.labels == np.where(stored == 255, IGNORED, stored)).all()
+    assert (mask.labels == np.where(stored == 255, IGNORE, stored)).all()
 
 
 def test_nodata_that_is_ignored_already_changes_nothing(tmp_path):
     stored = drawn()
     stored[:9] = 255
-    reader = ValueReader({0: 0, 1: 1, 255: IGNORED})
+    reader = ValueReader({0: 0, 1: 1, 255: IGNORE})
     mask, ignored = labels_of(read_labels(tiff(tmp_path, stored.astype(np.uint8), nodata=255), KINDS), reader)
-    assert (ignored, int((mask.labels == IGNORED).sum())) == (0, 9 * 64)
+    assert (ignored, int((mask.labels == IGNORE).sum())) == (0, 9 * 64)
 
 
 def test_a_background_declared_as_nodata_stays_one(tmp_path):
@@ -238,7 +238,7 @@ def test_a_nodata_value_that_is_a_class_is_refused(tmp_path, kind):
 def test_what_is_no_number_is_ignored(tmp_path):
     stored = drawn().astype("float64")
     stored[3] = np.nan
-    assert (labels(tiff(tmp_path, stored)) == np.where(np.isnan(stored), IGNORED, drawn())).all()
+    assert (labels(tiff(tmp_path, stored)) == np.where(np.isnan(stored), IGNORE, drawn())).all()
 
 
 def hidden_rows(rows: int = 7) -> np.ndarray:
@@ -275,7 +275,7 @@ def test_mask_bands_hide_pixels(tmp_path, internal, place):
     assert (picture.without_data == (hidden_rows() == 0)).all()
     assert (np.asarray(picture.pixels) == image().transpose(1, 2, 0)).all()
     found = labels(SourceFile.read(tmp_path / "mask.tif"))
-    assert (found == np.where(hidden_rows() == 0, IGNORED, drawn())).all()
+    assert (found == np.where(hidden_rows() == 0, IGNORE, drawn())).all()
 
 
 def test_a_mask_beside_the_file_is_in_its_digest(tmp_path):
@@ -286,7 +286,7 @@ def test_a_mask_beside_the_file_is_in_its_digest(tmp_path):
     os.replace(tmp_path / "m.tif", tmp_path / "a.png.msk")
     source = SourceFile.read(tmp_path / "a.png")
     assert digest_of(tmp_path / "a.png") == source.digest != before
-    assert (labels(source) == np.where(hidden_rows() == 0, IGNORED, drawn())).all()
+    assert (labels(source) == np.where(hidden_rows() == 0, IGNORE, drawn())).all()
 
 
 @pytest.mark.parametrize("kind", ["PNG", "TIFF"])
@@ -314,7 +314,7 @@ def test_infrared_marked_as_alpha_is_told_from_it(tmp_path):
 def test_a_colour_of_a_png_may_be_declared_as_no_data(tmp_path):
     grey = drawn().astype(np.uint8)
     grey[:5] = 9
-    assert (labels(png(Image.fromarray(grey), transparency=9))[:5] == IGNORED).all()
+    assert (labels(png(Image.fromarray(grey), transparency=9))[:5] == IGNORE).all()
     palette = Image.fromarray(drawn().astype(np.uint8))
     palette.putpalette([0, 0, 0, 255, 0, 0])
     assert (labels(png(palette, transparency=0)) == drawn()).all()
@@ -366,7 +366,7 @@ def test_a_no_data_value_beside_alpha_counts_too_without_a_warning(tmp_path):
     marks = np.stack([drawn(), np.full((48, 64), 255)]).astype(np.uint8)
     marks[0, :5], marks[1, 5:9] = 7, 0
     found = labels(tiff(tmp_path, marks, PLACED, nodata=7, alpha="YES"))
-    assert (found == np.where(np.arange(48)[:, None] < 9, IGNORED, drawn())).all()
+    assert (found == np.where(np.arange(48)[:, None] < 9, IGNORE, drawn())).all()
 
 
 PLACED = Affine(0.5, 0, 500000, 0, -0.5, 5000000)
