@@ -14,7 +14,7 @@ from collections import Counter
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
-from itertools import chain, repeat
+from itertools import repeat
 from pathlib import Path
 from types import SimpleNamespace
 from unittest.mock import patch
@@ -311,13 +311,16 @@ def trials(what):
     return list(found)
 
 
-def records(folder, what, *precisions):
-    """Return a record of every trial, made in a process of its own; needs g++ for a driver of three lines."""
+def records(folder, *wanted):
+    """Return a record of every trial, made in a process of its own; needs g++ for a driver of three lines.
+
+    `wanted` names trials with their precision, as "few@16-mixed".
+    """
     library = folder / "libcuda.so.1"
     options = ["-shared", "-fPIC", "-Wl,-soname,libcuda.so.1", "-o", str(library), "-x", "c++", "-"]
     subprocess.run(["g++", *options], input=DRIVER, text=True, check=True, timeout=60)
     done = subprocess.run(
-        [sys.executable, "-m", "tests.benchmarks.training.fake_cuda", what, *precisions],
+        [sys.executable, "-m", "tests.benchmarks.training.fake_cuda", *wanted],
         env={**os.environ, "LD_PRELOAD": str(library)}, capture_output=True, text=True, timeout=1800, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-2000:]
@@ -325,9 +328,8 @@ def records(folder, what, *precisions):
 
 
 def main():
-    what, *precisions = sys.argv[1:]
-    for model, task, group in chain.from_iterable(map(trials, what.split("+"))):
-        for precision in precisions:
+    for what, precision in (wanted.split("@") for wanted in sys.argv[1:]):
+        for model, task, group in trials(what):
             made = attempt_passes if what == "passes" else attempt
             sys.stdout.write(json.dumps(made(model, task, precision, group)) + "\n")
             sys.stdout.flush()

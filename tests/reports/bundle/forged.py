@@ -25,7 +25,7 @@ class Forger:
     """The records of an unpacked bundle as plain values, to be changed and written back."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder, self.printed = folder, None
+        self.folder = folder
         self.results, self.scores, self.splits = (self._read(name) for name in ("results", "scores", "splits"))
         self.about = json.loads((folder / "bundle.json").read_text())
         ledger = folder / "ledger.jsonl"
@@ -46,8 +46,8 @@ class Forger:
     def split_of(self, raw):
         return next(split for split in self.splits if split["digest"] == raw["identity"]["data"])
 
-    def write(self) -> None:
-        """Write everything with new digests, keys and tables."""
+    def write(self, *, tables: bool = True) -> None:
+        """Write everything with new digests, keys and tables; without tables, those before stay."""
         digests = {}
         for split in self.splits:
             new = split_manifest(split).digest(split["split_seed"], split["split_rule"])
@@ -75,15 +75,15 @@ class Forger:
         if self.uses is not None:
             lines = "".join(json.dumps(use, sort_keys=True) + "\n" for use in self.uses)
             (self.folder / "ledger.jsonl").write_text(lines)
-        self._print()
+        if tables:
+            self._print()
         seal(self.folder)
 
     def _print(self) -> None:
         for path in (self.folder / "tables").glob("*"):
             path.unlink()
         with contextlib.suppress(Exception):
-            self.printed = documents(self.folder, self.about["tables"])
-            for name, content in self.printed.items():
+            for name, content in documents(self.folder, self.about["tables"]).items():
                 (self.folder / name).write_bytes(content)
 
     def _read(self, name):
