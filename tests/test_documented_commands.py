@@ -57,6 +57,7 @@ FITTED = (
     (r"--dataset OTHER", "--dataset my-roads"),
     (r"(still-sam.*) --dataset mine", r"\1 --dataset my-roads"),
     # Seconds in place of hours: one run of a plan, on the smallest networks and crops, in this process.
+    (r"--dry-run --time", "--dry-run --time --profile smoke --row 1 --device cpu"),
     (r"\breproduce (?!.*--dry-run)(?!.*--profile)", "reproduce --profile smoke "),
     (r"--profile (paper|mini)(?!.*--dry-run)", "--profile smoke"),
     (r" --part \d+/\d+", ""),
@@ -251,11 +252,14 @@ def test_the_commands_of_a_page_run(page, given, tmp_path, monkeypatch):
     monkeypatch.setenv("RSSAM_HOME", str(tmp_path / "home"))
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("benchmarks.doctor._torch", lambda: DoctorCheck("torch", "ok", "2"))  # by a child of seconds
+    monkeypatch.setattr("benchmarks.doctor._disk", lambda home, wanted: DoctorCheck("disk", "ok", "enough"))
     for line in lines(page):
         if any(re.match(pattern, line) for pattern in NOT_RUN):
             continue
         if line.startswith("python docs/measure/"):
+            began = __import__("time").time()
             measure(line, given)
+            print(f"{__import__('time').time() - began:6.1f} {line}", flush=True)
             continue
         assert line.startswith("rssam-bench "), f"no rule to run {line}"
         line = line.removeprefix("rssam-bench ")
@@ -267,4 +271,4 @@ def test_the_commands_of_a_page_run(page, given, tmp_path, monkeypatch):
             need(line)
         else:
             refused(line, words)
-        print(f"{__import__('time').time() - began:6.1f} {line}")
+        print(f"{__import__('time').time() - began:6.1f} {line}", flush=True)
