@@ -67,7 +67,8 @@ FITTED = (
     (r"(prepare .*--(source|synthetic) .*)", r"\1 --workers 1"),
     (r"speed all", "speed unet sam-lora"),
     (r" --compare transformers-sdpa", ""),  # a package that the suite does not install
-    (r"(speed\b.*)", r"\1 --encoder vit_t --size 32 --rounds 7 --batch 1 --group 1"),
+    (r"(speed\b.* timm.*)", r"\1 --size 32 --rounds 7 --batch 1 --group 1"),  # timm has no vit_t
+    (r"(speed\b(?!.* timm).*)", r"\1 --encoder vit_t --size 32 --rounds 7 --batch 1 --group 1"),
 )
 """What in the line of a command is replaced by what, in this order."""
 
@@ -77,17 +78,17 @@ SMALL = {
     "report": "--seeds 1 --rounds 1 --formats md",
     "seams --samples": "--samples GIVEN/large --tiles 8 --workers 1",
     "seams --block": "--block GIVEN/block",
-    "rasters": "--sides 2048 --strips 1024 --workers 1",
+    "rasters": "--sides 8192 --strips 8192 --workers 1",
     "checkpoint": "--rounds 1 --side 64",
     "object_metrics": "--samples GIVEN/large --images 1 --rounds 1",
-    "peers": "--encoder vit_t --sides 64 --threads 1 --rounds 1",
+    "peers": "--sides 64 --threads 1 --rounds 1 --what forward",
     "chain distance": "distance --seeds 1",
     "chain learn --chain": "learn --chain sam_first --row 2 --out sam_first.jsonl",
     "chain learn": "learn --row 2 --out printed.jsonl",
     "chain table": "table printed.jsonl sam_first.jsonl",
     "norms --rounds 9 --precision": "--rounds 1 --side 64 --precision bf16",
     "norms": "--rounds 1 --side 64",
-    "predict memory": "memory --width 512 --heights 256 512",
+    "predict memory": "memory --width 512 --heights 256",
     "png": "--home HOME --rounds 1",
     "intervals --unequal": "--unequal --simulations 2",
     "intervals": "--simulations 2 --draws 20 --units 10",
