@@ -3,8 +3,8 @@
 From the root of the repository: python docs/measure/rasters.py [--sides 10000 20000 54000] [--workers 1 2]. Each raster
 is an invented suburb of 0.3 m, enlarged to 0.075 m and repeated, with a label raster beside it: 54,000 x 54,000 pixels
 are 8.1 GiB of image and 2.7 GiB of labels when they are decoded. The files are made once and not timed; one more
-raster, of 20,000 x 20,000 pixels, is stored in strips of one row. Memory is the largest sum over the command and its
-workers of the resident sets, in which shared pages count for each of them, seen every 20 ms.
+raster, of --strips (20,000) pixels a side, is stored in strips of one row. Memory is the largest sum over the command
+and its workers of the resident sets, in which shared pages count for each of them, seen every 20 ms.
 """
 
 from __future__ import annotations
@@ -26,7 +26,6 @@ from turns import peak_of, say
 PLACE = {"transform": Affine(0.075, 0, 1570000, 0, -0.075, 5180000), "crs": "EPSG:2193"}
 TILED: dict[str, Any] = {"tiled": True, "blockxsize": 512, "blockysize": 512}
 STRIPS: dict[str, Any] = {"tiled": False, "blockysize": 1}
-STRIPS_SIDE = 20000
 
 
 def write_raster(folder: Path, side: int, blocks: dict[str, Any]) -> None:
@@ -61,12 +60,12 @@ def row(folder: Path, name: str, side: int, workers: int) -> str:
     )
 
 
-def measure(folder: Path, sides: Sequence[int], workers: Sequence[int]) -> None:
+def measure(folder: Path, sides: Sequence[int], strips: int, workers: Sequence[int]) -> None:
     """Print all figures as markdown, each when it is there."""
     say("| raster | image, decoded | tiles | workers | peak memory | seconds | second call | seconds |")
     say("|---|--:|--:|--:|--:|--:|--:|--:|")
     kinds = [(f"{side}x{side}", side, TILED) for side in sides]
-    for name, side, blocks in [*kinds, (f"{STRIPS_SIDE}x{STRIPS_SIDE} in strips", STRIPS_SIDE, STRIPS)]:
+    for name, side, blocks in [*kinds, (f"{strips}x{strips} in strips", strips, STRIPS)]:
         write_raster(folder / name, side, blocks)
         for number in workers:
             say(row(folder, name, side, number))
@@ -77,10 +76,11 @@ def main() -> None:
     """Measure in a temporary folder and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--sides", type=int, nargs="+", default=[10000, 20000, 54000])
+    parser.add_argument("--strips", type=int, default=20000, help="side of the raster in strips of one row")
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 2])
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="rssam-measure-") as folder:
-        measure(Path(folder), options.sides, options.workers)
+        measure(Path(folder), options.sides, options.strips, options.workers)
 
 
 if __name__ == "__main__":
