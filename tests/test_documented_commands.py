@@ -46,14 +46,13 @@ FITTED = (
     (r"--source \S*(deepglobe|lakes).zip\S*", r"--source GIVEN/\1.zip"),
     (r"--predictions \S+", "--predictions GIVEN/masks"),
     (r"--adapter roads.safetensors", "--adapter GIVEN/roads.safetensors"),
-    (r"predict '?(scene.tif|new.tif|sheets/\*.tif)'?", r"predict GIVEN/\1 --overwrite"),  # a page writes one map twice
+    (r"predict '?(scene.tif|new.tif|sheets/\*.tif)'?", r"predict GIVEN/\1"),
     (r"reports/results/vegas-roads", f"{REPOSITORY}/reports/results/vegas-roads"),
     # Names of homes, runs and data sets.
     (r"--home (/shared/rssam|\.demo|\.smoke)", "--home other"),
     (r"^(prepare (deepglobe|whu|whdld) --(source|synthetic))", r"--home other \1"),  # GIVEN/home has another deepglobe
     (r"--run KEY(?= --model)", "--run mynet@deepglobe"),
     (r"--run (KEY|deepglobe-rs-sam-0123456789)", "--run rs-sam@deepglobe"),
-    (r"--dataset my-roads(?= --classes road=street)", "--dataset streets"),
     (r"--dataset OTHER", "--dataset my-roads"),
     (r"(still-sam.*) --dataset mine", r"\1 --dataset my-roads"),
     # Seconds in place of hours: one run of a plan, on the smallest networks and crops, in this process.
@@ -235,7 +234,7 @@ def given(tmp_path_factory, quick):
         write_zip(find_dataset("lakes"), 12, folder / "lakes", folder / "lakes.zip")
         (snippet,) = re.findall(r"```python\n(.*?)```", TUTORIAL, re.DOTALL)
         exec(compile(snippet, "sheets.py", "exec"), {})
-        for name, label in (("my-roads", "road"), ("streets", "street")):
+        for name, label in (("my-roads", "road"), ("my-streets", "street")):
             need(f"prepare folder --name {name} --source pairs --classes {label}=255 --workers 1")
         need("reproduce table5 --row 5 --profile smoke --device cpu --no-track")
         need("score --run rs-sam@deepglobe --out masks")

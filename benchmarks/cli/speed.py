@@ -27,6 +27,9 @@ from rssam.errors import UnknownName, UserError
 if TYPE_CHECKING:
     from rssam.sam.encoder_sizes import EncoderInit
 
+ONE_VALUE = "Expected more than 1 value per channel"
+"""Words of torch's batch norm about maps of one pixel of one image."""
+
 
 def speed(
     systems: Annotated[
@@ -112,6 +115,13 @@ def speed(
                 raise
             reason = first_line(error, "no reason given")
             raise UserError(f"{name} cannot be compiled here ({reason}): leave out --compile") from error
+        except ValueError as error:
+            if ONE_VALUE not in str(error):
+                raise
+            mend = "use a larger --size or a larger --group"
+            raise UserError(
+                f"{name} has maps of one pixel here, too few for batch norm of one image: {mend}"
+            ) from error
         record["command"] = shlex.join(["rssam-bench", *sys.argv[1:]])
         save_record(root.home, record)
         records.append(record)

@@ -23,8 +23,9 @@ from torch import Tensor, nn
 from turns import say, take_turns
 
 from benchmarks.execution.hardware import has_native_bf16
-from benchmarks.speed.peers import PEERS, PeerMissing, encoder_alone, peer_encoder
+from benchmarks.speed.peers import PEERS, encoder_alone, peer_encoder
 from rssam.contract import Task
+from rssam.errors import UserError
 from rssam.sam.attention import set_attention
 
 OURS, SAMED = "ours", "SAMed's LoRA"
@@ -46,7 +47,7 @@ def networks(encoder: str, side: int) -> dict[str, nn.Module]:
     for peer in PEERS:
         try:
             found[peer] = peer_encoder(peer, encoder, task)
-        except PeerMissing as error:
+        except UserError as error:
             say(f"{peer} is left out: {error}")
     return found
 

@@ -18,6 +18,7 @@ from collections import Counter, defaultdict
 from contextlib import chdir, suppress
 from pathlib import Path
 
+import torch
 from typer.testing import CliRunner
 
 from benchmarks.cli.app import app
@@ -35,6 +36,7 @@ class TooLong(BaseException):
 
 def fuzz(count, seed, root, *, kinds=tuple(SHARES), say=lambda line: None):
     """Return one outcome for each case: its kind, what came of it, seconds, bytes of extra memory and words."""
+    torch.set_num_threads(1)  # a forked child waits for ever for the threads that its parent had
     home = root / "good"
     build(home)
     work = root / "work"

@@ -61,6 +61,16 @@ def test_the_command_takes_an_own_system_beside_a_known_one(command, tmp_path, m
     assert (code, "unknown system 'nonet': choose from fcn" in said) == (2, True)
 
 
+def test_maps_of_one_pixel_are_refused(command):
+    """It ended in a ValueError of torch: "Expected more than 1 value per channel when training"."""
+    code, _, said = command(
+        "speed", "unetformer", "--encoder", "vit_t", "--size", "32", "--group", "1", "--device", "cpu"
+    )
+    assert code == 1
+    assert "unetformer has maps of one pixel here" in said
+    assert "use a larger --size or a larger --group" in said
+
+
 def test_an_encoder_means_the_network_that_reproduce_trains(command, monkeypatch):
     """With vit_t `speed` measured full-size systems, and `reproduce` trained their smallest variants."""
     monkeypatch.setattr("benchmarks.speed.timing.SECONDS_OF_AN_OPERATION", 0.005)
