@@ -19,7 +19,7 @@ from benchmarks.execution.session import Session
 from benchmarks.protocol.custom import find_model
 from benchmarks.protocol.recipe import PrecisionChoice
 from benchmarks.protocol.run import ResolvedRun, Run
-from benchmarks.protocol.targets import ITEMS, choose, datasets_of, require_encoder_taken, setting_of
+from benchmarks.protocol.targets import choose, datasets_of, require_encoder_taken, setting_of
 from benchmarks.results.custom_system import changes
 from benchmarks.results.home import Home, open_home
 from benchmarks.signals import handle_signals
@@ -139,8 +139,6 @@ def reproduce(
         >>> outcome.status, outcome.key.startswith("roads-rs-sam-")
         ('cached', True)
     """
-    if not items:
-        raise UserError(f"expected an item, found none: choose from {', '.join((*ITEMS, 'all'))}")
     folder = open_home(home).root
     own = [find_model(name) for name in models]
     chosen, setting = choose(items, profile, encoder, init, dataset, split, [str(row) for row in rows], own)

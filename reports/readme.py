@@ -68,7 +68,7 @@ def _paper_alone() -> str:
     rows = [[name, *(format_number(dice[name]) for dice in printed)] for name in NAMED]
     heads = ["Dice in the paper", *(find_dataset(table.dataset).title for table in tables)]
     return (
-        "No result is published with this version yet. These numbers are the paper's own, and none of them is "
+        "No reproduction is published with this version yet. These numbers are the paper's own, and none of them is "
         f"reproduced here (Baseline is SAM with LoRA):\n\n{lines(heads, rows, 1)}"
     )
 

@@ -199,6 +199,11 @@ def test_something_must_be_asked_for(tmp_path):
     """`reproduce()` returned [], as if all was done; the command says that ITEM is missing."""
     with pytest.raises(UserError, match=r"expected an item, found none: choose from table1, .*fig7, claims, .* all"):
         reproduce(home=tmp_path)
+    with pytest.raises(UserError, match=r"expected an item, found none: choose from table1, "):
+        write_report([], ["md"], tmp_path / "report", tmp_path)  # it wrote a page of nothing
+    assert not (tmp_path / "report").exists()
+    with pytest.raises(UserError, match="expected a seed, found none"):
+        reproduce("table5", seeds=(), home=tmp_path)  # it returned [] too
 
 
 @pytest.fixture

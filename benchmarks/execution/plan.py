@@ -37,7 +37,11 @@ def plan(
         repeats: replicates of each run; None leaves their number to the item (see `targets.replicates`).
         controls: whether rows that the paper does not have are run too.
         own: systems of the user, which are run in place of the items' rows.
+
+    Raises UserError without a seed.
     """
+    if not seeds:
+        raise UserError("expected a seed, found none: give at least one, as 0")
     systems_of_items = [
         (model, dataset, replicates(item, model, dataset, repeats))
         for item in (under(asked, setting) for asked in items)

@@ -32,8 +32,10 @@ def find_items(names: Sequence[str]) -> list[Item]:
     """Return the items of those names, in the given order without repeats; "all" is every table and figure.
 
     The claims are asked for by name, because they repeat runs, and a study, because the paper does not have it. Raises
-    UnknownName listing the choices.
+    UnknownName listing the choices, also where no item is named.
     """
+    if not names:
+        raise UnknownName(f"expected an item, found none: choose from {', '.join((*ITEMS, 'all'))}")
     all_names = [*TABLES, *FIGURES]
     item_names = [item_name for name in names for item_name in (all_names if name == "all" else (name,))]
     for name in item_names:

@@ -23,7 +23,7 @@ def test_the_readme_is_current():
 
 def test_without_published_results_the_numbers_are_the_papers_and_called_so(tmp_path):
     assert result_table(tmp_path) == (
-        "No result is published with this version yet. These numbers are the paper's own, and none of them is "
+        "No reproduction is published with this version yet. These numbers are the paper's own, and none of them is "
         "reproduced here (Baseline is SAM with LoRA):\n\n"
         "| Dice in the paper | DeepGlobe | WHU aerial | WHDLD |\n"
         "| :-- | --: | --: | --: |\n"
@@ -57,7 +57,7 @@ def test_a_damaged_file_is_named(tmp_path):
 
 def test_only_the_part_between_the_marks_is_rewritten(tmp_path):
     text = renewed(f"# Name\n\n{BEGIN}\nold numbers 0.999\n{END}\n\nThe rest.\n", tmp_path)
-    assert text.startswith(f"# Name\n\n{BEGIN}\n\nNo result is published")
+    assert text.startswith(f"# Name\n\n{BEGIN}\n\nNo reproduction is published")
     assert text.endswith(f"\n\n{END}\n\nThe rest.\n")
     assert "0.999" not in text
     assert renewed(text, tmp_path) == text
