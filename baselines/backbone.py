@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from rssam.contract import require_float
 from rssam.sam.loading import load_exactly, load_weights
-from rssam.weights.folder import WeightsDamaged
+from rssam.weights.folder import WeightsDamaged, prepare_again
 
 _MEAN = (0.485, 0.456, 0.406)  # of 0..1 images, as in torchvision
 _STD = (0.229, 0.224, 0.225)
@@ -67,7 +67,7 @@ def load_backbone(backbone: nn.Module, path: Path, dropped: tuple[str, ...], pre
         if not any(name.startswith(beginning) for name in published):
             raise WeightsDamaged(
                 f"expected tensors named {beginning}* in the checkpoint {path.stem}, found none. Run: "
-                f"rssam-bench prepare weights {path.stem}, with --source FILE.pth if you have it"
+                f"{prepare_again(path.stem)}"
             )
     state = {name.removeprefix(prefix): tensor for name, tensor in published.items() if not name.startswith(dropped)}
     # Files older than the counter of batch norm lack it; it plays no part in the forward pass.

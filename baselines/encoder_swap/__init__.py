@@ -4,13 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, get_args
+from typing import Any, ClassVar, Literal, get_args
 
 from baselines.declaration import Baseline
-from baselines.encoder_swap.options import Head, Start, Tuning
 from rssam.contract import Optimisation
 from rssam.encoders.declared import ENCODERS, SAM
 from rssam.errors import UnknownName, UserError
+
+Start = Literal["pretrained", "scratch"]
+"""The start of an encoder: its published weights, or random numbers, trained as a whole."""
+
+Tuning = Literal["frozen", "lora", "full"]
+"""What of a pretrained encoder is trained: nothing, LoRA on queries and values, or all, at a tenth of the rate."""
+
+Head = Literal["dpt", "sam", "rssam"]
+"""DPT's decoder, SAM's mask decoder as in the Baseline, or RS-SAM's neck, decoders and refinement."""
 
 
 @dataclass(frozen=True)
@@ -19,6 +27,7 @@ class EncoderSwap(Baseline):
 
     name: ClassVar[str] = "encoder-swap"
     title: ClassVar[str] = "Encoder swap"
+    network: ClassVar[str] = "baselines.encoder_swap.network"
     version: ClassVar[int] = 1
     published: ClassVar[Optimisation | None] = None
     cli_options: ClassVar[tuple[str, ...]] = ("init",)
@@ -59,12 +68,6 @@ class EncoderSwap(Baseline):
     def small(self) -> Mapping[str, Any]:
         """Options of the smallest variant: a small encoder of the same family, and a narrow DPT."""
         return {"encoder": ENCODERS[self.encoder].small, "dpt_channels": 32}
-
-    @staticmethod
-    def _network() -> Any:
-        from baselines.encoder_swap import network
-
-        return network
 
     def weights_needed(self) -> tuple[str, ...]:
         """Return the name of the encoder's weights, or nothing if trained from scratch."""

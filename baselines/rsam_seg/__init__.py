@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from baselines.declaration import SamBaseline
 from rssam.contract import Optimisation
-from rssam.sam.encoder_sizes import EncoderInit
 
 
 @dataclass(frozen=True)
@@ -17,17 +15,9 @@ class RsamSeg(SamBaseline):
 
     name: ClassVar[str] = "rsam-seg"
     title: ClassVar[str] = "RSAM-Seg"
+    network: ClassVar[str] = "baselines.rsam_seg.network"
     version: ClassVar[int] = 1
     # Source: RSAM-Seg, cod-sam-vit-l.yaml; there with a rate of 2e-4, cosine decay and 120 epochs.
     published: ClassVar[Optimisation | None] = Optimisation(optimizer="adamw", weight_decay=0.01)
-    small: ClassVar[Mapping[str, Any]] = {"encoder": "vit_t"}
 
-    encoder: str = "vit_b"
-    init: EncoderInit = "sam"
     train_adapters: bool = True  # as its paper says; its code leaves them frozen at random numbers
-
-    @staticmethod
-    def _network() -> Any:
-        from baselines.rsam_seg import network
-
-        return network

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from baselines.declaration import SamBaseline
 from rssam.contract import Optimisation
-from rssam.sam.encoder_sizes import EncoderInit
 
 
 @dataclass(frozen=True)
@@ -17,16 +15,7 @@ class SamAdapter(SamBaseline):
 
     name: ClassVar[str] = "sam-adapter"
     title: ClassVar[str] = "SAM Adapter"
+    network: ClassVar[str] = "baselines.sam_adapter.network"
     version: ClassVar[int] = 1
     # Source: SAM-Adapter, cod-sam-vit-b.yaml; there with a rate of 2e-4, cosine decay and 20 epochs.
     published: ClassVar[Optimisation | None] = Optimisation(optimizer="adamw", weight_decay=0.01)
-    small: ClassVar[Mapping[str, Any]] = {"encoder": "vit_t"}
-
-    encoder: str = "vit_b"
-    init: EncoderInit = "sam"
-
-    @staticmethod
-    def _network() -> Any:
-        from baselines.sam_adapter import network
-
-        return network

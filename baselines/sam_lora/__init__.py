@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from baselines.declaration import SamBaseline
 from rssam.contract import Optimisation
-from rssam.sam.encoder_sizes import EncoderInit
 
 
 @dataclass(frozen=True)
@@ -17,17 +15,9 @@ class SamLora(SamBaseline):
 
     name: ClassVar[str] = "sam-lora"
     title: ClassVar[str] = "Baseline (SAM LoRA)"
+    network: ClassVar[str] = "baselines.sam_lora.network"
     version: ClassVar[int] = 1
     # Source: SAMed, train.py; there with a rate of 5e-3, polynomial decay and 200 epochs.
     published: ClassVar[Optimisation | None] = Optimisation(optimizer="adamw", weight_decay=0.1)
-    small: ClassVar[Mapping[str, Any]] = {"encoder": "vit_t"}
 
-    encoder: str = "vit_b"
-    init: EncoderInit = "sam"
     rank: int = 4  # SAMed; the only rank that gives Table 7's parameter counts
-
-    @staticmethod
-    def _network() -> Any:
-        from baselines.sam_lora import network
-
-        return network

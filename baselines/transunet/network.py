@@ -36,7 +36,7 @@ from torch.nn import functional as F
 from baselines.backbone import ImageNetNormalise
 from rssam.contract import Task
 from rssam.sam.loading import load_exactly, load_weights
-from rssam.weights.folder import WeightsDamaged
+from rssam.weights.folder import WeightsDamaged, prepare_again
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ SIZES: dict[str, Size] = {
 _WEIGHTS = "r50_vit_b16"  # for the size "base"
 _STRIDE = 16  # of the ViT's map
 _DROPOUT = 0.1
-_MEND = f"rssam-bench prepare weights {_WEIGHTS}, with --source FILE.pth if you have it"
+_MEND = prepare_again(_WEIGHTS)
 _DROPPED = ("cls_token", "head.")  # parts of the published classifier that this network does not have
 _MAY_BE_DROPPED = ("pre_logits.",)  # a layer before the head that timm no longer has
 

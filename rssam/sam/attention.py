@@ -22,8 +22,6 @@ from torch.nn import functional as F
 
 from rssam.sam.tiled_attention import Region, TiledAttention, offset_table
 
-__all__ = ["AttentionKind", "AttentionMethod", "ExactBlock", "Selectable", "choose_kind", "covering", "set_attention"]
-
 AttentionMethod = Literal["tiled", "folded", "dense"]
 """Ways to attend with relative positions: tile by tile, folded into queries and keys, or as a bias [N, N]."""
 

@@ -1,4 +1,4 @@
-"""Switch autocast off where float32 is needed: positional codes, tokens, and their product with features."""
+"""Compute in float32 where autocast would round too much: positional codes, tokens, and their product with features."""
 
 from __future__ import annotations
 
@@ -23,3 +23,8 @@ def autocast_type(x: torch.Tensor) -> torch.dtype:
     if device == "meta" or not torch.is_autocast_enabled(device):
         return x.dtype
     return torch.get_autocast_dtype(device)
+
+
+def exact(x: torch.Tensor) -> torch.Tensor:
+    """Return `x` in float32, or in float64 as it is."""
+    return x.to(torch.promote_types(x.dtype, torch.float32))

@@ -15,8 +15,6 @@ from segment_anything.modeling.common import LayerNorm2d as SamLayerNorm2d
 from torch import Tensor
 from torch.nn import functional as F
 
-__all__ = ["LayerNorm2d"]
-
 
 class LayerNorm2d(SamLayerNorm2d):  # type: ignore[misc]  # segment_anything is untyped
     """Norm over the channels of every pixel; the result is channels-last in memory."""

@@ -18,7 +18,7 @@ from rssam.amounts import shortened
 from rssam.sam.encoder import PATCH, SamEncoder
 from rssam.sam.encoder_sizes import EncoderSize
 from rssam.weights import layout
-from rssam.weights.folder import WeightsDamaged
+from rssam.weights.folder import WeightsDamaged, prepare_again
 
 
 def load_weights(path: Path) -> dict[str, Tensor]:
@@ -114,15 +114,11 @@ def _require_fit(expected: Mapping[str, Tensor], found: Mapping[str, Tensor], ow
     if missing or unexpected:
         raise WeightsDamaged(
             f"the checkpoint does not fit {owner}: missing {shortened(missing, 3) or 'nothing'}; unexpected "
-            f"{shortened(unexpected, 3) or 'nothing'}. Run: {_command(weights)}"
+            f"{shortened(unexpected, 3) or 'nothing'}. Run: {prepare_again(weights)}"
         )
     for name, tensor in found.items():
         if tensor.shape != expected[name].shape:
             raise WeightsDamaged(
                 f"expected {name} of shape {tuple(expected[name].shape)} for {owner}, found {tuple(tensor.shape)} in "
-                f"the checkpoint. Run: {_command(weights)}"
+                f"the checkpoint. Run: {prepare_again(weights)}"
             )
-
-
-def _command(weights: str) -> str:
-    return f"rssam-bench prepare weights {weights}, with --source FILE.pth if you have it"

@@ -20,9 +20,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from rssam.sam.autocast import full_precision
-
-__all__ = ["Region", "TiledAttention", "offset_table", "regions"]
+from rssam.sam.autocast import exact, full_precision
 
 TILE = 2**19
 """Scores in a tile: 2 MiB in float32. From 2^18 to 2^21 the differences were those of single runs; 2^17 was slower."""
@@ -108,7 +106,7 @@ class TiledAttention(torch.autograd.Function):
         with full_precision(qkv.device):
             for region in regions(height, width, window):
                 tokens = _gather(region, qkv, bias, heads)
-                position = _position_scores(region, tokens.query, _exact(table_h), _exact(table_w))
+                position = _position_scores(region, tokens.query, exact(table_h), exact(table_w))
                 attended = region.cut(out, 1, heads)
                 attended.copy_(_attend(tokens, position).view(attended.shape))
         return out
@@ -119,9 +117,9 @@ class TiledAttention(torch.autograd.Function):
         """Return the gradients of the four tensors; those of the tables where autograd needs them."""
         qkv, bias, *tables = ctx.saved_tensors
         _, height, width, _ = qkv.shape
-        grad_qkv, grad_bias = torch.empty_like(qkv), torch.zeros_like(_exact(bias))
+        grad_qkv, grad_bias = torch.empty_like(qkv), torch.zeros_like(exact(bias))
         leaves = [
-            _exact(table).detach().requires_grad_(needed)
+            exact(table).detach().requires_grad_(needed)
             for table, needed in zip(tables, ctx.needs_input_grad[2:4], strict=True)
         ]
         with full_precision(qkv.device):
@@ -130,7 +128,7 @@ class TiledAttention(torch.autograd.Function):
                 query = tokens.query.detach().requires_grad_()
                 with torch.enable_grad():
                     position = _position_scores(region, query, *leaves)
-                upstream = _exact(region.cut(gradient, 1, ctx.heads)).reshape(query.shape)
+                upstream = exact(region.cut(gradient, 1, ctx.heads)).reshape(query.shape)
                 detached = PositionScores(*(scores.detach() for scores in position))
                 grad_tokens, grad_position = _attend_backward(tokens, detached, upstream)
                 torch.autograd.backward(position, grad_position)  # into query and, over all regions, into the tables
@@ -148,17 +146,12 @@ def offset_table(table: Tensor, length: int) -> Tensor:
     return table[index[:, None] - index + length - 1]
 
 
-def _exact(tensor: Tensor) -> Tensor:
-    """Return the tensor in float32 at least."""
-    return tensor.to(torch.promote_types(tensor.dtype, torch.float32))
-
-
 def _gather(region: Region, qkv: Tensor, bias: Tensor, heads: int) -> Tokens:
-    parts = _exact(region.cut(qkv, 3, heads))  # [3, B, down, across, heads, high, wide, d]
+    parts = exact(region.cut(qkv, 3, heads))  # [3, B, down, across, heads, high, wide, d]
     query, key, value = parts.reshape(3, -1, region.high * region.wide, parts.shape[-1])  # [G, T, d] each
     padding = sum(real < full for real, full in zip((region.high, region.wide), region.side, strict=True))
     if padding:
-        padded = _exact(bias).view(3, 1, heads, 1, -1).expand(3, query.shape[0] // heads, heads, padding, -1)
+        padded = exact(bias).view(3, 1, heads, 1, -1).expand(3, query.shape[0] // heads, heads, padding, -1)
         padded = padded.reshape(3, -1, padding, parts.shape[-1])  # [3, G, p, d]
         key, value = torch.cat((key, padded[1]), dim=1), torch.cat((value, padded[2]), dim=1)  # [G, T + p, d] each
     return Tokens(query, key, value)

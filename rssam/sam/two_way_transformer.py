@@ -16,7 +16,7 @@ import torch
 from segment_anything.modeling.transformer import Attention, TwoWayAttentionBlock, TwoWayTransformer
 from torch import Tensor
 
-from rssam.sam.autocast import autocast_type, full_precision
+from rssam.sam.autocast import autocast_type, exact, full_precision
 from rssam.sam.encoder import EMBEDDING
 
 
@@ -47,8 +47,8 @@ class MixedTwoWayTransformer(TwoWayTransformer):  # type: ignore[misc]  # segmen
         pixels = image_embedding.flatten(2).transpose(1, 2)  # [B, h*w, 256]
         pixels = pixels.to(autocast_type(pixels))
         located = (pixels + code).to(pixels.dtype)  # added in float32: rounded alone, neighbouring codes would blur
-        tokens = _exact(point_embedding)
-        position = tokens if query_position is None else _exact(query_position)
+        tokens = exact(point_embedding)
+        position = tokens if query_position is None else exact(query_position)
         for layer in self.layers:
             tokens = _update_tokens(layer, tokens, position, pixels, located, replaces_queries)
             update = _image_to_tokens(layer.cross_attn_image_to_token, located, tokens, position)
@@ -81,7 +81,7 @@ def _tokens_to_image(attention: Attention, asking: Tensor, located: Tensor, pixe
     """Return what tokens [B, T, 256] read from the image, in float32; the projected maps have autocast's type."""
     keys, values = attention.k_proj(located), attention.v_proj(pixels)  # [B, h*w, 128]
     with full_precision(asking.device):
-        return _attend(attention, attention.q_proj(asking), _exact(keys), _exact(values))
+        return _attend(attention, attention.q_proj(asking), exact(keys), exact(values))
 
 
 def _image_to_tokens(attention: Attention, located: Tensor, tokens: Tensor, position: Tensor) -> Tensor:
@@ -99,8 +99,3 @@ def _attend(attention: Attention, queries: Tensor, keys: Tensor, values: Tensor)
     read = torch.softmax(scores, dim=-1) @ values
     out: Tensor = attention.out_proj(attention._recombine_heads(read))
     return out
-
-
-def _exact(x: Tensor) -> Tensor:
-    """Return `x` in float32, or in float64 as it is."""
-    return x.to(torch.promote_types(x.dtype, torch.float32))

@@ -90,10 +90,10 @@ class WeightsFolder:
             if found != expected:
                 raise WeightsDamaged(
                     f"{path} is not as it was prepared: expected content of SHA-256 {expected[:12]}..., found "
-                    f"{found[:12]}...: {_mend(name)}"
+                    f"{found[:12]}...: run: {prepare_again(name)}"
                 )
             if words := prepared_fault(WEIGHTS[name], path):
-                raise WeightsDamaged(f"{path} is no checkpoint to start from: {words}: {_mend(name)}")
+                raise WeightsDamaged(f"{path} is no checkpoint to start from: {words}: run: {prepare_again(name)}")
             _intact.add(seen)
         return path
 
@@ -133,9 +133,9 @@ class WeightsFolder:
         return metadata
 
 
-def _mend(name: str) -> str:
+def prepare_again(name: str) -> str:
     """Return the command that replaces a bad file by a good file."""
-    return f"run: rssam-bench prepare weights {name}, with --source FILE.pth if you have it"
+    return f"rssam-bench prepare weights {name}, with --source FILE.pth if you have it"
 
 
 def custom_digits(starts: Iterable[str]) -> tuple[str, ...]:
