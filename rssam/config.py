@@ -8,7 +8,7 @@ one learns (docs/measurements.md). Every field marked "not in the paper" is a ch
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from rssam.contract import Optimisation, Task
@@ -105,17 +105,9 @@ class RSSAM:
         """Return the network with random parameters and final freezing; see `rssam.contract.Model.architecture`."""
         from rssam import model
 
-        return model.architecture(
-            task,
-            encoder=self.encoder,
-            init=self.init,
-            neck_source=self.neck_source,
-            mff=self.mff,
-            mhff=self.mhff,
-            scales=self.scales,
-            rank=self.rank,
-            chain=self.chain,
-        )
+        options = {field.name: getattr(self, field.name) for field in fields(self)}
+        del options["pretrained_decoders"]  # of the start, not of the network
+        return model.architecture(task, **options)
 
     def build(self, task: Task, weights: WeightsFolder) -> RsSam:
         """Return a fresh network for `task`. Raises UserError if init is "sam" and the checkpoint is missing."""

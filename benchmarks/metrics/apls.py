@@ -56,9 +56,8 @@ class Apls:
 
     def between(self, truth: Mask, prediction: Mask) -> float:
         """Return the APLS of two skeletons [H, W], 0..1; NaN where neither has a path."""
-        from benchmarks.metrics.road_graph import (
-            road_graph,  # SciPy's graphs take a while to import: reports go without
-        )
+        # SciPy's graphs take a while to import: reports go without.
+        from benchmarks.metrics.road_graph import road_graph
 
         graphs = tuple(road_graph(skeleton, self.spur) for skeleton in (truth, prediction))
         forth, back = self.one_way(*graphs), self.one_way(*reversed(graphs))

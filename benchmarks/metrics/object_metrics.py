@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,31 +23,25 @@ from rssam.errors import UnknownName, UserError
 
 
 class ObjectMetric(Protocol):
-    """Metric of two binary masks: a frozen dataclass whose fields are its parameters."""
+    """Metric of two binary masks: a frozen dataclass whose fields are its parameters.
 
-    @property
-    def name(self) -> str:
-        """Return the name as the command line and files have it."""
+    Attributes:
+        name: as the command line and files have it.
+        version: raised when the same parameters would now give other sums.
+        columns: the name of each of the sums.
+        integer: whether sums are integers, and so exact.
+        headline: the name of the score that tables show with an interval.
+    """
 
-    @property
-    def version(self) -> int:
-        """Return the version, which is raised when the same parameters would now give other sums."""
+    name: ClassVar[str]
+    version: ClassVar[int]
+    columns: ClassVar[tuple[str, ...]]
+    integer: ClassVar[bool]
+    headline: ClassVar[str]
 
     @property
     def title(self) -> str:
         """Return the title of its headline score, as a column's heading."""
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        """Return the name of each of the sums."""
-
-    @property
-    def integer(self) -> bool:
-        """Return whether sums are integers, and so exact."""
-
-    @property
-    def headline(self) -> str:
-        """Return the name of the score that tables show with an interval."""
 
     def sums(self, pair: MaskPair) -> tuple[float, ...]:
         """Return the sums of an image, in the order of `columns`."""

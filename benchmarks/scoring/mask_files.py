@@ -176,14 +176,12 @@ class LabelReader:
     def _array(self, path: Path) -> LabelFile:
         try:
             array = np.load(path, mmap_mode="r", allow_pickle=False)
-            if not isinstance(array, np.ndarray):
-                raise BadPicture(f"expected {self.expected}, found an archive of arrays (.npz)")
-            return self.of_array(path, array)
         except (OSError, ValueError, EOFError) as error:
-            if isinstance(error, BadPicture):
-                raise
             found = "it holds Python objects" if "pickle" in str(error) else error
             raise BadPicture(f"cannot be read as an array ({found})") from error
+        if not isinstance(array, np.ndarray):
+            raise BadPicture(f"expected {self.expected}, found an archive of arrays (.npz)")
+        return self.of_array(path, array)
 
     def of_array(self, path: Path, array: NDArray[Any]) -> LabelFile:
         """Read the values [H, W] or [bands, H, W] of a file, of any type. Raises BadPicture."""

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.scoring.encoding import Encoding
-from benchmarks.scoring.mask_files import JPEG, READ, LabelFile, LabelReader, labels_of, resolve_encoding
+from benchmarks.scoring.mask_files import JPEG, READ, LabelFile, LabelReader, MaskEncoding, labels_of, resolve_encoding
 from benchmarks.scoring.test_images import ImagesToScore
 from data_prep.file_names import nfc
 from data_prep.images.decode import BadPicture
@@ -124,10 +124,8 @@ def _read(paths: Sequence[Path], reader: LabelReader, entry: Entry) -> tuple[str
 
 def _sizes(label_files: dict[str, LabelFile], entries: dict[str, Entry], native: bool) -> list[str]:
     """Return a sentence on files of the prepared size among files of the source's; nothing if all are alike."""
-    if not native:
-        return []
     small = [file.path.name for stem, file in label_files.items() if file.size != entries[stem].source_size]
-    if not small:
+    if not (native and small):
         return []
     return [f"{shortened(small)}: of the prepared size, where other files have the size of the source; save all alike"]
 
@@ -135,17 +133,15 @@ def _sizes(label_files: dict[str, LabelFile], entries: dict[str, Entry], native:
 def _reading(
     files: Sequence[LabelFile], foreground: int, threshold: float, native: bool, declared: Encoding | None
 ) -> tuple[str, ...]:
+    sentences: dict[MaskEncoding, str] = {
+        "labels": "Class numbers or the data set's colours, pixel by pixel.",
+        "numbers": f"Foreground is {foreground}.",
+        "floats": f"Floats: foreground is a {'probability above 0.5' if threshold else 'logit above 0'}.",
+        "largest": "Floats of several channels: the largest.",
+        "one-hot": "A channel for each class, of which one is set.",
+    }
     encodings = {file.encoding for file in files}
-    parts = ["Class numbers or the data set's colours, pixel by pixel."] if "labels" in encodings else []
-    if "numbers" in encodings:
-        parts.append(f"Foreground is {foreground}.")
-    if "floats" in encodings:
-        kind = "probability above 0.5" if threshold else "logit above 0"
-        parts.append(f"Floats: foreground is a {kind}.")
-    if "largest" in encodings:
-        parts.append("Floats of several channels: the largest.")
-    if "one-hot" in encodings:
-        parts.append("A channel for each class, of which one is set.")
+    parts = [sentence for encoding, sentence in sentences.items() if encoding in encodings]
     if declared is not None:
         parts.append(f"Declared: {declared}.")
     if native:
@@ -162,7 +158,7 @@ def _all_wrong(
     parts = [f"{folder} cannot be scored on the {count} test images of {name} ({split}):"]
     if missing:
         parts.append(f"{len(missing)} without a file ({', '.join(READ)}): {shortened(missing)}")
-    parts += [f"{fault}" for fault in faults[:SHOWN]]
+    parts += faults[:SHOWN]
     if len(faults) > SHOWN:
         parts.append(f"... and {len(faults) - SHOWN} more files")
     if foreign:

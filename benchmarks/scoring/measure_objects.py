@@ -40,7 +40,7 @@ class _Job:
     metrics: tuple[ObjectMetric, ...]
 
 
-_ImageMeasurement = tuple[dict[str, tuple[float, ...]], tuple[int, int, int, int]]
+_ImageMeasurement = tuple[dict[str, tuple[float, ...]], list[int]]
 """Sums by metric, and tp, fp, fn, tn in pixels."""
 
 DIED = "a worker process ended abruptly (out of memory?): run again with --workers 1"
@@ -123,16 +123,13 @@ def _measure(job: _Job) -> _ImageMeasurement:
     prediction = np.unpackbits(job.packed, axis=-1, count=truth.shape[1])  # [H, W]
     labelled, is_true, is_predicted = truth != IGNORE, truth == 1, prediction == 1
     parts = (is_true & is_predicted, ~is_true & is_predicted, is_true & ~is_predicted, ~is_true & ~is_predicted)
-    counted = tuple(int((part & labelled).sum()) for part in parts)
-    tp, fp, fn, tn = counted
-    return object_metrics(truth, prediction, job.metrics), (tp, fp, fn, tn)
+    return object_metrics(truth, prediction, job.metrics), [int((part & labelled).sum()) for part in parts]
 
 
-def _require_the_counts(result: Result, counted: Sequence[tuple[int, int, int, int]], maps: Path) -> None:
+def _require_the_counts(result: Result, counted: Sequence[list[int]], maps: Path) -> None:
     stored = np.stack([getattr(result.counts, part)[:, 0] for part in ("tp", "fp", "fn", "tn")], axis=1)
-    if wrong := [
-        name for name, ours, theirs in zip(result.images, counted, stored.tolist(), strict=True) if list(ours) != theirs
-    ]:
+    pairs = zip(result.images, counted, stored.tolist(), strict=True)
+    if wrong := [name for name, ours, theirs in pairs if ours != theirs]:
         raise DataError(
             f"{maps} and the prepared masks do not give the counts of the result {result.key} on {len(wrong)} images "
             f"({wrong[0]}, ...): one of the three was changed since. Nothing was stored"

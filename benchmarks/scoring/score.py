@@ -121,12 +121,12 @@ def read_run(home: Path, result: Result) -> tuple[ImagesToScore, PredictedLabels
             f"({identity['data'][:12]}..., found {test_images.digest[:12]}...): prepare what it was tested on"
         )
     saved = read_predictions(Store(home).work(result.key) / PREDICTIONS, binary=test_images.task.binary)
-    if missing := [entry.stem for entry in test_images.entries if entry.stem not in saved.images]:
+    stems = [entry.stem for entry in test_images.entries]
+    if missing := [stem for stem in stems if stem not in saved.images]:
         raise PredictionsUnfit(
-            f"{result.key} was tested on {len(saved.images)} of the {len(test_images.entries)} test images (its recipe "
+            f"{result.key} was tested on {len(saved.images)} of the {len(stems)} test images (its recipe "
             f"has a limit): nothing was scored. Without predictions are: {shortened(missing)}"
         )
-    stems = [entry.stem for entry in test_images.entries]
     return test_images, PredictedLabels(
         lambda index: saved.labels(stems[index]), False, ("Predictions that the run saved.",), ()
     )

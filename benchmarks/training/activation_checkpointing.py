@@ -7,7 +7,7 @@ change nothing: PyTorch puts the random state back for it (dropout), and here th
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import torch
@@ -58,16 +58,12 @@ def _wrap(block: nn.Module) -> None:
     block.forward = forward
 
 
-def _unchanged(block: nn.Module) -> AbstractContextManager[None]:
+@contextmanager
+def _unchanged(block: nn.Module) -> Iterator[None]:
     """Put the buffers of `block` back afterwards."""
-
-    @contextmanager
-    def context() -> Iterator[None]:
-        before = [(buffer, buffer.clone()) for buffer in block.buffers()]
-        try:
-            yield
-        finally:
-            for buffer, value in before:
-                buffer.data.copy_(value)  # .data: autograd shall not take this for a change of what it saved
-
-    return context()
+    before = [(buffer, buffer.clone()) for buffer in block.buffers()]
+    try:
+        yield
+    finally:
+        for buffer, value in before:
+            buffer.data.copy_(value)  # .data: autograd shall not take this for a change of what it saved

@@ -68,7 +68,7 @@ class Checkpoints:
 
     def save_best(self, net: nn.Module, epoch: int) -> None:
         """Keep the parameters of `epoch`; to be called before `save`."""
-        write_checkpoint(self.best(epoch), net, None, {"epoch": epoch}, self.start)
+        self._write(self.best(epoch), net, {"epoch": epoch})
 
     def save(
         self,
@@ -87,7 +87,7 @@ class Checkpoints:
         """
         last, previous = self.folder / LAST, self.folder / PREVIOUS
         fresh = self.folder / FRESH
-        write_checkpoint(fresh, net, optimizer, progress, self.start, random)
+        self._write(fresh, net, progress, optimizer, random)
         best_before = _best_epoch(last)
         if last.exists():
             os.replace(last, previous)
@@ -111,7 +111,7 @@ class Checkpoints:
                 content = read_checkpoint(path)
                 if epoch := content.progress["best_epoch"]:
                     read_checkpoint(self.best(epoch))
-                restore(path, content, net, optimizer, self.start)
+                self._restore(path, content, net, optimizer)
             except CheckpointDamaged as error:
                 fallback = (
                     f"going on from {paths[number + 1].name}, which was saved before it"
@@ -142,41 +142,66 @@ class Checkpoints:
     def load_best(self, net: nn.Module, epoch: int) -> None:
         """Leave the network with the parameters of its best epoch. Raises CheckpointDamaged."""
         path = self.best(epoch)
-        restore(path, read_checkpoint(path), net, None, self.start)
+        self._restore(path, read_checkpoint(path), net)
+
+    def _write(
+        self,
+        path: Path,
+        net: nn.Module,
+        progress: Mapping[str, Any],
+        optimizer: torch.optim.Optimizer | None = None,
+        random: Mapping[str, Tensor] | None = None,
+    ) -> None:
+        """Write a checkpoint atomically, down to the disk. Raises DataError if the disk is full."""
+        tensors = {f"{_MODEL}{name}": value for name, value in trained_state(net).items()}
+        tensors |= {f"{_RANDOM}{name}": value for name, value in (random or {}).items()}
+        if optimizer is not None:
+            for index, state in optimizer.state_dict()["state"].items():
+                tensors |= {f"{_OPTIMIZER}{index}.{name}": torch.as_tensor(value) for name, value in state.items()}
+        tensors = {name: value.cpu().contiguous() for name, value in tensors.items()}
+        metadata: dict[str, Any] = {"format": FORMAT, "progress": dict(progress), "start": dict(self.start)}
+        metadata["sha256"] = content_digest(tensors, metadata)
+        write_durable(path, save(tensors, metadata={METADATA: json.dumps(metadata)}))
+
+    def _restore(
+        self, path: Path, content: CheckpointContent, net: nn.Module, optimizer: torch.optim.Optimizer | None = None
+    ) -> None:
+        """Put the content of `path` into the network (and optimiser), all of it or nothing.
+
+        Raises CheckpointForeign listing every tensor that is missing, unexpected or of another shape, or if the
+        pretrained checkpoint beneath is another one.
+        """
+        if content.start != dict(self.start):
+            raise CheckpointForeign(
+                f"{path} was trained on top of {content.start or 'no pretrained weights'}, and this network is built "
+                f"from {dict(self.start) or 'none'}: delete the folder {path.parent} to train anew"
+            )
+        state_of_net = trained_state(net)
+        faults = differences(state_of_net, content.model)
+        groups = optimizer.param_groups if optimizer is not None else []
+        parameters = [parameter for group in groups for parameter in group["params"]]
+        if optimizer is not None:
+            faults += _optimizer_differences(parameters, content.optimizer)
+        if faults:
+            raise CheckpointForeign(
+                f"{path} belongs to another network: {'; '.join(faults)}. Delete the folder {path.parent} to train anew"
+            )
+        for name, value in state_of_net.items():
+            value.copy_(content.model[name])
+        if optimizer is not None:
+            state: dict[int, dict[str, Tensor]] = {}
+            for name, value in content.optimizer.items():
+                index, _, key = name.partition(".")
+                if value.shape == (like := parameters[int(index)]).shape:
+                    # a fused kernel needs the parameter's layout
+                    value = torch.empty_like(like, dtype=value.dtype, device="cpu").copy_(value)
+                state.setdefault(int(index), {})[key] = value
+            optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
 
 
 def candidate_name(rates: Sequence[float], rate: float) -> str:
     """Return the folder of a rate's checkpoints within a run's; a recipe of one rate has them in the run's own."""
     return f"rate-{rate:g}" if len(rates) > 1 else ""
-
-
-def write_checkpoint(
-    path: Path,
-    net: nn.Module,
-    optimizer: torch.optim.Optimizer | None,
-    progress: Mapping[str, Any],
-    start: Mapping[str, str],
-    random: Mapping[str, Tensor] | None = None,
-) -> None:
-    """Write a checkpoint atomically, down to the disk. Raises DataError if the disk is full.
-
-    Args:
-        path: the file.
-        net: the network.
-        optimizer: None for parameters alone.
-        progress: JSON values.
-        start: digest of each pretrained checkpoint that the network was built from.
-        random: states of the random generators.
-    """
-    tensors = {f"{_MODEL}{name}": value for name, value in trained_state(net).items()}
-    tensors |= {f"{_RANDOM}{name}": value for name, value in (random or {}).items()}
-    if optimizer is not None:
-        for index, state in optimizer.state_dict()["state"].items():
-            tensors |= {f"{_OPTIMIZER}{index}.{name}": torch.as_tensor(value) for name, value in state.items()}
-    tensors = {name: value.cpu().contiguous() for name, value in tensors.items()}
-    metadata: dict[str, Any] = {"format": FORMAT, "progress": dict(progress), "start": dict(start)}
-    metadata["sha256"] = content_digest(tensors, metadata)
-    write_durable(path, save(tensors, metadata={METADATA: json.dumps(metadata)}))
 
 
 def read_checkpoint(path: Path) -> CheckpointContent:
@@ -200,52 +225,6 @@ def read_checkpoint(path: Path) -> CheckpointContent:
         for prefix in (_MODEL, _OPTIMIZER, _RANDOM)
     )
     return CheckpointContent(model, optimizer, random, progress, start)
-
-
-def restore(
-    path: Path,
-    content: CheckpointContent,
-    net: nn.Module,
-    optimizer: torch.optim.Optimizer | None,
-    start: Mapping[str, str],
-) -> None:
-    """Put the content of `path` into the network (and optimiser), all of it or nothing.
-
-    Raises CheckpointForeign listing every tensor that is missing, unexpected or of another shape, or if the pretrained
-    checkpoint beneath is another one.
-
-    Args:
-        path: the file, for messages.
-        content: what was read of it.
-        net: the network.
-        optimizer: None for parameters alone.
-        start: digest of each pretrained checkpoint that the network was built from.
-    """
-    if content.start != dict(start):
-        raise CheckpointForeign(
-            f"{path} was trained on top of {content.start or 'no pretrained weights'}, and this network is built from "
-            f"{dict(start) or 'none'}: delete the folder {path.parent} to train anew"
-        )
-    state_of_net = trained_state(net)
-    faults = differences(state_of_net, content.model)
-    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]] if optimizer else []
-    if optimizer is not None:
-        faults += _optimizer_differences(parameters, content.optimizer)
-    if faults:
-        raise CheckpointForeign(
-            f"{path} belongs to another network: {'; '.join(faults)}. Delete the folder {path.parent} to train anew"
-        )
-    for name, value in state_of_net.items():
-        value.copy_(content.model[name])
-    if optimizer is not None:
-        state: dict[int, dict[str, Tensor]] = {}
-        for name, value in content.optimizer.items():
-            index, _, key = name.partition(".")
-            if value.shape == (like := parameters[int(index)]).shape:
-                # a fused kernel needs the parameter's layout
-                value = torch.empty_like(like, dtype=value.dtype, device="cpu").copy_(value)
-            state.setdefault(int(index), {})[key] = value
-        optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
 
 
 def _optimizer_differences(parameters: list[Tensor], found: Mapping[str, Tensor]) -> list[str]:

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from benchmarks.metrics.confusion import confusion_matrices, counts_of, predicted_labels
+from benchmarks.metrics.confusion import confusion_matrices, confusion_matrix, counts_of, predicted_labels
 from benchmarks.metrics.count_probabilities import probability_histograms
 from benchmarks.metrics.counts import Counts
 from benchmarks.protocol.recipe import Recipe
@@ -195,7 +195,7 @@ def _count(
 def _finer_confusion(native: Tensor, logits: Tensor, task: Task) -> Tensor:
     """Return the confusion matrix of a native mask [h, w] and logits [C, H, W], which are upsampled to it."""
     upsampled = F.interpolate(logits[None], tuple(native.shape), mode="bilinear", align_corners=False)
-    return confusion_matrices(native[None], predicted_labels(upsampled), task)[0]
+    return confusion_matrix(native, predicted_labels(upsampled)[0], task)
 
 
 def predict_logits(net: nn.Module, images: Tensor, crop: int | None, device: torch.device) -> Tensor:

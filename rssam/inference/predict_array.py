@@ -14,7 +14,7 @@ from rssam.inference.tile_grid import Grid, aligned
 
 
 class _Array:
-    """An image in memory as the source of tiles, and its probabilities as their sink."""
+    """An image in memory as the source of tiles, and its probabilities, which are written row by row."""
 
     def __init__(self, pixels: NDArray[np.uint8], channels: int) -> None:
         self.pixels = np.moveaxis(pixels, -1, 0)  # [3, H, W]
@@ -27,7 +27,7 @@ class _Array:
         return self.pixels[:, top:bottom, left:right], np.ones((bottom - top, right - left), bool)
 
     def write(self, probabilities: NDArray[np.float32], valid: NDArray[np.bool_]) -> None:
-        """Take rows as `Sink.write` does."""
+        """Take rows as a `Write` does."""
         rows = slice(self.written, self.written + probabilities.shape[1])
         self.probabilities[:, rows] = probabilities
         self.written = rows.stop
@@ -99,5 +99,5 @@ def predict_array(
     array = _Array(pixels, task.channels)
     grid = Grid(*array.size, task.image_size, (height, width))
     predictor = Predictor(net, grid, torch.device(device), half=half, symmetries=symmetries)
-    predict(array, array, predictor, grid, task.channels, batch)
+    predict(array, array.write, predictor, grid, task.channels, batch)
     return array.probabilities

@@ -13,7 +13,6 @@ import shutil
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import rasterio
@@ -94,19 +93,6 @@ class PredictionSummary:
     resumed: int  # rows that an earlier call had finished
 
 
-class _RowWriter:
-    """Writer of finished rows to the partial output."""
-
-    def __init__(self, partial: PartialOutput) -> None:
-        self.partial = partial
-
-    def write(self, probabilities: NDArray[np.float32], valid: NDArray[np.bool_]) -> None:
-        rows: dict[str, NDArray[np.uint8]] = {LABELS: labels_of(probabilities, valid)[None]}
-        if PROBABILITIES in self.partial.layers:
-            rows[PROBABILITIES] = as_steps(probabilities, valid)
-        self.partial.append(rows)
-
-
 def predict_raster(
     source: RasterSource,
     network: Network,
@@ -138,12 +124,11 @@ def predict_raster(
     layers = {LABELS: 1, **({PROBABILITIES: network.task.channels} if outputs.probabilities else {})}
     _require_disk(source, outputs.class_map, sum(layers.values()))
     grid = Grid(height, width, settings.tile, settings.overlap, settings.shift)
-    digest = _digest(
-        {
-            **source.identity, **asdict(settings), "layers": layers, "parameters": parameters_digest(network.net),
-            "device": device.type, "half": str(network.half), "classes": network.names, "grid": grid.digest,
-        }
-    )  # fmt: skip
+    decisive = {
+        **source.identity, **asdict(settings), "layers": layers, "parameters": parameters_digest(network.net),
+        "device": device.type, "half": str(network.half), "classes": network.names, "grid": grid.digest,
+    }  # fmt: skip
+    digest = hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
     with (
         rasterio.Env(GDAL_CACHEMAX=CACHE),
         PartialOutput(partial_folder(outputs.class_map), source.size, layers, digest) as partial,
@@ -163,8 +148,14 @@ def predict_raster(
                 progress(done, total, source.path.name)
                 done += tiles
 
+            def write(probabilities: NDArray[np.float32], valid: NDArray[np.bool_]) -> None:
+                rows: dict[str, NDArray[np.uint8]] = {LABELS: labels_of(probabilities, valid)[None]}
+                if outputs.probabilities:
+                    rows[PROBABILITIES] = as_steps(probabilities, valid)
+                partial.append(rows)
+
             predict(
-                source, _RowWriter(partial), predictor, grid, network.task.channels, batch, written=resumed,
+                source, write, predictor, grid, network.task.channels, batch, written=resumed,
                 before_batch=before_batch, after_rows=partial.commit,
             )  # fmt: skip
             progress(total, total, source.path.name)
@@ -283,7 +274,3 @@ def _require_space(partial: PartialOutput) -> None:
             f"the output while they are predicted, and {free >> 20} MiB are free: free some, or choose another disk "
             "with --out"
         )
-
-
-def _digest(settings: dict[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()

@@ -17,8 +17,8 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import numpy as np
@@ -86,9 +86,7 @@ class RasterSource(AbstractContextManager["RasterSource"]):
             self.raster.close()
             raise
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.raster.close()
 
     @property
@@ -182,7 +180,7 @@ class RasterSource(AbstractContextManager["RasterSource"]):
         read = [found for window in windows if (found := self._valid_values(window)).size]
         if not read:
             search = map(self._valid_values, self._all_windows())
-            read = [found for found in [next((values for values in search if values.size), None)] if found is not None]
+            read = list(islice((values for values in search if values.size), 1))
         values = np.concatenate(read, axis=1) if read else np.zeros((3, 0))  # [3, pixels]
         ends = (float(values.min()), float(values.max())) if values.size else None
         kept = values[:, :: -(-values.shape[1] // most)] if most and values.size else None

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import nullcontext
-from typing import Literal, Protocol
+from typing import Literal
 
 import numpy as np
 import torch
@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from rssam.contract import IGNORE
 from rssam.errors import UserError
 from rssam.inference.threads import run_stages
-from rssam.inference.tile_grid import Grid, Ring
+from rssam.inference.tile_grid import Grid, ring_pieces
 from rssam.inference.tile_reading import Source, Tiles, read_tiles
 
 Symmetries = Literal["none", "flips", "all"]
@@ -36,12 +36,8 @@ ROWS_AT_ONCE = 64
 """Finished rows handed on at once, which bounds what is made of them."""
 
 
-class Sink(Protocol):
-    """Receiver of finished rows."""
-
-    def write(self, probabilities: NDArray[np.float32], valid: NDArray[np.bool_]) -> None:
-        """Take the next rows: probabilities [C, rows, width] in 0..1, and where the raster has data [rows, width]."""
-        ...
+Write = Callable[[NDArray[np.float32], NDArray[np.bool_]], None]
+"""Takes the next rows: probabilities [C, rows, width] in 0..1, and where the raster has data [rows, width]."""
 
 
 class Predictor:
@@ -130,10 +126,9 @@ def labels_of(values: NDArray[np.float32], valid: NDArray[np.bool_] | None = Non
 class Band:
     """Sums of weighted probabilities over the rows that unfinished tiles touch: as many as a tile is high."""
 
-    def __init__(self, grid: Grid, channels: int, first_row: int, written: int, sink: Sink) -> None:
-        self.grid, self.sink = grid, sink
+    def __init__(self, grid: Grid, channels: int, first_row: int, written: int, write: Write) -> None:
+        self.grid, self.write = grid, write
         self.row, self.written = first_row, written
-        self.ring = Ring(grid.tile[0])
         self.sums = np.zeros((channels, grid.tile[0], grid.width), np.float32)
         self.valid = np.zeros((grid.tile[0], grid.width), bool)
 
@@ -150,7 +145,7 @@ class Band:
         top, left = self.grid.rows.starts[row], self.grid.columns.starts[column]
         bottom = min(top + self.grid.tile[0], self.grid.height)
         right = min(left + self.grid.tile[1], self.grid.width)
-        for buffered, rows in self.ring.pieces(top, bottom):
+        for buffered, rows in ring_pieces(self.grid.tile[0], top, bottom):
             self.sums[:, buffered, left:right] += weighted[:, rows, : right - left]
             self.valid[buffered, left:right] = valid[rows, : right - left]
 
@@ -158,11 +153,11 @@ class Band:
         """Write all rows of pixels that no tile from tile row `row` on touches, and clear them."""
         while self.row < row:
             top, bottom = self.grid.rows.starts[self.row], self.grid.finished(self.row)
-            for buffered, rows in self.ring.pieces(top, bottom):
+            for buffered, rows in ring_pieces(self.grid.tile[0], top, bottom):
                 skipped = max(self.written - (top + rows.start), 0)  # written before an interruption
                 for first in range(buffered.start + skipped, buffered.stop, ROWS_AT_ONCE):
                     chunk = slice(first, min(first + ROWS_AT_ONCE, buffered.stop))
-                    self.sink.write(self.sums[:, chunk], self.valid[chunk])
+                    self.write(self.sums[:, chunk], self.valid[chunk])
                 self.sums[:, buffered] = 0
                 self.valid[buffered] = False
             self.row += 1
@@ -170,7 +165,7 @@ class Band:
 
 def predict(
     source: Source,
-    sink: Sink,
+    write: Write,
     predictor: Predictor,
     grid: Grid,
     channels: int,
@@ -186,7 +181,7 @@ def predict(
 
     Args:
         source: the raster.
-        sink: takes the rows.
+        write: takes the rows.
         predictor: the network on its device.
         grid: where the tiles lie.
         channels: of the network's logits.
@@ -196,7 +191,7 @@ def predict(
         after_rows: called after each row of tiles whose pixels are written.
     """
     first_row = grid.first_row(written)
-    band = Band(grid, channels, first_row, written, sink)
+    band = Band(grid, channels, first_row, written, write)
 
     def compute(tiles: Tiles) -> tuple[Tiles, Tensor]:
         if before_batch is not None:
@@ -208,7 +203,7 @@ def predict(
         if after_rows is not None:
             after_rows()
 
-    def write(computed: tuple[Tiles, Tensor]) -> None:
+    def add(computed: tuple[Tiles, Tensor]) -> None:
         tiles, weighted = computed
         values = weighted.cpu().numpy()  # waits for the device here, while the next batch starts there
         if not np.isfinite(values).all():  # NaN would become background without a word
@@ -221,5 +216,5 @@ def predict(
                 finish(row)
             band.add(row, column, tile, valid)
 
-    run_stages(read_tiles(source, grid, first_row, batch), compute, write)
+    run_stages(read_tiles(source, grid, first_row, batch), compute, add)
     finish(len(grid.rows.starts))

@@ -107,17 +107,14 @@ class Grid:
         return (len(self.rows.starts) - first) * len(self.columns.starts)
 
 
-@dataclass(frozen=True)
-class Ring:
-    """Ring buffer of `height` rows of pixels: the places of its rows."""
+def ring_pieces(height: int, top: int, bottom: int) -> list[tuple[slice, slice]]:
+    """Return where a ring buffer of `height` rows of pixels has the rows top..bottom - 1, which are at most as many.
 
-    height: int
-
-    def pieces(self, top: int, bottom: int) -> list[tuple[slice, slice]]:
-        """Return rows top..bottom - 1, at most `height`, as one or two pairs (rows of the buffer, rows from `top`)."""
-        first, count = top % self.height, bottom - top
-        before = min(count, self.height - first)
-        pieces = [(slice(first, first + before), slice(0, before))]
-        if before < count:
-            pieces.append((slice(0, count - before), slice(before, count)))
-        return pieces
+    One or two pairs (rows of the buffer, rows from `top`).
+    """
+    first, count = top % height, bottom - top
+    before = min(count, height - first)
+    pieces = [(slice(first, first + before), slice(0, before))]
+    if before < count:
+        pieces.append((slice(0, count - before), slice(before, count)))
+    return pieces

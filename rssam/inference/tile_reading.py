@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from rssam.inference.tile_grid import Grid, Ring
+from rssam.inference.tile_grid import Grid, ring_pieces
 
 CHUNK = 2048
 """Columns read at once: little to wait for before the first tile of a row."""
@@ -74,7 +74,6 @@ class _RowBuffer:
     def __init__(self, source: Source, tile: int) -> None:
         self.source, self.tile_height = source, tile
         self.height, self.width = source.size
-        self.ring = Ring(tile)
         self.pixels = np.zeros((3, tile, self.width), np.uint8)
         self.valid = np.zeros((tile, self.width), bool)
         self.top = self.bottom = self.fresh = self.filled = 0
@@ -93,7 +92,7 @@ class _RowBuffer:
         missing = ((0, self.tile_height - (self.bottom - self.top)), (0, width - (right - left)))
         pixels = np.empty((3, self.bottom - self.top, right - left), np.uint8)
         valid = np.empty(pixels.shape[1:], bool)
-        for buffered, rows in self.ring.pieces(self.top, self.bottom):
+        for buffered, rows in ring_pieces(self.tile_height, self.top, self.bottom):
             pixels[:, rows] = self.pixels[:, buffered, left:right]
             valid[rows] = self.valid[buffered, left:right]
         if missing == ((0, 0), (0, 0)):
@@ -104,7 +103,7 @@ class _RowBuffer:
         pixels, valid = self.source.read(self.fresh, self.bottom, left, right)
         if pixels.dtype != np.uint8:
             raise TypeError(f"expected pixels uint8 in 0..255 from {type(self.source).__name__}, found {pixels.dtype}")
-        for buffered, rows in self.ring.pieces(self.fresh, self.bottom):
+        for buffered, rows in ring_pieces(self.tile_height, self.fresh, self.bottom):
             self.pixels[:, buffered, left:right] = pixels[:, rows]
             self.valid[buffered, left:right] = valid[rows]
         self.filled = right

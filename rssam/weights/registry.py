@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 
 @dataclass(frozen=True)
@@ -19,6 +20,9 @@ class Weights:
     megabytes: int
     licence: str
 
+    licence_first: ClassVar[bool] = False
+    """Whether the URL is a page on which the licence must be accepted before anybody is sent the file."""
+
     @property
     def published_file(self) -> str:
         """Return the name of the file at the URL."""
@@ -28,11 +32,6 @@ class Weights:
     def file(self) -> str:
         """Return the name of the prepared file."""
         return f"{self.name}.safetensors"
-
-    @property
-    def licence_first(self) -> bool:
-        """Return whether the URL is a page on which the licence must be accepted before anybody is sent the file."""
-        return False
 
     @property
     def remedy(self) -> str:
@@ -87,10 +86,7 @@ class EncoderWeights(BackboneWeights):
 class LicensedWeights(EncoderWeights):
     """An encoder whose file is sent from the page at `url` to whoever accepts the licence there."""
 
-    @property
-    def licence_first(self) -> bool:
-        """Return True: the licence must be accepted first."""
-        return True
+    licence_first: ClassVar[bool] = True
 
 
 _META = "https://dl.fbaipublicfiles.com"
