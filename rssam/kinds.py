@@ -142,7 +142,10 @@ def fits(value: Any, kind: Any) -> bool:
                     return False
             elif bare == field:
                 return False
-        return not unknown or _plain({field: value[field] for field in value.keys() - _names(kind)})
+        if not unknown:
+            return True
+        declared = {field.removesuffix("?") for field in kind}
+        return _plain({field: value[field] for field in value.keys() - declared})
     if isinstance(kind, list):
         (item_kind,) = kind
         if isinstance(item_kind, Leaf):
@@ -200,10 +203,6 @@ _KINDS = {dict: "an object", Each: "an object", list: "a list", type(None): "nul
 def _shown(value: object) -> str:
     # Python prints no integer of more than 4300 digits.
     return "an integer of too many digits" if type(value) is int and abs(value) >= 10**60 else ascii(value)
-
-
-def _names(kind: dict[str, Any]) -> set[str]:
-    return {field.removesuffix("?") for field in kind}
 
 
 def matches(pattern: str, value: object) -> bool:

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from benchmarks.export.load_run import TrainedNetwork, declared_model, load_run, recorded_bands, recorded_range
@@ -197,8 +197,7 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
         raise AdapterUnusable(f"expected an adapter at {path}, found no file: rssam-bench export --run KEY --out FILE")
     try:
         metadata = read_header(path)
-        with safe_open(path, framework="pt", device="cpu") as stream:
-            tensors = {name: stream.get_tensor(name) for name in stream.keys()}  # noqa: SIM118
+        tensors = load_file(path)
         description = parse_json(metadata[ENTRY].encode()) if ENTRY in metadata else None
     except (SafetensorError, OSError, ValueError, RuntimeError) as error:  # RuntimeError: torch's, of an odd tensor
         raise AdapterUnusable(f"{path} is damaged or no safetensors file ({error}): {_AGAIN}") from error

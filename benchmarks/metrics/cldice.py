@@ -13,7 +13,7 @@ from typing import ClassVar
 
 from benchmarks.metrics.counts import FloatArray
 from benchmarks.metrics.mask_pair import MaskPair
-from benchmarks.metrics.relaxed_f1 import two_sided
+from benchmarks.metrics.relaxed_f1 import parts_and_wholes, two_sided
 
 
 @dataclass(frozen=True)
@@ -29,13 +29,7 @@ class ClDice:
 
     def sums(self, pair: MaskPair) -> tuple[int, ...]:
         """Return pixels of each skeleton, and how many of them lie within the other mask, in the order of `columns`."""
-        skeleton, truth_skeleton = pair.prediction_skeleton, pair.truth_skeleton
-        return (
-            int((skeleton & pair.truth).sum()),
-            int(skeleton.sum()),
-            int((truth_skeleton & pair.prediction).sum()),
-            int(truth_skeleton.sum()),
-        )
+        return parts_and_wholes((pair.prediction_skeleton, pair.truth), (pair.truth_skeleton, pair.prediction))
 
     def scores(self, sums: FloatArray) -> dict[str, FloatArray]:
         """Return topology precision, topology sensitivity and clDice of pooled sums [..., 4]; see `two_sided`."""

@@ -102,7 +102,6 @@ class Histogram:
         )
 
     def _limits(self) -> tuple[FloatArray, FloatArray]:
-        """Return the lower and upper edge of each bin."""
         edges = np.asarray(self.edges)
         return edges[:-1], edges[1:]
 

@@ -42,12 +42,7 @@ class RelaxedF1:
     def sums(self, pair: MaskPair) -> tuple[int, ...]:
         """Return the pixels of each mask, and how many of them are near the other, in the order of `columns`."""
         near_truth, near_prediction = (self._near(mask) for mask in (pair.truth, pair.prediction))
-        return (
-            int((pair.prediction & near_truth).sum()),
-            int(pair.prediction.sum()),
-            int((pair.truth & near_prediction).sum()),
-            int(pair.truth.sum()),
-        )
+        return parts_and_wholes((pair.prediction, near_truth), (pair.truth, near_prediction))
 
     def scores(self, sums: FloatArray) -> dict[str, FloatArray]:
         """Return relaxed precision, recall and F1 of pooled sums [..., 4]; see `two_sided`."""
@@ -66,8 +61,13 @@ class RelaxedF1:
         return near
 
 
+def parts_and_wholes(*pairs: tuple[Mask, Mask]) -> tuple[int, ...]:
+    """Return for each pair how many pixels of the first mask lie in the second, and how many it has."""
+    return tuple(int(mask.sum()) for first, second in pairs for mask in (first & second, first))
+
+
 def two_sided(sums: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Return two shares and their harmonic mean, of sums [..., 4]: part and whole of each share.
+    """Return two shares and their harmonic mean, of sums [..., 4] as `parts_and_wholes` gives them.
 
     A share of nothing is NaN. The mean is NaN only where both wholes are 0, and 0 where one of them is.
     """

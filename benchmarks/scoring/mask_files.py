@@ -265,7 +265,6 @@ def resolve_encoding(files: Sequence[LabelFile], declared: Encoding | None = Non
 
 
 def _require_declared(files: Sequence[LabelFile], declared: Encoding) -> None:
-    """Raise BadPicture for a file that is not of the declared encoding."""
     allowed = {"labels": ("labels", "numbers"), "one-hot": ("one-hot",)}.get(declared, ("floats", "largest"))
     for file in files:
         if file.encoding not in allowed:

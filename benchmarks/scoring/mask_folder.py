@@ -152,7 +152,6 @@ def _reading(
 def _all_wrong(
     folder: Path, test_images: ImagesToScore, missing: Sequence[str], faults: Sequence[str], foreign: Sequence[str]
 ) -> str:
-    """Return a message with everything that is wrong."""
     split = f"seed {test_images.split_seed}" + (", by scenes" if test_images.split_rule == "blocked" else "")
     count, name = len(test_images.entries), test_images.dataset.name
     parts = [f"{folder} cannot be scored on the {count} test images of {name} ({split}):"]

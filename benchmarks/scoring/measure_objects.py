@@ -32,8 +32,6 @@ from rssam.files import require_writable, sha256_file
 
 @dataclass(frozen=True, eq=False)
 class _Job:
-    """Image to measure."""
-
     folder: Path
     entry: Entry
     packed: Labels  # the prediction, eight pixels of a line in a byte: [H, ceil(W / 8)]

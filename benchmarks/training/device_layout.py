@@ -109,9 +109,9 @@ def require_fit(layout: Layout, recipes: Iterable[Recipe], available: int | None
             )
 
 
-def local_rank(environment: Mapping[str, str] = os.environ) -> int:
+def local_rank() -> int:
     """Return the number of this process on its node; 0 for a process that was started by hand."""
-    return int(environment.get("LOCAL_RANK", "0"))
+    return int(os.environ.get("LOCAL_RANK", "0"))
 
 
 def start_others(layout: Layout) -> list[subprocess.Popen[bytes]]:

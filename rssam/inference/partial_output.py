@@ -126,7 +126,6 @@ class PartialOutput(AbstractContextManager["PartialOutput"]):
 
     @contextmanager
     def _full_disk_named(self) -> Iterator[None]:
-        """Raise UserError for a full disk."""
         try:
             yield
         except OSError as error:

@@ -44,13 +44,13 @@ class EncoderOutput(NamedTuple):
     neck: Tensor | None
 
 
-def sam_neck(channels: int, out_channels: int = EMBEDDING) -> nn.Sequential:
-    """Return SAM's neck from `channels` to `out_channels`, under SAM's parameter names."""
+def sam_neck(channels: int) -> nn.Sequential:
+    """Return SAM's neck from `channels` to `EMBEDDING`, under SAM's parameter names."""
     return nn.Sequential(
-        nn.Conv2d(channels, out_channels, kernel_size=1, bias=False),
-        LayerNorm2d(out_channels),
-        nn.Conv2d(out_channels, out_channels, kernel_size=3, padding=1, bias=False),
-        LayerNorm2d(out_channels),
+        nn.Conv2d(channels, EMBEDDING, kernel_size=1, bias=False),
+        LayerNorm2d(EMBEDDING),
+        nn.Conv2d(EMBEDDING, EMBEDDING, kernel_size=3, padding=1, bias=False),
+        LayerNorm2d(EMBEDDING),
     )
 
 

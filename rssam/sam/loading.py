@@ -109,7 +109,6 @@ def load_exactly(
 
 
 def _require_fit(expected: Mapping[str, Tensor], found: Mapping[str, Tensor], owner: str, weights: str) -> None:
-    """Raise WeightsDamaged unless names and shapes are the same."""
     missing, unexpected = sorted(expected.keys() - found.keys()), sorted(found.keys() - expected.keys())
     if missing or unexpected:
         raise WeightsDamaged(

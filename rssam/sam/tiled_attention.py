@@ -214,8 +214,7 @@ def _grid(scores: Tensor, position: PositionScores) -> Tensor:
 
 
 def _attend(tokens: Tokens, position: PositionScores) -> Tensor:
-    """Attend; return [G, T, d]."""
-    out = torch.empty_like(tokens.query)
+    out = torch.empty_like(tokens.query)  # [G, T, d]
     queried = tokens.query, out, *position
     for (key, value), (query, attended, *of_tile) in _tiles((tokens.key, tokens.value), queried):
         torch.bmm(_probabilities(query, key, PositionScores(*of_tile)), value, out=attended)

@@ -74,15 +74,12 @@ def find(weights: Weights, value: Any, is_tensor: type) -> Found:
     if len(places) > 1:
         shown = ", ".join(_quoted(".".join((*path, prefix)).strip(".")) for path, _, prefix in places[:SHOWN])
         return Found({}, (), f"it holds {len(places)} networks, under {shown}: save one of them alone")
-    if not places and not (tensors := _flat(value, is_tensor)):
-        return Found({}, (), f"expected a dictionary of tensors with {marker(weights)}")
     if not places:
-        return Found(tensors, ())
+        tensors = _flat(value, is_tensor)
+        return Found(tensors, (), "" if tensors else f"expected a dictionary of tensors with {marker(weights)}")
     path, names, prefix = places[0]
     notes = [f"inside {_quoted('.'.join(path))}"] if path else []
-    tensors = {
-        name.removeprefix(prefix): tensor for name, tensor in names.items() if name.startswith(prefix)
-    }  # fmt: skip
+    tensors = {name.removeprefix(prefix): tensor for name, tensor in names.items() if name.startswith(prefix)}
     if prefix:
         notes.append(f"names behind {_quoted(prefix)}")
     if beside := {name for name in names if not name.startswith(prefix)}:
@@ -103,7 +100,6 @@ def find(weights: Weights, value: Any, is_tensor: type) -> Found:
 
 
 def _quoted(name: str) -> str:
-    """Return a name from the file, for a sentence."""
     return f'"{ascii(name)[1:-1][:LONGEST]}"'
 
 
