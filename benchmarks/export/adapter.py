@@ -32,7 +32,7 @@ from rssam.contract import Model, Task
 from rssam.errors import UserError
 from rssam.files import write_durable
 from rssam.foreign_json import parse_json
-from rssam.kinds import ANY, COUNT, LINE, PLAIN, WORD, Each, Leaf, fault, whole
+from rssam.kinds import ANY, COUNT, LINE, PLAIN, WORD, Each, fault, row, whole
 from rssam.weights.folder import WeightsFolder
 from rssam.weights.prepared_file import read_header
 from rssam.weights.registry import WEIGHTS
@@ -42,7 +42,6 @@ ENTRY = "rssam-bench adapter"
 FORMAT = 2
 
 _CHECKPOINT = {"sha256": WORD, "licence?": LINE, "url?": LINE}
-_SIDE = whole(1, 1 << 14)
 KINDS = {
     "format": COUNT,
     "key": WORD,
@@ -50,9 +49,7 @@ KINDS = {
     "identity": {**IDENTITY, "model": {**IDENTITY["model"], "name": ANY}},  # `declared_model` looks it up
     "task": {
         "classes": [CLASS],
-        "image_size": Leaf(
-            "height and width", lambda value: isinstance(value, list) and [*map(_SIDE.fits, value)] == [True, True]
-        ),
+        "image_size": row("height and width", 2, whole(1, 1 << 14)),
     },
     "base": Each(WORD, _CHECKPOINT),
     "start": Each(WORD, _CHECKPOINT),
@@ -243,19 +240,17 @@ def _require_base(path: Path, base: Mapping[str, Mapping[str, Any]], weights: We
     for name, checkpoint in base.items():
         if name not in WEIGHTS:
             raise AdapterUnusable(f"{path} is on top of the checkpoint {name}, which this version does not know")
-        official = checkpoint["sha256"].startswith(WEIGHTS[name].sha256)
-        remedy = WEIGHTS[name].remedy
-        if not official:
-            digest = checkpoint["sha256"]
+        digest, remedy = checkpoint["sha256"], WEIGHTS[name].remedy
+        if not digest.startswith(WEIGHTS[name].sha256):
             remedy = (
                 f"rssam-bench prepare weights {name} --source FILE.pth, with the file of SHA-256 {digest}: "
                 "it is not the published one"
             )
         if not weights.path(name).is_file():
             raise AdapterUnusable(f"{path} needs the checkpoint {name}, which is not in {weights.root}. Run: {remedy}")
-        if (prepared := weights.digest(name)) != checkpoint["sha256"]:
+        if (prepared := weights.digest(name)) != digest:
             raise AdapterUnusable(
-                f"{path} was trained on top of {name} with SHA-256 {checkpoint['sha256'][:12]}..., and "
+                f"{path} was trained on top of {name} with SHA-256 {digest[:12]}..., and "
                 f"{weights.path(name)} was made from {prepared[:12]}...: delete that file and run: {remedy}"
             )
 
