@@ -99,5 +99,5 @@ def predict_array(
     array = _Array(pixels, task.channels)
     grid = Grid(*array.size, task.image_size, (height, width))
     predictor = Predictor(net, grid, torch.device(device), half=half, symmetries=symmetries)
-    predict(array, array.write, predictor, grid, task.channels, batch)
+    predict(array, array.write, predictor, task.channels, batch)
     return array.probabilities

@@ -155,7 +155,7 @@ def predict_raster(
                 partial.append(rows)
 
             predict(
-                source, write, predictor, grid, network.task.channels, batch, written=resumed,
+                source, write, predictor, network.task.channels, batch, written=resumed,
                 before_batch=before_batch, after_rows=partial.commit,
             )  # fmt: skip
             progress(total, total, source.path.name)

@@ -54,7 +54,7 @@ class Predictor:
     ) -> None:
         self.net = net.to(device).eval()
         self.device = device
-        self.half = half
+        self.grid, self.half = grid, half
         self.turns = TURNS[symmetries]
         self.rows = torch.from_numpy(grid.rows.weights).to(device)  # [tile rows, h]
         self.columns = torch.from_numpy(grid.columns.weights).to(device)  # [tile columns, w]
@@ -167,7 +167,6 @@ def predict(
     source: Source,
     write: Write,
     predictor: Predictor,
-    grid: Grid,
     channels: int,
     batch: int,
     *,
@@ -182,14 +181,14 @@ def predict(
     Args:
         source: the raster.
         write: takes the rows.
-        predictor: the network on its device.
-        grid: where the tiles lie.
+        predictor: the network on its device, and where the tiles lie.
         channels: of the network's logits.
         batch: tiles at once.
         written: rows of pixels that an earlier call has written.
         before_batch: called in the caller's thread with the tiles of the batch; what it raises ends the prediction.
         after_rows: called after each row of tiles whose pixels are written.
     """
+    grid = predictor.grid
     first_row = grid.first_row(written)
     band = Band(grid, channels, first_row, written, write)
 

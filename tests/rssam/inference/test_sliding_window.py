@@ -56,7 +56,7 @@ def raster(height, width, seed=0):
 def run(memory, grid, net, channels, batch=3, **options):
     symmetries = options.pop("symmetries", "none")
     predictor = Predictor(net, grid, torch.device("cpu"), symmetries=symmetries)
-    predict(memory, memory.write, predictor, grid, channels, batch, **options)
+    predict(memory, memory.write, predictor, channels, batch, **options)
     return memory.made
 
 
