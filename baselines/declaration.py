@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from rssam.contract import Task
@@ -21,19 +20,19 @@ BackboneInit = Literal["imagenet", "scratch"]
 
 
 class Baseline:
-    """Base of all declarations, whose fields are the options of `architecture` in their `network.py`.
+    """Base of all declarations, whose fields are the options of `architecture` in their `network.py`."""
 
-    `network` names the module with `architecture(task, **options)` and `load(net, path)`, which imports torch.
-    """
-
-    network: ClassVar[str]
+    @staticmethod
+    def _network() -> Any:
+        """Return the module with `architecture(task, **options)` and `load(net, path)`, which imports torch."""
+        raise NotImplementedError
 
     def _options(self) -> dict[str, Any]:
         return {field.name: getattr(self, field.name) for field in fields(self)}  # type: ignore[arg-type]
 
     def architecture(self, task: Task) -> nn.Module:
         """Return the network with random parameters; see `rssam.contract.Model.architecture`."""
-        net: nn.Module = import_module(self.network).architecture(task, **self._options())
+        net: nn.Module = self._network().architecture(task, **self._options())
         return net
 
     def build(self, task: Task, weights: WeightsFolder) -> nn.Module:
@@ -41,7 +40,7 @@ class Baseline:
         paths = [weights.path_of(name) for name in self.weights_needed()]  # raises before the network is built
         net = self.architecture(task)
         for path in paths:
-            import_module(self.network).load(net, path)
+            self._network().load(net, path)
         return net
 
     def weights_needed(self) -> tuple[str, ...]:

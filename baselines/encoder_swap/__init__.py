@@ -27,7 +27,6 @@ class EncoderSwap(Baseline):
 
     name: ClassVar[str] = "encoder-swap"
     title: ClassVar[str] = "Encoder swap"
-    network: ClassVar[str] = "baselines.encoder_swap.network"
     version: ClassVar[int] = 1
     published: ClassVar[Optimisation | None] = None
     cli_options: ClassVar[tuple[str, ...]] = ("init",)
@@ -68,6 +67,12 @@ class EncoderSwap(Baseline):
     def small(self) -> Mapping[str, Any]:
         """Options of the smallest variant: a small encoder of the same family, and a narrow DPT."""
         return {"encoder": ENCODERS[self.encoder].small, "dpt_channels": 32}
+
+    @staticmethod
+    def _network() -> Any:
+        from baselines.encoder_swap import network
+
+        return network
 
     def weights_needed(self) -> tuple[str, ...]:
         """Return the name of the encoder's weights, or nothing if trained from scratch."""

@@ -16,7 +16,6 @@ class Fcn(ImageNetBaseline):
 
     name: ClassVar[str] = "fcn"
     title: ClassVar[str] = "FCN"
-    network: ClassVar[str] = "baselines.fcn.network"
     version: ClassVar[int] = 1
     # Source: torchvision, references/segmentation; there with a rate of 0.01, polynomial decay and 30 epochs.
     published: ClassVar[Optimisation | None] = Optimisation(optimizer="sgd", weight_decay=1e-4)
@@ -25,3 +24,9 @@ class Fcn(ImageNetBaseline):
 
     backbone: str = "resnet50"
     init: BackboneInit = "imagenet"
+
+    @staticmethod
+    def _network() -> Any:
+        from baselines.fcn import network
+
+        return network

@@ -16,7 +16,6 @@ class HRNet(ImageNetBaseline):
 
     name: ClassVar[str] = "hrnet"
     title: ClassVar[str] = "HRNet"
-    network: ClassVar[str] = "baselines.hrnet.network"
     version: ClassVar[int] = 1
     # Source: HRNet-Semantic-Segmentation, seg_hrnet_w48 for Cityscapes; there with a rate of 0.01, polynomial decay and
     # 484 epochs.
@@ -29,3 +28,9 @@ class HRNet(ImageNetBaseline):
 
     width: str = "w48"
     init: BackboneInit = "imagenet"
+
+    @staticmethod
+    def _network() -> Any:
+        from baselines.hrnet import network
+
+        return network

@@ -16,7 +16,6 @@ class MANet(ImageNetBaseline):
 
     name: ClassVar[str] = "manet"
     title: ClassVar[str] = "MANet"
-    network: ClassVar[str] = "baselines.manet.network"
     version: ClassVar[int] = 1
     # Source: GeoSeg's for UNetFormer (it has none for MANet); there with a rate of 6e-4, cosine decay and 105 epochs.
     published: ClassVar[Optimisation | None] = Optimisation(optimizer="adamw", weight_decay=0.01)
@@ -25,3 +24,9 @@ class MANet(ImageNetBaseline):
 
     backbone: str = "resnet50"
     init: BackboneInit = "imagenet"
+
+    @staticmethod
+    def _network() -> Any:
+        from baselines.manet import network
+
+        return network

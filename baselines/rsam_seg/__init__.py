@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from baselines.declaration import SamBaseline
 from rssam.contract import Optimisation
@@ -15,9 +15,14 @@ class RsamSeg(SamBaseline):
 
     name: ClassVar[str] = "rsam-seg"
     title: ClassVar[str] = "RSAM-Seg"
-    network: ClassVar[str] = "baselines.rsam_seg.network"
     version: ClassVar[int] = 1
     # Source: RSAM-Seg, cod-sam-vit-l.yaml; there with a rate of 2e-4, cosine decay and 120 epochs.
     published: ClassVar[Optimisation | None] = Optimisation(optimizer="adamw", weight_decay=0.01)
 
     train_adapters: bool = True  # as its paper says; its code leaves them frozen at random numbers
+
+    @staticmethod
+    def _network() -> Any:
+        from baselines.rsam_seg import network
+
+        return network

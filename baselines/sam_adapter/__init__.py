@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from baselines.declaration import SamBaseline
 from rssam.contract import Optimisation
@@ -15,7 +15,12 @@ class SamAdapter(SamBaseline):
 
     name: ClassVar[str] = "sam-adapter"
     title: ClassVar[str] = "SAM Adapter"
-    network: ClassVar[str] = "baselines.sam_adapter.network"
     version: ClassVar[int] = 1
     # Source: SAM-Adapter, cod-sam-vit-b.yaml; there with a rate of 2e-4, cosine decay and 20 epochs.
     published: ClassVar[Optimisation | None] = Optimisation(optimizer="adamw", weight_decay=0.01)
+
+    @staticmethod
+    def _network() -> Any:
+        from baselines.sam_adapter import network
+
+        return network

@@ -16,7 +16,6 @@ class SegNet(ImageNetBaseline):
 
     name: ClassVar[str] = "segnet"
     title: ClassVar[str] = "SegNet"
-    network: ClassVar[str] = "baselines.segnet.network"
     version: ClassVar[int] = 1
     # Source: SegNet-Tutorial, segnet_solver.prototxt; there with a constant rate of 1e-3 and 436 epochs (40,000 steps
     # of 4 on 367 images).
@@ -27,3 +26,9 @@ class SegNet(ImageNetBaseline):
 
     width: int = 64  # channels of the first stage
     init: BackboneInit = "imagenet"
+
+    @staticmethod
+    def _network() -> Any:
+        from baselines.segnet import network
+
+        return network

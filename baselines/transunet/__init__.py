@@ -16,7 +16,6 @@ class TransUNet(ImageNetBaseline):
 
     name: ClassVar[str] = "transunet"
     title: ClassVar[str] = "TransUNet"
-    network: ClassVar[str] = "baselines.transunet.network"
     version: ClassVar[int] = 1
     # Source: TransUNet, train.py; there with a rate of 0.01, polynomial decay and 150 epochs.
     published: ClassVar[Optimisation | None] = Optimisation(optimizer="sgd", weight_decay=1e-4)
@@ -26,3 +25,9 @@ class TransUNet(ImageNetBaseline):
 
     size: str = "base"  # R50-ViT-B/16
     init: BackboneInit = "imagenet"  # ImageNet-21k
+
+    @staticmethod
+    def _network() -> Any:
+        from baselines.transunet import network
+
+        return network

@@ -16,9 +16,14 @@ class UNet(Baseline):
 
     name: ClassVar[str] = "unet"
     title: ClassVar[str] = "UNet"
-    network: ClassVar[str] = "baselines.unet.network"
     version: ClassVar[int] = 1
     published: ClassVar[Optimisation | None] = None  # RMSprop, which no recipe here has
     small: ClassVar[Mapping[str, Any]] = {"width": 16}
 
     width: int = 64  # channels of the first level, doubled at each of the four below
+
+    @staticmethod
+    def _network() -> Any:
+        from baselines.unet import network
+
+        return network

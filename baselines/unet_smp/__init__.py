@@ -16,7 +16,6 @@ class SmpUNet(ImageNetBaseline):
 
     name: ClassVar[str] = "unet-smp"
     title: ClassVar[str] = "UNet (smp)"
-    network: ClassVar[str] = "baselines.unet_smp.network"
     version: ClassVar[int] = 1
     published: ClassVar[Optimisation | None] = None
     small: ClassVar[Mapping[str, Any]] = {"backbone": "resnet18", "width": 4}
@@ -25,3 +24,9 @@ class SmpUNet(ImageNetBaseline):
     backbone: str = "resnet50"
     init: BackboneInit = "imagenet"
     width: int = 16  # channels of the last decoder level, doubled at each of the four above
+
+    @staticmethod
+    def _network() -> Any:
+        from baselines.unet_smp import network
+
+        return network

@@ -16,7 +16,6 @@ class UNetFormer(ImageNetBaseline):
 
     name: ClassVar[str] = "unetformer"
     title: ClassVar[str] = "UNetFormer"
-    network: ClassVar[str] = "baselines.unetformer.network"
     version: ClassVar[int] = 1
     # Source: GeoSeg, config/vaihingen/unetformer.py; there with a rate of 6e-4, cosine decay and 105 epochs.
     published: ClassVar[Optimisation | None] = Optimisation(optimizer="adamw", weight_decay=0.01)
@@ -26,3 +25,9 @@ class UNetFormer(ImageNetBaseline):
     backbone: str = "resnet18"
     init: BackboneInit = "imagenet"
     width: int = 64  # channels of the decoder
+
+    @staticmethod
+    def _network() -> Any:
+        from baselines.unetformer import network
+
+        return network
