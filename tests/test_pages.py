@@ -116,7 +116,8 @@ def require_command(arguments: list[str]) -> None:
     if not rest:
         return  # a page names the command
     given = command.make_context(name, rest).params
-    find_items(given.get("items") or ())
+    if items := given.get("items"):
+        find_items(items)
     if rows := given.get("row"):
         choose(given["items"], given["profile"], rows=rows)
     datasets = {given.get("dataset")} - {None}
