@@ -20,34 +20,16 @@ from __future__ import annotations
 import argparse
 import statistics
 import sys
-import tempfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import rasterio
-from affine import Affine
-from rasterio.windows import Window
-from turns import peak_of, say, take_turns
+from suburb import write_suburb
+from turns import peak_of, say, scratch, take_turns
 
 CLASSES = ("building", "road", "pavement", "vegetation", "soil", "water")
 TILE, OVERLAP = 512, 256
-PLACE: dict[str, Any] = {"transform": Affine(0.2, 0, 370000, 0, -0.2, 3950000), "crs": "EPSG:32654"}
-
-
-def write_raster(path: Path, height: int, width: int) -> None:
-    """Write an invented suburb, enlarged and repeated, as a GeoTIFF in blocks of 512 pixels."""
-    from data_prep.synthetic.building_scenes import roof_scene
-
-    scene = np.moveaxis(roof_scene(1024, np.random.default_rng(5)).image, -1, 0)  # [3, 1024, 1024]
-    wide = np.tile(scene.repeat(4, axis=2), (1, 1, -(-width // 4096)))[..., :width]
-    blocks = {"tiled": True, "blockxsize": 512, "blockysize": 512, "compress": "deflate", "zlevel": 1}
-    with rasterio.open(
-        path, "w", "GTiff", width, height, 3, dtype="uint8", bigtiff="if_safer", **blocks, **PLACE
-    ) as raster:
-        for top in range(0, height, 512):
-            rows = np.arange(top, min(top + 512, height)) // 4 % 1024
-            raster.write(wide[:, rows], window=Window(0, top, width, len(rows)))
 
 
 def random_network(model: Any) -> Any:
@@ -94,7 +76,7 @@ def measure_memory(folder: Path, width: int, heights: list[int], channels: int, 
     first = 0
     for height in heights:
         path = folder / "raster.tif"
-        write_raster(path, height, width)
+        write_suburb(path, height, width)
         child = ["child", str(path), str(folder / "map.tif"), str(channels), *(["extras"] if extras else [])]
         peak, seconds = peak_of([sys.executable, __file__, *child])
         first = first or peak
@@ -118,7 +100,7 @@ def measure_throughput(folder: Path, device: str, batch: int, rounds: int, tiles
 
     size = TILE + (tiles - 1) * (TILE - OVERLAP)
     path, out = folder / "raster.tif", folder / "map.tif"
-    write_raster(path, size, size)
+    write_suburb(path, size, size)
     net = random_network(RSSAM("vit_t", "scratch")).to(device)
     grid = Grid(size, size, (TILE, TILE), (OVERLAP, OVERLAP))
     with RasterSource(path) as source:
@@ -215,13 +197,13 @@ def main() -> None:
     parser.add_argument("--tile", type=int, help="with shift: side of a tile")
     parser.add_argument("--sooner", type=int, help="with shift: pixels by which tiles start sooner [half a step]")
     asked = parser.parse_args()
-    with tempfile.TemporaryDirectory(dir=asked.folder) as name:
+    with scratch(asked.folder) as folder:
         if asked.what == "shift":
-            measure_shift(Path(name), asked.raster, asked.home, asked.run, asked.tile, asked.parts, asked.sooner)
+            measure_shift(folder, asked.raster, asked.home, asked.run, asked.tile, asked.parts, asked.sooner)
         if asked.what in (None, "memory"):
-            measure_memory(Path(name), asked.width, asked.heights, asked.channels, asked.probabilities)
+            measure_memory(folder, asked.width, asked.heights, asked.channels, asked.probabilities)
         if asked.what in (None, "throughput"):
-            measure_throughput(Path(name), asked.device, asked.batch, asked.rounds, asked.tiles)
+            measure_throughput(folder, asked.device, asked.batch, asked.rounds, asked.tiles)
 
 
 if __name__ == "__main__":
