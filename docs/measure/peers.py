@@ -14,16 +14,16 @@ lowest and the highest. A package that is not installed is named and left out.
 from __future__ import annotations
 
 import argparse
-import os
-from collections.abc import Callable
+from functools import partial
 from statistics import median
 
 import torch
-from torch import Tensor, nn
-from turns import say, take_turns
+from passes import forward, random_encoder, step
+from torch import nn
+from turns import load, say, take_turns
 
 from benchmarks.execution.hardware import has_native_bf16
-from benchmarks.speed.peers import PEERS, encoder_alone, peer_encoder
+from benchmarks.speed.peers import PEERS, peer_encoder
 from rssam.contract import Task
 from rssam.errors import UserError
 from rssam.sam.attention import set_attention
@@ -32,39 +32,17 @@ OURS, SAMED = "ours", "SAMed's LoRA"
 SLOW = 1024
 """Side from which a third of the rounds is made."""
 
-Contenders = dict[str, Callable[[], object]]
-
 
 def networks(encoder: str, side: int) -> dict[str, nn.Module]:
     """Return the contenders by name; what is missing is said."""
-    task = Task(("road",), (side, side))
-    torch.manual_seed(0)
-    found = {OURS: encoder_alone(encoder, task), SAMED: encoder_alone(encoder, task)}
+    found = {OURS: random_encoder(encoder, side), SAMED: random_encoder(encoder, side)}
     set_attention(found[SAMED], "reference")
-    for net in found.values():
-        for parameter in net.parameters():
-            nn.init.normal_(parameter, std=0.02)  # some are zero at the start
     for peer in PEERS:
         try:
-            found[peer] = peer_encoder(peer, encoder, task)
+            found[peer] = peer_encoder(peer, encoder, Task(("road",), (side, side)))
         except UserError as error:
             say(f"{peer} is left out: {error}")
     return found
-
-
-def forward(net: nn.Module, images: Tensor) -> object:
-    """As in prediction."""
-    with torch.inference_mode():
-        return net(images)
-
-
-def step(net: nn.Module, images: Tensor) -> object:
-    """As in training, without the optimiser."""
-    for parameter in net.parameters():
-        parameter.grad = None
-    loss = net(images).float().square().mean()
-    loss.backward()
-    return loss
 
 
 def row(label: str, taken: dict[str, list[float]], names: list[str]) -> str:
@@ -76,7 +54,7 @@ def row(label: str, taken: dict[str, list[float]], names: list[str]) -> str:
             continue
         ratios = [theirs / ours for theirs, ours in zip(taken[name], taken[OURS], strict=True)]
         cells.append(f"**{median(ratios):.2f}** ({min(ratios):.2f} to {max(ratios):.2f})")
-    return f"| {' | '.join(cells)} | {os.getloadavg()[0]:.1f} |"
+    return f"| {' | '.join(cells)} | {load()} |"
 
 
 def main() -> None:
@@ -102,10 +80,7 @@ def main() -> None:
                 for threads in options.threads:
                     torch.set_num_threads(threads)
                     with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16"):
-                        contenders: Contenders = {
-                            name: lambda net=net: run(net, images)  # type: ignore[misc]  # noqa: B023
-                            for name, net in nets.items()
-                        }
+                        contenders = {name: partial(run, net, images) for name, net in nets.items()}
                         rounds = max(3, options.rounds // (3 if side >= SLOW else 1))
                         turns = take_turns(contenders, rounds, reverse=True)
                     taken = {name: [one.cores for one in found] for name, found in turns.items()}

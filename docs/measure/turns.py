@@ -42,6 +42,11 @@ def say(text: str) -> None:
     print(text, flush=True)
 
 
+def vit(encoder: str) -> str:
+    """Return the name of an encoder as tables have it: ViT-B of vit_b."""
+    return f"ViT-{encoder[-1].upper()}"
+
+
 def load() -> str:
     """Return the load average of the last minute."""
     return f"{os.getloadavg()[0]:.1f}"
