@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
-from turns import say, take_turns
+from turns import load, say, take_turns
 
 from benchmarks.metrics.apls import Apls
 from benchmarks.metrics.boundary_iou import BoundaryIou
@@ -182,11 +182,11 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args()
     masks = read_masks(options.samples, options.images)
-    say(f"{len(masks)} masks of {SIDE} pixels; load average {os.getloadavg()[0]:.1f}\n")
+    say(f"{len(masks)} masks of {SIDE} pixels; load average {load()}\n")
     show_values(masks)
     show_costs(masks, options.rounds)
     show_histogram(options.rounds)
-    say(f"\nload average {os.getloadavg()[0]:.1f}")
+    say(f"\nload average {load()}")
 
 
 if __name__ == "__main__":

@@ -8,7 +8,6 @@ native masks are not read, and both read masks by Pillow. torchvision's image is
 from __future__ import annotations
 
 import argparse
-import os
 from pathlib import Path
 from statistics import median
 
@@ -16,7 +15,7 @@ import numpy as np
 import torch
 from PIL import Image
 from torchvision.io import ImageReadMode, decode_image
-from turns import say, take_turns
+from turns import load, say, take_turns
 
 from data_prep.loading.torch_dataset import PreparedDataset
 from data_prep.manifest_file import load_manifest
@@ -54,7 +53,7 @@ def main() -> None:
     for name, seconds in taken.items():
         ratio = median(mine / its for mine, its in zip(taken["ours"], seconds, strict=True))
         say(f"{name}: {1e3 * median(seconds):.2f} ms an image; ours takes {ratio:.2f} times as long")
-    say(f"{len(data)} images, {differ} differ; load average {os.getloadavg()[0]:.1f}")
+    say(f"{len(data)} images, {differ} differ; load average {load()}")
 
 
 if __name__ == "__main__":

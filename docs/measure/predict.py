@@ -21,35 +21,37 @@ import argparse
 import statistics
 import sys
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import rasterio
+import torch
 from suburb import write_suburb
+from torch import nn
 from turns import peak_of, say, scratch, take_turns
+
+from baselines.unet import UNet
+from benchmarks.export.load_run import load_run
+from benchmarks.export.predict import network_of
+from data_prep.registry import register_home
+from rssam.config import RSSAM
+from rssam.contract import Model, Task
+from rssam.inference.predict_raster import Network, Outputs, Settings, predict_raster
+from rssam.inference.raster_input import RasterSource
+from rssam.inference.tile_grid import Grid, aligned
+from rssam.inference.tile_reading import read_tiles
 
 CLASSES = ("building", "road", "pavement", "vegetation", "soil", "water")
 TILE, OVERLAP = 512, 256
 
 
-def random_network(model: Any) -> Any:
+def random_network(model: Model) -> nn.Module:
     """Return the network of a system with random parameters, for six classes."""
-    import torch
-
-    from rssam.contract import Task
-
     torch.manual_seed(0)
     return model.architecture(Task(CLASSES, (TILE, TILE))).eval()
 
 
-def predict_whole(path: Path, network: Any, settings: Any, device: str, batch: int, *outputs: Path) -> None:
+def predict_whole(path: Path, network: Network, settings: Settings, device: str, batch: int, *outputs: Path) -> None:
     """Predict a raster from file to file: the map, and with a second output its probabilities too."""
-    import torch
-
-    import benchmarks.export.predict  # noqa: F401  # what the command holds in memory, too
-    from rssam.inference.predict_raster import Outputs, predict_raster
-    from rssam.inference.raster_input import RasterSource
-
     with RasterSource(path) as source:
         predict_raster(
             source, network, settings, Outputs(*outputs), torch.device(device), batch,
@@ -57,13 +59,8 @@ def predict_whole(path: Path, network: Any, settings: Any, device: str, batch: i
         )  # fmt: skip
 
 
-def at_random(net: Any, device: str, overlap: int) -> tuple[Any, Any]:
+def at_random(net: nn.Module, device: str, overlap: int) -> tuple[Network, Settings]:
     """Return a network of random parameters with its task and colours, and tiles that overlap so."""
-    import torch
-
-    from rssam.contract import Task
-    from rssam.inference.predict_raster import Network, Settings
-
     palette = tuple((40 * number, 255 - 40 * number, 128) for number in range(6))
     precision = torch.bfloat16 if device == "cuda" else None
     network = Network(net, Task(CLASSES, (TILE, TILE)), palette, precision, "random parameters")
@@ -91,13 +88,6 @@ def measure_memory(folder: Path, width: int, heights: list[int], channels: int, 
 
 def measure_throughput(folder: Path, device: str, batch: int, rounds: int, tiles: int) -> None:
     """Print tiles a second of the bare network and of the whole prediction of `tiles` x `tiles` tiles, alternating."""
-    import torch
-
-    from rssam.config import RSSAM
-    from rssam.inference.raster_input import RasterSource
-    from rssam.inference.tile_grid import Grid
-    from rssam.inference.tile_reading import read_tiles
-
     size = TILE + (tiles - 1) * (TILE - OVERLAP)
     path, out = folder / "raster.tif", folder / "map.tif"
     write_suburb(path, size, size)
@@ -141,12 +131,6 @@ def measure_shift(
     Of the map, and of one that is cut at the median probability of the first class, where most change sides: a network
     that gives one class everywhere would feign a map that does not change.
     """
-    from benchmarks.export.load_run import load_run
-    from benchmarks.export.predict import network_of
-    from data_prep.registry import register_home
-    from rssam.inference.predict_raster import Settings
-    from rssam.inference.tile_grid import aligned
-
     register_home(home / "data")
     network = network_of(load_run(home, key), "32-true")
     side = tile or network.task.image_size[0]
@@ -173,8 +157,6 @@ def measure_shift(
 def main() -> None:
     """Measure what was asked for, or everything."""
     if sys.argv[1:2] == ["child"]:
-        from baselines.unet import UNet
-
         path, out, channels, *extras = sys.argv[2:]
         outputs = [Path(out), *(Path(out).with_suffix(".probabilities.tif") for _ in extras)]
         predict_whole(Path(path), *at_random(random_network(UNet(int(channels))), "cpu", 32), "cpu", 2, *outputs)
